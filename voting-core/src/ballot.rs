@@ -1,0 +1,118 @@
+//! A ballot: who votes for what in which poll.
+
+use std::{fmt, num::NonZeroU64};
+
+use uuid::Uuid;
+
+use crate::{id::PollId, secret::MacKey};
+
+/// The options that a ballot chooses: a set of option indices, never empty, each below 63.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Choices(NonZeroU64);
+
+impl Choices {
+    /// The set whose bit `i` says that option `i` is chosen; `None` when it is empty or names an
+    /// option past the 63rd.
+    pub fn from_bits(bits: u64) -> Option<Self> {
+        if bits > u64::MAX >> 1 {
+            return None;
+        }
+        NonZeroU64::new(bits).map(Self)
+    }
+
+    /// The set as bits, at most 63 of them, so that it also fits a signed 64-bit column.
+    pub fn bits(self) -> u64 {
+        self.0.get()
+    }
+
+    /// How many options are chosen.
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Never: a ballot chooses something.
+    pub fn is_empty(self) -> bool {
+        false
+    }
+
+    /// The indices of the chosen options, lowest first.
+    pub fn indices(self) -> impl Iterator<Item = usize> {
+        let bits = self.bits();
+        (0..63).filter(move |index| bits & (1 << index) != 0)
+    }
+}
+
+impl fmt::Debug for Choices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.indices()).finish()
+    }
+}
+
+/// Who casts a ballot: 128 bits. One voter has one counted ballot in a poll.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VoterId(u128);
+
+impl VoterId {
+    /// A new voter. Ids issued later sort later (`UUIDv7`), which keeps the store's index local.
+    pub fn issue() -> Self {
+        Self(Uuid::now_v7().as_u128())
+    }
+
+    /// The voter behind a name from outside, such as an e-mail address or an identity
+    /// provider's `sub`: a keyed hash, so that the store does not reveal the name.
+    pub fn from_external(key: &MacKey, name: &str) -> Self {
+        Self(u128::from_be_bytes(key.tag(name.as_bytes())))
+    }
+
+    /// The id from its 16 bytes, big-endian.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+
+    /// The id as 16 bytes, big-endian.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+}
+
+impl fmt::Debug for VoterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Uuid::from_u128(self.0).fmt(f)
+    }
+}
+
+/// One voter's vote in one poll. When it was cast is its [`Position`](crate::position::Position)
+/// in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ballot {
+    /// Where the vote counts.
+    pub poll: PollId,
+    /// Whose vote it is.
+    pub voter: VoterId,
+    /// What is voted for.
+    pub choices: Choices,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_are_never_empty_and_fit_a_signed_column() {
+        assert!(Choices::from_bits(0).is_none());
+        assert!(Choices::from_bits(1 << 63).is_none());
+        let all = Choices::from_bits(u64::MAX >> 1).unwrap();
+        assert_eq!(all.len(), 63);
+        assert!(i64::try_from(all.bits()).is_ok());
+        assert_eq!(
+            Choices::from_bits(0b101).unwrap().indices().collect::<Vec<_>>(),
+            [0, 2]
+        );
+    }
+
+    #[test]
+    fn issued_voters_differ_and_sort_by_time() {
+        let ids: Vec<_> = (0..1000).map(|_| VoterId::issue()).collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}

@@ -1,0 +1,151 @@
+//! What the worker makes of log entries before they go to the store, and what the store did.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    ballot::Ballot,
+    dead_letter::DeadLetter,
+    position::{EntryId, Position, ShardId},
+    tally::TallyDelta,
+    id::PollId,
+};
+
+/// Where an entry stands.
+pub type EntryKey = (ShardId, EntryId);
+
+/// An entry as it is in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Which part of the log.
+    pub shard: ShardId,
+    /// Its place there.
+    pub id: EntryId,
+    /// Its bytes, see [`entry`](crate::entry).
+    pub payload: Vec<u8>,
+}
+
+/// Entries taken from the log, to be acknowledged once they are flushed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// The entries, in the order of their shard unless some are delivered again.
+    pub entries: Vec<LogEntry>,
+    /// For shards in `entries`: all entries below this id are acknowledged.
+    pub settled: HashMap<ShardId, EntryId>,
+}
+
+/// A ballot with its place in the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedBallot {
+    /// Decides which ballot of a voter counts.
+    pub position: Position,
+    /// The ballot, valid in its poll.
+    pub ballot: Ballot,
+}
+
+/// Entries, checked and ready to be written in one transaction.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The entries that make up the batch, each with its number of valid ballots, also of those
+    /// that a newer one in the batch replaced.
+    pub entries: Vec<(EntryKey, u64)>,
+    /// At most one ballot a voter and poll, the newest; sorted by poll and voter.
+    pub ballots: Vec<PlacedBallot>,
+    /// The invalid ballots.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Up to where the log is done with, see [`Claim::settled`].
+    pub settled: HashMap<ShardId, EntryId>,
+}
+
+/// What a flush changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FlushReport {
+    /// Ballots of voters who had none in the poll.
+    pub counted: u64,
+    /// Ballots that a newer one has replaced or kept out, each told once.
+    pub superseded: u64,
+    /// Dead letters, each told once.
+    pub rejected: u64,
+    /// Entries that an earlier flush had already written.
+    pub replayed: u64,
+}
+
+/// Where all ballots that ever left the log have gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Ballots that count: one a voter and poll.
+    pub counted: u64,
+    /// Ballots whose voter has a newer one.
+    pub superseded: u64,
+    /// Dead letters.
+    pub rejected: u64,
+}
+
+/// The state of the log as the worker's side sees it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueStats {
+    /// Ballots ever acknowledged to voters.
+    pub accepted: u64,
+    /// Of these, ballots whose flush is not yet acknowledged.
+    pub pending: u64,
+    /// When the oldest pending entry was appended, in milliseconds since 1970.
+    pub oldest_pending_ms: Option<u64>,
+}
+
+/// Gathers in a flush what a back end must know of the batch, so that each store only has to
+/// write rows. Which ballots a store keeps never depends on it; the tallies and counters do.
+#[derive(Debug)]
+pub struct FlushOutcome {
+    fresh: HashSet<EntryKey>,
+    report: FlushReport,
+    deltas: HashMap<PollId, TallyDelta>,
+}
+
+impl FlushOutcome {
+    /// Starts with the entries that the store had no applied mark of.
+    pub fn new(batch: &Batch, fresh: HashSet<EntryKey>) -> Self {
+        let superseded = batch
+            .entries
+            .iter()
+            .filter(|(key, _)| fresh.contains(key))
+            .map(|(_, valid)| valid)
+            .sum();
+        let replayed = (batch.entries.len() - fresh.len()) as u64;
+        Self {
+            fresh,
+            report: FlushReport {
+                superseded,
+                replayed,
+                ..FlushReport::default()
+            },
+            deltas: HashMap::new(),
+        }
+    }
+
+    /// Takes in that the store wrote a ballot, over the voter's `old` choices if any.
+    pub fn written(&mut self, placed: &PlacedBallot, old: Option<crate::Choices>) {
+        let PlacedBallot { position, ballot } = placed;
+        if old.is_none() {
+            self.report.counted += 1;
+            // Every valid ballot of a fresh entry was taken for superseded: one voter's first
+            // is not, whichever of the voter's ballots holds the row.
+            if self.fresh.contains(&(position.shard(), position.entry())) {
+                self.report.superseded -= 1;
+            }
+        }
+        let delta = match self.deltas.get_mut(&ballot.poll) {
+            Some(delta) => delta,
+            None => self.deltas.entry(ballot.poll.clone()).or_default(),
+        };
+        delta.record(old, ballot.choices);
+    }
+
+    /// Takes in that the store wrote a dead letter it did not have.
+    pub fn rejected(&mut self) {
+        self.report.rejected += 1;
+    }
+
+    /// The report, and how the tallies move.
+    pub fn finish(self) -> (FlushReport, HashMap<PollId, TallyDelta>) {
+        (self.report, self.deltas)
+    }
+}

@@ -1,0 +1,88 @@
+//! Ballots that cannot be counted, kept with the reason.
+
+use std::{fmt, str::FromStr};
+
+use crate::position::Position;
+
+/// Why a ballot was not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RejectReason {
+    /// The entry is not in a format this worker reads.
+    Malformed,
+    /// There is no such poll.
+    UnknownPoll,
+    /// The poll has no such option.
+    UnknownOption,
+    /// More options than the poll allows.
+    TooManyChoices,
+}
+
+impl RejectReason {
+    const ALL: [Self; 4] = [
+        Self::Malformed,
+        Self::UnknownPoll,
+        Self::UnknownOption,
+        Self::TooManyChoices,
+    ];
+
+    /// The reason's name in stores, APIs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::UnknownPoll => "unknown-poll",
+            Self::UnknownOption => "unknown-option",
+            Self::TooManyChoices => "too-many-choices",
+        }
+    }
+}
+
+impl fmt::Display for RejectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// No reason has that name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown reject reason {0:?}")]
+pub struct UnknownReason(String);
+
+impl FromStr for RejectReason {
+    type Err = UnknownReason;
+
+    fn from_str(name: &str) -> Result<Self, UnknownReason> {
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == name)
+            .ok_or_else(|| UnknownReason(name.to_owned()))
+    }
+}
+
+/// A ballot that was not counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Where it stood in the log; an entry that could not be read is one dead letter at its
+    /// index 0.
+    pub position: Position,
+    /// Why it was not counted.
+    pub reason: RejectReason,
+    /// The reason in words, for the operator.
+    pub detail: String,
+    /// The ballot as a log entry of its own (see [`entry`](crate::entry)), or the entry as it
+    /// was found when it could not be read.
+    pub payload: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_reads_back_from_its_name() {
+        for reason in RejectReason::ALL {
+            assert_eq!(reason.as_str().parse(), Ok(reason));
+        }
+        assert!("".parse::<RejectReason>().is_err());
+    }
+}

@@ -1,0 +1,341 @@
+//! The bytes of a log entry: all ballots that one write of the log made durable.
+//!
+//! Version 1, with numbers big-endian unless said otherwise:
+//!
+//! | bytes | what |
+//! | --- | --- |
+//! | 1 | version, 1 |
+//! | 1 | number of polls, 1 to 255 |
+//! | for each poll: 1, then as many | length of its id in bytes, the id |
+//! | 2 | number of ballots, 1 to 65,535 |
+//! | for each ballot: 1 | index of its poll in the list above |
+//! | 16 | voter |
+//! | 1 to 9 | choices: bit `i` is option `i`; unsigned LEB128, 7 bits a byte, the lowest first |
+//!
+//! Nothing follows. A ballot in a poll of up to 7 options takes 18 bytes. Its order is its place
+//! in the entry. The tests below have vectors for other languages.
+
+use crate::{
+    ballot::{Ballot, Choices, VoterId},
+    id::PollId,
+};
+
+const VERSION: u8 = 1;
+
+/// The most ballots an entry holds.
+pub const MAX_BALLOTS: usize = u16::MAX as usize;
+
+/// The most polls an entry names.
+const MAX_POLLS: usize = u8::MAX as usize;
+
+/// Why bytes are no entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MalformedEntry {
+    /// Of a version that this code does not read, or not an entry at all.
+    #[error("entry version {0} is not known")]
+    Version(u8),
+    /// It stops in the middle.
+    #[error("the entry ends early")]
+    Truncated,
+    /// Bytes follow its last ballot.
+    #[error("{0} bytes follow the last ballot")]
+    Trailing(usize),
+    /// It holds no poll or no ballot.
+    #[error("the entry is empty")]
+    Empty,
+    /// A poll's name is no identifier.
+    #[error("a poll's id is malformed")]
+    Poll,
+    /// A ballot's poll is not in the list.
+    #[error("ballot {0} names a poll that the entry does not list")]
+    PollIndex(usize),
+    /// A ballot chooses nothing, or an option past the 63rd.
+    #[error("ballot {0} has malformed choices")]
+    Choices(usize),
+}
+
+/// Gathers ballots into an entry.
+#[derive(Debug, Default)]
+pub struct EntryBuilder {
+    polls: Vec<PollId>,
+    ballots: Vec<u8>,
+    len: u16,
+}
+
+impl EntryBuilder {
+    /// Adds a ballot and says at which index it stands; `None` when the entry is full, which is
+    /// never so for its first ballot.
+    pub fn push(&mut self, ballot: &Ballot) -> Option<u16> {
+        let index = self.len;
+        let next_len = index.checked_add(1)?;
+        let poll = match self.polls.iter().position(|poll| *poll == ballot.poll) {
+            Some(known) => known,
+            None if self.polls.len() < MAX_POLLS => {
+                self.polls.push(ballot.poll.clone());
+                self.polls.len() - 1
+            }
+            None => return None,
+        };
+        self.ballots.push(u8::try_from(poll).ok()?);
+        self.ballots.extend(ballot.voter.to_bytes());
+        let mut bits = ballot.choices.bits();
+        loop {
+            let low = u8::try_from(bits & 0x7f).ok()?;
+            bits >>= 7;
+            self.ballots.push(if bits == 0 { low } else { low | 0x80 });
+            if bits == 0 {
+                break;
+            }
+        }
+        self.len = next_len;
+        Some(index)
+    }
+
+    /// How many ballots there are.
+    pub fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The entry's bytes.
+    pub fn finish(self) -> Vec<u8> {
+        let names: usize = self.polls.iter().map(|poll| 1 + poll.as_str().len()).sum();
+        let mut bytes = Vec::with_capacity(4 + names + self.ballots.len());
+        bytes.push(VERSION);
+        // Both fit: `push` adds no 256th poll, and no identifier is that long.
+        bytes.push(u8::try_from(self.polls.len()).unwrap_or(u8::MAX));
+        for poll in &self.polls {
+            bytes.push(u8::try_from(poll.as_str().len()).unwrap_or(u8::MAX));
+            bytes.extend(poll.as_str().as_bytes());
+        }
+        bytes.extend(self.len.to_be_bytes());
+        bytes.extend(self.ballots);
+        bytes
+    }
+}
+
+/// An entry of a single ballot.
+pub fn encode_one(ballot: &Ballot) -> Vec<u8> {
+    let mut entry = EntryBuilder::default();
+    entry.push(ballot);
+    entry.finish()
+}
+
+/// Reads an entry; its ballots in their order.
+///
+/// # Errors
+/// [`MalformedEntry`]: nothing of a malformed entry is used.
+pub fn decode(bytes: &[u8]) -> Result<Vec<Ballot>, MalformedEntry> {
+    let mut rest = Reader(bytes);
+    let version = rest.byte()?;
+    if version != VERSION {
+        return Err(MalformedEntry::Version(version));
+    }
+    let polls = (0..rest.byte()?)
+        .map(|_| rest.poll())
+        .collect::<Result<Vec<_>, _>>()?;
+    let count = usize::from(u16::from_be_bytes(rest.array()?));
+    if polls.is_empty() || count == 0 {
+        return Err(MalformedEntry::Empty);
+    }
+    let mut ballots = Vec::with_capacity(count);
+    for index in 0..count {
+        let poll = polls
+            .get(usize::from(rest.byte()?))
+            .ok_or(MalformedEntry::PollIndex(index))?;
+        ballots.push(Ballot {
+            poll: poll.clone(),
+            voter: VoterId::from_bytes(rest.array()?),
+            choices: rest
+                .leb128()?
+                .and_then(Choices::from_bits)
+                .ok_or(MalformedEntry::Choices(index))?,
+        });
+    }
+    match rest.0.len() {
+        0 => Ok(ballots),
+        more => Err(MalformedEntry::Trailing(more)),
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], MalformedEntry> {
+        let (head, tail) = self
+            .0
+            .split_at_checked(len)
+            .ok_or(MalformedEntry::Truncated)?;
+        self.0 = tail;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], MalformedEntry> {
+        let (head, tail) = self
+            .0
+            .split_first_chunk()
+            .ok_or(MalformedEntry::Truncated)?;
+        self.0 = tail;
+        Ok(*head)
+    }
+
+    fn byte(&mut self) -> Result<u8, MalformedEntry> {
+        self.array().map(|[byte]| byte)
+    }
+
+    fn poll(&mut self) -> Result<PollId, MalformedEntry> {
+        let len = usize::from(self.byte()?);
+        std::str::from_utf8(self.take(len)?)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .ok_or(MalformedEntry::Poll)
+    }
+
+    /// `None` for a number past 63 bits or written longer than it needs to be.
+    fn leb128(&mut self) -> Result<Option<u64>, MalformedEntry> {
+        let mut value = 0;
+        for shift in (0..63).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok((byte != 0 || shift == 0).then_some(value));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ballot(poll: &str, voter: u128, bits: u64) -> Ballot {
+        Ballot {
+            poll: poll.parse().unwrap(),
+            voter: VoterId::from_bytes(voter.to_be_bytes()),
+            choices: Choices::from_bits(bits).unwrap(),
+        }
+    }
+
+    fn encode(ballots: &[Ballot]) -> Vec<u8> {
+        let mut entry = EntryBuilder::default();
+        for (index, ballot) in ballots.iter().enumerate() {
+            assert_eq!(entry.push(ballot).map(usize::from), Some(index));
+        }
+        entry.finish()
+    }
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+        digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(&String::from_iter(pair), 16).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn entries_match_the_published_vectors() {
+        let vectors = [
+            (
+                vec![ballot("a", 1, 1)],
+                "01 01 0161 0001  00 00000000000000000000000000000001 01",
+            ),
+            (
+                vec![
+                    ballot("cats-vs-dogs", 0x0123_4567_89ab_cdef, 2),
+                    ballot("b", u128::MAX, 0x80),
+                    ballot("cats-vs-dogs", 3, u64::MAX >> 1),
+                ],
+                "01 02 0c636174732d76732d646f6773 0162 0003
+                 00 00000000000000000123456789abcdef 02
+                 01 ffffffffffffffffffffffffffffffff 8001
+                 00 00000000000000000000000000000003 ffffffffffffffff7f",
+            ),
+        ];
+        for (ballots, bytes) in vectors {
+            assert_eq!(encode(&ballots), hex(bytes));
+            assert_eq!(decode(&hex(bytes)), Ok(ballots));
+        }
+    }
+
+    #[test]
+    fn malformed_entries_say_what_is_wrong() {
+        let voter = "00000000000000000000000000000001";
+        let cases = [
+            ("".into(), MalformedEntry::Truncated),
+            ("02".into(), MalformedEntry::Version(2)),
+            ("01 00 0001".into(), MalformedEntry::Empty),
+            ("01 01 0161 0000".into(), MalformedEntry::Empty),
+            ("01 01 0141 0001".into(), MalformedEntry::Poll),
+            ("01 01 01ff 0001".into(), MalformedEntry::Poll),
+            ("01 01 0561".into(), MalformedEntry::Truncated),
+            (format!("01 01 0161 0001 01 {voter} 01"), MalformedEntry::PollIndex(0)),
+            (format!("01 01 0161 0001 00 {voter} 00"), MalformedEntry::Choices(0)),
+            (format!("01 01 0161 0001 00 {voter} 8100"), MalformedEntry::Choices(0)),
+            (
+                format!("01 01 0161 0001 00 {voter} ffffffffffffffffff01"),
+                MalformedEntry::Choices(0),
+            ),
+            (format!("01 01 0161 0002 00 {voter} 01"), MalformedEntry::Truncated),
+            (format!("01 01 0161 0001 00 {voter} 01 00"), MalformedEntry::Trailing(1)),
+        ];
+        for (bytes, error) in cases {
+            assert_eq!(decode(&hex(&bytes)), Err(error), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_full_entry_takes_no_more() {
+        let mut entry = EntryBuilder::default();
+        for voter in 0..MAX_BALLOTS as u128 {
+            assert!(entry.push(&ballot("a", voter, 1)).is_some());
+        }
+        assert_eq!(entry.push(&ballot("a", 0, 1)), None);
+        assert_eq!(decode(&entry.finish()).unwrap().len(), MAX_BALLOTS);
+
+        let mut entry = EntryBuilder::default();
+        for poll in 0..MAX_POLLS {
+            assert!(entry.push(&ballot(&format!("p{poll}"), 1, 1)).is_some());
+        }
+        assert_eq!(entry.push(&ballot("one-too-many", 1, 1)), None);
+        assert!(entry.push(&ballot("p0", 2, 1)).is_some());
+        assert_eq!(decode(&entry.finish()).unwrap().len(), MAX_POLLS + 1);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_encoded_decodes_the_same(
+            ballots in prop::collection::vec(
+                ("[a-z0-9]{1,8}", any::<u128>(), 1..=u64::MAX >> 1),
+                1..40,
+            )
+        ) {
+            let ballots: Vec<_> =
+                ballots.iter().map(|(poll, voter, bits)| ballot(poll, *voter, *bits)).collect();
+            prop_assert_eq!(decode(&encode(&ballots)).unwrap(), ballots);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode(&bytes);
+        }
+
+        #[test]
+        fn what_decodes_encodes_to_the_same_ballots(flip in 0usize..80, to in any::<u8>()) {
+            let mut bytes = encode(&[ballot("ab", 7, 3), ballot("c", 8, 1 << 40)]);
+            if let Some(byte) = bytes.get_mut(flip) {
+                *byte = to;
+            }
+            if let Ok(ballots) = decode(&bytes) {
+                prop_assert_eq!(decode(&encode(&ballots)).unwrap(), ballots);
+            }
+        }
+    }
+}

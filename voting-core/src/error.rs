@@ -1,0 +1,45 @@
+//! What can go wrong between the pipeline and its stores, by what the caller can do about it.
+
+use crate::id::PollId;
+
+/// An error of a back end, whatever its type.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A ballot was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CastError {
+    /// Refused before it reached the log: more ballots wait than may. It will not count; try
+    /// again later.
+    #[error("too many ballots are waiting to be written")]
+    Overloaded,
+    /// Refused: the log did not take it, for certain. It will not count; try again later.
+    #[error("the ballot could not be stored")]
+    Refused(#[source] BoxError),
+    /// Unknown: it may or may not be in the log. Casting it again is safe, the same voter
+    /// counts once.
+    #[error("whether the ballot was stored is unknown")]
+    Unknown(#[source] BoxError),
+}
+
+/// A store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// It did not answer, or said no for a reason of its own. Try again.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] BoxError),
+    /// A poll of that name exists with other options or another number of choices.
+    #[error("poll {0} exists with other options; options cannot change once a poll is stored")]
+    PollConflict(PollId),
+    /// The store holds something that its schema does not allow.
+    #[error("the store holds unreadable data: {0}")]
+    Corrupt(String),
+}
+
+impl StoreError {
+    /// The store failed with `source`.
+    pub fn unavailable(source: impl Into<BoxError>) -> Self {
+        Self::Unavailable(source.into())
+    }
+}

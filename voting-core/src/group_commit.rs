@@ -1,0 +1,156 @@
+//! A [`VoteSink`] over any [`BallotLog`]: while one write of the log is in flight, the next
+//! ballots gather and then go as one entry. Under load many casts share one commit; a lone cast
+//! does not wait for company.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    ballot::Ballot,
+    entry::{self, EntryBuilder},
+    error::{BoxError, CastError, StoreError},
+    position::{EntryId, Position, ShardId},
+    receipt::Receipt,
+    traits::{BallotLog, VoteSink},
+};
+
+/// How much a [`GroupCommit`] gathers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupCommitOptions {
+    /// Ballots that may wait for a write, by shard; one more is refused with
+    /// [`CastError::Overloaded`].
+    pub max_waiting: usize,
+    /// Ballots in one entry, at most [`entry::MAX_BALLOTS`].
+    pub max_entry: usize,
+}
+
+impl Default for GroupCommitOptions {
+    fn default() -> Self {
+        Self {
+            max_waiting: 16_384,
+            max_entry: 4_096,
+        }
+    }
+}
+
+/// See the [module](self). Must be made inside a tokio runtime; what was cast before it is
+/// dropped is still written.
+pub struct GroupCommit {
+    log: Arc<dyn BallotLog>,
+    lanes: Vec<mpsc::Sender<Waiting>>,
+}
+
+struct Waiting {
+    ballot: Ballot,
+    answer: oneshot::Sender<Result<Position, CastError>>,
+}
+
+impl GroupCommit {
+    /// A sink that writes to `log`.
+    pub fn new(log: Arc<dyn BallotLog>, options: GroupCommitOptions) -> Self {
+        let lanes = (0..log.shards().max(1))
+            .map(|shard| {
+                let (sender, receiver) = mpsc::channel(options.max_waiting.max(1));
+                let lane = Lane {
+                    log: Arc::clone(&log),
+                    shard: ShardId(shard),
+                    max_entry: options.max_entry.clamp(1, entry::MAX_BALLOTS),
+                };
+                tokio::spawn(lane.run(receiver));
+                sender
+            })
+            .collect();
+        Self { log, lanes }
+    }
+}
+
+impl std::fmt::Debug for GroupCommit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GroupCommit")
+            .field("shards", &self.lanes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl VoteSink for GroupCommit {
+    async fn cast(&self, ballot: Ballot) -> Result<Receipt, CastError> {
+        let shard = ShardId::of(ballot.voter, self.log.shards());
+        let (poll, voter) = (ballot.poll.clone(), ballot.voter);
+        let (answer, answered) = oneshot::channel();
+        self.lanes[usize::from(shard.0)]
+            .try_send(Waiting { ballot, answer })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => CastError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => CastError::Refused("the writer stopped".into()),
+            })?;
+        let position = answered
+            .await
+            .map_err(|_| CastError::Unknown("the writer stopped during a write".into()))??;
+        Ok(Receipt {
+            poll,
+            voter,
+            position,
+        })
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.log.check().await
+    }
+}
+
+/// Writes the entries of one shard, one at a time.
+struct Lane {
+    log: Arc<dyn BallotLog>,
+    shard: ShardId,
+    max_entry: usize,
+}
+
+impl Lane {
+    async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
+        let mut gathered = Vec::new();
+        while waiting.recv_many(&mut gathered, self.max_entry).await > 0 {
+            while !gathered.is_empty() {
+                self.write_some(&mut gathered).await;
+            }
+        }
+    }
+
+    /// Writes as many as one entry holds, and answers them.
+    async fn write_some(&self, gathered: &mut Vec<Waiting>) {
+        let mut builder = EntryBuilder::default();
+        let fitting = gathered
+            .iter()
+            .take_while(|waiting| builder.push(&waiting.ballot).is_some())
+            .count();
+        let ballots = u16::try_from(fitting).unwrap_or(u16::MAX);
+        let written = self.log.append(self.shard, builder.finish(), ballots).await;
+        for (index, waiting) in (0..ballots).zip(gathered.drain(..fitting)) {
+            // Nobody listens when the voter has gone; the ballot counts all the same.
+            let _ = waiting.answer.send(self.answer(&written, index));
+        }
+    }
+
+    fn answer(
+        &self,
+        written: &Result<EntryId, CastError>,
+        index: u16,
+    ) -> Result<Position, CastError> {
+        match written {
+            Ok(entry) => Ok(Position::new(self.shard, *entry, index)),
+            Err(error) => Err(share(error)),
+        }
+    }
+}
+
+/// One failed write is the answer to many casts, and errors cannot be cloned.
+fn share(error: &CastError) -> CastError {
+    let text = |source: &BoxError| BoxError::from(source.to_string());
+    match error {
+        CastError::Overloaded => CastError::Overloaded,
+        CastError::Refused(source) => CastError::Refused(text(source)),
+        CastError::Unknown(source) => CastError::Unknown(text(source)),
+    }
+}

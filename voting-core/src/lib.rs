@@ -1,0 +1,52 @@
+//! The voting pipeline as a library.
+//!
+//! A ballot goes [`VoteSink`] → log → [`BallotQueue`] → [`Worker`] → [`BatchFlusher`] → [`TallyStore`].
+//! The promise of the whole: **a ballot that was acknowledged is never lost and never counted
+//! twice; a voter's last acknowledged choice is the one that counts.**
+//!
+//! The traits in [`traits`] are all that the worker loop and the services know of a back end.
+//! Two back ends are built in, each behind a feature of its name: [`memory`] and [`sqlite`].
+//! Your own can run the [`conformance`] suite (feature `conformance`).
+//!
+//! Errors, shapes and units are stated where they are defined; the order of ballots in
+//! [`position`], the bytes of a log entry in [`entry`].
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+pub mod ballot;
+pub mod batch;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(any(feature = "memory", feature = "sqlite"))]
+mod clock;
+pub mod dead_letter;
+#[cfg(any(feature = "memory", feature = "sqlite"))]
+mod embedded;
+pub mod entry;
+pub mod error;
+pub mod group_commit;
+pub mod id;
+#[cfg(feature = "memory")]
+pub mod memory;
+pub mod poll;
+pub mod position;
+pub mod receipt;
+pub mod secret;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+pub mod tally;
+pub mod traits;
+pub mod worker;
+
+pub use ballot::{Ballot, Choices, VoterId};
+pub use error::{CastError, StoreError};
+pub use group_commit::{GroupCommit, GroupCommitOptions};
+pub use id::{OptionId, PollId};
+pub use poll::{Poll, PollOption};
+pub use receipt::{Receipt, ReceiptState};
+pub use secret::SecretKey;
+pub use tally::Tally;
+pub use traits::{
+    BallotLog, BallotQueue, BatchFlusher, DeadLetterStore, PollDirectory, PollStore, TallyStore,
+    VoteSink,
+};
+pub use worker::{Worker, WorkerHandle, WorkerOptions};

@@ -1,0 +1,153 @@
+//! The log of the memory back end.
+
+use std::{collections::BTreeMap, future::ready, time::Duration};
+
+use async_trait::async_trait;
+
+use super::Memory;
+use crate::{
+    batch::{Claim, EntryKey, LogEntry, QueueStats},
+    clock::unix_ms,
+    embedded::{Group, claim_within},
+    error::{CastError, StoreError},
+    position::{EntryId, ShardId},
+    traits::{BallotLog, BallotQueue},
+};
+
+/// All shards.
+#[derive(Debug)]
+pub(super) struct Log {
+    shards: Vec<Shard>,
+    accepted: u64,
+    pending: u64,
+}
+
+#[derive(Debug)]
+struct Shard {
+    last: EntryId,
+    entries: BTreeMap<EntryId, Stored>,
+    group: Group,
+}
+
+#[derive(Debug)]
+struct Stored {
+    payload: Vec<u8>,
+    ballots: u16,
+}
+
+impl Log {
+    pub(super) fn new(shards: u16, claim_timeout: Duration) -> Self {
+        let shards = (0..shards)
+            .map(|_| Shard {
+                last: EntryId::MIN,
+                entries: BTreeMap::new(),
+                group: Group::new(claim_timeout),
+            })
+            .collect();
+        Self {
+            shards,
+            accepted: 0,
+            pending: 0,
+        }
+    }
+
+    fn append(&mut self, shard: ShardId, payload: Vec<u8>, ballots: u16) -> Option<EntryId> {
+        let shard = self.shards.get_mut(usize::from(shard.0))?;
+        shard.last = shard.last.following(unix_ms());
+        shard.entries.insert(shard.last, Stored { payload, ballots });
+        self.accepted += u64::from(ballots);
+        self.pending += u64::from(ballots);
+        Some(shard.last)
+    }
+
+    fn claim(&mut self, max_ballots: usize) -> Claim {
+        let mut claim = Claim::default();
+        let mut ballots = 0;
+        for (shard, state) in (0..=u16::MAX).map(ShardId).zip(&mut self.shards) {
+            let mut ids = state.group.overdue();
+            ids.extend(state.entries.range(state.group.next()..).map(|(id, _)| *id));
+            for id in ids {
+                if ballots >= max_ballots {
+                    break;
+                }
+                let Some(stored) = state.entries.get(&id) else {
+                    continue;
+                };
+                ballots += usize::from(stored.ballots);
+                state.group.hand_out(id);
+                claim.entries.push(LogEntry {
+                    shard,
+                    id,
+                    payload: stored.payload.clone(),
+                });
+                claim.settled.insert(shard, state.group.settled());
+            }
+        }
+        claim
+    }
+
+    fn acknowledge(&mut self, (shard, id): EntryKey) {
+        let Some(shard) = self.shards.get_mut(usize::from(shard.0)) else {
+            return;
+        };
+        shard.group.acknowledge(id);
+        if let Some(stored) = shard.entries.remove(&id) {
+            self.pending -= u64::from(stored.ballots);
+        }
+    }
+
+    fn stats(&self) -> QueueStats {
+        let oldest = self.shards.iter().filter_map(|shard| shard.entries.keys().next());
+        QueueStats {
+            accepted: self.accepted,
+            pending: self.pending,
+            oldest_pending_ms: oldest.map(|id| id.ms()).min(),
+        }
+    }
+}
+
+#[async_trait]
+impl BallotLog for Memory {
+    fn shards(&self) -> u16 {
+        self.0.shards
+    }
+
+    async fn append(
+        &self,
+        shard: ShardId,
+        payload: Vec<u8>,
+        ballots: u16,
+    ) -> Result<EntryId, CastError> {
+        let appended = self.log().append(shard, payload, ballots);
+        self.0.arrivals.announce();
+        appended.ok_or_else(|| CastError::Refused(format!("there is no shard {shard}").into()))
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// A reading end of a [`Memory`]'s log.
+#[derive(Debug, Clone)]
+pub struct MemoryQueue(pub(super) Memory);
+
+#[async_trait]
+impl BallotQueue for MemoryQueue {
+    async fn claim(&self, max_ballots: usize, wait: Duration) -> Result<Claim, StoreError> {
+        claim_within(&self.0.0.arrivals, wait, || {
+            ready(Ok(self.0.log().claim(max_ballots)))
+        })
+        .await
+    }
+
+    async fn acknowledge(&self, entries: &[EntryKey]) -> Result<(), StoreError> {
+        let mut log = self.0.log();
+        entries.iter().for_each(|key| log.acknowledge(*key));
+        Ok(())
+    }
+
+    async fn stats(&self) -> Result<QueueStats, StoreError> {
+        Ok(self.0.log().stats())
+    }
+}

@@ -1,0 +1,210 @@
+//! The store of the memory back end.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use async_trait::async_trait;
+
+use super::Memory;
+use crate::{
+    ballot::{Choices, VoterId},
+    batch::{Batch, EntryKey, FlushOutcome, FlushReport, Totals},
+    dead_letter::DeadLetter,
+    error::StoreError,
+    id::PollId,
+    poll::Poll,
+    position::{EntryId, Position, ShardId},
+    receipt::{Receipt, ReceiptState},
+    tally::{Recount, Tally, TallyDelta},
+    traits::{BatchFlusher, DeadLetterStore, PollDirectory, PollStore, TallyStore},
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    /// In the order in which they were put.
+    polls: Vec<StoredPoll>,
+    dead_letters: BTreeMap<Position, DeadLetter>,
+    applied: BTreeSet<EntryKey>,
+    /// Marks below this are not kept: all of them are applied.
+    applied_below: HashMap<ShardId, EntryId>,
+    superseded: u64,
+}
+
+#[derive(Debug)]
+struct StoredPoll {
+    poll: Poll,
+    tally: Tally,
+    ballots: HashMap<VoterId, (Position, Choices)>,
+}
+
+impl Store {
+    fn poll(&self, id: &PollId) -> Option<&StoredPoll> {
+        self.polls.iter().find(|stored| stored.poll.id() == id)
+    }
+
+    fn put_poll(&mut self, poll: &Poll) -> Result<(), StoreError> {
+        match self.polls.iter_mut().find(|stored| stored.poll.id() == poll.id()) {
+            Some(stored) if stored.poll.counts_like(poll) => stored.poll = poll.clone(),
+            Some(_) => return Err(StoreError::PollConflict(poll.id().clone())),
+            None => self.polls.push(StoredPoll {
+                poll: poll.clone(),
+                tally: Tally::empty(poll.id().clone(), poll.options().len()),
+                ballots: HashMap::new(),
+            }),
+        }
+        Ok(())
+    }
+
+    /// Marks the batch's entries as applied and says which were not so before.
+    fn mark_applied(&mut self, batch: &Batch) -> HashSet<EntryKey> {
+        let mut fresh = HashSet::new();
+        for ((shard, id), _) in &batch.entries {
+            let below = self.applied_below.get(shard).is_some_and(|below| id < below);
+            if !below && self.applied.insert((*shard, *id)) {
+                fresh.insert((*shard, *id));
+            }
+        }
+        for (shard, settled) in &batch.settled {
+            let below = self.applied_below.entry(*shard).or_insert(EntryId::MIN);
+            *below = (*below).max(*settled);
+            let below = *below;
+            self.applied.retain(|(of, id)| of != shard || *id >= below);
+        }
+        fresh
+    }
+
+    fn flush(&mut self, batch: &Batch) -> Result<FlushReport, StoreError> {
+        // Before anything changes: a batch is written whole or not at all.
+        for placed in &batch.ballots {
+            if self.poll(&placed.ballot.poll).is_none() {
+                return Err(StoreError::Corrupt(format!("no poll {}", placed.ballot.poll)));
+            }
+        }
+        let fresh = self.mark_applied(batch);
+        let mut outcome = FlushOutcome::new(batch, fresh);
+        for placed in &batch.ballots {
+            let ballot = &placed.ballot;
+            let Some(stored) = self.polls.iter_mut().find(|s| *s.poll.id() == ballot.poll) else {
+                continue;
+            };
+            let row = (placed.position, ballot.choices);
+            let old = stored.ballots.get(&ballot.voter);
+            if old.is_none_or(|(position, _)| placed.position > *position) {
+                let old = stored.ballots.insert(ballot.voter, row);
+                outcome.written(placed, old.map(|(_, choices)| choices));
+            }
+        }
+        for letter in &batch.dead_letters {
+            if self.dead_letters.insert(letter.position, letter.clone()).is_none() {
+                outcome.rejected();
+            }
+        }
+        let (report, deltas) = outcome.finish();
+        self.superseded += report.superseded;
+        for (id, delta) in deltas {
+            if let Some(stored) = self.polls.iter_mut().find(|s| *s.poll.id() == id) {
+                apply(&mut stored.tally, &delta);
+            }
+        }
+        Ok(report)
+    }
+
+    fn recount(&self, id: &PollId) -> Option<Recount> {
+        let stored = self.poll(id)?;
+        let mut counted = Tally::empty(id.clone(), stored.poll.options().len());
+        counted.version = stored.tally.version;
+        let mut all = TallyDelta::default();
+        for (_, choices) in stored.ballots.values() {
+            all.record(None, *choices);
+        }
+        add(&mut counted, &all);
+        Some(Recount {
+            kept: stored.tally.clone(),
+            counted,
+        })
+    }
+}
+
+fn apply(tally: &mut Tally, delta: &TallyDelta) {
+    tally.version += u64::from(delta.changed());
+    add(tally, delta);
+}
+
+fn add(tally: &mut Tally, delta: &TallyDelta) {
+    tally.voters += delta.voters;
+    for (option, by) in delta.votes() {
+        tally.votes[option] = tally.votes[option].saturating_add_signed(by);
+    }
+}
+
+#[async_trait]
+impl BatchFlusher for Memory {
+    async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
+        self.store().flush(batch)
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        let store = self.store();
+        Ok(Totals {
+            counted: store.polls.iter().map(|stored| stored.tally.voters).sum(),
+            superseded: store.superseded,
+            rejected: store.dead_letters.len() as u64,
+        })
+    }
+}
+
+#[async_trait]
+impl TallyStore for Memory {
+    async fn tally(&self, poll: &PollId) -> Result<Option<Tally>, StoreError> {
+        Ok(self.store().poll(poll).map(|stored| stored.tally.clone()))
+    }
+
+    async fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
+        let store = self.store();
+        let stored = store
+            .poll(&receipt.poll)
+            .and_then(|stored| stored.ballots.get(&receipt.voter))
+            .map(|(position, _)| *position);
+        let dead = store.dead_letters.get(&receipt.position);
+        Ok(ReceiptState::judge(receipt.position, stored, dead.map(|letter| letter.reason)))
+    }
+
+    async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
+        Ok(self.store().recount(poll))
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PollDirectory for Memory {
+    async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
+        Ok(self.store().poll(id).map(|stored| stored.poll.clone()))
+    }
+
+    async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
+        Ok(self.store().polls.iter().map(|stored| stored.poll.clone()).collect())
+    }
+}
+
+#[async_trait]
+impl PollStore for Memory {
+    async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
+        self.store().put_poll(poll)
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for Memory {
+    async fn dead_letters(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let store = self.store();
+        let letters = store.dead_letters.values();
+        let later = letters.skip_while(|letter| after.is_some_and(|after| letter.position <= after));
+        Ok(later.take(limit).cloned().collect())
+    }
+}

@@ -1,0 +1,331 @@
+//! A poll: its question, its options, and which choices a ballot may make.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ballot::Choices,
+    dead_letter::RejectReason,
+    id::{OptionId, PollId},
+};
+
+/// The most options a poll can have: a ballot's [`Choices`] are a set of so many bits.
+pub const MAX_OPTIONS: usize = 63;
+
+/// The longest title or label, in characters.
+pub const MAX_LABEL_CHARS: usize = 200;
+
+/// One thing that can be voted for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PollOption {
+    /// Stable name, used in ballots and addresses.
+    pub id: OptionId,
+    /// Text for people.
+    pub label: String,
+}
+
+/// A poll that is fit to be voted on.
+///
+/// The options' identifiers and order never change once the poll is stored, since a stored
+/// ballot names them by index; title and labels may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "PollFields", into = "PollFields")]
+pub struct Poll {
+    id: PollId,
+    title: String,
+    options: Vec<PollOption>,
+    max_choices: usize,
+}
+
+/// A poll as it is written down, before it is checked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PollFields {
+    id: PollId,
+    title: String,
+    options: Vec<PollOption>,
+    #[serde(default = "one")]
+    max_choices: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// Whether ballots are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PollState {
+    /// Ballots are taken and counted.
+    Open,
+}
+
+impl PollState {
+    /// The state's name in APIs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+        }
+    }
+}
+
+/// Why a poll cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidPoll {
+    /// Fewer than two options, or more than [`MAX_OPTIONS`].
+    #[error("a poll has 2 to {MAX_OPTIONS} options, not {0}")]
+    OptionCount(usize),
+    /// Two options share an identifier.
+    #[error("option {0} is there twice")]
+    RepeatedOption(OptionId),
+    /// A title or label that is empty, too long, or has control characters in it.
+    #[error(
+        "{0:?} is no title or label: 1 to {MAX_LABEL_CHARS} characters, none of them a control \
+         character, and not only spaces"
+    )]
+    Label(String),
+    /// More choices than options, or none.
+    #[error("a voter can make 1 to {options} choices, not {max_choices}")]
+    MaxChoices {
+        /// What was asked for.
+        max_choices: usize,
+        /// The number of options.
+        options: usize,
+    },
+}
+
+/// Why a list of options is no vote in a poll.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidChoice {
+    /// Nothing was chosen.
+    #[error("no option was chosen")]
+    Nothing,
+    /// The poll has no such option.
+    #[error("the poll has no option {0:?}")]
+    UnknownOption(String),
+    /// An option was named twice.
+    #[error("option {0} was chosen twice")]
+    Repeated(OptionId),
+    /// More options than the poll allows.
+    #[error("{chosen} options were chosen, the poll allows {max}")]
+    TooMany {
+        /// How many were chosen.
+        chosen: usize,
+        /// How many may be.
+        max: usize,
+    },
+}
+
+impl Poll {
+    /// Makes a poll of 2 to [`MAX_OPTIONS`] options in which a voter picks 1 to `max_choices`.
+    ///
+    /// # Errors
+    /// [`InvalidPoll`] says what is wrong.
+    pub fn new(
+        id: PollId,
+        title: impl Into<String>,
+        options: Vec<PollOption>,
+        max_choices: usize,
+    ) -> Result<Self, InvalidPoll> {
+        let title = title.into();
+        if !(2..=MAX_OPTIONS).contains(&options.len()) {
+            return Err(InvalidPoll::OptionCount(options.len()));
+        }
+        if !(1..=options.len()).contains(&max_choices) {
+            return Err(InvalidPoll::MaxChoices {
+                max_choices,
+                options: options.len(),
+            });
+        }
+        for (index, option) in options.iter().enumerate() {
+            check_label(&option.label)?;
+            if options[..index].iter().any(|other| other.id == option.id) {
+                return Err(InvalidPoll::RepeatedOption(option.id.clone()));
+            }
+        }
+        check_label(&title)?;
+        Ok(Self {
+            id,
+            title,
+            options,
+            max_choices,
+        })
+    }
+
+    /// The poll's name.
+    pub fn id(&self) -> &PollId {
+        &self.id
+    }
+
+    /// The question.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// What can be voted for; a choice is an index into this.
+    pub fn options(&self) -> &[PollOption] {
+        &self.options
+    }
+
+    /// How many options one ballot may choose.
+    pub fn max_choices(&self) -> usize {
+        self.max_choices
+    }
+
+    /// Turns the options that a voter named into the choices of a ballot.
+    ///
+    /// # Errors
+    /// [`InvalidChoice`] says which of them cannot be taken.
+    pub fn choose<'a>(
+        &self,
+        named: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Choices, InvalidChoice> {
+        let mut bits = 0u64;
+        let mut chosen = 0;
+        for name in named {
+            let index = self
+                .options
+                .iter()
+                .position(|option| option.id.as_str() == name)
+                // What is echoed back must be bounded.
+                .ok_or_else(|| InvalidChoice::UnknownOption(name.chars().take(64).collect()))?;
+            if bits & (1 << index) != 0 {
+                return Err(InvalidChoice::Repeated(self.options[index].id.clone()));
+            }
+            bits |= 1 << index;
+            chosen += 1;
+        }
+        if chosen > self.max_choices {
+            return Err(InvalidChoice::TooMany {
+                chosen,
+                max: self.max_choices,
+            });
+        }
+        Choices::from_bits(bits).ok_or(InvalidChoice::Nothing)
+    }
+
+    /// Checks choices that come from elsewhere than [`Poll::choose`], such as a log entry.
+    ///
+    /// # Errors
+    /// The reason for which such a ballot is rejected.
+    pub fn check(&self, choices: Choices) -> Result<(), RejectReason> {
+        if choices.indices().any(|index| index >= self.options.len()) {
+            return Err(RejectReason::UnknownOption);
+        }
+        if choices.len() > self.max_choices {
+            return Err(RejectReason::TooManyChoices);
+        }
+        Ok(())
+    }
+
+    /// Whether ballots cast under `other` mean the same under this definition: same options in
+    /// the same order, same number of choices. Title and labels may differ.
+    pub fn counts_like(&self, other: &Self) -> bool {
+        self.id == other.id
+            && self.max_choices == other.max_choices
+            && self
+                .options
+                .iter()
+                .map(|option| &option.id)
+                .eq(other.options.iter().map(|option| &option.id))
+    }
+}
+
+fn check_label(text: &str) -> Result<(), InvalidPoll> {
+    let chars = text.chars().count();
+    let fine = (1..=MAX_LABEL_CHARS).contains(&chars)
+        && !text.trim().is_empty()
+        && !text.chars().any(char::is_control);
+    if fine {
+        return Ok(());
+    }
+    Err(InvalidPoll::Label(text.chars().take(MAX_LABEL_CHARS).collect()))
+}
+
+impl TryFrom<PollFields> for Poll {
+    type Error = InvalidPoll;
+
+    fn try_from(fields: PollFields) -> Result<Self, InvalidPoll> {
+        Self::new(fields.id, fields.title, fields.options, fields.max_choices)
+    }
+}
+
+impl From<Poll> for PollFields {
+    fn from(poll: Poll) -> Self {
+        Self {
+            id: poll.id,
+            title: poll.title,
+            options: poll.options,
+            max_choices: poll.max_choices,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn option(id: &str) -> PollOption {
+        PollOption {
+            id: id.parse().unwrap(),
+            label: id.to_uppercase(),
+        }
+    }
+
+    fn poll(options: usize, max_choices: usize) -> Result<Poll, InvalidPoll> {
+        let options = (0..options).map(|i| option(&format!("o{i}"))).collect();
+        Poll::new("p".parse().unwrap(), "Which?", options, max_choices)
+    }
+
+    #[test]
+    fn a_poll_has_two_to_sixty_three_options() {
+        assert_eq!(poll(1, 1), Err(InvalidPoll::OptionCount(1)));
+        assert!(poll(2, 1).is_ok());
+        assert!(poll(63, 63).is_ok());
+        assert_eq!(poll(64, 1), Err(InvalidPoll::OptionCount(64)));
+    }
+
+    #[test]
+    fn a_voter_makes_at_least_one_choice_and_at_most_all() {
+        assert!(matches!(poll(2, 0), Err(InvalidPoll::MaxChoices { .. })));
+        assert!(matches!(poll(2, 3), Err(InvalidPoll::MaxChoices { .. })));
+    }
+
+    #[test]
+    fn options_and_labels_are_checked() {
+        let id: PollId = "p".parse().unwrap();
+        let twice = Poll::new(id.clone(), "t", vec![option("a"), option("a")], 1);
+        assert!(matches!(twice, Err(InvalidPoll::RepeatedOption(_))));
+        for title in ["", "  ", "a\nb", &"x".repeat(201)] {
+            let made = Poll::new(id.clone(), title, vec![option("a"), option("b")], 1);
+            assert!(matches!(made, Err(InvalidPoll::Label(_))), "{title:?}");
+        }
+    }
+
+    #[test]
+    fn choices_are_named_by_their_options() {
+        let poll = poll(3, 2).unwrap();
+        assert_eq!(poll.choose(["o0", "o2"]).unwrap().bits(), 0b101);
+        assert_eq!(poll.choose([]), Err(InvalidChoice::Nothing));
+        assert_eq!(
+            poll.choose(["o3"]),
+            Err(InvalidChoice::UnknownOption("o3".into()))
+        );
+        assert!(matches!(poll.choose(["o1", "o1"]), Err(InvalidChoice::Repeated(_))));
+        assert_eq!(
+            poll.choose(["o0", "o1", "o2"]),
+            Err(InvalidChoice::TooMany { chosen: 3, max: 2 })
+        );
+    }
+
+    #[test]
+    fn choices_from_elsewhere_are_checked_against_the_poll() {
+        let poll = poll(3, 2).unwrap();
+        let check = |bits| poll.check(Choices::from_bits(bits).unwrap());
+        assert_eq!(check(0b110), Ok(()));
+        assert_eq!(check(0b1000), Err(RejectReason::UnknownOption));
+        assert_eq!(check(0b111), Err(RejectReason::TooManyChoices));
+    }
+}

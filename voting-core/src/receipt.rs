@@ -1,0 +1,58 @@
+//! What a voter gets for a ballot, and what became of it.
+
+use crate::{ballot::VoterId, dead_letter::RejectReason, id::PollId, position::Position};
+
+/// Proof that a ballot is in the log. It does not say what was chosen.
+///
+/// It names the voter, who is found by it in the store without a further index; hand it out
+/// only signed, to the voter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Where the ballot was cast.
+    pub poll: PollId,
+    /// Who cast it.
+    pub voter: VoterId,
+    /// Which ballot it is.
+    pub position: Position,
+}
+
+/// What became of an acknowledged ballot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReceiptState {
+    /// Still in the log.
+    Pending,
+    /// It is the voter's ballot that counts.
+    Counted,
+    /// The voter has cast a newer one, which counts.
+    Superseded,
+    /// It is among the dead letters.
+    Rejected(RejectReason),
+}
+
+impl ReceiptState {
+    /// The state's name in APIs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Counted => "counted",
+            Self::Superseded => "superseded",
+            Self::Rejected(_) => "rejected",
+        }
+    }
+
+    /// Judges a receipt by the position of the voter's stored ballot and by whether the receipt's
+    /// own position is among the dead letters.
+    pub fn judge(
+        position: Position,
+        stored: Option<Position>,
+        dead: Option<RejectReason>,
+    ) -> Self {
+        match (stored, dead) {
+            (Some(stored), _) if stored == position => Self::Counted,
+            (_, Some(reason)) => Self::Rejected(reason),
+            (Some(stored), _) if stored > position => Self::Superseded,
+            _ => Self::Pending,
+        }
+    }
+}

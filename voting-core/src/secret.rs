@@ -1,0 +1,100 @@
+//! The deployment's secret and the keys that are derived from it.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// The secret of a deployment: at least 32 bytes that only its services know. Never shown.
+#[derive(Clone)]
+pub struct SecretKey(Vec<u8>);
+
+/// A secret that is too short to be one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a secret has at least {min} bytes, not {0}", min = SecretKey::MIN_LEN)]
+pub struct ShortSecret(usize);
+
+impl SecretKey {
+    /// The shortest secret, in bytes.
+    pub const MIN_LEN: usize = 32;
+
+    /// Takes a secret.
+    ///
+    /// # Errors
+    /// [`ShortSecret`] below [`SecretKey::MIN_LEN`] bytes.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, ShortSecret> {
+        let bytes = bytes.into();
+        if bytes.len() < Self::MIN_LEN {
+            return Err(ShortSecret(bytes.len()));
+        }
+        Ok(Self(bytes))
+    }
+
+    /// A key for one purpose; a tag made for another purpose is not valid under it.
+    pub fn derive(&self, purpose: &str) -> MacKey {
+        let mut mac = new_mac(&self.0);
+        mac.update(purpose.as_bytes());
+        MacKey(new_mac(&mac.finalize().into_bytes()))
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(…)")
+    }
+}
+
+/// Makes and checks authentication tags (HMAC-SHA-256, cut to 128 bits).
+#[derive(Clone)]
+pub struct MacKey(Hmac<Sha256>);
+
+impl MacKey {
+    /// The tag of a message.
+    pub fn tag(&self, message: &[u8]) -> [u8; 16] {
+        let mut mac = self.0.clone();
+        mac.update(message);
+        let full: [u8; 32] = mac.finalize().into_bytes().into();
+        let mut tag = [0; 16];
+        tag.copy_from_slice(&full[..16]);
+        tag
+    }
+
+    /// Whether `tag` is the message's, in time that does not depend on where they differ.
+    pub fn verify(&self, message: &[u8], tag: &[u8; 16]) -> bool {
+        let mut mac = self.0.clone();
+        mac.update(message);
+        mac.verify_truncated_left(tag).is_ok()
+    }
+}
+
+impl fmt::Debug for MacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MacKey(…)")
+    }
+}
+
+fn new_mac(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_holds_for_its_message_and_purpose_only() {
+        let secret = SecretKey::new([7; 32]).unwrap();
+        let (one, two) = (secret.derive("one"), secret.derive("two"));
+        let tag = one.tag(b"message");
+        assert!(one.verify(b"message", &tag));
+        assert!(!one.verify(b"massage", &tag));
+        assert!(!two.verify(b"message", &tag));
+    }
+
+    #[test]
+    fn a_secret_is_long_and_not_shown() {
+        assert!(SecretKey::new([0; 31]).is_err());
+        let secret = SecretKey::new([b'x'; 32]).unwrap();
+        assert!(!format!("{secret:?}").contains('x'));
+    }
+}

@@ -1,0 +1,140 @@
+//! The contracts between the pipeline and its back ends.
+//!
+//! All are used as `Arc<dyn …>`. Whoever implements them can hold an implementation against
+//! the [`conformance`](crate::conformance) suite.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::{
+    ballot::Ballot,
+    batch::{Batch, Claim, EntryKey, FlushReport, QueueStats, Totals},
+    dead_letter::DeadLetter,
+    error::{CastError, StoreError},
+    id::PollId,
+    poll::Poll,
+    position::{EntryId, Position, ShardId},
+    receipt::{Receipt, ReceiptState},
+    tally::{Recount, Tally},
+};
+
+/// Takes ballots from voters.
+#[async_trait]
+pub trait VoteSink: Send + Sync {
+    /// Casts a ballot, and returns only once it is durable.
+    ///
+    /// The ballot is not checked against its poll; that was the caller's to do, and is done
+    /// again by the worker. A caller that goes away early does not stop the cast.
+    ///
+    /// # Errors
+    /// [`CastError`] says whether the ballot was refused or its fate is unknown.
+    async fn cast(&self, ballot: Ballot) -> Result<Receipt, CastError>;
+
+    /// Whether ballots can be cast now, and are durable once cast.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// The writing end of the log, over which [`GroupCommit`](crate::GroupCommit) is a [`VoteSink`].
+#[async_trait]
+pub trait BallotLog: Send + Sync {
+    /// How many shards there are; at least one, never changes.
+    fn shards(&self) -> u16;
+
+    /// Appends an entry that holds `ballots` ballots, and returns only once it is durable. Ids
+    /// grow within a shard, whatever the clock does.
+    ///
+    /// # Errors
+    /// [`CastError::Refused`] only when the entry is certainly not in the log and never will be.
+    async fn append(
+        &self,
+        shard: ShardId,
+        payload: Vec<u8>,
+        ballots: u16,
+    ) -> Result<EntryId, CastError>;
+
+    /// Whether entries can be appended now, and are durable once appended.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// The reading end of the log, as one consumer of several sees it.
+#[async_trait]
+pub trait BallotQueue: Send + Sync {
+    /// Takes entries of about `max_ballots` ballots, at least one entry; waits up to `wait` for
+    /// the first. An empty claim means that there was none.
+    ///
+    /// An entry is handed to one consumer at a time, and handed out again, to whoever asks, when
+    /// it was not acknowledged within the back end's claim time-out: its consumer may be dead.
+    /// Dropping the future may lose sight of entries until then; wait for it instead.
+    async fn claim(&self, max_ballots: usize, wait: Duration) -> Result<Claim, StoreError>;
+
+    /// Says that entries are flushed. They are not handed out again. Entries that are already
+    /// acknowledged, by whomever, are passed over.
+    async fn acknowledge(&self, entries: &[EntryKey]) -> Result<(), StoreError>;
+
+    /// What is in the log, over all shards and consumers.
+    async fn stats(&self) -> Result<QueueStats, StoreError>;
+}
+
+/// Writes batches to the store.
+#[async_trait]
+pub trait BatchFlusher: Send + Sync {
+    /// Writes a batch: ballots, the change of the tallies, dead letters, applied marks, all or
+    /// nothing, durable when it returns.
+    ///
+    /// Idempotent, in whatever order batches come and however often: a ballot takes the voter's
+    /// row only if it is newer than the one there.
+    async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError>;
+
+    /// Where the flushed ballots are, over all polls.
+    async fn totals(&self) -> Result<Totals, StoreError>;
+}
+
+/// Answers what the count is.
+#[async_trait]
+pub trait TallyStore: Send + Sync {
+    /// The tally of a poll, at a cost that does not grow with its ballots; `None` when there is
+    /// no such poll.
+    async fn tally(&self, poll: &PollId) -> Result<Option<Tally>, StoreError>;
+
+    /// What became of an acknowledged ballot.
+    async fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError>;
+
+    /// Counts the ballots of a poll, and takes the kept tally in the same snapshot.
+    async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError>;
+
+    /// Whether the store answers.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// Where to look polls up.
+#[async_trait]
+pub trait PollDirectory: Send + Sync {
+    /// The poll of that name.
+    async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError>;
+
+    /// All polls, in the order in which they were first put.
+    async fn polls(&self) -> Result<Vec<Poll>, StoreError>;
+}
+
+/// Where polls are kept.
+#[async_trait]
+pub trait PollStore: PollDirectory {
+    /// Stores a poll, or gives a stored one another title or labels.
+    ///
+    /// # Errors
+    /// [`StoreError::PollConflict`] when the stored one has other options or another number of
+    /// choices: its ballots would change their meaning.
+    async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError>;
+}
+
+/// The ballots that could not be counted.
+#[async_trait]
+pub trait DeadLetterStore: Send + Sync {
+    /// Up to `limit` dead letters by position, those after `after`.
+    async fn dead_letters(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError>;
+}

@@ -1,0 +1,114 @@
+//! The worker: takes entries from the log in batches, by count or by time, checks them, flushes
+//! each batch in one transaction, and acknowledges after the commit.
+//!
+//! It may be killed at any point. What it had not acknowledged is handed out again, and a flush
+//! of the same entries changes nothing.
+
+mod options;
+mod prepare;
+mod progress;
+mod run;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub use self::{
+    options::WorkerOptions,
+    progress::{Progress, ProgressWatch},
+};
+use crate::traits::{BallotQueue, BatchFlusher, PollDirectory};
+
+/// A worker that is ready to start.
+pub struct Worker {
+    queue: Arc<dyn BallotQueue>,
+    polls: Arc<dyn PollDirectory>,
+    flusher: Arc<dyn BatchFlusher>,
+    options: WorkerOptions,
+}
+
+impl Worker {
+    /// A worker that reads `queue`, checks against `polls` and writes to `flusher`.
+    pub fn new(
+        queue: Arc<dyn BallotQueue>,
+        polls: Arc<dyn PollDirectory>,
+        flusher: Arc<dyn BatchFlusher>,
+        options: WorkerOptions,
+    ) -> Self {
+        Self {
+            queue,
+            polls,
+            flusher,
+            options,
+        }
+    }
+
+    /// Starts the loop as a task of the current tokio runtime.
+    pub fn start(self) -> WorkerHandle {
+        let stop = CancellationToken::new();
+        let (ended, end) = watch::channel(None);
+        let (progress, watch) = progress::channel();
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            let exit = run::run(self, progress, stopped).await;
+            ended.send_replace(Some(exit));
+        });
+        WorkerHandle {
+            stop,
+            end,
+            progress: watch,
+        }
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerExit {
+    /// All it had taken is flushed and acknowledged.
+    Clean,
+    /// A store did not answer before the time to stop was over. What it held stays in the log,
+    /// for the next worker.
+    Unfinished,
+    /// Its task panicked. What it held stays in the log, for the next worker.
+    Panicked,
+}
+
+/// A running worker. Dropping the handle does not stop it.
+#[derive(Debug, Clone)]
+pub struct WorkerHandle {
+    stop: CancellationToken,
+    end: watch::Receiver<Option<WorkerExit>>,
+    progress: ProgressWatch,
+}
+
+impl WorkerHandle {
+    /// Asks the worker to flush and acknowledge what it has and to end, and waits until it has.
+    /// Asking again, from wherever, is fine.
+    pub async fn stop(&self) -> WorkerExit {
+        self.stop.cancel();
+        self.ended().await
+    }
+
+    /// Waits until the worker has ended, for whatever reason.
+    pub async fn ended(&self) -> WorkerExit {
+        let mut end = self.end.clone();
+        match end.wait_for(Option::is_some).await {
+            Ok(exit) => exit.unwrap_or(WorkerExit::Panicked),
+            Err(_) => WorkerExit::Panicked,
+        }
+    }
+
+    /// What the worker has done so far.
+    pub fn progress(&self) -> &ProgressWatch {
+        &self.progress
+    }
+}
