@@ -27,7 +27,7 @@ impl Choices {
 
     /// How many options are chosen.
     pub fn len(self) -> usize {
-        self.0.count_ones() as usize
+        self.bits().count_ones() as usize
     }
 
     /// Never: a ballot chooses something.

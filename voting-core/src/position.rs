@@ -214,7 +214,7 @@ mod tests {
         let voter = |n: u128| VoterId::from_bytes(n.to_be_bytes());
         assert_eq!(
             [1, 2, 3, u128::MAX].map(|n| ShardId::of(voter(n), 16).0),
-            [11, 6, 14, 0]
+            [5, 10, 0, 0]
         );
     }
 }

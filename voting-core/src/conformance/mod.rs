@@ -1,1 +1,116 @@
+//! The suite that every back end must pass, about the log, the store and both under a worker.
+//!
+//! Make a [`Backend`] of your implementations, empty and its own for each test, and let
+//! [`conformance_suite!`](crate::conformance_suite) write the tests:
+//!
+//! ```
+//! # use std::{sync::Arc, time::Duration};
+//! use voting_core::{conformance::Backend, memory::{Memory, MemoryOptions}};
+//!
+//! async fn backend() -> Backend {
+//!     let claim_timeout = Duration::from_millis(200);
+//!     let memory = Memory::new(MemoryOptions { claim_timeout, ..MemoryOptions::default() });
+//!     let all = Arc::new(memory.clone());
+//!     Backend {
+//!         log: all.clone(),
+//!         queue: Box::new(move || Arc::new(memory.queue())),
+//!         flusher: all.clone(),
+//!         tallies: all.clone(),
+//!         polls: all.clone(),
+//!         dead_letters: all,
+//!         claim_timeout,
+//!         keep: Box::new(()),
+//!     }
+//! }
+//!
+//! voting_core::conformance_suite!(backend());
+//! ```
 
+mod faults;
+pub mod flush;
+pub mod queue;
+mod scene;
+pub mod work;
+
+use std::{any::Any, sync::Arc, time::Duration};
+
+use crate::traits::{
+    BallotLog, BallotQueue, BatchFlusher, DeadLetterStore, PollStore, TallyStore,
+};
+
+/// A back end under test: a log and a store that nothing else uses.
+#[expect(missing_debug_implementations, reason = "it holds closures")]
+pub struct Backend {
+    /// The log.
+    pub log: Arc<dyn BallotLog>,
+    /// Makes another consumer of the log.
+    pub queue: Box<dyn Fn() -> Arc<dyn BallotQueue> + Send + Sync>,
+    /// The store.
+    pub flusher: Arc<dyn BatchFlusher>,
+    /// The store.
+    pub tallies: Arc<dyn TallyStore>,
+    /// The store.
+    pub polls: Arc<dyn PollStore>,
+    /// The store.
+    pub dead_letters: Arc<dyn DeadLetterStore>,
+    /// After this time without an acknowledgement the log hands an entry out again. The suite
+    /// waits for it, so make it short, but no shorter than 200 ms.
+    pub claim_timeout: Duration,
+    /// Lives as long as the test; a temporary folder, say.
+    pub keep: Box<dyn Any + Send + Sync>,
+}
+
+/// Writes one test for each requirement of the [`conformance`](crate::conformance) suite, over
+/// the back end that the expression makes (a future of a `Backend`, awaited for each test).
+#[macro_export]
+macro_rules! conformance_suite {
+    ($backend:expr) => {
+        $crate::conformance_suite! {
+            $backend;
+            queue {
+                entries_come_out_in_the_order_in_which_they_went_in,
+                an_entry_is_with_one_consumer_at_a_time,
+                an_entry_that_is_not_acknowledged_comes_again,
+                an_acknowledged_entry_never_comes_again,
+                a_waiting_claim_sees_a_ballot_at_once,
+                an_idle_claim_comes_back_empty,
+                the_log_counts_what_it_took_and_what_is_left,
+                a_claim_is_about_as_large_as_asked,
+                the_log_is_settled_below_the_first_entry_in_hand,
+            }
+            flush {
+                a_first_ballot_counts,
+                a_replayed_batch_changes_nothing,
+                a_batch_that_was_partly_written_before_counts_the_rest,
+                a_changed_mind_moves_the_tally,
+                a_stale_ballot_changes_nothing,
+                batches_in_any_order_end_in_the_same_count,
+                racing_flushes_of_the_same_voters_agree_with_the_ballots,
+                several_choices_count_for_each_option,
+                the_version_grows_when_the_tally_changes_and_only_then,
+                dead_letters_are_kept_once_and_read_in_pages,
+                a_receipt_tells_what_became_of_its_ballot,
+                polls_keep_their_options,
+            }
+            work {
+                every_voter_counts_once_with_the_last_choice,
+                a_ballot_is_seen_within_the_batch_time,
+                invalid_entries_are_set_aside_and_the_rest_counts,
+                a_worker_that_stops_has_counted_all_that_was_cast,
+                another_worker_resumes_where_one_stopped,
+                a_worker_that_died_before_acknowledging_makes_nothing_count_twice,
+                a_store_that_fails_for_a_while_loses_nothing,
+                several_workers_keep_the_last_choice_of_a_voter,
+            }
+        }
+    };
+    ($backend:expr; $($part:ident { $($test:ident,)* })*) => {
+        $($(
+            #[::tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                let backend = $backend.await;
+                $crate::conformance::$part::$test(&backend).await;
+            }
+        )*)*
+    };
+}

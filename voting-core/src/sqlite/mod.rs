@@ -1,1 +1,156 @@
+//! The embedded back end: the log and the store in one SQLite file, durable on disk.
+//!
+//! The file is in WAL mode with `synchronous=FULL`: a commit is on the disk before it returns.
+//! Casts that come together share one commit. Only one process at a time may use the file,
+//! which a lock on `<file>.lock` sees to.
 
+mod flush;
+mod log;
+mod open;
+mod polls;
+mod read;
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+use std::{fs::File, path::PathBuf};
+
+use rusqlite::{Connection, ErrorCode};
+
+pub use self::{
+    log::SqliteQueue,
+    open::{OpenError, SqliteOptions},
+};
+use crate::{
+    embedded::{Arrivals, Group},
+    error::StoreError,
+    group_commit::{GroupCommit, GroupCommitOptions},
+};
+
+/// The log and the store, in one file. Clones share them; the last one closes the file.
+#[derive(Clone)]
+pub struct Sqlite(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    /// SQLite has one writer at a time, so that appends, flushes and acknowledgements queue here.
+    writer: Mutex<Connection>,
+    /// Reads the log.
+    tail: Mutex<Connection>,
+    /// Reads everything else, and so never makes a consumer wait.
+    reader: Mutex<Connection>,
+    group: Mutex<Group>,
+    arrivals: Arrivals,
+    /// Set when a commit failed in the disk. What the file then holds is unknown until it is
+    /// opened again: a later sync may succeed without having written what this one had to.
+    broken: AtomicBool,
+    _lock: File,
+}
+
+impl Sqlite {
+    /// A sink that writes to the log. Call it within a tokio runtime.
+    pub fn sink(&self) -> GroupCommit {
+        GroupCommit::new(Arc::new(self.clone()), GroupCommitOptions::default())
+    }
+
+    /// A reading end of the log.
+    pub fn queue(&self) -> SqliteQueue {
+        SqliteQueue(self.clone())
+    }
+
+    /// Runs `work`, which waits for the disk, where it does not hold up the runtime.
+    async fn blocking<T, E>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<tokio::task::JoinError> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || work(&inner)).await?
+    }
+}
+
+impl std::fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sqlite")
+            .field("path", &self.0.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn check_sound(&self) -> Result<(), StoreError> {
+        if self.broken.load(Ordering::Acquire) {
+            return Err(StoreError::unavailable(
+                "the disk failed during a commit; restart to see what the file holds",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Commits, and takes note when the disk fails in it.
+    fn commit(&self, transaction: rusqlite::Transaction<'_>) -> Result<(), rusqlite::Error> {
+        transaction.commit().inspect_err(|error| {
+            if !left_nothing(error) {
+                self.broken.store(true, Ordering::Release);
+            }
+        })
+    }
+}
+
+/// Whether a commit that failed so has certainly not taken place.
+fn left_nothing(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull)
+    )
+}
+
+/// A connection behind a lock that a panic does not spoil: a transaction that is dropped is
+/// rolled back.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+impl From<tokio::task::JoinError> for StoreError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+/// To a signed column. All numbers of the domain are below 2⁶³; one that is not would be a bug,
+/// which must not turn into another ballot's number.
+fn to_column(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// From a signed column that this code wrote.
+fn from_column(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(code: std::os::raw::c_int) -> rusqlite::Error {
+        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
+    }
+
+    #[test]
+    fn only_a_disk_that_failed_leaves_a_commit_in_doubt() {
+        assert!(left_nothing(&failure(rusqlite::ffi::SQLITE_BUSY)));
+        assert!(left_nothing(&failure(rusqlite::ffi::SQLITE_FULL)));
+        assert!(!left_nothing(&failure(rusqlite::ffi::SQLITE_IOERR_FSYNC)));
+        assert!(!left_nothing(&failure(rusqlite::ffi::SQLITE_IOERR_WRITE)));
+    }
+}

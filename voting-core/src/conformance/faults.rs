@@ -1,0 +1,61 @@
+//! Stores that fail, around ones that work.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    batch::{Batch, Claim, EntryKey, FlushReport, QueueStats, Totals},
+    error::StoreError,
+    traits::{BallotQueue, BatchFlusher},
+};
+
+/// Never acknowledges, as a worker does that dies after its flush.
+pub(super) struct DiesBeforeAcknowledging(pub(super) Arc<dyn BallotQueue>);
+
+#[async_trait]
+impl BallotQueue for DiesBeforeAcknowledging {
+    async fn claim(&self, max_ballots: usize, wait: Duration) -> Result<Claim, StoreError> {
+        self.0.claim(max_ballots, wait).await
+    }
+
+    async fn acknowledge(&self, _: &[EntryKey]) -> Result<(), StoreError> {
+        Err(StoreError::unavailable("dead"))
+    }
+
+    async fn stats(&self) -> Result<QueueStats, StoreError> {
+        self.0.stats().await
+    }
+}
+
+/// Fails a number of flushes; every other one of them after it was written, as when the
+/// connection breaks before the answer.
+pub(super) struct FailsForAWhile {
+    pub(super) flusher: Arc<dyn BatchFlusher>,
+    pub(super) failures: AtomicU32,
+}
+
+#[async_trait]
+impl BatchFlusher for FailsForAWhile {
+    async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
+        let left = self.failures.load(Ordering::Acquire);
+        if left == 0 {
+            return self.flusher.flush(batch).await;
+        }
+        self.failures.store(left - 1, Ordering::Release);
+        if left % 2 == 0 {
+            self.flusher.flush(batch).await?;
+        }
+        Err(StoreError::unavailable("out for a while"))
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.flusher.totals().await
+    }
+}

@@ -1,0 +1,254 @@
+//! What a store must do: [`BatchFlusher`](crate::BatchFlusher),
+//! [`TallyStore`](crate::TallyStore), [`PollStore`](crate::PollStore) and
+//! [`DeadLetterStore`](crate::DeadLetterStore).
+#![allow(missing_docs, reason = "the names are the requirements")]
+
+use std::sync::Arc;
+
+use super::{
+    Backend,
+    scene::{ballot, batch, entry_key, poll_id, poll_of},
+};
+use crate::{
+    batch::{Batch, FlushReport, Totals},
+    dead_letter::{DeadLetter, RejectReason},
+    error::StoreError,
+    position::Position,
+    receipt::{Receipt, ReceiptState},
+};
+
+async fn flush(backend: &Backend, batch: &Batch) -> FlushReport {
+    backend.flusher.flush(batch).await.expect("flushed")
+}
+
+async fn totals(backend: &Backend) -> Totals {
+    backend.flusher.totals().await.expect("totals")
+}
+
+async fn agrees(backend: &Backend) {
+    let recount = backend.tallies.recount(&poll_id("p")).await.expect("a recount");
+    let recount = recount.expect("the poll is there");
+    assert!(recount.agrees(), "{recount:?}");
+}
+
+pub async fn a_first_ballot_counts(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    assert_eq!(backend.votes().await, [0, 0]);
+    let two = batch(&[(1, ballot("p", 1, 0b01)), (2, ballot("p", 2, 0b10))]);
+    let report = flush(backend, &two).await;
+    assert_eq!(report, FlushReport { counted: 2, ..FlushReport::default() });
+    let tally = backend.tally().await;
+    assert_eq!((tally.voters, tally.votes), (2, vec![1, 1]));
+    assert_eq!(backend.tallies.tally(&poll_id("other")).await.expect("an answer"), None);
+    assert_eq!(backend.tallies.recount(&poll_id("other")).await.expect("an answer"), None);
+    backend.tallies.check().await.expect("the store answers");
+}
+
+pub async fn a_replayed_batch_changes_nothing(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    let first = batch(&[(1, ballot("p", 1, 0b01)), (2, ballot("p", 2, 0b10))]);
+    let second = batch(&[(3, ballot("p", 1, 0b10))]);
+    flush(backend, &first).await;
+    flush(backend, &second).await;
+    let (tally, before) = (backend.tally().await, totals(backend).await);
+    assert_eq!(before, Totals { counted: 2, superseded: 1, rejected: 0 });
+    for (again, entries) in [(&first, 2), (&second, 1), (&first, 2)] {
+        let report = flush(backend, again).await;
+        assert_eq!(report, FlushReport { replayed: entries, ..FlushReport::default() });
+    }
+    assert_eq!((backend.tally().await, totals(backend).await), (tally, before));
+    agrees(backend).await;
+}
+
+pub async fn a_batch_that_was_partly_written_before_counts_the_rest(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    let old = (1, ballot("p", 1, 0b01));
+    flush(backend, &batch(std::slice::from_ref(&old))).await;
+    let both = batch(&[old, (2, ballot("p", 2, 0b10))]);
+    let report = flush(backend, &both).await;
+    assert_eq!((report.counted, report.replayed), (1, 1));
+    // Below the settled mark all is applied, without a mark of its own.
+    let mut settled = batch(&[(3, ballot("p", 3, 0b10))]);
+    settled.settled = [entry_key(3, 0)].into();
+    flush(backend, &settled).await;
+    let report = flush(backend, &both).await;
+    assert_eq!(report, FlushReport { replayed: 2, ..FlushReport::default() });
+    assert_eq!(totals(backend).await, Totals { counted: 3, superseded: 0, rejected: 0 });
+    agrees(backend).await;
+}
+
+pub async fn a_changed_mind_moves_the_tally(backend: &Backend) {
+    backend.has_poll(3, 1).await;
+    flush(backend, &batch(&[(1, ballot("p", 1, 0b001))])).await;
+    let report = flush(backend, &batch(&[(2, ballot("p", 1, 0b100))])).await;
+    assert_eq!((report.counted, report.superseded), (0, 1));
+    let tally = backend.tally().await;
+    assert_eq!((tally.voters, tally.votes), (1, vec![0, 0, 1]));
+    agrees(backend).await;
+}
+
+pub async fn a_stale_ballot_changes_nothing(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    flush(backend, &batch(&[(5, ballot("p", 1, 0b01))])).await;
+    let before = backend.tally().await;
+    let report = flush(backend, &batch(&[(4, ballot("p", 1, 0b10))])).await;
+    assert_eq!(report, FlushReport { superseded: 1, ..FlushReport::default() });
+    assert_eq!(backend.tally().await, before);
+    agrees(backend).await;
+}
+
+pub async fn batches_in_any_order_end_in_the_same_count(backend: &Backend) {
+    backend.has_poll(4, 1).await;
+    // Voter v votes at times v, 10 + v, 20 + v, for options 0, 1, 2; the last one counts.
+    let rounds: Vec<_> = (0..3u64)
+        .map(|round| {
+            let entries: Vec<_> = (0..8u64)
+                .map(|number| (10 * round + number + 1, ballot("p", number.into(), 1 << round)))
+                .collect();
+            batch(&entries)
+        })
+        .collect();
+    for index in [2, 0, 1, 2, 1, 0] {
+        flush(backend, &rounds[index]).await;
+    }
+    assert_eq!(backend.votes().await, [0, 0, 8, 0]);
+    assert_eq!(totals(backend).await, Totals { counted: 8, superseded: 16, rejected: 0 });
+    agrees(backend).await;
+}
+
+pub async fn racing_flushes_of_the_same_voters_agree_with_the_ballots(backend: &Backend) {
+    backend.has_poll(8, 1).await;
+    let mut flushes = Vec::new();
+    for round in 0..24u64 {
+        let entries: Vec<_> = (0..40u64)
+            .map(|number| {
+                // The last round by time, 23, is the one that counts, wherever it comes.
+                (1_000 * (1 + (round * 7) % 24) + number, ballot("p", number.into(), 1 << (((round * 7) % 24) % 8)))
+            })
+            .collect();
+        let flusher = Arc::clone(&backend.flusher);
+        flushes.push(tokio::spawn(async move { flusher.flush(&batch(&entries)).await }));
+    }
+    let mut report = FlushReport::default();
+    for flush in flushes {
+        let one = flush.await.expect("no panic").expect("flushed");
+        report.counted += one.counted;
+        report.superseded += one.superseded;
+    }
+    assert_eq!((report.counted, report.superseded), (40, 23 * 40));
+    let mut expected = [0; 8];
+    expected[23 % 8] = 40;
+    assert_eq!(backend.votes().await, expected);
+    agrees(backend).await;
+}
+
+pub async fn several_choices_count_for_each_option(backend: &Backend) {
+    backend.has_poll(63, 63).await;
+    let last = 1 << 62;
+    flush(backend, &batch(&[(1, ballot("p", 1, 0b101)), (2, ballot("p", 2, 0b100 | last))])).await;
+    flush(backend, &batch(&[(3, ballot("p", 1, 0b110))])).await;
+    let tally = backend.tally().await;
+    assert_eq!(tally.voters, 2);
+    assert_eq!((&tally.votes[..4], tally.votes[62]), (&[0, 1, 2, 0][..], 1));
+    agrees(backend).await;
+}
+
+pub async fn the_version_grows_when_the_tally_changes_and_only_then(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    backend.polls.put_poll(&poll_of("q", 2, 1)).await.expect("stored");
+    let first = backend.tally().await.version;
+    flush(backend, &batch(&[(1, ballot("p", 1, 0b01))])).await;
+    let second = backend.tally().await.version;
+    assert!(second > first);
+    flush(backend, &batch(&[(2, ballot("p", 1, 0b01)), (3, ballot("q", 1, 0b01))])).await;
+    assert_eq!(backend.tally().await.version, second);
+    // As many votes as before, but others.
+    flush(backend, &batch(&[(4, ballot("p", 1, 0b10))])).await;
+    assert!(backend.tally().await.version > second);
+}
+
+pub async fn dead_letters_are_kept_once_and_read_in_pages(backend: &Backend) {
+    let letter = |ms, reason| {
+        let (shard, entry) = entry_key(ms, 0);
+        DeadLetter {
+            position: Position::new(shard, entry, 7),
+            reason,
+            detail: "it's \"odd\" \u{1f63a}".into(),
+            payload: vec![0, 0xff, b'\''],
+        }
+    };
+    let letters = [
+        letter(1, RejectReason::Malformed),
+        letter(2, RejectReason::UnknownPoll),
+        letter(3, RejectReason::UnknownOption),
+        letter(4, RejectReason::TooManyChoices),
+    ];
+    let batch = Batch {
+        entries: (1..=4).map(|ms| (entry_key(ms, 0), 0)).collect(),
+        dead_letters: letters.to_vec(),
+        ..Batch::default()
+    };
+    assert_eq!(flush(backend, &batch).await.rejected, 4);
+    let replay = flush(backend, &batch).await;
+    assert_eq!(replay, FlushReport { replayed: 4, ..FlushReport::default() });
+    assert_eq!(totals(backend).await.rejected, 4);
+    let page = |after, limit| backend.dead_letters.dead_letters(after, limit);
+    assert_eq!(page(None, 10).await.expect("a page"), letters);
+    assert_eq!(page(None, 3).await.expect("a page"), letters[..3]);
+    assert_eq!(page(Some(letters[2].position), 3).await.expect("a page"), letters[3..]);
+    assert_eq!(page(Some(letters[3].position), 3).await.expect("a page"), []);
+}
+
+pub async fn a_receipt_tells_what_became_of_its_ballot(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    let receipt = |ms| {
+        let (shard, entry) = entry_key(ms, 0);
+        Receipt {
+            poll: poll_id("p"),
+            voter: ballot("p", 1, 1).voter,
+            position: Position::new(shard, entry, 0),
+        }
+    };
+    let state = async |ms| backend.tallies.receipt_state(&receipt(ms)).await.expect("a state");
+    assert_eq!(state(5).await, ReceiptState::Pending);
+    flush(backend, &batch(&[(5, ballot("p", 1, 0b01))])).await;
+    assert_eq!(state(5).await, ReceiptState::Counted);
+    assert_eq!(state(6).await, ReceiptState::Pending);
+    flush(backend, &batch(&[(6, ballot("p", 1, 0b10))])).await;
+    assert_eq!(state(5).await, ReceiptState::Superseded);
+    assert_eq!(state(6).await, ReceiptState::Counted);
+    let rejected = DeadLetter {
+        position: receipt(3).position,
+        reason: RejectReason::UnknownOption,
+        detail: String::new(),
+        payload: Vec::new(),
+    };
+    let dead = Batch {
+        entries: vec![(entry_key(3, 0), 0)],
+        dead_letters: vec![rejected],
+        ..Batch::default()
+    };
+    flush(backend, &dead).await;
+    assert_eq!(state(3).await, ReceiptState::Rejected(RejectReason::UnknownOption));
+}
+
+pub async fn polls_keep_their_options(backend: &Backend) {
+    assert_eq!(backend.polls.polls().await.expect("polls"), []);
+    let (one, two) = (poll_of("z-first", 2, 1), poll_of("a-second", 3, 2));
+    for poll in [&one, &two, &one] {
+        backend.polls.put_poll(poll).await.expect("stored");
+    }
+    assert_eq!(backend.polls.polls().await.expect("polls"), [one.clone(), two.clone()]);
+    assert_eq!(backend.polls.poll(two.id()).await.expect("an answer"), Some(two));
+    assert_eq!(backend.polls.poll(&poll_id("none")).await.expect("an answer"), None);
+    for changed in [poll_of("z-first", 3, 1), poll_of("z-first", 2, 2)] {
+        let refused = backend.polls.put_poll(&changed).await;
+        assert!(matches!(refused, Err(StoreError::PollConflict(id)) if id == *one.id()));
+    }
+    assert_eq!(backend.polls.poll(one.id()).await.expect("an answer"), Some(one.clone()));
+    let mut options = one.options().to_vec();
+    "Another label".clone_into(&mut options[1].label);
+    let renamed = crate::Poll::new(one.id().clone(), "Or which?", options, 1).expect("a poll");
+    backend.polls.put_poll(&renamed).await.expect("stored");
+    assert_eq!(backend.polls.poll(one.id()).await.expect("an answer"), Some(renamed));
+}

@@ -1,0 +1,231 @@
+//! What log, store and worker must do together.
+#![allow(missing_docs, reason = "the names are the requirements")]
+
+use std::{
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
+
+use tokio::time::timeout;
+
+use super::{
+    Backend,
+    faults::{DiesBeforeAcknowledging, FailsForAWhile},
+    scene::{LONG, ballot, quick},
+};
+use crate::{
+    ballot::{Choices, VoterId},
+    dead_letter::RejectReason,
+    entry,
+    position::ShardId,
+    receipt::{Receipt, ReceiptState},
+    traits::VoteSink,
+    worker::{Worker, WorkerExit, WorkerOptions},
+};
+
+/// So many voters cast so many ballots each, all at once; the last one of voter `v` is for
+/// option `v % 2`.
+async fn crowd(backend: &Backend, voters: u64, ballots_each: u64) -> Vec<Receipt> {
+    let sink = Arc::new(backend.sink());
+    let crowd = (0..voters).map(|number| {
+        let sink = Arc::clone(&sink);
+        tokio::spawn(async move {
+            let mut last = None;
+            for nth in (0..ballots_each).rev() {
+                let bits = 1 << ((number + nth) % 2);
+                last = Some(sink.cast(ballot("p", number.into(), bits)).await.expect("cast"));
+            }
+            last.expect("at least one ballot each")
+        })
+    });
+    let mut receipts = Vec::new();
+    for voter in crowd.collect::<Vec<_>>() {
+        receipts.push(voter.await.expect("no panic"));
+    }
+    receipts
+}
+
+async fn counted(backend: &Backend, receipts: &[Receipt]) {
+    for receipt in receipts {
+        let state = backend.tallies.receipt_state(receipt).await.expect("a state");
+        assert_eq!(state, ReceiptState::Counted, "{receipt:?}");
+    }
+}
+
+pub async fn every_voter_counts_once_with_the_last_choice(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    let worker = backend.worker(quick());
+    let receipts = crowd(backend, 60, 5).await;
+    assert_eq!(worker.stop().await, WorkerExit::Clean);
+    assert_eq!(backend.votes().await, [30, 30]);
+    counted(backend, &receipts).await;
+    let done = worker.progress().borrow().flushed;
+    assert_eq!((done.counted, done.superseded, done.replayed), (60, 240, 0));
+    backend.is_consistent().await;
+}
+
+pub async fn a_ballot_is_seen_within_the_batch_time(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    let options = WorkerOptions {
+        max_ballots: 1_000_000,
+        ..quick()
+    };
+    let worker = backend.worker(options);
+    backend.cast(ballot("p", 1, 1)).await;
+    let mut progress = worker.progress().clone();
+    let flushed = progress.wait_for(|progress| progress.flushed.counted == 1);
+    timeout(LONG, flushed).await.expect("flushed by time").expect("the worker runs");
+    assert_eq!(backend.votes().await, [1, 0]);
+    worker.stop().await;
+}
+
+pub async fn invalid_entries_are_set_aside_and_the_rest_counts(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    backend.append(&ballot("p", 1, 0b01)).await;
+    let poison = backend.append_raw(ShardId(0), b"\0not an entry".to_vec()).await;
+    backend.append_raw(ShardId(0), Vec::new()).await;
+    let no_poll = backend.append(&ballot("nowhere", 2, 0b01)).await;
+    backend.append(&ballot("p", 3, 0b100)).await;
+    backend.append(&ballot("p", 4, 0b11)).await;
+    backend.append(&ballot("p", 5, 0b10)).await;
+    let worker = backend.worker(quick());
+    assert_eq!(worker.stop().await, WorkerExit::Clean);
+    assert_eq!(backend.votes().await, [1, 1]);
+    let letters = backend.dead_letters.dead_letters(None, 100).await.expect("dead letters");
+    let reason_at = |(shard, entry)| {
+        let found = letters
+            .iter()
+            .find(|letter| (letter.position.shard(), letter.position.entry()) == (shard, entry));
+        found.map(|letter| (letter.reason, letter.payload.clone()))
+    };
+    assert_eq!(
+        reason_at(poison),
+        Some((RejectReason::Malformed, b"\0not an entry".to_vec()))
+    );
+    let unknown = entry::encode_one(&ballot("nowhere", 2, 0b01));
+    assert_eq!(reason_at(no_poll), Some((RejectReason::UnknownPoll, unknown)));
+    let mut reasons: Vec<_> = letters.iter().map(|letter| letter.reason.as_str()).collect();
+    reasons.sort_unstable();
+    assert_eq!(
+        reasons,
+        ["malformed", "malformed", "too-many-choices", "unknown-option", "unknown-poll"]
+    );
+    backend.is_consistent().await;
+}
+
+pub async fn a_worker_that_stops_has_counted_all_that_was_cast(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    let options = WorkerOptions {
+        max_wait: LONG,
+        max_ballots: 7,
+        ..quick()
+    };
+    let worker = backend.worker(options);
+    let receipts = crowd(backend, 100, 1).await;
+    let (one, two) = tokio::join!(worker.stop(), worker.stop());
+    assert_eq!((one, two, worker.stop().await), (WorkerExit::Clean, WorkerExit::Clean, WorkerExit::Clean));
+    counted(backend, &receipts).await;
+    assert_eq!((backend.queue)().stats().await.expect("stats").pending, 0);
+    backend.is_consistent().await;
+}
+
+pub async fn another_worker_resumes_where_one_stopped(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    let options = WorkerOptions {
+        drain: Duration::ZERO,
+        max_ballots: 5,
+        ..quick()
+    };
+    let mut receipts = Vec::new();
+    for round in 0..4u64 {
+        let worker = backend.worker(options);
+        let sink = backend.sink();
+        for number in 0..20 {
+            let vote = ballot("p", (100 * round + number).into(), 1);
+            receipts.push(sink.cast(vote).await.expect("cast"));
+        }
+        assert_eq!(worker.stop().await, WorkerExit::Clean);
+    }
+    backend.is_consistent().await;
+    assert_eq!(backend.worker(quick()).stop().await, WorkerExit::Clean);
+    counted(backend, &receipts).await;
+    assert_eq!(backend.votes().await, [80, 0]);
+    backend.is_consistent().await;
+}
+
+pub async fn a_worker_that_died_before_acknowledging_makes_nothing_count_twice(
+    backend: &Backend,
+) {
+    backend.has_poll(2, 1).await;
+    let receipts = crowd(backend, 30, 3).await;
+    let queue = Arc::new(DiesBeforeAcknowledging((backend.queue)()));
+    let options = WorkerOptions {
+        grace: Duration::ZERO,
+        ..quick()
+    };
+    let doomed = Worker::new(queue, backend.polls.clone(), backend.flusher.clone(), options);
+    let doomed = doomed.start();
+    let mut progress = doomed.progress().clone();
+    let died = progress.wait_for(|progress| progress.trouble.is_some());
+    timeout(LONG, died).await.expect("it gets into trouble").expect("the worker runs");
+    assert_eq!(doomed.stop().await, WorkerExit::Unfinished);
+    let before = backend.tally().await;
+    assert!(before.voters > 0, "it had flushed");
+
+    let options = WorkerOptions {
+        drain: LONG,
+        ..quick()
+    };
+    let heir = backend.worker(options);
+    let mut progress = heir.progress().clone();
+    let replayed = progress.wait_for(|progress| progress.flushed.replayed > 0);
+    timeout(LONG, replayed).await.expect("it takes over").expect("the worker runs");
+    assert_eq!(heir.stop().await, WorkerExit::Clean);
+    counted(backend, &receipts).await;
+    assert_eq!(backend.votes().await, [15, 15]);
+    assert_eq!((backend.queue)().stats().await.expect("stats").pending, 0);
+    backend.is_consistent().await;
+}
+
+pub async fn a_store_that_fails_for_a_while_loses_nothing(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    let flusher = Arc::new(FailsForAWhile {
+        flusher: backend.flusher.clone(),
+        failures: AtomicU32::new(7),
+    });
+    let worker = Worker::new((backend.queue)(), backend.polls.clone(), flusher, quick()).start();
+    let receipts = crowd(backend, 40, 2).await;
+    let mut progress = worker.progress().clone();
+    let over = progress.wait_for(|progress| progress.batches > 0 && progress.trouble.is_none());
+    timeout(LONG, over).await.expect("it gets over it").expect("the worker runs");
+    assert_eq!(worker.stop().await, WorkerExit::Clean);
+    counted(backend, &receipts).await;
+    assert_eq!(backend.votes().await, [20, 20]);
+    backend.is_consistent().await;
+}
+
+pub async fn several_workers_keep_the_last_choice_of_a_voter(backend: &Backend) {
+    backend.has_poll(8, 8).await;
+    let options = WorkerOptions {
+        max_ballots: 3,
+        ..quick()
+    };
+    let workers: Vec<_> = (0..4).map(|_| backend.worker(options)).collect();
+    let sink = backend.sink();
+    let fickle = VoterId::issue();
+    let mut last = None;
+    for nth in 0..300u64 {
+        let mut vote = ballot("p", 0, 1 + nth % 255);
+        vote.voter = fickle;
+        last = Some((vote.choices, sink.cast(vote).await.expect("cast")));
+    }
+    for worker in &workers {
+        assert_eq!(worker.stop().await, WorkerExit::Clean);
+    }
+    let (choices, receipt) = last.expect("ballots were cast");
+    counted(backend, &[receipt]).await;
+    let votes = backend.votes().await;
+    let bits = (0..8).filter(|option| votes[*option] == 1).fold(0, |bits, option| bits | 1 << option);
+    assert_eq!(Choices::from_bits(bits), Some(choices), "{votes:?}");
+    backend.is_consistent().await;
+}

@@ -1,0 +1,245 @@
+//! The log in the file: one row an entry, gone once it is acknowledged.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::{Inner, Sqlite, from_column, left_nothing, lock, to_column};
+use crate::{
+    batch::{Claim, EntryKey, LogEntry, QueueStats},
+    clock::unix_ms,
+    embedded::claim_within,
+    error::{CastError, StoreError},
+    position::{EntryId, ShardId},
+    traits::{BallotLog, BallotQueue},
+};
+
+/// The file has one writer, so more shards would gain nothing.
+const SHARD: ShardId = ShardId(0);
+
+/// An entry's id takes one column: the sequence number has this many bits of it.
+const SEQ_BITS: u32 = 20;
+
+fn id_to_column(id: EntryId) -> i64 {
+    to_column(id.ms() << SEQ_BITS | id.seq())
+}
+
+fn id_from_column(column: i64) -> Result<EntryId, StoreError> {
+    let bits = from_column(column);
+    EntryId::new(bits >> SEQ_BITS, bits & ((1 << SEQ_BITS) - 1))
+        .ok_or_else(|| StoreError::Corrupt(format!("log entry {column}")))
+}
+
+/// The id after `last`, within the bits of the column.
+fn following(last: EntryId, now_ms: u64) -> EntryId {
+    let id = last.following(now_ms);
+    if id.seq() >> SEQ_BITS == 0 {
+        return id;
+    }
+    last.following(last.ms() + 1)
+}
+
+impl Inner {
+    fn append(&self, payload: &[u8], ballots: u16) -> Result<EntryId, CastError> {
+        let refused = |error: rusqlite::Error| CastError::Refused(error.into());
+        self.check_sound().map_err(|error| CastError::Refused(error.into()))?;
+        let mut writer = lock(&self.writer);
+        let transaction = writer
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(refused)?;
+        let last = transaction
+            .prepare_cached("SELECT last_id FROM log_state")
+            .and_then(|mut query| query.query_row([], |row| row.get(0)))
+            .map_err(refused)?;
+        let last = id_from_column(last).map_err(|error| CastError::Refused(error.into()))?;
+        let id = following(last, unix_ms());
+        let insert = || {
+            transaction
+                .prepare_cached("INSERT INTO log (id, ballots, payload) VALUES (?1, ?2, ?3)")?
+                .execute(params![id_to_column(id), ballots, payload])?;
+            transaction
+                .prepare_cached(
+                    "UPDATE log_state
+                     SET last_id = ?1, accepted = accepted + ?2, pending = pending + ?2",
+                )?
+                .execute(params![id_to_column(id), ballots])
+        };
+        insert().map_err(refused)?;
+        self.commit(transaction).map_err(|error| {
+            if left_nothing(&error) {
+                CastError::Refused(error.into())
+            } else {
+                CastError::Unknown(error.into())
+            }
+        })?;
+        drop(writer);
+        self.arrivals.announce();
+        Ok(id)
+    }
+
+    fn claim(&self, max_ballots: usize) -> Result<Claim, StoreError> {
+        let tail = lock(&self.tail);
+        // Held throughout, or two consumers could read the same entry.
+        let mut group = lock(&self.group);
+        let mut entries = Vec::new();
+        let mut ballots = 0;
+        for id in group.overdue() {
+            if ballots >= max_ballots {
+                break;
+            }
+            match read_entry(&tail, id)? {
+                Some((entry, count)) => {
+                    ballots += count;
+                    entries.push(entry);
+                }
+                // Acknowledged by a consumer that was late.
+                None => _ = group.acknowledge(id),
+            }
+        }
+        let mut query =
+            tail.prepare_cached("SELECT id, payload, ballots FROM log WHERE id >= ?1 ORDER BY id")?;
+        let mut rows = query.query([id_to_column(group.next())])?;
+        while ballots < max_ballots {
+            let Some(row) = rows.next()? else {
+                break;
+            };
+            let (entry, count) = to_entry(row)?;
+            ballots += count;
+            entries.push(entry);
+        }
+        let mut claim = Claim::default();
+        for entry in &entries {
+            group.hand_out(entry.id);
+        }
+        if !entries.is_empty() {
+            claim.settled.insert(SHARD, group.settled());
+        }
+        claim.entries = entries;
+        Ok(claim)
+    }
+
+    fn acknowledge(&self, entries: &[EntryKey]) -> Result<(), StoreError> {
+        self.check_sound()?;
+        let mut writer = lock(&self.writer);
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut delete =
+                transaction.prepare_cached("DELETE FROM log WHERE id = ?1 RETURNING ballots")?;
+            let mut ballots = 0;
+            for (_, id) in entries {
+                let gone: Option<i64> = delete
+                    .query_row([id_to_column(*id)], |row| row.get(0))
+                    .optional()?;
+                ballots += gone.unwrap_or(0);
+            }
+            transaction
+                .prepare_cached("UPDATE log_state SET pending = pending - ?1")?
+                .execute([ballots])?;
+        }
+        self.commit(transaction)?;
+        drop(writer);
+        let mut group = lock(&self.group);
+        for (_, id) in entries {
+            group.acknowledge(*id);
+        }
+        Ok(())
+    }
+
+    fn stats(&self) -> Result<QueueStats, StoreError> {
+        let reader = lock(&self.reader);
+        let mut query = reader.prepare_cached(
+            "SELECT accepted, pending, (SELECT MIN(id) FROM log) FROM log_state",
+        )?;
+        let (accepted, pending, oldest): (i64, i64, Option<i64>) =
+            query.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let oldest = oldest.map(id_from_column).transpose()?;
+        Ok(QueueStats {
+            accepted: from_column(accepted),
+            pending: from_column(pending),
+            oldest_pending_ms: oldest.map(EntryId::ms),
+        })
+    }
+}
+
+fn read_entry(tail: &Connection, id: EntryId) -> Result<Option<(LogEntry, usize)>, StoreError> {
+    let mut query = tail.prepare_cached("SELECT id, payload, ballots FROM log WHERE id = ?1")?;
+    let mut rows = query.query([id_to_column(id)])?;
+    rows.next()?.map(to_entry).transpose()
+}
+
+fn to_entry(row: &rusqlite::Row<'_>) -> Result<(LogEntry, usize), StoreError> {
+    let entry = LogEntry {
+        shard: SHARD,
+        id: id_from_column(row.get(0)?)?,
+        payload: row.get(1)?,
+    };
+    Ok((entry, row.get::<_, u16>(2)?.into()))
+}
+
+#[async_trait]
+impl BallotLog for Sqlite {
+    fn shards(&self) -> u16 {
+        1
+    }
+
+    async fn append(
+        &self,
+        shard: ShardId,
+        payload: Vec<u8>,
+        ballots: u16,
+    ) -> Result<EntryId, CastError> {
+        if shard != SHARD {
+            return Err(CastError::Refused(format!("there is no shard {shard}").into()));
+        }
+        self.blocking(move |inner| inner.append(&payload, ballots)).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.0.check_sound()
+    }
+}
+
+/// The task that wrote was lost: it may have committed.
+impl From<tokio::task::JoinError> for CastError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::Unknown(error.into())
+    }
+}
+
+/// A reading end of the log in a [`Sqlite`] file.
+#[derive(Debug, Clone)]
+pub struct SqliteQueue(pub(super) Sqlite);
+
+#[async_trait]
+impl BallotQueue for SqliteQueue {
+    async fn claim(&self, max_ballots: usize, wait: Duration) -> Result<Claim, StoreError> {
+        claim_within(&self.0.0.arrivals, wait, || {
+            self.0.blocking(move |inner| inner.claim(max_ballots))
+        })
+        .await
+    }
+
+    async fn acknowledge(&self, entries: &[EntryKey]) -> Result<(), StoreError> {
+        let entries = entries.to_vec();
+        self.0.blocking(move |inner| inner.acknowledge(&entries)).await
+    }
+
+    async fn stats(&self) -> Result<QueueStats, StoreError> {
+        self.0.blocking(Inner::stats).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_keep_growing_past_the_last_number_of_a_millisecond() {
+        let full = EntryId::new(5, (1 << SEQ_BITS) - 1).unwrap();
+        let next = following(full, 5);
+        assert_eq!(next, EntryId::new(6, 0).unwrap());
+        assert!(id_to_column(next) > id_to_column(full));
+        assert_eq!(id_from_column(id_to_column(full)).unwrap(), full);
+    }
+}

@@ -1,0 +1,70 @@
+//! The polls in the file.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::{Inner, Sqlite, lock};
+use crate::{
+    error::StoreError,
+    id::PollId,
+    poll::Poll,
+    traits::{PollDirectory, PollStore},
+};
+
+fn parse(definition: &str) -> Result<Poll, StoreError> {
+    serde_json::from_str(definition).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+pub(super) fn read_poll(connection: &Connection, id: &PollId) -> Result<Option<Poll>, StoreError> {
+    let definition: Option<String> = connection
+        .prepare_cached("SELECT definition FROM polls WHERE id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))
+        .optional()?;
+    definition.as_deref().map(parse).transpose()
+}
+
+impl Inner {
+    fn polls(&self) -> Result<Vec<Poll>, StoreError> {
+        let reader = lock(&self.reader);
+        let mut query = reader.prepare_cached("SELECT definition FROM polls ORDER BY key")?;
+        let definitions = query.query_map([], |row| row.get::<_, String>(0))?;
+        definitions.map(|definition| parse(&definition?)).collect()
+    }
+
+    fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
+        self.check_sound()?;
+        let definition = serde_json::to_string(poll).map_err(StoreError::unavailable)?;
+        let mut writer = lock(&self.writer);
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if read_poll(&transaction, poll.id())?.is_some_and(|stored| !stored.counts_like(poll)) {
+            return Err(StoreError::PollConflict(poll.id().clone()));
+        }
+        transaction.execute(
+            "INSERT INTO polls (id, definition) VALUES (?1, ?2)
+             ON CONFLICT (id) DO UPDATE SET definition = excluded.definition",
+            params![poll.id().as_str(), definition],
+        )?;
+        self.commit(transaction)?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PollDirectory for Sqlite {
+    async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
+        let id = id.clone();
+        self.blocking(move |inner| read_poll(&lock(&inner.reader), &id)).await
+    }
+
+    async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
+        self.blocking(Inner::polls).await
+    }
+}
+
+#[async_trait]
+impl PollStore for Sqlite {
+    async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
+        let poll = poll.clone();
+        self.blocking(move |inner| inner.put_poll(&poll)).await
+    }
+}

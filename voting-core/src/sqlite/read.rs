@@ -1,0 +1,180 @@
+//! Reading the count, receipts and dead letters.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Inner, Sqlite, from_column, lock, open::open_reader, polls::read_poll, to_column};
+use crate::{
+    ballot::Choices,
+    dead_letter::{DeadLetter, RejectReason},
+    error::StoreError,
+    id::PollId,
+    position::{Position, ShardId},
+    receipt::{Receipt, ReceiptState},
+    tally::{Recount, Tally},
+    traits::{DeadLetterStore, TallyStore},
+};
+
+/// Reads within the caller's transaction, so that all is of one moment.
+fn read_tally(connection: &Connection, id: &PollId) -> Result<Option<(i64, Tally)>, StoreError> {
+    let Some(poll) = read_poll(connection, id)? else {
+        return Ok(None);
+    };
+    let mut tally = Tally::empty(id.clone(), poll.options().len());
+    let (key, voters, version): (i64, i64, i64) = connection
+        .prepare_cached("SELECT key, voters, version FROM polls WHERE id = ?1")?
+        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    tally.voters = from_column(voters);
+    tally.version = from_column(version);
+    let mut query = connection.prepare_cached("SELECT option, votes FROM tallies WHERE poll = ?1")?;
+    let mut rows = query.query([key])?;
+    while let Some(row) = rows.next()? {
+        let option = usize::from(row.get::<_, u8>(0)?);
+        let votes = from_column(row.get(1)?);
+        *tally
+            .votes
+            .get_mut(option)
+            .ok_or_else(|| StoreError::Corrupt(format!("votes for option {option} of {id}")))? = votes;
+    }
+    Ok(Some((key, tally)))
+}
+
+impl Inner {
+    fn tally(&self, id: &PollId) -> Result<Option<Tally>, StoreError> {
+        let mut reader = lock(&self.reader);
+        let snapshot = reader.transaction()?;
+        Ok(read_tally(&snapshot, id)?.map(|(_, tally)| tally))
+    }
+
+    fn recount(&self, id: &PollId) -> Result<Option<Recount>, StoreError> {
+        // It may take long, and must not hold up the readers of tallies meanwhile.
+        let mut connection = open_reader(&self.path)?;
+        let snapshot = connection.transaction()?;
+        let Some((key, kept)) = read_tally(&snapshot, id)? else {
+            return Ok(None);
+        };
+        let mut counted = Tally::empty(id.clone(), kept.votes.len());
+        counted.version = kept.version;
+        let mut query = snapshot
+            .prepare("SELECT choices, COUNT(*) FROM ballots WHERE poll = ?1 GROUP BY choices")?;
+        let mut rows = query.query([key])?;
+        while let Some(row) = rows.next()? {
+            let (choices, ballots): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let corrupt = || StoreError::Corrupt(format!("choices {choices} in poll {id}"));
+            let ballots = from_column(ballots);
+            counted.voters += ballots;
+            let choices = Choices::from_bits(from_column(choices)).ok_or_else(corrupt)?;
+            for option in choices.indices() {
+                *counted.votes.get_mut(option).ok_or_else(corrupt)? += ballots;
+            }
+        }
+        Ok(Some(Recount { kept, counted }))
+    }
+
+    fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
+        let mut reader = lock(&self.reader);
+        let snapshot = reader.transaction()?;
+        let stored = snapshot
+            .prepare_cached(
+                "SELECT ballots.shard, ballots.ms, ballots.n
+                 FROM ballots JOIN polls ON polls.key = ballots.poll
+                 WHERE polls.id = ?1 AND ballots.voter = ?2",
+            )?
+            .query_row(params![receipt.poll.as_str(), receipt.voter.to_bytes()], position_columns)
+            .optional()?
+            .map(to_position)
+            .transpose()?;
+        let position = receipt.position;
+        let dead: Option<String> = snapshot
+            .prepare_cached(
+                "SELECT reason FROM dead_letters WHERE shard = ?1 AND ms = ?2 AND n = ?3",
+            )?
+            .query_row(
+                params![position.shard().0, to_column(position.ms()), to_column(position.n())],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let dead = dead.as_deref().map(to_reason).transpose()?;
+        Ok(ReceiptState::judge(position, stored, dead))
+    }
+
+    fn dead_letters(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let reader = lock(&self.reader);
+        let mut query = reader.prepare_cached(
+            "SELECT shard, ms, n, reason, detail, payload FROM dead_letters
+             WHERE (shard, ms, n) > (?1, ?2, ?3) ORDER BY shard, ms, n LIMIT ?4",
+        )?;
+        let (shard, ms, n) = after.map_or((-1, 0, 0), |after| {
+            (i64::from(after.shard().0), to_column(after.ms()), to_column(after.n()))
+        });
+        let mut rows = query.query(params![shard, ms, n, to_column(limit as u64)])?;
+        let mut letters = Vec::new();
+        while let Some(row) = rows.next()? {
+            letters.push(DeadLetter {
+                position: to_position(position_columns(row)?)?,
+                reason: to_reason(&row.get::<_, String>(3)?)?,
+                detail: row.get(4)?,
+                payload: row.get(5)?,
+            });
+        }
+        Ok(letters)
+    }
+}
+
+type PositionColumns = (u16, i64, i64);
+
+fn position_columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<PositionColumns> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+fn to_position((shard, ms, n): PositionColumns) -> Result<Position, StoreError> {
+    Position::from_parts(ShardId(shard), from_column(ms), from_column(n))
+        .ok_or_else(|| StoreError::Corrupt(format!("position {shard}-{ms}-{n}")))
+}
+
+fn to_reason(name: &str) -> Result<RejectReason, StoreError> {
+    name.parse()
+        .map_err(|error: crate::dead_letter::UnknownReason| StoreError::Corrupt(error.to_string()))
+}
+
+#[async_trait]
+impl TallyStore for Sqlite {
+    async fn tally(&self, poll: &PollId) -> Result<Option<Tally>, StoreError> {
+        let poll = poll.clone();
+        self.blocking(move |inner| inner.tally(&poll)).await
+    }
+
+    async fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
+        let receipt = receipt.clone();
+        self.blocking(move |inner| inner.receipt_state(&receipt)).await
+    }
+
+    async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
+        let poll = poll.clone();
+        self.blocking(move |inner| inner.recount(&poll)).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.blocking(|inner| {
+            inner.check_sound()?;
+            lock(&inner.reader).query_row("SELECT 1 FROM totals", [], |_| Ok(()))?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for Sqlite {
+    async fn dead_letters(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        self.blocking(move |inner| inner.dead_letters(after, limit)).await
+    }
+}
