@@ -60,15 +60,6 @@ pub enum PollState {
     Open,
 }
 
-impl PollState {
-    /// The state's name in APIs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-        }
-    }
-}
-
 /// Why a poll cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

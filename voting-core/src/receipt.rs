@@ -31,16 +31,6 @@ pub enum ReceiptState {
 }
 
 impl ReceiptState {
-    /// The state's name in APIs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Counted => "counted",
-            Self::Superseded => "superseded",
-            Self::Rejected(_) => "rejected",
-        }
-    }
-
     /// Judges a receipt by the position of the voter's stored ballot and by whether the receipt's
     /// own position is among the dead letters.
     pub fn judge(

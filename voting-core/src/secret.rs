@@ -30,6 +30,11 @@ impl SecretKey {
         Ok(Self(bytes))
     }
 
+    /// The secret itself.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// A key for one purpose; a tag made for another purpose is not valid under it.
     pub fn derive(&self, purpose: &str) -> MacKey {
         let mut mac = new_mac(&self.0);

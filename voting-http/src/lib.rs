@@ -1,0 +1,38 @@
+//! The HTTP side of the voting system: APIs and pages over the traits of [`voting_core`].
+//!
+//! Three services, each a poem endpoint that can be served by [`serve()`] or mounted in an
+//! application of your own, also under a prefix:
+//!
+//! - [`VoteService`]: the voting page and API. Needs a sink, polls and the secret.
+//! - [`ResultService`]: the live result page and API. Needs tallies, polls and the secret.
+//! - [`WorkerService`]: the operator's API. Needs the log, the store and a token.
+//!
+//! This crate knows no back end.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+mod api_routes;
+mod assets;
+mod body_limit;
+mod health;
+mod live;
+mod polls;
+mod problem;
+mod result;
+mod same_site;
+mod security_headers;
+mod serve;
+mod site;
+mod token;
+mod views;
+mod visitor;
+mod vote;
+mod worker;
+
+pub use self::{
+    result::ResultService,
+    serve::{ServeOptions, serve},
+    site::{InvalidPublicUrl, PeerLink, PublicUrl, Site},
+    token::{InvalidToken, ReceiptKey},
+    vote::VoteService,
+    worker::{Pipeline, WorkerService},
+};

@@ -1,0 +1,56 @@
+//! Takes a request's body in, within a limit of size and time, before anything else reads it.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::StreamExt;
+use poem::{
+    Endpoint, IntoResponse, Request, Response,
+    http::{Method, header},
+};
+use tokio::time::timeout;
+
+use crate::problem::Problem;
+
+/// A vote for all of 63 options, whatever the encoding, is far smaller.
+const MAX_BYTES: usize = 16 * 1024;
+
+/// How long a body may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// So much of a body that is too large is read and thrown away, since a client that is cut off
+/// while it sends does not see the answer.
+const MAX_DISCARDED: usize = 32 * 1024 * 1024;
+
+pub(crate) async fn limit_body<E: Endpoint>(
+    endpoint: Arc<E>,
+    mut request: Request,
+) -> poem::Result<Response> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let body = timeout(PATIENCE, read(&mut request))
+            .await
+            .map_err(|_| Problem::too_slow())??;
+        request.set_body(body);
+    }
+    Ok(endpoint.call(request).await?.into_response())
+}
+
+async fn read(request: &mut Request) -> poem::Result<Vec<u8>> {
+    let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let announced: usize = announced.unwrap_or(0);
+    let mut body = Vec::with_capacity(announced.min(MAX_BYTES));
+    let mut chunks = request.take_body().into_bytes_stream();
+    let mut received = 0usize;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Problem::invalid("The request's body broke off."))?;
+        received = received.saturating_add(chunk.len());
+        if received <= MAX_BYTES {
+            body.extend_from_slice(&chunk);
+        } else if received.max(announced) > MAX_DISCARDED {
+            break;
+        }
+    }
+    if received > MAX_BYTES {
+        return Err(Problem::too_large(MAX_BYTES).into());
+    }
+    Ok(body)
+}

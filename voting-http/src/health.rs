@@ -1,0 +1,90 @@
+//! Whether a service is alive, and whether it is ready for requests.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use voting_core::StoreError;
+
+use crate::problem::Problem;
+
+/// A store that takes longer to answer is not fit for requests.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+type Answer = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+type Check = Arc<dyn Fn() -> Answer + Send + Sync>;
+
+/// Answers the health checks of a service.
+#[derive(Clone)]
+pub(crate) struct Health {
+    stop: CancellationToken,
+    checks: Vec<(&'static str, Check)>,
+}
+
+impl Health {
+    pub(crate) fn new(stop: CancellationToken) -> Self {
+        Self {
+            stop,
+            checks: Vec::new(),
+        }
+    }
+
+    /// Makes the service ready only while `check` succeeds.
+    pub(crate) fn needs<F>(mut self, what: &'static str, check: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
+        self.checks.push((what, Arc::new(move || Box::pin(check()))));
+        self
+    }
+}
+
+/// A service's health.
+#[derive(Debug, Object)]
+#[oai(rename = "Health")]
+pub(crate) struct HealthView {
+    /// `ok`.
+    status: String,
+}
+
+#[derive(ApiResponse)]
+enum HealthAnswer {
+    /// It is so.
+    #[oai(status = 200)]
+    Ok(Json<HealthView>),
+}
+
+fn ok() -> HealthAnswer {
+    HealthAnswer::Ok(Json(HealthView {
+        status: "ok".to_owned(),
+    }))
+}
+
+#[OpenApi]
+impl Health {
+    /// Alive: the process answers. Restart it otherwise.
+    #[oai(path = "/healthz", method = "get")]
+    async fn healthz(&self) -> HealthAnswer {
+        ok()
+    }
+
+    /// Ready: its stores answer and it is not about to stop. Send it no requests otherwise.
+    #[oai(path = "/readyz", method = "get")]
+    async fn readyz(&self) -> Result<HealthAnswer, Problem> {
+        if self.stop.is_cancelled() {
+            return Err(Problem::not_ready("service", "it is about to stop"));
+        }
+        for (what, check) in &self.checks {
+            match timeout(PATIENCE, check()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, what, "not ready");
+                    return Err(Problem::not_ready(what, &error.to_string()));
+                }
+                Err(_) => return Err(Problem::not_ready(what, "no answer in time")),
+            }
+        }
+        Ok(ok())
+    }
+}

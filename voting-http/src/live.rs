@@ -1,0 +1,133 @@
+//! Tallies for any number of readers at the cost of one: whoever asks within a tick gets the same
+//! snapshot, and event streams share one look at the store a tick, which pauses while nobody
+//! watches.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use poem_openapi::types::ToJSON;
+use tokio::sync::watch;
+use voting_core::{Poll, PollId, TallyStore};
+
+use crate::{problem::Problem, result::TallyView};
+
+/// How old a tally may be that is shown.
+const TICK: Duration = Duration::from_millis(250);
+
+/// A tally as it is shown, and as it is sent.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) view: TallyView,
+    /// The tally as a server-sent event.
+    pub(crate) event: Bytes,
+}
+
+/// The latest tallies.
+#[derive(Clone)]
+pub(crate) struct LiveTallies(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn TallyStore>,
+    latest: Mutex<HashMap<PollId, Arc<Latest>>>,
+    watched: Mutex<HashMap<PollId, watch::Sender<Arc<Snapshot>>>>,
+}
+
+/// Held while the store is asked, so that requests that come together ask once.
+type Latest = tokio::sync::Mutex<Option<(Instant, Arc<Snapshot>)>>;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl LiveTallies {
+    pub(crate) fn new(store: Arc<dyn TallyStore>) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            latest: Mutex::default(),
+            watched: Mutex::default(),
+        }))
+    }
+
+    /// The tally of a poll, at most a tick old.
+    pub(crate) async fn current(&self, poll: &Poll) -> Result<Arc<Snapshot>, Problem> {
+        let latest = Arc::clone(lock(&self.0.latest).entry(poll.id().clone()).or_default());
+        let mut latest = latest.lock().await;
+        if let Some((at, snapshot)) = &*latest
+            && at.elapsed() < TICK
+        {
+            return Ok(Arc::clone(snapshot));
+        }
+        let tally = self.0.store.tally(poll.id()).await?;
+        let tally = tally.ok_or_else(|| Problem::no_poll(poll.id().as_str()))?;
+        let view = TallyView::new(poll, &tally);
+        let snapshot = match &*latest {
+            // Titles and labels are in it too, so the version alone does not tell.
+            Some((_, known)) if known.view == view => Arc::clone(known),
+            _ => Arc::new(Snapshot {
+                event: event(&view),
+                view,
+            }),
+        };
+        *latest = Some((Instant::now(), Arc::clone(&snapshot)));
+        Ok(snapshot)
+    }
+
+    /// The tallies of a poll from now on: the current one at once, then each that differs.
+    pub(crate) async fn watch(
+        &self,
+        poll: &Arc<Poll>,
+    ) -> Result<watch::Receiver<Arc<Snapshot>>, Problem> {
+        if let Some(sender) = lock(&self.0.watched).get(poll.id()) {
+            return Ok(sender.subscribe());
+        }
+        let first = self.current(poll).await?;
+        let mut watched = lock(&self.0.watched);
+        if let Some(sender) = watched.get(poll.id()) {
+            return Ok(sender.subscribe());
+        }
+        let (sender, receiver) = watch::channel(first);
+        watched.insert(poll.id().clone(), sender.clone());
+        tokio::spawn(self.clone().follow(Arc::clone(poll), sender));
+        Ok(receiver)
+    }
+
+    /// Sends what changes until nobody watches.
+    async fn follow(self, poll: Arc<Poll>, sender: watch::Sender<Arc<Snapshot>>) {
+        let mut failing = false;
+        loop {
+            tokio::time::sleep(TICK).await;
+            {
+                // Under the lock, or a reader could subscribe to a sender that is given up.
+                let mut watched = lock(&self.0.watched);
+                if sender.receiver_count() == 0 {
+                    watched.remove(poll.id());
+                    return;
+                }
+            }
+            match self.current(&poll).await {
+                Ok(snapshot) => {
+                    failing = false;
+                    sender.send_if_modified(|shown| {
+                        let differs = !Arc::ptr_eq(shown, &snapshot);
+                        *shown = snapshot;
+                        differs
+                    });
+                }
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(%error, poll = %poll.id(), "the live result stands still");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+fn event(view: &TallyView) -> Bytes {
+    let data = view.to_json_string();
+    format!("event: tally\nid: {}\ndata: {data}\n\n", view.version).into()
+}

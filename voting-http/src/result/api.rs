@@ -1,0 +1,79 @@
+//! The result service's API.
+
+use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json};
+use voting_core::ReceiptState;
+
+use super::{ResultService, TallyView, events::TallyEvents};
+use crate::problem::Problem;
+
+pub(super) struct Api(pub(super) ResultService);
+
+/// What became of a ballot.
+#[derive(Debug, Object)]
+#[oai(rename = "Receipt", skip_serializing_if_is_none)]
+struct ReceiptView {
+    /// Where the ballot was cast.
+    poll: String,
+    /// When, in milliseconds since 1970.
+    cast_at_ms: u64,
+    /// What became of it.
+    state: StateView,
+    /// Why it was rejected.
+    reason: Option<String>,
+}
+
+/// What became of a ballot.
+#[derive(Debug, Enum)]
+#[oai(rename = "ReceiptState", rename_all = "lowercase")]
+enum StateView {
+    /// Accepted, not yet counted.
+    Pending,
+    /// It is the voter's ballot that counts.
+    Counted,
+    /// The voter has cast a newer one, which counts.
+    Superseded,
+    /// It could not be counted.
+    Rejected,
+}
+
+#[OpenApi]
+impl Api {
+    /// The tally of a poll, at most a quarter of a second old.
+    #[oai(path = "/v1/polls/:poll/tally", method = "get")]
+    async fn tally(&self, poll: Path<String>) -> Result<Json<TallyView>, Problem> {
+        let service = &self.0.0;
+        let poll = service.polls.get(&poll).await?;
+        Ok(Json(service.live.current(&poll).await?.view.clone()))
+    }
+
+    /// The tally of a poll as server-sent events: as it is now, then whenever it changes.
+    #[oai(path = "/v1/polls/:poll/tally/events", method = "get")]
+    async fn events(&self, poll: Path<String>) -> Result<TallyEvents, Problem> {
+        let service = &self.0.0;
+        let poll = service.polls.get(&poll).await?;
+        let tallies = service.live.watch(&poll).await?;
+        Ok(TallyEvents::new(tallies, service.site.stop.clone()))
+    }
+
+    /// What became of a ballot. A receipt does not tell what was chosen.
+    #[oai(path = "/v1/receipts/:receipt", method = "get")]
+    async fn receipt(&self, receipt: Path<String>) -> Result<Json<ReceiptView>, Problem> {
+        let service = &self.0.0;
+        let receipt = service.receipts.open(&receipt).map_err(|_| Problem::no_receipt())?;
+        let state = service.tallies.receipt_state(&receipt).await?;
+        Ok(Json(ReceiptView {
+            poll: receipt.poll.to_string(),
+            cast_at_ms: receipt.position.ms(),
+            state: match state {
+                ReceiptState::Counted => StateView::Counted,
+                ReceiptState::Superseded => StateView::Superseded,
+                ReceiptState::Rejected(_) => StateView::Rejected,
+                _ => StateView::Pending,
+            },
+            reason: match state {
+                ReceiptState::Rejected(reason) => Some(reason.to_string()),
+                _ => None,
+            },
+        }))
+    }
+}

@@ -1,0 +1,91 @@
+//! The result service: shows tallies, live, and what became of a receipt. Reads only.
+
+mod api;
+mod events;
+mod page;
+mod tally_view;
+
+use std::sync::Arc;
+
+use poem::{EndpointExt, endpoint::BoxEndpoint, get};
+use poem_openapi::OpenApiService;
+use voting_core::{PollDirectory, SecretKey, TallyStore};
+
+pub(crate) use self::tally_view::TallyView;
+use crate::{
+    api_routes::api_routes,
+    assets, health::Health, live::LiveTallies, polls::Polls, problem::answer_errors,
+    security_headers, site::Site, token::ReceiptKey,
+};
+
+/// The result service over its store.
+#[derive(Clone)]
+pub struct ResultService(Arc<Inner>);
+
+struct Inner {
+    tallies: Arc<dyn TallyStore>,
+    live: LiveTallies,
+    polls: Polls,
+    receipts: ReceiptKey,
+    site: Site,
+}
+
+impl ResultService {
+    /// A service that shows the tallies of `tallies`, in the polls of `polls`. It needs the vote
+    /// service's secret to know its receipts.
+    pub fn new(
+        tallies: Arc<dyn TallyStore>,
+        polls: Arc<dyn PollDirectory>,
+        secret: &SecretKey,
+        site: Site,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            live: LiveTallies::new(Arc::clone(&tallies)),
+            tallies,
+            polls: Polls::new(polls, site.default_poll.clone()),
+            receipts: ReceiptKey::new(secret),
+            site,
+        }))
+    }
+
+    /// The service as an endpoint, to be served or mounted.
+    pub fn into_endpoint(self) -> BoxEndpoint<'static> {
+        let page = || get(page::Show(self.clone()));
+        let https = self.0.site.is_https();
+        api_routes(self.documented())
+            .at("/", page())
+            .at("/polls/:poll", page())
+            .nest("/assets", assets::route())
+            .around(answer_errors)
+            .around(move |endpoint, request| security_headers::secure(endpoint, request, https))
+            .boxed()
+    }
+
+    /// The OpenAPI document of the service, as JSON.
+    pub fn openapi(&self) -> String {
+        self.documented().spec()
+    }
+
+    fn documented(&self) -> OpenApiService<(api::Api, Health), ()> {
+        let (tallies, polls) = (Arc::clone(&self.0.tallies), self.0.polls.clone());
+        let health = Health::new(self.0.site.stop.clone())
+            .needs("tally store", move || {
+                let tallies = Arc::clone(&tallies);
+                async move { tallies.check().await }
+            })
+            .needs("polls", move || {
+                let polls = polls.clone();
+                async move { polls.check().await }
+            });
+        OpenApiService::new((api::Api(self.clone()), health), "Result", env!("CARGO_PKG_VERSION"))
+            .description("Shows tallies and the state of receipts.")
+    }
+}
+
+impl std::fmt::Debug for ResultService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResultService")
+            .field("site", &self.0.site)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,196 @@
+//! Where a service stands: its addresses, and those of the service beside it.
+
+use std::fmt;
+
+use poem::{
+    Request,
+    http::{Uri, header},
+};
+use tokio_util::sync::CancellationToken;
+use voting_core::PollId;
+
+/// What a page-serving service knows of its surroundings.
+#[derive(Debug, Clone, Default)]
+pub struct Site {
+    /// The address that voters use, when the service cannot see it itself, as behind a proxy.
+    /// With `https://` cookies are marked secure and browsers are told to stay with HTTPS.
+    pub public_url: Option<PublicUrl>,
+    /// Where the other page is: the result for the vote service, the vote for the result service.
+    pub peer: PeerLink,
+    /// The poll at `/`; without it the oldest one.
+    pub default_poll: Option<PollId>,
+    /// Names this replica, on the pages.
+    pub served_by: String,
+    /// Cancelled when the service is to stop: it is then no longer ready, and ends its event
+    /// streams.
+    pub stop: CancellationToken,
+}
+
+/// Where to find the pages of the other service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum PeerLink {
+    /// Nowhere; pages have no link to it.
+    #[default]
+    None,
+    /// At this address.
+    Url(PublicUrl),
+    /// On the host that the client used, on this port.
+    Port(u16),
+}
+
+impl PeerLink {
+    /// The address of a poll's page there.
+    pub(crate) fn poll_url(&self, request: &Request, poll: &PollId) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Url(url) => Some(format!("{url}/polls/{poll}")),
+            Self::Port(port) => {
+                let host = host_name(request)?;
+                Some(format!("//{host}:{port}/polls/{poll}"))
+            }
+        }
+    }
+}
+
+/// The host that the client used, without the port.
+fn host_name(request: &Request) -> Option<&str> {
+    let host = request.header(header::HOST)?;
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'[' | b']' | b':');
+    (!name.is_empty() && name.bytes().all(plain)).then_some(name)
+}
+
+/// An address of a service: `http://` or `https://`, a host, perhaps a path; no final slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl {
+    text: String,
+    https: bool,
+    authority: String,
+}
+
+/// The text is no such address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an address such as https://vote.example.org")]
+pub struct InvalidPublicUrl(String);
+
+impl std::str::FromStr for PublicUrl {
+    type Err = InvalidPublicUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPublicUrl> {
+        let invalid = || InvalidPublicUrl(text.to_owned());
+        let trimmed = text.trim_end_matches('/');
+        let uri: Uri = trimmed.parse().map_err(|_| invalid())?;
+        let https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(invalid()),
+        };
+        if uri.query().is_some() {
+            return Err(invalid());
+        }
+        let authority = uri.authority().ok_or_else(invalid)?.to_string();
+        Ok(Self {
+            text: trimmed.to_owned(),
+            https,
+            authority,
+        })
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl PublicUrl {
+    /// Whether voters come by HTTPS.
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// Host, and port if it is not the scheme's own.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+}
+
+impl Site {
+    /// Whether voters come by HTTPS.
+    pub(crate) fn is_https(&self) -> bool {
+        self.public_url.as_ref().is_some_and(PublicUrl::is_https)
+    }
+}
+
+/// The path under which the service is mounted in another application: empty, or with a slash
+/// in front and none at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Prefix(String);
+
+impl Prefix {
+    /// A router that mounts an endpoint takes the prefix off the address, and leaves the original
+    /// one beside it.
+    pub(crate) fn of(request: &Request) -> Self {
+        let (original, own) = (request.original_uri().path(), request.uri().path());
+        let prefix = original
+            .strip_suffix(own)
+            // Mounted at `/x` and called as `/x`, the service sees `/`.
+            .or_else(|| (own == "/").then_some(original))
+            .unwrap_or_default();
+        Self(prefix.trim_end_matches('/').to_owned())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether the client is a browser that navigates.
+pub(crate) fn wants_html(request: &Request) -> bool {
+    request
+        .header(header::ACCEPT)
+        .is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// With a capital at the front, as a sentence begins.
+pub(crate) fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(host: &'static str) -> Request {
+        Request::builder().header("host", host).finish()
+    }
+
+    #[test]
+    fn the_peer_is_on_the_host_that_the_client_used() {
+        let peer = PeerLink::Port(8081);
+        let poll: PollId = "p".parse().unwrap();
+        let url = |host| peer.poll_url(&request(host), &poll);
+        assert_eq!(url("localhost:8080").unwrap(), "//localhost:8081/polls/p");
+        assert_eq!(url("[::1]:8080").unwrap(), "//[::1]:8081/polls/p");
+        assert_eq!(url("vote.example.org").unwrap(), "//vote.example.org:8081/polls/p");
+        assert_eq!(url("evil/\"><script>"), None);
+    }
+
+    #[test]
+    fn a_public_url_has_a_scheme_and_a_host() {
+        let url: PublicUrl = "https://vote.example.org/board/".parse().unwrap();
+        assert_eq!(url.to_string(), "https://vote.example.org/board");
+        assert_eq!(url.authority(), "vote.example.org");
+        assert!(url.is_https());
+        for bad in ["", "vote.example.org", "ftp://x", "https://", "/vote", "https://x/?a=b"] {
+            assert!(bad.parse::<PublicUrl>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! What the web pages need to know, one struct per template.
+//!
+//! The structs hold only what is printed: numbers come with their text
+//! (`"1,000 votes"`) so that templates never format anything.
+
+use std::sync::Arc;
+
+use askama::Template;
+use poem::Response;
+use voting_core::{Poll, PollId};
+
+use crate::{assets, problem::Problem, site::Prefix};
+
+/// A page as an answer.
+pub(crate) fn render(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => Response::builder()
+            .content_type("text/html; charset=utf-8")
+            .body(html),
+        Err(error) => {
+            tracing::error!(%error, "cannot render a page");
+            Problem::internal().to_response()
+        }
+    }
+}
+
+/// A page that says what went wrong.
+pub(crate) fn message(prefix: &Prefix, problem: &Problem) -> Response {
+    render(&MessagePage {
+        base: prefix.as_str(),
+        assets_version: assets::version(),
+        status: problem.status().as_u16(),
+        title: problem.title(),
+        detail: problem.detail(),
+        back_url: Some(format!("{}/", prefix.as_str())),
+    })
+}
+
+/// A link to another poll, listed at the bottom of a page.
+#[derive(Debug, Clone)]
+pub(crate) struct PollLink<'a> {
+    /// Where the link goes, base prefix included.
+    pub(crate) href: String,
+    /// The other poll's question.
+    pub(crate) title: &'a str,
+}
+
+/// The outcome of a form post, for browsers that run no scripts.
+#[derive(Debug, Clone)]
+pub(crate) struct Notice {
+    /// True when the vote was NOT taken.
+    pub(crate) error: bool,
+    /// One or two plain sentences. Say what happened and what to do next.
+    pub(crate) text: String,
+}
+
+/// One choice on the vote page.
+#[derive(Debug, Clone)]
+pub(crate) struct VoteOption<'a> {
+    /// The identifier sent as `vote`.
+    pub(crate) id: &'a str,
+    /// The text people read. Any length, any script.
+    pub(crate) label: &'a str,
+    /// True when the server knows that this browser voted for it.
+    pub(crate) chosen: bool,
+}
+
+/// The ballot.
+#[derive(Debug, Clone, Template)]
+#[template(path = "vote.html")]
+pub(crate) struct VotePage<'a> {
+    /// URL prefix where the service is mounted: `""` or e.g. `"/vote"`, without a final slash.
+    pub(crate) base: &'a str,
+    /// Changes whenever an asset changes, so that assets can be cached for ever.
+    pub(crate) assets_version: &'a str,
+    /// Identifier of the poll, e.g. `cats-vs-dogs`.
+    pub(crate) poll: &'a str,
+    /// The question.
+    pub(crate) title: &'a str,
+    /// The choices, in ballot order (2 to 63).
+    pub(crate) options: Vec<VoteOption<'a>>,
+    /// How many options one vote may name. 1: each option is a button. More: checkboxes.
+    pub(crate) max_choices: usize,
+    /// False once the poll is closed: labels stay readable, nothing can be sent.
+    pub(crate) open: bool,
+    /// Where the form is posted without scripts.
+    pub(crate) action: String,
+    /// Where the script sends `PUT {"choices":["a"]}`. Same origin.
+    pub(crate) ballot_url: String,
+    /// Opaque short tag of this voter. The browser's memory of its own vote is filed under
+    /// it: when the tag changes, an earlier voter's choice is no longer shown.
+    pub(crate) voter_tag: String,
+    /// The result page, when there is one to link to.
+    pub(crate) result_url: Option<String>,
+    /// Outcome of the form post that led to this page.
+    pub(crate) notice: Option<Notice>,
+    /// Other polls to link to. May be empty.
+    pub(crate) other_polls: Vec<PollLink<'a>>,
+    /// Name of the replica that answered.
+    pub(crate) served_by: &'a str,
+}
+
+impl VotePage<'_> {
+    /// Two options with one choice stand side by side; everything else is a list.
+    fn is_duo(&self) -> bool {
+        self.options.len() == 2 && self.max_choices == 1
+    }
+
+    fn has_vote(&self) -> bool {
+        self.options.iter().any(|option| option.chosen)
+    }
+
+    /// The line under the question while the poll is open.
+    fn hint(&self, voted: bool) -> String {
+        match (voted, self.max_choices, self.options.len()) {
+            (false, 1, _) => "Pick one to vote.".into(),
+            (false, max, _) => format!("Choose up to {max}, then send your vote."),
+            (true, 1, 2) => "You have voted. To change your vote, pick the other one.".into(),
+            (true, 1, _) => "You have voted. To change your vote, pick another one.".into(),
+            (true, max, _) => {
+                format!("You have voted. You can choose others, up to {max}, and send again.")
+            }
+        }
+    }
+
+    /// Both cards take the same size, the one that suits the longer label.
+    fn label_size(&self) -> &'static str {
+        let longest = self.options.iter().map(|o| o.label.chars().count()).max();
+        text_size(longest.unwrap_or(0), 9, 28)
+    }
+
+    fn title_size(&self) -> &'static str {
+        text_size(self.title.chars().count(), 28, 80)
+    }
+}
+
+/// One row of the result page.
+#[derive(Debug, Clone)]
+pub(crate) struct ResultOption<'a> {
+    /// The identifier used in tally events.
+    pub(crate) id: &'a str,
+    /// The text people read.
+    pub(crate) label: &'a str,
+    /// Votes for this option.
+    pub(crate) votes: u64,
+    /// `"1 vote"`, `"1,000 votes"`.
+    pub(crate) votes_text: String,
+    /// Share of the voters, 0 to 100, rounded to 0.1. (With several choices per vote the
+    /// shares can add up to more than 100.)
+    pub(crate) percent: f64,
+    /// True when no option has more votes and there is at least one vote. Several options
+    /// may lead together.
+    pub(crate) leading: bool,
+}
+
+/// The result, live when scripts run.
+#[derive(Debug, Clone, Template)]
+#[template(path = "result.html")]
+pub(crate) struct ResultPage<'a> {
+    /// URL prefix where the service is mounted, without a final slash.
+    pub(crate) base: &'a str,
+    /// Changes whenever an asset changes.
+    pub(crate) assets_version: &'a str,
+    /// Identifier of the poll.
+    pub(crate) poll: &'a str,
+    /// The question.
+    pub(crate) title: &'a str,
+    /// False once the poll is closed.
+    pub(crate) open: bool,
+    /// How many options one vote may name; above 1 the page explains the shares.
+    pub(crate) max_choices: usize,
+    /// How many people voted.
+    pub(crate) voters: u64,
+    /// `"1 vote"`, `"1,000 votes"`: printed as it is in `#total`.
+    pub(crate) voters_text: String,
+    /// One row per option, in ballot order.
+    pub(crate) options: Vec<ResultOption<'a>>,
+    /// Version of this tally. Events that are older are ignored by the script.
+    pub(crate) tally_version: u64,
+    /// The event stream of this poll. Same origin.
+    pub(crate) events_url: String,
+    /// The vote page, when there is one to link to.
+    pub(crate) vote_url: Option<String>,
+    /// Other polls to link to. May be empty.
+    pub(crate) other_polls: Vec<PollLink<'a>>,
+    /// Name of the replica that answered.
+    pub(crate) served_by: &'a str,
+}
+
+impl ResultPage<'_> {
+    fn is_duo(&self) -> bool {
+        self.options.len() == 2
+    }
+
+    fn title_size(&self) -> &'static str {
+        text_size(self.title.chars().count(), 28, 80)
+    }
+
+    /// Side by side in size: both labels as the longer one needs.
+    fn label_size(&self) -> &'static str {
+        let longest = self.options.iter().map(|o| o.label.chars().count()).max();
+        text_size(longest.unwrap_or(0), 16, 60)
+    }
+
+    /// The word beside the leading option. `result.js` uses the same words.
+    fn lead_word(&self) -> &'static str {
+        match (self.options.iter().filter(|o| o.leading).count(), self.open) {
+            (0 | 1, true) => "Leading",
+            (0 | 1, false) => "Most votes",
+            _ => "Tied",
+        }
+    }
+
+    /// The line under the total. `result.js` uses the same words.
+    fn summary(&self) -> &'static str {
+        match (self.voters, self.open) {
+            (0, true) => "No votes yet. Yours could be the first.",
+            (0, false) => "The poll closed without any votes.",
+            (_, true) => "Voting is open.",
+            (_, false) => "The poll is closed. This is the result.",
+        }
+    }
+}
+
+/// A page that only says something, such as "404 Not found".
+#[derive(Debug, Clone, Template)]
+#[template(path = "message.html")]
+pub(crate) struct MessagePage<'a> {
+    /// URL prefix where the service is mounted, without a final slash.
+    pub(crate) base: &'a str,
+    /// Changes whenever an asset changes.
+    pub(crate) assets_version: &'a str,
+    /// The HTTP status of the answer.
+    pub(crate) status: u16,
+    /// A few words: what happened.
+    pub(crate) title: &'a str,
+    /// A sentence or two: why, and what to do next.
+    pub(crate) detail: &'a str,
+    /// Where "Go back" leads; without it there is no such link.
+    pub(crate) back_url: Option<String>,
+}
+
+/// Short texts are set large, long ones smaller: the class name for a text of `chars` characters.
+fn text_size(chars: usize, short: usize, medium: usize) -> &'static str {
+    match chars {
+        n if n <= short => "text-l",
+        n if n <= medium => "text-m",
+        _ => "text-s",
+    }
+}
+
+/// Links to all polls but this one.
+pub(crate) fn other_polls<'a>(
+    base: &str,
+    polls: &'a [Arc<Poll>],
+    this: &PollId,
+) -> Vec<PollLink<'a>> {
+    polls
+        .iter()
+        .filter(|poll| poll.id() != this)
+        .map(|poll| PollLink {
+            href: format!("{base}/polls/{}", poll.id()),
+            title: poll.title(),
+        })
+        .collect()
+}

@@ -1,0 +1,76 @@
+//! The vote service's API.
+
+use poem::web::Data;
+use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
+
+use super::VoteService;
+use crate::{polls::PollView, problem::Problem, visitor::Visitor};
+
+pub(super) struct Api(pub(super) VoteService);
+
+/// The polls that there are.
+#[derive(Debug, Object)]
+#[oai(rename = "Polls")]
+struct PollsView {
+    /// The oldest first.
+    polls: Vec<PollView>,
+}
+
+/// A vote.
+#[derive(Debug, Object)]
+#[oai(rename = "Ballot", deny_unknown_fields)]
+struct BallotView {
+    /// The options that are voted for, by their ids; one up to the poll's `max_choices`.
+    choices: Vec<String>,
+}
+
+/// What a voter gets for a ballot.
+#[derive(Debug, Object)]
+#[oai(rename = "Accepted")]
+struct AcceptedView {
+    /// Stands for this ballot: ask the result service what became of it.
+    receipt: String,
+}
+
+#[derive(ApiResponse)]
+enum CastAnswer {
+    /// The ballot is stored and will be counted, in place of any earlier one of this voter.
+    #[oai(status = 202)]
+    Accepted(Json<AcceptedView>),
+}
+
+#[OpenApi]
+impl Api {
+    /// The polls that can be voted in.
+    #[oai(path = "/v1/polls", method = "get")]
+    async fn polls(&self) -> Result<Json<PollsView>, Problem> {
+        let polls = self.0.0.polls.all().await?;
+        let polls = polls.iter().map(|poll| PollView::from(poll.as_ref())).collect();
+        Ok(Json(PollsView { polls }))
+    }
+
+    /// A poll.
+    #[oai(path = "/v1/polls/:poll", method = "get")]
+    async fn poll(&self, poll: Path<String>) -> Result<Json<PollView>, Problem> {
+        let poll = self.0.0.polls.get(&poll).await?;
+        Ok(Json(PollView::from(poll.as_ref())))
+    }
+
+    /// Cast a ballot.
+    ///
+    /// The voter is the one that the cookie `voter` names (`__Host-voter` over HTTPS). Whoever
+    /// comes without one is a new voter, and is given one with the answer, whatever that says,
+    /// so that trying again is safe: a voter counts once, with the last accepted ballot.
+    #[oai(path = "/v1/polls/:poll/ballot", method = "put")]
+    async fn cast(
+        &self,
+        poll: Path<String>,
+        ballot: Json<BallotView>,
+        visitor: Data<&Visitor>,
+    ) -> Result<CastAnswer, Problem> {
+        let poll = self.0.0.polls.get(&poll).await?;
+        let named = ballot.0.choices.iter().map(String::as_str);
+        let (_, receipt) = self.0.cast(&poll, **visitor, named).await?;
+        Ok(CastAnswer::Accepted(Json(AcceptedView { receipt })))
+    }
+}

@@ -1,0 +1,129 @@
+//! The vote service: takes ballots, from the page's form or as JSON, and hands them to the sink.
+//! Holds no state of its own.
+
+mod api;
+mod page;
+
+use std::sync::Arc;
+
+use poem::{Endpoint, EndpointExt, endpoint::BoxEndpoint, get};
+use poem_openapi::OpenApiService;
+use voting_core::{
+    Ballot, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink,
+};
+
+use crate::{
+    api_routes::api_routes,
+    assets,
+    body_limit::limit_body,
+    health::Health,
+    polls::Polls,
+    problem::{Problem, answer_errors},
+    same_site, security_headers,
+    site::Site,
+    token::{ReceiptKey, VoterKey},
+    visitor::{Visitor, VoterCookies},
+};
+
+/// The vote service over its stores.
+#[derive(Clone)]
+pub struct VoteService(Arc<Inner>);
+
+struct Inner {
+    sink: Arc<dyn VoteSink>,
+    polls: Polls,
+    receipts: ReceiptKey,
+    cookies: VoterCookies,
+    site: Site,
+}
+
+impl VoteService {
+    /// A service that casts into `sink`, in the polls of `polls`. All replicas, and the result
+    /// service, need the same secret.
+    pub fn new(
+        sink: Arc<dyn VoteSink>,
+        polls: Arc<dyn PollDirectory>,
+        secret: &SecretKey,
+        site: Site,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            sink,
+            polls: Polls::new(polls, site.default_poll.clone()),
+            receipts: ReceiptKey::new(secret),
+            cookies: VoterCookies::new(VoterKey::new(secret), site.is_https()),
+            site,
+        }))
+    }
+
+    /// The service as an endpoint, to be served or mounted.
+    pub fn into_endpoint(self) -> BoxEndpoint<'static> {
+        let page = || get(page::Show(self.clone())).post(page::Cast(self.clone()));
+        let service = self.clone();
+        let cookies = self.0.cookies.clone();
+        let https = self.0.site.is_https();
+        api_routes(self.documented())
+            .at("/", page())
+            .at("/polls/:poll", page())
+            .nest("/assets", assets::route())
+            .around(limit_body)
+            .around(move |endpoint, request| {
+                let allowed = same_site::check(&request, &service.0.site);
+                async move {
+                    allowed?;
+                    endpoint.call(request).await
+                }
+            })
+            .around(answer_errors)
+            .around(move |endpoint, request| {
+                let cookies = cookies.clone();
+                async move { cookies.around(endpoint, request).await }
+            })
+            .around(move |endpoint, request| security_headers::secure(endpoint, request, https))
+            .boxed()
+    }
+
+    /// The OpenAPI document of the service, as JSON.
+    pub fn openapi(&self) -> String {
+        self.documented().spec()
+    }
+
+    fn documented(&self) -> OpenApiService<(api::Api, Health), ()> {
+        let (sink, polls) = (Arc::clone(&self.0.sink), self.0.polls.clone());
+        let health = Health::new(self.0.site.stop.clone())
+            .needs("ballot log", move || {
+                let sink = Arc::clone(&sink);
+                async move { sink.check().await }
+            })
+            .needs("polls", move || {
+                let polls = polls.clone();
+                async move { polls.check().await }
+            });
+        OpenApiService::new((api::Api(self.clone()), health), "Vote", env!("CARGO_PKG_VERSION"))
+            .description("Casts ballots.")
+    }
+
+    /// Casts the visitor's vote for the options of these names.
+    async fn cast<'a>(
+        &self,
+        poll: &Poll,
+        visitor: Visitor,
+        named: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(Choices, String), Problem> {
+        let choices = poll.choose(named)?;
+        let ballot = Ballot {
+            poll: PollId::clone(poll.id()),
+            voter: visitor.voter()?,
+            choices,
+        };
+        let receipt: Receipt = self.0.sink.cast(ballot).await?;
+        Ok((choices, self.0.receipts.seal(&receipt)))
+    }
+}
+
+impl std::fmt::Debug for VoteService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VoteService")
+            .field("site", &self.0.site)
+            .finish_non_exhaustive()
+    }
+}

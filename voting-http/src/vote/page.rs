@@ -1,0 +1,155 @@
+//! The voting page and its form.
+
+use std::sync::Arc;
+
+use poem::{
+    Endpoint, FromRequest, Request, Response,
+    http::header,
+    web::Data,
+};
+use voting_core::{Choices, Poll};
+
+use super::VoteService;
+use crate::{
+    assets,
+    problem::Problem,
+    site::{self, Prefix},
+    views::{self, Notice, VoteOption, VotePage},
+    visitor::Visitor,
+};
+
+/// `GET`: the page.
+pub(super) struct Show(pub(super) VoteService);
+
+/// `POST`: the form.
+pub(super) struct Cast(pub(super) VoteService);
+
+impl Endpoint for Show {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let poll = self.0.poll_of(&request).await?;
+        let visitor = visitor_of(&request).await?;
+        Ok(self.0.show(&request, &poll, visitor, Shown::default()).await)
+    }
+}
+
+impl Endpoint for Cast {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let poll = self.0.poll_of(&request).await?;
+        let visitor = visitor_of(&request).await?;
+        match self.0.cast_form(&mut request, &poll, visitor).await {
+            Ok(choices) => {
+                let shown = Shown {
+                    chosen: Some(choices),
+                    notice: Some(Notice {
+                        error: false,
+                        text: thanks(&poll, choices),
+                    }),
+                };
+                Ok(self.0.show(&request, &poll, visitor, shown).await)
+            }
+            // The page again, so that the voter can mend it there.
+            Err(problem) if site::wants_html(&request) => {
+                let shown = Shown {
+                    chosen: None,
+                    notice: Some(Notice {
+                        error: true,
+                        text: problem.to_voter(),
+                    }),
+                };
+                let page = self.0.show(&request, &poll, visitor, shown).await;
+                Ok(problem.finish(page))
+            }
+            Err(problem) => Err(problem.into()),
+        }
+    }
+}
+
+/// What the page says of the visitor's vote.
+#[derive(Default)]
+struct Shown {
+    chosen: Option<Choices>,
+    notice: Option<Notice>,
+}
+
+async fn visitor_of(request: &Request) -> poem::Result<Visitor> {
+    let visitor = Data::<&Visitor>::from_request_without_body(request).await?;
+    Ok(*visitor.0)
+}
+
+/// The words of `vote.js`.
+fn thanks(poll: &Poll, choices: Choices) -> String {
+    let mut chosen = choices.indices().filter_map(|index| poll.options().get(index));
+    let what = match (chosen.next(), choices.len()) {
+        (Some(option), 1) => format!("Your vote for {} is in.", option.label),
+        (_, n) => format!("Your {n} choices are in."),
+    };
+    format!("{what} You can change your vote until the poll closes.")
+}
+
+impl VoteService {
+    async fn poll_of(&self, request: &Request) -> Result<Arc<Poll>, Problem> {
+        let named = request.raw_path_param("poll");
+        self.0.polls.get_or_default(named).await
+    }
+
+    async fn cast_form(
+        &self,
+        request: &mut Request,
+        poll: &Poll,
+        visitor: Visitor,
+    ) -> Result<Choices, Problem> {
+        let kind = request.content_type().unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(Problem::not_a_form());
+        }
+        let body = request.take_body().into_bytes().await;
+        let body = body.map_err(|_| Problem::invalid("The request's body broke off."))?;
+        let fields: Vec<_> = form_urlencoded::parse(&body).collect();
+        let votes = fields.iter().filter(|(name, _)| name == "vote");
+        let (choices, _) = self.cast(poll, visitor, votes.map(|(_, value)| value.as_ref())).await?;
+        Ok(choices)
+    }
+
+    async fn show(
+        &self,
+        request: &Request,
+        poll: &Poll,
+        visitor: Visitor,
+        shown: Shown,
+    ) -> Response {
+        let prefix = Prefix::of(request);
+        let base = prefix.as_str();
+        let id = poll.id();
+        let all = self.0.polls.all().await.unwrap_or_default();
+        let options = poll.options().iter().enumerate().map(|(index, option)| VoteOption {
+            id: option.id.as_str(),
+            label: &option.label,
+            chosen: shown.chosen.is_some_and(|chosen| chosen.bits() & (1 << index) != 0),
+        });
+        let mut response = views::render(&VotePage {
+            base,
+            assets_version: assets::version(),
+            poll: id.as_str(),
+            title: poll.title(),
+            options: options.collect(),
+            max_choices: poll.max_choices(),
+            open: true,
+            action: format!("{base}/polls/{id}"),
+            ballot_url: format!("{base}/v1/polls/{id}/ballot"),
+            voter_tag: visitor.tag(&self.0.cookies.key),
+            result_url: self.0.site.peer.poll_url(request, id),
+            notice: shown.notice,
+            other_polls: views::other_polls(base, &all, id),
+            served_by: &self.0.site.served_by,
+        });
+        // The same address answers browsers and programs differently.
+        let vary = header::HeaderValue::from_static("accept, cookie");
+        response.headers_mut().insert(header::VARY, vary);
+        response
+    }
+}

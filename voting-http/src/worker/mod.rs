@@ -1,0 +1,93 @@
+//! The worker service: the operator's view of the pipeline, and what operators do to it.
+
+mod api;
+
+use std::sync::Arc;
+
+use poem::{EndpointExt, endpoint::BoxEndpoint};
+use poem_openapi::OpenApiService;
+use tokio_util::sync::CancellationToken;
+use voting_core::{
+    BallotQueue, BatchFlusher, DeadLetterStore, PollStore, SecretKey, TallyStore, WorkerHandle,
+};
+
+use crate::{
+    api_routes::api_routes, body_limit::limit_body, health::Health, problem::answer_errors,
+    security_headers, token::OperatorKey,
+};
+
+/// The worker service, beside a running worker.
+#[derive(Clone)]
+pub struct WorkerService(Arc<Inner>);
+
+struct Inner {
+    pipeline: Pipeline,
+    operator: OperatorKey,
+    stop: CancellationToken,
+}
+
+/// What the operator's API is about.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "back ends need none")]
+pub struct Pipeline {
+    /// The worker of this process.
+    pub worker: WorkerHandle,
+    /// The log.
+    pub queue: Arc<dyn BallotQueue>,
+    /// The store.
+    pub flusher: Arc<dyn BatchFlusher>,
+    /// The store.
+    pub tallies: Arc<dyn TallyStore>,
+    /// The store.
+    pub polls: Arc<dyn PollStore>,
+    /// The store.
+    pub dead_letters: Arc<dyn DeadLetterStore>,
+}
+
+impl WorkerService {
+    /// A service over `pipeline`, for whoever shows the operator's token. It is not ready once
+    /// `stop` is cancelled.
+    pub fn new(pipeline: Pipeline, operator_token: &SecretKey, stop: CancellationToken) -> Self {
+        Self(Arc::new(Inner {
+            pipeline,
+            operator: OperatorKey::new(operator_token),
+            stop,
+        }))
+    }
+
+    /// The service as an endpoint, to be served or mounted.
+    pub fn into_endpoint(self) -> BoxEndpoint<'static> {
+        api_routes(self.documented())
+            .around(limit_body)
+            .around(answer_errors)
+            .around(|endpoint, request| security_headers::secure(endpoint, request, false))
+            .boxed()
+    }
+
+    /// The OpenAPI document of the service, as JSON.
+    pub fn openapi(&self) -> String {
+        self.documented().spec()
+    }
+
+    fn documented(&self) -> OpenApiService<(api::Api, Health), ()> {
+        let queue = Arc::clone(&self.0.pipeline.queue);
+        let tallies = Arc::clone(&self.0.pipeline.tallies);
+        let health = Health::new(self.0.stop.clone())
+            .needs("ballot log", move || {
+                let queue = Arc::clone(&queue);
+                async move { queue.stats().await.map(|_| ()) }
+            })
+            .needs("tally store", move || {
+                let tallies = Arc::clone(&tallies);
+                async move { tallies.check().await }
+            });
+        OpenApiService::new((api::Api(self.clone()), health), "Worker", env!("CARGO_PKG_VERSION"))
+            .description("The operator's view of the pipeline.")
+    }
+}
+
+impl std::fmt::Debug for WorkerService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WorkerService").finish_non_exhaustive()
+    }
+}
