@@ -105,7 +105,10 @@ mod tests {
         assert_eq!(all.len(), 63);
         assert!(i64::try_from(all.bits()).is_ok());
         assert_eq!(
-            Choices::from_bits(0b101).unwrap().indices().collect::<Vec<_>>(),
+            Choices::from_bits(0b101)
+                .unwrap()
+                .indices()
+                .collect::<Vec<_>>(),
             [0, 2]
         );
     }

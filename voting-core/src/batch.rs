@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use crate::{
     ballot::Ballot,
     dead_letter::DeadLetter,
+    id::PollId,
     position::{EntryId, Position, ShardId},
     tally::TallyDelta,
-    id::PollId,
 };
 
 /// Where an entry stands.

@@ -276,15 +276,30 @@ mod tests {
             ("01 01 0141 0001".into(), MalformedEntry::Poll),
             ("01 01 01ff 0001".into(), MalformedEntry::Poll),
             ("01 01 0561".into(), MalformedEntry::Truncated),
-            (format!("01 01 0161 0001 01 {voter} 01"), MalformedEntry::PollIndex(0)),
-            (format!("01 01 0161 0001 00 {voter} 00"), MalformedEntry::Choices(0)),
-            (format!("01 01 0161 0001 00 {voter} 8100"), MalformedEntry::Choices(0)),
+            (
+                format!("01 01 0161 0001 01 {voter} 01"),
+                MalformedEntry::PollIndex(0),
+            ),
+            (
+                format!("01 01 0161 0001 00 {voter} 00"),
+                MalformedEntry::Choices(0),
+            ),
+            (
+                format!("01 01 0161 0001 00 {voter} 8100"),
+                MalformedEntry::Choices(0),
+            ),
             (
                 format!("01 01 0161 0001 00 {voter} ffffffffffffffffff01"),
                 MalformedEntry::Choices(0),
             ),
-            (format!("01 01 0161 0002 00 {voter} 01"), MalformedEntry::Truncated),
-            (format!("01 01 0161 0001 00 {voter} 01 00"), MalformedEntry::Trailing(1)),
+            (
+                format!("01 01 0161 0002 00 {voter} 01"),
+                MalformedEntry::Truncated,
+            ),
+            (
+                format!("01 01 0161 0001 00 {voter} 01 00"),
+                MalformedEntry::Trailing(1),
+            ),
         ];
         for (bytes, error) in cases {
             assert_eq!(decode(&hex(&bytes)), Err(error), "{bytes}");

@@ -84,7 +84,9 @@ impl VoteSink for GroupCommit {
             .try_send(Waiting { ballot, answer })
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => CastError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => CastError::Refused("the writer stopped".into()),
+                mpsc::error::TrySendError::Closed(_) => {
+                    CastError::Refused("the writer stopped".into())
+                }
             })?;
         let position = answered
             .await

@@ -16,9 +16,8 @@ pub struct InvalidId {
 }
 
 fn check(text: &str, max: usize) -> Result<(), InvalidId> {
-    let edge = |byte: Option<&u8>| {
-        byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-    };
+    let edge =
+        |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let bytes = text.as_bytes();
     let inside = bytes
         .iter()
@@ -105,7 +104,17 @@ mod tests {
         for good in ["a", "cats-vs-dogs", "2026_board", &"x".repeat(63)] {
             assert_eq!(good.parse::<PollId>().unwrap().as_str(), good);
         }
-        for bad in ["", "-a", "a-", "A", "a b", "a/b", "ä", "a\0", &"x".repeat(64)] {
+        for bad in [
+            "",
+            "-a",
+            "a-",
+            "A",
+            "a b",
+            "a/b",
+            "ä",
+            "a\0",
+            &"x".repeat(64),
+        ] {
             assert!(bad.parse::<PollId>().is_err(), "{bad:?}");
         }
     }

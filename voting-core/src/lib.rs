@@ -14,10 +14,10 @@
 
 pub mod ballot;
 pub mod batch;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod dead_letter;
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 mod embedded;

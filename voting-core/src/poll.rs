@@ -232,7 +232,9 @@ fn check_label(text: &str) -> Result<(), InvalidPoll> {
     if fine {
         return Ok(());
     }
-    Err(InvalidPoll::Label(text.chars().take(MAX_LABEL_CHARS).collect()))
+    Err(InvalidPoll::Label(
+        text.chars().take(MAX_LABEL_CHARS).collect(),
+    ))
 }
 
 impl TryFrom<PollFields> for Poll {
@@ -304,7 +306,10 @@ mod tests {
             poll.choose(["o3"]),
             Err(InvalidChoice::UnknownOption("o3".into()))
         );
-        assert!(matches!(poll.choose(["o1", "o1"]), Err(InvalidChoice::Repeated(_))));
+        assert!(matches!(
+            poll.choose(["o1", "o1"]),
+            Err(InvalidChoice::Repeated(_))
+        ));
         assert_eq!(
             poll.choose(["o0", "o1", "o2"]),
             Err(InvalidChoice::TooMany { chosen: 3, max: 2 })

@@ -188,7 +188,13 @@ mod tests {
         assert!(ordered.is_sorted());
         let last = at(u64::MAX >> 1, (1 << 47) - 1, u16::MAX);
         assert!(i64::try_from(last.n()).is_ok() && i64::try_from(last.ms()).is_ok());
-        assert_eq!(last.entry().next(), EntryId { ms: 1 << 63, seq: 0 });
+        assert_eq!(
+            last.entry().next(),
+            EntryId {
+                ms: 1 << 63,
+                seq: 0
+            }
+        );
     }
 
     #[test]
@@ -209,7 +215,10 @@ mod tests {
             assert_eq!(shard, ShardId::of(voter, 8));
             counts[usize::from(shard.0)] += 1;
         }
-        assert!(counts.iter().all(|count| (800..1_200).contains(count)), "{counts:?}");
+        assert!(
+            counts.iter().all(|count| (800..1_200).contains(count)),
+            "{counts:?}"
+        );
         // Test vectors for other languages.
         let voter = |n: u128| VoterId::from_bytes(n.to_be_bytes());
         assert_eq!(

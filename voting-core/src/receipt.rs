@@ -33,11 +33,7 @@ pub enum ReceiptState {
 impl ReceiptState {
     /// Judges a receipt by the position of the voter's stored ballot and by whether the receipt's
     /// own position is among the dead letters.
-    pub fn judge(
-        position: Position,
-        stored: Option<Position>,
-        dead: Option<RejectReason>,
-    ) -> Self {
+    pub fn judge(position: Position, stored: Option<Position>, dead: Option<RejectReason>) -> Self {
         match (stored, dead) {
             (Some(stored), _) if stored == position => Self::Counted,
             (_, Some(reason)) => Self::Rejected(reason),

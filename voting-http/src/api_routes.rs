@@ -16,8 +16,9 @@ where
 {
     let document = service.spec_endpoint();
     let docs = service.swagger_ui();
-    let api: Arc<dyn DynEndpoint<Output = Response>> =
-        Arc::new(ToDynEndpoint(poem::IntoEndpoint::into_endpoint(service).map_to_response()));
+    let api: Arc<dyn DynEndpoint<Output = Response>> = Arc::new(ToDynEndpoint(
+        poem::IntoEndpoint::into_endpoint(service).map_to_response(),
+    ));
     Route::new()
         .nest_no_strip("/v1", Arc::clone(&api))
         .at("/healthz", Arc::clone(&api))

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use data_encoding::HEXLOWER;
 use poem::{
-    Endpoint, Response, Route, endpoint::make_sync,
+    Endpoint, Response, Route,
+    endpoint::make_sync,
     http::{HeaderValue, header},
 };
 use sha2::{Digest, Sha256};
@@ -54,7 +55,11 @@ pub(crate) fn route() -> impl Endpoint {
             make_sync(move |request| {
                 // Without the right version the address may soon stand for other bytes.
                 let current = request.uri().query() == Some(&format!("v={}", version()));
-                let caching = if current { "public, max-age=31536000, immutable" } else { "no-cache" };
+                let caching = if current {
+                    "public, max-age=31536000, immutable"
+                } else {
+                    "no-cache"
+                };
                 Response::builder()
                     .content_type(asset.content_type)
                     .header(header::CACHE_CONTROL, HeaderValue::from_static(caching))

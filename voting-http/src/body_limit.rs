@@ -35,7 +35,9 @@ pub(crate) async fn limit_body<E: Endpoint>(
 }
 
 async fn read(request: &mut Request) -> poem::Result<Vec<u8>> {
-    let announced = request.header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let announced = request
+        .header(header::CONTENT_LENGTH)
+        .and_then(|length| length.parse().ok());
     let announced: usize = announced.unwrap_or(0);
     let mut body = Vec::with_capacity(announced.min(MAX_BYTES));
     let mut chunks = request.take_body().into_bytes_stream();

@@ -31,11 +31,16 @@ impl Health {
     }
 
     /// Makes the service ready only while `check` succeeds.
-    pub(crate) fn needs<F>(mut self, what: &'static str, check: impl Fn() -> F + Send + Sync + 'static) -> Self
+    pub(crate) fn needs<F>(
+        mut self,
+        what: &'static str,
+        check: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Result<(), StoreError>> + Send + 'static,
     {
-        self.checks.push((what, Arc::new(move || Box::pin(check()))));
+        self.checks
+            .push((what, Arc::new(move || Box::pin(check()))));
         self
     }
 }

@@ -45,7 +45,11 @@ impl Polls {
     pub(crate) async fn get(&self, id: &str) -> Result<Arc<Poll>, Problem> {
         let key: PollId = id.parse().map_err(|_| Problem::no_poll(id))?;
         let snapshot = self.snapshot().await?;
-        snapshot.by_id.get(&key).cloned().ok_or_else(|| Problem::no_poll(id))
+        snapshot
+            .by_id
+            .get(&key)
+            .cloned()
+            .ok_or_else(|| Problem::no_poll(id))
     }
 
     /// The poll of that name, or the one at `/`.
@@ -71,7 +75,10 @@ impl Polls {
     }
 
     fn known(&self) -> Option<Snapshot> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
@@ -103,7 +110,11 @@ impl Polls {
         };
         let snapshot = Snapshot {
             at: Instant::now(),
-            by_id: Arc::new(list.iter().map(|poll| (poll.id().clone(), Arc::clone(poll))).collect()),
+            by_id: Arc::new(
+                list.iter()
+                    .map(|poll| (poll.id().clone(), Arc::clone(poll)))
+                    .collect(),
+            ),
             list,
         };
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(snapshot.clone());

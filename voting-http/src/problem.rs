@@ -88,7 +88,12 @@ impl Problem {
     }
 
     pub(crate) fn no_polls() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "no-polls", "No poll yet", "There is no poll here yet.")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no-polls",
+            "No poll yet",
+            "There is no poll here yet.",
+        )
     }
 
     pub(crate) fn no_receipt() -> Self {
@@ -165,11 +170,21 @@ impl Problem {
     }
 
     pub(crate) fn conflict(detail: String) -> Self {
-        Self::new(StatusCode::CONFLICT, "conflict", "In conflict with what is there", detail)
+        Self::new(
+            StatusCode::CONFLICT,
+            "conflict",
+            "In conflict with what is there",
+            detail,
+        )
     }
 
     pub(crate) fn unauthorized(detail: &'static str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Not authorized", detail)
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "Not authorized",
+            detail,
+        )
     }
 
     fn document(&self) -> ProblemDocument {
@@ -198,7 +213,11 @@ impl Problem {
         if self.kind == OUTCOME_UNKNOWN {
             return self.detail.clone().into_owned();
         }
-        let again = if self.status.is_server_error() { " Please try again in a moment." } else { "" };
+        let again = if self.status.is_server_error() {
+            " Please try again in a moment."
+        } else {
+            ""
+        };
         format!("Your vote was not counted. {}{again}", self.detail)
     }
 
@@ -206,11 +225,15 @@ impl Problem {
     pub(crate) fn finish(&self, mut response: Response) -> Response {
         response.set_status(self.status);
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER.into());
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, RETRY_AFTER.into());
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let bearer = header::HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, bearer);
         }
         response
     }
@@ -254,7 +277,10 @@ impl From<CastError> for Problem {
             ),
         };
         if !matches!(error, CastError::Overloaded) {
-            tracing::error!(error = &error as &dyn std::error::Error, "a ballot was not stored");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a ballot was not stored"
+            );
         }
         Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, title, detail)
     }

@@ -12,7 +12,10 @@ use poem::{
 use crate::{problem::Problem, site::Site};
 
 pub(crate) fn check(request: &Request, site: &Site) -> Result<(), Problem> {
-    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+    if matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    ) {
         return Ok(());
     }
     let same = match request.header("sec-fetch-site") {
@@ -22,7 +25,11 @@ pub(crate) fn check(request: &Request, site: &Site) -> Result<(), Problem> {
             .header(header::ORIGIN)
             .is_none_or(|origin| is_own_origin(origin, request, site)),
     };
-    if same { Ok(()) } else { Err(Problem::cross_site()) }
+    if same {
+        Ok(())
+    } else {
+        Err(Problem::cross_site())
+    }
 }
 
 fn is_own_origin(origin: &str, request: &Request, site: &Site) -> bool {
@@ -41,7 +48,9 @@ mod tests {
     use super::*;
 
     fn post(headers: &[(&'static str, &'static str)]) -> bool {
-        let mut request = Request::builder().method(Method::POST).header("host", "vote.test:8080");
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .header("host", "vote.test:8080");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -61,7 +70,10 @@ mod tests {
         assert!(post(&[("origin", "https://public.test")]));
         assert!(!post(&[("sec-fetch-site", "cross-site")]));
         assert!(!post(&[("sec-fetch-site", "same-site")]));
-        assert!(!post(&[("sec-fetch-site", "cross-site"), ("origin", "http://vote.test:8080")]));
+        assert!(!post(&[
+            ("sec-fetch-site", "cross-site"),
+            ("origin", "http://vote.test:8080")
+        ]));
         assert!(!post(&[("origin", "http://vote.test")]));
         assert!(!post(&[("origin", "http://evil.test")]));
         assert!(!post(&[("origin", "null")]));

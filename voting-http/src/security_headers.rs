@@ -23,15 +23,25 @@ pub(crate) async fn secure<E: Endpoint>(
     https: bool,
 ) -> poem::Result<Response> {
     let path = request.uri().path();
-    let policy = if path == "/docs" || path.starts_with("/docs/") { DOCS } else { PAGES };
+    let policy = if path == "/docs" || path.starts_with("/docs/") {
+        DOCS
+    } else {
+        PAGES
+    };
     let mut response = endpoint.call(request).await?.into_response();
     let headers = response.headers_mut();
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
@@ -41,6 +51,8 @@ pub(crate) async fn secure<E: Endpoint>(
         headers.insert(header::STRICT_TRANSPORT_SECURITY, always);
     }
     // What a page or an answer says is true for one visitor and moment; assets say otherwise.
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     Ok(response)
 }

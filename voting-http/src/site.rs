@@ -6,6 +6,7 @@ use poem::{
     Request,
     http::{Uri, header},
 };
+use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use voting_core::PollId;
 
@@ -59,12 +60,14 @@ fn host_name(request: &Request) -> Option<&str> {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
     };
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'[' | b']' | b':');
+    let plain =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'[' | b']' | b':');
     (!name.is_empty() && name.bytes().all(plain)).then_some(name)
 }
 
 /// An address of a service: `http://` or `https://`, a host, perhaps a path; no final slash.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct PublicUrl {
     text: String,
     https: bool,
@@ -97,6 +100,14 @@ impl std::str::FromStr for PublicUrl {
             https,
             authority,
         })
+    }
+}
+
+impl TryFrom<String> for PublicUrl {
+    type Error = InvalidPublicUrl;
+
+    fn try_from(text: String) -> Result<Self, InvalidPublicUrl> {
+        text.parse()
     }
 }
 
@@ -179,7 +190,10 @@ mod tests {
         let url = |host| peer.poll_url(&request(host), &poll);
         assert_eq!(url("localhost:8080").unwrap(), "//localhost:8081/polls/p");
         assert_eq!(url("[::1]:8080").unwrap(), "//[::1]:8081/polls/p");
-        assert_eq!(url("vote.example.org").unwrap(), "//vote.example.org:8081/polls/p");
+        assert_eq!(
+            url("vote.example.org").unwrap(),
+            "//vote.example.org:8081/polls/p"
+        );
         assert_eq!(url("evil/\"><script>"), None);
     }
 
@@ -189,7 +203,14 @@ mod tests {
         assert_eq!(url.to_string(), "https://vote.example.org/board");
         assert_eq!(url.authority(), "vote.example.org");
         assert!(url.is_https());
-        for bad in ["", "vote.example.org", "ftp://x", "https://", "/vote", "https://x/?a=b"] {
+        for bad in [
+            "",
+            "vote.example.org",
+            "ftp://x",
+            "https://",
+            "/vote",
+            "https://x/?a=b",
+        ] {
             assert!(bad.parse::<PublicUrl>().is_err(), "{bad:?}");
         }
     }

@@ -49,7 +49,10 @@ impl VoterKey {
 
     pub(crate) fn open(&self, token: &str) -> Result<VoterId, InvalidToken> {
         let bytes = open(&self.0, token)?;
-        bytes.try_into().map(VoterId::from_bytes).map_err(|_| InvalidToken)
+        bytes
+            .try_into()
+            .map(VoterId::from_bytes)
+            .map_err(|_| InvalidToken)
     }
 }
 

@@ -65,7 +65,10 @@ impl VoterCookies {
     fn read(&self, request: &Request) -> Visitor {
         let cookies = request.headers().get_all(header::COOKIE).into_iter();
         let mut found = CookieFound::None;
-        for cookie in cookies.filter_map(|value| value.to_str().ok()).flat_map(Cookie::split_parse) {
+        for cookie in cookies
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(Cookie::split_parse)
+        {
             let Ok(cookie) = cookie else { continue };
             if cookie.name() != self.name() {
                 continue;
@@ -104,10 +107,15 @@ impl VoterCookies {
         mut request: Request,
     ) -> poem::Result<Response> {
         let visitor = self.read(&request);
-        let casts = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let casts = !matches!(
+            *request.method(),
+            Method::GET | Method::HEAD | Method::OPTIONS
+        );
         request.set_data(visitor);
         let mut response = endpoint.call(request).await?.into_response();
-        let page = response.content_type().is_some_and(|kind| kind.starts_with("text/html"));
+        let page = response
+            .content_type()
+            .is_some_and(|kind| kind.starts_with("text/html"));
         if visitor.cookie != CookieFound::Valid
             && (casts || page)
             && let Some(cookie) = self.issue(&visitor)

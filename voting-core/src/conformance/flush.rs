@@ -26,7 +26,11 @@ async fn totals(backend: &Backend) -> Totals {
 }
 
 async fn agrees(backend: &Backend) {
-    let recount = backend.tallies.recount(&poll_id("p")).await.expect("a recount");
+    let recount = backend
+        .tallies
+        .recount(&poll_id("p"))
+        .await
+        .expect("a recount");
     let recount = recount.expect("the poll is there");
     assert!(recount.agrees(), "{recount:?}");
 }
@@ -36,11 +40,31 @@ pub async fn a_first_ballot_counts(backend: &Backend) {
     assert_eq!(backend.votes().await, [0, 0]);
     let two = batch(&[(1, ballot("p", 1, 0b01)), (2, ballot("p", 2, 0b10))]);
     let report = flush(backend, &two).await;
-    assert_eq!(report, FlushReport { counted: 2, ..FlushReport::default() });
+    assert_eq!(
+        report,
+        FlushReport {
+            counted: 2,
+            ..FlushReport::default()
+        }
+    );
     let tally = backend.tally().await;
     assert_eq!((tally.voters, tally.votes), (2, vec![1, 1]));
-    assert_eq!(backend.tallies.tally(&poll_id("other")).await.expect("an answer"), None);
-    assert_eq!(backend.tallies.recount(&poll_id("other")).await.expect("an answer"), None);
+    assert_eq!(
+        backend
+            .tallies
+            .tally(&poll_id("other"))
+            .await
+            .expect("an answer"),
+        None
+    );
+    assert_eq!(
+        backend
+            .tallies
+            .recount(&poll_id("other"))
+            .await
+            .expect("an answer"),
+        None
+    );
     backend.tallies.check().await.expect("the store answers");
 }
 
@@ -51,12 +75,28 @@ pub async fn a_replayed_batch_changes_nothing(backend: &Backend) {
     flush(backend, &first).await;
     flush(backend, &second).await;
     let (tally, before) = (backend.tally().await, totals(backend).await);
-    assert_eq!(before, Totals { counted: 2, superseded: 1, rejected: 0 });
+    assert_eq!(
+        before,
+        Totals {
+            counted: 2,
+            superseded: 1,
+            rejected: 0
+        }
+    );
     for (again, entries) in [(&first, 2), (&second, 1), (&first, 2)] {
         let report = flush(backend, again).await;
-        assert_eq!(report, FlushReport { replayed: entries, ..FlushReport::default() });
+        assert_eq!(
+            report,
+            FlushReport {
+                replayed: entries,
+                ..FlushReport::default()
+            }
+        );
     }
-    assert_eq!((backend.tally().await, totals(backend).await), (tally, before));
+    assert_eq!(
+        (backend.tally().await, totals(backend).await),
+        (tally, before)
+    );
     agrees(backend).await;
 }
 
@@ -72,8 +112,21 @@ pub async fn a_batch_that_was_partly_written_before_counts_the_rest(backend: &Ba
     settled.settled = [entry_key(3, 0)].into();
     flush(backend, &settled).await;
     let report = flush(backend, &both).await;
-    assert_eq!(report, FlushReport { replayed: 2, ..FlushReport::default() });
-    assert_eq!(totals(backend).await, Totals { counted: 3, superseded: 0, rejected: 0 });
+    assert_eq!(
+        report,
+        FlushReport {
+            replayed: 2,
+            ..FlushReport::default()
+        }
+    );
+    assert_eq!(
+        totals(backend).await,
+        Totals {
+            counted: 3,
+            superseded: 0,
+            rejected: 0
+        }
+    );
     agrees(backend).await;
 }
 
@@ -92,7 +145,13 @@ pub async fn a_stale_ballot_changes_nothing(backend: &Backend) {
     flush(backend, &batch(&[(5, ballot("p", 1, 0b01))])).await;
     let before = backend.tally().await;
     let report = flush(backend, &batch(&[(4, ballot("p", 1, 0b10))])).await;
-    assert_eq!(report, FlushReport { superseded: 1, ..FlushReport::default() });
+    assert_eq!(
+        report,
+        FlushReport {
+            superseded: 1,
+            ..FlushReport::default()
+        }
+    );
     assert_eq!(backend.tally().await, before);
     agrees(backend).await;
 }
@@ -103,7 +162,12 @@ pub async fn batches_in_any_order_end_in_the_same_count(backend: &Backend) {
     let rounds: Vec<_> = (0..3u64)
         .map(|round| {
             let entries: Vec<_> = (0..8u64)
-                .map(|number| (10 * round + number + 1, ballot("p", number.into(), 1 << round)))
+                .map(|number| {
+                    (
+                        10 * round + number + 1,
+                        ballot("p", number.into(), 1 << round),
+                    )
+                })
                 .collect();
             batch(&entries)
         })
@@ -112,7 +176,14 @@ pub async fn batches_in_any_order_end_in_the_same_count(backend: &Backend) {
         flush(backend, &rounds[index]).await;
     }
     assert_eq!(backend.votes().await, [0, 0, 8, 0]);
-    assert_eq!(totals(backend).await, Totals { counted: 8, superseded: 16, rejected: 0 });
+    assert_eq!(
+        totals(backend).await,
+        Totals {
+            counted: 8,
+            superseded: 16,
+            rejected: 0
+        }
+    );
     agrees(backend).await;
 }
 
@@ -123,11 +194,16 @@ pub async fn racing_flushes_of_the_same_voters_agree_with_the_ballots(backend: &
         let entries: Vec<_> = (0..40u64)
             .map(|number| {
                 // The last round by time, 23, is the one that counts, wherever it comes.
-                (1_000 * (1 + (round * 7) % 24) + number, ballot("p", number.into(), 1 << (((round * 7) % 24) % 8)))
+                (
+                    1_000 * (1 + (round * 7) % 24) + number,
+                    ballot("p", number.into(), 1 << (((round * 7) % 24) % 8)),
+                )
             })
             .collect();
         let flusher = Arc::clone(&backend.flusher);
-        flushes.push(tokio::spawn(async move { flusher.flush(&batch(&entries)).await }));
+        flushes.push(tokio::spawn(async move {
+            flusher.flush(&batch(&entries)).await
+        }));
     }
     let mut report = FlushReport::default();
     for flush in flushes {
@@ -145,7 +221,14 @@ pub async fn racing_flushes_of_the_same_voters_agree_with_the_ballots(backend: &
 pub async fn several_choices_count_for_each_option(backend: &Backend) {
     backend.has_poll(63, 63).await;
     let last = 1 << 62;
-    flush(backend, &batch(&[(1, ballot("p", 1, 0b101)), (2, ballot("p", 2, 0b100 | last))])).await;
+    flush(
+        backend,
+        &batch(&[
+            (1, ballot("p", 1, 0b101)),
+            (2, ballot("p", 2, 0b100 | last)),
+        ]),
+    )
+    .await;
     flush(backend, &batch(&[(3, ballot("p", 1, 0b110))])).await;
     let tally = backend.tally().await;
     assert_eq!(tally.voters, 2);
@@ -155,12 +238,20 @@ pub async fn several_choices_count_for_each_option(backend: &Backend) {
 
 pub async fn the_version_grows_when_the_tally_changes_and_only_then(backend: &Backend) {
     backend.has_poll(2, 1).await;
-    backend.polls.put_poll(&poll_of("q", 2, 1)).await.expect("stored");
+    backend
+        .polls
+        .put_poll(&poll_of("q", 2, 1))
+        .await
+        .expect("stored");
     let first = backend.tally().await.version;
     flush(backend, &batch(&[(1, ballot("p", 1, 0b01))])).await;
     let second = backend.tally().await.version;
     assert!(second > first);
-    flush(backend, &batch(&[(2, ballot("p", 1, 0b01)), (3, ballot("q", 1, 0b01))])).await;
+    flush(
+        backend,
+        &batch(&[(2, ballot("p", 1, 0b01)), (3, ballot("q", 1, 0b01))]),
+    )
+    .await;
     assert_eq!(backend.tally().await.version, second);
     // As many votes as before, but others.
     flush(backend, &batch(&[(4, ballot("p", 1, 0b10))])).await;
@@ -190,13 +281,25 @@ pub async fn dead_letters_are_kept_once_and_read_in_pages(backend: &Backend) {
     };
     assert_eq!(flush(backend, &batch).await.rejected, 4);
     let replay = flush(backend, &batch).await;
-    assert_eq!(replay, FlushReport { replayed: 4, ..FlushReport::default() });
+    assert_eq!(
+        replay,
+        FlushReport {
+            replayed: 4,
+            ..FlushReport::default()
+        }
+    );
     assert_eq!(totals(backend).await.rejected, 4);
     let page = |after, limit| backend.dead_letters.dead_letters(after, limit);
     assert_eq!(page(None, 10).await.expect("a page"), letters);
     assert_eq!(page(None, 3).await.expect("a page"), letters[..3]);
-    assert_eq!(page(Some(letters[2].position), 3).await.expect("a page"), letters[3..]);
-    assert_eq!(page(Some(letters[3].position), 3).await.expect("a page"), []);
+    assert_eq!(
+        page(Some(letters[2].position), 3).await.expect("a page"),
+        letters[3..]
+    );
+    assert_eq!(
+        page(Some(letters[3].position), 3).await.expect("a page"),
+        []
+    );
 }
 
 pub async fn a_receipt_tells_what_became_of_its_ballot(backend: &Backend) {
@@ -209,7 +312,13 @@ pub async fn a_receipt_tells_what_became_of_its_ballot(backend: &Backend) {
             position: Position::new(shard, entry, 0),
         }
     };
-    let state = async |ms| backend.tallies.receipt_state(&receipt(ms)).await.expect("a state");
+    let state = async |ms| {
+        backend
+            .tallies
+            .receipt_state(&receipt(ms))
+            .await
+            .expect("a state")
+    };
     assert_eq!(state(5).await, ReceiptState::Pending);
     flush(backend, &batch(&[(5, ballot("p", 1, 0b01))])).await;
     assert_eq!(state(5).await, ReceiptState::Counted);
@@ -229,7 +338,10 @@ pub async fn a_receipt_tells_what_became_of_its_ballot(backend: &Backend) {
         ..Batch::default()
     };
     flush(backend, &dead).await;
-    assert_eq!(state(3).await, ReceiptState::Rejected(RejectReason::UnknownOption));
+    assert_eq!(
+        state(3).await,
+        ReceiptState::Rejected(RejectReason::UnknownOption)
+    );
 }
 
 pub async fn polls_keep_their_options(backend: &Backend) {
@@ -238,17 +350,36 @@ pub async fn polls_keep_their_options(backend: &Backend) {
     for poll in [&one, &two, &one] {
         backend.polls.put_poll(poll).await.expect("stored");
     }
-    assert_eq!(backend.polls.polls().await.expect("polls"), [one.clone(), two.clone()]);
-    assert_eq!(backend.polls.poll(two.id()).await.expect("an answer"), Some(two));
-    assert_eq!(backend.polls.poll(&poll_id("none")).await.expect("an answer"), None);
+    assert_eq!(
+        backend.polls.polls().await.expect("polls"),
+        [one.clone(), two.clone()]
+    );
+    assert_eq!(
+        backend.polls.poll(two.id()).await.expect("an answer"),
+        Some(two)
+    );
+    assert_eq!(
+        backend
+            .polls
+            .poll(&poll_id("none"))
+            .await
+            .expect("an answer"),
+        None
+    );
     for changed in [poll_of("z-first", 3, 1), poll_of("z-first", 2, 2)] {
         let refused = backend.polls.put_poll(&changed).await;
         assert!(matches!(refused, Err(StoreError::PollConflict(id)) if id == *one.id()));
     }
-    assert_eq!(backend.polls.poll(one.id()).await.expect("an answer"), Some(one.clone()));
+    assert_eq!(
+        backend.polls.poll(one.id()).await.expect("an answer"),
+        Some(one.clone())
+    );
     let mut options = one.options().to_vec();
     "Another label".clone_into(&mut options[1].label);
     let renamed = crate::Poll::new(one.id().clone(), "Or which?", options, 1).expect("a poll");
     backend.polls.put_poll(&renamed).await.expect("stored");
-    assert_eq!(backend.polls.poll(one.id()).await.expect("an answer"), Some(renamed));
+    assert_eq!(
+        backend.polls.poll(one.id()).await.expect("an answer"),
+        Some(renamed)
+    );
 }

@@ -34,9 +34,7 @@ pub mod work;
 
 use std::{any::Any, sync::Arc, time::Duration};
 
-use crate::traits::{
-    BallotLog, BallotQueue, BatchFlusher, DeadLetterStore, PollStore, TallyStore,
-};
+use crate::traits::{BallotLog, BallotQueue, BatchFlusher, DeadLetterStore, PollStore, TallyStore};
 
 /// A back end under test: a log and a store that nothing else uses.
 #[expect(missing_debug_implementations, reason = "it holds closures")]

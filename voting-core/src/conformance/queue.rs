@@ -15,7 +15,11 @@ use super::{
 use crate::{batch::EntryKey, traits::VoteSink};
 
 fn keys(claim: &crate::batch::Claim) -> Vec<EntryKey> {
-    claim.entries.iter().map(|entry| (entry.shard, entry.id)).collect()
+    claim
+        .entries
+        .iter()
+        .map(|entry| (entry.shard, entry.id))
+        .collect()
 }
 
 pub async fn entries_come_out_in_the_order_in_which_they_went_in(backend: &Backend) {
@@ -28,8 +32,14 @@ pub async fn entries_come_out_in_the_order_in_which_they_went_in(backend: &Backe
     for (shard, id) in keys(&claim) {
         by_shard.entry(shard).or_default().push(id);
     }
-    assert!(by_shard.values().all(|ids| ids.is_sorted_by(|a, b| a < b)), "{by_shard:?}");
-    assert_eq!(HashSet::<_>::from_iter(keys(&claim)), HashSet::from_iter(put));
+    assert!(
+        by_shard.values().all(|ids| ids.is_sorted_by(|a, b| a < b)),
+        "{by_shard:?}"
+    );
+    assert_eq!(
+        HashSet::<_>::from_iter(keys(&claim)),
+        HashSet::from_iter(put)
+    );
     for entry in &claim.entries {
         crate::entry::decode(&entry.payload).expect("the payload as it was put");
     }
@@ -55,14 +65,20 @@ pub async fn an_entry_that_is_not_acknowledged_comes_again(backend: &Backend) {
     let claimed = Instant::now();
     assert_eq!(keys(&dead.claim(10, LONG).await.expect("claimed")), [key]);
     let again = loop {
-        let claim = alive.claim(10, Duration::from_millis(20)).await.expect("claimed");
+        let claim = alive
+            .claim(10, Duration::from_millis(20))
+            .await
+            .expect("claimed");
         if !claim.entries.is_empty() {
             break claim;
         }
         assert!(claimed.elapsed() < LONG, "the entry never came again");
     };
     assert_eq!(keys(&again), [key]);
-    assert!(claimed.elapsed() >= backend.claim_timeout, "it came too early");
+    assert!(
+        claimed.elapsed() >= backend.claim_timeout,
+        "it came too early"
+    );
     // The first consumer was only slow: that it acknowledges now must do no harm.
     dead.acknowledge(&[key]).await.expect("acknowledged");
     alive.acknowledge(&[key]).await.expect("acknowledged");
@@ -73,7 +89,10 @@ pub async fn an_acknowledged_entry_never_comes_again(backend: &Backend) {
     backend.append(&ballot("p", 1, 1)).await;
     let queue = (backend.queue)();
     let claim = queue.claim(10, LONG).await.expect("claimed");
-    queue.acknowledge(&keys(&claim)).await.expect("acknowledged");
+    queue
+        .acknowledge(&keys(&claim))
+        .await
+        .expect("acknowledged");
     let wait = backend.claim_timeout * 2;
     let later = (backend.queue)().claim(10, wait).await.expect("claimed");
     assert_eq!(keys(&later), []);
@@ -86,9 +105,15 @@ pub async fn a_waiting_claim_sees_a_ballot_at_once(backend: &Backend) {
     let claim = tokio::spawn(async move { queue.claim(10, LONG).await });
     let sink = backend.sink();
     let cast = sink.cast(ballot("p", 1, 1)).await.expect("cast");
-    let claim = timeout(LONG / 2, claim).await.expect("woken up").expect("no panic");
+    let claim = timeout(LONG / 2, claim)
+        .await
+        .expect("woken up")
+        .expect("no panic");
     let claim = claim.expect("claimed");
-    assert_eq!(keys(&claim), [(cast.position.shard(), cast.position.entry())]);
+    assert_eq!(
+        keys(&claim),
+        [(cast.position.shard(), cast.position.entry())]
+    );
 }
 
 pub async fn an_idle_claim_comes_back_empty(backend: &Backend) {
@@ -102,7 +127,10 @@ pub async fn an_idle_claim_comes_back_empty(backend: &Backend) {
 pub async fn the_log_counts_what_it_took_and_what_is_left(backend: &Backend) {
     let queue = (backend.queue)();
     let before = queue.stats().await.expect("stats");
-    assert_eq!((before.accepted, before.pending, before.oldest_pending_ms), (0, 0, None));
+    assert_eq!(
+        (before.accepted, before.pending, before.oldest_pending_ms),
+        (0, 0, None)
+    );
     let sink = backend.sink();
     let first = sink.cast(ballot("p", 1, 1)).await.expect("cast");
     sink.cast(ballot("p", 2, 1)).await.expect("cast");
@@ -112,9 +140,15 @@ pub async fn the_log_counts_what_it_took_and_what_is_left(backend: &Backend) {
     let claim = queue.claim(1_000, LONG).await.expect("claimed");
     let stats = queue.stats().await.expect("stats");
     assert_eq!(stats.pending, 2, "a claimed ballot is still pending");
-    queue.acknowledge(&keys(&claim)).await.expect("acknowledged");
+    queue
+        .acknowledge(&keys(&claim))
+        .await
+        .expect("acknowledged");
     let stats = queue.stats().await.expect("stats");
-    assert_eq!((stats.accepted, stats.pending, stats.oldest_pending_ms), (2, 0, None));
+    assert_eq!(
+        (stats.accepted, stats.pending, stats.oldest_pending_ms),
+        (2, 0, None)
+    );
 }
 
 pub async fn a_claim_is_about_as_large_as_asked(backend: &Backend) {
@@ -123,7 +157,11 @@ pub async fn a_claim_is_about_as_large_as_asked(backend: &Backend) {
     }
     let queue = (backend.queue)();
     let claim = queue.claim(7, LONG).await.expect("claimed");
-    assert!((1..=7).contains(&claim.entries.len()), "{}", claim.entries.len());
+    assert!(
+        (1..=7).contains(&claim.entries.len()),
+        "{}",
+        claim.entries.len()
+    );
     let rest = queue.claim(1_000, LONG).await.expect("claimed");
     assert_eq!(claim.entries.len() + rest.entries.len(), 20);
 }
@@ -138,7 +176,10 @@ pub async fn the_log_is_settled_below_the_first_entry_in_hand(backend: &Backend)
     let claim = queue.claim(1_000, LONG).await.expect("claimed");
     let shard = put[0].0;
     assert!(claim.settled[&shard] <= put[0].1);
-    queue.acknowledge(&[put[0], put[2]]).await.expect("acknowledged");
+    queue
+        .acknowledge(&[put[0], put[2]])
+        .await
+        .expect("acknowledged");
     let fourth = backend.append(&ballot("p", 1, 1)).await;
     let claim = queue.claim(1_000, LONG).await.expect("claimed");
     assert!(keys(&claim).contains(&fourth));

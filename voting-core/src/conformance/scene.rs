@@ -63,7 +63,10 @@ pub(super) fn batch(entries: &[(u64, Ballot)]) -> Batch {
         .collect();
     ballots.sort_by_key(|placed| (placed.ballot.poll.clone(), placed.ballot.voter));
     Batch {
-        entries: entries.iter().map(|(ms, _)| (entry_key(*ms, 0), 1)).collect(),
+        entries: entries
+            .iter()
+            .map(|(ms, _)| (entry_key(*ms, 0), 1))
+            .collect(),
         ballots,
         ..Batch::default()
     }
@@ -72,7 +75,10 @@ pub(super) fn batch(entries: &[(u64, Ballot)]) -> Batch {
 impl Backend {
     pub(super) async fn has_poll(&self, options: usize, max_choices: usize) {
         let poll = poll_of("p", options, max_choices);
-        self.polls.put_poll(&poll).await.expect("the poll is stored");
+        self.polls
+            .put_poll(&poll)
+            .await
+            .expect("the poll is stored");
     }
 
     pub(super) fn sink(&self) -> GroupCommit {
@@ -90,7 +96,10 @@ impl Backend {
     }
 
     pub(super) async fn append_raw(&self, shard: ShardId, payload: Vec<u8>) -> EntryKey {
-        (shard, self.log.append(shard, payload, 1).await.expect("appended"))
+        (
+            shard,
+            self.log.append(shard, payload, 1).await.expect("appended"),
+        )
     }
 
     pub(super) async fn tally(&self) -> Tally {
@@ -103,12 +112,22 @@ impl Backend {
     }
 
     pub(super) fn worker(&self, options: WorkerOptions) -> WorkerHandle {
-        Worker::new((self.queue)(), self.polls.clone(), self.flusher.clone(), options).start()
+        Worker::new(
+            (self.queue)(),
+            self.polls.clone(),
+            self.flusher.clone(),
+            options,
+        )
+        .start()
     }
 
     /// The tally is what the ballots say, and every accepted ballot is somewhere.
     pub(super) async fn is_consistent(&self) {
-        let recount = self.tallies.recount(&poll_id("p")).await.expect("a recount");
+        let recount = self
+            .tallies
+            .recount(&poll_id("p"))
+            .await
+            .expect("a recount");
         let recount = recount.expect("the poll is there");
         assert!(recount.agrees(), "{recount:?}");
         let stats = (self.queue)().stats().await.expect("stats");

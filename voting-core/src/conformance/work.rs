@@ -33,7 +33,11 @@ async fn crowd(backend: &Backend, voters: u64, ballots_each: u64) -> Vec<Receipt
             let mut last = None;
             for nth in (0..ballots_each).rev() {
                 let bits = 1 << ((number + nth) % 2);
-                last = Some(sink.cast(ballot("p", number.into(), bits)).await.expect("cast"));
+                last = Some(
+                    sink.cast(ballot("p", number.into(), bits))
+                        .await
+                        .expect("cast"),
+                );
             }
             last.expect("at least one ballot each")
         })
@@ -47,7 +51,11 @@ async fn crowd(backend: &Backend, voters: u64, ballots_each: u64) -> Vec<Receipt
 
 async fn counted(backend: &Backend, receipts: &[Receipt]) {
     for receipt in receipts {
-        let state = backend.tallies.receipt_state(receipt).await.expect("a state");
+        let state = backend
+            .tallies
+            .receipt_state(receipt)
+            .await
+            .expect("a state");
         assert_eq!(state, ReceiptState::Counted, "{receipt:?}");
     }
 }
@@ -74,7 +82,10 @@ pub async fn a_ballot_is_seen_within_the_batch_time(backend: &Backend) {
     backend.cast(ballot("p", 1, 1)).await;
     let mut progress = worker.progress().clone();
     let flushed = progress.wait_for(|progress| progress.flushed.counted == 1);
-    timeout(LONG, flushed).await.expect("flushed by time").expect("the worker runs");
+    timeout(LONG, flushed)
+        .await
+        .expect("flushed by time")
+        .expect("the worker runs");
     assert_eq!(backend.votes().await, [1, 0]);
     worker.stop().await;
 }
@@ -82,7 +93,9 @@ pub async fn a_ballot_is_seen_within_the_batch_time(backend: &Backend) {
 pub async fn invalid_entries_are_set_aside_and_the_rest_counts(backend: &Backend) {
     backend.has_poll(2, 1).await;
     backend.append(&ballot("p", 1, 0b01)).await;
-    let poison = backend.append_raw(ShardId(0), b"\0not an entry".to_vec()).await;
+    let poison = backend
+        .append_raw(ShardId(0), b"\0not an entry".to_vec())
+        .await;
     backend.append_raw(ShardId(0), Vec::new()).await;
     let no_poll = backend.append(&ballot("nowhere", 2, 0b01)).await;
     backend.append(&ballot("p", 3, 0b100)).await;
@@ -91,7 +104,11 @@ pub async fn invalid_entries_are_set_aside_and_the_rest_counts(backend: &Backend
     let worker = backend.worker(quick());
     assert_eq!(worker.stop().await, WorkerExit::Clean);
     assert_eq!(backend.votes().await, [1, 1]);
-    let letters = backend.dead_letters.dead_letters(None, 100).await.expect("dead letters");
+    let letters = backend
+        .dead_letters
+        .dead_letters(None, 100)
+        .await
+        .expect("dead letters");
     let reason_at = |(shard, entry)| {
         let found = letters
             .iter()
@@ -103,12 +120,24 @@ pub async fn invalid_entries_are_set_aside_and_the_rest_counts(backend: &Backend
         Some((RejectReason::Malformed, b"\0not an entry".to_vec()))
     );
     let unknown = entry::encode_one(&ballot("nowhere", 2, 0b01));
-    assert_eq!(reason_at(no_poll), Some((RejectReason::UnknownPoll, unknown)));
-    let mut reasons: Vec<_> = letters.iter().map(|letter| letter.reason.as_str()).collect();
+    assert_eq!(
+        reason_at(no_poll),
+        Some((RejectReason::UnknownPoll, unknown))
+    );
+    let mut reasons: Vec<_> = letters
+        .iter()
+        .map(|letter| letter.reason.as_str())
+        .collect();
     reasons.sort_unstable();
     assert_eq!(
         reasons,
-        ["malformed", "malformed", "too-many-choices", "unknown-option", "unknown-poll"]
+        [
+            "malformed",
+            "malformed",
+            "too-many-choices",
+            "unknown-option",
+            "unknown-poll"
+        ]
     );
     backend.is_consistent().await;
 }
@@ -123,7 +152,10 @@ pub async fn a_worker_that_stops_has_counted_all_that_was_cast(backend: &Backend
     let worker = backend.worker(options);
     let receipts = crowd(backend, 100, 1).await;
     let (one, two) = tokio::join!(worker.stop(), worker.stop());
-    assert_eq!((one, two, worker.stop().await), (WorkerExit::Clean, WorkerExit::Clean, WorkerExit::Clean));
+    assert_eq!(
+        (one, two, worker.stop().await),
+        (WorkerExit::Clean, WorkerExit::Clean, WorkerExit::Clean)
+    );
     counted(backend, &receipts).await;
     assert_eq!((backend.queue)().stats().await.expect("stats").pending, 0);
     backend.is_consistent().await;
@@ -153,9 +185,7 @@ pub async fn another_worker_resumes_where_one_stopped(backend: &Backend) {
     backend.is_consistent().await;
 }
 
-pub async fn a_worker_that_died_before_acknowledging_makes_nothing_count_twice(
-    backend: &Backend,
-) {
+pub async fn a_worker_that_died_before_acknowledging_makes_nothing_count_twice(backend: &Backend) {
     backend.has_poll(2, 1).await;
     let receipts = crowd(backend, 30, 3).await;
     let queue = Arc::new(DiesBeforeAcknowledging((backend.queue)()));
@@ -163,11 +193,19 @@ pub async fn a_worker_that_died_before_acknowledging_makes_nothing_count_twice(
         grace: Duration::ZERO,
         ..quick()
     };
-    let doomed = Worker::new(queue, backend.polls.clone(), backend.flusher.clone(), options);
+    let doomed = Worker::new(
+        queue,
+        backend.polls.clone(),
+        backend.flusher.clone(),
+        options,
+    );
     let doomed = doomed.start();
     let mut progress = doomed.progress().clone();
     let died = progress.wait_for(|progress| progress.trouble.is_some());
-    timeout(LONG, died).await.expect("it gets into trouble").expect("the worker runs");
+    timeout(LONG, died)
+        .await
+        .expect("it gets into trouble")
+        .expect("the worker runs");
     assert_eq!(doomed.stop().await, WorkerExit::Unfinished);
     let before = backend.tally().await;
     assert!(before.voters > 0, "it had flushed");
@@ -179,7 +217,10 @@ pub async fn a_worker_that_died_before_acknowledging_makes_nothing_count_twice(
     let heir = backend.worker(options);
     let mut progress = heir.progress().clone();
     let replayed = progress.wait_for(|progress| progress.flushed.replayed > 0);
-    timeout(LONG, replayed).await.expect("it takes over").expect("the worker runs");
+    timeout(LONG, replayed)
+        .await
+        .expect("it takes over")
+        .expect("the worker runs");
     assert_eq!(heir.stop().await, WorkerExit::Clean);
     counted(backend, &receipts).await;
     assert_eq!(backend.votes().await, [15, 15]);
@@ -197,7 +238,10 @@ pub async fn a_store_that_fails_for_a_while_loses_nothing(backend: &Backend) {
     let receipts = crowd(backend, 40, 2).await;
     let mut progress = worker.progress().clone();
     let over = progress.wait_for(|progress| progress.batches > 0 && progress.trouble.is_none());
-    timeout(LONG, over).await.expect("it gets over it").expect("the worker runs");
+    timeout(LONG, over)
+        .await
+        .expect("it gets over it")
+        .expect("the worker runs");
     assert_eq!(worker.stop().await, WorkerExit::Clean);
     counted(backend, &receipts).await;
     assert_eq!(backend.votes().await, [20, 20]);
@@ -225,7 +269,9 @@ pub async fn several_workers_keep_the_last_choice_of_a_voter(backend: &Backend) 
     let (choices, receipt) = last.expect("ballots were cast");
     counted(backend, &[receipt]).await;
     let votes = backend.votes().await;
-    let bits = (0..8).filter(|option| votes[*option] == 1).fold(0, |bits, option| bits | 1 << option);
+    let bits = (0..8)
+        .filter(|option| votes[*option] == 1)
+        .fold(0, |bits, option| bits | 1 << option);
     assert_eq!(Choices::from_bits(bits), Some(choices), "{votes:?}");
     backend.is_consistent().await;
 }

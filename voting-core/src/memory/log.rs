@@ -54,7 +54,9 @@ impl Log {
     fn append(&mut self, shard: ShardId, payload: Vec<u8>, ballots: u16) -> Option<EntryId> {
         let shard = self.shards.get_mut(usize::from(shard.0))?;
         shard.last = shard.last.following(unix_ms());
-        shard.entries.insert(shard.last, Stored { payload, ballots });
+        shard
+            .entries
+            .insert(shard.last, Stored { payload, ballots });
         self.accepted += u64::from(ballots);
         self.pending += u64::from(ballots);
         Some(shard.last)
@@ -97,7 +99,10 @@ impl Log {
     }
 
     fn stats(&self) -> QueueStats {
-        let oldest = self.shards.iter().filter_map(|shard| shard.entries.keys().next());
+        let oldest = self
+            .shards
+            .iter()
+            .filter_map(|shard| shard.entries.keys().next());
         QueueStats {
             accepted: self.accepted,
             pending: self.pending,

@@ -42,7 +42,11 @@ impl Store {
     }
 
     fn put_poll(&mut self, poll: &Poll) -> Result<(), StoreError> {
-        match self.polls.iter_mut().find(|stored| stored.poll.id() == poll.id()) {
+        match self
+            .polls
+            .iter_mut()
+            .find(|stored| stored.poll.id() == poll.id())
+        {
             Some(stored) if stored.poll.counts_like(poll) => stored.poll = poll.clone(),
             Some(_) => return Err(StoreError::PollConflict(poll.id().clone())),
             None => self.polls.push(StoredPoll {
@@ -58,7 +62,10 @@ impl Store {
     fn mark_applied(&mut self, batch: &Batch) -> HashSet<EntryKey> {
         let mut fresh = HashSet::new();
         for ((shard, id), _) in &batch.entries {
-            let below = self.applied_below.get(shard).is_some_and(|below| id < below);
+            let below = self
+                .applied_below
+                .get(shard)
+                .is_some_and(|below| id < below);
             if !below && self.applied.insert((*shard, *id)) {
                 fresh.insert((*shard, *id));
             }
@@ -76,7 +83,10 @@ impl Store {
         // Before anything changes: a batch is written whole or not at all.
         for placed in &batch.ballots {
             if self.poll(&placed.ballot.poll).is_none() {
-                return Err(StoreError::Corrupt(format!("no poll {}", placed.ballot.poll)));
+                return Err(StoreError::Corrupt(format!(
+                    "no poll {}",
+                    placed.ballot.poll
+                )));
             }
         }
         let fresh = self.mark_applied(batch);
@@ -94,7 +104,11 @@ impl Store {
             }
         }
         for letter in &batch.dead_letters {
-            if self.dead_letters.insert(letter.position, letter.clone()).is_none() {
+            if self
+                .dead_letters
+                .insert(letter.position, letter.clone())
+                .is_none()
+            {
                 outcome.rejected();
             }
         }
@@ -165,7 +179,11 @@ impl TallyStore for Memory {
             .and_then(|stored| stored.ballots.get(&receipt.voter))
             .map(|(position, _)| *position);
         let dead = store.dead_letters.get(&receipt.position);
-        Ok(ReceiptState::judge(receipt.position, stored, dead.map(|letter| letter.reason)))
+        Ok(ReceiptState::judge(
+            receipt.position,
+            stored,
+            dead.map(|letter| letter.reason),
+        ))
     }
 
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
@@ -184,7 +202,12 @@ impl PollDirectory for Memory {
     }
 
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
-        Ok(self.store().polls.iter().map(|stored| stored.poll.clone()).collect())
+        Ok(self
+            .store()
+            .polls
+            .iter()
+            .map(|stored| stored.poll.clone())
+            .collect())
     }
 }
 
@@ -204,7 +227,8 @@ impl DeadLetterStore for Memory {
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let store = self.store();
         let letters = store.dead_letters.values();
-        let later = letters.skip_while(|letter| after.is_some_and(|after| letter.position <= after));
+        let later =
+            letters.skip_while(|letter| after.is_some_and(|after| letter.position <= after));
         Ok(later.take(limit).cloned().collect())
     }
 }

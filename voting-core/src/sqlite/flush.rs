@@ -75,7 +75,9 @@ fn mark_applied(
     for ((shard, id), _) in &batch.entries {
         let below = match below.get(shard) {
             Some(known) => *known,
-            None => *below.entry(*shard).or_insert(applied_below(transaction, *shard)?),
+            None => *below
+                .entry(*shard)
+                .or_insert(applied_below(transaction, *shard)?),
         };
         let marked = *id >= below
             && transaction
@@ -146,7 +148,12 @@ fn write_ballot(
             "SELECT choices, (?3, ?4) > (ms, n) FROM ballots WHERE poll = ?1 AND voter = ?2",
         )?
         .query_row(
-            params![poll, voter, to_column(position.ms()), to_column(position.n())],
+            params![
+                poll,
+                voter,
+                to_column(position.ms()),
+                to_column(position.n())
+            ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;

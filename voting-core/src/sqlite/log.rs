@@ -43,7 +43,8 @@ fn following(last: EntryId, now_ms: u64) -> EntryId {
 impl Inner {
     fn append(&self, payload: &[u8], ballots: u16) -> Result<EntryId, CastError> {
         let refused = |error: rusqlite::Error| CastError::Refused(error.into());
-        self.check_sound().map_err(|error| CastError::Refused(error.into()))?;
+        self.check_sound()
+            .map_err(|error| CastError::Refused(error.into()))?;
         let mut writer = lock(&self.writer);
         let transaction = writer
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -148,9 +149,8 @@ impl Inner {
 
     fn stats(&self) -> Result<QueueStats, StoreError> {
         let reader = lock(&self.reader);
-        let mut query = reader.prepare_cached(
-            "SELECT accepted, pending, (SELECT MIN(id) FROM log) FROM log_state",
-        )?;
+        let mut query = reader
+            .prepare_cached("SELECT accepted, pending, (SELECT MIN(id) FROM log) FROM log_state")?;
         let (accepted, pending, oldest): (i64, i64, Option<i64>) =
             query.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let oldest = oldest.map(id_from_column).transpose()?;
@@ -190,9 +190,12 @@ impl BallotLog for Sqlite {
         ballots: u16,
     ) -> Result<EntryId, CastError> {
         if shard != SHARD {
-            return Err(CastError::Refused(format!("there is no shard {shard}").into()));
+            return Err(CastError::Refused(
+                format!("there is no shard {shard}").into(),
+            ));
         }
-        self.blocking(move |inner| inner.append(&payload, ballots)).await
+        self.blocking(move |inner| inner.append(&payload, ballots))
+            .await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -222,7 +225,9 @@ impl BallotQueue for SqliteQueue {
 
     async fn acknowledge(&self, entries: &[EntryKey]) -> Result<(), StoreError> {
         let entries = entries.to_vec();
-        self.0.blocking(move |inner| inner.acknowledge(&entries)).await
+        self.0
+            .blocking(move |inner| inner.acknowledge(&entries))
+            .await
     }
 
     async fn stats(&self) -> Result<QueueStats, StoreError> {

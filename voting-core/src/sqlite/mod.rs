@@ -34,14 +34,16 @@ pub struct Sqlite(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
-    /// SQLite has one writer at a time, so that appends, flushes and acknowledgements queue here.
-    writer: Mutex<Connection>,
     /// Reads the log.
     tail: Mutex<Connection>,
     /// Reads everything else, and so never makes a consumer wait.
     reader: Mutex<Connection>,
     group: Mutex<Group>,
     arrivals: Arrivals,
+    /// SQLite has one writer at a time, so that appends, flushes and acknowledgements queue here.
+    /// After the readers, since the last connection that closes tidies the file up, which those
+    /// cannot.
+    writer: Mutex<Connection>,
     /// Set when a commit failed in the disk. What the file then holds is unknown until it is
     /// opened again: a later sync may succeed without having written what this one had to.
     broken: AtomicBool,

@@ -113,7 +113,9 @@ fn lock_file(path: &Path) -> Result<File, OpenError> {
         path: lock_path.clone(),
         source,
     };
-    let file = made.and_then(|()| File::create(&lock_path)).map_err(failed)?;
+    let file = made
+        .and_then(|()| File::create(&lock_path))
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_path_buf())),

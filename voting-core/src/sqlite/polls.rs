@@ -53,7 +53,8 @@ impl Inner {
 impl PollDirectory for Sqlite {
     async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
         let id = id.clone();
-        self.blocking(move |inner| read_poll(&lock(&inner.reader), &id)).await
+        self.blocking(move |inner| read_poll(&lock(&inner.reader), &id))
+            .await
     }
 
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {

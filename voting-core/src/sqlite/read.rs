@@ -23,10 +23,13 @@ fn read_tally(connection: &Connection, id: &PollId) -> Result<Option<(i64, Tally
     let mut tally = Tally::empty(id.clone(), poll.options().len());
     let (key, voters, version): (i64, i64, i64) = connection
         .prepare_cached("SELECT key, voters, version FROM polls WHERE id = ?1")?
-        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        .query_row([id.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
     tally.voters = from_column(voters);
     tally.version = from_column(version);
-    let mut query = connection.prepare_cached("SELECT option, votes FROM tallies WHERE poll = ?1")?;
+    let mut query =
+        connection.prepare_cached("SELECT option, votes FROM tallies WHERE poll = ?1")?;
     let mut rows = query.query([key])?;
     while let Some(row) = rows.next()? {
         let option = usize::from(row.get::<_, u8>(0)?);
@@ -34,7 +37,8 @@ fn read_tally(connection: &Connection, id: &PollId) -> Result<Option<(i64, Tally
         *tally
             .votes
             .get_mut(option)
-            .ok_or_else(|| StoreError::Corrupt(format!("votes for option {option} of {id}")))? = votes;
+            .ok_or_else(|| StoreError::Corrupt(format!("votes for option {option} of {id}")))? =
+            votes;
     }
     Ok(Some((key, tally)))
 }
@@ -80,7 +84,10 @@ impl Inner {
                  FROM ballots JOIN polls ON polls.key = ballots.poll
                  WHERE polls.id = ?1 AND ballots.voter = ?2",
             )?
-            .query_row(params![receipt.poll.as_str(), receipt.voter.to_bytes()], position_columns)
+            .query_row(
+                params![receipt.poll.as_str(), receipt.voter.to_bytes()],
+                position_columns,
+            )
             .optional()?
             .map(to_position)
             .transpose()?;
@@ -90,7 +97,11 @@ impl Inner {
                 "SELECT reason FROM dead_letters WHERE shard = ?1 AND ms = ?2 AND n = ?3",
             )?
             .query_row(
-                params![position.shard().0, to_column(position.ms()), to_column(position.n())],
+                params![
+                    position.shard().0,
+                    to_column(position.ms()),
+                    to_column(position.n())
+                ],
                 |row| row.get(0),
             )
             .optional()?;
@@ -109,7 +120,11 @@ impl Inner {
              WHERE (shard, ms, n) > (?1, ?2, ?3) ORDER BY shard, ms, n LIMIT ?4",
         )?;
         let (shard, ms, n) = after.map_or((-1, 0, 0), |after| {
-            (i64::from(after.shard().0), to_column(after.ms()), to_column(after.n()))
+            (
+                i64::from(after.shard().0),
+                to_column(after.ms()),
+                to_column(after.n()),
+            )
         });
         let mut rows = query.query(params![shard, ms, n, to_column(limit as u64)])?;
         let mut letters = Vec::new();
@@ -150,7 +165,8 @@ impl TallyStore for Sqlite {
 
     async fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
         let receipt = receipt.clone();
-        self.blocking(move |inner| inner.receipt_state(&receipt)).await
+        self.blocking(move |inner| inner.receipt_state(&receipt))
+            .await
     }
 
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
@@ -175,6 +191,7 @@ impl DeadLetterStore for Sqlite {
         after: Option<Position>,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        self.blocking(move |inner| inner.dead_letters(after, limit)).await
+        self.blocking(move |inner| inner.dead_letters(after, limit))
+            .await
     }
 }

@@ -45,7 +45,11 @@ pub(super) struct KnownPolls(HashMap<PollId, Poll>);
 impl KnownPolls {
     /// The polls of the ballots that are not known.
     pub(super) fn missing(&self, gathered: &Gathered) -> Vec<PollId> {
-        let ballots = gathered.entries.iter().flat_map(|(_, decoded)| decoded).flatten();
+        let ballots = gathered
+            .entries
+            .iter()
+            .flat_map(|(_, decoded)| decoded)
+            .flatten();
         let missing: HashSet<_> = ballots
             .map(|ballot| &ballot.poll)
             .filter(|poll| !self.0.contains_key(poll))
@@ -54,7 +58,8 @@ impl KnownPolls {
     }
 
     pub(super) fn learn(&mut self, polls: Vec<Poll>) {
-        self.0.extend(polls.into_iter().map(|poll| (poll.id().clone(), poll)));
+        self.0
+            .extend(polls.into_iter().map(|poll| (poll.id().clone(), poll)));
     }
 
     fn check(&self, ballot: &Ballot) -> Result<(), RejectReason> {

@@ -37,7 +37,8 @@ pub(super) fn channel() -> (ProgressSender, ProgressWatch) {
 
 impl ProgressSender {
     pub(super) fn alive(&self) {
-        self.0.send_modify(|progress| progress.alive_at = Instant::now());
+        self.0
+            .send_modify(|progress| progress.alive_at = Instant::now());
     }
 
     pub(super) fn trouble(&self, trouble: Option<String>) {

@@ -68,7 +68,9 @@ impl Running {
         } = self;
         let missing = polls.missing(&gathered);
         let found = patience
-            .until_done("look up polls", progress, || look_up(worker.polls.as_ref(), &missing))
+            .until_done("look up polls", progress, || {
+                look_up(worker.polls.as_ref(), &missing)
+            })
             .await?;
         polls.learn(found);
         let batch = prepare(gathered, polls);
@@ -78,12 +80,17 @@ impl Running {
         // Not before: a ballot leaves the log only when the store has it.
         let entries: Vec<_> = batch.entries.iter().map(|(key, _)| *key).collect();
         patience
-            .until_done("acknowledge", progress, || worker.queue.acknowledge(&entries))
+            .until_done("acknowledge", progress, || {
+                worker.queue.acknowledge(&entries)
+            })
             .await?;
         progress.batch_done(report);
         tracing::debug!(entries = entries.len(), ?report, "flushed");
         if report.rejected > 0 {
-            tracing::warn!(rejected = report.rejected, "ballots went to the dead letters");
+            tracing::warn!(
+                rejected = report.rejected,
+                "ballots went to the dead letters"
+            );
         }
         Ok(More::Yes)
     }
@@ -109,7 +116,11 @@ impl Running {
                 None => CLAIM_WAIT,
                 Some(deadline) => CLAIM_WAIT.min(deadline - Instant::now()),
             };
-            let wanted = worker.options.max_ballots.saturating_sub(gathered.ballots()).max(1);
+            let wanted = worker
+                .options
+                .max_ballots
+                .saturating_sub(gathered.ballots())
+                .max(1);
             let claim = patience
                 .until_done("claim", progress, || worker.queue.claim(wanted, wait))
                 .await?;
@@ -175,7 +186,8 @@ impl Patience {
     }
 
     fn draining(&self) -> bool {
-        self.stop_seen.is_some_and(|seen| seen.elapsed() < self.drain)
+        self.stop_seen
+            .is_some_and(|seen| seen.elapsed() < self.drain)
     }
 
     async fn until_done<T, F: Future<Output = Result<T, StoreError>>>(
@@ -223,7 +235,10 @@ impl Patience {
         }
         let last = self.stop_seen.unwrap_or_else(Instant::now) + self.grace;
         if Instant::now() >= last {
-            tracing::error!(error, "cannot {what}; giving up, the ballots stay in the log");
+            tracing::error!(
+                error,
+                "cannot {what}; giving up, the ballots stay in the log"
+            );
             return Err(GaveUp);
         }
         let _ = timeout_at(last, sleep(pause)).await;
@@ -234,5 +249,8 @@ impl Patience {
 /// An error with all its causes, in one line.
 fn describe(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

@@ -59,7 +59,10 @@ impl Api {
     #[oai(path = "/v1/receipts/:receipt", method = "get")]
     async fn receipt(&self, receipt: Path<String>) -> Result<Json<ReceiptView>, Problem> {
         let service = &self.0.0;
-        let receipt = service.receipts.open(&receipt).map_err(|_| Problem::no_receipt())?;
+        let receipt = service
+            .receipts
+            .open(&receipt)
+            .map_err(|_| Problem::no_receipt())?;
         let state = service.tallies.receipt_state(&receipt).await?;
         Ok(Json(ReceiptView {
             poll: receipt.poll.to_string(),

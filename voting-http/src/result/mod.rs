@@ -13,9 +13,8 @@ use voting_core::{PollDirectory, SecretKey, TallyStore};
 
 pub(crate) use self::tally_view::TallyView;
 use crate::{
-    api_routes::api_routes,
-    assets, health::Health, live::LiveTallies, polls::Polls, problem::answer_errors,
-    security_headers, site::Site, token::ReceiptKey,
+    api_routes::api_routes, assets, health::Health, live::LiveTallies, polls::Polls,
+    problem::answer_errors, security_headers, site::Site, token::ReceiptKey,
 };
 
 /// The result service over its store.
@@ -77,8 +76,12 @@ impl ResultService {
                 let polls = polls.clone();
                 async move { polls.check().await }
             });
-        OpenApiService::new((api::Api(self.clone()), health), "Result", env!("CARGO_PKG_VERSION"))
-            .description("Shows tallies and the state of receipts.")
+        OpenApiService::new(
+            (api::Api(self.clone()), health),
+            "Result",
+            env!("CARGO_PKG_VERSION"),
+        )
+        .description("Shows tallies and the state of receipts.")
     }
 }
 

@@ -17,7 +17,10 @@ impl Endpoint for Show {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let service = &self.0.0;
-        let poll = service.polls.get_or_default(request.raw_path_param("poll")).await?;
+        let poll = service
+            .polls
+            .get_or_default(request.raw_path_param("poll"))
+            .await?;
         let snapshot = service.live.current(&poll).await?;
         let tally = &snapshot.view;
         let prefix = Prefix::of(&request);
@@ -43,8 +46,15 @@ impl Endpoint for Show {
 }
 
 fn rows(tally: &TallyView) -> Vec<ResultOption<'_>> {
-    let most = tally.options.iter().map(|option| option.votes).max().unwrap_or(0);
-    let row = |option: &'_ super::tally_view::OptionTally| (option.votes, option.votes == most && most > 0);
+    let most = tally
+        .options
+        .iter()
+        .map(|option| option.votes)
+        .max()
+        .unwrap_or(0);
+    let row = |option: &'_ super::tally_view::OptionTally| {
+        (option.votes, option.votes == most && most > 0)
+    };
     tally
         .options
         .iter()
@@ -95,7 +105,14 @@ mod tests {
         let texts = [0, 1, 12, 999, 1_000, 1_234_567].map(votes_text);
         assert_eq!(
             texts,
-            ["0 votes", "1 vote", "12 votes", "999 votes", "1,000 votes", "1,234,567 votes"]
+            [
+                "0 votes",
+                "1 vote",
+                "12 votes",
+                "999 votes",
+                "1,000 votes",
+                "1,234,567 votes"
+            ]
         );
     }
 

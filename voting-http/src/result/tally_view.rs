@@ -34,11 +34,15 @@ pub(crate) struct OptionTally {
 
 impl TallyView {
     pub(crate) fn new(poll: &Poll, tally: &Tally) -> Self {
-        let options = poll.options().iter().zip(&tally.votes).map(|(option, votes)| OptionTally {
-            id: option.id.to_string(),
-            label: option.label.clone(),
-            votes: *votes,
-        });
+        let options = poll
+            .options()
+            .iter()
+            .zip(&tally.votes)
+            .map(|(option, votes)| OptionTally {
+                id: option.id.to_string(),
+                label: option.label.clone(),
+                votes: *votes,
+            });
         Self {
             poll: poll.id().to_string(),
             state: PollState::Open.into(),

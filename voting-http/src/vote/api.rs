@@ -45,7 +45,10 @@ impl Api {
     #[oai(path = "/v1/polls", method = "get")]
     async fn polls(&self) -> Result<Json<PollsView>, Problem> {
         let polls = self.0.0.polls.all().await?;
-        let polls = polls.iter().map(|poll| PollView::from(poll.as_ref())).collect();
+        let polls = polls
+            .iter()
+            .map(|poll| PollView::from(poll.as_ref()))
+            .collect();
         Ok(Json(PollsView { polls }))
     }
 

@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use poem::{Endpoint, EndpointExt, endpoint::BoxEndpoint, get};
 use poem_openapi::OpenApiService;
-use voting_core::{
-    Ballot, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink,
-};
+use voting_core::{Ballot, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink};
 
 use crate::{
     api_routes::api_routes,
@@ -98,8 +96,12 @@ impl VoteService {
                 let polls = polls.clone();
                 async move { polls.check().await }
             });
-        OpenApiService::new((api::Api(self.clone()), health), "Vote", env!("CARGO_PKG_VERSION"))
-            .description("Casts ballots.")
+        OpenApiService::new(
+            (api::Api(self.clone()), health),
+            "Vote",
+            env!("CARGO_PKG_VERSION"),
+        )
+        .description("Casts ballots.")
     }
 
     /// Casts the visitor's vote for the options of these names.

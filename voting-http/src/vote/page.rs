@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use poem::{
-    Endpoint, FromRequest, Request, Response,
-    http::header,
-    web::Data,
-};
+use poem::{Endpoint, FromRequest, Request, Response, http::header, web::Data};
 use voting_core::{Choices, Poll};
 
 use super::VoteService;
@@ -30,7 +26,10 @@ impl Endpoint for Show {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let poll = self.0.poll_of(&request).await?;
         let visitor = visitor_of(&request).await?;
-        Ok(self.0.show(&request, &poll, visitor, Shown::default()).await)
+        Ok(self
+            .0
+            .show(&request, &poll, visitor, Shown::default())
+            .await)
     }
 }
 
@@ -82,7 +81,9 @@ async fn visitor_of(request: &Request) -> poem::Result<Visitor> {
 
 /// The words of `vote.js`.
 fn thanks(poll: &Poll, choices: Choices) -> String {
-    let mut chosen = choices.indices().filter_map(|index| poll.options().get(index));
+    let mut chosen = choices
+        .indices()
+        .filter_map(|index| poll.options().get(index));
     let what = match (chosen.next(), choices.len()) {
         (Some(option), 1) => format!("Your vote for {} is in.", option.label),
         (_, n) => format!("Your {n} choices are in."),
@@ -111,7 +112,9 @@ impl VoteService {
         let body = body.map_err(|_| Problem::invalid("The request's body broke off."))?;
         let fields: Vec<_> = form_urlencoded::parse(&body).collect();
         let votes = fields.iter().filter(|(name, _)| name == "vote");
-        let (choices, _) = self.cast(poll, visitor, votes.map(|(_, value)| value.as_ref())).await?;
+        let (choices, _) = self
+            .cast(poll, visitor, votes.map(|(_, value)| value.as_ref()))
+            .await?;
         Ok(choices)
     }
 
@@ -126,11 +129,17 @@ impl VoteService {
         let base = prefix.as_str();
         let id = poll.id();
         let all = self.0.polls.all().await.unwrap_or_default();
-        let options = poll.options().iter().enumerate().map(|(index, option)| VoteOption {
-            id: option.id.as_str(),
-            label: &option.label,
-            chosen: shown.chosen.is_some_and(|chosen| chosen.bits() & (1 << index) != 0),
-        });
+        let options = poll
+            .options()
+            .iter()
+            .enumerate()
+            .map(|(index, option)| VoteOption {
+                id: option.id.as_str(),
+                label: &option.label,
+                chosen: shown
+                    .chosen
+                    .is_some_and(|chosen| chosen.bits() & (1 << index) != 0),
+            });
         let mut response = views::render(&VotePage {
             base,
             assets_version: assets::version(),

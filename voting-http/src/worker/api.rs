@@ -211,7 +211,13 @@ impl Api {
             .map(str::parse)
             .transpose()
             .map_err(|error: InvalidPosition| Problem::invalid(error.to_string()))?;
-        let letters = self.0.0.pipeline.dead_letters.dead_letters(after, PAGE).await?;
+        let letters = self
+            .0
+            .0
+            .pipeline
+            .dead_letters
+            .dead_letters(after, PAGE)
+            .await?;
         let next = letters.get(PAGE - 1).map(|last| last.position.to_string());
         Ok(Json(DeadLettersView {
             dead_letters: letters.iter().map(DeadLetterView::from).collect(),

@@ -81,8 +81,12 @@ impl WorkerService {
                 let tallies = Arc::clone(&tallies);
                 async move { tallies.check().await }
             });
-        OpenApiService::new((api::Api(self.clone()), health), "Worker", env!("CARGO_PKG_VERSION"))
-            .description("The operator's view of the pipeline.")
+        OpenApiService::new(
+            (api::Api(self.clone()), health),
+            "Worker",
+            env!("CARGO_PKG_VERSION"),
+        )
+        .description("The operator's view of the pipeline.")
     }
 }
 

@@ -1,0 +1,276 @@
+//! The settings: defaults in the code, then a file, then the environment, then flags.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use config::{ConfigError, Environment, File, FileFormat};
+use serde::Deserialize;
+use voting_core::{Poll, PollId, PollOption, WorkerOptions};
+use voting_http::PublicUrl;
+
+use crate::{cli::Cli, secrets::Hidden};
+
+/// All settings.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// What is logged: a level, or levels by module as `tracing` takes them.
+    pub(crate) log: String,
+    pub(crate) vote: Web,
+    pub(crate) result: Web,
+    pub(crate) worker: Worker,
+    pub(crate) sqlite: Sqlite,
+    /// Signs voters' cookies and receipts; 32 bytes or more. Made and kept beside the database
+    /// unless given.
+    pub(crate) secret: Option<Hidden>,
+    /// A file with the secret.
+    pub(crate) secret_file: Option<PathBuf>,
+    /// The poll at `/`; the first of `polls` unless given.
+    pub(crate) default_poll: Option<PollId>,
+    /// Polls that are made at start, or given other labels.
+    pub(crate) polls: Vec<Poll>,
+}
+
+/// A service with pages.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Web {
+    pub(crate) listen: SocketAddr,
+    /// The address that voters use, when it is another, as behind a proxy.
+    #[serde(default)]
+    pub(crate) public_url: Option<PublicUrl>,
+}
+
+/// The worker and the operator's API.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Worker {
+    pub(crate) listen: SocketAddr,
+    /// Opens the operator's API; 32 bytes or more. Made and kept beside the database unless
+    /// given.
+    pub(crate) token: Option<Hidden>,
+    /// A file with the token.
+    pub(crate) token_file: Option<PathBuf>,
+    /// A batch is flushed when it has so many ballots, …
+    pub(crate) max_ballots: usize,
+    /// … or so many milliseconds after its first.
+    pub(crate) max_wait_ms: u64,
+}
+
+/// The embedded store.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Sqlite {
+    pub(crate) path: PathBuf,
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+impl Web {
+    fn on(port: u16) -> Self {
+        Self {
+            listen: loopback(port),
+            public_url: None,
+        }
+    }
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        let options = WorkerOptions::default();
+        Self {
+            listen: loopback(8082),
+            token: None,
+            token_file: None,
+            max_ballots: options.max_ballots,
+            max_wait_ms: u64::try_from(options.max_wait.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            log: "info".to_owned(),
+            vote: Web::on(8080),
+            result: Web::on(8081),
+            worker: Worker::default(),
+            sqlite: Sqlite {
+                path: PathBuf::from("voting-data/voting.db"),
+            },
+            secret: None,
+            secret_file: None,
+            default_poll: None,
+            polls: vec![cats_vs_dogs()],
+        }
+    }
+}
+
+/// The poll of the Docker course.
+fn cats_vs_dogs() -> Poll {
+    let option = |id: &str, label: &str| PollOption {
+        id: id.parse().expect("an id"),
+        label: label.to_owned(),
+    };
+    let options = vec![option("a", "Cats"), option("b", "Dogs")];
+    Poll::new(
+        "cats-vs-dogs".parse().expect("an id"),
+        "Cats vs Dogs!",
+        options,
+        1,
+    )
+    .expect("a poll")
+}
+
+impl Config {
+    /// Reads the settings for this process.
+    ///
+    /// # Errors
+    /// Names the setting and where it was set.
+    pub(crate) fn load(cli: &Cli) -> Result<Self, ConfigError> {
+        let environment = Environment::with_prefix("VOTING")
+            .prefix_separator("_")
+            .separator("__");
+        Self::layered(cli, environment)
+    }
+
+    fn layered(cli: &Cli, environment: Environment) -> Result<Self, ConfigError> {
+        let defaults = Self::default();
+        let mut layers = config::Config::builder();
+        // Where a service listens has a default of its own in each section.
+        for (key, web) in [
+            ("vote.listen", &defaults.vote),
+            ("result.listen", &defaults.result),
+        ] {
+            layers = layers.set_default(key, web.listen.to_string())?;
+        }
+        if let Some(path) = &cli.config {
+            layers = layers.add_source(File::from(path.as_path()).format(FileFormat::Toml));
+        }
+        layers = layers.add_source(environment);
+        for (key, value) in cli.settings() {
+            layers = layers.set_override(key, value)?;
+        }
+        layers.build()?.try_deserialize()
+    }
+
+    /// How the worker is to work.
+    pub(crate) fn worker_options(&self) -> WorkerOptions {
+        WorkerOptions {
+            max_ballots: self.worker.max_ballots,
+            max_wait: Duration::from_millis(self.worker.max_wait_ms),
+            ..WorkerOptions::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, io::Write};
+
+    use super::*;
+
+    fn load(file: &str, environment: &[(&str, &str)], flags: &Cli) -> Result<Config, String> {
+        let mut toml = tempfile::NamedTempFile::new().unwrap();
+        toml.write_all(file.as_bytes()).unwrap();
+        let cli = Cli {
+            config: Some(toml.path().to_owned()),
+            vote_listen: flags.vote_listen,
+            ..Cli::default()
+        };
+        let set: HashMap<String, String> = environment
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect();
+        let environment = Environment::with_prefix("VOTING")
+            .prefix_separator("_")
+            .separator("__")
+            .source(Some(set));
+        Config::layered(&cli, environment).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_settings_it_is_the_course_on_loopback() {
+        let config = load("", &[], &Cli::default()).unwrap();
+        assert_eq!(config.vote.listen, "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(config.result.listen, "127.0.0.1:8081".parse().unwrap());
+        assert_eq!(config.worker.listen, "127.0.0.1:8082".parse().unwrap());
+        assert_eq!(config.polls[0].id().as_str(), "cats-vs-dogs");
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_that_over_the_file() {
+        let file = "[vote]\nlisten = '127.0.0.1:1'\n[result]\nlisten = '127.0.0.1:1'\n\
+                    [worker]\nmax_ballots = 7\nlisten = '127.0.0.1:1'";
+        let environment = [
+            ("VOTING_VOTE__LISTEN", "127.0.0.1:2"),
+            ("VOTING_RESULT__LISTEN", "127.0.0.1:2"),
+            ("VOTING_WORKER__MAX_WAIT_MS", "9"),
+        ];
+        let flags = Cli {
+            vote_listen: Some("127.0.0.1:3".parse().unwrap()),
+            ..Cli::default()
+        };
+        let config = load(file, &environment, &flags).unwrap();
+        let ports = [
+            config.vote.listen,
+            config.result.listen,
+            config.worker.listen,
+        ];
+        assert_eq!(ports.map(|address| address.port()), [3, 2, 1]);
+        assert_eq!(
+            (config.worker.max_ballots, config.worker.max_wait_ms),
+            (7, 9)
+        );
+    }
+
+    #[test]
+    fn a_section_may_be_given_in_part() {
+        let config = load(
+            "[vote]\npublic_url = 'https://vote.test/'",
+            &[],
+            &Cli::default(),
+        );
+        let config = config.unwrap();
+        assert_eq!(config.vote.listen.port(), 8080);
+        assert_eq!(
+            config.vote.public_url.unwrap().to_string(),
+            "https://vote.test"
+        );
+    }
+
+    #[test]
+    fn a_poll_can_be_configured() {
+        let file = "[[polls]]\nid = 'lunch'\ntitle = 'Lunch?'\nmax_choices = 2\n\
+                    options = [{ id = 'soup', label = 'Soup' }, { id = 'rice', label = 'Rice' }]";
+        let config = load(file, &[], &Cli::default()).unwrap();
+        assert_eq!(config.polls.len(), 1);
+        assert_eq!(config.polls[0].max_choices(), 2);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let wrong =
+            |file: &str, environment: &[_]| load(file, environment, &Cli::default()).unwrap_err();
+        assert!(wrong("[vote]\nlissten = 'x'", &[]).contains("lissten"));
+        assert!(wrong("", &[("VOTING_VOTE__LISTN", "x")]).contains("listn"));
+        assert!(wrong("[vote]\nlisten = 'nowhere'", &[]).contains("vote.listen"));
+        assert!(wrong("[vote]\npublic_url = 'nowhere'", &[]).contains("nowhere"));
+        assert!(wrong("not toml", &[]).contains("TOML"));
+        let one_option = "[[polls]]\nid='p'\ntitle='t'\noptions=[{id='a',label='A'}]";
+        assert!(wrong(one_option, &[]).contains("2 to 63 options"));
+    }
+
+    #[test]
+    fn a_secret_stays_text_and_is_not_shown() {
+        let number = "12345678901234567890123456789012";
+        let config = load("", &[("VOTING_SECRET", number)], &Cli::default()).unwrap();
+        assert!(!format!("{config:?}").contains(number));
+        assert_eq!(config.secret.unwrap().expose(), number);
+    }
+}
