@@ -13,7 +13,7 @@ use poem_openapi::types::ToJSON;
 use tokio::sync::watch;
 use voting_core::{Poll, PollId, TallyStore};
 
-use crate::{problem::Problem, result::TallyView};
+use crate::{polls::Polls, problem::Problem, result::TallyView};
 
 /// How old a tally may be that is shown.
 const TICK: Duration = Duration::from_millis(250);
@@ -32,6 +32,7 @@ pub(crate) struct LiveTallies(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn TallyStore>,
+    polls: Polls,
     latest: Mutex<HashMap<PollId, Arc<Latest>>>,
     watched: Mutex<HashMap<PollId, watch::Sender<Arc<Snapshot>>>>,
 }
@@ -44,9 +45,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl LiveTallies {
-    pub(crate) fn new(store: Arc<dyn TallyStore>) -> Self {
+    pub(crate) fn new(store: Arc<dyn TallyStore>, polls: Polls) -> Self {
         Self(Arc::new(Inner {
             store,
+            polls,
             latest: Mutex::default(),
             watched: Mutex::default(),
         }))
@@ -76,10 +78,16 @@ impl LiveTallies {
         Ok(snapshot)
     }
 
+    async fn latest(&self, poll: &PollId) -> Result<Arc<Snapshot>, Problem> {
+        // Looked up each time: its labels may have changed.
+        let poll = self.0.polls.get(poll.as_str()).await?;
+        self.current(&poll).await
+    }
+
     /// The tallies of a poll from now on: the current one at once, then each that differs.
     pub(crate) async fn watch(
         &self,
-        poll: &Arc<Poll>,
+        poll: &Poll,
     ) -> Result<watch::Receiver<Arc<Snapshot>>, Problem> {
         if let Some(sender) = lock(&self.0.watched).get(poll.id()) {
             return Ok(sender.subscribe());
@@ -91,12 +99,12 @@ impl LiveTallies {
         }
         let (sender, receiver) = watch::channel(first);
         watched.insert(poll.id().clone(), sender.clone());
-        tokio::spawn(self.clone().follow(Arc::clone(poll), sender));
+        tokio::spawn(self.clone().follow(poll.id().clone(), sender));
         Ok(receiver)
     }
 
     /// Sends what changes until nobody watches.
-    async fn follow(self, poll: Arc<Poll>, sender: watch::Sender<Arc<Snapshot>>) {
+    async fn follow(self, poll: PollId, sender: watch::Sender<Arc<Snapshot>>) {
         let mut failing = false;
         loop {
             tokio::time::sleep(TICK).await;
@@ -104,11 +112,11 @@ impl LiveTallies {
                 // Under the lock, or a reader could subscribe to a sender that is given up.
                 let mut watched = lock(&self.0.watched);
                 if sender.receiver_count() == 0 {
-                    watched.remove(poll.id());
+                    watched.remove(&poll);
                     return;
                 }
             }
-            match self.current(&poll).await {
+            match self.latest(&poll).await {
                 Ok(snapshot) => {
                     failing = false;
                     sender.send_if_modified(|shown| {
@@ -119,7 +127,7 @@ impl LiveTallies {
                 }
                 Err(error) if !failing => {
                     failing = true;
-                    tracing::warn!(%error, poll = %poll.id(), "the live result stands still");
+                    tracing::warn!(%error, %poll, "the live result stands still");
                 }
                 Err(_) => {}
             }

@@ -38,10 +38,11 @@ impl ResultService {
         secret: &SecretKey,
         site: Site,
     ) -> Self {
+        let polls = Polls::new(polls, site.default_poll.clone());
         Self(Arc::new(Inner {
-            live: LiveTallies::new(Arc::clone(&tallies)),
+            live: LiveTallies::new(Arc::clone(&tallies), polls.clone()),
             tallies,
-            polls: Polls::new(polls, site.default_poll.clone()),
+            polls,
             receipts: ReceiptKey::new(secret),
             site,
         }))

@@ -1,0 +1,111 @@
+//! The server under clients that dawdle, and when it is asked to stop.
+
+mod support;
+
+use std::{
+    io::{Read, Write},
+    time::{Duration, Instant},
+};
+
+use support::{Services, Setup, connect, get, read_to_end};
+use voting_http::ServeOptions;
+
+fn hasty(options: ServeOptions) -> Services {
+    Services::set_up(|_| Setup {
+        serve: options,
+        ..Setup::default()
+    })
+}
+
+#[test]
+fn a_client_that_drips_its_headers_is_cut_off() {
+    let services = hasty(ServeOptions {
+        header_timeout: Duration::from_millis(300),
+        ..ServeOptions::default()
+    });
+    let mut slow = connect(&services.vote);
+    let begun = Instant::now();
+    let mut dripped = 0;
+    // Long after the time-out the client would still be sending.
+    for byte in "GET / HTTP/1.1\r\n"
+        .bytes()
+        .chain("X-Slow: yes\r\n".bytes().cycle().take(500))
+    {
+        if slow.write_all(&[byte]).is_err() {
+            break;
+        }
+        dripped += 1;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(
+        dripped < 500 && begun.elapsed() < Duration::from_secs(8),
+        "{dripped} bytes"
+    );
+    assert_eq!(get(&services.vote, &[]).status, 200);
+}
+
+#[test]
+fn a_connection_too_many_waits_for_its_turn() {
+    let services = hasty(ServeOptions {
+        max_connections: 2,
+        ..ServeOptions::default()
+    });
+    let first = connect(&services.vote);
+    let _second = connect(&services.vote);
+    let mut third = connect(&services.vote);
+    third
+        .write_all(b"GET /healthz HTTP/1.0\r\nHost: x\r\n\r\n")
+        .unwrap();
+    third
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    assert!(third.read(&mut [0; 1]).is_err(), "it is not served yet");
+    drop(first);
+    third
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    assert!(read_to_end(&mut third).starts_with("HTTP/1.0 200"));
+}
+
+#[test]
+fn a_request_in_flight_is_answered_before_the_server_ends() {
+    let services = Services::start();
+    let mut busy = connect(&services.vote);
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+                Content-Length: 6\r\nConnection: close\r\nExpect: 100-continue\r\n\r\n";
+    busy.write_all(head.as_bytes()).unwrap();
+    // The server asks for the body: the request is in flight.
+    let mut go_on = [0; 25];
+    busy.read_exact(&mut go_on).unwrap();
+    assert!(go_on.starts_with(b"HTTP/1.1 100 Continue"));
+    let _idle = connect(&services.vote);
+    services.stop.cancel();
+    busy.write_all(b"vote=a").unwrap();
+    assert!(read_to_end(&mut busy).starts_with("HTTP/1.1 200"));
+    let begun = Instant::now();
+    let mut services = services;
+    for server in std::mem::take(&mut services.servers) {
+        assert!(services.block_on(server).unwrap(), "all requests ended");
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "an idle connection does not hold it up"
+    );
+    assert_eq!(services.votes("cats-vs-dogs"), [1, 0]);
+}
+
+#[test]
+fn a_service_that_is_about_to_stop_is_not_ready() {
+    let services = Services::start();
+    let mut kept = connect(&services.vote);
+    let ask = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n";
+    kept.write_all(ask).unwrap();
+    let mut first = [0; 15];
+    kept.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    services.stop.cancel();
+    // No new connection is taken, and a kept one ends.
+    kept.set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    read_to_end(&mut kept);
+}

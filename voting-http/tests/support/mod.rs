@@ -1,0 +1,316 @@
+//! The three services over a back end in memory, on real sockets.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener as StdListener, TcpStream},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use ureq::{
+    Agent,
+    http::{HeaderMap, Response, StatusCode},
+};
+use voting_core::{
+    BatchFlusher, Poll, PollOption, PollStore, SecretKey, TallyStore, VoteSink, Worker,
+    WorkerHandle, WorkerOptions,
+    memory::{Memory, MemoryOptions},
+};
+use voting_http::{
+    PeerLink, Pipeline, ResultService, ServeOptions, Site, VoteService, WorkerService, serve,
+};
+
+pub const OPERATOR_TOKEN: &str = "the operator's token, 32 bytes or more";
+
+pub fn secret() -> SecretKey {
+    SecretKey::new([7; 32]).expect("long enough")
+}
+
+pub fn poll(id: &str, options: &[(&str, &str)], max_choices: usize) -> Poll {
+    let options = options
+        .iter()
+        .map(|(id, label)| PollOption {
+            id: id.parse().expect("an id"),
+            label: (*label).to_owned(),
+        })
+        .collect();
+    Poll::new(
+        id.parse().expect("an id"),
+        "Cats vs Dogs!",
+        options,
+        max_choices,
+    )
+    .expect("a poll")
+}
+
+/// The running services, with the poll of the course and one with three choices of four.
+pub struct Services {
+    pub memory: Memory,
+    pub vote: String,
+    pub result: String,
+    pub operator: String,
+    pub worker: WorkerHandle,
+    pub stop: CancellationToken,
+    pub servers: Vec<JoinHandle<bool>>,
+    runtime: tokio::runtime::Runtime,
+}
+
+#[derive(Clone)]
+pub struct Setup {
+    pub site: Site,
+    pub serve: ServeOptions,
+    pub sink: Option<Arc<dyn VoteSink>>,
+    pub tallies: Option<Arc<dyn TallyStore>>,
+    pub polls: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            site: Site {
+                served_by: "replica-1".to_owned(),
+                ..Site::default()
+            },
+            serve: ServeOptions::default(),
+            sink: None,
+            tallies: None,
+            polls: true,
+        }
+    }
+}
+
+impl Services {
+    pub fn start() -> Self {
+        Self::set_up(|_| Setup::default())
+    }
+
+    pub fn set_up(setup: impl FnOnce(&Memory) -> Setup) -> Self {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let memory = Memory::new(MemoryOptions::default());
+        let setup = setup(&memory);
+        let all = Arc::new(memory.clone());
+        let polls = [
+            poll("cats-vs-dogs", &[("a", "Cats"), ("b", "Dogs")], 1),
+            poll("many", &[("a", "A"), ("b", "B"), ("c", "C"), ("d", "D")], 3),
+        ];
+        if setup.polls {
+            for poll in &polls {
+                runtime
+                    .block_on(all.put_poll(poll))
+                    .expect("the poll is stored");
+            }
+        }
+        let _inside = runtime.enter();
+        let options = WorkerOptions {
+            max_wait: Duration::from_millis(5),
+            ..WorkerOptions::default()
+        };
+        let queue = Arc::new(memory.queue());
+        let worker = Worker::new(queue.clone(), all.clone(), all.clone(), options).start();
+        let sink = setup
+            .sink
+            .clone()
+            .unwrap_or_else(|| Arc::new(memory.sink()));
+        let tallies = setup.tallies.clone().unwrap_or_else(|| all.clone());
+        let sockets = [(); 3].map(|()| StdListener::bind("127.0.0.1:0").expect("a port"));
+        let [vote, result, operator] =
+            [0, 1, 2].map(|index: usize| sockets[index].local_addr().expect("an address"));
+        let site = |peer: SocketAddr| Site {
+            peer: PeerLink::Port(peer.port()),
+            ..setup.site.clone()
+        };
+        let stop = setup.site.stop.clone();
+        let pipeline = Pipeline {
+            worker: worker.clone(),
+            queue,
+            flusher: all.clone(),
+            tallies: all.clone(),
+            polls: all.clone(),
+            dead_letters: all.clone(),
+        };
+        let token = SecretKey::new(OPERATOR_TOKEN).expect("long enough");
+        let endpoints = [
+            VoteService::new(sink, all.clone(), &secret(), site(result)).into_endpoint(),
+            ResultService::new(tallies, all, &secret(), site(vote)).into_endpoint(),
+            WorkerService::new(pipeline, &token, stop.clone()).into_endpoint(),
+        ];
+        let servers = sockets
+            .into_iter()
+            .zip(endpoints)
+            .map(|(socket, endpoint)| {
+                socket.set_nonblocking(true).expect("a socket");
+                let socket = TcpListener::from_std(socket).expect("a socket");
+                runtime.spawn(serve(socket, endpoint, setup.serve, stop.clone()))
+            });
+        let servers = servers.collect();
+        Self {
+            memory,
+            vote: format!("http://{vote}"),
+            result: format!("http://{result}"),
+            operator: format!("http://{operator}"),
+            worker,
+            stop,
+            servers,
+            runtime,
+        }
+    }
+
+    /// Waits until all that was cast is counted, and says how many votes each option has.
+    pub fn votes(&self, poll: &str) -> Vec<u64> {
+        self.settle();
+        let poll = poll.parse().expect("an id");
+        let tally = self.block_on(self.memory.tally(&poll)).expect("a tally");
+        tally.expect("the poll is there").votes
+    }
+
+    /// Waits until all that was cast is counted.
+    pub fn settle(&self) {
+        let mut progress = self.worker.progress().clone();
+        self.block_on(async {
+            use voting_core::BallotQueue;
+            let queue = self.memory.queue();
+            let counted = async {
+                while queue.stats().await.expect("stats").pending > 0 {
+                    progress.changed().await.expect("the worker runs");
+                }
+            };
+            let in_time = tokio::time::timeout(Duration::from_secs(20), counted).await;
+            in_time.expect("all is counted in time");
+        });
+    }
+
+    pub fn totals(&self) -> voting_core::batch::Totals {
+        self.block_on(self.memory.totals()).expect("totals")
+    }
+
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+}
+
+/// What came back.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    fn of(response: Response<ureq::Body>) -> Self {
+        let (parts, mut body) = response.into_parts();
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.read_to_string().expect("a text"),
+        }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).expect("JSON")
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("a text"))
+    }
+
+    /// The cookie as a client sends it back.
+    pub fn cookie(&self) -> String {
+        let set = self.header("set-cookie");
+        set.split(';').next().expect("a cookie").to_owned()
+    }
+}
+
+fn agent() -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(30)))
+        .build()
+        .new_agent()
+}
+
+pub fn get(url: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = headers
+        .iter()
+        .fold(agent().get(url), |request, (name, value)| {
+            request.header(*name, *value)
+        });
+    Answer::of(request.call().expect("an answer"))
+}
+
+pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let request = match method {
+        "POST" => agent().post(url),
+        "PUT" => agent().put(url),
+        other => panic!("{other}"),
+    };
+    let request = headers.iter().fold(request, |request, (name, value)| {
+        request.header(*name, *value)
+    });
+    Answer::of(request.send(body).expect("an answer"))
+}
+
+pub const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+pub const JSON: (&str, &str) = ("content-type", "application/json");
+pub const BROWSER: (&str, &str) = ("accept", "text/html,application/xhtml+xml");
+
+/// A connection on which a test speaks HTTP by hand.
+pub fn connect(url: &str) -> TcpStream {
+    let address = url.strip_prefix("http://").expect("an address");
+    let stream = TcpStream::connect(address).expect("connected");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .expect("a time-out");
+    stream
+}
+
+/// An event stream, opened and read past its head.
+pub fn events(url: &str, path: &str) -> BufReader<TcpStream> {
+    let mut stream = connect(url);
+    let request = format!("GET {path} HTTP/1.0\r\nHost: test\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut events = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert_ne!(events.read_line(&mut head).expect("a head"), 0, "{head}");
+    }
+    assert!(head.starts_with("HTTP/1.0 200"), "{head}");
+    assert!(
+        head.to_lowercase()
+            .contains("content-type: text/event-stream"),
+        "{head}"
+    );
+    events
+}
+
+/// The next event: its id and its data. `None` at the end of the stream.
+pub fn next_event(events: &mut impl BufRead) -> Option<(u64, Value)> {
+    let mut event = String::new();
+    while !event.ends_with("\n\n") {
+        if events.read_line(&mut event).expect("an event") == 0 {
+            assert_eq!(event, "", "the stream ends between events");
+            return None;
+        }
+    }
+    let field = |name: &str| {
+        let mut lines = event.lines();
+        lines
+            .find_map(|line| line.strip_prefix(name))
+            .expect("the field")
+            .to_owned()
+    };
+    assert_eq!(field("event: "), "tally");
+    let id = field("id: ").parse().expect("a number");
+    Some((id, serde_json::from_str(&field("data: ")).expect("JSON")))
+}
+
+pub fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("the rest");
+    text
+}
