@@ -1,7 +1,7 @@
 //! Puts the parts together, runs them, and takes them down in order.
 
 use std::{
-    io,
+    io::{self, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -179,14 +179,16 @@ impl App {
     /// Says where to click.
     pub(crate) fn announce(&self) {
         let [vote, result, worker] = self.addresses.map(browsable);
-        println!("Vote:      {vote}");
-        println!("Result:    {result}");
-        println!(
-            "Operator:  {worker}docs/ (token: {})",
-            self.operator_token.display()
+        let (token, database) = (self.operator_token.display(), self.database.display());
+        let text = format!(
+            "Vote:      {vote}\n\
+             Result:    {result}\n\
+             Operator:  {worker}docs/ (token: {token})\n\
+             Ballots:   {database}\n\
+             Press Ctrl-C to stop.\n"
         );
-        println!("Ballots:   {}", self.database.display());
-        println!("Press Ctrl-C to stop.");
+        // Whoever started it may not be reading; that is no reason to stop.
+        let _ = io::stdout().write_all(text.as_bytes());
     }
 
     /// Runs until a signal, or until a part fails, then stops in order: no new requests, those

@@ -1,0 +1,164 @@
+//! The two pages in a real browser.
+
+mod support;
+
+use serde_json::json;
+use support::{Voting, browser::Browser};
+
+const CATS: &str = "button[value=a]";
+const DOGS: &str = "button[value=b]";
+
+/// A mark on the page's window, which a reload would wipe away.
+async fn mark(browser: &Browser) {
+    browser.run("window.marked = true").await;
+}
+
+async fn is_marked(browser: &Browser) -> bool {
+    browser.run("return window.marked === true").await == json!(true)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vote_shows_on_the_live_result_and_can_be_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let voting = Voting::start(folder.path());
+    let viewer = Browser::start(true).await;
+    viewer.goto(&voting.result).await;
+    viewer.reads("#total", "0 votes").await;
+    viewer.reads("#live-text", "Live").await;
+    mark(&viewer).await;
+
+    let voter = Browser::start(true).await;
+    voter.goto(&voting.vote).await;
+    mark(&voter).await;
+    voter.click(CATS).await;
+    voter.reads("#status", "Your vote for Cats is in.").await;
+    assert!(
+        is_marked(&voter).await,
+        "the vote was sent without a reload"
+    );
+    viewer.reads("#total", "1 vote").await;
+    viewer.reads("[data-option=a] .percent", "100%").await;
+
+    voter.click(DOGS).await;
+    voter.reads("#status", "Your vote for Dogs is in.").await;
+    viewer.reads("[data-option=b] .percent", "100%").await;
+    assert_eq!(
+        viewer.text("#total").await,
+        "1 vote",
+        "a changed vote is no second one"
+    );
+    viewer.reads("[data-option=a] .percent", "0%").await;
+    assert!(
+        is_marked(&viewer).await,
+        "the result changed without a reload"
+    );
+
+    voter.client.refresh().await.unwrap();
+    voter.reads("button.chosen .label", "Dogs").await;
+
+    // The links between the pages lead to the same poll.
+    voter.click("nav.tabs a").await;
+    voter.reads("#total", "1 vote").await;
+    voter.click("nav.tabs a").await;
+    voter.reads("h1", "Cats vs Dogs!").await;
+
+    for browser in [&viewer, &voter] {
+        assert_eq!(browser.complaints().await, Vec::<String>::new());
+        let elsewhere = browser
+            .run(
+                "return performance.getEntriesByType('resource').map((entry) => entry.name)
+                     .filter((name) => new URL(name).origin !== location.origin)",
+            )
+            .await;
+        assert_eq!(elsewhere, json!([]), "no request leaves the site");
+    }
+    viewer.end().await;
+    voter.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_work_without_scripts() {
+    let folder = tempfile::tempdir().unwrap();
+    let voting = Voting::start(folder.path());
+    let browser = Browser::start(false).await;
+    browser.goto(&voting.vote).await;
+    browser.click(DOGS).await;
+    browser.reads("#status", "Your vote for Dogs is in.").await;
+    browser.click(CATS).await;
+    browser.reads("#status", "Your vote for Cats is in.").await;
+    browser.reads("button.chosen .label", "Cats").await;
+    voting.settled();
+    browser.goto(&voting.result).await;
+    assert_eq!(browser.text("#total").await, "1 vote");
+    assert_eq!(browser.text("[data-option=a] .percent").await, "100%");
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vote_that_cannot_be_stored_is_not_shown_as_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let voting = Voting::start(folder.path());
+    let browser = Browser::start(true).await;
+    browser.goto(&voting.vote).await;
+    browser.click(CATS).await;
+    browser.reads("#status", "Your vote for Cats is in.").await;
+    voting.kill();
+    browser.click(DOGS).await;
+    browser.reads("#status", "your vote is not confirmed").await;
+    browser.reads("#status button", "Try again").await;
+    assert_eq!(browser.text("button.chosen .label").await, "Cats");
+    browser.end().await;
+}
+
+/// Looks at each page on a phone and a desktop, in both colour schemes, and leaves the pictures
+/// in `target/screenshots`.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_fits_its_window() {
+    let folder = tempfile::tempdir().unwrap();
+    let polls = "[[polls]]\nid = 'cats-vs-dogs'\ntitle = 'Cats vs Dogs!'\n\
+         options = [{ id = 'a', label = 'Cats' }, { id = 'b', label = 'Dogs' }]\n\
+         [[polls]]\nid = 'talks'\ntitle = 'Which talks do you want to hear?'\nmax_choices = 2\n\
+         options = [{ id = 'a', label = 'Postgres as a queue' },\n\
+                    { id = 'b', label = 'What a load balancer really does' },\n\
+                    { id = 'c', label = 'Typed errors' }]";
+    std::fs::write(folder.path().join("polls.toml"), polls).unwrap();
+    let voting = Voting::start_with(folder.path(), &["--config", "polls.toml"]);
+    let browser = Browser::start(true).await;
+    browser.goto(&voting.vote).await;
+    browser.click(CATS).await;
+    browser.reads("#status", "is in.").await;
+    voting.settled();
+    let pages = [
+        ("vote", voting.vote.clone(), "h1"),
+        (
+            "vote-several",
+            format!("{}/polls/talks", voting.vote),
+            "#send",
+        ),
+        ("result", voting.result.clone(), "#live"),
+        ("not-found", format!("{}/polls/none", voting.vote), "h1"),
+        ("docs", format!("{}/docs/", voting.operator), ".opblock"),
+    ];
+    let pictures = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("../screenshots");
+    std::fs::create_dir_all(&pictures).unwrap();
+    for (name, url, waits_for) in pages {
+        for (device, width, height) in [("phone", 390, 844), ("desktop", 1280, 800)] {
+            for (colours, dark) in [("light", false), ("dark", true)] {
+                browser.look(width, height, dark).await;
+                browser.goto(&url).await;
+                browser.find(waits_for).await;
+                let beyond = "return document.documentElement.scrollWidth - window.innerWidth";
+                let beyond = browser.run(beyond).await.as_i64().unwrap();
+                // Swagger UI is not ours.
+                assert!(
+                    beyond <= 0 || name == "docs",
+                    "{name} on a {device}: {beyond} px"
+                );
+                let picture = browser.client.screenshot().await.unwrap();
+                let file = format!("{name}-{device}-{colours}.png");
+                std::fs::write(pictures.join(file), picture).unwrap();
+            }
+        }
+    }
+    browser.end().await;
+}

@@ -1,0 +1,299 @@
+//! The process: how it starts, stops, and comes back after it was killed under load.
+
+mod support;
+
+use std::{
+    collections::HashSet,
+    process::Stdio,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use support::{Voting, agent, command, get};
+
+fn vote(agent: &ureq::Agent, url: &str, choice: &str) -> bool {
+    let form = agent
+        .post(url)
+        .content_type("application/x-www-form-urlencoded");
+    form.send(format!("vote={choice}"))
+        .is_ok_and(|answer| answer.status() == 200)
+}
+
+#[test]
+fn a_thousand_votes_by_fifty_clients_at_once_are_a_thousand_votes() {
+    let folder = tempfile::tempdir().unwrap();
+    let voting = Voting::start(folder.path());
+    assert!(vote(&agent(), &voting.vote, "b"));
+    let begin = Barrier::new(50);
+    thread::scope(|scope| {
+        for _ in 0..50 {
+            scope.spawn(|| {
+                let agent = agent();
+                begin.wait();
+                for _ in 0..20 {
+                    assert!(vote(&agent, &voting.vote, "a"));
+                }
+            });
+        }
+    });
+    let pipeline = voting.settled();
+    assert_eq!(
+        (&pipeline["accepted"], &pipeline["counted"]),
+        (&1001.into(), &1001.into())
+    );
+    let tally = voting.tally();
+    assert_eq!(tally["options"][0]["votes"], 1000);
+    assert_eq!(tally["options"][1]["votes"], 1);
+}
+
+/// What clients know of their votes when the process is gone.
+#[derive(Default)]
+struct Known {
+    /// Receipts of ballots that were acknowledged.
+    receipts: Vec<String>,
+    /// Ballots that got no answer.
+    unanswered: u64,
+}
+
+/// Votes with eight clients, each ballot as a voter of its own, until the process is gone.
+fn vote_until_gone(voting: Voting, after: u64) -> Known {
+    let url = format!("{}/v1/polls/cats-vs-dogs/ballot", voting.vote);
+    let acknowledged = Arc::new(AtomicU64::new(0));
+    let gone = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (url, acknowledged, gone) = (url.clone(), acknowledged.clone(), gone.clone());
+            thread::spawn(move || {
+                let mut known = Known::default();
+                let agent = agent();
+                while !gone.load(Ordering::Acquire) {
+                    let ballot = agent.put(&url).content_type("application/json");
+                    match ballot.send(r#"{"choices":["a"]}"#) {
+                        Ok(mut answer) => {
+                            assert_eq!(answer.status(), 202);
+                            let body = answer.body_mut().read_to_string();
+                            let Ok(body) = body else {
+                                known.unanswered += 1;
+                                continue;
+                            };
+                            let accepted: serde_json::Value = serde_json::from_str(&body).unwrap();
+                            known
+                                .receipts
+                                .push(accepted["receipt"].as_str().unwrap().to_owned());
+                            acknowledged.fetch_add(1, Ordering::AcqRel);
+                        }
+                        Err(_) => known.unanswered += 1,
+                    }
+                }
+                known
+            })
+        })
+        .collect();
+    while acknowledged.load(Ordering::Acquire) < after {
+        thread::yield_now();
+    }
+    voting.kill();
+    gone.store(true, Ordering::Release);
+    let mut all = Known::default();
+    for client in clients {
+        let known = client.join().expect("no panic");
+        all.receipts.extend(known.receipts);
+        all.unanswered += known.unanswered;
+    }
+    all
+}
+
+#[test]
+fn killed_under_load_it_has_lost_no_acknowledged_vote_and_counts_none_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut receipts = Vec::new();
+    let mut unanswered = 0;
+    for after in [50, 700, 1, 300] {
+        let known = vote_until_gone(Voting::start(folder.path()), after);
+        receipts.extend(known.receipts);
+        unanswered += known.unanswered;
+    }
+    let voting = Voting::start(folder.path());
+    voting.settled();
+    let different: HashSet<_> = receipts.iter().collect();
+    assert_eq!(
+        different.len(),
+        receipts.len(),
+        "each ballot has a receipt of its own"
+    );
+    let agent = agent();
+    for receipt in &receipts {
+        let url = format!("{}/v1/receipts/{receipt}", voting.result);
+        let body = agent
+            .get(url)
+            .call()
+            .unwrap()
+            .body_mut()
+            .read_to_string()
+            .unwrap();
+        assert!(body.contains(r#""state":"counted""#), "{body}");
+    }
+    let votes = voting.tally()["options"][0]["votes"].as_u64().unwrap();
+    let acknowledged = receipts.len() as u64;
+    assert!(
+        (acknowledged..=acknowledged + unanswered).contains(&votes),
+        "{acknowledged} acknowledged, {unanswered} unanswered, {votes} counted"
+    );
+    let url = format!("{}/v1/polls/cats-vs-dogs/recount", voting.operator);
+    let bearer = format!("Bearer {}", voting.operator_token());
+    let mut recount = agent
+        .post(url)
+        .header("authorization", bearer)
+        .send_empty()
+        .unwrap();
+    assert!(
+        recount
+            .body_mut()
+            .read_to_string()
+            .unwrap()
+            .contains(r#""agrees":true"#)
+    );
+    let pipeline = voting.settled();
+    let number = |name: &str| pipeline[name].as_u64().unwrap();
+    assert_eq!(
+        number("accepted"),
+        number("counted") + number("superseded") + number("rejected")
+    );
+}
+
+#[test]
+fn asked_to_stop_it_counts_what_was_cast_and_exits_well() {
+    for signal in ["TERM", "INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let slow = ["--config", "slow.toml"];
+        std::fs::write(
+            folder.path().join("slow.toml"),
+            "[worker]\nmax_wait_ms = 60000",
+        )
+        .unwrap();
+        let voting = Voting::start_with(folder.path(), &slow);
+        let agent = agent();
+        for _ in 0..30 {
+            assert!(vote(&agent, &voting.vote, "a"));
+        }
+        assert_eq!(voting.tally()["voters"], 0, "the batch is still open");
+        voting.signal(signal);
+        assert_eq!(voting.wait().code(), Some(0), "{signal}");
+        let database = rusqlite::Connection::open(folder.path().join("voting-data/voting.db"));
+        let counted = database.unwrap().query_row(
+            "SELECT voters, (SELECT COUNT(*) FROM log) FROM polls",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        );
+        assert_eq!(counted, Ok((30, 0)));
+        assert!(
+            !folder.path().join("voting-data/voting.db-wal").exists(),
+            "all of it is in the one file"
+        );
+    }
+}
+
+#[test]
+fn votes_cookies_and_polls_outlive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let lunch = "[[polls]]\nid='lunch'\ntitle='Lunch?'\n\
+                 options=[{id='x',label='X'},{id='y',label='Y'}]";
+    std::fs::write(folder.path().join("lunch.toml"), lunch).unwrap();
+    let voting = Voting::start_with(folder.path(), &["--config", "lunch.toml"]);
+    let agent = agent();
+    let url = format!("{}/v1/polls/lunch/ballot", voting.vote);
+    let first = agent
+        .put(&url)
+        .content_type("application/json")
+        .send(r#"{"choices":["x"]}"#);
+    let cookie = first.unwrap().headers()["set-cookie"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    voting.signal("TERM");
+    voting.wait();
+
+    let voting = Voting::start(folder.path());
+    let url = format!("{}/v1/polls/lunch/ballot", voting.vote);
+    let again = agent
+        .put(&url)
+        .header("cookie", cookie.split(';').next().unwrap());
+    let again = again
+        .content_type("application/json")
+        .send(r#"{"choices":["y"]}"#)
+        .unwrap();
+    assert_eq!(again.status(), 202);
+    voting.settled();
+    let tally = get(&format!("{}/v1/polls/lunch/tally", voting.result));
+    assert_eq!(
+        (&tally["voters"], &tally["options"][1]["votes"]),
+        (&1.into(), &1.into())
+    );
+}
+
+/// Starts it with settings that it must refuse; what it says.
+fn refused(folder: &std::path::Path, settings: &str) -> String {
+    std::fs::write(folder.join("bad.toml"), settings).unwrap();
+    let output = command(folder)
+        .args(["--config", "bad.toml"])
+        .stdout(Stdio::null())
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_said_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = refused(folder.path(), "[vote]\nlissten = '127.0.0.1:80'");
+    assert!(
+        said.contains("lissten") && said.lines().count() == 1,
+        "{said}"
+    );
+    let said = refused(folder.path(), "secret = 'short'");
+    assert!(said.contains("secret is too short"), "{said}");
+    std::fs::write(folder.path().join("file"), "x").unwrap();
+    let said = refused(folder.path(), "[sqlite]\npath = 'file/voting.db'");
+    assert!(said.contains("file/voting.db.lock"), "{said}");
+
+    let running = Voting::start(folder.path());
+    let said = refused(folder.path(), "");
+    assert!(said.contains("in use by another process"), "{said}");
+    let port = running.vote.rsplit(':').next().unwrap();
+    let said = command(folder.path())
+        .args(["--sqlite-path", "other.db", "--vote-listen"])
+        .output();
+    assert_eq!(
+        said.unwrap().status.code(),
+        Some(2),
+        "a flag without its value"
+    );
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_voting"))
+        .current_dir(folder.path())
+        .args([
+            "--sqlite-path",
+            "other.db",
+            "--vote-listen",
+            &format!("127.0.0.1:{port}"),
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("cannot serve the voting page"), "{said}");
+    drop(running);
+
+    Voting::start(folder.path()).kill();
+    let said = refused(
+        folder.path(),
+        "[[polls]]\nid='cats-vs-dogs'\ntitle='t'\n\
+         options=[{id='a',label='A'},{id='c',label='C'}]",
+    );
+    assert!(
+        said.contains("cats-vs-dogs") && said.contains("other options"),
+        "{said}"
+    );
+}

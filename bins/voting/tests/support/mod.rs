@@ -1,0 +1,144 @@
+//! The real binary, started in a folder of its own on free ports.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+
+pub mod browser;
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use ureq::Agent;
+
+pub struct Voting {
+    process: Child,
+    pub vote: String,
+    pub result: String,
+    pub operator: String,
+    pub folder: PathBuf,
+}
+
+/// The command, set up to run in `folder` and to take free ports.
+pub fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_voting"));
+    command.current_dir(folder);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VOTING_")) {
+        command.env_remove(name);
+    }
+    for flag in ["--vote-listen", "--result-listen", "--worker-listen"] {
+        command.args([flag, "127.0.0.1:0"]);
+    }
+    command
+}
+
+impl Voting {
+    /// Starts it, and waits until it says where it listens.
+    pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
+        let mut process = command(folder)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        let mut next = |name: &str| {
+            let line = lines.next().expect("a line").expect("a text");
+            let said = line.strip_prefix(name).expect("the line of that name");
+            let url = said.split_whitespace().next().expect("an address");
+            url.trim_end_matches("docs/")
+                .trim_end_matches('/')
+                .to_owned()
+        };
+        let (vote, result, operator) = (next("Vote:"), next("Result:"), next("Operator:"));
+        Self {
+            process,
+            vote,
+            result,
+            operator,
+            folder: folder.to_owned(),
+        }
+    }
+
+    pub fn kill(mut self) {
+        self.process.kill().expect("killed");
+        self.process.wait().expect("gone");
+    }
+
+    /// Sends a signal, by name.
+    pub fn signal(&self, name: &str) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.expect("kill is there").success());
+    }
+
+    /// Waits for the end of a process that was asked to end.
+    pub fn wait(mut self) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = self.process.try_wait().expect("its state") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub fn operator_token(&self) -> String {
+        let token = std::fs::read_to_string(self.folder.join("voting-data/operator-token"));
+        token.expect("the token").trim().to_owned()
+    }
+
+    pub fn tally(&self) -> serde_json::Value {
+        get(&format!("{}/v1/polls/cats-vs-dogs/tally", self.result))
+    }
+
+    /// Where all ballots are, once none is pending.
+    pub fn settled(&self) -> serde_json::Value {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let url = format!("{}/v1/pipeline", self.operator);
+        let bearer = format!("Bearer {}", self.operator_token());
+        loop {
+            let answer = agent().get(&url).header("authorization", &bearer).call();
+            let body = answer
+                .expect("an answer")
+                .body_mut()
+                .read_to_string()
+                .expect("a text");
+            let pipeline: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+            if pipeline["pending"] == 0 {
+                return pipeline;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "ballots stay pending: {pipeline}"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Voting {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub fn agent() -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(20)))
+        .build()
+        .new_agent()
+}
+
+pub fn get(url: &str) -> serde_json::Value {
+    let mut answer = agent().get(url).call().expect("an answer");
+    let body = answer.body_mut().read_to_string().expect("a text");
+    serde_json::from_str(&body).expect("JSON")
+}
