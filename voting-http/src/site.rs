@@ -37,6 +37,8 @@ pub enum PeerLink {
     Url(PublicUrl),
     /// On the host that the client used, on this port.
     Port(u16),
+    /// In the same application, mounted at this path, such as `/results`.
+    Path(String),
 }
 
 impl PeerLink {
@@ -49,6 +51,7 @@ impl PeerLink {
                 let host = host_name(request)?;
                 Some(format!("//{host}:{port}/polls/{poll}"))
             }
+            Self::Path(path) => Some(format!("{}/polls/{poll}", path.trim_end_matches('/'))),
         }
     }
 }
