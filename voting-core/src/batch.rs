@@ -22,6 +22,8 @@ pub struct LogEntry {
     pub id: EntryId,
     /// Its bytes, see [`entry`](crate::entry).
     pub payload: Vec<u8>,
+    /// How many ballots it was appended with.
+    pub ballots: u16,
 }
 
 /// Entries taken from the log, to be acknowledged once they are flushed.
@@ -45,8 +47,8 @@ pub struct PlacedBallot {
 /// Entries, checked and ready to be written in one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// The entries that make up the batch, each with its number of valid ballots, also of those
-    /// that a newer one in the batch replaced.
+    /// The entries that make up the batch, each once, with its number of valid ballots, also of
+    /// those that a newer one in the batch replaced.
     pub entries: Vec<(EntryKey, u64)>,
     /// At most one ballot a voter and poll, the newest; sorted by poll and voter.
     pub ballots: Vec<PlacedBallot>,
@@ -63,7 +65,7 @@ pub struct FlushReport {
     pub counted: u64,
     /// Ballots that a newer one has replaced or kept out, each told once.
     pub superseded: u64,
-    /// Dead letters, each told once.
+    /// Ballots that went to the dead letters, each told once.
     pub rejected: u64,
     /// Entries that an earlier flush had already written.
     pub replayed: u64,
@@ -76,7 +78,7 @@ pub struct Totals {
     pub counted: u64,
     /// Ballots whose voter has a newer one.
     pub superseded: u64,
-    /// Dead letters.
+    /// Ballots among the dead letters.
     pub rejected: u64,
 }
 
@@ -103,13 +105,11 @@ pub struct FlushOutcome {
 impl FlushOutcome {
     /// Starts with the entries that the store had no applied mark of.
     pub fn new(batch: &Batch, fresh: HashSet<EntryKey>) -> Self {
-        let superseded = batch
-            .entries
-            .iter()
-            .filter(|(key, _)| fresh.contains(key))
-            .map(|(_, valid)| valid)
-            .sum();
-        let replayed = (batch.entries.len() - fresh.len()) as u64;
+        // A map, so that an entry that is in the batch twice is told once.
+        let entries: HashMap<_, _> = batch.entries.iter().copied().collect();
+        let valid = |key: &EntryKey| entries.get(key).copied().unwrap_or(0);
+        let superseded = fresh.iter().map(valid).sum();
+        let replayed = entries.len().saturating_sub(fresh.len()) as u64;
         Self {
             fresh,
             report: FlushReport {
@@ -121,15 +121,22 @@ impl FlushOutcome {
         }
     }
 
+    /// Whether the entry of a ballot was flushed before. If the ballot is then among the dead
+    /// letters it stays there, though it may have become valid since.
+    pub fn is_replay(&self, placed: &PlacedBallot) -> bool {
+        let entry = (placed.position.shard(), placed.position.entry());
+        !self.fresh.contains(&entry)
+    }
+
     /// Takes in that the store wrote a ballot, over the voter's `old` choices if any.
     pub fn written(&mut self, placed: &PlacedBallot, old: Option<crate::Choices>) {
-        let PlacedBallot { position, ballot } = placed;
+        let ballot = &placed.ballot;
         if old.is_none() {
             self.report.counted += 1;
             // Every valid ballot of a fresh entry was taken for superseded: one voter's first
             // is not, whichever of the voter's ballots holds the row.
-            if self.fresh.contains(&(position.shard(), position.entry())) {
-                self.report.superseded -= 1;
+            if !self.is_replay(placed) {
+                self.report.superseded = self.report.superseded.saturating_sub(1);
             }
         }
         let delta = match self.deltas.get_mut(&ballot.poll) {
@@ -140,8 +147,8 @@ impl FlushOutcome {
     }
 
     /// Takes in that the store wrote a dead letter it did not have.
-    pub fn rejected(&mut self) {
-        self.report.rejected += 1;
+    pub fn rejected(&mut self, letter: &DeadLetter) {
+        self.report.rejected += u64::from(letter.ballots);
     }
 
     /// The report, and how the tallies move.

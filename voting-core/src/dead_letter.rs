@@ -72,6 +72,9 @@ pub struct DeadLetter {
     /// The ballot as a log entry of its own (see [`entry`](crate::entry)), or the entry as it
     /// was found when it could not be read.
     pub payload: Vec<u8>,
+    /// How many ballots it stands for: one, or as many as the entry that could not be read was
+    /// appended with.
+    pub ballots: u16,
 }
 
 #[cfg(test)]

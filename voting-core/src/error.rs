@@ -5,6 +5,13 @@ use crate::id::PollId;
 /// An error of a back end, whatever its type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// An error with its causes, for a log or a status page.
+pub fn in_one_line(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let causes: Vec<_> = causes.map(ToString::to_string).collect();
+    causes.join(": ")
+}
+
 /// A ballot was not acknowledged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     ballot::Ballot,
     entry::{self, EntryBuilder},
-    error::{BoxError, CastError, StoreError},
+    error::{BoxError, CastError, StoreError, in_one_line},
     position::{EntryId, Position, ShardId},
     receipt::Receipt,
     traits::{BallotLog, VoteSink},
@@ -19,8 +20,8 @@ use crate::{
 /// How much a [`GroupCommit`] gathers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupCommitOptions {
-    /// Ballots that may wait for a write, by shard; one more is refused with
-    /// [`CastError::Overloaded`].
+    /// Ballots that may wait for a write, by shard, beside those in the write that is under way;
+    /// one more is refused with [`CastError::Overloaded`].
     pub max_waiting: usize,
     /// Ballots in one entry, at most [`entry::MAX_BALLOTS`].
     pub max_entry: usize,
@@ -40,6 +41,8 @@ impl Default for GroupCommitOptions {
 pub struct GroupCommit {
     log: Arc<dyn BallotLog>,
     lanes: Vec<mpsc::Sender<Waiting>>,
+    closing: CancellationToken,
+    tasks: TaskTracker,
 }
 
 struct Waiting {
@@ -50,6 +53,8 @@ struct Waiting {
 impl GroupCommit {
     /// A sink that writes to `log`.
     pub fn new(log: Arc<dyn BallotLog>, options: GroupCommitOptions) -> Self {
+        let closing = CancellationToken::new();
+        let tasks = TaskTracker::new();
         let lanes = (0..log.shards().max(1))
             .map(|shard| {
                 let (sender, receiver) = mpsc::channel(options.max_waiting.max(1));
@@ -58,11 +63,24 @@ impl GroupCommit {
                     shard: ShardId(shard),
                     max_entry: options.max_entry.clamp(1, entry::MAX_BALLOTS),
                 };
-                tokio::spawn(lane.run(receiver));
+                tasks.spawn(lane.run(receiver, closing.clone()));
                 sender
             })
             .collect();
-        Self { log, lanes }
+        tasks.close();
+        Self {
+            log,
+            lanes,
+            closing,
+            tasks,
+        }
+    }
+
+    /// Takes no more ballots, and returns once those that wait are written and the log is let
+    /// go of.
+    pub async fn close(&self) {
+        self.closing.cancel();
+        self.tasks.wait().await;
     }
 }
 
@@ -111,9 +129,21 @@ struct Lane {
 }
 
 impl Lane {
-    async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
+    async fn run(self, mut waiting: mpsc::Receiver<Waiting>, closing: CancellationToken) {
         let mut gathered = Vec::new();
-        while waiting.recv_many(&mut gathered, self.max_entry).await > 0 {
+        loop {
+            let more = waiting.recv_many(&mut gathered, self.max_entry);
+            match closing.run_until_cancelled(more).await {
+                Some(0) => return,
+                Some(_) => {}
+                // What waits is still received.
+                None if !waiting.is_closed() => waiting.close(),
+                None => {
+                    if waiting.recv_many(&mut gathered, self.max_entry).await == 0 {
+                        return;
+                    }
+                }
+            }
             while !gathered.is_empty() {
                 self.write_some(&mut gathered).await;
             }
@@ -128,7 +158,17 @@ impl Lane {
             .take_while(|waiting| builder.push(&waiting.ballot).is_some())
             .count();
         let ballots = u16::try_from(fitting).unwrap_or(u16::MAX);
-        let written = self.log.append(self.shard, builder.finish(), ballots).await;
+        let (log, shard) = (Arc::clone(&self.log), self.shard);
+        let payload = builder.finish();
+        // A task of its own: a log that panics must not take the lane with it.
+        let write = tokio::spawn(async move { log.append(shard, payload, ballots).await });
+        let written = write
+            .await
+            .unwrap_or_else(|error| Err(CastError::Unknown(error.into())));
+        if let Err(error) = &written {
+            let error: &dyn std::error::Error = error;
+            tracing::error!(error, ballots, %shard, "ballots were not stored");
+        }
         for (index, waiting) in (0..ballots).zip(gathered.drain(..fitting)) {
             // Nobody listens when the voter has gone; the ballot counts all the same.
             let _ = waiting.answer.send(self.answer(&written, index));
@@ -149,7 +189,7 @@ impl Lane {
 
 /// One failed write is the answer to many casts, and errors cannot be cloned.
 fn share(error: &CastError) -> CastError {
-    let text = |source: &BoxError| BoxError::from(source.to_string());
+    let text = |source: &BoxError| BoxError::from(in_one_line(source.as_ref()));
     match error {
         CastError::Overloaded => CastError::Overloaded,
         CastError::Refused(source) => CastError::Refused(text(source)),

@@ -29,6 +29,8 @@ pub mod id;
 pub mod memory;
 pub mod poll;
 pub mod position;
+#[cfg(feature = "sqlite")]
+pub mod private_files;
 pub mod receipt;
 pub mod secret;
 #[cfg(feature = "sqlite")]
@@ -43,7 +45,7 @@ pub use group_commit::{GroupCommit, GroupCommitOptions};
 pub use id::{OptionId, PollId};
 pub use poll::{Poll, PollOption};
 pub use receipt::{Receipt, ReceiptState};
-pub use secret::SecretKey;
+pub use secret::{MacKey, SecretKey};
 pub use tally::Tally;
 pub use traits::{
     BallotLog, BallotQueue, BatchFlusher, DeadLetterStore, PollDirectory, PollStore, TallyStore,

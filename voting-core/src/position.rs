@@ -92,12 +92,15 @@ impl fmt::Debug for EntryId {
     }
 }
 
-/// Where a ballot stands: of two ballots of one voter the one with the greater `(ms, n)` counts.
+/// Where a ballot stands: of two ballots of one voter the greater one counts. Positions order by
+/// `ms`, then `n`; the shard only parts equals, since a voter's ballots are in one shard unless
+/// the number of shards was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position {
-    shard: ShardId,
+    // The order of the fields is the order of positions.
     ms: u64,
     n: u64,
+    shard: ShardId,
 }
 
 impl Position {
@@ -186,6 +189,8 @@ mod tests {
         let at = |ms, seq, index| Position::new(ShardId(0), EntryId::new(ms, seq).unwrap(), index);
         let ordered = [at(1, 0, 0), at(1, 0, u16::MAX), at(1, 1, 0), at(2, 0, 0)];
         assert!(ordered.is_sorted());
+        let elsewhere = Position::new(ShardId(9), EntryId::new(1, 0).unwrap(), 0);
+        assert!(elsewhere < at(2, 0, 0), "time decides, not the shard");
         let last = at(u64::MAX >> 1, (1 << 47) - 1, u16::MAX);
         assert!(i64::try_from(last.n()).is_ok() && i64::try_from(last.ms()).is_ok());
         assert_eq!(

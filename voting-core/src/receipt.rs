@@ -16,6 +16,13 @@ pub struct Receipt {
     pub position: Position,
 }
 
+impl Receipt {
+    /// Where the dead letter is if the whole entry could not be read.
+    pub fn whole_entry(&self) -> Position {
+        Position::new(self.position.shard(), self.position.entry(), 0)
+    }
+}
+
 /// What became of an acknowledged ballot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,8 +38,8 @@ pub enum ReceiptState {
 }
 
 impl ReceiptState {
-    /// Judges a receipt by the position of the voter's stored ballot and by whether the receipt's
-    /// own position is among the dead letters.
+    /// Judges a receipt by the position of the voter's stored ballot and by the dead letter at the
+    /// receipt's own position, or of its whole entry (see [`Receipt::whole_entry`]).
     pub fn judge(position: Position, stored: Option<Position>, dead: Option<RejectReason>) -> Self {
         match (stored, dead) {
             (Some(stored), _) if stored == position => Self::Counted,

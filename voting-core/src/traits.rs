@@ -41,8 +41,9 @@ pub trait BallotLog: Send + Sync {
     /// How many shards there are; at least one, never changes.
     fn shards(&self) -> u16;
 
-    /// Appends an entry that holds `ballots` ballots, and returns only once it is durable. Ids
-    /// grow within a shard, whatever the clock does.
+    /// Appends an entry, and returns only once it is durable. Ids grow within a shard, whatever
+    /// the clock does. `ballots` is the number of ballots in `payload`, which the log counts but
+    /// does not read.
     ///
     /// # Errors
     /// [`CastError::Refused`] only when the entry is certainly not in the log and never will be.
@@ -58,6 +59,9 @@ pub trait BallotLog: Send + Sync {
 }
 
 /// The reading end of the log, as one consumer of several sees it.
+///
+/// Its calls, as those of all traits here, return within some bounded time, with an error if
+/// need be: a worker that is to stop gives one that hangs up, but no sooner.
 #[async_trait]
 pub trait BallotQueue: Send + Sync {
     /// Takes entries of about `max_ballots` ballots, at least one entry; waits up to `wait` for
@@ -65,7 +69,8 @@ pub trait BallotQueue: Send + Sync {
     ///
     /// An entry is handed to one consumer at a time, and handed out again, to whoever asks, when
     /// it was not acknowledged within the back end's claim time-out: its consumer may be dead.
-    /// Dropping the future may lose sight of entries until then; wait for it instead.
+    /// A claim that already waits need not notice that. Dropping the future may lose sight of
+    /// entries until then; wait for it instead.
     async fn claim(&self, max_ballots: usize, wait: Duration) -> Result<Claim, StoreError>;
 
     /// Says that entries are flushed. They are not handed out again. Entries that are already

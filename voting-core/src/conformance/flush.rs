@@ -13,7 +13,7 @@ use crate::{
     batch::{Batch, FlushReport, Totals},
     dead_letter::{DeadLetter, RejectReason},
     error::StoreError,
-    position::Position,
+    position::{Position, ShardId},
     receipt::{Receipt, ReceiptState},
 };
 
@@ -23,6 +23,14 @@ async fn flush(backend: &Backend, batch: &Batch) -> FlushReport {
 
 async fn totals(backend: &Backend) -> Totals {
     backend.flusher.totals().await.expect("totals")
+}
+
+/// The tally is what the ballots say, and each of `flushed` ballots is told once.
+async fn adds_up(backend: &Backend, flushed: u64) {
+    agrees(backend).await;
+    let totals = totals(backend).await;
+    let told = totals.counted + totals.superseded + totals.rejected;
+    assert_eq!(told, flushed, "{totals:?}");
 }
 
 async fn agrees(backend: &Backend) {
@@ -137,7 +145,7 @@ pub async fn a_changed_mind_moves_the_tally(backend: &Backend) {
     assert_eq!((report.counted, report.superseded), (0, 1));
     let tally = backend.tally().await;
     assert_eq!((tally.voters, tally.votes), (1, vec![0, 0, 1]));
-    agrees(backend).await;
+    adds_up(backend, 2).await;
 }
 
 pub async fn a_stale_ballot_changes_nothing(backend: &Backend) {
@@ -153,7 +161,7 @@ pub async fn a_stale_ballot_changes_nothing(backend: &Backend) {
         }
     );
     assert_eq!(backend.tally().await, before);
-    agrees(backend).await;
+    adds_up(backend, 2).await;
 }
 
 pub async fn batches_in_any_order_end_in_the_same_count(backend: &Backend) {
@@ -215,7 +223,87 @@ pub async fn racing_flushes_of_the_same_voters_agree_with_the_ballots(backend: &
     let mut expected = [0; 8];
     expected[23 % 8] = 40;
     assert_eq!(backend.votes().await, expected);
-    agrees(backend).await;
+    adds_up(backend, 24 * 40).await;
+}
+
+pub async fn racing_flushes_of_the_same_batch_count_it_once(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    let entries: Vec<_> = (0..50u64)
+        .map(|number| {
+            (
+                1 + number,
+                ballot("p", (number % 20).into(), 1 << (number % 2)),
+            )
+        })
+        .collect();
+    // As the worker would, of each voter only the newest.
+    let mut one = batch(&entries[30..]);
+    one.entries = batch(&entries).entries;
+    let flushes: Vec<_> = (0..8)
+        .map(|_| {
+            let (flusher, one) = (Arc::clone(&backend.flusher), one.clone());
+            tokio::spawn(async move { flusher.flush(&one).await })
+        })
+        .collect();
+    let mut told = (0, 0, 0);
+    for flush in flushes {
+        let report = flush.await.expect("no panic").expect("flushed");
+        told.0 += report.counted;
+        told.1 += report.superseded;
+        told.2 += report.replayed;
+    }
+    assert_eq!(told, (20, 30, 7 * 50));
+    assert_eq!(backend.votes().await, [10, 10]);
+    adds_up(backend, 50).await;
+}
+
+pub async fn an_entry_that_is_in_a_batch_twice_is_told_once(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    let mut twice = batch(&[(1, ballot("p", 1, 0b01))]);
+    twice.entries.extend(twice.entries.clone());
+    let report = flush(backend, &twice).await;
+    assert_eq!((report.counted, report.superseded), (1, 0));
+    adds_up(backend, 1).await;
+}
+
+pub async fn a_rejected_ballot_stays_rejected_when_it_is_replayed(backend: &Backend) {
+    // Its poll came too late; then the entry is delivered again.
+    let (shard, entry) = entry_key(1, 0);
+    let late = ballot("p", 1, 0b01);
+    let rejected = Batch {
+        entries: vec![((shard, entry), 0)],
+        dead_letters: vec![DeadLetter {
+            position: Position::new(shard, entry, 0),
+            reason: RejectReason::UnknownPoll,
+            detail: String::new(),
+            payload: Vec::new(),
+            ballots: 1,
+        }],
+        ..Batch::default()
+    };
+    flush(backend, &rejected).await;
+    backend.has_poll(2, 1).await;
+    flush(backend, &batch(&[(1, late)])).await;
+    assert_eq!(backend.votes().await, [0, 0]);
+    adds_up(backend, 1).await;
+}
+
+pub async fn of_two_ballots_in_different_shards_the_later_one_counts(backend: &Backend) {
+    // As after a change of the number of shards.
+    backend.has_poll(2, 1).await;
+    let mut old = batch(&[(1_000, ballot("p", 1, 0b01))]);
+    let mut new = batch(&[(2_000, ballot("p", 1, 0b10))]);
+    let entry = |ms| entry_key(ms, 0).1;
+    let place = |batch: &mut Batch, shard, ms| {
+        batch.entries = vec![((shard, entry(ms)), 1)];
+        batch.ballots[0].position = Position::new(shard, entry(ms), 0);
+    };
+    place(&mut old, ShardId(5), 1_000);
+    place(&mut new, ShardId(2), 2_000);
+    flush(backend, &new).await;
+    flush(backend, &old).await;
+    assert_eq!(backend.votes().await, [0, 1]);
+    adds_up(backend, 2).await;
 }
 
 pub async fn several_choices_count_for_each_option(backend: &Backend) {
@@ -266,6 +354,7 @@ pub async fn dead_letters_are_kept_once_and_read_in_pages(backend: &Backend) {
             reason,
             detail: "it's \"odd\" \u{1f63a}".into(),
             payload: vec![0, 0xff, b'\''],
+            ballots: 1,
         }
     };
     let letters = [
@@ -331,16 +420,38 @@ pub async fn a_receipt_tells_what_became_of_its_ballot(backend: &Backend) {
         reason: RejectReason::UnknownOption,
         detail: String::new(),
         payload: Vec::new(),
+        ballots: 1,
+    };
+    let unreadable = DeadLetter {
+        position: Position::new(entry_key(2, 0).0, entry_key(2, 0).1, 0),
+        reason: RejectReason::Malformed,
+        detail: String::new(),
+        payload: vec![9],
+        ballots: 3,
     };
     let dead = Batch {
-        entries: vec![(entry_key(3, 0), 0)],
-        dead_letters: vec![rejected],
+        entries: vec![(entry_key(3, 0), 0), (entry_key(2, 0), 0)],
+        dead_letters: vec![rejected, unreadable],
         ..Batch::default()
     };
     flush(backend, &dead).await;
     assert_eq!(
         state(3).await,
         ReceiptState::Rejected(RejectReason::UnknownOption)
+    );
+    // Each ballot of an entry that could not be read, also those behind the first.
+    let (shard, entry) = entry_key(2, 0);
+    let mut inside = receipt(2);
+    inside.position = Position::new(shard, entry, 2);
+    let state = backend.tallies.receipt_state(&inside).await;
+    assert_eq!(
+        state.expect("a state"),
+        ReceiptState::Rejected(RejectReason::Malformed)
+    );
+    assert_eq!(
+        totals(backend).await.rejected,
+        4,
+        "one, and the three of the entry"
     );
 }
 

@@ -60,6 +60,8 @@ pub struct Backend {
 
 /// Writes one test for each requirement of the [`conformance`](crate::conformance) suite, over
 /// the back end that the expression makes (a future of a `Backend`, awaited for each test).
+///
+/// The crate that calls it needs `tokio` with the features `macros` and `rt-multi-thread`.
 #[macro_export]
 macro_rules! conformance_suite {
     ($backend:expr) => {
@@ -84,6 +86,10 @@ macro_rules! conformance_suite {
                 a_stale_ballot_changes_nothing,
                 batches_in_any_order_end_in_the_same_count,
                 racing_flushes_of_the_same_voters_agree_with_the_ballots,
+                racing_flushes_of_the_same_batch_count_it_once,
+                an_entry_that_is_in_a_batch_twice_is_told_once,
+                a_rejected_ballot_stays_rejected_when_it_is_replayed,
+                of_two_ballots_in_different_shards_the_later_one_counts,
                 several_choices_count_for_each_option,
                 the_version_grows_when_the_tally_changes_and_only_then,
                 dead_letters_are_kept_once_and_read_in_pages,
@@ -99,6 +105,7 @@ macro_rules! conformance_suite {
                 a_worker_that_died_before_acknowledging_makes_nothing_count_twice,
                 a_store_that_fails_for_a_while_loses_nothing,
                 several_workers_keep_the_last_choice_of_a_voter,
+                a_worker_that_is_handed_its_own_entries_again_tells_them_once,
             }
         }
     };

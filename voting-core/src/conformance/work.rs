@@ -275,3 +275,21 @@ pub async fn several_workers_keep_the_last_choice_of_a_voter(backend: &Backend) 
     assert_eq!(Choices::from_bits(bits), Some(choices), "{votes:?}");
     backend.is_consistent().await;
 }
+
+pub async fn a_worker_that_is_handed_its_own_entries_again_tells_them_once(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    let options = WorkerOptions {
+        // Longer than the log waits for an acknowledgement.
+        max_wait: backend.claim_timeout * 3,
+        ..quick()
+    };
+    let worker = backend.worker(options);
+    let receipts = crowd(backend, 3, 2).await;
+    let mut progress = worker.progress().clone();
+    let flushed = progress.wait_for(|progress| progress.flushed.counted == 3);
+    let flushed = timeout(LONG, flushed).await.expect("flushed by time");
+    assert_eq!(flushed.expect("the worker runs").flushed.superseded, 3);
+    assert_eq!(worker.stop().await, WorkerExit::Clean);
+    counted(backend, &receipts).await;
+    backend.is_consistent().await;
+}

@@ -20,10 +20,13 @@ pub(super) struct Log {
     shards: Vec<Shard>,
     accepted: u64,
     pending: u64,
+    /// Where the next claim begins, so that a busy shard does not keep the others waiting.
+    turn: usize,
 }
 
 #[derive(Debug)]
 struct Shard {
+    id: ShardId,
     last: EntryId,
     entries: BTreeMap<EntryId, Stored>,
     group: Group,
@@ -38,7 +41,8 @@ struct Stored {
 impl Log {
     pub(super) fn new(shards: u16, claim_timeout: Duration) -> Self {
         let shards = (0..shards)
-            .map(|_| Shard {
+            .map(|id| Shard {
+                id: ShardId(id),
                 last: EntryId::MIN,
                 entries: BTreeMap::new(),
                 group: Group::new(claim_timeout),
@@ -48,6 +52,7 @@ impl Log {
             shards,
             accepted: 0,
             pending: 0,
+            turn: 0,
         }
     }
 
@@ -65,7 +70,10 @@ impl Log {
     fn claim(&mut self, max_ballots: usize) -> Claim {
         let mut claim = Claim::default();
         let mut ballots = 0;
-        for (shard, state) in (0..=u16::MAX).map(ShardId).zip(&mut self.shards) {
+        let count = self.shards.len();
+        self.turn = (self.turn + 1) % count;
+        for index in (0..count).map(|offset| (self.turn + offset) % count) {
+            let (shard, state) = (self.shards[index].id, &mut self.shards[index]);
             let mut ids = state.group.overdue();
             ids.extend(state.entries.range(state.group.next()..).map(|(id, _)| *id));
             for id in ids {
@@ -81,6 +89,7 @@ impl Log {
                     shard,
                     id,
                     payload: stored.payload.clone(),
+                    ballots: stored.ballots,
                 });
                 claim.settled.insert(shard, state.group.settled());
             }

@@ -8,7 +8,7 @@ use super::Memory;
 use crate::{
     ballot::{Choices, VoterId},
     batch::{Batch, EntryKey, FlushOutcome, FlushReport, Totals},
-    dead_letter::DeadLetter,
+    dead_letter::{DeadLetter, RejectReason},
     error::StoreError,
     id::PollId,
     poll::Poll,
@@ -97,6 +97,9 @@ impl Store {
                 continue;
             };
             let row = (placed.position, ballot.choices);
+            if outcome.is_replay(placed) && self.dead_letters.contains_key(&placed.position) {
+                continue;
+            }
             let old = stored.ballots.get(&ballot.voter);
             if old.is_none_or(|(position, _)| placed.position > *position) {
                 let old = stored.ballots.insert(ballot.voter, row);
@@ -109,45 +112,46 @@ impl Store {
                 .insert(letter.position, letter.clone())
                 .is_none()
             {
-                outcome.rejected();
+                outcome.rejected(letter);
             }
         }
         let (report, deltas) = outcome.finish();
         self.superseded += report.superseded;
         for (id, delta) in deltas {
             if let Some(stored) = self.polls.iter_mut().find(|s| *s.poll.id() == id) {
-                apply(&mut stored.tally, &delta);
+                stored.tally.version += u64::from(delta.changed());
+                add(&mut stored.tally, &delta)?;
             }
         }
         Ok(report)
     }
 
-    fn recount(&self, id: &PollId) -> Option<Recount> {
-        let stored = self.poll(id)?;
+    fn recount(&self, id: &PollId) -> Result<Option<Recount>, StoreError> {
+        let Some(stored) = self.poll(id) else {
+            return Ok(None);
+        };
         let mut counted = Tally::empty(id.clone(), stored.poll.options().len());
         counted.version = stored.tally.version;
         let mut all = TallyDelta::default();
         for (_, choices) in stored.ballots.values() {
             all.record(None, *choices);
         }
-        add(&mut counted, &all);
-        Some(Recount {
+        add(&mut counted, &all)?;
+        Ok(Some(Recount {
             kept: stored.tally.clone(),
             counted,
-        })
+        }))
     }
 }
 
-fn apply(tally: &mut Tally, delta: &TallyDelta) {
-    tally.version += u64::from(delta.changed());
-    add(tally, delta);
-}
-
-fn add(tally: &mut Tally, delta: &TallyDelta) {
+fn add(tally: &mut Tally, delta: &TallyDelta) -> Result<(), StoreError> {
     tally.voters += delta.voters;
     for (option, by) in delta.votes() {
-        tally.votes[option] = tally.votes[option].saturating_add_signed(by);
+        let votes = tally.votes[option].checked_add_signed(by);
+        tally.votes[option] = votes
+            .ok_or_else(|| StoreError::Corrupt(format!("option {option} below zero votes")))?;
     }
+    Ok(())
 }
 
 #[async_trait]
@@ -161,7 +165,11 @@ impl BatchFlusher for Memory {
         Ok(Totals {
             counted: store.polls.iter().map(|stored| stored.tally.voters).sum(),
             superseded: store.superseded,
-            rejected: store.dead_letters.len() as u64,
+            rejected: store
+                .dead_letters
+                .values()
+                .map(|letter| u64::from(letter.ballots))
+                .sum(),
         })
     }
 }
@@ -178,7 +186,9 @@ impl TallyStore for Memory {
             .poll(&receipt.poll)
             .and_then(|stored| stored.ballots.get(&receipt.voter))
             .map(|(position, _)| *position);
-        let dead = store.dead_letters.get(&receipt.position);
+        let whole = store.dead_letters.get(&receipt.whole_entry());
+        let whole = whole.filter(|letter| letter.reason == RejectReason::Malformed);
+        let dead = store.dead_letters.get(&receipt.position).or(whole);
         Ok(ReceiptState::judge(
             receipt.position,
             stored,
@@ -187,7 +197,7 @@ impl TallyStore for Memory {
     }
 
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
-        Ok(self.store().recount(poll))
+        self.store().recount(poll)
     }
 
     async fn check(&self) -> Result<(), StoreError> {

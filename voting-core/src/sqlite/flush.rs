@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{Inner, Sqlite, from_column, lock, to_column};
+use super::{Inner, Sqlite, begin, lock};
 use crate::{
     ballot::Choices,
     batch::{Batch, EntryKey, FlushOutcome, FlushReport, PlacedBallot, Totals},
@@ -19,13 +19,15 @@ use crate::{
 
 impl Inner {
     fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
-        self.check_sound()?;
-        let mut writer = lock(&self.writer);
-        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut writer = self.writer()?;
+        let transaction = begin(&mut writer)?;
         let fresh = mark_applied(&transaction, batch)?;
         let mut outcome = FlushOutcome::new(batch, fresh);
         let polls = poll_keys(&transaction, batch)?;
         for placed in &batch.ballots {
+            if outcome.is_replay(placed) && is_dead_letter(&transaction, placed)? {
+                continue;
+            }
             let key = polls[&placed.ballot.poll];
             if let Some(old) = write_ballot(&transaction, key, placed)? {
                 outcome.written(placed, old);
@@ -33,13 +35,13 @@ impl Inner {
         }
         for letter in &batch.dead_letters {
             if write_dead_letter(&transaction, letter)? {
-                outcome.rejected();
+                outcome.rejected(letter);
             }
         }
         let (report, deltas) = outcome.finish();
         transaction
             .prepare_cached("UPDATE totals SET superseded = superseded + ?1")?
-            .execute([to_column(report.superseded)])?;
+            .execute([report.superseded])?;
         for (poll, delta) in &deltas {
             move_tally(&transaction, polls[poll], delta)?;
         }
@@ -51,14 +53,14 @@ impl Inner {
         let reader = lock(&self.reader);
         let mut query = reader.prepare_cached(
             "SELECT (SELECT COALESCE(SUM(voters), 0) FROM polls), superseded,
-                    (SELECT COUNT(*) FROM dead_letters)
+                    (SELECT COALESCE(SUM(ballots), 0) FROM dead_letters)
              FROM totals",
         )?;
         let totals = query.query_row([], |row| {
             Ok(Totals {
-                counted: from_column(row.get(0)?),
-                superseded: from_column(row.get(1)?),
-                rejected: from_column(row.get(2)?),
+                counted: row.get(0)?,
+                superseded: row.get(1)?,
+                rejected: row.get(2)?,
             })
         })?;
         Ok(totals)
@@ -82,14 +84,14 @@ fn mark_applied(
         let marked = *id >= below
             && transaction
                 .prepare_cached("INSERT OR IGNORE INTO applied VALUES (?1, ?2, ?3)")?
-                .execute(params![shard.0, to_column(id.ms()), to_column(id.seq())])?
+                .execute(params![shard.0, id.ms(), id.seq()])?
                 == 1;
         if marked {
             fresh.insert((*shard, *id));
         }
     }
     for (shard, settled) in &batch.settled {
-        let mark = params![shard.0, to_column(settled.ms()), to_column(settled.seq())];
+        let mark = params![shard.0, settled.ms(), settled.seq()];
         transaction
             .prepare_cached(
                 "INSERT INTO applied_below VALUES (?1, ?2, ?3)
@@ -105,15 +107,14 @@ fn mark_applied(
 }
 
 fn applied_below(transaction: &Transaction<'_>, shard: ShardId) -> Result<EntryId, StoreError> {
-    let mark: Option<(i64, i64)> = transaction
+    let mark: Option<(u64, u64)> = transaction
         .prepare_cached("SELECT ms, seq FROM applied_below WHERE shard = ?1")?
         .query_row([shard.0], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((ms, seq)) = mark else {
         return Ok(EntryId::MIN);
     };
-    EntryId::new(from_column(ms), from_column(seq))
-        .ok_or_else(|| StoreError::Corrupt(format!("applied mark {ms}-{seq}")))
+    EntryId::new(ms, seq).ok_or_else(|| StoreError::Corrupt(format!("applied mark {ms}-{seq}")))
 }
 
 /// The keys of the batch's polls.
@@ -143,24 +144,20 @@ fn write_ballot(
     let PlacedBallot { position, ballot } = placed;
     let voter = ballot.voter.to_bytes();
     // The transaction is the only writer, so nothing can come between the two statements.
-    let old: Option<(i64, bool)> = transaction
+    let old: Option<(u64, bool)> = transaction
         .prepare_cached(
-            "SELECT choices, (?3, ?4) > (ms, n) FROM ballots WHERE poll = ?1 AND voter = ?2",
+            "SELECT choices, (?3, ?4, ?5) > (ms, n, shard) FROM ballots
+             WHERE poll = ?1 AND voter = ?2",
         )?
         .query_row(
-            params![
-                poll,
-                voter,
-                to_column(position.ms()),
-                to_column(position.n())
-            ],
+            params![poll, voter, position.ms(), position.n(), position.shard().0],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
     let old = match old {
         Some((_, false)) => return Ok(None),
         Some((choices, true)) => Some(
-            Choices::from_bits(from_column(choices))
+            Choices::from_bits(choices)
                 .ok_or_else(|| StoreError::Corrupt(format!("choices {choices}")))?,
         ),
         None => None,
@@ -175,12 +172,23 @@ fn write_ballot(
         .execute(params![
             poll,
             voter,
-            to_column(ballot.choices.bits()),
+            ballot.choices.bits(),
             position.shard().0,
-            to_column(position.ms()),
-            to_column(position.n()),
+            position.ms(),
+            position.n(),
         ])?;
     Ok(Some(old))
+}
+
+fn is_dead_letter(
+    transaction: &Transaction<'_>,
+    placed: &PlacedBallot,
+) -> Result<bool, StoreError> {
+    let position = placed.position;
+    let dead = transaction
+        .prepare_cached("SELECT 1 FROM dead_letters WHERE shard = ?1 AND ms = ?2 AND n = ?3")?
+        .exists(params![position.shard().0, position.ms(), position.n()])?;
+    Ok(dead)
 }
 
 /// False when it was there already.
@@ -189,14 +197,15 @@ fn write_dead_letter(
     letter: &DeadLetter,
 ) -> Result<bool, StoreError> {
     let written = transaction
-        .prepare_cached("INSERT OR IGNORE INTO dead_letters VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .prepare_cached("INSERT OR IGNORE INTO dead_letters VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
         .execute(params![
             letter.position.shard().0,
-            to_column(letter.position.ms()),
-            to_column(letter.position.n()),
+            letter.position.ms(),
+            letter.position.n(),
             letter.reason.as_str(),
             letter.detail,
             letter.payload,
+            letter.ballots,
         ])?;
     Ok(written == 1)
 }
@@ -210,14 +219,14 @@ fn move_tally(
         .prepare_cached(
             "UPDATE polls SET voters = voters + ?2, version = version + ?3 WHERE key = ?1",
         )?
-        .execute(params![poll, to_column(delta.voters), delta.changed()])?;
+        .execute(params![poll, delta.voters, delta.changed()])?;
     for (option, by) in delta.votes() {
         transaction
             .prepare_cached(
                 "INSERT INTO tallies VALUES (?1, ?2, ?3)
                  ON CONFLICT (poll, option) DO UPDATE SET votes = votes + excluded.votes",
             )?
-            .execute(params![poll, to_column(option as u64), by])?;
+            .execute(params![poll, option as u64, by])?;
     }
     Ok(())
 }
@@ -230,6 +239,6 @@ impl BatchFlusher for Sqlite {
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
-        self.blocking(Inner::totals).await
+        self.reading(Inner::totals).await
     }
 }

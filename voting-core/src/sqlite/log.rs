@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Inner, Sqlite, from_column, left_nothing, lock, to_column};
+use super::{Inner, Sqlite, begin, left_nothing, lock};
 use crate::{
     batch::{Claim, EntryKey, LogEntry, QueueStats},
     clock::unix_ms,
@@ -21,13 +21,14 @@ const SHARD: ShardId = ShardId(0);
 /// An entry's id takes one column: the sequence number has this many bits of it.
 const SEQ_BITS: u32 = 20;
 
-fn id_to_column(id: EntryId) -> i64 {
-    to_column(id.ms() << SEQ_BITS | id.seq())
+fn id_to_column(id: EntryId) -> u64 {
+    // Added, not or-ed: a bound such as `id.next()` may have one more than fits the bits, and
+    // then means the start of the next millisecond.
+    (id.ms() << SEQ_BITS) + id.seq()
 }
 
-fn id_from_column(column: i64) -> Result<EntryId, StoreError> {
-    let bits = from_column(column);
-    EntryId::new(bits >> SEQ_BITS, bits & ((1 << SEQ_BITS) - 1))
+fn id_from_column(column: u64) -> Result<EntryId, StoreError> {
+    EntryId::new(column >> SEQ_BITS, column & ((1 << SEQ_BITS) - 1))
         .ok_or_else(|| StoreError::Corrupt(format!("log entry {column}")))
 }
 
@@ -41,32 +42,11 @@ fn following(last: EntryId, now_ms: u64) -> EntryId {
 }
 
 impl Inner {
-    fn append(&self, payload: &[u8], ballots: u16) -> Result<EntryId, CastError> {
-        let refused = |error: rusqlite::Error| CastError::Refused(error.into());
-        self.check_sound()
-            .map_err(|error| CastError::Refused(error.into()))?;
-        let mut writer = lock(&self.writer);
-        let transaction = writer
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(refused)?;
-        let last = transaction
-            .prepare_cached("SELECT last_id FROM log_state")
-            .and_then(|mut query| query.query_row([], |row| row.get(0)))
-            .map_err(refused)?;
-        let last = id_from_column(last).map_err(|error| CastError::Refused(error.into()))?;
-        let id = following(last, unix_ms());
-        let insert = || {
-            transaction
-                .prepare_cached("INSERT INTO log (id, ballots, payload) VALUES (?1, ?2, ?3)")?
-                .execute(params![id_to_column(id), ballots, payload])?;
-            transaction
-                .prepare_cached(
-                    "UPDATE log_state
-                     SET last_id = ?1, accepted = accepted + ?2, pending = pending + ?2",
-                )?
-                .execute(params![id_to_column(id), ballots])
-        };
-        insert().map_err(refused)?;
+    pub(super) fn append(&self, payload: &[u8], ballots: u16) -> Result<EntryId, CastError> {
+        let refused = |error: StoreError| CastError::Refused(error.into());
+        let mut writer = self.writer().map_err(refused)?;
+        let transaction = begin(&mut writer).map_err(|error| refused(error.into()))?;
+        let id = insert_entry(&transaction, payload, ballots).map_err(refused)?;
         self.commit(transaction).map_err(|error| {
             if left_nothing(&error) {
                 CastError::Refused(error.into())
@@ -121,15 +101,14 @@ impl Inner {
     }
 
     fn acknowledge(&self, entries: &[EntryKey]) -> Result<(), StoreError> {
-        self.check_sound()?;
-        let mut writer = lock(&self.writer);
-        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut writer = self.writer()?;
+        let transaction = begin(&mut writer)?;
         {
             let mut delete =
                 transaction.prepare_cached("DELETE FROM log WHERE id = ?1 RETURNING ballots")?;
             let mut ballots = 0;
             for (_, id) in entries {
-                let gone: Option<i64> = delete
+                let gone: Option<u64> = delete
                     .query_row([id_to_column(*id)], |row| row.get(0))
                     .optional()?;
                 ballots += gone.unwrap_or(0);
@@ -151,15 +130,36 @@ impl Inner {
         let reader = lock(&self.reader);
         let mut query = reader
             .prepare_cached("SELECT accepted, pending, (SELECT MIN(id) FROM log) FROM log_state")?;
-        let (accepted, pending, oldest): (i64, i64, Option<i64>) =
+        let (accepted, pending, oldest): (u64, u64, Option<u64>) =
             query.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let oldest = oldest.map(id_from_column).transpose()?;
         Ok(QueueStats {
-            accepted: from_column(accepted),
-            pending: from_column(pending),
+            accepted,
+            pending,
             oldest_pending_ms: oldest.map(EntryId::ms),
         })
     }
+}
+
+fn insert_entry(
+    transaction: &Transaction<'_>,
+    payload: &[u8],
+    ballots: u16,
+) -> Result<EntryId, StoreError> {
+    let last = transaction
+        .prepare_cached("SELECT last_id FROM log_state")?
+        .query_row([], |row| row.get(0))?;
+    let id = following(id_from_column(last)?, unix_ms());
+    transaction
+        .prepare_cached("INSERT INTO log (id, ballots, payload) VALUES (?1, ?2, ?3)")?
+        .execute(params![id_to_column(id), ballots, payload])?;
+    transaction
+        .prepare_cached(
+            "UPDATE log_state
+             SET last_id = ?1, accepted = accepted + ?2, pending = pending + ?2",
+        )?
+        .execute(params![id_to_column(id), ballots])?;
+    Ok(id)
 }
 
 fn read_entry(tail: &Connection, id: EntryId) -> Result<Option<(LogEntry, usize)>, StoreError> {
@@ -169,12 +169,14 @@ fn read_entry(tail: &Connection, id: EntryId) -> Result<Option<(LogEntry, usize)
 }
 
 fn to_entry(row: &rusqlite::Row<'_>) -> Result<(LogEntry, usize), StoreError> {
+    let ballots = row.get(2)?;
     let entry = LogEntry {
         shard: SHARD,
         id: id_from_column(row.get(0)?)?,
         payload: row.get(1)?,
+        ballots,
     };
-    Ok((entry, row.get::<_, u16>(2)?.into()))
+    Ok((entry, ballots.into()))
 }
 
 #[async_trait]
@@ -199,7 +201,7 @@ impl BallotLog for Sqlite {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.0.check_sound()
+        self.blocking(Inner::check_writable).await
     }
 }
 
@@ -231,7 +233,7 @@ impl BallotQueue for SqliteQueue {
     }
 
     async fn stats(&self) -> Result<QueueStats, StoreError> {
-        self.0.blocking(Inner::stats).await
+        self.0.reading(Inner::stats).await
     }
 }
 
@@ -246,5 +248,7 @@ mod tests {
         assert_eq!(next, EntryId::new(6, 0).unwrap());
         assert!(id_to_column(next) > id_to_column(full));
         assert_eq!(id_from_column(id_to_column(full)).unwrap(), full);
+        // What is not yet handed out begins behind it.
+        assert_eq!(id_to_column(full.next()), id_to_column(next));
     }
 }

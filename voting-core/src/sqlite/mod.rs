@@ -4,19 +4,23 @@
 //! Casts that come together share one commit. Only one process at a time may use the file,
 //! which a lock on `<file>.lock` sees to.
 
+#[cfg(test)]
+mod faults;
 mod flush;
 mod log;
 mod open;
 mod polls;
 mod read;
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fs::File,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use std::{fs::File, path::PathBuf};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 pub use self::{
     log::SqliteQueue,
@@ -44,9 +48,12 @@ struct Inner {
     /// After the readers, since the last connection that closes tidies the file up, which those
     /// cannot.
     writer: Mutex<Connection>,
-    /// Set when a commit failed in the disk. What the file then holds is unknown until it is
+    /// Cancelled when a commit failed in the disk. What the file then holds is unknown until it is
     /// opened again: a later sync may succeed without having written what this one had to.
-    broken: AtomicBool,
+    broken: CancellationToken,
+    /// How many reads may occupy a thread at a time, so that they never take all the threads that
+    /// appends and flushes need.
+    reads: Semaphore,
     _lock: File,
 }
 
@@ -59,6 +66,26 @@ impl Sqlite {
     /// A reading end of the log.
     pub fn queue(&self) -> SqliteQueue {
         SqliteQueue(self.clone())
+    }
+
+    /// Ends when the disk has failed in a commit. From then on the store takes nothing and is to
+    /// be opened anew, in a new process: only then is it known what the file holds.
+    pub async fn failed(&self) {
+        self.0.broken.cancelled().await;
+    }
+
+    /// Runs `work`, which reads, where it does not hold up the runtime.
+    async fn reading<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let _slot = self
+            .0
+            .reads
+            .acquire()
+            .await
+            .map_err(StoreError::unavailable)?;
+        self.blocking(work).await
     }
 
     /// Runs `work`, which waits for the disk, where it does not hold up the runtime.
@@ -85,7 +112,7 @@ impl std::fmt::Debug for Sqlite {
 
 impl Inner {
     fn check_sound(&self) -> Result<(), StoreError> {
-        if self.broken.load(Ordering::Acquire) {
+        if self.broken.is_cancelled() {
             return Err(StoreError::unavailable(
                 "the disk failed during a commit; restart to see what the file holds",
             ));
@@ -93,14 +120,36 @@ impl Inner {
         Ok(())
     }
 
+    /// The one writer.
+    fn writer(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
+        let writer = lock(&self.writer);
+        // Looked at under the lock: whoever had it may just have seen the disk fail.
+        self.check_sound()?;
+        Ok(writer)
+    }
+
     /// Commits, and takes note when the disk fails in it.
-    fn commit(&self, transaction: rusqlite::Transaction<'_>) -> Result<(), rusqlite::Error> {
+    fn commit(&self, transaction: Transaction<'_>) -> Result<(), rusqlite::Error> {
         transaction.commit().inspect_err(|error| {
             if !left_nothing(error) {
-                self.broken.store(true, Ordering::Release);
+                self.broken.cancel();
             }
         })
     }
+
+    /// Whether something can be written now.
+    fn check_writable(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer()?;
+        let transaction = begin(&mut writer)?;
+        transaction.execute("UPDATE log_state SET accepted = accepted", [])?;
+        self.commit(transaction)?;
+        Ok(())
+    }
+}
+
+/// A transaction that has the write lock from its start.
+fn begin(writer: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    writer.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
 /// Whether a commit that failed so has certainly not taken place.
@@ -127,17 +176,6 @@ impl From<tokio::task::JoinError> for StoreError {
     fn from(error: tokio::task::JoinError) -> Self {
         Self::unavailable(error)
     }
-}
-
-/// To a signed column. All numbers of the domain are below 2⁶³; one that is not would be a bug,
-/// which must not turn into another ballot's number.
-fn to_column(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// From a signed column that this code wrote.
-fn from_column(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
 }
 
 #[cfg(test)]

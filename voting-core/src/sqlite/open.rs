@@ -4,15 +4,23 @@ use std::{
     fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, LazyLock, Mutex, atomic::AtomicBool},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::{Inner, Sqlite};
-use crate::embedded::{Arrivals, Group};
+use crate::{
+    embedded::{Arrivals, Group},
+    private_files,
+};
+
+/// Reads that may wait for the readers' connections at a time.
+const MAX_READS: usize = 16;
 
 /// One step a released version; a step that was released never changes.
 static MIGRATIONS: LazyLock<Migrations<'static>> =
@@ -56,6 +64,15 @@ pub enum OpenError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// It is where SQLite cannot keep a write-ahead log, as in memory or on some network file
+    /// systems, and so a commit could be lost.
+    #[error("{path} cannot be made durable: its journal mode is {mode:?}, not \"wal\"")]
+    NotDurable {
+        /// The file.
+        path: PathBuf,
+        /// The journal mode that SQLite fell back to.
+        mode: String,
+    },
     /// It was written by a newer version of this software, or is of other software.
     #[error("cannot bring {path} to this version's schema")]
     Migrate {
@@ -80,8 +97,11 @@ impl Sqlite {
             path: path.clone(),
             source,
         };
-        let mut writer = Connection::open(&path).map_err(failed)?;
-        set_up_writer(&writer).map_err(failed)?;
+        let mut writer = open_writer(&path).map_err(failed)?;
+        let mode = set_up_writer(&writer).map_err(failed)?;
+        if mode != "wal" {
+            return Err(OpenError::NotDurable { path, mode });
+        }
         MIGRATIONS
             .to_latest(&mut writer)
             .map_err(|source| OpenError::Migrate {
@@ -94,28 +114,34 @@ impl Sqlite {
             reader: Mutex::new(open_reader(&path).map_err(failed)?),
             group: Mutex::new(Group::new(options.claim_timeout)),
             arrivals: Arrivals::default(),
-            broken: AtomicBool::new(false),
+            broken: CancellationToken::new(),
+            reads: Semaphore::new(MAX_READS),
             _lock: lock,
             path,
         })))
     }
 }
 
+/// Makes the folder, the lock file and the database file as far as they are missing, for this
+/// user only, since ballots say who voted for what; and takes the lock.
 fn lock_file(path: &Path) -> Result<File, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let lock_path = PathBuf::from(name);
-    let made = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder),
-        _ => Ok(()),
-    };
     let failed = |source| OpenError::Lock {
         path: lock_path.clone(),
         source,
     };
-    let file = made
-        .and_then(|()| File::create(&lock_path))
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    private_files::make_folder(folder)
+        .and_then(|()| private_files::make_file(path))
         .map_err(failed)?;
+    let file = File::create(&lock_path).map_err(failed)?;
+    // A file whose name is not on the disk is lost with the power, whatever was synced into it.
+    private_files::sync_folder(folder).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_path_buf())),
@@ -123,14 +149,20 @@ fn lock_file(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn set_up_writer(writer: &Connection) -> rusqlite::Result<()> {
-    writer.pragma_update(None, "journal_mode", "WAL")?;
+fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags)
+}
+
+/// Returns the journal mode that SQLite has taken.
+fn set_up_writer(writer: &Connection) -> rusqlite::Result<String> {
+    let mode = writer.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     writer.pragma_update(None, "synchronous", "FULL")?;
     // On macOS a plain sync stops at the drive's cache.
     writer.pragma_update(None, "fullfsync", "ON")?;
     writer.pragma_update(None, "foreign_keys", "ON")?;
     writer.set_prepared_statement_cache_capacity(32);
-    Ok(())
+    Ok(mode)
 }
 
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
@@ -169,6 +201,34 @@ mod tests {
         let opened = Sqlite::open(&path, SqliteOptions::default());
         assert!(matches!(opened, Err(OpenError::Open { .. })), "{opened:?}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn what_cannot_be_durable_is_refused() {
+        let opened = Sqlite::open(":memory:", SqliteOptions::default());
+        std::fs::remove_file(":memory:").unwrap();
+        std::fs::remove_file(":memory:.lock").unwrap();
+        assert!(
+            matches!(opened, Err(OpenError::NotDurable { .. })),
+            "{opened:?}"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_can_read_the_ballots() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/voting.db");
+        let store = Sqlite::open(&path, SqliteOptions::default()).unwrap();
+        for name in ["new", "new/voting.db", "new/voting.db-wal"] {
+            let mode = std::fs::metadata(folder.path().join(name))
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
+        }
+        drop(store);
     }
 
     #[test]

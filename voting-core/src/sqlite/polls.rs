@@ -1,9 +1,9 @@
 //! The polls in the file.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Inner, Sqlite, lock};
+use super::{Inner, Sqlite, begin, lock};
 use crate::{
     error::StoreError,
     id::PollId,
@@ -32,10 +32,9 @@ impl Inner {
     }
 
     fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
-        self.check_sound()?;
         let definition = serde_json::to_string(poll).map_err(StoreError::unavailable)?;
-        let mut writer = lock(&self.writer);
-        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut writer = self.writer()?;
+        let transaction = begin(&mut writer)?;
         if read_poll(&transaction, poll.id())?.is_some_and(|stored| !stored.counts_like(poll)) {
             return Err(StoreError::PollConflict(poll.id().clone()));
         }
@@ -53,12 +52,12 @@ impl Inner {
 impl PollDirectory for Sqlite {
     async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
         let id = id.clone();
-        self.blocking(move |inner| read_poll(&lock(&inner.reader), &id))
+        self.reading(move |inner| read_poll(&lock(&inner.reader), &id))
             .await
     }
 
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
-        self.blocking(Inner::polls).await
+        self.reading(Inner::polls).await
     }
 }
 

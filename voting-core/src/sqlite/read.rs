@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Inner, Sqlite, from_column, lock, open::open_reader, polls::read_poll, to_column};
+use super::{Inner, Sqlite, lock, open::open_reader, polls::read_poll};
 use crate::{
     ballot::Choices,
     dead_letter::{DeadLetter, RejectReason},
@@ -21,19 +21,19 @@ fn read_tally(connection: &Connection, id: &PollId) -> Result<Option<(i64, Tally
         return Ok(None);
     };
     let mut tally = Tally::empty(id.clone(), poll.options().len());
-    let (key, voters, version): (i64, i64, i64) = connection
+    let (key, voters, version): (i64, u64, u64) = connection
         .prepare_cached("SELECT key, voters, version FROM polls WHERE id = ?1")?
         .query_row([id.as_str()], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
-    tally.voters = from_column(voters);
-    tally.version = from_column(version);
+    tally.voters = voters;
+    tally.version = version;
     let mut query =
         connection.prepare_cached("SELECT option, votes FROM tallies WHERE poll = ?1")?;
     let mut rows = query.query([key])?;
     while let Some(row) = rows.next()? {
         let option = usize::from(row.get::<_, u8>(0)?);
-        let votes = from_column(row.get(1)?);
+        let votes = row.get(1)?;
         *tally
             .votes
             .get_mut(option)
@@ -63,11 +63,10 @@ impl Inner {
             .prepare("SELECT choices, COUNT(*) FROM ballots WHERE poll = ?1 GROUP BY choices")?;
         let mut rows = query.query([key])?;
         while let Some(row) = rows.next()? {
-            let (choices, ballots): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let (choices, ballots): (u64, u64) = (row.get(0)?, row.get(1)?);
             let corrupt = || StoreError::Corrupt(format!("choices {choices} in poll {id}"));
-            let ballots = from_column(ballots);
             counted.voters += ballots;
-            let choices = Choices::from_bits(from_column(choices)).ok_or_else(corrupt)?;
+            let choices = Choices::from_bits(choices).ok_or_else(corrupt)?;
             for option in choices.indices() {
                 *counted.votes.get_mut(option).ok_or_else(corrupt)? += ballots;
             }
@@ -94,13 +93,16 @@ impl Inner {
         let position = receipt.position;
         let dead: Option<String> = snapshot
             .prepare_cached(
-                "SELECT reason FROM dead_letters WHERE shard = ?1 AND ms = ?2 AND n = ?3",
+                "SELECT reason FROM dead_letters
+                 WHERE shard = ?1 AND ms = ?2 AND (n = ?3 OR n = ?4 AND reason = ?5)",
             )?
             .query_row(
                 params![
                     position.shard().0,
-                    to_column(position.ms()),
-                    to_column(position.n())
+                    position.ms(),
+                    position.n(),
+                    receipt.whole_entry().n(),
+                    RejectReason::Malformed.as_str(),
                 ],
                 |row| row.get(0),
             )
@@ -116,17 +118,16 @@ impl Inner {
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let reader = lock(&self.reader);
         let mut query = reader.prepare_cached(
-            "SELECT shard, ms, n, reason, detail, payload FROM dead_letters
-             WHERE (shard, ms, n) > (?1, ?2, ?3) ORDER BY shard, ms, n LIMIT ?4",
+            "SELECT shard, ms, n, reason, detail, payload, ballots FROM dead_letters
+             WHERE ?1 IS NULL OR (ms, n, shard) > (?1, ?2, ?3)
+             ORDER BY ms, n, shard LIMIT ?4",
         )?;
-        let (shard, ms, n) = after.map_or((-1, 0, 0), |after| {
-            (
-                i64::from(after.shard().0),
-                to_column(after.ms()),
-                to_column(after.n()),
-            )
-        });
-        let mut rows = query.query(params![shard, ms, n, to_column(limit as u64)])?;
+        let mut rows = query.query(params![
+            after.map(Position::ms),
+            after.map(Position::n),
+            after.map(|after| after.shard().0),
+            limit as u64,
+        ])?;
         let mut letters = Vec::new();
         while let Some(row) = rows.next()? {
             letters.push(DeadLetter {
@@ -134,20 +135,21 @@ impl Inner {
                 reason: to_reason(&row.get::<_, String>(3)?)?,
                 detail: row.get(4)?,
                 payload: row.get(5)?,
+                ballots: row.get(6)?,
             });
         }
         Ok(letters)
     }
 }
 
-type PositionColumns = (u16, i64, i64);
+type PositionColumns = (u16, u64, u64);
 
 fn position_columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<PositionColumns> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
 fn to_position((shard, ms, n): PositionColumns) -> Result<Position, StoreError> {
-    Position::from_parts(ShardId(shard), from_column(ms), from_column(n))
+    Position::from_parts(ShardId(shard), ms, n)
         .ok_or_else(|| StoreError::Corrupt(format!("position {shard}-{ms}-{n}")))
 }
 
@@ -160,22 +162,22 @@ fn to_reason(name: &str) -> Result<RejectReason, StoreError> {
 impl TallyStore for Sqlite {
     async fn tally(&self, poll: &PollId) -> Result<Option<Tally>, StoreError> {
         let poll = poll.clone();
-        self.blocking(move |inner| inner.tally(&poll)).await
+        self.reading(move |inner| inner.tally(&poll)).await
     }
 
     async fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
         let receipt = receipt.clone();
-        self.blocking(move |inner| inner.receipt_state(&receipt))
+        self.reading(move |inner| inner.receipt_state(&receipt))
             .await
     }
 
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
         let poll = poll.clone();
-        self.blocking(move |inner| inner.recount(&poll)).await
+        self.reading(move |inner| inner.recount(&poll)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.blocking(|inner| {
+        self.reading(|inner| {
             inner.check_sound()?;
             lock(&inner.reader).query_row("SELECT 1 FROM totals", [], |_| Ok(()))?;
             Ok(())
@@ -191,7 +193,7 @@ impl DeadLetterStore for Sqlite {
         after: Option<Position>,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        self.blocking(move |inner| inner.dead_letters(after, limit))
+        self.reading(move |inner| inner.dead_letters(after, limit))
             .await
     }
 }

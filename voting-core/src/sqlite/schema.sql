@@ -32,8 +32,9 @@ CREATE TABLE dead_letters (
     reason  TEXT NOT NULL,
     detail  TEXT NOT NULL,
     payload BLOB NOT NULL,
-    PRIMARY KEY (shard, ms, n)
-) STRICT;
+    ballots INTEGER NOT NULL,
+    PRIMARY KEY (ms, n, shard)
+) STRICT, WITHOUT ROWID;
 
 -- Entries that are flushed. Those below a shard's mark are all flushed and have no row.
 CREATE TABLE applied (

@@ -5,6 +5,7 @@
 //! of the same entries changes nothing.
 
 mod options;
+mod patience;
 mod prepare;
 mod progress;
 mod run;

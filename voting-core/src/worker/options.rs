@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct WorkerOptions {
     /// A batch is flushed when it has about so many ballots, …
     pub max_ballots: usize,
-    /// … or so long after its first ballot was taken.
+    /// … or so long after its first ballot was taken. Keep it well below the log's claim
+    /// time-out, after which the log takes the worker for dead.
     pub max_wait: Duration,
     /// The first pause after a store failed; each further one is about twice as long, …
     pub min_backoff: Duration,
@@ -16,7 +17,7 @@ pub struct WorkerOptions {
     /// Once asked to stop, the worker goes on until the log is empty, but takes nothing new
     /// after this time. Zero where other workers go on.
     pub drain: Duration,
-    /// Once asked to stop, how long a store that fails is tried again.
+    /// Once asked to stop, how long a store that fails or hangs is waited for.
     pub grace: Duration,
 }
 

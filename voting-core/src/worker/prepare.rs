@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use crate::{
     ballot::{Ballot, VoterId},
-    batch::{Batch, Claim, LogEntry, PlacedBallot},
+    batch::{Batch, Claim, EntryKey, LogEntry, PlacedBallot},
     dead_letter::{DeadLetter, RejectReason},
     entry::{self, MalformedEntry},
     id::PollId,
@@ -17,6 +17,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Gathered {
     entries: Vec<(LogEntry, Result<Vec<Ballot>, MalformedEntry>)>,
+    seen: HashSet<EntryKey>,
     settled: HashMap<ShardId, EntryId>,
     ballots: usize,
 }
@@ -24,9 +25,12 @@ pub(super) struct Gathered {
 impl Gathered {
     pub(super) fn add(&mut self, claim: Claim) {
         for entry in claim.entries {
-            let decoded = entry::decode(&entry.payload);
-            self.ballots += decoded.as_ref().map_or(1, Vec::len);
-            self.entries.push((entry, decoded));
+            // A log that has not heard from this worker for long hands it its own entries again.
+            if self.seen.insert((entry.shard, entry.id)) {
+                let decoded = entry::decode(&entry.payload);
+                self.ballots += decoded.as_ref().map_or(1, Vec::len);
+                self.entries.push((entry, decoded));
+            }
         }
         self.settled.extend(claim.settled);
     }
@@ -77,7 +81,12 @@ pub(super) fn prepare(gathered: Gathered, polls: &KnownPolls) -> Batch {
     let mut newest: HashMap<(PollId, VoterId), PlacedBallot> =
         HashMap::with_capacity(gathered.ballots);
     for (log_entry, decoded) in gathered.entries {
-        let LogEntry { shard, id, payload } = log_entry;
+        let LogEntry {
+            shard,
+            id,
+            payload,
+            ballots: appended,
+        } = log_entry;
         let mut valid = 0;
         match decoded {
             Ok(ballots) => {
@@ -93,6 +102,7 @@ pub(super) fn prepare(gathered: Gathered, polls: &KnownPolls) -> Batch {
                             reason,
                             detail: format!("poll {}, options {:?}", ballot.poll, ballot.choices),
                             payload: entry::encode_one(&ballot),
+                            ballots: 1,
                         }),
                     }
                 }
@@ -102,6 +112,7 @@ pub(super) fn prepare(gathered: Gathered, polls: &KnownPolls) -> Batch {
                 reason: RejectReason::Malformed,
                 detail: error.to_string(),
                 payload,
+                ballots: appended,
             }),
         }
         batch.entries.push(((shard, id), valid));

@@ -11,7 +11,8 @@ use crate::batch::FlushReport;
 pub struct Progress {
     /// Batches flushed and acknowledged.
     pub batches: u64,
-    /// The reports of all flushes, added up.
+    /// The reports of all flushes, added up. A flush whose answer was lost is told as replayed by
+    /// the next attempt, so for exact numbers ask [`totals`](crate::BatchFlusher::totals).
     pub flushed: FlushReport,
     /// When the loop last went round: a claim came back, with or without entries, or a batch was
     /// acknowledged. It stands still while a store fails.

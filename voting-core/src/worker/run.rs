@@ -1,13 +1,13 @@
 //! The worker's loop.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Worker, WorkerExit, WorkerOptions,
+    Worker, WorkerExit,
+    patience::{GaveUp, Patience},
     prepare::{Gathered, KnownPolls, prepare},
     progress::ProgressSender,
 };
@@ -17,8 +17,8 @@ use crate::{error::StoreError, id::PollId, poll::Poll, traits::PollDirectory};
 /// also how long a stop can take to be seen.
 const CLAIM_WAIT: Duration = Duration::from_millis(200);
 
-/// The stop came, and the time to wait for a store is over.
-struct GaveUp;
+/// Longer waits mean the same, and a clock cannot add much more.
+const FAR: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) async fn run(
     worker: Worker,
@@ -121,9 +121,15 @@ impl Running {
                 .max_ballots
                 .saturating_sub(gathered.ballots())
                 .max(1);
-            let claim = patience
-                .until_done("claim", progress, || worker.queue.claim(wanted, wait))
-                .await?;
+            let claim = || worker.queue.claim(wanted, wait);
+            let claim = if gathered.ballots() == 0 {
+                patience.until_done("claim", progress, claim).await?
+            } else if let Ok(claim) = claim().await {
+                claim
+            } else {
+                // What is in hand does not wait for the log to come back.
+                return Ok(gathered);
+            };
             progress.alive();
             let came_empty = claim.entries.is_empty();
             gathered.add(claim);
@@ -131,7 +137,8 @@ impl Running {
                 return Ok(gathered);
             }
             let now = Instant::now();
-            let deadline = *deadline.get_or_insert(now + worker.options.max_wait);
+            let max_wait = worker.options.max_wait.min(FAR);
+            let deadline = *deadline.get_or_insert(now + max_wait);
             let full = gathered.ballots() >= worker.options.max_ballots;
             if full || now >= deadline || (stopping && came_empty) {
                 return Ok(gathered);
@@ -147,110 +154,4 @@ async fn look_up(polls: &dyn PollDirectory, ids: &[PollId]) -> Result<Vec<Poll>,
         found.extend(polls.poll(id).await?);
     }
     Ok(found)
-}
-
-/// Waits out a store that fails: for ever, or, once the worker is to stop, for the grace time.
-struct Patience {
-    backoff: ExponentialBuilder,
-    pauses: backon::ExponentialBackoff,
-    failing: bool,
-    stop: CancellationToken,
-    stop_seen: Option<Instant>,
-    drain: Duration,
-    grace: Duration,
-}
-
-impl Patience {
-    fn new(options: &WorkerOptions, stop: CancellationToken) -> Self {
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(options.min_backoff)
-            .with_max_delay(options.max_backoff)
-            .with_jitter()
-            .without_max_times();
-        Self {
-            backoff,
-            pauses: backoff.build(),
-            failing: false,
-            stop,
-            stop_seen: None,
-            drain: options.drain,
-            grace: options.grace,
-        }
-    }
-
-    fn stopping(&mut self) -> bool {
-        if self.stop_seen.is_none() && self.stop.is_cancelled() {
-            self.stop_seen = Some(Instant::now());
-        }
-        self.stop_seen.is_some()
-    }
-
-    fn draining(&self) -> bool {
-        self.stop_seen
-            .is_some_and(|seen| seen.elapsed() < self.drain)
-    }
-
-    async fn until_done<T, F: Future<Output = Result<T, StoreError>>>(
-        &mut self,
-        what: &'static str,
-        progress: &ProgressSender,
-        attempt: impl Fn() -> F,
-    ) -> Result<T, GaveUp> {
-        loop {
-            match attempt().await {
-                Ok(done) => {
-                    if self.failing {
-                        tracing::info!("{what} works again");
-                        progress.trouble(None);
-                        self.failing = false;
-                        self.pauses = self.backoff.build();
-                    }
-                    return Ok(done);
-                }
-                Err(error) => self.wait_out(what, &error, progress).await?,
-            }
-        }
-    }
-
-    async fn wait_out(
-        &mut self,
-        what: &'static str,
-        error: &StoreError,
-        progress: &ProgressSender,
-    ) -> Result<(), GaveUp> {
-        let error = describe(error);
-        if !self.failing {
-            tracing::error!(error, "cannot {what}; trying again until it works");
-            self.failing = true;
-        }
-        progress.trouble(Some(format!("cannot {what}: {error}")));
-        let pause = self.pauses.next().unwrap_or_default();
-        if !self.stopping() {
-            tokio::select! {
-                () = sleep(pause) => return Ok(()),
-                () = self.stop.cancelled() => {}
-            }
-            self.stopping();
-            return Ok(());
-        }
-        let last = self.stop_seen.unwrap_or_else(Instant::now) + self.grace;
-        if Instant::now() >= last {
-            tracing::error!(
-                error,
-                "cannot {what}; giving up, the ballots stay in the log"
-            );
-            return Err(GaveUp);
-        }
-        let _ = timeout_at(last, sleep(pause)).await;
-        Ok(())
-    }
-}
-
-/// An error with all its causes, in one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

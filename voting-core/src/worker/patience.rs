@@ -1,0 +1,123 @@
+//! How a worker bears stores that fail: it tries again for ever, or, once it is to stop, for its
+//! grace time.
+
+use std::{future::Future, time::Duration};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{WorkerOptions, progress::ProgressSender};
+use crate::error::{StoreError, in_one_line};
+
+/// The stop came, and the time to wait for a store is over.
+pub(super) struct GaveUp;
+
+pub(super) struct Patience {
+    backoff: ExponentialBuilder,
+    pauses: ExponentialBackoff,
+    failing: bool,
+    stop: CancellationToken,
+    stop_seen: Option<Instant>,
+    drain: Duration,
+    grace: Duration,
+}
+
+impl Patience {
+    pub(super) fn new(options: &WorkerOptions, stop: CancellationToken) -> Self {
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(options.min_backoff)
+            .with_max_delay(options.max_backoff)
+            .with_jitter()
+            .without_max_times();
+        Self {
+            backoff,
+            pauses: backoff.build(),
+            failing: false,
+            stop,
+            stop_seen: None,
+            drain: options.drain,
+            grace: options.grace,
+        }
+    }
+
+    /// Whether the worker is to stop.
+    pub(super) fn stopping(&mut self) -> bool {
+        if self.stop_seen.is_none() && self.stop.is_cancelled() {
+            self.stop_seen = Some(Instant::now());
+        }
+        self.stop_seen.is_some()
+    }
+
+    /// Whether a worker that is to stop may still take entries.
+    pub(super) fn draining(&self) -> bool {
+        self.stop_seen
+            .is_some_and(|seen| seen.elapsed() < self.drain)
+    }
+
+    /// Ends when the worker is to stop and has waited for a store for as long as it may.
+    async fn over(&self) {
+        self.stop.cancelled().await;
+        let waited = self.stop_seen.map(|seen| seen.elapsed());
+        sleep(self.grace.saturating_sub(waited.unwrap_or_default())).await;
+    }
+
+    /// Attempts until it works.
+    pub(super) async fn until_done<T, F: Future<Output = Result<T, StoreError>>>(
+        &mut self,
+        what: &'static str,
+        progress: &ProgressSender,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, GaveUp> {
+        loop {
+            let outcome = tokio::select! {
+                biased;
+                outcome = attempt() => outcome,
+                // The store hangs. To drop a flush or an acknowledgement is safe: both may have
+                // taken place, and both may be done again.
+                () = self.over() => Err(StoreError::unavailable("no answer")),
+            };
+            match outcome {
+                Ok(done) => {
+                    self.works_again(what, progress);
+                    return Ok(done);
+                }
+                Err(error) => self.wait_out(what, &error, progress).await?,
+            }
+        }
+    }
+
+    fn works_again(&mut self, what: &'static str, progress: &ProgressSender) {
+        if self.failing {
+            tracing::info!("{what} works again");
+            progress.trouble(None);
+            self.failing = false;
+            self.pauses = self.backoff.build();
+        }
+    }
+
+    async fn wait_out(
+        &mut self,
+        what: &'static str,
+        error: &StoreError,
+        progress: &ProgressSender,
+    ) -> Result<(), GaveUp> {
+        let error = in_one_line(error);
+        if !self.failing {
+            tracing::error!(error, "cannot {what}; trying again until it works");
+            self.failing = true;
+        }
+        progress.trouble(Some(format!("cannot {what}: {error}")));
+        let pause = self.pauses.next().unwrap_or_default();
+        let was_stopping = self.stopping();
+        tokio::select! {
+            () = self.over() => {
+                tracing::error!(error, "cannot {what}; giving up, the ballots stay in the log");
+                Err(GaveUp)
+            }
+            () = sleep(pause) => Ok(()),
+            // One more attempt at once.
+            () = self.stop.cancelled(), if !was_stopping => Ok(()),
+        }
+    }
+}

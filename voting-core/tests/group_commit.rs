@@ -1,0 +1,218 @@
+//! Group commit over a log that can be held up, can fail and can panic.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+use voting_core::{
+    Ballot, BallotLog, CastError, Choices, GroupCommit, GroupCommitOptions, StoreError, VoteSink,
+    VoterId, entry,
+    position::{EntryId, ShardId},
+};
+
+/// Writes an entry for each permit that the test gives.
+struct Held {
+    permits: Semaphore,
+    entries: Mutex<Vec<Vec<u8>>>,
+    fails: AtomicBool,
+    panics: AtomicBool,
+}
+
+#[async_trait]
+impl BallotLog for Held {
+    fn shards(&self) -> u16 {
+        1
+    }
+
+    async fn append(
+        &self,
+        _: ShardId,
+        payload: Vec<u8>,
+        ballots: u16,
+    ) -> Result<EntryId, CastError> {
+        self.permits.acquire().await.expect("open").forget();
+        assert!(!self.panics.load(Ordering::Relaxed), "a bug in the log");
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(CastError::Unknown("the disk is gone".into()));
+        }
+        assert_eq!(
+            entry::decode(&payload).expect("an entry").len(),
+            usize::from(ballots)
+        );
+        let mut entries = self.entries.lock().expect("sound");
+        entries.push(payload);
+        Ok(EntryId::new(1, entries.len() as u64).expect("an id"))
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn held(permits: usize) -> Arc<Held> {
+    Arc::new(Held {
+        permits: Semaphore::new(permits),
+        entries: Mutex::default(),
+        fails: AtomicBool::new(false),
+        panics: AtomicBool::new(false),
+    })
+}
+
+fn ballot(poll: &str) -> Ballot {
+    Ballot {
+        poll: poll.parse().expect("an id"),
+        voter: VoterId::issue(),
+        choices: Choices::from_bits(1).expect("choices"),
+    }
+}
+
+fn sink(log: &Arc<Held>, max_waiting: usize) -> Arc<GroupCommit> {
+    let options = GroupCommitOptions {
+        max_waiting,
+        ..GroupCommitOptions::default()
+    };
+    Arc::new(GroupCommit::new(log.clone(), options))
+}
+
+type Cast = tokio::task::JoinHandle<Result<voting_core::Receipt, CastError>>;
+
+/// Casts ballots one after another, each once the one before is waiting.
+async fn cast(sink: &Arc<GroupCommit>, polls: impl IntoIterator<Item = String>) -> Vec<Cast> {
+    let mut casts = Vec::new();
+    for poll in polls {
+        let sink = Arc::clone(sink);
+        casts.push(tokio::spawn(async move { sink.cast(ballot(&poll)).await }));
+        tokio::task::yield_now().await;
+    }
+    casts
+}
+
+fn times(poll: &str, count: usize) -> impl Iterator<Item = String> {
+    std::iter::repeat_n(poll.to_owned(), count)
+}
+
+#[tokio::test]
+async fn what_gathers_during_a_write_goes_as_one_entry_in_its_order() {
+    let log = held(0);
+    let casts = cast(&sink(&log, 1_000), times("p", 101)).await;
+    log.permits.add_permits(2);
+    let mut positions = Vec::new();
+    for cast in casts {
+        positions.push(cast.await.expect("no panic").expect("cast").position);
+    }
+    assert!(positions.is_sorted_by(|a, b| a < b));
+    let entries = log.entries.lock().expect("sound");
+    let sizes = entries
+        .iter()
+        .map(|entry| entry::decode(entry).expect("an entry").len());
+    assert_eq!(sizes.collect::<Vec<_>>(), [1, 100]);
+}
+
+#[tokio::test]
+async fn one_ballot_too_many_is_refused_at_once() {
+    let log = held(0);
+    let sink = sink(&log, 5);
+    let casts = cast(&sink, times("p", 6)).await;
+    assert!(matches!(
+        sink.cast(ballot("p")).await,
+        Err(CastError::Overloaded)
+    ));
+    log.permits.add_permits(100);
+    for cast in casts {
+        cast.await.expect("no panic").expect("cast");
+    }
+    sink.cast(ballot("p")).await.expect("there is room again");
+}
+
+#[tokio::test]
+async fn more_polls_than_an_entry_holds_go_as_several() {
+    let log = held(0);
+    let polls = (0..700).map(|number| format!("p{number}"));
+    let casts = cast(&sink(&log, 1_000), polls).await;
+    log.permits.add_permits(100);
+    for (number, cast) in casts.into_iter().enumerate() {
+        let receipt = cast.await.expect("no panic").expect("cast");
+        let entries = log.entries.lock().expect("sound");
+        let nth = usize::try_from(receipt.position.entry().seq()).expect("small") - 1;
+        let ballots = entry::decode(&entries[nth]).expect("an entry");
+        let index = usize::try_from(receipt.position.n() & 0xffff).expect("small");
+        assert_eq!(ballots[index].poll.as_str(), format!("p{number}"));
+        assert_eq!(ballots[index].voter, receipt.voter);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_write_is_the_answer_to_every_ballot_in_it_and_the_next_may_succeed() {
+    let log = held(0);
+    let sink = sink(&log, 1_000);
+    log.fails.store(true, Ordering::Relaxed);
+    let casts = cast(&sink, times("p", 20)).await;
+    log.permits.add_permits(2);
+    for cast in casts {
+        let error = cast.await.expect("no panic").expect_err("not stored");
+        assert!(matches!(&error, CastError::Unknown(cause) if cause.to_string().contains("disk")));
+    }
+    log.fails.store(false, Ordering::Relaxed);
+    log.permits.add_permits(1);
+    sink.cast(ballot("p")).await.expect("it works again");
+}
+
+#[tokio::test]
+async fn a_log_that_panics_leaves_the_outcome_unknown_and_the_sink_alive() {
+    let log = held(2);
+    let sink = sink(&log, 1_000);
+    log.panics.store(true, Ordering::Relaxed);
+    assert!(matches!(
+        sink.cast(ballot("p")).await,
+        Err(CastError::Unknown(_))
+    ));
+    log.panics.store(false, Ordering::Relaxed);
+    sink.cast(ballot("p"))
+        .await
+        .expect("the next one is stored");
+}
+
+#[tokio::test]
+async fn a_voter_that_goes_away_does_not_take_the_ballot_back() {
+    let log = held(0);
+    let sink = sink(&log, 1_000);
+    for cast in cast(&sink, times("p", 3)).await {
+        cast.abort();
+    }
+    log.permits.add_permits(10);
+    sink.close().await;
+    let entries = log.entries.lock().expect("sound");
+    let ballots = entries
+        .iter()
+        .map(|entry| entry::decode(entry).expect("an entry").len());
+    assert_eq!(ballots.sum::<usize>(), 3);
+}
+
+#[tokio::test]
+async fn a_closed_sink_has_written_what_it_took_and_takes_no_more() {
+    let log = held(0);
+    let sink = sink(&log, 1_000);
+    let casts = cast(&sink, times("p", 30)).await;
+    let closing = tokio::spawn({
+        let sink = Arc::clone(&sink);
+        async move { sink.close().await }
+    });
+    log.permits.add_permits(10);
+    closing.await.expect("no panic");
+    for cast in casts {
+        cast.await.expect("no panic").expect("cast");
+    }
+    assert!(matches!(
+        sink.cast(ballot("p")).await,
+        Err(CastError::Refused(_))
+    ));
+    sink.close().await;
+    assert_eq!(
+        Arc::strong_count(&log),
+        2,
+        "the sink and the test hold it, no task does"
+    );
+}
