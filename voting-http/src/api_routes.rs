@@ -3,11 +3,24 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use poem::{
-    EndpointExt, Response, Route,
-    endpoint::{DynEndpoint, ToDynEndpoint},
+    Endpoint, EndpointExt, Response, Route,
+    endpoint::{DynEndpoint, ToDynEndpoint, make_sync},
+    middleware::CatchPanic,
 };
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
+
+use crate::problem::{Problem, answer_errors};
+
+/// Puts around the routes of a service what turns its failures into answers.
+pub(crate) fn answer_failures<E: Endpoint + 'static>(
+    routes: E,
+) -> impl Endpoint<Output = Response> {
+    routes
+        .with(CatchPanic::new().with_handler(|_| Problem::internal().to_response()))
+        .around(answer_errors)
+}
 
 pub(crate) fn api_routes<T, W>(service: OpenApiService<T, W>) -> Route
 where
@@ -15,7 +28,13 @@ where
     W: Webhook + 'static,
 {
     let document = service.spec_endpoint();
-    let docs = service.swagger_ui();
+    // Of some size, so kept once for all who ask.
+    let docs = Bytes::from(service.swagger_ui_html());
+    let docs = Arc::new(make_sync(move |_| {
+        Response::builder()
+            .content_type("text/html; charset=utf-8")
+            .body(docs.clone())
+    }));
     let api: Arc<dyn DynEndpoint<Output = Response>> = Arc::new(ToDynEndpoint(
         poem::IntoEndpoint::into_endpoint(service).map_to_response(),
     ));
@@ -24,5 +43,6 @@ where
         .at("/healthz", Arc::clone(&api))
         .at("/readyz", api)
         .at("/openapi.json", document)
-        .nest("/docs", docs)
+        .at("/docs", Arc::clone(&docs))
+        .at("/docs/", docs)
 }

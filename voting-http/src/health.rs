@@ -3,7 +3,10 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
-use tokio::time::timeout;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use voting_core::StoreError;
 
@@ -15,11 +18,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 type Answer = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 type Check = Arc<dyn Fn() -> Answer + Send + Sync>;
 
+/// How long an answer holds: asking often must not load the stores.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// Answers the health checks of a service.
 #[derive(Clone)]
 pub(crate) struct Health {
     stop: CancellationToken,
     checks: Vec<(&'static str, Check)>,
+    last: Arc<Mutex<Option<(Instant, Result<(), Problem>)>>>,
 }
 
 impl Health {
@@ -27,6 +34,7 @@ impl Health {
         Self {
             stop,
             checks: Vec::new(),
+            last: Arc::default(),
         }
     }
 
@@ -42,6 +50,20 @@ impl Health {
         self.checks
             .push((what, Arc::new(move || Box::pin(check()))));
         self
+    }
+
+    async fn check(&self) -> Result<(), Problem> {
+        for (what, check) in &self.checks {
+            match timeout(PATIENCE, check()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, what, "not ready");
+                    return Err(Problem::not_ready(what, &error.to_string()));
+                }
+                Err(_) => return Err(Problem::not_ready(what, "no answer in time")),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -80,16 +102,18 @@ impl Health {
         if self.stop.is_cancelled() {
             return Err(Problem::not_ready("service", "it is about to stop"));
         }
-        for (what, check) in &self.checks {
-            match timeout(PATIENCE, check()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, what, "not ready");
-                    return Err(Problem::not_ready(what, &error.to_string()));
-                }
-                Err(_) => return Err(Problem::not_ready(what, "no answer in time")),
+        // Held meanwhile, so that those who ask together share one answer.
+        let mut last = self.last.lock().await;
+        let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH);
+        let outcome = match fresh {
+            Some((_, outcome)) => outcome.clone(),
+            None => {
+                let outcome = self.check().await;
+                *last = Some((Instant::now(), outcome.clone()));
+                outcome
             }
-        }
+        };
+        outcome?;
         Ok(ok())
     }
 }

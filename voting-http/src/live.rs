@@ -10,13 +10,16 @@ use std::{
 
 use bytes::Bytes;
 use poem_openapi::types::ToJSON;
-use tokio::sync::watch;
-use voting_core::{Poll, PollId, TallyStore};
+use tokio::{sync::watch, time::timeout};
+use voting_core::{Poll, PollId, StoreError, TallyStore};
 
 use crate::{polls::Polls, problem::Problem, result::TallyView};
 
 /// How old a tally may be that is shown.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How long the store may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A tally as it is shown, and as it is sent.
 #[derive(Debug)]
@@ -37,8 +40,9 @@ struct Inner {
     watched: Mutex<HashMap<PollId, watch::Sender<Arc<Snapshot>>>>,
 }
 
-/// Held while the store is asked, so that requests that come together ask once.
-type Latest = tokio::sync::Mutex<Option<(Instant, Arc<Snapshot>)>>;
+/// What the store last said, be it that it failed. Held while it is asked, so that requests that
+/// come together ask once.
+type Latest = tokio::sync::Mutex<Option<(Instant, Result<Arc<Snapshot>, Problem>)>>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -58,24 +62,23 @@ impl LiveTallies {
     pub(crate) async fn current(&self, poll: &Poll) -> Result<Arc<Snapshot>, Problem> {
         let latest = Arc::clone(lock(&self.0.latest).entry(poll.id().clone()).or_default());
         let mut latest = latest.lock().await;
-        if let Some((at, snapshot)) = &*latest
+        if let Some((at, outcome)) = &*latest
             && at.elapsed() < TICK
         {
-            return Ok(Arc::clone(snapshot));
+            return outcome.clone();
         }
-        let tally = self.0.store.tally(poll.id()).await?;
+        let outcome = self.ask(poll).await;
+        *latest = Some((Instant::now(), outcome.clone()));
+        outcome
+    }
+
+    async fn ask(&self, poll: &Poll) -> Result<Arc<Snapshot>, Problem> {
+        let tally = timeout(PATIENCE, self.0.store.tally(poll.id())).await;
+        let tally = tally.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")))?;
         let tally = tally.ok_or_else(|| Problem::no_poll(poll.id().as_str()))?;
         let view = TallyView::new(poll, &tally);
-        let snapshot = match &*latest {
-            // Titles and labels are in it too, so the version alone does not tell.
-            Some((_, known)) if known.view == view => Arc::clone(known),
-            _ => Arc::new(Snapshot {
-                event: event(&view),
-                view,
-            }),
-        };
-        *latest = Some((Instant::now(), Arc::clone(&snapshot)));
-        Ok(snapshot)
+        let event = event(&view);
+        Ok(Arc::new(Snapshot { view, event }))
     }
 
     async fn latest(&self, poll: &PollId) -> Result<Arc<Snapshot>, Problem> {
@@ -120,7 +123,8 @@ impl LiveTallies {
                 Ok(snapshot) => {
                     failing = false;
                     sender.send_if_modified(|shown| {
-                        let differs = !Arc::ptr_eq(shown, &snapshot);
+                        // Titles and labels are in it too, so the version alone does not tell.
+                        let differs = shown.view != snapshot.view;
                         *shown = snapshot;
                         differs
                     });

@@ -8,7 +8,7 @@ use std::{
 };
 
 use poem_openapi::{Enum, Object};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 use voting_core::{Poll, PollDirectory, PollId, StoreError, poll::PollState};
 
 use crate::problem::Problem;
@@ -16,11 +16,20 @@ use crate::problem::Problem;
 /// How old what is at hand may be before it is looked up again.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// How long the directory may take, once something is at hand to go on with.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long it may take otherwise.
+const LONG_PATIENCE: Duration = Duration::from_secs(5);
+
 #[derive(Clone)]
-pub(crate) struct Polls {
+pub(crate) struct Polls(Arc<Inner>);
+
+struct Inner {
     directory: Arc<dyn PollDirectory>,
-    known: Arc<RwLock<Option<Snapshot>>>,
-    refreshing: Arc<Mutex<()>>,
+    known: RwLock<Option<Snapshot>>,
+    /// Held by the one that looks up; says when that last failed, and how.
+    looking: Mutex<Option<(Instant, Problem)>>,
     default: Option<PollId>,
 }
 
@@ -33,28 +42,25 @@ struct Snapshot {
 
 impl Polls {
     pub(crate) fn new(directory: Arc<dyn PollDirectory>, default: Option<PollId>) -> Self {
-        Self {
+        Self(Arc::new(Inner {
             directory,
-            known: Arc::default(),
-            refreshing: Arc::default(),
+            known: RwLock::default(),
+            looking: Mutex::default(),
             default,
-        }
+        }))
     }
 
     /// The poll of that name.
     pub(crate) async fn get(&self, id: &str) -> Result<Arc<Poll>, Problem> {
         let key: PollId = id.parse().map_err(|_| Problem::no_poll(id))?;
         let snapshot = self.snapshot().await?;
-        snapshot
-            .by_id
-            .get(&key)
-            .cloned()
-            .ok_or_else(|| Problem::no_poll(id))
+        let poll = snapshot.by_id.get(&key).cloned();
+        poll.ok_or_else(|| Problem::no_poll(id))
     }
 
     /// The poll of that name, or the one at `/`.
     pub(crate) async fn get_or_default(&self, id: Option<&str>) -> Result<Arc<Poll>, Problem> {
-        match (id, &self.default) {
+        match (id, &self.0.default) {
             (Some(id), _) => self.get(id).await,
             (None, Some(default)) => self.get(default.as_str()).await,
             (None, None) => {
@@ -65,60 +71,72 @@ impl Polls {
     }
 
     /// All polls, the oldest first.
-    pub(crate) async fn all(&self) -> Result<Arc<[Arc<Poll>]>, StoreError> {
+    pub(crate) async fn all(&self) -> Result<Arc<[Arc<Poll>]>, Problem> {
         Ok(self.snapshot().await?.list)
     }
 
     /// Asks the directory, whatever is at hand.
     pub(crate) async fn check(&self) -> Result<(), StoreError> {
-        self.directory.polls().await.map(|_| ())
+        self.0.directory.polls().await.map(|_| ())
     }
 
     fn known(&self) -> Option<Snapshot> {
-        self.known
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let known = self.0.known.read();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+    async fn snapshot(&self) -> Result<Snapshot, Problem> {
+        let Some(known) = self.known() else {
+            return self.clone().look_up().await;
+        };
+        // One request looks up; the others go on with what is at hand, as it does if the
+        // directory takes long. The look-up itself ends on its own.
+        if known.at.elapsed() >= FRESH && self.0.looking.try_lock().is_ok() {
+            let looking = tokio::spawn(self.clone().look_up());
+            if let Ok(Ok(Ok(new))) = timeout(PATIENCE, looking).await {
+                return Ok(new);
+            }
+        }
+        Ok(known)
+    }
+
+    async fn look_up(self) -> Result<Snapshot, Problem> {
+        let mut looking = self.0.looking.lock().await;
         let known = self.known();
         if let Some(known) = &known
             && known.at.elapsed() < FRESH
         {
             return Ok(known.clone());
         }
-        // One request looks up. The others go on with what is at hand, or wait if nothing is.
-        let _refreshing = match (self.refreshing.try_lock(), &known) {
-            (Ok(guard), _) => guard,
-            (Err(_), Some(known)) => return Ok(known.clone()),
-            (Err(_), None) => {
-                let guard = self.refreshing.lock().await;
-                if let Some(known) = self.known() {
-                    return Ok(known);
-                }
-                guard
+        if let Some((at, problem)) = &*looking
+            && at.elapsed() < FRESH
+        {
+            return Err(problem.clone());
+        }
+        let answer = timeout(LONG_PATIENCE, self.0.directory.polls()).await;
+        let answer = answer.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")));
+        match answer {
+            Ok(polls) => {
+                *looking = None;
+                let list: Arc<[_]> = polls.into_iter().map(Arc::new).collect();
+                let by_id = list
+                    .iter()
+                    .map(|poll| (poll.id().clone(), Arc::clone(poll)));
+                let snapshot = Snapshot {
+                    at: Instant::now(),
+                    by_id: Arc::new(by_id.collect()),
+                    list,
+                };
+                let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+                *known = Some(snapshot.clone());
+                Ok(snapshot)
             }
-        };
-        let list = match (self.directory.polls().await, known) {
-            (Ok(polls), _) => polls.into_iter().map(Arc::new).collect(),
-            (Err(error), Some(known)) => {
-                tracing::warn!(%error, "cannot look up polls; going on with those known");
-                known.list
+            Err(error) => {
+                let problem = Problem::from(error);
+                *looking = Some((Instant::now(), problem.clone()));
+                known.ok_or(problem)
             }
-            (Err(error), None) => return Err(error),
-        };
-        let snapshot = Snapshot {
-            at: Instant::now(),
-            by_id: Arc::new(
-                list.iter()
-                    .map(|poll| (poll.id().clone(), Arc::clone(poll)))
-                    .collect(),
-            ),
-            list,
-        };
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(snapshot.clone());
-        Ok(snapshot)
+        }
     }
 }
 

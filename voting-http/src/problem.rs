@@ -276,12 +276,6 @@ impl From<CastError> for Problem {
                 "Votes cannot be stored right now.",
             ),
         };
-        if !matches!(error, CastError::Overloaded) {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "a ballot was not stored"
-            );
-        }
         Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, title, detail)
     }
 }

@@ -1,8 +1,8 @@
 //! Serves an endpoint on a socket: HTTP/1.1 with bounded waits and a graceful stop.
 //!
 //! poem's own server sets neither `TCP_NODELAY` nor a limit on how slowly a client may send its
-//! request's head, and retries a failed `accept` without a pause, so connections are accepted
-//! here.
+//! request's head or take its answer, and retries a failed `accept` without a pause, so
+//! connections are accepted here.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -15,7 +15,6 @@ use poem::{
     Addr, Endpoint, EndpointExt, IntoEndpoint, Request, Response,
     endpoint::{DynEndpoint, ToDynEndpoint},
     http::uri::Scheme,
-    middleware::CatchPanic,
     web::{LocalAddr, RemoteAddr},
 };
 use tokio::{
@@ -23,15 +22,16 @@ use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
-
-use crate::problem::Problem;
 
 /// How patient [`serve()`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServeOptions {
     /// How long a client may take to send a request's head, and a connection may idle.
     pub header_timeout: Duration,
+    /// How long a client may take none of what is sent to it.
+    pub write_timeout: Duration,
     /// Connections at a time; further ones wait to be accepted.
     pub max_connections: usize,
     /// Once asked to stop, how long requests in flight are waited for.
@@ -42,6 +42,7 @@ impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             max_connections: 20_000,
             drain: Duration::from_secs(10),
         }
@@ -65,10 +66,7 @@ where
     E: IntoEndpoint,
     E::Endpoint: 'static,
 {
-    let endpoint = endpoint
-        .into_endpoint()
-        .with(CatchPanic::new().with_handler(|_| Problem::internal().to_response()));
-    let endpoint: Shared = Arc::new(ToDynEndpoint(endpoint.map_to_response()));
+    let endpoint: Shared = Arc::new(ToDynEndpoint(endpoint.into_endpoint().map_to_response()));
     let local = listener.local_addr().ok();
     let places = Arc::new(Semaphore::new(options.max_connections));
     let connections = GracefulShutdown::new();
@@ -94,7 +92,10 @@ where
                 Ok::<_, io::Error>(hyper::Response::from(response))
             }
         });
-        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(options.write_timeout));
+        let stream = TokioIo::new(Box::pin(stream));
+        let connection = connections.watch(http.serve_connection(stream, service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");

@@ -68,7 +68,8 @@ fn host_name(request: &Request) -> Option<&str> {
     (!name.is_empty() && name.bytes().all(plain)).then_some(name)
 }
 
-/// An address of a service: `http://` or `https://`, a host, perhaps a path; no final slash.
+/// An address of a service: `http://` or `https://` and a host, perhaps a port. It has no path: the
+/// services write their links from the root, or from where they are mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PublicUrl {
@@ -89,17 +90,27 @@ impl std::str::FromStr for PublicUrl {
         let invalid = || InvalidPublicUrl(text.to_owned());
         let trimmed = text.trim_end_matches('/');
         let uri: Uri = trimmed.parse().map_err(|_| invalid())?;
-        let https = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
+        let (https, scheme, own_port) = match uri.scheme_str() {
+            Some("https") => (true, "https", ":443"),
+            Some("http") => (false, "http", ":80"),
             _ => return Err(invalid()),
         };
-        if uri.query().is_some() {
+        let authority = uri.authority().ok_or_else(invalid)?.as_str();
+        if uri.path() != "/"
+            || uri.query().is_some()
+            || authority.contains('@')
+            || text.contains('#')
+        {
             return Err(invalid());
         }
-        let authority = uri.authority().ok_or_else(invalid)?.to_string();
+        // As a browser writes it in `Origin`.
+        let authority = authority.to_ascii_lowercase();
+        let authority = authority
+            .strip_suffix(own_port)
+            .unwrap_or(&authority)
+            .to_owned();
         Ok(Self {
-            text: trimmed.to_owned(),
+            text: format!("{scheme}://{authority}"),
             https,
             authority,
         })
@@ -202,18 +213,24 @@ mod tests {
 
     #[test]
     fn a_public_url_has_a_scheme_and_a_host() {
-        let url: PublicUrl = "https://vote.example.org/board/".parse().unwrap();
-        assert_eq!(url.to_string(), "https://vote.example.org/board");
+        let url: PublicUrl = "https://Vote.example.org:443/".parse().unwrap();
+        assert_eq!(url.to_string(), "https://vote.example.org");
+        let other: PublicUrl = "http://localhost:8080".parse().unwrap();
+        assert_eq!(other.authority(), "localhost:8080");
         assert_eq!(url.authority(), "vote.example.org");
         assert!(url.is_https());
-        for bad in [
+        let bad = [
             "",
             "vote.example.org",
             "ftp://x",
             "https://",
             "/vote",
             "https://x/?a=b",
-        ] {
+            "https://x/y",
+            "https://me:pw@x",
+            "https://x#y",
+        ];
+        for bad in bad {
             assert!(bad.parse::<PublicUrl>().is_err(), "{bad:?}");
         }
     }

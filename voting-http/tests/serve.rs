@@ -109,3 +109,23 @@ fn a_service_that_is_about_to_stop_is_not_ready() {
         .unwrap();
     read_to_end(&mut kept);
 }
+
+#[test]
+fn a_client_that_takes_no_answer_is_cut_off() {
+    let services = hasty(ServeOptions {
+        write_timeout: Duration::from_millis(300),
+        max_connections: 1,
+        ..ServeOptions::default()
+    });
+    // Far more than the sockets' buffers hold, and never read.
+    let mut deaf = connect(&services.vote);
+    let ask = b"GET /docs/ HTTP/1.1\r\nHost: x\r\n\r\n";
+    deaf.write_all(&ask.repeat(20)).unwrap();
+    // Its place is needed.
+    let begun = Instant::now();
+    let mut next = connect(&services.vote);
+    next.write_all(b"GET /healthz HTTP/1.0\r\nHost: x\r\n\r\n")
+        .unwrap();
+    assert!(read_to_end(&mut next).starts_with("HTTP/1.0 200"));
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}

@@ -2,11 +2,18 @@
 
 mod support;
 
-use std::{io::Write, sync::Arc};
+use std::{
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use support::{BROWSER, FORM, JSON, Services, Setup, get, send};
-use voting_core::{Ballot, CastError, Receipt, StoreError, VoteSink};
+use voting_core::{Ballot, CastError, Poll, PollDirectory, PollId, Receipt, StoreError, VoteSink};
 use voting_http::Site;
 
 const BALLOT: &str = "/v1/polls/cats-vs-dogs/ballot";
@@ -529,5 +536,104 @@ fn a_client_that_goes_away_in_the_middle_leaves_the_service_as_it_was() {
         drop(stream);
     }
     assert_eq!(send("POST", &services.vote, &[FORM], b"vote=a").status, 200);
+    assert_eq!(services.votes("cats-vs-dogs"), [1, 0]);
+}
+
+/// Answers while it is asked to.
+struct Answering {
+    memory: voting_core::memory::Memory,
+    answers: AtomicBool,
+}
+
+#[async_trait]
+impl PollDirectory for Answering {
+    async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
+        self.memory.poll(id).await
+    }
+
+    async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
+        if self.answers.load(Ordering::Relaxed) {
+            self.memory.polls().await
+        } else {
+            // Neither a yes nor a no.
+            std::future::pending().await
+        }
+    }
+}
+
+#[test]
+fn voting_goes_on_while_polls_cannot_be_looked_up() {
+    let mut directory = None;
+    let services = Services::set_up(|memory| {
+        let answering = Arc::new(Answering {
+            memory: memory.clone(),
+            answers: AtomicBool::new(true),
+        });
+        directory = Some(answering.clone());
+        Setup {
+            directory: Some(answering),
+            ..Setup::default()
+        }
+    });
+    assert_eq!(send("POST", &services.vote, &[FORM], b"vote=a").status, 200);
+    directory
+        .expect("it was set up")
+        .answers
+        .store(false, Ordering::Relaxed);
+    // Longer than what was looked up is taken for fresh.
+    let begun = Instant::now();
+    let mut votes = 1;
+    while begun.elapsed() < Duration::from_millis(2_500) {
+        assert_eq!(send("POST", &services.vote, &[FORM], b"vote=a").status, 200);
+        votes += 1;
+    }
+    assert_eq!(services.votes("cats-vs-dogs"), [votes, 0]);
+    let ready = get(&format!("{}/readyz", services.vote), &[]);
+    assert_eq!(ready.status, 503);
+}
+
+struct Panicking;
+
+#[async_trait]
+impl VoteSink for Panicking {
+    async fn cast(&self, _: Ballot) -> Result<Receipt, CastError> {
+        panic!("a bug in the sink")
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_bug_is_answered_too() {
+    let services = Services::set_up(|_| Setup {
+        sink: Some(Arc::new(Panicking)),
+        ..Setup::default()
+    });
+    let answer = send("POST", &services.vote, &[FORM], b"vote=a");
+    assert_eq!(answer.status, 500);
+    assert_eq!(answer.json()["type"], "urn:voting:problem:internal");
+    assert!(answer.header("set-cookie").starts_with("voter="));
+    assert_eq!(get(&services.vote, &[]).status, 200);
+}
+
+#[test]
+fn a_body_in_chunks_is_limited_too() {
+    let services = Services::start();
+    let chunked = |chunk: &str, times: usize| {
+        let mut stream = support::connect(&services.vote);
+        let head = "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                    Content-Type: application/x-www-form-urlencoded\r\n\
+                    Transfer-Encoding: chunked\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        for _ in 0..times {
+            write!(stream, "{:x}\r\n{chunk}\r\n", chunk.len()).unwrap();
+        }
+        stream.write_all(b"0\r\n\r\n").unwrap();
+        support::read_to_end(&mut stream)
+    };
+    assert!(chunked("vote=a", 1).starts_with("HTTP/1.1 200"));
+    assert!(chunked(&"x".repeat(1_000), 40).starts_with("HTTP/1.1 413"));
     assert_eq!(services.votes("cats-vs-dogs"), [1, 0]);
 }

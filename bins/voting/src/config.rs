@@ -9,7 +9,7 @@ use std::{
 use config::{ConfigError, Environment, File, FileFormat};
 use serde::Deserialize;
 use voting_core::{Poll, PollId, PollOption, WorkerOptions};
-use voting_http::PublicUrl;
+use voting_http::{PublicUrl, ServeOptions};
 
 use crate::{cli::Cli, secrets::Hidden};
 
@@ -30,8 +30,9 @@ pub(crate) struct Config {
     pub(crate) secret_file: Option<PathBuf>,
     /// The poll at `/`; the first of `polls` unless given.
     pub(crate) default_poll: Option<PollId>,
-    /// Polls that are made at start, or given other labels.
-    pub(crate) polls: Vec<Poll>,
+    /// Polls that are made at start, or given these labels. Without them the course's poll is
+    /// made if it is missing.
+    pub(crate) polls: Option<Vec<Poll>>,
 }
 
 /// A service with pages.
@@ -42,6 +43,13 @@ pub(crate) struct Web {
     /// The address that voters use, when it is another, as behind a proxy.
     #[serde(default)]
     pub(crate) public_url: Option<PublicUrl>,
+    /// Connections at a time; further ones wait.
+    #[serde(default = "max_connections")]
+    pub(crate) max_connections: usize,
+}
+
+fn max_connections() -> usize {
+    ServeOptions::default().max_connections
 }
 
 /// The worker and the operator's API.
@@ -76,6 +84,7 @@ impl Web {
         Self {
             listen: loopback(port),
             public_url: None,
+            max_connections: max_connections(),
         }
     }
 }
@@ -106,13 +115,13 @@ impl Default for Config {
             secret: None,
             secret_file: None,
             default_poll: None,
-            polls: vec![cats_vs_dogs()],
+            polls: None,
         }
     }
 }
 
 /// The poll of the Docker course.
-fn cats_vs_dogs() -> Poll {
+pub(crate) fn cats_vs_dogs() -> Poll {
     let option = |id: &str, label: &str| PollOption {
         id: id.parse().expect("an id"),
         label: label.to_owned(),
@@ -156,7 +165,22 @@ impl Config {
         for (key, value) in cli.settings() {
             layers = layers.set_override(key, value)?;
         }
-        layers.build()?.try_deserialize()
+        let config: Self = layers.build()?.try_deserialize()?;
+        config
+            .check()
+            .map_err(|wrong| ConfigError::Message(wrong.to_owned()))?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), &'static str> {
+        if !(1..=100_000).contains(&self.worker.max_ballots) {
+            return Err("worker.max_ballots is not in 1 to 100000");
+        }
+        // Well below the time after which the log takes a worker for dead.
+        if self.worker.max_wait_ms > 10_000 {
+            return Err("worker.max_wait_ms is not in 0 to 10000");
+        }
+        Ok(())
     }
 
     /// How the worker is to work.
@@ -200,7 +224,7 @@ mod tests {
         assert_eq!(config.vote.listen, "127.0.0.1:8080".parse().unwrap());
         assert_eq!(config.result.listen, "127.0.0.1:8081".parse().unwrap());
         assert_eq!(config.worker.listen, "127.0.0.1:8082".parse().unwrap());
-        assert_eq!(config.polls[0].id().as_str(), "cats-vs-dogs");
+        assert!(config.polls.is_none());
     }
 
     #[test]
@@ -249,8 +273,9 @@ mod tests {
         let file = "[[polls]]\nid = 'lunch'\ntitle = 'Lunch?'\nmax_choices = 2\n\
                     options = [{ id = 'soup', label = 'Soup' }, { id = 'rice', label = 'Rice' }]";
         let config = load(file, &[], &Cli::default()).unwrap();
-        assert_eq!(config.polls.len(), 1);
-        assert_eq!(config.polls[0].max_choices(), 2);
+        let polls = config.polls.unwrap();
+        assert_eq!(polls.len(), 1);
+        assert_eq!(polls[0].max_choices(), 2);
     }
 
     #[test]
@@ -262,6 +287,8 @@ mod tests {
         assert!(wrong("[vote]\nlisten = 'nowhere'", &[]).contains("vote.listen"));
         assert!(wrong("[vote]\npublic_url = 'nowhere'", &[]).contains("nowhere"));
         assert!(wrong("not toml", &[]).contains("TOML"));
+        assert!(wrong("worker.max_ballots = 0", &[]).contains("max_ballots"));
+        assert!(wrong("worker.max_wait_ms = 60000", &[]).contains("max_wait_ms"));
         let one_option = "[[polls]]\nid='p'\ntitle='t'\noptions=[{id='a',label='A'}]";
         assert!(wrong(one_option, &[]).contains("2 to 63 options"));
     }

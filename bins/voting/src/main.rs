@@ -14,17 +14,15 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+use voting_core::error::in_one_line;
+
+use crate::app::Exit;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     match run(&cli) {
-        Ok(clean) => {
-            if clean {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
+        Ok(Exit::Clean) => ExitCode::SUCCESS,
+        Ok(Exit::Failed | Exit::AtOnce) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("voting: {}", in_one_line(error.as_ref()));
             ExitCode::FAILURE
@@ -32,8 +30,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all ended as it should.
-fn run(cli: &cli::Cli) -> Result<bool, Box<dyn std::error::Error>> {
+fn run(cli: &cli::Cli) -> Result<Exit, Box<dyn std::error::Error>> {
     let config = config::Config::load(cli)?;
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(&config.log)?)
@@ -41,18 +38,14 @@ fn run(cli: &cli::Cli) -> Result<bool, Box<dyn std::error::Error>> {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(async {
+    let exit = runtime.block_on(async {
         let app = app::App::start(config).await?;
         app.announce();
-        Ok(app.run().await)
-    })
-}
-
-/// An error with its causes.
-fn in_one_line(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+        Ok::<_, app::StartError>(app.run().await)
+    })?;
+    if exit == Exit::AtOnce {
+        // Not even for a disk that hangs.
+        runtime.shutdown_background();
+    }
+    Ok(exit)
 }

@@ -1,15 +1,13 @@
 //! Secrets: given as a setting or in a file, or else made at the first start and kept.
 
 use std::{
-    fmt,
-    fs::{self, OpenOptions},
-    io::{self, Write},
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
 use data_encoding::HEXLOWER;
 use serde::Deserialize;
-use voting_core::{SecretKey, secret::ShortSecret};
+use voting_core::{SecretKey, private_files, secret::ShortSecret};
 
 /// A setting that is never shown.
 #[derive(Clone, Deserialize)]
@@ -41,56 +39,60 @@ pub(crate) enum SecretError {
     Short(&'static str, #[source] ShortSecret),
     #[error("the system gave no random bytes")]
     Random(#[source] getrandom::Error),
+    #[error(
+        "{} is missing, but there are ballots that were cast under it; with another secret their \
+         voters would count again, so put it back, or set the secret",
+        .0.display()
+    )]
+    Missing(PathBuf),
+}
+
+/// A secret, and the file that it is in.
+pub(crate) struct Found {
+    pub(crate) key: SecretKey,
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// The secret of this name: the setting, or what the file says, or else what stands in `kept`,
-/// which is made if it is missing.
+/// which is made if it is missing and `may_make`.
 pub(crate) fn find(
     name: &'static str,
     value: Option<&Hidden>,
     file: Option<&Path>,
     kept: &Path,
-) -> Result<SecretKey, SecretError> {
-    let text = match (value, file) {
+    may_make: bool,
+) -> Result<Found, SecretError> {
+    let (text, file) = match (value, file) {
         (Some(_), Some(_)) => return Err(SecretError::Both(name)),
-        (Some(value), None) => value.expose().to_owned(),
-        (None, Some(file)) => read(file)?,
+        (Some(value), None) => (value.expose().to_owned(), None),
+        (None, Some(file)) => (read(file)?, Some(file)),
         (None, None) => {
             if !fs::exists(kept).map_err(|error| SecretError::Read(kept.into(), error))? {
+                if !may_make {
+                    return Err(SecretError::Missing(kept.into()));
+                }
                 make(kept)?;
             }
-            read(kept)?
+            (read(kept)?, Some(kept))
         }
     };
-    SecretKey::new(text.trim()).map_err(|error| SecretError::Short(name, error))
+    Ok(Found {
+        key: SecretKey::new(text.trim()).map_err(|error| SecretError::Short(name, error))?,
+        file: file.map(Path::to_owned),
+    })
 }
 
 fn read(file: &Path) -> Result<String, SecretError> {
     fs::read_to_string(file).map_err(|error| SecretError::Read(file.into(), error))
 }
 
-/// Writes 32 random bytes in hexadecimal, whole or not at all: a half-written secret would be
-/// read as another one after a crash.
+/// Writes 32 random bytes in hexadecimal.
 fn make(kept: &Path) -> Result<(), SecretError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(SecretError::Random)?;
     let text = format!("{}\n", HEXLOWER.encode(&bytes));
-    write_private(kept, text.as_bytes()).map_err(|error| SecretError::Write(kept.into(), error))
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let unfinished = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&unfinished)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)
+    private_files::write_file(kept, text.as_bytes())
+        .map_err(|error| SecretError::Write(kept.into(), error))
 }
 
 #[cfg(test)]
@@ -100,9 +102,11 @@ mod tests {
     #[test]
     fn a_secret_that_is_not_given_is_made_once_and_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = folder.path().join("new/secret");
-        let first = find("secret", None, None, &kept).unwrap();
-        let second = find("secret", None, None, &kept).unwrap();
+        let kept = folder.path().join("secret");
+        let find = |may_make| find("secret", None, None, &kept, may_make);
+        assert!(matches!(find(false), Err(SecretError::Missing(_))));
+        let first = find(true).unwrap().key;
+        let second = find(false).unwrap().key;
         assert_eq!(first.as_bytes(), second.as_bytes());
         assert_eq!(first.as_bytes().len(), 64);
         #[cfg(unix)]
@@ -120,7 +124,7 @@ mod tests {
         let long = "x".repeat(32);
         fs::write(&file, format!("{long}\n")).unwrap();
         let hidden = Hidden(long.clone());
-        let find = |value, file| find("secret", value, file, &kept);
+        let find = |value, file| find("secret", value, file, &kept, true).map(|found| found.key);
         assert_eq!(
             find(Some(&hidden), None).unwrap().as_bytes(),
             long.as_bytes()

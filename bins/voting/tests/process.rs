@@ -164,6 +164,105 @@ fn killed_under_load_it_has_lost_no_acknowledged_vote_and_counts_none_twice() {
     );
 }
 
+/// A voter that changes its vote on and on until the process is gone: the last choice that was
+/// acknowledged, and those after it that got no answer.
+fn change_until_gone(url: &str, cookie: &str, gone: &AtomicBool) -> (String, HashSet<String>) {
+    let agent = agent();
+    let (mut last, mut unanswered) = (String::new(), HashSet::new());
+    for nth in 0.. {
+        if gone.load(Ordering::Acquire) {
+            break;
+        }
+        let choice = ["a", "b", "c", "d"][nth % 4];
+        let ballot = agent
+            .put(url)
+            .header("cookie", cookie)
+            .content_type("application/json");
+        match ballot.send(format!(r#"{{"choices":["{choice}"]}}"#)) {
+            Ok(answer) if answer.status() == 202 => {
+                choice.clone_into(&mut last);
+                unanswered.clear();
+            }
+            _ => _ = unanswered.insert(choice.to_owned()),
+        }
+    }
+    (last, unanswered)
+}
+
+#[test]
+fn killed_while_voters_change_their_minds_it_keeps_the_last_choice_of_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let poll = "[[polls]]\nid = 'p'\ntitle = 'Which?'\noptions = [{id='a',label='A'},\
+                {id='b',label='B'},{id='c',label='C'},{id='d',label='D'}]";
+    std::fs::write(folder.path().join("poll.toml"), poll).unwrap();
+    let start = || Voting::start_with(folder.path(), &["--config", "poll.toml"]);
+    let mut cookies: Vec<String> = Vec::new();
+    for _ in 0..3 {
+        let voting = start();
+        let url = format!("{}/v1/polls/p/ballot", voting.vote);
+        while cookies.len() < 4 {
+            let page = agent().get(&voting.vote).call().unwrap();
+            let cookie = page.headers()["set-cookie"].to_str().unwrap();
+            cookies.push(cookie.split(';').next().unwrap().to_owned());
+        }
+        let gone = AtomicBool::new(false);
+        let outcomes: Vec<_> = thread::scope(|scope| {
+            let voters: Vec<_> = cookies
+                .iter()
+                .map(|cookie| scope.spawn(|| change_until_gone(&url, cookie, &gone)))
+                .collect();
+            let counted = || {
+                let tally = get(&format!("{}/v1/polls/p/tally", voting.result));
+                tally["version"].as_u64().unwrap()
+            };
+            let before = counted();
+            while counted() < before + 4 {
+                thread::yield_now();
+            }
+            voting.kill();
+            gone.store(true, Ordering::Release);
+            voters
+                .into_iter()
+                .map(|voter| voter.join().unwrap())
+                .collect()
+        });
+
+        let voting = start();
+        let pipeline = voting.settled();
+        let number = |name: &str| pipeline[name].as_u64().unwrap();
+        assert_eq!(number("counted"), 4);
+        assert_eq!(number("accepted"), 4 + number("superseded"));
+        let tally = get(&format!("{}/v1/polls/p/tally", voting.result));
+        let mut votes = ["a", "b", "c", "d"].map(|id| {
+            let option = tally["options"].as_array().unwrap().iter();
+            let option = option.clone().find(|option| option["id"] == id).unwrap();
+            (id, option["votes"].as_u64().unwrap())
+        });
+        // Each voter's last acknowledged choice, or one that was under way after it.
+        let mut open = Vec::new();
+        for (last, unanswered) in outcomes {
+            if unanswered.is_empty() {
+                let (_, left) = votes.iter_mut().find(|(id, _)| *id == last).unwrap();
+                *left = left
+                    .checked_sub(1)
+                    .expect("the last acknowledged choice counts");
+            } else {
+                open.push((last, unanswered));
+            }
+        }
+        let left: u64 = votes.iter().map(|(_, left)| left).sum();
+        assert_eq!(left, open.len() as u64);
+        for (id, left) in votes {
+            let able = open
+                .iter()
+                .filter(|(last, more)| last == id || more.contains(id));
+            assert!(left <= able.count() as u64, "{id}: {left} of {open:?}");
+        }
+        voting.signal("TERM");
+        assert_eq!(voting.wait().code(), Some(0));
+    }
+}
+
 #[test]
 fn asked_to_stop_it_counts_what_was_cast_and_exits_well() {
     for signal in ["TERM", "INT"] {
@@ -171,7 +270,7 @@ fn asked_to_stop_it_counts_what_was_cast_and_exits_well() {
         let slow = ["--config", "slow.toml"];
         std::fs::write(
             folder.path().join("slow.toml"),
-            "[worker]\nmax_wait_ms = 60000",
+            "[worker]\nmax_wait_ms = 10000",
         )
         .unwrap();
         let voting = Voting::start_with(folder.path(), &slow);
@@ -286,7 +385,12 @@ fn what_keeps_it_from_starting_is_said_in_one_line() {
     assert!(said.contains("cannot serve the voting page"), "{said}");
     drop(running);
 
-    Voting::start(folder.path()).kill();
+    let said = refused(folder.path(), "default_poll = 'none'");
+    assert!(said.contains("default_poll is none"), "{said}");
+
+    let running = Voting::start(folder.path());
+    assert!(vote(&agent(), &running.vote, "a"));
+    running.kill();
     let said = refused(
         folder.path(),
         "[[polls]]\nid='cats-vs-dogs'\ntitle='t'\n\
@@ -296,4 +400,29 @@ fn what_keeps_it_from_starting_is_said_in_one_line() {
         said.contains("cats-vs-dogs") && said.contains("other options"),
         "{said}"
     );
+
+    std::fs::remove_file(folder.path().join("voting-data/secret")).unwrap();
+    let said = refused(folder.path(), "");
+    assert!(said.contains("voting-data/secret is missing"), "{said}");
+}
+
+#[test]
+fn a_restart_leaves_the_operators_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let voting = Voting::start(folder.path());
+    let poll = r#"{"id":"cats-vs-dogs","title":"Felines or canines?","options":
+        [{"id":"a","label":"Felines"},{"id":"b","label":"Canines"}]}"#;
+    let put = agent()
+        .post(format!("{}/v1/polls", voting.operator))
+        .header(
+            "authorization",
+            format!("Bearer {}", voting.operator_token()),
+        )
+        .content_type("application/json")
+        .send(poll);
+    assert_eq!(put.unwrap().status(), 201);
+    voting.signal("TERM");
+    voting.wait();
+    let voting = Voting::start(folder.path());
+    assert_eq!(voting.tally()["options"][0]["label"], "Felines");
 }

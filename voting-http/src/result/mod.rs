@@ -13,8 +13,14 @@ use voting_core::{PollDirectory, SecretKey, TallyStore};
 
 pub(crate) use self::tally_view::TallyView;
 use crate::{
-    api_routes::api_routes, assets, health::Health, live::LiveTallies, polls::Polls,
-    problem::answer_errors, security_headers, site::Site, token::ReceiptKey,
+    api_routes::{answer_failures, api_routes},
+    assets,
+    health::Health,
+    live::LiveTallies,
+    polls::Polls,
+    security_headers,
+    site::Site,
+    token::ReceiptKey,
 };
 
 /// The result service over its store.
@@ -52,11 +58,11 @@ impl ResultService {
     pub fn into_endpoint(self) -> BoxEndpoint<'static> {
         let page = || get(page::Show(self.clone()));
         let https = self.0.site.is_https();
-        api_routes(self.documented())
+        let routes = api_routes(self.documented())
             .at("/", page())
             .at("/polls/:poll", page())
-            .nest("/assets", assets::route())
-            .around(answer_errors)
+            .nest("/assets", assets::route());
+        answer_failures(routes)
             .around(move |endpoint, request| security_headers::secure(endpoint, request, https))
             .boxed()
     }

@@ -11,12 +11,12 @@ use poem_openapi::OpenApiService;
 use voting_core::{Ballot, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink};
 
 use crate::{
-    api_routes::api_routes,
+    api_routes::{answer_failures, api_routes},
     assets,
     body_limit::limit_body,
     health::Health,
     polls::Polls,
-    problem::{Problem, answer_errors},
+    problem::Problem,
     same_site, security_headers,
     site::Site,
     token::{ReceiptKey, VoterKey},
@@ -59,7 +59,7 @@ impl VoteService {
         let service = self.clone();
         let cookies = self.0.cookies.clone();
         let https = self.0.site.is_https();
-        api_routes(self.documented())
+        let routes = api_routes(self.documented())
             .at("/", page())
             .at("/polls/:poll", page())
             .nest("/assets", assets::route())
@@ -70,8 +70,8 @@ impl VoteService {
                     allowed?;
                     endpoint.call(request).await
                 }
-            })
-            .around(answer_errors)
+            });
+        answer_failures(routes)
             .around(move |endpoint, request| {
                 let cookies = cookies.clone();
                 async move { cookies.around(endpoint, request).await }

@@ -12,8 +12,11 @@ use voting_core::{
 };
 
 use crate::{
-    api_routes::api_routes, body_limit::limit_body, health::Health, problem::answer_errors,
-    security_headers, token::OperatorKey,
+    api_routes::{answer_failures, api_routes},
+    body_limit::limit_body,
+    health::Health,
+    security_headers,
+    token::OperatorKey,
 };
 
 /// The worker service, beside a running worker.
@@ -57,9 +60,7 @@ impl WorkerService {
 
     /// The service as an endpoint, to be served or mounted.
     pub fn into_endpoint(self) -> BoxEndpoint<'static> {
-        api_routes(self.documented())
-            .around(limit_body)
-            .around(answer_errors)
+        answer_failures(api_routes(self.documented()).around(limit_body))
             .around(|endpoint, request| security_headers::secure(endpoint, request, false))
             .boxed()
     }

@@ -16,8 +16,8 @@ use ureq::{
     http::{HeaderMap, Response, StatusCode},
 };
 use voting_core::{
-    BatchFlusher, Poll, PollOption, PollStore, SecretKey, TallyStore, VoteSink, Worker,
-    WorkerHandle, WorkerOptions,
+    BatchFlusher, Poll, PollDirectory, PollOption, PollStore, SecretKey, TallyStore, VoteSink,
+    Worker, WorkerHandle, WorkerOptions,
     memory::{Memory, MemoryOptions},
 };
 use voting_http::{
@@ -65,6 +65,7 @@ pub struct Setup {
     pub serve: ServeOptions,
     pub sink: Option<Arc<dyn VoteSink>>,
     pub tallies: Option<Arc<dyn TallyStore>>,
+    pub directory: Option<Arc<dyn PollDirectory>>,
     pub polls: bool,
 }
 
@@ -78,6 +79,7 @@ impl Default for Setup {
             serve: ServeOptions::default(),
             sink: None,
             tallies: None,
+            directory: None,
             polls: true,
         }
     }
@@ -116,6 +118,7 @@ impl Services {
             .clone()
             .unwrap_or_else(|| Arc::new(memory.sink()));
         let tallies = setup.tallies.clone().unwrap_or_else(|| all.clone());
+        let directory = setup.directory.clone().unwrap_or_else(|| all.clone());
         let sockets = [(); 3].map(|()| StdListener::bind("127.0.0.1:0").expect("a port"));
         let [vote, result, operator] =
             [0, 1, 2].map(|index: usize| sockets[index].local_addr().expect("an address"));
@@ -134,7 +137,7 @@ impl Services {
         };
         let token = SecretKey::new(OPERATOR_TOKEN).expect("long enough");
         let endpoints = [
-            VoteService::new(sink, all.clone(), &secret(), site(result)).into_endpoint(),
+            VoteService::new(sink, directory, &secret(), site(result)).into_endpoint(),
             ResultService::new(tallies, all, &secret(), site(vote)).into_endpoint(),
             WorkerService::new(pipeline, &token, stop.clone()).into_endpoint(),
         ];
