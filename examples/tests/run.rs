@@ -40,12 +40,8 @@ impl Drop for Running {
 }
 
 fn get(url: &str) -> String {
-    ureq::get(url)
-        .call()
-        .unwrap()
-        .body_mut()
-        .read_to_string()
-        .unwrap()
+    let mut answer = ureq::get(url).call().expect("an answer");
+    answer.body_mut().read_to_string().expect("a text")
 }
 
 #[test]

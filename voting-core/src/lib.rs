@@ -10,7 +10,6 @@
 //!
 //! Errors, shapes and units are stated where they are defined; the order of ballots in
 //! [`position`], the bytes of a log entry in [`entry`].
-#![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod ballot;
 pub mod batch;

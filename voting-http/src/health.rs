@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 type Answer = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 type Check = Arc<dyn Fn() -> Answer + Send + Sync>;
 
+/// When it was last found out, and what.
+type Last = Option<(Instant, Result<(), Problem>)>;
+
 /// How long an answer holds: asking often must not load the stores.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -26,7 +29,7 @@ const FRESH: Duration = Duration::from_secs(1);
 pub(crate) struct Health {
     stop: CancellationToken,
     checks: Vec<(&'static str, Check)>,
-    last: Arc<Mutex<Option<(Instant, Result<(), Problem>)>>>,
+    last: Arc<Mutex<Last>>,
 }
 
 impl Health {
@@ -91,13 +94,13 @@ fn ok() -> HealthAnswer {
 #[OpenApi]
 impl Health {
     /// Alive: the process answers. Restart it otherwise.
-    #[oai(path = "/healthz", method = "get")]
+    #[oai(path = "/healthz", method = "get", operation_id = "getHealth")]
     async fn healthz(&self) -> HealthAnswer {
         ok()
     }
 
     /// Ready: its stores answer and it is not about to stop. Send it no requests otherwise.
-    #[oai(path = "/readyz", method = "get")]
+    #[oai(path = "/readyz", method = "get", operation_id = "getReadiness")]
     async fn readyz(&self) -> Result<HealthAnswer, Problem> {
         if self.stop.is_cancelled() {
             return Err(Problem::not_ready("service", "it is about to stop"));

@@ -8,7 +8,6 @@
 //! - [`WorkerService`]: the operator's API. Needs the log, the store and a token.
 //!
 //! This crate knows no back end.
-#![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 mod api_routes;
 mod assets;

@@ -461,7 +461,9 @@ fn pages_may_load_from_their_own_site_only() {
     assert_eq!(other.header("set-cookie"), "");
 }
 
-struct Failing(fn() -> CastError);
+type Failure = fn() -> CastError;
+
+struct Failing(Failure);
 
 #[async_trait]
 impl VoteSink for Failing {
@@ -476,7 +478,7 @@ impl VoteSink for Failing {
 
 #[test]
 fn a_voter_is_never_thanked_for_a_ballot_that_is_not_stored() {
-    let failures: [(fn() -> CastError, &str, &str); 3] = [
+    let failures: [(Failure, &str, &str); 3] = [
         (|| CastError::Overloaded, "overloaded", "Too many votes"),
         (
             || CastError::Refused("full".into()),

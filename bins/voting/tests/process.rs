@@ -79,10 +79,11 @@ fn vote_until_gone(voting: Voting, after: u64) -> Known {
                                 known.unanswered += 1;
                                 continue;
                             };
-                            let accepted: serde_json::Value = serde_json::from_str(&body).unwrap();
+                            let accepted: serde_json::Value =
+                                serde_json::from_str(&body).expect("JSON");
                             known
                                 .receipts
-                                .push(accepted["receipt"].as_str().unwrap().to_owned());
+                                .push(accepted["receipt"].as_str().expect("a receipt").to_owned());
                             acknowledged.fetch_add(1, Ordering::AcqRel);
                         }
                         Err(_) => known.unanswered += 1,
@@ -335,14 +336,14 @@ fn votes_cookies_and_polls_outlive_a_restart() {
 
 /// Starts it with settings that it must refuse; what it says.
 fn refused(folder: &std::path::Path, settings: &str) -> String {
-    std::fs::write(folder.join("bad.toml"), settings).unwrap();
+    std::fs::write(folder.join("bad.toml"), settings).expect("written");
     let output = command(folder)
         .args(["--config", "bad.toml"])
         .stdout(Stdio::null())
         .output()
         .expect("it runs");
     assert_eq!(output.status.code(), Some(1));
-    String::from_utf8(output.stderr).unwrap()
+    String::from_utf8(output.stderr).expect("a text")
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl BatchFlusher for FailsForAWhile {
             return self.flusher.flush(batch).await;
         }
         self.failures.store(left - 1, Ordering::Release);
-        if left % 2 == 0 {
+        if left.is_multiple_of(2) {
             self.flusher.flush(batch).await?;
         }
         Err(StoreError::unavailable("out for a while"))

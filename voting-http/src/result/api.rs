@@ -39,7 +39,11 @@ enum StateView {
 #[OpenApi]
 impl Api {
     /// The tally of a poll, at most a quarter of a second old.
-    #[oai(path = "/v1/polls/:poll/tally", method = "get")]
+    #[oai(
+        path = "/v1/polls/:poll/tally",
+        method = "get",
+        operation_id = "getTally"
+    )]
     async fn tally(&self, poll: Path<String>) -> Result<Json<TallyView>, Problem> {
         let service = &self.0.0;
         let poll = service.polls.get(&poll).await?;
@@ -47,7 +51,11 @@ impl Api {
     }
 
     /// The tally of a poll as server-sent events: as it is now, then whenever it changes.
-    #[oai(path = "/v1/polls/:poll/tally/events", method = "get")]
+    #[oai(
+        path = "/v1/polls/:poll/tally/events",
+        method = "get",
+        operation_id = "watchTally"
+    )]
     async fn events(&self, poll: Path<String>) -> Result<TallyEvents, Problem> {
         let service = &self.0.0;
         let poll = service.polls.get(&poll).await?;
@@ -56,7 +64,11 @@ impl Api {
     }
 
     /// What became of a ballot. A receipt does not tell what was chosen.
-    #[oai(path = "/v1/receipts/:receipt", method = "get")]
+    #[oai(
+        path = "/v1/receipts/:receipt",
+        method = "get",
+        operation_id = "getReceipt"
+    )]
     async fn receipt(&self, receipt: Path<String>) -> Result<Json<ReceiptView>, Problem> {
         let service = &self.0.0;
         let receipt = service

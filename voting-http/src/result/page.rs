@@ -87,7 +87,7 @@ fn votes_text(votes: u64) -> String {
     let digits = votes.to_string();
     let mut text = String::with_capacity(digits.len() + 12);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -42,7 +42,7 @@ enum CastAnswer {
 #[OpenApi]
 impl Api {
     /// The polls that can be voted in.
-    #[oai(path = "/v1/polls", method = "get")]
+    #[oai(path = "/v1/polls", method = "get", operation_id = "listPolls")]
     async fn polls(&self) -> Result<Json<PollsView>, Problem> {
         let polls = self.0.0.polls.all().await?;
         let polls = polls
@@ -53,7 +53,7 @@ impl Api {
     }
 
     /// A poll.
-    #[oai(path = "/v1/polls/:poll", method = "get")]
+    #[oai(path = "/v1/polls/:poll", method = "get", operation_id = "getPoll")]
     async fn poll(&self, poll: Path<String>) -> Result<Json<PollView>, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
         Ok(Json(PollView::from(poll.as_ref())))
@@ -64,7 +64,11 @@ impl Api {
     /// The voter is the one that the cookie `voter` names (`__Host-voter` over HTTPS). Whoever
     /// comes without one is a new voter, and is given one with the answer, whatever that says,
     /// so that trying again is safe: a voter counts once, with the last accepted ballot.
-    #[oai(path = "/v1/polls/:poll/ballot", method = "put")]
+    #[oai(
+        path = "/v1/polls/:poll/ballot",
+        method = "put",
+        operation_id = "castBallot"
+    )]
     async fn cast(
         &self,
         poll: Path<String>,

@@ -168,7 +168,7 @@ impl Api {
 #[OpenApi]
 impl Api {
     /// Where all ballots are, and how the worker does.
-    #[oai(path = "/v1/pipeline", method = "get")]
+    #[oai(path = "/v1/pipeline", method = "get", operation_id = "getPipeline")]
     async fn pipeline(&self, operator: Operator) -> Result<Json<PipelineView>, Problem> {
         self.authorize(&operator)?;
         let pipeline = &self.0.0.pipeline;
@@ -197,7 +197,11 @@ impl Api {
     }
 
     /// The ballots that could not be counted, 100 at a time.
-    #[oai(path = "/v1/dead-letters", method = "get")]
+    #[oai(
+        path = "/v1/dead-letters",
+        method = "get",
+        operation_id = "listDeadLetters"
+    )]
     async fn dead_letters(
         &self,
         operator: Operator,
@@ -226,7 +230,7 @@ impl Api {
     }
 
     /// Store a poll, or give a stored one another title or labels.
-    #[oai(path = "/v1/polls", method = "post")]
+    #[oai(path = "/v1/polls", method = "post", operation_id = "putPoll")]
     async fn put_poll(
         &self,
         operator: Operator,
@@ -239,7 +243,11 @@ impl Api {
     }
 
     /// Count the ballots of a poll and compare with its tally, both of one moment.
-    #[oai(path = "/v1/polls/:poll/recount", method = "post")]
+    #[oai(
+        path = "/v1/polls/:poll/recount",
+        method = "post",
+        operation_id = "recountPoll"
+    )]
     async fn recount(
         &self,
         operator: Operator,
