@@ -5,22 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use poem::{
-    Endpoint, EndpointExt, Response, Route,
+    EndpointExt, Response, Route,
     endpoint::{DynEndpoint, ToDynEndpoint, make_sync},
-    middleware::CatchPanic,
 };
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
-
-use crate::problem::{Problem, answer_errors};
-
-/// Puts around the routes of a service what turns its failures into answers.
-pub(crate) fn answer_failures<E: Endpoint + 'static>(
-    routes: E,
-) -> impl Endpoint<Output = Response> {
-    routes
-        .with(CatchPanic::new().with_handler(|_| Problem::internal().to_response()))
-        .around(answer_errors)
-}
 
 pub(crate) fn api_routes<T, W>(service: OpenApiService<T, W>) -> Route
 where

@@ -12,6 +12,7 @@
 mod api_routes;
 mod assets;
 mod body_limit;
+mod failures;
 mod health;
 mod live;
 mod polls;
@@ -21,6 +22,7 @@ mod same_site;
 mod security_headers;
 mod serve;
 mod site;
+mod tally_view;
 mod token;
 mod views;
 mod visitor;

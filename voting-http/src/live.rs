@@ -13,7 +13,7 @@ use poem_openapi::types::ToJSON;
 use tokio::{sync::watch, time::timeout};
 use voting_core::{Poll, PollId, StoreError, TallyStore};
 
-use crate::{polls::Polls, problem::Problem, result::TallyView};
+use crate::{polls::Polls, problem::Problem, tally_view::TallyView};
 
 /// How old a tally may be that is shown.
 const TICK: Duration = Duration::from_millis(250);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use poem::{
-    Body, Error, IntoResponse, Request, Response,
+    Body, Error, Response,
     error::ResponseError,
     http::{StatusCode, header},
 };
@@ -15,10 +15,7 @@ use poem_openapi::{
 };
 use voting_core::{CastError, StoreError, poll::InvalidChoice};
 
-use crate::{
-    site::{self, Prefix},
-    views,
-};
+use crate::site;
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -361,24 +358,5 @@ impl Payload for ProblemPayload {
 
     fn register(registry: &mut Registry) {
         ProblemDocument::register(registry);
-    }
-}
-
-/// Answers errors: with a page where the client is a browser that asked for one, otherwise with
-/// a problem document.
-pub(crate) async fn answer_errors<E: poem::Endpoint>(
-    endpoint: std::sync::Arc<E>,
-    request: Request,
-) -> poem::Result<Response> {
-    let page_prefix = site::wants_html(&request).then(|| Prefix::of(&request));
-    match endpoint.call(request).await {
-        Ok(response) => Ok(response.into_response()),
-        Err(error) => {
-            let problem = Problem::from(&error);
-            Ok(match page_prefix {
-                Some(prefix) => problem.finish(views::message(&prefix, &problem)),
-                None => problem.to_response(),
-            })
-        }
     }
 }

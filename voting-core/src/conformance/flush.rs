@@ -27,20 +27,10 @@ async fn totals(backend: &Backend) -> Totals {
 
 /// The tally is what the ballots say, and each of `flushed` ballots is told once.
 async fn adds_up(backend: &Backend, flushed: u64) {
-    agrees(backend).await;
+    backend.tally_agrees().await;
     let totals = totals(backend).await;
     let told = totals.counted + totals.superseded + totals.rejected;
     assert_eq!(told, flushed, "{totals:?}");
-}
-
-async fn agrees(backend: &Backend) {
-    let recount = backend
-        .tallies
-        .recount(&poll_id("p"))
-        .await
-        .expect("a recount");
-    let recount = recount.expect("the poll is there");
-    assert!(recount.agrees(), "{recount:?}");
 }
 
 pub async fn a_first_ballot_counts(backend: &Backend) {
@@ -105,7 +95,7 @@ pub async fn a_replayed_batch_changes_nothing(backend: &Backend) {
         (backend.tally().await, totals(backend).await),
         (tally, before)
     );
-    agrees(backend).await;
+    backend.tally_agrees().await;
 }
 
 pub async fn a_batch_that_was_partly_written_before_counts_the_rest(backend: &Backend) {
@@ -135,7 +125,7 @@ pub async fn a_batch_that_was_partly_written_before_counts_the_rest(backend: &Ba
             rejected: 0
         }
     );
-    agrees(backend).await;
+    backend.tally_agrees().await;
 }
 
 pub async fn a_changed_mind_moves_the_tally(backend: &Backend) {
@@ -192,7 +182,7 @@ pub async fn batches_in_any_order_end_in_the_same_count(backend: &Backend) {
             rejected: 0
         }
     );
-    agrees(backend).await;
+    backend.tally_agrees().await;
 }
 
 pub async fn racing_flushes_of_the_same_voters_agree_with_the_ballots(backend: &Backend) {
@@ -321,7 +311,7 @@ pub async fn several_choices_count_for_each_option(backend: &Backend) {
     let tally = backend.tally().await;
     assert_eq!(tally.voters, 2);
     assert_eq!((&tally.votes[..4], tally.votes[62]), (&[0, 1, 2, 0][..], 1));
-    agrees(backend).await;
+    backend.tally_agrees().await;
 }
 
 pub async fn the_version_grows_when_the_tally_changes_and_only_then(backend: &Backend) {

@@ -121,15 +121,16 @@ impl Backend {
         .start()
     }
 
+    /// The tally is what the ballots say.
+    pub(super) async fn tally_agrees(&self) {
+        let recount = self.tallies.recount(&poll_id("p")).await;
+        let recount = recount.expect("a recount").expect("the poll is there");
+        assert!(recount.agrees(), "{recount:?}");
+    }
+
     /// The tally is what the ballots say, and every accepted ballot is somewhere.
     pub(super) async fn is_consistent(&self) {
-        let recount = self
-            .tallies
-            .recount(&poll_id("p"))
-            .await
-            .expect("a recount");
-        let recount = recount.expect("the poll is there");
-        assert!(recount.agrees(), "{recount:?}");
+        self.tally_agrees().await;
         let stats = (self.queue)().stats().await.expect("stats");
         let totals = self.flusher.totals().await.expect("totals");
         assert_eq!(

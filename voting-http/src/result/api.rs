@@ -3,8 +3,8 @@
 use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json};
 use voting_core::ReceiptState;
 
-use super::{ResultService, TallyView, events::TallyEvents};
-use crate::problem::Problem;
+use super::{ResultService, events::TallyEvents};
+use crate::{problem::Problem, tally_view::TallyView};
 
 pub(super) struct Api(pub(super) ResultService);
 

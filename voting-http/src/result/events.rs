@@ -17,8 +17,7 @@ use poem_openapi::{
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::TallyView;
-use crate::live::Snapshot;
+use crate::{live::Snapshot, tally_view::TallyView};
 
 /// Between two signs of life on a stream where nothing changes, so that proxies keep it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -3,7 +3,6 @@
 mod api;
 mod events;
 mod page;
-mod tally_view;
 
 use std::sync::Arc;
 
@@ -11,16 +10,9 @@ use poem::{EndpointExt, endpoint::BoxEndpoint, get};
 use poem_openapi::OpenApiService;
 use voting_core::{PollDirectory, SecretKey, TallyStore};
 
-pub(crate) use self::tally_view::TallyView;
 use crate::{
-    api_routes::{answer_failures, api_routes},
-    assets,
-    health::Health,
-    live::LiveTallies,
-    polls::Polls,
-    security_headers,
-    site::Site,
-    token::ReceiptKey,
+    api_routes::api_routes, assets, failures::answer_failures, health::Health, live::LiveTallies,
+    polls::Polls, security_headers, site::Site, token::ReceiptKey,
 };
 
 /// The result service over its store.

@@ -2,10 +2,11 @@
 
 use poem::{Endpoint, Request, Response};
 
-use super::{ResultService, TallyView};
+use super::ResultService;
 use crate::{
     assets,
     site::Prefix,
+    tally_view::{OptionTally, TallyView},
     views::{self, ResultOption, ResultPage},
 };
 
@@ -46,28 +47,17 @@ impl Endpoint for Show {
 }
 
 fn rows(tally: &TallyView) -> Vec<ResultOption<'_>> {
-    let most = tally
-        .options
-        .iter()
-        .map(|option| option.votes)
-        .max()
-        .unwrap_or(0);
-    let row = |option: &'_ super::tally_view::OptionTally| {
-        (option.votes, option.votes == most && most > 0)
-    };
+    let most = tally.options.iter().map(|option| option.votes).max();
     tally
         .options
         .iter()
-        .map(|option| {
-            let (votes, leading) = row(option);
-            ResultOption {
-                id: &option.id,
-                label: &option.label,
-                votes,
-                votes_text: votes_text(votes),
-                percent: percent(votes, tally.voters),
-                leading,
-            }
+        .map(|OptionTally { id, label, votes }| ResultOption {
+            id,
+            label,
+            votes: *votes,
+            votes_text: votes_text(*votes),
+            percent: percent(*votes, tally.voters),
+            leading: *votes > 0 && Some(*votes) == most,
         })
         .collect()
 }

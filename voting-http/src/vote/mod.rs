@@ -11,9 +11,10 @@ use poem_openapi::OpenApiService;
 use voting_core::{Ballot, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink};
 
 use crate::{
-    api_routes::{answer_failures, api_routes},
+    api_routes::api_routes,
     assets,
     body_limit::limit_body,
+    failures::answer_failures,
     health::Health,
     polls::Polls,
     problem::Problem,

@@ -12,11 +12,8 @@ use voting_core::{
 };
 
 use crate::{
-    api_routes::{answer_failures, api_routes},
-    body_limit::limit_body,
-    health::Health,
-    security_headers,
-    token::OperatorKey,
+    api_routes::api_routes, body_limit::limit_body, failures::answer_failures, health::Health,
+    security_headers, token::OperatorKey,
 };
 
 /// The worker service, beside a running worker.
