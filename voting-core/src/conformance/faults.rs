@@ -59,3 +59,23 @@ impl BatchFlusher for FailsForAWhile {
         self.flusher.totals().await
     }
 }
+
+/// Does not flush, and either says so or says nothing.
+pub(super) struct Down {
+    pub(super) flusher: Arc<dyn BatchFlusher>,
+    pub(super) hangs: bool,
+}
+
+#[async_trait]
+impl BatchFlusher for Down {
+    async fn flush(&self, _: &Batch) -> Result<FlushReport, StoreError> {
+        if self.hangs {
+            std::future::pending().await
+        }
+        Err(StoreError::unavailable("down"))
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.flusher.totals().await
+    }
+}

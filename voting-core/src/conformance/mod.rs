@@ -106,6 +106,7 @@ macro_rules! conformance_suite {
                 a_store_that_fails_for_a_while_loses_nothing,
                 several_workers_keep_the_last_choice_of_a_voter,
                 a_worker_that_is_handed_its_own_entries_again_tells_them_once,
+                a_worker_that_stops_while_the_store_is_down_leaves_the_ballots_in_the_log,
             }
         }
     };

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{
     Backend,
-    faults::{DiesBeforeAcknowledging, FailsForAWhile},
+    faults::{DiesBeforeAcknowledging, Down, FailsForAWhile},
     scene::{LONG, ballot, quick},
 };
 use crate::{
@@ -290,6 +290,43 @@ pub async fn a_worker_that_is_handed_its_own_entries_again_tells_them_once(backe
     let flushed = timeout(LONG, flushed).await.expect("flushed by time");
     assert_eq!(flushed.expect("the worker runs").flushed.superseded, 3);
     assert_eq!(worker.stop().await, WorkerExit::Clean);
+    counted(backend, &receipts).await;
+    backend.is_consistent().await;
+}
+
+pub async fn a_worker_that_stops_while_the_store_is_down_leaves_the_ballots_in_the_log(
+    backend: &Backend,
+) {
+    backend.has_poll(2, 1).await;
+    let receipts = crowd(backend, 10, 1).await;
+    for hangs in [false, true] {
+        let down = Arc::new(Down {
+            flusher: backend.flusher.clone(),
+            hangs,
+        });
+        let options = WorkerOptions {
+            grace: Duration::from_millis(100),
+            ..quick()
+        };
+        let worker = Worker::new((backend.queue)(), backend.polls.clone(), down, options).start();
+        let mut alive = worker.progress().clone();
+        // It has taken the ballots, or as many as are to be had.
+        alive.changed().await.expect("the worker runs");
+        let exit = timeout(LONG, worker.stop())
+            .await
+            .expect("it does not wait for ever");
+        assert_eq!(exit, WorkerExit::Unfinished, "hangs: {hangs}");
+        assert_eq!((backend.queue)().stats().await.expect("stats").pending, 10);
+        tokio::time::sleep(backend.claim_timeout).await;
+    }
+    let heir = backend.worker(quick());
+    let mut progress = heir.progress().clone();
+    let all = progress.wait_for(|progress| progress.flushed.counted == 10);
+    timeout(LONG, all)
+        .await
+        .expect("it takes over")
+        .expect("the worker runs");
+    assert_eq!(heir.stop().await, WorkerExit::Clean);
     counted(backend, &receipts).await;
     backend.is_consistent().await;
 }
