@@ -13,7 +13,7 @@
 
 pub mod ballot;
 pub mod batch;
-#[cfg(any(feature = "memory", feature = "sqlite"))]
+#[cfg(any(feature = "memory", feature = "redis", feature = "sqlite"))]
 mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -28,9 +28,13 @@ pub mod id;
 pub mod memory;
 pub mod poll;
 pub mod position;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod private_files;
 pub mod receipt;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod secret;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -11,22 +11,25 @@ use voting_core::{
 
 const CLAIM_TIMEOUT: Duration = Duration::from_millis(300);
 
-fn backend<T>(
-    all: T,
+/// A log and a store, of one back end or of two.
+fn backend<L, S>(
+    log: L,
     queue: impl Fn() -> Arc<dyn BallotQueue> + Send + Sync + 'static,
+    store: S,
     keep: impl std::any::Any + Send + Sync,
 ) -> Backend
 where
-    T: BallotLog + BatchFlusher + TallyStore + PollStore + DeadLetterStore + 'static,
+    L: BallotLog + 'static,
+    S: BatchFlusher + TallyStore + PollStore + DeadLetterStore + 'static,
 {
-    let all = Arc::new(all);
+    let store = Arc::new(store);
     Backend {
-        log: all.clone(),
+        log: Arc::new(log),
         queue: Box::new(queue),
-        flusher: all.clone(),
-        tallies: all.clone(),
-        polls: all.clone(),
-        dead_letters: all,
+        flusher: store.clone(),
+        tallies: store.clone(),
+        polls: store.clone(),
+        dead_letters: store,
         claim_timeout: CLAIM_TIMEOUT,
         keep: Box::new(keep),
     }
@@ -38,7 +41,7 @@ fn memory_backend(shards: u16) -> Backend {
         claim_timeout: CLAIM_TIMEOUT,
     });
     let queues = memory.clone();
-    backend(memory, move || Arc::new(queues.queue()), ())
+    backend(memory.clone(), move || Arc::new(queues.queue()), memory, ())
 }
 
 mod memory {
@@ -59,8 +62,92 @@ mod sqlite {
         };
         let sqlite = Sqlite::open(folder.path().join("voting.db"), options).expect("opened");
         let queues = sqlite.clone();
-        backend(sqlite, move || Arc::new(queues.queue()), folder)
+        backend(
+            sqlite.clone(),
+            move || Arc::new(queues.queue()),
+            sqlite,
+            folder,
+        )
     }
 
     voting_core::conformance_suite!(sqlite_backend());
+}
+
+mod redis {
+    use std::sync::LazyLock;
+
+    use voting_core::redis::{Redis, RedisOptions};
+    use voting_testing::RedisServer;
+
+    use super::*;
+
+    static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+
+    pub(super) fn log(shards: u16) -> Redis {
+        let options = RedisOptions {
+            // A log of its own for each test.
+            prefix: uuid::Uuid::now_v7().to_string(),
+            shards,
+            claim_timeout: CLAIM_TIMEOUT,
+            ..RedisOptions::default()
+        };
+        Redis::new(&SERVER.url(), options).expect("an address")
+    }
+
+    async fn redis_backend(shards: u16) -> Backend {
+        let redis = log(shards);
+        let queues = redis.clone();
+        let queue = move || Arc::new(queues.queue().expect("a queue")) as Arc<dyn BallotQueue>;
+        backend(redis, queue, Memory::default(), ())
+    }
+
+    voting_core::conformance_suite!(redis_backend(1));
+
+    mod of_several_shards {
+        voting_core::conformance_suite!(super::redis_backend(5));
+    }
+}
+
+mod postgres {
+    use std::sync::LazyLock;
+
+    use voting_core::postgres::{Postgres, PostgresOptions};
+    use voting_testing::PostgresServer;
+
+    use super::*;
+
+    static SERVER: LazyLock<PostgresServer> = LazyLock::new(PostgresServer::start);
+
+    /// A database of its own for each test.
+    async fn store() -> Postgres {
+        let name = format!("test_{}", uuid::Uuid::now_v7().simple());
+        let url = SERVER.database(&name);
+        let store = Postgres::new(&url, PostgresOptions::default()).expect("an address");
+        store.migrate().await.expect("migrated");
+        store
+    }
+
+    async fn memory_log() -> Backend {
+        let memory = Memory::new(MemoryOptions {
+            shards: 3,
+            claim_timeout: CLAIM_TIMEOUT,
+        });
+        let queues = memory.clone();
+        backend(memory, move || Arc::new(queues.queue()), store().await, ())
+    }
+
+    voting_core::conformance_suite!(memory_log());
+
+    mod with_redis {
+        use super::*;
+
+        async fn redis_log() -> Backend {
+            let redis = super::super::redis::log(3);
+            let queues = redis.clone();
+            let queue = move || Arc::new(queues.queue().expect("a queue")) as Arc<dyn BallotQueue>;
+            backend(redis, queue, store().await, ())
+        }
+
+        voting_core::conformance_suite!(redis_log());
+    }
 }

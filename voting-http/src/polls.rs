@@ -102,11 +102,10 @@ impl Polls {
 
     async fn look_up(self) -> Result<Snapshot, Problem> {
         let mut looking = self.0.looking.lock().await;
-        let known = self.known();
-        if let Some(known) = &known
+        if let Some(known) = self.known()
             && known.at.elapsed() < FRESH
         {
-            return Ok(known.clone());
+            return Ok(known);
         }
         if let Some((at, problem)) = &*looking
             && at.elapsed() < FRESH
@@ -134,7 +133,7 @@ impl Polls {
             Err(error) => {
                 let problem = Problem::from(error);
                 *looking = Some((Instant::now(), problem.clone()));
-                known.ok_or(problem)
+                Err(problem)
             }
         }
     }

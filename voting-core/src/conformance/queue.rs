@@ -51,8 +51,12 @@ pub async fn an_entry_is_with_one_consumer_at_a_time(backend: &Backend) {
     }
     let (one, two) = ((backend.queue)(), (backend.queue)());
     let mut seen = HashSet::new();
-    for queue in [&one, &two].into_iter().cycle().take(8) {
-        for key in keys(&queue.claim(5, LONG).await.expect("claimed")) {
+    for queue in [&one, &two].into_iter().cycle() {
+        let claim = queue.claim(5, Duration::ZERO).await.expect("claimed");
+        if claim.entries.is_empty() {
+            break;
+        }
+        for key in keys(&claim) {
             assert!(seen.insert(key), "{key:?} is with two consumers");
         }
     }

@@ -1,6 +1,6 @@
 //! Tests of the file under a disk that is full or fails.
 
-use std::{sync::Arc, thread};
+use std::{sync::Arc, thread, time::Duration};
 
 use super::{Inner, Sqlite, SqliteOptions, lock};
 use crate::{
@@ -105,6 +105,8 @@ async fn after_the_disk_failed_in_a_commit_nothing_more_is_taken() {
             let (inner, payload) = (inner.clone(), payload.clone());
             move || inner.append(&payload, 1)
         });
+        // Until it waits for the writer, which nothing tells.
+        thread::sleep(Duration::from_millis(100));
         inner.broken.cancel();
         drop(writer);
         waiting.join().unwrap()

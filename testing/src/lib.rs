@@ -1,0 +1,16 @@
+//! Private Redis and Postgres servers for tests: on free ports, in temporary folders, gone with
+//! the process that started them. A server that is already running is never touched.
+//!
+//! Failures panic: a test cannot go on without its server.
+
+mod postgres;
+mod process;
+mod redis;
+
+pub use self::{postgres::PostgresServer, redis::RedisServer};
+
+/// A port of the loopback interface that nobody listens on.
+fn free_port() -> u16 {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    socket.local_addr().expect("its address").port()
+}

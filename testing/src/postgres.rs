@@ -1,0 +1,185 @@
+//! A private Postgres.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    free_port,
+    process::{Server, await_that},
+};
+
+/// A Postgres with a superuser `postgres` who needs no password.
+#[derive(Debug)]
+pub struct PostgresServer {
+    server: Option<Server>,
+    port: u16,
+    folder: TempDir,
+}
+
+/// The folder of the server's programs: Debian keeps them out of the path.
+fn programs() -> PathBuf {
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let newest = versions
+        .filter_map(|entry| {
+            Some((
+                entry.file_name().to_str()?.parse::<u32>().ok()?,
+                entry.path(),
+            ))
+        })
+        .max();
+    newest.map(|(_, path)| path.join("bin")).unwrap_or_default()
+}
+
+/// Postgres refuses to run as root; then it runs as the user that its package made.
+fn as_other_user() -> &'static [&'static str] {
+    let id = Command::new("id")
+        .arg("-u")
+        .output()
+        .expect("id is there")
+        .stdout;
+    if id.trim_ascii() == b"0" {
+        // Unlike runuser it becomes the program, so that its id is the server's.
+        &[
+            "setpriv",
+            "--reuid=postgres",
+            "--regid=postgres",
+            "--clear-groups",
+            "--",
+        ]
+    } else {
+        &[]
+    }
+}
+
+impl PostgresServer {
+    /// Makes a new one and starts it.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        if !as_other_user().is_empty() {
+            let given = Command::new("chown")
+                .arg("postgres")
+                .arg(folder.path())
+                .status();
+            assert!(
+                given.expect("chown is there").success(),
+                "is postgres installed?"
+            );
+        }
+        let mut postgres = Self {
+            server: None,
+            port: free_port(),
+            folder,
+        };
+        let data = postgres.data();
+        let initdb = programs().join("initdb");
+        let arguments = [
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ];
+        let command: Vec<&Path> = as_other_user()
+            .iter()
+            .map(Path::new)
+            .chain([initdb.as_path()])
+            .collect();
+        let made = Command::new(command[0])
+            .args(&command[1..])
+            .args(arguments)
+            .arg("-D")
+            .arg(&data)
+            .output()
+            .expect("initdb is there");
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        postgres.launch();
+        postgres
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Starts it again, after [`PostgresServer::kill`] or [`PostgresServer::stop`].
+    pub fn launch(&mut self) {
+        let (data, port) = (self.data(), self.port.to_string());
+        let program = programs().join("postgres");
+        let folder = self.folder.path().to_string_lossy().into_owned();
+        let mut command = as_other_user().to_vec();
+        let (program, data) = (program.to_string_lossy(), data.to_string_lossy());
+        command.extend([
+            program.as_ref(),
+            "-D",
+            &data,
+            "-p",
+            &port,
+            "-h",
+            "127.0.0.1",
+            "-k",
+            &folder,
+        ]);
+        // Many tests share it, each with connections of its own.
+        command.extend(["-c", "max_connections=200"]);
+        self.server = Some(Server::start(self.folder.path(), "QUIT", &command));
+        let ready = || {
+            let asked = Command::new(programs().join("pg_isready"))
+                .args(["-q", "-h", "127.0.0.1", "-p", &port])
+                .status();
+            asked.expect("pg_isready is there").success()
+        };
+        await_that("Postgres is ready", ready);
+    }
+
+    /// Ends it without a warning.
+    pub fn kill(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.signal("QUIT");
+        }
+    }
+
+    /// Ends it in order.
+    pub fn stop(&mut self) {
+        self.server = None;
+    }
+
+    /// Makes a database, and says where clients find it.
+    pub fn database(&self, name: &str) -> String {
+        let made = Command::new(programs().join("createdb"))
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-U",
+                "postgres",
+                "-p",
+                &self.port.to_string(),
+                name,
+            ])
+            .output()
+            .expect("createdb is there");
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        self.url(name)
+    }
+
+    /// Where clients find a database of it.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+}

@@ -1,0 +1,298 @@
+//! Writing a batch: one transaction.
+
+use std::collections::{HashMap, HashSet};
+
+use ::postgres::{Transaction, error::SqlState, types::ToSql};
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{Inner, Postgres, from_column, marks, to_column};
+use crate::{
+    ballot::Choices,
+    batch::{Batch, FlushOutcome, FlushReport, PlacedBallot, Totals},
+    dead_letter::DeadLetter,
+    error::StoreError,
+    id::PollId,
+    position::Position,
+    tally::TallyDelta,
+    traits::BatchFlusher,
+};
+
+/// How often a flush that another session got in the way of is tried again at once.
+const RETRIES: usize = 5;
+
+impl Inner {
+    fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
+        let mut connection = self.connection()?;
+        let mut retries = 0;
+        let report = loop {
+            let mut transaction = connection.transaction()?;
+            let flushed = self.write(&mut transaction, batch);
+            let flushed = flushed.and_then(|report| {
+                transaction.commit()?;
+                Ok(report)
+            });
+            match flushed {
+                Err(error) if retries < RETRIES && is_contention(&error) => retries += 1,
+                flushed => break flushed?,
+            }
+        };
+        // Only tidies up: the next flush does so as well.
+        if let Err(error) = marks::fold(&mut connection, &batch.settled) {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot fold applied marks"
+            );
+        }
+        Ok(report)
+    }
+
+    fn write(
+        &self,
+        transaction: &mut Transaction<'_>,
+        batch: &Batch,
+    ) -> Result<FlushReport, StoreError> {
+        let fresh = marks::mark(transaction, batch)?;
+        let mut outcome = FlushOutcome::new(batch, fresh);
+        let replayed: Vec<_> = batch
+            .ballots
+            .iter()
+            .filter(|p| outcome.is_replay(p))
+            .collect();
+        let dead = dead_among(transaction, &replayed)?;
+        let live: Vec<_> = batch
+            .ballots
+            .iter()
+            .filter(|p| !dead.contains(&p.position))
+            .collect();
+        let polls = poll_keys(transaction, &live)?;
+        for (placed, old) in write_ballots(transaction, &polls, &live)? {
+            outcome.written(placed, old);
+        }
+        for letter in write_dead_letters(transaction, &batch.dead_letters)? {
+            outcome.rejected(letter);
+        }
+        let (report, deltas) = outcome.finish();
+        self.move_tallies(transaction, &polls, &deltas)?;
+        if report.superseded > 0 {
+            transaction.execute(
+                "INSERT INTO superseded AS s VALUES ($1, $2)
+                 ON CONFLICT (stripe) DO UPDATE SET ballots = s.ballots + excluded.ballots",
+                &[&self.stripe, &to_column(report.superseded)?],
+            )?;
+        }
+        Ok(report)
+    }
+
+    fn move_tallies(
+        &self,
+        transaction: &mut Transaction<'_>,
+        polls: &HashMap<PollId, i32>,
+        deltas: &HashMap<PollId, TallyDelta>,
+    ) -> Result<(), StoreError> {
+        let mut deltas: Vec<_> = deltas
+            .iter()
+            .map(|(poll, delta)| (polls[poll], delta))
+            .collect();
+        // In one order everywhere, or two sessions could lock each other out.
+        deltas.sort_unstable_by_key(|(poll, _)| *poll);
+        for (poll, delta) in deltas {
+            transaction.execute(
+                "INSERT INTO turnouts AS t VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (poll, stripe) DO UPDATE
+                 SET voters = t.voters + excluded.voters, version = t.version + excluded.version",
+                &[
+                    &poll,
+                    &self.stripe,
+                    &to_column(delta.voters)?,
+                    &i64::from(delta.changed()),
+                ],
+            )?;
+            let mut options = Vec::new();
+            let mut votes = Vec::new();
+            for (option, by) in delta.votes() {
+                let corrupt = |_| StoreError::Corrupt(format!("option {option}"));
+                options.push(i16::try_from(option).map_err(corrupt)?);
+                votes.push(by);
+            }
+            transaction.execute(
+                "INSERT INTO tallies AS t
+                 SELECT $1, $2, option, votes
+                 FROM unnest($3::smallint[], $4::bigint[]) AS d (option, votes)
+                 ON CONFLICT (poll, stripe, option) DO UPDATE SET votes = t.votes + excluded.votes",
+                &[&poll, &self.stripe, &options, &votes],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn totals(&self) -> Result<Totals, StoreError> {
+        self.read(|snapshot| {
+            let row = snapshot.query_one(
+                "SELECT (SELECT COALESCE(SUM(voters), 0)::bigint FROM turnouts),
+                        (SELECT COALESCE(SUM(ballots), 0)::bigint FROM superseded),
+                        (SELECT COALESCE(SUM(ballots), 0)::bigint FROM dead_letters)",
+                &[],
+            )?;
+            Ok(Totals {
+                counted: from_column(row.get(0))?,
+                superseded: from_column(row.get(1))?,
+                rejected: from_column(row.get(2))?,
+            })
+        })
+    }
+}
+
+/// Whether the transaction only failed because of another one: a deadlock, or a conflict.
+fn is_contention(error: &StoreError) -> bool {
+    let StoreError::Unavailable(source) = error else {
+        return false;
+    };
+    let code = source
+        .downcast_ref::<::postgres::Error>()
+        .and_then(::postgres::Error::code);
+    matches!(
+        code,
+        Some(&(SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE))
+    )
+}
+
+/// The keys of the polls that the ballots are in.
+fn poll_keys(
+    transaction: &mut Transaction<'_>,
+    ballots: &[&PlacedBallot],
+) -> Result<HashMap<PollId, i32>, StoreError> {
+    let ids: HashSet<&PollId> = ballots.iter().map(|placed| &placed.ballot.poll).collect();
+    let mut keys = HashMap::with_capacity(ids.len());
+    for id in ids {
+        let row = transaction.query_opt("SELECT key FROM polls WHERE id = $1", &[&id.as_str()])?;
+        let row = row.ok_or_else(|| StoreError::unavailable(format!("poll {id} is not stored")))?;
+        keys.insert(id.clone(), row.get(0));
+    }
+    Ok(keys)
+}
+
+/// Positions as columns: shards, milliseconds, numbers.
+type PositionColumns = (Vec<i32>, Vec<i64>, Vec<i64>);
+
+fn position_columns(
+    positions: impl Iterator<Item = Position>,
+) -> Result<PositionColumns, StoreError> {
+    let mut columns = PositionColumns::default();
+    for position in positions {
+        columns.0.push(position.shard().0.into());
+        columns.1.push(to_column(position.ms())?);
+        columns.2.push(to_column(position.n())?);
+    }
+    Ok(columns)
+}
+
+/// Which of the ballots are dead letters.
+fn dead_among(
+    transaction: &mut Transaction<'_>,
+    ballots: &[&PlacedBallot],
+) -> Result<HashSet<Position>, StoreError> {
+    if ballots.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let (shards, ms, n) = position_columns(ballots.iter().map(|placed| placed.position))?;
+    let rows = transaction.query(
+        "SELECT shard, ms, n FROM dead_letters
+         JOIN unnest($1::integer[], $2::bigint[], $3::bigint[]) AS p (shard, ms, n)
+         USING (shard, ms, n)",
+        &[&shards, &ms, &n],
+    )?;
+    rows.iter()
+        .map(|row| super::read::position(row, 0))
+        .collect()
+}
+
+/// Gives each voter's row to the ballot if it is newer than the one there. The ballots that got
+/// their row, each with the choices that were there.
+fn write_ballots<'a>(
+    transaction: &mut Transaction<'_>,
+    polls: &HashMap<PollId, i32>,
+    ballots: &[&'a PlacedBallot],
+) -> Result<Vec<(&'a PlacedBallot, Option<Choices>)>, StoreError> {
+    if ballots.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut by_key = HashMap::with_capacity(ballots.len());
+    let (mut keys, mut voters, mut choices) = (Vec::new(), Vec::new(), Vec::new());
+    for placed in ballots {
+        let key = polls[&placed.ballot.poll];
+        let voter = Uuid::from_bytes(placed.ballot.voter.to_bytes());
+        keys.push(key);
+        voters.push(voter);
+        choices.push(to_column(placed.ballot.choices.bits())?);
+        by_key.insert((key, voter), *placed);
+    }
+    let (shards, ms, n) = position_columns(ballots.iter().map(|placed| placed.position))?;
+    // The row keeps what it held before, since nothing else can be asked of it that another
+    // session could not change in between. The input is sorted by voter, so that two sessions
+    // wait for each other and never lock each other out.
+    let columns: [&(dyn ToSql + Sync); 6] = [&keys, &voters, &choices, &shards, &ms, &n];
+    let rows = transaction.query(
+        "INSERT INTO ballots AS b (poll, voter, choices, prev, shard, ms, n)
+         SELECT poll, voter, choices, NULL, shard, ms, n
+         FROM unnest($1::integer[], $2::uuid[], $3::bigint[], $4::integer[], $5::bigint[],
+                     $6::bigint[]) AS i (poll, voter, choices, shard, ms, n)
+         ON CONFLICT (poll, voter) DO UPDATE
+         SET prev = b.choices, choices = excluded.choices, shard = excluded.shard,
+             ms = excluded.ms, n = excluded.n
+         WHERE (excluded.ms, excluded.n, excluded.shard) > (b.ms, b.n, b.shard)
+         RETURNING poll, voter, prev",
+        &columns,
+    )?;
+    let written = rows.iter().map(|row| {
+        let placed = by_key[&(row.get(0), row.get(1))];
+        let old: Option<i64> = row.get(2);
+        let corrupt = || StoreError::Corrupt(format!("choices {old:?}"));
+        let old = old.map(from_column).transpose()?;
+        let old = old
+            .map(|bits| Choices::from_bits(bits).ok_or_else(corrupt))
+            .transpose()?;
+        Ok((placed, old))
+    });
+    written.collect()
+}
+
+/// Those that were not there.
+fn write_dead_letters<'a>(
+    transaction: &mut Transaction<'_>,
+    letters: &'a [DeadLetter],
+) -> Result<Vec<&'a DeadLetter>, StoreError> {
+    let mut written = Vec::new();
+    for letter in letters {
+        let position = letter.position;
+        let new = transaction.execute(
+            "INSERT INTO dead_letters VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+            &[
+                &i32::from(position.shard().0),
+                &to_column(position.ms())?,
+                &to_column(position.n())?,
+                &letter.reason.as_str(),
+                // A text of Postgres cannot have a zero byte in it.
+                &letter.detail.replace('\0', "\u{fffd}"),
+                &letter.payload,
+                &i32::from(letter.ballots),
+            ],
+        )?;
+        if new == 1 {
+            written.push(letter);
+        }
+    }
+    Ok(written)
+}
+
+#[async_trait]
+impl BatchFlusher for Postgres {
+    async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
+        let batch = batch.clone();
+        self.call(move |inner| inner.flush(&batch)).await
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.call(Inner::totals).await
+    }
+}

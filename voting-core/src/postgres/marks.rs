@@ -1,0 +1,92 @@
+//! Which entries are flushed.
+
+use std::collections::{HashMap, HashSet};
+
+use ::postgres::{Client, Row, Transaction};
+
+use super::{from_column, to_column};
+use crate::{
+    batch::{Batch, EntryKey},
+    error::StoreError,
+    position::{EntryId, ShardId},
+};
+
+/// Marks the batch's entries as applied and says which were not so before.
+pub(super) fn mark(
+    transaction: &mut Transaction<'_>,
+    batch: &Batch,
+) -> Result<HashSet<EntryKey>, StoreError> {
+    let below = below(transaction)?;
+    let mut new: Vec<EntryKey> = batch
+        .entries
+        .iter()
+        .map(|(key, _)| *key)
+        .filter(|(shard, id)| below.get(shard).is_none_or(|below| id >= below))
+        .collect();
+    // In one order everywhere, or two sessions could lock each other out.
+    new.sort_unstable();
+    new.dedup();
+    let (shards, ms, seqs) = columns(&new)?;
+    let marked = transaction.query(
+        "INSERT INTO applied
+         SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[])
+         ON CONFLICT DO NOTHING
+         RETURNING shard, ms, seq",
+        &[&shards, &ms, &seqs],
+    )?;
+    marked.iter().map(key).collect()
+}
+
+/// Up to where all entries are applied. The lock keeps the marks from being folded until this
+/// transaction is over: it would otherwise take a mark that is gone for one that never was.
+fn below(transaction: &mut Transaction<'_>) -> Result<HashMap<ShardId, EntryId>, StoreError> {
+    let rows = transaction.query("SELECT shard, ms, seq FROM applied_below FOR SHARE", &[])?;
+    rows.iter().map(key).collect()
+}
+
+/// Folds the marks of entries that are settled into one by shard. On its own, after the flush:
+/// whoever holds the lock of [`below`] must not ask for more of it.
+pub(super) fn fold(
+    client: &mut Client,
+    settled: &HashMap<ShardId, EntryId>,
+) -> Result<(), StoreError> {
+    let mut keys: Vec<EntryKey> = settled.iter().map(|(shard, id)| (*shard, *id)).collect();
+    keys.sort_unstable();
+    let (shards, ms, seqs) = columns(&keys)?;
+    let mut transaction = client.transaction()?;
+    transaction.execute(
+        "INSERT INTO applied_below AS b
+         SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[])
+         ON CONFLICT (shard) DO UPDATE SET ms = excluded.ms, seq = excluded.seq
+         WHERE (excluded.ms, excluded.seq) > (b.ms, b.seq)",
+        &[&shards, &ms, &seqs],
+    )?;
+    transaction.execute(
+        "DELETE FROM applied a USING unnest($1::integer[], $2::bigint[], $3::bigint[])
+                                     AS s (shard, ms, seq)
+         WHERE a.shard = s.shard AND (a.ms, a.seq) < (s.ms, s.seq)",
+        &[&shards, &ms, &seqs],
+    )?;
+    transaction.commit()?;
+    Ok(())
+}
+
+type Columns = (Vec<i32>, Vec<i64>, Vec<i64>);
+
+fn columns(keys: &[EntryKey]) -> Result<Columns, StoreError> {
+    let mut columns = Columns::default();
+    for (shard, id) in keys {
+        columns.0.push(shard.0.into());
+        columns.1.push(to_column(id.ms())?);
+        columns.2.push(to_column(id.seq())?);
+    }
+    Ok(columns)
+}
+
+fn key(row: &Row) -> Result<EntryKey, StoreError> {
+    let (shard, ms, seq): (i32, i64, i64) = (row.get(0), row.get(1), row.get(2));
+    let corrupt = || StoreError::Corrupt(format!("applied mark {shard} {ms}-{seq}"));
+    let shard = u16::try_from(shard).map_err(|_| corrupt())?;
+    let id = EntryId::new(from_column(ms)?, from_column(seq)?).ok_or_else(corrupt)?;
+    Ok((ShardId(shard), id))
+}

@@ -1,0 +1,204 @@
+//! The store in Postgres: ballots, tallies, polls and dead letters, for any number of workers and
+//! result services.
+//!
+//! The `postgres` client waits for its answers, and panics when it does so on a thread of an
+//! async runtime, even when it is dropped there. So a connection is taken, used and given back
+//! inside one blocking call, no more of them at a time than the pool has connections, and the
+//! pool itself is dropped on a thread of its own.
+
+mod flush;
+mod marks;
+mod polls;
+mod read;
+
+use std::{sync::Arc, time::Duration};
+
+use ::postgres::{Client, Config, NoTls, Transaction};
+use r2d2::{Pool, PooledConnection};
+use r2d2_postgres::PostgresConnectionManager;
+use tokio::sync::Semaphore;
+
+use crate::error::StoreError;
+
+mod schema {
+    #![allow(missing_docs, reason = "the macro writes no documentation")]
+
+    refinery::embed_migrations!("src/postgres/migrations");
+}
+
+/// Serialises migrations: any number, so long as nothing else uses it.
+const MIGRATION_LOCK: i64 = 0x766f_7469_6e67;
+
+/// Tallies are spread over so many rows, so that workers seldom wait for each other.
+const STRIPES: u8 = 16;
+
+type Manager = PostgresConnectionManager<NoTls>;
+
+/// How the store is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostgresOptions {
+    /// The connections of this process, and so the calls that it makes at a time.
+    pub connections: u32,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// How long a statement may take.
+    pub statement_timeout: Duration,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self {
+            connections: 4,
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The store. Clones share its connections.
+#[derive(Clone)]
+pub struct Postgres(Arc<Inner>);
+
+struct Inner {
+    /// `None` only while it is dropped.
+    pool: Option<Pool<Manager>>,
+    calls: Semaphore,
+    /// Of the tallies, the row that this process adds to.
+    stripe: i16,
+    options: PostgresOptions,
+}
+
+impl Postgres {
+    /// A store at `url`, such as `postgres://user:password@host/database`. It connects when it is
+    /// first used, and again whenever a connection is lost.
+    ///
+    /// # Errors
+    /// The address is none.
+    pub fn new(url: &str, options: PostgresOptions) -> Result<Self, ::postgres::Error> {
+        let mut config: Config = url.parse()?;
+        config
+            .connect_timeout(options.connect_timeout)
+            .keepalives_idle(Duration::from_secs(15))
+            .tcp_user_timeout(Duration::from_secs(30))
+            .application_name("voting");
+        let size = options.connections.max(1);
+        let pool = Pool::builder()
+            .max_size(size)
+            .min_idle(Some(0))
+            .connection_timeout(options.connect_timeout)
+            // It would ask once more before each use; a broken connection shows soon enough.
+            .test_on_check_out(false)
+            .connection_customizer(Box::new(SetUp(options.statement_timeout)))
+            .build_unchecked(Manager::new(config, NoTls));
+        let stripe = uuid::Uuid::now_v7().as_bytes()[15] % STRIPES;
+        Ok(Self(Arc::new(Inner {
+            pool: Some(pool),
+            calls: Semaphore::new(size as usize),
+            stripe: stripe.into(),
+            options,
+        })))
+    }
+
+    /// Brings the schema to this version's. Any number of processes may do so at once.
+    ///
+    /// # Errors
+    /// The store does not answer, or was migrated by a newer version.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.call(|inner| {
+            let mut connection = inner.connection()?;
+            connection.execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK])?;
+            let migrated = schema::migrations::runner().run(&mut *connection);
+            connection.execute("SELECT pg_advisory_unlock($1)", &[&MIGRATION_LOCK])?;
+            migrated.map(|_| ()).map_err(StoreError::unavailable)
+        })
+        .await
+    }
+
+    /// Runs `work`, which waits for the server, where it does not hold up the runtime.
+    async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        // Waiting calls must not take all the runtime's threads.
+        let _turn = self
+            .0
+            .calls
+            .acquire()
+            .await
+            .map_err(StoreError::unavailable)?;
+        let inner = Arc::clone(&self.0);
+        let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+        done.map_err(StoreError::unavailable)?
+    }
+}
+
+impl std::fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Postgres")
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn connection(&self) -> Result<PooledConnection<Manager>, StoreError> {
+        let pool = self.pool.as_ref();
+        let pool = pool.ok_or_else(|| StoreError::unavailable("the pool is closed"))?;
+        pool.get().map_err(StoreError::unavailable)
+    }
+
+    /// One snapshot for several questions.
+    fn read<T>(
+        &self,
+        questions: impl FnOnce(&mut Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.connection()?;
+        let mut snapshot = connection
+            .build_transaction()
+            .isolation_level(::postgres::IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()?;
+        let answer = questions(&mut snapshot)?;
+        snapshot.commit()?;
+        Ok(answer)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let pool = self.pool.take();
+        // Closing a connection waits, which a thread of the runtime must not.
+        std::thread::spawn(move || drop(pool));
+    }
+}
+
+/// What each connection is told first.
+#[derive(Debug)]
+struct SetUp(Duration);
+
+impl r2d2::CustomizeConnection<Client, ::postgres::Error> for SetUp {
+    fn on_acquire(&self, connection: &mut Client) -> Result<(), ::postgres::Error> {
+        // A ballot leaves the log once its commit returns, so that must mean it is on the disk,
+        // whatever the server's default is.
+        connection.batch_execute(&format!(
+            "SET synchronous_commit = on; SET statement_timeout = {}",
+            self.0.as_millis()
+        ))
+    }
+}
+
+impl From<::postgres::Error> for StoreError {
+    fn from(error: ::postgres::Error) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+/// To a signed column.
+fn to_column(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::Corrupt(format!("{number} is out of range")))
+}
+
+/// From a signed column.
+fn from_column(number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|_| StoreError::Corrupt(format!("{number} is out of range")))
+}

@@ -1,0 +1,187 @@
+//! Reading the count, receipts and dead letters.
+
+use ::postgres::{Row, Transaction};
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{Inner, Postgres, from_column, polls::read_poll, to_column};
+use crate::{
+    ballot::Choices,
+    dead_letter::{DeadLetter, RejectReason, UnknownReason},
+    error::StoreError,
+    id::PollId,
+    position::{Position, ShardId},
+    receipt::{Receipt, ReceiptState},
+    tally::{Recount, Tally},
+    traits::{DeadLetterStore, TallyStore},
+};
+
+/// The tally of a poll, and the poll's key.
+fn read_tally(
+    snapshot: &mut Transaction<'_>,
+    id: &PollId,
+) -> Result<Option<(i32, Tally)>, StoreError> {
+    let Some((key, poll)) = read_poll(snapshot, id)? else {
+        return Ok(None);
+    };
+    let mut tally = Tally::empty(id.clone(), poll.options().len());
+    let row = snapshot.query_one(
+        "SELECT COALESCE(SUM(voters), 0)::bigint, COALESCE(SUM(version), 0)::bigint
+         FROM turnouts WHERE poll = $1",
+        &[&key],
+    )?;
+    tally.voters = from_column(row.get(0))?;
+    tally.version = from_column(row.get(1))?;
+    let rows = snapshot.query(
+        "SELECT option, SUM(votes)::bigint FROM tallies WHERE poll = $1 GROUP BY option",
+        &[&key],
+    )?;
+    for row in rows {
+        let (option, votes): (i16, i64) = (row.get(0), row.get(1));
+        let index = usize::try_from(option).ok();
+        let slot = index.and_then(|index| tally.votes.get_mut(index));
+        *slot.ok_or_else(|| StoreError::Corrupt(format!("votes for option {option} of {id}")))? =
+            from_column(votes)?;
+    }
+    Ok(Some((key, tally)))
+}
+
+/// The position whose shard is in column `first`, with milliseconds and number behind it.
+pub(super) fn position(row: &Row, first: usize) -> Result<Position, StoreError> {
+    let (shard, ms, n): (i32, i64, i64) = (row.get(first), row.get(first + 1), row.get(first + 2));
+    let corrupt = || StoreError::Corrupt(format!("position {shard}-{ms}-{n}"));
+    let shard = u16::try_from(shard).map_err(|_| corrupt())?;
+    Position::from_parts(ShardId(shard), from_column(ms)?, from_column(n)?).ok_or_else(corrupt)
+}
+
+fn reason(name: &str) -> Result<RejectReason, StoreError> {
+    name.parse()
+        .map_err(|error: UnknownReason| StoreError::Corrupt(error.to_string()))
+}
+
+fn recount(snapshot: &mut Transaction<'_>, id: &PollId) -> Result<Option<Recount>, StoreError> {
+    let Some((key, kept)) = read_tally(snapshot, id)? else {
+        return Ok(None);
+    };
+    let mut counted = Tally::empty(id.clone(), kept.votes.len());
+    counted.version = kept.version;
+    let rows = snapshot.query(
+        "SELECT choices, COUNT(*) FROM ballots WHERE poll = $1 GROUP BY choices",
+        &[&key],
+    )?;
+    for row in rows {
+        let (choices, ballots) = (from_column(row.get(0))?, from_column(row.get(1))?);
+        let corrupt = || StoreError::Corrupt(format!("choices {choices} in poll {id}"));
+        counted.voters += ballots;
+        for option in Choices::from_bits(choices).ok_or_else(corrupt)?.indices() {
+            *counted.votes.get_mut(option).ok_or_else(corrupt)? += ballots;
+        }
+    }
+    Ok(Some(Recount { kept, counted }))
+}
+
+fn receipt_state(
+    snapshot: &mut Transaction<'_>,
+    receipt: &Receipt,
+) -> Result<ReceiptState, StoreError> {
+    let stored = snapshot.query_opt(
+        "SELECT shard, ms, n FROM ballots JOIN polls ON polls.key = ballots.poll
+         WHERE polls.id = $1 AND voter = $2",
+        &[
+            &receipt.poll.as_str(),
+            &Uuid::from_bytes(receipt.voter.to_bytes()),
+        ],
+    )?;
+    let stored = stored.map(|row| position(&row, 0)).transpose()?;
+    let own = receipt.position;
+    let dead = snapshot.query_opt(
+        "SELECT reason FROM dead_letters
+         WHERE shard = $1 AND ms = $2 AND (n = $3 OR n = $4 AND reason = $5)
+         LIMIT 1",
+        &[
+            &i32::from(own.shard().0),
+            &to_column(own.ms())?,
+            &to_column(own.n())?,
+            &to_column(receipt.whole_entry().n())?,
+            &RejectReason::Malformed.as_str(),
+        ],
+    )?;
+    let dead = dead.map(|row| reason(row.get(0))).transpose()?;
+    Ok(ReceiptState::judge(own, stored, dead))
+}
+
+impl Inner {
+    fn dead_letters(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let ms = after.map(|after| to_column(after.ms())).transpose()?;
+        let n = after.map(|after| to_column(after.n())).transpose()?;
+        let shard = after.map(|after| i32::from(after.shard().0));
+        let rows = self.connection()?.query(
+            "SELECT shard, ms, n, reason, detail, payload, ballots FROM dead_letters
+             WHERE $1::bigint IS NULL OR (ms, n, shard) > ($1, $2::bigint, $3::integer)
+             ORDER BY ms, n, shard LIMIT $4",
+            &[&ms, &n, &shard, &to_column(limit as u64)?],
+        )?;
+        let letters = rows.iter().map(|row| {
+            let ballots: i32 = row.get(6);
+            let corrupt = |_| StoreError::Corrupt(format!("a dead letter of {ballots} ballots"));
+            Ok(DeadLetter {
+                position: position(row, 0)?,
+                reason: reason(row.get(3))?,
+                detail: row.get(4),
+                payload: row.get(5),
+                ballots: u16::try_from(ballots).map_err(corrupt)?,
+            })
+        });
+        letters.collect()
+    }
+}
+
+#[async_trait]
+impl TallyStore for Postgres {
+    async fn tally(&self, poll: &PollId) -> Result<Option<Tally>, StoreError> {
+        let poll = poll.clone();
+        self.call(move |inner| {
+            let tally = inner.read(|snapshot| read_tally(snapshot, &poll))?;
+            Ok(tally.map(|(_, tally)| tally))
+        })
+        .await
+    }
+
+    async fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
+        let receipt = receipt.clone();
+        self.call(move |inner| inner.read(|snapshot| receipt_state(snapshot, &receipt)))
+            .await
+    }
+
+    async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
+        let poll = poll.clone();
+        self.call(move |inner| inner.read(|snapshot| recount(snapshot, &poll)))
+            .await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.call(|inner| {
+            inner
+                .connection()?
+                .execute("SELECT 1 FROM polls LIMIT 1", &[])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for Postgres {
+    async fn dead_letters(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        self.call(move |inner| inner.dead_letters(after, limit))
+            .await
+    }
+}

@@ -1,0 +1,52 @@
+//! A connection that mends itself.
+
+use std::time::Duration;
+
+use ::redis::{
+    Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+    io::tcp::TcpSettings,
+};
+
+/// How long it may take to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Shared by all who use it at a time; connects when first used.
+#[derive(Clone)]
+pub(super) struct Connection(ConnectionManager);
+
+pub(super) fn client(url: &str) -> Result<Client, RedisError> {
+    let info: ConnectionInfo = url.into_connection_info()?;
+    // Small requests must not wait to fill a packet, and a peer that is gone must be noticed.
+    let tcp = TcpSettings::default().set_nodelay(true);
+    Client::open(info.set_tcp_settings(tcp))
+}
+
+impl Connection {
+    pub(super) fn new(client: &Client, response_timeout: Duration) -> Result<Self, RedisError> {
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(response_timeout))
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            // The callers try again; here it would only make them wait.
+            .set_number_of_retries(0);
+        ConnectionManager::new_lazy_with_config(client.clone(), config).map(Self)
+    }
+
+    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        command.query_async(&mut self.0.clone()).await
+    }
+
+    pub(super) async fn ask_all<T: FromRedisValue>(
+        &self,
+        pipeline: &Pipeline,
+    ) -> Result<T, RedisError> {
+        pipeline.query_async(&mut self.0.clone()).await
+    }
+
+    pub(super) async fn run<T: FromRedisValue>(
+        &self,
+        script: &::redis::ScriptInvocation<'_>,
+    ) -> Result<T, RedisError> {
+        script.invoke_async(&mut self.0.clone()).await
+    }
+}

@@ -1,0 +1,174 @@
+//! The log in Redis Streams: takes the burst, durably, for any number of writers and workers.
+//!
+//! Each shard is a stream, `<prefix>:{<shard>}:log`, whose entries have two fields: `b`, the
+//! bytes of [`entry`](crate::entry), and `n`, the number of ballots in them. Beside it is a hash,
+//! `<prefix>:{<shard>}:stats`, with the ballots ever `accepted` and `acknowledged`. The braces keep
+//! the two on one node of a cluster. `<prefix>:layout` says how many shards there are.
+//!
+//! Redis must be set up to be durable: `appendonly yes`, `appendfsync always`,
+//! `no-appendfsync-on-rewrite no`, `maxmemory-policy noeviction`. Otherwise it is not ready,
+//! unless [`RedisOptions::accept_loss`] says that acknowledged ballots may be lost.
+
+mod append;
+mod claim;
+mod connection;
+mod durability;
+mod upkeep;
+
+use std::{sync::Arc, time::Duration};
+
+use ::redis::{Client, RedisError};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+pub use self::claim::RedisQueue;
+use self::connection::Connection;
+use crate::{
+    error::StoreError,
+    group_commit::{GroupCommit, GroupCommitOptions},
+    position::ShardId,
+};
+
+/// The consumer group of the workers.
+const GROUP: &str = "workers";
+
+/// How the log is kept.
+#[derive(Debug, Clone)]
+pub struct RedisOptions {
+    /// Begins all keys.
+    pub prefix: String,
+    /// The streams that share the load; cannot change once there is a log.
+    pub shards: u16,
+    /// After this time without an acknowledgement an entry is handed out again.
+    pub claim_timeout: Duration,
+    /// How long acknowledged entries are kept, to be read again after the store was restored from
+    /// a backup.
+    pub retention: Duration,
+    /// How long an answer may take.
+    pub response_timeout: Duration,
+    /// Whether to go on with a Redis that can lose acknowledged ballots.
+    pub accept_loss: bool,
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        Self {
+            prefix: "voting".to_owned(),
+            shards: 4,
+            claim_timeout: Duration::from_secs(30),
+            retention: Duration::from_secs(24 * 3600),
+            response_timeout: Duration::from_secs(5),
+            accept_loss: false,
+        }
+    }
+}
+
+/// The log. Clones share their connection.
+#[derive(Clone)]
+pub struct Redis(Arc<Inner>);
+
+struct Inner {
+    options: RedisOptions,
+    client: Client,
+    connection: Connection,
+    /// Done once the layout is checked and the consumer groups are there.
+    prepared: OnceCell<()>,
+}
+
+impl Redis {
+    /// A log at `url`, such as `redis://user:password@host:6379/`. It connects when it is first
+    /// used, and again whenever the connection is lost. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// The address is none.
+    pub fn new(url: &str, options: RedisOptions) -> Result<Self, RedisError> {
+        let client = connection::client(url)?;
+        Ok(Self(Arc::new(Inner {
+            connection: Connection::new(&client, options.response_timeout)?,
+            client,
+            options,
+            prepared: OnceCell::new(),
+        })))
+    }
+
+    /// A sink that writes to the log.
+    pub fn sink(&self) -> GroupCommit {
+        GroupCommit::new(Arc::new(self.clone()), GroupCommitOptions::default())
+    }
+
+    /// A reading end of the log, a consumer of its own: no name is ever used twice, or a new
+    /// process would take what an old one is about to finish.
+    ///
+    /// # Errors
+    /// As [`Redis::new`].
+    pub fn queue(&self) -> Result<RedisQueue, RedisError> {
+        RedisQueue::new(self.clone(), Uuid::now_v7().to_string())
+    }
+
+    fn shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+        (0..self.0.options.shards).map(ShardId)
+    }
+
+    fn log_key(&self, shard: ShardId) -> String {
+        format!("{}:{{{shard}}}:log", self.0.options.prefix)
+    }
+
+    fn stats_key(&self, shard: ShardId) -> String {
+        format!("{}:{{{shard}}}:stats", self.0.options.prefix)
+    }
+
+    /// Checks the layout, and makes the consumer groups, once.
+    async fn prepare(&self) -> Result<(), StoreError> {
+        let prepared = self.0.prepared.get_or_try_init(|| async {
+            self.check_layout().await?;
+            self.make_groups().await
+        });
+        prepared.await.map(|()| ())
+    }
+
+    async fn check_layout(&self) -> Result<(), StoreError> {
+        let key = format!("{}:layout", self.0.options.prefix);
+        let ours = format!("1 shards={}", self.0.options.shards);
+        let mut set = ::redis::cmd("SET");
+        set.arg(&key).arg(&ours).arg("NX").arg("GET");
+        let there: Option<String> = self.0.connection.ask(&set).await?;
+        match there {
+            Some(there) if there != ours => Err(StoreError::unavailable(format!(
+                "the log at {key} is laid out as {there:?}, not {ours:?}; the number of shards \
+                 cannot change"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    async fn make_groups(&self) -> Result<(), StoreError> {
+        for shard in self.shards() {
+            let mut create = ::redis::cmd("XGROUP");
+            create
+                .arg("CREATE")
+                .arg(self.log_key(shard))
+                .arg(GROUP)
+                .arg("0")
+                .arg("MKSTREAM");
+            match self.0.connection.ask::<()>(&create).await {
+                Err(error) if error.code() == Some("BUSYGROUP") => {}
+                made => made?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Redis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redis")
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<RedisError> for StoreError {
+    fn from(error: RedisError) -> Self {
+        Self::unavailable(error)
+    }
+}

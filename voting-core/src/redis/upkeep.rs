@@ -1,0 +1,167 @@
+//! What a consumer sees to now and then: entries of the dead, how far the log is settled, and
+//! trimming what is both settled and old.
+
+use std::{collections::HashMap, time::Duration};
+
+use ::redis::{
+    RedisError,
+    streams::{StreamInfoGroupsReply, StreamPendingReply, StreamRangeReply},
+};
+use tokio::time::Instant;
+
+use super::{GROUP, Redis, append::parse_id};
+use crate::{
+    batch::QueueStats,
+    clock::unix_ms,
+    error::StoreError,
+    position::{EntryId, ShardId},
+};
+
+/// How often the log is trimmed.
+const EVERY: Duration = Duration::from_secs(1);
+
+pub(super) struct Upkeep {
+    take_over_every: Duration,
+    next_take_over: Instant,
+    next_run: Instant,
+    settled: HashMap<ShardId, EntryId>,
+}
+
+impl Upkeep {
+    pub(super) fn new(redis: &Redis) -> Self {
+        let now = Instant::now();
+        Self {
+            take_over_every: redis.0.options.claim_timeout / 4,
+            next_take_over: now,
+            next_run: now,
+            settled: HashMap::new(),
+        }
+    }
+
+    /// Whether it is time to look for entries of the dead; it is then noted as done.
+    pub(super) fn is_take_over_due(&mut self) -> bool {
+        let now = Instant::now();
+        let due = now >= self.next_take_over;
+        if due {
+            self.next_take_over = now + self.take_over_every;
+        }
+        due
+    }
+
+    pub(super) fn until_take_over(&self) -> Duration {
+        self.next_take_over
+            .saturating_duration_since(Instant::now())
+    }
+
+    /// All entries of the shard below this are acknowledged, as far as is known.
+    pub(super) fn settled(&self, shard: ShardId) -> EntryId {
+        self.settled.get(&shard).copied().unwrap_or(EntryId::MIN)
+    }
+
+    pub(super) async fn run_if_due(&mut self, redis: &Redis) -> Result<(), StoreError> {
+        let now = Instant::now();
+        if now < self.next_run {
+            return Ok(());
+        }
+        self.next_run = now + EVERY;
+        for shard in redis.shards() {
+            let settled = redis.progress(shard).await?.settled;
+            self.settled.insert(shard, settled);
+            redis.trim(shard, settled).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How far the workers are in a shard.
+struct Progress {
+    /// The last entry that was ever handed out.
+    delivered: EntryId,
+    /// The oldest that is handed out and not acknowledged.
+    oldest_in_hand: Option<EntryId>,
+    /// All entries below this are acknowledged.
+    settled: EntryId,
+}
+
+impl Redis {
+    async fn progress(&self, shard: ShardId) -> Result<Progress, StoreError> {
+        let key = self.log_key(shard);
+        // In this order: what is handed out between the two questions is above `delivered`.
+        let mut ask = ::redis::cmd("XINFO");
+        ask.arg("GROUPS").arg(&key);
+        let groups: StreamInfoGroupsReply = self.0.connection.ask(&ask).await?;
+        let group = groups.groups.iter().find(|group| group.name == GROUP);
+        let group = group.ok_or_else(|| StoreError::unavailable("the consumer group is gone"))?;
+        let delivered = parse_id(&group.last_delivered_id)?;
+        let mut ask = ::redis::cmd("XPENDING");
+        ask.arg(&key).arg(GROUP);
+        let pending: StreamPendingReply = self.0.connection.ask(&ask).await?;
+        let oldest_in_hand = match &pending {
+            StreamPendingReply::Data(data) => Some(parse_id(&data.start_id)?),
+            _ => None,
+        };
+        let after = delivered.next();
+        Ok(Progress {
+            delivered,
+            oldest_in_hand,
+            settled: oldest_in_hand.map_or(after, |oldest| oldest.min(after)),
+        })
+    }
+
+    /// Removes entries that are acknowledged and older than they need to be. Never by length:
+    /// that would take entries that nobody has counted.
+    async fn trim(&self, shard: ShardId, settled: EntryId) -> Result<(), RedisError> {
+        let kept = u64::try_from(self.0.options.retention.as_millis()).unwrap_or(u64::MAX);
+        let old = EntryId::new(unix_ms().saturating_sub(kept), 0).unwrap_or(EntryId::MIN);
+        let mut trim = ::redis::cmd("XTRIM");
+        trim.arg(self.log_key(shard))
+            .arg("MINID")
+            .arg("=")
+            .arg(settled.min(old).to_string());
+        self.0.connection.ask(&trim).await
+    }
+
+    pub(super) async fn stats(&self) -> Result<QueueStats, StoreError> {
+        let mut stats = QueueStats::default();
+        for shard in self.shards() {
+            let mut ask = ::redis::cmd("HMGET");
+            ask.arg(self.stats_key(shard))
+                .arg("accepted")
+                .arg("acknowledged");
+            let (accepted, acknowledged): (Option<u64>, Option<u64>) =
+                self.0.connection.ask(&ask).await?;
+            let accepted = accepted.unwrap_or(0);
+            stats.accepted += accepted;
+            stats.pending += accepted.saturating_sub(acknowledged.unwrap_or(0));
+            let progress = self.progress(shard).await?;
+            let oldest = match progress.oldest_in_hand {
+                Some(oldest) => Some(oldest),
+                None => self.first_after(shard, progress.delivered).await?,
+            };
+            if let Some(oldest) = oldest {
+                let known = stats.oldest_pending_ms.unwrap_or(u64::MAX);
+                stats.oldest_pending_ms = Some(known.min(oldest.ms()));
+            }
+        }
+        Ok(stats)
+    }
+
+    async fn first_after(
+        &self,
+        shard: ShardId,
+        delivered: EntryId,
+    ) -> Result<Option<EntryId>, StoreError> {
+        let mut ask = ::redis::cmd("XRANGE");
+        ask.arg(self.log_key(shard))
+            .arg(format!("({delivered}"))
+            .arg("+")
+            .arg("COUNT")
+            .arg(1);
+        let range: StreamRangeReply = self.0.connection.ask(&ask).await?;
+        range
+            .ids
+            .first()
+            .map(|entry| parse_id(&entry.id))
+            .transpose()
+    }
+}
