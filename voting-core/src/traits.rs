@@ -133,6 +133,13 @@ pub trait PollStore: PollDirectory {
     async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError>;
 }
 
+/// Where the vote service looks polls up, if that is not where they are kept.
+#[async_trait]
+pub trait PollPublisher: Send + Sync {
+    /// Makes these all the polls there are to vote in.
+    async fn publish(&self, polls: &[Poll]) -> Result<(), StoreError>;
+}
+
 /// The ballots that could not be counted.
 #[async_trait]
 pub trait DeadLetterStore: Send + Sync {

@@ -141,11 +141,13 @@ mod postgres {
     mod with_redis {
         use super::*;
 
+        use super::super::redis;
+
         async fn redis_log() -> Backend {
-            let redis = super::super::redis::log(3);
-            let queues = redis.clone();
+            let log = redis::log(3);
+            let queues = log.clone();
             let queue = move || Arc::new(queues.queue().expect("a queue")) as Arc<dyn BallotQueue>;
-            backend(redis, queue, store().await, ())
+            backend(log, queue, store().await, ())
         }
 
         voting_core::conformance_suite!(redis_log());

@@ -185,32 +185,15 @@ fn millis(duration: Duration) -> u64 {
 impl BallotQueue for RedisQueue {
     async fn claim(&self, max_ballots: usize, wait: Duration) -> Result<Claim, StoreError> {
         self.redis.prepare().await?;
-        let deadline = Instant::now() + wait;
-        let mut claim = Claim::default();
-        loop {
-            let mut upkeep = self.upkeep.lock().await;
-            if upkeep.is_take_over_due() {
-                self.take_over(max_ballots, &mut claim).await?;
-            }
-            upkeep.run_if_due(&self.redis).await?;
-            let pause = upkeep.until_take_over();
-            drop(upkeep);
-            if claim.entries.is_empty() {
-                let left = deadline.saturating_duration_since(Instant::now());
-                self.take_new(max_ballots, left.min(pause), &mut claim)
-                    .await?;
-            }
-            if !claim.entries.is_empty() || Instant::now() >= deadline {
-                break;
-            }
+        let claimed = self.try_claim(max_ballots, wait).await;
+        if let Err(StoreError::Unavailable(source)) = &claimed
+            && let Some(error) = source.downcast_ref::<RedisError>()
+            && error.code() == Some("NOGROUP")
+        {
+            // The streams were made anew under us.
+            self.redis.make_groups().await?;
         }
-        let upkeep = self.upkeep.lock().await;
-        for entry in &claim.entries {
-            claim
-                .settled
-                .insert(entry.shard, upkeep.settled(entry.shard));
-        }
-        Ok(claim)
+        claimed
     }
 
     async fn acknowledge(&self, entries: &[EntryKey]) -> Result<(), StoreError> {
@@ -243,5 +226,36 @@ impl BallotQueue for RedisQueue {
     async fn stats(&self) -> Result<QueueStats, StoreError> {
         self.redis.prepare().await?;
         self.redis.stats().await
+    }
+}
+
+impl RedisQueue {
+    async fn try_claim(&self, max_ballots: usize, wait: Duration) -> Result<Claim, StoreError> {
+        let deadline = Instant::now() + wait;
+        let mut claim = Claim::default();
+        loop {
+            let mut upkeep = self.upkeep.lock().await;
+            if upkeep.is_take_over_due() {
+                self.take_over(max_ballots, &mut claim).await?;
+            }
+            upkeep.run_if_due(&self.redis).await?;
+            let pause = upkeep.until_take_over();
+            drop(upkeep);
+            if claim.entries.is_empty() {
+                let left = deadline.saturating_duration_since(Instant::now());
+                self.take_new(max_ballots, left.min(pause), &mut claim)
+                    .await?;
+            }
+            if !claim.entries.is_empty() || Instant::now() >= deadline {
+                break;
+            }
+        }
+        let upkeep = self.upkeep.lock().await;
+        for entry in &claim.entries {
+            claim
+                .settled
+                .insert(entry.shard, upkeep.settled(entry.shard));
+        }
+        Ok(claim)
     }
 }

@@ -13,6 +13,7 @@ mod append;
 mod claim;
 mod connection;
 mod durability;
+mod polls;
 mod upkeep;
 
 use std::{sync::Arc, time::Duration};
@@ -123,7 +124,7 @@ impl Redis {
             self.check_layout().await?;
             self.make_groups().await
         });
-        prepared.await.map(|()| ())
+        prepared.await.copied()
     }
 
     async fn check_layout(&self) -> Result<(), StoreError> {

@@ -12,10 +12,11 @@ use voting_core::{SecretKey, private_files, secret::ShortSecret};
 /// A setting that is never shown.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Hidden(String);
+pub struct Hidden(String);
 
 impl Hidden {
-    pub(crate) fn expose(&self) -> &str {
+    /// The text.
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -28,17 +29,26 @@ impl fmt::Debug for Hidden {
 
 /// Why there is no secret.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SecretError {
+pub enum SecretError {
+    /// Two places for one secret.
     #[error("{0} is set both as a value and as a file; set one of them")]
     Both(&'static str),
+    /// No place for it.
+    #[error("{0} is not set; set it, or {0}_file")]
+    NotGiven(&'static str),
+    /// It cannot be read.
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
+    /// It cannot be written.
     #[error("cannot write {}", .0.display())]
     Write(PathBuf, #[source] io::Error),
+    /// It is too short.
     #[error("{0} is too short")]
     Short(&'static str, #[source] ShortSecret),
+    /// There is no randomness to make it of.
     #[error("the system gave no random bytes")]
     Random(#[source] getrandom::Error),
+    /// It was made once and is gone.
     #[error(
         "{} is missing, but there are ballots that were cast under it; with another secret their \
          voters would count again, so put it back, or set the secret",
@@ -48,33 +58,62 @@ pub(crate) enum SecretError {
 }
 
 /// A secret, and the file that it is in.
-pub(crate) struct Found {
-    pub(crate) key: SecretKey,
-    pub(crate) file: Option<PathBuf>,
+#[derive(Debug)]
+pub struct Found {
+    /// The secret.
+    pub key: SecretKey,
+    /// Where it was read.
+    pub file: Option<PathBuf>,
 }
 
-/// The secret of this name: the setting, or what the file says, or else what stands in `kept`,
-/// which is made if it is missing and `may_make`.
-pub(crate) fn find(
+/// Where a secret is kept that is not given.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Whether to make one if it is missing.
+    pub may_make: bool,
+}
+
+/// The text of this name: the setting, or what the file says.
+///
+/// # Errors
+/// Both are given, or the file cannot be read.
+pub(crate) fn given(
     name: &'static str,
     value: Option<&Hidden>,
     file: Option<&Path>,
-    kept: &Path,
-    may_make: bool,
+) -> Result<Option<String>, SecretError> {
+    match (value, file) {
+        (Some(_), Some(_)) => Err(SecretError::Both(name)),
+        (Some(value), None) => Ok(Some(value.expose().to_owned())),
+        (None, Some(file)) => Ok(Some(read(file)?.trim().to_owned())),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The secret of this name: the setting, or what the file says, or else what is kept.
+///
+/// # Errors
+/// It is not given and not kept, or too short, or cannot be read or made.
+pub fn find(
+    name: &'static str,
+    value: Option<&Hidden>,
+    file: Option<&Path>,
+    kept: Option<Kept<'_>>,
 ) -> Result<Found, SecretError> {
-    let (text, file) = match (value, file) {
-        (Some(_), Some(_)) => return Err(SecretError::Both(name)),
-        (Some(value), None) => (value.expose().to_owned(), None),
-        (None, Some(file)) => (read(file)?, Some(file)),
-        (None, None) => {
-            if !fs::exists(kept).map_err(|error| SecretError::Read(kept.into(), error))? {
+    let (text, file) = match (given(name, value, file)?, kept) {
+        (Some(text), _) => (text, file),
+        (None, Some(Kept { path, may_make })) => {
+            if !fs::exists(path).map_err(|error| SecretError::Read(path.into(), error))? {
                 if !may_make {
-                    return Err(SecretError::Missing(kept.into()));
+                    return Err(SecretError::Missing(path.into()));
                 }
-                make(kept)?;
+                make(path)?;
             }
-            (read(kept)?, Some(kept))
+            (read(path)?, Some(path))
         }
+        (None, None) => return Err(SecretError::NotGiven(name)),
     };
     Ok(Found {
         key: SecretKey::new(text.trim()).map_err(|error| SecretError::Short(name, error))?,
@@ -103,7 +142,13 @@ mod tests {
     fn a_secret_that_is_not_given_is_made_once_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         let kept = folder.path().join("secret");
-        let find = |may_make| find("secret", None, None, &kept, may_make);
+        let find = |may_make| {
+            let kept = Kept {
+                path: &kept,
+                may_make,
+            };
+            find("secret", None, None, Some(kept))
+        };
         assert!(matches!(find(false), Err(SecretError::Missing(_))));
         let first = find(true).unwrap().key;
         let second = find(false).unwrap().key;
@@ -120,11 +165,11 @@ mod tests {
     #[test]
     fn a_given_secret_is_taken_from_where_it_is_said() {
         let folder = tempfile::tempdir().unwrap();
-        let (file, kept) = (folder.path().join("file"), folder.path().join("kept"));
+        let file = folder.path().join("file");
         let long = "x".repeat(32);
         fs::write(&file, format!("{long}\n")).unwrap();
         let hidden = Hidden(long.clone());
-        let find = |value, file| find("secret", value, file, &kept, true).map(|found| found.key);
+        let find = |value, file| find("secret", value, file, None).map(|found| found.key);
         assert_eq!(
             find(Some(&hidden), None).unwrap().as_bytes(),
             long.as_bytes()
@@ -144,6 +189,9 @@ mod tests {
             find(None, Some(&missing)),
             Err(SecretError::Read(..))
         ));
-        assert!(!kept.exists());
+        assert!(matches!(
+            find(None, None),
+            Err(SecretError::NotGiven("secret"))
+        ));
     }
 }

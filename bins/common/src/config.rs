@@ -8,7 +8,9 @@ use std::{
 
 use config::{ConfigError, Environment, File, FileFormat};
 use serde::Deserialize;
-use voting_core::{Poll, PollId, PollOption, WorkerOptions};
+use voting_core::{
+    Poll, PollId, PollOption, WorkerOptions, postgres::PostgresOptions, redis::RedisOptions,
+};
 use voting_http::{PublicUrl, ServeOptions};
 
 use crate::{cli::Cli, secrets::Hidden};
@@ -16,36 +18,45 @@ use crate::{cli::Cli, secrets::Hidden};
 /// All settings.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Config {
+pub struct Config {
     /// What is logged: a level, or levels by module as `tracing` takes them.
-    pub(crate) log: String,
-    pub(crate) vote: Web,
-    pub(crate) result: Web,
-    pub(crate) worker: Worker,
-    pub(crate) sqlite: Sqlite,
+    pub log: String,
+    /// The vote service.
+    pub vote: Web,
+    /// The result service.
+    pub result: Web,
+    /// The worker and the operator's API.
+    pub worker: Worker,
+    /// The store of the all-in-one.
+    pub sqlite: Sqlite,
+    /// The log of the separate services.
+    pub redis: RedisSettings,
+    /// The store of the separate services.
+    pub postgres: PostgresSettings,
     /// Signs voters' cookies and receipts; 32 bytes or more. Made and kept beside the database
     /// unless given.
-    pub(crate) secret: Option<Hidden>,
+    pub secret: Option<Hidden>,
     /// A file with the secret.
-    pub(crate) secret_file: Option<PathBuf>,
+    pub secret_file: Option<PathBuf>,
     /// The poll at `/`; the first of `polls` unless given.
-    pub(crate) default_poll: Option<PollId>,
+    pub default_poll: Option<PollId>,
     /// Polls that are made at start, or given these labels. Without them the course's poll is
     /// made if it is missing.
-    pub(crate) polls: Option<Vec<Poll>>,
+    pub polls: Option<Vec<Poll>>,
 }
 
 /// A service with pages.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Web {
-    pub(crate) listen: SocketAddr,
+pub struct Web {
+    /// Where to listen.
+    pub listen: SocketAddr,
     /// The address that voters use, when it is another, as behind a proxy.
     #[serde(default)]
-    pub(crate) public_url: Option<PublicUrl>,
+    pub public_url: Option<PublicUrl>,
     /// Connections at a time; further ones wait.
     #[serde(default = "max_connections")]
-    pub(crate) max_connections: usize,
+    pub max_connections: usize,
 }
 
 fn max_connections() -> usize {
@@ -55,24 +66,83 @@ fn max_connections() -> usize {
 /// The worker and the operator's API.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Worker {
-    pub(crate) listen: SocketAddr,
+pub struct Worker {
+    /// Where to listen.
+    pub listen: SocketAddr,
     /// Opens the operator's API; 32 bytes or more. Made and kept beside the database unless
     /// given.
-    pub(crate) token: Option<Hidden>,
+    pub token: Option<Hidden>,
     /// A file with the token.
-    pub(crate) token_file: Option<PathBuf>,
+    pub token_file: Option<PathBuf>,
     /// A batch is flushed when it has so many ballots, …
-    pub(crate) max_ballots: usize,
+    pub max_ballots: usize,
     /// … or so many milliseconds after its first.
-    pub(crate) max_wait_ms: u64,
+    pub max_wait_ms: u64,
 }
 
 /// The embedded store.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Sqlite {
-    pub(crate) path: PathBuf,
+pub struct Sqlite {
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// The log in Redis.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisSettings {
+    /// Such as `redis://user:password@host:6379/`.
+    pub url: Option<Hidden>,
+    /// A file with the address.
+    pub url_file: Option<PathBuf>,
+    /// Begins all keys.
+    pub prefix: String,
+    /// The streams that share the load; cannot change once there is a log.
+    pub shards: u16,
+    /// After so many milliseconds a worker that has not acknowledged is taken for dead.
+    pub claim_timeout_ms: u64,
+    /// How many hours acknowledged entries are kept.
+    pub retention_hours: u64,
+    /// Whether to go on with a Redis that can lose acknowledged ballots.
+    pub accept_loss: bool,
+}
+
+/// The store in Postgres.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PostgresSettings {
+    /// Such as `postgres://user:password@host/database`.
+    pub url: Option<Hidden>,
+    /// A file with the address.
+    pub url_file: Option<PathBuf>,
+    /// The connections of one process.
+    pub connections: u32,
+}
+
+impl Default for RedisSettings {
+    fn default() -> Self {
+        let options = RedisOptions::default();
+        Self {
+            url: None,
+            url_file: None,
+            prefix: options.prefix,
+            shards: options.shards,
+            claim_timeout_ms: u64::try_from(options.claim_timeout.as_millis()).unwrap_or(u64::MAX),
+            retention_hours: options.retention.as_secs() / 3600,
+            accept_loss: options.accept_loss,
+        }
+    }
+}
+
+impl Default for PostgresSettings {
+    fn default() -> Self {
+        Self {
+            url: None,
+            url_file: None,
+            connections: PostgresOptions::default().connections,
+        }
+    }
 }
 
 fn loopback(port: u16) -> SocketAddr {
@@ -112,6 +182,8 @@ impl Default for Config {
             sqlite: Sqlite {
                 path: PathBuf::from("voting-data/voting.db"),
             },
+            redis: RedisSettings::default(),
+            postgres: PostgresSettings::default(),
             secret: None,
             secret_file: None,
             default_poll: None,
@@ -121,7 +193,7 @@ impl Default for Config {
 }
 
 /// The poll of the Docker course.
-pub(crate) fn cats_vs_dogs() -> Poll {
+pub fn cats_vs_dogs() -> Poll {
     let option = |id: &str, label: &str| PollOption {
         id: id.parse().expect("an id"),
         label: label.to_owned(),
@@ -141,7 +213,7 @@ impl Config {
     ///
     /// # Errors
     /// Names the setting and where it was set.
-    pub(crate) fn load(cli: &Cli) -> Result<Self, ConfigError> {
+    pub fn load(cli: &Cli) -> Result<Self, ConfigError> {
         let environment = Environment::with_prefix("VOTING")
             .prefix_separator("_")
             .separator("__");
@@ -180,11 +252,17 @@ impl Config {
         if self.worker.max_wait_ms > 10_000 {
             return Err("worker.max_wait_ms is not in 0 to 10000");
         }
+        if self.redis.shards == 0 {
+            return Err("redis.shards is 0");
+        }
+        if self.redis.claim_timeout_ms < 500 {
+            return Err("redis.claim_timeout_ms is below 500");
+        }
         Ok(())
     }
 
     /// How the worker is to work.
-    pub(crate) fn worker_options(&self) -> WorkerOptions {
+    pub fn worker_options(&self) -> WorkerOptions {
         WorkerOptions {
             max_ballots: self.worker.max_ballots,
             max_wait: Duration::from_millis(self.worker.max_wait_ms),

@@ -1,0 +1,42 @@
+//! From the command line to the exit code.
+
+use std::{error::Error, io::IsTerminal, process::ExitCode};
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+use voting_core::error::in_one_line;
+
+use crate::{Cli, Config, Exit};
+
+/// Runs a program: reads its settings, then does as `program` says.
+pub fn run<E: Error + 'static>(
+    name: &str,
+    program: impl AsyncFnOnce(Config) -> Result<Exit, E>,
+) -> ExitCode {
+    match try_run(program) {
+        Ok(Exit::Clean) => ExitCode::SUCCESS,
+        Ok(Exit::Failed | Exit::AtOnce) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{name}: {}", in_one_line(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn try_run<E: Error + 'static>(
+    program: impl AsyncFnOnce(Config) -> Result<Exit, E>,
+) -> Result<Exit, Box<dyn Error>> {
+    let config = Config::load(&Cli::parse())?;
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(&config.log)?)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    let runtime = tokio::runtime::Runtime::new()?;
+    let exit = runtime.block_on(program(config))?;
+    if exit == Exit::AtOnce {
+        // Not even for a disk that hangs.
+        runtime.shutdown_background();
+    }
+    Ok(exit)
+}

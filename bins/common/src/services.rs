@@ -1,0 +1,180 @@
+//! Serving, and stopping in order.
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+};
+
+use poem::IntoEndpoint;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use voting_http::{ServeOptions, serve};
+
+use crate::signals::StopSignals;
+
+/// Why services do not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot serve {what} on {address}")]
+    Listen {
+        /// What was to be served.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gives no signals.
+    #[error("cannot listen for signals")]
+    Signals(#[source] io::Error),
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Listens; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`] names what was to be served.
+    pub async fn bind(what: &'static str, address: SocketAddr) -> Result<Self, StartError> {
+        let failed = |source| StartError::Listen {
+            what,
+            address,
+            source,
+        };
+        let socket = TcpListener::bind(address).await.map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        Ok(Self { socket, address })
+    }
+
+    /// The port that it has.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The address as a person would type it.
+    pub fn url(&self) -> String {
+        let (ip, port) = (self.address.ip(), self.port());
+        if ip.is_loopback() || ip.is_unspecified() {
+            return format!("http://localhost:{port}/");
+        }
+        format!("http://{}/", self.address)
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// As it was asked to, with nothing left to do.
+    Clean,
+    /// By itself, or with something left undone.
+    Failed,
+    /// With no time to wait for anything.
+    AtOnce,
+}
+
+/// The services of a process.
+pub struct Services {
+    servers: JoinSet<bool>,
+    signals: StopSignals,
+    stop: CancellationToken,
+}
+
+impl Services {
+    /// None yet. From now on a signal no longer ends the process by itself.
+    ///
+    /// # Errors
+    /// [`StartError::Signals`].
+    pub fn new() -> Result<Self, StartError> {
+        Ok(Self {
+            servers: JoinSet::new(),
+            signals: StopSignals::listen().map_err(StartError::Signals)?,
+            stop: CancellationToken::new(),
+        })
+    }
+
+    /// Cancelled when the services are to stop.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Serves an endpoint.
+    pub fn serve<E>(&mut self, listener: Listener, endpoint: E, max_connections: usize)
+    where
+        E: IntoEndpoint,
+        E::Endpoint: 'static,
+    {
+        let options = ServeOptions {
+            max_connections,
+            ..ServeOptions::default()
+        };
+        let stop = self.stop.clone();
+        let endpoint = endpoint.into_endpoint();
+        self.servers
+            .spawn(serve(listener.socket, endpoint, options, stop));
+    }
+
+    /// Runs until a signal, or until a part fails, be it a server or `broken`. Then stops in
+    /// order: no new requests, those in flight answered, then `finish`, which says whether it
+    /// left nothing undone.
+    pub async fn run(
+        mut self,
+        broken: impl Future<Output = Exit>,
+        finish: impl Future<Output = bool>,
+    ) -> Exit {
+        let asked = tokio::select! {
+            () = self.signals.next() => true,
+            exit = broken => {
+                if exit == Exit::AtOnce {
+                    return exit;
+                }
+                false
+            }
+            server = self.servers.join_next() => {
+                tracing::error!(?server, "a server has ended by itself");
+                false
+            }
+        };
+        tracing::info!("stopping; a second signal ends the process at once");
+        self.stop.cancel();
+        let ending = async {
+            let mut served = true;
+            while let Some(server) = self.servers.join_next().await {
+                served &= server.unwrap_or(false);
+            }
+            if !served {
+                tracing::warn!("some requests did not end in time");
+            }
+            finish.await
+        };
+        let finished = tokio::select! {
+            finished = ending => finished,
+            () = self.signals.next() => return Exit::AtOnce,
+        };
+        if asked && finished {
+            Exit::Clean
+        } else {
+            Exit::Failed
+        }
+    }
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services")
+            .field("servers", &self.servers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Says where to click.
+pub fn announce(text: &str) {
+    // Whoever started it may not be reading; that is no reason to stop.
+    let _ = io::stdout().write_all(text.as_bytes());
+}

@@ -1,0 +1,105 @@
+//! The stores and surroundings that the settings speak of.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use voting_core::{
+    SecretKey,
+    postgres::{Postgres, PostgresOptions},
+    redis::{Redis, RedisOptions},
+};
+use voting_http::{PeerLink, Site};
+
+use crate::{
+    config::{Config, Web},
+    secrets::{self, SecretError},
+};
+
+/// Why there is no store to use.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreSettings {
+    /// The address is not given as it should be.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The address is none.
+    #[error("redis.url is no address of a Redis")]
+    Redis(#[source] voting_core::error::BoxError),
+    /// The address is none.
+    #[error("postgres.url is no address of a Postgres")]
+    Postgres(#[source] voting_core::error::BoxError),
+}
+
+impl Config {
+    /// The log. It need not answer yet. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// The settings do not say where it is.
+    pub fn redis(&self) -> Result<Redis, StoreSettings> {
+        let settings = &self.redis;
+        let url = secrets::given(
+            "redis.url",
+            settings.url.as_ref(),
+            settings.url_file.as_deref(),
+        )?;
+        let url = url.ok_or(SecretError::NotGiven("redis.url"))?;
+        let options = RedisOptions {
+            prefix: settings.prefix.clone(),
+            shards: settings.shards,
+            claim_timeout: Duration::from_millis(settings.claim_timeout_ms),
+            retention: Duration::from_secs(settings.retention_hours.saturating_mul(3600)),
+            accept_loss: settings.accept_loss,
+            ..RedisOptions::default()
+        };
+        Redis::new(&url, options).map_err(|error| StoreSettings::Redis(error.into()))
+    }
+
+    /// The store. It need not answer yet.
+    ///
+    /// # Errors
+    /// The settings do not say where it is.
+    pub fn postgres(&self) -> Result<Postgres, StoreSettings> {
+        let settings = &self.postgres;
+        let url = secrets::given(
+            "postgres.url",
+            settings.url.as_ref(),
+            settings.url_file.as_deref(),
+        )?;
+        let url = url.ok_or(SecretError::NotGiven("postgres.url"))?;
+        let options = PostgresOptions {
+            connections: settings.connections,
+            ..PostgresOptions::default()
+        };
+        Postgres::new(&url, options).map_err(|error| StoreSettings::Postgres(error.into()))
+    }
+
+    /// The secret that all services share.
+    ///
+    /// # Errors
+    /// It is not given.
+    pub fn secret(&self) -> Result<SecretKey, SecretError> {
+        let (value, file) = (self.secret.as_ref(), self.secret_file.as_deref());
+        secrets::find("secret", value, file, None).map(|found| found.key)
+    }
+}
+
+/// The surroundings of a service with pages, beside one that listens on `peer_port`.
+pub fn site(own: &Web, peer: &Web, peer_port: u16, stop: &CancellationToken) -> Site {
+    Site {
+        public_url: own.public_url.clone(),
+        peer: match (&own.public_url, &peer.public_url) {
+            (_, Some(url)) => PeerLink::Url(url.clone()),
+            (None, None) => PeerLink::Port(peer_port),
+            // Behind a proxy the peer's port is not for voters.
+            (Some(_), None) => {
+                tracing::warn!(
+                    "of vote.public_url and result.public_url only one is set: \
+                     its pages have no link to the other"
+                );
+                PeerLink::None
+            }
+        },
+        default_poll: None,
+        served_by: gethostname::gethostname().to_string_lossy().into_owned(),
+        stop: stop.clone(),
+    }
+}

@@ -1,0 +1,47 @@
+//! The result service: the live page and API, over Postgres, which it only reads.
+
+use std::{
+    future::{pending, ready},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use voting_http::{ResultService, Site};
+use voting_service::{
+    Config, Exit, Listener, SecretError, Services, StartError, StoreSettings, announce, site,
+};
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Store(#[from] StoreSettings),
+    #[error(transparent)]
+    Services(#[from] StartError),
+}
+
+fn main() -> ExitCode {
+    voting_service::run("voting-result", run)
+}
+
+async fn run(config: Config) -> Result<Exit, Error> {
+    let mut services = Services::new()?;
+    let secret = config.secret()?;
+    let postgres = Arc::new(config.postgres()?);
+    let listener = Listener::bind("the result page", config.result.listen).await?;
+    let peer_port = config.vote.listen.port();
+    let site = Site {
+        default_poll: config.default_poll,
+        ..site(&config.result, &config.vote, peer_port, services.stop())
+    };
+    let result = ResultService::new(postgres.clone(), postgres, &secret, site);
+    announce(&format!("Result:    {}\n", listener.url()));
+    services.serve(
+        listener,
+        result.into_endpoint(),
+        config.result.max_connections,
+    );
+    Ok(services.run(pending(), ready(true)).await)
+}

@@ -1,0 +1,45 @@
+//! The vote service: the voting page and API, in front of Redis. Holds no state and needs nothing
+//! but Redis; run as many as you like.
+
+use std::{future::pending, process::ExitCode, sync::Arc};
+
+use voting_http::{Site, VoteService};
+use voting_service::{
+    Config, Exit, Listener, SecretError, Services, StartError, StoreSettings, announce, site,
+};
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Store(#[from] StoreSettings),
+    #[error(transparent)]
+    Services(#[from] StartError),
+}
+
+fn main() -> ExitCode {
+    voting_service::run("voting-vote", run)
+}
+
+async fn run(config: Config) -> Result<Exit, Error> {
+    let mut services = Services::new()?;
+    let secret = config.secret()?;
+    let redis = config.redis()?;
+    let listener = Listener::bind("the voting page", config.vote.listen).await?;
+    let peer_port = config.result.listen.port();
+    let site = Site {
+        default_poll: config.default_poll,
+        ..site(&config.vote, &config.result, peer_port, services.stop())
+    };
+    let sink = Arc::new(redis.sink());
+    let vote = VoteService::new(sink.clone(), Arc::new(redis), &secret, site);
+    announce(&format!("Vote:      {}\n", listener.url()));
+    services.serve(listener, vote.into_endpoint(), config.vote.max_connections);
+    let finish = async {
+        sink.close().await;
+        true
+    };
+    Ok(services.run(pending(), finish).await)
+}

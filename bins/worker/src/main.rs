@@ -1,0 +1,132 @@
+//! The worker: takes ballots from Redis, writes them to Postgres in batches, and serves the
+//! operator's API. Run several; one that dies is relieved by the others.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use voting_core::{
+    Poll, PollDirectory, PollStore, StoreError, Worker, WorkerOptions,
+    error::{BoxError, in_one_line},
+    postgres::Postgres,
+    publish_polls,
+    worker::WorkerExit,
+};
+use voting_http::{Pipeline, WorkerService};
+use voting_service::{
+    Config, Exit, Listener, SecretError, Services, StartError, StoreSettings, announce,
+    cats_vs_dogs, find,
+};
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Store(#[from] StoreSettings),
+    #[error("redis.url is no address of a Redis")]
+    Redis(#[source] BoxError),
+    #[error(transparent)]
+    Services(#[from] StartError),
+}
+
+fn main() -> ExitCode {
+    voting_service::run("voting-worker", run)
+}
+
+async fn run(config: Config) -> Result<Exit, Error> {
+    let mut services = Services::new()?;
+    let (value, file) = (
+        config.worker.token.as_ref(),
+        config.worker.token_file.as_deref(),
+    );
+    let token = find("worker.token", value, file, None)?;
+    let redis = config.redis()?;
+    let postgres = Arc::new(config.postgres()?);
+    let queue = Arc::new(redis.queue().map_err(|error| Error::Redis(error.into()))?);
+    let listener = Listener::bind("the operator's API", config.worker.listen).await?;
+
+    let options = WorkerOptions {
+        // The others go on.
+        drain: Duration::ZERO,
+        ..config.worker_options()
+    };
+    let worker = Worker::new(queue.clone(), postgres.clone(), postgres.clone(), options).start();
+    let pipeline = Pipeline {
+        worker: worker.clone(),
+        queue,
+        flusher: postgres.clone(),
+        tallies: postgres.clone(),
+        polls: postgres.clone(),
+        dead_letters: postgres.clone(),
+    };
+    let operator = WorkerService::new(pipeline, &token.key, services.stop().clone());
+    announce(&format!("Operator:  {}docs/\n", listener.url()));
+    services.serve(listener, operator.into_endpoint(), 1_000);
+
+    let broken = async {
+        tokio::select! {
+            error = set_up_and_publish(&postgres, redis, config.polls) => {
+                tracing::error!(error = in_one_line(&error), "cannot set up the polls");
+                Exit::Failed
+            }
+            exit = worker.ended() => {
+                tracing::error!(?exit, "the worker has ended by itself");
+                Exit::Failed
+            }
+        }
+    };
+    let finish = async {
+        let exit = worker.stop().await;
+        if exit != WorkerExit::Clean {
+            tracing::error!(?exit, "ballots stay in Redis; other workers count them");
+        }
+        exit == WorkerExit::Clean
+    };
+    Ok(services.run(broken, finish).await)
+}
+
+/// Brings the schema up to date and stores the configured polls, as soon as Postgres answers, then
+/// keeps the copy in Redis like them. Ends only with what waiting does not mend.
+async fn set_up_and_publish(
+    postgres: &Arc<Postgres>,
+    redis: voting_core::redis::Redis,
+    polls: Option<Vec<Poll>>,
+) -> StoreError {
+    let mut told = false;
+    loop {
+        match set_up(postgres, polls.as_deref()).await {
+            Ok(()) => break,
+            Err(error @ StoreError::PollConflict(_)) => return error,
+            Err(error) => {
+                if !told {
+                    told = true;
+                    tracing::warn!(
+                        error = in_one_line(&error),
+                        "Postgres is not set up; waiting"
+                    );
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+    match publish_polls(postgres.clone(), Arc::new(redis)).await {}
+}
+
+async fn set_up(postgres: &Postgres, polls: Option<&[Poll]>) -> Result<(), StoreError> {
+    postgres.migrate().await?;
+    match polls {
+        Some(polls) => {
+            for poll in polls {
+                postgres.put_poll(poll).await?;
+            }
+        }
+        // An operator may have given it other labels since.
+        None => {
+            let poll = cats_vs_dogs();
+            if postgres.poll(poll.id()).await?.is_none() {
+                postgres.put_poll(&poll).await?;
+            }
+        }
+    }
+    Ok(())
+}

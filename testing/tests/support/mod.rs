@@ -1,0 +1,340 @@
+//! The three services as processes, on private servers, under load.
+#![allow(unreachable_pub, reason = "a part of each test")]
+
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use ureq::Agent;
+use voting_testing::{PostgresServer, RedisServer};
+
+const SECRET: &str = "the secret of the tests, 32 bytes or more";
+const TOKEN: &str = "the token of the tests, 32 bytes or more";
+
+/// After this time without an acknowledgement another worker takes over.
+pub const CLAIM_TIMEOUT: Duration = Duration::from_millis(1_000);
+
+/// Longer than anything takes.
+pub const LONG: Duration = Duration::from_secs(60);
+
+/// Where cargo has put the programs. They are of other packages, so cargo does not build them for
+/// this one's tests by itself.
+static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--locked"]);
+    for program in ["voting-vote", "voting-worker", "voting-result"] {
+        build.args(["-p", program]);
+    }
+    assert!(build.status().expect("cargo is there").success());
+    let test = std::env::current_exe().expect("this program");
+    let folder = test.ancestors().nth(2).expect("target/<profile>");
+    folder.to_owned()
+});
+
+/// A running service.
+pub struct Program {
+    process: Child,
+    pub url: String,
+}
+
+impl Program {
+    fn start(name: &str, settings: &[(&str, String)]) -> Self {
+        let mut process = Command::new(PROGRAMS.join(name))
+            .env_clear()
+            .envs(settings.iter().map(|(key, value)| (key, value)))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut line = String::new();
+        let mut output = BufReader::new(process.stdout.take().expect("its output"));
+        output.read_line(&mut line).expect("a line");
+        let url = line.split_whitespace().nth(1).expect("an address");
+        let url = url
+            .trim_end_matches("docs/")
+            .trim_end_matches('/')
+            .to_owned();
+        Self { process, url }
+    }
+
+    pub fn kill(mut self) {
+        self.process.kill().expect("killed");
+        self.process.wait().expect("gone");
+    }
+
+    pub fn signal(&self, name: &str) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.expect("kill is there").success());
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(mut self) -> ExitStatus {
+        self.signal("TERM");
+        let status = || self.process.try_wait().expect("its state");
+        await_some("the program ends", status)
+    }
+
+    pub fn is_ready(&self) -> bool {
+        let asked = agent().get(format!("{}/readyz", self.url)).call();
+        asked.is_ok_and(|answer| answer.status() == 200)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Waits until there is an answer.
+pub fn await_some<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + LONG;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
+    await_some(what, || is_so().then_some(()));
+}
+
+/// The servers, and how to start services on them.
+pub struct Stage {
+    pub redis: RedisServer,
+    pub postgres: PostgresServer,
+    database: String,
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        let postgres = PostgresServer::start();
+        Self {
+            redis: RedisServer::start(),
+            database: postgres.database("voting"),
+            postgres,
+        }
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        let free = || "127.0.0.1:0".to_owned();
+        vec![
+            ("VOTING_VOTE__LISTEN", free()),
+            ("VOTING_RESULT__LISTEN", free()),
+            ("VOTING_WORKER__LISTEN", free()),
+            ("VOTING_SECRET", SECRET.to_owned()),
+            ("VOTING_WORKER__TOKEN", TOKEN.to_owned()),
+            ("VOTING_WORKER__MAX_BALLOTS", "200".to_owned()),
+            (
+                "VOTING_REDIS__CLAIM_TIMEOUT_MS",
+                CLAIM_TIMEOUT.as_millis().to_string(),
+            ),
+            ("VOTING_REDIS__URL", self.redis.url()),
+            ("VOTING_POSTGRES__URL", self.database.clone()),
+        ]
+    }
+
+    /// The vote service is told nothing of Postgres.
+    pub fn vote(&self) -> Program {
+        let mut settings = self.settings();
+        settings.retain(|(key, _)| !key.contains("POSTGRES"));
+        Program::start("voting-vote", &settings)
+    }
+
+    pub fn worker(&self) -> Program {
+        Program::start("voting-worker", &self.settings())
+    }
+
+    /// The result service is told nothing of Redis.
+    pub fn result(&self) -> Program {
+        let mut settings = self.settings();
+        settings.retain(|(key, _)| !key.contains("REDIS"));
+        Program::start("voting-result", &settings)
+    }
+}
+
+pub fn agent() -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(20)))
+        .build()
+        .new_agent()
+}
+
+fn get_json(url: &str) -> Option<Value> {
+    let bearer = format!("Bearer {TOKEN}");
+    let mut answer = agent()
+        .get(url)
+        .header("authorization", bearer)
+        .call()
+        .ok()?;
+    if answer.status() != 200 {
+        return None;
+    }
+    serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
+}
+
+/// Waits until nothing is pending, and says where all ballots are.
+pub fn settled(worker: &Program) -> Value {
+    await_some("all is counted", || {
+        let pipeline = get_json(&format!("{}/v1/pipeline", worker.url))?;
+        (pipeline["pending"] == 0).then_some(pipeline)
+    })
+}
+
+pub fn tally(result: &Program) -> Value {
+    await_some("a tally", || {
+        get_json(&format!("{}/v1/polls/cats-vs-dogs/tally", result.url))
+    })
+}
+
+/// Everything is where it should be: each acknowledged ballot is counted, once, the tally is what
+/// the ballots say, and the counters add up.
+pub fn all_is_well(worker: &Program, result: &Program, known: &Known) {
+    let pipeline = settled(worker);
+    let agent = agent();
+    for receipt in &known.receipts {
+        let url = format!("{}/v1/receipts/{receipt}", result.url);
+        let mut answer = agent.get(url).call().expect("an answer");
+        let state = answer.body_mut().read_to_string().expect("a text");
+        assert!(state.contains(r#""state":"counted""#), "{state}");
+    }
+    let voters = tally(result)["voters"].as_u64().expect("a number");
+    let acknowledged = known.receipts.len() as u64;
+    assert!(
+        (acknowledged..=acknowledged + known.unanswered).contains(&voters),
+        "{acknowledged} acknowledged, {} unanswered, {voters} counted",
+        known.unanswered
+    );
+    let url = format!("{}/v1/polls/cats-vs-dogs/recount", worker.url);
+    let recount = agent
+        .post(url)
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .send_empty();
+    let recount = recount
+        .expect("an answer")
+        .body_mut()
+        .read_to_string()
+        .expect("a text");
+    assert!(recount.contains(r#""agrees":true"#), "{recount}");
+    let number = |name: &str| pipeline[name].as_u64().expect("a number");
+    let told = number("counted") + number("superseded") + number("rejected");
+    assert_eq!(number("accepted"), told, "{pipeline}");
+}
+
+/// What voters know of their ballots.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Of ballots that were acknowledged.
+    pub receipts: Vec<String>,
+    /// Ballots that got no answer, or one that says that the outcome is unknown.
+    pub unanswered: u64,
+    /// Ballots that were refused, with a time to come back.
+    pub refused: u64,
+}
+
+/// Voters, each with one ballot, who come on and on.
+pub struct Crowd {
+    stop: Arc<AtomicBool>,
+    pub acknowledged: Arc<AtomicU64>,
+    voters: Vec<JoinHandle<Known>>,
+}
+
+impl Crowd {
+    /// They go to the first of these that takes them, changing places as they come.
+    pub fn gather(votes: &[&Program]) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let acknowledged = Arc::new(AtomicU64::new(0));
+        let urls: Vec<_> = votes
+            .iter()
+            .map(|vote| format!("{}/v1/polls/cats-vs-dogs/ballot", vote.url))
+            .collect();
+        let urls = Arc::new(Mutex::new(urls));
+        let voters = (0..6)
+            .map(|_| {
+                let (stop, acknowledged) = (stop.clone(), acknowledged.clone());
+                let urls = urls.clone();
+                thread::spawn(move || vote_on_and_on(&urls, &stop, &acknowledged))
+            })
+            .collect();
+        Self {
+            stop,
+            acknowledged,
+            voters,
+        }
+    }
+
+    /// Waits until so many more ballots are acknowledged.
+    pub fn await_more(&self, ballots: u64) {
+        let goal = self.acknowledged.load(Ordering::Acquire) + ballots;
+        await_that("ballots are acknowledged", || {
+            self.acknowledged.load(Ordering::Acquire) >= goal
+        });
+    }
+
+    pub fn disperse(self) -> Known {
+        self.stop.store(true, Ordering::Release);
+        let mut all = Known::default();
+        for voter in self.voters {
+            let known = voter.join().expect("no panic");
+            all.receipts.extend(known.receipts);
+            all.unanswered += known.unanswered;
+            all.refused += known.refused;
+        }
+        all
+    }
+}
+
+fn vote_on_and_on(urls: &Mutex<Vec<String>>, stop: &AtomicBool, acknowledged: &AtomicU64) -> Known {
+    let mut known = Known::default();
+    let agent = agent();
+    let mut turn = 0;
+    while !stop.load(Ordering::Acquire) {
+        turn += 1;
+        let url = {
+            let urls = urls.lock().expect("sound");
+            urls[turn % urls.len()].clone()
+        };
+        let ballot = agent.put(url).content_type("application/json");
+        let Ok(mut answer) = ballot.send(r#"{"choices":["a"]}"#) else {
+            known.unanswered += 1;
+            thread::sleep(Duration::from_millis(10));
+            continue;
+        };
+        let status = answer.status().as_u16();
+        let may_return = answer.headers().contains_key("retry-after");
+        let body = answer.body_mut().read_to_string().unwrap_or_default();
+        match (status, serde_json::from_str::<Value>(&body)) {
+            (202, Ok(accepted)) => {
+                let receipt = accepted["receipt"].as_str().expect("a receipt");
+                known.receipts.push(receipt.to_owned());
+                acknowledged.fetch_add(1, Ordering::AcqRel);
+            }
+            (503, Ok(problem)) => {
+                assert!(may_return, "503 without Retry-After: {problem}");
+                if problem["type"] == "urn:voting:problem:outcome-unknown" {
+                    known.unanswered += 1;
+                } else {
+                    known.refused += 1;
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+            (202, Err(_)) => known.unanswered += 1,
+            other => panic!("{other:?} {body}"),
+        }
+    }
+    known
+}

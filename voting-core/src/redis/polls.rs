@@ -1,0 +1,51 @@
+//! The polls' copy in Redis, so that the vote service needs no other store.
+
+use async_trait::async_trait;
+
+use super::Redis;
+use crate::{
+    error::StoreError,
+    id::PollId,
+    poll::Poll,
+    traits::{PollDirectory, PollPublisher},
+};
+
+impl Redis {
+    fn polls_key(&self) -> String {
+        format!("{}:polls", self.0.options.prefix)
+    }
+}
+
+#[async_trait]
+impl PollDirectory for Redis {
+    async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
+        let polls = self.polls().await?;
+        Ok(polls.into_iter().find(|poll| poll.id() == id))
+    }
+
+    /// An error before polls were first published: whether there are any is then not known.
+    async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
+        let mut get = ::redis::cmd("GET");
+        get.arg(self.polls_key());
+        let there: Option<String> = self.0.connection.ask(&get).await?;
+        let there = there.ok_or_else(|| {
+            StoreError::unavailable("no worker has published the polls to Redis yet")
+        })?;
+        serde_json::from_str(&there).map_err(|error| StoreError::Corrupt(error.to_string()))
+    }
+}
+
+#[async_trait]
+impl PollPublisher for Redis {
+    async fn publish(&self, polls: &[Poll]) -> Result<(), StoreError> {
+        let text = serde_json::to_string(polls).map_err(StoreError::unavailable)?;
+        let (mut get, mut set) = (::redis::cmd("GET"), ::redis::cmd("SET"));
+        get.arg(self.polls_key());
+        let there: Option<String> = self.0.connection.ask(&get).await?;
+        if there.as_ref() != Some(&text) {
+            set.arg(self.polls_key()).arg(text);
+            self.0.connection.ask::<()>(&set).await?;
+        }
+        Ok(())
+    }
+}
