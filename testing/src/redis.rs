@@ -1,6 +1,6 @@
 //! A private Redis.
 
-use std::net::TcpStream;
+use std::{net::TcpStream, process::Command};
 
 use tempfile::TempDir;
 
@@ -71,6 +71,28 @@ impl RedisServer {
         if let Some(server) = self.server.take() {
             server.signal("KILL");
         }
+    }
+
+    /// Ends it without a warning and takes all it had; [`RedisServer::launch`] starts with nothing.
+    pub fn wipe(&mut self) {
+        self.kill();
+        std::fs::remove_dir_all(self.folder.path().join("appendonlydir")).expect("removed");
+    }
+
+    /// Runs a command on it, with `redis-cli`; what that prints.
+    pub fn command(&self, arguments: &[&str]) -> String {
+        let port = self.port.to_string();
+        let done = Command::new("redis-cli")
+            .args(["-p", &port, "-e"])
+            .args(arguments)
+            .output();
+        let done = done.expect("redis-cli is there");
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        String::from_utf8_lossy(&done.stdout).trim().to_owned()
     }
 
     /// Where clients find it.

@@ -2,9 +2,11 @@
 
 mod support;
 
-use std::{process::Command, thread};
+use std::{thread, time::Duration};
 
-use support::{CLAIM_TIMEOUT, Crowd, Stage, agent, all_is_well, await_that, settled, tally};
+use support::{
+    CLAIM_TIMEOUT, Crowd, Program, Stage, agent, all_is_well, await_that, settled, tally,
+};
 
 #[test]
 fn each_service_starts_before_its_stores_and_becomes_ready_by_itself() {
@@ -152,13 +154,8 @@ fn entries_that_cannot_be_read_are_set_aside_and_the_rest_counts() {
     await_that("the vote service is ready", || vote.is_ready());
     let crowd = Crowd::gather(&[&vote]);
     let push = |fields: &[&str]| {
-        let port = stage.redis.url();
-        let pushed = Command::new("redis-cli")
-            .args(["-u", &port, "XADD", "voting:{0}:log", "*"])
-            .args(fields)
-            .output()
-            .expect("redis-cli is there");
-        assert!(pushed.status.success());
+        let add = ["XADD", "voting:{0}:log", "*"];
+        stage.redis.command(&[&add, fields].concat());
     };
     for _ in 0..5 {
         crowd.await_more(50);
@@ -174,4 +171,160 @@ fn entries_that_cannot_be_read_are_set_aside_and_the_rest_counts() {
     });
     let voters = tally(&result)["voters"].as_u64().expect("a number");
     assert_eq!(voters, known.receipts.len() as u64, "{pipeline}");
+}
+
+/// Casts a ballot for a voter, who is given a cookie with the first one.
+fn cast(vote: &Program, cookie: &mut Option<String>, choice: &str) {
+    let url = format!("{}/v1/polls/cats-vs-dogs/ballot", vote.url);
+    let mut ballot = agent().put(url).content_type("application/json");
+    if let Some(cookie) = cookie {
+        ballot = ballot.header("cookie", cookie.as_str());
+    }
+    let answer = ballot
+        .send(format!(r#"{{"choices":["{choice}"]}}"#))
+        .expect("an answer");
+    assert_eq!(answer.status(), 202);
+    if cookie.is_none() {
+        let set = answer.headers()["set-cookie"].to_str().expect("a text");
+        *cookie = set.split(';').next().map(str::to_owned);
+    }
+}
+
+#[test]
+fn with_several_workers_the_last_choice_of_a_fickle_voter_counts() {
+    for workers in [2, 4] {
+        let stage = Stage::new();
+        let (vote, result) = (stage.vote(), stage.result());
+        let workers: Vec<_> = (0..workers).map(|_| stage.worker()).collect();
+        await_that("the vote service is ready", || vote.is_ready());
+        let crowd = Crowd::gather(&[&vote]);
+        let mut cookie = None;
+        for nth in 0..301 {
+            cast(&vote, &mut cookie, if nth % 2 == 0 { "b" } else { "a" });
+        }
+        let known = crowd.disperse();
+        let pipeline = settled(&workers[0]);
+        let tally = tally(&result);
+        assert_eq!(tally["options"][0]["votes"], known.receipts.len() as u64);
+        assert_eq!(tally["options"][1]["votes"], 1, "the last one was for Dogs");
+        assert_eq!(pipeline["superseded"], 300);
+    }
+}
+
+#[test]
+fn a_redis_at_its_memory_limit_refuses_loses_nothing_and_recovers_by_itself() {
+    let mut stage = Stage::new();
+    stage
+        .more
+        .push(("VOTING_REDIS__RETENTION_HOURS", "0".to_owned()));
+    let (vote, worker, result) = (stage.vote(), stage.worker(), stage.result());
+    await_that("the vote service is ready", || vote.is_ready());
+    let crowd = Crowd::gather(&[&vote]);
+    crowd.await_more(200);
+    let info = stage.redis.command(&["INFO", "memory"]);
+    let used = info
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory:"));
+    let used: u64 = used
+        .and_then(|used| used.trim().parse().ok())
+        .expect("a number");
+    // The worker stands still, so the log grows until there is no room.
+    worker.signal("STOP");
+    let limit = (used + 200_000).to_string();
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", &limit]);
+    crowd.await_refusal();
+    // It goes on under the same limit, and so makes room.
+    worker.signal("CONT");
+    crowd.await_more(500);
+    let known = crowd.disperse();
+    assert!(known.refused > 0);
+    assert_eq!(known.unanswered, 0, "a refusal leaves no doubt");
+    all_is_well(&worker, &result, &known);
+}
+
+#[test]
+fn restarting_every_process_one_after_another_goes_unnoticed() {
+    let mut stage = Stage::new();
+    stage
+        .more
+        .push(("VOTING_DRAIN_DELAY_MS", "1000".to_owned()));
+    let mut votes = [stage.vote(), stage.vote()];
+    let mut workers = [stage.worker(), stage.worker()];
+    let mut results = [stage.result(), stage.result()];
+    await_that("all are ready", || {
+        let all = votes.iter().chain(&workers).chain(&results);
+        all.into_iter().all(Program::is_ready)
+    });
+    let crowd = Crowd::gather(&[&votes[0], &votes[1]]);
+    for index in 0..2 {
+        crowd.await_more(200);
+        // As a load balancer sees it: the one that leaves is not ready, so the other is used.
+        votes[index].signal("TERM");
+        await_that("it is not ready", || !votes[index].is_ready());
+        let other = votes[1 - index].url.clone();
+        crowd
+            .places
+            .lock()
+            .expect("sound")
+            .clone_from(&vec![other.clone()]);
+        let new = stage.vote();
+        await_that("the new one is ready", || new.is_ready());
+        let old = std::mem::replace(&mut votes[index], new);
+        assert_eq!(old.stop().code(), Some(0));
+        *crowd.places.lock().expect("sound") = vec![other, votes[index].url.clone()];
+
+        crowd.await_more(200);
+        let old = std::mem::replace(&mut workers[index], stage.worker());
+        assert_eq!(old.stop().code(), Some(0));
+        let old = std::mem::replace(&mut results[index], stage.result());
+        assert_eq!(old.stop().code(), Some(0));
+    }
+    crowd.await_more(200);
+    let known = crowd.disperse();
+    assert_eq!(
+        (known.refused, known.unanswered),
+        (0, 0),
+        "no voter saw an error"
+    );
+    all_is_well(&workers[0], &results[0], &known);
+}
+
+#[test]
+fn in_a_log_that_was_made_anew_on_a_slow_clock_newer_ballots_still_win() {
+    let mut stage = Stage::new();
+    let result = stage.result();
+    let mut cookie = None;
+    {
+        let (vote, worker) = (stage.vote(), stage.worker());
+        await_that("the vote service is ready", || vote.is_ready());
+        // As on a clock that is a day ahead.
+        for shard in 0..4 {
+            let log = format!("voting:{{{shard}}}:log");
+            let now = stage.redis.command(&["TIME"]);
+            let now: u64 = now
+                .lines()
+                .next()
+                .and_then(|s| s.parse().ok())
+                .expect("seconds");
+            stage
+                .redis
+                .command(&["XSETID", &log, &format!("{}000-0", now + 24 * 3600)]);
+        }
+        cast(&vote, &mut cookie, "a");
+        settled(&worker);
+        assert_eq!(tally(&result)["options"][0]["votes"], 1);
+    }
+    stage.redis.wipe();
+    stage.redis.launch();
+    let (vote, worker) = (stage.vote(), stage.worker());
+    await_that("the vote service is ready", || vote.is_ready());
+    cast(&vote, &mut cookie, "b");
+    await_that("the newer ballot counts", || {
+        settled(&worker);
+        tally(&result)["options"][1]["votes"] == 1
+    });
+    assert_eq!(tally(&result)["voters"], 1);
+    // What is looked at again finds nothing that differs.
+    thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(tally(&result)["options"][1]["votes"], 1);
 }

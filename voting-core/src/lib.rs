@@ -42,14 +42,11 @@ pub mod tally;
 pub mod traits;
 pub mod worker;
 
-mod publish;
-
 pub use ballot::{Ballot, Choices, VoterId};
 pub use error::{CastError, StoreError};
 pub use group_commit::{GroupCommit, GroupCommitOptions};
 pub use id::{OptionId, PollId};
 pub use poll::{Poll, PollOption};
-pub use publish::publish_polls;
 pub use receipt::{Receipt, ReceiptState};
 pub use secret::{MacKey, SecretKey};
 pub use tally::Tally;

@@ -38,6 +38,9 @@ pub struct Config {
     pub secret: Option<Hidden>,
     /// A file with the secret.
     pub secret_file: Option<PathBuf>,
+    /// Once asked to stop, how long a service goes on while it says that it is not ready, so that
+    /// a load balancer takes it out first, in milliseconds.
+    pub drain_delay_ms: u64,
     /// The poll at `/`; the first of `polls` unless given.
     pub default_poll: Option<PollId>,
     /// Polls that are made at start, or given these labels. Without them the course's poll is
@@ -186,6 +189,7 @@ impl Default for Config {
             postgres: PostgresSettings::default(),
             secret: None,
             secret_file: None,
+            drain_delay_ms: 0,
             default_poll: None,
             polls: None,
         }
@@ -251,6 +255,10 @@ impl Config {
         // Well below the time after which the log takes a worker for dead.
         if self.worker.max_wait_ms > 10_000 {
             return Err("worker.max_wait_ms is not in 0 to 10000");
+        }
+        // With what follows it must fit in the 30 s that supervisors commonly give.
+        if self.drain_delay_ms > 10_000 {
+            return Err("drain_delay_ms is not in 0 to 10000");
         }
         if self.redis.shards == 0 {
             return Err("redis.shards is 0");

@@ -3,14 +3,15 @@
 use std::{
     io::{self, Write},
     net::SocketAddr,
+    time::Duration,
 };
 
 use poem::IntoEndpoint;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 use voting_http::{ServeOptions, serve};
 
-use crate::signals::StopSignals;
+use crate::{config::Config, signals::StopSignals};
 
 /// Why services do not start.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +84,9 @@ pub enum Exit {
 pub struct Services {
     servers: JoinSet<bool>,
     signals: StopSignals,
+    leaving: CancellationToken,
     stop: CancellationToken,
+    drain_delay: Duration,
 }
 
 impl Services {
@@ -91,17 +94,19 @@ impl Services {
     ///
     /// # Errors
     /// [`StartError::Signals`].
-    pub fn new() -> Result<Self, StartError> {
+    pub fn new(config: &Config) -> Result<Self, StartError> {
         Ok(Self {
             servers: JoinSet::new(),
             signals: StopSignals::listen().map_err(StartError::Signals)?,
+            leaving: CancellationToken::new(),
             stop: CancellationToken::new(),
+            drain_delay: Duration::from_millis(config.drain_delay_ms),
         })
     }
 
-    /// Cancelled when the services are to stop.
-    pub fn stop(&self) -> &CancellationToken {
-        &self.stop
+    /// Cancelled when the services are to stop: from then on they are not ready.
+    pub fn leaving(&self) -> &CancellationToken {
+        &self.leaving
     }
 
     /// Serves an endpoint.
@@ -121,7 +126,7 @@ impl Services {
     }
 
     /// Runs until a signal, or until a part fails, be it a server or `broken`. Then stops in
-    /// order: no new requests, those in flight answered, then `finish`, which says whether it
+    /// order: no longer ready; after the drain delay no new requests, those in flight answered, then `finish`, which says whether it
     /// left nothing undone.
     pub async fn run(
         mut self,
@@ -142,8 +147,10 @@ impl Services {
             }
         };
         tracing::info!("stopping; a second signal ends the process at once");
-        self.stop.cancel();
+        self.leaving.cancel();
         let ending = async {
+            sleep(self.drain_delay).await;
+            self.stop.cancel();
             let mut served = true;
             while let Some(server) = self.servers.join_next().await {
                 served &= server.unwrap_or(false);

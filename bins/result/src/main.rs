@@ -27,14 +27,14 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<Exit, Error> {
-    let mut services = Services::new()?;
+    let mut services = Services::new(&config)?;
     let secret = config.secret()?;
     let postgres = Arc::new(config.postgres()?);
     let listener = Listener::bind("the result page", config.result.listen).await?;
     let peer_port = config.vote.listen.port();
     let site = Site {
         default_poll: config.default_poll,
-        ..site(&config.result, &config.vote, peer_port, services.stop())
+        ..site(&config.result, &config.vote, peer_port, services.leaving())
     };
     let result = ResultService::new(postgres.clone(), postgres, &secret, site);
     announce(&format!("Result:    {}\n", listener.url()));

@@ -24,14 +24,14 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<Exit, Error> {
-    let mut services = Services::new()?;
+    let mut services = Services::new(&config)?;
     let secret = config.secret()?;
     let redis = config.redis()?;
     let listener = Listener::bind("the voting page", config.vote.listen).await?;
     let peer_port = config.result.listen.port();
     let site = Site {
         default_poll: config.default_poll,
-        ..site(&config.vote, &config.result, peer_port, services.stop())
+        ..site(&config.vote, &config.result, peer_port, services.leaving())
     };
     let sink = Arc::new(redis.sink());
     let vote = VoteService::new(sink.clone(), Arc::new(redis), &secret, site);

@@ -29,7 +29,7 @@ pub(crate) enum StartError {
 
 /// Runs the whole system until it is asked to stop.
 pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
-    let mut services = Services::new()?;
+    let mut services = Services::new(&config)?;
     let database = &config.sqlite.path;
     let store = Sqlite::open(database, SqliteOptions::default())?;
     let secret = secret(&config, &store).await?;
@@ -43,7 +43,7 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
         default_poll: default_poll.clone(),
         ..site
     };
-    let stop = services.stop().clone();
+    let stop = services.leaving().clone();
     let vote_site = with_default(site(&config.vote, &config.result, result_at.port(), &stop));
     let result_site = with_default(site(&config.result, &config.vote, vote_at.port(), &stop));
 

@@ -4,10 +4,10 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use voting_core::{
-    Poll, PollDirectory, PollStore, StoreError, Worker, WorkerOptions,
+    Poll, PollDirectory, PollPublisher, PollStore, StoreError, Worker, WorkerOptions,
     error::{BoxError, in_one_line},
     postgres::Postgres,
-    publish_polls,
+    redis::Redis,
     worker::WorkerExit,
 };
 use voting_http::{Pipeline, WorkerService};
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<Exit, Error> {
-    let mut services = Services::new()?;
+    let mut services = Services::new(&config)?;
     let (value, file) = (
         config.worker.token.as_ref(),
         config.worker.token_file.as_deref(),
@@ -59,13 +59,13 @@ async fn run(config: Config) -> Result<Exit, Error> {
         polls: postgres.clone(),
         dead_letters: postgres.clone(),
     };
-    let operator = WorkerService::new(pipeline, &token.key, services.stop().clone());
+    let operator = WorkerService::new(pipeline, &token.key, services.leaving().clone());
     announce(&format!("Operator:  {}docs/\n", listener.url()));
     services.serve(listener, operator.into_endpoint(), 1_000);
 
     let broken = async {
         tokio::select! {
-            error = set_up_and_publish(&postgres, redis, config.polls) => {
+            error = keep_in_line(&postgres, &redis, config.polls) => {
                 tracing::error!(error = in_one_line(&error), "cannot set up the polls");
                 Exit::Failed
             }
@@ -86,30 +86,35 @@ async fn run(config: Config) -> Result<Exit, Error> {
 }
 
 /// Brings the schema up to date and stores the configured polls, as soon as Postgres answers, then
-/// keeps the copy in Redis like them. Ends only with what waiting does not mend.
-async fn set_up_and_publish(
-    postgres: &Arc<Postgres>,
-    redis: voting_core::redis::Redis,
-    polls: Option<Vec<Poll>>,
-) -> StoreError {
-    let mut told = false;
+/// keeps Redis in line with it. Ends only with what waiting does not mend.
+async fn keep_in_line(postgres: &Postgres, redis: &Redis, polls: Option<Vec<Poll>>) -> StoreError {
+    let mut is_set_up = false;
+    let mut failing = false;
     loop {
-        match set_up(postgres, polls.as_deref()).await {
-            Ok(()) => break,
-            Err(error @ StoreError::PollConflict(_)) => return error,
-            Err(error) => {
-                if !told {
-                    told = true;
-                    tracing::warn!(
-                        error = in_one_line(&error),
-                        "Postgres is not set up; waiting"
-                    );
-                }
-                tokio::time::sleep(Duration::from_secs(1)).await;
+        let round = async {
+            if !is_set_up {
+                set_up(postgres, polls.as_deref()).await?;
+                is_set_up = true;
             }
+            // In this order: there is no vote before there are polls, and so none with an id that
+            // is too low.
+            redis.raise_ids(&postgres.newest_applied().await?).await?;
+            redis.publish(&postgres.polls().await?).await
+        };
+        match round.await {
+            Ok(()) => failing = false,
+            Err(error @ StoreError::PollConflict(_)) => return error,
+            Err(error) if !failing => {
+                failing = true;
+                tracing::warn!(
+                    error = in_one_line(&error),
+                    "the stores are not in line; waiting"
+                );
+            }
+            Err(_) => {}
         }
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    match publish_polls(postgres.clone(), Arc::new(redis)).await {}
 }
 
 async fn set_up(postgres: &Postgres, polls: Option<&[Poll]>) -> Result<(), StoreError> {

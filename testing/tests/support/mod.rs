@@ -117,6 +117,8 @@ pub struct Stage {
     pub redis: RedisServer,
     pub postgres: PostgresServer,
     database: String,
+    /// Beside the usual settings.
+    pub more: Vec<(&'static str, String)>,
 }
 
 impl Stage {
@@ -126,12 +128,13 @@ impl Stage {
             redis: RedisServer::start(),
             database: postgres.database("voting"),
             postgres,
+            more: Vec::new(),
         }
     }
 
     fn settings(&self) -> Vec<(&'static str, String)> {
         let free = || "127.0.0.1:0".to_owned();
-        vec![
+        let mut settings = vec![
             ("VOTING_VOTE__LISTEN", free()),
             ("VOTING_RESULT__LISTEN", free()),
             ("VOTING_WORKER__LISTEN", free()),
@@ -144,7 +147,9 @@ impl Stage {
             ),
             ("VOTING_REDIS__URL", self.redis.url()),
             ("VOTING_POSTGRES__URL", self.database.clone()),
-        ]
+        ];
+        settings.extend(self.more.clone());
+        settings
     }
 
     /// The vote service is told nothing of Postgres.
@@ -249,7 +254,10 @@ pub struct Known {
 /// Voters, each with one ballot, who come on and on.
 pub struct Crowd {
     stop: Arc<AtomicBool>,
-    pub acknowledged: Arc<AtomicU64>,
+    acknowledged: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
+    /// Where they go; can be changed while they are at it, as a load balancer does.
+    pub places: Arc<Mutex<Vec<String>>>,
     voters: Vec<JoinHandle<Known>>,
 }
 
@@ -258,21 +266,21 @@ impl Crowd {
     pub fn gather(votes: &[&Program]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(AtomicU64::new(0));
-        let urls: Vec<_> = votes
-            .iter()
-            .map(|vote| format!("{}/v1/polls/cats-vs-dogs/ballot", vote.url))
-            .collect();
-        let urls = Arc::new(Mutex::new(urls));
+        let refused = Arc::new(AtomicU64::new(0));
+        let places: Vec<_> = votes.iter().map(|vote| vote.url.clone()).collect();
+        let places = Arc::new(Mutex::new(places));
         let voters = (0..6)
             .map(|_| {
-                let (stop, acknowledged) = (stop.clone(), acknowledged.clone());
-                let urls = urls.clone();
-                thread::spawn(move || vote_on_and_on(&urls, &stop, &acknowledged))
+                let (stop, places) = (stop.clone(), places.clone());
+                let (acknowledged, refused) = (acknowledged.clone(), refused.clone());
+                thread::spawn(move || vote_on_and_on(&places, &stop, &acknowledged, &refused))
             })
             .collect();
         Self {
             stop,
             acknowledged,
+            refused,
+            places,
             voters,
         }
     }
@@ -282,6 +290,14 @@ impl Crowd {
         let goal = self.acknowledged.load(Ordering::Acquire) + ballots;
         await_that("ballots are acknowledged", || {
             self.acknowledged.load(Ordering::Acquire) >= goal
+        });
+    }
+
+    /// Waits until one more ballot is refused.
+    pub fn await_refusal(&self) {
+        let before = self.refused.load(Ordering::Acquire);
+        await_that("a ballot is refused", || {
+            self.refused.load(Ordering::Acquire) > before
         });
     }
 
@@ -298,17 +314,23 @@ impl Crowd {
     }
 }
 
-fn vote_on_and_on(urls: &Mutex<Vec<String>>, stop: &AtomicBool, acknowledged: &AtomicU64) -> Known {
+fn vote_on_and_on(
+    places: &Mutex<Vec<String>>,
+    stop: &AtomicBool,
+    acknowledged: &AtomicU64,
+    refused: &AtomicU64,
+) -> Known {
     let mut known = Known::default();
     let agent = agent();
     let mut turn = 0;
     while !stop.load(Ordering::Acquire) {
         turn += 1;
-        let url = {
-            let urls = urls.lock().expect("sound");
-            urls[turn % urls.len()].clone()
+        let place = {
+            let places = places.lock().expect("sound");
+            places[turn % places.len()].clone()
         };
-        let ballot = agent.put(url).content_type("application/json");
+        let ballot = agent.put(format!("{place}/v1/polls/cats-vs-dogs/ballot"));
+        let ballot = ballot.content_type("application/json");
         let Ok(mut answer) = ballot.send(r#"{"choices":["a"]}"#) else {
             known.unanswered += 1;
             thread::sleep(Duration::from_millis(10));
@@ -329,6 +351,7 @@ fn vote_on_and_on(urls: &Mutex<Vec<String>>, stop: &AtomicBool, acknowledged: &A
                     known.unanswered += 1;
                 } else {
                     known.refused += 1;
+                    refused.fetch_add(1, Ordering::AcqRel);
                 }
                 thread::sleep(Duration::from_millis(10));
             }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use ::postgres::{Client, Row, Transaction};
 
-use super::{from_column, to_column};
+use super::{Postgres, from_column, to_column};
 use crate::{
     batch::{Batch, EntryKey},
     error::StoreError,
@@ -69,6 +69,25 @@ pub(super) fn fold(
     )?;
     transaction.commit()?;
     Ok(())
+}
+
+impl Postgres {
+    /// The newest entry of each shard that was ever flushed, or a bound just above it.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn newest_applied(&self) -> Result<HashMap<ShardId, EntryId>, StoreError> {
+        self.call(|inner| {
+            let rows = inner.connection()?.query(
+                "SELECT DISTINCT ON (shard) shard, ms, seq
+                 FROM (SELECT * FROM applied UNION ALL SELECT * FROM applied_below) AS marks
+                 ORDER BY shard, ms DESC, seq DESC",
+                &[],
+            )?;
+            rows.iter().map(key).collect()
+        })
+        .await
+    }
 }
 
 type Columns = (Vec<i32>, Vec<i64>, Vec<i64>);

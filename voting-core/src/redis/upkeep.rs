@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 
 use ::redis::{
     RedisError,
-    streams::{StreamInfoGroupsReply, StreamPendingReply, StreamRangeReply},
+    streams::{StreamInfoGroupsReply, StreamInfoStreamReply, StreamPendingReply, StreamRangeReply},
 };
 use tokio::time::Instant;
 
@@ -106,6 +106,32 @@ impl Redis {
             oldest_in_hand,
             settled: oldest_in_hand.map_or(after, |oldest| oldest.min(after)),
         })
+    }
+
+    /// Makes later entries of each shard get ids above these, the newest that the store has seen.
+    ///
+    /// Ids follow Redis' clock. If Redis was restored or made anew on a slow one, new ballots would
+    /// otherwise be taken for older than those in the store.
+    ///
+    /// # Errors
+    /// Redis does not answer.
+    pub async fn raise_ids(&self, above: &HashMap<ShardId, EntryId>) -> Result<(), StoreError> {
+        self.prepare().await?;
+        // The streams may have been made anew since.
+        self.make_groups().await?;
+        for (shard, newest) in above {
+            let key = self.log_key(*shard);
+            let mut ask = ::redis::cmd("XINFO");
+            ask.arg("STREAM").arg(&key);
+            let stream: StreamInfoStreamReply = self.0.connection.ask(&ask).await?;
+            if parse_id(&stream.last_generated_id)? < *newest {
+                tracing::warn!(%shard, %newest, "Redis' ids were behind the store; raising them");
+                let mut set = ::redis::cmd("XSETID");
+                set.arg(&key).arg(newest.to_string());
+                self.0.connection.ask::<()>(&set).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes entries that are acknowledged and older than they need to be. Never by length:
