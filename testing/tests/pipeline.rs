@@ -270,7 +270,7 @@ fn restarting_every_process_one_after_another_goes_unnoticed() {
         let new = stage.vote();
         await_that("the new one is ready", || new.is_ready());
         let old = std::mem::replace(&mut votes[index], new);
-        assert_eq!(old.stop().code(), Some(0));
+        assert_eq!(old.wait().code(), Some(0));
         *crowd.places.lock().expect("sound") = vec![other, votes[index].url.clone()];
 
         crowd.await_more(200);

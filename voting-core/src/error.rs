@@ -37,7 +37,10 @@ pub enum StoreError {
     #[error("the store is unavailable")]
     Unavailable(#[source] BoxError),
     /// A poll of that name exists with other options or another number of choices.
-    #[error("poll {0} exists with other options; options cannot change once a poll is stored")]
+    #[error(
+        "poll {0} exists with other options or another max_choices; these cannot change once a \
+         poll is stored"
+    )]
     PollConflict(PollId),
     /// The store holds something that its schema does not allow.
     #[error("the store holds unreadable data: {0}")]

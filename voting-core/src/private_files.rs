@@ -22,9 +22,18 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     sync_folder(above.unwrap_or(Path::new(".")))
 }
 
-/// Makes an empty file unless it is there.
+/// Makes an empty file unless it is there, and takes others' rights to it away.
 pub fn make_file(path: &Path) -> io::Result<()> {
-    options().append(true).open(path).map(|_| ())
+    let file = options().append(true).open(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = file.metadata()?.permissions().mode();
+        if mode & 0o077 != 0 {
+            file.set_permissions(fs::Permissions::from_mode(mode & 0o700))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file, whole or not at all: after a crash it is as it was, or as it is to be.

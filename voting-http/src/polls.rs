@@ -16,6 +16,9 @@ use crate::problem::Problem;
 /// How old what is at hand may be before it is looked up again.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// The same when a poll is asked for that is not among them.
+const FRESH_MISS: Duration = Duration::from_millis(100);
+
 /// How long the directory may take, once something is at hand to go on with.
 const PATIENCE: Duration = Duration::from_millis(250);
 
@@ -53,8 +56,12 @@ impl Polls {
     /// The poll of that name.
     pub(crate) async fn get(&self, id: &str) -> Result<Arc<Poll>, Problem> {
         let key: PollId = id.parse().map_err(|_| Problem::no_poll(id))?;
-        let snapshot = self.snapshot().await?;
-        let poll = snapshot.by_id.get(&key).cloned();
+        if let Some(poll) = self.snapshot().await?.by_id.get(&key) {
+            return Ok(Arc::clone(poll));
+        }
+        // It may be new.
+        let newer = self.clone().look_up(FRESH_MISS).await?;
+        let poll = newer.by_id.get(&key).cloned();
         poll.ok_or_else(|| Problem::no_poll(id))
     }
 
@@ -87,12 +94,12 @@ impl Polls {
 
     async fn snapshot(&self) -> Result<Snapshot, Problem> {
         let Some(known) = self.known() else {
-            return self.clone().look_up().await;
+            return self.clone().look_up(FRESH).await;
         };
         // One request looks up; the others go on with what is at hand, as it does if the
         // directory takes long. The look-up itself ends on its own.
         if known.at.elapsed() >= FRESH && self.0.looking.try_lock().is_ok() {
-            let looking = tokio::spawn(self.clone().look_up());
+            let looking = tokio::spawn(self.clone().look_up(FRESH));
             if let Ok(Ok(Ok(new))) = timeout(PATIENCE, looking).await {
                 return Ok(new);
             }
@@ -100,10 +107,11 @@ impl Polls {
         Ok(known)
     }
 
-    async fn look_up(self) -> Result<Snapshot, Problem> {
+    /// Looks up, unless what is at hand is not older than this.
+    async fn look_up(self, fresh: Duration) -> Result<Snapshot, Problem> {
         let mut looking = self.0.looking.lock().await;
         if let Some(known) = self.known()
-            && known.at.elapsed() < FRESH
+            && known.at.elapsed() < fresh
         {
             return Ok(known);
         }

@@ -126,7 +126,7 @@ impl Problem {
             StatusCode::PAYLOAD_TOO_LARGE,
             "too-large",
             "The request is too large",
-            format!("A request's body may have {limit} bytes."),
+            format!("A request's body may have at most {limit} bytes."),
         )
     }
 
@@ -310,9 +310,13 @@ impl From<&Error> for Problem {
             return problem.clone();
         }
         let status = error.status();
+        if status == StatusCode::UNAUTHORIZED {
+            return Self::unauthorized("Send the operator's token as a bearer token.");
+        }
         let detail = match status {
             StatusCode::NOT_FOUND => "There is nothing at this address.".into(),
             StatusCode::METHOD_NOT_ALLOWED => "This address does not take that method.".into(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "Send the body as application/json.".into(),
             // What the parser said, which is about the client's own input.
             _ if status.is_client_error() => error.to_string().chars().take(500).collect(),
             _ => {

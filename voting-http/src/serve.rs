@@ -76,7 +76,8 @@ where
         // What a client sends in one go must not grow without bound.
         .max_buf_size(64 * 1024);
 
-    while let Some((stream, place)) = accept(&listener, &places, &stop).await {
+    let mut failing = false;
+    while let Some((stream, place)) = accept(&listener, &places, &stop, &mut failing).await {
         let remote = stream.peer_addr().ok();
         let endpoint = Arc::clone(&endpoint);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
@@ -116,6 +117,7 @@ async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
     stop: &CancellationToken,
+    failing: &mut bool,
 ) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let next = async {
         let place = Arc::clone(places).acquire_owned().await.ok()?;
@@ -124,10 +126,13 @@ async fn accept(
                 Ok((stream, _)) => {
                     // An answer is one small write; waiting to fill a packet only delays it.
                     let _ = stream.set_nodelay(true);
+                    *failing = false;
                     return Some((stream, place));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    if !std::mem::replace(failing, true) {
+                        tracing::warn!(%error, "cannot accept connections; trying again");
+                    }
                     sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -107,6 +107,7 @@ impl VoterCookies {
         mut request: Request,
     ) -> poem::Result<Response> {
         let visitor = self.read(&request);
+        let docs = request.uri().path().starts_with("/docs");
         let casts = !matches!(
             *request.method(),
             Method::GET | Method::HEAD | Method::OPTIONS
@@ -117,7 +118,7 @@ impl VoterCookies {
             .content_type()
             .is_some_and(|kind| kind.starts_with("text/html"));
         if visitor.cookie != CookieFound::Valid
-            && (casts || page)
+            && (casts || page && !docs)
             && let Some(cookie) = self.issue(&visitor)
         {
             response.headers_mut().append(header::SET_COOKIE, cookie);

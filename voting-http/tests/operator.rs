@@ -30,7 +30,7 @@ fn the_pipeline_says_where_all_ballots_are() {
         numbers.map(|name| pipeline[name].as_u64().unwrap()),
         [4, 0, 2, 1, 1]
     );
-    assert_eq!(pipeline["worker"]["trouble"], serde_json::Value::Null);
+    assert_eq!(pipeline["worker"].get("trouble"), None);
 
     let url = format!("{}/v1/dead-letters", services.operator);
     let letters = get(&url, &[("authorization", &bearer())]).json();
@@ -48,12 +48,18 @@ fn the_pipeline_says_where_all_ballots_are() {
     let url = format!("{}/v1/polls/cats-vs-dogs/recount", services.operator);
     let recount = send("POST", &url, &[("authorization", &bearer())], b"").json();
     assert_eq!(recount["agrees"], true);
-    assert_eq!(recount["counted"]["votes"], serde_json::json!([0, 2]));
+    assert_eq!(
+        recount["counted"]["options"],
+        serde_json::json!([{"id": "a", "votes": 0}, {"id": "b", "votes": 2}])
+    );
 }
 
 #[test]
 fn a_poll_can_be_added_and_renamed_but_not_given_other_options() {
     let services = Services::start();
+    // The vote service knows polls, and this one is not among them.
+    get(&format!("{}/v1/polls", services.vote), &[]);
+    std::thread::sleep(std::time::Duration::from_millis(150));
     let url = format!("{}/v1/polls", services.operator);
     let token = bearer();
     let put = |body: &str| {
@@ -66,7 +72,7 @@ fn a_poll_can_be_added_and_renamed_but_not_given_other_options() {
     };
     let lunch = r#"{"id":"lunch","title":"Lunch?","options":[{"id":"x","label":"X"},{"id":"y","label":"Y"}]}"#;
     assert_eq!(put(lunch).status, 201);
-    assert_eq!(put(&lunch.replace("Lunch?", "What for lunch?")).status, 201);
+    assert_eq!(put(&lunch.replace("Lunch?", "What for lunch?")).status, 200);
     assert_eq!(put(&lunch.replace("\"y\"", "\"z\"")).status, 409);
     for bad in [
         "{",
@@ -77,12 +83,11 @@ fn a_poll_can_be_added_and_renamed_but_not_given_other_options() {
         assert!(put(bad).status.is_client_error(), "{bad}");
     }
     let vote = format!("{}/polls/lunch", services.vote);
-    // The vote service looks polls up at most once a second.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while send("POST", &vote, &[FORM], b"vote=y").status != 200 {
-        assert!(std::time::Instant::now() < deadline, "the poll never shows");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    assert_eq!(
+        send("POST", &vote, &[FORM], b"vote=y").status,
+        200,
+        "at once"
+    );
     assert_eq!(services.votes("lunch"), [0, 1]);
 }
 
@@ -105,6 +110,7 @@ fn nothing_is_told_or_done_without_the_operators_token() {
             send("POST", &at("/v1/polls"), &json, lunch),
         ] {
             assert_eq!(answer.status, 401, "{}", answer.body);
+            assert_eq!(answer.json()["type"], "urn:voting:problem:unauthorized");
             assert_eq!(answer.header("www-authenticate"), "Bearer");
         }
     }

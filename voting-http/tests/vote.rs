@@ -345,6 +345,26 @@ fn bad_input_gets_a_reason_and_changes_nothing() {
 }
 
 #[test]
+fn a_form_of_another_site_does_not_make_another_voter_of_its_visitor() {
+    let services = Services::start();
+    for from in [
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "http://evil.test"),
+    ] {
+        for kind in [vec![FORM, from], vec![FORM, from, BROWSER]] {
+            // The browser withholds the cookie, so the visitor looks new.
+            let refused = send("POST", &services.vote, &kind, b"vote=a");
+            assert_eq!(refused.status, 403);
+            assert_eq!(
+                refused.header("set-cookie"),
+                "",
+                "it would take the place of the real one"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_browser_gets_its_errors_as_pages() {
     let services = Services::start();
     let answer = send("POST", &services.vote, &[FORM, BROWSER], b"vote=z");

@@ -1,6 +1,7 @@
 //! The settings: defaults in the code, then a file, then the environment, then flags.
 
 use std::{
+    collections::HashSet,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -241,7 +242,10 @@ impl Config {
         for (key, value) in cli.settings() {
             layers = layers.set_override(key, value)?;
         }
-        let config: Self = layers.build()?.try_deserialize()?;
+        let config: Self = layers.build()?.try_deserialize().map_err(|error| {
+            let hint = "; settings come from --config and from the environment (VOTING_…)";
+            ConfigError::Message(format!("{error}{hint}"))
+        })?;
         config
             .check()
             .map_err(|wrong| ConfigError::Message(wrong.to_owned()))?;
@@ -249,6 +253,20 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), &'static str> {
+        // More than a process can have, and less than a counter can hold.
+        let connections = 1..=1_000_000;
+        if !connections.contains(&self.vote.max_connections) {
+            return Err("vote.max_connections is not in 1 to 1000000");
+        }
+        if !connections.contains(&self.result.max_connections) {
+            return Err("result.max_connections is not in 1 to 1000000");
+        }
+        if let Some(polls) = &self.polls {
+            let ids: HashSet<_> = polls.iter().map(Poll::id).collect();
+            if polls.is_empty() || ids.len() < polls.len() {
+                return Err("polls is empty, or names a poll twice");
+            }
+        }
         if !(1..=100_000).contains(&self.worker.max_ballots) {
             return Err("worker.max_ballots is not in 1 to 100000");
         }
@@ -374,6 +392,9 @@ mod tests {
         assert!(wrong("[vote]\npublic_url = 'nowhere'", &[]).contains("nowhere"));
         assert!(wrong("not toml", &[]).contains("TOML"));
         assert!(wrong("worker.max_ballots = 0", &[]).contains("max_ballots"));
+        assert!(wrong("vote.max_connections = 0", &[]).contains("vote.max_connections"));
+        assert!(wrong("result.max_connections = 9000000", &[]).contains("result.max_connections"));
+        assert!(wrong("polls = []", &[]).contains("polls is empty"));
         assert!(wrong("worker.max_wait_ms = 60000", &[]).contains("max_wait_ms"));
         let one_option = "[[polls]]\nid='p'\ntitle='t'\noptions=[{id='a',label='A'}]";
         assert!(wrong(one_option, &[]).contains("2 to 63 options"));

@@ -421,7 +421,7 @@ fn a_restart_leaves_the_operators_labels() {
         )
         .content_type("application/json")
         .send(poll);
-    assert_eq!(put.unwrap().status(), 201);
+    assert_eq!(put.unwrap().status(), 200);
     voting.signal("TERM");
     voting.wait();
     let voting = Voting::start(folder.path());

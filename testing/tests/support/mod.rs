@@ -77,8 +77,13 @@ impl Program {
     }
 
     /// Asks it to stop, and waits until it has.
-    pub fn stop(mut self) -> ExitStatus {
+    pub fn stop(self) -> ExitStatus {
         self.signal("TERM");
+        self.wait()
+    }
+
+    /// Waits until one that was asked to stop has.
+    pub fn wait(mut self) -> ExitStatus {
         let status = || self.process.try_wait().expect("its state");
         await_some("the program ends", status)
     }

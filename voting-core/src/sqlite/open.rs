@@ -73,6 +73,14 @@ pub enum OpenError {
         /// The journal mode that SQLite fell back to.
         mode: String,
     },
+    /// It is damaged, as when a backup was put back beside the `-wal` file of another.
+    #[error("{path} is damaged: {found}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite found first.
+        found: String,
+    },
     /// It was written by a newer version of this software, or is of other software.
     #[error("cannot bring {path} to this version's schema")]
     Migrate {
@@ -101,6 +109,13 @@ impl Sqlite {
         let mode = set_up_writer(&writer).map_err(failed)?;
         if mode != "wal" {
             return Err(OpenError::NotDurable { path, mode });
+        }
+        // A failure of the question is an answer too.
+        let found = writer
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+            .unwrap_or_else(|error| error.to_string());
+        if found != "ok" {
+            return Err(OpenError::Damaged { path, found });
         }
         MIGRATIONS
             .to_latest(&mut writer)
@@ -229,6 +244,36 @@ mod tests {
             assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
         }
         drop(store);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_copy_that_others_could_read_is_taken_from_them() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("voting.db");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let store = Sqlite::open(&path, SqliteOptions::default()).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        drop(store);
+    }
+
+    #[test]
+    fn a_file_that_is_damaged_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("voting.db");
+        drop(Sqlite::open(&path, SqliteOptions::default()).unwrap());
+        let mut bytes = std::fs::read(&path).unwrap();
+        let third = 2 * 4096;
+        bytes[third..third + 200].fill(0xa5);
+        std::fs::write(&path, bytes).unwrap();
+        let opened = Sqlite::open(&path, SqliteOptions::default());
+        assert!(
+            matches!(opened, Err(OpenError::Damaged { .. })),
+            "{opened:?}"
+        );
     }
 
     #[test]

@@ -64,19 +64,21 @@ impl VoteService {
             .at("/", page())
             .at("/polls/:poll", page())
             .nest("/assets", assets::route())
-            .around(limit_body)
-            .around(move |endpoint, request| {
-                let allowed = same_site::check(&request, &service.0.site);
-                async move {
-                    allowed?;
-                    endpoint.call(request).await
-                }
-            });
+            .around(limit_body);
+        let routes = answer_failures(routes).around(move |endpoint, request| {
+            let cookies = cookies.clone();
+            async move { cookies.around(endpoint, request).await }
+        });
+        // Outside the cookies: a browser withholds them from another site's form, and so a refusal
+        // that came with a new one would make another voter of whoever is sitting there.
+        let routes = routes.around(move |endpoint, request| {
+            let allowed = same_site::check(&request, &service.0.site);
+            async move {
+                allowed?;
+                endpoint.call(request).await
+            }
+        });
         answer_failures(routes)
-            .around(move |endpoint, request| {
-                let cookies = cookies.clone();
-                async move { cookies.around(endpoint, request).await }
-            })
             .around(move |endpoint, request| security_headers::secure(endpoint, request, https))
             .boxed()
     }

@@ -8,7 +8,7 @@ use poem_openapi::{
     payload::Json,
 };
 use voting_core::{
-    Poll, PollId, PollOption,
+    Poll, PollId, PollOption, Tally,
     dead_letter::DeadLetter,
     position::{InvalidPosition, Position},
     worker::Progress,
@@ -30,7 +30,7 @@ pub(super) struct Api(pub(super) WorkerService);
 /// Where all ballots are. At rest `accepted` is the sum of `pending`, `counted`, `superseded` and
 /// `rejected`; under load the numbers are of slightly different moments.
 #[derive(Debug, Object)]
-#[oai(rename = "Pipeline")]
+#[oai(rename = "Pipeline", skip_serializing_if_is_none)]
 struct PipelineView {
     /// Ballots ever acknowledged to voters.
     accepted: u64,
@@ -50,7 +50,7 @@ struct PipelineView {
 
 /// What the worker of this process has done since it started.
 #[derive(Debug, Object)]
-#[oai(rename = "Worker")]
+#[oai(rename = "Worker", skip_serializing_if_is_none)]
 struct WorkerView {
     /// Batches flushed and acknowledged.
     batches: u64,
@@ -64,7 +64,7 @@ struct WorkerView {
 
 /// Ballots that could not be counted.
 #[derive(Debug, Object)]
-#[oai(rename = "DeadLetters")]
+#[oai(rename = "DeadLetters", skip_serializing_if_is_none)]
 struct DeadLettersView {
     /// By position.
     dead_letters: Vec<DeadLetterView>,
@@ -101,9 +101,10 @@ impl From<&DeadLetter> for DeadLetterView {
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct NewPoll {
-    /// Names the poll in addresses: 1 to 63 of `a-z`, `0-9`, `-`, `_`.
+    /// Names the poll in addresses: 1 to 63 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
+    /// both ends.
     id: String,
-    /// The question.
+    /// The question, up to 200 characters.
     title: String,
     /// How many options one ballot may choose.
     #[oai(default = "one")]
@@ -117,9 +118,10 @@ struct NewPoll {
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct NewOption {
-    /// Names the option in a ballot: 1 to 32 of `a-z`, `0-9`, `-`, `_`.
+    /// Names the option in a ballot: 1 to 32 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
+    /// both ends.
     id: String,
-    /// The option in words.
+    /// The option in words, up to 200 characters.
     label: String,
 }
 
@@ -145,15 +147,42 @@ struct RecountView {
 struct CountView {
     /// Voters whose ballot counts.
     voters: u64,
-    /// Votes by option, in the poll's order.
-    votes: Vec<u64>,
+    /// The votes, in the poll's order of options.
+    options: Vec<OptionCountView>,
+}
+
+/// The votes for one option.
+#[derive(Debug, Object)]
+#[oai(rename = "OptionCount")]
+struct OptionCountView {
+    /// Names the option.
+    id: String,
+    /// How many voters chose it.
+    votes: u64,
+}
+
+impl CountView {
+    fn new(poll: &Poll, tally: &Tally) -> Self {
+        let options = poll.options().iter().zip(&tally.votes);
+        let options = options.map(|(option, votes)| OptionCountView {
+            id: option.id.to_string(),
+            votes: *votes,
+        });
+        Self {
+            voters: tally.voters,
+            options: options.collect(),
+        }
+    }
 }
 
 #[derive(ApiResponse)]
 enum PutAnswer {
+    /// The poll was there, and has these texts now.
+    #[oai(status = 200)]
+    Changed(Json<PollView>),
     /// The poll is stored and can be voted in.
     #[oai(status = 201)]
-    Stored(Json<PollView>),
+    Created(Json<PollView>),
 }
 
 impl Api {
@@ -238,8 +267,15 @@ impl Api {
     ) -> Result<PutAnswer, Problem> {
         self.authorize(&operator)?;
         let poll = poll.0.check()?;
-        self.0.0.pipeline.polls.put_poll(&poll).await?;
-        Ok(PutAnswer::Stored(Json(PollView::from(&poll))))
+        let polls = &self.0.0.pipeline.polls;
+        let was_there = polls.poll(poll.id()).await?.is_some();
+        polls.put_poll(&poll).await?;
+        let view = Json(PollView::from(&poll));
+        Ok(if was_there {
+            PutAnswer::Changed(view)
+        } else {
+            PutAnswer::Created(view)
+        })
     }
 
     /// Count the ballots of a poll and compare with its tally, both of one moment.
@@ -255,20 +291,19 @@ impl Api {
     ) -> Result<Json<RecountView>, Problem> {
         self.authorize(&operator)?;
         let id: PollId = poll.parse().map_err(|_| Problem::no_poll(&poll))?;
-        let recount = self.0.0.pipeline.tallies.recount(&id).await?;
+        let pipeline = &self.0.0.pipeline;
+        let definition = pipeline.polls.poll(&id).await?;
+        let definition = definition.ok_or_else(|| Problem::no_poll(&poll))?;
+        let recount = pipeline.tallies.recount(&id).await?;
         let recount = recount.ok_or_else(|| Problem::no_poll(&poll))?;
         let agrees = recount.agrees();
         if !agrees {
             tracing::error!(poll = %id, ?recount, "the tally is not what the ballots say");
         }
-        let view = |tally: voting_core::Tally| CountView {
-            voters: tally.voters,
-            votes: tally.votes,
-        };
         Ok(Json(RecountView {
             agrees,
-            kept: view(recount.kept),
-            counted: view(recount.counted),
+            kept: CountView::new(&definition, &recount.kept),
+            counted: CountView::new(&definition, &recount.counted),
         }))
     }
 }

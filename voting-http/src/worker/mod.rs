@@ -4,7 +4,12 @@ mod api;
 
 use std::sync::Arc;
 
-use poem::{EndpointExt, endpoint::BoxEndpoint};
+use poem::{
+    EndpointExt, IntoResponse, Request,
+    endpoint::{BoxEndpoint, make_sync},
+    get,
+    web::Redirect,
+};
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 use voting_core::{
@@ -12,8 +17,8 @@ use voting_core::{
 };
 
 use crate::{
-    api_routes::api_routes, body_limit::limit_body, failures::answer_failures, health::Health,
-    security_headers, token::OperatorKey,
+    api_routes::api_routes, assets, body_limit::limit_body, failures::answer_failures,
+    health::Health, security_headers, site::Prefix, token::OperatorKey,
 };
 
 /// The worker service, beside a running worker.
@@ -57,7 +62,14 @@ impl WorkerService {
 
     /// The service as an endpoint, to be served or mounted.
     pub fn into_endpoint(self) -> BoxEndpoint<'static> {
-        answer_failures(api_routes(self.documented()).around(limit_body))
+        let home = make_sync(|request: Request| {
+            let prefix = Prefix::of(&request);
+            Redirect::see_other(format!("{}/docs/", prefix.as_str())).into_response()
+        });
+        let routes = api_routes(self.documented())
+            .at("/", get(home))
+            .nest("/assets", assets::route());
+        answer_failures(routes.around(limit_body))
             .around(|endpoint, request| security_headers::secure(endpoint, request, false))
             .boxed()
     }

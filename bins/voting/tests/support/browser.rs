@@ -88,7 +88,10 @@ impl Browser {
     pub async fn reads(&self, css: &str, expected: &str) {
         let mut text = String::new();
         for _ in 0..400 {
-            text = self.text(css).await;
+            // The page may be replaced between the two questions; then it is asked again.
+            if let Ok(now) = self.find(css).await.text().await {
+                text = now;
+            }
             if text.contains(expected) {
                 return;
             }
