@@ -1,19 +1,20 @@
-//! The routes that every service has: its API, its health, its OpenAPI document and the page that
-//! shows it.
+//! The routes that every service has: its API, its health, its metrics, its OpenAPI document and
+//! the page that shows it.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use poem::{
-    EndpointExt, Response, Route,
+    Endpoint, EndpointExt, Response, Route,
     endpoint::{DynEndpoint, ToDynEndpoint, make_sync},
 };
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 
-pub(crate) fn api_routes<T, W>(service: OpenApiService<T, W>) -> Route
+pub(crate) fn api_routes<T, W, M>(service: OpenApiService<T, W>, metrics: M) -> Route
 where
     T: OpenApi + 'static,
     W: Webhook + 'static,
+    M: Endpoint + 'static,
 {
     let document = service.spec_endpoint();
     // Of some size, so kept once for all who ask.
@@ -30,6 +31,7 @@ where
         .nest_no_strip("/v1", Arc::clone(&api))
         .at("/healthz", Arc::clone(&api))
         .at("/readyz", api)
+        .at("/metrics", metrics)
         .at("/openapi.json", document)
         .at("/docs", Arc::clone(&docs))
         .at("/docs/", docs)

@@ -15,6 +15,7 @@ mod body_limit;
 mod failures;
 mod health;
 mod live;
+mod metrics;
 mod polls;
 mod problem;
 mod result;

@@ -13,7 +13,7 @@ use poem_openapi::types::ToJSON;
 use tokio::{sync::watch, time::timeout};
 use voting_core::{Poll, PollId, StoreError, TallyStore};
 
-use crate::{polls::Polls, problem::Problem, tally_view::TallyView};
+use crate::{metrics::LiveMetrics, polls::Polls, problem::Problem, tally_view::TallyView};
 
 /// How old a tally may be that is shown.
 const TICK: Duration = Duration::from_millis(250);
@@ -38,6 +38,7 @@ struct Inner {
     polls: Polls,
     latest: Mutex<HashMap<PollId, Arc<Latest>>>,
     watched: Mutex<HashMap<PollId, watch::Sender<Arc<Snapshot>>>>,
+    metrics: LiveMetrics,
 }
 
 /// What the store last said, be it that it failed. Held while it is asked, so that requests that
@@ -55,7 +56,12 @@ impl LiveTallies {
             polls,
             latest: Mutex::default(),
             watched: Mutex::default(),
+            metrics: LiveMetrics::default(),
         }))
+    }
+
+    pub(crate) fn metrics(&self) -> &LiveMetrics {
+        &self.0.metrics
     }
 
     /// The tally of a poll, at most a tick old.
@@ -73,6 +79,7 @@ impl LiveTallies {
     }
 
     async fn ask(&self, poll: &Poll) -> Result<Arc<Snapshot>, Problem> {
+        self.0.metrics.look_ups.inc();
         let tally = timeout(PATIENCE, self.0.store.tally(poll.id())).await;
         let tally = tally.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")))?;
         let tally = tally.ok_or_else(|| Problem::no_poll(poll.id().as_str()))?;

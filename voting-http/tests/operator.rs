@@ -32,6 +32,24 @@ fn the_pipeline_says_where_all_ballots_are() {
     );
     assert_eq!(pipeline["worker"].get("trouble"), None);
 
+    let metrics = get(&format!("{}/metrics", services.operator), &[]).body;
+    for line in [
+        "voting_accepted_ballots_total 4",
+        "voting_pending_ballots 0",
+        "voting_counted_ballots 2",
+        "voting_superseded_ballots_total 1",
+        "voting_rejected_ballots_total 1",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+    let oldest = metrics
+        .lines()
+        .find(|line| line.starts_with("voting_oldest_unprocessed"));
+    assert!(
+        oldest.is_some_and(|line| !line.ends_with(" 0")),
+        "{metrics}"
+    );
+
     let url = format!("{}/v1/dead-letters", services.operator);
     let letters = get(&url, &[("authorization", &bearer())]).json();
     assert_eq!(letters["dead_letters"][0]["reason"], "malformed");

@@ -64,6 +64,13 @@ fn streams_end_when_the_service_stops_and_it_stops_at_once() {
     for viewer in &mut viewers {
         next_event(viewer).expect("a snapshot");
     }
+    let metrics = || get(&format!("{}/metrics", services.result), &[]).body;
+    assert!(metrics().contains("voting_viewers 20"), "{}", metrics());
+    assert!(
+        metrics().contains("voting_tally_look_ups_total"),
+        "{}",
+        metrics()
+    );
     let asked = Instant::now();
     services.stop.cancel();
     for viewer in &mut viewers {

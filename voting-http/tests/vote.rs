@@ -538,6 +538,18 @@ fn a_voter_is_never_thanked_for_a_ballot_that_is_not_stored() {
             page.body
         );
         assert!(!page.header("retry-after").is_empty());
+        let outcome = match kind {
+            "not-stored" => "refused",
+            "outcome-unknown" => "unknown",
+            other => other,
+        };
+        let metrics = get(&format!("{}/metrics", services.vote), &[]).body;
+        let told = format!("voting_casts_total{{outcome=\"{outcome}\"}} 2");
+        assert!(metrics.contains(&told), "{told} in {metrics}");
+        assert!(
+            metrics.contains("voting_cast_duration_seconds_count 2"),
+            "{metrics}"
+        );
         let ready = get(&format!("{}/readyz", services.vote), &[]);
         assert_eq!(ready.status, 503);
         assert!(ready.body.contains("ballot log"), "{}", ready.body);

@@ -60,7 +60,12 @@ impl Api {
         let service = &self.0.0;
         let poll = service.polls.get(&poll).await?;
         let tallies = service.live.watch(&poll).await?;
-        Ok(TallyEvents::new(tallies, service.site.stop.clone()))
+        let viewers = service.live.metrics().viewers.clone();
+        Ok(TallyEvents::new(
+            tallies,
+            service.site.stop.clone(),
+            viewers,
+        ))
     }
 
     /// What became of a ballot. A receipt does not tell what was chosen.

@@ -14,6 +14,7 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
     types::Type,
 };
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -26,15 +27,22 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) struct TallyEvents {
     tallies: watch::Receiver<Arc<Snapshot>>,
     stop: CancellationToken,
+    viewers: Gauge,
 }
 
 impl TallyEvents {
     pub(super) fn new(
         mut tallies: watch::Receiver<Arc<Snapshot>>,
         stop: CancellationToken,
+        viewers: Gauge,
     ) -> Self {
         tallies.mark_changed();
-        Self { tallies, stop }
+        viewers.inc();
+        Self {
+            tallies,
+            stop,
+            viewers,
+        }
     }
 
     /// The next piece of the stream; `None` at its end.
@@ -45,6 +53,12 @@ impl TallyEvents {
             Ok(Err(_)) => None,
             Err(_) => Some(Bytes::from_static(b": still here\n\n")),
         }
+    }
+}
+
+impl Drop for TallyEvents {
+    fn drop(&mut self) {
+        self.viewers.dec();
     }
 }
 

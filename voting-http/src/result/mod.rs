@@ -12,7 +12,7 @@ use voting_core::{PollDirectory, SecretKey, TallyStore};
 
 use crate::{
     api_routes::api_routes, assets, failures::answer_failures, health::Health, live::LiveTallies,
-    polls::Polls, security_headers, site::Site, token::ReceiptKey,
+    metrics::Metrics, polls::Polls, security_headers, site::Site, token::ReceiptKey,
 };
 
 /// The result service over its store.
@@ -50,7 +50,8 @@ impl ResultService {
     pub fn into_endpoint(self) -> BoxEndpoint<'static> {
         let page = || get(page::Show(self.clone()));
         let https = self.0.site.is_https();
-        let routes = api_routes(self.documented())
+        let metrics = Metrics::new(|registry| self.0.live.metrics().register(registry));
+        let routes = api_routes(self.documented(), metrics)
             .at("/", page())
             .at("/polls/:poll", page())
             .nest("/assets", assets::route());

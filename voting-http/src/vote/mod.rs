@@ -4,11 +4,11 @@
 mod api;
 mod page;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use poem::{Endpoint, EndpointExt, endpoint::BoxEndpoint, get};
 use poem_openapi::OpenApiService;
-use voting_core::{Ballot, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink};
+use voting_core::{Ballot, Choices, Poll, PollDirectory, PollId, SecretKey, VoteSink};
 
 use crate::{
     api_routes::api_routes,
@@ -16,6 +16,7 @@ use crate::{
     body_limit::limit_body,
     failures::answer_failures,
     health::Health,
+    metrics::{CastMetrics, Metrics},
     polls::Polls,
     problem::Problem,
     same_site, security_headers,
@@ -33,6 +34,7 @@ struct Inner {
     polls: Polls,
     receipts: ReceiptKey,
     cookies: VoterCookies,
+    metrics: CastMetrics,
     site: Site,
 }
 
@@ -50,6 +52,7 @@ impl VoteService {
             polls: Polls::new(polls, site.default_poll.clone()),
             receipts: ReceiptKey::new(secret),
             cookies: VoterCookies::new(VoterKey::new(secret), site.is_https()),
+            metrics: CastMetrics::default(),
             site,
         }))
     }
@@ -60,7 +63,8 @@ impl VoteService {
         let service = self.clone();
         let cookies = self.0.cookies.clone();
         let https = self.0.site.is_https();
-        let routes = api_routes(self.documented())
+        let metrics = Metrics::new(|registry| self.0.metrics.register(registry));
+        let routes = api_routes(self.documented(), metrics)
             .at("/", page())
             .at("/polls/:poll", page())
             .nest("/assets", assets::route())
@@ -120,7 +124,10 @@ impl VoteService {
             voter: visitor.voter()?,
             choices,
         };
-        let receipt: Receipt = self.0.sink.cast(ballot).await?;
+        let begun = Instant::now();
+        let receipt = self.0.sink.cast(ballot).await;
+        self.0.metrics.cast(begun.elapsed().as_secs_f64(), &receipt);
+        let receipt = receipt?;
         Ok((choices, self.0.receipts.seal(&receipt)))
     }
 }

@@ -1,6 +1,7 @@
 //! The worker service: the operator's view of the pipeline, and what operators do to it.
 
 mod api;
+mod metrics;
 
 use std::sync::Arc;
 
@@ -66,7 +67,7 @@ impl WorkerService {
             let prefix = Prefix::of(&request);
             Redirect::see_other(format!("{}/docs/", prefix.as_str())).into_response()
         });
-        let routes = api_routes(self.documented())
+        let routes = api_routes(self.documented(), metrics::Metrics(self.clone()))
             .at("/", get(home))
             .nest("/assets", assets::route());
         answer_failures(routes.around(limit_body))

@@ -1,0 +1,138 @@
+//! What a service tells Prometheus, at `/metrics`. Names begin with `voting_` and end with their
+//! unit; no label ever names a voter.
+
+use std::{fmt, sync::Arc};
+
+use poem::{Endpoint, Response, http::StatusCode};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use voting_core::CastError;
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The vote service's.
+#[derive(Clone, Default)]
+pub(crate) struct CastMetrics {
+    casts: Family<Outcome, Counter>,
+    seconds: CastSeconds,
+}
+
+/// A histogram has no buckets by itself.
+#[derive(Clone)]
+struct CastSeconds(Histogram);
+
+impl Default for CastSeconds {
+    fn default() -> Self {
+        let buckets = [
+            0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+        ];
+        Self(Histogram::new(buckets))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: OutcomeName,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum OutcomeName {
+    Accepted,
+    Overloaded,
+    Refused,
+    Unknown,
+}
+
+impl EncodeLabelValue for OutcomeName {
+    fn encode(
+        &self,
+        encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>,
+    ) -> fmt::Result {
+        let name = match self {
+            Self::Accepted => "accepted",
+            Self::Overloaded => "overloaded",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+        };
+        EncodeLabelValue::encode(&name, encoder)
+    }
+}
+
+impl CastMetrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let (casts, seconds) = (self.casts.clone(), self.seconds.0.clone());
+        registry.register(
+            "voting_casts",
+            "Ballots handed to the log, by outcome",
+            casts,
+        );
+        registry.register(
+            "voting_cast_duration_seconds",
+            "From a valid ballot to the log's answer",
+            seconds,
+        );
+    }
+
+    pub(crate) fn cast<T>(&self, seconds: f64, outcome: &Result<T, CastError>) {
+        let outcome = match outcome {
+            Ok(_) => OutcomeName::Accepted,
+            Err(CastError::Overloaded) => OutcomeName::Overloaded,
+            Err(CastError::Unknown(_)) => OutcomeName::Unknown,
+            Err(_) => OutcomeName::Refused,
+        };
+        self.casts.get_or_create(&Outcome { outcome }).inc();
+        self.seconds.0.observe(seconds);
+    }
+}
+
+/// The result service's.
+#[derive(Clone, Default)]
+pub(crate) struct LiveMetrics {
+    /// Event streams that are open.
+    pub(crate) viewers: Gauge,
+    /// Times that the store was asked for a tally.
+    pub(crate) look_ups: Counter,
+}
+
+impl LiveMetrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let (viewers, look_ups) = (self.viewers.clone(), self.look_ups.clone());
+        registry.register("voting_viewers", "Open event streams", viewers);
+        registry.register(
+            "voting_tally_look_ups",
+            "Times that the store was asked for a tally",
+            look_ups,
+        );
+    }
+}
+
+/// Serves a registry.
+pub(crate) struct Metrics(Arc<Registry>);
+
+impl Metrics {
+    pub(crate) fn new(fill: impl FnOnce(&mut Registry)) -> Self {
+        let mut registry = Registry::default();
+        fill(&mut registry);
+        Self(Arc::new(registry))
+    }
+}
+
+/// The registry in the format that Prometheus reads.
+pub(crate) fn encode(registry: &Registry) -> Response {
+    let mut body = String::new();
+    match text::encode(&mut body, registry) {
+        Ok(()) => Response::builder().content_type(CONTENT_TYPE).body(body),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into(),
+    }
+}
+
+impl Endpoint for Metrics {
+    type Output = Response;
+
+    async fn call(&self, _: poem::Request) -> poem::Result<Response> {
+        Ok(encode(&self.0))
+    }
+}
