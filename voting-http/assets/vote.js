@@ -90,7 +90,7 @@ function label(id) {
   return option.querySelector(".label").textContent.trim();
 }
 
-// ---- Voting ----
+// ---- Voting. What a voter is told has the words of src/vote/page.rs and src/problem.rs. ----
 
 async function vote(choices) {
   if (busy) return; // a second tap while the first is on its way

@@ -79,7 +79,7 @@ async fn visitor_of(request: &Request) -> poem::Result<Visitor> {
     Ok(*visitor.0)
 }
 
-/// The words of `vote.js`.
+/// What a voter is told. `vote.js` has the same words.
 fn thanks(poll: &Poll, choices: Choices) -> String {
     let mut chosen = choices
         .indices()
