@@ -5,11 +5,19 @@ use std::time::Duration;
 use ::redis::{
     Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
     aio::{ConnectionManager, ConnectionManagerConfig},
-    io::tcp::TcpSettings,
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 
 /// How long it may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// After so long without a word, the peer is asked for one.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// A peer that takes in nothing for so long is gone. An answer that does not come in time does not
+/// by itself make the client connect anew.
+#[cfg(target_os = "linux")]
+const GONE_AFTER: Duration = Duration::from_secs(10);
 
 /// Shared by all who use it at a time; connects when first used.
 #[derive(Clone)]
@@ -18,7 +26,12 @@ pub(super) struct Connection(ConnectionManager);
 pub(super) fn client(url: &str) -> Result<Client, RedisError> {
     let info: ConnectionInfo = url.into_connection_info()?;
     // Small requests must not wait to fill a packet, and a peer that is gone must be noticed.
-    let tcp = TcpSettings::default().set_nodelay(true);
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+    let tcp = TcpSettings::default()
+        .set_nodelay(true)
+        .set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let tcp = tcp.set_user_timeout(GONE_AFTER);
     Client::open(info.set_tcp_settings(tcp))
 }
 
