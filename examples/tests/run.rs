@@ -1,10 +1,11 @@
 //! Every example runs and does what it says.
 
 use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
+
+use voting_testing::Program;
 
 #[test]
 fn embed_counts_three_votes() {
@@ -30,15 +31,6 @@ fn embed_counts_three_votes() {
     );
 }
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn get(url: &str) -> String {
     let mut answer = ureq::get(url).call().expect("an answer");
     answer.body_mut().read_to_string().expect("a text")
@@ -46,14 +38,8 @@ fn get(url: &str) -> String {
 
 #[test]
 fn mount_votes_and_shows_results_below_its_own_paths() {
-    let mut mount = Command::new(env!("CARGO_BIN_EXE_mount"))
-        .arg("127.0.0.1:0")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(mount.stdout.take().unwrap()).lines();
-    let _running = Running(mount);
-    let root = lines.next().unwrap().unwrap();
+    let mut mount = Program::start(Command::new(env!("CARGO_BIN_EXE_mount")).arg("127.0.0.1:0"));
+    let root = mount.address("") + "/";
     assert!(get(&root).contains("The cafeteria"));
 
     for start in ["vote", "vote/", "vote/polls/lunch"] {

@@ -1,13 +1,15 @@
-//! Private Redis and Postgres servers for tests: on free ports, in temporary folders, gone with
-//! the process that started them. A server that is already running is never touched.
+//! What tests run: the programs, and private Redis and Postgres servers, on free ports, in temporary
+//! folders, gone with the process that started them. A server that is already running is never
+//! touched.
 //!
 //! Failures panic: a test cannot go on without its server.
 
 mod postgres;
 mod process;
+mod program;
 mod redis;
 
-pub use self::{postgres::PostgresServer, redis::RedisServer};
+pub use self::{postgres::PostgresServer, program::Program, redis::RedisServer};
 
 /// A port of the loopback interface that nobody listens on.
 fn free_port() -> u16 {

@@ -5,7 +5,7 @@ mod support;
 use std::{thread, time::Duration};
 
 use support::{
-    CLAIM_TIMEOUT, Crowd, Program, Stage, agent, all_is_well, await_that, settled, tally,
+    CLAIM_TIMEOUT, Crowd, Service, Stage, agent, all_is_well, await_that, settled, tally,
 };
 
 #[test]
@@ -174,7 +174,7 @@ fn entries_that_cannot_be_read_are_set_aside_and_the_rest_counts() {
 }
 
 /// Casts a ballot for a voter, who is given a cookie with the first one.
-fn cast(vote: &Program, cookie: &mut Option<String>, choice: &str) {
+fn cast(vote: &Service, cookie: &mut Option<String>, choice: &str) {
     let url = format!("{}/v1/polls/cats-vs-dogs/ballot", vote.url);
     let mut ballot = agent().put(url).content_type("application/json");
     if let Some(cookie) = cookie {
@@ -253,7 +253,7 @@ fn restarting_every_process_one_after_another_goes_unnoticed() {
     let mut results = [stage.result(), stage.result()];
     await_that("all are ready", || {
         let all = votes.iter().chain(&workers).chain(&results);
-        all.into_iter().all(Program::is_ready)
+        all.into_iter().all(Service::is_ready)
     });
     let crowd = Crowd::gather(&[&votes[0], &votes[1]]);
     for index in 0..2 {

@@ -11,11 +11,17 @@ use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 use voting_http::{ServeOptions, serve};
 
-use crate::{config::Config, signals::StopSignals};
+use crate::{config::Config, secrets::SecretError, signals::StopSignals, stores::StoreSettings};
 
 /// Why services do not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// A secret is missing.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The settings do not say where a store is.
+    #[error(transparent)]
+    Store(#[from] StoreSettings),
     /// The address cannot be listened on.
     #[error("cannot serve {what} on {address}")]
     Listen {

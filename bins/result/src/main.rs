@@ -7,26 +7,13 @@ use std::{
 };
 
 use voting_http::{ResultService, Site};
-use voting_service::{
-    Config, Exit, Listener, SecretError, Services, StartError, StoreSettings, announce, site,
-};
-
-/// Why the service does not start.
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    #[error(transparent)]
-    Store(#[from] StoreSettings),
-    #[error(transparent)]
-    Services(#[from] StartError),
-}
+use voting_service::{Config, Exit, Listener, Services, StartError, announce, site};
 
 fn main() -> ExitCode {
     voting_service::run("voting-result", run)
 }
 
-async fn run(config: Config) -> Result<Exit, Error> {
+async fn run(config: Config) -> Result<Exit, StartError> {
     let mut services = Services::new(&config)?;
     let secret = config.secret()?;
     let postgres = Arc::new(config.postgres()?);

@@ -4,26 +4,13 @@
 use std::{future::pending, process::ExitCode, sync::Arc};
 
 use voting_http::{Site, VoteService};
-use voting_service::{
-    Config, Exit, Listener, SecretError, Services, StartError, StoreSettings, announce, site,
-};
-
-/// Why the service does not start.
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    #[error(transparent)]
-    Store(#[from] StoreSettings),
-    #[error(transparent)]
-    Services(#[from] StartError),
-}
+use voting_service::{Config, Exit, Listener, Services, StartError, announce, site};
 
 fn main() -> ExitCode {
     voting_service::run("voting-vote", run)
 }
 
-async fn run(config: Config) -> Result<Exit, Error> {
+async fn run(config: Config) -> Result<Exit, StartError> {
     let mut services = Services::new(&config)?;
     let secret = config.secret()?;
     let redis = config.redis()?;

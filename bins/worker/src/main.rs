@@ -5,35 +5,18 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use voting_core::{
     Poll, PollDirectory, PollPublisher, PollStore, StoreError, Worker, WorkerOptions,
-    error::{BoxError, in_one_line},
-    postgres::Postgres,
-    redis::Redis,
-    worker::WorkerExit,
+    error::in_one_line, postgres::Postgres, redis::Redis, worker::WorkerExit,
 };
 use voting_http::{Pipeline, WorkerService};
 use voting_service::{
-    Config, Exit, Listener, SecretError, Services, StartError, StoreSettings, announce,
-    cats_vs_dogs, find,
+    Config, Exit, Listener, Services, StartError, StoreSettings, announce, cats_vs_dogs, find,
 };
-
-/// Why the service does not start.
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    #[error(transparent)]
-    Store(#[from] StoreSettings),
-    #[error("redis.url is no address of a Redis")]
-    Redis(#[source] BoxError),
-    #[error(transparent)]
-    Services(#[from] StartError),
-}
 
 fn main() -> ExitCode {
     voting_service::run("voting-worker", run)
 }
 
-async fn run(config: Config) -> Result<Exit, Error> {
+async fn run(config: Config) -> Result<Exit, StartError> {
     let mut services = Services::new(&config)?;
     let (value, file) = (
         config.worker.token.as_ref(),
@@ -42,7 +25,11 @@ async fn run(config: Config) -> Result<Exit, Error> {
     let token = find("worker.token", value, file, None)?;
     let redis = config.redis()?;
     let postgres = Arc::new(config.postgres()?);
-    let queue = Arc::new(redis.queue().map_err(|error| Error::Redis(error.into()))?);
+    let queue = Arc::new(
+        redis
+            .queue()
+            .map_err(|error| StoreSettings::Redis(error.into()))?,
+    );
     let listener = Listener::bind("the operator's API", config.worker.listen).await?;
 
     let options = WorkerOptions {

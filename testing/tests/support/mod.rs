@@ -2,9 +2,8 @@
 #![allow(unreachable_pub, reason = "a part of each test")]
 
 use std::{
-    io::{BufRead, BufReader},
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Command, ExitStatus},
     sync::{
         Arc, LazyLock, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -15,7 +14,7 @@ use std::{
 
 use serde_json::Value;
 use ureq::Agent;
-use voting_testing::{PostgresServer, RedisServer};
+use voting_testing::{PostgresServer, Program, RedisServer};
 
 const SECRET: &str = "the secret of the tests, 32 bytes or more";
 const TOKEN: &str = "the token of the tests, 32 bytes or more";
@@ -41,39 +40,28 @@ static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 /// A running service.
-pub struct Program {
-    process: Child,
+pub struct Service {
+    program: Program,
     pub url: String,
 }
 
-impl Program {
-    fn start(name: &str, settings: &[(&str, String)]) -> Self {
-        let mut process = Command::new(PROGRAMS.join(name))
+impl Service {
+    fn start(name: &str, says: &str, settings: &[(&str, String)]) -> Self {
+        let mut command = Command::new(PROGRAMS.join(name));
+        command
             .env_clear()
-            .envs(settings.iter().map(|(key, value)| (key, value)))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut line = String::new();
-        let mut output = BufReader::new(process.stdout.take().expect("its output"));
-        output.read_line(&mut line).expect("a line");
-        let url = line.split_whitespace().nth(1).expect("an address");
-        let url = url
-            .trim_end_matches("docs/")
-            .trim_end_matches('/')
-            .to_owned();
-        Self { process, url }
+            .envs(settings.iter().map(|(key, value)| (key, value)));
+        let mut program = Program::start(&mut command);
+        let url = program.address(says);
+        Self { program, url }
     }
 
-    pub fn kill(mut self) {
-        self.process.kill().expect("killed");
-        self.process.wait().expect("gone");
+    pub fn kill(self) {
+        self.program.kill();
     }
 
     pub fn signal(&self, name: &str) {
-        let id = self.process.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status();
-        assert!(sent.expect("kill is there").success());
+        self.program.signal(name);
     }
 
     /// Asks it to stop, and waits until it has.
@@ -83,21 +71,13 @@ impl Program {
     }
 
     /// Waits until one that was asked to stop has.
-    pub fn wait(mut self) -> ExitStatus {
-        let status = || self.process.try_wait().expect("its state");
-        await_some("the program ends", status)
+    pub fn wait(self) -> ExitStatus {
+        self.program.wait()
     }
 
     pub fn is_ready(&self) -> bool {
         let asked = agent().get(format!("{}/readyz", self.url)).call();
         asked.is_ok_and(|answer| answer.status() == 200)
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -158,21 +138,21 @@ impl Stage {
     }
 
     /// The vote service is told nothing of Postgres.
-    pub fn vote(&self) -> Program {
+    pub fn vote(&self) -> Service {
         let mut settings = self.settings();
         settings.retain(|(key, _)| !key.contains("POSTGRES"));
-        Program::start("voting-vote", &settings)
+        Service::start("voting-vote", "Vote:", &settings)
     }
 
-    pub fn worker(&self) -> Program {
-        Program::start("voting-worker", &self.settings())
+    pub fn worker(&self) -> Service {
+        Service::start("voting-worker", "Operator:", &self.settings())
     }
 
     /// The result service is told nothing of Redis.
-    pub fn result(&self) -> Program {
+    pub fn result(&self) -> Service {
         let mut settings = self.settings();
         settings.retain(|(key, _)| !key.contains("REDIS"));
-        Program::start("voting-result", &settings)
+        Service::start("voting-result", "Result:", &settings)
     }
 }
 
@@ -198,14 +178,14 @@ fn get_json(url: &str) -> Option<Value> {
 }
 
 /// Waits until nothing is pending, and says where all ballots are.
-pub fn settled(worker: &Program) -> Value {
+pub fn settled(worker: &Service) -> Value {
     await_some("all is counted", || {
         let pipeline = get_json(&format!("{}/v1/pipeline", worker.url))?;
         (pipeline["pending"] == 0).then_some(pipeline)
     })
 }
 
-pub fn tally(result: &Program) -> Value {
+pub fn tally(result: &Service) -> Value {
     await_some("a tally", || {
         get_json(&format!("{}/v1/polls/cats-vs-dogs/tally", result.url))
     })
@@ -213,7 +193,7 @@ pub fn tally(result: &Program) -> Value {
 
 /// Everything is where it should be: each acknowledged ballot is counted, once, the tally is what
 /// the ballots say, and the counters add up.
-pub fn all_is_well(worker: &Program, result: &Program, known: &Known) {
+pub fn all_is_well(worker: &Service, result: &Service, known: &Known) {
     let pipeline = settled(worker);
     let agent = agent();
     for receipt in &known.receipts {
@@ -268,7 +248,7 @@ pub struct Crowd {
 
 impl Crowd {
     /// They go to the first of these that takes them, changing places as they come.
-    pub fn gather(votes: &[&Program]) -> Self {
+    pub fn gather(votes: &[&Service]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(AtomicU64::new(0));
         let refused = Arc::new(AtomicU64::new(0));

@@ -4,16 +4,16 @@
 pub mod browser;
 
 use std::{
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Command, ExitStatus},
     time::{Duration, Instant},
 };
 
 use ureq::Agent;
+use voting_testing::Program;
 
 pub struct Voting {
-    process: Child,
+    program: Program,
     pub vote: String,
     pub result: String,
     pub operator: String,
@@ -40,52 +40,28 @@ impl Voting {
     }
 
     pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
-        let mut process = command(folder)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-        let mut next = |name: &str| {
-            let line = lines.next().expect("a line").expect("a text");
-            let said = line.strip_prefix(name).expect("the line of that name");
-            let url = said.split_whitespace().next().expect("an address");
-            url.trim_end_matches("docs/")
-                .trim_end_matches('/')
-                .to_owned()
-        };
-        let (vote, result, operator) = (next("Vote:"), next("Result:"), next("Operator:"));
+        let mut program = Program::start(command(folder).args(arguments));
         Self {
-            process,
-            vote,
-            result,
-            operator,
+            vote: program.address("Vote:"),
+            result: program.address("Result:"),
+            operator: program.address("Operator:"),
             folder: folder.to_owned(),
+            program,
         }
     }
 
-    pub fn kill(mut self) {
-        self.process.kill().expect("killed");
-        self.process.wait().expect("gone");
+    pub fn kill(self) {
+        self.program.kill();
     }
 
     /// Sends a signal, by name.
     pub fn signal(&self, name: &str) {
-        let id = self.process.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status();
-        assert!(sent.expect("kill is there").success());
+        self.program.signal(name);
     }
 
     /// Waits for the end of a process that was asked to end.
-    pub fn wait(mut self) -> ExitStatus {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            if let Some(status) = self.process.try_wait().expect("its state") {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "it does not end");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    pub fn wait(self) -> ExitStatus {
+        self.program.wait()
     }
 
     pub fn operator_token(&self) -> String {
@@ -119,13 +95,6 @@ impl Voting {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
-    }
-}
-
-impl Drop for Voting {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -1,0 +1,69 @@
+//! A program under test.
+
+use std::{
+    io::{BufRead, BufReader, Lines},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+/// A running program, which is killed when the test is over.
+#[derive(Debug)]
+pub struct Program {
+    process: Child,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Program {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Self {
+        let started = command.stdout(Stdio::piped()).spawn();
+        let mut process = started.expect("the program starts");
+        let output = process.stdout.take().expect("its output");
+        Self {
+            process,
+            output: BufReader::new(output).lines(),
+        }
+    }
+
+    /// The address in the next line that it prints, which must begin with `name`.
+    pub fn address(&mut self, name: &str) -> String {
+        let line = self.output.next().expect("a line").expect("a text");
+        let said = line.strip_prefix(name).expect("the line of that name");
+        let url = said.split_whitespace().next().expect("an address");
+        url.trim_end_matches("docs/")
+            .trim_end_matches('/')
+            .to_owned()
+    }
+
+    /// Ends it without a warning.
+    pub fn kill(mut self) {
+        self.process.kill().expect("killed");
+        self.process.wait().expect("gone");
+    }
+
+    /// Sends it a signal, by name.
+    pub fn signal(&self, name: &str) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.expect("kill is there").success());
+    }
+
+    /// Waits for its end, once it was asked to end.
+    pub fn wait(mut self) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(status) = self.process.try_wait().expect("its state") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
