@@ -236,6 +236,12 @@ fn a_redis_at_its_memory_limit_refuses_loses_nothing_and_recovers_by_itself() {
     // It goes on under the same limit, and so makes room.
     worker.signal("CONT");
     crowd.await_more(500);
+    // However far beyond the limit it is, what is in the log is counted.
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    crowd.await_refusal();
+    settled(&worker);
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    crowd.await_more(100);
     let known = crowd.disperse();
     assert!(known.refused > 0);
     assert_eq!(known.unanswered, 0, "a refusal leaves no doubt");

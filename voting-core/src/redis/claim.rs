@@ -27,9 +27,9 @@ use crate::{
 /// An entry that waits for longer is read in a further claim.
 const MAX_BLOCK: Duration = Duration::from_secs(1);
 
-/// Acknowledges entries, and counts the ballots of those that were not so before. Also when Redis is
-/// at its memory limit: it is what makes room.
-const ACKNOWLEDGE: &str = r"#!lua flags=allow-oom
+/// Acknowledges entries, and counts the ballots of those that were not so before. Acknowledging comes
+/// first: after it Redis lets a script finish also at its memory limit, and this is what makes room.
+const ACKNOWLEDGE: &str = r"
 local ballots = 0
 for i = 2, #ARGV, 2 do
     if redis.call('XACK', KEYS[1], ARGV[1], ARGV[i]) == 1 then
