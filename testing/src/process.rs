@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Starts the server, says its id, and waits for a line: then it asks the server to end. If the
-/// input ends instead, the test process is gone: then it ends the server at once and removes the
+/// Starts the server, says its id, and waits for a line: then it asks the server to end, and ends it
+/// if it does not, as Redis while it writes its first log. If the input ends instead, the test process is gone: then it ends the server at once and removes the
 /// folder, which nobody else will.
 const GUARD: &str = r#"
 folder=$1; at_once=$2; shift 2
@@ -16,7 +16,9 @@ folder=$1; at_once=$2; shift 2
 id=$!; echo $id
 if read -r _; then
     kill -s INT $id 2>/dev/null
+    { sleep 10; kill -s $at_once $id; } 2>/dev/null &
     wait $id
+    kill $! 2>/dev/null
 else
     kill -s $at_once $id 2>/dev/null
     wait $id
