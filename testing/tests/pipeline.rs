@@ -217,7 +217,7 @@ fn a_redis_at_its_memory_limit_refuses_loses_nothing_and_recovers_by_itself() {
     stage
         .more
         .push(("VOTING_REDIS__RETENTION_HOURS", "0".to_owned()));
-    let (vote, worker, result) = (stage.vote(), stage.worker(), stage.result());
+    let (vote, mut worker, result) = (stage.vote(), stage.worker(), stage.result());
     await_that("the vote service is ready", || vote.is_ready());
     let crowd = Crowd::gather(&[&vote]);
     crowd.await_more(200);
@@ -239,6 +239,9 @@ fn a_redis_at_its_memory_limit_refuses_loses_nothing_and_recovers_by_itself() {
     // However far beyond the limit it is, what is in the log is counted.
     stage.redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
     crowd.await_refusal();
+    // Also by a worker that only starts then.
+    worker.kill();
+    worker = stage.worker();
     settled(&worker);
     stage.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
     crowd.await_more(100);

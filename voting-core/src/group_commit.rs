@@ -2,10 +2,13 @@
 //! ballots gather and then go as one entry. Under load many casts share one commit; a lone cast
 //! does not wait for company.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -36,6 +39,9 @@ impl Default for GroupCommitOptions {
     }
 }
 
+/// Longer than a voter waits. What is written later could come after a newer ballot.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
 /// See the [module](self). Must be made inside a tokio runtime; what was cast before it is
 /// dropped is still written.
 pub struct GroupCommit {
@@ -47,6 +53,7 @@ pub struct GroupCommit {
 
 struct Waiting {
     ballot: Ballot,
+    since: Instant,
     answer: oneshot::Sender<Result<Position, CastError>>,
 }
 
@@ -99,7 +106,11 @@ impl VoteSink for GroupCommit {
         let (poll, voter) = (ballot.poll.clone(), ballot.voter);
         let (answer, answered) = oneshot::channel();
         self.lanes[usize::from(shard.0)]
-            .try_send(Waiting { ballot, answer })
+            .try_send(Waiting {
+                ballot,
+                since: Instant::now(),
+                answer,
+            })
             .map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => CastError::Overloaded,
                 mpsc::error::TrySendError::Closed(_) => {
@@ -131,6 +142,7 @@ struct Lane {
 impl Lane {
     async fn run(self, mut waiting: mpsc::Receiver<Waiting>, closing: CancellationToken) {
         let mut gathered = Vec::new();
+        let mut failing = false;
         loop {
             let more = waiting.recv_many(&mut gathered, self.max_entry);
             match closing.run_until_cancelled(more).await {
@@ -145,13 +157,25 @@ impl Lane {
                 }
             }
             while !gathered.is_empty() {
-                self.write_some(&mut gathered).await;
+                let written = self.write_some(&mut gathered).await;
+                self.tell(&written, &mut failing);
             }
         }
     }
 
     /// Writes as many as one entry holds, and answers them.
-    async fn write_some(&self, gathered: &mut Vec<Waiting>) {
+    async fn write_some(&self, gathered: &mut Vec<Waiting>) -> Result<(), CastError> {
+        // Whoever waits no more may have cast another ballot since, elsewhere; this one must not
+        // come after it.
+        gathered.retain(|waiting| !waiting.answer.is_closed());
+        // They stand in the order in which they came.
+        let late = gathered.partition_point(|waiting| waiting.since.elapsed() > MAX_WAIT);
+        for waiting in gathered.drain(..late) {
+            let _ = waiting.answer.send(Err(CastError::Overloaded));
+        }
+        if gathered.is_empty() {
+            return Ok(());
+        }
         let mut builder = EntryBuilder::default();
         let fitting = gathered
             .iter()
@@ -165,14 +189,23 @@ impl Lane {
         let written = write
             .await
             .unwrap_or_else(|error| Err(CastError::Unknown(error.into())));
-        if let Err(error) = &written {
-            let error: &dyn std::error::Error = error;
-            tracing::error!(error, ballots, %shard, "ballots were not stored");
-        }
         for (index, waiting) in (0..ballots).zip(gathered.drain(..fitting)) {
-            // Nobody listens when the voter has gone; the ballot counts all the same.
             let _ = waiting.answer.send(self.answer(&written, index));
         }
+        written.map(|_| ())
+    }
+
+    /// Logs when writes begin to fail and when they work again, not each of them.
+    fn tell(&self, written: &Result<(), CastError>, failing: &mut bool) {
+        match written {
+            Ok(()) if *failing => tracing::info!(shard = %self.shard, "ballots are stored again"),
+            Err(error) if !*failing => {
+                let error: &dyn std::error::Error = error;
+                tracing::error!(error, shard = %self.shard, "ballots are not stored");
+            }
+            _ => {}
+        }
+        *failing = written.is_err();
     }
 
     fn answer(

@@ -25,7 +25,7 @@ pub trait VoteSink: Send + Sync {
     /// Casts a ballot, and returns only once it is durable.
     ///
     /// The ballot is not checked against its poll; that was the caller's to do, and is done
-    /// again by the worker. A caller that goes away early does not stop the cast.
+    /// again by the worker. If the caller goes away early the ballot may be cast or not.
     ///
     /// # Errors
     /// [`CastError`] says whether the ballot was refused or its fate is unknown.

@@ -176,14 +176,42 @@ async fn a_log_that_panics_leaves_the_outcome_unknown_and_the_sink_alive() {
 }
 
 #[tokio::test]
-async fn a_voter_that_goes_away_does_not_take_the_ballot_back() {
+async fn a_ballot_whose_voter_waits_no_more_is_not_written_later() {
     let log = held(0);
     let sink = sink(&log, 1_000);
-    for cast in cast(&sink, times("p", 3)).await {
+    // The first is being written; the others wait, and then their voters go elsewhere.
+    let mut casts = cast(&sink, times("p", 4)).await;
+    for cast in casts.drain(1..) {
         cast.abort();
+        let _ = cast.await;
     }
     log.permits.add_permits(10);
+    sink.cast(ballot("p")).await.expect("cast");
     sink.close().await;
+    let entries = log.entries.lock().expect("sound");
+    let ballots = entries
+        .iter()
+        .map(|entry| entry::decode(entry).expect("an entry").len());
+    assert_eq!(ballots.sum::<usize>(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ballot_that_waited_too_long_is_refused_instead_of_written_late() {
+    let log = held(0);
+    let sink = sink(&log, 1_000);
+    let mut casts = cast(&sink, times("p", 3)).await;
+    tokio::time::advance(std::time::Duration::from_secs(6)).await;
+    casts.extend(cast(&sink, times("p", 2)).await);
+    log.permits.add_permits(10);
+    let mut outcomes = Vec::new();
+    for cast in casts {
+        outcomes.push(cast.await.expect("no panic").is_ok());
+    }
+    assert_eq!(
+        outcomes,
+        [true, false, false, true, true],
+        "the first was being written"
+    );
     let entries = log.entries.lock().expect("sound");
     let ballots = entries
         .iter()

@@ -281,8 +281,10 @@ impl Config {
         if self.redis.shards == 0 {
             return Err("redis.shards is 0");
         }
-        if self.redis.claim_timeout_ms < 500 {
-            return Err("redis.claim_timeout_ms is below 500");
+        if self.redis.claim_timeout_ms < 500
+            || self.redis.claim_timeout_ms < 2 * self.worker.max_wait_ms
+        {
+            return Err("redis.claim_timeout_ms is below 500, or below twice worker.max_wait_ms");
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! From the command line to the exit code.
 
-use std::{error::Error, io::IsTerminal, process::ExitCode};
+use std::{error::Error, io::IsTerminal, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -34,9 +34,8 @@ fn try_run<E: Error + 'static>(
         .init();
     let runtime = tokio::runtime::Runtime::new()?;
     let exit = runtime.block_on(program(config))?;
-    if exit == Exit::AtOnce {
-        // Not even for a disk that hangs.
-        runtime.shutdown_background();
-    }
+    // Not for ever, as for a disk or a server that hangs.
+    let patience = if exit == Exit::AtOnce { 0 } else { 2 };
+    runtime.shutdown_timeout(Duration::from_secs(patience));
     Ok(exit)
 }

@@ -13,6 +13,9 @@ use voting_http::{ServeOptions, serve};
 
 use crate::{config::Config, secrets::SecretError, signals::StopSignals, stores::StoreSettings};
 
+/// A supervisor commonly gives 30 s before it kills.
+const DEADLINE: Duration = Duration::from_secs(25);
+
 /// Why services do not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -169,6 +172,10 @@ impl Services {
         let finished = tokio::select! {
             finished = ending => finished,
             () = self.signals.next() => return Exit::AtOnce,
+            () = sleep(DEADLINE) => {
+                tracing::error!("stopping takes too long; what is left is for the next start");
+                return Exit::AtOnce;
+            }
         };
         if asked && finished {
             Exit::Clean

@@ -85,7 +85,7 @@ async fn keep_in_line(postgres: &Postgres, redis: &Redis, polls: Option<Vec<Poll
             }
             // In this order: there is no vote before there are polls, and so none with an id that
             // is too low.
-            redis.raise_ids(&postgres.newest_applied().await?).await?;
+            redis.raise_ids(postgres.newest_applied().await?).await?;
             redis.publish(&postgres.polls().await?).await
         };
         match round.await {

@@ -1,8 +1,11 @@
 //! Writing a batch: one transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::PoisonError,
+};
 
-use ::postgres::{Transaction, error::SqlState, types::ToSql};
+use ::postgres::{Client, Transaction, error::SqlState, types::ToSql};
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -13,7 +16,7 @@ use crate::{
     dead_letter::DeadLetter,
     error::StoreError,
     id::PollId,
-    position::Position,
+    position::{EntryId, Position, ShardId},
     tally::TallyDelta,
     traits::BatchFlusher,
 };
@@ -37,14 +40,23 @@ impl Inner {
                 flushed => break flushed?,
             }
         };
-        // Only tidies up: the next flush does so as well.
-        if let Err(error) = marks::fold(&mut connection, &batch.settled) {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "cannot fold applied marks"
-            );
-        }
+        self.fold_marks(&mut connection, &batch.settled);
         Ok(report)
+    }
+
+    /// Only tidies up, and so is left to a later flush where it cannot be done now.
+    fn fold_marks(&self, connection: &mut Client, settled: &HashMap<ShardId, EntryId>) {
+        let mut folded = self.folded.lock().unwrap_or_else(PoisonError::into_inner);
+        if *folded == *settled {
+            return;
+        }
+        match marks::fold(connection, settled) {
+            Ok(()) => folded.clone_from(settled),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::debug!(error, "the marks of applied entries are folded later");
+            }
+        }
     }
 
     fn write(

@@ -40,7 +40,10 @@ pub(super) fn mark(
 /// Up to where all entries are applied. The lock keeps the marks from being folded until this
 /// transaction is over: it would otherwise take a mark that is gone for one that never was.
 fn below(transaction: &mut Transaction<'_>) -> Result<HashMap<ShardId, EntryId>, StoreError> {
-    let rows = transaction.query("SELECT shard, ms, seq FROM applied_below FOR SHARE", &[])?;
+    let rows = transaction.query(
+        "SELECT shard, ms, seq FROM applied_below ORDER BY shard FOR SHARE",
+        &[],
+    )?;
     rows.iter().map(key).collect()
 }
 
@@ -54,6 +57,8 @@ pub(super) fn fold(
     keys.sort_unstable();
     let (shards, ms, seqs) = columns(&keys)?;
     let mut transaction = client.transaction()?;
+    // It can wait: it holds up the flush that it follows, and is done again after the next.
+    transaction.batch_execute("SET LOCAL lock_timeout = '200ms'")?;
     transaction.execute(
         "INSERT INTO applied_below AS b
          SELECT * FROM unnest($1::integer[], $2::bigint[], $3::bigint[])
@@ -72,19 +77,23 @@ pub(super) fn fold(
 }
 
 impl Postgres {
-    /// The newest entry of each shard that was ever flushed, or a bound just above it.
+    /// The newest entry that was ever flushed, or a bound just above it.
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn newest_applied(&self) -> Result<HashMap<ShardId, EntryId>, StoreError> {
+    pub async fn newest_applied(&self) -> Result<EntryId, StoreError> {
         self.call(|inner| {
-            let rows = inner.connection()?.query(
-                "SELECT DISTINCT ON (shard) shard, ms, seq
+            let newest = inner.connection()?.query_opt(
+                "SELECT shard, ms, seq
                  FROM (SELECT * FROM applied UNION ALL SELECT * FROM applied_below) AS marks
-                 ORDER BY shard, ms DESC, seq DESC",
+                 ORDER BY ms DESC, seq DESC LIMIT 1",
                 &[],
             )?;
-            rows.iter().map(key).collect()
+            Ok(newest
+                .as_ref()
+                .map(key)
+                .transpose()?
+                .map_or(EntryId::MIN, |(_, id)| id))
         })
         .await
     }

@@ -11,14 +11,21 @@ mod marks;
 mod polls;
 mod read;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use ::postgres::{Client, Config, NoTls, Transaction};
 use r2d2::{Pool, PooledConnection};
 use r2d2_postgres::PostgresConnectionManager;
 use tokio::sync::Semaphore;
 
-use crate::error::StoreError;
+use crate::{
+    error::StoreError,
+    position::{EntryId, ShardId},
+};
 
 mod schema {
     #![allow(missing_docs, reason = "the macro writes no documentation")]
@@ -62,9 +69,11 @@ pub struct Postgres(Arc<Inner>);
 struct Inner {
     /// `None` only while it is dropped.
     pool: Option<Pool<Manager>>,
-    calls: Semaphore,
+    calls: Arc<Semaphore>,
     /// Of the tallies, the row that this process adds to.
     stripe: i16,
+    /// Up to where this process has last folded the marks of applied entries.
+    folded: Mutex<HashMap<ShardId, EntryId>>,
     options: PostgresOptions,
 }
 
@@ -78,7 +87,9 @@ impl Postgres {
         let mut config: Config = url.parse()?;
         config
             .connect_timeout(options.connect_timeout)
-            .keepalives_idle(Duration::from_secs(15))
+            .keepalives_idle(Duration::from_secs(10))
+            .keepalives_interval(Duration::from_secs(5))
+            .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(30))
             .application_name("voting");
         let size = options.connections.max(1);
@@ -93,8 +104,9 @@ impl Postgres {
         let stripe = uuid::Uuid::now_v7().as_bytes()[15] % STRIPES;
         Ok(Self(Arc::new(Inner {
             pool: Some(pool),
-            calls: Semaphore::new(size as usize),
+            calls: Arc::new(Semaphore::new(size as usize)),
             stripe: stripe.into(),
+            folded: Mutex::default(),
             options,
         })))
     }
@@ -120,14 +132,15 @@ impl Postgres {
         work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         // Waiting calls must not take all the runtime's threads.
-        let _turn = self
-            .0
-            .calls
-            .acquire()
-            .await
-            .map_err(StoreError::unavailable)?;
+        let turn = Arc::clone(&self.0.calls).acquire_owned().await;
+        let turn = turn.map_err(StoreError::unavailable)?;
         let inner = Arc::clone(&self.0);
-        let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+        let done = tokio::task::spawn_blocking(move || {
+            // Kept until it is done, also when nobody waits for it any more.
+            let _turn = turn;
+            work(&inner)
+        });
+        let done = done.await;
         done.map_err(StoreError::unavailable)?
     }
 }
@@ -181,7 +194,11 @@ impl r2d2::CustomizeConnection<Client, ::postgres::Error> for SetUp {
         // A ballot leaves the log once its commit returns, so that must mean it is on the disk,
         // whatever the server's default is.
         connection.batch_execute(&format!(
-            "SET synchronous_commit = on; SET statement_timeout = {}",
+            "SET synchronous_commit = on; SET statement_timeout = {};
+             -- A client whose machine is gone must not keep its locks: the server gives it up.
+             SET idle_in_transaction_session_timeout = '10s';
+             SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5;
+             SET tcp_keepalives_count = 3; SET tcp_user_timeout = '20s'",
             self.0.as_millis()
         ))
     }

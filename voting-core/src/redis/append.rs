@@ -39,8 +39,13 @@ impl BallotLog for Redis {
                 format!("there is no shard {shard}").into(),
             ));
         }
-        self.prepare()
-            .await
+        let fit = async {
+            self.prepare().await?;
+            // Not only a matter of readiness: nobody may ask.
+            let durable = self.0.durable.get_or_try_init(|| durability::check(self));
+            durable.await.copied()
+        };
+        fit.await
             .map_err(|error| CastError::Refused(error.into()))?;
         let mut append = ::redis::pipe();
         append

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -36,7 +36,13 @@ for i = 2, #ARGV, 2 do
         ballots = ballots + ARGV[i + 1]
     end
 end
-return redis.call('HINCRBY', KEYS[2], 'acknowledged', ballots)
+local accepted = tonumber(redis.call('HGET', KEYS[2], 'accepted') or 0)
+local acknowledged = redis.call('HINCRBY', KEYS[2], 'acknowledged', ballots)
+-- Entries that are read again, or were pushed by hand, must not hide those that wait.
+if acknowledged > accepted then
+    redis.call('HSET', KEYS[2], 'acknowledged', accepted)
+end
+return ballots
 ";
 
 /// One consumer of the log.
@@ -49,6 +55,8 @@ pub struct RedisQueue {
     upkeep: tokio::sync::Mutex<Upkeep>,
     /// The ballots of entries that are handed out.
     in_hand: Mutex<HashMap<EntryKey, u16>>,
+    /// The most ballots in an entry lately, by which the next claim is measured.
+    largest: AtomicUsize,
     /// Entries that were gone before they were acknowledged. Must stay zero.
     lost: AtomicU64,
 }
@@ -69,6 +77,7 @@ impl RedisQueue {
             acknowledge: Script::new(ACKNOWLEDGE),
             upkeep: tokio::sync::Mutex::new(Upkeep::new(&redis)),
             in_hand: Mutex::default(),
+            largest: AtomicUsize::new(1),
             lost: AtomicU64::new(0),
             consumer,
             redis,
@@ -81,8 +90,8 @@ impl RedisQueue {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Takes over what consumers have not acknowledged in time.
-    async fn take_over(&self, max_ballots: usize, claim: &mut Claim) -> Result<(), StoreError> {
+    /// Takes over what consumers have not acknowledged in time. Whether there may be more of it.
+    async fn take_over(&self, max_ballots: usize, claim: &mut Claim) -> Result<bool, StoreError> {
         let mut ballots = 0;
         for shard in self.redis.shards() {
             let mut cursor = "0-0".to_owned();
@@ -110,7 +119,7 @@ impl RedisQueue {
                 }
             }
         }
-        Ok(())
+        Ok(ballots >= max_ballots)
     }
 
     /// Takes entries that nobody has had, and waits for them if there are none.
@@ -123,7 +132,9 @@ impl RedisQueue {
         let shards = usize::from(self.redis.0.options.shards);
         let mut read = ::redis::cmd("XREADGROUP");
         read.arg("GROUP").arg(GROUP).arg(&self.consumer);
-        read.arg("COUNT").arg((max_ballots / shards).max(1));
+        let largest = self.largest.load(Ordering::Relaxed).max(1);
+        read.arg("COUNT")
+            .arg((max_ballots / shards / largest).max(1));
         // Zero would mean for ever.
         if wait >= Duration::from_millis(1) {
             read.arg("BLOCK").arg(millis(wait.min(MAX_BLOCK)));
@@ -162,8 +173,6 @@ impl RedisQueue {
         // cannot be read.
         let payload = entry.map.get("b").and_then(bytes).unwrap_or_default();
         let ballots: u16 = entry.get("n").unwrap_or(1);
-        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        in_hand.insert((shard, id), ballots);
         claim.entries.push(LogEntry {
             shard,
             id,
@@ -236,8 +245,8 @@ impl RedisQueue {
         let mut claim = Claim::default();
         loop {
             let mut upkeep = self.upkeep.lock().await;
-            if upkeep.is_take_over_due() {
-                self.take_over(max_ballots, &mut claim).await?;
+            if upkeep.is_take_over_due() && self.take_over(max_ballots, &mut claim).await? {
+                upkeep.take_over_again();
             }
             upkeep.run_if_due(&self.redis).await?;
             let pause = upkeep.until_take_over();
@@ -252,7 +261,17 @@ impl RedisQueue {
             }
         }
         let upkeep = self.upkeep.lock().await;
+        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        let largest = claim
+            .entries
+            .iter()
+            .map(|entry| usize::from(entry.ballots))
+            .max();
+        if let Some(largest) = largest {
+            self.largest.store(largest, Ordering::Relaxed);
+        }
         for entry in &claim.entries {
+            in_hand.insert((entry.shard, entry.id), entry.ballots);
             claim
                 .settled
                 .insert(entry.shard, upkeep.settled(entry.shard));

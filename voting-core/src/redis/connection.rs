@@ -14,10 +14,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// After so long without a word, the peer is asked for one.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// A peer that takes in nothing for so long is gone. An answer that does not come in time does not
-/// by itself make the client connect anew.
+/// A peer that takes in nothing for so long is gone. Less than an answer may take: what the caller has
+/// been told is unknown must not be sent again after that.
 #[cfg(target_os = "linux")]
-const GONE_AFTER: Duration = Duration::from_secs(10);
+const GONE_AFTER: Duration = Duration::from_secs(4);
 
 /// Shared by all who use it at a time; connects when first used.
 #[derive(Clone)]

@@ -18,7 +18,7 @@ mod upkeep;
 
 use std::{sync::Arc, time::Duration};
 
-use ::redis::{Client, RedisError};
+use ::redis::{Client, RedisError, streams::StreamInfoGroupsReply};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -74,6 +74,8 @@ struct Inner {
     connection: Connection,
     /// Done once the layout is checked and the consumer groups are there.
     prepared: OnceCell<()>,
+    /// Done once Redis was seen to be durable.
+    durable: OnceCell<()>,
 }
 
 impl Redis {
@@ -89,6 +91,7 @@ impl Redis {
             client,
             options,
             prepared: OnceCell::new(),
+            durable: OnceCell::new(),
         })))
     }
 
@@ -130,9 +133,16 @@ impl Redis {
     async fn check_layout(&self) -> Result<(), StoreError> {
         let key = format!("{}:layout", self.0.options.prefix);
         let ours = format!("1 shards={}", self.0.options.shards);
-        let mut set = ::redis::cmd("SET");
-        set.arg(&key).arg(&ours).arg("NX").arg("GET");
-        let there: Option<String> = self.0.connection.ask(&set).await?;
+        // Asked first, here and below: at its memory limit Redis refuses to write even what is
+        // there already, and a worker that starts then is needed to make room.
+        let mut get = ::redis::cmd("GET");
+        get.arg(&key);
+        let mut there: Option<String> = self.0.connection.ask(&get).await?;
+        if there.is_none() {
+            let mut set = ::redis::cmd("SET");
+            set.arg(&key).arg(&ours).arg("NX").arg("GET");
+            there = self.0.connection.ask(&set).await?;
+        }
         match there {
             Some(there) if there != ours => Err(StoreError::unavailable(format!(
                 "the log at {key} is laid out as {there:?}, not {ours:?}; the number of shards \
@@ -144,6 +154,12 @@ impl Redis {
 
     async fn make_groups(&self) -> Result<(), StoreError> {
         for shard in self.shards() {
+            let mut ask = ::redis::cmd("XINFO");
+            ask.arg("GROUPS").arg(self.log_key(shard));
+            let there: Result<StreamInfoGroupsReply, _> = self.0.connection.ask(&ask).await;
+            if there.is_ok_and(|there| there.groups.iter().any(|group| group.name == GROUP)) {
+                continue;
+            }
             let mut create = ::redis::cmd("XGROUP");
             create
                 .arg("CREATE")

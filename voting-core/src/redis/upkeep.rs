@@ -48,6 +48,11 @@ impl Upkeep {
         due
     }
 
+    /// There was more than one look took in.
+    pub(super) fn take_over_again(&mut self) {
+        self.next_take_over = Instant::now();
+    }
+
     pub(super) fn until_take_over(&self) -> Duration {
         self.next_take_over
             .saturating_duration_since(Instant::now())
@@ -108,23 +113,24 @@ impl Redis {
         })
     }
 
-    /// Makes later entries of each shard get ids above these, the newest that the store has seen.
+    /// Makes later entries of each shard get ids above `newest`, the newest that the store has seen,
+    /// of whatever shard, since a voter's shard is another if their number was changed.
     ///
     /// Ids follow Redis' clock. If Redis was restored or made anew on a slow one, new ballots would
     /// otherwise be taken for older than those in the store.
     ///
     /// # Errors
     /// Redis does not answer.
-    pub async fn raise_ids(&self, above: &HashMap<ShardId, EntryId>) -> Result<(), StoreError> {
+    pub async fn raise_ids(&self, newest: EntryId) -> Result<(), StoreError> {
         self.prepare().await?;
         // The streams may have been made anew since.
         self.make_groups().await?;
-        for (shard, newest) in above {
-            let key = self.log_key(*shard);
+        for shard in self.shards() {
+            let key = self.log_key(shard);
             let mut ask = ::redis::cmd("XINFO");
             ask.arg("STREAM").arg(&key);
             let stream: StreamInfoStreamReply = self.0.connection.ask(&ask).await?;
-            if parse_id(&stream.last_generated_id)? < *newest {
+            if parse_id(&stream.last_generated_id)? < newest {
                 tracing::warn!(%shard, %newest, "Redis' ids were behind the store; raising them");
                 let mut set = ::redis::cmd("XSETID");
                 set.arg(&key).arg(newest.to_string());

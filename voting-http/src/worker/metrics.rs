@@ -1,15 +1,22 @@
 //! What the worker tells Prometheus: where all ballots are, asked for at each scrape.
 
-use std::{sync::atomic::AtomicU64, time::SystemTime};
+use std::{
+    sync::atomic::AtomicU64,
+    time::{Duration, SystemTime},
+};
 
 use poem::{Endpoint, Request, Response};
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
     registry::Registry,
 };
+use tokio::time::timeout;
 
 use super::WorkerService;
-use crate::{metrics::encode, problem::Problem};
+use crate::metrics::encode;
+
+/// How long a store may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// `GET /metrics`.
 pub(super) struct Metrics(pub(super) WorkerService);
@@ -19,30 +26,15 @@ impl Endpoint for Metrics {
 
     async fn call(&self, _: Request) -> poem::Result<Response> {
         let pipeline = &self.0.0.pipeline;
-        let stats = pipeline.queue.stats().await.map_err(Problem::from)?;
-        let totals = pipeline.flusher.totals().await.map_err(Problem::from)?;
         let progress = pipeline.worker.progress().borrow().clone();
+        let stats = timeout(PATIENCE, pipeline.queue.stats()).await;
+        let totals = timeout(PATIENCE, pipeline.flusher.totals()).await;
         let mut registry = Registry::default();
         let mut total = |name: &str, help: &str, value: u64| {
             let counter: Counter<u64, AtomicU64> = Counter::default();
             counter.inc_by(value);
             registry.register(name, help, counter);
         };
-        total(
-            "voting_accepted_ballots",
-            "Ballots ever acknowledged to voters",
-            stats.accepted,
-        );
-        total(
-            "voting_superseded_ballots",
-            "Ballots whose voter has a newer one",
-            totals.superseded,
-        );
-        total(
-            "voting_rejected_ballots",
-            "Ballots among the dead letters",
-            totals.rejected,
-        );
         total(
             "voting_batches",
             "Batches that this worker has flushed",
@@ -53,33 +45,57 @@ impl Endpoint for Metrics {
             "Entries that had been flushed before this worker did",
             progress.flushed.replayed,
         );
+        // A store that does not answer takes only its own numbers with it.
+        if let Ok(Ok(stats)) = stats {
+            total(
+                "voting_accepted_ballots",
+                "Ballots ever acknowledged to voters",
+                stats.accepted,
+            );
+        }
+        if let Ok(Ok(totals)) = totals {
+            total(
+                "voting_superseded_ballots",
+                "Ballots whose voter has a newer one",
+                totals.superseded,
+            );
+            total(
+                "voting_rejected_ballots",
+                "Ballots among the dead letters",
+                totals.rejected,
+            );
+        }
         let mut now = |name: &str, help: &str, value: f64| {
             let gauge: Gauge<f64, AtomicU64> = Gauge::default();
             gauge.set(value);
             registry.register(name, help, gauge);
         };
         now(
-            "voting_pending_ballots",
-            "Ballots not yet in the store",
-            number(stats.pending),
-        );
-        now(
-            "voting_counted_ballots",
-            "Ballots that count",
-            number(totals.counted),
-        );
-        now(
-            "voting_oldest_unprocessed_timestamp_seconds",
-            "When the oldest pending ballot was cast; now, when there is none",
-            stats
-                .oldest_pending_ms
-                .map_or_else(unix_seconds, |ms| number(ms) / 1000.0),
-        );
-        now(
             "voting_worker_idle_seconds",
             "Since this worker's loop last went round; grows while a store fails",
             progress.alive_at.elapsed().as_secs_f64(),
         );
+        if let Ok(Ok(totals)) = totals {
+            now(
+                "voting_counted_ballots",
+                "Ballots that count",
+                number(totals.counted),
+            );
+        }
+        if let Ok(Ok(stats)) = stats {
+            now(
+                "voting_pending_ballots",
+                "Ballots not yet in the store",
+                number(stats.pending),
+            );
+            now(
+                "voting_oldest_unprocessed_timestamp_seconds",
+                "When the oldest pending ballot was cast; now, when there is none",
+                stats
+                    .oldest_pending_ms
+                    .map_or_else(unix_seconds, |ms| number(ms) / 1000.0),
+            );
+        }
         Ok(encode(&registry))
     }
 }
