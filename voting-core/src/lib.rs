@@ -38,6 +38,8 @@ pub mod redis;
 pub mod secret;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod stored_json;
 pub mod tally;
 pub mod traits;
 pub mod worker;

@@ -1,7 +1,7 @@
 //! What a service tells Prometheus, at `/metrics`. Names begin with `voting_` and end with their
 //! unit; no label ever names a voter.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use poem::{Endpoint, Response, http::StatusCode};
 use prometheus_client::{
@@ -110,13 +110,13 @@ impl LiveMetrics {
 }
 
 /// Serves a registry.
-pub(crate) struct Metrics(Arc<Registry>);
+pub(crate) struct Metrics(Registry);
 
 impl Metrics {
     pub(crate) fn new(fill: impl FnOnce(&mut Registry)) -> Self {
         let mut registry = Registry::default();
         fill(&mut registry);
-        Self(Arc::new(registry))
+        Self(registry)
     }
 }
 

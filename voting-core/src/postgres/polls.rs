@@ -8,12 +8,9 @@ use crate::{
     error::StoreError,
     id::PollId,
     poll::Poll,
+    stored_json,
     traits::{PollDirectory, PollStore},
 };
-
-fn parse(definition: &str) -> Result<Poll, StoreError> {
-    serde_json::from_str(definition).map_err(|error| StoreError::Corrupt(error.to_string()))
-}
 
 /// A poll and its key.
 pub(super) fn read_poll(
@@ -24,13 +21,13 @@ pub(super) fn read_poll(
         "SELECT key, definition FROM polls WHERE id = $1",
         &[&id.as_str()],
     )?;
-    row.map(|row| Ok((row.get(0), parse(row.get(1))?)))
+    row.map(|row| Ok((row.get(0), stored_json::read(row.get(1))?)))
         .transpose()
 }
 
 impl Inner {
     fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
-        let definition = serde_json::to_string(poll).map_err(StoreError::unavailable)?;
+        let definition = stored_json::write(poll)?;
         let mut connection = self.connection()?;
         let mut transaction = connection.transaction()?;
         // The row is locked by the insert, also when it was there, so what is read then holds.
@@ -68,7 +65,9 @@ impl PollDirectory for Postgres {
             let rows = inner
                 .connection()?
                 .query("SELECT definition FROM polls ORDER BY key", &[])?;
-            rows.iter().map(|row| parse(row.get(0))).collect()
+            rows.iter()
+                .map(|row| stored_json::read(row.get(0)))
+                .collect()
         })
         .await
     }

@@ -7,6 +7,7 @@ use crate::{
     error::StoreError,
     id::PollId,
     poll::Poll,
+    stored_json,
     traits::{PollDirectory, PollPublisher},
 };
 
@@ -31,14 +32,14 @@ impl PollDirectory for Redis {
         let there = there.ok_or_else(|| {
             StoreError::unavailable("no worker has published the polls to Redis yet")
         })?;
-        serde_json::from_str(&there).map_err(|error| StoreError::Corrupt(error.to_string()))
+        stored_json::read(&there)
     }
 }
 
 #[async_trait]
 impl PollPublisher for Redis {
     async fn publish(&self, polls: &[Poll]) -> Result<(), StoreError> {
-        let text = serde_json::to_string(polls).map_err(StoreError::unavailable)?;
+        let text = stored_json::write(polls)?;
         let (mut get, mut set) = (::redis::cmd("GET"), ::redis::cmd("SET"));
         get.arg(self.polls_key());
         let there: Option<String> = self.0.connection.ask(&get).await?;

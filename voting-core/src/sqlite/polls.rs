@@ -8,19 +8,16 @@ use crate::{
     error::StoreError,
     id::PollId,
     poll::Poll,
+    stored_json,
     traits::{PollDirectory, PollStore},
 };
-
-fn parse(definition: &str) -> Result<Poll, StoreError> {
-    serde_json::from_str(definition).map_err(|error| StoreError::Corrupt(error.to_string()))
-}
 
 pub(super) fn read_poll(connection: &Connection, id: &PollId) -> Result<Option<Poll>, StoreError> {
     let definition: Option<String> = connection
         .prepare_cached("SELECT definition FROM polls WHERE id = ?1")?
         .query_row([id.as_str()], |row| row.get(0))
         .optional()?;
-    definition.as_deref().map(parse).transpose()
+    definition.as_deref().map(stored_json::read).transpose()
 }
 
 impl Inner {
@@ -28,11 +25,13 @@ impl Inner {
         let reader = lock(&self.reader);
         let mut query = reader.prepare_cached("SELECT definition FROM polls ORDER BY key")?;
         let definitions = query.query_map([], |row| row.get::<_, String>(0))?;
-        definitions.map(|definition| parse(&definition?)).collect()
+        definitions
+            .map(|definition| stored_json::read(&definition?))
+            .collect()
     }
 
     fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
-        let definition = serde_json::to_string(poll).map_err(StoreError::unavailable)?;
+        let definition = stored_json::write(poll)?;
         let mut writer = self.writer()?;
         let transaction = begin(&mut writer)?;
         if read_poll(&transaction, poll.id())?.is_some_and(|stored| !stored.counts_like(poll)) {
