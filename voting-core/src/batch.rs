@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 use crate::{
     ballot::Ballot,
     dead_letter::DeadLetter,
+    error::StoreError,
     id::PollId,
+    poll_state::PollState,
     position::{EntryId, Position, ShardId},
     tally::TallyDelta,
 };
@@ -58,6 +60,32 @@ pub struct Batch {
     pub settled: HashMap<ShardId, EntryId>,
 }
 
+impl Batch {
+    /// Checks, inside a flush, that each ballot's poll takes it, by the states in the store.
+    ///
+    /// # Errors
+    /// [`StoreError::PollChanged`] names a poll that does not.
+    pub fn check<'a>(
+        &self,
+        state_of: impl Fn(&PollId) -> Option<&'a PollState>,
+    ) -> Result<(), StoreError> {
+        let mut last: Option<(&PollId, &PollState)> = None;
+        for PlacedBallot { position, ballot } in &self.ballots {
+            let state = match last {
+                Some((poll, state)) if *poll == ballot.poll => Some(state),
+                _ => state_of(&ballot.poll),
+            };
+            match state {
+                Some(state) if state.takes(position.shard(), position.entry()) => {
+                    last = Some((&ballot.poll, state));
+                }
+                _ => return Err(StoreError::PollChanged(ballot.poll.clone())),
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What a flush changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FlushReport {
@@ -83,7 +111,7 @@ pub struct Totals {
 }
 
 /// The state of the log as the worker's side sees it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueStats {
     /// Ballots ever acknowledged to voters.
     pub accepted: u64,
@@ -91,6 +119,8 @@ pub struct QueueStats {
     pub pending: u64,
     /// When the oldest pending entry was appended, in milliseconds since 1970.
     pub oldest_pending_ms: Option<u64>,
+    /// For each shard: all entries below this id are acknowledged.
+    pub settled: HashMap<ShardId, EntryId>,
 }
 
 /// Gathers in a flush what a back end must know of the batch, so that each store only has to

@@ -81,11 +81,8 @@ async fn acknowledged_entries_are_trimmed_and_no_others() {
     let server = RedisServer::start();
     let redis = Redis::new(&server.url(), options(1)).expect("an address");
     for _ in 0..10 {
-        let payload = entry::encode_one(&ballot());
-        redis
-            .append(ShardId(0), payload, 1)
-            .await
-            .expect("appended");
+        let entry = entry::of_one(&ballot());
+        redis.append(ShardId(0), entry).await.expect("appended");
     }
     let queue = redis.queue().expect("a queue");
     let claim = queue.claim(6, Duration::ZERO).await.expect("claimed");

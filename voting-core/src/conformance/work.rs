@@ -119,7 +119,7 @@ pub async fn invalid_entries_are_set_aside_and_the_rest_counts(backend: &Backend
         reason_at(poison),
         Some((RejectReason::Malformed, b"\0not an entry".to_vec()))
     );
-    let unknown = entry::encode_one(&ballot("nowhere", 2, 0b01));
+    let unknown = entry::of_one(&ballot("nowhere", 2, 0b01)).payload;
     assert_eq!(
         reason_at(no_poll),
         Some((RejectReason::UnknownPoll, unknown))

@@ -9,13 +9,14 @@ use ::postgres::{Client, Transaction, error::SqlState, types::ToSql};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Inner, Postgres, from_column, marks, to_column};
+use super::{Inner, Postgres, from_column, marks, polls::to_poll, to_column};
 use crate::{
     ballot::Choices,
     batch::{Batch, FlushOutcome, FlushReport, PlacedBallot, Totals},
     dead_letter::DeadLetter,
     error::StoreError,
     id::PollId,
+    poll_state::PollState,
     position::{EntryId, Position, ShardId},
     tally::TallyDelta,
     traits::BatchFlusher,
@@ -64,6 +65,8 @@ impl Inner {
         transaction: &mut Transaction<'_>,
         batch: &Batch,
     ) -> Result<FlushReport, StoreError> {
+        let polls = polls_of(transaction, batch)?;
+        batch.check(|id| polls.get(id).map(|(_, state)| state))?;
         let fresh = marks::mark(transaction, batch)?;
         let mut outcome = FlushOutcome::new(batch, fresh);
         let replayed: Vec<_> = batch
@@ -77,7 +80,6 @@ impl Inner {
             .iter()
             .filter(|p| !dead.contains(&p.position))
             .collect();
-        let polls = poll_keys(transaction, &live)?;
         for (placed, old) in write_ballots(transaction, &polls, &live)? {
             outcome.written(placed, old);
         }
@@ -99,12 +101,12 @@ impl Inner {
     fn move_tallies(
         &self,
         transaction: &mut Transaction<'_>,
-        polls: &HashMap<PollId, i32>,
+        polls: &Polls,
         deltas: &HashMap<PollId, TallyDelta>,
     ) -> Result<(), StoreError> {
         let mut deltas: Vec<_> = deltas
             .iter()
-            .map(|(poll, delta)| (polls[poll], delta))
+            .map(|(poll, delta)| (polls[poll].0, delta))
             .collect();
         // In one order everywhere, or two sessions could lock each other out.
         deltas.sort_unstable_by_key(|(poll, _)| *poll);
@@ -169,19 +171,27 @@ fn is_contention(error: &StoreError) -> bool {
     )
 }
 
-/// The keys of the polls that the ballots are in.
-fn poll_keys(
-    transaction: &mut Transaction<'_>,
-    ballots: &[&PlacedBallot],
-) -> Result<HashMap<PollId, i32>, StoreError> {
-    let ids: HashSet<&PollId> = ballots.iter().map(|placed| &placed.ballot.poll).collect();
-    let mut keys = HashMap::with_capacity(ids.len());
-    for id in ids {
-        let row = transaction.query_opt("SELECT key FROM polls WHERE id = $1", &[&id.as_str()])?;
-        let row = row.ok_or_else(|| StoreError::unavailable(format!("poll {id} is not stored")))?;
-        keys.insert(id.clone(), row.get(0));
-    }
-    Ok(keys)
+/// The keys and the states of polls.
+type Polls = HashMap<PollId, (i32, PollState)>;
+
+/// The polls of the batch. The lock keeps them from becoming final until this transaction is over.
+fn polls_of(transaction: &mut Transaction<'_>, batch: &Batch) -> Result<Polls, StoreError> {
+    // The ballots are sorted by poll.
+    let mut ids: Vec<&str> = batch
+        .ballots
+        .iter()
+        .map(|placed| placed.ballot.poll.as_str())
+        .collect();
+    ids.dedup();
+    let rows = transaction.query(
+        "SELECT key, definition, state FROM polls WHERE id = ANY ($1) ORDER BY key FOR SHARE",
+        &[&ids],
+    )?;
+    let polls = rows.iter().map(|row| {
+        let poll = to_poll(row)?;
+        Ok((poll.id().clone(), (row.get(0), poll.state().clone())))
+    });
+    polls.collect()
 }
 
 /// Positions as columns: shards, milliseconds, numbers.
@@ -223,7 +233,7 @@ fn dead_among(
 /// their row, each with the choices that were there.
 fn write_ballots<'a>(
     transaction: &mut Transaction<'_>,
-    polls: &HashMap<PollId, i32>,
+    polls: &Polls,
     ballots: &[&'a PlacedBallot],
 ) -> Result<Vec<(&'a PlacedBallot, Option<Choices>)>, StoreError> {
     if ballots.is_empty() {
@@ -232,7 +242,7 @@ fn write_ballots<'a>(
     let mut by_key = HashMap::with_capacity(ballots.len());
     let (mut keys, mut voters, mut choices) = (Vec::new(), Vec::new(), Vec::new());
     for placed in ballots {
-        let key = polls[&placed.ballot.poll];
+        let (key, _) = polls[&placed.ballot.poll];
         let voter = Uuid::from_bytes(placed.ballot.voter.to_bytes());
         keys.push(key);
         voters.push(voter);

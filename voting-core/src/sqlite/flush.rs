@@ -12,7 +12,9 @@ use crate::{
     dead_letter::DeadLetter,
     error::StoreError,
     id::PollId,
+    poll_state::PollState,
     position::{EntryId, ShardId},
+    stored_json,
     tally::TallyDelta,
     traits::BatchFlusher,
 };
@@ -21,14 +23,15 @@ impl Inner {
     fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
         let mut writer = self.writer()?;
         let transaction = begin(&mut writer)?;
+        let polls = polls_of(&transaction, batch)?;
+        batch.check(|id| polls.get(id).map(|(_, state)| state))?;
         let fresh = mark_applied(&transaction, batch)?;
         let mut outcome = FlushOutcome::new(batch, fresh);
-        let polls = poll_keys(&transaction, batch)?;
         for placed in &batch.ballots {
             if outcome.is_replay(placed) && is_dead_letter(&transaction, placed)? {
                 continue;
             }
-            let key = polls[&placed.ballot.poll];
+            let (key, _) = polls[&placed.ballot.poll];
             if let Some(old) = write_ballot(&transaction, key, placed)? {
                 outcome.written(placed, old);
             }
@@ -43,7 +46,7 @@ impl Inner {
             .prepare_cached("UPDATE totals SET superseded = superseded + ?1")?
             .execute([report.superseded])?;
         for (poll, delta) in &deltas {
-            move_tally(&transaction, polls[poll], delta)?;
+            move_tally(&transaction, polls[poll].0, delta)?;
         }
         self.commit(transaction)?;
         Ok(report)
@@ -117,21 +120,25 @@ fn applied_below(transaction: &Transaction<'_>, shard: ShardId) -> Result<EntryI
     EntryId::new(ms, seq).ok_or_else(|| StoreError::Corrupt(format!("applied mark {ms}-{seq}")))
 }
 
-/// The keys of the batch's polls.
-fn poll_keys<'a>(
+/// The keys and the states of the batch's polls.
+fn polls_of<'a>(
     transaction: &Transaction<'_>,
     batch: &'a Batch,
-) -> Result<HashMap<&'a PollId, i64>, StoreError> {
-    let mut keys = HashMap::new();
+) -> Result<HashMap<&'a PollId, (i64, PollState)>, StoreError> {
+    let mut polls = HashMap::new();
     for PlacedBallot { ballot, .. } in &batch.ballots {
-        if !keys.contains_key(&ballot.poll) {
-            let key = transaction
-                .prepare_cached("SELECT key FROM polls WHERE id = ?1")?
-                .query_row([ballot.poll.as_str()], |row| row.get(0))?;
-            keys.insert(&ballot.poll, key);
+        if polls.contains_key(&ballot.poll) {
+            continue;
+        }
+        let found: Option<(i64, String)> = transaction
+            .prepare_cached("SELECT key, state FROM polls WHERE id = ?1")?
+            .query_row([ballot.poll.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        if let Some((key, state)) = found {
+            polls.insert(&ballot.poll, (key, stored_json::read(&state)?));
         }
     }
-    Ok(keys)
+    Ok(polls)
 }
 
 /// Gives the voter's row to the ballot if it is newer than the one there. `None` when it is not,

@@ -41,8 +41,8 @@ impl Gathered {
     }
 }
 
-/// The definitions of polls that ballots were cast in. What matters of them never changes, so
-/// they are kept; polls that are missing are asked for each time.
+/// The polls that ballots were cast in. They are kept: a store that knows one to be closed, of which
+/// this does not know yet, refuses the batch. Polls that are missing are asked for each time.
 #[derive(Default)]
 pub(super) struct KnownPolls(HashMap<PollId, Poll>);
 
@@ -66,42 +66,43 @@ impl KnownPolls {
             .extend(polls.into_iter().map(|poll| (poll.id().clone(), poll)));
     }
 
-    fn check(&self, ballot: &Ballot) -> Result<(), RejectReason> {
+    pub(super) fn forget(&mut self, poll: &PollId) {
+        self.0.remove(poll);
+    }
+
+    fn check(&self, ballot: &Ballot, position: Position) -> Result<(), RejectReason> {
         let poll = self.0.get(&ballot.poll).ok_or(RejectReason::UnknownPoll)?;
-        poll.check(ballot.choices)
+        poll.check(ballot.choices, position)
     }
 }
 
+/// Of each voter in a poll.
+type Newest<'a> = HashMap<(&'a PollId, VoterId), (Position, &'a Ballot)>;
+
 /// Checks and sorts what was gathered.
-pub(super) fn prepare(gathered: Gathered, polls: &KnownPolls) -> Batch {
+pub(super) fn prepare(gathered: &Gathered, polls: &KnownPolls) -> Batch {
     let mut batch = Batch {
-        settled: gathered.settled,
+        settled: gathered.settled.clone(),
         ..Batch::default()
     };
-    let mut newest: HashMap<(PollId, VoterId), PlacedBallot> =
-        HashMap::with_capacity(gathered.ballots);
-    for (log_entry, decoded) in gathered.entries {
-        let LogEntry {
-            shard,
-            id,
-            payload,
-            ballots: appended,
-        } = log_entry;
+    let mut newest = Newest::with_capacity(gathered.ballots);
+    for (log_entry, decoded) in &gathered.entries {
+        let (shard, id) = (log_entry.shard, log_entry.id);
         let mut valid = 0;
         match decoded {
             Ok(ballots) => {
                 for (index, ballot) in (0..=u16::MAX).zip(ballots) {
                     let position = Position::new(shard, id, index);
-                    match polls.check(&ballot) {
+                    match polls.check(ballot, position) {
                         Ok(()) => {
                             valid += 1;
-                            keep_newest(&mut newest, PlacedBallot { position, ballot });
+                            keep_newest(&mut newest, position, ballot);
                         }
                         Err(reason) => batch.dead_letters.push(DeadLetter {
                             position,
                             reason,
                             detail: format!("poll {}, options {:?}", ballot.poll, ballot.choices),
-                            payload: entry::encode_one(&ballot),
+                            payload: entry::of_one(ballot).payload,
                             ballots: 1,
                         }),
                     }
@@ -111,13 +112,19 @@ pub(super) fn prepare(gathered: Gathered, polls: &KnownPolls) -> Batch {
                 position: Position::new(shard, id, 0),
                 reason: RejectReason::Malformed,
                 detail: error.to_string(),
-                payload,
-                ballots: appended,
+                payload: log_entry.payload.clone(),
+                ballots: log_entry.ballots,
             }),
         }
         batch.entries.push(((shard, id), valid));
     }
-    batch.ballots = newest.into_values().collect();
+    let newest = newest.into_values();
+    batch.ballots = newest
+        .map(|(position, ballot)| PlacedBallot {
+            position,
+            ballot: ballot.clone(),
+        })
+        .collect();
     // One order for all workers, so that two that write the same voters wait for each other and
     // never lock each other out; and neighbours in the index are written together.
     batch.ballots.sort_unstable_by(|a, b| {
@@ -126,11 +133,11 @@ pub(super) fn prepare(gathered: Gathered, polls: &KnownPolls) -> Batch {
     batch
 }
 
-fn keep_newest(newest: &mut HashMap<(PollId, VoterId), PlacedBallot>, placed: PlacedBallot) {
-    match newest.entry((placed.ballot.poll.clone(), placed.ballot.voter)) {
-        Entry::Vacant(slot) => _ = slot.insert(placed),
-        Entry::Occupied(mut slot) if placed.position > slot.get().position => {
-            slot.insert(placed);
+fn keep_newest<'a>(newest: &mut Newest<'a>, position: Position, ballot: &'a Ballot) {
+    match newest.entry((&ballot.poll, ballot.voter)) {
+        Entry::Vacant(slot) => _ = slot.insert((position, ballot)),
+        Entry::Occupied(mut slot) if position > slot.get().0 => {
+            slot.insert((position, ballot));
         }
         Entry::Occupied(_) => {}
     }
