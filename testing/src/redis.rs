@@ -73,6 +73,22 @@ impl RedisServer {
         }
     }
 
+    /// Makes it stand still, with its connections open.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on after [`RedisServer::pause`].
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        if let Some(server) = &self.server {
+            server.signal(name);
+        }
+    }
+
     /// Ends it without a warning and takes all it had; [`RedisServer::launch`] starts with nothing.
     pub fn wipe(&mut self) {
         self.kill();

@@ -56,11 +56,36 @@ pub struct Batch {
     pub ballots: Vec<PlacedBallot>,
     /// The invalid ballots.
     pub dead_letters: Vec<DeadLetter>,
+    /// Dead letters that are taken back, their ballots being among those above.
+    pub revived: Vec<Revival>,
     /// Up to where the log is done with, see [`Claim::settled`].
     pub settled: HashMap<ShardId, EntryId>,
 }
 
+/// A dead letter that is to be removed, since its ballots count now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revival {
+    /// Where it stands.
+    pub position: Position,
+    /// How many valid ballots it has, also those that a newer one in the batch replaced.
+    pub valid: u64,
+}
+
 impl Batch {
+    /// Of each voter in a poll only the newest ballot stays, in the order that all workers keep: so two
+    /// that write the same voters wait for each other and never lock each other out, and neighbours in
+    /// the index are written together.
+    pub fn keep_newest(&mut self) {
+        self.ballots.sort_unstable_by(|a, b| {
+            let newest_first = b.position.cmp(&a.position);
+            (&a.ballot.poll, a.ballot.voter)
+                .cmp(&(&b.ballot.poll, b.ballot.voter))
+                .then(newest_first)
+        });
+        self.ballots
+            .dedup_by(|a, b| (&a.ballot.poll, a.ballot.voter) == (&b.ballot.poll, b.ballot.voter));
+    }
+
     /// Checks, inside a flush, that each ballot's poll takes it, by the states in the store.
     ///
     /// # Errors
@@ -133,13 +158,20 @@ pub struct FlushOutcome {
 }
 
 impl FlushOutcome {
-    /// Starts with the entries that the store had no applied mark of.
-    pub fn new(batch: &Batch, fresh: HashSet<EntryKey>) -> Self {
+    /// Starts with the entries that the store had no applied mark of, and the dead letters to be taken
+    /// back that were there, which it has removed.
+    pub fn new(batch: &Batch, mut fresh: HashSet<EntryKey>, removed: &HashSet<Position>) -> Self {
         // A map, so that an entry that is in the batch twice is told once.
         let entries: HashMap<_, _> = batch.entries.iter().copied().collect();
         let valid = |key: &EntryKey| entries.get(key).copied().unwrap_or(0);
-        let superseded = fresh.iter().map(valid).sum();
-        let replayed = entries.len().saturating_sub(fresh.len()) as u64;
+        let mut superseded = fresh.iter().map(valid).sum();
+        for Revival { position, valid } in &batch.revived {
+            if removed.contains(position) {
+                superseded += valid;
+                fresh.insert((position.shard(), position.entry()));
+            }
+        }
+        let replayed = entries.keys().filter(|key| !fresh.contains(key)).count() as u64;
         Self {
             fresh,
             report: FlushReport {

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::position::Position;
+use crate::{batch::PlacedBallot, entry, position::Position};
 
 /// Why a ballot was not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,6 +79,20 @@ pub struct DeadLetter {
     /// How many ballots it stands for: one, or as many as the entry that could not be read was
     /// appended with.
     pub ballots: u16,
+}
+
+impl DeadLetter {
+    /// Of a single ballot that could be read.
+    pub fn of(placed: &PlacedBallot, reason: RejectReason) -> Self {
+        let ballot = &placed.ballot;
+        Self {
+            position: placed.position,
+            reason,
+            detail: format!("poll {}, options {:?}", ballot.poll, ballot.choices),
+            payload: entry::of_one(ballot).payload,
+            ballots: 1,
+        }
+    }
 }
 
 #[cfg(test)]

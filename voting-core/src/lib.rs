@@ -38,6 +38,7 @@ pub mod private_files;
 pub mod receipt;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod revival;
 pub mod secret;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

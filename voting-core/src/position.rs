@@ -151,6 +151,11 @@ impl Position {
         self.n
     }
 
+    /// The ballot's place in its entry.
+    pub fn index(self) -> u16 {
+        u16::try_from(self.n & 0xffff).unwrap_or(0)
+    }
+
     /// The entry that holds the ballot.
     pub fn entry(self) -> EntryId {
         EntryId {

@@ -159,6 +159,9 @@ pub trait PollPublisher: Send + Sync {
 /// The ballots that could not be counted.
 #[async_trait]
 pub trait DeadLetterStore: Send + Sync {
+    /// The dead letter at this position.
+    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError>;
+
     /// Up to `limit` dead letters by position, those after `after`.
     async fn dead_letters(
         &self,

@@ -93,6 +93,15 @@ impl Problem {
         )
     }
 
+    pub(crate) fn poll_closed() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "poll-closed",
+            "This poll is closed",
+            "This poll is closed. Votes can no longer be cast or changed.",
+        )
+    }
+
     pub(crate) fn no_receipt() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
@@ -256,6 +265,7 @@ impl From<InvalidChoice> for Problem {
 impl From<CastError> for Problem {
     fn from(error: CastError) -> Self {
         let (kind, title, detail) = match &error {
+            CastError::Closed(_) => return Self::poll_closed(),
             CastError::Overloaded => (
                 "overloaded",
                 "The vote was not taken",

@@ -108,6 +108,8 @@ macro_rules! conformance_suite {
                 several_workers_keep_the_last_choice_of_a_voter,
                 a_worker_that_is_handed_its_own_entries_again_tells_them_once,
                 a_worker_that_stops_while_the_store_is_down_leaves_the_ballots_in_the_log,
+                a_dead_letter_is_counted_once_its_cause_is_mended,
+                an_unreadable_entry_is_counted_as_far_as_it_can_be,
             }
             close {
                 a_sealed_shard_takes_no_more_ballots_of_the_poll,

@@ -94,7 +94,13 @@ impl Store {
         // Before anything changes: a batch is written whole or not at all.
         batch.check(|id| self.poll(id).map(|stored| stored.poll.state()))?;
         let fresh = self.mark_applied(batch);
-        let mut outcome = FlushOutcome::new(batch, fresh);
+        let removed = batch
+            .revived
+            .iter()
+            .map(|revival| revival.position)
+            .filter(|position| self.dead_letters.remove(position).is_some())
+            .collect();
+        let mut outcome = FlushOutcome::new(batch, fresh, &removed);
         for placed in &batch.ballots {
             let ballot = &placed.ballot;
             let Some(stored) = self.polls.iter_mut().find(|s| *s.poll.id() == ballot.poll) else {
@@ -242,6 +248,10 @@ impl PollStore for Memory {
 
 #[async_trait]
 impl DeadLetterStore for Memory {
+    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError> {
+        Ok(self.store().dead_letters.get(&position).cloned())
+    }
+
     async fn dead_letters(
         &self,
         after: Option<Position>,

@@ -68,7 +68,8 @@ impl Inner {
         let polls = polls_of(transaction, batch)?;
         batch.check(|id| polls.get(id).map(|(_, state)| state))?;
         let fresh = marks::mark(transaction, batch)?;
-        let mut outcome = FlushOutcome::new(batch, fresh);
+        let removed = remove_revived(transaction, batch)?;
+        let mut outcome = FlushOutcome::new(batch, fresh, &removed);
         let replayed: Vec<_> = batch
             .ballots
             .iter()
@@ -207,6 +208,28 @@ fn position_columns(
         columns.2.push(to_column(position.n())?);
     }
     Ok(columns)
+}
+
+/// Removes the dead letters that are taken back, and says which of them were there.
+fn remove_revived(
+    transaction: &mut Transaction<'_>,
+    batch: &Batch,
+) -> Result<HashSet<Position>, StoreError> {
+    if batch.revived.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let positions = batch.revived.iter().map(|revival| revival.position);
+    let (shards, ms, n) = position_columns(positions)?;
+    let rows = transaction.query(
+        "DELETE FROM dead_letters d
+         USING unnest($1::integer[], $2::bigint[], $3::bigint[]) AS p (shard, ms, n)
+         WHERE (d.shard, d.ms, d.n) = (p.shard, p.ms, p.n)
+         RETURNING d.shard, d.ms, d.n",
+        &[&shards, &ms, &n],
+    )?;
+    rows.iter()
+        .map(|row| super::read::position(row, 0))
+        .collect()
 }
 
 /// Which of the ballots are dead letters.

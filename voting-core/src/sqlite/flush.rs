@@ -8,12 +8,12 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::{Inner, Sqlite, begin, lock};
 use crate::{
     ballot::Choices,
-    batch::{Batch, EntryKey, FlushOutcome, FlushReport, PlacedBallot, Totals},
+    batch::{Batch, EntryKey, FlushOutcome, FlushReport, PlacedBallot, Revival, Totals},
     dead_letter::DeadLetter,
     error::StoreError,
     id::PollId,
     poll_state::PollState,
-    position::{EntryId, ShardId},
+    position::{EntryId, Position, ShardId},
     stored_json,
     tally::TallyDelta,
     traits::BatchFlusher,
@@ -26,7 +26,8 @@ impl Inner {
         let polls = polls_of(&transaction, batch)?;
         batch.check(|id| polls.get(id).map(|(_, state)| state))?;
         let fresh = mark_applied(&transaction, batch)?;
-        let mut outcome = FlushOutcome::new(batch, fresh);
+        let removed = remove_revived(&transaction, batch)?;
+        let mut outcome = FlushOutcome::new(batch, fresh, &removed);
         for placed in &batch.ballots {
             if outcome.is_replay(placed) && is_dead_letter(&transaction, placed)? {
                 continue;
@@ -118,6 +119,23 @@ fn applied_below(transaction: &Transaction<'_>, shard: ShardId) -> Result<EntryI
         return Ok(EntryId::MIN);
     };
     EntryId::new(ms, seq).ok_or_else(|| StoreError::Corrupt(format!("applied mark {ms}-{seq}")))
+}
+
+/// Removes the dead letters that are taken back, and says which of them were there.
+fn remove_revived(
+    transaction: &Transaction<'_>,
+    batch: &Batch,
+) -> Result<HashSet<Position>, StoreError> {
+    let mut removed = HashSet::new();
+    for Revival { position, .. } in &batch.revived {
+        let gone = transaction
+            .prepare_cached("DELETE FROM dead_letters WHERE shard = ?1 AND ms = ?2 AND n = ?3")?
+            .execute(params![position.shard().0, position.ms(), position.n()])?;
+        if gone == 1 {
+            removed.insert(*position);
+        }
+    }
+    Ok(removed)
 }
 
 /// The keys and the states of the batch's polls.

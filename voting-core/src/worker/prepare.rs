@@ -1,10 +1,10 @@
 //! Makes a [`Batch`] of log entries: decodes them, finds the invalid ballots, keeps the newest of
 //! each voter.
 
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::collections::{HashMap, HashSet};
 
 use crate::{
-    ballot::{Ballot, VoterId},
+    ballot::Ballot,
     batch::{Batch, Claim, EntryKey, LogEntry, PlacedBallot},
     dead_letter::{DeadLetter, RejectReason},
     entry::{self, MalformedEntry},
@@ -70,41 +70,36 @@ impl KnownPolls {
         self.0.remove(poll);
     }
 
-    fn check(&self, ballot: &Ballot, position: Position) -> Result<(), RejectReason> {
+    fn check(&self, placed: &PlacedBallot) -> Result<(), RejectReason> {
+        let ballot = &placed.ballot;
         let poll = self.0.get(&ballot.poll).ok_or(RejectReason::UnknownPoll)?;
-        poll.check(ballot.choices, position)
+        poll.check(ballot.choices, placed.position)
     }
 }
-
-/// Of each voter in a poll.
-type Newest<'a> = HashMap<(&'a PollId, VoterId), (Position, &'a Ballot)>;
 
 /// Checks and sorts what was gathered.
 pub(super) fn prepare(gathered: &Gathered, polls: &KnownPolls) -> Batch {
     let mut batch = Batch {
+        ballots: Vec::with_capacity(gathered.ballots),
         settled: gathered.settled.clone(),
         ..Batch::default()
     };
-    let mut newest = Newest::with_capacity(gathered.ballots);
     for (log_entry, decoded) in &gathered.entries {
         let (shard, id) = (log_entry.shard, log_entry.id);
         let mut valid = 0;
         match decoded {
             Ok(ballots) => {
                 for (index, ballot) in (0..=u16::MAX).zip(ballots) {
-                    let position = Position::new(shard, id, index);
-                    match polls.check(ballot, position) {
+                    let placed = PlacedBallot {
+                        position: Position::new(shard, id, index),
+                        ballot: ballot.clone(),
+                    };
+                    match polls.check(&placed) {
                         Ok(()) => {
                             valid += 1;
-                            keep_newest(&mut newest, position, ballot);
+                            batch.ballots.push(placed);
                         }
-                        Err(reason) => batch.dead_letters.push(DeadLetter {
-                            position,
-                            reason,
-                            detail: format!("poll {}, options {:?}", ballot.poll, ballot.choices),
-                            payload: entry::of_one(ballot).payload,
-                            ballots: 1,
-                        }),
+                        Err(reason) => batch.dead_letters.push(DeadLetter::of(&placed, reason)),
                     }
                 }
             }
@@ -118,27 +113,6 @@ pub(super) fn prepare(gathered: &Gathered, polls: &KnownPolls) -> Batch {
         }
         batch.entries.push(((shard, id), valid));
     }
-    let newest = newest.into_values();
-    batch.ballots = newest
-        .map(|(position, ballot)| PlacedBallot {
-            position,
-            ballot: ballot.clone(),
-        })
-        .collect();
-    // One order for all workers, so that two that write the same voters wait for each other and
-    // never lock each other out; and neighbours in the index are written together.
-    batch.ballots.sort_unstable_by(|a, b| {
-        (&a.ballot.poll, a.ballot.voter).cmp(&(&b.ballot.poll, b.ballot.voter))
-    });
+    batch.keep_newest();
     batch
-}
-
-fn keep_newest<'a>(newest: &mut Newest<'a>, position: Position, ballot: &'a Ballot) {
-    match newest.entry((&ballot.poll, ballot.voter)) {
-        Entry::Vacant(slot) => _ = slot.insert((position, ballot)),
-        Entry::Occupied(mut slot) if position > slot.get().0 => {
-            slot.insert((position, ballot));
-        }
-        Entry::Occupied(_) => {}
-    }
 }
