@@ -70,10 +70,7 @@ async fn the_number_of_shards_cannot_change() {
     let error = five.check().await.expect_err("the log has four");
     assert!(in_words(&error).contains("shards=4"), "{error:?}");
     let refused = five.sink().cast(ballot()).await.expect_err("refused");
-    assert!(
-        matches!(refused, CastError::Refused(_)),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, CastError::Refused(_)), "{refused:?}");
 }
 
 #[tokio::test]

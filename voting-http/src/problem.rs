@@ -102,6 +102,15 @@ impl Problem {
         )
     }
 
+    pub(crate) fn no_dead_letter() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "unknown-dead-letter",
+            "No such dead letter",
+            "There is no dead letter at this position.",
+        )
+    }
+
     pub(crate) fn no_receipt() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
