@@ -40,7 +40,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     let worker = Worker::new(queue.clone(), postgres.clone(), postgres.clone(), options).start();
     let pipeline = Pipeline {
         worker: worker.clone(),
-        queue,
+        queue: queue.clone(),
         flusher: postgres.clone(),
         tallies: postgres.clone(),
         polls: postgres.clone(),

@@ -177,6 +177,14 @@ fn get_json(url: &str) -> Option<Value> {
     serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
 }
 
+/// Asks to close the poll.
+pub fn close(worker: &Service) {
+    let url = format!("{}/v1/polls/cats-vs-dogs/close", worker.url);
+    let close = agent().post(url);
+    let close = close.header("authorization", format!("Bearer {TOKEN}"));
+    assert_eq!(close.send_empty().expect("an answer").status(), 202);
+}
+
 /// Waits until nothing is pending, and says where all ballots are.
 pub fn settled(worker: &Service) -> Value {
     await_some("all is counted", || {
@@ -340,6 +348,8 @@ fn vote_on_and_on(
                 }
                 thread::sleep(Duration::from_millis(10));
             }
+            // For good, so there is nothing more to do.
+            (409, Ok(problem)) if problem["type"] == "urn:voting:problem:poll-closed" => break,
             (202, Err(_)) => known.unanswered += 1,
             other => panic!("{other:?} {body}"),
         }
