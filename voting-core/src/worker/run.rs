@@ -66,6 +66,7 @@ impl Running {
             patience,
             polls,
         } = self;
+        let mut changed_again = false;
         let (batch, report) = loop {
             let missing = polls.missing(&gathered);
             let found = patience
@@ -87,7 +88,14 @@ impl Running {
                 .await?;
             match flushed {
                 Ok(report) => break (batch, report),
-                Err(poll) => polls.forget(&poll),
+                Err(poll) => {
+                    polls.forget(&poll);
+                    // Once is as it may be. A store that says so again and again is in trouble.
+                    if std::mem::replace(&mut changed_again, true) {
+                        let changed = StoreError::PollChanged(poll);
+                        patience.wait_out("flush", &changed, progress).await?;
+                    }
+                }
             }
         };
         // Not before: a ballot leaves the log only when the store has it.
