@@ -52,6 +52,9 @@ pub struct Batch {
     pub entries: Vec<(EntryKey, u64)>,
     /// At most one ballot a voter and poll, the newest; sorted by poll and voter.
     pub ballots: Vec<PlacedBallot>,
+    /// The valid ballots that a newer one in the batch replaced, in no order. One of them is the
+    /// voter's last choice if the store refuses the newer one for good.
+    pub replaced: Vec<PlacedBallot>,
     /// The invalid ballots.
     pub dead_letters: Vec<DeadLetter>,
     /// Up to where the log is done with, see [`Claim::settled`].
@@ -144,6 +147,14 @@ impl FlushOutcome {
             None => self.deltas.entry(ballot.poll.clone()).or_default(),
         };
         delta.record(old, ballot.choices);
+    }
+
+    /// Takes in that the store refuses a valid ballot for good. Its dead letter is told beside it.
+    pub fn unstorable(&mut self, placed: &PlacedBallot) {
+        // As all valid ballots of a fresh entry it was taken for superseded.
+        if !self.is_replay(placed) {
+            self.report.superseded = self.report.superseded.saturating_sub(1);
+        }
     }
 
     /// Takes in that the store wrote a dead letter it did not have.

@@ -16,14 +16,17 @@ pub enum RejectReason {
     UnknownOption,
     /// More options than the poll allows.
     TooManyChoices,
+    /// The store refuses the ballot for what it is, whenever it is tried.
+    Unstorable,
 }
 
 impl RejectReason {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Malformed,
         Self::UnknownPoll,
         Self::UnknownOption,
         Self::TooManyChoices,
+        Self::Unstorable,
     ];
 
     /// The reason's name in stores, APIs and metrics.
@@ -33,6 +36,7 @@ impl RejectReason {
             Self::UnknownPoll => "unknown-poll",
             Self::UnknownOption => "unknown-option",
             Self::TooManyChoices => "too-many-choices",
+            Self::Unstorable => "unstorable",
         }
     }
 }

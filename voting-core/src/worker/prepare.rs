@@ -95,7 +95,8 @@ pub(super) fn prepare(gathered: Gathered, polls: &KnownPolls) -> Batch {
                     match polls.check(&ballot) {
                         Ok(()) => {
                             valid += 1;
-                            keep_newest(&mut newest, PlacedBallot { position, ballot });
+                            let placed = PlacedBallot { position, ballot };
+                            batch.replaced.extend(keep_newest(&mut newest, placed));
                         }
                         Err(reason) => batch.dead_letters.push(DeadLetter {
                             position,
@@ -126,12 +127,19 @@ pub(super) fn prepare(gathered: Gathered, polls: &KnownPolls) -> Batch {
     batch
 }
 
-fn keep_newest(newest: &mut HashMap<(PollId, VoterId), PlacedBallot>, placed: PlacedBallot) {
+/// The one of two ballots of a voter that is replaced, if there are two.
+fn keep_newest(
+    newest: &mut HashMap<(PollId, VoterId), PlacedBallot>,
+    placed: PlacedBallot,
+) -> Option<PlacedBallot> {
     match newest.entry((placed.ballot.poll.clone(), placed.ballot.voter)) {
-        Entry::Vacant(slot) => _ = slot.insert(placed),
-        Entry::Occupied(mut slot) if placed.position > slot.get().position => {
+        Entry::Vacant(slot) => {
             slot.insert(placed);
+            None
         }
-        Entry::Occupied(_) => {}
+        Entry::Occupied(mut slot) if placed.position > slot.get().position => {
+            Some(slot.insert(placed))
+        }
+        Entry::Occupied(_) => Some(placed),
     }
 }
