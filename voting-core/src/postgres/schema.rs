@@ -160,8 +160,10 @@ impl Inner {
                 "SET statement_timeout = 0; SET lock_timeout = {patience};
                  -- The lock is the session's. A process that stands still or is gone must not keep
                  -- it; servers before version 14 notice only when its machine answers no more.
+                 SELECT set_config(name, '5s', false) FROM pg_settings
+                 WHERE name = 'client_connection_check_interval';
                  SELECT set_config(name, '30s', false) FROM pg_settings
-                 WHERE name IN ('idle_session_timeout', 'client_connection_check_interval')"
+                 WHERE name = 'idle_session_timeout'"
             ))
             .and_then(|()| client.execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK]))
             .map_err(StoreError::from)
@@ -174,6 +176,11 @@ impl Inner {
 }
 
 impl Postgres {
+    /// The version of the tables that this program is made for.
+    pub fn wanted_schema_version() -> u32 {
+        wanted()
+    }
+
     /// The version of the tables; 0 is a database without any.
     ///
     /// # Errors
