@@ -18,7 +18,7 @@ use crate::{
     ballot::Choices,
     batch::{Batch, FlushOutcome, FlushReport, PlacedBallot, Totals},
     dead_letter::DeadLetter,
-    error::StoreError,
+    error::{StoreError, in_one_line},
     id::PollId,
     position::{EntryId, Position, ShardId},
     tally::TallyDelta,
@@ -69,8 +69,10 @@ impl Inner {
         match marks::fold(connection, settled) {
             Ok(()) => folded.clone_from(settled),
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::debug!(error, "the marks of applied entries are folded later");
+                tracing::debug!(
+                    error = in_one_line(&error),
+                    "the marks of applied entries are folded later"
+                );
             }
         }
     }

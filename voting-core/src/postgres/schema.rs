@@ -6,7 +6,7 @@ use ::postgres::{Client, error::SqlState};
 use r2d2::CustomizeConnection;
 
 use super::{Inner, Postgres, SetUp};
-use crate::error::StoreError;
+use crate::error::{StoreError, in_one_line};
 
 mod embedded {
     #![allow(missing_docs, reason = "the macro writes no documentation")]
@@ -138,7 +138,7 @@ impl Inner {
                 Ok(_) => Ok(Migrated { from, to: wanted }),
                 Err(error) if is_forbidden(&error) => {
                     let found = from;
-                    tracing::debug!(error = &error as &dyn Error, "may not change the tables");
+                    tracing::debug!(error = in_one_line(&error), "may not change the tables");
                     let older = SchemaError::Older { found, wanted };
                     Err(StoreError::unavailable(older))
                 }
