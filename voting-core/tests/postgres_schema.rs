@@ -311,8 +311,9 @@ async fn every_table_is_thought_of_in_the_rights() {
     let owner = database.with_poll().await;
     owner.grant(&Roles::default()).await.expect("granted");
     let unreadable = database.sql(
-        "SELECT string_agg(tablename, ' ') FROM pg_tables WHERE schemaname = 'public'
-         AND NOT has_any_column_privilege('voting_worker', 'public.' || tablename, 'SELECT')",
+        "SELECT string_agg(relname, ' ') FROM pg_class
+         WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
+         AND NOT has_any_column_privilege('voting_worker', oid, 'SELECT')",
     );
     assert_eq!(unreadable, "", "tables without a line in postgres/roles.rs");
 }
