@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    ballot::Ballot,
+    ballot::{Ballot, VoterId},
     dead_letter::DeadLetter,
     error::StoreError,
     id::PollId,
@@ -46,6 +46,12 @@ pub struct PlacedBallot {
     pub ballot: Ballot,
 }
 
+impl PlacedBallot {
+    fn voter_in_poll(&self) -> (&PollId, VoterId) {
+        (&self.ballot.poll, self.ballot.voter)
+    }
+}
+
 /// Entries, checked and ready to be written in one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
@@ -54,6 +60,9 @@ pub struct Batch {
     pub entries: Vec<(EntryKey, u64)>,
     /// At most one ballot a voter and poll, the newest; sorted by poll and voter.
     pub ballots: Vec<PlacedBallot>,
+    /// The valid ballots that a newer one in the batch replaced, in no order. One of them is the
+    /// voter's last choice if the store refuses the newer one for good.
+    pub replaced: Vec<PlacedBallot>,
     /// The invalid ballots.
     pub dead_letters: Vec<DeadLetter>,
     /// Dead letters that are taken back, their ballots being among those above.
@@ -74,16 +83,22 @@ pub struct Revival {
 impl Batch {
     /// Of each voter in a poll only the newest ballot stays, in the order that all workers keep: so two
     /// that write the same voters wait for each other and never lock each other out, and neighbours in
-    /// the index are written together.
+    /// the index are written together. The others go to `replaced`.
     pub fn keep_newest(&mut self) {
         self.ballots.sort_unstable_by(|a, b| {
             let newest_first = b.position.cmp(&a.position);
-            (&a.ballot.poll, a.ballot.voter)
-                .cmp(&(&b.ballot.poll, b.ballot.voter))
-                .then(newest_first)
+            a.voter_in_poll().cmp(&b.voter_in_poll()).then(newest_first)
         });
-        self.ballots
-            .dedup_by(|a, b| (&a.ballot.poll, a.ballot.voter) == (&b.ballot.poll, b.ballot.voter));
+        let mut newest: Vec<PlacedBallot> = Vec::with_capacity(self.ballots.len());
+        for placed in self.ballots.drain(..) {
+            match newest.last() {
+                Some(last) if last.voter_in_poll() == placed.voter_in_poll() => {
+                    self.replaced.push(placed);
+                }
+                _ => newest.push(placed),
+            }
+        }
+        self.ballots = newest;
     }
 
     /// Checks, inside a flush, that each ballot's poll takes it, by the states in the store.
@@ -206,6 +221,14 @@ impl FlushOutcome {
             None => self.deltas.entry(ballot.poll.clone()).or_default(),
         };
         delta.record(old, ballot.choices);
+    }
+
+    /// Takes in that the store refuses a valid ballot for good. Its dead letter is told beside it.
+    pub fn unstorable(&mut self, placed: &PlacedBallot) {
+        // As all valid ballots of a fresh entry it was taken for superseded.
+        if !self.is_replay(placed) {
+            self.report.superseded = self.report.superseded.saturating_sub(1);
+        }
     }
 
     /// Takes in that the store wrote a dead letter it did not have.

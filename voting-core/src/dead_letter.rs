@@ -18,15 +18,18 @@ pub enum RejectReason {
     TooManyChoices,
     /// It came after the log was sealed for its poll.
     PollClosed,
+    /// The store refuses the ballot for what it is, whenever it is tried.
+    Unstorable,
 }
 
 impl RejectReason {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Malformed,
         Self::UnknownPoll,
         Self::UnknownOption,
         Self::TooManyChoices,
         Self::PollClosed,
+        Self::Unstorable,
     ];
 
     /// The reason's name in stores, APIs and metrics.
@@ -37,6 +40,7 @@ impl RejectReason {
             Self::UnknownOption => "unknown-option",
             Self::TooManyChoices => "too-many-choices",
             Self::PollClosed => "poll-closed",
+            Self::Unstorable => "unstorable",
         }
     }
 }

@@ -204,8 +204,7 @@ impl Lane {
         match written {
             Ok(()) if *failing => tracing::info!(shard = %self.shard, "ballots are stored again"),
             Err(error) if !*failing => {
-                let error: &dyn std::error::Error = error;
-                tracing::error!(error, shard = %self.shard, "ballots are not stored");
+                tracing::error!(error = in_one_line(error), shard = %self.shard, "ballots are not stored");
             }
             _ => {}
         }

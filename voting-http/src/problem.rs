@@ -13,7 +13,7 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
     types::{ToJSON, Type},
 };
-use voting_core::{CastError, StoreError, poll::InvalidChoice};
+use voting_core::{CastError, StoreError, error::in_one_line, poll::InvalidChoice};
 
 use crate::site;
 
@@ -301,7 +301,7 @@ impl From<StoreError> for Problem {
         if let StoreError::PollConflict(_) = error {
             return Self::conflict(format!("{}.", site::capitalized(&error.to_string())));
         }
-        tracing::error!(error = &error as &dyn std::error::Error, "a store failed");
+        tracing::error!(error = in_one_line(&error), "a store failed");
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "store-unavailable",

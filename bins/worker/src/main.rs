@@ -82,7 +82,7 @@ async fn keep_in_line(
     polls: Option<Vec<Poll>>,
 ) -> StoreError {
     let mut is_set_up = false;
-    let mut failing = false;
+    let mut trouble = None;
     loop {
         let round = async {
             if !is_set_up {
@@ -96,22 +96,22 @@ async fn keep_in_line(
             redis.publish(&postgres.polls().await?).await
         };
         match round.await {
-            Ok(()) => failing = false,
+            Ok(()) => trouble = None,
             Err(error @ StoreError::PollConflict(_)) => return error,
-            Err(error) if !failing => {
-                failing = true;
-                tracing::warn!(
-                    error = in_one_line(&error),
-                    "the stores are not in line; waiting"
-                );
+            Err(error) => {
+                let error = in_one_line(&error);
+                if trouble.as_ref() != Some(&error) {
+                    tracing::warn!(error, "the stores are not in line; waiting");
+                    trouble = Some(error);
+                }
             }
-            Err(_) => {}
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
 async fn set_up(postgres: &Postgres, polls: Option<&[Poll]>) -> Result<(), StoreError> {
+    // Does nothing where `voting migrate` was run before, as when this login may not do it.
     postgres.migrate().await?;
     match polls {
         Some(polls) => {

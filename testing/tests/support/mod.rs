@@ -1,9 +1,10 @@
 //! The three services as processes, on private servers, under load.
-#![allow(unreachable_pub, reason = "a part of each test")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 use std::{
+    fs::File,
     path::PathBuf,
-    process::{Command, ExitStatus},
+    process::{Command, ExitStatus, Output},
     sync::{
         Arc, LazyLock, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -16,8 +17,8 @@ use serde_json::Value;
 use ureq::Agent;
 use voting_testing::{PostgresServer, Program, RedisServer};
 
-const SECRET: &str = "the secret of the tests, 32 bytes or more";
-const TOKEN: &str = "the token of the tests, 32 bytes or more";
+pub const SECRET: &str = "the secret of the tests, 32 bytes or more";
+pub const TOKEN: &str = "the token of the tests, 32 bytes or more";
 
 /// After this time without an acknowledgement another worker takes over.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_millis(1_000);
@@ -30,7 +31,7 @@ pub const LONG: Duration = Duration::from_secs(60);
 static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--locked"]);
-    for program in ["voting-vote", "voting-worker", "voting-result"] {
+    for program in ["voting", "voting-vote", "voting-worker", "voting-result"] {
         build.args(["-p", program]);
     }
     assert!(build.status().expect("cargo is there").success());
@@ -46,11 +47,14 @@ pub struct Service {
 }
 
 impl Service {
-    fn start(name: &str, says: &str, settings: &[(&str, String)]) -> Self {
+    fn start(name: &str, says: &str, settings: &[(&str, String)], log: Option<&File>) -> Self {
         let mut command = Command::new(PROGRAMS.join(name));
         command
             .env_clear()
             .envs(settings.iter().map(|(key, value)| (key, value)));
+        if let Some(log) = log {
+            command.stderr(log.try_clone().expect("the same file"));
+        }
         let mut program = Program::start(&mut command);
         let url = program.address(says);
         Self { program, url }
@@ -104,6 +108,8 @@ pub struct Stage {
     database: String,
     /// Beside the usual settings.
     pub more: Vec<(&'static str, String)>,
+    /// Where the log lines of the services go, if not to those of the test.
+    pub log: Option<File>,
 }
 
 impl Stage {
@@ -114,6 +120,7 @@ impl Stage {
             database: postgres.database("voting"),
             postgres,
             more: Vec::new(),
+            log: None,
         }
     }
 
@@ -141,18 +148,30 @@ impl Stage {
     pub fn vote(&self) -> Service {
         let mut settings = self.settings();
         settings.retain(|(key, _)| !key.contains("POSTGRES"));
-        Service::start("voting-vote", "Vote:", &settings)
+        Service::start("voting-vote", "Vote:", &settings, self.log.as_ref())
     }
 
     pub fn worker(&self) -> Service {
-        Service::start("voting-worker", "Operator:", &self.settings())
+        Service::start(
+            "voting-worker",
+            "Operator:",
+            &self.settings(),
+            self.log.as_ref(),
+        )
+    }
+
+    /// Runs a command of `voting` to its end.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(PROGRAMS.join("voting"));
+        command.env_clear().envs(self.settings()).args(arguments);
+        command.output().expect("the program starts")
     }
 
     /// The result service is told nothing of Redis.
     pub fn result(&self) -> Service {
         let mut settings = self.settings();
         settings.retain(|(key, _)| !key.contains("REDIS"));
-        Service::start("voting-result", "Result:", &settings)
+        Service::start("voting-result", "Result:", &settings, self.log.as_ref())
     }
 }
 

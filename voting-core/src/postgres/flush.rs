@@ -9,12 +9,17 @@ use ::postgres::{Client, Transaction, error::SqlState, types::ToSql};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Inner, Postgres, from_column, marks, polls::to_poll, to_column};
+use super::{
+    Inner, Postgres, from_column, marks,
+    polls::to_poll,
+    split::{self, Older, is_refusal},
+    to_column,
+};
 use crate::{
     ballot::Choices,
     batch::{Batch, FlushOutcome, FlushReport, PlacedBallot, Totals},
     dead_letter::DeadLetter,
-    error::StoreError,
+    error::{StoreError, in_one_line},
     id::PollId,
     poll_state::PollState,
     position::{EntryId, Position, ShardId},
@@ -25,18 +30,30 @@ use crate::{
 /// How often a flush that another session got in the way of is tried again at once.
 const RETRIES: usize = 5;
 
+/// How a batch is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    AtOnce,
+    /// Without what Postgres refuses for good.
+    InParts,
+}
+
 impl Inner {
     fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
         let mut connection = self.connection()?;
-        let mut retries = 0;
+        let (mut way, mut retries) = (Way::AtOnce, 0);
         let report = loop {
             let mut transaction = connection.transaction()?;
-            let flushed = self.write(&mut transaction, batch);
+            let flushed = self.write(&mut transaction, batch, way);
             let flushed = flushed.and_then(|report| {
                 transaction.commit()?;
                 Ok(report)
             });
             match flushed {
+                Err(error) if way == Way::AtOnce && is_refusal(&error) => {
+                    tracing::warn!("the database refuses a part of the batch; writing the rest");
+                    way = Way::InParts;
+                }
                 Err(error) if retries < RETRIES && is_contention(&error) => retries += 1,
                 flushed => break flushed?,
             }
@@ -54,8 +71,10 @@ impl Inner {
         match marks::fold(connection, settled) {
             Ok(()) => folded.clone_from(settled),
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::debug!(error, "the marks of applied entries are folded later");
+                tracing::debug!(
+                    error = in_one_line(&error),
+                    "the marks of applied entries are folded later"
+                );
             }
         }
     }
@@ -64,28 +83,36 @@ impl Inner {
         &self,
         transaction: &mut Transaction<'_>,
         batch: &Batch,
+        way: Way,
     ) -> Result<FlushReport, StoreError> {
         let polls = polls_of(transaction, batch)?;
         batch.check(|id| polls.get(id).map(|(_, state)| state))?;
         let fresh = marks::mark(transaction, batch)?;
         let removed = remove_revived(transaction, batch)?;
         let mut outcome = FlushOutcome::new(batch, fresh, &removed);
-        let replayed: Vec<_> = batch
-            .ballots
-            .iter()
-            .filter(|p| outcome.is_replay(p))
-            .collect();
-        let dead = dead_among(transaction, &replayed)?;
+        let all = batch.ballots.iter().chain(&batch.replaced);
+        let replayed: Vec<_> = all.filter(|p| outcome.is_replay(p)).collect();
+        let mut older = Older::new(batch, dead_among(transaction, &replayed)?);
         let live: Vec<_> = batch
             .ballots
             .iter()
-            .filter(|p| !dead.contains(&p.position))
+            .filter_map(|placed| older.alive(placed))
             .collect();
-        for (placed, old) in write_ballots(transaction, &polls, &live)? {
+        let (written, unstorable) = match way {
+            Way::AtOnce => (write_ballots(transaction, &polls, &live)?, Vec::new()),
+            Way::InParts => split::ballots(transaction, &polls, live, &mut older, &mut outcome)?,
+        };
+        for (placed, old) in written {
             outcome.written(placed, old);
         }
-        for letter in write_dead_letters(transaction, &batch.dead_letters)? {
-            outcome.rejected(letter);
+        for letter in batch.dead_letters.iter().chain(&unstorable) {
+            let new = match way {
+                Way::AtOnce => write_dead_letter(transaction, letter, &letter.detail)?,
+                Way::InParts => split::dead_letter(transaction, letter)?,
+            };
+            if new {
+                outcome.rejected(letter);
+            }
         }
         let (report, deltas) = outcome.finish();
         self.move_tallies(transaction, &polls, &deltas)?;
@@ -173,7 +200,7 @@ fn is_contention(error: &StoreError) -> bool {
 }
 
 /// The keys and the states of polls.
-type Polls = HashMap<PollId, (i32, PollState)>;
+pub(super) type Polls = HashMap<PollId, (i32, PollState)>;
 
 /// The polls of the batch. The lock keeps them from becoming final until this transaction is over.
 fn polls_of(transaction: &mut Transaction<'_>, batch: &Batch) -> Result<Polls, StoreError> {
@@ -254,7 +281,7 @@ fn dead_among(
 
 /// Gives each voter's row to the ballot if it is newer than the one there. The ballots that got
 /// their row, each with the choices that were there.
-fn write_ballots<'a>(
+pub(super) fn write_ballots<'a>(
     transaction: &mut Transaction<'_>,
     polls: &Polls,
     ballots: &[&'a PlacedBallot],
@@ -302,32 +329,27 @@ fn write_ballots<'a>(
     written.collect()
 }
 
-/// Those that were not there.
-fn write_dead_letters<'a>(
+/// Writes a dead letter, with `detail` for its own, and says whether it was not there.
+pub(super) fn write_dead_letter(
     transaction: &mut Transaction<'_>,
-    letters: &'a [DeadLetter],
-) -> Result<Vec<&'a DeadLetter>, StoreError> {
-    let mut written = Vec::new();
-    for letter in letters {
-        let position = letter.position;
-        let new = transaction.execute(
-            "INSERT INTO dead_letters VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-            &[
-                &i32::from(position.shard().0),
-                &to_column(position.ms())?,
-                &to_column(position.n())?,
-                &letter.reason.as_str(),
-                // A text of Postgres cannot have a zero byte in it.
-                &letter.detail.replace('\0', "\u{fffd}"),
-                &letter.payload,
-                &i32::from(letter.ballots),
-            ],
-        )?;
-        if new == 1 {
-            written.push(letter);
-        }
-    }
-    Ok(written)
+    letter: &DeadLetter,
+    detail: &str,
+) -> Result<bool, StoreError> {
+    let position = letter.position;
+    let new = transaction.execute(
+        "INSERT INTO dead_letters VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        &[
+            &i32::from(position.shard().0),
+            &to_column(position.ms())?,
+            &to_column(position.n())?,
+            &letter.reason.as_str(),
+            // A text of Postgres cannot have a zero byte in it.
+            &detail.replace('\0', "\u{fffd}"),
+            &letter.payload,
+            &i32::from(letter.ballots),
+        ],
+    )?;
+    Ok(new == 1)
 }
 
 #[async_trait]
