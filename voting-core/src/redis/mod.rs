@@ -7,27 +7,40 @@
 //!
 //! Redis must be set up to be durable: `appendonly yes`, `appendfsync always`,
 //! `no-appendfsync-on-rewrite no`, `maxmemory-policy noeviction`. Otherwise it is not ready,
-//! unless [`RedisOptions::accept_loss`] says that acknowledged ballots may be lost.
+//! unless [`RedisOptions::accept_loss`] says that acknowledged ballots may be lost. Of a cluster, each
+//! master must be, and no replica may take over by itself (`cluster-replica-no-failover yes`): it may
+//! not have got the latest ballots yet.
 
+mod address;
 mod append;
 mod claim;
+mod cluster;
 mod connection;
+mod consumers;
 mod durability;
 mod polls;
+mod reply;
+mod rests;
+mod server;
+mod slots;
 mod upkeep;
 
 use std::{sync::Arc, time::Duration};
 
-use ::redis::{Client, RedisError, streams::StreamInfoGroupsReply};
+use ::redis::{RedisError, streams::StreamInfoGroupsReply};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 pub use self::claim::RedisQueue;
-use self::connection::Connection;
+use self::{
+    connection::{Connection, Place},
+    durability::Seen,
+};
 use crate::{
     error::StoreError,
     group_commit::{GroupCommit, GroupCommitOptions},
     position::ShardId,
+    tls::Authorities,
 };
 
 /// The consumer group of the workers.
@@ -49,6 +62,11 @@ pub struct RedisOptions {
     pub response_timeout: Duration,
     /// Whether to go on with a Redis that can lose acknowledged ballots.
     pub accept_loss: bool,
+    /// Whether it is a Redis Cluster.
+    pub cluster: bool,
+    /// Who vouches for the server of an encrypted connection (`rediss://`), if not those whom the
+    /// system trusts.
+    pub ca: Option<Authorities>,
 }
 
 impl Default for RedisOptions {
@@ -60,6 +78,8 @@ impl Default for RedisOptions {
             retention: Duration::from_secs(24 * 3600),
             response_timeout: Duration::from_secs(5),
             accept_loss: false,
+            cluster: false,
+            ca: None,
         }
     }
 }
@@ -70,28 +90,32 @@ pub struct Redis(Arc<Inner>);
 
 struct Inner {
     options: RedisOptions,
-    client: Client,
+    place: Place,
     connection: Connection,
     /// Done once the layout is checked and the consumer groups are there.
     prepared: OnceCell<()>,
     /// Done once Redis was seen to be durable.
-    durable: OnceCell<()>,
+    durable: Seen,
 }
 
 impl Redis {
-    /// A log at `url`, such as `redis://user:password@host:6379/`. It connects when it is first
-    /// used, and again whenever the connection is lost. Call it within a tokio runtime.
+    /// A log at `url`, such as `redis://user:password@host:6379/`, encrypted with `rediss://`. Of a
+    /// cluster it may name several nodes, separated by commas. It connects when it is first used, and
+    /// again whenever a connection is lost. Call it within a tokio runtime.
+    ///
+    /// With `rediss://`, if the process has not chosen rustls' cryptography yet, it gets ring's.
     ///
     /// # Errors
-    /// The address is none.
+    /// The address is none, or would not protect what it says it does.
     pub fn new(url: &str, options: RedisOptions) -> Result<Self, RedisError> {
-        let client = connection::client(url)?;
+        let place = Place::new(url, &options)?;
+        let connection = Connection::new(&place, &options)?;
         Ok(Self(Arc::new(Inner {
-            connection: Connection::new(&client, options.response_timeout)?,
-            client,
+            durable: Seen::new(connection.clone()),
+            connection,
+            place,
             options,
             prepared: OnceCell::new(),
-            durable: OnceCell::new(),
         })))
     }
 
@@ -104,9 +128,9 @@ impl Redis {
     /// process would take what an old one is about to finish.
     ///
     /// # Errors
-    /// As [`Redis::new`].
+    /// None any more.
     pub fn queue(&self) -> Result<RedisQueue, RedisError> {
-        RedisQueue::new(self.clone(), Uuid::now_v7().to_string())
+        Ok(RedisQueue::new(self.clone(), Uuid::now_v7().to_string()))
     }
 
     fn shards(&self) -> impl Iterator<Item = ShardId> + use<> {
@@ -154,25 +178,29 @@ impl Redis {
 
     async fn make_groups(&self) -> Result<(), StoreError> {
         for shard in self.shards() {
-            let mut ask = ::redis::cmd("XINFO");
-            ask.arg("GROUPS").arg(self.log_key(shard));
-            let there: Result<StreamInfoGroupsReply, _> = self.0.connection.ask(&ask).await;
-            if there.is_ok_and(|there| there.groups.iter().any(|group| group.name == GROUP)) {
-                continue;
-            }
-            let mut create = ::redis::cmd("XGROUP");
-            create
-                .arg("CREATE")
-                .arg(self.log_key(shard))
-                .arg(GROUP)
-                .arg("0")
-                .arg("MKSTREAM");
-            match self.0.connection.ask::<()>(&create).await {
-                Err(error) if error.code() == Some("BUSYGROUP") => {}
-                made => made?,
-            }
+            self.make_group(shard).await?;
         }
         Ok(())
+    }
+
+    async fn make_group(&self, shard: ShardId) -> Result<(), StoreError> {
+        let mut ask = ::redis::cmd("XINFO");
+        ask.arg("GROUPS").arg(self.log_key(shard));
+        let there: Result<StreamInfoGroupsReply, _> = self.0.connection.ask(&ask).await;
+        if there.is_ok_and(|there| there.groups.iter().any(|group| group.name == GROUP)) {
+            return Ok(());
+        }
+        let mut create = ::redis::cmd("XGROUP");
+        create
+            .arg("CREATE")
+            .arg(self.log_key(shard))
+            .arg(GROUP)
+            .arg("0")
+            .arg("MKSTREAM");
+        match self.0.connection.ask::<()>(&create).await {
+            Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
+            made => Ok(made?),
+        }
     }
 }
 

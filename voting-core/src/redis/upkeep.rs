@@ -4,12 +4,12 @@
 use std::{collections::HashMap, time::Duration};
 
 use ::redis::{
-    RedisError,
-    streams::{StreamInfoGroupsReply, StreamInfoStreamReply, StreamPendingReply, StreamRangeReply},
+    RedisError, Value,
+    streams::{StreamInfoGroupsReply, StreamPendingReply},
 };
 use tokio::time::Instant;
 
-use super::{GROUP, Redis, append::parse_id};
+use super::{GROUP, Redis, append::parse_id, consumers::Consumers, reply, rests::Rests};
 use crate::{
     batch::QueueStats,
     clock::unix_ms,
@@ -25,6 +25,7 @@ pub(super) struct Upkeep {
     next_take_over: Instant,
     next_run: Instant,
     settled: HashMap<ShardId, EntryId>,
+    consumers: Consumers,
 }
 
 impl Upkeep {
@@ -35,6 +36,7 @@ impl Upkeep {
             next_take_over: now,
             next_run: now,
             settled: HashMap::new(),
+            consumers: Consumers::new(redis),
         }
     }
 
@@ -63,16 +65,27 @@ impl Upkeep {
         self.settled.get(&shard).copied().unwrap_or(EntryId::MIN)
     }
 
-    pub(super) async fn run_if_due(&mut self, redis: &Redis) -> Result<(), StoreError> {
+    /// Sees to all shards that do not rest; what failed is noted there.
+    pub(super) async fn run_if_due(&mut self, redis: &Redis, rests: &mut Rests) {
         let now = Instant::now();
         if now < self.next_run {
-            return Ok(());
+            return;
         }
         self.next_run = now + EVERY;
+        let tidy = self.consumers.is_due();
         for shard in redis.shards() {
-            let settled = redis.progress(shard).await?.settled;
-            self.settled.insert(shard, settled);
-            redis.trim(shard, settled).await?;
+            rests
+                .unless_resting(shard, self.run(redis, shard, tidy))
+                .await;
+        }
+    }
+
+    async fn run(&mut self, redis: &Redis, shard: ShardId, tidy: bool) -> Result<(), StoreError> {
+        let settled = redis.progress(shard).await?.settled;
+        self.settled.insert(shard, settled);
+        redis.trim(shard, settled).await?;
+        if tidy {
+            self.consumers.remove_idle(redis, shard).await?;
         }
         Ok(())
     }
@@ -129,8 +142,8 @@ impl Redis {
             let key = self.log_key(shard);
             let mut ask = ::redis::cmd("XINFO");
             ask.arg("STREAM").arg(&key);
-            let stream: StreamInfoStreamReply = self.0.connection.ask(&ask).await?;
-            if parse_id(&stream.last_generated_id)? < newest {
+            let stream: Value = self.0.connection.ask(&ask).await?;
+            if reply::last_generated_id(stream)? < newest {
                 tracing::warn!(%shard, %newest, "Redis' ids were behind the store; raising them");
                 let mut set = ::redis::cmd("XSETID");
                 set.arg(&key).arg(newest.to_string());
@@ -189,11 +202,7 @@ impl Redis {
             .arg("+")
             .arg("COUNT")
             .arg(1);
-        let range: StreamRangeReply = self.0.connection.ask(&ask).await?;
-        range
-            .ids
-            .first()
-            .map(|entry| parse_id(&entry.id))
-            .transpose()
+        let range: Value = self.0.connection.ask(&ask).await?;
+        reply::first_id(range)
     }
 }
