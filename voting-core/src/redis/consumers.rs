@@ -94,3 +94,38 @@ impl Consumers {
         Ok(redis.0.connection.run(&call).await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use voting_testing::RedisServer;
+
+    use super::*;
+    use crate::redis::RedisOptions;
+
+    #[tokio::test]
+    async fn who_was_not_heard_of_for_long_is_removed_unless_it_has_something_in_hand() {
+        let server = RedisServer::start();
+        let redis = Redis::new(&server.url(), RedisOptions::default()).unwrap();
+        redis.prepare().await.unwrap();
+        let log = redis.log_key(ShardId(0));
+        server.command(&["XADD", &log, "*", "b", "", "n", "1"]);
+        for name in ["busy", "gone"] {
+            server.command(&["XGROUP", "CREATECONSUMER", &log, GROUP, name]);
+        }
+        server.command(&["XREADGROUP", "GROUP", GROUP, "busy", "STREAMS", &log, ">"]);
+        let there = || server.command(&["XINFO", "CONSUMERS", &log, GROUP]);
+        let mut consumers = Consumers::new(&redis);
+        assert_eq!(consumers.max_idle, 300_000, "ten times the claim time-out");
+        consumers.remove_idle(&redis, ShardId(0)).await.unwrap();
+        assert!(there().contains("gone"), "it was heard of just now");
+        consumers.max_idle = 100;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while there().contains("gone") {
+            assert!(Instant::now() < deadline, "it is never removed");
+            consumers.remove_idle(&redis, ShardId(0)).await.unwrap();
+        }
+        assert!(there().contains("busy"));
+        let pending = server.command(&["XPENDING", &log, GROUP]);
+        assert_eq!(pending.lines().next(), Some("1"), "{pending}");
+    }
+}
