@@ -63,7 +63,9 @@ impl RedisCluster {
         let nodes = self.masters.len() + 1;
         self.masters.push(new);
         for node in &self.masters {
-            await_that("the new node is known", || knows_of(node, nodes));
+            await_that("the new node is there", || {
+                knows_of(node, nodes) && is_up(node)
+            });
         }
         self.masters.last().expect("one")
     }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
 /// An authority that nobody trusts who is not told to. Servers that it vouches for are so at `localhost`
@@ -33,11 +33,14 @@ impl Default for Authority {
 impl Authority {
     /// A new one.
     pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
         let mut authority = CertificateParams::default();
+        // A name of its own, or one that is not trusted would be taken for a forged one that is.
+        let name = folder.path().to_string_lossy();
+        authority.distinguished_name.push(DnType::CommonName, name);
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         let issuer = CertifiedIssuer::self_signed(authority, key).expect("an authority");
-        let folder = tempfile::tempdir().expect("a folder");
         let this = Self { issuer, folder };
         fs::write(this.file(), this.pem()).expect("written");
         this

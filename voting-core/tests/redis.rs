@@ -262,7 +262,11 @@ async fn a_consumer_that_is_closed_is_forgotten_unless_it_has_something_in_hand(
         redis.queue().expect("a queue"),
         redis.queue().expect("a queue"),
     );
-    idle.claim(1, Duration::ZERO).await.expect("claimed");
+    // Redis knows a consumer once it has had an entry.
+    redis.sink().cast(ballot()).await.expect("cast");
+    let claim = idle.claim(1, Duration::ZERO).await.expect("claimed");
+    let keys = [(claim.entries[0].shard, claim.entries[0].id)];
+    idle.acknowledge(&keys).await.expect("acknowledged");
     redis.sink().cast(ballot()).await.expect("cast");
     let claim = busy.claim(1, Duration::ZERO).await.expect("claimed");
     assert_eq!((claim.entries.len(), consumers(&server)), (1, 2));

@@ -72,12 +72,15 @@ pub(super) async fn check(redis: &Redis) -> Result<(), StoreError> {
         let ping = ::redis::cmd("PING");
         let asked = masters.iter().map(|(_, server)| ask_server(server, &ping));
         let answers: Vec<Result<(), RedisError>> = join_all(asked).await;
-        return Ok(answers.into_iter().collect::<Result<_, _>>()?);
+        for ((name, _), answer) in masters.iter().zip(answers) {
+            answer.map_err(|error| no_answer(name, &error))?;
+        }
+        return Ok(());
     }
     let asked = masters.iter().map(|(_, server)| lacks(server, &NEEDED));
     let answers = join_all(asked).await;
     for ((name, _), lacking) in masters.iter().zip(answers) {
-        let lacking = lacking?;
+        let lacking = lacking.map_err(|error| no_answer(name, &error))?;
         if !lacking.is_empty() {
             return Err(StoreError::unavailable(format!(
                 "{name} can lose acknowledged ballots: it needs {}",
@@ -88,7 +91,8 @@ pub(super) async fn check(redis: &Redis) -> Result<(), StoreError> {
     let asked = replicas.iter().map(|(_, server)| lacks(server, &[WAITS]));
     let answers = join_all(asked).await;
     for ((name, _), lacking) in replicas.iter().zip(answers) {
-        if !lacking?.is_empty() {
+        let lacking = lacking.map_err(|error| no_answer(name, &error))?;
+        if !lacking.is_empty() {
             return Err(StoreError::unavailable(format!(
                 "{name} can lose acknowledged ballots: it is a replica that takes over by itself, \
                  without the ballots that have not reached it yet; it needs {} {}, and then a master \
@@ -98,6 +102,10 @@ pub(super) async fn check(redis: &Redis) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+fn no_answer(name: &str, error: &RedisError) -> StoreError {
+    StoreError::unavailable(format!("{name} does not answer: {error}"))
 }
 
 /// Which of these settings a server does not have, as they should be.
