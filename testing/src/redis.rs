@@ -41,7 +41,8 @@ impl RedisServer {
     pub fn start_encrypted(authority: &Authority) -> Self {
         let mut redis = Self::new(free_port(), &[]);
         let identity = authority.vouch(redis.folder.path());
-        let user = format!("user {USER} on >{PASSWORD} ~* &* +@all\nuser default off\n");
+        // Without its rights Redis would not read all of its own log again.
+        let user = format!("user {USER} on >{PASSWORD} ~* &* +@all\nuser default off ~* +@all\n");
         let file = |path: &std::path::Path| path.to_string_lossy().into_owned();
         let users = redis.folder.path().join("users.acl");
         std::fs::write(&users, user).expect("written");

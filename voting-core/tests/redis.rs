@@ -61,6 +61,26 @@ async fn a_redis_that_can_lose_ballots_is_not_ready() {
     redis.check().await.expect("it is durable again");
 }
 
+/// What it would leave out of its own log at its next start are the ballots.
+#[tokio::test]
+async fn a_redis_that_would_not_read_its_own_log_again_is_not_ready() {
+    let mut server = RedisServer::start();
+    let voting = ["ACL", "SETUSER", "voting", "on", ">x", "~*", "&*", "+@all"];
+    server.command(&voting);
+    let url = server.url().replace("redis://", "redis://voting:x@");
+    let redis = Redis::new(&url, options(1)).expect("an address");
+    server.command(&["ACL", "SETUSER", "default", "resetkeys"]);
+    let error = redis.check().await.expect_err("it would lose ballots");
+    assert!(in_words(&error).contains("`default`"), "{error:?}");
+    redis.sink().cast(ballot()).await.expect_err("refused");
+    server.command(&["ACL", "SETUSER", "default", "~*"]);
+    redis.check().await.expect("ready");
+    redis.sink().cast(ballot()).await.expect("cast");
+    server.kill();
+    server.launch();
+    assert_eq!(server.command(&["XLEN", "voting:{0}:log"]), "1");
+}
+
 #[tokio::test]
 async fn the_number_of_shards_cannot_change() {
     let server = RedisServer::start();

@@ -13,7 +13,7 @@ use super::{
     connection::{Connection, Servers, ask_server},
     server::Server,
 };
-use crate::error::StoreError;
+use crate::{error::StoreError, position::ShardId};
 
 /// The settings without which an acknowledged ballot can be lost.
 const NEEDED: [(&str, &str); 4] = [
@@ -88,6 +88,20 @@ pub(super) async fn check(redis: &Redis) -> Result<(), StoreError> {
             )));
         }
     }
+    let asked = masters.iter().map(|(_, server)| forgets(redis, server));
+    let answers = join_all(asked).await;
+    for ((name, _), forgotten) in masters.iter().zip(answers) {
+        let cannot_tell = |error| {
+            let text = "does not tell what its user `default` may do (ACL DRYRUN)";
+            StoreError::unavailable(format!("{name} {text}: {error}"))
+        };
+        if let Some(why) = forgotten.map_err(cannot_tell)? {
+            return Err(StoreError::unavailable(format!(
+                "{name} can lose acknowledged ballots when it starts again: it reads its own log with \
+                 the rights of its user `default`, and {why}; give that user `~* +@all`, it may be off"
+            )));
+        }
+    }
     let asked = replicas.iter().map(|(_, server)| lacks(server, &[WAITS]));
     let answers = join_all(asked).await;
     for ((name, _), lacking) in replicas.iter().zip(answers) {
@@ -102,6 +116,31 @@ pub(super) async fn check(redis: &Redis) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// What Redis would not take from its own log when it starts, if there is such a thing.
+///
+/// It checks the commands of a transaction, and of a script, against the rights of the user `default`, of
+/// which nobody thinks who has turned that user off, and goes on without what is not allowed
+/// (redis issue 14541; valkey issue 3983).
+async fn forgets(redis: &Redis, server: &Server) -> Result<Option<String>, RedisError> {
+    let shard = ShardId(0);
+    let (log, stats) = (redis.log_key(shard), redis.stats_key(shard));
+    let written: [&[&str]; 4] = [
+        &["XADD", &log, "*", "b", "x"],
+        &["XACK", &log, "g", "0-1"],
+        &["HINCRBY", &stats, "f", "1"],
+        &["HSET", &stats, "f", "1"],
+    ];
+    for command in written {
+        let mut ask = ::redis::cmd("ACL");
+        ask.arg("DRYRUN").arg("default").arg(command);
+        let answer: String = ask_server(server, &ask).await?;
+        if answer != "OK" {
+            return Ok(Some(answer));
+        }
+    }
+    Ok(None)
 }
 
 fn no_answer(name: &str, error: &RedisError) -> StoreError {

@@ -6,7 +6,8 @@
 //! the two on one node of a cluster. `<prefix>:layout` says how many shards there are.
 //!
 //! Redis must be set up to be durable: `appendonly yes`, `appendfsync always`,
-//! `no-appendfsync-on-rewrite no`, `maxmemory-policy noeviction`. Otherwise it is not ready,
+//! `no-appendfsync-on-rewrite no`, `maxmemory-policy noeviction`, and its user `default`, with whose
+//! rights it reads its own log, may do all, be it on or off. Otherwise it is not ready,
 //! unless [`RedisOptions::accept_loss`] says that acknowledged ballots may be lost. Of a cluster, each
 //! master must be, and no replica may take over by itself (`cluster-replica-no-failover yes`): it may
 //! not have got the latest ballots yet.
