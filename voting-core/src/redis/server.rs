@@ -88,6 +88,14 @@ fn connect(client: Client, response_timeout: Duration) -> Connecting {
         let connection = client.get_multiplexed_async_connection_with_config(&config);
         connection.await.map_err(never_sent)
     };
+    // It goes on also when whoever asked first does not wait for it: half a connection that is taken up
+    // again later would be out of time.
+    let connecting = async { tokio::spawn(connecting).await };
+    let connecting = connecting.map(|ended| {
+        ended.unwrap_or_else(|error| {
+            Err(io::Error::new(io::ErrorKind::ConnectionRefused, error).into())
+        })
+    });
     connecting.boxed().shared()
 }
 
