@@ -53,7 +53,12 @@ struct Problem {
 }
 
 /// Judges an answer; `form` says how the ballot was sent.
-pub(crate) fn outcome(status: StatusCode, headers: &HeaderMap, body: &Bytes, form: bool) -> Outcome {
+pub(crate) fn outcome(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &Bytes,
+    form: bool,
+) -> Outcome {
     let unexpected = || {
         let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
         Outcome::Unexpected(format!("{status}: {text}"))

@@ -147,7 +147,9 @@ async fn check_receipts(
         receipt.text(history.voters[voter as usize].token.voter, poll)
     };
     let texts = |at: usize| text(asked[at].0, asked[at].1);
-    let states = receipts.states(asked.len(), texts, sources.patience).await?;
+    let states = receipts
+        .states(asked.len(), texts, sources.patience)
+        .await?;
     for (&(index, _), state) in asked.iter().zip(&states) {
         let found = by_receipt(&history.voters[index as usize], *state);
         note(findings, index, found);
@@ -212,10 +214,11 @@ async fn check_store(
     loop {
         let scan = store::scan(url, &history.poll, voters.clone()).await?;
         let found = order.iter().zip(&scan.stored);
-        let found = found.map(|(index, stored)| {
-            (*index, by_store(&history.voters[*index as usize], *stored))
-        });
-        let missing = found.clone().filter(|(_, found)| *found == Finding::Missing);
+        let found = found
+            .map(|(index, stored)| (*index, by_store(&history.voters[*index as usize], *stored)));
+        let missing = found
+            .clone()
+            .filter(|(_, found)| *found == Finding::Missing);
         let missing = missing.count() as u64;
         if missing > 0 && !waiting.is_over(missing) {
             waiting.pause().await;
@@ -225,7 +228,9 @@ async fn check_store(
             note(findings, index, found);
         }
         let nameless: u64 = history.nameless.iter().sum();
-        let strangers = scan.strangers.saturating_sub(sources.before.voters + nameless);
+        let strangers = scan
+            .strangers
+            .saturating_sub(sources.before.voters + nameless);
         verdict.store_is_read(strangers, scan.kept.differs_from(&scan.counted));
         return Ok(());
     }

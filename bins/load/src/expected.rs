@@ -40,9 +40,8 @@ impl Expected {
 
     /// By how many voters and votes a tally is out of bounds.
     pub(crate) fn off(&self, voters: u64, votes: &[u64]) -> u64 {
-        let off = |(least, most): &Bounds, is: u64| {
-            least.saturating_sub(is) + is.saturating_sub(*most)
-        };
+        let off =
+            |(least, most): &Bounds, is: u64| least.saturating_sub(is) + is.saturating_sub(*most);
         let votes = votes.iter().copied().chain(std::iter::repeat(0));
         let of_votes = self.votes.iter().zip(votes);
         let of_votes = of_votes.map(|(bounds, is)| off(bounds, is));

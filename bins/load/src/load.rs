@@ -131,12 +131,14 @@ impl Load {
         let (load, stopped, done) = (Arc::clone(&shared), stop.clone(), over.clone());
         // One thread takes tens of thousands of ballots a second and leaves the other cores to the
         // services.
-        thread::Builder::new().name("load".to_owned()).spawn(move || {
-            let known = runtime.block_on(run(&load, watched, &stopped));
-            // Nobody may be there to hear it.
-            let _ = send.send(known);
-            done.cancel();
-        })?;
+        thread::Builder::new()
+            .name("load".to_owned())
+            .spawn(move || {
+                let known = runtime.block_on(run(&load, watched, &stopped));
+                // Nobody may be there to hear it.
+                let _ = send.send(known);
+                done.cancel();
+            })?;
         Ok(Self {
             shared,
             stop,

@@ -54,7 +54,9 @@ fn try_scan(url: &str, poll: &str, voters: &[u128]) -> Result<Scan, Error> {
         .read_only(true)
         .start()?;
     let row = snapshot.query_opt("SELECT key FROM polls WHERE id = $1", &[&poll])?;
-    let key: i32 = row.ok_or_else(|| format!("there is no poll {poll}"))?.get(0);
+    let key: i32 = row
+        .ok_or_else(|| format!("there is no poll {poll}"))?
+        .get(0);
 
     let mut kept = Count {
         votes: vec![0; 63],
