@@ -9,7 +9,7 @@ use crate::{
     expected::Expected,
     history::History,
     judge::{Finding, by_receipt, by_store},
-    receipts::{Receipts, Tally},
+    service::{Service, Tally},
     store,
     verdict::Verdict,
 };
@@ -62,11 +62,11 @@ pub enum CheckError {
     /// Neither a result service nor a store is given.
     #[error("nothing to check with: neither a result service nor a store is given")]
     NoSource,
-    /// The result service does not answer as it should.
-    #[error("the result service: {0}")]
-    Result(String),
+    /// A service does not answer as it should.
+    #[error("a service does not answer as it should: {0}")]
+    Service(String),
     /// The store does not answer as it should.
-    #[error("the store")]
+    #[error("the store does not answer as it should")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -83,7 +83,7 @@ impl Sources {
                 votes: scan.kept.votes,
             }
         } else if let Some(url) = &self.result {
-            let tally = Receipts::at(url)?.tally(poll).await?;
+            let tally = Service::at(url)?.tally(poll).await?;
             Before {
                 voters: tally.voters,
                 votes: tally.votes(),
@@ -108,7 +108,7 @@ pub async fn check(history: &History, sources: &Sources) -> Result<Verdict, Chec
         return Err(CheckError::NoSource);
     }
     if let Some(url) = &sources.result {
-        let receipts = Receipts::at(url)?;
+        let receipts = Service::at(url)?;
         check_receipts(history, sources, &receipts, &mut verdict, &mut findings).await?;
         check_tally(history, sources, &receipts, &mut verdict).await?;
     }
@@ -130,7 +130,7 @@ fn spread<T: Copy>(all: &[T], limit: usize) -> Vec<T> {
 async fn check_receipts(
     history: &History,
     sources: &Sources,
-    receipts: &Receipts,
+    receipts: &Service,
     verdict: &mut Verdict,
     findings: &mut Findings,
 ) -> Result<(), CheckError> {
@@ -183,7 +183,7 @@ fn note(findings: &mut Findings, voter: u32, found: Finding) {
 async fn check_tally(
     history: &History,
     sources: &Sources,
-    receipts: &Receipts,
+    receipts: &Service,
     verdict: &mut Verdict,
 ) -> Result<(), CheckError> {
     let expected = Expected::of(history, &sources.before);

@@ -5,6 +5,7 @@
 //! must not, and one of unknown outcome may or may not.
 
 mod answer;
+mod args;
 mod cast;
 mod check;
 mod counts;
@@ -16,17 +17,22 @@ mod judge;
 mod load;
 mod pace;
 mod plan;
-mod receipts;
+mod report;
+mod run;
+mod service;
 mod store;
 mod token;
 mod verdict;
 mod watch;
 
 pub use self::{
+    args::LoadArgs,
     check::{Before, CheckError, Sources, check},
     counts::Counts,
     history::History,
     load::{Load, StartError},
     plan::{InvalidPlan, Pace, Plan},
+    report::Latencies,
+    run::run,
     verdict::Verdict,
 };

@@ -86,6 +86,7 @@ impl Shared {
 pub struct Load {
     shared: Arc<Shared>,
     stop: CancellationToken,
+    cast: CancellationToken,
     over: CancellationToken,
     history: oneshot::Receiver<History>,
 }
@@ -123,18 +124,19 @@ impl Load {
             counters,
             plan,
         });
-        let (stop, over) = (CancellationToken::new(), CancellationToken::new());
+        let [stop, cast, over] = [(); 3].map(|()| CancellationToken::new());
         let (send, history) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (load, stopped, done) = (Arc::clone(&shared), stop.clone(), over.clone());
+        let load = Arc::clone(&shared);
+        let (stopped, all_cast, done) = (stop.clone(), cast.clone(), over.clone());
         // One thread takes tens of thousands of ballots a second and leaves the other cores to the
         // services.
         thread::Builder::new()
             .name("load".to_owned())
             .spawn(move || {
-                let known = runtime.block_on(run(&load, watched, &stopped));
+                let known = runtime.block_on(run(&load, watched, &stopped, &all_cast));
                 // Nobody may be there to hear it.
                 let _ = send.send(known);
                 done.cancel();
@@ -142,6 +144,7 @@ impl Load {
         Ok(Self {
             shared,
             stop,
+            cast,
             over,
             history,
         })
@@ -170,8 +173,13 @@ impl Load {
         Ok(())
     }
 
-    /// Waits until the plan is done. Does not end it: a plan without a number of ballots and without
-    /// a duration goes on until [`Load::stop`].
+    /// Waits until each ballot of the plan has an outcome.
+    pub async fn cast(&self) {
+        self.cast.cancelled().await;
+    }
+
+    /// Waits until the plan is done, and what is watched has been seen. Does not end it: a plan
+    /// without a number of ballots and without a duration goes on until [`Load::stop`].
     pub async fn done(&self) {
         self.over.cancelled().await;
     }
@@ -193,7 +201,12 @@ fn parse(votes: &[String]) -> Result<Arc<[Place]>, InvalidPlan> {
     votes.iter().map(|url| Place::parse(url)).collect()
 }
 
-async fn run(shared: &Arc<Shared>, watched: Option<Place>, stop: &CancellationToken) -> History {
+async fn run(
+    shared: &Arc<Shared>,
+    watched: Option<Place>,
+    stop: &CancellationToken,
+    cast: &CancellationToken,
+) -> History {
     let (shows, mut shown) = watch::channel(None::<Shown>);
     let mut tasks = JoinSet::new();
     if let Some(place) = watched {
@@ -220,6 +233,7 @@ async fn run(shared: &Arc<Shared>, watched: Option<Place>, stop: &CancellationTo
         casters.spawn(Caster::new(Arc::clone(shared)).run(Arc::clone(&pacer)));
     }
     while casters.join_next().await.is_some() {}
+    cast.cancel();
     while shared.crowd().invisible() > 0 {
         let moved = timeout(LAST_LOOK, shown.changed()).await;
         if !matches!(moved, Ok(Ok(()))) {

@@ -1,15 +1,14 @@
-//! Asks the result service, over a few connections, again where it does not answer.
+//! Asks a service, over a few connections, again where it does not answer.
 
 use std::{
-    sync::Mutex,
-    sync::PoisonError,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use hyper::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use tokio::time::{sleep, timeout};
 
 use crate::{
@@ -54,21 +53,25 @@ struct Receipt {
     state: State,
 }
 
-/// The result service.
-pub(crate) struct Receipts(Place);
+/// A service that is asked.
+pub(crate) struct Service(Place);
 
-impl Receipts {
+impl Service {
     pub(crate) fn at(url: &str) -> Result<Self, CheckError> {
         let place = Place::parse(url);
-        let place = place.map_err(|error| CheckError::Result(error.to_string()))?;
+        let place = place.map_err(|error| CheckError::Service(error.to_string()))?;
         Ok(Self(place))
     }
 
-    pub(crate) async fn tally(&self, poll: &str) -> Result<Tally, CheckError> {
-        let mut asking = Asking::of(&self.0);
-        let body = asking.ask(&format!("/v1/polls/{poll}/tally")).await?;
-        let body = body.ok_or_else(|| CheckError::Result(format!("there is no poll {poll}")))?;
+    /// Asks for what must be there.
+    pub(crate) async fn look_up<T: DeserializeOwned>(&self, path: &str) -> Result<T, CheckError> {
+        let body = Asking::of(&self.0).ask(path).await?;
+        let body = body.ok_or_else(|| CheckError::Service(format!("there is no {path}")))?;
         read(&body)
+    }
+
+    pub(crate) async fn tally(&self, poll: &str) -> Result<Tally, CheckError> {
+        self.look_up(&format!("/v1/polls/{poll}/tally")).await
     }
 
     /// The states of this many receipts, once none is pending, or none has come to be counted for as
@@ -116,8 +119,8 @@ impl Receipts {
     }
 }
 
-fn read<'a, T: Deserialize<'a>>(body: &'a Bytes) -> Result<T, CheckError> {
-    serde_json::from_slice(body).map_err(|error| CheckError::Result(error.to_string()))
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, CheckError> {
+    serde_json::from_slice(body).map_err(|error| CheckError::Service(error.to_string()))
 }
 
 /// A connection, opened anew when it is gone.
@@ -149,7 +152,7 @@ impl<'a> Asking<'a> {
             sleep(pause).await;
             pause *= 2;
         }
-        Err(CheckError::Result(last))
+        Err(CheckError::Service(last))
     }
 
     async fn try_ask(&mut self, path: &str) -> Result<(StatusCode, Bytes), String> {
