@@ -64,8 +64,8 @@ pub struct RedisQueue {
     claiming: tokio::sync::Mutex<Claiming>,
     /// The ballots of entries that are handed out.
     in_hand: Mutex<HashMap<EntryKey, u16>>,
-    /// The most ballots in an entry lately, by which the next claim is measured.
-    largest: AtomicUsize,
+    /// How many ballots an entry has lately, by which the next claim is measured.
+    entry_size: AtomicUsize,
 }
 
 /// What is known from claim to claim.
@@ -93,7 +93,7 @@ impl RedisQueue {
             blocking,
             acknowledge: Script::new(ACKNOWLEDGE),
             in_hand: Mutex::default(),
-            largest: AtomicUsize::new(1),
+            entry_size: AtomicUsize::new(1),
             consumer,
             redis,
         }
@@ -176,9 +176,9 @@ impl RedisQueue {
         let mut read = ::redis::cmd("XREADGROUP");
         read.arg("GROUP").arg(GROUP).arg(&self.consumer);
         let all_shards = usize::from(self.redis.0.options.shards);
-        let largest = self.largest.load(Ordering::Relaxed).max(1);
+        let entry = self.entry_size.load(Ordering::Relaxed).max(1);
         read.arg("COUNT")
-            .arg((max_ballots / all_shards / largest).max(1));
+            .arg((max_ballots / all_shards / entry).max(1));
         if let Some(block) = block {
             read.arg("BLOCK").arg(millis(block));
         }
@@ -253,6 +253,15 @@ impl RedisQueue {
     }
 }
 
+/// The ballots of an entry on average. A claim costs Redis a sync, so one should do for a batch; but if
+/// few entries have most of the ballots, rather a small claim than one that is out of all proportion.
+fn entry_size(entries: &[LogEntry]) -> Option<usize> {
+    let sizes = entries.iter().map(|entry| usize::from(entry.ballots));
+    let largest = sizes.clone().max()?;
+    let average = sizes.sum::<usize>().div_ceil(entries.len());
+    Some(average.max(largest / 8))
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -289,13 +298,17 @@ impl BallotQueue for RedisQueue {
                     .push((key.1.to_string(), ballots));
             }
         }
-        for (shard, entries) in by_shard {
+        // All at once: Redis then syncs them to its disk together.
+        let calls = by_shard.into_iter().map(|(shard, entries)| async move {
             let mut call = self.acknowledge.key(self.redis.log_key(shard));
             call.key(self.redis.stats_key(shard)).arg(GROUP);
             for (id, ballots) in entries {
                 call.arg(id).arg(ballots);
             }
-            self.redis.0.connection.run::<u64>(&call).await?;
+            self.redis.0.connection.run::<u64>(&call).await
+        });
+        for done in join_all(calls).await {
+            done?;
         }
         let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
         for key in entries {
@@ -343,13 +356,8 @@ impl RedisQueue {
             }
         }
         let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        let largest = claim
-            .entries
-            .iter()
-            .map(|entry| usize::from(entry.ballots))
-            .max();
-        if let Some(largest) = largest {
-            self.largest.store(largest, Ordering::Relaxed);
+        if let Some(size) = entry_size(&claim.entries) {
+            self.entry_size.store(size, Ordering::Relaxed);
         }
         for entry in &claim.entries {
             in_hand.insert((entry.shard, entry.id), entry.ballots);

@@ -4,8 +4,10 @@
 //! It may be killed at any point. What it had not acknowledged is handed out again, and a flush
 //! of the same entries changes nothing.
 
+mod gather;
 mod options;
 mod patience;
+mod polls;
 mod prepare;
 mod progress;
 mod run;
@@ -19,6 +21,7 @@ pub use self::{
     options::WorkerOptions,
     progress::{Progress, ProgressWatch},
 };
+use self::{polls::Polls, progress::ProgressSender};
 use crate::traits::{BallotQueue, BatchFlusher, PollDirectory};
 
 /// A worker that is ready to start.
@@ -27,6 +30,15 @@ pub struct Worker {
     polls: Arc<dyn PollDirectory>,
     flusher: Arc<dyn BatchFlusher>,
     options: WorkerOptions,
+}
+
+/// What the steps of a running worker share.
+struct Shared {
+    queue: Arc<dyn BallotQueue>,
+    flusher: Arc<dyn BatchFlusher>,
+    polls: Polls,
+    options: WorkerOptions,
+    progress: ProgressSender,
 }
 
 impl Worker {

@@ -90,7 +90,7 @@ impl Patience {
     fn works_again(&mut self, what: &'static str, progress: &ProgressSender) {
         if self.failing {
             tracing::info!("{what} works again");
-            progress.trouble(None);
+            progress.trouble(what, None);
             self.failing = false;
             self.pauses = self.backoff.build();
         }
@@ -108,7 +108,7 @@ impl Patience {
             tracing::error!(error, "cannot {what}; trying again until it works");
             self.failing = true;
         }
-        progress.trouble(Some(format!("cannot {what}: {error}")));
+        progress.trouble(what, Some(format!("cannot {what}: {error}")));
         let pause = self.pauses.next().unwrap_or_default();
         let was_stopping = self.stopping();
         tokio::select! {

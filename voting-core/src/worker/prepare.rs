@@ -3,13 +3,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::polls::Known;
 use crate::{
     ballot::Ballot,
     batch::{Batch, Claim, EntryKey, LogEntry, PlacedBallot},
     dead_letter::{DeadLetter, RejectReason},
     entry::{self, MalformedEntry},
     id::PollId,
-    poll::Poll,
     position::{EntryId, Position, ShardId},
 };
 
@@ -35,50 +35,21 @@ impl Gathered {
         self.settled.extend(claim.settled);
     }
 
+    /// The polls of its ballots, each as often as it comes.
+    pub(super) fn polls(&self) -> impl Iterator<Item = &PollId> {
+        let entries = self.entries.iter();
+        let ballots = entries.flat_map(|(_, decoded)| decoded).flatten();
+        ballots.map(|ballot| &ballot.poll)
+    }
+
     /// Ballots so far; an entry that cannot be read is one.
     pub(super) fn ballots(&self) -> usize {
         self.ballots
     }
 }
 
-/// The polls that ballots were cast in. They are kept: a store that knows one to be closed, of which
-/// this does not know yet, refuses the batch. Polls that are missing are asked for each time.
-#[derive(Default)]
-pub(super) struct KnownPolls(HashMap<PollId, Poll>);
-
-impl KnownPolls {
-    /// The polls of the ballots that are not known.
-    pub(super) fn missing(&self, gathered: &Gathered) -> Vec<PollId> {
-        let ballots = gathered
-            .entries
-            .iter()
-            .flat_map(|(_, decoded)| decoded)
-            .flatten();
-        let missing: HashSet<_> = ballots
-            .map(|ballot| &ballot.poll)
-            .filter(|poll| !self.0.contains_key(poll))
-            .collect();
-        missing.into_iter().cloned().collect()
-    }
-
-    pub(super) fn learn(&mut self, polls: Vec<Poll>) {
-        self.0
-            .extend(polls.into_iter().map(|poll| (poll.id().clone(), poll)));
-    }
-
-    pub(super) fn forget(&mut self, poll: &PollId) {
-        self.0.remove(poll);
-    }
-
-    fn check(&self, placed: &PlacedBallot) -> Result<(), RejectReason> {
-        let ballot = &placed.ballot;
-        let poll = self.0.get(&ballot.poll).ok_or(RejectReason::UnknownPoll)?;
-        poll.check(ballot.choices, placed.position)
-    }
-}
-
 /// Checks and sorts what was gathered.
-pub(super) fn prepare(gathered: &Gathered, polls: &KnownPolls) -> Batch {
+pub(super) fn prepare(gathered: &Gathered, polls: &Known) -> Batch {
     let mut batch = Batch {
         ballots: Vec::with_capacity(gathered.ballots),
         settled: gathered.settled.clone(),
@@ -94,7 +65,7 @@ pub(super) fn prepare(gathered: &Gathered, polls: &KnownPolls) -> Batch {
                         position: Position::new(shard, id, index),
                         ballot: ballot.clone(),
                     };
-                    match polls.check(&placed) {
+                    match check(&placed, polls) {
                         Ok(()) => {
                             valid += 1;
                             batch.ballots.push(placed);
@@ -115,4 +86,10 @@ pub(super) fn prepare(gathered: &Gathered, polls: &KnownPolls) -> Batch {
     }
     batch.keep_newest();
     batch
+}
+
+fn check(placed: &PlacedBallot, polls: &Known) -> Result<(), RejectReason> {
+    let ballot = &placed.ballot;
+    let poll = polls.get(&ballot.poll).ok_or(RejectReason::UnknownPoll)?;
+    poll.check(ballot.choices, placed.position)
 }

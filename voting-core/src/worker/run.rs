@@ -1,111 +1,124 @@
-//! The worker's loop.
+//! The worker's loop: three steps, each at work on a batch of its own. While the store commits one
+//! batch, the next is gathered and checked, and the one before is acknowledged.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
+use tokio::{sync::mpsc, try_join};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Worker, WorkerExit,
+    Shared, Worker, WorkerExit,
+    gather::{self, Prepared},
     patience::{GaveUp, Patience},
-    prepare::{Gathered, KnownPolls, prepare},
+    polls::Polls,
+    prepare::prepare,
     progress::ProgressSender,
 };
-use crate::{error::StoreError, id::PollId, poll::Poll, traits::PollDirectory};
+use crate::{
+    batch::{Batch, EntryKey, FlushReport},
+    error::StoreError,
+};
 
-/// How long one claim waits for a first entry. A claim must not be dropped half-way, so this is
-/// also how long a stop can take to be seen.
-const CLAIM_WAIT: Duration = Duration::from_millis(200);
-
-/// Longer waits mean the same, and a clock cannot add much more.
-const FAR: Duration = Duration::from_secs(24 * 3600);
+/// A batch that is flushed.
+struct Flushed {
+    entries: Vec<EntryKey>,
+    report: FlushReport,
+}
 
 pub(super) async fn run(
     worker: Worker,
     progress: ProgressSender,
     stop: CancellationToken,
 ) -> WorkerExit {
-    let mut running = Running {
-        patience: Patience::new(&worker.options, stop),
-        worker,
+    let patience = || Patience::new(&worker.options, stop.clone());
+    let [gathering, flushing, acknowledging] = [patience(), patience(), patience()];
+    let worker = Shared {
+        queue: worker.queue,
+        flusher: worker.flusher,
+        polls: Polls::new(worker.polls),
+        options: worker.options,
         progress,
-        polls: KnownPolls::default(),
     };
-    loop {
-        match running.one_batch().await {
-            Ok(More::Yes) => {}
-            Ok(More::No) => return WorkerExit::Clean,
-            Err(GaveUp) => return WorkerExit::Unfinished,
-        }
+    // One batch waits between two steps, no more: what is in hand is the log's to hand out again.
+    let (prepared, to_flush) = mpsc::channel(1);
+    let (flushed, to_acknowledge) = mpsc::channel(1);
+    let steps = try_join!(
+        gather::run(&worker, gathering, prepared),
+        flush(&worker, flushing, to_flush, flushed),
+        acknowledge(&worker, acknowledging, to_acknowledge),
+    );
+    match steps {
+        Ok(_) => WorkerExit::Clean,
+        Err(GaveUp) => WorkerExit::Unfinished,
     }
 }
 
-struct Running {
-    worker: Worker,
-    progress: ProgressSender,
-    patience: Patience,
-    polls: KnownPolls,
-}
-
-enum More {
-    Yes,
-    No,
-}
-
-impl Running {
-    async fn one_batch(&mut self) -> Result<More, GaveUp> {
-        // Looked at before the claim: what was cast before the stop is then still claimed.
-        let stopping = self.patience.stopping();
-        let gathered = self.gather().await?;
-        if gathered.ballots() == 0 {
-            return Ok(if stopping { More::No } else { More::Yes });
-        }
-        let Self {
-            worker,
-            progress,
-            patience,
-            polls,
-        } = self;
+async fn flush(
+    worker: &Shared,
+    mut patience: Patience,
+    mut batches: mpsc::Receiver<Prepared>,
+    flushed: mpsc::Sender<Flushed>,
+) -> Result<(), GaveUp> {
+    while let Some(Prepared { gathered, batch }) = batches.recv().await {
+        let mut batch = batch;
         let mut changed_again = false;
-        let (batch, report) = loop {
-            let missing = polls.missing(&gathered);
-            let found = patience
-                .until_done("look up polls", progress, || {
-                    look_up(worker.polls.as_ref(), &missing)
-                })
-                .await?;
-            polls.learn(found);
-            let batch = prepare(&gathered, polls);
-            let flushed = patience
-                .until_done("flush", progress, || async {
-                    match worker.flusher.flush(&batch).await {
-                        Ok(report) => Ok(Ok(report)),
-                        // Waiting does not mend it, but looking the poll up does.
-                        Err(StoreError::PollChanged(poll)) => Ok(Err(poll)),
-                        Err(error) => Err(error),
-                    }
-                })
-                .await?;
-            match flushed {
-                Ok(report) => break (batch, report),
+        let report = loop {
+            match flush_one(worker, &mut patience, &batch).await? {
+                Ok(report) => break report,
                 Err(poll) => {
-                    polls.forget(&poll);
+                    worker.polls.forget(&poll);
                     // Once is as it may be. A store that says so again and again is in trouble.
                     if std::mem::replace(&mut changed_again, true) {
                         let changed = StoreError::PollChanged(poll);
-                        patience.wait_out("flush", &changed, progress).await?;
+                        patience
+                            .wait_out("flush", &changed, &worker.progress)
+                            .await?;
                     }
                 }
             }
+            worker
+                .polls
+                .look_up(worker, &mut patience, &gathered)
+                .await?;
+            batch = prepare(&gathered, &worker.polls.known());
         };
-        // Not before: a ballot leaves the log only when the store has it.
-        let entries: Vec<_> = batch.entries.iter().map(|(key, _)| *key).collect();
+        let entries = batch.entries.iter().map(|(key, _)| *key).collect();
+        if flushed.send(Flushed { entries, report }).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Flushes a batch, or says which poll is another than it was taken to be.
+async fn flush_one(
+    worker: &Shared,
+    patience: &mut Patience,
+    batch: &Batch,
+) -> Result<Result<FlushReport, crate::PollId>, GaveUp> {
+    patience
+        .until_done("flush", &worker.progress, || async {
+            match worker.flusher.flush(batch).await {
+                Ok(report) => Ok(Ok(report)),
+                // Waiting does not mend it, but looking the poll up does.
+                Err(StoreError::PollChanged(poll)) => Ok(Err(poll)),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+}
+
+/// Not before the flush: a ballot leaves the log only when the store has it.
+async fn acknowledge(
+    worker: &Shared,
+    mut patience: Patience,
+    mut batches: mpsc::Receiver<Flushed>,
+) -> Result<(), GaveUp> {
+    while let Some(Flushed { entries, report }) = batches.recv().await {
         patience
-            .until_done("acknowledge", progress, || {
+            .until_done("acknowledge", &worker.progress, || {
                 worker.queue.acknowledge(&entries)
             })
             .await?;
-        progress.batch_done(report);
+        worker.progress.batch_done(report);
         tracing::debug!(entries = entries.len(), ?report, "flushed");
         if report.rejected > 0 {
             tracing::warn!(
@@ -113,66 +126,6 @@ impl Running {
                 "ballots went to the dead letters"
             );
         }
-        Ok(More::Yes)
     }
-
-    /// Takes entries until there are enough, or the first has waited long enough, or, when the
-    /// worker is to stop, there are no more.
-    async fn gather(&mut self) -> Result<Gathered, GaveUp> {
-        let Self {
-            worker,
-            progress,
-            patience,
-            ..
-        } = self;
-        let mut gathered = Gathered::default();
-        let mut deadline = None;
-        loop {
-            let stopping = patience.stopping();
-            if stopping && !patience.draining() {
-                return Ok(gathered);
-            }
-            let wait = match deadline {
-                _ if stopping => Duration::ZERO,
-                None => CLAIM_WAIT,
-                Some(deadline) => CLAIM_WAIT.min(deadline - Instant::now()),
-            };
-            let wanted = worker
-                .options
-                .max_ballots
-                .saturating_sub(gathered.ballots())
-                .max(1);
-            let claim = || worker.queue.claim(wanted, wait);
-            let claim = if gathered.ballots() == 0 {
-                patience.until_done("claim", progress, claim).await?
-            } else if let Ok(claim) = claim().await {
-                claim
-            } else {
-                // What is in hand does not wait for the log to come back.
-                return Ok(gathered);
-            };
-            progress.alive();
-            let came_empty = claim.entries.is_empty();
-            gathered.add(claim);
-            if gathered.ballots() == 0 {
-                return Ok(gathered);
-            }
-            let now = Instant::now();
-            let max_wait = worker.options.max_wait.min(FAR);
-            let deadline = *deadline.get_or_insert(now + max_wait);
-            let full = gathered.ballots() >= worker.options.max_ballots;
-            if full || now >= deadline || (stopping && came_empty) {
-                return Ok(gathered);
-            }
-        }
-    }
-}
-
-/// The polls of these names that there are.
-async fn look_up(polls: &dyn PollDirectory, ids: &[PollId]) -> Result<Vec<Poll>, StoreError> {
-    let mut found = Vec::with_capacity(ids.len());
-    for id in ids {
-        found.extend(polls.poll(id).await?);
-    }
-    Ok(found)
+    Ok(())
 }
