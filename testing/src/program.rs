@@ -35,6 +35,11 @@ impl Program {
             .to_owned()
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Ends it without a warning.
     pub fn kill(mut self) {
         self.process.kill().expect("killed");

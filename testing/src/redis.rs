@@ -1,6 +1,10 @@
 //! A private Redis.
 
-use std::{net::TcpStream, process::Command};
+use std::{
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use tempfile::TempDir;
 
@@ -15,6 +19,7 @@ pub struct RedisServer {
     server: Option<Server>,
     port: u16,
     folder: TempDir,
+    data: PathBuf,
     settings: Vec<String>,
 }
 
@@ -26,10 +31,21 @@ impl RedisServer {
 
     /// Starts it with settings beside the usual ones, such as `--maxmemory 10mb`.
     pub fn start_with(settings: &[&str]) -> Self {
+        Self::launch_new(None, settings)
+    }
+
+    /// Starts it with its data in a folder that is there and stays.
+    pub fn start_in(data: &Path, settings: &[&str]) -> Self {
+        Self::launch_new(Some(data), settings)
+    }
+
+    fn launch_new(data: Option<&Path>, settings: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
         let mut redis = Self {
             server: None,
             port: free_port(),
-            folder: tempfile::tempdir().expect("a folder"),
+            data: data.unwrap_or(folder.path()).to_owned(),
+            folder,
             settings: settings
                 .iter()
                 .map(|setting| (*setting).to_owned())
@@ -42,7 +58,7 @@ impl RedisServer {
     /// Starts it again, after [`RedisServer::kill`], with what it had written.
     pub fn launch(&mut self) {
         let port = self.port.to_string();
-        let folder = self.folder.path().to_string_lossy().into_owned();
+        let data = self.data.to_string_lossy().into_owned();
         let mut command = vec![
             "redis-server",
             "--port",
@@ -50,7 +66,7 @@ impl RedisServer {
             "--bind",
             "127.0.0.1",
             "--dir",
-            &folder,
+            &data,
             "--save",
             "",
             "--appendonly",
@@ -76,23 +92,52 @@ impl RedisServer {
     /// Ends it without a warning and takes all it had; [`RedisServer::launch`] starts with nothing.
     pub fn wipe(&mut self) {
         self.kill();
-        std::fs::remove_dir_all(self.folder.path().join("appendonlydir")).expect("removed");
+        std::fs::remove_dir_all(self.data.join("appendonlydir")).expect("removed");
+    }
+
+    /// The id of its process.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn id(&self) -> u32 {
+        self.server.as_ref().expect("it runs").id()
+    }
+
+    /// Sends it a signal, by name.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn signal(&self, name: &str) {
+        self.server.as_ref().expect("it runs").signal(name);
+    }
+
+    /// Ends it in order.
+    pub fn stop(&mut self) {
+        self.server = None;
     }
 
     /// Runs a command on it, with `redis-cli`; what that prints.
     pub fn command(&self, arguments: &[&str]) -> String {
+        self.try_command(arguments).expect("it is carried out")
+    }
+
+    /// Runs a command on it, with `redis-cli`; what that prints, or what it says is wrong.
+    ///
+    /// # Errors
+    /// Redis said no, or did not answer.
+    pub fn try_command(&self, arguments: &[&str]) -> Result<String, String> {
         let port = self.port.to_string();
         let done = Command::new("redis-cli")
             .args(["-p", &port, "-e"])
             .args(arguments)
             .output();
         let done = done.expect("redis-cli is there");
-        assert!(
-            done.status.success(),
-            "{}",
-            String::from_utf8_lossy(&done.stderr)
-        );
-        String::from_utf8_lossy(&done.stdout).trim().to_owned()
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if done.status.success() {
+            Ok(text(&done.stdout))
+        } else {
+            Err(text(&done.stderr))
+        }
     }
 
     /// Where clients find it.
