@@ -126,7 +126,7 @@ async fn accept(
 async fn connect(
     client: TcpStream,
     server: SocketAddr,
-    mut weather: watch::Receiver<Weather>,
+    weather: watch::Receiver<Weather>,
 ) -> io::Result<()> {
     client.set_nodelay(true)?;
     let carry = async {

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read, Write},
+    io::Write,
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -27,9 +27,7 @@ fn disk() -> Option<ForgetfulDisk> {
 }
 
 fn text(path: &Path) -> String {
-    let mut text = String::new();
-    File::open(path).unwrap().read_to_string(&mut text).unwrap();
-    text
+    fs::read_to_string(path).expect("a text")
 }
 
 #[test]

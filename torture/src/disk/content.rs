@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_was_written_over_comes_back() {
-        let old: Vec<u8> = (0..3 * 4096 + 100).map(|nth| (nth % 251) as u8).collect();
+        let old: Vec<u8> = (0..=250).cycle().take(3 * 4096 + 100).collect();
         let mut content = content(&old);
         content.write(4000, &[7; 5000]).unwrap();
         content.write(10, b"new").unwrap();
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_was_cut_off_comes_back() {
-        let old: Vec<u8> = (0..2 * 4096 + 100).map(|nth| (nth % 251) as u8).collect();
+        let old: Vec<u8> = (0..=250).cycle().take(2 * 4096 + 100).collect();
         let mut content = content(&old);
         content.set_len(5).unwrap();
         content.write(3, b"and again").unwrap();
