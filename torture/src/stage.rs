@@ -134,6 +134,11 @@ impl Stage {
         Ok(stage)
     }
 
+    /// Whether what is not synced can be lost.
+    pub async fn has_power_cuts(&self) -> bool {
+        self.redis.lock().await.disk.is_some()
+    }
+
     /// Where a service is reached, whether it runs or not.
     pub async fn address(&self, service: Service) -> String {
         let front = Cable {

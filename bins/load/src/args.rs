@@ -1,0 +1,132 @@
+//! The command line of `voting load`.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::{
+    check::{CheckError, Sources},
+    plan::{Pace, Plan},
+    service::Service,
+};
+
+/// Casts ballots, then checks that each acknowledged one counts, once.
+///
+/// Ends with 0 if so, with 1 if not, and with 2 if it could not be found out. Nobody else may vote in
+/// the poll meanwhile.
+#[derive(Debug, Clone, Args)]
+pub struct LoadArgs {
+    /// A vote service to cast ballots at; give it again for each further one
+    #[arg(long, value_name = "URL", default_value = "http://localhost:8080")]
+    vote: Vec<String>,
+    /// The result service to check with
+    #[arg(long, value_name = "URL", default_value = "http://localhost:8081")]
+    result: String,
+    /// Check in this store as well: postgres://user:password@host/database
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+    /// The poll; without, the first one that the vote service has
+    #[arg(long, value_name = "ID")]
+    poll: Option<String>,
+    /// Ballots a second, whatever the service does; without, as fast as they are answered
+    #[arg(long, value_name = "N")]
+    rate: Option<f64>,
+    /// Connections, and so ballots in flight at a time
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    connections: usize,
+    /// End after so many ballots [default: 10000, unless there is a duration]
+    #[arg(long, value_name = "N")]
+    ballots: Option<u64>,
+    /// End after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    duration: Option<Duration>,
+    /// The most voters that there are; further ballots change votes [default: as many as it takes]
+    #[arg(long, value_name = "N")]
+    voters: Option<NonZeroU32>,
+    /// The share of ballots that change a vote, 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    changes: f64,
+    /// Cast as the page's form does, not as JSON; there are no receipts then
+    #[arg(long)]
+    form: bool,
+    /// How many seconds an answer may take; then the ballot's outcome is unknown
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    timeout: Duration,
+    /// Ask for at most so many receipts, evenly spread over the voters
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    receipts: usize,
+    /// What is not counted is lost when nothing was counted for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    patience: Duration,
+    /// Cast only
+    #[arg(long)]
+    no_check: bool,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A time in seconds, such as `1.5`.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+#[derive(Deserialize)]
+struct Polls {
+    polls: Vec<Poll>,
+}
+
+#[derive(Deserialize)]
+struct Poll {
+    id: String,
+    options: Vec<PollOption>,
+}
+
+#[derive(Deserialize)]
+struct PollOption {
+    id: String,
+}
+
+impl LoadArgs {
+    /// Asks a vote service for the poll.
+    pub(crate) async fn plan(&self) -> Result<Plan, CheckError> {
+        let first = self.vote.first().map_or("", String::as_str);
+        let polls: Polls = Service::at(first)?.look_up("/v1/polls").await?;
+        let poll = polls.polls.into_iter().find(|poll| match &self.poll {
+            Some(id) => poll.id == *id,
+            None => true,
+        });
+        let poll = poll.ok_or_else(|| {
+            let asked = self.poll.as_deref().unwrap_or_default();
+            CheckError::Service(format!("there is no poll {asked}"))
+        })?;
+        let endless = self.ballots.is_none() && self.duration.is_none();
+        Ok(Plan {
+            votes: self.vote.clone(),
+            poll: poll.id,
+            options: poll.options.into_iter().map(|option| option.id).collect(),
+            pace: self.rate.map_or(Pace::FlatOut, Pace::Rate),
+            connections: self.connections,
+            ballots: if endless { Some(10_000) } else { self.ballots },
+            duration: self.duration,
+            voters: self.voters.map(NonZeroU32::get),
+            changes: self.changes,
+            form: self.form,
+            timeout: self.timeout,
+            watch: self.sources().and_then(|sources| sources.result),
+        })
+    }
+
+    /// Where to check; `None` if not at all.
+    pub(crate) fn sources(&self) -> Option<Sources> {
+        (!self.no_check).then(|| Sources {
+            result: Some(self.result.clone()),
+            postgres: self.postgres.clone(),
+            receipts: self.receipts,
+            patience: self.patience,
+            ..Sources::default()
+        })
+    }
+}

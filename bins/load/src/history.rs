@@ -1,0 +1,166 @@
+//! What the voters know of their ballots: enough to judge each voter's final choice, and no more, so
+//! that millions of voters fit in memory.
+
+use hdrhistogram::Histogram;
+
+use crate::{
+    counts::Counts,
+    token::{Position, ReceiptToken, VoterToken},
+};
+
+/// Of the receipts that a newer ballot has replaced, so many are kept.
+const EARLIER_KEPT: usize = 100_000;
+
+/// Options as bits.
+pub(crate) fn bit(option: u8) -> u64 {
+    1 << option
+}
+
+/// A voter with a name.
+#[derive(Debug, Clone)]
+pub(crate) struct Voter {
+    pub(crate) token: VoterToken,
+    /// The last ballot that was acknowledged.
+    pub(crate) last: Option<Acknowledged>,
+    /// Options of ballots of unknown outcome that were sent before the last acknowledged one.
+    pub(crate) unknown_before: u64,
+    /// Those of ballots sent after it.
+    pub(crate) unknown_after: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Acknowledged {
+    pub(crate) option: u8,
+    /// A form's answer has none.
+    pub(crate) receipt: Option<ReceiptToken>,
+}
+
+/// A receipt that a newer ballot of its voter has replaced.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Earlier {
+    pub(crate) voter: u32,
+    pub(crate) receipt: ReceiptToken,
+}
+
+/// What the voters know, once the load has ended.
+#[derive(Debug, Clone)]
+pub struct History {
+    pub(crate) poll: String,
+    pub(crate) options: Vec<String>,
+    pub(crate) voters: Vec<Voter>,
+    /// A sample without bias.
+    pub(crate) earlier: Vec<Earlier>,
+    /// Of how many.
+    pub(crate) earlier_seen: u64,
+    /// By option: ballots of unknown outcome whose voter was never given a name.
+    pub(crate) nameless: Vec<u64>,
+    /// What the first unexpected answers were.
+    pub(crate) surprises: Vec<String>,
+    pub(crate) counts: Counts,
+    pub(crate) acknowledgement: Histogram<u64>,
+    pub(crate) visible: Histogram<u64>,
+    pub(crate) unseen: u64,
+}
+
+impl History {
+    /// How many ballots met which fate.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The voters who were given a cookie.
+    pub fn voters(&self) -> usize {
+        self.voters.len()
+    }
+
+    /// From the moment at which a ballot was due to its acknowledgement, in microseconds.
+    pub fn acknowledgement(&self) -> &Histogram<u64> {
+        &self.acknowledgement
+    }
+
+    /// From the moment at which a new voter's ballot was due until it was seen in the tally, in
+    /// microseconds. Empty unless the plan says whom to watch.
+    pub fn visible(&self) -> &Histogram<u64> {
+        &self.visible
+    }
+
+    /// The answers that no working service gives, the first of them.
+    pub fn surprises(&self) -> &[String] {
+        &self.surprises
+    }
+
+    pub(crate) fn new(poll: &str, options: &[String]) -> Self {
+        Self {
+            poll: poll.to_owned(),
+            options: options.to_vec(),
+            voters: Vec::new(),
+            earlier: Vec::new(),
+            earlier_seen: 0,
+            nameless: vec![0; options.len()],
+            surprises: Vec::new(),
+            counts: Counts::default(),
+            acknowledgement: latencies(),
+            visible: latencies(),
+            unseen: 0,
+        }
+    }
+
+    /// Notes an acknowledgement of a voter; whether it stands after the voter's earlier ones.
+    pub(crate) fn acknowledge(&mut self, index: u32, acknowledged: Acknowledged) -> bool {
+        let voter = &mut self.voters[index as usize];
+        let before = voter.last.replace(acknowledged);
+        voter.unknown_before |= std::mem::take(&mut voter.unknown_after);
+        let before = before.and_then(|before| before.receipt);
+        if let Some(receipt) = before {
+            self.keep_earlier(Earlier {
+                voter: index,
+                receipt,
+            });
+        }
+        let position = |receipt: Option<ReceiptToken>| receipt.map(|token| token.position);
+        match (position(before), position(acknowledged.receipt)) {
+            (Some(before), Some(now)) => before < now,
+            _ => true,
+        }
+    }
+
+    fn keep_earlier(&mut self, earlier: Earlier) {
+        self.earlier_seen += 1;
+        if self.earlier.len() < EARLIER_KEPT {
+            self.earlier.push(earlier);
+            return;
+        }
+        // Each that was seen has the same chance to be among those that are kept.
+        let at = fastrand::u64(..self.earlier_seen);
+        let slot = usize::try_from(at).ok();
+        if let Some(slot) = slot.and_then(|at| self.earlier.get_mut(at)) {
+            *slot = earlier;
+        }
+    }
+}
+
+impl Voter {
+    pub(crate) fn new(token: VoterToken) -> Self {
+        Self {
+            token,
+            last: None,
+            unknown_before: 0,
+            unknown_after: 0,
+        }
+    }
+
+    /// The place of the last acknowledged ballot, where it is known.
+    pub(crate) fn position(&self) -> Option<Position> {
+        Some(self.last?.receipt?.position)
+    }
+}
+
+/// Microseconds, to three digits.
+fn latencies() -> Histogram<u64> {
+    Histogram::new(3).expect("three digits are supported")
+}
+
+/// As whole microseconds.
+pub(crate) fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

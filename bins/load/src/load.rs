@@ -1,0 +1,249 @@
+//! The load itself: runs beside whoever started it.
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cast::Caster,
+    counts::{Counters, Counts},
+    crowd::Crowd,
+    history::History,
+    http::Place,
+    pace::Pacer,
+    plan::{InvalidPlan, Plan},
+    watch::{Shown, follow},
+};
+
+/// How long the result service may take to show the tally before the first ballot.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
+
+/// When the tally does not move for so long, no further ballot is waited for.
+const LAST_LOOK: Duration = Duration::from_secs(3);
+
+/// Why a load does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The plan makes no sense.
+    #[error(transparent)]
+    Plan(#[from] InvalidPlan),
+    /// The system gives no thread.
+    #[error("cannot start a thread")]
+    Thread(#[from] io::Error),
+}
+
+/// What all casters share.
+pub(crate) struct Shared {
+    pub(crate) plan: Plan,
+    pub(crate) places: Mutex<Places>,
+    turn: AtomicUsize,
+    crowd: Mutex<Crowd>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// Where the vote services are. Changes make a new generation.
+pub(crate) struct Places {
+    pub(crate) all: Arc<[Place]>,
+    pub(crate) generation: u64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn crowd(&self) -> MutexGuard<'_, Crowd> {
+        lock(&self.crowd)
+    }
+
+    /// The places, the one whose turn it is, and their generation.
+    pub(crate) fn place(&self) -> (Arc<[Place]>, usize, u64) {
+        let places = lock(&self.places);
+        let turn = self.turn.fetch_add(1, Relaxed) % places.all.len();
+        (Arc::clone(&places.all), turn, places.generation)
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        lock(&self.places).generation
+    }
+}
+
+/// A load that runs, on a thread of its own. Dropped, it ends soon, and nobody learns what it knew.
+pub struct Load {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    cast: CancellationToken,
+    over: CancellationToken,
+    history: oneshot::Receiver<History>,
+}
+
+impl std::fmt::Debug for Load {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Load")
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Load {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// The plan cannot be followed.
+    pub fn start(plan: Plan) -> Result<Self, StartError> {
+        plan.check()?;
+        let watched = plan.watch.as_deref().map(Place::parse).transpose()?;
+        let counters = Arc::new(Counters::default());
+        let shared = Arc::new(Shared {
+            places: Mutex::new(Places {
+                all: parse(&plan.votes)?,
+                generation: 0,
+            }),
+            turn: AtomicUsize::new(0),
+            crowd: Mutex::new(Crowd::new(&plan, Arc::clone(&counters))),
+            counters,
+            plan,
+        });
+        let [stop, cast, over] = [(); 3].map(|()| CancellationToken::new());
+        let (send, history) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let load = Arc::clone(&shared);
+        let (stopped, all_cast, done) = (stop.clone(), cast.clone(), over.clone());
+        // One thread takes tens of thousands of ballots a second and leaves the other cores to the
+        // services.
+        thread::Builder::new()
+            .name("load".to_owned())
+            .spawn(move || {
+                let known = runtime.block_on(run(&load, watched, &stopped, &all_cast));
+                // Nobody may be there to hear it.
+                let _ = send.send(known);
+                done.cancel();
+            })?;
+        Ok(Self {
+            shared,
+            stop,
+            cast,
+            over,
+            history,
+        })
+    }
+
+    /// What has happened so far.
+    pub fn counts(&self) -> Counts {
+        self.shared.counters.read()
+    }
+
+    /// The median and the 99th percentile of the time to an acknowledgement so far.
+    pub fn latencies(&self) -> [Duration; 2] {
+        self.shared.crowd().latencies()
+    }
+
+    /// Sends further ballots to these services, as when some have gone and others come. What is in
+    /// flight elsewhere is still waited for.
+    ///
+    /// # Errors
+    /// There is none, or one has no valid address; then nothing changes.
+    pub fn redirect(&self, votes: &[String]) -> Result<(), InvalidPlan> {
+        let all = parse(votes)?;
+        let mut places = lock(&self.shared.places);
+        places.all = all;
+        places.generation += 1;
+        Ok(())
+    }
+
+    /// Waits until each ballot of the plan has an outcome.
+    pub async fn cast(&self) {
+        self.cast.cancelled().await;
+    }
+
+    /// Waits until the plan is done, and what is watched has been seen. Does not end it: a plan
+    /// without a number of ballots and without a duration goes on until [`Load::stop`].
+    pub async fn done(&self) {
+        self.over.cancelled().await;
+    }
+
+    /// Ends it, waits for what is in flight, and tells what the voters know.
+    ///
+    /// # Panics
+    /// When the load did, which is a fault in it.
+    pub async fn stop(mut self) -> History {
+        self.stop.cancel();
+        (&mut self.history).await.expect("the load does not panic")
+    }
+}
+
+fn parse(votes: &[String]) -> Result<Arc<[Place]>, InvalidPlan> {
+    if votes.is_empty() {
+        return Err(InvalidPlan::NoVote);
+    }
+    votes.iter().map(|url| Place::parse(url)).collect()
+}
+
+async fn run(
+    shared: &Arc<Shared>,
+    watched: Option<Place>,
+    stop: &CancellationToken,
+    cast: &CancellationToken,
+) -> History {
+    let (shows, mut shown) = watch::channel(None::<Shown>);
+    let mut tasks = JoinSet::new();
+    if let Some(place) = watched {
+        tasks.spawn(follow(place, shared.plan.poll.clone(), shows));
+        // The voters that were there before.
+        let first = timeout(FIRST_LOOK, shown.wait_for(Option::is_some)).await;
+        let before = first.ok().and_then(Result::ok).and_then(|shown| *shown);
+        if let Some(before) = before {
+            let shared = Arc::clone(shared);
+            let mut shown = shown.clone();
+            tasks.spawn(async move {
+                while shown.changed().await.is_ok() {
+                    if let Some(now) = *shown.borrow_and_update() {
+                        let voters = now.voters.saturating_sub(before.voters);
+                        shared.crowd().visible(voters, now.at);
+                    }
+                }
+            });
+        }
+    }
+    let pacer = Pacer::start(&shared.plan, Arc::clone(&shared.counters), stop.clone());
+    let mut casters = JoinSet::new();
+    for _ in 0..shared.plan.casters() {
+        casters.spawn(Caster::new(Arc::clone(shared)).run(Arc::clone(&pacer)));
+    }
+    while casters.join_next().await.is_some() {}
+    cast.cancel();
+    while shared.crowd().invisible() > 0 {
+        let moved = timeout(LAST_LOOK, shown.changed()).await;
+        if !matches!(moved, Ok(Ok(()))) {
+            break;
+        }
+        // The other task sees it as well, and first.
+        tokio::task::yield_now().await;
+    }
+    tasks.shutdown().await;
+    let plan = &shared.plan;
+    let empty = Crowd::new(plan, Arc::clone(&shared.counters));
+    std::mem::replace(&mut *shared.crowd(), empty).into_history()
+}

@@ -1,0 +1,115 @@
+//! What to do: how many ballots, how fast, by whom, where.
+
+use std::time::Duration;
+
+/// A load.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The vote services, such as `http://127.0.0.1:8080`; connections are spread over them.
+    pub votes: Vec<String>,
+    /// The poll to vote in. Nobody else may vote in it meanwhile, if it is to be checked.
+    pub poll: String,
+    /// The ids of the poll's options, in its order, at most 63. A ballot chooses one of them.
+    pub options: Vec<String>,
+    /// When a ballot is sent.
+    pub pace: Pace,
+    /// Connections, and so ballots in flight at a time; never more than there are voters.
+    pub connections: usize,
+    /// Ends after so many ballots were sent.
+    pub ballots: Option<u64>,
+    /// Ends after this time.
+    pub duration: Option<Duration>,
+    /// There are at most so many voters, at least one; without, as many as it takes.
+    pub voters: Option<u32>,
+    /// The share of ballots that are cast by voters who have voted before, 0 to 1. Once all
+    /// voters have voted, all further ballots are.
+    pub changes: f64,
+    /// Sends the page's form and not JSON. Such a ballot gets no receipt.
+    pub form: bool,
+    /// How long an answer may take; then the ballot's outcome is unknown.
+    pub timeout: Duration,
+    /// The result service whose event stream tells when ballots are visible.
+    pub watch: Option<String>,
+}
+
+/// When ballots are sent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pace {
+    /// So many a second, whatever the service does. Latencies count from the moment at which a
+    /// ballot was due, so that a stall shows in all the ballots that it held up.
+    Rate(f64),
+    /// One after another on each connection, as fast as they are answered.
+    FlatOut,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            votes: vec!["http://127.0.0.1:8080".to_owned()],
+            poll: "cats-vs-dogs".to_owned(),
+            options: vec!["a".to_owned(), "b".to_owned()],
+            pace: Pace::FlatOut,
+            connections: 64,
+            ballots: None,
+            duration: None,
+            voters: None,
+            changes: 0.0,
+            form: false,
+            timeout: Duration::from_secs(10),
+            watch: None,
+        }
+    }
+}
+
+/// A plan that cannot be followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidPlan {
+    /// Only `http://` addresses are supported.
+    #[error("{0:?} is not the address of a service, such as http://127.0.0.1:8080")]
+    Address(String),
+    /// There is no vote service to send ballots to.
+    #[error("no vote service is given")]
+    NoVote,
+    /// A ballot needs an option, and 63 are the most that a poll has.
+    #[error("a poll has 1 to 63 options, not {0}")]
+    Options(usize),
+    /// It would not go on at all.
+    #[error("the rate is not above 0")]
+    Rate,
+    /// Not a share.
+    #[error("the share of changes is not in 0 to 1")]
+    Changes,
+    /// Nobody to vote.
+    #[error("there are no voters, or no connections")]
+    Nobody,
+}
+
+impl Plan {
+    pub(crate) fn check(&self) -> Result<(), InvalidPlan> {
+        if self.votes.is_empty() {
+            return Err(InvalidPlan::NoVote);
+        }
+        if !(1..=63).contains(&self.options.len()) {
+            return Err(InvalidPlan::Options(self.options.len()));
+        }
+        if let Pace::Rate(rate) = self.pace
+            && !(rate > 0.0 && rate.is_finite())
+        {
+            return Err(InvalidPlan::Rate);
+        }
+        if !(0.0..=1.0).contains(&self.changes) {
+            return Err(InvalidPlan::Changes);
+        }
+        if self.voters == Some(0) || self.connections == 0 {
+            return Err(InvalidPlan::Nobody);
+        }
+        Ok(())
+    }
+
+    /// The connections that have something to do: each has one voter's ballot in flight.
+    pub(crate) fn casters(&self) -> usize {
+        let voters = self.voters.map_or(usize::MAX, |voters| voters as usize);
+        self.connections.min(voters)
+    }
+}
