@@ -7,10 +7,9 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use crate::programs::root;
+use crate::programs::{cargo, root};
 
 /// How the promise is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -59,13 +58,14 @@ const NO_ORDER_GUARD: &[Change] = &[Change {
 }];
 
 /// What the worker is built of.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "Cargo.toml",
     "Cargo.lock",
     "clippy.toml",
     "bins",
     "examples",
     "testing",
+    "torture",
     "voting-core",
     "voting-http",
 ];
@@ -91,12 +91,12 @@ impl Broken {
     pub fn build_worker(self, profile: &str) -> io::Result<PathBuf> {
         let folder = root().join("target").join("broken");
         let copy = folder.join("source");
+        fs::create_dir_all(&copy)?;
         for source in SOURCES {
             copy_changed(&root().join(source), &copy.join(source), self.changes())?;
         }
-        copy_changed(&root().join("torture"), &copy.join("torture"), &[])?;
         let target = folder.join("target");
-        let built = Command::new(env!("CARGO"))
+        let built = cargo()
             .current_dir(&copy)
             .args(["build", "--quiet", "--locked", "-p", "voting-worker"])
             .args(["--profile", profile])

@@ -14,6 +14,17 @@ pub fn root() -> &'static Path {
     package.parent().unwrap_or(package)
 }
 
+/// Cargo, with the compiler that is beside it, whatever folder a crate is compiled in.
+pub(crate) fn cargo() -> Command {
+    let cargo = Path::new(env!("CARGO"));
+    let mut command = Command::new(cargo);
+    let compiler = cargo.with_file_name("rustc");
+    if compiler.exists() {
+        command.env("RUSTC", compiler);
+    }
+    command
+}
+
 /// The folder of the programs, and the worker.
 ///
 /// # Errors
@@ -25,7 +36,7 @@ pub fn build(broken: Option<Broken>) -> io::Result<(PathBuf, PathBuf)> {
         None | Some("debug") => "dev",
         Some(profile) => profile,
     };
-    let mut build = Command::new(env!("CARGO"));
+    let mut build = cargo();
     build.current_dir(root());
     build.args(["build", "--quiet", "--locked", "--profile", profile]);
     for program in ["voting-vote", "voting-worker", "voting-result"] {

@@ -328,7 +328,7 @@ impl Loads {
                 result: Some(addresses.results[0].clone()),
                 postgres: Some(postgres.to_owned()),
                 before: Before::default(),
-                patience: Duration::from_secs(10),
+                patience: Duration::from_secs(2),
                 ..Sources::default()
             };
             report.verdicts.push(check(history, &sources).await?);
