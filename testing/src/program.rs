@@ -35,7 +35,7 @@ impl Program {
             .to_owned()
     }
 
-    /// The id of its process.
+    /// Its id.
     pub fn id(&self) -> u32 {
         self.process.id()
     }

@@ -57,19 +57,6 @@ const NO_ORDER_GUARD: &[Change] = &[Change {
     to: "",
 }];
 
-/// What the worker is built of.
-const SOURCES: [&str; 9] = [
-    "Cargo.toml",
-    "Cargo.lock",
-    "clippy.toml",
-    "bins",
-    "examples",
-    "testing",
-    "torture",
-    "voting-core",
-    "voting-http",
-];
-
 impl Broken {
     fn changes(self) -> &'static [Change] {
         match self {
@@ -92,8 +79,12 @@ impl Broken {
         let folder = root().join("target").join("broken");
         let copy = folder.join("source");
         fs::create_dir_all(&copy)?;
-        for source in SOURCES {
-            copy_changed(&root().join(source), &copy.join(source), self.changes())?;
+        for entry in fs::read_dir(root())? {
+            let name = entry?.file_name();
+            let is_source = !matches!(name.to_str(), None | Some("target" | "voting-data"));
+            if is_source && !name.as_encoded_bytes().starts_with(b".") {
+                copy_changed(&root().join(&name), &copy.join(&name), self.changes())?;
+            }
         }
         let target = folder.join("target");
         let built = cargo()

@@ -3,6 +3,7 @@
 use std::{
     io,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,7 @@ use crate::{
     ask,
     broken::Broken,
     cast::Service,
-    disk::NoFuse,
+    disk::{self, NoFuse},
     inject::Victims,
     plan::{Fault, Pace, plan},
     programs,
@@ -89,7 +90,7 @@ pub async fn run(options: &Options) -> Result<Report, RunError> {
     };
     let mut stage = Stage::set(&props).await?;
     if let Some(error) = stage.no_fuse.take() {
-        if std::env::var_os("VOTING_EXPECT_FUSE").is_some() {
+        if disk::is_expected() {
             return Err(RunError::NoFuse(error));
         }
         println!("{error}: {}. Power cuts are only kills.", error.0);
@@ -126,11 +127,11 @@ async fn hurt(
     start: Instant,
     loads: &Loads,
 ) -> Result<(), RunError> {
-    let turns = std::sync::Arc::new(Semaphore::new(at_once.max(1)));
+    let turns = Arc::new(Semaphore::new(at_once.max(1)));
     let mut running = JoinSet::new();
     for (nth, fault) in (1..).zip(faults) {
         tokio::time::sleep(fault.gap).await;
-        let turn = std::sync::Arc::clone(&turns).acquire_owned().await;
+        let turn = Arc::clone(&turns).acquire_owned().await;
         let victims = Victims::of(&fault.what, stage).await;
         while let Some(over) = running.try_join_next() {
             told(over, start, loads)?;
@@ -328,7 +329,10 @@ impl Loads {
                 result: Some(addresses.results[0].clone()),
                 postgres: Some(postgres.to_owned()),
                 before: Before::default(),
+                // All that can be counted is by now. The store tells of every voter; receipts are
+                // asked for on top of that.
                 patience: Duration::from_secs(2),
+                receipts: 5_000,
                 ..Sources::default()
             };
             report.verdicts.push(check(history, &sources).await?);

@@ -8,19 +8,15 @@ use std::{
     path::Path,
 };
 
-use voting_torture::disk::{ForgetfulDisk, PowerCut};
+use voting_torture::disk::{ForgetfulDisk, PowerCut, is_expected};
 
-/// Where FUSE is known to be there, `VOTING_EXPECT_FUSE` is set, and to miss it is a failure.
+/// `None` where there is no FUSE and none is expected.
 fn disk() -> Option<ForgetfulDisk> {
     match ForgetfulDisk::mount() {
         Ok(disk) => Some(disk),
         Err(error) => {
-            assert!(
-                std::env::var_os("VOTING_EXPECT_FUSE").is_none(),
-                "{error}: {:?}",
-                error.0
-            );
-            eprintln!("not tested: {error}: {:?}", error.0);
+            assert!(!is_expected(), "{error}: {}", error.0);
+            eprintln!("not tested: {error}: {}", error.0);
             None
         }
     }

@@ -155,9 +155,9 @@ impl Voter {
     }
 }
 
-/// Microseconds, to three digits.
+/// Microseconds up to an hour, to three digits; longer ones are told as an hour.
 fn latencies() -> Histogram<u64> {
-    Histogram::new(3).expect("three digits are supported")
+    Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("these bounds are supported")
 }
 
 /// As whole microseconds.

@@ -2,6 +2,8 @@
 //! that a test can reach into the store behind their back.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
+pub mod liar;
+
 use std::{net::TcpListener as StdListener, path::Path, sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
@@ -127,7 +129,7 @@ impl Services {
             result: Some(self.result.clone()),
             postgres: postgres.map(str::to_owned),
             before: Before::default(),
-            patience: Duration::from_secs(2),
+            patience: Duration::from_millis(500),
             ..Sources::default()
         }
     }

@@ -1,0 +1,177 @@
+//! Ballots a second from a full log to Postgres, against the bare statements fed from memory.
+
+use std::time::{Duration, Instant};
+
+use postgres::Client;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+use voting_core::{
+    Ballot, Choices, VoteSink, VoterId,
+    redis::{Redis, RedisOptions},
+};
+
+use crate::{
+    figures::median,
+    stage::{Programs, Service, Stage},
+};
+
+/// As the worker is shipped.
+const BATCH: usize = 5_000;
+
+/// Who casts at a time: it decides how many ballots an entry has.
+const CASTERS: usize = 256;
+
+/// The store's tables, as far as the count needs them.
+const TABLES: &str = "
+    CREATE TABLE ballots (poll integer NOT NULL, voter uuid NOT NULL, choices bigint NOT NULL,
+        prev bigint, shard integer NOT NULL, ms bigint NOT NULL, n bigint NOT NULL,
+        PRIMARY KEY (poll, voter)) WITH (fillfactor = 80);
+    CREATE TABLE tallies (poll integer NOT NULL, stripe smallint NOT NULL,
+        option smallint NOT NULL, votes bigint NOT NULL, PRIMARY KEY (poll, stripe, option));
+    CREATE TABLE turnouts (poll integer NOT NULL, stripe smallint NOT NULL,
+        voters bigint NOT NULL, version bigint NOT NULL, PRIMARY KEY (poll, stripe));";
+
+const UPSERT: &str = "
+    INSERT INTO ballots AS b (poll, voter, choices, prev, shard, ms, n)
+    SELECT 1, voter, choices, NULL, 0, ms, n
+    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]) AS i (voter, choices, ms, n)
+    ON CONFLICT (poll, voter) DO UPDATE
+    SET prev = b.choices, choices = excluded.choices, shard = excluded.shard,
+        ms = excluded.ms, n = excluded.n
+    WHERE (excluded.ms, excluded.n, excluded.shard) > (b.ms, b.n, b.shard)
+    RETURNING choices, prev";
+
+const TURNOUT: &str = "
+    INSERT INTO turnouts AS t VALUES (1, 0, $1, 1) ON CONFLICT (poll, stripe)
+    DO UPDATE SET voters = t.voters + excluded.voters, version = t.version + excluded.version";
+
+const TALLY: &str = "
+    INSERT INTO tallies AS t SELECT 1, 0, option, votes
+    FROM unnest($1::smallint[], $2::bigint[]) AS d (option, votes)
+    ON CONFLICT (poll, stripe, option) DO UPDATE SET votes = t.votes + excluded.votes";
+
+pub(crate) fn measure(programs: &Programs, runtime: &Runtime, rounds: usize, log: usize) {
+    println!("drain: ballots a second from a log of {log} to Postgres, as shipped");
+    let stage = Stage::new(programs);
+    stage.worker().program.kill();
+    let bare = stage.postgres.database("bare");
+    let mut bare = Client::connect(&bare, postgres::NoTls).expect("connected");
+    bare.batch_execute(TABLES).expect("made");
+    let (mut bares, mut ones, mut twos) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        bares.push(flush_bare(&mut bare, log));
+        ones.push(drain(&stage, runtime, log, 1));
+        twos.push(drain(&stage, runtime, log, 2));
+    }
+    let share = |some: &[f64], of: &[f64]| {
+        let pairs = some.iter().zip(of);
+        median(pairs.map(|(one, other)| one / other).collect())
+    };
+    let (of_bare, of_one) = (share(&ones, &bares), share(&twos, &ones));
+    let [bares, ones, twos] = [bares, ones, twos].map(median);
+    println!(
+        "  bare statements {bares:.0}/s; one worker {ones:.0}/s, {of_bare:.2} of it (goal 0.8); \
+         two workers {twos:.0}/s, {of_one:.2} of one (goal 1.6 with cores for them)"
+    );
+}
+
+type Columns = (Vec<Uuid>, Vec<i64>, Vec<i64>, Vec<i64>);
+
+fn flush_bare(client: &mut Client, ballots: usize) -> f64 {
+    let batches: Vec<Columns> = (0..ballots / BATCH)
+        .map(|batch| {
+            let numbers = 0..i64::try_from(BATCH).unwrap_or(0);
+            let ms = i64::try_from(batch).unwrap_or(0) + 1_000_000;
+            (
+                (0..BATCH).map(|_| Uuid::now_v7()).collect(),
+                numbers.clone().map(|number| 1 + number % 2).collect(),
+                vec![ms; BATCH],
+                numbers.collect(),
+            )
+        })
+        .collect();
+    let begun = Instant::now();
+    for (voters, choices, ms, n) in &batches {
+        let mut transaction = client.transaction().expect("begun");
+        let rows = transaction.query(UPSERT, &[voters, choices, ms, n]);
+        let rows = rows.expect("written");
+        let mut votes = [0_i64; 2];
+        for row in &rows {
+            let (now, before): (i64, Option<i64>) = (row.get(0), row.get(1));
+            votes[usize::from(now == 2)] += 1;
+            if let Some(before) = before {
+                votes[usize::from(before == 2)] -= 1;
+            }
+        }
+        transaction
+            .execute(TURNOUT, &[&(votes[0] + votes[1])])
+            .expect("written");
+        transaction
+            .execute(TALLY, &[&vec![0_i16, 1], &votes.to_vec()])
+            .expect("written");
+        transaction.commit().expect("committed");
+    }
+    rate(batches.len() * BATCH, begun.elapsed())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few million")]
+fn rate(ballots: usize, time: Duration) -> f64 {
+    ballots as f64 / time.as_secs_f64()
+}
+
+/// Fills the log, then starts workers and watches them.
+fn drain(stage: &Stage<'_>, runtime: &Runtime, ballots: usize, workers: usize) -> f64 {
+    runtime.block_on(fill(&stage.redis.url(), ballots));
+    let mut client = stage.client();
+    let voters = "SELECT COALESCE(SUM(voters), 0)::bigint FROM turnouts";
+    let voters = client.prepare(voters).expect("prepared");
+    let mut count = || {
+        let row = client.query_one(&voters, &[]).expect("an answer");
+        usize::try_from(row.get::<_, i64>(0)).unwrap_or(0)
+    };
+    let before = count();
+    let working: Vec<Service> = (0..workers).map(|_| stage.worker()).collect();
+    // The ends are left out: the start of the processes, and a last batch that is not full.
+    let (from, to) = (before + ballots / 10, before + ballots * 95 / 100);
+    let mut await_count = |goal: usize| {
+        loop {
+            let now = count();
+            if now >= goal {
+                return (now, Instant::now());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let (first, begun) = await_count(from);
+    let (last, ended) = await_count(to);
+    await_count(before + ballots);
+    for worker in working {
+        worker.program.signal("TERM");
+        assert!(worker.program.wait().success());
+    }
+    rate(last - first, ended - begun)
+}
+
+async fn fill(url: &str, ballots: usize) {
+    let redis = Redis::new(url, RedisOptions::default()).expect("an address");
+    let sink = std::sync::Arc::new(redis.sink());
+    let casters = (0..CASTERS).map(|caster| {
+        let sink = sink.clone();
+        tokio::spawn(async move {
+            let choices = Choices::from_bits(1 + (caster as u64) % 2).expect("an option");
+            let share = ballots / CASTERS + usize::from(caster < ballots % CASTERS);
+            for _ in 0..share {
+                let ballot = Ballot {
+                    poll: "cats-vs-dogs".parse().expect("an id"),
+                    voter: VoterId::issue(),
+                    choices,
+                };
+                sink.cast(ballot).await.expect("cast");
+            }
+        })
+    });
+    let casters: Vec<_> = casters.collect();
+    for caster in casters {
+        caster.await.expect("no panic");
+    }
+}

@@ -1,0 +1,118 @@
+//! Votes a second that a vote service takes, against a handler that does nothing.
+
+use std::{fs, path::Path, process::Command, time::Duration};
+
+use tokio::runtime::Runtime;
+use voting_load::{Latencies, Load, Pace, Plan};
+
+use crate::{
+    figures::median,
+    stage::{Programs, Service, Stage},
+};
+
+/// Requests that `wrk` sends over and over: the course's form, and the API's JSON.
+const FORM: (&str, &str) = (
+    "/",
+    r#"wrk.method="POST" wrk.body="vote=a" wrk.headers["Content-Type"]="application/x-www-form-urlencoded""#,
+);
+const JSON: (&str, &str) = (
+    "/v1/polls/cats-vs-dogs/ballot",
+    r#"wrk.method="PUT" wrk.body='{"choices":["a"]}' wrk.headers["Content-Type"]="application/json""#,
+);
+
+pub(crate) fn measure(programs: &Programs, runtime: &Runtime, rounds: usize, seconds: u64) {
+    println!("intake: votes a second, appendfsync always, each from a new voter");
+    let stage = Stage::new(programs);
+    // The poll is published by a worker; while votes come in none works.
+    let worker = stage.worker();
+    let vote = stage.vote();
+    worker.program.kill();
+    let own = std::env::current_exe().expect("this program");
+    let noop = start_noop(&own);
+    let mut peak = 0.0_f64;
+    for connections in [64, 256] {
+        let (mut none, mut forms, mut jsons) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            none.push(wrk(&noop.url, FORM, connections, seconds));
+            forms.push(wrk(&vote.url, FORM, connections, seconds));
+            jsons.push(wrk(&vote.url, JSON, connections, seconds));
+            // What is in the log is of no more use, and takes memory.
+            empty(&stage);
+        }
+        let share = |rates: &[f64]| {
+            let pairs = rates.iter().zip(&none);
+            median(pairs.map(|(rate, none)| rate / none).collect())
+        };
+        let (of_forms, of_jsons) = (share(&forms), share(&jsons));
+        let [none, forms, jsons] = [none, forms, jsons].map(median);
+        println!(
+            "  {connections:>3} connections: form {forms:.0}/s, JSON {jsons:.0}/s, nothing \
+             {none:.0}/s; form {of_forms:.2}, JSON {of_jsons:.2} of nothing (goal 0.75)"
+        );
+        peak = peak.max(forms);
+    }
+    let rate = (peak / 2.0).floor();
+    let plan = Plan {
+        votes: vec![vote.url.clone()],
+        pace: Pace::Rate(rate),
+        connections: 256,
+        duration: Some(Duration::from_secs(seconds * 2)),
+        form: true,
+        ..Plan::default()
+    };
+    let history = runtime.block_on(async {
+        let load = Load::start(plan).expect("it starts");
+        load.done().await;
+        load.stop().await
+    });
+    let latencies = Latencies::of(history.acknowledgement());
+    println!("  at half of the peak, {rate:.0} forms a second: {latencies}");
+    let counts = history.counts();
+    assert_eq!(counts.acknowledged, counts.ended(), "{counts:?}");
+}
+
+fn start_noop(own: &Path) -> Service {
+    // The same program serves it, so that it is built alike.
+    let script = tempfile(&format!("#!/bin/sh\nexec '{}' noop\n", own.display()));
+    Service::start(Path::new(&script), "Noop:", &[])
+}
+
+fn tempfile(text: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let path = std::env::temp_dir().join(format!("voting-bench-{}", std::process::id()));
+    fs::write(&path, text).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("made executable");
+    path.display().to_string()
+}
+
+/// Empties the log but for its groups.
+fn empty(stage: &Stage<'_>) {
+    for key in stage.redis.command(&["KEYS", "*"]).lines() {
+        if stage.redis.command(&["TYPE", key]) == "stream" {
+            stage.redis.command(&["XTRIM", key, "MAXLEN", "0"]);
+        }
+    }
+}
+
+/// Requests a second; all must be answered well.
+fn wrk(url: &str, (path, script): (&str, &str), connections: usize, seconds: u64) -> f64 {
+    let file = std::env::temp_dir().join(format!("voting-bench-{}.lua", std::process::id()));
+    fs::write(&file, script).expect("written");
+    let output = Command::new("wrk")
+        .args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s")])
+        .arg("-s")
+        .arg(&file)
+        .arg(format!("{url}{path}"))
+        .output()
+        .expect("wrk is installed");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        !said.contains("Non-2xx") && !said.contains("Socket errors"),
+        "{said}"
+    );
+    let rate = said
+        .lines()
+        .find_map(|line| line.strip_prefix("Requests/sec:"));
+    let rate = rate.and_then(|rate| rate.trim().parse().ok());
+    rate.expect("a rate")
+}

@@ -1,0 +1,86 @@
+//! Measures whole paths against bounds of the same machine, side by side in one run. Absolute figures
+//! move with the machine; what counts are the ratios.
+//!
+//! `cargo run --release -p voting-bench` runs all, and with names only those. The services run as
+//! processes built for release, on servers of their own, on the loopback interface.
+//!
+//! Failures panic: a measurement cannot go on without its server.
+
+mod drain;
+mod figures;
+mod footprint;
+mod intake;
+mod noop;
+mod result;
+mod stage;
+mod viewers;
+mod visible;
+
+use clap::{Parser, ValueEnum};
+
+/// Measures whole paths of the voting system
+#[derive(Parser)]
+struct Cli {
+    /// What to measure; all unless named
+    #[arg(value_enum)]
+    what: Vec<What>,
+    /// Rounds of each comparison; the median is told
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Seconds that one measurement of a rate takes
+    #[arg(long, default_value_t = 4)]
+    seconds: u64,
+    /// Viewers of one result service
+    #[arg(long, default_value_t = 10_000)]
+    viewers: usize,
+    /// Ballots in the large poll
+    #[arg(long, default_value_t = 10_000_000)]
+    ballots: i64,
+    /// Ballots in the log that is drained
+    #[arg(long, default_value_t = 500_000)]
+    log: usize,
+    /// The programs' build profile
+    #[arg(long, default_value = "release")]
+    profile: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    Intake,
+    Drain,
+    Result,
+    Viewers,
+    Visible,
+    Footprint,
+    /// Serve the handler that intake is compared with
+    #[value(hide = true)]
+    Noop,
+}
+
+fn main() {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    if cli.what == [What::Noop] {
+        return runtime.block_on(noop::serve());
+    }
+    let programs = stage::build(&cli.profile);
+    let wanted = |what| cli.what.is_empty() || cli.what.contains(&what);
+    if wanted(What::Footprint) {
+        footprint::measure(&programs, &runtime);
+    }
+    if wanted(What::Intake) {
+        intake::measure(&programs, &runtime, cli.rounds, cli.seconds);
+    }
+    if wanted(What::Drain) {
+        drain::measure(&programs, &runtime, cli.rounds, cli.log);
+    }
+    if wanted(What::Visible) {
+        visible::measure(&programs, &runtime, cli.seconds);
+    }
+    if wanted(What::Viewers) {
+        viewers::measure(&programs, &runtime, cli.viewers);
+    }
+    if wanted(What::Result) {
+        result::measure(&programs, &runtime, cli.ballots);
+    }
+}
