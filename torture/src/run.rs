@@ -333,7 +333,6 @@ impl Loads {
                 // asked for on top of that.
                 patience: Duration::from_secs(2),
                 receipts: 5_000,
-                ..Sources::default()
             };
             report.verdicts.push(check(history, &sources).await?);
         }
