@@ -27,6 +27,23 @@ pub fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     }
 }
 
+/// Asks a worker where all ballots are until none is pending, or none has moved for ten seconds.
+pub fn settled(worker: &str) -> Option<Value> {
+    let (mut last, mut since) = (None, Instant::now());
+    loop {
+        let now = pipeline(worker);
+        let settled = now.as_ref().is_some_and(|now| now["pending"] == 0);
+        let pending = now.as_ref().map(|now| now["pending"].clone());
+        if pending != last {
+            (last, since) = (pending, Instant::now());
+        }
+        if settled || since.elapsed() >= Duration::from_secs(10) {
+            return now;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Whether a service is ready.
 pub fn is_ready(url: &str) -> bool {
     let asked = agent().get(format!("{url}/readyz")).call();

@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
 use tokio::{sync::Semaphore, task::JoinSet};
 use voting_load::{Before, CheckError, Load, Pace as Rate, Plan, Sources, StartError, check};
 
@@ -314,10 +313,8 @@ impl Loads {
         }
         let worker = addresses.workers[0].clone();
         let drained = tokio::task::spawn_blocking(move || {
-            let settled = |pipeline: &Value| pipeline["pending"] == 0;
             // Whatever is lost is found below, but not before all that can be counted is.
-            let pipeline = ask::until(|| ask::pipeline(&worker).filter(settled));
-            let pipeline = pipeline.or_else(|| ask::pipeline(&worker));
+            let pipeline = ask::settled(&worker);
             let recounts = POLLS.map(|poll| ask::until(|| ask::recount(&worker, poll)));
             (pipeline, recounts)
         });
