@@ -73,6 +73,7 @@ impl ForgetfulDisk {
             config.acl = SessionACL::All;
         }
         let session = fuser::spawn_mount(Disk(Arc::clone(&tree)), mount.path(), &config);
+        let session = session.map_err(NoFuse)?;
         let guard = Command::new("sh")
             .args(["-c", GUARD, "sh"])
             .arg(mount.path())
@@ -80,7 +81,7 @@ impl ForgetfulDisk {
             .spawn();
         Ok(Self {
             tree,
-            _session: session.map_err(NoFuse)?,
+            _session: session,
             guard: guard.map_err(NoFuse)?,
             mount: mount.keep(),
             _backing: backing,
