@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use serde_json::Value;
 use voting_load::Verdict;
 
-use crate::run::{Options, POLLS};
+use crate::{loads::POLLS, run::Options};
 
 /// What a run has found.
 #[derive(Debug)]

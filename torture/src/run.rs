@@ -8,26 +8,19 @@ use std::{
 };
 
 use tokio::{sync::Semaphore, task::JoinSet};
-use voting_load::{Before, CheckError, Load, Pace as Rate, Plan, Sources, StartError, check};
+use voting_load::{CheckError, StartError};
 
 use crate::{
-    ask,
+    addresses::Addresses,
     broken::Broken,
-    cast::Service,
     disk::{self, NoFuse},
     inject::Victims,
+    loads::Loads,
     plan::{Fault, Pace, plan},
     programs,
     report::Report,
     stage::{Props, Stage},
 };
-
-/// Polls to vote in: one by ever new voters, so that no ballot hides the loss of another; one by few who
-/// change their minds all the time, so that the order matters.
-pub(crate) const POLLS: [&str; 2] = ["cats-vs-dogs", "fickle"];
-
-/// Those who change their minds.
-const FICKLE: u32 = 200;
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -196,143 +189,4 @@ fn told(
         now = secs(start),
     );
     Ok(())
-}
-
-/// Where the services are.
-struct Addresses {
-    votes: Vec<String>,
-    workers: Vec<String>,
-    results: Vec<String>,
-}
-
-impl Addresses {
-    async fn of(stage: &Stage) -> Self {
-        let mut addresses = Self {
-            votes: Vec::new(),
-            workers: Vec::new(),
-            results: Vec::new(),
-        };
-        for which in Service::all() {
-            let address = stage.address(which).await;
-            match which {
-                Service::Vote(_) => addresses.votes.push(address),
-                Service::Worker(_) => addresses.workers.push(address),
-                Service::Result(_) => addresses.results.push(address),
-            }
-        }
-        addresses
-    }
-
-    /// Waits until the services are ready, and adds the polls.
-    async fn prepare(&self) -> Result<(), RunError> {
-        let (votes, workers, results) = (
-            self.votes.clone(),
-            self.workers.clone(),
-            self.results.clone(),
-        );
-        let prepared = tokio::task::spawn_blocking(move || {
-            for worker in &workers {
-                ask::until(|| ask::is_ready(worker).then_some(()))
-                    .ok_or(RunError::InVain("a worker is ready"))?;
-            }
-            for poll in POLLS {
-                // The first is there, and cannot have other labels than it has.
-                if poll != POLLS[0] {
-                    ask::until(|| ask::add_poll(&workers[0], poll))
-                        .ok_or(RunError::InVain("a poll is added"))?;
-                }
-                for vote in &votes {
-                    ask::until(|| ask::knows(vote, poll).then_some(()))
-                        .ok_or(RunError::InVain("a vote service knows the polls"))?;
-                }
-            }
-            for result in &results {
-                ask::until(|| ask::is_ready(result).then_some(()))
-                    .ok_or(RunError::InVain("a result service is ready"))?;
-            }
-            Ok(())
-        });
-        prepared.await.map_err(io::Error::other)?
-    }
-}
-
-/// One load a poll.
-struct Loads(Vec<Load>);
-
-impl Loads {
-    fn start(votes: &[String], rate: f64) -> Result<Self, StartError> {
-        let usual = Plan {
-            votes: votes.to_vec(),
-            pace: Rate::Rate(rate / 2.0),
-            connections: 32,
-            poll: POLLS[0].to_owned(),
-            changes: 0.1,
-            ..Plan::default()
-        };
-        let fickle = Plan {
-            poll: POLLS[1].to_owned(),
-            voters: Some(FICKLE),
-            changes: 1.0,
-            ..usual.clone()
-        };
-        Ok(Self(vec![Load::start(usual)?, Load::start(fickle)?]))
-    }
-
-    fn acknowledged(&self) -> u64 {
-        self.0.iter().map(|load| load.counts().acknowledged).sum()
-    }
-
-    /// Waits until ballots are acknowledged again, and there are so many.
-    async fn goes_on(&self, ballots: u64) -> Result<(), RunError> {
-        let mut goal = self.acknowledged() + 100;
-        loop {
-            let deadline = Instant::now() + Duration::from_secs(60);
-            while self.acknowledged() < goal {
-                if Instant::now() >= deadline {
-                    return Err(RunError::InVain("ballots are acknowledged again"));
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            if goal >= ballots {
-                return Ok(());
-            }
-            goal = ballots.min(goal + 1_000);
-        }
-    }
-
-    /// Ends the load, and holds what the voters know against what there is.
-    async fn judge(
-        self,
-        addresses: &Addresses,
-        postgres: &str,
-        report: &mut Report,
-    ) -> Result<(), RunError> {
-        let mut histories = Vec::new();
-        for load in self.0 {
-            histories.push(load.stop().await);
-        }
-        let worker = addresses.workers[0].clone();
-        let drained = tokio::task::spawn_blocking(move || {
-            // Whatever is lost is found below, but not before all that can be counted is.
-            let pipeline = ask::settled(&worker);
-            let recounts = POLLS.map(|poll| ask::until(|| ask::recount(&worker, poll)));
-            (pipeline, recounts)
-        });
-        let (pipeline, recounts) = drained.await.map_err(io::Error::other)?;
-        report.pipeline = pipeline;
-        report.recounts = recounts.to_vec();
-        for history in &histories {
-            let sources = Sources {
-                result: Some(addresses.results[0].clone()),
-                postgres: Some(postgres.to_owned()),
-                before: Before::default(),
-                // All that can be counted is by now. The store tells of every voter; receipts are
-                // asked for on top of that.
-                patience: Duration::from_secs(2),
-                receipts: 5_000,
-            };
-            report.verdicts.push(check(history, &sources).await?);
-        }
-        Ok(())
-    }
 }

@@ -14,7 +14,10 @@
 //! synced. Pages are not torn inside, nothing that was synced is damaged, and `fsync` never fails. Files
 //! cannot be written to through `mmap`. `sync_file_range` does nothing, and `sync` and `syncfs` neither.
 
+#[cfg(target_os = "linux")]
 mod content;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 #[cfg(target_os = "linux")]
 mod fs;
 #[cfg(target_os = "linux")]
@@ -22,6 +25,8 @@ mod tree;
 
 use std::io;
 
+#[cfg(not(target_os = "linux"))]
+pub use self::elsewhere::ForgetfulDisk;
 #[cfg(target_os = "linux")]
 pub use self::fs::ForgetfulDisk;
 
@@ -41,11 +46,13 @@ impl PowerCut {
     }
 
     /// Of so many bytes at the end of a file that were not synced, how many are kept.
+    #[cfg(target_os = "linux")]
     fn kept_of_tail(&mut self, bytes: u64) -> u64 {
         self.0.as_mut().map_or(0, |rng| rng.u64(..=bytes))
     }
 
     /// Whether a page is as it was written, not as it was synced.
+    #[cfg(target_os = "linux")]
     fn keeps_page(&mut self) -> bool {
         self.0.as_mut().is_some_and(fastrand::Rng::bool)
     }
