@@ -51,7 +51,7 @@ fn faults_of_every_kind_lose_nothing_and_count_nothing_twice() {
 #[test]
 fn a_redis_that_syncs_once_a_second_is_found_out() {
     if voting_torture::disk::ForgetfulDisk::mount().is_err() {
-        // The run above fails if FUSE is expected.
+        // If FUSE is expected the run above fails.
         return;
     }
     is_found_out(
