@@ -11,8 +11,9 @@
 //!   of bytes appended to a file the first so many.
 //!
 //! What is not: owners, modes and times are on the disk at once. Names are never kept unless they are
-//! synced. Pages are not torn inside, nothing that was synced is damaged, and `fsync` never fails. Files
-//! cannot be written to through `mmap`. `sync_file_range` does nothing, and `sync` and `syncfs` neither.
+//! synced. Pages are not torn inside, nothing that was synced is damaged, and `fsync` never fails. Writes
+//! through `mmap` come when the kernel likes. `sync_file_range` does nothing, and `sync` and `syncfs`
+//! neither.
 
 #[cfg(target_os = "linux")]
 mod content;
