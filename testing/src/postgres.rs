@@ -199,8 +199,36 @@ impl PostgresServer {
         self.url(name)
     }
 
+    /// `psql` on a database of it, which reads statements from its input; it stops at the first
+    /// that fails.
+    pub fn psql(url: &str) -> Command {
+        let mut psql = Command::new(programs().join("psql"));
+        psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", url]);
+        psql
+    }
+
+    /// Runs statements on a database of it: the rows, or what the server said.
+    ///
+    /// # Errors
+    /// What the server said.
+    pub fn sql(url: &str, statements: &str) -> Result<String, String> {
+        let mut psql = Self::psql(url);
+        let done = psql.args(["-c", statements]).output();
+        let done = done.expect("psql is there");
+        if done.status.success() {
+            Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
+        } else {
+            Err(String::from_utf8_lossy(&done.stderr).trim().to_owned())
+        }
+    }
+
     /// Where clients find a database of it.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// The same, for a role other than the superuser.
+    pub fn url_as(&self, role: &str, database: &str) -> String {
+        format!("postgres://{role}@127.0.0.1:{}/{database}", self.port)
     }
 }

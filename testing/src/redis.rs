@@ -89,6 +89,22 @@ impl RedisServer {
         }
     }
 
+    /// Makes it stand still, with its connections open.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on after [`RedisServer::pause`].
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        if let Some(server) = &self.server {
+            server.signal(name);
+        }
+    }
+
     /// Ends it without a warning and takes all it had; [`RedisServer::launch`] starts with nothing.
     pub fn wipe(&mut self) {
         self.kill();
@@ -101,14 +117,6 @@ impl RedisServer {
     /// It does not run.
     pub fn id(&self) -> u32 {
         self.server.as_ref().expect("it runs").id()
-    }
-
-    /// Sends it a signal, by name.
-    ///
-    /// # Panics
-    /// It does not run.
-    pub fn signal(&self, name: &str) {
-        self.server.as_ref().expect("it runs").signal(name);
     }
 
     /// Ends it in order.

@@ -5,7 +5,8 @@ mod support;
 use std::{thread, time::Duration};
 
 use support::{
-    CLAIM_TIMEOUT, Crowd, Service, Stage, agent, all_is_well, await_that, settled, tally,
+    CLAIM_TIMEOUT, Crowd, Service, Stage, agent, all_is_well, await_some, await_that, close,
+    settled, tally,
 };
 
 #[test]
@@ -336,4 +337,28 @@ fn in_a_log_that_was_made_anew_on_a_slow_clock_newer_ballots_still_win() {
     // What is looked at again finds nothing that differs.
     thread::sleep(Duration::from_millis(1_500));
     assert_eq!(tally(&result)["options"][1]["votes"], 1);
+}
+
+#[test]
+fn a_poll_that_is_closed_under_load_counts_all_that_was_acknowledged_and_never_changes_again() {
+    let mut stage = Stage::new();
+    let (awake, asleep) = (stage.vote(), stage.vote());
+    let (doomed, worker, result) = (stage.worker(), stage.worker(), stage.result());
+    await_that("both are ready", || awake.is_ready() && asleep.is_ready());
+    let crowd = Crowd::gather(&[&awake, &asleep]);
+    crowd.await_more(500);
+    // One that still takes the poll for open when it is long final.
+    asleep.signal("STOP");
+    doomed.kill();
+    close(&worker);
+    stage.redis.kill();
+    stage.redis.launch();
+    let last = await_some("the poll is final", || {
+        let tally = tally(&result);
+        (tally["state"] == "final").then_some(tally)
+    });
+    asleep.signal("CONT");
+    let known = crowd.disperse();
+    all_is_well(&worker, &result, &known);
+    assert_eq!(tally(&result), last);
 }

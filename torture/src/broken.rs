@@ -29,27 +29,16 @@ struct Change {
     to: &'static str,
 }
 
-const FLUSH: &str = r#"        let report = patience
-            .until_done("flush", progress, || worker.flusher.flush(&batch))
-            .await?;
-"#;
-
-const ACK_BEFORE_COMMIT: &[Change] = &[
-    Change {
-        file: "voting-core/src/worker/run.rs",
-        from: FLUSH,
-        to: "",
-    },
-    Change {
-        file: "voting-core/src/worker/run.rs",
-        from: "        progress.batch_done(report);\n",
-        to: r#"        let report = patience
-            .until_done("flush", progress, || worker.flusher.flush(&batch))
-            .await?;
-        progress.batch_done(report);
-"#,
-    },
-];
+const ACK_BEFORE_COMMIT: &[Change] = &[Change {
+    file: "voting-core/src/redis/claim.rs",
+    from: "        let claimed = self.try_claim(max_ballots, wait).await;\n",
+    to: "        let claimed = self.try_claim(max_ballots, wait).await;
+        if let Ok(claim) = &claimed {
+            let entries: Vec<_> = claim.entries.iter().map(|entry| (entry.shard, entry.id)).collect();
+            self.acknowledge(&entries).await?;
+        }
+",
+}];
 
 const NO_ORDER_GUARD: &[Change] = &[Change {
     file: "voting-core/src/postgres/flush.rs",

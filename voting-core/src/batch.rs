@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    ballot::Ballot,
+    ballot::{Ballot, VoterId},
     dead_letter::DeadLetter,
+    error::StoreError,
     id::PollId,
+    poll_state::PollState,
     position::{EntryId, Position, ShardId},
     tally::TallyDelta,
 };
@@ -44,6 +46,12 @@ pub struct PlacedBallot {
     pub ballot: Ballot,
 }
 
+impl PlacedBallot {
+    fn voter_in_poll(&self) -> (&PollId, VoterId) {
+        (&self.ballot.poll, self.ballot.voter)
+    }
+}
+
 /// Entries, checked and ready to be written in one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
@@ -52,10 +60,70 @@ pub struct Batch {
     pub entries: Vec<(EntryKey, u64)>,
     /// At most one ballot a voter and poll, the newest; sorted by poll and voter.
     pub ballots: Vec<PlacedBallot>,
+    /// The valid ballots that a newer one in the batch replaced, in no order. One of them is the
+    /// voter's last choice if the store refuses the newer one for good.
+    pub replaced: Vec<PlacedBallot>,
     /// The invalid ballots.
     pub dead_letters: Vec<DeadLetter>,
+    /// Dead letters that are taken back, their ballots being among those above.
+    pub revived: Vec<Revival>,
     /// Up to where the log is done with, see [`Claim::settled`].
     pub settled: HashMap<ShardId, EntryId>,
+}
+
+/// A dead letter that is to be removed, since its ballots count now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revival {
+    /// Where it stands.
+    pub position: Position,
+    /// How many valid ballots it has, also those that a newer one in the batch replaced.
+    pub valid: u64,
+}
+
+impl Batch {
+    /// Of each voter in a poll only the newest ballot stays, in the order that all workers keep: so two
+    /// that write the same voters wait for each other and never lock each other out, and neighbours in
+    /// the index are written together. The others go to `replaced`.
+    pub fn keep_newest(&mut self) {
+        self.ballots.sort_unstable_by(|a, b| {
+            let newest_first = b.position.cmp(&a.position);
+            a.voter_in_poll().cmp(&b.voter_in_poll()).then(newest_first)
+        });
+        let mut newest: Vec<PlacedBallot> = Vec::with_capacity(self.ballots.len());
+        for placed in self.ballots.drain(..) {
+            match newest.last() {
+                Some(last) if last.voter_in_poll() == placed.voter_in_poll() => {
+                    self.replaced.push(placed);
+                }
+                _ => newest.push(placed),
+            }
+        }
+        self.ballots = newest;
+    }
+
+    /// Checks, inside a flush, that each ballot's poll takes it, by the states in the store.
+    ///
+    /// # Errors
+    /// [`StoreError::PollChanged`] names a poll that does not.
+    pub fn check<'a>(
+        &self,
+        state_of: impl Fn(&PollId) -> Option<&'a PollState>,
+    ) -> Result<(), StoreError> {
+        let mut last: Option<(&PollId, &PollState)> = None;
+        for PlacedBallot { position, ballot } in &self.ballots {
+            let state = match last {
+                Some((poll, state)) if *poll == ballot.poll => Some(state),
+                _ => state_of(&ballot.poll),
+            };
+            match state {
+                Some(state) if state.takes(position.shard(), position.entry()) => {
+                    last = Some((&ballot.poll, state));
+                }
+                _ => return Err(StoreError::PollChanged(ballot.poll.clone())),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a flush changed.
@@ -83,7 +151,7 @@ pub struct Totals {
 }
 
 /// The state of the log as the worker's side sees it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueStats {
     /// Ballots ever acknowledged to voters.
     pub accepted: u64,
@@ -91,6 +159,8 @@ pub struct QueueStats {
     pub pending: u64,
     /// When the oldest pending entry was appended, in milliseconds since 1970.
     pub oldest_pending_ms: Option<u64>,
+    /// For each shard: all entries below this id are acknowledged.
+    pub settled: HashMap<ShardId, EntryId>,
 }
 
 /// Gathers in a flush what a back end must know of the batch, so that each store only has to
@@ -103,13 +173,20 @@ pub struct FlushOutcome {
 }
 
 impl FlushOutcome {
-    /// Starts with the entries that the store had no applied mark of.
-    pub fn new(batch: &Batch, fresh: HashSet<EntryKey>) -> Self {
+    /// Starts with the entries that the store had no applied mark of, and the dead letters to be taken
+    /// back that were there, which it has removed.
+    pub fn new(batch: &Batch, mut fresh: HashSet<EntryKey>, removed: &HashSet<Position>) -> Self {
         // A map, so that an entry that is in the batch twice is told once.
         let entries: HashMap<_, _> = batch.entries.iter().copied().collect();
         let valid = |key: &EntryKey| entries.get(key).copied().unwrap_or(0);
-        let superseded = fresh.iter().map(valid).sum();
-        let replayed = entries.len().saturating_sub(fresh.len()) as u64;
+        let mut superseded = fresh.iter().map(valid).sum();
+        for Revival { position, valid } in &batch.revived {
+            if removed.contains(position) {
+                superseded += valid;
+                fresh.insert((position.shard(), position.entry()));
+            }
+        }
+        let replayed = entries.keys().filter(|key| !fresh.contains(key)).count() as u64;
         Self {
             fresh,
             report: FlushReport {
@@ -144,6 +221,14 @@ impl FlushOutcome {
             None => self.deltas.entry(ballot.poll.clone()).or_default(),
         };
         delta.record(old, ballot.choices);
+    }
+
+    /// Takes in that the store refuses a valid ballot for good. Its dead letter is told beside it.
+    pub fn unstorable(&mut self, placed: &PlacedBallot) {
+        // As all valid ballots of a fresh entry it was taken for superseded.
+        if !self.is_replay(placed) {
+            self.report.superseded = self.report.superseded.saturating_sub(1);
+        }
     }
 
     /// Takes in that the store wrote a dead letter it did not have.

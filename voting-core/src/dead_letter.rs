@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::position::Position;
+use crate::{batch::PlacedBallot, entry, position::Position};
 
 /// Why a ballot was not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,14 +16,20 @@ pub enum RejectReason {
     UnknownOption,
     /// More options than the poll allows.
     TooManyChoices,
+    /// It came after the log was sealed for its poll.
+    PollClosed,
+    /// The store refuses the ballot for what it is, whenever it is tried.
+    Unstorable,
 }
 
 impl RejectReason {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::Malformed,
         Self::UnknownPoll,
         Self::UnknownOption,
         Self::TooManyChoices,
+        Self::PollClosed,
+        Self::Unstorable,
     ];
 
     /// The reason's name in stores, APIs and metrics.
@@ -33,6 +39,8 @@ impl RejectReason {
             Self::UnknownPoll => "unknown-poll",
             Self::UnknownOption => "unknown-option",
             Self::TooManyChoices => "too-many-choices",
+            Self::PollClosed => "poll-closed",
+            Self::Unstorable => "unstorable",
         }
     }
 }
@@ -75,6 +83,20 @@ pub struct DeadLetter {
     /// How many ballots it stands for: one, or as many as the entry that could not be read was
     /// appended with.
     pub ballots: u16,
+}
+
+impl DeadLetter {
+    /// Of a single ballot that could be read.
+    pub fn of(placed: &PlacedBallot, reason: RejectReason) -> Self {
+        let ballot = &placed.ballot;
+        Self {
+            position: placed.position,
+            reason,
+            detail: format!("poll {}, options {:?}", ballot.poll, ballot.choices),
+            payload: entry::of_one(ballot).payload,
+            ballots: 1,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -55,6 +55,17 @@ pub enum MalformedEntry {
     Choices(usize),
 }
 
+/// An entry that is to be appended to the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEntry {
+    /// Its bytes.
+    pub payload: Vec<u8>,
+    /// How many ballots are in it, which the log counts.
+    pub ballots: u16,
+    /// The polls that they are in; a log that is sealed for one of them refuses the entry.
+    pub polls: Vec<PollId>,
+}
+
 /// Gathers ballots into an entry.
 #[derive(Debug, Default)]
 pub struct EntryBuilder {
@@ -102,8 +113,8 @@ impl EntryBuilder {
         self.len == 0
     }
 
-    /// The entry's bytes.
-    pub fn finish(self) -> Vec<u8> {
+    /// The entry.
+    pub fn finish(self) -> NewEntry {
         let names: usize = self.polls.iter().map(|poll| 1 + poll.as_str().len()).sum();
         let mut bytes = Vec::with_capacity(4 + names + self.ballots.len());
         bytes.push(VERSION);
@@ -115,12 +126,16 @@ impl EntryBuilder {
         }
         bytes.extend(self.len.to_be_bytes());
         bytes.extend(self.ballots);
-        bytes
+        NewEntry {
+            payload: bytes,
+            ballots: self.len,
+            polls: self.polls,
+        }
     }
 }
 
 /// An entry of a single ballot.
-pub fn encode_one(ballot: &Ballot) -> Vec<u8> {
+pub fn of_one(ballot: &Ballot) -> NewEntry {
     let mut entry = EntryBuilder::default();
     entry.push(ballot);
     entry.finish()
@@ -229,7 +244,7 @@ mod tests {
         for (index, ballot) in ballots.iter().enumerate() {
             assert_eq!(entry.push(ballot).map(usize::from), Some(index));
         }
-        entry.finish()
+        entry.finish().payload
     }
 
     fn hex(text: &str) -> Vec<u8> {
@@ -313,7 +328,7 @@ mod tests {
             assert!(entry.push(&ballot("a", voter, 1)).is_some());
         }
         assert_eq!(entry.push(&ballot("a", 0, 1)), None);
-        assert_eq!(decode(&entry.finish()).unwrap().len(), MAX_BALLOTS);
+        assert_eq!(decode(&entry.finish().payload).unwrap().len(), MAX_BALLOTS);
 
         let mut entry = EntryBuilder::default();
         for poll in 0..MAX_POLLS {
@@ -321,7 +336,10 @@ mod tests {
         }
         assert_eq!(entry.push(&ballot("one-too-many", 1, 1)), None);
         assert!(entry.push(&ballot("p0", 2, 1)).is_some());
-        assert_eq!(decode(&entry.finish()).unwrap().len(), MAX_POLLS + 1);
+        assert_eq!(
+            decode(&entry.finish().payload).unwrap().len(),
+            MAX_POLLS + 1
+        );
     }
 
     proptest! {

@@ -20,6 +20,9 @@ pub enum CastError {
     /// again later.
     #[error("too many ballots are waiting to be written")]
     Overloaded,
+    /// Refused: the poll takes no more ballots. It will not count, now or later.
+    #[error("poll {0} is closed")]
+    Closed(PollId),
     /// Refused: the log did not take it, for certain. It will not count; try again later.
     #[error("the ballot could not be stored")]
     Refused(#[source] BoxError),
@@ -42,6 +45,10 @@ pub enum StoreError {
          poll is stored"
     )]
     PollConflict(PollId),
+    /// A batch has a ballot in a poll that is not, or no longer, as the batch takes it to be: it is
+    /// not stored, or its log was sealed before the ballot came. Look the poll up, and check again.
+    #[error("poll {0} is not as the batch takes it to be")]
+    PollChanged(PollId),
     /// The store holds something that its schema does not allow.
     #[error("the store holds unreadable data: {0}")]
     Corrupt(String),

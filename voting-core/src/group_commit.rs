@@ -15,6 +15,7 @@ use crate::{
     ballot::Ballot,
     entry::{self, EntryBuilder},
     error::{BoxError, CastError, StoreError, in_one_line},
+    id::PollId,
     position::{EntryId, Position, ShardId},
     receipt::Receipt,
     traits::{BallotLog, VoteSink},
@@ -181,15 +182,18 @@ impl Lane {
             .iter()
             .take_while(|waiting| builder.push(&waiting.ballot).is_some())
             .count();
-        let ballots = u16::try_from(fitting).unwrap_or(u16::MAX);
         let (log, shard) = (Arc::clone(&self.log), self.shard);
-        let payload = builder.finish();
+        let entry = builder.finish();
         // A task of its own: a log that panics must not take the lane with it.
-        let write = tokio::spawn(async move { log.append(shard, payload, ballots).await });
+        let write = tokio::spawn(async move { log.append(shard, entry).await });
         let written = write
             .await
             .unwrap_or_else(|error| Err(CastError::Unknown(error.into())));
-        for (index, waiting) in (0..ballots).zip(gathered.drain(..fitting)) {
+        if let Err(CastError::Closed(poll)) = &written {
+            turn_away(gathered, poll);
+            return Ok(());
+        }
+        for (index, waiting) in (0..u16::MAX).zip(gathered.drain(..fitting)) {
             let _ = waiting.answer.send(self.answer(&written, index));
         }
         written.map(|_| ())
@@ -200,8 +204,7 @@ impl Lane {
         match written {
             Ok(()) if *failing => tracing::info!(shard = %self.shard, "ballots are stored again"),
             Err(error) if !*failing => {
-                let error: &dyn std::error::Error = error;
-                tracing::error!(error, shard = %self.shard, "ballots are not stored");
+                tracing::error!(error = in_one_line(error), shard = %self.shard, "ballots are not stored");
             }
             _ => {}
         }
@@ -220,11 +223,20 @@ impl Lane {
     }
 }
 
+/// The ballots of a poll are not taken; the others stay, in their order.
+fn turn_away(gathered: &mut Vec<Waiting>, poll: &PollId) {
+    let closed = gathered.extract_if(.., |waiting| waiting.ballot.poll == *poll);
+    for waiting in closed {
+        let _ = waiting.answer.send(Err(CastError::Closed(poll.clone())));
+    }
+}
+
 /// One failed write is the answer to many casts, and errors cannot be cloned.
 fn share(error: &CastError) -> CastError {
     let text = |source: &BoxError| BoxError::from(in_one_line(source.as_ref()));
     match error {
         CastError::Overloaded => CastError::Overloaded,
+        CastError::Closed(poll) => CastError::Closed(poll.clone()),
         CastError::Refused(source) => CastError::Refused(text(source)),
         CastError::Unknown(source) => CastError::Unknown(text(source)),
     }

@@ -5,7 +5,8 @@
 //! twice; a voter's last acknowledged choice is the one that counts.**
 //!
 //! The traits in [`traits`] are all that the worker loop and the services know of a back end.
-//! Two back ends are built in, each behind a feature of its name: [`memory`] and [`sqlite`].
+//! Four back ends are built in, each behind a feature of its name: `memory` and `sqlite` have a log
+//! and a store, `redis` has a log, `postgres` a store.
 //! Your own can run the [`conformance`] suite (feature `conformance`).
 //!
 //! Errors, shapes and units are stated where they are defined; the order of ballots in
@@ -15,6 +16,7 @@ pub mod ballot;
 pub mod batch;
 #[cfg(any(feature = "memory", feature = "redis", feature = "sqlite"))]
 mod clock;
+pub mod closing;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dead_letter;
@@ -27,6 +29,7 @@ pub mod id;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod poll;
+pub mod poll_state;
 pub mod position;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -35,6 +38,7 @@ pub mod private_files;
 pub mod receipt;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod revival;
 pub mod secret;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -49,6 +53,7 @@ pub use error::{CastError, StoreError};
 pub use group_commit::{GroupCommit, GroupCommitOptions};
 pub use id::{OptionId, PollId};
 pub use poll::{Poll, PollOption};
+pub use poll_state::PollState;
 pub use receipt::{Receipt, ReceiptState};
 pub use secret::{MacKey, SecretKey};
 pub use tally::Tally;

@@ -6,6 +6,8 @@ use crate::{
     ballot::Choices,
     dead_letter::RejectReason,
     id::{OptionId, PollId},
+    poll_state::PollState,
+    position::Position,
 };
 
 /// The most options a poll can have: a ballot's [`Choices`] are a set of so many bits.
@@ -35,9 +37,10 @@ pub struct Poll {
     title: String,
     options: Vec<PollOption>,
     max_choices: usize,
+    state: PollState,
 }
 
-/// A poll as it is written down, before it is checked.
+/// A poll's definition as it is written down, before it is checked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PollFields {
@@ -50,14 +53,6 @@ struct PollFields {
 
 fn one() -> usize {
     1
-}
-
-/// Whether ballots are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PollState {
-    /// Ballots are taken and counted.
-    Open,
 }
 
 /// Why a poll cannot be.
@@ -142,7 +137,14 @@ impl Poll {
             title,
             options,
             max_choices,
+            state: PollState::Open,
         })
+    }
+
+    /// The same poll in another state. What is read from text is open, whatever it was.
+    #[must_use]
+    pub fn in_state(self, state: PollState) -> Self {
+        Self { state, ..self }
     }
 
     /// The poll's name.
@@ -163,6 +165,11 @@ impl Poll {
     /// How many options one ballot may choose.
     pub fn max_choices(&self) -> usize {
         self.max_choices
+    }
+
+    /// Whether ballots are taken, and whether the count can still change.
+    pub fn state(&self) -> &PollState {
+        &self.state
     }
 
     /// Turns the options that a voter named into the choices of a ballot.
@@ -197,11 +204,14 @@ impl Poll {
         Choices::from_bits(bits).ok_or(InvalidChoice::Nothing)
     }
 
-    /// Checks choices that come from elsewhere than [`Poll::choose`], such as a log entry.
+    /// Checks a ballot that is in the log at this position.
     ///
     /// # Errors
     /// The reason for which such a ballot is rejected.
-    pub fn check(&self, choices: Choices) -> Result<(), RejectReason> {
+    pub fn check(&self, choices: Choices, position: Position) -> Result<(), RejectReason> {
+        if !self.state.takes(position.shard(), position.entry()) {
+            return Err(RejectReason::PollClosed);
+        }
         if choices.indices().any(|index| index >= self.options.len()) {
             return Err(RejectReason::UnknownOption);
         }
@@ -212,7 +222,7 @@ impl Poll {
     }
 
     /// Whether ballots cast under `other` mean the same under this definition: same options in
-    /// the same order, same number of choices. Title and labels may differ.
+    /// the same order, same number of choices. Title, labels and state may differ.
     pub fn counts_like(&self, other: &Self) -> bool {
         self.id == other.id
             && self.max_choices == other.max_choices
@@ -259,6 +269,10 @@ impl From<Poll> for PollFields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        poll_state::Seals,
+        position::{EntryId, ShardId},
+    };
 
     fn option(id: &str) -> PollOption {
         PollOption {
@@ -319,9 +333,13 @@ mod tests {
     #[test]
     fn choices_from_elsewhere_are_checked_against_the_poll() {
         let poll = poll(3, 2).unwrap();
-        let check = |bits| poll.check(Choices::from_bits(bits).unwrap());
+        let position = Position::new(ShardId(0), EntryId::MIN, 0);
+        let check = |bits| poll.check(Choices::from_bits(bits).unwrap(), position);
         assert_eq!(check(0b110), Ok(()));
         assert_eq!(check(0b1000), Err(RejectReason::UnknownOption));
         assert_eq!(check(0b111), Err(RejectReason::TooManyChoices));
+        let closed = poll.clone().in_state(PollState::Final(Seals::default()));
+        let late = closed.check(Choices::from_bits(1).unwrap(), position);
+        assert_eq!(late, Err(RejectReason::PollClosed));
     }
 }

@@ -86,6 +86,22 @@ impl fmt::Display for EntryId {
     }
 }
 
+/// The text is not `ms-seq`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an entry's id: expected ms-seq, two numbers")]
+pub struct InvalidEntryId;
+
+impl std::str::FromStr for EntryId {
+    type Err = InvalidEntryId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEntryId> {
+        let parts = text.split_once('-');
+        let numbers = parts.and_then(|(ms, seq)| Some((ms.parse().ok()?, seq.parse().ok()?)));
+        let id = numbers.and_then(|(ms, seq)| Self::new(ms, seq));
+        id.ok_or(InvalidEntryId)
+    }
+}
+
 impl fmt::Debug for EntryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -133,6 +149,11 @@ impl Position {
     /// Orders the ballots of one millisecond: the entry's `seq`, then 16 bits of index in it.
     pub fn n(self) -> u64 {
         self.n
+    }
+
+    /// The ballot's place in its entry.
+    pub fn index(self) -> u16 {
+        u16::try_from(self.n & 0xffff).unwrap_or(0)
     }
 
     /// The entry that holds the ballot.
@@ -200,6 +221,15 @@ mod tests {
                 seq: 0
             }
         );
+    }
+
+    #[test]
+    fn an_entrys_id_reads_back_from_its_text() {
+        let id = EntryId::new(1_700_000_000_000, 5).unwrap();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for bad in ["", "1", "1-", "-1", "1-2-3", "x-1", "1-140737488355328"] {
+            assert_eq!(bad.parse::<EntryId>(), Err(InvalidEntryId), "{bad}");
+        }
     }
 
     #[test]

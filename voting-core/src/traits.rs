@@ -11,9 +11,11 @@ use crate::{
     ballot::Ballot,
     batch::{Batch, Claim, EntryKey, FlushReport, QueueStats, Totals},
     dead_letter::DeadLetter,
+    entry::NewEntry,
     error::{CastError, StoreError},
     id::PollId,
     poll::Poll,
+    poll_state::PollState,
     position::{EntryId, Position, ShardId},
     receipt::{Receipt, ReceiptState},
     tally::{Recount, Tally},
@@ -42,17 +44,17 @@ pub trait BallotLog: Send + Sync {
     fn shards(&self) -> u16;
 
     /// Appends an entry, and returns only once it is durable. Ids grow within a shard, whatever
-    /// the clock does. `ballots` is the number of ballots in `payload`, which the log counts but
-    /// does not read.
+    /// the clock does. The log does not read the entry's payload.
     ///
     /// # Errors
-    /// [`CastError::Refused`] only when the entry is certainly not in the log and never will be.
-    async fn append(
-        &self,
-        shard: ShardId,
-        payload: Vec<u8>,
-        ballots: u16,
-    ) -> Result<EntryId, CastError>;
+    /// [`CastError::Closed`] when the shard is sealed for one of the entry's polls. That, and
+    /// [`CastError::Refused`], only when the entry is certainly not in the log and never will be.
+    async fn append(&self, shard: ShardId, entry: NewEntry) -> Result<EntryId, CastError>;
+
+    /// Takes no more entries with ballots in these polls in this shard, for ever, and returns the
+    /// shard's last entry, or a bound above it, once that is durable. Whatever is appended for
+    /// these polls was appended before. May be done again.
+    async fn seal(&self, shard: ShardId, polls: &[PollId]) -> Result<EntryId, StoreError>;
 
     /// Whether entries can be appended now, and are durable once appended.
     async fn check(&self) -> Result<(), StoreError>;
@@ -89,6 +91,10 @@ pub trait BatchFlusher: Send + Sync {
     ///
     /// Idempotent, in whatever order batches come and however often: a ballot takes the voter's
     /// row only if it is newer than the one there.
+    ///
+    /// # Errors
+    /// [`StoreError::PollChanged`] when a ballot's poll is not stored, or does not take it (see
+    /// [`PollState::takes`]). Nothing is written then.
     async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError>;
 
     /// Where the flushed ballots are, over all polls.
@@ -125,12 +131,22 @@ pub trait PollDirectory: Send + Sync {
 /// Where polls are kept.
 #[async_trait]
 pub trait PollStore: PollDirectory {
-    /// Stores a poll, or gives a stored one another title or labels.
+    /// Stores a poll, or gives a stored one another title or labels; its state stays.
     ///
     /// # Errors
     /// [`StoreError::PollConflict`] when the stored one has other options or another number of
     /// choices: its ballots would change their meaning.
     async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError>;
+
+    /// Moves a poll on to a state (see [`PollState::advanced`]), and returns the state that it is
+    /// then in; `None` when there is no such poll.
+    ///
+    /// A flush that began before, and may have seen an earlier state, is over when this returns.
+    async fn advance_poll(
+        &self,
+        poll: &PollId,
+        to: &PollState,
+    ) -> Result<Option<PollState>, StoreError>;
 }
 
 /// Where the vote service looks polls up, if that is not where they are kept.
@@ -143,6 +159,9 @@ pub trait PollPublisher: Send + Sync {
 /// The ballots that could not be counted.
 #[async_trait]
 pub trait DeadLetterStore: Send + Sync {
+    /// The dead letter at this position.
+    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError>;
+
     /// Up to `limit` dead letters by position, those after `after`.
     async fn dead_letters(
         &self,

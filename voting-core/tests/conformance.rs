@@ -120,23 +120,50 @@ mod postgres {
 
     /// A database of its own for each test.
     async fn store() -> Postgres {
+        let (store, _) = store_and_name().await;
+        store
+    }
+
+    async fn store_and_name() -> (Postgres, String) {
         let name = format!("test_{}", uuid::Uuid::now_v7().simple());
         let url = SERVER.database(&name);
         let store = Postgres::new(&url, PostgresOptions::default()).expect("an address");
         store.migrate().await.expect("migrated");
-        store
+        (store, name)
     }
 
     async fn memory_log() -> Backend {
+        over_memory_log(store().await)
+    }
+
+    fn over_memory_log(store: Postgres) -> Backend {
         let memory = Memory::new(MemoryOptions {
             shards: 3,
             claim_timeout: CLAIM_TIMEOUT,
         });
         let queues = memory.clone();
-        backend(memory, move || Arc::new(queues.queue()), store().await, ())
+        backend(memory, move || Arc::new(queues.queue()), store, ())
     }
 
     voting_core::conformance_suite!(memory_log());
+
+    mod with_the_workers_rights {
+        use voting_core::postgres::Roles;
+
+        use super::*;
+
+        async fn memory_log() -> Backend {
+            let (owner, name) = store_and_name().await;
+            let roles = Roles::default();
+            owner.grant(&roles).await.expect("granted");
+            let login = format!("CREATE ROLE {name} LOGIN IN ROLE {}", roles.worker());
+            PostgresServer::sql(&SERVER.url(&name), &login).expect("a login");
+            let url = SERVER.url_as(&name, &name);
+            over_memory_log(Postgres::new(&url, PostgresOptions::default()).expect("an address"))
+        }
+
+        voting_core::conformance_suite!(memory_log());
+    }
 
     mod with_redis {
         use super::*;

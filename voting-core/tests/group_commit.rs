@@ -8,8 +8,9 @@ use std::sync::{
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use voting_core::{
-    Ballot, BallotLog, CastError, Choices, GroupCommit, GroupCommitOptions, StoreError, VoteSink,
-    VoterId, entry,
+    Ballot, BallotLog, CastError, Choices, GroupCommit, GroupCommitOptions, PollId, StoreError,
+    VoteSink, VoterId,
+    entry::{self, NewEntry},
     position::{EntryId, ShardId},
 };
 
@@ -17,6 +18,7 @@ use voting_core::{
 struct Held {
     permits: Semaphore,
     entries: Mutex<Vec<Vec<u8>>>,
+    sealed: Mutex<Vec<PollId>>,
     fails: AtomicBool,
     panics: AtomicBool,
 }
@@ -27,24 +29,29 @@ impl BallotLog for Held {
         1
     }
 
-    async fn append(
-        &self,
-        _: ShardId,
-        payload: Vec<u8>,
-        ballots: u16,
-    ) -> Result<EntryId, CastError> {
+    async fn append(&self, _: ShardId, entry: NewEntry) -> Result<EntryId, CastError> {
         self.permits.acquire().await.expect("open").forget();
         assert!(!self.panics.load(Ordering::Relaxed), "a bug in the log");
         if self.fails.load(Ordering::Relaxed) {
             return Err(CastError::Unknown("the disk is gone".into()));
         }
+        let sealed = self.sealed.lock().expect("sound");
+        if let Some(poll) = entry.polls.iter().find(|poll| sealed.contains(poll)) {
+            return Err(CastError::Closed(poll.clone()));
+        }
         assert_eq!(
-            entry::decode(&payload).expect("an entry").len(),
-            usize::from(ballots)
+            entry::decode(&entry.payload).expect("an entry").len(),
+            usize::from(entry.ballots)
         );
         let mut entries = self.entries.lock().expect("sound");
-        entries.push(payload);
+        entries.push(entry.payload);
         Ok(EntryId::new(1, entries.len() as u64).expect("an id"))
+    }
+
+    async fn seal(&self, _: ShardId, polls: &[PollId]) -> Result<EntryId, StoreError> {
+        let mut sealed = self.sealed.lock().expect("sound");
+        sealed.extend(polls.iter().cloned());
+        Ok(EntryId::MIN)
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -56,6 +63,7 @@ fn held(permits: usize) -> Arc<Held> {
     Arc::new(Held {
         permits: Semaphore::new(permits),
         entries: Mutex::default(),
+        sealed: Mutex::default(),
         fails: AtomicBool::new(false),
         panics: AtomicBool::new(false),
     })
@@ -243,4 +251,36 @@ async fn a_closed_sink_has_written_what_it_took_and_takes_no_more() {
         2,
         "the sink and the test hold it, no task does"
     );
+}
+
+#[tokio::test]
+async fn ballots_of_a_closed_poll_are_turned_away_and_the_others_are_written_in_their_order() {
+    let log = held(0);
+    let sink = sink(&log, 1_000);
+    let polls = ["p", "q", "p", "r", "q", "s"].map(str::to_owned);
+    // The first goes alone; the others gather meanwhile.
+    let first = cast(&sink, times("s", 1)).await;
+    let casts = cast(&sink, polls.clone()).await;
+    for poll in ["p", "q"] {
+        let poll = poll.parse().expect("an id");
+        log.seal(ShardId(0), &[poll]).await.expect("sealed");
+    }
+    log.permits.add_permits(10);
+    for cast in first {
+        cast.await.expect("no panic").expect("cast");
+    }
+    let mut written = Vec::new();
+    for (cast, poll) in casts.into_iter().zip(polls) {
+        match cast.await.expect("no panic") {
+            Ok(receipt) => written.push((poll, receipt.position)),
+            Err(CastError::Closed(closed)) => {
+                assert_eq!(closed.as_str(), poll);
+                assert!(["p", "q"].contains(&closed.as_str()));
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    assert_eq!(written.len(), 2);
+    assert_eq!((written[0].0.as_str(), written[1].0.as_str()), ("r", "s"));
+    assert!(written[0].1 < written[1].1);
 }

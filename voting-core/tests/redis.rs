@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use voting_core::{
-    Ballot, BallotLog, BallotQueue, Choices, PollDirectory, VoteSink, VoterId, entry,
+    Ballot, BallotLog, BallotQueue, CastError, Choices, PollDirectory, VoteSink, VoterId, entry,
     position::ShardId,
     redis::{Redis, RedisOptions},
 };
@@ -70,10 +70,7 @@ async fn the_number_of_shards_cannot_change() {
     let error = five.check().await.expect_err("the log has four");
     assert!(in_words(&error).contains("shards=4"), "{error:?}");
     let refused = five.sink().cast(ballot()).await.expect_err("refused");
-    assert!(
-        matches!(refused, voting_core::CastError::Refused(_)),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, CastError::Refused(_)), "{refused:?}");
 }
 
 #[tokio::test]
@@ -81,11 +78,8 @@ async fn acknowledged_entries_are_trimmed_and_no_others() {
     let server = RedisServer::start();
     let redis = Redis::new(&server.url(), options(1)).expect("an address");
     for _ in 0..10 {
-        let payload = entry::encode_one(&ballot());
-        redis
-            .append(ShardId(0), payload, 1)
-            .await
-            .expect("appended");
+        let entry = entry::of_one(&ballot());
+        redis.append(ShardId(0), entry).await.expect("appended");
     }
     let queue = redis.queue().expect("a queue");
     let claim = queue.claim(6, Duration::ZERO).await.expect("claimed");
@@ -173,4 +167,27 @@ async fn before_polls_are_published_nobody_says_that_there_are_none() {
     let server = RedisServer::start();
     let redis = Redis::new(&server.url(), options(1)).expect("an address");
     redis.polls().await.expect_err("not known");
+}
+
+#[tokio::test]
+async fn a_ballot_of_which_the_voter_was_told_that_its_fate_is_unknown_does_not_come_later() {
+    let server = RedisServer::start();
+    let hasty = RedisOptions {
+        response_timeout: Duration::from_millis(300),
+        ..options(1)
+    };
+    let redis = Redis::new(&server.url(), hasty).expect("an address");
+    let sink = redis.sink();
+    sink.cast(ballot()).await.expect("cast");
+    // It stands still with the command in its socket.
+    server.pause();
+    let unknown = sink.cast(ballot()).await.expect_err("no answer");
+    assert!(matches!(unknown, CastError::Unknown(_)), "{unknown:?}");
+    server.resume();
+    // It answers again, and so has come to that command.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while sink.cast(ballot()).await.is_err() {
+        assert!(tokio::time::Instant::now() < deadline, "it never recovers");
+    }
+    assert_eq!(server.command(&["XLEN", "voting:{0}:log"]), "2");
 }

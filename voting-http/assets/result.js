@@ -14,7 +14,7 @@ const rows = new Map([...root.querySelectorAll("[data-option]")].map((row) => [r
 const ANNOUNCE_EVERY_MS = 10_000;
 
 let version = Number(root.dataset.version);
-let isOpen = root.dataset.open === "true";
+let state = root.dataset.state; // of the poll: open, closing, final
 let source = null;
 let retryTimer = 0;
 let retryDelay = 0;
@@ -26,8 +26,9 @@ const votesText = (n) => `${number.format(n)} ${n === 1 ? "vote" : "votes"}`;
 const percentOf = (votes, voters) => (voters === 0 ? 0 : Math.round((votes * 1000) / voters) / 10);
 
 function summaryText(voters) {
-  if (voters === 0) return isOpen ? "No votes yet. Yours could be the first." : "The poll closed without any votes.";
-  return isOpen ? "Voting is open." : "The poll is closed. This is the result.";
+  if (state === "closing") return "Voting has ended. The last votes are being counted.";
+  if (voters === 0) return state === "open" ? "No votes yet. Yours could be the first." : "The poll closed without any votes.";
+  return state === "open" ? "Voting is open." : "The poll is closed. This is the result.";
 }
 
 // ---- Drawing ----
@@ -38,14 +39,14 @@ function draw(tally) {
   const changed = tally.version > version;
   version = tally.version;
 
-  isOpen = tally.state === "open";
+  state = tally.state;
   const most = Math.max(...tally.options.map((option) => option.votes));
   const leaders = tally.options.filter((option) => option.votes === most && most > 0).length;
-  const word = leaders > 1 ? "Tied" : isOpen ? "Leading" : "Most votes";
+  const word = leaders > 1 ? "Tied" : state === "final" ? "Most votes" : "Leading";
 
   total.textContent = votesText(tally.voters);
   summary.textContent = summaryText(tally.voters);
-  if (voteLink) voteLink.hidden = !isOpen || tally.voters > 0;
+  if (voteLink) voteLink.hidden = state !== "open" || tally.voters > 0;
 
   for (const option of tally.options) {
     const row = rows.get(option.id);
@@ -80,12 +81,12 @@ function announceSoon(tally) {
   }, wait);
 }
 
-function connection(state) {
-  // A closed poll has nothing live about it. The stream stays: the poll may open again.
-  if (state === "live" && !isOpen) state = "closed";
-  if (live.dataset.state === state) return;
-  live.dataset.state = state;
-  liveText.textContent = { live: "Live", waiting: "Reconnecting", closed: "Closed" }[state];
+function connection(now) {
+  // A final result has nothing live about it. The stream stays, for the labels may change.
+  if (now === "live" && state === "final") now = "final";
+  if (live.dataset.state === now) return;
+  live.dataset.state = now;
+  liveText.textContent = { live: "Live", waiting: "Reconnecting", final: "Final" }[now];
   live.hidden = false;
 }
 

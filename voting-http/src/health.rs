@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use voting_core::StoreError;
+use voting_core::{StoreError, error::in_one_line};
 
 use crate::problem::Problem;
 
@@ -60,7 +60,7 @@ impl Health {
             match timeout(PATIENCE, check()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, what, "not ready");
+                    tracing::warn!(error = in_one_line(&error), what, "not ready");
                     return Err(Problem::not_ready(what, &error.to_string()));
                 }
                 Err(_) => return Err(Problem::not_ready(what, "no answer in time")),

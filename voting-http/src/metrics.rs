@@ -41,6 +41,7 @@ struct Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum OutcomeName {
     Accepted,
+    Closed,
     Overloaded,
     Refused,
     Unknown,
@@ -53,6 +54,7 @@ impl EncodeLabelValue for OutcomeName {
     ) -> fmt::Result {
         let name = match self {
             Self::Accepted => "accepted",
+            Self::Closed => "closed",
             Self::Overloaded => "overloaded",
             Self::Refused => "refused",
             Self::Unknown => "unknown",
@@ -79,6 +81,7 @@ impl CastMetrics {
     pub(crate) fn cast<T>(&self, seconds: f64, outcome: &Result<T, CastError>) {
         let outcome = match outcome {
             Ok(_) => OutcomeName::Accepted,
+            Err(CastError::Closed(_)) => OutcomeName::Closed,
             Err(CastError::Overloaded) => OutcomeName::Overloaded,
             Err(CastError::Unknown(_)) => OutcomeName::Unknown,
             Err(_) => OutcomeName::Refused,

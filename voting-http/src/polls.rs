@@ -9,7 +9,7 @@ use std::{
 
 use poem_openapi::{Enum, Object};
 use tokio::{sync::Mutex, time::timeout};
-use voting_core::{Poll, PollDirectory, PollId, StoreError, poll::PollState};
+use voting_core::{Poll, PollDirectory, PollId, PollState, StoreError};
 
 use crate::problem::Problem;
 
@@ -147,21 +147,35 @@ impl Polls {
     }
 }
 
-/// Whether ballots are taken.
+/// Whether ballots are taken, and whether the count can still change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "PollState", rename_all = "lowercase")]
 pub(crate) enum StateView {
     /// Ballots are taken and counted.
     Open,
-    /// Ballots are not taken.
-    Closed,
+    /// Ballots are not taken any more; the last ones are being counted.
+    Closing,
+    /// All ballots are counted, and the count never changes again.
+    Final,
 }
 
-impl From<PollState> for StateView {
-    fn from(state: PollState) -> Self {
+impl From<&PollState> for StateView {
+    fn from(state: &PollState) -> Self {
         match state {
             PollState::Open => Self::Open,
-            _ => Self::Closed,
+            PollState::Closing(_) => Self::Closing,
+            PollState::Final(_) => Self::Final,
+        }
+    }
+}
+
+impl StateView {
+    /// As in the API.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closing => "closing",
+            Self::Final => "final",
         }
     }
 }
@@ -174,7 +188,7 @@ pub(crate) struct PollView {
     id: String,
     /// The question.
     title: String,
-    /// Whether ballots are taken.
+    /// Whether ballots are taken, and whether the count can still change.
     state: StateView,
     /// How many options one ballot may choose.
     max_choices: usize,
@@ -201,7 +215,7 @@ impl From<&Poll> for PollView {
         Self {
             id: poll.id().to_string(),
             title: poll.title().to_owned(),
-            state: PollState::Open.into(),
+            state: poll.state().into(),
             max_choices: poll.max_choices(),
             options: options.collect(),
         }

@@ -13,7 +13,7 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
     types::{ToJSON, Type},
 };
-use voting_core::{CastError, StoreError, poll::InvalidChoice};
+use voting_core::{CastError, StoreError, error::in_one_line, poll::InvalidChoice};
 
 use crate::site;
 
@@ -90,6 +90,24 @@ impl Problem {
             "no-polls",
             "No poll yet",
             "There is no poll here yet.",
+        )
+    }
+
+    pub(crate) fn poll_closed() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "poll-closed",
+            "This poll is closed",
+            "This poll is closed. Votes can no longer be cast or changed.",
+        )
+    }
+
+    pub(crate) fn no_dead_letter() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "unknown-dead-letter",
+            "No such dead letter",
+            "There is no dead letter at this position.",
         )
     }
 
@@ -256,6 +274,7 @@ impl From<InvalidChoice> for Problem {
 impl From<CastError> for Problem {
     fn from(error: CastError) -> Self {
         let (kind, title, detail) = match &error {
+            CastError::Closed(_) => return Self::poll_closed(),
             CastError::Overloaded => (
                 "overloaded",
                 "The vote was not taken",
@@ -282,7 +301,7 @@ impl From<StoreError> for Problem {
         if let StoreError::PollConflict(_) = error {
             return Self::conflict(format!("{}.", site::capitalized(&error.to_string())));
         }
-        tracing::error!(error = &error as &dyn std::error::Error, "a store failed");
+        tracing::error!(error = in_one_line(&error), "a store failed");
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "store-unavailable",

@@ -1,7 +1,7 @@
 //! A tally as clients see it.
 
 use poem_openapi::Object;
-use voting_core::{Poll, Tally, poll::PollState};
+use voting_core::{Poll, Tally};
 
 use crate::polls::StateView;
 
@@ -11,7 +11,7 @@ use crate::polls::StateView;
 pub(crate) struct TallyView {
     /// Names the poll.
     pub(crate) poll: String,
-    /// Whether ballots are taken.
+    /// Whether ballots are taken, and whether the count can still change.
     pub(crate) state: StateView,
     /// Grows whenever the tally changes, and only then.
     pub(crate) version: u64,
@@ -45,7 +45,7 @@ impl TallyView {
             });
         Self {
             poll: poll.id().to_string(),
-            state: PollState::Open.into(),
+            state: poll.state().into(),
             version: tally.version,
             voters: tally.voters,
             options: options.collect(),

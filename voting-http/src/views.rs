@@ -9,7 +9,7 @@ use askama::Template;
 use poem::Response;
 use voting_core::{Poll, PollId};
 
-use crate::{assets, problem::Problem, site::Prefix};
+use crate::{assets, polls::StateView, problem::Problem, site::Prefix};
 
 /// A page as an answer.
 pub(crate) fn render(page: &impl Template) -> Response {
@@ -165,8 +165,8 @@ pub(crate) struct ResultPage<'a> {
     pub(crate) poll: &'a str,
     /// The question.
     pub(crate) title: &'a str,
-    /// False once the poll is closed.
-    pub(crate) open: bool,
+    /// Whether the poll is open, being closed, or final.
+    pub(crate) state: StateView,
     /// How many options one vote may name; above 1 the page explains the shares.
     pub(crate) max_choices: usize,
     /// How many people voted.
@@ -204,20 +204,28 @@ impl ResultPage<'_> {
 
     /// The word beside the leading option. `result.js` uses the same words.
     fn lead_word(&self) -> &'static str {
-        match (self.options.iter().filter(|o| o.leading).count(), self.open) {
-            (0 | 1, true) => "Leading",
-            (0 | 1, false) => "Most votes",
+        match (
+            self.options.iter().filter(|o| o.leading).count(),
+            self.state,
+        ) {
+            (0 | 1, StateView::Final) => "Most votes",
+            (0 | 1, _) => "Leading",
             _ => "Tied",
         }
     }
 
+    fn is_open(&self) -> bool {
+        self.state == StateView::Open
+    }
+
     /// The line under the total. `result.js` uses the same words.
     fn summary(&self) -> &'static str {
-        match (self.voters, self.open) {
-            (0, true) => "No votes yet. Yours could be the first.",
-            (0, false) => "The poll closed without any votes.",
-            (_, true) => "Voting is open.",
-            (_, false) => "The poll is closed. This is the result.",
+        match (self.state, self.voters) {
+            (StateView::Open, 0) => "No votes yet. Yours could be the first.",
+            (StateView::Open, _) => "Voting is open.",
+            (StateView::Closing, _) => "Voting has ended. The last votes are being counted.",
+            (StateView::Final, 0) => "The poll closed without any votes.",
+            (StateView::Final, _) => "The poll is closed. This is the result.",
         }
     }
 }

@@ -2,8 +2,10 @@
 
 mod support;
 
-use support::{FORM, JSON, OPERATOR_TOKEN, Services, get, send};
-use voting_core::{BallotLog, position::ShardId};
+use std::io::BufRead;
+
+use support::{BROWSER, FORM, JSON, OPERATOR_TOKEN, Services, await_some, events, get, send};
+use voting_core::{Ballot, Choices, VoterId, entry};
 
 fn bearer() -> String {
     format!("Bearer {OPERATOR_TOKEN}")
@@ -20,8 +22,7 @@ fn the_pipeline_says_where_all_ballots_are() {
         b"vote=b",
     );
     send("POST", &services.vote, &[FORM], b"vote=b");
-    let poison = services.memory.append(ShardId(0), b"poison".to_vec(), 1);
-    services.block_on(poison).expect("appended");
+    services.push(b"poison");
     services.settle();
     let url = format!("{}/v1/pipeline", services.operator);
     let pipeline = get(&url, &[("authorization", &bearer())]).json();
@@ -32,9 +33,16 @@ fn the_pipeline_says_where_all_ballots_are() {
     );
     assert_eq!(pipeline["worker"].get("trouble"), None);
 
-    let metrics = get(&format!("{}/metrics", services.operator), &[]).body;
+    assert_eq!(pipeline["lag_ms"], 0);
+
+    // Asked for once a second.
+    let metrics = await_some("metrics", || {
+        let metrics = get(&format!("{}/metrics", services.operator), &[]).body;
+        metrics
+            .contains("voting_accepted_ballots_total 4")
+            .then_some(metrics)
+    });
     for line in [
-        "voting_accepted_ballots_total 4",
         "voting_pending_ballots 0",
         "voting_counted_ballots 2",
         "voting_superseded_ballots_total 1",
@@ -62,6 +70,16 @@ fn the_pipeline_says_where_all_ballots_are() {
     assert_eq!(after.json()["dead_letters"].as_array().unwrap().len(), 0);
     let bad = get(&format!("{url}?after=x"), &[("authorization", &bearer())]);
     assert_eq!(bad.status, 422);
+    let letter = get(
+        &format!("{url}/{position}"),
+        &[("authorization", &bearer())],
+    )
+    .json();
+    assert_eq!(letter["payload"], "cG9pc29u");
+    assert_eq!(
+        (&letter["count"], &letter["ballots"]),
+        (&1.into(), &serde_json::json!([]))
+    );
 
     let url = format!("{}/v1/polls/cats-vs-dogs/recount", services.operator);
     let recount = send("POST", &url, &[("authorization", &bearer())], b"").json();
@@ -110,6 +128,121 @@ fn a_poll_can_be_added_and_renamed_but_not_given_other_options() {
 }
 
 #[test]
+fn a_dead_letter_is_counted_once_its_poll_is_stored() {
+    let services = Services::start();
+    let mut vote = entry::EntryBuilder::default();
+    vote.push(&Ballot {
+        poll: "lunch".parse().unwrap(),
+        voter: VoterId::issue(),
+        choices: Choices::from_bits(0b10).unwrap(),
+    });
+    services.push(&vote.finish().payload);
+    services.settle();
+    let (token, at) = (bearer(), format!("{}/v1/dead-letters", services.operator));
+    let authorized = [("authorization", token.as_str())];
+    let letters = get(&at, &authorized).json();
+    let position = letters["dead_letters"][0]["position"].as_str().unwrap();
+    let at = format!("{at}/{position}");
+    let letter = get(&at, &authorized).json();
+    assert_eq!(letter["reason"], "unknown-poll");
+    assert_eq!(
+        letter["ballots"],
+        serde_json::json!([{"position": position, "poll": "lunch", "choices": [1]}])
+    );
+    let replay = || send("POST", &format!("{at}/replay"), &authorized, b"");
+    let still = replay();
+    assert_eq!(still.status, 409);
+    assert!(still.body.contains("unknown-poll"), "{}", still.body);
+    let lunch = br#"{"id":"lunch","title":"Lunch?","options":[{"id":"x","label":"X"},{"id":"y","label":"Y"}]}"#;
+    let polls = format!("{}/v1/polls", services.operator);
+    send("POST", &polls, &[JSON, authorized[0]], lunch);
+    assert_eq!(
+        replay().json(),
+        serde_json::json!({"counted": 1, "superseded": 0, "rejected": 0})
+    );
+    assert_eq!(services.votes("lunch"), [0, 1]);
+    assert_eq!(replay().status, 404);
+    assert_eq!(get(&at, &authorized).status, 404);
+    for bad in ["x", "1-2", "1-2-3-4"] {
+        let url = format!("{}/v1/dead-letters/{bad}", services.operator);
+        assert_eq!(get(&url, &authorized).status, 422);
+        assert_eq!(
+            send("POST", &format!("{url}/replay"), &authorized, b"").status,
+            422
+        );
+    }
+}
+
+#[test]
+fn a_poll_that_is_closed_takes_no_more_votes_and_its_result_becomes_final() {
+    let services = Services::start();
+    let cookie = send("POST", &services.vote, &[FORM], b"vote=a").cookie();
+    let watched = events(&services.result, "/v1/polls/cats-vs-dogs/tally/events");
+    let token = bearer();
+    let authorized = [("authorization", token.as_str())];
+    let close = format!("{}/v1/polls/cats-vs-dogs/close", services.operator);
+    let closing = send("POST", &close, &authorized, b"");
+    assert_eq!(closing.status, 202);
+    assert_eq!(closing.json()["state"], "closing");
+    let tally = await_some("the result is final", || {
+        let tally = get(
+            &format!("{}/v1/polls/cats-vs-dogs/tally", services.result),
+            &[],
+        );
+        let tally = tally.json();
+        (tally["state"] == "final").then_some(tally)
+    });
+    assert_eq!(tally["options"][0]["votes"], 1);
+    let again = send("POST", &close, &authorized, b"");
+    assert_eq!(
+        (again.status.as_u16(), again.json()["state"].as_str()),
+        (200, Some("final"))
+    );
+
+    // Whoever comes now is told so, in each way of voting.
+    let form = send(
+        "POST",
+        &services.vote,
+        &[FORM, ("cookie", &cookie)],
+        b"vote=b",
+    );
+    assert_eq!(form.status, 409);
+    assert_eq!(form.json()["type"], "urn:voting:problem:poll-closed");
+    let ballot = format!("{}/v1/polls/cats-vs-dogs/ballot", services.vote);
+    let put = send(
+        "PUT",
+        &ballot,
+        &[JSON, ("cookie", &cookie)],
+        br#"{"choices":["b"]}"#,
+    );
+    assert_eq!(put.status, 409);
+    let poll = get(&format!("{}/v1/polls/cats-vs-dogs", services.vote), &[]);
+    assert_eq!(poll.json()["state"], "final");
+    let page = get(&services.vote, &[BROWSER]).body;
+    assert!(page.contains("This poll is closed"), "{page}");
+    assert!(!page.contains("<button class=\"option"), "{page}");
+    let page = get(&services.result, &[BROWSER]).body;
+    assert!(
+        page.contains("The poll is closed. This is the result."),
+        "{page}"
+    );
+    // Whoever watches is told as well, though the votes are the same.
+    let seen = watched
+        .lines()
+        .map_while(Result::ok)
+        .find(|line| line.contains("\"final\""));
+    assert!(seen.is_some());
+
+    // The other poll goes on.
+    let many = format!("{}/polls/many", services.vote);
+    assert_eq!(send("POST", &many, &[FORM], b"vote=a").status, 200);
+    services.settle();
+    assert_eq!(services.votes("cats-vs-dogs"), [1, 0]);
+    let none = format!("{}/v1/polls/none/close", services.operator);
+    assert_eq!(send("POST", &none, &authorized, b"").status, 404);
+}
+
+#[test]
 fn nothing_is_told_or_done_without_the_operators_token() {
     let services = Services::start();
     let at = |path: &str| format!("{}{path}", services.operator);
@@ -124,6 +257,9 @@ fn nothing_is_told_or_done_without_the_operators_token() {
         for answer in [
             get(&at("/v1/pipeline"), &headers),
             get(&at("/v1/dead-letters"), &headers),
+            get(&at("/v1/dead-letters/0-1-0"), &headers),
+            send("POST", &at("/v1/dead-letters/0-1-0/replay"), &headers, b""),
+            send("POST", &at("/v1/polls/cats-vs-dogs/close"), &headers, b""),
             send("POST", &at("/v1/polls/cats-vs-dogs/recount"), &headers, b""),
             send("POST", &at("/v1/polls"), &json, lunch),
         ] {

@@ -12,7 +12,7 @@ use clap::Parser;
 #[command(version)]
 pub struct Cli {
     /// A TOML file with settings
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// Where to serve the voting page; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT")]

@@ -22,6 +22,8 @@ use crate::{cli::Cli, secrets::Hidden};
 pub struct Config {
     /// What is logged: a level, or levels by module as `tracing` takes them.
     pub log: String,
+    /// How its lines are written.
+    pub log_format: LogFormat,
     /// The vote service.
     pub vote: Web,
     /// The result service.
@@ -47,6 +49,17 @@ pub struct Config {
     /// Polls that are made at start, or given these labels. Without them the course's poll is
     /// made if it is missing.
     pub polls: Option<Vec<Poll>>,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: an object each.
+    Json,
 }
 
 /// A service with pages.
@@ -180,6 +193,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             log: "info".to_owned(),
+            log_format: LogFormat::default(),
             vote: Web::on(8080),
             result: Web::on(8081),
             worker: Worker::default(),

@@ -11,7 +11,7 @@ mod stores;
 pub use self::{
     cli::Cli,
     config::{Config, cats_vs_dogs},
-    program::run,
+    program::{run, run_with},
     secrets::{Found, Hidden, Kept, SecretError, find},
     services::{Exit, Listener, Services, StartError, announce},
     stores::{StoreSettings, site},

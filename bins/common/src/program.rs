@@ -3,17 +3,26 @@
 use std::{error::Error, io::IsTerminal, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::ParseError};
 use voting_core::error::in_one_line;
 
-use crate::{Cli, Config, Exit};
+use crate::{Cli, Config, Exit, config::LogFormat};
 
-/// Runs a program: reads its settings, then does as `program` says.
+/// Runs a program: reads its command line and settings, then does as `program` says.
 pub fn run<E: Error + 'static>(
     name: &str,
     program: impl AsyncFnOnce(Config) -> Result<Exit, E>,
 ) -> ExitCode {
-    match try_run(program) {
+    run_with(name, &Cli::parse(), program)
+}
+
+/// The same, for a program whose command line has more in it.
+pub fn run_with<E: Error + 'static>(
+    name: &str,
+    cli: &Cli,
+    program: impl AsyncFnOnce(Config) -> Result<Exit, E>,
+) -> ExitCode {
+    match try_run(cli, program) {
         Ok(Exit::Clean) => ExitCode::SUCCESS,
         Ok(Exit::Failed | Exit::AtOnce) => ExitCode::FAILURE,
         Err(error) => {
@@ -24,18 +33,27 @@ pub fn run<E: Error + 'static>(
 }
 
 fn try_run<E: Error + 'static>(
+    cli: &Cli,
     program: impl AsyncFnOnce(Config) -> Result<Exit, E>,
 ) -> Result<Exit, Box<dyn Error>> {
-    let config = Config::load(&Cli::parse())?;
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&config.log)?)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    let config = Config::load(cli)?;
+    start_logging(&config)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let exit = runtime.block_on(program(config))?;
     // Not for ever, as for a disk or a server that hangs.
     let patience = if exit == Exit::AtOnce { 0 } else { 2 };
     runtime.shutdown_timeout(Duration::from_secs(patience));
     Ok(exit)
+}
+
+/// Log lines go to the standard error output.
+fn start_logging(config: &Config) -> Result<(), ParseError> {
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(&config.log)?)
+        .with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+    Ok(())
 }

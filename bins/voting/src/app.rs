@@ -1,9 +1,9 @@
 //! Puts the parts together, runs them, and takes them down in order.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use voting_core::{
-    BallotQueue, PollDirectory, PollId, PollStore, StoreError, Worker, WorkerHandle,
+    BallotQueue, PollDirectory, PollId, PollStore, StoreError, Worker, WorkerHandle, closing,
     sqlite::{OpenError, Sqlite, SqliteOptions},
     worker::WorkerExit,
 };
@@ -11,6 +11,9 @@ use voting_http::{Pipeline, ResultService, Site, VoteService, WorkerService};
 use voting_service::{
     Config, Exit, Found, Kept, Listener, SecretError, Services, announce, cats_vs_dogs, find, site,
 };
+
+/// How often polls that are to close are moved on.
+const CLOSING_STEP: Duration = Duration::from_millis(500);
 
 /// Why the system does not start.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +62,12 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
     let sink = Arc::new(store.sink());
     let vote = VoteService::new(sink.clone(), all.clone(), &secret.key, vote_site);
     let result = ResultService::new(all.clone(), all.clone(), &secret.key, result_site);
+    tokio::spawn(closing::keep_advancing(
+        all.clone(),
+        queue.clone(),
+        all.clone(),
+        CLOSING_STEP,
+    ));
     let pipeline = Pipeline {
         worker: worker.clone(),
         queue,

@@ -2,12 +2,24 @@
 //!
 //! Serves the voting page, the live result and the operator's API, and runs the worker between
 //! them: the same library code as the separate services, with the embedded store in place of
-//! Redis and Postgres.
+//! Redis and Postgres. Its commands are tools for operators.
 
 mod app;
+mod command;
+mod migrate;
 
 use std::process::ExitCode;
 
+use clap::Parser;
+use command::{Arguments, Command};
+use voting_service::run_with;
+
 fn main() -> ExitCode {
-    voting_service::run("voting", app::run)
+    let Arguments { settings, command } = Arguments::parse();
+    match command {
+        None => run_with("voting", &settings, app::run),
+        Some(Command::Migrate(migrate)) => {
+            run_with("voting", &settings, async |c| migrate.run(&c).await)
+        }
+    }
 }

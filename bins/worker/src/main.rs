@@ -4,8 +4,8 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use voting_core::{
-    Poll, PollDirectory, PollPublisher, PollStore, StoreError, Worker, WorkerOptions,
-    error::in_one_line, postgres::Postgres, redis::Redis, worker::WorkerExit,
+    BallotQueue, Poll, PollDirectory, PollPublisher, PollStore, StoreError, Worker, WorkerOptions,
+    closing, error::in_one_line, postgres::Postgres, redis::Redis, worker::WorkerExit,
 };
 use voting_http::{Pipeline, WorkerService};
 use voting_service::{
@@ -40,7 +40,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     let worker = Worker::new(queue.clone(), postgres.clone(), postgres.clone(), options).start();
     let pipeline = Pipeline {
         worker: worker.clone(),
-        queue,
+        queue: queue.clone(),
         flusher: postgres.clone(),
         tallies: postgres.clone(),
         polls: postgres.clone(),
@@ -52,7 +52,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
 
     let broken = async {
         tokio::select! {
-            error = keep_in_line(&postgres, &redis, config.polls) => {
+            error = keep_in_line(&postgres, &redis, queue.as_ref(), config.polls) => {
                 tracing::error!(error = in_one_line(&error), "cannot set up the polls");
                 Exit::Failed
             }
@@ -73,10 +73,16 @@ async fn run(config: Config) -> Result<Exit, StartError> {
 }
 
 /// Brings the schema up to date and stores the configured polls, as soon as Postgres answers, then
-/// keeps Redis in line with it. Ends only with what waiting does not mend.
-async fn keep_in_line(postgres: &Postgres, redis: &Redis, polls: Option<Vec<Poll>>) -> StoreError {
+/// keeps Redis in line with it, and closes the polls that are to close. Ends only with what waiting does
+/// not mend.
+async fn keep_in_line(
+    postgres: &Postgres,
+    redis: &Redis,
+    queue: &dyn BallotQueue,
+    polls: Option<Vec<Poll>>,
+) -> StoreError {
     let mut is_set_up = false;
-    let mut failing = false;
+    let mut trouble = None;
     loop {
         let round = async {
             if !is_set_up {
@@ -84,27 +90,28 @@ async fn keep_in_line(postgres: &Postgres, redis: &Redis, polls: Option<Vec<Poll
                 is_set_up = true;
             }
             // In this order: there is no vote before there are polls, and so none with an id that
-            // is too low.
+            // is too low, or in a poll that is closed and that a new Redis does not know to be.
             redis.raise_ids(postgres.newest_applied().await?).await?;
+            closing::advance(redis, queue, postgres).await?;
             redis.publish(&postgres.polls().await?).await
         };
         match round.await {
-            Ok(()) => failing = false,
+            Ok(()) => trouble = None,
             Err(error @ StoreError::PollConflict(_)) => return error,
-            Err(error) if !failing => {
-                failing = true;
-                tracing::warn!(
-                    error = in_one_line(&error),
-                    "the stores are not in line; waiting"
-                );
+            Err(error) => {
+                let error = in_one_line(&error);
+                if trouble.as_ref() != Some(&error) {
+                    tracing::warn!(error, "the stores are not in line; waiting");
+                    trouble = Some(error);
+                }
             }
-            Err(_) => {}
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
 async fn set_up(postgres: &Postgres, polls: Option<&[Poll]>) -> Result<(), StoreError> {
+    // Does nothing where `voting migrate` was run before, as when this login may not do it.
     postgres.migrate().await?;
     match polls {
         Some(polls) => {

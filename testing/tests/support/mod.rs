@@ -1,9 +1,10 @@
 //! The three services as processes, on private servers, under load.
-#![allow(unreachable_pub, reason = "a part of each test")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 use std::{
+    fs::File,
     path::PathBuf,
-    process::{Command, ExitStatus},
+    process::{Command, ExitStatus, Output},
     sync::{
         Arc, LazyLock, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -16,8 +17,8 @@ use serde_json::Value;
 use ureq::Agent;
 use voting_testing::{PostgresServer, Program, RedisServer};
 
-const SECRET: &str = "the secret of the tests, 32 bytes or more";
-const TOKEN: &str = "the token of the tests, 32 bytes or more";
+pub const SECRET: &str = "the secret of the tests, 32 bytes or more";
+pub const TOKEN: &str = "the token of the tests, 32 bytes or more";
 
 /// After this time without an acknowledgement another worker takes over.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_millis(1_000);
@@ -30,7 +31,7 @@ pub const LONG: Duration = Duration::from_secs(60);
 static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--locked"]);
-    for program in ["voting-vote", "voting-worker", "voting-result"] {
+    for program in ["voting", "voting-vote", "voting-worker", "voting-result"] {
         build.args(["-p", program]);
     }
     assert!(build.status().expect("cargo is there").success());
@@ -46,11 +47,14 @@ pub struct Service {
 }
 
 impl Service {
-    fn start(name: &str, says: &str, settings: &[(&str, String)]) -> Self {
+    fn start(name: &str, says: &str, settings: &[(&str, String)], log: Option<&File>) -> Self {
         let mut command = Command::new(PROGRAMS.join(name));
         command
             .env_clear()
             .envs(settings.iter().map(|(key, value)| (key, value)));
+        if let Some(log) = log {
+            command.stderr(log.try_clone().expect("the same file"));
+        }
         let mut program = Program::start(&mut command);
         let url = program.address(says);
         Self { program, url }
@@ -104,6 +108,8 @@ pub struct Stage {
     database: String,
     /// Beside the usual settings.
     pub more: Vec<(&'static str, String)>,
+    /// Where the log lines of the services go, if not to those of the test.
+    pub log: Option<File>,
 }
 
 impl Stage {
@@ -114,6 +120,7 @@ impl Stage {
             database: postgres.database("voting"),
             postgres,
             more: Vec::new(),
+            log: None,
         }
     }
 
@@ -141,18 +148,30 @@ impl Stage {
     pub fn vote(&self) -> Service {
         let mut settings = self.settings();
         settings.retain(|(key, _)| !key.contains("POSTGRES"));
-        Service::start("voting-vote", "Vote:", &settings)
+        Service::start("voting-vote", "Vote:", &settings, self.log.as_ref())
     }
 
     pub fn worker(&self) -> Service {
-        Service::start("voting-worker", "Operator:", &self.settings())
+        Service::start(
+            "voting-worker",
+            "Operator:",
+            &self.settings(),
+            self.log.as_ref(),
+        )
+    }
+
+    /// Runs a command of `voting` to its end.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(PROGRAMS.join("voting"));
+        command.env_clear().envs(self.settings()).args(arguments);
+        command.output().expect("the program starts")
     }
 
     /// The result service is told nothing of Redis.
     pub fn result(&self) -> Service {
         let mut settings = self.settings();
         settings.retain(|(key, _)| !key.contains("REDIS"));
-        Service::start("voting-result", "Result:", &settings)
+        Service::start("voting-result", "Result:", &settings, self.log.as_ref())
     }
 }
 
@@ -175,6 +194,14 @@ fn get_json(url: &str) -> Option<Value> {
         return None;
     }
     serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
+}
+
+/// Asks to close the poll.
+pub fn close(worker: &Service) {
+    let url = format!("{}/v1/polls/cats-vs-dogs/close", worker.url);
+    let close = agent().post(url);
+    let close = close.header("authorization", format!("Bearer {TOKEN}"));
+    assert_eq!(close.send_empty().expect("an answer").status(), 202);
 }
 
 /// Waits until nothing is pending, and says where all ballots are.
@@ -340,6 +367,8 @@ fn vote_on_and_on(
                 }
                 thread::sleep(Duration::from_millis(10));
             }
+            // For good, so there is nothing more to do.
+            (409, Ok(problem)) if problem["type"] == "urn:voting:problem:poll-closed" => break,
             (202, Err(_)) => known.unanswered += 1,
             other => panic!("{other:?} {body}"),
         }

@@ -26,6 +26,7 @@
 //! voting_core::conformance_suite!(backend());
 //! ```
 
+pub mod close;
 mod faults;
 pub mod flush;
 pub mod queue;
@@ -107,6 +108,17 @@ macro_rules! conformance_suite {
                 several_workers_keep_the_last_choice_of_a_voter,
                 a_worker_that_is_handed_its_own_entries_again_tells_them_once,
                 a_worker_that_stops_while_the_store_is_down_leaves_the_ballots_in_the_log,
+                a_dead_letter_is_counted_once_its_cause_is_mended,
+                an_unreadable_entry_is_counted_as_far_as_it_can_be,
+            }
+            close {
+                a_sealed_shard_takes_no_more_ballots_of_the_poll,
+                the_log_is_settled_past_its_end_once_all_is_acknowledged,
+                a_state_is_kept_and_never_goes_back,
+                a_flush_is_refused_whole_when_a_poll_does_not_take_a_ballot,
+                a_poll_is_final_once_all_that_was_acknowledged_is_counted,
+                closing_under_load_loses_no_acknowledged_ballot,
+                a_ballot_pushed_past_the_seal_is_set_aside_and_the_one_before_it_counts,
             }
         }
     };

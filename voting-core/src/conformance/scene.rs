@@ -6,7 +6,7 @@ use super::Backend;
 use crate::{
     ballot::{Ballot, Choices, VoterId},
     batch::{Batch, EntryKey, PlacedBallot},
-    entry,
+    entry::{self, NewEntry},
     group_commit::{GroupCommit, GroupCommitOptions},
     id::PollId,
     poll::{Poll, PollOption},
@@ -92,13 +92,23 @@ impl Backend {
     /// An entry of its own, at the voter's shard.
     pub(super) async fn append(&self, ballot: &Ballot) -> EntryKey {
         let shard = ShardId::of(ballot.voter, self.log.shards());
-        self.append_raw(shard, entry::encode_one(ballot)).await
-    }
-
-    pub(super) async fn append_raw(&self, shard: ShardId, payload: Vec<u8>) -> EntryKey {
+        let entry = entry::of_one(ballot);
         (
             shard,
-            self.log.append(shard, payload, 1).await.expect("appended"),
+            self.log.append(shard, entry).await.expect("appended"),
+        )
+    }
+
+    /// An entry as somebody else might write it.
+    pub(super) async fn append_raw(&self, shard: ShardId, payload: Vec<u8>) -> EntryKey {
+        let entry = NewEntry {
+            payload,
+            ballots: 1,
+            polls: Vec::new(),
+        };
+        (
+            shard,
+            self.log.append(shard, entry).await.expect("appended"),
         )
     }
 

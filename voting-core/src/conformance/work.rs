@@ -11,14 +11,16 @@ use tokio::time::timeout;
 use super::{
     Backend,
     faults::{DiesBeforeAcknowledging, Down, FailsForAWhile},
-    scene::{LONG, ballot, quick},
+    scene::{LONG, ballot, entry_key, quick},
 };
 use crate::{
     ballot::{Choices, VoterId},
-    dead_letter::RejectReason,
-    entry,
-    position::ShardId,
+    batch::{Batch, FlushReport},
+    dead_letter::{DeadLetter, RejectReason},
+    entry::{self, EntryBuilder},
+    position::{Position, ShardId},
     receipt::{Receipt, ReceiptState},
+    revival::{self, Revived},
     traits::VoteSink,
     worker::{Worker, WorkerExit, WorkerOptions},
 };
@@ -119,7 +121,7 @@ pub async fn invalid_entries_are_set_aside_and_the_rest_counts(backend: &Backend
         reason_at(poison),
         Some((RejectReason::Malformed, b"\0not an entry".to_vec()))
     );
-    let unknown = entry::encode_one(&ballot("nowhere", 2, 0b01));
+    let unknown = entry::of_one(&ballot("nowhere", 2, 0b01)).payload;
     assert_eq!(
         reason_at(no_poll),
         Some((RejectReason::UnknownPoll, unknown))
@@ -329,4 +331,111 @@ pub async fn a_worker_that_stops_while_the_store_is_down_leaves_the_ballots_in_t
     assert_eq!(heir.stop().await, WorkerExit::Clean);
     counted(backend, &receipts).await;
     backend.is_consistent().await;
+}
+
+pub async fn a_dead_letter_is_counted_once_its_cause_is_mended(backend: &Backend) {
+    // Two ballots of one voter, both before their poll was stored.
+    let (first, second) = (ballot("p", 1, 0b01), ballot("p", 1, 0b10));
+    let other = ballot("p", 2, 0b01);
+    for ballot in [&first, &second, &other] {
+        backend.append(ballot).await;
+    }
+    let poison = backend.append_raw(ShardId(0), b"poison".to_vec()).await;
+    assert_eq!(backend.worker(quick()).stop().await, WorkerExit::Clean);
+    let letters = backend.dead_letters.dead_letters(None, 10).await;
+    let letters = letters.expect("dead letters");
+    assert_eq!(letters.len(), 4);
+    let revive = async |position| {
+        revival::revive(
+            backend.polls.as_ref(),
+            backend.dead_letters.as_ref(),
+            backend.flusher.as_ref(),
+            position,
+        )
+        .await
+        .expect("an answer")
+    };
+    let of = |ballot: &crate::Ballot| {
+        let payload = entry::of_one(ballot).payload;
+        let letter = letters.iter().find(|letter| letter.payload == payload);
+        letter.expect("it is a dead letter").position
+    };
+    let still = revive(of(&first)).await;
+    assert!(
+        matches!(still, Revived::Rejected(RejectReason::UnknownPoll, _)),
+        "{still:?}"
+    );
+    backend.has_poll(2, 1).await;
+    let counts = |counted, superseded| {
+        Revived::Flushed(FlushReport {
+            counted,
+            superseded,
+            ..FlushReport::default()
+        })
+    };
+    // In whatever order: the voter's last one counts.
+    assert_eq!(revive(of(&second)).await, counts(1, 0));
+    assert_eq!(backend.votes().await, [0, 1]);
+    assert_eq!(revive(of(&first)).await, counts(0, 1));
+    assert_eq!(revive(of(&first)).await, Revived::NotFound);
+    // Two at once count it once.
+    let (one, two) = tokio::join!(revive(of(&other)), revive(of(&other)));
+    assert!([&one, &two].contains(&&counts(1, 0)), "{one:?} {two:?}");
+    assert_eq!(backend.votes().await, [1, 1]);
+    let still = revive(Position::new(poison.0, poison.1, 0)).await;
+    assert!(
+        matches!(still, Revived::Rejected(RejectReason::Malformed, _)),
+        "{still:?}"
+    );
+    let left = backend.dead_letters.dead_letters(None, 10).await;
+    assert_eq!(left.expect("dead letters").len(), 1);
+    backend.is_consistent().await;
+}
+
+pub async fn an_unreadable_entry_is_counted_as_far_as_it_can_be(backend: &Backend) {
+    // As a newer version might read what this one could not.
+    backend.has_poll(2, 1).await;
+    let mut entry = EntryBuilder::default();
+    for vote in [
+        ballot("p", 1, 0b01),
+        ballot("nowhere", 2, 0b01),
+        ballot("p", 1, 0b10),
+    ] {
+        entry.push(&vote);
+    }
+    let (shard, id) = entry_key(7, 0);
+    let batch = Batch {
+        entries: vec![((shard, id), 0)],
+        dead_letters: vec![DeadLetter {
+            position: Position::new(shard, id, 0),
+            reason: RejectReason::Malformed,
+            detail: String::new(),
+            payload: entry.finish().payload,
+            ballots: 3,
+        }],
+        ..Batch::default()
+    };
+    backend.flusher.flush(&batch).await.expect("flushed");
+    let revived = revival::revive(
+        backend.polls.as_ref(),
+        backend.dead_letters.as_ref(),
+        backend.flusher.as_ref(),
+        Position::new(shard, id, 0),
+    );
+    let report = FlushReport {
+        counted: 1,
+        superseded: 1,
+        rejected: 1,
+        replayed: 0,
+    };
+    assert_eq!(revived.await.expect("revived"), Revived::Flushed(report));
+    assert_eq!(backend.votes().await, [0, 1]);
+    let left = backend.dead_letters.dead_letters(None, 10).await;
+    let left = left.expect("dead letters");
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].position, Position::new(shard, id, 1));
+    assert_eq!(left[0].reason, RejectReason::UnknownPoll);
+    backend.tally_agrees().await;
+    let totals = backend.flusher.totals().await.expect("totals");
+    assert_eq!(totals.counted + totals.superseded + totals.rejected, 3);
 }

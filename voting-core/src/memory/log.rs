@@ -1,6 +1,10 @@
 //! The log of the memory back end.
 
-use std::{collections::BTreeMap, future::ready, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    future::ready,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
@@ -9,7 +13,9 @@ use crate::{
     batch::{Claim, EntryKey, LogEntry, QueueStats},
     clock::unix_ms,
     embedded::{Group, claim_within},
+    entry::NewEntry,
     error::{CastError, StoreError},
+    id::PollId,
     position::{EntryId, ShardId},
     traits::{BallotLog, BallotQueue},
 };
@@ -30,6 +36,7 @@ struct Shard {
     last: EntryId,
     entries: BTreeMap<EntryId, Stored>,
     group: Group,
+    sealed: HashSet<PollId>,
 }
 
 #[derive(Debug)]
@@ -46,6 +53,7 @@ impl Log {
                 last: EntryId::MIN,
                 entries: BTreeMap::new(),
                 group: Group::new(claim_timeout),
+                sealed: HashSet::new(),
             })
             .collect();
         Self {
@@ -56,15 +64,31 @@ impl Log {
         }
     }
 
-    fn append(&mut self, shard: ShardId, payload: Vec<u8>, ballots: u16) -> Option<EntryId> {
-        let shard = self.shards.get_mut(usize::from(shard.0))?;
+    fn shard(&mut self, shard: ShardId) -> Result<&mut Shard, String> {
+        let found = self.shards.get_mut(usize::from(shard.0));
+        found.ok_or_else(|| format!("there is no shard {shard}"))
+    }
+
+    fn append(&mut self, shard: ShardId, entry: NewEntry) -> Result<EntryId, CastError> {
+        let shard = self
+            .shard(shard)
+            .map_err(|none| CastError::Refused(none.into()))?;
+        if let Some(poll) = entry.polls.iter().find(|poll| shard.sealed.contains(poll)) {
+            return Err(CastError::Closed(poll.clone()));
+        }
         shard.last = shard.last.following(unix_ms());
-        shard
-            .entries
-            .insert(shard.last, Stored { payload, ballots });
+        let id = shard.last;
+        let (payload, ballots) = (entry.payload, entry.ballots);
+        shard.entries.insert(id, Stored { payload, ballots });
         self.accepted += u64::from(ballots);
         self.pending += u64::from(ballots);
-        Some(shard.last)
+        Ok(id)
+    }
+
+    fn seal(&mut self, shard: ShardId, polls: &[PollId]) -> Result<EntryId, StoreError> {
+        let shard = self.shard(shard).map_err(StoreError::unavailable)?;
+        shard.sealed.extend(polls.iter().cloned());
+        Ok(shard.last)
     }
 
     fn claim(&mut self, max_ballots: usize) -> Claim {
@@ -116,7 +140,16 @@ impl Log {
             accepted: self.accepted,
             pending: self.pending,
             oldest_pending_ms: oldest.map(|id| id.ms()).min(),
+            settled: self.shards.iter().map(Shard::settled).collect(),
         }
+    }
+}
+
+impl Shard {
+    /// What is not acknowledged is still there.
+    fn settled(&self) -> EntryKey {
+        let first = self.entries.keys().next().copied();
+        (self.id, first.unwrap_or(self.last.next()))
     }
 }
 
@@ -126,15 +159,14 @@ impl BallotLog for Memory {
         self.0.shards
     }
 
-    async fn append(
-        &self,
-        shard: ShardId,
-        payload: Vec<u8>,
-        ballots: u16,
-    ) -> Result<EntryId, CastError> {
-        let appended = self.log().append(shard, payload, ballots);
+    async fn append(&self, shard: ShardId, entry: NewEntry) -> Result<EntryId, CastError> {
+        let appended = self.log().append(shard, entry);
         self.0.arrivals.announce();
-        appended.ok_or_else(|| CastError::Refused(format!("there is no shard {shard}").into()))
+        appended
+    }
+
+    async fn seal(&self, shard: ShardId, polls: &[PollId]) -> Result<EntryId, StoreError> {
+        self.log().seal(shard, polls)
     }
 
     async fn check(&self) -> Result<(), StoreError> {

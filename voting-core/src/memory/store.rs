@@ -12,6 +12,7 @@ use crate::{
     error::StoreError,
     id::PollId,
     poll::Poll,
+    poll_state::PollState,
     position::{EntryId, Position, ShardId},
     receipt::{Receipt, ReceiptState},
     tally::{Recount, Tally, TallyDelta},
@@ -47,7 +48,10 @@ impl Store {
             .iter_mut()
             .find(|stored| stored.poll.id() == poll.id())
         {
-            Some(stored) if stored.poll.counts_like(poll) => stored.poll = poll.clone(),
+            Some(stored) if stored.poll.counts_like(poll) => {
+                let state = stored.poll.state().clone();
+                stored.poll = poll.clone().in_state(state);
+            }
             Some(_) => return Err(StoreError::PollConflict(poll.id().clone())),
             None => self.polls.push(StoredPoll {
                 poll: poll.clone(),
@@ -56,6 +60,13 @@ impl Store {
             }),
         }
         Ok(())
+    }
+
+    fn advance_poll(&mut self, id: &PollId, to: &PollState) -> Option<PollState> {
+        let stored = self.polls.iter_mut().find(|s| s.poll.id() == id)?;
+        let state = stored.poll.state().clone().advanced(to);
+        stored.poll = stored.poll.clone().in_state(state.clone());
+        Some(state)
     }
 
     /// Marks the batch's entries as applied and says which were not so before.
@@ -81,16 +92,15 @@ impl Store {
 
     fn flush(&mut self, batch: &Batch) -> Result<FlushReport, StoreError> {
         // Before anything changes: a batch is written whole or not at all.
-        for placed in &batch.ballots {
-            if self.poll(&placed.ballot.poll).is_none() {
-                return Err(StoreError::Corrupt(format!(
-                    "no poll {}",
-                    placed.ballot.poll
-                )));
-            }
-        }
+        batch.check(|id| self.poll(id).map(|stored| stored.poll.state()))?;
         let fresh = self.mark_applied(batch);
-        let mut outcome = FlushOutcome::new(batch, fresh);
+        let removed = batch
+            .revived
+            .iter()
+            .map(|revival| revival.position)
+            .filter(|position| self.dead_letters.remove(position).is_some())
+            .collect();
+        let mut outcome = FlushOutcome::new(batch, fresh, &removed);
         for placed in &batch.ballots {
             let ballot = &placed.ballot;
             let Some(stored) = self.polls.iter_mut().find(|s| *s.poll.id() == ballot.poll) else {
@@ -226,10 +236,22 @@ impl PollStore for Memory {
     async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
         self.store().put_poll(poll)
     }
+
+    async fn advance_poll(
+        &self,
+        poll: &PollId,
+        to: &PollState,
+    ) -> Result<Option<PollState>, StoreError> {
+        Ok(self.store().advance_poll(poll, to))
+    }
 }
 
 #[async_trait]
 impl DeadLetterStore for Memory {
+    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError> {
+        Ok(self.store().dead_letters.get(&position).cloned())
+    }
+
     async fn dead_letters(
         &self,
         after: Option<Position>,

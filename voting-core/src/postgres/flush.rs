@@ -9,13 +9,19 @@ use ::postgres::{Client, Transaction, error::SqlState, types::ToSql};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Inner, Postgres, from_column, marks, to_column};
+use super::{
+    Inner, Postgres, from_column, marks,
+    polls::to_poll,
+    split::{self, Older, is_refusal},
+    to_column,
+};
 use crate::{
     ballot::Choices,
     batch::{Batch, FlushOutcome, FlushReport, PlacedBallot, Totals},
     dead_letter::DeadLetter,
-    error::StoreError,
+    error::{StoreError, in_one_line},
     id::PollId,
+    poll_state::PollState,
     position::{EntryId, Position, ShardId},
     tally::TallyDelta,
     traits::BatchFlusher,
@@ -24,18 +30,30 @@ use crate::{
 /// How often a flush that another session got in the way of is tried again at once.
 const RETRIES: usize = 5;
 
+/// How a batch is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    AtOnce,
+    /// Without what Postgres refuses for good.
+    InParts,
+}
+
 impl Inner {
     fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
         let mut connection = self.connection()?;
-        let mut retries = 0;
+        let (mut way, mut retries) = (Way::AtOnce, 0);
         let report = loop {
             let mut transaction = connection.transaction()?;
-            let flushed = self.write(&mut transaction, batch);
+            let flushed = self.write(&mut transaction, batch, way);
             let flushed = flushed.and_then(|report| {
                 transaction.commit()?;
                 Ok(report)
             });
             match flushed {
+                Err(error) if way == Way::AtOnce && is_refusal(&error) => {
+                    tracing::warn!("the database refuses a part of the batch; writing the rest");
+                    way = Way::InParts;
+                }
                 Err(error) if retries < RETRIES && is_contention(&error) => retries += 1,
                 flushed => break flushed?,
             }
@@ -53,8 +71,10 @@ impl Inner {
         match marks::fold(connection, settled) {
             Ok(()) => folded.clone_from(settled),
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::debug!(error, "the marks of applied entries are folded later");
+                tracing::debug!(
+                    error = in_one_line(&error),
+                    "the marks of applied entries are folded later"
+                );
             }
         }
     }
@@ -63,26 +83,36 @@ impl Inner {
         &self,
         transaction: &mut Transaction<'_>,
         batch: &Batch,
+        way: Way,
     ) -> Result<FlushReport, StoreError> {
+        let polls = polls_of(transaction, batch)?;
+        batch.check(|id| polls.get(id).map(|(_, state)| state))?;
         let fresh = marks::mark(transaction, batch)?;
-        let mut outcome = FlushOutcome::new(batch, fresh);
-        let replayed: Vec<_> = batch
-            .ballots
-            .iter()
-            .filter(|p| outcome.is_replay(p))
-            .collect();
-        let dead = dead_among(transaction, &replayed)?;
+        let removed = remove_revived(transaction, batch)?;
+        let mut outcome = FlushOutcome::new(batch, fresh, &removed);
+        let all = batch.ballots.iter().chain(&batch.replaced);
+        let replayed: Vec<_> = all.filter(|p| outcome.is_replay(p)).collect();
+        let mut older = Older::new(batch, dead_among(transaction, &replayed)?);
         let live: Vec<_> = batch
             .ballots
             .iter()
-            .filter(|p| !dead.contains(&p.position))
+            .filter_map(|placed| older.alive(placed))
             .collect();
-        let polls = poll_keys(transaction, &live)?;
-        for (placed, old) in write_ballots(transaction, &polls, &live)? {
+        let (written, unstorable) = match way {
+            Way::AtOnce => (write_ballots(transaction, &polls, &live)?, Vec::new()),
+            Way::InParts => split::ballots(transaction, &polls, live, &mut older, &mut outcome)?,
+        };
+        for (placed, old) in written {
             outcome.written(placed, old);
         }
-        for letter in write_dead_letters(transaction, &batch.dead_letters)? {
-            outcome.rejected(letter);
+        for letter in batch.dead_letters.iter().chain(&unstorable) {
+            let new = match way {
+                Way::AtOnce => write_dead_letter(transaction, letter, &letter.detail)?,
+                Way::InParts => split::dead_letter(transaction, letter)?,
+            };
+            if new {
+                outcome.rejected(letter);
+            }
         }
         let (report, deltas) = outcome.finish();
         self.move_tallies(transaction, &polls, &deltas)?;
@@ -99,12 +129,12 @@ impl Inner {
     fn move_tallies(
         &self,
         transaction: &mut Transaction<'_>,
-        polls: &HashMap<PollId, i32>,
+        polls: &Polls,
         deltas: &HashMap<PollId, TallyDelta>,
     ) -> Result<(), StoreError> {
         let mut deltas: Vec<_> = deltas
             .iter()
-            .map(|(poll, delta)| (polls[poll], delta))
+            .map(|(poll, delta)| (polls[poll].0, delta))
             .collect();
         // In one order everywhere, or two sessions could lock each other out.
         deltas.sort_unstable_by_key(|(poll, _)| *poll);
@@ -169,19 +199,27 @@ fn is_contention(error: &StoreError) -> bool {
     )
 }
 
-/// The keys of the polls that the ballots are in.
-fn poll_keys(
-    transaction: &mut Transaction<'_>,
-    ballots: &[&PlacedBallot],
-) -> Result<HashMap<PollId, i32>, StoreError> {
-    let ids: HashSet<&PollId> = ballots.iter().map(|placed| &placed.ballot.poll).collect();
-    let mut keys = HashMap::with_capacity(ids.len());
-    for id in ids {
-        let row = transaction.query_opt("SELECT key FROM polls WHERE id = $1", &[&id.as_str()])?;
-        let row = row.ok_or_else(|| StoreError::unavailable(format!("poll {id} is not stored")))?;
-        keys.insert(id.clone(), row.get(0));
-    }
-    Ok(keys)
+/// The keys and the states of polls.
+pub(super) type Polls = HashMap<PollId, (i32, PollState)>;
+
+/// The polls of the batch. The lock keeps them from becoming final until this transaction is over.
+fn polls_of(transaction: &mut Transaction<'_>, batch: &Batch) -> Result<Polls, StoreError> {
+    // The ballots are sorted by poll.
+    let mut ids: Vec<&str> = batch
+        .ballots
+        .iter()
+        .map(|placed| placed.ballot.poll.as_str())
+        .collect();
+    ids.dedup();
+    let rows = transaction.query(
+        "SELECT key, definition, state FROM polls WHERE id = ANY ($1) ORDER BY key FOR SHARE",
+        &[&ids],
+    )?;
+    let polls = rows.iter().map(|row| {
+        let poll = to_poll(row)?;
+        Ok((poll.id().clone(), (row.get(0), poll.state().clone())))
+    });
+    polls.collect()
 }
 
 /// Positions as columns: shards, milliseconds, numbers.
@@ -197,6 +235,28 @@ fn position_columns(
         columns.2.push(to_column(position.n())?);
     }
     Ok(columns)
+}
+
+/// Removes the dead letters that are taken back, and says which of them were there.
+fn remove_revived(
+    transaction: &mut Transaction<'_>,
+    batch: &Batch,
+) -> Result<HashSet<Position>, StoreError> {
+    if batch.revived.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let positions = batch.revived.iter().map(|revival| revival.position);
+    let (shards, ms, n) = position_columns(positions)?;
+    let rows = transaction.query(
+        "DELETE FROM dead_letters d
+         USING unnest($1::integer[], $2::bigint[], $3::bigint[]) AS p (shard, ms, n)
+         WHERE (d.shard, d.ms, d.n) = (p.shard, p.ms, p.n)
+         RETURNING d.shard, d.ms, d.n",
+        &[&shards, &ms, &n],
+    )?;
+    rows.iter()
+        .map(|row| super::read::position(row, 0))
+        .collect()
 }
 
 /// Which of the ballots are dead letters.
@@ -221,9 +281,9 @@ fn dead_among(
 
 /// Gives each voter's row to the ballot if it is newer than the one there. The ballots that got
 /// their row, each with the choices that were there.
-fn write_ballots<'a>(
+pub(super) fn write_ballots<'a>(
     transaction: &mut Transaction<'_>,
-    polls: &HashMap<PollId, i32>,
+    polls: &Polls,
     ballots: &[&'a PlacedBallot],
 ) -> Result<Vec<(&'a PlacedBallot, Option<Choices>)>, StoreError> {
     if ballots.is_empty() {
@@ -232,7 +292,7 @@ fn write_ballots<'a>(
     let mut by_key = HashMap::with_capacity(ballots.len());
     let (mut keys, mut voters, mut choices) = (Vec::new(), Vec::new(), Vec::new());
     for placed in ballots {
-        let key = polls[&placed.ballot.poll];
+        let (key, _) = polls[&placed.ballot.poll];
         let voter = Uuid::from_bytes(placed.ballot.voter.to_bytes());
         keys.push(key);
         voters.push(voter);
@@ -269,32 +329,27 @@ fn write_ballots<'a>(
     written.collect()
 }
 
-/// Those that were not there.
-fn write_dead_letters<'a>(
+/// Writes a dead letter, with `detail` for its own, and says whether it was not there.
+pub(super) fn write_dead_letter(
     transaction: &mut Transaction<'_>,
-    letters: &'a [DeadLetter],
-) -> Result<Vec<&'a DeadLetter>, StoreError> {
-    let mut written = Vec::new();
-    for letter in letters {
-        let position = letter.position;
-        let new = transaction.execute(
-            "INSERT INTO dead_letters VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-            &[
-                &i32::from(position.shard().0),
-                &to_column(position.ms())?,
-                &to_column(position.n())?,
-                &letter.reason.as_str(),
-                // A text of Postgres cannot have a zero byte in it.
-                &letter.detail.replace('\0', "\u{fffd}"),
-                &letter.payload,
-                &i32::from(letter.ballots),
-            ],
-        )?;
-        if new == 1 {
-            written.push(letter);
-        }
-    }
-    Ok(written)
+    letter: &DeadLetter,
+    detail: &str,
+) -> Result<bool, StoreError> {
+    let position = letter.position;
+    let new = transaction.execute(
+        "INSERT INTO dead_letters VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        &[
+            &i32::from(position.shard().0),
+            &to_column(position.ms())?,
+            &to_column(position.n())?,
+            &letter.reason.as_str(),
+            // A text of Postgres cannot have a zero byte in it.
+            &detail.replace('\0', "\u{fffd}"),
+            &letter.payload,
+            &i32::from(letter.ballots),
+        ],
+    )?;
+    Ok(new == 1)
 }
 
 #[async_trait]

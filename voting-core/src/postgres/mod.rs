@@ -10,10 +10,13 @@ mod flush;
 mod marks;
 mod polls;
 mod read;
+mod roles;
+mod schema;
+mod split;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -22,19 +25,14 @@ use r2d2::{Pool, PooledConnection};
 use r2d2_postgres::PostgresConnectionManager;
 use tokio::sync::Semaphore;
 
+pub use self::{
+    roles::{BadPrefix, Roles},
+    schema::{Migrated, SchemaError},
+};
 use crate::{
     error::StoreError,
     position::{EntryId, ShardId},
 };
-
-mod schema {
-    #![allow(missing_docs, reason = "the macro writes no documentation")]
-
-    refinery::embed_migrations!("src/postgres/migrations");
-}
-
-/// Serialises migrations: any number, so long as nothing else uses it.
-const MIGRATION_LOCK: i64 = 0x766f_7469_6e67;
 
 /// Tallies are spread over so many rows, so that workers seldom wait for each other.
 const STRIPES: u8 = 16;
@@ -75,6 +73,8 @@ struct Inner {
     /// Up to where this process has last folded the marks of applied entries.
     folded: Mutex<HashMap<ShardId, EntryId>>,
     options: PostgresOptions,
+    /// Whether it was seen to be so.
+    schema_is_current: AtomicBool,
 }
 
 impl Postgres {
@@ -108,22 +108,8 @@ impl Postgres {
             stripe: stripe.into(),
             folded: Mutex::default(),
             options,
+            schema_is_current: AtomicBool::new(false),
         })))
-    }
-
-    /// Brings the schema to this version's. Any number of processes may do so at once.
-    ///
-    /// # Errors
-    /// The store does not answer, or was migrated by a newer version.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        self.call(|inner| {
-            let mut connection = inner.connection()?;
-            connection.execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK])?;
-            let migrated = schema::migrations::runner().run(&mut *connection);
-            connection.execute("SELECT pg_advisory_unlock($1)", &[&MIGRATION_LOCK])?;
-            migrated.map(|_| ()).map_err(StoreError::unavailable)
-        })
-        .await
     }
 
     /// Runs `work`, which waits for the server, where it does not hold up the runtime.
@@ -155,6 +141,12 @@ impl std::fmt::Debug for Postgres {
 
 impl Inner {
     fn connection(&self) -> Result<PooledConnection<Manager>, StoreError> {
+        let mut connection = self.connection_to_any_schema()?;
+        self.check_schema(&mut connection)?;
+        Ok(connection)
+    }
+
+    fn connection_to_any_schema(&self) -> Result<PooledConnection<Manager>, StoreError> {
         let pool = self.pool.as_ref();
         let pool = pool.ok_or_else(|| StoreError::unavailable("the pool is closed"))?;
         pool.get().map_err(StoreError::unavailable)
@@ -206,7 +198,10 @@ impl r2d2::CustomizeConnection<Client, ::postgres::Error> for SetUp {
 
 impl From<::postgres::Error> for StoreError {
     fn from(error: ::postgres::Error) -> Self {
-        Self::unavailable(error)
+        match split::Refusal::of(&error) {
+            Some(refusal) => Self::unavailable(refusal),
+            None => Self::unavailable(error),
+        }
     }
 }
 

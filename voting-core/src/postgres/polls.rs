@@ -1,6 +1,6 @@
 //! The polls in the store.
 
-use ::postgres::GenericClient;
+use ::postgres::{GenericClient, Row};
 use async_trait::async_trait;
 
 use super::{Inner, Postgres};
@@ -8,6 +8,7 @@ use crate::{
     error::StoreError,
     id::PollId,
     poll::Poll,
+    poll_state::PollState,
     stored_json,
     traits::{PollDirectory, PollStore},
 };
@@ -18,11 +19,16 @@ pub(super) fn read_poll(
     id: &PollId,
 ) -> Result<Option<(i32, Poll)>, StoreError> {
     let row = client.query_opt(
-        "SELECT key, definition FROM polls WHERE id = $1",
+        "SELECT key, definition, state FROM polls WHERE id = $1",
         &[&id.as_str()],
     )?;
-    row.map(|row| Ok((row.get(0), stored_json::read(row.get(1))?)))
-        .transpose()
+    row.map(|row| Ok((row.get(0), to_poll(&row)?))).transpose()
+}
+
+/// From `key, definition, state`.
+pub(super) fn to_poll(row: &Row) -> Result<Poll, StoreError> {
+    let poll: Poll = stored_json::read(row.get(1))?;
+    Ok(poll.in_state(stored_json::read(row.get(2))?))
 }
 
 impl Inner {
@@ -47,6 +53,29 @@ impl Inner {
         transaction.commit()?;
         Ok(())
     }
+
+    fn advance_poll(&self, id: &PollId, to: &PollState) -> Result<Option<PollState>, StoreError> {
+        let mut connection = self.connection()?;
+        let mut transaction = connection.transaction()?;
+        // Waits for the flushes that hold a share of the lock.
+        let row = transaction.query_opt(
+            "SELECT key, definition, state FROM polls WHERE id = $1 FOR NO KEY UPDATE",
+            &[&id.as_str()],
+        )?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let before = to_poll(&row)?.state().clone();
+        let state = before.clone().advanced(to);
+        if state != before {
+            transaction.execute(
+                "UPDATE polls SET state = $2 WHERE id = $1",
+                &[&id.as_str(), &stored_json::write(&state)?],
+            )?;
+            transaction.commit()?;
+        }
+        Ok(Some(state))
+    }
 }
 
 #[async_trait]
@@ -64,10 +93,8 @@ impl PollDirectory for Postgres {
         self.call(|inner| {
             let rows = inner
                 .connection()?
-                .query("SELECT definition FROM polls ORDER BY key", &[])?;
-            rows.iter()
-                .map(|row| stored_json::read(row.get(0)))
-                .collect()
+                .query("SELECT key, definition, state FROM polls ORDER BY key", &[])?;
+            rows.iter().map(to_poll).collect()
         })
         .await
     }
@@ -78,5 +105,14 @@ impl PollStore for Postgres {
     async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
         let poll = poll.clone();
         self.call(move |inner| inner.put_poll(&poll)).await
+    }
+
+    async fn advance_poll(
+        &self,
+        poll: &PollId,
+        to: &PollState,
+    ) -> Result<Option<PollState>, StoreError> {
+        let (poll, to) = (poll.clone(), to.clone());
+        self.call(move |inner| inner.advance_poll(&poll, &to)).await
     }
 }

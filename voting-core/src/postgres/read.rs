@@ -125,19 +125,34 @@ impl Inner {
              ORDER BY ms, n, shard LIMIT $4",
             &[&ms, &n, &shard, &to_column(limit as u64)?],
         )?;
-        let letters = rows.iter().map(|row| {
-            let ballots: i32 = row.get(6);
-            let corrupt = |_| StoreError::Corrupt(format!("a dead letter of {ballots} ballots"));
-            Ok(DeadLetter {
-                position: position(row, 0)?,
-                reason: reason(row.get(3))?,
-                detail: row.get(4),
-                payload: row.get(5),
-                ballots: u16::try_from(ballots).map_err(corrupt)?,
-            })
-        });
-        letters.collect()
+        rows.iter().map(letter).collect()
     }
+
+    fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError> {
+        let row = self.connection()?.query_opt(
+            "SELECT shard, ms, n, reason, detail, payload, ballots FROM dead_letters
+             WHERE shard = $1 AND ms = $2 AND n = $3",
+            &[
+                &i32::from(position.shard().0),
+                &to_column(position.ms())?,
+                &to_column(position.n())?,
+            ],
+        )?;
+        row.as_ref().map(letter).transpose()
+    }
+}
+
+/// From `shard, ms, n, reason, detail, payload, ballots`.
+fn letter(row: &Row) -> Result<DeadLetter, StoreError> {
+    let ballots: i32 = row.get(6);
+    let corrupt = |_| StoreError::Corrupt(format!("a dead letter of {ballots} ballots"));
+    Ok(DeadLetter {
+        position: position(row, 0)?,
+        reason: reason(row.get(3))?,
+        detail: row.get(4),
+        payload: row.get(5),
+        ballots: u16::try_from(ballots).map_err(corrupt)?,
+    })
 }
 
 #[async_trait]
@@ -176,6 +191,10 @@ impl TallyStore for Postgres {
 
 #[async_trait]
 impl DeadLetterStore for Postgres {
+    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError> {
+        self.call(move |inner| inner.dead_letter(position)).await
+    }
+
     async fn dead_letters(
         &self,
         after: Option<Position>,

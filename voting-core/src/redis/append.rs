@@ -1,25 +1,58 @@
 //! The writing end.
 
+use ::redis::{ErrorKind, RedisError};
 use async_trait::async_trait;
 
 use super::{Redis, durability};
 use crate::{
+    entry::NewEntry,
     error::{CastError, StoreError},
+    id::PollId,
     position::{EntryId, ShardId},
     traits::BallotLog,
 };
 
 /// Whether a command that failed so was certainly not carried out, and never will be.
-fn certainly_not_done(error: &::redis::RedisError) -> bool {
+fn certainly_not_done(error: &RedisError) -> bool {
     // The server said no, or there was no connection to send it on. A time-out or a connection
     // that broke leaves it open: the server may have carried it out, or may be about to.
     error.is_connection_refusal()
         || matches!(
             error.kind(),
-            ::redis::ErrorKind::Server(_)
-                | ::redis::ErrorKind::Extension
-                | ::redis::ErrorKind::AuthenticationFailed
+            ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed
         )
+}
+
+/// Why the script did not append the entry.
+fn refusal(error: RedisError) -> CastError {
+    if error.code() == Some("SEALED") {
+        // In a script's error Redis may say more behind it.
+        let poll = error.detail().unwrap_or_default();
+        let poll = poll.split_whitespace().next().unwrap_or_default();
+        if let Ok(poll) = poll.parse::<PollId>() {
+            return CastError::Closed(poll);
+        }
+    }
+    if certainly_not_done(&error) {
+        CastError::Refused(error.into())
+    } else {
+        CastError::Unknown(error.into())
+    }
+}
+
+impl Redis {
+    /// The moment on the shard's server after which it must not append any more.
+    async fn deadline_ms(&self, shard: ShardId) -> Result<i64, RedisError> {
+        let (clocks, patience) = (&self.0.clocks, self.0.options.response_timeout);
+        let index = usize::from(shard.0);
+        if let Some(deadline) = clocks.deadline_ms(index, patience) {
+            return Ok(deadline);
+        }
+        let ask = self.0.scripts.time.key(self.log_key(shard));
+        let now_ms = self.0.connection.run(&ask).await?;
+        clocks.learn(index, now_ms);
+        Ok(clocks.deadline_ms(index, patience).unwrap_or(now_ms))
+    }
 }
 
 #[async_trait]
@@ -28,12 +61,7 @@ impl BallotLog for Redis {
         self.0.options.shards
     }
 
-    async fn append(
-        &self,
-        shard: ShardId,
-        payload: Vec<u8>,
-        ballots: u16,
-    ) -> Result<EntryId, CastError> {
+    async fn append(&self, shard: ShardId, entry: NewEntry) -> Result<EntryId, CastError> {
         if shard.0 >= self.0.options.shards {
             return Err(CastError::Refused(
                 format!("there is no shard {shard}").into(),
@@ -43,31 +71,42 @@ impl BallotLog for Redis {
             self.prepare().await?;
             // Not only a matter of readiness: nobody may ask.
             let durable = self.0.durable.get_or_try_init(|| durability::check(self));
-            durable.await.copied()
+            durable.await?;
+            Ok::<_, StoreError>(self.deadline_ms(shard).await?)
         };
-        fit.await
+        let deadline_ms = fit
+            .await
             .map_err(|error| CastError::Refused(error.into()))?;
-        let mut append = ::redis::pipe();
+        let mut append = self.0.scripts.append.key(self.log_key(shard));
         append
-            .atomic()
-            .cmd("XADD")
-            .arg(self.log_key(shard))
-            .arg("*")
-            .arg("b")
-            .arg(payload)
-            .arg("n")
-            .arg(ballots)
-            .hincr(self.stats_key(shard), "accepted", ballots)
-            .ignore();
-        let appended: Result<(String,), _> = self.0.connection.ask_all(&append).await;
-        let (id,) = appended.map_err(|error| {
-            if certainly_not_done(&error) {
-                CastError::Refused(error.into())
-            } else {
-                CastError::Unknown(error.into())
+            .key(self.stats_key(shard))
+            .key(self.sealed_key(shard))
+            .arg(entry.payload)
+            .arg(entry.ballots)
+            .arg(deadline_ms);
+        for poll in &entry.polls {
+            append.arg(poll.as_str());
+        }
+        let appended = self.0.connection.run(&append).await;
+        let (id, now_ms): (String, i64) = appended.map_err(|error| {
+            if error.code() == Some("LATE") {
+                self.0.clocks.forget(shard.0.into());
             }
+            refusal(error)
         })?;
+        self.0.clocks.learn(shard.0.into(), now_ms);
         parse_id(&id).map_err(|error| CastError::Unknown(error.into()))
+    }
+
+    async fn seal(&self, shard: ShardId, polls: &[PollId]) -> Result<EntryId, StoreError> {
+        self.prepare().await?;
+        let mut seal = self.0.scripts.seal.key(self.log_key(shard));
+        seal.key(self.sealed_key(shard));
+        for poll in polls {
+            seal.arg(poll.as_str());
+        }
+        let last: String = self.0.connection.run(&seal).await?;
+        parse_id(&last)
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -76,20 +115,17 @@ impl BallotLog for Redis {
     }
 }
 
-/// An id as Redis writes it, `ms-seq`.
+/// An id as Redis writes it.
 pub(super) fn parse_id(text: &str) -> Result<EntryId, StoreError> {
-    let parts = text.split_once('-');
-    let numbers = parts.and_then(|(ms, seq)| Some((ms.parse().ok()?, seq.parse().ok()?)));
-    numbers
-        .and_then(|(ms, seq)| EntryId::new(ms, seq))
-        .ok_or_else(|| StoreError::Corrupt(format!("stream entry id {text:?}")))
+    text.parse()
+        .map_err(|_| StoreError::Corrupt(format!("stream entry id {text:?}")))
 }
 
 #[cfg(test)]
 mod tests {
     use std::io;
 
-    use ::redis::{ErrorKind, RedisError, ServerErrorKind};
+    use ::redis::ServerErrorKind;
 
     use super::*;
 
@@ -106,16 +142,5 @@ mod tests {
         assert!(!io(io::ErrorKind::ConnectionReset));
         assert!(!io(io::ErrorKind::BrokenPipe));
         assert!(!of(ErrorKind::Parse));
-    }
-
-    #[test]
-    fn ids_are_read_as_redis_writes_them() {
-        assert_eq!(
-            parse_id("1700000000000-5").unwrap(),
-            EntryId::new(1_700_000_000_000, 5).unwrap()
-        );
-        for bad in ["", "1", "1-", "-1", "1-2-3", "x-1", "1-140737488355328"] {
-            assert!(parse_id(bad).is_err(), "{bad}");
-        }
     }
 }

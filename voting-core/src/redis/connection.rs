@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::redis::{
-    Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
+    Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisError,
     aio::{ConnectionManager, ConnectionManagerConfig},
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
@@ -47,13 +47,6 @@ impl Connection {
 
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         command.query_async(&mut self.0.clone()).await
-    }
-
-    pub(super) async fn ask_all<T: FromRedisValue>(
-        &self,
-        pipeline: &Pipeline,
-    ) -> Result<T, RedisError> {
-        pipeline.query_async(&mut self.0.clone()).await
     }
 
     pub(super) async fn run<T: FromRedisValue>(

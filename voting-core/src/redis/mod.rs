@@ -2,8 +2,12 @@
 //!
 //! Each shard is a stream, `<prefix>:{<shard>}:log`, whose entries have two fields: `b`, the
 //! bytes of [`entry`](crate::entry), and `n`, the number of ballots in them. Beside it is a hash,
-//! `<prefix>:{<shard>}:stats`, with the ballots ever `accepted` and `acknowledged`. The braces keep
-//! the two on one node of a cluster. `<prefix>:layout` says how many shards there are.
+//! `<prefix>:{<shard>}:stats`, with the ballots ever `accepted` and `acknowledged`, and a set,
+//! `<prefix>:{<shard>}:sealed`, of the polls in which the shard takes no more ballots. The braces keep
+//! them on one node of a cluster. `<prefix>:layout` says how many shards there are.
+//!
+//! Writers in other languages append with the script `append.lua`, or check the set in the same
+//! transaction: what is added after a poll was sealed is not counted.
 //!
 //! Redis must be set up to be durable: `appendonly yes`, `appendfsync always`,
 //! `no-appendfsync-on-rewrite no`, `maxmemory-policy noeviction`. Otherwise it is not ready,
@@ -11,9 +15,11 @@
 
 mod append;
 mod claim;
+mod clock;
 mod connection;
 mod durability;
 mod polls;
+mod scripts;
 mod upkeep;
 
 use std::{sync::Arc, time::Duration};
@@ -23,7 +29,7 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 pub use self::claim::RedisQueue;
-use self::connection::Connection;
+use self::{clock::Clocks, connection::Connection, scripts::Scripts};
 use crate::{
     error::StoreError,
     group_commit::{GroupCommit, GroupCommitOptions},
@@ -72,6 +78,8 @@ struct Inner {
     options: RedisOptions,
     client: Client,
     connection: Connection,
+    scripts: Scripts,
+    clocks: Clocks,
     /// Done once the layout is checked and the consumer groups are there.
     prepared: OnceCell<()>,
     /// Done once Redis was seen to be durable.
@@ -89,6 +97,8 @@ impl Redis {
         Ok(Self(Arc::new(Inner {
             connection: Connection::new(&client, options.response_timeout)?,
             client,
+            scripts: Scripts::new(),
+            clocks: Clocks::new(options.shards),
             options,
             prepared: OnceCell::new(),
             durable: OnceCell::new(),
@@ -119,6 +129,10 @@ impl Redis {
 
     fn stats_key(&self, shard: ShardId) -> String {
         format!("{}:{{{shard}}}:stats", self.0.options.prefix)
+    }
+
+    fn sealed_key(&self, shard: ShardId) -> String {
+        format!("{}:{{{shard}}}:sealed", self.0.options.prefix)
     }
 
     /// Checks the layout, and makes the consumer groups, once.

@@ -1,15 +1,25 @@
 //! The polls' copy in Redis, so that the vote service needs no other store.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::Redis;
 use crate::{
     error::StoreError,
     id::PollId,
     poll::Poll,
+    poll_state::PollState,
     stored_json,
     traits::{PollDirectory, PollPublisher},
 };
+
+/// A poll as it is published.
+#[derive(Serialize, Deserialize)]
+struct Published {
+    poll: Poll,
+    #[serde(flatten)]
+    state: PollState,
+}
 
 impl Redis {
     fn polls_key(&self) -> String {
@@ -32,14 +42,25 @@ impl PollDirectory for Redis {
         let there = there.ok_or_else(|| {
             StoreError::unavailable("no worker has published the polls to Redis yet")
         })?;
-        stored_json::read(&there)
+        let there: Vec<Published> = stored_json::read(&there)?;
+        let polls = there.into_iter();
+        Ok(polls
+            .map(|there| there.poll.in_state(there.state))
+            .collect())
     }
 }
 
 #[async_trait]
 impl PollPublisher for Redis {
     async fn publish(&self, polls: &[Poll]) -> Result<(), StoreError> {
-        let text = stored_json::write(polls)?;
+        let published: Vec<_> = polls
+            .iter()
+            .map(|poll| Published {
+                poll: poll.clone(),
+                state: poll.state().clone(),
+            })
+            .collect();
+        let text = stored_json::write(&published)?;
         let (mut get, mut set) = (::redis::cmd("GET"), ::redis::cmd("SET"));
         get.arg(self.polls_key());
         let there: Option<String> = self.0.connection.ask(&get).await?;

@@ -80,10 +80,8 @@ impl Upkeep {
 
 /// How far the workers are in a shard.
 struct Progress {
-    /// The last entry that was ever handed out.
-    delivered: EntryId,
-    /// The oldest that is handed out and not acknowledged.
-    oldest_in_hand: Option<EntryId>,
+    /// The oldest entry that is not acknowledged, be it handed out or not.
+    oldest_pending: Option<EntryId>,
     /// All entries below this are acknowledged.
     settled: EntryId,
 }
@@ -91,7 +89,9 @@ struct Progress {
 impl Redis {
     async fn progress(&self, shard: ShardId) -> Result<Progress, StoreError> {
         let key = self.log_key(shard);
-        // In this order: what is handed out between the two questions is above `delivered`.
+        // In this order: what is appended or handed out after the first question has a later id than
+        // all that the answers speak of, or is found by the questions that follow.
+        let last = self.last_id(shard).await?;
         let mut ask = ::redis::cmd("XINFO");
         ask.arg("GROUPS").arg(&key);
         let groups: StreamInfoGroupsReply = self.0.connection.ask(&ask).await?;
@@ -101,16 +101,25 @@ impl Redis {
         let mut ask = ::redis::cmd("XPENDING");
         ask.arg(&key).arg(GROUP);
         let pending: StreamPendingReply = self.0.connection.ask(&ask).await?;
-        let oldest_in_hand = match &pending {
+        let in_hand = match &pending {
             StreamPendingReply::Data(data) => Some(parse_id(&data.start_id)?),
             _ => None,
         };
-        let after = delivered.next();
+        let not_handed_out = self.first_after(shard, delivered).await?;
+        let oldest_pending = in_hand.into_iter().chain(not_handed_out).min();
+        let after = last.next();
         Ok(Progress {
-            delivered,
-            oldest_in_hand,
-            settled: oldest_in_hand.map_or(after, |oldest| oldest.min(after)),
+            oldest_pending,
+            settled: oldest_pending.map_or(after, |oldest| oldest.min(after)),
         })
+    }
+
+    /// The id of the last entry that was ever appended.
+    async fn last_id(&self, shard: ShardId) -> Result<EntryId, StoreError> {
+        let mut ask = ::redis::cmd("XINFO");
+        ask.arg("STREAM").arg(self.log_key(shard));
+        let stream: StreamInfoStreamReply = self.0.connection.ask(&ask).await?;
+        parse_id(&stream.last_generated_id)
     }
 
     /// Makes later entries of each shard get ids above `newest`, the newest that the store has seen,
@@ -126,14 +135,10 @@ impl Redis {
         // The streams may have been made anew since.
         self.make_groups().await?;
         for shard in self.shards() {
-            let key = self.log_key(shard);
-            let mut ask = ::redis::cmd("XINFO");
-            ask.arg("STREAM").arg(&key);
-            let stream: StreamInfoStreamReply = self.0.connection.ask(&ask).await?;
-            if parse_id(&stream.last_generated_id)? < newest {
+            if self.last_id(shard).await? < newest {
                 tracing::warn!(%shard, %newest, "Redis' ids were behind the store; raising them");
                 let mut set = ::redis::cmd("XSETID");
-                set.arg(&key).arg(newest.to_string());
+                set.arg(self.log_key(shard)).arg(newest.to_string());
                 self.0.connection.ask::<()>(&set).await?;
             }
         }
@@ -166,11 +171,8 @@ impl Redis {
             stats.accepted += accepted;
             stats.pending += accepted.saturating_sub(acknowledged.unwrap_or(0));
             let progress = self.progress(shard).await?;
-            let oldest = match progress.oldest_in_hand {
-                Some(oldest) => Some(oldest),
-                None => self.first_after(shard, progress.delivered).await?,
-            };
-            if let Some(oldest) = oldest {
+            stats.settled.insert(shard, progress.settled);
+            if let Some(oldest) = progress.oldest_pending {
                 let known = stats.oldest_pending_ms.unwrap_or(u64::MAX);
                 stats.oldest_pending_ms = Some(known.min(oldest.ms()));
             }

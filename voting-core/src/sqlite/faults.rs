@@ -96,14 +96,14 @@ async fn a_full_disk_refuses_ballots_loses_none_and_recovers() {
 #[tokio::test]
 async fn after_the_disk_failed_in_a_commit_nothing_more_is_taken() {
     let scene = Scene::new().await;
-    let payload = entry::encode_one(&scene.ballot());
+    let entry = entry::of_one(&scene.ballot());
     let inner: Arc<Inner> = scene.store.0.clone();
     let waiting = {
         // The writer is at work when the ballot comes, and then sees the disk fail.
         let writer = lock(&inner.writer);
         let waiting = thread::spawn({
-            let (inner, payload) = (inner.clone(), payload.clone());
-            move || inner.append(&payload, 1)
+            let inner = inner.clone();
+            move || inner.append(&entry)
         });
         // Until it waits for the writer, which nothing tells.
         thread::sleep(Duration::from_millis(100));

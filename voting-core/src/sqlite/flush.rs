@@ -8,11 +8,13 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::{Inner, Sqlite, begin, lock};
 use crate::{
     ballot::Choices,
-    batch::{Batch, EntryKey, FlushOutcome, FlushReport, PlacedBallot, Totals},
+    batch::{Batch, EntryKey, FlushOutcome, FlushReport, PlacedBallot, Revival, Totals},
     dead_letter::DeadLetter,
     error::StoreError,
     id::PollId,
-    position::{EntryId, ShardId},
+    poll_state::PollState,
+    position::{EntryId, Position, ShardId},
+    stored_json,
     tally::TallyDelta,
     traits::BatchFlusher,
 };
@@ -21,14 +23,16 @@ impl Inner {
     fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
         let mut writer = self.writer()?;
         let transaction = begin(&mut writer)?;
+        let polls = polls_of(&transaction, batch)?;
+        batch.check(|id| polls.get(id).map(|(_, state)| state))?;
         let fresh = mark_applied(&transaction, batch)?;
-        let mut outcome = FlushOutcome::new(batch, fresh);
-        let polls = poll_keys(&transaction, batch)?;
+        let removed = remove_revived(&transaction, batch)?;
+        let mut outcome = FlushOutcome::new(batch, fresh, &removed);
         for placed in &batch.ballots {
             if outcome.is_replay(placed) && is_dead_letter(&transaction, placed)? {
                 continue;
             }
-            let key = polls[&placed.ballot.poll];
+            let (key, _) = polls[&placed.ballot.poll];
             if let Some(old) = write_ballot(&transaction, key, placed)? {
                 outcome.written(placed, old);
             }
@@ -43,7 +47,7 @@ impl Inner {
             .prepare_cached("UPDATE totals SET superseded = superseded + ?1")?
             .execute([report.superseded])?;
         for (poll, delta) in &deltas {
-            move_tally(&transaction, polls[poll], delta)?;
+            move_tally(&transaction, polls[poll].0, delta)?;
         }
         self.commit(transaction)?;
         Ok(report)
@@ -117,21 +121,42 @@ fn applied_below(transaction: &Transaction<'_>, shard: ShardId) -> Result<EntryI
     EntryId::new(ms, seq).ok_or_else(|| StoreError::Corrupt(format!("applied mark {ms}-{seq}")))
 }
 
-/// The keys of the batch's polls.
-fn poll_keys<'a>(
+/// Removes the dead letters that are taken back, and says which of them were there.
+fn remove_revived(
     transaction: &Transaction<'_>,
-    batch: &'a Batch,
-) -> Result<HashMap<&'a PollId, i64>, StoreError> {
-    let mut keys = HashMap::new();
-    for PlacedBallot { ballot, .. } in &batch.ballots {
-        if !keys.contains_key(&ballot.poll) {
-            let key = transaction
-                .prepare_cached("SELECT key FROM polls WHERE id = ?1")?
-                .query_row([ballot.poll.as_str()], |row| row.get(0))?;
-            keys.insert(&ballot.poll, key);
+    batch: &Batch,
+) -> Result<HashSet<Position>, StoreError> {
+    let mut removed = HashSet::new();
+    for Revival { position, .. } in &batch.revived {
+        let gone = transaction
+            .prepare_cached("DELETE FROM dead_letters WHERE shard = ?1 AND ms = ?2 AND n = ?3")?
+            .execute(params![position.shard().0, position.ms(), position.n()])?;
+        if gone == 1 {
+            removed.insert(*position);
         }
     }
-    Ok(keys)
+    Ok(removed)
+}
+
+/// The keys and the states of the batch's polls.
+fn polls_of<'a>(
+    transaction: &Transaction<'_>,
+    batch: &'a Batch,
+) -> Result<HashMap<&'a PollId, (i64, PollState)>, StoreError> {
+    let mut polls = HashMap::new();
+    for PlacedBallot { ballot, .. } in &batch.ballots {
+        if polls.contains_key(&ballot.poll) {
+            continue;
+        }
+        let found: Option<(i64, String)> = transaction
+            .prepare_cached("SELECT key, state FROM polls WHERE id = ?1")?
+            .query_row([ballot.poll.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        if let Some((key, state)) = found {
+            polls.insert(&ballot.poll, (key, stored_json::read(&state)?));
+        }
+    }
+    Ok(polls)
 }
 
 /// Gives the voter's row to the ballot if it is newer than the one there. `None` when it is not,

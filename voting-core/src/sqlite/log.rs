@@ -10,7 +10,9 @@ use crate::{
     batch::{Claim, EntryKey, LogEntry, QueueStats},
     clock::unix_ms,
     embedded::claim_within,
+    entry::NewEntry,
     error::{CastError, StoreError},
+    id::PollId,
     position::{EntryId, ShardId},
     traits::{BallotLog, BallotQueue},
 };
@@ -42,11 +44,16 @@ fn following(last: EntryId, now_ms: u64) -> EntryId {
 }
 
 impl Inner {
-    pub(super) fn append(&self, payload: &[u8], ballots: u16) -> Result<EntryId, CastError> {
+    pub(super) fn append(&self, entry: &NewEntry) -> Result<EntryId, CastError> {
         let refused = |error: StoreError| CastError::Refused(error.into());
         let mut writer = self.writer().map_err(refused)?;
         let transaction = begin(&mut writer).map_err(|error| refused(error.into()))?;
-        let id = insert_entry(&transaction, payload, ballots).map_err(refused)?;
+        for poll in &entry.polls {
+            if is_sealed(&transaction, poll).map_err(refused)? {
+                return Err(CastError::Closed(poll.clone()));
+            }
+        }
+        let id = insert_entry(&transaction, entry).map_err(refused)?;
         self.commit(transaction).map_err(|error| {
             if left_nothing(&error) {
                 CastError::Refused(error.into())
@@ -57,6 +64,23 @@ impl Inner {
         drop(writer);
         self.arrivals.announce();
         Ok(id)
+    }
+
+    fn seal(&self, polls: &[PollId]) -> Result<EntryId, StoreError> {
+        let mut writer = self.writer()?;
+        let transaction = begin(&mut writer)?;
+        let mut changed = false;
+        for poll in polls {
+            changed |= transaction
+                .prepare_cached("INSERT OR IGNORE INTO sealed VALUES (?1)")?
+                .execute([poll.as_str()])?
+                == 1;
+        }
+        let last = last_id(&transaction)?;
+        if changed {
+            self.commit(transaction)?;
+        }
+        Ok(last)
     }
 
     fn claim(&self, max_ballots: usize) -> Result<Claim, StoreError> {
@@ -128,28 +152,45 @@ impl Inner {
 
     fn stats(&self) -> Result<QueueStats, StoreError> {
         let reader = lock(&self.reader);
-        let mut query = reader
-            .prepare_cached("SELECT accepted, pending, (SELECT MIN(id) FROM log) FROM log_state")?;
-        let (accepted, pending, oldest): (u64, u64, Option<u64>) =
-            query.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut query = reader.prepare_cached(
+            "SELECT accepted, pending, (SELECT MIN(id) FROM log), last_id FROM log_state",
+        )?;
+        let (accepted, pending, oldest, last): (u64, u64, Option<u64>, u64) = query
+            .query_row([], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?;
         let oldest = oldest.map(id_from_column).transpose()?;
+        // What is not acknowledged is still there.
+        let settled = match oldest {
+            Some(oldest) => oldest,
+            None => id_from_column(last)?.next(),
+        };
         Ok(QueueStats {
             accepted,
             pending,
             oldest_pending_ms: oldest.map(EntryId::ms),
+            settled: [(SHARD, settled)].into(),
         })
     }
 }
 
-fn insert_entry(
-    transaction: &Transaction<'_>,
-    payload: &[u8],
-    ballots: u16,
-) -> Result<EntryId, StoreError> {
+fn is_sealed(transaction: &Transaction<'_>, poll: &PollId) -> Result<bool, StoreError> {
+    let mut query = transaction.prepare_cached("SELECT 1 FROM sealed WHERE poll = ?1")?;
+    Ok(query.exists([poll.as_str()])?)
+}
+
+fn last_id(transaction: &Transaction<'_>) -> Result<EntryId, StoreError> {
     let last = transaction
         .prepare_cached("SELECT last_id FROM log_state")?
         .query_row([], |row| row.get(0))?;
-    let id = following(id_from_column(last)?, unix_ms());
+    id_from_column(last)
+}
+
+fn insert_entry(transaction: &Transaction<'_>, entry: &NewEntry) -> Result<EntryId, StoreError> {
+    let NewEntry {
+        payload, ballots, ..
+    } = entry;
+    let id = following(last_id(transaction)?, unix_ms());
     transaction
         .prepare_cached("INSERT INTO log (id, ballots, payload) VALUES (?1, ?2, ?3)")?
         .execute(params![id_to_column(id), ballots, payload])?;
@@ -185,19 +226,23 @@ impl BallotLog for Sqlite {
         1
     }
 
-    async fn append(
-        &self,
-        shard: ShardId,
-        payload: Vec<u8>,
-        ballots: u16,
-    ) -> Result<EntryId, CastError> {
+    async fn append(&self, shard: ShardId, entry: NewEntry) -> Result<EntryId, CastError> {
         if shard != SHARD {
             return Err(CastError::Refused(
                 format!("there is no shard {shard}").into(),
             ));
         }
-        self.blocking(move |inner| inner.append(&payload, ballots))
-            .await
+        self.blocking(move |inner| inner.append(&entry)).await
+    }
+
+    async fn seal(&self, shard: ShardId, polls: &[PollId]) -> Result<EntryId, StoreError> {
+        if shard != SHARD {
+            return Err(StoreError::unavailable(format!(
+                "there is no shard {shard}"
+            )));
+        }
+        let polls = polls.to_vec();
+        self.blocking(move |inner| inner.seal(&polls)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

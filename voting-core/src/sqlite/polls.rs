@@ -1,33 +1,45 @@
 //! The polls in the file.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Inner, Sqlite, begin, lock};
 use crate::{
     error::StoreError,
     id::PollId,
     poll::Poll,
+    poll_state::PollState,
     stored_json,
     traits::{PollDirectory, PollStore},
 };
 
 pub(super) fn read_poll(connection: &Connection, id: &PollId) -> Result<Option<Poll>, StoreError> {
-    let definition: Option<String> = connection
-        .prepare_cached("SELECT definition FROM polls WHERE id = ?1")?
-        .query_row([id.as_str()], |row| row.get(0))
+    let columns = connection
+        .prepare_cached("SELECT definition, state FROM polls WHERE id = ?1")?
+        .query_row([id.as_str()], columns)
         .optional()?;
-    definition.as_deref().map(stored_json::read).transpose()
+    columns.map(to_poll).transpose()
+}
+
+/// The definition and the state, both JSON.
+type Columns = (String, String);
+
+fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
+fn to_poll((definition, state): Columns) -> Result<Poll, StoreError> {
+    let poll: Poll = stored_json::read(&definition)?;
+    Ok(poll.in_state(stored_json::read(&state)?))
 }
 
 impl Inner {
     fn polls(&self) -> Result<Vec<Poll>, StoreError> {
         let reader = lock(&self.reader);
-        let mut query = reader.prepare_cached("SELECT definition FROM polls ORDER BY key")?;
-        let definitions = query.query_map([], |row| row.get::<_, String>(0))?;
-        definitions
-            .map(|definition| stored_json::read(&definition?))
-            .collect()
+        let mut query =
+            reader.prepare_cached("SELECT definition, state FROM polls ORDER BY key")?;
+        let rows = query.query_map([], columns)?;
+        rows.map(|row| to_poll(row?)).collect()
     }
 
     fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
@@ -44,6 +56,23 @@ impl Inner {
         )?;
         self.commit(transaction)?;
         Ok(())
+    }
+
+    fn advance_poll(&self, id: &PollId, to: &PollState) -> Result<Option<PollState>, StoreError> {
+        let mut writer = self.writer()?;
+        let transaction = begin(&mut writer)?;
+        let Some(poll) = read_poll(&transaction, id)? else {
+            return Ok(None);
+        };
+        let state = poll.state().clone().advanced(to);
+        if state != *poll.state() {
+            transaction.execute(
+                "UPDATE polls SET state = ?2 WHERE id = ?1",
+                params![id.as_str(), stored_json::write(&state)?],
+            )?;
+            self.commit(transaction)?;
+        }
+        Ok(Some(state))
     }
 }
 
@@ -65,5 +94,15 @@ impl PollStore for Sqlite {
     async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
         let poll = poll.clone();
         self.blocking(move |inner| inner.put_poll(&poll)).await
+    }
+
+    async fn advance_poll(
+        &self,
+        poll: &PollId,
+        to: &PollState,
+    ) -> Result<Option<PollState>, StoreError> {
+        let (poll, to) = (poll.clone(), to.clone());
+        self.blocking(move |inner| inner.advance_poll(&poll, &to))
+            .await
     }
 }

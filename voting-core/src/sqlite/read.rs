@@ -130,16 +130,31 @@ impl Inner {
         ])?;
         let mut letters = Vec::new();
         while let Some(row) = rows.next()? {
-            letters.push(DeadLetter {
-                position: to_position(position_columns(row)?)?,
-                reason: to_reason(&row.get::<_, String>(3)?)?,
-                detail: row.get(4)?,
-                payload: row.get(5)?,
-                ballots: row.get(6)?,
-            });
+            letters.push(to_letter(row)?);
         }
         Ok(letters)
     }
+
+    fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError> {
+        let reader = lock(&self.reader);
+        let mut query = reader.prepare_cached(
+            "SELECT shard, ms, n, reason, detail, payload, ballots FROM dead_letters
+             WHERE shard = ?1 AND ms = ?2 AND n = ?3",
+        )?;
+        let mut rows = query.query(params![position.shard().0, position.ms(), position.n()])?;
+        rows.next()?.map(to_letter).transpose()
+    }
+}
+
+/// From `shard, ms, n, reason, detail, payload, ballots`.
+fn to_letter(row: &rusqlite::Row<'_>) -> Result<DeadLetter, StoreError> {
+    Ok(DeadLetter {
+        position: to_position(position_columns(row)?)?,
+        reason: to_reason(&row.get::<_, String>(3)?)?,
+        detail: row.get(4)?,
+        payload: row.get(5)?,
+        ballots: row.get(6)?,
+    })
 }
 
 type PositionColumns = (u16, u64, u64);
@@ -188,6 +203,10 @@ impl TallyStore for Sqlite {
 
 #[async_trait]
 impl DeadLetterStore for Sqlite {
+    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError> {
+        self.reading(move |inner| inner.dead_letter(position)).await
+    }
+
     async fn dead_letters(
         &self,
         after: Option<Position>,

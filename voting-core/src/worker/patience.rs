@@ -96,7 +96,8 @@ impl Patience {
         }
     }
 
-    async fn wait_out(
+    /// Pauses after a failure; gives up when the time to wait is over.
+    pub(super) async fn wait_out(
         &mut self,
         what: &'static str,
         error: &StoreError,

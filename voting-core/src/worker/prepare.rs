@@ -1,10 +1,10 @@
 //! Makes a [`Batch`] of log entries: decodes them, finds the invalid ballots, keeps the newest of
 //! each voter.
 
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::collections::{HashMap, HashSet};
 
 use crate::{
-    ballot::{Ballot, VoterId},
+    ballot::Ballot,
     batch::{Batch, Claim, EntryKey, LogEntry, PlacedBallot},
     dead_letter::{DeadLetter, RejectReason},
     entry::{self, MalformedEntry},
@@ -41,8 +41,8 @@ impl Gathered {
     }
 }
 
-/// The definitions of polls that ballots were cast in. What matters of them never changes, so
-/// they are kept; polls that are missing are asked for each time.
+/// The polls that ballots were cast in. They are kept: a store that knows one to be closed, of which
+/// this does not know yet, refuses the batch. Polls that are missing are asked for each time.
 #[derive(Default)]
 pub(super) struct KnownPolls(HashMap<PollId, Poll>);
 
@@ -66,44 +66,40 @@ impl KnownPolls {
             .extend(polls.into_iter().map(|poll| (poll.id().clone(), poll)));
     }
 
-    fn check(&self, ballot: &Ballot) -> Result<(), RejectReason> {
+    pub(super) fn forget(&mut self, poll: &PollId) {
+        self.0.remove(poll);
+    }
+
+    fn check(&self, placed: &PlacedBallot) -> Result<(), RejectReason> {
+        let ballot = &placed.ballot;
         let poll = self.0.get(&ballot.poll).ok_or(RejectReason::UnknownPoll)?;
-        poll.check(ballot.choices)
+        poll.check(ballot.choices, placed.position)
     }
 }
 
 /// Checks and sorts what was gathered.
-pub(super) fn prepare(gathered: Gathered, polls: &KnownPolls) -> Batch {
+pub(super) fn prepare(gathered: &Gathered, polls: &KnownPolls) -> Batch {
     let mut batch = Batch {
-        settled: gathered.settled,
+        ballots: Vec::with_capacity(gathered.ballots),
+        settled: gathered.settled.clone(),
         ..Batch::default()
     };
-    let mut newest: HashMap<(PollId, VoterId), PlacedBallot> =
-        HashMap::with_capacity(gathered.ballots);
-    for (log_entry, decoded) in gathered.entries {
-        let LogEntry {
-            shard,
-            id,
-            payload,
-            ballots: appended,
-        } = log_entry;
+    for (log_entry, decoded) in &gathered.entries {
+        let (shard, id) = (log_entry.shard, log_entry.id);
         let mut valid = 0;
         match decoded {
             Ok(ballots) => {
                 for (index, ballot) in (0..=u16::MAX).zip(ballots) {
-                    let position = Position::new(shard, id, index);
-                    match polls.check(&ballot) {
+                    let placed = PlacedBallot {
+                        position: Position::new(shard, id, index),
+                        ballot: ballot.clone(),
+                    };
+                    match polls.check(&placed) {
                         Ok(()) => {
                             valid += 1;
-                            keep_newest(&mut newest, PlacedBallot { position, ballot });
+                            batch.ballots.push(placed);
                         }
-                        Err(reason) => batch.dead_letters.push(DeadLetter {
-                            position,
-                            reason,
-                            detail: format!("poll {}, options {:?}", ballot.poll, ballot.choices),
-                            payload: entry::encode_one(&ballot),
-                            ballots: 1,
-                        }),
+                        Err(reason) => batch.dead_letters.push(DeadLetter::of(&placed, reason)),
                     }
                 }
             }
@@ -111,27 +107,12 @@ pub(super) fn prepare(gathered: Gathered, polls: &KnownPolls) -> Batch {
                 position: Position::new(shard, id, 0),
                 reason: RejectReason::Malformed,
                 detail: error.to_string(),
-                payload,
-                ballots: appended,
+                payload: log_entry.payload.clone(),
+                ballots: log_entry.ballots,
             }),
         }
         batch.entries.push(((shard, id), valid));
     }
-    batch.ballots = newest.into_values().collect();
-    // One order for all workers, so that two that write the same voters wait for each other and
-    // never lock each other out; and neighbours in the index are written together.
-    batch.ballots.sort_unstable_by(|a, b| {
-        (&a.ballot.poll, a.ballot.voter).cmp(&(&b.ballot.poll, b.ballot.voter))
-    });
+    batch.keep_newest();
     batch
-}
-
-fn keep_newest(newest: &mut HashMap<(PollId, VoterId), PlacedBallot>, placed: PlacedBallot) {
-    match newest.entry((placed.ballot.poll.clone(), placed.ballot.voter)) {
-        Entry::Vacant(slot) => _ = slot.insert(placed),
-        Entry::Occupied(mut slot) if placed.position > slot.get().position => {
-            slot.insert(placed);
-        }
-        Entry::Occupied(_) => {}
-    }
 }

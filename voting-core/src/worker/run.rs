@@ -66,17 +66,38 @@ impl Running {
             patience,
             polls,
         } = self;
-        let missing = polls.missing(&gathered);
-        let found = patience
-            .until_done("look up polls", progress, || {
-                look_up(worker.polls.as_ref(), &missing)
-            })
-            .await?;
-        polls.learn(found);
-        let batch = prepare(gathered, polls);
-        let report = patience
-            .until_done("flush", progress, || worker.flusher.flush(&batch))
-            .await?;
+        let mut changed_again = false;
+        let (batch, report) = loop {
+            let missing = polls.missing(&gathered);
+            let found = patience
+                .until_done("look up polls", progress, || {
+                    look_up(worker.polls.as_ref(), &missing)
+                })
+                .await?;
+            polls.learn(found);
+            let batch = prepare(&gathered, polls);
+            let flushed = patience
+                .until_done("flush", progress, || async {
+                    match worker.flusher.flush(&batch).await {
+                        Ok(report) => Ok(Ok(report)),
+                        // Waiting does not mend it, but looking the poll up does.
+                        Err(StoreError::PollChanged(poll)) => Ok(Err(poll)),
+                        Err(error) => Err(error),
+                    }
+                })
+                .await?;
+            match flushed {
+                Ok(report) => break (batch, report),
+                Err(poll) => {
+                    polls.forget(&poll);
+                    // Once is as it may be. A store that says so again and again is in trouble.
+                    if std::mem::replace(&mut changed_again, true) {
+                        let changed = StoreError::PollChanged(poll);
+                        patience.wait_out("flush", &changed, progress).await?;
+                    }
+                }
+            }
+        };
         // Not before: a ballot leaves the log only when the store has it.
         let entries: Vec<_> = batch.entries.iter().map(|(key, _)| *key).collect();
         patience

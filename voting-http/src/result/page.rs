@@ -32,7 +32,7 @@ impl Endpoint for Show {
             assets_version: assets::version(),
             poll: poll.id().as_str(),
             title: poll.title(),
-            open: true,
+            state: tally.state,
             max_choices: poll.max_choices(),
             voters: tally.voters,
             voters_text: votes_text(tally.voters),

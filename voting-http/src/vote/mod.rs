@@ -118,6 +118,10 @@ impl VoteService {
         visitor: Visitor,
         named: impl IntoIterator<Item = &'a str>,
     ) -> Result<(Choices, String), Problem> {
+        // To say so early. What is not yet known here the log sees to.
+        if !poll.state().is_open() {
+            return Err(Problem::poll_closed());
+        }
         let choices = poll.choose(named)?;
         let ballot = Ballot {
             poll: PollId::clone(poll.id()),

@@ -147,7 +147,7 @@ impl VoteService {
             title: poll.title(),
             options: options.collect(),
             max_choices: poll.max_choices(),
-            open: true,
+            open: poll.state().is_open(),
             action: format!("{base}/polls/{id}"),
             ballot_url: format!("{base}/v1/polls/{id}/ballot"),
             voter_tag: visitor.tag(&self.0.cookies.key),

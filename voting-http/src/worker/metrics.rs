@@ -1,22 +1,15 @@
-//! What the worker tells Prometheus: where all ballots are, asked for at each scrape.
+//! What the worker tells Prometheus: where all ballots are, up to a second old.
 
-use std::{
-    sync::atomic::AtomicU64,
-    time::{Duration, SystemTime},
-};
+use std::{sync::atomic::AtomicU64, time::SystemTime};
 
 use poem::{Endpoint, Request, Response};
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
     registry::Registry,
 };
-use tokio::time::timeout;
 
-use super::WorkerService;
+use super::{WorkerService, overview::Sample};
 use crate::metrics::encode;
-
-/// How long a store may take.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// `GET /metrics`.
 pub(super) struct Metrics(pub(super) WorkerService);
@@ -27,8 +20,7 @@ impl Endpoint for Metrics {
     async fn call(&self, _: Request) -> poem::Result<Response> {
         let pipeline = &self.0.0.pipeline;
         let progress = pipeline.worker.progress().borrow().clone();
-        let stats = timeout(PATIENCE, pipeline.queue.stats()).await;
-        let totals = timeout(PATIENCE, pipeline.flusher.totals()).await;
+        let Sample { stats, totals } = self.0.0.overview.latest();
         let mut registry = Registry::default();
         let mut total = |name: &str, help: &str, value: u64| {
             let counter: Counter<u64, AtomicU64> = Counter::default();
@@ -46,14 +38,14 @@ impl Endpoint for Metrics {
             progress.flushed.replayed,
         );
         // A store that does not answer takes only its own numbers with it.
-        if let Ok(Ok(stats)) = stats {
+        if let Some(stats) = &stats {
             total(
                 "voting_accepted_ballots",
                 "Ballots ever acknowledged to voters",
                 stats.accepted,
             );
         }
-        if let Ok(Ok(totals)) = totals {
+        if let Some(totals) = totals {
             total(
                 "voting_superseded_ballots",
                 "Ballots whose voter has a newer one",
@@ -75,14 +67,14 @@ impl Endpoint for Metrics {
             "Since this worker's loop last went round; grows while a store fails",
             progress.alive_at.elapsed().as_secs_f64(),
         );
-        if let Ok(Ok(totals)) = totals {
+        if let Some(totals) = totals {
             now(
                 "voting_counted_ballots",
                 "Ballots that count",
                 number(totals.counted),
             );
         }
-        if let Ok(Ok(stats)) = stats {
+        if let Some(stats) = &stats {
             now(
                 "voting_pending_ballots",
                 "Ballots not yet in the store",

@@ -1,7 +1,10 @@
 //! The worker service: the operator's view of the pipeline, and what operators do to it.
 
 mod api;
+mod dead_letters;
 mod metrics;
+mod overview;
+mod polls;
 
 use std::sync::Arc;
 
@@ -17,9 +20,10 @@ use voting_core::{
     BallotQueue, BatchFlusher, DeadLetterStore, PollStore, SecretKey, TallyStore, WorkerHandle,
 };
 
+use self::overview::Overview;
 use crate::{
     api_routes::api_routes, assets, body_limit::limit_body, failures::answer_failures,
-    health::Health, security_headers, site::Prefix, token::OperatorKey,
+    health::Health, problem::Problem, security_headers, site::Prefix, token::OperatorKey,
 };
 
 /// The worker service, beside a running worker.
@@ -28,6 +32,7 @@ pub struct WorkerService(Arc<Inner>);
 
 struct Inner {
     pipeline: Pipeline,
+    overview: Overview,
     operator: OperatorKey,
     stop: CancellationToken,
 }
@@ -52,10 +57,13 @@ pub struct Pipeline {
 
 impl WorkerService {
     /// A service over `pipeline`, for whoever shows the operator's token. It is not ready once
-    /// `stop` is cancelled.
+    /// `stop` is cancelled. Call it within a tokio runtime.
     pub fn new(pipeline: Pipeline, operator_token: &SecretKey, stop: CancellationToken) -> Self {
+        let overview = Overview::default();
+        tokio::spawn(overview.clone().keep_asking(pipeline.clone(), stop.clone()));
         Self(Arc::new(Inner {
             pipeline,
+            overview,
             operator: OperatorKey::new(operator_token),
             stop,
         }))
@@ -80,7 +88,7 @@ impl WorkerService {
         self.documented().spec()
     }
 
-    fn documented(&self) -> OpenApiService<(api::Api, Health), ()> {
+    fn documented(&self) -> OpenApiService<(api::Api, polls::Api, dead_letters::Api, Health), ()> {
         let queue = Arc::clone(&self.0.pipeline.queue);
         let tallies = Arc::clone(&self.0.pipeline.tallies);
         let health = Health::new(self.0.stop.clone())
@@ -93,11 +101,25 @@ impl WorkerService {
                 async move { tallies.check().await }
             });
         OpenApiService::new(
-            (api::Api(self.clone()), health),
+            (
+                api::Api(self.clone()),
+                polls::Api(self.clone()),
+                dead_letters::Api(self.clone()),
+                health,
+            ),
             "Worker",
             env!("CARGO_PKG_VERSION"),
         )
         .description("The operator's view of the pipeline.")
+    }
+}
+
+impl WorkerService {
+    fn authorize(&self, operator: &api::Operator) -> Result<(), Problem> {
+        if self.0.operator.is(&operator.0.token) {
+            return Ok(());
+        }
+        Err(Problem::unauthorized("This is not the operator's token."))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener as StdListener, TcpStream},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -16,9 +16,11 @@ use ureq::{
     http::{HeaderMap, Response, StatusCode},
 };
 use voting_core::{
-    BatchFlusher, Poll, PollDirectory, PollOption, PollStore, SecretKey, TallyStore, VoteSink,
-    Worker, WorkerHandle, WorkerOptions,
+    BallotLog, BatchFlusher, Poll, PollDirectory, PollOption, PollStore, SecretKey, TallyStore,
+    VoteSink, Worker, WorkerHandle, WorkerOptions, closing,
+    entry::NewEntry,
     memory::{Memory, MemoryOptions},
+    position::ShardId,
 };
 use voting_http::{
     PeerLink, Pipeline, ResultService, ServeOptions, Site, VoteService, WorkerService, serve,
@@ -127,6 +129,12 @@ impl Services {
             ..setup.site.clone()
         };
         let stop = setup.site.stop.clone();
+        runtime.spawn(closing::keep_advancing(
+            all.clone(),
+            queue.clone(),
+            all.clone(),
+            Duration::from_millis(20),
+        ));
         let pipeline = Pipeline {
             worker: worker.clone(),
             queue,
@@ -186,6 +194,17 @@ impl Services {
         });
     }
 
+    /// Appends an entry to the log as somebody else might write it.
+    pub fn push(&self, payload: &[u8]) {
+        let entry = NewEntry {
+            payload: payload.to_vec(),
+            ballots: 1,
+            polls: Vec::new(),
+        };
+        let appended = self.memory.append(ShardId(0), entry);
+        self.block_on(appended).expect("appended");
+    }
+
     pub fn totals(&self) -> voting_core::batch::Totals {
         self.block_on(self.memory.totals()).expect("totals")
     }
@@ -235,6 +254,18 @@ fn agent() -> Agent {
         .timeout_global(Some(Duration::from_secs(30)))
         .build()
         .new_agent()
+}
+
+/// Waits until there is an answer.
+pub fn await_some<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 pub fn get(url: &str, headers: &[(&str, &str)]) -> Answer {

@@ -1,0 +1,184 @@
+//! What operators do: migrations, logins with few rights, and reading the log lines.
+
+mod support;
+
+use std::{fs::File, path::Path, process::Output};
+
+use serde_json::Value;
+use support::{Stage, agent, await_that, settled, tally};
+use voting_testing::PostgresServer;
+
+/// Casts a ballot for a new voter, and says what the cookie is.
+fn cast(vote: &str) -> String {
+    cast_again(vote, None).expect("a cookie")
+}
+
+fn cast_again(vote: &str, cookie: Option<&str>) -> Option<String> {
+    let url = format!("{vote}/v1/polls/cats-vs-dogs/ballot");
+    let mut ballot = agent().put(url).content_type("application/json");
+    if let Some(cookie) = cookie {
+        ballot = ballot.header("cookie", cookie);
+    }
+    let answer = ballot.send(r#"{"choices":["a"]}"#).expect("an answer");
+    assert_eq!(answer.status(), 202);
+    let set = answer.headers().get("set-cookie")?;
+    let set = set.to_str().expect("a text");
+    set.split(';').next().map(str::to_owned)
+}
+
+/// What a command said when it went well.
+fn said(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The log lines so far.
+fn lines(log: &Path) -> Vec<String> {
+    let log = std::fs::read_to_string(log).expect("a log");
+    log.lines().map(str::to_owned).collect()
+}
+
+fn is_said(log: &Path, what: &str) -> bool {
+    lines(log).iter().any(|line| line.contains(what))
+}
+
+#[test]
+fn a_worker_that_may_not_migrate_waits_until_somebody_has() {
+    let mut stage = Stage::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    stage.log = Some(File::create(&log).expect("a file"));
+    let owner = stage.postgres.url("voting");
+    PostgresServer::sql(&owner, "CREATE ROLE w LOGIN; CREATE ROLE r LOGIN").expect("made");
+    let login = |role| {
+        vec![(
+            "VOTING_POSTGRES__URL",
+            stage.postgres.url_as(role, "voting"),
+        )]
+    };
+    let (as_worker, as_result) = (login("w"), login("r"));
+    stage.more = as_worker;
+    let worker = stage.worker();
+    await_that("the worker says what to do", || {
+        is_said(&log, "run `voting migrate`")
+    });
+    assert!(!worker.is_ready());
+    stage.more = as_result;
+    let result = stage.result();
+    assert!(!result.is_ready());
+    let vote = stage.vote();
+    assert!(!vote.is_ready(), "it was given no polls");
+
+    stage.more.clear();
+    let roles = ["migrate", "--create-roles"];
+    let made = said(&stage.command(&roles));
+    assert!(
+        made.starts_with("There were no tables; they are made, of version"),
+        "{made}"
+    );
+    assert!(
+        made.contains("voting_worker and voting_result have their rights"),
+        "{made}"
+    );
+    let again = said(&stage.command(&roles));
+    assert!(again.contains("already"), "{again}");
+    let grants = "GRANT voting_worker TO w; GRANT voting_result TO r";
+    PostgresServer::sql(&owner, grants).expect("granted");
+
+    await_that("the worker is ready", || worker.is_ready());
+    await_that("the result service is ready", || result.is_ready());
+    await_that("the vote service is ready", || vote.is_ready());
+    cast(&vote.url);
+    settled(&worker);
+    assert_eq!(tally(&result)["options"][0]["votes"], 1);
+
+    // From a version of the program that is yet to come.
+    let newer = "INSERT INTO refinery_schema_history SELECT 999, 'later', applied_on, checksum
+                 FROM refinery_schema_history LIMIT 1";
+    PostgresServer::sql(&owner, newer).expect("inserted");
+    let refused = stage.command(&["migrate"]);
+    assert!(!refused.status.success());
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        error.contains("of version 999") && error.contains("newer version"),
+        "{error}"
+    );
+    let late = stage.worker();
+    await_that("a worker that starts says so", || {
+        is_said(&log, "of version 999")
+    });
+    assert!(!late.is_ready());
+    for service in [vote, worker, result, late] {
+        assert_eq!(service.stop().code(), Some(0));
+    }
+}
+
+#[test]
+fn each_log_line_is_an_object_and_tells_no_secret_and_no_voter() {
+    let mut stage = Stage::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    stage.log = Some(File::create(&log).expect("a file"));
+    let owner = stage.postgres.url("voting");
+    let password = "a-password-of-the-tests";
+    let with_password = owner.replace("postgres@", &format!("postgres:{password}@"));
+    stage.more = vec![
+        ("VOTING_LOG_FORMAT", "json".to_owned()),
+        ("VOTING_LOG", "debug".to_owned()),
+        ("VOTING_POSTGRES__URL", with_password),
+    ];
+    stage.postgres.kill();
+    let (vote, worker, result) = (stage.vote(), stage.worker(), stage.result());
+    await_that("the worker says what it waits for", || {
+        is_said(&log, "not in line")
+    });
+    assert!(!result.is_ready());
+    stage.postgres.launch();
+    await_that("the vote service is ready", || vote.is_ready());
+    let mut cookies = vec![cast(&vote.url)];
+    settled(&worker);
+    // One that the database refuses, and one that waits for it.
+    let refuse = "ALTER TABLE ballots ADD CONSTRAINT refuse CHECK (ms = 0) NOT VALID";
+    PostgresServer::sql(&owner, refuse).expect("done");
+    cookies.push(cast(&vote.url));
+    let pipeline = settled(&worker);
+    assert_eq!(pipeline["rejected"], 1, "{pipeline}");
+    let mend = "ALTER TABLE ballots DROP CONSTRAINT refuse";
+    PostgresServer::sql(&owner, mend).expect("done");
+    cast_again(&vote.url, cookies.last().map(String::as_str));
+    settled(&worker);
+    let column = "SELECT replace(voter::text, '-', '') FROM ballots";
+    let voters = PostgresServer::sql(&owner, column).expect("voters");
+    stage.postgres.kill();
+    cookies.push(cast(&vote.url));
+    await_that("the worker says that it waits", || {
+        is_said(&log, "trying again")
+    });
+    for service in [vote, worker, result] {
+        service.stop();
+    }
+
+    let lines = lines(&log);
+    for line in &lines {
+        let event: Value = serde_json::from_str(line).expect(line);
+        for field in ["timestamp", "level", "message", "target"] {
+            assert!(event[field].is_string(), "no {field} in {line}");
+        }
+    }
+    let mut secrets = vec![password, support::SECRET, support::TOKEN];
+    secrets.extend(voters.lines());
+    secrets.extend(
+        cookies
+            .iter()
+            .filter_map(|cookie| cookie.split_once('='))
+            .map(|(_, v)| v),
+    );
+    assert_eq!(secrets.len(), 8, "{secrets:?}");
+    for line in &lines {
+        let plain = line.replace('-', "");
+        for secret in &secrets {
+            let told = line.contains(secret) || plain.contains(secret);
+            assert!(!told, "{secret} is in {line}");
+        }
+    }
+}

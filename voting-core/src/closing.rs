@@ -1,0 +1,97 @@
+//! Closes polls, exactly: every ballot that was acknowledged before counts, none is acknowledged
+//! after, and once a poll is final its count never changes.
+//!
+//! A poll that is [`Closing`](PollState::Closing) is first sealed in the log, shard by shard. The log
+//! itself refuses ballots from then on, in the same step in which it would take them, so it does not
+//! matter how old a vote service's view of the poll is. Ballots up to the seal are in the log. When
+//! all of them are acknowledged by the workers, and so are in the store, the poll becomes
+//! [`Final`](PollState::Final).
+//!
+//! Each step may be repeated, and taken by any number of processes at a time.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use crate::{
+    error::StoreError,
+    id::PollId,
+    poll::Poll,
+    poll_state::{PollState, Seals},
+    position::ShardId,
+    traits::{BallotLog, BallotQueue, PollStore},
+};
+
+/// Takes a step with all polls that are to close. Returns the number of those that are not final
+/// yet.
+///
+/// Polls that are final are sealed again: the log may have been made anew since.
+///
+/// # Errors
+/// One of the stores does not answer. Polls may have been moved on before that.
+pub async fn advance(
+    log: &dyn BallotLog,
+    queue: &dyn BallotQueue,
+    polls: &dyn PollStore,
+) -> Result<usize, StoreError> {
+    let polls_there = polls.polls().await?;
+    let (open, closed): (Vec<_>, Vec<_>) =
+        polls_there.iter().partition(|poll| poll.state().is_open());
+    drop(open);
+    if closed.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<PollId> = closed.iter().map(|poll| poll.id().clone()).collect();
+    let mut sealed = Vec::new();
+    for shard in (0..log.shards()).map(ShardId) {
+        sealed.push((shard, log.seal(shard, &ids).await?));
+    }
+    let sealed: Seals = sealed.into_iter().collect();
+    let closing: Vec<&Poll> = closed
+        .into_iter()
+        .filter(|poll| matches!(poll.state(), PollState::Closing(_)))
+        .collect();
+    if closing.is_empty() {
+        return Ok(0);
+    }
+    let mut left = 0;
+    let mut all_sealed = Vec::new();
+    for poll in closing {
+        let state = PollState::Closing(sealed.clone());
+        match polls.advance_poll(poll.id(), &state).await? {
+            // As the store has it: its seals may be earlier ones.
+            Some(PollState::Closing(seals)) => all_sealed.push((poll.id(), seals)),
+            _ => {}
+        }
+    }
+    // Asked after all was sealed: what is settled then stays so.
+    let settled = queue.stats().await?.settled;
+    for (id, seals) in all_sealed {
+        let counted = seals
+            .iter()
+            .all(|(shard, last)| settled.get(&shard).is_some_and(|settled| *settled > last));
+        if counted {
+            polls.advance_poll(id, &PollState::Final(seals)).await?;
+            tracing::info!(poll = %id, "all ballots are counted; the poll is final");
+        } else {
+            left += 1;
+        }
+    }
+    Ok(left)
+}
+
+/// Takes a step every so often, for as long as it is polled.
+pub async fn keep_advancing(
+    log: Arc<dyn BallotLog>,
+    queue: Arc<dyn BallotQueue>,
+    polls: Arc<dyn PollStore>,
+    every: Duration,
+) {
+    loop {
+        if let Err(error) = advance(log.as_ref(), queue.as_ref(), polls.as_ref()).await {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "polls are not closed yet; trying again");
+        }
+        sleep(every).await;
+    }
+}

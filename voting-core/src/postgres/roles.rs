@@ -1,0 +1,176 @@
+//! Roles with just the rights that the services need, for logins to be in.
+
+use std::fmt;
+
+use ::postgres::{Client, error::SqlState};
+
+use super::{Inner, Postgres, schema::HISTORY};
+use crate::error::StoreError;
+
+/// What the worker and the result service do with each table. A migration that adds a table adds
+/// a line here; a test sees to it.
+const RIGHTS: [(&str, &str, &str); 9] = [
+    (HISTORY, "SELECT", "SELECT"),
+    ("polls", "SELECT, INSERT, UPDATE", "SELECT"),
+    (
+        "ballots",
+        "SELECT, INSERT, UPDATE",
+        "SELECT (poll, voter, choices, shard, ms, n)",
+    ),
+    ("tallies", "SELECT, INSERT, UPDATE", "SELECT"),
+    ("turnouts", "SELECT, INSERT, UPDATE", "SELECT"),
+    ("superseded", "SELECT, INSERT, UPDATE", ""),
+    // Those hold ballots as they were cast.
+    (
+        "dead_letters",
+        "SELECT, INSERT, DELETE",
+        "SELECT (shard, ms, n, reason)",
+    ),
+    ("applied", "SELECT, INSERT, DELETE", ""),
+    // To lock a row for a share needs the right to change it.
+    ("applied_below", "SELECT, INSERT, UPDATE", ""),
+];
+
+/// The names of the two roles. Roles are the server's, not the database's: two voting systems on
+/// one server need different ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roles {
+    worker: String,
+    result: String,
+}
+
+/// That cannot begin a role's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not 1 to 40 of a-z, 0-9 and _, the first one a letter")]
+pub struct BadPrefix(String);
+
+impl Roles {
+    /// `<prefix>_worker` and `<prefix>_result`.
+    ///
+    /// # Errors
+    /// The prefix is not 1 to 40 of a-z, 0-9 and `_`, the first one a letter.
+    pub fn with_prefix(prefix: &str) -> Result<Self, BadPrefix> {
+        let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
+        let first = prefix.bytes().next();
+        let is_good = first.is_some_and(|c| c.is_ascii_lowercase())
+            && prefix.len() <= 40
+            && prefix.bytes().all(fits);
+        // Postgres keeps these for itself.
+        if !is_good || prefix.starts_with("pg_") {
+            return Err(BadPrefix(prefix.to_owned()));
+        }
+        Ok(Self {
+            worker: format!("{prefix}_worker"),
+            result: format!("{prefix}_result"),
+        })
+    }
+
+    /// The role of the worker, which writes.
+    pub fn worker(&self) -> &str {
+        &self.worker
+    }
+
+    /// The role of the result service, which only reads.
+    pub fn result(&self) -> &str {
+        &self.result
+    }
+}
+
+impl Default for Roles {
+    fn default() -> Self {
+        Self {
+            worker: "voting_worker".to_owned(),
+            result: "voting_result".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Roles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} and {}", self.worker, self.result)
+    }
+}
+
+impl Inner {
+    fn grant(&self, roles: &Roles) -> Result<(), StoreError> {
+        let mut connection = self.connection()?;
+        self.alone(&mut connection, |client| grant(client, roles))
+    }
+}
+
+fn grant(client: &mut Client, roles: &Roles) -> Result<(), StoreError> {
+    for role in [&roles.worker, &roles.result] {
+        let there = "SELECT FROM pg_roles WHERE rolname = $1";
+        if client.query_opt(there, &[role])?.is_some() {
+            continue;
+        }
+        match client.batch_execute(&format!("CREATE ROLE {role} NOLOGIN")) {
+            // Made meanwhile, for another database.
+            Err(error) if error.code() == Some(&SqlState::DUPLICATE_OBJECT) => {}
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
+            made => made?,
+        }
+    }
+    let names = "SELECT quote_ident(current_schema()), quote_ident(current_database())";
+    let row = client.query_one(names, &[])?;
+    let (schema, database): (String, String) = (row.get(0), row.get(1));
+    let Roles { worker, result } = roles;
+    let mut transaction = client.transaction()?;
+    // What everybody may do, the roles may, too.
+    transaction.batch_execute(&format!(
+        "REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC;
+         REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC;
+         GRANT CONNECT ON DATABASE {database} TO {worker}, {result};
+         GRANT USAGE ON SCHEMA {schema} TO {worker}, {result}"
+    ))?;
+    for (table, workers, results) in RIGHTS {
+        transaction.batch_execute(&format!(
+            "REVOKE ALL ON TABLE {schema}.{table} FROM PUBLIC, {worker}, {result}"
+        ))?;
+        for (rights, role) in [(workers, worker), (results, result)] {
+            if !rights.is_empty() {
+                let grant = format!("GRANT {rights} ON TABLE {schema}.{table} TO {role}");
+                transaction.batch_execute(&grant)?;
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+impl Postgres {
+    /// Makes the roles if they are missing, without a login, and gives them the rights that the
+    /// services need in this database, no fewer and no more. Nobody but the owner and who is given
+    /// the right by name can make tables there any more. Do it again after a migration.
+    ///
+    /// # Errors
+    /// The store does not answer, the tables are not this version's, or the login may not do so: it
+    /// must own the tables, and make roles unless they are there.
+    pub async fn grant(&self, roles: &Roles) -> Result<(), StoreError> {
+        let roles = roles.clone();
+        self.call(move |inner| inner.grant(&roles)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_a_plain_name() {
+        let roles = Roles::with_prefix("voting").unwrap();
+        assert_eq!(roles, Roles::default());
+        for bad in [
+            "",
+            "Voting",
+            "1",
+            "a b",
+            "a\"b",
+            "a;b",
+            "pg_x",
+            &"a".repeat(41),
+        ] {
+            assert!(Roles::with_prefix(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+-- Appends an entry, unless it comes too late or the shard is sealed for one of its polls.
+-- KEYS: log, stats, sealed. ARGV: payload, ballots, deadline in ms of this server's clock, polls…
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now > tonumber(ARGV[3]) then
+    return redis.error_reply('LATE the entry came after its deadline')
+end
+for i = 4, #ARGV do
+    if redis.call('SISMEMBER', KEYS[3], ARGV[i]) == 1 then
+        return redis.error_reply('SEALED ' .. ARGV[i])
+    end
+end
+local id = redis.call('XADD', KEYS[1], '*', 'b', ARGV[1], 'n', ARGV[2])
+-- Whatever happens from here on, the entry is in the log.
+redis.pcall('HINCRBY', KEYS[2], 'accepted', ARGV[2])
+return { id, now }

@@ -1,0 +1,23 @@
+//! The steps that Redis must take at once.
+
+use ::redis::Script;
+
+pub(super) struct Scripts {
+    pub(super) append: Script,
+    pub(super) seal: Script,
+    /// The server's time in milliseconds since 1970; its key says which server.
+    pub(super) time: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            append: Script::new(include_str!("append.lua")),
+            seal: Script::new(include_str!("seal.lua")),
+            time: Script::new(
+                "local t = redis.call('TIME')
+                 return t[1] * 1000 + math.floor(t[2] / 1000)",
+            ),
+        }
+    }
+}

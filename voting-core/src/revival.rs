@@ -1,0 +1,109 @@
+//! Counts a ballot that is among the dead letters, once its cause is mended: the poll is stored now, or
+//! this version reads the entry.
+//!
+//! It keeps its place in the order. A newer ballot of the voter goes on counting.
+
+use crate::{
+    batch::{Batch, FlushReport, PlacedBallot, Revival},
+    dead_letter::{DeadLetter, RejectReason},
+    entry::{self, MalformedEntry},
+    error::StoreError,
+    position::Position,
+    traits::{BatchFlusher, DeadLetterStore, PollDirectory},
+};
+
+/// What became of a dead letter that was to be counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Revived {
+    /// It is no dead letter any more.
+    Flushed(FlushReport),
+    /// It still cannot be counted, for this reason, in a word and in more.
+    Rejected(RejectReason, String),
+    /// There is no such dead letter.
+    NotFound,
+}
+
+/// How often the polls are looked up again when they change meanwhile.
+const TRIES: usize = 5;
+
+/// Counts the ballots of a dead letter, all that can be. Those of an entry that was unreadable and that
+/// still cannot be counted become dead letters of their own.
+///
+/// # Errors
+/// One of the stores does not answer. Trying again is safe.
+pub async fn revive(
+    polls: &dyn PollDirectory,
+    letters: &dyn DeadLetterStore,
+    flusher: &dyn BatchFlusher,
+    position: Position,
+) -> Result<Revived, StoreError> {
+    let mut tries = 0;
+    loop {
+        let Some(letter) = letters.dead_letter(position).await? else {
+            return Ok(Revived::NotFound);
+        };
+        let batch = match prepare(polls, &letter).await? {
+            Ok(batch) => batch,
+            Err((reason, detail)) => return Ok(Revived::Rejected(reason, detail)),
+        };
+        match flusher.flush(&batch).await {
+            Err(StoreError::PollChanged(_)) if tries < TRIES => tries += 1,
+            flushed => return flushed.map(Revived::Flushed),
+        }
+    }
+}
+
+/// The ballots of a dead letter, each with its place in the order.
+///
+/// # Errors
+/// It cannot be read.
+pub fn ballots(letter: &DeadLetter) -> Result<Vec<PlacedBallot>, MalformedEntry> {
+    // A single ballot stands at the letter's position; a whole entry begins there.
+    let first = letter.position.index();
+    let (shard, entry) = (letter.position.shard(), letter.position.entry());
+    let ballots = entry::decode(&letter.payload)?;
+    let placed = (first..=u16::MAX).zip(ballots);
+    Ok(placed
+        .map(|(index, ballot)| PlacedBallot {
+            position: Position::new(shard, entry, index),
+            ballot,
+        })
+        .collect())
+}
+
+async fn prepare(
+    polls: &dyn PollDirectory,
+    letter: &DeadLetter,
+) -> Result<Result<Batch, (RejectReason, String)>, StoreError> {
+    let ballots = match ballots(letter) {
+        Ok(ballots) => ballots,
+        Err(error) => return Ok(Err((RejectReason::Malformed, error.to_string()))),
+    };
+    let mut batch = Batch::default();
+    let mut first_reason = None;
+    for placed in ballots {
+        let (ballot, position) = (&placed.ballot, placed.position);
+        let poll = polls.poll(&ballot.poll).await?;
+        let checked = match poll {
+            Some(poll) => poll.check(ballot.choices, position),
+            None => Err(RejectReason::UnknownPoll),
+        };
+        match checked {
+            Ok(()) => batch.ballots.push(placed),
+            Err(reason) => {
+                let letter = DeadLetter::of(&placed, reason);
+                first_reason.get_or_insert((reason, letter.detail.clone()));
+                batch.dead_letters.push(letter);
+            }
+        }
+    }
+    if let (true, Some(reason)) = (batch.ballots.is_empty(), first_reason) {
+        return Ok(Err(reason));
+    }
+    batch.revived.push(Revival {
+        position: letter.position,
+        valid: batch.ballots.len() as u64,
+    });
+    batch.keep_newest();
+    Ok(Ok(batch))
+}

@@ -1,0 +1,212 @@
+//! The operator's API: ballots that could not be counted.
+
+use data_encoding::BASE64;
+use poem_openapi::{
+    Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use voting_core::{
+    dead_letter::DeadLetter,
+    position::{InvalidPosition, Position},
+    revival::{self, Revived},
+};
+
+use super::{WorkerService, api::Operator};
+use crate::problem::Problem;
+
+/// Dead letters in one answer.
+const PAGE: usize = 100;
+
+pub(super) struct Api(pub(super) WorkerService);
+
+/// Ballots that could not be counted.
+#[derive(Debug, Object)]
+#[oai(rename = "DeadLetters", skip_serializing_if_is_none)]
+struct DeadLettersView {
+    /// By position.
+    dead_letters: Vec<DeadLetterView>,
+    /// Ask for those after this one, when there are more.
+    next: Option<String>,
+}
+
+/// A ballot that could not be counted.
+#[derive(Debug, Object)]
+#[oai(rename = "DeadLetter")]
+struct DeadLetterView {
+    /// Where it stood in the log: shard, milliseconds since 1970, number.
+    position: String,
+    /// The kind of defect.
+    reason: String,
+    /// The defect in words.
+    detail: String,
+    /// The log entry, in base64.
+    payload: String,
+}
+
+impl From<&DeadLetter> for DeadLetterView {
+    fn from(letter: &DeadLetter) -> Self {
+        Self {
+            position: letter.position.to_string(),
+            reason: letter.reason.to_string(),
+            detail: letter.detail.clone(),
+            payload: BASE64.encode(&letter.payload),
+        }
+    }
+}
+
+/// A ballot of a dead letter.
+#[derive(Debug, Object)]
+#[oai(rename = "DeadBallot")]
+struct DeadBallotView {
+    /// Where it stood in the log.
+    position: String,
+    /// The poll that it names.
+    poll: String,
+    /// The indices of the options that it chooses, the first being 0.
+    choices: Vec<usize>,
+}
+
+/// A dead letter with what can be read of it.
+#[derive(Debug, Object)]
+#[oai(rename = "DeadLetterDetails")]
+struct DetailsView {
+    #[oai(flatten)]
+    letter: DeadLetterView,
+    /// When it was cast, in milliseconds since 1970.
+    cast_at_ms: u64,
+    /// How many ballots it stands for.
+    count: u16,
+    /// The ballots in it; none when it cannot be read.
+    ballots: Vec<DeadBallotView>,
+}
+
+impl From<&DeadLetter> for DetailsView {
+    fn from(letter: &DeadLetter) -> Self {
+        let ballots = revival::ballots(letter).unwrap_or_default();
+        let ballots = ballots.iter().map(|placed| DeadBallotView {
+            position: placed.position.to_string(),
+            poll: placed.ballot.poll.to_string(),
+            choices: placed.ballot.choices.indices().collect(),
+        });
+        Self {
+            letter: letter.into(),
+            cast_at_ms: letter.position.ms(),
+            count: letter.ballots,
+            ballots: ballots.collect(),
+        }
+    }
+}
+
+/// What became of a dead letter's ballots.
+#[derive(Debug, Object)]
+#[oai(rename = "Replay")]
+struct ReplayView {
+    /// Ballots that count now.
+    counted: u64,
+    /// Ballots whose voter has a newer one.
+    superseded: u64,
+    /// Ballots that are dead letters of their own now.
+    rejected: u64,
+}
+
+fn position(text: &str) -> Result<Position, Problem> {
+    text.parse()
+        .map_err(|error: InvalidPosition| Problem::invalid(format!("This is {error}.")))
+}
+
+#[OpenApi]
+impl Api {
+    /// The ballots that could not be counted, 100 at a time.
+    #[oai(
+        path = "/v1/dead-letters",
+        method = "get",
+        operation_id = "listDeadLetters"
+    )]
+    async fn dead_letters(
+        &self,
+        operator: Operator,
+        /// The position after which to go on.
+        after: Query<Option<String>>,
+    ) -> Result<Json<DeadLettersView>, Problem> {
+        self.0.authorize(&operator)?;
+        let after: Option<Position> = after
+            .0
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|error: InvalidPosition| Problem::invalid(error.to_string()))?;
+        let letters = self
+            .0
+            .0
+            .pipeline
+            .dead_letters
+            .dead_letters(after, PAGE)
+            .await?;
+        let next = letters.get(PAGE - 1).map(|last| last.position.to_string());
+        Ok(Json(DeadLettersView {
+            dead_letters: letters.iter().map(DeadLetterView::from).collect(),
+            next,
+        }))
+    }
+
+    /// A dead letter.
+    #[oai(
+        path = "/v1/dead-letters/:position",
+        method = "get",
+        operation_id = "getDeadLetter"
+    )]
+    async fn dead_letter(
+        &self,
+        operator: Operator,
+        /// Where it stood in the log.
+        position: Path<String>,
+    ) -> Result<Json<DetailsView>, Problem> {
+        self.0.authorize(&operator)?;
+        let at = self::position(&position)?;
+        let letter = self.0.0.pipeline.dead_letters.dead_letter(at).await?;
+        let letter = letter.ok_or_else(Problem::no_dead_letter)?;
+        Ok(Json(DetailsView::from(&letter)))
+    }
+
+    /// Count a dead letter, once its cause is mended.
+    ///
+    /// It keeps its place in the order: a newer ballot of its voter goes on counting. If it still cannot
+    /// be counted it stays, and the answer says why.
+    #[oai(
+        path = "/v1/dead-letters/:position/replay",
+        method = "post",
+        operation_id = "replayDeadLetter"
+    )]
+    async fn replay(
+        &self,
+        operator: Operator,
+        /// Where it stood in the log.
+        position: Path<String>,
+    ) -> Result<Json<ReplayView>, Problem> {
+        self.0.authorize(&operator)?;
+        let at = self::position(&position)?;
+        let pipeline = &self.0.0.pipeline;
+        let revived = revival::revive(
+            pipeline.polls.as_ref(),
+            pipeline.dead_letters.as_ref(),
+            pipeline.flusher.as_ref(),
+            at,
+        )
+        .await?;
+        match revived {
+            Revived::NotFound => Err(Problem::no_dead_letter()),
+            Revived::Rejected(reason, detail) => Err(Problem::conflict(format!(
+                "It still cannot be counted: {reason} ({detail})."
+            ))),
+            Revived::Flushed(report) => {
+                tracing::info!(position = %at, ?report, "a dead letter was counted");
+                Ok(Json(ReplayView {
+                    counted: report.counted,
+                    superseded: report.superseded,
+                    rejected: report.rejected,
+                }))
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The operator's API: polls.
+
+use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
+use voting_core::{Poll, PollId, PollOption, PollState, Tally, poll_state::Seals};
+
+use super::{WorkerService, api::Operator};
+use crate::{polls::PollView, problem::Problem};
+
+pub(super) struct Api(pub(super) WorkerService);
+
+/// A poll to be stored.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+struct NewPoll {
+    /// Names the poll in addresses: 1 to 63 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
+    /// both ends.
+    id: String,
+    /// The question, up to 200 characters.
+    title: String,
+    /// How many options one ballot may choose.
+    #[oai(default = "one")]
+    max_choices: usize,
+    /// What can be voted for: 2 to 63 options. They cannot change once the poll is stored; their
+    /// labels can.
+    options: Vec<NewOption>,
+}
+
+/// One thing that can be voted for.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+struct NewOption {
+    /// Names the option in a ballot: 1 to 32 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
+    /// both ends.
+    id: String,
+    /// The option in words, up to 200 characters.
+    label: String,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// The kept tally beside a count of the ballots.
+#[derive(Debug, Object)]
+#[oai(rename = "Recount")]
+struct RecountView {
+    /// Whether the two are the same.
+    agrees: bool,
+    /// The tally that is shown.
+    kept: CountView,
+    /// What the ballots say.
+    counted: CountView,
+}
+
+/// A count.
+#[derive(Debug, Object)]
+#[oai(rename = "Count")]
+struct CountView {
+    /// Voters whose ballot counts.
+    voters: u64,
+    /// The votes, in the poll's order of options.
+    options: Vec<OptionCountView>,
+}
+
+/// The votes for one option.
+#[derive(Debug, Object)]
+#[oai(rename = "OptionCount")]
+struct OptionCountView {
+    /// Names the option.
+    id: String,
+    /// How many voters chose it.
+    votes: u64,
+}
+
+impl CountView {
+    fn new(poll: &Poll, tally: &Tally) -> Self {
+        let options = poll.options().iter().zip(&tally.votes);
+        let options = options.map(|(option, votes)| OptionCountView {
+            id: option.id.to_string(),
+            votes: *votes,
+        });
+        Self {
+            voters: tally.voters,
+            options: options.collect(),
+        }
+    }
+}
+
+#[derive(ApiResponse)]
+enum PutAnswer {
+    /// The poll was there, and has these texts now.
+    #[oai(status = 200)]
+    Changed(Json<PollView>),
+    /// The poll is stored and can be voted in.
+    #[oai(status = 201)]
+    Created(Json<PollView>),
+}
+
+#[derive(ApiResponse)]
+enum CloseAnswer {
+    /// The poll was final already.
+    #[oai(status = 200)]
+    Final(Json<PollView>),
+    /// The poll takes no more ballots within a moment, and is final once all are counted.
+    #[oai(status = 202)]
+    Closing(Json<PollView>),
+}
+
+impl Api {
+    async fn find(&self, name: &str) -> Result<Poll, Problem> {
+        let id: PollId = name.parse().map_err(|_| Problem::no_poll(name))?;
+        let poll = self.0.0.pipeline.polls.poll(&id).await?;
+        poll.ok_or_else(|| Problem::no_poll(name))
+    }
+}
+
+#[OpenApi]
+impl Api {
+    /// Store a poll, or give a stored one another title or labels.
+    #[oai(path = "/v1/polls", method = "post", operation_id = "putPoll")]
+    async fn put_poll(
+        &self,
+        operator: Operator,
+        poll: Json<NewPoll>,
+    ) -> Result<PutAnswer, Problem> {
+        self.0.authorize(&operator)?;
+        let poll = poll.0.check()?;
+        let polls = &self.0.0.pipeline.polls;
+        let was_there = polls.poll(poll.id()).await?.is_some();
+        polls.put_poll(&poll).await?;
+        let view = Json(PollView::from(&poll));
+        Ok(if was_there {
+            PutAnswer::Changed(view)
+        } else {
+            PutAnswer::Created(view)
+        })
+    }
+
+    /// Close a poll, for good. Every ballot that was acknowledged before counts.
+    ///
+    /// The poll is `closing` until all its ballots are counted, then `final`: ask again, or watch the
+    /// tally.
+    #[oai(
+        path = "/v1/polls/:poll/close",
+        method = "post",
+        operation_id = "closePoll"
+    )]
+    async fn close(&self, operator: Operator, poll: Path<String>) -> Result<CloseAnswer, Problem> {
+        self.0.authorize(&operator)?;
+        let found = self.find(&poll).await?;
+        let polls = &self.0.0.pipeline.polls;
+        let closing = PollState::Closing(Seals::default());
+        let state = polls.advance_poll(found.id(), &closing).await?;
+        let state = state.ok_or_else(|| Problem::no_poll(&poll))?;
+        if found.state().is_open() {
+            tracing::info!(poll = %found.id(), "the poll is to close");
+        }
+        let is_final = matches!(state, PollState::Final(_));
+        let view = Json(PollView::from(&found.in_state(state)));
+        Ok(if is_final {
+            CloseAnswer::Final(view)
+        } else {
+            CloseAnswer::Closing(view)
+        })
+    }
+
+    /// Count the ballots of a poll and compare with its tally, both of one moment.
+    #[oai(
+        path = "/v1/polls/:poll/recount",
+        method = "post",
+        operation_id = "recountPoll"
+    )]
+    async fn recount(
+        &self,
+        operator: Operator,
+        poll: Path<String>,
+    ) -> Result<Json<RecountView>, Problem> {
+        self.0.authorize(&operator)?;
+        let id: PollId = poll.parse().map_err(|_| Problem::no_poll(&poll))?;
+        let pipeline = &self.0.0.pipeline;
+        let definition = pipeline.polls.poll(&id).await?;
+        let definition = definition.ok_or_else(|| Problem::no_poll(&poll))?;
+        let recount = pipeline.tallies.recount(&id).await?;
+        let recount = recount.ok_or_else(|| Problem::no_poll(&poll))?;
+        let agrees = recount.agrees();
+        if !agrees {
+            tracing::error!(poll = %id, ?recount, "the tally is not what the ballots say");
+        }
+        Ok(Json(RecountView {
+            agrees,
+            kept: CountView::new(&definition, &recount.kept),
+            counted: CountView::new(&definition, &recount.counted),
+        }))
+    }
+}
+
+impl NewPoll {
+    fn check(self) -> Result<Poll, Problem> {
+        let invalid = |error: &dyn std::error::Error| {
+            Problem::invalid(format!("{}.", crate::site::capitalized(&error.to_string())))
+        };
+        let id = self.id.parse().map_err(|error| invalid(&error))?;
+        let options = self
+            .options
+            .into_iter()
+            .map(|option| {
+                let id = option.id.parse()?;
+                Ok(PollOption {
+                    id,
+                    label: option.label,
+                })
+            })
+            .collect::<Result<_, voting_core::id::InvalidId>>()
+            .map_err(|error| invalid(&error))?;
+        Poll::new(id, self.title, options, self.max_choices).map_err(|error| invalid(&error))
+    }
+}
