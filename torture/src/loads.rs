@@ -71,6 +71,7 @@ impl Loads {
         for load in self.0 {
             histories.push(load.stop().await);
         }
+        println!("the load has ended; waiting until all is counted");
         let worker = addresses.workers[0].clone();
         let drained = tokio::task::spawn_blocking(move || {
             // Whatever is lost is found below, but not before all that can be counted is.
@@ -79,6 +80,7 @@ impl Loads {
             (pipeline, recounts)
         });
         let (pipeline, recounts) = drained.await.map_err(io::Error::other)?;
+        println!("asking what became of each ballot");
         report.pipeline = pipeline;
         report.recounts = recounts.to_vec();
         for history in &histories {
@@ -89,7 +91,7 @@ impl Loads {
                 // All that can be counted is by now. The store tells of every voter; receipts are
                 // asked for on top of that.
                 patience: Duration::from_secs(2),
-                receipts: 5_000,
+                receipts: 1_000,
             };
             report.verdicts.push(check(history, &sources).await?);
         }

@@ -97,10 +97,7 @@ pub async fn run(options: &Options) -> Result<Report, RunError> {
     hurt(&stage, faults, options.at_once, start, &loads).await?;
     loads.goes_on(options.ballots).await?;
 
-    println!(
-        "{:8.3} s  all is well again; waiting until all is counted",
-        secs(start)
-    );
+    println!("{:8.3} s  all is well again", secs(start));
     let postgres = stage.postgres.lock().await.server.url("voting");
     let mut report = Report::new(options, stage.has_power_cuts().await);
     loads.judge(&addresses, &postgres, &mut report).await?;
