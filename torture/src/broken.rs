@@ -29,16 +29,24 @@ struct Change {
     to: &'static str,
 }
 
-const ACK_BEFORE_COMMIT: &[Change] = &[Change {
-    file: "voting-core/src/redis/claim.rs",
-    from: "        let claimed = self.try_claim(max_ballots, wait).await;\n",
-    to: "        let claimed = self.try_claim(max_ballots, wait).await;
-        if let Ok(claim) = &claimed {
-            let entries: Vec<_> = claim.entries.iter().map(|entry| (entry.shard, entry.id)).collect();
-            self.acknowledge(&entries).await?;
-        }
+const ACK_BEFORE_COMMIT: &[Change] = &[
+    Change {
+        file: "voting-core/src/worker/prepare.rs",
+        from: "    seen: HashSet<EntryKey>,\n",
+        to: "    pub(super) seen: HashSet<EntryKey>,\n",
+    },
+    Change {
+        file: "voting-core/src/worker/run.rs",
+        from: "            polls,\n        } = self;\n",
+        to: "            polls,
+        } = self;
+        let entries: Vec<_> = gathered.seen.iter().copied().collect();
+        patience
+            .until_done(\"acknowledge\", progress, || worker.queue.acknowledge(&entries))
+            .await?;
 ",
-}];
+    },
+];
 
 const NO_ORDER_GUARD: &[Change] = &[Change {
     file: "voting-core/src/postgres/flush.rs",
