@@ -9,10 +9,11 @@ use voting_core::{
     Ballot, Choices, VoteSink, VoterId,
     redis::{Redis, RedisOptions},
 };
+use voting_testing::Program;
 
 use crate::{
     figures::median,
-    stage::{Programs, Service, Stage},
+    stage::{Programs, Stage},
 };
 
 /// As the worker is shipped.
@@ -62,6 +63,13 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, rounds: usize, log
         bares.push(flush_bare(&mut bare, log));
         ones.push(drain(&stage, runtime, log, 1));
         twos.push(drain(&stage, runtime, log, 2));
+        let last = |rates: &[f64]| rates.last().copied().unwrap_or_default();
+        println!(
+            "  bare {:.0}/s, one worker {:.0}/s, two {:.0}/s",
+            last(&bares),
+            last(&ones),
+            last(&twos)
+        );
     }
     let share = |some: &[f64], of: &[f64]| {
         let pairs = some.iter().zip(of);
@@ -130,7 +138,8 @@ fn drain(stage: &Stage<'_>, runtime: &Runtime, ballots: usize, workers: usize) -
         usize::try_from(row.get::<_, i64>(0)).unwrap_or(0)
     };
     let before = count();
-    let working: Vec<Service> = (0..workers).map(|_| stage.worker()).collect();
+    // All at once, and watched from the beginning: they are at work long before they are ready.
+    let working: Vec<Program> = (0..workers).map(|_| stage.launch_worker()).collect();
     // The ends are left out: the start of the processes, and a last batch that is not full.
     let (from, to) = (before + ballots / 10, before + ballots * 95 / 100);
     let mut await_count = |goal: usize| {
@@ -139,15 +148,15 @@ fn drain(stage: &Stage<'_>, runtime: &Runtime, ballots: usize, workers: usize) -
             if now >= goal {
                 return (now, Instant::now());
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(5));
         }
     };
     let (first, begun) = await_count(from);
     let (last, ended) = await_count(to);
     await_count(before + ballots);
     for worker in working {
-        worker.program.signal("TERM");
-        assert!(worker.program.wait().success());
+        worker.signal("TERM");
+        assert!(worker.wait().success());
     }
     rate(last - first, ended - begun)
 }

@@ -1,12 +1,18 @@
 //! Votes a second that a vote service takes, against a handler that does nothing.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use tokio::runtime::Runtime;
 use voting_load::{Latencies, Load, Pace, Plan};
 
 use crate::{
-    figures::median,
+    figures::{median, ms, quantile},
     stage::{Programs, Service, Stage},
 };
 
@@ -20,8 +26,18 @@ const JSON: (&str, &str) = (
     r#"wrk.method="PUT" wrk.body='{"choices":["a"]}' wrk.headers["Content-Type"]="application/json""#,
 );
 
-pub(crate) fn measure(programs: &Programs, runtime: &Runtime, rounds: usize, seconds: u64) {
-    println!("intake: votes a second, appendfsync always, each from a new voter");
+pub(crate) fn measure(
+    programs: &Programs,
+    runtime: &Runtime,
+    rounds: usize,
+    seconds: u64,
+    connections: &[usize],
+) {
+    println!(
+        "intake: votes a second, appendfsync always, each from a new voter; a sync of the disk \
+         takes {:.2} ms",
+        ms(sync_time())
+    );
     let stage = Stage::new(programs);
     // The poll is published by a worker; while votes come in none works.
     let worker = stage.worker();
@@ -30,7 +46,7 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, rounds: usize, sec
     let own = std::env::current_exe().expect("this program");
     let noop = start_noop(&own);
     let mut peak = 0.0_f64;
-    for connections in [64, 256] {
+    for &connections in connections {
         let (mut none, mut forms, mut jsons) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
             none.push(wrk(&noop.url, FORM, connections, seconds));
@@ -46,7 +62,7 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, rounds: usize, sec
         let (of_forms, of_jsons) = (share(&forms), share(&jsons));
         let [none, forms, jsons] = [none, forms, jsons].map(median);
         println!(
-            "  {connections:>3} connections: form {forms:.0}/s, JSON {jsons:.0}/s, nothing \
+            "  {connections:>4} connections: form {forms:.0}/s, JSON {jsons:.0}/s, nothing \
              {none:.0}/s; form {of_forms:.2}, JSON {of_jsons:.2} of nothing (goal 0.75)"
         );
         peak = peak.max(forms);
@@ -69,6 +85,22 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, rounds: usize, sec
     println!("  at half of the peak, {rate:.0} forms a second: {latencies}");
     let counts = history.counts();
     assert_eq!(counts.acknowledged, counts.ended(), "{counts:?}");
+}
+
+/// What one more block on the disk costs, where the servers' files are.
+fn sync_time() -> Duration {
+    let path = std::env::temp_dir().join(format!("voting-bench-{}.sync", std::process::id()));
+    let mut file = fs::File::create(&path).expect("made");
+    let mut times: Vec<_> = (0..100)
+        .map(|_| {
+            let begun = Instant::now();
+            file.write_all(&[7; 4096]).expect("written");
+            file.sync_data().expect("synced");
+            begun.elapsed()
+        })
+        .collect();
+    fs::remove_file(path).expect("removed");
+    quantile(&mut times, 0.5)
 }
 
 fn start_noop(own: &Path) -> Service {

@@ -2,7 +2,8 @@
 //! move with the machine; what counts are the ratios.
 //!
 //! `cargo run --release -p voting-bench` runs all, and with names only those. The services run as
-//! processes built for release, on servers of their own, on the loopback interface.
+//! processes built for release, on servers of their own, on the loopback interface. Their files are in
+//! the folder for temporary files: `TMPDIR=/dev/shm` leaves out what the disk costs.
 //!
 //! Failures panic: a measurement cannot go on without its server.
 
@@ -30,6 +31,9 @@ struct Cli {
     /// Seconds that one measurement of a rate takes
     #[arg(long, default_value_t = 4)]
     seconds: u64,
+    /// Connections over which votes come in
+    #[arg(long, value_delimiter = ',', default_values_t = [64, 256])]
+    connections: Vec<usize>,
     /// Viewers of one result service
     #[arg(long, default_value_t = 10_000)]
     viewers: usize,
@@ -69,7 +73,13 @@ fn main() {
         footprint::measure(&programs, &runtime);
     }
     if wanted(What::Intake) {
-        intake::measure(&programs, &runtime, cli.rounds, cli.seconds);
+        intake::measure(
+            &programs,
+            &runtime,
+            cli.rounds,
+            cli.seconds,
+            &cli.connections,
+        );
     }
     if wanted(What::Drain) {
         drain::measure(&programs, &runtime, cli.rounds, cli.log);

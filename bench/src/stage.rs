@@ -95,7 +95,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
         let free = || "127.0.0.1:0".to_owned();
         vec![
-            ("VOTING_LOG", "warn".to_owned()),
+            ("VOTING_LOG", "error".to_owned()),
             ("VOTING_VOTE__LISTEN", free()),
             ("VOTING_RESULT__LISTEN", free()),
             ("VOTING_WORKER__LISTEN", free()),
@@ -109,6 +109,13 @@ impl<'a> Stage<'a> {
     pub(crate) fn worker(&self) -> Service {
         let program = self.programs.path("voting-worker");
         Service::start(&program, "Operator:", &self.settings())
+    }
+
+    /// Starts a worker and does not wait until it is ready.
+    pub(crate) fn launch_worker(&self) -> Program {
+        let mut command = Command::new(self.programs.path("voting-worker"));
+        command.env_clear().envs(self.settings());
+        Program::start(&mut command)
     }
 
     pub(crate) fn vote(&self) -> Service {

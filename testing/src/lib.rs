@@ -4,12 +4,17 @@
 //!
 //! Failures panic: a test cannot go on without its server.
 
+mod cluster;
 mod postgres;
 mod process;
 mod program;
 mod redis;
+mod tls;
 
-pub use self::{postgres::PostgresServer, program::Program, redis::RedisServer};
+pub use self::{
+    cluster::RedisCluster, postgres::PostgresServer, program::Program, redis::RedisServer,
+    tls::Authority,
+};
 
 /// A port of the loopback interface that nobody listens on.
 fn free_port() -> u16 {

@@ -2,18 +2,22 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 use tempfile::TempDir;
 
 use crate::{
-    free_port,
+    Authority, free_port,
     process::{Server, await_that},
 };
 
-/// A Postgres with a superuser `postgres` who needs no password.
+/// The password that an encrypted server asks for.
+const PASSWORD: &str = "pass word";
+
+/// A Postgres with a superuser `postgres` who needs no password, unless it is encrypted.
 #[derive(Debug)]
 pub struct PostgresServer {
     server: Option<Server>,
@@ -21,6 +25,7 @@ pub struct PostgresServer {
     folder: TempDir,
     /// Holds `data`.
     parent: PathBuf,
+    is_encrypted: bool,
 }
 
 /// The folder of the server's programs: Debian keeps them out of the path.
@@ -90,6 +95,7 @@ impl PostgresServer {
             port: free_port(),
             folder,
             parent,
+            is_encrypted: false,
         };
         let data = postgres.data();
         let initdb = programs().join("initdb");
@@ -114,11 +120,45 @@ impl PostgresServer {
             .arg(&data)
             .output()
             .expect("initdb is there");
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        succeeded(&made);
+        postgres.launch();
+        postgres
+    }
+
+    /// Makes one that takes encrypted connections only, at `localhost`, and asks for a password.
+    pub fn start_encrypted(authority: &Authority) -> Self {
+        let mut postgres = Self::start();
+        let set = format!("ALTER USER postgres PASSWORD '{PASSWORD}'");
+        let told = Command::new(programs().join("psql"))
+            .args([
+                "-U",
+                "postgres",
+                "-p",
+                &postgres.port.to_string(),
+                "-c",
+                &set,
+                "-h",
+            ])
+            .arg(postgres.folder.path())
+            .output();
+        succeeded(&told.expect("psql is there"));
+        postgres.stop();
+        let data = postgres.data();
+        let identity = authority.vouch(&data);
+        fs::set_permissions(&identity.key, fs::Permissions::from_mode(0o600)).expect("private");
+        if !as_other_user().is_empty() {
+            let given = Command::new("chown")
+                .arg("postgres")
+                .args([&identity.key, &identity.certificate, &identity.authority])
+                .output();
+            succeeded(&given.expect("chown is there"));
+        }
+        let who = "local all all trust\nhostssl all all all scram-sha-256\n";
+        fs::write(data.join("pg_hba.conf"), who).expect("written");
+        let settings = data.join("postgresql.auto.conf");
+        let encrypt = "ssl = on\nssl_cert_file = 'server.pem'\nssl_key_file = 'server.key'\n";
+        fs::write(settings, encrypt).expect("written");
+        postgres.is_encrypted = true;
         postgres.launch();
         postgres
     }
@@ -180,22 +220,11 @@ impl PostgresServer {
     /// Makes a database, and says where clients find it.
     pub fn database(&self, name: &str) -> String {
         let made = Command::new(programs().join("createdb"))
-            .args([
-                "-h",
-                "127.0.0.1",
-                "-U",
-                "postgres",
-                "-p",
-                &self.port.to_string(),
-                name,
-            ])
+            .args(["-U", "postgres", "-p", &self.port.to_string(), name, "-h"])
+            .arg(self.folder.path())
             .output()
             .expect("createdb is there");
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        succeeded(&made);
         self.url(name)
     }
 
@@ -224,11 +253,29 @@ impl PostgresServer {
 
     /// Where clients find a database of it.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        if self.is_encrypted {
+            return self.url_at("localhost", database);
+        }
+        self.url_at("127.0.0.1", database)
+    }
+
+    /// The same under another name for this machine.
+    pub fn url_at(&self, host: &str, database: &str) -> String {
+        let port = self.port;
+        if self.is_encrypted {
+            let user = format!("postgres:{}", PASSWORD.replace(' ', "%20"));
+            return format!("postgres://{user}@{host}:{port}/{database}?sslmode=require");
+        }
+        format!("postgres://postgres@{host}:{port}/{database}")
     }
 
     /// The same, for a role other than the superuser.
     pub fn url_as(&self, role: &str, database: &str) -> String {
         format!("postgres://{role}@127.0.0.1:{}/{database}", self.port)
     }
+}
+
+fn succeeded(done: &Output) {
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}");
 }

@@ -9,9 +9,14 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    free_port,
+    Authority, free_port,
     process::{Server, await_that},
+    tls::Identity,
 };
+
+/// The user of an encrypted server, and its password: one that an address cannot hold as it is.
+const USER: &str = "voting";
+const PASSWORD: &str = "pass/word,2";
 
 /// A Redis that is set up to be durable, unless told otherwise.
 #[derive(Debug)]
@@ -21,6 +26,7 @@ pub struct RedisServer {
     folder: TempDir,
     data: PathBuf,
     settings: Vec<String>,
+    encrypted: Option<Identity>,
 }
 
 impl RedisServer {
@@ -31,28 +37,67 @@ impl RedisServer {
 
     /// Starts it with settings beside the usual ones, such as `--maxmemory 10mb`.
     pub fn start_with(settings: &[&str]) -> Self {
-        Self::launch_new(None, settings)
+        let mut redis = Self::new(free_port(), settings);
+        redis.launch();
+        redis
     }
 
     /// Starts it with its data in a folder that is there and stays.
     pub fn start_in(data: &Path, settings: &[&str]) -> Self {
-        Self::launch_new(Some(data), settings)
+        let mut redis = Self::new(free_port(), settings);
+        redis.data = data.to_owned();
+        redis.launch();
+        redis
     }
 
-    fn launch_new(data: Option<&Path>, settings: &[&str]) -> Self {
+    /// Starts one that speaks TLS only, at `localhost`, to a user with a password only.
+    pub fn start_encrypted(authority: &Authority) -> Self {
+        let mut redis = Self::new(free_port(), &[]);
+        let identity = authority.vouch(redis.folder.path());
+        // Without its rights Redis would not read all of its own log again.
+        let user = format!("user {USER} on >{PASSWORD} ~* &* +@all\nuser default off ~* +@all\n");
+        let file = |path: &Path| path.to_string_lossy().into_owned();
+        let users = redis.folder.path().join("users.acl");
+        std::fs::write(&users, user).expect("written");
+        redis.settings = vec![
+            "--port".to_owned(),
+            "0".to_owned(),
+            "--tls-port".to_owned(),
+            redis.port.to_string(),
+            "--tls-cert-file".to_owned(),
+            file(&identity.certificate),
+            "--tls-key-file".to_owned(),
+            file(&identity.key),
+            "--tls-ca-cert-file".to_owned(),
+            file(&identity.authority),
+            "--tls-auth-clients".to_owned(),
+            "no".to_owned(),
+            "--aclfile".to_owned(),
+            file(&users),
+        ];
+        redis.encrypted = Some(identity);
+        redis.launch();
+        redis
+    }
+
+    pub(crate) fn new(port: u16, settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut redis = Self {
+        Self {
             server: None,
-            port: free_port(),
-            data: data.unwrap_or(folder.path()).to_owned(),
+            port,
+            data: folder.path().to_owned(),
             folder,
             settings: settings
                 .iter()
                 .map(|setting| (*setting).to_owned())
                 .collect(),
-        };
-        redis.launch();
-        redis
+            encrypted: None,
+        }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Starts it again, after [`RedisServer::kill`], with what it had written.
@@ -89,22 +134,6 @@ impl RedisServer {
         }
     }
 
-    /// Makes it stand still, with its connections open.
-    pub fn pause(&self) {
-        self.signal("STOP");
-    }
-
-    /// Lets it go on after [`RedisServer::pause`].
-    pub fn resume(&self) {
-        self.signal("CONT");
-    }
-
-    fn signal(&self, name: &str) {
-        if let Some(server) = &self.server {
-            server.signal(name);
-        }
-    }
-
     /// Ends it without a warning and takes all it had; [`RedisServer::launch`] starts with nothing.
     pub fn wipe(&mut self) {
         self.kill();
@@ -124,6 +153,11 @@ impl RedisServer {
         self.server = None;
     }
 
+    /// Stops it for a while, until `CONT`, or sends it another signal.
+    pub fn signal(&self, name: &str) {
+        self.server.as_ref().expect("it runs").signal(name);
+    }
+
     /// Runs a command on it, with `redis-cli`; what that prints.
     pub fn command(&self, arguments: &[&str]) -> String {
         self.try_command(arguments).expect("it is carried out")
@@ -135,10 +169,15 @@ impl RedisServer {
     /// Redis said no, or did not answer.
     pub fn try_command(&self, arguments: &[&str]) -> Result<String, String> {
         let port = self.port.to_string();
-        let done = Command::new("redis-cli")
-            .args(["-p", &port, "-e"])
-            .args(arguments)
-            .output();
+        let mut command = Command::new("redis-cli");
+        command.args(["-p", &port, "-e"]);
+        if let Some(identity) = &self.encrypted {
+            command
+                .args(["-h", "localhost", "--tls", "--user", USER, "--cacert"])
+                .arg(&identity.authority)
+                .env("REDISCLI_AUTH", PASSWORD);
+        }
+        let done = command.args(arguments).output();
         let done = done.expect("redis-cli is there");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
         if done.status.success() {
@@ -150,6 +189,18 @@ impl RedisServer {
 
     /// Where clients find it.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        self.url_at(if self.encrypted.is_some() {
+            "localhost"
+        } else {
+            "127.0.0.1"
+        })
+    }
+
+    /// The same under another name for this machine.
+    pub fn url_at(&self, host: &str) -> String {
+        match self.encrypted {
+            Some(_) => format!("rediss://{USER}:pass%2Fword%2C2@{host}:{}/", self.port),
+            None => format!("redis://{host}:{}/", self.port),
+        }
     }
 }

@@ -4,6 +4,8 @@ mod support;
 
 use std::{thread, time::Duration};
 
+use voting_testing::{Authority, RedisCluster};
+
 use support::{
     CLAIM_TIMEOUT, Crowd, Service, Stage, agent, all_is_well, await_some, await_that, close,
     settled, tally,
@@ -361,4 +363,54 @@ fn a_poll_that_is_closed_under_load_counts_all_that_was_acknowledged_and_never_c
     let known = crowd.disperse();
     all_is_well(&worker, &result, &known);
     assert_eq!(tally(&result), last);
+}
+
+#[test]
+fn on_encrypted_stores_votes_are_taken_counted_and_shown() {
+    let authority = Authority::new();
+    let mut stage = Stage::encrypted(&authority);
+    let (vote, worker, result) = (stage.vote(), stage.worker(), stage.result());
+    await_that("the vote service is ready", || vote.is_ready());
+    let crowd = Crowd::gather(&[&vote]);
+    crowd.await_more(300);
+    stage.redis.kill();
+    crowd.await_refusal();
+    stage.redis.launch();
+    crowd.await_more(100);
+    stage.postgres.kill();
+    crowd.await_more(100);
+    stage.postgres.launch();
+    let known = crowd.disperse();
+    all_is_well(&worker, &result, &known);
+    assert_eq!(worker.stop().code(), Some(0));
+}
+
+#[test]
+fn on_a_cluster_votes_are_counted_also_those_for_a_master_that_was_away() {
+    let mut cluster = RedisCluster::start();
+    let stage = Stage::on(&cluster);
+    let (vote, result) = (stage.vote(), stage.result());
+    let workers = [stage.worker(), stage.worker()];
+    await_that("the vote service is ready", || vote.is_ready());
+    let crowd = Crowd::gather(&[&vote]);
+    crowd.await_more(300);
+    cluster.masters[2].kill();
+    await_that("the vote service is not ready", || !vote.is_ready());
+    crowd.await_refusal();
+    // The voters of other shards notice nothing.
+    crowd.await_more(100);
+    cluster.masters[2].launch();
+    await_that("the vote service is ready again", || vote.is_ready());
+    crowd.await_more(300);
+    let known = crowd.disperse();
+    all_is_well(&workers[0], &result, &known);
+    let log = "voting:{0}:log";
+    let consumers = || {
+        let owner = &cluster.masters[cluster.owner(log)];
+        owner.command(&["XINFO", "CONSUMERS", log, "workers"])
+    };
+    for worker in workers {
+        assert_eq!(worker.stop().code(), Some(0));
+    }
+    assert_eq!(consumers(), "", "workers that ended are forgotten");
 }

@@ -161,6 +161,9 @@ pub struct QueueStats {
     pub oldest_pending_ms: Option<u64>,
     /// For each shard: all entries below this id are acknowledged.
     pub settled: HashMap<ShardId, EntryId>,
+    /// Entries that were deleted before they were acknowledged, by someone who trimmed or deleted in
+    /// the log: ballots that are lost. Must stay zero.
+    pub lost_entries: u64,
 }
 
 /// Gathers in a flush what a back end must know of the batch, so that each store only has to

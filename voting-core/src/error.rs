@@ -8,7 +8,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// An error with its causes, for a log or a status page.
 pub fn in_one_line(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    let causes: Vec<_> = causes.map(ToString::to_string).collect();
+    let mut causes: Vec<_> = causes.map(ToString::to_string).collect();
+    // Some errors say what their cause says.
+    causes.dedup();
     causes.join(": ")
 }
 

@@ -45,6 +45,8 @@ pub mod sqlite;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod stored_json;
 pub mod tally;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+pub mod tls;
 pub mod traits;
 pub mod worker;
 

@@ -77,34 +77,54 @@ mod redis {
     use std::sync::LazyLock;
 
     use voting_core::redis::{Redis, RedisOptions};
-    use voting_testing::RedisServer;
+    use voting_testing::{RedisCluster, RedisServer};
 
     use super::*;
 
     static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
+    static CLUSTER: LazyLock<RedisCluster> = LazyLock::new(RedisCluster::start);
 
-    pub(super) fn log(shards: u16) -> Redis {
+    fn log_at(url: &str, shards: u16, cluster: bool) -> Redis {
         let options = RedisOptions {
             // A log of its own for each test.
             prefix: uuid::Uuid::now_v7().to_string(),
             shards,
             claim_timeout: CLAIM_TIMEOUT,
+            cluster,
             ..RedisOptions::default()
         };
-        Redis::new(&SERVER.url(), options).expect("an address")
+        Redis::new(url, options).expect("an address")
     }
 
-    async fn redis_backend(shards: u16) -> Backend {
-        let redis = log(shards);
+    pub(super) fn log(shards: u16) -> Redis {
+        log_at(&SERVER.url(), shards, false)
+    }
+
+    async fn redis_backend(redis: Redis) -> Backend {
         let queues = redis.clone();
         let queue = move || Arc::new(queues.queue().expect("a queue")) as Arc<dyn BallotQueue>;
         backend(redis, queue, Memory::default(), ())
     }
 
-    voting_core::conformance_suite!(redis_backend(1));
+    voting_core::conformance_suite!(redis_backend(log(1)));
 
     mod of_several_shards {
-        voting_core::conformance_suite!(super::redis_backend(5));
+        voting_core::conformance_suite!(super::redis_backend(super::log(5)));
+    }
+
+    mod cluster {
+        use super::*;
+
+        fn log(shards: u16) -> Redis {
+            log_at(&CLUSTER.url(), shards, true)
+        }
+
+        voting_core::conformance_suite!(redis_backend(log(1)));
+
+        // More than there are masters.
+        mod of_several_shards {
+            voting_core::conformance_suite!(super::redis_backend(super::log(5)));
+        }
     }
 }
 

@@ -61,6 +61,26 @@ async fn a_redis_that_can_lose_ballots_is_not_ready() {
     redis.check().await.expect("it is durable again");
 }
 
+/// What it would leave out of its own log at its next start are the ballots.
+#[tokio::test]
+async fn a_redis_that_would_not_read_its_own_log_again_is_not_ready() {
+    let mut server = RedisServer::start();
+    let voting = ["ACL", "SETUSER", "voting", "on", ">x", "~*", "&*", "+@all"];
+    server.command(&voting);
+    let url = server.url().replace("redis://", "redis://voting:x@");
+    let redis = Redis::new(&url, options(1)).expect("an address");
+    server.command(&["ACL", "SETUSER", "default", "resetkeys"]);
+    let error = redis.check().await.expect_err("it would lose ballots");
+    assert!(in_words(&error).contains("`default`"), "{error:?}");
+    redis.sink().cast(ballot()).await.expect_err("refused");
+    server.command(&["ACL", "SETUSER", "default", "~*"]);
+    redis.check().await.expect("ready");
+    redis.sink().cast(ballot()).await.expect("cast");
+    server.kill();
+    server.launch();
+    assert_eq!(server.command(&["XLEN", "voting:{0}:log"]), "1");
+}
+
 #[tokio::test]
 async fn the_number_of_shards_cannot_change() {
     let server = RedisServer::start();
@@ -127,14 +147,15 @@ async fn an_entry_that_was_deleted_before_it_was_counted_is_told() {
     server.command(&["XTRIM", "voting:{0}:log", "MAXLEN", "0"]);
     let queue = redis.queue().expect("a queue");
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    while queue.lost_entries() == 0 {
+    while queue.stats().await.expect("stats").lost_entries == 0 {
         assert!(tokio::time::Instant::now() < deadline, "nobody tells");
         queue
             .claim(10, Duration::from_millis(50))
             .await
             .expect("claimed");
     }
-    assert_eq!(queue.lost_entries(), 1);
+    let stats = queue.stats().await.expect("stats");
+    assert_eq!(stats.lost_entries, 1);
 }
 
 #[tokio::test]
@@ -180,14 +201,124 @@ async fn a_ballot_of_which_the_voter_was_told_that_its_fate_is_unknown_does_not_
     let sink = redis.sink();
     sink.cast(ballot()).await.expect("cast");
     // It stands still with the command in its socket.
-    server.pause();
+    server.signal("STOP");
     let unknown = sink.cast(ballot()).await.expect_err("no answer");
     assert!(matches!(unknown, CastError::Unknown(_)), "{unknown:?}");
-    server.resume();
+    server.signal("CONT");
     // It answers again, and so has come to that command.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while sink.cast(ballot()).await.is_err() {
         assert!(tokio::time::Instant::now() < deadline, "it never recovers");
     }
     assert_eq!(server.command(&["XLEN", "voting:{0}:log"]), "2");
+}
+
+#[tokio::test]
+async fn a_password_that_was_wrong_at_first_is_tried_again() {
+    let server = RedisServer::start();
+    server.command(&[
+        "ACL", "SETUSER", "voting", "on", ">old", "~*", "&*", "+@all",
+    ]);
+    let url = server.url().replace("redis://", "redis://voting:new@");
+    let redis = Redis::new(&url, options(1)).expect("an address");
+    for _ in 0..2 {
+        let error = redis.check().await.expect_err("the password is wrong");
+        assert!(in_words(&error).contains("authentication"), "{error:?}");
+        let refused = redis.sink().cast(ballot()).await.expect_err("refused");
+        assert!(
+            matches!(refused, CastError::Refused(_)),
+            "nothing was sent: {refused:?}"
+        );
+    }
+    server.command(&["ACL", "SETUSER", "voting", ">new"]);
+    redis.check().await.expect("it is right now");
+    redis.sink().cast(ballot()).await.expect("cast");
+    // Who loses its connection and must say the password again, likewise.
+    server.command(&["ACL", "SETUSER", "voting", "<new"]);
+    server.command(&["CLIENT", "KILL", "USER", "voting"]);
+    while redis.check().await.is_ok() {}
+    redis.check().await.expect_err("wrong again");
+    server.command(&["ACL", "SETUSER", "voting", ">new"]);
+    redis.check().await.expect("right again");
+}
+
+/// Adds an entry whose field has a name that is no text.
+fn push_no_text(server: &RedisServer) {
+    let add = r"return redis.call('XADD', KEYS[1], '*', '\255\254', 'x', 'b', '\255')";
+    server.command(&["EVAL", add, "1", "voting:{0}:log"]);
+}
+
+#[tokio::test]
+async fn an_entry_whose_field_is_no_text_is_handed_out_like_any_other() {
+    let server = RedisServer::start();
+    let redis = Redis::new(&server.url(), options(1)).expect("an address");
+    let dead = redis.queue().expect("a queue");
+    assert!(
+        dead.claim(1, Duration::ZERO)
+            .await
+            .expect("claimed")
+            .entries
+            .is_empty()
+    );
+    push_no_text(&server);
+    redis.sink().cast(ballot()).await.expect("cast");
+    push_no_text(&server);
+    dead.stats()
+        .await
+        .expect("counted, though the first is no text");
+    redis
+        .raise_ids(entry_id(1))
+        .await
+        .expect("read, though the first is no text");
+    let claim = dead.claim(10, Duration::ZERO).await.expect("claimed");
+    assert_eq!(claim.entries.len(), 3);
+    // Taken over, it is no worse.
+    let heir = redis.queue().expect("a queue");
+    let mut taken = 0;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while taken < 3 {
+        assert!(tokio::time::Instant::now() < deadline, "not taken over");
+        let claim = heir.claim(10, Duration::from_millis(50)).await;
+        taken += claim.expect("claimed").entries.len();
+    }
+}
+
+fn entry_id(ms: u64) -> voting_core::position::EntryId {
+    voting_core::position::EntryId::new(ms, 0).expect("an id")
+}
+
+fn consumers(server: &RedisServer) -> usize {
+    let told = server.command(&["XINFO", "CONSUMERS", "voting:{0}:log", "workers"]);
+    told.lines().filter(|line| *line == "name").count()
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_closed_is_forgotten_unless_it_has_something_in_hand() {
+    let server = RedisServer::start();
+    let redis = Redis::new(&server.url(), options(1)).expect("an address");
+    let (idle, busy) = (
+        redis.queue().expect("a queue"),
+        redis.queue().expect("a queue"),
+    );
+    // Redis knows a consumer once it has had an entry.
+    redis.sink().cast(ballot()).await.expect("cast");
+    let claim = idle.claim(1, Duration::ZERO).await.expect("claimed");
+    let keys = [(claim.entries[0].shard, claim.entries[0].id)];
+    idle.acknowledge(&keys).await.expect("acknowledged");
+    redis.sink().cast(ballot()).await.expect("cast");
+    let claim = busy.claim(1, Duration::ZERO).await.expect("claimed");
+    assert_eq!((claim.entries.len(), consumers(&server)), (1, 2));
+    idle.close().await.expect("closed");
+    busy.close().await.expect("closed");
+    assert_eq!(consumers(&server), 1, "the one with an entry stays");
+    // And so does its entry.
+    let heir = redis.queue().expect("a queue");
+    let late = heir.claim(1, Duration::from_secs(10)).await;
+    let late = late.expect("claimed");
+    let keys = [(late.entries[0].shard, late.entries[0].id)];
+    assert_eq!(late.entries[0].id, claim.entries[0].id);
+    heir.acknowledge(&keys).await.expect("acknowledged");
+    busy.close().await.expect("closed");
+    heir.close().await.expect("closed");
+    assert_eq!(consumers(&server), 0);
 }

@@ -47,6 +47,7 @@ fn the_pipeline_says_where_all_ballots_are() {
         "voting_counted_ballots 2",
         "voting_superseded_ballots_total 1",
         "voting_rejected_ballots_total 1",
+        "voting_lost_entries_total 0",
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }

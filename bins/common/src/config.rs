@@ -109,10 +109,16 @@ pub struct Sqlite {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RedisSettings {
-    /// Such as `redis://user:password@host:6379/`.
+    /// Such as `redis://user:password@host:6379/`, or `rediss://` if it is encrypted. Of a cluster, several
+    /// may be given, separated by commas.
     pub url: Option<Hidden>,
     /// A file with the address.
     pub url_file: Option<PathBuf>,
+    /// A PEM file with the authorities that vouch for an encrypted one, if not those that the system
+    /// trusts.
+    pub ca_file: Option<PathBuf>,
+    /// Whether it is a Redis Cluster.
+    pub cluster: bool,
     /// Begins all keys.
     pub prefix: String,
     /// The streams that share the load; cannot change once there is a log.
@@ -129,10 +135,14 @@ pub struct RedisSettings {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PostgresSettings {
-    /// Such as `postgres://user:password@host/database`.
+    /// Such as `postgres://user:password@host/database`. Encrypted, and the server verified, with
+    /// `?sslmode=require`.
     pub url: Option<Hidden>,
     /// A file with the address.
     pub url_file: Option<PathBuf>,
+    /// A PEM file with the authorities that vouch for the server, if not those that the system trusts. With
+    /// it the connection is always encrypted.
+    pub ca_file: Option<PathBuf>,
     /// The connections of one process.
     pub connections: u32,
 }
@@ -143,6 +153,8 @@ impl Default for RedisSettings {
         Self {
             url: None,
             url_file: None,
+            ca_file: None,
+            cluster: options.cluster,
             prefix: options.prefix,
             shards: options.shards,
             claim_timeout_ms: u64::try_from(options.claim_timeout.as_millis()).unwrap_or(u64::MAX),
@@ -157,6 +169,7 @@ impl Default for PostgresSettings {
         Self {
             url: None,
             url_file: None,
+            ca_file: None,
             connections: PostgresOptions::default().connections,
         }
     }

@@ -1,12 +1,17 @@
 //! The stores and surroundings that the settings speak of.
 
-use std::time::Duration;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 use voting_core::{
     SecretKey,
     postgres::{Postgres, PostgresOptions},
     redis::{Redis, RedisOptions},
+    tls::{Authorities, NoAuthorities},
 };
 use voting_http::{PeerLink, Site};
 
@@ -27,6 +32,22 @@ pub enum StoreSettings {
     /// The address is none.
     #[error("postgres.url is no address of a Postgres")]
     Postgres(#[source] voting_core::error::BoxError),
+    /// The file of the authorities cannot be read.
+    #[error("cannot read {}", .0.display())]
+    CaFile(PathBuf, #[source] io::Error),
+    /// The file of the authorities holds none.
+    #[error("{} holds no certificate authorities", .0.display())]
+    NoAuthorities(PathBuf, #[source] NoAuthorities),
+}
+
+fn authorities(file: Option<&Path>) -> Result<Option<Authorities>, StoreSettings> {
+    let Some(file) = file else {
+        return Ok(None);
+    };
+    let pem = fs::read(file).map_err(|error| StoreSettings::CaFile(file.to_owned(), error))?;
+    let read = Authorities::from_pem(&pem);
+    read.map(Some)
+        .map_err(|error| StoreSettings::NoAuthorities(file.to_owned(), error))
 }
 
 impl Config {
@@ -48,6 +69,8 @@ impl Config {
             claim_timeout: Duration::from_millis(settings.claim_timeout_ms),
             retention: Duration::from_secs(settings.retention_hours.saturating_mul(3600)),
             accept_loss: settings.accept_loss,
+            cluster: settings.cluster,
+            ca: authorities(settings.ca_file.as_deref())?,
             ..RedisOptions::default()
         };
         Redis::new(&url, options).map_err(|error| StoreSettings::Redis(error.into()))
@@ -67,6 +90,7 @@ impl Config {
         let url = url.ok_or(SecretError::NotGiven("postgres.url"))?;
         let options = PostgresOptions {
             connections: settings.connections,
+            ca: authorities(settings.ca_file.as_deref())?,
             ..PostgresOptions::default()
         };
         Postgres::new(&url, options).map_err(|error| StoreSettings::Postgres(error.into()))

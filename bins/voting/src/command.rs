@@ -1,6 +1,7 @@
 //! The command line of `voting`: the whole system, or one of its tools.
 
 use clap::{Parser, Subcommand};
+use voting_load::LoadArgs;
 use voting_service::Cli;
 
 use crate::migrate::Migrate;
@@ -22,5 +23,6 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Load(LoadArgs),
     Migrate(Migrate),
 }

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     let Arguments { settings, command } = Arguments::parse();
     match command {
         None => run_with("voting", &settings, app::run),
+        Some(Command::Load(load)) => voting_load::run(&load),
         Some(Command::Migrate(migrate)) => {
             run_with("voting", &settings, async |c| migrate.run(&c).await)
         }

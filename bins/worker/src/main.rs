@@ -12,6 +12,9 @@ use voting_service::{
     Config, Exit, Listener, Services, StartError, StoreSettings, announce, cats_vs_dogs, find,
 };
 
+/// How long Redis may take to forget a worker that ends.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
 fn main() -> ExitCode {
     voting_service::run("voting-worker", run)
 }
@@ -37,6 +40,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         drain: Duration::ZERO,
         ..config.worker_options()
     };
+    let claims = queue.clone();
     let worker = Worker::new(queue.clone(), postgres.clone(), postgres.clone(), options).start();
     let pipeline = Pipeline {
         worker: worker.clone(),
@@ -66,6 +70,11 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         let exit = worker.stop().await;
         if exit != WorkerExit::Clean {
             tracing::error!(?exit, "ballots stay in Redis; other workers count them");
+        }
+        // No more than tidiness, so it is not waited for long.
+        let closed = tokio::time::timeout(CLOSE_TIMEOUT, claims.close()).await;
+        if !matches!(closed, Ok(Ok(()))) {
+            tracing::warn!("Redis still knows this worker's consumer; other workers remove it");
         }
         exit == WorkerExit::Clean
     };

@@ -15,7 +15,7 @@ use std::{
 
 use serde_json::Value;
 use ureq::Agent;
-use voting_testing::{PostgresServer, Program, RedisServer};
+use voting_testing::{Authority, PostgresServer, Program, RedisCluster, RedisServer};
 
 pub const SECRET: &str = "the secret of the tests, 32 bytes or more";
 pub const TOKEN: &str = "the token of the tests, 32 bytes or more";
@@ -124,6 +124,33 @@ impl Stage {
         }
     }
 
+    /// On servers that speak TLS only, and ask for a password.
+    pub fn encrypted(authority: &Authority) -> Self {
+        let postgres = PostgresServer::start_encrypted(authority);
+        let ca_file = authority.file().to_string_lossy().into_owned();
+        Self {
+            redis: RedisServer::start_encrypted(authority),
+            database: postgres.database("voting"),
+            postgres,
+            more: vec![
+                ("VOTING_REDIS__CA_FILE", ca_file.clone()),
+                ("VOTING_POSTGRES__CA_FILE", ca_file),
+            ],
+            log: None,
+        }
+    }
+
+    /// With the log in a cluster instead.
+    pub fn on(cluster: &RedisCluster) -> Self {
+        let mut stage = Self::new();
+        stage.more = vec![
+            ("VOTING_REDIS__CLUSTER", "true".to_owned()),
+            ("VOTING_REDIS__URL", cluster.url()),
+            ("VOTING_REDIS__SHARDS", "6".to_owned()),
+        ];
+        stage
+    }
+
     fn settings(&self) -> Vec<(&'static str, String)> {
         let free = || "127.0.0.1:0".to_owned();
         let mut settings = vec![
@@ -140,6 +167,8 @@ impl Stage {
             ("VOTING_REDIS__URL", self.redis.url()),
             ("VOTING_POSTGRES__URL", self.database.clone()),
         ];
+        // What is set again wins.
+        settings.retain(|(key, _)| self.more.iter().all(|(again, _)| key != again));
         settings.extend(self.more.clone());
         settings
     }

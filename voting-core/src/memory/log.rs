@@ -141,6 +141,7 @@ impl Log {
             pending: self.pending,
             oldest_pending_ms: oldest.map(|id| id.ms()).min(),
             settled: self.shards.iter().map(Shard::settled).collect(),
+            lost_entries: 0,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! inside one blocking call, no more of them at a time than the pool has connections, and the
 //! pool itself is dropped on a thread of its own.
 
+mod connect;
 mod flush;
 mod marks;
 mod polls;
@@ -20,11 +21,11 @@ use std::{
     time::Duration,
 };
 
-use ::postgres::{Client, Config, NoTls, Transaction};
+use ::postgres::Transaction;
 use r2d2::{Pool, PooledConnection};
-use r2d2_postgres::PostgresConnectionManager;
 use tokio::sync::Semaphore;
 
+use self::connect::{LastFailure, Manager};
 pub use self::{
     roles::{BadPrefix, Roles},
     schema::{Migrated, SchemaError},
@@ -32,15 +33,14 @@ pub use self::{
 use crate::{
     error::StoreError,
     position::{EntryId, ShardId},
+    tls::Authorities,
 };
 
 /// Tallies are spread over so many rows, so that workers seldom wait for each other.
 const STRIPES: u8 = 16;
 
-type Manager = PostgresConnectionManager<NoTls>;
-
 /// How the store is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PostgresOptions {
     /// The connections of this process, and so the calls that it makes at a time.
     pub connections: u32,
@@ -48,6 +48,9 @@ pub struct PostgresOptions {
     pub connect_timeout: Duration,
     /// How long a statement may take.
     pub statement_timeout: Duration,
+    /// Who vouches for the server; the connection is then always encrypted. Without, it is when the
+    /// address says `sslmode=require`, and those whom the system trusts vouch for it.
+    pub ca: Option<Authorities>,
 }
 
 impl Default for PostgresOptions {
@@ -56,6 +59,7 @@ impl Default for PostgresOptions {
             connections: 4,
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(60),
+            ca: None,
         }
     }
 }
@@ -67,6 +71,7 @@ pub struct Postgres(Arc<Inner>);
 struct Inner {
     /// `None` only while it is dropped.
     pool: Option<Pool<Manager>>,
+    last_failure: LastFailure,
     calls: Arc<Semaphore>,
     /// Of the tallies, the row that this process adds to.
     stripe: i16,
@@ -81,30 +86,21 @@ impl Postgres {
     /// A store at `url`, such as `postgres://user:password@host/database`. It connects when it is
     /// first used, and again whenever a connection is lost.
     ///
+    /// The connection is plain, unless the address says `sslmode=require` or
+    /// [`PostgresOptions::ca`] is given. Then it is encrypted, and the server must show a certificate
+    /// that is made out to its host name: more than `require` means elsewhere, where anybody may
+    /// stand in for the server.
+    ///
     /// # Errors
     /// The address is none.
     pub fn new(url: &str, options: PostgresOptions) -> Result<Self, ::postgres::Error> {
-        let mut config: Config = url.parse()?;
-        config
-            .connect_timeout(options.connect_timeout)
-            .keepalives_idle(Duration::from_secs(10))
-            .keepalives_interval(Duration::from_secs(5))
-            .keepalives_retries(3)
-            .tcp_user_timeout(Duration::from_secs(30))
-            .application_name("voting");
-        let size = options.connections.max(1);
-        let pool = Pool::builder()
-            .max_size(size)
-            .min_idle(Some(0))
-            .connection_timeout(options.connect_timeout)
-            // It would ask once more before each use; a broken connection shows soon enough.
-            .test_on_check_out(false)
-            .connection_customizer(Box::new(SetUp(options.statement_timeout)))
-            .build_unchecked(Manager::new(config, NoTls));
+        let last_failure = LastFailure::default();
+        let pool = connect::pool(connect::manager(url, &options)?, &options, &last_failure);
         let stripe = uuid::Uuid::now_v7().as_bytes()[15] % STRIPES;
         Ok(Self(Arc::new(Inner {
+            calls: Arc::new(Semaphore::new(pool.max_size() as usize)),
             pool: Some(pool),
-            calls: Arc::new(Semaphore::new(size as usize)),
+            last_failure,
             stripe: stripe.into(),
             folded: Mutex::default(),
             options,
@@ -149,7 +145,7 @@ impl Inner {
     fn connection_to_any_schema(&self) -> Result<PooledConnection<Manager>, StoreError> {
         let pool = self.pool.as_ref();
         let pool = pool.ok_or_else(|| StoreError::unavailable("the pool is closed"))?;
-        pool.get().map_err(StoreError::unavailable)
+        pool.get().map_err(|error| self.last_failure.explain(error))
     }
 
     /// One snapshot for several questions.
@@ -174,25 +170,6 @@ impl Drop for Inner {
         let pool = self.pool.take();
         // Closing a connection waits, which a thread of the runtime must not.
         std::thread::spawn(move || drop(pool));
-    }
-}
-
-/// What each connection is told first.
-#[derive(Debug)]
-struct SetUp(Duration);
-
-impl r2d2::CustomizeConnection<Client, ::postgres::Error> for SetUp {
-    fn on_acquire(&self, connection: &mut Client) -> Result<(), ::postgres::Error> {
-        // A ballot leaves the log once its commit returns, so that must mean it is on the disk,
-        // whatever the server's default is.
-        connection.batch_execute(&format!(
-            "SET synchronous_commit = on; SET statement_timeout = {};
-             -- A client whose machine is gone must not keep its locks: the server gives it up.
-             SET idle_in_transaction_session_timeout = '10s';
-             SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5;
-             SET tcp_keepalives_count = 3; SET tcp_user_timeout = '20s'",
-            self.0.as_millis()
-        ))
     }
 }
 

@@ -3,9 +3,8 @@
 use std::{error::Error, sync::atomic::Ordering};
 
 use ::postgres::{Client, error::SqlState};
-use r2d2::CustomizeConnection;
 
-use super::{Inner, Postgres, SetUp};
+use super::{Inner, Postgres, connect::set_up};
 use crate::error::{StoreError, in_one_line};
 
 mod embedded {
@@ -170,7 +169,7 @@ impl Inner {
             .and_then(|_| work(client));
         // The connection is used on, whatever came of it. If this fails it is lost, and its lock.
         client.batch_execute("SELECT pg_advisory_unlock_all(); RESET ALL")?;
-        SetUp(self.options.statement_timeout).on_acquire(client)?;
+        set_up(client, self.options.statement_timeout)?;
         done
     }
 }

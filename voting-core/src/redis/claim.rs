@@ -4,28 +4,37 @@ use std::{
     collections::HashMap,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use ::redis::{
-    FromRedisValue, RedisError, Script, Value,
-    streams::{StreamAutoClaimReply, StreamId, StreamReadReply},
-};
+use ::redis::{Script, Value};
 use async_trait::async_trait;
-use tokio::time::Instant;
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
 
-use super::{GROUP, Redis, append::parse_id, connection::Connection, upkeep::Upkeep};
+use super::{
+    GROUP, Redis,
+    connection::Connection,
+    consumers::Consumers,
+    reply::{self, Taken},
+    rests::Rests,
+    upkeep::Upkeep,
+};
 use crate::{
     batch::{Claim, EntryKey, LogEntry, QueueStats},
-    error::StoreError,
+    error::{StoreError, in_one_line},
     position::ShardId,
     traits::BallotQueue,
 };
 
 /// An entry that waits for longer is read in a further claim.
 const MAX_BLOCK: Duration = Duration::from_secs(1);
+
+/// In a cluster, where one command cannot wait for all shards, the first and the longest pause between
+/// two looks at them.
+const PAUSE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(20)];
 
 /// Acknowledges entries, and counts the ballots of those that were not so before. Acknowledging comes
 /// first: after it Redis lets a script finish also at its memory limit, and this is what makes room.
@@ -50,15 +59,19 @@ pub struct RedisQueue {
     redis: Redis,
     consumer: String,
     /// Waits for entries, and so is not shared.
-    waiting: Connection,
+    blocking: Option<Connection>,
     acknowledge: Script,
-    upkeep: tokio::sync::Mutex<Upkeep>,
+    claiming: tokio::sync::Mutex<Claiming>,
     /// The ballots of entries that are handed out.
     in_hand: Mutex<HashMap<EntryKey, u16>>,
     /// The most ballots in an entry lately, by which the next claim is measured.
     largest: AtomicUsize,
-    /// Entries that were gone before they were acknowledged. Must stay zero.
-    lost: AtomicU64,
+}
+
+/// What is known from claim to claim.
+struct Claiming {
+    upkeep: Upkeep,
+    rests: Rests,
 }
 
 impl std::fmt::Debug for RedisQueue {
@@ -70,121 +83,174 @@ impl std::fmt::Debug for RedisQueue {
 }
 
 impl RedisQueue {
-    pub(super) fn new(redis: Redis, consumer: String) -> Result<Self, RedisError> {
-        let patience = redis.0.options.response_timeout + MAX_BLOCK;
-        Ok(Self {
-            waiting: Connection::new(&redis.0.client, patience)?,
+    pub(super) fn new(redis: Redis, consumer: String) -> Self {
+        let blocking = Connection::blocking(&redis.0.place, &redis.0.options, MAX_BLOCK);
+        Self {
+            claiming: tokio::sync::Mutex::new(Claiming {
+                upkeep: Upkeep::new(&redis),
+                rests: Rests::new(blocking.is_some()),
+            }),
+            blocking,
             acknowledge: Script::new(ACKNOWLEDGE),
-            upkeep: tokio::sync::Mutex::new(Upkeep::new(&redis)),
             in_hand: Mutex::default(),
             largest: AtomicUsize::new(1),
-            lost: AtomicU64::new(0),
             consumer,
             redis,
-        })
+        }
     }
 
-    /// Entries that were deleted before they were acknowledged, seen by this consumer: ballots
-    /// that were lost, by someone who trimmed or deleted in the stream.
-    pub fn lost_entries(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+    /// Says that this consumer will claim no more. Redis forgets it, unless it has entries in hand: those
+    /// are then handed out again when their time is over.
+    ///
+    /// # Errors
+    /// Redis does not answer. Another consumer removes this one later.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let consumers = Consumers::new(&self.redis);
+        for shard in self.redis.shards() {
+            let name = &self.consumer;
+            consumers.remove(&self.redis, shard, name).await?;
+        }
+        Ok(())
     }
 
     /// Takes over what consumers have not acknowledged in time. Whether there may be more of it.
-    async fn take_over(&self, max_ballots: usize, claim: &mut Claim) -> Result<bool, StoreError> {
+    async fn take_over(&self, max_ballots: usize, claim: &mut Claim, rests: &mut Rests) -> bool {
         let mut ballots = 0;
         for shard in self.redis.shards() {
             let mut cursor = "0-0".to_owned();
             while ballots < max_ballots {
-                let mut take = ::redis::cmd("XAUTOCLAIM");
-                take.arg(self.redis.log_key(shard))
-                    .arg(GROUP)
-                    .arg(&self.consumer)
-                    .arg(millis(self.redis.0.options.claim_timeout))
-                    .arg(&cursor)
-                    .arg("COUNT")
-                    .arg(100);
-                let taken: StreamAutoClaimReply = self.redis.0.connection.ask(&take).await?;
-                if !taken.deleted_ids.is_empty() {
-                    let ids = &taken.deleted_ids;
-                    self.lost.fetch_add(ids.len() as u64, Ordering::Relaxed);
-                    tracing::error!(%shard, ?ids, "entries were deleted before they were counted");
+                let take = self.take_over_from(shard, &cursor);
+                let Some(taken) = rests.unless_resting(shard, take).await else {
+                    break;
+                };
+                if !taken.deleted.is_empty() {
+                    self.tell_lost(shard, &taken.deleted).await;
                 }
-                for entry in taken.claimed {
-                    ballots += self.hand_out(shard, &entry, claim)?;
+                for entry in &taken.entries {
+                    ballots += usize::from(entry.ballots);
                 }
-                cursor = taken.next_stream_id;
+                claim.entries.extend(taken.entries);
+                cursor = taken.next;
                 if cursor == "0-0" {
                     break;
                 }
             }
         }
-        Ok(ballots >= max_ballots)
+        ballots >= max_ballots
+    }
+
+    /// Entries were deleted before they were acknowledged. Redis tells each of them once.
+    async fn tell_lost(&self, shard: ShardId, ids: &[String]) {
+        tracing::error!(%shard, ?ids, "entries were deleted before they were counted");
+        let mut count = ::redis::cmd("HINCRBY");
+        count
+            .arg(self.redis.stats_key(shard))
+            .arg("lost")
+            .arg(ids.len());
+        if let Err(error) = self.redis.0.connection.ask::<()>(&count).await {
+            let error = in_one_line(&error);
+            tracing::error!(error, "they are missing in the count of lost entries");
+        }
+    }
+
+    async fn take_over_from(&self, shard: ShardId, cursor: &str) -> Result<Taken, StoreError> {
+        let mut take = ::redis::cmd("XAUTOCLAIM");
+        take.arg(self.redis.log_key(shard))
+            .arg(GROUP)
+            .arg(&self.consumer)
+            .arg(millis(self.redis.0.options.claim_timeout))
+            .arg(cursor)
+            .arg("COUNT")
+            .arg(100);
+        let answer: Value = self.redis.0.connection.ask(&take).await?;
+        reply::taken(shard, answer)
+    }
+
+    /// Reads what nobody has had in these shards, of all of them together about `max_ballots`.
+    fn read(
+        &self,
+        shards: &[ShardId],
+        max_ballots: usize,
+        block: Option<Duration>,
+    ) -> ::redis::Cmd {
+        let mut read = ::redis::cmd("XREADGROUP");
+        read.arg("GROUP").arg(GROUP).arg(&self.consumer);
+        let all_shards = usize::from(self.redis.0.options.shards);
+        let largest = self.largest.load(Ordering::Relaxed).max(1);
+        read.arg("COUNT")
+            .arg((max_ballots / all_shards / largest).max(1));
+        if let Some(block) = block {
+            read.arg("BLOCK").arg(millis(block));
+        }
+        read.arg("STREAMS");
+        for shard in shards {
+            read.arg(self.redis.log_key(*shard));
+        }
+        for _ in shards {
+            read.arg(">");
+        }
+        read
     }
 
     /// Takes entries that nobody has had, and waits for them if there are none.
     async fn take_new(
         &self,
+        connection: &Connection,
         max_ballots: usize,
         wait: Duration,
-        claim: &mut Claim,
-    ) -> Result<(), StoreError> {
-        let shards = usize::from(self.redis.0.options.shards);
-        let mut read = ::redis::cmd("XREADGROUP");
-        read.arg("GROUP").arg(GROUP).arg(&self.consumer);
-        let largest = self.largest.load(Ordering::Relaxed).max(1);
-        read.arg("COUNT")
-            .arg((max_ballots / shards / largest).max(1));
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let shards: Vec<_> = self.redis.shards().collect();
         // Zero would mean for ever.
-        if wait >= Duration::from_millis(1) {
-            read.arg("BLOCK").arg(millis(wait.min(MAX_BLOCK)));
-        }
-        read.arg("STREAMS");
-        for shard in self.redis.shards() {
-            read.arg(self.redis.log_key(shard));
-        }
-        for _ in 0..shards {
-            read.arg(">");
-        }
-        let new: Option<StreamReadReply> = self.waiting.ask(&read).await?;
-        let streams = new.into_iter().flat_map(|reply| reply.keys);
-        let by_key: HashMap<_, _> = self
-            .redis
-            .shards()
-            .map(|shard| (self.redis.log_key(shard), shard))
+        let block = (wait >= Duration::from_millis(1)).then(|| wait.min(MAX_BLOCK));
+        let read = self.read(&shards, max_ballots, block);
+        let answer: Value = connection.ask(&read).await?;
+        let keys: Vec<_> = shards
+            .iter()
+            .map(|shard| (self.redis.log_key(*shard), *shard))
             .collect();
-        for stream in streams {
-            for entry in &stream.ids {
-                self.hand_out(by_key[&stream.key], entry, claim)?;
-            }
-        }
-        Ok(())
+        reply::read(answer, |key| {
+            let known = keys.iter().find(|(known, _)| known.as_bytes() == key);
+            known.map(|(_, shard)| *shard)
+        })
     }
 
-    /// Puts an entry into the claim, and says how many ballots it has.
-    fn hand_out(
+    /// The same in a cluster, where each shard is asked for itself. All are waited for: what an answer
+    /// hands out would be lost from sight if nobody took it.
+    async fn take_new_from_each(
         &self,
-        shard: ShardId,
-        entry: &StreamId,
-        claim: &mut Claim,
-    ) -> Result<usize, StoreError> {
-        let id = parse_id(&entry.id)?;
-        // An entry that was pushed by hand may lack a field. It is then no worse than one that
-        // cannot be read.
-        let payload = entry.map.get("b").and_then(bytes).unwrap_or_default();
-        let ballots: u16 = entry.get("n").unwrap_or(1);
-        claim.entries.push(LogEntry {
-            shard,
-            id,
-            payload,
-            ballots,
-        });
-        Ok(usize::from(ballots))
+        max_ballots: usize,
+        wait: Duration,
+        rests: &mut Rests,
+    ) -> Vec<LogEntry> {
+        let deadline = Instant::now() + wait;
+        let mut pause = PAUSE[0];
+        loop {
+            let awake = self
+                .redis
+                .shards()
+                .filter(|shard| !rests.is_resting(*shard));
+            let reads = awake.map(|shard| async move {
+                let since = Instant::now();
+                let read = self.read(&[shard], max_ballots, None);
+                let answer: Result<Value, _> = self.redis.0.connection.ask(&read).await;
+                let entries = answer.map_err(StoreError::from);
+                let entries = entries.and_then(|answer| reply::read(answer, |_| Some(shard)));
+                (shard, since, entries)
+            });
+            let answers = join_all(reads).await;
+            let entries: Vec<_> = answers
+                .into_iter()
+                .filter_map(|(shard, since, entries)| rests.note(shard, since, entries))
+                .flatten()
+                .collect();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !entries.is_empty() || left.is_zero() {
+                return entries;
+            }
+            sleep(pause.min(left)).await;
+            pause = (pause * 2).min(PAUSE[1]);
+        }
     }
-}
-
-fn bytes(value: &Value) -> Option<Vec<u8>> {
-    Vec::<u8>::from_redis_value_ref(value).ok()
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -195,15 +261,20 @@ fn millis(duration: Duration) -> u64 {
 impl BallotQueue for RedisQueue {
     async fn claim(&self, max_ballots: usize, wait: Duration) -> Result<Claim, StoreError> {
         self.redis.prepare().await?;
-        let claimed = self.try_claim(max_ballots, wait).await;
-        if let Err(StoreError::Unavailable(source)) = &claimed
-            && let Some(error) = source.downcast_ref::<RedisError>()
-            && error.code() == Some("NOGROUP")
-        {
+        let mut claiming = self.claiming.lock().await;
+        claiming.rests.begin();
+        let claim = self.try_claim(max_ballots, wait, &mut claiming).await;
+        if claiming.rests.groups_are_gone() {
             // The streams were made anew under us.
-            self.redis.make_groups().await?;
+            let made = self.redis.make_groups().await;
+            if claim.entries.is_empty() {
+                made?;
+            }
         }
-        claimed
+        if claim.entries.is_empty() {
+            claiming.rests.trouble()?;
+        }
+        Ok(claim)
     }
 
     async fn acknowledge(&self, entries: &[EntryKey]) -> Result<(), StoreError> {
@@ -240,27 +311,37 @@ impl BallotQueue for RedisQueue {
 }
 
 impl RedisQueue {
-    async fn try_claim(&self, max_ballots: usize, wait: Duration) -> Result<Claim, StoreError> {
+    async fn try_claim(
+        &self,
+        max_ballots: usize,
+        wait: Duration,
+        Claiming { upkeep, rests }: &mut Claiming,
+    ) -> Claim {
         let deadline = Instant::now() + wait;
         let mut claim = Claim::default();
         loop {
-            let mut upkeep = self.upkeep.lock().await;
-            if upkeep.is_take_over_due() && self.take_over(max_ballots, &mut claim).await? {
+            if upkeep.is_take_over_due() && self.take_over(max_ballots, &mut claim, rests).await {
                 upkeep.take_over_again();
             }
-            upkeep.run_if_due(&self.redis).await?;
-            let pause = upkeep.until_take_over();
-            drop(upkeep);
+            upkeep.run_if_due(&self.redis, rests).await;
             if claim.entries.is_empty() {
                 let left = deadline.saturating_duration_since(Instant::now());
-                self.take_new(max_ballots, left.min(pause), &mut claim)
-                    .await?;
+                let left = left.min(upkeep.until_take_over());
+                claim.entries = match &self.blocking {
+                    Some(connection) => {
+                        let take = self.take_new(connection, max_ballots, left);
+                        // Of one server, what fails for one shard fails for all.
+                        let taken = rests.unless_resting(ShardId(0), take).await;
+                        taken.unwrap_or_default()
+                    }
+                    None => self.take_new_from_each(max_ballots, left, rests).await,
+                };
             }
-            if !claim.entries.is_empty() || Instant::now() >= deadline {
+            let is_hopeless = self.redis.shards().all(|shard| rests.is_resting(shard));
+            if !claim.entries.is_empty() || Instant::now() >= deadline || is_hopeless {
                 break;
             }
         }
-        let upkeep = self.upkeep.lock().await;
         let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
         let largest = claim
             .entries
@@ -276,6 +357,6 @@ impl RedisQueue {
                 .settled
                 .insert(entry.shard, upkeep.settled(entry.shard));
         }
-        Ok(claim)
+        claim
     }
 }

@@ -1,58 +1,121 @@
-//! A connection that mends itself.
+//! The connection to Redis, be it one server or a cluster.
 
 use std::time::Duration;
 
-use ::redis::{
-    Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, RedisError,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-    io::tcp::{TcpSettings, socket2::TcpKeepalive},
-};
+use ::redis::{Client, Cmd, FromRedisValue, RedisError};
 
-/// How long it may take to connect.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+use super::{RedisOptions, address, cluster::Cluster, server::Server};
 
-/// After so long without a word, the peer is asked for one.
-const KEEPALIVE: Duration = Duration::from_secs(15);
-
-/// A peer that takes in nothing for so long is gone. Less than an answer may take: what the caller has
-/// been told is unknown must not be sent again after that.
-#[cfg(target_os = "linux")]
-const GONE_AFTER: Duration = Duration::from_secs(4);
-
-/// Shared by all who use it at a time; connects when first used.
+/// Shared by all who use it at a time; connects when first used, and mends itself.
 #[derive(Clone)]
-pub(super) struct Connection(ConnectionManager);
+pub(super) enum Connection {
+    Server(Server),
+    Cluster(Cluster),
+}
 
-pub(super) fn client(url: &str) -> Result<Client, RedisError> {
-    let info: ConnectionInfo = url.into_connection_info()?;
-    // Small requests must not wait to fill a packet, and a peer that is gone must be noticed.
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
-    let tcp = TcpSettings::default()
-        .set_nodelay(true)
-        .set_keepalive(keepalive);
-    #[cfg(target_os = "linux")]
-    let tcp = tcp.set_user_timeout(GONE_AFTER);
-    Client::open(info.set_tcp_settings(tcp))
+/// Where Redis is.
+pub(super) enum Place {
+    Server(Box<Client>),
+    Cluster(Vec<Client>),
+}
+
+impl Place {
+    /// Reads the address, or the addresses of several nodes of a cluster.
+    pub(super) fn new(url: &str, options: &RedisOptions) -> Result<Self, RedisError> {
+        let ca = options.ca.as_ref();
+        if options.cluster {
+            // A comma in a password is written `%2C`.
+            let nodes = url.split(',').map(|url| address::client(url.trim(), ca));
+            return nodes.collect::<Result<_, _>>().map(Self::Cluster);
+        }
+        let client = address::client(url, ca)?;
+        Ok(Self::Server(Box::new(client)))
+    }
 }
 
 impl Connection {
-    pub(super) fn new(client: &Client, response_timeout: Duration) -> Result<Self, RedisError> {
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(response_timeout))
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            // The callers try again; here it would only make them wait.
-            .set_number_of_retries(0);
-        ConnectionManager::new_lazy_with_config(client.clone(), config).map(Self)
+    pub(super) fn new(place: &Place, options: &RedisOptions) -> Result<Self, RedisError> {
+        let timeout = options.response_timeout;
+        Ok(match place {
+            Place::Server(client) => Self::Server(Server::new(client.as_ref().clone(), timeout)),
+            Place::Cluster(nodes) => {
+                Self::Cluster(Cluster::new(nodes.clone(), options.ca.clone(), timeout)?)
+            }
+        })
+    }
+
+    /// One on which a command may wait for `block`. `None` for a cluster: there one command cannot wait
+    /// for all shards.
+    pub(super) fn blocking(place: &Place, options: &RedisOptions, block: Duration) -> Option<Self> {
+        let patience = options.response_timeout + block;
+        match place {
+            Place::Server(client) => {
+                Some(Self::Server(Server::new(client.as_ref().clone(), patience)))
+            }
+            Place::Cluster(_) => None,
+        }
     }
 
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
-        command.query_async(&mut self.0.clone()).await
+        match self {
+            Self::Server(server) => command.query_async(&mut server.clone()).await,
+            Self::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
+        }
     }
 
     pub(super) async fn run<T: FromRedisValue>(
         &self,
         script: &::redis::ScriptInvocation<'_>,
     ) -> Result<T, RedisError> {
-        script.invoke_async(&mut self.0.clone()).await
+        match self {
+            Self::Server(server) => script.invoke_async(&mut server.clone()).await,
+            Self::Cluster(cluster) => script.invoke_async(&mut cluster.for_script()).await,
+        }
     }
+
+    /// Grows whenever there are servers that were not there before.
+    pub(super) fn generation(&self) -> u64 {
+        match self {
+            Self::Server(_) => 0,
+            Self::Cluster(cluster) => cluster.generation(),
+        }
+    }
+
+    /// A connection to each server that takes ballots, and to each that may come to, with its name.
+    pub(super) async fn each(&self) -> Result<Servers, RedisError> {
+        match self {
+            Self::Server(server) => Ok(Servers {
+                masters: vec![("Redis".to_owned(), server.clone())],
+                replicas: Vec::new(),
+            }),
+            Self::Cluster(cluster) => {
+                let (masters, replicas) = cluster.nodes().await?;
+                let connect = |address: super::slots::Address| {
+                    let server = cluster.node(&address)?;
+                    Ok((format!("Redis at {address}"), server))
+                };
+                Ok(Servers {
+                    masters: masters.into_iter().map(connect).collect::<Result<_, _>>()?,
+                    replicas: replicas
+                        .into_iter()
+                        .map(connect)
+                        .collect::<Result<_, RedisError>>()?,
+                })
+            }
+        }
+    }
+}
+
+/// The servers of a cluster, or the only one, each with its name.
+pub(super) struct Servers {
+    pub(super) masters: Vec<(String, Server)>,
+    pub(super) replicas: Vec<(String, Server)>,
+}
+
+/// Asks one server.
+pub(super) async fn ask_server<T: FromRedisValue>(
+    server: &Server,
+    command: &Cmd,
+) -> Result<T, RedisError> {
+    command.query_async(&mut server.clone()).await
 }

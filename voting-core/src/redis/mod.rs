@@ -2,7 +2,7 @@
 //!
 //! Each shard is a stream, `<prefix>:{<shard>}:log`, whose entries have two fields: `b`, the
 //! bytes of [`entry`](crate::entry), and `n`, the number of ballots in them. Beside it is a hash,
-//! `<prefix>:{<shard>}:stats`, with the ballots ever `accepted` and `acknowledged`, and a set,
+//! `<prefix>:{<shard>}:stats`, with the ballots ever `accepted` and `acknowledged` and the entries `lost`, and a set,
 //! `<prefix>:{<shard>}:sealed`, of the polls in which the shard takes no more ballots. The braces keep
 //! them on one node of a cluster. `<prefix>:layout` says how many shards there are.
 //!
@@ -10,30 +10,46 @@
 //! transaction: what is added after a poll was sealed is not counted.
 //!
 //! Redis must be set up to be durable: `appendonly yes`, `appendfsync always`,
-//! `no-appendfsync-on-rewrite no`, `maxmemory-policy noeviction`. Otherwise it is not ready,
-//! unless [`RedisOptions::accept_loss`] says that acknowledged ballots may be lost.
+//! `no-appendfsync-on-rewrite no`, `maxmemory-policy noeviction`, and its user `default`, with whose
+//! rights it reads its own log, may do all, be it on or off. Otherwise it is not ready,
+//! unless [`RedisOptions::accept_loss`] says that acknowledged ballots may be lost. Of a cluster, each
+//! master must be, and no replica may take over by itself (`cluster-replica-no-failover yes`): it may
+//! not have got the latest ballots yet.
 
+mod address;
 mod append;
 mod claim;
 mod clock;
+mod cluster;
 mod connection;
+mod consumers;
 mod durability;
 mod polls;
+mod reply;
+mod rests;
 mod scripts;
+mod server;
+mod slots;
 mod upkeep;
 
 use std::{sync::Arc, time::Duration};
 
-use ::redis::{Client, RedisError, streams::StreamInfoGroupsReply};
+use ::redis::{RedisError, streams::StreamInfoGroupsReply};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 pub use self::claim::RedisQueue;
-use self::{clock::Clocks, connection::Connection, scripts::Scripts};
+use self::{
+    clock::Clocks,
+    connection::{Connection, Place},
+    durability::Seen,
+    scripts::Scripts,
+};
 use crate::{
     error::StoreError,
     group_commit::{GroupCommit, GroupCommitOptions},
     position::ShardId,
+    tls::Authorities,
 };
 
 /// The consumer group of the workers.
@@ -55,6 +71,11 @@ pub struct RedisOptions {
     pub response_timeout: Duration,
     /// Whether to go on with a Redis that can lose acknowledged ballots.
     pub accept_loss: bool,
+    /// Whether it is a Redis Cluster.
+    pub cluster: bool,
+    /// Who vouches for the server of an encrypted connection (`rediss://`), if not those whom the
+    /// system trusts.
+    pub ca: Option<Authorities>,
 }
 
 impl Default for RedisOptions {
@@ -66,6 +87,8 @@ impl Default for RedisOptions {
             retention: Duration::from_secs(24 * 3600),
             response_timeout: Duration::from_secs(5),
             accept_loss: false,
+            cluster: false,
+            ca: None,
         }
     }
 }
@@ -76,32 +99,36 @@ pub struct Redis(Arc<Inner>);
 
 struct Inner {
     options: RedisOptions,
-    client: Client,
+    place: Place,
     connection: Connection,
     scripts: Scripts,
     clocks: Clocks,
     /// Done once the layout is checked and the consumer groups are there.
     prepared: OnceCell<()>,
     /// Done once Redis was seen to be durable.
-    durable: OnceCell<()>,
+    durable: Seen,
 }
 
 impl Redis {
-    /// A log at `url`, such as `redis://user:password@host:6379/`. It connects when it is first
-    /// used, and again whenever the connection is lost. Call it within a tokio runtime.
+    /// A log at `url`, such as `redis://user:password@host:6379/`, encrypted with `rediss://`. Of a
+    /// cluster it may name several nodes, separated by commas. It connects when it is first used, and
+    /// again whenever a connection is lost. Call it within a tokio runtime.
+    ///
+    /// With `rediss://`, if the process has not chosen rustls' cryptography yet, it gets ring's.
     ///
     /// # Errors
-    /// The address is none.
+    /// The address is none, or would not protect what it says it does.
     pub fn new(url: &str, options: RedisOptions) -> Result<Self, RedisError> {
-        let client = connection::client(url)?;
+        let place = Place::new(url, &options)?;
+        let connection = Connection::new(&place, &options)?;
         Ok(Self(Arc::new(Inner {
-            connection: Connection::new(&client, options.response_timeout)?,
-            client,
+            durable: Seen::new(connection.clone()),
+            connection,
+            place,
             scripts: Scripts::new(),
             clocks: Clocks::new(options.shards),
             options,
             prepared: OnceCell::new(),
-            durable: OnceCell::new(),
         })))
     }
 
@@ -114,9 +141,9 @@ impl Redis {
     /// process would take what an old one is about to finish.
     ///
     /// # Errors
-    /// As [`Redis::new`].
+    /// None any more.
     pub fn queue(&self) -> Result<RedisQueue, RedisError> {
-        RedisQueue::new(self.clone(), Uuid::now_v7().to_string())
+        Ok(RedisQueue::new(self.clone(), Uuid::now_v7().to_string()))
     }
 
     fn shards(&self) -> impl Iterator<Item = ShardId> + use<> {
@@ -168,25 +195,29 @@ impl Redis {
 
     async fn make_groups(&self) -> Result<(), StoreError> {
         for shard in self.shards() {
-            let mut ask = ::redis::cmd("XINFO");
-            ask.arg("GROUPS").arg(self.log_key(shard));
-            let there: Result<StreamInfoGroupsReply, _> = self.0.connection.ask(&ask).await;
-            if there.is_ok_and(|there| there.groups.iter().any(|group| group.name == GROUP)) {
-                continue;
-            }
-            let mut create = ::redis::cmd("XGROUP");
-            create
-                .arg("CREATE")
-                .arg(self.log_key(shard))
-                .arg(GROUP)
-                .arg("0")
-                .arg("MKSTREAM");
-            match self.0.connection.ask::<()>(&create).await {
-                Err(error) if error.code() == Some("BUSYGROUP") => {}
-                made => made?,
-            }
+            self.make_group(shard).await?;
         }
         Ok(())
+    }
+
+    async fn make_group(&self, shard: ShardId) -> Result<(), StoreError> {
+        let mut ask = ::redis::cmd("XINFO");
+        ask.arg("GROUPS").arg(self.log_key(shard));
+        let there: Result<StreamInfoGroupsReply, _> = self.0.connection.ask(&ask).await;
+        if there.is_ok_and(|there| there.groups.iter().any(|group| group.name == GROUP)) {
+            return Ok(());
+        }
+        let mut create = ::redis::cmd("XGROUP");
+        create
+            .arg("CREATE")
+            .arg(self.log_key(shard))
+            .arg(GROUP)
+            .arg("0")
+            .arg("MKSTREAM");
+        match self.0.connection.ask::<()>(&create).await {
+            Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
+            made => Ok(made?),
+        }
     }
 }
 

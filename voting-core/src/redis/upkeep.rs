@@ -4,12 +4,12 @@
 use std::{collections::HashMap, time::Duration};
 
 use ::redis::{
-    RedisError,
-    streams::{StreamInfoGroupsReply, StreamInfoStreamReply, StreamPendingReply, StreamRangeReply},
+    RedisError, Value,
+    streams::{StreamInfoGroupsReply, StreamPendingReply},
 };
 use tokio::time::Instant;
 
-use super::{GROUP, Redis, append::parse_id};
+use super::{GROUP, Redis, append::parse_id, consumers::Consumers, reply, rests::Rests};
 use crate::{
     batch::QueueStats,
     clock::unix_ms,
@@ -25,6 +25,7 @@ pub(super) struct Upkeep {
     next_take_over: Instant,
     next_run: Instant,
     settled: HashMap<ShardId, EntryId>,
+    consumers: Consumers,
 }
 
 impl Upkeep {
@@ -35,6 +36,7 @@ impl Upkeep {
             next_take_over: now,
             next_run: now,
             settled: HashMap::new(),
+            consumers: Consumers::new(redis),
         }
     }
 
@@ -63,16 +65,27 @@ impl Upkeep {
         self.settled.get(&shard).copied().unwrap_or(EntryId::MIN)
     }
 
-    pub(super) async fn run_if_due(&mut self, redis: &Redis) -> Result<(), StoreError> {
+    /// Sees to all shards that do not rest; what failed is noted there.
+    pub(super) async fn run_if_due(&mut self, redis: &Redis, rests: &mut Rests) {
         let now = Instant::now();
         if now < self.next_run {
-            return Ok(());
+            return;
         }
         self.next_run = now + EVERY;
+        let tidy = self.consumers.is_due();
         for shard in redis.shards() {
-            let settled = redis.progress(shard).await?.settled;
-            self.settled.insert(shard, settled);
-            redis.trim(shard, settled).await?;
+            rests
+                .unless_resting(shard, self.run(redis, shard, tidy))
+                .await;
+        }
+    }
+
+    async fn run(&mut self, redis: &Redis, shard: ShardId, tidy: bool) -> Result<(), StoreError> {
+        let settled = redis.progress(shard).await?.settled;
+        self.settled.insert(shard, settled);
+        redis.trim(shard, settled).await?;
+        if tidy {
+            self.consumers.remove_idle(redis, shard).await?;
         }
         Ok(())
     }
@@ -118,8 +131,8 @@ impl Redis {
     async fn last_id(&self, shard: ShardId) -> Result<EntryId, StoreError> {
         let mut ask = ::redis::cmd("XINFO");
         ask.arg("STREAM").arg(self.log_key(shard));
-        let stream: StreamInfoStreamReply = self.0.connection.ask(&ask).await?;
-        parse_id(&stream.last_generated_id)
+        let stream: Value = self.0.connection.ask(&ask).await?;
+        reply::last_generated_id(stream)
     }
 
     /// Makes later entries of each shard get ids above `newest`, the newest that the store has seen,
@@ -164,9 +177,11 @@ impl Redis {
             let mut ask = ::redis::cmd("HMGET");
             ask.arg(self.stats_key(shard))
                 .arg("accepted")
-                .arg("acknowledged");
-            let (accepted, acknowledged): (Option<u64>, Option<u64>) =
+                .arg("acknowledged")
+                .arg("lost");
+            let (accepted, acknowledged, lost): (Option<u64>, Option<u64>, Option<u64>) =
                 self.0.connection.ask(&ask).await?;
+            stats.lost_entries += lost.unwrap_or(0);
             let accepted = accepted.unwrap_or(0);
             stats.accepted += accepted;
             stats.pending += accepted.saturating_sub(acknowledged.unwrap_or(0));
@@ -191,11 +206,7 @@ impl Redis {
             .arg("+")
             .arg("COUNT")
             .arg(1);
-        let range: StreamRangeReply = self.0.connection.ask(&ask).await?;
-        range
-            .ids
-            .first()
-            .map(|entry| parse_id(&entry.id))
-            .transpose()
+        let range: Value = self.0.connection.ask(&ask).await?;
+        reply::first_id(range)
     }
 }

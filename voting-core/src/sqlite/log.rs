@@ -170,6 +170,7 @@ impl Inner {
             pending,
             oldest_pending_ms: oldest.map(EntryId::ms),
             settled: [(SHARD, settled)].into(),
+            lost_entries: 0,
         })
     }
 }

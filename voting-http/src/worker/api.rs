@@ -34,6 +34,8 @@ struct PipelineView {
     superseded: u64,
     /// Ballots among the dead letters.
     rejected: u64,
+    /// Log entries that somebody deleted before they were counted. Must stay 0.
+    lost_entries: u64,
     /// Over the last 10 seconds, ballots a second that were acknowledged to voters.
     accepted_per_second: f64,
     /// Over the last 10 seconds, ballots a second that were counted, superseded or rejected.
@@ -80,6 +82,7 @@ impl Api {
             counted: totals.counted,
             superseded: totals.superseded,
             rejected: totals.rejected,
+            lost_entries: stats.lost_entries,
             accepted_per_second: rates.accepted,
             processed_per_second: rates.processed,
             worker: WorkerView {

@@ -44,6 +44,11 @@ impl Endpoint for Metrics {
                 "Ballots ever acknowledged to voters",
                 stats.accepted,
             );
+            total(
+                "voting_lost_entries",
+                "Log entries that were deleted before they were counted; must stay zero",
+                stats.lost_entries,
+            );
         }
         if let Some(totals) = totals {
             total(

@@ -1,0 +1,155 @@
+//! Connecting to the server: time-outs, keepalive, encryption, and what each connection is told first.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use ::postgres::{Client, Config, config::SslMode};
+use r2d2::Pool;
+use r2d2_postgres::PostgresConnectionManager;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::PostgresOptions;
+use crate::{
+    error::{StoreError, in_one_line},
+    tls,
+};
+
+/// Of one type, whether connections are encrypted or not.
+pub(super) type Manager = PostgresConnectionManager<MakeRustlsConnect>;
+
+/// After so long without a word, the server is asked for one, so often, so many times: half a minute
+/// after it has vanished at the latest, a connection is given up.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 3;
+
+/// A server that takes in nothing for so long is gone. Longer than a busy one may take.
+const GONE_AFTER: Duration = Duration::from_secs(30);
+
+/// Knows how to connect to `url`.
+pub(super) fn manager(url: &str, options: &PostgresOptions) -> Result<Manager, ::postgres::Error> {
+    let mut config: Config = url.parse()?;
+    // The client's own default, `prefer`, gives in to whoever says that there is no encryption, and
+    // takes any certificate elsewhere: it protects nothing, so it is not used at all.
+    let encrypted = options.ca.is_some() || config.get_ssl_mode() == SslMode::Require;
+    let mode = if encrypted {
+        SslMode::Require
+    } else {
+        SslMode::Disable
+    };
+    config
+        .ssl_mode(mode)
+        .connect_timeout(options.connect_timeout)
+        .keepalives_idle(KEEPALIVE_IDLE)
+        .keepalives_interval(KEEPALIVE_INTERVAL)
+        .keepalives_retries(KEEPALIVE_RETRIES)
+        .tcp_user_timeout(GONE_AFTER)
+        .application_name("voting");
+    let roots = match &options.ca {
+        Some(ca) => ca.roots(),
+        None if encrypted => Arc::new(trusted_by_the_system()),
+        None => Arc::new(RootCertStore::empty()),
+    };
+    let tls = ClientConfig::builder_with_provider(tls::provider())
+        .with_safe_default_protocol_versions()
+        .expect("the provider has the versions of TLS that this is built with")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Manager::new(config, MakeRustlsConnect::new(tls)))
+}
+
+fn trusted_by_the_system() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "cannot read some of the certificates that the system trusts");
+    }
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        tracing::error!("the system trusts no certificate authority, so no server can be verified");
+    }
+    roots
+}
+
+pub(super) fn pool(
+    manager: Manager,
+    options: &PostgresOptions,
+    last_failure: &LastFailure,
+) -> Pool<Manager> {
+    Pool::builder()
+        .max_size(options.connections.max(1))
+        .min_idle(Some(0))
+        .connection_timeout(options.connect_timeout)
+        // It would ask once more before each use; a broken connection shows soon enough.
+        .test_on_check_out(false)
+        .connection_customizer(Box::new(SetUp {
+            statement_timeout: options.statement_timeout,
+            last_failure: last_failure.clone(),
+        }))
+        .error_handler(Box::new(last_failure.clone()))
+        .build_unchecked(manager)
+}
+
+/// Why it was last impossible to connect. The pool itself keeps the headline only, and not that it was
+/// the certificate.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LastFailure(Arc<Mutex<Option<String>>>);
+
+impl LastFailure {
+    fn set(&self, reason: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// What the pool says, with the reason.
+    pub(super) fn explain(&self, error: r2d2::Error) -> StoreError {
+        let reason = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        match reason {
+            Some(reason) => StoreError::unavailable(format!("cannot connect: {reason}")),
+            None => StoreError::unavailable(error),
+        }
+    }
+}
+
+impl r2d2::HandleError<::postgres::Error> for LastFailure {
+    fn handle_error(&self, error: ::postgres::Error) {
+        self.set(Some(in_one_line(&error)));
+    }
+}
+
+/// What is seen to when a connection is made.
+#[derive(Debug)]
+struct SetUp {
+    statement_timeout: Duration,
+    last_failure: LastFailure,
+}
+
+impl r2d2::CustomizeConnection<Client, ::postgres::Error> for SetUp {
+    fn on_acquire(&self, connection: &mut Client) -> Result<(), ::postgres::Error> {
+        self.last_failure.set(None);
+        set_up(connection, self.statement_timeout)
+    }
+}
+
+/// What each connection is told first.
+pub(super) fn set_up(
+    connection: &mut Client,
+    statement_timeout: Duration,
+) -> Result<(), ::postgres::Error> {
+    // A ballot leaves the log once its commit returns, so that must mean it is on the disk,
+    // whatever the server's default is.
+    connection.batch_execute(&format!(
+        "SET synchronous_commit = on; SET statement_timeout = {};
+         -- A client whose machine is gone must not keep its locks: the server gives it up.
+         SET idle_in_transaction_session_timeout = '10s';
+         SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5;
+         SET tcp_keepalives_count = 3; SET tcp_user_timeout = '20s'",
+        statement_timeout.as_millis()
+    ))
+}

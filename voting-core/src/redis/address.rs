@@ -1,0 +1,92 @@
+//! Where a Redis is, and how it is connected to: time-outs, keepalive, encryption.
+
+use std::time::Duration;
+
+use ::redis::{
+    Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError,
+    TlsCertificates,
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+};
+
+use crate::tls::{self, Authorities};
+
+/// How long it may take to connect, with the handshake of TLS and the password. A server that is there
+/// answers at once; one that is not must not hold up a voter for longer than that.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// After so long without a word, the peer is asked for one: a firewall or a balancer that has forgotten
+/// the connection is noticed before a ballot needs it.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// A peer that takes in nothing for so long is gone. Less than an answer may take: what the caller has
+/// been told is unknown must not be sent again after that.
+#[cfg(target_os = "linux")]
+const GONE_AFTER: Duration = Duration::from_secs(4);
+
+/// The server at `url`.
+pub(super) fn client(url: &str, ca: Option<&Authorities>) -> Result<Client, RedisError> {
+    build(url.into_connection_info()?.set_tcp_settings(tcp()), ca)
+}
+
+/// Another server of the same cluster, with the same user, password and encryption.
+pub(super) fn sibling(
+    of: &ConnectionInfo,
+    host: &str,
+    port: u16,
+    ca: Option<&Authorities>,
+) -> Result<Client, RedisError> {
+    let host = host.to_owned();
+    let address = match of.addr() {
+        ConnectionAddr::TcpTls { insecure, .. } => ConnectionAddr::TcpTls {
+            host,
+            port,
+            insecure: *insecure,
+            tls_params: None,
+        },
+        _ => ConnectionAddr::Tcp(host, port),
+    };
+    build(of.clone().set_addr(address), ca)
+}
+
+fn build(info: ConnectionInfo, ca: Option<&Authorities>) -> Result<Client, RedisError> {
+    let ConnectionAddr::TcpTls { insecure, .. } = info.addr() else {
+        if ca.is_some() {
+            let text = "a ca_file is given, but the address is not encrypted: it needs rediss://";
+            return Err((ErrorKind::InvalidClientConfig, text).into());
+        }
+        return Client::open(info);
+    };
+    if *insecure {
+        let text = "an encrypted connection whose server is not verified protects nothing";
+        return Err((ErrorKind::InvalidClientConfig, text).into());
+    }
+    tls::choose_provider();
+    let certificates = TlsCertificates {
+        client_tls: None,
+        root_cert: ca.map(|ca| ca.pem().to_vec()),
+    };
+    Client::build_with_tls(info, certificates)
+}
+
+fn tcp() -> TcpSettings {
+    // Small requests must not wait to fill a packet, and a peer that is gone must be noticed.
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+    let tcp = TcpSettings::default()
+        .set_nodelay(true)
+        .set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let tcp = tcp.set_user_timeout(GONE_AFTER);
+    tcp
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_would_not_protect_is_none() {
+        let wrong = |url: &str| client(url, None).unwrap_err().to_string();
+        assert!(wrong("rediss://localhost/#insecure").contains("not verified"));
+        assert!(wrong("http://localhost/").contains("URL"));
+    }
+}

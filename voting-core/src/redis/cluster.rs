@@ -1,0 +1,384 @@
+//! A connection to all masters of a cluster.
+//!
+//! A client of its own for this, and not redis' `ClusterConnection`: that one sends a command again when a
+//! connection breaks, and says how the last attempt ended, so that a ballot which the first one had
+//! stored could be reported as refused. Here a command is sent again only after a node said that it
+//! has not carried it out.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use ::redis::{
+    Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisFuture,
+    ServerErrorKind, Value, aio::ConnectionLike,
+};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    address,
+    server::Server,
+    slots::{self, Address, SlotMap},
+};
+use crate::tls::Authorities;
+
+/// The cluster is not asked who has what more often than that.
+const REFRESH_EVERY: Duration = Duration::from_millis(100);
+
+/// Between two attempts while a slot is on its way from one node to another.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(20);
+
+/// Shared by all who use it; connects to a node when it is first needed.
+#[derive(Clone)]
+pub(super) struct Cluster(Arc<Inner>);
+
+struct Inner {
+    /// The nodes that are known from the start.
+    seeds: Vec<(Address, Server)>,
+    /// How to connect to further ones.
+    like: ConnectionInfo,
+    ca: Option<Authorities>,
+    response_timeout: Duration,
+    known: Mutex<Known>,
+    refreshing: tokio::sync::Mutex<Option<Instant>>,
+}
+
+#[derive(Default)]
+struct Known {
+    map: Arc<SlotMap>,
+    nodes: HashMap<Address, Server>,
+    /// Grows when there are nodes that were not there before.
+    generation: u64,
+}
+
+/// A command, or several that belong together.
+#[derive(Clone, Copy)]
+enum Request<'a> {
+    One(&'a Cmd),
+    Several(&'a Pipeline, usize, usize),
+}
+
+/// What a node that has not carried out a command says of it.
+enum Elsewhere {
+    /// It belongs there now.
+    Moved(Address),
+    /// It may be there already, of a slot that is on its way.
+    Ask(Address),
+    /// Its keys are on two nodes at the moment.
+    Later,
+}
+
+impl Cluster {
+    pub(super) fn new(
+        seeds: Vec<Client>,
+        ca: Option<Authorities>,
+        response_timeout: Duration,
+    ) -> Result<Self, RedisError> {
+        let wrong = |text| RedisError::from((ErrorKind::InvalidClientConfig, text));
+        let first = seeds.first().ok_or_else(|| wrong("there is no address"))?;
+        let like = first.get_connection_info().clone();
+        if like.redis_settings().db() != 0 {
+            return Err(wrong("a cluster has no database but 0"));
+        }
+        let seeds = seeds.into_iter().map(|client| {
+            let address = match client.get_connection_info().addr() {
+                ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                    Address {
+                        host: host.clone(),
+                        port: *port,
+                    }
+                }
+                _ => return Err(wrong("a cluster is reached by host and port")),
+            };
+            Ok((address, Server::new(client, response_timeout)))
+        });
+        Ok(Self(Arc::new(Inner {
+            seeds: seeds.collect::<Result<_, _>>()?,
+            like,
+            ca,
+            response_timeout,
+            known: Mutex::default(),
+            refreshing: tokio::sync::Mutex::default(),
+        })))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        let known = self.0.known.lock();
+        known.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Grows whenever nodes join.
+    pub(super) fn generation(&self) -> u64 {
+        self.known().generation
+    }
+
+    /// The masters and the replicas, as the cluster has them now.
+    pub(super) async fn nodes(&self) -> Result<(Vec<Address>, Vec<Address>), RedisError> {
+        self.refresh(Duration::ZERO).await?;
+        let map = self.known().map.clone();
+        Ok((map.masters(), map.replicas()))
+    }
+
+    /// The node at an address.
+    pub(super) fn node(&self, address: &Address) -> Result<Server, RedisError> {
+        let mut known = self.known();
+        if let Some(server) = known.nodes.get(address) {
+            return Ok(server.clone());
+        }
+        let Address { host, port } = address;
+        let client = address::sibling(&self.0.like, host, *port, self.0.ca.as_ref())?;
+        let server = Server::new(client, self.0.response_timeout);
+        known.nodes.insert(address.clone(), server.clone());
+        Ok(server)
+    }
+
+    /// Asks all nodes at once who has what, and believes the first that knows, unless somebody has just
+    /// asked.
+    async fn refresh(&self, unless_within: Duration) -> Result<(), RedisError> {
+        let mut last = self.0.refreshing.lock().await;
+        if last.is_some_and(|last| last.elapsed() < unless_within) {
+            return Ok(());
+        }
+        let mut asked: FuturesUnordered<_> = {
+            let known = self.known();
+            let seeds = self.0.seeds.iter().map(|(address, node)| (address, node));
+            let nodes = known.nodes.iter();
+            nodes
+                .chain(seeds)
+                .map(|(address, node)| ask_for_slots(address.clone(), node.clone()))
+                .collect()
+        };
+        let mut failure = None;
+        let mut found = None;
+        while let Some(answer) = asked.next().await {
+            match answer {
+                Ok(map) => {
+                    found = Some(map);
+                    break;
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        *last = Some(Instant::now());
+        let Some(map) = found else {
+            return Err(failure.unwrap_or_else(|| refused("the cluster has no node".to_owned())));
+        };
+        let mut known = self.known();
+        let before: Vec<_> = [known.map.masters(), known.map.replicas()].concat();
+        let now: Vec<_> = [map.masters(), map.replicas()].concat();
+        if now.iter().any(|node| !before.contains(node)) {
+            known.generation += 1;
+        }
+        known.nodes.retain(|address, _| now.contains(address));
+        known.map = Arc::new(map);
+        Ok(())
+    }
+
+    /// The master that has the slot; any master if it does not matter.
+    async fn owner(&self, slot: Option<u16>) -> Result<Address, RedisError> {
+        let find = || {
+            let known = self.known();
+            match slot {
+                Some(slot) => known.map.owner(slot).cloned(),
+                None => known.map.masters().into_iter().next(),
+            }
+        };
+        if let Some(owner) = find() {
+            return Ok(owner);
+        }
+        self.refresh(REFRESH_EVERY).await?;
+        find().ok_or_else(|| refused(format!("no master of the cluster has slot {slot:?}")))
+    }
+
+    /// Sends a request to where it belongs, and notes which node was asked last.
+    async fn send(
+        &self,
+        request: Request<'_>,
+        slot: Option<u16>,
+        last: &mut Option<Address>,
+    ) -> Result<Vec<Value>, RedisError> {
+        let deadline = Instant::now() + self.0.response_timeout;
+        let mut redirected = None;
+        loop {
+            let (address, is_asking) = match redirected.take() {
+                Some(to) => to,
+                None => (self.owner(slot).await?, false),
+            };
+            let mut node = self.node(&address)?;
+            *last = Some(address.clone());
+            let answer = match request {
+                Request::One(command) if is_asking => ask_for(&mut node, command).await,
+                Request::One(command) => {
+                    let answer = node.req_packed_command(command).await;
+                    let answer = answer.and_then(Value::extract_error);
+                    answer.map(|value| vec![value])
+                }
+                Request::Several(pipeline, offset, count) => {
+                    node.req_packed_commands(pipeline, offset, count).await
+                }
+            };
+            let error = match answer {
+                Ok(values) => return Ok(values),
+                Err(error) => error,
+            };
+            let Some(elsewhere) = elsewhere(&error, &address) else {
+                if error.is_io_error() || is_read_only(&error) {
+                    // Another node may have taken over.
+                    self.refresh_soon();
+                }
+                return Err(error);
+            };
+            if Instant::now() + TRY_AGAIN_AFTER >= deadline {
+                return Err(error);
+            }
+            match elsewhere {
+                Elsewhere::Moved(to) => {
+                    self.refresh_soon();
+                    redirected = Some((to, false));
+                }
+                Elsewhere::Ask(to) if matches!(request, Request::One(_)) => {
+                    redirected = Some((to, true));
+                }
+                Elsewhere::Ask(_) | Elsewhere::Later => sleep(TRY_AGAIN_AFTER).await,
+            }
+        }
+    }
+
+    fn refresh_soon(&self) {
+        let cluster = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = cluster.refresh(REFRESH_EVERY).await {
+                tracing::debug!(%error, "the cluster does not say who has what");
+            }
+        });
+    }
+
+    /// For one call of a script.
+    pub(super) fn for_script(&self) -> ForScript {
+        ForScript {
+            cluster: self.clone(),
+            last: None,
+        }
+    }
+}
+
+async fn ask_for_slots(address: Address, mut node: Server) -> Result<SlotMap, RedisError> {
+    let mut ask = ::redis::cmd("CLUSTER");
+    ask.arg("SLOTS");
+    let answer = node.req_packed_command(&ask).await;
+    let answer = answer.and_then(Value::extract_error)?;
+    SlotMap::read(&answer, &address)
+        .ok_or_else(|| refused(format!("{address} belongs to no cluster")))
+}
+
+/// Sends a command to the node that a slot is on its way to.
+async fn ask_for(node: &mut Server, command: &Cmd) -> Result<Vec<Value>, RedisError> {
+    // Together, since the first holds for the next command of the connection only.
+    let mut pipeline = ::redis::pipe();
+    pipeline.cmd("ASKING").add_command(command.clone());
+    let mut answers = node.req_packed_commands(&pipeline, 0, 2).await?;
+    let answer = answers.pop().unwrap_or(Value::Nil);
+    Ok(vec![answer.extract_error()?])
+}
+
+/// Nothing was sent, so nothing was carried out.
+fn refused(text: String) -> RedisError {
+    io::Error::new(io::ErrorKind::ConnectionRefused, text).into()
+}
+
+fn is_read_only(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+}
+
+/// Where to go with what a node has not carried out; `None` if it did, or may have, or if that is of no
+/// use.
+fn elsewhere(error: &RedisError, said_by: &Address) -> Option<Elsewhere> {
+    // Of a transaction, what was wrong with its first command.
+    let told = error.clone().into_server_errors()?;
+    let (_, told) = told.first()?;
+    let place = || {
+        let mut words = told.details()?.split_ascii_whitespace();
+        Address::read(words.nth(1)?, said_by)
+    };
+    match told.kind()? {
+        ServerErrorKind::Moved => place().map(Elsewhere::Moved),
+        ServerErrorKind::Ask => place().map(Elsewhere::Ask),
+        ServerErrorKind::TryAgain => Some(Elsewhere::Later),
+        _ => None,
+    }
+}
+
+impl Cluster {
+    async fn one(&self, command: &Cmd, last: &mut Option<Address>) -> Result<Value, RedisError> {
+        let slot = slots::of_command(command);
+        let mut values = self.send(Request::One(command), slot, last).await?;
+        Ok(values.pop().unwrap_or(Value::Nil))
+    }
+
+    async fn several(
+        &self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> Result<Vec<Value>, RedisError> {
+        let slot = pipeline.cmd_iter().find_map(slots::of_command);
+        let request = Request::Several(pipeline, offset, count);
+        self.send(request, slot, &mut None).await
+    }
+}
+
+impl ConnectionLike for Cluster {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        async move { self.one(command, &mut None).await }.boxed()
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        self.several(pipeline, offset, count).boxed()
+    }
+
+    fn get_db(&self) -> i64 {
+        0
+    }
+}
+
+/// For one call of a script: what names no key, which is to load it, goes where the call went before.
+pub(super) struct ForScript {
+    cluster: Cluster,
+    last: Option<Address>,
+}
+
+impl ConnectionLike for ForScript {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        async move {
+            if let Some(last) = &self.last
+                && slots::of_command(command).is_none()
+            {
+                return self.cluster.node(last)?.req_packed_command(command).await;
+            }
+            self.cluster.one(command, &mut self.last).await
+        }
+        .boxed()
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        self.cluster.several(pipeline, offset, count).boxed()
+    }
+
+    fn get_db(&self) -> i64 {
+        0
+    }
+}

@@ -1,0 +1,220 @@
+//! Answers that hold entries, or tell of them, read as they come: anybody who may write to the log can
+//! write fields whose names are no text, and one such entry must not make all others unreadable.
+
+use std::str;
+
+use ::redis::Value;
+
+use super::append::parse_id;
+use crate::{
+    batch::LogEntry,
+    error::StoreError,
+    position::{EntryId, ShardId},
+};
+
+/// What `XAUTOCLAIM` says.
+pub(super) struct Taken {
+    /// Where to go on, `0-0` at the end.
+    pub(super) next: String,
+    /// The entries.
+    pub(super) entries: Vec<LogEntry>,
+    /// Ids of those that were deleted before they were acknowledged.
+    pub(super) deleted: Vec<String>,
+}
+
+fn unexpected(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("an answer of Redis: {what}"))
+}
+
+fn list(value: Value) -> Result<Vec<Value>, StoreError> {
+    match value {
+        Value::Array(items) => Ok(items),
+        Value::Nil => Ok(Vec::new()),
+        _ => Err(unexpected("no list")),
+    }
+}
+
+/// Names with their values, which the newer protocol tells from a list.
+fn pairs(value: Value) -> Result<Vec<(Value, Value)>, StoreError> {
+    if let Value::Map(pairs) = value {
+        return Ok(pairs);
+    }
+    let mut items = list(value)?.into_iter();
+    let mut pairs = Vec::with_capacity(items.len() / 2);
+    while let (Some(name), Some(value)) = (items.next(), items.next()) {
+        pairs.push((name, value));
+    }
+    Ok(pairs)
+}
+
+fn bytes(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.as_bytes()),
+        _ => None,
+    }
+}
+
+fn text(value: &Value) -> Option<&str> {
+    str::from_utf8(bytes(value)?).ok()
+}
+
+fn id(value: &Value) -> Result<EntryId, StoreError> {
+    parse_id(text(value).ok_or_else(|| unexpected("an id that is no text"))?)
+}
+
+/// Reads entries, each `[id, [name, value, …]]`.
+fn entries(shard: ShardId, value: Value, into: &mut Vec<LogEntry>) -> Result<(), StoreError> {
+    let items = list(value)?;
+    into.reserve(items.len());
+    for item in items {
+        let mut parts = list(item)?.into_iter();
+        let (Some(name), Some(fields)) = (parts.next(), parts.next()) else {
+            return Err(unexpected("an entry without id or fields"));
+        };
+        // An entry that was pushed by hand may lack a field. It is then no worse than one that
+        // cannot be read.
+        let mut entry = LogEntry {
+            shard,
+            id: id(&name)?,
+            payload: Vec::new(),
+            ballots: 1,
+        };
+        for (name, value) in pairs(fields)? {
+            match (bytes(&name), value) {
+                (Some(b"b"), Value::BulkString(payload)) => entry.payload = payload,
+                (Some(b"n"), value) => {
+                    let number = text(&value).and_then(|number| number.parse().ok());
+                    entry.ballots = number.unwrap_or(1);
+                }
+                _ => {}
+            }
+        }
+        into.push(entry);
+    }
+    Ok(())
+}
+
+/// The answer to `XREADGROUP`: of each key that `shard` knows, its entries.
+pub(super) fn read(
+    answer: Value,
+    shard: impl Fn(&[u8]) -> Option<ShardId>,
+) -> Result<Vec<LogEntry>, StoreError> {
+    let streams = match answer {
+        Value::Map(pairs) => pairs,
+        answer => {
+            let streams = list(answer)?.into_iter().map(|stream| {
+                let mut parts = list(stream)?.into_iter();
+                let both = parts.next().zip(parts.next());
+                both.ok_or_else(|| unexpected("a stream without name or entries"))
+            });
+            streams.collect::<Result<_, _>>()?
+        }
+    };
+    let mut read = Vec::new();
+    for (key, value) in streams {
+        let known = bytes(&key).and_then(&shard);
+        let shard = known.ok_or_else(|| unexpected("a stream that was not asked for"))?;
+        entries(shard, value, &mut read)?;
+    }
+    Ok(read)
+}
+
+/// The answer to `XAUTOCLAIM`.
+pub(super) fn taken(shard: ShardId, answer: Value) -> Result<Taken, StoreError> {
+    let mut parts = list(answer)?.into_iter();
+    let next = parts.next().as_ref().and_then(text).map(str::to_owned);
+    let mut taken = Taken {
+        next: next.ok_or_else(|| unexpected("no place to go on"))?,
+        entries: Vec::new(),
+        deleted: Vec::new(),
+    };
+    entries(
+        shard,
+        parts.next().unwrap_or(Value::Nil),
+        &mut taken.entries,
+    )?;
+    let deleted = list(parts.next().unwrap_or(Value::Nil))?;
+    taken.deleted = deleted.iter().filter_map(text).map(str::to_owned).collect();
+    Ok(taken)
+}
+
+/// The id of the first entry in the answer to `XRANGE`.
+pub(super) fn first_id(answer: Value) -> Result<Option<EntryId>, StoreError> {
+    let first = list(answer)?.into_iter().next();
+    let first = first.map(list).transpose()?;
+    first.map_or(Ok(None), |parts| {
+        let name = parts.first().ok_or_else(|| unexpected("no id"))?;
+        id(name).map(Some)
+    })
+}
+
+/// The newest id that a stream has given, in the answer to `XINFO STREAM`.
+pub(super) fn last_generated_id(answer: Value) -> Result<EntryId, StoreError> {
+    let known = pairs(answer)?;
+    let last = known
+        .iter()
+        .find(|(name, _)| bytes(name) == Some(b"last-generated-id"));
+    id(last.map_or(&Value::Nil, |(_, value)| value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bulk(bytes: &[u8]) -> Value {
+        Value::BulkString(bytes.to_vec())
+    }
+
+    fn array(items: impl IntoIterator<Item = Value>) -> Value {
+        Value::Array(items.into_iter().collect())
+    }
+
+    fn entry(id: &[u8], fields: &[&[u8]]) -> Value {
+        array([bulk(id), array(fields.iter().map(|field| bulk(field)))])
+    }
+
+    #[test]
+    fn entries_are_read_whatever_their_fields_are_called() {
+        let stream = array([
+            entry(b"1-0", &[b"b", b"payload", b"n", b"2"]),
+            entry(b"2-0", &[b"\xff\xfe", b"x", b"\xff", b"\xff"]),
+            entry(b"3-0", &[b"n", b"many", b"b", b"", b"extra", b""]),
+        ]);
+        let answer = array([array([bulk(b"key"), stream])]);
+        let read = read(answer, |key| (key == b"key").then_some(ShardId(3))).unwrap();
+        let read: Vec<_> = read
+            .iter()
+            .map(|entry| (entry.shard.0, entry.id.ms(), &*entry.payload, entry.ballots))
+            .collect();
+        let expected: [(u16, u64, &[u8], u16); 3] =
+            [(3, 1, b"payload", 2), (3, 2, b"", 1), (3, 3, b"", 1)];
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn nothing_is_no_entry() {
+        assert!(read(Value::Nil, |_| None).unwrap().is_empty());
+        assert_eq!(first_id(array([])).unwrap(), None);
+    }
+
+    #[test]
+    fn what_was_deleted_is_told_beside_what_was_taken() {
+        let answer = array([
+            bulk(b"0-0"),
+            array([entry(b"1-0", &[b"\xff", b""])]),
+            array([bulk(b"2-0")]),
+        ]);
+        let taken = taken(ShardId(0), answer).unwrap();
+        assert_eq!((taken.next.as_str(), taken.entries.len()), ("0-0", 1));
+        assert_eq!(taken.deleted, ["2-0"]);
+    }
+
+    #[test]
+    fn an_answer_of_another_shape_is_an_error() {
+        assert!(read(Value::Int(1), |_| None).is_err());
+        assert!(read(array([array([bulk(b"key")])]), |_| None).is_err());
+        assert!(taken(ShardId(0), array([])).is_err());
+        assert!(last_generated_id(array([])).is_err());
+    }
+}

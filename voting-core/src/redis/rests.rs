@@ -1,0 +1,151 @@
+//! The shards that are in trouble. In a cluster each fails for itself: one that does must not hold up the
+//! others, which are with other servers, so it rests for a while, and is told of when there are no
+//! entries to hand out.
+
+use std::{collections::HashMap, time::Duration};
+
+use ::redis::RedisError;
+use tokio::time::Instant;
+
+use crate::{
+    error::{StoreError, in_one_line},
+    position::ShardId,
+};
+
+/// How long a shard rests at least and at most. In between it is some times as long as the failure took,
+/// so that little time is spent on it.
+const REST: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(10)];
+const TIMES: u32 = 5;
+
+#[derive(Default)]
+pub(super) struct Rests {
+    /// Whether all shards are with one server.
+    together: bool,
+    in_trouble: HashMap<ShardId, Trouble>,
+    groups_are_gone: bool,
+}
+
+struct Trouble {
+    until: Instant,
+    failure: String,
+}
+
+impl Rests {
+    /// `together` if all shards are with one server: what fails for one then fails for all.
+    pub(super) fn new(together: bool) -> Self {
+        Self {
+            together,
+            ..Self::default()
+        }
+    }
+
+    /// A new attempt begins.
+    pub(super) fn begin(&mut self) {
+        if self.together {
+            self.in_trouble.clear();
+        }
+    }
+
+    pub(super) fn is_resting(&self, shard: ShardId) -> bool {
+        if self.together {
+            return !self.in_trouble.is_empty();
+        }
+        let trouble = self.in_trouble.get(&shard);
+        trouble.is_some_and(|trouble| Instant::now() < trouble.until)
+    }
+
+    /// Notes how it went with a shard since then.
+    pub(super) fn note<T>(
+        &mut self,
+        shard: ShardId,
+        since: Instant,
+        outcome: Result<T, StoreError>,
+    ) -> Option<T> {
+        match outcome {
+            Ok(outcome) => {
+                self.in_trouble.remove(&shard);
+                Some(outcome)
+            }
+            Err(error) => {
+                self.groups_are_gone |= tells_of_no_group(&error);
+                let rest = (since.elapsed() * TIMES).clamp(REST[0], REST[1]);
+                let trouble = Trouble {
+                    until: Instant::now() + rest,
+                    failure: in_one_line(&error),
+                };
+                self.in_trouble.insert(shard, trouble);
+                None
+            }
+        }
+    }
+
+    /// Does something with a shard unless it rests.
+    pub(super) async fn unless_resting<T>(
+        &mut self,
+        shard: ShardId,
+        attempt: impl Future<Output = Result<T, StoreError>>,
+    ) -> Option<T> {
+        if self.is_resting(shard) {
+            return None;
+        }
+        let since = Instant::now();
+        let outcome = attempt.await;
+        self.note(shard, since, outcome)
+    }
+
+    /// Whether the consumer groups were found to be gone; it is then noted as seen to.
+    pub(super) fn groups_are_gone(&mut self) -> bool {
+        std::mem::take(&mut self.groups_are_gone)
+    }
+
+    /// The trouble, if there is any.
+    pub(super) fn trouble(&self) -> Result<(), StoreError> {
+        let first = self.in_trouble.iter().min_by_key(|(shard, _)| shard.0);
+        first.map_or(Ok(()), |(shard, trouble)| {
+            let text = format!("shard {shard}: {}", trouble.failure);
+            Err(StoreError::unavailable(text))
+        })
+    }
+}
+
+fn tells_of_no_group(error: &StoreError) -> bool {
+    let StoreError::Unavailable(source) = error else {
+        return false;
+    };
+    let error = source.downcast_ref::<RedisError>();
+    error.is_some_and(|error| error.code() == Some("NOGROUP"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure() -> Result<(), StoreError> {
+        Err(StoreError::unavailable("away"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shard_that_fails_rests_and_the_others_do_not() {
+        let mut rests = Rests::new(false);
+        rests.unless_resting(ShardId(1), async { failure() }).await;
+        rests.begin();
+        assert!(rests.is_resting(ShardId(1)) && !rests.is_resting(ShardId(0)));
+        assert!(rests.trouble().is_err());
+        tokio::time::advance(REST[0]).await;
+        assert!(!rests.is_resting(ShardId(1)));
+        assert!(rests.trouble().is_err(), "until it has worked again");
+        rests.unless_resting(ShardId(1), async { Ok(()) }).await;
+        assert!(rests.trouble().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_one_server_all_shards_fail_together_until_the_next_attempt() {
+        let mut rests = Rests::new(true);
+        rests.unless_resting(ShardId(1), async { failure() }).await;
+        assert!(rests.is_resting(ShardId(0)));
+        assert!(rests.trouble().is_err());
+        rests.begin();
+        assert!(!rests.is_resting(ShardId(1)));
+        assert!(rests.trouble().is_ok());
+    }
+}

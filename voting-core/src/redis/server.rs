@@ -1,0 +1,146 @@
+//! A connection to one server that mends itself.
+//!
+//! A client of its own for this, and not redis' `ConnectionManager`: that one is stuck for good when the
+//! server has refused the password once, and does not tell a failure to connect, after which a
+//! ballot is certainly not stored, from one that leaves it open.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use ::redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+
+use super::address::CONNECT_TIMEOUT;
+
+/// Ends with the connection, or with why there is none; for all who wait for it.
+type Connecting = Shared<BoxFuture<'static, Result<MultiplexedConnection, RedisError>>>;
+
+/// Shared by all who use it at a time; connects when first used, and anew when it is used after it was
+/// lost or could not be made.
+#[derive(Clone)]
+pub(super) struct Server(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    response_timeout: Duration,
+    /// The connection, and how many there were before it.
+    current: Mutex<(u64, Connecting)>,
+}
+
+impl Server {
+    /// A server whose answers may take `response_timeout`.
+    pub(super) fn new(client: Client, response_timeout: Duration) -> Self {
+        let first = connect(client.clone(), response_timeout);
+        Self(Arc::new(Inner {
+            client,
+            response_timeout,
+            current: Mutex::new((0, first)),
+        }))
+    }
+
+    async fn connection(&self) -> Result<(u64, MultiplexedConnection), RedisError> {
+        let (turn, connecting) = {
+            let current = self.0.current.lock();
+            current.unwrap_or_else(PoisonError::into_inner).clone()
+        };
+        match connecting.await {
+            Ok(connection) => Ok((turn, connection)),
+            Err(error) => {
+                self.renew(turn);
+                Err(error)
+            }
+        }
+    }
+
+    /// Whoever comes next connects anew, unless somebody else has seen to it.
+    fn renew(&self, turn: u64) {
+        let current = self.0.current.lock();
+        let mut current = current.unwrap_or_else(PoisonError::into_inner);
+        if current.0 == turn {
+            let next = connect(self.0.client.clone(), self.0.response_timeout);
+            *current = (turn + 1, next);
+        }
+    }
+
+    fn note<T>(&self, turn: u64, answer: &Result<T, RedisError>) {
+        if let Err(error) = answer
+            && error.is_unrecoverable_error()
+        {
+            self.renew(turn);
+        }
+    }
+}
+
+fn connect(client: Client, response_timeout: Duration) -> Connecting {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(response_timeout));
+    let connecting = async move {
+        let connection = client.get_multiplexed_async_connection_with_config(&config);
+        connection.await.map_err(never_sent)
+    };
+    // It goes on also when whoever asked first does not wait for it: half a connection that is taken up
+    // again later would be out of time.
+    let connecting = async { tokio::spawn(connecting).await };
+    let connecting = connecting.map(|ended| {
+        ended.unwrap_or_else(|error| {
+            Err(io::Error::new(io::ErrorKind::ConnectionRefused, error).into())
+        })
+    });
+    connecting.boxed().shared()
+}
+
+/// Whatever failed while connecting, no command was sent: the error must not look like one that leaves
+/// it open whether one was carried out.
+fn never_sent(error: RedisError) -> RedisError {
+    let is_told = matches!(
+        error.kind(),
+        ErrorKind::AuthenticationFailed | ErrorKind::Server(_) | ErrorKind::Extension
+    );
+    if is_told || error.is_connection_refusal() {
+        return error;
+    }
+    let text = format!("cannot connect: {error}");
+    io::Error::new(io::ErrorKind::ConnectionRefused, text).into()
+}
+
+impl ConnectionLike for Server {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        async move {
+            let (turn, mut connection) = self.connection().await?;
+            let answer = connection.req_packed_command(command).await;
+            self.note(turn, &answer);
+            answer
+        }
+        .boxed()
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        async move {
+            let (turn, mut connection) = self.connection().await?;
+            let answers = connection.req_packed_commands(pipeline, offset, count);
+            let answers = answers.await;
+            self.note(turn, &answers);
+            answers
+        }
+        .boxed()
+    }
+
+    fn get_db(&self) -> i64 {
+        self.0.client.get_connection_info().redis_settings().db()
+    }
+}
