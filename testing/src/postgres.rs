@@ -23,6 +23,8 @@ pub struct PostgresServer {
     server: Option<Server>,
     port: u16,
     folder: TempDir,
+    /// Holds `data`.
+    parent: PathBuf,
     is_encrypted: bool,
 }
 
@@ -67,11 +69,21 @@ fn as_other_user() -> &'static [&'static str] {
 impl PostgresServer {
     /// Makes a new one and starts it.
     pub fn start() -> Self {
+        Self::launch_new(None)
+    }
+
+    /// Makes a new one, with its data in a folder that is there and stays, and starts it.
+    pub fn start_in(parent: &Path) -> Self {
+        Self::launch_new(Some(parent))
+    }
+
+    fn launch_new(parent: Option<&Path>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        let parent = parent.unwrap_or(folder.path()).to_owned();
         if !as_other_user().is_empty() {
             let given = Command::new("chown")
                 .arg("postgres")
-                .arg(folder.path())
+                .args([folder.path(), &parent])
                 .status();
             assert!(
                 given.expect("chown is there").success(),
@@ -82,6 +94,7 @@ impl PostgresServer {
             server: None,
             port: free_port(),
             folder,
+            parent,
             is_encrypted: false,
         };
         let data = postgres.data();
@@ -151,7 +164,7 @@ impl PostgresServer {
     }
 
     fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.parent.join("data")
     }
 
     /// Starts it again, after [`PostgresServer::kill`] or [`PostgresServer::stop`].
@@ -194,6 +207,14 @@ impl PostgresServer {
     /// Ends it in order.
     pub fn stop(&mut self) {
         self.server = None;
+    }
+
+    /// The id of its first process, whose children are the others.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn id(&self) -> u32 {
+        self.server.as_ref().expect("it runs").id()
     }
 
     /// Makes a database, and says where clients find it.

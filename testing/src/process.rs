@@ -52,6 +52,10 @@ impl Server {
         Self { guard, id }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
     /// Sends the server a signal, by name.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.id.to_string();

@@ -1,6 +1,10 @@
 //! A private Redis.
 
-use std::{net::TcpStream, process::Command};
+use std::{
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use tempfile::TempDir;
 
@@ -20,6 +24,7 @@ pub struct RedisServer {
     server: Option<Server>,
     port: u16,
     folder: TempDir,
+    data: PathBuf,
     settings: Vec<String>,
     encrypted: Option<Identity>,
 }
@@ -37,13 +42,21 @@ impl RedisServer {
         redis
     }
 
+    /// Starts it with its data in a folder that is there and stays.
+    pub fn start_in(data: &Path, settings: &[&str]) -> Self {
+        let mut redis = Self::new(free_port(), settings);
+        redis.data = data.to_owned();
+        redis.launch();
+        redis
+    }
+
     /// Starts one that speaks TLS only, at `localhost`, to a user with a password only.
     pub fn start_encrypted(authority: &Authority) -> Self {
         let mut redis = Self::new(free_port(), &[]);
         let identity = authority.vouch(redis.folder.path());
         // Without its rights Redis would not read all of its own log again.
         let user = format!("user {USER} on >{PASSWORD} ~* &* +@all\nuser default off ~* +@all\n");
-        let file = |path: &std::path::Path| path.to_string_lossy().into_owned();
+        let file = |path: &Path| path.to_string_lossy().into_owned();
         let users = redis.folder.path().join("users.acl");
         std::fs::write(&users, user).expect("written");
         redis.settings = vec![
@@ -68,10 +81,12 @@ impl RedisServer {
     }
 
     pub(crate) fn new(port: u16, settings: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
         Self {
             server: None,
             port,
-            folder: tempfile::tempdir().expect("a folder"),
+            data: folder.path().to_owned(),
+            folder,
             settings: settings
                 .iter()
                 .map(|setting| (*setting).to_owned())
@@ -88,7 +103,7 @@ impl RedisServer {
     /// Starts it again, after [`RedisServer::kill`], with what it had written.
     pub fn launch(&mut self) {
         let port = self.port.to_string();
-        let folder = self.folder.path().to_string_lossy().into_owned();
+        let data = self.data.to_string_lossy().into_owned();
         let mut command = vec![
             "redis-server",
             "--port",
@@ -96,7 +111,7 @@ impl RedisServer {
             "--bind",
             "127.0.0.1",
             "--dir",
-            &folder,
+            &data,
             "--save",
             "",
             "--appendonly",
@@ -122,7 +137,20 @@ impl RedisServer {
     /// Ends it without a warning and takes all it had; [`RedisServer::launch`] starts with nothing.
     pub fn wipe(&mut self) {
         self.kill();
-        std::fs::remove_dir_all(self.folder.path().join("appendonlydir")).expect("removed");
+        std::fs::remove_dir_all(self.data.join("appendonlydir")).expect("removed");
+    }
+
+    /// The id of its process.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn id(&self) -> u32 {
+        self.server.as_ref().expect("it runs").id()
+    }
+
+    /// Ends it in order.
+    pub fn stop(&mut self) {
+        self.server = None;
     }
 
     /// Stops it for a while, until `CONT`, or sends it another signal.
@@ -132,6 +160,14 @@ impl RedisServer {
 
     /// Runs a command on it, with `redis-cli`; what that prints.
     pub fn command(&self, arguments: &[&str]) -> String {
+        self.try_command(arguments).expect("it is carried out")
+    }
+
+    /// Runs a command on it, with `redis-cli`; what that prints, or what it says is wrong.
+    ///
+    /// # Errors
+    /// Redis said no, or did not answer.
+    pub fn try_command(&self, arguments: &[&str]) -> Result<String, String> {
         let port = self.port.to_string();
         let mut command = Command::new("redis-cli");
         command.args(["-p", &port, "-e"]);
@@ -143,12 +179,12 @@ impl RedisServer {
         }
         let done = command.args(arguments).output();
         let done = done.expect("redis-cli is there");
-        assert!(
-            done.status.success(),
-            "{}",
-            String::from_utf8_lossy(&done.stderr)
-        );
-        String::from_utf8_lossy(&done.stdout).trim().to_owned()
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if done.status.success() {
+            Ok(text(&done.stdout))
+        } else {
+            Err(text(&done.stderr))
+        }
     }
 
     /// Where clients find it.

@@ -1,0 +1,63 @@
+//! Where the services are, whether they run or not, and what must be there before they are used.
+
+use std::io;
+
+use crate::{ask, cast::Service, loads::POLLS, run::RunError, stage::Stage};
+
+/// Where the services are.
+pub(crate) struct Addresses {
+    pub(crate) votes: Vec<String>,
+    pub(crate) workers: Vec<String>,
+    pub(crate) results: Vec<String>,
+}
+
+impl Addresses {
+    pub(crate) async fn of(stage: &Stage) -> Self {
+        let mut addresses = Self {
+            votes: Vec::new(),
+            workers: Vec::new(),
+            results: Vec::new(),
+        };
+        for which in Service::all() {
+            let address = stage.address(which).await;
+            match which {
+                Service::Vote(_) => addresses.votes.push(address),
+                Service::Worker(_) => addresses.workers.push(address),
+                Service::Result(_) => addresses.results.push(address),
+            }
+        }
+        addresses
+    }
+
+    /// Waits until the services are ready, and adds the polls.
+    pub(crate) async fn prepare(&self) -> Result<(), RunError> {
+        let (votes, workers, results) = (
+            self.votes.clone(),
+            self.workers.clone(),
+            self.results.clone(),
+        );
+        let prepared = tokio::task::spawn_blocking(move || {
+            for worker in &workers {
+                ask::until(|| ask::is_ready(worker).then_some(()))
+                    .ok_or(RunError::InVain("a worker is ready"))?;
+            }
+            for poll in POLLS {
+                // The first is there, and cannot have other labels than it has.
+                if poll != POLLS[0] {
+                    ask::until(|| ask::add_poll(&workers[0], poll))
+                        .ok_or(RunError::InVain("a poll is added"))?;
+                }
+                for vote in &votes {
+                    ask::until(|| ask::knows(vote, poll).then_some(()))
+                        .ok_or(RunError::InVain("a vote service knows the polls"))?;
+                }
+            }
+            for result in &results {
+                ask::until(|| ask::is_ready(result).then_some(()))
+                    .ok_or(RunError::InVain("a result service is ready"))?;
+            }
+            Ok(())
+        });
+        prepared.await.map_err(io::Error::other)?
+    }
+}

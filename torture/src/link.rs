@@ -1,0 +1,239 @@
+//! A stretch of network between a process and a server, whose weather can be made.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+    time::sleep,
+};
+
+/// How a link does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weather {
+    /// Bytes go through.
+    Fair,
+    /// Connections are reset, new ones too.
+    Cut,
+    /// Connections stay, but nothing goes through, this way or both, until the weather changes; then it
+    /// goes on, as with a cable that was pulled and put back.
+    Silent {
+        /// What the client sends.
+        requests: bool,
+        /// What the server sends.
+        answers: bool,
+    },
+    /// All that is sent takes so long.
+    Slow(Duration),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Requests,
+    Answers,
+}
+
+impl Weather {
+    fn holds(self, way: Way) -> bool {
+        match self {
+            Self::Silent { requests, answers } => match way {
+                Way::Requests => requests,
+                Way::Answers => answers,
+            },
+            _ => false,
+        }
+    }
+
+    fn delay(self) -> Duration {
+        match self {
+            Self::Slow(delay) => delay,
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+/// A proxy for TCP. Its address stays, whatever becomes of the server.
+#[derive(Debug)]
+pub struct Link {
+    address: SocketAddr,
+    server: Arc<watch::Sender<Option<SocketAddr>>>,
+    weather: watch::Sender<Weather>,
+}
+
+impl Link {
+    /// A link to a server that is not known yet, in fair weather.
+    ///
+    /// # Errors
+    /// There is no free port.
+    pub async fn new() -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let address = listener.local_addr()?;
+        let server = Arc::new(watch::Sender::new(None));
+        let weather = watch::Sender::new(Weather::Fair);
+        tokio::spawn(accept(listener, server.subscribe(), weather.subscribe()));
+        Ok(Self {
+            address,
+            server,
+            weather,
+        })
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The server is there from now on. Connections that are open go to the old one.
+    pub fn leads_to(&self, server: SocketAddr) {
+        self.server.send_replace(Some(server));
+    }
+
+    /// Changes the weather.
+    pub fn set(&self, weather: Weather) {
+        self.weather.send_replace(weather);
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    server: watch::Receiver<Option<SocketAddr>>,
+    mut weather: watch::Receiver<Weather>,
+) {
+    loop {
+        let client = tokio::select! {
+            client = listener.accept() => client,
+            // The link is gone.
+            gone = weather.wait_for(|_| false) => {
+                debug_assert!(gone.is_err(), "it never comes true");
+                return;
+            }
+        };
+        let server = *server.borrow();
+        if let (Ok((client, _)), Some(server)) = (client, server) {
+            let weather = weather.clone();
+            tokio::spawn(async move {
+                // Whatever ends a connection, both ends see it end.
+                let _ = connect(client, server, weather).await;
+            });
+        }
+    }
+}
+
+async fn connect(
+    client: TcpStream,
+    server: SocketAddr,
+    weather: watch::Receiver<Weather>,
+) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    let carry = async {
+        let server = TcpStream::connect(server).await?;
+        server.set_nodelay(true)?;
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
+        tokio::try_join!(
+            carry(from_client, to_server, Way::Requests, weather.clone()),
+            carry(from_server, to_client, Way::Answers, weather.clone()),
+        )
+    };
+    let mut cut = weather.clone();
+    tokio::select! {
+        carried = carry => carried.map(|_| ()),
+        _ = cut.wait_for(|weather| *weather == Weather::Cut) => Ok(()),
+    }
+}
+
+async fn carry(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    way: Way,
+    mut weather: watch::Receiver<Weather>,
+) -> io::Result<()> {
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        let size = from.read(&mut bytes).await?;
+        let now = weather.wait_for(|weather| !weather.holds(way)).await;
+        let delay = now.map_or(Duration::ZERO, |now| now.delay());
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        if size == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&bytes[..size]).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// A server that says back what it is told.
+    async fn echo() -> SocketAddr {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (mut from, mut to) = stream.into_split();
+                tokio::spawn(async move { tokio::io::copy(&mut from, &mut to).await });
+            }
+        });
+        address
+    }
+
+    async fn link() -> (Link, TcpStream) {
+        let link = Link::new().await.unwrap();
+        link.leads_to(echo().await);
+        let client = TcpStream::connect(link.address()).await.unwrap();
+        (link, client)
+    }
+
+    async fn says_back(client: &mut TcpStream, text: &str) -> io::Result<()> {
+        client.write_all(text.as_bytes()).await?;
+        let mut said = vec![0; text.len()];
+        client.read_exact(&mut said).await?;
+        assert_eq!(said, text.as_bytes());
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn what_is_held_goes_on_once_the_weather_is_fair() {
+        for (requests, answers) in [(true, false), (false, true), (true, true)] {
+            let (link, mut client) = link().await;
+            says_back(&mut client, "fair").await.unwrap();
+            link.set(Weather::Silent { requests, answers });
+            let mut held = Box::pin(says_back(&mut client, "held"));
+            let early = timeout(Duration::from_millis(100), &mut held).await;
+            assert!(early.is_err(), "nothing comes through");
+            link.set(Weather::Fair);
+            held.await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cut_ends_connections_and_lets_no_new_ones_be() {
+        let (link, mut client) = link().await;
+        says_back(&mut client, "fair").await.unwrap();
+        link.set(Weather::Cut);
+        assert!(says_back(&mut client, "cut").await.is_err());
+        let mut client = TcpStream::connect(link.address()).await.unwrap();
+        assert!(says_back(&mut client, "cut").await.is_err());
+        link.set(Weather::Fair);
+        let mut client = TcpStream::connect(link.address()).await.unwrap();
+        says_back(&mut client, "fair").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_slow_comes_late() {
+        let (link, mut client) = link().await;
+        link.set(Weather::Slow(Duration::from_millis(50)));
+        let start = std::time::Instant::now();
+        says_back(&mut client, "slow").await.unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(100), "both ways");
+    }
+}

@@ -1,0 +1,100 @@
+//! The ballots that are cast all the while, and the judgement on them.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use voting_load::{Before, Load, Pace, Plan, Sources, StartError, check};
+
+use crate::{addresses::Addresses, ask, report::Report, run::RunError};
+
+/// Polls to vote in: one by ever new voters, so that no ballot hides the loss of another; one by few who
+/// change their minds all the time, so that the order matters.
+pub(crate) const POLLS: [&str; 2] = ["cats-vs-dogs", "fickle"];
+
+/// Those who change their minds.
+const FICKLE: u32 = 200;
+
+/// One load a poll.
+pub(crate) struct Loads(Vec<Load>);
+
+impl Loads {
+    pub(crate) fn start(votes: &[String], rate: f64) -> Result<Self, StartError> {
+        let usual = Plan {
+            votes: votes.to_vec(),
+            pace: Pace::Rate(rate / 2.0),
+            connections: 32,
+            poll: POLLS[0].to_owned(),
+            changes: 0.1,
+            ..Plan::default()
+        };
+        let fickle = Plan {
+            poll: POLLS[1].to_owned(),
+            voters: Some(FICKLE),
+            changes: 1.0,
+            ..usual.clone()
+        };
+        Ok(Self(vec![Load::start(usual)?, Load::start(fickle)?]))
+    }
+
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.0.iter().map(|load| load.counts().acknowledged).sum()
+    }
+
+    /// Waits until ballots are acknowledged again, and there are so many.
+    pub(crate) async fn goes_on(&self, ballots: u64) -> Result<(), RunError> {
+        let mut goal = self.acknowledged() + 100;
+        loop {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while self.acknowledged() < goal {
+                if Instant::now() >= deadline {
+                    return Err(RunError::InVain("ballots are acknowledged again"));
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            if goal >= ballots {
+                return Ok(());
+            }
+            goal = ballots.min(goal + 1_000);
+        }
+    }
+
+    /// Ends the load, and holds what the voters know against what there is.
+    pub(crate) async fn judge(
+        self,
+        addresses: &Addresses,
+        postgres: &str,
+        report: &mut Report,
+    ) -> Result<(), RunError> {
+        let mut histories = Vec::new();
+        for load in self.0 {
+            histories.push(load.stop().await);
+        }
+        println!("the load has ended; waiting until all is counted");
+        let worker = addresses.workers[0].clone();
+        let drained = tokio::task::spawn_blocking(move || {
+            // Whatever is lost is found below, but not before all that can be counted is.
+            let pipeline = ask::settled(&worker);
+            let recounts = POLLS.map(|poll| ask::until(|| ask::recount(&worker, poll)));
+            (pipeline, recounts)
+        });
+        let (pipeline, recounts) = drained.await.map_err(io::Error::other)?;
+        println!("asking what became of each ballot");
+        report.pipeline = pipeline;
+        report.recounts = recounts.to_vec();
+        for history in &histories {
+            let sources = Sources {
+                result: Some(addresses.results[0].clone()),
+                postgres: Some(postgres.to_owned()),
+                before: Before::default(),
+                // All that can be counted is by now. The store tells of every voter; receipts are
+                // asked for on top of that.
+                patience: Duration::from_secs(2),
+                receipts: 1_000,
+            };
+            report.verdicts.push(check(history, &sources).await?);
+        }
+        Ok(())
+    }
+}

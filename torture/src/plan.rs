@@ -1,0 +1,265 @@
+//! Which faults there are, and in which order they come: a seed decides.
+
+use std::{fmt, time::Duration};
+
+use fastrand::Rng;
+
+use crate::{
+    cast::{Cable, Process},
+    link::Weather,
+};
+
+/// Something that goes wrong, and is put right again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// It is killed without a warning, and started again after a while.
+    Kill(Process),
+    /// It stands still for a while.
+    Pause(Process),
+    /// It is asked to end, and started again at once.
+    Restart(Process),
+    /// The power of these servers fails; the seed says which unsynced writes are kept, if any.
+    PowerCut {
+        /// Redis is one of them.
+        redis: bool,
+        /// Postgres is one of them.
+        postgres: bool,
+        /// Some of what was not synced is kept.
+        torn: Option<u64>,
+    },
+    /// The process of Postgres that serves one connection is killed, so that Postgres ends all of them.
+    Backend,
+    /// The weather on a cable changes for a while.
+    Network(Cable, Weather),
+    /// Redis has no more memory for a while.
+    Memory,
+    /// The clock of Redis jumps forward, as far as its ids show.
+    Jump(Duration),
+    /// Redis writes its log anew.
+    Rewrite,
+}
+
+/// A fault in a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// After the one before has begun.
+    pub gap: Duration,
+    /// What goes wrong.
+    pub what: What,
+    /// Until it is put right.
+    pub length: Duration,
+}
+
+/// How often things go wrong, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// On average, from the beginning of a fault to that of the next.
+    pub gap: Duration,
+    /// No fault is longer.
+    pub longest: Duration,
+}
+
+/// The shortest fault.
+const SHORTEST: Duration = Duration::from_millis(50);
+
+/// Makes a plan. The first faults are one of each kind.
+pub fn plan(seed: u64, faults: usize, pace: Pace) -> Vec<Fault> {
+    let mut rng = Rng::with_seed(seed);
+    let mut kinds: Vec<Kind> = Kind::ALL.to_vec();
+    rng.shuffle(&mut kinds);
+    (0..faults)
+        .map(|nth| {
+            let kind = match kinds.get(nth) {
+                Some(kind) => *kind,
+                None => any_kind(&mut rng),
+            };
+            let what = kind.pick(&mut rng);
+            let gap = pace.gap.mul_f64(2.0 * rng.f64());
+            // Short ones are as likely as long ones: below the time-outs and above.
+            let ratio = pace.longest.div_duration_f64(SHORTEST).max(1.0);
+            let length = SHORTEST.mul_f64(ratio.powf(rng.f64()));
+            Fault { gap, what, length }
+        })
+        .collect()
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    KillService,
+    KillServer,
+    PauseService,
+    PauseServer,
+    RestartService,
+    RestartServer,
+    RedisPower,
+    PostgresPower,
+    BothPower,
+    Backend,
+    Cut,
+    Silence,
+    NoAnswers,
+    NoRequests,
+    Slow,
+    Memory,
+    Jump,
+    Rewrite,
+}
+
+impl Kind {
+    const ALL: [Self; 18] = [
+        Self::KillService,
+        Self::KillServer,
+        Self::PauseService,
+        Self::PauseServer,
+        Self::RestartService,
+        Self::RestartServer,
+        Self::RedisPower,
+        Self::PostgresPower,
+        Self::BothPower,
+        Self::Backend,
+        Self::Cut,
+        Self::Silence,
+        Self::NoAnswers,
+        Self::NoRequests,
+        Self::Slow,
+        Self::Memory,
+        Self::Jump,
+        Self::Rewrite,
+    ];
+
+    /// Of a hundred faults, how many are of this kind, about.
+    fn weight(self) -> u32 {
+        match self {
+            Self::KillService => 14,
+            Self::PauseService => 12,
+            Self::RestartService => 8,
+            Self::RedisPower => 7,
+            Self::Cut | Self::Silence | Self::NoAnswers => 7,
+            Self::KillServer | Self::PauseServer | Self::PostgresPower => 5,
+            Self::NoRequests | Self::Slow | Self::BothPower | Self::RestartServer => 4,
+            Self::Backend | Self::Memory | Self::Jump | Self::Rewrite => 3,
+        }
+    }
+
+    fn pick(self, rng: &mut Rng) -> What {
+        let power = |rng: &mut Rng, redis, postgres| What::PowerCut {
+            redis,
+            postgres,
+            torn: rng.bool().then(|| rng.u64(..)),
+        };
+        let silent = |rng: &mut Rng, requests, answers| {
+            What::Network(Cable::any(rng), Weather::Silent { requests, answers })
+        };
+        match self {
+            Self::KillService => What::Kill(Process::any_service(rng)),
+            Self::KillServer => What::Kill(Process::any_server(rng)),
+            Self::PauseService => What::Pause(Process::any_service(rng)),
+            Self::PauseServer => What::Pause(Process::any_server(rng)),
+            Self::RestartService => What::Restart(Process::any_service(rng)),
+            Self::RestartServer => What::Restart(Process::any_server(rng)),
+            Self::RedisPower => power(rng, true, false),
+            Self::PostgresPower => power(rng, false, true),
+            Self::BothPower => power(rng, true, true),
+            Self::Backend => What::Backend,
+            Self::Cut => What::Network(Cable::any(rng), Weather::Cut),
+            Self::Silence => silent(rng, true, true),
+            Self::NoAnswers => silent(rng, false, true),
+            Self::NoRequests => silent(rng, true, false),
+            Self::Slow => {
+                let delay = Duration::from_millis(rng.u64(5..=200));
+                What::Network(Cable::any(rng), Weather::Slow(delay))
+            }
+            Self::Memory => What::Memory,
+            Self::Jump => What::Jump(Duration::from_millis(rng.u64(1_000..=60_000))),
+            Self::Rewrite => What::Rewrite,
+        }
+    }
+}
+
+fn any_kind(rng: &mut Rng) -> Kind {
+    let sum = Kind::ALL.iter().map(|kind| kind.weight()).sum();
+    let mut at = rng.u32(0..sum);
+    for kind in Kind::ALL {
+        match at.checked_sub(kind.weight()) {
+            Some(rest) => at = rest,
+            None => return kind,
+        }
+    }
+    Kind::Rewrite
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kill(process) => write!(f, "{process} is killed"),
+            Self::Pause(process) => write!(f, "{process} stands still"),
+            Self::Restart(process) => write!(f, "{process} is restarted"),
+            Self::PowerCut {
+                redis,
+                postgres,
+                torn,
+            } => {
+                let whose = match (redis, postgres) {
+                    (true, false) => "Redis",
+                    (false, true) => "Postgres",
+                    _ => "Redis and Postgres",
+                };
+                let torn = torn.map_or("", |_| ", which tears writes");
+                write!(f, "power cut of {whose}{torn}")
+            }
+            Self::Backend => write!(f, "a connection's process of Postgres is killed"),
+            Self::Network(cable, weather) => {
+                let is = match weather {
+                    Weather::Fair => "is well".to_owned(),
+                    Weather::Cut => "is cut".to_owned(),
+                    Weather::Silent {
+                        requests: true,
+                        answers: true,
+                    } => "is silent".to_owned(),
+                    Weather::Silent { requests: true, .. } => "carries no requests".to_owned(),
+                    Weather::Silent { .. } => "carries no answers".to_owned(),
+                    Weather::Slow(delay) => format!("is {} ms slow", delay.as_millis()),
+                };
+                write!(f, "the cable {cable} {is}")
+            }
+            Self::Memory => write!(f, "Redis has no more memory"),
+            Self::Jump(by) => write!(f, "Redis' ids jump {:.1} s ahead", by.as_secs_f64()),
+            Self::Rewrite => write!(f, "Redis writes its log anew"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace {
+        gap: Duration::from_millis(500),
+        longest: Duration::from_secs(5),
+    };
+
+    #[test]
+    fn a_seed_always_gives_the_same_plan_and_another_seed_another() {
+        assert_eq!(plan(1, 100, PACE), plan(1, 100, PACE));
+        assert_ne!(plan(1, 100, PACE), plan(2, 100, PACE));
+        assert_eq!(plan(1, 100, PACE)[..50], plan(1, 50, PACE));
+    }
+
+    #[test]
+    fn no_fault_is_shorter_or_longer_than_it_may_be() {
+        for fault in plan(3, 1_000, PACE) {
+            assert!((SHORTEST..=PACE.longest).contains(&fault.length));
+            assert!(fault.gap <= PACE.gap * 2);
+        }
+    }
+
+    #[test]
+    fn the_first_faults_are_one_of_each_kind() {
+        let plan = plan(4, Kind::ALL.len(), PACE);
+        let count = |is: fn(&What) -> bool| plan.iter().filter(|fault| is(&fault.what)).count();
+        assert_eq!(count(|what| matches!(what, What::Kill(_))), 2);
+        assert_eq!(count(|what| matches!(what, What::PowerCut { .. })), 3);
+        assert_eq!(count(|what| matches!(what, What::Network(..))), 5);
+        assert_eq!(count(|what| matches!(what, What::Rewrite)), 1);
+    }
+}
