@@ -29,24 +29,16 @@ struct Change {
     to: &'static str,
 }
 
-const ACK_BEFORE_COMMIT: &[Change] = &[
-    Change {
-        file: "voting-core/src/worker/prepare.rs",
-        from: "    seen: HashSet<EntryKey>,\n",
-        to: "    pub(super) seen: HashSet<EntryKey>,\n",
-    },
-    Change {
-        file: "voting-core/src/worker/run.rs",
-        from: "            polls,\n        } = self;\n",
-        to: "            polls,
-        } = self;
-        let entries: Vec<_> = gathered.seen.iter().copied().collect();
+const ACK_BEFORE_COMMIT: &[Change] = &[Change {
+    file: "voting-core/src/worker/run.rs",
+    from: "        let mut changed_again = false;\n",
+    to: "        let early: Vec<_> = batch.entries.iter().map(|(key, _)| *key).collect();
         patience
-            .until_done(\"acknowledge\", progress, || worker.queue.acknowledge(&entries))
+            .until_done(\"acknowledge\", &worker.progress, || worker.queue.acknowledge(&early))
             .await?;
+        let mut changed_again = false;
 ",
-    },
-];
+}];
 
 const NO_ORDER_GUARD: &[Change] = &[Change {
     file: "voting-core/src/postgres/flush.rs",

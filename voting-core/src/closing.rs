@@ -58,10 +58,10 @@ pub async fn advance(
     let mut all_sealed = Vec::new();
     for poll in closing {
         let state = PollState::Closing(sealed.clone());
-        match polls.advance_poll(poll.id(), &state).await? {
-            // As the store has it: its seals may be earlier ones.
-            Some(PollState::Closing(seals)) => all_sealed.push((poll.id(), seals)),
-            _ => {}
+        let stored = polls.advance_poll(poll.id(), &state).await?;
+        // As the store has it: its seals may be earlier ones.
+        if let Some(PollState::Closing(seals)) = stored {
+            all_sealed.push((poll.id(), seals));
         }
     }
     // Asked after all was sealed: what is settled then stays so.

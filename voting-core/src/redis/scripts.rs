@@ -5,6 +5,7 @@ use ::redis::Script;
 pub(super) struct Scripts {
     pub(super) append: Script,
     pub(super) seal: Script,
+    pub(super) raise: Script,
     /// The server's time in milliseconds since 1970; its key says which server.
     pub(super) time: Script,
 }
@@ -14,6 +15,7 @@ impl Scripts {
         Self {
             append: Script::new(include_str!("append.lua")),
             seal: Script::new(include_str!("seal.lua")),
+            raise: Script::new(include_str!("raise.lua")),
             time: Script::new(
                 "local t = redis.call('TIME')
                  return t[1] * 1000 + math.floor(t[2] / 1000)",

@@ -148,11 +148,10 @@ impl Redis {
         // The streams may have been made anew since.
         self.make_groups().await?;
         for shard in self.shards() {
-            if self.last_id(shard).await? < newest {
-                tracing::warn!(%shard, %newest, "Redis' ids were behind the store; raising them");
-                let mut set = ::redis::cmd("XSETID");
-                set.arg(self.log_key(shard)).arg(newest.to_string());
-                self.0.connection.ask::<()>(&set).await?;
+            let mut raise = self.0.scripts.raise.key(self.log_key(shard));
+            raise.arg(newest.ms()).arg(newest.seq());
+            if self.0.connection.run(&raise).await? {
+                tracing::warn!(%shard, %newest, "Redis' ids were behind the store; raised them");
             }
         }
         Ok(())

@@ -1,0 +1,17 @@
+-- Makes later entries get ids above one, and says whether that changed anything. In one step: an id that
+-- was set later than it was looked at could be lower than what the workers have had, and they would never
+-- see what follows.
+-- KEYS: log. ARGV: ms and seq of the id.
+local stream = redis.call('XINFO', 'STREAM', KEYS[1])
+for i = 1, #stream, 2 do
+    if stream[i] == 'last-generated-id' then
+        local ms, seq = string.match(stream[i + 1], '^(%d+)-(%d+)$')
+        ms, seq = tonumber(ms), tonumber(seq)
+        local wanted_ms, wanted_seq = tonumber(ARGV[1]), tonumber(ARGV[2])
+        if ms > wanted_ms or (ms == wanted_ms and seq >= wanted_seq) then
+            return 0
+        end
+    end
+end
+redis.call('XSETID', KEYS[1], ARGV[1] .. '-' .. ARGV[2])
+return 1
