@@ -19,6 +19,10 @@ mod visible;
 
 use clap::{Parser, ValueEnum};
 
+/// As the services have it, so that the handler that does nothing is no slower for this.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures whole paths of the voting system
 #[derive(Parser)]
 struct Cli {

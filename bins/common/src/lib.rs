@@ -8,6 +8,11 @@ mod services;
 mod signals;
 mod stores;
 
+/// The system's allocator has its threads wait for each other: under load a fifth of the vote service's
+/// time (see docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub use self::{
     cli::Cli,
     config::{Config, cats_vs_dogs},
