@@ -95,6 +95,6 @@ fn main() {
         viewers::measure(&programs, &runtime, cli.viewers);
     }
     if wanted(What::Result) {
-        result::measure(&programs, &runtime, cli.ballots);
+        result::measure(&programs, cli.ballots);
     }
 }

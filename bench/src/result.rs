@@ -7,7 +7,6 @@ use std::{
 };
 
 use postgres::{Client, NoTls};
-use tokio::runtime::Runtime;
 
 use crate::{
     figures::{ms, quantile},
@@ -20,10 +19,13 @@ const SMALL: i64 = 1_000;
 /// store.
 const APART: Duration = Duration::from_millis(260);
 
+/// Rows in one statement.
+const STEP: usize = 1_000_000;
+
 const LOOK_UPS: usize = 150;
 const AT_HAND: usize = 20_000;
 
-pub(crate) fn measure(programs: &Programs, _runtime: &Runtime, ballots: i64) {
+pub(crate) fn measure(programs: &Programs, ballots: i64) {
     println!("result: the tally at {ballots} ballots against {SMALL}");
     let stage = Stage::new(programs);
     let [small, large] = ["small", "large"].map(|name| stage.postgres.database(name));
@@ -82,9 +84,8 @@ fn fill(database: &str, ballots: i64) {
     let ballot = "INSERT INTO ballots
         SELECT $1, lpad(to_hex(i), 32, '0')::uuid, 1 + i % 2, NULL, i % 4, 1000000 + i, 0
         FROM generate_series($2::bigint, $3::bigint) AS i";
-    let step = 1_000_000;
-    for from in (0..ballots).step_by(1_000_000) {
-        let to = (from + step).min(ballots) - 1;
+    for from in (0..ballots).step_by(STEP) {
+        let to = (from + STEP as i64).min(ballots) - 1;
         client
             .execute(ballot, &[&poll, &from, &to])
             .expect("filled");

@@ -59,7 +59,7 @@ pub enum RunError {
     #[error("the ballots cannot be checked")]
     Check(#[from] CheckError),
     /// Power cuts were expected.
-    #[error("there must be FUSE: VOTING_EXPECT_FUSE is set, or --broken everysec asked for")]
+    #[error("there must be FUSE: EXPECT_FUSE is set, or --broken everysec asked for")]
     NoFuse(#[source] NoFuse),
     /// A fault could not be put right.
     #[error("a fault could not be put right: {0}")]

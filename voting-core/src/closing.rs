@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 use crate::{
-    error::StoreError,
+    error::{StoreError, in_one_line},
     id::PollId,
     poll::Poll,
     poll_state::{PollState, Seals},
@@ -87,10 +87,16 @@ pub async fn keep_advancing(
     polls: Arc<dyn PollStore>,
     every: Duration,
 ) {
+    let mut failing = false;
     loop {
-        if let Err(error) = advance(log.as_ref(), queue.as_ref(), polls.as_ref()).await {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(error, "polls are not closed yet; trying again");
+        match advance(log.as_ref(), queue.as_ref(), polls.as_ref()).await {
+            Ok(_) => failing = false,
+            Err(error) => {
+                if !std::mem::replace(&mut failing, true) {
+                    let error = in_one_line(&error);
+                    tracing::warn!(error, "cannot see to polls that are to close; trying again");
+                }
+            }
         }
         sleep(every).await;
     }

@@ -102,7 +102,7 @@ mod redis {
 
     async fn redis_backend(redis: Redis) -> Backend {
         let queues = redis.clone();
-        let queue = move || Arc::new(queues.queue().expect("a queue")) as Arc<dyn BallotQueue>;
+        let queue = move || Arc::new(queues.queue()) as Arc<dyn BallotQueue>;
         backend(redis, queue, Memory::default(), ())
     }
 
@@ -193,7 +193,7 @@ mod postgres {
         async fn redis_log() -> Backend {
             let log = redis::log(3);
             let queues = log.clone();
-            let queue = move || Arc::new(queues.queue().expect("a queue")) as Arc<dyn BallotQueue>;
+            let queue = move || Arc::new(queues.queue()) as Arc<dyn BallotQueue>;
             backend(log, queue, store().await, ())
         }
 

@@ -101,7 +101,7 @@ async fn acknowledged_entries_are_trimmed_and_no_others() {
         let entry = entry::of_one(&ballot());
         redis.append(ShardId(0), entry).await.expect("appended");
     }
-    let queue = redis.queue().expect("a queue");
+    let queue = redis.queue();
     let claim = queue.claim(6, Duration::ZERO).await.expect("claimed");
     let keys: Vec<_> = claim
         .entries
@@ -116,7 +116,7 @@ async fn acknowledged_entries_are_trimmed_and_no_others() {
         .expect("acknowledged");
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     let log = "voting:{0}:log";
-    let other = redis.queue().expect("a queue");
+    let other = redis.queue();
     let again = other.claim(100, Duration::ZERO).await.expect("claimed");
     assert_eq!(
         server.command(&["XLEN", log]),
@@ -140,12 +140,12 @@ async fn an_entry_that_was_deleted_before_it_was_counted_is_told() {
     let server = RedisServer::start();
     let redis = Redis::new(&server.url(), options(1)).expect("an address");
     redis.sink().cast(ballot()).await.expect("cast");
-    let dead = redis.queue().expect("a queue");
+    let dead = redis.queue();
     dead.claim(10, Duration::from_secs(5))
         .await
         .expect("claimed");
     server.command(&["XTRIM", "voting:{0}:log", "MAXLEN", "0"]);
-    let queue = redis.queue().expect("a queue");
+    let queue = redis.queue();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while queue.stats().await.expect("stats").lost_entries == 0 {
         assert!(tokio::time::Instant::now() < deadline, "nobody tells");
@@ -163,7 +163,7 @@ async fn a_log_that_was_made_anew_under_its_readers_is_read_on() {
     let server = RedisServer::start();
     let redis = Redis::new(&server.url(), options(2)).expect("an address");
     redis.sink().cast(ballot()).await.expect("cast");
-    let queue = redis.queue().expect("a queue");
+    let queue = redis.queue();
     queue
         .claim(10, Duration::from_secs(5))
         .await
@@ -252,7 +252,7 @@ fn push_no_text(server: &RedisServer) {
 async fn an_entry_whose_field_is_no_text_is_handed_out_like_any_other() {
     let server = RedisServer::start();
     let redis = Redis::new(&server.url(), options(1)).expect("an address");
-    let dead = redis.queue().expect("a queue");
+    let dead = redis.queue();
     assert!(
         dead.claim(1, Duration::ZERO)
             .await
@@ -273,7 +273,7 @@ async fn an_entry_whose_field_is_no_text_is_handed_out_like_any_other() {
     let claim = dead.claim(10, Duration::ZERO).await.expect("claimed");
     assert_eq!(claim.entries.len(), 3);
     // Taken over, it is no worse.
-    let heir = redis.queue().expect("a queue");
+    let heir = redis.queue();
     let mut taken = 0;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while taken < 3 {
@@ -296,10 +296,7 @@ fn consumers(server: &RedisServer) -> usize {
 async fn a_consumer_that_is_closed_is_forgotten_unless_it_has_something_in_hand() {
     let server = RedisServer::start();
     let redis = Redis::new(&server.url(), options(1)).expect("an address");
-    let (idle, busy) = (
-        redis.queue().expect("a queue"),
-        redis.queue().expect("a queue"),
-    );
+    let (idle, busy) = (redis.queue(), redis.queue());
     // Redis knows a consumer once it has had an entry.
     redis.sink().cast(ballot()).await.expect("cast");
     let claim = idle.claim(1, Duration::ZERO).await.expect("claimed");
@@ -312,7 +309,7 @@ async fn a_consumer_that_is_closed_is_forgotten_unless_it_has_something_in_hand(
     busy.close().await.expect("closed");
     assert_eq!(consumers(&server), 1, "the one with an entry stays");
     // And so does its entry.
-    let heir = redis.queue().expect("a queue");
+    let heir = redis.queue();
     let late = heir.claim(1, Duration::from_secs(10)).await;
     let late = late.expect("claimed");
     let keys = [(late.entries[0].shard, late.entries[0].id)];

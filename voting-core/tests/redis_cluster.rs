@@ -75,7 +75,7 @@ async fn drain(queue: &RedisQueue, mut missing: HashSet<(ShardId, EntryId)>) {
 async fn a_lone_ballot_is_claimed_at_once_by_a_claim_that_waits() {
     let cluster = RedisCluster::start();
     let redis = redis(&cluster);
-    let queue = redis.queue().expect("a queue");
+    let queue = redis.queue();
     queue.claim(10, Duration::ZERO).await.expect("claimed");
     let mut slowest = Duration::ZERO;
     for shard in 0..SHARDS {
@@ -95,7 +95,7 @@ async fn a_lone_ballot_is_claimed_at_once_by_a_claim_that_waits() {
 async fn while_a_master_is_away_its_ballots_are_refused_the_others_go_on_and_nothing_is_lost() {
     let mut cluster = RedisCluster::start();
     let redis = redis(&cluster);
-    let queue = redis.queue().expect("a queue");
+    let queue = redis.queue();
     let away = 1;
     let (gone, there): (Vec<_>, Vec<_>) = (0..SHARDS)
         .map(ShardId)
@@ -238,7 +238,7 @@ async fn a_shard_that_moves_to_another_master_loses_and_refuses_nothing() {
         }
     });
     let worker = tokio::spawn({
-        let (queue, done) = (redis.queue().expect("a queue"), done.clone());
+        let (queue, done) = (redis.queue(), done.clone());
         async move {
             let mut seen = Vec::new();
             while !done.load(Ordering::Acquire) {
@@ -263,13 +263,8 @@ async fn a_shard_that_moves_to_another_master_loses_and_refuses_nothing() {
     let once: HashSet<_> = seen.iter().copied().collect();
     assert_eq!(once.len(), seen.len(), "no entry comes twice");
     let missing = kept.difference(&once).copied().collect();
-    drain(&redis.queue().expect("a queue"), missing).await;
-    let stats = redis
-        .queue()
-        .expect("a queue")
-        .stats()
-        .await
-        .expect("stats");
+    drain(&redis.queue(), missing).await;
+    let stats = redis.queue().stats().await.expect("stats");
     assert_eq!((stats.accepted, stats.pending), (kept.len() as u64, 0));
     assert_eq!(
         cluster.masters[3].command(&["EXISTS", &log_key(shard)]),

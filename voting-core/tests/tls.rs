@@ -38,7 +38,7 @@ async fn an_encrypted_redis_takes_and_gives_ballots() {
     let redis = redis(&server.url(), trust(&authority));
     redis.check().await.expect("it is set up to be durable");
     redis.sink().cast(ballot()).await.expect("cast");
-    let queue = redis.queue().expect("a queue");
+    let queue = redis.queue();
     let claim = queue.claim(10, Duration::from_secs(5)).await;
     assert_eq!(claim.expect("claimed").entries.len(), 1);
 }

@@ -15,6 +15,7 @@ const ANNOUNCE_EVERY_MS = 10_000;
 
 let version = Number(root.dataset.version);
 let state = root.dataset.state; // of the poll: open, closing, final
+const STEP = { open: 0, closing: 1, final: 2 };
 let source = null;
 let retryTimer = 0;
 let retryDelay = 0;
@@ -35,8 +36,8 @@ function summaryText(voters) {
 
 function draw(tally) {
   // After a reconnection another replica may answer that is a moment behind: never go back.
-  if (tally.poll !== root.dataset.poll || tally.version < version) return;
-  const changed = tally.version > version;
+  if (tally.poll !== root.dataset.poll || tally.version < version || STEP[tally.state] < STEP[state]) return;
+  const changed = tally.version > version || tally.state !== state;
   version = tally.version;
 
   state = tally.state;
@@ -77,7 +78,8 @@ function announceSoon(tally) {
     // Sixty-three options read aloud would help nobody: the first three places do.
     const places = [...lastTally.options].sort((x, y) => y.votes - x.votes).slice(0, 3)
       .map((option) => `${option.label} ${percentOf(option.votes, lastTally.voters)}%`);
-    announcer.textContent = `${votesText(lastTally.voters)}. ${places.join(", ")}.`;
+    const ended = state === "open" ? "" : `${summaryText(lastTally.voters)} `;
+    announcer.textContent = `${ended}${votesText(lastTally.voters)}. ${places.join(", ")}.`;
   }, wait);
 }
 

@@ -105,6 +105,10 @@ async function vote(choices) {
     remember();
     const what = choices.length === 1 ? `Your vote for ${label(choices[0])} is in.` : `Your ${choices.length} choices are in.`;
     say("good", `${what} You can change your vote until the poll closes.`);
+  } else if (outcome.closed) {
+    // The page as it is for a closed poll; what was voted before is remembered.
+    location.replace(location.href);
+    return;
   } else {
     say("bad", outcome.text, outcome.retry && (() => sendAgain(choices)));
   }
@@ -138,6 +142,7 @@ async function put(choices) {
   const reason = sentence(problem.detail) || sentence(problem.title);
   // The one failure after which the vote may count all the same.
   if (problem.type === "urn:voting:problem:outcome-unknown") return { retry: true, text: reason };
+  if (problem.type === "urn:voting:problem:poll-closed") return { closed: true };
   const retry = response.status >= 500 || response.status === 429 || response.status === 408;
   if (!retry) return { retry, text: `Your vote was not counted. ${reason}`.trim() };
 

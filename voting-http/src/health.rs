@@ -63,7 +63,10 @@ impl Health {
                     tracing::warn!(error = in_one_line(&error), what, "not ready");
                     return Err(Problem::not_ready(what, &error.to_string()));
                 }
-                Err(_) => return Err(Problem::not_ready(what, "no answer in time")),
+                Err(_) => {
+                    tracing::warn!(what, "not ready: no answer in time");
+                    return Err(Problem::not_ready(what, "no answer in time"));
+                }
             }
         }
         Ok(())

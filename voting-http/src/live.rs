@@ -89,7 +89,7 @@ impl LiveTallies {
     }
 
     async fn latest(&self, poll: &PollId) -> Result<Arc<Snapshot>, Problem> {
-        // Looked up each time: its labels may have changed.
+        // Looked up each time: its state or labels may have changed.
         let poll = self.0.polls.get(poll.as_str()).await?;
         self.current(&poll).await
     }
@@ -130,7 +130,7 @@ impl LiveTallies {
                 Ok(snapshot) => {
                     failing = false;
                     sender.send_if_modified(|shown| {
-                        // Titles and labels are in it too, so the version alone does not tell.
+                        // The state and the labels are in it too, so the version alone does not tell.
                         let differs = shown.view != snapshot.view;
                         *shown = snapshot;
                         differs

@@ -68,7 +68,7 @@ impl CastMetrics {
         let (casts, seconds) = (self.casts.clone(), self.seconds.0.clone());
         registry.register(
             "voting_casts",
-            "Ballots handed to the log, by outcome",
+            "Ballots handed to the log, by outcome; what is refused before is not among them",
             casts,
         );
         registry.register(

@@ -153,7 +153,7 @@ impl Polls {
 pub(crate) enum StateView {
     /// Ballots are taken and counted.
     Open,
-    /// Ballots are not taken any more; the last ones are being counted.
+    /// Ballots are refused, in all places within a moment; the last ones are being counted.
     Closing,
     /// All ballots are counted, and the count never changes again.
     Final,

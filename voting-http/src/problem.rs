@@ -98,7 +98,17 @@ impl Problem {
             StatusCode::CONFLICT,
             "poll-closed",
             "This poll is closed",
-            "This poll is closed. Votes can no longer be cast or changed.",
+            "This poll is closed: votes can no longer be cast or changed. A vote that was confirmed \
+             before counts.",
+        )
+    }
+
+    pub(crate) fn still_rejected(detail: String) -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "still-rejected",
+            "It still cannot be counted",
+            detail,
         )
     }
 

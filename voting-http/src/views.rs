@@ -218,6 +218,10 @@ impl ResultPage<'_> {
         self.state == StateView::Open
     }
 
+    fn is_final(&self) -> bool {
+        self.state == StateView::Final
+    }
+
     /// The line under the total. `result.js` uses the same words.
     fn summary(&self) -> &'static str {
         match (self.state, self.voters) {

@@ -200,6 +200,15 @@ fn a_poll_that_is_closed_takes_no_more_votes_and_its_result_becomes_final() {
         (200, Some("final"))
     );
 
+    // Its labels may change, its state does not.
+    let labels = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}"#;
+    let polls = format!("{}/v1/polls", services.operator);
+    let renamed = send("POST", &polls, &[JSON, authorized[0]], labels.as_bytes());
+    assert_eq!(
+        (renamed.status.as_u16(), renamed.json()["state"].as_str()),
+        (200, Some("final"))
+    );
+
     // Whoever comes now is told so, in each way of voting.
     let form = send(
         "POST",

@@ -306,7 +306,10 @@ impl Config {
             return Err("drain_delay_ms is not in 0 to 10000");
         }
         if self.redis.shards == 0 {
-            return Err("redis.shards is 0");
+            return Err("redis.shards is not in 1 to 65535");
+        }
+        if !(1..=1_000).contains(&self.postgres.connections) {
+            return Err("postgres.connections is not in 1 to 1000");
         }
         if self.redis.claim_timeout_ms < 500
             || self.redis.claim_timeout_ms < 2 * self.worker.max_wait_ms

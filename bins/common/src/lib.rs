@@ -8,8 +8,8 @@ mod services;
 mod signals;
 mod stores;
 
-/// The system's allocator has its threads wait for each other: under load a fifth of the vote service's
-/// time (see docs/performance.md).
+/// Threads that use the system's allocator wait for each other: under load that took two fifths of the
+/// vote service's time (see docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

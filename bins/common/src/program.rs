@@ -46,8 +46,13 @@ fn try_run<E: Error + 'static>(
     Ok(exit)
 }
 
+/// The setting says nothing that can be logged by.
+#[derive(Debug, thiserror::Error)]
+#[error("log is not a level, or levels by module, such as info or info,voting_core=debug")]
+struct BadLog(#[from] ParseError);
+
 /// Log lines go to the standard error output.
-fn start_logging(config: &Config) -> Result<(), ParseError> {
+fn start_logging(config: &Config) -> Result<(), BadLog> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(&config.log)?)
         .with_writer(std::io::stderr);

@@ -7,6 +7,9 @@ use hyper::{
 };
 use serde::Deserialize;
 
+/// The poll takes no more ballots.
+const POLL_CLOSED: &str = "urn:voting:problem:poll-closed";
+
 /// The one refusal that is none.
 const OUTCOME_UNKNOWN: &str = "urn:voting:problem:outcome-unknown";
 
@@ -17,7 +20,7 @@ pub(crate) enum Outcome {
     Acknowledged(Option<String>),
     /// It may count.
     Unknown,
-    /// Not stored, come back later.
+    /// Not stored: come back later, or the poll is closed.
     Refused,
     /// The service could not be reached.
     Unreachable,
@@ -74,6 +77,10 @@ pub(crate) fn outcome(
             Ok(_) if headers.contains_key(RETRY_AFTER) => Outcome::Refused,
             // Something in between has answered, of whose doings nothing is known.
             _ => Outcome::Unknown,
+        },
+        StatusCode::CONFLICT => match serde_json::from_slice::<Problem>(body) {
+            Ok(problem) if problem.kind == POLL_CLOSED => Outcome::Refused,
+            _ => unexpected(),
         },
         status if status.is_server_error() => Outcome::Unknown,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Outcome::Refused,

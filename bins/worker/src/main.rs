@@ -8,9 +8,7 @@ use voting_core::{
     closing, error::in_one_line, postgres::Postgres, redis::Redis, worker::WorkerExit,
 };
 use voting_http::{Pipeline, WorkerService};
-use voting_service::{
-    Config, Exit, Listener, Services, StartError, StoreSettings, announce, cats_vs_dogs, find,
-};
+use voting_service::{Config, Exit, Listener, Services, StartError, announce, cats_vs_dogs, find};
 
 /// How long Redis may take to forget a worker that ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -28,11 +26,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     let token = find("worker.token", value, file, None)?;
     let redis = config.redis()?;
     let postgres = Arc::new(config.postgres()?);
-    let queue = Arc::new(
-        redis
-            .queue()
-            .map_err(|error| StoreSettings::Redis(error.into()))?,
-    );
+    let queue = Arc::new(redis.queue());
     let listener = Listener::bind("the operator's API", config.worker.listen).await?;
 
     let options = WorkerOptions {

@@ -64,7 +64,7 @@ impl PowerCut {
 #[error("no file system can be mounted by FUSE here")]
 pub struct NoFuse(#[source] pub io::Error);
 
-/// Whether FUSE is known to be there: `VOTING_EXPECT_FUSE` is set. To do without it is then a failure.
+/// Whether FUSE is known to be there: `EXPECT_FUSE` is set. To do without it is then a failure.
 pub fn is_expected() -> bool {
-    std::env::var_os("VOTING_EXPECT_FUSE").is_some_and(|set| !set.is_empty())
+    std::env::var_os("EXPECT_FUSE").is_some_and(|set| !set.is_empty())
 }

@@ -139,11 +139,8 @@ impl Redis {
 
     /// A reading end of the log, a consumer of its own: no name is ever used twice, or a new
     /// process would take what an old one is about to finish.
-    ///
-    /// # Errors
-    /// None any more.
-    pub fn queue(&self) -> Result<RedisQueue, RedisError> {
-        Ok(RedisQueue::new(self.clone(), Uuid::now_v7().to_string()))
+    pub fn queue(&self) -> RedisQueue {
+        RedisQueue::new(self.clone(), Uuid::now_v7().to_string())
     }
 
     fn shards(&self) -> impl Iterator<Item = ShardId> + use<> {

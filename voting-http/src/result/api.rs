@@ -18,7 +18,8 @@ struct ReceiptView {
     cast_at_ms: u64,
     /// What became of it.
     state: StateView,
-    /// Why it was rejected.
+    /// Why it was rejected: `malformed`, `unknown-poll`, `unknown-option`, `too-many-choices`,
+    /// `poll-closed` or `unstorable`.
     reason: Option<String>,
 }
 

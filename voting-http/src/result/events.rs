@@ -107,7 +107,7 @@ impl ApiResponse for TallyEvents {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "Events of type `tally`; `id` is the tally's version",
+                description: "Events of type `tally`; `id` is the tally's version, the same for two events when only the state or a label changed",
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType {

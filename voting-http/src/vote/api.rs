@@ -41,7 +41,7 @@ enum CastAnswer {
 
 #[OpenApi]
 impl Api {
-    /// The polls that can be voted in.
+    /// All polls, the closed ones too.
     #[oai(path = "/v1/polls", method = "get", operation_id = "listPolls")]
     async fn polls(&self) -> Result<Json<PollsView>, Problem> {
         let polls = self.0.0.polls.all().await?;
@@ -64,6 +64,8 @@ impl Api {
     /// The voter is the one that the cookie `voter` names (`__Host-voter` over HTTPS). Whoever
     /// comes without one is a new voter, and is given one with the answer, whatever that says,
     /// so that trying again is safe: a voter counts once, with the last accepted ballot.
+    ///
+    /// A poll that is closed takes none: 409, `urn:voting:problem:poll-closed`.
     #[oai(
         path = "/v1/polls/:poll/ballot",
         method = "put",

@@ -52,7 +52,8 @@ struct WorkerView {
     batches: u64,
     /// Entries that had been flushed before.
     replayed: u64,
-    /// Since its loop last went round, in milliseconds. Grows while a store fails.
+    /// Since it last acknowledged a batch or, with none in hand, heard from the log, in milliseconds.
+    /// Grows while a store fails.
     idle_ms: u64,
     /// What it is waiting out, if anything.
     trouble: Option<String>,

@@ -8,7 +8,7 @@ use poem_openapi::{
 };
 use voting_core::{
     dead_letter::DeadLetter,
-    position::{InvalidPosition, Position},
+    position::Position,
     revival::{self, Revived},
 };
 
@@ -26,7 +26,7 @@ pub(super) struct Api(pub(super) WorkerService);
 struct DeadLettersView {
     /// By position.
     dead_letters: Vec<DeadLetterView>,
-    /// Ask for those after this one, when there are more.
+    /// Ask for those after this one; there may be more.
     next: Option<String>,
 }
 
@@ -36,7 +36,8 @@ struct DeadLettersView {
 struct DeadLetterView {
     /// Where it stood in the log: shard, milliseconds since 1970, number.
     position: String,
-    /// The kind of defect.
+    /// The kind of defect: `malformed`, `unknown-poll`, `unknown-option`, `too-many-choices`,
+    /// `poll-closed` or `unstorable`.
     reason: String,
     /// The defect in words.
     detail: String,
@@ -111,8 +112,8 @@ struct ReplayView {
 }
 
 fn position(text: &str) -> Result<Position, Problem> {
-    text.parse()
-        .map_err(|error: InvalidPosition| Problem::invalid(format!("This is {error}.")))
+    text.parse::<Position>()
+        .map_err(|error| Problem::invalid(format!("This is {error}.")))
 }
 
 #[OpenApi]
@@ -130,12 +131,7 @@ impl Api {
         after: Query<Option<String>>,
     ) -> Result<Json<DeadLettersView>, Problem> {
         self.0.authorize(&operator)?;
-        let after: Option<Position> = after
-            .0
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .map_err(|error: InvalidPosition| Problem::invalid(error.to_string()))?;
+        let after = after.0.as_deref().map(position).transpose()?;
         let letters = self
             .0
             .0
@@ -196,9 +192,9 @@ impl Api {
         .await?;
         match revived {
             Revived::NotFound => Err(Problem::no_dead_letter()),
-            Revived::Rejected(reason, detail) => Err(Problem::conflict(format!(
-                "It still cannot be counted: {reason} ({detail})."
-            ))),
+            Revived::Rejected(reason, detail) => {
+                Err(Problem::still_rejected(format!("{reason}: {detail}.")))
+            }
             Revived::Flushed(report) => {
                 tracing::info!(position = %at, ?report, "a dead letter was counted");
                 Ok(Json(ReplayView {

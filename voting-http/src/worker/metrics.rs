@@ -69,7 +69,7 @@ impl Endpoint for Metrics {
         };
         now(
             "voting_worker_idle_seconds",
-            "Since this worker's loop last went round; grows while a store fails",
+            "Since this worker acknowledged a batch or, with none in hand, heard from the log",
             progress.alive_at.elapsed().as_secs_f64(),
         );
         if let Some(totals) = totals {

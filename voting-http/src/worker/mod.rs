@@ -58,6 +58,9 @@ pub struct Pipeline {
 impl WorkerService {
     /// A service over `pipeline`, for whoever shows the operator's token. It is not ready once
     /// `stop` is cancelled. Call it within a tokio runtime.
+    ///
+    /// It only says that a poll is to close: some process must run
+    /// [`closing::keep_advancing`](voting_core::closing::keep_advancing), or no poll becomes final.
     pub fn new(pipeline: Pipeline, operator_token: &SecretKey, stop: CancellationToken) -> Self {
         let overview = Overview::default();
         tokio::spawn(overview.clone().keep_asking(pipeline.clone(), stop.clone()));

@@ -126,9 +126,12 @@ impl Api {
         self.0.authorize(&operator)?;
         let poll = poll.0.check()?;
         let polls = &self.0.0.pipeline.polls;
-        let was_there = polls.poll(poll.id()).await?.is_some();
+        let before = polls.poll(poll.id()).await?;
         polls.put_poll(&poll).await?;
-        let view = Json(PollView::from(&poll));
+        let was_there = before.is_some();
+        // Its state stays as it was.
+        let state = before.map_or(PollState::Open, |poll| poll.state().clone());
+        let view = Json(PollView::from(&poll.in_state(state)));
         Ok(if was_there {
             PutAnswer::Changed(view)
         } else {
@@ -176,11 +179,9 @@ impl Api {
         poll: Path<String>,
     ) -> Result<Json<RecountView>, Problem> {
         self.0.authorize(&operator)?;
-        let id: PollId = poll.parse().map_err(|_| Problem::no_poll(&poll))?;
-        let pipeline = &self.0.0.pipeline;
-        let definition = pipeline.polls.poll(&id).await?;
-        let definition = definition.ok_or_else(|| Problem::no_poll(&poll))?;
-        let recount = pipeline.tallies.recount(&id).await?;
+        let definition = self.find(&poll).await?;
+        let id = definition.id();
+        let recount = self.0.0.pipeline.tallies.recount(id).await?;
         let recount = recount.ok_or_else(|| Problem::no_poll(&poll))?;
         let agrees = recount.agrees();
         if !agrees {
