@@ -162,3 +162,37 @@ async fn every_page_fits_its_window() {
     }
     browser.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_closes_is_seen_to_be_closed_without_a_reload_and_the_vote_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let voting = Voting::start(folder.path());
+    let (viewer, voter) = (Browser::start(true).await, Browser::start(true).await);
+    viewer.goto(&voting.result).await;
+    voter.goto(&voting.vote).await;
+    voter.click(CATS).await;
+    voter.reads("#status", "Your vote for Cats is in.").await;
+    viewer.reads("#total", "1 vote").await;
+    mark(&viewer).await;
+
+    voting.close("cats-vs-dogs");
+    viewer.reads("#live-text", "Final").await;
+    viewer.reads("#summary", "The poll is closed.").await;
+    viewer.reads(".leading .lead-word", "Most votes").await;
+    assert!(is_marked(&viewer).await);
+    viewer
+        .reads(
+            "#announce",
+            "The poll is closed. This is the result. 1 vote",
+        )
+        .await;
+
+    // The voter's page does not know yet.
+    voter.click(DOGS).await;
+    voter.reads(".lead", "This poll is closed").await;
+    voter.reads(".chosen .label", "Cats").await;
+    voting.settled();
+    assert_eq!(voting.tally()["options"][0]["votes"], 1);
+    viewer.end().await;
+    voter.end().await;
+}

@@ -69,6 +69,14 @@ impl Voting {
         token.expect("the token").trim().to_owned()
     }
 
+    /// Asks to close a poll.
+    pub fn close(&self, poll: &str) {
+        let close = agent().post(format!("{}/v1/polls/{poll}/close", self.operator));
+        let bearer = format!("Bearer {}", self.operator_token());
+        let asked = close.header("authorization", bearer).send_empty();
+        assert_eq!(asked.expect("an answer").status(), 202);
+    }
+
     pub fn tally(&self) -> serde_json::Value {
         get(&format!("{}/v1/polls/cats-vs-dogs/tally", self.result))
     }
