@@ -1,9 +1,10 @@
 //! A private Redis.
 
 use std::{
+    io::Write,
     net::TcpStream,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
@@ -102,6 +103,7 @@ impl RedisServer {
 
     /// Starts it again, after [`RedisServer::kill`], with what it had written.
     pub fn launch(&mut self) {
+        self.mend();
         let port = self.port.to_string();
         let data = self.data.to_string_lossy().into_owned();
         let mut command = vec![
@@ -118,6 +120,8 @@ impl RedisServer {
             "yes",
             "--appendfsync",
             "always",
+            "--aof-load-truncated",
+            "no",
             "--maxmemory-policy",
             "noeviction",
         ];
@@ -125,6 +129,27 @@ impl RedisServer {
         self.server = Some(Server::start(self.folder.path(), "KILL", &command));
         let listens = || TcpStream::connect(("127.0.0.1", self.port)).is_ok();
         await_that("Redis listens", listens);
+    }
+
+    /// Cuts off what a power cut has torn, before it starts: afterwards would be too late.
+    fn mend(&self) {
+        let manifest = self.data.join("appendonlydir/appendonly.aof.manifest");
+        if !manifest.exists() {
+            return;
+        }
+        let mut mend = Command::new("redis-check-aof");
+        mend.arg("--fix").arg(&manifest);
+        let mut mend = mend
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-check-aof is there");
+        // It asks first. If there is nothing to be asked it has ended already.
+        if let Some(mut answer) = mend.stdin.take() {
+            let _ = answer.write_all(b"y\n");
+        }
+        let mended = mend.wait().expect("it ends");
+        assert!(mended.success(), "the log cannot be mended");
     }
 
     /// Ends it without a warning.

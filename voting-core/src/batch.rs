@@ -101,6 +101,18 @@ impl Batch {
         self.ballots = newest;
     }
 
+    /// The voter's ballots in the same poll that this one replaced, the newest first.
+    pub(crate) fn older(&self, placed: &PlacedBallot) -> Vec<&PlacedBallot> {
+        let voter = placed.voter_in_poll();
+        let mut older: Vec<_> = self
+            .replaced
+            .iter()
+            .filter(|other| other.voter_in_poll() == voter)
+            .collect();
+        older.sort_unstable_by_key(|other| std::cmp::Reverse(other.position));
+        older
+    }
+
     /// Checks, inside a flush, that each ballot's poll takes it, by the states in the store.
     ///
     /// # Errors
@@ -115,8 +127,12 @@ impl Batch {
                 Some((poll, state)) if *poll == ballot.poll => Some(state),
                 _ => state_of(&ballot.poll),
             };
+            // What is replayed is counted already. What is taken back is not, and would change the count.
+            let is_late = |state: &PollState| !self.revived.is_empty() && state.is_final();
             match state {
-                Some(state) if state.takes(position.shard(), position.entry()) => {
+                Some(state)
+                    if state.takes(position.shard(), position.entry()) && !is_late(state) =>
+                {
                     last = Some((&ballot.poll, state));
                 }
                 _ => return Err(StoreError::PollChanged(ballot.poll.clone())),
@@ -216,7 +232,7 @@ impl FlushOutcome {
             // Every valid ballot of a fresh entry was taken for superseded: one voter's first
             // is not, whichever of the voter's ballots holds the row.
             if !self.is_replay(placed) {
-                self.report.superseded = self.report.superseded.saturating_sub(1);
+                self.not_superseded();
             }
         }
         let delta = match self.deltas.get_mut(&ballot.poll) {
@@ -230,7 +246,14 @@ impl FlushOutcome {
     pub fn unstorable(&mut self, placed: &PlacedBallot) {
         // As all valid ballots of a fresh entry it was taken for superseded.
         if !self.is_replay(placed) {
-            self.report.superseded = self.report.superseded.saturating_sub(1);
+            self.not_superseded();
+        }
+    }
+
+    fn not_superseded(&mut self) {
+        match self.report.superseded.checked_sub(1) {
+            Some(superseded) => self.report.superseded = superseded,
+            None => tracing::error!("more ballots are told than a batch has"),
         }
     }
 

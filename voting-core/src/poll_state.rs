@@ -83,6 +83,11 @@ impl PollState {
         *self == Self::Open
     }
 
+    /// Whether the count never changes again.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Final(_))
+    }
+
     /// Whether a ballot in this entry counts: it does unless it came after its shard was sealed.
     pub fn takes(&self, shard: ShardId, entry: EntryId) -> bool {
         match self {

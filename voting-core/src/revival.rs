@@ -85,6 +85,8 @@ async fn prepare(
         let (ballot, position) = (&placed.ballot, placed.position);
         let poll = polls.poll(&ballot.poll).await?;
         let checked = match poll {
+            // It is too late also for what came in time: a final count never changes.
+            Some(poll) if poll.state().is_final() => Err(RejectReason::PollClosed),
             Some(poll) => poll.check(ballot.choices, position),
             None => Err(RejectReason::UnknownPoll),
         };

@@ -38,6 +38,7 @@ async fn a_redis_that_can_lose_ballots_is_not_ready() {
     let weaker = [
         ("appendfsync", "everysec"),
         ("appendonly", "no"),
+        ("aof-load-truncated", "yes"),
         ("no-appendfsync-on-rewrite", "yes"),
         ("maxmemory-policy", "allkeys-lru"),
     ];
@@ -318,4 +319,50 @@ async fn a_consumer_that_is_closed_is_forgotten_unless_it_has_something_in_hand(
     busy.close().await.expect("closed");
     heir.close().await.expect("closed");
     assert_eq!(consumers(&server), 0);
+}
+
+/// The increments of Redis' log, the newest last.
+fn log_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let files = std::fs::read_dir(folder.join("appendonlydir")).expect("a folder");
+    let files = files.map(|file| file.expect("a file").path());
+    let mut files: Vec<_> = files
+        .filter(|file| file.to_string_lossy().contains(".incr."))
+        .collect();
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn a_log_that_a_power_cut_has_torn_keeps_what_was_acknowledged_and_no_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = RedisServer::start_in(folder.path(), &[]);
+    let redis = Redis::new(&server.url(), options(1)).expect("an address");
+    let append = async |redis: &Redis| {
+        let entry = entry::of_one(&ballot());
+        redis.append(ShardId(0), entry).await.expect("appended")
+    };
+    append(&redis).await;
+    append(&redis).await;
+    server.kill();
+    // In the middle of the last command of the second append's transaction.
+    let log = log_files(folder.path()).pop().expect("a log");
+    let bytes = std::fs::read(&log).expect("read");
+    let needle = b"accepted";
+    let at = bytes.windows(needle.len()).rposition(|part| part == needle);
+    std::fs::write(&log, &bytes[..at.expect("it counts")]).expect("torn");
+    server.launch();
+    assert_eq!(server.command(&["XLEN", "voting:{0}:log"]), "1");
+    let polls = ["p".parse().expect("an id")];
+    let redis = Redis::new(&server.url(), options(1)).expect("an address");
+    append(&redis).await;
+    redis.seal(ShardId(0), &polls).await.expect("sealed");
+    // What was torn must not swallow what came after it.
+    server.kill();
+    server.launch();
+    let redis = Redis::new(&server.url(), options(1)).expect("an address");
+    let late = redis.append(ShardId(0), entry::of_one(&ballot())).await;
+    assert!(matches!(late, Err(CastError::Closed(_))), "{late:?}");
+    assert_eq!(server.command(&["XLEN", "voting:{0}:log"]), "2");
+    let stats = redis.queue().stats().await.expect("stats");
+    assert_eq!(stats.accepted, 2);
 }

@@ -128,9 +128,17 @@ async fn while_a_master_is_away_its_ballots_are_refused_the_others_go_on_and_not
     let of_others = kept.iter().filter(|(shard, _)| there.contains(shard));
     let of_others: HashSet<_> = of_others.copied().collect();
     drain(&queue, of_others.clone()).await;
-    let failed = queue.claim(10, Duration::from_millis(50)).await;
-    let error = in_one_line(&failed.expect_err("when there is nothing else, it is told"));
-    assert!(error.contains("shard"), "{error}");
+    // A worker goes on with the others, without a pause; that one is away the operator's numbers tell.
+    let idle = queue.claim(10, Duration::from_millis(50)).await;
+    assert_eq!(idle.expect("the others answer").entries, []);
+    queue.stats().await.expect_err("not all answer");
+    // What one shard cannot acknowledge is not held against the others.
+    let mut mixed: Vec<_> = of_others.iter().copied().take(1).collect();
+    mixed.extend(kept.iter().find(|(shard, _)| gone.contains(shard)));
+    queue
+        .acknowledge(&mixed)
+        .await
+        .expect("done as far as can be");
 
     cluster.masters[away].launch();
     let deadline = Instant::now() + LONG;

@@ -17,13 +17,14 @@ use super::{
 };
 use crate::{
     ballot::VoterId,
-    batch::{EntryKey, Totals},
+    batch::{EntryKey, Revival, Totals},
     closing,
     dead_letter::RejectReason,
     entry::{self, EntryBuilder},
     error::{CastError, StoreError},
     poll_state::{PollState, Seals},
     position::ShardId,
+    revival::{self, Revived},
     traits::VoteSink,
     worker::{WorkerExit, WorkerOptions},
 };
@@ -288,5 +289,39 @@ pub async fn a_ballot_pushed_past_the_seal_is_set_aside_and_the_one_before_it_co
         .map(|letter| letter.reason)
         .collect();
     assert_eq!(reasons, [RejectReason::PollClosed]);
+    backend.is_consistent().await;
+}
+
+pub async fn a_dead_letter_is_not_replayed_into_a_final_poll(backend: &Backend) {
+    // Rejected before its poll was stored; cast in time all the same.
+    backend.append(&ballot("p", 1, 0b01)).await;
+    assert_eq!(backend.worker(quick()).stop().await, WorkerExit::Clean);
+    backend.has_poll(2, 1).await;
+    to_close(backend).await;
+    becomes_final(backend).await;
+    let letters = backend.dead_letters.dead_letters(None, 10).await;
+    let position = letters.expect("dead letters")[0].position;
+    let revived = revival::revive(
+        backend.polls.as_ref(),
+        backend.dead_letters.as_ref(),
+        backend.flusher.as_ref(),
+        position,
+    );
+    let revived = revived.await.expect("an answer");
+    assert!(
+        matches!(revived, Revived::Rejected(RejectReason::PollClosed, _)),
+        "{revived:?}"
+    );
+    // Nor when the poll became final only after it was looked up.
+    let mut late = batch(&[(1, ballot("p", 1, 0b01))]);
+    late.entries.clear();
+    late.ballots[0].position = position;
+    late.revived = vec![Revival { position, valid: 1 }];
+    let refused = backend.flusher.flush(&late).await;
+    assert!(
+        matches!(refused, Err(StoreError::PollChanged(_))),
+        "{refused:?}"
+    );
+    assert_eq!(backend.votes().await, [0, 0]);
     backend.is_consistent().await;
 }

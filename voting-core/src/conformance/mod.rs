@@ -110,6 +110,7 @@ macro_rules! conformance_suite {
                 a_worker_that_stops_while_the_store_is_down_leaves_the_ballots_in_the_log,
                 a_dead_letter_is_counted_once_its_cause_is_mended,
                 an_unreadable_entry_is_counted_as_far_as_it_can_be,
+                of_a_voter_whose_newest_ballot_is_a_dead_letter_the_one_before_counts,
             }
             close {
                 a_sealed_shard_takes_no_more_ballots_of_the_poll,
@@ -119,6 +120,7 @@ macro_rules! conformance_suite {
                 a_poll_is_final_once_all_that_was_acknowledged_is_counted,
                 closing_under_load_loses_no_acknowledged_ballot,
                 a_ballot_pushed_past_the_seal_is_set_aside_and_the_one_before_it_counts,
+                a_dead_letter_is_not_replayed_into_a_final_poll,
             }
         }
     };

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     ballot::{Choices, VoterId},
-    batch::{Batch, FlushReport},
+    batch::{Batch, FlushReport, PlacedBallot},
     dead_letter::{DeadLetter, RejectReason},
     entry::{self, EntryBuilder},
     position::{Position, ShardId},
@@ -438,4 +438,43 @@ pub async fn an_unreadable_entry_is_counted_as_far_as_it_can_be(backend: &Backen
     backend.tally_agrees().await;
     let totals = backend.flusher.totals().await.expect("totals");
     assert_eq!(totals.counted + totals.superseded + totals.rejected, 3);
+}
+
+pub async fn of_a_voter_whose_newest_ballot_is_a_dead_letter_the_one_before_counts(
+    backend: &Backend,
+) {
+    // The newer one was rejected before its poll was stored, and comes again beside the older one, which
+    // was not handed out until then.
+    let (older, newer) = (entry_key(1, 0), entry_key(2, 0));
+    let letter = DeadLetter {
+        position: Position::new(newer.0, newer.1, 0),
+        reason: RejectReason::UnknownPoll,
+        detail: String::new(),
+        payload: Vec::new(),
+        ballots: 1,
+    };
+    let rejected = Batch {
+        entries: vec![(newer, 0)],
+        dead_letters: vec![letter],
+        ..Batch::default()
+    };
+    backend.flusher.flush(&rejected).await.expect("flushed");
+    backend.has_poll(2, 1).await;
+    let placed = |(shard, entry), bits| PlacedBallot {
+        position: Position::new(shard, entry, 0),
+        ballot: ballot("p", 1, bits),
+    };
+    let mut both = Batch {
+        entries: vec![(older, 1), (newer, 1)],
+        ballots: vec![placed(older, 0b01), placed(newer, 0b10)],
+        ..Batch::default()
+    };
+    both.keep_newest();
+    let report = backend.flusher.flush(&both).await.expect("flushed");
+    assert_eq!(
+        (report.counted, report.superseded, report.replayed),
+        (1, 0, 1)
+    );
+    assert_eq!(backend.votes().await, [1, 0]);
+    backend.tally_agrees().await;
 }

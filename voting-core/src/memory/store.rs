@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::Memory;
 use crate::{
     ballot::{Choices, VoterId},
-    batch::{Batch, EntryKey, FlushOutcome, FlushReport, Totals},
+    batch::{Batch, EntryKey, FlushOutcome, FlushReport, PlacedBallot, Totals},
     dead_letter::{DeadLetter, RejectReason},
     error::StoreError,
     id::PollId,
@@ -101,15 +101,19 @@ impl Store {
             .filter(|position| self.dead_letters.remove(position).is_some())
             .collect();
         let mut outcome = FlushOutcome::new(batch, fresh, &removed);
-        for placed in &batch.ballots {
+        for newest in &batch.ballots {
+            let is_dead = |placed: &PlacedBallot| {
+                outcome.is_replay(placed) && self.dead_letters.contains_key(&placed.position)
+            };
+            let mut all = std::iter::once(newest).chain(batch.older(newest));
+            let Some(placed) = all.find(|placed| !is_dead(placed)) else {
+                continue;
+            };
             let ballot = &placed.ballot;
             let Some(stored) = self.polls.iter_mut().find(|s| *s.poll.id() == ballot.poll) else {
                 continue;
             };
             let row = (placed.position, ballot.choices);
-            if outcome.is_replay(placed) && self.dead_letters.contains_key(&placed.position) {
-                continue;
-            }
             let old = stored.ballots.get(&ballot.voter);
             if old.is_none_or(|(position, _)| placed.position > *position) {
                 let old = stored.ballots.insert(ballot.voter, row);

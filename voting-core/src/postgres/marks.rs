@@ -16,7 +16,24 @@ pub(super) fn mark(
     transaction: &mut Transaction<'_>,
     batch: &Batch,
 ) -> Result<HashSet<EntryKey>, StoreError> {
-    let below = below(transaction)?;
+    let mut below = below_now(transaction)?;
+    let mut unknown: Vec<i32> = batch
+        .entries
+        .iter()
+        .filter(|((shard, _), _)| !below.contains_key(shard))
+        .map(|((shard, _), _)| shard.0.into())
+        .collect();
+    if !unknown.is_empty() {
+        // A row that is not there cannot be locked.
+        unknown.sort_unstable();
+        unknown.dedup();
+        transaction.execute(
+            "INSERT INTO applied_below SELECT shard, 0, 0 FROM unnest($1::integer[]) AS s (shard)
+             ON CONFLICT DO NOTHING",
+            &[&unknown],
+        )?;
+        below = below_now(transaction)?;
+    }
     let mut new: Vec<EntryKey> = batch
         .entries
         .iter()
@@ -39,7 +56,7 @@ pub(super) fn mark(
 
 /// Up to where all entries are applied. The lock keeps the marks from being folded until this
 /// transaction is over: it would otherwise take a mark that is gone for one that never was.
-fn below(transaction: &mut Transaction<'_>) -> Result<HashMap<ShardId, EntryId>, StoreError> {
+fn below_now(transaction: &mut Transaction<'_>) -> Result<HashMap<ShardId, EntryId>, StoreError> {
     let rows = transaction.query(
         "SELECT shard, ms, seq FROM applied_below ORDER BY shard FOR SHARE",
         &[],
@@ -48,7 +65,7 @@ fn below(transaction: &mut Transaction<'_>) -> Result<HashMap<ShardId, EntryId>,
 }
 
 /// Folds the marks of entries that are settled into one by shard. On its own, after the flush:
-/// whoever holds the lock of [`below`] must not ask for more of it.
+/// whoever holds the lock of [`below_now`] must not ask for more of it.
 pub(super) fn fold(
     client: &mut Client,
     settled: &HashMap<ShardId, EntryId>,

@@ -280,7 +280,8 @@ impl BallotQueue for RedisQueue {
                 made?;
             }
         }
-        if claim.entries.is_empty() {
+        let in_trouble = |shard| claiming.rests.is_in_trouble(shard);
+        if claim.entries.is_empty() && self.redis.shards().all(in_trouble) {
             claiming.rests.trouble()?;
         }
         Ok(claim)
@@ -307,8 +308,23 @@ impl BallotQueue for RedisQueue {
             }
             self.redis.0.connection.run::<u64>(&call).await
         });
+        let mut failure = None;
+        let mut some_worked = false;
         for done in join_all(calls).await {
-            done?;
+            match done {
+                Ok(_) => some_worked = true,
+                Err(error) => failure = Some(error),
+            }
+        }
+        match failure {
+            // Of a shard whose server is away the entries are handed out again when it is back, and
+            // change nothing then. The other shards do not wait for it.
+            Some(error) if some_worked => {
+                let error = in_one_line(&error);
+                tracing::warn!(error, "entries of a shard in trouble are not acknowledged");
+            }
+            Some(error) => return Err(error.into()),
+            None => {}
         }
         let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
         for key in entries {

@@ -14,8 +14,18 @@ use std::{
 #[derive(Debug)]
 pub(super) struct Clocks {
     start: Instant,
-    ahead_ms: Mutex<Vec<Option<i64>>>,
+    ahead_ms: Mutex<Vec<Option<Ahead>>>,
 }
+
+#[derive(Debug, Clone, Copy)]
+struct Ahead {
+    ms: i64,
+    /// On our clock.
+    learned_at_ms: i64,
+}
+
+/// Clocks drift: what was learned is forgotten after this time.
+const MAX_AGE_MS: i64 = 60_000;
 
 impl Clocks {
     pub(super) fn new(shards: u16) -> Self {
@@ -33,8 +43,9 @@ impl Clocks {
     /// so its clock may be further ahead than this makes it, but not less far: a deadline is rather too
     /// early than too late.
     pub(super) fn learn(&self, shard: usize, said_ms: i64) {
-        let ahead = said_ms.saturating_sub(self.now_ms());
-        self.set(shard, Some(ahead));
+        let learned_at_ms = self.now_ms();
+        let ms = said_ms.saturating_sub(learned_at_ms);
+        self.set(shard, Some(Ahead { ms, learned_at_ms }));
     }
 
     /// What was known does not hold: the clock was set, or another server has taken over.
@@ -42,7 +53,7 @@ impl Clocks {
         self.set(shard, None);
     }
 
-    fn set(&self, shard: usize, ahead: Option<i64>) {
+    fn set(&self, shard: usize, ahead: Option<Ahead>) {
         let mut all = self.ahead_ms.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = all.get_mut(shard) {
             *known = ahead;
@@ -53,8 +64,12 @@ impl Clocks {
     pub(super) fn deadline_ms(&self, shard: usize, patience: Duration) -> Option<i64> {
         let all = self.ahead_ms.lock().unwrap_or_else(PoisonError::into_inner);
         let ahead = all.get(shard).copied().flatten()?;
+        let now_ms = self.now_ms();
+        if now_ms - ahead.learned_at_ms > MAX_AGE_MS {
+            return None;
+        }
         let patience = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
-        Some(ahead.saturating_add(self.now_ms()).saturating_add(patience))
+        Some(ahead.ms.saturating_add(now_ms).saturating_add(patience))
     }
 }
 

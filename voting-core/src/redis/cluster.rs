@@ -51,7 +51,7 @@ struct Inner {
 struct Known {
     map: Arc<SlotMap>,
     nodes: HashMap<Address, Server>,
-    /// Grows when there are nodes that were not there before.
+    /// Grows when there are nodes, or masters, that were not so before.
     generation: u64,
 }
 
@@ -170,7 +170,9 @@ impl Cluster {
         let mut known = self.known();
         let before: Vec<_> = [known.map.masters(), known.map.replicas()].concat();
         let now: Vec<_> = [map.masters(), map.replicas()].concat();
-        if now.iter().any(|node| !before.contains(node)) {
+        let were_masters = known.map.masters();
+        let is_promoted = |node: &Address| !were_masters.contains(node);
+        if now.iter().any(|node| !before.contains(node)) || map.masters().iter().any(is_promoted) {
             known.generation += 1;
         }
         known.nodes.retain(|address, _| now.contains(address));

@@ -73,10 +73,10 @@ impl Connection {
         }
     }
 
-    /// Grows whenever there are servers that were not there before.
+    /// Grows whenever there may be servers, or settings of one, that were not there before.
     pub(super) fn generation(&self) -> u64 {
         match self {
-            Self::Server(_) => 0,
+            Self::Server(server) => server.turn(),
             Self::Cluster(cluster) => cluster.generation(),
         }
     }

@@ -16,9 +16,15 @@ use super::{
 use crate::{error::StoreError, position::ShardId};
 
 /// The settings without which an acknowledged ballot can be lost.
-const NEEDED: [(&str, &str); 4] = [
+///
+/// With `aof-load-truncated yes` Redis starts from a log that was torn in the middle of a transaction, and
+/// leaves the transaction open: what is written next may be taken for a part of it at the start after that,
+/// and be dropped. With `no` it says that the log is torn, and `redis-check-aof --fix` cuts it where it
+/// should be.
+const NEEDED: [(&str, &str); 5] = [
     ("appendonly", "yes"),
     ("appendfsync", "always"),
+    ("aof-load-truncated", "no"),
     ("no-appendfsync-on-rewrite", "no"),
     ("maxmemory-policy", "noeviction"),
 ];

@@ -10,7 +10,7 @@
 //! transaction: what is added after a poll was sealed is not counted.
 //!
 //! Redis must be set up to be durable: `appendonly yes`, `appendfsync always`,
-//! `no-appendfsync-on-rewrite no`, `maxmemory-policy noeviction`, and its user `default`, with whose
+//! `aof-load-truncated no`, `no-appendfsync-on-rewrite no`, `maxmemory-policy noeviction`, and its user `default`, with whose
 //! rights it reads its own log, may do all, be it on or off. Otherwise it is not ready,
 //! unless [`RedisOptions::accept_loss`] says that acknowledged ballots may be lost. Of a cluster, each
 //! master must be, and no replica may take over by itself (`cluster-replica-no-failover yes`): it may

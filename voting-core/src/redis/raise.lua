@@ -2,6 +2,11 @@
 -- was set later than it was looked at could be lower than what the workers have had, and they would never
 -- see what follows.
 -- KEYS: log. ARGV: ms and seq of the id.
+-- An id that Redis' clock has passed needs no raising: the next one is above it anyway.
+local time = redis.call('TIME')
+if tonumber(ARGV[1]) < time[1] * 1000 + math.floor(time[2] / 1000) then
+    return 0
+end
 local stream = redis.call('XINFO', 'STREAM', KEYS[1])
 for i = 1, #stream, 2 do
     if stream[i] == 'last-generated-id' then

@@ -54,6 +54,14 @@ impl Rests {
         trouble.is_some_and(|trouble| Instant::now() < trouble.until)
     }
 
+    /// Whether the last attempt with the shard failed.
+    pub(super) fn is_in_trouble(&self, shard: ShardId) -> bool {
+        if self.together {
+            return !self.in_trouble.is_empty();
+        }
+        self.in_trouble.contains_key(&shard)
+    }
+
     /// Notes how it went with a shard since then.
     pub(super) fn note<T>(
         &mut self,
@@ -69,11 +77,15 @@ impl Rests {
             Err(error) => {
                 self.groups_are_gone |= tells_of_no_group(&error);
                 let rest = (since.elapsed() * TIMES).clamp(REST[0], REST[1]);
+                let failure = in_one_line(&error);
                 let trouble = Trouble {
                     until: Instant::now() + rest,
-                    failure: in_one_line(&error),
+                    failure: failure.clone(),
                 };
-                self.in_trouble.insert(shard, trouble);
+                // Of one server the caller tells.
+                if self.in_trouble.insert(shard, trouble).is_none() && !self.together {
+                    tracing::warn!(%shard, failure, "a shard is in trouble; trying again");
+                }
                 None
             }
         }

@@ -47,6 +47,12 @@ impl Server {
         }))
     }
 
+    /// How many connections there were before this one: the server may have been started anew.
+    pub(super) fn turn(&self) -> u64 {
+        let current = self.0.current.lock();
+        current.unwrap_or_else(PoisonError::into_inner).0
+    }
+
     async fn connection(&self) -> Result<(u64, MultiplexedConnection), RedisError> {
         let (turn, connecting) = {
             let current = self.0.current.lock();

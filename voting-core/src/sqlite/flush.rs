@@ -29,9 +29,9 @@ impl Inner {
         let removed = remove_revived(&transaction, batch)?;
         let mut outcome = FlushOutcome::new(batch, fresh, &removed);
         for placed in &batch.ballots {
-            if outcome.is_replay(placed) && is_dead_letter(&transaction, placed)? {
+            let Some(placed) = newest_alive(&transaction, batch, &outcome, placed)? else {
                 continue;
-            }
+            };
             let (key, _) = polls[&placed.ballot.poll];
             if let Some(old) = write_ballot(&transaction, key, placed)? {
                 outcome.written(placed, old);
@@ -203,6 +203,27 @@ fn write_ballot(
             position.n(),
         ])?;
     Ok(Some(old))
+}
+
+/// The ballot, or if it is a dead letter the voter's one before it that is none.
+fn newest_alive<'a>(
+    transaction: &Transaction<'_>,
+    batch: &'a Batch,
+    outcome: &FlushOutcome,
+    placed: &'a PlacedBallot,
+) -> Result<Option<&'a PlacedBallot>, StoreError> {
+    let is_dead = |placed| {
+        Ok::<_, StoreError>(outcome.is_replay(placed) && is_dead_letter(transaction, placed)?)
+    };
+    if !is_dead(placed)? {
+        return Ok(Some(placed));
+    }
+    for older in batch.older(placed) {
+        if !is_dead(older)? {
+            return Ok(Some(older));
+        }
+    }
+    Ok(None)
 }
 
 fn is_dead_letter(

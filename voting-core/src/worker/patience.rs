@@ -1,7 +1,12 @@
 //! How a worker bears stores that fail: it tries again for ever, or, once it is to stop, for its
 //! grace time.
 
-use std::{future::Future, time::Duration};
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::{Instant, sleep};
@@ -10,21 +15,48 @@ use tokio_util::sync::CancellationToken;
 use super::{WorkerOptions, progress::ProgressSender};
 use crate::error::{StoreError, in_one_line};
 
+/// When the worker was asked to stop; the same moment for all its steps.
+#[derive(Clone)]
+pub(super) struct Stop {
+    token: CancellationToken,
+    since: Arc<OnceLock<Instant>>,
+}
+
+impl Stop {
+    pub(super) fn new(token: CancellationToken) -> Self {
+        Self {
+            token,
+            since: Arc::default(),
+        }
+    }
+
+    fn since(&self) -> Option<Instant> {
+        self.token
+            .is_cancelled()
+            .then(|| *self.since.get_or_init(Instant::now))
+    }
+
+    async fn cancelled(&self) -> Instant {
+        self.token.cancelled().await;
+        *self.since.get_or_init(Instant::now)
+    }
+}
+
 /// The stop came, and the time to wait for a store is over.
 pub(super) struct GaveUp;
 
 pub(super) struct Patience {
     backoff: ExponentialBuilder,
     pauses: ExponentialBackoff,
-    failing: bool,
-    stop: CancellationToken,
-    stop_seen: Option<Instant>,
+    /// What cannot be done.
+    failing: BTreeSet<&'static str>,
+    stop: Stop,
     drain: Duration,
     grace: Duration,
 }
 
 impl Patience {
-    pub(super) fn new(options: &WorkerOptions, stop: CancellationToken) -> Self {
+    pub(super) fn new(options: &WorkerOptions, stop: Stop) -> Self {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(options.min_backoff)
             .with_max_delay(options.max_backoff)
@@ -33,33 +65,29 @@ impl Patience {
         Self {
             backoff,
             pauses: backoff.build(),
-            failing: false,
+            failing: BTreeSet::new(),
             stop,
-            stop_seen: None,
             drain: options.drain,
             grace: options.grace,
         }
     }
 
     /// Whether the worker is to stop.
-    pub(super) fn stopping(&mut self) -> bool {
-        if self.stop_seen.is_none() && self.stop.is_cancelled() {
-            self.stop_seen = Some(Instant::now());
-        }
-        self.stop_seen.is_some()
+    pub(super) fn stopping(&self) -> bool {
+        self.stop.since().is_some()
     }
 
     /// Whether a worker that is to stop may still take entries.
     pub(super) fn draining(&self) -> bool {
-        self.stop_seen
-            .is_some_and(|seen| seen.elapsed() < self.drain)
+        self.stop
+            .since()
+            .is_some_and(|since| since.elapsed() < self.drain)
     }
 
     /// Ends when the worker is to stop and has waited for a store for as long as it may.
     async fn over(&self) {
-        self.stop.cancelled().await;
-        let waited = self.stop_seen.map(|seen| seen.elapsed());
-        sleep(self.grace.saturating_sub(waited.unwrap_or_default())).await;
+        let since = self.stop.cancelled().await;
+        sleep(self.grace.saturating_sub(since.elapsed())).await;
     }
 
     /// Attempts until it works.
@@ -88,10 +116,9 @@ impl Patience {
     }
 
     fn works_again(&mut self, what: &'static str, progress: &ProgressSender) {
-        if self.failing {
+        if self.failing.remove(what) {
             tracing::info!("{what} works again");
             progress.trouble(what, None);
-            self.failing = false;
             self.pauses = self.backoff.build();
         }
     }
@@ -104,9 +131,8 @@ impl Patience {
         progress: &ProgressSender,
     ) -> Result<(), GaveUp> {
         let error = in_one_line(error);
-        if !self.failing {
+        if self.failing.insert(what) {
             tracing::error!(error, "cannot {what}; trying again until it works");
-            self.failing = true;
         }
         progress.trouble(what, Some(format!("cannot {what}: {error}")));
         let pause = self.pauses.next().unwrap_or_default();
@@ -118,7 +144,7 @@ impl Patience {
             }
             () = sleep(pause) => Ok(()),
             // One more attempt at once.
-            () = self.stop.cancelled(), if !was_stopping => Ok(()),
+            _ = self.stop.cancelled(), if !was_stopping => Ok(()),
         }
     }
 }

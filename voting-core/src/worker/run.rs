@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Shared, Worker, WorkerExit,
     gather::{self, Prepared},
-    patience::{GaveUp, Patience},
+    patience::{GaveUp, Patience, Stop},
     polls::Polls,
     prepare::prepare,
     progress::ProgressSender,
@@ -28,6 +28,7 @@ pub(super) async fn run(
     progress: ProgressSender,
     stop: CancellationToken,
 ) -> WorkerExit {
+    let stop = Stop::new(stop);
     let patience = || Patience::new(&worker.options, stop.clone());
     let [gathering, flushing, acknowledging] = [patience(), patience(), patience()];
     let worker = Shared {
