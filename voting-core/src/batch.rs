@@ -102,7 +102,7 @@ impl Batch {
     }
 
     /// The voter's ballots in the same poll that this one replaced, the newest first.
-    pub(crate) fn older(&self, placed: &PlacedBallot) -> Vec<&PlacedBallot> {
+    pub fn older(&self, placed: &PlacedBallot) -> Vec<&PlacedBallot> {
         let voter = placed.voter_in_poll();
         let mut older: Vec<_> = self
             .replaced

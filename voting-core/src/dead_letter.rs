@@ -77,7 +77,7 @@ pub struct DeadLetter {
     pub reason: RejectReason,
     /// The reason in words, for the operator.
     pub detail: String,
-    /// The ballot as a log entry of its own (see [`entry`](crate::entry)), or the entry as it
+    /// The ballot as a log entry of its own (see [`entry`]), or the entry as it
     /// was found when it could not be read.
     pub payload: Vec<u8>,
     /// How many ballots it stands for: one, or as many as the entry that could not be read was
