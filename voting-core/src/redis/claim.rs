@@ -1,7 +1,7 @@
 //! The reading end.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -306,28 +306,34 @@ impl BallotQueue for RedisQueue {
             for (id, ballots) in entries {
                 call.arg(id).arg(ballots);
             }
-            self.redis.0.connection.run::<u64>(&call).await
+            let done = self.redis.0.connection.run::<u64>(&call).await;
+            (shard, done)
         });
         let mut failure = None;
-        let mut some_worked = false;
-        for done in join_all(calls).await {
+        let mut done_with = HashSet::new();
+        for (shard, done) in join_all(calls).await {
             match done {
-                Ok(_) => some_worked = true,
+                Ok(_) => _ = done_with.insert(shard),
                 Err(error) => failure = Some(error),
             }
         }
-        match failure {
+        if let Some(error) = failure {
+            let in_a_cluster = self.blocking.is_none();
+            if !in_a_cluster || done_with.is_empty() {
+                return Err(error.into());
+            }
             // Of a shard whose server is away the entries are handed out again when it is back, and
             // change nothing then. The other shards do not wait for it.
-            Some(error) if some_worked => {
-                let error = in_one_line(&error);
-                tracing::warn!(error, "entries of a shard in trouble are not acknowledged");
-            }
-            Some(error) => return Err(error.into()),
-            None => {}
+            let error = in_one_line(&error);
+            tracing::warn!(error, "entries of a shard in trouble are not acknowledged");
         }
+        // The others may be in a further batch of this consumer, and are counted when that is
+        // acknowledged.
         let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        for key in entries {
+        for key in entries
+            .iter()
+            .filter(|(shard, _)| done_with.contains(shard))
+        {
             in_hand.remove(key);
         }
         Ok(())
