@@ -34,10 +34,9 @@ pub async fn advance(
     queue: &dyn BallotQueue,
     polls: &dyn PollStore,
 ) -> Result<usize, StoreError> {
-    let polls_there = polls.polls().await?;
-    let (open, closed): (Vec<_>, Vec<_>) =
-        polls_there.iter().partition(|poll| poll.state().is_open());
-    drop(open);
+    let there = polls.polls().await?;
+    let closed = there.iter().filter(|poll| !poll.state().is_open());
+    let closed: Vec<&Poll> = closed.collect();
     if closed.is_empty() {
         return Ok(0);
     }

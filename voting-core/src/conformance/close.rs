@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Backend,
-    scene::{LONG, ballot, batch, entry_key, poll_id, poll_of, quick},
+    scene::{LONG, ballot, batch, entry_key, poll_id, poll_of, quick, until},
 };
 use crate::{
     ballot::VoterId,
@@ -24,7 +24,7 @@ use crate::{
     error::{CastError, StoreError},
     poll_state::{PollState, Seals},
     position::ShardId,
-    revival::{self, Revived},
+    revival::Revived,
     traits::VoteSink,
     worker::{WorkerExit, WorkerOptions},
 };
@@ -263,12 +263,10 @@ pub async fn a_ballot_pushed_past_the_seal_is_set_aside_and_the_one_before_it_co
         ..quick()
     });
     backend.cast(ballot("p", 1, 0b01)).await;
-    let mut progress = worker.progress().clone();
-    let flushed = progress.wait_for(|progress| progress.flushed.counted == 1);
-    timeout(LONG, flushed)
-        .await
-        .expect("flushed by time")
-        .expect("the worker runs");
+    until(&worker, "flushed by time", |progress| {
+        progress.flushed.counted == 1
+    })
+    .await;
     to_close(backend).await;
     let (in_time, late) = (ballot("p", 2, 0b01), ballot("p", 2, 0b10));
     backend.cast(in_time).await;
@@ -282,12 +280,8 @@ pub async fn a_ballot_pushed_past_the_seal_is_set_aside_and_the_one_before_it_co
     worker.stop().await;
     assert_eq!(backend.worker(quick()).stop().await, WorkerExit::Clean);
     assert_eq!(backend.votes().await, [2, 0]);
-    let letters = backend.dead_letters.dead_letters(None, 10).await;
-    let reasons: Vec<_> = letters
-        .expect("dead letters")
-        .iter()
-        .map(|letter| letter.reason)
-        .collect();
+    let letters = backend.letters().await;
+    let reasons: Vec<_> = letters.iter().map(|letter| letter.reason).collect();
     assert_eq!(reasons, [RejectReason::PollClosed]);
     backend.is_consistent().await;
 }
@@ -299,15 +293,8 @@ pub async fn a_dead_letter_is_not_replayed_into_a_final_poll(backend: &Backend) 
     backend.has_poll(2, 1).await;
     to_close(backend).await;
     becomes_final(backend).await;
-    let letters = backend.dead_letters.dead_letters(None, 10).await;
-    let position = letters.expect("dead letters")[0].position;
-    let revived = revival::revive(
-        backend.polls.as_ref(),
-        backend.dead_letters.as_ref(),
-        backend.flusher.as_ref(),
-        position,
-    );
-    let revived = revived.await.expect("an answer");
+    let position = backend.letters().await[0].position;
+    let revived = backend.revive(position).await;
     assert!(
         matches!(revived, Revived::Rejected(RejectReason::PollClosed, _)),
         "{revived:?}"

@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::Backend;
 use crate::{
     ballot::{Ballot, Choices, VoterId},
     batch::{Batch, EntryKey, PlacedBallot},
+    dead_letter::DeadLetter,
     entry::{self, NewEntry},
     group_commit::{GroupCommit, GroupCommitOptions},
     id::PollId,
     poll::{Poll, PollOption},
     position::{EntryId, Position, ShardId},
+    revival::{self, Revived},
     tally::Tally,
     traits::VoteSink,
-    worker::{Worker, WorkerHandle, WorkerOptions},
+    worker::{Progress, Worker, WorkerHandle, WorkerOptions},
 };
 
 /// Longer than anything takes; a wait that ends with it has failed.
@@ -131,6 +135,19 @@ impl Backend {
         .start()
     }
 
+    /// Tries to count a dead letter.
+    pub(super) async fn revive(&self, position: Position) -> Revived {
+        let (polls, letters) = (self.polls.as_ref(), self.dead_letters.as_ref());
+        let revived = revival::revive(polls, letters, self.flusher.as_ref(), position);
+        revived.await.expect("an answer")
+    }
+
+    /// The dead letters, few as they are.
+    pub(super) async fn letters(&self) -> Vec<DeadLetter> {
+        let letters = self.dead_letters.dead_letters(None, 100).await;
+        letters.expect("dead letters")
+    }
+
     /// The tally is what the ballots say.
     pub(super) async fn tally_agrees(&self) {
         let recount = self.tallies.recount(&poll_id("p")).await;
@@ -149,6 +166,17 @@ impl Backend {
             "{stats:?} {totals:?}"
         );
     }
+}
+
+/// Waits until the worker's progress is so.
+pub(super) async fn until(
+    worker: &WorkerHandle,
+    what: &str,
+    is_so: impl FnMut(&Progress) -> bool,
+) -> Progress {
+    let mut progress = worker.progress().clone();
+    let progress = timeout(LONG, progress.wait_for(is_so)).await;
+    progress.expect(what).expect("the worker runs").clone()
 }
 
 pub(super) fn quick() -> WorkerOptions {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::{
     Backend,
     faults::{DiesBeforeAcknowledging, Down, FailsForAWhile},
-    scene::{LONG, ballot, entry_key, quick},
+    scene::{LONG, ballot, entry_key, quick, until},
 };
 use crate::{
     ballot::{Choices, VoterId},
@@ -20,7 +20,7 @@ use crate::{
     entry::{self, EntryBuilder},
     position::{Position, ShardId},
     receipt::{Receipt, ReceiptState},
-    revival::{self, Revived},
+    revival::Revived,
     traits::VoteSink,
     worker::{Worker, WorkerExit, WorkerOptions},
 };
@@ -82,12 +82,10 @@ pub async fn a_ballot_is_seen_within_the_batch_time(backend: &Backend) {
     };
     let worker = backend.worker(options);
     backend.cast(ballot("p", 1, 1)).await;
-    let mut progress = worker.progress().clone();
-    let flushed = progress.wait_for(|progress| progress.flushed.counted == 1);
-    timeout(LONG, flushed)
-        .await
-        .expect("flushed by time")
-        .expect("the worker runs");
+    until(&worker, "flushed by time", |progress| {
+        progress.flushed.counted == 1
+    })
+    .await;
     assert_eq!(backend.votes().await, [1, 0]);
     worker.stop().await;
 }
@@ -106,11 +104,7 @@ pub async fn invalid_entries_are_set_aside_and_the_rest_counts(backend: &Backend
     let worker = backend.worker(quick());
     assert_eq!(worker.stop().await, WorkerExit::Clean);
     assert_eq!(backend.votes().await, [1, 1]);
-    let letters = backend
-        .dead_letters
-        .dead_letters(None, 100)
-        .await
-        .expect("dead letters");
+    let letters = backend.letters().await;
     let reason_at = |(shard, entry)| {
         let found = letters
             .iter()
@@ -202,12 +196,10 @@ pub async fn a_worker_that_died_before_acknowledging_makes_nothing_count_twice(b
         options,
     );
     let doomed = doomed.start();
-    let mut progress = doomed.progress().clone();
-    let died = progress.wait_for(|progress| progress.trouble.is_some());
-    timeout(LONG, died)
-        .await
-        .expect("it gets into trouble")
-        .expect("the worker runs");
+    until(&doomed, "it gets into trouble", |progress| {
+        progress.trouble.is_some()
+    })
+    .await;
     assert_eq!(doomed.stop().await, WorkerExit::Unfinished);
     let before = backend.tally().await;
     assert!(before.voters > 0, "it had flushed");
@@ -217,12 +209,10 @@ pub async fn a_worker_that_died_before_acknowledging_makes_nothing_count_twice(b
         ..quick()
     };
     let heir = backend.worker(options);
-    let mut progress = heir.progress().clone();
-    let replayed = progress.wait_for(|progress| progress.flushed.replayed > 0);
-    timeout(LONG, replayed)
-        .await
-        .expect("it takes over")
-        .expect("the worker runs");
+    until(&heir, "it takes over", |progress| {
+        progress.flushed.replayed > 0
+    })
+    .await;
     assert_eq!(heir.stop().await, WorkerExit::Clean);
     counted(backend, &receipts).await;
     assert_eq!(backend.votes().await, [15, 15]);
@@ -238,12 +228,10 @@ pub async fn a_store_that_fails_for_a_while_loses_nothing(backend: &Backend) {
     });
     let worker = Worker::new((backend.queue)(), backend.polls.clone(), flusher, quick()).start();
     let receipts = crowd(backend, 40, 2).await;
-    let mut progress = worker.progress().clone();
-    let over = progress.wait_for(|progress| progress.batches > 0 && progress.trouble.is_none());
-    timeout(LONG, over)
-        .await
-        .expect("it gets over it")
-        .expect("the worker runs");
+    until(&worker, "it gets over it", |progress| {
+        progress.batches > 0 && progress.trouble.is_none()
+    })
+    .await;
     assert_eq!(worker.stop().await, WorkerExit::Clean);
     counted(backend, &receipts).await;
     assert_eq!(backend.votes().await, [20, 20]);
@@ -287,10 +275,11 @@ pub async fn a_worker_that_is_handed_its_own_entries_again_tells_them_once(backe
     };
     let worker = backend.worker(options);
     let receipts = crowd(backend, 3, 2).await;
-    let mut progress = worker.progress().clone();
-    let flushed = progress.wait_for(|progress| progress.flushed.counted == 3);
-    let flushed = timeout(LONG, flushed).await.expect("flushed by time");
-    assert_eq!(flushed.expect("the worker runs").flushed.superseded, 3);
+    let done = until(&worker, "flushed by time", |progress| {
+        progress.flushed.counted == 3
+    })
+    .await;
+    assert_eq!(done.flushed.superseded, 3);
     assert_eq!(worker.stop().await, WorkerExit::Clean);
     counted(backend, &receipts).await;
     backend.is_consistent().await;
@@ -322,12 +311,10 @@ pub async fn a_worker_that_stops_while_the_store_is_down_leaves_the_ballots_in_t
         tokio::time::sleep(backend.claim_timeout).await;
     }
     let heir = backend.worker(quick());
-    let mut progress = heir.progress().clone();
-    let all = progress.wait_for(|progress| progress.flushed.counted == 10);
-    timeout(LONG, all)
-        .await
-        .expect("it takes over")
-        .expect("the worker runs");
+    until(&heir, "it takes over", |progress| {
+        progress.flushed.counted == 10
+    })
+    .await;
     assert_eq!(heir.stop().await, WorkerExit::Clean);
     counted(backend, &receipts).await;
     backend.is_consistent().await;
@@ -342,19 +329,9 @@ pub async fn a_dead_letter_is_counted_once_its_cause_is_mended(backend: &Backend
     }
     let poison = backend.append_raw(ShardId(0), b"poison".to_vec()).await;
     assert_eq!(backend.worker(quick()).stop().await, WorkerExit::Clean);
-    let letters = backend.dead_letters.dead_letters(None, 10).await;
-    let letters = letters.expect("dead letters");
+    let letters = backend.letters().await;
     assert_eq!(letters.len(), 4);
-    let revive = async |position| {
-        revival::revive(
-            backend.polls.as_ref(),
-            backend.dead_letters.as_ref(),
-            backend.flusher.as_ref(),
-            position,
-        )
-        .await
-        .expect("an answer")
-    };
+    let revive = |position| backend.revive(position);
     let of = |ballot: &crate::Ballot| {
         let payload = entry::of_one(ballot).payload;
         let letter = letters.iter().find(|letter| letter.payload == payload);
@@ -387,8 +364,7 @@ pub async fn a_dead_letter_is_counted_once_its_cause_is_mended(backend: &Backend
         matches!(still, Revived::Rejected(RejectReason::Malformed, _)),
         "{still:?}"
     );
-    let left = backend.dead_letters.dead_letters(None, 10).await;
-    assert_eq!(left.expect("dead letters").len(), 1);
+    assert_eq!(backend.letters().await.len(), 1);
     backend.is_consistent().await;
 }
 
@@ -416,22 +392,16 @@ pub async fn an_unreadable_entry_is_counted_as_far_as_it_can_be(backend: &Backen
         ..Batch::default()
     };
     backend.flusher.flush(&batch).await.expect("flushed");
-    let revived = revival::revive(
-        backend.polls.as_ref(),
-        backend.dead_letters.as_ref(),
-        backend.flusher.as_ref(),
-        Position::new(shard, id, 0),
-    );
+    let revived = backend.revive(Position::new(shard, id, 0)).await;
     let report = FlushReport {
         counted: 1,
         superseded: 1,
         rejected: 1,
         replayed: 0,
     };
-    assert_eq!(revived.await.expect("revived"), Revived::Flushed(report));
+    assert_eq!(revived, Revived::Flushed(report));
     assert_eq!(backend.votes().await, [0, 1]);
-    let left = backend.dead_letters.dead_letters(None, 10).await;
-    let left = left.expect("dead letters");
+    let left = backend.letters().await;
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].position, Position::new(shard, id, 1));
     assert_eq!(left[0].reason, RejectReason::UnknownPoll);

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::Memory;
 use crate::{
     ballot::{Choices, VoterId},
-    batch::{Batch, EntryKey, FlushOutcome, FlushReport, PlacedBallot, Totals},
+    batch::{Batch, EntryKey, FlushOutcome, FlushReport, Older, Totals},
     dead_letter::{DeadLetter, RejectReason},
     error::StoreError,
     id::PollId,
@@ -101,14 +101,13 @@ impl Store {
             .filter(|position| self.dead_letters.remove(position).is_some())
             .collect();
         let mut outcome = FlushOutcome::new(batch, fresh, &removed);
-        for newest in &batch.ballots {
-            let is_dead = |placed: &PlacedBallot| {
-                outcome.is_replay(placed) && self.dead_letters.contains_key(&placed.position)
-            };
-            let mut all = std::iter::once(newest).chain(batch.older(newest));
-            let Some(placed) = all.find(|placed| !is_dead(placed)) else {
-                continue;
-            };
+        let dead = outcome
+            .replays(batch)
+            .map(|placed| placed.position)
+            .filter(|position| self.dead_letters.contains_key(position))
+            .collect();
+        let mut older = Older::new(batch, dead);
+        for placed in batch.ballots.iter().filter_map(|p| older.alive(p)) {
             let ballot = &placed.ballot;
             let Some(stored) = self.polls.iter_mut().find(|s| *s.poll.id() == ballot.poll) else {
                 continue;

@@ -11,18 +11,18 @@ use uuid::Uuid;
 
 use super::{
     Inner, Postgres, from_column, marks,
-    polls::to_poll,
-    split::{self, Older, is_refusal},
+    split::{self, is_refusal},
     to_column,
 };
 use crate::{
     ballot::Choices,
-    batch::{Batch, FlushOutcome, FlushReport, PlacedBallot, Totals},
+    batch::{Batch, FlushOutcome, FlushReport, Older, PlacedBallot, Totals},
     dead_letter::DeadLetter,
     error::{StoreError, in_one_line},
-    id::PollId,
+    id::{InvalidId, PollId},
     poll_state::PollState,
     position::{EntryId, Position, ShardId},
+    stored_json,
     tally::TallyDelta,
     traits::BatchFlusher,
 };
@@ -90,8 +90,7 @@ impl Inner {
         let fresh = marks::mark(transaction, batch)?;
         let removed = remove_revived(transaction, batch)?;
         let mut outcome = FlushOutcome::new(batch, fresh, &removed);
-        let all = batch.ballots.iter().chain(&batch.replaced);
-        let replayed: Vec<_> = all.filter(|p| outcome.is_replay(p)).collect();
+        let replayed: Vec<_> = outcome.replays(batch).collect();
         let mut older = Older::new(batch, dead_among(transaction, &replayed)?);
         let live: Vec<_> = batch
             .ballots
@@ -212,12 +211,15 @@ fn polls_of(transaction: &mut Transaction<'_>, batch: &Batch) -> Result<Polls, S
         .collect();
     ids.dedup();
     let rows = transaction.query(
-        "SELECT key, definition, state FROM polls WHERE id = ANY ($1) ORDER BY key FOR SHARE",
+        "SELECT id, key, state FROM polls WHERE id = ANY ($1) ORDER BY key FOR SHARE",
         &[&ids],
     )?;
     let polls = rows.iter().map(|row| {
-        let poll = to_poll(row)?;
-        Ok((poll.id().clone(), (row.get(0), poll.state().clone())))
+        let id: &str = row.get(0);
+        let id = id
+            .parse()
+            .map_err(|error: InvalidId| StoreError::Corrupt(error.to_string()))?;
+        Ok((id, (row.get(1), stored_json::read(row.get(2))?)))
     });
     polls.collect()
 }

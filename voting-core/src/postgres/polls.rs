@@ -26,7 +26,7 @@ pub(super) fn read_poll(
 }
 
 /// From `key, definition, state`.
-pub(super) fn to_poll(row: &Row) -> Result<Poll, StoreError> {
+fn to_poll(row: &Row) -> Result<Poll, StoreError> {
     let poll: Poll = stored_json::read(row.get(1))?;
     Ok(poll.in_state(stored_json::read(row.get(2))?))
 }

@@ -3,8 +3,6 @@
 //!
 //! Takes more round trips than writing it at once, so it is only done after that was refused.
 
-use std::collections::{HashMap, HashSet};
-
 use ::postgres::Transaction;
 use uuid::Uuid;
 
@@ -13,12 +11,10 @@ use super::{
     read,
 };
 use crate::{
-    ballot::{Choices, VoterId},
-    batch::{Batch, FlushOutcome, PlacedBallot},
+    ballot::Choices,
+    batch::{FlushOutcome, Older, PlacedBallot},
     dead_letter::{DeadLetter, RejectReason},
     error::StoreError,
-    id::PollId,
-    position::Position,
 };
 
 /// Characters of the database's message that are kept with a dead letter.
@@ -60,58 +56,6 @@ fn refusal(error: StoreError) -> Result<Refusal, StoreError> {
 
 pub(super) fn is_refusal(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable(source) if source.is::<Refusal>())
-}
-
-/// What a voter chose before, in the same batch: it is the last choice if the newer one is a dead
-/// letter.
-pub(super) struct Older<'a> {
-    batch: &'a Batch,
-    dead: HashSet<Position>,
-    /// Oldest first; made when it is first asked for.
-    by_voter: Option<HashMap<(&'a PollId, VoterId), Vec<&'a PlacedBallot>>>,
-}
-
-impl<'a> Older<'a> {
-    /// `dead` are those that are dead letters.
-    pub(super) fn new(batch: &'a Batch, dead: HashSet<Position>) -> Self {
-        Self {
-            batch,
-            dead,
-            by_voter: None,
-        }
-    }
-
-    /// The ballot itself, or if it is a dead letter the one before it.
-    pub(super) fn alive(&mut self, placed: &'a PlacedBallot) -> Option<&'a PlacedBallot> {
-        if self.dead.contains(&placed.position) {
-            self.before(placed)
-        } else {
-            Some(placed)
-        }
-    }
-
-    /// The newest one of the voter that was not yet asked for.
-    fn before(&mut self, placed: &'a PlacedBallot) -> Option<&'a PlacedBallot> {
-        let batch = self.batch;
-        let by_voter = self.by_voter.get_or_insert_with(|| {
-            let mut by_voter: HashMap<_, Vec<_>> = HashMap::new();
-            for placed in &batch.replaced {
-                let voter = (&placed.ballot.poll, placed.ballot.voter);
-                by_voter.entry(voter).or_default().push(placed);
-            }
-            for ballots in by_voter.values_mut() {
-                ballots.sort_unstable_by_key(|placed| placed.position);
-            }
-            by_voter
-        });
-        let ballots = by_voter.get_mut(&(&placed.ballot.poll, placed.ballot.voter))?;
-        while let Some(older) = ballots.pop() {
-            if !self.dead.contains(&older.position) {
-                return Some(older);
-            }
-        }
-        None
-    }
 }
 
 /// A ballot that was written, with the choices that were there.

@@ -70,8 +70,7 @@ impl BallotLog for Redis {
         let fit = async {
             self.prepare().await?;
             // Not only a matter of readiness: nobody may ask.
-            let durable = self.0.durable.get_or_try_init(|| durability::check(self));
-            durable.await?;
+            self.0.durable.or_check(durability::check(self)).await?;
             Ok::<_, StoreError>(self.deadline_ms(shard).await?)
         };
         let deadline_ms = fit

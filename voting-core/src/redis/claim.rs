@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use ::redis::{Script, Value};
+use ::redis::Value;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
@@ -17,7 +17,6 @@ use tokio::time::{Instant, sleep};
 use super::{
     GROUP, Redis,
     connection::Connection,
-    consumers::Consumers,
     reply::{self, Taken},
     rests::Rests,
     upkeep::Upkeep,
@@ -36,31 +35,12 @@ const MAX_BLOCK: Duration = Duration::from_secs(1);
 /// two looks at them.
 const PAUSE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(20)];
 
-/// Acknowledges entries, and counts the ballots of those that were not so before. Acknowledging comes
-/// first: after it Redis lets a script finish also at its memory limit, and this is what makes room.
-const ACKNOWLEDGE: &str = r"
-local ballots = 0
-for i = 2, #ARGV, 2 do
-    if redis.call('XACK', KEYS[1], ARGV[1], ARGV[i]) == 1 then
-        ballots = ballots + ARGV[i + 1]
-    end
-end
-local accepted = tonumber(redis.call('HGET', KEYS[2], 'accepted') or 0)
-local acknowledged = redis.call('HINCRBY', KEYS[2], 'acknowledged', ballots)
--- Entries that are read again, or were pushed by hand, must not hide those that wait.
-if acknowledged > accepted then
-    redis.call('HSET', KEYS[2], 'acknowledged', accepted)
-end
-return ballots
-";
-
 /// One consumer of the log.
 pub struct RedisQueue {
     redis: Redis,
     consumer: String,
     /// Waits for entries, and so is not shared.
     blocking: Option<Connection>,
-    acknowledge: Script,
     claiming: tokio::sync::Mutex<Claiming>,
     /// The ballots of entries that are handed out.
     in_hand: Mutex<HashMap<EntryKey, u16>>,
@@ -91,7 +71,6 @@ impl RedisQueue {
                 rests: Rests::new(blocking.is_some()),
             }),
             blocking,
-            acknowledge: Script::new(ACKNOWLEDGE),
             in_hand: Mutex::default(),
             entry_size: AtomicUsize::new(1),
             consumer,
@@ -105,10 +84,10 @@ impl RedisQueue {
     /// # Errors
     /// Redis does not answer. Another consumer removes this one later.
     pub async fn close(&self) -> Result<(), StoreError> {
-        let consumers = Consumers::new(&self.redis);
         for shard in self.redis.shards() {
-            let name = &self.consumer;
-            consumers.remove(&self.redis, shard, name).await?;
+            self.redis
+                .remove_consumers(shard, 0, &self.consumer)
+                .await?;
         }
         Ok(())
     }
@@ -301,7 +280,12 @@ impl BallotQueue for RedisQueue {
         }
         // All at once: Redis then syncs them to its disk together.
         let calls = by_shard.into_iter().map(|(shard, entries)| async move {
-            let mut call = self.acknowledge.key(self.redis.log_key(shard));
+            let mut call = self
+                .redis
+                .0
+                .scripts
+                .acknowledge
+                .key(self.redis.log_key(shard));
             call.key(self.redis.stats_key(shard)).arg(GROUP);
             for (id, ballots) in entries {
                 call.arg(id).arg(ballots);
@@ -355,13 +339,13 @@ impl RedisQueue {
         let deadline = Instant::now() + wait;
         let mut claim = Claim::default();
         loop {
-            if upkeep.is_take_over_due() && self.take_over(max_ballots, &mut claim, rests).await {
-                upkeep.take_over_again();
+            if upkeep.take_over.is_due() && self.take_over(max_ballots, &mut claim, rests).await {
+                upkeep.take_over.again();
             }
             upkeep.run_if_due(&self.redis, rests).await;
             if claim.entries.is_empty() {
                 let left = deadline.saturating_duration_since(Instant::now());
-                let left = left.min(upkeep.until_take_over());
+                let left = left.min(upkeep.take_over.left());
                 claim.entries = match &self.blocking {
                     Some(connection) => {
                         let take = self.take_new(connection, max_ballots, left);

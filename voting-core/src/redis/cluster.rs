@@ -55,13 +55,6 @@ struct Known {
     generation: u64,
 }
 
-/// A command, or several that belong together.
-#[derive(Clone, Copy)]
-enum Request<'a> {
-    One(&'a Cmd),
-    Several(&'a Pipeline, usize, usize),
-}
-
 /// What a node that has not carried out a command says of it.
 enum Elsewhere {
     /// It belongs there now.
@@ -196,13 +189,9 @@ impl Cluster {
         find().ok_or_else(|| refused(format!("no master of the cluster has slot {slot:?}")))
     }
 
-    /// Sends a request to where it belongs, and notes which node was asked last.
-    async fn send(
-        &self,
-        request: Request<'_>,
-        slot: Option<u16>,
-        last: &mut Option<Address>,
-    ) -> Result<Vec<Value>, RedisError> {
+    /// Sends a command to where it belongs, and notes which node was asked last.
+    async fn send(&self, command: &Cmd, last: &mut Option<Address>) -> Result<Value, RedisError> {
+        let slot = slots::of_command(command);
         let deadline = Instant::now() + self.0.response_timeout;
         let mut redirected = None;
         loop {
@@ -212,19 +201,13 @@ impl Cluster {
             };
             let mut node = self.node(&address)?;
             *last = Some(address.clone());
-            let answer = match request {
-                Request::One(command) if is_asking => ask_for(&mut node, command).await,
-                Request::One(command) => {
-                    let answer = node.req_packed_command(command).await;
-                    let answer = answer.and_then(Value::extract_error);
-                    answer.map(|value| vec![value])
-                }
-                Request::Several(pipeline, offset, count) => {
-                    node.req_packed_commands(pipeline, offset, count).await
-                }
+            let answer = if is_asking {
+                ask_for(&mut node, command).await
+            } else {
+                node.req_packed_command(command).await
             };
-            let error = match answer {
-                Ok(values) => return Ok(values),
+            let error = match answer.and_then(Value::extract_error) {
+                Ok(value) => return Ok(value),
                 Err(error) => error,
             };
             let Some(elsewhere) = elsewhere(&error, &address) else {
@@ -242,10 +225,8 @@ impl Cluster {
                     self.refresh_soon();
                     redirected = Some((to, false));
                 }
-                Elsewhere::Ask(to) if matches!(request, Request::One(_)) => {
-                    redirected = Some((to, true));
-                }
-                Elsewhere::Ask(_) | Elsewhere::Later => sleep(TRY_AGAIN_AFTER).await,
+                Elsewhere::Ask(to) => redirected = Some((to, true)),
+                Elsewhere::Later => sleep(TRY_AGAIN_AFTER).await,
             }
         }
     }
@@ -259,9 +240,9 @@ impl Cluster {
         });
     }
 
-    /// For one call of a script.
-    pub(super) fn for_script(&self) -> ForScript {
-        ForScript {
+    /// For one command, or one call of a script.
+    pub(super) fn call(&self) -> Call {
+        Call {
             cluster: self.clone(),
             last: None,
         }
@@ -278,13 +259,12 @@ async fn ask_for_slots(address: Address, mut node: Server) -> Result<SlotMap, Re
 }
 
 /// Sends a command to the node that a slot is on its way to.
-async fn ask_for(node: &mut Server, command: &Cmd) -> Result<Vec<Value>, RedisError> {
+async fn ask_for(node: &mut Server, command: &Cmd) -> Result<Value, RedisError> {
     // Together, since the first holds for the next command of the connection only.
     let mut pipeline = ::redis::pipe();
     pipeline.cmd("ASKING").add_command(command.clone());
     let mut answers = node.req_packed_commands(&pipeline, 0, 2).await?;
-    let answer = answers.pop().unwrap_or(Value::Nil);
-    Ok(vec![answer.extract_error()?])
+    Ok(answers.pop().unwrap_or(Value::Nil))
 }
 
 /// Nothing was sent, so nothing was carried out.
@@ -299,7 +279,6 @@ fn is_read_only(error: &RedisError) -> bool {
 /// Where to go with what a node has not carried out; `None` if it did, or may have, or if that is of no
 /// use.
 fn elsewhere(error: &RedisError, said_by: &Address) -> Option<Elsewhere> {
-    // Of a transaction, what was wrong with its first command.
     let told = error.clone().into_server_errors()?;
     let (_, told) = told.first()?;
     let place = || {
@@ -314,51 +293,14 @@ fn elsewhere(error: &RedisError, said_by: &Address) -> Option<Elsewhere> {
     }
 }
 
-impl Cluster {
-    async fn one(&self, command: &Cmd, last: &mut Option<Address>) -> Result<Value, RedisError> {
-        let slot = slots::of_command(command);
-        let mut values = self.send(Request::One(command), slot, last).await?;
-        Ok(values.pop().unwrap_or(Value::Nil))
-    }
-
-    async fn several(
-        &self,
-        pipeline: &Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> Result<Vec<Value>, RedisError> {
-        let slot = pipeline.cmd_iter().find_map(slots::of_command);
-        let request = Request::Several(pipeline, offset, count);
-        self.send(request, slot, &mut None).await
-    }
-}
-
-impl ConnectionLike for Cluster {
-    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        async move { self.one(command, &mut None).await }.boxed()
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        self.several(pipeline, offset, count).boxed()
-    }
-
-    fn get_db(&self) -> i64 {
-        0
-    }
-}
-
-/// For one call of a script: what names no key, which is to load it, goes where the call went before.
-pub(super) struct ForScript {
+/// A command, or a script's call, which may come to several: what names no key, which is to load the
+/// script, goes where the call went before.
+pub(super) struct Call {
     cluster: Cluster,
     last: Option<Address>,
 }
 
-impl ConnectionLike for ForScript {
+impl ConnectionLike for Call {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         async move {
             if let Some(last) = &self.last
@@ -366,18 +308,20 @@ impl ConnectionLike for ForScript {
             {
                 return self.cluster.node(last)?.req_packed_command(command).await;
             }
-            self.cluster.one(command, &mut self.last).await
+            self.cluster.send(command, &mut self.last).await
         }
         .boxed()
     }
 
     fn req_packed_commands<'a>(
         &'a mut self,
-        pipeline: &'a Pipeline,
-        offset: usize,
-        count: usize,
+        _: &'a Pipeline,
+        _: usize,
+        _: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        self.cluster.several(pipeline, offset, count).boxed()
+        // Whatever belongs together is a script.
+        let error = (ErrorKind::Client, "pipelines are not sent to a cluster");
+        std::future::ready(Err(RedisError::from(error))).boxed()
     }
 
     fn get_db(&self) -> i64 {

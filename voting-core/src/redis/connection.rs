@@ -59,7 +59,7 @@ impl Connection {
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         match self {
             Self::Server(server) => command.query_async(&mut server.clone()).await,
-            Self::Cluster(cluster) => command.query_async(&mut cluster.clone()).await,
+            Self::Cluster(cluster) => command.query_async(&mut cluster.call()).await,
         }
     }
 
@@ -69,7 +69,7 @@ impl Connection {
     ) -> Result<T, RedisError> {
         match self {
             Self::Server(server) => script.invoke_async(&mut server.clone()).await,
-            Self::Cluster(cluster) => script.invoke_async(&mut cluster.for_script()).await,
+            Self::Cluster(cluster) => script.invoke_async(&mut cluster.call()).await,
         }
     }
 

@@ -2,40 +2,14 @@
 
 use std::time::Duration;
 
-use ::redis::Script;
-use tokio::time::Instant;
-
-use super::{GROUP, Redis};
+use super::{GROUP, Redis, every::Every};
 use crate::{error::StoreError, position::ShardId};
 
-/// How often is looked for such consumers.
-const EVERY: Duration = Duration::from_secs(30);
-
-/// Removes consumers that have nothing in hand: that of one name, or all that were not heard of for
-/// some milliseconds. In one step, since removing one that has would drop its entries for good.
-///
-/// One that only slept comes back with its next claim.
-const REMOVE: &str = r"
-local removed = 0
-for _, told in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
-    local consumer = {}
-    for i = 1, #told, 2 do
-        consumer[told[i]] = told[i + 1]
-    end
-    local meant = ARGV[3] == '' or consumer.name == ARGV[3]
-    if meant and consumer.pending == 0 and consumer.idle >= tonumber(ARGV[2]) then
-        redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer.name)
-        removed = removed + 1
-    end
-end
-return removed
-";
-
+/// Looks for them now and then.
 pub(super) struct Consumers {
-    remove: Script,
     /// Milliseconds.
     max_idle: u64,
-    next: Instant,
+    pub(super) look: Every,
 }
 
 impl Consumers {
@@ -44,20 +18,9 @@ impl Consumers {
         let claim_timeout = redis.0.options.claim_timeout;
         let max_idle = (claim_timeout * 10).max(Duration::from_secs(60));
         Self {
-            remove: Script::new(REMOVE),
             max_idle: u64::try_from(max_idle.as_millis()).unwrap_or(u64::MAX),
-            next: Instant::now(),
+            look: Every::new(Duration::from_secs(30)),
         }
-    }
-
-    /// Whether it is time to look for them; it is then noted as done.
-    pub(super) fn is_due(&mut self) -> bool {
-        let now = Instant::now();
-        let due = now >= self.next;
-        if due {
-            self.next = now + EVERY;
-        }
-        due
     }
 
     pub(super) async fn remove_idle(
@@ -65,38 +28,32 @@ impl Consumers {
         redis: &Redis,
         shard: ShardId,
     ) -> Result<(), StoreError> {
-        let removed = self.run(redis, shard, self.max_idle, "").await?;
+        let removed = redis.remove_consumers(shard, self.max_idle, "").await?;
         if removed > 0 {
             tracing::info!(%shard, removed, "removed consumers of workers that have ended");
         }
         Ok(())
     }
+}
 
-    /// Removes one consumer, unless it has something in hand.
-    pub(super) async fn remove(
+impl Redis {
+    /// Removes the consumer of this name, or all if it is empty, unless they have something in hand or
+    /// were heard of within so many milliseconds. How many that were.
+    pub(super) async fn remove_consumers(
         &self,
-        redis: &Redis,
-        shard: ShardId,
-        name: &str,
-    ) -> Result<(), StoreError> {
-        self.run(redis, shard, 0, name).await.map(|_| ())
-    }
-
-    async fn run(
-        &self,
-        redis: &Redis,
         shard: ShardId,
         min_idle: u64,
         name: &str,
     ) -> Result<u64, StoreError> {
-        let mut call = self.remove.key(redis.log_key(shard));
-        call.arg(GROUP).arg(min_idle).arg(name);
-        Ok(redis.0.connection.run(&call).await?)
+        let mut remove = self.0.scripts.remove_consumers.key(self.log_key(shard));
+        remove.arg(GROUP).arg(min_idle).arg(name);
+        Ok(self.0.connection.run(&remove).await?)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
     use voting_testing::RedisServer;
 
     use super::*;

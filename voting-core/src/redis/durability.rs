@@ -49,13 +49,10 @@ impl Seen {
     }
 
     /// Done if they were seen to be, else once `check` says so.
-    pub(super) async fn get_or_try_init<F>(
+    pub(super) async fn or_check(
         &self,
-        check: impl FnOnce() -> F,
-    ) -> Result<&(), StoreError>
-    where
-        F: Future<Output = Result<(), StoreError>>,
-    {
+        check: impl Future<Output = Result<(), StoreError>>,
+    ) -> Result<(), StoreError> {
         // As it is before the check: nodes that join meanwhile must not pass with it.
         let now = self.connection.generation();
         let seen = || {
@@ -64,10 +61,10 @@ impl Seen {
                 .unwrap_or_else(PoisonError::into_inner)
         };
         if *seen() != Some(now) {
-            check().await?;
+            check.await?;
             *seen() = Some(now);
         }
-        Ok(&())
+        Ok(())
     }
 }
 

@@ -24,6 +24,7 @@ mod cluster;
 mod connection;
 mod consumers;
 mod durability;
+mod every;
 mod polls;
 mod reply;
 mod rests;

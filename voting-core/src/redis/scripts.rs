@@ -6,6 +6,8 @@ pub(super) struct Scripts {
     pub(super) append: Script,
     pub(super) seal: Script,
     pub(super) raise: Script,
+    pub(super) acknowledge: Script,
+    pub(super) remove_consumers: Script,
     /// The server's time in milliseconds since 1970; its key says which server.
     pub(super) time: Script,
 }
@@ -16,6 +18,8 @@ impl Scripts {
             append: Script::new(include_str!("append.lua")),
             seal: Script::new(include_str!("seal.lua")),
             raise: Script::new(include_str!("raise.lua")),
+            acknowledge: Script::new(include_str!("acknowledge.lua")),
+            remove_consumers: Script::new(include_str!("remove_consumers.lua")),
             time: Script::new(
                 "local t = redis.call('TIME')
                  return t[1] * 1000 + math.floor(t[2] / 1000)",

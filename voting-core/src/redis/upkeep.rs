@@ -3,61 +3,39 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use ::redis::{
-    RedisError, Value,
-    streams::{StreamInfoGroupsReply, StreamPendingReply},
+use super::{
+    GROUP, Redis, append::parse_id, consumers::Consumers, every::Every, reply, rests::Rests,
 };
-use tokio::time::Instant;
-
-use super::{GROUP, Redis, append::parse_id, consumers::Consumers, reply, rests::Rests};
 use crate::{
     batch::QueueStats,
     clock::unix_ms,
     error::StoreError,
     position::{EntryId, ShardId},
 };
+use ::redis::{
+    RedisError, Value,
+    streams::{StreamInfoGroupsReply, StreamPendingReply},
+};
 
 /// How often the log is trimmed.
 const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Upkeep {
-    take_over_every: Duration,
-    next_take_over: Instant,
-    next_run: Instant,
+    /// To look for entries of the dead.
+    pub(super) take_over: Every,
+    run: Every,
     settled: HashMap<ShardId, EntryId>,
     consumers: Consumers,
 }
 
 impl Upkeep {
     pub(super) fn new(redis: &Redis) -> Self {
-        let now = Instant::now();
         Self {
-            take_over_every: redis.0.options.claim_timeout / 4,
-            next_take_over: now,
-            next_run: now,
+            take_over: Every::new(redis.0.options.claim_timeout / 4),
+            run: Every::new(EVERY),
             settled: HashMap::new(),
             consumers: Consumers::new(redis),
         }
-    }
-
-    /// Whether it is time to look for entries of the dead; it is then noted as done.
-    pub(super) fn is_take_over_due(&mut self) -> bool {
-        let now = Instant::now();
-        let due = now >= self.next_take_over;
-        if due {
-            self.next_take_over = now + self.take_over_every;
-        }
-        due
-    }
-
-    /// There was more than one look took in.
-    pub(super) fn take_over_again(&mut self) {
-        self.next_take_over = Instant::now();
-    }
-
-    pub(super) fn until_take_over(&self) -> Duration {
-        self.next_take_over
-            .saturating_duration_since(Instant::now())
     }
 
     /// All entries of the shard below this are acknowledged, as far as is known.
@@ -67,20 +45,23 @@ impl Upkeep {
 
     /// Sees to all shards that do not rest; what failed is noted there.
     pub(super) async fn run_if_due(&mut self, redis: &Redis, rests: &mut Rests) {
-        let now = Instant::now();
-        if now < self.next_run {
+        if !self.run.is_due() {
             return;
         }
-        self.next_run = now + EVERY;
-        let tidy = self.consumers.is_due();
+        let tidy = self.consumers.look.is_due();
         for shard in redis.shards() {
             rests
-                .unless_resting(shard, self.run(redis, shard, tidy))
+                .unless_resting(shard, self.see_to(redis, shard, tidy))
                 .await;
         }
     }
 
-    async fn run(&mut self, redis: &Redis, shard: ShardId, tidy: bool) -> Result<(), StoreError> {
+    async fn see_to(
+        &mut self,
+        redis: &Redis,
+        shard: ShardId,
+        tidy: bool,
+    ) -> Result<(), StoreError> {
         let settled = redis.progress(shard).await?.settled;
         self.settled.insert(shard, settled);
         redis.trim(shard, settled).await?;

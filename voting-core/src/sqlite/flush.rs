@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::{Inner, Sqlite, begin, lock};
 use crate::{
     ballot::Choices,
-    batch::{Batch, EntryKey, FlushOutcome, FlushReport, PlacedBallot, Revival, Totals},
+    batch::{Batch, EntryKey, FlushOutcome, FlushReport, Older, PlacedBallot, Revival, Totals},
     dead_letter::DeadLetter,
     error::StoreError,
     id::PollId,
@@ -28,10 +28,9 @@ impl Inner {
         let fresh = mark_applied(&transaction, batch)?;
         let removed = remove_revived(&transaction, batch)?;
         let mut outcome = FlushOutcome::new(batch, fresh, &removed);
-        for placed in &batch.ballots {
-            let Some(placed) = newest_alive(&transaction, batch, &outcome, placed)? else {
-                continue;
-            };
+        let dead = dead_among(&transaction, outcome.replays(batch))?;
+        let mut older = Older::new(batch, dead);
+        for placed in batch.ballots.iter().filter_map(|p| older.alive(p)) {
             let (key, _) = polls[&placed.ballot.poll];
             if let Some(old) = write_ballot(&transaction, key, placed)? {
                 outcome.written(placed, old);
@@ -205,35 +204,20 @@ fn write_ballot(
     Ok(Some(old))
 }
 
-/// The ballot, or if it is a dead letter the voter's one before it that is none.
-fn newest_alive<'a>(
+/// Which of the ballots are dead letters.
+fn dead_among<'a>(
     transaction: &Transaction<'_>,
-    batch: &'a Batch,
-    outcome: &FlushOutcome,
-    placed: &'a PlacedBallot,
-) -> Result<Option<&'a PlacedBallot>, StoreError> {
-    let is_dead = |placed| {
-        Ok::<_, StoreError>(outcome.is_replay(placed) && is_dead_letter(transaction, placed)?)
-    };
-    if !is_dead(placed)? {
-        return Ok(Some(placed));
-    }
-    for older in batch.older(placed) {
-        if !is_dead(older)? {
-            return Ok(Some(older));
+    ballots: impl Iterator<Item = &'a PlacedBallot>,
+) -> Result<HashSet<Position>, StoreError> {
+    let mut dead = HashSet::new();
+    for PlacedBallot { position, .. } in ballots {
+        let is_dead = transaction
+            .prepare_cached("SELECT 1 FROM dead_letters WHERE shard = ?1 AND ms = ?2 AND n = ?3")?
+            .exists(params![position.shard().0, position.ms(), position.n()])?;
+        if is_dead {
+            dead.insert(*position);
         }
     }
-    Ok(None)
-}
-
-fn is_dead_letter(
-    transaction: &Transaction<'_>,
-    placed: &PlacedBallot,
-) -> Result<bool, StoreError> {
-    let position = placed.position;
-    let dead = transaction
-        .prepare_cached("SELECT 1 FROM dead_letters WHERE shard = ?1 AND ms = ?2 AND n = ?3")?
-        .exists(params![position.shard().0, position.ms(), position.n()])?;
     Ok(dead)
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn run(
         }
         worker
             .polls
-            .look_up(worker, &mut patience, &gathered)
+            .look_up(&worker.progress, &mut patience, &gathered)
             .await?;
         let batch = prepare(&gathered, &worker.polls.known());
         worker.progress.batch_begun();

@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::{
-    Shared,
     patience::{GaveUp, Patience},
     prepare::Gathered,
+    progress::ProgressSender,
 };
 use crate::{error::StoreError, id::PollId, poll::Poll, traits::PollDirectory};
 
@@ -42,7 +42,7 @@ impl Polls {
     /// Looks up the polls of the ballots that are not known.
     pub(super) async fn look_up(
         &self,
-        worker: &Shared,
+        progress: &ProgressSender,
         patience: &mut Patience,
         gathered: &Gathered,
     ) -> Result<(), GaveUp> {
@@ -55,7 +55,7 @@ impl Polls {
             return Ok(());
         }
         let found = patience
-            .until_done("look up polls", &worker.progress, || self.find(&missing))
+            .until_done("look up polls", progress, || self.find(&missing))
             .await?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let found = found.into_iter().map(|poll| (poll.id().clone(), poll));

@@ -77,7 +77,7 @@ async fn flush(
             }
             worker
                 .polls
-                .look_up(worker, &mut patience, &gathered)
+                .look_up(&worker.progress, &mut patience, &gathered)
                 .await?;
             batch = prepare(&gathered, &worker.polls.known());
         };
