@@ -1,7 +1,7 @@
 //! The settings: defaults in the code, then a file, then the environment, then flags.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -246,13 +246,25 @@ impl Config {
     /// # Errors
     /// Names the setting and where it was set.
     pub fn load(cli: &Cli) -> Result<Self, ConfigError> {
-        let environment = Environment::with_prefix("VOTING")
-            .prefix_separator("_")
-            .separator("__");
-        Self::layered(cli, environment)
+        Self::layered(cli, None)
     }
 
-    fn layered(cli: &Cli, environment: Environment) -> Result<Self, ConfigError> {
+    /// The same for a process that would be started with these environment variables and no others.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_in(cli: &Cli, environment: HashMap<String, String>) -> Result<Self, ConfigError> {
+        Self::layered(cli, Some(environment))
+    }
+
+    fn layered(
+        cli: &Cli,
+        environment: Option<HashMap<String, String>>,
+    ) -> Result<Self, ConfigError> {
+        let environment = Environment::with_prefix("VOTING")
+            .prefix_separator("_")
+            .separator("__")
+            .source(environment);
         let defaults = Self::default();
         let mut layers = config::Config::builder();
         // Where a service listens has a default of its own in each section.
@@ -331,7 +343,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashMap, io::Write};
+    use std::io::Write;
 
     use super::*;
 
@@ -347,11 +359,7 @@ mod tests {
             .iter()
             .map(|(key, value)| ((*key).into(), (*value).into()))
             .collect();
-        let environment = Environment::with_prefix("VOTING")
-            .prefix_separator("_")
-            .separator("__")
-            .source(Some(set));
-        Config::layered(&cli, environment).map_err(|error| error.to_string())
+        Config::load_in(&cli, set).map_err(|error| error.to_string())
     }
 
     #[test]
