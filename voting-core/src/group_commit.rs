@@ -1,6 +1,12 @@
 //! A [`VoteSink`] over any [`BallotLog`]: while one write of the log is in flight, the next
 //! ballots gather and then go as one entry. Under load many casts share one commit; a lone cast
 //! does not wait for company.
+//!
+//! What comes faster than the log takes it waits, up to a number and up to a time; one ballot more is
+//! refused at once, so that its voter can come back, and those that were let in are stored soon.
+
+mod delay;
+mod entry_size;
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,6 +17,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::{delay::Delay, entry_size::EntrySize};
 use crate::{
     ballot::Ballot,
     entry::{self, EntryBuilder},
@@ -27,6 +34,9 @@ pub struct GroupCommitOptions {
     /// Ballots that may wait for a write, by shard, beside those in the write that is under way;
     /// one more is refused with [`CastError::Overloaded`].
     pub max_waiting: usize,
+    /// Once a ballot of the shard waits for so long, no more are taken until it is stored or was told
+    /// that it is not: [`CastError::Overloaded`].
+    pub max_delay: Duration,
     /// Ballots in one entry, at most [`entry::MAX_BALLOTS`].
     pub max_entry: usize,
 }
@@ -35,6 +45,7 @@ impl Default for GroupCommitOptions {
     fn default() -> Self {
         Self {
             max_waiting: 16_384,
+            max_delay: Duration::from_secs(1),
             max_entry: 4_096,
         }
     }
@@ -47,9 +58,16 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// dropped is still written.
 pub struct GroupCommit {
     log: Arc<dyn BallotLog>,
-    lanes: Vec<mpsc::Sender<Waiting>>,
+    lanes: Vec<Entrance>,
+    max_delay: Duration,
     closing: CancellationToken,
     tasks: TaskTracker,
+}
+
+/// Where ballots go into a lane.
+struct Entrance {
+    sender: mpsc::Sender<Waiting>,
+    delay: Arc<Delay>,
 }
 
 struct Waiting {
@@ -66,19 +84,22 @@ impl GroupCommit {
         let lanes = (0..log.shards().max(1))
             .map(|shard| {
                 let (sender, receiver) = mpsc::channel(options.max_waiting.max(1));
+                let delay = Arc::new(Delay::none());
                 let lane = Lane {
                     log: Arc::clone(&log),
                     shard: ShardId(shard),
-                    max_entry: options.max_entry.clamp(1, entry::MAX_BALLOTS),
+                    size: EntrySize::new(options.max_entry.clamp(1, entry::MAX_BALLOTS)),
+                    delay: Arc::clone(&delay),
                 };
                 tasks.spawn(lane.run(receiver, closing.clone()));
-                sender
+                Entrance { sender, delay }
             })
             .collect();
         tasks.close();
         Self {
             log,
             lanes,
+            max_delay: options.max_delay,
             closing,
             tasks,
         }
@@ -105,8 +126,12 @@ impl VoteSink for GroupCommit {
     async fn cast(&self, ballot: Ballot) -> Result<Receipt, CastError> {
         let shard = ShardId::of(ballot.voter, self.log.shards());
         let (poll, voter) = (ballot.poll.clone(), ballot.voter);
+        let lane = &self.lanes[usize::from(shard.0)];
+        if lane.delay.so_far() > self.max_delay {
+            return Err(CastError::Overloaded);
+        }
         let (answer, answered) = oneshot::channel();
-        self.lanes[usize::from(shard.0)]
+        lane.sender
             .try_send(Waiting {
                 ballot,
                 since: Instant::now(),
@@ -137,27 +162,30 @@ impl VoteSink for GroupCommit {
 struct Lane {
     log: Arc<dyn BallotLog>,
     shard: ShardId,
-    max_entry: usize,
+    size: EntrySize,
+    delay: Arc<Delay>,
 }
 
 impl Lane {
-    async fn run(self, mut waiting: mpsc::Receiver<Waiting>, closing: CancellationToken) {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Waiting>, closing: CancellationToken) {
         let mut gathered = Vec::new();
         let mut failing = false;
         loop {
-            let more = waiting.recv_many(&mut gathered, self.max_entry);
+            self.delay.begins_with(None);
+            let more = waiting.recv_many(&mut gathered, self.size.get());
             match closing.run_until_cancelled(more).await {
                 Some(0) => return,
                 Some(_) => {}
                 // What waits is still received.
                 None if !waiting.is_closed() => waiting.close(),
                 None => {
-                    if waiting.recv_many(&mut gathered, self.max_entry).await == 0 {
+                    if waiting.recv_many(&mut gathered, self.size.get()).await == 0 {
                         return;
                     }
                 }
             }
-            while !gathered.is_empty() {
+            while let Some(first) = gathered.first() {
+                self.delay.begins_with(Some(first.since));
                 let written = self.write_some(&mut gathered).await;
                 self.tell(&written, &mut failing);
             }
@@ -165,7 +193,7 @@ impl Lane {
     }
 
     /// Writes as many as one entry holds, and answers them.
-    async fn write_some(&self, gathered: &mut Vec<Waiting>) -> Result<(), CastError> {
+    async fn write_some(&mut self, gathered: &mut Vec<Waiting>) -> Result<(), CastError> {
         // Whoever waits no more may have cast another ballot since, elsewhere; this one must not
         // come after it.
         gathered.retain(|waiting| !waiting.answer.is_closed());
@@ -180,15 +208,18 @@ impl Lane {
         let mut builder = EntryBuilder::default();
         let fitting = gathered
             .iter()
+            .take(self.size.get())
             .take_while(|waiting| builder.push(&waiting.ballot).is_some())
             .count();
         let (log, shard) = (Arc::clone(&self.log), self.shard);
         let entry = builder.finish();
+        let begun = Instant::now();
         // A task of its own: a log that panics must not take the lane with it.
         let write = tokio::spawn(async move { log.append(shard, entry).await });
         let written = write
             .await
             .unwrap_or_else(|error| Err(CastError::Unknown(error.into())));
+        self.size.wrote(fitting, begun.elapsed());
         if let Err(CastError::Closed(poll)) = &written {
             turn_away(gathered, poll);
             return Ok(());
