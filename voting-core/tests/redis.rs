@@ -136,6 +136,78 @@ async fn acknowledged_entries_are_trimmed_and_no_others() {
     assert!(seen.contains(&keys[2].1));
 }
 
+/// Votes are taken for as long as there is memory for those that are not yet counted.
+#[tokio::test]
+async fn counted_ballots_make_room_for_new_ones_though_they_were_to_be_kept() {
+    let server = RedisServer::start();
+    let options = RedisOptions {
+        retention: Duration::from_secs(24 * 3600),
+        ..options(1)
+    };
+    let redis = Redis::new(&server.url(), options).expect("an address");
+    redis.check().await.expect("ready");
+    let used = server.command(&["INFO", "memory"]);
+    let used = used
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory:"));
+    let used: u64 = used.expect("told").trim().parse().expect("a number");
+    let allowed = (used + 4 * 1024 * 1024).to_string();
+    server.command(&["CONFIG", "SET", "maxmemory", &allowed]);
+
+    let queue = redis.queue();
+    // An entry of 64 KiB that is not to be counted, but is as good as any for taking room.
+    let large = || entry::NewEntry {
+        payload: vec![0; 64 * 1024],
+        ..entry::of_one(&ballot())
+    };
+    let append = async |entry| redis.append(ShardId(0), entry).await;
+    let mut appended = 0;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    // Four times what there is memory for.
+    while appended < 256 {
+        assert!(tokio::time::Instant::now() < deadline, "{appended}");
+        if append(large()).await.is_ok() {
+            appended += 1;
+        }
+        let claim = queue
+            .claim(1, Duration::from_millis(50))
+            .await
+            .expect("claimed");
+        let keys: Vec<_> = claim.entries.iter().map(|e| (e.shard, e.id)).collect();
+        queue.acknowledge(&keys).await.expect("acknowledged");
+    }
+    let kept: u64 = server
+        .command(&["XLEN", "voting:{0}:log"])
+        .parse()
+        .expect("a number");
+    assert!((1..64).contains(&kept), "{kept}");
+
+    // What is not acknowledged stays, whatever there is room for.
+    let mut refused = None;
+    let mut stays = 0;
+    for _ in 0..256 {
+        match append(large()).await {
+            Ok(_) => stays += 1,
+            Err(error) => refused = Some(error),
+        }
+    }
+    assert!(
+        matches!(refused, Some(CastError::Refused(_))),
+        "{refused:?}"
+    );
+    let mut seen = 0;
+    while seen < stays {
+        let claim = queue
+            .claim(1, Duration::from_secs(5))
+            .await
+            .expect("claimed");
+        assert!(!claim.entries.is_empty(), "{seen} of {stays}");
+        let keys: Vec<_> = claim.entries.iter().map(|e| (e.shard, e.id)).collect();
+        seen += keys.len();
+        queue.acknowledge(&keys).await.expect("acknowledged");
+    }
+}
+
 #[tokio::test]
 async fn an_entry_that_was_deleted_before_it_was_counted_is_told() {
     let server = RedisServer::start();

@@ -28,6 +28,7 @@ mod every;
 mod polls;
 mod reply;
 mod rests;
+mod room;
 mod scripts;
 mod server;
 mod slots;
@@ -66,7 +67,8 @@ pub struct RedisOptions {
     /// After this time without an acknowledgement an entry is handed out again.
     pub claim_timeout: Duration,
     /// How long acknowledged entries are kept, to be read again after the store was restored from
-    /// a backup.
+    /// a backup. While more than three quarters of Redis' `maxmemory` are in use, the oldest of them go
+    /// earlier, so that votes can still be taken.
     pub retention: Duration,
     /// How long an answer may take.
     pub response_timeout: Duration,

@@ -1,4 +1,4 @@
-//! The steps that Redis must take at once.
+//! What Redis must do, or find out, in one step.
 
 use ::redis::Script;
 
@@ -8,6 +8,7 @@ pub(super) struct Scripts {
     pub(super) raise: Script,
     pub(super) acknowledge: Script,
     pub(super) remove_consumers: Script,
+    pub(super) room: Script,
     /// The server's time in milliseconds since 1970; its key says which server.
     pub(super) time: Script,
 }
@@ -20,6 +21,7 @@ impl Scripts {
             raise: Script::new(include_str!("raise.lua")),
             acknowledge: Script::new(include_str!("acknowledge.lua")),
             remove_consumers: Script::new(include_str!("remove_consumers.lua")),
+            room: Script::new(include_str!("room.lua")),
             time: Script::new(
                 "local t = redis.call('TIME')
                  return t[1] * 1000 + math.floor(t[2] / 1000)",

@@ -5,6 +5,7 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{
     GROUP, Redis, append::parse_id, consumers::Consumers, every::Every, reply, rests::Rests,
+    room::Room,
 };
 use crate::{
     batch::QueueStats,
@@ -26,6 +27,7 @@ pub(super) struct Upkeep {
     run: Every,
     settled: HashMap<ShardId, EntryId>,
     consumers: Consumers,
+    room: Room,
 }
 
 impl Upkeep {
@@ -35,6 +37,7 @@ impl Upkeep {
             run: Every::new(EVERY),
             settled: HashMap::new(),
             consumers: Consumers::new(redis),
+            room: Room::new(),
         }
     }
 
@@ -64,7 +67,8 @@ impl Upkeep {
     ) -> Result<(), StoreError> {
         let settled = redis.progress(shard).await?.settled;
         self.settled.insert(shard, settled);
-        redis.trim(shard, settled).await?;
+        let kept = self.room.kept(redis, shard).await;
+        redis.trim(shard, settled, kept).await?;
         if tidy {
             self.consumers.remove_idle(redis, shard).await?;
         }
@@ -138,10 +142,15 @@ impl Redis {
         Ok(())
     }
 
-    /// Removes entries that are acknowledged and older than they need to be. Never by length:
+    /// Removes entries that are acknowledged and were `kept` for long enough. Never by length:
     /// that would take entries that nobody has counted.
-    async fn trim(&self, shard: ShardId, settled: EntryId) -> Result<(), RedisError> {
-        let kept = u64::try_from(self.0.options.retention.as_millis()).unwrap_or(u64::MAX);
+    async fn trim(
+        &self,
+        shard: ShardId,
+        settled: EntryId,
+        kept: Duration,
+    ) -> Result<(), RedisError> {
+        let kept = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
         let old = EntryId::new(unix_ms().saturating_sub(kept), 0).unwrap_or(EntryId::MIN);
         let mut trim = ::redis::cmd("XTRIM");
         trim.arg(self.log_key(shard))
