@@ -12,6 +12,7 @@ mod figures;
 mod footprint;
 mod intake;
 mod noop;
+mod overload;
 mod result;
 mod stage;
 mod viewers;
@@ -59,6 +60,7 @@ enum What {
     Result,
     Viewers,
     Visible,
+    Overload,
     Footprint,
     /// Serve the handler that intake is compared with
     #[value(hide = true)]
@@ -90,6 +92,9 @@ fn main() {
     }
     if wanted(What::Visible) {
         visible::measure(&programs, &runtime, cli.seconds);
+    }
+    if wanted(What::Overload) {
+        overload::measure(&programs, &runtime, cli.seconds);
     }
     if wanted(What::Viewers) {
         viewers::measure(&programs, &runtime, cli.viewers);

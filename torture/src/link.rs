@@ -29,6 +29,8 @@ pub enum Weather {
     },
     /// All that is sent takes so long.
     Slow(Duration),
+    /// So many bytes a second go through a connection, each way; at least one.
+    Narrow(u32),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +50,13 @@ impl Weather {
         }
     }
 
-    fn delay(self) -> Duration {
+    fn delay(self, bytes: usize) -> Duration {
         match self {
             Self::Slow(delay) => delay,
+            Self::Narrow(rate) => {
+                let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+                Duration::from_secs(1) * bytes / rate.max(1)
+            }
             _ => Duration::ZERO,
         }
     }
@@ -156,7 +162,7 @@ async fn carry(
     loop {
         let size = from.read(&mut bytes).await?;
         let now = weather.wait_for(|weather| !weather.holds(way)).await;
-        let delay = now.map_or(Duration::ZERO, |now| now.delay());
+        let delay = now.map_or(Duration::ZERO, |now| now.delay(size));
         if !delay.is_zero() {
             sleep(delay).await;
         }
@@ -235,5 +241,14 @@ mod tests {
         let start = std::time::Instant::now();
         says_back(&mut client, "slow").await.unwrap();
         assert!(start.elapsed() >= Duration::from_millis(100), "both ways");
+    }
+
+    #[tokio::test]
+    async fn what_goes_through_a_narrow_link_takes_as_long_as_it_is_large() {
+        let (link, mut client) = link().await;
+        link.set(Weather::Narrow(10_000));
+        let start = std::time::Instant::now();
+        says_back(&mut client, &"large".repeat(200)).await.unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(200), "both ways");
     }
 }

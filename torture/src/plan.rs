@@ -219,6 +219,7 @@ impl fmt::Display for What {
                     Weather::Silent { requests: true, .. } => "carries no requests".to_owned(),
                     Weather::Silent { .. } => "carries no answers".to_owned(),
                     Weather::Slow(delay) => format!("is {} ms slow", delay.as_millis()),
+                    Weather::Narrow(rate) => format!("takes {rate} bytes a second"),
                 };
                 write!(f, "the cable {cable} {is}")
             }

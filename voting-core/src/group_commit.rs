@@ -5,8 +5,8 @@
 //! What comes faster than the log takes it waits, up to a number and up to a time; one ballot more is
 //! refused at once, so that its voter can come back, and those that were let in are stored soon.
 
-mod delay;
 mod entry_size;
+mod room;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{delay::Delay, entry_size::EntrySize};
+use self::{entry_size::EntrySize, room::Room};
 use crate::{
     ballot::Ballot,
     entry::{self, EntryBuilder},
@@ -34,8 +34,8 @@ pub struct GroupCommitOptions {
     /// Ballots that may wait for a write, by shard, beside those in the write that is under way;
     /// one more is refused with [`CastError::Overloaded`].
     pub max_waiting: usize,
-    /// Once a ballot of the shard waits for so long, no more are taken until it is stored or was told
-    /// that it is not: [`CastError::Overloaded`].
+    /// While writes are so slow that a ballot would wait for longer than this until its own begins,
+    /// further ones are refused as well.
     pub max_delay: Duration,
     /// Ballots in one entry, at most [`entry::MAX_BALLOTS`].
     pub max_entry: usize,
@@ -59,7 +59,6 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 pub struct GroupCommit {
     log: Arc<dyn BallotLog>,
     lanes: Vec<Entrance>,
-    max_delay: Duration,
     closing: CancellationToken,
     tasks: TaskTracker,
 }
@@ -67,7 +66,7 @@ pub struct GroupCommit {
 /// Where ballots go into a lane.
 struct Entrance {
     sender: mpsc::Sender<Waiting>,
-    delay: Arc<Delay>,
+    room: Arc<Room>,
 }
 
 struct Waiting {
@@ -84,22 +83,22 @@ impl GroupCommit {
         let lanes = (0..log.shards().max(1))
             .map(|shard| {
                 let (sender, receiver) = mpsc::channel(options.max_waiting.max(1));
-                let delay = Arc::new(Delay::none());
+                let room = Arc::new(Room::new());
                 let lane = Lane {
                     log: Arc::clone(&log),
                     shard: ShardId(shard),
                     size: EntrySize::new(options.max_entry.clamp(1, entry::MAX_BALLOTS)),
-                    delay: Arc::clone(&delay),
+                    max_delay: options.max_delay,
+                    room: Arc::clone(&room),
                 };
                 tasks.spawn(lane.run(receiver, closing.clone()));
-                Entrance { sender, delay }
+                Entrance { sender, room }
             })
             .collect();
         tasks.close();
         Self {
             log,
             lanes,
-            max_delay: options.max_delay,
             closing,
             tasks,
         }
@@ -127,7 +126,8 @@ impl VoteSink for GroupCommit {
         let shard = ShardId::of(ballot.voter, self.log.shards());
         let (poll, voter) = (ballot.poll.clone(), ballot.voter);
         let lane = &self.lanes[usize::from(shard.0)];
-        if lane.delay.so_far() > self.max_delay {
+        let waiting = lane.sender.max_capacity() - lane.sender.capacity();
+        if !lane.room.has_for_one_beside(waiting) {
             return Err(CastError::Overloaded);
         }
         let (answer, answered) = oneshot::channel();
@@ -163,7 +163,8 @@ struct Lane {
     log: Arc<dyn BallotLog>,
     shard: ShardId,
     size: EntrySize,
-    delay: Arc<Delay>,
+    max_delay: Duration,
+    room: Arc<Room>,
 }
 
 impl Lane {
@@ -171,7 +172,6 @@ impl Lane {
         let mut gathered = Vec::new();
         let mut failing = false;
         loop {
-            self.delay.begins_with(None);
             let more = waiting.recv_many(&mut gathered, self.size.get());
             match closing.run_until_cancelled(more).await {
                 Some(0) => return,
@@ -184,8 +184,7 @@ impl Lane {
                     }
                 }
             }
-            while let Some(first) = gathered.first() {
-                self.delay.begins_with(Some(first.since));
+            while !gathered.is_empty() {
                 let written = self.write_some(&mut gathered).await;
                 self.tell(&written, &mut failing);
             }
@@ -219,7 +218,9 @@ impl Lane {
         let written = write
             .await
             .unwrap_or_else(|error| Err(CastError::Unknown(error.into())));
-        self.size.wrote(fitting, begun.elapsed());
+        let took = begun.elapsed();
+        self.size.wrote(fitting, took);
+        self.room.set(self.size.get(), took, self.max_delay);
         if let Err(CastError::Closed(poll)) = &written {
             turn_away(gathered, poll);
             return Ok(());
