@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Bytes a second that go through.
-const NARROW: u32 = 100_000;
+const NARROW: u32 = 50_000;
 
 /// How many times what it takes comes in.
 const TIMES: f64 = 3.0;

@@ -1,0 +1,180 @@
+//! The inner parts, by themselves: `cargo bench -p voting-bench`. Each line is the time of one call; with
+//! ballots, also of one ballot.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use divan::{Bencher, black_box, counter::ItemsCount};
+use poem::{Endpoint, Request, http::Method};
+use tokio::runtime::Runtime;
+use voting_core::{
+    Ballot, CastError, Choices, Poll, PollId, PollOption, PollStore, Receipt, SecretKey,
+    StoreError, VoteSink, VoterId,
+    batch::{Batch, PlacedBallot},
+    entry::{self, EntryBuilder},
+    memory::{Memory, MemoryOptions},
+    position::{EntryId, Position, ShardId},
+};
+use voting_http::{Site, VoteService};
+
+/// As the services have it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A full entry.
+const BALLOTS: usize = 4_096;
+
+fn main() {
+    divan::main();
+}
+
+fn poll() -> Poll {
+    let option = |id: &str| PollOption {
+        id: id.parse().expect("an id"),
+        label: id.to_owned(),
+    };
+    let id = "cats-vs-dogs".parse().expect("an id");
+    Poll::new(id, "Cats vs Dogs!", vec![option("a"), option("b")], 1).expect("a poll")
+}
+
+fn ballot() -> Ballot {
+    Ballot {
+        poll: poll().id().clone(),
+        voter: VoterId::issue(),
+        choices: Choices::from_bits(1).expect("choices"),
+    }
+}
+
+fn ballots() -> Vec<Ballot> {
+    (0..BALLOTS).map(|_| ballot()).collect()
+}
+
+#[divan::bench]
+fn issue_a_voter() -> VoterId {
+    VoterId::issue()
+}
+
+#[divan::bench]
+fn choose(bencher: Bencher<'_, '_>) {
+    let poll = poll();
+    bencher.bench(|| poll.choose([black_box("b")]));
+}
+
+#[divan::bench]
+fn read_a_poll_id() -> PollId {
+    black_box("cats-vs-dogs").parse().expect("an id")
+}
+
+#[divan::bench]
+fn encode_an_entry(bencher: Bencher<'_, '_>) {
+    let ballots = ballots();
+    bencher.counter(ItemsCount::new(BALLOTS)).bench(|| {
+        let mut builder = EntryBuilder::default();
+        for ballot in &ballots {
+            builder.push(ballot);
+        }
+        builder.finish()
+    });
+}
+
+#[divan::bench]
+fn decode_an_entry(bencher: Bencher<'_, '_>) {
+    let mut builder = EntryBuilder::default();
+    for ballot in ballots() {
+        builder.push(&ballot);
+    }
+    let payload = builder.finish().payload;
+    bencher
+        .counter(ItemsCount::new(BALLOTS))
+        .bench(|| entry::decode(black_box(&payload)));
+}
+
+/// Voters who are sorted, as new ones are, and voters who are not.
+#[divan::bench(args = [true, false])]
+fn keep_the_newest(bencher: Bencher<'_, '_>, sorted: bool) {
+    let mut ballots = ballots();
+    if !sorted {
+        ballots.sort_by_key(|ballot| {
+            let mut bytes = ballot.voter.to_bytes();
+            bytes.reverse();
+            bytes
+        });
+    }
+    let entry = EntryId::new(1, 0).expect("an id");
+    let placed = |(index, ballot)| PlacedBallot {
+        position: Position::new(ShardId(0), entry, index),
+        ballot,
+    };
+    let batch = Batch {
+        ballots: (0..).zip(ballots).map(placed).collect(),
+        ..Batch::default()
+    };
+    bencher
+        .counter(ItemsCount::new(BALLOTS))
+        .with_inputs(|| batch.clone())
+        .bench_values(|mut batch| {
+            batch.keep_newest();
+            batch
+        });
+}
+
+/// Says at once that a ballot is stored.
+struct AtOnce;
+
+#[async_trait]
+impl VoteSink for AtOnce {
+    async fn cast(&self, ballot: Ballot) -> Result<Receipt, CastError> {
+        Ok(Receipt {
+            poll: ballot.poll,
+            voter: ballot.voter,
+            position: Position::new(ShardId(0), EntryId::MIN, 0),
+        })
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// A vote from a new voter through all of the vote service's layers, without socket and store.
+fn through_the_service(
+    bencher: Bencher<'_, '_>,
+    method: Method,
+    path: &str,
+    kind: &str,
+    body: &'static str,
+) {
+    let runtime = Runtime::new().expect("a runtime");
+    let memory = Memory::new(MemoryOptions::default());
+    runtime.block_on(memory.put_poll(&poll())).expect("stored");
+    let secret = SecretKey::new("a secret of the benches, 32 bytes or more").expect("long enough");
+    let service = VoteService::new(Arc::new(AtOnce), Arc::new(memory), &secret, Site::default());
+    let endpoint = service.into_endpoint();
+    let request = || {
+        Request::builder()
+            .method(method.clone())
+            .uri(path.parse().expect("a path"))
+            .header("host", "localhost")
+            .header("content-length", body.len())
+            .content_type(kind)
+            .body(body)
+    };
+    let answer = runtime.block_on(endpoint.get_response(request()));
+    assert!(answer.status().is_success(), "{answer:?}");
+    bencher
+        .with_inputs(request)
+        .bench_values(|request| runtime.block_on(endpoint.get_response(request)));
+}
+
+#[divan::bench]
+fn cast_by_form(bencher: Bencher<'_, '_>) {
+    let kind = "application/x-www-form-urlencoded";
+    through_the_service(bencher, Method::POST, "/", kind, "vote=a");
+}
+
+#[divan::bench]
+fn cast_by_json(bencher: Bencher<'_, '_>) {
+    let path = "/v1/polls/cats-vs-dogs/ballot";
+    let body = r#"{"choices":["a"]}"#;
+    through_the_service(bencher, Method::PUT, path, "application/json", body);
+}
