@@ -228,10 +228,15 @@ impl PostgresServer {
         self.url(name)
     }
 
+    /// One of the programs that come with it, such as `pg_dump`.
+    pub fn tool(name: &str) -> Command {
+        Command::new(programs().join(name))
+    }
+
     /// `psql` on a database of it, which reads statements from its input; it stops at the first
     /// that fails.
     pub fn psql(url: &str) -> Command {
-        let mut psql = Command::new(programs().join("psql"));
+        let mut psql = Self::tool("psql");
         psql.args(["-XqAt", "-v", "ON_ERROR_STOP=1", url]);
         psql
     }

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use voting_load::LoadArgs;
 use voting_service::Cli;
 
-use crate::migrate::Migrate;
+use crate::{migrate::Migrate, rewind::Rewind};
 
 /// The whole voting system in one process on one file, and tools for one on Redis and Postgres.
 ///
@@ -25,4 +25,5 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Load(LoadArgs),
     Migrate(Migrate),
+    Rewind(Rewind),
 }

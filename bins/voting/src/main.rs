@@ -7,6 +7,7 @@
 mod app;
 mod command;
 mod migrate;
+mod rewind;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,9 @@ fn main() -> ExitCode {
         Some(Command::Load(load)) => voting_load::run(&load),
         Some(Command::Migrate(migrate)) => {
             run_with("voting", &settings, async |c| migrate.run(&c).await)
+        }
+        Some(Command::Rewind(rewind)) => {
+            run_with("voting", &settings, async |c| rewind.run(&c).await)
         }
     }
 }

@@ -28,6 +28,7 @@ mod every;
 mod polls;
 mod reply;
 mod rests;
+mod rewind;
 mod room;
 mod scripts;
 mod server;
@@ -40,7 +41,10 @@ use ::redis::{RedisError, streams::StreamInfoGroupsReply};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-pub use self::claim::RedisQueue;
+pub use self::{
+    claim::RedisQueue,
+    rewind::{RewindError, Rewound},
+};
 use self::{
     clock::Clocks,
     connection::{Connection, Place},

@@ -149,6 +149,27 @@ pub(super) fn first_id(answer: Value) -> Result<Option<EntryId>, StoreError> {
     })
 }
 
+/// The answer to `XRANGE`.
+pub(super) fn range(shard: ShardId, answer: Value) -> Result<Vec<LogEntry>, StoreError> {
+    let mut found = Vec::new();
+    entries(shard, answer, &mut found)?;
+    Ok(found)
+}
+
+/// Whether a stream holds all entries that were ever added to it, by the answer to `XINFO STREAM`.
+pub(super) fn has_all_entries(answer: &Value) -> bool {
+    let known = pairs(answer.clone()).unwrap_or_default();
+    let number = |name: &[u8]| {
+        let (_, value) = known.iter().find(|(known, _)| bytes(known) == Some(name))?;
+        match value {
+            Value::Int(number) => Some(*number),
+            _ => None,
+        }
+    };
+    let (there, added) = (number(b"length"), number(b"entries-added"));
+    there.is_some() && there == added
+}
+
 /// The newest id that a stream has given, in the answer to `XINFO STREAM`.
 pub(super) fn last_generated_id(answer: Value) -> Result<EntryId, StoreError> {
     let known = pairs(answer)?;

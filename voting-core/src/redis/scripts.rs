@@ -8,6 +8,7 @@ pub(super) struct Scripts {
     pub(super) raise: Script,
     pub(super) acknowledge: Script,
     pub(super) remove_consumers: Script,
+    pub(super) rewind: Script,
     pub(super) room: Script,
     /// The server's time in milliseconds since 1970; its key says which server.
     pub(super) time: Script,
@@ -21,6 +22,7 @@ impl Scripts {
             raise: Script::new(include_str!("raise.lua")),
             acknowledge: Script::new(include_str!("acknowledge.lua")),
             remove_consumers: Script::new(include_str!("remove_consumers.lua")),
+            rewind: Script::new(include_str!("rewind.lua")),
             room: Script::new(include_str!("room.lua")),
             time: Script::new(
                 "local t = redis.call('TIME')

@@ -184,7 +184,8 @@ impl Redis {
         Ok(stats)
     }
 
-    async fn first_after(
+    /// The first entry with an id above this one.
+    pub(super) async fn first_after(
         &self,
         shard: ShardId,
         delivered: EntryId,

@@ -1,0 +1,114 @@
+//! All entries that the log still has are handed out again, as is needed when the store was restored from
+//! a backup: what it lacks is counted then, and what it has is not counted twice.
+
+use ::redis::Value;
+
+use super::{GROUP, Redis, reply};
+use crate::{
+    error::StoreError,
+    position::{EntryId, ShardId},
+};
+
+/// A worker that was heard of within so many milliseconds is at work.
+const AT_WORK: u64 = 3_000;
+
+/// Entries that are read at a time.
+const AT_A_TIME: usize = 1_000;
+
+/// Why the log was not rewound.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RewindError {
+    /// It would take what is handed out again for applied before the store is as it should be.
+    #[error(
+        "a worker was at work within the last {} seconds; stop all workers first",
+        AT_WORK / 1_000
+    )]
+    WorkersRunning,
+    /// Redis did not answer. Trying again is safe.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is handed out again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rewound {
+    /// Ballots, counted already or not.
+    pub ballots: u64,
+    /// Entries that the log no longer has end before this one; none if it has all that it ever had. What
+    /// they held must be in the backup.
+    pub complete_from: Option<EntryId>,
+}
+
+impl Redis {
+    /// Hands out all entries of the log again. Stop the workers, restore the store, rewind, start the
+    /// workers, in this order.
+    ///
+    /// # Errors
+    /// Workers are running, or Redis does not answer; then some shards may be rewound, which harms
+    /// nobody.
+    pub async fn rewind(&self) -> Result<Rewound, RewindError> {
+        self.prepare().await?;
+        for shard in self.shards() {
+            if self.is_at_work(shard).await? {
+                return Err(RewindError::WorkersRunning);
+            }
+        }
+        let mut rewound = Rewound::default();
+        for shard in self.shards() {
+            rewound.ballots += self.rewind_shard(shard).await?;
+            let from = self.trimmed_up_to(shard).await?;
+            rewound.complete_from = rewound.complete_from.max(from);
+        }
+        Ok(rewound)
+    }
+
+    async fn is_at_work(&self, shard: ShardId) -> Result<bool, StoreError> {
+        let mut ask = ::redis::cmd("XINFO");
+        ask.arg("CONSUMERS").arg(self.log_key(shard)).arg(GROUP);
+        let told: ::redis::streams::StreamInfoConsumersReply = self.0.connection.ask(&ask).await?;
+        let mut idle = told.consumers.iter().map(|consumer| consumer.idle);
+        Ok(idle.any(|idle| u64::try_from(idle).is_ok_and(|idle| idle < AT_WORK)))
+    }
+
+    async fn rewind_shard(&self, shard: ShardId) -> Result<u64, StoreError> {
+        // A long log is added up bit by bit, so that votes can go on. The script adds what has come since.
+        let (mut last, mut ballots) = (EntryId::MIN, 0_u64);
+        loop {
+            let mut ask = ::redis::cmd("XRANGE");
+            ask.arg(self.log_key(shard))
+                .arg(format!("({last}"))
+                .arg("+")
+                .arg("COUNT")
+                .arg(AT_A_TIME);
+            let entries = reply::range(shard, self.0.connection.ask(&ask).await?)?;
+            let Some(newest) = entries.last() else { break };
+            last = newest.id;
+            ballots += entries.iter().map(|e| u64::from(e.ballots)).sum::<u64>();
+            if entries.len() < AT_A_TIME {
+                break;
+            }
+        }
+        let mut rewind = self.0.scripts.rewind.key(self.log_key(shard));
+        rewind
+            .key(self.stats_key(shard))
+            .arg(GROUP)
+            .arg(last.to_string())
+            .arg(ballots);
+        Ok(self.0.connection.run(&rewind).await?)
+    }
+
+    /// The first entry of a shard from which others were removed.
+    async fn trimmed_up_to(&self, shard: ShardId) -> Result<Option<EntryId>, StoreError> {
+        let mut ask = ::redis::cmd("XINFO");
+        ask.arg("STREAM").arg(self.log_key(shard));
+        let stream: Value = self.0.connection.ask(&ask).await?;
+        if reply::has_all_entries(&stream) {
+            return Ok(None);
+        }
+        let first = self.first_after(shard, EntryId::MIN).await?;
+        let last = reply::last_generated_id(stream)?;
+        Ok(Some(first.unwrap_or(last.next())))
+    }
+}
