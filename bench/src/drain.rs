@@ -129,7 +129,7 @@ fn rate(ballots: usize, time: Duration) -> f64 {
 
 /// Fills the log, then starts workers and watches them.
 fn drain(stage: &Stage<'_>, runtime: &Runtime, ballots: usize, workers: usize) -> f64 {
-    runtime.block_on(fill(&stage.redis.url(), ballots));
+    runtime.block_on(fill(&stage.redis.url(), ballots, CASTERS));
     let mut client = stage.client();
     let voters = "SELECT COALESCE(SUM(voters), 0)::bigint FROM turnouts";
     let voters = client.prepare(voters).expect("prepared");
@@ -161,14 +161,15 @@ fn drain(stage: &Stage<'_>, runtime: &Runtime, ballots: usize, workers: usize) -
     rate(last - first, ended - begun)
 }
 
-async fn fill(url: &str, ballots: usize) {
+/// Casts ballots of new voters, from so many tasks.
+pub(crate) async fn fill(url: &str, ballots: usize, casters: usize) {
     let redis = Redis::new(url, RedisOptions::default()).expect("an address");
     let sink = std::sync::Arc::new(redis.sink());
-    let casters = (0..CASTERS).map(|caster| {
+    let tasks = (0..casters).map(|caster| {
         let sink = sink.clone();
         tokio::spawn(async move {
             let choices = Choices::from_bits(1 + (caster as u64) % 2).expect("an option");
-            let share = ballots / CASTERS + usize::from(caster < ballots % CASTERS);
+            let share = ballots / casters + usize::from(caster < ballots % casters);
             for _ in 0..share {
                 let ballot = Ballot {
                     poll: "cats-vs-dogs".parse().expect("an id"),
@@ -179,8 +180,8 @@ async fn fill(url: &str, ballots: usize) {
             }
         })
     });
-    let casters: Vec<_> = casters.collect();
-    for caster in casters {
-        caster.await.expect("no panic");
+    let tasks: Vec<_> = tasks.collect();
+    for task in tasks {
+        task.await.expect("no panic");
     }
 }

@@ -14,6 +14,7 @@ mod intake;
 mod noop;
 mod overload;
 mod result;
+mod sizes;
 mod stage;
 mod viewers;
 mod visible;
@@ -62,6 +63,7 @@ enum What {
     Visible,
     Overload,
     Footprint,
+    Sizes,
     /// Serve the handler that intake is compared with
     #[value(hide = true)]
     Noop,
@@ -95,6 +97,9 @@ fn main() {
     }
     if wanted(What::Overload) {
         overload::measure(&programs, &runtime, cli.seconds);
+    }
+    if wanted(What::Sizes) {
+        sizes::measure(&programs, &runtime);
     }
     if wanted(What::Viewers) {
         viewers::measure(&programs, &runtime, cli.viewers);
