@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    ballot::{Ballot, VoterId},
+    ballot::{Ballot, Choices, VoterId},
     dead_letter::DeadLetter,
     error::StoreError,
     id::PollId,
@@ -274,33 +274,52 @@ impl FlushOutcome {
     }
 
     /// Takes in that the store wrote a ballot, over the voter's `old` choices if any.
-    pub fn written(&mut self, placed: &PlacedBallot, old: Option<crate::Choices>) {
+    pub fn written(&mut self, placed: &PlacedBallot, old: Option<Choices>) {
         let ballot = &placed.ballot;
+        if self.is_replay(placed) {
+            self.report.counted += u64::from(old.is_none());
+            self.move_tally(&ballot.poll, old, ballot.choices, 1);
+        } else {
+            self.written_fresh(&ballot.poll, old, ballot.choices, 1);
+        }
+    }
+
+    /// Takes in that the store wrote so many ballots at once, none of them a replay, all for the same
+    /// choices over the same `old` ones.
+    pub fn written_fresh(
+        &mut self,
+        poll: &PollId,
+        old: Option<Choices>,
+        choices: Choices,
+        ballots: u32,
+    ) {
         if old.is_none() {
-            self.report.counted += 1;
+            self.report.counted += u64::from(ballots);
             // Every valid ballot of a fresh entry was taken for superseded: one voter's first
             // is not, whichever of the voter's ballots holds the row.
-            if !self.is_replay(placed) {
-                self.not_superseded();
-            }
+            self.not_superseded(ballots);
         }
-        let delta = match self.deltas.get_mut(&ballot.poll) {
+        self.move_tally(poll, old, choices, ballots);
+    }
+
+    fn move_tally(&mut self, poll: &PollId, old: Option<Choices>, new: Choices, voters: u32) {
+        let delta = match self.deltas.get_mut(poll) {
             Some(delta) => delta,
-            None => self.deltas.entry(ballot.poll.clone()).or_default(),
+            None => self.deltas.entry(poll.clone()).or_default(),
         };
-        delta.record(old, ballot.choices);
+        delta.record(old, new, voters);
     }
 
     /// Takes in that the store refuses a valid ballot for good. Its dead letter is told beside it.
     pub fn unstorable(&mut self, placed: &PlacedBallot) {
         // As all valid ballots of a fresh entry it was taken for superseded.
         if !self.is_replay(placed) {
-            self.not_superseded();
+            self.not_superseded(1);
         }
     }
 
-    fn not_superseded(&mut self) {
-        match self.report.superseded.checked_sub(1) {
+    fn not_superseded(&mut self, ballots: u32) {
+        match self.report.superseded.checked_sub(ballots.into()) {
             Some(superseded) => self.report.superseded = superseded,
             None => tracing::error!("more ballots are told than a batch has"),
         }
