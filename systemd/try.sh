@@ -47,28 +47,35 @@ trap end EXIT
 
 title() { printf '\n== %s\n' "$1"; }
 
-# check WHAT COMMAND…: whether it succeeds.
-check() {
-    local what=$1
-    shift
-    if "$@" >"$work/said" 2>&1; then
-        printf 'ok      %s\n' "$what"
+tell() {
+    if [ "$1" = ok ]; then
+        printf 'ok      %s\n' "$2"
     else
-        printf 'FAILED  %s\n' "$what"
+        printf 'FAILED  %s\n' "$2"
         sed 's/^/        /' "$work/said"
         failed=$((failed + 1))
     fi
 }
 
-# The same, within so many seconds.
+# check WHAT COMMAND…: whether it succeeds.
+check() {
+    local what=$1
+    shift
+    if "$@" >"$work/said" 2>&1; then tell ok "$what"; else tell failed "$what"; fi
+}
+
+# await WHAT SECONDS COMMAND…: whether it succeeds in this time, tried over and over.
 await() {
-    local what=$1 seconds=$2
+    local what=$1 until=$((SECONDS + $2))
     shift 2
-    local until=$((SECONDS + seconds))
-    while ! "$@" >/dev/null 2>&1 && [ "$SECONDS" -lt "$until" ]; do
+    until "$@" >"$work/said" 2>&1; do
+        if [ "$SECONDS" -ge "$until" ]; then
+            tell failed "$what"
+            return
+        fi
         sleep 0.2
     done
-    check "$what" "$@"
+    tell ok "$what"
 }
 
 # --- the tree ---------------------------------------------------------------------------------------
@@ -274,7 +281,7 @@ for _ in 1 2 3; do
 done
 sleep 75
 check "the worker that waits for Postgres was left alone" [ "$(restarts_of voting-worker@8082)" = 0 ]
-is_told() { in_tree systemctl show --value -p StatusText voting-worker@8082 | grep -F 'cannot flush'; }
+is_told() { in_tree systemctl show --value -p StatusText voting-worker@8082 | grep '^cannot'; }
 check "its status says what it waits for" is_told
 in_tree systemctl start postgresql
 await "the votes count when Postgres is back" 60 tally_has $((voters + 3))

@@ -30,7 +30,7 @@ pub const LONG: Duration = Duration::from_secs(60);
 
 /// Where cargo has put the programs. They are of other packages, so cargo does not build them for
 /// this one's tests by itself.
-static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
+pub static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--locked"]);
     for program in ["voting", "voting-vote", "voting-worker", "voting-result"] {
