@@ -109,13 +109,25 @@ mod tests {
 
     #[tokio::test]
     async fn a_worker_that_bears_a_store_that_is_away_is_alive() {
-        let memory = Memory::new(MemoryOptions::default());
         // Nobody listens there.
+        lives_without("127.0.0.1:1").await;
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_bears_a_store_that_does_not_answer_is_alive() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        lives_without(&silent.local_addr().unwrap().to_string()).await;
+    }
+
+    /// A worker whose store is at this address shows signs of life, though it gets nothing done.
+    async fn lives_without(address: &str) {
+        let memory = Memory::new(MemoryOptions::default());
         let options = PostgresOptions {
             connect_timeout: Duration::from_millis(100),
             ..PostgresOptions::default()
         };
-        let away = Postgres::new("postgres://user@127.0.0.1:1/voting", options).unwrap();
+        let away = Postgres::new(&format!("postgres://user@{address}/voting"), options);
+        let away = away.expect("an address");
         let (queue, polls) = (Arc::new(memory.queue()), Arc::new(memory.clone()));
         let worker = Worker::new(queue, polls, Arc::new(away), WorkerOptions::default()).start();
         let entry = NewEntry {
@@ -123,17 +135,17 @@ mod tests {
             ballots: 1,
             polls: Vec::new(),
         };
-        memory.append(ShardId(0), entry).await.unwrap();
+        memory.append(ShardId(0), entry).await.expect("it works");
         let mut progress = worker.progress().clone();
         let in_trouble = progress.wait_for(|progress| progress.trouble.is_some());
-        let alive_at = in_trouble.await.unwrap().alive_at;
+        let alive_at = in_trouble.await.expect("it works").alive_at;
         let mut watchdog = Watchdog {
             worker: Some(worker.progress().clone()),
             ..Watchdog::default()
         };
         for _ in 0..5 {
-            progress.changed().await.unwrap();
-            watchdog.is_alive().await.unwrap();
+            progress.changed().await.expect("it works");
+            watchdog.is_alive().await.expect("it works");
             assert_eq!(progress.borrow_and_update().alive_at, alive_at);
         }
         let status = watchdog.status();
