@@ -3,8 +3,13 @@
 //! poem's own server sets neither `TCP_NODELAY` nor a limit on how slowly a client may send its
 //! request's head or take its answer, and retries a failed `accept` without a pause, so
 //! connections are accepted here.
+//!
+//! A client that keeps its connection cannot know when the server is about to close it: a request that
+//! is under way at that moment is lost, and its sender does not know whether it was carried out. So a
+//! server that is to stop first says so in its answers for a while, and each client that asks leaves by
+//! itself.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -14,16 +19,19 @@ use hyper_util::{
 use poem::{
     Addr, Endpoint, EndpointExt, IntoEndpoint, Request, Response,
     endpoint::{DynEndpoint, ToDynEndpoint},
-    http::uri::Scheme,
+    http::{
+        header::{CONNECTION, HeaderValue},
+        uri::Scheme,
+    },
     web::{LocalAddr, RemoteAddr},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_io_timeout::TimeoutStream;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How patient [`serve()`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +42,11 @@ pub struct ServeOptions {
     pub write_timeout: Duration,
     /// Connections at a time; further ones wait to be accepted.
     pub max_connections: usize,
-    /// Once asked to stop, how long requests in flight are waited for.
+    /// Once asked to stop, how long connections that are open are still served, though each for one more
+    /// request only. Over as soon as there are none. A client that asks more seldom than this may find its
+    /// connection closed.
+    pub lame_duck: Duration,
+    /// After that, how long requests in flight are waited for.
     pub drain: Duration,
 }
 
@@ -44,6 +56,7 @@ impl Default for ServeOptions {
             header_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             max_connections: 20_000,
+            lame_duck: Duration::from_secs(1),
             drain: Duration::from_secs(10),
         }
     }
@@ -54,8 +67,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 type Shared = Arc<dyn DynEndpoint<Output = Response>>;
 
-/// Serves until `stop` is cancelled, then lets the requests in flight end. Returns whether they
-/// all did in time.
+/// Serves until `stop` is cancelled, then accepts no more and lets those who are connected leave.
+/// Returns whether all requests in flight ended in time.
+///
+/// Connections that wait in the socket's queue at that moment are served too. What comes later is
+/// for whoever else listens on the same socket, if anybody does.
 pub async fn serve<E>(
     listener: TcpListener,
     endpoint: E,
@@ -66,22 +82,63 @@ where
     E: IntoEndpoint,
     E::Endpoint: 'static,
 {
-    let endpoint: Shared = Arc::new(ToDynEndpoint(endpoint.into_endpoint().map_to_response()));
-    let local = listener.local_addr().ok();
     let places = Arc::new(Semaphore::new(options.max_connections));
-    let connections = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
         // What a client sends in one go must not grow without bound.
         .max_buf_size(64 * 1024);
-
+    let server = Server {
+        endpoint: Arc::new(ToDynEndpoint(endpoint.into_endpoint().map_to_response())),
+        local: listener.local_addr().ok(),
+        http,
+        write_timeout: options.write_timeout,
+        connections: GracefulShutdown::new(),
+        tasks: TaskTracker::new(),
+        stop: stop.clone(),
+    };
     let mut failing = false;
     while let Some((stream, place)) = accept(&listener, &places, &stop, &mut failing).await {
-        let remote = stream.peer_addr().ok();
-        let endpoint = Arc::clone(&endpoint);
+        server.open(stream, place);
+    }
+    // Their clients are connected as far as they know, and have perhaps sent a request.
+    let queued = queued(listener);
+    let leaving = async {
+        for stream in queued {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                break;
+            };
+            server.open(stream, place);
+        }
+        server.tasks.close();
+        server.tasks.wait().await;
+    };
+    // Those that are open afterwards are idle, or busy with a request.
+    let _ = timeout(options.lame_duck, leaving).await;
+    timeout(options.drain, server.connections.shutdown())
+        .await
+        .is_ok()
+}
+
+struct Server {
+    endpoint: Shared,
+    local: Option<SocketAddr>,
+    http: http1::Builder,
+    write_timeout: Duration,
+    connections: GracefulShutdown,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// Serves a connection, which has its place until it ends.
+    fn open(&self, stream: TcpStream, place: OwnedSemaphorePermit) {
+        // An answer is one small write; waiting to fill a packet only delays it.
+        let _ = stream.set_nodelay(true);
+        let (local, remote) = (self.local, stream.peer_addr().ok());
+        let (endpoint, stop) = (Arc::clone(&self.endpoint), self.stop.clone());
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let endpoint = Arc::clone(&endpoint);
+            let (endpoint, stop) = (Arc::clone(&endpoint), stop.clone());
             let addresses = (
                 LocalAddr(local.map_or_else(unknown, Addr::from)),
                 RemoteAddr(remote.map_or_else(unknown, Addr::from)),
@@ -89,23 +146,41 @@ where
             async move {
                 let (local, remote) = addresses;
                 let request = Request::from((request, local, remote, Scheme::HTTP));
-                let response = endpoint.get_response(request).await;
+                let mut response = endpoint.get_response(request).await;
+                if stop.is_cancelled() {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
                 Ok::<_, io::Error>(hyper::Response::from(response))
             }
         });
         let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(options.write_timeout));
+        stream.set_write_timeout(Some(self.write_timeout));
         let stream = TokioIo::new(Box::pin(stream));
-        let connection = connections.watch(http.serve_connection(stream, service));
-        tokio::spawn(async move {
+        let connection = self.http.serve_connection(stream, service);
+        let connection = self.connections.watch(connection);
+        self.tasks.spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
             }
             drop(place);
         });
     }
-    drop(listener);
-    timeout(options.drain, connections.shutdown()).await.is_ok()
+}
+
+/// The connections that nobody has accepted. With the socket they would be closed, whatever was sent
+/// on them.
+fn queued(listener: TcpListener) -> Vec<TcpStream> {
+    let Ok(listener) = listener.into_std() else {
+        return Vec::new();
+    };
+    // Does not wait; it fails when there is none.
+    let accepted = std::iter::from_fn(|| listener.accept().ok());
+    let taken = accepted.filter_map(|(stream, _)| {
+        stream.set_nonblocking(true).ok()?;
+        TcpStream::from_std(stream).ok()
+    });
+    taken.collect()
 }
 
 fn unknown() -> Addr {
@@ -118,14 +193,12 @@ async fn accept(
     places: &Arc<Semaphore>,
     stop: &CancellationToken,
     failing: &mut bool,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let next = async {
         let place = Arc::clone(places).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    // An answer is one small write; waiting to fill a packet only delays it.
-                    let _ = stream.set_nodelay(true);
                     *failing = false;
                     return Some((stream, place));
                 }

@@ -4,10 +4,11 @@ mod support;
 
 use std::{
     io::{Read, Write},
+    net::TcpStream,
     time::{Duration, Instant},
 };
 
-use support::{Services, Setup, connect, get, read_to_end};
+use support::{Services, Setup, await_some, connect, get, read_to_end};
 use voting_http::ServeOptions;
 
 fn hasty(options: ServeOptions) -> Services {
@@ -108,6 +109,85 @@ fn a_service_that_is_about_to_stop_is_not_ready() {
     kept.set_read_timeout(Some(Duration::from_secs(20)))
         .unwrap();
     read_to_end(&mut kept);
+}
+
+/// Asks on a connection that is kept; the head of the answer, whose body is skipped.
+fn ask(kept: &mut TcpStream, request: &str) -> String {
+    kept.write_all(request.as_bytes()).expect("HTTP");
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        let mut byte = [0; 1];
+        kept.read_exact(&mut byte).expect("HTTP");
+        head.push(char::from(byte[0]));
+    }
+    let head = head.to_lowercase();
+    let (_, length) = head.split_once("content-length: ").expect("HTTP");
+    let length = length.lines().next().expect("HTTP").parse().expect("HTTP");
+    kept.read_exact(&mut vec![0; length]).expect("HTTP");
+    head
+}
+
+const BALLOT: &str = "PUT /v1/polls/cats-vs-dogs/ballot HTTP/1.1\r\nHost: x\r\n\
+    Content-Type: application/json\r\nContent-Length: 17\r\n\r\n{\"choices\":[\"a\"]}";
+
+fn accepts(url: &str) -> bool {
+    TcpStream::connect(url.trim_start_matches("http://")).is_ok()
+}
+
+#[test]
+fn a_client_that_keeps_its_connection_is_told_to_leave_before_the_server_does() {
+    let mut services = hasty(ServeOptions {
+        lame_duck: Duration::from_secs(20),
+        ..ServeOptions::default()
+    });
+    let mut kept = [(); 2].map(|()| connect(&services.vote));
+    for kept in &mut kept {
+        let head = ask(kept, BALLOT);
+        assert!(head.starts_with("http/1.1 202"), "{head}");
+        assert!(!head.contains("connection: close"), "{head}");
+    }
+    services.stop.cancel();
+    await_some("no new connection is taken", || {
+        (!accepts(&services.vote)).then_some(())
+    });
+    for kept in &mut kept {
+        // It did not know yet, and its ballot is taken all the same.
+        let head = ask(kept, BALLOT);
+        assert!(head.starts_with("http/1.1 202"), "{head}");
+        assert!(head.contains("connection: close"), "{head}");
+        assert_eq!(read_to_end(kept), "");
+    }
+    let begun = Instant::now();
+    for server in std::mem::take(&mut services.servers) {
+        assert!(services.block_on(server).unwrap(), "all requests ended");
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "it does not wait when all have left"
+    );
+    assert_eq!(services.votes("cats-vs-dogs"), [4, 0]);
+}
+
+#[test]
+fn a_connection_that_waits_to_be_accepted_is_served_at_a_stop() {
+    let services = hasty(ServeOptions {
+        max_connections: 1,
+        lame_duck: Duration::from_secs(20),
+        ..ServeOptions::default()
+    });
+    let mut kept = connect(&services.vote);
+    ask(&mut kept, BALLOT);
+    // The only place is taken, so this one stays in the socket's queue.
+    let mut waiting = connect(&services.vote);
+    waiting.write_all(BALLOT.as_bytes()).unwrap();
+    services.stop.cancel();
+    await_some("no new connection is taken", || {
+        (!accepts(&services.vote)).then_some(())
+    });
+    ask(&mut kept, BALLOT);
+    let answer = read_to_end(&mut waiting);
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    assert_eq!(services.votes("cats-vs-dogs"), [3, 0]);
 }
 
 #[test]

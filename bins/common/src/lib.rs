@@ -2,11 +2,13 @@
 
 mod cli;
 mod config;
+mod listener;
 mod program;
 mod secrets;
 mod services;
 mod signals;
 mod stores;
+mod supervisor;
 
 /// Threads that use the system's allocator wait for each other: under load that took two fifths of the
 /// vote service's time (see docs/performance.md).
@@ -16,8 +18,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 pub use self::{
     cli::Cli,
     config::{Config, cats_vs_dogs},
+    listener::Listener,
     program::{run, run_with},
     secrets::{Found, Hidden, Kept, SecretError, find},
-    services::{Exit, Listener, Services, StartError, announce},
+    services::{Exit, Services, StartError, announce},
     stores::{StoreSettings, site},
 };

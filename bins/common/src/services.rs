@@ -3,15 +3,24 @@
 use std::{
     io::{self, Write},
     net::SocketAddr,
+    sync::Arc,
     time::Duration,
 };
 
-use poem::IntoEndpoint;
-use tokio::{net::TcpListener, task::JoinSet, time::sleep};
+use poem::{EndpointExt, IntoEndpoint, endpoint::ToDynEndpoint};
+use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
+use voting_core::worker::ProgressWatch;
 use voting_http::{ServeOptions, serve};
 
-use crate::{config::Config, secrets::SecretError, signals::StopSignals, stores::StoreSettings};
+use crate::{
+    config::Config,
+    listener::{Inherited, Listener},
+    secrets::SecretError,
+    signals::StopSignals,
+    stores::StoreSettings,
+    supervisor::{self, Watchdog},
+};
 
 /// A supervisor commonly gives 30 s before it kills.
 const DEADLINE: Duration = Duration::from_secs(25);
@@ -35,47 +44,18 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// Sockets were handed over, and not this one.
+    #[error(
+        "sockets were handed over, but not exactly one named {0}; \
+         its name is FileDescriptorName in a systemd socket"
+    )]
+    NotHandedOver(&'static str),
+    /// A socket that was handed over is none to serve on.
+    #[error("cannot serve on the socket {0} that was handed over")]
+    HandedOver(&'static str, #[source] io::Error),
     /// The system gives no signals.
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
-}
-
-/// A socket that listens.
-#[derive(Debug)]
-pub struct Listener {
-    socket: TcpListener,
-    address: SocketAddr,
-}
-
-impl Listener {
-    /// Listens; port 0 takes a free one.
-    ///
-    /// # Errors
-    /// [`StartError::Listen`] names what was to be served.
-    pub async fn bind(what: &'static str, address: SocketAddr) -> Result<Self, StartError> {
-        let failed = |source| StartError::Listen {
-            what,
-            address,
-            source,
-        };
-        let socket = TcpListener::bind(address).await.map_err(failed)?;
-        let address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address })
-    }
-
-    /// The port that it has.
-    pub fn port(&self) -> u16 {
-        self.address.port()
-    }
-
-    /// The address as a person would type it.
-    pub fn url(&self) -> String {
-        let (ip, port) = (self.address.ip(), self.port());
-        if ip.is_loopback() || ip.is_unspecified() {
-            return format!("http://localhost:{port}/");
-        }
-        format!("http://{}/", self.address)
-    }
 }
 
 /// How a run ended.
@@ -92,6 +72,8 @@ pub enum Exit {
 /// The services of a process.
 pub struct Services {
     servers: JoinSet<bool>,
+    inherited: Inherited,
+    watchdog: Watchdog,
     signals: StopSignals,
     leaving: CancellationToken,
     stop: CancellationToken,
@@ -106,6 +88,8 @@ impl Services {
     pub fn new(config: &Config) -> Result<Self, StartError> {
         Ok(Self {
             servers: JoinSet::new(),
+            inherited: Inherited::take(),
+            watchdog: Watchdog::default(),
             signals: StopSignals::listen().map_err(StartError::Signals)?,
             leaving: CancellationToken::new(),
             stop: CancellationToken::new(),
@@ -116,6 +100,32 @@ impl Services {
     /// Cancelled when the services are to stop: from then on they are not ready.
     pub fn leaving(&self) -> &CancellationToken {
         &self.leaving
+    }
+
+    /// A socket that listens: the one of this name, if a supervisor has handed over any, or else an own
+    /// one at `address`, where port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`] names `what` was to be served. Sockets were handed over, but not this one,
+    /// or it is no socket to serve on.
+    pub async fn listen(
+        &mut self,
+        name: &'static str,
+        what: &'static str,
+        address: SocketAddr,
+    ) -> Result<Listener, StartError> {
+        match self.inherited.named(name)? {
+            Some(listener) => Ok(listener),
+            None => Listener::bind(what, address).await,
+        }
+    }
+
+    /// Tells the supervisor that the process is alive only while this worker does its work, or bears a
+    /// store that fails.
+    pub fn watch(&mut self, mut worker: ProgressWatch) {
+        // That it was started is its first sign of life.
+        worker.mark_changed();
+        self.watchdog.worker = Some(worker);
     }
 
     /// Serves an endpoint.
@@ -129,9 +139,11 @@ impl Services {
             ..ServeOptions::default()
         };
         let stop = self.stop.clone();
-        let endpoint = endpoint.into_endpoint();
+        let endpoint = endpoint.into_endpoint().map_to_response();
+        let endpoint: supervisor::Service = Arc::new(ToDynEndpoint(endpoint));
+        self.watchdog.services.push(Arc::clone(&endpoint));
         self.servers
-            .spawn(serve(listener.socket, endpoint, options, stop));
+            .spawn(serve(listener.into_socket(), endpoint, options, stop));
     }
 
     /// Runs until a signal, or until a part fails, be it a server or `broken`. Then stops in
@@ -142,6 +154,8 @@ impl Services {
         broken: impl Future<Output = Exit>,
         finish: impl Future<Output = bool>,
     ) -> Exit {
+        supervisor::ready();
+        tokio::spawn(std::mem::take(&mut self.watchdog).feed());
         let asked = tokio::select! {
             () = self.signals.next() => true,
             exit = broken => {
@@ -156,6 +170,7 @@ impl Services {
             }
         };
         tracing::info!("stopping; a second signal ends the process at once");
+        supervisor::stopping();
         self.leaving.cancel();
         let ending = async {
             sleep(self.drain_delay).await;

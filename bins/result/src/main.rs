@@ -7,7 +7,7 @@ use std::{
 };
 
 use voting_http::{ResultService, Site};
-use voting_service::{Config, Exit, Listener, Services, StartError, announce, site};
+use voting_service::{Config, Exit, Services, StartError, announce, site};
 
 fn main() -> ExitCode {
     voting_service::run("voting-result", run)
@@ -17,7 +17,9 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     let mut services = Services::new(&config)?;
     let secret = config.secret()?;
     let postgres = Arc::new(config.postgres()?);
-    let listener = Listener::bind("the result page", config.result.listen).await?;
+    let listener = services
+        .listen("result", "the result page", config.result.listen)
+        .await?;
     let peer_port = config.vote.listen.port();
     let site = Site {
         default_poll: config.default_poll,

@@ -4,7 +4,7 @@
 use std::{future::pending, process::ExitCode, sync::Arc};
 
 use voting_http::{Site, VoteService};
-use voting_service::{Config, Exit, Listener, Services, StartError, announce, site};
+use voting_service::{Config, Exit, Services, StartError, announce, site};
 
 fn main() -> ExitCode {
     voting_service::run("voting-vote", run)
@@ -14,7 +14,9 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     let mut services = Services::new(&config)?;
     let secret = config.secret()?;
     let redis = config.redis()?;
-    let listener = Listener::bind("the voting page", config.vote.listen).await?;
+    let listener = services
+        .listen("vote", "the voting page", config.vote.listen)
+        .await?;
     let peer_port = config.result.listen.port();
     let site = Site {
         default_poll: config.default_poll,

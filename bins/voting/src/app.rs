@@ -9,7 +9,7 @@ use voting_core::{
 };
 use voting_http::{Pipeline, ResultService, Site, VoteService, WorkerService};
 use voting_service::{
-    Config, Exit, Found, Kept, Listener, SecretError, Services, announce, cats_vs_dogs, find, site,
+    Config, Exit, Found, Kept, SecretError, Services, announce, cats_vs_dogs, find, site,
 };
 
 /// How often polls that are to close are moved on.
@@ -39,9 +39,15 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
     let token = operator_token(&config)?;
     let default_poll = set_up_polls(&store, &config).await?;
 
-    let vote_at = Listener::bind("the voting page", config.vote.listen).await?;
-    let result_at = Listener::bind("the result page", config.result.listen).await?;
-    let worker_at = Listener::bind("the operator's API", config.worker.listen).await?;
+    let vote_at = services
+        .listen("vote", "the voting page", config.vote.listen)
+        .await?;
+    let result_at = services
+        .listen("result", "the result page", config.result.listen)
+        .await?;
+    let worker_at = services
+        .listen("worker", "the operator's API", config.worker.listen)
+        .await?;
     let with_default = |site: Site| Site {
         default_poll: default_poll.clone(),
         ..site
@@ -59,6 +65,7 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
         config.worker_options(),
     );
     let worker = worker.start();
+    services.watch(worker.progress().clone());
     let sink = Arc::new(store.sink());
     let vote = VoteService::new(sink.clone(), all.clone(), &secret.key, vote_site);
     let result = ResultService::new(all.clone(), all.clone(), &secret.key, result_site);

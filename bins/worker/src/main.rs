@@ -8,7 +8,7 @@ use voting_core::{
     closing, error::in_one_line, postgres::Postgres, redis::Redis, worker::WorkerExit,
 };
 use voting_http::{Pipeline, WorkerService};
-use voting_service::{Config, Exit, Listener, Services, StartError, announce, cats_vs_dogs, find};
+use voting_service::{Config, Exit, Services, StartError, announce, cats_vs_dogs, find};
 
 /// How long Redis may take to forget a worker that ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,7 +27,9 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     let redis = config.redis()?;
     let postgres = Arc::new(config.postgres()?);
     let queue = Arc::new(redis.queue());
-    let listener = Listener::bind("the operator's API", config.worker.listen).await?;
+    let listener = services
+        .listen("worker", "the operator's API", config.worker.listen)
+        .await?;
 
     let options = WorkerOptions {
         // The others go on.
@@ -36,6 +38,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     };
     let claims = queue.clone();
     let worker = Worker::new(queue.clone(), postgres.clone(), postgres.clone(), options).start();
+    services.watch(worker.progress().clone());
     let pipeline = Pipeline {
         worker: worker.clone(),
         queue: queue.clone(),

@@ -3,6 +3,8 @@
 
 use std::{
     fs::File,
+    net::TcpListener,
+    os::fd::OwnedFd,
     path::PathBuf,
     process::{Command, ExitStatus, Output},
     sync::{
@@ -28,7 +30,7 @@ pub const LONG: Duration = Duration::from_secs(60);
 
 /// Where cargo has put the programs. They are of other packages, so cargo does not build them for
 /// this one's tests by itself.
-static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
+pub static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--locked"]);
     for program in ["voting", "voting-vote", "voting-worker", "voting-result"] {
@@ -48,14 +50,25 @@ pub struct Service {
 
 impl Service {
     fn start(name: &str, says: &str, settings: &[(&str, String)], log: Option<&File>) -> Self {
-        let mut command = Command::new(PROGRAMS.join(name));
-        command
-            .env_clear()
-            .envs(settings.iter().map(|(key, value)| (key, value)));
+        Self::launch(
+            Command::new(PROGRAMS.join(name)).env_clear(),
+            says,
+            settings,
+            log,
+        )
+    }
+
+    fn launch(
+        command: &mut Command,
+        says: &str,
+        settings: &[(&str, String)],
+        log: Option<&File>,
+    ) -> Self {
+        command.envs(settings.iter().map(|(key, value)| (key, value)));
         if let Some(log) = log {
             command.stderr(log.try_clone().expect("the same file"));
         }
-        let mut program = Program::start(&mut command);
+        let mut program = Program::start(command);
         let url = program.address(says);
         Self { program, url }
     }
@@ -178,6 +191,21 @@ impl Stage {
         let mut settings = self.settings();
         settings.retain(|(key, _)| !key.contains("POSTGRES"));
         Service::start("voting-vote", "Vote:", &settings, self.log.as_ref())
+    }
+
+    /// The same on a socket that is handed over as a supervisor does it: as descriptor 3, by name.
+    pub fn vote_on(&self, socket: &TcpListener) -> Service {
+        let mut settings = self.settings();
+        settings.retain(|(key, _)| !key.contains("POSTGRES"));
+        let hand_over = r#"exec 3<&0 </dev/null; export LISTEN_PID=$$; exec "$0""#;
+        let mut command = Command::new("/bin/sh");
+        command
+            .env_clear()
+            .envs([("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", "vote")])
+            .args(["-c", hand_over])
+            .arg(PROGRAMS.join("voting-vote"))
+            .stdin(OwnedFd::from(socket.try_clone().expect("the same socket")));
+        Service::launch(&mut command, "Vote:", &settings, self.log.as_ref())
     }
 
     pub fn worker(&self) -> Service {

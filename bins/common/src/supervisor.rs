@@ -1,0 +1,155 @@
+//! What the supervisor is told, by systemd's protocol: that the process is ready, that it stops, and, as
+//! long as it does its work, that it is alive. Where nobody asks for it, nothing is told.
+
+use std::{sync::Arc, time::Duration};
+
+use poem::{Endpoint, Request, Response, endpoint::DynEndpoint, http::Uri};
+use tokio::time::{MissedTickBehavior, interval};
+use voting_core::worker::ProgressWatch;
+
+pub(crate) type Service = Arc<dyn DynEndpoint<Output = Response>>;
+
+/// All services listen. Whether their stores answer is not asked: a supervisor that waited for that
+/// would kill a process which waits for its stores, as it should. `/readyz` tells it.
+pub(crate) fn ready() {
+    tell("READY=1");
+}
+
+/// The process was asked to stop, or has to.
+pub(crate) fn stopping() {
+    tell("STOPPING=1");
+}
+
+#[cfg(unix)]
+fn tell(state: &str) {
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Custom(state)]) {
+        tracing::warn!(%error, "the supervisor cannot be told");
+    }
+}
+
+/// After how long without a word the supervisor takes the process for dead; `None` if it does not.
+#[cfg(unix)]
+fn patience() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
+}
+
+#[cfg(not(unix))]
+fn tell(_: &str) {}
+
+#[cfg(not(unix))]
+fn patience() -> Option<Duration> {
+    None
+}
+
+/// Says that the process is alive, as long as all of this is.
+#[derive(Default)]
+pub(crate) struct Watchdog {
+    pub(crate) services: Vec<Service>,
+    pub(crate) worker: Option<ProgressWatch>,
+}
+
+impl Watchdog {
+    /// Goes on for ever, unless nobody wants to know. To be spawned: as a task of the runtime it stands
+    /// still when the runtime's threads are stuck.
+    pub(crate) async fn feed(mut self) {
+        let Some(patience) = patience() else {
+            return;
+        };
+        let mut ticks = interval((patience / 4).max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(what) = self.is_alive().await {
+                tracing::error!("{what}; the supervisor is not told that the process is alive");
+                continue;
+            }
+            tell(&format!("WATCHDOG=1\nSTATUS={}", self.status()));
+        }
+    }
+
+    async fn is_alive(&mut self) -> Result<(), &'static str> {
+        for service in &self.services {
+            // Not by a socket: when all connections are taken this one would have to wait like any other.
+            let request = Request::builder().uri(Uri::from_static("/healthz"));
+            let answer = service.get_response(request.finish()).await;
+            if !answer.status().is_success() {
+                return Err("a service is not alive");
+            }
+        }
+        // It changes with every claim, also an empty one, with every batch, and with every attempt that
+        // a store fails. So it stands still when a step of the worker does.
+        if let Some(worker) = &mut self.worker {
+            if !worker.has_changed().unwrap_or(false) {
+                return Err("the worker does nothing");
+            }
+            worker.mark_unchanged();
+        }
+        Ok(())
+    }
+
+    /// In the words of `systemctl status`.
+    fn status(&self) -> String {
+        let worker = self.worker.as_ref();
+        let trouble = worker.and_then(|worker| worker.borrow().trouble.clone());
+        trouble.unwrap_or_else(|| "working".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use voting_core::{
+        BallotLog, Worker, WorkerOptions,
+        entry::NewEntry,
+        memory::{Memory, MemoryOptions},
+        position::ShardId,
+        postgres::{Postgres, PostgresOptions},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_worker_that_bears_a_store_that_is_away_is_alive() {
+        // Nobody listens there.
+        lives_without("127.0.0.1:1").await;
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_bears_a_store_that_does_not_answer_is_alive() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        lives_without(&silent.local_addr().unwrap().to_string()).await;
+    }
+
+    /// A worker whose store is at this address shows signs of life, though it gets nothing done.
+    async fn lives_without(address: &str) {
+        let memory = Memory::new(MemoryOptions::default());
+        let options = PostgresOptions {
+            connect_timeout: Duration::from_millis(100),
+            ..PostgresOptions::default()
+        };
+        let away = Postgres::new(&format!("postgres://user@{address}/voting"), options);
+        let away = away.expect("an address");
+        let (queue, polls) = (Arc::new(memory.queue()), Arc::new(memory.clone()));
+        let worker = Worker::new(queue, polls, Arc::new(away), WorkerOptions::default()).start();
+        let entry = NewEntry {
+            payload: b"to be set aside".to_vec(),
+            ballots: 1,
+            polls: Vec::new(),
+        };
+        memory.append(ShardId(0), entry).await.expect("it works");
+        let mut progress = worker.progress().clone();
+        let in_trouble = progress.wait_for(|progress| progress.trouble.is_some());
+        let alive_at = in_trouble.await.expect("it works").alive_at;
+        let mut watchdog = Watchdog {
+            worker: Some(worker.progress().clone()),
+            ..Watchdog::default()
+        };
+        for _ in 0..5 {
+            progress.changed().await.expect("it works");
+            watchdog.is_alive().await.expect("it works");
+            assert_eq!(progress.borrow_and_update().alive_at, alive_at);
+        }
+        let status = watchdog.status();
+        assert!(status.starts_with("cannot flush: "), "{status}");
+        assert_eq!(watchdog.is_alive().await, Err("the worker does nothing"));
+    }
+}

@@ -1,0 +1,363 @@
+#!/usr/bin/env bash
+# Tries the package in a Debian that is booted for it: sets it up as README.md says, votes, restarts each
+# unit under load, upgrades, kills and stops services, takes the stores away, and removes it all. Ends with
+# 0 if all was as it should be. As root, on a machine with debootstrap and systemd-container (Debian's
+# packages); takes about five minutes, 1 GB of disk for the tree, and no port of this machine.
+#
+#   systemd/try.sh [--tree FOLDER] [--deb FILE]
+#
+# --tree keeps the fresh Debian there for the next time. --deb is the package; without, it is built.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+tree=''
+deb=''
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --tree) tree=$(realpath -m "$2"); shift 2 ;;
+        --deb) deb=$(realpath "$2"); shift 2 ;;
+        *) echo "usage: systemd/try.sh [--tree FOLDER] [--deb FILE]" >&2; exit 2 ;;
+    esac
+done
+[ "$(id -u)" -eq 0 ] || { echo "try.sh: this needs root" >&2; exit 2; }
+for tool in debootstrap systemd-nspawn nsenter dpkg-deb; do
+    command -v "$tool" >/dev/null || { echo "try.sh: $tool is missing" >&2; exit 2; }
+done
+[ -n "$deb" ] || deb=$("$here/build-deb" | tail -n 1)
+
+work=$(mktemp -d)
+nspawn=''
+init=''
+failed=0
+
+end() {
+    if [ -n "$nspawn" ]; then
+        # Asked to power off; what is on its disk is in memory only.
+        [ -z "$init" ] || kill -s RTMIN+4 "$init" 2>/dev/null || true
+        for _ in $(seq 100); do
+            kill -0 "$nspawn" 2>/dev/null || break
+            sleep 0.2
+        done
+        kill "$nspawn" 2>/dev/null || true
+        wait "$nspawn" 2>/dev/null || true
+    fi
+    rm -rf "$work"
+}
+trap end EXIT
+
+title() { printf '\n== %s\n' "$1"; }
+
+tell() {
+    if [ "$1" = ok ]; then
+        printf 'ok      %s\n' "$2"
+    else
+        printf 'FAILED  %s\n' "$2"
+        sed 's/^/        /' "$work/said"
+        failed=$((failed + 1))
+    fi
+}
+
+# check WHAT COMMAND…: whether it succeeds.
+check() {
+    local what=$1
+    shift
+    if "$@" >"$work/said" 2>&1; then tell ok "$what"; else tell failed "$what"; fi
+}
+
+# await WHAT SECONDS COMMAND…: whether it succeeds in this time, tried over and over.
+await() {
+    local what=$1 until=$((SECONDS + $2))
+    shift 2
+    until "$@" >"$work/said" 2>&1; do
+        if [ "$SECONDS" -ge "$until" ]; then
+            tell failed "$what"
+            return
+        fi
+        sleep 0.2
+    done
+    tell ok "$what"
+}
+
+# --- the tree ---------------------------------------------------------------------------------------
+
+title "a fresh Debian 12"
+[ -n "$tree" ] || tree=$work/tree
+if [ ! -e "$tree/complete" ]; then
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    debootstrap --variant=minbase \
+        --include=dbus,libnss-systemd,procps,systemd,systemd-sysv bookworm "$tree" >"$work/said" ||
+        { tail "$work/said"; exit 2; }
+    # What the commands in README.md install must be at hand: the tree boots without a network.
+    echo 'APT::Install-Recommends "false";' >"$tree/etc/apt/apt.conf.d/90no-recommends"
+    cp /etc/resolv.conf "$tree/etc/resolv.conf"
+    chroot "$tree" apt-get update -qq
+    chroot "$tree" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --download-only \
+        redis-server postgresql curl openssl >/dev/null
+    touch "$tree/complete"
+fi
+
+systemd-nspawn --boot --register=no --keep-unit --private-network --volatile=overlay \
+    --directory "$tree" --machine "voting-try-$$" --console=pipe </dev/null >"$work/console" 2>&1 &
+nspawn=$!
+
+# Whether the first process in the tree is there, which is the child of nspawn that has children.
+has_init() {
+    local child
+    for child in $(pgrep -P "$nspawn"); do
+        [ "$(cat "/proc/$child/comm")" = systemd ] && init=$child && return 0
+    done
+    return 1
+}
+
+# Runs a command in the tree.
+in_tree() {
+    nsenter --target "$init" --mount --uts --ipc --net --pid --root \
+        env --chdir=/root -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+        DEBIAN_FRONTEND=noninteractive "$@"
+}
+is_up() { [[ "$(in_tree systemctl is-system-running)" =~ ^(running|degraded)$ ]]; }
+for _ in $(seq 100); do
+    has_init && break
+    sleep 0.1
+done
+await "it has booted" 60 is_up
+
+# The commands below a heading of README.md, typed as they stand there.
+typed() {
+    awk -v heading="## $1" '
+        /^## / { inside = ($0 == heading) }
+        /^```$/ { code = 0 }
+        inside && code { print }
+        /^```sh$/ { code = 1 }' "$here/README.md" >"$work/commands"
+    [ -s "$work/commands" ] && in_tree bash -euxo pipefail -s <"$work/commands"
+}
+
+# --- what is looked at --------------------------------------------------------------------------------
+
+active() { in_tree systemctl -q is-active "$@"; }
+pid_of() { in_tree systemctl show --value -p MainPID "$1"; }
+restarts_of() { in_tree systemctl show --value -p NRestarts "$1"; }
+changed_pid() { [ "$(pid_of "$1")" != "$2" ] && [ "$(pid_of "$1")" != 0 ] && active "$1"; }
+http() { in_tree curl -sS --max-time 5 -o /dev/null -w '%{http_code}' "$@"; }
+answers() { [ "$(http "$1")" = "$2" ]; }
+cast() { in_tree curl -sS --max-time 10 -o /dev/null -w '%{http_code}' -X POST --data vote=a http://localhost:8080/; }
+casts() { [ "$(cast)" = "$1" ]; }
+tally_has() { in_tree curl -sS http://localhost:8081/v1/polls/cats-vs-dogs/tally | grep -F "\"voters\":$1,"; }
+operator() {
+    # shellcheck disable=SC2016
+    in_tree sh -c 'token=$(cat /etc/voting/credentials/operator-token)
+        exec curl -sS --fail-with-body -H "Authorization: Bearer $token" -H "Content-Type: application/json" "$@"' \
+        sh "$@"
+}
+copy_in() {
+    local name
+    name=$(basename "$1")
+    in_tree sh -c "cat > /root/$name" <"$1"
+}
+has_poll() { [ "$(http "http://localhost:8080/v1/polls/$1")" = 200 ]; }
+
+polls=0
+# Starts a load in a poll of its own, which nobody else votes in.
+load() {
+    polls=$((polls + 1))
+    local poll=load-$polls url
+    operator -o /dev/null http://localhost:8082/v1/polls -d "{\"id\":\"$poll\",\"title\":\"Load\",\"options\":[
+        {\"id\":\"a\",\"label\":\"A\"},{\"id\":\"b\",\"label\":\"B\"}]}"
+    await "poll $poll is open" 10 has_poll "$poll"
+    url=$(in_tree cat /etc/voting/credentials/postgres-owner-url)
+    in_tree voting load --poll "$poll" --rate 500 --connections 64 --changes 0.2 --duration "$1" \
+        --postgres "$url" --json >"$work/load" 2>"$work/load.log" &
+    load=$!
+}
+loads() { kill -0 "$load" 2>/dev/null; }
+# Waits for it: exit code 0 says that nothing was lost, counted twice or wrong.
+is_clean() { wait "$load" || { cat "$work/load" "$work/load.log"; return 1; }; }
+# … and these, that each vote was taken at once.
+none() {
+    local word number
+    for word in "$@"; do
+        number=$(grep -oP "\"$word\": *\K[0-9]+" "$work/load")
+        [ "$number" = 0 ] || { echo "$word: $number"; cat "$work/load"; return 1; }
+    done
+}
+told() { grep -oP "\"acknowledged\": *\K[0-9]+" "$work/load"; }
+
+# --- set up, vote, count ------------------------------------------------------------------------------
+
+title "set up as README.md says"
+copy_in "$deb"
+check "the commands under 'Set it up'" typed "Set it up"
+# Without this the rest would say nothing.
+[ "$failed" -eq 0 ] || { in_tree journalctl --no-pager -n 100; exit 1; }
+for unit in voting-vote@1 voting-result voting-worker@8082 voting-migrate voting-vote.socket voting-result.socket; do
+    await "$unit is active" 30 active "$unit"
+done
+for port in 8080 8081 8082; do
+    await "port $port is ready" 30 answers "http://localhost:$port/readyz" 200
+done
+is_nobody() { [ "$(in_tree stat -c %u "/proc/$(pid_of "$1")")" -ge 61184 ]; }
+for unit in voting-vote@1 voting-result voting-worker@8082; do
+    check "$unit runs as a user of its own" is_nobody "$unit"
+    check "$unit: exposure at most 1.0" in_tree systemd-analyze security --threshold=10 "$unit"
+done
+
+title "vote and count"
+check "the commands under 'Vote'" typed "Vote"
+await "the vote counts" 10 tally_has 1
+
+# --- restarts -------------------------------------------------------------------------------------------
+
+title "restart each unit, over and over, under load"
+check "the commands under 'More replicas and workers'" typed "More replicas and workers"
+await "both vote services are active" 10 active voting-vote@1 voting-vote@2
+in_tree systemctl stop voting-vote@2
+opened() { in_tree systemctl show --value -p ActiveEnterTimestampMonotonic voting-vote.socket voting-result.socket | tr -d '\n'; }
+sockets=$(opened)
+load 30
+rounds=0
+while loads && [ "$rounds" -lt 4 ]; do
+    for unit in voting-vote@1 voting-result voting-worker@8082 voting-worker@8083; do
+        before=$(pid_of "$unit")
+        check "$unit restarts" in_tree systemctl restart "$unit"
+        check "$unit is another process" changed_pid "$unit" "$before"
+    done
+    rounds=$((rounds + 1))
+done
+check "the commands under 'Restart and upgrade'" typed "Restart and upgrade"
+check "the load went on meanwhile" loads
+same_sockets() { [ "$(opened)" = "$sockets" ]; }
+check "the sockets stayed open" same_sockets
+check "no vote lost, none double ($rounds rounds)" is_clean
+check "no vote failed" none refused unknown unreachable unexpected missed
+echo "        $(told) votes"
+
+title "two replicas on one socket, one restarted under load"
+in_tree systemctl start voting-vote@1 voting-vote@2
+load 10
+sleep 2
+check "voting-vote@1 restarts" in_tree systemctl restart voting-vote@1
+check "voting-vote@2 restarts" in_tree systemctl restart voting-vote@2
+check "no vote lost, none double" is_clean
+check "no vote failed" none refused unknown unreachable unexpected missed
+
+title "upgrade under load"
+dpkg-deb -R "$deb" "$work/newer"
+sed -i 's/^Version: .*/&+newer/' "$work/newer/DEBIAN/control"
+dpkg-deb -b "$work/newer" "$work/voting_newer.deb" >/dev/null
+copy_in "$work/voting_newer.deb"
+load 20
+before=$(pid_of voting-vote@1)
+check "the newer package is installed" in_tree apt-get install -qq -y /root/voting_newer.deb
+check "voting-vote@1 is another process" changed_pid voting-vote@1 "$before"
+check "the load went on meanwhile" loads
+check "no vote lost, none double" is_clean
+check "no vote failed" none refused unknown unreachable unexpected missed
+
+# --- faults ---------------------------------------------------------------------------------------------
+
+title "kill -9 under load"
+load 15
+sleep 2
+for unit in voting-worker@8082 voting-result voting-vote@1; do
+    before=$(pid_of "$unit")
+    in_tree systemctl kill --kill-whom=main -s KILL "$unit"
+    await "$unit is back" 20 changed_pid "$unit" "$before"
+done
+check "no vote lost, none double" is_clean
+
+title "what stands still is killed; what waits is left alone"
+for unit in voting-vote@.service voting-worker@.service; do
+    in_tree mkdir -p "/etc/systemd/system/$unit.d"
+    printf '[Service]\nWatchdogSec=30\n' | in_tree sh -c "cat > /etc/systemd/system/$unit.d/watchdog.conf"
+done
+in_tree systemctl daemon-reload
+in_tree systemctl restart voting-vote@1 voting-worker@8082
+in_tree systemctl stop voting-vote@2 voting-worker@8083
+voters=$(in_tree curl -sS http://localhost:8081/v1/polls/cats-vs-dogs/tally | grep -oP '"voters":\K[0-9]+')
+in_tree systemctl stop postgresql postgresql@15-main
+for _ in 1 2 3; do
+    check "a vote is taken while Postgres is away" casts 200
+done
+sleep 75
+check "the worker that waits for Postgres was left alone" [ "$(restarts_of voting-worker@8082)" = 0 ]
+is_told() { in_tree systemctl show --value -p StatusText voting-worker@8082 | grep '^cannot'; }
+check "its status says what it waits for" is_told
+in_tree systemctl start postgresql
+await "the votes count when Postgres is back" 60 tally_has $((voters + 3))
+for unit in voting-vote@1 voting-worker@8082; do
+    in_tree systemctl kill --kill-whom=main -s STOP "$unit"
+done
+for unit in voting-vote@1 voting-worker@8082; do
+    timed_out() { in_tree journalctl -u "$1" -o cat | grep -F 'Watchdog timeout'; }
+    await "systemd notices that $unit stands still" 60 timed_out "$unit"
+    await "$unit is back" 60 active "$unit"
+done
+await "a vote is taken again" 30 casts 200
+await "it counts" 60 tally_has $((voters + 4))
+
+title "Redis is killed with a torn log"
+tear() {
+    in_tree systemctl kill --kill-whom=main -s KILL redis-server
+    # Debian's unit starts it again at once; the log is torn while it is down for good.
+    in_tree systemctl stop redis-server
+    # shellcheck disable=SC2016
+    in_tree sh -c 'printf "*3\r\n\$3\r\nSET\r\n\$1" >> "$(ls /var/lib/redis/appendonlydir/*.incr.aof | tail -n 1)"'
+}
+check "its log is torn" tear
+check "a vote is refused" casts 503
+check "it starts" in_tree systemctl start redis-server
+await "a vote is taken" 30 casts 200
+await "it counts" 60 tally_has $((voters + 5))
+
+title "a reboot's order"
+check "all stops" in_tree systemctl stop voting.target
+for unit in voting-vote.socket voting-vote@1 voting-result voting-worker@8082; do
+    not_active() { ! active "$1"; }
+    check "$unit is stopped" not_active "$unit"
+done
+check "all starts" in_tree systemctl start voting.target
+await "a vote is taken" 30 casts 200
+await "it counts" 60 tally_has $((voters + 6))
+
+# --- settings and removal ------------------------------------------------------------------------------
+
+title "change settings as README.md says"
+check "the commands under 'Change settings'" typed "Change settings"
+listens_everywhere() { in_tree grep -q '^ *[0-9]*: 00000000:1F90 00000000:0000 0A' /proc/net/tcp; }
+check "the socket listens everywhere" listens_everywhere
+await "a vote is taken" 30 casts 200
+in_tree rm -r /etc/systemd/system/voting-vote.socket.d /etc/systemd/system/voting-.service.d \
+    /etc/systemd/system/voting-vote@.service.d /etc/systemd/system/voting-worker@.service.d
+
+title "remove"
+check "the package is purged" in_tree apt-get purge -y -qq voting
+left() {
+    in_tree find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /root -o -path '/var/cache/apt' \) -prune -o \
+        -iname '*voting*' -print | grep -v -e '^/etc/voting' -e '^/var/log' -e redis-server.service.d
+}
+nothing_left() { ! left; }
+check "no file of it is left" nothing_left
+runs() { in_tree pgrep -l '^voting'; }
+nothing_runs() { ! runs; }
+check "nothing of it runs" nothing_runs
+nothing_known() { [ -z "$(in_tree systemctl list-units --all --plain --no-legend 'voting*')" ]; }
+check "systemd knows nothing of it" nothing_known
+closed() { ! in_tree curl -s http://localhost:8080/; }
+check "nobody listens" closed
+check "the secret is kept" in_tree test -s /etc/voting/credentials/secret
+removed() {
+    sed -n '/^## Remove it/,$p' "$here/README.md" | awk '/^```$/ { code = 0 } code { print } /^```sh$/ { code = 1 }' |
+        grep -v purge >"$work/commands"
+    in_tree bash -euxo pipefail -s <"$work/commands"
+}
+check "the other commands under 'Remove it'" removed
+gone() { in_tree sh -c '! test -e /etc/voting && ! runuser -u postgres -- psql -l | grep voting'; }
+check "secrets and ballots are gone" gone
+
+title "outcome"
+if [ "$failed" -gt 0 ]; then
+    echo "$failed checks failed"
+    exit 1
+fi
+echo "all as it should be"

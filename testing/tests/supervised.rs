@@ -1,0 +1,147 @@
+//! The services under a supervisor that speaks systemd's protocol: sockets that are handed over, and what
+//! it is told. With systemd itself: `systemd/try.sh`.
+
+mod support;
+
+use std::{
+    io::{ErrorKind, Write},
+    net::TcpListener,
+    os::unix::net::UnixDatagram,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use support::{Crowd, LONG, Stage, agent, all_is_well, await_that};
+use tempfile::TempDir;
+use voting_testing::PostgresServer;
+
+/// After so long without a word the process is taken for dead.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is told to a supervisor.
+struct Told {
+    socket: UnixDatagram,
+    _folder: TempDir,
+}
+
+impl Told {
+    /// By whatever is started on the stage from now on.
+    fn by(stage: &mut Stage) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        let path = path.to_string_lossy().into_owned();
+        let patience = PATIENCE.as_micros().to_string();
+        stage.more.push(("NOTIFY_SOCKET", path));
+        stage.more.push(("WATCHDOG_USEC", patience));
+        Self {
+            socket,
+            _folder: folder,
+        }
+    }
+
+    /// The next message, if one comes in time.
+    fn next(&self, limit: Duration) -> Option<String> {
+        self.socket
+            .set_read_timeout(Some(limit))
+            .expect("a time-out");
+        let mut message = [0; 4096];
+        match self.socket.recv(&mut message) {
+            Ok(length) => Some(String::from_utf8_lossy(&message[..length]).into_owned()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn await_that(&self, wanted: &str) {
+        let deadline = Instant::now() + LONG;
+        while Instant::now() < deadline {
+            let message = self.next(LONG).expect("a message");
+            if message.lines().any(|line| line == wanted) {
+                return;
+            }
+        }
+        panic!("waited in vain for {wanted}");
+    }
+}
+
+#[test]
+fn restarts_on_a_socket_that_is_handed_over_go_unnoticed() {
+    let stage = Stage::new();
+    let (worker, result) = (stage.worker(), stage.result());
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut vote = stage.vote_on(&socket);
+    await_that("it is ready", || vote.is_ready());
+    let port = socket.local_addr().expect("an address").port();
+    assert!(vote.url.ends_with(&format!(":{port}")), "{}", vote.url);
+    let crowd = Crowd::gather(&[&vote]);
+    for _ in 0..5 {
+        crowd.await_more(200);
+        assert_eq!(vote.stop().code(), Some(0));
+        vote = stage.vote_on(&socket);
+    }
+    crowd.await_more(200);
+    let known = crowd.disperse();
+    assert_eq!((known.refused, known.unanswered), (0, 0));
+    all_is_well(&worker, &result, &known);
+}
+
+#[test]
+fn a_supervisor_is_told_when_a_service_listens_lives_and_stops() {
+    let mut stage = Stage::new();
+    // Readiness for requests is not waited for: its store is away.
+    stage.redis.kill();
+    let told = Told::by(&mut stage);
+    let vote = stage.vote();
+    let first = told.next(LONG).expect("a message");
+    assert_eq!(first, "READY=1\n");
+    let alive = agent().get(format!("{}/healthz", vote.url)).call();
+    assert_eq!(alive.expect("an answer").status(), 200);
+    assert!(!vote.is_ready());
+    for _ in 0..3 {
+        told.await_that("WATCHDOG=1");
+    }
+    vote.signal("TERM");
+    told.await_that("STOPPING=1");
+    assert_eq!(vote.wait().code(), Some(0));
+}
+
+#[test]
+fn a_supervisor_hears_nothing_of_a_worker_that_is_stuck() {
+    let mut stage = Stage::new();
+    let vote = stage.vote();
+    let told = Told::by(&mut stage);
+    let _worker = stage.worker();
+    await_that("there are polls", || {
+        vote.is_ready() && has_polls(&vote.url)
+    });
+    told.await_that("WATCHDOG=1");
+
+    // Until this session ends a flush waits, and neither comes to its end nor fails.
+    let mut session = PostgresServer::psql(&stage.postgres.url("voting"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("psql is there");
+    let statements = session.stdin.as_mut().expect("its input");
+    statements
+        .write_all(b"BEGIN; LOCK TABLE ballots;\n")
+        .expect("told");
+    let crowd = Crowd::gather(&[&vote]);
+    let deadline = Instant::now() + LONG / 2;
+    while told.next(2 * PATIENCE).is_some() {
+        assert!(Instant::now() < deadline, "it is said to be alive");
+    }
+    session.kill().expect("killed");
+    session.wait().expect("gone");
+    told.await_that("WATCHDOG=1");
+    drop(crowd.disperse());
+}
+
+fn has_polls(vote: &str) -> bool {
+    let url = format!("{vote}/v1/polls/cats-vs-dogs");
+    agent()
+        .get(url)
+        .call()
+        .is_ok_and(|answer| answer.status() == 200)
+}

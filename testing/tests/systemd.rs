@@ -1,0 +1,380 @@
+//! The files under `systemd/` against the programs: what they set, name and start is there. How they
+//! do in a booted Debian: `systemd/try.sh`.
+
+mod support;
+
+use std::{
+    collections::HashMap,
+    fs,
+    net::TcpListener,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use support::{PROGRAMS, agent, await_that};
+use tempfile::TempDir;
+use voting_service::{Cli, Config};
+use voting_testing::{PostgresServer, Program, RedisServer};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd")
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(folder().join(name)).expect(name)
+}
+
+/// The units, by name.
+fn units() -> Vec<String> {
+    let files = fs::read_dir(folder().join("units")).expect("a folder");
+    let names = files.map(|file| file.expect("a file").file_name());
+    let names = names.map(|name| name.into_string().expect("a text"));
+    let mut names: Vec<_> = names.filter(|name| !name.ends_with(".d")).collect();
+    names.sort();
+    names
+}
+
+/// A unit's assignments, in order.
+struct Unit(Vec<(String, String)>);
+
+impl Unit {
+    fn read(name: &str) -> Self {
+        Self::parse(&read(&format!("units/{name}")))
+    }
+
+    fn parse(text: &str) -> Self {
+        let text = text.replace("\\\n", " ");
+        let lines = text.lines().filter(|line| !line.starts_with(['#', '[']));
+        let set = lines.filter_map(|line| line.split_once('='));
+        Self(
+            set.map(|(key, value)| (key.to_owned(), value.trim().to_owned()))
+                .collect(),
+        )
+    }
+
+    fn all(&self, key: &str) -> Vec<&str> {
+        let set = self.0.iter().filter(|(name, _)| name == key);
+        set.map(|(_, value)| value.as_str()).collect()
+    }
+
+    fn get(&self, key: &str) -> Option<&str> {
+        self.all(key).pop()
+    }
+}
+
+/// What systemd does to start a service, for as much of it as matters to the program.
+struct Supervisor {
+    /// What the operator puts into the files.
+    secrets: HashMap<&'static str, String>,
+    credentials: TempDir,
+    sockets: HashMap<String, TcpListener>,
+}
+
+impl Supervisor {
+    /// The command of a service, with its settings, its credentials and its socket.
+    fn command(&mut self, service: &str, instance: &str) -> Command {
+        let unit = Unit::read(service);
+        let credentials = self.credentials.path().join(service);
+        fs::create_dir(&credentials).expect("a folder");
+        for credential in unit.all("LoadCredential") {
+            let (id, path) = credential.split_once(':').expect("a path");
+            let file = path
+                .strip_prefix("/etc/voting/credentials/")
+                .expect("a secret");
+            let secret = self.secrets.get(file).expect("a secret of that name");
+            fs::write(credentials.join(id), secret).expect("written");
+        }
+        let specified = |text: &str| {
+            let folder = credentials.to_string_lossy();
+            text.replace("%d", &folder).replace("%i", instance)
+        };
+        let exec = unit.get("ExecStart").expect("a command");
+        let mut words = exec.split_whitespace();
+        let program = words.next().and_then(|path| path.strip_prefix("/usr/bin/"));
+        let program = PROGRAMS.join(program.expect("a program"));
+        let hand_over = r#"exec 3<&0 </dev/null; export LISTEN_PID=$$; exec "$0" "$@""#;
+        let mut command = match unit.get("Sockets") {
+            Some(socket) => {
+                let name = Unit::read(socket);
+                let name = name.get("FileDescriptorName").expect("a name");
+                let socket = self.sockets.entry(socket.to_owned()).or_insert_with(|| {
+                    TcpListener::bind("127.0.0.1:0").expect("a port of any number")
+                });
+                let socket = socket.try_clone().expect("the same socket");
+                let mut command = Command::new("/bin/sh");
+                command
+                    .args(["-c", hand_over])
+                    .arg(program)
+                    .stdin(OwnedFd::from(socket));
+                command
+                    .env_clear()
+                    .envs([("LISTEN_FDS", "1"), ("LISTEN_FDNAMES", name)]);
+                command
+            }
+            None => {
+                let mut command = Command::new(program);
+                command.stdin(Stdio::null()).env_clear();
+                command
+            }
+        };
+        let file = folder().join("voting.toml").to_string_lossy().into_owned();
+        command.args(words.map(|word| word.replace("/etc/voting/voting.toml", &file)));
+        for setting in unit.all("Environment") {
+            let (name, value) = setting.split_once('=').expect("a value");
+            command.env(name, specified(value));
+        }
+        command
+    }
+}
+
+#[test]
+fn the_units_start_what_takes_votes_and_counts_them() {
+    let (redis, postgres) = (RedisServer::start(), PostgresServer::start());
+    let owner = postgres.database("voting");
+    let roles = "CREATE ROLE voting_worker LOGIN; CREATE ROLE voting_result LOGIN";
+    PostgresServer::sql(&owner, roles).expect("made");
+    let mut supervisor = Supervisor {
+        secrets: HashMap::from([
+            ("secret", "the secret, which is 32 bytes or more".to_owned()),
+            ("operator-token", support::TOKEN.to_owned()),
+            ("redis-url", redis.url()),
+            ("postgres-owner-url", owner),
+            (
+                "postgres-worker-url",
+                postgres.url_as("voting_worker", "voting"),
+            ),
+            (
+                "postgres-result-url",
+                postgres.url_as("voting_result", "voting"),
+            ),
+        ]),
+        credentials: tempfile::tempdir().expect("a folder"),
+        sockets: HashMap::new(),
+    };
+    let migrated = supervisor.command("voting-migrate.service", "").output();
+    let migrated = migrated.expect("it starts");
+    assert!(migrated.status.success(), "{migrated:?}");
+
+    let mut start = |service: &str, says: &str| {
+        // As an instance, it is a port; 0 takes a free one.
+        let mut program = Program::start(&mut supervisor.command(service, "0"));
+        let url = program.address(says);
+        (program, url)
+    };
+    let vote = start("voting-vote@.service", "Vote:");
+    let result = start("voting-result.service", "Result:");
+    let worker = start("voting-worker@.service", "Operator:");
+    for (service, socket) in [
+        (&vote, "voting-vote.socket"),
+        (&result, "voting-result.socket"),
+    ] {
+        let address = supervisor.sockets[socket].local_addr();
+        let port = address.expect("an address").port();
+        assert!(
+            service.1.ends_with(&format!(":{port}")),
+            "it listens on {socket}"
+        );
+    }
+    let is_ready = |url: &str| {
+        let asked = agent().get(format!("{url}/readyz")).call();
+        asked.is_ok_and(|answer| answer.status() == 200)
+    };
+    await_that("all are ready", || {
+        [&vote, &result, &worker]
+            .iter()
+            .all(|service| is_ready(&service.1))
+    });
+    let cast = agent().post(&vote.1).send_form([("vote", "a")]);
+    assert_eq!(cast.expect("an answer").status(), 200);
+    await_that("the vote counts", || {
+        let tally = agent()
+            .get(format!("{}/v1/polls/cats-vs-dogs/tally", result.1))
+            .call();
+        let tally = tally.expect("an answer").body_mut().read_to_string();
+        tally.expect("a text").contains(r#""voters":1"#)
+    });
+}
+
+#[test]
+fn ports_are_those_that_the_programs_take_by_themselves() {
+    let config = Config::load_in(&Cli::default(), HashMap::new()).expect("settings");
+    for (socket, listen) in [
+        ("voting-vote.socket", config.vote.listen),
+        ("voting-result.socket", config.result.listen),
+    ] {
+        let socket = Unit::read(socket);
+        assert_eq!(
+            socket.get("ListenStream"),
+            Some(listen.to_string().as_str())
+        );
+    }
+    let worker = Unit::read("voting-worker@.service");
+    let port = config.worker.listen.port().to_string();
+    assert_eq!(worker.get("DefaultInstance"), Some(port.as_str()));
+    let target = Unit::read("voting.target");
+    let also = target.get("Also").expect("units");
+    assert!(
+        also.contains(&format!("voting-worker@{port}.service")),
+        "{also}"
+    );
+}
+
+#[test]
+fn units_name_only_units_and_files_that_are_in_the_package() {
+    let units = units();
+    let package = fs::read_to_string(folder().join("../bins/voting/Cargo.toml")).expect("a text");
+    let programs = ["voting", "voting-vote", "voting-worker", "voting-result"];
+    for name in &units {
+        let unit = Unit::read(name);
+        let named = unit.0.iter().filter(|(key, _)| {
+            let keys = [
+                "Also",
+                "PartOf",
+                "Requires",
+                "Service",
+                "Sockets",
+                "StopPropagatedFrom",
+                "WantedBy",
+            ];
+            keys.contains(&key.as_str())
+        });
+        for other in named.flat_map(|(_, value)| value.split_whitespace()) {
+            let is_instance = |unit: &String| {
+                let (stem, kind) = unit.split_once("@.").unwrap_or((unit, ""));
+                other.starts_with(&format!("{stem}@")) && other.ends_with(kind)
+            };
+            let is_there = units.iter().any(|unit| unit == other || is_instance(unit));
+            assert!(
+                is_there || other == "multi-user.target",
+                "{name} names {other}"
+            );
+        }
+        if let Some(exec) = unit.get("ExecStart") {
+            let program = exec.split_whitespace().next().expect("a program");
+            let program = program
+                .strip_prefix("/usr/bin/")
+                .expect("a program of ours");
+            assert!(programs.contains(&program), "{name} starts {program}");
+            let asset = format!(r#"["target/release/{program}", "usr/bin/", "755"]"#);
+            assert!(package.contains(&asset), "the package has {program}");
+        }
+        if let Some(socket) = unit.get("Sockets") {
+            assert_eq!(unit.get("Requires"), Some(socket));
+        }
+    }
+    for asset in package.lines().filter_map(|line| {
+        let line = line.trim().strip_prefix("[\"../../systemd/")?;
+        line.split('"').next()
+    }) {
+        let is_pattern = asset.contains('*');
+        assert!(
+            is_pattern || folder().join(asset).is_file(),
+            "there is no {asset}"
+        );
+    }
+    for name in &units {
+        // As the pattern in the package has it.
+        assert!(name.starts_with("voting"), "{name} is not in the package");
+    }
+}
+
+#[test]
+fn the_examples_in_the_settings_are_settings() {
+    let text = read("voting.toml");
+    let settings = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .filter(|line| !line.is_empty() && !line.starts_with(' '));
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let settings: Vec<_> = settings.collect();
+    assert!(settings.len() > 8, "{settings:?}");
+    fs::write(file.path(), settings.join("\n")).expect("written");
+    for path in [file.path(), &folder().join("voting.toml")] {
+        let cli = Cli {
+            config: Some(path.to_owned()),
+            ..Cli::default()
+        };
+        Config::load_in(&cli, HashMap::new()).expect("settings");
+    }
+}
+
+#[test]
+fn redis_is_set_up_to_lose_nothing() {
+    let exec = Unit::parse(&read("redis-server.conf"));
+    let exec = exec.get("ExecStart").expect("a command");
+    let words: Vec<_> = exec.split_whitespace().collect();
+    for setting in [
+        ["--appendonly", "yes"],
+        ["--appendfsync", "always"],
+        ["--aof-load-truncated", "no"],
+        ["--no-appendfsync-on-rewrite", "no"],
+        ["--maxmemory-policy", "noeviction"],
+    ] {
+        assert!(words.windows(2).any(|pair| pair == setting), "{setting:?}");
+    }
+}
+
+/// Whether systemd's tool is there. Where it is expected, it has to be.
+fn has_systemd_analyze() -> bool {
+    let asked = Command::new("systemd-analyze").arg("--version").output();
+    let is_there = asked.is_ok_and(|asked| asked.status.success());
+    let is_expected = std::env::var("EXPECT_SYSTEMD").is_ok_and(|value| !value.is_empty());
+    assert!(is_there || !is_expected, "systemd-analyze is missing");
+    if !is_there {
+        eprintln!("skipped: there is no systemd-analyze");
+    }
+    is_there
+}
+
+/// The units in a folder of their own, with the programs where cargo has put them.
+fn units_with_programs() -> TempDir {
+    let copy = tempfile::tempdir().expect("a folder");
+    let dropin = "voting-.service.d/hardening.conf";
+    fs::create_dir(copy.path().join("voting-.service.d")).expect("a folder");
+    for name in units().iter().map(String::as_str).chain([dropin]) {
+        let programs = format!("{}/", PROGRAMS.display());
+        let unit = read(&format!("units/{name}")).replace("/usr/bin/", &programs);
+        fs::write(copy.path().join(name), unit).expect("written");
+    }
+    copy
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_the_units() {
+    if !has_systemd_analyze() {
+        return;
+    }
+    let copy = units_with_programs();
+    let units = units().into_iter().map(|name| copy.path().join(name));
+    let verified = Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .args(units)
+        .output()
+        .expect("it is there");
+    let said = String::from_utf8_lossy(&verified.stderr);
+    assert!(verified.status.success(), "{said}");
+    // It calls some things wrong and succeeds all the same.
+    let ours: Vec<_> = said
+        .lines()
+        .filter(|line| line.contains("voting"))
+        .collect();
+    assert!(ours.is_empty(), "{ours:?}");
+}
+
+#[test]
+fn no_service_is_exposed() {
+    if !has_systemd_analyze() {
+        return;
+    }
+    let copy = units_with_programs();
+    for name in units().iter().filter(|name| name.ends_with(".service")) {
+        let judged = Command::new("systemd-analyze")
+            .args(["security", "--offline=true", "--threshold=10"])
+            .arg(copy.path().join(name))
+            .output()
+            .expect("it is there");
+        let said = String::from_utf8_lossy(&judged.stdout);
+        assert!(judged.status.success(), "{name}: {said}");
+    }
+}
