@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod healthcheck;
 mod program;
 mod secrets;
 mod services;
@@ -16,6 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 pub use self::{
     cli::Cli,
     config::{Config, cats_vs_dogs},
+    healthcheck::healthcheck,
     program::{run, run_with},
     secrets::{Found, Hidden, Kept, SecretError, find},
     services::{Exit, Listener, Services, StartError, announce},
