@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Apart from a system that runs here already.
-export COMPOSE_PROJECT_NAME=voting-try PUBLISH=127.0.0.1
+export COMPOSE_PROJECT_NAME=voting-try VOTING_IMAGE=voting-try PUBLISH=127.0.0.1
 export VOTE_PORT=${VOTE_PORT:-18080} RESULT_PORT=${RESULT_PORT:-18081} OPERATOR_PORT=${OPERATOR_PORT:-18082}
 export VOTE_REPLICAS=2 WORKER_REPLICAS=2 RESULT_REPLICAS=2
 vote=http://127.0.0.1:$VOTE_PORT result=http://127.0.0.1:$RESULT_PORT
@@ -61,7 +61,7 @@ counted() {
 load() {
     local name=$1
     shift
-    docker compose run --rm --no-TTY load voting load --json --vote http://proxy:8080 --result http://proxy:8081 \
+    docker compose run --rm --no-deps --no-TTY load voting load --json --vote http://proxy:8080 --result http://proxy:8081 \
         --rate 200 "$@" >"$scratch/$name" &
     load=$!
 }
@@ -114,4 +114,4 @@ docker compose up --detach --wait --wait-timeout 180
 counted "$voters" || fail "there are not $voters voters any more"
 
 step "the load that comes with it"
-docker compose run --rm --no-TTY load
+docker compose --profile load up --no-recreate --no-log-prefix --exit-code-from load load

@@ -62,7 +62,7 @@ impl Service {
     }
 
     fn is_ours(&self) -> bool {
-        self.get("image") == "voting"
+        texts(&Value::Sequence(vec![self.get("image").clone()])) == ["voting"]
     }
 
     /// What its containers find in their environment.
