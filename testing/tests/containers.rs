@@ -62,7 +62,8 @@ impl Service {
     }
 
     fn is_ours(&self) -> bool {
-        texts(&Value::Sequence(vec![self.get("image").clone()])) == ["voting"]
+        let image = self.get("image").as_str().expect("an image");
+        plain(image) == "voting"
     }
 
     /// What its containers find in their environment.
@@ -104,7 +105,10 @@ fn texts(value: &Value) -> Vec<String> {
 
 fn compose() -> Value {
     let mut compose: Value = serde_yaml::from_str(&text("compose.yaml")).expect("YAML");
-    compose.apply_merge().expect("merged");
+    // What is merged may have something to merge itself.
+    for _ in 0..2 {
+        compose.apply_merge().expect("merged");
+    }
     compose
 }
 

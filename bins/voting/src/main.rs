@@ -18,7 +18,11 @@ fn main() -> ExitCode {
     let Arguments { settings, command } = Arguments::parse();
     match command {
         None if settings.healthcheck => healthcheck("voting", &settings, |config| {
-            vec![config.vote.listen, config.result.listen, config.worker.listen]
+            vec![
+                config.vote.listen,
+                config.result.listen,
+                config.worker.listen,
+            ]
         }),
         None => run_with("voting", &settings, app::run),
         Some(Command::Load(load)) => voting_load::run(&load),
