@@ -47,7 +47,7 @@ is_healthy() { [ "$(docker inspect --format '{{.State.Health.Status}}' "$1")" = 
 restart_each() {
     local id
     for id in $(docker compose ps --quiet "$1"); do
-        docker restart --time 30 "$id" >/dev/null
+        docker restart -t 30 "$id" >/dev/null
         await_that "$1 is healthy again" 60 is_healthy "$id"
         echo "$1 $id"
     done
