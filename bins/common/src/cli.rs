@@ -26,6 +26,9 @@ pub struct Cli {
     /// The file that holds the ballots of the all-in-one; it is made when missing
     #[arg(long, value_name = "FILE")]
     pub sqlite_path: Option<PathBuf>,
+    /// Ask the one that runs with the same settings whether it is ready; ends with 0 if so, else with 1
+    #[arg(long)]
+    pub healthcheck: bool,
 }
 
 impl Cli {

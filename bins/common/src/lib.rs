@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod healthcheck;
 mod listener;
 mod program;
 mod secrets;
@@ -18,6 +19,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 pub use self::{
     cli::Cli,
     config::{Config, cats_vs_dogs},
+    healthcheck::healthcheck,
     listener::Listener,
     program::{run, run_with},
     secrets::{Found, Hidden, Kept, SecretError, find},

@@ -1,19 +1,25 @@
 //! From the command line to the exit code.
 
-use std::{error::Error, io::IsTerminal, process::ExitCode, time::Duration};
+use std::{error::Error, io::IsTerminal, net::SocketAddr, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 use voting_core::error::in_one_line;
 
-use crate::{Cli, Config, Exit, config::LogFormat};
+use crate::{Cli, Config, Exit, config::LogFormat, healthcheck::healthcheck};
 
-/// Runs a program: reads its command line and settings, then does as `program` says.
+/// Runs a service, which listens where `listens` says: reads its command line and settings, then does as
+/// `program` says, or only asks the one that is running.
 pub fn run<E: Error + 'static>(
     name: &str,
+    listens: impl FnOnce(&Config) -> SocketAddr,
     program: impl AsyncFnOnce(Config) -> Result<Exit, E>,
 ) -> ExitCode {
-    run_with(name, &Cli::parse(), program)
+    let cli = Cli::parse();
+    if cli.healthcheck {
+        return healthcheck(name, &cli, |config| vec![listens(config)]);
+    }
+    run_with(name, &cli, program)
 }
 
 /// The same, for a program whose command line has more in it.

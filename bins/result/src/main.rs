@@ -10,7 +10,7 @@ use voting_http::{ResultService, Site};
 use voting_service::{Config, Exit, Services, StartError, announce, site};
 
 fn main() -> ExitCode {
-    voting_service::run("voting-result", run)
+    voting_service::run("voting-result", |config| config.result.listen, run)
 }
 
 async fn run(config: Config) -> Result<Exit, StartError> {

@@ -7,7 +7,7 @@ use voting_http::{Site, VoteService};
 use voting_service::{Config, Exit, Services, StartError, announce, site};
 
 fn main() -> ExitCode {
-    voting_service::run("voting-vote", run)
+    voting_service::run("voting-vote", |config| config.vote.listen, run)
 }
 
 async fn run(config: Config) -> Result<Exit, StartError> {

@@ -13,11 +13,18 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use command::{Arguments, Command};
-use voting_service::run_with;
+use voting_service::{healthcheck, run_with};
 
 fn main() -> ExitCode {
     let Arguments { settings, command } = Arguments::parse();
     match command {
+        None if settings.healthcheck => healthcheck("voting", &settings, |config| {
+            vec![
+                config.vote.listen,
+                config.result.listen,
+                config.worker.listen,
+            ]
+        }),
         None => run_with("voting", &settings, app::run),
         Some(Command::Load(load)) => voting_load::run(&load),
         Some(Command::Migrate(migrate)) => {

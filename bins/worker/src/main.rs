@@ -14,7 +14,7 @@ use voting_service::{Config, Exit, Services, StartError, announce, cats_vs_dogs,
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    voting_service::run("voting-worker", run)
+    voting_service::run("voting-worker", |config| config.worker.listen, run)
 }
 
 async fn run(config: Config) -> Result<Exit, StartError> {

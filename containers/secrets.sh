@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Makes the secrets at the first start, and leaves them alone at each later one. Each service has a folder (in
+# compose.yaml, a volume) with its own secrets and no others. It runs as root without any of root's rights, in
+# the group of those who are to read them; nobody else can.
+set -euo pipefail
+cd "${1:-/secrets}"
+
+folders=(vote worker result owner postgres redis)
+
+made=() missing=()
+for folder in "${folders[@]}"; do
+    if [ -e "$folder/made" ]; then made+=("$folder"); else missing+=("$folder"); fi
+done
+if [ "${#missing[@]}" -eq 0 ]; then
+    echo "the secrets are there"
+    exit
+fi
+if [ "${#made[@]}" -gt 0 ]; then
+    # To make new ones would let everybody vote again, or fit no password that a database knows.
+    echo "there are secrets for ${made[*]}, but none for ${missing[*]}: put those back" >&2
+    exit 1
+fi
+
+random() { od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n'; }
+
+# put TEXT FILE…
+put() {
+    local text=$1 file
+    shift
+    for file in "$@"; do
+        # Of a first start that was cut off.
+        rm -f "$file"
+        (umask 337 && printf '%s\n' "$text" >"$file")
+    done
+}
+
+voters=$(random) operator=$(random)
+redis=$(random) owner=$(random) worker=$(random) result=$(random)
+
+put "$voters" {vote,result}/voters
+put "$operator" worker/operator
+put "redis://:$redis@redis:6379/" {vote,worker}/redis-url
+put "postgres://worker:$worker@postgres/voting" worker/postgres-url
+put "postgres://result:$result@postgres/voting" result/postgres-url
+put "postgres://owner:$owner@postgres/voting" owner/postgres-url
+put "$owner" {owner,postgres}/owner
+put "$worker" owner/worker
+put "$result" owner/result
+put "$redis" redis/password
+put "requirepass $redis" redis/redis.conf
+
+# All of them, or none.
+sync
+for folder in "${folders[@]}"; do
+    put "These belong together. Back them up with the data." "$folder/made"
+done
+echo "the secrets are made"
