@@ -2,7 +2,11 @@
 
 mod cli;
 mod config;
+mod needs;
+mod origins;
 mod program;
+mod readers;
+mod reading;
 mod secrets;
 mod services;
 mod signals;
@@ -16,7 +20,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 pub use self::{
     cli::Cli,
     config::{Config, cats_vs_dogs},
+    needs::{SecretUse, Service},
+    origins::{Origin, Setting},
     program::{run, run_with},
+    readers::anybody_may_read,
+    reading::Reading,
     secrets::{Found, Hidden, Kept, SecretError, find},
     services::{Exit, Listener, Services, StartError, announce},
     stores::{StoreSettings, site},

@@ -6,7 +6,10 @@
 
 mod app;
 mod command;
+mod doctor;
 mod migrate;
+mod report;
+mod settings;
 
 use std::process::ExitCode;
 
@@ -18,6 +21,8 @@ fn main() -> ExitCode {
     let Arguments { settings, command } = Arguments::parse();
     match command {
         None => run_with("voting", &settings, app::run),
+        Some(Command::Doctor(doctor)) => doctor.run(&settings),
+        Some(Command::Config(config)) => config.run(&settings),
         Some(Command::Load(load)) => voting_load::run(&load),
         Some(Command::Migrate(migrate)) => {
             run_with("voting", &settings, async |c| migrate.run(&c).await)

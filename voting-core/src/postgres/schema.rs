@@ -100,7 +100,7 @@ fn found(client: &mut Client) -> Result<u32, StoreError> {
 }
 
 /// Whether the login may not do what it tried.
-fn is_forbidden(error: &(dyn Error + 'static)) -> bool {
+pub(super) fn is_forbidden(error: &(dyn Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| (*error).source())
         .filter_map(|error| error.downcast_ref::<::postgres::Error>()?.code())
         .any(|code| *code == SqlState::INSUFFICIENT_PRIVILEGE)
