@@ -193,12 +193,3 @@ impl Postgres {
 pub fn is_forbidden(error: &StoreError) -> bool {
     schema::is_forbidden(error)
 }
-
-/// Whether the tables are newer than the program, or were not made by it.
-pub fn is_other_schema(error: &StoreError) -> bool {
-    let StoreError::Unavailable(source) = error else {
-        return false;
-    };
-    let schema = source.downcast_ref::<schema::SchemaError>();
-    schema.is_some_and(|schema| !matches!(schema, schema::SchemaError::Older { .. }))
-}

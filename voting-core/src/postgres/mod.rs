@@ -28,7 +28,7 @@ use tokio::sync::Semaphore;
 
 use self::connect::{LastFailure, Manager};
 pub use self::{
-    inspect::{LoginReport, ServerReport, is_forbidden, is_other_schema},
+    inspect::{LoginReport, ServerReport, is_forbidden},
     roles::{BadPrefix, Roles},
     schema::{Migrated, SchemaError},
 };

@@ -54,6 +54,16 @@ pub enum SchemaError {
     },
 }
 
+impl SchemaError {
+    /// The one that is behind an error of the store, if there is one.
+    pub fn of(error: &StoreError) -> Option<Self> {
+        match error {
+            StoreError::Unavailable(source) => source.downcast_ref().copied(),
+            _ => None,
+        }
+    }
+}
+
 /// What a migration did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migrated {

@@ -3,7 +3,7 @@
 
 use voting_core::{
     StoreError,
-    postgres::{LoginReport, Postgres, ServerReport},
+    postgres::{LoginReport, Postgres, SchemaError, ServerReport},
 };
 use voting_service::Service;
 
@@ -200,7 +200,7 @@ fn other_tables(error: &StoreError) -> Finding {
             "run `voting migrate --create-roles` as their owner, and put the login in a role";
         return Finding::fail(check, format!("their version cannot be read: {text}"), todo);
     }
-    if voting_core::postgres::is_other_schema(error) {
+    if SchemaError::of(error).is_some() {
         return Finding::fail(check, text, "use the version of the program that made them");
     }
     Finding::unknown(check, format!("could not be checked: {text}"))
@@ -238,9 +238,7 @@ fn rights(login: &LoginReport, services: &[Service]) -> Vec<Finding> {
         findings.push(Finding::warn(
             check,
             format!("login {name} may write, which voting-result need not"),
-            format!(
-                "give voting-result a login of its own: CREATE ROLE … LOGIN IN ROLE voting_result"
-            ),
+            "give voting-result a login of its own: CREATE ROLE … LOGIN IN ROLE voting_result",
         ));
     }
     if findings.is_empty() {
