@@ -58,7 +58,8 @@ impl Origins {
         let origins = set.into_iter().filter_map(|(key, said)| {
             let origin = match said {
                 Some("the environment") => Origin::Environment(variable(&key)),
-                Some(file) => Origin::File(file.into()),
+                // As it was given: what is said of it is relative to some folder.
+                Some(file) => Origin::File(cli.config.clone().unwrap_or_else(|| file.into())),
                 None if flags.contains(key.as_str()) => {
                     Origin::Flag(format!("--{}", key.replace('.', "-")))
                 }

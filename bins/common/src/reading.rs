@@ -55,7 +55,7 @@ impl Reading {
         for unknown in &unknown {
             origins::remove(&mut all, &unknown.key);
         }
-        let config = Config::deserialize(all);
+        let config = Config::deserialize(all).map_err(|error| with_origin(error, &origins));
         let effective = config
             .as_ref()
             .map(|config| origins::leaves(config).collect());
@@ -107,4 +107,17 @@ impl Reading {
             faults.join("; ")
         )))
     }
+}
+
+/// Of a value that cannot be read it is not always told where it was set.
+fn with_origin(error: ConfigError, origins: &Origins) -> ConfigError {
+    let ConfigError::At {
+        origin: None,
+        key: Some(key),
+        ..
+    } = &error
+    else {
+        return error;
+    };
+    ConfigError::Message(format!("{error} (set {})", origins.get(key)))
 }

@@ -49,7 +49,7 @@ fn of_a_healthy_deployment_nothing_is_wrong() {
             "log",
             &["20 ballots of 4 shards", "0 ballots not counted yet"],
         )
-        .says("ok", "workers", &["1 worker: "])
+        .says("ok", "workers", &["1 worker"])
         .says("ok", "postgres tables", &["as this program's"])
         .says("ok", "postgres rights", &["worker_login"])
         .says("ok", "polls", &["1 open, 0 closing, 0 final"])
@@ -162,6 +162,15 @@ fn a_user_with_too_few_rights_is_told() {
         .redis
         .command(&["ACL", "SETUSER", "reader", "+xadd", "+xack"]);
     deployment.doctor(&[]).ended(2).only("?", &["redis server"]);
+    deployment
+        .redis
+        .command(&["ACL", "SETUSER", "reader", "+info", "-client|list"]);
+    let told = await_some("the worker has had nothing to do for long", || {
+        let told = deployment.doctor(&[]);
+        (told.code == 2).then_some(told)
+    });
+    told.only("?", &["workers"])
+        .says("?", "workers", &["may not see", "--worker URL"]);
     deployment.set("VOTING_REDIS__URL", &wrong);
     let told = deployment.doctor(&[]);
     told.ended(1).says(
@@ -272,7 +281,7 @@ fn a_postgres_that_forgets_or_is_away_does_not_stop_the_other_checks() {
     let told = deployment.doctor(&[]);
     told.ended(0)
         .only("FAIL", &[])
-        .says("warn", "workers", &["none was heard of"]);
+        .says("warn", "workers", &["none is connected"]);
     let forget = "ALTER SYSTEM SET fsync = off";
     PostgresServer::sql(&deployment.database, forget).expect("set");
     let default = "ALTER SYSTEM SET synchronous_commit = off";
@@ -418,7 +427,7 @@ fn a_worker_that_died_with_entries_in_hand_is_told() {
     let told = deployment.doctor(&[]);
     told.ended(0)
         .only("warn", &[])
-        .says("ok", "workers", &["1 worker: "]);
+        .says("ok", "workers", &["1 worker"]);
 }
 
 #[test]
@@ -443,7 +452,7 @@ fn ids_that_fall_behind_the_store_are_told() {
 
 #[test]
 fn lost_and_missing_ballots_are_told() {
-    let deployment = healthy();
+    let mut deployment = healthy();
     let redis = &deployment.redis;
     redis.command(&["HSET", "voting:{1}:stats", "lost", "3"]);
     let told = deployment.doctor(&[]);
@@ -468,7 +477,8 @@ fn lost_and_missing_ballots_are_told() {
     let told = deployment.doctor(&[]);
     told.ended(0)
         .says("warn", "dead letters", &["1 malformed", "replay"]);
-    redis.command(&["DEL", "voting:{2}:log"]);
+    deployment.stop_worker();
+    deployment.redis.command(&["DEL", "voting:{2}:log"]);
     let told = deployment.doctor(&[]);
     told.says("FAIL", "log", &["shards 2 have no stream"]);
 }
@@ -641,6 +651,7 @@ fn the_file_of_the_all_in_one_is_looked_at() {
         &["is missing", "1 ballot", "from the backup"],
     );
     fs::write(&secret, kept).expect("written");
+    set_mode(&secret, 0o600);
     let sql = |statement: &str| {
         let file = rusqlite::Connection::open(&path).expect("opened");
         file.execute(statement, []).expect("done");
@@ -656,6 +667,7 @@ fn the_file_of_the_all_in_one_is_looked_at() {
     // A -wal file of another, as after a backup was put back beside it.
     let wal = data.join("voting.db-wal");
     fs::write(&wal, "").expect("written");
+    set_mode(&wal, 0o600);
     look().ended(2).says("?", "file", &["-shm", "To do: "]);
     fs::remove_file(&wal).expect("removed");
     let mut bytes = fs::read(&path).expect("read");

@@ -49,16 +49,16 @@ fn who_cannot_migrate_is_told_what_to_do() {
         &["database \"nowhere\" does not exist", "To do: "],
     );
     sql("ALTER DATABASE voting SET default_transaction_read_only = on");
-    let as_superuser = "DELETE FROM refinery_schema_history WHERE version = 2";
-    let write = format!("SET default_transaction_read_only = off; {as_superuser}");
-    sql(&write);
+    let delete = "DELETE FROM refinery_schema_history WHERE version = 2";
+    sql(&format!("BEGIN READ WRITE; {delete}; COMMIT"));
     refuses(
         &migrate(&small, &[]),
         &["read-only", "To do: give the address of the primary"],
     );
-    sql("SET default_transaction_read_only = off;
+    sql("BEGIN READ WRITE;
          INSERT INTO refinery_schema_history
-         SELECT 999, 'later', applied_on, checksum FROM refinery_schema_history LIMIT 1");
+         SELECT 999, 'later', applied_on, checksum FROM refinery_schema_history LIMIT 1;
+         COMMIT");
     refuses(
         &migrate(&owner, &[]),
         &["of version 999", "To do: use a newer version"],

@@ -125,6 +125,19 @@ impl Node {
         Ok(seconds.saturating_mul(1000) + micros / 1000)
     }
 
+    /// The connections that read the log just now: of a single server one for each worker that runs,
+    /// whether there is anything to read or not.
+    ///
+    /// # Errors
+    /// It does not answer, or its user may not ask.
+    pub async fn readers(&self) -> Result<usize, StoreError> {
+        let mut ask = ::redis::cmd("CLIENT");
+        ask.arg("LIST").arg("TYPE").arg("normal");
+        let clients: String = self.ask(&ask).await?;
+        let reads = |line: &&str| line.split(' ').any(|field| field == "cmd=xreadgroup");
+        Ok(clients.lines().filter(reads).count())
+    }
+
     /// The settings that it should have so that no acknowledged ballot is lost, and has not.
     ///
     /// # Errors

@@ -3,13 +3,16 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use voting_core::redis::{Redis, ShardReport};
-use voting_service::Service;
 
 use super::{Visit, count_of, for_people};
 use crate::report::Finding;
 
 /// A ballot that waits for longer is worth a look: workers write several batches a second.
 const SLOW: Duration = Duration::from_secs(30);
+
+/// So often is looked for workers that are connected.
+const LOOKS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// So many names are told.
 const NAMES: usize = 5;
@@ -47,13 +50,28 @@ pub(super) async fn check(visit: &mut Visit<'_>, redis: &Redis) {
     let now_ms = redis_time(visit, redis).await;
     visit.add(content(&there, now_ms));
     visit.add(lost(&there));
-    if !visit.is_for(Service::Worker) && !visit.is_for(Service::Vote) {
-        return;
-    }
     let claim_timeout = Duration::from_millis(visit.config.redis.claim_timeout_ms);
-    for finding in workers(&there, claim_timeout) {
+    let connected = connected(visit, redis).await;
+    for finding in workers(&there, claim_timeout, connected) {
         visit.add(finding);
     }
+}
+
+/// How many workers are connected; `None` if that is not told.
+async fn connected(visit: &Visit<'_>, redis: &Redis) -> Option<usize> {
+    let nodes = visit.ask(redis.nodes()).await.ok()?;
+    let mut most = 0;
+    // In a cluster a worker reads now and then, and asks for something else in between.
+    for _ in 0..LOOKS {
+        for node in nodes.iter().filter(|node| !node.is_replica) {
+            most = most.max(visit.ask(node.readers()).await.ok()?);
+        }
+        if most > 0 {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Some(most)
 }
 
 /// The clock by which entries have their ids; of a cluster the earliest.
@@ -131,7 +149,13 @@ struct Seen {
     in_hand: u64,
 }
 
-fn workers(there: &[ShardReport], claim_timeout: Duration) -> Vec<Finding> {
+/// A worker that has nothing to do may not be heard of for long: before version 7.2 Redis notes only when
+/// it hands something out.
+fn workers(
+    there: &[ShardReport],
+    claim_timeout: Duration,
+    connected: Option<usize>,
+) -> Vec<Finding> {
     let check = "workers";
     let mut seen: BTreeMap<&str, Seen> = BTreeMap::new();
     for consumer in there.iter().flat_map(|shard| &shard.consumers) {
@@ -162,11 +186,26 @@ fn workers(there: &[ShardReport], claim_timeout: Duration) -> Vec<Finding> {
     if live.is_empty() {
         let waits = there.iter().any(|shard| shard.oldest_pending.is_some());
         let since = claim_timeout.as_millis();
-        let found = format!("none was heard of in the last {since} ms");
-        let todo = "start a worker (voting-worker); see its log if one should run";
-        findings.push(match waits {
-            true => Finding::fail(check, format!("{found}, and ballots wait"), todo),
-            false => Finding::warn(check, found, todo),
+        let start = "start a worker (voting-worker)";
+        findings.push(match connected {
+            _ if waits => Finding::fail(
+                check,
+                format!(
+                    "ballots wait, and none was heard of in the last {since} ms ({} connected)",
+                    connected.map_or("unknown how many are".to_owned(), |n| n.to_string())
+                ),
+                format!("{start}; if one runs, see its log, and that Postgres answers"),
+            ),
+            Some(0) => Finding::warn(check, "none is connected; nothing waits", start),
+            Some(workers) => {
+                let count = count_of(workers as u64, "worker");
+                Finding::ok(check, format!("{count} connected, with nothing to do"))
+            }
+            None => Finding::unknown(
+                check,
+                "nothing waits, and whether one runs the user of redis.url may not see; ask one \
+                 with --worker URL",
+            ),
         });
     } else {
         let live: Vec<_> = live.iter().collect();
@@ -244,7 +283,7 @@ mod tests {
             on(vec![consumer("a", 900, 1), consumer("b", 900, 0)]),
             on(vec![consumer("a", 100, 1)]),
         ];
-        let told = workers(&there, Duration::from_millis(500));
+        let told = workers(&there, Duration::from_millis(500), None);
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(
             told[0]
@@ -252,7 +291,7 @@ mod tests {
                 .starts_with("1 worker: a (heard of 100 ms ago, 2 in hand)")
         );
         let there = [on(vec![consumer("a", 100, 0), consumer("b", 900, 1)])];
-        let told = workers(&there, Duration::from_millis(500));
+        let told = workers(&there, Duration::from_millis(500), None);
         let levels: Vec<_> = told.iter().map(|finding| finding.level).collect();
         assert_eq!(levels, [Level::Ok, Level::Warn]);
     }
