@@ -192,6 +192,57 @@ fn a_user_with_too_few_rights_is_told() {
 }
 
 #[test]
+fn a_user_with_the_rights_that_are_advised_can_vote_count_and_close() {
+    let mut deployment = Deployment::new();
+    let set = |rights: &[&str]| {
+        let mut set = vec!["ACL", "SETUSER", "small"];
+        set.extend(rights);
+        deployment.redis.command(&set);
+    };
+    set(&["on", ">p", "-@all", "+ping", "+acl|whoami", "+acl|dryrun"]);
+    let url = format!("redis://small:p@127.0.0.1:{}/", deployment.redis.port());
+    deployment.set("VOTING_REDIS__URL", &url);
+    let told = deployment.doctor(&[]);
+    let advised = told
+        .text
+        .lines()
+        .filter(|line| line.contains("ACL SETUSER small"));
+    let advised: Vec<String> = advised
+        .map(|line| {
+            let (_, rights) = line.split_once("ACL SETUSER small ").expect("advice");
+            let (rights, _) = rights.split_once(';').expect("its end");
+            rights.replace('\'', "")
+        })
+        .collect();
+    assert_eq!(
+        advised.len(),
+        2,
+        "of the vote service and the worker: {told}"
+    );
+    let redis = &deployment.redis;
+    for rights in &advised {
+        let mut set = vec!["ACL", "SETUSER", "small"];
+        set.extend(rights.split(' '));
+        redis.command(&set);
+    }
+    deployment.reconnect(&url);
+    deployment.start_worker();
+    deployment.cast(20);
+    deployment.settle();
+    let told = deployment.doctor(&[]);
+    told.only("FAIL", &[])
+        .says("ok", "redis rights", &["user small"]);
+    deployment.stop_worker();
+    deployment.sql(r#"UPDATE polls SET state = '{"state":"closing","seals":[]}'"#);
+    // Ids have to be raised, too.
+    deployment.sql("INSERT INTO applied VALUES (0, 4000000000000, 0)");
+    deployment.step();
+    let told = deployment.doctor(&[]);
+    told.says("ok", "polls", &["0 closing, 1 final"])
+        .says("warn", "order of ids", &[]);
+}
+
+#[test]
 fn a_redis_without_room_or_with_trouble_on_its_disk_is_told() {
     let deployment = healthy();
     let redis = &deployment.redis;
@@ -265,7 +316,7 @@ fn a_redis_that_is_away_or_hangs_does_not_stop_the_other_checks() {
     rest(told.says(
         "FAIL",
         "redis",
-        &["does not answer at 127.0.0.1:", "no ballot is taken"],
+        &["no answer within 1 s", "no ballot is taken"],
     ));
     deployment.redis.signal("CONT");
     deployment.redis.kill();

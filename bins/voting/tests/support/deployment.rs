@@ -202,6 +202,17 @@ impl Deployment {
         this
     }
 
+    /// The worker and the voters, too, come as this user of Redis from now on.
+    pub fn reconnect(&mut self, url: &str) {
+        let options = RedisOptions {
+            claim_timeout: CLAIM_TIMEOUT,
+            ..RedisOptions::default()
+        };
+        let _within = self.runtime.enter();
+        self.log = Redis::new(url, options).expect("an address");
+        self.set("VOTING_REDIS__URL", url);
+    }
+
     /// A file in a folder of its own.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
