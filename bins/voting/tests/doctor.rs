@@ -12,7 +12,7 @@ use support::{
     Voting,
     deployment::{CLAIM_TIMEOUT, Deployment, SECRETS, Told, set_mode},
 };
-use voting_testing::{PostgresServer, RedisCluster, RedisServer};
+use voting_testing::{Authority, PostgresServer, RedisCluster, RedisServer};
 
 /// A deployment with a worker, that has counted some ballots.
 fn healthy() -> Deployment {
@@ -620,6 +620,42 @@ fn settings_and_secrets_that_are_wrong_are_told() {
         "settings",
         &["redis.shard", "VOTING_REDIS__SHARD", "shards"],
     );
+}
+
+#[test]
+fn encrypted_connections_are_told_from_plain_ones_and_no_password_is_shown() {
+    let authority = Authority::new();
+    let redis = RedisServer::start_encrypted(&authority);
+    let postgres = PostgresServer::start_encrypted(&authority);
+    let settings = |ca: &Authority| {
+        let ca_file = ca.file().to_string_lossy().into_owned();
+        [
+            ("VOTING_REDIS__URL", redis.url()),
+            ("VOTING_REDIS__CA_FILE", ca_file.clone()),
+            ("VOTING_POSTGRES__URL", postgres.url("postgres")),
+            ("VOTING_POSTGRES__CA_FILE", ca_file),
+        ]
+    };
+    let told = Told::by(&settings(&authority), &["doctor"]);
+    for (check, port) in [("redis", redis.port()), ("postgres", postgres.port())] {
+        let place = format!("answers at localhost:{port}, encrypted, and its certificate verified");
+        told.says("ok", check, &[&place]);
+    }
+    let stranger = Authority::new();
+    let wrong = Told::by(&settings(&stranger), &["doctor"]);
+    wrong.ended(1);
+    for check in ["redis", "postgres"] {
+        wrong.says(
+            "FAIL",
+            check,
+            &["does not answer at localhost:", "certificate"],
+        );
+    }
+    for told in [told, wrong] {
+        for password in ["pass/word", "pass%2Fword", "pass word", "pass%20word"] {
+            assert!(!told.text.contains(password), "{told}");
+        }
+    }
 }
 
 #[test]
