@@ -71,9 +71,9 @@ impl Doctor {
                 return report.finish();
             }
         };
-        let faults = reading.faults();
-        let Some(config) = reading.config().filter(|_| faults.is_empty()) else {
-            settings::cannot_be_read(&mut report, &faults);
+        settings::cannot_be_read(&mut report, &reading.faults());
+        // What is not known, or out of its bounds, does not keep the rest from being looked at.
+        let Some(config) = reading.config() else {
             return report.finish();
         };
         let runtime = match tokio::runtime::Runtime::new() {

@@ -48,15 +48,7 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Postgres> {
         visit.add(finding);
     }
     if server.is_standby {
-        let found = "it is a standby, which takes no writes";
-        visit.add(match writes {
-            true => Finding::fail(
-                "postgres",
-                found,
-                "give the worker the address of its primary",
-            ),
-            false => Finding::ok("postgres", found),
-        });
+        visit.add(standby(writes));
     }
     if let Some(finding) = room(&server, visit.config.postgres.connections) {
         visit.add(finding);
@@ -91,6 +83,15 @@ fn connection(place: &str, server: &ServerReport) -> Finding {
         format!("{found}, not encrypted, and not in a private network"),
         "add ?sslmode=require to postgres.url, or set postgres.ca_file",
     )
+}
+
+fn standby(writes: bool) -> Finding {
+    let found = "it is a standby, which takes no writes";
+    if writes {
+        let todo = "give the worker the address of its primary";
+        return Finding::fail("postgres", found, todo);
+    }
+    Finding::ok("postgres", found)
 }
 
 fn version(server: &ServerReport) -> Finding {
@@ -316,6 +317,12 @@ mod tests {
             ..server()
         };
         assert_eq!(told(torn).level, Level::Fail);
+    }
+
+    #[test]
+    fn a_standby_is_no_place_for_a_worker() {
+        assert_eq!(standby(true).level, Level::Fail);
+        assert_eq!(standby(false).level, Level::Ok);
     }
 
     #[test]

@@ -11,7 +11,16 @@ use crate::report::{Finding, Report};
 /// Where container engines put secrets, readable by all in the container.
 const CONTAINER_SECRETS: &str = "/run/secrets";
 
-/// They are wrong, so nothing else can be looked at.
+/// Where Nomad says that it has put a task's own.
+const NOMAD_SECRETS: &str = "NOMAD_SECRETS_DIR";
+
+/// Whether an engine has put a file where the service finds it, and nobody else is.
+fn is_of_an_engine(file: &Path) -> bool {
+    let nomad = std::env::var_os(NOMAD_SECRETS).filter(|folder| !folder.is_empty());
+    file.starts_with(CONTAINER_SECRETS) || nomad.is_some_and(|folder| file.starts_with(folder))
+}
+
+/// No service starts with them.
 pub(super) fn cannot_be_read(report: &mut Report, faults: &[String]) {
     for fault in faults {
         report.add(Finding::fail(
@@ -35,7 +44,7 @@ pub(super) fn check(visit: &mut Visit<'_>, reading: &Reading) {
             }
         }
     }
-    if faults.is_empty() {
+    if faults.is_empty() && reading.faults().is_empty() {
         visit.add(Finding::ok(
             "settings",
             format!("good for {}", names.join(", ")),
@@ -109,7 +118,7 @@ fn secret_finding(secret: &SecretUse, reading: &Reading, services: &[Service]) -
     let shown = file.display();
     match anybody_may_read(&file) {
         Ok(false) => Finding::ok(check, format!("{name} is in {shown}, not for all to read")),
-        Ok(true) if file.starts_with(Path::new(CONTAINER_SECRETS)) => Finding::ok(
+        Ok(true) if is_of_an_engine(&file) => Finding::ok(
             check,
             format!("{name} is in {shown}, where a container has its secrets"),
         ),
