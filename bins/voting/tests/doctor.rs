@@ -617,6 +617,8 @@ fn settings_and_secrets_that_are_wrong_are_told() {
     told.says("FAIL", "settings", &["postgres.url is no address"])
         .says("ok", "redis", &[]);
     deployment.settings.clone_from(&good);
+    fs::write(&secret, SECRETS[0]).expect("written");
+    set_mode(&secret, 0o600);
     deployment.set("VOTING_REDIS__SHARD", "4");
     let told = deployment.doctor(&[]);
     told.ended(1).only("FAIL", &["settings"]);
