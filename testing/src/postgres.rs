@@ -209,6 +209,11 @@ impl PostgresServer {
         self.server = None;
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The id of its first process, whose children are the others.
     ///
     /// # Panics

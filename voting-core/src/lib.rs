@@ -22,6 +22,8 @@ pub mod conformance;
 pub mod dead_letter;
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 mod embedded;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+pub mod endpoint;
 pub mod entry;
 pub mod error;
 pub mod group_commit;

@@ -7,17 +7,17 @@ use std::{
     time::Duration,
 };
 
-use config::{ConfigError, Environment, File, FileFormat};
-use serde::Deserialize;
+use config::ConfigError;
+use serde::{Deserialize, Serialize, Serializer};
 use voting_core::{
     Poll, PollId, PollOption, WorkerOptions, postgres::PostgresOptions, redis::RedisOptions,
 };
 use voting_http::{PublicUrl, ServeOptions};
 
-use crate::{cli::Cli, secrets::Hidden};
+use crate::{cli::Cli, program::check_log, reading::Reading, secrets::Hidden};
 
 /// All settings.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// What is logged: a level, or levels by module as `tracing` takes them.
@@ -52,7 +52,7 @@ pub struct Config {
 }
 
 /// How log lines are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -63,13 +63,13 @@ pub enum LogFormat {
 }
 
 /// A service with pages.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Web {
     /// Where to listen.
     pub listen: SocketAddr,
     /// The address that voters use, when it is another, as behind a proxy.
-    #[serde(default)]
+    #[serde(default, serialize_with = "as_text")]
     pub public_url: Option<PublicUrl>,
     /// Connections at a time; further ones wait.
     #[serde(default = "max_connections")]
@@ -80,8 +80,12 @@ fn max_connections() -> usize {
     ServeOptions::default().max_connections
 }
 
+fn as_text<S: Serializer>(url: &Option<PublicUrl>, to: S) -> Result<S::Ok, S::Error> {
+    url.as_ref().map(ToString::to_string).serialize(to)
+}
+
 /// The worker and the operator's API.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Worker {
     /// Where to listen.
@@ -98,7 +102,7 @@ pub struct Worker {
 }
 
 /// The embedded store.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sqlite {
     /// The file.
@@ -106,7 +110,7 @@ pub struct Sqlite {
 }
 
 /// The log in Redis.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RedisSettings {
     /// Such as `redis://user:password@host:6379/`, or `rediss://` if it is encrypted. Of a cluster, several
@@ -132,7 +136,7 @@ pub struct RedisSettings {
 }
 
 /// The store in Postgres.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PostgresSettings {
     /// Such as `postgres://user:password@host/database`. Encrypted, and the server verified, with
@@ -261,74 +265,62 @@ impl Config {
         cli: &Cli,
         environment: Option<HashMap<String, String>>,
     ) -> Result<Self, ConfigError> {
-        let environment = Environment::with_prefix("VOTING")
-            .prefix_separator("_")
-            .separator("__")
-            .source(environment);
-        let defaults = Self::default();
-        let mut layers = config::Config::builder();
-        // Where a service listens has a default of its own in each section.
-        for (key, web) in [
-            ("vote.listen", &defaults.vote),
-            ("result.listen", &defaults.result),
-        ] {
-            layers = layers.set_default(key, web.listen.to_string())?;
-        }
-        if let Some(path) = &cli.config {
-            layers = layers.add_source(File::from(path.as_path()).format(FileFormat::Toml));
-        }
-        layers = layers.add_source(environment);
-        for (key, value) in cli.settings() {
-            layers = layers.set_override(key, value)?;
-        }
-        let config: Self = layers.build()?.try_deserialize().map_err(|error| {
-            let hint = "; settings come from --config and from the environment (VOTING_…)";
-            ConfigError::Message(format!("{error}{hint}"))
-        })?;
-        config
-            .check()
-            .map_err(|wrong| ConfigError::Message(wrong.to_owned()))?;
-        Ok(config)
+        Reading::of(cli, environment)?.all_is_well()
     }
 
-    fn check(&self) -> Result<(), &'static str> {
+    /// Which values are none, each with its setting.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut unless = |is_good: bool, fault: &str| {
+            if !is_good {
+                faults.push(fault.to_owned());
+            }
+        };
         // More than a process can have, and less than a counter can hold.
         let connections = 1..=1_000_000;
-        if !connections.contains(&self.vote.max_connections) {
-            return Err("vote.max_connections is not in 1 to 1000000");
-        }
-        if !connections.contains(&self.result.max_connections) {
-            return Err("result.max_connections is not in 1 to 1000000");
-        }
+        unless(
+            connections.contains(&self.vote.max_connections),
+            "vote.max_connections is not in 1 to 1000000",
+        );
+        unless(
+            connections.contains(&self.result.max_connections),
+            "result.max_connections is not in 1 to 1000000",
+        );
         if let Some(polls) = &self.polls {
             let ids: HashSet<_> = polls.iter().map(Poll::id).collect();
-            if polls.is_empty() || ids.len() < polls.len() {
-                return Err("polls is empty, or names a poll twice");
-            }
+            unless(
+                !polls.is_empty() && ids.len() == polls.len(),
+                "polls is empty, or names a poll twice",
+            );
         }
-        if !(1..=100_000).contains(&self.worker.max_ballots) {
-            return Err("worker.max_ballots is not in 1 to 100000");
-        }
+        unless(
+            (1..=100_000).contains(&self.worker.max_ballots),
+            "worker.max_ballots is not in 1 to 100000",
+        );
         // Well below the time after which the log takes a worker for dead.
-        if self.worker.max_wait_ms > 10_000 {
-            return Err("worker.max_wait_ms is not in 0 to 10000");
-        }
+        unless(
+            self.worker.max_wait_ms <= 10_000,
+            "worker.max_wait_ms is not in 0 to 10000",
+        );
         // With what follows it must fit in the 30 s that supervisors commonly give.
-        if self.drain_delay_ms > 10_000 {
-            return Err("drain_delay_ms is not in 0 to 10000");
+        unless(
+            self.drain_delay_ms <= 10_000,
+            "drain_delay_ms is not in 0 to 10000",
+        );
+        unless(self.redis.shards != 0, "redis.shards is not in 1 to 65535");
+        unless(
+            (1..=1_000).contains(&self.postgres.connections),
+            "postgres.connections is not in 1 to 1000",
+        );
+        unless(
+            self.redis.claim_timeout_ms >= 500
+                && self.redis.claim_timeout_ms >= self.worker.max_wait_ms.saturating_mul(2),
+            "redis.claim_timeout_ms is below 500, or below twice worker.max_wait_ms",
+        );
+        if let Err(bad) = check_log(&self.log) {
+            faults.push(bad.to_string());
         }
-        if self.redis.shards == 0 {
-            return Err("redis.shards is not in 1 to 65535");
-        }
-        if !(1..=1_000).contains(&self.postgres.connections) {
-            return Err("postgres.connections is not in 1 to 1000");
-        }
-        if self.redis.claim_timeout_ms < 500
-            || self.redis.claim_timeout_ms < 2 * self.worker.max_wait_ms
-        {
-            return Err("redis.claim_timeout_ms is below 500, or below twice worker.max_wait_ms");
-        }
-        Ok(())
+        faults
     }
 
     /// How the worker is to work.

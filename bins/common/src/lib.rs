@@ -4,7 +4,11 @@ mod cli;
 mod config;
 mod healthcheck;
 mod listener;
+mod needs;
+mod origins;
 mod program;
+mod readers;
+mod reading;
 mod secrets;
 mod services;
 mod signals;
@@ -21,7 +25,11 @@ pub use self::{
     config::{Config, cats_vs_dogs},
     healthcheck::healthcheck,
     listener::Listener,
+    needs::{SecretUse, Service},
+    origins::{Origin, Setting},
     program::{run, run_with},
+    readers::anybody_may_read,
+    reading::Reading,
     secrets::{Found, Hidden, Kept, SecretError, find},
     services::{Exit, Services, StartError, announce},
     stores::{StoreSettings, site},

@@ -55,7 +55,13 @@ fn try_run<E: Error + 'static>(
 /// The setting says nothing that can be logged by.
 #[derive(Debug, thiserror::Error)]
 #[error("log is not a level, or levels by module, such as info or info,voting_core=debug")]
-struct BadLog(#[from] ParseError);
+pub(crate) struct BadLog(#[from] ParseError);
+
+/// Whether it can be logged by.
+pub(crate) fn check_log(log: &str) -> Result<(), BadLog> {
+    EnvFilter::try_new(log)?;
+    Ok(())
+}
 
 /// Log lines go to the standard error output.
 fn start_logging(config: &Config) -> Result<(), BadLog> {

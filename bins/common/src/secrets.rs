@@ -6,7 +6,7 @@ use std::{
 };
 
 use data_encoding::HEXLOWER;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use voting_core::{SecretKey, private_files, secret::ShortSecret};
 
 /// A setting that is never shown.
@@ -18,6 +18,13 @@ impl Hidden {
     /// The text.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+/// Never as it is.
+impl Serialize for Hidden {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str("(hidden)")
     }
 }
 

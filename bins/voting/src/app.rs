@@ -1,6 +1,6 @@
 //! Puts the parts together, runs them, and takes them down in order.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use voting_core::{
     BallotQueue, PollDirectory, PollId, PollStore, StoreError, Worker, WorkerHandle, closing,
@@ -136,16 +136,10 @@ async fn all_counted(worker: &WorkerHandle) -> bool {
     exit == WorkerExit::Clean
 }
 
-/// A file beside the database.
-fn beside(config: &Config, name: &str) -> std::path::PathBuf {
-    let folder = config.sqlite.path.parent();
-    folder.unwrap_or(Path::new("")).join(name)
-}
-
 async fn secret(config: &Config, store: &Sqlite) -> Result<Found, StartError> {
     let stats = store.queue().stats().await.map_err(StartError::Polls)?;
     let kept = Kept {
-        path: &beside(config, "secret"),
+        path: &config.beside_database("secret"),
         // Cookies that were signed with another secret would make voters anew.
         may_make: stats.accepted == 0,
     };
@@ -155,7 +149,7 @@ async fn secret(config: &Config, store: &Sqlite) -> Result<Found, StartError> {
 
 fn operator_token(config: &Config) -> Result<Found, SecretError> {
     let kept = Kept {
-        path: &beside(config, "operator-token"),
+        path: &config.beside_database("operator-token"),
         may_make: true,
     };
     let (value, file) = (

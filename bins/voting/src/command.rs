@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use voting_load::LoadArgs;
 use voting_service::Cli;
 
-use crate::{migrate::Migrate, rewind::Rewind};
+use crate::{doctor::Doctor, migrate::Migrate, rewind::Rewind, settings::Settings};
 
 /// The whole voting system in one process on one file, and tools for one on Redis and Postgres.
 ///
@@ -23,6 +23,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Doctor(Doctor),
+    Config(Settings),
     Load(LoadArgs),
     Migrate(Migrate),
     Rewind(Rewind),

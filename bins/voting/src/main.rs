@@ -6,8 +6,11 @@
 
 mod app;
 mod command;
+mod doctor;
 mod migrate;
+mod report;
 mod rewind;
+mod settings;
 
 use std::process::ExitCode;
 
@@ -26,6 +29,8 @@ fn main() -> ExitCode {
             ]
         }),
         None => run_with("voting", &settings, app::run),
+        Some(Command::Doctor(doctor)) => doctor.run(&settings),
+        Some(Command::Config(config)) => config.run(&settings),
         Some(Command::Load(load)) => voting_load::run(&load),
         Some(Command::Migrate(migrate)) => {
             run_with("voting", &settings, async |c| migrate.run(&c).await)

@@ -1,9 +1,12 @@
 //! `voting migrate`: the tables in Postgres, and the roles that services log in with.
 
+use std::error::Error;
+
 use clap::Args;
 use voting_core::{
     StoreError,
-    postgres::{Migrated, Roles},
+    error::in_one_line,
+    postgres::{Migrated, Roles, SchemaError, is_forbidden},
 };
 use voting_service::{Config, Exit, StoreSettings, announce};
 
@@ -35,16 +38,66 @@ pub(crate) struct Migrate {
 pub(crate) enum MigrateError {
     #[error(transparent)]
     Settings(#[from] StoreSettings),
-    #[error("cannot bring the tables up to date")]
-    Migrate(#[source] StoreError),
-    #[error("cannot give the roles their rights")]
-    Grant(#[source] StoreError),
+    #[error("cannot {what} at {place}: {why}. To do: {todo}")]
+    Store {
+        what: &'static str,
+        place: String,
+        why: String,
+        todo: &'static str,
+    },
+}
+
+/// What to do about a store that did not do what it was asked.
+fn todo(error: &StoreError, is_about_roles: bool) -> &'static str {
+    match SchemaError::of(error) {
+        Some(SchemaError::Older { .. }) => {
+            return "log in as the owner of the database, in postgres.url or postgres.url_file: this \
+                    login may not change the tables";
+        }
+        Some(SchemaError::Newer { .. }) => {
+            return "use a newer version of this program; the tables are left as they are";
+        }
+        Some(_) => {
+            return "use the version of the program that made the tables, or an empty database";
+        }
+        None => {}
+    }
+    let text = in_one_line(error);
+    if is_forbidden(error) && is_about_roles {
+        return "log in as a role that owns the tables and may make roles (CREATEROLE), or have the \
+                roles made by somebody who may, then do it again; the tables are up to date";
+    }
+    if is_forbidden(error) {
+        return "log in as the owner of the database, in postgres.url or postgres.url_file";
+    }
+    if text.contains("cannot connect") {
+        return "start Postgres, or mend postgres.url and the way there; nothing was changed";
+    }
+    if text.contains("lock timeout") {
+        return "wait: another migration, or a long transaction, holds the tables; then do it again";
+    }
+    if text.contains("read-only transaction") {
+        return "give the address of the primary: this server is a standby, or read-only";
+    }
+    "mend it and do it again: a migration is done whole or not at all"
 }
 
 impl Migrate {
     pub(crate) async fn run(&self, config: &Config) -> Result<Exit, MigrateError> {
         let postgres = config.postgres()?;
-        let migrated = postgres.migrate().await.map_err(MigrateError::Migrate)?;
+        let places = postgres.endpoints();
+        let failed = |what: &'static str, error: &StoreError, is_about_roles| MigrateError::Store {
+            what,
+            place: places.first().map(ToString::to_string).unwrap_or_default(),
+            // That the store is unavailable is told by what follows.
+            why: error
+                .source()
+                .map_or_else(|| error.to_string(), in_one_line),
+            todo: todo(error, is_about_roles),
+        };
+        let migrated = postgres.migrate().await;
+        let migrated =
+            migrated.map_err(|error| failed("bring the tables up to date", &error, false))?;
         announce(&match migrated {
             Migrated { from, to } if from == to => {
                 format!("The tables are of version {to} already.\n")
@@ -58,7 +111,8 @@ impl Migrate {
         });
         if self.create_roles {
             let roles = &self.role_prefix;
-            postgres.grant(roles).await.map_err(MigrateError::Grant)?;
+            let granted = postgres.grant(roles).await;
+            granted.map_err(|error| failed("give the roles their rights", &error, true))?;
             announce(&format!("The roles {roles} have their rights.\n"));
         }
         Ok(Exit::Clean)

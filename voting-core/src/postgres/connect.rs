@@ -29,9 +29,8 @@ const KEEPALIVE_RETRIES: u32 = 3;
 /// A server that takes in nothing for so long is gone. Longer than a busy one may take.
 const GONE_AFTER: Duration = Duration::from_secs(30);
 
-/// Knows how to connect to `url`.
-pub(super) fn manager(url: &str, options: &PostgresOptions) -> Result<Manager, ::postgres::Error> {
-    let mut config: Config = url.parse()?;
+/// Knows how to connect to the server of an address.
+pub(super) fn manager(mut config: Config, options: &PostgresOptions) -> Manager {
     // The client's own default, `prefer`, gives in to whoever says that there is no encryption, and
     // takes any certificate elsewhere: it protects nothing, so it is not used at all.
     let encrypted = options.ca.is_some() || config.get_ssl_mode() == SslMode::Require;
@@ -58,7 +57,7 @@ pub(super) fn manager(url: &str, options: &PostgresOptions) -> Result<Manager, :
         .expect("the provider has the versions of TLS that this is built with")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Manager::new(config, MakeRustlsConnect::new(tls)))
+    Manager::new(config, MakeRustlsConnect::new(tls))
 }
 
 fn trusted_by_the_system() -> RootCertStore {

@@ -8,6 +8,7 @@
 
 mod connect;
 mod flush;
+mod inspect;
 mod marks;
 mod polls;
 mod read;
@@ -21,16 +22,18 @@ use std::{
     time::Duration,
 };
 
-use ::postgres::Transaction;
+use ::postgres::{Config, Transaction};
 use r2d2::{Pool, PooledConnection};
 use tokio::sync::Semaphore;
 
 use self::connect::{LastFailure, Manager};
 pub use self::{
+    inspect::{LoginReport, ServerReport, is_forbidden},
     roles::{BadPrefix, Roles},
     schema::{Migrated, SchemaError},
 };
 use crate::{
+    endpoint::Endpoint,
     error::StoreError,
     position::{EntryId, ShardId},
     tls::Authorities,
@@ -72,6 +75,8 @@ struct Inner {
     /// `None` only while it is dropped.
     pool: Option<Pool<Manager>>,
     last_failure: LastFailure,
+    /// Where the servers are.
+    endpoints: Vec<Endpoint>,
     calls: Arc<Semaphore>,
     /// Of the tallies, the row that this process adds to.
     stripe: i16,
@@ -95,10 +100,13 @@ impl Postgres {
     /// The address is none.
     pub fn new(url: &str, options: PostgresOptions) -> Result<Self, ::postgres::Error> {
         let last_failure = LastFailure::default();
-        let pool = connect::pool(connect::manager(url, &options)?, &options, &last_failure);
+        let config: Config = url.parse()?;
+        let endpoints = inspect::endpoints(&config);
+        let pool = connect::pool(connect::manager(config, &options), &options, &last_failure);
         let stripe = uuid::Uuid::now_v7().as_bytes()[15] % STRIPES;
         Ok(Self(Arc::new(Inner {
             calls: Arc::new(Semaphore::new(pool.max_size() as usize)),
+            endpoints,
             pool: Some(pool),
             last_failure,
             stripe: stripe.into(),

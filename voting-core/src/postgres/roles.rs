@@ -31,6 +31,59 @@ const RIGHTS: [(&str, &str, &str); 9] = [
     ("applied_below", "SELECT, INSERT, UPDATE", ""),
 ];
 
+/// One right.
+pub(super) struct Right<'a> {
+    pub(super) table: &'a str,
+    /// The whole table unless given.
+    pub(super) column: Option<&'a str>,
+    /// Such as `SELECT`.
+    pub(super) action: &'a str,
+}
+
+impl fmt::Display for Right<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.action, self.table)?;
+        match self.column {
+            Some(column) => write!(f, " ({column})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The rights that the worker needs, one by one.
+pub(super) fn of_worker() -> Vec<Right<'static>> {
+    let each = RIGHTS.iter();
+    each.flat_map(|(table, workers, _)| split(table, workers))
+        .collect()
+}
+
+/// The rights that the result service needs, one by one.
+pub(super) fn of_result() -> Vec<Right<'static>> {
+    let each = RIGHTS.iter();
+    each.flat_map(|(table, _, results)| split(table, results))
+        .collect()
+}
+
+/// From `SELECT, INSERT` or `SELECT (a, b)`.
+fn split<'a>(table: &'a str, rights: &'a str) -> Vec<Right<'a>> {
+    if let Some((action, columns)) = rights.split_once(" (") {
+        let columns = columns.trim_end_matches(')').split(", ");
+        let right = |column| Right {
+            table,
+            column: Some(column),
+            action,
+        };
+        return columns.map(right).collect();
+    }
+    let actions = rights.split(", ").filter(|action| !action.is_empty());
+    let right = |action| Right {
+        table,
+        column: None,
+        action,
+    };
+    actions.map(right).collect()
+}
+
 /// The names of the two roles. Roles are the server's, not the database's: two voting systems on
 /// one server need different ones.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -54,6 +54,16 @@ pub enum SchemaError {
     },
 }
 
+impl SchemaError {
+    /// The one that is behind an error of the store, if there is one.
+    pub fn of(error: &StoreError) -> Option<Self> {
+        match error {
+            StoreError::Unavailable(source) => source.downcast_ref().copied(),
+            _ => None,
+        }
+    }
+}
+
 /// What a migration did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migrated {
@@ -100,7 +110,7 @@ fn found(client: &mut Client) -> Result<u32, StoreError> {
 }
 
 /// Whether the login may not do what it tried.
-fn is_forbidden(error: &(dyn Error + 'static)) -> bool {
+pub(super) fn is_forbidden(error: &(dyn Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| (*error).source())
         .filter_map(|error| error.downcast_ref::<::postgres::Error>()?.code())
         .any(|code| *code == SqlState::INSUFFICIENT_PRIVILEGE)

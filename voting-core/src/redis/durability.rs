@@ -21,7 +21,7 @@ use crate::{error::StoreError, position::ShardId};
 /// leaves the transaction open: what is written next may be taken for a part of it at the start after that,
 /// and be dropped. With `no` it says that the log is torn, and `redis-check-aof --fix` cuts it where it
 /// should be.
-const NEEDED: [(&str, &str); 5] = [
+pub(super) const NEEDED: [(&str, &str); 5] = [
     ("appendonly", "yes"),
     ("appendfsync", "always"),
     ("aof-load-truncated", "no"),
@@ -30,7 +30,7 @@ const NEEDED: [(&str, &str); 5] = [
 ];
 
 /// The setting that keeps a replica from taking over by itself.
-const WAITS: (&str, &str) = ("cluster-replica-no-failover", "yes");
+pub(super) const WAITS: (&str, &str) = ("cluster-replica-no-failover", "yes");
 
 /// Whether all servers that take ballots were seen to be durable. When a cluster gets new nodes, that is
 /// not known any more.
@@ -126,7 +126,7 @@ pub(super) async fn check(redis: &Redis) -> Result<(), StoreError> {
 /// It checks the commands of a transaction, and of a script, against the rights of the user `default`, of
 /// which nobody thinks who has turned that user off, and goes on without what is not allowed
 /// (redis issue 14541; valkey issue 3983).
-async fn forgets(redis: &Redis, server: &Server) -> Result<Option<String>, RedisError> {
+pub(super) async fn forgets(redis: &Redis, server: &Server) -> Result<Option<String>, RedisError> {
     let shard = ShardId(0);
     let (log, stats) = (redis.log_key(shard), redis.stats_key(shard));
     let written: [&[&str]; 4] = [
@@ -151,7 +151,10 @@ fn no_answer(name: &str, error: &RedisError) -> StoreError {
 }
 
 /// Which of these settings a server does not have, as they should be.
-async fn lacks(server: &Server, needed: &[(&str, &str)]) -> Result<Vec<String>, RedisError> {
+pub(super) async fn lacks(
+    server: &Server,
+    needed: &[(&str, &str)],
+) -> Result<Vec<String>, RedisError> {
     let mut get = ::redis::cmd("CONFIG");
     get.arg("GET");
     for (name, _) in needed {

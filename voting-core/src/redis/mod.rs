@@ -25,10 +25,13 @@ mod connection;
 mod consumers;
 mod durability;
 mod every;
+mod inspect;
+mod node;
 mod polls;
 mod reply;
 mod rests;
 mod rewind;
+mod rights;
 mod room;
 mod scripts;
 mod server;
@@ -43,6 +46,8 @@ use uuid::Uuid;
 
 pub use self::{
     claim::RedisQueue,
+    inspect::{Consumer, ShardReport, is_forbidden},
+    node::{Node, NodeInfo, Rights},
     rewind::{RewindError, Rewound},
 };
 use self::{
@@ -166,6 +171,17 @@ impl Redis {
         format!("{}:{{{shard}}}:sealed", self.0.options.prefix)
     }
 
+    fn layout_key(&self) -> String {
+        format!("{}:layout", self.0.options.prefix)
+    }
+
+    /// How the log is laid out, if it is.
+    async fn layout(&self) -> Result<Option<String>, RedisError> {
+        let mut get = ::redis::cmd("GET");
+        get.arg(self.layout_key());
+        self.0.connection.ask(&get).await
+    }
+
     /// Checks the layout, and makes the consumer groups, once.
     async fn prepare(&self) -> Result<(), StoreError> {
         let prepared = self.0.prepared.get_or_try_init(|| async {
@@ -176,13 +192,11 @@ impl Redis {
     }
 
     async fn check_layout(&self) -> Result<(), StoreError> {
-        let key = format!("{}:layout", self.0.options.prefix);
+        let key = self.layout_key();
         let ours = format!("1 shards={}", self.0.options.shards);
         // Asked first, here and below: at its memory limit Redis refuses to write even what is
         // there already, and a worker that starts then is needed to make room.
-        let mut get = ::redis::cmd("GET");
-        get.arg(&key);
-        let mut there: Option<String> = self.0.connection.ask(&get).await?;
+        let mut there = self.layout().await?;
         if there.is_none() {
             let mut set = ::redis::cmd("SET");
             set.arg(&key).arg(&ours).arg("NX").arg("GET");

@@ -22,7 +22,7 @@ struct Published {
 }
 
 impl Redis {
-    fn polls_key(&self) -> String {
+    pub(super) fn polls_key(&self) -> String {
         format!("{}:polls", self.0.options.prefix)
     }
 }

@@ -179,6 +179,20 @@ pub(super) fn last_generated_id(answer: Value) -> Result<EntryId, StoreError> {
     id(last.map_or(&Value::Nil, |(_, value)| value))
 }
 
+/// How many entries a stream has, in the answer to `XINFO STREAM`.
+pub(super) fn length(answer: &Value) -> Result<u64, StoreError> {
+    let known = pairs(answer.clone())?;
+    let length = known
+        .iter()
+        .find(|(name, _)| bytes(name) == Some(b"length"));
+    match length {
+        Some((_, Value::Int(length))) => {
+            u64::try_from(*length).map_err(|_| unexpected("a length below zero"))
+        }
+        _ => Err(unexpected("a stream without a length")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -77,15 +77,25 @@ impl Upkeep {
 }
 
 /// How far the workers are in a shard.
-struct Progress {
+pub(super) struct Progress {
     /// The oldest entry that is not acknowledged, be it handed out or not.
-    oldest_pending: Option<EntryId>,
+    pub(super) oldest_pending: Option<EntryId>,
     /// All entries below this are acknowledged.
-    settled: EntryId,
+    pub(super) settled: EntryId,
+}
+
+/// What was counted in a shard since there is one.
+pub(super) struct Counters {
+    /// Ballots.
+    pub(super) accepted: u64,
+    /// Ballots.
+    pub(super) acknowledged: u64,
+    /// Entries.
+    pub(super) lost: u64,
 }
 
 impl Redis {
-    async fn progress(&self, shard: ShardId) -> Result<Progress, StoreError> {
+    pub(super) async fn progress(&self, shard: ShardId) -> Result<Progress, StoreError> {
         let key = self.log_key(shard);
         // In this order: what is appended or handed out after the first question has a later id than
         // all that the answers speak of, or is found by the questions that follow.
@@ -160,20 +170,28 @@ impl Redis {
         self.0.connection.ask(&trim).await
     }
 
+    pub(super) async fn counters(&self, shard: ShardId) -> Result<Counters, StoreError> {
+        let mut ask = ::redis::cmd("HMGET");
+        ask.arg(self.stats_key(shard))
+            .arg("accepted")
+            .arg("acknowledged")
+            .arg("lost");
+        let (accepted, acknowledged, lost): (Option<u64>, Option<u64>, Option<u64>) =
+            self.0.connection.ask(&ask).await?;
+        Ok(Counters {
+            accepted: accepted.unwrap_or(0),
+            acknowledged: acknowledged.unwrap_or(0),
+            lost: lost.unwrap_or(0),
+        })
+    }
+
     pub(super) async fn stats(&self) -> Result<QueueStats, StoreError> {
         let mut stats = QueueStats::default();
         for shard in self.shards() {
-            let mut ask = ::redis::cmd("HMGET");
-            ask.arg(self.stats_key(shard))
-                .arg("accepted")
-                .arg("acknowledged")
-                .arg("lost");
-            let (accepted, acknowledged, lost): (Option<u64>, Option<u64>, Option<u64>) =
-                self.0.connection.ask(&ask).await?;
-            stats.lost_entries += lost.unwrap_or(0);
-            let accepted = accepted.unwrap_or(0);
-            stats.accepted += accepted;
-            stats.pending += accepted.saturating_sub(acknowledged.unwrap_or(0));
+            let counters = self.counters(shard).await?;
+            stats.lost_entries += counters.lost;
+            stats.accepted += counters.accepted;
+            stats.pending += counters.accepted.saturating_sub(counters.acknowledged);
             let progress = self.progress(shard).await?;
             stats.settled.insert(shard, progress.settled);
             if let Some(oldest) = progress.oldest_pending {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{Inner, Sqlite, begin, lock};
 use crate::{
@@ -51,23 +51,22 @@ impl Inner {
         self.commit(transaction)?;
         Ok(report)
     }
+}
 
-    fn totals(&self) -> Result<Totals, StoreError> {
-        let reader = lock(&self.reader);
-        let mut query = reader.prepare_cached(
-            "SELECT (SELECT COALESCE(SUM(voters), 0) FROM polls), superseded,
-                    (SELECT COALESCE(SUM(ballots), 0) FROM dead_letters)
-             FROM totals",
-        )?;
-        let totals = query.query_row([], |row| {
-            Ok(Totals {
-                counted: row.get(0)?,
-                superseded: row.get(1)?,
-                rejected: row.get(2)?,
-            })
-        })?;
-        Ok(totals)
-    }
+pub(super) fn totals(reader: &Connection) -> Result<Totals, StoreError> {
+    let mut query = reader.prepare_cached(
+        "SELECT (SELECT COALESCE(SUM(voters), 0) FROM polls), superseded,
+                (SELECT COALESCE(SUM(ballots), 0) FROM dead_letters)
+         FROM totals",
+    )?;
+    let totals = query.query_row([], |row| {
+        Ok(Totals {
+            counted: row.get(0)?,
+            superseded: row.get(1)?,
+            rejected: row.get(2)?,
+        })
+    })?;
+    Ok(totals)
 }
 
 /// Marks the batch's entries as applied and says which were not so before.
@@ -269,6 +268,6 @@ impl BatchFlusher for Sqlite {
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
-        self.reading(Inner::totals).await
+        self.reading(|inner| totals(&lock(&inner.reader))).await
     }
 }

@@ -149,30 +149,29 @@ impl Inner {
         }
         Ok(())
     }
+}
 
-    fn stats(&self) -> Result<QueueStats, StoreError> {
-        let reader = lock(&self.reader);
-        let mut query = reader.prepare_cached(
-            "SELECT accepted, pending, (SELECT MIN(id) FROM log), last_id FROM log_state",
-        )?;
-        let (accepted, pending, oldest, last): (u64, u64, Option<u64>, u64) = query
-            .query_row([], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })?;
-        let oldest = oldest.map(id_from_column).transpose()?;
-        // What is not acknowledged is still there.
-        let settled = match oldest {
-            Some(oldest) => oldest,
-            None => id_from_column(last)?.next(),
-        };
-        Ok(QueueStats {
-            accepted,
-            pending,
-            oldest_pending_ms: oldest.map(EntryId::ms),
-            settled: [(SHARD, settled)].into(),
-            lost_entries: 0,
-        })
-    }
+pub(super) fn stats(reader: &Connection) -> Result<QueueStats, StoreError> {
+    let mut query = reader.prepare_cached(
+        "SELECT accepted, pending, (SELECT MIN(id) FROM log), last_id FROM log_state",
+    )?;
+    let (accepted, pending, oldest, last): (u64, u64, Option<u64>, u64) = query
+        .query_row([], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?;
+    let oldest = oldest.map(id_from_column).transpose()?;
+    // What is not acknowledged is still there.
+    let settled = match oldest {
+        Some(oldest) => oldest,
+        None => id_from_column(last)?.next(),
+    };
+    Ok(QueueStats {
+        accepted,
+        pending,
+        oldest_pending_ms: oldest.map(EntryId::ms),
+        settled: [(SHARD, settled)].into(),
+        lost_entries: 0,
+    })
 }
 
 fn is_sealed(transaction: &Transaction<'_>, poll: &PollId) -> Result<bool, StoreError> {
@@ -279,7 +278,7 @@ impl BallotQueue for SqliteQueue {
     }
 
     async fn stats(&self) -> Result<QueueStats, StoreError> {
-        self.0.reading(Inner::stats).await
+        self.0.reading(|inner| stats(&lock(&inner.reader))).await
     }
 }
 

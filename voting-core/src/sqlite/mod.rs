@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod faults;
 mod flush;
+mod inspect;
 mod log;
 mod open;
 mod polls;
@@ -23,6 +24,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    inspect::{FileContent, FileReport, InspectError, inspect},
     log::SqliteQueue,
     open::{OpenError, SqliteOptions},
 };

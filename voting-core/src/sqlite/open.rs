@@ -23,7 +23,7 @@ use crate::{
 const MAX_READS: usize = 16;
 
 /// One step a released version; a step that was released never changes.
-static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
+pub(super) static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
     Migrations::new(vec![
         M::up(include_str!("migrations/1_tables.sql")),
         M::up(include_str!("migrations/2_closing.sql")),

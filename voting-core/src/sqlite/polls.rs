@@ -33,15 +33,13 @@ fn to_poll((definition, state): Columns) -> Result<Poll, StoreError> {
     Ok(poll.in_state(stored_json::read(&state)?))
 }
 
-impl Inner {
-    fn polls(&self) -> Result<Vec<Poll>, StoreError> {
-        let reader = lock(&self.reader);
-        let mut query =
-            reader.prepare_cached("SELECT definition, state FROM polls ORDER BY key")?;
-        let rows = query.query_map([], columns)?;
-        rows.map(|row| to_poll(row?)).collect()
-    }
+pub(super) fn polls(reader: &Connection) -> Result<Vec<Poll>, StoreError> {
+    let mut query = reader.prepare_cached("SELECT definition, state FROM polls ORDER BY key")?;
+    let rows = query.query_map([], columns)?;
+    rows.map(|row| to_poll(row?)).collect()
+}
 
+impl Inner {
     fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
         let definition = stored_json::write(poll)?;
         let mut writer = self.writer()?;
@@ -85,7 +83,7 @@ impl PollDirectory for Sqlite {
     }
 
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
-        self.reading(Inner::polls).await
+        self.reading(|inner| polls(&lock(&inner.reader))).await
     }
 }
 

@@ -146,6 +146,14 @@ impl Inner {
     }
 }
 
+/// The dead letters, counted by reason.
+pub(super) fn dead_letter_reasons(reader: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
+    let by_reason = "SELECT reason, COUNT(*) FROM dead_letters GROUP BY reason ORDER BY reason";
+    let mut query = reader.prepare(by_reason)?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// From `shard, ms, n, reason, detail, payload, ballots`.
 fn to_letter(row: &rusqlite::Row<'_>) -> Result<DeadLetter, StoreError> {
     Ok(DeadLetter {

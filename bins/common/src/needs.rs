@@ -1,0 +1,228 @@
+//! What each program needs of the settings, and whether it is there.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use voting_core::error::in_one_line;
+
+use crate::{
+    config::Config,
+    secrets::{self, Hidden, Kept, SecretError},
+};
+
+/// The programs that read settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Service {
+    /// voting-vote: needs Redis
+    Vote,
+    /// voting-worker: needs Redis and Postgres
+    Worker,
+    /// voting-result: needs Postgres
+    Result,
+    /// voting: needs a file
+    AllInOne,
+}
+
+impl Service {
+    /// Whether it uses Redis.
+    pub fn uses_redis(self) -> bool {
+        matches!(self, Self::Vote | Self::Worker)
+    }
+
+    /// Whether it uses Postgres.
+    pub fn uses_postgres(self) -> bool {
+        matches!(self, Self::Worker | Self::Result)
+    }
+
+    /// Whether it uses the secret that signs cookies and receipts.
+    pub fn uses_secret(self) -> bool {
+        self != Self::Worker
+    }
+
+    /// Whether it uses the operator's token.
+    pub fn uses_token(self) -> bool {
+        matches!(self, Self::Worker | Self::AllInOne)
+    }
+
+    /// What its program is called.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Vote => "voting-vote",
+            Self::Worker => "voting-worker",
+            Self::Result => "voting-result",
+            Self::AllInOne => "voting",
+        }
+    }
+}
+
+/// A secret of a service.
+#[derive(Debug)]
+pub struct SecretUse {
+    /// Its setting.
+    pub name: &'static str,
+    /// The file that it was read from, if any.
+    pub file: Option<PathBuf>,
+    /// Whether it is set, readable and long enough. `None` if it is made at the first start.
+    pub state: Option<Result<(), SecretError>>,
+}
+
+impl Config {
+    /// The services that these settings are for, by the stores that they name.
+    pub fn services(&self) -> Vec<Service> {
+        let redis = self.redis.url.is_some() || self.redis.url_file.is_some();
+        let postgres = self.postgres.url.is_some() || self.postgres.url_file.is_some();
+        match (redis, postgres) {
+            (true, true) => vec![Service::Vote, Service::Worker, Service::Result],
+            (true, false) => vec![Service::Vote],
+            (false, true) => vec![Service::Result],
+            (false, false) => vec![Service::AllInOne],
+        }
+    }
+
+    /// A file beside the database of the all-in-one.
+    pub fn beside_database(&self, name: &str) -> PathBuf {
+        let folder = self.sqlite.path.parent();
+        folder.unwrap_or(Path::new("")).join(name)
+    }
+
+    /// The secrets of these services, each once.
+    pub fn secrets_of(&self, services: &[Service]) -> Vec<SecretUse> {
+        let any = |uses: fn(Service) -> bool| services.iter().any(|service| uses(*service));
+        let makes = services == [Service::AllInOne];
+        let mut secrets = Vec::new();
+        let keyed = [
+            (
+                any(Service::uses_secret),
+                "secret",
+                (&self.secret, &self.secret_file),
+                "secret",
+            ),
+            (
+                any(Service::uses_token),
+                "worker.token",
+                (&self.worker.token, &self.worker.token_file),
+                "operator-token",
+            ),
+        ];
+        for (is_used, name, (value, file), kept) in keyed {
+            if is_used {
+                let kept = makes.then(|| self.beside_database(kept));
+                secrets.push(long_secret(name, value.as_ref(), file.as_deref(), kept));
+            }
+        }
+        let addresses = [
+            (
+                any(Service::uses_redis),
+                "redis.url",
+                (&self.redis.url, &self.redis.url_file),
+            ),
+            (
+                any(Service::uses_postgres),
+                "postgres.url",
+                (&self.postgres.url, &self.postgres.url_file),
+            ),
+        ];
+        for (is_used, name, (value, file)) in addresses {
+            if is_used {
+                let given = secrets::given(name, value.as_ref(), file.as_deref());
+                let state = given.and_then(|text| match text {
+                    Some(_) => Ok(()),
+                    None => Err(SecretError::NotGiven(name)),
+                });
+                secrets.push(SecretUse {
+                    name,
+                    file: file.clone(),
+                    state: Some(state),
+                });
+            }
+        }
+        secrets
+    }
+
+    /// Why a service would not start with these settings, whatever its stores say. Call it within a
+    /// tokio runtime.
+    pub fn faults_for(&self, service: Service) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut note = |error: &(dyn std::error::Error + 'static)| {
+            let line = in_one_line(error);
+            if !faults.contains(&line) {
+                faults.push(line);
+            }
+        };
+        for secret in self.secrets_of(&[service]) {
+            if let Some(Err(error)) = &secret.state {
+                note(error);
+            }
+        }
+        if service.uses_redis()
+            && let Err(error) = self.redis()
+        {
+            note(&error);
+        }
+        if service.uses_postgres()
+            && let Err(error) = self.postgres()
+        {
+            note(&error);
+        }
+        if service == Service::AllInOne && self.sqlite.path.is_dir() {
+            faults.push(format!(
+                "sqlite.path is a folder, {}; it must be a file",
+                self.sqlite.path.display()
+            ));
+        }
+        faults
+    }
+
+    /// What a service would start with, though it is hardly meant.
+    pub fn remarks_for(&self, service: Service) -> Vec<String> {
+        let mut remarks = Vec::new();
+        let has_pages = service != Service::Worker;
+        if has_pages && self.vote.public_url.is_some() != self.result.public_url.is_some() {
+            remarks.push(
+                "of vote.public_url and result.public_url only one is set: its pages have no link \
+                 to the other"
+                    .to_owned(),
+            );
+        }
+        if let (Some(default), Some(polls)) = (&self.default_poll, &self.polls)
+            && polls.iter().all(|poll| poll.id() != default)
+        {
+            remarks.push(format!(
+                "default_poll is {default}, which is none of polls: it must be stored already"
+            ));
+        }
+        if service.uses_redis() && self.redis.accept_loss {
+            remarks.push(
+                "redis.accept_loss is true: the services go on with a Redis that can lose \
+                 acknowledged ballots"
+                    .to_owned(),
+            );
+        }
+        remarks
+    }
+}
+
+fn long_secret(
+    name: &'static str,
+    value: Option<&Hidden>,
+    file: Option<&Path>,
+    kept: Option<PathBuf>,
+) -> SecretUse {
+    // What is given goes before what is kept.
+    let kept = kept.filter(|_| value.is_none() && file.is_none());
+    let state = match &kept {
+        Some(path) if !path.exists() => None,
+        kept => {
+            let kept = kept.as_deref().map(|path| Kept {
+                path,
+                may_make: false,
+            });
+            Some(secrets::find(name, value, file, kept).map(drop))
+        }
+    };
+    SecretUse {
+        name,
+        file: file.map(Path::to_owned).or(kept),
+        state,
+    }
+}

@@ -1,0 +1,196 @@
+//! Which settings are set, where, and whether there are such settings at all.
+
+use std::{collections::BTreeSet, fmt, path::PathBuf};
+
+use config::{Value, ValueKind};
+
+use crate::{cli::Cli, config::Config};
+
+/// Where a setting was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nowhere: it has its default.
+    Default,
+    /// In the file given with `--config`.
+    File(PathBuf),
+    /// In this environment variable.
+    Environment(String),
+    /// With this flag.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("by default"),
+            Self::File(path) => write!(f, "in {}", path.display()),
+            Self::Environment(variable) => write!(f, "in the environment, {variable}"),
+            Self::Flag(flag) => write!(f, "by {flag}"),
+        }
+    }
+}
+
+/// A setting that is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Such as `vote.listen`.
+    pub key: String,
+    /// As TOML writes it; a secret is not shown. `None` if it has neither a value nor a default.
+    pub value: Option<String>,
+    /// Where it was set.
+    pub origin: Origin,
+}
+
+/// The environment variable of a setting.
+pub(crate) fn variable(key: &str) -> String {
+    format!("VOTING_{}", key.to_uppercase().replace('.', "__"))
+}
+
+/// What was set in any layer but the defaults, by key.
+pub(crate) struct Origins(Vec<(String, Origin)>);
+
+impl Origins {
+    /// Of all layers together; the uppermost of each setting is told.
+    pub(crate) fn of(layers: &Value, cli: &Cli) -> Self {
+        let mut set = Vec::new();
+        collect("", layers, &mut set);
+        let flags: BTreeSet<_> = cli.settings().map(|(key, _)| key).collect();
+        let origins = set.into_iter().filter_map(|(key, said)| {
+            let origin = match said {
+                Some("the environment") => Origin::Environment(variable(&key)),
+                // As it was given: what is said of it is relative to some folder.
+                Some(file) => Origin::File(cli.config.clone().unwrap_or_else(|| file.into())),
+                None if flags.contains(key.as_str()) => {
+                    Origin::Flag(format!("--{}", key.replace('.', "-")))
+                }
+                None => return None,
+            };
+            Some((key, origin))
+        });
+        Self(origins.collect())
+    }
+
+    /// Where a setting was set.
+    pub(crate) fn get(&self, key: &str) -> Origin {
+        let set = self.0.iter().find(|(set, _)| set == key);
+        set.map_or(Origin::Default, |(_, origin)| origin.clone())
+    }
+
+    /// Those that there are not.
+    pub(crate) fn unknown(&self) -> Vec<Unknown> {
+        let known: Vec<String> = leaves(&Config::default()).map(|(key, _)| key).collect();
+        let is_known = |key: &str| {
+            // A table where there is a value is told when it is read.
+            let within = |known: &String| key.starts_with(&format!("{known}."));
+            known.iter().any(|known| known == key || within(known))
+                || known
+                    .iter()
+                    .any(|known| known.starts_with(&format!("{key}.")))
+        };
+        let unknown = self.0.iter().filter(|(key, _)| !is_known(key));
+        unknown
+            .map(|(key, origin)| Unknown {
+                key: key.clone(),
+                origin: origin.clone(),
+                beside: beside(key, &known),
+            })
+            .collect()
+    }
+}
+
+/// A setting that there is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unknown {
+    pub(crate) key: String,
+    origin: Origin,
+    /// What is known in its section.
+    beside: Vec<String>,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            key,
+            origin,
+            beside,
+        } = self;
+        write!(f, "there is no setting {key} (set {origin}); there are ")?;
+        f.write_str(&beside.join(", "))
+    }
+}
+
+/// The settings, or sections, of the same section.
+fn beside(key: &str, known: &[String]) -> Vec<String> {
+    let section = key.rsplit_once('.').map_or("", |(section, _)| section);
+    let within = |known: &String| {
+        let rest = match section {
+            "" => known.as_str(),
+            section => known.strip_prefix(section)?.strip_prefix('.')?,
+        };
+        rest.split('.').next().map(str::to_owned)
+    };
+    let found: BTreeSet<_> = known.iter().filter_map(within).collect();
+    if found.is_empty() && !section.is_empty() {
+        return beside(section, known);
+    }
+    found.into_iter().collect()
+}
+
+/// Values and what is said of their origin.
+fn collect<'a>(key: &str, value: &'a Value, into: &mut Vec<(String, Option<&'a str>)>) {
+    match &value.kind {
+        ValueKind::Table(table) => {
+            let mut inner: Vec<_> = table.iter().collect();
+            inner.sort_by_key(|(name, _)| *name);
+            for (name, value) in inner {
+                collect(&join(key, name), value, into);
+            }
+        }
+        _ => into.push((key.to_owned(), value.origin())),
+    }
+}
+
+/// Takes a setting out.
+pub(crate) fn remove(layers: &mut Value, key: &str) {
+    let ValueKind::Table(table) = &mut layers.kind else {
+        return;
+    };
+    match key.split_once('.') {
+        Some((name, rest)) if table.contains_key(name) => {
+            if let Some(inner) = table.get_mut(name) {
+                remove(inner, rest);
+                if matches!(&inner.kind, ValueKind::Table(left) if left.is_empty()) {
+                    table.remove(name);
+                }
+            }
+        }
+        _ => _ = table.remove(key),
+    }
+}
+
+fn join(key: &str, name: &str) -> String {
+    if key.is_empty() {
+        return name.to_owned();
+    }
+    format!("{key}.{name}")
+}
+
+/// All settings with their values.
+pub(crate) fn leaves(config: &Config) -> impl Iterator<Item = (String, Option<String>)> {
+    let mut found = Vec::new();
+    let all = serde_json::to_value(config).unwrap_or_default();
+    walk("", &all, &mut found);
+    found.into_iter()
+}
+
+fn walk(key: &str, value: &serde_json::Value, into: &mut Vec<(String, Option<String>)>) {
+    match value {
+        serde_json::Value::Object(table) => {
+            for (name, value) in table {
+                walk(&join(key, name), value, into);
+            }
+        }
+        serde_json::Value::Null => into.push((key.to_owned(), None)),
+        value => into.push((key.to_owned(), Some(value.to_string()))),
+    }
+}

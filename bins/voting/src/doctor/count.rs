@@ -1,0 +1,176 @@
+//! Whether all ballots are somewhere: accepted = counted + superseded + rejected + pending.
+
+use std::time::Duration;
+
+use voting_core::{
+    BatchFlusher, StoreError,
+    batch::Totals,
+    postgres::Postgres,
+    redis::{Redis, ShardReport},
+};
+
+use super::{Visit, count_of};
+use crate::report::Finding;
+
+/// Under load the numbers move while they are read. So often is tried to read them at rest.
+const ATTEMPTS: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What the log says of its ballots.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) accepted: u64,
+    pub(super) acknowledged: u64,
+}
+
+impl Counted {
+    fn of(shards: &[ShardReport]) -> Self {
+        Self {
+            accepted: shards.iter().map(|shard| shard.accepted).sum(),
+            acknowledged: shards.iter().map(|shard| shard.acknowledged).sum(),
+        }
+    }
+}
+
+pub(super) async fn conservation(visit: &mut Visit<'_>, redis: &Redis, postgres: &Postgres) {
+    let check = "conservation";
+    for attempt in 1..=ATTEMPTS {
+        let read = async {
+            let before = log(redis).await?;
+            let totals = postgres.totals().await?;
+            Ok((before, totals, log(redis).await?))
+        };
+        let Some((before, totals, after)) = visit.look(check, read).await else {
+            return;
+        };
+        if before == after || attempt == ATTEMPTS {
+            visit.add(judge(before, totals, after));
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn log(redis: &Redis) -> Result<Counted, StoreError> {
+    let mut shards = Vec::new();
+    for shard in redis.shard_ids() {
+        shards.extend(redis.inspect(shard).await?);
+    }
+    Ok(Counted::of(&shards))
+}
+
+/// The totals were read between `before` and `after`. Ballots are in the store before the log knows.
+pub(super) fn judge(before: Counted, totals: Totals, after: Counted) -> Finding {
+    let check = "conservation";
+    let Totals {
+        counted,
+        superseded,
+        rejected,
+    } = totals;
+    let stored = counted + superseded + rejected;
+    let pending = after.accepted.saturating_sub(after.acknowledged);
+    let accepted = after.accepted;
+    let found = format!(
+        "{accepted} accepted; {counted} counted, {superseded} superseded, {rejected} rejected, \
+         {pending} pending"
+    );
+    if stored < before.acknowledged {
+        let gone = count_of(before.acknowledged - stored, "ballot");
+        return Finding::fail(
+            check,
+            format!("{found}: of the ballots that the log was told are stored, {gone} are not"),
+            "was Postgres restored from a backup? Redis keeps counted ballots for \
+             redis.retention_hours: stop the workers, set each group back (XGROUP SETID <log> \
+             workers 0), start them again",
+        );
+    }
+    if stored > after.accepted {
+        let more = count_of(stored - after.accepted, "ballot");
+        return Finding::warn(
+            check,
+            format!("{found}: the store holds {more} more than this log has accepted"),
+            "was Redis made anew, or restored? Then it counts from there on; else see who else \
+             writes to the streams",
+        );
+    }
+    if before != after {
+        return Finding::ok(
+            check,
+            format!("{found}, as far as can be told while they move"),
+        );
+    }
+    Finding::ok(check, found)
+}
+
+/// Dead letters that wait for somebody.
+pub(super) async fn dead_letters(visit: &mut Visit<'_>, postgres: &Postgres) {
+    let check = "dead letters";
+    if let Some(reasons) = visit.look(check, postgres.dead_letter_reasons()).await {
+        visit.add(waiting(&reasons));
+    }
+}
+
+/// By reason.
+pub(super) fn waiting(reasons: &[(String, u64)]) -> Finding {
+    let check = "dead letters";
+    let all: u64 = reasons.iter().map(|(_, letters)| letters).sum();
+    if all == 0 {
+        return Finding::ok(check, "none");
+    }
+    let by_reason = reasons
+        .iter()
+        .map(|(reason, letters)| format!("{letters} {reason}"));
+    let by_reason: Vec<_> = by_reason.collect();
+    Finding::warn(
+        check,
+        format!("{all} that could not be counted: {}", by_reason.join(", ")),
+        "look at them (GET /v1/dead-letters of the worker), mend the cause, then replay them",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Level;
+
+    fn log(accepted: u64, acknowledged: u64) -> Counted {
+        Counted {
+            accepted,
+            acknowledged,
+        }
+    }
+
+    fn store(counted: u64) -> Totals {
+        Totals {
+            counted,
+            superseded: 1,
+            rejected: 1,
+        }
+    }
+
+    #[test]
+    fn all_ballots_are_somewhere_or_it_is_told() {
+        let level = |before, totals, after| judge(before, totals, after).level;
+        assert_eq!(level(log(5, 5), store(3), log(5, 5)), Level::Ok);
+        assert_eq!(
+            level(log(9, 5), store(5), log(9, 5)),
+            Level::Ok,
+            "flushed, in hand"
+        );
+        assert_eq!(level(log(5, 5), store(2), log(5, 5)), Level::Fail);
+        assert_eq!(level(log(5, 5), store(4), log(5, 5)), Level::Warn);
+        assert_eq!(
+            level(log(5, 2), store(4), log(9, 6)),
+            Level::Ok,
+            "they move"
+        );
+    }
+
+    #[test]
+    fn dead_letters_are_told_by_reason() {
+        assert_eq!(waiting(&[]).level, Level::Ok);
+        let told = waiting(&[("malformed".to_owned(), 2), ("unstorable".to_owned(), 1)]);
+        assert_eq!(told.level, Level::Warn);
+        assert!(told.found.contains("2 malformed, 1 unstorable"), "{told:?}");
+    }
+}

@@ -1,0 +1,335 @@
+//! Redis itself: whether it answers, keeps what it acknowledges, and has room.
+
+use voting_core::redis::{Node, NodeInfo, Redis};
+use voting_service::Service;
+
+use super::Visit;
+use crate::report::Finding;
+
+/// Of its memory, in percent: when to warn, and when ballots are about to be refused.
+const MEMORY: [u64; 2] = [80, 95];
+
+/// Looks at each server. `None` if none answers, or the settings name none.
+pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Redis> {
+    // What is wrong with the settings is told with them.
+    let redis = visit.config.redis().ok()?;
+    let places: Vec<_> = redis.endpoints().iter().map(ToString::to_string).collect();
+    let place = places.join(", ");
+    let nodes = match visit.ask(redis.nodes()).await {
+        Ok(nodes) => nodes,
+        Err(why) => {
+            visit.add(away(&place, &why));
+            return None;
+        }
+    };
+    let mut there = Vec::new();
+    for node in nodes {
+        match visit.ask(node.ping()).await {
+            Ok(()) => there.push(node),
+            Err(why) => visit.add(away(&at(&node, &place), &why)),
+        }
+    }
+    if there.is_empty() {
+        return None;
+    }
+    let how = if redis.is_encrypted() {
+        "encrypted, and its certificate verified"
+    } else {
+        "not encrypted, which is for a network of your own"
+    };
+    visit.add(Finding::ok("redis", format!("answers at {place}, {how}")));
+    for node in &there {
+        check_node(visit, node).await;
+    }
+    check_layout(visit, &redis).await;
+    Some(redis)
+}
+
+/// The address if there is one server only, else which one it is.
+fn at(node: &Node, place: &str) -> String {
+    match node.name.strip_prefix("Redis at ") {
+        Some(name) => name.to_owned(),
+        None => place.to_owned(),
+    }
+}
+
+fn away(place: &str, why: &str) -> Finding {
+    let refused = ["WRONGPASS", "NOAUTH", "assword", "uthentication"];
+    let todo = if refused.iter().any(|word| why.contains(word)) {
+        "set the user and the password that it knows in redis.url (or redis.url_file)"
+    } else {
+        "start it, or mend redis.url and the way there; until then no ballot is taken"
+    };
+    Finding::fail("redis", format!("does not answer at {place}: {why}"), todo)
+}
+
+async fn check_node(visit: &mut Visit<'_>, node: &Node) {
+    let name = &node.name;
+    if let Some(info) = visit.look("redis server", node.info()).await {
+        visit.add(version(name, &info));
+        if let Some(finding) = loading(name, &info) {
+            visit.add(finding);
+        }
+        if !node.is_replica {
+            visit.add(memory(name, &info));
+            visit.add(own_log(name, &info));
+        }
+    }
+    let is_accepted = visit.config.redis.accept_loss;
+    let check = "redis durability";
+    if let Some(missing) = visit.look(check, node.missing_settings()).await {
+        visit.add(durability(node, &missing, is_accepted));
+    }
+    if node.is_replica {
+        return;
+    }
+    if let Some(forgets) = visit.look(check, node.forgets()).await
+        && let Some(why) = forgets
+    {
+        let found = format!(
+            "{name} would leave ballots out when it reads its own log, with the rights of its user \
+             default: {why}"
+        );
+        let todo = "ACL SETUSER default '~*' +@all, in the configuration, too; the user may be off";
+        visit.add(if is_accepted {
+            Finding::warn(check, found, todo)
+        } else {
+            Finding::fail(check, found, todo)
+        });
+    }
+    check_rights(visit, node).await;
+}
+
+fn version(name: &str, info: &NodeInfo) -> Finding {
+    let check = "redis version";
+    let found = format!("{name} is version {}", info.version);
+    if info.major_version() < 7 {
+        return Finding::fail(check, found, "use version 7 or later");
+    }
+    Finding::ok(check, found)
+}
+
+fn loading(name: &str, info: &NodeInfo) -> Option<Finding> {
+    info.is_loading.then(|| {
+        Finding::fail(
+            "redis server",
+            format!("{name} still reads its log after a start"),
+            "wait; until then no ballot is taken",
+        )
+    })
+}
+
+fn memory(name: &str, info: &NodeInfo) -> Finding {
+    let check = "redis memory";
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    let (limit, whose) = match info.max_memory {
+        0 => (info.system_memory, "the machine's, for it has no maxmemory"),
+        max => (max, "its maxmemory"),
+    };
+    if limit == 0 {
+        let used = mib(info.used_memory);
+        return Finding::ok(check, format!("{name} uses {used} MiB of no limit"));
+    }
+    let share = u64::try_from(u128::from(info.used_memory) * 100 / u128::from(limit));
+    let share = share.unwrap_or(u64::MAX);
+    let found = format!(
+        "{name} uses {} of {} MiB ({whose}), {share} %",
+        mib(info.used_memory),
+        mib(limit)
+    );
+    let todo = "give it more; see whether workers count (a backlog grows), or keep counted \
+                ballots for fewer hours (redis.retention_hours)";
+    match share {
+        share if share >= MEMORY[1] => Finding::fail(
+            check,
+            format!("{found}; ballots are refused at 100 %"),
+            todo,
+        ),
+        share if share >= MEMORY[0] => Finding::warn(check, found, todo),
+        _ => Finding::ok(check, found),
+    }
+}
+
+fn own_log(name: &str, info: &NodeInfo) -> Finding {
+    let check = "redis log file";
+    if info.last_write_is_ok == Some(false) {
+        return Finding::fail(
+            check,
+            format!("{name} could not write its log"),
+            "see its own log; most likely its disk is full",
+        );
+    }
+    if info.last_rewrite_is_ok == Some(false) {
+        return Finding::warn(
+            check,
+            format!("{name} could not rewrite its log, which grows until its disk is full"),
+            "see its own log; give it disk space, and memory for a fork; then BGREWRITEAOF",
+        );
+    }
+    match info.last_write_is_ok {
+        Some(_) => {
+            let mib = info.log_size.div_ceil(1 << 20);
+            Finding::ok(
+                check,
+                format!("{name} writes it without trouble, {mib} MiB"),
+            )
+        }
+        // What it must have is told with its settings.
+        None => Finding::ok(check, format!("{name} has none")),
+    }
+}
+
+fn durability(node: &Node, missing: &[String], is_accepted: bool) -> Finding {
+    let check = "redis durability";
+    let name = &node.name;
+    if missing.is_empty() {
+        let found = match node.is_replica {
+            true => format!("{name}, a replica, does not take over by itself"),
+            false => format!("{name} keeps what it acknowledges"),
+        };
+        return Finding::ok(check, found);
+    }
+    let needs = missing.join(", ");
+    let found = match node.is_replica {
+        true => format!(
+            "{name} can lose acknowledged ballots: it is a replica that takes over by itself, \
+             without the latest; it needs {needs}"
+        ),
+        false => format!("{name} can lose acknowledged ballots: it needs {needs}"),
+    };
+    let todo = "set it in its configuration file and restart it, or CONFIG SET and CONFIG REWRITE";
+    if is_accepted {
+        let found = format!("{found} (redis.accept_loss says that this is all right)");
+        return Finding::warn(check, found, todo);
+    }
+    Finding::fail(check, found, todo)
+}
+
+async fn check_rights(visit: &mut Visit<'_>, node: &Node) {
+    let check = "redis rights";
+    let Some(rights) = visit.look(check, node.rights()).await else {
+        return;
+    };
+    let (name, user) = (&node.name, &rights.user);
+    let mut is_lacking = false;
+    for (service, lacks) in [
+        (Service::Vote, &rights.vote_lacks),
+        (Service::Worker, &rights.worker_lacks),
+    ] {
+        if lacks.is_empty() || !visit.is_for(service) {
+            continue;
+        }
+        is_lacking = true;
+        let program = service.program();
+        let commands: Vec<_> = lacks.iter().map(|lack| lack.to_lowercase()).collect();
+        let plus: Vec<_> = commands
+            .iter()
+            .map(|c| format!("+{}", c.replace(' ', "|")))
+            .collect();
+        visit.add(Finding::fail(
+            check,
+            format!(
+                "{name}: user {user} may not do what {program} does: {}",
+                commands.join(", ")
+            ),
+            format!(
+                "ACL SETUSER {user} '~{}:*' {}; or give --for the service whose user it is",
+                visit.config.redis.prefix,
+                plus.join(" ")
+            ),
+        ));
+    }
+    if !is_lacking {
+        let found = format!("{name}: user {user} may do what the services do");
+        visit.add(Finding::ok(check, found));
+    }
+}
+
+async fn check_layout(visit: &mut Visit<'_>, redis: &Redis) {
+    let check = "redis shards";
+    let ours = visit.config.redis.shards;
+    let Some(there) = visit.look(check, redis.laid_out_shards()).await else {
+        return;
+    };
+    visit.add(match there {
+        None => Finding::ok(check, format!("{ours}; nobody has used the log yet")),
+        Some(there) if there == ours => Finding::ok(check, format!("{ours}, as the log has")),
+        Some(there) => Finding::fail(
+            check,
+            format!("redis.shards is {ours}, but the log has {there}; no service starts so"),
+            format!("set redis.shards = {there}; it cannot change once there is a log"),
+        ),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Level;
+
+    fn info() -> NodeInfo {
+        NodeInfo {
+            version: "7.0.15".to_owned(),
+            last_write_is_ok: Some(true),
+            last_rewrite_is_ok: Some(true),
+            ..NodeInfo::default()
+        }
+    }
+
+    #[test]
+    fn memory_is_measured_against_what_there_is() {
+        let level = |used_memory, max_memory, system_memory| {
+            let info = NodeInfo {
+                used_memory,
+                max_memory,
+                system_memory,
+                ..info()
+            };
+            memory("Redis", &info).level
+        };
+        assert_eq!(level(79, 100, 1), Level::Ok);
+        assert_eq!(level(80, 100, 1000), Level::Warn);
+        assert_eq!(level(95, 100, 1000), Level::Fail);
+        assert_eq!(level(95, 0, 100), Level::Fail);
+        assert_eq!(level(95, 0, 0), Level::Ok);
+    }
+
+    #[test]
+    fn trouble_with_the_log_file_is_told() {
+        let level = |info: NodeInfo| own_log("Redis", &info).level;
+        assert_eq!(level(info()), Level::Ok);
+        let written = |last_write_is_ok| NodeInfo {
+            last_write_is_ok,
+            ..info()
+        };
+        assert_eq!(level(written(Some(false))), Level::Fail);
+        let rewritten = NodeInfo {
+            last_rewrite_is_ok: Some(false),
+            ..info()
+        };
+        assert_eq!(level(rewritten), Level::Warn);
+    }
+
+    #[test]
+    fn an_old_redis_is_told() {
+        let of = |version: &str| {
+            let info = NodeInfo {
+                version: version.to_owned(),
+                ..info()
+            };
+            super::version("Redis", &info).level
+        };
+        assert_eq!([of("7.0.0"), of("8.2.1")], [Level::Ok; 2]);
+        assert_eq!([of("6.2.9"), of("")], [Level::Fail; 2]);
+    }
+
+    #[test]
+    fn a_redis_that_loads_is_told() {
+        assert_eq!(loading("Redis", &info()), None);
+        let loads = NodeInfo {
+            is_loading: true,
+            ..info()
+        };
+        assert!(loading("Redis", &loads).is_some());
+    }
+}

@@ -1,0 +1,142 @@
+//! `voting config`: what is wrong with the settings, and what they come to, whatever the stores say.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use voting_service::{Cli, Reading, Service, announce};
+
+use crate::report::{Finding, Report};
+
+/// Look at the settings alone, without any store
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Check(Check),
+    Show,
+}
+
+/// Say what is wrong with the settings, all of it
+///
+/// Reads them as the services would: unknown ones, values that are none, what a service needs and is
+/// not set, secrets that cannot be read. Ends with 0 if nothing is wrong, with 1 if something is.
+#[derive(Debug, Args)]
+struct Check {
+    /// Look at what this service needs; may be given several times
+    ///
+    /// Without it: the three services if both stores are named in the settings, voting-vote if only
+    /// Redis is, voting-result if only Postgres is, else the all-in-one.
+    #[arg(long = "for", value_name = "SERVICE", value_enum)]
+    services: Vec<Service>,
+    /// Also print the settings, as `voting config show` does
+    #[arg(long, conflicts_with = "json")]
+    show: bool,
+    /// Print one JSON document instead of lines
+    #[arg(long)]
+    json: bool,
+}
+
+impl Settings {
+    pub(crate) fn run(&self, cli: &Cli) -> ExitCode {
+        match &self.what {
+            What::Check(check) => check.run(cli),
+            What::Show => match Reading::of(cli, None) {
+                Ok(reading) => show(&reading),
+                Err(error) => refuse(&[error.to_string()], false),
+            },
+        }
+    }
+}
+
+impl Check {
+    fn run(&self, cli: &Cli) -> ExitCode {
+        let reading = match Reading::of(cli, None) {
+            Ok(reading) => reading,
+            Err(error) => return refuse(&[error.to_string()], self.json),
+        };
+        if self.show {
+            print(&reading);
+        }
+        let mut report = Report::new(self.json);
+        let mut faults = reading.faults();
+        let mut services = self.services.clone();
+        if let Some(config) = reading.config() {
+            // The clients of the stores are made within one, though nothing is connected to.
+            let runtime = match tokio::runtime::Runtime::new() {
+                Ok(runtime) => runtime,
+                Err(error) => return refuse(&[error.to_string()], self.json),
+            };
+            let _within = runtime.enter();
+            if services.is_empty() {
+                services = config.services();
+            }
+            for service in &services {
+                for fault in config.faults_for(*service) {
+                    faults.push(format!("{} needs more: {fault}", service.program()));
+                }
+            }
+            let mut remarks: Vec<String> = Vec::new();
+            for remark in services
+                .iter()
+                .flat_map(|service| config.remarks_for(*service))
+            {
+                if !remarks.contains(&remark) {
+                    remarks.push(remark);
+                }
+            }
+            for remark in remarks {
+                report.add(Finding::warn(
+                    "settings",
+                    remark,
+                    "see whether it is meant so",
+                ));
+            }
+        }
+        if faults.is_empty() {
+            let names: Vec<_> = services.iter().map(|service| service.program()).collect();
+            report.add(Finding::ok(
+                "settings",
+                format!("good for {}", names.join(", ")),
+            ));
+        }
+        for fault in faults {
+            report.add(Finding::fail("settings", fault, "mend it where it is set"));
+        }
+        report.finish()
+    }
+}
+
+fn refuse(faults: &[String], is_json: bool) -> ExitCode {
+    let mut report = Report::new(is_json);
+    for fault in faults {
+        report.add(Finding::fail("settings", fault, "mend it where it is set"));
+    }
+    report.finish()
+}
+
+/// What is in force, if it can be told.
+fn show(reading: &Reading) -> ExitCode {
+    print(reading);
+    let faults = reading.faults();
+    if faults.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    for fault in faults {
+        eprintln!("voting: {fault}");
+    }
+    ExitCode::FAILURE
+}
+
+fn print(reading: &Reading) {
+    for setting in reading.settings() {
+        let (key, origin) = (&setting.key, &setting.origin);
+        announce(&match &setting.value {
+            Some(value) => format!("{key} = {value}  # {origin}\n"),
+            None => format!("# {key} is not set\n"),
+        });
+    }
+}

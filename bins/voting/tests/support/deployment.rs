@@ -1,0 +1,328 @@
+//! Redis and Postgres as an operator has them, with a worker between them, and `voting` run on them.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use voting_core::{
+    Ballot, BallotQueue, Choices, PollDirectory, PollPublisher, PollStore, VoteSink, VoterId,
+    Worker, WorkerHandle, WorkerOptions, closing,
+    postgres::{Postgres, PostgresOptions, Roles},
+    redis::{Redis, RedisOptions, RedisQueue},
+};
+use voting_service::cats_vs_dogs;
+use voting_testing::{PostgresServer, RedisServer};
+
+static POSTGRES: LazyLock<PostgresServer> = LazyLock::new(PostgresServer::start);
+
+/// What must never be printed.
+pub const SECRETS: [&str; 3] = [
+    "the secret of the tests, 32 bytes or more",
+    "the token of the tests, 32 bytes or more",
+    "the password of the tests",
+];
+
+/// After so long a worker is taken for dead.
+pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// `voting` without any setting of this process.
+fn voting(settings: &[(&'static str, String)], arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_voting"));
+    let pairs = settings.iter().map(|(key, value)| (key, value));
+    command.env_clear().envs(pairs).args(arguments);
+    command.output().expect("the program starts")
+}
+
+/// What a command has said.
+#[derive(Debug)]
+pub struct Told {
+    pub code: i32,
+    pub text: String,
+    pub errors: String,
+}
+
+impl Told {
+    pub fn by(settings: &[(&'static str, String)], arguments: &[&str]) -> Self {
+        let output = voting(settings, arguments);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let told = Self {
+            code: output.status.code().expect("an exit code"),
+            text: text(&output.stdout),
+            errors: text(&output.stderr),
+        };
+        for secret in SECRETS {
+            let is_told = told.text.contains(secret) || told.errors.contains(secret);
+            assert!(!is_told, "{secret} in {told:?}");
+        }
+        told
+    }
+
+    /// Whether a line begins so and has all this in it.
+    pub fn has(&self, level: &str, check: &str, parts: &[&str]) -> bool {
+        let begin = format!("{level:<4}  {check}: ");
+        let lines = self.text.lines();
+        let mut those = lines.filter(|line| line.starts_with(&begin));
+        those.any(|line| parts.iter().all(|part| line.contains(part)))
+    }
+
+    /// There is such a line.
+    #[track_caller]
+    pub fn says(&self, level: &str, check: &str, parts: &[&str]) -> &Self {
+        assert!(
+            self.has(level, check, parts),
+            "no {level} {check} {parts:?} in\n{self}"
+        );
+        self
+    }
+
+    /// It ended so.
+    #[track_caller]
+    pub fn ended(&self, code: i32) -> &Self {
+        assert_eq!(self.code, code, "\n{self}");
+        self
+    }
+
+    /// All lines that begin so are among those of these checks.
+    #[track_caller]
+    pub fn only(&self, level: &str, checks: &[&str]) -> &Self {
+        let begin = format!("{level:<4}  ");
+        for line in self
+            .text
+            .lines()
+            .filter_map(|line| line.strip_prefix(&begin))
+        {
+            let is_meant = checks
+                .iter()
+                .any(|check| line.starts_with(&format!("{check}: ")));
+            assert!(is_meant, "{level} {line} in\n{self}");
+        }
+        self
+    }
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}(exit code {})", self.text, self.errors, self.code)
+    }
+}
+
+/// A deployment; only the worker is missing.
+pub struct Deployment {
+    pub redis: RedisServer,
+    /// As the superuser.
+    pub database: String,
+    pub settings: Vec<(&'static str, String)>,
+    folder: TempDir,
+    prefix: String,
+    name: String,
+    runtime: Runtime,
+    log: Redis,
+    store: Arc<Postgres>,
+    worker: Option<(WorkerHandle, Arc<RedisQueue>)>,
+}
+
+impl Deployment {
+    /// With its tables and a login in the worker's role.
+    pub fn new() -> Self {
+        Self::on(
+            &POSTGRES,
+            RedisServer::start_with(&["--enable-debug-command", "yes"]),
+        )
+    }
+
+    pub fn on(postgres: &PostgresServer, redis: RedisServer) -> Self {
+        let url = redis.url();
+        Self::with(postgres, redis, &url, false)
+    }
+
+    /// On this Redis, or this cluster of which `redis` is a node.
+    pub fn with(postgres: &PostgresServer, redis: RedisServer, url: &str, cluster: bool) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let random = folder
+            .path()
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("a name");
+        let name = random.trim_start_matches('.').to_lowercase();
+        let database = postgres.database(&name);
+        let runtime = Runtime::new().expect("a runtime");
+        let options = RedisOptions {
+            claim_timeout: CLAIM_TIMEOUT,
+            cluster,
+            ..RedisOptions::default()
+        };
+        let log = {
+            let _within = runtime.enter();
+            Redis::new(url, options).expect("an address")
+        };
+        let store = Postgres::new(&database, PostgresOptions::default()).expect("an address");
+        let mut this = Self {
+            redis,
+            settings: vec![
+                ("VOTING_REDIS__URL", url.to_owned()),
+                ("VOTING_REDIS__CLUSTER", cluster.to_string()),
+                (
+                    "VOTING_REDIS__CLAIM_TIMEOUT_MS",
+                    CLAIM_TIMEOUT.as_millis().to_string(),
+                ),
+            ],
+            folder,
+            prefix: name.clone(),
+            name,
+            runtime,
+            log,
+            store: Arc::new(store),
+            worker: None,
+            database,
+        };
+        this.runtime.block_on(async {
+            this.store.migrate().await.expect("migrated");
+            this.store.put_poll(&cats_vs_dogs()).await.expect("stored");
+            let roles = Roles::with_prefix(&this.prefix).expect("a prefix");
+            this.store.grant(&roles).await.expect("granted");
+        });
+        for (key, file, text) in [
+            ("VOTING_SECRET_FILE", "secret", SECRETS[0]),
+            ("VOTING_WORKER__TOKEN_FILE", "token", SECRETS[1]),
+        ] {
+            let path = this.file(file);
+            fs::write(&path, text).expect("written");
+            set_mode(&path, 0o600);
+            this.set(key, path.to_str().expect("a text"));
+        }
+        let login = this.login(postgres, "worker");
+        this.set("VOTING_POSTGRES__URL", &login);
+        this
+    }
+
+    /// The worker and the voters, too, come as this user of Redis from now on.
+    pub fn reconnect(&mut self, url: &str) {
+        let options = RedisOptions {
+            claim_timeout: CLAIM_TIMEOUT,
+            ..RedisOptions::default()
+        };
+        let _within = self.runtime.enter();
+        self.log = Redis::new(url, options).expect("an address");
+        self.set("VOTING_REDIS__URL", url);
+    }
+
+    /// A file in a folder of its own.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Sets, or sets anew, a setting.
+    pub fn set(&mut self, key: &'static str, value: &str) {
+        self.settings.retain(|(known, _)| *known != key);
+        self.settings.push((key, value.to_owned()));
+    }
+
+    pub fn unset(&mut self, key: &str) {
+        self.settings.retain(|(known, _)| *known != key);
+    }
+
+    /// A login in one of the two roles. Its address.
+    pub fn login(&self, postgres: &PostgresServer, role: &str) -> String {
+        let (login, prefix) = (format!("{}_{role}_login", self.prefix), &self.prefix);
+        let make = format!("CREATE ROLE {login} LOGIN IN ROLE {prefix}_{role}");
+        self.sql(&make);
+        postgres.url_as(&login, &self.name)
+    }
+
+    pub fn result_login(&self) -> String {
+        self.login(&POSTGRES, "result")
+    }
+
+    /// Runs statements as the superuser.
+    pub fn sql(&self, statements: &str) -> String {
+        PostgresServer::sql(&self.database, statements).expect("done")
+    }
+
+    /// As the worker does at its start and then every second, once.
+    pub fn step(&self) {
+        self.runtime.block_on(async {
+            let newest = self.store.newest_applied().await.expect("an id");
+            self.log.raise_ids(newest).await.expect("raised");
+            let queue = self.log.queue();
+            let step = closing::advance(&self.log, &queue, self.store.as_ref());
+            step.await.expect("a step");
+            let polls = self.store.polls().await.expect("polls");
+            self.log.publish(&polls).await.expect("published");
+        });
+    }
+
+    pub fn start_worker(&mut self) {
+        self.step();
+        let _within = self.runtime.enter();
+        let queue = Arc::new(self.log.queue());
+        let options = WorkerOptions::default();
+        let worker = Worker::new(
+            queue.clone(),
+            self.store.clone(),
+            self.store.clone(),
+            options,
+        );
+        self.worker = Some((worker.start(), queue));
+    }
+
+    /// In order, so that Redis forgets it.
+    pub fn stop_worker(&mut self) {
+        if let Some((worker, queue)) = self.worker.take() {
+            self.runtime.block_on(async {
+                worker.stop().await;
+                queue.close().await.expect("closed");
+            });
+        }
+    }
+
+    /// Casts so many ballots of new voters.
+    pub fn cast(&self, ballots: usize) {
+        self.runtime.block_on(async {
+            let sink = self.log.sink();
+            for _ in 0..ballots {
+                let ballot = Ballot {
+                    poll: cats_vs_dogs().id().clone(),
+                    voter: VoterId::issue(),
+                    choices: Choices::from_bits(1).expect("a choice"),
+                };
+                sink.cast(ballot).await.expect("cast");
+            }
+            sink.close().await;
+        });
+    }
+
+    /// Waits until a worker has counted all.
+    pub fn settle(&self) {
+        self.runtime.block_on(async {
+            let queue = self.log.queue();
+            let settled = async {
+                while queue.stats().await.expect("numbers").pending > 0 {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            let waited = tokio::time::timeout(Duration::from_secs(60), settled).await;
+            waited.expect("ballots stay pending");
+        });
+    }
+
+    pub fn doctor(&self, arguments: &[&str]) -> Told {
+        let mut all = vec!["doctor"];
+        all.extend(arguments);
+        Told::by(&self.settings, &all)
+    }
+}
+
+pub fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
+}
