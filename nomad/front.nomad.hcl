@@ -158,7 +158,6 @@ job "voting-front" {
 
         data = <<EOT
 global
-  maxconn 20000
   # How long what was there before a change may still have open connections, such as live results.
   hard-stop-after 5m
 
