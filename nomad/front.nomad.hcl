@@ -176,6 +176,7 @@ defaults
   retries 3
   retry-on conn-failure
   option redispatch 1
+  http-error status 503 hdr Retry-After 2 content-type text/plain string "Nobody is there to answer; try again."
   option httpchk GET /readyz
   default-server check inter 500ms fall 2 rise 2
 .if version_atleast(3.1)
@@ -189,7 +190,6 @@ frontend {{ $service }}
   http-request return status 200 if { path /front-alive }
   # What operators ask is not for voters.
   http-request return status 404 if { path /metrics /readyz /healthz }
-  http-request return status 503 hdr Retry-After 2 content-type text/plain string "Nobody is there to answer; try again." if { nbsrv({{ $service }}) eq 0 }
   default_backend {{ $service }}
 
 backend {{ $service }}
