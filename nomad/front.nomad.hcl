@@ -59,7 +59,7 @@ job "voting-front" {
     health_check      = "checks"
     min_healthy_time  = "5s"
     healthy_deadline  = "2m"
-    progress_deadline = "5m"
+    progress_deadline = "0s" # the first that fails ends the deployment
     auto_revert       = true
   }
 
@@ -122,7 +122,7 @@ job "voting-front" {
 
     task "haproxy" {
       driver = var.driver
-      user   = var.user.name
+      user   = local.in_docker ? "${var.user.uid}:${var.user.gid}" : var.user.name
       # Ends when the last request has its answer.
       kill_signal  = "SIGUSR1"
       kill_timeout = "30s"
@@ -158,11 +158,16 @@ job "voting-front" {
 
         data = <<EOT
 global
+  log stdout format raw local0 info
   # How long what was there before a change may still have open connections, such as live results.
   hard-stop-after 5m
 
 defaults
   mode http
+  log global
+  option httplog
+  # Only what went wrong.
+  option dontlog-normal
   option forwardfor
   # At a change, a connection that waits for its next request is closed with the answer, not under the request.
   option idle-close-on-response
@@ -178,7 +183,9 @@ defaults
   option redispatch 1
   http-error status 503 hdr Retry-After 2 content-type text/plain string "Nobody is there to answer; try again."
   option httpchk GET /readyz
-  default-server check inter 500ms fall 2 rise 2
+  # One that leaves says so at once and is out within 1.5 s. One that is only slow, as when the disk is, stays.
+  default-server check inter 1s fastinter 500ms fall 2 rise 2
+  timeout check 3s
 .if version_atleast(3.1)
   default-server init-state down
 .endif

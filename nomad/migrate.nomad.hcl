@@ -24,7 +24,7 @@ variable "image" {
 variable "postgres_image" {
   description = "For docker: has psql"
   type        = string
-  default     = "docker.io/library/postgres:15"
+  default     = "docker.io/library/postgres:15-bookworm"
 }
 
 variable "bin_dir" {
@@ -84,7 +84,7 @@ job "voting-migrate" {
       }
 
       driver = var.driver
-      user   = var.user.name
+      user   = local.in_docker ? "${var.user.uid}:${var.user.gid}" : var.user.name
 
       dynamic "config" {
         for_each = local.in_docker ? [var.image] : []
@@ -122,7 +122,7 @@ job "voting-migrate" {
 
     task "logins" {
       driver = var.driver
-      user   = var.user.name
+      user   = local.in_docker ? "${var.user.uid}:${var.user.gid}" : var.user.name
 
       dynamic "config" {
         for_each = local.in_docker ? [var.postgres_image] : []

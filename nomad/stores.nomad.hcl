@@ -17,13 +17,13 @@ variable "driver" {
 variable "redis_image" {
   description = "For docker"
   type        = string
-  default     = "docker.io/library/redis:7"
+  default     = "docker.io/library/redis:8.0"
 }
 
 variable "postgres_image" {
   description = "For docker"
   type        = string
-  default     = "docker.io/library/postgres:15"
+  default     = "docker.io/library/postgres:15-bookworm"
 }
 
 variable "postgres_bin" {
@@ -93,8 +93,8 @@ job "voting-stores" {
     max_parallel      = 1
     health_check      = "checks"
     min_healthy_time  = "5s"
-    healthy_deadline  = "5m"
-    progress_deadline = "10m"
+    healthy_deadline  = "3m"
+    progress_deadline = "0s" # the first that fails ends the deployment
     auto_revert       = true
   }
 
@@ -147,7 +147,7 @@ job "voting-stores" {
 
     task "redis" {
       driver       = var.driver
-      user         = var.redis_user.name
+      user         = local.in_docker ? "${var.redis_user.uid}:${var.redis_user.gid}" : var.redis_user.name
       kill_signal  = "SIGTERM"
       kill_timeout = "30s"
 
@@ -262,7 +262,7 @@ EOT
 
     task "postgres" {
       driver = var.driver
-      user   = var.postgres_user.name
+      user   = local.in_docker ? "${var.postgres_user.uid}:${var.postgres_user.gid}" : var.postgres_user.name
       # Ends the sessions. On SIGTERM it would wait until they end by themselves.
       kill_signal  = "SIGINT"
       kill_timeout = "30s"

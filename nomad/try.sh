@@ -163,7 +163,7 @@ is() { [ "$("${@:2}")" = "$1" ]; }
 # Whether all that runs of a job passes its checks.
 healthy() { [ "$(running "$1" | jq 'length > 0 and all(.DeploymentStatus.Healthy)')" = true ]; }
 deployment() { nomad deployment list -json | jq -r --arg job "$1" 'map(select(.JobID == $job)) | max_by(.CreateIndex) | .Status'; }
-restarts() { running "$1" "$2" | jq '[.[].TaskStates[].Restarts] | add'; }
+restarts() { running "$@" | jq '[.[].TaskStates[].Restarts] | add'; }
 ended() { [ "$(nomad job allocs -json "$1" | jq 'length > 0 and all(.ClientStatus == "complete")')" = true ]; }
 
 # The process of an allocation's task: what Nomad's executor has started.

@@ -129,8 +129,8 @@ job "voting" {
     max_parallel      = 1
     health_check      = "checks"
     min_healthy_time  = "10s"
-    healthy_deadline  = "2m"
-    progress_deadline = "5m"
+    healthy_deadline  = "3m"
+    progress_deadline = "0s" # the first that fails ends the deployment
     auto_promote      = true
     auto_revert       = true
   }
@@ -205,7 +205,7 @@ job "voting" {
 
     task "vote" {
       driver      = var.driver
-      user        = var.user.name
+      user        = local.in_docker ? "${var.user.uid}:${var.user.gid}" : var.user.name
       kill_signal = "SIGTERM"
       # It is done within 25 s of the signal.
       kill_timeout = "30s"
@@ -317,7 +317,7 @@ job "voting" {
 
     task "worker" {
       driver       = var.driver
-      user         = var.user.name
+      user         = local.in_docker ? "${var.user.uid}:${var.user.gid}" : var.user.name
       kill_signal  = "SIGTERM"
       kill_timeout = "30s"
 
@@ -435,7 +435,7 @@ job "voting" {
 
     task "result" {
       driver       = var.driver
-      user         = var.user.name
+      user         = local.in_docker ? "${var.user.uid}:${var.user.gid}" : var.user.name
       kill_signal  = "SIGTERM"
       kill_timeout = "30s"
 

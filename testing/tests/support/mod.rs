@@ -40,6 +40,11 @@ static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
     folder.to_owned()
 });
 
+/// Where the program of this name is.
+pub fn program(name: &str) -> PathBuf {
+    PROGRAMS.join(name)
+}
+
 /// A running service.
 pub struct Service {
     program: Program,
