@@ -317,8 +317,8 @@ is 1 eval "pgrep -fc 'redis-server .*:$((base + 23))'" || fail "there is not one
 agent b
 await "a second client is ready" 60 nodes 2
 a=$(node a) b=$(node b)
-nomad job scale -detach voting vote 4 >/dev/null
-nomad job scale -detach voting worker 4 >/dev/null
+nomad job scale voting vote 4 >>"$dir/runs" 2>&1
+nomad job scale voting worker 4 >>"$dir/runs" 2>&1
 both() { [ "$(count voting vote "$b")" -ge 1 ] && [ "$(count voting worker "$b")" -ge 1 ] && is 4 count voting vote && healthy voting; }
 await "scaled up, onto both clients" 90 both
 
@@ -328,8 +328,8 @@ await "a client is drained" 30 is 0 count voting "" "$b"
 await "what it ran is elsewhere" 90 is 4 count voting vote "$a"
 verdict drain whole
 nomad node drain -disable -yes "$b" >/dev/null
-nomad job scale -detach voting vote 5 >/dev/null
-nomad job scale -detach voting worker 5 >/dev/null
+nomad job scale voting vote 5 >>"$dir/runs" 2>&1
+nomad job scale voting worker 5 >>"$dir/runs" 2>&1
 await "the client takes part again" 90 is 1 count voting vote "$b"
 await "… with a worker" 90 is 1 count voting worker "$b"
 

@@ -94,22 +94,27 @@ fn attribute<'a>(body: &'a Body, key: &str) -> Option<&'a Expression> {
 
 /// Those of HCL's functions that the files use.
 fn functions() -> Context<'static> {
-    fn merge(args: FuncArgs<'_>) -> Result<Value, String> {
+    fn merge(args: FuncArgs) -> Result<Value, String> {
         let mut merged = hcl::Map::new();
-        for value in args.iter() {
-            merged.extend(value.as_object().cloned().ok_or("no object")?);
+        for value in args.into_values() {
+            let Value::Object(object) = value else {
+                return Err(format!("{value} is no object"));
+            };
+            merged.extend(object);
         }
         Ok(merged.into())
     }
-    fn replace(args: FuncArgs<'_>) -> Result<Value, String> {
-        let text = |at: usize| args[at].as_str().ok_or("no text");
+    fn replace(args: FuncArgs) -> Result<Value, String> {
+        let values = args.into_values();
+        let text = |at: usize| values[at].as_str().ok_or("no text");
         Ok(text(0)?.replace(text(1)?, text(2)?).into())
     }
-    fn floor(args: FuncArgs<'_>) -> Result<Value, String> {
-        let number = args[0].as_f64().ok_or("no number")?;
+    fn floor(args: FuncArgs) -> Result<Value, String> {
+        let values = args.into_values();
+        let number = values[0].as_f64().ok_or("no number")?;
         Ok(format!("{:.0}", number.floor()).into())
     }
-    fn uuid(_: FuncArgs<'_>) -> Result<Value, String> {
+    fn uuid(_: FuncArgs) -> Result<Value, String> {
         Ok("00000000-0000-0000-0000-000000000000".into())
     }
     let any = ParamType::Any;
@@ -228,7 +233,9 @@ impl Block {
         let value = self.attributes.get(key);
         let items = value.map(|value| value.as_object().expect("an object"));
         let items = items.into_iter().flatten();
-        items.map(|(key, value)| (key.clone(), word(value))).collect()
+        items
+            .map(|(key, value)| (key.clone(), word(value)))
+            .collect()
     }
 }
 
