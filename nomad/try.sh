@@ -119,6 +119,9 @@ client {
   enabled           = true
   servers           = ["127.0.0.1:$((base + 1))"]
   network_interface = "lo"
+
+  preferred_address_family = "ipv4"
+
   min_dynamic_port  = $(($2 + 10))
   max_dynamic_port  = $(($2 + 60))
   options           = { "fingerprint.denylist" = "env_aws,env_azure,env_digitalocean,env_gce,consul,vault" }
