@@ -58,9 +58,9 @@ cleanup() {
   done
   [ ${#agents[@]} -eq 0 ] || kill -INT "${agents[@]}" 2>/dev/null
   wait
-  # What is left after all of the tasks, which live on without their agent.
-  for process in /proc/[0-9]*; do
-    case $(readlink "$process/cwd") in "$dir"/*) kill -KILL "${process#/proc/}" ;; esac
+  # Tasks live on without their agent.
+  for process in $(pgrep -f "^[^ ]*nomad executor .*$dir/"); do
+    descendants "$process" | xargs kill -KILL "$process"
   done 2>/dev/null
   grep -h " $dir/" /proc/mounts | cut -d' ' -f2 | sort -r | xargs -r -n1 umount
   if [ $status -eq 0 ]; then
