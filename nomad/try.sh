@@ -5,7 +5,7 @@
 #   nomad/try.sh [folder with the programs; target/debug unless given]
 #
 # Needs nomad (1.10 or later), haproxy, redis-server, Postgres, jq, curl and openssl, and is best run as root: as
-# anybody else, nothing changes users. Takes about 10 minutes. Everything is in a temporary folder, on free ports
+# anybody else, nothing changes users. Takes about 13 minutes. Everything is in a temporary folder, on free ports
 # of the loopback address. All that it started is ended when it ends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
