@@ -1,0 +1,374 @@
+#!/usr/bin/env bash
+# Runs the jobs on a Nomad of its own, a server and two clients on this machine, and does to them what operators
+# and bad days do, under load. Ends with 0 if all went as the README says.
+#
+#   nomad/try.sh [folder with the programs; target/debug unless given]
+#
+# Needs nomad (1.10 or later), haproxy, redis-server, Postgres, jq, curl and openssl, and is best run as root: as
+# anybody else, nothing changes users. Takes about 13 minutes. Everything is in a temporary folder, on free ports
+# of the loopback address. All that it started is ended when it ends.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+jobs=$PWD/nomad
+bin=$(realpath "${1:-target/debug}")
+
+for program in nomad haproxy redis-server jq curl openssl "$bin/voting" "$bin/voting-vote"; do
+  command -v "$program" >/dev/null || { echo "try.sh: $program is missing" >&2; exit 1; }
+done
+
+dir=$(mktemp -d /tmp/nomad-try.XXXXXX)
+chmod 755 "$dir"
+started=$SECONDS
+
+say() { printf '%4d s  %s\n' $((SECONDS - started)) "$*"; }
+fail() {
+  say "WRONG: $*"
+  exit 1
+}
+
+# Runs a command every half second until it is true, for so many seconds.
+await() {
+  local what=$1 limit=$((SECONDS + $2))
+  shift 2
+  until "$@"; do
+    [ $SECONDS -lt $limit ] || fail "waited in vain: $what"
+    sleep 0.5
+  done
+  say "$what"
+}
+
+declare -A agents
+loads=()
+
+cleanup() {
+  local status=$?
+  trap - EXIT
+  set +e
+  if [ $status -ne 0 ]; then
+    {
+      nomad job status
+      for job in voting-stores voting-migrate voting voting-front; do nomad job status "$job"; done
+    } >"$dir/status" 2>&1
+  fi
+  [ ${#loads[@]} -eq 0 ] || kill "${loads[@]}" 2>/dev/null
+  # A client that stands still could not stop its tasks.
+  [ ${#agents[@]} -eq 0 ] || kill -CONT "${agents[@]}" 2>/dev/null
+  for job in voting-front voting voting-migrate voting-stores; do
+    timeout 60 nomad job stop -purge -no-shutdown-delay "$job" >/dev/null 2>&1
+  done
+  [ ${#agents[@]} -eq 0 ] || kill -INT "${agents[@]}" 2>/dev/null
+  wait
+  # Tasks live on without their agent.
+  for process in $(pgrep -f "^[^ ]*nomad executor .*$dir/"); do
+    descendants "$process" | xargs kill -KILL "$process"
+  done 2>/dev/null
+  grep -h " $dir/" /proc/mounts | cut -d' ' -f2 | sort -r | xargs -r -n1 umount
+  if [ $status -eq 0 ]; then
+    rm -rf "$dir"
+    say "all is as it should be"
+  else
+    say "what was logged is in $dir"
+  fi
+  exit $status
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# --- a Nomad of its own -------------------------------------------------------------------------------------
+
+base=$((20000 + RANDOM % 10 * 1000))
+until [ -z "$(ss -Hltn "sport >= $base and sport < $((base + 500))")" ]; do base=$((base + 1000)); done
+export NOMAD_CLI_SHOW_HINTS=0 NOMAD_ADDR=http://127.0.0.1:$base
+vote=http://127.0.0.1:$((base + 20))
+result=http://127.0.0.1:$((base + 21))
+
+common() {
+  cat <<HCL
+name                 = "$1"
+bind_addr            = "127.0.0.1"
+data_dir             = "$dir/$1"
+disable_update_check = true
+log_level            = "INFO"
+ports {
+  http = $2
+  rpc  = $(($2 + 1))
+  serf = $(($2 + 2))
+}
+advertise {
+  http = "127.0.0.1"
+  rpc  = "127.0.0.1"
+  serf = "127.0.0.1"
+}
+acl { enabled = true }
+HCL
+}
+
+{
+  common server "$base"
+  echo 'server {'
+  echo '  enabled           = true'
+  echo '  bootstrap_expect  = 1'
+  echo '  min_heartbeat_ttl = "3s"'
+  echo '  heartbeat_grace   = "3s"'
+  echo '}'
+} >"$dir/server.hcl"
+client() {
+  common "$1" "$2"
+  cat <<HCL
+client {
+  enabled           = true
+  servers           = ["127.0.0.1:$((base + 1))"]
+  network_interface = "lo"
+
+  preferred_address_family = "ipv4"
+
+  min_dynamic_port  = $(($2 + 10))
+  max_dynamic_port  = $(($2 + 60))
+  options           = { "fingerprint.denylist" = "env_aws,env_azure,env_digitalocean,env_gce,consul,vault" }
+}
+plugin "raw_exec" {
+  config { enabled = true }
+}
+HCL
+}
+client a $((base + 100)) >"$dir/a.hcl"
+client b $((base + 200)) >"$dir/b.hcl"
+
+agent() {
+  # Tasks that run as other users must get through to their folders.
+  mkdir -m 711 "$dir/$1" "$dir/$1/host_volumes"
+  nomad agent -config "$dir/$1.hcl" >"$dir/$1.log" 2>&1 &
+  agents[$1]=$!
+}
+
+leader() { [ "$(curl -s "$NOMAD_ADDR/v1/status/leader")" != '""' ] && curl -sf "$NOMAD_ADDR/v1/status/leader" >/dev/null; }
+nodes() { [ "$(nomad node status -json | jq 'map(select(.Status == "ready")) | length')" -ge "$1" ]; }
+node() { nomad node status -json | jq -r --arg name "$1" '.[] | select(.Name == $name) | .ID'; }
+
+agent server
+await "the server leads" 60 leader
+NOMAD_TOKEN=$(nomad acl bootstrap -json | jq -r .SecretID)
+export NOMAD_TOKEN
+agent a
+await "a client is ready" 60 nodes 1
+
+# --- what is asked of it ------------------------------------------------------------------------------------
+
+# The allocations of a job that should run and do, of a group and on a client if these are given.
+running() {
+  nomad job allocs -json "$1" | jq -c --arg group "${2:-}" --arg node "${3:-}" 'map(select(
+    .ClientStatus == "running" and .DesiredStatus == "run"
+    and ($group == "" or .TaskGroup == $group) and ($node == "" or .NodeID == $node)))'
+}
+ids() { running "$@" | jq -r '.[].ID' | sort; }
+count() { ids "$@" | wc -l; }
+is() { [ "$("${@:2}")" = "$1" ]; }
+# Whether all that runs of a job passes its checks.
+healthy() { [ "$(running "$1" | jq 'length > 0 and all(.DeploymentStatus.Healthy)')" = true ]; }
+deployment() { nomad deployment list -json | jq -r --arg job "$1" 'map(select(.JobID == $job)) | max_by(.CreateIndex) | .Status'; }
+restarts() { running "$@" | jq '[.[].TaskStates[].Restarts] | add'; }
+ended() { [ "$(nomad job allocs -json "$1" | jq 'length > 0 and all(.ClientStatus == "complete")')" = true ]; }
+
+# The process of an allocation's task: what Nomad's executor has started.
+main_process() { pgrep -P "$(pgrep -f "^[^ ]*nomad executor .*/alloc/$1/")"; }
+descendants() {
+  local child
+  for child in $(pgrep -P "$1"); do
+    echo "$child"
+    descendants "$child"
+  done
+}
+
+password() { nomad var get -out json nomad/jobs/voting-stores/postgres | jq -r .Items.password; }
+# Casts ballots for so many seconds, in the background.
+load() {
+  "$bin/voting" load --vote "$vote" --result "$result" --json --rate 200 --duration "$2" --patience 90 \
+    --postgres "postgres://voting:$(password)@127.0.0.1:$((base + 24))/voting" >"$dir/$1.json" 2>"$dir/$1.err" &
+  loads+=($!)
+  loading=$!
+  sleep 2
+}
+# What the load found out; `whole` if no ballot may have failed at all.
+verdict() {
+  wait "$loading" || fail "the load under '$1' ended with $?: $(cat "$dir/$1.json" "$dir/$1.err" | tail -n 3)"
+  say "$1: $(jq -c '.counts + { lost, double, miscounted } | map_values(select(. > 0))' "$dir/$1.json"), none lost, none double"
+  [ "${2:-}" != whole ] || is 0 jq '.counts.due - .counts.acknowledged' "$dir/$1.json" || fail "ballots failed under '$1'"
+}
+run() { nomad job run "$@" >>"$dir/runs" 2>&1; }
+votes() { curl -sf "$result/v1/polls/cats-vs-dogs/tally" | jq .voters; }
+
+# --- from an empty cluster to a vote counted ----------------------------------------------------------------
+
+# As the given user if this one may, else as this one.
+as() {
+  local user=$1
+  [ "$(id -u)" -eq 0 ] || user=$(id -un)
+  echo "{ name = \"$user\", uid = $(id -u "$user"), gid = $(id -g "$user") }"
+}
+volume() {
+  local user=$1
+  [ "$(id -u)" -eq 0 ] || user=$(id -un)
+  sed "s/uid .*/uid = \"$(id -u "$user")\"/; s/gid .*/gid = \"$(id -g "$user")\"/" "$jobs/$1.volume.hcl" |
+    nomad volume create - >/dev/null
+}
+path() {
+  nomad volume status -type host -json "$(nomad volume status -type host -json |
+    jq -r --arg name "$1" '.[] | select(.Name == $name) | .ID')" | jq -r .HostPath
+}
+
+"$jobs/secrets.sh" >/dev/null
+is "The secrets are there already." "$jobs/secrets.sh" || fail "secrets are made twice"
+volume redis
+volume postgres
+NOMAD_VAR_driver=raw_exec
+NOMAD_VAR_bin_dir=$bin
+NOMAD_VAR_redis_dir=$(path voting-redis)
+NOMAD_VAR_postgres_dir=$(path voting-postgres)
+NOMAD_VAR_postgres_bin=$(dirname "$(find /usr/lib/postgresql -name initdb | sort -V | tail -n 1)")
+NOMAD_VAR_haproxy=$(command -v haproxy)
+NOMAD_VAR_redis_user=$(as redis)
+NOMAD_VAR_postgres_user=$(as postgres)
+NOMAD_VAR_user=$(as nobody)
+NOMAD_VAR_vote_port=$((base + 20))
+NOMAD_VAR_result_port=$((base + 21))
+NOMAD_VAR_redis_port=$((base + 23))
+NOMAD_VAR_postgres_port=$((base + 24))
+export NOMAD_VAR_driver NOMAD_VAR_bin_dir NOMAD_VAR_redis_dir NOMAD_VAR_postgres_dir NOMAD_VAR_postgres_bin \
+  NOMAD_VAR_haproxy NOMAD_VAR_redis_user NOMAD_VAR_postgres_user NOMAD_VAR_user NOMAD_VAR_vote_port \
+  NOMAD_VAR_result_port NOMAD_VAR_redis_port NOMAD_VAR_postgres_port
+
+for job in "$jobs"/*.nomad.hcl; do
+  for driver in docker exec; do
+    NOMAD_VAR_driver=$driver nomad job validate "$job" >>"$dir/runs" || fail "$job is not valid for $driver"
+  done
+done
+say "the jobs are valid for docker and exec, too"
+
+# The services first: they wait for what they need.
+run -detach "$jobs/voting.nomad.hcl"
+sleep 3
+run "$jobs/stores.nomad.hcl" || fail "the stores do not run"
+say "the stores run"
+run "$jobs/migrate.nomad.hcl"
+await "the tables are there" 60 ended voting-migrate
+await "the services are deployed" 90 is successful deployment voting
+run "$jobs/front.nomad.hcl" || fail "the front does not run"
+
+answered() { is 200 curl -s -o /dev/null -w '%{http_code}' -X POST -d vote=b "$vote/"; }
+await "a vote is taken" 10 answered
+await "the vote is counted" 10 is 1 votes
+is 404 curl -s -o /dev/null -w '%{http_code}' "$vote/metrics" || fail "the front shows the metrics"
+
+run "$jobs/migrate.nomad.hcl"
+await "migrating again changes nothing" 60 ended voting-migrate
+
+if [ "$(id -u)" -eq 0 ]; then
+  for alloc in $(ids voting) $(ids voting-stores) $(ids voting-front); do
+    [ "$(stat -c %u "/proc/$(main_process "$alloc")")" -ne 0 ] || fail "something runs as root"
+  done
+  open=$(find "$dir"/a/alloc/*/*/secrets/ -type f ! -name '.*' -perm /377)
+  [ -z "$open" ] || fail "secrets that others can read: $open"
+  say "nothing runs as root, and secrets are for their reader only"
+fi
+
+# --- a new version, and one that does not work --------------------------------------------------------------
+
+load update 60
+run -var 'settings={ VOTING_LOG = "debug" }' "$jobs/voting.nomad.hcl" || fail "the new version is not deployed"
+verdict update whole
+is successful deployment voting || fail "the new version was not deployed"
+
+load canary 60
+before=$(ids voting)
+! run -var 'settings={ VOTING_NO_SUCH_SETTING = "1" }' "$jobs/voting.nomad.hcl" || fail "a bad version is deployed"
+await "a version that does not work is taken back" 60 is successful deployment voting
+is "$before" ids voting || fail "the old version did not go on as it was"
+is debug eval "nomad job inspect voting | jq -r '.Job.TaskGroups[0].Tasks[0].Env.VOTING_LOG'" || fail "the job is not the old one"
+verdict canary whole
+
+# --- what dies is started again ------------------------------------------------------------------------------
+
+load kill 60
+before=$(restarts voting vote)
+for group in "voting-stores redis" "voting-stores postgres" "voting vote" "voting worker" "voting result" "voting-front front"; do
+  read -r job name <<<"$group"
+  alloc=$(ids "$job" "$name" | head -n 1)
+  was=$(restarts "$job" "$name")
+  kill -KILL "$(main_process "$alloc")"
+  await "$name is killed and starts again" 30 is $((was + 1)) restarts "$job" "$name"
+done
+is $((before + 1)) restarts voting vote || fail "a vote service was restarted for its store"
+verdict kill
+await "all is well again" 30 healthy voting
+
+alloc=$(ids voting vote | head -n 1)
+was=$(restarts voting vote)
+kill -STOP "$(main_process "$alloc")"
+await "a vote service that hangs is restarted" 90 is $((was + 1)) restarts voting vote
+
+load stores 60
+before=$(ids voting)
+was=$(restarts voting)
+run -var redis_memory=1100 -var postgres_memory=1100 "$jobs/stores.nomad.hcl" || fail "the stores are not replaced"
+is "$before" ids voting || fail "services were replaced for their stores"
+is "$was" restarts voting || fail "services were restarted for their stores"
+verdict stores
+is 1 eval "pgrep -fc 'redis-server .*:$((base + 23))'" || fail "there is not one Redis"
+
+# --- a second client ------------------------------------------------------------------------------------------
+
+agent b
+await "a second client is ready" 60 nodes 2
+a=$(node a) b=$(node b)
+nomad job scale voting vote 4 >>"$dir/runs" 2>&1
+nomad job scale voting worker 4 >>"$dir/runs" 2>&1
+both() { [ "$(count voting vote "$b")" -ge 1 ] && [ "$(count voting worker "$b")" -ge 1 ] && is 4 count voting vote && healthy voting; }
+await "scaled up, onto both clients" 90 both
+
+load drain 75
+nomad node drain -enable -yes -deadline 2m "$b" >/dev/null
+await "a client is drained" 30 is 0 count voting "" "$b"
+await "what it ran is elsewhere" 90 is 4 count voting vote "$a"
+verdict drain whole
+nomad node drain -disable -yes "$b" >/dev/null
+nomad job scale voting vote 5 >>"$dir/runs" 2>&1
+nomad job scale voting worker 5 >>"$dir/runs" 2>&1
+await "the client takes part again" 90 is 1 count voting vote "$b"
+await "… with a worker" 90 is 1 count voting worker "$b"
+
+# The client and all that it runs stand still, as if the machine had.
+load machine 45
+frozen="${agents[b]} $(descendants "${agents[b]}" | tr '\n' ' ')"
+# shellcheck disable=SC2086
+kill -STOP $frozen
+await "a client is not heard of" 60 eval '! nodes 2'
+await "others take over the votes" 90 is 5 count voting vote "$a"
+await "others take over the work" 90 is 5 count voting worker "$a"
+# Including what those that stand still had in hand.
+verdict machine
+# shellcheck disable=SC2086
+kill -CONT $frozen
+await "it is back" 60 nodes 2
+await "… and there are as many as before" 90 is 5 count voting vote
+
+# The client of the stores is cut off from the servers.
+load cut 60
+before=$(ids voting-stores)
+kill -STOP "${agents[a]}"
+unknown() { [ "$(nomad job allocs -json voting-stores | jq 'map(select(.ClientStatus == "unknown")) | length')" -eq 2 ]; }
+await "the stores' client is not heard of" 60 unknown
+sleep 10
+is 2 eval "nomad job allocs -json voting-stores | jq 'map(select(.DesiredStatus == \"run\" and (.ClientStatus | IN(\"unknown\", \"running\", \"pending\")))) | length'" || fail "a store was to run twice"
+verdict cut
+kill -CONT "${agents[a]}"
+await "it is back" 60 nodes 2
+await "the stores are those of before" 60 is "$before" ids voting-stores
+
+# The stores' client is drained: they stop, and wait for it.
+was=$(votes)
+nomad node drain -enable -yes -deadline 30s "$a" >/dev/null
+await "the stores' client is drained" 60 is 0 count voting-stores
+nomad node drain -disable -yes "$a" >/dev/null
+await "the stores are back" 90 is 2 count voting-stores
+await "votes are taken again" 90 answered
+await "all votes are there" 30 is $((was + 1)) votes
