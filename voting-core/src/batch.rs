@@ -26,6 +26,9 @@ pub struct LogEntry {
     pub payload: Vec<u8>,
     /// How many ballots it was appended with.
     pub ballots: u16,
+    /// The traces that it was appended with, see [`carried`](crate::trace::carried); empty if none, or if
+    /// the log does not keep them.
+    pub traces: Vec<u8>,
 }
 
 /// Entries taken from the log, to be acknowledged once they are flushed.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use config::{ConfigError, Environment, File, FileFormat};
+use poem::http::uri::{Scheme, Uri};
 use serde::Deserialize;
 use voting_core::{
     Poll, PollId, PollOption, WorkerOptions, postgres::PostgresOptions, redis::RedisOptions,
@@ -44,6 +45,8 @@ pub struct Config {
     /// Once asked to stop, how long a service goes on while it says that it is not ready, so that
     /// a load balancer takes it out first, in milliseconds.
     pub drain_delay_ms: u64,
+    /// Traces of single requests and ballots.
+    pub traces: TraceSettings,
     /// The poll at `/`; the first of `polls` unless given.
     pub default_poll: Option<PollId>,
     /// Polls that are made at start, or given these labels. Without them the course's poll is
@@ -147,6 +150,29 @@ pub struct PostgresSettings {
     pub connections: u32,
 }
 
+/// Where traces go, and of what there are any.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TraceSettings {
+    /// The collector's address for OTLP over HTTP, such as `http://127.0.0.1:4318`, to which `/v1/traces` is
+    /// added. Without it there are no traces.
+    pub endpoint: Option<String>,
+    /// Which part of the requests is followed, 0 to 1.
+    pub sample_ratio: f64,
+    /// Whether the header `traceparent` of a request decides whether that is followed, and as part of what.
+    pub trust_traceparent: bool,
+}
+
+impl Default for TraceSettings {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            sample_ratio: 0.01,
+            trust_traceparent: false,
+        }
+    }
+}
+
 impl Default for RedisSettings {
     fn default() -> Self {
         let options = RedisOptions::default();
@@ -173,6 +199,11 @@ impl Default for PostgresSettings {
             connections: PostgresOptions::default().connections,
         }
     }
+}
+
+fn is_http(url: &str) -> bool {
+    let uri = url.parse::<Uri>();
+    uri.is_ok_and(|uri| uri.scheme() == Some(&Scheme::HTTP) && uri.query().is_none())
 }
 
 fn loopback(port: u16) -> SocketAddr {
@@ -218,6 +249,7 @@ impl Default for Config {
             secret: None,
             secret_file: None,
             drain_delay_ms: 0,
+            traces: TraceSettings::default(),
             default_poll: None,
             polls: None,
         }
@@ -316,6 +348,17 @@ impl Config {
         // With what follows it must fit in the 30 s that supervisors commonly give.
         if self.drain_delay_ms > 10_000 {
             return Err("drain_delay_ms is not in 0 to 10000");
+        }
+        if !(0.0..=1.0).contains(&self.traces.sample_ratio) {
+            return Err("traces.sample_ratio is not in 0 to 1");
+        }
+        if self
+            .traces
+            .endpoint
+            .as_deref()
+            .is_some_and(|url| !is_http(url))
+        {
+            return Err("traces.endpoint is no address that begins with http://");
         }
         if self.redis.shards == 0 {
             return Err("redis.shards is not in 1 to 65535");
@@ -436,8 +479,30 @@ mod tests {
         assert!(wrong("result.max_connections = 9000000", &[]).contains("result.max_connections"));
         assert!(wrong("polls = []", &[]).contains("polls is empty"));
         assert!(wrong("worker.max_wait_ms = 60000", &[]).contains("max_wait_ms"));
+        assert!(wrong("traces.sample_ratio = 1.5", &[]).contains("traces.sample_ratio"));
+        for none in ["collector:4318", "https://collector", "http://", "/v1"] {
+            let none = wrong("", &[("VOTING_TRACES__ENDPOINT", none)]);
+            assert!(none.contains("traces.endpoint"), "{none}");
+        }
         let one_option = "[[polls]]\nid='p'\ntitle='t'\noptions=[{id='a',label='A'}]";
         assert!(wrong(one_option, &[]).contains("2 to 63 options"));
+    }
+
+    #[test]
+    fn traces_are_off_unless_they_are_to_go_somewhere() {
+        let config = load("", &[], &Cli::default()).unwrap();
+        assert_eq!(config.traces.endpoint, None);
+        let set = [
+            ("VOTING_TRACES__ENDPOINT", "http://[::1]:4318"),
+            ("VOTING_TRACES__SAMPLE_RATIO", "0.25"),
+            ("VOTING_TRACES__TRUST_TRACEPARENT", "true"),
+        ];
+        let traces = load("", &set, &Cli::default()).unwrap().traces;
+        assert_eq!(traces.endpoint.as_deref(), Some("http://[::1]:4318"));
+        assert_eq!(
+            (traces.sample_ratio, traces.trust_traceparent),
+            (0.25, true)
+        );
     }
 
     #[test]

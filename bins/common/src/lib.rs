@@ -7,6 +7,7 @@ mod secrets;
 mod services;
 mod signals;
 mod stores;
+mod traces;
 
 /// Threads that use the system's allocator wait for each other: under load that took two fifths of the
 /// vote service's time (see docs/performance.md).
@@ -15,7 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub use self::{
     cli::Cli,
-    config::{Config, cats_vs_dogs},
+    config::{Config, TraceSettings, cats_vs_dogs},
     program::{run, run_with},
     secrets::{Found, Hidden, Kept, SecretError, find},
     services::{Exit, Listener, Services, StartError, announce},

@@ -12,7 +12,7 @@ use voting_core::{PollDirectory, SecretKey, TallyStore};
 
 use crate::{
     api_routes::api_routes, assets, failures::answer_failures, health::Health, live::LiveTallies,
-    metrics::Metrics, polls::Polls, security_headers, site::Site, token::ReceiptKey,
+    metrics::Metrics, polls::Polls, security_headers, site::Site, token::ReceiptKey, traced,
 };
 
 /// The result service over its store.
@@ -57,6 +57,7 @@ impl ResultService {
             .nest("/assets", assets::route());
         answer_failures(routes)
             .around(move |endpoint, request| security_headers::secure(endpoint, request, https))
+            .around(traced::follow)
             .boxed()
     }
 

@@ -22,6 +22,7 @@ use crate::{
     same_site, security_headers,
     site::Site,
     token::{ReceiptKey, VoterKey},
+    traced,
     visitor::{Visitor, VoterCookies},
 };
 
@@ -84,6 +85,7 @@ impl VoteService {
         });
         answer_failures(routes)
             .around(move |endpoint, request| security_headers::secure(endpoint, request, https))
+            .around(traced::follow)
             .boxed()
     }
 

@@ -23,7 +23,7 @@ use voting_core::{
 use self::overview::Overview;
 use crate::{
     api_routes::api_routes, assets, body_limit::limit_body, failures::answer_failures,
-    health::Health, problem::Problem, security_headers, site::Prefix, token::OperatorKey,
+    health::Health, problem::Problem, security_headers, site::Prefix, token::OperatorKey, traced,
 };
 
 /// The worker service, beside a running worker.
@@ -83,6 +83,7 @@ impl WorkerService {
             .nest("/assets", assets::route());
         answer_failures(routes.around(limit_body))
             .around(|endpoint, request| security_headers::secure(endpoint, request, false))
+            .around(traced::follow)
             .boxed()
     }
 
