@@ -68,7 +68,9 @@ fn begin(request: &Request, method: &'static str) -> Span {
 fn end(span: &Span, method: &str, status: StatusCode, pattern: Option<&PathPattern>) {
     if let Some(pattern) = pattern {
         let route = template(&pattern.0);
-        span.record("otel.name", format!("{method} {route}"));
+        if let Some(tracer) = trace::installed() {
+            tracer.rename(span, format!("{method} {route}"));
+        }
         span.record("http.route", route);
     }
     span.record("http.response.status_code", status.as_u16());
@@ -76,6 +78,12 @@ fn end(span: &Span, method: &str, status: StatusCode, pattern: Option<&PathPatte
         span.record("otel.status_code", "ERROR");
         span.record("error.type", status.as_str());
     }
+    span.in_scope(|| {
+        tracing::debug!(
+            status = status.as_u16(),
+            "a request that is followed is answered"
+        )
+    });
 }
 
 /// What machines ask for all the time, and what pages are made of.
@@ -98,9 +106,10 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// A route as OpenAPI writes it: `/polls/{poll}`.
+/// A route as OpenAPI writes it: `/polls/{poll}`. Parameters of the API are known by number only.
 fn template(pattern: &str) -> String {
     let parts = pattern.split('/').map(|part| match part.strip_prefix(':') {
+        Some(name) if name.starts_with("param") => "{id}".to_owned(),
         Some(name) => format!("{{{name}}}"),
         None => part.to_owned(),
     });
@@ -113,8 +122,9 @@ mod tests {
 
     #[test]
     fn a_route_names_its_parameters() {
-        let route = template("/v1/polls/:poll/ballot");
-        assert_eq!(route, "/v1/polls/{poll}/ballot");
+        assert_eq!(template("/polls/:poll"), "/polls/{poll}");
+        let route = template("/v1/polls/:param0/ballot");
+        assert_eq!(route, "/v1/polls/{id}/ballot");
     }
 
     #[test]

@@ -12,7 +12,11 @@ use tracing_subscriber::{
 };
 use voting_core::{error::in_one_line, trace::TARGET};
 
-use crate::{Cli, Config, Exit, config::LogFormat, traces::Traces};
+use crate::{
+    Cli, Config, Exit,
+    config::LogFormat,
+    traces::{Traces, WithTrace},
+};
 
 /// Runs a program: reads its command line and settings, then does as `program` says.
 pub fn run<E: Error + 'static>(
@@ -70,7 +74,11 @@ fn start_logging(config: &Config, traces: Option<&Traces>) -> Result<(), BadLog>
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match config.log_format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .map_event_format(WithTrace)
+            .boxed(),
     };
     let lines = lines.with_filter(EnvFilter::try_new(&config.log)?);
     let spans = traces.map(|traces| {

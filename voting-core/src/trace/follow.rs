@@ -11,7 +11,7 @@ use tracing::{Span, field::Empty, trace_span};
 use super::{TARGET, carried, installed};
 use crate::{
     batch::{Batch, FlushReport, LogEntry},
-    error::StoreError,
+    error::{StoreError, in_one_line},
     position::{Position, ShardId},
 };
 
@@ -157,4 +157,8 @@ pub(crate) fn tell_flush(span: &Span, outcome: &Result<FlushReport, StoreError>)
         }
         Err(error) => failed(span, error.kind()),
     }
+    span.in_scope(|| match outcome {
+        Ok(report) => tracing::debug!(?report, "a batch with ballots that are followed is flushed"),
+        Err(error) => tracing::debug!(error = in_one_line(error), "it is not flushed"),
+    });
 }

@@ -79,6 +79,9 @@ pub trait Tracer: Send + Sync {
     /// Makes a span, which nobody has entered yet, a child of another.
     fn set_parent(&self, span: &Span, parent: TraceContext);
 
+    /// Gives a span, which may have begun, a name that is known only now.
+    fn rename(&self, span: &Span, name: String);
+
     /// Says that a span has to do with another.
     fn link(&self, span: &Span, other: TraceContext);
 }

@@ -4,6 +4,7 @@
 //! are dropped, and so are those that cannot be delivered.
 
 mod deliver;
+mod lines;
 mod traceparent;
 mod tracer;
 
@@ -20,6 +21,7 @@ use opentelemetry_sdk::{
 };
 use voting_core::trace::install;
 
+pub(crate) use self::lines::WithTrace;
 use self::{deliver::Deliverer, tracer::Tracer};
 use crate::config::TraceSettings;
 

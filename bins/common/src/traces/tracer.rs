@@ -52,6 +52,10 @@ impl trace::Tracer for Tracer {
         let _ = span.set_parent(parent);
     }
 
+    fn rename(&self, span: &Span, name: String) {
+        span.context().span().update_name(name);
+    }
+
     fn link(&self, span: &Span, other: TraceContext) {
         span.add_link(of(other));
     }
