@@ -149,6 +149,7 @@ impl Log {
             oldest_pending_ms: oldest.map(|id| id.ms()).min(),
             settled: self.shards.iter().map(Shard::settled).collect(),
             lost_entries: 0,
+            memory: None,
         }
     }
 }

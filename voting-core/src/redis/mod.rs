@@ -26,6 +26,7 @@ mod connection;
 mod consumers;
 mod durability;
 mod every;
+mod fullness;
 mod polls;
 mod reply;
 mod rests;

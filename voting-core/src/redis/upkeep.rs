@@ -4,7 +4,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{
-    GROUP, Redis, append::parse_id, consumers::Consumers, every::Every, reply, rests::Rests,
+    GROUP, Redis, append::parse_id, consumers::Consumers, every::Every, fullness, reply,
+    rests::Rests,
 };
 use crate::{
     batch::QueueStats,
@@ -172,6 +173,7 @@ impl Redis {
                 stats.oldest_pending_ms = Some(known.min(oldest.ms()));
             }
         }
+        stats.memory = fullness::of(&self.0.connection).await;
         Ok(stats)
     }
 

@@ -172,6 +172,7 @@ impl Inner {
             oldest_pending_ms: oldest.map(EntryId::ms),
             settled: [(SHARD, settled)].into(),
             lost_entries: 0,
+            memory: None,
         })
     }
 }
