@@ -127,11 +127,13 @@ impl Endpoint for Metrics {
                     "Memory that Redis uses, of what counts towards its limit; of several the fullest",
                     number(memory.used),
                 );
-                now(
-                    "voting_log_memory_limit_bytes",
-                    "What that Redis may use before it refuses ballots; infinite, if it has no limit",
-                    memory.limit.map_or(f64::INFINITY, number),
-                );
+                if let Some(limit) = memory.limit {
+                    now(
+                        "voting_log_memory_limit_bytes",
+                        "What that Redis may use before it refuses ballots, if there is a limit",
+                        number(limit),
+                    );
+                }
             }
         }
         if let Some(polls) = polls {
