@@ -186,23 +186,18 @@ mod tests {
         ]);
         let answer = array([array([bulk(b"key"), stream])]);
         let read = read(answer, |key| (key == b"key").then_some(ShardId(3))).unwrap();
-        let read: Vec<_> = read
-            .iter()
-            .map(|entry| {
-                (
-                    entry.shard.0,
-                    entry.id.ms(),
-                    &*entry.payload,
-                    entry.ballots,
-                    &*entry.traces,
-                )
-            })
-            .collect();
-        let expected: [(u16, u64, &[u8], u16, &[u8]); 4] = [
-            (3, 1, b"payload", 2, b""),
-            (3, 2, b"", 1, b""),
-            (3, 3, b"", 1, b""),
-            (3, 4, b"payload", 1, b"traces"),
+        let entry = |ms, payload: &[u8], ballots, traces: &[u8]| LogEntry {
+            shard: ShardId(3),
+            id: EntryId::new(ms, 0).unwrap(),
+            payload: payload.to_vec(),
+            ballots,
+            traces: traces.to_vec(),
+        };
+        let expected = [
+            entry(1, b"payload", 2, b""),
+            entry(2, b"", 1, b""),
+            entry(3, b"", 1, b""),
+            entry(4, b"payload", 1, b"traces"),
         ];
         assert_eq!(read, expected);
     }
