@@ -139,7 +139,7 @@ impl VoteSink for AtOnce {
 /// A vote from a new voter through all of the vote service's layers, without socket and store.
 fn through_the_service(
     bencher: Bencher<'_, '_>,
-    method: Method,
+    method: &Method,
     path: &str,
     kind: &str,
     body: &'static str,
@@ -169,12 +169,12 @@ fn through_the_service(
 #[divan::bench]
 fn cast_by_form(bencher: Bencher<'_, '_>) {
     let kind = "application/x-www-form-urlencoded";
-    through_the_service(bencher, Method::POST, "/", kind, "vote=a");
+    through_the_service(bencher, &Method::POST, "/", kind, "vote=a");
 }
 
 #[divan::bench]
 fn cast_by_json(bencher: Bencher<'_, '_>) {
     let path = "/v1/polls/cats-vs-dogs/ballot";
     let body = r#"{"choices":["a"]}"#;
-    through_the_service(bencher, Method::PUT, path, "application/json", body);
+    through_the_service(bencher, &Method::PUT, path, "application/json", body);
 }

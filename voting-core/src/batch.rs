@@ -26,6 +26,9 @@ pub struct LogEntry {
     pub payload: Vec<u8>,
     /// How many ballots it was appended with.
     pub ballots: u16,
+    /// The traces that it was appended with, see [`carried`](crate::trace::carried); empty if none, or if
+    /// the log does not keep them.
+    pub traces: Vec<u8>,
 }
 
 /// Entries taken from the log, to be acknowledged once they are flushed.
@@ -223,6 +226,17 @@ pub struct QueueStats {
     /// Entries that were deleted before they were acknowledged, by someone who trimmed or deleted in
     /// the log: ballots that are lost. Must stay zero.
     pub lost_entries: u64,
+    /// How full the log's memory is, if it is kept in memory and says so; of several servers the fullest.
+    pub memory: Option<LogMemory>,
+}
+
+/// The memory of a server that keeps a log, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogMemory {
+    /// What is in use, of what counts towards the limit.
+    pub used: u64,
+    /// What may be, before the log refuses ballots; `None` if there is no limit but the machine's.
+    pub limit: Option<u64>,
 }
 
 /// Gathers in a flush what a back end must know of the batch, so that each store only has to

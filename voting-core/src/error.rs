@@ -56,7 +56,29 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+impl CastError {
+    /// The variant's name in traces.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Overloaded => "overloaded",
+            Self::Closed(_) => "closed",
+            Self::Refused(_) => "refused",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
 impl StoreError {
+    /// The variant's name in traces.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::PollConflict(_) => "poll-conflict",
+            Self::PollChanged(_) => "poll-changed",
+            Self::Corrupt(_) => "corrupt",
+        }
+    }
+
     /// The store failed with `source`.
     pub fn unavailable(source: impl Into<BoxError>) -> Self {
         Self::Unavailable(source.into())

@@ -16,6 +16,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Span;
 
 use self::{entry_size::EntrySize, room::Room};
 use crate::{
@@ -25,6 +26,7 @@ use crate::{
     id::PollId,
     position::{EntryId, Position, ShardId},
     receipt::Receipt,
+    trace::{self, carried},
     traits::{BallotLog, VoteSink},
 };
 
@@ -72,6 +74,8 @@ struct Entrance {
 struct Waiting {
     ballot: Ballot,
     since: Instant,
+    /// None, unless the ballot is followed.
+    span: Span,
     answer: oneshot::Sender<Result<Position, CastError>>,
 }
 
@@ -125,6 +129,32 @@ impl VoteSink for GroupCommit {
     async fn cast(&self, ballot: Ballot) -> Result<Receipt, CastError> {
         let shard = ShardId::of(ballot.voter, self.log.shards());
         let (poll, voter) = (ballot.poll.clone(), ballot.voter);
+        let span = trace::send_span(shard);
+        let cast = self.cast_in(shard, ballot, span.clone()).await;
+        if let Err(error) = &cast
+            && !span.is_disabled()
+        {
+            trace::failed(&span, error.kind());
+        }
+        Ok(Receipt {
+            poll,
+            voter,
+            position: cast?,
+        })
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.log.check().await
+    }
+}
+
+impl GroupCommit {
+    async fn cast_in(
+        &self,
+        shard: ShardId,
+        ballot: Ballot,
+        span: Span,
+    ) -> Result<Position, CastError> {
         let lane = &self.lanes[usize::from(shard.0)];
         let waiting = lane.sender.max_capacity() - lane.sender.capacity();
         if !lane.room.has_for_one_beside(waiting) {
@@ -135,6 +165,7 @@ impl VoteSink for GroupCommit {
             .try_send(Waiting {
                 ballot,
                 since: Instant::now(),
+                span,
                 answer,
             })
             .map_err(|error| match error {
@@ -143,18 +174,9 @@ impl VoteSink for GroupCommit {
                     CastError::Refused("the writer stopped".into())
                 }
             })?;
-        let position = answered
+        answered
             .await
-            .map_err(|_| CastError::Unknown("the writer stopped during a write".into()))??;
-        Ok(Receipt {
-            poll,
-            voter,
-            position,
-        })
-    }
-
-    async fn check(&self) -> Result<(), StoreError> {
-        self.log.check().await
+            .map_err(|_| CastError::Unknown("the writer stopped during a write".into()))?
     }
 }
 
@@ -211,7 +233,8 @@ impl Lane {
             .take_while(|waiting| builder.push(&waiting.ballot).is_some())
             .count();
         let (log, shard) = (Arc::clone(&self.log), self.shard);
-        let entry = builder.finish();
+        let mut entry = builder.finish();
+        entry.traces = traces(&gathered[..fitting]);
         let begun = Instant::now();
         // A task of its own: a log that panics must not take the lane with it.
         let write = tokio::spawn(async move { log.append(shard, entry).await });
@@ -226,6 +249,13 @@ impl Lane {
             return Ok(());
         }
         for (index, waiting) in (0..u16::MAX).zip(gathered.drain(..fitting)) {
+            if let Ok(entry) = &written
+                && !waiting.span.is_disabled()
+            {
+                let id = format!("{shard}-{entry}");
+                waiting.span.record("messaging.message.id", id);
+                waiting.span.record("voting.entry.ballots", fitting);
+            }
             let _ = waiting.answer.send(self.answer(&written, index));
         }
         written.map(|_| ())
@@ -253,6 +283,19 @@ impl Lane {
             Err(error) => Err(share(error)),
         }
     }
+}
+
+/// What the entry of these ballots carries for those that are followed.
+fn traces(ballots: &[Waiting]) -> Vec<u8> {
+    let Some(tracer) = trace::installed() else {
+        return Vec::new();
+    };
+    let followed = (0..u16::MAX).zip(ballots);
+    let followed = followed.filter(|(_, waiting)| !waiting.span.is_disabled());
+    carried::encode(followed.filter_map(|(index, waiting)| {
+        let context = tracer.context_of(&waiting.span)?;
+        Some((index, context))
+    }))
 }
 
 /// The ballots of a poll are not taken; the others stay, in their order.

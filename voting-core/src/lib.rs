@@ -10,7 +10,7 @@
 //! Your own can run the [`conformance`] suite (feature `conformance`).
 //!
 //! Errors, shapes and units are stated where they are defined; the order of ballots in
-//! [`position`], the bytes of a log entry in [`entry`].
+//! [`position`], the bytes of a log entry in [`entry`], how a ballot is followed in [`trace`].
 
 pub mod ballot;
 pub mod batch;
@@ -49,6 +49,7 @@ mod stored_json;
 pub mod tally;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 pub mod tls;
+pub mod trace;
 pub mod traits;
 pub mod worker;
 

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, middleware::CatchPanic};
+use poem::{
+    Endpoint, EndpointExt, IntoResponse, PathPattern, Request, Response, middleware::CatchPanic,
+};
 
 use crate::{
     problem::Problem,
@@ -26,10 +28,15 @@ async fn answer_errors<E: Endpoint>(endpoint: Arc<E>, request: Request) -> poem:
         Ok(response) => Ok(response.into_response()),
         Err(error) => {
             let problem = Problem::from(&error);
-            Ok(match page_prefix {
+            let mut answer = match page_prefix {
                 Some(prefix) => problem.finish(views::message(&prefix, &problem)),
                 None => problem.to_response(),
-            })
+            };
+            // Which route it was.
+            if let Some(pattern) = error.data::<PathPattern>() {
+                answer.set_data(pattern.clone());
+            }
+            Ok(answer)
         }
     }
 }

@@ -55,6 +55,29 @@ impl Health {
         self
     }
 
+    /// Whether the service is ready, or why not; up to a second old.
+    async fn readiness(&self) -> Result<(), Problem> {
+        if self.stop.is_cancelled() {
+            return Err(Problem::not_ready("service", "it is about to stop"));
+        }
+        // Held meanwhile, so that those who ask together share one answer.
+        let mut last = self.last.lock().await;
+        let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH);
+        match fresh {
+            Some((_, outcome)) => outcome.clone(),
+            None => {
+                let outcome = self.check().await;
+                *last = Some((Instant::now(), outcome.clone()));
+                outcome
+            }
+        }
+    }
+
+    /// The same, for a metric.
+    pub(crate) async fn is_ready(&self) -> bool {
+        self.readiness().await.is_ok()
+    }
+
     async fn check(&self) -> Result<(), Problem> {
         for (what, check) in &self.checks {
             match timeout(PATIENCE, check()).await {
@@ -105,21 +128,7 @@ impl Health {
     /// Ready: its stores answer and it is not about to stop. Send it no requests otherwise.
     #[oai(path = "/readyz", method = "get", operation_id = "getReadiness")]
     async fn readyz(&self) -> Result<HealthAnswer, Problem> {
-        if self.stop.is_cancelled() {
-            return Err(Problem::not_ready("service", "it is about to stop"));
-        }
-        // Held meanwhile, so that those who ask together share one answer.
-        let mut last = self.last.lock().await;
-        let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH);
-        let outcome = match fresh {
-            Some((_, outcome)) => outcome.clone(),
-            None => {
-                let outcome = self.check().await;
-                *last = Some((Instant::now(), outcome.clone()));
-                outcome
-            }
-        };
-        outcome?;
+        self.readiness().await?;
         Ok(ok())
     }
 }

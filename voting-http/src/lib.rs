@@ -26,6 +26,7 @@ mod serve;
 mod site;
 mod tally_view;
 mod token;
+mod traced;
 mod views;
 mod visitor;
 mod vote;

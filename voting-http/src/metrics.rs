@@ -1,15 +1,23 @@
 //! What a service tells Prometheus, at `/metrics`. Names begin with `voting_` and end with their
 //! unit; no label ever names a voter.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 use poem::{Endpoint, Response, http::StatusCode};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+        histogram::Histogram,
+        info::Info,
+    },
     registry::Registry,
 };
 use voting_core::CastError;
+
+use crate::health::Health;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -47,6 +55,16 @@ enum OutcomeName {
     Unknown,
 }
 
+impl OutcomeName {
+    const ALL: [Self; 5] = [
+        Self::Accepted,
+        Self::Closed,
+        Self::Overloaded,
+        Self::Refused,
+        Self::Unknown,
+    ];
+}
+
 impl EncodeLabelValue for OutcomeName {
     fn encode(
         &self,
@@ -66,6 +84,10 @@ impl EncodeLabelValue for OutcomeName {
 impl CastMetrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
         let (casts, seconds) = (self.casts.clone(), self.seconds.0.clone());
+        // From 0 on: of a counter that begins with its first refusal no growth could be seen.
+        for outcome in OutcomeName::ALL {
+            drop(casts.get_or_create(&Outcome { outcome }));
+        }
         registry.register(
             "voting_casts",
             "Ballots handed to the log, by outcome; what is refused before is not among them",
@@ -112,14 +134,64 @@ impl LiveMetrics {
     }
 }
 
+/// What every service tells of itself.
+pub(crate) struct Common {
+    health: Health,
+    ready: Gauge,
+    started: f64,
+}
+
+impl Common {
+    /// Of a service that starts now.
+    pub(crate) fn new(health: Health) -> Self {
+        Self {
+            health,
+            ready: Gauge::default(),
+            started: unix_seconds(),
+        }
+    }
+
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "voting_build",
+            "The version of the program",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register(
+            "process_start_time_seconds",
+            "When the service started, in seconds since 1970",
+            ConstGauge::new(self.started),
+        );
+        registry.register(
+            "voting_ready",
+            "1 if the service is ready for requests, else 0",
+            self.ready.clone(),
+        );
+    }
+
+    /// Finds out what is true now.
+    pub(crate) async fn refresh(&self) {
+        self.ready.set(self.health.is_ready().await.into());
+    }
+}
+
+pub(crate) fn unix_seconds() -> f64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64()
+}
+
 /// Serves a registry.
-pub(crate) struct Metrics(Registry);
+pub(crate) struct Metrics {
+    common: Common,
+    registry: Registry,
+}
 
 impl Metrics {
-    pub(crate) fn new(fill: impl FnOnce(&mut Registry)) -> Self {
-        let mut registry = Registry::default();
+    pub(crate) fn new(health: Health, fill: impl FnOnce(&mut Registry)) -> Self {
+        let (common, mut registry) = (Common::new(health), Registry::default());
+        common.register(&mut registry);
         fill(&mut registry);
-        Self(registry)
+        Self { common, registry }
     }
 }
 
@@ -136,6 +208,7 @@ impl Endpoint for Metrics {
     type Output = Response;
 
     async fn call(&self, _: poem::Request) -> poem::Result<Response> {
-        Ok(encode(&self.0))
+        self.common.refresh().await;
+        Ok(encode(&self.registry))
     }
 }

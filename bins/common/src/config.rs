@@ -8,6 +8,7 @@ use std::{
 };
 
 use config::ConfigError;
+use poem::http::uri::{Scheme, Uri};
 use serde::{Deserialize, Serialize, Serializer};
 use voting_core::{
     Poll, PollId, PollOption, WorkerOptions, postgres::PostgresOptions, redis::RedisOptions,
@@ -44,6 +45,8 @@ pub struct Config {
     /// Once asked to stop, how long a service goes on while it says that it is not ready, so that
     /// a load balancer takes it out first, in milliseconds.
     pub drain_delay_ms: u64,
+    /// Traces of single requests and ballots.
+    pub traces: TraceSettings,
     /// The poll at `/`; the first of `polls` unless given.
     pub default_poll: Option<PollId>,
     /// Polls that are made at start, or given these labels. Without them the course's poll is
@@ -151,6 +154,29 @@ pub struct PostgresSettings {
     pub connections: u32,
 }
 
+/// Where traces go, and of what there are any.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TraceSettings {
+    /// The collector's address for OTLP over HTTP, such as `http://127.0.0.1:4318`, to which `/v1/traces` is
+    /// added. Without it there are no traces.
+    pub endpoint: Option<String>,
+    /// Which part of the requests is followed, 0 to 1.
+    pub sample_ratio: f64,
+    /// Whether the header `traceparent` of a request decides whether that is followed, and as part of what.
+    pub trust_traceparent: bool,
+}
+
+impl Default for TraceSettings {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            sample_ratio: 0.01,
+            trust_traceparent: false,
+        }
+    }
+}
+
 impl Default for RedisSettings {
     fn default() -> Self {
         let options = RedisOptions::default();
@@ -177,6 +203,11 @@ impl Default for PostgresSettings {
             connections: PostgresOptions::default().connections,
         }
     }
+}
+
+fn is_http(url: &str) -> bool {
+    let uri = url.parse::<Uri>();
+    uri.is_ok_and(|uri| uri.scheme() == Some(&Scheme::HTTP) && uri.query().is_none())
 }
 
 fn loopback(port: u16) -> SocketAddr {
@@ -222,6 +253,7 @@ impl Default for Config {
             secret: None,
             secret_file: None,
             drain_delay_ms: 0,
+            traces: TraceSettings::default(),
             default_poll: None,
             polls: None,
         }
@@ -316,6 +348,14 @@ impl Config {
             self.redis.claim_timeout_ms >= 500
                 && self.redis.claim_timeout_ms >= self.worker.max_wait_ms.saturating_mul(2),
             "redis.claim_timeout_ms is below 500, or below twice worker.max_wait_ms",
+        );
+        unless(
+            (0.0..=1.0).contains(&self.traces.sample_ratio),
+            "traces.sample_ratio is not in 0 to 1",
+        );
+        unless(
+            self.traces.endpoint.as_deref().is_none_or(is_http),
+            "traces.endpoint is no address that begins with http://",
         );
         if let Err(bad) = check_log(&self.log) {
             faults.push(bad.to_string());
@@ -428,8 +468,30 @@ mod tests {
         assert!(wrong("result.max_connections = 9000000", &[]).contains("result.max_connections"));
         assert!(wrong("polls = []", &[]).contains("polls is empty"));
         assert!(wrong("worker.max_wait_ms = 60000", &[]).contains("max_wait_ms"));
+        assert!(wrong("traces.sample_ratio = 1.5", &[]).contains("traces.sample_ratio"));
+        for none in ["collector:4318", "https://collector", "http://", "/v1"] {
+            let none = wrong("", &[("VOTING_TRACES__ENDPOINT", none)]);
+            assert!(none.contains("traces.endpoint"), "{none}");
+        }
         let one_option = "[[polls]]\nid='p'\ntitle='t'\noptions=[{id='a',label='A'}]";
         assert!(wrong(one_option, &[]).contains("2 to 63 options"));
+    }
+
+    #[test]
+    fn traces_are_off_unless_they_are_to_go_somewhere() {
+        let config = load("", &[], &Cli::default()).unwrap();
+        assert_eq!(config.traces.endpoint, None);
+        let set = [
+            ("VOTING_TRACES__ENDPOINT", "http://[::1]:4318"),
+            ("VOTING_TRACES__SAMPLE_RATIO", "0.25"),
+            ("VOTING_TRACES__TRUST_TRACEPARENT", "true"),
+        ];
+        let traces = load("", &set, &Cli::default()).unwrap().traces;
+        assert_eq!(traces.endpoint.as_deref(), Some("http://[::1]:4318"));
+        assert_eq!(
+            (traces.sample_ratio, traces.trust_traceparent),
+            (0.25, true)
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod services;
 mod signals;
 mod stores;
 mod supervisor;
+mod traces;
 
 /// Threads that use the system's allocator wait for each other: under load that took two fifths of the
 /// vote service's time (see docs/performance.md).
@@ -22,7 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub use self::{
     cli::Cli,
-    config::{Config, cats_vs_dogs},
+    config::{Config, TraceSettings, cats_vs_dogs},
     healthcheck::healthcheck,
     listener::Listener,
     needs::{SecretUse, Service},

@@ -134,6 +134,7 @@ mod tests {
             payload: b"to be set aside".to_vec(),
             ballots: 1,
             polls: Vec::new(),
+            traces: Vec::new(),
         };
         memory.append(ShardId(0), entry).await.expect("it works");
         let mut progress = worker.progress().clone();

@@ -1,11 +1,13 @@
 //! The three services as processes, on private servers, under load.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
+pub mod collector;
+
 use std::{
     fs::File,
     net::TcpListener,
     os::fd::OwnedFd,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus, Output},
     sync::{
         Arc, LazyLock, Mutex,
@@ -227,6 +229,14 @@ impl Stage {
         let mut command = Command::new(PROGRAMS.join("voting"));
         command.env_clear().envs(self.settings()).args(arguments);
         command.output().expect("the program starts")
+    }
+
+    /// All in one process, on a file of its own.
+    pub fn all_in_one(&self, file: &Path) -> Service {
+        let mut settings = self.settings();
+        settings.retain(|(key, _)| !key.contains("REDIS") && !key.contains("POSTGRES"));
+        settings.push(("VOTING_SQLITE__PATH", file.to_string_lossy().into_owned()));
+        Service::start("voting", "Vote:", &settings, self.log.as_ref())
     }
 
     /// The result service is told nothing of Redis.

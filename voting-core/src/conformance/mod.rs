@@ -70,6 +70,7 @@ macro_rules! conformance_suite {
             $backend;
             queue {
                 entries_come_out_in_the_order_in_which_they_went_in,
+                what_stands_beside_an_entry_changes_nothing_in_it,
                 an_entry_is_with_one_consumer_at_a_time,
                 an_entry_that_is_not_acknowledged_comes_again,
                 an_acknowledged_entry_never_comes_again,

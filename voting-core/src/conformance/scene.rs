@@ -109,6 +109,7 @@ impl Backend {
             payload,
             ballots: 1,
             polls: Vec::new(),
+            traces: Vec::new(),
         };
         (
             shard,

@@ -43,6 +43,7 @@ struct Shard {
 struct Stored {
     payload: Vec<u8>,
     ballots: u16,
+    traces: Vec<u8>,
 }
 
 impl Log {
@@ -78,8 +79,13 @@ impl Log {
         }
         shard.last = shard.last.following(unix_ms());
         let id = shard.last;
-        let (payload, ballots) = (entry.payload, entry.ballots);
-        shard.entries.insert(id, Stored { payload, ballots });
+        let ballots = entry.ballots;
+        let stored = Stored {
+            payload: entry.payload,
+            ballots,
+            traces: entry.traces,
+        };
+        shard.entries.insert(id, stored);
         self.accepted += u64::from(ballots);
         self.pending += u64::from(ballots);
         Ok(id)
@@ -114,6 +120,7 @@ impl Log {
                     id,
                     payload: stored.payload.clone(),
                     ballots: stored.ballots,
+                    traces: stored.traces.clone(),
                 });
                 claim.settled.insert(shard, state.group.settled());
             }
@@ -142,6 +149,7 @@ impl Log {
             oldest_pending_ms: oldest.map(|id| id.ms()).min(),
             settled: self.shards.iter().map(Shard::settled).collect(),
             lost_entries: 0,
+            memory: None,
         }
     }
 }

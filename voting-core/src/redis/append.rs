@@ -82,7 +82,8 @@ impl BallotLog for Redis {
             .key(self.sealed_key(shard))
             .arg(entry.payload)
             .arg(entry.ballots)
-            .arg(deadline_ms);
+            .arg(deadline_ms)
+            .arg(entry.traces);
         for poll in &entry.polls {
             append.arg(poll.as_str());
         }

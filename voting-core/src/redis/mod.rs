@@ -1,7 +1,8 @@
 //! The log in Redis Streams: takes the burst, durably, for any number of writers and workers.
 //!
 //! Each shard is a stream, `<prefix>:{<shard>}:log`, whose entries have two fields: `b`, the
-//! bytes of [`entry`](crate::entry), and `n`, the number of ballots in them. Beside it is a hash,
+//! bytes of [`entry`](crate::entry), and `n`, the number of ballots in them. An entry with a ballot that is
+//! followed has a third, `t`, its [traces](crate::trace::carried); other fields are passed over. Beside it is a hash,
 //! `<prefix>:{<shard>}:stats`, with the ballots ever `accepted` and `acknowledged` and the entries `lost`, and a set,
 //! `<prefix>:{<shard>}:sealed`, of the polls in which the shard takes no more ballots. The braces keep
 //! them on one node of a cluster. `<prefix>:layout` says how many shards there are.
@@ -25,6 +26,7 @@ mod connection;
 mod consumers;
 mod durability;
 mod every;
+mod fullness;
 mod inspect;
 mod node;
 mod polls;

@@ -79,6 +79,7 @@ fn entries(shard: ShardId, value: Value, into: &mut Vec<LogEntry>) -> Result<(),
             id: id(&name)?,
             payload: Vec::new(),
             ballots: 1,
+            traces: Vec::new(),
         };
         for (name, value) in pairs(fields)? {
             match (bytes(&name), value) {
@@ -87,6 +88,7 @@ fn entries(shard: ShardId, value: Value, into: &mut Vec<LogEntry>) -> Result<(),
                     let number = text(&value).and_then(|number| number.parse().ok());
                     entry.ballots = number.unwrap_or(1);
                 }
+                (Some(b"t"), Value::BulkString(traces)) => entry.traces = traces,
                 _ => {}
             }
         }
@@ -215,15 +217,23 @@ mod tests {
             entry(b"1-0", &[b"b", b"payload", b"n", b"2"]),
             entry(b"2-0", &[b"\xff\xfe", b"x", b"\xff", b"\xff"]),
             entry(b"3-0", &[b"n", b"many", b"b", b"", b"extra", b""]),
+            entry(b"4-0", &[b"b", b"payload", b"n", b"1", b"t", b"traces"]),
         ]);
         let answer = array([array([bulk(b"key"), stream])]);
         let read = read(answer, |key| (key == b"key").then_some(ShardId(3))).unwrap();
-        let read: Vec<_> = read
-            .iter()
-            .map(|entry| (entry.shard.0, entry.id.ms(), &*entry.payload, entry.ballots))
-            .collect();
-        let expected: [(u16, u64, &[u8], u16); 3] =
-            [(3, 1, b"payload", 2), (3, 2, b"", 1), (3, 3, b"", 1)];
+        let entry = |ms, payload: &[u8], ballots, traces: &[u8]| LogEntry {
+            shard: ShardId(3),
+            id: EntryId::new(ms, 0).unwrap(),
+            payload: payload.to_vec(),
+            ballots,
+            traces: traces.to_vec(),
+        };
+        let expected = [
+            entry(1, b"payload", 2, b""),
+            entry(2, b"", 1, b""),
+            entry(3, b"", 1, b""),
+            entry(4, b"payload", 1, b"traces"),
+        ];
         assert_eq!(read, expected);
     }
 

@@ -2,6 +2,8 @@
 -- KEYS: log. Returns used and allowed bytes (0: no limit), the age of the oldest entry in ms.
 local info = redis.call('INFO', 'memory')
 local used = tonumber(info:match('used_memory:(%d+)'))
+-- Buffers for replicas and for the log on the disk do not count.
+used = used - tonumber(info:match('mem_not_counted_for_evict:(%d+)') or 0)
 local allowed = tonumber(info:match('maxmemory:(%d+)'))
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

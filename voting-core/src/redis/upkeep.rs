@@ -4,8 +4,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{
-    GROUP, Redis, append::parse_id, consumers::Consumers, every::Every, reply, rests::Rests,
-    room::Room,
+    GROUP, Redis, append::parse_id, consumers::Consumers, every::Every, fullness, reply,
+    rests::Rests, room::Room,
 };
 use crate::{
     batch::QueueStats,
@@ -199,6 +199,7 @@ impl Redis {
                 stats.oldest_pending_ms = Some(known.min(oldest.ms()));
             }
         }
+        stats.memory = fullness::of(&self.0.connection).await;
         Ok(stats)
     }
 

@@ -102,8 +102,9 @@ impl Inner {
                 None => _ = group.acknowledge(id),
             }
         }
-        let mut query =
-            tail.prepare_cached("SELECT id, payload, ballots FROM log WHERE id >= ?1 ORDER BY id")?;
+        let mut query = tail.prepare_cached(
+            "SELECT id, payload, ballots, traces FROM log WHERE id >= ?1 ORDER BY id",
+        )?;
         let mut rows = query.query([id_to_column(group.next())])?;
         while ballots < max_ballots {
             let Some(row) = rows.next()? else {
@@ -171,6 +172,7 @@ pub(super) fn stats(reader: &Connection) -> Result<QueueStats, StoreError> {
         oldest_pending_ms: oldest.map(EntryId::ms),
         settled: [(SHARD, settled)].into(),
         lost_entries: 0,
+        memory: None,
     })
 }
 
@@ -188,12 +190,16 @@ fn last_id(transaction: &Transaction<'_>) -> Result<EntryId, StoreError> {
 
 fn insert_entry(transaction: &Transaction<'_>, entry: &NewEntry) -> Result<EntryId, StoreError> {
     let NewEntry {
-        payload, ballots, ..
+        payload,
+        ballots,
+        traces,
+        ..
     } = entry;
+    let traces = (!traces.is_empty()).then_some(traces);
     let id = following(last_id(transaction)?, unix_ms());
     transaction
-        .prepare_cached("INSERT INTO log (id, ballots, payload) VALUES (?1, ?2, ?3)")?
-        .execute(params![id_to_column(id), ballots, payload])?;
+        .prepare_cached("INSERT INTO log (id, ballots, payload, traces) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![id_to_column(id), ballots, payload, traces])?;
     transaction
         .prepare_cached(
             "UPDATE log_state
@@ -204,7 +210,8 @@ fn insert_entry(transaction: &Transaction<'_>, entry: &NewEntry) -> Result<Entry
 }
 
 fn read_entry(tail: &Connection, id: EntryId) -> Result<Option<(LogEntry, usize)>, StoreError> {
-    let mut query = tail.prepare_cached("SELECT id, payload, ballots FROM log WHERE id = ?1")?;
+    let mut query =
+        tail.prepare_cached("SELECT id, payload, ballots, traces FROM log WHERE id = ?1")?;
     let mut rows = query.query([id_to_column(id)])?;
     rows.next()?.map(to_entry).transpose()
 }
@@ -216,6 +223,7 @@ fn to_entry(row: &rusqlite::Row<'_>) -> Result<(LogEntry, usize), StoreError> {
         id: id_from_column(row.get(0)?)?,
         payload: row.get(1)?,
         ballots,
+        traces: row.get::<_, Option<_>>(3)?.unwrap_or_default(),
     };
     Ok((entry, ballots.into()))
 }

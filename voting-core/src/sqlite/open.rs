@@ -27,6 +27,7 @@ pub(super) static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
     Migrations::new(vec![
         M::up(include_str!("migrations/1_tables.sql")),
         M::up(include_str!("migrations/2_closing.sql")),
+        M::up(include_str!("migrations/3_traces.sql")),
     ])
 });
 

@@ -11,6 +11,7 @@ use crate::{
     entry::{self, MalformedEntry},
     id::PollId,
     position::{EntryId, Position, ShardId},
+    trace::Followed,
 };
 
 /// Entries that are decoded but not yet checked.
@@ -20,6 +21,7 @@ pub(super) struct Gathered {
     seen: HashSet<EntryKey>,
     settled: HashMap<ShardId, EntryId>,
     ballots: usize,
+    pub(super) followed: Followed,
 }
 
 impl Gathered {
@@ -28,6 +30,7 @@ impl Gathered {
             // A log that has not heard from this worker for long hands it its own entries again.
             if self.seen.insert((entry.shard, entry.id)) {
                 let decoded = entry::decode(&entry.payload);
+                self.followed.add(&entry);
                 self.ballots += decoded.as_ref().map_or(1, Vec::len);
                 self.entries.push((entry, decoded));
             }

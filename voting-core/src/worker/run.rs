@@ -3,6 +3,7 @@
 
 use tokio::{sync::mpsc, try_join};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     Shared, Worker, WorkerExit,
@@ -15,6 +16,7 @@ use super::{
 use crate::{
     batch::{Batch, EntryKey, FlushReport},
     error::StoreError,
+    trace::{Followed, tell_flush},
 };
 
 /// A batch that is flushed.
@@ -59,10 +61,10 @@ async fn flush(
     flushed: mpsc::Sender<Flushed>,
 ) -> Result<(), GaveUp> {
     while let Some(Prepared { gathered, batch }) = batches.recv().await {
-        let mut batch = batch;
+        let (mut gathered, mut batch) = (gathered, batch);
         let mut changed_again = false;
         let report = loop {
-            match flush_one(worker, &mut patience, &batch).await? {
+            match flush_one(worker, &mut patience, &batch, &gathered.followed).await? {
                 Ok(report) => break report,
                 Err(poll) => {
                     worker.polls.forget(&poll);
@@ -81,6 +83,8 @@ async fn flush(
                 .await?;
             batch = prepare(&gathered, &worker.polls.known());
         };
+        // Before the next step is waited for.
+        std::mem::take(&mut gathered.followed).committed(&batch);
         let entries = batch.entries.iter().map(|(key, _)| *key).collect();
         if flushed.send(Flushed { entries, report }).await.is_err() {
             return Ok(());
@@ -94,10 +98,14 @@ async fn flush_one(
     worker: &Shared,
     patience: &mut Patience,
     batch: &Batch,
+    followed: &Followed,
 ) -> Result<Result<FlushReport, crate::PollId>, GaveUp> {
     patience
         .until_done("flush", &worker.progress, || async {
-            match worker.flusher.flush(batch).await {
+            let span = followed.flush_span(batch);
+            let flushed = worker.flusher.flush(batch).instrument(span.clone()).await;
+            tell_flush(&span, &flushed);
+            match flushed {
                 Ok(report) => Ok(Ok(report)),
                 // Waiting does not mend it, but looking the poll up does.
                 Err(StoreError::PollChanged(poll)) => Ok(Err(poll)),

@@ -12,7 +12,7 @@ use voting_core::{PollDirectory, SecretKey, TallyStore};
 
 use crate::{
     api_routes::api_routes, assets, failures::answer_failures, health::Health, live::LiveTallies,
-    metrics::Metrics, polls::Polls, security_headers, site::Site, token::ReceiptKey,
+    metrics::Metrics, polls::Polls, security_headers, site::Site, token::ReceiptKey, traced,
 };
 
 /// The result service over its store.
@@ -50,24 +50,28 @@ impl ResultService {
     pub fn into_endpoint(self) -> BoxEndpoint<'static> {
         let page = || get(page::Show(self.clone()));
         let https = self.0.site.is_https();
-        let metrics = Metrics::new(|registry| self.0.live.metrics().register(registry));
-        let routes = api_routes(self.documented(), metrics)
+        let health = self.health();
+        let metrics = Metrics::new(health.clone(), |registry| {
+            self.0.live.metrics().register(registry)
+        });
+        let routes = api_routes(self.documented(health), metrics)
             .at("/", page())
             .at("/polls/:poll", page())
             .nest("/assets", assets::route());
         answer_failures(routes)
             .around(move |endpoint, request| security_headers::secure(endpoint, request, https))
+            .around(traced::follow)
             .boxed()
     }
 
     /// The OpenAPI document of the service, as JSON.
     pub fn openapi(&self) -> String {
-        self.documented().spec()
+        self.documented(self.health()).spec()
     }
 
-    fn documented(&self) -> OpenApiService<(api::Api, Health), ()> {
+    fn health(&self) -> Health {
         let (tallies, polls) = (Arc::clone(&self.0.tallies), self.0.polls.clone());
-        let health = Health::new(self.0.site.stop.clone())
+        Health::new(self.0.site.stop.clone())
             .needs("tally store", move || {
                 let tallies = Arc::clone(&tallies);
                 async move { tallies.check().await }
@@ -75,7 +79,10 @@ impl ResultService {
             .needs("polls", move || {
                 let polls = polls.clone();
                 async move { polls.check().await }
-            });
+            })
+    }
+
+    fn documented(&self, health: Health) -> OpenApiService<(api::Api, Health), ()> {
         OpenApiService::new(
             (api::Api(self.clone()), health),
             "Result",

@@ -22,6 +22,7 @@ use crate::{
     same_site, security_headers,
     site::Site,
     token::{ReceiptKey, VoterKey},
+    traced,
     visitor::{Visitor, VoterCookies},
 };
 
@@ -63,8 +64,9 @@ impl VoteService {
         let service = self.clone();
         let cookies = self.0.cookies.clone();
         let https = self.0.site.is_https();
-        let metrics = Metrics::new(|registry| self.0.metrics.register(registry));
-        let routes = api_routes(self.documented(), metrics)
+        let health = self.health();
+        let metrics = Metrics::new(health.clone(), |registry| self.0.metrics.register(registry));
+        let routes = api_routes(self.documented(health), metrics)
             .at("/", page())
             .at("/polls/:poll", page())
             .nest("/assets", assets::route())
@@ -84,17 +86,18 @@ impl VoteService {
         });
         answer_failures(routes)
             .around(move |endpoint, request| security_headers::secure(endpoint, request, https))
+            .around(traced::follow)
             .boxed()
     }
 
     /// The OpenAPI document of the service, as JSON.
     pub fn openapi(&self) -> String {
-        self.documented().spec()
+        self.documented(self.health()).spec()
     }
 
-    fn documented(&self) -> OpenApiService<(api::Api, Health), ()> {
+    fn health(&self) -> Health {
         let (sink, polls) = (Arc::clone(&self.0.sink), self.0.polls.clone());
-        let health = Health::new(self.0.site.stop.clone())
+        Health::new(self.0.site.stop.clone())
             .needs("ballot log", move || {
                 let sink = Arc::clone(&sink);
                 async move { sink.check().await }
@@ -102,7 +105,10 @@ impl VoteService {
             .needs("polls", move || {
                 let polls = polls.clone();
                 async move { polls.check().await }
-            });
+            })
+    }
+
+    fn documented(&self, health: Health) -> OpenApiService<(api::Api, Health), ()> {
         OpenApiService::new(
             (api::Api(self.clone()), health),
             "Vote",

@@ -1,27 +1,56 @@
 //! What the worker tells Prometheus: where all ballots are, up to a second old.
 
-use std::{sync::atomic::AtomicU64, time::SystemTime};
+use std::sync::atomic::AtomicU64;
 
 use poem::{Endpoint, Request, Response};
 use prometheus_client::{
-    metrics::{counter::Counter, gauge::Gauge},
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
-use super::{WorkerService, overview::Sample};
-use crate::metrics::encode;
+use super::{Inner, WorkerService, overview::Sample};
+use crate::{
+    health::Health,
+    metrics::{Common, encode, unix_seconds},
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InState {
+    state: &'static str,
+}
 
 /// `GET /metrics`.
-pub(super) struct Metrics(pub(super) WorkerService);
+pub(super) struct Metrics {
+    service: WorkerService,
+    common: Common,
+}
+
+impl Metrics {
+    pub(super) fn new(service: WorkerService, health: Health) -> Self {
+        Self {
+            service,
+            common: Common::new(health),
+        }
+    }
+}
 
 impl Endpoint for Metrics {
     type Output = Response;
 
     async fn call(&self, _: Request) -> poem::Result<Response> {
-        let pipeline = &self.0.0.pipeline;
+        self.common.refresh().await;
+        let Inner {
+            pipeline, overview, ..
+        } = &*self.service.0;
         let progress = pipeline.worker.progress().borrow().clone();
-        let Sample { stats, totals } = self.0.0.overview.latest();
+        let Sample {
+            stats,
+            totals,
+            polls,
+        } = overview.latest();
         let mut registry = Registry::default();
+        self.common.register(&mut registry);
         let mut total = |name: &str, help: &str, value: u64| {
             let counter: Counter<u64, AtomicU64> = Counter::default();
             counter.inc_by(value);
@@ -92,6 +121,31 @@ impl Endpoint for Metrics {
                     .oldest_pending_ms
                     .map_or_else(unix_seconds, |ms| number(ms) / 1000.0),
             );
+            if let Some(memory) = stats.memory {
+                now(
+                    "voting_log_memory_bytes",
+                    "Memory that Redis uses, of what counts towards its limit; of several the fullest",
+                    number(memory.used),
+                );
+                if let Some(limit) = memory.limit {
+                    now(
+                        "voting_log_memory_limit_bytes",
+                        "What that Redis may use before it refuses ballots, if there is a limit",
+                        number(limit),
+                    );
+                }
+            }
+        }
+        if let Some(polls) = polls {
+            let by_state: Family<InState, Gauge> = Family::default();
+            for (state, polls) in [
+                ("open", polls.open),
+                ("closing", polls.closing),
+                ("final", polls.finished),
+            ] {
+                by_state.get_or_create(&InState { state }).set(polls);
+            }
+            registry.register("voting_polls", "Polls, by state", by_state);
         }
         Ok(encode(&registry))
     }
@@ -103,9 +157,4 @@ impl Endpoint for Metrics {
 )]
 fn number(count: u64) -> f64 {
     count as f64
-}
-
-fn unix_seconds() -> f64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or_default().as_secs_f64()
 }

@@ -23,7 +23,7 @@ use voting_core::{
 use self::overview::Overview;
 use crate::{
     api_routes::api_routes, assets, body_limit::limit_body, failures::answer_failures,
-    health::Health, problem::Problem, security_headers, site::Prefix, token::OperatorKey,
+    health::Health, problem::Problem, security_headers, site::Prefix, token::OperatorKey, traced,
 };
 
 /// The worker service, beside a running worker.
@@ -78,23 +78,26 @@ impl WorkerService {
             let prefix = Prefix::of(&request);
             Redirect::see_other(format!("{}/docs/", prefix.as_str())).into_response()
         });
-        let routes = api_routes(self.documented(), metrics::Metrics(self.clone()))
+        let health = self.health();
+        let metrics = metrics::Metrics::new(self.clone(), health.clone());
+        let routes = api_routes(self.documented(health), metrics)
             .at("/", get(home))
             .nest("/assets", assets::route());
         answer_failures(routes.around(limit_body))
             .around(|endpoint, request| security_headers::secure(endpoint, request, false))
+            .around(traced::follow)
             .boxed()
     }
 
     /// The OpenAPI document of the service, as JSON.
     pub fn openapi(&self) -> String {
-        self.documented().spec()
+        self.documented(self.health()).spec()
     }
 
-    fn documented(&self) -> OpenApiService<(api::Api, polls::Api, dead_letters::Api, Health), ()> {
+    fn health(&self) -> Health {
         let queue = Arc::clone(&self.0.pipeline.queue);
         let tallies = Arc::clone(&self.0.pipeline.tallies);
-        let health = Health::new(self.0.stop.clone())
+        Health::new(self.0.stop.clone())
             .needs("ballot log", move || {
                 let queue = Arc::clone(&queue);
                 async move { queue.stats().await.map(|_| ()) }
@@ -102,7 +105,13 @@ impl WorkerService {
             .needs("tally store", move || {
                 let tallies = Arc::clone(&tallies);
                 async move { tallies.check().await }
-            });
+            })
+    }
+
+    fn documented(
+        &self,
+        health: Health,
+    ) -> OpenApiService<(api::Api, polls::Api, dead_letters::Api, Health), ()> {
         OpenApiService::new(
             (
                 api::Api(self.clone()),

@@ -10,7 +10,7 @@ use std::{
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use voting_core::{
-    StoreError,
+    Poll, PollState, StoreError,
     batch::{QueueStats, Totals},
 };
 
@@ -30,6 +30,29 @@ const WINDOW: Duration = Duration::from_secs(10);
 pub(super) struct Sample {
     pub(super) stats: Option<QueueStats>,
     pub(super) totals: Option<Totals>,
+    pub(super) polls: Option<PollCounts>,
+}
+
+/// How many polls there are, by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct PollCounts {
+    pub(super) open: i64,
+    pub(super) closing: i64,
+    pub(super) finished: i64,
+}
+
+impl PollCounts {
+    fn of(polls: &[Poll]) -> Self {
+        let mut counts = Self::default();
+        for poll in polls {
+            match poll.state() {
+                PollState::Open => counts.open += 1,
+                PollState::Closing(_) => counts.closing += 1,
+                PollState::Final(_) => counts.finished += 1,
+            }
+        }
+        counts
+    }
 }
 
 /// Ballots a second.
@@ -90,13 +113,15 @@ impl Overview {
 impl Sample {
     /// Asks the stores now.
     pub(super) async fn ask(pipeline: &Pipeline) -> Self {
-        let (stats, totals) = tokio::join!(
+        let (stats, totals, polls) = tokio::join!(
             timeout(PATIENCE, pipeline.queue.stats()),
             timeout(PATIENCE, pipeline.flusher.totals()),
+            timeout(PATIENCE, pipeline.polls.polls()),
         );
         Self {
             stats: known("ballot log", stats),
             totals: known("tally store", totals),
+            polls: known("polls", polls).as_deref().map(PollCounts::of),
         }
     }
 }
@@ -148,7 +173,7 @@ mod tests {
                 accepted,
                 ..QueueStats::default()
             }),
-            totals: None,
+            ..Sample::default()
         }
     }
 

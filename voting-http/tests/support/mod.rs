@@ -200,6 +200,7 @@ impl Services {
             payload: payload.to_vec(),
             ballots: 1,
             polls: Vec::new(),
+            traces: Vec::new(),
         };
         let appended = self.memory.append(ShardId(0), entry);
         self.block_on(appended).expect("appended");

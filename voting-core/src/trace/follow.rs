@@ -1,0 +1,164 @@
+//! The spans of the pipeline, by the conventions for messages: a ballot is sent to the log, and processed
+//! by a worker together with others, which one flush commits.
+
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use tracing::{Span, field::Empty, trace_span};
+
+use super::{TARGET, carried, installed};
+use crate::{
+    batch::{Batch, FlushReport, LogEntry},
+    error::{StoreError, in_one_line},
+    position::{Position, ShardId},
+};
+
+/// The sending of a ballot in the current span; none, unless that is followed.
+pub(crate) fn send_span(shard: ShardId) -> Span {
+    let Some(tracer) = installed() else {
+        return Span::none();
+    };
+    let request = Span::current();
+    if request.is_disabled() || tracer.context_of(&request).is_none() {
+        return Span::none();
+    }
+    trace_span!(
+        target: TARGET,
+        "send",
+        otel.name = "send ballots",
+        otel.kind = "producer",
+        otel.status_code = Empty,
+        error.type = Empty,
+        messaging.system = "voting",
+        messaging.destination.name = "ballots",
+        messaging.destination.partition.id = %shard,
+        messaging.operation.name = "send",
+        messaging.operation.type = "send",
+        messaging.message.id = Empty,
+        voting.entry.ballots = Empty,
+    )
+}
+
+/// The ballots of a batch that are followed.
+#[derive(Default)]
+pub(crate) struct Followed {
+    ballots: Vec<(Position, Span)>,
+    attempts: AtomicU32,
+}
+
+impl Followed {
+    /// Takes in an entry that the worker has claimed, if it carries anything that can be read.
+    pub(crate) fn add(&mut self, entry: &LogEntry) {
+        if entry.traces.is_empty() {
+            return;
+        }
+        let Some(tracer) = installed() else {
+            return;
+        };
+        for (index, context) in carried::decode(&entry.traces) {
+            let span = trace_span!(
+                target: TARGET,
+                parent: None,
+                "process",
+                otel.name = "process ballots",
+                otel.kind = "consumer",
+                otel.status_code = Empty,
+                error.type = Empty,
+                messaging.system = "voting",
+                messaging.destination.name = "ballots",
+                messaging.destination.partition.id = %entry.shard,
+                messaging.operation.name = "process",
+                messaging.operation.type = "process",
+                messaging.message.id = format!("{}-{}", entry.shard, entry.id),
+            );
+            tracer.set_parent(&span, context);
+            let position = Position::new(entry.shard, entry.id, index);
+            self.ballots.push((position, span));
+        }
+    }
+
+    /// An attempt to flush the batch; none, unless some ballot of it is followed. It begins a trace, since
+    /// it is the work of many, and is linked with each of theirs.
+    pub(crate) fn flush_span(&self, batch: &Batch) -> Span {
+        if self.ballots.is_empty() {
+            return Span::none();
+        }
+        let Some(tracer) = installed() else {
+            return Span::none();
+        };
+        let mut shards: Vec<_> = batch.entries.iter().map(|((shard, _), _)| *shard).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        let shards: Vec<_> = shards.iter().map(ShardId::to_string).collect();
+        let span = trace_span!(
+            target: TARGET,
+            parent: None,
+            "flush",
+            otel.status_code = Empty,
+            error.type = Empty,
+            voting.batch.entries = batch.entries.len(),
+            voting.batch.ballots = batch.entries.iter().map(|(_, valid)| valid).sum::<u64>(),
+            voting.batch.dead_letters = batch.dead_letters.len(),
+            voting.shards = shards.join(","),
+            voting.attempt = self.attempts.fetch_add(1, Ordering::Relaxed) + 1,
+            voting.counted = Empty,
+            voting.superseded = Empty,
+            voting.rejected = Empty,
+            voting.replayed = Empty,
+        );
+        let flush = tracer.context_of(&span);
+        for (_, ballot) in &self.ballots {
+            if let Some(ballot) = tracer.context_of(ballot) {
+                tracer.link(&span, ballot);
+            }
+            if let Some(flush) = flush {
+                tracer.link(ballot, flush);
+            }
+        }
+        span
+    }
+
+    /// The batch is committed, with these dead letters; so the ballots are done with.
+    pub(crate) fn committed(self, batch: &Batch) {
+        if self.ballots.is_empty() || batch.dead_letters.is_empty() {
+            return;
+        }
+        let letters = batch.dead_letters.iter();
+        let reasons: HashMap<_, _> = letters
+            .map(|letter| (letter.position, letter.reason))
+            .collect();
+        for (position, span) in &self.ballots {
+            if let Some(reason) = reasons.get(position) {
+                failed(span, reason.as_str());
+            }
+        }
+    }
+}
+
+/// Marks a span as one of something that went wrong.
+pub(crate) fn failed(span: &Span, kind: &str) {
+    span.record("otel.status_code", "ERROR");
+    span.record("error.type", kind);
+}
+
+/// Says in the span of a flush how that went.
+pub(crate) fn tell_flush(span: &Span, outcome: &Result<FlushReport, StoreError>) {
+    if span.is_disabled() {
+        return;
+    }
+    match outcome {
+        Ok(report) => {
+            span.record("voting.counted", report.counted);
+            span.record("voting.superseded", report.superseded);
+            span.record("voting.rejected", report.rejected);
+            span.record("voting.replayed", report.replayed);
+        }
+        Err(error) => failed(span, error.kind()),
+    }
+    span.in_scope(|| match outcome {
+        Ok(report) => tracing::debug!(?report, "a batch with ballots that are followed is flushed"),
+        Err(error) => tracing::debug!(error = in_one_line(error), "it is not flushed"),
+    });
+}
