@@ -41,6 +41,13 @@ fn what_a_backup_lacks_is_counted_once_when_the_log_is_rewound() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("backup");
     let (vote, worker) = (stage.vote(), stage.worker());
+    await_that("the worker is ready", || worker.is_ready());
+    let (code, text) = said(&stage.command(&["rewind"]));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains("stop all workers first"),
+        "one that waits: {text}"
+    );
     let crowd = Crowd::gather(&[&vote]);
     crowd.await_more(300);
     backup(&database, &file);

@@ -110,9 +110,7 @@ impl Redis {
         let Some(group) = groups.into_iter().find(|group| group.name == GROUP) else {
             return Ok(None);
         };
-        let mut ask = ::redis::cmd("XINFO");
-        ask.arg("CONSUMERS").arg(&key).arg(GROUP);
-        let consumers: StreamInfoConsumersReply = connection.ask(&ask).await?;
+        let consumers = self.consumers(shard).await?;
         let mut ask = ::redis::cmd("XINFO");
         ask.arg("STREAM").arg(&key);
         let stream: Value = connection.ask(&ask).await?;
@@ -120,11 +118,6 @@ impl Redis {
         let last = reply::last_generated_id(stream)?;
         let counters = self.counters(shard).await?;
         let progress = self.progress(shard).await?;
-        let consumers = consumers.consumers.into_iter().map(|consumer| Consumer {
-            name: consumer.name,
-            idle: Duration::from_millis(consumer.idle as u64),
-            in_hand: consumer.pending as u64,
-        });
         Ok(Some(ShardReport {
             shard,
             entries,
@@ -136,8 +129,21 @@ impl Redis {
             accepted: counters.accepted,
             acknowledged: counters.acknowledged,
             lost: counters.lost,
-            consumers: consumers.collect(),
+            consumers,
         }))
+    }
+
+    /// Who reads a shard.
+    pub(super) async fn consumers(&self, shard: ShardId) -> Result<Vec<Consumer>, StoreError> {
+        let mut ask = ::redis::cmd("XINFO");
+        ask.arg("CONSUMERS").arg(self.log_key(shard)).arg(GROUP);
+        let told: StreamInfoConsumersReply = self.0.connection.ask(&ask).await?;
+        let consumers = told.consumers.into_iter().map(|consumer| Consumer {
+            name: consumer.name,
+            idle: Duration::from_millis(consumer.idle as u64),
+            in_hand: consumer.pending as u64,
+        });
+        Ok(consumers.collect())
     }
 }
 

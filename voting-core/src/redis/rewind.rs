@@ -1,16 +1,18 @@
 //! All entries that the log still has are handed out again, as is needed when the store was restored from
 //! a backup: what it lacks is counted then, and what it has is not counted twice.
 
+use std::time::Duration;
+
 use ::redis::Value;
 
-use super::{GROUP, Redis, reply};
+use super::{GROUP, Redis, inspect::is_forbidden, reply};
 use crate::{
     error::StoreError,
     position::{EntryId, ShardId},
 };
 
-/// A worker that was heard of within so many milliseconds is at work.
-const AT_WORK: u64 = 3_000;
+/// A worker that took ballots within this time is at work.
+const AT_WORK: Duration = Duration::from_secs(3);
 
 /// Entries that are read at a time.
 const AT_A_TIME: usize = 1_000;
@@ -22,7 +24,7 @@ pub enum RewindError {
     /// It would take what is handed out again for applied before the store is as it should be.
     #[error(
         "a worker was at work within the last {} seconds; stop all workers first",
-        AT_WORK / 1_000
+        AT_WORK.as_secs()
     )]
     WorkersRunning,
     /// Redis did not answer. Trying again is safe.
@@ -50,10 +52,8 @@ impl Redis {
     /// nobody.
     pub async fn rewind(&self) -> Result<Rewound, RewindError> {
         self.prepare().await?;
-        for shard in self.shards() {
-            if self.is_at_work(shard).await? {
-                return Err(RewindError::WorkersRunning);
-            }
+        if self.has_workers().await? {
+            return Err(RewindError::WorkersRunning);
         }
         let mut rewound = Rewound::default();
         for shard in self.shards() {
@@ -64,12 +64,23 @@ impl Redis {
         Ok(rewound)
     }
 
-    async fn is_at_work(&self, shard: ShardId) -> Result<bool, StoreError> {
-        let mut ask = ::redis::cmd("XINFO");
-        ask.arg("CONSUMERS").arg(self.log_key(shard)).arg(GROUP);
-        let told: ::redis::streams::StreamInfoConsumersReply = self.0.connection.ask(&ask).await?;
-        let mut idle = told.consumers.iter().map(|consumer| consumer.idle);
-        Ok(idle.any(|idle| u64::try_from(idle).is_ok_and(|idle| idle < AT_WORK)))
+    async fn has_workers(&self) -> Result<bool, StoreError> {
+        // One that waits for ballots is seen by its connection; in a cluster, where none waits, only one that
+        // has just got some.
+        for node in self.nodes().await? {
+            match node.readers().await {
+                Ok(0) => {}
+                Err(error) if is_forbidden(&error) => {}
+                readers => return Ok(readers? > 0),
+            }
+        }
+        for shard in self.shards() {
+            let consumers = self.consumers(shard).await?;
+            if consumers.iter().any(|consumer| consumer.idle < AT_WORK) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn rewind_shard(&self, shard: ShardId) -> Result<u64, StoreError> {
