@@ -15,7 +15,12 @@ use voting_core::{
 };
 use voting_http::{PublicUrl, ServeOptions};
 
-use crate::{cli::Cli, program::check_log, reading::Reading, secrets::Hidden};
+use crate::{
+    cli::Cli,
+    logging::{self, LogFormat},
+    reading::Reading,
+    secrets::Hidden,
+};
 
 /// All settings.
 #[derive(Debug, Deserialize, Serialize)]
@@ -52,17 +57,6 @@ pub struct Config {
     /// Polls that are made at start, or given these labels. Without them the course's poll is
     /// made if it is missing.
     pub polls: Option<Vec<Poll>>,
-}
-
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs: an object each.
-    Json,
 }
 
 /// A service with pages.
@@ -357,7 +351,7 @@ impl Config {
             self.traces.endpoint.as_deref().is_none_or(is_http),
             "traces.endpoint is no address that begins with http://",
         );
-        if let Err(bad) = check_log(&self.log) {
+        if let Err(bad) = logging::check(&self.log) {
             faults.push(bad.to_string());
         }
         faults

@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod healthcheck;
 mod listener;
+mod logging;
 mod needs;
 mod origins;
 mod program;
