@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tries the containers out with a real Docker engine: brings everything up beside whatever runs, votes, restarts
 # every replica and Redis under load, checks that no ballot is lost, and takes everything down again.
-# Needs docker with compose, and curl. Takes some three minutes, and the time to build the image.
+# Needs docker with compose, and curl. Takes three and a half minutes, and the time to build the image.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -196,7 +196,7 @@ frontend {{ $service }}
   bind ${local.in_docker ? ":" : "{{ env \"NOMAD_IP_vote\" }}:"}{{ $port }}
   http-request return status 200 if { path /front-alive }
   # What operators ask is not for voters.
-  http-request return status 404 if { path /metrics /readyz /healthz }
+  http-request return status 404 if { path /metrics /readyz /healthz /openapi.json } || { path_beg /docs }
   default_backend {{ $service }}
 
 backend {{ $service }}

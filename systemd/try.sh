@@ -2,7 +2,7 @@
 # Tries the package in a Debian that is booted for it: sets it up as README.md says, votes, restarts each
 # unit under load, upgrades, kills and stops services, takes the stores away, and removes it all. Ends with
 # 0 if all was as it should be. As root, on a machine with debootstrap and systemd-container (Debian's
-# packages); takes about five minutes, 1 GB of disk for the tree, and no port of this machine.
+# packages); takes about seven minutes, 1 GB of disk for the tree, and no port of this machine.
 #
 #   systemd/try.sh [--tree FOLDER] [--deb FILE]
 #

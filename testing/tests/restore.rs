@@ -4,7 +4,7 @@ mod support;
 
 use std::{path::Path, process::Output};
 
-use support::{Crowd, Stage, all_is_well, await_that, settled};
+use support::{Crowd, Service, Stage, TOKEN, agent, all_is_well, await_that, settled};
 use voting_testing::PostgresServer;
 
 fn backup(database: &str, file: &Path) {
@@ -34,6 +34,23 @@ fn said(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), both.concat())
 }
 
+fn make_a_poll(worker: &Service) {
+    let poll = r#"{"id":"later","title":"Later","options":[{"id":"a","label":"A"},{"id":"b","label":"B"}]}"#;
+    let made = agent()
+        .post(format!("{}/v1/polls", worker.url))
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .content_type("application/json")
+        .send(poll);
+    assert!(made.expect("an answer").status().is_success());
+}
+
+fn casts_in_it(vote: &Service) -> bool {
+    let ballot = agent().put(format!("{}/v1/polls/later/ballot", vote.url));
+    let ballot = ballot.content_type("application/json");
+    let answer = ballot.send(r#"{"choices":["a"]}"#);
+    answer.is_ok_and(|answer| answer.status() == 202)
+}
+
 #[test]
 fn what_a_backup_lacks_is_counted_once_when_the_log_is_rewound() {
     let stage = Stage::new();
@@ -51,6 +68,8 @@ fn what_a_backup_lacks_is_counted_once_when_the_log_is_rewound() {
     let crowd = Crowd::gather(&[&vote]);
     crowd.await_more(300);
     backup(&database, &file);
+    make_a_poll(&worker);
+    await_that("a ballot is cast in the new poll", || casts_in_it(&vote));
     crowd.await_more(300);
 
     let (code, text) = said(&stage.command(&["rewind"]));
@@ -61,12 +80,20 @@ fn what_a_backup_lacks_is_counted_once_when_the_log_is_rewound() {
     let (code, text) = said(&stage.command(&["rewind"]));
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("ballots are handed out again"), "{text}");
+    assert!(
+        text.contains("Poll later was made after the backup"),
+        "{text}"
+    );
     // Again is fine, and votes come in all the while.
     crowd.await_more(300);
     assert_eq!(said(&stage.command(&["rewind"])).0, Some(0));
     let (worker, result) = (stage.worker(), stage.result());
     crowd.await_more(300);
     all_is_well(&worker, &result, &crowd.disperse());
+    let url = format!("{}/v1/polls/later/tally", result.url);
+    let tally = agent().get(url).call().expect("an answer");
+    let tally = tally.into_body().read_to_string().expect("a text");
+    assert!(tally.contains(r#""voters":1"#), "{tally}");
 }
 
 #[test]

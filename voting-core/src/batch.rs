@@ -333,10 +333,10 @@ impl FlushOutcome {
     }
 
     fn not_superseded(&mut self, ballots: u32) {
-        match self.report.superseded.checked_sub(ballots.into()) {
-            Some(superseded) => self.report.superseded = superseded,
-            None => tracing::error!("more ballots are told than a batch has"),
+        if self.report.superseded < ballots.into() {
+            tracing::error!("more ballots are told than a batch has");
         }
+        self.report.superseded = self.report.superseded.saturating_sub(ballots.into());
     }
 
     /// Takes in that the store wrote a dead letter it did not have.

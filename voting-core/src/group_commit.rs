@@ -243,7 +243,10 @@ impl Lane {
             .unwrap_or_else(|error| Err(CastError::Unknown(error.into())));
         let took = begun.elapsed();
         self.size.wrote(fitting, took);
-        self.room.set(self.size.get(), took, self.max_delay);
+        // An entry may be full before that, as with ballots of very many polls.
+        let is_full = fitting < gathered.len().min(self.size.get());
+        let size = if is_full { fitting } else { self.size.get() };
+        self.room.set(size, took, self.max_delay);
         if let Err(CastError::Closed(poll)) = &written {
             turn_away(gathered, poll);
             return Ok(());

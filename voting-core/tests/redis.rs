@@ -5,7 +5,7 @@ use std::time::Duration;
 use voting_core::{
     Ballot, BallotLog, BallotQueue, CastError, Choices, PollDirectory, VoteSink, VoterId, entry,
     position::ShardId,
-    redis::{Redis, RedisOptions},
+    redis::{Redis, RedisOptions, RewindError},
 };
 use voting_testing::RedisServer;
 
@@ -206,6 +206,42 @@ async fn counted_ballots_make_room_for_new_ones_though_they_were_to_be_kept() {
         seen += keys.len();
         queue.acknowledge(&keys).await.expect("acknowledged");
     }
+}
+
+/// As after a long time without Postgres, which was then restored.
+#[tokio::test]
+async fn the_log_can_be_rewound_though_redis_has_no_memory_left() {
+    let server = RedisServer::start();
+    let options = RedisOptions {
+        retention: Duration::from_secs(24 * 3600),
+        ..options(1)
+    };
+    let redis = Redis::new(&server.url(), options).expect("an address");
+    for _ in 0..10 {
+        let entry = entry::of_one(&ballot());
+        redis.append(ShardId(0), entry).await.expect("appended");
+    }
+    let queue = redis.queue();
+    let claim = queue.claim(100, Duration::ZERO).await.expect("claimed");
+    let keys: Vec<_> = claim.entries.iter().map(|e| (e.shard, e.id)).collect();
+    queue.acknowledge(&keys).await.expect("acknowledged");
+    let refused = redis.rewind().await.expect_err("a worker is there");
+    assert!(matches!(refused, RewindError::WorkersRunning));
+    queue.close().await.expect("closed");
+    drop(queue);
+
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let rewound = loop {
+        match redis.rewind().await {
+            Err(RewindError::WorkersRunning) if tokio::time::Instant::now() < deadline => {}
+            rewound => break rewound.expect("it needs no memory"),
+        }
+    };
+    assert_eq!(rewound.ballots, keys.len() as u64);
+    assert!(rewound.complete_from.is_empty());
+    let again = redis.queue().claim(100, Duration::ZERO).await;
+    assert_eq!(again.expect("claimed").entries.len(), keys.len());
 }
 
 #[tokio::test]

@@ -102,14 +102,10 @@ where
         server.open(stream, place);
     }
     // Their clients are connected as far as they know, and have perhaps sent a request.
-    let queued = queued(listener);
+    for (stream, place) in queued(listener, &places) {
+        server.open(stream, place);
+    }
     let leaving = async {
-        for stream in queued {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                break;
-            };
-            server.open(stream, place);
-        }
         server.tasks.close();
         server.tasks.wait().await;
     };
@@ -169,18 +165,27 @@ impl Server {
 }
 
 /// The connections that nobody has accepted. With the socket they would be closed, whatever was sent
-/// on them.
-fn queued(listener: TcpListener) -> Vec<TcpStream> {
+/// on them. Those for which there is no place stay in the socket, where another process may have it.
+fn queued(
+    listener: TcpListener,
+    places: &Arc<Semaphore>,
+) -> Vec<(TcpStream, OwnedSemaphorePermit)> {
+    let mut taken = Vec::new();
     let Ok(listener) = listener.into_std() else {
-        return Vec::new();
+        return taken;
     };
-    // Does not wait; it fails when there is none.
-    let accepted = std::iter::from_fn(|| listener.accept().ok());
-    let taken = accepted.filter_map(|(stream, _)| {
-        stream.set_nonblocking(true).ok()?;
-        TcpStream::from_std(stream).ok()
-    });
-    taken.collect()
+    while let Ok(place) = Arc::clone(places).try_acquire_owned() {
+        // Does not wait; it fails when there is none.
+        match listener.accept() {
+            Ok((stream, _)) => {
+                let stream = stream.set_nonblocking(true).map(|()| stream);
+                taken.extend(stream.and_then(TcpStream::from_std).map(|s| (s, place)));
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(_) => break,
+        }
+    }
+    taken
 }
 
 fn unknown() -> Addr {

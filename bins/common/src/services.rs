@@ -136,6 +136,8 @@ impl Services {
     {
         let options = ServeOptions {
             max_connections,
+            // With the longest drain delay before it and what is to be finished after it, within DEADLINE.
+            drain: Duration::from_secs(7),
             ..ServeOptions::default()
         };
         let stop = self.stop.clone();

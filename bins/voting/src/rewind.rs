@@ -2,7 +2,12 @@
 
 use clap::Args;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use voting_core::{StoreError, position::EntryId, redis::RewindError};
+use voting_core::{
+    PollDirectory, PollId, PollStore, StoreError,
+    position::EntryId,
+    postgres::Postgres,
+    redis::{Redis, RewindError},
+};
 use voting_service::{Config, Exit, StoreSettings, announce};
 
 /// After Postgres was restored from a backup: count what it lacks
@@ -17,34 +22,57 @@ pub(crate) enum CannotRewind {
     #[error(transparent)]
     Settings(#[from] StoreSettings),
     #[error("cannot read how far the backup goes")]
-    Postgres(#[source] StoreError),
+    Backup(#[source] StoreError),
+    #[error("cannot read the polls that the vote services know")]
+    Published(#[source] StoreError),
+    #[error("cannot store poll {0}, which the backup lacks")]
+    Poll(PollId, #[source] StoreError),
     #[error("cannot rewind the log")]
     Rewind(#[from] RewindError),
 }
 
 impl Rewind {
     pub(crate) async fn run(&self, config: &Config) -> Result<Exit, CannotRewind> {
-        let postgres = config.postgres()?;
-        let newest = postgres.newest_applied().await;
-        let newest = newest.map_err(CannotRewind::Postgres)?;
-        let rewound = config.redis()?.rewind().await?;
+        let (redis, postgres) = (config.redis()?, config.postgres()?);
+        let backup = postgres.newest_applied_by_shard().await;
+        let backup = backup.map_err(CannotRewind::Backup)?;
+        bring_back_polls(&redis, &postgres).await?;
+        let rewound = redis.rewind().await?;
         announce(&format!(
             "{} ballots are handed out again. Start the workers now.\n",
             rewound.ballots
         ));
-        match rewound.complete_from {
-            Some(first) if newest < first => {
+        let mut exit = Exit::Clean;
+        for (shard, first) in rewound.complete_from {
+            let newest = backup.get(&shard).copied().unwrap_or(EntryId::MIN);
+            if newest < first {
+                exit = Exit::Failed;
                 announce(&format!(
-                    "Ballots may be missing: the backup goes up to {}, and Redis has all of them \
-                     from {} on only.\n",
+                    "Ballots of shard {shard} may be missing, if any came between {} and {}: so far \
+                     goes the backup, and from there on Redis has all of them.\n",
                     moment(newest),
                     moment(first)
                 ));
-                Ok(Exit::Failed)
             }
-            _ => Ok(Exit::Clean),
+        }
+        Ok(exit)
+    }
+}
+
+/// Polls that were made after the backup are known to the vote services, and to nobody else once a worker
+/// has told them what the backup has.
+async fn bring_back_polls(redis: &Redis, postgres: &Postgres) -> Result<(), CannotRewind> {
+    for poll in redis.polls().await.map_err(CannotRewind::Published)? {
+        let id = poll.id();
+        let failed = |error| CannotRewind::Poll(id.clone(), error);
+        if postgres.poll(id).await.map_err(failed)?.is_none() {
+            postgres.put_poll(&poll).await.map_err(failed)?;
+            announce(&format!(
+                "Poll {id} was made after the backup; it is there again.\n"
+            ));
         }
     }
+    Ok(())
 }
 
 /// When an entry came, for people.

@@ -94,23 +94,28 @@ pub(super) fn fold(
 }
 
 impl Postgres {
-    /// The newest entry that was ever flushed, or a bound just above it.
+    /// The newest entry that was ever flushed, of whatever shard, or a bound just above it.
     ///
     /// # Errors
     /// The store does not answer.
     pub async fn newest_applied(&self) -> Result<EntryId, StoreError> {
+        let newest = self.newest_applied_by_shard().await?.into_values().max();
+        Ok(newest.unwrap_or(EntryId::MIN))
+    }
+
+    /// The same of each shard of which any was flushed.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn newest_applied_by_shard(&self) -> Result<HashMap<ShardId, EntryId>, StoreError> {
         self.call(|inner| {
-            let newest = inner.connection()?.query_opt(
-                "SELECT shard, ms, seq
+            let newest = inner.connection()?.query(
+                "SELECT DISTINCT ON (shard) shard, ms, seq
                  FROM (SELECT * FROM applied UNION ALL SELECT * FROM applied_below) AS marks
-                 ORDER BY ms DESC, seq DESC LIMIT 1",
+                 ORDER BY shard, ms DESC, seq DESC",
                 &[],
             )?;
-            Ok(newest
-                .as_ref()
-                .map(key)
-                .transpose()?
-                .map_or(EntryId::MIN, |(_, id)| id))
+            newest.iter().map(key).collect()
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! All entries that the log still has are handed out again, as is needed when the store was restored from
 //! a backup: what it lacks is counted then, and what it has is not counted twice.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use ::redis::Value;
 
@@ -15,7 +15,7 @@ use crate::{
 const AT_WORK: Duration = Duration::from_secs(3);
 
 /// Entries that are read at a time.
-const AT_A_TIME: usize = 1_000;
+const AT_A_TIME: usize = 100;
 
 /// Why the log was not rewound.
 #[derive(Debug, thiserror::Error)]
@@ -33,14 +33,14 @@ pub enum RewindError {
 }
 
 /// What is handed out again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rewound {
     /// Ballots, counted already or not.
     pub ballots: u64,
-    /// Entries that the log no longer has end before this one; none if it has all that it ever had. What
-    /// they held must be in the backup.
-    pub complete_from: Option<EntryId>,
+    /// For shards that no longer have all of their entries, the first that they have, or the one that
+    /// comes next. What was before must be in the backup.
+    pub complete_from: HashMap<ShardId, EntryId>,
 }
 
 impl Redis {
@@ -58,8 +58,9 @@ impl Redis {
         let mut rewound = Rewound::default();
         for shard in self.shards() {
             rewound.ballots += self.rewind_shard(shard).await?;
-            let from = self.trimmed_up_to(shard).await?;
-            rewound.complete_from = rewound.complete_from.max(from);
+            if let Some(from) = self.trimmed_up_to(shard).await? {
+                rewound.complete_from.insert(shard, from);
+            }
         }
         Ok(rewound)
     }

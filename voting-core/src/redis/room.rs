@@ -1,10 +1,14 @@
 //! Acknowledged entries are kept, to be read again after the store was restored from a backup. To take
 //! votes goes before that: where Redis' memory runs short, they are kept for less long.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
 use super::Redis;
-use crate::{error::in_one_line, position::ShardId};
+use crate::{
+    clock::unix_ms,
+    error::in_one_line,
+    position::{EntryId, ShardId},
+};
 
 pub(super) struct Room {
     /// Shards on servers whose memory is short.
@@ -21,25 +25,30 @@ impl Room {
         }
     }
 
-    /// How long the shard's acknowledged entries are to be kept.
-    pub(super) async fn kept(&mut self, redis: &Redis, shard: ShardId) -> Duration {
-        let retention = redis.0.options.retention;
-        let ask = redis.0.scripts.room.key(redis.log_key(shard));
-        let (used, allowed, age_ms): (u64, u64, u64) = match redis.0.connection.run(&ask).await {
+    /// The first entry of the shard to be kept for its age; those before may go once they are
+    /// acknowledged.
+    pub(super) async fn keep_from(&mut self, redis: &Redis, shard: ShardId) -> EntryId {
+        let from = |ms| EntryId::new(ms, 0).unwrap_or(EntryId::MIN);
+        let kept = redis.0.options.retention.as_millis();
+        let kept = u64::try_from(kept).unwrap_or(u64::MAX);
+        let mut ask = redis.0.scripts.room.key(redis.log_key(shard));
+        ask.arg(kept);
+        let asked = redis.0.connection.run(&ask).await;
+        let (used, allowed, old_ms, half_ms): (u64, u64, u64, u64) = match asked {
             Ok(room) => room,
             Err(error) => {
                 if !std::mem::replace(&mut self.silent, true) {
                     let error = in_one_line(&error);
                     tracing::warn!(error, "Redis does not say how much memory it has left");
                 }
-                return retention;
+                return from(unix_ms().saturating_sub(kept));
             }
         };
         if allowed == 0 || used <= allowed - allowed / 4 {
             if self.short.remove(&shard) {
                 tracing::info!(%shard, "Redis has memory again");
             }
-            return retention;
+            return from(old_ms);
         }
         if self.short.insert(shard) {
             tracing::warn!(
@@ -48,6 +57,6 @@ impl Room {
             );
         }
         // Half of them go, and the next look tells whether that was enough.
-        retention.min(Duration::from_millis(age_ms / 2))
+        from(old_ms.max(half_ms))
     }
 }

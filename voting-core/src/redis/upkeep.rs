@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     batch::QueueStats,
-    clock::unix_ms,
     error::StoreError,
     position::{EntryId, ShardId},
 };
@@ -67,8 +66,8 @@ impl Upkeep {
     ) -> Result<(), StoreError> {
         let settled = redis.progress(shard).await?.settled;
         self.settled.insert(shard, settled);
-        let kept = self.room.kept(redis, shard).await;
-        redis.trim(shard, settled, kept).await?;
+        let keep_from = self.room.keep_from(redis, shard).await;
+        redis.trim(shard, settled.min(keep_from)).await?;
         if tidy {
             self.consumers.remove_idle(redis, shard).await?;
         }
@@ -152,21 +151,14 @@ impl Redis {
         Ok(())
     }
 
-    /// Removes entries that are acknowledged and were `kept` for long enough. Never by length:
-    /// that would take entries that nobody has counted.
-    async fn trim(
-        &self,
-        shard: ShardId,
-        settled: EntryId,
-        kept: Duration,
-    ) -> Result<(), RedisError> {
-        let kept = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
-        let old = EntryId::new(unix_ms().saturating_sub(kept), 0).unwrap_or(EntryId::MIN);
+    /// Removes the entries before this one, all of which are acknowledged. Never by length: that would
+    /// take entries that nobody has counted.
+    async fn trim(&self, shard: ShardId, before: EntryId) -> Result<(), RedisError> {
         let mut trim = ::redis::cmd("XTRIM");
         trim.arg(self.log_key(shard))
             .arg("MINID")
             .arg("=")
-            .arg(settled.min(old).to_string());
+            .arg(before.to_string());
         self.0.connection.ask(&trim).await
     }
 
