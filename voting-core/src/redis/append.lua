@@ -1,9 +1,6 @@
 -- Appends an entry, unless it comes too late or the shard is sealed for one of its polls.
 -- KEYS: log, stats, sealed. ARGV: payload, ballots, deadline in ms of this server's clock, traces
 -- (may be empty), polls…
-if ARGV[4] ~= '' and ARGV[4]:byte() ~= 1 then
-    return redis.error_reply('ERR the fourth argument is no traces')
-end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now > tonumber(ARGV[3]) then
