@@ -102,10 +102,14 @@ where
         server.open(stream, place);
     }
     // Their clients are connected as far as they know, and have perhaps sent a request.
-    for (stream, place) in queued(listener, &places) {
-        server.open(stream, place);
-    }
+    let queued = queued(listener);
     let leaving = async {
+        for stream in queued {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                break;
+            };
+            server.open(stream, place);
+        }
         server.tasks.close();
         server.tasks.wait().await;
     };
@@ -165,27 +169,23 @@ impl Server {
 }
 
 /// The connections that nobody has accepted. With the socket they would be closed, whatever was sent
-/// on them. Those for which there is no place stay in the socket, where another process may have it.
-fn queued(
-    listener: TcpListener,
-    places: &Arc<Semaphore>,
-) -> Vec<(TcpStream, OwnedSemaphorePermit)> {
+/// on them.
+fn queued(listener: TcpListener) -> Vec<TcpStream> {
     let mut taken = Vec::new();
     let Ok(listener) = listener.into_std() else {
         return taken;
     };
-    while let Ok(place) = Arc::clone(places).try_acquire_owned() {
+    loop {
         // Does not wait; it fails when there is none.
         match listener.accept() {
             Ok((stream, _)) => {
                 let stream = stream.set_nonblocking(true).map(|()| stream);
-                taken.extend(stream.and_then(TcpStream::from_std).map(|s| (s, place)));
+                taken.extend(stream.and_then(TcpStream::from_std));
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(_) => break,
+            Err(_) => return taken,
         }
     }
-    taken
 }
 
 fn unknown() -> Addr {
