@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    ballot::{Ballot, Choices, VoterId},
+    ballot::{Ballot, VoterId},
     dead_letter::DeadLetter,
     error::StoreError,
     id::PollId,
@@ -288,55 +288,36 @@ impl FlushOutcome {
     }
 
     /// Takes in that the store wrote a ballot, over the voter's `old` choices if any.
-    pub fn written(&mut self, placed: &PlacedBallot, old: Option<Choices>) {
+    pub fn written(&mut self, placed: &PlacedBallot, old: Option<crate::Choices>) {
         let ballot = &placed.ballot;
-        if self.is_replay(placed) {
-            self.report.counted += u64::from(old.is_none());
-            self.move_tally(&ballot.poll, old, ballot.choices, 1);
-        } else {
-            self.written_fresh(&ballot.poll, old, ballot.choices, 1);
-        }
-    }
-
-    /// Takes in that the store wrote so many ballots at once, none of them a replay, all for the same
-    /// choices over the same `old` ones.
-    pub fn written_fresh(
-        &mut self,
-        poll: &PollId,
-        old: Option<Choices>,
-        choices: Choices,
-        ballots: u32,
-    ) {
         if old.is_none() {
-            self.report.counted += u64::from(ballots);
+            self.report.counted += 1;
             // Every valid ballot of a fresh entry was taken for superseded: one voter's first
             // is not, whichever of the voter's ballots holds the row.
-            self.not_superseded(ballots);
+            if !self.is_replay(placed) {
+                self.not_superseded();
+            }
         }
-        self.move_tally(poll, old, choices, ballots);
-    }
-
-    fn move_tally(&mut self, poll: &PollId, old: Option<Choices>, new: Choices, voters: u32) {
-        let delta = match self.deltas.get_mut(poll) {
+        let delta = match self.deltas.get_mut(&ballot.poll) {
             Some(delta) => delta,
-            None => self.deltas.entry(poll.clone()).or_default(),
+            None => self.deltas.entry(ballot.poll.clone()).or_default(),
         };
-        delta.record(old, new, voters);
+        delta.record(old, ballot.choices);
     }
 
     /// Takes in that the store refuses a valid ballot for good. Its dead letter is told beside it.
     pub fn unstorable(&mut self, placed: &PlacedBallot) {
         // As all valid ballots of a fresh entry it was taken for superseded.
         if !self.is_replay(placed) {
-            self.not_superseded(1);
+            self.not_superseded();
         }
     }
 
-    fn not_superseded(&mut self, ballots: u32) {
-        if self.report.superseded < ballots.into() {
-            tracing::error!("more ballots are told than a batch has");
+    fn not_superseded(&mut self) {
+        match self.report.superseded.checked_sub(1) {
+            Some(superseded) => self.report.superseded = superseded,
+            None => tracing::error!("more ballots are told than a batch has"),
         }
-        self.report.superseded = self.report.superseded.saturating_sub(ballots.into());
     }
 
     /// Takes in that the store wrote a dead letter it did not have.

@@ -54,19 +54,17 @@ pub struct TallyDelta {
 }
 
 impl TallyDelta {
-    /// Takes in that the choices of so many voters went from `old` to `new`.
-    pub fn record(&mut self, old: Option<Choices>, new: Choices, voters: u32) {
-        if old.is_none() {
-            self.voters += u64::from(voters);
-        }
+    /// Takes in that a voter's choices went from `old` to `new`.
+    pub fn record(&mut self, old: Option<Choices>, new: Choices) {
+        self.voters += u64::from(old.is_none());
         self.changed |= old != Some(new);
         let gone = old.map_or(0, Choices::bits);
         for index in new.indices().filter(|index| gone & (1 << index) == 0) {
-            self.add(index, voters.into());
+            self.add(index, 1);
         }
         if let Some(old) = old {
             for index in old.indices().filter(|index| new.bits() & (1 << index) == 0) {
-                self.add(index, -i64::from(voters));
+                self.add(index, -1);
             }
         }
     }
@@ -102,13 +100,13 @@ mod tests {
     fn a_change_of_mind_moves_only_what_differs() {
         let choices = |bits| Choices::from_bits(bits).unwrap();
         let mut delta = TallyDelta::default();
-        delta.record(None, choices(0b011), 1);
-        delta.record(Some(choices(0b011)), choices(0b110), 1);
+        delta.record(None, choices(0b011));
+        delta.record(Some(choices(0b011)), choices(0b110));
         assert_eq!(delta.voters, 1);
         assert_eq!(delta.votes().collect::<Vec<_>>(), [(1, 1), (2, 1)]);
 
         let mut same = TallyDelta::default();
-        same.record(Some(choices(1)), choices(1), 1);
+        same.record(Some(choices(1)), choices(1));
         assert!(!same.changed());
     }
 }

@@ -147,7 +147,7 @@ impl Store {
         counted.version = stored.tally.version;
         let mut all = TallyDelta::default();
         for (_, choices) in stored.ballots.values() {
-            all.record(None, *choices, 1);
+            all.record(None, *choices);
         }
         add(&mut counted, &all)?;
         Ok(Some(Recount {

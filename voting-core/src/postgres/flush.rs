@@ -5,7 +5,7 @@ use std::{
     sync::PoisonError,
 };
 
-use ::postgres::{Client, Row, Transaction, error::SqlState, types::ToSql};
+use ::postgres::{Client, Transaction, error::SqlState, types::ToSql};
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -98,10 +98,6 @@ impl Inner {
             .filter_map(|placed| older.alive(placed))
             .collect();
         let (written, unstorable) = match way {
-            Way::AtOnce if replayed.is_empty() => {
-                write_fresh_ballots(transaction, &polls, &live, &mut outcome)?;
-                Default::default()
-            }
             Way::AtOnce => (write_ballots(transaction, &polls, &live)?, Vec::new()),
             Way::InParts => split::ballots(transaction, &polls, live, &mut older, &mut outcome)?,
         };
@@ -285,92 +281,52 @@ fn dead_among(
         .collect()
 }
 
-/// Gives each voter's row to the ballot if it is newer than the one there.
-///
-/// The row keeps what it held before, since nothing else can be asked of it that another session could
-/// not change in between. The input is sorted by voter, so that two sessions wait for each other and never
-/// lock each other out.
-const UPSERT: &str = "
-    INSERT INTO ballots AS b (poll, voter, choices, prev, shard, ms, n)
-    SELECT poll, voter, choices, NULL, shard, ms, n
-    FROM unnest($1::integer[], $2::uuid[], $3::bigint[], $4::integer[], $5::bigint[], $6::bigint[])
-         AS i (poll, voter, choices, shard, ms, n)
-    ON CONFLICT (poll, voter) DO UPDATE
-    SET prev = b.choices, choices = excluded.choices, shard = excluded.shard,
-        ms = excluded.ms, n = excluded.n
-    WHERE (excluded.ms, excluded.n, excluded.shard) > (b.ms, b.n, b.shard)";
-
-/// Runs a statement over ballots, as [`UPSERT`] takes them.
-fn over_ballots(
-    transaction: &mut Transaction<'_>,
-    statement: &str,
-    polls: &Polls,
-    ballots: &[&PlacedBallot],
-) -> Result<Vec<Row>, StoreError> {
-    if ballots.is_empty() {
-        return Ok(Vec::new());
-    }
-    let all = ballots.len();
-    let (mut keys, mut voters) = (Vec::with_capacity(all), Vec::with_capacity(all));
-    let mut choices = Vec::with_capacity(all);
-    for placed in ballots {
-        keys.push(polls[&placed.ballot.poll].0);
-        voters.push(Uuid::from_bytes(placed.ballot.voter.to_bytes()));
-        choices.push(to_column(placed.ballot.choices.bits())?);
-    }
-    let (shards, ms, n) = position_columns(ballots.iter().map(|placed| placed.position))?;
-    let columns: [&(dyn ToSql + Sync); 6] = [&keys, &voters, &choices, &shards, &ms, &n];
-    Ok(transaction.query(statement, &columns)?)
-}
-
-fn choices_of(column: i64) -> Result<Choices, StoreError> {
-    let choices = Choices::from_bits(from_column(column)?);
-    choices.ok_or_else(|| StoreError::Corrupt(format!("choices {column}")))
-}
-
-/// Writes ballots none of which is a replay. Which of them got their row is nobody's concern then, only
-/// how many of each kind did; so Postgres adds them up and says a few lines instead of one for each.
-fn write_fresh_ballots(
-    transaction: &mut Transaction<'_>,
-    polls: &Polls,
-    ballots: &[&PlacedBallot],
-    outcome: &mut FlushOutcome,
-) -> Result<(), StoreError> {
-    let statement = format!(
-        "WITH written AS ({UPSERT} RETURNING poll, choices, prev)
-         SELECT poll, choices, prev, count(*) FROM written GROUP BY poll, choices, prev"
-    );
-    let rows = over_ballots(transaction, &statement, polls, ballots)?;
-    let ids: HashMap<_, _> = polls.iter().map(|(id, (key, _))| (*key, id)).collect();
-    for row in rows {
-        let (poll, choices) = (ids[&row.get::<_, i32>(0)], choices_of(row.get(1))?);
-        let old: Option<i64> = row.get(2);
-        let old = old.map(choices_of).transpose()?;
-        let number: i64 = row.get(3);
-        let corrupt = |_| StoreError::Corrupt(format!("{number} ballots"));
-        let number = u32::try_from(number).map_err(corrupt)?;
-        outcome.written_fresh(poll, old, choices, number);
-    }
-    Ok(())
-}
-
-/// Writes ballots: those that got their row, each with the choices that were there.
+/// Gives each voter's row to the ballot if it is newer than the one there. The ballots that got
+/// their row, each with the choices that were there.
 pub(super) fn write_ballots<'a>(
     transaction: &mut Transaction<'_>,
     polls: &Polls,
     ballots: &[&'a PlacedBallot],
 ) -> Result<Vec<(&'a PlacedBallot, Option<Choices>)>, StoreError> {
-    let statement = format!("{UPSERT} RETURNING poll, voter, prev");
-    let rows = over_ballots(transaction, &statement, polls, ballots)?;
-    let by_key = ballots.iter().map(|placed| {
+    if ballots.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut by_key = HashMap::with_capacity(ballots.len());
+    let (mut keys, mut voters, mut choices) = (Vec::new(), Vec::new(), Vec::new());
+    for placed in ballots {
+        let (key, _) = polls[&placed.ballot.poll];
         let voter = Uuid::from_bytes(placed.ballot.voter.to_bytes());
-        ((polls[&placed.ballot.poll].0, voter), *placed)
-    });
-    let by_key: HashMap<(i32, Uuid), _> = by_key.collect();
+        keys.push(key);
+        voters.push(voter);
+        choices.push(to_column(placed.ballot.choices.bits())?);
+        by_key.insert((key, voter), *placed);
+    }
+    let (shards, ms, n) = position_columns(ballots.iter().map(|placed| placed.position))?;
+    // The row keeps what it held before, since nothing else can be asked of it that another
+    // session could not change in between. The input is sorted by voter, so that two sessions
+    // wait for each other and never lock each other out.
+    let columns: [&(dyn ToSql + Sync); 6] = [&keys, &voters, &choices, &shards, &ms, &n];
+    let rows = transaction.query(
+        "INSERT INTO ballots AS b (poll, voter, choices, prev, shard, ms, n)
+         SELECT poll, voter, choices, NULL, shard, ms, n
+         FROM unnest($1::integer[], $2::uuid[], $3::bigint[], $4::integer[], $5::bigint[],
+                     $6::bigint[]) AS i (poll, voter, choices, shard, ms, n)
+         ON CONFLICT (poll, voter) DO UPDATE
+         SET prev = b.choices, choices = excluded.choices, shard = excluded.shard,
+             ms = excluded.ms, n = excluded.n
+         WHERE (excluded.ms, excluded.n, excluded.shard) > (b.ms, b.n, b.shard)
+         RETURNING poll, voter, prev",
+        &columns,
+    )?;
     let written = rows.iter().map(|row| {
         let placed = by_key[&(row.get(0), row.get(1))];
         let old: Option<i64> = row.get(2);
-        Ok((placed, old.map(choices_of).transpose()?))
+        let corrupt = || StoreError::Corrupt(format!("choices {old:?}"));
+        let old = old.map(from_column).transpose()?;
+        let old = old
+            .map(|bits| Choices::from_bits(bits).ok_or_else(corrupt))
+            .transpose()?;
+        Ok((placed, old))
     });
     written.collect()
 }
