@@ -87,12 +87,11 @@ impl GroupCommit {
         let lanes = (0..log.shards().max(1))
             .map(|shard| {
                 let (sender, receiver) = mpsc::channel(options.max_waiting.max(1));
-                let room = Arc::new(Room::new());
+                let room = Arc::new(Room::new(options.max_delay));
                 let lane = Lane {
                     log: Arc::clone(&log),
                     shard: ShardId(shard),
                     size: EntrySize::new(options.max_entry.clamp(1, entry::MAX_BALLOTS)),
-                    max_delay: options.max_delay,
                     room: Arc::clone(&room),
                 };
                 tasks.spawn(lane.run(receiver, closing.clone()));
@@ -185,7 +184,6 @@ struct Lane {
     log: Arc<dyn BallotLog>,
     shard: ShardId,
     size: EntrySize,
-    max_delay: Duration,
     room: Arc<Room>,
 }
 
@@ -246,7 +244,7 @@ impl Lane {
         // An entry may be full before that, as with ballots of very many polls.
         let is_full = fitting < gathered.len().min(self.size.get());
         let size = if is_full { fitting } else { self.size.get() };
-        self.room.set(size, took, self.max_delay);
+        self.room.set(size, took);
         if let Err(CastError::Closed(poll)) = &written {
             turn_away(gathered, poll);
             return Ok(());

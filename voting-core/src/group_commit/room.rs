@@ -7,24 +7,30 @@ use std::{
 };
 
 /// Read by those who cast, set by the lane.
-pub(super) struct Room(AtomicUsize);
+pub(super) struct Room {
+    ballots: AtomicUsize,
+    /// No ballot is to wait for others much longer than this.
+    max_delay: Duration,
+}
 
 impl Room {
-    pub(super) fn new() -> Self {
-        Self(AtomicUsize::new(usize::MAX))
+    pub(super) fn new(max_delay: Duration) -> Self {
+        Self {
+            ballots: AtomicUsize::new(usize::MAX),
+            max_delay,
+        }
     }
 
     /// Whether one more may wait beside so many.
     pub(super) fn has_for_one_beside(&self, waiting: usize) -> bool {
-        waiting < self.0.load(Ordering::Relaxed)
+        waiting < self.ballots.load(Ordering::Relaxed)
     }
 
-    /// Entries of that size take so long each, and no ballot is to wait for others much longer than
-    /// `max_delay`. There is always room for what goes with the next entry.
-    pub(super) fn set(&self, entry: usize, each: Duration, max_delay: Duration) {
-        let entries = max_delay.as_nanos() / each.as_nanos().max(1);
+    /// Entries of that size take so long each. There is always room for what goes with the next one.
+    pub(super) fn set(&self, entry: usize, each: Duration) {
+        let entries = self.max_delay.as_nanos() / each.as_nanos().max(1);
         let entries = usize::try_from(entries).unwrap_or(usize::MAX).max(1);
-        self.0
+        self.ballots
             .store(entry.saturating_mul(entries), Ordering::Relaxed);
     }
 }

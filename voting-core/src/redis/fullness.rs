@@ -1,6 +1,9 @@
 //! How much of its memory Redis has used: at its limit it refuses ballots.
 
-use super::connection::{Connection, ask_server};
+use super::{
+    connection::{Connection, ask_server},
+    node::fields,
+};
 use crate::batch::LogMemory;
 
 /// Of the fullest server; `None` if none says so, as to a user who may not ask.
@@ -26,12 +29,8 @@ fn share(memory: LogMemory) -> u128 {
 }
 
 fn read(info: &str) -> Option<LogMemory> {
-    let number = |name: &str| {
-        let line = info
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.and_then(|value| value.trim().parse::<u64>().ok())
-    };
+    let told = fields(info);
+    let number = |name: &str| told.get(name)?.parse::<u64>().ok();
     // Buffers for replicas and for the log on the disk do not count.
     let used =
         number("used_memory")?.saturating_sub(number("mem_not_counted_for_evict").unwrap_or(0));

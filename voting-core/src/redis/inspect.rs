@@ -3,12 +3,9 @@
 
 use std::time::Duration;
 
-use ::redis::{
-    ErrorKind, RedisError, ServerErrorKind, Value,
-    streams::{StreamInfoConsumersReply, StreamInfoGroupsReply},
-};
+use ::redis::{ErrorKind, RedisError, ServerErrorKind, streams::StreamInfoConsumersReply};
 
-use super::{GROUP, Redis, connection::Place, reply};
+use super::{GROUP, Redis, connection::Place};
 use crate::{
     endpoint::Endpoint,
     error::StoreError,
@@ -98,34 +95,25 @@ impl Redis {
     /// # Errors
     /// Redis does not answer, or its user may not ask.
     pub async fn inspect(&self, shard: ShardId) -> Result<Option<ShardReport>, StoreError> {
-        let key = self.log_key(shard);
-        let connection = &self.0.connection;
-        let mut ask = ::redis::cmd("XINFO");
-        ask.arg("GROUPS").arg(&key);
-        let groups: Result<StreamInfoGroupsReply, _> = connection.ask(&ask).await;
-        let groups = match groups {
-            Err(error) if is_no_such_key(&error) => return Ok(None),
-            groups => groups?.groups,
+        let group = match self.group(shard).await {
+            Err(error) if is_no_such_key(&error) => None,
+            group => group?,
         };
-        let Some(group) = groups.into_iter().find(|group| group.name == GROUP) else {
+        let Some(group) = group else {
             return Ok(None);
         };
         let consumers = self.consumers(shard).await?;
-        let mut ask = ::redis::cmd("XINFO");
-        ask.arg("STREAM").arg(&key);
-        let stream: Value = connection.ask(&ask).await?;
-        let entries = reply::length(&stream)?;
-        let last = reply::last_generated_id(stream)?;
+        let stream = self.stream(shard).await?;
         let counters = self.counters(shard).await?;
         let progress = self.progress(shard).await?;
         Ok(Some(ShardReport {
             shard,
-            entries,
+            entries: stream.length,
             not_taken: group.lag.map(|lag| lag as u64),
             in_hand: group.pending as u64,
             oldest_pending: progress.oldest_pending,
             settled: progress.settled,
-            last,
+            last: stream.last,
             accepted: counters.accepted,
             acknowledged: counters.acknowledged,
             lost: counters.lost,

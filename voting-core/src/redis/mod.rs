@@ -42,7 +42,7 @@ mod upkeep;
 
 use std::{sync::Arc, time::Duration};
 
-use ::redis::{RedisError, streams::StreamInfoGroupsReply};
+use ::redis::RedisError;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -221,10 +221,7 @@ impl Redis {
     }
 
     async fn make_group(&self, shard: ShardId) -> Result<(), StoreError> {
-        let mut ask = ::redis::cmd("XINFO");
-        ask.arg("GROUPS").arg(self.log_key(shard));
-        let there: Result<StreamInfoGroupsReply, _> = self.0.connection.ask(&ask).await;
-        if there.is_ok_and(|there| there.groups.iter().any(|group| group.name == GROUP)) {
+        if matches!(self.group(shard).await, Ok(Some(_))) {
             return Ok(());
         }
         let mut create = ::redis::cmd("XGROUP");

@@ -46,6 +46,14 @@ pub struct NodeInfo {
     pub log_size: u64,
 }
 
+/// The fields of an answer to `INFO`.
+pub(super) fn fields(info: &str) -> HashMap<&str, &str> {
+    let lines = info.lines();
+    lines
+        .filter_map(|line| line.trim().split_once(':'))
+        .collect()
+}
+
 impl NodeInfo {
     /// The first number of the version; 0 if there is none.
     pub fn major_version(&self) -> u32 {
@@ -54,10 +62,7 @@ impl NodeInfo {
     }
 
     fn read(text: &str) -> Self {
-        let told: HashMap<&str, &str> = text
-            .lines()
-            .filter_map(|line| line.trim().split_once(':'))
-            .collect();
+        let told = fields(text);
         let number = |name: &str| told.get(name).and_then(|n| n.parse().ok()).unwrap_or(0);
         let keeps_log = told.get("aof_enabled") == Some(&"1");
         let is_ok = |name| keeps_log.then(|| told.get(name) == Some(&"ok"));

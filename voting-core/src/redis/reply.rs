@@ -158,41 +158,33 @@ pub(super) fn range(shard: ShardId, answer: Value) -> Result<Vec<LogEntry>, Stor
     Ok(found)
 }
 
-/// Whether a stream holds all entries that were ever added to it, by the answer to `XINFO STREAM`.
-pub(super) fn has_all_entries(answer: &Value) -> bool {
-    let known = pairs(answer.clone()).unwrap_or_default();
-    let number = |name: &[u8]| {
-        let (_, value) = known.iter().find(|(known, _)| bytes(known) == Some(name))?;
-        match value {
-            Value::Int(number) => Some(*number),
-            _ => None,
-        }
-    };
-    let (there, added) = (number(b"length"), number(b"entries-added"));
-    there.is_some() && there == added
+/// What `XINFO STREAM` says of a stream.
+pub(super) struct Stream {
+    /// Entries that it has.
+    pub(super) length: u64,
+    /// Whether these are all that were ever added.
+    pub(super) is_whole: bool,
+    /// The newest id that it has given.
+    pub(super) last: EntryId,
 }
 
-/// The newest id that a stream has given, in the answer to `XINFO STREAM`.
-pub(super) fn last_generated_id(answer: Value) -> Result<EntryId, StoreError> {
+/// The answer to `XINFO STREAM`.
+pub(super) fn stream(answer: Value) -> Result<Stream, StoreError> {
     let known = pairs(answer)?;
-    let last = known
-        .iter()
-        .find(|(name, _)| bytes(name) == Some(b"last-generated-id"));
-    id(last.map_or(&Value::Nil, |(_, value)| value))
-}
-
-/// How many entries a stream has, in the answer to `XINFO STREAM`.
-pub(super) fn length(answer: &Value) -> Result<u64, StoreError> {
-    let known = pairs(answer.clone())?;
-    let length = known
-        .iter()
-        .find(|(name, _)| bytes(name) == Some(b"length"));
-    match length {
-        Some((_, Value::Int(length))) => {
-            u64::try_from(*length).map_err(|_| unexpected("a length below zero"))
-        }
-        _ => Err(unexpected("a stream without a length")),
-    }
+    let get = |name: &[u8]| {
+        let found = known.iter().find(|(known, _)| bytes(known) == Some(name));
+        found.map_or(&Value::Nil, |(_, value)| value)
+    };
+    let number = |name| match get(name) {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        _ => None,
+    };
+    let length = number(b"length");
+    Ok(Stream {
+        length: length.ok_or_else(|| unexpected("a stream without a length"))?,
+        is_whole: length == number(b"entries-added"),
+        last: id(get(b"last-generated-id"))?,
+    })
 }
 
 #[cfg(test)]
@@ -260,6 +252,6 @@ mod tests {
         assert!(read(Value::Int(1), |_| None).is_err());
         assert!(read(array([array([bulk(b"key")])]), |_| None).is_err());
         assert!(taken(ShardId(0), array([])).is_err());
-        assert!(last_generated_id(array([])).is_err());
+        assert!(stream(array([])).is_err());
     }
 }

@@ -3,8 +3,6 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use ::redis::Value;
-
 use super::{GROUP, Redis, inspect::is_forbidden, reply};
 use crate::{
     error::StoreError,
@@ -113,14 +111,11 @@ impl Redis {
 
     /// The first entry of a shard from which others were removed.
     async fn trimmed_up_to(&self, shard: ShardId) -> Result<Option<EntryId>, StoreError> {
-        let mut ask = ::redis::cmd("XINFO");
-        ask.arg("STREAM").arg(self.log_key(shard));
-        let stream: Value = self.0.connection.ask(&ask).await?;
-        if reply::has_all_entries(&stream) {
+        let stream = self.stream(shard).await?;
+        if stream.is_whole {
             return Ok(None);
         }
         let first = self.first_after(shard, EntryId::MIN).await?;
-        let last = reply::last_generated_id(stream)?;
-        Ok(Some(first.unwrap_or(last.next())))
+        Ok(Some(first.unwrap_or(stream.last.next())))
     }
 }

@@ -4,8 +4,14 @@
 use std::{collections::HashMap, time::Duration};
 
 use super::{
-    GROUP, Redis, append::parse_id, consumers::Consumers, every::Every, fullness, reply,
-    rests::Rests, room::Room,
+    GROUP, Redis,
+    append::parse_id,
+    consumers::Consumers,
+    every::Every,
+    fullness,
+    reply::{self, Stream},
+    rests::Rests,
+    room::Room,
 };
 use crate::{
     batch::QueueStats,
@@ -14,7 +20,7 @@ use crate::{
 };
 use ::redis::{
     RedisError, Value,
-    streams::{StreamInfoGroupsReply, StreamPendingReply},
+    streams::{StreamInfoGroup, StreamInfoGroupsReply, StreamPendingReply},
 };
 
 /// How often the log is trimmed.
@@ -98,11 +104,8 @@ impl Redis {
         let key = self.log_key(shard);
         // In this order: what is appended or handed out after the first question has a later id than
         // all that the answers speak of, or is found by the questions that follow.
-        let last = self.last_id(shard).await?;
-        let mut ask = ::redis::cmd("XINFO");
-        ask.arg("GROUPS").arg(&key);
-        let groups: StreamInfoGroupsReply = self.0.connection.ask(&ask).await?;
-        let group = groups.groups.iter().find(|group| group.name == GROUP);
+        let last = self.stream(shard).await?.last;
+        let group = self.group(shard).await?;
         let group = group.ok_or_else(|| StoreError::unavailable("the consumer group is gone"))?;
         let delivered = parse_id(&group.last_delivered_id)?;
         let mut ask = ::redis::cmd("XPENDING");
@@ -121,12 +124,22 @@ impl Redis {
         })
     }
 
-    /// The id of the last entry that was ever appended.
-    async fn last_id(&self, shard: ShardId) -> Result<EntryId, StoreError> {
+    /// What Redis says of the stream of a shard.
+    pub(super) async fn stream(&self, shard: ShardId) -> Result<Stream, StoreError> {
         let mut ask = ::redis::cmd("XINFO");
         ask.arg("STREAM").arg(self.log_key(shard));
-        let stream: Value = self.0.connection.ask(&ask).await?;
-        reply::last_generated_id(stream)
+        reply::stream(self.0.connection.ask(&ask).await?)
+    }
+
+    /// What Redis says of the workers' group in a shard; `None` if there is none.
+    pub(super) async fn group(
+        &self,
+        shard: ShardId,
+    ) -> Result<Option<StreamInfoGroup>, RedisError> {
+        let mut ask = ::redis::cmd("XINFO");
+        ask.arg("GROUPS").arg(self.log_key(shard));
+        let told: StreamInfoGroupsReply = self.0.connection.ask(&ask).await?;
+        Ok(told.groups.into_iter().find(|group| group.name == GROUP))
     }
 
     /// Makes later entries of each shard get ids above `newest`, the newest that the store has seen,
