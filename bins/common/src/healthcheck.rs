@@ -51,24 +51,45 @@ fn ask(listen: SocketAddr) -> Result<(), String> {
     if listen.port() == 0 {
         return Err("it listens on any free port, so it cannot be asked".to_owned());
     }
-    let url = format!("http://{}/readyz", reachable(listen));
-    // Not through a proxy that the environment may name: it is on this machine.
+    let url = format!("http://{}/", reachable(listen));
+    ready(&url, PATIENCE).map_err(|not| match not {
+        NotReady::Silent(error) => format!("no answer from {url}readyz: {error}"),
+        NotReady::Says(_, Some(detail)) => format!("not ready: {detail}"),
+        NotReady::Says(status, None) => format!("{url}readyz answers {status}"),
+    })
+}
+
+/// Why a service is not ready.
+#[derive(Debug)]
+pub enum NotReady {
+    /// Nobody answers, or not in time.
+    Silent(String),
+    /// What it answers, with the reason if it gives one.
+    Says(StatusCode, Option<String>),
+}
+
+/// Asks the service at this address whether it is ready. Waits for the answer.
+///
+/// # Errors
+/// It is not.
+pub fn ready(url: &str, patience: Duration) -> Result<(), NotReady> {
+    let url = format!("{}/readyz", url.trim_end_matches('/'));
+    // Not through a proxy that the environment may name: it is on this machine, or near.
     let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(patience))
         .http_status_as_error(false)
         .proxy(None)
         .build()
         .into();
     let asked = agent.get(&url).call();
-    let mut answer = asked.map_err(|error| format!("no answer from {url}: {error}"))?;
+    let mut answer = asked.map_err(|error| NotReady::Silent(in_one_line(&error)))?;
     if answer.status() == StatusCode::OK {
         return Ok(());
     }
     let body = answer.body_mut().read_to_string().unwrap_or_default();
-    match serde_json::from_str(&body) {
-        Ok(Problem { detail }) => Err(format!("not ready: {detail}")),
-        Err(_) => Err(format!("{url} answers {}", answer.status())),
-    }
+    let problem = serde_json::from_str(&body).ok();
+    let detail = problem.map(|Problem { detail }| detail);
+    Err(NotReady::Says(answer.status(), detail))
 }
 
 /// Where this machine reaches a service that listens there.

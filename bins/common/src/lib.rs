@@ -25,7 +25,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 pub use self::{
     cli::Cli,
     config::{Config, TraceSettings, cats_vs_dogs},
-    healthcheck::healthcheck,
+    healthcheck::{NotReady, healthcheck, ready},
     listener::Listener,
     needs::{SecretUse, Service},
     origins::{Origin, Setting},

@@ -111,31 +111,6 @@ pub(crate) async fn body_of(answer: Response<Incoming>) -> Result<Bytes, hyper::
     Ok(answer.into_body().collect().await?.to_bytes())
 }
 
-/// Why a service cannot be asked.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreachable(pub String);
-
-/// Asks the service at `url` for `path`, once: the status and the body of its answer.
-///
-/// # Errors
-/// The address is none, or nobody answers there.
-pub async fn ask(url: &str, path: &str) -> Result<(u16, String), Unreachable> {
-    let unreachable = |error: &(dyn std::error::Error + 'static)| {
-        let causes = std::iter::successors(Some(error), |error| error.source());
-        let causes: Vec<_> = causes.map(ToString::to_string).collect();
-        Unreachable(causes.join(": "))
-    };
-    let place = Place::parse(url).map_err(|error| unreachable(&error))?;
-    let open = Connection::open(&place).await;
-    let mut connection = open.map_err(|error| unreachable(&error))?;
-    let answer = connection.send(get(&place, path)).await;
-    let answer = answer.map_err(|error| unreachable(&error))?;
-    let status = answer.status().as_u16();
-    let body = body_of(answer).await.map_err(|error| unreachable(&error))?;
-    Ok((status, String::from_utf8_lossy(&body).into_owned()))
-}
-
 /// A request without a body.
 pub(crate) fn get(place: &Place, path: &str) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::default());

@@ -30,7 +30,6 @@ pub use self::{
     check::{Before, CheckError, Sources, check},
     counts::Counts,
     history::History,
-    http::{Unreachable, ask},
     load::{Load, StartError},
     plan::{InvalidPlan, Pace, Plan},
     report::Latencies,

@@ -1,50 +1,39 @@
 //! The services that were named: whether they can be reached, and are ready.
 
-use voting_load::{Unreachable, ask};
+use voting_service::{NotReady, ready};
 
 use super::Visit;
 use crate::report::Finding;
 
 pub(super) async fn check(visit: &mut Visit<'_>, name: &str, urls: &[String]) {
     for url in urls {
-        let answer = tokio::time::timeout(visit.patience, ask(url, "/readyz")).await;
-        let answer = answer.unwrap_or_else(|_| {
-            Err(Unreachable(format!(
-                "no answer within {} s",
-                visit.patience.as_secs()
-            )))
-        });
+        let (asked, patience) = (url.clone(), visit.patience);
+        let answer = tokio::task::spawn_blocking(move || ready(&asked, patience)).await;
+        let answer = answer.unwrap_or_else(|error| Err(NotReady::Silent(error.to_string())));
         visit.add(told(name, url, answer));
     }
 }
 
-fn told(name: &str, url: &str, answer: Result<(u16, String), Unreachable>) -> Finding {
+fn told(name: &str, url: &str, answer: Result<(), NotReady>) -> Finding {
     let check = "service";
     match answer {
-        Ok((200, _)) => Finding::ok(check, format!("the {name} at {url} is ready")),
-        Ok((status, body)) => Finding::fail(
-            check,
-            format!(
-                "the {name} at {url} is not ready ({status}{})",
-                detail(&body)
-            ),
-            "see its log for the reason, and the lines above",
-        ),
-        Err(error) => Finding::fail(
+        Ok(()) => Finding::ok(check, format!("the {name} at {url} is ready")),
+        Err(NotReady::Says(status, detail)) => {
+            let detail = detail.map(|detail| format!(": {detail}"));
+            Finding::fail(
+                check,
+                format!(
+                    "the {name} at {url} is not ready ({}{})",
+                    status.as_u16(),
+                    detail.unwrap_or_default()
+                ),
+                "see its log for the reason, and the lines above",
+            )
+        }
+        Err(NotReady::Silent(error)) => Finding::fail(
             check,
             format!("the {name} at {url} does not answer: {error}"),
             "start it; it listens on this machine only unless its listen setting says otherwise",
         ),
     }
-}
-
-/// What a problem document says.
-fn detail(body: &str) -> String {
-    let problem: Option<serde_json::Value> = serde_json::from_str(body).ok();
-    let detail = problem
-        .as_ref()
-        .and_then(|problem| problem["detail"].as_str());
-    detail
-        .map(|detail| format!(": {detail}"))
-        .unwrap_or_default()
 }
