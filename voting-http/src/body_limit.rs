@@ -1,10 +1,10 @@
 //! Takes a request's body in, within a limit of size and time, before anything else reads it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use poem::{
-    Endpoint, IntoResponse, Request, Response,
+    Request,
     http::{Method, header},
 };
 use tokio::time::timeout;
@@ -21,20 +21,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// while it sends does not see the answer.
 const MAX_DISCARDED: usize = 32 * 1024 * 1024;
 
-pub(crate) async fn limit_body<E: Endpoint>(
-    endpoint: Arc<E>,
-    mut request: Request,
-) -> poem::Result<Response> {
+pub(crate) async fn limit_body(request: &mut Request) -> Result<(), Problem> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let body = timeout(PATIENCE, read(&mut request))
+        let body = timeout(PATIENCE, read(request))
             .await
             .map_err(|_| Problem::too_slow())??;
         request.set_body(body);
     }
-    Ok(endpoint.call(request).await?.into_response())
+    Ok(())
 }
 
-async fn read(request: &mut Request) -> poem::Result<Vec<u8>> {
+async fn read(request: &mut Request) -> Result<Vec<u8>, Problem> {
     let announced = request
         .header(header::CONTENT_LENGTH)
         .and_then(|length| length.parse().ok());
@@ -52,7 +49,7 @@ async fn read(request: &mut Request) -> poem::Result<Vec<u8>> {
         }
     }
     if received > MAX_BYTES {
-        return Err(Problem::too_large(MAX_BYTES).into());
+        return Err(Problem::too_large(MAX_BYTES));
     }
     Ok(body)
 }

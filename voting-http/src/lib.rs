@@ -14,6 +14,7 @@ mod api_routes;
 mod assets;
 mod body_limit;
 mod failures;
+mod front;
 mod health;
 mod live;
 mod metrics;

@@ -1,10 +1,8 @@
 //! The headers that tell browsers what a page may do: load from this site only, be framed by
 //! none, be guessed at never.
 
-use std::sync::Arc;
-
 use poem::{
-    Endpoint, IntoResponse, Request, Response,
+    Request, Response,
     http::{HeaderName, HeaderValue, header},
 };
 
@@ -17,42 +15,47 @@ const DOCS: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'u
      img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
      object-src 'none'";
 
-pub(crate) async fn secure<E: Endpoint>(
-    endpoint: Arc<E>,
-    request: Request,
+/// What the answer to a request is to have.
+pub(crate) struct SecurityHeaders {
+    policy: &'static str,
     https: bool,
-) -> poem::Result<Response> {
-    let path = request.uri().path();
-    let policy = if path == "/docs" || path.starts_with("/docs/") {
-        DOCS
-    } else {
-        PAGES
-    };
-    let mut response = endpoint.call(request).await?.into_response();
-    let headers = response.headers_mut();
-    let fixed = [
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
-        (
-            HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        ),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
-    ];
-    for (name, value) in fixed {
-        headers.insert(name, HeaderValue::from_static(value));
+}
+
+impl SecurityHeaders {
+    pub(crate) fn of(request: &Request, https: bool) -> Self {
+        let path = request.uri().path();
+        let docs = path == "/docs" || path.starts_with("/docs/");
+        let policy = if docs { DOCS } else { PAGES };
+        Self { policy, https }
     }
-    if https {
-        let always = HeaderValue::from_static("max-age=31536000");
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, always);
+
+    pub(crate) fn put_on(&self, answer: &mut Response) {
+        let headers = answer.headers_mut();
+        // Room for these and a cookie at once.
+        headers.reserve(8);
+        let fixed = [
+            (header::CONTENT_SECURITY_POLICY, self.policy),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::REFERRER_POLICY, "same-origin"),
+            (
+                HeaderName::from_static("cross-origin-opener-policy"),
+                "same-origin",
+            ),
+            (
+                HeaderName::from_static("cross-origin-resource-policy"),
+                "same-origin",
+            ),
+        ];
+        for (name, value) in fixed {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        if self.https {
+            let always = HeaderValue::from_static("max-age=31536000");
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, always);
+        }
+        // What a page or an answer says is true for one visitor and moment; assets say otherwise.
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
     }
-    // What a page or an answer says is true for one visitor and moment; assets say otherwise.
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
-    Ok(response)
 }

@@ -1,89 +1,73 @@
 //! Follows requests, by the conventions for HTTP: see [`voting_core::trace`]. Routes are told, never paths
 //! or addresses, so nothing of what a client sends gets into a trace but the method, if it is a known one.
 
-use std::sync::Arc;
-
-use poem::{
-    Endpoint, IntoResponse, PathPattern, Request, Response,
-    http::{Method, StatusCode},
-};
-use tracing::{Instrument, Span, field::Empty, trace_span};
+use poem::{PathPattern, Request, Response, http::Method};
+use tracing::{Span, field::Empty, trace_span};
 use voting_core::trace::{self, Begin, TARGET};
 
-/// To be put around all that a service does.
-pub(crate) async fn follow<E: Endpoint>(
-    endpoint: Arc<E>,
-    request: Request,
-) -> poem::Result<Response> {
-    let method = known(request.method());
-    let span = begin(&request, method);
-    let answer = endpoint.call(request).instrument(span.clone()).await;
-    if span.is_disabled() {
-        return answer.map(IntoResponse::into_response);
-    }
-    match answer {
-        Ok(answer) => {
-            let answer = answer.into_response();
-            end(&span, method, answer.status(), answer.data());
-            Ok(answer)
-        }
-        Err(error) => {
-            end(&span, method, error.status(), error.data());
-            Err(error)
-        }
-    }
+/// A request that is followed.
+pub(crate) struct Followed {
+    span: Span,
+    method: &'static str,
 }
 
-/// The span of a request that is followed.
-fn begin(request: &Request, method: &'static str) -> Span {
-    let Some(tracer) = trace::installed() else {
-        return Span::none();
-    };
-    if is_routine(request.uri().path()) {
-        return Span::none();
-    }
-    let traceparent = request.header("traceparent");
-    let begun = tracer.begin(traceparent);
-    if begun == Begin::No {
-        return Span::none();
-    }
-    let span = trace_span!(
-        target: TARGET,
-        parent: None,
-        "request",
-        otel.name = method,
-        otel.kind = "server",
-        otel.status_code = Empty,
-        error.type = Empty,
-        http.request.method = method,
-        http.route = Empty,
-        http.response.status_code = Empty,
-    );
-    if let Begin::Child(parent) = begun {
-        tracer.set_parent(&span, parent);
-    }
-    span
-}
-
-fn end(span: &Span, method: &str, status: StatusCode, pattern: Option<&PathPattern>) {
-    if let Some(pattern) = pattern {
-        let route = template(&pattern.0);
-        if let Some(tracer) = trace::installed() {
-            tracer.rename(span, format!("{method} {route}"));
+impl Followed {
+    /// `None` for most.
+    pub(crate) fn begin(request: &Request) -> Option<Self> {
+        let tracer = trace::installed()?;
+        if is_routine(request.uri().path()) {
+            return None;
         }
-        span.record("http.route", route);
+        let begun = tracer.begin(request.header("traceparent"));
+        if begun == Begin::No {
+            return None;
+        }
+        let method = known(request.method());
+        let span = trace_span!(
+            target: TARGET,
+            parent: None,
+            "request",
+            otel.name = method,
+            otel.kind = "server",
+            otel.status_code = Empty,
+            error.type = Empty,
+            http.request.method = method,
+            http.route = Empty,
+            http.response.status_code = Empty,
+        );
+        if let Begin::Child(parent) = begun {
+            tracer.set_parent(&span, parent);
+        }
+        Some(Self { span, method })
     }
-    span.record("http.response.status_code", status.as_u16());
-    if status.is_server_error() {
-        span.record("otel.status_code", "ERROR");
-        span.record("error.type", status.as_str());
+
+    /// What is done for the request is done in it.
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
     }
-    span.in_scope(|| {
-        tracing::debug!(
-            status = status.as_u16(),
-            "a request that is followed is answered"
-        )
-    });
+
+    pub(crate) fn end(self, answer: &Response) {
+        let Self { span, method } = self;
+        let status = answer.status();
+        if let Some(PathPattern(pattern)) = answer.data() {
+            let route = template(pattern);
+            if let Some(tracer) = trace::installed() {
+                tracer.rename(&span, format!("{method} {route}"));
+            }
+            span.record("http.route", route);
+        }
+        span.record("http.response.status_code", status.as_u16());
+        if status.is_server_error() {
+            span.record("otel.status_code", "ERROR");
+            span.record("error.type", status.as_str());
+        }
+        span.in_scope(|| {
+            tracing::debug!(
+                status = status.as_u16(),
+                "a request that is followed is answered"
+            )
+        });
+    }
 }
 
 /// What machines ask for all the time, and what pages are made of.

@@ -6,17 +6,27 @@
 use std::sync::Arc;
 
 use askama::Template;
-use poem::Response;
+use poem::{
+    Body, Response,
+    http::{HeaderValue, header},
+};
 use voting_core::{Poll, PollId};
 
 use crate::{assets, polls::StateView, problem::Problem, site::Prefix};
 
+/// Bytes that a page of two options has room in, so that it need not be moved while it grows.
+const ROOM: usize = 8 * 1024;
+
 /// A page as an answer.
 pub(crate) fn render(page: &impl Template) -> Response {
-    match page.render() {
-        Ok(html) => Response::builder()
-            .content_type("text/html; charset=utf-8")
-            .body(html),
+    let mut html = String::with_capacity(ROOM);
+    match page.render_into(&mut html) {
+        Ok(()) => {
+            let mut answer = Response::from(Body::from(html));
+            let kind = HeaderValue::from_static("text/html; charset=utf-8");
+            answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+            answer
+        }
         Err(error) => {
             tracing::error!(%error, "cannot render a page");
             Problem::internal().to_response()

@@ -1,10 +1,8 @@
 //! Who sent a request: the voter that the signed cookie names, or a new one.
 
-use std::sync::Arc;
-
 use cookie::{Cookie, SameSite, time};
 use poem::{
-    Endpoint, IntoResponse, Request, Response,
+    Request, Response,
     http::{HeaderValue, Method, header},
 };
 use voting_core::VoterId;
@@ -49,17 +47,28 @@ impl Visitor {
 #[derive(Debug, Clone)]
 pub(crate) struct VoterCookies {
     pub(crate) key: VoterKey,
-    secure: bool,
+    name: &'static str,
+    /// What is behind the value, the same for all.
+    attributes: String,
 }
 
 impl VoterCookies {
     pub(crate) fn new(key: VoterKey, secure: bool) -> Self {
-        Self { key, secure }
-    }
-
-    fn name(&self) -> &'static str {
         // The prefix makes browsers refuse the cookie from anywhere but this very host.
-        if self.secure { "__Host-voter" } else { "voter" }
+        let name = if secure { "__Host-voter" } else { "voter" };
+        let cookie = Cookie::build((name, ""))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(secure)
+            .max_age(MAX_AGE);
+        let mut attributes = cookie.to_string();
+        attributes.drain(..=name.len());
+        Self {
+            key,
+            name,
+            attributes,
+        }
     }
 
     fn read(&self, request: &Request) -> Visitor {
@@ -70,7 +79,7 @@ impl VoterCookies {
             .flat_map(Cookie::split_parse)
         {
             let Ok(cookie) = cookie else { continue };
-            if cookie.name() != self.name() {
+            if cookie.name() != self.name {
                 continue;
             }
             match self.key.open(cookie.value()) {
@@ -90,39 +99,43 @@ impl VoterCookies {
     }
 
     fn issue(&self, visitor: &Visitor) -> Option<HeaderValue> {
-        let cookie = Cookie::build((self.name(), self.key.seal(visitor.id)))
-            .path("/")
-            .http_only(true)
-            .same_site(SameSite::Lax)
-            .secure(self.secure)
-            .max_age(MAX_AGE);
-        HeaderValue::try_from(cookie.build().to_string()).ok()
+        let (name, token, attributes) = (self.name, self.key.seal(visitor.id), &self.attributes);
+        HeaderValue::try_from(format!("{name}={token}{attributes}")).ok()
     }
 
-    /// Tells the endpoint who the visitor is, and gives a new one the cookie: with a page, and
-    /// with the answer to a cast, also to a failed one, so that a retry is the same voter's.
-    pub(crate) async fn around<E: Endpoint>(
-        &self,
-        endpoint: Arc<E>,
-        mut request: Request,
-    ) -> poem::Result<Response> {
-        let visitor = self.read(&request);
-        let docs = request.uri().path().starts_with("/docs");
-        let casts = !matches!(
-            *request.method(),
-            Method::GET | Method::HEAD | Method::OPTIONS
-        );
+    /// Tells the endpoint who the visitor is.
+    pub(crate) fn meet(&self, request: &mut Request) -> Visit {
+        let visitor = self.read(request);
+        let visit = Visit {
+            visitor,
+            casts: !matches!(
+                *request.method(),
+                Method::GET | Method::HEAD | Method::OPTIONS
+            ),
+            docs: request.uri().path().starts_with("/docs"),
+        };
         request.set_data(visitor);
-        let mut response = endpoint.call(request).await?.into_response();
-        let page = response
+        visit
+    }
+
+    /// Gives a new visitor the cookie: with a page, and with the answer to a cast.
+    pub(crate) fn part(&self, visit: &Visit, mut answer: Response) -> Response {
+        let page = answer
             .content_type()
             .is_some_and(|kind| kind.starts_with("text/html"));
-        if visitor.cookie != CookieFound::Valid
-            && (casts || page && !docs)
-            && let Some(cookie) = self.issue(&visitor)
+        if visit.visitor.cookie != CookieFound::Valid
+            && (visit.casts || page && !visit.docs)
+            && let Some(cookie) = self.issue(&visit.visitor)
         {
-            response.headers_mut().append(header::SET_COOKIE, cookie);
+            answer.headers_mut().append(header::SET_COOKIE, cookie);
         }
-        Ok(response)
+        answer
     }
+}
+
+/// A request, as far as its answer must know it.
+pub(crate) struct Visit {
+    visitor: Visitor,
+    casts: bool,
+    docs: bool,
 }

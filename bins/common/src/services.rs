@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use poem::{EndpointExt, IntoEndpoint, endpoint::ToDynEndpoint};
+use poem::{Endpoint, Response, endpoint::ToDynEndpoint};
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 use voting_core::worker::ProgressWatch;
@@ -131,8 +131,7 @@ impl Services {
     /// Serves an endpoint.
     pub fn serve<E>(&mut self, listener: Listener, endpoint: E, max_connections: usize)
     where
-        E: IntoEndpoint,
-        E::Endpoint: 'static,
+        E: Endpoint<Output = Response> + 'static,
     {
         let options = ServeOptions {
             max_connections,
@@ -141,9 +140,9 @@ impl Services {
             ..ServeOptions::default()
         };
         let stop = self.stop.clone();
-        let endpoint = endpoint.into_endpoint().map_to_response();
-        let endpoint: supervisor::Service = Arc::new(ToDynEndpoint(endpoint));
-        self.watchdog.services.push(Arc::clone(&endpoint));
+        let endpoint = Arc::new(endpoint);
+        let watched = ToDynEndpoint(Arc::clone(&endpoint));
+        self.watchdog.services.push(Arc::new(watched));
         self.servers
             .spawn(serve(listener.into_socket(), endpoint, options, stop));
     }

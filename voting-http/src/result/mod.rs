@@ -6,13 +6,13 @@ mod page;
 
 use std::sync::Arc;
 
-use poem::{EndpointExt, endpoint::BoxEndpoint, get};
+use poem::{Endpoint, Response, get};
 use poem_openapi::OpenApiService;
 use voting_core::{PollDirectory, SecretKey, TallyStore};
 
 use crate::{
-    api_routes::api_routes, assets, failures::answer_failures, health::Health, live::LiveTallies,
-    metrics::Metrics, polls::Polls, security_headers, site::Site, token::ReceiptKey, traced,
+    api_routes::api_routes, assets, front::Front, health::Health, live::LiveTallies,
+    metrics::Metrics, polls::Polls, site::Site, token::ReceiptKey,
 };
 
 /// The result service over its store.
@@ -47,9 +47,8 @@ impl ResultService {
     }
 
     /// The service as an endpoint, to be served or mounted.
-    pub fn into_endpoint(self) -> BoxEndpoint<'static> {
+    pub fn into_endpoint(self) -> impl Endpoint<Output = Response> {
         let page = || get(page::Show(self.clone()));
-        let https = self.0.site.is_https();
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| {
             self.0.live.metrics().register(registry)
@@ -58,10 +57,7 @@ impl ResultService {
             .at("/", page())
             .at("/polls/:poll", page())
             .nest("/assets", assets::route());
-        answer_failures(routes)
-            .around(move |endpoint, request| security_headers::secure(endpoint, request, https))
-            .around(traced::follow)
-            .boxed()
+        Front::new(routes).over_https(self.0.site.is_https())
     }
 
     /// The OpenAPI document of the service, as JSON.

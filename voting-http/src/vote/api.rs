@@ -80,6 +80,7 @@ impl Api {
         let poll = self.0.0.polls.get(&poll).await?;
         let named = ballot.0.choices.iter().map(String::as_str);
         let (_, receipt) = self.0.cast(&poll, **visitor, named).await?;
+        let receipt = self.0.0.receipts.seal(&receipt);
         Ok(CastAnswer::Accepted(Json(AcceptedView { receipt })))
     }
 }

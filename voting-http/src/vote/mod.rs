@@ -6,23 +6,20 @@ mod page;
 
 use std::{sync::Arc, time::Instant};
 
-use poem::{Endpoint, EndpointExt, endpoint::BoxEndpoint, get};
+use poem::{Endpoint, Response, get};
 use poem_openapi::OpenApiService;
-use voting_core::{Ballot, Choices, Poll, PollDirectory, PollId, SecretKey, VoteSink};
+use voting_core::{Ballot, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink};
 
 use crate::{
     api_routes::api_routes,
     assets,
-    body_limit::limit_body,
-    failures::answer_failures,
+    front::Front,
     health::Health,
     metrics::{CastMetrics, Metrics},
     polls::Polls,
     problem::Problem,
-    same_site, security_headers,
     site::Site,
     token::{ReceiptKey, VoterKey},
-    traced,
     visitor::{Visitor, VoterCookies},
 };
 
@@ -59,35 +56,18 @@ impl VoteService {
     }
 
     /// The service as an endpoint, to be served or mounted.
-    pub fn into_endpoint(self) -> BoxEndpoint<'static> {
+    pub fn into_endpoint(self) -> impl Endpoint<Output = Response> {
         let page = || get(page::Show(self.clone())).post(page::Cast(self.clone()));
-        let service = self.clone();
-        let cookies = self.0.cookies.clone();
-        let https = self.0.site.is_https();
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| self.0.metrics.register(registry));
         let routes = api_routes(self.documented(health), metrics)
             .at("/", page())
             .at("/polls/:poll", page())
-            .nest("/assets", assets::route())
-            .around(limit_body);
-        let routes = answer_failures(routes).around(move |endpoint, request| {
-            let cookies = cookies.clone();
-            async move { cookies.around(endpoint, request).await }
-        });
-        // Outside the cookies: a browser withholds them from another site's form, and so a refusal
-        // that came with a new one would make another voter of whoever is sitting there.
-        let routes = routes.around(move |endpoint, request| {
-            let allowed = same_site::check(&request, &service.0.site);
-            async move {
-                allowed?;
-                endpoint.call(request).await
-            }
-        });
-        answer_failures(routes)
-            .around(move |endpoint, request| security_headers::secure(endpoint, request, https))
-            .around(traced::follow)
-            .boxed()
+            .nest("/assets", assets::route());
+        Front::new(routes)
+            .over_https(self.0.site.is_https())
+            .taking_bodies()
+            .for_voters(self.0.cookies.clone(), self.0.site.clone())
     }
 
     /// The OpenAPI document of the service, as JSON.
@@ -123,7 +103,7 @@ impl VoteService {
         poll: &Poll,
         visitor: Visitor,
         named: impl IntoIterator<Item = &'a str>,
-    ) -> Result<(Choices, String), Problem> {
+    ) -> Result<(Choices, Receipt), Problem> {
         // To say so early. What is not yet known here the log sees to.
         if !poll.state().is_open() {
             return Err(Problem::poll_closed());
@@ -137,8 +117,7 @@ impl VoteService {
         let begun = Instant::now();
         let receipt = self.0.sink.cast(ballot).await;
         self.0.metrics.cast(begun.elapsed().as_secs_f64(), &receipt);
-        let receipt = receipt?;
-        Ok((choices, self.0.receipts.seal(&receipt)))
+        Ok((choices, receipt?))
     }
 }
 

@@ -8,12 +8,7 @@ mod polls;
 
 use std::sync::Arc;
 
-use poem::{
-    EndpointExt, IntoResponse, Request,
-    endpoint::{BoxEndpoint, make_sync},
-    get,
-    web::Redirect,
-};
+use poem::{Endpoint, IntoResponse, Request, Response, endpoint::make_sync, get, web::Redirect};
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 use voting_core::{
@@ -22,8 +17,8 @@ use voting_core::{
 
 use self::overview::Overview;
 use crate::{
-    api_routes::api_routes, assets, body_limit::limit_body, failures::answer_failures,
-    health::Health, problem::Problem, security_headers, site::Prefix, token::OperatorKey, traced,
+    api_routes::api_routes, assets, front::Front, health::Health, problem::Problem, site::Prefix,
+    token::OperatorKey,
 };
 
 /// The worker service, beside a running worker.
@@ -73,7 +68,7 @@ impl WorkerService {
     }
 
     /// The service as an endpoint, to be served or mounted.
-    pub fn into_endpoint(self) -> BoxEndpoint<'static> {
+    pub fn into_endpoint(self) -> impl Endpoint<Output = Response> {
         let home = make_sync(|request: Request| {
             let prefix = Prefix::of(&request);
             Redirect::see_other(format!("{}/docs/", prefix.as_str())).into_response()
@@ -83,10 +78,7 @@ impl WorkerService {
         let routes = api_routes(self.documented(health), metrics)
             .at("/", get(home))
             .nest("/assets", assets::route());
-        answer_failures(routes.around(limit_body))
-            .around(|endpoint, request| security_headers::secure(endpoint, request, false))
-            .around(traced::follow)
-            .boxed()
+        Front::new(routes).taking_bodies()
     }
 
     /// The OpenAPI document of the service, as JSON.

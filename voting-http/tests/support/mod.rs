@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use poem::EndpointExt;
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -145,9 +146,15 @@ impl Services {
         };
         let token = SecretKey::new(OPERATOR_TOKEN).expect("long enough");
         let endpoints = [
-            VoteService::new(sink, directory, &secret(), site(result)).into_endpoint(),
-            ResultService::new(tallies, all, &secret(), site(vote)).into_endpoint(),
-            WorkerService::new(pipeline, &token, stop.clone()).into_endpoint(),
+            VoteService::new(sink, directory, &secret(), site(result))
+                .into_endpoint()
+                .boxed(),
+            ResultService::new(tallies, all, &secret(), site(vote))
+                .into_endpoint()
+                .boxed(),
+            WorkerService::new(pipeline, &token, stop.clone())
+                .into_endpoint()
+                .boxed(),
         ];
         let servers = sockets
             .into_iter()
