@@ -4,10 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use poem::{
-    Endpoint, EndpointExt, Response, Route,
-    endpoint::{DynEndpoint, ToDynEndpoint, make_sync},
-};
+use poem::{Endpoint, IntoEndpoint, Response, Route, endpoint::make_sync};
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 
 pub(crate) fn api_routes<T, W, M>(service: OpenApiService<T, W>, metrics: M) -> Route
@@ -24,9 +21,7 @@ where
             .content_type("text/html; charset=utf-8")
             .body(docs.clone())
     }));
-    let api: Arc<dyn DynEndpoint<Output = Response>> = Arc::new(ToDynEndpoint(
-        poem::IntoEndpoint::into_endpoint(service).map_to_response(),
-    ));
+    let api = Arc::new(service.into_endpoint());
     Route::new()
         .nest_no_strip("/v1", Arc::clone(&api))
         .at("/healthz", Arc::clone(&api))
