@@ -1,10 +1,14 @@
-//! What the services take while nothing happens, and how soon they are ready.
+//! What the services take, at rest and with many connections, and how soon they are ready.
+
+use std::time::Duration;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     runtime::Runtime,
+    time::sleep,
 };
+use voting_load::{Load, Pace, Plan};
 
 use crate::{
     figures::{memory, ms},
@@ -13,7 +17,10 @@ use crate::{
 
 const CONNECTIONS: usize = 1_000;
 
-pub(crate) fn measure(programs: &Programs, runtime: &Runtime) {
+/// Votes a second over all of them, while memory is looked at.
+const RATE: f64 = 10_000.0;
+
+pub(crate) fn measure(programs: &Programs, runtime: &Runtime, seconds: u64) {
     let folder = programs.folder().display().to_string();
     println!("footprint: of the programs in {folder}");
     let stage = Stage::new(programs);
@@ -33,11 +40,41 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime) {
         let busy = runtime.block_on(with_connections(service));
         println!(
             "  {name:<14} {size:>5.1} MiB on disk, ready after {:>4.0} ms, resident {idle:>5.1} \
-             MiB, with {CONNECTIONS} connections {busy:>5.1} MiB",
+             MiB, with {CONNECTIONS} connections at rest {busy:>5.1} MiB",
             ms(service.ready_after)
         );
     }
-    println!("  (goal: voting-vote at most 32 MiB with {CONNECTIONS} connections)");
+    let voting = runtime.block_on(while_voting(&vote, Duration::from_secs(seconds)));
+    println!(
+        "  voting-vote with {CONNECTIONS} connections that cast {RATE} votes a second: {voting:.1} \
+         MiB (goal with {CONNECTIONS} connections: 32 MiB)"
+    );
+}
+
+/// The most memory that it has while votes come in over so many connections.
+async fn while_voting(vote: &Service, length: Duration) -> f64 {
+    let load = Load::start(Plan {
+        votes: vec![vote.url.clone()],
+        pace: Pace::Rate(RATE),
+        connections: CONNECTIONS,
+        duration: Some(length),
+        ..Plan::default()
+    });
+    let load = load.expect("it starts");
+    let mut most = 0.0_f64;
+    let mut looks = async || {
+        loop {
+            most = most.max(memory(vote.program.id()));
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = load.done() => {}
+        () = looks() => {}
+    }
+    let counts = load.stop().await.counts();
+    assert_eq!(counts.acknowledged, counts.ended(), "{counts:?}");
+    most
 }
 
 /// Its memory while so many clients are connected, each of which has been served.

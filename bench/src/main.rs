@@ -31,7 +31,7 @@ struct Cli {
     /// What to measure; all unless named
     #[arg(value_enum)]
     what: Vec<What>,
-    /// Rounds of each comparison; the median is told
+    /// Rounds of intake, drain and visible, of which the median is told
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Seconds that one measurement of a rate takes
@@ -46,6 +46,9 @@ struct Cli {
     /// Ballots in the large poll
     #[arg(long, default_value_t = 10_000_000)]
     ballots: i64,
+    /// Times that the store is asked for the tally of each poll, four a second
+    #[arg(long, default_value_t = 400)]
+    looks: usize,
     /// Ballots in the log that is drained
     #[arg(long, default_value_t = 500_000)]
     log: usize,
@@ -78,7 +81,7 @@ fn main() {
     let programs = stage::build(&cli.profile);
     let wanted = |what| cli.what.is_empty() || cli.what.contains(&what);
     if wanted(What::Footprint) {
-        footprint::measure(&programs, &runtime);
+        footprint::measure(&programs, &runtime, cli.seconds);
     }
     if wanted(What::Intake) {
         intake::measure(
@@ -93,7 +96,7 @@ fn main() {
         drain::measure(&programs, &runtime, cli.rounds, cli.log);
     }
     if wanted(What::Visible) {
-        visible::measure(&programs, &runtime, cli.seconds);
+        visible::measure(&programs, &runtime, cli.rounds, cli.seconds);
     }
     if wanted(What::Overload) {
         overload::measure(&programs, &runtime, cli.seconds);
@@ -105,6 +108,6 @@ fn main() {
         viewers::measure(&programs, &runtime, cli.viewers);
     }
     if wanted(What::Result) {
-        result::measure(&programs, cli.ballots);
+        result::measure(&programs, cli.ballots, cli.looks);
     }
 }

@@ -65,13 +65,16 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, seconds: u64) {
     let over = run(connections, Pace::Rate(rate), length);
     println!("  {rate:.0}/s over {connections} connections: {over}");
     println!(
-        "  accepted {:.2} of the peak (goal 0.9); memory {:.0} MiB at most, {idle:.0} MiB before",
+        "  accepted {:.2} of the peak (goal 0.9); memory {idle:.0} MiB before, at most {:.0} MiB in the \
+         first half and {:.0} MiB in the second",
         over.accepted / peak,
-        over.memory,
+        over.memory[0],
+        over.memory[1],
     );
     assert!(over.refused > 0.0, "all were taken, so it was no overload");
     let after = run(256, Pace::Rate((peak / 2.0).floor()), length);
     println!("  then at half of the peak: {after}");
+    assert!(after.refused == 0.0, "it has not recovered");
 }
 
 struct Round<'a> {
@@ -87,8 +90,8 @@ struct Outcome {
     refused: f64,
     unknown: u64,
     latencies: Latencies,
-    /// MiB, at most.
-    memory: f64,
+    /// MiB, at most, in each half.
+    memory: [f64; 2],
 }
 
 impl std::fmt::Display for Outcome {
@@ -120,9 +123,10 @@ impl Round<'_> {
         let load = Load::start(plan).expect("it starts");
         sleep(WARM_UP).await;
         let (before, begun) = (load.counts(), Instant::now());
-        let mut most = 0.0_f64;
+        let mut most = [0.0_f64; 2];
         while begun.elapsed() < length {
-            most = most.max(memory(self.vote.program.id()));
+            let half = usize::from(begun.elapsed() > length / 2);
+            most[half] = most[half].max(memory(self.vote.program.id()));
             sleep(Duration::from_millis(100)).await;
         }
         let (after, took) = (load.counts(), begun.elapsed().as_secs_f64());

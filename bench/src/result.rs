@@ -22,10 +22,9 @@ const APART: Duration = Duration::from_millis(260);
 /// Rows in one statement.
 const STEP: usize = 1_000_000;
 
-const LOOK_UPS: usize = 150;
 const AT_HAND: usize = 20_000;
 
-pub(crate) fn measure(programs: &Programs, ballots: i64) {
+pub(crate) fn measure(programs: &Programs, ballots: i64, looks: usize) {
     println!("result: the tally at {ballots} ballots against {SMALL}");
     let stage = Stage::new(programs);
     let [small, large] = ["small", "large"].map(|name| stage.postgres.database(name));
@@ -37,7 +36,7 @@ pub(crate) fn measure(programs: &Programs, ballots: i64) {
     let mut viewers = services.each_ref().map(Viewer::of);
     // In turn, so that what else the machine does hits both.
     let mut look_ups = [Vec::new(), Vec::new()];
-    for _ in 0..LOOK_UPS {
+    for _ in 0..looks {
         std::thread::sleep(APART);
         for (viewer, times) in viewers.iter_mut().zip(&mut look_ups) {
             times.push(viewer.tally());

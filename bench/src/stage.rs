@@ -24,7 +24,9 @@ pub(crate) fn build(profile: &str) -> Programs {
     assert!(build.status().expect("cargo is there").success());
     let own = std::env::current_exe().expect("this program");
     let target = own.ancestors().nth(2).expect("target");
-    Programs(target.join(profile))
+    // Cargo's own name for the folder of this one.
+    let folder = if profile == "dev" { "debug" } else { profile };
+    Programs(target.join(folder))
 }
 
 impl Programs {

@@ -52,12 +52,13 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, viewers: usize) {
 
     // Nothing changes.
     let quiet = Duration::from_secs(5);
-    let (queries, busy) = (commits(&stage), processor(id));
+    let before = Look::at(&stage, &result);
     std::thread::sleep(quiet);
-    let (still_queries, still_busy) = (commits(&stage), processor(id));
-    #[expect(clippy::cast_precision_loss, reason = "a few")]
-    let queries = (still_queries - queries) as f64 / quiet.as_secs_f64();
-    let idle_share = 100.0 * (still_busy - busy) / quiet.as_secs_f64();
+    let after = Look::at(&stage, &result);
+    let took = (after.at - before.at).as_secs_f64();
+    let transactions = (after.transactions - before.transactions) / took;
+    let tallies = (after.tallies - before.tallies) / took;
+    let idle_share = 100.0 * (after.processor - before.processor) / took;
 
     // Something does, again and again, never at the same point of a tick.
     let mut until_last = Vec::new();
@@ -72,7 +73,8 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, viewers: usize) {
     let busy_share = 100.0 * (processor(id) - busy) / begun.elapsed().as_secs_f64();
     let most = memory(id);
     println!(
-        "  the store: {queries:.1} transactions a second; memory {idle:.0} MiB without viewers, \
+        "  the store is asked for the tally {tallies:.1} times a second (goal: once a tick, 4), \
+         {transactions:.1} transactions in all; memory {idle:.0} MiB without viewers, \
          {watched:.0} MiB with, {most:.0} MiB at last"
     );
     println!(
@@ -87,14 +89,40 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, viewers: usize) {
     );
 }
 
-/// Transactions so far, without the one that asks.
-fn commits(stage: &Stage<'_>) -> i64 {
-    // What a session did is told when it is idle for a while, or ends.
-    std::thread::sleep(Duration::from_millis(1_100));
-    let own = stage.postgres.url("postgres");
-    let mut client = postgres::Client::connect(&own, postgres::NoTls).expect("connected");
-    let asked = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = 'voting'";
-    client.query_one(asked, &[]).expect("a row").get(0)
+/// What was done so far.
+struct Look {
+    at: Instant,
+    /// Of the store, the ones that ask for this among them.
+    transactions: f64,
+    /// Times that the service asked the store for a tally.
+    tallies: f64,
+    /// Seconds.
+    processor: f64,
+}
+
+impl Look {
+    fn at(stage: &Stage<'_>, result: &Service) -> Self {
+        // What a session did is told when it is idle for a while, or ends.
+        std::thread::sleep(Duration::from_millis(1_100));
+        let own = stage.postgres.url("postgres");
+        let mut client = postgres::Client::connect(&own, postgres::NoTls).expect("connected");
+        let asked = "SELECT (xact_commit + xact_rollback)::float8 FROM pg_stat_database
+                     WHERE datname = 'voting'";
+        let transactions = client.query_one(asked, &[]).expect("a row").get(0);
+        let mut metrics = ureq::get(format!("{}/metrics", result.url))
+            .call()
+            .expect("an answer");
+        let metrics = metrics.body_mut().read_to_string().expect("text");
+        let tallies = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("voting_tally_look_ups_total "));
+        Self {
+            at: Instant::now(),
+            transactions,
+            tallies: tallies.and_then(|n| n.parse().ok()).expect("a number"),
+            processor: processor(result.program.id()),
+        }
+    }
 }
 
 /// Opens the streams; each tells when it hears an event.

@@ -5,44 +5,60 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use voting_load::{Latencies, Load, Pace, Plan, Sources, check};
 
-use crate::stage::{Programs, Stage};
+use crate::{
+    figures::median,
+    stage::{Programs, Service, Stage},
+};
 
 /// Votes a second.
 const RATES: [f64; 2] = [500.0, 5_000.0];
 
-pub(crate) fn measure(programs: &Programs, runtime: &Runtime, seconds: u64) {
+pub(crate) fn measure(programs: &Programs, runtime: &Runtime, rounds: usize, seconds: u64) {
     println!("visible: from the moment a vote is due until a viewer sees it (goal p99 500 ms)");
     let stage = Stage::new(programs);
     let (_worker, vote, result) = (stage.worker(), stage.vote(), stage.result());
+    let length = Duration::from_secs(seconds * 4);
     for rate in RATES {
-        runtime.block_on(async {
-            let mut sources = Sources {
-                result: Some(result.url.clone()),
-                postgres: Some(stage.database.clone()),
-                receipts: 1_000,
-                ..Sources::default()
+        let all: Vec<[Latencies; 2]> = (0..rounds)
+            .map(|_| runtime.block_on(one(&stage, &vote, &result, rate, length)))
+            .collect();
+        for (index, what) in ["seen", "acknowledged"].into_iter().enumerate() {
+            let of = |value: fn(&Latencies) -> f64| {
+                median(all.iter().map(|round| value(&round[index])).collect())
             };
-            sources.look_before("cats-vs-dogs").await.expect("a look");
-            let plan = Plan {
-                votes: vec![vote.url.clone()],
-                pace: Pace::Rate(rate),
-                connections: 128,
-                duration: Some(Duration::from_secs(seconds * 4)),
-                watch: Some(result.url.clone()),
-                ..Plan::default()
-            };
-            let load = Load::start(plan).expect("it starts");
-            load.done().await;
-            let history = load.stop().await;
-            println!(
-                "  {rate:.0}/s, {} seen: {}",
-                history.visible().len(),
-                Latencies::of(history.visible())
-            );
-            let acknowledgement = Latencies::of(history.acknowledgement());
-            println!("  {:>5}   acknowledged: {acknowledgement}", "");
-            let verdict = check(&history, &sources).await.expect("a verdict");
-            assert!(verdict.is_clean(), "{verdict:?}");
-        });
+            let (p50, p99) = (of(|times| times.p50_ms), of(|times| times.p99_ms));
+            println!("  {rate:.0}/s {what}: p50 {p50:.1} ms, p99 {p99:.1} ms");
+        }
     }
+}
+
+/// How soon votes are seen, and how soon acknowledged.
+async fn one(
+    stage: &Stage<'_>,
+    vote: &Service,
+    result: &Service,
+    rate: f64,
+    length: Duration,
+) -> [Latencies; 2] {
+    let mut sources = Sources {
+        result: Some(result.url.clone()),
+        postgres: Some(stage.database.clone()),
+        receipts: 1_000,
+        ..Sources::default()
+    };
+    sources.look_before("cats-vs-dogs").await.expect("a look");
+    let plan = Plan {
+        votes: vec![vote.url.clone()],
+        pace: Pace::Rate(rate),
+        connections: 128,
+        duration: Some(length),
+        watch: Some(result.url.clone()),
+        ..Plan::default()
+    };
+    let load = Load::start(plan).expect("it starts");
+    load.done().await;
+    let history = load.stop().await;
+    let verdict = check(&history, &sources).await.expect("a verdict");
+    assert!(verdict.is_clean(), "{verdict:?}");
+    [history.visible(), history.acknowledgement()].map(Latencies::of)
 }

@@ -119,7 +119,7 @@ impl VoterCookies {
     }
 
     /// Gives a new visitor the cookie: with a page, and with the answer to a cast.
-    pub(crate) fn part(&self, visit: &Visit, mut answer: Response) -> Response {
+    pub(crate) fn part(&self, visit: &Visit, answer: &mut Response) {
         let page = answer
             .content_type()
             .is_some_and(|kind| kind.starts_with("text/html"));
@@ -129,7 +129,6 @@ impl VoterCookies {
         {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
         }
-        answer
     }
 }
 
