@@ -44,7 +44,8 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, seconds: u64) {
             ms(service.ready_after)
         );
     }
-    let voting = runtime.block_on(while_voting(&vote, Duration::from_secs(seconds)));
+    let fresh = stage.vote();
+    let voting = runtime.block_on(while_voting(&fresh, Duration::from_secs(seconds)));
     println!(
         "  voting-vote with {CONNECTIONS} connections that cast {RATE} votes a second: {voting:.1} \
          MiB (goal with {CONNECTIONS} connections: 32 MiB)"

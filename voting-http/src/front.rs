@@ -1,0 +1,114 @@
+//! What each request passes on its way to the routes of a service, and each answer on its way back.
+//!
+//! One endpoint for all of it: a tower of poem's middlewares would put the future of each layer into that
+//! of the next, and move the request once for each, which took longer than all that the service does
+//! with a ballot.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use poem::{Endpoint, IntoResponse, Request, Response};
+use tracing::{Instrument, Span};
+
+use crate::{
+    body_limit::limit_body,
+    failures::Failures,
+    problem::Problem,
+    same_site,
+    security_headers::SecurityHeaders,
+    site::Site,
+    traced::Followed,
+    visitor::{Visit, VoterCookies},
+};
+
+/// The routes of a service with all that is around them.
+pub(crate) struct Front<R> {
+    routes: R,
+    https: bool,
+    takes_bodies: bool,
+    voters: Option<(VoterCookies, Site)>,
+}
+
+impl<R: Endpoint> Front<R> {
+    pub(crate) fn new(routes: R) -> Self {
+        Self {
+            routes,
+            https: false,
+            takes_bodies: false,
+            voters: None,
+        }
+    }
+
+    /// Browsers are to stay with HTTPS.
+    pub(crate) fn over_https(mut self, https: bool) -> Self {
+        self.https = https;
+        self
+    }
+
+    /// Reads the body of a request before anything else does.
+    pub(crate) fn taking_bodies(mut self) -> Self {
+        self.takes_bodies = true;
+        self
+    }
+
+    /// Each visitor is a voter, whom other sites cannot make vote.
+    pub(crate) fn for_voters(mut self, cookies: VoterCookies, site: Site) -> Self {
+        self.voters = Some((cookies, site));
+        self
+    }
+
+    /// Tells the routes who the visitor is, if they are to know.
+    fn admit(&self, request: &mut Request) -> Result<Option<Visit>, Problem> {
+        let Some((cookies, site)) = &self.voters else {
+            return Ok(None);
+        };
+        // Before the cookies: a browser withholds them from another site's form, and so a refusal
+        // that came with a new one would make another voter of whoever is sitting there.
+        same_site::check(request, site)?;
+        Ok(Some(cookies.meet(request)))
+    }
+
+    // All that waits is in here and not in functions of its own: each would hold the request once more.
+    async fn answer(&self, mut request: Request, followed: Option<Followed>) -> Response {
+        let failures = Failures::of(&request);
+        let headers = SecurityHeaders::of(&request, self.https);
+        let (visit, mut fit) = match self.admit(&mut request) {
+            Ok(visit) => (visit, Ok(())),
+            Err(problem) => (None, Err(problem)),
+        };
+        if fit.is_ok() && self.takes_bodies {
+            fit = limit_body(&mut request).await;
+        }
+        let routed = match fit {
+            Ok(()) => {
+                let routed = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
+                let routed = routed.await;
+                routed.unwrap_or_else(|_| Err(Problem::internal().into()))
+            }
+            Err(problem) => Err(problem.into()),
+        };
+        let mut answer = match routed {
+            Ok(answer) => answer.into_response(),
+            Err(error) => failures.answer(&error),
+        };
+        if let (Some(visit), Some((cookies, _))) = (visit, &self.voters) {
+            // Also with a failure, so that a retry is the same voter's.
+            cookies.part(&visit, &mut answer);
+        }
+        headers.put_on(&mut answer);
+        if let Some(followed) = followed {
+            followed.end(&answer);
+        }
+        answer
+    }
+}
+
+impl<R: Endpoint> Endpoint for Front<R> {
+    type Output = Response;
+
+    fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
+        let followed = Followed::begin(&request);
+        let span = followed.as_ref().map_or_else(Span::none, Followed::span);
+        self.answer(request, followed).map(Ok).instrument(span)
+    }
+}
