@@ -4,30 +4,57 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use poem::{Endpoint, IntoEndpoint, Response, Route, endpoint::make_sync};
+use futures_util::future::Either;
+use poem::{
+    Endpoint, IntoEndpoint, Request, Response, Result, Route,
+    endpoint::{BoxEndpoint, make_sync},
+};
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 
-pub(crate) fn api_routes<T, W, M>(service: OpenApiService<T, W>, metrics: M) -> Route
-where
-    T: OpenApi + 'static,
-    W: Webhook + 'static,
-    M: Endpoint + 'static,
-{
-    let document = service.spec_endpoint();
-    // Of some size, so kept once for all who ask.
-    let docs = Bytes::from(service.swagger_ui_html());
-    let docs = Arc::new(make_sync(move |_| {
-        Response::builder()
-            .content_type("text/html; charset=utf-8")
-            .body(docs.clone())
-    }));
-    let api = Arc::new(service.into_endpoint());
-    Route::new()
-        .nest_no_strip("/v1", Arc::clone(&api))
-        .at("/healthz", Arc::clone(&api))
-        .at("/readyz", api)
-        .at("/metrics", metrics)
-        .at("/openapi.json", document)
-        .at("/docs", Arc::clone(&docs))
-        .at("/docs/", docs)
+/// The API of a service, and what stands beside it.
+pub(crate) struct ApiRoutes {
+    api: BoxEndpoint<'static>,
+    rest: Route,
+}
+
+impl ApiRoutes {
+    /// `pages` are those of the service alone.
+    pub(crate) fn new<T, W, M>(service: OpenApiService<T, W>, metrics: M, pages: Route) -> Self
+    where
+        T: OpenApi + 'static,
+        W: Webhook + 'static,
+        M: Endpoint + 'static,
+    {
+        let document = service.spec_endpoint();
+        // Of some size, so kept once for all who ask.
+        let docs = Bytes::from(service.swagger_ui_html());
+        let docs = Arc::new(make_sync(move |_| {
+            Response::builder()
+                .content_type("text/html; charset=utf-8")
+                .body(docs.clone())
+        }));
+        let rest = pages
+            .at("/metrics", metrics)
+            .at("/openapi.json", document)
+            .at("/docs", Arc::clone(&docs))
+            .at("/docs/", docs);
+        Self {
+            api: service.into_endpoint(),
+            rest,
+        }
+    }
+}
+
+impl Endpoint for ApiRoutes {
+    type Output = Response;
+
+    // The API routes by itself: to mount it in another router would be a step more for each ballot.
+    fn call(&self, request: Request) -> impl Future<Output = Result<Response>> + Send {
+        let path = request.uri().path();
+        if path.starts_with("/v1/") || matches!(path, "/healthz" | "/readyz") {
+            Either::Left(self.api.call(request))
+        } else {
+            Either::Right(self.rest.call(request))
+        }
+    }
 }

@@ -6,12 +6,12 @@ mod page;
 
 use std::sync::Arc;
 
-use poem::{Endpoint, Response, get};
+use poem::{Endpoint, Response, Route, get};
 use poem_openapi::OpenApiService;
 use voting_core::{PollDirectory, SecretKey, TallyStore};
 
 use crate::{
-    api_routes::api_routes, assets, front::Front, health::Health, live::LiveTallies,
+    api_routes::ApiRoutes, assets, front::Front, health::Health, live::LiveTallies,
     metrics::Metrics, polls::Polls, site::Site, token::ReceiptKey,
 };
 
@@ -53,10 +53,11 @@ impl ResultService {
         let metrics = Metrics::new(health.clone(), |registry| {
             self.0.live.metrics().register(registry)
         });
-        let routes = api_routes(self.documented(health), metrics)
+        let pages = Route::new()
             .at("/", page())
             .at("/polls/:poll", page())
             .nest("/assets", assets::route());
+        let routes = ApiRoutes::new(self.documented(health), metrics, pages);
         Front::new(routes).over_https(self.0.site.is_https())
     }
 

@@ -6,12 +6,12 @@ mod page;
 
 use std::{sync::Arc, time::Instant};
 
-use poem::{Endpoint, Response, get};
+use poem::{Endpoint, Response, Route, get};
 use poem_openapi::OpenApiService;
 use voting_core::{Ballot, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink};
 
 use crate::{
-    api_routes::api_routes,
+    api_routes::ApiRoutes,
     assets,
     front::Front,
     health::Health,
@@ -60,10 +60,11 @@ impl VoteService {
         let page = || get(page::Show(self.clone())).post(page::Cast(self.clone()));
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| self.0.metrics.register(registry));
-        let routes = api_routes(self.documented(health), metrics)
+        let pages = Route::new()
             .at("/", page())
             .at("/polls/:poll", page())
             .nest("/assets", assets::route());
+        let routes = ApiRoutes::new(self.documented(health), metrics, pages);
         Front::new(routes)
             .over_https(self.0.site.is_https())
             .taking_bodies()

@@ -8,7 +8,9 @@ mod polls;
 
 use std::sync::Arc;
 
-use poem::{Endpoint, IntoResponse, Request, Response, endpoint::make_sync, get, web::Redirect};
+use poem::{
+    Endpoint, IntoResponse, Request, Response, Route, endpoint::make_sync, get, web::Redirect,
+};
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 use voting_core::{
@@ -17,7 +19,7 @@ use voting_core::{
 
 use self::overview::Overview;
 use crate::{
-    api_routes::api_routes, assets, front::Front, health::Health, problem::Problem, site::Prefix,
+    api_routes::ApiRoutes, assets, front::Front, health::Health, problem::Problem, site::Prefix,
     token::OperatorKey,
 };
 
@@ -75,9 +77,10 @@ impl WorkerService {
         });
         let health = self.health();
         let metrics = metrics::Metrics::new(self.clone(), health.clone());
-        let routes = api_routes(self.documented(health), metrics)
+        let pages = Route::new()
             .at("/", get(home))
             .nest("/assets", assets::route());
+        let routes = ApiRoutes::new(self.documented(health), metrics, pages);
         Front::new(routes).taking_bodies()
     }
 
