@@ -17,7 +17,7 @@ pub struct Plan {
     pub connections: usize,
     /// Ends after so many ballots were sent.
     pub ballots: Option<u64>,
-    /// Ends after this time.
+    /// Ends after this time. What was due by then and could not be sent is missed.
     pub duration: Option<Duration>,
     /// There are at most so many voters, at least one; without, as many as it takes.
     pub voters: Option<u32>,
