@@ -26,7 +26,8 @@ pub struct Plan {
     pub changes: f64,
     /// Sends the page's form and not JSON. Such a ballot gets no receipt.
     pub form: bool,
-    /// How long an answer may take; then the ballot's outcome is unknown.
+    /// How long an answer may take; then the ballot's outcome is unknown. A connection may take as
+    /// long, or a second if that is less; then another service is tried.
     pub timeout: Duration,
     /// The result service whose event stream tells when ballots are visible.
     pub watch: Option<String>,
