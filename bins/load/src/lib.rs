@@ -17,6 +17,7 @@ mod judge;
 mod load;
 mod pace;
 mod plan;
+mod progress;
 mod report;
 mod run;
 mod service;
