@@ -6,15 +6,17 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::{
-    check::{CheckError, Sources},
+    check::{CheckError, FIRST_ANSWER, Sources},
     plan::{Pace, Plan},
     service::Service,
 };
 
 /// Casts ballots, then checks that each acknowledged one counts, once.
 ///
-/// Ends with 0 if so, with 1 if not, and with 2 if it could not be found out. Nobody else may vote in
-/// the poll meanwhile.
+/// Ends with 0 if so, with 1 if not, and with 2 if it could not be found out: as when nothing was
+/// acknowledged, or ballots are still pending. Nobody else may vote in the poll meanwhile; with
+/// `--postgres` others may in other polls, but then it is not seen if a ballot that was replaced had
+/// been stored twice.
 #[derive(Debug, Clone, Args)]
 pub struct LoadArgs {
     /// A vote service to cast ballots at; give it again for each further one
@@ -47,7 +49,8 @@ pub struct LoadArgs {
     /// The share of ballots that change a vote, 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     changes: f64,
-    /// Cast as the page's form does, not as JSON; there are no receipts then
+    /// Cast as the page's form does, not as JSON; there are no receipts then, so it can only be checked
+    /// with `--postgres`
     #[arg(long)]
     form: bool,
     /// How many seconds an answer may take; then the ballot's outcome is unknown
@@ -56,8 +59,10 @@ pub struct LoadArgs {
     /// Ask for at most so many receipts, evenly spread over the voters
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     receipts: usize,
-    /// What is not counted is lost when nothing was counted for so many seconds
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    /// What is not counted is not waited for any more when nothing was counted for so many seconds. It
+    /// must exceed 1.25 times `redis.claim_timeout_ms`, after which what a dead worker had is counted
+    /// by another one
+    #[arg(long, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
     patience: Duration,
     /// Cast only
     #[arg(long)]
@@ -65,6 +70,17 @@ pub struct LoadArgs {
     /// Print the outcome as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Arguments that do not go together.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidArgs {
+    /// Nothing could be asked for afterwards.
+    #[error(
+        "with --form there are no receipts to check by: give --postgres as well, or --no-check to \
+         cast only"
+    )]
+    Unchecked,
 }
 
 /// A time in seconds, such as `1.5`.
@@ -90,10 +106,19 @@ struct PollOption {
 }
 
 impl LoadArgs {
+    pub(crate) fn check(&self) -> Result<(), InvalidArgs> {
+        if self.form && self.postgres.is_none() && !self.no_check {
+            return Err(InvalidArgs::Unchecked);
+        }
+        Ok(())
+    }
+
     /// Asks a vote service for the poll.
     pub(crate) async fn plan(&self) -> Result<Plan, CheckError> {
         let first = self.vote.first().map_or("", String::as_str);
-        let polls: Polls = Service::at(first)?.look_up("/v1/polls").await?;
+        let polls: Polls = Service::at(first, FIRST_ANSWER)?
+            .look_up("/v1/polls")
+            .await?;
         let poll = polls.polls.into_iter().find(|poll| match &self.poll {
             Some(id) => poll.id == *id,
             None => true,

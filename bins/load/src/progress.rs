@@ -1,6 +1,7 @@
 //! What is seen while it runs: a bar on a terminal, and lines elsewhere.
 
 use std::{
+    cell::RefCell,
     io::IsTerminal,
     time::{Duration, Instant},
 };
@@ -8,7 +9,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{counts::Counts, load::Load, plan::Plan};
+use crate::{check::Step, counts::Counts, load::Load, plan::Plan};
 
 /// Between two looks at the counters.
 const TICK: Duration = Duration::from_millis(250);
@@ -47,6 +48,8 @@ pub(crate) struct Progress {
     on_terminal: bool,
     ballots: Option<u64>,
     duration: Option<Duration>,
+    /// What the check last said, and when.
+    said: RefCell<Option<(Step, Instant)>>,
 }
 
 impl Progress {
@@ -74,6 +77,7 @@ impl Progress {
             on_terminal,
             ballots: plan.ballots,
             duration: plan.duration,
+            said: RefCell::new(None),
         }
     }
 
@@ -82,6 +86,20 @@ impl Progress {
             eprintln!("{what}");
         }
         self.bar.set_message(what);
+    }
+
+    /// Says how far the check is, where that is news and the last was not just now.
+    pub(crate) fn step(&self, step: Step) {
+        let mut said = self.said.borrow_mut();
+        let (known, often) = match *said {
+            Some((last, at)) => (last == step, at.elapsed() < TICK * TICKS_A_LINE),
+            None => (false, false),
+        };
+        if known || often && !self.on_terminal && !step.is_last() {
+            return;
+        }
+        *said = Some((step, Instant::now()));
+        self.say(step.to_string());
     }
 
     pub(crate) fn finish(&self) {

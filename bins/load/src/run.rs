@@ -1,13 +1,13 @@
 //! From the arguments to the exit code.
 
-use std::{io::Write, process::ExitCode, time::Instant};
+use std::{error::Error, io::Write, process::ExitCode, time::Instant};
 
 use crate::{
-    args::LoadArgs,
-    check::{CheckError, check},
+    args::{InvalidArgs, LoadArgs},
+    check::{CheckError, check_telling},
     load::{Load, StartError},
     progress::Progress,
-    report::Report,
+    report::{Outcome, Report},
 };
 
 /// Something is wrong with the ballots.
@@ -18,6 +18,8 @@ const UNKNOWN: u8 = 2;
 
 #[derive(Debug, thiserror::Error)]
 enum RunError {
+    #[error(transparent)]
+    Args(#[from] InvalidArgs),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(transparent)]
@@ -37,23 +39,28 @@ pub fn run(args: &LoadArgs) -> ExitCode {
             };
             // Whoever started it may have gone; the exit code tells as well.
             let _ = std::io::stdout().write_all(text.as_bytes());
-            if report.is_clean() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::from(WRONG)
+            match report.outcome() {
+                Outcome::Well => ExitCode::SUCCESS,
+                Outcome::Wrong => ExitCode::from(WRONG),
+                Outcome::Unknown => ExitCode::from(UNKNOWN),
             }
         }
         Err(error) => {
-            let mut text = error.to_string();
-            let mut source = std::error::Error::source(&error);
-            while let Some(error) = source {
-                text += &format!(": {error}");
-                source = error.source();
-            }
-            eprintln!("voting load: {text}");
+            eprintln!("voting load: {}", in_full(&error));
             ExitCode::from(UNKNOWN)
         }
     }
+}
+
+/// With all that is behind it.
+fn in_full(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
 }
 
 fn try_run(args: &LoadArgs) -> Result<Report, RunError> {
@@ -64,6 +71,7 @@ fn try_run(args: &LoadArgs) -> Result<Report, RunError> {
 }
 
 async fn cast_and_check(args: &LoadArgs) -> Result<Report, RunError> {
+    args.check()?;
     let plan = args.plan().await?;
     let mut sources = args.sources();
     if let Some(sources) = &mut sources {
@@ -81,7 +89,10 @@ async fn cast_and_check(args: &LoadArgs) -> Result<Report, RunError> {
     let verdict = match &sources {
         Some(sources) => {
             progress.say("checking".to_owned());
-            Some(check(&history, sources).await?)
+            let tell = |step| progress.step(step);
+            let verdict = check_telling(&history, sources, &tell).await;
+            // What was cast is told all the same.
+            Some(verdict.map_err(|error| in_full(&error)))
         }
         None => None,
     };
