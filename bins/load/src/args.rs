@@ -13,6 +13,8 @@ use crate::{
 
 /// Casts ballots, then checks that each acknowledged one counts, once.
 ///
+/// Ctrl-C or SIGTERM ends the load, and what was cast until then is checked; then once more ends all.
+///
 /// Ends with 0 if so, with 1 if not, and with 2 if it could not be found out: as when nothing was
 /// acknowledged, or ballots are still pending. Nobody else may vote in the poll meanwhile; with
 /// `--postgres` others may in other polls, but then it is not seen if a ballot that was replaced had

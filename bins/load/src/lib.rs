@@ -23,6 +23,7 @@ mod recount;
 mod report;
 mod run;
 mod service;
+mod signals;
 mod store;
 mod token;
 mod verdict;

@@ -8,6 +8,7 @@ use crate::{
     load::{Load, StartError},
     progress::Progress,
     report::{Outcome, Report},
+    signals::StopSignals,
 };
 
 /// Something is wrong with the ballots.
@@ -26,6 +27,8 @@ enum RunError {
     Check(#[from] CheckError),
     #[error("cannot start")]
     Runtime(#[from] std::io::Error),
+    #[error("stopped before all that was cast was answered")]
+    Stopped,
 }
 
 /// Runs `voting load`: prints the outcome, and says by the exit code whether the promise was kept.
@@ -67,32 +70,41 @@ fn try_run(args: &LoadArgs) -> Result<Report, RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(cast_and_check(args))
+    let report = runtime.block_on(cast_and_check(args));
+    // A look at the store that is under way is not waited for.
+    runtime.shutdown_background();
+    report
 }
 
+/// The first signal ends the load, and what was cast until then is checked; any other ends all.
 async fn cast_and_check(args: &LoadArgs) -> Result<Report, RunError> {
     args.check()?;
-    let plan = args.plan().await?;
+    let mut signals = StopSignals::listen()?;
     let mut sources = args.sources();
-    if let Some(sources) = &mut sources {
-        sources.look_before(&plan.poll).await?;
-    }
+    let plan = signals.or(async {
+        let plan = args.plan().await?;
+        if let Some(sources) = &mut sources {
+            sources.look_before(&plan.poll).await?;
+        }
+        Ok::<_, CheckError>(plan)
+    });
+    let plan = plan.await.ok_or(RunError::Stopped)??;
     let progress = Progress::new(&plan);
     let begun = Instant::now();
     let load = Load::start(plan)?;
-    let took = tokio::select! {
-        () = progress.follow(&load) => begun.elapsed(),
-        // What was cast until then is checked.
-        _ = tokio::signal::ctrl_c() => begun.elapsed(),
-    };
-    let history = load.stop().await;
+    let _ = signals.or(progress.follow(&load)).await;
+    let took = begun.elapsed();
+    let history = signals.or(load.stop()).await.ok_or(RunError::Stopped)?;
     let verdict = match &sources {
         Some(sources) => {
             progress.say("checking".to_owned());
             let tell = |step| progress.step(step);
-            let verdict = check_telling(&history, sources, &tell).await;
+            let verdict = signals.or(check_telling(&history, sources, &tell)).await;
             // What was cast is told all the same.
-            Some(verdict.map_err(|error| in_full(&error)))
+            Some(match verdict {
+                Some(verdict) => verdict.map_err(|error| in_full(&error)),
+                None => Err("it was stopped".to_owned()),
+            })
         }
         None => None,
     };

@@ -2,7 +2,10 @@
 
 mod support;
 
-use std::process::{Command, Output};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Output, Stdio},
+};
 
 use support::{
     Services, database,
@@ -132,6 +135,69 @@ async fn when_the_check_fails_it_still_says_what_it_cast() {
     assert_eq!(said["checked"], false);
     assert!(said["error"].is_string(), "{said}");
     assert_eq!(said["counts"]["due"], 400);
+}
+
+/// The program while it runs.
+fn start(arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_voting-load"));
+    command
+        .args(arguments)
+        .arg("--json")
+        .env_remove("VOTING_POSTGRES__URL");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("it starts")
+}
+
+fn terminate(child: &Child) {
+    let kill = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(kill.expect("it runs").success());
+}
+
+async fn end(child: Child) -> (Option<i32>, serde_json::Value) {
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().expect("it ends"));
+    let output = output.await.expect("no panic");
+    let said = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.code(), said)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_stop_it_checks_what_it_has_cast() {
+    let url = database("stop");
+    let services = Services::on_postgres(&url).await;
+    let places = ["--vote", &services.vote, "--result", &services.result];
+    let more = ["--rate", "200", "--duration", "600", "--patience", "5"];
+    let child = start(&[&places[..], &more].concat());
+    while services.tally().await["voters"] == 0 {}
+    terminate(&child);
+    let (exit, said) = end(child).await;
+    assert_eq!((exit, &said["checked"]), (Some(0), &true.into()), "{said}");
+    assert_eq!(said["counts"]["acknowledged"], said["counted"], "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_stop_while_it_checks_it_says_what_it_has_cast_and_ends() {
+    let url = database("stop");
+    let services = Services::on_postgres(&url).await;
+    services.stop_worker().await;
+    let places = ["--vote", &services.vote, "--result", &services.result];
+    let more = ["--postgres", &url, "--ballots", "50", "--patience", "600"];
+    let mut child = start(&[&places[..], &more].concat());
+    let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let child = tokio::task::spawn_blocking(move || {
+        let mut lines = lines.map(|line| line.expect("text"));
+        let waits = lines.any(|line| line == "checking: 0 of 50 counted");
+        assert!(waits, "it says how far it is");
+        terminate(&child);
+        child
+    });
+    let (exit, said) = end(child.await.expect("no panic")).await;
+    assert_eq!(exit, Some(2), "{said}");
+    assert_eq!(
+        (&said["checked"], &said["error"]),
+        (&false.into(), &"it was stopped".into())
+    );
+    assert_eq!(said["counts"]["acknowledged"], 50);
+    assert_eq!(said.get("lost"), None, "nothing is known of it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
