@@ -7,7 +7,9 @@ use serde::Deserialize;
 
 use crate::{
     check::{CheckError, FIRST_ANSWER, Sources},
+    counts::Counts,
     plan::{Pace, Plan},
+    report::Latencies,
     service::Service,
 };
 
@@ -16,7 +18,8 @@ use crate::{
 /// Ctrl-C or SIGTERM ends the load, and what was cast until then is checked; then once more ends all.
 ///
 /// Ends with 0 if so, with 1 if not, and with 2 if it could not be found out: as when nothing was
-/// acknowledged, or ballots are still pending. Nobody else may vote in the poll meanwhile; with
+/// acknowledged, or ballots are still pending; with 3 if it is only slower than `--max-p99-ms`, or more
+/// is refused than `--max-refused`. Nobody else may vote in the poll meanwhile; with
 /// `--postgres` others may in other polls, but then it is not seen if a ballot that was replaced had
 /// been stored twice.
 #[derive(Debug, Clone, Args)]
@@ -27,8 +30,14 @@ pub struct LoadArgs {
     /// The result service to check with
     #[arg(long, value_name = "URL", default_value = "http://localhost:8081")]
     result: String,
-    /// Check in this store as well: postgres://user:password@host/database
-    #[arg(long, value_name = "URL")]
+    /// Check in this store as well: postgres://user:password@host/database. From the environment the
+    /// password does not show in the list of processes
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "VOTING_POSTGRES__URL",
+        hide_env_values = true
+    )]
     postgres: Option<String>,
     /// The poll; without, the first one that the vote service has
     #[arg(long, value_name = "ID")]
@@ -72,6 +81,42 @@ pub struct LoadArgs {
     /// Print the outcome as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+}
+
+/// How slow it may be, and how much may be refused.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Limits {
+    /// End with 3 if of a hundred acknowledgements more than one took longer, in milliseconds
+    #[arg(long, value_name = "MS")]
+    max_p99_ms: Option<f64>,
+    /// End with 3 if more than this share of the ballots, 0 to 1, was refused or found no service
+    #[arg(long, value_name = "SHARE")]
+    max_refused: Option<f64>,
+}
+
+impl Limits {
+    /// Which are exceeded, and by what.
+    pub(crate) fn exceeded(&self, counts: &Counts, latencies: &Latencies) -> Vec<String> {
+        let mut exceeded = Vec::new();
+        if let Some(most) = self.max_p99_ms
+            && latencies.p99_ms > most
+        {
+            let p99 = latencies.p99_ms;
+            exceeded.push(format!(
+                "p99 until acknowledged is {p99:.1} ms, above {most} ms"
+            ));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "nobody sees the 16th digit")]
+        let refused = (counts.refused + counts.unreachable) as f64 / counts.ended().max(1) as f64;
+        if let Some(most) = self.max_refused
+            && refused > most
+        {
+            exceeded.push(format!("a share of {refused:.4} is refused, above {most}"));
+        }
+        exceeded
+    }
 }
 
 /// Arguments that do not go together.

@@ -124,7 +124,7 @@ impl Progress {
             }
             let now = (Instant::now(), load.counts());
             if lines.tick() {
-                self.say(line(&before, &now, load.latencies()));
+                self.say(line(&before, &now, load.take_latencies()));
                 before = now;
             }
             self.bar.set_position(self.share(begun.elapsed(), &now.1));
@@ -144,29 +144,45 @@ impl Progress {
     }
 }
 
+/// What has happened, and how fast since `before`.
 fn line(before: &(Instant, Counts), now: &(Instant, Counts), [p50, p99]: [Duration; 2]) -> String {
     let millis = (now.0 - before.0).as_millis().max(1);
-    let more = u128::from(now.1.acknowledged - before.1.acknowledged);
-    let rate = more * 1_000 / millis;
-    let Counts {
-        acknowledged,
-        unknown,
-        refused,
-        unreachable,
-        ..
-    } = now.1;
-    let in_flight = now.1.missed();
+    let rate = |of: fn(&Counts) -> u64| u128::from(of(&now.1) - of(&before.1)) * 1_000 / millis;
+    let acknowledged = rate(|counts| counts.acknowledged);
+    let refused = rate(|counts| counts.refused + counts.unreachable);
     let [p50, p99] = [p50, p99].map(|time| time.as_secs_f64() * 1_000.0);
+    let counts = &now.1;
     format!(
-        "{acknowledged} acknowledged, {rate}/s, p50 {p50:.1} ms, p99 {p99:.1} ms, \
-         {in_flight} waiting, {} refused, {unknown} unknown",
-        refused + unreachable
+        "{} acknowledged, {acknowledged}/s, p50 {p50:.1} ms, p99 {p99:.1} ms, {} waiting, \
+         {} refused, {refused}/s, {} unknown",
+        counts.acknowledged,
+        counts.missed(),
+        counts.refused + counts.unreachable,
+        counts.unknown,
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_tells_what_happened_since_the_last_one() {
+        let begun = Instant::now();
+        let counts = |acknowledged, refused| Counts {
+            acknowledged,
+            refused,
+            due: 200,
+            ..Counts::default()
+        };
+        let now = (begun + Duration::from_secs(2), counts(110, 60));
+        let times = [Duration::from_millis(3), Duration::from_millis(20)];
+        assert_eq!(
+            line(&(begun, counts(10, 50)), &now, times),
+            "110 acknowledged, 50/s, p50 3.0 ms, p99 20.0 ms, 30 waiting, 60 refused, 5/s, \
+             0 unknown"
+        );
+    }
 
     #[test]
     fn a_line_is_due_each_so_many_ticks_for_ever() {

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::{counts::Counts, history::History, verdict::Verdict};
+use crate::{args::Limits, counts::Counts, history::History, verdict::Verdict};
 
 /// A distribution of latencies, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -69,6 +69,8 @@ pub(crate) enum Outcome {
     Wrong,
     /// It could not be found out.
     Unknown,
+    /// Well, but a limit was exceeded.
+    OverLimits,
 }
 
 /// What was found, if it was checked.
@@ -104,6 +106,8 @@ pub(crate) struct Report {
     visible: Latencies,
     /// Ballots of new voters that were not visible when nothing moved any more.
     unseen: u64,
+    /// The limits that were exceeded.
+    exceeded: Vec<String>,
     #[serde(flatten)]
     found: Found,
 }
@@ -114,6 +118,7 @@ impl Report {
         history: &History,
         verdict: Option<Result<Verdict, String>>,
         took: Duration,
+        limits: &Limits,
     ) -> Self {
         let counts = history.counts();
         let found = match verdict {
@@ -137,6 +142,7 @@ impl Report {
             seconds: took.as_secs_f64(),
             acknowledged_per_second: acknowledged / took.as_secs_f64().max(0.001),
             missed: counts.missed(),
+            exceeded: limits.exceeded(&counts, &acknowledgement),
             acknowledgement,
             visible: Latencies::of(history.visible()),
             unseen: history.unseen,
@@ -152,6 +158,7 @@ impl Report {
                 Outcome::Wrong
             }
             Found::Not { error, .. } if error.is_some() => Outcome::Unknown,
+            _ if !self.exceeded.is_empty() => Outcome::OverLimits,
             _ => Outcome::Well,
         }
     }
@@ -186,6 +193,9 @@ impl fmt::Display for Report {
         writeln!(f, "until visible:      {}", self.visible)?;
         if self.unseen > 0 {
             writeln!(f, "  {} ballots were not seen in the tally", self.unseen)?;
+        }
+        for exceeded in &self.exceeded {
+            writeln!(f, "OVER THE LIMIT: {exceeded}")?;
         }
         match &self.found {
             Found::Checked { verdict, .. } => write_verdict(f, verdict),

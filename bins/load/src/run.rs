@@ -17,6 +17,9 @@ const WRONG: u8 = 1;
 /// It could not be found out whether something is.
 const UNKNOWN: u8 = 2;
 
+/// All is well, but slower than allowed, or more was refused.
+const OVER_LIMITS: u8 = 3;
+
 #[derive(Debug, thiserror::Error)]
 enum RunError {
     #[error(transparent)]
@@ -46,6 +49,7 @@ pub fn run(args: &LoadArgs) -> ExitCode {
                 Outcome::Well => ExitCode::SUCCESS,
                 Outcome::Wrong => ExitCode::from(WRONG),
                 Outcome::Unknown => ExitCode::from(UNKNOWN),
+                Outcome::OverLimits => ExitCode::from(OVER_LIMITS),
             }
         }
         Err(error) => {
@@ -109,5 +113,5 @@ async fn cast_and_check(args: &LoadArgs) -> Result<Report, RunError> {
         None => None,
     };
     progress.finish();
-    Ok(Report::new(&history, verdict, took))
+    Ok(Report::new(&history, verdict, took, &args.limits))
 }

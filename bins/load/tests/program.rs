@@ -201,6 +201,52 @@ async fn asked_to_stop_while_it_checks_it_says_what_it_has_cast_and_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn limits_can_be_set() {
+    let url = database("limits");
+    let services = Services::on_postgres_with(&url, |sink| Liar::of(sink, &[(5, Deed::Refuse)]));
+    let services = services.await;
+    let places = ["--vote", &services.vote, "--result", &services.result];
+    let more = ["--ballots", "100", "--patience", "5"];
+    for (limit, exit) in [
+        (["--max-refused", "0.1"], 3),
+        (["--max-refused", "0.2"], 0),
+        (["--max-p99-ms", "0.001"], 3),
+        (["--max-p99-ms", "60000"], 0),
+    ] {
+        let (code, said) = program(&[&places[..], &more, &limit].concat()).await;
+        assert_eq!(code, Some(exit), "{limit:?} {said}");
+        assert_eq!(said["clean"], true);
+        let exceeded = said["exceeded"].as_array().map(Vec::len);
+        assert_eq!(exceeded, Some(usize::from(exit == 3)), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_from_the_environment_is_looked_at() {
+    let url = database("environment");
+    let services = Services::on_postgres(&url).await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_voting-load"));
+    command.args([
+        "--vote",
+        &services.vote,
+        "--result",
+        &services.result,
+        "--form",
+    ]);
+    command
+        .args(["--ballots", "50", "--json"])
+        .env("VOTING_POSTGRES__URL", &url);
+    let output = tokio::task::spawn_blocking(move || command.output().expect("it runs"));
+    let output = output.await.expect("no panic");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        (&said["store_read"], &said["told"]),
+        (&true.into(), &50.into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_checked_is_not_told() {
     let url = database("unchecked");
     let services = Services::on_postgres(&url).await;
