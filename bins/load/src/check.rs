@@ -9,7 +9,7 @@ use crate::{
     receipts::check_receipts,
     recount::check_store,
     service::{Service, Tally},
-    store::{self, Told},
+    store::{self, Count, Told},
     verdict::Verdict,
     waiting::Waiting,
 };
@@ -69,6 +69,9 @@ pub enum CheckError {
     /// A service does not answer as it should.
     #[error("a service does not answer as it should: {0}")]
     Service(String),
+    /// They are not of one system, or the result service is far behind.
+    #[error("the result service shows another tally than the store has: are they of one system?")]
+    Apart,
     /// The store does not answer as it should.
     #[error("the store does not answer as it should")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -123,31 +126,55 @@ pub(crate) type Tell<'a> = &'a (dyn Fn(Step) + 'a);
 
 impl Sources {
     /// Looks at what is there, so that it is not taken for what is cast later. Each source is
-    /// asked, so that one that does not answer is found now.
+    /// asked, so that one that does not answer is found now, or one that is of another system.
     ///
     /// # Errors
-    /// A source does not answer, or there is none.
+    /// A source does not answer, or there is none, or they do not agree for ten seconds.
     pub async fn look_before(&mut self, poll: &str) -> Result<(), CheckError> {
         if self.result.is_none() && self.postgres.is_none() {
             return Err(CheckError::NoSource);
         }
-        if let Some(url) = &self.result {
-            let tally = Service::at(url, FIRST_ANSWER)?.tally(poll).await?;
-            self.before = Before {
-                voters: tally.voters,
-                votes: tally.votes(),
-                told: None,
-            };
+        let result = match &self.result {
+            Some(url) => Some(Service::at(url, FIRST_ANSWER)?),
+            None => None,
+        };
+        let mut waiting = Waiting::new(FIRST_ANSWER);
+        // What is shown may be a moment old.
+        while !self.look_once(poll, result.as_ref()).await? {
+            if waiting.is_over(()) {
+                return Err(CheckError::Apart);
+            }
+            waiting.pause().await;
         }
+        Ok(())
+    }
+
+    /// Whether the sources agree.
+    async fn look_once(
+        &mut self,
+        poll: &str,
+        result: Option<&Service>,
+    ) -> Result<bool, CheckError> {
+        let mut agree = true;
         if let Some(url) = &self.postgres {
             let scan = store::scan(url, poll, Vec::new()).await?;
+            if let Some(result) = result {
+                agree = Count::of(&result.tally(poll).await?).differs_from(&scan.kept) == 0;
+            }
             self.before = Before {
                 voters: scan.kept.voters,
                 votes: scan.kept.votes,
                 told: scan.told,
             };
+        } else if let Some(result) = result {
+            let Count { voters, votes } = Count::of(&result.tally(poll).await?);
+            self.before = Before {
+                voters,
+                votes,
+                told: None,
+            };
         }
-        Ok(())
+        Ok(agree)
     }
 }
 

@@ -110,13 +110,7 @@ async fn look(
     let history = checking.history;
     let scan = scan(checking, url, &order.ids).await?;
     let shown = match result {
-        Some(result) => {
-            let tally = result.tally(&history.poll).await?;
-            Some(Count {
-                voters: tally.voters,
-                votes: tally.votes(),
-            })
-        }
+        Some(result) => Some(Count::of(&result.tally(&history.poll).await?)),
         None => None,
     };
     let found = order.indices.iter().zip(&scan.stored);

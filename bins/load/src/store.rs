@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use postgres::{Client, IsolationLevel, NoTls, Transaction, fallible_iterator::FallibleIterator};
 use uuid::Uuid;
 
-use crate::{check::CheckError, judge::Stored, token::Position};
+use crate::{check::CheckError, judge::Stored, service::Tally, token::Position};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -18,6 +18,14 @@ pub(crate) struct Count {
 }
 
 impl Count {
+    /// What a tally tells.
+    pub(crate) fn of(tally: &Tally) -> Self {
+        Self {
+            voters: tally.voters,
+            votes: tally.votes(),
+        }
+    }
+
     /// By how many voters and votes; options that one of them does not know have none.
     pub(crate) fn differs_from(&self, other: &Self) -> u64 {
         let options = 0..self.votes.len().max(other.votes.len());

@@ -111,6 +111,21 @@ async fn before_it_casts_it_asks_whom_it_will_ask_afterwards() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_is_not_taken_in_by_the_result_service_of_another_system() {
+    let [url, other] = ["one", "other"].map(database);
+    let services = Services::on_postgres(&url).await;
+    let others = Services::on_postgres(&other).await;
+    let one = ["--vote", &others.vote, "--ballots", "5", "--no-check"];
+    assert_eq!(program(&one).await.0, Some(0));
+    while others.tally().await["voters"] != 5 {}
+    let arguments = ["--vote", &services.vote, "--postgres", &url];
+    let wrong = ["--result", &others.result, "--ballots", "50"];
+    let (exit, said) = program(&[&arguments[..], &wrong].concat()).await;
+    assert_eq!((exit, said), (Some(2), serde_json::Value::Null));
+    assert_eq!(services.tally().await["voters"], 0, "it casts nothing then");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn when_the_check_fails_it_still_says_what_it_cast() {
     let url = database("gone");
     let services = Services::on_postgres(&url).await;
