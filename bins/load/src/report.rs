@@ -235,22 +235,28 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
         Some(told) => writeln!(f, "the store told of {told} ballots")?,
         None => {}
     }
+    // What was not added up is not told.
+    let untold = verdict.told.map(|_| verdict.untold);
+    let surplus = verdict.told.filter(|_| !verdict.others);
+    let surplus = surplus.map(|_| verdict.surplus);
     for (name, number) in [
-        ("counted", verdict.counted),
-        ("superseded", verdict.superseded),
-        ("unknown, counted", verdict.unknown_counted),
-        ("rejected", verdict.rejected),
-        ("pending", verdict.pending),
-        ("lost", verdict.lost),
-        ("untold", verdict.untold),
-        ("double", verdict.double),
-        ("surplus", verdict.surplus),
-        ("wrong", verdict.wrong),
-        ("overtaken", verdict.overtaken),
-        ("disordered", verdict.counts.disordered),
-        ("miscounted", verdict.miscounted),
+        ("counted", Some(verdict.counted)),
+        ("superseded", Some(verdict.superseded)),
+        ("unknown, counted", Some(verdict.unknown_counted)),
+        ("rejected", Some(verdict.rejected)),
+        ("pending", Some(verdict.pending)),
+        ("lost", Some(verdict.lost)),
+        ("untold", untold),
+        ("double", Some(verdict.double)),
+        ("surplus", surplus),
+        ("wrong", Some(verdict.wrong)),
+        ("overtaken", Some(verdict.overtaken)),
+        ("disordered", Some(verdict.counts.disordered)),
+        ("miscounted", Some(verdict.miscounted)),
     ] {
-        writeln!(f, "  {name:<16}{number:>12}")?;
+        if let Some(number) = number {
+            writeln!(f, "  {name:<16}{number:>12}")?;
+        }
     }
     for example in &verdict.examples {
         writeln!(f, "  {example}")?;
