@@ -6,15 +6,22 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::{
-    check::{CheckError, Sources},
+    check::{CheckError, FIRST_ANSWER, Sources},
+    counts::Counts,
     plan::{Pace, Plan},
+    report::Latencies,
     service::Service,
 };
 
 /// Casts ballots, then checks that each acknowledged one counts, once.
 ///
-/// Ends with 0 if so, with 1 if not, and with 2 if it could not be found out. Nobody else may vote in
-/// the poll meanwhile.
+/// Ctrl-C or SIGTERM ends the load, and what was cast until then is checked; then once more ends all.
+///
+/// Ends with 0 if so, with 1 if not, and with 2 if it could not be found out: as when nothing was
+/// acknowledged, or ballots are still pending; with 3 if it is only slower than `--max-p99-ms`, or more
+/// is refused than `--max-refused`. Nobody else may vote in the poll meanwhile; with
+/// `--postgres` others may in other polls, but then it is not seen if a ballot that was replaced had
+/// been stored twice.
 #[derive(Debug, Clone, Args)]
 pub struct LoadArgs {
     /// A vote service to cast ballots at; give it again for each further one
@@ -23,8 +30,14 @@ pub struct LoadArgs {
     /// The result service to check with
     #[arg(long, value_name = "URL", default_value = "http://localhost:8081")]
     result: String,
-    /// Check in this store as well: postgres://user:password@host/database
-    #[arg(long, value_name = "URL")]
+    /// Check in this store as well: postgres://user:password@host/database. From the environment the
+    /// password does not show in the list of processes
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "VOTING_POSTGRES__URL",
+        hide_env_values = true
+    )]
     postgres: Option<String>,
     /// The poll; without, the first one that the vote service has
     #[arg(long, value_name = "ID")]
@@ -47,7 +60,8 @@ pub struct LoadArgs {
     /// The share of ballots that change a vote, 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     changes: f64,
-    /// Cast as the page's form does, not as JSON; there are no receipts then
+    /// Cast as the page's form does, not as JSON; there are no receipts then, so it can only be checked
+    /// with `--postgres`
     #[arg(long)]
     form: bool,
     /// How many seconds an answer may take; then the ballot's outcome is unknown
@@ -56,8 +70,10 @@ pub struct LoadArgs {
     /// Ask for at most so many receipts, evenly spread over the voters
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     receipts: usize,
-    /// What is not counted is lost when nothing was counted for so many seconds
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    /// What is not counted is not waited for any more when nothing was counted for so many seconds. It
+    /// must exceed 1.25 times `redis.claim_timeout_ms`, after which what a dead worker had is counted
+    /// by another one
+    #[arg(long, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
     patience: Duration,
     /// Cast only
     #[arg(long)]
@@ -65,6 +81,53 @@ pub struct LoadArgs {
     /// Print the outcome as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+}
+
+/// How slow it may be, and how much may be refused.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Limits {
+    /// End with 3 if of a hundred acknowledgements more than one took longer, in milliseconds
+    #[arg(long, value_name = "MS")]
+    max_p99_ms: Option<f64>,
+    /// End with 3 if more than this share of the ballots, 0 to 1, was refused or found no service
+    #[arg(long, value_name = "SHARE")]
+    max_refused: Option<f64>,
+}
+
+impl Limits {
+    /// Which are exceeded, and by what.
+    pub(crate) fn exceeded(&self, counts: &Counts, latencies: &Latencies) -> Vec<String> {
+        let mut exceeded = Vec::new();
+        if let Some(most) = self.max_p99_ms
+            && latencies.p99_ms > most
+        {
+            let p99 = latencies.p99_ms;
+            exceeded.push(format!(
+                "p99 until acknowledged is {p99:.1} ms, above {most} ms"
+            ));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "nobody sees the 16th digit")]
+        let refused = (counts.refused + counts.unreachable) as f64 / counts.ended().max(1) as f64;
+        if let Some(most) = self.max_refused
+            && refused > most
+        {
+            exceeded.push(format!("a share of {refused:.4} is refused, above {most}"));
+        }
+        exceeded
+    }
+}
+
+/// Arguments that do not go together.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidArgs {
+    /// Nothing could be asked for afterwards.
+    #[error(
+        "with --form there are no receipts to check by: give --postgres as well, or --no-check to \
+         cast only"
+    )]
+    Unchecked,
 }
 
 /// A time in seconds, such as `1.5`.
@@ -90,10 +153,19 @@ struct PollOption {
 }
 
 impl LoadArgs {
+    pub(crate) fn check(&self) -> Result<(), InvalidArgs> {
+        if self.form && self.postgres.is_none() && !self.no_check {
+            return Err(InvalidArgs::Unchecked);
+        }
+        Ok(())
+    }
+
     /// Asks a vote service for the poll.
     pub(crate) async fn plan(&self) -> Result<Plan, CheckError> {
         let first = self.vote.first().map_or("", String::as_str);
-        let polls: Polls = Service::at(first)?.look_up("/v1/polls").await?;
+        let polls: Polls = Service::at(first, FIRST_ANSWER)?
+            .look_up("/v1/polls")
+            .await?;
         let poll = polls.polls.into_iter().find(|poll| match &self.poll {
             Some(id) => poll.id == *id,
             None => true,

@@ -21,13 +21,18 @@ use crate::{
 /// Without a given rate, how long a voter who was turned away stays away.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How long a connection may take to open; then the next place is tried.
+const CONNECTING: Duration = Duration::from_secs(1);
+
 /// A connection that was closed before it was used is opened anew so often.
 const ATTEMPTS: usize = 3;
 
+/// To one of the places of a generation.
+type Open = (Connection, Place, u64);
+
 pub(crate) struct Caster {
     shared: Arc<Shared>,
-    /// To one of the places of a generation.
-    open: Option<(Connection, Place, u64)>,
+    open: Option<Open>,
     path: String,
     bodies: Vec<Bytes>,
 }
@@ -69,58 +74,63 @@ impl Caster {
     }
 
     async fn cast(&mut self, ballot: &Sending) -> (Outcome, Option<Cookie>) {
-        let limit = self.shared.plan.timeout;
-        let answered = timeout(limit, self.try_cast(ballot)).await;
-        let Ok(answered) = answered else {
-            // What comes yet on this connection would be taken for the answer to the next ballot.
-            self.open = None;
-            return (Outcome::Unknown, None);
-        };
-        if !matches!(answered.0, Outcome::Acknowledged(_) | Outcome::Refused) {
-            self.open = None;
-        }
-        answered
-    }
-
-    async fn try_cast(&mut self, ballot: &Sending) -> (Outcome, Option<Cookie>) {
         for _ in 0..ATTEMPTS {
-            let Some((mut connection, place, generation)) = self.connection().await else {
+            let Some(open) = self.connection().await else {
                 return (Outcome::Unreachable, None);
             };
-            let Some(request) = self.request(ballot, &place) else {
+            let Some(request) = self.request(ballot, &open.1) else {
                 let what = "the ballot makes no valid request".to_owned();
                 return (Outcome::Unexpected(what), None);
             };
-            match connection.send(request).await {
-                Ok(answer) => {
-                    let (status, headers) = (answer.status(), answer.headers().clone());
-                    let cookie = cookie_of(&headers);
-                    let Ok(body) = body_of(answer).await else {
-                        return (Outcome::Unknown, cookie);
-                    };
-                    let form = self.shared.plan.form;
-                    self.open = Some((connection, place, generation));
-                    return (outcome(status, &headers, &body, form), cookie);
-                }
-                Err(NoAnswer::Unsent(_)) => {}
-                Err(NoAnswer::Broken(_)) => return (Outcome::Unknown, None),
+            // What comes after the limit on this connection would be taken for the answer to the
+            // next ballot, so it is not kept.
+            let limit = self.shared.plan.timeout;
+            match timeout(limit, self.send(open, request)).await {
+                Ok(Some(answered)) => return answered,
+                Ok(None) => {}
+                Err(_) => return (Outcome::Unknown, None),
             }
         }
         (Outcome::Unreachable, None)
     }
 
+    /// Sends a ballot, and keeps the connection if it is of further use. `None` if the service has
+    /// seen nothing of it.
+    async fn send(
+        &mut self,
+        mut open: Open,
+        request: Request<Full<Bytes>>,
+    ) -> Option<(Outcome, Option<Cookie>)> {
+        let answer = match open.0.send(request).await {
+            Ok(answer) => answer,
+            Err(NoAnswer::Unsent(_)) => return None,
+            Err(NoAnswer::Broken(_)) => return Some((Outcome::Unknown, None)),
+        };
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let cookie = cookie_of(&headers);
+        let Ok(body) = body_of(answer).await else {
+            return Some((Outcome::Unknown, cookie));
+        };
+        let outcome = outcome(status, &headers, &body, self.shared.plan.form);
+        if matches!(outcome, Outcome::Acknowledged(_) | Outcome::Refused) {
+            self.open = Some(open);
+        }
+        Some((outcome, cookie))
+    }
+
     /// The open connection, or a new one to the first place that takes it, as through a load
     /// balancer.
-    async fn connection(&mut self) -> Option<(Connection, Place, u64)> {
+    async fn connection(&mut self) -> Option<Open> {
+        let limit = CONNECTING.min(self.shared.plan.timeout);
         if let Some((mut connection, place, generation)) = self.open.take()
             && generation == self.shared.generation()
-            && connection.is_ready().await
+            && timeout(limit, connection.is_ready()).await == Ok(true)
         {
             return Some((connection, place, generation));
         }
         let (places, turn, generation) = self.shared.place();
         for place in places[turn..].iter().chain(&places[..turn]) {
-            if let Ok(connection) = Connection::open(place).await {
+            if let Ok(Ok(connection)) = timeout(limit, Connection::open(place)).await {
                 return Some((connection, place.clone(), generation));
             }
         }

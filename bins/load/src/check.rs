@@ -1,21 +1,21 @@
 //! Waits until what was cast is counted, and checks it against what the voters were told.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use crate::{
     expected::Expected,
     history::History,
-    judge::{Finding, by_receipt, by_store},
+    judge::Finding,
+    receipts::check_receipts,
+    recount::check_store,
     service::{Service, Tally},
-    store,
+    store::{self, Count, Told},
     verdict::Verdict,
+    waiting::Waiting,
 };
 
-/// Between two looks at a store that has not everything yet: at first, and at most.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How long a service may take to answer before anything is cast.
+pub(crate) const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// Where to look.
 #[derive(Debug, Clone)]
@@ -26,21 +26,25 @@ pub struct Sources {
     /// The store, such as `postgres://user:password@host/database`: there each voter's choice is
     /// seen, and the tally is compared with the ballots.
     pub postgres: Option<String>,
-    /// What was in the poll before the load.
+    /// What was there before the load.
     pub before: Before,
     /// Ask for so many receipts, evenly spread over the voters, and as many that are superseded.
     pub receipts: usize,
-    /// When for so long no further ballot is counted, what is missing is lost.
+    /// When for so long no further ballot is counted, what is missing is not waited for any more. It
+    /// must be longer than it takes until another worker takes over from one that is dead.
     pub patience: Duration,
 }
 
-/// What is in a poll before anything is cast.
+/// What is there before anything is cast.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Before {
-    /// Voters with a ballot.
+    /// Voters with a ballot in the poll.
     pub voters: u64,
     /// Votes by option.
     pub votes: Vec<u64>,
+    /// What the store has told of all polls' ballots. Without it, ballots that a newer one has
+    /// replaced are not added up.
+    pub told: Option<Told>,
 }
 
 impl Default for Sources {
@@ -50,7 +54,7 @@ impl Default for Sources {
             postgres: None,
             before: Before::default(),
             receipts: 100_000,
-            patience: Duration::from_secs(30),
+            patience: Duration::from_secs(90),
         }
     }
 }
@@ -65,33 +69,112 @@ pub enum CheckError {
     /// A service does not answer as it should.
     #[error("a service does not answer as it should: {0}")]
     Service(String),
+    /// They are not of one system, or the result service is far behind.
+    #[error("the result service shows another tally than the store has: are they of one system?")]
+    Apart,
     /// The store does not answer as it should.
     #[error("the store does not answer as it should")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// How far a check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// Of the voters that are looked at, for so many the ballot that should count does.
+    Counted {
+        /// So many.
+        counted: u64,
+        /// Of so many.
+        of: u64,
+    },
+    /// Of the replaced ballots whose receipts are asked for, so many are.
+    Replaced {
+        /// So many.
+        replaced: u64,
+        /// Of so many.
+        of: u64,
+    },
+    /// Nothing is missing. A little later it is looked at once more.
+    Resting,
+}
+
+impl Step {
+    /// Whether no more of the same kind follows.
+    pub(crate) fn is_last(self) -> bool {
+        match self {
+            Self::Counted { counted: is, of } | Self::Replaced { replaced: is, of } => is == of,
+            Self::Resting => true,
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counted { counted, of } => write!(f, "checking: {counted} of {of} counted"),
+            Self::Replaced { replaced, of } => {
+                write!(f, "checking: {replaced} of {of} earlier ones replaced")
+            }
+            Self::Resting => f.write_str("checking once more"),
+        }
+    }
+}
+
+/// Whom a check tells how far it is.
+pub(crate) type Tell<'a> = &'a (dyn Fn(Step) + 'a);
+
 impl Sources {
-    /// Looks at what is in the poll, so that it is not taken for what is cast later.
+    /// Looks at what is there, so that it is not taken for what is cast later. Each source is
+    /// asked, so that one that does not answer is found now, or one that is of another system.
     ///
     /// # Errors
-    /// A source does not answer.
+    /// A source does not answer, or there is none, or they do not agree for ten seconds.
     pub async fn look_before(&mut self, poll: &str) -> Result<(), CheckError> {
-        self.before = if let Some(url) = &self.postgres {
+        if self.result.is_none() && self.postgres.is_none() {
+            return Err(CheckError::NoSource);
+        }
+        let result = match &self.result {
+            Some(url) => Some(Service::at(url, FIRST_ANSWER)?),
+            None => None,
+        };
+        let mut waiting = Waiting::new(FIRST_ANSWER);
+        // What is shown may be a moment old.
+        while !self.look_once(poll, result.as_ref()).await? {
+            if waiting.is_over(()) {
+                return Err(CheckError::Apart);
+            }
+            waiting.pause().await;
+        }
+        Ok(())
+    }
+
+    /// Whether the sources agree.
+    async fn look_once(
+        &mut self,
+        poll: &str,
+        result: Option<&Service>,
+    ) -> Result<bool, CheckError> {
+        let mut agree = true;
+        if let Some(url) = &self.postgres {
             let scan = store::scan(url, poll, Vec::new()).await?;
-            Before {
+            if let Some(result) = result {
+                agree = Count::of(&result.tally(poll).await?).differs_from(&scan.kept) == 0;
+            }
+            self.before = Before {
                 voters: scan.kept.voters,
                 votes: scan.kept.votes,
-            }
-        } else if let Some(url) = &self.result {
-            let tally = Service::at(url)?.tally(poll).await?;
-            Before {
-                voters: tally.voters,
-                votes: tally.votes(),
-            }
-        } else {
-            return Err(CheckError::NoSource);
-        };
-        Ok(())
+                told: scan.told,
+            };
+        } else if let Some(result) = result {
+            let Count { voters, votes } = Count::of(&result.tally(poll).await?);
+            self.before = Before {
+                voters,
+                votes,
+                told: None,
+            };
+        }
+        Ok(agree)
     }
 }
 
@@ -102,169 +185,104 @@ impl Sources {
 /// # Errors
 /// A source does not answer; that says nothing of the ballots.
 pub async fn check(history: &History, sources: &Sources) -> Result<Verdict, CheckError> {
+    check_telling(history, sources, &|_| ()).await
+}
+
+/// The same, and tells how far it is.
+///
+/// # Errors
+/// As [`check`].
+pub async fn check_telling(
+    history: &History,
+    sources: &Sources,
+    tell: &dyn Fn(Step),
+) -> Result<Verdict, CheckError> {
     let mut verdict = Verdict::new(history);
-    let mut findings = BTreeMap::new();
-    if sources.result.is_none() && sources.postgres.is_none() {
-        return Err(CheckError::NoSource);
+    let mut findings = Findings::default();
+    let result = match &sources.result {
+        Some(url) => Some(Service::at(url, sources.patience.max(FIRST_ANSWER))?),
+        None if sources.postgres.is_none() => return Err(CheckError::NoSource),
+        None => None,
+    };
+    let mut checking = Checking {
+        history,
+        sources,
+        expected: Expected::of(history, &sources.before),
+        tell,
+        patience: sources.patience,
+    };
+    if let Some(result) = &result {
+        check_receipts(&mut checking, result, &mut verdict, &mut findings).await?;
     }
-    if let Some(url) = &sources.result {
-        let receipts = Service::at(url)?;
-        check_receipts(history, sources, &receipts, &mut verdict, &mut findings).await?;
-        check_tally(history, sources, &receipts, &mut verdict).await?;
-    }
-    if let Some(url) = &sources.postgres {
-        check_store(history, sources, url, &mut verdict, &mut findings).await?;
+    match (&sources.postgres, &result) {
+        (Some(url), result) => {
+            let result = result.as_ref();
+            check_store(&checking, url, result, &mut verdict, &mut findings).await?;
+        }
+        (None, Some(result)) => check_tally(&checking, result, &findings, &mut verdict).await?,
+        (None, None) => {}
     }
     verdict.conclude(history, &findings);
     Ok(verdict)
 }
 
-type Findings = BTreeMap<u32, Finding>;
-
-/// Up to `limit` of these, evenly spread.
-fn spread<T: Copy>(all: &[T], limit: usize) -> Vec<T> {
-    let step = all.len().div_ceil(limit.max(1)).max(1);
-    all.iter().step_by(step).copied().collect()
+/// What all parts of a check need.
+pub(crate) struct Checking<'a> {
+    pub(crate) history: &'a History,
+    pub(crate) sources: &'a Sources,
+    pub(crate) expected: Expected,
+    pub(crate) tell: Tell<'a>,
+    /// None is left once something was waited for in vain.
+    pub(crate) patience: Duration,
 }
 
-async fn check_receipts(
-    history: &History,
-    sources: &Sources,
-    receipts: &Service,
-    verdict: &mut Verdict,
-    findings: &mut Findings,
-) -> Result<(), CheckError> {
-    let poll = &history.poll;
-    let numbers = 0..u32::try_from(history.voters.len()).unwrap_or(u32::MAX);
-    let last: Vec<_> = numbers
-        .filter_map(|index| {
-            let voter = &history.voters[index as usize];
-            Some((index, voter.last?.receipt?))
-        })
-        .collect();
-    let asked = spread(&last, sources.receipts);
-    let text = |voter: u32, receipt: crate::token::ReceiptToken| {
-        receipt.text(history.voters[voter as usize].token.voter, poll)
-    };
-    let texts = |at: usize| text(asked[at].0, asked[at].1);
-    let states = receipts
-        .states(asked.len(), texts, sources.patience)
-        .await?;
-    for (&(index, _), state) in asked.iter().zip(&states) {
-        let found = by_receipt(&history.voters[index as usize], *state);
-        note(findings, index, found);
-    }
-    let earlier = spread(&history.earlier, sources.receipts);
-    let texts = |at: usize| text(earlier[at].voter, earlier[at].receipt);
-    let states = receipts
-        .states(earlier.len(), texts, sources.patience)
-        .await?;
-    for (earlier, state) in earlier.iter().zip(&states) {
-        use crate::judge::State;
-        let found = match state {
-            State::Superseded => continue,
-            State::Rejected => Finding::Rejected,
-            // It counts in place of the last one, or nothing does.
-            State::Counted | State::Pending => Finding::Missing,
-        };
-        note(findings, earlier.voter, found);
-    }
-    verdict.asked(asked.len() as u64, last.len() as u64, earlier.len() as u64);
-    Ok(())
-}
+/// What is found of each voter that is looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Findings(pub(crate) BTreeMap<u32, Finding>);
 
-/// The worst of what is found of a voter stays.
-fn note(findings: &mut Findings, voter: u32, found: Finding) {
-    let worst = findings.entry(voter).or_insert(found);
-    *worst = found.max(*worst);
+impl Findings {
+    /// The worst of what is found of a voter stays.
+    pub(crate) fn note(&mut self, voter: u32, found: Finding) {
+        let worst = self.0.entry(voter).or_insert(found);
+        *worst = found.max(*worst);
+    }
+
+    /// The same, of one who knows what has become of what was pending.
+    pub(crate) fn settle(&mut self, voter: u32, found: Finding) {
+        if self.0.get(&voter) == Some(&Finding::Pending) {
+            self.0.remove(&voter);
+        }
+        self.note(voter, found);
+    }
+
+    pub(crate) fn are_pending(&self) -> bool {
+        self.0.values().any(|found| *found == Finding::Pending)
+    }
 }
 
 /// The tally is within what the voters' ballots make possible.
 async fn check_tally(
-    history: &History,
-    sources: &Sources,
-    receipts: &Service,
+    checking: &Checking<'_>,
+    result: &Service,
+    findings: &Findings,
     verdict: &mut Verdict,
 ) -> Result<(), CheckError> {
-    let expected = Expected::of(history, &sources.before);
-    let mut waiting = Waiting::new(sources.patience);
-    loop {
-        let tally: Tally = receipts.tally(&history.poll).await?;
+    let expected = &checking.expected;
+    let mut waiting = Waiting::new(checking.patience);
+    let tally = loop {
+        let tally: Tally = result.tally(&checking.history.poll).await?;
         let off = expected.off(tally.voters, &tally.votes());
         if off == 0 || waiting.is_over(tally.version) {
-            verdict.tally_is_off(off);
-            return Ok(());
+            break tally;
         }
         waiting.pause().await;
+    };
+    let short = expected.short_of(tally.voters);
+    if verdict.receipts_asked < verdict.receipts && short > 0 && !findings.are_pending() {
+        // They are of voters that were not asked about, who may be on their way.
+        verdict.pending = short;
     }
-}
-
-async fn check_store(
-    history: &History,
-    sources: &Sources,
-    url: &str,
-    verdict: &mut Verdict,
-    findings: &mut Findings,
-) -> Result<(), CheckError> {
-    let mut order: Vec<u32> = (0..u32::try_from(history.voters.len()).unwrap_or(0)).collect();
-    let id = |index: &u32| history.voters[*index as usize].token.voter;
-    order.sort_unstable_by_key(id);
-    let voters: Vec<u128> = order.iter().map(id).collect();
-    let mut waiting = Waiting::new(sources.patience);
-    loop {
-        let scan = store::scan(url, &history.poll, voters.clone()).await?;
-        let found = order.iter().zip(&scan.stored);
-        let found = found
-            .map(|(index, stored)| (*index, by_store(&history.voters[*index as usize], *stored)));
-        let missing = found
-            .clone()
-            .filter(|(_, found)| *found == Finding::Missing);
-        let missing = missing.count() as u64;
-        if missing > 0 && !waiting.is_over(missing) {
-            waiting.pause().await;
-            continue;
-        }
-        for (index, found) in found {
-            note(findings, index, found);
-        }
-        let nameless: u64 = history.nameless.iter().sum();
-        let strangers = scan
-            .strangers
-            .saturating_sub(sources.before.voters + nameless);
-        verdict.store_is_read(strangers, scan.kept.differs_from(&scan.counted));
-        return Ok(());
-    }
-}
-
-/// Waits on while something still moves.
-struct Waiting {
-    patience: Duration,
-    seen: Option<(u64, Instant)>,
-    pause: Duration,
-}
-
-impl Waiting {
-    fn new(patience: Duration) -> Self {
-        Self {
-            patience,
-            seen: None,
-            pause: PAUSES.0,
-        }
-    }
-
-    /// Whether `mark` has stood still for too long.
-    fn is_over(&mut self, mark: u64) -> bool {
-        match self.seen {
-            Some((seen, since)) if seen == mark => since.elapsed() >= self.patience,
-            _ => {
-                self.seen = Some((mark, Instant::now()));
-                false
-            }
-        }
-    }
-
-    async fn pause(&mut self) {
-        tokio::time::sleep(self.pause.min(self.patience)).await;
-        self.pause = (self.pause * 2).min(PAUSES.1);
-    }
+    let is_all = verdict.pending == 0 && !findings.are_pending();
+    verdict.tally_is_off(expected.judge(tally.voters, &tally.votes(), is_all));
+    Ok(())
 }

@@ -6,10 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use hdrhistogram::Histogram;
+
 use crate::{
     answer::{Cookie, Outcome},
     counts::{Counters, up},
-    history::{Acknowledged, History, Voter, bit, micros},
+    history::{Acknowledged, History, Voter, bit, latencies, micros},
     plan::Plan,
     token::{ReceiptToken, VoterToken},
 };
@@ -43,6 +45,8 @@ pub(crate) struct Crowd {
     /// Acknowledged ballots of new voters, by rank, each with the moment at which it was due.
     invisible: VecDeque<(u64, Instant)>,
     first_ballots: u64,
+    /// The times to acknowledgements since they were last asked for, in microseconds.
+    latest: Histogram<u64>,
     counters: Arc<Counters>,
 }
 
@@ -57,6 +61,7 @@ impl Crowd {
             watched: plan.watch.is_some(),
             invisible: VecDeque::new(),
             first_ballots: 0,
+            latest: latencies(),
             counters,
         }
     }
@@ -151,6 +156,7 @@ impl Crowd {
         up(&self.counters.acknowledged);
         let elapsed = micros(due.elapsed());
         self.history.acknowledgement.saturating_record(elapsed);
+        self.latest.saturating_record(elapsed);
         let acknowledged = Acknowledged {
             option: ballot.option,
             receipt,
@@ -205,13 +211,12 @@ impl Crowd {
         self.invisible.len()
     }
 
-    /// The latencies of acknowledgements so far: p50 and p99.
-    pub(crate) fn latencies(&self) -> [Duration; 2] {
-        let of = |quantile| {
-            let micros = self.history.acknowledgement.value_at_quantile(quantile);
-            Duration::from_micros(micros)
-        };
-        [of(0.5), of(0.99)]
+    /// The latencies of acknowledgements since this was last asked: p50 and p99.
+    pub(crate) fn take_latencies(&mut self) -> [Duration; 2] {
+        let of = |quantile| Duration::from_micros(self.latest.value_at_quantile(quantile));
+        let latencies = [of(0.5), of(0.99)];
+        self.latest.reset();
+        latencies
     }
 
     pub(crate) fn into_history(mut self) -> History {

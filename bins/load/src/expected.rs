@@ -13,12 +13,20 @@ type Bounds = (u64, u64);
 pub(crate) struct Expected {
     voters: Bounds,
     votes: Vec<Bounds>,
+    /// So many more votes than voters there are.
+    more_votes: i128,
+}
+
+/// By how many the votes exceed the voters.
+fn more_votes(voters: u64, votes: &[u64]) -> i128 {
+    votes.iter().map(|votes| i128::from(*votes)).sum::<i128>() - i128::from(voters)
 }
 
 impl Expected {
     pub(crate) fn of(history: &History, before: &Before) -> Self {
         let nameless: u64 = history.nameless.iter().sum();
         let mut voters = (before.voters, before.voters + nameless);
+        let more_votes = more_votes(before.voters, &before.votes);
         let before = before.votes.iter().copied().chain(std::iter::repeat(0));
         let votes = before.zip(&history.nameless);
         let mut votes: Vec<Bounds> = votes
@@ -35,7 +43,11 @@ impl Expected {
                 *least += u64::from(last.is_some() && possible == bit(option));
             }
         }
-        Self { voters, votes }
+        Self {
+            voters,
+            votes,
+            more_votes,
+        }
     }
 
     /// By how many voters and votes a tally is out of bounds.
@@ -46,5 +58,66 @@ impl Expected {
         let of_votes = self.votes.iter().zip(votes);
         let of_votes = of_votes.map(|(bounds, is)| off(bounds, is));
         off(&self.voters, voters) + of_votes.sum::<u64>()
+    }
+
+    /// So many voters are not there who must be.
+    pub(crate) fn short_of(&self, voters: u64) -> u64 {
+        self.voters.0.saturating_sub(voters)
+    }
+
+    /// By how many voters and votes a tally is wrong; `is_all` if no ballot is on its way.
+    pub(crate) fn judge(&self, voters: u64, votes: &[u64], is_all: bool) -> u64 {
+        // Each ballot of these voters is one vote for one option, whichever counts.
+        let unlike = (more_votes(voters, votes) - self.more_votes).unsigned_abs();
+        let unlike = u64::try_from(unlike).unwrap_or(u64::MAX);
+        if is_all {
+            unlike.max(self.off(voters, votes))
+        } else {
+            unlike
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        history::{Acknowledged, Voter},
+        token::VoterToken,
+    };
+
+    /// One voter, who has voted for the first option, and perhaps then for the second. Before, two
+    /// had voted in some poll for three.
+    fn expected() -> Expected {
+        let mut history = History::new("p", &["a".to_owned(), "b".to_owned()]);
+        let mut voter = Voter::new(VoterToken::parse(&"A".repeat(43)).unwrap());
+        let receipt = None;
+        voter.last = Some(Acknowledged { option: 0, receipt });
+        voter.unknown_after = 2;
+        history.voters.push(voter);
+        let before = Before {
+            voters: 2,
+            votes: vec![2, 1],
+            ..Before::default()
+        };
+        Expected::of(&history, &before)
+    }
+
+    #[test]
+    fn a_tally_is_one_that_can_be() {
+        let expected = expected();
+        for (votes, by) in [([3, 1], 0), ([2, 2], 0), ([2, 1], 1), ([4, 0], 2)] {
+            assert_eq!(expected.judge(3, &votes, true), by, "{votes:?}");
+        }
+        assert_eq!(expected.short_of(2), 1);
+    }
+
+    #[test]
+    fn one_voter_is_one_vote_though_either_could_be() {
+        let expected = expected();
+        assert_eq!(expected.off(3, &[3, 2]), 0);
+        assert_eq!(expected.judge(3, &[3, 2], true), 1);
+        assert_eq!(expected.judge(2, &[2, 1], false), 0, "it is on its way");
+        assert_eq!(expected.judge(2, &[3, 1], false), 1);
     }
 }

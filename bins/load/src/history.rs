@@ -156,7 +156,7 @@ impl Voter {
 }
 
 /// Microseconds up to an hour, to three digits; longer ones are told as an hour.
-fn latencies() -> Histogram<u64> {
+pub(crate) fn latencies() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("these bounds are supported")
 }
 

@@ -32,7 +32,9 @@ pub(crate) enum Finding {
     UnknownCounts,
     /// Nothing counts, and nothing must.
     Nothing,
-    /// Not there yet: the ballot that should count is still on its way, or lost.
+    /// The ballot that should count does not, and is not known to be lost.
+    Pending,
+    /// The ballot that should count does not: it is still on its way, or lost.
     Missing,
     /// The last acknowledged ballot is a dead letter.
     Rejected,
@@ -96,7 +98,19 @@ pub(crate) fn by_receipt(voter: &Voter, state: State) -> Finding {
         State::Superseded if voter.unknown_before != 0 => Finding::Overtaken,
         State::Superseded => Finding::Double,
         State::Rejected => Finding::Rejected,
-        State::Pending => Finding::Missing,
+        State::Pending => Finding::Pending,
+    }
+}
+
+/// By what the result service says of a ballot that a newer one has replaced, after what it has said
+/// of that one.
+pub(crate) fn by_earlier(last: Option<Finding>, state: State) -> Option<Finding> {
+    match (state, last) {
+        (State::Superseded, _) => None,
+        (State::Rejected, _) => Some(Finding::Rejected),
+        // The newer one did count, or one after it, and does not any more.
+        (_, Some(Finding::Counted | Finding::UnknownCounts)) => Some(Finding::Missing),
+        _ => Some(Finding::Pending),
     }
 }
 
@@ -190,6 +204,19 @@ mod tests {
         voter.unknown_before = 0;
         assert_eq!(by_receipt(&voter, state), Finding::Double);
         assert_eq!(by_receipt(&voter, State::Rejected), Finding::Rejected);
-        assert_eq!(by_receipt(&voter, State::Pending), Finding::Missing);
+        assert_eq!(by_receipt(&voter, State::Pending), Finding::Pending);
+    }
+
+    #[test]
+    fn an_earlier_ballot_counts_in_vain_only_where_the_last_one_has_counted() {
+        for (last, found) in [
+            (None, Finding::Pending),
+            (Some(Finding::Pending), Finding::Pending),
+            (Some(Finding::Counted), Finding::Missing),
+            (Some(Finding::UnknownCounts), Finding::Missing),
+        ] {
+            assert_eq!(by_earlier(last, State::Counted), Some(found));
+            assert_eq!(by_earlier(last, State::Superseded), None);
+        }
     }
 }

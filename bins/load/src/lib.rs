@@ -17,22 +17,28 @@ mod judge;
 mod load;
 mod pace;
 mod plan;
+mod progress;
+mod receipts;
+mod recount;
 mod report;
 mod run;
 mod service;
+mod signals;
 mod store;
 mod token;
 mod verdict;
+mod waiting;
 mod watch;
 
 pub use self::{
     args::LoadArgs,
-    check::{Before, CheckError, Sources, check},
+    check::{Before, CheckError, Sources, Step, check, check_telling},
     counts::Counts,
     history::History,
     load::{Load, StartError},
     plan::{InvalidPlan, Pace, Plan},
     report::Latencies,
     run::run,
+    store::Told,
     verdict::Verdict,
 };

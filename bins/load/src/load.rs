@@ -155,9 +155,10 @@ impl Load {
         self.shared.counters.read()
     }
 
-    /// The median and the 99th percentile of the time to an acknowledgement so far.
-    pub fn latencies(&self) -> [Duration; 2] {
-        self.shared.crowd().latencies()
+    /// The median and the 99th percentile of the time to an acknowledgement since this was last
+    /// asked; zero if there was none.
+    pub fn take_latencies(&self) -> [Duration; 2] {
+        self.shared.crowd().take_latencies()
     }
 
     /// Sends further ballots to these services, as when some have gone and others come. What is in

@@ -70,8 +70,7 @@ impl Pacer {
     pub(crate) async fn next(&self) -> Option<Instant> {
         let Some(rate) = self.rate else {
             let now = Instant::now();
-            let over = self.stop.is_cancelled() || self.until.is_some_and(|until| now >= until);
-            if over || self.taken.fetch_add(1, Relaxed) >= self.limit.load(Relaxed) {
+            if self.is_over(now) || self.taken.fetch_add(1, Relaxed) >= self.limit.load(Relaxed) {
                 return None;
             }
             self.counters.due.fetch_add(1, Relaxed);
@@ -79,12 +78,17 @@ impl Pacer {
         };
         self.due.acquire().await.ok()?.forget();
         let ticket = self.taken.fetch_add(1, Relaxed);
-        if self.stop.is_cancelled() || ticket >= self.limit.load(Relaxed) {
+        // What was due in time and finds no free connection before the end is missed.
+        if self.is_over(Instant::now()) || ticket >= self.limit.load(Relaxed) {
             return None;
         }
         #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 ballots")]
         let after = ticket as f64 / rate;
         Some(self.begun + Duration::from_secs_f64(after))
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.stop.is_cancelled() || self.until.is_some_and(|until| now >= until)
     }
 
     /// Whether ballots come at a given rate, whatever becomes of them.
@@ -112,7 +116,7 @@ impl Pacer {
             thread::sleep(next.saturating_duration_since(now).min(NAP));
         };
         self.limit.store(end, Relaxed);
-        // What is due is still sent; then each caster sees that there is no more.
+        // Each caster sees that there is no more, after what is due where there is time for it.
         self.due.add_permits(self.casters);
     }
 }

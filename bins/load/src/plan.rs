@@ -17,7 +17,7 @@ pub struct Plan {
     pub connections: usize,
     /// Ends after so many ballots were sent.
     pub ballots: Option<u64>,
-    /// Ends after this time.
+    /// Ends after this time. What was due by then and could not be sent is missed.
     pub duration: Option<Duration>,
     /// There are at most so many voters, at least one; without, as many as it takes.
     pub voters: Option<u32>,
@@ -26,7 +26,8 @@ pub struct Plan {
     pub changes: f64,
     /// Sends the page's form and not JSON. Such a ballot gets no receipt.
     pub form: bool,
-    /// How long an answer may take; then the ballot's outcome is unknown.
+    /// How long an answer may take; then the ballot's outcome is unknown. A connection may take as
+    /// long, or a second if that is less; then another service is tried.
     pub timeout: Duration,
     /// The result service whose event stream tells when ballots are visible.
     pub watch: Option<String>,

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::{history::History, verdict::Verdict};
+use crate::{args::Limits, counts::Counts, history::History, verdict::Verdict};
 
 /// A distribution of latencies, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -62,11 +62,42 @@ impl fmt::Display for Latencies {
     }
 }
 
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Well,
+    Wrong,
+    /// It could not be found out.
+    Unknown,
+    /// Well, but a limit was exceeded.
+    OverLimits,
+}
+
+/// What was found, if it was checked.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Found {
+    Checked {
+        /// Whether nothing is wrong, and nothing is in doubt.
+        clean: bool,
+        doubts: Vec<String>,
+        #[serde(flatten)]
+        verdict: Box<Verdict>,
+    },
+    Not {
+        /// Why not, if it was to be.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        counts: Counts,
+        /// Answers that no working service gives.
+        examples: Vec<String>,
+    },
+}
+
 /// The outcome.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    /// Whether nothing is wrong; without a check, whether all answers made sense.
-    clean: bool,
+    checked: bool,
     voters: usize,
     seconds: f64,
     acknowledged_per_second: f64,
@@ -75,43 +106,74 @@ pub(crate) struct Report {
     visible: Latencies,
     /// Ballots of new voters that were not visible when nothing moved any more.
     unseen: u64,
-    checked: bool,
+    /// The limits that were exceeded.
+    exceeded: Vec<String>,
     #[serde(flatten)]
-    verdict: Verdict,
+    found: Found,
 }
 
 impl Report {
-    pub(crate) fn new(history: &History, verdict: Option<Verdict>, took: Duration) -> Self {
+    /// With a verdict, or why there is none; neither if it was not to be checked.
+    pub(crate) fn new(
+        history: &History,
+        verdict: Option<Result<Verdict, String>>,
+        took: Duration,
+        limits: &Limits,
+    ) -> Self {
         let counts = history.counts();
-        let (checked, verdict) = match verdict {
-            Some(verdict) => (true, verdict),
-            None => (false, Verdict::new(history)),
+        let found = match verdict {
+            Some(Ok(verdict)) => Found::Checked {
+                clean: verdict.is_clean(),
+                doubts: verdict.doubts(),
+                verdict: Box::new(verdict),
+            },
+            error => Found::Not {
+                error: error.and_then(Result::err),
+                counts,
+                examples: history.surprises().to_vec(),
+            },
         };
         #[expect(clippy::cast_precision_loss, reason = "nobody sees the 16th digit")]
         let acknowledged = counts.acknowledged as f64;
+        let acknowledgement = Latencies::of(history.acknowledgement());
         Self {
-            clean: verdict.is_clean(),
+            checked: matches!(found, Found::Checked { .. }),
             voters: history.voters(),
             seconds: took.as_secs_f64(),
             acknowledged_per_second: acknowledged / took.as_secs_f64().max(0.001),
             missed: counts.missed(),
-            acknowledgement: Latencies::of(history.acknowledgement()),
+            exceeded: limits.exceeded(&counts, &acknowledgement),
+            acknowledgement,
             visible: Latencies::of(history.visible()),
             unseen: history.unseen,
-            checked,
-            verdict,
+            found,
         }
     }
 
-    pub(crate) fn is_clean(&self) -> bool {
-        self.clean
+    pub(crate) fn outcome(&self) -> Outcome {
+        match &self.found {
+            Found::Checked { verdict, .. } if verdict.is_wrong() => Outcome::Wrong,
+            Found::Checked { clean: false, .. } => Outcome::Unknown,
+            Found::Not { counts, .. } if counts.disordered + counts.unexpected > 0 => {
+                Outcome::Wrong
+            }
+            Found::Not { error, .. } if error.is_some() => Outcome::Unknown,
+            _ if !self.exceeded.is_empty() => Outcome::OverLimits,
+            _ => Outcome::Well,
+        }
+    }
+
+    fn counts(&self) -> &Counts {
+        match &self.found {
+            Found::Checked { verdict, .. } => &verdict.counts,
+            Found::Not { counts, .. } => counts,
+        }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { verdict, .. } = self;
-        let counts = &verdict.counts;
+        let counts = self.counts();
         writeln!(
             f,
             "{} voters in {:.1} s, {:.0} ballots acknowledged a second",
@@ -132,42 +194,88 @@ impl fmt::Display for Report {
         if self.unseen > 0 {
             writeln!(f, "  {} ballots were not seen in the tally", self.unseen)?;
         }
-        if !self.checked {
-            return writeln!(f, "not checked");
+        for exceeded in &self.exceeded {
+            writeln!(f, "OVER THE LIMIT: {exceeded}")?;
         }
-        writeln!(
-            f,
-            "checked by {} of {} receipts, {} replaced ones{}",
-            verdict.receipts_asked,
-            verdict.receipts,
-            verdict.earlier_asked,
-            if verdict.store_read {
-                " and all ballots in the store"
-            } else {
-                " and the tally"
+        match &self.found {
+            Found::Checked { verdict, .. } => write_verdict(f, verdict),
+            Found::Not {
+                error, examples, ..
+            } => {
+                for example in examples {
+                    writeln!(f, "  {example}")?;
+                }
+                match error {
+                    Some(error) => writeln!(f, "NOT KNOWN: it could not be checked: {error}"),
+                    None => writeln!(f, "not checked"),
+                }
             }
-        )?;
-        for (name, number) in [
-            ("counted", verdict.counted),
-            ("superseded", verdict.superseded),
-            ("unknown, counted", verdict.unknown_counted),
-            ("rejected", verdict.rejected),
-            ("lost", verdict.lost),
-            ("double", verdict.double),
-            ("wrong", verdict.wrong),
-            ("overtaken", verdict.overtaken),
-            ("disordered", counts.disordered),
-            ("miscounted", verdict.miscounted),
-        ] {
+        }
+    }
+}
+
+fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
+    writeln!(
+        f,
+        "checked by {} of {} receipts, {} replaced ones{}",
+        verdict.receipts_asked,
+        verdict.receipts,
+        verdict.earlier_asked,
+        if verdict.store_read {
+            ", the tally and all ballots in the store"
+        } else {
+            " and the tally"
+        }
+    )?;
+    match verdict.told {
+        Some(told) if verdict.others => writeln!(
+            f,
+            "the store told of {told} ballots, others' in other polls among them"
+        )?,
+        Some(told) => writeln!(f, "the store told of {told} ballots")?,
+        None => {}
+    }
+    // What was not added up is not told.
+    let untold = verdict.told.map(|_| verdict.untold);
+    let surplus = verdict.told.filter(|_| !verdict.others);
+    let surplus = surplus.map(|_| verdict.surplus);
+    for (name, number) in [
+        ("counted", Some(verdict.counted)),
+        ("superseded", Some(verdict.superseded)),
+        ("unknown, counted", Some(verdict.unknown_counted)),
+        ("rejected", Some(verdict.rejected)),
+        ("pending", Some(verdict.pending)),
+        ("lost", Some(verdict.lost)),
+        ("untold", untold),
+        ("double", Some(verdict.double)),
+        ("surplus", surplus),
+        ("wrong", Some(verdict.wrong)),
+        ("overtaken", Some(verdict.overtaken)),
+        ("disordered", Some(verdict.counts.disordered)),
+        ("miscounted", Some(verdict.miscounted)),
+    ] {
+        if let Some(number) = number {
             writeln!(f, "  {name:<16}{number:>12}")?;
         }
-        for example in &verdict.examples {
-            writeln!(f, "  {example}")?;
-        }
-        f.write_str(if self.clean {
-            "Each acknowledged ballot counts, once.\n"
-        } else {
-            "SOMETHING IS WRONG.\n"
-        })
+    }
+    for example in &verdict.examples {
+        writeln!(f, "  {example}")?;
+    }
+    if verdict.is_wrong() {
+        return writeln!(f, "SOMETHING IS WRONG.");
+    }
+    let doubts = verdict.doubts();
+    if !doubts.is_empty() {
+        return writeln!(f, "NOT KNOWN: {}.", doubts.join("; "));
+    }
+    let looked_at = format!(
+        "{} of {} voters looked at, and the tally",
+        verdict.looked_at, verdict.voters_acknowledged
+    );
+    // Only the store tells whether ballots that were replaced had been stored.
+    if verdict.told.is_some() {
+        writeln!(f, "Each acknowledged ballot counts, once: {looked_at}.")
+    } else {
+        writeln!(f, "Nothing is wrong: {looked_at}.")
     }
 }

@@ -1,21 +1,14 @@
 //! From the arguments to the exit code.
 
-use std::{
-    io::{IsTerminal, Write},
-    process::ExitCode,
-    time::{Duration, Instant},
-};
-
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::time::{MissedTickBehavior, interval};
+use std::{error::Error, io::Write, process::ExitCode, time::Instant};
 
 use crate::{
-    args::LoadArgs,
-    check::{CheckError, check},
-    counts::Counts,
+    args::{InvalidArgs, LoadArgs},
+    check::{CheckError, check_telling},
     load::{Load, StartError},
-    plan::Plan,
-    report::Report,
+    progress::Progress,
+    report::{Outcome, Report},
+    signals::StopSignals,
 };
 
 /// Something is wrong with the ballots.
@@ -24,20 +17,21 @@ const WRONG: u8 = 1;
 /// It could not be found out whether something is.
 const UNKNOWN: u8 = 2;
 
-/// Between two looks at the counters.
-const TICK: Duration = Duration::from_millis(250);
-
-/// Where there is no terminal: ticks from line to line.
-const TICKS_A_LINE: u32 = 20;
+/// All is well, but slower than allowed, or more was refused.
+const OVER_LIMITS: u8 = 3;
 
 #[derive(Debug, thiserror::Error)]
 enum RunError {
+    #[error(transparent)]
+    Args(#[from] InvalidArgs),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(transparent)]
     Check(#[from] CheckError),
     #[error("cannot start")]
     Runtime(#[from] std::io::Error),
+    #[error("stopped before all that was cast was answered")]
+    Stopped,
 }
 
 /// Runs `voting load`: prints the outcome, and says by the exit code whether the promise was kept.
@@ -51,161 +45,73 @@ pub fn run(args: &LoadArgs) -> ExitCode {
             };
             // Whoever started it may have gone; the exit code tells as well.
             let _ = std::io::stdout().write_all(text.as_bytes());
-            if report.is_clean() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::from(WRONG)
+            match report.outcome() {
+                Outcome::Well => ExitCode::SUCCESS,
+                Outcome::Wrong => ExitCode::from(WRONG),
+                Outcome::Unknown => ExitCode::from(UNKNOWN),
+                Outcome::OverLimits => ExitCode::from(OVER_LIMITS),
             }
         }
         Err(error) => {
-            let mut text = error.to_string();
-            let mut source = std::error::Error::source(&error);
-            while let Some(error) = source {
-                text += &format!(": {error}");
-                source = error.source();
-            }
-            eprintln!("voting load: {text}");
+            eprintln!("voting load: {}", in_full(&error));
             ExitCode::from(UNKNOWN)
         }
     }
+}
+
+/// With all that is behind it.
+fn in_full(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
 }
 
 fn try_run(args: &LoadArgs) -> Result<Report, RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(cast_and_check(args))
+    let report = runtime.block_on(cast_and_check(args));
+    // A look at the store that is under way is not waited for.
+    runtime.shutdown_background();
+    report
 }
 
+/// The first signal ends the load, and what was cast until then is checked; any other ends all.
 async fn cast_and_check(args: &LoadArgs) -> Result<Report, RunError> {
-    let plan = args.plan().await?;
+    args.check()?;
+    let mut signals = StopSignals::listen()?;
     let mut sources = args.sources();
-    if let Some(sources) = &mut sources {
-        sources.look_before(&plan.poll).await?;
-    }
+    let plan = signals.or(async {
+        let plan = args.plan().await?;
+        if let Some(sources) = &mut sources {
+            sources.look_before(&plan.poll).await?;
+        }
+        Ok::<_, CheckError>(plan)
+    });
+    let plan = plan.await.ok_or(RunError::Stopped)??;
     let progress = Progress::new(&plan);
     let begun = Instant::now();
     let load = Load::start(plan)?;
-    let took = tokio::select! {
-        () = progress.follow(&load) => begun.elapsed(),
-        // What was cast until then is checked.
-        _ = tokio::signal::ctrl_c() => begun.elapsed(),
-    };
-    let history = load.stop().await;
+    let _ = signals.or(progress.follow(&load)).await;
+    let took = begun.elapsed();
+    let history = signals.or(load.stop()).await.ok_or(RunError::Stopped)?;
     let verdict = match &sources {
         Some(sources) => {
-            progress.say("checking");
-            Some(check(&history, sources).await?)
+            progress.say("checking".to_owned());
+            let tell = |step| progress.step(step);
+            let verdict = signals.or(check_telling(&history, sources, &tell)).await;
+            // What was cast is told all the same.
+            Some(match verdict {
+                Some(verdict) => verdict.map_err(|error| in_full(&error)),
+                None => Err("it was stopped".to_owned()),
+            })
         }
         None => None,
     };
-    progress.bar.finish_and_clear();
-    Ok(Report::new(&history, verdict, took))
-}
-
-/// A bar on a terminal, and lines elsewhere.
-struct Progress {
-    bar: ProgressBar,
-    on_terminal: bool,
-    ballots: Option<u64>,
-    duration: Option<Duration>,
-}
-
-impl Progress {
-    fn new(plan: &Plan) -> Self {
-        let on_terminal = std::io::stderr().is_terminal();
-        let known = plan.ballots.is_some() || plan.duration.is_some();
-        let bar = ProgressBar::with_draw_target(
-            known.then_some(1_000),
-            if on_terminal {
-                ProgressDrawTarget::stderr()
-            } else {
-                ProgressDrawTarget::hidden()
-            },
-        );
-        let template = if known {
-            "{elapsed_precise} {wide_bar} {percent:>3}%  {msg}"
-        } else {
-            "{elapsed_precise} {spinner}  {msg}"
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        Self {
-            bar,
-            on_terminal,
-            ballots: plan.ballots,
-            duration: plan.duration,
-        }
-    }
-
-    fn say(&self, what: &'static str) {
-        self.bar.set_message(what);
-        if !self.on_terminal {
-            eprintln!("{what}");
-        }
-    }
-
-    /// Until all ballots have an outcome.
-    async fn follow(&self, load: &Load) {
-        let begun = Instant::now();
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ticks.tick().await;
-        let mut before = (begun, Counts::default());
-        let mut to_line = TICKS_A_LINE;
-        loop {
-            let over = tokio::select! {
-                () = load.cast() => true,
-                _ = ticks.tick() => false,
-            };
-            if over {
-                return;
-            }
-            let now = (Instant::now(), load.counts());
-            to_line -= 1;
-            if self.on_terminal || to_line == 0 {
-                let line = line(&before, &now, load.latencies());
-                if !self.on_terminal {
-                    eprintln!("{line}");
-                    to_line = TICKS_A_LINE;
-                }
-                self.bar.set_message(line);
-                before = now;
-            }
-            self.bar.set_position(self.share(begun.elapsed(), &now.1));
-        }
-    }
-
-    /// How much is done, in thousandths.
-    fn share(&self, elapsed: Duration, counts: &Counts) -> u64 {
-        let of_ballots = self
-            .ballots
-            .map(|ballots| counts.ended() * 1_000 / ballots.max(1));
-        let of_time = self.duration.map(|duration| {
-            let share = elapsed.as_millis() * 1_000 / duration.as_millis().max(1);
-            u64::try_from(share).unwrap_or(1_000)
-        });
-        of_ballots.max(of_time).unwrap_or(0).min(1_000)
-    }
-}
-
-fn line(before: &(Instant, Counts), now: &(Instant, Counts), [p50, p99]: [Duration; 2]) -> String {
-    let millis = (now.0 - before.0).as_millis().max(1);
-    let more = u128::from(now.1.acknowledged - before.1.acknowledged);
-    let rate = more * 1_000 / millis;
-    let Counts {
-        acknowledged,
-        unknown,
-        refused,
-        unreachable,
-        ..
-    } = now.1;
-    let in_flight = now.1.missed();
-    let [p50, p99] = [p50, p99].map(|time| time.as_secs_f64() * 1_000.0);
-    format!(
-        "{acknowledged} acknowledged, {rate}/s, p50 {p50:.1} ms, p99 {p99:.1} ms, \
-         {in_flight} waiting, {} refused, {unknown} unknown",
-        refused + unreachable
-    )
+    progress.finish();
+    Ok(Report::new(&history, verdict, took, &args.limits))
 }

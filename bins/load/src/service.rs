@@ -26,8 +26,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long one answer may take.
 const ONE_ANSWER: Duration = Duration::from_secs(10);
 
-/// How often a request is tried, with a pause between that adds up to some ten seconds.
-const ATTEMPTS: u32 = 10;
+/// Between two attempts, at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A tally, as the result service tells it.
 #[derive(Debug, Deserialize)]
@@ -53,19 +53,22 @@ struct Receipt {
     state: State,
 }
 
-/// A service that is asked.
-pub(crate) struct Service(Place);
+/// A service that is asked, for so long if it does not answer.
+pub(crate) struct Service {
+    place: Place,
+    patience: Duration,
+}
 
 impl Service {
-    pub(crate) fn at(url: &str) -> Result<Self, CheckError> {
+    pub(crate) fn at(url: &str, patience: Duration) -> Result<Self, CheckError> {
         let place = Place::parse(url);
         let place = place.map_err(|error| CheckError::Service(error.to_string()))?;
-        Ok(Self(place))
+        Ok(Self { place, patience })
     }
 
     /// Asks for what must be there.
     pub(crate) async fn look_up<T: DeserializeOwned>(&self, path: &str) -> Result<T, CheckError> {
-        let body = Asking::of(&self.0).ask(path).await?;
+        let body = Asking::of(self).ask(path).await?;
         let body = body.ok_or_else(|| CheckError::Service(format!("there is no {path}")))?;
         read(&body)
     }
@@ -74,21 +77,23 @@ impl Service {
         self.look_up(&format!("/v1/polls/{poll}/tally")).await
     }
 
-    /// The states of this many receipts, once none is pending, or none has come to be counted for as
-    /// long as `patience`. One that the service does not know is pending.
+    /// The states of this many receipts, once all are done, or none has come to be so for as long as
+    /// `patience`. One that the service does not know is pending. `tell` hears how many are not done.
     pub(crate) async fn states(
         &self,
         receipts: usize,
         text: impl Fn(usize) -> String,
+        is_done: impl Fn(State) -> bool,
         patience: Duration,
+        tell: impl Fn(usize),
     ) -> Result<Vec<State>, CheckError> {
         let mut states = vec![State::Pending; receipts];
-        let mut pending: Vec<usize> = (0..receipts).collect();
+        let mut waiting: Vec<usize> = (0..receipts).collect();
         let mut moved = Instant::now();
         loop {
-            let open = Mutex::new(pending.iter());
+            let open = Mutex::new(waiting.iter());
             let one = async || -> Result<Vec<(usize, State)>, CheckError> {
-                let mut asking = Asking::of(&self.0);
+                let mut asking = Asking::of(self);
                 let mut told = Vec::new();
                 loop {
                     let next = open.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -100,18 +105,19 @@ impl Service {
                     told.push((index, read::<Receipt>(&body)?.state));
                 }
             };
-            let told = join_all((0..AT_A_TIME.min(pending.len())).map(|_| one())).await;
+            let told = join_all((0..AT_A_TIME.min(waiting.len())).map(|_| one())).await;
             for told in told {
                 for (index, state) in told? {
                     states[index] = state;
                 }
             }
-            let before = pending.len();
-            pending.retain(|index| states[*index] == State::Pending);
-            if pending.len() < before {
+            let before = waiting.len();
+            waiting.retain(|index| !is_done(states[*index]));
+            tell(waiting.len());
+            if waiting.len() < before {
                 moved = Instant::now();
             }
-            if pending.is_empty() || moved.elapsed() >= patience {
+            if waiting.is_empty() || moved.elapsed() >= patience {
                 return Ok(states);
             }
             sleep(PAUSE).await;
@@ -125,45 +131,51 @@ fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, CheckError> {
 
 /// A connection, opened anew when it is gone.
 struct Asking<'a> {
-    place: &'a Place,
+    service: &'a Service,
     open: Option<Connection>,
 }
 
 impl<'a> Asking<'a> {
-    fn of(place: &'a Place) -> Self {
-        Self { place, open: None }
+    fn of(service: &'a Service) -> Self {
+        Self {
+            service,
+            open: None,
+        }
     }
 
     /// The answer's body; `None` if there is no such thing.
     async fn ask(&mut self, path: &str) -> Result<Option<Bytes>, CheckError> {
+        let begun = Instant::now();
         let mut pause = Duration::from_millis(20);
-        let mut last = String::new();
-        for _ in 0..ATTEMPTS {
-            match timeout(ONE_ANSWER, self.try_ask(path)).await {
+        loop {
+            let last = match timeout(ONE_ANSWER, self.try_ask(path)).await {
                 Ok(Ok((StatusCode::OK, body))) => return Ok(Some(body)),
                 Ok(Ok((StatusCode::NOT_FOUND, _))) => return Ok(None),
                 Ok(Ok((status, body))) => {
-                    last = format!("{status}: {}", String::from_utf8_lossy(&body));
+                    format!("{status}: {}", String::from_utf8_lossy(&body))
                 }
-                Ok(Err(error)) => last = error,
-                Err(_) => "no answer in time".clone_into(&mut last),
-            }
+                Ok(Err(error)) => error,
+                Err(_) => "no answer in time".to_owned(),
+            };
             self.open = None;
+            if begun.elapsed() >= self.service.patience {
+                return Err(CheckError::Service(last));
+            }
             sleep(pause).await;
-            pause *= 2;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        Err(CheckError::Service(last))
     }
 
     async fn try_ask(&mut self, path: &str) -> Result<(StatusCode, Bytes), String> {
+        let place = &self.service.place;
         let mut connection = match self.open.take() {
             Some(connection) => connection,
-            None => Connection::open(self.place)
+            None => Connection::open(place)
                 .await
                 .map_err(|error| error.to_string())?,
         };
         let _ = connection.is_ready().await;
-        let answer = connection.send(get(self.place, path)).await;
+        let answer = connection.send(get(place, path)).await;
         let answer = answer.map_err(|error| error.to_string())?;
         let status = answer.status();
         let body = body_of(answer).await.map_err(|error| error.to_string())?;

@@ -1,10 +1,12 @@
 //! Reads a poll from Postgres, with statements of its own: a checker that asked the code which it
 //! checks would believe it.
 
-use postgres::{Client, IsolationLevel, NoTls, fallible_iterator::FallibleIterator};
+use std::collections::{HashMap, HashSet};
+
+use postgres::{Client, IsolationLevel, NoTls, Transaction, fallible_iterator::FallibleIterator};
 use uuid::Uuid;
 
-use crate::{check::CheckError, judge::Stored, token::Position};
+use crate::{check::CheckError, judge::Stored, service::Tally, token::Position};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -16,11 +18,73 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// By how many voters and votes.
+    /// What a tally tells.
+    pub(crate) fn of(tally: &Tally) -> Self {
+        Self {
+            voters: tally.voters,
+            votes: tally.votes(),
+        }
+    }
+
+    /// By how many voters and votes; options that one of them does not know have none.
     pub(crate) fn differs_from(&self, other: &Self) -> u64 {
-        let votes = self.votes.iter().zip(&other.votes);
-        let votes: u64 = votes.map(|(one, two)| one.abs_diff(*two)).sum();
+        let options = 0..self.votes.len().max(other.votes.len());
+        let of = |count: &Self, option: usize| count.votes.get(option).copied().unwrap_or(0);
+        let votes = options.map(|option| of(self, option).abs_diff(of(other, option)));
+        let votes: u64 = votes.sum();
         votes + self.voters.abs_diff(other.voters)
+    }
+}
+
+/// Where the store says that all ballots have gone that ever left the log: of all polls, each told
+/// once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    counted: u64,
+    superseded: u64,
+    rejected: u64,
+    /// Changes with each flush of ballots of other polls.
+    elsewhere: u64,
+}
+
+/// What the store has told between two looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ToldSince {
+    pub(crate) ballots: u64,
+    pub(crate) superseded: u64,
+    /// Whether others have voted in other polls meanwhile.
+    pub(crate) others: bool,
+}
+
+impl Told {
+    fn ballots(&self) -> u64 {
+        self.counted + self.superseded + self.rejected
+    }
+
+    pub(crate) fn since(&self, before: &Self) -> ToldSince {
+        ToldSince {
+            ballots: self.ballots().saturating_sub(before.ballots()),
+            superseded: self.superseded.saturating_sub(before.superseded),
+            others: self.elsewhere != before.elsewhere,
+        }
+    }
+}
+
+/// Which entries of the log are flushed.
+#[derive(Debug, Default)]
+pub(crate) struct Flushed {
+    /// By shard: all below.
+    below: HashMap<u16, (u64, u64)>,
+    /// And these.
+    also: HashSet<(u16, u64, u64)>,
+}
+
+impl Flushed {
+    /// Whether the entry is that has the ballot of this place.
+    pub(crate) fn has(&self, Position { shard, ms, n }: Position) -> bool {
+        let seq = n >> 16;
+        let below = self.below.get(&shard);
+        below.is_some_and(|below| (ms, seq) < *below) || self.also.contains(&(shard, ms, seq))
     }
 }
 
@@ -35,6 +99,10 @@ pub(crate) struct Scan {
     pub(crate) kept: Count,
     /// What the ballots say, in the same snapshot.
     pub(crate) counted: Count,
+    /// `None` if the login may not see it, as the result service's may not.
+    pub(crate) told: Option<Told>,
+    /// The same.
+    pub(crate) flushed: Option<Flushed>,
 }
 
 /// Reads all ballots of a poll; `voters` are those that are asked for, in order.
@@ -105,11 +173,64 @@ fn try_scan(url: &str, poll: &str, voters: &[u128]) -> Result<Scan, Error> {
         }
     }
     drop(rows);
+    let (told, flushed) = if may_see_all(&mut snapshot)? {
+        (
+            Some(told(&mut snapshot, key)?),
+            Some(flushed(&mut snapshot)?),
+        )
+    } else {
+        (None, None)
+    };
     snapshot.commit()?;
     Ok(Scan {
         stored,
         strangers,
         kept,
         counted,
+        told,
+        flushed,
     })
+}
+
+fn may_see_all(snapshot: &mut Transaction<'_>) -> Result<bool, Error> {
+    let rights = "SELECT has_table_privilege('superseded', 'SELECT')
+        AND has_table_privilege('applied', 'SELECT')
+        AND has_table_privilege('applied_below', 'SELECT')
+        AND has_column_privilege('dead_letters', 'ballots', 'SELECT')";
+    Ok(snapshot.query_one(rights, &[])?.get(0))
+}
+
+fn told(snapshot: &mut Transaction<'_>, poll: i32) -> Result<Told, Error> {
+    // A flush writes the row of a turnout even if nothing in it changes: then only `xmin` tells.
+    let sums = "SELECT
+        (SELECT COALESCE(SUM(voters), 0)::bigint FROM turnouts),
+        (SELECT COALESCE(SUM(ballots), 0)::bigint FROM superseded),
+        (SELECT COALESCE(SUM(ballots), 0)::bigint FROM dead_letters),
+        (SELECT COALESCE(SUM(xmin::text::bigint), 0)::bigint FROM turnouts WHERE poll <> $1)";
+    let row = snapshot.query_one(sums, &[&poll])?;
+    let sum = |at: usize| u64::try_from(row.get::<_, i64>(at));
+    Ok(Told {
+        counted: sum(0)?,
+        superseded: sum(1)?,
+        rejected: sum(2)?,
+        elsewhere: sum(3)?,
+    })
+}
+
+fn flushed(snapshot: &mut Transaction<'_>) -> Result<Flushed, Error> {
+    let mut flushed = Flushed::default();
+    let marks = "SELECT shard, ms, seq, true FROM applied_below
+        UNION ALL SELECT shard, ms, seq, false FROM applied";
+    let mut rows = snapshot.query_raw(marks, [] as [i32; 0])?;
+    while let Some(row) = rows.next()? {
+        let shard = u16::try_from(row.get::<_, i32>(0))?;
+        let ms = u64::try_from(row.get::<_, i64>(1))?;
+        let seq = u64::try_from(row.get::<_, i64>(2))?;
+        if row.get(3) {
+            flushed.below.insert(shard, (ms, seq));
+        } else {
+            flushed.also.insert((shard, ms, seq));
+        }
+    }
+    Ok(flushed)
 }

@@ -1,10 +1,8 @@
 //! What the check has found.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
-use crate::{counts::Counts, history::History, judge::Finding};
+use crate::{check::Findings, counts::Counts, history::History, judge::Finding, store::ToldSince};
 
 /// So many voters are named for whom something is wrong.
 const EXAMPLES: usize = 20;
@@ -16,15 +14,18 @@ pub struct Verdict {
     pub counts: Counts,
     /// Acknowledged, the last one of its voter, and counted.
     pub counted: u64,
-    /// Acknowledged and replaced by a newer ballot of the same voter.
+    /// Acknowledged and replaced by a newer ballot of the same voter. What the store has told, where
+    /// that is known and nobody else voted; else what follows from the others.
     pub superseded: u64,
     /// Of unknown outcome, and counted.
     pub unknown_counted: u64,
     /// Acknowledged, and found among the dead letters.
     pub rejected: u64,
     /// Acknowledged, the last one of its voter, and not counted: neither it nor one that may be
-    /// in its place.
+    /// in its place. The store is past its place in the log.
     pub lost: u64,
+    /// Not counted either, but it may still be in the log: it is not known to be lost.
+    pub pending: u64,
     /// Counted, though refused, or never cast; or a voter counted beside those that there are.
     pub double: u64,
     /// Counted for something else than was chosen.
@@ -33,6 +34,21 @@ pub struct Verdict {
     pub overtaken: u64,
     /// By how much the tally differs from the ballots, or from what they can be, in voters and votes.
     pub miscounted: u64,
+    /// By how many ballots less than were acknowledged the store has told, counted, superseded and
+    /// rejected taken together: so many are lost, be they the last ones of their voters or not.
+    /// Not told where some are pending.
+    pub untold: u64,
+    /// By how many ballots more than can be it has told. Not told where others voted.
+    pub surplus: u64,
+    /// How many ballots the store has told since before the load; `None` if it was not seen then, or
+    /// the login may not see it.
+    pub told: Option<u64>,
+    /// Whether others voted in other polls meanwhile.
+    pub others: bool,
+    /// Voters with an acknowledged ballot.
+    pub voters_acknowledged: u64,
+    /// Those of them of whom it was asked what counts.
+    pub looked_at: u64,
     /// Receipts of voters' last ballots that were asked for.
     pub receipts_asked: u64,
     /// Those that there are.
@@ -46,8 +62,13 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Whether nothing is wrong.
+    /// Whether nothing is wrong, and nothing is in doubt.
     pub fn is_clean(&self) -> bool {
+        !self.is_wrong() && self.doubts().is_empty()
+    }
+
+    /// Whether the promise was not kept.
+    pub fn is_wrong(&self) -> bool {
         let wrong = [
             self.rejected,
             self.lost,
@@ -55,10 +76,26 @@ impl Verdict {
             self.wrong,
             self.overtaken,
             self.miscounted,
+            self.untold,
+            self.surplus,
             self.counts.disordered,
             self.counts.unexpected,
         ];
-        wrong.iter().all(|number| *number == 0)
+        wrong.iter().any(|number| *number > 0)
+    }
+
+    /// Why it could not be found out whether the promise was kept, where nothing is wrong.
+    pub fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        if self.counts.acknowledged == 0 {
+            doubts.push("nothing was acknowledged, so nothing is proven".to_owned());
+        } else if self.looked_at == 0 {
+            doubts.push("of no voter could it be asked what counts".to_owned());
+        }
+        if self.pending > 0 {
+            doubts.push(format!("{} ballots are still pending", self.pending));
+        }
+        doubts
     }
 
     pub(crate) fn new(history: &History) -> Self {
@@ -81,6 +118,42 @@ impl Verdict {
         }
     }
 
+    pub(crate) fn is_shown_off(&mut self, by: u64) {
+        self.miscounted = self.miscounted.max(by);
+        if by > 0 {
+            let what = format!("the tally that is shown is {by} voters and votes from the ballots");
+            self.examples.push(what);
+        }
+    }
+
+    /// Takes in what the store has told of the ballots, all taken together.
+    pub(crate) fn store_told(&mut self, told: &ToldSince, is_all: bool) {
+        let counts = &self.counts;
+        let most = counts.acknowledged + counts.unknown + counts.unexpected;
+        (self.told, self.others) = (Some(told.ballots), told.others);
+        if is_all {
+            self.untold = counts.acknowledged.saturating_sub(told.ballots);
+        }
+        if !told.others {
+            self.surplus = told.ballots.saturating_sub(most);
+            self.superseded = told.superseded;
+        }
+        for (number, what) in [
+            (
+                self.untold,
+                "acknowledged ballots were never told by the store",
+            ),
+            (
+                self.surplus,
+                "ballots more than there can be were told by the store",
+            ),
+        ] {
+            if number > 0 {
+                self.examples.push(format!("{number} {what}"));
+            }
+        }
+    }
+
     pub(crate) fn store_is_read(&mut self, strangers: u64, miscounted: u64) {
         self.store_read = true;
         self.double += strangers;
@@ -96,9 +169,9 @@ impl Verdict {
     }
 
     /// Adds up what was found of each voter.
-    pub(crate) fn conclude(&mut self, history: &History, findings: &BTreeMap<u32, Finding>) {
+    pub(crate) fn conclude(&mut self, history: &History, findings: &Findings) {
         let mut replaced = 0;
-        for (index, found) in findings {
+        for (index, found) in &findings.0 {
             let voter = &history.voters[*index as usize];
             let slot = match found {
                 Finding::Counted => &mut self.counted,
@@ -107,6 +180,7 @@ impl Verdict {
                     &mut self.unknown_counted
                 }
                 Finding::Nothing => continue,
+                Finding::Pending => &mut self.pending,
                 Finding::Missing => &mut self.lost,
                 Finding::Rejected => &mut self.rejected,
                 Finding::Wrong => &mut self.wrong,
@@ -121,8 +195,16 @@ impl Verdict {
             }
         }
         let last = history.voters.iter().filter(|voter| voter.last.is_some());
-        let earlier = self.counts.acknowledged - last.count() as u64;
-        let all = self.store_read || self.receipts_asked == self.receipts;
-        self.superseded = replaced + if all { earlier } else { self.earlier_asked };
+        self.voters_acknowledged = last.count() as u64;
+        self.looked_at = if self.store_read {
+            self.voters_acknowledged
+        } else {
+            self.receipts_asked
+        };
+        if self.told.is_none() || self.others {
+            let earlier = self.counts.acknowledged - self.voters_acknowledged;
+            let all = self.store_read || self.receipts_asked == self.receipts;
+            self.superseded = replaced + if all { earlier } else { self.earlier_asked };
+        }
     }
 }

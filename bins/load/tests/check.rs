@@ -2,47 +2,14 @@
 
 mod support;
 
-use std::{
-    process::Command,
-    sync::{
-        LazyLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use support::{
-    Services,
-    liar::{Deed, Liar},
+    Services, database,
+    liar::{Deed, Liar, Shifted},
+    run, tamper,
 };
-use voting_load::{History, Load, Pace, Plan, Verdict, check};
-use voting_testing::PostgresServer;
-
-/// One for all tests; it ends with the process.
-static SERVER: LazyLock<PostgresServer> = LazyLock::new(PostgresServer::start);
-
-/// A new database.
-fn database(name: &str) -> String {
-    static MADE: AtomicU64 = AtomicU64::new(0);
-    let made = MADE.fetch_add(1, Relaxed);
-    SERVER.database(&format!("{name}_{made}"))
-}
-
-async fn run(plan: Plan) -> History {
-    let load = Load::start(plan).expect("it starts");
-    load.done().await;
-    load.stop().await
-}
-
-/// Runs SQL behind everybody's back; so many rows are changed.
-async fn tamper(url: &str, sql: &'static str) -> u64 {
-    let url = url.to_owned();
-    let done = tokio::task::spawn_blocking(move || {
-        let mut client = postgres::Client::connect(&url, postgres::NoTls).expect("connected");
-        client.execute(sql, &[]).expect("done")
-    });
-    done.await.expect("no panic")
-}
+use voting_load::{Load, Pace, Plan, Sources, Step, Verdict, check, check_telling};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_wrong_with_a_pipeline_that_works() {
@@ -87,7 +54,7 @@ async fn doubts_and_refusals_are_no_losses() {
     for form in [false, true] {
         let url = database(if form { "form" } else { "json" });
         let deeds = [(3, Deed::Doubt), (5, Deed::Refuse)];
-        let services = Services::on_postgres_with(&url, |sink| Liar::of(sink, &deeds)).await;
+        let services = Services::on_postgres_with(&url, move |sink| Liar::of(sink, &deeds)).await;
         let plan = Plan {
             form,
             ..services.plan()
@@ -106,7 +73,7 @@ async fn doubts_and_refusals_are_no_losses() {
 async fn verdict_after(deed: Option<Deed>, sql: Option<&'static str>) -> Verdict {
     let url = database("voting");
     let deeds: Vec<_> = deed.map(|deed| (100, deed)).into_iter().collect();
-    let services = Services::on_postgres_with(&url, |sink| Liar::of(sink, &deeds)).await;
+    let services = Services::on_postgres_with(&url, move |sink| Liar::of(sink, &deeds)).await;
     let plan = Plan {
         voters: None,
         changes: 0.0,
@@ -189,7 +156,7 @@ async fn a_ballot_that_is_in_the_log_twice_is_double() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_receipts_alone_a_loss_in_the_all_in_one_is_found() {
+async fn by_receipts_alone_a_ballot_that_is_gone_is_seen_and_not_called_lost() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("voting.db");
     let services = Services::on_sqlite(&file).await;
@@ -205,14 +172,19 @@ async fn by_receipts_alone_a_loss_in_the_all_in_one_is_found() {
     });
     assert_eq!(tampered.await.expect("no panic"), 1);
     let verdict = check(&history, &sources).await.expect("a verdict");
-    assert_eq!((verdict.lost, verdict.counted), (1, 199), "{verdict:?}");
+    assert!(!verdict.is_clean(), "{verdict:?}");
+    assert_eq!((verdict.pending, verdict.counted), (1, 199), "{verdict:?}");
+    assert_eq!(
+        verdict.lost, 0,
+        "as far as receipts tell it may be on its way"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stall_shows_in_all_the_ballots_that_it_holds_up() {
     let url = database("voting");
     let stall = [(50, Deed::Stall(Duration::from_millis(500)))];
-    let services = Services::on_postgres_with(&url, |sink| Liar::of(sink, &stall)).await;
+    let services = Services::on_postgres_with(&url, move |sink| Liar::of(sink, &stall)).await;
     let plan = Plan {
         pace: Pace::Rate(200.0),
         ballots: Some(90),
@@ -262,31 +234,225 @@ async fn when_its_vote_service_goes_a_load_can_be_sent_elsewhere() {
     );
 }
 
-/// The program's exit code and what it says.
-async fn program(arguments: &[&str]) -> (Option<i32>, serde_json::Value) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_voting-load"));
-    command.args(arguments).arg("--json");
-    let output = tokio::task::spawn_blocking(move || command.output().expect("it runs"));
-    let output = output.await.expect("no panic");
-    let said = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    (output.status.code(), said)
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_ballot_that_was_not_stored_is_found() {
+    let url = database("replaced");
+    let services =
+        Services::on_postgres_with(&url, move |sink| Liar::of(sink, &[(30, Deed::Drop)]));
+    let services = services.await;
+    let mut sources = services.sources(Some(&url));
+    sources.look_before("cats-vs-dogs").await.expect("a look");
+    let plan = Plan {
+        voters: Some(1),
+        ballots: Some(100),
+        ..services.plan()
+    };
+    let history = run(plan).await;
+    assert_eq!(history.counts().acknowledged, 100);
+    let verdict = check(&history, &sources).await.expect("a verdict");
+    assert!(!verdict.is_clean(), "{verdict:?}");
+    assert_eq!((verdict.untold, verdict.lost), (3, 0), "{verdict:?}");
+    assert_eq!((verdict.superseded, verdict.told), (96, Some(97)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_exit_code_says_whether_the_promise_was_kept() {
-    for (name, deeds, code) in [("well", &[][..], 0), ("ill", &[(50, Deed::Lose)], 1)] {
-        let url = database(name);
-        let services = Services::on_postgres_with(&url, |sink| Liar::of(sink, deeds)).await;
-        let (vote, result) = (services.vote.as_str(), services.result.as_str());
-        let arguments = ["--vote", vote, "--result", result, "--postgres", &url];
-        let more = ["--ballots", "200", "--patience", "1"];
-        let (exit, said) = program(&[&arguments[..], &more].concat()).await;
-        assert_eq!(exit, Some(code), "{said}");
-        assert_eq!(said["counts"]["acknowledged"], 200);
-        assert_eq!(said["lost"], if code == 0 { 0 } else { 4 });
-        assert_eq!(said["clean"], code == 0);
-        assert_eq!(said["visible"]["count"], 200);
+async fn a_replaced_ballot_that_is_stored_twice_is_found() {
+    let url = database("repeated");
+    let services =
+        Services::on_postgres_with(&url, move |sink| Liar::of(sink, &[(30, Deed::Repeat)]));
+    let services = services.await;
+    let mut sources = services.sources(Some(&url));
+    sources.look_before("cats-vs-dogs").await.expect("a look");
+    let plan = Plan {
+        voters: Some(1),
+        ballots: Some(100),
+        ..services.plan()
+    };
+    let history = run(plan).await;
+    let verdict = check(&history, &sources).await.expect("a verdict");
+    assert!(!verdict.is_clean(), "{verdict:?}");
+    assert_eq!((verdict.surplus, verdict.double), (3, 0), "{verdict:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_may_vote_in_other_polls() {
+    let url = database("others");
+    let services = Services::on_postgres(&url).await;
+    let elsewhere = Plan {
+        poll: "other".to_owned(),
+        ballots: Some(10),
+        voters: Some(1),
+        watch: None,
+        ..services.plan()
+    };
+    run(elsewhere.clone()).await;
+    let mut sources = services.sources(Some(&url));
+    sources.look_before("cats-vs-dogs").await.expect("a look");
+    let history = run(services.plan()).await;
+    let others = run(elsewhere).await;
+    assert_eq!(others.counts().acknowledged, 10);
+    let verdict = check(&history, &sources).await.expect("a verdict");
+    assert!(verdict.is_clean(), "{verdict:?}");
+    assert!(verdict.others, "{verdict:?}");
+    // As those would have it who cast them: it cannot be told apart.
+    assert_eq!((verdict.superseded, verdict.surplus), (400, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tally_that_is_shown_wrong_is_miscounted_though_it_could_be() {
+    let url = database("shown");
+    let services = Services::on_postgres_between(
+        &url,
+        Box::new(|sink| Liar::of(sink, &[(3, Deed::Doubt)])),
+        Box::new(|shown| std::sync::Arc::new(Shifted(shown))),
+    );
+    let services = services.await;
+    let history = run(services.plan()).await;
+    let verdict = check(&history, &services.sources(None)).await;
+    assert_eq!(verdict.expect("a verdict").miscounted, 0, "it could be");
+    let sources = services.sources(Some(&url));
+    let verdict = check(&history, &sources).await.expect("a verdict");
+    assert_eq!((verdict.miscounted, verdict.lost), (2, 0), "{verdict:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_late_is_seen() {
+    let url = database("late");
+    let services = Services::on_postgres(&url).await;
+    let history = run(services.plan()).await;
+    let sources = Sources {
+        patience: Duration::from_secs(5),
+        ..services.sources(Some(&url))
+    };
+    let (rests, mut resting) = tokio::sync::mpsc::unbounded_channel();
+    let tell = move |step| {
+        if step == Step::Resting {
+            let _ = rests.send(());
+        }
+    };
+    // Nobody waits for a word any more once it is over.
+    let checked = async move { check_telling(&history, &sources, &tell).await };
+    let late = async {
+        resting.recv().await.expect("it rests");
+        let sql = "UPDATE ballots SET choices = 3 - choices, ms = ms - 1
+                   WHERE voter = (SELECT voter FROM ballots ORDER BY voter LIMIT 1)";
+        tamper(&url, sql).await
+    };
+    let (verdict, late) = tokio::join!(checked, late);
+    assert_eq!(late, 1);
+    let verdict = verdict.expect("a verdict");
+    assert_eq!(verdict.lost, 1, "{verdict:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_ballot_that_still_counts_may_yet_be_replaced() {
+    let url = database("replacing");
+    // So long there is after the first thousand.
+    let stall = [(1_001, Deed::Stall(Duration::from_secs(1)))];
+    let services = Services::on_postgres_with(&url, move |sink| Liar::of(sink, &stall)).await;
+    let plan = Plan {
+        connections: 1,
+        ballots: Some(1_010),
+        voters: Some(1_000),
+        changes: 0.0,
+        watch: None,
+        ..services.plan()
+    };
+    let load = Load::start(plan).expect("it starts");
+    while load.counts().acknowledged < 1_000 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let nowhere = ["--vote", "http://127.0.0.1:1"];
-    assert_eq!(program(&nowhere).await.0, Some(2));
+    services.stop_worker().await;
+    assert_eq!(load.counts().acknowledged, 1_000);
+    load.done().await;
+    let history = load.stop().await;
+    let sources = Sources {
+        // Of so many voters, hardly of the one who is asked for an earlier receipt.
+        receipts: 1,
+        patience: Duration::from_secs(5),
+        ..services.sources(None)
+    };
+    let (told, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let tell = move |step| {
+        let _ = told.send(step);
+    };
+    let checked = async move { check_telling(&history, &sources, &tell).await };
+    let goes_on = async {
+        while let Some(step) = asked.recv().await {
+            if matches!(step, Step::Replaced { of: 1, .. }) {
+                break;
+            }
+        }
+        services.start_worker();
+    };
+    let (verdict, ()) = tokio::join!(checked, goes_on);
+    let verdict = verdict.expect("a verdict");
+    assert!(verdict.is_clean(), "{verdict:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away_for_a_moment_is_asked_again() {
+    let url = database("away");
+    let services = Services::on_postgres(&url).await;
+    let history = run(services.plan()).await;
+    let sources = Sources {
+        result: None,
+        patience: Duration::from_secs(10),
+        ..services.sources(Some(&url))
+    };
+    let waiting = check(&history, &sources).await.expect("a verdict");
+    assert!(waiting.is_clean(), "{waiting:?}");
+    tamper(&url, "ALTER TABLE ballots RENAME TO away").await;
+    let back = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        tamper(&url, "ALTER TABLE away RENAME TO ballots").await
+    };
+    let (verdict, _) = tokio::join!(check(&history, &sources), back);
+    assert!(verdict.expect("a verdict").is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_sent_in_time_is_missed() {
+    let url = database("time");
+    let stall = [(1, Deed::Stall(Duration::from_millis(20)))];
+    let services = Services::on_postgres_with(&url, move |sink| Liar::of(sink, &stall)).await;
+    let plan = Plan {
+        pace: Pace::Rate(1_000.0),
+        ballots: None,
+        duration: Some(Duration::from_millis(500)),
+        connections: 1,
+        ..services.plan()
+    };
+    let history = run(plan).await;
+    let counts = history.counts();
+    assert_eq!(counts.due, 500, "{counts:?}");
+    assert!(counts.acknowledged <= 26, "{counts:?}");
+    assert_eq!(counts.missed(), 500 - counts.acknowledged);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_at_which_nobody_answers_is_passed_over() {
+    let url = database("hole");
+    let services = Services::on_postgres(&url).await;
+    let hole = support::Hole::dig().await;
+    let plan = Plan {
+        votes: vec![hole.url.clone(), services.vote.clone()],
+        timeout: Duration::from_secs(3),
+        ballots: Some(100),
+        ..services.plan()
+    };
+    let counts = run(plan.clone()).await.counts();
+    assert_eq!(
+        (counts.acknowledged, counts.unknown),
+        (100, 0),
+        "{counts:?}"
+    );
+
+    let plan = Plan {
+        votes: vec![hole.url.clone()],
+        ballots: Some(1),
+        ..plan
+    };
+    let counts = run(plan).await.counts();
+    assert_eq!((counts.unreachable, counts.unknown), (1, 0), "{counts:?}");
 }

@@ -3,14 +3,17 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
-use voting_core::{Ballot, CastError, Receipt, StoreError, VoteSink};
+use voting_core::{
+    Ballot, CastError, PollId, Receipt, ReceiptState, StoreError, Tally, TallyStore, VoteSink,
+    position::Position, tally::Recount,
+};
 
 #[derive(Clone, Copy)]
 pub enum Deed {
@@ -20,6 +23,8 @@ pub enum Deed {
     Refuse,
     /// Not stored; the voter is told it is.
     Lose,
+    /// Not stored, and nothing in its place; the voter is told it is.
+    Drop,
     /// Stored; the voter is told it is not.
     Keep,
     /// Stored twice.
@@ -33,6 +38,8 @@ pub struct Liar {
     pub sink: Arc<dyn VoteSink>,
     pub deeds: Vec<(u64, Deed)>,
     pub cast: AtomicU64,
+    /// Where the newest ballot stands.
+    pub newest: Mutex<Option<Position>>,
 }
 
 impl Liar {
@@ -41,7 +48,15 @@ impl Liar {
             sink,
             deeds: deeds.to_vec(),
             cast: AtomicU64::new(1),
+            newest: Mutex::new(None),
         })
+    }
+
+    async fn store(&self, ballot: Ballot) -> Result<Receipt, CastError> {
+        let receipt = self.sink.cast(ballot).await?;
+        let mut newest = self.newest.lock().expect("no panic");
+        *newest = newest.max(Some(receipt.position));
+        Ok(receipt)
     }
 }
 
@@ -52,7 +67,7 @@ impl VoteSink for Liar {
         let mut deeds = self.deeds.iter();
         let deed = deeds.find(|(every, _)| number.is_multiple_of(*every));
         match deed.map(|(_, deed)| *deed) {
-            None => self.sink.cast(ballot).await,
+            None => self.store(ballot).await,
             Some(Deed::Doubt) => {
                 if number.is_multiple_of(2) {
                     self.sink.cast(ballot).await?;
@@ -70,6 +85,16 @@ impl VoteSink for Liar {
                 Ok(Receipt {
                     voter: ballot.voter,
                     ..receipt
+                })
+            }
+            Some(Deed::Drop) => {
+                // A place just after the newest ballot, in an entry that is stored.
+                let newest = self.newest.lock().expect("no panic").expect("a ballot");
+                let position = Position::new(newest.shard(), newest.entry(), newest.index() + 1);
+                Ok(Receipt {
+                    poll: ballot.poll,
+                    voter: ballot.voter,
+                    position,
                 })
             }
             Some(Deed::Keep) => {
@@ -90,5 +115,34 @@ impl VoteSink for Liar {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.sink.check().await
+    }
+}
+
+/// A store that shows one vote of the first option as one of the second.
+pub struct Shifted(pub Arc<dyn TallyStore>);
+
+#[async_trait]
+impl TallyStore for Shifted {
+    async fn tally(&self, poll: &PollId) -> Result<Option<Tally>, StoreError> {
+        let tally = self.0.tally(poll).await?;
+        Ok(tally.map(|mut tally| {
+            if tally.votes[0] > 0 {
+                tally.votes[0] -= 1;
+                tally.votes[1] += 1;
+            }
+            tally
+        }))
+    }
+
+    async fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
+        self.0.receipt_state(receipt).await
+    }
+
+    async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
+        self.0.recount(poll).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.0.check().await
     }
 }

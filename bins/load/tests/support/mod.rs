@@ -4,9 +4,21 @@
 
 pub mod liar;
 
-use std::{net::TcpListener as StdListener, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::TcpListener as StdListener,
+    path::Path,
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use voting_core::{
     BatchFlusher, Poll, PollOption, PollStore, SecretKey, TallyStore, VoteSink, Worker,
@@ -16,14 +28,53 @@ use voting_core::{
     sqlite::{Sqlite, SqliteOptions},
 };
 use voting_http::{ResultService, ServeOptions, Site, VoteService, serve};
-use voting_load::{Before, Pace, Plan, Sources};
+use voting_load::{Before, History, Load, Pace, Plan, Sources};
+use voting_testing::PostgresServer;
+
+/// One for all tests; it ends with the process.
+static SERVER: LazyLock<PostgresServer> = LazyLock::new(PostgresServer::start);
+
+/// A new database.
+pub fn database(name: &str) -> String {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let made = MADE.fetch_add(1, Relaxed);
+    SERVER.database(&format!("{name}_{made}"))
+}
+
+pub async fn run(plan: Plan) -> History {
+    let load = Load::start(plan).expect("it starts");
+    load.done().await;
+    load.stop().await
+}
+
+/// Runs SQL behind everybody's back; so many rows are changed.
+pub async fn tamper(url: &str, sql: &'static str) -> u64 {
+    let url = url.to_owned();
+    let done = tokio::task::spawn_blocking(move || {
+        let mut client = postgres::Client::connect(&url, postgres::NoTls).expect("connected");
+        client.execute(sql, &[]).expect("done")
+    });
+    done.await.expect("no panic")
+}
 
 pub struct Services {
     pub vote: String,
     pub result: String,
-    pub worker: WorkerHandle,
+    workers: Workers,
     stop: CancellationToken,
 }
+
+/// Starts a worker.
+type StartWorker = Box<dyn Fn() -> WorkerHandle + Send + Sync>;
+
+/// The worker, and how to start another one.
+struct Workers {
+    start: StartWorker,
+    now: Mutex<WorkerHandle>,
+}
+
+/// What is put between the services and their log and store.
+type Between<T> = Box<dyn FnOnce(Arc<T>) -> Arc<T> + Send>;
 
 impl Drop for Services {
     fn drop(&mut self) {
@@ -31,13 +82,16 @@ impl Drop for Services {
     }
 }
 
-fn cats_vs_dogs() -> Poll {
+/// There is another poll as well.
+const POLLS: [&str; 2] = ["cats-vs-dogs", "other"];
+
+fn cats_vs_dogs(id: &str) -> Poll {
     let option = |id: &str| PollOption {
         id: id.parse().expect("an id"),
         label: id.to_owned(),
     };
     let options = vec![option("a"), option("b")];
-    Poll::new("cats-vs-dogs".parse().expect("an id"), "?", options, 1).expect("a poll")
+    Poll::new(id.parse().expect("an id"), "?", options, 1).expect("a poll")
 }
 
 impl Services {
@@ -49,39 +103,58 @@ impl Services {
     /// The same, with something in front of the log.
     pub async fn on_postgres_with(
         url: &str,
-        wrap: impl FnOnce(Arc<dyn VoteSink>) -> Arc<dyn VoteSink>,
+        wrap: impl FnOnce(Arc<dyn VoteSink>) -> Arc<dyn VoteSink> + Send + 'static,
+    ) -> Self {
+        Self::on_postgres_between(url, Box::new(wrap), Box::new(|shown| shown)).await
+    }
+
+    /// The same, with something before what the result service shows.
+    pub async fn on_postgres_between(
+        url: &str,
+        wrap: Between<dyn VoteSink>,
+        show: Between<dyn TallyStore>,
     ) -> Self {
         let postgres = Postgres::new(url, PostgresOptions::default()).expect("an address");
         postgres.migrate().await.expect("migrated");
         let log = Memory::new(MemoryOptions::default());
-        log.put_poll(&cats_vs_dogs()).await.expect("put");
+        for id in POLLS {
+            log.put_poll(&cats_vs_dogs(id)).await.expect("put");
+        }
         let store = Arc::new(postgres);
         let sink = wrap(Arc::new(log.sink()));
         let queue = Arc::new(log.queue());
-        Self::start(sink, queue, store).await
+        let shown = show(store.clone());
+        Self::start(sink, queue, store, shown).await
     }
 
     /// All in one file.
     pub async fn on_sqlite(file: &Path) -> Self {
         let store = Arc::new(Sqlite::open(file, SqliteOptions::default()).expect("opened"));
         let (sink, queue) = (Arc::new(store.sink()), Arc::new(store.queue()));
-        Self::start(sink, queue, store).await
+        Self::start(sink, queue, store.clone(), store).await
     }
 
     async fn start<S>(
         sink: Arc<dyn VoteSink>,
         queue: Arc<dyn voting_core::BallotQueue>,
         store: Arc<S>,
+        shown: Arc<dyn TallyStore>,
     ) -> Self
     where
-        S: BatchFlusher + TallyStore + PollStore + 'static,
+        S: BatchFlusher + PollStore + 'static,
     {
-        store.put_poll(&cats_vs_dogs()).await.expect("put");
-        let options = WorkerOptions {
-            max_wait: Duration::from_millis(5),
-            ..WorkerOptions::default()
-        };
-        let worker = Worker::new(queue, store.clone(), store.clone(), options).start();
+        for id in POLLS {
+            store.put_poll(&cats_vs_dogs(id)).await.expect("put");
+        }
+        let kept = store.clone();
+        let start: StartWorker = Box::new(move || {
+            let options = WorkerOptions {
+                max_wait: Duration::from_millis(5),
+                ..WorkerOptions::default()
+            };
+            Worker::new(queue.clone(), kept.clone(), kept.clone(), options).start()
+        });
+        let now = Mutex::new(start());
         let secret = SecretKey::new([7; 32]).expect("long enough");
         let stop = CancellationToken::new();
         let site = || Site {
@@ -89,7 +162,7 @@ impl Services {
             ..Site::default()
         };
         let vote = VoteService::new(sink, store.clone(), &secret, site()).into_endpoint();
-        let result = ResultService::new(store.clone(), store, &secret, site()).into_endpoint();
+        let result = ResultService::new(shown, store, &secret, site()).into_endpoint();
         let [vote, result] = [vote, result].map(|endpoint| {
             let socket = StdListener::bind("127.0.0.1:0").expect("a port");
             socket.set_nonblocking(true).expect("a socket");
@@ -106,9 +179,32 @@ impl Services {
         Self {
             vote,
             result,
-            worker,
+            workers: Workers { start, now },
             stop,
         }
+    }
+
+    /// Nothing is counted from now on.
+    pub async fn stop_worker(&self) {
+        let worker = self.workers.now.lock().expect("no panic").clone();
+        worker.stop().await;
+    }
+
+    /// What the result service shows.
+    pub async fn tally(&self) -> serde_json::Value {
+        let place = self.result.trim_start_matches("http://").to_owned();
+        let mut stream = TcpStream::connect(place).await.expect("connected");
+        let request = "GET /v1/polls/cats-vs-dogs/tally HTTP/1.0\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("read");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+        serde_json::from_str(body).expect("JSON")
+    }
+
+    /// It is again.
+    pub fn start_worker(&self) {
+        *self.workers.now.lock().expect("no panic") = (self.workers.start)();
     }
 
     pub fn plan(&self) -> Plan {
@@ -131,6 +227,34 @@ impl Services {
             before: Before::default(),
             patience: Duration::from_millis(500),
             ..Sources::default()
+        }
+    }
+}
+
+/// An address whose host does not answer, as behind a firewall that drops everything.
+pub struct Hole {
+    pub url: String,
+    listener: TcpListener,
+    waiting: Vec<TcpStream>,
+}
+
+impl Hole {
+    /// A listener that accepts nobody, and whose queue is full: the system then drops what comes.
+    pub async fn dig() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let any = "127.0.0.1:0".parse().expect("an address");
+        socket.bind(any).expect("a port");
+        let listener = socket.listen(1).expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let mut waiting = Vec::new();
+        let short = Duration::from_millis(300);
+        while let Ok(stream) = timeout(short, TcpStream::connect(address)).await {
+            waiting.push(stream.expect("a place in the queue"));
+        }
+        Self {
+            url: format!("http://{address}"),
+            listener,
+            waiting,
         }
     }
 }

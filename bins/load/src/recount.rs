@@ -1,0 +1,180 @@
+//! Holds every voter against the store, and the tally that is shown against its ballots.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::{
+    check::{CheckError, Checking, Findings, Step},
+    history::History,
+    judge::{Finding, by_store},
+    service::Service,
+    store::{self, Count, Scan, ToldSince},
+    verdict::Verdict,
+    waiting::Waiting,
+};
+
+/// After so long all is looked at once more: what was handed out twice, say, may come late.
+const REST: Duration = Duration::from_secs(2);
+
+/// The voters, in the store's order.
+struct Order {
+    indices: Vec<u32>,
+    ids: Vec<u128>,
+}
+
+impl Order {
+    fn of(history: &History) -> Self {
+        let mut indices: Vec<u32> =
+            (0..u32::try_from(history.voters.len()).unwrap_or(u32::MAX)).collect();
+        let id = |index: &u32| history.voters[*index as usize].token.voter;
+        indices.sort_unstable_by_key(id);
+        let ids = indices.iter().map(id).collect();
+        Self { indices, ids }
+    }
+}
+
+/// What one look has found.
+struct Look {
+    scan: Scan,
+    findings: Vec<Finding>,
+    /// What the result service shows, if it is asked.
+    shown: Option<Count>,
+}
+
+/// What is still to come, if anything. Nothing moves while these numbers stay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Missing {
+    /// Voters whose last ballot does not count.
+    voters: u64,
+    /// Acknowledged ballots that the store has not told of.
+    untold: u64,
+    /// What is shown is so far from the ballots.
+    shown: u64,
+}
+
+/// Looks until nothing is missing, or nothing moves any more; then once more.
+pub(crate) async fn check_store(
+    checking: &Checking<'_>,
+    url: &str,
+    result: Option<&Service>,
+    verdict: &mut Verdict,
+    findings: &mut Findings,
+) -> Result<(), CheckError> {
+    let order = Order::of(checking.history);
+    let mut waiting = Waiting::new(checking.patience);
+    let mut rested = false;
+    let (look, missing) = loop {
+        let look = look(checking, url, result, &order).await?;
+        let missing = look.missing(checking);
+        let is_all = missing == Missing::default();
+        if is_all && !rested {
+            (checking.tell)(Step::Resting);
+            sleep(REST.min(checking.sources.patience)).await;
+            rested = true;
+        } else if is_all || waiting.is_over(missing) {
+            break (look, missing);
+        } else {
+            let of = order.ids.len() as u64;
+            let counted = of - missing.voters;
+            (checking.tell)(Step::Counted { counted, of });
+            waiting.pause().await;
+        }
+    };
+    for (index, found) in order.indices.iter().zip(&look.findings) {
+        findings.settle(*index, look.or_pending(checking, *index, *found, missing));
+    }
+    let scan = &look.scan;
+    let nameless: u64 = checking.history.nameless.iter().sum();
+    let strangers = scan.strangers;
+    let strangers = strangers.saturating_sub(checking.sources.before.voters + nameless);
+    verdict.store_is_read(strangers, scan.kept.differs_from(&scan.counted));
+    if let Some(shown) = &look.shown {
+        let is_all = missing.voters == 0 && missing.untold == 0;
+        let expected = &checking.expected;
+        verdict.tally_is_off(expected.judge(shown.voters, &shown.votes, is_all));
+        verdict.is_shown_off(missing.shown);
+    }
+    if let Some(told) = look.told(checking) {
+        verdict.store_told(&told, !findings.are_pending());
+    }
+    Ok(())
+}
+
+async fn look(
+    checking: &Checking<'_>,
+    url: &str,
+    result: Option<&Service>,
+    order: &Order,
+) -> Result<Look, CheckError> {
+    let history = checking.history;
+    let scan = scan(checking, url, &order.ids).await?;
+    let shown = match result {
+        Some(result) => Some(Count::of(&result.tally(&history.poll).await?)),
+        None => None,
+    };
+    let found = order.indices.iter().zip(&scan.stored);
+    let found = found.map(|(index, stored)| by_store(&history.voters[*index as usize], *stored));
+    Ok(Look {
+        findings: found.collect(),
+        scan,
+        shown,
+    })
+}
+
+/// A store that does not answer is asked again.
+async fn scan(checking: &Checking<'_>, url: &str, ids: &[u128]) -> Result<Scan, CheckError> {
+    let mut waiting = Waiting::new(checking.sources.patience);
+    loop {
+        let scan = store::scan(url, &checking.history.poll, ids.to_vec()).await;
+        if scan.is_ok() || waiting.is_over(()) {
+            return scan;
+        }
+        waiting.pause().await;
+    }
+}
+
+impl Look {
+    /// What the store has told since before the load, if that is known.
+    fn told(&self, checking: &Checking<'_>) -> Option<ToldSince> {
+        Some(self.scan.told?.since(&checking.sources.before.told?))
+    }
+
+    fn missing(&self, checking: &Checking<'_>) -> Missing {
+        let missing = self
+            .findings
+            .iter()
+            .filter(|found| **found == Finding::Missing);
+        let untold = self.told(checking).map_or(0, |told| {
+            let acknowledged = checking.history.counts.acknowledged;
+            acknowledged.saturating_sub(told.ballots)
+        });
+        let shown = self.shown.as_ref();
+        Missing {
+            voters: missing.count() as u64,
+            untold,
+            shown: shown.map_or(0, |shown| shown.differs_from(&self.scan.counted)),
+        }
+    }
+
+    /// A ballot is lost if the store is past it. If not, it may still be in the log.
+    fn or_pending(
+        &self,
+        checking: &Checking<'_>,
+        voter: u32,
+        found: Finding,
+        missing: Missing,
+    ) -> Finding {
+        let position = checking.history.voters[voter as usize].position();
+        let is_past = match (position, &self.scan.flushed) {
+            (Some(position), Some(flushed)) => flushed.has(position),
+            // Without a place in the log: so many are on their way, and it may be one of these.
+            (None, Some(_)) => self.told(checking).is_some() && missing.untold == 0,
+            (_, None) => false,
+        };
+        match found {
+            Finding::Missing if !is_past => Finding::Pending,
+            found => found,
+        }
+    }
+}
