@@ -60,4 +60,14 @@ impl Addresses {
         });
         prepared.await.map_err(io::Error::other)?
     }
+
+    /// How many ballots the log has ever accepted.
+    pub(crate) async fn accepted(&self) -> Result<u64, RunError> {
+        let worker = self.workers[0].clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            ask::until(|| ask::pipeline(&worker)?["accepted"].as_u64())
+        });
+        let accepted = asked.await.map_err(io::Error::other)?;
+        accepted.ok_or(RunError::InVain("a worker tells of the pipeline"))
+    }
 }

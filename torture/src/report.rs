@@ -1,6 +1,6 @@
 //! What a run has found.
 
-use std::{fmt, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use serde_json::Value;
 use voting_load::Verdict;
@@ -15,6 +15,8 @@ pub struct Report {
     pub(crate) took: Duration,
     /// By poll.
     pub(crate) verdicts: Vec<Verdict>,
+    /// Ballots that the log had accepted before the load.
+    pub(crate) accepted_before: u64,
     /// Where the services say that all ballots are.
     pub(crate) pipeline: Option<Value>,
     /// By poll.
@@ -28,6 +30,7 @@ impl Report {
             power_cuts,
             took: Duration::ZERO,
             verdicts: Vec::new(),
+            accepted_before: 0,
             pipeline: None,
             recounts: Vec::new(),
         }
@@ -79,6 +82,7 @@ impl Report {
         if !self.adds_up() {
             wrong.push(format!("the counters do not add up: {:?}", self.pipeline));
         }
+        wrong.extend(self.out_of_step());
         wrong
     }
 
@@ -91,6 +95,39 @@ impl Report {
         let told = ["counted", "superseded", "rejected"];
         let told: Option<u64> = told.into_iter().map(number).sum();
         number("pending") == Some(0) && told.is_some() && number("accepted") == told
+    }
+
+    /// What the log says that it accepted during the run.
+    fn accepted(&self) -> Option<u64> {
+        let accepted = self.pipeline.as_ref()?["accepted"].as_u64()?;
+        accepted.checked_sub(self.accepted_before)
+    }
+
+    /// How many ballots are in the log for sure, and how many may be: all that voters were told.
+    fn told(&self) -> RangeInclusive<u64> {
+        let least = self.sum(|verdict| verdict.counts.acknowledged);
+        let doubtful = self.sum(|verdict| verdict.counts.unknown + verdict.counts.unexpected);
+        least..=least + doubtful
+    }
+
+    /// What the log accepted is held against what voters were told, not against the store: a power cut
+    /// that takes an entry takes it from the log's counters too, and then they still add up; and of a
+    /// ballot that was replaced since, the store would not tell.
+    fn out_of_step(&self) -> Option<String> {
+        let told = self.told();
+        let Some(accepted) = self.accepted() else {
+            return Some("nobody knows how many ballots the log accepted".to_owned());
+        };
+        if accepted < *told.start() {
+            let missing = told.start() - accepted;
+            return Some(format!(
+                "{missing} acknowledged ballots are missing from the log, replaced ones among them"
+            ));
+        }
+        (accepted > *told.end()).then(|| {
+            let more = accepted - told.end();
+            format!("the log accepted {more} ballots more than voters can have cast")
+        })
     }
 }
 
@@ -145,6 +182,15 @@ impl fmt::Display for Report {
                 number("pending"),
             )?;
         }
+        if let Some(accepted) = self.accepted() {
+            let told = self.told();
+            writeln!(
+                f,
+                "must be: acknowledged {} <= accepted in this run {accepted} <= with those in doubt {}",
+                told.start(),
+                told.end(),
+            )?;
+        }
         let agree =
             |recount: &Option<Value>| recount.as_ref().is_some_and(|it| it["agrees"] == true);
         let agree = self.recounts.iter().all(agree);
@@ -187,5 +233,84 @@ impl fmt::Display for Options {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use voting_load::Counts;
+
+    use super::*;
+    use crate::plan::Pace;
+
+    fn options() -> Options {
+        Options {
+            seed: 1,
+            faults: 0,
+            pace: Pace {
+                gap: Duration::ZERO,
+                longest: Duration::ZERO,
+            },
+            at_once: 1,
+            rate: 1.0,
+            ballots: 0,
+            broken: None,
+            logs: "logs".into(),
+        }
+    }
+
+    /// Of a run in which nothing went wrong: 7 ballots were there before, 10 were acknowledged, two are in
+    /// doubt, of which one is in the log.
+    fn well() -> Report {
+        let counts = Counts {
+            acknowledged: 5,
+            unknown: 1,
+            ..Counts::default()
+        };
+        let verdict = Verdict {
+            counts,
+            ..Verdict::default()
+        };
+        let mut report = Report::new(&options(), true);
+        report.verdicts = vec![verdict.clone(), verdict];
+        report.accepted_before = 7;
+        report.pipeline = Some(pipeline(18));
+        report.recounts = vec![Some(json!({"agrees": true})); POLLS.len()];
+        report
+    }
+
+    /// Counters that add up.
+    fn pipeline(accepted: u64) -> Value {
+        json!({
+            "accepted": accepted,
+            "counted": 3,
+            "superseded": accepted - 3,
+            "rejected": 0,
+            "pending": 0,
+        })
+    }
+
+    #[test]
+    fn the_log_may_hold_what_voters_were_told_and_what_is_in_doubt() {
+        for accepted in 17..=19 {
+            let mut report = well();
+            report.pipeline = Some(pipeline(accepted));
+            assert_eq!(report.wrong(), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn ballots_that_are_gone_from_the_log_and_its_counters_are_missed() {
+        let mut report = well();
+        report.pipeline = Some(pipeline(16));
+        assert!(report.wrong()[0].starts_with("1 acknowledged ballots are missing"));
+    }
+
+    #[test]
+    fn ballots_that_nobody_cast_are_noticed() {
+        let mut report = well();
+        report.pipeline = Some(pipeline(20));
+        assert!(report.wrong()[0].starts_with("the log accepted 1 ballots more"));
     }
 }

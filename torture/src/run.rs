@@ -90,6 +90,7 @@ pub async fn run(options: &Options) -> Result<Report, RunError> {
     }
     let addresses = Addresses::of(&stage).await;
     addresses.prepare().await?;
+    let accepted_before = addresses.accepted().await?;
 
     let start = Instant::now();
     let loads = Loads::start(&addresses.votes, options.rate)?;
@@ -100,6 +101,7 @@ pub async fn run(options: &Options) -> Result<Report, RunError> {
     println!("{:8.3} s  all is well again", secs(start));
     let postgres = stage.postgres.lock().await.server.url("voting");
     let mut report = Report::new(options, stage.has_power_cuts().await);
+    report.accepted_before = accepted_before;
     loads.judge(&addresses, &postgres, &mut report).await?;
     report.took = start.elapsed();
     Ok(report)
