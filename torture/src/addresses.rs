@@ -29,6 +29,12 @@ impl Addresses {
         addresses
     }
 
+    /// Whose they are.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Service, String)> {
+        let addresses = [&self.votes, &self.workers, &self.results];
+        Service::all().zip(addresses.into_iter().flatten().cloned())
+    }
+
     /// Waits until the services are ready, and adds the polls.
     pub(crate) async fn prepare(&self) -> Result<(), RunError> {
         let (votes, workers, results) = (

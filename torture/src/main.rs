@@ -35,6 +35,9 @@ struct Cli {
     /// Go on until so many ballots are acknowledged
     #[arg(long, default_value_t = 0)]
     ballots: u64,
+    /// How long a service may take until it is ready again and does its work, in milliseconds
+    #[arg(long, default_value_t = 60_000)]
+    patience_ms: u64,
     /// Break something, to see that the run fails
     #[arg(long)]
     broken: Option<Broken>,
@@ -61,6 +64,7 @@ async fn main() -> ExitCode {
         at_once: cli.at_once,
         rate: cli.rate,
         ballots: cli.ballots,
+        patience: Duration::from_millis(cli.patience_ms),
         broken: cli.broken,
         logs: cli.logs.unwrap_or_else(logs),
     };

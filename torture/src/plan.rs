@@ -44,6 +44,8 @@ pub enum What {
 pub struct Fault {
     /// After the one before has begun.
     pub gap: Duration,
+    /// What it is one of.
+    pub kind: Kind,
     /// What goes wrong.
     pub what: What,
     /// Until it is put right.
@@ -78,13 +80,20 @@ pub fn plan(seed: u64, faults: usize, pace: Pace) -> Vec<Fault> {
             // Short ones are as likely as long ones: below the time-outs and above.
             let ratio = pace.longest.div_duration_f64(SHORTEST).max(1.0);
             let length = SHORTEST.mul_f64(ratio.powf(rng.f64()));
-            Fault { gap, what, length }
+            Fault {
+                gap,
+                kind,
+                what,
+                length,
+            }
         })
         .collect()
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Kind {
+/// What faults there are, apart from whom they hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "see What")]
+pub enum Kind {
     KillService,
     KillServer,
     PauseService,
@@ -106,7 +115,8 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 18] = [
+    /// All there are.
+    pub const ALL: [Self; 18] = [
         Self::KillService,
         Self::KillServer,
         Self::PauseService,
@@ -126,6 +136,14 @@ impl Kind {
         Self::Jump,
         Self::Rewrite,
     ];
+
+    /// Whether without FUSE there is none of this kind.
+    pub(crate) fn is_power(self) -> bool {
+        matches!(
+            self,
+            Self::RedisPower | Self::PostgresPower | Self::BothPower
+        )
+    }
 
     /// Of a hundred faults, how many are of this kind, about.
     fn weight(self) -> u32 {

@@ -5,13 +5,19 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 use serde_json::Value;
 use voting_load::Verdict;
 
-use crate::{loads::POLLS, run::Options};
+use crate::{cast::Service, faults::Faults, loads::POLLS, run::Options};
 
 /// What a run has found.
 #[derive(Debug)]
 pub struct Report {
     options: Options,
     power_cuts: bool,
+    /// Which were made.
+    pub(crate) faults: Faults,
+    /// What services and servers did that none should.
+    pub(crate) services: Vec<String>,
+    /// The longest that a service was not ready.
+    pub(crate) longest_away: Option<(Service, Duration)>,
     pub(crate) took: Duration,
     /// By poll.
     pub(crate) verdicts: Vec<Verdict>,
@@ -28,6 +34,9 @@ impl Report {
         Self {
             options: options.clone(),
             power_cuts,
+            faults: Faults::default(),
+            services: Vec::new(),
+            longest_away: None,
             took: Duration::ZERO,
             verdicts: Vec::new(),
             accepted_before: 0,
@@ -83,6 +92,17 @@ impl Report {
             wrong.push(format!("the counters do not add up: {:?}", self.pipeline));
         }
         wrong.extend(self.out_of_step());
+        let lost = self.pipeline.as_ref().map(|it| &it["lost_entries"]);
+        if lost.is_none_or(|lost| *lost != 0) {
+            wrong.push(format!("entries were deleted uncounted: {lost:?}"));
+        }
+        wrong.extend(self.services.iter().cloned());
+        for kind in self.faults.never() {
+            // Without FUSE, which was told, there are none.
+            if self.power_cuts || !kind.is_power() {
+                wrong.push(format!("no {kind:?} was made, and the plan has some"));
+            }
+        }
         wrong
     }
 
@@ -136,8 +156,8 @@ impl fmt::Display for Report {
         let options = &self.options;
         writeln!(
             f,
-            "\n{} faults in {:.0} s, {}",
-            options.faults,
+            "\n{} in {:.0} s, {}",
+            self.faults,
             self.took.as_secs_f64(),
             if self.power_cuts {
                 "with power cuts"
@@ -168,6 +188,10 @@ impl fmt::Display for Report {
         ];
         for (what, ballots) in lines {
             writeln!(f, "{what:18} {ballots:>10}")?;
+        }
+        if let Some((service, away)) = self.longest_away {
+            let away = away.as_secs_f64();
+            writeln!(f, "longest not ready: {service}, {away:.1} s")?;
         }
         if let Some(pipeline) = &self.pipeline {
             let number = |name: &str| pipeline[name].as_u64().unwrap_or_default();
@@ -215,7 +239,7 @@ impl fmt::Display for Options {
         write!(
             f,
             "cargo run --release -p voting-torture -- --seed {} --faults {} --gap-ms {} --longest-ms {} \
-             --at-once {} --rate {} --ballots {}",
+             --at-once {} --rate {} --ballots {} --patience-ms {}",
             self.seed,
             self.faults,
             self.pace.gap.as_millis(),
@@ -223,6 +247,7 @@ impl fmt::Display for Options {
             self.at_once,
             self.rate,
             self.ballots,
+            self.patience.as_millis(),
         )?;
         if let Some(broken) = self.broken {
             let name = clap::ValueEnum::to_possible_value(&broken);
@@ -242,7 +267,7 @@ mod tests {
     use voting_load::Counts;
 
     use super::*;
-    use crate::plan::Pace;
+    use crate::plan::{Kind, Pace};
 
     fn options() -> Options {
         Options {
@@ -255,6 +280,7 @@ mod tests {
             at_once: 1,
             rate: 1.0,
             ballots: 0,
+            patience: Duration::ZERO,
             broken: None,
             logs: "logs".into(),
         }
@@ -288,6 +314,7 @@ mod tests {
             "superseded": accepted - 3,
             "rejected": 0,
             "pending": 0,
+            "lost_entries": 0,
         })
     }
 
@@ -312,5 +339,33 @@ mod tests {
         let mut report = well();
         report.pipeline = Some(pipeline(20));
         assert!(report.wrong()[0].starts_with("the log accepted 1 ballots more"));
+    }
+
+    #[test]
+    fn entries_that_were_deleted_uncounted_are_noticed() {
+        let mut report = well();
+        report.pipeline.as_mut().unwrap()["lost_entries"] = json!(1);
+        assert!(report.wrong()[0].starts_with("entries were deleted"));
+        report.pipeline.as_mut().unwrap()["lost_entries"].take();
+        assert!(report.wrong()[0].starts_with("entries were deleted"));
+    }
+
+    #[test]
+    fn a_kind_of_fault_that_was_planned_and_never_made_is_noticed() {
+        let mut report = well();
+        report.faults.add(Kind::Backend, true);
+        report.faults.add(Kind::Backend, false);
+        assert_eq!(report.wrong(), Vec::<String>::new());
+        report.faults.add(Kind::Jump, false);
+        assert!(report.wrong()[0].starts_with("no Jump was made"));
+    }
+
+    #[test]
+    fn power_cuts_are_not_asked_for_where_there_can_be_none() {
+        let mut report = well();
+        report.faults.add(Kind::RedisPower, false);
+        assert!(report.wrong()[0].starts_with("no RedisPower was made"));
+        report.power_cuts = false;
+        assert_eq!(report.wrong(), Vec::<String>::new());
     }
 }

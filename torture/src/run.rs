@@ -14,12 +14,14 @@ use crate::{
     addresses::Addresses,
     broken::Broken,
     disk::{self, NoFuse},
-    inject::Victims,
+    inject::{Suffered, Victims},
     loads::Loads,
+    logs,
     plan::{Fault, Pace, plan},
     programs,
     report::Report,
     stage::{Props, Stage},
+    watch::Watch,
 };
 
 /// What to do.
@@ -37,6 +39,8 @@ pub struct Options {
     pub rate: f64,
     /// Goes on until so many are acknowledged.
     pub ballots: u64,
+    /// So long a service may take until it is ready again and does its work.
+    pub patience: Duration,
     /// What is broken, to see that the run fails.
     pub broken: Option<Broken>,
     /// Where the services log.
@@ -94,15 +98,27 @@ pub async fn run(options: &Options) -> Result<Report, RunError> {
 
     let start = Instant::now();
     let loads = Loads::start(&addresses.votes, options.rate)?;
-    let faults = plan(options.seed, options.faults, options.pace);
-    hurt(&stage, faults, options.at_once, start, &loads).await?;
-    loads.goes_on(options.ballots).await?;
-
-    println!("{:8.3} s  all is well again", secs(start));
-    let postgres = stage.postgres.lock().await.server.url("voting");
     let mut report = Report::new(options, stage.has_power_cuts().await);
     report.accepted_before = accepted_before;
+    let watch = Watch::start(&addresses)?;
+    let faults = plan(options.seed, options.faults, options.pace);
+    hurt(&stage, faults, options.at_once, start, &loads, &mut report).await?;
+
+    println!("{:8.3} s  all is to be well again", secs(start));
+    let patience = options.patience;
+    let watched = tokio::task::spawn_blocking(move || {
+        let wrong = watch.all_is_well(patience);
+        (wrong, watch.longest())
+    });
+    let (wrong, longest) = watched.await.map_err(io::Error::other)?;
+    report.services.extend(wrong);
+    report.longest_away = longest;
+    loads.goes_on(options.ballots).await?;
+    let postgres = stage.postgres.lock().await.server.url("voting");
     loads.judge(&addresses, &postgres, &mut report).await?;
+    report.services.extend(stage.found_dead().await);
+    report.services.extend(stage.stop_services().await);
+    report.services.extend(logs::panics(&options.logs)?);
     report.took = start.elapsed();
     Ok(report)
 }
@@ -118,6 +134,7 @@ async fn hurt(
     at_once: usize,
     start: Instant,
     loads: &Loads,
+    report: &mut Report,
 ) -> Result<(), RunError> {
     let turns = Arc::new(Semaphore::new(at_once.max(1)));
     let mut running = JoinSet::new();
@@ -126,23 +143,23 @@ async fn hurt(
         let turn = Arc::clone(&turns).acquire_owned().await;
         let victims = Victims::of(&fault.what, stage).await;
         while let Some(over) = running.try_join_next() {
-            told(over, start, loads)?;
+            told(over, start, loads, report)?;
         }
         running.spawn_blocking(move || {
             let _turn = turn;
             let (began, at) = (Instant::now(), secs(start));
-            let note = victims.suffer(fault.what, fault.length);
+            let suffered = victims.suffer(fault.what, fault.length);
             Over {
                 nth,
                 fault,
                 at,
                 took: began.elapsed(),
-                note,
+                suffered,
             }
         });
     }
     while let Some(over) = running.join_next().await {
-        told(over, start, loads)?;
+        told(over, start, loads, report)?;
     }
     Ok(())
 }
@@ -153,13 +170,14 @@ struct Over {
     fault: Fault,
     at: f64,
     took: Duration,
-    note: String,
+    suffered: Suffered,
 }
 
 fn told(
     over: Result<Over, tokio::task::JoinError>,
     start: Instant,
     loads: &Loads,
+    report: &mut Report,
 ) -> Result<(), RunError> {
     let over = over.map_err(|error| {
         let panic = error.try_into_panic().ok();
@@ -174,12 +192,13 @@ fn told(
         fault,
         at,
         took,
-        note,
+        suffered,
     } = over;
-    let note = if note.is_empty() {
-        note
-    } else {
-        format!(" ({note})")
+    report.faults.add(fault.kind, suffered.made.is_ok());
+    let note = match suffered.made {
+        Ok(note) if note.is_empty() => note,
+        Ok(note) => format!(" ({note})"),
+        Err(why) => format!(" (NOT MADE: {why})"),
     };
     println!(
         "{at:8.3} s  #{nth:<4} {what}{note}, {took:.2} s; {acknowledged} acknowledged by {now:.3} s",
@@ -188,5 +207,10 @@ fn told(
         acknowledged = loads.acknowledged(),
         now = secs(start),
     );
+    for wrong in &suffered.wrong {
+        println!("{:8.3} s  {wrong}", secs(start));
+    }
+    report.services.extend(suffered.wrong);
+    loads.spread()?;
     Ok(())
 }
