@@ -8,6 +8,7 @@ pub mod cast;
 pub mod disk;
 mod faults;
 pub mod inject;
+mod journal;
 pub mod link;
 mod loads;
 mod logs;

@@ -81,7 +81,6 @@ impl Loads {
         for load in self.0 {
             histories.push(load.stop().await);
         }
-        println!("the load has ended; waiting until all is counted");
         let workers = addresses.workers.clone();
         let drained = tokio::task::spawn_blocking(move || {
             // One may have died, which is found out, too.
@@ -93,7 +92,6 @@ impl Loads {
             (pipeline, recounts)
         });
         let (pipeline, recounts) = drained.await.map_err(io::Error::other)?;
-        println!("asking what became of each ballot");
         report.pipeline = pipeline;
         report.recounts = recounts.to_vec();
         for history in &histories {

@@ -41,7 +41,10 @@ struct Cli {
     /// Break something, to see that the run fails
     #[arg(long)]
     broken: Option<Broken>,
-    /// Where the services log; `target/torture` unless given
+    /// Keep the data of Redis and Postgres, which is kept anyway if the run fails and nothing was broken
+    #[arg(long)]
+    keep: bool,
+    /// Where each run has a folder with its logs, of which the last few stay; `target/torture` unless given
     #[arg(long)]
     logs: Option<PathBuf>,
 }
@@ -49,11 +52,6 @@ struct Cli {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let logs = || {
-        voting_torture::programs::root()
-            .join("target")
-            .join("torture")
-    };
     let options = Options {
         seed: cli.seed.unwrap_or_else(|| fastrand::u64(..)),
         faults: cli.faults,
@@ -66,12 +64,11 @@ async fn main() -> ExitCode {
         ballots: cli.ballots,
         patience: Duration::from_millis(cli.patience_ms),
         broken: cli.broken,
-        logs: cli.logs.unwrap_or_else(logs),
+        keep: cli.keep,
+        logs: cli.logs,
     };
-    println!("{options}");
     match run(&options).await {
         Ok(report) => {
-            println!("{report}");
             if report.wrong().is_empty() {
                 ExitCode::SUCCESS
             } else {

@@ -5,7 +5,7 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 use serde_json::Value;
 use voting_load::Verdict;
 
-use crate::{cast::Service, faults::Faults, loads::POLLS, run::Options};
+use crate::{cast::Service, faults::Faults, loads::POLLS, programs, run::Options};
 
 /// What a run has found.
 #[derive(Debug)]
@@ -234,12 +234,19 @@ impl fmt::Display for Report {
     }
 }
 
+/// The command that does the same again.
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cargo run")?;
+        match programs::profile().as_deref() {
+            Ok("dev") | Err(_) => {}
+            Ok("release") => f.write_str(" --release")?,
+            Ok(other) => write!(f, " --profile {other}")?,
+        }
         write!(
             f,
-            "cargo run --release -p voting-torture -- --seed {} --faults {} --gap-ms {} --longest-ms {} \
-             --at-once {} --rate {} --ballots {} --patience-ms {}",
+            " -p voting-torture -- --seed {} --faults {} --gap-ms {} --longest-ms {} --at-once {} \
+             --rate {} --ballots {} --patience-ms {}",
             self.seed,
             self.faults,
             self.pace.gap.as_millis(),
@@ -251,11 +258,16 @@ impl fmt::Display for Options {
         )?;
         if let Some(broken) = self.broken {
             let name = clap::ValueEnum::to_possible_value(&broken);
-            write!(
-                f,
-                " --broken {}",
-                name.map_or_else(String::new, |name| name.get_name().to_owned())
-            )?;
+            let name = name.map(|name| name.get_name().to_owned());
+            write!(f, " --broken {}", name.unwrap_or_default())?;
+        }
+        if self.keep {
+            f.write_str(" --keep")?;
+        }
+        if let Some(logs) = &self.logs {
+            // Quoted, as a shell reads it.
+            let logs = logs.to_string_lossy().replace('\'', r"'\''");
+            write!(f, " --logs '{logs}'")?;
         }
         Ok(())
     }
@@ -267,7 +279,10 @@ mod tests {
     use voting_load::Counts;
 
     use super::*;
-    use crate::plan::{Kind, Pace};
+    use crate::{
+        broken::Broken,
+        plan::{Kind, Pace},
+    };
 
     fn options() -> Options {
         Options {
@@ -282,7 +297,8 @@ mod tests {
             ballots: 0,
             patience: Duration::ZERO,
             broken: None,
-            logs: "logs".into(),
+            keep: false,
+            logs: None,
         }
     }
 
@@ -367,5 +383,22 @@ mod tests {
         assert!(report.wrong()[0].starts_with("no RedisPower was made"));
         report.power_cuts = false;
         assert_eq!(report.wrong(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_command_for_the_same_again_has_all_that_was_set() {
+        let options = Options {
+            keep: true,
+            logs: Some("a folder".into()),
+            broken: Some(Broken::AckBeforeCommit),
+            ..options()
+        };
+        let command = options.to_string();
+        // Tests are built as the profile `dev` is, and lie elsewhere.
+        assert!(command.starts_with("cargo run"), "{command}");
+        let all = "-p voting-torture -- --seed 1 --faults 0 --gap-ms 0 --longest-ms 0 --at-once 1 \
+                   --rate 1 --ballots 0 --patience-ms 0 --broken ack-before-commit --keep \
+                   --logs 'a folder'";
+        assert!(command.ends_with(all), "{command}");
     }
 }

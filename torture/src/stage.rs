@@ -3,13 +3,15 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::Command,
     sync::Arc,
     time::Duration,
 };
 
+use tempfile::TempDir;
 use tokio::sync::Mutex;
 use voting_testing::{PostgresServer, RedisServer};
 
@@ -36,6 +38,9 @@ pub struct Server<S> {
     pub server: S,
     /// Where power cuts can be made.
     pub disk: Option<Arc<ForgetfulDisk>>,
+    data: PathBuf,
+    /// Where the data is without such a disk.
+    _folder: Option<TempDir>,
 }
 
 impl Server<RedisServer> {
@@ -95,15 +100,14 @@ impl Stage {
     /// # Panics
     /// A server or a service does not start.
     pub async fn set(props: &Props) -> io::Result<Self> {
-        fs::create_dir_all(&props.logs)?;
         let (disks, no_fuse) = match disks() {
             Ok(disks) => (Some(disks), None),
             Err(error) => (None, Some(error)),
         };
         let (redis_disk, postgres_disk) = disks.unzip();
-        let durable = props.durable;
+        let (durable, logs) = (props.durable, props.logs.clone());
         let (redis, postgres) =
-            off(move || (redis(redis_disk, durable), postgres(postgres_disk))).await;
+            off(move || (redis(redis_disk, durable, &logs), postgres(postgres_disk))).await;
 
         let redis_at = address_of(&redis.server.url());
         let postgres_at = address_of(&postgres.server.url("voting"));
@@ -177,6 +181,26 @@ impl Stage {
         wrong
     }
 
+    /// Ends the servers, and leaves their data in a folder, by their names.
+    ///
+    /// # Errors
+    /// It cannot be copied.
+    pub async fn keep(&self, folder: &Path) -> io::Result<()> {
+        let mut redis = self.redis.lock().await;
+        let mut postgres = self.postgres.lock().await;
+        redis.server.stop();
+        postgres.server.stop();
+        for (data, name) in [(&redis.data, "redis"), (&postgres.data, "postgres")] {
+            let mut copy = Command::new("cp");
+            let copied = copy.arg("-a").arg(data).arg(folder.join(name)).status()?;
+            if !copied.success() {
+                let what = format!("the data of {name} cannot be kept");
+                return Err(io::Error::other(what));
+            }
+        }
+        Ok(())
+    }
+
     /// Where a service is reached, whether it runs or not.
     pub async fn address(&self, service: Service) -> String {
         let front = Cable {
@@ -197,40 +221,43 @@ fn disks() -> Result<(ForgetfulDisk, ForgetfulDisk), NoFuse> {
     Ok((ForgetfulDisk::mount()?, ForgetfulDisk::mount()?))
 }
 
-fn redis(disk: Option<ForgetfulDisk>, durable: bool) -> Server<RedisServer> {
-    let settings: &[&str] = if durable {
-        &[]
-    } else {
-        &["--appendfsync", "everysec"]
-    };
-    let server = match &disk {
-        Some(disk) => RedisServer::start_in(disk.path(), settings),
-        None => RedisServer::start_with(settings),
-    };
-    Server {
-        server,
-        disk: on_disk(disk),
+fn redis(disk: Option<ForgetfulDisk>, durable: bool, logs: &Path) -> Server<RedisServer> {
+    let log = logs.join("redis.log").to_string_lossy().into_owned();
+    let mut settings = vec!["--logfile", &log];
+    if !durable {
+        settings.extend(["--appendfsync", "everysec"]);
     }
+    on_disk(disk, |data| RedisServer::start_in(data, &settings))
 }
 
 fn postgres(disk: Option<ForgetfulDisk>) -> Server<PostgresServer> {
-    let server = match &disk {
-        Some(disk) => PostgresServer::start_in(disk.path()),
-        None => PostgresServer::start(),
-    };
-    server.database("voting");
-    Server {
-        server,
-        disk: on_disk(disk),
-    }
+    on_disk(disk, |data| {
+        let server = PostgresServer::start_in(data);
+        server.database("voting");
+        server
+    })
 }
 
-/// What made the server may not have been synced.
-fn on_disk(disk: Option<ForgetfulDisk>) -> Option<Arc<ForgetfulDisk>> {
-    disk.map(|disk| {
-        disk.sync_all();
-        Arc::new(disk)
-    })
+fn on_disk<S>(disk: Option<ForgetfulDisk>, start: impl FnOnce(&Path) -> S) -> Server<S> {
+    let folder = disk
+        .is_none()
+        .then(|| tempfile::tempdir().expect("a folder"));
+    let data = match (&disk, &folder) {
+        (Some(disk), _) => disk.path().to_owned(),
+        (None, Some(folder)) => folder.path().to_owned(),
+        (None, None) => unreachable!("one of them is there"),
+    };
+    let server = start(&data);
+    Server {
+        server,
+        disk: disk.map(|disk| {
+            // What made the server may not have been synced.
+            disk.sync_all();
+            Arc::new(disk)
+        }),
+        data,
+        _folder: folder,
+    }
 }
 
 /// The address in a URL of a server on this machine.

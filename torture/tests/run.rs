@@ -38,9 +38,23 @@ fn is_found_out(arguments: &str) -> String {
     printed
 }
 
+/// One fault of each kind, and each process killed, paused and restarted.
+const SHORT: &str = "--faults 36 --gap-ms 400 --longest-ms 2000 --rate 1000";
+
 #[test]
 fn faults_of_every_kind_lose_nothing_and_count_nothing_twice() {
-    let (code, printed) = run("--seed 1 --faults 18 --gap-ms 800 --longest-ms 2000 --rate 1000");
+    nothing_is_wrong(&format!("--seed 1 {SHORT}"));
+}
+
+#[test]
+#[ignore = "of another seed each time; .ci/run does it"]
+fn other_faults_lose_nothing_and_count_nothing_twice_either() {
+    // It is drawn by the run, which prints the command for the same faults again.
+    nothing_is_wrong(SHORT);
+}
+
+fn nothing_is_wrong(arguments: &str) {
+    let (code, printed) = run(arguments);
     assert_eq!(code, Some(0), "{printed}");
     // Not what was planned, but what came of it.
     let made = |line: &&str| !line.contains("NOT MADE");
