@@ -52,19 +52,19 @@ impl Loads {
         Ok(())
     }
 
-    /// Waits until ballots are acknowledged again, and there are so many.
-    pub(crate) async fn goes_on(&self, ballots: u64) -> Result<(), RunError> {
+    /// Waits until ballots are acknowledged again, and there are so many. What is wrong if they are not.
+    pub(crate) async fn goes_on(&self, ballots: u64) -> Option<String> {
         let mut goal = self.acknowledged() + 100;
         loop {
             let deadline = Instant::now() + Duration::from_secs(60);
             while self.acknowledged() < goal {
                 if Instant::now() >= deadline {
-                    return Err(RunError::InVain("ballots are acknowledged again"));
+                    return Some("ballots are not acknowledged again".to_owned());
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             if goal >= ballots {
-                return Ok(());
+                return None;
             }
             goal = ballots.min(goal + 1_000);
         }

@@ -295,7 +295,7 @@ mod tests {
 
     /// A record of a run names its seed: with another version of the random numbers, other weights, or
     /// numbers drawn in another order, the seed would stand for other faults. Whoever changes the plan
-    /// changes this, too, and writes it in the changelog.
+    /// changes this, too, and says of the records that they are of before.
     #[test]
     fn the_plan_of_a_seed_stays_what_it_was() {
         let plan = plan(7, 1_000, PACE);

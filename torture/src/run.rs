@@ -152,7 +152,7 @@ async fn play(
     let (wrong, longest) = watched.await.map_err(io::Error::other)?;
     report.services.extend(wrong);
     report.longest_away = longest;
-    loads.goes_on(options.ballots).await?;
+    report.services.extend(loads.goes_on(options.ballots).await);
     let postgres = stage.postgres.lock().await.server.url("voting");
     told.say("the load ends, and all is to be counted");
     loads.judge(&addresses, &postgres, &mut report).await?;
