@@ -29,6 +29,12 @@ impl Addresses {
         addresses
     }
 
+    /// Whose they are.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Service, String)> {
+        let addresses = [&self.votes, &self.workers, &self.results];
+        Service::all().zip(addresses.into_iter().flatten().cloned())
+    }
+
     /// Waits until the services are ready, and adds the polls.
     pub(crate) async fn prepare(&self) -> Result<(), RunError> {
         let (votes, workers, results) = (
@@ -59,5 +65,15 @@ impl Addresses {
             Ok(())
         });
         prepared.await.map_err(io::Error::other)?
+    }
+
+    /// How many ballots the log has ever accepted.
+    pub(crate) async fn accepted(&self) -> Result<u64, RunError> {
+        let worker = self.workers[0].clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            ask::until(|| ask::pipeline(&worker)?["accepted"].as_u64())
+        });
+        let accepted = asked.await.map_err(io::Error::other)?;
+        accepted.ok_or(RunError::InVain("a worker tells of the pipeline"))
     }
 }

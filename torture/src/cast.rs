@@ -82,6 +82,12 @@ impl Service {
 }
 
 impl Process {
+    /// All there are.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let servers = [Self::Redis, Self::Postgres];
+        Service::all().map(Self::Service).chain(servers)
+    }
+
     pub(crate) fn any_service(rng: &mut Rng) -> Self {
         Self::Service(Service::any(rng))
     }

@@ -1,6 +1,14 @@
 //! A stretch of network between a process and a server, whose weather can be made.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -68,6 +76,7 @@ pub struct Link {
     address: SocketAddr,
     server: Arc<watch::Sender<Option<SocketAddr>>>,
     weather: watch::Sender<Weather>,
+    felt: Arc<AtomicU64>,
 }
 
 impl Link {
@@ -80,11 +89,17 @@ impl Link {
         let address = listener.local_addr()?;
         let server = Arc::new(watch::Sender::new(None));
         let weather = watch::Sender::new(Weather::Fair);
-        tokio::spawn(accept(listener, server.subscribe(), weather.subscribe()));
+        let felt = Arc::default();
+        let sky = Sky {
+            weather: weather.subscribe(),
+            felt: Arc::clone(&felt),
+        };
+        tokio::spawn(accept(listener, server.subscribe(), sky));
         Ok(Self {
             address,
             server,
             weather,
+            felt,
         })
     }
 
@@ -102,38 +117,48 @@ impl Link {
     pub fn set(&self, weather: Weather) {
         self.weather.send_replace(weather);
     }
+
+    /// How often the weather has so far cut a connection, or held or delayed what came over one.
+    pub fn felt(&self) -> u64 {
+        self.felt.load(Relaxed)
+    }
 }
 
-async fn accept(
-    listener: TcpListener,
-    server: watch::Receiver<Option<SocketAddr>>,
-    mut weather: watch::Receiver<Weather>,
-) {
+/// The weather, as connections have it.
+#[derive(Clone)]
+struct Sky {
+    weather: watch::Receiver<Weather>,
+    felt: Arc<AtomicU64>,
+}
+
+impl Sky {
+    fn is_felt(&self) {
+        self.felt.fetch_add(1, Relaxed);
+    }
+}
+
+async fn accept(listener: TcpListener, server: watch::Receiver<Option<SocketAddr>>, mut sky: Sky) {
     loop {
         let client = tokio::select! {
             client = listener.accept() => client,
             // The link is gone.
-            gone = weather.wait_for(|_| false) => {
+            gone = sky.weather.wait_for(|_| false) => {
                 debug_assert!(gone.is_err(), "it never comes true");
                 return;
             }
         };
         let server = *server.borrow();
         if let (Ok((client, _)), Some(server)) = (client, server) {
-            let weather = weather.clone();
+            let sky = sky.clone();
             tokio::spawn(async move {
                 // Whatever ends a connection, both ends see it end.
-                let _ = connect(client, server, weather).await;
+                let _ = connect(client, server, sky).await;
             });
         }
     }
 }
 
-async fn connect(
-    client: TcpStream,
-    server: SocketAddr,
-    weather: watch::Receiver<Weather>,
-) -> io::Result<()> {
+async fn connect(client: TcpStream, server: SocketAddr, sky: Sky) -> io::Result<()> {
     client.set_nodelay(true)?;
     let carry = async {
         let server = TcpStream::connect(server).await?;
@@ -141,14 +166,17 @@ async fn connect(
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
         tokio::try_join!(
-            carry(from_client, to_server, Way::Requests, weather.clone()),
-            carry(from_server, to_client, Way::Answers, weather.clone()),
+            carry(from_client, to_server, Way::Requests, sky.clone()),
+            carry(from_server, to_client, Way::Answers, sky.clone()),
         )
     };
-    let mut cut = weather.clone();
+    let mut cut = sky.weather.clone();
     tokio::select! {
         carried = carry => carried.map(|_| ()),
-        _ = cut.wait_for(|weather| *weather == Weather::Cut) => Ok(()),
+        _ = cut.wait_for(|weather| *weather == Weather::Cut) => {
+            sky.is_felt();
+            Ok(())
+        }
     }
 }
 
@@ -156,14 +184,18 @@ async fn carry(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     way: Way,
-    mut weather: watch::Receiver<Weather>,
+    mut sky: Sky,
 ) -> io::Result<()> {
     let mut bytes = vec![0; 64 * 1024];
     loop {
         let size = from.read(&mut bytes).await?;
-        let now = weather.wait_for(|weather| !weather.holds(way)).await;
+        if sky.weather.borrow().holds(way) {
+            sky.is_felt();
+        }
+        let now = sky.weather.wait_for(|weather| !weather.holds(way)).await;
         let delay = now.map_or(Duration::ZERO, |now| now.delay(size));
         if !delay.is_zero() {
+            sky.is_felt();
             sleep(delay).await;
         }
         if size == 0 {
@@ -216,6 +248,7 @@ mod tests {
             let mut held = Box::pin(says_back(&mut client, "held"));
             let early = timeout(Duration::from_millis(100), &mut held).await;
             assert!(early.is_err(), "nothing comes through");
+            assert!(link.felt() > 0);
             link.set(Weather::Fair);
             held.await.unwrap();
         }
@@ -225,8 +258,10 @@ mod tests {
     async fn a_cut_ends_connections_and_lets_no_new_ones_be() {
         let (link, mut client) = link().await;
         says_back(&mut client, "fair").await.unwrap();
+        assert_eq!(link.felt(), 0);
         link.set(Weather::Cut);
         assert!(says_back(&mut client, "cut").await.is_err());
+        assert_eq!(link.felt(), 1);
         let mut client = TcpStream::connect(link.address()).await.unwrap();
         assert!(says_back(&mut client, "cut").await.is_err());
         link.set(Weather::Fair);
@@ -241,6 +276,7 @@ mod tests {
         let start = std::time::Instant::now();
         says_back(&mut client, "slow").await.unwrap();
         assert!(start.elapsed() >= Duration::from_millis(100), "both ways");
+        assert!(link.felt() > 1);
     }
 
     #[tokio::test]

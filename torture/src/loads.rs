@@ -16,8 +16,8 @@ pub(crate) const POLLS: [&str; 2] = ["cats-vs-dogs", "fickle"];
 /// Those who change their minds.
 const FICKLE: u32 = 200;
 
-/// One load a poll.
-pub(crate) struct Loads(Vec<Load>);
+/// One load a poll, on these vote services.
+pub(crate) struct Loads(Vec<Load>, Vec<String>);
 
 impl Loads {
     pub(crate) fn start(votes: &[String], rate: f64) -> Result<Self, StartError> {
@@ -35,26 +35,36 @@ impl Loads {
             changes: 1.0,
             ..usual.clone()
         };
-        Ok(Self(vec![Load::start(usual)?, Load::start(fickle)?]))
+        let loads = vec![Load::start(usual)?, Load::start(fickle)?];
+        Ok(Self(loads, votes.to_vec()))
     }
 
     pub(crate) fn acknowledged(&self) -> u64 {
         self.0.iter().map(|load| load.counts().acknowledged).sum()
     }
 
-    /// Waits until ballots are acknowledged again, and there are so many.
-    pub(crate) async fn goes_on(&self, ballots: u64) -> Result<(), RunError> {
+    /// Spreads the ballots over all vote services again: connections that have left one that was away
+    /// would stay with the others.
+    pub(crate) fn spread(&self) -> Result<(), StartError> {
+        for load in &self.0 {
+            load.redirect(&self.1)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until ballots are acknowledged again, and there are so many. What is wrong if they are not.
+    pub(crate) async fn goes_on(&self, ballots: u64) -> Option<String> {
         let mut goal = self.acknowledged() + 100;
         loop {
             let deadline = Instant::now() + Duration::from_secs(60);
             while self.acknowledged() < goal {
                 if Instant::now() >= deadline {
-                    return Err(RunError::InVain("ballots are acknowledged again"));
+                    return Some("ballots are not acknowledged again".to_owned());
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             if goal >= ballots {
-                return Ok(());
+                return None;
             }
             goal = ballots.min(goal + 1_000);
         }
@@ -71,16 +81,17 @@ impl Loads {
         for load in self.0 {
             histories.push(load.stop().await);
         }
-        println!("the load has ended; waiting until all is counted");
-        let worker = addresses.workers[0].clone();
+        let workers = addresses.workers.clone();
         let drained = tokio::task::spawn_blocking(move || {
+            // One may have died, which is found out, too.
+            let ready = workers.iter().find(|worker| ask::is_ready(worker));
+            let worker = ready.unwrap_or(&workers[0]);
             // Whatever is lost is found below, but not before all that can be counted is.
-            let pipeline = ask::settled(&worker);
-            let recounts = POLLS.map(|poll| ask::until(|| ask::recount(&worker, poll)));
+            let pipeline = ask::settled(worker);
+            let recounts = POLLS.map(|poll| ask::until(|| ask::recount(worker, poll)));
             (pipeline, recounts)
         });
         let (pipeline, recounts) = drained.await.map_err(io::Error::other)?;
-        println!("asking what became of each ballot");
         report.pipeline = pipeline;
         report.recounts = recounts.to_vec();
         for history in &histories {

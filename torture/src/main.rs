@@ -35,10 +35,16 @@ struct Cli {
     /// Go on until so many ballots are acknowledged
     #[arg(long, default_value_t = 0)]
     ballots: u64,
+    /// How long a service may take until it is ready again and does its work, in milliseconds
+    #[arg(long, default_value_t = 60_000)]
+    patience_ms: u64,
     /// Break something, to see that the run fails
     #[arg(long)]
     broken: Option<Broken>,
-    /// Where the services log; `target/torture` unless given
+    /// Keep the data of Redis and Postgres, which is kept anyway if the run fails and nothing was broken
+    #[arg(long)]
+    keep: bool,
+    /// Where each run has a folder with its logs, of which the last few stay; `target/torture` unless given
     #[arg(long)]
     logs: Option<PathBuf>,
 }
@@ -46,11 +52,6 @@ struct Cli {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let logs = || {
-        voting_torture::programs::root()
-            .join("target")
-            .join("torture")
-    };
     let options = Options {
         seed: cli.seed.unwrap_or_else(|| fastrand::u64(..)),
         faults: cli.faults,
@@ -61,13 +62,13 @@ async fn main() -> ExitCode {
         at_once: cli.at_once,
         rate: cli.rate,
         ballots: cli.ballots,
+        patience: Duration::from_millis(cli.patience_ms),
         broken: cli.broken,
-        logs: cli.logs.unwrap_or_else(logs),
+        keep: cli.keep,
+        logs: cli.logs,
     };
-    println!("{options}");
     match run(&options).await {
         Ok(report) => {
-            println!("{report}");
             if report.wrong().is_empty() {
                 ExitCode::SUCCESS
             } else {

@@ -25,6 +25,30 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// The profile that this program was built with, as Cargo calls it.
+pub(crate) fn profile() -> io::Result<String> {
+    let own = env::current_exe()?;
+    let folder = own.parent().and_then(Path::file_name);
+    Ok(match folder.and_then(|name| name.to_str()) {
+        None | Some("debug") => "dev".to_owned(),
+        Some(profile) => profile.to_owned(),
+    })
+}
+
+/// The revision of the sources, as far as Git tells, and whether they were changed since.
+pub(crate) fn revision() -> String {
+    let mut git = Command::new("git");
+    git.current_dir(root());
+    let told = git
+        .args(["describe", "--always", "--abbrev=40", "--dirty"])
+        .args(["--exclude", "*"])
+        .output();
+    let told = told.ok().filter(|told| told.status.success());
+    let text = told.map(|told| String::from_utf8_lossy(&told.stdout).trim().to_owned());
+    let text = text.filter(|text| !text.is_empty());
+    text.unwrap_or_else(|| "unknown".to_owned())
+}
+
 /// The folder of the programs, and the worker.
 ///
 /// # Errors
@@ -32,10 +56,8 @@ pub(crate) fn cargo() -> Command {
 pub fn build(broken: Option<Broken>) -> io::Result<(PathBuf, PathBuf)> {
     let own = env::current_exe()?;
     let folder = own.parent().unwrap_or(&own);
-    let profile = match folder.file_name().and_then(|name| name.to_str()) {
-        None | Some("debug") => "dev",
-        Some(profile) => profile,
-    };
+    let profile = profile()?;
+    let profile = profile.as_str();
     let mut build = cargo();
     build.current_dir(root());
     build.args(["build", "--quiet", "--locked", "--profile", profile]);

@@ -1,20 +1,28 @@
 //! What a run has found.
 
-use std::{fmt, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use serde_json::Value;
 use voting_load::Verdict;
 
-use crate::{loads::POLLS, run::Options};
+use crate::{cast::Service, faults::Faults, loads::POLLS, programs, run::Options};
 
 /// What a run has found.
 #[derive(Debug)]
 pub struct Report {
     options: Options,
     power_cuts: bool,
+    /// Which were made.
+    pub(crate) faults: Faults,
+    /// What services and servers did that none should.
+    pub(crate) services: Vec<String>,
+    /// The longest that a service was not ready.
+    pub(crate) longest_away: Option<(Service, Duration)>,
     pub(crate) took: Duration,
     /// By poll.
     pub(crate) verdicts: Vec<Verdict>,
+    /// Ballots that the log had accepted before the load.
+    pub(crate) accepted_before: u64,
     /// Where the services say that all ballots are.
     pub(crate) pipeline: Option<Value>,
     /// By poll.
@@ -26,8 +34,12 @@ impl Report {
         Self {
             options: options.clone(),
             power_cuts,
+            faults: Faults::default(),
+            services: Vec::new(),
+            longest_away: None,
             took: Duration::ZERO,
             verdicts: Vec::new(),
+            accepted_before: 0,
             pipeline: None,
             recounts: Vec::new(),
         }
@@ -79,6 +91,18 @@ impl Report {
         if !self.adds_up() {
             wrong.push(format!("the counters do not add up: {:?}", self.pipeline));
         }
+        wrong.extend(self.out_of_step());
+        let lost = self.pipeline.as_ref().map(|it| &it["lost_entries"]);
+        if lost.is_none_or(|lost| *lost != 0) {
+            wrong.push(format!("entries were deleted uncounted: {lost:?}"));
+        }
+        wrong.extend(self.services.iter().cloned());
+        for kind in self.faults.never() {
+            // Without FUSE, which was told, there are none.
+            if self.power_cuts || !kind.is_power() {
+                wrong.push(format!("no {kind:?} was made, and the plan has some"));
+            }
+        }
         wrong
     }
 
@@ -92,6 +116,39 @@ impl Report {
         let told: Option<u64> = told.into_iter().map(number).sum();
         number("pending") == Some(0) && told.is_some() && number("accepted") == told
     }
+
+    /// What the log says that it accepted during the run.
+    fn accepted(&self) -> Option<u64> {
+        let accepted = self.pipeline.as_ref()?["accepted"].as_u64()?;
+        accepted.checked_sub(self.accepted_before)
+    }
+
+    /// How many ballots are in the log for sure, and how many may be: all that voters were told.
+    fn told(&self) -> RangeInclusive<u64> {
+        let least = self.sum(|verdict| verdict.counts.acknowledged);
+        let doubtful = self.sum(|verdict| verdict.counts.unknown + verdict.counts.unexpected);
+        least..=least + doubtful
+    }
+
+    /// What the log accepted is held against what voters were told, not against the store: a power cut
+    /// that takes an entry takes it from the log's counters too, and then they still add up; and of a
+    /// ballot that was replaced since, the store would not tell.
+    fn out_of_step(&self) -> Option<String> {
+        let told = self.told();
+        let Some(accepted) = self.accepted() else {
+            return Some("nobody knows how many ballots the log accepted".to_owned());
+        };
+        if accepted < *told.start() {
+            let missing = told.start() - accepted;
+            return Some(format!(
+                "{missing} acknowledged ballots are missing from the log, replaced ones among them"
+            ));
+        }
+        (accepted > *told.end()).then(|| {
+            let more = accepted - told.end();
+            format!("the log accepted {more} ballots more than voters can have cast")
+        })
+    }
 }
 
 impl fmt::Display for Report {
@@ -99,8 +156,8 @@ impl fmt::Display for Report {
         let options = &self.options;
         writeln!(
             f,
-            "\n{} faults in {:.0} s, {}",
-            options.faults,
+            "\n{} in {:.0} s, {}",
+            self.faults,
             self.took.as_secs_f64(),
             if self.power_cuts {
                 "with power cuts"
@@ -132,6 +189,10 @@ impl fmt::Display for Report {
         for (what, ballots) in lines {
             writeln!(f, "{what:18} {ballots:>10}")?;
         }
+        if let Some((service, away)) = self.longest_away {
+            let away = away.as_secs_f64();
+            writeln!(f, "longest not ready: {service}, {away:.1} s")?;
+        }
         if let Some(pipeline) = &self.pipeline {
             let number = |name: &str| pipeline[name].as_u64().unwrap_or_default();
             writeln!(
@@ -143,6 +204,15 @@ impl fmt::Display for Report {
                 number("superseded"),
                 number("rejected"),
                 number("pending"),
+            )?;
+        }
+        if let Some(accepted) = self.accepted() {
+            let told = self.told();
+            writeln!(
+                f,
+                "must be: acknowledged {} <= accepted in this run {accepted} <= with those in doubt {}",
+                told.start(),
+                told.end(),
             )?;
         }
         let agree =
@@ -164,12 +234,19 @@ impl fmt::Display for Report {
     }
 }
 
+/// The command that does the same again.
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cargo run")?;
+        match programs::profile().as_deref() {
+            Ok("dev") | Err(_) => {}
+            Ok("release") => f.write_str(" --release")?,
+            Ok(other) => write!(f, " --profile {other}")?,
+        }
         write!(
             f,
-            "cargo run --release -p voting-torture -- --seed {} --faults {} --gap-ms {} --longest-ms {} \
-             --at-once {} --rate {} --ballots {}",
+            " -p voting-torture -- --seed {} --faults {} --gap-ms {} --longest-ms {} --at-once {} \
+             --rate {} --ballots {} --patience-ms {}",
             self.seed,
             self.faults,
             self.pace.gap.as_millis(),
@@ -177,15 +254,151 @@ impl fmt::Display for Options {
             self.at_once,
             self.rate,
             self.ballots,
+            self.patience.as_millis(),
         )?;
         if let Some(broken) = self.broken {
             let name = clap::ValueEnum::to_possible_value(&broken);
-            write!(
-                f,
-                " --broken {}",
-                name.map_or_else(String::new, |name| name.get_name().to_owned())
-            )?;
+            let name = name.map(|name| name.get_name().to_owned());
+            write!(f, " --broken {}", name.unwrap_or_default())?;
+        }
+        if self.keep {
+            f.write_str(" --keep")?;
+        }
+        if let Some(logs) = &self.logs {
+            // Quoted, as a shell reads it.
+            let logs = logs.to_string_lossy().replace('\'', r"'\''");
+            write!(f, " --logs '{logs}'")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use voting_load::Counts;
+
+    use super::*;
+    use crate::{
+        broken::Broken,
+        plan::{Kind, Pace},
+    };
+
+    fn options() -> Options {
+        Options {
+            seed: 1,
+            faults: 0,
+            pace: Pace {
+                gap: Duration::ZERO,
+                longest: Duration::ZERO,
+            },
+            at_once: 1,
+            rate: 1.0,
+            ballots: 0,
+            patience: Duration::ZERO,
+            broken: None,
+            keep: false,
+            logs: None,
+        }
+    }
+
+    /// Of a run in which nothing went wrong: 7 ballots were there before, 10 were acknowledged, two are in
+    /// doubt, of which one is in the log.
+    fn well() -> Report {
+        let counts = Counts {
+            acknowledged: 5,
+            unknown: 1,
+            ..Counts::default()
+        };
+        let verdict = Verdict {
+            counts,
+            ..Verdict::default()
+        };
+        let mut report = Report::new(&options(), true);
+        report.verdicts = vec![verdict.clone(), verdict];
+        report.accepted_before = 7;
+        report.pipeline = Some(pipeline(18));
+        report.recounts = vec![Some(json!({"agrees": true})); POLLS.len()];
+        report
+    }
+
+    /// Counters that add up.
+    fn pipeline(accepted: u64) -> Value {
+        json!({
+            "accepted": accepted,
+            "counted": 3,
+            "superseded": accepted - 3,
+            "rejected": 0,
+            "pending": 0,
+            "lost_entries": 0,
+        })
+    }
+
+    #[test]
+    fn the_log_may_hold_what_voters_were_told_and_what_is_in_doubt() {
+        for accepted in 17..=19 {
+            let mut report = well();
+            report.pipeline = Some(pipeline(accepted));
+            assert_eq!(report.wrong(), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn ballots_that_are_gone_from_the_log_and_its_counters_are_missed() {
+        let mut report = well();
+        report.pipeline = Some(pipeline(16));
+        assert!(report.wrong()[0].starts_with("1 acknowledged ballots are missing"));
+    }
+
+    #[test]
+    fn ballots_that_nobody_cast_are_noticed() {
+        let mut report = well();
+        report.pipeline = Some(pipeline(20));
+        assert!(report.wrong()[0].starts_with("the log accepted 1 ballots more"));
+    }
+
+    #[test]
+    fn entries_that_were_deleted_uncounted_are_noticed() {
+        let mut report = well();
+        report.pipeline.as_mut().unwrap()["lost_entries"] = json!(1);
+        assert!(report.wrong()[0].starts_with("entries were deleted"));
+        report.pipeline.as_mut().unwrap()["lost_entries"].take();
+        assert!(report.wrong()[0].starts_with("entries were deleted"));
+    }
+
+    #[test]
+    fn a_kind_of_fault_that_was_planned_and_never_made_is_noticed() {
+        let mut report = well();
+        report.faults.add(Kind::Backend, true);
+        report.faults.add(Kind::Backend, false);
+        assert_eq!(report.wrong(), Vec::<String>::new());
+        report.faults.add(Kind::Jump, false);
+        assert!(report.wrong()[0].starts_with("no Jump was made"));
+    }
+
+    #[test]
+    fn power_cuts_are_not_asked_for_where_there_can_be_none() {
+        let mut report = well();
+        report.faults.add(Kind::RedisPower, false);
+        assert!(report.wrong()[0].starts_with("no RedisPower was made"));
+        report.power_cuts = false;
+        assert_eq!(report.wrong(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_command_for_the_same_again_has_all_that_was_set() {
+        let options = Options {
+            keep: true,
+            logs: Some("a folder".into()),
+            broken: Some(Broken::AckBeforeCommit),
+            ..options()
+        };
+        let command = options.to_string();
+        // Tests are built as the profile `dev` is, and lie elsewhere.
+        assert!(command.starts_with("cargo run"), "{command}");
+        let all = "-p voting-torture -- --seed 1 --faults 0 --gap-ms 0 --longest-ms 0 --at-once 1 \
+                   --rate 1 --ballots 0 --patience-ms 0 --broken ack-before-commit --keep \
+                   --logs 'a folder'";
+        assert!(command.ends_with(all), "{command}");
     }
 }

@@ -14,13 +14,19 @@ use crate::{
     addresses::Addresses,
     broken::Broken,
     disk::{self, NoFuse},
-    inject::Victims,
+    inject::{Suffered, Victims},
+    journal::Journal,
     loads::Loads,
+    logs,
     plan::{Fault, Pace, plan},
     programs,
     report::Report,
     stage::{Props, Stage},
+    watch::Watch,
 };
+
+/// After this time it is said that a fault goes on.
+const LONG: Duration = Duration::from_secs(5);
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -37,10 +43,14 @@ pub struct Options {
     pub rate: f64,
     /// Goes on until so many are acknowledged.
     pub ballots: u64,
+    /// So long a service may take until it is ready again and does its work.
+    pub patience: Duration,
     /// What is broken, to see that the run fails.
     pub broken: Option<Broken>,
-    /// Where the services log.
-    pub logs: PathBuf,
+    /// Whether the data of Redis and Postgres is kept whatever comes.
+    pub keep: bool,
+    /// Where each run has a folder; `target/torture` unless given.
+    pub logs: Option<PathBuf>,
 }
 
 /// Why there is no verdict.
@@ -71,13 +81,20 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`].
 pub async fn run(options: &Options) -> Result<Report, RunError> {
+    let default = || programs::root().join("target").join("torture");
+    let parent = options.logs.clone().unwrap_or_else(default);
+    let journal = Arc::new(Journal::begin(&parent, options.seed)?);
+    journal.say(&options.to_string());
+    let (revision, folder) = (programs::revision(), journal.folder().display());
+    journal.say(&format!("revision {revision}; logs in {folder}"));
+
     let broken = options.broken;
     let built = tokio::task::spawn_blocking(move || programs::build(broken)).await;
     let (programs, worker) = built.map_err(io::Error::other)??;
     let props = Props {
         programs,
         worker,
-        logs: options.logs.clone(),
+        logs: journal.folder().to_owned(),
         durable: broken != Some(Broken::Everysec),
     };
     let mut stage = Stage::set(&props).await?;
@@ -86,21 +103,62 @@ pub async fn run(options: &Options) -> Result<Report, RunError> {
         if disk::is_expected() || broken == Some(Broken::Everysec) {
             return Err(RunError::NoFuse(error));
         }
-        println!("{error}: {}. Power cuts are only kills.", error.0);
+        let why = &error.0;
+        journal.say(&format!("{error}: {why}. Power cuts are only kills."));
     }
-    let addresses = Addresses::of(&stage).await;
+    let report = play(options, &stage, &journal).await;
+    let failed = report
+        .as_ref()
+        .map_or(true, |report| !report.wrong().is_empty());
+    // What is broken is to fail, over and over.
+    if options.keep || failed && broken.is_none() {
+        stage.keep(journal.folder()).await?;
+        journal.say(&format!("the stores' data is in {folder}"));
+    }
+    if let Ok(report) = &report {
+        journal.say(&report.to_string());
+    }
+    report
+}
+
+async fn play(
+    options: &Options,
+    stage: &Stage,
+    journal: &Arc<Journal>,
+) -> Result<Report, RunError> {
+    let addresses = Addresses::of(stage).await;
     addresses.prepare().await?;
+    let accepted_before = addresses.accepted().await?;
 
     let start = Instant::now();
     let loads = Loads::start(&addresses.votes, options.rate)?;
-    let faults = plan(options.seed, options.faults, options.pace);
-    hurt(&stage, faults, options.at_once, start, &loads).await?;
-    loads.goes_on(options.ballots).await?;
-
-    println!("{:8.3} s  all is well again", secs(start));
-    let postgres = stage.postgres.lock().await.server.url("voting");
     let mut report = Report::new(options, stage.has_power_cuts().await);
+    report.accepted_before = accepted_before;
+    let watch = Watch::start(&addresses)?;
+    let faults = plan(options.seed, options.faults, options.pace);
+    let told = Told {
+        start,
+        loads: &loads,
+        journal,
+    };
+    hurt(stage, faults, options.at_once, &told, &mut report).await?;
+
+    told.say("all is to be well again");
+    let patience = options.patience;
+    let watched = tokio::task::spawn_blocking(move || {
+        let wrong = watch.all_is_well(patience);
+        (wrong, watch.longest())
+    });
+    let (wrong, longest) = watched.await.map_err(io::Error::other)?;
+    report.services.extend(wrong);
+    report.longest_away = longest;
+    report.services.extend(loads.goes_on(options.ballots).await);
+    let postgres = stage.postgres.lock().await.server.url("voting");
+    told.say("the load ends, and all is to be counted");
     loads.judge(&addresses, &postgres, &mut report).await?;
+    report.services.extend(stage.found_dead().await);
+    report.services.extend(stage.stop_services().await);
+    report.services.extend(logs::panics(journal.folder())?);
     report.took = start.elapsed();
     Ok(report)
 }
@@ -109,13 +167,27 @@ fn secs(since: Instant) -> f64 {
     since.elapsed().as_secs_f64()
 }
 
+/// Who tells of the run while it goes on.
+struct Told<'a> {
+    start: Instant,
+    loads: &'a Loads,
+    journal: &'a Arc<Journal>,
+}
+
+impl Told<'_> {
+    fn say(&self, what: &str) {
+        self.journal
+            .say(&format!("{:8.3} s  {what}", secs(self.start)));
+    }
+}
+
 /// Makes the faults, each when it is due, or once the one before it with the same victim is over.
 async fn hurt(
     stage: &Stage,
     faults: Vec<Fault>,
     at_once: usize,
-    start: Instant,
-    loads: &Loads,
+    told: &Told<'_>,
+    report: &mut Report,
 ) -> Result<(), RunError> {
     let turns = Arc::new(Semaphore::new(at_once.max(1)));
     let mut running = JoinSet::new();
@@ -124,25 +196,35 @@ async fn hurt(
         let turn = Arc::clone(&turns).acquire_owned().await;
         let victims = Victims::of(&fault.what, stage).await;
         while let Some(over) = running.try_join_next() {
-            told(over, start, loads)?;
+            is_over(over, told, report)?;
         }
+        let (start, at) = (told.start, secs(told.start));
+        let goes_on = tokio::spawn(goes_on(Arc::clone(told.journal), nth, fault, start));
         running.spawn_blocking(move || {
             let _turn = turn;
-            let (began, at) = (Instant::now(), secs(start));
-            let note = victims.suffer(fault.what, fault.length);
+            let began = Instant::now();
+            let suffered = victims.suffer(fault.what, fault.length);
+            goes_on.abort();
             Over {
                 nth,
                 fault,
                 at,
                 took: began.elapsed(),
-                note,
+                suffered,
             }
         });
     }
     while let Some(over) = running.join_next().await {
-        told(over, start, loads)?;
+        is_over(over, told, report)?;
     }
     Ok(())
+}
+
+/// Says which fault it is that takes so long, should it never be over.
+async fn goes_on(journal: Arc<Journal>, nth: usize, fault: Fault, start: Instant) {
+    tokio::time::sleep(LONG).await;
+    let (now, what) = (secs(start), fault.what);
+    journal.say(&format!("{now:8.3} s  #{nth:<4} {what}, and goes on"));
 }
 
 /// A fault that is put right.
@@ -151,13 +233,13 @@ struct Over {
     fault: Fault,
     at: f64,
     took: Duration,
-    note: String,
+    suffered: Suffered,
 }
 
-fn told(
+fn is_over(
     over: Result<Over, tokio::task::JoinError>,
-    start: Instant,
-    loads: &Loads,
+    told: &Told<'_>,
+    report: &mut Report,
 ) -> Result<(), RunError> {
     let over = over.map_err(|error| {
         let panic = error.try_into_panic().ok();
@@ -172,19 +254,25 @@ fn told(
         fault,
         at,
         took,
-        note,
+        suffered,
     } = over;
-    let note = if note.is_empty() {
-        note
-    } else {
-        format!(" ({note})")
+    report.faults.add(fault.kind, suffered.made.is_ok());
+    let note = match suffered.made {
+        Ok(note) if note.is_empty() => note,
+        Ok(note) => format!(" ({note})"),
+        Err(why) => format!(" (NOT MADE: {why})"),
     };
-    println!(
+    told.journal.say(&format!(
         "{at:8.3} s  #{nth:<4} {what}{note}, {took:.2} s; {acknowledged} acknowledged by {now:.3} s",
         what = fault.what,
         took = took.as_secs_f64(),
-        acknowledged = loads.acknowledged(),
-        now = secs(start),
-    );
+        acknowledged = told.loads.acknowledged(),
+        now = secs(told.start),
+    ));
+    for wrong in &suffered.wrong {
+        told.say(wrong);
+    }
+    report.services.extend(suffered.wrong);
+    told.loads.spread()?;
     Ok(())
 }

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
     io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -12,17 +11,20 @@ use std::{
     time::Duration,
 };
 
+use tempfile::TempDir;
 use tokio::sync::Mutex;
-use voting_testing::{PostgresServer, Program, RedisServer};
+use voting_testing::{PostgresServer, RedisServer};
 
 use crate::{
     cast::{Cable, End, Service},
     disk::{ForgetfulDisk, NoFuse},
     link::Link,
+    player::Player,
+    processes::runs,
 };
 
 /// The secret that signs cookies and receipts.
-const SECRET: &str = "the secret of the torture run, 32 bytes or more";
+pub(crate) const SECRET: &str = "the secret of the torture run, 32 bytes or more";
 /// Opens the operator's API.
 pub const TOKEN: &str = "the token of the torture run, 32 bytes or more";
 
@@ -36,17 +38,29 @@ pub struct Server<S> {
     pub server: S,
     /// Where power cuts can be made.
     pub disk: Option<Arc<ForgetfulDisk>>,
+    data: PathBuf,
+    /// Where the data is without such a disk.
+    _folder: Option<TempDir>,
 }
 
-/// A service that runs, or is down.
-#[derive(Debug)]
-pub struct Player {
-    which: Service,
-    program: Option<Program>,
-    executable: PathBuf,
-    settings: Vec<(String, String)>,
-    log: PathBuf,
-    front: Arc<Link>,
+impl Server<RedisServer> {
+    /// If nobody has ended it and it runs no longer. Then it is down.
+    pub fn found_dead(&mut self) -> Option<String> {
+        (!runs(self.server.id())).then(|| {
+            self.server.stop();
+            "Redis has ended by itself".to_owned()
+        })
+    }
+}
+
+impl Server<PostgresServer> {
+    /// If nobody has ended it and it runs no longer. Then it is down.
+    pub fn found_dead(&mut self) -> Option<String> {
+        (!runs(self.server.id())).then(|| {
+            self.server.stop();
+            "Postgres has ended by itself".to_owned()
+        })
+    }
 }
 
 /// What to play with.
@@ -86,15 +100,14 @@ impl Stage {
     /// # Panics
     /// A server or a service does not start.
     pub async fn set(props: &Props) -> io::Result<Self> {
-        fs::create_dir_all(&props.logs)?;
         let (disks, no_fuse) = match disks() {
             Ok(disks) => (Some(disks), None),
             Err(error) => (None, Some(error)),
         };
         let (redis_disk, postgres_disk) = disks.unzip();
-        let durable = props.durable;
+        let (durable, logs) = (props.durable, props.logs.clone());
         let (redis, postgres) =
-            off(move || (redis(redis_disk, durable), postgres(postgres_disk))).await;
+            off(move || (redis(redis_disk, durable, &logs), postgres(postgres_disk))).await;
 
         let redis_at = address_of(&redis.server.url());
         let postgres_at = address_of(&postgres.server.url("voting"));
@@ -139,6 +152,55 @@ impl Stage {
         self.redis.lock().await.disk.is_some()
     }
 
+    /// Which processes have ended by themselves.
+    pub async fn found_dead(&self) -> Vec<String> {
+        let mut dead = Vec::new();
+        for player in self.players.values() {
+            dead.extend(player.lock().await.found_dead());
+        }
+        dead.extend(self.redis.lock().await.found_dead());
+        dead.extend(self.postgres.lock().await.found_dead());
+        dead
+    }
+
+    /// Asks all services to end, when all is well. What is wrong with how they did.
+    pub async fn stop_services(&self) -> Vec<String> {
+        let mut ending = Vec::new();
+        for (which, player) in &self.players {
+            let mut player = Arc::clone(player).lock_owned().await;
+            // All at once, as on a machine that goes down.
+            ending.push((which, tokio::task::spawn_blocking(move || player.stop())));
+        }
+        let mut wrong = Vec::new();
+        for (which, ended) in ending {
+            match ended.await {
+                Ok(ended) => wrong.extend(ended.and_then(|ended| ended.wrong_when_all_is_well())),
+                Err(_) => wrong.push(format!("{which}, asked to end, does not")),
+            }
+        }
+        wrong
+    }
+
+    /// Ends the servers, and leaves their data in a folder, by their names.
+    ///
+    /// # Errors
+    /// It cannot be copied.
+    pub async fn keep(&self, folder: &Path) -> io::Result<()> {
+        let mut redis = self.redis.lock().await;
+        let mut postgres = self.postgres.lock().await;
+        redis.server.stop();
+        postgres.server.stop();
+        for (data, name) in [(&redis.data, "redis"), (&postgres.data, "postgres")] {
+            let mut copy = Command::new("cp");
+            let copied = copy.arg("-a").arg(data).arg(folder.join(name)).status()?;
+            if !copied.success() {
+                let what = format!("the data of {name} cannot be kept");
+                return Err(io::Error::other(what));
+            }
+        }
+        Ok(())
+    }
+
     /// Where a service is reached, whether it runs or not.
     pub async fn address(&self, service: Service) -> String {
         let front = Cable {
@@ -159,130 +221,49 @@ fn disks() -> Result<(ForgetfulDisk, ForgetfulDisk), NoFuse> {
     Ok((ForgetfulDisk::mount()?, ForgetfulDisk::mount()?))
 }
 
-fn redis(disk: Option<ForgetfulDisk>, durable: bool) -> Server<RedisServer> {
-    let settings: &[&str] = if durable {
-        &[]
-    } else {
-        &["--appendfsync", "everysec"]
-    };
-    let server = match &disk {
-        Some(disk) => RedisServer::start_in(disk.path(), settings),
-        None => RedisServer::start_with(settings),
-    };
-    Server {
-        server,
-        disk: on_disk(disk),
+fn redis(disk: Option<ForgetfulDisk>, durable: bool, logs: &Path) -> Server<RedisServer> {
+    let log = logs.join("redis.log").to_string_lossy().into_owned();
+    let mut settings = vec!["--logfile", &log];
+    if !durable {
+        settings.extend(["--appendfsync", "everysec"]);
     }
+    on_disk(disk, |data| RedisServer::start_in(data, &settings))
 }
 
 fn postgres(disk: Option<ForgetfulDisk>) -> Server<PostgresServer> {
-    let server = match &disk {
-        Some(disk) => PostgresServer::start_in(disk.path()),
-        None => PostgresServer::start(),
-    };
-    server.database("voting");
-    Server {
-        server,
-        disk: on_disk(disk),
-    }
-}
-
-/// What made the server may not have been synced.
-fn on_disk(disk: Option<ForgetfulDisk>) -> Option<Arc<ForgetfulDisk>> {
-    disk.map(|disk| {
-        disk.sync_all();
-        Arc::new(disk)
+    on_disk(disk, |data| {
+        let server = PostgresServer::start_in(data);
+        server.database("voting");
+        server
     })
 }
 
+fn on_disk<S>(disk: Option<ForgetfulDisk>, start: impl FnOnce(&Path) -> S) -> Server<S> {
+    let folder = disk
+        .is_none()
+        .then(|| tempfile::tempdir().expect("a folder"));
+    let data = match (&disk, &folder) {
+        (Some(disk), _) => disk.path().to_owned(),
+        (None, Some(folder)) => folder.path().to_owned(),
+        (None, None) => unreachable!("one of them is there"),
+    };
+    let server = start(&data);
+    Server {
+        server,
+        disk: disk.map(|disk| {
+            // What made the server may not have been synced.
+            disk.sync_all();
+            Arc::new(disk)
+        }),
+        data,
+        _folder: folder,
+    }
+}
+
 /// The address in a URL of a server on this machine.
-fn address_of(url: &str) -> SocketAddr {
+pub(crate) fn address_of(url: &str) -> SocketAddr {
     let port = url
         .split(['/', '@'])
         .find_map(|part| part.rsplit_once(':')?.1.parse().ok());
     (Ipv4Addr::LOCALHOST, port.expect("a port")).into()
-}
-
-impl Player {
-    fn new(which: Service, props: &Props, links: &BTreeMap<End, Arc<Link>>) -> Self {
-        let executable = match which {
-            Service::Vote(_) => props.programs.join("voting-vote"),
-            Service::Worker(_) => props.worker.clone(),
-            Service::Result(_) => props.programs.join("voting-result"),
-        };
-        let name = which.to_string().replace(' ', "-");
-        let mut settings: Vec<_> = [
-            ("VOTING_VOTE__LISTEN", "127.0.0.1:0"),
-            ("VOTING_RESULT__LISTEN", "127.0.0.1:0"),
-            ("VOTING_WORKER__LISTEN", "127.0.0.1:0"),
-            ("VOTING_SECRET", SECRET),
-            ("VOTING_WORKER__TOKEN", TOKEN),
-            ("VOTING_REDIS__RETENTION_HOURS", "0"),
-        ]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .into();
-        let mut set = |key: &str, value: String| settings.push((key.to_owned(), value));
-        set(
-            "VOTING_REDIS__CLAIM_TIMEOUT_MS",
-            CLAIM_TIMEOUT.as_millis().to_string(),
-        );
-        set("VOTING_REDIS__ACCEPT_LOSS", (!props.durable).to_string());
-        if let Some(link) = links.get(&End::Redis) {
-            set("VOTING_REDIS__URL", format!("redis://{}/", link.address()));
-        }
-        if let Some(link) = links.get(&End::Postgres) {
-            let url = format!("postgres://postgres@{}/voting", link.address());
-            set("VOTING_POSTGRES__URL", url);
-        }
-        Self {
-            which,
-            program: None,
-            executable,
-            settings,
-            log: props.logs.join(format!("{name}.log")),
-            front: Arc::clone(&links[&End::Users]),
-        }
-    }
-
-    /// Starts it.
-    ///
-    /// # Panics
-    /// It does not start.
-    pub fn start(&mut self) {
-        let says = match self.which {
-            Service::Vote(_) => "Vote:",
-            Service::Worker(_) => "Operator:",
-            Service::Result(_) => "Result:",
-        };
-        let log = append_to(&self.log).expect("a log");
-        let settings = self.settings.iter().map(|(key, value)| (key, value));
-        let mut command = Command::new(&self.executable);
-        let mut program = Program::start(command.env_clear().envs(settings).stderr(log));
-        self.front.leads_to(address_of(&program.address(says)));
-        self.program = Some(program);
-    }
-
-    /// Kills it.
-    pub fn kill(&mut self) {
-        if let Some(program) = self.program.take() {
-            program.kill();
-        }
-    }
-
-    /// Asks it to end, and waits until it has.
-    pub fn stop(&mut self) {
-        if let Some(program) = self.program.take() {
-            program.signal("TERM");
-            program.wait();
-        }
-    }
-
-    /// The id of its process.
-    pub fn id(&self) -> Option<u32> {
-        self.program.as_ref().map(Program::id)
-    }
-}
-
-fn append_to(path: &Path) -> io::Result<File> {
-    File::options().create(true).append(true).open(path)
 }

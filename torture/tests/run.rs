@@ -1,22 +1,29 @@
 //! A short run, with faults of every kind, and runs of what is broken, which must fail.
 
 use std::{
-    process::Command,
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
     sync::{Mutex, PoisonError},
 };
+
+use voting_torture::processes::{children, signal, title};
 
 /// One run at a time: each has a machine's worth of processes.
 static STAGE: Mutex<()> = Mutex::new(());
 
-/// Runs it. The exit code, and what it has printed.
-fn run(arguments: &str) -> (Option<i32>, String) {
-    let _turn = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
+fn command(arguments: &str) -> Command {
     let logs = concat!(env!("CARGO_TARGET_TMPDIR"), "/torture");
     let mut command = Command::new(env!("CARGO_BIN_EXE_voting-torture"));
     command
         .args(arguments.split_whitespace())
         .args(["--logs", logs]);
-    let done = command.output().expect("it starts");
+    command
+}
+
+/// Runs it. The exit code, and what it has printed.
+fn run(arguments: &str) -> (Option<i32>, String) {
+    let _turn = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let done = command(arguments).output().expect("it starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let printed = text(&done.stdout) + &text(&done.stderr);
     println!("{printed}");
@@ -24,28 +31,82 @@ fn run(arguments: &str) -> (Option<i32>, String) {
 }
 
 /// It comes to a verdict, and that is that ballots are lost.
-fn is_found_out(arguments: &str) {
+fn is_found_out(arguments: &str) -> String {
     let (code, printed) = run(arguments);
     assert_eq!(code, Some(1), "{printed}");
     assert!(printed.contains("ballots lost"), "{printed}");
+    printed
 }
+
+/// One fault of each kind, and each process killed, paused and restarted.
+const SHORT: &str = "--faults 36 --gap-ms 400 --longest-ms 2000 --rate 1000";
 
 #[test]
 fn faults_of_every_kind_lose_nothing_and_count_nothing_twice() {
-    let (code, printed) = run("--seed 1 --faults 18 --gap-ms 800 --longest-ms 2000 --rate 1000");
+    nothing_is_wrong(&format!("--seed 1 {SHORT}"));
+}
+
+#[test]
+#[ignore = "of another seed each time; .ci/run does it"]
+fn other_faults_lose_nothing_and_count_nothing_twice_either() {
+    // It is drawn by the run, which prints the command for the same faults again.
+    nothing_is_wrong(SHORT);
+}
+
+fn nothing_is_wrong(arguments: &str) {
+    let (code, printed) = run(arguments);
     assert_eq!(code, Some(0), "{printed}");
-    for kind in [
+    // Not what was planned, but what came of it.
+    let made = |line: &&str| !line.contains("NOT MADE");
+    let made: String = printed.lines().filter(made).collect();
+    for effect in [
         "killed",
         "stands still",
         "restarted",
-        "power cut",
-        "cable",
-        "memory",
-        "jump",
-        "anew",
+        "names forgotten",
+        "a connection's process of Postgres is killed",
+        "is cut (felt ",
+        "is silent (felt ",
+        "carries no answers (felt ",
+        "carries no requests (felt ",
+        "ms slow (felt ",
+        "commands refused",
+        "ahead (of ",
+        "rewriting started",
     ] {
-        assert!(printed.contains(kind), "{kind} is missing: {printed}");
+        assert!(made.contains(effect), "{effect} is missing: {printed}");
     }
+    assert!(printed.contains("faults of 18 kinds"), "{printed}");
+}
+
+#[test]
+fn a_worker_that_ends_by_itself_is_noticed() {
+    let _turn = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut running =
+        command("--seed 2 --faults 2 --gap-ms 1000 --longest-ms 100 --patience-ms 5000")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+    let mut lines = BufReader::new(running.stdout.take().expect("its output")).lines();
+    let mut lines = lines.by_ref().map(|line| line.expect("a text"));
+    let mut printed = String::new();
+    for line in lines.by_ref() {
+        printed += &(line + "\n");
+        if printed.contains("acknowledged by") {
+            break;
+        }
+    }
+    let of_run = children(running.id()).into_iter();
+    let worker = of_run.filter(|id| title(*id).contains("voting-worker"));
+    signal("KILL", &worker.take(1).collect::<Vec<_>>());
+    printed.extend(lines.map(|line| line + "\n"));
+    println!("{printed}");
+    let code = running.wait().expect("it ends").code();
+    assert_eq!(code, Some(1), "{printed}");
+    for wrong in ["is not ready again", "has ended by itself: signal: 9"] {
+        assert!(printed.contains(wrong), "{wrong} is missing: {printed}");
+    }
+    assert!(!printed.contains("ballots lost"), "{printed}");
 }
 
 #[test]
@@ -54,9 +115,11 @@ fn a_redis_that_syncs_once_a_second_is_found_out() {
         // If FUSE is expected the run above fails.
         return;
     }
-    is_found_out(
+    let printed = is_found_out(
         "--seed 1 --faults 18 --gap-ms 300 --longest-ms 1000 --rate 1000 --broken everysec",
     );
+    // Of these, others than the last of their voters are not lost as far as the store can tell.
+    assert!(printed.contains("are missing from the log"), "{printed}");
 }
 
 #[test]
