@@ -54,6 +54,18 @@ impl Report {
         let mut wrong = Vec::new();
         let counts = [
             ("lost", self.sum(|verdict| verdict.lost)),
+            (
+                "still not counted at the end",
+                self.sum(|verdict| verdict.pending),
+            ),
+            (
+                "never told by the store",
+                self.sum(|verdict| verdict.untold),
+            ),
+            (
+                "told by the store and never cast",
+                self.sum(|verdict| verdict.surplus),
+            ),
             ("double", self.sum(|verdict| verdict.double)),
             (
                 "counted for another choice",

@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use poem::EndpointExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -163,7 +164,7 @@ impl Services {
         };
         let vote = VoteService::new(sink, store.clone(), &secret, site()).into_endpoint();
         let result = ResultService::new(shown, store, &secret, site()).into_endpoint();
-        let [vote, result] = [vote, result].map(|endpoint| {
+        let [vote, result] = [vote.boxed(), result.boxed()].map(|endpoint| {
             let socket = StdListener::bind("127.0.0.1:0").expect("a port");
             socket.set_nonblocking(true).expect("a socket");
             let address = socket.local_addr().expect("an address");
