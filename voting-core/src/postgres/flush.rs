@@ -5,12 +5,13 @@ use std::{
     sync::PoisonError,
 };
 
-use ::postgres::{Client, Transaction, error::SqlState, types::ToSql};
+use ::postgres::{Client, error::SqlState, types::ToSql};
 use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
     Inner, Postgres, from_column, marks,
+    prepared::Transaction,
     split::{self, is_refusal},
     to_column,
 };
@@ -43,12 +44,15 @@ impl Inner {
         let mut connection = self.connection()?;
         let (mut way, mut retries) = (Way::AtOnce, 0);
         let report = loop {
-            let mut transaction = connection.transaction()?;
+            let mut transaction = connection.begin()?;
             let flushed = self.write(&mut transaction, batch, way);
             let flushed = flushed.and_then(|report| {
                 transaction.commit()?;
                 Ok(report)
             });
+            if flushed.is_err() {
+                connection.forget_prepared();
+            }
             match flushed {
                 Err(error) if way == Way::AtOnce && is_refusal(&error) => {
                     tracing::warn!("the database refuses a part of the batch; writing the rest");
