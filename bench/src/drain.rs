@@ -34,8 +34,8 @@ const TABLES: &str = "
 
 const UPSERT: &str = "
     INSERT INTO ballots AS b (poll, voter, choices, prev, shard, ms, n)
-    SELECT 1, voter, choices, NULL, 0, ms, n
-    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]) AS i (voter, choices, ms, n)
+    SELECT 1, unnest($1::uuid[]), unnest($2::bigint[]), NULL::bigint, 0,
+        unnest($3::bigint[]), unnest($4::bigint[])
     ON CONFLICT (poll, voter) DO UPDATE
     SET prev = b.choices, choices = excluded.choices, shard = excluded.shard,
         ms = excluded.ms, n = excluded.n

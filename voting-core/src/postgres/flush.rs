@@ -307,13 +307,13 @@ pub(super) fn write_ballots<'a>(
     let (shards, ms, n) = position_columns(ballots.iter().map(|placed| placed.position))?;
     // The row keeps what it held before, since nothing else can be asked of it that another
     // session could not change in between. The input is sorted by voter, so that two sessions
-    // wait for each other and never lock each other out.
+    // wait for each other and never lock each other out. The columns are unnested in the list, where
+    // they come row by row: in the FROM clause each of them would be stored first.
     let columns: [&(dyn ToSql + Sync); 6] = [&keys, &voters, &choices, &shards, &ms, &n];
     let rows = transaction.query(
         "INSERT INTO ballots AS b (poll, voter, choices, prev, shard, ms, n)
-         SELECT poll, voter, choices, NULL, shard, ms, n
-         FROM unnest($1::integer[], $2::uuid[], $3::bigint[], $4::integer[], $5::bigint[],
-                     $6::bigint[]) AS i (poll, voter, choices, shard, ms, n)
+         SELECT unnest($1::integer[]), unnest($2::uuid[]), unnest($3::bigint[]), NULL::bigint,
+                unnest($4::integer[]), unnest($5::bigint[]), unnest($6::bigint[])
          ON CONFLICT (poll, voter) DO UPDATE
          SET prev = b.choices, choices = excluded.choices, shard = excluded.shard,
              ms = excluded.ms, n = excluded.n
