@@ -34,8 +34,8 @@ const TABLES: &str = "
 
 const UPSERT: &str = "
     INSERT INTO ballots AS b (poll, voter, choices, prev, shard, ms, n)
-    SELECT 1, voter, choices, NULL, 0, ms, n
-    FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[]) AS i (voter, choices, ms, n)
+    SELECT 1, unnest($1::uuid[]), unnest($2::bigint[]), NULL::bigint, 0,
+        unnest($3::bigint[]), unnest($4::bigint[])
     ON CONFLICT (poll, voter) DO UPDATE
     SET prev = b.choices, choices = excluded.choices, shard = excluded.shard,
         ms = excluded.ms, n = excluded.n
@@ -98,10 +98,13 @@ fn flush_bare(client: &mut Client, ballots: usize) -> f64 {
             )
         })
         .collect();
+    // As the worker has them.
+    let [upsert, turnout, tally] =
+        [UPSERT, TURNOUT, TALLY].map(|text| client.prepare(text).expect("prepared"));
     let begun = Instant::now();
     for (voters, choices, ms, n) in &batches {
         let mut transaction = client.transaction().expect("begun");
-        let rows = transaction.query(UPSERT, &[voters, choices, ms, n]);
+        let rows = transaction.query(&upsert, &[voters, choices, ms, n]);
         let rows = rows.expect("written");
         let mut votes = [0_i64; 2];
         for row in &rows {
@@ -112,10 +115,10 @@ fn flush_bare(client: &mut Client, ballots: usize) -> f64 {
             }
         }
         transaction
-            .execute(TURNOUT, &[&(votes[0] + votes[1])])
+            .execute(&turnout, &[&(votes[0] + votes[1])])
             .expect("written");
         transaction
-            .execute(TALLY, &[&vec![0_i16, 1], &votes.to_vec()])
+            .execute(&tally, &[&vec![0_i16, 1], &votes.to_vec()])
             .expect("written");
         transaction.commit().expect("committed");
     }

@@ -37,8 +37,12 @@ impl Choices {
 
     /// The indices of the chosen options, lowest first.
     pub fn indices(self) -> impl Iterator<Item = usize> {
-        let bits = self.bits();
-        (0..63).filter(move |index| bits & (1 << index) != 0)
+        let mut left = self.bits();
+        std::iter::from_fn(move || {
+            let lowest = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            (lowest < u64::BITS).then_some(lowest as usize)
+        })
     }
 }
 

@@ -244,6 +244,8 @@ pub struct LogMemory {
 #[derive(Debug)]
 pub struct FlushOutcome {
     fresh: HashSet<EntryKey>,
+    /// As almost always: then no ballot needs to be looked up.
+    is_all_fresh: bool,
     report: FlushReport,
     deltas: HashMap<PollId, TallyDelta>,
 }
@@ -265,6 +267,7 @@ impl FlushOutcome {
         let replayed = entries.keys().filter(|key| !fresh.contains(key)).count() as u64;
         Self {
             fresh,
+            is_all_fresh: replayed == 0 && batch.revived.is_empty(),
             report: FlushReport {
                 superseded,
                 replayed,
@@ -278,7 +281,7 @@ impl FlushOutcome {
     /// letters it stays there, though it may have become valid since.
     pub fn is_replay(&self, placed: &PlacedBallot) -> bool {
         let entry = (placed.position.shard(), placed.position.entry());
-        !self.fresh.contains(&entry)
+        !self.is_all_fresh && !self.fresh.contains(&entry)
     }
 
     /// The ballots that are replays, also of those that were replaced.

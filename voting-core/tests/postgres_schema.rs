@@ -390,3 +390,25 @@ async fn migrate_where_the_environment_says() {
     let url = std::env::var("MIGRATE").expect("an address");
     connect(&url).migrate().await.expect("migrated");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_changes_under_prepared_statements_costs_one_attempt() {
+    let database = Database::new();
+    let options = PostgresOptions {
+        connections: 1,
+        ..PostgresOptions::default()
+    };
+    let store = Postgres::new(&database.url, options).expect("an address");
+    store.migrate().await.expect("migrated");
+    store.put_poll(&poll()).await.expect("stored");
+    store
+        .flush(&batch(1, [ballot(1, 1)]))
+        .await
+        .expect("flushed");
+    // Rows of the statement that reads it are now of another type.
+    database.sql("ALTER TABLE polls ALTER state TYPE varchar");
+    let second = batch(2, [ballot(2, 1)]);
+    says(store.flush(&second).await, "must not change result type");
+    store.flush(&second).await.expect("flushed");
+    assert_eq!(votes(&store, 2).await.0, [2, 0]);
+}

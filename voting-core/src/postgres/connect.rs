@@ -11,14 +11,31 @@ use r2d2_postgres::PostgresConnectionManager;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::PostgresOptions;
+use super::{PostgresOptions, prepared::Connection};
 use crate::{
     error::{StoreError, in_one_line},
     tls,
 };
 
-/// Of one type, whether connections are encrypted or not.
-pub(super) type Manager = PostgresConnectionManager<MakeRustlsConnect>;
+/// Makes connections, of one type whether they are encrypted or not.
+pub(super) struct Manager(PostgresConnectionManager<MakeRustlsConnect>);
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = Connection;
+    type Error = ::postgres::Error;
+
+    fn connect(&self) -> Result<Connection, ::postgres::Error> {
+        self.0.connect().map(Connection::new)
+    }
+
+    fn is_valid(&self, connection: &mut Connection) -> Result<(), ::postgres::Error> {
+        self.0.is_valid(connection)
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        self.0.has_broken(connection)
+    }
+}
 
 /// After so long without a word, the server is asked for one, so often, so many times: half a minute
 /// after it has vanished at the latest, a connection is given up.
@@ -57,7 +74,10 @@ pub(super) fn manager(mut config: Config, options: &PostgresOptions) -> Manager 
         .expect("the provider has the versions of TLS that this is built with")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Manager::new(config, MakeRustlsConnect::new(tls))
+    Manager(PostgresConnectionManager::new(
+        config,
+        MakeRustlsConnect::new(tls),
+    ))
 }
 
 fn trusted_by_the_system() -> RootCertStore {
@@ -129,8 +149,8 @@ struct SetUp {
     last_failure: LastFailure,
 }
 
-impl r2d2::CustomizeConnection<Client, ::postgres::Error> for SetUp {
-    fn on_acquire(&self, connection: &mut Client) -> Result<(), ::postgres::Error> {
+impl r2d2::CustomizeConnection<Connection, ::postgres::Error> for SetUp {
+    fn on_acquire(&self, connection: &mut Connection) -> Result<(), ::postgres::Error> {
         self.last_failure.set(None);
         set_up(connection, self.statement_timeout)
     }

@@ -5,12 +5,13 @@ use std::{
     sync::PoisonError,
 };
 
-use ::postgres::{Client, Transaction, error::SqlState, types::ToSql};
+use ::postgres::{Client, error::SqlState, types::ToSql};
 use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
     Inner, Postgres, from_column, marks,
+    prepared::Transaction,
     split::{self, is_refusal},
     to_column,
 };
@@ -43,12 +44,15 @@ impl Inner {
         let mut connection = self.connection()?;
         let (mut way, mut retries) = (Way::AtOnce, 0);
         let report = loop {
-            let mut transaction = connection.transaction()?;
+            let mut transaction = connection.begin()?;
             let flushed = self.write(&mut transaction, batch, way);
             let flushed = flushed.and_then(|report| {
                 transaction.commit()?;
                 Ok(report)
             });
+            if flushed.is_err() {
+                connection.forget_prepared();
+            }
             match flushed {
                 Err(error) if way == Way::AtOnce && is_refusal(&error) => {
                     tracing::warn!("the database refuses a part of the batch; writing the rest");
@@ -291,26 +295,25 @@ pub(super) fn write_ballots<'a>(
     if ballots.is_empty() {
         return Ok(Vec::new());
     }
-    let mut by_key = HashMap::with_capacity(ballots.len());
-    let (mut keys, mut voters, mut choices) = (Vec::new(), Vec::new(), Vec::new());
-    for placed in ballots {
-        let (key, _) = polls[&placed.ballot.poll];
-        let voter = Uuid::from_bytes(placed.ballot.voter.to_bytes());
-        keys.push(key);
-        voters.push(voter);
-        choices.push(to_column(placed.ballot.choices.bits())?);
-        by_key.insert((key, voter), *placed);
+    let mut keys = Vec::with_capacity(ballots.len());
+    for in_poll in ballots.chunk_by(|a, b| a.ballot.poll == b.ballot.poll) {
+        let (key, _) = polls[&in_poll[0].ballot.poll];
+        keys.resize(keys.len() + in_poll.len(), key);
     }
+    let voters = ballots.iter().map(|placed| placed.ballot.voter.to_bytes());
+    let voters: Vec<_> = voters.map(Uuid::from_bytes).collect();
+    let choices = ballots.iter().map(|placed| placed.ballot.choices.bits());
+    let choices: Vec<_> = choices.map(to_column).collect::<Result<_, _>>()?;
     let (shards, ms, n) = position_columns(ballots.iter().map(|placed| placed.position))?;
     // The row keeps what it held before, since nothing else can be asked of it that another
     // session could not change in between. The input is sorted by voter, so that two sessions
-    // wait for each other and never lock each other out.
+    // wait for each other and never lock each other out. The columns are unnested in the list, where
+    // they come row by row: in the FROM clause each of them would be stored first.
     let columns: [&(dyn ToSql + Sync); 6] = [&keys, &voters, &choices, &shards, &ms, &n];
     let rows = transaction.query(
         "INSERT INTO ballots AS b (poll, voter, choices, prev, shard, ms, n)
-         SELECT poll, voter, choices, NULL, shard, ms, n
-         FROM unnest($1::integer[], $2::uuid[], $3::bigint[], $4::integer[], $5::bigint[],
-                     $6::bigint[]) AS i (poll, voter, choices, shard, ms, n)
+         SELECT unnest($1::integer[]), unnest($2::uuid[]), unnest($3::bigint[]), NULL::bigint,
+                unnest($4::integer[]), unnest($5::bigint[]), unnest($6::bigint[])
          ON CONFLICT (poll, voter) DO UPDATE
          SET prev = b.choices, choices = excluded.choices, shard = excluded.shard,
              ms = excluded.ms, n = excluded.n
@@ -318,15 +321,23 @@ pub(super) fn write_ballots<'a>(
          RETURNING poll, voter, prev",
         &columns,
     )?;
+    // Rows come as the ballots went in, so each is near the last one. In another order they would be
+    // found as well.
+    let mut next = 0;
     let written = rows.iter().map(|row| {
-        let placed = by_key[&(row.get(0), row.get(1))];
+        let (key, voter) = (row.get(0), row.get(1));
+        let mut all = (next..ballots.len()).chain(0..next);
+        let found = all.find(|index| (keys[*index], voters[*index]) == (key, voter));
+        let unknown = || StoreError::Corrupt("a ballot was written that was not given".to_owned());
+        let index = found.ok_or_else(unknown)?;
+        next = index + 1;
         let old: Option<i64> = row.get(2);
         let corrupt = || StoreError::Corrupt(format!("choices {old:?}"));
         let old = old.map(from_column).transpose()?;
         let old = old
             .map(|bits| Choices::from_bits(bits).ok_or_else(corrupt))
             .transpose()?;
-        Ok((placed, old))
+        Ok((ballots[index], old))
     });
     written.collect()
 }

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ::postgres::{Client, Row, Transaction};
+use ::postgres::{Client, Row};
 
-use super::{Postgres, from_column, to_column};
+use super::{Postgres, from_column, prepared::Transaction, to_column};
 use crate::{
     batch::{Batch, EntryKey},
     error::StoreError,

@@ -11,6 +11,7 @@ mod flush;
 mod inspect;
 mod marks;
 mod polls;
+mod prepared;
 mod read;
 mod roles;
 mod schema;

@@ -83,7 +83,7 @@ impl PollDirectory for Postgres {
     async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
         let id = id.clone();
         self.call(move |inner| {
-            let found = read_poll(&mut *inner.connection()?, &id)?;
+            let found = read_poll(&mut **inner.connection()?, &id)?;
             Ok(found.map(|(_, poll)| poll))
         })
         .await

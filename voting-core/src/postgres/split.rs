@@ -3,11 +3,11 @@
 //!
 //! Takes more round trips than writing it at once, so it is only done after that was refused.
 
-use ::postgres::Transaction;
 use uuid::Uuid;
 
 use super::{
     flush::{Polls, write_ballots, write_dead_letter},
+    prepared::Transaction,
     read,
 };
 use crate::{
@@ -75,7 +75,7 @@ pub(super) fn ballots<'a>(
     let (mut written, mut letters) = (Vec::with_capacity(live.len()), Vec::new());
     let mut parts = vec![live];
     while let Some(part) = parts.pop() {
-        let mut savepoint = transaction.transaction()?;
+        let mut savepoint = transaction.savepoint()?;
         let refusal = match write_ballots(&mut savepoint, polls, &part) {
             Ok(rows) => {
                 savepoint.commit()?;
@@ -129,7 +129,7 @@ pub(super) fn dead_letter(
     transaction: &mut Transaction<'_>,
     letter: &DeadLetter,
 ) -> Result<bool, StoreError> {
-    let mut savepoint = transaction.transaction()?;
+    let mut savepoint = transaction.savepoint()?;
     match write_dead_letter(&mut savepoint, letter, &letter.detail) {
         Ok(new) => {
             savepoint.commit()?;

@@ -2,10 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -16,6 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     GROUP, Redis,
+    claim_size::ClaimSize,
     connection::Connection,
     reply::{self, Taken},
     rests::Rests,
@@ -44,14 +42,13 @@ pub struct RedisQueue {
     claiming: tokio::sync::Mutex<Claiming>,
     /// The ballots of entries that are handed out.
     in_hand: Mutex<HashMap<EntryKey, u16>>,
-    /// How many ballots an entry has lately, by which the next claim is measured.
-    entry_size: AtomicUsize,
 }
 
 /// What is known from claim to claim.
 struct Claiming {
     upkeep: Upkeep,
     rests: Rests,
+    size: ClaimSize,
 }
 
 impl std::fmt::Debug for RedisQueue {
@@ -69,10 +66,10 @@ impl RedisQueue {
             claiming: tokio::sync::Mutex::new(Claiming {
                 upkeep: Upkeep::new(&redis),
                 rests: Rests::new(blocking.is_some()),
+                size: ClaimSize::new(),
             }),
             blocking,
             in_hand: Mutex::default(),
-            entry_size: AtomicUsize::new(1),
             consumer,
             redis,
         }
@@ -145,19 +142,11 @@ impl RedisQueue {
         reply::taken(shard, answer)
     }
 
-    /// Reads what nobody has had in these shards, of all of them together about `max_ballots`.
-    fn read(
-        &self,
-        shards: &[ShardId],
-        max_ballots: usize,
-        block: Option<Duration>,
-    ) -> ::redis::Cmd {
+    /// Reads what nobody has had in these shards, of each of them up to `count` entries.
+    fn read(&self, shards: &[ShardId], count: usize, block: Option<Duration>) -> ::redis::Cmd {
         let mut read = ::redis::cmd("XREADGROUP");
         read.arg("GROUP").arg(GROUP).arg(&self.consumer);
-        let all_shards = usize::from(self.redis.0.options.shards);
-        let entry = self.entry_size.load(Ordering::Relaxed).max(1);
-        read.arg("COUNT")
-            .arg((max_ballots / all_shards / entry).max(1));
+        read.arg("COUNT").arg(count);
         if let Some(block) = block {
             read.arg("BLOCK").arg(millis(block));
         }
@@ -175,13 +164,13 @@ impl RedisQueue {
     async fn take_new(
         &self,
         connection: &Connection,
-        max_ballots: usize,
+        count: usize,
         wait: Duration,
     ) -> Result<Vec<LogEntry>, StoreError> {
         let shards: Vec<_> = self.redis.shards().collect();
         // Zero would mean for ever.
         let block = (wait >= Duration::from_millis(1)).then(|| wait.min(MAX_BLOCK));
-        let read = self.read(&shards, max_ballots, block);
+        let read = self.read(&shards, count, block);
         let answer: Value = connection.ask(&read).await?;
         let keys: Vec<_> = shards
             .iter()
@@ -197,7 +186,7 @@ impl RedisQueue {
     /// hands out would be lost from sight if nobody took it.
     async fn take_new_from_each(
         &self,
-        max_ballots: usize,
+        count: usize,
         wait: Duration,
         rests: &mut Rests,
     ) -> Vec<LogEntry> {
@@ -210,7 +199,7 @@ impl RedisQueue {
                 .filter(|shard| !rests.is_resting(*shard));
             let reads = awake.map(|shard| async move {
                 let since = Instant::now();
-                let read = self.read(&[shard], max_ballots, None);
+                let read = self.read(&[shard], count, None);
                 let answer: Result<Value, _> = self.redis.0.connection.ask(&read).await;
                 let entries = answer.map_err(StoreError::from);
                 let entries = entries.and_then(|answer| reply::read(answer, |_| Some(shard)));
@@ -230,15 +219,6 @@ impl RedisQueue {
             pause = (pause * 2).min(PAUSE[1]);
         }
     }
-}
-
-/// The ballots of an entry on average. A claim costs Redis a sync, so one should do for a batch; but if
-/// few entries have most of the ballots, rather a small claim than one that is out of all proportion.
-fn entry_size(entries: &[LogEntry]) -> Option<usize> {
-    let sizes = entries.iter().map(|entry| usize::from(entry.ballots));
-    let largest = sizes.clone().max()?;
-    let average = sizes.sum::<usize>().div_ceil(entries.len());
-    Some(average.max(largest / 8))
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -334,9 +314,14 @@ impl RedisQueue {
         &self,
         max_ballots: usize,
         wait: Duration,
-        Claiming { upkeep, rests }: &mut Claiming,
+        Claiming {
+            upkeep,
+            rests,
+            size,
+        }: &mut Claiming,
     ) -> Claim {
         let deadline = Instant::now() + wait;
+        let count = size.of_each(self.redis.0.options.shards, max_ballots);
         let mut claim = Claim::default();
         loop {
             if upkeep.take_over.is_due() && self.take_over(max_ballots, &mut claim, rests).await {
@@ -348,12 +333,12 @@ impl RedisQueue {
                 let left = left.min(upkeep.take_over.left());
                 claim.entries = match &self.blocking {
                     Some(connection) => {
-                        let take = self.take_new(connection, max_ballots, left);
+                        let take = self.take_new(connection, count, left);
                         // Of one server, what fails for one shard fails for all.
                         let taken = rests.unless_resting(ShardId(0), take).await;
                         taken.unwrap_or_default()
                     }
-                    None => self.take_new_from_each(max_ballots, left, rests).await,
+                    None => self.take_new_from_each(count, left, rests).await,
                 };
             }
             let is_hopeless = self.redis.shards().all(|shard| rests.is_resting(shard));
@@ -361,10 +346,8 @@ impl RedisQueue {
                 break;
             }
         }
+        size.note(&claim.entries);
         let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(size) = entry_size(&claim.entries) {
-            self.entry_size.store(size, Ordering::Relaxed);
-        }
         for entry in &claim.entries {
             in_hand.insert((entry.shard, entry.id), entry.ballots);
             claim

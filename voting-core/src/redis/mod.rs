@@ -20,6 +20,7 @@
 mod address;
 mod append;
 mod claim;
+mod claim_size;
 mod clock;
 mod cluster;
 mod connection;
