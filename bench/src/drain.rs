@@ -109,6 +109,7 @@ fn flush_bare(client: &mut Client, ballots: usize) -> f64 {
     // As the worker has them.
     let [upsert, turnout, tally] =
         [UPSERT, TURNOUT, TALLY].map(|text| client.prepare(text).expect("prepared"));
+    begin_afresh(client);
     let begun = Instant::now();
     for (voters, choices, ms, n) in &batches {
         let mut transaction = client.transaction().expect("begun");

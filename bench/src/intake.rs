@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use voting_load::{Latencies, Load, Pace, Plan};
 
 use crate::{
-    figures::{median, ms, quantile},
+    figures::{median, ms, processor, quantile},
     stage::{Programs, Service, Stage},
 };
 
@@ -45,27 +45,34 @@ pub(crate) fn measure(
     worker.program.kill();
     let own = std::env::current_exe().expect("this program");
     let noop = start_noop(&own);
+    let redis = stage.redis.id();
     let mut peak = 0.0_f64;
     for &connections in connections {
         let (mut none, mut forms, mut jsons) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
-            none.push(wrk(&noop.url, FORM, connections, seconds));
-            forms.push(wrk(&vote.url, FORM, connections, seconds));
-            jsons.push(wrk(&vote.url, JSON, connections, seconds));
+            let run = |service, request| Run::of(service, request, redis, connections, seconds);
+            none.push(run(&noop, FORM));
+            forms.push(run(&vote, FORM));
+            jsons.push(run(&vote, JSON));
             // What is in the log is of no more use, and takes memory.
             empty(&stage);
         }
-        let share = |rates: &[f64]| {
-            let pairs = rates.iter().zip(&none);
-            median(pairs.map(|(rate, none)| rate / none).collect())
+        let of = |runs: &[Run], value: fn(&Run) -> f64| median(runs.iter().map(value).collect());
+        let share = |runs: &[Run]| {
+            let pairs = runs.iter().zip(&none);
+            median(pairs.map(|(run, none)| run.rate / none.rate).collect())
         };
-        let (of_forms, of_jsons) = (share(&forms), share(&jsons));
-        let [none, forms, jsons] = [none, forms, jsons].map(median);
-        println!(
-            "  {connections:>4} connections: form {forms:.0}/s, JSON {jsons:.0}/s, nothing \
-             {none:.0}/s; form {of_forms:.2}, JSON {of_jsons:.2} of nothing (goal 0.75)"
-        );
-        peak = peak.max(forms);
+        for (what, runs) in [("form", &forms), ("JSON", &jsons), ("nothing", &none)] {
+            println!(
+                "  {connections:>4} connections, {what:<7}: {:>6.0}/s, {:.2} of nothing (goal 0.75); \
+                 processor time of each: {:.1} µs in the service, {:.1} in Redis",
+                of(runs, |run| run.rate),
+                share(runs),
+                of(runs, |run| run.service),
+                of(runs, |run| run.redis),
+            );
+        }
+        peak = peak.max(of(&forms, |run| run.rate));
     }
     let rate = (peak / 2.0).floor();
     let plan = Plan {
@@ -85,6 +92,39 @@ pub(crate) fn measure(
     println!("  at half of the peak, {rate:.0} forms a second: {latencies}");
     let counts = history.counts();
     assert_eq!(counts.acknowledged, counts.ended(), "{counts:?}");
+}
+
+/// What came of some seconds of load.
+struct Run {
+    /// Requests a second.
+    rate: f64,
+    /// Processor time of a request in the service, in microseconds, …
+    service: f64,
+    /// … and in Redis.
+    redis: f64,
+}
+
+impl Run {
+    fn of(
+        service: &Service,
+        request: (&str, &str),
+        redis: u32,
+        connections: usize,
+        seconds: u64,
+    ) -> Self {
+        let processes = [service.program.id(), redis];
+        let before = processes.map(processor);
+        let rate = wrk(&service.url, request, connections, seconds);
+        let after = processes.map(processor);
+        #[expect(clippy::cast_precision_loss, reason = "a few")]
+        let requests = rate * seconds as f64;
+        let each = |index: usize| (after[index] - before[index]) * 1_000_000.0 / requests;
+        Self {
+            rate,
+            service: each(0),
+            redis: each(1),
+        }
+    }
 }
 
 /// What one more block on the disk costs, where the servers' files are.

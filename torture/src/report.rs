@@ -54,18 +54,6 @@ impl Report {
         let mut wrong = Vec::new();
         let counts = [
             ("lost", self.sum(|verdict| verdict.lost)),
-            (
-                "still not counted at the end",
-                self.sum(|verdict| verdict.pending),
-            ),
-            (
-                "never told by the store",
-                self.sum(|verdict| verdict.untold),
-            ),
-            (
-                "told by the store and never cast",
-                self.sum(|verdict| verdict.surplus),
-            ),
             ("double", self.sum(|verdict| verdict.double)),
             (
                 "counted for another choice",
@@ -89,6 +77,10 @@ impl Report {
             if ballots > 0 {
                 wrong.push(format!("{ballots} ballots {what}"));
             }
+        }
+        for (poll, verdict) in POLLS.iter().zip(&self.verdicts) {
+            let doubts = verdict.doubts().into_iter();
+            wrong.extend(doubts.map(|doubt| format!("{poll}: {doubt}")));
         }
         let off = self.sum(|verdict| verdict.miscounted);
         if off > 0 {
@@ -324,6 +316,7 @@ mod tests {
         };
         let verdict = Verdict {
             counts,
+            looked_at: 5,
             ..Verdict::default()
         };
         let mut report = Report::new(&options(), true);
@@ -367,6 +360,15 @@ mod tests {
         let mut report = well();
         report.pipeline = Some(pipeline(20));
         assert!(report.wrong()[0].starts_with("the log accepted 1 ballots more"));
+    }
+
+    #[test]
+    fn a_poll_of_which_no_ballot_was_acknowledged_proves_nothing() {
+        let mut report = well();
+        report.pipeline = Some(pipeline(13));
+        report.verdicts[1].counts.acknowledged = 0;
+        let wrong = report.wrong();
+        assert!(wrong[0].contains("nothing was acknowledged"), "{wrong:?}");
     }
 
     #[test]

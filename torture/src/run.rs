@@ -110,13 +110,16 @@ pub async fn run(options: &Options) -> Result<Report, RunError> {
     let failed = report
         .as_ref()
         .map_or(true, |report| !report.wrong().is_empty());
-    // What is broken is to fail, over and over.
-    if options.keep || failed && broken.is_none() {
-        stage.keep(journal.folder()).await?;
-        journal.say(&format!("the stores' data is in {folder}"));
-    }
     if let Ok(report) = &report {
         journal.say(&report.to_string());
+    }
+    // What is broken is to fail, over and over.
+    if options.keep || failed && broken.is_none() {
+        // The verdict stands, whether there is room for the data or not.
+        journal.say(&match stage.keep(journal.folder()).await {
+            Ok(()) => format!("the stores' data is in {folder}"),
+            Err(error) => format!("the stores' data cannot be kept: {error}"),
+        });
     }
     report
 }

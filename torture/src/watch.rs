@@ -96,7 +96,13 @@ impl Watch {
             .map(|(service, url, _)| (*service, url, done(*service, url)));
         let mut idle: Vec<_> = begin.collect();
         within(patience, || {
-            idle.retain(|(service, url, before)| done(*service, url) <= *before);
+            idle.retain_mut(|(service, url, before)| {
+                let now = done(*service, url);
+                let is_idle = before.is_none() || now <= *before;
+                // Of one that did not answer at first it is not known what it had done by then.
+                *before = before.or(now);
+                is_idle
+            });
             idle.is_empty().then_some(())
         });
         for (service, ..) in idle {

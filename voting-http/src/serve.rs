@@ -9,8 +9,9 @@
 //! server that is to stop first says so in its answers for a while, and each client that asks leaves by
 //! itself.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -32,6 +33,8 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::problem::Problem;
 
 /// How patient [`serve()`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +149,11 @@ impl Server {
             async move {
                 let (local, remote) = addresses;
                 let request = Request::from((request, local, remote, Scheme::HTTP));
-                let mut response = endpoint.get_response(request).await;
+                let answer = AssertUnwindSafe(endpoint.get_response(request)).catch_unwind();
+                // The connection has others to serve.
+                let mut response = answer
+                    .await
+                    .unwrap_or_else(|_| Problem::internal().to_response());
                 if stop.is_cancelled() {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(CONNECTION, close);

@@ -8,8 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use poem::endpoint::make_sync;
 use support::{Services, Setup, await_some, connect, get, read_to_end};
-use voting_http::ServeOptions;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use voting_http::{ServeOptions, serve};
 
 fn hasty(options: ServeOptions) -> Services {
     Services::set_up(|_| Setup {
@@ -43,6 +46,38 @@ fn a_client_that_drips_its_headers_is_cut_off() {
         "{dripped} bytes"
     );
     assert_eq!(get(&services.vote, &[]).status, 200);
+}
+
+#[tokio::test]
+async fn a_panic_is_answered_and_the_connection_goes_on() {
+    let endpoint = make_sync(|request| {
+        assert_ne!(request.uri().path(), "/panic");
+        "well"
+    });
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(
+        socket,
+        endpoint,
+        ServeOptions::default(),
+        stop.clone(),
+    ));
+    let talk = tokio::task::spawn_blocking(move || {
+        let mut client = TcpStream::connect(address).unwrap();
+        let mut ask = |path| {
+            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+            client.write_all(request.as_bytes()).unwrap();
+            let mut answer = [0; 4096];
+            let length = client.read(&mut answer).unwrap();
+            String::from_utf8_lossy(&answer[..length]).into_owned()
+        };
+        ["/panic", "/"].map(&mut ask)
+    });
+    let [failed, well] = talk.await.unwrap();
+    assert!(failed.starts_with("HTTP/1.1 500"), "{failed}");
+    assert!(well.starts_with("HTTP/1.1 200"), "{well}");
+    stop.cancel();
 }
 
 #[test]

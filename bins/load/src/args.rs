@@ -19,9 +19,9 @@ use crate::{
 ///
 /// Ends with 0 if so, with 1 if not, and with 2 if it could not be found out: as when nothing was
 /// acknowledged, or ballots are still pending; with 3 if it is only slower than `--max-p99-ms`, or more
-/// is refused than `--max-refused`. Nobody else may vote in the poll meanwhile; with
-/// `--postgres` others may in other polls, but then it is not seen if a ballot that was replaced had
-/// been stored twice.
+/// is refused than `--max-refused`. Nothing may be waiting in the log when it begins, and nobody else may
+/// vote in the poll meanwhile; with `--postgres` others may in other polls, but then it is not seen
+/// whether a ballot that was replaced had been stored, and once.
 #[derive(Debug, Clone, Args)]
 pub struct LoadArgs {
     /// A vote service to cast ballots at; give it again for each further one

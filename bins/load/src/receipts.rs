@@ -11,8 +11,8 @@ use crate::{
 
 /// Up to `limit` of these, evenly spread.
 fn spread<T: Copy>(all: &[T], limit: usize) -> Vec<T> {
-    let step = all.len().div_ceil(limit.max(1)).max(1);
-    all.iter().step_by(step).copied().collect()
+    let number = limit.min(all.len());
+    (0..number).map(|at| all[at * all.len() / number]).collect()
 }
 
 /// Asks for the receipts of voters' last ballots, then for those of ballots that were replaced.

@@ -62,7 +62,10 @@ pub(crate) async fn check_store(
     findings: &mut Findings,
 ) -> Result<(), CheckError> {
     let order = Order::of(checking.history);
-    let mut waiting = Waiting::new(checking.patience);
+    // Also where nothing is waited for any more, what is missing must stand still for a moment: else it
+    // is only on its way.
+    let rest = REST.min(checking.sources.patience);
+    let mut waiting = Waiting::new(checking.patience.max(rest));
     let mut rested = false;
     let (look, missing) = loop {
         let look = look(checking, url, result, &order).await?;
@@ -70,7 +73,7 @@ pub(crate) async fn check_store(
         let is_all = missing == Missing::default();
         if is_all && !rested {
             (checking.tell)(Step::Resting);
-            sleep(REST.min(checking.sources.patience)).await;
+            sleep(rest).await;
             rested = true;
         } else if is_all || waiting.is_over(missing) {
             break (look, missing);
@@ -169,7 +172,10 @@ impl Look {
         let is_past = match (position, &self.scan.flushed) {
             (Some(position), Some(flushed)) => flushed.has(position),
             // Without a place in the log: so many are on their way, and it may be one of these.
-            (None, Some(_)) => self.told(checking).is_some() && missing.untold == 0,
+            (None, Some(_)) => {
+                let told = self.told(checking);
+                told.is_some_and(|told| !told.others) && missing.untold == 0
+            }
             (_, None) => false,
         };
         match found {

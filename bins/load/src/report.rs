@@ -273,7 +273,7 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
         verdict.looked_at, verdict.voters_acknowledged
     );
     // Only the store tells whether ballots that were replaced had been stored.
-    if verdict.told.is_some() {
+    if verdict.told.is_some() && !verdict.others {
         writeln!(f, "Each acknowledged ballot counts, once: {looked_at}.")
     } else {
         writeln!(f, "Nothing is wrong: {looked_at}.")

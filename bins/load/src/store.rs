@@ -52,7 +52,7 @@ pub struct Told {
 pub(crate) struct ToldSince {
     pub(crate) ballots: u64,
     pub(crate) superseded: u64,
-    /// Whether others have voted in other polls meanwhile.
+    /// Whether others have voted in other polls meanwhile, or ballots have been rejected.
     pub(crate) others: bool,
 }
 
@@ -65,7 +65,8 @@ impl Told {
         ToldSince {
             ballots: self.ballots().saturating_sub(before.ballots()),
             superseded: self.superseded.saturating_sub(before.superseded),
-            others: self.elsewhere != before.elsewhere,
+            // If they are of this load, that is wrong by itself.
+            others: self.elsewhere != before.elsewhere || self.rejected != before.rejected,
         }
     }
 }

@@ -50,7 +50,8 @@ impl Inner {
                 transaction.commit()?;
                 Ok(report)
             });
-            if flushed.is_err() {
+            // Of a poll that has changed only this code has said so.
+            if !matches!(flushed, Ok(_) | Err(StoreError::PollChanged(_))) {
                 connection.forget_prepared();
             }
             match flushed {
