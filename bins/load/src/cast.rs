@@ -21,8 +21,9 @@ use crate::{
 /// Without a given rate, how long a voter who was turned away stays away.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How long a connection may take to open; then the next place is tried.
-const CONNECTING: Duration = Duration::from_secs(1);
+/// How long a connection may take to open; then the next place is tried. TCP asks once more after one
+/// second, as it must when many connect at once.
+const CONNECTING: Duration = Duration::from_secs(2);
 
 /// A connection that was closed before it was used is opened anew so often.
 const ATTEMPTS: usize = 3;
