@@ -58,7 +58,7 @@ impl<R: Endpoint> Front<R> {
     }
 
     /// Tells the routes who the visitor is, if they are to know.
-    fn admit(&self, request: &mut Request) -> Result<Option<Visit>, Problem> {
+    fn admit(&self, request: &mut Request) -> Result<Option<Visit<'_>>, Problem> {
         let Some((cookies, site)) = &self.voters else {
             return Ok(None);
         };
@@ -91,9 +91,9 @@ impl<R: Endpoint> Front<R> {
             Ok(answer) => answer.into_response(),
             Err(error) => failures.answer(&error),
         };
-        if let (Some(visit), Some((cookies, _))) = (visit, &self.voters) {
+        if let Some(visit) = visit {
             // Also with a failure, so that a retry is the same voter's.
-            cookies.part(&visit, &mut answer);
+            visit.part(&mut answer);
         }
         headers.put_on(&mut answer);
         if let Some(followed) = followed {

@@ -104,9 +104,10 @@ impl VoterCookies {
     }
 
     /// Tells the endpoint who the visitor is.
-    pub(crate) fn meet(&self, request: &mut Request) -> Visit {
+    pub(crate) fn meet(&self, request: &mut Request) -> Visit<'_> {
         let visitor = self.read(request);
         let visit = Visit {
+            cookies: self,
             visitor,
             casts: !matches!(
                 *request.method(),
@@ -117,24 +118,27 @@ impl VoterCookies {
         request.set_data(visitor);
         visit
     }
+}
 
+/// A request, as far as its answer must know it.
+pub(crate) struct Visit<'a> {
+    cookies: &'a VoterCookies,
+    visitor: Visitor,
+    casts: bool,
+    docs: bool,
+}
+
+impl Visit<'_> {
     /// Gives a new visitor the cookie: with a page, and with the answer to a cast.
-    pub(crate) fn part(&self, visit: &Visit, answer: &mut Response) {
+    pub(crate) fn part(&self, answer: &mut Response) {
         let page = answer
             .content_type()
             .is_some_and(|kind| kind.starts_with("text/html"));
-        if visit.visitor.cookie != CookieFound::Valid
-            && (visit.casts || page && !visit.docs)
-            && let Some(cookie) = self.issue(&visit.visitor)
+        if self.visitor.cookie != CookieFound::Valid
+            && (self.casts || page && !self.docs)
+            && let Some(cookie) = self.cookies.issue(&self.visitor)
         {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
         }
     }
-}
-
-/// A request, as far as its answer must know it.
-pub(crate) struct Visit {
-    visitor: Visitor,
-    casts: bool,
-    docs: bool,
 }
