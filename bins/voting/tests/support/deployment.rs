@@ -32,11 +32,14 @@ pub const SECRETS: [&str; 3] = [
 /// After so long a worker is taken for dead.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// `voting` without any setting of this process.
+/// `voting` without any setting of this process, in an empty folder: with few settings it is the
+/// all-in-one, which makes its files where it was started.
 fn voting(settings: &[(&'static str, String)], arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_voting"));
     let pairs = settings.iter().map(|(key, value)| (key, value));
     command.env_clear().envs(pairs).args(arguments);
+    command.current_dir(folder.path());
     command.output().expect("the program starts")
 }
 
