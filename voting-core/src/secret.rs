@@ -37,9 +37,14 @@ impl SecretKey {
 
     /// A key for one purpose; a tag made for another purpose is not valid under it.
     pub fn derive(&self, purpose: &str) -> MacKey {
+        MacKey(new_mac(&self.derive_bytes(purpose)))
+    }
+
+    /// The bytes of a key for one purpose, for a cipher: HMAC-SHA-256 of the purpose under the secret.
+    pub fn derive_bytes(&self, purpose: &str) -> [u8; 32] {
         let mut mac = new_mac(&self.0);
         mac.update(purpose.as_bytes());
-        MacKey(new_mac(&mac.finalize().into_bytes()))
+        mac.finalize().into_bytes().into()
     }
 }
 

@@ -19,8 +19,17 @@ use crate::site;
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// The one failure of a cast after which the vote may count all the same.
+/// The failure of a cast after which the vote may count all the same.
 const OUTCOME_UNKNOWN: &str = "outcome-unknown";
+
+/// A fault of ours: in the middle of a cast, nobody knows how far it came.
+const INTERNAL: &str = "internal";
+
+const POLL_CLOSED: &str = "poll-closed";
+
+/// What a voter is told whose vote may or may not be stored. `vote.js` has the same words.
+const UNKNOWN: &str =
+    "We do not know whether your vote arrived. Trying again is safe: it counts once.";
 
 /// How long a client is asked to wait when a store is away, in seconds.
 const RETRY_AFTER: u32 = 2;
@@ -68,7 +77,7 @@ impl Problem {
     pub(crate) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
+            INTERNAL,
             "Something went wrong",
             "This is a fault of the service. It has been logged.",
         )
@@ -96,7 +105,7 @@ impl Problem {
     pub(crate) fn poll_closed() -> Self {
         Self::new(
             StatusCode::CONFLICT,
-            "poll-closed",
+            POLL_CLOSED,
             "This poll is closed",
             "This poll is closed: votes can no longer be cast or changed. A vote that was confirmed \
              before counts.",
@@ -146,6 +155,16 @@ impl Problem {
             "The voter cookie is not valid",
             "The cookie that names you as a voter was not issued here. You have been given a \
              new one: please vote again.",
+        )
+    }
+
+    pub(crate) fn cookies_needed() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "cookies-needed",
+            "Cookies are needed to vote",
+            "Your browser did not send the cookie that makes sure that you count once. Allow cookies for \
+             this site, then vote again.",
         )
     }
 
@@ -233,10 +252,38 @@ impl Problem {
         &self.detail
     }
 
+    /// Whether a vote was refused since the poll takes none any more.
+    pub(crate) fn is_poll_closed(&self) -> bool {
+        self.kind == POLL_CLOSED
+    }
+
+    /// Whether a vote that failed so may count all the same.
+    pub(crate) fn leaves_unknown(&self) -> bool {
+        matches!(self.kind, OUTCOME_UNKNOWN | INTERNAL)
+    }
+
+    /// The same for a client that had no cookie yet.
+    #[must_use]
+    pub(crate) fn of_new_voter(mut self) -> Self {
+        if self.kind == OUTCOME_UNKNOWN {
+            self.detail =
+                "We do not know whether your vote arrived. Trying again is safe: it counts once, \
+                           if you keep the cookie that came with this answer."
+                    .into();
+        }
+        self
+    }
+
     /// What to tell a voter whose cast failed so. `vote.js` uses the same words.
     pub(crate) fn to_voter(&self) -> String {
         if self.kind == OUTCOME_UNKNOWN {
             return self.detail.clone().into_owned();
+        }
+        if self.leaves_unknown() {
+            return UNKNOWN.to_owned();
+        }
+        if self.is_poll_closed() {
+            return "This poll closed before your vote arrived. It was not counted.".to_owned();
         }
         let again = if self.status.is_server_error() {
             " Please try again in a moment."
@@ -290,12 +337,7 @@ impl From<CastError> for Problem {
                 "The vote was not taken",
                 "Too many votes are arriving at once.",
             ),
-            CastError::Unknown(_) => (
-                OUTCOME_UNKNOWN,
-                "The vote is not confirmed",
-                "Whether your vote was stored is not known. Please vote again: it counts only \
-                 once.",
-            ),
+            CastError::Unknown(_) => (OUTCOME_UNKNOWN, "The vote is not confirmed", UNKNOWN),
             _ => (
                 "not-stored",
                 "The vote was not taken",

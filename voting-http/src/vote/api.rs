@@ -1,9 +1,13 @@
 //! The vote service's API.
 
 use poem::web::Data;
-use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Header, Path},
+    payload::Json,
+};
 
-use super::VoteService;
+use super::{VoteService, memory::Remembered};
 use crate::{polls::PollView, problem::Problem, visitor::Visitor};
 
 pub(super) struct Api(pub(super) VoteService);
@@ -30,13 +34,21 @@ struct BallotView {
 struct AcceptedView {
     /// Stands for this ballot: ask the result service what became of it.
     receipt: String,
+    /// Names the voter to the page that cast it: the same for all ballots of this voter, in all polls, and
+    /// good for nothing else. The page has it in `data-voter`.
+    voter: String,
 }
 
 #[derive(ApiResponse)]
 enum CastAnswer {
     /// The ballot is stored and will be counted, in place of any earlier one of this voter.
     #[oai(status = 202)]
-    Accepted(Json<AcceptedView>),
+    Accepted(
+        Json<AcceptedView>,
+        /// With `Voter-Tag`: a cookie for this browser session by which the voting page shows the vote.
+        #[oai(header = "Set-Cookie")]
+        Option<String>,
+    ),
 }
 
 #[OpenApi]
@@ -75,12 +87,25 @@ impl Api {
         &self,
         poll: Path<String>,
         ballot: Json<BallotView>,
+        /// Sent by the voting page: the `voter` that the page was given. A ballot that comes with it and without
+        /// the voter's cookie is not counted for a new voter, but refused: 400,
+        /// `urn:voting:problem:cookies-needed`.
+        #[oai(name = "Voter-Tag")]
+        voter_tag: Header<Option<String>>,
         visitor: Data<&Visitor>,
     ) -> Result<CastAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
         let named = ballot.0.choices.iter().map(String::as_str);
-        let (_, receipt) = self.0.cast(&poll, **visitor, named).await?;
-        let receipt = self.0.0.receipts.seal(&receipt);
-        Ok(CastAnswer::Accepted(Json(AcceptedView { receipt })))
+        let from_page = voter_tag.0.as_deref();
+        let (choices, receipt) = self.0.cast(&poll, **visitor, from_page, named).await?;
+        let remember = from_page.and_then(|_| {
+            let vote = Remembered::now(Some(choices));
+            self.0.0.ballots.write(poll.id(), receipt.voter, vote)
+        });
+        let answer = AcceptedView {
+            voter: self.0.0.tags.tag(receipt.voter),
+            receipt: self.0.0.receipts.seal(&receipt),
+        };
+        Ok(CastAnswer::Accepted(Json(answer), remember))
     }
 }

@@ -2,14 +2,18 @@
 //! Holds no state of its own.
 
 mod api;
+mod memory;
 mod page;
+mod state;
+pub(crate) mod words;
 
 use std::{sync::Arc, time::Instant};
 
-use poem::{Endpoint, Response, Route, get};
+use poem::{Endpoint, Response, Route, get, post};
 use poem_openapi::OpenApiService;
 use voting_core::{Ballot, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink};
 
+use self::memory::BallotCookies;
 use crate::{
     api_routes::ApiRoutes,
     assets,
@@ -19,7 +23,7 @@ use crate::{
     polls::Polls,
     problem::Problem,
     site::Site,
-    token::{ReceiptKey, VoterKey},
+    token::{ReceiptKey, VoterKey, VoterTags},
     visitor::{Visitor, VoterCookies},
 };
 
@@ -32,6 +36,8 @@ struct Inner {
     polls: Polls,
     receipts: ReceiptKey,
     cookies: VoterCookies,
+    tags: VoterTags,
+    ballots: BallotCookies,
     metrics: CastMetrics,
     site: Site,
 }
@@ -50,6 +56,8 @@ impl VoteService {
             polls: Polls::new(polls, site.default_poll.clone()),
             receipts: ReceiptKey::new(secret),
             cookies: VoterCookies::new(VoterKey::new(secret), site.is_https()),
+            tags: VoterTags::new(secret),
+            ballots: BallotCookies::new(secret, site.is_https()),
             metrics: CastMetrics::default(),
             site,
         }))
@@ -63,6 +71,8 @@ impl VoteService {
         let pages = Route::new()
             .at("/", page())
             .at("/polls/:poll", page())
+            .at("/polls/:poll/state", get(state::Follow(self.clone())))
+            .at("/polls/:poll/forget", post(page::Forget(self.clone())))
             .nest("/assets", assets::route());
         let routes = ApiRoutes::new(self.documented(health), metrics, pages);
         Front::new(routes)
@@ -98,13 +108,19 @@ impl VoteService {
         .description("Casts ballots.")
     }
 
-    /// Casts the visitor's vote for the options of these names.
+    /// Casts the visitor's vote for the options of these names. `from_page`: what the page that sent it says
+    /// of its voter, if one of ours did.
     async fn cast<'a>(
         &self,
         poll: &Poll,
         visitor: Visitor,
+        from_page: Option<&str>,
         named: impl IntoIterator<Item = &'a str>,
     ) -> Result<(Choices, Receipt), Problem> {
+        // The page was given a cookie. A browser that keeps none would be a new voter with each click.
+        if from_page.is_some() && visitor.is_new() {
+            return Err(Problem::cookies_needed());
+        }
         // To say so early. What is not yet known here the log sees to.
         if !poll.state().is_open() {
             return Err(Problem::poll_closed());
@@ -118,7 +134,11 @@ impl VoteService {
         let begun = Instant::now();
         let receipt = self.0.sink.cast(ballot).await;
         self.0.metrics.cast(begun.elapsed().as_secs_f64(), &receipt);
-        Ok((choices, receipt?))
+        match receipt {
+            Ok(receipt) => Ok((choices, receipt)),
+            Err(error) if visitor.is_new() => Err(Problem::from(error).of_new_voter()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -1,18 +1,26 @@
 //! The voting page and its form.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use poem::{Endpoint, FromRequest, Request, Response, http::header, web::Data};
+use poem::{
+    Endpoint, FromRequest, Request, Response,
+    http::{HeaderValue, StatusCode, header},
+    web::Data,
+};
 use voting_core::{Choices, Poll};
 
-use super::VoteService;
+use super::{VoteService, memory::Remembered, words};
 use crate::{
     assets,
+    polls::StateView,
     problem::Problem,
     site::{self, Prefix},
-    views::{self, Notice, VoteOption, VotePage},
+    views::{self, Notice, VoteOption, VotePage, Voted},
     visitor::Visitor,
 };
+
+/// For so long after a vote the page says that it is in; later it only shows it.
+const TOLD_FOR: Duration = Duration::from_secs(60);
 
 /// `GET`: the page.
 pub(super) struct Show(pub(super) VoteService);
@@ -20,16 +28,35 @@ pub(super) struct Show(pub(super) VoteService);
 /// `POST`: the form.
 pub(super) struct Cast(pub(super) VoteService);
 
+/// `POST`: this browser is to show the vote no longer.
+pub(super) struct Forget(pub(super) VoteService);
+
 impl Endpoint for Show {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let poll = self.0.poll_of(&request).await?;
         let visitor = visitor_of(&request).await?;
-        Ok(self
-            .0
-            .show(&request, &poll, visitor, Shown::default())
-            .await)
+        let remembered = self.0.remembered(&request, &poll, visitor);
+        let notice = remembered
+            .filter(|vote| vote.is_within(TOLD_FOR) && poll.state().is_open())
+            .map(|vote| Notice {
+                error: false,
+                text: match vote.choices {
+                    Some(choices) => words::thanks(&poll, choices, false),
+                    None => words::FORGOTTEN.to_owned(),
+                },
+            });
+        let shown = Shown {
+            notice,
+            ..Shown::of(remembered)
+        };
+        let page = self.0.show(&request, &poll, visitor, shown).await;
+        let mut page = kept_by_one_browser(page);
+        for cookie in self.0.0.ballots.surplus(&request, visitor.id()) {
+            set_cookie(&mut page, &cookie);
+        }
+        Ok(page)
     }
 }
 
@@ -39,70 +66,91 @@ impl Endpoint for Cast {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let poll = self.0.poll_of(&request).await?;
         let visitor = visitor_of(&request).await?;
-        match self.0.cast_form(&mut request, &poll, visitor).await {
-            Ok(choices) => {
-                let shown = Shown {
-                    chosen: Some(choices),
-                    notice: Some(Notice {
-                        error: false,
-                        text: thanks(&poll, choices),
-                    }),
+        let form = match Form::read(&mut request).await {
+            Ok(form) => form,
+            Err(problem) => return self.0.refuse(&request, &poll, visitor, 0, problem).await,
+        };
+        let (named, from_page) = (form.votes(), form.voter());
+        match self.0.cast(&poll, visitor, from_page, named).await {
+            Ok((choices, receipt)) => {
+                let vote = Remembered::now(Some(choices));
+                let remember = self.0.0.ballots.write(poll.id(), receipt.voter, vote);
+                // Browsers go back to the page, so that to load it again sends nothing again. The page then
+                // knows the vote by its cookie: whoever keeps none is told now.
+                let follows = site::navigates(&request).unwrap_or(from_page.is_some());
+                let mut answer = if follows && !visitor.is_new() {
+                    see_page(&request, &poll)
+                } else {
+                    let shown = Shown {
+                        notice: Some(Notice {
+                            error: false,
+                            text: words::thanks(&poll, choices, visitor.is_new()),
+                        }),
+                        ..Shown::of(Some(vote))
+                    };
+                    self.0.show(&request, &poll, visitor, shown).await
                 };
-                Ok(self.0.show(&request, &poll, visitor, shown).await)
+                if let Some(cookie) = remember.filter(|_| site::wants_html(&request)) {
+                    set_cookie(&mut answer, &cookie);
+                }
+                Ok(answer)
             }
-            // The page again, so that the voter can mend it there.
-            Err(problem) if site::wants_html(&request) => {
-                let shown = Shown {
-                    chosen: None,
-                    notice: Some(Notice {
-                        error: true,
-                        text: problem.to_voter(),
-                    }),
-                };
-                let page = self.0.show(&request, &poll, visitor, shown).await;
-                Ok(problem.finish(page))
+            Err(problem) => {
+                let ticked = form.ticked(&poll);
+                self.0
+                    .refuse(&request, &poll, visitor, ticked, problem)
+                    .await
             }
-            Err(problem) => Err(problem.into()),
         }
+    }
+}
+
+impl Endpoint for Forget {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let poll = self.0.poll_of(&request).await?;
+        let visitor = visitor_of(&request).await?;
+        let mut answer = see_page(&request, &poll);
+        // Where there was no vote it must not look as if there had been one.
+        if self.0.remembered(&request, &poll, visitor).is_some() {
+            let vote = Remembered::now(None);
+            if let Some(cookie) = self.0.0.ballots.write(poll.id(), visitor.id(), vote) {
+                set_cookie(&mut answer, &cookie);
+            }
+        }
+        Ok(answer)
     }
 }
 
 /// What the page says of the visitor's vote.
 #[derive(Default)]
 struct Shown {
-    chosen: Option<Choices>,
+    remembered: Option<Remembered>,
+    /// Options that are selected in the form, as bits.
+    ticked: u64,
     notice: Option<Notice>,
+    unsure: bool,
+    /// The log has refused a vote since it is closed, which the poll at hand may not know yet.
+    closed: bool,
 }
 
-async fn visitor_of(request: &Request) -> poem::Result<Visitor> {
-    let visitor = Data::<&Visitor>::from_request_without_body(request).await?;
-    Ok(*visitor.0)
-}
-
-/// What a voter is told. `vote.js` has the same words.
-fn thanks(poll: &Poll, choices: Choices) -> String {
-    let mut chosen = choices
-        .indices()
-        .filter_map(|index| poll.options().get(index));
-    let what = match (chosen.next(), choices.len()) {
-        (Some(option), 1) => format!("Your vote for {} is in.", option.label),
-        (_, n) => format!("Your {n} choices are in."),
-    };
-    format!("{what} You can change your vote until the poll closes.")
-}
-
-impl VoteService {
-    async fn poll_of(&self, request: &Request) -> Result<Arc<Poll>, Problem> {
-        let named = request.raw_path_param("poll");
-        self.0.polls.get_or_default(named).await
+impl Shown {
+    fn of(remembered: Option<Remembered>) -> Self {
+        let chosen = remembered.and_then(|vote| vote.choices);
+        Self {
+            remembered,
+            ticked: chosen.map_or(0, Choices::bits),
+            ..Self::default()
+        }
     }
+}
 
-    async fn cast_form(
-        &self,
-        request: &mut Request,
-        poll: &Poll,
-        visitor: Visitor,
-    ) -> Result<Choices, Problem> {
+/// The fields of the form.
+struct Form(Vec<(String, String)>);
+
+impl Form {
+    async fn read(request: &mut Request) -> Result<Self, Problem> {
         let kind = request.content_type().unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -110,12 +158,96 @@ impl VoteService {
         }
         let body = request.take_body().into_bytes().await;
         let body = body.map_err(|_| Problem::invalid("The request's body broke off."))?;
-        let fields: Vec<_> = form_urlencoded::parse(&body).collect();
-        let votes = fields.iter().filter(|(name, _)| name == "vote");
-        let (choices, _) = self
-            .cast(poll, visitor, votes.map(|(_, value)| value.as_ref()))
-            .await?;
-        Ok(choices)
+        Ok(Self(form_urlencoded::parse(&body).into_owned().collect()))
+    }
+
+    fn votes(&self) -> impl Iterator<Item = &str> {
+        let votes = self.0.iter().filter(|(name, _)| name == "vote");
+        votes.map(|(_, value)| value.as_str())
+    }
+
+    /// The tag of the voter for whom the form was made. Forms of others than our page have none.
+    fn voter(&self) -> Option<&str> {
+        let mut fields = self.0.iter();
+        let voter = fields.find(|(name, _)| name == "voter")?;
+        Some(&voter.1)
+    }
+
+    /// What was selected, as bits, whether it can be voted for or not.
+    fn ticked(&self, poll: &Poll) -> u64 {
+        let options = poll.options();
+        self.votes()
+            .filter_map(|vote| options.iter().position(|option| option.id.as_str() == vote))
+            .fold(0, |bits, index| bits | 1 << index)
+    }
+}
+
+pub(super) async fn visitor_of(request: &Request) -> poem::Result<Visitor> {
+    let visitor = Data::<&Visitor>::from_request_without_body(request).await?;
+    Ok(*visitor.0)
+}
+
+/// A browser may keep the answer, and must ask before it shows it anew; going back shows it at once.
+pub(super) fn kept_by_one_browser(mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    let caching = HeaderValue::from_static("private, no-cache");
+    headers.insert(header::CACHE_CONTROL, caching);
+    headers.insert(header::VARY, HeaderValue::from_static("accept, cookie"));
+    answer
+}
+
+fn set_cookie(answer: &mut Response, cookie: &str) {
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// Sends a browser to the poll's page.
+fn see_page(request: &Request, poll: &Poll) -> Response {
+    Response::builder()
+        .status(StatusCode::SEE_OTHER)
+        .header(header::LOCATION, address(&Prefix::of(request), poll))
+        .finish()
+}
+
+fn address(prefix: &Prefix, poll: &Poll) -> String {
+    format!("{}/polls/{}", prefix.as_str(), poll.id())
+}
+
+impl VoteService {
+    pub(super) async fn poll_of(&self, request: &Request) -> Result<Arc<Poll>, Problem> {
+        let named = request.raw_path_param("poll");
+        self.0.polls.get_or_default(named).await
+    }
+
+    fn remembered(&self, request: &Request, poll: &Poll, visitor: Visitor) -> Option<Remembered> {
+        self.0.ballots.read(request, poll.id(), visitor.id())
+    }
+
+    /// The page again, so that the voter can mend it there.
+    async fn refuse(
+        &self,
+        request: &Request,
+        poll: &Poll,
+        visitor: Visitor,
+        ticked: u64,
+        problem: Problem,
+    ) -> poem::Result<Response> {
+        if !site::wants_html(request) {
+            return Err(problem.into());
+        }
+        let shown = Shown {
+            remembered: self.remembered(request, poll, visitor),
+            ticked,
+            notice: Some(Notice {
+                error: true,
+                text: problem.to_voter(),
+            }),
+            unsure: problem.leaves_unknown(),
+            closed: problem.is_poll_closed(),
+        };
+        let page = self.show(request, poll, visitor, shown).await;
+        Ok(problem.finish(page))
     }
 
     async fn show(
@@ -129,6 +261,8 @@ impl VoteService {
         let base = prefix.as_str();
         let id = poll.id();
         let all = self.0.polls.all().await.unwrap_or_default();
+        let chosen = shown.remembered.and_then(|vote| vote.choices);
+        let chosen = chosen.map_or(0, Choices::bits);
         let options = poll
             .options()
             .iter()
@@ -136,9 +270,8 @@ impl VoteService {
             .map(|(index, option)| VoteOption {
                 id: option.id.as_str(),
                 label: &option.label,
-                chosen: shown
-                    .chosen
-                    .is_some_and(|chosen| chosen.bits() & (1 << index) != 0),
+                chosen: chosen & (1 << index) != 0,
+                ticked: shown.ticked & (1 << index) != 0,
             });
         let mut response = views::render(&VotePage {
             base,
@@ -147,17 +280,27 @@ impl VoteService {
             title: poll.title(),
             options: options.collect(),
             max_choices: poll.max_choices(),
-            open: poll.state().is_open(),
-            action: format!("{base}/polls/{id}"),
+            state: match poll.state().into() {
+                StateView::Open if shown.closed => StateView::Closing,
+                state => state,
+            },
+            address: address(&prefix, poll),
             ballot_url: format!("{base}/v1/polls/{id}/ballot"),
-            voter_tag: visitor.tag(&self.0.cookies.key),
+            voter_tag: self.0.tags.tag(visitor.id()),
+            new_voter: visitor.is_new(),
+            voted: match shown.remembered {
+                None => Voted::Unknown,
+                Some(_) if chosen != 0 => Voted::Shown,
+                Some(_) => Voted::Forgotten,
+            },
+            unsure: shown.unsure,
             result_url: self.0.site.peer.poll_url(request, id),
             notice: shown.notice,
             other_polls: views::other_polls(base, &all, id),
             served_by: &self.0.site.served_by,
         });
         // The same address answers browsers and programs differently.
-        let vary = header::HeaderValue::from_static("accept, cookie");
+        let vary = HeaderValue::from_static("accept, cookie");
         response.headers_mut().insert(header::VARY, vary);
         response
     }
