@@ -10,7 +10,7 @@
   var list = form.querySelector(".options");
   var options = all(form, "[data-option]");
   var inputs = all(form, "input[name=vote]"); // none where each option is a button
-  var lines = all(document, "#lead [data-when]");
+  var hint = document.getElementById("hint");
   var send = document.getElementById("send");
   var count = document.getElementById("count");
   var forget = document.getElementById("forget");
@@ -23,7 +23,7 @@
   var pollState = form.dataset.state; // open, closing, final
   var voter = form.dataset.voter; // names the voter to the server; not who it is
   var confirmed = all(form, ".chosen").map(idOf); // the last vote that the server has confirmed
-  var forgotten = isShown("forgotten"); // there was a vote, and the voter had its choices forgotten
+  var forgotten = hint.textContent === hint.dataset.forgotten; // there was a vote, and the voter had its choices forgotten
   var unsure = false; // a later vote may have arrived as well
   var sending = null; // the choices that are on their way
   var offline = null; // choices that did not get through, to be sent again when there is a network
@@ -69,8 +69,8 @@
   // A short label as it is, a long one in quotes and cut.
   function quoted(label) {
     if (label.length <= 28) return label;
-    if (label.length <= 60) return "“" + label + "”";
-    return "“" + label.slice(0, 60).replace(/[\ud800-\udbff]$/, "").trim() + "…”";
+    if (label.length <= 40) return "“" + label + "”";
+    return "“" + label.slice(0, 40).replace(/[\ud800-\udbff]$/, "").trim() + "…”";
   }
 
   // The beginning of a sentence.
@@ -121,14 +121,10 @@
 
   // ---- Drawing ----
 
-  function isShown(when) {
-    return lines.some(function (line) { return line.dataset.when === when && !line.classList.contains("off"); });
-  }
-
   function draw() {
     var open = isOpen();
-    var when = !open ? "closed" : confirmed.length ? "after" : forgotten ? "forgotten" : "before";
-    lines.forEach(function (line) { toggle(line, "off", line.dataset.when !== when); });
+    if (open) setText(hint, confirmed.length ? hint.dataset.after : forgotten ? hint.dataset.forgotten : hint.dataset.before);
+    else drawClosed();
     toggle(list, "voted", confirmed.length > 0);
     toggle(list, "shut", !open);
     toggle(forget, "off", !confirmed.length);
@@ -140,6 +136,12 @@
     send.setAttribute("aria-disabled", String(!open || sending !== null));
     send.textContent = !open ? "Closed" : sending ? "Sending…" : confirmed.length ? "Change vote" : "Vote";
     drawCount();
+  }
+
+  function drawClosed() {
+    if (hint.querySelector(".pill")) return;
+    hint.textContent = "";
+    hint.appendChild(document.getElementById("closed-line").content.cloneNode(true));
   }
 
   function drawOption(option) {
@@ -210,7 +212,8 @@
       confirmed = choices;
       forgotten = unsure = false;
       keepTicks(null);
-      say("good", voteFor(choices) + " in. You can change your vote until the poll closes.");
+      // Above a list the hint says so all the time.
+      say("good", voteFor(choices) + " in." + (inputs.length ? "" : " You can change your vote until the poll closes."));
       tellOtherTabs();
     }
   };

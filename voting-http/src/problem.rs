@@ -28,7 +28,7 @@ const INTERNAL: &str = "internal";
 const POLL_CLOSED: &str = "poll-closed";
 
 /// What a voter is told whose vote may or may not be stored. `vote.js` has the same words.
-const UNKNOWN: &str =
+pub(crate) const UNKNOWN: &str =
     "We do not know whether your vote arrived. Trying again is safe: it counts once.";
 
 /// How long a client is asked to wait when a store is away, in seconds.

@@ -12,7 +12,13 @@ use poem::{
 };
 use voting_core::{Poll, PollId};
 
-use crate::{assets, polls::StateView, problem::Problem, site::Prefix, vote::words};
+use crate::{
+    assets,
+    polls::StateView,
+    problem::{Problem, UNKNOWN},
+    site::Prefix,
+    vote::words,
+};
 
 /// Bytes that a page of two options has room in, so that it need not be moved while it grows.
 const ROOM: usize = 8 * 1024;
@@ -163,7 +169,7 @@ impl VotePage<'_> {
         self.voted == Voted::Shown
     }
 
-    /// The line under the question, by what is known of the vote.
+    /// The line under the question while the poll is open, by what is known of the vote.
     fn hint(&self, voted: Voted) -> String {
         match (voted, self.max_choices, self.options.len()) {
             (Voted::Forgotten, ..) => {
@@ -185,9 +191,8 @@ impl VotePage<'_> {
         }
     }
 
-    /// Whether that line is the one to be seen.
-    fn hints(&self, voted: Voted) -> bool {
-        self.is_open() && self.voted == voted
+    fn hint_now(&self) -> String {
+        self.hint(self.voted)
     }
 
     /// Beside a chosen option. `vote.js` uses the same words.
@@ -199,17 +204,23 @@ impl VotePage<'_> {
         }
     }
 
-    /// The longest message that is usual: the page keeps room for it, so that nothing moves when it comes.
-    fn longest_message(&self) -> String {
+    /// A message as long as they usually are: the page keeps room for it, so that nothing moves when one comes.
+    fn room_for(&self) -> String {
+        let unknown = format!("{UNKNOWN} Try again");
+        if !self.is_duo() {
+            return unknown;
+        }
         let labels = self
             .options
             .iter()
             .map(|option| words::quoted(option.label));
-        let longest = labels.max_by_key(|label| label.chars().count());
-        format!(
-            "Your vote for {} has come in. You can change your vote until the poll closes.",
-            longest.unwrap_or_default()
-        )
+        let thanks = labels.map(|label| {
+            format!("Your vote for {label} is in. You can change your vote until the poll closes. See results")
+        });
+        let messages = thanks.chain([unknown]);
+        messages
+            .max_by_key(|message| message.chars().count())
+            .unwrap_or_default()
     }
 
     /// Both cards take the same size, the one that suits the longer label.

@@ -90,7 +90,7 @@ impl Endpoint for Cast {
                     };
                     self.0.show(&request, &poll, visitor, shown).await
                 };
-                if let Some(cookie) = remember.filter(|_| site::wants_html(&request)) {
+                if let Some(cookie) = remember.filter(|_| follows) {
                     set_cookie(&mut answer, &cookie);
                 }
                 Ok(answer)

@@ -6,7 +6,7 @@ use voting_core::{Choices, Poll};
 
 /// A label of more characters than that is put in quotes, and cut: a message is read at a glance.
 const SHORT: usize = 28;
-const CUT_AT: usize = 60;
+const CUT_AT: usize = 40;
 
 /// A label, as it stands in a sentence.
 pub(crate) fn quoted(label: &str) -> Cow<'_, str> {
