@@ -1,6 +1,9 @@
 //! How the voting page lies on screens of all sizes, and how it is used with a keyboard.
 
-use fantoccini::key::Key;
+use fantoccini::{
+    actions::{InputSource, KeyAction, KeyActions},
+    key::Key,
+};
 use serde_json::json;
 
 use crate::{CATS, support::browser::Browser, voting::start};
@@ -17,12 +20,13 @@ const HIDDEN_STOPS: &str = "const hidden = [];
         if (getComputedStyle(stop).visibility === 'hidden') continue;
         stop.focus();
         const at = stop.closest('label') || stop;
-        const rects = [...at.getClientRects()];
-        const seen = rects.some((rect) => [0.1, 0.5, 0.9].every((part) => {
-            const x = Math.max(0, rect.left) + (Math.min(innerWidth, rect.right) - Math.max(0, rect.left)) / 2;
-            const y = rect.top + rect.height * part;
-            const top = document.elementFromPoint(x, y);
-            return top !== null && (at.contains(top) || top.contains(at));
+        // What is higher than the window cannot be seen as a whole.
+        const clip = (rect) => [Math.max(0, rect.left), Math.min(innerWidth, rect.right), Math.max(0, rect.top), Math.min(innerHeight, rect.bottom)];
+        const seen = [...at.getClientRects()].some((rect) => [0.1, 0.5, 0.9].every((part) => {
+            const [left, right, top, bottom] = clip(rect);
+            if (bottom - top < Math.min(rect.height - 2, innerHeight / 2)) return false;
+            const hit = document.elementFromPoint((left + right) / 2, top + (bottom - top) * part);
+            return hit !== null && (at.contains(hit) || hit.contains(at));
         }));
         if (!seen) hidden.push(stop.outerHTML.slice(0, 80));
     }
@@ -53,7 +57,7 @@ async fn nothing_that_has_the_focus_is_hidden_at_any_size() {
             if poll == "long" {
                 browser.click(CATS).await;
             } else {
-                browser.run("document.querySelector('input[value=o3]').click(); document.getElementById('send').click()").await;
+                browser.run("const input = document.querySelector('input[value=o3]'); input.checked || input.click(); document.getElementById('send').click()").await;
             }
             browser.find("#status .notice.good").await;
             assert_eq!(browser.run(HIDDEN_STOPS).await, json!([]), "{what}");
@@ -121,7 +125,7 @@ async fn nothing_moves_when_the_answer_comes() {
             .await;
             browser.run(WATCH).await;
             browser
-                .run("document.querySelector('.option').click()")
+                .run("const input = document.querySelector('li input'); input.checked || input.click()")
                 .await;
             browser.click("#send").await;
             browser.find("#status .notice.good").await;
@@ -152,7 +156,9 @@ async fn a_list_is_one_group_that_the_question_names() {
     let expected = json!(["group", "Which of them?", 63, "checkbox"]);
     assert_eq!(browser.run(group).await, expected);
     let focused = "return document.activeElement.value || document.activeElement.id";
-    browser.run("document.querySelector('input').focus()").await;
+    browser
+        .run("document.querySelector('li input').focus()")
+        .await;
     press(&browser, Key::Down).await;
     assert_eq!(browser.run(focused).await, json!("o1"));
     press(&browser, Key::Up).await;
@@ -164,7 +170,9 @@ async fn a_list_is_one_group_that_the_question_names() {
         .await;
     let expected = json!(["radiogroup", "Which one?", 63, "radio"]);
     assert_eq!(browser.run(group).await, expected);
-    browser.run("document.querySelector('input').focus()").await;
+    browser
+        .run("document.querySelector('li input').focus()")
+        .await;
     press(&browser, Key::Down).await;
     press(&browser, Key::Down).await;
     assert_eq!(browser.run(focused).await, json!("o2"));
@@ -188,9 +196,14 @@ async fn a_list_is_one_group_that_the_question_names() {
 }
 
 async fn press(browser: &Browser, key: Key) {
-    let at = browser.client.active_element().await.expect("the focus");
-    let key = char::from(key).to_string();
-    at.send_keys(&key).await.expect("the key is pressed");
+    let keys = KeyActions::new("keyboard".to_owned())
+        .then(KeyAction::Down { value: key.into() })
+        .then(KeyAction::Up { value: key.into() });
+    browser
+        .client
+        .perform_actions(keys)
+        .await
+        .expect("the key is pressed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,10 +212,7 @@ async fn the_skip_link_leads_to_the_content_and_draws_nothing() {
     let voting = start(folder.path());
     let browser = Browser::start(true).await;
     browser.goto(&voting.vote).await;
-    let body = browser.find("body").await;
-    body.send_keys(&char::from(Key::Tab).to_string())
-        .await
-        .unwrap();
+    press(&browser, Key::Tab).await;
     assert_eq!(
         browser.run("return document.activeElement.className").await,
         json!("skip")
