@@ -263,6 +263,10 @@ async fn tabs_of_one_browser_show_the_same_vote() {
     browser.click(&tick("one")).await;
     browser.click("#send").await;
     browser.reads("#status", "Your vote for One is in.").await;
+    // Says in the other tab that this one has followed, and whether it was seen then.
+    let watch = "new MutationObserver(() => localStorage.setItem('followed', document.hidden))
+        .observe(document.querySelector('.options'), { subtree: true, attributes: true })";
+    browser.run(watch).await;
     let second = browser.client.new_window(true).await.unwrap().handle;
     browser
         .client
@@ -273,7 +277,23 @@ async fn tabs_of_one_browser_show_the_same_vote() {
     assert_eq!(browser.chosen().await, json!(["one"]));
     browser.click(&tick("three")).await;
     browser.click("#send").await;
+    let begun = Instant::now();
     browser.reads("#status", "Your vote for Three is in.").await;
+    let followed = "return localStorage.getItem('followed')";
+    while browser.run(followed).await == Value::Null {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "the other tab does not follow"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let hidden =
+        "const hidden = localStorage.getItem('followed'); localStorage.clear(); return hidden";
+    assert_eq!(
+        browser.run(hidden).await,
+        "true",
+        "it need not be shown for that"
+    );
     browser.client.switch_to_window(first).await.unwrap();
     browser.reads(".chosen .label", "Three").await;
     browser.reads("#status", "Your vote for Three is in.").await;
