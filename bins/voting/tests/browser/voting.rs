@@ -264,7 +264,7 @@ async fn tabs_of_one_browser_show_the_same_vote() {
     browser.click("#send").await;
     browser.reads("#status", "Your vote for One is in.").await;
     // Says in the other tab that this one has followed, and whether it was seen then.
-    let watch = "new MutationObserver(() => localStorage.setItem('followed', document.hidden))
+    let watch = "new MutationObserver((_, it) => { it.disconnect(); localStorage.setItem('followed', document.hidden); })
         .observe(document.querySelector('.options'), { subtree: true, attributes: true })";
     browser.run(watch).await;
     let second = browser.client.new_window(true).await.unwrap().handle;
