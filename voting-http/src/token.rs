@@ -56,6 +56,24 @@ impl VoterKey {
     }
 }
 
+/// Names voters to the page's script: a short text that differs between voters, tells nothing of the id and
+/// is good for nothing else.
+#[derive(Debug, Clone)]
+pub(crate) struct VoterTags(MacKey);
+
+impl VoterTags {
+    const LEN: usize = 6;
+
+    pub(crate) fn new(secret: &SecretKey) -> Self {
+        Self(secret.derive("voter tag 1"))
+    }
+
+    /// Eight characters, fit for an attribute.
+    pub(crate) fn tag(&self, voter: VoterId) -> String {
+        BASE64URL_NOPAD.encode(&self.0.tag(&voter.to_bytes())[..Self::LEN])
+    }
+}
+
 /// Knows the operator's token without keeping it, and compares in time that does not tell how
 /// much of it was right.
 #[derive(Debug, Clone)]

@@ -36,17 +36,16 @@ impl Visitor {
         }
     }
 
-    /// A short name that differs between voters and does not reveal the id.
-    pub(crate) fn tag(&self, key: &VoterKey) -> String {
-        let sealed = key.seal(self.id);
-        sealed[sealed.len() - 8..].to_owned()
+    /// The id, also of who may not vote.
+    pub(crate) fn id(&self) -> VoterId {
+        self.id
     }
 }
 
 /// Reads and issues the cookie.
 #[derive(Debug, Clone)]
 pub(crate) struct VoterCookies {
-    pub(crate) key: VoterKey,
+    key: VoterKey,
     name: &'static str,
     /// What is behind the value, the same for all.
     attributes: String,

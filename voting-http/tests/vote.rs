@@ -100,6 +100,27 @@ fn a_cast_that_fails_still_gives_the_cookie_so_that_a_retry_is_the_same_voters()
     assert_eq!(services.votes("cats-vs-dogs"), [2, 0]);
 }
 
+/// The tag that a page has for its voter.
+fn tag_of(page: &str) -> &str {
+    let (_, rest) = page.split_once("data-voter=\"").expect("a tag");
+    rest.split('"').next().expect("its end")
+}
+
+#[test]
+fn the_answer_to_a_ballot_names_its_voter_as_the_page_does_and_not_by_the_cookie() {
+    let services = Services::start();
+    let page = get(&services.vote, &[BROWSER]);
+    let cookie = page.cookie();
+    let url = services.vote.clone() + BALLOT;
+    let cast = |headers: &[(&str, &str)]| send("PUT", &url, headers, br#"{"choices":["a"]}"#);
+    let own = cast(&[JSON, ("cookie", &cookie)]).json();
+    assert_eq!(own["voter"], tag_of(&page.body));
+    let other = cast(&[JSON]).json();
+    assert_ne!(other["voter"], own["voter"]);
+    // A part of the cookie would be a part of what proves who the voter is.
+    assert!(!cookie.contains(tag_of(&page.body)));
+}
+
 #[test]
 fn an_accepted_ballot_comes_with_a_receipt() {
     let services = Services::start();

@@ -30,6 +30,9 @@ struct BallotView {
 struct AcceptedView {
     /// Stands for this ballot: ask the result service what became of it.
     receipt: String,
+    /// Names the voter to the page that cast it: the same for all ballots of this voter, in all polls, and
+    /// good for nothing else. The page has it in `data-voter`.
+    voter: String,
 }
 
 #[derive(ApiResponse)]
@@ -80,7 +83,9 @@ impl Api {
         let poll = self.0.0.polls.get(&poll).await?;
         let named = ballot.0.choices.iter().map(String::as_str);
         let (_, receipt) = self.0.cast(&poll, **visitor, named).await?;
-        let receipt = self.0.0.receipts.seal(&receipt);
-        Ok(CastAnswer::Accepted(Json(AcceptedView { receipt })))
+        Ok(CastAnswer::Accepted(Json(AcceptedView {
+            voter: self.0.0.tags.tag(receipt.voter),
+            receipt: self.0.0.receipts.seal(&receipt),
+        })))
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     polls::Polls,
     problem::Problem,
     site::Site,
-    token::{ReceiptKey, VoterKey},
+    token::{ReceiptKey, VoterKey, VoterTags},
     visitor::{Visitor, VoterCookies},
 };
 
@@ -32,6 +32,7 @@ struct Inner {
     polls: Polls,
     receipts: ReceiptKey,
     cookies: VoterCookies,
+    tags: VoterTags,
     metrics: CastMetrics,
     site: Site,
 }
@@ -50,6 +51,7 @@ impl VoteService {
             polls: Polls::new(polls, site.default_poll.clone()),
             receipts: ReceiptKey::new(secret),
             cookies: VoterCookies::new(VoterKey::new(secret), site.is_https()),
+            tags: VoterTags::new(secret),
             metrics: CastMetrics::default(),
             site,
         }))

@@ -150,7 +150,7 @@ impl VoteService {
             open: poll.state().is_open(),
             action: format!("{base}/polls/{id}"),
             ballot_url: format!("{base}/v1/polls/{id}/ballot"),
-            voter_tag: visitor.tag(&self.0.cookies.key),
+            voter_tag: self.0.tags.tag(visitor.id()),
             result_url: self.0.site.peer.poll_url(request, id),
             notice: shown.notice,
             other_polls: views::other_polls(base, &all, id),
