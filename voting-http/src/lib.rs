@@ -23,6 +23,7 @@ mod problem;
 mod result;
 mod same_site;
 mod security_headers;
+mod seldom;
 mod serve;
 mod site;
 mod tally_view;
@@ -31,6 +32,7 @@ mod traced;
 mod views;
 mod visitor;
 mod vote;
+mod voter_cookies;
 mod worker;
 
 pub use self::{

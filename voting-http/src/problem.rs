@@ -13,9 +13,9 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
     types::{ToJSON, Type},
 };
-use voting_core::{CastError, StoreError, error::in_one_line, poll::InvalidChoice};
+use voting_core::{CastError, PollId, StoreError, error::in_one_line, poll::InvalidChoice};
 
-use crate::site;
+use crate::{site, visitor::Refusal};
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -84,6 +84,13 @@ impl Problem {
         )
     }
 
+    /// The same, where there is one whose name differs in its capitals only.
+    pub(crate) fn no_poll_but(id: &str, there: &PollId) -> Self {
+        let mut problem = Self::no_poll(id);
+        problem.detail = format!("{} Its name may be {there:?}.", problem.detail).into();
+        problem
+    }
+
     pub(crate) fn no_polls() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
@@ -139,13 +146,37 @@ impl Problem {
         )
     }
 
-    pub(crate) fn forged_cookie() -> Self {
+    /// Why a cookie does not say who its voter is.
+    pub(crate) fn voter_cookie(refusal: Refusal) -> Self {
+        let (kind, title, detail) = match refusal {
+            Refusal::Unreadable => (
+                "invalid-voter-cookie",
+                "Your voter cookie cannot be read",
+                "The cookie that names you as a voter is damaged, or was not issued here. To vote as a \
+                 new voter, open the voting page and start over there.",
+            ),
+            Refusal::Several => (
+                "several-voter-cookies",
+                "There are several voter cookies",
+                "Your browser sent several cookies that name a voter, and they differ. Delete the cookies \
+                 of this site in your browser, and of the site above it, then open this page again.",
+            ),
+            Refusal::Outdated => (
+                "outdated-voter-cookie",
+                "Your voter cookie is too old",
+                "The cookie that names you as a voter is of a kind that is no longer taken. To vote as a \
+                 new voter, open the voting page and start over there.",
+            ),
+        };
+        Self::new(StatusCode::BAD_REQUEST, kind, title, detail)
+    }
+
+    pub(crate) fn no_such_address() -> Self {
         Self::new(
-            StatusCode::BAD_REQUEST,
-            "invalid-voter-cookie",
-            "The voter cookie is not valid",
-            "The cookie that names you as a voter was not issued here. You have been given a \
-             new one: please vote again.",
+            StatusCode::NOT_FOUND,
+            "request",
+            "Not Found",
+            "There is nothing at this address.",
         )
     }
 
@@ -342,8 +373,14 @@ impl From<&Error> for Problem {
         if status == StatusCode::UNAUTHORIZED {
             return Self::unauthorized("Send the operator's token as a bearer token.");
         }
+        // A part of an address that cannot be read names nothing.
+        if status == StatusCode::NOT_FOUND
+            || error.is::<poem::error::ParsePathError>()
+            || error.is::<poem_openapi::error::ParsePathError>()
+        {
+            return Self::no_such_address();
+        }
         let detail = match status {
-            StatusCode::NOT_FOUND => "There is nothing at this address.".into(),
             StatusCode::METHOD_NOT_ALLOWED => "This address does not take that method.".into(),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "Send the body as application/json.".into(),
             // What the parser said, which is about the client's own input.

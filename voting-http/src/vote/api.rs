@@ -64,9 +64,14 @@ impl Api {
 
     /// Cast a ballot.
     ///
-    /// The voter is the one that the cookie `voter` names (`__Host-voter` over HTTPS). Whoever
-    /// comes without one is a new voter, and is given one with the answer, whatever that says,
-    /// so that trying again is safe: a voter counts once, with the last accepted ballot.
+    /// The voter is the one that the cookie `voter-xxxxxx` names (`__Host-voter-xxxxxx` over HTTPS), where
+    /// `xxxxxx` differs between deployments. Whoever comes without one is a new voter, and is given one with
+    /// the answer, whatever that says, so that trying again is safe: a voter counts once, with the last
+    /// accepted ballot.
+    ///
+    /// A cookie that is there but does not say who the voter is gets no ballot counted and is not replaced:
+    /// 400, `urn:voting:problem:invalid-voter-cookie`, `…:several-voter-cookies` or
+    /// `…:outdated-voter-cookie`. To vote as a new voter, send no cookie.
     ///
     /// A poll that is closed takes none: 409, `urn:voting:problem:poll-closed`.
     #[oai(
@@ -81,8 +86,9 @@ impl Api {
         visitor: Data<&Visitor>,
     ) -> Result<CastAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
+        let voter = self.0.identify(**visitor)?;
         let named = ballot.0.choices.iter().map(String::as_str);
-        let (_, receipt) = self.0.cast(&poll, **visitor, named).await?;
+        let (_, receipt) = self.0.cast(&poll, voter, named).await?;
         Ok(CastAnswer::Accepted(Json(AcceptedView {
             voter: self.0.0.tags.tag(receipt.voter),
             receipt: self.0.0.receipts.seal(&receipt),

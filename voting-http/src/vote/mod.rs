@@ -3,12 +3,15 @@
 
 mod api;
 mod page;
+mod start_over;
 
 use std::{sync::Arc, time::Instant};
 
-use poem::{Endpoint, Response, Route, get};
+use poem::{Endpoint, Response, Route, get, post};
 use poem_openapi::OpenApiService;
-use voting_core::{Ballot, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink};
+use voting_core::{
+    Ballot, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink, VoterId,
+};
 
 use crate::{
     api_routes::ApiRoutes,
@@ -16,10 +19,10 @@ use crate::{
     front::Front,
     health::Health,
     metrics::{CastMetrics, Metrics},
-    polls::Polls,
+    polls::{PagePlace, Polls},
     problem::Problem,
     site::Site,
-    token::{ReceiptKey, VoterKey, VoterTags},
+    token::{ReceiptKey, VoterTags},
     visitor::{Visitor, VoterCookies},
 };
 
@@ -31,7 +34,7 @@ struct Inner {
     sink: Arc<dyn VoteSink>,
     polls: Polls,
     receipts: ReceiptKey,
-    cookies: VoterCookies,
+    cookies: Arc<VoterCookies>,
     tags: VoterTags,
     metrics: CastMetrics,
     site: Site,
@@ -50,7 +53,7 @@ impl VoteService {
             sink,
             polls: Polls::new(polls, site.default_poll.clone()),
             receipts: ReceiptKey::new(secret),
-            cookies: VoterCookies::new(VoterKey::new(secret), site.is_https()),
+            cookies: Arc::new(VoterCookies::new(secret, site.is_https())),
             tags: VoterTags::new(secret),
             metrics: CastMetrics::default(),
             site,
@@ -59,18 +62,24 @@ impl VoteService {
 
     /// The service as an endpoint, to be served or mounted.
     pub fn into_endpoint(self) -> impl Endpoint<Output = Response> {
-        let page = || get(page::Show(self.clone())).post(page::Cast(self.clone()));
+        let page = |place| {
+            let (show, cast) = (self.clone(), self.clone());
+            get(page::Show(show, place)).post(page::Cast(cast, place))
+        };
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| self.0.metrics.register(registry));
         let pages = Route::new()
-            .at("/", page())
-            .at("/polls/:poll", page())
+            .at("/", page(PagePlace::Root))
+            .at("/polls/:poll", page(PagePlace::Named))
+            // A form that was sent there must not be lost on a redirect.
+            .at("/polls/:poll/", page(PagePlace::Named))
+            .at(start_over::PATH, post(start_over::StartOver(self.clone())))
             .nest("/assets", assets::route());
         let routes = ApiRoutes::new(self.documented(health), metrics, pages);
         Front::new(routes)
             .over_https(self.0.site.is_https())
             .taking_bodies()
-            .for_voters(self.0.cookies.clone(), self.0.site.clone())
+            .for_voters(Arc::clone(&self.0.cookies), self.0.site.clone())
     }
 
     /// The OpenAPI document of the service, as JSON.
@@ -100,11 +109,20 @@ impl VoteService {
         .description("Casts ballots.")
     }
 
-    /// Casts the visitor's vote for the options of these names.
+    /// The voter, if it can be said who it is.
+    fn identify(&self, visitor: Visitor) -> Result<VoterId, Problem> {
+        let voter = visitor.voter();
+        if voter.is_err() {
+            self.0.metrics.unidentified();
+        }
+        voter
+    }
+
+    /// Casts a voter's vote for the options of these names.
     async fn cast<'a>(
         &self,
         poll: &Poll,
-        visitor: Visitor,
+        voter: VoterId,
         named: impl IntoIterator<Item = &'a str>,
     ) -> Result<(Choices, Receipt), Problem> {
         // To say so early. What is not yet known here the log sees to.
@@ -114,7 +132,7 @@ impl VoteService {
         let choices = poll.choose(named)?;
         let ballot = Ballot {
             poll: PollId::clone(poll.id()),
-            voter: visitor.voter()?,
+            voter,
             choices,
         };
         let begun = Instant::now();
