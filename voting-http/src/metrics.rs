@@ -88,7 +88,7 @@ impl EncodeLabelValue for OutcomeName {
 }
 
 impl CastMetrics {
-    pub(crate) fn register(&self, registry: &mut Registry) {
+    pub(crate) fn register(&self, registry: &mut Registry, foreign: &Gauge) {
         let (casts, seconds) = (self.casts.clone(), self.seconds.0.clone());
         // From 0 on: of a counter that begins with its first refusal no growth could be seen.
         for outcome in OutcomeName::ALL {
@@ -105,6 +105,11 @@ impl CastMetrics {
             "voting_cast_duration_seconds",
             "From a valid ballot to the log's answer",
             seconds,
+        );
+        registry.register(
+            "voting_foreign_secret",
+            "1 while the log is held to another secret than this service has, and takes no ballots from it",
+            foreign.clone(),
         );
     }
 

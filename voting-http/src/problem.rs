@@ -180,6 +180,15 @@ impl Problem {
         )
     }
 
+    pub(crate) fn foreign_secret() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "foreign-secret",
+            "This server takes no votes",
+            "This server is set up with another secret than the others, so it takes no votes.",
+        )
+    }
+
     pub(crate) fn too_large(limit: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -341,6 +350,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if let StoreError::PollConflict(_) = error {
             return Self::conflict(format!("{}.", site::capitalized(&error.to_string())));
+        }
+        if let StoreError::ForeignSecret { .. } = error {
+            return Self::foreign_secret();
         }
         tracing::error!(error = in_one_line(&error), "a store failed");
         Self::new(

@@ -3,6 +3,7 @@
 
 mod api;
 mod page;
+mod secret_guard;
 mod start_over;
 
 use std::{sync::Arc, time::Instant};
@@ -10,9 +11,10 @@ use std::{sync::Arc, time::Instant};
 use poem::{Endpoint, Response, Route, get, post};
 use poem_openapi::OpenApiService;
 use voting_core::{
-    Ballot, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink, VoterId,
+    Ballot, CastError, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink, VoterId,
 };
 
+use self::secret_guard::{SecretGuard, Shut};
 use crate::{
     api_routes::ApiRoutes,
     assets,
@@ -32,6 +34,7 @@ pub struct VoteService(Arc<Inner>);
 
 struct Inner {
     sink: Arc<dyn VoteSink>,
+    guard: Arc<SecretGuard>,
     polls: Polls,
     receipts: ReceiptKey,
     cookies: Arc<VoterCookies>,
@@ -49,8 +52,10 @@ impl VoteService {
         secret: &SecretKey,
         site: Site,
     ) -> Self {
+        let guard = SecretGuard::new(Arc::clone(&sink), secret.fingerprint());
         Self(Arc::new(Inner {
             sink,
+            guard: Arc::new(guard),
             polls: Polls::new(polls, site.default_poll.clone()),
             receipts: ReceiptKey::new(secret),
             cookies: Arc::new(VoterCookies::new(secret, site.is_https())),
@@ -67,7 +72,9 @@ impl VoteService {
             get(page::Show(show, place)).post(page::Cast(cast, place))
         };
         let health = self.health();
-        let metrics = Metrics::new(health.clone(), |registry| self.0.metrics.register(registry));
+        let metrics = Metrics::new(health.clone(), |registry| {
+            self.0.metrics.register(registry, &self.0.guard.foreign);
+        });
         let pages = Route::new()
             .at("/", page(PagePlace::Root))
             .at("/polls/:poll", page(PagePlace::Named))
@@ -89,7 +96,12 @@ impl VoteService {
 
     fn health(&self) -> Health {
         let (sink, polls) = (Arc::clone(&self.0.sink), self.0.polls.clone());
+        let guard = Arc::clone(&self.0.guard);
         Health::new(self.0.site.stop.clone())
+            .needs("secret", move || {
+                let guard = Arc::clone(&guard);
+                async move { guard.check().await }
+            })
             .needs("ballot log", move || {
                 let sink = Arc::clone(&sink);
                 async move { sink.check().await }
@@ -118,6 +130,22 @@ impl VoteService {
         voter
     }
 
+    /// Whether the log takes ballots of a service with this secret.
+    async fn admit(&self) -> Result<(), Problem> {
+        match self.0.guard.admit().await {
+            Ok(()) => Ok(()),
+            Err(Shut::Foreign) => {
+                self.0.metrics.foreign_secret();
+                Err(Problem::foreign_secret())
+            }
+            Err(Shut::Unknown(why)) => {
+                let refused = Err::<(), _>(CastError::Refused(why.into()));
+                self.0.metrics.cast(0.0, &refused);
+                Ok(refused?)
+            }
+        }
+    }
+
     /// Casts a voter's vote for the options of these names.
     async fn cast<'a>(
         &self,
@@ -130,6 +158,7 @@ impl VoteService {
             return Err(Problem::poll_closed());
         }
         let choices = poll.choose(named)?;
+        self.admit().await?;
         let ballot = Ballot {
             poll: PollId::clone(poll.id()),
             voter,
