@@ -20,6 +20,7 @@ mod live;
 mod metrics;
 mod polls;
 mod problem;
+mod receipt_key;
 mod result;
 mod same_site;
 mod security_headers;
@@ -36,10 +37,11 @@ mod voter_cookies;
 mod worker;
 
 pub use self::{
+    receipt_key::ReceiptKey,
     result::ResultService,
     serve::{ServeOptions, serve},
     site::{InvalidPublicUrl, PeerLink, PublicUrl, Site},
-    token::{InvalidToken, ReceiptKey},
+    token::InvalidToken,
     vote::VoteService,
     worker::{Pipeline, WorkerService},
 };

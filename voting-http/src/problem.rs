@@ -133,7 +133,7 @@ impl Problem {
             StatusCode::NOT_FOUND,
             "unknown-receipt",
             "No such receipt",
-            "This is not a receipt that this service has issued.",
+            "This receipt was not issued here, or this service has another secret than the one that issued it.",
         )
     }
 

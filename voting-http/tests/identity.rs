@@ -2,13 +2,14 @@
 
 mod support;
 
-use std::{collections::BTreeMap, io::Write, sync::Arc};
+use std::{collections::BTreeMap, io::Write, sync::Arc, time::SystemTime};
 
+use data_encoding::BASE64URL_NOPAD;
 use support::{
     Answer, BROWSER, FORM, JSON, Services, Setup, await_some, connect, get, head, read_to_end, send,
 };
 use voting_core::SecretKey;
-use voting_http::Site;
+use voting_http::{ReceiptKey, Site};
 
 const BALLOT: &str = "/v1/polls/cats-vs-dogs/ballot";
 
@@ -493,4 +494,62 @@ fn a_log_that_changes_hands_is_seen_within_about_a_second() {
         let answer = send("POST", &front.vote, &[FORM], b"vote=a");
         (answer.status == 200).then_some(())
     });
+}
+
+/// The receipt of a new voter's ballot, with that voter's id.
+fn cast(services: &Services) -> (String, [u8; 16]) {
+    let url = services.vote.clone() + BALLOT;
+    let cast = send("PUT", &url, &[JSON], br#"{"choices":["a"]}"#);
+    assert_eq!(cast.status, 202);
+    let cookie = cast.cookie();
+    let token = cookie.split_once('=').expect("a value").1.as_bytes();
+    let token = BASE64URL_NOPAD.decode(token).expect("base64url");
+    let receipt = cast.json()["receipt"]
+        .as_str()
+        .expect("a receipt")
+        .to_owned();
+    (receipt, token[..16].try_into().expect("an id"))
+}
+
+#[test]
+fn a_receipt_shows_neither_the_voter_nor_the_moment() {
+    let services = Services::start();
+    let (receipt, voter) = cast(&services);
+    let bytes = receipt.split_once('.').expect("a version").1;
+    let bytes = BASE64URL_NOPAD.decode(bytes.as_bytes()).expect("base64url");
+    let has = |part: &[u8]| bytes.windows(part.len()).any(|there| there == part);
+    assert!(!has(&voter[..4]) && !has(&voter[12..]), "{receipt}");
+    assert!(!has(b"cats"), "{receipt}");
+    services.settle();
+    let told = get(&format!("{}/v1/receipts/{receipt}", services.result), &[]).json();
+    assert_eq!(told["state"], "counted");
+    let at = told["cast_at_ms"].as_u64().expect("a time");
+    assert_eq!(at % 60_000, 0);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = u64::try_from(now.expect("after 1970").as_millis()).expect("a time");
+    assert!(at <= now && now < at + 120_000, "{at} {now}");
+}
+
+#[test]
+fn a_receipt_that_was_signed_and_not_sealed_is_still_known() {
+    let services = Services::start();
+    let (receipt, voter) = cast(&services);
+    let receipt = ReceiptKey::new(&support::secret())
+        .open(&receipt)
+        .expect("own");
+    let mut signed = voter.to_vec();
+    signed.extend(receipt.position.shard().0.to_be_bytes());
+    signed.extend(receipt.position.ms().to_be_bytes());
+    signed.extend(receipt.position.n().to_be_bytes());
+    signed.extend(b"cats-vs-dogs");
+    let tag = support::secret().derive("receipt 1").tag(&signed);
+    signed.extend(tag);
+    let signed = BASE64URL_NOPAD.encode(&signed);
+    services.settle();
+    let url = |receipt: &str| format!("{}/v1/receipts/{receipt}", services.result);
+    assert_eq!(get(&url(&signed), &[]).json()["state"], "counted");
+    let stranger = ReceiptKey::new(&other_secret()).seal(&receipt);
+    let unknown = get(&url(&stranger), &[]);
+    assert_eq!(unknown.status, 404);
+    assert!(unknown.body.contains("another secret"), "{}", unknown.body);
 }

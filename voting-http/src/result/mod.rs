@@ -18,8 +18,8 @@ use crate::{
     live::LiveTallies,
     metrics::Metrics,
     polls::{PagePlace, Polls},
+    receipt_key::ReceiptKey,
     site::Site,
-    token::ReceiptKey,
 };
 
 /// The result service over its store.

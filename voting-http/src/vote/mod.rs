@@ -23,8 +23,9 @@ use crate::{
     metrics::{CastMetrics, Metrics},
     polls::{PagePlace, Polls},
     problem::Problem,
+    receipt_key::ReceiptKey,
     site::Site,
-    token::{ReceiptKey, VoterTags},
+    token::VoterTags,
     visitor::{Visitor, VoterCookies},
 };
 
