@@ -12,6 +12,7 @@ use support::{
     Voting,
     deployment::{CLAIM_TIMEOUT, Deployment, SECRETS, Told, set_mode},
 };
+use voting_core::SecretKey;
 use voting_testing::{Authority, PostgresServer, RedisCluster, RedisServer};
 
 /// A deployment with a worker, that has counted some ballots.
@@ -44,6 +45,7 @@ fn of_a_healthy_deployment_nothing_is_wrong() {
         .says("ok", "redis durability", &["keeps"])
         .says("ok", "redis rights", &["user default"])
         .says("ok", "redis shards", &["4, as the log has"])
+        .says("ok", "secret", &["not held to one yet"])
         .says(
             "ok",
             "log",
@@ -631,6 +633,37 @@ fn settings_and_secrets_that_are_wrong_are_told() {
 }
 
 #[test]
+fn a_secret_that_is_not_the_logs_is_told() {
+    let deployment = healthy();
+    let hold = |text: &str| deployment.redis.command(&["SET", "voting:secrets", text]);
+    let ours = SecretKey::new(SECRETS[0]).expect("a secret").fingerprint();
+    hold(&ours.to_string());
+    deployment
+        .doctor(&[])
+        .ended(0)
+        .says("ok", "secret", &[&ours.to_string()]);
+    hold("0123456789abcdef");
+    deployment.doctor(&[]).ended(1).says(
+        "FAIL",
+        "secret",
+        &[&ours.to_string(), "0123456789abcdef", "no service takes"],
+    );
+    // The worker has none.
+    deployment.doctor(&["--for", "voting-worker"]).says(
+        "ok",
+        "secret",
+        &["0123456789abcdef", "none to compare"],
+    );
+    hold(&format!("0123456789abcdef {ours}"));
+    deployment.doctor(&[]).ended(0).says("ok", "secret", &[]);
+    hold("something else");
+    deployment
+        .doctor(&[])
+        .ended(2)
+        .says("?", "secret", &["not fingerprints"]);
+}
+
+#[test]
 fn encrypted_connections_are_told_from_plain_ones_and_no_password_is_shown() {
     let authority = Authority::new();
     let redis = RedisServer::start_encrypted(&authority);
@@ -727,7 +760,13 @@ fn the_file_of_the_all_in_one_is_looked_at() {
     assert!(voting.wait().success());
     look()
         .ended(0)
-        .says("ok", "conservation", &["1 accepted; 1 counted"]);
+        .says("ok", "conservation", &["1 accepted; 1 counted"])
+        .says("ok", "secret", &["is the one to which the log is held"]);
+    let mut other = settings.to_vec();
+    other.push(("VOTING_SECRET", "y".repeat(32)));
+    Told::by(&other, &["doctor"])
+        .ended(1)
+        .says("FAIL", "secret", &["cast under"]);
 
     for folder in [folder.path(), data.as_path()] {
         set_mode(folder, 0o755);

@@ -11,6 +11,7 @@ mod log;
 mod polls;
 mod postgres;
 mod redis;
+mod secret;
 mod services;
 mod settings;
 
@@ -115,6 +116,7 @@ impl Doctor {
         let redis = redis.as_ref();
         let postgres = postgres.as_ref();
         if let Some(redis) = redis {
+            secret::of_redis(&mut visit, redis).await;
             log::check(&mut visit, redis).await;
         }
         if let Some(postgres) = postgres {
