@@ -652,7 +652,7 @@ fn a_secret_that_is_not_the_logs_is_told() {
     deployment.doctor(&["--for", "voting-worker"]).says(
         "ok",
         "secret",
-        &["0123456789abcdef", "none to compare"],
+        &["0123456789abcdef", "none that can be compared"],
     );
     hold(&format!("0123456789abcdef {ours}"));
     deployment.doctor(&[]).ended(0).says("ok", "secret", &[]);

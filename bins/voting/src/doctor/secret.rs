@@ -59,7 +59,7 @@ fn compared(ours: Option<&SecretKey>, there: &[Fingerprint]) -> Finding {
         None => Finding::ok(
             CHECK,
             format!(
-                "the log is held to the one with the fingerprint {allowed}; here is none to compare"
+                "the log is held to the one with the fingerprint {allowed}; here is none that can be compared"
             ),
         ),
     }
