@@ -109,6 +109,11 @@ impl VoterCookies {
         }
     }
 
+    /// What the cookie is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.names.current
+    }
+
     fn read(&self, request: &Request) -> Visitor {
         let new = |cookie| Visitor {
             id: VoterId::issue(),

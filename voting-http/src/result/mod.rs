@@ -12,9 +12,9 @@ use voting_core::{PollDirectory, SecretKey, TallyStore};
 
 use crate::{
     api_routes::ApiRoutes,
-    assets,
+    assets, document,
     front::Front,
-    health::Health,
+    health::{self, Health},
     live::LiveTallies,
     metrics::Metrics,
     polls::{PagePlace, Polls},
@@ -65,13 +65,14 @@ impl ResultService {
             .at("/polls/:poll", page(PagePlace::Named))
             .at("/polls/:poll/", page(PagePlace::Named))
             .nest("/assets", assets::route());
-        let routes = ApiRoutes::new(self.documented(health), metrics, pages);
+        let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
         Front::new(routes).over_https(self.0.site.is_https())
     }
 
     /// The OpenAPI document of the service, as JSON.
     pub fn openapi(&self) -> String {
-        self.documented(self.health()).spec()
+        let derived = self.documented(self.health()).spec();
+        document::complete(&derived, None, &[api::OPERATIONS, health::OPERATIONS])
     }
 
     fn health(&self) -> Health {

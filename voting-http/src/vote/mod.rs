@@ -17,9 +17,9 @@ use voting_core::{
 use self::secret_guard::{SecretGuard, Shut};
 use crate::{
     api_routes::ApiRoutes,
-    assets,
+    assets, document,
     front::Front,
-    health::Health,
+    health::{self, Health},
     metrics::{CastMetrics, Metrics},
     polls::{PagePlace, Polls},
     problem::Problem,
@@ -83,7 +83,7 @@ impl VoteService {
             .at("/polls/:poll/", page(PagePlace::Named))
             .at(start_over::PATH, post(start_over::StartOver(self.clone())))
             .nest("/assets", assets::route());
-        let routes = ApiRoutes::new(self.documented(health), metrics, pages);
+        let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
         Front::new(routes)
             .over_https(self.0.site.is_https())
             .taking_bodies()
@@ -92,7 +92,12 @@ impl VoteService {
 
     /// The OpenAPI document of the service, as JSON.
     pub fn openapi(&self) -> String {
-        self.documented(self.health()).spec()
+        let derived = self.documented(self.health()).spec();
+        document::complete(
+            &derived,
+            Some(self.0.cookies.name()),
+            &[api::OPERATIONS, health::OPERATIONS],
+        )
     }
 
     fn health(&self) -> Health {
