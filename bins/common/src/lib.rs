@@ -2,11 +2,15 @@
 
 mod cli;
 mod config;
+mod course;
 mod healthcheck;
+mod layers;
+mod listen;
 mod listener;
 mod logging;
 mod needs;
 mod origins;
+mod polls;
 mod program;
 mod readers;
 mod reading;
@@ -24,7 +28,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub use self::{
     cli::Cli,
-    config::{Config, TraceSettings, cats_vs_dogs},
+    config::{Config, TraceSettings},
+    course::cats_vs_dogs,
     healthcheck::{NotReady, healthcheck, ready},
     listener::Listener,
     needs::{SecretUse, Service},

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, fmt, path::PathBuf};
 
-use config::{Value, ValueKind};
+use config::{ConfigError, Value, ValueKind};
 
-use crate::{cli::Cli, config::Config};
+use crate::{cli::Cli, config::Config, layers};
 
 /// Where a setting was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +41,29 @@ pub struct Setting {
     pub origin: Origin,
 }
 
-/// The environment variable of a setting.
-pub(crate) fn variable(key: &str) -> String {
-    format!("VOTING_{}", key.to_uppercase().replace('.', "__"))
+/// What is wrong with a value, without its setting and its origin, which are told beside it.
+pub(crate) fn in_short(error: &ConfigError) -> String {
+    match error {
+        ConfigError::At { error, .. } => in_short(error),
+        ConfigError::Type {
+            unexpected,
+            expected,
+            ..
+        } => format!("it is {unexpected}, and must be {expected}"),
+        ConfigError::Message(text) => text.clone(),
+        ConfigError::FileParse { cause, .. } => without_source(&cause.to_string()),
+        error => error.to_string(),
+    }
+}
+
+/// What a parser says, without the lines that it quotes: there may be a password in them.
+fn without_source(text: &str) -> String {
+    let is_quote = |line: &str| {
+        let rest = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
+        rest.trim_start().starts_with('|')
+    };
+    let told: Vec<_> = text.lines().filter(|line| !is_quote(line)).collect();
+    told.join(": ")
 }
 
 /// What was set in any layer but the defaults, by key.
@@ -57,9 +77,11 @@ impl Origins {
         let flags: BTreeSet<_> = cli.settings().map(|(key, _)| key).collect();
         let origins = set.into_iter().filter_map(|(key, said)| {
             let origin = match said {
-                Some("the environment") => Origin::Environment(variable(&key)),
-                // As it was given: what is said of it is relative to some folder.
-                Some(file) => Origin::File(cli.config.clone().unwrap_or_else(|| file.into())),
+                Some(said) => match layers::variable_of(said) {
+                    Some(variable) => Origin::Environment(variable.to_owned()),
+                    // As it was given: what is said of it is relative to some folder.
+                    None => Origin::File(cli.config.clone().unwrap_or_else(|| said.into())),
+                },
                 None if flags.contains(key.as_str()) => {
                     Origin::Flag(format!("--{}", key.replace('.', "-")))
                 }
@@ -72,7 +94,12 @@ impl Origins {
 
     /// Where a setting was set.
     pub(crate) fn get(&self, key: &str) -> Origin {
-        let set = self.0.iter().find(|(set, _)| set == key);
+        // Of a table, that of the first value in it.
+        let within = |set: &str| {
+            let rest = set.strip_prefix(key);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let set = self.0.iter().find(|(set, _)| within(set));
         set.map_or(Origin::Default, |(_, origin)| origin.clone())
     }
 
@@ -114,7 +141,7 @@ impl fmt::Display for Unknown {
             origin,
             beside,
         } = self;
-        write!(f, "there is no setting {key} (set {origin}); there are ")?;
+        write!(f, "unknown setting {key} (set {origin}); known here: ")?;
         f.write_str(&beside.join(", "))
     }
 }

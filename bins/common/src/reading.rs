@@ -2,20 +2,24 @@
 
 use std::collections::HashMap;
 
-use config::{ConfigError, Environment, File, FileFormat, Value};
+use config::{ConfigError, File, FileFormat, Value, ValueKind};
 use serde::Deserialize;
 
 use crate::{
     cli::Cli,
     config::Config,
-    origins::{self, Origins, Setting, Unknown},
+    layers::{Trimmed, Variables},
+    origins::{self, Origins, Setting, Unknown, in_short},
+    polls,
 };
 
 /// The settings as they were found.
 #[derive(Debug)]
 pub struct Reading {
-    config: Result<Config, ConfigError>,
+    config: Option<Config>,
     unknown: Vec<Unknown>,
+    /// Of the values that cannot be read, or are out of their bounds.
+    wrong: Vec<String>,
     settings: Vec<Setting>,
 }
 
@@ -29,10 +33,7 @@ impl Reading {
         cli: &Cli,
         environment: Option<HashMap<String, String>>,
     ) -> Result<Self, ConfigError> {
-        let environment = Environment::with_prefix("VOTING")
-            .prefix_separator("_")
-            .separator("__")
-            .source(environment);
+        let environment = Variables::read(environment)?;
         let defaults = Config::default();
         let mut layers = config::Config::builder();
         // Where a service listens has a default of its own in each section.
@@ -43,24 +44,42 @@ impl Reading {
             layers = layers.set_default(key, web.listen.to_string())?;
         }
         if let Some(path) = &cli.config {
-            layers = layers.add_source(File::from(path.as_path()).format(FileFormat::Toml));
+            layers = layers.add_source(Trimmed(
+                File::from(path.as_path()).format(FileFormat::Toml),
+            ));
         }
-        layers = layers.add_source(environment);
+        layers = layers.add_source(Trimmed(environment));
         for (key, value) in cli.settings() {
             layers = layers.set_override(key, value)?;
         }
-        let mut all: Value = layers.build()?.cache;
+        let mut all: Value = layers.build().map_err(in_one_message)?.cache;
         let origins = Origins::of(&all, cli);
         let unknown = origins.unknown();
         for unknown in &unknown {
             origins::remove(&mut all, &unknown.key);
         }
-        let config = Config::deserialize(all).map_err(|error| with_origin(error, &origins));
-        let effective = config
-            .as_ref()
-            .map(|config| origins::leaves(config).collect());
-        let effective: Vec<_> = effective.unwrap_or_default();
-        let settings = effective.into_iter().map(|(key, value)| Setting {
+        let mut wrong = Vec::new();
+        let mut note = |key: &str, fault: &str| {
+            wrong.push(format!("{fault} (set {})", origins.get(key)));
+        };
+        let polls = match take(&mut all, "polls").map(polls::read) {
+            Some(Err(faults)) => {
+                faults.iter().for_each(|fault| note("polls", fault));
+                None
+            }
+            Some(Ok(polls)) => Some(polls),
+            None => None,
+        };
+        let read = read_all(all, &mut note);
+        let config = read.map(|config| Config { polls, ..config });
+        if let Some(config) = &config {
+            for (key, fault) in config.faults() {
+                note(key, &fault);
+            }
+        }
+        // A poll that cannot be read is not as if there were none: the course's would be made.
+        let settings = config.iter().flat_map(origins::leaves);
+        let settings = settings.map(|(key, value)| Setting {
             origin: origins.get(&key),
             key,
             value,
@@ -69,17 +88,14 @@ impl Reading {
             settings: settings.collect(),
             config,
             unknown,
+            wrong,
         })
     }
 
     /// What is wrong, setting by setting.
     pub fn faults(&self) -> Vec<String> {
-        let mut faults: Vec<_> = self.unknown.iter().map(ToString::to_string).collect();
-        match &self.config {
-            Ok(config) => faults.extend(config.faults()),
-            Err(error) => faults.push(error.to_string()),
-        }
-        faults
+        let unknown = self.unknown.iter().map(ToString::to_string);
+        unknown.chain(self.wrong.iter().cloned()).collect()
     }
 
     /// What is in force; nothing if a value cannot be read.
@@ -89,7 +105,7 @@ impl Reading {
 
     /// The settings, without those that there are not; `None` if a value cannot be read.
     pub fn config(&self) -> Option<&Config> {
-        self.config.as_ref().ok()
+        self.config.as_ref()
     }
 
     /// The settings, if nothing is wrong with them.
@@ -98,26 +114,60 @@ impl Reading {
     /// Names all that is wrong.
     pub(crate) fn all_is_well(self) -> Result<Config, ConfigError> {
         let faults = self.faults();
-        if faults.is_empty() {
-            return self.config;
+        match self.config {
+            Some(config) if faults.is_empty() => Ok(config),
+            _ => {
+                let hint = "settings come from --config and from the environment (VOTING_…)";
+                Err(ConfigError::Message(format!(
+                    "{}; {hint}",
+                    faults.join("; ")
+                )))
+            }
         }
-        let hint = "settings come from --config and from the environment (VOTING_…)";
-        Err(ConfigError::Message(format!(
-            "{}; {hint}",
-            faults.join("; ")
-        )))
     }
 }
 
-/// Of a value that cannot be read it is not always told where it was set.
-fn with_origin(error: ConfigError, origins: &Origins) -> ConfigError {
-    let ConfigError::At {
-        origin: None,
-        key: Some(key),
-        ..
-    } = &error
-    else {
-        return error;
-    };
-    ConfigError::Message(format!("{error} (set {})", origins.get(key)))
+/// Reads the values, and tells of each that cannot be read; `None` if there is one.
+fn read_all(mut all: Value, note: &mut impl FnMut(&str, &str)) -> Option<Config> {
+    let mut is_whole = true;
+    loop {
+        let error = match Config::deserialize(all.clone()) {
+            Ok(config) => return is_whole.then_some(config),
+            Err(error) => error,
+        };
+        is_whole = false;
+        let fault = in_short(&error);
+        let (ConfigError::At { key: Some(key), .. } | ConfigError::Type { key: Some(key), .. }) =
+            &error
+        else {
+            note("", &fault);
+            return None;
+        };
+        note(key, &format!("{key}: {fault}"));
+        // What follows it may be wrong as well.
+        let there = all.clone();
+        origins::remove(&mut all, key);
+        if there == all {
+            return None;
+        }
+    }
+}
+
+fn take(all: &mut Value, key: &str) -> Option<Value> {
+    match &mut all.kind {
+        ValueKind::Table(table) => table.remove(key),
+        _ => None,
+    }
+}
+
+/// That a file is no TOML is told without the line that is wrong: there may be a password in it.
+fn in_one_message(error: ConfigError) -> ConfigError {
+    match &error {
+        ConfigError::FileParse { uri, .. } => ConfigError::Message(format!(
+            "{} is not a TOML file: {}",
+            uri.as_deref().unwrap_or("the file of settings"),
+            in_short(&error)
+        )),
+        _ => error,
+    }
 }

@@ -1,0 +1,103 @@
+//! The poll of the Docker course, which is made where no other is configured.
+
+use voting_core::{Poll, PollOption, poll::InvalidPoll};
+
+use crate::config::Config;
+
+/// Whether an option can be called so.
+pub(crate) fn check_label(label: &str) -> Result<(), InvalidPoll> {
+    poll("Title", label, "Beside it").map(drop)
+}
+
+/// The poll of the Docker course.
+pub fn cats_vs_dogs() -> Poll {
+    poll(&title("Cats", "Dogs"), "Cats", "Dogs").expect("a poll")
+}
+
+fn title(a: &str, b: &str) -> String {
+    format!("{a} vs {b}!")
+}
+
+fn poll(title: &str, a: &str, b: &str) -> Result<Poll, InvalidPoll> {
+    let option = |id: &str, label: &str| PollOption {
+        id: id.parse().expect("an id"),
+        label: label.to_owned(),
+    };
+    let options = vec![option("a", a), option("b", b)];
+    Poll::new("cats-vs-dogs".parse().expect("an id"), title, options, 1)
+}
+
+impl Config {
+    /// The course's poll as it is to be stored; `None` if what is stored may stay. Without settings it does: an
+    /// operator may have given it other labels since.
+    ///
+    /// # Errors
+    /// The two labels do not go together.
+    pub fn course_poll(&self, stored: Option<&Poll>) -> Result<Option<Poll>, InvalidPoll> {
+        let made = cats_vs_dogs();
+        let before = stored.unwrap_or(&made);
+        let labels: Vec<&str> = before
+            .options()
+            .iter()
+            .map(|option| option.label.as_str())
+            .collect();
+        // One that is not the course's at all is somebody's own.
+        let [old_a, old_b] = labels[..] else {
+            return Ok(None);
+        };
+        let a = self.option_a.as_deref().unwrap_or(old_a);
+        let b = self.option_b.as_deref().unwrap_or(old_b);
+        let is_as_made = before.title() == title(old_a, old_b);
+        let new_title = match is_as_made {
+            true => title(a, b),
+            false => before.title().to_owned(),
+        };
+        // Two long labels make no title.
+        let wanted = poll(&new_title, a, b).or_else(|_| poll("Which one?", a, b))?;
+        let is_there = stored.is_some_and(|stored| {
+            !stored.state().is_open()
+                || !stored.counts_like(&wanted)
+                || (stored.title() == wanted.title() && stored.options() == wanted.options())
+        });
+        Ok((!is_there).then_some(wanted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(a: Option<&str>, b: Option<&str>) -> Config {
+        Config {
+            option_a: a.map(str::to_owned),
+            option_b: b.map(str::to_owned),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn it_is_made_with_the_labels_that_are_set() {
+        let made = with(None, None).course_poll(None).unwrap().unwrap();
+        assert_eq!(made, cats_vs_dogs());
+        let made = with(Some("Tea"), Some("Coffee")).course_poll(None);
+        let made = made.unwrap().unwrap();
+        assert_eq!(made.title(), "Tea vs Coffee!");
+        assert_eq!(made.options()[1].label, "Coffee");
+        assert!(made.counts_like(&cats_vs_dogs()));
+    }
+
+    #[test]
+    fn a_stored_one_gets_the_labels_that_are_set_and_keeps_the_others() {
+        let stored = cats_vs_dogs();
+        assert_eq!(with(None, None).course_poll(Some(&stored)), Ok(None));
+        let changed = with(Some("Owls"), None).course_poll(Some(&stored));
+        let changed = changed.unwrap().unwrap();
+        assert_eq!(changed.title(), "Owls vs Dogs!");
+        assert_eq!(with(Some("Owls"), None).course_poll(Some(&changed)), Ok(None));
+        // An operator's own title stays.
+        let own = poll("Which?", "Cats", "Dogs").unwrap();
+        let changed = with(Some("Owls"), None).course_poll(Some(&own));
+        assert_eq!(changed.unwrap().unwrap().title(), "Which?");
+        assert_eq!(with(None, None).course_poll(Some(&own)), Ok(None));
+    }
+}
