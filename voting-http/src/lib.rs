@@ -34,6 +34,7 @@ mod vote;
 mod worker;
 
 pub use self::{
+    health::WhyNotReady,
     result::ResultService,
     serve::{ServeOptions, serve},
     site::{InvalidPublicUrl, PeerLink, PublicUrl, Site},

@@ -15,7 +15,7 @@ use poem_openapi::{
 };
 use voting_core::{CastError, StoreError, error::in_one_line, poll::InvalidChoice};
 
-use crate::site;
+use crate::{health::WhyNotReady, site};
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -48,6 +48,8 @@ pub(crate) struct Problem {
     kind: &'static str,
     title: &'static str,
     detail: Cow<'static, str>,
+    /// More than the client is told.
+    cause: Option<WhyNotReady>,
 }
 
 impl Problem {
@@ -62,6 +64,7 @@ impl Problem {
             kind,
             title,
             detail: detail.into(),
+            cause: None,
         }
     }
 
@@ -185,6 +188,14 @@ impl Problem {
         )
     }
 
+    /// With the cause, for who asks within this process.
+    pub(crate) fn because(self, cause: WhyNotReady) -> Self {
+        Self {
+            cause: Some(cause),
+            ..self
+        }
+    }
+
     pub(crate) fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -253,6 +264,9 @@ impl Problem {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, RETRY_AFTER.into());
+        }
+        if let Some(cause) = &self.cause {
+            response.set_data(cause.clone());
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let bearer = header::HeaderValue::from_static("Bearer");

@@ -1,6 +1,6 @@
 //! The poll of the Docker course, which is made where no other is configured.
 
-use voting_core::{Poll, PollOption, poll::InvalidPoll};
+use voting_core::{Poll, PollOption, PollStore, StoreError, poll::InvalidPoll};
 
 use crate::config::Config;
 
@@ -28,12 +28,35 @@ fn poll(title: &str, a: &str, b: &str) -> Result<Poll, InvalidPoll> {
 }
 
 impl Config {
+    /// Stores the configured polls, or else the course's poll.
+    ///
+    /// # Errors
+    /// The store fails, or has a poll with other options.
+    pub async fn put_polls(&self, store: &impl PollStore) -> Result<(), StoreError> {
+        if let Some(polls) = &self.polls {
+            for poll in polls {
+                store.put_poll(poll).await?;
+            }
+            return Ok(());
+        }
+        let stored = store.poll(cats_vs_dogs().id()).await?;
+        match self.course_poll(stored.as_ref()) {
+            Ok(Some(poll)) => store.put_poll(&poll).await,
+            Ok(None) => Ok(()),
+            // With what an operator has called the other one.
+            Err(error) => {
+                tracing::warn!(%error, "OPTION_A and OPTION_B are not used");
+                Ok(())
+            }
+        }
+    }
+
     /// The course's poll as it is to be stored; `None` if what is stored may stay. Without settings it does: an
     /// operator may have given it other labels since.
     ///
     /// # Errors
     /// The two labels do not go together.
-    pub fn course_poll(&self, stored: Option<&Poll>) -> Result<Option<Poll>, InvalidPoll> {
+    pub(crate) fn course_poll(&self, stored: Option<&Poll>) -> Result<Option<Poll>, InvalidPoll> {
         let made = cats_vs_dogs();
         let before = stored.unwrap_or(&made);
         let labels: Vec<&str> = before

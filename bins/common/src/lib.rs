@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod course;
 mod healthcheck;
+mod journal;
 mod layers;
 mod listen;
 mod listener;

@@ -5,7 +5,12 @@ use std::{error::Error, net::SocketAddr, process::ExitCode, time::Duration};
 use clap::Parser;
 use voting_core::error::in_one_line;
 
-use crate::{Cli, Config, Exit, healthcheck::healthcheck, logging, traces::Traces};
+use crate::{
+    Cli, Config, Exit, Reading,
+    healthcheck::healthcheck,
+    logging::{self, LogFormat},
+    traces::Traces,
+};
 
 /// Runs a service, which listens where `listens` says: reads its command line and settings, then does as
 /// `program` says, or only asks the one that is running.
@@ -27,11 +32,19 @@ pub fn run_with<E: Error + 'static>(
     cli: &Cli,
     program: impl AsyncFnOnce(Config) -> Result<Exit, E>,
 ) -> ExitCode {
-    match try_run(name, cli, program) {
+    let reading = match Reading::of(cli, None) {
+        Ok(reading) => reading,
+        Err(error) => {
+            logging::complain(name, &in_one_line(&error), LogFormat::default());
+            return ExitCode::FAILURE;
+        }
+    };
+    let format = reading.log_format();
+    match try_run(name, reading, program) {
         Ok(Exit::Clean) => ExitCode::SUCCESS,
         Ok(Exit::Failed | Exit::AtOnce) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("{name}: {}", in_one_line(error.as_ref()));
+            logging::complain(name, &in_one_line(error.as_ref()), format);
             ExitCode::FAILURE
         }
     }
@@ -39,10 +52,10 @@ pub fn run_with<E: Error + 'static>(
 
 fn try_run<E: Error + 'static>(
     name: &str,
-    cli: &Cli,
+    reading: Reading,
     program: impl AsyncFnOnce(Config) -> Result<Exit, E>,
 ) -> Result<Exit, Box<dyn Error>> {
-    let config = Config::load(cli)?;
+    let config = reading.all_is_well()?;
     let traces = Traces::start(name, &config.traces)?;
     logging::start(&config.log, config.log_format, traces.as_ref())?;
     let runtime = tokio::runtime::Runtime::new()?;

@@ -9,6 +9,7 @@ use crate::{
     cli::Cli,
     config::Config,
     layers::{Trimmed, Variables},
+    logging::LogFormat,
     origins::{self, Origins, Setting, Unknown, in_short},
     polls,
 };
@@ -21,6 +22,7 @@ pub struct Reading {
     /// Of the values that cannot be read, or are out of their bounds.
     wrong: Vec<String>,
     settings: Vec<Setting>,
+    log_format: LogFormat,
 }
 
 impl Reading {
@@ -70,6 +72,7 @@ impl Reading {
             Some(Ok(polls)) => Some(polls),
             None => None,
         };
+        let log_format = all.clone().try_deserialize::<Format>();
         let read = read_all(all, &mut note);
         let config = read.map(|config| Config { polls, ..config });
         if let Some(config) = &config {
@@ -89,7 +92,13 @@ impl Reading {
             config,
             unknown,
             wrong,
+            log_format: log_format.unwrap_or_default().log_format,
         })
+    }
+
+    /// How lines are to be written, as far as that can be told where other settings are wrong.
+    pub(crate) fn log_format(&self) -> LogFormat {
+        self.log_format
     }
 
     /// What is wrong, setting by setting.
@@ -125,6 +134,13 @@ impl Reading {
             }
         }
     }
+}
+
+/// This setting alone.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Format {
+    log_format: LogFormat,
 }
 
 /// Reads the values, and tells of each that cannot be read; `None` if there is one.

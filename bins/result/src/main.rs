@@ -7,7 +7,7 @@ use std::{
 };
 
 use voting_http::{ResultService, Site};
-use voting_service::{Config, Exit, Services, StartError, announce, site};
+use voting_service::{Config, Exit, Service, Services, StartError, site};
 
 fn main() -> ExitCode {
     voting_service::run("voting-result", |config| config.result.listen, run)
@@ -26,7 +26,9 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         ..site(&config.result, &config.vote, peer_port, services.leaving())
     };
     let result = ResultService::new(postgres.clone(), postgres, &secret, site);
-    announce(&format!("Result:    {}\n", listener.url()));
+    services.announce("Result", &listener.url(), "");
+    services.name_stores(&[("tally store", "Postgres"), ("polls", "Postgres")]);
+    config.warn_of_remarks(Service::Result);
     services.serve(
         listener,
         result.into_endpoint(),

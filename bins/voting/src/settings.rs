@@ -79,16 +79,7 @@ impl Check {
                     faults.push(format!("{} needs more: {fault}", service.program()));
                 }
             }
-            let mut remarks: Vec<String> = Vec::new();
-            for remark in services
-                .iter()
-                .flat_map(|service| config.remarks_for(*service))
-            {
-                if !remarks.contains(&remark) {
-                    remarks.push(remark);
-                }
-            }
-            for remark in remarks {
+            for remark in config.remarks_for(&services) {
                 report.add(Finding::warn(
                     "settings",
                     remark,

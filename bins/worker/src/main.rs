@@ -4,11 +4,11 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use voting_core::{
-    BallotQueue, Poll, PollDirectory, PollPublisher, PollStore, StoreError, Worker, WorkerOptions,
-    closing, error::in_one_line, postgres::Postgres, redis::Redis, worker::WorkerExit,
+    BallotQueue, PollPublisher, StoreError, Worker, WorkerOptions, closing, error::in_one_line,
+    postgres::Postgres, redis::Redis, worker::WorkerExit,
 };
 use voting_http::{Pipeline, WorkerService};
-use voting_service::{Config, Exit, Services, StartError, announce, cats_vs_dogs, find};
+use voting_service::{Config, Exit, Service, Services, StartError, find};
 
 /// How long Redis may take to forget a worker that ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -38,7 +38,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     };
     let claims = queue.clone();
     let worker = Worker::new(queue.clone(), postgres.clone(), postgres.clone(), options).start();
-    services.watch(worker.progress().clone());
+    services.watch(worker.progress().clone(), queue.clone());
     let pipeline = Pipeline {
         worker: worker.clone(),
         queue: queue.clone(),
@@ -48,12 +48,14 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         dead_letters: postgres.clone(),
     };
     let operator = WorkerService::new(pipeline, &token.key, services.leaving().clone());
-    announce(&format!("Operator:  {}docs/\n", listener.url()));
+    services.announce("Operator", &format!("{}docs/", listener.url()), "");
+    services.name_stores(&[("ballot log", "Redis"), ("tally store", "Postgres")]);
+    config.warn_of_remarks(Service::Worker);
     services.serve(listener, operator.into_endpoint(), 1_000);
 
     let broken = async {
         tokio::select! {
-            error = keep_in_line(&postgres, &redis, queue.as_ref(), config.polls) => {
+            error = keep_in_line(&postgres, &redis, queue.as_ref(), &config) => {
                 tracing::error!(error = in_one_line(&error), "cannot set up the polls");
                 Exit::Failed
             }
@@ -85,14 +87,14 @@ async fn keep_in_line(
     postgres: &Postgres,
     redis: &Redis,
     queue: &dyn BallotQueue,
-    polls: Option<Vec<Poll>>,
+    config: &Config,
 ) -> StoreError {
     let mut is_set_up = false;
     let mut trouble = None;
     loop {
         let round = async {
             if !is_set_up {
-                set_up(postgres, polls.as_deref()).await?;
+                set_up(postgres, config).await?;
                 is_set_up = true;
             }
             // In this order: there is no vote before there are polls, and so none with an id that
@@ -116,22 +118,8 @@ async fn keep_in_line(
     }
 }
 
-async fn set_up(postgres: &Postgres, polls: Option<&[Poll]>) -> Result<(), StoreError> {
+async fn set_up(postgres: &Postgres, config: &Config) -> Result<(), StoreError> {
     // Does nothing where `voting migrate` was run before, as when this login may not do it.
     postgres.migrate().await?;
-    match polls {
-        Some(polls) => {
-            for poll in polls {
-                postgres.put_poll(poll).await?;
-            }
-        }
-        // An operator may have given it other labels since.
-        None => {
-            let poll = cats_vs_dogs();
-            if postgres.poll(poll.id()).await?.is_none() {
-                postgres.put_poll(&poll).await?;
-            }
-        }
-    }
-    Ok(())
+    config.put_polls(postgres).await
 }

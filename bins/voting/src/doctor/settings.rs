@@ -53,19 +53,12 @@ pub(super) fn check(visit: &mut Visit<'_>, reading: &Reading) {
     for fault in faults {
         visit.add(Finding::fail("settings", fault, "mend it where it is set"));
     }
-    let remarks = services
-        .iter()
-        .flat_map(|service| config.remarks_for(*service));
-    let mut told: Vec<String> = Vec::new();
-    for remark in remarks {
-        if !told.contains(&remark) {
-            visit.add(Finding::warn(
-                "settings",
-                &remark,
-                "see whether it is meant so",
-            ));
-            told.push(remark);
-        }
+    for remark in config.remarks_for(&services) {
+        visit.add(Finding::warn(
+            "settings",
+            remark,
+            "see whether it is meant so",
+        ));
     }
     for secret in config.secrets_of(&services) {
         let finding = secret_finding(&secret, reading, &services);
