@@ -95,8 +95,8 @@ fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     {
-        use std::os::unix::fs::OpenOptionsExt;
         use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt;
         // A pipe that somebody has put there must not be waited for either.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         options.mode(0o600);
@@ -147,7 +147,10 @@ fn check_owner(path: &Path, found: &Metadata) -> io::Result<()> {
     if is_own || owner == 0 || owner == fs::metadata(folder_of(path))?.uid() {
         return Ok(());
     }
-    Err(refused(path, &format!("belongs to another user (uid {owner})")))
+    Err(refused(
+        path,
+        &format!("belongs to another user (uid {owner})"),
+    ))
 }
 
 #[cfg(not(unix))]
@@ -235,7 +238,10 @@ mod tests {
             return;
         }
         let told = refusal(open_file(&path));
-        assert!(told.contains("belongs to another user (uid 12345)"), "{told}");
+        assert!(
+            told.contains("belongs to another user (uid 12345)"),
+            "{told}"
+        );
         assert!(refusal(check_file(&path)).contains("another user"));
         let link = folder.path().join("link");
         symlink("lock", &link).unwrap();

@@ -31,6 +31,9 @@ pub struct Cli {
     /// Ask the one that runs with the same settings whether it is ready; ends with 0 if so, else with 1
     #[arg(long)]
     pub healthcheck: bool,
+    /// Say what is wrong with the settings, without starting; ends with 0 if nothing is, else with 1
+    #[arg(long)]
+    pub check_config: bool,
 }
 
 impl Cli {

@@ -10,15 +10,12 @@ use std::{
 use config::ConfigError;
 use poem::http::uri::{Scheme, Uri};
 use serde::{Deserialize, Serialize, Serializer};
-use voting_core::{
-    Poll, PollId, WorkerOptions, postgres::PostgresOptions, redis::RedisOptions,
-};
+use voting_core::{Poll, PollId, WorkerOptions, postgres::PostgresOptions, redis::RedisOptions};
 use voting_http::{PublicUrl, ServeOptions};
 
 use crate::{
     cli::Cli,
-    course,
-    listen,
+    course, listen,
     logging::{self, LogFormat},
     reading::Reading,
     secrets::Hidden,

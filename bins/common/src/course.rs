@@ -116,7 +116,10 @@ mod tests {
         let changed = with(Some("Owls"), None).course_poll(Some(&stored));
         let changed = changed.unwrap().unwrap();
         assert_eq!(changed.title(), "Owls vs Dogs!");
-        assert_eq!(with(Some("Owls"), None).course_poll(Some(&changed)), Ok(None));
+        assert_eq!(
+            with(Some("Owls"), None).course_poll(Some(&changed)),
+            Ok(None)
+        );
         // An operator's own title stays.
         let own = poll("Which?", "Cats", "Dogs").unwrap();
         let changed = with(Some("Owls"), None).course_poll(Some(&own));

@@ -16,7 +16,9 @@ pub(crate) fn parse(text: &str) -> Result<SocketAddr, String> {
     }
     let wrong = |why: &str| Err(format!("{text:?} is not an address to listen on: {why}"));
     if text.contains("://") {
-        return wrong("leave the scheme out, and write an address and a port, such as 127.0.0.1:8080");
+        return wrong(
+            "leave the scheme out, and write an address and a port, such as 127.0.0.1:8080",
+        );
     }
     let everywhere = |port: &str| {
         wrong(&format!(
@@ -26,7 +28,10 @@ pub(crate) fn parse(text: &str) -> Result<SocketAddr, String> {
     if text.parse::<u16>().is_ok() {
         return everywhere(text);
     }
-    let Some((host, port)) = text.rsplit_once(':').filter(|(host, _)| !host.ends_with(':')) else {
+    let Some((host, port)) = text
+        .rsplit_once(':')
+        .filter(|(host, _)| !host.ends_with(':'))
+    else {
         return wrong("the port is missing, as in 127.0.0.1:8080");
     };
     let Ok(number) = port.parse::<u16>() else {

@@ -140,7 +140,11 @@ pub(crate) fn complain(program: &str, why: &str, format: LogFormat) {
         LogFormat::Text => format!("{program}: {why}"),
         LogFormat::Json => object("ERROR", why, &[("program", program)]),
     };
-    let priority = if journal::is_read() { journal::ERROR } else { "" };
+    let priority = if journal::is_read() {
+        journal::ERROR
+    } else {
+        ""
+    };
     eprintln!("{priority}{line}");
 }
 
@@ -150,7 +154,11 @@ pub(crate) fn object(level: &str, message: &str, fields: &[(&str, &str)]) -> Str
     // It writes to memory.
     let _ = SystemTime.format_time(&mut Writer::new(&mut now));
     let mut object = serde_json::Map::new();
-    let first = [("timestamp", now.as_str()), ("level", level), ("message", message)];
+    let first = [
+        ("timestamp", now.as_str()),
+        ("level", level),
+        ("message", message),
+    ];
     for (name, value) in first.iter().chain(fields) {
         object.insert((*name).to_owned(), (*value).into());
     }
@@ -194,7 +202,10 @@ mod tests {
             "[=info",
         ] {
             let told = check(bad).expect_err(bad).to_string();
-            assert!(told.contains("off, error, warn, info, debug, trace"), "{told}");
+            assert!(
+                told.contains("off, error, warn, info, debug, trace"),
+                "{told}"
+            );
         }
         let told = check("info,voting=vebose").expect_err("it is bad");
         assert!(told.to_string().contains("\"voting=vebose\""), "{told}");

@@ -72,11 +72,15 @@ pub struct SecretUse {
 }
 
 impl Config {
-    /// The services that these settings are for, by the stores that they name.
+    /// The services that these settings are for, by the stores that they name. Who has both and an operator's
+    /// token, but no secret, is a worker: it is meant to have none.
     pub fn services(&self) -> Vec<Service> {
         let redis = self.redis.url.is_some() || self.redis.url_file.is_some();
         let postgres = self.postgres.url.is_some() || self.postgres.url_file.is_some();
+        let secret = self.secret.is_some() || self.secret_file.is_some();
+        let token = self.worker.token.is_some() || self.worker.token_file.is_some();
         match (redis, postgres) {
+            (true, true) if token && !secret => vec![Service::Worker],
             (true, true) => vec![Service::Vote, Service::Worker, Service::Result],
             (true, false) => vec![Service::Vote],
             (false, true) => vec![Service::Result],
@@ -189,7 +193,9 @@ impl Config {
     pub fn remarks_for(&self, services: &[Service]) -> Vec<String> {
         let any = |is: fn(Service) -> bool| services.iter().any(|service| is(*service));
         let mut remarks = Vec::new();
-        if any(|service| service != Service::Worker) && self.vote.public_url.is_some() != self.result.public_url.is_some() {
+        if any(|service| service != Service::Worker)
+            && self.vote.public_url.is_some() != self.result.public_url.is_some()
+        {
             remarks.push(
                 "of vote.public_url and result.public_url only one is set: its pages have no link \
                  to the other"

@@ -59,11 +59,30 @@ pub(crate) fn in_short(error: &ConfigError) -> String {
 /// What a parser says, without the lines that it quotes: there may be a password in them.
 fn without_source(text: &str) -> String {
     let is_quote = |line: &str| {
-        let rest = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
+        let rest = line
+            .trim_start()
+            .trim_start_matches(|c: char| c.is_ascii_digit());
         rest.trim_start().starts_with('|')
     };
     let told: Vec<_> = text.lines().filter(|line| !is_quote(line)).collect();
     told.join(": ")
+}
+
+/// A fault that begins with its setting, with where that is set.
+pub fn with_origin(fault: &str, settings: &[Setting]) -> String {
+    let key = fault.split([' ', ':']).next().unwrap_or_default();
+    // What is read from a file is set by naming the file.
+    let keys = [key.to_owned(), format!("{key}_file")];
+    let is_set = |setting: &&Setting| {
+        keys.contains(&setting.key) && setting.value.is_some() && setting.origin != Origin::Default
+    };
+    match settings.iter().find(is_set) {
+        Some(Setting { key, origin, .. }) if fault.starts_with(&format!("{key} ")) => {
+            format!("{fault} (set {origin})")
+        }
+        Some(Setting { key, origin, .. }) => format!("{fault} ({key} is set {origin})"),
+        None => fault.to_owned(),
+    }
 }
 
 /// What was set in any layer but the defaults, by key.

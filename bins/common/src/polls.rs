@@ -92,7 +92,10 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn of(place: String, value: Value, known: &[&str], faults: &'a mut Faults) -> Option<Self> {
         let ValueKind::Table(table) = value.kind else {
-            faults.add(&place, &format!("it is not a table of {}", known.join(", ")));
+            faults.add(
+                &place,
+                &format!("it is not a table of {}", known.join(", ")),
+            );
             return None;
         };
         let unknown = table.keys().filter(|key| !known.contains(&key.as_str()));
@@ -130,7 +133,10 @@ fn poll(index: usize, value: Value, faults: &mut Faults) -> Option<Poll> {
     };
     // The number, as the order in the file is easy to count, and the name, as it is easy to find.
     let place = match named(&value) {
-        Some(id) => format!("polls[{index}] ({})", id.chars().take(64).collect::<String>()),
+        Some(id) => format!(
+            "polls[{index}] ({})",
+            id.chars().take(64).collect::<String>()
+        ),
         None => format!("polls[{index}]"),
     };
     let mut fields = Fields::of(place.clone(), value, &POLL_FIELDS, faults)?;
@@ -159,7 +165,12 @@ fn poll(index: usize, value: Value, faults: &mut Faults) -> Option<Poll> {
             ..in_turn("probed")
         };
         let beside = in_turn("beside");
-        Poll::new("probe".parse().expect("an id"), title, vec![probed, beside], 1)
+        Poll::new(
+            "probe".parse().expect("an id"),
+            title,
+            vec![probed, beside],
+            1,
+        )
     };
     let known = faults.0.len();
     if let Err(error) = probe(&title, "Label") {

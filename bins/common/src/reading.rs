@@ -10,7 +10,8 @@ use crate::{
     config::Config,
     layers::{Trimmed, Variables},
     logging::LogFormat,
-    origins::{self, Origins, Setting, Unknown, in_short},
+    needs::Service,
+    origins::{self, Origins, Setting, Unknown, in_short, with_origin},
     polls,
 };
 
@@ -46,9 +47,8 @@ impl Reading {
             layers = layers.set_default(key, web.listen.to_string())?;
         }
         if let Some(path) = &cli.config {
-            layers = layers.add_source(Trimmed(
-                File::from(path.as_path()).format(FileFormat::Toml),
-            ));
+            layers =
+                layers.add_source(Trimmed(File::from(path.as_path()).format(FileFormat::Toml)));
         }
         layers = layers.add_source(Trimmed(environment));
         for (key, value) in cli.settings() {
@@ -105,6 +105,30 @@ impl Reading {
     pub fn faults(&self) -> Vec<String> {
         let unknown = self.unknown.iter().map(ToString::to_string);
         unknown.chain(self.wrong.iter().cloned()).collect()
+    }
+
+    /// What keeps these services from starting: the same, and what each of them needs. No store is asked.
+    ///
+    /// # Errors
+    /// The process cannot have the threads that the clients of the stores need.
+    pub fn faults_for(&self, services: &[Service]) -> std::io::Result<Vec<String>> {
+        let mut faults = self.faults();
+        // The clients of the stores are made within one, though nothing is connected to.
+        let runtime = tokio::runtime::Runtime::new()?;
+        let _within = runtime.enter();
+        let Some(config) = &self.config else {
+            return Ok(faults);
+        };
+        for service in services {
+            for fault in config.faults_for(*service) {
+                let fault = with_origin(&fault, &self.settings);
+                faults.push(match services {
+                    [_] => fault,
+                    _ => format!("{} needs more: {fault}", service.program()),
+                });
+            }
+        }
+        Ok(faults)
     }
 
     /// What is in force; nothing if a value cannot be read.

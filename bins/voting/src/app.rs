@@ -8,9 +8,7 @@ use voting_core::{
     worker::WorkerExit,
 };
 use voting_http::{Pipeline, ResultService, Site, VoteService, WorkerService};
-use voting_service::{
-    Config, Exit, Found, Kept, SecretError, Service, Services, find, site,
-};
+use voting_service::{Config, Exit, Found, Kept, SecretError, Service, Services, find, site};
 
 /// How often polls that are to close are moved on.
 const CLOSING_STEP: Duration = Duration::from_millis(500);
@@ -81,6 +79,7 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
         flusher: all.clone(),
         tallies: all.clone(),
         polls: all.clone(),
+        directory: all.clone(),
         dead_letters: all,
     };
     let operator = WorkerService::new(pipeline, &token.key, stop);

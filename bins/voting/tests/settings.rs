@@ -123,15 +123,27 @@ fn values_and_files_that_are_none_are_named() {
         &["both as a value and as a file"],
     );
     with("VOTING_SECRET", "short").says("FAIL", "settings", &["too short", "32 bytes"]);
-    with("VOTING_REDIS__URL", "http://h/").says("FAIL", "settings", &["redis.url is not a valid Redis URL"]);
-    with("VOTING_POSTGRES__URL", "h").says("FAIL", "settings", &["postgres.url is not a valid Postgres URL"]);
+    with("VOTING_REDIS__URL", "http://h/").says(
+        "FAIL",
+        "settings",
+        &["redis.url is not a valid Redis URL"],
+    );
+    with("VOTING_POSTGRES__URL", "h").says(
+        "FAIL",
+        "settings",
+        &["postgres.url is not a valid Postgres URL"],
+    );
     with("VOTING_POSTGRES__CA_FILE", "/nowhere").says(
         "FAIL",
         "settings",
         &["cannot read /nowhere"],
     );
     with("VOTING_VOTE__LISTEN", "here").says("FAIL", "settings", &["vote.listen", "environment"]);
-    with("VOTING_LOG", "a=b=c").says("FAIL", "settings", &["is not a level; write one of off, error, warn"]);
+    with("VOTING_LOG", "a=b=c").says(
+        "FAIL",
+        "settings",
+        &["is not a level; write one of off, error, warn"],
+    );
     let told = with("VOTING_VOTE__PUBLIC_URL", "https://vote.test");
     told.ended(0).says("warn", "settings", &["only one is set"]);
     let mut settings = good();

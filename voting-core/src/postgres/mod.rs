@@ -156,7 +156,7 @@ impl Inner {
     fn connection_to_any_schema(&self) -> Result<PooledConnection<Manager>, StoreError> {
         let pool = self.pool.as_ref();
         let pool = pool.ok_or_else(|| StoreError::unavailable("the pool is closed"))?;
-        pool.get().map_err(|error| self.last_failure.explain(error))
+        connect::take(pool, &self.last_failure, self.options.connect_timeout)
     }
 
     /// One snapshot for several questions.

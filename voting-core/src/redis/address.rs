@@ -31,9 +31,14 @@ const GONE_AFTER: Duration = Duration::from_secs(4);
 pub(super) fn client(url: &str, ca: Option<&Authorities>) -> Result<Client, RedisError> {
     let wrong = |text| Err((ErrorKind::InvalidClientConfig, text).into());
     if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
-        return wrong("it must be like redis://user:password@host:6379/, or rediss:// if it is encrypted");
+        return wrong(
+            "it must be like redis://user:password@host:6379/, or rediss:// if it is encrypted",
+        );
     }
-    let is_socket = url.split(':').next().is_some_and(|scheme| scheme.ends_with("unix"));
+    let is_socket = url
+        .split(':')
+        .next()
+        .is_some_and(|scheme| scheme.ends_with("unix"));
     if !is_socket && is_cut_short(url) {
         return wrong(ESCAPES);
     }
@@ -44,7 +49,13 @@ pub(super) fn client(url: &str, ca: Option<&Authorities>) -> Result<Client, Redi
 }
 
 const SCHEMES: [&str; 7] = [
-    "redis://", "rediss://", "valkey://", "valkeys://", "redis+unix://", "valkey+unix://", "unix://",
+    "redis://",
+    "rediss://",
+    "valkey://",
+    "valkeys://",
+    "redis+unix://",
+    "valkey+unix://",
+    "unix://",
 ];
 
 /// Another server of the same cluster, with the same user, password and encryption.
@@ -126,7 +137,11 @@ mod tests {
             assert!(told.contains(hint) && !told.contains("hunter"), "{told}");
         }
         // Without a port, and with what needs no escape.
-        for url in ["redis://localhost", "redis://:hunter:2@localhost/0", "redis://u:hunter@2@localhost"] {
+        for url in [
+            "redis://localhost",
+            "redis://:hunter:2@localhost/0",
+            "redis://u:hunter@2@localhost",
+        ] {
             client(url, None).expect(url);
         }
     }

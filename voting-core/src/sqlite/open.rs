@@ -292,13 +292,21 @@ mod tests {
         let mode = std::fs::metadata(&lock).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let target = folder.path().join("target");
-        for name in ["voting.db.lock", "voting.db-wal", "voting.db-shm", "voting.db-journal"] {
+        for name in [
+            "voting.db.lock",
+            "voting.db-wal",
+            "voting.db-shm",
+            "voting.db-journal",
+        ] {
             std::fs::write(&target, "precious").unwrap();
             let link = folder.path().join(name);
             let _ = std::fs::remove_file(&link);
             symlink(&target, &link).unwrap();
             let refused = Sqlite::open(&path, SqliteOptions::default());
-            assert!(matches!(refused, Err(OpenError::Lock { .. })), "{name}: {refused:?}");
+            assert!(
+                matches!(refused, Err(OpenError::Lock { .. })),
+                "{name}: {refused:?}"
+            );
             assert_eq!(std::fs::read(&target).unwrap(), b"precious", "{name}");
             std::fs::remove_file(&link).unwrap();
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use voting_core::error::in_one_line;
-use voting_service::{Origin, Reading, SecretUse, Service, anybody_may_read};
+use voting_service::{Origin, Reading, SecretUse, Service, anybody_may_read, with_origin};
 
 use super::Visit;
 use crate::report::{Finding, Report};
@@ -51,6 +51,7 @@ pub(super) fn check(visit: &mut Visit<'_>, reading: &Reading) {
         ));
     }
     for fault in faults {
+        let fault = with_origin(&fault, reading.settings());
         visit.add(Finding::fail("settings", fault, "mend it where it is set"));
     }
     for remark in config.remarks_for(&services) {
@@ -84,14 +85,21 @@ fn secret_finding(secret: &SecretUse, reading: &Reading, services: &[Service]) -
         Some(Err(error)) => {
             let todo = match services {
                 [Service::AllInOne] => "put it back from the backup, or mend its rights",
-                _ => "set it; `openssl rand -hex 32` makes a secret, which all services must share",
+                _ => {
+                    "give it the secret that the other services have; with another one everybody could vote again. \
+                     Only where nobody has voted yet, make one: openssl rand -hex 32"
+                }
             };
             let todo = match name {
+                "worker.token" => {
+                    "set it; `openssl rand -hex 32` makes a token, which all workers share"
+                }
                 "redis.url" => "set it, such as redis://user:password@host:6379/",
                 "postgres.url" => "set it, such as postgres://user:password@host/database",
                 _ => todo,
             };
-            return Finding::fail(check, in_one_line(error), todo);
+            let found = with_origin(&in_one_line(error), reading.settings());
+            return Finding::fail(check, found, todo);
         }
         Some(Ok(())) => {}
     }
