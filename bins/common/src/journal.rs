@@ -1,7 +1,5 @@
 //! Log lines as systemd's journal takes them: each begins with its priority, and the journal adds the time.
 
-use std::fmt::Write;
-
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
     fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<Exit, StartError> {
     let mut services = Services::new(&config)?;
+    config.warn_of_remarks(Service::Result);
     let secret = config.secret()?;
     let postgres = Arc::new(config.postgres()?);
     let listener = services
@@ -28,7 +29,6 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     let result = ResultService::new(postgres.clone(), postgres, &secret, site);
     services.announce("Result", &listener.url(), "");
     services.name_stores(&[("tally store", "Postgres"), ("polls", "Postgres")]);
-    config.warn_of_remarks(Service::Result);
     services.serve(
         listener,
         result.into_endpoint(),

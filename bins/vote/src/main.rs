@@ -12,6 +12,7 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<Exit, StartError> {
     let mut services = Services::new(&config)?;
+    config.warn_of_remarks(Service::Vote);
     let secret = config.secret()?;
     let redis = config.redis()?;
     let listener = services
@@ -26,7 +27,6 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     let vote = VoteService::new(sink.clone(), Arc::new(redis), &secret, site);
     services.announce("Vote", &listener.url(), "");
     services.name_stores(&[("ballot log", "Redis"), ("polls", "Redis")]);
-    config.warn_of_remarks(Service::Vote);
     services.serve(listener, vote.into_endpoint(), config.vote.max_connections);
     let finish = async {
         sink.close().await;

@@ -8,7 +8,9 @@ use voting_core::{
     worker::WorkerExit,
 };
 use voting_http::{Pipeline, ResultService, Site, VoteService, WorkerService};
-use voting_service::{Config, Exit, Found, Kept, SecretError, Service, Services, find, site};
+use voting_service::{
+    Config, Exit, Found, Kept, SecretError, Service, Services, cats_vs_dogs, find, site,
+};
 
 /// How often polls that are to close are moved on.
 const CLOSING_STEP: Duration = Duration::from_millis(500);

@@ -469,7 +469,7 @@ fn lines_of(
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     while !std::fs::read_to_string(&log).unwrap().contains("ready") {
         assert!(std::time::Instant::now() < deadline, "it is not ready");
-        std::thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     }
     program.signal("TERM");
     said.extend(std::iter::from_fn(|| program.line()));

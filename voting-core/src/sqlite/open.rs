@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_name_that_begins_as_an_address_is_a_name() {
-        let folder = std::path::Path::new("file:a_name_that_begins.db");
+        let folder = Path::new("file:a_name_that_begins.db");
         let store = Sqlite::open(folder, SqliteOptions::default());
         let inspected = crate::sqlite::inspect::inspect(folder);
         let is_there = folder.exists();
