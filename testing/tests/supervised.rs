@@ -118,13 +118,13 @@ fn a_supervisor_is_told_when_a_service_listens_lives_and_stops() {
     let vote = stage.vote();
     let first = told.next(LONG).expect("a message");
     assert_eq!(first, "READY=1\n");
+    told.await_begin("STATUS=waiting for Redis: ");
     let alive = agent().get(format!("{}/healthz", vote.url)).call();
     assert_eq!(alive.expect("an answer").status(), 200);
     assert!(!vote.is_ready());
     for _ in 0..3 {
         told.await_that("WATCHDOG=1");
     }
-    told.await_begin("STATUS=waiting for Redis: ");
     stage.redis.launch();
     // There is no worker yet that publishes the polls.
     told.await_begin("STATUS=waiting for Redis: no worker has published");

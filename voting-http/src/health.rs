@@ -51,14 +51,17 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Answers the health checks of a service.
 #[derive(Clone)]
 pub(crate) struct Health {
+    service: &'static str,
     stop: CancellationToken,
     checks: Vec<(&'static str, Check)>,
     last: Arc<Mutex<Last>>,
 }
 
 impl Health {
-    pub(crate) fn new(stop: CancellationToken) -> Self {
+    /// Of the service of this name.
+    pub(crate) fn new(service: &'static str, stop: CancellationToken) -> Self {
         Self {
+            service,
             stop,
             checks: Vec::new(),
             last: Arc::default(),
@@ -92,7 +95,8 @@ impl Health {
             None => {
                 let outcome = self.check().await;
                 let before = last.replace((Instant::now(), outcome.clone()));
-                tell_change(before.as_ref().map(|(_, outcome)| outcome), &outcome);
+                let before = before.as_ref().map(|(_, outcome)| outcome);
+                tell_change(self.service, before, &outcome);
                 outcome
             }
         };
@@ -128,15 +132,19 @@ impl Health {
 }
 
 /// Logs what is new: how it stays so is told to who asks.
-fn tell_change(before: Option<&Result<(), NotReady>>, now: &Result<(), NotReady>) {
+fn tell_change(
+    service: &'static str,
+    before: Option<&Result<(), NotReady>>,
+    now: &Result<(), NotReady>,
+) {
     match (before, now) {
         (Some(Err(before)), Err(now)) if before.why == now.why => {}
         (_, Err(now)) => {
             let WhyNotReady { what, reason } = &now.why;
-            tracing::warn!(what, %reason, "not ready");
+            tracing::warn!(service, what, %reason, "not ready");
         }
-        (Some(Err(_)), Ok(())) => tracing::info!("ready again"),
-        (None, Ok(())) => tracing::info!("ready"),
+        (Some(Err(_)), Ok(())) => tracing::info!(service, "ready again"),
+        (None, Ok(())) => tracing::info!(service, "ready"),
         (Some(Ok(())), Ok(())) => {}
     }
 }

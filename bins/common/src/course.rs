@@ -51,6 +51,20 @@ impl Config {
         }
     }
 
+    /// Whether this poll is the course's, as it was made, though others are configured since.
+    pub fn is_left_over(&self, poll: &Poll) -> bool {
+        let is_configured = |polls: &Vec<Poll>| polls.iter().any(|other| other.id() == poll.id());
+        let [a, b] = poll.options() else {
+            return false;
+        };
+        self.polls
+            .as_ref()
+            .is_some_and(|polls| !is_configured(polls))
+            && self.default_poll.as_ref() != Some(poll.id())
+            && poll.counts_like(&cats_vs_dogs())
+            && poll.title() == title(&a.label, &b.label)
+    }
+
     /// The course's poll as it is to be stored; `None` if what is stored may stay. Without settings it does: an
     /// operator may have given it other labels since.
     ///
@@ -70,8 +84,7 @@ impl Config {
         };
         let a = self.option_a.as_deref().unwrap_or(old_a);
         let b = self.option_b.as_deref().unwrap_or(old_b);
-        let is_as_made = before.title() == title(old_a, old_b);
-        let new_title = match is_as_made {
+        let new_title = match before.title() == title(old_a, old_b) {
             true => title(a, b),
             false => before.title().to_owned(),
         };
@@ -107,6 +120,31 @@ mod tests {
         assert_eq!(made.title(), "Tea vs Coffee!");
         assert_eq!(made.options()[1].label, "Coffee");
         assert!(made.counts_like(&cats_vs_dogs()));
+    }
+
+    #[test]
+    fn it_is_left_over_once_others_are_configured_unless_somebody_has_made_it_theirs() {
+        let course = cats_vs_dogs();
+        let lunch = Poll::new(
+            "lunch".parse().unwrap(),
+            "Lunch?",
+            course.options().to_vec(),
+            1,
+        );
+        let with_polls = |polls: Vec<Poll>| Config {
+            polls: Some(polls),
+            ..Config::default()
+        };
+        let others = with_polls(vec![lunch.clone().unwrap()]);
+        assert!(others.is_left_over(&course));
+        assert!(!Config::default().is_left_over(&course));
+        assert!(!with_polls(vec![lunch.unwrap(), course.clone()]).is_left_over(&course));
+        assert!(!others.is_left_over(&poll("Which?", "Cats", "Dogs").unwrap()));
+        let wanted = Config {
+            default_poll: Some(course.id().clone()),
+            ..others
+        };
+        assert!(!wanted.is_left_over(&course));
     }
 
     #[test]

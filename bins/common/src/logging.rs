@@ -178,7 +178,7 @@ mod tests {
             "off",
             " info , voting_core=debug ",
             "voting_core::worker=trace",
-            "warn,voting_core[flush{poll=a,b=c}]=debug",
+            "warn,voting_core[flush{poll=a}]=debug",
         ] {
             check(good).expect(good);
         }

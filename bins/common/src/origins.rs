@@ -214,6 +214,19 @@ pub(crate) fn remove(layers: &mut Value, key: &str) {
     }
 }
 
+/// Puts a value of a section in.
+pub(crate) fn put(layers: &mut Value, key: &str, value: Value) {
+    let (ValueKind::Table(table), Some((section, name))) = (&mut layers.kind, key.split_once('.'))
+    else {
+        return;
+    };
+    let section = table.entry(section.to_owned());
+    let section = section.or_insert_with(|| Value::new(None, config::Map::<String, Value>::new()));
+    if let ValueKind::Table(section) = &mut section.kind {
+        section.insert(name.to_owned(), value);
+    }
+}
+
 fn join(key: &str, name: &str) -> String {
     if key.is_empty() {
         return name.to_owned();

@@ -37,14 +37,9 @@ impl Reading {
         environment: Option<HashMap<String, String>>,
     ) -> Result<Self, ConfigError> {
         let environment = Variables::read(environment)?;
-        let defaults = Config::default();
         let mut layers = config::Config::builder();
-        // Where a service listens has a default of its own in each section.
-        for (key, web) in [
-            ("vote.listen", &defaults.vote),
-            ("result.listen", &defaults.result),
-        ] {
-            layers = layers.set_default(key, web.listen.to_string())?;
+        for (key, listen) in own_defaults() {
+            layers = layers.set_default(key, listen)?;
         }
         if let Some(path) = &cli.config {
             layers =
@@ -64,23 +59,20 @@ impl Reading {
         let mut note = |key: &str, fault: &str| {
             wrong.push(format!("{fault} (set {})", origins.get(key)));
         };
-        let polls = match take(&mut all, "polls").map(polls::read) {
-            Some(Err(faults)) => {
-                faults.iter().for_each(|fault| note("polls", fault));
-                None
-            }
-            Some(Ok(polls)) => Some(polls),
-            None => None,
-        };
+        let polls = take(&mut all, "polls").map(polls::read).transpose();
+        let polls = polls.unwrap_or_else(|faults| {
+            faults.iter().for_each(|fault| note("polls", fault));
+            None
+        });
         let log_format = all.clone().try_deserialize::<Format>();
-        let read = read_all(all, &mut note);
+        let (read, is_whole) = read_all(all, &mut note);
         let config = read.map(|config| Config { polls, ..config });
         if let Some(config) = &config {
             for (key, fault) in config.faults() {
                 note(key, &fault);
             }
         }
-        // A poll that cannot be read is not as if there were none: the course's would be made.
+        let config = config.filter(|_| is_whole);
         let settings = config.iter().flat_map(origins::leaves);
         let settings = settings.map(|(key, value)| Setting {
             origin: origins.get(&key),
@@ -167,12 +159,22 @@ struct Format {
     log_format: LogFormat,
 }
 
-/// Reads the values, and tells of each that cannot be read; `None` if there is one.
-fn read_all(mut all: Value, note: &mut impl FnMut(&str, &str)) -> Option<Config> {
+/// Where a service listens has a default of its own in each section.
+fn own_defaults() -> [(&'static str, String); 2] {
+    let defaults = Config::default();
+    [
+        ("vote.listen", defaults.vote.listen.to_string()),
+        ("result.listen", defaults.result.listen.to_string()),
+    ]
+}
+
+/// Reads the values, and tells of each that cannot be read. Those have their defaults then, so that the others can be
+/// looked at, and what is read is not whole.
+fn read_all(mut all: Value, note: &mut impl FnMut(&str, &str)) -> (Option<Config>, bool) {
     let mut is_whole = true;
     loop {
         let error = match Config::deserialize(all.clone()) {
-            Ok(config) => return is_whole.then_some(config),
+            Ok(config) => return (Some(config), is_whole),
             Err(error) => error,
         };
         is_whole = false;
@@ -181,14 +183,18 @@ fn read_all(mut all: Value, note: &mut impl FnMut(&str, &str)) -> Option<Config>
             &error
         else {
             note("", &fault);
-            return None;
+            return (None, false);
         };
         note(key, &format!("{key}: {fault}"));
-        // What follows it may be wrong as well.
-        let there = all.clone();
+        let before = all.clone();
         origins::remove(&mut all, key);
-        if there == all {
-            return None;
+        for (own, default) in own_defaults() {
+            if own.starts_with(key.as_str()) {
+                origins::put(&mut all, own, default.into());
+            }
+        }
+        if before == all {
+            return (None, false);
         }
     }
 }

@@ -159,10 +159,25 @@ fn operator_token(config: &Config) -> Result<Found, SecretError> {
     find("worker.token", value, file, Some(kept))
 }
 
+/// Where others are configured, the course's poll goes, if nobody has ever voted in it. Nothing uses the file yet, so
+/// no ballot can be on its way.
+async fn remove_left_over(store: &Sqlite, config: &Config) -> Result<(), StoreError> {
+    let course = store.poll(cats_vs_dogs().id()).await?;
+    let Some(course) = course.filter(|course| config.is_left_over(course)) else {
+        return Ok(());
+    };
+    let poll = course.id();
+    if store.remove_unused_poll(poll).await? {
+        tracing::info!(%poll, "removed the example poll, in which nobody has voted");
+    }
+    Ok(())
+}
+
 /// Stores the configured polls and says which one is at `/`.
 async fn set_up_polls(store: &Sqlite, config: &Config) -> Result<Option<PollId>, StartError> {
     let failed = StartError::Polls;
     config.put_polls(store).await.map_err(failed)?;
+    remove_left_over(store, config).await.map_err(failed)?;
     let first = match &config.polls {
         Some(polls) => polls.first().map(|poll| poll.id().clone()),
         None => Some(cats_vs_dogs().id().clone()),

@@ -506,7 +506,7 @@ fn as_json_each_line_is_an_object_also_where_it_listens() {
     // So is the reason why it does not start.
     for settings in [
         "log_format = 'json'\nsecret = 'short'",
-        "log_format = 'json'\nvote.listen = 7",
+        "log_format = 'json'\nworker.max_ballots = 'x'",
     ] {
         let said = refused(folder.path(), settings);
         let last = said.lines().last().expect("a line");
@@ -609,5 +609,45 @@ fn a_poll_that_was_put_can_be_voted_in_at_once() {
         let stored = put.body_mut().read_to_string().unwrap();
         assert!(stored.contains(r#""published":true"#), "{stored}");
         assert_eq!(cast(), 202);
+    }
+}
+
+#[test]
+fn the_example_poll_goes_once_others_are_configured_unless_somebody_has_voted_in_it() {
+    for has_voted in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let voting = Voting::start(folder.path());
+        if has_voted {
+            assert!(vote(&agent(), &voting.vote, "a"));
+        }
+        voting.signal("TERM");
+        voting.wait();
+        std::fs::write(
+            folder.path().join("lunch.toml"),
+            "[[polls]]\nid='lunch'\ntitle='Lunch?'\n\
+             options=[{id='a',label='A'},{id='b',label='B'}]",
+        )
+        .unwrap();
+        let voting = Voting::start_with(folder.path(), &["--config", "lunch.toml"]);
+        let names = |voting: &Voting| -> Vec<String> {
+            let polls = get(&format!("{}/v1/polls", voting.vote));
+            let polls = polls.as_array().expect("a list");
+            polls
+                .iter()
+                .map(|poll| poll["id"].as_str().expect("an id").to_owned())
+                .collect()
+        };
+        if has_voted {
+            assert_eq!(names(&voting), ["cats-vs-dogs", "lunch"]);
+            assert_eq!(voting.tally()["voters"], 1);
+            continue;
+        }
+        assert_eq!(names(&voting), ["lunch"]);
+        // Without them it comes back, as at the first start.
+        voting.signal("TERM");
+        voting.wait();
+        let voting = Voting::start(folder.path());
+        assert_eq!(names(&voting), ["lunch", "cats-vs-dogs"]);
+        assert!(vote(&agent(), &voting.vote, "a"));
     }
 }

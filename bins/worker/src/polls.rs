@@ -11,7 +11,7 @@ use voting_core::{
     BallotQueue, Poll, PollDirectory, PollId, PollPublisher, PollState, PollStore, StoreError,
     closing, error::in_one_line, postgres::Postgres, redis::Redis,
 };
-use voting_service::Config;
+use voting_service::{Config, cats_vs_dogs};
 
 /// How often Redis is looked after when nothing has changed here.
 const ROUND: Duration = Duration::from_secs(1);
@@ -78,7 +78,21 @@ impl Polls {
 async fn set_up(postgres: &Postgres, config: &Config) -> Result<(), StoreError> {
     // Does nothing where `voting migrate` was run before, as when this login may not do it.
     postgres.migrate().await?;
-    config.put_polls(postgres).await
+    config.put_polls(postgres).await?;
+    // It may have been made by a start without polls. To remove it would not be exact: vote services may know it,
+    // and take ballots in it.
+    let course = postgres.poll(cats_vs_dogs().id()).await?;
+    if let Some(course) = course.filter(|course| config.is_left_over(course))
+        && course.state().is_open()
+    {
+        tracing::warn!(
+            poll = %course.id(),
+            "the example poll is still open beside the configured ones; to close it, post to \
+             /v1/polls/{}/close, and to have another poll at /, set default_poll for all services",
+            course.id()
+        );
+    }
+    Ok(())
 }
 
 #[async_trait]

@@ -78,7 +78,7 @@ impl VoteService {
 
     fn health(&self) -> Health {
         let (sink, polls) = (Arc::clone(&self.0.sink), self.0.polls.clone());
-        Health::new(self.0.site.stop.clone())
+        Health::new("vote", self.0.site.stop.clone())
             .needs("ballot log", move || {
                 let sink = Arc::clone(&sink);
                 async move { sink.check().await }

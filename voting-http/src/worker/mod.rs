@@ -95,7 +95,7 @@ impl WorkerService {
     fn health(&self) -> Health {
         let queue = Arc::clone(&self.0.pipeline.queue);
         let tallies = Arc::clone(&self.0.pipeline.tallies);
-        Health::new(self.0.stop.clone())
+        Health::new("worker", self.0.stop.clone())
             .needs("ballot log", move || {
                 let queue = Arc::clone(&queue);
                 async move { queue.stats().await.map(|_| ()) }
