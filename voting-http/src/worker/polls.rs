@@ -8,8 +8,10 @@ use voting_core::{Poll, PollId, PollOption, PollState, Tally, poll_state::Seals}
 
 use super::{WorkerService, api::Operator};
 use crate::{
-    polls::{FRESH_MISS, PollView, StoredPollView},
+    document::Operation,
+    polls::{self, FRESH_MISS, PollView, StoredPollView},
     problem::Problem,
+    problem_kind::ProblemKind,
 };
 
 /// How long a poll that was stored is waited for to be published.
@@ -19,6 +21,40 @@ const PUBLISHED_WITHIN: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 pub(super) struct Api(pub(super) WorkerService);
+
+/// What the code does not tell the document.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "putPoll",
+        problems: &[
+            ProblemKind::Invalid,
+            ProblemKind::Conflict,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: Some(
+            r#"{"id":"lunch","title":"What is for lunch?","max_choices":2,"options":[{"id":"rice","label":"Rice"},{"id":"soup","label":"Soup"}]}"#,
+        ),
+        answers: &[
+            ("200", polls::STORED_EXAMPLE),
+            ("201", polls::STORED_EXAMPLE),
+        ],
+    },
+    Operation {
+        id: "closePoll",
+        problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[("200", polls::EXAMPLE), ("202", polls::EXAMPLE)],
+    },
+    Operation {
+        id: "recountPoll",
+        problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"agrees":true,"kept":{"voters":3,"options":[{"id":"a","votes":2},{"id":"b","votes":1}]},"counted":{"voters":3,"options":[{"id":"a","votes":2},{"id":"b","votes":1}]}}"#,
+        )],
+    },
+];
 
 /// A poll to be stored.
 #[derive(Debug, Object)]
