@@ -613,11 +613,34 @@ fn settings_and_secrets_that_are_wrong_are_told() {
     told.ended(0)
         .says("ok", "secrets", &["secret is set, not in a file"]);
 
+    // A worker is not to have one, and must not be told to make one.
+    deployment.unset("VOTING_SECRET");
+    let told = deployment.doctor(&[]);
+    told.ended(0)
+        .says("ok", "settings", &["good for voting-worker"]);
+    assert!(!told.text.contains("openssl"), "{told}");
+    // Who is to have one is told not to make another.
+    let told = deployment.doctor(&["--for", "vote"]);
+    told.ended(1).says(
+        "FAIL",
+        "secrets",
+        &[
+            "secret is not set",
+            "that the other services have",
+            "Only where nobody has voted yet",
+        ],
+    );
+    deployment.set("VOTING_SECRET", SECRETS[0]);
+
     deployment.set("VOTING_POSTGRES__URL", "nowhere");
     let told = deployment.doctor(&[]);
     told.ended(1).only("FAIL", &["settings"]);
-    told.says("FAIL", "settings", &["postgres.url is no address"])
-        .says("ok", "redis", &[]);
+    told.says(
+        "FAIL",
+        "settings",
+        &["postgres.url is not a valid Postgres URL"],
+    )
+    .says("ok", "redis", &[]);
     deployment.settings.clone_from(&good);
     fs::write(&secret, SECRETS[0]).expect("written");
     set_mode(&secret, 0o600);
