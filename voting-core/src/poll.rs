@@ -5,11 +5,11 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
+use self::text::Look;
 pub use self::{
     change::{TextChange, log_changes},
     text::{BadText, MAX_LABEL_CHARS},
 };
-use self::text::Look;
 use crate::{
     ballot::Choices,
     dead_letter::RejectReason,
@@ -131,6 +131,15 @@ pub enum InvalidChoice {
         /// How many may be.
         max: usize,
     },
+}
+
+/// Checks a text for a title or a label, and returns it as a poll keeps it. That labels must be told
+/// apart is for [`Poll::new`].
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_text(text: &str) -> Result<String, BadText> {
+    text::check(text)
 }
 
 impl Poll {

@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod configured;
 mod healthcheck;
 mod listener;
 mod logging;
@@ -25,6 +26,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 pub use self::{
     cli::Cli,
     config::{Config, TraceSettings, cats_vs_dogs},
+    configured::put_configured,
     healthcheck::{NotReady, healthcheck, ready},
     listener::Listener,
     needs::{SecretUse, Service},

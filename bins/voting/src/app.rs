@@ -9,7 +9,8 @@ use voting_core::{
 };
 use voting_http::{Pipeline, ResultService, Site, VoteService, WorkerService};
 use voting_service::{
-    Config, Exit, Found, Kept, SecretError, Services, announce, cats_vs_dogs, find, site,
+    Config, Exit, Found, Kept, SecretError, Services, announce, cats_vs_dogs, find, put_configured,
+    site,
 };
 
 /// How often polls that are to close are moved on.
@@ -165,7 +166,7 @@ async fn set_up_polls(store: &Sqlite, config: &Config) -> Result<Option<PollId>,
     let first = match &config.polls {
         Some(polls) => {
             for poll in polls {
-                store.put_poll(poll).await.map_err(failed)?;
+                put_configured(store, poll).await.map_err(failed)?;
             }
             polls.first().map(|poll| poll.id().clone())
         }

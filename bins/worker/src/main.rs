@@ -8,7 +8,9 @@ use voting_core::{
     closing, error::in_one_line, postgres::Postgres, redis::Redis, worker::WorkerExit,
 };
 use voting_http::{Pipeline, WorkerService};
-use voting_service::{Config, Exit, Services, StartError, announce, cats_vs_dogs, find};
+use voting_service::{
+    Config, Exit, Services, StartError, announce, cats_vs_dogs, find, put_configured,
+};
 
 /// How long Redis may take to forget a worker that ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -122,7 +124,7 @@ async fn set_up(postgres: &Postgres, polls: Option<&[Poll]>) -> Result<(), Store
     match polls {
         Some(polls) => {
             for poll in polls {
-                postgres.put_poll(poll).await?;
+                put_configured(postgres, poll).await?;
             }
         }
         // An operator may have given it other labels since.

@@ -246,7 +246,11 @@ pub async fn polls_that_close_together_are_all_sealed_and_others_go_on(backend: 
         let is_final = stored.expect("the poll is there").state().is_final();
         assert_eq!(is_final, poll != "open", "{poll}");
         let tally = backend.tallies.tally(&id).await.expect("an answer");
-        assert_eq!(tally.expect("the poll is there").votes, [votes, 0], "{poll}");
+        assert_eq!(
+            tally.expect("the poll is there").votes,
+            [votes, 0],
+            "{poll}"
+        );
     }
     backend.is_consistent().await;
 }

@@ -42,7 +42,13 @@ async fn claim_all(queue: &dyn BallotQueue, entries: usize, max_ballots: usize) 
     let mut claimed = Vec::new();
     while claimed.len() < entries {
         let wait = Duration::from_millis(50);
-        claimed.extend(queue.claim(max_ballots, wait).await.expect("claimed").entries);
+        claimed.extend(
+            queue
+                .claim(max_ballots, wait)
+                .await
+                .expect("claimed")
+                .entries,
+        );
         assert!(Instant::now() < deadline, "{} of {entries}", claimed.len());
     }
     claimed
@@ -193,7 +199,11 @@ pub async fn what_is_not_acknowledged_of_a_claim_comes_again(backend: &Backend) 
     let stats = two.stats().await.expect("stats");
     assert_eq!((stats.accepted, stats.pending), (17, 9));
     assert!(stats.settled[&ShardId(0)] <= put[1].1);
-    let mut again: Vec<_> = claim_all(two.as_ref(), 2, 100).await.iter().map(key).collect();
+    let mut again: Vec<_> = claim_all(two.as_ref(), 2, 100)
+        .await
+        .iter()
+        .map(key)
+        .collect();
     again.sort();
     assert_eq!(again, [put[1], put[3]]);
     two.acknowledge(&[]).await.expect("nothing acknowledged");

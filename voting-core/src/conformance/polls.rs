@@ -41,7 +41,9 @@ pub async fn titles_and_labels_are_kept_whatever_they_are(backend: &Backend) {
         id: format!("{:a<30}{index:02}", "o").parse().expect("an id"),
         label: format!("{index} {text}"),
     };
-    let mut options: Vec<_> = (0..56).map(|n| label(n, &"\u{1f63a}".repeat(190))).collect();
+    let mut options: Vec<_> = (0..56)
+        .map(|n| label(n, &"\u{1f63a}".repeat(190)))
+        .collect();
     let texts = [
         "it's \"odd\" \\ \\u0041 %s $1 {{x}}",
         "<b>&amp;</b>",
@@ -86,7 +88,10 @@ pub async fn the_texts_of_a_poll_that_is_not_open_stay(backend: &Backend) {
             );
         }
         let refused = backend.polls.put_poll(&poll_of("p", 3, 1)).await;
-        assert!(matches!(refused, Err(StoreError::PollConflict(_))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(StoreError::PollConflict(_))),
+            "{refused:?}"
+        );
         // The same once more, as at each start of a worker.
         put(backend, &as_it_was).await;
         assert_eq!(read(backend, "p").await, as_it_was.clone().in_state(state));
@@ -142,5 +147,8 @@ pub async fn the_seals_of_a_poll_are_its_own_and_kept_whole(backend: &Backend) {
     }
     let states = backend.polls.polls().await.expect("polls");
     let states: Vec<_> = states.iter().map(|poll| poll.state().clone()).collect();
-    assert_eq!(states, [PollState::Closing(p), PollState::Final(q), PollState::Open]);
+    assert_eq!(
+        states,
+        [PollState::Closing(p), PollState::Final(q), PollState::Open]
+    );
 }

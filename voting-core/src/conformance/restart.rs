@@ -29,7 +29,10 @@ async fn claim_all(backend: &Backend, entries: usize) -> Vec<EntryKey> {
     let mut claimed = Vec::new();
     while claimed.len() < entries {
         assert!(Instant::now() < deadline, "{} of {entries}", claimed.len());
-        let claim = queue.claim(100, Duration::from_millis(50)).await.expect("claimed");
+        let claim = queue
+            .claim(100, Duration::from_millis(50))
+            .await
+            .expect("claimed");
         for entry in claim.entries {
             entry::decode(&entry.payload).expect("the payload as it was put");
             claimed.push((entry.shard, entry.id));
@@ -50,7 +53,9 @@ pub async fn what_was_appended_and_not_acknowledged_is_still_there(backend: Back
     let done = (first.shard, first.id);
     queue.acknowledge(&[done]).await.expect("acknowledged");
     drop(queue);
-    let Some(backend) = backend.reopened().await else { return };
+    let Some(backend) = backend.reopened().await else {
+        return;
+    };
     let stats = (backend.queue)().stats().await.expect("stats");
     assert_eq!((stats.accepted, stats.pending), (6, 5));
     put.retain(|key| *key != done);
@@ -71,12 +76,18 @@ pub async fn ids_go_on_where_they_were(backend: Backend) {
     let mut left = last.len();
     while left > 0 {
         let claim = queue.claim(100, LONG).await.expect("claimed");
-        let keys: Vec<_> = claim.entries.iter().map(|entry| (entry.shard, entry.id)).collect();
+        let keys: Vec<_> = claim
+            .entries
+            .iter()
+            .map(|entry| (entry.shard, entry.id))
+            .collect();
         queue.acknowledge(&keys).await.expect("acknowledged");
         left -= keys.len();
     }
     drop(queue);
-    let Some(backend) = backend.reopened().await else { return };
+    let Some(backend) = backend.reopened().await else {
+        return;
+    };
     assert_eq!(backend.log.shards(), shards);
     let stats = (backend.queue)().stats().await.expect("stats");
     for (shard, last) in last {
@@ -91,7 +102,9 @@ pub async fn ids_go_on_where_they_were(backend: Backend) {
 pub async fn a_seal_holds(backend: Backend) {
     let polls = [poll_id("p"), poll_id("q")];
     let last = backend.log.seal(ShardId(0), &polls).await.expect("sealed");
-    let Some(backend) = backend.reopened().await else { return };
+    let Some(backend) = backend.reopened().await else {
+        return;
+    };
     let append = async |poll| {
         let entry = entry::of_one(&ballot(poll, 1, 1));
         backend.log.append(ShardId(0), entry).await
@@ -132,7 +145,11 @@ pub async fn what_was_flushed_is_still_there(backend: Backend) {
     let advanced = backend.polls.advance_poll(&poll_id("q"), &done).await;
     advanced.expect("stored");
     let all = async |backend: &Backend| {
-        let of_q = backend.tallies.tally(&poll_id("q")).await.expect("an answer");
+        let of_q = backend
+            .tallies
+            .tally(&poll_id("q"))
+            .await
+            .expect("an answer");
         (
             (backend.tally().await, of_q),
             backend.flusher.totals().await.expect("totals"),
@@ -141,7 +158,9 @@ pub async fn what_was_flushed_is_still_there(backend: Backend) {
         )
     };
     let before = all(&backend).await;
-    let Some(backend) = backend.reopened().await else { return };
+    let Some(backend) = backend.reopened().await else {
+        return;
+    };
     assert_eq!(all(&backend).await, before);
     assert_eq!(before.3, [letter]);
     for (ms, expected) in [(1, ReceiptState::Superseded), (4, ReceiptState::Counted)] {
@@ -156,9 +175,15 @@ pub async fn what_was_flushed_is_still_there(backend: Backend) {
     // The marks of what was applied as well, and the state.
     for (again, entries) in [(&first, 2), (&second, 2)] {
         let report = backend.flusher.flush(again).await.expect("flushed");
-        assert_eq!((report.replayed, report.counted, report.rejected), (entries, 0, 0));
+        assert_eq!(
+            (report.replayed, report.counted, report.rejected),
+            (entries, 0, 0)
+        );
     }
-    let late = backend.flusher.flush(&batch(&[(10, ballot("q", 2, 1))])).await;
+    let late = backend
+        .flusher
+        .flush(&batch(&[(10, ballot("q", 2, 1))]))
+        .await;
     assert!(matches!(late, Err(StoreError::PollChanged(_))), "{late:?}");
     assert_eq!(all(&backend).await, before);
     backend.tally_agrees().await;
@@ -175,7 +200,9 @@ pub async fn a_poll_that_was_closing_becomes_final_with_all_its_ballots(backend:
     drop(sink);
     close::to_close(&backend).await;
     assert_eq!(close::advance(&backend).await, 1);
-    let Some(backend) = backend.reopened().await else { return };
+    let Some(backend) = backend.reopened().await else {
+        return;
+    };
     let late = backend.sink().cast(ballot("p", 99, 1)).await;
     assert!(matches!(late, Err(CastError::Closed(_))), "{late:?}");
     let worker = backend.worker(quick());

@@ -79,7 +79,10 @@ pub async fn a_batch_of_many_polls_counts_in_each(backend: &Backend) {
     for number in 1..=30 {
         for voter in 0..number {
             let vote = ballot(&name(number), voter.into(), 1 << (number % 3));
-            ballots.push((at(0, 1 + number, 0, u16::try_from(voter).expect("few")), vote));
+            ballots.push((
+                at(0, 1 + number, 0, u16::try_from(voter).expect("few")),
+                vote,
+            ));
         }
     }
     let all = ballots.len() as u64;
@@ -94,7 +97,10 @@ pub async fn a_batch_of_many_polls_counts_in_each(backend: &Backend) {
         let tally = tally.expect("the poll is there");
         let mut votes = vec![0; 3];
         votes[usize::try_from(number % 3).expect("small")] = number;
-        assert_eq!((&tally.poll, tally.voters, &tally.votes), (id, number, &votes));
+        assert_eq!(
+            (&tally.poll, tally.voters, &tally.votes),
+            (id, number, &votes)
+        );
         let recount = backend.tallies.recount(id).await.expect("an answer");
         let recount = recount.expect("the poll is there");
         assert!(recount.agrees(), "{recount:?}");
@@ -107,10 +113,15 @@ pub async fn a_batch_of_many_polls_counts_in_each(backend: &Backend) {
 pub async fn a_batch_of_thousands_is_written_whole(backend: &Backend) {
     backend.has_poll(3, 1).await;
     // Four ballots an entry. The first 500 voters change their minds, all within the batch.
-    let votes = (0..500_u64).map(|v| (v, 0b100)).chain((0..5_000).map(|v| (v, 1 << (v % 2))));
+    let votes = (0..500_u64)
+        .map(|v| (v, 0b100))
+        .chain((0..5_000).map(|v| (v, 1 << (v % 2))));
     let ballots = (0..).zip(votes).map(|(nth, (voter, bits))| {
         let index = u16::try_from(nth % 4).expect("small");
-        (at(0, 1 + nth / 4, 0, index), ballot("p", voter.into(), bits))
+        (
+            at(0, 1 + nth / 4, 0, index),
+            ballot("p", voter.into(), bits),
+        )
     });
     let dead = (0..1_001).map(|index| letter(at(1, 7, 0, index), RejectReason::UnknownPoll));
     let batch = batch_of(ballots.collect(), dead.collect());
@@ -144,7 +155,10 @@ pub async fn a_batch_of_thousands_is_written_whole(backend: &Backend) {
         assert_eq!(state, ReceiptState::Counted);
     }
     let again = flush(backend, &batch).await;
-    assert_eq!((again.replayed, again.counted, again.superseded), (1_376, 0, 0));
+    assert_eq!(
+        (again.replayed, again.counted, again.superseded),
+        (1_376, 0, 0)
+    );
     is_there().await;
 }
 
@@ -283,7 +297,11 @@ pub async fn dead_letters_are_told_apart_by_their_whole_position(backend: &Backe
         .zip(&positions)
         .map(|(number, position)| DeadLetter {
             detail: format!("{number} {}", "\u{1f63a}\n'\"\\".repeat(2_000)),
-            payload: (0..=u8::MAX).cycle().skip(number).take(number * 0x3_0000).collect(),
+            payload: (0..=u8::MAX)
+                .cycle()
+                .skip(number)
+                .take(number * 0x3_0000)
+                .collect(),
             ballots: if number == 3 { u16::MAX } else { 1 },
             ..letter(*position, RejectReason::Unstorable)
         })
@@ -294,27 +312,42 @@ pub async fn dead_letters_are_told_apart_by_their_whole_position(backend: &Backe
     assert_eq!(report.rejected, 11 + u64::from(u16::MAX));
     for letter in &letters {
         let found = backend.dead_letters.dead_letter(letter.position).await;
-        assert!(found.expect("an answer").as_ref() == Some(letter), "{}", letter.position);
+        assert!(
+            found.expect("an answer").as_ref() == Some(letter),
+            "{}",
+            letter.position
+        );
     }
     let none = backend.dead_letters.dead_letter(at(2, 1, 0, 0)).await;
     assert_eq!(none.expect("an answer"), None);
     // A letter at a time, each after the last one, as they stand in the log.
     let mut after = None;
     for letter in &letters {
-        let page = backend.dead_letters.dead_letters(after, 1).await.expect("a page");
+        let page = backend
+            .dead_letters
+            .dead_letters(after, 1)
+            .await
+            .expect("a page");
         assert!(page == std::slice::from_ref(letter), "after {after:?}");
         after = Some(letter.position);
     }
-    let page = backend.dead_letters.dead_letters(Some(at(2, 1, 0, 0)), 2).await;
+    let page = backend
+        .dead_letters
+        .dead_letters(Some(at(2, 1, 0, 0)), 2)
+        .await;
     assert!(page.expect("a page") == letters[2..4]);
 }
 
 pub async fn several_dead_letters_are_taken_back_at_once(backend: &Backend) {
     let positions: Vec<_> = (0..3).map(|index| at(0, 1, 0, index)).collect();
-    let dead = positions.iter().map(|at| letter(*at, RejectReason::UnknownPoll));
+    let dead = positions
+        .iter()
+        .map(|at| letter(*at, RejectReason::UnknownPoll));
     flush(backend, &batch_of(Vec::new(), dead.collect())).await;
     backend.has_poll(2, 1).await;
-    let ballots = (1..).zip(&positions[..2]).map(|(number, at)| (*at, ballot("p", number, 1)));
+    let ballots = (1..)
+        .zip(&positions[..2])
+        .map(|(number, at)| (*at, ballot("p", number, 1)));
     let mut back = batch_of(ballots.collect(), Vec::new());
     back.entries.clear();
     let revived = positions[..2].iter().map(|position| Revival {
@@ -324,7 +357,12 @@ pub async fn several_dead_letters_are_taken_back_at_once(backend: &Backend) {
     back.revived = revived.collect();
     assert_eq!(flush(backend, &back).await.counted, 2);
     assert_eq!(backend.votes().await, [2, 0]);
-    let left: Vec<_> = backend.letters().await.iter().map(|letter| letter.position).collect();
+    let left: Vec<_> = backend
+        .letters()
+        .await
+        .iter()
+        .map(|letter| letter.position)
+        .collect();
     assert_eq!(left, positions[2..]);
     backend.tally_agrees().await;
 }

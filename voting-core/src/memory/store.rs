@@ -52,11 +52,9 @@ impl Store {
             });
             return Ok(());
         };
-        let changes = stored.poll.replaced_by(poll)?;
-        if !changes.is_empty() {
-            log_changes(poll, &changes);
-            let state = stored.poll.state().clone();
-            stored.poll = poll.clone().in_state(state);
+        log_changes(poll, &stored.poll.replaced_by(poll)?);
+        if stored.poll.state().is_open() {
+            stored.poll = poll.clone().in_state(PollState::Open);
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ pub struct TextChange<'a> {
 
 impl Poll {
     /// Whether `new` may be stored in place of this poll, in the transaction that has read this
-    /// one, and which texts then change. If there are none, nothing is to be written.
+    /// one, and which texts then change. If this poll is not open, nothing is to be written.
     ///
     /// Stores log what they have changed, see [`log_changes`].
     ///
@@ -51,7 +51,9 @@ pub fn log_changes(poll: &Poll, changes: &[TextChange<'_>]) {
     for TextChange { option, old, new } in changes {
         // Written so that characters which steer a terminal, or the direction of text, are spelt out.
         match option {
-            None => tracing::warn!(%poll, field = "title", ?old, ?new, "an open poll's title changed"),
+            None => {
+                tracing::warn!(%poll, field = "title", ?old, ?new, "an open poll's title changed")
+            }
             Some(option) => {
                 tracing::warn!(%poll, field = "label", option, ?old, ?new, "an open poll's label changed");
             }

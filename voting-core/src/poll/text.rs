@@ -345,7 +345,9 @@ mod tests {
 
     #[test]
     fn texts_that_mislead_may_not_be() {
-        use BadText::{Blank, Control, Direction, Invisible, LoneMark, Marks, NoCharacter, TooLong};
+        use BadText::{
+            Blank, Control, Direction, Invisible, LoneMark, Marks, NoCharacter, TooLong,
+        };
         let stacked = format!("a{}", "\u{301}".repeat(199));
         let stacked_between = format!("a{}", "\u{301}\u{200d}".repeat(9));
         let long = "x".repeat(201);

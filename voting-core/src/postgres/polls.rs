@@ -47,7 +47,7 @@ impl Inner {
         };
         // Of a poll that was not there the insert has made this one.
         let changes = stored.replaced_by(poll)?;
-        if !changes.is_empty() {
+        if stored.state().is_open() {
             transaction.execute(
                 "UPDATE polls SET definition = $2 WHERE id = $1",
                 &[&poll.id().as_str(), &definition],

@@ -49,7 +49,10 @@ impl Inner {
             Some(stored) => stored.replaced_by(poll)?,
             None => Vec::new(),
         };
-        if stored.is_some() && changes.is_empty() {
+        if stored
+            .as_ref()
+            .is_some_and(|stored| !stored.state().is_open())
+        {
             return Ok(());
         }
         transaction.execute(

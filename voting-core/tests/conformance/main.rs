@@ -3,6 +3,8 @@
 //! A part that is about the log only, or the store only, is run once for each log and each store, and
 //! not again for each pair of them.
 
+#![allow(unreachable_pub, reason = "these are modules of a test")]
+
 mod broken;
 
 use std::{any::Any, sync::Arc, time::Duration};
@@ -109,7 +111,11 @@ mod redis {
     static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
     static CLUSTER: LazyLock<RedisCluster> = LazyLock::new(RedisCluster::start);
 
-    fn log_at(url: &str, shards: u16, cluster: bool) -> impl Fn() -> Redis + Send + Sync + 'static {
+    fn log_at(
+        url: String,
+        shards: u16,
+        cluster: bool,
+    ) -> impl Fn() -> Redis + Send + Sync + 'static {
         let options = RedisOptions {
             // A log of its own for each test.
             prefix: uuid::Uuid::now_v7().to_string(),
@@ -118,13 +124,12 @@ mod redis {
             cluster,
             ..RedisOptions::default()
         };
-        let url = url.to_owned();
         move || Redis::new(&url, options.clone()).expect("an address")
     }
 
     /// Makes clients of one log.
     pub(super) fn log(shards: u16) -> impl Fn() -> Redis + Send + Sync + 'static {
-        log_at(&SERVER.url(), shards, false)
+        log_at(SERVER.url(), shards, false)
     }
 
     /// A log of Redis and a store, which are both servers: what is opened anew are the clients.
@@ -159,7 +164,7 @@ mod redis {
         use super::*;
 
         fn log(shards: u16) -> impl Fn() -> Redis + Send + Sync + 'static {
-            log_at(&CLUSTER.url(), shards, true)
+            log_at(CLUSTER.url(), shards, true)
         }
 
         voting_core::conformance_suite!(
@@ -181,7 +186,7 @@ mod redis {
         async fn own_server() -> Backend {
             let server = Arc::new(Mutex::new(RedisServer::start()));
             let url = server.lock().expect("no panic").url();
-            let log = log_at(&url, 2, false);
+            let log = log_at(url, 2, false);
             let memory = Memory::default();
             let restarted = Arc::clone(&server);
             let reopen = move |log, memory: Memory| async move {
@@ -190,7 +195,9 @@ mod redis {
                     server.kill();
                     server.launch();
                 };
-                tokio::task::spawn_blocking(restart).await.expect("no panic");
+                tokio::task::spawn_blocking(restart)
+                    .await
+                    .expect("no panic");
                 with_store(log, move || memory.clone())
             };
             let redis = log();

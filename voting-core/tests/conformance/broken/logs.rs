@@ -302,11 +302,7 @@ impl BrokenLog for AcknowledgesWhatItWasNotAskedTo {
         Ok(claim)
     }
 
-    async fn acknowledge(
-        &self,
-        queue: &dyn BallotQueue,
-        _: &[EntryKey],
-    ) -> Result<(), StoreError> {
+    async fn acknowledge(&self, queue: &dyn BallotQueue, _: &[EntryKey]) -> Result<(), StoreError> {
         let all = locked(&self.0).clone();
         queue.acknowledge(&all).await
     }

@@ -103,9 +103,7 @@ pub fn with_store<B: BrokenStore>(backend: Backend) -> Backend {
     };
     match reopen {
         None => broken,
-        Some(reopen) => {
-            broken.with_reopen(|| Box::pin(async { with_store::<B>(reopen().await) }))
-        }
+        Some(reopen) => broken.with_reopen(|| Box::pin(async { with_store::<B>(reopen().await) })),
     }
 }
 
@@ -152,7 +150,10 @@ impl<B: BrokenStore> PollDirectory for Around<B> {
 
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
         let polls = self.store.polls.polls().await?;
-        Ok(polls.into_iter().map(|poll| self.broken.read(poll)).collect())
+        Ok(polls
+            .into_iter()
+            .map(|poll| self.broken.read(poll))
+            .collect())
     }
 }
 

@@ -25,7 +25,11 @@ struct StoresOnlyTheFirstPoll;
 
 impl BrokenStore for StoresOnlyTheFirstPoll {
     fn batch(&self, batch: &mut Batch) {
-        if let Some(first) = batch.ballots.first().map(|placed| placed.ballot.poll.clone()) {
+        if let Some(first) = batch
+            .ballots
+            .first()
+            .map(|placed| placed.ballot.poll.clone())
+        {
             batch.ballots.retain(|placed| placed.ballot.poll == first);
         }
     }
@@ -111,10 +115,7 @@ macro_rules! cuts_positions {
     };
 }
 
-fn cut_position(
-    position: Position,
-    cut: impl Fn(u16, u64, u64) -> (u16, u64, u64),
-) -> Position {
+fn cut_position(position: Position, cut: impl Fn(u16, u64, u64) -> (u16, u64, u64)) -> Position {
     let (shard, ms, n) = cut(position.shard().0, position.ms(), position.n());
     Position::from_parts(ShardId(shard), ms, n).expect("a position")
 }
@@ -210,7 +211,10 @@ impl BrokenStore for TakesAnyDeadLetterForTheWholeEntry {
         store: &Store,
         receipt: &Receipt,
     ) -> Result<ReceiptState, StoreError> {
-        let letter = store.dead_letters.dead_letter(receipt.whole_entry()).await?;
+        let letter = store
+            .dead_letters
+            .dead_letter(receipt.whole_entry())
+            .await?;
         match letter {
             Some(letter) => Ok(ReceiptState::Rejected(letter.reason)),
             None => store.tallies.receipt_state(receipt).await,
