@@ -1,13 +1,11 @@
 //! What a log must take, and tell of, in full: large entries, many polls, all shards, parts of a claim.
 #![allow(missing_docs, reason = "the names are the requirements")]
 
-use std::{collections::HashMap, time::Duration};
-
-use tokio::time::Instant;
+use std::collections::HashMap;
 
 use super::{
     Backend,
-    scene::{LONG, poll_id},
+    scene::{claim_all, poll_id},
 };
 use crate::{
     batch::{EntryKey, LogEntry},
@@ -15,7 +13,6 @@ use crate::{
     error::CastError,
     id::PollId,
     position::{EntryId, ShardId},
-    traits::BallotQueue,
 };
 
 fn entry_of(payload: Vec<u8>, ballots: u16, polls: &[PollId]) -> NewEntry {
@@ -34,24 +31,6 @@ fn key(entry: &LogEntry) -> EntryKey {
 async fn append(backend: &Backend, shard: ShardId, entry: NewEntry) -> EntryKey {
     let id = backend.log.append(shard, entry).await.expect("appended");
     (shard, id)
-}
-
-/// Claims until there are so many entries.
-async fn claim_all(queue: &dyn BallotQueue, entries: usize, max_ballots: usize) -> Vec<LogEntry> {
-    let deadline = Instant::now() + LONG;
-    let mut claimed = Vec::new();
-    while claimed.len() < entries {
-        let wait = Duration::from_millis(50);
-        claimed.extend(
-            queue
-                .claim(max_ballots, wait)
-                .await
-                .expect("claimed")
-                .entries,
-        );
-        assert!(Instant::now() < deadline, "{} of {entries}", claimed.len());
-    }
-    claimed
 }
 
 pub async fn an_entry_comes_back_whole_however_large_it_is(backend: &Backend) {

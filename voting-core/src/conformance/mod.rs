@@ -81,11 +81,22 @@ pub type Opening = Pin<Box<dyn Future<Output = Backend> + Send>>;
 impl Backend {
     /// The same back end in what could be another process, if it lives on.
     async fn reopened(self) -> Option<Self> {
-        let Self { reopen, keep, .. } = self;
+        let Self {
+            log,
+            queue,
+            flusher,
+            tallies,
+            polls,
+            dead_letters,
+            reopen,
+            keep,
+            claim_timeout: _,
+        } = self;
         let Some(reopen) = reopen else {
             eprintln!("not tried: this back end keeps nothing beyond its process");
             return None;
         };
+        drop((log, queue, flusher, tallies, polls, dead_letters));
         let mut opened = reopen().await;
         opened.keep = Box::new((opened.keep, keep));
         Some(opened)

@@ -1,7 +1,7 @@
 //! What a [`PollStore`](crate::PollStore) must keep, beside what its ballots mean.
 #![allow(missing_docs, reason = "the names are the requirements")]
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Backend,
@@ -101,13 +101,15 @@ pub async fn the_texts_of_a_poll_that_is_not_open_stay(backend: &Backend) {
 }
 
 pub async fn no_text_changes_once_a_poll_has_closed(backend: &Backend) {
-    for number in 0..5 {
+    for number in 0..5_u64 {
         let id = format!("p{number}");
         put(backend, &poll_of(&id, 2, 1)).await;
         let renaming = {
             let (polls, poll) = (Arc::clone(&backend.polls), titled(&id, "Or which?"));
             tokio::spawn(async move { polls.put_poll(&poll).await })
         };
+        // Before, while and after the other one is at work.
+        tokio::time::sleep(Duration::from_millis(number * number)).await;
         let closing = PollState::Closing(Seals::default());
         let closed = backend.polls.advance_poll(&poll_id(&id), &closing).await;
         closed.expect("stored");

@@ -3,16 +3,12 @@
 //! A back end that keeps nothing beyond its process says so, see [`Backend::reopen`], and passes.
 #![allow(missing_docs, reason = "the names are the requirements")]
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 use super::{
     Backend, close,
-    scene::{LONG, ballot, batch, entry_key, poll_id, poll_of, quick, voter},
+    scene::{LONG, ballot, batch, claim_all, entry_key, poll_id, poll_of, quick, voter},
 };
 use crate::{
-    batch::{Batch, EntryKey},
+    batch::Batch,
     dead_letter::{DeadLetter, RejectReason},
     entry,
     error::{CastError, StoreError},
@@ -22,25 +18,6 @@ use crate::{
     traits::VoteSink,
     worker::WorkerExit,
 };
-
-async fn claim_all(backend: &Backend, entries: usize) -> Vec<EntryKey> {
-    let queue = (backend.queue)();
-    let deadline = Instant::now() + LONG;
-    let mut claimed = Vec::new();
-    while claimed.len() < entries {
-        assert!(Instant::now() < deadline, "{} of {entries}", claimed.len());
-        let claim = queue
-            .claim(100, Duration::from_millis(50))
-            .await
-            .expect("claimed");
-        for entry in claim.entries {
-            entry::decode(&entry.payload).expect("the payload as it was put");
-            claimed.push((entry.shard, entry.id));
-        }
-    }
-    claimed.sort();
-    claimed
-}
 
 pub async fn what_was_appended_and_not_acknowledged_is_still_there(backend: Backend) {
     let mut put = Vec::new();
@@ -61,7 +38,13 @@ pub async fn what_was_appended_and_not_acknowledged_is_still_there(backend: Back
     put.retain(|key| *key != done);
     put.sort();
     // Also what was in hand: its consumer is gone.
-    assert_eq!(claim_all(&backend, 5).await, put);
+    let mut claimed = Vec::new();
+    for entry in claim_all((backend.queue)().as_ref(), 5, 100).await {
+        entry::decode(&entry.payload).expect("the payload as it was put");
+        claimed.push((entry.shard, entry.id));
+    }
+    claimed.sort();
+    assert_eq!(claimed, put);
 }
 
 pub async fn ids_go_on_where_they_were(backend: Backend) {

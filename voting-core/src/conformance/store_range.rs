@@ -193,7 +193,6 @@ pub async fn positions_are_kept_to_their_last_bit(backend: &Backend) {
         (at(0, 5, 0, 0), at(0, last_ms, last_seq, last)),
         (at(1, 6, 0, 0), at(257, 6, 0, 0)),
         (at(1, 7, 0, 0), at(u16::MAX, 7, 0, 0)),
-        (at(0, 8, 0, 0x7fff), at(0, 8, 0, 0x8000)),
     ];
     let of = |pick: fn(&(Position, Position)) -> Position, bits| {
         let ballots = (0..).zip(&pairs);

@@ -280,7 +280,9 @@ impl Look {
             .collect();
         let words: Vec<_> = spaced.split(' ').filter(|word| !word.is_empty()).collect();
         let plain = words.join(" ");
-        let skeleton = unicode_security::skeleton(&plain).collect();
+        // It has no tags, which tell one flag from another.
+        let tags = plain.chars().filter(|c| is_tag(*c));
+        let skeleton = unicode_security::skeleton(&plain).chain(tags).collect();
         Self { plain, skeleton }
     }
 

@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, reason = "these are modules of a test")]
 
 mod broken;
+mod changes;
 
 use std::{any::Any, sync::Arc, time::Duration};
 
@@ -235,7 +236,7 @@ mod postgres {
         (url, store, name)
     }
 
-    async fn memory_log() -> Backend {
+    pub(super) async fn memory_log() -> Backend {
         let (url, _, _) = database().await;
         over(memory(), url)
     }
