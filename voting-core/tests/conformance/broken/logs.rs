@@ -418,3 +418,15 @@ does_not_pass! {
         with_log::<AcknowledgesWhatItHandsOut>(sqlite_backend().await)
         => after restart::what_was_appended_and_not_acknowledged_is_still_there;
 }
+
+/// Such logs are not up to the contract, but `closing` need not wait for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_close_though_an_empty_shard_is_not_told_of() {
+    for backend in [
+        with_log::<LeavesAnEmptyShardOut>(memory_of(3)),
+        with_log::<SettlesAnEmptyShardAtTheLeastId>(memory_of(3)),
+    ] {
+        use voting_core::conformance::close;
+        close::a_poll_that_nobody_voted_in_becomes_final_without_a_worker(&backend).await;
+    }
+}
