@@ -1,11 +1,12 @@
 //! A poll: its question, its options, and which choices a ballot may make.
 
 mod change;
+mod look;
 mod text;
 
 use serde::{Deserialize, Serialize};
 
-use self::text::Look;
+use self::look::Look;
 pub use self::{
     change::{TextChange, log_changes},
     text::{BadText, MAX_LABEL_CHARS},

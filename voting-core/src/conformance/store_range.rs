@@ -154,7 +154,9 @@ pub async fn a_batch_of_thousands_is_written_whole(backend: &Backend) {
         let state = state(backend, "p", ballot.voter, *position).await;
         assert_eq!(state, ReceiptState::Counted);
     }
-    let again = flush(backend, &batch).await;
+    let mut again = batch;
+    again.dead_letters.clear();
+    let again = flush(backend, &again).await;
     assert_eq!(
         (again.replayed, again.counted, again.superseded),
         (1_376, 0, 0)
@@ -295,11 +297,12 @@ pub async fn dead_letters_are_told_apart_by_their_whole_position(backend: &Backe
     let letters: Vec<_> = (0..)
         .zip(&positions)
         .map(|(number, position)| DeadLetter {
-            detail: format!("{number} {}", "\u{1f63a}\n'\"\\".repeat(2_000)),
+            detail: format!("{number} {}", "\u{1f63a}\n'\"\\".repeat(200)),
+            // Of one more than 16 bits can count.
             payload: (0..=u8::MAX)
                 .cycle()
                 .skip(number)
-                .take(number * 0x3_0000)
+                .take(if number == 3 { 0x1_0001 } else { number })
                 .collect(),
             ballots: if number == 3 { u16::MAX } else { 1 },
             ..letter(*position, RejectReason::Unstorable)
@@ -320,21 +323,17 @@ pub async fn dead_letters_are_told_apart_by_their_whole_position(backend: &Backe
     let none = backend.dead_letters.dead_letter(at(2, 1, 0, 0)).await;
     assert_eq!(none.expect("an answer"), None);
     // A letter at a time, each after the last one, as they stand in the log.
+    let page = async |after, limit| {
+        let page = backend.dead_letters.dead_letters(after, limit).await;
+        let page = page.expect("a page").into_iter();
+        page.map(|letter| letter.position).collect::<Vec<_>>()
+    };
     let mut after = None;
-    for letter in &letters {
-        let page = backend
-            .dead_letters
-            .dead_letters(after, 1)
-            .await
-            .expect("a page");
-        assert!(page == std::slice::from_ref(letter), "after {after:?}");
-        after = Some(letter.position);
+    for position in &positions {
+        assert_eq!(page(after, 1).await, [*position]);
+        after = Some(*position);
     }
-    let page = backend
-        .dead_letters
-        .dead_letters(Some(at(2, 1, 0, 0)), 2)
-        .await;
-    assert!(page.expect("a page") == letters[2..4]);
+    assert_eq!(page(Some(at(2, 1, 0, 0)), 2).await, positions[2..4]);
 }
 
 pub async fn several_dead_letters_are_taken_back_at_once(backend: &Backend) {

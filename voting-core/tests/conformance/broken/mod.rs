@@ -45,9 +45,15 @@ mod unbroken {
     impl log::BrokenLog for Sound {}
     impl store::BrokenStore for Sound {}
 
-    voting_core::conformance_suite!(async {
-        with_store::<Sound>(with_log::<Sound>(sqlite_backend().await))
-    });
+    fn around(backend: Backend) -> Backend {
+        with_store::<Sound>(with_log::<Sound>(backend))
+    }
+
+    voting_core::conformance_suite!(
+        async { around(memory_of(3)) }; queue, log_range, flush, store_range, polls, work, close
+    );
+
+    voting_core::conformance_suite!(async { around(sqlite_backend().await) }; restart);
 }
 
 /// All is in the file, but for what the test has in memory.
