@@ -1,6 +1,8 @@
 //! The worker: takes ballots from Redis, writes them to Postgres in batches, and serves the
 //! operator's API. Run several; one that dies is relieved by the others.
 
+mod put_back;
+
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use voting_core::{
@@ -8,6 +10,7 @@ use voting_core::{
     closing, error::in_one_line, postgres::Postgres, redis::Redis, worker::WorkerExit,
 };
 use voting_http::{Pipeline, WorkerService};
+use self::put_back::{Guard, bring_back_polls};
 use voting_service::{Config, Exit, Services, StartError, announce, cats_vs_dogs, find};
 
 /// How long Redis may take to forget a worker that ends.
@@ -37,7 +40,8 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         ..config.worker_options()
     };
     let claims = queue.clone();
-    let worker = Worker::new(queue.clone(), postgres.clone(), postgres.clone(), options).start();
+    let guard = Guard::new(redis.clone(), postgres.clone());
+    let worker = Worker::new(queue.clone(), guard.clone(), guard.clone(), options).start();
     services.watch(worker.progress().clone());
     let pipeline = Pipeline {
         worker: worker.clone(),
@@ -53,7 +57,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
 
     let broken = async {
         tokio::select! {
-            error = keep_in_line(&postgres, &redis, queue.as_ref(), config.polls) => {
+            error = keep_in_line(&postgres, &redis, &guard, queue.as_ref(), config.polls) => {
                 tracing::error!(error = in_one_line(&error), "cannot set up the polls");
                 Exit::Failed
             }
@@ -84,6 +88,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
 async fn keep_in_line(
     postgres: &Postgres,
     redis: &Redis,
+    guard: &Guard,
     queue: &dyn BallotQueue,
     polls: Option<Vec<Poll>>,
 ) -> StoreError {
@@ -98,6 +103,9 @@ async fn keep_in_line(
             // In this order: there is no vote before there are polls, and so none with an id that
             // is too low, or in a poll that is closed and that a new Redis does not know to be.
             redis.raise_ids(postgres.newest_applied().await?).await?;
+            // No poll becomes final in a database that lacks ballots, and none is forgotten.
+            guard.check().await?;
+            bring_back_polls(redis, postgres).await?;
             closing::advance(redis, queue, postgres).await?;
             redis.publish(&postgres.polls().await?).await
         };

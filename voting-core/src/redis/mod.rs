@@ -32,6 +32,7 @@ mod inspect;
 mod node;
 mod polls;
 mod reply;
+mod restored;
 mod rests;
 mod rewind;
 mod rights;
@@ -51,7 +52,8 @@ pub use self::{
     claim::RedisQueue,
     inspect::{Consumer, ShardReport, is_forbidden},
     node::{Node, NodeInfo, Rights},
-    rewind::{RewindError, Rewound},
+    restored::BroughtBack,
+    rewind::{LookBack, RewindError},
 };
 use self::{
     clock::Clocks,
