@@ -15,6 +15,8 @@
 pub mod applied;
 pub mod ballot;
 pub mod batch;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+pub mod certificate;
 #[cfg(any(feature = "memory", feature = "redis", feature = "sqlite"))]
 mod clock;
 pub mod closing;

@@ -227,7 +227,10 @@ async fn the_log_can_be_rewound_though_redis_has_no_memory_left() {
     let claim = queue.claim(100, Duration::ZERO).await.expect("claimed");
     let keys: Vec<_> = claim.entries.iter().map(|e| (e.shard, e.id)).collect();
     queue.acknowledge(&keys).await.expect("acknowledged");
-    let refused = redis.look_back(&Applied::default()).await.expect_err("a worker is there");
+    let refused = redis
+        .look_back(&Applied::default())
+        .await
+        .expect_err("a worker is there");
     assert!(matches!(refused, RewindError::WorkersRunning));
     queue.close().await.expect("closed");
     drop(queue);
@@ -247,7 +250,11 @@ async fn the_log_can_be_rewound_though_redis_has_no_memory_left() {
         also: [keys[0]].into(),
         ..Applied::default()
     };
-    let lacking = redis.look_back(&one_is_there).await.expect("looked").lacking;
+    let lacking = redis
+        .look_back(&one_is_there)
+        .await
+        .expect("looked")
+        .lacking;
     assert_eq!(lacking, all - 1);
     let handed_out = redis.rewind(&back).await.expect("it needs no memory");
     assert_eq!(handed_out, all);

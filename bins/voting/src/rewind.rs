@@ -24,6 +24,13 @@ pub(crate) struct Rewind {
     /// one has replaced stay missing in the counters, and voting doctor goes on saying so.
     #[arg(long)]
     anyway: bool,
+    /// Redis was made anew, or put back from a copy: take the ballots that the database holds, and that
+    /// this log never accepted, for accepted before
+    ///
+    /// Without it voting doctor says that the database holds more than the log. Stop the vote services
+    /// first.
+    #[arg(long)]
+    new_log: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +49,12 @@ pub(crate) enum CannotRewind {
          `voting rewind`, and only then start the workers. If the backup is lost: `voting rewind --anyway`"
     )]
     WorkerHasRun(u64),
+    #[error(
+        "ballots come in; stop the vote services before you tell the log what was accepted before"
+    )]
+    VotesComeIn,
+    #[error("cannot tell the log what was accepted before")]
+    NewLog(#[source] StoreError),
 }
 
 impl Rewind {
@@ -63,6 +76,7 @@ impl Rewind {
              now.\n",
             back.lacking
         ));
+        self.compare_counts(&redis, &back, totals).await?;
         let mut exit = Exit::Clean;
         for (shard, newest, first) in gaps {
             exit = Exit::Failed;
@@ -81,6 +95,41 @@ impl Rewind {
             ));
         }
         Ok(exit)
+    }
+
+    /// The database may hold ballots of a log that was there before this one.
+    async fn compare_counts(
+        &self,
+        redis: &Redis,
+        back: &LookBack,
+        totals: Totals,
+    ) -> Result<(), CannotRewind> {
+        let more = told(back, totals).saturating_sub(back.accepted);
+        let accepted = redis.accepted().await.map_err(CannotRewind::NewLog)?;
+        if accepted != back.accepted {
+            // The numbers are of different moments.
+            return if self.new_log {
+                Err(CannotRewind::VotesComeIn)
+            } else {
+                Ok(())
+            };
+        }
+        if more == 0 {
+            return Ok(());
+        }
+        if !self.new_log {
+            announce(&format!(
+                "The database holds {more} ballots that this log has not accepted. If Redis was made \
+                 anew, stop the vote services and run `voting rewind --new-log`.\n"
+            ));
+            return Ok(());
+        }
+        let done = redis.take_over_count(more).await;
+        done.map_err(CannotRewind::NewLog)?;
+        announce(&format!(
+            "{more} ballots of the database count as accepted before this log was made.\n"
+        ));
+        Ok(())
     }
 }
 
@@ -101,13 +150,17 @@ fn hidden(back: &LookBack, totals: Totals, log_is_whole: bool) -> u64 {
     if !log_is_whole || back.lost > 0 {
         return 0;
     }
+    back.accepted.saturating_sub(told(back, totals))
+}
+
+/// Ballots that the store has told of, and those that it will tell of when they are handed out again.
+fn told(back: &LookBack, totals: Totals) -> u64 {
     let Totals {
         counted,
         superseded,
         rejected,
     } = totals;
-    let told = counted + superseded + rejected + back.lacking;
-    back.accepted.saturating_sub(told)
+    counted + superseded + rejected + back.lacking
 }
 
 /// What the vote services know of the polls is newer than the backup, until a worker has told them what the

@@ -5,12 +5,12 @@ mod put_back;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
+use self::put_back::{Guard, bring_back_polls};
 use voting_core::{
     BallotQueue, Poll, PollDirectory, PollPublisher, PollStore, StoreError, Worker, WorkerOptions,
     closing, error::in_one_line, postgres::Postgres, redis::Redis, worker::WorkerExit,
 };
 use voting_http::{Pipeline, WorkerService};
-use self::put_back::{Guard, bring_back_polls};
 use voting_service::{Config, Exit, Services, StartError, announce, cats_vs_dogs, find};
 
 /// How long Redis may take to forget a worker that ends.

@@ -94,10 +94,7 @@ impl Redis {
     ///
     /// # Errors
     /// A store does not answer.
-    pub async fn bring_back_polls(
-        &self,
-        store: &dyn PollStore,
-    ) -> Result<BroughtBack, StoreError> {
+    pub async fn bring_back_polls(&self, store: &dyn PollStore) -> Result<BroughtBack, StoreError> {
         let mut back = BroughtBack::default();
         // Asked first: all that is published was in the store before.
         let published = self.published().await?.unwrap_or_default();
@@ -126,7 +123,9 @@ impl Redis {
             to_close.entry(poll).or_default();
         }
         for (poll, seals) in to_close {
-            store.advance_poll(&poll, &PollState::Closing(seals)).await?;
+            store
+                .advance_poll(&poll, &PollState::Closing(seals))
+                .await?;
             back.closed.push(poll);
         }
         back.closed.sort_unstable();

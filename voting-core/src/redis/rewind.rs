@@ -61,10 +61,9 @@ impl Redis {
         self.refuse_workers().await?;
         let mut back = LookBack::default();
         // Ballots that come meanwhile may be looked at and not be among these, never the other way round.
+        back.accepted = self.accepted().await?;
         for shard in self.shards() {
-            let counters = self.counters(shard).await?;
-            back.accepted += counters.accepted;
-            back.lost += counters.lost;
+            back.lost += self.counters(shard).await?.lost;
         }
         for shard in self.shards() {
             self.look_through(shard, applied, &mut back).await?;
@@ -92,10 +91,42 @@ impl Redis {
                 .arg(GROUP)
                 .arg(last.to_string())
                 .arg(*ballots);
-            let ballots: u64 = self.0.connection.run(&rewind).await.map_err(StoreError::from)?;
+            let ballots: u64 = self
+                .0
+                .connection
+                .run(&rewind)
+                .await
+                .map_err(StoreError::from)?;
             handed_out += ballots;
         }
         Ok(handed_out)
+    }
+
+    /// Ballots that were ever accepted, by this log and by those before it that it was told of.
+    ///
+    /// # Errors
+    /// Redis does not answer.
+    pub async fn accepted(&self) -> Result<u64, StoreError> {
+        let mut accepted = 0;
+        for shard in self.shards() {
+            accepted += self.counters(shard).await?.accepted;
+        }
+        Ok(accepted)
+    }
+
+    /// Takes so many ballots for accepted and acknowledged before this log was made.
+    ///
+    /// # Errors
+    /// Redis does not answer; then it may have done so in part.
+    pub async fn take_over_count(&self, ballots: u64) -> Result<(), StoreError> {
+        for counter in ["accepted", "acknowledged"] {
+            let mut add = ::redis::cmd("HINCRBY");
+            add.arg(self.stats_key(ShardId(0)))
+                .arg(counter)
+                .arg(ballots);
+            self.0.connection.ask::<()>(&add).await?;
+        }
+        Ok(())
     }
 
     async fn refuse_workers(&self) -> Result<(), RewindError> {
