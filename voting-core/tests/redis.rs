@@ -263,6 +263,41 @@ async fn the_log_can_be_rewound_though_redis_has_no_memory_left() {
 }
 
 #[tokio::test]
+async fn what_a_dead_worker_had_in_hand_is_handed_out_once_after_a_rewind() {
+    let server = RedisServer::start();
+    let redis = Redis::new(&server.url(), options(1)).expect("an address");
+    for _ in 0..4 {
+        redis.sink().cast(ballot()).await.expect("cast");
+    }
+    let dead = redis.queue();
+    let claim = dead.claim(4, Duration::from_secs(5)).await;
+    assert_eq!(claim.expect("claimed").entries.len(), 4);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let back = loop {
+        match redis.look_back(&Applied::default()).await {
+            Err(RewindError::WorkersRunning) if tokio::time::Instant::now() < deadline => {}
+            back => break back.expect("it is dead"),
+        }
+    };
+    redis.rewind(&back).await.expect("rewound");
+    // By now it is taken for dead, and its entries would be taken over.
+    let queue = redis.queue();
+    let mut left = 4;
+    while left > 0 {
+        let claim = queue.claim(1, Duration::from_secs(5)).await;
+        let keys: Vec<_> = claim
+            .expect("claimed")
+            .entries
+            .iter()
+            .map(|e| (e.shard, e.id))
+            .collect();
+        queue.acknowledge(&keys).await.expect("acknowledged");
+        left -= keys.len() as u64;
+        assert_eq!(queue.stats().await.expect("stats").pending, left);
+    }
+}
+
+#[tokio::test]
 async fn an_entry_that_was_deleted_before_it_was_counted_is_told() {
     let server = RedisServer::start();
     let redis = Redis::new(&server.url(), options(1)).expect("an address");

@@ -3,6 +3,7 @@
 //! what it has. So it waits for `voting rewind`.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -10,8 +11,8 @@ use std::{
 use async_trait::async_trait;
 use voting_core::{
     BatchFlusher, Poll, PollDirectory, PollId, PollStore, StoreError,
-    applied::PutBack,
     batch::{Batch, FlushReport, Totals},
+    position::{EntryId, ShardId},
     postgres::Postgres,
     redis::Redis,
 };
@@ -40,8 +41,16 @@ impl Guard {
         let began = Instant::now();
         // In this order: what is acknowledged is in the database before.
         let settled = self.redis.settled().await?;
+        self.check_since(began, &settled).await
+    }
+
+    async fn check_since(
+        &self,
+        began: Instant,
+        settled: &HashMap<ShardId, EntryId>,
+    ) -> Result<(), StoreError> {
         let applied = self.postgres.applied().await?;
-        let checked = self.redis.check_applied(&settled, &applied).await;
+        let checked = self.redis.check_applied(settled, &applied).await;
         self.note(checked.is_ok().then_some(began));
         checked
     }
@@ -62,10 +71,10 @@ impl Guard {
 impl BatchFlusher for Guard {
     async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
         if !self.holds() {
-            match self.check().await {
-                Err(error) if PutBack::of(&error).is_some() => return Err(error),
-                // What is in hand is better in the database than nowhere, whatever happens to Redis.
-                _ => {}
+            let began = Instant::now();
+            // What is in hand is better in the database than nowhere, whatever happens to Redis.
+            if let Ok(settled) = self.redis.settled().await {
+                self.check_since(began, &settled).await?;
             }
         }
         let flushed = self.postgres.flush(batch).await;
