@@ -272,6 +272,7 @@ async fn what_a_dead_worker_had_in_hand_is_handed_out_once_after_a_rewind() {
     let dead = redis.queue();
     let claim = dead.claim(4, Duration::from_secs(5)).await;
     assert_eq!(claim.expect("claimed").entries.len(), 4);
+    drop(dead);
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     let back = loop {
         match redis.look_back(&Applied::default()).await {
