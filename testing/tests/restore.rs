@@ -183,6 +183,7 @@ fn a_worker_counts_nothing_on_a_backup_that_was_restored_under_it() {
         said.contains("put back to an earlier state") && said.contains("cannot flush")
     });
     crowd.await_more(300);
+    await_that("it is not ready", || !worker.is_ready());
     let (code, text) = doctor(&stage, "conservation");
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("run `voting rewind`"), "{text}");
