@@ -13,6 +13,7 @@
 mod api_routes;
 mod assets;
 mod body_limit;
+mod document;
 mod failures;
 mod front;
 mod health;
@@ -20,6 +21,8 @@ mod live;
 mod metrics;
 mod polls;
 mod problem;
+mod problem_kind;
+mod reason_view;
 mod result;
 mod same_site;
 mod security_headers;
