@@ -47,6 +47,12 @@ pub enum StoreError {
          poll is stored"
     )]
     PollConflict(PollId),
+    /// The poll takes no more ballots, and has another title or other labels than the one that was to
+    /// replace it.
+    #[error(
+        "poll {0} is closed, so its title and labels stay as they were when the last vote was cast"
+    )]
+    TextsFrozen(PollId),
     /// A batch has a ballot in a poll that is not, or no longer, as the batch takes it to be: it is
     /// not stored, or its log was sealed before the ballot came. Look the poll up, and check again.
     #[error("poll {0} is not as the batch takes it to be")]
@@ -92,6 +98,7 @@ impl StoreError {
         match self {
             Self::Unavailable(_) => "unavailable",
             Self::PollConflict(_) => "poll-conflict",
+            Self::TextsFrozen(_) => "texts-frozen",
             Self::PollChanged(_) => "poll-changed",
             Self::ForeignSecret { .. } => "foreign-secret",
             Self::Corrupt(_) => "corrupt",

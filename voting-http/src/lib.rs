@@ -40,6 +40,7 @@ mod voter_cookies;
 mod worker;
 
 pub use self::{
+    health::WhyNotReady,
     receipt_key::ReceiptKey,
     result::ResultService,
     serve::{ServeOptions, serve},

@@ -21,7 +21,7 @@ use crate::{problem::Problem, site::Prefix};
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The same when a poll is asked for that is not among them.
-const FRESH_MISS: Duration = Duration::from_millis(100);
+pub(crate) const FRESH_MISS: Duration = Duration::from_millis(100);
 
 /// How long the directory may take, once something is at hand to go on with.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -262,6 +262,9 @@ impl StateView {
 /// A poll as in the API, for the documents.
 pub(crate) const EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}"#;
 
+/// A poll that was stored, in the documents.
+pub(crate) const STORED_EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"published":true}"#;
+
 /// The same in a list.
 pub(crate) const LIST_EXAMPLE: &str = r#"{"polls":[{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}]}"#;
 
@@ -279,6 +282,46 @@ pub(crate) struct PollView {
     max_choices: usize,
     /// What can be voted for, in the poll's order.
     options: Vec<OptionView>,
+}
+
+/// A poll that was stored, and whether it can be voted in yet.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "StoredPoll")]
+pub(crate) struct StoredPollView {
+    /// Names the poll in addresses.
+    id: String,
+    /// The question.
+    title: String,
+    /// Whether ballots are taken, and whether the count can still change.
+    state: StateView,
+    /// How many options one ballot may choose.
+    max_choices: usize,
+    /// What can be voted for, in the poll's order.
+    options: Vec<OptionView>,
+    /// Whether the vote services find the poll, and so take ballots in it, from now on; they show
+    /// changed texts a second later. If `false`, the poll is stored, and they find it once the
+    /// worker reaches the ballot log: send the request again to see.
+    published: bool,
+}
+
+impl StoredPollView {
+    pub(crate) fn new(poll: &Poll, published: bool) -> Self {
+        let PollView {
+            id,
+            title,
+            state,
+            max_choices,
+            options,
+        } = poll.into();
+        Self {
+            id,
+            title,
+            state,
+            max_choices,
+            options,
+            published,
+        }
+    }
 }
 
 /// One thing that can be voted for.

@@ -14,7 +14,7 @@ use poem_openapi::{
 };
 use voting_core::{CastError, PollId, StoreError, error::in_one_line, poll::InvalidChoice};
 
-use crate::{problem_kind::ProblemKind, site, visitor::Refusal};
+use crate::{health::WhyNotReady, problem_kind::ProblemKind, site, visitor::Refusal};
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -44,6 +44,8 @@ pub(crate) struct Problem {
     status: StatusCode,
     title: &'static str,
     detail: Cow<'static, str>,
+    /// More than the client is told.
+    cause: Option<WhyNotReady>,
 }
 
 impl Problem {
@@ -53,6 +55,7 @@ impl Problem {
             status: kind.status(),
             title: kind.title(),
             detail: detail.into(),
+            cause: None,
         }
     }
 
@@ -177,6 +180,14 @@ impl Problem {
         Self::new(ProblemKind::NotReady, format!("{what}: {reason}"))
     }
 
+    /// With the cause, for who asks within this process.
+    pub(crate) fn because(self, cause: WhyNotReady) -> Self {
+        Self {
+            cause: Some(cause),
+            ..self
+        }
+    }
+
     pub(crate) fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemKind::Invalid, detail)
     }
@@ -231,6 +242,9 @@ impl Problem {
                 .headers_mut()
                 .insert(header::RETRY_AFTER, RETRY_AFTER.into());
         }
+        if let Some(cause) = &self.cause {
+            response.set_data(cause.clone());
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let bearer = header::HeaderValue::from_static("Bearer");
             response
@@ -276,7 +290,7 @@ impl From<CastError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if let StoreError::PollConflict(_) = error {
+        if let StoreError::PollConflict(_) | StoreError::TextsFrozen(_) = error {
             return Self::conflict(format!("{}.", site::capitalized(&error.to_string())));
         }
         if let StoreError::ForeignSecret { .. } = error {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     flush, log,
-    open::{MIGRATIONS, open_reader},
+    open::{MIGRATIONS, as_path, open_reader},
     polls, read, secrets,
 };
 use crate::{
@@ -133,6 +133,7 @@ fn open(path: &Path) -> Result<Connection, InspectError> {
     }
     // Nobody has it open. Otherwise a reader of another user would leave files behind that the service
     // could not write to.
+    let path = as_path(path);
     let escaped = path.to_string_lossy();
     let escaped = escaped.replace('%', "%25").replace('?', "%3f");
     let uri = format!("file:{}?immutable=1", escaped.replace('#', "%23"));

@@ -77,7 +77,7 @@ impl ResultService {
 
     fn health(&self) -> Health {
         let (tallies, polls) = (Arc::clone(&self.0.tallies), self.0.polls.clone());
-        Health::new(self.0.site.stop.clone())
+        Health::new("result", self.0.site.stop.clone())
             .needs("tally store", move || {
                 let tallies = Arc::clone(&tallies);
                 async move { tallies.check().await }

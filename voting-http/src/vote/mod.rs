@@ -103,7 +103,7 @@ impl VoteService {
     fn health(&self) -> Health {
         let (sink, polls) = (Arc::clone(&self.0.sink), self.0.polls.clone());
         let guard = Arc::clone(&self.0.guard);
-        Health::new(self.0.site.stop.clone())
+        Health::new("vote", self.0.site.stop.clone())
             .needs("secret", move || {
                 let guard = Arc::clone(&guard);
                 async move { guard.check().await }

@@ -146,6 +146,7 @@ impl Services {
             flusher: all.clone(),
             tallies: all.clone(),
             polls: all.clone(),
+            directory: directory.clone(),
             dead_letters: all.clone(),
         };
         let token = SecretKey::new(OPERATOR_TOKEN).expect("long enough");

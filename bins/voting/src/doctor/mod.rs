@@ -4,6 +4,7 @@
 //! The checks are by what they look at. One that fails does not stop the others, and none takes longer
 //! than `--timeout`.
 
+mod certificate;
 mod clocks;
 mod count;
 mod file;
@@ -32,8 +33,9 @@ use crate::report::{Finding, Report};
 pub(crate) struct Doctor {
     /// Check what this service needs; may be given several times
     ///
-    /// Without it: the three services if both stores are named in the settings, voting-vote if only
-    /// Redis is, voting-result if only Postgres is, else the all-in-one.
+    /// Without it: the three services if both stores are named in the settings, voting-worker alone if then
+    /// the operator's token is set and the secret is not, voting-vote if only Redis is named, voting-result
+    /// if only Postgres is, else the all-in-one.
     #[arg(long = "for", value_name = "SERVICE", value_enum)]
     services: Vec<Service>,
     /// Also ask this vote service whether it is ready; may be given several times
