@@ -13,18 +13,25 @@
 mod api_routes;
 mod assets;
 mod body_limit;
+mod client_address;
 mod failures;
 mod front;
+mod gate;
 mod health;
+mod host;
 mod live;
+mod methods;
 mod metrics;
+mod operator;
 mod polls;
 mod problem;
+mod rarely;
 mod result;
 mod same_site;
 mod security_headers;
 mod serve;
 mod site;
+mod strict_json;
 mod tally_view;
 mod token;
 mod traced;
@@ -34,6 +41,8 @@ mod vote;
 mod worker;
 
 pub use self::{
+    client_address::{InvalidProxy, TrustedProxies},
+    gate::{Gate, Limits},
     result::ResultService,
     serve::{ServeOptions, serve},
     site::{InvalidPublicUrl, PeerLink, PublicUrl, Site},

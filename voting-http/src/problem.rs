@@ -1,11 +1,11 @@
 //! Errors as clients see them: problem documents (RFC 9457), or a page for a browser.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use poem::{
     Body, Error, Response,
     error::ResponseError,
-    http::{StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
 };
 use poem_openapi::{
     ApiResponse, Object,
@@ -24,6 +24,9 @@ const OUTCOME_UNKNOWN: &str = "outcome-unknown";
 
 /// How long a client is asked to wait when a store is away, in seconds.
 const RETRY_AFTER: u32 = 2;
+
+/// The same for a viewer who found no place.
+const STREAM_RETRY: Duration = Duration::from_secs(30);
 
 /// Why a request failed.
 #[derive(Debug, Clone, Object)]
@@ -48,6 +51,8 @@ pub(crate) struct Problem {
     kind: &'static str,
     title: &'static str,
     detail: Cow<'static, str>,
+    /// What goes with it, such as when to come back.
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
@@ -62,7 +67,15 @@ impl Problem {
             kind,
             title,
             detail: detail.into(),
+            header: None,
         }
+    }
+
+    /// The client is to wait for so long before it tries again.
+    fn after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.header = Some((header::RETRY_AFTER, seconds.max(1).into()));
+        self
     }
 
     pub(crate) fn internal() -> Self {
@@ -212,6 +225,50 @@ impl Problem {
         )
     }
 
+    /// The address holds its share of the event streams.
+    pub(crate) fn too_many_streams_of_address() -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-streams",
+            "Too many viewers at this address",
+            "So many live results are open at your address that there is no room for another one. \
+             The result can still be looked at.",
+        )
+        .after(STREAM_RETRY)
+    }
+
+    /// All places for event streams are taken.
+    pub(crate) fn too_many_streams() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too-many-streams",
+            "Too many viewers",
+            "So many live results are open that there is no room for another one. The result can \
+             still be looked at.",
+        )
+        .after(STREAM_RETRY)
+    }
+
+    /// The address has shown too many wrong tokens.
+    pub(crate) fn too_many_tokens(wait: Duration) -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-tokens",
+            "Too many wrong tokens",
+            "This is not the operator's token, and too many wrong ones came from your address.",
+        )
+        .after(wait)
+    }
+
+    pub(crate) fn no_host(detail: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "request", "Bad Request", detail)
+    }
+
+    /// The body is no JSON, or not what is asked for.
+    pub(crate) fn bad_json(detail: String) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "request", "Bad Request", detail)
+    }
+
     fn document(&self) -> ProblemDocument {
         ProblemDocument {
             kind: format!("urn:voting:problem:{}", self.kind),
@@ -254,8 +311,11 @@ impl Problem {
                 .headers_mut()
                 .insert(header::RETRY_AFTER, RETRY_AFTER.into());
         }
+        if let Some((name, value)) = &self.header {
+            response.headers_mut().insert(name, value.clone());
+        }
         if self.status == StatusCode::UNAUTHORIZED {
-            let bearer = header::HeaderValue::from_static("Bearer");
+            let bearer = HeaderValue::from_static("Bearer");
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, bearer);

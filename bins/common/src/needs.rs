@@ -44,6 +44,16 @@ impl Service {
         matches!(self, Self::Worker | Self::AllInOne)
     }
 
+    /// Whether it has the voting page.
+    pub fn has_votes(self) -> bool {
+        matches!(self, Self::Vote | Self::AllInOne)
+    }
+
+    /// Whether it has the result page.
+    pub fn has_results(self) -> bool {
+        matches!(self, Self::Result | Self::AllInOne)
+    }
+
     /// What its program is called.
     pub fn program(self) -> &'static str {
         match self {
@@ -107,7 +117,13 @@ impl Config {
         for (is_used, name, (value, file), kept) in keyed {
             if is_used {
                 let kept = makes.then(|| self.beside_database(kept));
-                secrets.push(long_secret(name, value.as_ref(), file.as_deref(), kept));
+                let mut found = long_secret(name, value.as_ref(), file.as_deref(), kept);
+                if name == "worker.token"
+                    && let Some(Ok(())) = &found.state
+                {
+                    found.state = Some(self.check_token());
+                }
+                secrets.push(found);
             }
         }
         let addresses = [
@@ -190,6 +206,13 @@ impl Config {
             remarks.push(format!(
                 "default_poll is {default}, which is none of polls: it must be stored already"
             ));
+        }
+        if self.trusted_proxies.names_everybody() {
+            remarks.push(
+                "trusted_proxies names all addresses there are: everybody can give another address \
+                 as theirs, so no limit by address holds"
+                    .to_owned(),
+            );
         }
         if service.uses_redis() && self.redis.accept_loss {
             remarks.push(

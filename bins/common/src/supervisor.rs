@@ -70,7 +70,9 @@ impl Watchdog {
     async fn is_alive(&mut self) -> Result<(), &'static str> {
         for service in &self.services {
             // Not by a socket: when all connections are taken this one would have to wait like any other.
-            let request = Request::builder().uri(Uri::from_static("/healthz"));
+            let request = Request::builder()
+                .header("host", "localhost")
+                .uri(Uri::from_static("/healthz"));
             let answer = service.get_response(request.finish()).await;
             if !answer.status().is_success() {
                 return Err("a service is not alive");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use voting_http::{ResultService, Site};
-use voting_service::{Config, Exit, Services, StartError, announce, site};
+use voting_service::{Config, Exit, Service, Services, StartError, announce, site};
 
 fn main() -> ExitCode {
     voting_service::run("voting-result", |config| config.result.listen, run)
@@ -21,16 +21,14 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         .listen("result", "the result page", config.result.listen)
         .await?;
     let peer_port = config.vote.listen.port();
+    let gate = config.gates(Service::Result).result;
     let site = Site {
         default_poll: config.default_poll,
+        gate: gate.clone(),
         ..site(&config.result, &config.vote, peer_port, services.leaving())
     };
     let result = ResultService::new(postgres.clone(), postgres, &secret, site);
     announce(&format!("Result:    {}\n", listener.url()));
-    services.serve(
-        listener,
-        result.into_endpoint(),
-        config.result.max_connections,
-    );
+    services.serve(listener, result.into_endpoint(), gate);
     Ok(services.run(pending(), ready(true)).await)
 }

@@ -4,7 +4,7 @@
 use std::{future::pending, process::ExitCode, sync::Arc};
 
 use voting_http::{Site, VoteService};
-use voting_service::{Config, Exit, Services, StartError, announce, site};
+use voting_service::{Config, Exit, Service, Services, StartError, announce, site};
 
 fn main() -> ExitCode {
     voting_service::run("voting-vote", |config| config.vote.listen, run)
@@ -18,14 +18,16 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         .listen("vote", "the voting page", config.vote.listen)
         .await?;
     let peer_port = config.result.listen.port();
+    let gate = config.gates(Service::Vote).vote;
     let site = Site {
         default_poll: config.default_poll,
+        gate: gate.clone(),
         ..site(&config.vote, &config.result, peer_port, services.leaving())
     };
     let sink = Arc::new(redis.sink());
     let vote = VoteService::new(sink.clone(), Arc::new(redis), &secret, site);
     announce(&format!("Vote:      {}\n", listener.url()));
-    services.serve(listener, vote.into_endpoint(), config.vote.max_connections);
+    services.serve(listener, vote.into_endpoint(), gate);
     let finish = async {
         sink.close().await;
         true

@@ -9,7 +9,7 @@ use voting_core::{
 };
 use voting_http::{Pipeline, ResultService, Site, VoteService, WorkerService};
 use voting_service::{
-    Config, Exit, Found, Kept, SecretError, Services, announce, cats_vs_dogs, find, site,
+    Config, Exit, Found, Kept, SecretError, Service, Services, announce, cats_vs_dogs, find, site,
 };
 
 /// How often polls that are to close are moved on.
@@ -53,8 +53,15 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
         ..site
     };
     let stop = services.leaving().clone();
-    let vote_site = with_default(site(&config.vote, &config.result, result_at.port(), &stop));
-    let result_site = with_default(site(&config.result, &config.vote, vote_at.port(), &stop));
+    let gates = config.gates(Service::AllInOne);
+    let vote_site = Site {
+        gate: gates.vote.clone(),
+        ..with_default(site(&config.vote, &config.result, result_at.port(), &stop))
+    };
+    let result_site = Site {
+        gate: gates.result.clone(),
+        ..with_default(site(&config.result, &config.vote, vote_at.port(), &stop))
+    };
 
     let all = Arc::new(store.clone());
     let queue = Arc::new(store.queue());
@@ -83,7 +90,7 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
         polls: all.clone(),
         dead_letters: all,
     };
-    let operator = WorkerService::new(pipeline, &token.key, stop);
+    let operator = WorkerService::new(pipeline, &token.key, stop).behind(gates.worker.clone());
 
     let token = match &token.file {
         Some(file) => format!("token: {}", file.display()),
@@ -100,13 +107,9 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
         worker_at.url(),
         database.display(),
     ));
-    services.serve(vote_at, vote.into_endpoint(), config.vote.max_connections);
-    services.serve(
-        result_at,
-        result.into_endpoint(),
-        config.result.max_connections,
-    );
-    services.serve(worker_at, operator.into_endpoint(), 1_000);
+    services.serve(vote_at, vote.into_endpoint(), gates.vote);
+    services.serve(result_at, result.into_endpoint(), gates.result);
+    services.serve(worker_at, operator.into_endpoint(), gates.worker);
 
     let broken = async {
         tokio::select! {
@@ -152,11 +155,7 @@ fn operator_token(config: &Config) -> Result<Found, SecretError> {
         path: &config.beside_database("operator-token"),
         may_make: true,
     };
-    let (value, file) = (
-        config.worker.token.as_ref(),
-        config.worker.token_file.as_deref(),
-    );
-    find("worker.token", value, file, Some(kept))
+    config.operator_token(Some(kept))
 }
 
 /// Stores the configured polls and says which one is at `/`.

@@ -8,7 +8,7 @@ use voting_core::{
     closing, error::in_one_line, postgres::Postgres, redis::Redis, worker::WorkerExit,
 };
 use voting_http::{Pipeline, WorkerService};
-use voting_service::{Config, Exit, Services, StartError, announce, cats_vs_dogs, find};
+use voting_service::{Config, Exit, Service, Services, StartError, announce, cats_vs_dogs};
 
 /// How long Redis may take to forget a worker that ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -19,11 +19,7 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<Exit, StartError> {
     let mut services = Services::new(&config)?;
-    let (value, file) = (
-        config.worker.token.as_ref(),
-        config.worker.token_file.as_deref(),
-    );
-    let token = find("worker.token", value, file, None)?;
+    let token = config.operator_token(None)?;
     let redis = config.redis()?;
     let postgres = Arc::new(config.postgres()?);
     let queue = Arc::new(redis.queue());
@@ -47,9 +43,11 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         polls: postgres.clone(),
         dead_letters: postgres.clone(),
     };
+    let gate = config.gates(Service::Worker).worker;
     let operator = WorkerService::new(pipeline, &token.key, services.leaving().clone());
+    let operator = operator.behind(gate.clone());
     announce(&format!("Operator:  {}docs/\n", listener.url()));
-    services.serve(listener, operator.into_endpoint(), 1_000);
+    services.serve(listener, operator.into_endpoint(), gate);
 
     let broken = async {
         tokio::select! {

@@ -12,7 +12,7 @@ use voting_core::{PollDirectory, SecretKey, TallyStore};
 
 use crate::{
     api_routes::ApiRoutes, assets, front::Front, health::Health, live::LiveTallies,
-    metrics::Metrics, polls::Polls, site::Site, token::ReceiptKey,
+    methods::Methods, metrics::Metrics, polls::Polls, site::Site, token::ReceiptKey,
 };
 
 /// The result service over its store.
@@ -51,14 +51,18 @@ impl ResultService {
         let page = || get(page::Show(self.clone()));
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| {
-            self.0.live.metrics().register(registry)
+            self.0.live.metrics().register(registry);
+            self.0.site.gate.register(registry);
         });
         let pages = Route::new()
             .at("/", page())
             .at("/polls/:poll", page())
             .nest("/assets", assets::route());
+        let methods = Methods::of(&self.openapi());
         let routes = ApiRoutes::new(self.documented(health), metrics, pages);
-        Front::new(routes).over_https(self.0.site.is_https())
+        Front::new(routes)
+            .with_methods(methods)
+            .over_https(self.0.site.is_https())
     }
 
     /// The OpenAPI document of the service, as JSON.

@@ -2,9 +2,10 @@
 
 use poem::web::Data;
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
+use serde::Deserialize;
 
 use super::VoteService;
-use crate::{polls::PollView, problem::Problem, visitor::Visitor};
+use crate::{polls::PollView, problem::Problem, strict_json::StrictJson, visitor::Visitor};
 
 pub(super) struct Api(pub(super) VoteService);
 
@@ -17,8 +18,9 @@ struct PollsView {
 }
 
 /// A vote.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Deserialize)]
 #[oai(rename = "Ballot", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct BallotView {
     /// The options that are voted for, by their ids; one up to the poll's `max_choices`.
     choices: Vec<String>,
@@ -74,7 +76,7 @@ impl Api {
     async fn cast(
         &self,
         poll: Path<String>,
-        ballot: Json<BallotView>,
+        ballot: StrictJson<BallotView>,
         visitor: Data<&Visitor>,
     ) -> Result<CastAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;

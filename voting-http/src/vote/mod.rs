@@ -15,6 +15,7 @@ use crate::{
     assets,
     front::Front,
     health::Health,
+    methods::Methods,
     metrics::{CastMetrics, Metrics},
     polls::Polls,
     problem::Problem,
@@ -59,13 +60,18 @@ impl VoteService {
     pub fn into_endpoint(self) -> impl Endpoint<Output = Response> {
         let page = || get(page::Show(self.clone())).post(page::Cast(self.clone()));
         let health = self.health();
-        let metrics = Metrics::new(health.clone(), |registry| self.0.metrics.register(registry));
+        let metrics = Metrics::new(health.clone(), |registry| {
+            self.0.metrics.register(registry);
+            self.0.site.gate.register(registry);
+        });
         let pages = Route::new()
             .at("/", page())
             .at("/polls/:poll", page())
             .nest("/assets", assets::route());
+        let methods = Methods::of(&self.openapi()).and(&["/", "/polls/:poll"], "GET, HEAD, POST");
         let routes = ApiRoutes::new(self.documented(health), metrics, pages);
         Front::new(routes)
+            .with_methods(methods)
             .over_https(self.0.site.is_https())
             .taking_bodies()
             .for_voters(self.0.cookies.clone(), self.0.site.clone())

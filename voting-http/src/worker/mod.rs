@@ -19,13 +19,13 @@ use voting_core::{
 
 use self::overview::Overview;
 use crate::{
-    api_routes::ApiRoutes, assets, front::Front, health::Health, problem::Problem, site::Prefix,
-    token::OperatorKey,
+    api_routes::ApiRoutes, assets, front::Front, gate::Gate, health::Health, methods::Methods,
+    problem::Problem, site::Prefix, token::OperatorKey,
 };
 
 /// The worker service, beside a running worker.
 #[derive(Clone)]
-pub struct WorkerService(Arc<Inner>);
+pub struct WorkerService(Arc<Inner>, Gate);
 
 struct Inner {
     pipeline: Pipeline,
@@ -61,12 +61,20 @@ impl WorkerService {
     pub fn new(pipeline: Pipeline, operator_token: &SecretKey, stop: CancellationToken) -> Self {
         let overview = Overview::default();
         tokio::spawn(overview.clone().keep_asking(pipeline.clone(), stop.clone()));
-        Self(Arc::new(Inner {
+        let inner = Inner {
             pipeline,
             overview,
             operator: OperatorKey::new(operator_token),
             stop,
-        }))
+        };
+        Self(Arc::new(inner), Gate::default())
+    }
+
+    /// The same, letting in whom `gate` does; to be served with the same one.
+    #[must_use]
+    pub fn behind(mut self, gate: Gate) -> Self {
+        self.1 = gate;
+        self
     }
 
     /// The service as an endpoint, to be served or mounted.
@@ -80,8 +88,12 @@ impl WorkerService {
         let pages = Route::new()
             .at("/", get(home))
             .nest("/assets", assets::route());
+        let methods = Methods::of(&self.openapi());
         let routes = ApiRoutes::new(self.documented(health), metrics, pages);
-        Front::new(routes).taking_bodies()
+        Front::new(routes)
+            .with_methods(methods)
+            .taking_bodies()
+            .for_operator(self.0.operator.clone(), self.1.clone())
     }
 
     /// The OpenAPI document of the service, as JSON.

@@ -1,16 +1,18 @@
 //! The operator's API: polls.
 
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
+use serde::Deserialize;
 use voting_core::{Poll, PollId, PollOption, PollState, Tally, poll_state::Seals};
 
 use super::{WorkerService, api::Operator};
-use crate::{polls::PollView, problem::Problem};
+use crate::{polls::PollView, problem::Problem, strict_json::StrictJson};
 
 pub(super) struct Api(pub(super) WorkerService);
 
 /// A poll to be stored.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Deserialize)]
 #[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct NewPoll {
     /// Names the poll in addresses: 1 to 63 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
     /// both ends.
@@ -19,6 +21,7 @@ struct NewPoll {
     title: String,
     /// How many options one ballot may choose.
     #[oai(default = "one")]
+    #[serde(default = "one")]
     max_choices: usize,
     /// What can be voted for: 2 to 63 options. They cannot change once the poll is stored; their
     /// labels can.
@@ -26,8 +29,9 @@ struct NewPoll {
 }
 
 /// One thing that can be voted for.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Deserialize)]
 #[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct NewOption {
     /// Names the option in a ballot: 1 to 32 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
     /// both ends.
@@ -121,7 +125,7 @@ impl Api {
     async fn put_poll(
         &self,
         operator: Operator,
-        poll: Json<NewPoll>,
+        poll: StrictJson<NewPoll>,
     ) -> Result<PutAnswer, Problem> {
         self.0.authorize(&operator)?;
         let poll = poll.0.check()?;
