@@ -8,6 +8,7 @@ use voting_core::error::in_one_line;
 use crate::{
     config::Config,
     secrets::{self, Hidden, Kept, SecretError},
+    weak,
 };
 
 /// The programs that read settings.
@@ -206,6 +207,18 @@ impl Config {
             remarks.push(format!(
                 "default_poll is {default}, which is none of polls: it must be stored already"
             ));
+        }
+        let secret = (self.secret.as_ref(), self.secret_file.as_deref());
+        if service.uses_secret()
+            && let Ok(found) = secrets::find("secret", secret.0, secret.1, None)
+            && weak::is_weak(found.key.as_bytes())
+        {
+            // Whoever has voted under it would be another voter under a better one.
+            remarks.push(
+                "secret is weak: whoever guesses it can vote for everybody; make another one before \
+                 the first vote"
+                    .to_owned(),
+            );
         }
         if self.trusted_proxies.names_everybody() {
             remarks.push(

@@ -24,8 +24,13 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     let gate = config.gates(Service::Result).result;
     let site = Site {
         default_poll: config.default_poll,
-        gate: gate.clone(),
-        ..site(&config.result, &config.vote, peer_port, services.leaving())
+        ..site(
+            &config.result,
+            &config.vote,
+            peer_port,
+            &gate,
+            services.leaving(),
+        )
     };
     let result = ResultService::new(postgres.clone(), postgres, &secret, site);
     announce(&format!("Result:    {}\n", listener.url()));

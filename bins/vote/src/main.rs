@@ -21,8 +21,13 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     let gate = config.gates(Service::Vote).vote;
     let site = Site {
         default_poll: config.default_poll,
-        gate: gate.clone(),
-        ..site(&config.vote, &config.result, peer_port, services.leaving())
+        ..site(
+            &config.vote,
+            &config.result,
+            peer_port,
+            &gate,
+            services.leaving(),
+        )
     };
     let sink = Arc::new(redis.sink());
     let vote = VoteService::new(sink.clone(), Arc::new(redis), &secret, site);

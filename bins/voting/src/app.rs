@@ -54,14 +54,21 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
     };
     let stop = services.leaving().clone();
     let gates = config.gates(Service::AllInOne);
-    let vote_site = Site {
-        gate: gates.vote.clone(),
-        ..with_default(site(&config.vote, &config.result, result_at.port(), &stop))
-    };
-    let result_site = Site {
-        gate: gates.result.clone(),
-        ..with_default(site(&config.result, &config.vote, vote_at.port(), &stop))
-    };
+    let vote_site = site(
+        &config.vote,
+        &config.result,
+        result_at.port(),
+        &gates.vote,
+        &stop,
+    );
+    let result_site = site(
+        &config.result,
+        &config.vote,
+        vote_at.port(),
+        &gates.result,
+        &stop,
+    );
+    let (vote_site, result_site) = (with_default(vote_site), with_default(result_site));
 
     let all = Arc::new(store.clone());
     let queue = Arc::new(store.queue());

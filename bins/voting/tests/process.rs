@@ -4,7 +4,11 @@ mod support;
 
 use std::{
     collections::HashSet,
-    process::Stdio,
+    fs::{self, File},
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Command, Stdio},
     sync::{
         Arc, Barrier,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -426,4 +430,130 @@ fn a_restart_leaves_the_operators_labels() {
     voting.wait();
     let voting = Voting::start(folder.path());
     assert_eq!(voting.tally()["options"][0]["label"], "Felines");
+}
+
+/// The command, with these limits of open files, as a shell sets them.
+fn limited(folder: &Path, limits: &str, log: &Path) -> Command {
+    let inner = command(folder);
+    let mut outer = Command::new("sh");
+    outer.current_dir(folder);
+    outer.args(["-c", &format!("ulimit {limits}; exec \"$@\""), "sh"]);
+    outer.arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer.stderr(File::create(log).unwrap());
+    outer
+}
+
+/// Asks for an event stream, and says whether it got one.
+fn watch(url: &str) -> (TcpStream, bool) {
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(std::time::Duration::from_secs(20)))
+        .unwrap();
+    let path = "/v1/polls/cats-vs-dogs/tally/events";
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut status = [0; 12];
+    let answered =
+        stream.write_all(request.as_bytes()).is_ok() && stream.read_exact(&mut status).is_ok();
+    (stream, answered && &status == b"HTTP/1.1 200")
+}
+
+fn metrics(url: &str) -> String {
+    let mut answer = agent().get(format!("{url}metrics")).call().unwrap();
+    answer.body_mut().read_to_string().unwrap()
+}
+
+#[test]
+fn the_soft_limit_of_open_files_is_raised() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let voting = Voting::start_by(folder.path(), &mut limited(folder.path(), "-Sn 256", &log));
+    let viewers: Vec<_> = (0..300).map(|_| watch(&voting.result)).collect();
+    assert!(viewers.iter().all(|(_, watches)| *watches));
+    for _ in 0..20 {
+        assert!(vote(&agent(), &voting.vote, "a"));
+    }
+}
+
+#[test]
+fn where_few_files_may_be_open_there_are_fewer_connections_and_votes_get_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let voting = Voting::start_by(folder.path(), &mut limited(folder.path(), "-n 512", &log));
+    let told = metrics(&voting.result);
+    let limit = told
+        .lines()
+        .find_map(|line| line.strip_prefix("voting_connections_limit "));
+    let limit: usize = limit.unwrap().parse().unwrap();
+    assert!((64..512).contains(&limit), "{limit}");
+    let viewers: Vec<_> = (0..400).map(|_| watch(&voting.result)).collect();
+    let watching = viewers.iter().filter(|(_, watches)| *watches).count();
+    assert!(watching > 20 && watching < limit, "{watching} of {limit}");
+    for _ in 0..20 {
+        assert!(vote(&agent(), &voting.vote, "a"));
+    }
+    assert_eq!(
+        agent()
+            .get(format!("{}readyz", voting.result))
+            .call()
+            .unwrap()
+            .status(),
+        200
+    );
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains("max_connections is lower"), "{log}");
+    assert!(
+        log.contains("one address holds its share of the event streams"),
+        "{log}"
+    );
+}
+
+#[test]
+fn votes_that_a_proxy_makes_look_strange_are_told_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let voting = Voting::start_by(folder.path(), &mut limited(folder.path(), "-Sn 1024", &log));
+    for _ in 0..5 {
+        // As nginx passes it on with a bare `proxy_pass`.
+        let post = agent()
+            .post(&voting.vote)
+            .header("origin", "http://vote.example");
+        let post = post.content_type("application/x-www-form-urlencoded");
+        assert_eq!(post.send("vote=a").unwrap().status(), 403);
+    }
+    for number in 0..5 {
+        let ask = agent().get(format!("{}v1/pipeline", voting.operator));
+        let ask = ask.header("authorization", format!("Bearer wrong {number}"));
+        assert_eq!(ask.call().unwrap().status(), 401);
+    }
+    let host = voting
+        .vote
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
+    let port = host.rsplit(':').next().unwrap().to_owned();
+    drop(voting);
+    let log = fs::read_to_string(log).unwrap();
+    let lines = |what: &str| {
+        log.lines()
+            .filter(|line| line.contains(what))
+            .collect::<Vec<_>>()
+    };
+    let origins = lines("vote.public_url");
+    assert_eq!(origins.len(), 1, "once a minute: {log}");
+    for part in ["http://vote.example", &port, "WARN"] {
+        assert!(origins[0].contains(part), "{part}: {log}");
+    }
+    let tokens = lines("wrong operator's tokens");
+    assert_eq!(tokens.len(), 1, "{log}");
+    assert!(
+        tokens[0].contains("127.0.0.1") && !tokens[0].contains("wrong 0"),
+        "{log}"
+    );
 }

@@ -41,7 +41,12 @@ impl Voting {
     }
 
     pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
-        let mut program = Program::start(command(folder).args(arguments));
+        Self::start_by(folder, command(folder).args(arguments))
+    }
+
+    /// The same by a command of one's own.
+    pub fn start_by(folder: &Path, command: &mut Command) -> Self {
+        let mut program = Program::start(command);
         Self {
             vote: program.address("Vote:"),
             result: program.address("Result:"),
