@@ -171,7 +171,11 @@ mod tests {
     #[test]
     fn of_what_is_too_large_the_beginning_and_the_hash_are_kept() {
         let letter = |length: usize| DeadLetter {
-            position: Position::new(crate::ShardId(0), crate::EntryId::MIN, 0),
+            position: Position::new(
+                crate::position::ShardId(0),
+                crate::position::EntryId::MIN,
+                0,
+            ),
             reason: RejectReason::Malformed,
             detail: "no entry".to_owned(),
             payload: vec![b'a'; length],

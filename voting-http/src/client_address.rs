@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn what_is_no_address_ends_the_walk() {
-        let of = |line| client("10.0.0.1", "10.0.0.0/8", &["6.6.6.6", line]);
+        let of = |line: &str| client("10.0.0.1", "10.0.0.0/8", &["6.6.6.6", line]);
         for bad in [
             "unknown",
             "1.1.1.1 6.6.6.6",

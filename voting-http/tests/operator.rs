@@ -101,7 +101,7 @@ fn a_poll_can_be_added_and_renamed_but_not_given_other_options() {
     let services = Services::start();
     // The vote service knows polls, and this one is not among them.
     get(&format!("{}/v1/polls", services.vote), &[]);
-    std::thread::sleep(std::time::Duration::from_millis(150));
+    std::thread::sleep(Duration::from_millis(150));
     let url = format!("{}/v1/polls", services.operator);
     let token = bearer();
     let put = |body: &str| {
@@ -299,8 +299,9 @@ fn who_tries_tokens_is_slowed_down_and_the_right_one_opens_all_the_same() {
         .iter()
         .map(|answer| answer.status.as_u16())
         .collect();
-    assert_eq!(statuses[..10], [401; 10]);
-    assert_eq!(statuses[11..], [429; 19]);
+    assert_eq!(statuses[..20], [401; 20]);
+    // One more may have come due.
+    assert_eq!(statuses[21..], [429; 9]);
     let slowed = &answers[29];
     assert_eq!(slowed.json()["type"], "urn:voting:problem:too-many-tokens");
     let wait: u64 = slowed.header("retry-after").parse().unwrap();

@@ -116,10 +116,8 @@ fn one_client_that_opens_as_many_streams_as_it_can_leaves_room_for_the_others() 
     assert_eq!(open, 113, "half of three quarters of 300");
     assert!(refused > 0);
     is_served(&services);
-    assert_eq!(
-        turned_away(&services.result, "streams_of_address"),
-        320 - 113
-    );
+    assert!(turned_away(&services.result, "streams_of_address") > 0);
+    assert!(turned_away(&services.result, "connections_of_address") > 0);
     assert_eq!(metric(&services.result, "voting_viewers"), 113);
     assert_eq!(metric(&services.result, "voting_connections_limit"), 300);
     // Another address watches.

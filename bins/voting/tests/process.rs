@@ -199,7 +199,7 @@ fn killed_while_voters_change_their_minds_it_keeps_the_last_choice_of_each() {
     let folder = tempfile::tempdir().unwrap();
     let poll = "[[polls]]\nid = 'p'\ntitle = 'Which?'\noptions = [{id='a',label='A'},\
                 {id='b',label='B'},{id='c',label='C'},{id='d',label='D'}]";
-    std::fs::write(folder.path().join("poll.toml"), poll).unwrap();
+    fs::write(folder.path().join("poll.toml"), poll).unwrap();
     let start = || Voting::start_with(folder.path(), &["--config", "poll.toml"]);
     let mut cookies: Vec<String> = Vec::new();
     for _ in 0..3 {
@@ -273,7 +273,7 @@ fn asked_to_stop_it_counts_what_was_cast_and_exits_well() {
     for signal in ["TERM", "INT"] {
         let folder = tempfile::tempdir().unwrap();
         let slow = ["--config", "slow.toml"];
-        std::fs::write(
+        fs::write(
             folder.path().join("slow.toml"),
             "[worker]\nmax_wait_ms = 10000",
         )
@@ -305,7 +305,7 @@ fn votes_cookies_and_polls_outlive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let lunch = "[[polls]]\nid='lunch'\ntitle='Lunch?'\n\
                  options=[{id='x',label='X'},{id='y',label='Y'}]";
-    std::fs::write(folder.path().join("lunch.toml"), lunch).unwrap();
+    fs::write(folder.path().join("lunch.toml"), lunch).unwrap();
     let voting = Voting::start_with(folder.path(), &["--config", "lunch.toml"]);
     let agent = agent();
     let url = format!("{}/v1/polls/lunch/ballot", voting.vote);
@@ -339,8 +339,8 @@ fn votes_cookies_and_polls_outlive_a_restart() {
 }
 
 /// Starts it with settings that it must refuse; what it says.
-fn refused(folder: &std::path::Path, settings: &str) -> String {
-    std::fs::write(folder.join("bad.toml"), settings).expect("written");
+fn refused(folder: &Path, settings: &str) -> String {
+    fs::write(folder.join("bad.toml"), settings).expect("written");
     let output = command(folder)
         .args(["--config", "bad.toml"])
         .stdout(Stdio::null())
@@ -360,7 +360,7 @@ fn what_keeps_it_from_starting_is_said_in_one_line() {
     );
     let said = refused(folder.path(), "secret = 'short'");
     assert!(said.contains("secret is too short"), "{said}");
-    std::fs::write(folder.path().join("file"), "x").unwrap();
+    fs::write(folder.path().join("file"), "x").unwrap();
     let said = refused(folder.path(), "[sqlite]\npath = 'file/voting.db'");
     assert!(said.contains("file/voting.db.lock"), "{said}");
 
@@ -376,7 +376,7 @@ fn what_keeps_it_from_starting_is_said_in_one_line() {
         Some(2),
         "a flag without its value"
     );
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_voting"))
+    let output = Command::new(env!("CARGO_BIN_EXE_voting"))
         .current_dir(folder.path())
         .args([
             "--sqlite-path",
@@ -406,7 +406,7 @@ fn what_keeps_it_from_starting_is_said_in_one_line() {
         "{said}"
     );
 
-    std::fs::remove_file(folder.path().join("voting-data/secret")).unwrap();
+    fs::remove_file(folder.path().join("voting-data/secret")).unwrap();
     let said = refused(folder.path(), "");
     assert!(said.contains("voting-data/secret is missing"), "{said}");
 }

@@ -128,9 +128,11 @@ mod tests {
                     table.iter().filter(|(key, _)| key.prefix_len() == 64).map(|(_, n)| n).sum()
                 };
                 prop_assert_eq!(narrow, held.len());
-                prop_assert!(holders.held().iter().all(|(key, count)| {
-                    (1..=if key.prefix_len() == 64 { 3 } else { 6 }).contains(count)
-                }));
+                let keeps_to_limits = holders.held().iter().all(|(key, count)| {
+                    let limit = if key.prefix_len() == 64 { 3 } else { 6 };
+                    (1..=limit).contains(count)
+                });
+                prop_assert!(keeps_to_limits);
             }
             held.clear();
             prop_assert!(holders.held().is_empty());

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Wrong tokens of one address that are answered at once; afterwards one in [`TOKEN_PAUSE`].
-const WRONG_TOKENS: u32 = 10;
+const WRONG_TOKENS: u32 = 20;
 
 /// Between two wrong tokens of one address.
 const TOKEN_PAUSE: Duration = Duration::from_secs(10);
