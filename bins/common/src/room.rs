@@ -103,14 +103,14 @@ impl Config {
         ];
         let all = all.into_iter().filter(|(_, is_here, _)| *is_here);
         let all: Vec<_> = all.map(|(section, _, limits)| (section, limits)).collect();
-        let wanted: usize = all.iter().map(|(_, limits)| limits.sockets()).sum();
         let room = open_files.map_or(usize::MAX, |files| files.saturating_sub(OTHERS));
+        let wanted = all.iter().map(|(_, limits)| limits.sockets());
+        let given = divided(room, &wanted.collect::<Vec<_>>());
         all.into_iter()
-            .map(|(section, mut limits)| {
-                let (asked, sockets) = (limits.max_connections, limits.sockets());
-                if wanted > room {
-                    fit(&mut limits, share(room, sockets, wanted));
-                }
+            .zip(given)
+            .map(|((section, mut limits), given)| {
+                let asked = limits.max_connections;
+                fit(&mut limits, given);
                 Fitted {
                     section,
                     wanted: asked,
@@ -123,14 +123,23 @@ impl Config {
     }
 }
 
-/// `room`, divided as `part` is to `all`.
-fn share(room: usize, part: usize, all: usize) -> usize {
-    let part = (room as u128) * (part as u128) / (all.max(1) as u128);
-    usize::try_from(part).unwrap_or(room)
+/// Gives each what it wants or, where that is too much, all the same: who wants little has it first.
+fn divided(room: usize, wanted: &[usize]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_by_key(|index| wanted[*index]);
+    let (mut given, mut left) = (vec![0; wanted.len()], room);
+    for (served, index) in order.into_iter().enumerate() {
+        given[index] = wanted[index].min(left / (wanted.len() - served));
+        left -= given[index];
+    }
+    given
 }
 
 /// Makes it need no more than so many sockets.
 fn fit(limits: &mut Limits, sockets: usize) {
+    if limits.sockets() <= sockets {
+        return;
+    }
     let mut connections = limits.max_connections.min(sockets);
     loop {
         limits.max_connections = connections.max(AT_LEAST);

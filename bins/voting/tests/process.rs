@@ -465,7 +465,7 @@ fn watch(url: &str) -> (TcpStream, bool) {
 }
 
 fn metrics(url: &str) -> String {
-    let mut answer = agent().get(format!("{url}metrics")).call().unwrap();
+    let mut answer = agent().get(format!("{url}/metrics")).call().unwrap();
     answer.body_mut().read_to_string().unwrap()
 }
 
@@ -500,7 +500,7 @@ fn where_few_files_may_be_open_there_are_fewer_connections_and_votes_get_through
     }
     assert_eq!(
         agent()
-            .get(format!("{}readyz", voting.result))
+            .get(format!("{}/readyz", voting.result))
             .call()
             .unwrap()
             .status(),
@@ -528,7 +528,7 @@ fn votes_that_a_proxy_makes_look_strange_are_told_in_the_log() {
         assert_eq!(post.send("vote=a").unwrap().status(), 403);
     }
     for number in 0..5 {
-        let ask = agent().get(format!("{}v1/pipeline", voting.operator));
+        let ask = agent().get(format!("{}/v1/pipeline", voting.operator));
         let ask = ask.header("authorization", format!("Bearer wrong {number}"));
         assert_eq!(ask.call().unwrap().status(), 401);
     }
