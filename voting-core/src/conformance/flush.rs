@@ -382,7 +382,7 @@ pub async fn dead_letters_are_kept_once_and_read_in_pages(backend: &Backend) {
 }
 
 pub async fn large_dead_letters_are_kept_in_part_and_listed_in_short(backend: &Backend) {
-    let sizes = [LISTED, LISTED + 1, MAX_PAYLOAD, MAX_PAYLOAD + 1];
+    let sizes = [0, LISTED, LISTED + 1, MAX_PAYLOAD, MAX_PAYLOAD + 1];
     let letter = |(ms, size): (u64, usize)| {
         let (shard, entry) = entry_key(ms, 0);
         DeadLetter {
@@ -395,7 +395,7 @@ pub async fn large_dead_letters_are_kept_in_part_and_listed_in_short(backend: &B
     };
     let letters: Vec<_> = (1..).zip(sizes).map(letter).collect();
     let batch = Batch {
-        entries: (1..=4).map(|ms| (entry_key(ms, 0), 0)).collect(),
+        entries: (1..=5).map(|ms| (entry_key(ms, 0), 0)).collect(),
         dead_letters: letters.clone(),
         ..Batch::default()
     };
@@ -410,7 +410,7 @@ pub async fn large_dead_letters_are_kept_in_part_and_listed_in_short(backend: &B
         assert_eq!(one, *letter.bounded(), "of {} bytes", letter.payload.len());
         assert_eq!(listed.detail, one.detail);
     }
-    let kept = backend.dead_letters.dead_letter(letters[3].position).await;
+    let kept = backend.dead_letters.dead_letter(letters[4].position).await;
     let kept = kept.expect("an answer").expect("it is there");
     assert!(kept.payload.len() < MAX_PAYLOAD / 2);
     assert!(kept.detail.contains("SHA-256"), "{}", kept.detail);

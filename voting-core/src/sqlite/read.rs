@@ -118,7 +118,8 @@ impl Inner {
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let reader = lock(&self.reader);
         let mut query = reader.prepare_cached(
-            "SELECT shard, ms, n, reason, detail, substr(payload, 1, ?5), ballots FROM dead_letters
+            "SELECT shard, ms, n, reason, detail, COALESCE(substr(payload, 1, ?5), x''), ballots
+             FROM dead_letters
              WHERE ?1 IS NULL OR (ms, n, shard) > (?1, ?2, ?3)
              ORDER BY ms, n, shard LIMIT ?4",
         )?;
@@ -139,7 +140,8 @@ impl Inner {
     fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError> {
         let reader = lock(&self.reader);
         let mut query = reader.prepare_cached(
-            "SELECT shard, ms, n, reason, detail, substr(payload, 1, ?4), ballots FROM dead_letters
+            "SELECT shard, ms, n, reason, detail, COALESCE(substr(payload, 1, ?4), x''), ballots
+             FROM dead_letters
              WHERE shard = ?1 AND ms = ?2 AND n = ?3",
         )?;
         let mut rows = query.query(params![
