@@ -61,12 +61,12 @@ impl Why {
             }
             Self::Streams => {
                 "all places for event streams are taken; further viewers see the result without \
-                 live changes (max_streams)"
+                 live changes (streams.max)"
             }
             Self::StreamsOfAddress => {
                 "one address holds its share of the event streams; further viewers there see the \
                  result without live changes. If it is a proxy of yours, name it in trusted_proxies \
-                 (max_streams_per_address)"
+                 (streams.max_per_address)"
             }
             Self::WrongToken => "somebody shows wrong operator's tokens",
             Self::OtherOrigin => {
