@@ -27,6 +27,7 @@ use crate::{
     id::PollId,
     position::{EntryId, Position, ShardId},
     receipt::Receipt,
+    secret::Fingerprint,
     trace::{self, carried},
     traits::{BallotLog, VoteSink},
 };
@@ -149,6 +150,10 @@ impl VoteSink for GroupCommit {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.refusals.judge(self.log.check().await)
+    }
+
+    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
+        self.log.check_secret(secret).await
     }
 }
 

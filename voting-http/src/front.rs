@@ -4,7 +4,7 @@
 //! of the next, and move the request once for each, which took longer than all that the service does
 //! with a ballot.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use poem::{
@@ -23,7 +23,7 @@ use crate::{
     problem::Problem,
     same_site,
     security_headers::SecurityHeaders,
-    site::Site,
+    site::{self, Site},
     token::OperatorKey,
     traced::Followed,
     visitor::{Visit, VoterCookies},
@@ -34,7 +34,7 @@ pub(crate) struct Front<R> {
     routes: R,
     https: bool,
     takes_bodies: bool,
-    voters: Option<(VoterCookies, Site)>,
+    voters: Option<(Arc<VoterCookies>, Site)>,
     operator: Option<(OperatorKey, Gate)>,
     methods: Methods,
 }
@@ -64,7 +64,7 @@ impl<R: Endpoint> Front<R> {
     }
 
     /// Each visitor is a voter, whom other sites cannot make vote.
-    pub(crate) fn for_voters(mut self, cookies: VoterCookies, site: Site) -> Self {
+    pub(crate) fn for_voters(mut self, cookies: Arc<VoterCookies>, site: Site) -> Self {
         self.voters = Some((cookies, site));
         self
     }
@@ -84,6 +84,10 @@ impl<R: Endpoint> Front<R> {
     /// Tells the routes who the visitor is, if they are to know.
     fn admit(&self, request: &mut Request) -> Result<Option<Visit<'_>>, Problem> {
         host::check(request)?;
+        // The router would leave a part out that it cannot read, as if it were not there.
+        if !site::is_text(request.uri().path()) {
+            return Err(Problem::no_such_address());
+        }
         if let Some((key, gate)) = &self.operator
             && request.uri().path().starts_with("/v1/")
         {

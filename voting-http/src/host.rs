@@ -14,10 +14,12 @@ pub(crate) fn check(request: &Request) -> Result<(), Problem> {
         (Some(host), None) if host.as_bytes().iter().all(is_of_a_host) && !host.is_empty() => {
             Ok(())
         }
-        (Some(_), None) => Err(Problem::no_host("The header Host names no host.")),
-        (Some(_), Some(_)) => Err(Problem::no_host("There are two headers Host; send one.")),
+        (Some(_), None) => Err(Problem::bad_request("The header Host names no host.")),
+        (Some(_), Some(_)) => Err(Problem::bad_request(
+            "There are two headers Host; send one.",
+        )),
         (None, _) if request.version() == Version::HTTP_11 => {
-            Err(Problem::no_host("There is no header Host; send one."))
+            Err(Problem::bad_request("There is no header Host; send one."))
         }
         // HTTP/1.0, as some health checks speak it, does not ask for one.
         (None, _) => Ok(()),

@@ -18,14 +18,14 @@ pub(crate) fn check(request: &Request, site: &Site) -> Result<(), Problem> {
     ) {
         return Ok(());
     }
-    let same = match (
-        request.header("sec-fetch-site"),
-        request.header(header::ORIGIN),
-    ) {
+    let headers = request.headers();
+    // One that is there and cannot be read does not say that it is the own page.
+    let same = match (headers.get("sec-fetch-site"), headers.get(header::ORIGIN)) {
         // `none`: the person did it, as by reloading the page.
-        (Some(from), _) => matches!(from, "same-origin" | "none"),
+        (Some(from), _) => matches!(from.as_bytes(), b"same-origin" | b"none"),
         (None, None) => true,
         (None, Some(origin)) => {
+            let origin = origin.to_str().unwrap_or_default();
             let host = request.header(header::HOST).unwrap_or_default();
             let is_own = is_own_origin(origin, host, site);
             if !is_own {
@@ -66,6 +66,8 @@ fn without_default_port(authority: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use poem::http::HeaderValue;
+
     use super::*;
 
     fn post(headers: &[(&'static str, &'static str)]) -> bool {
@@ -82,6 +84,16 @@ mod tests {
             ..Site::default()
         };
         check(&request.finish(), &site).is_ok()
+    }
+
+    #[test]
+    fn a_header_that_is_not_text_is_there_all_the_same() {
+        for name in ["sec-fetch-site", "origin"] {
+            let mut request = Request::builder().method(Method::POST).finish();
+            let value = HeaderValue::from_bytes(b"http://evil.test\xff").unwrap();
+            request.headers_mut().insert(name, value);
+            assert!(check(&request, &Site::default()).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -219,7 +219,7 @@ impl<T: Type + DeserializeOwned> ParsePayload for StrictJson<T> {
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
         let body = <Vec<u8> as FromRequest>::from_request(request, body).await?;
-        Ok(Self(read(&body).map_err(Problem::bad_json)?))
+        Ok(Self(read(&body).map_err(Problem::bad_request)?))
     }
 }
 

@@ -110,13 +110,14 @@ impl Config {
             return Err(SecretError::Weak("worker.token"));
         }
         // Often it is not there, or not for this process to read: the worker needs none.
-        let given = secrets::given("secret", self.secret.as_ref(), self.secret_file.as_deref());
-        let is_secret = |secret: &str| secret.trim().as_bytes() == token;
-        let secret = match given {
-            Ok(None) => std::fs::read_to_string(self.beside_database("secret")).ok(),
-            given => given.ok().flatten(),
+        let path = self.beside_database("secret");
+        let kept = Kept {
+            path: &path,
+            may_make: false,
         };
-        if secret.is_some_and(|secret| is_secret(&secret)) {
+        let (value, file) = (self.secret.as_ref(), self.secret_file.as_deref());
+        let secret = secrets::find("secret", value, file, Some(kept));
+        if secret.is_ok_and(|secret| secret.key.as_bytes() == token) {
             return Err(SecretError::TokenIsSecret);
         }
         Ok(())

@@ -208,14 +208,14 @@ impl Gate {
         let client = self.client(request);
         let full = || {
             inner.tell.turned_away(Why::Streams, client);
-            Problem::too_many_streams()
+            Problem::too_many_viewers()
         };
         if request.extensions().get::<ShortVisit>().is_some() {
             return Err(full());
         }
         let held = inner.watching.give(client).ok_or_else(|| {
             inner.tell.turned_away(Why::StreamsOfAddress, client);
-            Problem::too_many_streams_of_address()
+            Problem::too_many_viewers_here()
         })?;
         let permit = Arc::clone(&inner.streams).try_acquire_owned();
         let permit = permit.map_err(|_| full())?;

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{client_address::Client, rarely::Rarely};
+use crate::{client_address::Client, seldom::Seldom};
 
 /// Why somebody was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +94,7 @@ pub(super) struct Tell {
     pub(super) connections: Gauge,
     limit: Gauge,
     turned_away: Family<Reason, Counter>,
-    lines: [Rarely; ALL.len()],
+    lines: [Seldom; ALL.len()],
 }
 
 impl Tell {
@@ -139,7 +139,8 @@ impl Tell {
             .get_or_create(&Reason { reason: why })
             .inc();
         let mut lines = ALL.iter().zip(&self.lines);
-        lines.find(|(reason, _)| **reason == why)?.1.again()
+        let (_, line) = lines.find(|(reason, _)| **reason == why)?;
+        line.due().map(|held_back| held_back + 1)
     }
 
     pub(super) fn turned_away(&self, why: Why, client: Client) {

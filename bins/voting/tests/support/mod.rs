@@ -41,11 +41,11 @@ impl Voting {
     }
 
     pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
-        Self::start_by(folder, command(folder).args(arguments))
+        Self::start_as(folder, command(folder).args(arguments))
     }
 
-    /// The same by a command of one's own.
-    pub fn start_by(folder: &Path, command: &mut Command) -> Self {
+    /// The same, by a command that was made for it.
+    pub fn start_as(folder: &Path, command: &mut Command) -> Self {
         let mut program = Program::start(command);
         Self {
             vote: program.address("Vote:"),
