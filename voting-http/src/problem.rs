@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use poem::{
     Body, Error, Response,
     error::ResponseError,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
 };
 use poem_openapi::{
     ApiResponse, Object,
@@ -47,8 +47,8 @@ pub(crate) struct Problem {
     status: StatusCode,
     title: &'static str,
     detail: Cow<'static, str>,
-    /// What goes with it, such as when to come back.
-    header: Option<(HeaderName, HeaderValue)>,
+    /// When to come back, in seconds.
+    retry_after: Option<u32>,
     /// More than the client is told.
     cause: Option<WhyNotReady>,
 }
@@ -60,7 +60,7 @@ impl Problem {
             status: kind.status(),
             title: kind.title(),
             detail: detail.into(),
-            header: None,
+            retry_after: (kind.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
             cause: None,
         }
     }
@@ -68,7 +68,7 @@ impl Problem {
     /// The client is to wait for so long before it tries again.
     fn after(mut self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        self.header = Some((header::RETRY_AFTER, seconds.max(1).into()));
+        self.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX).max(1));
         self
     }
 
@@ -283,13 +283,10 @@ impl Problem {
     /// Adds the headers that go with the problem, whatever the body is.
     pub(crate) fn finish(&self, mut response: Response) -> Response {
         response.set_status(self.status);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(seconds) = self.retry_after {
             response
                 .headers_mut()
-                .insert(header::RETRY_AFTER, RETRY_AFTER.into());
-        }
-        if let Some((name, value)) = &self.header {
-            response.headers_mut().insert(name, value.clone());
+                .insert(header::RETRY_AFTER, seconds.into());
         }
         if let Some(cause) = &self.cause {
             response.set_data(cause.clone());

@@ -37,10 +37,13 @@ fn bits(text: &[u8]) -> f64 {
     bits
 }
 
+/// Whether a character is of this kind, and how many there are of it.
+type Kind = (fn(&u8) -> bool, f64);
+
 /// How many different characters the text is made of, going by their kinds.
 fn alphabet(text: &[u8]) -> f64 {
     let hexadecimal = text.iter().all(u8::is_ascii_hexdigit);
-    let kinds: [(fn(&u8) -> bool, f64); 4] = [
+    let kinds: [Kind; 4] = [
         (u8::is_ascii_digit, 10.0),
         (u8::is_ascii_lowercase, 26.0),
         (u8::is_ascii_uppercase, 26.0),
