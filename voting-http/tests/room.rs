@@ -27,18 +27,26 @@ fn limited(limits: Limits) -> Services {
 /// Connected from this address of the machine's own.
 fn connect_from(services: &Services, address: &str, url: &str) -> TcpStream {
     let (from, to): (SocketAddr, SocketAddr) = (
-        format!("{address}:0").parse().unwrap(),
-        url.strip_prefix("http://").unwrap().parse().unwrap(),
+        format!("{address}:0").parse().expect("it works"),
+        url.strip_prefix("http://")
+            .expect("it works")
+            .parse()
+            .expect("it works"),
     );
     let stream = services.block_on(async {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(from).unwrap();
-        socket.connect(to).await.unwrap().into_std().unwrap()
+        let socket = TcpSocket::new_v4().expect("it works");
+        socket.bind(from).expect("it works");
+        socket
+            .connect(to)
+            .await
+            .expect("it works")
+            .into_std()
+            .expect("it works")
     });
-    stream.set_nonblocking(false).unwrap();
+    stream.set_nonblocking(false).expect("it works");
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+        .expect("it works");
     stream
 }
 
@@ -54,7 +62,7 @@ fn watch(stream: &mut TcpStream, headers: &str) -> Option<String> {
             _ => return None,
         }
     }
-    Some(String::from_utf8(head).unwrap().to_lowercase())
+    Some(String::from_utf8(head).expect("it works").to_lowercase())
 }
 
 fn is_open(head: &Option<String>) -> bool {
@@ -69,7 +77,7 @@ fn metric(url: &str, line: &str) -> u64 {
         .unwrap_or_else(|| panic!("no {line} in {told}"))
         .trim()
         .parse()
-        .unwrap()
+        .expect("it works")
 }
 
 fn turned_away(url: &str, reason: &str) -> u64 {
@@ -287,9 +295,11 @@ fn votes_from_another_page_are_counted_for_the_operator_to_see() {
 /// Speaks HTTP by hand; what comes back until the connection is closed.
 fn raw(url: &str, request: &str) -> String {
     let mut stream = connect(url);
-    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(request.as_bytes()).expect("it works");
     let mut answer = String::new();
-    BufReader::new(stream).read_to_string(&mut answer).unwrap();
+    BufReader::new(stream)
+        .read_to_string(&mut answer)
+        .expect("it works");
     answer
 }
 

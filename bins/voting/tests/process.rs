@@ -499,7 +499,7 @@ fn lines_of(
     set_up: impl FnOnce(&mut std::process::Command, &std::fs::File),
 ) -> (Vec<String>, Vec<String>) {
     let log = folder.join("log");
-    let file = std::fs::File::create(&log).unwrap();
+    let file = std::fs::File::create(&log).expect("the log");
     let mut command = command(folder);
     set_up(&mut command, &file);
     command.stderr(file);
@@ -507,14 +507,17 @@ fn lines_of(
     let mut said: Vec<_> = (0..3).map(|_| program.line().expect("a line")).collect();
     // Until it has said how it is.
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while !std::fs::read_to_string(&log).unwrap().contains("ready") {
+    while !std::fs::read_to_string(&log)
+        .expect("the log")
+        .contains("ready")
+    {
         assert!(std::time::Instant::now() < deadline, "it is not ready");
         thread::sleep(Duration::from_millis(20));
     }
     program.signal("TERM");
     said.extend(std::iter::from_fn(|| program.line()));
     assert_eq!(program.wait().code(), Some(0));
-    let log = std::fs::read_to_string(&log).unwrap();
+    let log = std::fs::read_to_string(&log).expect("the log");
     (log.lines().map(str::to_owned).collect(), said)
 }
 
@@ -705,7 +708,7 @@ fn limited(folder: &std::path::Path, limits: &str, log: &std::path::Path) -> std
             None => outer.env_remove(name),
         };
     }
-    outer.stderr(std::fs::File::create(log).unwrap());
+    outer.stderr(std::fs::File::create(log).expect("an answer"));
     outer
 }
 
@@ -713,10 +716,10 @@ fn limited(folder: &std::path::Path, limits: &str, log: &std::path::Path) -> std
 fn watch(url: &str) -> (std::net::TcpStream, bool) {
     let address = url.trim_start_matches("http://").trim_end_matches('/');
     use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let mut stream = std::net::TcpStream::connect(address).expect("an answer");
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+        .expect("an answer");
     let path = "/v1/polls/cats-vs-dogs/tally/events";
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
     let mut status = [0; 12];
@@ -726,8 +729,11 @@ fn watch(url: &str) -> (std::net::TcpStream, bool) {
 }
 
 fn metrics(url: &str) -> String {
-    let mut answer = agent().get(format!("{url}/metrics")).call().unwrap();
-    answer.body_mut().read_to_string().unwrap()
+    let mut answer = agent()
+        .get(format!("{url}/metrics"))
+        .call()
+        .expect("an answer");
+    answer.body_mut().read_to_string().expect("an answer")
 }
 
 #[test]
