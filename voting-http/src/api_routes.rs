@@ -8,6 +8,7 @@ use futures_util::future::Either;
 use poem::{
     Endpoint, IntoEndpoint, Request, Response, Result, Route,
     endpoint::{BoxEndpoint, make_sync},
+    get,
 };
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 
@@ -18,26 +19,37 @@ pub(crate) struct ApiRoutes {
 }
 
 impl ApiRoutes {
-    /// `pages` are those of the service alone.
-    pub(crate) fn new<T, W, M>(service: OpenApiService<T, W>, metrics: M, pages: Route) -> Self
+    /// `document` is the completed one of `service`; `pages` are those of the service alone.
+    pub(crate) fn new<T, W, M>(
+        service: OpenApiService<T, W>,
+        document: String,
+        metrics: M,
+        pages: Route,
+    ) -> Self
     where
         T: OpenApi + 'static,
         W: Webhook + 'static,
         M: Endpoint + 'static,
     {
-        let document = service.spec_endpoint();
-        // Of some size, so kept once for all who ask.
-        let docs = Bytes::from(service.swagger_ui_html());
+        // Of some size, so kept once for all who ask. The page has the document in it.
+        let docs = service.swagger_ui_html();
+        let docs = Bytes::from(docs.replacen(&service.spec(), &document, 1));
+        let document = Bytes::from(document);
+        let document = make_sync(move |_| {
+            Response::builder()
+                .content_type("application/json")
+                .body(document.clone())
+        });
         let docs = Arc::new(make_sync(move |_| {
             Response::builder()
                 .content_type("text/html; charset=utf-8")
                 .body(docs.clone())
         }));
         let rest = pages
-            .at("/metrics", metrics)
-            .at("/openapi.json", document)
-            .at("/docs", Arc::clone(&docs))
-            .at("/docs/", docs);
+            .at("/metrics", get(metrics))
+            .at("/openapi.json", get(document))
+            .at("/docs", get(Arc::clone(&docs)))
+            .at("/docs/", get(docs));
         Self {
             api: service.into_endpoint(),
             rest,

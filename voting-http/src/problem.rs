@@ -1,31 +1,22 @@
 //! Errors as clients see them: problem documents (RFC 9457), or a page for a browser.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use poem::{
     Body, Error, Response,
     error::ResponseError,
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
 };
 use poem_openapi::{
     ApiResponse, Object,
-    payload::Payload,
-    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
+    registry::{MetaResponses, Registry},
     types::{ToJSON, Type},
 };
-use voting_core::{CastError, StoreError, error::in_one_line, poll::InvalidChoice};
+use voting_core::{CastError, PollId, StoreError, error::in_one_line, poll::InvalidChoice};
 
-use crate::site;
+use crate::{health::WhyNotReady, problem_kind::ProblemKind, site, visitor::Refusal};
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
-
-/// The failure of a cast after which the vote may count all the same.
-const OUTCOME_UNKNOWN: &str = "outcome-unknown";
-
-/// A fault of ours: in the middle of a cast, nobody knows how far it came.
-const INTERNAL: &str = "internal";
-
-const POLL_CLOSED: &str = "poll-closed";
 
 /// What a voter is told whose vote may or may not be stored. `vote.js` has the same words.
 pub(crate) const UNKNOWN: &str =
@@ -34,13 +25,16 @@ pub(crate) const UNKNOWN: &str =
 /// How long a client is asked to wait when a store is away, in seconds.
 const RETRY_AFTER: u32 = 2;
 
+/// The same for a viewer who found no place.
+const STREAM_RETRY: Duration = Duration::from_secs(30);
+
 /// Why a request failed.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Problem")]
 pub(crate) struct ProblemDocument {
     /// Names the kind of problem; the same for each occurrence.
     #[oai(rename = "type")]
-    kind: String,
+    kind: ProblemKind,
     /// The kind of problem in words.
     title: String,
     /// The HTTP status.
@@ -53,32 +47,38 @@ pub(crate) struct ProblemDocument {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{detail}")]
 pub(crate) struct Problem {
+    kind: ProblemKind,
     status: StatusCode,
-    kind: &'static str,
     title: &'static str,
     detail: Cow<'static, str>,
+    /// When to come back, in seconds.
+    retry_after: Option<u32>,
+    /// More than the client is told.
+    cause: Option<WhyNotReady>,
 }
 
 impl Problem {
-    fn new(
-        status: StatusCode,
-        kind: &'static str,
-        title: &'static str,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            status,
             kind,
-            title,
+            status: kind.status(),
+            title: kind.title(),
             detail: detail.into(),
+            retry_after: (kind.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
+            cause: None,
         }
+    }
+
+    /// The client is to wait for so long before it tries again.
+    fn after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX).max(1));
+        self
     }
 
     pub(crate) fn internal() -> Self {
         Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            INTERNAL,
-            "Something went wrong",
+            ProblemKind::Internal,
             "This is a fault of the service. It has been logged.",
         )
     }
@@ -86,83 +86,94 @@ impl Problem {
     pub(crate) fn no_poll(id: &str) -> Self {
         let id: String = id.chars().take(64).collect();
         Self::new(
-            StatusCode::NOT_FOUND,
-            "unknown-poll",
-            "No such poll",
+            ProblemKind::UnknownPoll,
             format!("There is no poll {id:?} here."),
         )
     }
 
+    /// The same, where there is one whose name differs in its capitals only.
+    pub(crate) fn no_poll_but(id: &str, there: &PollId) -> Self {
+        let mut problem = Self::no_poll(id);
+        problem.detail = format!("{} Its name may be {there:?}.", problem.detail).into();
+        problem
+    }
+
     pub(crate) fn no_polls() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "no-polls",
-            "No poll yet",
-            "There is no poll here yet.",
-        )
+        Self::new(ProblemKind::NoPolls, "There is no poll here yet.")
     }
 
     pub(crate) fn poll_closed() -> Self {
         Self::new(
-            StatusCode::CONFLICT,
-            POLL_CLOSED,
-            "This poll is closed",
+            ProblemKind::PollClosed,
             "This poll is closed: votes can no longer be cast or changed. A vote that was confirmed \
              before counts.",
         )
     }
 
     pub(crate) fn still_rejected(detail: String) -> Self {
-        Self::new(
-            StatusCode::CONFLICT,
-            "still-rejected",
-            "It still cannot be counted",
-            detail,
-        )
+        Self::new(ProblemKind::StillRejected, detail)
     }
 
     pub(crate) fn no_dead_letter() -> Self {
         Self::new(
-            StatusCode::NOT_FOUND,
-            "unknown-dead-letter",
-            "No such dead letter",
+            ProblemKind::UnknownDeadLetter,
             "There is no dead letter at this position.",
         )
     }
 
     pub(crate) fn no_receipt() -> Self {
         Self::new(
-            StatusCode::NOT_FOUND,
-            "unknown-receipt",
-            "No such receipt",
-            "This is not a receipt that this service has issued.",
+            ProblemKind::UnknownReceipt,
+            "This receipt was not issued here, or this service has another secret than the one that issued it.",
         )
     }
 
     pub(crate) fn cross_site() -> Self {
         Self::new(
-            StatusCode::FORBIDDEN,
-            "cross-site",
-            "Sent from another site",
+            ProblemKind::CrossSite,
             "A vote can only be sent from this site's own page.",
         )
     }
 
-    pub(crate) fn forged_cookie() -> Self {
+    /// Why a cookie does not say who its voter is.
+    pub(crate) fn voter_cookie(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unreadable => Self::new(
+                ProblemKind::InvalidVoterCookie,
+                "The cookie that names you as a voter is damaged, or was not issued here. To vote as a \
+                 new voter, open the voting page and start over there.",
+            ),
+            Refusal::Several => Self::new(
+                ProblemKind::SeveralVoterCookies,
+                "Your browser sent several cookies that name a voter, and they differ. Delete the cookies \
+                 of this site in your browser, and of the site above it, then open this page again.",
+            ),
+            Refusal::Outdated => Self::new(
+                ProblemKind::OutdatedVoterCookie,
+                "The cookie that names you as a voter is of a kind that is no longer taken. To vote as a \
+                 new voter, open the voting page and start over there.",
+            ),
+        }
+    }
+
+    pub(crate) fn no_such_address() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            title: "Not Found",
+            ..Self::new(ProblemKind::Request, "There is nothing at this address.")
+        }
+    }
+
+    pub(crate) fn foreign_secret() -> Self {
         Self::new(
-            StatusCode::BAD_REQUEST,
-            "invalid-voter-cookie",
-            "The voter cookie is not valid",
-            "The cookie that names you as a voter was not issued here. You have been given a \
-             new one: please vote again.",
+            ProblemKind::ForeignSecret,
+            "This server is set up with another secret than the others, so it takes no votes.",
         )
     }
 
     pub(crate) fn cookies_needed() -> Self {
         Self::new(
-            StatusCode::BAD_REQUEST,
-            "cookies-needed",
-            "Cookies are needed to vote",
+            ProblemKind::CookiesNeeded,
             "Your browser did not send the cookie that makes sure that you count once. Allow cookies for \
              this site, then vote again.",
         )
@@ -170,70 +181,86 @@ impl Problem {
 
     pub(crate) fn too_large(limit: usize) -> Self {
         Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
-            "The request is too large",
+            ProblemKind::TooLarge,
             format!("A request's body may have at most {limit} bytes."),
         )
     }
 
     pub(crate) fn too_slow() -> Self {
         Self::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "too-slow",
-            "The request took too long",
+            ProblemKind::TooSlow,
             "The request's body did not arrive in time.",
         )
     }
 
     pub(crate) fn not_a_form() -> Self {
         Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "not-a-form",
-            "Not a form",
+            ProblemKind::NotAForm,
             "Send the vote as application/x-www-form-urlencoded, or as JSON to the API.",
         )
     }
 
     pub(crate) fn not_ready(what: &'static str, reason: &str) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not-ready",
-            "Not ready",
-            format!("{what}: {reason}"),
-        )
+        Self::new(ProblemKind::NotReady, format!("{what}: {reason}"))
+    }
+
+    /// With the cause, for who asks within this process.
+    pub(crate) fn because(self, cause: WhyNotReady) -> Self {
+        Self {
+            cause: Some(cause),
+            ..self
+        }
     }
 
     pub(crate) fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid",
-            "The request cannot be followed",
-            detail,
-        )
+        Self::new(ProblemKind::Invalid, detail)
     }
 
     pub(crate) fn conflict(detail: String) -> Self {
-        Self::new(
-            StatusCode::CONFLICT,
-            "conflict",
-            "In conflict with what is there",
-            detail,
-        )
+        Self::new(ProblemKind::Conflict, detail)
     }
 
     pub(crate) fn unauthorized(detail: &'static str) -> Self {
+        Self::new(ProblemKind::Unauthorized, detail)
+    }
+
+    /// The address holds its share of the event streams.
+    pub(crate) fn too_many_viewers_here() -> Self {
         Self::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
-            "Not authorized",
-            detail,
+            ProblemKind::TooManyViewersHere,
+            "So many live results are open at your address that there is no room for another one. \
+             The result can still be looked at.",
         )
+        .after(STREAM_RETRY)
+    }
+
+    /// All places for event streams are taken.
+    pub(crate) fn too_many_viewers() -> Self {
+        Self::new(
+            ProblemKind::TooManyViewers,
+            "So many live results are open that there is no room for another one. The result can \
+             still be looked at.",
+        )
+        .after(STREAM_RETRY)
+    }
+
+    /// The address has shown too many wrong tokens.
+    pub(crate) fn too_many_tokens(wait: Duration) -> Self {
+        Self::new(
+            ProblemKind::TooManyTokens,
+            "This is not the operator's token, and too many wrong ones came from your address.",
+        )
+        .after(wait)
+    }
+
+    /// The request as such is wrong: its head, or its body.
+    pub(crate) fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ProblemKind::Request, detail)
     }
 
     fn document(&self) -> ProblemDocument {
         ProblemDocument {
-            kind: format!("urn:voting:problem:{}", self.kind),
+            kind: self.kind,
             title: self.title.to_owned(),
             status: self.status.as_u16(),
             detail: self.detail.clone().into_owned(),
@@ -254,18 +281,22 @@ impl Problem {
 
     /// Whether a vote was refused since the poll takes none any more.
     pub(crate) fn is_poll_closed(&self) -> bool {
-        self.kind == POLL_CLOSED
+        self.kind == ProblemKind::PollClosed
     }
 
-    /// Whether a vote that failed so may count all the same.
+    /// Whether a vote that failed so may count all the same. A fault of ours in the middle of a cast: nobody
+    /// knows how far it came.
     pub(crate) fn leaves_unknown(&self) -> bool {
-        matches!(self.kind, OUTCOME_UNKNOWN | INTERNAL)
+        matches!(
+            self.kind,
+            ProblemKind::OutcomeUnknown | ProblemKind::Internal
+        )
     }
 
-    /// The same for a client that had no cookie yet.
+    /// As told to a client that had no cookie yet, if it is `new`.
     #[must_use]
-    pub(crate) fn of_new_voter(mut self) -> Self {
-        if self.kind == OUTCOME_UNKNOWN {
+    pub(crate) fn for_client(mut self, new: bool) -> Self {
+        if new && self.kind == ProblemKind::OutcomeUnknown {
             self.detail =
                 "We do not know whether your vote arrived. Trying again is safe: it counts once, \
                            if you keep the cookie that came with this answer."
@@ -276,7 +307,7 @@ impl Problem {
 
     /// What to tell a voter whose cast failed so. `vote.js` uses the same words.
     pub(crate) fn to_voter(&self) -> String {
-        if self.kind == OUTCOME_UNKNOWN {
+        if self.kind == ProblemKind::OutcomeUnknown {
             return self.detail.clone().into_owned();
         }
         if self.leaves_unknown() {
@@ -296,13 +327,16 @@ impl Problem {
     /// Adds the headers that go with the problem, whatever the body is.
     pub(crate) fn finish(&self, mut response: Response) -> Response {
         response.set_status(self.status);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(seconds) = self.retry_after {
             response
                 .headers_mut()
-                .insert(header::RETRY_AFTER, RETRY_AFTER.into());
+                .insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(cause) = &self.cause {
+            response.set_data(cause.clone());
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            let bearer = header::HeaderValue::from_static("Bearer");
+            let bearer = HeaderValue::from_static("Bearer");
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, bearer);
@@ -320,9 +354,7 @@ impl Problem {
 impl From<InvalidChoice> for Problem {
     fn from(error: InvalidChoice) -> Self {
         Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid-choice",
-            "This is not a vote in this poll",
+            ProblemKind::InvalidChoice,
             format!("{}.", site::capitalized(&error.to_string())),
         )
     }
@@ -330,34 +362,29 @@ impl From<InvalidChoice> for Problem {
 
 impl From<CastError> for Problem {
     fn from(error: CastError) -> Self {
-        let (kind, title, detail) = match &error {
-            CastError::Closed(_) => return Self::poll_closed(),
-            CastError::Overloaded => (
-                "overloaded",
-                "The vote was not taken",
+        match &error {
+            CastError::Closed(_) => Self::poll_closed(),
+            CastError::Overloaded => Self::new(
+                ProblemKind::Overloaded,
                 "Too many votes are arriving at once.",
             ),
-            CastError::Unknown(_) => (OUTCOME_UNKNOWN, "The vote is not confirmed", UNKNOWN),
-            _ => (
-                "not-stored",
-                "The vote was not taken",
-                "Votes cannot be stored right now.",
-            ),
-        };
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, title, detail)
+            CastError::Unknown(_) => Self::new(ProblemKind::OutcomeUnknown, UNKNOWN),
+            _ => Self::new(ProblemKind::NotStored, "Votes cannot be stored right now."),
+        }
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if let StoreError::PollConflict(_) = error {
+        if let StoreError::PollConflict(_) | StoreError::TextsFrozen(_) = error {
             return Self::conflict(format!("{}.", site::capitalized(&error.to_string())));
+        }
+        if let StoreError::ForeignSecret { .. } = error {
+            return Self::foreign_secret();
         }
         tracing::error!(error = in_one_line(&error), "a store failed");
         Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "store-unavailable",
-            "The store does not answer",
+            ProblemKind::StoreUnavailable,
             "Please try again in a moment.",
         )
     }
@@ -384,8 +411,14 @@ impl From<&Error> for Problem {
         if status == StatusCode::UNAUTHORIZED {
             return Self::unauthorized("Send the operator's token as a bearer token.");
         }
-        let detail = match status {
-            StatusCode::NOT_FOUND => "There is nothing at this address.".into(),
+        // A part of an address that cannot be read names nothing.
+        if status == StatusCode::NOT_FOUND
+            || error.is::<poem::error::ParsePathError>()
+            || error.is::<poem_openapi::error::ParsePathError>()
+        {
+            return Self::no_such_address();
+        }
+        let detail: String = match status {
             StatusCode::METHOD_NOT_ALLOWED => "This address does not take that method.".into(),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "Send the body as application/json.".into(),
             // What the parser said, which is about the client's own input.
@@ -396,39 +429,18 @@ impl From<&Error> for Problem {
             }
         };
         let title = status.canonical_reason().unwrap_or("The request failed");
-        Self::new(status, "request", title, Cow::<'static, str>::Owned(detail))
-    }
-}
-
-/// In the API's documents: any status but those listed may come with a problem.
-impl ApiResponse for Problem {
-    fn meta() -> MetaResponses {
-        MetaResponses {
-            responses: vec![MetaResponse {
-                description: "What is wrong (RFC 9457)",
-                status: None,
-                status_range: None,
-                content: vec![MetaMediaType {
-                    content_type: ProblemPayload::CONTENT_TYPE,
-                    schema: ProblemPayload::schema_ref(),
-                }],
-                headers: vec![],
-            }],
+        Self {
+            status,
+            title,
+            ..Self::new(ProblemKind::Request, detail)
         }
     }
-
-    fn register(registry: &mut Registry) {
-        ProblemPayload::register(registry);
-    }
 }
 
-struct ProblemPayload;
-
-impl Payload for ProblemPayload {
-    const CONTENT_TYPE: &'static str = PROBLEM_JSON;
-
-    fn schema_ref() -> MetaSchemaRef {
-        ProblemDocument::schema_ref()
+/// Which statuses come with a problem differs by operation; [`document`](crate::document) adds them.
+impl ApiResponse for Problem {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: vec![] }
     }
 
     fn register(registry: &mut Registry) {

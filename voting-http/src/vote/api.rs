@@ -6,11 +6,58 @@ use poem_openapi::{
     param::{Header, Path},
     payload::Json,
 };
+use serde::Deserialize;
 
 use super::{VoteService, memory::Remembered};
-use crate::{polls::PollView, problem::Problem, visitor::Visitor};
+use crate::{
+    document::Operation,
+    polls::{self, PollView},
+    problem::Problem,
+    problem_kind::ProblemKind,
+    strict_json::StrictJson,
+    visitor::Visitor,
+};
 
 pub(super) struct Api(pub(super) VoteService);
+
+/// What the code does not tell the document.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "listPolls",
+        problems: &[ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[("200", polls::LIST_EXAMPLE)],
+    },
+    Operation {
+        id: "getPoll",
+        problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[("200", polls::EXAMPLE)],
+    },
+    Operation {
+        id: "castBallot",
+        problems: &[
+            ProblemKind::InvalidVoterCookie,
+            ProblemKind::SeveralVoterCookies,
+            ProblemKind::OutdatedVoterCookie,
+            ProblemKind::CookiesNeeded,
+            ProblemKind::CrossSite,
+            ProblemKind::UnknownPoll,
+            ProblemKind::PollClosed,
+            ProblemKind::InvalidChoice,
+            ProblemKind::Overloaded,
+            ProblemKind::ForeignSecret,
+            ProblemKind::NotStored,
+            ProblemKind::OutcomeUnknown,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: Some(r#"{"choices":["a"]}"#),
+        answers: &[(
+            "202",
+            r#"{"receipt":"2.13HGy3gzMkkqM6i7MzKn1hz_4i2DKByiI_UY9m0Hz9LRHgbpid3Ox8kTnzpMT8A2_5KMOEqoAsJbI-Wr2o4","voter":"3Kx0_q1Z"}"#,
+        )],
+    },
+];
 
 /// The polls that there are.
 #[derive(Debug, Object)]
@@ -21,8 +68,9 @@ struct PollsView {
 }
 
 /// A vote.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Deserialize)]
 #[oai(rename = "Ballot", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct BallotView {
     /// The options that are voted for, by their ids; one up to the poll's `max_choices`.
     choices: Vec<String>,
@@ -73,9 +121,14 @@ impl Api {
 
     /// Cast a ballot.
     ///
-    /// The voter is the one that the cookie `voter` names (`__Host-voter` over HTTPS). Whoever
-    /// comes without one is a new voter, and is given one with the answer, whatever that says,
-    /// so that trying again is safe: a voter counts once, with the last accepted ballot.
+    /// The voter is the one that the cookie `voter-xxxxxx` names (`__Host-voter-xxxxxx` over HTTPS), where
+    /// `xxxxxx` differs between deployments. Whoever comes without one is a new voter, and is given one with
+    /// the answer, whatever that says, so that trying again is safe: a voter counts once, with the last
+    /// accepted ballot.
+    ///
+    /// A cookie that is there but does not say who the voter is gets no ballot counted and is not replaced:
+    /// 400, `urn:voting:problem:invalid-voter-cookie`, `…:several-voter-cookies` or
+    /// `…:outdated-voter-cookie`. To vote as a new voter, send no cookie.
     ///
     /// A poll that is closed takes none: 409, `urn:voting:problem:poll-closed`.
     #[oai(
@@ -86,7 +139,7 @@ impl Api {
     async fn cast(
         &self,
         poll: Path<String>,
-        ballot: Json<BallotView>,
+        ballot: StrictJson<BallotView>,
         /// Sent by the voting page: the `voter` that the page was given. A ballot that comes with it and without
         /// the voter's cookie is not counted for a new voter, but refused: 400,
         /// `urn:voting:problem:cookies-needed`.
@@ -95,10 +148,12 @@ impl Api {
         visitor: Data<&Visitor>,
     ) -> Result<CastAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
-        let named = ballot.0.choices.iter().map(String::as_str);
         let from_page = voter_tag.0.as_deref();
-        let (choices, receipt) = self.0.cast(&poll, **visitor, from_page, named).await?;
-        let remember = from_page.and_then(|_| {
+        let voter = self.0.identify(**visitor, from_page)?;
+        let named = ballot.0.choices.iter().map(String::as_str);
+        let cast = self.0.cast(&poll, voter, named).await;
+        let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;
+        let remember = from_page.map(|_| {
             let vote = Remembered::now(Some(choices));
             self.0.0.ballots.write(poll.id(), receipt.voter, vote)
         });

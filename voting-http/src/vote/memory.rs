@@ -7,11 +7,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aes_siv::{KeyInit, siv::Aes128Siv};
 use cookie::Cookie;
 use data_encoding::BASE64URL_NOPAD;
 use poem::{Request, http::header};
 use voting_core::{Choices, PollId, SecretKey, VoterId, secret::MacKey};
+
+use crate::sealing::SealingKey;
 
 /// For so many polls a vote is remembered; then the oldest one is dropped.
 const MOST: usize = 20;
@@ -22,8 +23,7 @@ const NAME_LEN: usize = 9;
 /// Reads and writes the cookies.
 #[derive(Clone)]
 pub(super) struct BallotCookies {
-    /// For AES-SIV, which needs no nonce.
-    key: [u8; 32],
+    key: SealingKey,
     names: MacKey,
     prefix: &'static str,
     secure: bool,
@@ -74,7 +74,7 @@ impl Remembered {
 impl BallotCookies {
     pub(super) fn new(secret: &SecretKey, secure: bool) -> Self {
         Self {
-            key: secret.derive_bytes("ballot cookie 1"),
+            key: SealingKey::new(secret, "ballot cookie 1"),
             names: secret.derive("ballot cookie name 1"),
             prefix: if secure { "__Host-ballot-" } else { "ballot-" },
             secure,
@@ -104,12 +104,15 @@ impl BallotCookies {
     }
 
     /// The cookie that remembers it, as the value of `Set-Cookie`.
-    pub(super) fn write(&self, poll: &PollId, voter: VoterId, what: Remembered) -> Option<String> {
+    pub(super) fn write(&self, poll: &PollId, voter: VoterId, what: Remembered) -> String {
         let name = self.name(poll);
-        let parts: [&[u8]; 2] = [name.as_bytes(), &voter.to_bytes()];
-        let sealed = self.cipher().encrypt(parts, &what.to_bytes()).ok()?;
-        let value = BASE64URL_NOPAD.encode(&sealed);
-        Some(format!("{name}={value}{}", self.attributes()))
+        let bytes = what.to_bytes();
+        let mut cookie = format!("{name}=");
+        let message = |message: &mut Vec<u8>| message.extend(bytes);
+        let context = [name.as_bytes(), &voter.to_bytes()];
+        self.key.seal(&context, bytes.len(), message, &mut cookie);
+        cookie.push_str(self.attributes());
+        cookie
     }
 
     /// For polls beyond those that are remembered: values of `Set-Cookie` that drop the oldest.
@@ -125,13 +128,9 @@ impl BallotCookies {
     }
 
     fn open(&self, cookie: &Cookie<'_>, voter: VoterId) -> Option<Remembered> {
-        let sealed = BASE64URL_NOPAD.decode(cookie.value().as_bytes()).ok()?;
-        let parts: [&[u8]; 2] = [cookie.name().as_bytes(), &voter.to_bytes()];
-        Remembered::from_bytes(&self.cipher().decrypt(parts, &sealed).ok()?)
-    }
-
-    fn cipher(&self) -> Aes128Siv {
-        Aes128Siv::new(&self.key.into())
+        let context = [cookie.name().as_bytes(), &voter.to_bytes()];
+        let opened = self.key.open(&context, cookie.value().as_bytes());
+        Remembered::from_bytes(&opened.ok()?)
     }
 
     fn attributes(&self) -> &'static str {
@@ -171,7 +170,7 @@ mod tests {
         let (keys, voter) = (keys_of(1), VoterId::issue());
         let (poll, other): (PollId, PollId) = ("five".parse().unwrap(), "six".parse().unwrap());
         let what = Remembered::now(Choices::from_bits(0b101));
-        let cookie = back(&keys.write(&poll, voter, what).unwrap());
+        let cookie = back(&keys.write(&poll, voter, what));
         let request = with(&["x=y".to_owned(), cookie.clone()]);
         assert_eq!(keys.read(&request, &poll, voter), Some(what));
         assert_eq!(keys.read(&request, &other, voter), None);
@@ -181,7 +180,7 @@ mod tests {
         let stranger = keys_of(2);
         assert_ne!(stranger.name(&poll), keys.name(&poll));
         let forgotten = Remembered::now(None);
-        let cookie = back(&keys.write(&poll, voter, forgotten).unwrap());
+        let cookie = back(&keys.write(&poll, voter, forgotten));
         assert_eq!(keys.read(&with(&[cookie]), &poll, voter), Some(forgotten));
     }
 
@@ -193,7 +192,7 @@ mod tests {
         );
         let secret = SecretKey::new([1; 32]).unwrap();
         let keys = BallotCookies::new(&secret, true);
-        let set = keys.write(&poll, VoterId::issue(), what).unwrap();
+        let set = keys.write(&poll, VoterId::issue(), what);
         let set = Cookie::parse(set).unwrap();
         assert!(set.name().starts_with("__Host-ballot-"), "{set}");
         assert_eq!((set.max_age(), set.expires()), (None, None));
@@ -207,11 +206,7 @@ mod tests {
         let mut jar: Vec<_> = (0..MOST as u64 + 2)
             .map(|at| {
                 let choices = Choices::from_bits(1);
-                back(
-                    &keys
-                        .write(&poll(at), voter, Remembered { choices, at })
-                        .unwrap(),
-                )
+                back(&keys.write(&poll(at), voter, Remembered { choices, at }))
             })
             .collect();
         jar.reverse();

@@ -1,6 +1,6 @@
 //! The voting page and its form.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use poem::{
     Endpoint, FromRequest, Request, Response,
@@ -9,10 +9,10 @@ use poem::{
 };
 use voting_core::{Choices, Poll};
 
-use super::{VoteService, memory::Remembered, words};
+use super::{VoteService, memory::Remembered, start_over, words};
 use crate::{
     assets,
-    polls::StateView,
+    polls::{self, PagePlace, StateView},
     problem::Problem,
     site::{self, Prefix},
     views::{self, Notice, VoteOption, VotePage, Voted},
@@ -23,10 +23,10 @@ use crate::{
 const TOLD_FOR: Duration = Duration::from_secs(60);
 
 /// `GET`: the page.
-pub(super) struct Show(pub(super) VoteService);
+pub(super) struct Show(pub(super) VoteService, pub(super) PagePlace);
 
 /// `POST`: the form.
-pub(super) struct Cast(pub(super) VoteService);
+pub(super) struct Cast(pub(super) VoteService, pub(super) PagePlace);
 
 /// `POST`: this browser is to show the vote no longer.
 pub(super) struct Forget(pub(super) VoteService);
@@ -35,8 +35,14 @@ impl Endpoint for Show {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let poll = self.0.poll_of(&request).await?;
+        let poll = match self.0.0.polls.of_shown_page(self.1, &request).await? {
+            polls::Shown::Here(poll) => poll,
+            polls::Shown::Elsewhere(there) => return Ok(there),
+        };
         let visitor = visitor_of(&request).await?;
+        if let Some(refusal) = visitor.refusal() {
+            return Ok(start_over::ask(&request, poll.id(), refusal, false));
+        }
         let remembered = self.0.remembered(&request, &poll, visitor);
         let notice = remembered
             .filter(|vote| vote.is_within(TOLD_FOR) && poll.state().is_open())
@@ -64,14 +70,24 @@ impl Endpoint for Cast {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let poll = self.0.poll_of(&request).await?;
+        let poll = self.0.0.polls.of_page(self.1, &request).await?;
         let visitor = visitor_of(&request).await?;
+        if let Some(refusal) = visitor.refusal()
+            && site::wants_html(&request)
+        {
+            self.0.0.metrics.unidentified();
+            return Ok(start_over::ask(&request, poll.id(), refusal, true));
+        }
         let form = match Form::read(&mut request).await {
             Ok(form) => form,
             Err(problem) => return self.0.refuse(&request, &poll, visitor, 0, problem).await,
         };
-        let (named, from_page) = (form.votes(), form.voter());
-        match self.0.cast(&poll, visitor, from_page, named).await {
+        let from_page = form.voter();
+        let cast = match self.0.identify(visitor, from_page) {
+            Ok(voter) => self.0.cast(&poll, voter, form.votes()).await,
+            Err(problem) => Err(problem),
+        };
+        match cast {
             Ok((choices, receipt)) => {
                 let vote = Remembered::now(Some(choices));
                 let remember = self.0.0.ballots.write(poll.id(), receipt.voter, vote);
@@ -90,12 +106,13 @@ impl Endpoint for Cast {
                     };
                     self.0.show(&request, &poll, visitor, shown).await
                 };
-                if let Some(cookie) = remember.filter(|_| follows) {
-                    set_cookie(&mut answer, &cookie);
+                if follows {
+                    set_cookie(&mut answer, &remember);
                 }
                 Ok(answer)
             }
             Err(problem) => {
+                let problem = problem.for_client(visitor.is_new());
                 let ticked = form.ticked(&poll);
                 self.0
                     .refuse(&request, &poll, visitor, ticked, problem)
@@ -109,15 +126,14 @@ impl Endpoint for Forget {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let poll = self.0.poll_of(&request).await?;
+        let poll = self.0.0.polls.of_page(PagePlace::Named, &request).await?;
         let visitor = visitor_of(&request).await?;
         let mut answer = see_page(&request, &poll);
         // Where there was no vote it must not look as if there had been one.
         if self.0.remembered(&request, &poll, visitor).is_some() {
             let vote = Remembered::now(None);
-            if let Some(cookie) = self.0.0.ballots.write(poll.id(), visitor.id(), vote) {
-                set_cookie(&mut answer, &cookie);
-            }
+            let cookie = self.0.0.ballots.write(poll.id(), visitor.id(), vote);
+            set_cookie(&mut answer, &cookie);
         }
         Ok(answer)
     }
@@ -151,14 +167,8 @@ struct Form(Vec<(String, String)>);
 
 impl Form {
     async fn read(request: &mut Request) -> Result<Self, Problem> {
-        let kind = request.content_type().unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(Problem::not_a_form());
-        }
-        let body = request.take_body().into_bytes().await;
-        let body = body.map_err(|_| Problem::invalid("The request's body broke off."))?;
-        Ok(Self(form_urlencoded::parse(&body).into_owned().collect()))
+        let fields = form(request).await?;
+        Ok(Self(form_urlencoded::parse(&fields).into_owned().collect()))
     }
 
     fn votes(&self) -> impl Iterator<Item = &str> {
@@ -185,6 +195,17 @@ impl Form {
 pub(super) async fn visitor_of(request: &Request) -> poem::Result<Visitor> {
     let visitor = Data::<&Visitor>::from_request_without_body(request).await?;
     Ok(*visitor.0)
+}
+
+/// The fields of a form, still as they were sent.
+pub(super) async fn form(request: &mut Request) -> Result<Vec<u8>, Problem> {
+    let kind = request.content_type().unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Problem::not_a_form());
+    }
+    let body = request.take_body().into_vec().await;
+    body.map_err(|_| Problem::invalid("The request's body broke off."))
 }
 
 /// A browser may keep the answer, and must ask before it shows it anew; going back shows it at once.
@@ -215,11 +236,6 @@ fn address(prefix: &Prefix, poll: &Poll) -> String {
 }
 
 impl VoteService {
-    pub(super) async fn poll_of(&self, request: &Request) -> Result<Arc<Poll>, Problem> {
-        let named = request.raw_path_param("poll");
-        self.0.polls.get_or_default(named).await
-    }
-
     fn remembered(&self, request: &Request, poll: &Poll, visitor: Visitor) -> Option<Remembered> {
         self.0.ballots.read(request, poll.id(), visitor.id())
     }

@@ -11,7 +11,11 @@ use sha2::{Digest, Sha256};
 use voting_core::Poll;
 
 use super::{VoteService, memory::Remembered, page};
-use crate::{polls::StateView, problem::Problem, visitor::Visitor};
+use crate::{
+    polls::{PagePlace, StateView},
+    problem::Problem,
+    visitor::Visitor,
+};
 
 /// `GET`: the state, or 304 for whoever has it.
 pub(super) struct Follow(pub(super) VoteService);
@@ -34,7 +38,7 @@ impl Endpoint for Follow {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let poll = self.0.poll_of(&request).await?;
+        let poll = self.0.0.polls.of_page(PagePlace::Named, &request).await?;
         let visitor = page::visitor_of(&request).await?;
         Ok(self.0.state(&request, &poll, visitor)?)
     }

@@ -7,18 +7,57 @@ use poem_openapi::{
     payload::Json,
 };
 use voting_core::{
-    dead_letter::DeadLetter,
+    dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
     position::Position,
     revival::{self, Revived},
 };
 
 use super::{WorkerService, api::Operator};
-use crate::problem::Problem;
+use crate::{
+    document::Operation, problem::Problem, problem_kind::ProblemKind, reason_view::ReasonView,
+};
 
 /// Dead letters in one answer.
 const PAGE: usize = 100;
 
 pub(super) struct Api(pub(super) WorkerService);
+
+/// What the code does not tell the document.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "listDeadLetters",
+        problems: &[ProblemKind::Invalid, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"dead_letters":[{"position":"0-1790000000000-0-3","reason":"unknown-option","detail":"the poll has no option 7","payload":"AQ=="}]}"#,
+        )],
+    },
+    Operation {
+        id: "getDeadLetter",
+        problems: &[
+            ProblemKind::Invalid,
+            ProblemKind::UnknownDeadLetter,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"position":"0-1790000000000-0-3","reason":"unknown-option","detail":"the poll has no option 7","payload":"AQ==","cast_at_ms":1790000000000,"count":1,"ballots":[{"position":"0-1790000000000-0-3","poll":"lunch","choices":[7]}]}"#,
+        )],
+    },
+    Operation {
+        id: "replayDeadLetter",
+        problems: &[
+            ProblemKind::Invalid,
+            ProblemKind::UnknownDeadLetter,
+            ProblemKind::StillRejected,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: None,
+        answers: &[("200", r#"{"counted":1,"superseded":0,"rejected":0}"#)],
+    },
+];
 
 /// Ballots that could not be counted.
 #[derive(Debug, Object)]
@@ -36,22 +75,26 @@ struct DeadLettersView {
 struct DeadLetterView {
     /// Where it stood in the log: shard, milliseconds since 1970, number.
     position: String,
-    /// The kind of defect: `malformed`, `unknown-poll`, `unknown-option`, `too-many-choices`,
-    /// `poll-closed` or `unstorable`.
-    reason: String,
+    /// The kind of defect.
+    reason: ReasonView,
     /// The defect in words.
     detail: String,
-    /// The log entry, in base64.
+    /// The log entry, in base64; in a list its first 1,024 bytes.
     payload: String,
+    /// Whether the payload is only the beginning of what is kept.
+    payload_cut: bool,
 }
 
-impl From<&DeadLetter> for DeadLetterView {
-    fn from(letter: &DeadLetter) -> Self {
+impl DeadLetterView {
+    /// With at most so many bytes of the payload.
+    fn new(letter: &DeadLetter, bytes: usize) -> Self {
+        let payload = &letter.payload[..letter.payload.len().min(bytes)];
         Self {
             position: letter.position.to_string(),
-            reason: letter.reason.to_string(),
+            reason: letter.reason.into(),
             detail: letter.detail.clone(),
-            payload: BASE64.encode(&letter.payload),
+            payload: BASE64.encode(payload),
+            payload_cut: payload.len() < letter.payload.len(),
         }
     }
 }
@@ -91,7 +134,7 @@ impl From<&DeadLetter> for DetailsView {
             choices: placed.ballot.choices.indices().collect(),
         });
         Self {
-            letter: letter.into(),
+            letter: DeadLetterView::new(letter, MAX_PAYLOAD),
             cast_at_ms: letter.position.ms(),
             count: letter.ballots,
             ballots: ballots.collect(),
@@ -119,6 +162,8 @@ fn position(text: &str) -> Result<Position, Problem> {
 #[OpenApi]
 impl Api {
     /// The ballots that could not be counted, 100 at a time.
+    ///
+    /// Of each payload the list has the beginning only: ask for the dead letter itself.
     #[oai(
         path = "/v1/dead-letters",
         method = "get",
@@ -141,7 +186,10 @@ impl Api {
             .await?;
         let next = letters.get(PAGE - 1).map(|last| last.position.to_string());
         Ok(Json(DeadLettersView {
-            dead_letters: letters.iter().map(DeadLetterView::from).collect(),
+            dead_letters: letters
+                .iter()
+                .map(|letter| DeadLetterView::new(letter, LISTED))
+                .collect(),
             next,
         }))
     }

@@ -17,14 +17,17 @@ use ureq::{
     http::{HeaderMap, Response, StatusCode},
 };
 use voting_core::{
-    BallotLog, BatchFlusher, Poll, PollDirectory, PollOption, PollStore, SecretKey, TallyStore,
-    VoteSink, Worker, WorkerHandle, WorkerOptions, closing,
+    Ballot, BallotLog, BatchFlusher, CastError, Poll, PollDirectory, PollOption, PollStore,
+    Receipt, SecretKey, StoreError, TallyStore, VoteSink, Worker, WorkerHandle, WorkerOptions,
+    closing,
     entry::NewEntry,
     memory::{Memory, MemoryOptions},
     position::ShardId,
+    secret::Fingerprint,
 };
 use voting_http::{
-    PeerLink, Pipeline, ResultService, ServeOptions, Site, VoteService, WorkerService, serve,
+    Gate, Limits, PeerLink, Pipeline, ResultService, ServeOptions, Site, VoteService,
+    WorkerService, serve,
 };
 
 pub const OPERATOR_TOKEN: &str = "the operator's token, 32 bytes or more";
@@ -66,10 +69,13 @@ pub struct Services {
 pub struct Setup {
     pub site: Site,
     pub serve: ServeOptions,
+    /// Of each of the services.
+    pub limits: Limits,
     pub sink: Option<Arc<dyn VoteSink>>,
     pub tallies: Option<Arc<dyn TallyStore>>,
     pub directory: Option<Arc<dyn PollDirectory>>,
     pub polls: bool,
+    pub secret: SecretKey,
 }
 
 impl Default for Setup {
@@ -80,10 +86,12 @@ impl Default for Setup {
                 ..Site::default()
             },
             serve: ServeOptions::default(),
+            limits: Limits::default(),
             sink: None,
             tallies: None,
             directory: None,
             polls: true,
+            secret: secret(),
         }
     }
 }
@@ -125,8 +133,10 @@ impl Services {
         let sockets = [(); 3].map(|()| StdListener::bind("127.0.0.1:0").expect("a port"));
         let [vote, result, operator] =
             [0, 1, 2].map(|index: usize| sockets[index].local_addr().expect("an address"));
-        let site = |peer: SocketAddr| Site {
+        let gates = [(); 3].map(|()| Gate::new(setup.limits.clone()));
+        let site = |peer: SocketAddr, gate: &Gate| Site {
             peer: PeerLink::Port(peer.port()),
+            gate: gate.clone(),
             ..setup.site.clone()
         };
         let stop = setup.site.stop.clone();
@@ -142,28 +152,36 @@ impl Services {
             flusher: all.clone(),
             tallies: all.clone(),
             polls: all.clone(),
+            directory: directory.clone(),
             dead_letters: all.clone(),
         };
         let token = SecretKey::new(OPERATOR_TOKEN).expect("long enough");
         let endpoints = [
-            VoteService::new(sink, directory, &secret(), site(result))
+            VoteService::new(sink, directory, &setup.secret, site(result, &gates[0]))
                 .into_endpoint()
                 .boxed(),
-            ResultService::new(tallies, all, &secret(), site(vote))
+            ResultService::new(tallies, all, &setup.secret, site(vote, &gates[1]))
                 .into_endpoint()
                 .boxed(),
             WorkerService::new(pipeline, &token, stop.clone())
+                .behind(gates[2].clone())
                 .into_endpoint()
                 .boxed(),
         ];
-        let servers = sockets
-            .into_iter()
-            .zip(endpoints)
-            .map(|(socket, endpoint)| {
-                socket.set_nonblocking(true).expect("a socket");
-                let socket = TcpListener::from_std(socket).expect("a socket");
-                runtime.spawn(serve(socket, endpoint, setup.serve, stop.clone()))
-            });
+        let servers =
+            sockets
+                .into_iter()
+                .zip(endpoints)
+                .zip(gates)
+                .map(|((socket, endpoint), gate)| {
+                    socket.set_nonblocking(true).expect("a socket");
+                    let socket = TcpListener::from_std(socket).expect("a socket");
+                    let options = ServeOptions {
+                        gate,
+                        ..setup.serve.clone()
+                    };
+                    runtime.spawn(serve(socket, endpoint, options, stop.clone()))
+                });
         let servers = servers.collect();
         Self {
             memory,
@@ -211,6 +229,11 @@ impl Services {
         };
         let appended = self.memory.append(ShardId(0), entry);
         self.block_on(appended).expect("appended");
+    }
+
+    /// A further sink into the log.
+    pub fn sink(&self) -> Arc<dyn VoteSink> {
+        self.block_on(async { Arc::new(self.memory.sink()) })
     }
 
     pub fn totals(&self) -> voting_core::batch::Totals {
@@ -262,6 +285,7 @@ fn agent() -> Agent {
         .max_redirects(0)
         .max_redirects_will_error(false)
         .timeout_global(Some(Duration::from_secs(30)))
+        .max_redirects(0)
         .build()
         .new_agent()
 }
@@ -287,10 +311,20 @@ pub fn get(url: &str, headers: &[(&str, &str)]) -> Answer {
     Answer::of(request.call().expect("an answer"))
 }
 
+pub fn head(url: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = headers
+        .iter()
+        .fold(agent().head(url), |request, (name, value)| {
+            request.header(*name, *value)
+        });
+    Answer::of(request.call().expect("an answer"))
+}
+
 pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let request = match method {
         "POST" => agent().post(url),
         "PUT" => agent().put(url),
+        "DELETE" => agent().delete(url).force_send_body(),
         other => panic!("{other}"),
     };
     let request = headers.iter().fold(request, |request, (name, value)| {
@@ -357,4 +391,36 @@ pub fn read_to_end(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("the rest");
     text
+}
+
+/// A sink that can be exchanged for another one, as a Redis that was put in the place of another.
+pub struct Exchanged(std::sync::Mutex<Arc<dyn VoteSink>>);
+
+impl Exchanged {
+    pub fn of(services: &Services) -> Self {
+        Self(std::sync::Mutex::new(services.sink()))
+    }
+
+    pub fn exchange(&self, services: &Services) {
+        *self.0.lock().expect("no panic") = services.sink();
+    }
+
+    fn now(&self) -> Arc<dyn VoteSink> {
+        self.0.lock().expect("no panic").clone()
+    }
+}
+
+#[async_trait::async_trait]
+impl VoteSink for Exchanged {
+    async fn cast(&self, ballot: Ballot) -> Result<Receipt, CastError> {
+        self.now().cast(ballot).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.now().check().await
+    }
+
+    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
+        self.now().check_secret(secret).await
+    }
 }
