@@ -60,6 +60,7 @@
   var UNKNOWN = "We do not know whether your vote arrived. Trying again is safe: it counts once.";
   var OFFLINE = "You are offline. We do not know whether your vote arrived. It is sent again when you are online; it counts once.";
   var COOKIES = "Your browser does not keep the cookie that makes sure that you count once. Allow cookies for this site, then vote.";
+  var RELOAD = "reload";
   var CLOSED_FIRST = "This poll closed before your vote arrived. It was not counted.";
 
   function labelOf(option) {
@@ -105,7 +106,8 @@
     statusBox.appendChild(notice);
     if (count) toggle(count, "off", true);
     // In a low window the dock is at the end of the page.
-    if (kind === "bad" && statusBox.scrollIntoView) statusBox.scrollIntoView({ block: "nearest" });
+    var place = statusBox.getBoundingClientRect();
+    if (kind === "bad" && (place.top < 0 || place.bottom > window.innerHeight)) statusBox.scrollIntoView({ block: "nearest" });
   }
 
   function hush() {
@@ -239,7 +241,10 @@
   function refused(text, again) {
     return {
       tell: function (choices) {
-        say("bad", "Your vote was not counted. " + text + (unsure ? whatCounts() : ""), again && function () { sendAgain(choices); });
+        say("bad", "Your vote was not counted. " + text + (unsure ? whatCounts() : ""), again && function () {
+          if (again === RELOAD) location.reload();
+          else sendAgain(choices);
+        });
       }
     };
   }
@@ -284,6 +289,8 @@
     if (kind === "poll-closed") return closed;
     if (kind === "cookies-needed") return refused(COOKIES, true);
     var reason = sentence(answer.detail) || sentence(answer.title);
+    // The page itself says how to start over.
+    if (/-voter-cookie$/.test(kind)) return refused(reason, RELOAD);
     if (response.status < 500 && response.status !== 429 && response.status !== 408) return refused(reason);
     var seconds = Number(response.headers.get("Retry-After"));
     var when = seconds > 0 ? "in " + seconds + (seconds === 1 ? " second" : " seconds") : "in a moment";
