@@ -303,6 +303,7 @@ impl From<&Error> for Problem {
             status,
             title,
             detail: Cow::Owned(detail),
+            cause: None,
         }
     }
 }
