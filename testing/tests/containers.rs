@@ -217,6 +217,10 @@ fn settings_that_are_passed_on_exist() {
     assert!(!passed.is_empty());
     for (name, value) in &mut passed {
         let fitting = match name.rsplit("__").next() {
+            Some("VOTING_LOG") => "info",
+            Some("VOTING_POLLS") => {
+                r#"[{"id":"p","title":"?","options":[{"id":"a","label":"A"},{"id":"b","label":"B"}]}]"#
+            }
             Some("PUBLIC_URL") => "https://vote.example.org",
             Some("ENDPOINT") => "http://collector:4318",
             Some("SAMPLE_RATIO") => "0.5",
