@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use poem::{
     Request,
     http::{Uri, header},
@@ -186,6 +187,11 @@ pub(crate) fn wants_html(request: &Request) -> bool {
     request
         .header(header::ACCEPT)
         .is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// Whether a path is text once its percent-encoding is undone.
+pub(crate) fn is_text(path: &str) -> bool {
+    !path.contains('%') || percent_decode_str(path).decode_utf8().is_ok()
 }
 
 /// With a capital at the front, as a sentence begins.

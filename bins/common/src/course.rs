@@ -2,7 +2,7 @@
 
 use voting_core::{Poll, PollOption, PollStore, StoreError, poll::InvalidPoll};
 
-use crate::config::Config;
+use crate::{config::Config, configured::put_configured};
 
 /// Whether an option can be called so.
 pub(crate) fn check_label(label: &str) -> Result<(), InvalidPoll> {
@@ -35,13 +35,13 @@ impl Config {
     pub async fn put_polls(&self, store: &impl PollStore) -> Result<(), StoreError> {
         if let Some(polls) = &self.polls {
             for poll in polls {
-                store.put_poll(poll).await?;
+                put_configured(store, poll).await?;
             }
             return Ok(());
         }
         let stored = store.poll(cats_vs_dogs().id()).await?;
         match self.course_poll(stored.as_ref()) {
-            Ok(Some(poll)) => store.put_poll(&poll).await,
+            Ok(Some(poll)) => put_configured(store, &poll).await,
             Ok(None) => Ok(()),
             // With what an operator has called the other one.
             Err(error) => {

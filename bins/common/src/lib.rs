@@ -2,6 +2,7 @@
 
 mod cli;
 mod config;
+mod configured;
 mod course;
 mod healthcheck;
 mod journal;

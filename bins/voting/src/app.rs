@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use voting_core::{
-    BallotQueue, PollDirectory, PollId, StoreError, Worker, WorkerHandle, closing,
+    BallotLog, BallotQueue, PollDirectory, PollId, StoreError, Worker, WorkerHandle, closing,
     sqlite::{OpenError, Sqlite, SqliteOptions},
     worker::WorkerExit,
 };
@@ -22,6 +22,17 @@ pub(crate) enum StartError {
     Store(#[from] OpenError),
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error(
+        "the ballots in {path} were cast under another secret (its fingerprint is {there}, that of this one \
+         {ours}): their voters would count again; put that secret back"
+    )]
+    OtherSecret {
+        path: String,
+        there: String,
+        ours: String,
+    },
+    #[error("cannot find out under which secret ballots were cast")]
+    SecretUnknown(#[source] StoreError),
     #[error("cannot set up the polls")]
     Polls(#[source] StoreError),
     #[error("default_poll is {0}, but there is no such poll")]
@@ -36,6 +47,7 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
     let database = &config.sqlite.path;
     let store = Sqlite::open(database, SqliteOptions::default())?;
     let secret = secret(&config, &store).await?;
+    hold_to_secret(&store, &config, &secret).await?;
     let token = operator_token(&config)?;
     let default_poll = set_up_polls(&store, &config).await?;
 
@@ -145,6 +157,23 @@ async fn secret(config: &Config, store: &Sqlite) -> Result<Found, StartError> {
     };
     let (value, file) = (config.secret.as_ref(), config.secret_file.as_deref());
     Ok(find("secret", value, file, Some(kept))?)
+}
+
+/// The ballots in the file stay those of one secret.
+async fn hold_to_secret(store: &Sqlite, config: &Config, secret: &Found) -> Result<(), StartError> {
+    let ours = secret.key.fingerprint();
+    store.check_secret(ours).await.map_err(|error| match error {
+        StoreError::ForeignSecret { allowed, .. } => StartError::OtherSecret {
+            path: config.sqlite.path.display().to_string(),
+            there: allowed
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+            ours: ours.to_string(),
+        },
+        error => StartError::SecretUnknown(error),
+    })
 }
 
 fn operator_token(config: &Config) -> Result<Found, SecretError> {

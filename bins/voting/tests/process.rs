@@ -24,6 +24,46 @@ fn vote(agent: &ureq::Agent, url: &str, choice: &str) -> bool {
 }
 
 #[test]
+fn a_file_with_ballots_does_not_start_with_another_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let voting = Voting::start(folder.path());
+    assert!(vote(&agent(), &voting.vote, "b"));
+    voting.signal("TERM");
+    assert!(voting.wait().success());
+    let mut other = command(folder.path());
+    other.env("VOTING_SECRET", "another secret of 32 bytes or more");
+    let refused = other.output().expect("it starts");
+    assert_eq!(refused.status.code(), Some(1));
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(why.contains("were cast under another secret"), "{why}");
+    // As it was.
+    let voting = Voting::start(folder.path());
+    assert!(vote(&agent(), &voting.vote, "b"));
+}
+
+#[test]
+fn a_cookie_that_cannot_be_read_is_logged_once_and_without_its_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut command = command(folder.path());
+    command.stderr(std::fs::File::create(&log).expect("a file"));
+    let voting = Voting::start_as(folder.path(), &mut command);
+    for _ in 0..5 {
+        let page = agent()
+            .get(&voting.vote)
+            .header("cookie", "voter=strange-value");
+        let page = page.config().http_status_as_error(false).build().call();
+        assert_eq!(page.expect("an answer").status(), 400);
+    }
+    voting.signal("TERM");
+    assert!(voting.wait().success());
+    let log = std::fs::read_to_string(&log).expect("a log");
+    let told = log.matches("a voter cookie does not say who its voter is");
+    assert_eq!(told.count(), 1, "{log}");
+    assert!(!log.contains("strange-value"), "{log}");
+}
+
+#[test]
 fn a_thousand_votes_by_fifty_clients_at_once_are_a_thousand_votes() {
     let folder = tempfile::tempdir().unwrap();
     let voting = Voting::start(folder.path());

@@ -8,6 +8,7 @@
 
 mod address;
 mod connect;
+mod failure;
 mod flush;
 mod inspect;
 mod marks;
@@ -28,10 +29,11 @@ use ::postgres::Transaction;
 use r2d2::{Pool, PooledConnection};
 use tokio::sync::Semaphore;
 
-use self::connect::{LastFailure, Manager};
+use self::connect::{Connector, LastFailure, Manager};
 pub use self::{
     address::InvalidAddress,
-    inspect::{LoginReport, ServerReport, is_forbidden},
+    failure::Failure,
+    inspect::{LoginReport, Room, ServerReport, TRIED_MIB, is_forbidden},
     roles::{BadPrefix, Roles},
     schema::{Migrated, SchemaError},
 };
@@ -78,6 +80,7 @@ struct Inner {
     /// `None` only while it is dropped.
     pool: Option<Pool<Manager>>,
     last_failure: LastFailure,
+    connector: Connector,
     /// Where the servers are.
     endpoints: Vec<Endpoint>,
     calls: Arc<Semaphore>,
@@ -105,10 +108,12 @@ impl Postgres {
         let last_failure = LastFailure::default();
         let config = address::parse(url)?;
         let endpoints = inspect::endpoints(&config);
-        let pool = connect::pool(connect::manager(config, &options), &options, &last_failure);
+        let connector = connect::connector(config, &options);
+        let pool = connect::pool(connector.clone(), &options, &last_failure);
         let stripe = uuid::Uuid::now_v7().as_bytes()[15] % STRIPES;
         Ok(Self(Arc::new(Inner {
             calls: Arc::new(Semaphore::new(pool.max_size() as usize)),
+            connector,
             endpoints,
             pool: Some(pool),
             last_failure,

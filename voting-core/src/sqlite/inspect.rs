@@ -7,12 +7,13 @@ use rusqlite::{Connection, OpenFlags};
 use super::{
     flush, log,
     open::{MIGRATIONS, as_path, open_reader},
-    polls, read,
+    polls, read, secrets,
 };
 use crate::{
     batch::{QueueStats, Totals},
     error::StoreError,
     poll::Poll,
+    secret::Fingerprint,
 };
 
 /// How many problems are looked for.
@@ -40,6 +41,8 @@ pub struct FileContent {
     pub polls: Vec<Poll>,
     /// The dead letters, counted by reason.
     pub dead_letters: Vec<(String, u64)>,
+    /// The fingerprints of the secrets to which the log is held; none if nobody has cast a ballot yet.
+    pub secrets: Vec<Fingerprint>,
 }
 
 /// Why it was not found out.
@@ -101,6 +104,7 @@ pub fn inspect(path: &Path) -> Result<FileReport, InspectError> {
             totals: flush::totals(&snapshot)?,
             polls: polls::polls(&snapshot)?,
             dead_letters: read::dead_letter_reasons(&snapshot)?,
+            secrets: secrets::allowed(&snapshot)?,
         }),
         _ => None,
     };

@@ -7,7 +7,7 @@ use super::{Inner, Sqlite, begin, lock};
 use crate::{
     error::StoreError,
     id::PollId,
-    poll::Poll,
+    poll::{Poll, log_changes},
     poll_state::PollState,
     stored_json,
     traits::{PollDirectory, PollStore},
@@ -44,8 +44,16 @@ impl Inner {
         let definition = stored_json::write(poll)?;
         let mut writer = self.writer()?;
         let transaction = begin(&mut writer)?;
-        if read_poll(&transaction, poll.id())?.is_some_and(|stored| !stored.counts_like(poll)) {
-            return Err(StoreError::PollConflict(poll.id().clone()));
+        let stored = read_poll(&transaction, poll.id())?;
+        let changes = match &stored {
+            Some(stored) => stored.replaced_by(poll)?,
+            None => Vec::new(),
+        };
+        if stored
+            .as_ref()
+            .is_some_and(|stored| !stored.state().is_open())
+        {
+            return Ok(());
         }
         transaction.execute(
             "INSERT INTO polls (id, definition) VALUES (?1, ?2)
@@ -53,6 +61,7 @@ impl Inner {
             params![poll.id().as_str(), definition],
         )?;
         self.commit(transaction)?;
+        log_changes(poll, &changes);
         Ok(())
     }
 

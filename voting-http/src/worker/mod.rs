@@ -14,7 +14,8 @@ use poem::{
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 use voting_core::{
-    BallotQueue, BatchFlusher, DeadLetterStore, PollDirectory, PollStore, SecretKey, TallyStore,
+    BallotQueue, BatchFlusher, DeadLetterStore, PollDirectory, PollStore, SecretKey, StoreError,
+    TallyStore,
     WorkerHandle,
 };
 
@@ -110,6 +111,7 @@ impl WorkerService {
     fn health(&self) -> Health {
         let queue = Arc::clone(&self.0.pipeline.queue);
         let tallies = Arc::clone(&self.0.pipeline.tallies);
+        let progress = self.0.pipeline.worker.progress().clone();
         Health::new("worker", self.0.stop.clone())
             .needs("ballot log", move || {
                 let queue = Arc::clone(&queue);
@@ -118,6 +120,11 @@ impl WorkerService {
             .needs("tally store", move || {
                 let tallies = Arc::clone(&tallies);
                 async move { tallies.check().await }
+            })
+            // A store may answer and yet take nothing, as with a full disk.
+            .needs("worker", move || {
+                let trouble = progress.borrow().trouble.clone();
+                async move { trouble.map_or(Ok(()), |why| Err(StoreError::unavailable(why))) }
             })
     }
 

@@ -63,13 +63,14 @@ struct NewPoll {
     /// Names the poll in addresses: 1 to 63 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
     /// both ends.
     id: String,
-    /// The question, up to 200 characters.
+    /// The question: up to 200 characters that can be seen, and none that turn the direction of text
+    /// around.
     title: String,
     /// How many options one ballot may choose.
     #[oai(default = "one")]
     max_choices: usize,
     /// What can be voted for: 2 to 63 options. They cannot change once the poll is stored; their
-    /// labels can.
+    /// labels can while it is open.
     options: Vec<NewOption>,
 }
 
@@ -80,7 +81,7 @@ struct NewOption {
     /// Names the option in a ballot: 1 to 32 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
     /// both ends.
     id: String,
-    /// The option in words, up to 200 characters.
+    /// The option in words: as the title, and no other option's label looks the same.
     label: String,
 }
 
@@ -184,7 +185,8 @@ impl Api {
 
 #[OpenApi]
 impl Api {
-    /// Store a poll, or give a stored one another title or labels.
+    /// Store a poll, or give a stored one another title or labels. A poll that is closing or final
+    /// keeps the texts that its voters have read (409).
     ///
     /// The answer comes once the vote services find the poll, or after 3 seconds: `published` says which.
     #[oai(path = "/v1/polls", method = "post", operation_id = "putPoll")]

@@ -4,6 +4,7 @@
 //! The checks are by what they look at. One that fails does not stop the others, and none takes longer
 //! than `--timeout`.
 
+mod certificate;
 mod clocks;
 mod count;
 mod file;
@@ -11,6 +12,7 @@ mod log;
 mod polls;
 mod postgres;
 mod redis;
+mod secret;
 mod services;
 mod settings;
 
@@ -116,6 +118,7 @@ impl Doctor {
         let redis = redis.as_ref();
         let postgres = postgres.as_ref();
         if let Some(redis) = redis {
+            secret::of_redis(&mut visit, redis).await;
             log::check(&mut visit, redis).await;
         }
         if let Some(postgres) = postgres {
