@@ -1,6 +1,9 @@
-//! The two pages in a real browser.
+//! The two pages in a real browser: here what concerns both, and in a file each what concerns one.
 
+mod results;
+#[path = "../support/mod.rs"]
 mod support;
+mod voting;
 
 use serde_json::json;
 use support::{Voting, browser::Browser};
@@ -91,22 +94,6 @@ async fn the_pages_work_without_scripts() {
     browser.goto(&voting.result).await;
     assert_eq!(browser.text("#total").await, "1 vote");
     assert_eq!(browser.text("[data-option=a] .percent").await, "100%");
-    browser.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_vote_that_cannot_be_stored_is_not_shown_as_taken() {
-    let folder = tempfile::tempdir().unwrap();
-    let voting = Voting::start(folder.path());
-    let browser = Browser::start(true).await;
-    browser.goto(&voting.vote).await;
-    browser.click(CATS).await;
-    browser.reads("#status", "Your vote for Cats is in.").await;
-    voting.kill();
-    browser.click(DOGS).await;
-    browser.reads("#status", "your vote is not confirmed").await;
-    browser.reads("#status button", "Try again").await;
-    assert_eq!(browser.text("button.chosen .label").await, "Cats");
     browser.end().await;
 }
 
