@@ -1,7 +1,8 @@
 //! Style sheet, scripts and icon, all in the binary.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
+use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use poem::{
     Endpoint, Response, Route,
@@ -10,10 +11,14 @@ use poem::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::compression::{self, BY_ENCODING, GZIP};
+
 struct Asset {
     name: &'static str,
     content_type: &'static str,
     bytes: &'static [u8],
+    /// The same as gzip, made when it is first asked for.
+    gzip: OnceLock<Bytes>,
 }
 
 macro_rules! asset {
@@ -22,11 +27,12 @@ macro_rules! asset {
             name: $name,
             content_type: $content_type,
             bytes: include_bytes!(concat!("../assets/", $name)),
+            gzip: OnceLock::new(),
         }
     };
 }
 
-const ASSETS: [Asset; 4] = [
+static ASSETS: [Asset; 4] = [
     asset!("voting.css", "text/css; charset=utf-8"),
     asset!("vote.js", "text/javascript; charset=utf-8"),
     asset!("result.js", "text/javascript; charset=utf-8"),
@@ -60,10 +66,20 @@ pub(crate) fn route() -> impl Endpoint {
                 } else {
                     "no-cache"
                 };
-                Response::builder()
+                let answer = Response::builder()
                     .content_type(asset.content_type)
                     .header(header::CACHE_CONTROL, HeaderValue::from_static(caching))
-                    .body(asset.bytes)
+                    .header(header::VARY, BY_ENCODING);
+                if compression::accepts_gzip(request.headers()) {
+                    let gzip = asset
+                        .gzip
+                        .get_or_init(|| compression::gzip_once(asset.bytes));
+                    answer
+                        .header(header::CONTENT_ENCODING, GZIP)
+                        .body(gzip.clone())
+                } else {
+                    answer.body(asset.bytes)
+                }
             }),
         )
     })

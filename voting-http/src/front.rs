@@ -12,6 +12,7 @@ use tracing::{Instrument, Span};
 
 use crate::{
     body_limit::limit_body,
+    compression::Packing,
     failures::Failures,
     problem::Problem,
     same_site,
@@ -72,6 +73,7 @@ impl<R: Endpoint> Front<R> {
     async fn answer(&self, mut request: Request, followed: Option<Followed>) -> Response {
         let failures = Failures::of(&request);
         let headers = SecurityHeaders::of(&request, self.https);
+        let packing = Packing::of(&request);
         let (visit, mut fit) = match self.admit(&mut request) {
             Ok(visit) => (visit, Ok(())),
             Err(problem) => (None, Err(problem)),
@@ -95,6 +97,7 @@ impl<R: Endpoint> Front<R> {
             // Also with a failure, so that a retry is the same voter's.
             visit.part(&mut answer);
         }
+        packing.pack(&mut answer);
         headers.put_on(&mut answer);
         if let Some(followed) = followed {
             followed.end(&answer);

@@ -13,12 +13,15 @@
 mod api_routes;
 mod assets;
 mod body_limit;
+mod compression;
 mod failures;
 mod front;
 mod health;
 mod live;
 mod metrics;
+mod poll_list;
 mod polls;
+mod preview;
 mod problem;
 mod result;
 mod same_site;

@@ -84,6 +84,15 @@ impl Problem {
         )
     }
 
+    pub(crate) fn no_such_page() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "request",
+            "Not Found",
+            "There is no such page in the list of polls.",
+        )
+    }
+
     pub(crate) fn no_polls() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,

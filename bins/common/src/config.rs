@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU16,
     path::PathBuf,
     time::Duration,
 };
@@ -52,6 +53,8 @@ pub struct Config {
     pub drain_delay_ms: u64,
     /// Traces of single requests and ballots.
     pub traces: TraceSettings,
+    /// Whether pages say which replica answered.
+    pub show_served_by: bool,
     /// The poll at `/`; the first of `polls` unless given.
     pub default_poll: Option<PollId>,
     /// Polls that are made at start, or given these labels. Without them the course's poll is
@@ -68,6 +71,10 @@ pub struct Web {
     /// The address that voters use, when it is another, as behind a proxy.
     #[serde(default, serialize_with = "as_text")]
     pub public_url: Option<PublicUrl>,
+    /// The port that voters use, when it is another than in `listen` and the host is theirs to choose, as
+    /// behind a published port. The other service's pages link to it.
+    #[serde(default)]
+    pub public_port: Option<NonZeroU16>,
     /// Connections at a time; further ones wait.
     #[serde(default = "max_connections")]
     pub max_connections: usize,
@@ -213,6 +220,7 @@ impl Web {
         Self {
             listen: loopback(port),
             public_url: None,
+            public_port: None,
             max_connections: max_connections(),
         }
     }
@@ -248,6 +256,7 @@ impl Default for Config {
             secret_file: None,
             drain_delay_ms: 0,
             traces: TraceSettings::default(),
+            show_served_by: false,
             default_poll: None,
             polls: None,
         }

@@ -22,6 +22,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         .await?;
     let peer_port = config.vote.listen.port();
     let site = Site {
+        served_by: config.served_by(),
         default_poll: config.default_poll,
         ..site(&config.result, &config.vote, peer_port, services.leaving())
     };

@@ -19,6 +19,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         .await?;
     let peer_port = config.result.listen.port();
     let site = Site {
+        served_by: config.served_by(),
         default_poll: config.default_poll,
         ..site(&config.vote, &config.result, peer_port, services.leaving())
     };

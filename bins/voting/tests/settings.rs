@@ -58,7 +58,11 @@ fn all_unknown_settings_are_named_with_where_they_are_set() {
         .says(
             "FAIL",
             "settings",
-            &["vote.lissten", path, "listen, max_connections, public_url"],
+            &[
+                "vote.lissten",
+                path,
+                "listen, max_connections, public_port, public_url",
+            ],
         )
         .says("FAIL", "settings", &["wroker.max_ballots", path])
         .says("FAIL", "settings", &["service_host", "VOTING_SERVICE_HOST"])

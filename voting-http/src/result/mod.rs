@@ -3,6 +3,9 @@
 mod api;
 mod events;
 mod page;
+mod shares;
+mod since;
+mod texts;
 
 use std::sync::Arc;
 
@@ -12,8 +15,10 @@ use voting_core::{PollDirectory, SecretKey, TallyStore};
 
 use crate::{
     api_routes::ApiRoutes, assets, front::Front, health::Health, live::LiveTallies,
-    metrics::Metrics, polls::Polls, site::Site, token::ReceiptKey,
+    metrics::Metrics, poll_list, polls::Polls, preview, site::Site, token::ReceiptKey,
 };
+
+pub(crate) use self::{since::Since, texts::ResultTexts};
 
 /// The result service over its store.
 #[derive(Clone)]
@@ -55,7 +60,14 @@ impl ResultService {
         });
         let pages = Route::new()
             .at("/", page())
+            .at(
+                "/polls",
+                get(poll_list::Show::new(&self.0.polls, &self.0.site)),
+            )
             .at("/polls/:poll", page())
+            .at("/polls/:poll/live", get(page::Live(self.clone())))
+            .at("/polls/:poll/live.json", get(page::LiveJson(self.clone())))
+            .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
         let routes = ApiRoutes::new(self.documented(health), metrics, pages);
         Front::new(routes).over_https(self.0.site.is_https())

@@ -16,7 +16,9 @@ use crate::{
     front::Front,
     health::Health,
     metrics::{CastMetrics, Metrics},
+    poll_list,
     polls::Polls,
+    preview,
     problem::Problem,
     site::Site,
     token::{ReceiptKey, VoterKey},
@@ -62,7 +64,12 @@ impl VoteService {
         let metrics = Metrics::new(health.clone(), |registry| self.0.metrics.register(registry));
         let pages = Route::new()
             .at("/", page())
+            .at(
+                "/polls",
+                get(poll_list::Show::new(&self.0.polls, &self.0.site)),
+            )
             .at("/polls/:poll", page())
+            .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
         let routes = ApiRoutes::new(self.documented(health), metrics, pages);
         Front::new(routes)

@@ -8,6 +8,8 @@ use voting_core::{Choices, Poll};
 use super::VoteService;
 use crate::{
     assets,
+    poll_list::OtherPolls,
+    preview::Preview,
     problem::Problem,
     site::{self, Prefix},
     views::{self, Notice, VoteOption, VotePage},
@@ -128,7 +130,6 @@ impl VoteService {
         let prefix = Prefix::of(request);
         let base = prefix.as_str();
         let id = poll.id();
-        let all = self.0.polls.all().await.unwrap_or_default();
         let options = poll
             .options()
             .iter()
@@ -143,6 +144,7 @@ impl VoteService {
         let mut response = views::render(&VotePage {
             base,
             assets_version: assets::version(),
+            preview: Preview::of_vote(&self.0.site, base, poll),
             poll: id.as_str(),
             title: poll.title(),
             options: options.collect(),
@@ -153,8 +155,8 @@ impl VoteService {
             voter_tag: visitor.tag(&self.0.cookies.key),
             result_url: self.0.site.peer.poll_url(request, id),
             notice: shown.notice,
-            other_polls: views::other_polls(base, &all, id),
-            served_by: &self.0.site.served_by,
+            other_polls: OtherPolls::beside(id, base, &self.0.polls).await,
+            served_by: self.0.site.served_by.as_deref(),
         });
         // The same address answers browsers and programs differently.
         let vary = header::HeaderValue::from_static("accept, cookie");
