@@ -213,7 +213,7 @@ fn viewers_are_told_when_the_tally_cannot_be_read_and_since_when() {
     let mut viewer = events(&services.result, "/polls/cats-vs-dogs/live");
     assert_eq!(news(&mut program).name, "tally");
     assert_eq!(news(&mut viewer).name, "result");
-    assert!(!page().body.contains("Not updated since"));
+    assert!(!page().body.contains("data-state=\"stalled\""));
     for trouble in [FAILS, HANGS, POLLS_FAIL] {
         let begun = time::OffsetDateTime::now_utc();
         store.has(trouble);
@@ -226,7 +226,8 @@ fn viewers_are_told_when_the_tally_cannot_be_read_and_since_when() {
         // Without a stream it is the same.
         let page = page();
         assert_eq!(page.status, 200);
-        assert!(page.body.contains("Not updated since "), "{}", page.body);
+        assert!(page.body.contains("data-state=\"stalled\""));
+        assert!(page.body.contains(">Not updated since "));
         let one_piece = get(
             &format!("{}/polls/cats-vs-dogs/live.json", services.result),
             &[],

@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_shares_of_single_choices_add_up_to_100() {
-        assert_eq!(texts(&[2, 2, 3]), ["28.6%", "28.5%", "42.9%"]);
+        assert_eq!(texts(&[2, 2, 3]), ["28.6%", "28.6%", "42.8%"]);
         assert_eq!(texts(&[1, 1]), ["50%", "50%"]);
         assert_eq!(texts(&[1, 3]), ["25%", "75%"]);
         let six = texts(&[1; 6]);

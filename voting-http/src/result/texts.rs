@@ -111,7 +111,7 @@ impl ResultTexts {
 
 fn summary(state: StateView, voters: u64) -> &'static str {
     match (state, voters) {
-        (StateView::Open, 0) => "No votes yet. Be the first.",
+        // The same with the first vote, so that nothing moves.
         (StateView::Open, _) => "Voting is open.",
         (StateView::Closing, _) => "Voting has ended. The last votes are being counted.",
         (StateView::Final, 0) => "The poll closed without any votes.",
@@ -222,7 +222,10 @@ mod tests {
         assert_eq!(of(&poll(1), [2, 2], 4).lead_word, "Tied");
         let nobody = of(&poll(1), [0, 0], 0);
         assert!(nobody.options.iter().all(|option| !option.leads));
-        assert_eq!(nobody.summary, "No votes yet. Be the first.");
+        assert_eq!(
+            (nobody.total.as_str(), nobody.summary),
+            ("0 voters", "Voting is open.")
+        );
     }
 
     #[test]

@@ -165,6 +165,7 @@ fn the_script_is_written_for_old_browsers() {
     let code: Vec<_> = script
         .lines()
         .map(|line| line.split("//").next().unwrap_or_default())
+        .map(|line| line.split("/*").next().unwrap_or_default())
         .collect();
     let newer = [
         "=>",
