@@ -302,7 +302,7 @@ async fn nothing_moves_when_numbers_come() {
         let set = "UPDATE polls SET voters = voters + 123456, version = version + 1;
                    UPDATE tallies SET votes = votes + 123456 WHERE option = 1";
         sql(&voting, set);
-        viewer.reads("#total", "123,45").await;
+        viewer.reads("#total", "123,4").await;
         assert_eq!(
             viewer.run("return window.shift").await,
             json!(0),
