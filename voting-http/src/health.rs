@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use voting_core::{StoreError, error::in_one_line};
 
-use crate::problem::Problem;
+use crate::{document::Operation, problem::Problem, problem_kind::ProblemKind};
 
 /// A store that takes longer to answer is not fit for requests.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -96,6 +96,22 @@ impl Health {
     }
 }
 
+/// What the code does not tell the document.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "getHealth",
+        problems: &[],
+        body: None,
+        answers: &[("200", r#"{"status":"ok"}"#)],
+    },
+    Operation {
+        id: "getReadiness",
+        problems: &[ProblemKind::NotReady],
+        body: None,
+        answers: &[("200", r#"{"status":"ok"}"#)],
+    },
+];
+
 /// A service's health.
 #[derive(Debug, Object)]
 #[oai(rename = "Health")]
@@ -106,7 +122,7 @@ pub(crate) struct HealthView {
 
 #[derive(ApiResponse)]
 enum HealthAnswer {
-    /// It is so.
+    /// The service is alive, or ready.
     #[oai(status = 200)]
     Ok(Json<HealthView>),
 }

@@ -228,6 +228,12 @@ impl StateView {
     }
 }
 
+/// A poll as in the API, for the documents.
+pub(crate) const EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}"#;
+
+/// The same in a list.
+pub(crate) const LIST_EXAMPLE: &str = r#"{"polls":[{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}]}"#;
+
 /// A poll.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Poll")]

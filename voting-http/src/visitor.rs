@@ -71,6 +71,11 @@ impl VoterCookies {
         }
     }
 
+    /// What the cookie is called.
+    pub(crate) fn name(&self) -> &str {
+        self.name
+    }
+
     fn read(&self, request: &Request) -> Visitor {
         let cookies = request.headers().get_all(header::COOKIE).into_iter();
         let mut found = CookieFound::None;

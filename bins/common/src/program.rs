@@ -2,7 +2,7 @@
 
 use std::{error::Error, net::SocketAddr, process::ExitCode, time::Duration};
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use voting_core::error::in_one_line;
 
 use crate::{Cli, Config, Exit, healthcheck::healthcheck, logging, traces::Traces};
@@ -10,11 +10,13 @@ use crate::{Cli, Config, Exit, healthcheck::healthcheck, logging, traces::Traces
 /// Runs a service, which listens where `listens` says: reads its command line and settings, then does as
 /// `program` says, or only asks the one that is running.
 pub fn run<E: Error + 'static>(
-    name: &str,
+    name: &'static str,
     listens: impl FnOnce(&Config) -> SocketAddr,
     program: impl AsyncFnOnce(Config) -> Result<Exit, E>,
 ) -> ExitCode {
-    let cli = Cli::parse();
+    // The command line is the same for all services; by itself it would call itself by the name of this package.
+    let given = Cli::command().name(name).get_matches();
+    let cli = Cli::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
     if cli.healthcheck {
         return healthcheck(name, &cli, |config| vec![listens(config)]);
     }

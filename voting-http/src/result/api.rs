@@ -7,7 +7,10 @@ use super::{
     ResultService,
     events::{Content, TallyEvents},
 };
-use crate::{problem::Problem, tally_view::TallyView};
+use crate::{
+    document::Operation, problem::Problem, problem_kind::ProblemKind, reason_view::ReasonView,
+    tally_view::TallyView,
+};
 
 pub(super) struct Api(pub(super) ResultService);
 
@@ -21,9 +24,8 @@ struct ReceiptView {
     cast_at_ms: u64,
     /// What became of it.
     state: StateView,
-    /// Why it was rejected: `malformed`, `unknown-poll`, `unknown-option`, `too-many-choices`,
-    /// `poll-closed` or `unstorable`.
-    reason: Option<String>,
+    /// Why it was rejected.
+    reason: Option<ReasonView>,
 }
 
 /// What became of a ballot.
@@ -39,6 +41,34 @@ enum StateView {
     /// It could not be counted.
     Rejected,
 }
+
+/// What the code does not tell the document.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "getTally",
+        problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"poll":"cats-vs-dogs","state":"open","version":17,"voters":3,"options":[{"id":"a","label":"Cats","votes":2},{"id":"b","label":"Dogs","votes":1}]}"#,
+        )],
+    },
+    Operation {
+        id: "watchTally",
+        problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[],
+    },
+    Operation {
+        id: "getReceipt",
+        problems: &[ProblemKind::UnknownReceipt, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"poll":"cats-vs-dogs","cast_at_ms":1790000040000,"state":"counted"}"#,
+        )],
+    },
+];
 
 #[OpenApi]
 impl Api {
@@ -95,7 +125,7 @@ impl Api {
                 _ => StateView::Pending,
             },
             reason: match state {
-                ReceiptState::Rejected(reason) => Some(reason.to_string()),
+                ReceiptState::Rejected(reason) => Some(reason.into()),
                 _ => None,
             },
         }))

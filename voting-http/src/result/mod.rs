@@ -14,8 +14,17 @@ use poem_openapi::OpenApiService;
 use voting_core::{PollDirectory, SecretKey, TallyStore};
 
 use crate::{
-    api_routes::ApiRoutes, assets, front::Front, health::Health, live::LiveTallies,
-    metrics::Metrics, poll_list, polls::Polls, preview, site::Site, token::ReceiptKey,
+    api_routes::ApiRoutes,
+    assets, document,
+    front::Front,
+    health::{self, Health},
+    live::LiveTallies,
+    metrics::Metrics,
+    poll_list,
+    polls::Polls,
+    preview,
+    site::Site,
+    token::ReceiptKey,
 };
 
 pub(crate) use self::{since::Since, texts::ResultTexts};
@@ -69,13 +78,14 @@ impl ResultService {
             .at("/polls/:poll/live.json", get(page::LiveJson(self.clone())))
             .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
-        let routes = ApiRoutes::new(self.documented(health), metrics, pages);
+        let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
         Front::new(routes).over_https(self.0.site.is_https())
     }
 
     /// The OpenAPI document of the service, as JSON.
     pub fn openapi(&self) -> String {
-        self.documented(self.health()).spec()
+        let derived = self.documented(self.health()).spec();
+        document::complete(&derived, None, &[api::OPERATIONS, health::OPERATIONS])
     }
 
     fn health(&self) -> Health {

@@ -4,9 +4,47 @@ use poem::web::Data;
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
 
 use super::VoteService;
-use crate::{polls::PollView, problem::Problem, visitor::Visitor};
+use crate::{
+    document::Operation,
+    polls::{self, PollView},
+    problem::Problem,
+    problem_kind::ProblemKind,
+    visitor::Visitor,
+};
 
 pub(super) struct Api(pub(super) VoteService);
+
+/// What the code does not tell the document.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "listPolls",
+        problems: &[ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[("200", polls::LIST_EXAMPLE)],
+    },
+    Operation {
+        id: "getPoll",
+        problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[("200", polls::EXAMPLE)],
+    },
+    Operation {
+        id: "castBallot",
+        problems: &[
+            ProblemKind::InvalidVoterCookie,
+            ProblemKind::CrossSite,
+            ProblemKind::UnknownPoll,
+            ProblemKind::PollClosed,
+            ProblemKind::InvalidChoice,
+            ProblemKind::Overloaded,
+            ProblemKind::NotStored,
+            ProblemKind::OutcomeUnknown,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: Some(r#"{"choices":["a"]}"#),
+        answers: &[("202", r#"{"receipt":"AZq3tVxyfQ6nT2m4Yp0sVg"}"#)],
+    },
+];
 
 /// The polls that there are.
 #[derive(Debug, Object)]

@@ -12,9 +12,9 @@ use voting_core::{Ballot, Choices, Poll, PollDirectory, PollId, Receipt, SecretK
 
 use crate::{
     api_routes::ApiRoutes,
-    assets,
+    assets, document,
     front::Front,
-    health::Health,
+    health::{self, Health},
     metrics::{CastMetrics, Metrics},
     poll_list,
     polls::Polls,
@@ -71,7 +71,7 @@ impl VoteService {
             .at("/polls/:poll", page())
             .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
-        let routes = ApiRoutes::new(self.documented(health), metrics, pages);
+        let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
         Front::new(routes)
             .over_https(self.0.site.is_https())
             .taking_bodies()
@@ -80,7 +80,12 @@ impl VoteService {
 
     /// The OpenAPI document of the service, as JSON.
     pub fn openapi(&self) -> String {
-        self.documented(self.health()).spec()
+        let derived = self.documented(self.health()).spec();
+        document::complete(
+            &derived,
+            Some(self.0.cookies.name()),
+            &[api::OPERATIONS, health::OPERATIONS],
+        )
     }
 
     fn health(&self) -> Health {

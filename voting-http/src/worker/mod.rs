@@ -19,7 +19,12 @@ use voting_core::{
 
 use self::overview::Overview;
 use crate::{
-    api_routes::ApiRoutes, assets, front::Front, health::Health, problem::Problem, site::Prefix,
+    api_routes::ApiRoutes,
+    assets, document,
+    front::Front,
+    health::{self, Health},
+    problem::Problem,
+    site::Prefix,
     token::OperatorKey,
 };
 
@@ -80,13 +85,23 @@ impl WorkerService {
         let pages = Route::new()
             .at("/", get(home))
             .nest("/assets", assets::route());
-        let routes = ApiRoutes::new(self.documented(health), metrics, pages);
+        let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
         Front::new(routes).taking_bodies()
     }
 
     /// The OpenAPI document of the service, as JSON.
     pub fn openapi(&self) -> String {
-        self.documented(self.health()).spec()
+        let derived = self.documented(self.health()).spec();
+        document::complete(
+            &derived,
+            None,
+            &[
+                api::OPERATIONS,
+                polls::OPERATIONS,
+                dead_letters::OPERATIONS,
+                health::OPERATIONS,
+            ],
+        )
     }
 
     fn health(&self) -> Health {

@@ -4,9 +4,45 @@ use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
 use voting_core::{Poll, PollId, PollOption, PollState, Tally, poll_state::Seals};
 
 use super::{WorkerService, api::Operator};
-use crate::{polls::PollView, problem::Problem};
+use crate::{
+    document::Operation,
+    polls::{self, PollView},
+    problem::Problem,
+    problem_kind::ProblemKind,
+};
 
 pub(super) struct Api(pub(super) WorkerService);
+
+/// What the code does not tell the document.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "putPoll",
+        problems: &[
+            ProblemKind::Invalid,
+            ProblemKind::Conflict,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: Some(
+            r#"{"id":"lunch","title":"What is for lunch?","max_choices":2,"options":[{"id":"rice","label":"Rice"},{"id":"soup","label":"Soup"}]}"#,
+        ),
+        answers: &[("200", polls::EXAMPLE), ("201", polls::EXAMPLE)],
+    },
+    Operation {
+        id: "closePoll",
+        problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[("200", polls::EXAMPLE), ("202", polls::EXAMPLE)],
+    },
+    Operation {
+        id: "recountPoll",
+        problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"agrees":true,"kept":{"voters":3,"options":[{"id":"a","votes":2},{"id":"b","votes":1}]},"counted":{"voters":3,"options":[{"id":"a","votes":2},{"id":"b","votes":1}]}}"#,
+        )],
+    },
+];
 
 /// A poll to be stored.
 #[derive(Debug, Object)]
