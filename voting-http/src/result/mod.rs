@@ -21,10 +21,10 @@ use crate::{
     live::LiveTallies,
     metrics::Metrics,
     poll_list,
-    polls::Polls,
+    polls::{PagePlace, Polls},
     preview,
+    receipt_key::ReceiptKey,
     site::Site,
-    token::ReceiptKey,
 };
 
 pub(crate) use self::{since::Since, texts::ResultTexts};
@@ -62,18 +62,19 @@ impl ResultService {
 
     /// The service as an endpoint, to be served or mounted.
     pub fn into_endpoint(self) -> impl Endpoint<Output = Response> {
-        let page = || get(page::Show(self.clone()));
+        let page = |place| get(page::Show(self.clone(), place));
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| {
             self.0.live.metrics().register(registry)
         });
         let pages = Route::new()
-            .at("/", page())
+            .at("/", page(PagePlace::Root))
             .at(
                 "/polls",
                 get(poll_list::Show::new(&self.0.polls, &self.0.site)),
             )
-            .at("/polls/:poll", page())
+            .at("/polls/:poll", page(PagePlace::Named))
+            .at("/polls/:poll/", page(PagePlace::Named))
             .at("/polls/:poll/live", get(page::Live(self.clone())))
             .at("/polls/:poll/live.json", get(page::LiveJson(self.clone())))
             .at("/robots.txt", preview::robots())
@@ -90,7 +91,7 @@ impl ResultService {
 
     fn health(&self) -> Health {
         let (tallies, polls) = (Arc::clone(&self.0.tallies), self.0.polls.clone());
-        Health::new(self.0.site.stop.clone())
+        Health::new("result", self.0.site.stop.clone())
             .needs("tally store", move || {
                 let tallies = Arc::clone(&tallies);
                 async move { tallies.check().await }

@@ -19,6 +19,7 @@ use crate::{
     assets,
     live::Known,
     poll_list::OtherPolls,
+    polls::{PagePlace, Shown},
     preview::Preview,
     problem::Problem,
     security_headers,
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// `GET`: the page.
-pub(super) struct Show(pub(super) ResultService);
+pub(super) struct Show(pub(super) ResultService, pub(super) PagePlace);
 
 /// `GET`: the page's event stream.
 pub(super) struct Live(pub(super) ResultService);
@@ -52,8 +53,10 @@ impl Endpoint for Show {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let service = &self.0.0;
-        let named = request.raw_path_param("poll");
-        let poll = service.polls.get_or_default(named).await?;
+        let poll = match service.polls.of_shown_page(self.1, &request).await? {
+            Shown::Here(poll) => poll,
+            Shown::Elsewhere(there) => return Ok(there),
+        };
         let known = service.live.known(poll.id()).await?;
         let result = &known.snapshot.texts;
         let prefix = Prefix::of(&request);
@@ -115,8 +118,7 @@ fn in_one_piece(known: &Known) -> Bytes {
 
 impl ResultService {
     async fn poll_of(&self, request: &Request) -> Result<Arc<Poll>, Problem> {
-        let named = request.raw_path_param("poll").unwrap_or_default();
-        self.0.polls.get(named).await
+        self.0.polls.of_page(PagePlace::Named, request).await
     }
 
     /// A stream of what is known of a poll.
