@@ -80,7 +80,7 @@ impl Endpoint for Show {
         let pages = all.len().div_ceil(PER_PAGE).max(1);
         let page = page_of(&request)
             .filter(|page| (1..=pages).contains(page))
-            .ok_or_else(Problem::no_such_page)?;
+            .ok_or_else(Problem::no_such_address)?;
         let prefix = Prefix::of(&request);
         let base = prefix.as_str();
         let newest_first = || all.iter().rev();

@@ -74,15 +74,6 @@ impl Problem {
         )
     }
 
-    pub(crate) fn no_such_page() -> Self {
-        Self {
-            kind: ProblemKind::Request,
-            status: StatusCode::NOT_FOUND,
-            title: "Not Found",
-            detail: "There is no such page in the list of polls.".into(),
-        }
-    }
-
     /// The same, where there is one whose name differs in its capitals only.
     pub(crate) fn no_poll_but(id: &str, there: &PollId) -> Self {
         let mut problem = Self::no_poll(id);
