@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU16,
     path::PathBuf,
     time::Duration,
 };
@@ -58,6 +59,8 @@ pub struct Config {
     pub streams: Streams,
     /// Traces of single requests and ballots.
     pub traces: TraceSettings,
+    /// Whether pages say which replica answered.
+    pub show_served_by: bool,
     /// The poll at `/`; the first of `polls` unless given.
     pub default_poll: Option<PollId>,
     /// Polls that are made at start, or given these labels. Without them the course's poll is
@@ -85,6 +88,10 @@ pub struct Web {
     /// The address that voters use, when it is another, as behind a proxy.
     #[serde(default, serialize_with = "as_text")]
     pub public_url: Option<PublicUrl>,
+    /// The port that voters use, when it is another than in `listen` and the host is theirs to choose, as
+    /// behind a published port. The other service's pages link to it.
+    #[serde(default)]
+    pub public_port: Option<NonZeroU16>,
     /// Connections at a time; further ones get one short answer each.
     #[serde(default = "max_connections")]
     pub max_connections: usize,
@@ -260,6 +267,7 @@ impl Web {
         Self {
             listen: loopback(port),
             public_url: None,
+            public_port: None,
             max_connections: max_connections(),
             max_connections_per_address: None,
         }
@@ -298,6 +306,7 @@ impl Default for Config {
             trusted_proxies: TrustedProxies::default(),
             streams: Streams::default(),
             traces: TraceSettings::default(),
+            show_served_by: false,
             default_poll: None,
             polls: None,
             option_a: None,

@@ -22,7 +22,9 @@ use crate::{
     health::{self, Health},
     methods::Methods,
     metrics::{CastMetrics, Metrics},
+    poll_list,
     polls::{PagePlace, Polls},
+    preview,
     problem::Problem,
     receipt_key::ReceiptKey,
     site::Site,
@@ -80,10 +82,15 @@ impl VoteService {
         });
         let pages = Route::new()
             .at("/", page(PagePlace::Root))
+            .at(
+                "/polls",
+                get(poll_list::Show::new(&self.0.polls, &self.0.site)),
+            )
             .at("/polls/:poll", page(PagePlace::Named))
             // A form that was sent there must not be lost on a redirect.
             .at("/polls/:poll/", page(PagePlace::Named))
             .at(start_over::PATH, post(start_over::StartOver(self.clone())))
+            .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
         let methods = Methods::of(&self.openapi())
             .and(&["/", "/polls/:poll", "/polls/:poll/"], "GET, HEAD, POST")
