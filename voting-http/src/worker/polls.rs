@@ -153,8 +153,9 @@ impl Api {
 
 #[OpenApi]
 impl Api {
-    /// Store a poll, or give a stored one another title or labels. A poll that is closing or final
-    /// keeps the texts that its voters have read (409).
+    /// Store a poll, or give a stored one another title or labels.
+    ///
+    /// A poll that is closing or final keeps the texts that its voters have read (409).
     #[oai(path = "/v1/polls", method = "post", operation_id = "putPoll")]
     async fn put_poll(
         &self,
