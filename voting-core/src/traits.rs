@@ -18,6 +18,7 @@ use crate::{
     poll_state::PollState,
     position::{EntryId, Position, ShardId},
     receipt::{Receipt, ReceiptState},
+    secret::Fingerprint,
     tally::{Recount, Tally},
 };
 
@@ -35,6 +36,16 @@ pub trait VoteSink: Send + Sync {
 
     /// Whether ballots can be cast now, and are durable once cast.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// Whether ballots can be cast by services with the secret of this fingerprint: see
+    /// [`BallotLog::check_secret`]. A sink over no log takes any.
+    ///
+    /// # Errors
+    /// [`StoreError::ForeignSecret`] if not.
+    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
+        let _ = secret;
+        Ok(())
+    }
 }
 
 /// The writing end of the log, over which [`GroupCommit`](crate::GroupCommit) is a [`VoteSink`].
@@ -63,6 +74,19 @@ pub trait BallotLog: Send + Sync {
 
     /// Whether entries can be appended now, and are durable once appended.
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// Whether the log is held to the secret with this fingerprint, from which voters' names are signed. A log
+    /// that nobody has held to one yet is held to this one from now on, durably; of two that come at once, one
+    /// is the first.
+    ///
+    /// A service asks before its first ballot, and again and again. A log that does not keep it takes any.
+    ///
+    /// # Errors
+    /// [`StoreError::ForeignSecret`] if it is held to another one.
+    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
+        let _ = secret;
+        Ok(())
+    }
 }
 
 /// The reading end of the log, as one consumer of several sees it.

@@ -7,7 +7,7 @@ use voting_core::{Poll, PollStore, StoreError};
 ///
 /// # Errors
 /// The store fails, or has the poll with other options.
-pub async fn put_configured(store: &impl PollStore, poll: &Poll) -> Result<(), StoreError> {
+pub(crate) async fn put_configured(store: &impl PollStore, poll: &Poll) -> Result<(), StoreError> {
     match store.put_poll(poll).await {
         Err(StoreError::TextsFrozen(id)) => {
             tracing::warn!(

@@ -14,7 +14,8 @@ use poem::{
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 use voting_core::{
-    BallotQueue, BatchFlusher, DeadLetterStore, PollStore, SecretKey, TallyStore, WorkerHandle,
+    BallotQueue, BatchFlusher, DeadLetterStore, PollDirectory, PollStore, SecretKey, StoreError,
+    TallyStore, WorkerHandle,
 };
 
 use self::overview::Overview;
@@ -53,6 +54,8 @@ pub struct Pipeline {
     pub tallies: Arc<dyn TallyStore>,
     /// The store.
     pub polls: Arc<dyn PollStore>,
+    /// Where the vote services look polls up: the store, or the copy that is published to them.
+    pub directory: Arc<dyn PollDirectory>,
     /// The store.
     pub dead_letters: Arc<dyn DeadLetterStore>,
 }
@@ -107,7 +110,8 @@ impl WorkerService {
     fn health(&self) -> Health {
         let queue = Arc::clone(&self.0.pipeline.queue);
         let tallies = Arc::clone(&self.0.pipeline.tallies);
-        Health::new(self.0.stop.clone())
+        let progress = self.0.pipeline.worker.progress().clone();
+        Health::new("worker", self.0.stop.clone())
             .needs("ballot log", move || {
                 let queue = Arc::clone(&queue);
                 async move { queue.stats().await.map(|_| ()) }
@@ -115,6 +119,11 @@ impl WorkerService {
             .needs("tally store", move || {
                 let tallies = Arc::clone(&tallies);
                 async move { tallies.check().await }
+            })
+            // A store may answer and yet take nothing, as with a full disk.
+            .needs("worker", move || {
+                let trouble = progress.borrow().trouble.clone();
+                async move { trouble.map_or(Ok(()), |why| Err(StoreError::unavailable(why))) }
             })
     }
 
