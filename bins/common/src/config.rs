@@ -10,10 +10,8 @@ use std::{
 
 use config::ConfigError;
 use poem::http::uri::{Scheme, Uri};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use voting_core::{
-    Poll, PollId, WorkerOptions, poll::NewPoll, postgres::PostgresOptions, redis::RedisOptions,
-};
+use serde::{Deserialize, Serialize, Serializer};
+use voting_core::{Poll, PollId, WorkerOptions, postgres::PostgresOptions, redis::RedisOptions};
 use voting_http::{Limits, PublicUrl, ServeOptions, TrustedProxies};
 
 use crate::{
@@ -65,17 +63,11 @@ pub struct Config {
     pub default_poll: Option<PollId>,
     /// Polls that are made at start, or given these labels. Without them the course's poll is
     /// made if it is missing.
-    #[serde(deserialize_with = "new_polls")]
     pub polls: Option<Vec<Poll>>,
     /// What the first option of the course's poll is called; `OPTION_A` sets it, too, as in the course.
     pub option_a: Option<String>,
     /// The same of the second one: `OPTION_B`.
     pub option_b: Option<String>,
-}
-
-fn new_polls<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Poll>>, D::Error> {
-    let polls = Option::<Vec<NewPoll>>::deserialize(from)?;
-    Ok(polls.map(|polls| polls.into_iter().map(|NewPoll(poll)| poll).collect()))
 }
 
 /// A service with pages.
@@ -583,7 +575,7 @@ mod tests {
         }
         let hidden =
             "[[polls]]\nid='p'\ntitle='t'\noptions=[{id='a',label='A'},{id='b',label=\"\\u200b\"}]";
-        assert!(wrong(hidden, &[]).contains("option b cannot be \"\\u{200b}\""));
+        assert!(wrong(hidden, &[]).contains("options[1].label: it cannot be \"\\u{200b}\""));
         let one_option = "[[polls]]\nid='p'\ntitle='t'\noptions=[{id='a',label='A'}]";
         assert!(wrong(one_option, &[]).contains("2 to 63 options"));
     }
