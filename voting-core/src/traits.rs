@@ -81,6 +81,12 @@ pub trait BallotQueue: Send + Sync {
 
     /// What is in the log, over all shards and consumers.
     async fn stats(&self) -> Result<QueueStats, StoreError>;
+
+    /// Whether entries can be claimed and acknowledged now: a log that answers questions may still take
+    /// no writes.
+    async fn ready_to_claim(&self) -> Result<(), StoreError> {
+        self.stats().await.map(|_| ())
+    }
 }
 
 /// Writes batches to the store.
@@ -99,6 +105,11 @@ pub trait BatchFlusher: Send + Sync {
 
     /// Where the flushed ballots are, over all polls.
     async fn totals(&self) -> Result<Totals, StoreError>;
+
+    /// Whether a batch can be written now: a store that answers questions may still take no writes.
+    async fn ready_to_flush(&self) -> Result<(), StoreError> {
+        self.totals().await.map(|_| ())
+    }
 }
 
 /// Answers what the count is.

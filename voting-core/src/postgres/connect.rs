@@ -1,12 +1,17 @@
 //! Connecting to the server: time-outs, keepalive, encryption, and what each connection is told first.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    error::Error,
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
-use ::postgres::{Client, Config, config::SslMode};
-use r2d2::Pool;
+use ::postgres::{Client, Config, config::SslMode, error::SqlState};
+use r2d2::{Pool, PooledConnection};
 use r2d2_postgres::PostgresConnectionManager;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -18,23 +23,67 @@ use crate::{
 };
 
 /// Makes connections, of one type whether they are encrypted or not.
-pub(super) struct Manager(PostgresConnectionManager<MakeRustlsConnect>);
+#[derive(Clone)]
+pub(super) struct Manager {
+    connect: PostgresConnectionManager<MakeRustlsConnect>,
+    /// How many connections were lost. If one was, the others may be, too, as when the server was started
+    /// anew: each is tried before it is used again.
+    lost: Arc<AtomicU64>,
+}
+
+/// How long a connection that is tried may take to answer.
+const TRIED_FOR: Duration = Duration::from_secs(1);
 
 impl r2d2::ManageConnection for Manager {
     type Connection = Connection;
     type Error = ::postgres::Error;
 
     fn connect(&self) -> Result<Connection, ::postgres::Error> {
-        self.0.connect().map(Connection::new)
+        // Before it connects: what is lost meanwhile may be lost to this one, too.
+        let lost = self.lost.load(Ordering::Acquire);
+        Ok(Connection::new(self.connect.connect()?, lost))
     }
 
     fn is_valid(&self, connection: &mut Connection) -> Result<(), ::postgres::Error> {
-        self.0.is_valid(connection)
+        let lost = self.lost.load(Ordering::Acquire);
+        if connection.trusted_at != lost {
+            connection.is_valid(TRIED_FOR)?;
+            connection.trusted_at = lost;
+        }
+        Ok(())
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
-        self.0.has_broken(connection)
+        let is_lost = connection.is_lost || connection.is_closed();
+        if is_lost {
+            self.lost.fetch_add(1, Ordering::AcqRel);
+        }
+        is_lost
     }
+}
+
+/// Whether the server has ended the connection, or it was cut: nothing is wrong with what was asked.
+pub(super) fn is_lost(error: &StoreError) -> bool {
+    let StoreError::Unavailable(source) = error else {
+        return false;
+    };
+    let Some(error) = causes(source.as_ref()).find_map(|e| e.downcast_ref::<::postgres::Error>())
+    else {
+        return false;
+    };
+    let ended = [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::IDLE_SESSION_TIMEOUT,
+    ];
+    error.is_closed()
+        || error.code().is_some_and(|code| ended.contains(code))
+        || causes(error).any(|cause| cause.is::<io::Error>())
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
 }
 
 /// After so long without a word, the server is asked for one, so often, so many times: half a minute
@@ -74,10 +123,10 @@ pub(super) fn manager(mut config: Config, options: &PostgresOptions) -> Manager 
         .expect("the provider has the versions of TLS that this is built with")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Manager(PostgresConnectionManager::new(
-        config,
-        MakeRustlsConnect::new(tls),
-    ))
+    Manager {
+        connect: PostgresConnectionManager::new(config, MakeRustlsConnect::new(tls)),
+        lost: Arc::default(),
+    }
 }
 
 fn trusted_by_the_system() -> RootCertStore {
@@ -102,8 +151,8 @@ pub(super) fn pool(
         .max_size(options.connections.max(1))
         .min_idle(Some(0))
         .connection_timeout(options.connect_timeout)
-        // It would ask once more before each use; a broken connection shows soon enough.
-        .test_on_check_out(false)
+        // Asks nothing unless another connection was lost.
+        .test_on_check_out(true)
         .connection_customizer(Box::new(SetUp {
             statement_timeout: options.statement_timeout,
             last_failure: last_failure.clone(),
@@ -112,24 +161,57 @@ pub(super) fn pool(
         .build_unchecked(manager)
 }
 
+/// Once it is known why it cannot be connected, nobody waits for longer than that: readiness asks who has
+/// failed, and callers have other things to do.
+const HOPES_FOR: Duration = Duration::from_secs(1);
+
+/// In between it is looked whether the reason is known.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// A connection of the pool, waited for as long as the options say; not so long if connecting fails.
+pub(super) fn from_pool(
+    pool: &Pool<Manager>,
+    last_failure: &LastFailure,
+    patience: Duration,
+) -> Result<PooledConnection<Manager>, StoreError> {
+    let begun = Instant::now();
+    let failures = last_failure.count();
+    loop {
+        let left = patience.saturating_sub(begun.elapsed());
+        let error = match pool.get_timeout(left.min(LOOK_EVERY)) {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        let has_failed = last_failure.count() > failures;
+        if begun.elapsed() >= patience || has_failed && begun.elapsed() >= HOPES_FOR {
+            return Err(last_failure.explain(error));
+        }
+    }
+}
+
 /// Why it was last impossible to connect. The pool itself keeps the headline only, and not that it was
 /// the certificate.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LastFailure(Arc<Mutex<Option<String>>>);
+pub(super) struct LastFailure(Arc<Mutex<Failures>>);
+
+#[derive(Debug, Default)]
+struct Failures {
+    count: u64,
+    last: Option<String>,
+}
 
 impl LastFailure {
-    fn set(&self, reason: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self) -> u64 {
+        self.failures().count
     }
 
     /// What the pool says, with the reason.
-    pub(super) fn explain(&self, error: r2d2::Error) -> StoreError {
-        let reason = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        match reason {
+    fn explain(&self, error: r2d2::Error) -> StoreError {
+        match &self.failures().last {
             Some(reason) => StoreError::unavailable(format!("cannot connect: {reason}")),
             None => StoreError::unavailable(error),
         }
@@ -138,7 +220,9 @@ impl LastFailure {
 
 impl r2d2::HandleError<::postgres::Error> for LastFailure {
     fn handle_error(&self, error: ::postgres::Error) {
-        self.set(Some(in_one_line(&error)));
+        let mut failures = self.failures();
+        failures.count += 1;
+        failures.last = Some(in_one_line(&error));
     }
 }
 
@@ -151,7 +235,7 @@ struct SetUp {
 
 impl r2d2::CustomizeConnection<Connection, ::postgres::Error> for SetUp {
     fn on_acquire(&self, connection: &mut Connection) -> Result<(), ::postgres::Error> {
-        self.last_failure.set(None);
+        self.last_failure.failures().last = None;
         set_up(connection, self.statement_timeout)
     }
 }

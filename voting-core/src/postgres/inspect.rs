@@ -2,7 +2,7 @@
 
 use ::postgres::{Config, config::Host};
 
-use super::{Inner, Postgres, from_column, roles, schema};
+use super::{Inner, Postgres, from_column, prepared::Connection, roles, schema};
 use crate::{endpoint::Endpoint, error::StoreError};
 
 /// What the server says of itself, and of the login.
@@ -73,8 +73,7 @@ pub(super) fn endpoints(config: &Config) -> Vec<Endpoint> {
 
 impl Inner {
     fn inspect(&self) -> Result<ServerReport, StoreError> {
-        let mut connection = self.connection_to_any_schema()?;
-        let row = connection.query_one(
+        let ask =
             "SELECT split_part(current_setting('server_version'), ' ', 1),
                     current_setting('server_version_num')::integer / 10000,
                     COALESCE((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
@@ -88,9 +87,8 @@ impl Inner {
                     current_setting('synchronous_commit'),
                     floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint,
                     (SELECT COALESCE(SUM(numbackends), 0)::bigint FROM pg_stat_database),
-                    current_setting('max_connections')::bigint",
-            &[],
-        )?;
+                    current_setting('max_connections')::bigint";
+        let row = self.ask_any_schema(|connection| Ok(connection.query_one(ask, &[])?))?;
         Ok(ServerReport {
             version: row.get(0),
             major_version: u32::try_from(row.get::<_, i32>(1)).unwrap_or(0),
@@ -108,54 +106,59 @@ impl Inner {
     }
 
     fn inspect_login(&self) -> Result<LoginReport, StoreError> {
-        let mut connection = self.connection_to_any_schema()?;
-        let row = connection.query_one(
-            "SELECT current_user::text, rolsuper,
-                    COALESCE((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class
-                              WHERE oid = to_regclass('ballots')), false)
-             FROM pg_roles WHERE rolname = current_user",
-            &[],
-        )?;
-        let mut report = LoginReport {
-            login: row.get(0),
-            is_superuser: row.get(1),
-            is_owner: row.get(2),
-            ..LoginReport::default()
-        };
-        let mut may = |right: &roles::Right<'_>| -> Result<bool, StoreError> {
-            let Some(column) = right.column else {
-                let ask = "SELECT has_table_privilege($1, $2)";
-                let row = connection.query_one(ask, &[&right.table, &right.action])?;
-                return Ok(row.get(0));
-            };
-            let ask = "SELECT has_column_privilege($1, $2, $3)";
-            let row = connection.query_one(ask, &[&right.table, &column, &right.action])?;
-            Ok(row.get(0))
-        };
-        for right in roles::of_worker() {
-            if !may(&right)? {
-                report.worker_lacks.push(right.to_string());
-            } else if right.action != "SELECT" {
-                report.may_write.push(right.to_string());
-            }
-        }
-        for right in roles::of_result() {
-            if !may(&right)? {
-                report.result_lacks.push(right.to_string());
-            }
-        }
-        Ok(report)
+        self.ask_any_schema(inspect_login)
     }
 
     fn dead_letter_reasons(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        let rows = self.connection()?.query(
-            "SELECT reason, COUNT(*) FROM dead_letters GROUP BY reason ORDER BY reason",
-            &[],
-        )?;
-        let rows = rows.iter();
-        rows.map(|row| Ok((row.get(0), from_column(row.get(1))?)))
-            .collect()
+        self.ask(|connection| {
+            let rows = connection.query(
+                "SELECT reason, COUNT(*) FROM dead_letters GROUP BY reason ORDER BY reason",
+                &[],
+            )?;
+            let rows = rows.iter();
+            rows.map(|row| Ok((row.get(0), from_column(row.get(1))?)))
+                .collect()
+        })
     }
+}
+
+fn inspect_login(connection: &mut Connection) -> Result<LoginReport, StoreError> {
+    let row = connection.query_one(
+        "SELECT current_user::text, rolsuper,
+                    COALESCE((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class
+                              WHERE oid = to_regclass('ballots')), false)
+             FROM pg_roles WHERE rolname = current_user",
+        &[],
+    )?;
+    let mut report = LoginReport {
+        login: row.get(0),
+        is_superuser: row.get(1),
+        is_owner: row.get(2),
+        ..LoginReport::default()
+    };
+    let mut may = |right: &roles::Right<'_>| -> Result<bool, StoreError> {
+        let Some(column) = right.column else {
+            let ask = "SELECT has_table_privilege($1, $2)";
+            let row = connection.query_one(ask, &[&right.table, &right.action])?;
+            return Ok(row.get(0));
+        };
+        let ask = "SELECT has_column_privilege($1, $2, $3)";
+        let row = connection.query_one(ask, &[&right.table, &column, &right.action])?;
+        Ok(row.get(0))
+    };
+    for right in roles::of_worker() {
+        if !may(&right)? {
+            report.worker_lacks.push(right.to_string());
+        } else if right.action != "SELECT" {
+            report.may_write.push(right.to_string());
+        }
+    }
+    for right in roles::of_result() {
+        if !may(&right)? {
+            report.result_lacks.push(right.to_string());
+        }
+    }
+    Ok(report)
 }
 
 impl Postgres {

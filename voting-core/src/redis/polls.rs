@@ -38,7 +38,7 @@ impl PollDirectory for Redis {
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
         let mut get = ::redis::cmd("GET");
         get.arg(self.polls_key());
-        let there: Option<String> = self.0.connection.ask(&get).await?;
+        let there: Option<String> = self.0.connection.read(&get).await?;
         let there = there.ok_or_else(|| {
             StoreError::unavailable("no worker has published the polls to Redis yet")
         })?;
@@ -63,7 +63,7 @@ impl PollPublisher for Redis {
         let text = stored_json::write(&published)?;
         let (mut get, mut set) = (::redis::cmd("GET"), ::redis::cmd("SET"));
         get.arg(self.polls_key());
-        let there: Option<String> = self.0.connection.ask(&get).await?;
+        let there: Option<String> = self.0.connection.read(&get).await?;
         if there.as_ref() != Some(&text) {
             set.arg(self.polls_key()).arg(text);
             self.0.connection.ask::<()>(&set).await?;

@@ -14,7 +14,8 @@ use poem::{
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 use voting_core::{
-    BallotQueue, BatchFlusher, DeadLetterStore, PollStore, SecretKey, TallyStore, WorkerHandle,
+    BallotQueue, BatchFlusher, DeadLetterStore, PollStore, SecretKey, StoreError, TallyStore,
+    WorkerHandle,
 };
 
 use self::overview::Overview;
@@ -90,16 +91,29 @@ impl WorkerService {
     }
 
     fn health(&self) -> Health {
-        let queue = Arc::clone(&self.0.pipeline.queue);
-        let tallies = Arc::clone(&self.0.pipeline.tallies);
+        let Pipeline {
+            queue,
+            tallies,
+            flusher,
+            worker,
+            ..
+        } = self.0.pipeline.clone();
         Health::new(self.0.stop.clone())
             .needs("ballot log", move || {
                 let queue = Arc::clone(&queue);
-                async move { queue.stats().await.map(|_| ()) }
+                async move { queue.ready_to_claim().await }
             })
             .needs("tally store", move || {
-                let tallies = Arc::clone(&tallies);
-                async move { tallies.check().await }
+                let (tallies, flusher) = (Arc::clone(&tallies), Arc::clone(&flusher));
+                async move {
+                    tallies.check().await?;
+                    flusher.ready_to_flush().await
+                }
+            })
+            // What only shows when something is written, such as a disk that is full.
+            .needs("worker", move || {
+                let trouble = worker.progress().borrow().trouble.clone();
+                async move { trouble.map_or(Ok(()), |why| Err(StoreError::unavailable(why))) }
             })
     }
 

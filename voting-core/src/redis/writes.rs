@@ -1,0 +1,63 @@
+//! Whether Redis would carry out what the services write. To answer questions is not enough: a replica
+//! answers them, and so does a server whose disk or memory is full.
+
+use ::redis::{ErrorKind, RedisError, Script, ServerErrorKind};
+use futures_util::future::try_join_all;
+
+use super::{GROUP, Redis, server::Server};
+use crate::{error::StoreError, position::ShardId};
+
+impl Redis {
+    /// Done if each shard would take a ballot.
+    pub(super) async fn takes_ballots(&self) -> Result<(), StoreError> {
+        self.would_write(&self.0.scripts.writable).await
+    }
+
+    /// Done if entries of each shard could be acknowledged.
+    pub(super) async fn takes_acknowledgements(&self) -> Result<(), StoreError> {
+        self.would_write(&self.0.scripts.acknowledgeable).await
+    }
+
+    async fn would_write(&self, script: &Script) -> Result<(), StoreError> {
+        // Of one server, what holds for one shard holds for all.
+        let shards = match self.0.options.cluster {
+            true => self.0.options.shards,
+            false => 1,
+        };
+        let asked = (0..shards).map(ShardId).map(|shard| async move {
+            let mut ask = script.key(self.log_key(shard));
+            ask.arg(GROUP);
+            let answer = self.0.connection.run::<()>(&ask).await;
+            answer.map_err(|error| explained("Redis", error))
+        });
+        try_join_all(asked).await.map(|_| ())
+    }
+
+    /// The same of one server.
+    pub(super) async fn server_takes_ballots(&self, server: &Server) -> Result<(), StoreError> {
+        let ask = self.0.scripts.writable.key(self.log_key(ShardId(0)));
+        let answer = ask.invoke_async::<()>(&mut server.clone()).await;
+        match answer {
+            // It has other shards, and has looked no further.
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) => Ok(()),
+            answer => answer.map_err(|error| explained(server.name(), error)),
+        }
+    }
+}
+
+fn explained(name: &str, error: RedisError) -> StoreError {
+    let why = match error.kind() {
+        ErrorKind::Server(ServerErrorKind::ReadOnly) => "it is a replica",
+        ErrorKind::Server(ServerErrorKind::BusyLoading) => "it still reads its log after a start",
+        ErrorKind::Server(ServerErrorKind::MasterDown) => "it is a replica whose master is away",
+        ErrorKind::Server(ServerErrorKind::ClusterDown) => "the cluster lacks nodes",
+        _ if error.is_timeout() => "writes are paused, or it is too busy",
+        _ => match error.code() {
+            Some("OOM") => "its memory is full",
+            Some("MISCONF") => "it cannot write to its disk",
+            Some("NOREPLICAS") => "it has too few replicas",
+            _ => return error.into(),
+        },
+    };
+    StoreError::unavailable(format!("{name} takes no writes: {why} ({error})"))
+}
