@@ -1,10 +1,11 @@
-//! What tests run: the programs, and private Redis and Postgres servers, on free ports, in temporary
+//! What tests run: the programs, and private Redis, Postgres and PgBouncer servers, on free ports, in temporary
 //! folders, gone with the process that started them. A server that is already running is never
 //! touched.
 //!
 //! Failures panic: a test cannot go on without its server.
 
 mod cluster;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod program;
@@ -12,8 +13,8 @@ mod redis;
 mod tls;
 
 pub use self::{
-    cluster::RedisCluster, postgres::PostgresServer, program::Program, redis::RedisServer,
-    tls::Authority,
+    cluster::RedisCluster, pgbouncer::PgBouncer, postgres::PostgresServer, program::Program,
+    redis::RedisServer, tls::Authority,
 };
 
 /// A port of the loopback interface that nobody listens on.

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
+    /// Whether its servers' certificates have expired.
+    has_expired: bool,
 }
 
 /// The files of a server.
@@ -41,9 +43,21 @@ impl Authority {
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         let issuer = CertifiedIssuer::self_signed(authority, key).expect("an authority");
-        let this = Self { issuer, folder };
+        let this = Self {
+            issuer,
+            folder,
+            has_expired: false,
+        };
         fs::write(this.file(), this.pem()).expect("written");
         this
+    }
+
+    /// A new one whose servers have certificates that have expired.
+    pub fn of_expired() -> Self {
+        Self {
+            has_expired: true,
+            ..Self::new()
+        }
     }
 
     /// Its certificate.
@@ -60,7 +74,10 @@ impl Authority {
     pub(crate) fn vouch(&self, folder: &Path) -> Identity {
         let names = vec!["localhost".to_owned()];
         let key = KeyPair::generate().expect("a key");
-        let certificate = CertificateParams::new(names).expect("a name");
+        let mut certificate = CertificateParams::new(names).expect("a name");
+        if self.has_expired {
+            certificate.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        }
         let certificate = certificate.signed_by(&key, &self.issuer);
         let certificate = certificate.expect("a certificate");
         let identity = Identity {

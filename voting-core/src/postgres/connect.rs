@@ -25,7 +25,7 @@ use crate::{
 /// Makes connections, of one type whether they are encrypted or not.
 #[derive(Clone)]
 pub(super) struct Manager {
-    connect: PostgresConnectionManager<MakeRustlsConnect>,
+    connect: Arc<PostgresConnectionManager<MakeRustlsConnect>>,
     /// How many connections were lost. If one was, the others may be, too, as when the server was started
     /// anew: each is tried before it is used again.
     lost: Arc<AtomicU64>,
@@ -83,7 +83,7 @@ pub(super) fn is_lost(error: &StoreError) -> bool {
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 /// After so long without a word, the server is asked for one, so often, so many times: half a minute
@@ -124,7 +124,10 @@ pub(super) fn manager(mut config: Config, options: &PostgresOptions) -> Manager 
         .with_root_certificates(roots)
         .with_no_client_auth();
     Manager {
-        connect: PostgresConnectionManager::new(config, MakeRustlsConnect::new(tls)),
+        connect: Arc::new(PostgresConnectionManager::new(
+            config,
+            MakeRustlsConnect::new(tls),
+        )),
         lost: Arc::default(),
     }
 }

@@ -58,7 +58,7 @@ impl Inner {
                     tracing::warn!("the database refuses a part of the batch; writing the rest");
                     way = Way::InParts;
                 }
-                Err(error) if retries < RETRIES && is_contention(&error) => retries += 1,
+                Err(error) if retries < RETRIES && passes(&error) => retries += 1,
                 flushed => break flushed?,
             }
         };
@@ -203,18 +203,21 @@ impl Inner {
     }
 }
 
-/// Whether the transaction only failed because of another one: a deadlock, or a conflict.
-fn is_contention(error: &StoreError) -> bool {
+/// Whether the transaction only failed because of another one: a deadlock, or a conflict. Or because a pooler
+/// has given the connection another session: what is prepared in the transaction itself is then found.
+fn passes(error: &StoreError) -> bool {
     let StoreError::Unavailable(source) = error else {
         return false;
     };
-    let code = source
-        .downcast_ref::<::postgres::Error>()
-        .and_then(::postgres::Error::code);
-    matches!(
-        code,
-        Some(&(SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE))
-    )
+    let passing = [
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::INVALID_SQL_STATEMENT_NAME,
+        SqlState::DUPLICATE_PSTATEMENT,
+    ];
+    let error = source.downcast_ref::<::postgres::Error>();
+    let code = error.and_then(::postgres::Error::code);
+    code.is_some_and(|code| passing.contains(code))
 }
 
 /// The keys and the states of polls.

@@ -1,6 +1,7 @@
 //! What an operator wants to know of the server and of the login. Only asks, never changes anything.
 
-use ::postgres::{Config, config::Host};
+use ::postgres::{Client, Config, SimpleQueryMessage, config::Host};
+use r2d2::ManageConnection;
 
 use super::{Inner, Postgres, from_column, prepared::Connection, roles, schema};
 use crate::{endpoint::Endpoint, error::StoreError};
@@ -88,7 +89,11 @@ impl Inner {
                     floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint,
                     (SELECT COALESCE(SUM(numbackends), 0)::bigint FROM pg_stat_database),
                     current_setting('max_connections')::bigint";
-        let row = self.ask_any_schema(|connection| Ok(connection.query_one(ask, &[])?))?;
+        // As the services commit.
+        let row = self.ask_any_schema(|connection| {
+            let row = connection.begin()?.query_opt(ask, &[])?;
+            row.ok_or_else(|| StoreError::unavailable("the server says nothing of itself"))
+        })?;
         Ok(ServerReport {
             version: row.get(0),
             major_version: u32::try_from(row.get::<_, i32>(1)).unwrap_or(0),
@@ -109,6 +114,22 @@ impl Inner {
         self.ask_any_schema(inspect_login)
     }
 
+    fn keeps_sessions(&self) -> Result<bool, StoreError> {
+        let (mut one, mut other) = (self.manager.connect()?, self.manager.connect()?);
+        let process = ask_plainly(&mut one, "SELECT pg_backend_pid()")?;
+        for turn in 0..LOOKS {
+            one.batch_execute(&format!("SET voting.session = 'one {turn}'"))?;
+            other.batch_execute(&format!("SET voting.session = 'other {turn}'"))?;
+            let session = "SELECT current_setting('voting.session', true)";
+            let session = ask_plainly(&mut one, session)?;
+            let same = ask_plainly(&mut one, "SELECT pg_backend_pid()")? == process;
+            if !same || session != Some(format!("one {turn}")) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn dead_letter_reasons(&self) -> Result<Vec<(String, u64)>, StoreError> {
         self.ask(|connection| {
             let rows = connection.query(
@@ -120,6 +141,19 @@ impl Inner {
                 .collect()
         })
     }
+}
+
+/// How often it is looked whether a connection keeps its session.
+const LOOKS: usize = 3;
+
+/// Asks for one value, without a prepared statement, which a pooler may mislay.
+fn ask_plainly(client: &mut Client, question: &str) -> Result<Option<String>, StoreError> {
+    let rows = client.simple_query(question)?;
+    let value = rows.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    Ok(value.map(str::to_owned))
 }
 
 fn inspect_login(connection: &mut Connection) -> Result<LoginReport, StoreError> {
@@ -173,6 +207,16 @@ impl Postgres {
     /// It does not answer.
     pub async fn inspect(&self) -> Result<ServerReport, StoreError> {
         self.call(|inner| inner.inspect()).await
+    }
+
+    /// Whether a connection stays with one session of the server. A pooler that gives sessions to others
+    /// between transactions, as PgBouncer does with `pool_mode = transaction`, takes from the services the
+    /// settings and the prepared statements of theirs. It is tried with two connections beside the pool's.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn keeps_sessions(&self) -> Result<bool, StoreError> {
+        self.call(|inner| inner.keeps_sessions()).await
     }
 
     /// What the login may do. Needs no right, but there must be tables.

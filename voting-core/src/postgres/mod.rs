@@ -78,6 +78,7 @@ pub struct Postgres(Arc<Inner>);
 struct Inner {
     /// `None` only while it is dropped.
     pool: Option<Pool<Manager>>,
+    manager: Manager,
     last_failure: LastFailure,
     /// Where the servers are.
     endpoints: Vec<Endpoint>,
@@ -106,12 +107,14 @@ impl Postgres {
         let last_failure = LastFailure::default();
         let config: Config = url.parse()?;
         let endpoints = inspect::endpoints(&config);
-        let pool = connect::pool(connect::manager(config, &options), &options, &last_failure);
+        let manager = connect::manager(config, &options);
+        let pool = connect::pool(manager.clone(), &options, &last_failure);
         let stripe = uuid::Uuid::now_v7().as_bytes()[15] % STRIPES;
         Ok(Self(Arc::new(Inner {
             calls: Arc::new(Semaphore::new(pool.max_size() as usize)),
             endpoints,
             pool: Some(pool),
+            manager,
             last_failure,
             stripe: stripe.into(),
             folded: Mutex::default(),

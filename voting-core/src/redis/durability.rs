@@ -6,7 +6,7 @@ use ::redis::{ErrorKind, RedisError, ServerErrorKind};
 use futures_util::future::{join_all, try_join, try_join_all};
 use tokio::time::Instant;
 
-use super::{Redis, connection::Servers, server::Server, watch};
+use super::{Redis, connection::Servers, server::Server, watch, writes};
 use crate::{error::StoreError, position::ShardId};
 
 /// The settings without which an acknowledged ballot can be lost.
@@ -173,7 +173,11 @@ pub(super) async fn forgets(redis: &Redis, server: &Server) -> Result<Option<Str
 }
 
 fn no_answer(name: &str, error: &RedisError) -> Flaw {
-    Flaw::unknown(format!("{name} does not answer: {error}"))
+    let is_refusal = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
+    Flaw::unknown(match writes::why(error) {
+        Some(why) if is_refusal => format!("{name} takes no writes: {why} ({error})"),
+        _ => format!("{name} does not answer: {error}"),
+    })
 }
 
 fn no_settings(name: &str, error: &RedisError) -> Flaw {

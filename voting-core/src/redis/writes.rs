@@ -45,19 +45,31 @@ impl Redis {
     }
 }
 
+/// The error, with what it means where that is known.
 fn explained(name: &str, error: RedisError) -> StoreError {
-    let why = match error.kind() {
-        ErrorKind::Server(ServerErrorKind::ReadOnly) => "it is a replica",
-        ErrorKind::Server(ServerErrorKind::BusyLoading) => "it still reads its log after a start",
-        ErrorKind::Server(ServerErrorKind::MasterDown) => "it is a replica whose master is away",
-        ErrorKind::Server(ServerErrorKind::ClusterDown) => "the cluster lacks nodes",
-        _ if error.is_timeout() => "writes are paused, or it is too busy",
-        _ => match error.code() {
-            Some("OOM") => "its memory is full",
-            Some("MISCONF") => "it cannot write to its disk",
-            Some("NOREPLICAS") => "it has too few replicas",
-            _ => return error.into(),
+    match why(&error) {
+        Some(why) => StoreError::unavailable(format!("{name} takes no writes: {why} ({error})")),
+        None => error.into(),
+    }
+}
+
+/// What it means that Redis has refused a write so; `None` if it has not for a reason of its own.
+pub(super) fn why(error: &RedisError) -> Option<&'static str> {
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::ReadOnly) => Some("it is a replica"),
+        ErrorKind::Server(ServerErrorKind::MasterDown) => {
+            Some("it is a replica whose master is away")
+        }
+        ErrorKind::Server(ServerErrorKind::BusyLoading) => {
+            Some("it still reads its log after a start")
+        }
+        ErrorKind::Server(ServerErrorKind::ClusterDown) => Some("the cluster lacks nodes"),
+        _ if error.is_timeout() => Some("they are paused, or it is too busy"),
+        _ => match error.code()? {
+            "OOM" => Some("its memory is full"),
+            "MISCONF" => Some("it cannot write to its disk"),
+            "NOREPLICAS" => Some("it has too few replicas"),
+            _ => None,
         },
-    };
-    StoreError::unavailable(format!("{name} takes no writes: {why} ({error})"))
+    }
 }

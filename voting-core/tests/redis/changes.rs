@@ -213,7 +213,7 @@ async fn a_redis_that_takes_no_writes_is_not_ready_and_says_why() {
     server.command(&["CLIENT", "PAUSE", "60000", "WRITE"]);
     let error = careless.check().await.expect_err("writes are paused");
     let error = in_one_line(&error);
-    assert!(error.contains("writes are paused"), "{error}");
+    assert!(error.contains("paused"), "{error}");
     server.command(&["CLIENT", "UNPAUSE"]);
     ready().await;
 }
