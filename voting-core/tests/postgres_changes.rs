@@ -157,7 +157,7 @@ async fn each_commit_waits_for_the_disk_also_behind_a_pooler_that_changes_sessio
     // A statement that was prepared in another session is prepared anew.
     store.flush(&first).await.expect("flushed");
     end();
-    let closing = PollState::Closing(Seals::default());
+    let closing = PollState::Closing(Default::default());
     store
         .advance_poll(&poll_id(), &closing)
         .await

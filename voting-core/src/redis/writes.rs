@@ -33,13 +33,12 @@ impl Redis {
         try_join_all(asked).await.map(|_| ())
     }
 
-    /// The same of one server.
+    /// Done if a server would take a ballot of somebody who may cast one there.
     pub(super) async fn server_takes_ballots(&self, server: &Server) -> Result<(), StoreError> {
-        let ask = self.0.scripts.writable.key(self.log_key(ShardId(0)));
-        let answer = ask.invoke_async::<()>(&mut server.clone()).await;
-        match answer {
-            // It has other shards, and has looked no further.
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::Moved) => Ok(()),
+        let ask = self.0.scripts.writable.prepare_invoke();
+        match ask.invoke_async::<()>(&mut server.clone()).await {
+            // What its user may not do is another question.
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => Ok(()),
             answer => answer.map_err(|error| explained(server.name(), error)),
         }
     }
