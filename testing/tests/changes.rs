@@ -92,6 +92,7 @@ fn a_redis_that_is_not_durable_any_more_gets_no_ballot_and_one_that_is_a_replica
     let (code, told) = doctor();
     assert_eq!(code, 1, "{told}");
     assert!(told.contains("FAIL  redis writes: "), "{told}");
+    assert!(told.contains("paused"), "{told}");
     stage.redis.command(&["CLIENT", "UNPAUSE"]);
     await_that("all are ready", || all.iter().all(|one| one.is_ready()));
     settled(&worker);
@@ -159,15 +160,15 @@ fn a_worker_that_cannot_write_is_not_ready_and_says_why() {
     let sql = |statements: &str| PostgresServer::sql(&owner, statements).expect("done");
     // As Postgres says it.
     sql(
-        "CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
              RAISE EXCEPTION 'could not extend file: No space left on device'
              USING ERRCODE = 'disk_full'; END $$;
-         CREATE TRIGGER full BEFORE INSERT ON ballots EXECUTE FUNCTION full()",
+         CREATE TRIGGER no_room BEFORE INSERT ON ballots EXECUTE FUNCTION no_room()",
     );
     receipt(&vote);
     await_that("it is not ready", || !worker.is_ready());
     await_that("it says why", || is_said("No space left on device"));
-    sql("DROP TRIGGER full ON ballots");
+    sql("DROP TRIGGER no_room ON ballots");
     await_that("it is ready again", || worker.is_ready());
     settled(&worker);
 

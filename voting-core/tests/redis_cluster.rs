@@ -253,6 +253,8 @@ async fn nobody_is_thanked_when_one_master_is_not_durable_any_more() {
     append_to_all(&redis).await;
     // One that takes over because an operator says so must keep what it acknowledges, too.
     replica.command(&["CONFIG", "SET", "appendfsync", "everysec"]);
+    // The one that it takes over from becomes its replica.
+    cluster.masters[0].command(&["CONFIG", "SET", setting, "yes"]);
     append_to_all(&redis).await;
     replica.command(&["CLUSTER", "FAILOVER", "TAKEOVER"]);
     let thanked = append_until_refused(&redis).await;

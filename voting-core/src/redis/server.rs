@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -21,6 +21,9 @@ use futures_util::{
 };
 
 use super::{address::CONNECT_TIMEOUT, watch::Watch};
+
+/// Less than whoever asks for readiness waits: the reason is to be told, not only that there is no answer.
+const PATIENCE_APART: Duration = Duration::from_millis(1_500);
 
 /// Ends with the connection, or with why there is none; for all who wait for it.
 type Connecting = Shared<BoxFuture<'static, Result<MultiplexedConnection, RedisError>>>;
@@ -38,6 +41,9 @@ struct Inner {
     /// The connection, and how many there were before it.
     current: Mutex<(u64, Connecting)>,
     watch: Watch,
+    /// To ask whether writes are taken. While they are paused, Redis answers nothing any more on a connection
+    /// that has sent one.
+    apart: OnceLock<Server>,
 }
 
 impl Server {
@@ -50,6 +56,7 @@ impl Server {
             response_timeout,
             current: Mutex::new((0, first)),
             watch: Watch::default(),
+            apart: OnceLock::new(),
         }))
     }
 
@@ -61,6 +68,15 @@ impl Server {
     /// When it was last seen to keep what it acknowledges.
     pub(super) fn watch(&self) -> &Watch {
         &self.0.watch
+    }
+
+    /// The same server over a connection of its own, which does not wait long.
+    pub(super) fn apart(&self) -> Self {
+        let apart = self.0.apart.get_or_init(|| {
+            let patience = self.0.response_timeout.min(PATIENCE_APART);
+            Self::new(self.0.name.clone(), self.0.client.clone(), patience)
+        });
+        apart.clone()
     }
 
     /// Asks something that changes nothing. If the connection turns out to be lost, it is asked once more

@@ -1,10 +1,14 @@
 //! Whether Redis would carry out what the services write. To answer questions is not enough: a replica
 //! answers them, and so does a server whose disk or memory is full.
 
-use ::redis::{ErrorKind, RedisError, Script, ServerErrorKind};
+use ::redis::{ErrorKind, RedisError, Script, ScriptInvocation, ServerErrorKind};
 use futures_util::future::try_join_all;
 
-use super::{GROUP, Redis, server::Server};
+use super::{
+    GROUP, Redis,
+    inspect::is_forbidden,
+    server::{Server, once_more},
+};
 use crate::{error::StoreError, position::ShardId};
 
 impl Redis {
@@ -25,10 +29,11 @@ impl Redis {
             false => 1,
         };
         let asked = (0..shards).map(ShardId).map(|shard| async move {
-            let mut ask = script.key(self.log_key(shard));
+            let key = self.log_key(shard);
+            let server = self.0.connection.server_of(&key).await?;
+            let mut ask = script.key(key);
             ask.arg(GROUP);
-            let answer = self.0.connection.run::<()>(&ask).await;
-            answer.map_err(|error| explained("Redis", error))
+            answer(&server, &ask).await
         });
         try_join_all(asked).await.map(|_| ())
     }
@@ -36,12 +41,23 @@ impl Redis {
     /// Done if a server would take a ballot of somebody who may cast one there.
     pub(super) async fn server_takes_ballots(&self, server: &Server) -> Result<(), StoreError> {
         let ask = self.0.scripts.writable.prepare_invoke();
-        match ask.invoke_async::<()>(&mut server.clone()).await {
+        match answer(server, &ask).await {
             // What its user may not do is another question.
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => Ok(()),
-            answer => answer.map_err(|error| explained(server.name(), error)),
+            Err(error) if is_forbidden(&error) => Ok(()),
+            answer => answer,
         }
     }
+}
+
+async fn answer(server: &Server, ask: &ScriptInvocation<'_>) -> Result<(), StoreError> {
+    let answer = once_more(|| async { ask.invoke_async::<()>(&mut server.apart()).await }).await;
+    answer.or_else(|error| match error.kind() {
+        // It would take what is its own. Whoever has something for this shard is led on.
+        ErrorKind::Server(
+            ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::TryAgain,
+        ) => Ok(()),
+        _ => Err(explained(server.name(), error)),
+    })
 }
 
 /// The error, with what it means where that is known.
