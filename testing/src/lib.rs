@@ -4,6 +4,7 @@
 //!
 //! Failures panic: a test cannot go on without its server.
 
+mod built;
 mod cluster;
 mod pgbouncer;
 mod postgres;
@@ -13,8 +14,8 @@ mod redis;
 mod tls;
 
 pub use self::{
-    cluster::RedisCluster, pgbouncer::PgBouncer, postgres::PostgresServer, program::Program,
-    redis::RedisServer, tls::Authority,
+    built::are_built, cluster::RedisCluster, pgbouncer::PgBouncer, postgres::PostgresServer,
+    program::Program, redis::RedisServer, tls::Authority,
 };
 
 /// A port of the loopback interface that nobody listens on.

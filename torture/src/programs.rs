@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use voting_testing::are_built;
+
 use crate::broken::Broken;
 
 /// Where the sources are.
@@ -58,14 +60,17 @@ pub fn build(broken: Option<Broken>) -> io::Result<(PathBuf, PathBuf)> {
     let folder = own.parent().unwrap_or(&own);
     let profile = profile()?;
     let profile = profile.as_str();
-    let mut build = cargo();
-    build.current_dir(root());
-    build.args(["build", "--quiet", "--locked", "--profile", profile]);
-    for program in ["voting-vote", "voting-worker", "voting-result"] {
-        build.args(["-p", program]);
-    }
-    if !build.status()?.success() {
-        return Err(io::Error::other("the services cannot be built"));
+    let programs = ["voting-vote", "voting-worker", "voting-result"];
+    if !are_built(folder, &programs) {
+        let mut build = cargo();
+        build.current_dir(root());
+        build.args(["build", "--quiet", "--locked", "--profile", profile]);
+        for program in programs {
+            build.args(["-p", program]);
+        }
+        if !build.status()?.success() {
+            return Err(io::Error::other("the services cannot be built"));
+        }
     }
     let worker = match broken {
         Some(broken) if broken.is_a_build() => broken.build_worker(profile)?,

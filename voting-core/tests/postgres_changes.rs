@@ -120,7 +120,7 @@ async fn why_there_is_no_connection_is_known_before_readiness_gives_up() {
         let begun = Instant::now();
         let error = in_words(&connect(&url).check().await.expect_err("no connection"));
         assert!(error.contains(reason), "{error}");
-        assert!(begun.elapsed() < Duration::from_millis(1_900), "{begun:?}");
+        assert!(begun.elapsed() < Duration::from_secs(2), "{begun:?}");
     }
 }
 

@@ -18,16 +18,27 @@ pub(crate) struct ApiRoutes {
 }
 
 impl ApiRoutes {
-    /// `pages` are those of the service alone.
-    pub(crate) fn new<T, W, M>(service: OpenApiService<T, W>, metrics: M, pages: Route) -> Self
+    /// `document` is the completed one of `service`; `pages` are those of the service alone.
+    pub(crate) fn new<T, W, M>(
+        service: OpenApiService<T, W>,
+        document: String,
+        metrics: M,
+        pages: Route,
+    ) -> Self
     where
         T: OpenApi + 'static,
         W: Webhook + 'static,
         M: Endpoint + 'static,
     {
-        let document = service.spec_endpoint();
-        // Of some size, so kept once for all who ask.
-        let docs = Bytes::from(service.swagger_ui_html());
+        // Of some size, so kept once for all who ask. The page has the document in it.
+        let docs = service.swagger_ui_html();
+        let docs = Bytes::from(docs.replacen(&service.spec(), &document, 1));
+        let document = Bytes::from(document);
+        let document = make_sync(move |_| {
+            Response::builder()
+                .content_type("application/json")
+                .body(document.clone())
+        });
         let docs = Arc::new(make_sync(move |_| {
             Response::builder()
                 .content_type("text/html; charset=utf-8")

@@ -13,6 +13,7 @@
 mod api_routes;
 mod assets;
 mod body_limit;
+mod document;
 mod failures;
 mod front;
 mod health;
@@ -20,9 +21,13 @@ mod live;
 mod metrics;
 mod polls;
 mod problem;
+mod problem_kind;
+mod reason_view;
+mod receipt_key;
 mod result;
 mod same_site;
 mod security_headers;
+mod seldom;
 mod serve;
 mod site;
 mod tally_view;
@@ -31,13 +36,16 @@ mod traced;
 mod views;
 mod visitor;
 mod vote;
+mod voter_cookies;
 mod worker;
 
 pub use self::{
+    health::WhyNotReady,
+    receipt_key::ReceiptKey,
     result::ResultService,
     serve::{ServeOptions, serve},
     site::{InvalidPublicUrl, PeerLink, PublicUrl, Site},
-    token::{InvalidToken, ReceiptKey},
+    token::InvalidToken,
     vote::VoteService,
     worker::{Pipeline, WorkerService},
 };

@@ -9,18 +9,14 @@ use poem::{
 };
 use poem_openapi::{
     ApiResponse, Object,
-    payload::Payload,
-    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
+    registry::{MetaResponses, Registry},
     types::{ToJSON, Type},
 };
-use voting_core::{CastError, StoreError, error::in_one_line, poll::InvalidChoice};
+use voting_core::{CastError, PollId, StoreError, error::in_one_line, poll::InvalidChoice};
 
-use crate::site;
+use crate::{health::WhyNotReady, problem_kind::ProblemKind, site, visitor::Refusal};
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
-
-/// The one failure of a cast after which the vote may count all the same.
-const OUTCOME_UNKNOWN: &str = "outcome-unknown";
 
 /// How long a client is asked to wait when a store is away, in seconds.
 const RETRY_AFTER: u32 = 2;
@@ -31,7 +27,7 @@ const RETRY_AFTER: u32 = 2;
 pub(crate) struct ProblemDocument {
     /// Names the kind of problem; the same for each occurrence.
     #[oai(rename = "type")]
-    kind: String,
+    kind: ProblemKind,
     /// The kind of problem in words.
     title: String,
     /// The HTTP status.
@@ -44,32 +40,28 @@ pub(crate) struct ProblemDocument {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{detail}")]
 pub(crate) struct Problem {
+    kind: ProblemKind,
     status: StatusCode,
-    kind: &'static str,
     title: &'static str,
     detail: Cow<'static, str>,
+    /// More than the client is told.
+    cause: Option<WhyNotReady>,
 }
 
 impl Problem {
-    fn new(
-        status: StatusCode,
-        kind: &'static str,
-        title: &'static str,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            status,
             kind,
-            title,
+            status: kind.status(),
+            title: kind.title(),
             detail: detail.into(),
+            cause: None,
         }
     }
 
     pub(crate) fn internal() -> Self {
         Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Something went wrong",
+            ProblemKind::Internal,
             "This is a fault of the service. It has been logged.",
         )
     }
@@ -77,144 +69,140 @@ impl Problem {
     pub(crate) fn no_poll(id: &str) -> Self {
         let id: String = id.chars().take(64).collect();
         Self::new(
-            StatusCode::NOT_FOUND,
-            "unknown-poll",
-            "No such poll",
+            ProblemKind::UnknownPoll,
             format!("There is no poll {id:?} here."),
         )
     }
 
+    /// The same, where there is one whose name differs in its capitals only.
+    pub(crate) fn no_poll_but(id: &str, there: &PollId) -> Self {
+        let mut problem = Self::no_poll(id);
+        problem.detail = format!("{} Its name may be {there:?}.", problem.detail).into();
+        problem
+    }
+
     pub(crate) fn no_polls() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "no-polls",
-            "No poll yet",
-            "There is no poll here yet.",
-        )
+        Self::new(ProblemKind::NoPolls, "There is no poll here yet.")
     }
 
     pub(crate) fn poll_closed() -> Self {
         Self::new(
-            StatusCode::CONFLICT,
-            "poll-closed",
-            "This poll is closed",
+            ProblemKind::PollClosed,
             "This poll is closed: votes can no longer be cast or changed. A vote that was confirmed \
              before counts.",
         )
     }
 
     pub(crate) fn still_rejected(detail: String) -> Self {
-        Self::new(
-            StatusCode::CONFLICT,
-            "still-rejected",
-            "It still cannot be counted",
-            detail,
-        )
+        Self::new(ProblemKind::StillRejected, detail)
     }
 
     pub(crate) fn no_dead_letter() -> Self {
         Self::new(
-            StatusCode::NOT_FOUND,
-            "unknown-dead-letter",
-            "No such dead letter",
+            ProblemKind::UnknownDeadLetter,
             "There is no dead letter at this position.",
         )
     }
 
     pub(crate) fn no_receipt() -> Self {
         Self::new(
-            StatusCode::NOT_FOUND,
-            "unknown-receipt",
-            "No such receipt",
-            "This is not a receipt that this service has issued.",
+            ProblemKind::UnknownReceipt,
+            "This receipt was not issued here, or this service has another secret than the one that issued it.",
         )
     }
 
     pub(crate) fn cross_site() -> Self {
         Self::new(
-            StatusCode::FORBIDDEN,
-            "cross-site",
-            "Sent from another site",
+            ProblemKind::CrossSite,
             "A vote can only be sent from this site's own page.",
         )
     }
 
-    pub(crate) fn forged_cookie() -> Self {
+    /// Why a cookie does not say who its voter is.
+    pub(crate) fn voter_cookie(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unreadable => Self::new(
+                ProblemKind::InvalidVoterCookie,
+                "The cookie that names you as a voter is damaged, or was not issued here. To vote as a \
+                 new voter, open the voting page and start over there.",
+            ),
+            Refusal::Several => Self::new(
+                ProblemKind::SeveralVoterCookies,
+                "Your browser sent several cookies that name a voter, and they differ. Delete the cookies \
+                 of this site in your browser, and of the site above it, then open this page again.",
+            ),
+            Refusal::Outdated => Self::new(
+                ProblemKind::OutdatedVoterCookie,
+                "The cookie that names you as a voter is of a kind that is no longer taken. To vote as a \
+                 new voter, open the voting page and start over there.",
+            ),
+        }
+    }
+
+    pub(crate) fn no_such_address() -> Self {
+        Self {
+            kind: ProblemKind::Request,
+            status: StatusCode::NOT_FOUND,
+            title: "Not Found",
+            detail: "There is nothing at this address.".into(),
+        }
+    }
+
+    pub(crate) fn foreign_secret() -> Self {
         Self::new(
-            StatusCode::BAD_REQUEST,
-            "invalid-voter-cookie",
-            "The voter cookie is not valid",
-            "The cookie that names you as a voter was not issued here. You have been given a \
-             new one: please vote again.",
+            ProblemKind::ForeignSecret,
+            "This server is set up with another secret than the others, so it takes no votes.",
         )
     }
 
     pub(crate) fn too_large(limit: usize) -> Self {
         Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
-            "The request is too large",
+            ProblemKind::TooLarge,
             format!("A request's body may have at most {limit} bytes."),
         )
     }
 
     pub(crate) fn too_slow() -> Self {
         Self::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "too-slow",
-            "The request took too long",
+            ProblemKind::TooSlow,
             "The request's body did not arrive in time.",
         )
     }
 
     pub(crate) fn not_a_form() -> Self {
         Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "not-a-form",
-            "Not a form",
+            ProblemKind::NotAForm,
             "Send the vote as application/x-www-form-urlencoded, or as JSON to the API.",
         )
     }
 
     pub(crate) fn not_ready(what: &'static str, reason: &str) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not-ready",
-            "Not ready",
-            format!("{what}: {reason}"),
-        )
+        Self::new(ProblemKind::NotReady, format!("{what}: {reason}"))
+    }
+
+    /// With the cause, for who asks within this process.
+    pub(crate) fn because(self, cause: WhyNotReady) -> Self {
+        Self {
+            cause: Some(cause),
+            ..self
+        }
     }
 
     pub(crate) fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid",
-            "The request cannot be followed",
-            detail,
-        )
+        Self::new(ProblemKind::Invalid, detail)
     }
 
     pub(crate) fn conflict(detail: String) -> Self {
-        Self::new(
-            StatusCode::CONFLICT,
-            "conflict",
-            "In conflict with what is there",
-            detail,
-        )
+        Self::new(ProblemKind::Conflict, detail)
     }
 
     pub(crate) fn unauthorized(detail: &'static str) -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
-            "Not authorized",
-            detail,
-        )
+        Self::new(ProblemKind::Unauthorized, detail)
     }
 
     fn document(&self) -> ProblemDocument {
         ProblemDocument {
-            kind: format!("urn:voting:problem:{}", self.kind),
+            kind: self.kind,
             title: self.title.to_owned(),
             status: self.status.as_u16(),
             detail: self.detail.clone().into_owned(),
@@ -235,7 +223,7 @@ impl Problem {
 
     /// What to tell a voter whose cast failed so. `vote.js` uses the same words.
     pub(crate) fn to_voter(&self) -> String {
-        if self.kind == OUTCOME_UNKNOWN {
+        if self.kind == ProblemKind::OutcomeUnknown {
             return self.detail.clone().into_owned();
         }
         let again = if self.status.is_server_error() {
@@ -253,6 +241,9 @@ impl Problem {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, RETRY_AFTER.into());
+        }
+        if let Some(cause) = &self.cause {
+            response.set_data(cause.clone());
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let bearer = header::HeaderValue::from_static("Bearer");
@@ -273,9 +264,7 @@ impl Problem {
 impl From<InvalidChoice> for Problem {
     fn from(error: InvalidChoice) -> Self {
         Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid-choice",
-            "This is not a vote in this poll",
+            ProblemKind::InvalidChoice,
             format!("{}.", site::capitalized(&error.to_string())),
         )
     }
@@ -283,39 +272,33 @@ impl From<InvalidChoice> for Problem {
 
 impl From<CastError> for Problem {
     fn from(error: CastError) -> Self {
-        let (kind, title, detail) = match &error {
-            CastError::Closed(_) => return Self::poll_closed(),
-            CastError::Overloaded => (
-                "overloaded",
-                "The vote was not taken",
+        match &error {
+            CastError::Closed(_) => Self::poll_closed(),
+            CastError::Overloaded => Self::new(
+                ProblemKind::Overloaded,
                 "Too many votes are arriving at once.",
             ),
-            CastError::Unknown(_) => (
-                OUTCOME_UNKNOWN,
-                "The vote is not confirmed",
+            CastError::Unknown(_) => Self::new(
+                ProblemKind::OutcomeUnknown,
                 "Whether your vote was stored is not known. Please vote again: it counts only \
                  once.",
             ),
-            _ => (
-                "not-stored",
-                "The vote was not taken",
-                "Votes cannot be stored right now.",
-            ),
-        };
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, kind, title, detail)
+            _ => Self::new(ProblemKind::NotStored, "Votes cannot be stored right now."),
+        }
     }
 }
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if let StoreError::PollConflict(_) = error {
+        if let StoreError::PollConflict(_) | StoreError::TextsFrozen(_) = error {
             return Self::conflict(format!("{}.", site::capitalized(&error.to_string())));
+        }
+        if let StoreError::ForeignSecret { .. } = error {
+            return Self::foreign_secret();
         }
         tracing::error!(error = in_one_line(&error), "a store failed");
         Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "store-unavailable",
-            "The store does not answer",
+            ProblemKind::StoreUnavailable,
             "Please try again in a moment.",
         )
     }
@@ -342,8 +325,14 @@ impl From<&Error> for Problem {
         if status == StatusCode::UNAUTHORIZED {
             return Self::unauthorized("Send the operator's token as a bearer token.");
         }
+        // A part of an address that cannot be read names nothing.
+        if status == StatusCode::NOT_FOUND
+            || error.is::<poem::error::ParsePathError>()
+            || error.is::<poem_openapi::error::ParsePathError>()
+        {
+            return Self::no_such_address();
+        }
         let detail = match status {
-            StatusCode::NOT_FOUND => "There is nothing at this address.".into(),
             StatusCode::METHOD_NOT_ALLOWED => "This address does not take that method.".into(),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "Send the body as application/json.".into(),
             // What the parser said, which is about the client's own input.
@@ -354,39 +343,19 @@ impl From<&Error> for Problem {
             }
         };
         let title = status.canonical_reason().unwrap_or("The request failed");
-        Self::new(status, "request", title, Cow::<'static, str>::Owned(detail))
-    }
-}
-
-/// In the API's documents: any status but those listed may come with a problem.
-impl ApiResponse for Problem {
-    fn meta() -> MetaResponses {
-        MetaResponses {
-            responses: vec![MetaResponse {
-                description: "What is wrong (RFC 9457)",
-                status: None,
-                status_range: None,
-                content: vec![MetaMediaType {
-                    content_type: ProblemPayload::CONTENT_TYPE,
-                    schema: ProblemPayload::schema_ref(),
-                }],
-                headers: vec![],
-            }],
+        Self {
+            kind: ProblemKind::Request,
+            status,
+            title,
+            detail: Cow::Owned(detail),
         }
     }
-
-    fn register(registry: &mut Registry) {
-        ProblemPayload::register(registry);
-    }
 }
 
-struct ProblemPayload;
-
-impl Payload for ProblemPayload {
-    const CONTENT_TYPE: &'static str = PROBLEM_JSON;
-
-    fn schema_ref() -> MetaSchemaRef {
-        ProblemDocument::schema_ref()
+/// Which statuses come with a problem differs by operation; [`document`](crate::document) adds them.
+impl ApiResponse for Problem {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: vec![] }
     }
 
     fn register(registry: &mut Registry) {

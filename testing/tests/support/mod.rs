@@ -19,7 +19,7 @@ use std::{
 
 use serde_json::Value;
 use ureq::Agent;
-use voting_testing::{Authority, PostgresServer, Program, RedisCluster, RedisServer};
+use voting_testing::{Authority, PostgresServer, Program, RedisCluster, RedisServer, are_built};
 
 pub const SECRET: &str = "the secret of the tests, 32 bytes or more";
 pub const TOKEN: &str = "the token of the tests, 32 bytes or more";
@@ -30,17 +30,20 @@ pub const CLAIM_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// Longer than anything takes.
 pub const LONG: Duration = Duration::from_secs(60);
 
-/// Where cargo has put the programs. They are of other packages, so cargo does not build them for
-/// this one's tests by itself.
+/// Where cargo has put the programs. They are of other packages, so cargo does not build them where this one's
+/// tests alone are run.
 pub static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--locked"]);
-    for program in ["voting", "voting-vote", "voting-worker", "voting-result"] {
-        build.args(["-p", program]);
-    }
-    assert!(build.status().expect("cargo is there").success());
     let test = std::env::current_exe().expect("this program");
     let folder = test.ancestors().nth(2).expect("target/<profile>");
+    let programs = ["voting", "voting-vote", "voting-worker", "voting-result"];
+    if !are_built(folder, &programs) {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--locked"]);
+        for program in programs {
+            build.args(["-p", program]);
+        }
+        assert!(build.status().expect("cargo is there").success());
+    }
     folder.to_owned()
 });
 

@@ -4,10 +4,10 @@ use std::{
     error::Error,
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ::postgres::{Client, Config, config::SslMode, error::SqlState};
@@ -164,57 +164,50 @@ pub(super) fn pool(
         .build_unchecked(manager)
 }
 
-/// Once it is known why it cannot be connected, nobody waits for longer than that: readiness asks who has
-/// failed, and callers have other things to do.
-const HOPES_FOR: Duration = Duration::from_secs(1);
+/// Who asks whether the store answers does not wait longer than this for the reason why it does not; a server
+/// that is started anew is mostly back by then.
+const REASON_AFTER: Duration = Duration::from_millis(1500);
 
-/// In between it is looked whether the reason is known.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// A connection of the pool, waited for as long as the options say; not so long if connecting fails.
-pub(super) fn from_pool(
+/// A connection, or why there is none. While none at all can be made, that is told before the time is over: the
+/// pool goes on trying by itself.
+pub(super) fn take(
     pool: &Pool<Manager>,
     last_failure: &LastFailure,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<PooledConnection<Manager>, StoreError> {
-    let begun = Instant::now();
-    let failures = last_failure.count();
-    loop {
-        let left = patience.saturating_sub(begun.elapsed());
-        let error = match pool.get_timeout(left.min(LOOK_EVERY)) {
-            Ok(connection) => return Ok(connection),
-            Err(error) => error,
-        };
-        let has_failed = last_failure.count() > failures;
-        if begun.elapsed() >= patience || has_failed && begun.elapsed() >= HOPES_FOR {
-            return Err(last_failure.explain(error));
-        }
-    }
+    let first = timeout.min(REASON_AFTER);
+    let taken = pool.get_timeout(first);
+    let is_hopeless = || pool.state().connections == 0 && last_failure.is_known();
+    let taken = match taken {
+        Err(_) if first < timeout && !is_hopeless() => pool.get_timeout(timeout - first),
+        taken => taken,
+    };
+    taken.map_err(|error| last_failure.explain(error))
 }
 
 /// Why it was last impossible to connect. The pool itself keeps the headline only, and not that it was
 /// the certificate.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LastFailure(Arc<Mutex<Failures>>);
-
-#[derive(Debug, Default)]
-struct Failures {
-    count: u64,
-    last: Option<String>,
-}
+pub(super) struct LastFailure(Arc<Mutex<Option<String>>>);
 
 impl LastFailure {
-    fn failures(&self) -> MutexGuard<'_, Failures> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn set(&self, reason: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
-    fn count(&self) -> u64 {
-        self.failures().count
+    fn is_known(&self) -> bool {
+        let reason = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reason.is_some()
     }
 
     /// What the pool says, with the reason.
     fn explain(&self, error: r2d2::Error) -> StoreError {
-        match &self.failures().last {
+        let reason = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        match reason {
             Some(reason) => StoreError::unavailable(format!("cannot connect: {reason}")),
             None => StoreError::unavailable(error),
         }
@@ -223,9 +216,7 @@ impl LastFailure {
 
 impl r2d2::HandleError<::postgres::Error> for LastFailure {
     fn handle_error(&self, error: ::postgres::Error) {
-        let mut failures = self.failures();
-        failures.count += 1;
-        failures.last = Some(in_one_line(&error));
+        self.set(Some(in_one_line(&error)));
     }
 }
 
@@ -238,7 +229,7 @@ struct SetUp {
 
 impl r2d2::CustomizeConnection<Connection, ::postgres::Error> for SetUp {
     fn on_acquire(&self, connection: &mut Connection) -> Result<(), ::postgres::Error> {
-        self.last_failure.failures().last = None;
+        self.last_failure.set(None);
         set_up(connection, self.statement_timeout)
     }
 }

@@ -6,6 +6,7 @@
 //! inside one blocking call, no more of them at a time than the pool has connections, and the
 //! pool itself is dropped on a thread of its own.
 
+mod address;
 mod connect;
 mod flush;
 mod inspect;
@@ -23,18 +24,19 @@ use std::{
     time::Duration,
 };
 
-use ::postgres::{Config, Transaction};
+use ::postgres::Transaction;
 use r2d2::Pool;
 use tokio::sync::Semaphore;
 
-use self::{
-    connect::{LastFailure, Manager},
-    prepared::Connection,
-};
 pub use self::{
+    address::InvalidAddress,
     inspect::{LoginReport, ServerReport, is_forbidden},
     roles::{BadPrefix, Roles},
     schema::{Migrated, SchemaError},
+};
+use self::{
+    connect::{LastFailure, Manager},
+    prepared::Connection,
 };
 use crate::{
     endpoint::Endpoint,
@@ -98,14 +100,14 @@ impl Postgres {
     ///
     /// The connection is plain, unless the address says `sslmode=require` or
     /// [`PostgresOptions::ca`] is given. Then it is encrypted, and the server must show a certificate
-    /// that is made out to its host name: more than `require` means elsewhere, where anybody may
-    /// stand in for the server.
+    /// that is made out to its host name: what `verify-full` means elsewhere, and is taken for here; with
+    /// `require` alone anybody may stand in for the server there.
     ///
     /// # Errors
-    /// The address is none.
-    pub fn new(url: &str, options: PostgresOptions) -> Result<Self, ::postgres::Error> {
+    /// [`InvalidAddress`] says how to write it.
+    pub fn new(url: &str, options: PostgresOptions) -> Result<Self, InvalidAddress> {
         let last_failure = LastFailure::default();
-        let config: Config = url.parse()?;
+        let config = address::parse(url)?;
         let endpoints = inspect::endpoints(&config);
         let manager = connect::manager(config, &options);
         let pool = connect::pool(manager.clone(), &options, &last_failure);
@@ -171,7 +173,7 @@ impl Inner {
         let pool = self.pool.as_ref();
         let pool = pool.ok_or_else(|| StoreError::unavailable("the pool is closed"))?;
         let patience = self.options.connect_timeout;
-        let mut connection = connect::from_pool(pool, &self.last_failure, patience)?;
+        let mut connection = connect::take(pool, &self.last_failure, patience)?;
         let done = work(&mut connection);
         connection.is_lost |= done.as_ref().is_err_and(connect::is_lost);
         done

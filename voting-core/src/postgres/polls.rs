@@ -7,7 +7,7 @@ use super::{Inner, Postgres};
 use crate::{
     error::StoreError,
     id::PollId,
-    poll::Poll,
+    poll::{Poll, log_changes},
     poll_state::PollState,
     stored_json,
     traits::{PollDirectory, PollStore},
@@ -42,16 +42,20 @@ impl Inner {
                  ON CONFLICT (id) DO UPDATE SET definition = polls.definition",
                 &[&id.as_str(), &definition],
             )?;
-            let row = transaction.query_opt(POLL, &[&id.as_str()])?;
-            let stored = row.map(|row| to_poll(&row)).transpose()?;
-            if stored.is_some_and(|stored| !stored.counts_like(poll)) {
-                return Err(StoreError::PollConflict(id.clone()));
+            let Some(row) = transaction.query_opt(POLL, &[&id.as_str()])? else {
+                return Err(StoreError::PollChanged(id.clone()));
+            };
+            let stored = to_poll(&row)?;
+            // Of a poll that was not there the insert has made this one.
+            let changes = stored.replaced_by(poll)?;
+            if stored.state().is_open() {
+                transaction.execute(
+                    "UPDATE polls SET definition = $2 WHERE id = $1",
+                    &[&id.as_str(), &definition],
+                )?;
             }
-            transaction.execute(
-                "UPDATE polls SET definition = $2 WHERE id = $1",
-                &[&id.as_str(), &definition],
-            )?;
             transaction.commit()?;
+            log_changes(poll, &changes);
             Ok(())
         })
     }

@@ -10,6 +10,7 @@ use crate::{
     error::{CastError, StoreError},
     id::PollId,
     position::{EntryId, ShardId},
+    secret::Fingerprint,
     traits::BallotLog,
 };
 
@@ -121,6 +122,10 @@ impl BallotLog for Redis {
         self.prepare().await?;
         durability::check(self).await?;
         self.takes_ballots().await
+    }
+
+    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
+        self.hold_to_secret(secret).await
     }
 }
 

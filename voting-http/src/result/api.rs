@@ -4,7 +4,12 @@ use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json};
 use voting_core::ReceiptState;
 
 use super::{ResultService, events::TallyEvents};
-use crate::{problem::Problem, tally_view::TallyView};
+use crate::{
+    document::Operation, problem::Problem, problem_kind::ProblemKind, reason_view::ReasonView,
+    tally_view::TallyView,
+};
+
+const MINUTE_MS: u64 = 60_000;
 
 pub(super) struct Api(pub(super) ResultService);
 
@@ -14,13 +19,13 @@ pub(super) struct Api(pub(super) ResultService);
 struct ReceiptView {
     /// Where the ballot was cast.
     poll: String,
-    /// When, in milliseconds since 1970.
+    /// The minute in which it was cast: its first moment, in milliseconds since 1970. A receipt does not tell
+    /// more exactly when, since whoever watches the tally could infer the choice from that.
     cast_at_ms: u64,
     /// What became of it.
     state: StateView,
-    /// Why it was rejected: `malformed`, `unknown-poll`, `unknown-option`, `too-many-choices`,
-    /// `poll-closed` or `unstorable`.
-    reason: Option<String>,
+    /// Why it was rejected.
+    reason: Option<ReasonView>,
 }
 
 /// What became of a ballot.
@@ -36,6 +41,34 @@ enum StateView {
     /// It could not be counted.
     Rejected,
 }
+
+/// What the code does not tell the document.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "getTally",
+        problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"poll":"cats-vs-dogs","state":"open","version":17,"voters":3,"options":[{"id":"a","label":"Cats","votes":2},{"id":"b","label":"Dogs","votes":1}]}"#,
+        )],
+    },
+    Operation {
+        id: "watchTally",
+        problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[],
+    },
+    Operation {
+        id: "getReceipt",
+        problems: &[ProblemKind::UnknownReceipt, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"poll":"cats-vs-dogs","cast_at_ms":1790000040000,"state":"counted"}"#,
+        )],
+    },
+];
 
 #[OpenApi]
 impl Api {
@@ -69,7 +102,8 @@ impl Api {
         ))
     }
 
-    /// What became of a ballot. A receipt does not tell what was chosen.
+    /// What became of a ballot. A receipt does not tell what was chosen, nor, to others than the services,
+    /// who the voter is.
     #[oai(
         path = "/v1/receipts/:receipt",
         method = "get",
@@ -84,7 +118,7 @@ impl Api {
         let state = service.tallies.receipt_state(&receipt).await?;
         Ok(Json(ReceiptView {
             poll: receipt.poll.to_string(),
-            cast_at_ms: receipt.position.ms(),
+            cast_at_ms: receipt.position.ms() / MINUTE_MS * MINUTE_MS,
             state: match state {
                 ReceiptState::Counted => StateView::Counted,
                 ReceiptState::Superseded => StateView::Superseded,
@@ -92,7 +126,7 @@ impl Api {
                 _ => StateView::Pending,
             },
             reason: match state {
-                ReceiptState::Rejected(reason) => Some(reason.to_string()),
+                ReceiptState::Rejected(reason) => Some(reason.into()),
                 _ => None,
             },
         }))

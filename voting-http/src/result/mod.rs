@@ -11,8 +11,15 @@ use poem_openapi::OpenApiService;
 use voting_core::{PollDirectory, SecretKey, TallyStore};
 
 use crate::{
-    api_routes::ApiRoutes, assets, front::Front, health::Health, live::LiveTallies,
-    metrics::Metrics, polls::Polls, site::Site, token::ReceiptKey,
+    api_routes::ApiRoutes,
+    assets, document,
+    front::Front,
+    health::{self, Health},
+    live::LiveTallies,
+    metrics::Metrics,
+    polls::{PagePlace, Polls},
+    receipt_key::ReceiptKey,
+    site::Site,
 };
 
 /// The result service over its store.
@@ -48,27 +55,29 @@ impl ResultService {
 
     /// The service as an endpoint, to be served or mounted.
     pub fn into_endpoint(self) -> impl Endpoint<Output = Response> {
-        let page = || get(page::Show(self.clone()));
+        let page = |place| get(page::Show(self.clone(), place));
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| {
             self.0.live.metrics().register(registry)
         });
         let pages = Route::new()
-            .at("/", page())
-            .at("/polls/:poll", page())
+            .at("/", page(PagePlace::Root))
+            .at("/polls/:poll", page(PagePlace::Named))
+            .at("/polls/:poll/", page(PagePlace::Named))
             .nest("/assets", assets::route());
-        let routes = ApiRoutes::new(self.documented(health), metrics, pages);
+        let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
         Front::new(routes).over_https(self.0.site.is_https())
     }
 
     /// The OpenAPI document of the service, as JSON.
     pub fn openapi(&self) -> String {
-        self.documented(self.health()).spec()
+        let derived = self.documented(self.health()).spec();
+        document::complete(&derived, None, &[api::OPERATIONS, health::OPERATIONS])
     }
 
     fn health(&self) -> Health {
         let (tallies, polls) = (Arc::clone(&self.0.tallies), self.0.polls.clone());
-        Health::new(self.0.site.stop.clone())
+        Health::new("result", self.0.site.stop.clone())
             .needs("tally store", move || {
                 let tallies = Arc::clone(&tallies);
                 async move { tallies.check().await }

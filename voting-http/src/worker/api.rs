@@ -6,7 +6,7 @@ use poem_openapi::{Object, OpenApi, SecurityScheme, auth::Bearer, payload::Json}
 use voting_core::worker::Progress;
 
 use super::WorkerService;
-use crate::problem::Problem;
+use crate::{document::Operation, problem::Problem, problem_kind::ProblemKind};
 
 /// The operator's token.
 #[derive(SecurityScheme)]
@@ -14,6 +14,17 @@ use crate::problem::Problem;
 pub(super) struct Operator(pub(super) Bearer);
 
 pub(super) struct Api(pub(super) WorkerService);
+
+/// What the code does not tell the document.
+pub(super) const OPERATIONS: &[Operation] = &[Operation {
+    id: "getPipeline",
+    problems: &[ProblemKind::StoreUnavailable],
+    body: None,
+    answers: &[(
+        "200",
+        r#"{"accepted":1204,"pending":2,"oldest_pending_ms":1790000000000,"lag_ms":40,"counted":1000,"superseded":201,"rejected":1,"lost_entries":0,"accepted_per_second":120.5,"processed_per_second":119.8,"worker":{"batches":31,"replayed":0,"idle_ms":12}}"#,
+    )],
+}];
 
 /// Where all ballots are. At rest `accepted` is the sum of `pending`, `counted`, `superseded` and
 /// `rejected`; under load the numbers are of slightly different moments.

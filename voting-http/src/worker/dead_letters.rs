@@ -13,12 +13,51 @@ use voting_core::{
 };
 
 use super::{WorkerService, api::Operator};
-use crate::problem::Problem;
+use crate::{
+    document::Operation, problem::Problem, problem_kind::ProblemKind, reason_view::ReasonView,
+};
 
 /// Dead letters in one answer.
 const PAGE: usize = 100;
 
 pub(super) struct Api(pub(super) WorkerService);
+
+/// What the code does not tell the document.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "listDeadLetters",
+        problems: &[ProblemKind::Invalid, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"dead_letters":[{"position":"0-1790000000000-0-3","reason":"unknown-option","detail":"the poll has no option 7","payload":"AQ=="}]}"#,
+        )],
+    },
+    Operation {
+        id: "getDeadLetter",
+        problems: &[
+            ProblemKind::Invalid,
+            ProblemKind::UnknownDeadLetter,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"position":"0-1790000000000-0-3","reason":"unknown-option","detail":"the poll has no option 7","payload":"AQ==","cast_at_ms":1790000000000,"count":1,"ballots":[{"position":"0-1790000000000-0-3","poll":"lunch","choices":[7]}]}"#,
+        )],
+    },
+    Operation {
+        id: "replayDeadLetter",
+        problems: &[
+            ProblemKind::Invalid,
+            ProblemKind::UnknownDeadLetter,
+            ProblemKind::StillRejected,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: None,
+        answers: &[("200", r#"{"counted":1,"superseded":0,"rejected":0}"#)],
+    },
+];
 
 /// Ballots that could not be counted.
 #[derive(Debug, Object)]
@@ -36,9 +75,8 @@ struct DeadLettersView {
 struct DeadLetterView {
     /// Where it stood in the log: shard, milliseconds since 1970, number.
     position: String,
-    /// The kind of defect: `malformed`, `unknown-poll`, `unknown-option`, `too-many-choices`,
-    /// `poll-closed` or `unstorable`.
-    reason: String,
+    /// The kind of defect.
+    reason: ReasonView,
     /// The defect in words.
     detail: String,
     /// The log entry, in base64.
@@ -49,7 +87,7 @@ impl From<&DeadLetter> for DeadLetterView {
     fn from(letter: &DeadLetter) -> Self {
         Self {
             position: letter.position.to_string(),
-            reason: letter.reason.to_string(),
+            reason: letter.reason.into(),
             detail: letter.detail.clone(),
             payload: BASE64.encode(&letter.payload),
         }

@@ -14,13 +14,18 @@ use poem::{
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 use voting_core::{
-    BallotQueue, BatchFlusher, DeadLetterStore, PollStore, SecretKey, StoreError, TallyStore,
-    WorkerHandle,
+    BallotQueue, BatchFlusher, DeadLetterStore, PollDirectory, PollStore, SecretKey, StoreError,
+    TallyStore, WorkerHandle,
 };
 
 use self::overview::Overview;
 use crate::{
-    api_routes::ApiRoutes, assets, front::Front, health::Health, problem::Problem, site::Prefix,
+    api_routes::ApiRoutes,
+    assets, document,
+    front::Front,
+    health::{self, Health},
+    problem::Problem,
+    site::Prefix,
     token::OperatorKey,
 };
 
@@ -49,6 +54,8 @@ pub struct Pipeline {
     pub tallies: Arc<dyn TallyStore>,
     /// The store.
     pub polls: Arc<dyn PollStore>,
+    /// Where the vote services look polls up: the store, or the copy that is published to them.
+    pub directory: Arc<dyn PollDirectory>,
     /// The store.
     pub dead_letters: Arc<dyn DeadLetterStore>,
 }
@@ -81,13 +88,23 @@ impl WorkerService {
         let pages = Route::new()
             .at("/", get(home))
             .nest("/assets", assets::route());
-        let routes = ApiRoutes::new(self.documented(health), metrics, pages);
+        let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
         Front::new(routes).taking_bodies()
     }
 
     /// The OpenAPI document of the service, as JSON.
     pub fn openapi(&self) -> String {
-        self.documented(self.health()).spec()
+        let derived = self.documented(self.health()).spec();
+        document::complete(
+            &derived,
+            None,
+            &[
+                api::OPERATIONS,
+                polls::OPERATIONS,
+                dead_letters::OPERATIONS,
+                health::OPERATIONS,
+            ],
+        )
     }
 
     fn health(&self) -> Health {
@@ -98,7 +115,7 @@ impl WorkerService {
             worker,
             ..
         } = self.0.pipeline.clone();
-        Health::new(self.0.stop.clone())
+        Health::new("worker", self.0.stop.clone())
             .needs("ballot log", move || {
                 let queue = Arc::clone(&queue);
                 async move { queue.ready_to_claim().await }

@@ -1,0 +1,86 @@
+//! The kinds of problems: what clients tell apart.
+
+use poem::http::StatusCode;
+use poem_openapi::Enum;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $urn:literal, $status:ident, $title:literal;)*) => {
+        /// The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
+        /// added.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+        #[oai(rename = "ProblemType")]
+        pub(crate) enum ProblemKind {
+            $($(#[$doc])* #[oai(rename = $urn)] $kind,)*
+        }
+
+        impl ProblemKind {
+            /// As in a problem document.
+            pub(crate) fn urn(self) -> &'static str {
+                match self { $(Self::$kind => $urn,)* }
+            }
+
+            /// The status that goes with it.
+            pub(crate) fn status(self) -> StatusCode {
+                match self { $(Self::$kind => StatusCode::$status,)* }
+            }
+
+            /// The kind in words, for people.
+            pub(crate) fn title(self) -> &'static str {
+                match self { $(Self::$kind => $title,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A fault of the service.
+    Internal = "urn:voting:problem:internal", INTERNAL_SERVER_ERROR, "Something went wrong";
+    /// The request as such: its path, method, type or syntax. Its status says which.
+    Request = "urn:voting:problem:request", BAD_REQUEST, "Bad Request";
+    /// What the request asks for is not possible.
+    Invalid = "urn:voting:problem:invalid", UNPROCESSABLE_ENTITY, "Invalid request";
+    /// No poll has this id.
+    UnknownPoll = "urn:voting:problem:unknown-poll", NOT_FOUND, "No such poll";
+    /// There is no poll at all.
+    NoPolls = "urn:voting:problem:no-polls", NOT_FOUND, "No poll yet";
+    /// The poll takes no more ballots.
+    PollClosed = "urn:voting:problem:poll-closed", CONFLICT, "This poll is closed";
+    /// The ballot names no options of the poll, or too many.
+    InvalidChoice = "urn:voting:problem:invalid-choice", UNPROCESSABLE_ENTITY, "This is not a vote in this poll";
+    /// The ballot was not stored, since too many came at once.
+    Overloaded = "urn:voting:problem:overloaded", SERVICE_UNAVAILABLE, "The vote was not taken";
+    /// The ballot was not stored.
+    NotStored = "urn:voting:problem:not-stored", SERVICE_UNAVAILABLE, "The vote was not taken";
+    /// Whether the ballot was stored is not known. To cast it again is safe.
+    OutcomeUnknown = "urn:voting:problem:outcome-unknown", SERVICE_UNAVAILABLE, "The vote is not confirmed";
+    /// The voter's cookie is there and cannot be read. Nothing takes its place: a new voter sends none.
+    InvalidVoterCookie = "urn:voting:problem:invalid-voter-cookie", BAD_REQUEST, "Your voter cookie cannot be read";
+    /// Different cookies name the voter.
+    SeveralVoterCookies = "urn:voting:problem:several-voter-cookies", BAD_REQUEST, "There are several voter cookies";
+    /// The voter's cookie is of a kind that is no longer taken.
+    OutdatedVoterCookie = "urn:voting:problem:outdated-voter-cookie", BAD_REQUEST, "Your voter cookie is too old";
+    /// This service has another secret than the one under which ballots are cast. Others may take the ballot.
+    ForeignSecret = "urn:voting:problem:foreign-secret", SERVICE_UNAVAILABLE, "This server takes no votes";
+    /// Another site sent the request.
+    CrossSite = "urn:voting:problem:cross-site", FORBIDDEN, "Sent from another site";
+    /// The body is too large.
+    TooLarge = "urn:voting:problem:too-large", PAYLOAD_TOO_LARGE, "The request is too large";
+    /// The body did not arrive in time.
+    TooSlow = "urn:voting:problem:too-slow", REQUEST_TIMEOUT, "The request took too long";
+    /// The body of a form's address is no form.
+    NotAForm = "urn:voting:problem:not-a-form", UNSUPPORTED_MEDIA_TYPE, "Not a form";
+    /// The service is not ready.
+    NotReady = "urn:voting:problem:not-ready", SERVICE_UNAVAILABLE, "Not ready";
+    /// A store does not answer.
+    StoreUnavailable = "urn:voting:problem:store-unavailable", SERVICE_UNAVAILABLE, "The store does not answer";
+    /// This is not a receipt.
+    UnknownReceipt = "urn:voting:problem:unknown-receipt", NOT_FOUND, "No such receipt";
+    /// No dead letter is at this position.
+    UnknownDeadLetter = "urn:voting:problem:unknown-dead-letter", NOT_FOUND, "No such dead letter";
+    /// The dead letter still cannot be counted.
+    StillRejected = "urn:voting:problem:still-rejected", CONFLICT, "It still cannot be counted";
+    /// It conflicts with the stored poll.
+    Conflict = "urn:voting:problem:conflict", CONFLICT, "Conflicts with the stored poll";
+    /// The operator's token is missing or wrong.
+    Unauthorized = "urn:voting:problem:unauthorized", UNAUTHORIZED, "Not authorized";
+}
