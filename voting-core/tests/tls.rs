@@ -69,7 +69,7 @@ async fn a_redis_that_cannot_be_verified_gets_no_ballot_and_the_error_says_why()
 
 #[tokio::test]
 async fn a_certificate_that_has_expired_is_named_as_the_reason() {
-    let authority = Authority::of_expired();
+    let authority = Authority::new().with_days(-3, -1);
     let server = RedisServer::start_encrypted(&authority);
     let error = redis(&server.url(), trust(&authority)).check().await;
     let error = in_one_line(&error.expect_err("not verified"));

@@ -271,7 +271,7 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
         writeln!(f, "  {example}")?;
     }
     if verdict.is_wrong() {
-        return writeln!(f, "SOMETHING IS WRONG.");
+        return writeln!(f, "FAILED: {}", verdict.faults().join(", "));
     }
     let doubts = verdict.doubts();
     if !doubts.is_empty() {

@@ -1,7 +1,10 @@
 //! Reads a poll from Postgres, with statements of its own: a checker that asked the code which it
 //! checks would believe it.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use postgres::{Client, IsolationLevel, NoTls, Transaction, fallible_iterator::FallibleIterator};
 use uuid::Uuid;
@@ -72,7 +75,7 @@ impl Told {
 }
 
 /// Which entries of the log are flushed.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Flushed {
     /// By shard: all below.
     below: HashMap<u16, (u64, u64)>,
@@ -89,6 +92,28 @@ impl Flushed {
     }
 }
 
+/// Tells ballots that were in the log before the load began.
+#[derive(Debug, Clone)]
+pub(crate) struct Beginning {
+    /// What was counted when the load looked.
+    pub(crate) flushed: Flushed,
+    /// The first ballot of the load that is known, by shard: place in the millisecond included.
+    pub(crate) first: HashMap<u16, (u64, u64)>,
+}
+
+impl Beginning {
+    /// Whether a ballot of somebody else was cast before the load began, and counted after.
+    fn was_pending(&self, position: Position) -> bool {
+        let Position { shard, ms, n } = position;
+        let is_older = match self.first.get(&shard) {
+            Some(first) => (ms, n) < *first,
+            // The shards of one server have one clock.
+            None => self.first.values().min().is_some_and(|first| ms < first.0),
+        };
+        is_older && !self.flushed.has(position)
+    }
+}
+
 /// What is in the store.
 #[derive(Debug)]
 pub(crate) struct Scan {
@@ -96,6 +121,8 @@ pub(crate) struct Scan {
     pub(crate) stored: Vec<Option<Stored>>,
     /// Ballots of voters that were not asked for.
     pub(crate) strangers: u64,
+    /// Those of them that were pending when the load began.
+    pub(crate) were_pending: u64,
     /// The tally that is kept.
     pub(crate) kept: Count,
     /// What the ballots say, in the same snapshot.
@@ -107,15 +134,26 @@ pub(crate) struct Scan {
 }
 
 /// Reads all ballots of a poll; `voters` are those that are asked for, in order.
-pub(crate) async fn scan(url: &str, poll: &str, voters: Vec<u128>) -> Result<Scan, CheckError> {
+pub(crate) async fn scan(
+    url: &str,
+    poll: &str,
+    voters: Vec<u128>,
+    beginning: Option<Arc<Beginning>>,
+) -> Result<Scan, CheckError> {
     let (url, poll) = (url.to_owned(), poll.to_owned());
     // The client waits for its answers, and when it is dropped.
-    let scan = tokio::task::spawn_blocking(move || try_scan(&url, &poll, &voters)).await;
+    let scan = move || try_scan(&url, &poll, &voters, beginning.as_deref());
+    let scan = tokio::task::spawn_blocking(scan).await;
     let scan = scan.map_err(|error| CheckError::Store(error.into()))?;
     scan.map_err(CheckError::Store)
 }
 
-fn try_scan(url: &str, poll: &str, voters: &[u128]) -> Result<Scan, Error> {
+fn try_scan(
+    url: &str,
+    poll: &str,
+    voters: &[u128],
+    beginning: Option<&Beginning>,
+) -> Result<Scan, Error> {
     let mut client = Client::connect(url, NoTls)?;
     let mut snapshot = client
         .build_transaction()
@@ -144,7 +182,7 @@ fn try_scan(url: &str, poll: &str, voters: &[u128]) -> Result<Scan, Error> {
         votes: vec![0; 63],
         ..Count::default()
     };
-    let (mut stored, mut strangers) = (vec![None; voters.len()], 0);
+    let (mut stored, mut strangers, mut were_pending) = (vec![None; voters.len()], 0, 0);
     let mut next = 0;
     // Row by row: all of them would not fit in memory.
     let ballots = "SELECT voter, choices, shard, ms, n FROM ballots WHERE poll = $1 ORDER BY voter";
@@ -159,15 +197,17 @@ fn try_scan(url: &str, poll: &str, voters: &[u128]) -> Result<Scan, Error> {
         while voters.get(next).is_some_and(|asked| *asked < voter) {
             next += 1;
         }
-        if voters.get(next) != Some(&voter) {
-            strangers += 1;
-            continue;
-        }
         let position = Position {
             shard: u16::try_from(row.get::<_, i32>(2))?,
             ms: u64::try_from(row.get::<_, i64>(3))?,
             n: u64::try_from(row.get::<_, i64>(4))?,
         };
+        if voters.get(next) != Some(&voter) {
+            strangers += 1;
+            let was = beginning.is_some_and(|beginning| beginning.was_pending(position));
+            were_pending += u64::from(was);
+            continue;
+        }
         // Two ballots of a voter would be worse than one of them; there cannot be.
         if stored[next].replace(Stored { choices, position }).is_some() {
             strangers += 1;
@@ -186,6 +226,7 @@ fn try_scan(url: &str, poll: &str, voters: &[u128]) -> Result<Scan, Error> {
     Ok(Scan {
         stored,
         strangers,
+        were_pending,
         kept,
         counted,
         told,

@@ -2,10 +2,11 @@
 //! operator's API. Run several; one that dies is relieved by the others.
 
 mod polls;
+mod put_back;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use polls::Polls;
+use self::{polls::Polls, put_back::Guard};
 use voting_core::{Worker, WorkerOptions, error::in_one_line, worker::WorkerExit};
 use voting_http::{Pipeline, WorkerService};
 use voting_service::{Config, Exit, Service, Services, StartError, find};
@@ -38,7 +39,8 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         ..config.worker_options()
     };
     let claims = queue.clone();
-    let worker = Worker::new(queue.clone(), postgres.clone(), postgres.clone(), options).start();
+    let guard = Guard::new(redis.clone(), postgres.clone());
+    let worker = Worker::new(queue.clone(), guard.clone(), guard.clone(), options).start();
     services.watch(worker.progress().clone(), queue.clone());
     let pipeline = Pipeline {
         worker: worker.clone(),
@@ -57,7 +59,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
 
     let broken = async {
         tokio::select! {
-            error = polls.keep_in_line(&redis, queue.as_ref(), &config) => {
+            error = polls.keep_in_line(&redis, &guard, queue.as_ref(), &config) => {
                 tracing::error!(error = in_one_line(&error), "cannot set up the polls");
                 Exit::Failed
             }

@@ -13,6 +13,8 @@ use voting_core::{
 };
 use voting_service::{Config, cats_vs_dogs};
 
+use crate::put_back::{Guard, bring_back_polls};
+
 /// How often Redis is looked after when nothing has changed here.
 const ROUND: Duration = Duration::from_secs(1);
 
@@ -37,6 +39,7 @@ impl Polls {
     pub(crate) async fn keep_in_line(
         &self,
         redis: &Redis,
+        guard: &Guard,
         queue: &dyn BallotQueue,
         config: &Config,
     ) -> StoreError {
@@ -52,6 +55,9 @@ impl Polls {
                 // In this order: there is no vote before there are polls, and so none with an id that
                 // is too low, or in a poll that is closed and that a new Redis does not know to be.
                 redis.raise_ids(postgres.newest_applied().await?).await?;
+                // No poll becomes final in a database that lacks ballots, and none is forgotten.
+                guard.check().await?;
+                bring_back_polls(redis, postgres).await?;
                 closing::advance(redis, queue, postgres).await?;
                 redis.publish(&postgres.polls().await?).await
             };

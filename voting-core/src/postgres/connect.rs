@@ -16,16 +16,31 @@ use r2d2_postgres::PostgresConnectionManager;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{PostgresOptions, prepared::Connection};
-use crate::{
-    error::{StoreError, in_one_line},
-    tls,
-};
+use super::{PostgresOptions, failure::CannotConnect, prepared::Connection};
+use crate::{error::StoreError, tls};
+
+/// How to connect to the server of an address.
+#[derive(Clone)]
+pub(super) struct Connector {
+    config: Config,
+    tls: MakeRustlsConnect,
+    /// Who vouches for the server, if the connection is encrypted.
+    pub(super) roots: Option<Arc<RootCertStore>>,
+}
+
+impl Connector {
+    /// Connects once, and says at once why it cannot. The pool would try again until its patience ends.
+    pub(super) fn connect(&self, statement_timeout: Duration) -> Result<Client, StoreError> {
+        let cannot = |error: ::postgres::Error| CannotConnect::by(&error).into_error();
+        let mut client = self.config.connect(self.tls.clone()).map_err(cannot)?;
+        set_up(&mut client, statement_timeout)?;
+        Ok(client)
+    }
+}
 
 /// Makes connections, of one type whether they are encrypted or not.
-#[derive(Clone)]
 pub(super) struct Manager {
-    connect: Arc<PostgresConnectionManager<MakeRustlsConnect>>,
+    connect: PostgresConnectionManager<MakeRustlsConnect>,
     /// How many connections were lost. If one was, the others may be, too, as when the server was started
     /// anew: each is tried before it is used again.
     lost: Arc<AtomicU64>,
@@ -96,7 +111,7 @@ const KEEPALIVE_RETRIES: u32 = 3;
 const GONE_AFTER: Duration = Duration::from_secs(30);
 
 /// Knows how to connect to the server of an address.
-pub(super) fn manager(mut config: Config, options: &PostgresOptions) -> Manager {
+pub(super) fn connector(mut config: Config, options: &PostgresOptions) -> Connector {
     // The client's own default, `prefer`, gives in to whoever says that there is no encryption, and
     // takes any certificate elsewhere: it protects nothing, so it is not used at all.
     let encrypted = options.ca.is_some() || config.get_ssl_mode() == SslMode::Require;
@@ -115,38 +130,23 @@ pub(super) fn manager(mut config: Config, options: &PostgresOptions) -> Manager 
         .application_name("voting");
     let roots = match &options.ca {
         Some(ca) => ca.roots(),
-        None if encrypted => Arc::new(trusted_by_the_system()),
+        None if encrypted => Arc::new(tls::trusted_by_the_system()),
         None => Arc::new(RootCertStore::empty()),
     };
     let tls = ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
         .expect("the provider has the versions of TLS that this is built with")
-        .with_root_certificates(roots)
+        .with_root_certificates(Arc::clone(&roots))
         .with_no_client_auth();
-    Manager {
-        connect: Arc::new(PostgresConnectionManager::new(
-            config,
-            MakeRustlsConnect::new(tls),
-        )),
-        lost: Arc::default(),
+    Connector {
+        config,
+        tls: MakeRustlsConnect::new(tls),
+        roots: encrypted.then_some(roots),
     }
-}
-
-fn trusted_by_the_system() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        tracing::warn!(%error, "cannot read some of the certificates that the system trusts");
-    }
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        tracing::error!("the system trusts no certificate authority, so no server can be verified");
-    }
-    roots
 }
 
 pub(super) fn pool(
-    manager: Manager,
+    connector: Connector,
     options: &PostgresOptions,
     last_failure: &LastFailure,
 ) -> Pool<Manager> {
@@ -161,7 +161,10 @@ pub(super) fn pool(
             last_failure: last_failure.clone(),
         }))
         .error_handler(Box::new(last_failure.clone()))
-        .build_unchecked(manager)
+        .build_unchecked(Manager {
+            connect: PostgresConnectionManager::new(connector.config, connector.tls),
+            lost: Arc::default(),
+        })
 }
 
 /// Who asks whether the store answers does not wait longer than this for the reason why it does not; a server
@@ -188,10 +191,10 @@ pub(super) fn take(
 /// Why it was last impossible to connect. The pool itself keeps the headline only, and not that it was
 /// the certificate.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LastFailure(Arc<Mutex<Option<String>>>);
+pub(super) struct LastFailure(Arc<Mutex<Option<CannotConnect>>>);
 
 impl LastFailure {
-    fn set(&self, reason: Option<String>) {
+    fn set(&self, reason: Option<CannotConnect>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
@@ -208,7 +211,7 @@ impl LastFailure {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         match reason {
-            Some(reason) => StoreError::unavailable(format!("cannot connect: {reason}")),
+            Some(reason) => reason.into_error(),
             None => StoreError::unavailable(error),
         }
     }
@@ -216,7 +219,7 @@ impl LastFailure {
 
 impl r2d2::HandleError<::postgres::Error> for LastFailure {
     fn handle_error(&self, error: ::postgres::Error) {
-        self.set(Some(in_one_line(&error)));
+        self.set(Some(CannotConnect::by(&error)));
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     to_column,
 };
 use crate::{
+    applied::Applied,
     batch::{Batch, EntryKey},
     error::StoreError,
     position::{EntryId, ShardId},
@@ -105,6 +106,30 @@ impl Postgres {
     pub async fn newest_applied(&self) -> Result<EntryId, StoreError> {
         let newest = self.newest_applied_by_shard().await?.into_values().max();
         Ok(newest.unwrap_or(EntryId::MIN))
+    }
+
+    /// Which entries are flushed.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn applied(&self) -> Result<Applied, StoreError> {
+        self.call(|inner| {
+            // In one statement, so that a mark is not missed while it is folded.
+            let all = "SELECT shard, ms, seq, true FROM applied_below
+                       UNION ALL SELECT shard, ms, seq, false FROM applied";
+            let marks = inner.ask(|connection| Ok(connection.query(all, &[])?))?;
+            let mut applied = Applied::default();
+            for row in &marks {
+                let mark = key(row)?;
+                if row.get(3) {
+                    applied.below.insert(mark.0, mark.1);
+                } else {
+                    applied.also.insert(mark);
+                }
+            }
+            Ok(applied)
+        })
+        .await
     }
 
     /// The same of each shard of which any was flushed.

@@ -8,6 +8,7 @@
 
 mod address;
 mod connect;
+mod failure;
 mod flush;
 mod inspect;
 mod marks;
@@ -30,12 +31,13 @@ use tokio::sync::Semaphore;
 
 pub use self::{
     address::InvalidAddress,
-    inspect::{LoginReport, ServerReport, is_forbidden},
+    failure::Failure,
+    inspect::{LoginReport, Room, ServerReport, TRIED_MIB, is_forbidden},
     roles::{BadPrefix, Roles},
     schema::{Migrated, SchemaError},
 };
 use self::{
-    connect::{LastFailure, Manager},
+    connect::{Connector, LastFailure, Manager},
     prepared::Connection,
 };
 use crate::{
@@ -80,8 +82,8 @@ pub struct Postgres(Arc<Inner>);
 struct Inner {
     /// `None` only while it is dropped.
     pool: Option<Pool<Manager>>,
-    manager: Manager,
     last_failure: LastFailure,
+    connector: Connector,
     /// Where the servers are.
     endpoints: Vec<Endpoint>,
     calls: Arc<Semaphore>,
@@ -109,14 +111,14 @@ impl Postgres {
         let last_failure = LastFailure::default();
         let config = address::parse(url)?;
         let endpoints = inspect::endpoints(&config);
-        let manager = connect::manager(config, &options);
-        let pool = connect::pool(manager.clone(), &options, &last_failure);
+        let connector = connect::connector(config, &options);
+        let pool = connect::pool(connector.clone(), &options, &last_failure);
         let stripe = uuid::Uuid::now_v7().as_bytes()[15] % STRIPES;
         Ok(Self(Arc::new(Inner {
             calls: Arc::new(Semaphore::new(pool.max_size() as usize)),
+            connector,
             endpoints,
             pool: Some(pool),
-            manager,
             last_failure,
             stripe: stripe.into(),
             folded: Mutex::default(),

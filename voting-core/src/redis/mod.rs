@@ -33,6 +33,7 @@ mod inspect;
 mod node;
 mod polls;
 mod reply;
+mod restored;
 mod rests;
 mod rewind;
 mod rights;
@@ -55,7 +56,8 @@ pub use self::{
     claim::RedisQueue,
     inspect::{Consumer, ShardReport, is_forbidden},
     node::{Node, NodeInfo, Rights},
-    rewind::{RewindError, Rewound},
+    restored::BroughtBack,
+    rewind::{LookBack, RewindError},
 };
 use self::{
     clock::Clocks,

@@ -5,6 +5,7 @@ use ::redis::Script;
 pub(super) struct Scripts {
     pub(super) append: Script,
     pub(super) seal: Script,
+    pub(super) sealed: Script,
     pub(super) raise: Script,
     pub(super) acknowledge: Script,
     pub(super) remove_consumers: Script,
@@ -21,6 +22,7 @@ impl Scripts {
         Self {
             append: Script::new(include_str!("append.lua")),
             seal: Script::new(include_str!("seal.lua")),
+            sealed: Script::new(include_str!("sealed.lua")),
             raise: Script::new(include_str!("raise.lua")),
             acknowledge: Script::new(include_str!("acknowledge.lua")),
             remove_consumers: Script::new(include_str!("remove_consumers.lua")),

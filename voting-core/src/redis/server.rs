@@ -85,6 +85,11 @@ impl Server {
         once_more(|| async { command.query_async(&mut self.clone()).await }).await
     }
 
+    /// How it is connected to.
+    pub(super) fn client(&self) -> &Client {
+        &self.0.client
+    }
+
     /// How many connections there were before this one: the server may have been started anew.
     pub(super) fn turn(&self) -> u64 {
         let current = self.0.current.lock();

@@ -214,9 +214,18 @@ impl Redis {
         shard: ShardId,
         delivered: EntryId,
     ) -> Result<Option<EntryId>, StoreError> {
+        self.first_from(shard, delivered.next()).await
+    }
+
+    /// The first entry with this id or a later one.
+    pub(super) async fn first_from(
+        &self,
+        shard: ShardId,
+        from: EntryId,
+    ) -> Result<Option<EntryId>, StoreError> {
         let mut ask = ::redis::cmd("XRANGE");
         ask.arg(self.log_key(shard))
-            .arg(format!("({delivered}"))
+            .arg(from.to_string())
             .arg("+")
             .arg("COUNT")
             .arg(1);

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use voting_core::{
     Ballot, BallotLog, BallotQueue, CastError, Choices, PollDirectory, SecretKey, StoreError,
-    VoteSink, VoterId, entry,
+    VoteSink, VoterId,
+    applied::Applied,
+    entry,
     position::ShardId,
     redis::{Redis, RedisOptions, RewindError},
     secret::Fingerprint,
@@ -294,23 +296,75 @@ async fn the_log_can_be_rewound_though_redis_has_no_memory_left() {
     let claim = queue.claim(100, Duration::ZERO).await.expect("claimed");
     let keys: Vec<_> = claim.entries.iter().map(|e| (e.shard, e.id)).collect();
     queue.acknowledge(&keys).await.expect("acknowledged");
-    let refused = redis.rewind().await.expect_err("a worker is there");
+    let refused = redis
+        .look_back(&Applied::default())
+        .await
+        .expect_err("a worker is there");
     assert!(matches!(refused, RewindError::WorkersRunning));
     queue.close().await.expect("closed");
     drop(queue);
 
     server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    let rewound = loop {
-        match redis.rewind().await {
+    let back = loop {
+        match redis.look_back(&Applied::default()).await {
             Err(RewindError::WorkersRunning) if tokio::time::Instant::now() < deadline => {}
-            rewound => break rewound.expect("it needs no memory"),
+            back => break back.expect("it needs no memory"),
         }
     };
-    assert_eq!(rewound.ballots, keys.len() as u64);
-    assert!(rewound.complete_from.is_empty());
+    let all = keys.len() as u64;
+    assert_eq!((back.ballots, back.lacking, back.accepted), (all, all, all));
+    assert!(back.complete_from.is_empty());
+    let one_is_there = Applied {
+        also: [keys[0]].into(),
+        ..Applied::default()
+    };
+    let lacking = redis
+        .look_back(&one_is_there)
+        .await
+        .expect("looked")
+        .lacking;
+    assert_eq!(lacking, all - 1);
+    let handed_out = redis.rewind(&back).await.expect("it needs no memory");
+    assert_eq!(handed_out, all);
     let again = redis.queue().claim(100, Duration::ZERO).await;
     assert_eq!(again.expect("claimed").entries.len(), keys.len());
+}
+
+#[tokio::test]
+async fn what_a_dead_worker_had_in_hand_is_handed_out_once_after_a_rewind() {
+    let server = RedisServer::start();
+    let redis = Redis::new(&server.url(), options(1)).expect("an address");
+    for _ in 0..4 {
+        redis.sink().cast(ballot()).await.expect("cast");
+    }
+    let dead = redis.queue();
+    let claim = dead.claim(4, Duration::from_secs(5)).await;
+    assert_eq!(claim.expect("claimed").entries.len(), 4);
+    drop(dead);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let back = loop {
+        match redis.look_back(&Applied::default()).await {
+            Err(RewindError::WorkersRunning) if tokio::time::Instant::now() < deadline => {}
+            back => break back.expect("it is dead"),
+        }
+    };
+    redis.rewind(&back).await.expect("rewound");
+    // By now it is taken for dead, and its entries would be taken over.
+    let queue = redis.queue();
+    let mut left = 4;
+    while left > 0 {
+        let claim = queue.claim(1, Duration::from_secs(5)).await;
+        let keys: Vec<_> = claim
+            .expect("claimed")
+            .entries
+            .iter()
+            .map(|e| (e.shard, e.id))
+            .collect();
+        queue.acknowledge(&keys).await.expect("acknowledged");
+        left -= keys.len() as u64;
+        assert_eq!(queue.stats().await.expect("stats").pending, left);
+    }
 }
 
 #[tokio::test]

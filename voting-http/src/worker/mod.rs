@@ -115,6 +115,7 @@ impl WorkerService {
             worker,
             ..
         } = self.0.pipeline.clone();
+        let progress = worker.progress().clone();
         Health::new("worker", self.0.stop.clone())
             .needs("ballot log", move || {
                 let queue = Arc::clone(&queue);
@@ -127,9 +128,9 @@ impl WorkerService {
                     flusher.ready_to_flush().await
                 }
             })
-            // What only shows when something is written, such as a disk that is full.
+            // A store may answer and yet take nothing, as with a full disk.
             .needs("worker", move || {
-                let trouble = worker.progress().borrow().trouble.clone();
+                let trouble = progress.borrow().trouble.clone();
                 async move { trouble.map_or(Ok(()), |why| Err(StoreError::unavailable(why))) }
             })
     }

@@ -10,7 +10,7 @@ use voting_service::anybody_may_read;
 
 use super::{
     Visit,
-    count::{Counted, judge, waiting},
+    count::{Counted, Marks, judge, waiting},
     count_of,
     polls::states,
     secret,
@@ -108,7 +108,7 @@ fn check_content(visit: &mut Visit<'_>, content: &FileContent) {
         accepted: queue.accepted,
         acknowledged: queue.accepted.saturating_sub(queue.pending),
     };
-    let conservation = judge(counted, *totals, counted);
+    let conservation = judge(counted, *totals, counted, Marks::Whole);
     // One snapshot of one file: what does not add up is wrong, whichever way.
     visit.add(match conservation.level {
         Level::Ok => conservation,

@@ -4,6 +4,7 @@
 //! The checks are by what they look at. One that fails does not stop the others, and none takes longer
 //! than `--timeout`.
 
+mod certificate;
 mod clocks;
 mod count;
 mod file;

@@ -3,7 +3,7 @@
 use voting_core::redis::{Node, NodeInfo, Redis};
 use voting_service::Service;
 
-use super::Visit;
+use super::{Visit, certificate};
 use crate::report::Finding;
 
 /// Of its memory, in percent: when to warn, and when ballots are about to be refused.
@@ -18,15 +18,22 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Redis> {
     let nodes = match visit.ask(redis.nodes()).await {
         Ok(nodes) => nodes,
         Err(why) => {
-            visit.add(away(&place, &why));
+            if !certificate::refused(visit, "redis", redis.certificates()).await {
+                visit.add(away(&place, &why));
+            }
             return None;
         }
     };
-    let mut there = Vec::new();
+    let (mut there, mut silent) = (Vec::new(), Vec::new());
     for node in nodes {
         match visit.ask(node.ping()).await {
             Ok(()) => there.push(node),
-            Err(why) => visit.add(away(&at(&node, &place), &why)),
+            Err(why) => silent.push(away(&at(&node, &place), &why)),
+        }
+    }
+    if silent.is_empty() || !certificate::refused(visit, "redis", redis.certificates()).await {
+        for finding in silent {
+            visit.add(finding);
         }
     }
     if there.is_empty() {
@@ -38,6 +45,7 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Redis> {
         "not encrypted, which is for a network of your own"
     };
     visit.add(Finding::ok("redis", format!("answers at {place}, {how}")));
+    certificate::check(visit, "redis", redis.certificates()).await;
     for node in &there {
         check_node(visit, node).await;
     }
@@ -53,10 +61,18 @@ fn at(node: &Node, place: &str) -> String {
     }
 }
 
+/// Why there is no answer, and what mends it.
 fn away(place: &str, why: &str) -> Finding {
-    let refused = ["WRONGPASS", "NOAUTH", "assword", "uthentication"];
-    let todo = if refused.iter().any(|word| why.contains(word)) {
+    let has = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    let todo = if has(&["WRONGPASS", "NOAUTH", "assword", "uthentication"]) {
         "set the user and the password that it knows in redis.url (or redis.url_file)"
+    } else if has(&["max number of clients"]) {
+        "raise maxclients, and the open files that its process may have; see who holds the connections \
+         (CLIENT LIST)"
+    } else if has(&["DENIED"]) {
+        "it is in protected mode: give it a password, and let it listen for this machine (bind)"
+    } else if has(&["LOADING", "loading"]) {
+        "wait: it reads its log after a start; until then no ballot is taken"
     } else {
         "start it, or mend redis.url and the way there; until then no ballot is taken"
     };
