@@ -145,6 +145,7 @@ impl Problem {
             status: StatusCode::NOT_FOUND,
             title: "Not Found",
             detail: "There is nothing at this address.".into(),
+            cause: None,
         }
     }
 
@@ -348,6 +349,7 @@ impl From<&Error> for Problem {
             status,
             title,
             detail: Cow::Owned(detail),
+            cause: None,
         }
     }
 }
