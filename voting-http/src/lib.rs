@@ -13,13 +13,21 @@
 mod api_routes;
 mod assets;
 mod body_limit;
+mod client_address;
+mod compression;
 mod document;
 mod failures;
 mod front;
+mod gate;
 mod health;
+mod host;
 mod live;
+mod methods;
 mod metrics;
+mod operator;
+mod poll_list;
 mod polls;
+mod preview;
 mod problem;
 mod problem_kind;
 mod reason_view;
@@ -30,6 +38,7 @@ mod security_headers;
 mod seldom;
 mod serve;
 mod site;
+mod strict_json;
 mod tally_view;
 mod token;
 mod traced;
@@ -40,6 +49,8 @@ mod voter_cookies;
 mod worker;
 
 pub use self::{
+    client_address::{InvalidProxy, TrustedProxies},
+    gate::{Gate, Limits},
     health::WhyNotReady,
     receipt_key::ReceiptKey,
     result::ResultService,

@@ -3,6 +3,9 @@
 mod api;
 mod events;
 mod page;
+mod shares;
+mod since;
+mod texts;
 
 use std::sync::Arc;
 
@@ -16,11 +19,16 @@ use crate::{
     front::Front,
     health::{self, Health},
     live::LiveTallies,
+    methods::Methods,
     metrics::Metrics,
+    poll_list,
     polls::{PagePlace, Polls},
+    preview,
     receipt_key::ReceiptKey,
     site::Site,
 };
+
+pub(crate) use self::{since::Since, texts::ResultTexts};
 
 /// The result service over its store.
 #[derive(Clone)]
@@ -58,15 +66,26 @@ impl ResultService {
         let page = |place| get(page::Show(self.clone(), place));
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| {
-            self.0.live.metrics().register(registry)
+            self.0.live.metrics().register(registry);
+            self.0.site.gate.register(registry);
         });
         let pages = Route::new()
             .at("/", page(PagePlace::Root))
+            .at(
+                "/polls",
+                get(poll_list::Show::new(&self.0.polls, &self.0.site)),
+            )
             .at("/polls/:poll", page(PagePlace::Named))
             .at("/polls/:poll/", page(PagePlace::Named))
+            .at("/polls/:poll/live", get(page::Live(self.clone())))
+            .at("/polls/:poll/live.json", get(page::LiveJson(self.clone())))
+            .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
+        let methods = Methods::of(&self.openapi());
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
-        Front::new(routes).over_https(self.0.site.is_https())
+        Front::new(routes)
+            .with_methods(methods)
+            .over_https(self.0.site.is_https())
     }
 
     /// The OpenAPI document of the service, as JSON.

@@ -20,8 +20,11 @@ use crate::{
     assets, document,
     front::Front,
     health::{self, Health},
+    methods::Methods,
     metrics::{CastMetrics, Metrics},
+    poll_list,
     polls::{PagePlace, Polls},
+    preview,
     problem::Problem,
     receipt_key::ReceiptKey,
     site::Site,
@@ -75,16 +78,26 @@ impl VoteService {
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| {
             self.0.metrics.register(registry, &self.0.guard.foreign);
+            self.0.site.gate.register(registry);
         });
         let pages = Route::new()
             .at("/", page(PagePlace::Root))
+            .at(
+                "/polls",
+                get(poll_list::Show::new(&self.0.polls, &self.0.site)),
+            )
             .at("/polls/:poll", page(PagePlace::Named))
             // A form that was sent there must not be lost on a redirect.
             .at("/polls/:poll/", page(PagePlace::Named))
             .at(start_over::PATH, post(start_over::StartOver(self.clone())))
+            .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
+        let methods = Methods::of(&self.openapi())
+            .and(&["/", "/polls/:poll", "/polls/:poll/"], "GET, HEAD, POST")
+            .and(&[start_over::PATH], "POST");
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
         Front::new(routes)
+            .with_methods(methods)
             .over_https(self.0.site.is_https())
             .taking_bodies()
             .for_voters(Arc::clone(&self.0.cookies), self.0.site.clone())

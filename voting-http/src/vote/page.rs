@@ -6,7 +6,9 @@ use voting_core::{Choices, Poll, VoterId};
 use super::{VoteService, start_over};
 use crate::{
     assets,
+    poll_list::OtherPolls,
     polls::{self, PagePlace},
+    preview::Preview,
     problem::Problem,
     site::{self, Prefix},
     views::{self, Notice, VoteOption, VotePage},
@@ -144,7 +146,6 @@ impl VoteService {
         let prefix = Prefix::of(request);
         let base = prefix.as_str();
         let id = poll.id();
-        let all = self.0.polls.all().await.unwrap_or_default();
         let options = poll
             .options()
             .iter()
@@ -159,6 +160,7 @@ impl VoteService {
         let mut response = views::render(&VotePage {
             base,
             assets_version: assets::version(),
+            preview: Preview::of_vote(&self.0.site, base, poll),
             poll: id.as_str(),
             title: poll.title(),
             options: options.collect(),
@@ -169,8 +171,8 @@ impl VoteService {
             voter_tag: self.0.tags.tag(visitor.id()),
             result_url: self.0.site.peer.poll_url(request, id),
             notice: shown.notice,
-            other_polls: views::other_polls(base, &all, id),
-            served_by: &self.0.site.served_by,
+            other_polls: OtherPolls::beside(id, base, &self.0.polls).await,
+            served_by: self.0.site.served_by.as_deref(),
         });
         // The same address answers browsers and programs differently.
         let vary = header::HeaderValue::from_static("accept, cookie");

@@ -15,8 +15,7 @@ use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 use voting_core::{
     BallotQueue, BatchFlusher, DeadLetterStore, PollDirectory, PollStore, SecretKey, StoreError,
-    TallyStore,
-    WorkerHandle,
+    TallyStore, WorkerHandle,
 };
 
 use self::overview::Overview;
@@ -24,7 +23,9 @@ use crate::{
     api_routes::ApiRoutes,
     assets, document,
     front::Front,
+    gate::Gate,
     health::{self, Health},
+    methods::Methods,
     problem::Problem,
     site::Prefix,
     token::OperatorKey,
@@ -32,7 +33,7 @@ use crate::{
 
 /// The worker service, beside a running worker.
 #[derive(Clone)]
-pub struct WorkerService(Arc<Inner>);
+pub struct WorkerService(Arc<Inner>, Gate);
 
 struct Inner {
     pipeline: Pipeline,
@@ -70,12 +71,20 @@ impl WorkerService {
     pub fn new(pipeline: Pipeline, operator_token: &SecretKey, stop: CancellationToken) -> Self {
         let overview = Overview::default();
         tokio::spawn(overview.clone().keep_asking(pipeline.clone(), stop.clone()));
-        Self(Arc::new(Inner {
+        let inner = Inner {
             pipeline,
             overview,
             operator: OperatorKey::new(operator_token),
             stop,
-        }))
+        };
+        Self(Arc::new(inner), Gate::default())
+    }
+
+    /// The same, letting in whom `gate` does; to be served with the same one.
+    #[must_use]
+    pub fn behind(mut self, gate: Gate) -> Self {
+        self.1 = gate;
+        self
     }
 
     /// The service as an endpoint, to be served or mounted.
@@ -89,8 +98,12 @@ impl WorkerService {
         let pages = Route::new()
             .at("/", get(home))
             .nest("/assets", assets::route());
+        let methods = Methods::of(&self.openapi());
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
-        Front::new(routes).taking_bodies()
+        Front::new(routes)
+            .with_methods(methods)
+            .taking_bodies()
+            .for_operator(self.0.operator.clone(), self.1.clone())
     }
 
     /// The OpenAPI document of the service, as JSON.
@@ -109,17 +122,25 @@ impl WorkerService {
     }
 
     fn health(&self) -> Health {
-        let queue = Arc::clone(&self.0.pipeline.queue);
-        let tallies = Arc::clone(&self.0.pipeline.tallies);
-        let progress = self.0.pipeline.worker.progress().clone();
+        let Pipeline {
+            queue,
+            tallies,
+            flusher,
+            worker,
+            ..
+        } = self.0.pipeline.clone();
+        let progress = worker.progress().clone();
         Health::new("worker", self.0.stop.clone())
             .needs("ballot log", move || {
                 let queue = Arc::clone(&queue);
-                async move { queue.stats().await.map(|_| ()) }
+                async move { queue.ready_to_claim().await }
             })
             .needs("tally store", move || {
-                let tallies = Arc::clone(&tallies);
-                async move { tallies.check().await }
+                let (tallies, flusher) = (Arc::clone(&tallies), Arc::clone(&flusher));
+                async move {
+                    tallies.check().await?;
+                    flusher.ready_to_flush().await
+                }
             })
             // A store may answer and yet take nothing, as with a full disk.
             .needs("worker", move || {

@@ -1,5 +1,7 @@
 //! What the Redis back end must do beside the conformance suite.
 
+mod changes;
+
 use std::time::Duration;
 
 use voting_core::{
@@ -363,6 +365,8 @@ async fn what_a_dead_worker_had_in_hand_is_handed_out_once_after_a_rewind() {
         left -= keys.len() as u64;
         assert_eq!(queue.stats().await.expect("stats").pending, left);
     }
+    let more = queue.claim(10, Duration::ZERO).await.expect("claimed");
+    assert!(more.entries.is_empty(), "{more:?} is acknowledged");
 }
 
 #[tokio::test]
