@@ -88,6 +88,12 @@ variable "result_url" {
   default     = ""
 }
 
+variable "trusted_proxies" {
+  description = "Whose X-Forwarded-For is believed: the networks of the Nomad clients, where the front is"
+  type        = string
+  default     = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+}
+
 variable "config" {
   description = "What is in a configuration file (TOML), such as polls, for all services"
   type        = string
@@ -107,6 +113,8 @@ locals {
     # Still served, though no longer ready, until the front has noticed.
     VOTING_DRAIN_DELAY_MS = "3000"
     VOTING_LOG_FORMAT     = "json"
+    # The front, which has the address of its client.
+    VOTING_TRUSTED_PROXIES = var.trusted_proxies
   }, local.public, var.settings)
   urls   = { VOTING_VOTE__PUBLIC_URL = var.vote_url, VOTING_RESULT__PUBLIC_URL = var.result_url }
   public = { for name, url in local.urls : name => url if url != "" }

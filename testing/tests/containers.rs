@@ -336,6 +336,12 @@ fn the_proxy_listens_where_it_is_published_and_asks_services_where_they_listen()
         assert!(has(&format!("server-template {name} 16 {name}:{port}")));
     }
     assert!(has("http-check send meth GET uri /readyz"));
+    // It says whose request it is, and is believed.
+    assert!(has("option forwardfor"));
+    for name in ["vote", "result", "worker"] {
+        let named = &service(name).environment()["VOTING_TRUSTED_PROXIES"];
+        assert_eq!(named, "172.16.0.0/12", "{name}");
+    }
     // A ballot that a service may have seen is not sent to another.
     assert!(has("retry-on conn-failure"));
     let load = service("load").list("command").join(" ");

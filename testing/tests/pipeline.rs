@@ -519,3 +519,40 @@ fn on_a_cluster_votes_are_counted_also_those_for_a_master_that_was_away() {
     }
     assert_eq!(consumers(), "", "workers that ended are forgotten");
 }
+
+#[test]
+fn a_vote_service_whose_ballots_are_all_refused_is_not_ready_until_they_are_taken() {
+    let stage = Stage::new();
+    let (vote, worker) = (stage.vote(), stage.worker());
+    await_that("the vote service is ready", || vote.is_ready());
+    // Nobody makes room in Redis.
+    worker.kill();
+    let cast = || {
+        let form = agent().post(format!("{}/", vote.url));
+        let form = form.content_type("application/x-www-form-urlencoded");
+        form.send("vote=a").expect("an answer").status().as_u16()
+    };
+    assert_eq!(cast(), 200);
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let refused = || {
+        assert_eq!(cast(), 503);
+        !vote.is_ready()
+    };
+    await_that("it is not ready", refused);
+    let says = agent().get(format!("{}/readyz", vote.url)).call();
+    let says = says.expect("an answer").body_mut().read_to_string();
+    let says = says.expect("a text");
+    assert!(says.contains("the last ballots were not stored"), "{says}");
+    assert!(says.contains("OOM"), "{says}");
+    // With nobody who tries, as when a balancer sends nobody: it comes back by itself.
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    await_that("it is ready again", || vote.is_ready());
+    assert_eq!(cast(), 200);
+    // With somebody who tries, at once.
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    await_that("it is not ready", refused);
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    // Each of the shards that have refused takes one.
+    await_that("it is ready soon", || cast() == 200 && vote.is_ready());
+    vote.stop();
+}

@@ -118,8 +118,8 @@ pub trait BallotQueue: Send + Sync {
 /// Writes batches to the store.
 #[async_trait]
 pub trait BatchFlusher: Send + Sync {
-    /// Writes a batch: ballots, the change of the tallies, dead letters, applied marks, all or
-    /// nothing, durable when it returns.
+    /// Writes a batch: ballots, the change of the tallies, dead letters
+    /// ([bounded](DeadLetter::bounded)), applied marks, all or nothing, durable when it returns.
     ///
     /// Idempotent, in whatever order batches come and however often: a ballot takes the voter's
     /// row only if it is newer than the one there. A batch may be of any number of polls, entries
@@ -195,10 +195,14 @@ pub trait PollPublisher: Send + Sync {
 /// The ballots that could not be counted.
 #[async_trait]
 pub trait DeadLetterStore: Send + Sync {
-    /// The dead letter at this position.
+    /// The dead letter at this position. Of a payload larger than
+    /// [`MAX_PAYLOAD`](crate::dead_letter::MAX_PAYLOAD), as older versions kept it, so many bytes and one
+    /// more.
     async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError>;
 
-    /// Up to `limit` dead letters by position, those after `after`.
+    /// Up to `limit` dead letters by position, those after `after`. Of a payload larger than
+    /// [`LISTED`](crate::dead_letter::LISTED) so many bytes and one more: whoever lists them must not
+    /// need room for all of all.
     async fn dead_letters(
         &self,
         after: Option<Position>,

@@ -363,6 +363,8 @@ async fn what_a_dead_worker_had_in_hand_is_handed_out_once_after_a_rewind() {
         left -= keys.len() as u64;
         assert_eq!(queue.stats().await.expect("stats").pending, left);
     }
+    let more = queue.claim(10, Duration::ZERO).await.expect("claimed");
+    assert!(more.entries.is_empty(), "{more:?} is acknowledged");
 }
 
 #[tokio::test]

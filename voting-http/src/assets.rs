@@ -6,6 +6,7 @@ use data_encoding::HEXLOWER;
 use poem::{
     Endpoint, Response, Route,
     endpoint::make_sync,
+    get,
     http::{HeaderValue, header},
 };
 use sha2::{Digest, Sha256};
@@ -52,7 +53,7 @@ pub(crate) fn route() -> impl Endpoint {
     ASSETS.iter().fold(route, |route, asset| {
         route.at(
             format!("/{}", asset.name),
-            make_sync(move |request| {
+            get(make_sync(move |request| {
                 // Without the right version the address may soon stand for other bytes.
                 let current = request.uri().query() == Some(&format!("v={}", version()));
                 let caching = if current {
@@ -64,7 +65,7 @@ pub(crate) fn route() -> impl Endpoint {
                     .content_type(asset.content_type)
                     .header(header::CACHE_CONTROL, HeaderValue::from_static(caching))
                     .body(asset.bytes)
-            }),
+            })),
         )
     })
 }

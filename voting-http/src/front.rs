@@ -7,16 +7,24 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
-use poem::{Endpoint, IntoResponse, Request, Response};
+use poem::{
+    Endpoint, IntoResponse, PathPattern, Request, Response,
+    http::{StatusCode, header},
+};
 use tracing::{Instrument, Span};
 
 use crate::{
     body_limit::limit_body,
     failures::Failures,
+    gate::Gate,
+    host,
+    methods::Methods,
+    operator,
     problem::Problem,
     same_site,
     security_headers::SecurityHeaders,
     site::{self, Site},
+    token::OperatorKey,
     traced::Followed,
     visitor::{Visit, VoterCookies},
 };
@@ -27,6 +35,8 @@ pub(crate) struct Front<R> {
     https: bool,
     takes_bodies: bool,
     voters: Option<(Arc<VoterCookies>, Site)>,
+    operator: Option<(OperatorKey, Gate)>,
+    methods: Methods,
 }
 
 impl<R: Endpoint> Front<R> {
@@ -36,6 +46,8 @@ impl<R: Endpoint> Front<R> {
             https: false,
             takes_bodies: false,
             voters: None,
+            operator: None,
+            methods: Methods::default(),
         }
     }
 
@@ -57,11 +69,30 @@ impl<R: Endpoint> Front<R> {
         self
     }
 
+    /// The API is for the operator.
+    pub(crate) fn for_operator(mut self, key: OperatorKey, gate: Gate) -> Self {
+        self.operator = Some((key, gate));
+        self
+    }
+
+    /// Which methods the routes take.
+    pub(crate) fn with_methods(mut self, methods: Methods) -> Self {
+        self.methods = methods;
+        self
+    }
+
     /// Tells the routes who the visitor is, if they are to know.
     fn admit(&self, request: &mut Request) -> Result<Option<Visit<'_>>, Problem> {
+        host::check(request)?;
         // The router would leave a part out that it cannot read, as if it were not there.
         if !site::is_text(request.uri().path()) {
             return Err(Problem::no_such_address());
+        }
+        if let Some((key, gate)) = &self.operator
+            && request.uri().path().starts_with("/v1/")
+        {
+            // Before the body: a stranger's is neither waited for nor read.
+            operator::check(request, key, gate)?;
         }
         let Some((cookies, site)) = &self.voters else {
             return Ok(None);
@@ -70,6 +101,18 @@ impl<R: Endpoint> Front<R> {
         // that came with a new one would make another voter of whoever is sitting there.
         same_site::check(request, site)?;
         Ok(Some(cookies.meet(request)))
+    }
+
+    fn failed(&self, failures: &Failures, error: &poem::Error) -> Response {
+        let mut answer = failures.answer(error);
+        if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+            let pattern = error.data::<PathPattern>();
+            let pattern = pattern.map_or("", |PathPattern(pattern)| pattern.as_ref());
+            if let Ok(methods) = self.methods.of_route(pattern).parse() {
+                answer.headers_mut().insert(header::ALLOW, methods);
+            }
+        }
+        answer
     }
 
     // All that waits is in here and not in functions of its own: each would hold the request once more.
@@ -93,7 +136,7 @@ impl<R: Endpoint> Front<R> {
         };
         let mut answer = match routed {
             Ok(answer) => answer.into_response(),
-            Err(error) => failures.answer(&error),
+            Err(error) => self.failed(&failures, &error),
         };
         if let Some(visit) = visit {
             // Also with a failure, so that a retry is the same voter's.

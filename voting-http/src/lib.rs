@@ -13,12 +13,17 @@
 mod api_routes;
 mod assets;
 mod body_limit;
+mod client_address;
 mod document;
 mod failures;
 mod front;
+mod gate;
 mod health;
+mod host;
 mod live;
+mod methods;
 mod metrics;
+mod operator;
 mod polls;
 mod problem;
 mod problem_kind;
@@ -30,6 +35,7 @@ mod security_headers;
 mod seldom;
 mod serve;
 mod site;
+mod strict_json;
 mod tally_view;
 mod token;
 mod traced;
@@ -40,6 +46,8 @@ mod voter_cookies;
 mod worker;
 
 pub use self::{
+    client_address::{InvalidProxy, TrustedProxies},
+    gate::{Gate, Limits},
     health::WhyNotReady,
     receipt_key::ReceiptKey,
     result::ResultService,

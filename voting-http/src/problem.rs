@@ -1,11 +1,11 @@
 //! Errors as clients see them: problem documents (RFC 9457), or a page for a browser.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use poem::{
     Body, Error, Response,
     error::ResponseError,
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
 };
 use poem_openapi::{
     ApiResponse, Object,
@@ -20,6 +20,9 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// How long a client is asked to wait when a store is away, in seconds.
 const RETRY_AFTER: u32 = 2;
+
+/// The same for a viewer who found no place.
+const STREAM_RETRY: Duration = Duration::from_secs(30);
 
 /// Why a request failed.
 #[derive(Debug, Clone, Object)]
@@ -44,6 +47,8 @@ pub(crate) struct Problem {
     status: StatusCode,
     title: &'static str,
     detail: Cow<'static, str>,
+    /// When to come back, in seconds.
+    retry_after: Option<u32>,
     /// More than the client is told.
     cause: Option<WhyNotReady>,
 }
@@ -55,8 +60,16 @@ impl Problem {
             status: kind.status(),
             title: kind.title(),
             detail: detail.into(),
+            retry_after: (kind.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
             cause: None,
         }
+    }
+
+    /// The client is to wait for so long before it tries again.
+    fn after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX).max(1));
+        self
     }
 
     pub(crate) fn internal() -> Self {
@@ -141,11 +154,9 @@ impl Problem {
 
     pub(crate) fn no_such_address() -> Self {
         Self {
-            kind: ProblemKind::Request,
             status: StatusCode::NOT_FOUND,
             title: "Not Found",
-            detail: "There is nothing at this address.".into(),
-            cause: None,
+            ..Self::new(ProblemKind::Request, "There is nothing at this address.")
         }
     }
 
@@ -201,6 +212,40 @@ impl Problem {
         Self::new(ProblemKind::Unauthorized, detail)
     }
 
+    /// The address holds its share of the event streams.
+    pub(crate) fn too_many_viewers_here() -> Self {
+        Self::new(
+            ProblemKind::TooManyViewersHere,
+            "So many live results are open at your address that there is no room for another one. \
+             The result can still be looked at.",
+        )
+        .after(STREAM_RETRY)
+    }
+
+    /// All places for event streams are taken.
+    pub(crate) fn too_many_viewers() -> Self {
+        Self::new(
+            ProblemKind::TooManyViewers,
+            "So many live results are open that there is no room for another one. The result can \
+             still be looked at.",
+        )
+        .after(STREAM_RETRY)
+    }
+
+    /// The address has shown too many wrong tokens.
+    pub(crate) fn too_many_tokens(wait: Duration) -> Self {
+        Self::new(
+            ProblemKind::TooManyTokens,
+            "This is not the operator's token, and too many wrong ones came from your address.",
+        )
+        .after(wait)
+    }
+
+    /// The request as such is wrong: its head, or its body.
+    pub(crate) fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ProblemKind::Request, detail)
+    }
+
     fn document(&self) -> ProblemDocument {
         ProblemDocument {
             kind: self.kind,
@@ -238,16 +283,16 @@ impl Problem {
     /// Adds the headers that go with the problem, whatever the body is.
     pub(crate) fn finish(&self, mut response: Response) -> Response {
         response.set_status(self.status);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(seconds) = self.retry_after {
             response
                 .headers_mut()
-                .insert(header::RETRY_AFTER, RETRY_AFTER.into());
+                .insert(header::RETRY_AFTER, seconds.into());
         }
         if let Some(cause) = &self.cause {
             response.set_data(cause.clone());
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            let bearer = header::HeaderValue::from_static("Bearer");
+            let bearer = HeaderValue::from_static("Bearer");
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, bearer);
@@ -333,7 +378,7 @@ impl From<&Error> for Problem {
         {
             return Self::no_such_address();
         }
-        let detail = match status {
+        let detail: String = match status {
             StatusCode::METHOD_NOT_ALLOWED => "This address does not take that method.".into(),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "Send the body as application/json.".into(),
             // What the parser said, which is about the client's own input.
@@ -345,11 +390,9 @@ impl From<&Error> for Problem {
         };
         let title = status.canonical_reason().unwrap_or("The request failed");
         Self {
-            kind: ProblemKind::Request,
             status,
             title,
-            detail: Cow::Owned(detail),
-            cause: None,
+            ..Self::new(ProblemKind::Request, detail)
         }
     }
 }

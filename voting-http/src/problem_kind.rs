@@ -81,6 +81,12 @@ kinds! {
     StillRejected = "urn:voting:problem:still-rejected", CONFLICT, "It still cannot be counted";
     /// It conflicts with the stored poll.
     Conflict = "urn:voting:problem:conflict", CONFLICT, "Conflicts with the stored poll";
+    /// All places for live results are taken.
+    TooManyViewers = "urn:voting:problem:too-many-viewers", SERVICE_UNAVAILABLE, "Too many viewers";
+    /// All places for live results are taken that one address may have.
+    TooManyViewersHere = "urn:voting:problem:too-many-viewers-here", TOO_MANY_REQUESTS, "Too many viewers at your address";
+    /// One address has sent too many wrong tokens.
+    TooManyTokens = "urn:voting:problem:too-many-tokens", TOO_MANY_REQUESTS, "Too many wrong tokens";
     /// The operator's token is missing or wrong.
     Unauthorized = "urn:voting:problem:unauthorized", UNAUTHORIZED, "Not authorized";
 }

@@ -20,13 +20,21 @@ pub(crate) fn check(request: &Request, site: &Site) -> Result<(), Problem> {
     }
     let headers = request.headers();
     // One that is there and cannot be read does not say that it is the own page.
-    let same = match headers.get("sec-fetch-site") {
+    let same = match (headers.get("sec-fetch-site"), headers.get(header::ORIGIN)) {
         // `none`: the person did it, as by reloading the page.
-        Some(from) => matches!(from.as_bytes(), b"same-origin" | b"none"),
-        None => headers.get(header::ORIGIN).is_none_or(|origin| {
-            let origin = origin.to_str();
-            origin.is_ok_and(|origin| is_own_origin(origin, request, site))
-        }),
+        (Some(from), _) => matches!(from.as_bytes(), b"same-origin" | b"none"),
+        (None, None) => true,
+        (None, Some(origin)) => {
+            let origin = origin.to_str().unwrap_or_default();
+            let host = request.header(header::HOST).unwrap_or_default();
+            let is_own = is_own_origin(origin, host, site);
+            if !is_own {
+                // Also what comes of a proxy that changes `Host`: then nobody can vote, and somebody must
+                // be able to find out why.
+                site.gate.other_origin(origin, host);
+            }
+            is_own
+        }
     };
     if same {
         Ok(())
@@ -35,7 +43,7 @@ pub(crate) fn check(request: &Request, site: &Site) -> Result<(), Problem> {
     }
 }
 
-fn is_own_origin(origin: &str, request: &Request, site: &Site) -> bool {
+fn is_own_origin(origin: &str, host: &str, site: &Site) -> bool {
     let Ok(origin) = origin.parse::<Uri>() else {
         return false;
     };
@@ -43,7 +51,17 @@ fn is_own_origin(origin: &str, request: &Request, site: &Site) -> bool {
         return false;
     };
     let public = site.public_url.as_ref().map(|url| url.authority());
-    request.header(header::HOST) == Some(authority) || public == Some(authority)
+    let given = without_default_port(authority);
+    let is = |own: &str| !given.is_empty() && without_default_port(own).eq_ignore_ascii_case(given);
+    is(host) || public.is_some_and(is)
+}
+
+/// A browser leaves the port out if it is its scheme's own, and some proxies write it. Behind one that
+/// ends TLS the scheme is not known here, so both are taken for none.
+fn without_default_port(authority: &str) -> &str {
+    let bare = authority.strip_suffix(":443");
+    bare.or_else(|| authority.strip_suffix(":80"))
+        .unwrap_or(authority)
 }
 
 #[cfg(test)]
@@ -53,9 +71,11 @@ mod tests {
     use super::*;
 
     fn post(headers: &[(&'static str, &'static str)]) -> bool {
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .header("host", "vote.test:8080");
+        post_to("vote.test:8080", headers)
+    }
+
+    fn post_to(host: &'static str, headers: &[(&'static str, &'static str)]) -> bool {
+        let mut request = Request::builder().method(Method::POST).header("host", host);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -92,5 +112,21 @@ mod tests {
         assert!(!post(&[("origin", "http://vote.test")]));
         assert!(!post(&[("origin", "http://evil.test")]));
         assert!(!post(&[("origin", "null")]));
+    }
+
+    #[test]
+    fn the_default_port_is_no_difference() {
+        let from = |host, origin| post_to(host, &[("origin", origin)]);
+        assert!(from("x:443", "https://x"));
+        assert!(from("x:80", "http://x"));
+        assert!(from("x", "https://x:443"));
+        assert!(from("X.test", "https://x.test"));
+        assert!(from("[::1]:443", "https://[::1]"));
+        assert!(!from("x:8443", "https://x"));
+        assert!(!from("x:443", "https://x:8443"));
+        assert!(!from("x:443", "https://y"));
+        assert!(!from("127.0.0.1:8080", "http://vote.example"));
+        assert!(!from("", "https://x"));
+        assert!(!from("", "https://:443"));
     }
 }

@@ -11,6 +11,8 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use voting_core::PollId;
 
+use crate::gate::Gate;
+
 /// What a page-serving service knows of its surroundings.
 #[derive(Debug, Clone, Default)]
 pub struct Site {
@@ -23,6 +25,8 @@ pub struct Site {
     pub default_poll: Option<PollId>,
     /// Names this replica, on the pages.
     pub served_by: String,
+    /// Whom the service lets in; to be served with the same one.
+    pub gate: Gate,
     /// Cancelled when the service is to stop: it is then no longer ready, and ends its event
     /// streams.
     pub stop: CancellationToken,

@@ -244,6 +244,31 @@ fn bad_input() -> Vec<Bad> {
         ),
         ("POST", "/nowhere", form(), b"vote=a".into(), 404, "request"),
         ("PUT", "/", form(), b"vote=a".into(), 405, "request"),
+        (
+            "PUT",
+            BALLOT,
+            json(),
+            br#"{"choices":["a"],"choices":["b"]}"#.into(),
+            400,
+            "request",
+        ),
+        (
+            "PUT",
+            BALLOT,
+            json(),
+            br#"{"choices":[1]}"#.into(),
+            400,
+            "request",
+        ),
+        (
+            "PUT",
+            BALLOT,
+            json(),
+            br#"{"choices":["a"],"poll":"many"}"#.into(),
+            400,
+            "request",
+        ),
+        ("PUT", BALLOT, json(), br#"[["a"]]"#.into(), 400, "request"),
         ("PUT", BALLOT, json(), b"{".into(), 400, "request"),
         ("PUT", BALLOT, json(), b"".into(), 400, "request"),
         (
@@ -696,4 +721,38 @@ fn a_body_in_chunks_is_limited_too() {
     assert!(chunked("vote=a", 1).starts_with("HTTP/1.1 200"));
     assert!(chunked(&"x".repeat(1_000), 40).starts_with("HTTP/1.1 413"));
     assert_eq!(services.votes("cats-vs-dogs"), [1, 0]);
+}
+
+#[test]
+fn a_ballot_that_begins_with_a_byte_order_mark_is_taken() {
+    let services = Services::start();
+    let url = format!("{}/v1/polls/cats-vs-dogs/ballot", services.vote);
+    let body = "\u{feff}{\"choices\":[\"b\"]}";
+    assert_eq!(send("PUT", &url, &[JSON], body.as_bytes()).status, 202);
+    assert_eq!(services.votes("cats-vs-dogs"), [0, 1]);
+}
+
+#[test]
+fn an_option_that_is_called_1_is_named_by_a_text() {
+    let services = Services::start();
+    let numbers = support::poll("numbers", &[("1", "One"), ("2", "Two")], 1);
+    services
+        .block_on(voting_core::PollStore::put_poll(&services.memory, &numbers))
+        .unwrap();
+    let url = format!("{}/v1/polls/numbers/ballot", services.vote);
+    let put = |body: &str| {
+        support::await_some("the poll is known", || {
+            let answer = send("PUT", &url, &[JSON], body.as_bytes());
+            (answer.status != 404).then_some(answer)
+        })
+    };
+    let number = put(r#"{"choices":[1]}"#);
+    assert_eq!(number.status, 400);
+    let detail = number.json()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        detail.contains("choices[0]: invalid type: integer `1`, expected a string"),
+        "{detail}"
+    );
+    assert_eq!(put(r#"{"choices":["1"]}"#).status, 202);
+    assert_eq!(services.votes("numbers"), [1, 0]);
 }

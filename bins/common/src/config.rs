@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use voting_core::{
     Poll, PollId, WorkerOptions, poll::NewPoll, postgres::PostgresOptions, redis::RedisOptions,
 };
-use voting_http::{PublicUrl, ServeOptions};
+use voting_http::{Limits, PublicUrl, ServeOptions, TrustedProxies};
 
 use crate::{
     cli::Cli,
@@ -51,6 +51,11 @@ pub struct Config {
     /// Once asked to stop, how long a service goes on while it says that it is not ready, so that
     /// a load balancer takes it out first, in milliseconds.
     pub drain_delay_ms: u64,
+    /// The proxies in front of the services, whose `X-Forwarded-For` is believed: addresses, networks such as
+    /// `10.0.0.0/8`, or `unix`.
+    pub trusted_proxies: TrustedProxies,
+    /// The live result's event streams.
+    pub streams: Streams,
     /// Traces of single requests and ballots.
     pub traces: TraceSettings,
     /// The poll at `/`; the first of `polls` unless given.
@@ -80,13 +85,38 @@ pub struct Web {
     /// The address that voters use, when it is another, as behind a proxy.
     #[serde(default, serialize_with = "as_text")]
     pub public_url: Option<PublicUrl>,
-    /// Connections at a time; further ones wait.
+    /// Connections at a time; further ones get one short answer each.
     #[serde(default = "max_connections")]
     pub max_connections: usize,
+    /// Of these, how many one address may hold that is none of `trusted_proxies`. Half of them unless set.
+    #[serde(default)]
+    pub max_connections_per_address: Option<usize>,
+}
+
+/// The live result's event streams.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Streams {
+    /// Streams at a time. Three quarters of `result.max_connections` unless set.
+    pub max: Option<usize>,
+    /// Of these, how many one address may hold. Half of them unless set.
+    pub max_per_address: Option<usize>,
+    /// After about so many seconds a stream ends, and its viewer opens another one.
+    pub life_s: u64,
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            max: None,
+            max_per_address: None,
+            life_s: Limits::default().stream_life.as_secs(),
+        }
+    }
 }
 
 fn max_connections() -> usize {
-    ServeOptions::default().max_connections
+    ServeOptions::DEFAULT_CONNECTIONS
 }
 
 fn as_text<S: Serializer>(url: &Option<PublicUrl>, to: S) -> Result<S::Ok, S::Error> {
@@ -231,6 +261,7 @@ impl Web {
             listen: loopback(port),
             public_url: None,
             max_connections: max_connections(),
+            max_connections_per_address: None,
         }
     }
 }
@@ -264,6 +295,8 @@ impl Default for Config {
             secret: None,
             secret_file: None,
             drain_delay_ms: 0,
+            trusted_proxies: TrustedProxies::default(),
+            streams: Streams::default(),
             traces: TraceSettings::default(),
             default_poll: None,
             polls: None,
@@ -316,6 +349,44 @@ impl Config {
             connections.contains(&self.result.max_connections),
             "result.max_connections",
             "in 1 to 1000000",
+        );
+        // An address without any, or with all, would be locked out, or could lock out the others.
+        let share =
+            |share: Option<usize>, of: usize| share.is_none_or(|share| (1..=of).contains(&share));
+        unless(
+            share(
+                self.vote.max_connections_per_address,
+                self.vote.max_connections,
+            ),
+            "vote.max_connections_per_address",
+            "in 1 to vote.max_connections",
+        );
+        unless(
+            share(
+                self.result.max_connections_per_address,
+                self.result.max_connections,
+            ),
+            "result.max_connections_per_address",
+            "in 1 to result.max_connections",
+        );
+        let most = self.result.max_connections;
+        unless(
+            share(self.streams.max, most),
+            "streams.max",
+            "in 1 to result.max_connections",
+        );
+        unless(
+            share(
+                self.streams.max_per_address,
+                self.streams.max.unwrap_or(most),
+            ),
+            "streams.max_per_address",
+            "in 1 to streams.max",
+        );
+        unless(
+            (60..=86_400).contains(&self.streams.life_s),
+            "streams.life_s",
+            "in 60 to 86400",
         );
         unless(
             (1..=100_000).contains(&self.worker.max_ballots),
@@ -476,6 +547,24 @@ mod tests {
         assert!(wrong("worker.max_ballots = 0", &[]).contains("max_ballots"));
         assert!(wrong("vote.max_connections = 0", &[]).contains("vote.max_connections"));
         assert!(wrong("result.max_connections = 9000000", &[]).contains("result.max_connections"));
+        for wrong_share in [
+            "vote.max_connections_per_address = 0",
+            "result.max_connections = 9\nresult.max_connections_per_address = 10",
+            "streams.max = 0",
+            "streams.max = 20001",
+            "streams.max = 9\nstreams.max_per_address = 10",
+            "streams.life_s = 5",
+        ] {
+            let (key, _) = wrong_share
+                .rsplit('\n')
+                .next()
+                .unwrap()
+                .split_once(' ')
+                .unwrap();
+            assert!(wrong(wrong_share, &[]).contains(key), "{wrong_share}");
+        }
+        assert!(wrong("trusted_proxies = ['proxy']", &[]).contains("proxy"));
+        assert!(wrong("", &[("VOTING_TRUSTED_PROXIES", "10.0.0.0/40")]).contains("10.0.0.0/40"));
         assert!(wrong("polls = []", &[]).contains("polls: the list is empty"));
         assert!(wrong("worker.max_wait_ms = 60000", &[]).contains("max_wait_ms"));
         assert!(wrong("traces.sample_ratio = 1.5", &[]).contains("traces.sample_ratio"));
@@ -488,6 +577,20 @@ mod tests {
         assert!(wrong(hidden, &[]).contains("option b cannot be \"\\u{200b}\""));
         let one_option = "[[polls]]\nid='p'\ntitle='t'\noptions=[{id='a',label='A'}]";
         assert!(wrong(one_option, &[]).contains("2 to 63 options"));
+    }
+
+    #[test]
+    fn proxies_are_named_in_a_list_or_with_commas() {
+        let list = load(
+            "trusted_proxies = ['10.0.0.0/8', '::1']",
+            &[],
+            &Cli::default(),
+        );
+        let text = [("VOTING_TRUSTED_PROXIES", "10.0.0.0/8, ::1")];
+        let text = load("trusted_proxies = ['1.1.1.1']", &text, &Cli::default());
+        let (list, text) = (list.unwrap().trusted_proxies, text.unwrap().trusted_proxies);
+        assert_eq!(list, text);
+        assert_ne!(list, TrustedProxies::default());
     }
 
     #[test]

@@ -16,12 +16,14 @@ mod polls;
 mod program;
 mod readers;
 mod reading;
+mod room;
 mod secrets;
 mod services;
 mod signals;
 mod stores;
 mod supervisor;
 mod traces;
+mod weak;
 
 /// Threads that use the system's allocator wait for each other: under load that took two fifths of the
 /// vote service's time (see docs/performance.md).
@@ -39,6 +41,7 @@ pub use self::{
     program::{check_config, run, run_with},
     readers::anybody_may_read,
     reading::Reading,
+    room::{Fitted, Gates, open_files},
     secrets::{Found, Hidden, Kept, SecretError, find},
     services::{Exit, Services, StartError, announce},
     stores::{StoreSettings, site},

@@ -8,6 +8,7 @@ use voting_core::error::in_one_line;
 use crate::{
     config::Config,
     secrets::{self, Hidden, Kept, SecretError},
+    weak,
 };
 
 /// The programs that read settings.
@@ -42,6 +43,16 @@ impl Service {
     /// Whether it uses the operator's token.
     pub fn uses_token(self) -> bool {
         matches!(self, Self::Worker | Self::AllInOne)
+    }
+
+    /// Whether it has the voting page.
+    pub fn has_votes(self) -> bool {
+        matches!(self, Self::Vote | Self::AllInOne)
+    }
+
+    /// Whether it has the result page.
+    pub fn has_results(self) -> bool {
+        matches!(self, Self::Result | Self::AllInOne)
     }
 
     /// Whether it stores the polls that are configured.
@@ -116,7 +127,13 @@ impl Config {
         for (is_used, name, (value, file), kept) in keyed {
             if is_used {
                 let kept = makes.then(|| self.beside_database(kept));
-                secrets.push(long_secret(name, value.as_ref(), file.as_deref(), kept));
+                let mut found = long_secret(name, value.as_ref(), file.as_deref(), kept);
+                if name == "worker.token"
+                    && let Some(Ok(())) = &found.state
+                {
+                    found.state = Some(self.check_token());
+                }
+                secrets.push(found);
             }
         }
         let addresses = [
@@ -208,6 +225,25 @@ impl Config {
             remarks.push(format!(
                 "default_poll is {default}, which is none of polls: it must be stored already"
             ));
+        }
+        let secret = (self.secret.as_ref(), self.secret_file.as_deref());
+        if any(Service::uses_secret)
+            && let Ok(found) = secrets::find("secret", secret.0, secret.1, None)
+            && weak::is_weak(found.key.as_bytes())
+        {
+            // Whoever has voted under it would be another voter under a better one.
+            remarks.push(
+                "secret is weak: whoever guesses it can vote for everybody; make another one before \
+                 the first vote"
+                    .to_owned(),
+            );
+        }
+        if self.trusted_proxies.names_everybody() {
+            remarks.push(
+                "trusted_proxies names all addresses there are: everybody can give another address \
+                 as theirs, so no limit by address holds"
+                    .to_owned(),
+            );
         }
         let labels = self.option_a.is_some() || self.option_b.is_some();
         if labels && !any(Service::makes_polls) {

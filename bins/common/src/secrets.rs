@@ -52,6 +52,12 @@ pub enum SecretError {
     /// It is too short.
     #[error("{0} is too short")]
     Short(&'static str, #[source] ShortSecret),
+    /// It could be found by trying.
+    #[error("{0} is weak: it could be guessed; `openssl rand -hex 32` makes a good one")]
+    Weak(&'static str),
+    /// Whoever knows the one would have the other.
+    #[error("worker.token is the same as secret; `openssl rand -hex 32` makes another one")]
+    TokenIsSecret,
     /// There is no randomness to make it of.
     #[error("the system gave no random bytes")]
     Random(#[source] getrandom::Error),

@@ -13,7 +13,7 @@ use poem::{Endpoint, Response, endpoint::ToDynEndpoint};
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 use voting_core::{BallotQueue, worker::ProgressWatch};
-use voting_http::{ServeOptions, serve};
+use voting_http::{Gate, ServeOptions, serve};
 
 use crate::{
     config::Config,
@@ -163,13 +163,13 @@ impl Services {
         }
     }
 
-    /// Serves an endpoint.
-    pub fn serve<E>(&mut self, listener: Listener, endpoint: E, max_connections: usize)
+    /// Serves an endpoint, whose service has the same gate.
+    pub fn serve<E>(&mut self, listener: Listener, endpoint: E, gate: Gate)
     where
         E: Endpoint<Output = Response> + 'static,
     {
         let options = ServeOptions {
-            max_connections,
+            gate,
             // With the longest drain delay before it and what is to be finished after it, within DEADLINE.
             drain: Duration::from_secs(7),
             ..ServeOptions::default()

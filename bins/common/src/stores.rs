@@ -13,7 +13,7 @@ use voting_core::{
     redis::{Redis, RedisOptions},
     tls::{Authorities, NoAuthorities},
 };
-use voting_http::{PeerLink, Site};
+use voting_http::{Gate, PeerLink, Site};
 
 use crate::{
     config::{Config, Web},
@@ -107,9 +107,10 @@ impl Config {
 }
 
 /// The surroundings of a service with pages, beside one that listens on `peer_port`.
-pub fn site(own: &Web, peer: &Web, peer_port: u16, stop: &CancellationToken) -> Site {
+pub fn site(own: &Web, peer: &Web, peer_port: u16, gate: &Gate, stop: &CancellationToken) -> Site {
     Site {
         public_url: own.public_url.clone(),
+        gate: gate.clone(),
         peer: match (&own.public_url, &peer.public_url) {
             (_, Some(url)) => PeerLink::Url(url.clone()),
             (None, None) => PeerLink::Port(peer_port),

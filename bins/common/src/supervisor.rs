@@ -79,7 +79,9 @@ impl Watchdog {
     async fn is_alive(&mut self) -> Result<(), &'static str> {
         for service in &self.services {
             // Not by a socket: when all connections are taken this one would have to wait like any other.
-            let request = Request::builder().uri(Uri::from_static("/healthz"));
+            let request = Request::builder()
+                .header("host", "localhost")
+                .uri(Uri::from_static("/healthz"));
             let answer = service.get_response(request.finish()).await;
             if !answer.status().is_success() {
                 return Err("a service is not alive");
@@ -125,7 +127,9 @@ impl Lookout {
     /// In the words of `systemctl status`: a line.
     async fn status(&self) -> String {
         for service in &self.services {
-            let request = Request::builder().uri(Uri::from_static("/readyz"));
+            let request = Request::builder()
+                .header("host", "localhost")
+                .uri(Uri::from_static("/readyz"));
             let answer = service.get_response(request.finish()).await;
             if answer.status().is_success() {
                 continue;

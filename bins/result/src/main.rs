@@ -22,17 +22,20 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         .listen("result", "the result page", config.result.listen)
         .await?;
     let peer_port = config.vote.listen.port();
+    let gate = config.gates(Service::Result).result;
     let site = Site {
         default_poll: config.default_poll,
-        ..site(&config.result, &config.vote, peer_port, services.leaving())
+        ..site(
+            &config.result,
+            &config.vote,
+            peer_port,
+            &gate,
+            services.leaving(),
+        )
     };
     let result = ResultService::new(postgres.clone(), postgres, &secret, site);
     services.announce("Result", &listener.url(), "");
     services.name_stores(&[("tally store", "Postgres"), ("polls", "Postgres")]);
-    services.serve(
-        listener,
-        result.into_endpoint(),
-        config.result.max_connections,
-    );
+    services.serve(listener, result.into_endpoint(), gate);
     Ok(services.run(pending(), ready(true)).await)
 }

@@ -19,15 +19,22 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         .listen("vote", "the voting page", config.vote.listen)
         .await?;
     let peer_port = config.result.listen.port();
+    let gate = config.gates(Service::Vote).vote;
     let site = Site {
         default_poll: config.default_poll,
-        ..site(&config.vote, &config.result, peer_port, services.leaving())
+        ..site(
+            &config.vote,
+            &config.result,
+            peer_port,
+            &gate,
+            services.leaving(),
+        )
     };
     let sink = Arc::new(redis.sink());
     let vote = VoteService::new(sink.clone(), Arc::new(redis), &secret, site);
     services.announce("Vote", &listener.url(), "");
     services.name_stores(&[("ballot log", "Redis"), ("polls", "Redis")]);
-    services.serve(listener, vote.into_endpoint(), config.vote.max_connections);
+    services.serve(listener, vote.into_endpoint(), gate);
     let finish = async {
         sink.close().await;
         true

@@ -65,8 +65,22 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
         ..site
     };
     let stop = services.leaving().clone();
-    let vote_site = with_default(site(&config.vote, &config.result, result_at.port(), &stop));
-    let result_site = with_default(site(&config.result, &config.vote, vote_at.port(), &stop));
+    let gates = config.gates(Service::AllInOne);
+    let vote_site = site(
+        &config.vote,
+        &config.result,
+        result_at.port(),
+        &gates.vote,
+        &stop,
+    );
+    let result_site = site(
+        &config.result,
+        &config.vote,
+        vote_at.port(),
+        &gates.result,
+        &stop,
+    );
+    let (vote_site, result_site) = (with_default(vote_site), with_default(result_site));
 
     let all = Arc::new(store.clone());
     let queue = Arc::new(store.queue());
@@ -96,7 +110,7 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
         directory: all.clone(),
         dead_letters: all,
     };
-    let operator = WorkerService::new(pipeline, &token.key, stop);
+    let operator = WorkerService::new(pipeline, &token.key, stop).behind(gates.worker.clone());
 
     let token = match &token.file {
         Some(file) => format!("token: {}", file.display()),
@@ -112,13 +126,9 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
     ));
     services.name_stores(&[("ballot log", "the file"), ("tally store", "the file")]);
     config.warn_of_remarks(Service::AllInOne);
-    services.serve(vote_at, vote.into_endpoint(), config.vote.max_connections);
-    services.serve(
-        result_at,
-        result.into_endpoint(),
-        config.result.max_connections,
-    );
-    services.serve(worker_at, operator.into_endpoint(), 1_000);
+    services.serve(vote_at, vote.into_endpoint(), gates.vote);
+    services.serve(result_at, result.into_endpoint(), gates.result);
+    services.serve(worker_at, operator.into_endpoint(), gates.worker);
 
     let broken = async {
         tokio::select! {
@@ -181,11 +191,7 @@ fn operator_token(config: &Config) -> Result<Found, SecretError> {
         path: &config.beside_database("operator-token"),
         may_make: true,
     };
-    let (value, file) = (
-        config.worker.token.as_ref(),
-        config.worker.token_file.as_deref(),
-    );
-    find("worker.token", value, file, Some(kept))
+    config.operator_token(Some(kept))
 }
 
 /// Where others are configured, the course's poll goes, if nobody has ever voted in it. Nothing uses the file yet, so

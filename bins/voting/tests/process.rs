@@ -499,7 +499,7 @@ fn lines_of(
     set_up: impl FnOnce(&mut std::process::Command, &std::fs::File),
 ) -> (Vec<String>, Vec<String>) {
     let log = folder.join("log");
-    let file = std::fs::File::create(&log).unwrap();
+    let file = std::fs::File::create(&log).expect("the log");
     let mut command = command(folder);
     set_up(&mut command, &file);
     command.stderr(file);
@@ -507,14 +507,17 @@ fn lines_of(
     let mut said: Vec<_> = (0..3).map(|_| program.line().expect("a line")).collect();
     // Until it has said how it is.
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while !std::fs::read_to_string(&log).unwrap().contains("ready") {
+    while !std::fs::read_to_string(&log)
+        .expect("the log")
+        .contains("ready")
+    {
         assert!(std::time::Instant::now() < deadline, "it is not ready");
         thread::sleep(Duration::from_millis(20));
     }
     program.signal("TERM");
     said.extend(std::iter::from_fn(|| program.line()));
     assert_eq!(program.wait().code(), Some(0));
-    let log = std::fs::read_to_string(&log).unwrap();
+    let log = std::fs::read_to_string(&log).expect("the log");
     (log.lines().map(str::to_owned).collect(), said)
 }
 
@@ -690,4 +693,134 @@ fn the_example_poll_goes_once_others_are_configured_unless_somebody_has_voted_in
         assert_eq!(names(&voting), ["lunch", "cats-vs-dogs"]);
         assert!(vote(&agent(), &voting.vote, "a"));
     }
+}
+
+/// The command, with these limits of open files, as a shell sets them.
+fn limited(folder: &std::path::Path, limits: &str, log: &std::path::Path) -> std::process::Command {
+    let inner = command(folder);
+    let mut outer = std::process::Command::new("sh");
+    outer.current_dir(folder);
+    outer.args(["-c", &format!("ulimit {limits}; exec \"$@\""), "sh"]);
+    outer.arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer.stderr(std::fs::File::create(log).expect("an answer"));
+    outer
+}
+
+/// Asks for an event stream, and says whether it got one.
+fn watch(url: &str) -> (std::net::TcpStream, bool) {
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).expect("an answer");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .expect("an answer");
+    let path = "/v1/polls/cats-vs-dogs/tally/events";
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut status = [0; 12];
+    let answered =
+        stream.write_all(request.as_bytes()).is_ok() && stream.read_exact(&mut status).is_ok();
+    (stream, answered && &status == b"HTTP/1.1 200")
+}
+
+fn metrics(url: &str) -> String {
+    let mut answer = agent()
+        .get(format!("{url}/metrics"))
+        .call()
+        .expect("an answer");
+    answer.body_mut().read_to_string().expect("an answer")
+}
+
+#[test]
+fn the_soft_limit_of_open_files_is_raised() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let voting = Voting::start_as(folder.path(), &mut limited(folder.path(), "-Sn 256", &log));
+    let viewers: Vec<_> = (0..300).map(|_| watch(&voting.result)).collect();
+    assert!(viewers.iter().all(|(_, watches)| *watches));
+    for _ in 0..20 {
+        assert!(vote(&agent(), &voting.vote, "a"));
+    }
+}
+
+#[test]
+fn where_few_files_may_be_open_there_are_fewer_connections_and_votes_get_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let voting = Voting::start_as(folder.path(), &mut limited(folder.path(), "-n 512", &log));
+    let told = metrics(&voting.result);
+    let limit = told
+        .lines()
+        .find_map(|line| line.strip_prefix("voting_connections_limit "));
+    let limit: usize = limit.unwrap().parse().unwrap();
+    assert!((64..512).contains(&limit), "{limit}");
+    let viewers: Vec<_> = (0..400).map(|_| watch(&voting.result)).collect();
+    let watching = viewers.iter().filter(|(_, watches)| *watches).count();
+    assert!(watching > 20 && watching < limit, "{watching} of {limit}");
+    for _ in 0..20 {
+        assert!(vote(&agent(), &voting.vote, "a"));
+    }
+    assert_eq!(
+        agent()
+            .get(format!("{}/readyz", voting.result))
+            .call()
+            .unwrap()
+            .status(),
+        200
+    );
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("max_connections is lower"), "{log}");
+    assert!(
+        log.contains("one address holds its share of the event streams"),
+        "{log}"
+    );
+}
+
+#[test]
+fn votes_that_a_proxy_makes_look_strange_are_told_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let voting = Voting::start_as(folder.path(), &mut limited(folder.path(), "-Sn 1024", &log));
+    for _ in 0..5 {
+        // As nginx passes it on with a bare `proxy_pass`.
+        let post = agent()
+            .post(&voting.vote)
+            .header("origin", "http://vote.example");
+        let post = post.content_type("application/x-www-form-urlencoded");
+        assert_eq!(post.send("vote=a").unwrap().status(), 403);
+    }
+    for number in 0..5 {
+        let ask = agent().get(format!("{}/v1/pipeline", voting.operator));
+        let ask = ask.header("authorization", format!("Bearer wrong {number}"));
+        assert_eq!(ask.call().unwrap().status(), 401);
+    }
+    let host = voting
+        .vote
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
+    let port = host.rsplit(':').next().unwrap().to_owned();
+    drop(voting);
+    let log = std::fs::read_to_string(log).unwrap();
+    let lines = |what: &str| {
+        log.lines()
+            .filter(|line| line.contains(what))
+            .collect::<Vec<_>>()
+    };
+    let origins = lines("vote.public_url");
+    assert_eq!(origins.len(), 1, "once a minute: {log}");
+    for part in ["http://vote.example", &port, "WARN"] {
+        assert!(origins[0].contains(part), "{part}: {log}");
+    }
+    let tokens = lines("wrong operator's tokens");
+    assert_eq!(tokens.len(), 1, "{log}");
+    assert!(
+        tokens[0].contains("127.0.0.1") && !tokens[0].contains("wrong 0"),
+        "{log}"
+    );
 }

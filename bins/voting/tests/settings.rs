@@ -61,7 +61,7 @@ fn all_unknown_settings_are_named_with_where_they_are_set() {
             &[
                 "unknown setting vote.lissten",
                 path,
-                "listen, max_connections, public_url",
+                "listen, max_connections, max_connections_per_address, public_url",
             ],
         )
         .says("FAIL", "settings", &["wroker.max_ballots", path])
@@ -152,6 +152,33 @@ fn values_and_files_that_are_none_are_named() {
         "FAIL",
         "settings",
         &["is not a level; write one of off, error, warn"],
+    );
+    for weak in ["a".repeat(40), "changeme".repeat(5), "0123456789".repeat(4)] {
+        let weak = with("VOTING_WORKER__TOKEN", &weak);
+        weak.ended(1).says(
+            "FAIL",
+            "settings",
+            &["worker.token is weak", "openssl rand"],
+        );
+    }
+    with("VOTING_WORKER__TOKEN", SECRETS[0]).ended(1).says(
+        "FAIL",
+        "settings",
+        &["worker.token is the same as secret"],
+    );
+    with("VOTING_SECRET", &"a".repeat(40))
+        .ended(0)
+        .says("warn", "settings", &["secret is weak"]);
+    with("VOTING_TRUSTED_PROXIES", "10.0.0.0/8, ::1").ended(0);
+    with("VOTING_TRUSTED_PROXIES", "proxy").ended(1).says(
+        "FAIL",
+        "settings",
+        &["trusted_proxies", "proxy"],
+    );
+    with("VOTING_TRUSTED_PROXIES", "0.0.0.0/0").ended(0).says(
+        "warn",
+        "settings",
+        &["trusted_proxies names all addresses"],
     );
     let told = with("VOTING_VOTE__PUBLIC_URL", "https://vote.test");
     told.ended(0).says("warn", "settings", &["only one is set"]);

@@ -9,7 +9,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use self::{polls::Polls, put_back::Guard};
 use voting_core::{Worker, WorkerOptions, error::in_one_line, worker::WorkerExit};
 use voting_http::{Pipeline, WorkerService};
-use voting_service::{Config, Exit, Service, Services, StartError, find};
+use voting_service::{Config, Exit, Service, Services, StartError};
 
 /// How long Redis may take to forget a worker that ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -20,11 +20,7 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<Exit, StartError> {
     let mut services = Services::new(&config)?;
-    let (value, file) = (
-        config.worker.token.as_ref(),
-        config.worker.token_file.as_deref(),
-    );
-    let token = find("worker.token", value, file, None)?;
+    let token = config.operator_token(None)?;
     let redis = config.redis()?;
     let postgres = Arc::new(config.postgres()?);
     let polls = Polls::new(postgres.clone());
@@ -51,11 +47,13 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         directory: Arc::new(redis.clone()),
         dead_letters: postgres,
     };
+    let gate = config.gates(Service::Worker).worker;
     let operator = WorkerService::new(pipeline, &token.key, services.leaving().clone());
+    let operator = operator.behind(gate.clone());
     services.announce("Operator", &format!("{}docs/", listener.url()), "");
     services.name_stores(&[("ballot log", "Redis"), ("tally store", "Postgres")]);
     config.warn_of_remarks(Service::Worker);
-    services.serve(listener, operator.into_endpoint(), 1_000);
+    services.serve(listener, operator.into_endpoint(), gate);
 
     let broken = async {
         tokio::select! {

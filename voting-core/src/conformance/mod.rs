@@ -162,6 +162,7 @@ macro_rules! conformance_suite {
                 several_choices_count_for_each_option,
                 the_version_grows_when_the_tally_changes_and_only_then,
                 dead_letters_are_kept_once_and_read_in_pages,
+                large_dead_letters_are_kept_in_part_and_listed_in_short,
                 a_receipt_tells_what_became_of_its_ballot,
                 polls_keep_their_options,
             }

@@ -110,6 +110,7 @@ impl Inner {
             outcome.written(placed, old);
         }
         for letter in batch.dead_letters.iter().chain(&unstorable) {
+            let letter = &*letter.bounded();
             let new = match way {
                 Way::AtOnce => write_dead_letter(transaction, letter, &letter.detail)?,
                 Way::InParts => split::dead_letter(transaction, letter)?,

@@ -59,9 +59,11 @@ impl Redis {
     pub async fn look_back(&self, applied: &Applied) -> Result<LookBack, RewindError> {
         self.prepare().await?;
         self.refuse_workers().await?;
-        let mut back = LookBack::default();
         // Ballots that come meanwhile may be looked at and not be among these, never the other way round.
-        back.accepted = self.accepted().await?;
+        let mut back = LookBack {
+            accepted: self.accepted().await?,
+            ..LookBack::default()
+        };
         for shard in self.shards() {
             back.lost += self.counters(shard).await?.lost;
         }

@@ -1,5 +1,6 @@
 //! The result service's API.
 
+use poem::Request;
 use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json};
 use voting_core::ReceiptState;
 
@@ -55,7 +56,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         id: "watchTally",
-        problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
+        problems: &[
+            ProblemKind::UnknownPoll,
+            ProblemKind::StoreUnavailable,
+            ProblemKind::TooManyViewers,
+            ProblemKind::TooManyViewersHere,
+        ],
         body: None,
         answers: &[],
     },
@@ -90,15 +96,17 @@ impl Api {
         method = "get",
         operation_id = "watchTally"
     )]
-    async fn events(&self, poll: Path<String>) -> Result<TallyEvents, Problem> {
+    async fn events(&self, request: &Request, poll: Path<String>) -> Result<TallyEvents, Problem> {
         let service = &self.0.0;
         let poll = service.polls.get(&poll).await?;
+        let place = service.site.gate.stream(request)?;
         let tallies = service.live.watch(&poll).await?;
         let viewers = service.live.metrics().viewers.clone();
         Ok(TallyEvents::new(
             tallies,
             service.site.stop.clone(),
             viewers,
+            place,
         ))
     }
 

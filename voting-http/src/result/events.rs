@@ -1,6 +1,10 @@
 //! A poll's tally as an event stream. Each event is written once and shared by all streams.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -18,16 +22,22 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{live::Snapshot, tally_view::TallyView};
+use crate::{gate::StreamPlace, live::Snapshot, tally_view::TallyView};
 
 /// Between two signs of life on a stream where nothing changes, so that proxies keep it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// First the tally as it is, then each that differs; ends when the service stops.
+/// When a client whose stream has ended is to come back, in milliseconds.
+const RETRY: &[u8] = b"retry: 2000\n";
+
+/// First the tally as it is, then each that differs; ends when the service stops, and when it has had its
+/// time.
 pub(super) struct TallyEvents {
     tallies: watch::Receiver<Arc<Snapshot>>,
     stop: CancellationToken,
     viewers: Gauge,
+    place: StreamPlace,
+    begun: bool,
 }
 
 impl TallyEvents {
@@ -35,6 +45,7 @@ impl TallyEvents {
         mut tallies: watch::Receiver<Arc<Snapshot>>,
         stop: CancellationToken,
         viewers: Gauge,
+        place: StreamPlace,
     ) -> Self {
         tallies.mark_changed();
         viewers.inc();
@@ -42,12 +53,23 @@ impl TallyEvents {
             tallies,
             stop,
             viewers,
+            place,
+            begun: false,
         }
     }
 
     /// The next piece of the stream; `None` at its end.
     async fn next(&mut self) -> Option<Bytes> {
-        let changed = timeout(KEEP_ALIVE, self.tallies.changed());
+        if !std::mem::replace(&mut self.begun, true) {
+            // Goes before the first event, as a part of it.
+            return Some(Bytes::from_static(RETRY));
+        }
+        let left = self.place.ends_at.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            // Whoever goes on watching comes back, and others find a place meanwhile.
+            return None;
+        }
+        let changed = timeout(KEEP_ALIVE.min(left), self.tallies.changed());
         match self.stop.run_until_cancelled(changed).await? {
             Ok(Ok(())) => Some(self.tallies.borrow_and_update().event.clone()),
             Ok(Err(_)) => None,

@@ -16,6 +16,7 @@ use crate::{
     front::Front,
     health::{self, Health},
     live::LiveTallies,
+    methods::Methods,
     metrics::Metrics,
     polls::{PagePlace, Polls},
     receipt_key::ReceiptKey,
@@ -58,15 +59,19 @@ impl ResultService {
         let page = |place| get(page::Show(self.clone(), place));
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| {
-            self.0.live.metrics().register(registry)
+            self.0.live.metrics().register(registry);
+            self.0.site.gate.register(registry);
         });
         let pages = Route::new()
             .at("/", page(PagePlace::Root))
             .at("/polls/:poll", page(PagePlace::Named))
             .at("/polls/:poll/", page(PagePlace::Named))
             .nest("/assets", assets::route());
+        let methods = Methods::of(&self.openapi());
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
-        Front::new(routes).over_https(self.0.site.is_https())
+        Front::new(routes)
+            .with_methods(methods)
+            .over_https(self.0.site.is_https())
     }
 
     /// The OpenAPI document of the service, as JSON.

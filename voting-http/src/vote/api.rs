@@ -2,6 +2,7 @@
 
 use poem::web::Data;
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
+use serde::Deserialize;
 
 use super::VoteService;
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     polls::{self, PollView},
     problem::Problem,
     problem_kind::ProblemKind,
+    strict_json::StrictJson,
     visitor::Visitor,
 };
 
@@ -61,8 +63,9 @@ struct PollsView {
 }
 
 /// A vote.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Deserialize)]
 #[oai(rename = "Ballot", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct BallotView {
     /// The options that are voted for, by their ids; one up to the poll's `max_choices`.
     choices: Vec<String>,
@@ -126,7 +129,7 @@ impl Api {
     async fn cast(
         &self,
         poll: Path<String>,
-        ballot: Json<BallotView>,
+        ballot: StrictJson<BallotView>,
         visitor: Data<&Visitor>,
     ) -> Result<CastAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;

@@ -20,6 +20,7 @@ use crate::{
     assets, document,
     front::Front,
     health::{self, Health},
+    methods::Methods,
     metrics::{CastMetrics, Metrics},
     polls::{PagePlace, Polls},
     problem::Problem,
@@ -75,6 +76,7 @@ impl VoteService {
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| {
             self.0.metrics.register(registry, &self.0.guard.foreign);
+            self.0.site.gate.register(registry);
         });
         let pages = Route::new()
             .at("/", page(PagePlace::Root))
@@ -83,8 +85,12 @@ impl VoteService {
             .at("/polls/:poll/", page(PagePlace::Named))
             .at(start_over::PATH, post(start_over::StartOver(self.clone())))
             .nest("/assets", assets::route());
+        let methods = Methods::of(&self.openapi())
+            .and(&["/", "/polls/:poll", "/polls/:poll/"], "GET, HEAD, POST")
+            .and(&[start_over::PATH], "POST");
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
         Front::new(routes)
+            .with_methods(methods)
             .over_https(self.0.site.is_https())
             .taking_bodies()
             .for_voters(Arc::clone(&self.0.cookies), self.0.site.clone())

@@ -15,8 +15,7 @@ use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 use voting_core::{
     BallotQueue, BatchFlusher, DeadLetterStore, PollDirectory, PollStore, SecretKey, StoreError,
-    TallyStore,
-    WorkerHandle,
+    TallyStore, WorkerHandle,
 };
 
 use self::overview::Overview;
@@ -24,7 +23,9 @@ use crate::{
     api_routes::ApiRoutes,
     assets, document,
     front::Front,
+    gate::Gate,
     health::{self, Health},
+    methods::Methods,
     problem::Problem,
     site::Prefix,
     token::OperatorKey,
@@ -32,7 +33,7 @@ use crate::{
 
 /// The worker service, beside a running worker.
 #[derive(Clone)]
-pub struct WorkerService(Arc<Inner>);
+pub struct WorkerService(Arc<Inner>, Gate);
 
 struct Inner {
     pipeline: Pipeline,
@@ -70,12 +71,20 @@ impl WorkerService {
     pub fn new(pipeline: Pipeline, operator_token: &SecretKey, stop: CancellationToken) -> Self {
         let overview = Overview::default();
         tokio::spawn(overview.clone().keep_asking(pipeline.clone(), stop.clone()));
-        Self(Arc::new(Inner {
+        let inner = Inner {
             pipeline,
             overview,
             operator: OperatorKey::new(operator_token),
             stop,
-        }))
+        };
+        Self(Arc::new(inner), Gate::default())
+    }
+
+    /// The same, letting in whom `gate` does; to be served with the same one.
+    #[must_use]
+    pub fn behind(mut self, gate: Gate) -> Self {
+        self.1 = gate;
+        self
     }
 
     /// The service as an endpoint, to be served or mounted.
@@ -89,8 +98,12 @@ impl WorkerService {
         let pages = Route::new()
             .at("/", get(home))
             .nest("/assets", assets::route());
+        let methods = Methods::of(&self.openapi());
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
-        Front::new(routes).taking_bodies()
+        Front::new(routes)
+            .with_methods(methods)
+            .taking_bodies()
+            .for_operator(self.0.operator.clone(), self.1.clone())
     }
 
     /// The OpenAPI document of the service, as JSON.

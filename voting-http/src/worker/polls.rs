@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
+use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use voting_core::{Poll, PollId, PollOption, PollState, Tally, poll_state::Seals};
 
@@ -12,6 +13,7 @@ use crate::{
     polls::{self, FRESH_MISS, PollView, StoredPollView},
     problem::Problem,
     problem_kind::ProblemKind,
+    strict_json::StrictJson,
 };
 
 /// How long a poll that was stored is waited for to be published.
@@ -57,8 +59,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
 ];
 
 /// A poll to be stored.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Deserialize)]
 #[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct NewPoll {
     /// Names the poll in addresses: 1 to 63 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
     /// both ends.
@@ -68,6 +71,7 @@ struct NewPoll {
     title: String,
     /// How many options one ballot may choose.
     #[oai(default = "one")]
+    #[serde(default = "one")]
     max_choices: usize,
     /// What can be voted for: 2 to 63 options. They cannot change once the poll is stored; their
     /// labels can while it is open.
@@ -75,8 +79,9 @@ struct NewPoll {
 }
 
 /// One thing that can be voted for.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Deserialize)]
 #[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct NewOption {
     /// Names the option in a ballot: 1 to 32 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
     /// both ends.
@@ -193,7 +198,7 @@ impl Api {
     async fn put_poll(
         &self,
         operator: Operator,
-        poll: Json<NewPoll>,
+        poll: StrictJson<NewPoll>,
     ) -> Result<PutAnswer, Problem> {
         self.0.authorize(&operator)?;
         let poll = poll.0.check()?;

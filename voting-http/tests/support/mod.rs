@@ -26,7 +26,8 @@ use voting_core::{
     secret::Fingerprint,
 };
 use voting_http::{
-    PeerLink, Pipeline, ResultService, ServeOptions, Site, VoteService, WorkerService, serve,
+    Gate, Limits, PeerLink, Pipeline, ResultService, ServeOptions, Site, VoteService,
+    WorkerService, serve,
 };
 
 pub const OPERATOR_TOKEN: &str = "the operator's token, 32 bytes or more";
@@ -68,6 +69,8 @@ pub struct Services {
 pub struct Setup {
     pub site: Site,
     pub serve: ServeOptions,
+    /// Of each of the services.
+    pub limits: Limits,
     pub sink: Option<Arc<dyn VoteSink>>,
     pub tallies: Option<Arc<dyn TallyStore>>,
     pub directory: Option<Arc<dyn PollDirectory>>,
@@ -83,6 +86,7 @@ impl Default for Setup {
                 ..Site::default()
             },
             serve: ServeOptions::default(),
+            limits: Limits::default(),
             sink: None,
             tallies: None,
             directory: None,
@@ -129,8 +133,10 @@ impl Services {
         let sockets = [(); 3].map(|()| StdListener::bind("127.0.0.1:0").expect("a port"));
         let [vote, result, operator] =
             [0, 1, 2].map(|index: usize| sockets[index].local_addr().expect("an address"));
-        let site = |peer: SocketAddr| Site {
+        let gates = [(); 3].map(|()| Gate::new(setup.limits.clone()));
+        let site = |peer: SocketAddr, gate: &Gate| Site {
             peer: PeerLink::Port(peer.port()),
+            gate: gate.clone(),
             ..setup.site.clone()
         };
         let stop = setup.site.stop.clone();
@@ -151,24 +157,31 @@ impl Services {
         };
         let token = SecretKey::new(OPERATOR_TOKEN).expect("long enough");
         let endpoints = [
-            VoteService::new(sink, directory, &setup.secret, site(result))
+            VoteService::new(sink, directory, &setup.secret, site(result, &gates[0]))
                 .into_endpoint()
                 .boxed(),
-            ResultService::new(tallies, all, &setup.secret, site(vote))
+            ResultService::new(tallies, all, &setup.secret, site(vote, &gates[1]))
                 .into_endpoint()
                 .boxed(),
             WorkerService::new(pipeline, &token, stop.clone())
+                .behind(gates[2].clone())
                 .into_endpoint()
                 .boxed(),
         ];
-        let servers = sockets
-            .into_iter()
-            .zip(endpoints)
-            .map(|(socket, endpoint)| {
-                socket.set_nonblocking(true).expect("a socket");
-                let socket = TcpListener::from_std(socket).expect("a socket");
-                runtime.spawn(serve(socket, endpoint, setup.serve, stop.clone()))
-            });
+        let servers =
+            sockets
+                .into_iter()
+                .zip(endpoints)
+                .zip(gates)
+                .map(|((socket, endpoint), gate)| {
+                    socket.set_nonblocking(true).expect("a socket");
+                    let socket = TcpListener::from_std(socket).expect("a socket");
+                    let options = ServeOptions {
+                        gate,
+                        ..setup.serve.clone()
+                    };
+                    runtime.spawn(serve(socket, endpoint, options, stop.clone()))
+                });
         let servers = servers.collect();
         Self {
             memory,
@@ -309,6 +322,7 @@ pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> A
     let request = match method {
         "POST" => agent().post(url),
         "PUT" => agent().put(url),
+        "DELETE" => agent().delete(url).force_send_body(),
         other => panic!("{other}"),
     };
     let request = headers.iter().fold(request, |request, (name, value)| {

@@ -9,6 +9,7 @@ mod clocks;
 mod count;
 mod file;
 mod log;
+mod open_files;
 mod polls;
 mod postgres;
 mod redis;
@@ -105,6 +106,7 @@ impl Doctor {
 
     async fn visit(&self, reading: &Reading, mut visit: Visit<'_>) -> Report {
         settings::check(&mut visit, reading);
+        open_files::check(&mut visit);
         let uses = |uses: fn(Service) -> bool| visit.services.iter().any(|service| uses(*service));
         let (uses_redis, uses_postgres) = (uses(Service::uses_redis), uses(Service::uses_postgres));
         let redis = match uses_redis {
