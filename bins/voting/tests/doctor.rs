@@ -713,7 +713,7 @@ fn a_secret_that_is_not_the_logs_is_told() {
         &[&ours.to_string(), "0123456789abcdef", "no service takes"],
     );
     // The worker has none.
-    deployment.doctor(&["--for", "voting-worker"]).says(
+    deployment.doctor(&["--for", "worker"]).says(
         "ok",
         "secret",
         &["0123456789abcdef", "none that can be compared"],

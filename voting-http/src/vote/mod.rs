@@ -117,13 +117,13 @@ impl VoteService {
         let (sink, polls) = (Arc::clone(&self.0.sink), self.0.polls.clone());
         let guard = Arc::clone(&self.0.guard);
         Health::new("vote", self.0.site.stop.clone())
-            .needs("secret", move || {
-                let guard = Arc::clone(&guard);
-                async move { guard.check().await }
-            })
             .needs("ballot log", move || {
                 let sink = Arc::clone(&sink);
                 async move { sink.check().await }
+            })
+            .needs("secret", move || {
+                let guard = Arc::clone(&guard);
+                async move { guard.check().await }
             })
             .needs("polls", move || {
                 let polls = polls.clone();
