@@ -26,6 +26,7 @@ use crate::{
     id::PollId,
     position::{EntryId, Position, ShardId},
     receipt::Receipt,
+    secret::Fingerprint,
     trace::{self, carried},
     traits::{BallotLog, VoteSink},
 };
@@ -144,6 +145,10 @@ impl VoteSink for GroupCommit {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.log.check().await
+    }
+
+    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
+        self.log.check_secret(secret).await
     }
 }
 

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use voting_core::{
-    Ballot, BallotLog, BallotQueue, CastError, Choices, PollDirectory, VoteSink, VoterId,
+    Ballot, BallotLog, BallotQueue, CastError, Choices, PollDirectory, SecretKey, StoreError,
+    VoteSink, VoterId,
     applied::Applied,
     entry,
     position::ShardId,
     redis::{Redis, RedisOptions, RewindError},
+    secret::Fingerprint,
 };
 use voting_testing::RedisServer;
 
@@ -62,6 +64,71 @@ async fn a_redis_that_can_lose_ballots_is_not_ready() {
         server.command(&["CONFIG", "SET", name, &before]);
     }
     redis.check().await.expect("it is durable again");
+}
+
+fn fingerprint(byte: u8) -> Fingerprint {
+    let secret = SecretKey::new([byte; 32]).expect("long enough");
+    secret.fingerprint()
+}
+
+#[tokio::test]
+async fn of_secrets_that_come_at_once_one_is_the_logs() {
+    for _ in 0..20 {
+        let server = RedisServer::start();
+        let ask = |byte| {
+            let redis = Redis::new(&server.url(), options(1)).expect("an address");
+            async move { redis.check_secret(fingerprint(byte)).await }
+        };
+        let asked = futures_util::future::join_all((1..=8).map(ask)).await;
+        let admitted = asked.iter().filter(|answer| answer.is_ok()).count();
+        assert_eq!(admitted, 1, "{asked:?}");
+        let foreign = |answer: &Result<(), _>| {
+            matches!(answer, Ok(()) | Err(StoreError::ForeignSecret { .. }))
+        };
+        assert!(asked.iter().all(foreign), "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_secrets_that_are_allowed_stand_beside_the_layout() {
+    let mut server = RedisServer::start();
+    let redis = Redis::new(&server.url(), options(1)).expect("an address");
+    redis.check().await.expect("ready");
+    assert_eq!(redis.allowed_secrets().await.expect("an answer"), None);
+    redis.check_secret(fingerprint(1)).await.expect("the first");
+    redis.check_secret(fingerprint(1)).await.expect("the same");
+    redis
+        .check_secret(fingerprint(2))
+        .await
+        .expect_err("another");
+    // An older program compares this exactly.
+    assert_eq!(
+        server.command(&["GET", "voting:layout"]).trim(),
+        "1 shards=1"
+    );
+    server.kill();
+    server.launch();
+    redis.check_secret(fingerprint(2)).await.expect_err("still");
+    // An operator allows another one.
+    let both = format!("{} {}", fingerprint(1), fingerprint(2));
+    server.command(&["SET", "voting:secrets", &both]);
+    for byte in [1, 2] {
+        redis
+            .check_secret(fingerprint(byte))
+            .await
+            .expect("allowed");
+    }
+    redis
+        .check_secret(fingerprint(3))
+        .await
+        .expect_err("another");
+    for text in ["", " ", "x", &both[1..]] {
+        server.command(&["SET", "voting:secrets", text]);
+        for byte in [1, 2] {
+            let answer = redis.check_secret(fingerprint(byte)).await;
+            assert!(matches!(answer, Err(StoreError::Corrupt(_))), "{answer:?}");
+        }
+    }
 }
 
 /// What it would leave out of its own log at its next start are the ballots.

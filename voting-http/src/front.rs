@@ -4,7 +4,7 @@
 //! of the next, and move the request once for each, which took longer than all that the service does
 //! with a ballot.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use poem::{Endpoint, IntoResponse, Request, Response};
@@ -16,7 +16,7 @@ use crate::{
     problem::Problem,
     same_site,
     security_headers::SecurityHeaders,
-    site::Site,
+    site::{self, Site},
     traced::Followed,
     visitor::{Visit, VoterCookies},
 };
@@ -26,7 +26,7 @@ pub(crate) struct Front<R> {
     routes: R,
     https: bool,
     takes_bodies: bool,
-    voters: Option<(VoterCookies, Site)>,
+    voters: Option<(Arc<VoterCookies>, Site)>,
 }
 
 impl<R: Endpoint> Front<R> {
@@ -52,13 +52,17 @@ impl<R: Endpoint> Front<R> {
     }
 
     /// Each visitor is a voter, whom other sites cannot make vote.
-    pub(crate) fn for_voters(mut self, cookies: VoterCookies, site: Site) -> Self {
+    pub(crate) fn for_voters(mut self, cookies: Arc<VoterCookies>, site: Site) -> Self {
         self.voters = Some((cookies, site));
         self
     }
 
     /// Tells the routes who the visitor is, if they are to know.
     fn admit(&self, request: &mut Request) -> Result<Option<Visit<'_>>, Problem> {
+        // The router would leave a part out that it cannot read, as if it were not there.
+        if !site::is_text(request.uri().path()) {
+            return Err(Problem::no_such_address());
+        }
         let Some((cookies, site)) = &self.voters else {
             return Ok(None);
         };

@@ -23,9 +23,11 @@ mod polls;
 mod problem;
 mod problem_kind;
 mod reason_view;
+mod receipt_key;
 mod result;
 mod same_site;
 mod security_headers;
+mod seldom;
 mod serve;
 mod site;
 mod tally_view;
@@ -34,13 +36,16 @@ mod traced;
 mod views;
 mod visitor;
 mod vote;
+mod voter_cookies;
 mod worker;
 
 pub use self::{
+    health::WhyNotReady,
+    receipt_key::ReceiptKey,
     result::ResultService,
     serve::{ServeOptions, serve},
     site::{InvalidPublicUrl, PeerLink, PublicUrl, Site},
-    token::{InvalidToken, ReceiptKey},
+    token::InvalidToken,
     vote::VoteService,
     worker::{Pipeline, WorkerService},
 };

@@ -7,23 +7,61 @@ use std::{
     time::{Duration, Instant},
 };
 
+use poem::{
+    Request, Response,
+    http::{HeaderValue, StatusCode, header},
+};
 use poem_openapi::{Enum, Object};
 use tokio::{sync::Mutex, time::timeout};
 use voting_core::{Poll, PollDirectory, PollId, PollState, StoreError};
 
-use crate::problem::Problem;
+use crate::{problem::Problem, site::Prefix};
 
 /// How old what is at hand may be before it is looked up again.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The same when a poll is asked for that is not among them.
-const FRESH_MISS: Duration = Duration::from_millis(100);
+pub(crate) const FRESH_MISS: Duration = Duration::from_millis(100);
 
 /// How long the directory may take, once something is at hand to go on with.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// How long it may take otherwise.
 const LONG_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What says which poll a page is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PagePlace {
+    /// Nothing: it is the page at `/`.
+    Root,
+    /// Its address, `/polls/:poll`.
+    Named,
+}
+
+/// Where a page is shown.
+pub(crate) enum Shown {
+    Here(Arc<Poll>),
+    Elsewhere(Response),
+}
+
+/// The name in a page's address. A router leaves out what it cannot read: that names no poll, not the one
+/// at `/`.
+fn named(request: &Request) -> Result<&str, Problem> {
+    let named = request.raw_path_param("poll");
+    named.ok_or_else(Problem::no_such_address)
+}
+
+fn redirect(request: &Request, poll: &PollId) -> Result<Response, Problem> {
+    let prefix = Prefix::of(request);
+    let mut there = format!("{}/polls/{poll}", prefix.as_str());
+    if let Some(query) = request.uri().query() {
+        there.push('?');
+        there.push_str(query);
+    }
+    let location = HeaderValue::try_from(there).map_err(|_| Problem::internal())?;
+    let answer = Response::builder().status(StatusCode::PERMANENT_REDIRECT);
+    Ok(answer.header(header::LOCATION, location).finish())
+}
 
 #[derive(Clone)]
 pub(crate) struct Polls(Arc<Inner>);
@@ -55,7 +93,12 @@ impl Polls {
 
     /// The poll of that name.
     pub(crate) async fn get(&self, id: &str) -> Result<Arc<Poll>, Problem> {
-        let key: PollId = id.parse().map_err(|_| Problem::no_poll(id))?;
+        let Ok(key) = id.parse::<PollId>() else {
+            return Err(match self.in_lower_case(id).await? {
+                Some(there) => Problem::no_poll_but(id, there.id()),
+                None => Problem::no_poll(id),
+            });
+        };
         if let Some(poll) = self.snapshot().await?.by_id.get(&key) {
             return Ok(Arc::clone(poll));
         }
@@ -65,16 +108,52 @@ impl Polls {
         poll.ok_or_else(|| Problem::no_poll(id))
     }
 
-    /// The poll of that name, or the one at `/`.
-    pub(crate) async fn get_or_default(&self, id: Option<&str>) -> Result<Arc<Poll>, Problem> {
-        match (id, &self.0.default) {
-            (Some(id), _) => self.get(id).await,
-            (None, Some(default)) => self.get(default.as_str()).await,
-            (None, None) => {
+    /// The poll whose name differs from this one in its capitals only. Names have none.
+    async fn in_lower_case(&self, id: &str) -> Result<Option<Arc<Poll>>, Problem> {
+        // All other texts that are no name are refused without a look-up.
+        let is_capital = id.len() <= PollId::MAX_LEN && id.bytes().any(|b| b.is_ascii_uppercase());
+        let name = is_capital.then(|| id.to_ascii_lowercase().parse::<PollId>());
+        let Some(Ok(name)) = name else {
+            return Ok(None);
+        };
+        Ok(self.snapshot().await?.by_id.get(&name).cloned())
+    }
+
+    /// The poll at `/`.
+    async fn default(&self) -> Result<Arc<Poll>, Problem> {
+        match &self.0.default {
+            Some(default) => self.get(default.as_str()).await,
+            None => {
                 let first = self.snapshot().await?.list.first().cloned();
                 first.ok_or_else(Problem::no_polls)
             }
         }
+    }
+
+    /// The poll of a page.
+    pub(crate) async fn of_page(
+        &self,
+        place: PagePlace,
+        request: &Request,
+    ) -> Result<Arc<Poll>, Problem> {
+        match place {
+            PagePlace::Root => self.default().await,
+            PagePlace::Named => self.get(named(request)?).await,
+        }
+    }
+
+    /// The poll of a page that is only shown; or the way to it, where its address has capitals.
+    pub(crate) async fn of_shown_page(
+        &self,
+        place: PagePlace,
+        request: &Request,
+    ) -> Result<Shown, Problem> {
+        if place == PagePlace::Named
+            && let Some(poll) = self.in_lower_case(named(request)?).await?
+        {
+            return Ok(Shown::Elsewhere(redirect(request, poll.id())?));
+        }
+        Ok(Shown::Here(self.of_page(place, request).await?))
     }
 
     /// All polls, the oldest first.
@@ -183,6 +262,9 @@ impl StateView {
 /// A poll as in the API, for the documents.
 pub(crate) const EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}"#;
 
+/// A poll that was stored, in the documents.
+pub(crate) const STORED_EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"published":true}"#;
+
 /// The same in a list.
 pub(crate) const LIST_EXAMPLE: &str = r#"{"polls":[{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}]}"#;
 
@@ -200,6 +282,46 @@ pub(crate) struct PollView {
     max_choices: usize,
     /// What can be voted for, in the poll's order.
     options: Vec<OptionView>,
+}
+
+/// A poll that was stored, and whether it can be voted in yet.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "StoredPoll")]
+pub(crate) struct StoredPollView {
+    /// Names the poll in addresses.
+    id: String,
+    /// The question.
+    title: String,
+    /// Whether ballots are taken, and whether the count can still change.
+    state: StateView,
+    /// How many options one ballot may choose.
+    max_choices: usize,
+    /// What can be voted for, in the poll's order.
+    options: Vec<OptionView>,
+    /// Whether the vote services find the poll, and so take ballots in it, from now on; they show
+    /// changed texts a second later. If `false`, the poll is stored, and they find it once the
+    /// worker reaches the ballot log: send the request again to see.
+    published: bool,
+}
+
+impl StoredPollView {
+    pub(crate) fn new(poll: &Poll, published: bool) -> Self {
+        let PollView {
+            id,
+            title,
+            state,
+            max_choices,
+            options,
+        } = poll.into();
+        Self {
+            id,
+            title,
+            state,
+            max_choices,
+            options,
+            published,
+        }
+    }
 }
 
 /// One thing that can be voted for.

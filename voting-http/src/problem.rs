@@ -12,9 +12,9 @@ use poem_openapi::{
     registry::{MetaResponses, Registry},
     types::{ToJSON, Type},
 };
-use voting_core::{CastError, StoreError, error::in_one_line, poll::InvalidChoice};
+use voting_core::{CastError, PollId, StoreError, error::in_one_line, poll::InvalidChoice};
 
-use crate::{problem_kind::ProblemKind, site};
+use crate::{health::WhyNotReady, problem_kind::ProblemKind, site, visitor::Refusal};
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -44,6 +44,8 @@ pub(crate) struct Problem {
     status: StatusCode,
     title: &'static str,
     detail: Cow<'static, str>,
+    /// More than the client is told.
+    cause: Option<WhyNotReady>,
 }
 
 impl Problem {
@@ -53,6 +55,7 @@ impl Problem {
             status: kind.status(),
             title: kind.title(),
             detail: detail.into(),
+            cause: None,
         }
     }
 
@@ -69,6 +72,13 @@ impl Problem {
             ProblemKind::UnknownPoll,
             format!("There is no poll {id:?} here."),
         )
+    }
+
+    /// The same, where there is one whose name differs in its capitals only.
+    pub(crate) fn no_poll_but(id: &str, there: &PollId) -> Self {
+        let mut problem = Self::no_poll(id);
+        problem.detail = format!("{} Its name may be {there:?}.", problem.detail).into();
+        problem
     }
 
     pub(crate) fn no_polls() -> Self {
@@ -97,7 +107,7 @@ impl Problem {
     pub(crate) fn no_receipt() -> Self {
         Self::new(
             ProblemKind::UnknownReceipt,
-            "This is not a receipt that this service has issued.",
+            "This receipt was not issued here, or this service has another secret than the one that issued it.",
         )
     }
 
@@ -108,11 +118,41 @@ impl Problem {
         )
     }
 
-    pub(crate) fn forged_cookie() -> Self {
+    /// Why a cookie does not say who its voter is.
+    pub(crate) fn voter_cookie(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unreadable => Self::new(
+                ProblemKind::InvalidVoterCookie,
+                "The cookie that names you as a voter is damaged, or was not issued here. To vote as a \
+                 new voter, open the voting page and start over there.",
+            ),
+            Refusal::Several => Self::new(
+                ProblemKind::SeveralVoterCookies,
+                "Your browser sent several cookies that name a voter, and they differ. Delete the cookies \
+                 of this site in your browser, and of the site above it, then open this page again.",
+            ),
+            Refusal::Outdated => Self::new(
+                ProblemKind::OutdatedVoterCookie,
+                "The cookie that names you as a voter is of a kind that is no longer taken. To vote as a \
+                 new voter, open the voting page and start over there.",
+            ),
+        }
+    }
+
+    pub(crate) fn no_such_address() -> Self {
+        Self {
+            kind: ProblemKind::Request,
+            status: StatusCode::NOT_FOUND,
+            title: "Not Found",
+            detail: "There is nothing at this address.".into(),
+            cause: None,
+        }
+    }
+
+    pub(crate) fn foreign_secret() -> Self {
         Self::new(
-            ProblemKind::InvalidVoterCookie,
-            "The cookie that names you as a voter was not issued here. You have been given a \
-             new one: please vote again.",
+            ProblemKind::ForeignSecret,
+            "This server is set up with another secret than the others, so it takes no votes.",
         )
     }
 
@@ -139,6 +179,14 @@ impl Problem {
 
     pub(crate) fn not_ready(what: &'static str, reason: &str) -> Self {
         Self::new(ProblemKind::NotReady, format!("{what}: {reason}"))
+    }
+
+    /// With the cause, for who asks within this process.
+    pub(crate) fn because(self, cause: WhyNotReady) -> Self {
+        Self {
+            cause: Some(cause),
+            ..self
+        }
     }
 
     pub(crate) fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
@@ -195,6 +243,9 @@ impl Problem {
                 .headers_mut()
                 .insert(header::RETRY_AFTER, RETRY_AFTER.into());
         }
+        if let Some(cause) = &self.cause {
+            response.set_data(cause.clone());
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let bearer = header::HeaderValue::from_static("Bearer");
             response
@@ -240,8 +291,11 @@ impl From<CastError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if let StoreError::PollConflict(_) = error {
+        if let StoreError::PollConflict(_) | StoreError::TextsFrozen(_) = error {
             return Self::conflict(format!("{}.", site::capitalized(&error.to_string())));
+        }
+        if let StoreError::ForeignSecret { .. } = error {
+            return Self::foreign_secret();
         }
         tracing::error!(error = in_one_line(&error), "a store failed");
         Self::new(
@@ -272,8 +326,14 @@ impl From<&Error> for Problem {
         if status == StatusCode::UNAUTHORIZED {
             return Self::unauthorized("Send the operator's token as a bearer token.");
         }
+        // A part of an address that cannot be read names nothing.
+        if status == StatusCode::NOT_FOUND
+            || error.is::<poem::error::ParsePathError>()
+            || error.is::<poem_openapi::error::ParsePathError>()
+        {
+            return Self::no_such_address();
+        }
         let detail = match status {
-            StatusCode::NOT_FOUND => "There is nothing at this address.".into(),
             StatusCode::METHOD_NOT_ALLOWED => "This address does not take that method.".into(),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "Send the body as application/json.".into(),
             // What the parser said, which is about the client's own input.
@@ -289,6 +349,7 @@ impl From<&Error> for Problem {
             status,
             title,
             detail: Cow::Owned(detail),
+            cause: None,
         }
     }
 }

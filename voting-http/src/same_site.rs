@@ -18,12 +18,15 @@ pub(crate) fn check(request: &Request, site: &Site) -> Result<(), Problem> {
     ) {
         return Ok(());
     }
-    let same = match request.header("sec-fetch-site") {
+    let headers = request.headers();
+    // One that is there and cannot be read does not say that it is the own page.
+    let same = match headers.get("sec-fetch-site") {
         // `none`: the person did it, as by reloading the page.
-        Some(from) => matches!(from, "same-origin" | "none"),
-        None => request
-            .header(header::ORIGIN)
-            .is_none_or(|origin| is_own_origin(origin, request, site)),
+        Some(from) => matches!(from.as_bytes(), b"same-origin" | b"none"),
+        None => headers.get(header::ORIGIN).is_none_or(|origin| {
+            let origin = origin.to_str();
+            origin.is_ok_and(|origin| is_own_origin(origin, request, site))
+        }),
     };
     if same {
         Ok(())
@@ -45,6 +48,8 @@ fn is_own_origin(origin: &str, request: &Request, site: &Site) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use poem::http::HeaderValue;
+
     use super::*;
 
     fn post(headers: &[(&'static str, &'static str)]) -> bool {
@@ -59,6 +64,16 @@ mod tests {
             ..Site::default()
         };
         check(&request.finish(), &site).is_ok()
+    }
+
+    #[test]
+    fn a_header_that_is_not_text_is_there_all_the_same() {
+        for name in ["sec-fetch-site", "origin"] {
+            let mut request = Request::builder().method(Method::POST).finish();
+            let value = HeaderValue::from_bytes(b"http://evil.test\xff").unwrap();
+            request.headers_mut().insert(name, value);
+            assert!(check(&request, &Site::default()).is_err(), "{name}");
+        }
     }
 
     #[test]

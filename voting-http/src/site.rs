@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use poem::{
     Request,
     http::{Uri, header},
@@ -78,16 +79,24 @@ pub struct PublicUrl {
     authority: String,
 }
 
-/// The text is no such address.
+/// The text is no such address. It is not shown where it may have a password in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an address such as https://vote.example.org")]
+#[error(
+    "{0} is not an address of voters, such as https://vote.example.org: with http:// or https://, and without a \
+     user name, a path or a query"
+)]
 pub struct InvalidPublicUrl(String);
 
 impl std::str::FromStr for PublicUrl {
     type Err = InvalidPublicUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidPublicUrl> {
-        let invalid = || InvalidPublicUrl(text.to_owned());
+        let invalid = || {
+            InvalidPublicUrl(match text.contains('@') {
+                true => "it".to_owned(),
+                false => format!("{text:?}"),
+            })
+        };
         let trimmed = text.trim_end_matches('/');
         let uri: Uri = trimmed.parse().map_err(|_| invalid())?;
         let (https, scheme, own_port) = match uri.scheme_str() {
@@ -178,6 +187,11 @@ pub(crate) fn wants_html(request: &Request) -> bool {
     request
         .header(header::ACCEPT)
         .is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// Whether a path is text once its percent-encoding is undone.
+pub(crate) fn is_text(path: &str) -> bool {
+    !path.contains('%') || percent_decode_str(path).decode_utf8().is_ok()
 }
 
 /// With a capital at the front, as a sentence begins.

@@ -119,6 +119,27 @@ fn a_poll_can_be_added_and_renamed_but_not_given_other_options() {
     ] {
         assert!(put(bad).status.is_client_error(), "{bad}");
     }
+    // Nor texts that mislead, each with the reason.
+    for (old, new, reason) in [
+        ("\"X\"", r#""\u200b""#, "option x"),
+        ("\"X\"", r#""\u2800""#, "nothing in it that can be seen"),
+        ("\"X\"", r#""\u3164""#, "U+3164"),
+        ("\"X\"", r#""\ufeff""#, "U+FEFF"),
+        ("\"X\"", r#""\u202eCats""#, "direction"),
+        ("\"X\"", r#""a\u2028b""#, "U+2028"),
+        ("\"X\"", "\"Y\"", "look the same"),
+        ("\"X\"", "\" Y \"", "look the same"),
+        ("Lunch?", r#"\u202eLunch?"#, "title"),
+    ] {
+        let refused = put(&lunch.replace(old, new));
+        let detail = refused.json()["detail"].to_string();
+        assert!(
+            refused.status == 422 && detail.contains(reason),
+            "{new}: {detail}"
+        );
+    }
+    let stored = put(&lunch.replace("\"X\"", r#""Cafe\u0301""#));
+    assert_eq!(stored.json()["options"][0]["label"], "Café");
     let vote = format!("{}/polls/lunch", services.vote);
     assert_eq!(
         send("POST", &vote, &[FORM], b"vote=y").status,
@@ -200,12 +221,26 @@ fn a_poll_that_is_closed_takes_no_more_votes_and_its_result_becomes_final() {
         (200, Some("final"))
     );
 
-    // Its labels may change, its state does not.
+    // Its voters have read its texts, so they stay.
     let labels = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}"#;
     let polls = format!("{}/v1/polls", services.operator);
-    let renamed = send("POST", &polls, &[JSON, authorized[0]], labels.as_bytes());
+    let put = |body: &str| send("POST", &polls, &[JSON, authorized[0]], body.as_bytes());
+    let swapped = labels
+        .replace("Cats", "x")
+        .replace("Dogs", "Cats")
+        .replace("\"x\"", "\"Dogs\"");
+    for other in [labels, &swapped] {
+        let refused = put(other);
+        assert_eq!(refused.status, 409, "{other}");
+        let detail = refused.json()["detail"].to_string();
+        assert!(
+            detail.contains("closed") && detail.contains("labels"),
+            "{detail}"
+        );
+    }
+    let same = put(&labels.replace("Cats or dogs?", "Cats vs Dogs!"));
     assert_eq!(
-        (renamed.status.as_u16(), renamed.json()["state"].as_str()),
+        (same.status.as_u16(), same.json()["state"].as_str()),
         (200, Some("final"))
     );
 

@@ -86,7 +86,7 @@ fn a_cast_that_fails_still_gives_the_cookie_so_that_a_retry_is_the_same_voters()
         let failed = send(method, &url, &headers, body.as_bytes());
         assert!(failed.status.is_client_error());
         let cookie = failed.cookie();
-        assert!(cookie.starts_with("voter="), "{cookie}");
+        assert!(cookie.starts_with("voter-721edc="), "{cookie}");
         for _ in 0..2 {
             let retry = send(
                 "POST",
@@ -98,6 +98,27 @@ fn a_cast_that_fails_still_gives_the_cookie_so_that_a_retry_is_the_same_voters()
         }
     }
     assert_eq!(services.votes("cats-vs-dogs"), [2, 0]);
+}
+
+/// The tag that a page has for its voter.
+fn tag_of(page: &str) -> &str {
+    let (_, rest) = page.split_once("data-voter=\"").expect("a tag");
+    rest.split('"').next().expect("its end")
+}
+
+#[test]
+fn the_answer_to_a_ballot_names_its_voter_as_the_page_does_and_not_by_the_cookie() {
+    let services = Services::start();
+    let page = get(&services.vote, &[BROWSER]);
+    let cookie = page.cookie();
+    let url = services.vote.clone() + BALLOT;
+    let cast = |headers: &[(&str, &str)]| send("PUT", &url, headers, br#"{"choices":["a"]}"#);
+    let own = cast(&[JSON, ("cookie", &cookie)]).json();
+    assert_eq!(own["voter"], tag_of(&page.body));
+    let other = cast(&[JSON]).json();
+    assert_ne!(other["voter"], own["voter"]);
+    // A part of the cookie would be a part of what proves who the voter is.
+    assert!(!cookie.contains(tag_of(&page.body)));
 }
 
 #[test]
@@ -449,7 +470,7 @@ fn over_https_the_cookie_is_bound_to_the_host() {
     assert_eq!(answer.status, 200);
     let cookie = answer.header("set-cookie");
     assert!(
-        cookie.starts_with("__Host-voter=") && cookie.contains("; Secure"),
+        cookie.starts_with("__Host-voter-721edc=") && cookie.contains("; Secure"),
         "{cookie}"
     );
     assert!(
@@ -529,7 +550,7 @@ fn a_voter_is_never_thanked_for_a_ballot_that_is_not_stored() {
                 .parse::<u32>()
                 .is_ok_and(|seconds| seconds > 0)
         );
-        assert!(api.header("set-cookie").starts_with("voter="));
+        assert!(api.header("set-cookie").starts_with("voter-721edc="));
         let page = send("POST", &services.vote, &[FORM, BROWSER], b"vote=a");
         assert_eq!(page.status, 503);
         assert!(
@@ -653,7 +674,7 @@ fn a_bug_is_answered_too() {
     let answer = send("POST", &services.vote, &[FORM], b"vote=a");
     assert_eq!(answer.status, 500);
     assert_eq!(answer.json()["type"], "urn:voting:problem:internal");
-    assert!(answer.header("set-cookie").starts_with("voter="));
+    assert!(answer.header("set-cookie").starts_with("voter-721edc="));
     assert_eq!(get(&services.vote, &[]).status, 200);
 }
 

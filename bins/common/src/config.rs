@@ -1,7 +1,7 @@
 //! The settings: defaults in the code, then a file, then the environment, then flags.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -9,14 +9,15 @@ use std::{
 
 use config::ConfigError;
 use poem::http::uri::{Scheme, Uri};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use voting_core::{
-    Poll, PollId, PollOption, WorkerOptions, postgres::PostgresOptions, redis::RedisOptions,
+    Poll, PollId, WorkerOptions, poll::NewPoll, postgres::PostgresOptions, redis::RedisOptions,
 };
 use voting_http::{PublicUrl, ServeOptions};
 
 use crate::{
     cli::Cli,
+    course, listen,
     logging::{self, LogFormat},
     reading::Reading,
     secrets::Hidden,
@@ -56,7 +57,17 @@ pub struct Config {
     pub default_poll: Option<PollId>,
     /// Polls that are made at start, or given these labels. Without them the course's poll is
     /// made if it is missing.
+    #[serde(deserialize_with = "new_polls")]
     pub polls: Option<Vec<Poll>>,
+    /// What the first option of the course's poll is called; `OPTION_A` sets it, too, as in the course.
+    pub option_a: Option<String>,
+    /// The same of the second one: `OPTION_B`.
+    pub option_b: Option<String>,
+}
+
+fn new_polls<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Poll>>, D::Error> {
+    let polls = Option::<Vec<NewPoll>>::deserialize(from)?;
+    Ok(polls.map(|polls| polls.into_iter().map(|NewPoll(poll)| poll).collect()))
 }
 
 /// A service with pages.
@@ -64,6 +75,7 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct Web {
     /// Where to listen.
+    #[serde(deserialize_with = "listen::read")]
     pub listen: SocketAddr,
     /// The address that voters use, when it is another, as behind a proxy.
     #[serde(default, serialize_with = "as_text")]
@@ -86,6 +98,7 @@ fn as_text<S: Serializer>(url: &Option<PublicUrl>, to: S) -> Result<S::Ok, S::Er
 #[serde(deny_unknown_fields, default)]
 pub struct Worker {
     /// Where to listen.
+    #[serde(deserialize_with = "listen::read")]
     pub listen: SocketAddr,
     /// Opens the operator's API; 32 bytes or more. Made and kept beside the database unless
     /// given.
@@ -201,7 +214,11 @@ impl Default for PostgresSettings {
 
 fn is_http(url: &str) -> bool {
     let uri = url.parse::<Uri>();
-    uri.is_ok_and(|uri| uri.scheme() == Some(&Scheme::HTTP) && uri.query().is_none())
+    uri.is_ok_and(|uri| {
+        // A password in it would be shown.
+        let named = uri.authority().is_some_and(|at| at.as_str().contains('@'));
+        uri.scheme() == Some(&Scheme::HTTP) && uri.query().is_none() && !named
+    })
 }
 
 fn loopback(port: u16) -> SocketAddr {
@@ -250,24 +267,10 @@ impl Default for Config {
             traces: TraceSettings::default(),
             default_poll: None,
             polls: None,
+            option_a: None,
+            option_b: None,
         }
     }
-}
-
-/// The poll of the Docker course.
-pub fn cats_vs_dogs() -> Poll {
-    let option = |id: &str, label: &str| PollOption {
-        id: id.parse().expect("an id"),
-        label: label.to_owned(),
-    };
-    let options = vec![option("a", "Cats"), option("b", "Dogs")];
-    Poll::new(
-        "cats-vs-dogs".parse().expect("an id"),
-        "Cats vs Dogs!",
-        options,
-        1,
-    )
-    .expect("a poll")
 }
 
 impl Config {
@@ -294,65 +297,78 @@ impl Config {
         Reading::of(cli, environment)?.all_is_well()
     }
 
-    /// Which values are none, each with its setting.
-    pub(crate) fn faults(&self) -> Vec<String> {
+    /// Which values are out of their bounds, each with its setting.
+    pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
-        let mut unless = |is_good: bool, fault: &str| {
+        let mut unless = |is_good: bool, key: &'static str, bounds: &str| {
             if !is_good {
-                faults.push(fault.to_owned());
+                faults.push((key, format!("{key} is not {bounds}")));
             }
         };
         // More than a process can have, and less than a counter can hold.
         let connections = 1..=1_000_000;
         unless(
             connections.contains(&self.vote.max_connections),
-            "vote.max_connections is not in 1 to 1000000",
+            "vote.max_connections",
+            "in 1 to 1000000",
         );
         unless(
             connections.contains(&self.result.max_connections),
-            "result.max_connections is not in 1 to 1000000",
+            "result.max_connections",
+            "in 1 to 1000000",
         );
-        if let Some(polls) = &self.polls {
-            let ids: HashSet<_> = polls.iter().map(Poll::id).collect();
-            unless(
-                !polls.is_empty() && ids.len() == polls.len(),
-                "polls is empty, or names a poll twice",
-            );
-        }
         unless(
             (1..=100_000).contains(&self.worker.max_ballots),
-            "worker.max_ballots is not in 1 to 100000",
+            "worker.max_ballots",
+            "in 1 to 100000",
         );
         // Well below the time after which the log takes a worker for dead.
         unless(
             self.worker.max_wait_ms <= 10_000,
-            "worker.max_wait_ms is not in 0 to 10000",
+            "worker.max_wait_ms",
+            "in 0 to 10000",
         );
         // With what follows it must fit in the 30 s that supervisors commonly give.
         unless(
             self.drain_delay_ms <= 10_000,
-            "drain_delay_ms is not in 0 to 10000",
+            "drain_delay_ms",
+            "in 0 to 10000",
         );
-        unless(self.redis.shards != 0, "redis.shards is not in 1 to 65535");
+        unless(self.redis.shards != 0, "redis.shards", "in 1 to 65535");
         unless(
             (1..=1_000).contains(&self.postgres.connections),
-            "postgres.connections is not in 1 to 1000",
+            "postgres.connections",
+            "in 1 to 1000",
         );
         unless(
             self.redis.claim_timeout_ms >= 500
                 && self.redis.claim_timeout_ms >= self.worker.max_wait_ms.saturating_mul(2),
-            "redis.claim_timeout_ms is below 500, or below twice worker.max_wait_ms",
+            "redis.claim_timeout_ms",
+            "500 or more, and twice worker.max_wait_ms or more",
         );
         unless(
             (0.0..=1.0).contains(&self.traces.sample_ratio),
-            "traces.sample_ratio is not in 0 to 1",
+            "traces.sample_ratio",
+            "in 0 to 1",
         );
         unless(
             self.traces.endpoint.as_deref().is_none_or(is_http),
-            "traces.endpoint is no address that begins with http://",
+            "traces.endpoint",
+            "an address that begins with http://, without a user name, such as http://127.0.0.1:4318",
         );
         if let Err(bad) = logging::check(&self.log) {
-            faults.push(bad.to_string());
+            faults.push(("log", bad.to_string()));
+        }
+        let known = faults.len();
+        for (key, label) in [("option_a", &self.option_a), ("option_b", &self.option_b)] {
+            if let Some(Err(error)) = label.as_deref().map(course::check_label) {
+                faults.push((key, format!("{key}: {error}")));
+            }
+        }
+        if faults.len() == known
+            && let Err(error) = self.course_poll(None)
+        {
+            faults.push(("option_b", format!("option_a and option_b: {error}")));
         }
         faults
     }
@@ -460,13 +476,16 @@ mod tests {
         assert!(wrong("worker.max_ballots = 0", &[]).contains("max_ballots"));
         assert!(wrong("vote.max_connections = 0", &[]).contains("vote.max_connections"));
         assert!(wrong("result.max_connections = 9000000", &[]).contains("result.max_connections"));
-        assert!(wrong("polls = []", &[]).contains("polls is empty"));
+        assert!(wrong("polls = []", &[]).contains("polls: the list is empty"));
         assert!(wrong("worker.max_wait_ms = 60000", &[]).contains("max_wait_ms"));
         assert!(wrong("traces.sample_ratio = 1.5", &[]).contains("traces.sample_ratio"));
         for none in ["collector:4318", "https://collector", "http://", "/v1"] {
             let none = wrong("", &[("VOTING_TRACES__ENDPOINT", none)]);
             assert!(none.contains("traces.endpoint"), "{none}");
         }
+        let hidden =
+            "[[polls]]\nid='p'\ntitle='t'\noptions=[{id='a',label='A'},{id='b',label=\"\\u200b\"}]";
+        assert!(wrong(hidden, &[]).contains("option b cannot be \"\\u{200b}\""));
         let one_option = "[[polls]]\nid='p'\ntitle='t'\noptions=[{id='a',label='A'}]";
         assert!(wrong(one_option, &[]).contains("2 to 63 options"));
     }

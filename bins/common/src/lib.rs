@@ -2,11 +2,17 @@
 
 mod cli;
 mod config;
+mod configured;
+mod course;
 mod healthcheck;
+mod journal;
+mod layers;
+mod listen;
 mod listener;
 mod logging;
 mod needs;
 mod origins;
+mod polls;
 mod program;
 mod readers;
 mod reading;
@@ -24,12 +30,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub use self::{
     cli::Cli,
-    config::{Config, TraceSettings, cats_vs_dogs},
+    config::{Config, TraceSettings},
+    course::cats_vs_dogs,
     healthcheck::{NotReady, healthcheck, ready},
     listener::Listener,
     needs::{SecretUse, Service},
-    origins::{Origin, Setting},
-    program::{run, run_with},
+    origins::{Origin, Setting, with_origin},
+    program::{check_config, run, run_with},
     readers::anybody_may_read,
     reading::Reading,
     secrets::{Found, Hidden, Kept, SecretError, find},

@@ -44,6 +44,11 @@ impl Service {
         matches!(self, Self::Worker | Self::AllInOne)
     }
 
+    /// Whether it stores the polls that are configured.
+    pub fn makes_polls(self) -> bool {
+        self.uses_token()
+    }
+
     /// What its program is called.
     pub fn program(self) -> &'static str {
         match self {
@@ -67,11 +72,15 @@ pub struct SecretUse {
 }
 
 impl Config {
-    /// The services that these settings are for, by the stores that they name.
+    /// The services that these settings are for, by the stores that they name. Who has both and an operator's
+    /// token, but no secret, is a worker: it is meant to have none.
     pub fn services(&self) -> Vec<Service> {
         let redis = self.redis.url.is_some() || self.redis.url_file.is_some();
         let postgres = self.postgres.url.is_some() || self.postgres.url_file.is_some();
+        let secret = self.secret.is_some() || self.secret_file.is_some();
+        let token = self.worker.token.is_some() || self.worker.token_file.is_some();
         match (redis, postgres) {
+            (true, true) if token && !secret => vec![Service::Worker],
             (true, true) => vec![Service::Vote, Service::Worker, Service::Result],
             (true, false) => vec![Service::Vote],
             (false, true) => vec![Service::Result],
@@ -173,11 +182,20 @@ impl Config {
         faults
     }
 
-    /// What a service would start with, though it is hardly meant.
-    pub fn remarks_for(&self, service: Service) -> Vec<String> {
+    /// Logs what a service starts with, though it is hardly meant.
+    pub fn warn_of_remarks(&self, service: Service) {
+        for remark in self.remarks_for(&[service]) {
+            tracing::warn!("{remark}");
+        }
+    }
+
+    /// What these services would start with, though it is hardly meant.
+    pub fn remarks_for(&self, services: &[Service]) -> Vec<String> {
+        let any = |is: fn(Service) -> bool| services.iter().any(|service| is(*service));
         let mut remarks = Vec::new();
-        let has_pages = service != Service::Worker;
-        if has_pages && self.vote.public_url.is_some() != self.result.public_url.is_some() {
+        if any(|service| service != Service::Worker)
+            && self.vote.public_url.is_some() != self.result.public_url.is_some()
+        {
             remarks.push(
                 "of vote.public_url and result.public_url only one is set: its pages have no link \
                  to the other"
@@ -191,7 +209,19 @@ impl Config {
                 "default_poll is {default}, which is none of polls: it must be stored already"
             ));
         }
-        if service.uses_redis() && self.redis.accept_loss {
+        let labels = self.option_a.is_some() || self.option_b.is_some();
+        if labels && !any(Service::makes_polls) {
+            remarks.push(
+                "OPTION_A and OPTION_B change nothing here: set them for voting-worker, which makes the poll"
+                    .to_owned(),
+            );
+        } else if labels && self.polls.is_some() {
+            remarks.push(
+                "OPTION_A and OPTION_B are not used, since polls are configured: the labels are those of polls"
+                    .to_owned(),
+            );
+        }
+        if any(Service::uses_redis) && self.redis.accept_loss {
             remarks.push(
                 "redis.accept_loss is true: the services go on with a Redis that can lose \
                  acknowledged ballots"

@@ -26,11 +26,11 @@ pub enum StoreSettings {
     /// The address is not given as it should be.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// The address is none.
-    #[error("redis.url is no address of a Redis")]
+    /// The address cannot be read.
+    #[error("redis.url is not a valid Redis URL")]
     Redis(#[source] voting_core::error::BoxError),
-    /// The address is none.
-    #[error("postgres.url is no address of a Postgres")]
+    /// The address cannot be read.
+    #[error("postgres.url is not a valid Postgres URL")]
     Postgres(#[source] voting_core::error::BoxError),
     /// The file of the authorities cannot be read.
     #[error("cannot read {}", .0.display())]
@@ -114,13 +114,7 @@ pub fn site(own: &Web, peer: &Web, peer_port: u16, stop: &CancellationToken) -> 
             (_, Some(url)) => PeerLink::Url(url.clone()),
             (None, None) => PeerLink::Port(peer_port),
             // Behind a proxy the peer's port is not for voters.
-            (Some(_), None) => {
-                tracing::warn!(
-                    "of vote.public_url and result.public_url only one is set: \
-                     its pages have no link to the other"
-                );
-                PeerLink::None
-            }
+            (Some(_), None) => PeerLink::None,
         },
         default_poll: None,
         served_by: gethostname::gethostname().to_string_lossy().into_owned(),

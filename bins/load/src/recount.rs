@@ -132,7 +132,7 @@ async fn look(
     })
 }
 
-/// Where the load began, if it looked at the store before and has receipts.
+/// Where the load began, if it looked at the store before and has receipts that it can open.
 fn beginning(checking: &Checking<'_>) -> Option<Beginning> {
     let flushed = checking.sources.before.flushed.clone()?;
     let history = checking.history;
@@ -140,13 +140,13 @@ fn beginning(checking: &Checking<'_>) -> Option<Beginning> {
     let earlier = history
         .earlier
         .iter()
-        .map(|earlier| earlier.receipt.position);
+        .filter_map(|earlier| earlier.receipt.position());
     let mut first = HashMap::new();
     for Position { shard, ms, n } in last.chain(earlier) {
         let known = first.entry(shard).or_insert((ms, n));
         *known = (ms, n).min(*known);
     }
-    Some(Beginning { flushed, first })
+    (!first.is_empty()).then_some(Beginning { flushed, first })
 }
 
 /// A store that does not answer is asked again.

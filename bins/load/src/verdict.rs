@@ -56,6 +56,9 @@ pub struct Verdict {
     pub receipts_asked: u64,
     /// Those that there are.
     pub receipts: u64,
+    /// Receipts that could not be opened, since the secret is not known: of these it was not seen whether they are
+    /// of their voter, and in the order of the acknowledgements.
+    pub receipts_unopened: u64,
     /// Receipts of replaced ballots that were asked for.
     pub earlier_asked: u64,
     /// Whether the store's ballots were read.
@@ -118,6 +121,7 @@ impl Verdict {
     pub(crate) fn new(history: &History) -> Self {
         Self {
             counts: history.counts,
+            receipts_unopened: history.unopened,
             examples: history.surprises.clone(),
             ..Self::default()
         }

@@ -4,7 +4,7 @@
 use std::{future::pending, process::ExitCode, sync::Arc};
 
 use voting_http::{Site, VoteService};
-use voting_service::{Config, Exit, Services, StartError, announce, site};
+use voting_service::{Config, Exit, Service, Services, StartError, site};
 
 fn main() -> ExitCode {
     voting_service::run("voting-vote", |config| config.vote.listen, run)
@@ -12,6 +12,7 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<Exit, StartError> {
     let mut services = Services::new(&config)?;
+    config.warn_of_remarks(Service::Vote);
     let secret = config.secret()?;
     let redis = config.redis()?;
     let listener = services
@@ -24,7 +25,8 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     };
     let sink = Arc::new(redis.sink());
     let vote = VoteService::new(sink.clone(), Arc::new(redis), &secret, site);
-    announce(&format!("Vote:      {}\n", listener.url()));
+    services.announce("Vote", &listener.url(), "");
+    services.name_stores(&[("ballot log", "Redis"), ("polls", "Redis")]);
     services.serve(listener, vote.into_endpoint(), config.vote.max_connections);
     let finish = async {
         sink.close().await;

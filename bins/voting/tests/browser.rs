@@ -196,3 +196,31 @@ async fn a_poll_that_closes_is_seen_to_be_closed_without_a_reload_and_the_vote_s
     viewer.end().await;
     voter.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_a_cookie_that_cannot_be_read_is_asked_before_they_start_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let voting = Voting::start(folder.path());
+    for scripts in [true, false] {
+        let browser = Browser::start(scripts).await;
+        // A page that gives no cookie.
+        browser.goto(&format!("{}/healthz", voting.vote)).await;
+        browser.run("document.cookie = 'voter=x; path=/'").await;
+        browser
+            .goto(&format!("{}/polls/cats-vs-dogs", voting.vote))
+            .await;
+        browser
+            .reads("h1", "Your voter cookie cannot be read")
+            .await;
+        browser.look(390, 844, false).await;
+        browser.click("button[type=submit]").await;
+        browser.reads("h1", "Cats vs Dogs!").await;
+        let at = browser.client.current_url().await.unwrap();
+        assert_eq!(at.path(), "/polls/cats-vs-dogs");
+        browser.click(CATS).await;
+        browser.reads("#status", "Your vote for Cats is in.").await;
+        browser.end().await;
+    }
+    voting.settled();
+    assert_eq!(voting.tally()["voters"], 2);
+}

@@ -14,6 +14,7 @@ use support::{
     deployment::{CLAIM_TIMEOUT, Deployment, SECRETS, Told, set_mode},
 };
 use tempfile::TempDir;
+use voting_core::SecretKey;
 use voting_testing::{Authority, PostgresServer, RedisCluster, RedisServer};
 
 /// A deployment with a worker, that has counted some ballots.
@@ -46,6 +47,7 @@ fn of_a_healthy_deployment_nothing_is_wrong() {
         .says("ok", "redis durability", &["keeps"])
         .says("ok", "redis rights", &["user default"])
         .says("ok", "redis shards", &["4, as the log has"])
+        .says("ok", "secret", &["not held to one yet"])
         .says(
             "ok",
             "log",
@@ -652,11 +654,34 @@ fn settings_and_secrets_that_are_wrong_are_told() {
     told.ended(0)
         .says("ok", "secrets", &["secret is set, not in a file"]);
 
+    // A worker is not to have one, and must not be told to make one.
+    deployment.unset("VOTING_SECRET");
+    let told = deployment.doctor(&[]);
+    told.ended(0)
+        .says("ok", "settings", &["good for voting-worker"]);
+    assert!(!told.text.contains("openssl"), "{told}");
+    // Who is to have one is told not to make another.
+    let told = deployment.doctor(&["--for", "vote"]);
+    told.ended(1).says(
+        "FAIL",
+        "secrets",
+        &[
+            "secret is not set",
+            "that the other services have",
+            "Only where nobody has voted yet",
+        ],
+    );
+    deployment.set("VOTING_SECRET", SECRETS[0]);
+
     deployment.set("VOTING_POSTGRES__URL", "nowhere");
     let told = deployment.doctor(&[]);
     told.ended(1).only("FAIL", &["settings"]);
-    told.says("FAIL", "settings", &["postgres.url is no address"])
-        .says("ok", "redis", &[]);
+    told.says(
+        "FAIL",
+        "settings",
+        &["postgres.url is not a valid Postgres URL"],
+    )
+    .says("ok", "redis", &[]);
     deployment.settings.clone_from(&good);
     fs::write(&secret, SECRETS[0]).expect("written");
     set_mode(&secret, 0o600);
@@ -669,6 +694,37 @@ fn settings_and_secrets_that_are_wrong_are_told() {
         &["redis.shard", "VOTING_REDIS__SHARD", "shards"],
     )
     .says("ok", "conservation", &[]);
+}
+
+#[test]
+fn a_secret_that_is_not_the_logs_is_told() {
+    let deployment = healthy();
+    let hold = |text: &str| deployment.redis.command(&["SET", "voting:secrets", text]);
+    let ours = SecretKey::new(SECRETS[0]).expect("a secret").fingerprint();
+    hold(&ours.to_string());
+    deployment
+        .doctor(&[])
+        .ended(0)
+        .says("ok", "secret", &[&ours.to_string()]);
+    hold("0123456789abcdef");
+    deployment.doctor(&[]).ended(1).says(
+        "FAIL",
+        "secret",
+        &[&ours.to_string(), "0123456789abcdef", "no service takes"],
+    );
+    // The worker has none.
+    deployment.doctor(&["--for", "voting-worker"]).says(
+        "ok",
+        "secret",
+        &["0123456789abcdef", "none that can be compared"],
+    );
+    hold(&format!("0123456789abcdef {ours}"));
+    deployment.doctor(&[]).ended(0).says("ok", "secret", &[]);
+    hold("something else");
+    deployment
+        .doctor(&[])
+        .ended(2)
+        .says("?", "secret", &["not fingerprints"]);
 }
 
 #[test]
@@ -977,7 +1033,13 @@ fn the_file_of_the_all_in_one_is_looked_at() {
     assert!(voting.wait().success());
     look()
         .ended(0)
-        .says("ok", "conservation", &["1 accepted; 1 counted"]);
+        .says("ok", "conservation", &["1 accepted; 1 counted"])
+        .says("ok", "secret", &["is the one to which the log is held"]);
+    let mut other = settings.to_vec();
+    other.push(("VOTING_SECRET", "y".repeat(32)));
+    Told::by(&other, &["doctor"])
+        .ended(1)
+        .says("FAIL", "secret", &["cast under"]);
 
     for folder in [folder.path(), data.as_path()] {
         set_mode(folder, 0o755);

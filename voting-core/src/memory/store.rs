@@ -11,7 +11,7 @@ use crate::{
     dead_letter::{DeadLetter, RejectReason},
     error::StoreError,
     id::PollId,
-    poll::Poll,
+    poll::{Poll, log_changes},
     poll_state::PollState,
     position::{EntryId, Position, ShardId},
     receipt::{Receipt, ReceiptState},
@@ -43,21 +43,18 @@ impl Store {
     }
 
     fn put_poll(&mut self, poll: &Poll) -> Result<(), StoreError> {
-        match self
-            .polls
-            .iter_mut()
-            .find(|stored| stored.poll.id() == poll.id())
-        {
-            Some(stored) if stored.poll.counts_like(poll) => {
-                let state = stored.poll.state().clone();
-                stored.poll = poll.clone().in_state(state);
-            }
-            Some(_) => return Err(StoreError::PollConflict(poll.id().clone())),
-            None => self.polls.push(StoredPoll {
+        let there = self.polls.iter_mut().find(|s| s.poll.id() == poll.id());
+        let Some(stored) = there else {
+            self.polls.push(StoredPoll {
                 poll: poll.clone(),
                 tally: Tally::empty(poll.id().clone(), poll.options().len()),
                 ballots: HashMap::new(),
-            }),
+            });
+            return Ok(());
+        };
+        log_changes(poll, &stored.poll.replaced_by(poll)?);
+        if stored.poll.state().is_open() {
+            stored.poll = poll.clone().in_state(PollState::Open);
         }
         Ok(())
     }

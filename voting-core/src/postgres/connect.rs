@@ -6,7 +6,7 @@ use std::{
 };
 
 use ::postgres::{Client, Config, config::SslMode};
-use r2d2::Pool;
+use r2d2::{Pool, PooledConnection};
 use r2d2_postgres::PostgresConnectionManager;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -119,6 +119,27 @@ pub(super) fn pool(
         )))
 }
 
+/// Who asks whether the store answers does not wait longer than this for the reason why it does not; a server
+/// that is started anew is mostly back by then.
+const REASON_AFTER: Duration = Duration::from_millis(1500);
+
+/// A connection, or why there is none. While none at all can be made, that is told before the time is over: the
+/// pool goes on trying by itself.
+pub(super) fn take(
+    pool: &Pool<Manager>,
+    last_failure: &LastFailure,
+    timeout: Duration,
+) -> Result<PooledConnection<Manager>, StoreError> {
+    let first = timeout.min(REASON_AFTER);
+    let taken = pool.get_timeout(first);
+    let is_hopeless = || pool.state().connections == 0 && last_failure.is_known();
+    let taken = match taken {
+        Err(_) if first < timeout && !is_hopeless() => pool.get_timeout(timeout - first),
+        taken => taken,
+    };
+    taken.map_err(|error| last_failure.explain(error))
+}
+
 /// Why it was last impossible to connect. The pool itself keeps the headline only, and not that it was
 /// the certificate.
 #[derive(Debug, Clone, Default)]
@@ -129,8 +150,13 @@ impl LastFailure {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
+    fn is_known(&self) -> bool {
+        let reason = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reason.is_some()
+    }
+
     /// What the pool says, with the reason.
-    pub(super) fn explain(&self, error: r2d2::Error) -> StoreError {
+    fn explain(&self, error: r2d2::Error) -> StoreError {
         let reason = self
             .0
             .lock()

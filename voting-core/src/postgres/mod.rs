@@ -6,6 +6,7 @@
 //! inside one blocking call, no more of them at a time than the pool has connections, and the
 //! pool itself is dropped on a thread of its own.
 
+mod address;
 mod connect;
 mod failure;
 mod flush;
@@ -24,12 +25,13 @@ use std::{
     time::Duration,
 };
 
-use ::postgres::{Config, Transaction};
+use ::postgres::Transaction;
 use r2d2::{Pool, PooledConnection};
 use tokio::sync::Semaphore;
 
 use self::connect::{Connector, LastFailure, Manager};
 pub use self::{
+    address::InvalidAddress,
     failure::Failure,
     inspect::{LoginReport, Room, ServerReport, TRIED_MIB, is_forbidden},
     roles::{BadPrefix, Roles},
@@ -97,14 +99,14 @@ impl Postgres {
     ///
     /// The connection is plain, unless the address says `sslmode=require` or
     /// [`PostgresOptions::ca`] is given. Then it is encrypted, and the server must show a certificate
-    /// that is made out to its host name: more than `require` means elsewhere, where anybody may
-    /// stand in for the server.
+    /// that is made out to its host name: what `verify-full` means elsewhere, and is taken for here; with
+    /// `require` alone anybody may stand in for the server there.
     ///
     /// # Errors
-    /// The address is none.
-    pub fn new(url: &str, options: PostgresOptions) -> Result<Self, ::postgres::Error> {
+    /// [`InvalidAddress`] says how to write it.
+    pub fn new(url: &str, options: PostgresOptions) -> Result<Self, InvalidAddress> {
         let last_failure = LastFailure::default();
-        let config: Config = url.parse()?;
+        let config = address::parse(url)?;
         let endpoints = inspect::endpoints(&config);
         let connector = connect::connector(config, &options);
         let pool = connect::pool(connector.clone(), &options, &last_failure);
@@ -159,7 +161,7 @@ impl Inner {
     fn connection_to_any_schema(&self) -> Result<PooledConnection<Manager>, StoreError> {
         let pool = self.pool.as_ref();
         let pool = pool.ok_or_else(|| StoreError::unavailable("the pool is closed"))?;
-        pool.get().map_err(|error| self.last_failure.explain(error))
+        connect::take(pool, &self.last_failure, self.options.connect_timeout)
     }
 
     /// One snapshot for several questions.

@@ -7,7 +7,7 @@ use super::{Inner, Postgres};
 use crate::{
     error::StoreError,
     id::PollId,
-    poll::Poll,
+    poll::{Poll, log_changes},
     poll_state::PollState,
     stored_json,
     traits::{PollDirectory, PollStore},
@@ -42,15 +42,19 @@ impl Inner {
              ON CONFLICT (id) DO UPDATE SET definition = polls.definition",
             &[&poll.id().as_str(), &definition],
         )?;
-        let stored = read_poll(&mut transaction, poll.id())?;
-        if stored.is_some_and(|(_, stored)| !stored.counts_like(poll)) {
-            return Err(StoreError::PollConflict(poll.id().clone()));
+        let Some((_, stored)) = read_poll(&mut transaction, poll.id())? else {
+            return Err(StoreError::PollChanged(poll.id().clone()));
+        };
+        // Of a poll that was not there the insert has made this one.
+        let changes = stored.replaced_by(poll)?;
+        if stored.state().is_open() {
+            transaction.execute(
+                "UPDATE polls SET definition = $2 WHERE id = $1",
+                &[&poll.id().as_str(), &definition],
+            )?;
         }
-        transaction.execute(
-            "UPDATE polls SET definition = $2 WHERE id = $1",
-            &[&poll.id().as_str(), &definition],
-        )?;
         transaction.commit()?;
+        log_changes(poll, &changes);
         Ok(())
     }
 

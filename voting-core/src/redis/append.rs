@@ -9,6 +9,7 @@ use crate::{
     error::{CastError, StoreError},
     id::PollId,
     position::{EntryId, ShardId},
+    secret::Fingerprint,
     traits::BallotLog,
 };
 
@@ -111,6 +112,10 @@ impl BallotLog for Redis {
     async fn check(&self) -> Result<(), StoreError> {
         self.prepare().await?;
         durability::check(self).await
+    }
+
+    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
+        self.hold_to_secret(secret).await
     }
 }
 

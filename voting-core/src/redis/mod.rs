@@ -5,7 +5,8 @@
 //! followed has a third, `t`, its [traces](crate::trace::carried); other fields are passed over. Beside it is a hash,
 //! `<prefix>:{<shard>}:stats`, with the ballots ever `accepted` and `acknowledged` and the entries `lost`, and a set,
 //! `<prefix>:{<shard>}:sealed`, of the polls in which the shard takes no more ballots. The braces keep
-//! them on one node of a cluster. `<prefix>:layout` says how many shards there are.
+//! them on one node of a cluster. `<prefix>:layout` says how many shards there are, and
+//! `<prefix>:secrets` which secrets vote services may have, by their fingerprints.
 //!
 //! Writers in other languages append with the script `append.lua`, or check the set in the same
 //! transaction: what is added after a poll was sealed is not counted.
@@ -38,6 +39,7 @@ mod rewind;
 mod rights;
 mod room;
 mod scripts;
+mod secrets;
 mod server;
 mod slots;
 mod upkeep;

@@ -33,9 +33,9 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
         redis.stats_key(shard),
         redis.sealed_key(shard),
     );
-    let (layout, polls) = (redis.layout_key(), redis.polls_key());
+    let (layout, polls, secrets) = (redis.layout_key(), redis.polls_key(), redis.secrets_key());
     let sha = "0".repeat(40);
-    let given: [(Who, &[&str]); 30] = [
+    let given: [(Who, &[&str]); 32] = [
         (Who::Both, &["CONFIG", "GET", "appendonly"]),
         (Who::Both, &["ACL", "DRYRUN", "default", "PING"]),
         (Who::Both, &["SCRIPT", "LOAD", "return 1"]),
@@ -53,6 +53,8 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
             Who::Both,
             &["XGROUP", "CREATE", &log, GROUP, "0", "MKSTREAM"],
         ),
+        (Who::Vote, &["GET", &secrets]),
+        (Who::Vote, &["SET", &secrets, "x"]),
         (Who::Worker, &["SET", &polls, "x"]),
         (Who::Worker, &["XINFO", "STREAM", &log]),
         (Who::Worker, &["XINFO", "CONSUMERS", &log, GROUP]),

@@ -9,6 +9,8 @@ use crate::{
     tally_view::TallyView,
 };
 
+const MINUTE_MS: u64 = 60_000;
+
 pub(super) struct Api(pub(super) ResultService);
 
 /// What became of a ballot.
@@ -17,7 +19,8 @@ pub(super) struct Api(pub(super) ResultService);
 struct ReceiptView {
     /// Where the ballot was cast.
     poll: String,
-    /// When, in milliseconds since 1970.
+    /// The minute in which it was cast: its first moment, in milliseconds since 1970. A receipt does not tell
+    /// more exactly when, since whoever watches the tally could infer the choice from that.
     cast_at_ms: u64,
     /// What became of it.
     state: StateView,
@@ -99,7 +102,8 @@ impl Api {
         ))
     }
 
-    /// What became of a ballot. A receipt does not tell what was chosen.
+    /// What became of a ballot. A receipt does not tell what was chosen, nor, to others than the services,
+    /// who the voter is.
     #[oai(
         path = "/v1/receipts/:receipt",
         method = "get",
@@ -114,7 +118,7 @@ impl Api {
         let state = service.tallies.receipt_state(&receipt).await?;
         Ok(Json(ReceiptView {
             poll: receipt.poll.to_string(),
-            cast_at_ms: receipt.position.ms(),
+            cast_at_ms: receipt.position.ms() / MINUTE_MS * MINUTE_MS,
             state: match state {
                 ReceiptState::Counted => StateView::Counted,
                 ReceiptState::Superseded => StateView::Superseded,

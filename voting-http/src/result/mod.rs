@@ -17,9 +17,9 @@ use crate::{
     health::{self, Health},
     live::LiveTallies,
     metrics::Metrics,
-    polls::Polls,
+    polls::{PagePlace, Polls},
+    receipt_key::ReceiptKey,
     site::Site,
-    token::ReceiptKey,
 };
 
 /// The result service over its store.
@@ -55,14 +55,15 @@ impl ResultService {
 
     /// The service as an endpoint, to be served or mounted.
     pub fn into_endpoint(self) -> impl Endpoint<Output = Response> {
-        let page = || get(page::Show(self.clone()));
+        let page = |place| get(page::Show(self.clone(), place));
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| {
             self.0.live.metrics().register(registry)
         });
         let pages = Route::new()
-            .at("/", page())
-            .at("/polls/:poll", page())
+            .at("/", page(PagePlace::Root))
+            .at("/polls/:poll", page(PagePlace::Named))
+            .at("/polls/:poll/", page(PagePlace::Named))
             .nest("/assets", assets::route());
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
         Front::new(routes).over_https(self.0.site.is_https())
@@ -76,7 +77,7 @@ impl ResultService {
 
     fn health(&self) -> Health {
         let (tallies, polls) = (Arc::clone(&self.0.tallies), self.0.polls.clone());
-        Health::new(self.0.site.stop.clone())
+        Health::new("result", self.0.site.stop.clone())
             .needs("tally store", move || {
                 let tallies = Arc::clone(&tallies);
                 async move { tallies.check().await }

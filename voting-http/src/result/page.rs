@@ -5,23 +5,24 @@ use poem::{Endpoint, Request, Response};
 use super::ResultService;
 use crate::{
     assets,
+    polls::{PagePlace, Shown},
     site::Prefix,
     tally_view::{OptionTally, TallyView},
     views::{self, ResultOption, ResultPage},
 };
 
 /// `GET`: the page.
-pub(super) struct Show(pub(super) ResultService);
+pub(super) struct Show(pub(super) ResultService, pub(super) PagePlace);
 
 impl Endpoint for Show {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let service = &self.0.0;
-        let poll = service
-            .polls
-            .get_or_default(request.raw_path_param("poll"))
-            .await?;
+        let poll = match service.polls.of_shown_page(self.1, &request).await? {
+            Shown::Here(poll) => poll,
+            Shown::Elsewhere(there) => return Ok(there),
+        };
         let snapshot = service.live.current(&poll).await?;
         let tally = &snapshot.view;
         let prefix = Prefix::of(&request);

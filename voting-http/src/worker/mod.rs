@@ -14,7 +14,8 @@ use poem::{
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 use voting_core::{
-    BallotQueue, BatchFlusher, DeadLetterStore, PollStore, SecretKey, StoreError, TallyStore,
+    BallotQueue, BatchFlusher, DeadLetterStore, PollDirectory, PollStore, SecretKey, StoreError,
+    TallyStore,
     WorkerHandle,
 };
 
@@ -54,6 +55,8 @@ pub struct Pipeline {
     pub tallies: Arc<dyn TallyStore>,
     /// The store.
     pub polls: Arc<dyn PollStore>,
+    /// Where the vote services look polls up: the store, or the copy that is published to them.
+    pub directory: Arc<dyn PollDirectory>,
     /// The store.
     pub dead_letters: Arc<dyn DeadLetterStore>,
 }
@@ -109,7 +112,7 @@ impl WorkerService {
         let queue = Arc::clone(&self.0.pipeline.queue);
         let tallies = Arc::clone(&self.0.pipeline.tallies);
         let progress = self.0.pipeline.worker.progress().clone();
-        Health::new(self.0.stop.clone())
+        Health::new("worker", self.0.stop.clone())
             .needs("ballot log", move || {
                 let queue = Arc::clone(&queue);
                 async move { queue.stats().await.map(|_| ()) }

@@ -17,11 +17,13 @@ use ureq::{
     http::{HeaderMap, Response, StatusCode},
 };
 use voting_core::{
-    BallotLog, BatchFlusher, Poll, PollDirectory, PollOption, PollStore, SecretKey, TallyStore,
-    VoteSink, Worker, WorkerHandle, WorkerOptions, closing,
+    Ballot, BallotLog, BatchFlusher, CastError, Poll, PollDirectory, PollOption, PollStore,
+    Receipt, SecretKey, StoreError, TallyStore, VoteSink, Worker, WorkerHandle, WorkerOptions,
+    closing,
     entry::NewEntry,
     memory::{Memory, MemoryOptions},
     position::ShardId,
+    secret::Fingerprint,
 };
 use voting_http::{
     PeerLink, Pipeline, ResultService, ServeOptions, Site, VoteService, WorkerService, serve,
@@ -70,6 +72,7 @@ pub struct Setup {
     pub tallies: Option<Arc<dyn TallyStore>>,
     pub directory: Option<Arc<dyn PollDirectory>>,
     pub polls: bool,
+    pub secret: SecretKey,
 }
 
 impl Default for Setup {
@@ -84,6 +87,7 @@ impl Default for Setup {
             tallies: None,
             directory: None,
             polls: true,
+            secret: secret(),
         }
     }
 }
@@ -142,14 +146,15 @@ impl Services {
             flusher: all.clone(),
             tallies: all.clone(),
             polls: all.clone(),
+            directory: directory.clone(),
             dead_letters: all.clone(),
         };
         let token = SecretKey::new(OPERATOR_TOKEN).expect("long enough");
         let endpoints = [
-            VoteService::new(sink, directory, &secret(), site(result))
+            VoteService::new(sink, directory, &setup.secret, site(result))
                 .into_endpoint()
                 .boxed(),
-            ResultService::new(tallies, all, &secret(), site(vote))
+            ResultService::new(tallies, all, &setup.secret, site(vote))
                 .into_endpoint()
                 .boxed(),
             WorkerService::new(pipeline, &token, stop.clone())
@@ -213,6 +218,11 @@ impl Services {
         self.block_on(appended).expect("appended");
     }
 
+    /// A further sink into the log.
+    pub fn sink(&self) -> Arc<dyn VoteSink> {
+        self.block_on(async { Arc::new(self.memory.sink()) })
+    }
+
     pub fn totals(&self) -> voting_core::batch::Totals {
         self.block_on(self.memory.totals()).expect("totals")
     }
@@ -260,6 +270,7 @@ fn agent() -> Agent {
     Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(Duration::from_secs(30)))
+        .max_redirects(0)
         .build()
         .new_agent()
 }
@@ -280,6 +291,15 @@ pub fn get(url: &str, headers: &[(&str, &str)]) -> Answer {
     let request = headers
         .iter()
         .fold(agent().get(url), |request, (name, value)| {
+            request.header(*name, *value)
+        });
+    Answer::of(request.call().expect("an answer"))
+}
+
+pub fn head(url: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = headers
+        .iter()
+        .fold(agent().head(url), |request, (name, value)| {
             request.header(*name, *value)
         });
     Answer::of(request.call().expect("an answer"))
@@ -355,4 +375,36 @@ pub fn read_to_end(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("the rest");
     text
+}
+
+/// A sink that can be exchanged for another one, as a Redis that was put in the place of another.
+pub struct Exchanged(std::sync::Mutex<Arc<dyn VoteSink>>);
+
+impl Exchanged {
+    pub fn of(services: &Services) -> Self {
+        Self(std::sync::Mutex::new(services.sink()))
+    }
+
+    pub fn exchange(&self, services: &Services) {
+        *self.0.lock().expect("no panic") = services.sink();
+    }
+
+    fn now(&self) -> Arc<dyn VoteSink> {
+        self.0.lock().expect("no panic").clone()
+    }
+}
+
+#[async_trait::async_trait]
+impl VoteSink for Exchanged {
+    async fn cast(&self, ballot: Ballot) -> Result<Receipt, CastError> {
+        self.now().cast(ballot).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.now().check().await
+    }
+
+    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
+        self.now().check_secret(secret).await
+    }
 }

@@ -29,7 +29,7 @@ use voting_core::{
     sqlite::{Sqlite, SqliteOptions},
 };
 use voting_http::{ResultService, ServeOptions, Site, VoteService, serve};
-use voting_load::{Before, History, Load, Pace, Plan, Sources};
+use voting_load::{Before, History, Load, Pace, Plan, Secret, Sources};
 use voting_testing::PostgresServer;
 
 /// One for all tests; it ends with the process.
@@ -224,6 +224,7 @@ impl Services {
             voters: Some(200),
             changes: 0.3,
             watch: Some(self.result.clone()),
+            secret: Some(Secret::new(&[7; 32])),
             ..Plan::default()
         }
     }

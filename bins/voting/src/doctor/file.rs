@@ -13,6 +13,7 @@ use super::{
     count::{Counted, Marks, judge, waiting},
     count_of,
     polls::states,
+    secret,
 };
 use crate::report::{Finding, Level};
 
@@ -101,6 +102,7 @@ fn check_content(visit: &mut Visit<'_>, content: &FileContent) {
         totals,
         polls,
         dead_letters,
+        ..
     } = content;
     let counted = Counted {
         accepted: queue.accepted,
@@ -118,6 +120,7 @@ fn check_content(visit: &mut Visit<'_>, content: &FileContent) {
     });
     visit.add(states(polls));
     visit.add(waiting(dead_letters));
+    secret::of_file(visit, content);
     let kept = visit.config.beside_database("secret");
     let is_given = visit.config.secret.is_some() || visit.config.secret_file.is_some();
     if !is_given && !kept.exists() && queue.accepted > 0 {

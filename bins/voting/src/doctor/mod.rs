@@ -12,6 +12,7 @@ mod log;
 mod polls;
 mod postgres;
 mod redis;
+mod secret;
 mod services;
 mod settings;
 
@@ -32,8 +33,9 @@ use crate::report::{Finding, Report};
 pub(crate) struct Doctor {
     /// Check what this service needs; may be given several times
     ///
-    /// Without it: the three services if both stores are named in the settings, voting-vote if only
-    /// Redis is, voting-result if only Postgres is, else the all-in-one.
+    /// Without it: the three services if both stores are named in the settings, voting-worker alone if then
+    /// the operator's token is set and the secret is not, voting-vote if only Redis is named, voting-result
+    /// if only Postgres is, else the all-in-one.
     #[arg(long = "for", value_name = "SERVICE", value_enum)]
     services: Vec<Service>,
     /// Also ask this vote service whether it is ready; may be given several times
@@ -116,6 +118,7 @@ impl Doctor {
         let redis = redis.as_ref();
         let postgres = postgres.as_ref();
         if let Some(redis) = redis {
+            secret::of_redis(&mut visit, redis).await;
             log::check(&mut visit, redis).await;
         }
         if let Some(postgres) = postgres {

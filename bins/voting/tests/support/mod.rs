@@ -41,7 +41,12 @@ impl Voting {
     }
 
     pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
-        let mut program = Program::start(command(folder).args(arguments));
+        Self::start_as(folder, command(folder).args(arguments))
+    }
+
+    /// The same, by a command that was made for it.
+    pub fn start_as(folder: &Path, command: &mut Command) -> Self {
+        let mut program = Program::start(command);
         Self {
             vote: program.address("Vote:"),
             result: program.address("Result:"),
