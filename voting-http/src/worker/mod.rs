@@ -15,8 +15,7 @@ use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 use voting_core::{
     BallotQueue, BatchFlusher, DeadLetterStore, PollDirectory, PollStore, SecretKey, StoreError,
-    TallyStore,
-    WorkerHandle,
+    TallyStore, WorkerHandle,
 };
 
 use self::overview::Overview;
