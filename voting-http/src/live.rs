@@ -109,12 +109,15 @@ struct Inner {
     metrics: LiveMetrics,
 }
 
+/// When the store was asked, and what it said.
+type Asked = (Instant, Result<Arc<Snapshot>, Problem>);
+
 /// What the store last said of a poll.
 #[derive(Default)]
 struct Latest {
     /// When it was asked, and what it said, be it that it failed. Held while it is asked, so that requests
     /// that come together ask once.
-    asked: tokio::sync::Mutex<Option<(Instant, Result<Arc<Snapshot>, Problem>)>>,
+    asked: tokio::sync::Mutex<Option<Asked>>,
     /// What it said when it last did not fail.
     good: Mutex<Option<Good>>,
 }
