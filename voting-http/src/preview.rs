@@ -137,8 +137,8 @@ mod tests {
 
     #[test]
     fn a_preview_is_as_short_as_it_is_shown() {
-        let long = "x".repeat(70);
-        let poll = poll(&[&long, &long, &long], 2);
+        let long = ["x", "y", "z"].map(|letter| letter.repeat(70));
+        let poll = poll(&[&long[0], &long[1], &long[2]], 2);
         let description = Preview::of_vote(&Site::default(), "", &poll).description;
         assert!(description.chars().count() <= LONGEST, "{description}");
         assert!(description.ends_with(", …"), "{description}");

@@ -275,6 +275,7 @@ async fn nothing_moves_when_numbers_come() {
     let folder = tempfile::tempdir().unwrap();
     let voting = Voting::start(folder.path());
     let viewer = Browser::start(true).await;
+    let mut voters = 0;
     for width in [390, 1280] {
         viewer.look(width, 844, false).await;
         viewer.goto(&voting.result).await;
@@ -289,10 +290,8 @@ async fn nothing_moves_when_numbers_come() {
         viewer.reads("#live-text", "Live").await;
         for choice in ["a", "b", "b"] {
             vote(&voting, "cats-vs-dogs", choice);
-            voting.settled();
-            let voters = voting.tally()["voters"].as_u64().unwrap();
-            let total = format!("{voters} voter");
-            viewer.reads("#total", &total).await;
+            voters += 1;
+            viewer.reads("#total", &format!("{voters} voter")).await;
         }
         // Which one leads is said there only.
         let marked = "return [...document.querySelectorAll('.row')].map((row) =>
