@@ -66,7 +66,7 @@ impl Jar {
         cookies.collect::<Vec<_>>().join("; ")
     }
 
-    fn keep(&mut self, answer: ureq::http::Response<ureq::Body>) -> u16 {
+    fn keep(&mut self, answer: &ureq::http::Response<ureq::Body>) -> u16 {
         for set in answer.headers().get_all("set-cookie") {
             let set = set.to_str().expect("a text");
             let cookie = set.split(';').next().and_then(|set| set.split_once('='));

@@ -175,7 +175,11 @@ mod tests {
     use super::*;
 
     fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o777
+        fs::metadata(path)
+            .expect("it is there")
+            .permissions()
+            .mode()
+            & 0o777
     }
 
     fn refusal<T: std::fmt::Debug>(outcome: io::Result<T>) -> String {
@@ -186,8 +190,8 @@ mod tests {
     /// `false` where the tests may not do that.
     fn is_given_away(path: &Path) -> bool {
         let folder = folder_of(path);
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o1777)).unwrap();
-        let is_root = fs::metadata(folder).unwrap().uid() == 0;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o1777)).expect("set");
+        let is_root = fs::metadata(folder).expect("it is there").uid() == 0;
         is_root && std::os::unix::fs::lchown(path, Some(12345), None).is_ok()
     }
 

@@ -113,6 +113,12 @@ pub trait BallotQueue: Send + Sync {
     /// where there never was one, it is above all that [`BallotLog::seal`] returned for that shard:
     /// a poll becomes final only then.
     async fn stats(&self) -> Result<QueueStats, StoreError>;
+
+    /// Whether entries can be claimed and acknowledged now: a log that answers questions may still take
+    /// no writes.
+    async fn ready_to_claim(&self) -> Result<(), StoreError> {
+        self.stats().await.map(|_| ())
+    }
 }
 
 /// Writes batches to the store.
@@ -132,6 +138,11 @@ pub trait BatchFlusher: Send + Sync {
 
     /// Where the flushed ballots are, over all polls.
     async fn totals(&self) -> Result<Totals, StoreError>;
+
+    /// Whether a batch can be written now: a store that answers questions may still take no writes.
+    async fn ready_to_flush(&self) -> Result<(), StoreError> {
+        self.totals().await.map(|_| ())
+    }
 }
 
 /// Answers what the count is.

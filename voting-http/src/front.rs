@@ -15,6 +15,7 @@ use tracing::{Instrument, Span};
 
 use crate::{
     body_limit::limit_body,
+    compression::Packing,
     failures::Failures,
     gate::Gate,
     host,
@@ -119,6 +120,7 @@ impl<R: Endpoint> Front<R> {
     async fn answer(&self, mut request: Request, followed: Option<Followed>) -> Response {
         let failures = Failures::of(&request);
         let headers = SecurityHeaders::of(&request, self.https);
+        let packing = Packing::of(&request);
         let (visit, mut fit) = match self.admit(&mut request) {
             Ok(visit) => (visit, Ok(())),
             Err(problem) => (None, Err(problem)),
@@ -142,6 +144,7 @@ impl<R: Endpoint> Front<R> {
             // Also with a failure, so that a retry is the same voter's.
             visit.part(&mut answer);
         }
+        packing.pack(&mut answer);
         headers.put_on(&mut answer);
         if let Some(followed) = followed {
             followed.end(&answer);

@@ -147,6 +147,8 @@ pub(crate) struct LiveMetrics {
     pub(crate) viewers: Gauge,
     /// Times that the store was asked for a tally.
     pub(crate) look_ups: Counter,
+    /// Times that there was no answer.
+    pub(crate) failed_look_ups: Counter,
 }
 
 impl LiveMetrics {
@@ -157,6 +159,11 @@ impl LiveMetrics {
             "voting_tally_look_ups",
             "Times that the store was asked for a tally",
             look_ups,
+        );
+        registry.register(
+            "voting_tally_look_up_failures",
+            "Times that the tally could not be read; viewers are told since when it stands still",
+            self.failed_look_ups.clone(),
         );
     }
 }

@@ -23,6 +23,13 @@ const FRESH: Duration = Duration::from_secs(1);
 /// The same when a poll is asked for that is not among them.
 pub(crate) const FRESH_MISS: Duration = Duration::from_millis(100);
 
+/// How old what is told of a poll beside its tally may be: the look-up of a moment ago, with some time to
+/// take.
+const RECENT: Duration = Duration::from_secs(3);
+
+/// How many open polls a page links to.
+pub(crate) const NEWEST_OPEN: usize = 5;
+
 /// How long the directory may take, once something is at hand to go on with.
 const PATIENCE: Duration = Duration::from_millis(250);
 
@@ -74,10 +81,20 @@ struct Inner {
     default: Option<PollId>,
 }
 
+/// The polls as pages list them.
+#[derive(Clone, Default)]
+pub(crate) struct Listed {
+    /// All, the oldest first.
+    pub(crate) all: Arc<[Arc<Poll>]>,
+    /// The newest that are open, the newest first: one more than a page links to, since it leaves itself out.
+    pub(crate) newest_open: Arc<[Arc<Poll>]>,
+}
+
 #[derive(Clone)]
 struct Snapshot {
     at: Instant,
     list: Arc<[Arc<Poll>]>,
+    newest_open: Arc<[Arc<Poll>]>,
     by_id: Arc<HashMap<PollId, Arc<Poll>>>,
 }
 
@@ -106,6 +123,17 @@ impl Polls {
         let newer = self.clone().look_up(FRESH_MISS).await?;
         let poll = newer.by_id.get(&key).cloned();
         poll.ok_or_else(|| Problem::no_poll(id))
+    }
+
+    /// The poll of that name as it was a moment ago, or a failure: never as it was before a time in which it
+    /// could not be looked up.
+    pub(crate) async fn get_recent(&self, id: &PollId) -> Result<Arc<Poll>, Problem> {
+        let mut snapshot = self.snapshot().await?;
+        if snapshot.at.elapsed() >= RECENT {
+            snapshot = self.clone().look_up(RECENT).await?;
+        }
+        let poll = snapshot.by_id.get(id).cloned();
+        poll.ok_or_else(|| Problem::no_poll(id.as_str()))
     }
 
     /// The poll whose name differs from this one in its capitals only. Names have none.
@@ -161,6 +189,15 @@ impl Polls {
         Ok(self.snapshot().await?.list)
     }
 
+    /// All polls for a page.
+    pub(crate) async fn listed(&self) -> Result<Listed, Problem> {
+        let snapshot = self.snapshot().await?;
+        Ok(Listed {
+            all: snapshot.list,
+            newest_open: snapshot.newest_open,
+        })
+    }
+
     /// Asks the directory, whatever is at hand.
     pub(crate) async fn check(&self) -> Result<(), StoreError> {
         self.0.directory.polls().await.map(|_| ())
@@ -211,6 +248,13 @@ impl Polls {
                 let snapshot = Snapshot {
                     at: Instant::now(),
                     by_id: Arc::new(by_id.collect()),
+                    newest_open: list
+                        .iter()
+                        .rev()
+                        .filter(|poll| poll.state().is_open())
+                        .take(NEWEST_OPEN + 1)
+                        .cloned()
+                        .collect(),
                     list,
                 };
                 let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -249,6 +293,10 @@ impl From<&PollState> for StateView {
 }
 
 impl StateView {
+    pub(crate) fn is_open(self) -> bool {
+        self == Self::Open
+    }
+
     /// As in the API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

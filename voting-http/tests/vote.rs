@@ -37,7 +37,7 @@ fn the_courses_client_works_unchanged() {
     assert_eq!(services.votes("cats-vs-dogs"), [0, 1]);
     let page = get(&services.result, &[]).body;
     assert!(
-        page.contains(r#"id="total" class="total">1 vote<"#),
+        page.contains(r#"id="total" class="total">1 voter<"#),
         "{page}"
     );
 }

@@ -3,16 +3,15 @@
 use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU16,
     path::PathBuf,
     time::Duration,
 };
 
 use config::ConfigError;
 use poem::http::uri::{Scheme, Uri};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use voting_core::{
-    Poll, PollId, WorkerOptions, poll::NewPoll, postgres::PostgresOptions, redis::RedisOptions,
-};
+use serde::{Deserialize, Serialize, Serializer};
+use voting_core::{Poll, PollId, WorkerOptions, postgres::PostgresOptions, redis::RedisOptions};
 use voting_http::{Limits, PublicUrl, ServeOptions, TrustedProxies};
 
 use crate::{
@@ -58,21 +57,17 @@ pub struct Config {
     pub streams: Streams,
     /// Traces of single requests and ballots.
     pub traces: TraceSettings,
+    /// Whether pages say which replica answered.
+    pub show_served_by: bool,
     /// The poll at `/`; the first of `polls` unless given.
     pub default_poll: Option<PollId>,
     /// Polls that are made at start, or given these labels. Without them the course's poll is
     /// made if it is missing.
-    #[serde(deserialize_with = "new_polls")]
     pub polls: Option<Vec<Poll>>,
     /// What the first option of the course's poll is called; `OPTION_A` sets it, too, as in the course.
     pub option_a: Option<String>,
     /// The same of the second one: `OPTION_B`.
     pub option_b: Option<String>,
-}
-
-fn new_polls<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Poll>>, D::Error> {
-    let polls = Option::<Vec<NewPoll>>::deserialize(from)?;
-    Ok(polls.map(|polls| polls.into_iter().map(|NewPoll(poll)| poll).collect()))
 }
 
 /// A service with pages.
@@ -85,6 +80,10 @@ pub struct Web {
     /// The address that voters use, when it is another, as behind a proxy.
     #[serde(default, serialize_with = "as_text")]
     pub public_url: Option<PublicUrl>,
+    /// The port that voters use, when it is another than in `listen` and the host is theirs to choose, as
+    /// behind a published port. The other service's pages link to it.
+    #[serde(default)]
+    pub public_port: Option<NonZeroU16>,
     /// Connections at a time; further ones get one short answer each.
     #[serde(default = "max_connections")]
     pub max_connections: usize,
@@ -260,6 +259,7 @@ impl Web {
         Self {
             listen: loopback(port),
             public_url: None,
+            public_port: None,
             max_connections: max_connections(),
             max_connections_per_address: None,
         }
@@ -298,6 +298,7 @@ impl Default for Config {
             trusted_proxies: TrustedProxies::default(),
             streams: Streams::default(),
             traces: TraceSettings::default(),
+            show_served_by: false,
             default_poll: None,
             polls: None,
             option_a: None,
@@ -574,7 +575,7 @@ mod tests {
         }
         let hidden =
             "[[polls]]\nid='p'\ntitle='t'\noptions=[{id='a',label='A'},{id='b',label=\"\\u200b\"}]";
-        assert!(wrong(hidden, &[]).contains("option b cannot be \"\\u{200b}\""));
+        assert!(wrong(hidden, &[]).contains("options[1].label: it cannot be \"\\u{200b}\""));
         let one_option = "[[polls]]\nid='p'\ntitle='t'\noptions=[{id='a',label='A'}]";
         assert!(wrong(one_option, &[]).contains("2 to 63 options"));
     }

@@ -1,12 +1,15 @@
 //! The poll of the Docker course, which is made where no other is configured.
 
-use voting_core::{Poll, PollOption, PollStore, StoreError, poll::InvalidPoll};
+use voting_core::{
+    Poll, PollOption, PollStore, StoreError,
+    poll::{BadText, InvalidPoll, check_text},
+};
 
 use crate::{config::Config, configured::put_configured};
 
 /// Whether an option can be called so.
-pub(crate) fn check_label(label: &str) -> Result<(), InvalidPoll> {
-    poll("Title", label, "Beside it").map(drop)
+pub(crate) fn check_label(label: &str) -> Result<(), BadText> {
+    check_text(label).map(drop)
 }
 
 /// The poll of the Docker course.

@@ -64,7 +64,7 @@ fn filter(log: &str) -> Result<EnvFilter, BadLog> {
         let after_span = directive.rfind(']').map_or(0, |end| end + 1);
         match directive[after_span..].rsplit_once('=') {
             Some((target, level)) => {
-                let is_target = !target.contains('=') && !(target.is_empty() && after_span == 0);
+                let is_target = !(target.contains('=') || target.is_empty() && after_span == 0);
                 if !is_level(level.trim()) || !is_target {
                     return Err(bad(directive));
                 }

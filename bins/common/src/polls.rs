@@ -4,7 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use serde::de::DeserializeOwned;
-use voting_core::{Poll, PollOption};
+use voting_core::{
+    Poll, PollOption,
+    poll::{MAX_LABEL_CHARS, check_text},
+};
 
 use crate::origins::in_short;
 
@@ -155,31 +158,16 @@ fn poll(index: usize, value: Value, faults: &mut Faults) -> Option<Poll> {
     let options: Option<Vec<PollOption>> = options.into_iter().collect();
     let (id, title, max_choices, options) = (id?, title?, max_choices?, options?);
     // A text that is wrong is told with its field; what concerns the poll as a whole, with the poll.
-    let in_turn = |id: &str| PollOption {
-        id: id.parse().expect("an id"),
-        label: id.to_owned(),
-    };
-    let probe = |title: &str, label: &str| {
-        let probed = PollOption {
-            label: label.to_owned(),
-            ..in_turn("probed")
-        };
-        let beside = in_turn("beside");
-        Poll::new(
-            "probe".parse().expect("an id"),
-            title,
-            vec![probed, beside],
-            1,
-        )
-    };
     let known = faults.0.len();
-    if let Err(error) = probe(&title, "Label") {
-        faults.add(&format!("{place}.title"), &error.to_string());
-    }
-    for (at, option) in options.iter().enumerate() {
-        if let Err(error) = probe("Title", &option.label) {
-            faults.add(&format!("{place}.options[{at}].label"), &error.to_string());
+    let mut check = |place: &str, text: &str| {
+        if let Err(reason) = check_text(text) {
+            let text: String = text.chars().take(MAX_LABEL_CHARS).collect();
+            faults.add(place, &format!("it cannot be {text:?}: {reason}"));
         }
+    };
+    check(&format!("{place}.title"), &title);
+    for (at, option) in options.iter().enumerate() {
+        check(&format!("{place}.options[{at}].label"), &option.label);
     }
     if faults.0.len() > known {
         return None;

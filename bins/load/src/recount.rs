@@ -10,7 +10,6 @@ use crate::{
     judge::{Finding, by_store},
     service::Service,
     store::{self, Beginning, Count, Scan, ToldSince},
-    token::Position,
     verdict::Verdict,
     waiting::Waiting,
 };
@@ -142,11 +141,10 @@ fn beginning(checking: &Checking<'_>) -> Option<Beginning> {
         .iter()
         .filter_map(|earlier| earlier.receipt.position());
     let mut first = HashMap::new();
-    for Position { shard, ms, n } in last.chain(earlier) {
-        let known = first.entry(shard).or_insert((ms, n));
-        *known = (ms, n).min(*known);
+    for position in last.chain(earlier) {
+        store::note(&mut first, position);
     }
-    (!first.is_empty()).then_some(Beginning { flushed, first })
+    Some(Beginning { flushed, first })
 }
 
 /// A store that does not answer is asked again.

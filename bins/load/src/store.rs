@@ -97,18 +97,29 @@ impl Flushed {
 pub(crate) struct Beginning {
     /// What was counted when the load looked.
     pub(crate) flushed: Flushed,
-    /// The first ballot of the load that is known, by shard: place in the millisecond included.
+    /// The first ballot of the load that is known, by shard: place in the millisecond included. Where no
+    /// receipt was opened it is that of the rows of its voters.
     pub(crate) first: HashMap<u16, (u64, u64)>,
+}
+
+/// Notes a ballot of the load.
+pub(crate) fn note(first: &mut HashMap<u16, (u64, u64)>, Position { shard, ms, n }: Position) {
+    let known = first.entry(shard).or_insert((ms, n));
+    *known = (ms, n).min(*known);
 }
 
 impl Beginning {
     /// Whether a ballot of somebody else was cast before the load began, and counted after.
-    fn was_pending(&self, position: Position) -> bool {
+    fn was_pending(&self, position: Position, rows: &HashMap<u16, (u64, u64)>) -> bool {
         let Position { shard, ms, n } = position;
-        let is_older = match self.first.get(&shard) {
+        let first = match self.first.is_empty() {
+            true => rows,
+            false => &self.first,
+        };
+        let is_older = match first.get(&shard) {
             Some(first) => (ms, n) < *first,
             // The shards of one server have one clock.
-            None => self.first.values().min().is_some_and(|first| ms < first.0),
+            None => first.values().min().is_some_and(|first| ms < first.0),
         };
         is_older && !self.flushed.has(position)
     }
@@ -182,7 +193,9 @@ fn try_scan(
         votes: vec![0; 63],
         ..Count::default()
     };
-    let (mut stored, mut strangers, mut were_pending) = (vec![None; voters.len()], 0, 0);
+    let (mut stored, mut strangers) = (vec![None; voters.len()], 0);
+    // Of others, those that were not counted when the load began; and the first of its own.
+    let (mut others, mut first) = (Vec::new(), HashMap::new());
     let mut next = 0;
     // Row by row: all of them would not fit in memory.
     let ballots = "SELECT voter, choices, shard, ms, n FROM ballots WHERE poll = $1 ORDER BY voter";
@@ -204,16 +217,22 @@ fn try_scan(
         };
         if voters.get(next) != Some(&voter) {
             strangers += 1;
-            let was = beginning.is_some_and(|beginning| beginning.was_pending(position));
-            were_pending += u64::from(was);
+            if beginning.is_some_and(|beginning| !beginning.flushed.has(position)) {
+                others.push(position);
+            }
             continue;
         }
+        note(&mut first, position);
         // Two ballots of a voter would be worse than one of them; there cannot be.
         if stored[next].replace(Stored { choices, position }).is_some() {
             strangers += 1;
         }
     }
     drop(rows);
+    let were_pending = others.iter().filter(|position| {
+        beginning.is_some_and(|beginning| beginning.was_pending(**position, &first))
+    });
+    let were_pending = were_pending.count() as u64;
     let (told, flushed) = if may_see_all(&mut snapshot)? {
         (
             Some(told(&mut snapshot, key)?),

@@ -159,17 +159,11 @@ async fn it_says_in_words_what_is_wrong() {
     let url = database("words");
     let services = Services::on_postgres_with(&url, |sink| Liar::of(sink, &[(50, Deed::Lose)]));
     let services = services.await;
-    let arguments = [
-        "--vote",
-        &services.vote,
-        "--postgres",
-        &url,
-        "--patience",
-        "1",
-    ];
-    let said = output(&[&arguments[..], &["--ballots", "200"]].concat()).await;
+    let places = ["--vote", &services.vote, "--result", &services.result];
+    let store = ["--postgres", &url, "--patience", "1", "--ballots", "200"];
+    let said = output(&[&places[..], &store].concat()).await;
     let text = String::from_utf8_lossy(&said.stdout);
-    assert_eq!(said.status.code(), Some(1), "{text}");
+    assert_eq!(said.status.code(), Some(1), "{said:?}");
     let last = text.lines().last().unwrap_or_default();
     assert!(last.starts_with("FAILED: 4 lost, "), "{text}");
 }

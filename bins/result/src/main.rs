@@ -24,6 +24,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     let peer_port = config.vote.listen.port();
     let gate = config.gates(Service::Result).result;
     let site = Site {
+        served_by: config.served_by(),
         default_poll: config.default_poll,
         ..site(
             &config.result,

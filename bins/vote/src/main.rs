@@ -21,6 +21,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     let peer_port = config.result.listen.port();
     let gate = config.gates(Service::Vote).vote;
     let site = Site {
+        served_by: config.served_by(),
         default_poll: config.default_poll,
         ..site(
             &config.vote,

@@ -62,6 +62,7 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
         .await?;
     let with_default = |site: Site| Site {
         default_poll: default_poll.clone(),
+        served_by: config.served_by(),
         ..site
     };
     let stop = services.leaving().clone();

@@ -166,6 +166,21 @@ fn told(back: &LookBack, totals: Totals) -> u64 {
 /// What the vote services know of the polls is newer than the backup, until a worker has told them what the
 /// backup has.
 async fn bring_back_polls(redis: &Redis, postgres: &Postgres) -> Result<(), StoreError> {
+    let stored = postgres.polls().await?;
+    for published in redis.published().await?.unwrap_or_default() {
+        let Some(poll) = stored.iter().find(|poll| poll.id() == published.id()) else {
+            continue;
+        };
+        let has_other_texts = published.clone().in_state(poll.state().clone()) != *poll;
+        // Before it is closed: then its texts stay as they are.
+        if has_other_texts && poll.state().is_open() && published.counts_like(poll) {
+            postgres.put_poll(&published).await?;
+            announce(&format!(
+                "Poll {} was given other texts after the backup; it has them again.\n",
+                poll.id()
+            ));
+        }
+    }
     let back = redis.bring_back_polls(postgres).await?;
     for id in &back.polls {
         announce(&format!(
@@ -176,20 +191,6 @@ async fn bring_back_polls(redis: &Redis, postgres: &Postgres) -> Result<(), Stor
         announce(&format!(
             "Poll {id} was closed after the backup; it is closed again.\n"
         ));
-    }
-    let stored = postgres.polls().await?;
-    for published in redis.published().await?.unwrap_or_default() {
-        let Some(poll) = stored.iter().find(|poll| poll.id() == published.id()) else {
-            continue;
-        };
-        let has_other_texts = published.clone().in_state(poll.state().clone()) != *poll;
-        if has_other_texts && published.counts_like(poll) {
-            postgres.put_poll(&published).await?;
-            announce(&format!(
-                "Poll {} was given other texts after the backup; it has them again.\n",
-                poll.id()
-            ));
-        }
     }
     Ok(())
 }

@@ -713,7 +713,7 @@ fn a_secret_that_is_not_the_logs_is_told() {
         &[&ours.to_string(), "0123456789abcdef", "no service takes"],
     );
     // The worker has none.
-    deployment.doctor(&["--for", "voting-worker"]).says(
+    deployment.doctor(&["--for", "worker"]).says(
         "ok",
         "secret",
         &["0123456789abcdef", "none that can be compared"],
@@ -859,6 +859,7 @@ fn a_postgres_that_refuses_says_why_and_the_cure_is_for_that() {
         .says("FAIL", "postgres", &["does not exist", "CREATE ROLE"]);
     deployment.settings.clone_from(&good);
 
+    let result = deployment.login(&postgres, "result");
     let set = "SET default_transaction_read_only = on";
     deployment.sql(&format!("ALTER DATABASE {database} {set}"));
     let told = deployment.doctor(&[]);
@@ -867,7 +868,6 @@ fn a_postgres_that_refuses_says_why_and_the_cure_is_for_that() {
         "postgres",
         &["default_transaction_read_only is on", "ALTER DATABASE"],
     );
-    let result = deployment.login(&postgres, "result");
     deployment.set("VOTING_POSTGRES__URL", &result);
     deployment.doctor(&["--for", "result"]).ended(0);
     deployment.settings.clone_from(&good);

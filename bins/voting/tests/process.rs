@@ -674,7 +674,7 @@ fn the_example_poll_goes_once_others_are_configured_unless_somebody_has_voted_in
         let voting = Voting::start_with(folder.path(), &["--config", "lunch.toml"]);
         let names = |voting: &Voting| -> Vec<String> {
             let polls = get(&format!("{}/v1/polls", voting.vote));
-            let polls = polls.as_array().expect("a list");
+            let polls = polls["polls"].as_array().expect("a list");
             polls
                 .iter()
                 .map(|poll| poll["id"].as_str().expect("an id").to_owned())

@@ -61,7 +61,7 @@ fn all_unknown_settings_are_named_with_where_they_are_set() {
             &[
                 "unknown setting vote.lissten",
                 path,
-                "listen, max_connections, max_connections_per_address, public_url",
+                "listen, max_connections, max_connections_per_address, public_port, public_url",
             ],
         )
         .says("FAIL", "settings", &["wroker.max_ballots", path])

@@ -1,11 +1,16 @@
 //! Connecting to the server: time-outs, keepalive, encryption, and what each connection is told first.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    error::Error,
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use ::postgres::{Client, Config, config::SslMode};
+use ::postgres::{Client, Config, config::SslMode, error::SqlState};
 use r2d2::{Pool, PooledConnection};
 use r2d2_postgres::PostgresConnectionManager;
 use rustls::{ClientConfig, RootCertStore};
@@ -34,23 +39,66 @@ impl Connector {
 }
 
 /// Makes connections, of one type whether they are encrypted or not.
-pub(super) struct Manager(PostgresConnectionManager<MakeRustlsConnect>);
+pub(super) struct Manager {
+    connect: PostgresConnectionManager<MakeRustlsConnect>,
+    /// How many connections were lost. If one was, the others may be, too, as when the server was started
+    /// anew: each is tried before it is used again.
+    lost: Arc<AtomicU64>,
+}
+
+/// How long a connection that is tried may take to answer.
+const TRIED_FOR: Duration = Duration::from_secs(1);
 
 impl r2d2::ManageConnection for Manager {
     type Connection = Connection;
     type Error = ::postgres::Error;
 
     fn connect(&self) -> Result<Connection, ::postgres::Error> {
-        self.0.connect().map(Connection::new)
+        // Before it connects: what is lost meanwhile may be lost to this one, too.
+        let lost = self.lost.load(Ordering::Acquire);
+        Ok(Connection::new(self.connect.connect()?, lost))
     }
 
     fn is_valid(&self, connection: &mut Connection) -> Result<(), ::postgres::Error> {
-        self.0.is_valid(connection)
+        let lost = self.lost.load(Ordering::Acquire);
+        if connection.trusted_at != lost {
+            connection.is_valid(TRIED_FOR)?;
+            connection.trusted_at = lost;
+        }
+        Ok(())
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
-        self.0.has_broken(connection)
+        let is_lost = connection.is_lost || connection.is_closed();
+        if is_lost {
+            self.lost.fetch_add(1, Ordering::AcqRel);
+        }
+        is_lost
     }
+}
+
+/// Whether the server has ended the connection, or it was cut: nothing is wrong with what was asked.
+pub(super) fn is_lost(error: &StoreError) -> bool {
+    let StoreError::Unavailable(source) = error else {
+        return false;
+    };
+    let Some(error) = causes(source.as_ref()).find_map(|e| e.downcast_ref::<::postgres::Error>())
+    else {
+        return false;
+    };
+    let ended = [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::IDLE_SESSION_TIMEOUT,
+    ];
+    error.is_closed()
+        || error.code().is_some_and(|code| ended.contains(code))
+        || causes(error).any(|cause| cause.is::<io::Error>())
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 /// After so long without a word, the server is asked for one, so often, so many times: half a minute
@@ -106,17 +154,17 @@ pub(super) fn pool(
         .max_size(options.connections.max(1))
         .min_idle(Some(0))
         .connection_timeout(options.connect_timeout)
-        // It would ask once more before each use; a broken connection shows soon enough.
-        .test_on_check_out(false)
+        // Asks nothing unless another connection was lost.
+        .test_on_check_out(true)
         .connection_customizer(Box::new(SetUp {
             statement_timeout: options.statement_timeout,
             last_failure: last_failure.clone(),
         }))
         .error_handler(Box::new(last_failure.clone()))
-        .build_unchecked(Manager(PostgresConnectionManager::new(
-            connector.config,
-            connector.tls,
-        )))
+        .build_unchecked(Manager {
+            connect: PostgresConnectionManager::new(connector.config, connector.tls),
+            lost: Arc::default(),
+        })
 }
 
 /// Who asks whether the store answers does not wait longer than this for the reason why it does not; a server

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use ::postgres::{Config, config::Host, error::SqlState};
+use ::postgres::{Client, Config, SimpleQueryMessage, config::Host, error::SqlState};
 
-use super::{Inner, Postgres, from_column, roles, schema};
+use super::{Inner, Postgres, from_column, prepared::Connection, roles, schema};
 use crate::{
     certificate::{self, Begin, Certificate},
     endpoint::Endpoint,
@@ -96,8 +96,9 @@ pub(super) fn endpoints(config: &Config) -> Vec<Endpoint> {
 impl Inner {
     fn inspect(&self) -> Result<ServerReport, StoreError> {
         let patience = self.options.statement_timeout;
-        let mut connection = self.connector.connect(patience)?;
-        let row = connection.query_one(
+        let mut connection = Connection::new(self.connector.connect(patience)?, 0);
+        // As the services commit.
+        let row = connection.begin()?.query_opt(
             "SELECT split_part(current_setting('server_version'), ' ', 1),
                     current_setting('server_version_num')::integer / 10000,
                     COALESCE((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),
@@ -126,6 +127,8 @@ impl Inner {
              WHERE own.rolname = session_user AND this.datname = current_database()",
             &[],
         )?;
+        let row =
+            row.ok_or_else(|| StoreError::unavailable("the server says nothing of itself"))?;
         let limited = |taken: i64, most: i64| -> Result<Option<Room>, StoreError> {
             let Ok(most) = u64::try_from(most) else {
                 return Ok(None);
@@ -155,43 +158,24 @@ impl Inner {
     }
 
     fn inspect_login(&self) -> Result<LoginReport, StoreError> {
-        let mut connection = self.connection_to_any_schema()?;
-        let row = connection.query_one(
-            "SELECT current_user::text, rolsuper,
-                    COALESCE((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class
-                              WHERE oid = to_regclass('ballots')), false)
-             FROM pg_roles WHERE rolname = current_user",
-            &[],
-        )?;
-        let mut report = LoginReport {
-            login: row.get(0),
-            is_superuser: row.get(1),
-            is_owner: row.get(2),
-            ..LoginReport::default()
-        };
-        let mut may = |right: &roles::Right<'_>| -> Result<bool, StoreError> {
-            let Some(column) = right.column else {
-                let ask = "SELECT has_table_privilege($1, $2)";
-                let row = connection.query_one(ask, &[&right.table, &right.action])?;
-                return Ok(row.get(0));
-            };
-            let ask = "SELECT has_column_privilege($1, $2, $3)";
-            let row = connection.query_one(ask, &[&right.table, &column, &right.action])?;
-            Ok(row.get(0))
-        };
-        for right in roles::of_worker() {
-            if !may(&right)? {
-                report.worker_lacks.push(right.to_string());
-            } else if right.action != "SELECT" {
-                report.may_write.push(right.to_string());
+        self.ask_any_schema(inspect_login)
+    }
+
+    fn keeps_sessions(&self) -> Result<bool, StoreError> {
+        let connect = || self.connector.connect(self.options.statement_timeout);
+        let (mut one, mut other) = (connect()?, connect()?);
+        let process = ask_plainly(&mut one, "SELECT pg_backend_pid()")?;
+        for turn in 0..LOOKS {
+            one.batch_execute(&format!("SET voting.session = 'one {turn}'"))?;
+            other.batch_execute(&format!("SET voting.session = 'other {turn}'"))?;
+            let session = "SELECT current_setting('voting.session', true)";
+            let session = ask_plainly(&mut one, session)?;
+            let same = ask_plainly(&mut one, "SELECT pg_backend_pid()")? == process;
+            if !same || session != Some(format!("one {turn}")) {
+                return Ok(false);
             }
         }
-        for right in roles::of_result() {
-            if !may(&right)? {
-                report.result_lacks.push(right.to_string());
-            }
-        }
-        Ok(report)
+        Ok(true)
     }
 
     fn try_disk(&self) -> Result<(), StoreError> {
@@ -214,14 +198,68 @@ impl Inner {
     }
 
     fn dead_letter_reasons(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        let rows = self.connection()?.query(
-            "SELECT reason, COUNT(*) FROM dead_letters GROUP BY reason ORDER BY reason",
-            &[],
-        )?;
-        let rows = rows.iter();
-        rows.map(|row| Ok((row.get(0), from_column(row.get(1))?)))
-            .collect()
+        self.ask(|connection| {
+            let rows = connection.query(
+                "SELECT reason, COUNT(*) FROM dead_letters GROUP BY reason ORDER BY reason",
+                &[],
+            )?;
+            let rows = rows.iter();
+            rows.map(|row| Ok((row.get(0), from_column(row.get(1))?)))
+                .collect()
+        })
     }
+}
+
+/// How often it is looked whether a connection keeps its session.
+const LOOKS: usize = 3;
+
+/// Asks for one value, without a prepared statement, which a pooler may mislay.
+fn ask_plainly(client: &mut Client, question: &str) -> Result<Option<String>, StoreError> {
+    let rows = client.simple_query(question)?;
+    let value = rows.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    Ok(value.map(str::to_owned))
+}
+
+fn inspect_login(connection: &mut Connection) -> Result<LoginReport, StoreError> {
+    let row = connection.query_one(
+        "SELECT current_user::text, rolsuper,
+                    COALESCE((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class
+                              WHERE oid = to_regclass('ballots')), false)
+             FROM pg_roles WHERE rolname = current_user",
+        &[],
+    )?;
+    let mut report = LoginReport {
+        login: row.get(0),
+        is_superuser: row.get(1),
+        is_owner: row.get(2),
+        ..LoginReport::default()
+    };
+    let mut may = |right: &roles::Right<'_>| -> Result<bool, StoreError> {
+        let Some(column) = right.column else {
+            let ask = "SELECT has_table_privilege($1, $2)";
+            let row = connection.query_one(ask, &[&right.table, &right.action])?;
+            return Ok(row.get(0));
+        };
+        let ask = "SELECT has_column_privilege($1, $2, $3)";
+        let row = connection.query_one(ask, &[&right.table, &column, &right.action])?;
+        Ok(row.get(0))
+    };
+    for right in roles::of_worker() {
+        if !may(&right)? {
+            report.worker_lacks.push(right.to_string());
+        } else if right.action != "SELECT" {
+            report.may_write.push(right.to_string());
+        }
+    }
+    for right in roles::of_result() {
+        if !may(&right)? {
+            report.result_lacks.push(right.to_string());
+        }
+    }
+    Ok(report)
 }
 
 impl Postgres {
@@ -236,6 +274,16 @@ impl Postgres {
     /// It does not answer.
     pub async fn inspect(&self) -> Result<ServerReport, StoreError> {
         self.call(|inner| inner.inspect()).await
+    }
+
+    /// Whether a connection stays with one session of the server. A pooler that gives sessions to others
+    /// between transactions, as PgBouncer does with `pool_mode = transaction`, takes from the services the
+    /// settings and the prepared statements of theirs. It is tried with two connections beside the pool's.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn keeps_sessions(&self) -> Result<bool, StoreError> {
+        self.call(|inner| inner.keeps_sessions()).await
     }
 
     /// Whether the disk of the database takes some more, [`TRIED_MIB`] MiB, which are given back at once.

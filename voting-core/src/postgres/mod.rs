@@ -26,16 +26,19 @@ use std::{
 };
 
 use ::postgres::Transaction;
-use r2d2::{Pool, PooledConnection};
+use r2d2::Pool;
 use tokio::sync::Semaphore;
 
-use self::connect::{Connector, LastFailure, Manager};
 pub use self::{
     address::InvalidAddress,
     failure::Failure,
     inspect::{LoginReport, Room, ServerReport, TRIED_MIB, is_forbidden},
     roles::{BadPrefix, Roles},
     schema::{Migrated, SchemaError},
+};
+use self::{
+    connect::{Connector, LastFailure, Manager},
+    prepared::Connection,
 };
 use crate::{
     endpoint::Endpoint,
@@ -152,32 +155,70 @@ impl std::fmt::Debug for Postgres {
 }
 
 impl Inner {
-    fn connection(&self) -> Result<PooledConnection<Manager>, StoreError> {
-        let mut connection = self.connection_to_any_schema()?;
-        self.check_schema(&mut connection)?;
-        Ok(connection)
+    /// Does something on a connection, once. If the connection is lost, it is not used again, and the
+    /// others are tried before they are.
+    fn on_connection<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.on_any_schema(|connection| {
+            self.check_schema(connection)?;
+            work(connection)
+        })
     }
 
-    fn connection_to_any_schema(&self) -> Result<PooledConnection<Manager>, StoreError> {
+    /// The same, whatever version the tables are of.
+    fn on_any_schema<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let pool = self.pool.as_ref();
         let pool = pool.ok_or_else(|| StoreError::unavailable("the pool is closed"))?;
-        connect::take(pool, &self.last_failure, self.options.connect_timeout)
+        let patience = self.options.connect_timeout;
+        let mut connection = connect::take(pool, &self.last_failure, patience)?;
+        let done = work(&mut connection);
+        connection.is_lost |= done.as_ref().is_err_and(connect::is_lost);
+        done
+    }
+
+    /// Asks something that changes nothing: once more if the connection is lost, as after the server was
+    /// started anew while nobody asked it anything.
+    fn ask<T>(
+        &self,
+        question: impl Fn(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self.on_connection(&question) {
+            Err(error) if connect::is_lost(&error) => self.on_connection(&question),
+            answer => answer,
+        }
+    }
+
+    /// The same, whatever version the tables are of.
+    fn ask_any_schema<T>(
+        &self,
+        question: impl Fn(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self.on_any_schema(&question) {
+            Err(error) if connect::is_lost(&error) => self.on_any_schema(&question),
+            answer => answer,
+        }
     }
 
     /// One snapshot for several questions.
     fn read<T>(
         &self,
-        questions: impl FnOnce(&mut Transaction<'_>) -> Result<T, StoreError>,
+        questions: impl Fn(&mut Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.connection()?;
-        let mut snapshot = connection
-            .build_transaction()
-            .isolation_level(::postgres::IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()?;
-        let answer = questions(&mut snapshot)?;
-        snapshot.commit()?;
-        Ok(answer)
+        self.ask(|connection| {
+            let mut snapshot = connection
+                .build_transaction()
+                .isolation_level(::postgres::IsolationLevel::RepeatableRead)
+                .read_only(true)
+                .start()?;
+            let answer = questions(&mut snapshot)?;
+            snapshot.commit()?;
+            Ok(answer)
+        })
     }
 }
 

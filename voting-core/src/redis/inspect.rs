@@ -84,7 +84,7 @@ impl Redis {
             && let Ok(servers) = self.0.connection.each().await
         {
             let all = servers.masters.into_iter().chain(servers.replicas);
-            for endpoint in all.map(|(_, server)| endpoint(server.client())) {
+            for endpoint in all.map(|server| endpoint(server.client())) {
                 if !endpoints.contains(&endpoint) {
                     endpoints.push(endpoint);
                 }
@@ -151,7 +151,7 @@ impl Redis {
     pub(super) async fn consumers(&self, shard: ShardId) -> Result<Vec<Consumer>, StoreError> {
         let mut ask = ::redis::cmd("XINFO");
         ask.arg("CONSUMERS").arg(self.log_key(shard)).arg(GROUP);
-        let told: StreamInfoConsumersReply = self.0.connection.ask(&ask).await?;
+        let told: StreamInfoConsumersReply = self.0.connection.read(&ask).await?;
         let consumers = told.consumers.into_iter().map(|consumer| Consumer {
             name: consumer.name,
             idle: Duration::from_millis(consumer.idle as u64),

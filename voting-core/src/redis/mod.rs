@@ -43,6 +43,8 @@ mod secrets;
 mod server;
 mod slots;
 mod upkeep;
+mod watch;
+mod writes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -60,8 +62,8 @@ pub use self::{
 use self::{
     clock::Clocks,
     connection::{Connection, Place},
-    durability::Seen,
     scripts::Scripts,
+    watch::Watched,
 };
 use crate::{
     error::StoreError,
@@ -124,8 +126,7 @@ struct Inner {
     clocks: Clocks,
     /// Done once the layout is checked and the consumer groups are there.
     prepared: OnceCell<()>,
-    /// Done once Redis was seen to be durable.
-    durable: Seen,
+    watched: Watched,
 }
 
 impl Redis {
@@ -141,8 +142,8 @@ impl Redis {
         let place = Place::new(url, &options)?;
         let connection = Connection::new(&place, &options)?;
         Ok(Self(Arc::new(Inner {
-            durable: Seen::new(connection.clone()),
             connection,
+            watched: Watched::default(),
             place,
             scripts: Scripts::new(),
             clocks: Clocks::new(options.shards),
@@ -186,7 +187,7 @@ impl Redis {
     async fn layout(&self) -> Result<Option<String>, RedisError> {
         let mut get = ::redis::cmd("GET");
         get.arg(self.layout_key());
-        self.0.connection.ask(&get).await
+        self.0.connection.read(&get).await
     }
 
     /// Checks the layout, and makes the consumer groups, once.

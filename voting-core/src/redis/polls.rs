@@ -33,7 +33,7 @@ impl Redis {
     pub async fn published(&self) -> Result<Option<Vec<Poll>>, StoreError> {
         let mut get = ::redis::cmd("GET");
         get.arg(self.polls_key());
-        let there: Option<String> = self.0.connection.ask(&get).await?;
+        let there: Option<String> = self.0.connection.read(&get).await?;
         let Some(there) = there else { return Ok(None) };
         let there: Vec<Published> = stored_json::read(&there)?;
         let polls = there.into_iter();
@@ -70,7 +70,7 @@ impl PollPublisher for Redis {
         let text = stored_json::write(&published)?;
         let (mut get, mut set) = (::redis::cmd("GET"), ::redis::cmd("SET"));
         get.arg(self.polls_key());
-        let there: Option<String> = self.0.connection.ask(&get).await?;
+        let there: Option<String> = self.0.connection.read(&get).await?;
         if there.as_ref() != Some(&text) {
             set.arg(self.polls_key()).arg(text);
             self.0.connection.ask::<()>(&set).await?;

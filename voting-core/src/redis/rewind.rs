@@ -172,7 +172,7 @@ impl Redis {
                 .arg("+")
                 .arg("COUNT")
                 .arg(AT_A_TIME);
-            let entries = reply::range(shard, self.0.connection.ask(&ask).await?)?;
+            let entries = reply::range(shard, self.0.connection.read(&ask).await?)?;
             let Some(newest) = entries.last() else { break };
             last = newest.id;
             for entry in &entries {

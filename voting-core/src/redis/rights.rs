@@ -2,7 +2,7 @@
 
 use ::redis::RedisError;
 
-use super::{GROUP, Redis, connection::ask_server, server::Server};
+use super::{GROUP, Redis, server::Server};
 use crate::position::ShardId;
 
 /// The commands that a user may not give, of those that a service gives.
@@ -87,7 +87,7 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
 pub(super) async fn missing(redis: &Redis, server: &Server) -> Result<Rights, RedisError> {
     let mut ask = ::redis::cmd("ACL");
     ask.arg("WHOAMI");
-    let user: String = ask_server(server, &ask).await?;
+    let user: String = server.read(&ask).await?;
     let mut rights = Rights {
         user,
         ..Rights::default()
@@ -95,7 +95,7 @@ pub(super) async fn missing(redis: &Redis, server: &Server) -> Result<Rights, Re
     for (who, command) in commands(redis) {
         let mut ask = ::redis::cmd("ACL");
         ask.arg("DRYRUN").arg(&rights.user).arg(&command);
-        let answer: String = ask_server(server, &ask).await?;
+        let answer: String = server.read(&ask).await?;
         if answer == "OK" {
             continue;
         }

@@ -11,6 +11,8 @@ pub(super) struct Scripts {
     pub(super) remove_consumers: Script,
     pub(super) rewind: Script,
     pub(super) room: Script,
+    pub(super) writable: Script,
+    pub(super) acknowledgeable: Script,
     /// The server's time in milliseconds since 1970; its key says which server.
     pub(super) time: Script,
 }
@@ -26,6 +28,8 @@ impl Scripts {
             remove_consumers: Script::new(include_str!("remove_consumers.lua")),
             rewind: Script::new(include_str!("rewind.lua")),
             room: Script::new(include_str!("room.lua")),
+            writable: Script::new(include_str!("writable.lua")),
+            acknowledgeable: Script::new(include_str!("acknowledgeable.lua")),
             time: Script::new(
                 "local t = redis.call('TIME')
                  return t[1] * 1000 + math.floor(t[2] / 1000)",

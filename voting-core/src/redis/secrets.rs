@@ -18,7 +18,7 @@ impl Redis {
     pub async fn allowed_secrets(&self) -> Result<Option<Vec<Fingerprint>>, StoreError> {
         let mut get = ::redis::cmd("GET");
         get.arg(self.secrets_key());
-        let there: Option<String> = self.0.connection.ask(&get).await?;
+        let there: Option<String> = self.0.connection.read(&get).await?;
         there.map(|text| self.read_secrets(&text)).transpose()
     }
 

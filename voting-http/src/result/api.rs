@@ -4,7 +4,10 @@ use poem::Request;
 use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json};
 use voting_core::ReceiptState;
 
-use super::{ResultService, events::TallyEvents};
+use super::{
+    ResultService,
+    events::{Content, TallyEvents},
+};
 use crate::{
     document::Operation, problem::Problem, problem_kind::ProblemKind, reason_view::ReasonView,
     tally_view::TallyView,
@@ -79,6 +82,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
 #[OpenApi]
 impl Api {
     /// The tally of a poll, at most a quarter of a second old.
+    ///
+    /// While it cannot be read the answer is 503, never an older tally.
     #[oai(
         path = "/v1/polls/:poll/tally",
         method = "get",
@@ -87,10 +92,14 @@ impl Api {
     async fn tally(&self, poll: Path<String>) -> Result<Json<TallyView>, Problem> {
         let service = &self.0.0;
         let poll = service.polls.get(&poll).await?;
-        Ok(Json(service.live.current(&poll).await?.view.clone()))
+        Ok(Json(service.live.current(poll.id()).await?.view.clone()))
     }
 
     /// The tally of a poll as server-sent events: as it is now, then whenever it changes.
+    ///
+    /// The stream also says when the tally can no longer be read, and gives a sign of life every 15 seconds,
+    /// so that a client can tell a quiet poll from a service that knows nothing new, and from a connection
+    /// that is dead.
     #[oai(
         path = "/v1/polls/:poll/tally/events",
         method = "get",
@@ -100,13 +109,8 @@ impl Api {
         let service = &self.0.0;
         let poll = service.polls.get(&poll).await?;
         let place = service.site.gate.stream(request)?;
-        let tallies = service.live.watch(&poll).await?;
-        let viewers = service.live.metrics().viewers.clone();
-        Ok(TallyEvents::new(
-            tallies,
-            service.site.stop.clone(),
-            viewers,
-            place,
+        Ok(TallyEvents(
+            self.0.events(&poll, Content::Tally, place).await?,
         ))
     }
 

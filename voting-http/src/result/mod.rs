@@ -3,6 +3,9 @@
 mod api;
 mod events;
 mod page;
+mod shares;
+mod since;
+mod texts;
 
 use std::sync::Arc;
 
@@ -18,10 +21,14 @@ use crate::{
     live::LiveTallies,
     methods::Methods,
     metrics::Metrics,
+    poll_list,
     polls::{PagePlace, Polls},
+    preview,
     receipt_key::ReceiptKey,
     site::Site,
 };
+
+pub(crate) use self::{since::Since, texts::ResultTexts};
 
 /// The result service over its store.
 #[derive(Clone)]
@@ -64,8 +71,15 @@ impl ResultService {
         });
         let pages = Route::new()
             .at("/", page(PagePlace::Root))
+            .at(
+                "/polls",
+                get(poll_list::Show::new(&self.0.polls, &self.0.site)),
+            )
             .at("/polls/:poll", page(PagePlace::Named))
             .at("/polls/:poll/", page(PagePlace::Named))
+            .at("/polls/:poll/live", get(page::Live(self.clone())))
+            .at("/polls/:poll/live.json", get(page::LiveJson(self.clone())))
+            .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
         let methods = Methods::of(&self.openapi());
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);

@@ -28,7 +28,9 @@ use crate::{
     health::{self, Health},
     methods::Methods,
     metrics::{CastMetrics, Metrics},
+    poll_list,
     polls::{PagePlace, Polls},
+    preview,
     problem::Problem,
     receipt_key::ReceiptKey,
     site::Site,
@@ -88,12 +90,17 @@ impl VoteService {
         });
         let pages = Route::new()
             .at("/", page(PagePlace::Root))
+            .at(
+                "/polls",
+                get(poll_list::Show::new(&self.0.polls, &self.0.site)),
+            )
             .at("/polls/:poll", page(PagePlace::Named))
             // A form that was sent there must not be lost on a redirect.
             .at("/polls/:poll/", page(PagePlace::Named))
             .at("/polls/:poll/state", get(state::Follow(self.clone())))
             .at("/polls/:poll/forget", post(page::Forget(self.clone())))
             .at(start_over::PATH, post(start_over::StartOver(self.clone())))
+            .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
         let methods = Methods::of(&self.openapi())
             .and(&["/", "/polls/:poll", "/polls/:poll/"], "GET, HEAD, POST")
@@ -120,13 +127,13 @@ impl VoteService {
         let (sink, polls) = (Arc::clone(&self.0.sink), self.0.polls.clone());
         let guard = Arc::clone(&self.0.guard);
         Health::new("vote", self.0.site.stop.clone())
-            .needs("secret", move || {
-                let guard = Arc::clone(&guard);
-                async move { guard.check().await }
-            })
             .needs("ballot log", move || {
                 let sink = Arc::clone(&sink);
                 async move { sink.check().await }
+            })
+            .needs("secret", move || {
+                let guard = Arc::clone(&guard);
+                async move { guard.check().await }
             })
             .needs("polls", move || {
                 let polls = polls.clone();

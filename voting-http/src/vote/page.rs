@@ -12,7 +12,9 @@ use voting_core::{Choices, Poll};
 use super::{VoteService, memory::Remembered, start_over, words};
 use crate::{
     assets,
+    poll_list::OtherPolls,
     polls::{self, PagePlace, StateView},
+    preview::Preview,
     problem::Problem,
     site::{self, Prefix},
     views::{self, Notice, VoteOption, VotePage, Voted},
@@ -276,7 +278,6 @@ impl VoteService {
         let prefix = Prefix::of(request);
         let base = prefix.as_str();
         let id = poll.id();
-        let all = self.0.polls.all().await.unwrap_or_default();
         let chosen = shown.remembered.and_then(|vote| vote.choices);
         let chosen = chosen.map_or(0, Choices::bits);
         let options = poll
@@ -292,6 +293,7 @@ impl VoteService {
         let mut response = views::render(&VotePage {
             base,
             assets_version: assets::version(),
+            preview: Preview::of_vote(&self.0.site, base, poll),
             poll: id.as_str(),
             title: poll.title(),
             options: options.collect(),
@@ -312,8 +314,8 @@ impl VoteService {
             unsure: shown.unsure,
             result_url: self.0.site.peer.poll_url(request, id),
             notice: shown.notice,
-            other_polls: views::other_polls(base, &all, id),
-            served_by: &self.0.site.served_by,
+            other_polls: OtherPolls::beside(id, base, &self.0.polls).await,
+            served_by: self.0.site.served_by.as_deref(),
         });
         // The same address answers browsers and programs differently.
         let vary = HeaderValue::from_static("accept, cookie");

@@ -122,17 +122,25 @@ impl WorkerService {
     }
 
     fn health(&self) -> Health {
-        let queue = Arc::clone(&self.0.pipeline.queue);
-        let tallies = Arc::clone(&self.0.pipeline.tallies);
-        let progress = self.0.pipeline.worker.progress().clone();
+        let Pipeline {
+            queue,
+            tallies,
+            flusher,
+            worker,
+            ..
+        } = self.0.pipeline.clone();
+        let progress = worker.progress().clone();
         Health::new("worker", self.0.stop.clone())
             .needs("ballot log", move || {
                 let queue = Arc::clone(&queue);
-                async move { queue.stats().await.map(|_| ()) }
+                async move { queue.ready_to_claim().await }
             })
             .needs("tally store", move || {
-                let tallies = Arc::clone(&tallies);
-                async move { tallies.check().await }
+                let (tallies, flusher) = (Arc::clone(&tallies), Arc::clone(&flusher));
+                async move {
+                    tallies.check().await?;
+                    flusher.ready_to_flush().await
+                }
             })
             // A store may answer and yet take nothing, as with a full disk.
             .needs("worker", move || {

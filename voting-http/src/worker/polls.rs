@@ -190,9 +190,9 @@ impl Api {
 
 #[OpenApi]
 impl Api {
-    /// Store a poll, or give a stored one another title or labels. A poll that is closing or final
-    /// keeps the texts that its voters have read (409).
+    /// Store a poll, or give a stored one another title or labels.
     ///
+    /// A poll that is closing or final keeps the texts that its voters have read (409).
     /// The answer comes once the vote services find the poll, or after 3 seconds: `published` says which.
     #[oai(path = "/v1/polls", method = "post", operation_id = "putPoll")]
     async fn put_poll(

@@ -74,6 +74,8 @@ pub struct Setup {
     pub sink: Option<Arc<dyn VoteSink>>,
     pub tallies: Option<Arc<dyn TallyStore>>,
     pub directory: Option<Arc<dyn PollDirectory>>,
+    /// That of the result service.
+    pub result_directory: Option<Arc<dyn PollDirectory>>,
     pub polls: bool,
     pub secret: SecretKey,
 }
@@ -82,7 +84,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             site: Site {
-                served_by: "replica-1".to_owned(),
+                served_by: Some("replica-1".to_owned()),
                 ..Site::default()
             },
             serve: ServeOptions::default(),
@@ -90,6 +92,7 @@ impl Default for Setup {
             sink: None,
             tallies: None,
             directory: None,
+            result_directory: None,
             polls: true,
             secret: secret(),
         }
@@ -130,6 +133,8 @@ impl Services {
             .unwrap_or_else(|| Arc::new(memory.sink()));
         let tallies = setup.tallies.clone().unwrap_or_else(|| all.clone());
         let directory = setup.directory.clone().unwrap_or_else(|| all.clone());
+        let result_directory = setup.result_directory.clone();
+        let result_directory = result_directory.unwrap_or_else(|| all.clone());
         let sockets = [(); 3].map(|()| StdListener::bind("127.0.0.1:0").expect("a port"));
         let [vote, result, operator] =
             [0, 1, 2].map(|index: usize| sockets[index].local_addr().expect("an address"));
@@ -160,9 +165,14 @@ impl Services {
             VoteService::new(sink, directory, &setup.secret, site(result, &gates[0]))
                 .into_endpoint()
                 .boxed(),
-            ResultService::new(tallies, all, &setup.secret, site(vote, &gates[1]))
-                .into_endpoint()
-                .boxed(),
+            ResultService::new(
+                tallies,
+                result_directory,
+                &setup.secret,
+                site(vote, &gates[1]),
+            )
+            .into_endpoint()
+            .boxed(),
             WorkerService::new(pipeline, &token, stop.clone())
                 .behind(gates[2].clone())
                 .into_endpoint()
@@ -366,8 +376,16 @@ pub fn events(url: &str, path: &str) -> BufReader<TcpStream> {
     events
 }
 
-/// The next event: its id and its data. `None` at the end of the stream.
-pub fn next_event(events: &mut impl BufRead) -> Option<(u64, Value)> {
+/// An event of a stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    pub name: String,
+    pub id: Option<u64>,
+    pub data: Value,
+}
+
+/// The next event, be it a sign of life only. `None` at the end of the stream.
+pub fn any_event(events: &mut impl BufRead) -> Option<Event> {
     let mut event = String::new();
     while !event.ends_with("\n\n") {
         if events.read_line(&mut event).expect("an event") == 0 {
@@ -375,16 +393,23 @@ pub fn next_event(events: &mut impl BufRead) -> Option<(u64, Value)> {
             return None;
         }
     }
-    let field = |name: &str| {
-        let mut lines = event.lines();
-        lines
-            .find_map(|line| line.strip_prefix(name))
-            .expect("the field")
-            .to_owned()
-    };
-    assert_eq!(field("event: "), "tally");
-    let id = field("id: ").parse().expect("a number");
-    Some((id, serde_json::from_str(&field("data: ")).expect("JSON")))
+    let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
+    Some(Event {
+        name: field("event: ").expect("a name").to_owned(),
+        id: field("id: ").map(|id| id.parse().expect("a number")),
+        data: serde_json::from_str(field("data: ").expect("data")).expect("JSON"),
+    })
+}
+
+/// The next tally: its version and what it says. `None` at the end of the stream.
+pub fn next_event(events: &mut impl BufRead) -> Option<(u64, Value)> {
+    loop {
+        let event = any_event(events)?;
+        if event.name != "alive" {
+            assert_eq!(event.name, "tally");
+            return Some((event.id.expect("a version"), event.data));
+        }
+    }
 }
 
 pub fn read_to_end(stream: &mut TcpStream) -> String {

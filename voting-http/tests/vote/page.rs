@@ -51,11 +51,11 @@ impl Visitor {
             None => get(&url, &headers),
         };
         for set in answer.headers.get_all("set-cookie") {
-            let set = set.to_str().unwrap();
-            let (name, rest) = set.split_once('=').unwrap();
+            let set = set.to_str().expect("a text");
+            let (name, rest) = set.split_once('=').expect("a cookie");
             self.jar.retain(|(known, _)| known != name);
             if !set.contains("Max-Age=0") {
-                let value = rest.split(';').next().unwrap().to_owned();
+                let value = rest.split(';').next().expect("a part").to_owned();
                 self.jar.push((name.to_owned(), value));
             }
         }
@@ -75,7 +75,7 @@ impl Visitor {
 /// What is between the two.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     let (_, rest) = text.split_once(before).expect(before);
-    rest.split(after).next().unwrap()
+    rest.split(after).next().expect("a part")
 }
 
 /// The options that the page shows as the visitor's vote.
@@ -83,15 +83,21 @@ fn shown(page: &Answer) -> Vec<&str> {
     let options = page.body.split("data-option=\"").skip(1);
     let chosen = page.body.split("data-option=\"").zip(options);
     chosen
-        .filter(|(before, _)| before.rsplit('<').next().unwrap().contains("option chosen"))
-        .map(|(_, option)| option.split('"').next().unwrap())
+        .filter(|(before, _)| {
+            before
+                .rsplit('<')
+                .next()
+                .expect("a part")
+                .contains("option chosen")
+        })
+        .map(|(_, option)| option.split('"').next().expect("a part"))
         .collect()
 }
 
 fn ticked(page: &Answer) -> Vec<&str> {
     let inputs = page.body.split("<input type=\"checkbox\"").skip(1);
     inputs
-        .map(|input| input.split('>').next().unwrap())
+        .map(|input| input.split('>').next().expect("a part"))
         .filter(|input| input.contains("checked"))
         .map(|input| between(input, "value=\"", "\""))
         .collect()

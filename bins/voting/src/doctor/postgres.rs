@@ -26,6 +26,11 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Postgres> {
         .map(ToString::to_string)
         .collect();
     let place = places.join(", ");
+    // First: behind such a pooler other questions may fail, and the reason would not be told. If it cannot
+    // be tried, the next question says why.
+    if let Ok(false) = visit.ask(postgres.keeps_sessions()).await {
+        visit.add(pooler(&place));
+    }
     let patience = visit.patience;
     let server = match tokio::time::timeout(patience, postgres.inspect()).await {
         Ok(Ok(server)) => server,
@@ -88,6 +93,18 @@ fn connection(place: &str, server: &ServerReport) -> Finding {
         check,
         format!("{found}, not encrypted, and not in a private network"),
         "add ?sslmode=require to postgres.url, or set postgres.ca_file",
+    )
+}
+
+fn pooler(place: &str) -> Finding {
+    Finding::fail(
+        "postgres pooler",
+        format!(
+            "at {place} is a pooler that changes sessions between transactions, as PgBouncer with \
+             pool_mode = transaction: statements fail again and again"
+        ),
+        "set pool_mode = session there, or set postgres.url to Postgres itself: each service keeps few \
+         connections (postgres.connections)",
     )
 }
 

@@ -89,7 +89,15 @@ async fn check_node(visit: &mut Visit<'_>, node: &Node) {
         if !node.is_replica {
             visit.add(memory(name, &info));
             visit.add(own_log(name, &info));
+            if let Some(finding) = role(name, &info) {
+                visit.add(finding);
+            }
         }
+    }
+    if !node.is_replica
+        && let Err(why) = visit.ask(node.takes_ballots()).await
+    {
+        visit.add(refuses(name, &why));
     }
     let is_accepted = visit.config.redis.accept_loss;
     let check = "redis durability";
@@ -133,6 +141,24 @@ fn loading(name: &str, info: &NodeInfo) -> Option<Finding> {
             "wait; until then no ballot is taken",
         )
     })
+}
+
+fn role(name: &str, info: &NodeInfo) -> Option<Finding> {
+    let master = info.replica_of.as_ref()?;
+    Some(Finding::fail(
+        "redis role",
+        format!("{name} is a replica, of {master}; it takes no ballots"),
+        "set redis.url to its master. REPLICAOF NO ONE makes it a master: do that only if it has the \
+         latest ballots, and no other Redis goes on as the master",
+    ))
+}
+
+fn refuses(name: &str, why: &str) -> Finding {
+    Finding::fail(
+        "redis writes",
+        format!("{name} takes no ballots now: {why}"),
+        "remove the cause. Writes that are paused go on after CLIENT UNPAUSE, or when the FAILOVER ends",
+    )
 }
 
 fn memory(name: &str, info: &NodeInfo) -> Finding {
@@ -337,6 +363,17 @@ mod tests {
         };
         assert_eq!([of("7.0.0"), of("8.2.1")], [Level::Ok; 2]);
         assert_eq!([of("6.2.9"), of("")], [Level::Fail; 2]);
+    }
+
+    #[test]
+    fn a_redis_that_is_a_replica_is_told_with_its_master() {
+        assert_eq!(role("Redis", &info()), None);
+        let replica = NodeInfo {
+            replica_of: Some("10.0.0.1:6379".to_owned()),
+            ..info()
+        };
+        let finding = role("Redis", &replica).unwrap();
+        assert_eq!(finding.level, Level::Fail);
     }
 
     #[test]

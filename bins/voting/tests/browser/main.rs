@@ -27,7 +27,7 @@ async fn a_vote_shows_on_the_live_result_and_can_be_changed() {
     let voting = Voting::start(folder.path());
     let viewer = Browser::start(true).await;
     viewer.goto(&voting.result).await;
-    viewer.reads("#total", "0 votes").await;
+    viewer.reads("#total", "0 voters").await;
     viewer.reads("#live-text", "Live").await;
     mark(&viewer).await;
 
@@ -40,7 +40,7 @@ async fn a_vote_shows_on_the_live_result_and_can_be_changed() {
         is_marked(&voter).await,
         "the vote was sent without a reload"
     );
-    viewer.reads("#total", "1 vote").await;
+    viewer.reads("#total", "1 voter").await;
     viewer.reads("[data-option=a] .percent", "100%").await;
 
     voter.click(DOGS).await;
@@ -48,7 +48,7 @@ async fn a_vote_shows_on_the_live_result_and_can_be_changed() {
     viewer.reads("[data-option=b] .percent", "100%").await;
     assert_eq!(
         viewer.text("#total").await,
-        "1 vote",
+        "1 voter",
         "a changed vote is no second one"
     );
     viewer.reads("[data-option=a] .percent", "0%").await;
@@ -62,7 +62,7 @@ async fn a_vote_shows_on_the_live_result_and_can_be_changed() {
 
     // The links between the pages lead to the same poll.
     voter.click("nav.tabs a").await;
-    voter.reads("#total", "1 vote").await;
+    voter.reads("#total", "1 voter").await;
     voter.click("nav.tabs a").await;
     voter.reads("h1", "Cats vs Dogs!").await;
 
@@ -93,7 +93,7 @@ async fn the_pages_work_without_scripts() {
     browser.reads("button.chosen .label", "Cats").await;
     voting.settled();
     browser.goto(&voting.result).await;
-    assert_eq!(browser.text("#total").await, "1 vote");
+    assert_eq!(browser.text("#total").await, "1 voter");
     assert_eq!(browser.text("[data-option=a] .percent").await, "100%");
     browser.end().await;
 }
@@ -160,7 +160,7 @@ async fn a_poll_that_closes_is_seen_to_be_closed_without_a_reload_and_the_vote_s
     voter.goto(&voting.vote).await;
     voter.click(CATS).await;
     voter.reads("#status", "Your vote for Cats is in.").await;
-    viewer.reads("#total", "1 vote").await;
+    viewer.reads("#total", "1 voter").await;
     mark(&viewer).await;
 
     voting.close("cats-vs-dogs");
@@ -171,7 +171,7 @@ async fn a_poll_that_closes_is_seen_to_be_closed_without_a_reload_and_the_vote_s
     viewer
         .reads(
             "#announce",
-            "The poll is closed. This is the result. 1 vote",
+            "The poll is closed. This is the result. 1 voter.",
         )
         .await;
 

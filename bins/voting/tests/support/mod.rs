@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod deployment;
 pub mod front;
+pub mod line;
 
 use std::{
     path::{Path, PathBuf},

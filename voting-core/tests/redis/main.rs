@@ -1,5 +1,7 @@
 //! What the Redis back end must do beside the conformance suite.
 
+mod changes;
+
 use std::time::Duration;
 
 use voting_core::{
