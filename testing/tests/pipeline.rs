@@ -52,13 +52,13 @@ impl Jar {
     fn vote(&mut self, vote: &Service) -> [u16; 2] {
         let page = agent().get(format!("{}/", vote.url));
         let page = page.header("cookie", self.header()).call();
-        let page = self.keep(page.expect("an answer"));
+        let page = self.keep(&page.expect("an answer"));
         let form = agent().post(format!("{}/", vote.url));
         let form = form
             .header("cookie", self.header())
             .content_type("application/x-www-form-urlencoded")
             .send("vote=b");
-        [page, self.keep(form.expect("an answer"))]
+        [page, self.keep(&form.expect("an answer"))]
     }
 
     fn header(&self) -> String {

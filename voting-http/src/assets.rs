@@ -25,7 +25,7 @@ struct Asset {
 
 struct Sent {
     plain: Bytes,
-    gzip: Bytes,
+    gzip: Option<Bytes>,
 }
 
 impl Asset {
@@ -102,11 +102,12 @@ pub(crate) fn route() -> impl Endpoint {
                     .header(header::CACHE_CONTROL, HeaderValue::from_static(caching))
                     .header(header::VARY, BY_ENCODING);
                 let sent = asset.sent();
-                if compression::accepts_gzip(request.headers()) {
-                    let answer = answer.header(header::CONTENT_ENCODING, GZIP);
-                    answer.body(sent.gzip.clone())
-                } else {
-                    answer.body(sent.plain.clone())
+                match &sent.gzip {
+                    Some(gzip) if compression::accepts_gzip(request.headers()) => {
+                        let answer = answer.header(header::CONTENT_ENCODING, GZIP);
+                        answer.body(gzip.clone())
+                    }
+                    _ => answer.body(sent.plain.clone()),
                 }
             })),
         )

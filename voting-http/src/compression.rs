@@ -4,10 +4,10 @@
 //! once (see [`assets`](crate::assets)). Never an event stream, which would be held back, and never an answer
 //! to a cast.
 
-use std::io::Write;
+use std::cell::RefCell;
 
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
+use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, combinators::BoxBody};
 use hyper::body::Body as _;
@@ -16,16 +16,13 @@ use poem::{
     http::{HeaderMap, HeaderValue, Method, header},
 };
 
+use crate::problem::Problem;
+
 /// Below, all of an answer goes in one packet anyway.
 const SMALLEST: u64 = 1_024;
 
 /// Above, it would keep others waiting.
 const LARGEST: u64 = 256 * 1_024;
-
-/// Pages are compressed for each visitor: quickly.
-const FAST: u32 = 1;
-
-const BEST: u32 = 9;
 
 pub(crate) const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
@@ -72,28 +69,59 @@ impl Packing {
             return;
         }
         // A body of a known size is all there.
-        match body.collect().now_or_never() {
-            Some(Ok(plain)) => {
-                answer.set_body(gzip(&plain.to_bytes(), FAST));
-                answer.headers_mut().insert(header::CONTENT_ENCODING, GZIP);
-                answer.headers_mut().remove(header::CONTENT_LENGTH);
-            }
-            _ => *answer = crate::problem::Problem::internal().to_response(),
-        }
+        let Some(Ok(plain)) = body.collect().now_or_never() else {
+            *answer = Problem::internal().to_response();
+            return;
+        };
+        let plain = plain.to_bytes();
+        let Some(packed) = gzip_page(&plain) else {
+            answer.set_body(plain);
+            return;
+        };
+        answer.set_body(packed);
+        answer.headers_mut().insert(header::CONTENT_ENCODING, GZIP);
+        answer.headers_mut().remove(header::CONTENT_LENGTH);
     }
 }
 
-/// As small as it gets, for what is compressed once.
-pub(crate) fn gzip_once(plain: &[u8]) -> Bytes {
-    gzip(plain, BEST)
+thread_local! {
+    /// Its tables are of some 300 KiB: to make them anew for each page would take longer than to compress it.
+    static FAST: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
 }
 
-fn gzip(plain: &[u8], level: u32) -> Bytes {
-    let room = Vec::with_capacity(plain.len() / 2);
-    let mut encoder = GzEncoder::new(room, Compression::new(level));
-    // Into memory, which does not fail.
-    let _ = encoder.write_all(plain);
-    encoder.finish().unwrap_or_default().into()
+/// Quickly, since a page is compressed for each visitor.
+fn gzip_page(plain: &[u8]) -> Option<Bytes> {
+    FAST.with_borrow_mut(|compress| {
+        compress.reset();
+        gzip(compress, plain)
+    })
+}
+
+/// As small as it gets, for what is compressed once.
+pub(crate) fn gzip_once(plain: &[u8]) -> Option<Bytes> {
+    gzip(&mut Compress::new(Compression::best(), false), plain)
+}
+
+/// A file of one member (RFC 1952) without a name or a time. `None` if the compressor fails, which it does for
+/// no input.
+fn gzip(compress: &mut Compress, plain: &[u8]) -> Option<Bytes> {
+    let mut file = Vec::with_capacity(plain.len() / 2 + 64);
+    file.extend_from_slice(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+    loop {
+        let done = usize::try_from(compress.total_in()).ok()?;
+        let rest = plain.get(done..)?;
+        match compress.compress_vec(rest, &mut file, FlushCompress::Finish) {
+            Ok(Status::StreamEnd) => break,
+            // There was no more room.
+            Ok(_) => file.reserve(file.capacity()),
+            Err(_) => return None,
+        }
+    }
+    let mut sum = Crc::new();
+    sum.update(plain);
+    file.extend_from_slice(&sum.sum().to_le_bytes());
+    file.extend_from_slice(&sum.amount().to_le_bytes());
+    Some(file.into())
 }
 
 fn is_text(answer: &Response) -> bool {
@@ -125,6 +153,27 @@ fn is_zero(weight: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_compressed_reads_back_the_same() {
+        use std::io::Read;
+
+        let noise: Vec<u8> = (0..100_000_u32)
+            .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+            .collect();
+        let texts: [&[u8]; 4] = [b"", b"a", &b"a page ".repeat(9_000), &noise];
+        for _ in 0..2 {
+            for text in texts {
+                for packed in [gzip_page(text), gzip_once(text)] {
+                    let packed = packed.expect("compressed");
+                    let mut read = Vec::new();
+                    let mut file = flate2::read::GzDecoder::new(packed.as_ref());
+                    file.read_to_end(&mut read).expect("gzip");
+                    assert_eq!(read, text);
+                }
+            }
+        }
+    }
 
     #[test]
     fn only_who_names_gzip_gets_it() {
