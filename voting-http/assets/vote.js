@@ -5,17 +5,20 @@
 
   if (!window.fetch || !window.Promise || !("content" in document.createElement("template"))) return;
 
-  var form = document.getElementById("ballot");
-  var statusBox = document.getElementById("status");
+  var form = byId("ballot");
+  var statusBox = byId("status");
   var list = form.querySelector(".options");
-  var options = all(form, "[data-option]");
+  var options = all(form, ".option");
   var inputs = all(form, "input[name=vote]"); // none where each option is a button
-  var hint = document.getElementById("hint");
-  var send = document.getElementById("send");
-  var count = document.getElementById("count");
-  var forget = document.getElementById("forget");
+  var hint = byId("hint");
+  var send = byId("send");
+  var count = byId("count");
+  var forget = byId("forget");
   var max = Number(form.dataset.max);
   var several = max > 1;
+
+  // In the page it would be there twice.
+  inputs.forEach(function (input, index) { options[index].dataset.option = input.value; });
 
   var ANSWER_MS = 10000; // a vote may take so long
   var FOLLOW_MS = 5000; // the poll is looked at after so long, and up to two seconds more
@@ -29,6 +32,10 @@
   var offline = null; // choices that did not get through, to be sent again when there is a network
   var retrying = false; // that is done once
   var casts = 0;
+
+  function byId(id) {
+    return document.getElementById(id);
+  }
 
   function all(root, selector) {
     return Array.prototype.slice.call(root.querySelectorAll(selector));
@@ -51,8 +58,7 @@
   }
 
   function toggle(element, name, on) {
-    if (on) element.classList.add(name);
-    else element.classList.remove(name);
+    element.classList[on ? "add" : "remove"](name);
   }
 
   // ---- Words. What a voter is told has the words of src/vote/words.rs, src/views.rs and src/problem.rs. ----
@@ -60,7 +66,6 @@
   var UNKNOWN = "We do not know whether your vote arrived. Trying again is safe: it counts once.";
   var OFFLINE = "You are offline. We do not know whether your vote arrived. It is sent again when you are online; it counts once.";
   var COOKIES = "Your browser does not keep the cookie that makes sure that you count once. Allow cookies for this site, then vote.";
-  var RELOAD = "reload";
   var CLOSED_FIRST = "This poll closed before your vote arrived. It was not counted.";
 
   function labelOf(option) {
@@ -87,20 +92,19 @@
     return confirmed.length ? " The vote that was confirmed before counts." : "";
   }
 
-  function sentence(text) {
-    if (typeof text !== "string" || !text.trim()) return "";
-    return /[.!?]$/.test(text.trim()) ? text.trim() : text.trim() + ".";
-  }
-
   // ---- What is said ----
 
   // `again` is what "Try again" does; without it the button is left out.
   function say(kind, text, again) {
-    var notice = document.getElementById("notice-" + kind).content.cloneNode(true);
+    var notice = byId("notice").content.cloneNode(true);
+    notice.firstElementChild.classList.add(kind);
     notice.querySelector(".words").textContent = text;
+    var results = notice.querySelector("a");
     var button = notice.querySelector("button.then");
-    if (button && again) button.addEventListener("click", again);
-    else if (button) button.parentNode.removeChild(button);
+    if (kind === "good") notice.querySelector("use").setAttribute("href", "#icon-check");
+    else if (results) results.parentNode.removeChild(results);
+    if (again) button.addEventListener("click", again);
+    else button.parentNode.removeChild(button);
     notice.querySelector(".dismiss").addEventListener("click", hush);
     hush();
     statusBox.appendChild(notice);
@@ -143,7 +147,7 @@
   function drawClosed() {
     if (hint.querySelector(".pill")) return;
     hint.textContent = "";
-    hint.appendChild(document.getElementById("closed-line").content.cloneNode(true));
+    hint.appendChild(byId("closed-line").content.cloneNode(true));
   }
 
   function drawOption(option) {
@@ -241,10 +245,7 @@
   function refused(text, again) {
     return {
       tell: function (choices) {
-        say("bad", "Your vote was not counted. " + text + (unsure ? whatCounts() : ""), again && function () {
-          if (again === RELOAD) location.reload();
-          else sendAgain(choices);
-        });
+        say("bad", "Your vote was not counted. " + text + (unsure ? whatCounts() : ""), again && function () { again(choices); });
       }
     };
   }
@@ -263,8 +264,7 @@
     return inTime(form.dataset.url, request, read).then(null, function () {
       // Lost on the way there or on the way back: nobody can tell which.
       if (navigator.onLine !== false) return unknown("", mayRetry);
-      if (!mayRetry) return unknown("You are offline. " + UNKNOWN);
-      return unknown(OFFLINE, true);
+      return unknown(mayRetry && OFFLINE, mayRetry);
     });
   }
 
@@ -287,14 +287,14 @@
   function problem(kind, response, answer) {
     if (kind === "outcome-unknown" || kind === "internal") return unknown();
     if (kind === "poll-closed") return closed;
-    if (kind === "cookies-needed") return refused(COOKIES, true);
-    var reason = sentence(answer.detail) || sentence(answer.title);
+    if (kind === "cookies-needed") return refused(COOKIES, sendAgain);
+    var reason = String(answer.detail || answer.title);
     // The page itself says how to start over.
-    if (/-voter-cookie$/.test(kind)) return refused(reason, RELOAD);
+    if (/-voter-cookie$/.test(kind)) return refused(reason, function () { location.reload(); });
     if (response.status < 500 && response.status !== 429 && response.status !== 408) return refused(reason);
     var seconds = Number(response.headers.get("Retry-After"));
-    var when = seconds > 0 ? "in " + seconds + (seconds === 1 ? " second" : " seconds") : "in a moment";
-    return refused((reason + " Please try again " + when + ".").trim(), true);
+    var when = seconds > 1 ? "in " + seconds + " seconds" : "in a moment";
+    return refused((reason + " Please try again " + when + ".").trim(), sendAgain);
   }
 
   function parsed(text) {
@@ -379,14 +379,12 @@
 
   function takeTexts(now) {
     var changed = false;
-    function set(element, text) {
-      if (element.textContent.trim() === text) return;
-      element.textContent = text;
-      changed = true;
-    }
-    set(document.getElementById("question"), now.title);
+    var texts = [byId("question")].concat(all(form, ".label"));
+    [now.title].concat(now.labels).forEach(function (text, index) {
+      if (texts[index].textContent.trim() !== text) changed = true;
+      setText(texts[index], text);
+    });
     document.title = now.title;
-    options.forEach(function (option, index) { set(option.querySelector(".label"), now.labels[index]); });
     return changed && "The texts of this poll have been changed. Please read them again.";
   }
 
@@ -394,7 +392,10 @@
     var wasOpen = isOpen();
     pollState = now.state;
     if (isOpen() === wasOpen) return "";
-    if (isOpen()) return "This poll is open now.";
+    if (isOpen()) {
+      if (form.querySelector("div.option")) location.reload(); // nothing there to press yet
+      return "This poll is open now.";
+    }
     offline = null;
     var unsent = inputs.length && !same(ticked(), confirmed) ? " What you had not sent is not counted." : "";
     return "This poll has closed." + unsent + whatCounts();

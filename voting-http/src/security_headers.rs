@@ -22,6 +22,9 @@ const DOCS: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'u
      img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
      object-src 'none'";
 
+/// Assets load nothing.
+const ASSETS: &str = "default-src 'none'";
+
 /// What the answer to a request is to have.
 pub(crate) struct SecurityHeaders {
     policy: &'static str,
@@ -32,7 +35,11 @@ impl SecurityHeaders {
     pub(crate) fn of(request: &Request, https: bool) -> Self {
         let path = request.uri().path();
         let docs = path == "/docs" || path.starts_with("/docs/");
-        let policy = if docs { DOCS } else { PAGES };
+        let policy = match path {
+            _ if docs => DOCS,
+            _ if path.starts_with("/assets/") => ASSETS,
+            _ => PAGES,
+        };
         Self { policy, https }
     }
 

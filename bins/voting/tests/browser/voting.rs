@@ -38,7 +38,7 @@ pub(crate) fn start(folder: &std::path::Path) -> Voting {
          [[polls]]\nid = 'long'\ntitle = 'Long labels'\n\
          options = [{{ id = 'a', label = '{long} and on, to its end.' }}, {{ id = 'b', label = '{long} to the other end.' }}]\n"
     );
-    std::fs::write(folder.join("polls.toml"), polls).unwrap();
+    std::fs::write(folder.join("polls.toml"), polls).expect("written");
     Voting::start_with(folder, &["--config", "polls.toml"])
 }
 
@@ -52,11 +52,11 @@ fn tally(voting: &Voting, poll: &str) -> Value {
 }
 
 fn voters(voting: &Voting, poll: &str) -> u64 {
-    tally(voting, poll)["voters"].as_u64().unwrap()
+    tally(voting, poll)["voters"].as_u64().expect("a number")
 }
 
 fn tick(option: &str) -> String {
-    format!("label[data-option={option}]")
+    format!("input[value={option}]")
 }
 
 impl Browser {
