@@ -114,7 +114,7 @@ locals {
     VOTING_DRAIN_DELAY_MS = "3000"
     VOTING_LOG_FORMAT     = "json"
     # The front, which has the address of its client.
-    VOTING_TRUSTED_PROXIES = var.trusted_proxies
+    VOTING_TRUSTED_PROXIES = "${var.trusted_proxies}"
     # For the pages' links to each other: where the front is.
     VOTING_VOTE__PUBLIC_PORT   = "${var.vote_port}"
     VOTING_RESULT__PUBLIC_PORT = "${var.result_port}"

@@ -535,7 +535,7 @@ fn nothing_that_git_ignores_gets_into_the_image() {
     let ignored = text(".gitignore");
     let is_rule = |line: &&str| !line.is_empty() && !line.starts_with('#');
     for ignored in ignored.lines().filter(is_rule) {
-        let name = ignored.trim_start_matches('/');
+        let name = ignored.trim_matches('/');
         let stands = kept_out
             .lines()
             .any(|line| line.trim_start_matches("**/").trim_start_matches('/') == name);
