@@ -57,11 +57,16 @@ counted() {
     curl -sS "$result/v1/polls/cats-vs-dogs/tally" | grep -q "\"voters\":$1\\b"
 }
 
+# With it the load opens receipts, and sees whether they are in order.
+secret() {
+    docker compose run --rm --no-deps --no-TTY --entrypoint cat secrets /secrets/vote/voters
+}
+
 # load NAME ARGUMENT…: in the background; what it found goes to a file.
 load() {
     local name=$1
     shift
-    docker compose run --rm --no-deps --no-TTY load voting load --json --vote http://proxy:8080 --result http://proxy:8081 \
+    VOTING_SECRET=$(secret) docker compose run --rm --no-deps --no-TTY --env VOTING_SECRET load voting load --json --vote http://proxy:8080 --result http://proxy:8081 \
         --rate 200 "$@" >"$scratch/$name" &
     load=$!
 }

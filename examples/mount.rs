@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let stop = CancellationToken::new();
     let site = |peer: &str| Site {
         peer: PeerLink::Path(peer.to_owned()),
-        served_by: "the cafeteria".to_owned(),
+        served_by: Some("the cafeteria".to_owned()),
         stop: stop.clone(),
         ..Site::default()
     };

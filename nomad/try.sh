@@ -180,9 +180,11 @@ descendants() {
 }
 
 password() { nomad var get -out json nomad/jobs/voting-stores/postgres | jq -r .Items.password; }
+# With it the load opens receipts, and sees whether they are in order.
+secret() { nomad var get -out json nomad/jobs/voting/vote | jq -r .Items.secret; }
 # Casts ballots for so many seconds, in the background.
 load() {
-  "$bin/voting" load --vote "$vote" --result "$result" --json --rate 200 --duration "$2" --patience 90 \
+  VOTING_SECRET=$(secret) "$bin/voting" load --vote "$vote" --result "$result" --json --rate 200 --duration "$2" --patience 90 \
     --postgres "postgres://voting:$(password)@127.0.0.1:$((base + 24))/voting" >"$dir/$1.json" 2>"$dir/$1.err" &
   loads+=($!)
   loading=$!

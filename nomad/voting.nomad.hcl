@@ -88,6 +88,12 @@ variable "result_url" {
   default     = ""
 }
 
+variable "trusted_proxies" {
+  description = "Whose X-Forwarded-For is believed: the networks of the Nomad clients, where the front is"
+  type        = string
+  default     = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+}
+
 variable "config" {
   description = "What is in a configuration file (TOML), such as polls, for all services"
   type        = string
@@ -107,6 +113,11 @@ locals {
     # Still served, though no longer ready, until the front has noticed.
     VOTING_DRAIN_DELAY_MS = "3000"
     VOTING_LOG_FORMAT     = "json"
+    # The front, which has the address of its client.
+    VOTING_TRUSTED_PROXIES = var.trusted_proxies
+    # For the pages' links to each other: where the front is.
+    VOTING_VOTE__PUBLIC_PORT   = "${var.vote_port}"
+    VOTING_RESULT__PUBLIC_PORT = "${var.result_port}"
   }, local.public, var.settings)
   urls   = { VOTING_VOTE__PUBLIC_URL = var.vote_url, VOTING_RESULT__PUBLIC_URL = var.result_url }
   public = { for name, url in local.urls : name => url if url != "" }
@@ -229,7 +240,6 @@ job "voting" {
 
       env = merge({
         VOTING_VOTE__LISTEN    = local.in_docker ? "0.0.0.0:${NOMAD_PORT_http}" : "${NOMAD_ADDR_http}"
-        VOTING_RESULT__LISTEN  = "127.0.0.1:${var.result_port}" # only for the link to it
         VOTING_SECRET_FILE     = "${NOMAD_SECRETS_DIR}/secret"
         VOTING_REDIS__URL_FILE = "${NOMAD_SECRETS_DIR}/redis"
       }, local.common)
@@ -458,7 +468,6 @@ job "voting" {
 
       env = merge({
         VOTING_RESULT__LISTEN     = local.in_docker ? "0.0.0.0:${NOMAD_PORT_http}" : "${NOMAD_ADDR_http}"
-        VOTING_VOTE__LISTEN       = "127.0.0.1:${var.vote_port}" # only for the link to it
         VOTING_SECRET_FILE        = "${NOMAD_SECRETS_DIR}/secret"
         VOTING_POSTGRES__URL_FILE = "${NOMAD_SECRETS_DIR}/postgres"
       }, local.common)

@@ -167,7 +167,7 @@ load() {
     await "poll $poll is open" 10 has_poll "$poll"
     url=$(in_tree cat /etc/voting/credentials/postgres-owner-url)
     in_tree voting load --poll "$poll" --rate 500 --connections 64 --changes 0.2 --duration "$1" \
-        --postgres "$url" --json >"$work/load" 2>"$work/load.log" &
+        --secret-file /etc/voting/credentials/secret --postgres "$url" --json >"$work/load" 2>"$work/load.log" &
     load=$!
 }
 loads() { kill -0 "$load" 2>/dev/null; }

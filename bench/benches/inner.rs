@@ -15,7 +15,7 @@ use voting_core::{
     memory::{Memory, MemoryOptions},
     position::{EntryId, Position, ShardId},
 };
-use voting_http::{Site, VoteService};
+use voting_http::{ReceiptKey, Site, VoteService};
 
 /// As the services have it.
 #[global_allocator]
@@ -52,6 +52,29 @@ fn ballots() -> Vec<Ballot> {
 #[divan::bench]
 fn issue_a_voter() -> VoterId {
     VoterId::issue()
+}
+
+fn a_receipt() -> (ReceiptKey, Receipt) {
+    let secret = SecretKey::new([7; 32]).expect("long enough");
+    let receipt = Receipt {
+        poll: poll().id().clone(),
+        voter: VoterId::issue(),
+        position: Position::new(ShardId(0), EntryId::MIN, 0),
+    };
+    (ReceiptKey::new(&secret), receipt)
+}
+
+#[divan::bench]
+fn seal_a_receipt(bencher: Bencher<'_, '_>) {
+    let (key, receipt) = a_receipt();
+    bencher.bench(|| key.seal(black_box(&receipt)));
+}
+
+#[divan::bench]
+fn open_a_receipt(bencher: Bencher<'_, '_>) {
+    let (key, receipt) = a_receipt();
+    let text = key.seal(&receipt);
+    bencher.bench(|| key.open(black_box(&text)));
 }
 
 #[divan::bench]

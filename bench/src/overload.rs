@@ -7,12 +7,12 @@
 use std::time::{Duration, Instant};
 
 use tokio::{runtime::Runtime, time::sleep};
-use voting_load::{Counts, Latencies, Load, Pace, Plan, Sources, check};
+use voting_load::{Counts, Latencies, Load, Pace, Plan, Secret, Sources, check};
 use voting_torture::link::{Link, Weather};
 
 use crate::{
     figures::memory,
-    stage::{Programs, Service, Stage},
+    stage::{Programs, Service, Stage, TOKEN},
 };
 
 /// Bytes a second that go through.
@@ -114,6 +114,7 @@ impl Round<'_> {
         };
         sources.look_before("cats-vs-dogs").await.expect("a look");
         let plan = Plan {
+            secret: Some(Secret::new(TOKEN.as_bytes())),
             votes: vec![self.vote.url.clone()],
             pace,
             connections,

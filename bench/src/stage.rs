@@ -9,6 +9,9 @@ use std::{
 
 use voting_testing::{PostgresServer, Program, RedisServer};
 
+/// Signs cookies and receipts.
+const SECRET: &str = "the secret of the benchmarks, 32 bytes or more";
+
 pub(crate) const TOKEN: &str = "the token of the benchmarks, 32 bytes or more";
 
 /// Where the programs are, once built.
@@ -101,7 +104,11 @@ impl<'a> Stage<'a> {
             ("VOTING_VOTE__LISTEN", free()),
             ("VOTING_RESULT__LISTEN", free()),
             ("VOTING_WORKER__LISTEN", free()),
-            ("VOTING_SECRET", TOKEN.to_owned()),
+            // All load has one address.
+            ("VOTING_TRUSTED_PROXIES", "127.0.0.1".to_owned()),
+            ("VOTING_STREAMS__MAX", "20000".to_owned()),
+            ("VOTING_STREAMS__MAX_PER_ADDRESS", "20000".to_owned()),
+            ("VOTING_SECRET", SECRET.to_owned()),
             ("VOTING_WORKER__TOKEN", TOKEN.to_owned()),
             ("VOTING_REDIS__URL", self.redis.url()),
             ("VOTING_POSTGRES__URL", self.database.clone()),

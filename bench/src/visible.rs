@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use voting_load::{Latencies, Load, Pace, Plan, Sources, check};
+use voting_load::{Latencies, Load, Pace, Plan, Secret, Sources, check};
 
 use crate::{
     figures::median,
-    stage::{Programs, Service, Stage},
+    stage::{Programs, Service, Stage, TOKEN},
 };
 
 /// Votes a second.
@@ -48,6 +48,7 @@ async fn one(
     };
     sources.look_before("cats-vs-dogs").await.expect("a look");
     let plan = Plan {
+        secret: Some(Secret::new(TOKEN.as_bytes())),
         votes: vec![vote.url.clone()],
         pace: Pace::Rate(rate),
         connections: 128,

@@ -76,5 +76,5 @@ fn mount_votes_and_shows_results_below_its_own_paths() {
         page.contains(">2 votes<") && page.contains(r#"href="/vote/polls/lunch""#),
         "{page}"
     );
-    assert!(page.contains(r#"data-events="/results/v1/polls/lunch/tally/events""#));
+    assert!(page.contains(r#"data-live="/results/polls/lunch/live""#));
 }

@@ -1,4 +1,4 @@
-//! What tests run: the programs, and private Redis and Postgres servers, on free ports, in temporary
+//! What tests run: the programs, and private Redis, Postgres and PgBouncer servers, on free ports, in temporary
 //! folders, gone with the process that started them. A server that is already running is never
 //! touched.
 //!
@@ -6,6 +6,7 @@
 
 mod built;
 mod cluster;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod program;
@@ -13,8 +14,8 @@ mod redis;
 mod tls;
 
 pub use self::{
-    built::are_built, cluster::RedisCluster, postgres::PostgresServer, program::Program,
-    redis::RedisServer, tls::Authority,
+    built::are_built, cluster::RedisCluster, pgbouncer::PgBouncer, postgres::PostgresServer,
+    program::Program, redis::RedisServer, tls::Authority,
 };
 
 /// A port of the loopback interface that nobody listens on.

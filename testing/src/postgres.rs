@@ -45,14 +45,14 @@ fn programs() -> PathBuf {
     newest.map(|(_, path)| path.join("bin")).unwrap_or_default()
 }
 
+pub(crate) fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.expect("id is there").stdout.trim_ascii() == b"0"
+}
+
 /// Postgres refuses to run as root; then it runs as the user that its package made.
 fn as_other_user() -> &'static [&'static str] {
-    let id = Command::new("id")
-        .arg("-u")
-        .output()
-        .expect("id is there")
-        .stdout;
-    if id.trim_ascii() == b"0" {
+    if is_root() {
         // Unlike runuser it becomes the program, so that its id is the server's.
         &[
             "setpriv",

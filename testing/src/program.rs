@@ -25,10 +25,19 @@ impl Program {
         }
     }
 
-    /// The address in the next line that it prints, which must begin with `name`.
+    /// The next line that it prints.
+    pub fn line(&mut self) -> Option<String> {
+        self.output.next().map(|line| line.expect("a text"))
+    }
+
+    /// The address in the next line that it prints, which must begin with `name`, or be an object that has it.
     pub fn address(&mut self, name: &str) -> String {
-        let line = self.output.next().expect("a line").expect("a text");
-        let said = line.strip_prefix(name).expect("the line of that name");
+        let line = self.line().expect("a line");
+        let object: Option<serde_json::Value> = serde_json::from_str(&line).ok();
+        let said = match &object {
+            Some(object) => object["address"].as_str().expect("an address"),
+            None => line.strip_prefix(name).expect("the line of that name"),
+        };
         let url = said.split_whitespace().next().expect("an address");
         url.trim_end_matches("docs/")
             .trim_end_matches('/')

@@ -217,6 +217,10 @@ fn settings_that_are_passed_on_exist() {
     assert!(!passed.is_empty());
     for (name, value) in &mut passed {
         let fitting = match name.rsplit("__").next() {
+            Some("VOTING_LOG") => "info",
+            Some("VOTING_POLLS") => {
+                r#"[{"id":"p","title":"?","options":[{"id":"a","label":"A"},{"id":"b","label":"B"}]}]"#
+            }
             Some("PUBLIC_URL") => "https://vote.example.org",
             Some("ENDPOINT") => "http://collector:4318",
             Some("SAMPLE_RATIO") => "0.5",
@@ -336,6 +340,12 @@ fn the_proxy_listens_where_it_is_published_and_asks_services_where_they_listen()
         assert!(has(&format!("server-template {name} 16 {name}:{port}")));
     }
     assert!(has("http-check send meth GET uri /readyz"));
+    // It says whose request it is, and is believed.
+    assert!(has("option forwardfor"));
+    for name in ["vote", "result", "worker"] {
+        let named = &service(name).environment()["VOTING_TRUSTED_PROXIES"];
+        assert_eq!(named, "172.16.0.0/12", "{name}");
+    }
     // A ballot that a service may have seen is not sent to another.
     assert!(has("retry-on conn-failure"));
     let load = service("load").list("command").join(" ");
@@ -522,7 +532,9 @@ fn the_image_is_built_with_the_toolchain_that_the_workspace_needs() {
 #[test]
 fn nothing_that_git_ignores_gets_into_the_image() {
     let kept_out = text(".dockerignore");
-    for ignored in text(".gitignore").lines() {
+    let ignored = text(".gitignore");
+    let is_rule = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    for ignored in ignored.lines().filter(is_rule) {
         let name = ignored.trim_start_matches('/');
         let stands = kept_out
             .lines()

@@ -92,6 +92,9 @@ fn each_variable_is_a_setting() {
             "{}: {environment:?}",
             task.name()
         );
+        let names_proxies = environment
+            .get("VOTING_TRUSTED_PROXIES")
+            .is_some_and(|named| !named.is_empty());
         let config = Config::load_in(&Cli::default(), environment)
             .unwrap_or_else(|error| panic!("{}: {error}", task.name()));
         // It listens where its service and its checks are.
@@ -103,6 +106,9 @@ fn each_variable_is_a_setting() {
         };
         assert_eq!(listen.port(), nomad_support::PORT, "{}", task.name());
         assert!(loopback.ip().is_loopback(), "{}", task.name());
+        // The front is among them, and says whose request it passes on.
+        assert!(names_proxies, "{}", task.name());
+        assert!(!config.trusted_proxies.names_everybody());
         programs.insert(task.program());
     }
     assert_eq!(programs.len(), 3, "{programs:?}");
@@ -278,6 +284,7 @@ fn what_is_told_to_stop_has_the_time_to() {
         assert!(delay > wait, "{name}: {delay} s, {wait} s");
         let config = Config::load_in(&Cli::default(), task.environment()).expect("settings");
         let data = front.text("data").expect("a text");
+        assert!(data.contains("option forwardfor"));
         let looks = "check inter 1s fastinter 500ms fall 2 ";
         assert!(data.contains(looks), "{data}");
         assert!(config.drain_delay_ms > 1_500, "{name}");

@@ -182,3 +182,171 @@ fn each_log_line_is_an_object_and_tells_no_secret_and_no_voter() {
         }
     }
 }
+
+/// Asks a service over and over whether it is ready, for so long, and says which reasons its log has for why it is
+/// not.
+fn reasons(service: &support::Service, log: &Path) -> Vec<String> {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(7);
+    while std::time::Instant::now() < until {
+        assert!(!service.is_ready());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let mut lines = lines(log);
+    lines.retain(|line| line.contains("not ready"));
+    lines
+}
+
+#[test]
+fn why_a_store_cannot_be_used_is_logged_once() {
+    let mut stage = Stage::new();
+    let owner = stage.postgres.url("voting");
+    PostgresServer::sql(&owner, "CREATE ROLE few LOGIN CONNECTION LIMIT 0").expect("made");
+    let folder = tempfile::tempdir().expect("a folder");
+    let postgres = &stage.postgres;
+    let wrong = stage
+        .redis
+        .url()
+        .replace("redis://", "redis://nobody:wrong@");
+    let cases = [
+        (
+            true,
+            postgres.url("none"),
+            "database \"none\" does not exist",
+        ),
+        (
+            true,
+            postgres.url_as("nobody", "voting"),
+            "role \"nobody\" does not exist",
+        ),
+        (
+            true,
+            postgres.url_as("few", "voting"),
+            "too many connections for role",
+        ),
+        (false, wrong, "Password authentication failed"),
+        (false, "redis://127.0.0.1:1/".to_owned(), "refused"),
+    ];
+    for (number, (of_postgres, url, reason)) in cases.into_iter().enumerate() {
+        let log = folder.path().join(number.to_string());
+        stage.log = Some(File::create(&log).expect("a file"));
+        let told = if of_postgres {
+            stage.more = vec![("VOTING_POSTGRES__URL", url)];
+            reasons(&stage.result(), &log)
+        } else {
+            stage.more = vec![("VOTING_REDIS__URL", url)];
+            reasons(&stage.vote(), &log)
+        };
+        assert!(told.len() == 1 && told[0].contains(reason), "{told:#?}");
+    }
+}
+
+#[test]
+fn a_wrong_password_is_logged_once_and_not_shown() {
+    let authority = voting_testing::Authority::new();
+    let mut stage = Stage::encrypted(&authority);
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    stage.log = Some(File::create(&log).expect("a file"));
+    let right = stage.postgres.url("voting");
+    let (begin, rest) = right.split_once("://").expect("an address");
+    let (login, place) = rest.split_once('@').expect("a login");
+    let user = login.split(':').next().expect("a user");
+    let wrong = format!("{begin}://{user}:not-the-password@{place}");
+    stage.more.push(("VOTING_POSTGRES__URL", wrong));
+    let result = stage.result();
+    let told = reasons(&result, &log);
+    assert!(
+        told.len() == 1 && told[0].contains("password authentication failed"),
+        "{told:#?}"
+    );
+    assert!(!is_said(&log, "not-the-password"));
+}
+
+#[test]
+fn a_poll_that_was_put_can_be_voted_in_at_once_at_each_replica() {
+    let stage = Stage::new();
+    let (worker, other) = (stage.worker(), stage.worker());
+    let replicas = [stage.vote(), stage.vote()];
+    for replica in &replicas {
+        await_that("the vote service is ready", || replica.is_ready());
+    }
+    for number in 0..8 {
+        let id = format!("poll-{number}");
+        let cast = |replica: &support::Service| {
+            let url = format!("{}/v1/polls/{id}/ballot", replica.url);
+            let ballot = agent().put(url).content_type("application/json");
+            ballot
+                .send(r#"{"choices":["a"]}"#)
+                .expect("an answer")
+                .status()
+        };
+        // Whoever looks for it beforehand must not find it missing afterwards.
+        for replica in &replicas {
+            assert_eq!(cast(replica), 404);
+        }
+        let at = if number % 2 == 0 { &worker } else { &other };
+        let poll = format!(
+            r#"{{"id":"{id}","title":"?","options":[{{"id":"a","label":"A"}},{{"id":"b","label":"B"}}]}}"#
+        );
+        let mut put = agent()
+            .post(format!("{}/v1/polls", at.url))
+            .header("authorization", format!("Bearer {}", support::TOKEN))
+            .content_type("application/json")
+            .send(poll)
+            .expect("an answer");
+        assert_eq!(put.status(), 201);
+        let stored = put.body_mut().read_to_string().expect("a text");
+        assert!(stored.contains(r#""published":true"#), "{stored}");
+        for replica in &replicas {
+            assert_eq!(cast(replica), 202, "{id}");
+        }
+    }
+    // While Redis is away a poll is stored, and said not to be published.
+    let Stage { mut redis, .. } = stage;
+    redis.kill();
+    let put = agent()
+        .post(format!("{}/v1/polls", worker.url))
+        .header("authorization", format!("Bearer {}", support::TOKEN))
+        .content_type("application/json")
+        .send(r#"{"id":"later","title":"?","options":[{"id":"a","label":"A"},{"id":"b","label":"B"}]}"#);
+    let mut put = put.expect("an answer");
+    assert_eq!(put.status(), 201);
+    let stored = put.body_mut().read_to_string().expect("a text");
+    assert!(stored.contains(r#""published":false"#), "{stored}");
+}
+
+#[test]
+fn each_program_says_what_keeps_it_from_starting_and_nothing_else() {
+    let check = |name: &str, settings: &[(&str, &str)]| {
+        let output = std::process::Command::new(support::program(name))
+            .env_clear()
+            .envs(settings.iter().copied())
+            .arg("--check-config")
+            .output()
+            .expect("it runs");
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        (output.status.success(), text)
+    };
+    let secret = ("VOTING_SECRET", support::SECRET);
+    let token = ("VOTING_WORKER__TOKEN", support::TOKEN);
+    let redis = ("VOTING_REDIS__URL", "redis://localhost");
+    let postgres = ("VOTING_POSTGRES__URL", "postgres://localhost/voting");
+    for (name, needs, lacks) in [
+        ("voting-vote", &[secret, redis][..], "redis.url"),
+        ("voting-worker", &[token, redis, postgres], "postgres.url"),
+        ("voting-result", &[secret, postgres], "postgres.url"),
+    ] {
+        let (is_good, text) = check(name, needs);
+        assert!(
+            is_good && text == format!("{name}: the settings are good\n"),
+            "{text}"
+        );
+        let (is_good, text) = check(name, &needs[..needs.len() - 1]);
+        assert!(
+            !is_good && text.contains(&format!("{lacks} is not set")),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+}

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{thread, time::Duration};
+use std::{collections::BTreeMap, fs, thread, time::Duration};
 
 use voting_testing::{Authority, RedisCluster};
 
@@ -41,6 +41,111 @@ fn each_service_starts_before_its_stores_and_becomes_ready_by_itself() {
     for service in [vote, worker, result] {
         assert_eq!(service.stop().code(), Some(0));
     }
+}
+
+/// Of these cookies, and what a browser does with them.
+#[derive(Default)]
+struct Jar(BTreeMap<String, String>);
+
+impl Jar {
+    /// Looks at the page and votes there; the status of each.
+    fn vote(&mut self, vote: &Service) -> [u16; 2] {
+        let page = agent().get(format!("{}/", vote.url));
+        let page = page.header("cookie", self.header()).call();
+        let page = self.keep(&page.expect("an answer"));
+        let form = agent().post(format!("{}/", vote.url));
+        let form = form
+            .header("cookie", self.header())
+            .content_type("application/x-www-form-urlencoded")
+            .send("vote=b");
+        [page, self.keep(&form.expect("an answer"))]
+    }
+
+    fn header(&self) -> String {
+        let cookies = self.0.iter().map(|(name, value)| format!("{name}={value}"));
+        cookies.collect::<Vec<_>>().join("; ")
+    }
+
+    fn keep(&mut self, answer: &ureq::http::Response<ureq::Body>) -> u16 {
+        for set in answer.headers().get_all("set-cookie") {
+            let set = set.to_str().expect("a text");
+            let cookie = set.split(';').next().and_then(|set| set.split_once('='));
+            let (name, value) = cookie.expect("a cookie");
+            self.0.insert(name.to_owned(), value.to_owned());
+        }
+        answer.status().as_u16()
+    }
+}
+
+#[test]
+fn vote_services_with_different_secrets_count_a_voter_once() {
+    let mut stage = Stage::new();
+    let log = tempfile::NamedTempFile::new().expect("a file");
+    let (worker, result, ours) = (stage.worker(), stage.result(), stage.vote());
+    await_that("the vote service is ready", || ours.is_ready());
+    stage.log = Some(log.reopen().expect("a file"));
+    let other = "another secret of the tests, 32 bytes or more";
+    stage.more.push(("VOTING_SECRET", other.to_owned()));
+    let foreign = stage.vote();
+    let mut jar = Jar::default();
+    for _ in 0..3 {
+        assert_eq!(jar.vote(&ours), [200, 200]);
+        assert_eq!(jar.vote(&foreign), [200, 503]);
+    }
+    assert!(!foreign.is_ready() && ours.is_ready());
+    settled(&worker);
+    assert_eq!(tally(&result)["voters"], 1);
+    let metrics = agent().get(format!("{}/metrics", foreign.url)).call();
+    let metrics = metrics.expect("an answer").body_mut().read_to_string();
+    let metrics = metrics.expect("a text");
+    for line in [
+        "voting_casts_total{outcome=\"foreign-secret\"} 3",
+        "voting_foreign_secret 1",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+    let told = fs::read_to_string(log.path()).expect("a log");
+    assert!(told.contains("this service takes no ballots"), "{told}");
+    let doctor = stage.command(&["doctor"]);
+    assert_eq!(doctor.status.code(), Some(1));
+    let found = String::from_utf8_lossy(&doctor.stdout);
+    assert!(found.contains("FAIL  secret: "), "{found}");
+
+    // An operator changes the secret on purpose: as docs/operations.md says.
+    assert_eq!(ours.stop().code(), Some(0));
+    stage.redis.command(&["DEL", "voting:secrets"]);
+    await_that("the other one is ready", || foreign.is_ready());
+    assert_eq!(jar.vote(&foreign), [200, 200]);
+    settled(&worker);
+    assert_eq!(tally(&result)["voters"], 2);
+}
+
+#[test]
+fn of_two_vote_services_with_different_secrets_that_start_at_once_one_is_ready() {
+    let mut stage = Stage::new();
+    let worker = stage.worker();
+    await_that("the worker is ready", || worker.is_ready());
+    let secrets = ["a", "b"].map(|letter| letter.repeat(32));
+    let votes: Vec<_> = secrets
+        .iter()
+        .map(|secret| {
+            stage.more = vec![("VOTING_SECRET", secret.clone())];
+            stage.vote()
+        })
+        .collect();
+    let statuses: Vec<_> = thread::scope(|scope| {
+        let casts: Vec<_> = votes
+            .iter()
+            .map(|vote| scope.spawn(|| Jar::default().vote(vote)[1]))
+            .collect();
+        casts
+            .into_iter()
+            .map(|cast| cast.join().expect("no panic"))
+            .collect()
+    });
+    let taken = statuses.iter().filter(|status| **status == 200).count();
+    assert_eq!(taken, 1, "{statuses:?}");
+    assert_eq!(votes.iter().filter(|vote| vote.is_ready()).count(), 1);
 }
 
 #[test]
@@ -413,4 +518,41 @@ fn on_a_cluster_votes_are_counted_also_those_for_a_master_that_was_away() {
         assert_eq!(worker.stop().code(), Some(0));
     }
     assert_eq!(consumers(), "", "workers that ended are forgotten");
+}
+
+#[test]
+fn a_vote_service_whose_ballots_are_all_refused_is_not_ready_until_they_are_taken() {
+    let stage = Stage::new();
+    let (vote, worker) = (stage.vote(), stage.worker());
+    await_that("the vote service is ready", || vote.is_ready());
+    // Nobody makes room in Redis.
+    worker.kill();
+    let cast = || {
+        let form = agent().post(format!("{}/", vote.url));
+        let form = form.content_type("application/x-www-form-urlencoded");
+        form.send("vote=a").expect("an answer").status().as_u16()
+    };
+    assert_eq!(cast(), 200);
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let refused = || {
+        assert_eq!(cast(), 503);
+        !vote.is_ready()
+    };
+    await_that("it is not ready", refused);
+    let says = agent().get(format!("{}/readyz", vote.url)).call();
+    let says = says.expect("an answer").body_mut().read_to_string();
+    let says = says.expect("a text");
+    assert!(says.contains("the last ballots were not stored"), "{says}");
+    assert!(says.contains("OOM"), "{says}");
+    // With nobody who tries, as when a balancer sends nobody: it comes back by itself.
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    await_that("it is ready again", || vote.is_ready());
+    assert_eq!(cast(), 200);
+    // With somebody who tries, at once.
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    await_that("it is not ready", refused);
+    stage.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    // Each of the shards that have refused takes one.
+    await_that("it is ready soon", || cast() == 200 && vote.is_ready());
+    vote.stop();
 }

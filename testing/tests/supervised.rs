@@ -54,14 +54,37 @@ impl Told {
     }
 
     fn await_that(&self, wanted: &str) {
+        self.await_line(wanted, |line| line == wanted);
+    }
+
+    fn await_begin(&self, wanted: &str) {
+        self.await_line(wanted, |line| line.starts_with(wanted));
+    }
+
+    fn await_line(&self, wanted: &str, is_it: impl Fn(&str) -> bool) {
         let deadline = Instant::now() + LONG;
+        let mut heard = Vec::new();
         while Instant::now() < deadline {
             let message = self.next(LONG).expect("a message");
-            if message.lines().any(|line| line == wanted) {
+            if message.lines().any(&is_it) {
                 return;
             }
+            heard.push(message);
         }
-        panic!("waited in vain for {wanted}");
+        panic!("waited in vain for {wanted}, heard {heard:?}");
+    }
+
+    /// Whether it is said within this time that the process is alive.
+    fn is_alive_within(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.next(left.max(Duration::from_millis(1))) {
+                Some(message) if message.contains("WATCHDOG=1") => return true,
+                Some(_) => {}
+                None => return false,
+            }
+        }
     }
 }
 
@@ -95,12 +118,19 @@ fn a_supervisor_is_told_when_a_service_listens_lives_and_stops() {
     let vote = stage.vote();
     let first = told.next(LONG).expect("a message");
     assert_eq!(first, "READY=1\n");
+    told.await_begin("STATUS=waiting for Redis: ");
     let alive = agent().get(format!("{}/healthz", vote.url)).call();
     assert_eq!(alive.expect("an answer").status(), 200);
     assert!(!vote.is_ready());
     for _ in 0..3 {
         told.await_that("WATCHDOG=1");
     }
+    stage.redis.launch();
+    // There is no worker yet that publishes the polls.
+    told.await_begin("STATUS=waiting for Redis: no worker has published");
+    let worker = stage.worker();
+    told.await_that("STATUS=ready");
+    drop(worker);
     vote.signal("TERM");
     told.await_that("STOPPING=1");
     assert_eq!(vote.wait().code(), Some(0));
@@ -129,7 +159,7 @@ fn a_supervisor_hears_nothing_of_a_worker_that_is_stuck() {
         .expect("told");
     let crowd = Crowd::gather(&[&vote]);
     let deadline = Instant::now() + LONG / 2;
-    while told.next(2 * PATIENCE).is_some() {
+    while told.is_alive_within(2 * PATIENCE) {
         assert!(Instant::now() < deadline, "it is said to be alive");
     }
     session.kill().expect("killed");
@@ -144,4 +174,26 @@ fn has_polls(vote: &str) -> bool {
         .get(url)
         .call()
         .is_ok_and(|answer| answer.status() == 200)
+}
+
+#[test]
+fn a_supervisor_is_told_how_far_the_count_is() {
+    let mut stage = Stage::new();
+    let vote = stage.vote();
+    let told = Told::by(&mut stage);
+    let worker = stage.worker();
+    told.await_that("STATUS=ready, all ballots are counted");
+    await_that("there are polls", || {
+        vote.is_ready() && has_polls(&vote.url)
+    });
+    stage.postgres.kill();
+    told.await_begin("STATUS=waiting for Postgres: cannot connect");
+    let crowd = Crowd::gather(&[&vote]);
+    crowd.await_more(20);
+    drop(crowd.disperse());
+    stage.postgres.launch();
+    told.await_that("STATUS=ready, all ballots are counted");
+    stage.redis.kill();
+    told.await_begin("STATUS=waiting for Redis: ");
+    drop(worker);
 }

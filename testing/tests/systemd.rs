@@ -297,6 +297,11 @@ fn the_examples_in_the_settings_are_settings() {
         };
         Config::load_in(&cli, HashMap::new()).expect("settings");
     }
+    // A proxy on the same machine is believed.
+    assert!(
+        text.lines()
+            .any(|line| line == r#"trusted_proxies = ["127.0.0.1", "::1"]"#)
+    );
 }
 
 #[test]

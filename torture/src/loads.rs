@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use voting_load::{Before, Load, Pace, Plan, Sources, StartError, check};
+use voting_load::{Before, Load, Pace, Plan, Secret, Sources, StartError, check};
 
-use crate::{addresses::Addresses, ask, report::Report, run::RunError};
+use crate::{addresses::Addresses, ask, report::Report, run::RunError, stage::SECRET};
 
 /// Polls to vote in: one by ever new voters, so that no ballot hides the loss of another; one by few who
 /// change their minds all the time, so that the order matters.
@@ -27,6 +27,7 @@ impl Loads {
             connections: 32,
             poll: POLLS[0].to_owned(),
             changes: 0.1,
+            secret: Some(Secret::new(SECRET.as_bytes())),
             ..Plan::default()
         };
         let fickle = Plan {

@@ -18,7 +18,7 @@ use crate::{
     id::PollId,
     poll::Poll,
     poll_state::{PollState, Seals},
-    position::ShardId,
+    position::{EntryId, ShardId},
     traits::{BallotLog, BallotQueue, PollStore},
 };
 
@@ -66,10 +66,11 @@ pub async fn advance(
     // Asked after all was sealed: what is settled then stays so.
     let settled = queue.stats().await?.settled;
     for (id, seals) in all_sealed {
-        let counted = seals
-            .iter()
-            .all(|(shard, last)| settled.get(&shard).is_some_and(|settled| *settled > last));
-        if counted {
+        let is_counted = |(shard, last)| {
+            // No entry ever came before such a seal.
+            last == EntryId::MIN || settled.get(&shard).is_some_and(|settled| *settled > last)
+        };
+        if seals.iter().all(is_counted) {
             polls.advance_poll(id, &PollState::Final(seals)).await?;
             tracing::info!(poll = %id, "all ballots are counted; the poll is final");
         } else {

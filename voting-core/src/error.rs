@@ -1,6 +1,6 @@
 //! What can go wrong between the pipeline and its stores, by what the caller can do about it.
 
-use crate::id::PollId;
+use crate::{id::PollId, secret::Fingerprint};
 
 /// An error of a back end, whatever its type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -47,13 +47,37 @@ pub enum StoreError {
          poll is stored"
     )]
     PollConflict(PollId),
+    /// The poll takes no more ballots, and has another title or other labels than the one that was to
+    /// replace it.
+    #[error(
+        "poll {0} is closed, so its title and labels stay as they were when the last vote was cast"
+    )]
+    TextsFrozen(PollId),
     /// A batch has a ballot in a poll that is not, or no longer, as the batch takes it to be: it is
     /// not stored, or its log was sealed before the ballot came. Look the poll up, and check again.
     #[error("poll {0} is not as the batch takes it to be")]
     PollChanged(PollId),
+    /// The log is held to another secret: its ballots were cast by voters whose cookies ours cannot read, and
+    /// who would count again.
+    #[error(
+        "the secret of this service (fingerprint {ours}) is not the one under which ballots are cast in \
+         this log (fingerprint {})",
+        in_a_row(allowed)
+    )]
+    ForeignSecret {
+        /// The one that was asked about.
+        ours: Fingerprint,
+        /// The log's.
+        allowed: Vec<Fingerprint>,
+    },
     /// The store holds something that its schema does not allow.
     #[error("the store holds unreadable data: {0}")]
     Corrupt(String),
+}
+
+fn in_a_row(fingerprints: &[Fingerprint]) -> String {
+    let texts: Vec<_> = fingerprints.iter().map(ToString::to_string).collect();
+    texts.join(", ")
 }
 
 impl CastError {
@@ -74,7 +98,9 @@ impl StoreError {
         match self {
             Self::Unavailable(_) => "unavailable",
             Self::PollConflict(_) => "poll-conflict",
+            Self::TextsFrozen(_) => "texts-frozen",
             Self::PollChanged(_) => "poll-changed",
+            Self::ForeignSecret { .. } => "foreign-secret",
             Self::Corrupt(_) => "corrupt",
         }
     }

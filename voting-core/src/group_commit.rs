@@ -6,6 +6,7 @@
 //! refused at once, so that its voter can come back, and those that were let in are stored soon.
 
 mod entry_size;
+mod refusals;
 mod room;
 
 use std::{sync::Arc, time::Duration};
@@ -18,7 +19,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Span;
 
-use self::{entry_size::EntrySize, room::Room};
+use self::{entry_size::EntrySize, refusals::Refusals, room::Room};
 use crate::{
     ballot::Ballot,
     entry::{self, EntryBuilder},
@@ -26,6 +27,7 @@ use crate::{
     id::PollId,
     position::{EntryId, Position, ShardId},
     receipt::Receipt,
+    secret::Fingerprint,
     trace::{self, carried},
     traits::{BallotLog, VoteSink},
 };
@@ -61,6 +63,7 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 pub struct GroupCommit {
     log: Arc<dyn BallotLog>,
     lanes: Vec<Entrance>,
+    refusals: Arc<Refusals>,
     closing: CancellationToken,
     tasks: TaskTracker,
 }
@@ -84,6 +87,7 @@ impl GroupCommit {
     pub fn new(log: Arc<dyn BallotLog>, options: GroupCommitOptions) -> Self {
         let closing = CancellationToken::new();
         let tasks = TaskTracker::new();
+        let refusals = Arc::new(Refusals::new(log.shards().max(1)));
         let lanes = (0..log.shards().max(1))
             .map(|shard| {
                 let (sender, receiver) = mpsc::channel(options.max_waiting.max(1));
@@ -93,6 +97,7 @@ impl GroupCommit {
                     shard: ShardId(shard),
                     size: EntrySize::new(options.max_entry.clamp(1, entry::MAX_BALLOTS)),
                     room: Arc::clone(&room),
+                    refusals: Arc::clone(&refusals),
                 };
                 tasks.spawn(lane.run(receiver, closing.clone()));
                 Entrance { sender, room }
@@ -102,6 +107,7 @@ impl GroupCommit {
         Self {
             log,
             lanes,
+            refusals,
             closing,
             tasks,
         }
@@ -143,7 +149,11 @@ impl VoteSink for GroupCommit {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.log.check().await
+        self.refusals.judge(self.log.check().await)
+    }
+
+    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
+        self.log.check_secret(secret).await
     }
 }
 
@@ -185,6 +195,7 @@ struct Lane {
     shard: ShardId,
     size: EntrySize,
     room: Arc<Room>,
+    refusals: Arc<Refusals>,
 }
 
 impl Lane {
@@ -240,6 +251,7 @@ impl Lane {
             .await
             .unwrap_or_else(|error| Err(CastError::Unknown(error.into())));
         let took = begun.elapsed();
+        self.refusals.wrote(self.shard, &written);
         self.size.wrote(fitting, took);
         // An entry may be full before that, as with ballots of very many polls.
         let is_full = fitting < gathered.len().min(self.size.get());

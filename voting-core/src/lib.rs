@@ -12,8 +12,11 @@
 //! Errors, shapes and units are stated where they are defined; the order of ballots in
 //! [`position`], the bytes of a log entry in [`entry`], how a ballot is followed in [`trace`].
 
+pub mod applied;
 pub mod ballot;
 pub mod batch;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+pub mod certificate;
 #[cfg(any(feature = "memory", feature = "redis", feature = "sqlite"))]
 mod clock;
 pub mod closing;

@@ -1,7 +1,16 @@
 //! A poll: its question, its options, and which choices a ballot may make.
 
+mod change;
+mod look;
+mod text;
+
 use serde::{Deserialize, Serialize};
 
+use self::look::Look;
+pub use self::{
+    change::{TextChange, log_changes},
+    text::{BadText, MAX_LABEL_CHARS},
+};
 use crate::{
     ballot::Choices,
     dead_letter::RejectReason,
@@ -12,9 +21,6 @@ use crate::{
 
 /// The most options a poll can have: a ballot's [`Choices`] are a set of so many bits.
 pub const MAX_OPTIONS: usize = 63;
-
-/// The longest title or label, in characters.
-pub const MAX_LABEL_CHARS: usize = 200;
 
 /// One thing that can be voted for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +35,11 @@ pub struct PollOption {
 /// A poll that is fit to be voted on.
 ///
 /// The options' identifiers and order never change once the poll is stored, since a stored
-/// ballot names them by index; title and labels may.
+/// ballot names them by index; title and labels may while it is open.
+///
+/// What serde reads is taken for a stored poll, whose title and labels were looked at when it was made:
+/// those of an earlier version stay readable, whatever is asked of new ones. What comes from outside
+/// is a [`NewPoll`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "PollFields", into = "PollFields")]
 pub struct Poll {
@@ -39,6 +49,11 @@ pub struct Poll {
     max_choices: usize,
     state: PollState,
 }
+
+/// A poll that somebody has written, to be read by serde and checked as by [`Poll::new`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "PollFields")]
+pub struct NewPoll(pub Poll);
 
 /// A poll's definition as it is written down, before it is checked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -65,12 +80,27 @@ pub enum InvalidPoll {
     /// Two options share an identifier.
     #[error("option {0} is there twice")]
     RepeatedOption(OptionId),
-    /// A title or label that is empty, too long, or has control characters in it.
-    #[error(
-        "{0:?} is no title or label: 1 to {MAX_LABEL_CHARS} characters, none of them a control \
-         character, and not only spaces"
-    )]
-    Label(String),
+    /// The title cannot be read as it is meant.
+    #[error("the title cannot be {text:?}: {reason}")]
+    Title {
+        /// Its beginning.
+        text: String,
+        /// What is wrong with it.
+        reason: BadText,
+    },
+    /// A label cannot be read as it is meant.
+    #[error("the label of option {option} cannot be {text:?}: {reason}")]
+    Label {
+        /// Whose label it is.
+        option: OptionId,
+        /// Its beginning.
+        text: String,
+        /// What is wrong with it.
+        reason: BadText,
+    },
+    /// Two labels that voters cannot tell apart.
+    #[error("the labels of options {0} and {1} look the same")]
+    SameLabels(OptionId, OptionId),
     /// More choices than options, or none.
     #[error("a voter can make 1 to {options} choices, not {max_choices}")]
     MaxChoices {
@@ -104,8 +134,20 @@ pub enum InvalidChoice {
     },
 }
 
+/// Checks a text for a title or a label, and returns it as a poll keeps it. That labels must be told
+/// apart is for [`Poll::new`].
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_text(text: &str) -> Result<String, BadText> {
+    text::check(text)
+}
+
 impl Poll {
     /// Makes a poll of 2 to [`MAX_OPTIONS`] options in which a voter picks 1 to `max_choices`.
+    ///
+    /// Title and labels have 1 to [`MAX_LABEL_CHARS`] characters that people can see and tell apart,
+    /// see [`BadText`]. They are kept without spaces around them, in Unicode's form NFC.
     ///
     /// # Errors
     /// [`InvalidPoll`] says what is wrong.
@@ -116,6 +158,15 @@ impl Poll {
         max_choices: usize,
     ) -> Result<Self, InvalidPoll> {
         let title = title.into();
+        Self::of_any_texts(id, title, options, max_choices)?.with_checked_texts()
+    }
+
+    fn of_any_texts(
+        id: PollId,
+        title: String,
+        options: Vec<PollOption>,
+        max_choices: usize,
+    ) -> Result<Self, InvalidPoll> {
         if !(2..=MAX_OPTIONS).contains(&options.len()) {
             return Err(InvalidPoll::OptionCount(options.len()));
         }
@@ -126,12 +177,10 @@ impl Poll {
             });
         }
         for (index, option) in options.iter().enumerate() {
-            check_label(&option.label)?;
             if options[..index].iter().any(|other| other.id == option.id) {
                 return Err(InvalidPoll::RepeatedOption(option.id.clone()));
             }
         }
-        check_label(&title)?;
         Ok(Self {
             id,
             title,
@@ -139,6 +188,30 @@ impl Poll {
             max_choices,
             state: PollState::Open,
         })
+    }
+
+    fn with_checked_texts(mut self) -> Result<Self, InvalidPoll> {
+        // What is echoed back must be bounded.
+        let beginning = |text: &str| text.chars().take(MAX_LABEL_CHARS).collect();
+        self.title = text::check(&self.title).map_err(|reason| InvalidPoll::Title {
+            text: beginning(&self.title),
+            reason,
+        })?;
+        let mut looks: Vec<(OptionId, Look)> = Vec::with_capacity(self.options.len());
+        for option in &mut self.options {
+            let label = text::check(&option.label).map_err(|reason| InvalidPoll::Label {
+                option: option.id.clone(),
+                text: beginning(&option.label),
+                reason,
+            })?;
+            let look = Look::of(&label);
+            if let Some((other, _)) = looks.iter().find(|(_, other)| other.is_like(&look)) {
+                return Err(InvalidPoll::SameLabels(other.clone(), option.id.clone()));
+            }
+            looks.push((option.id.clone(), look));
+            option.label = label;
+        }
+        Ok(self)
     }
 
     /// The same poll in another state. What is read from text is open, whatever it was.
@@ -234,24 +307,19 @@ impl Poll {
     }
 }
 
-fn check_label(text: &str) -> Result<(), InvalidPoll> {
-    let chars = text.chars().count();
-    let fine = (1..=MAX_LABEL_CHARS).contains(&chars)
-        && !text.trim().is_empty()
-        && !text.chars().any(char::is_control);
-    if fine {
-        return Ok(());
-    }
-    Err(InvalidPoll::Label(
-        text.chars().take(MAX_LABEL_CHARS).collect(),
-    ))
-}
-
 impl TryFrom<PollFields> for Poll {
     type Error = InvalidPoll;
 
     fn try_from(fields: PollFields) -> Result<Self, InvalidPoll> {
-        Self::new(fields.id, fields.title, fields.options, fields.max_choices)
+        Self::of_any_texts(fields.id, fields.title, fields.options, fields.max_choices)
+    }
+}
+
+impl TryFrom<PollFields> for NewPoll {
+    type Error = InvalidPoll;
+
+    fn try_from(fields: PollFields) -> Result<Self, InvalidPoll> {
+        Poll::try_from(fields)?.with_checked_texts().map(Self)
     }
 }
 
@@ -270,6 +338,7 @@ impl From<Poll> for PollFields {
 mod tests {
     use super::*;
     use crate::{
+        error::StoreError,
         poll_state::Seals,
         position::{EntryId, ShardId},
     };
@@ -305,10 +374,70 @@ mod tests {
         let id: PollId = "p".parse().unwrap();
         let twice = Poll::new(id.clone(), "t", vec![option("a"), option("a")], 1);
         assert!(matches!(twice, Err(InvalidPoll::RepeatedOption(_))));
-        for title in ["", "  ", "a\nb", &"x".repeat(201)] {
+        for title in ["", "  ", "a\nb", "\u{202e}Cats", &"x".repeat(201)] {
             let made = Poll::new(id.clone(), title, vec![option("a"), option("b")], 1);
-            assert!(matches!(made, Err(InvalidPoll::Label(_))), "{title:?}");
+            assert!(matches!(made, Err(InvalidPoll::Title { .. })), "{title:?}");
+            let mut labels = vec![option("a"), option("b")];
+            title.clone_into(&mut labels[1].label);
+            let made = Poll::new(id.clone(), "t", labels, 1);
+            let Err(InvalidPoll::Label { option, .. }) = made else {
+                panic!("{title:?}: {made:?}")
+            };
+            assert_eq!(option.as_str(), "b");
         }
+    }
+
+    #[test]
+    fn labels_that_look_the_same_are_refused_whatever_their_bytes() {
+        for (one, two) in [("Yes", "Yes"), ("Café", "Cafe\u{301}"), ("No", " No ")] {
+            let labelled = |id: &str, label: &str| PollOption {
+                label: label.to_owned(),
+                ..option(id)
+            };
+            let options = vec![labelled("a", one), labelled("c", "-"), labelled("b", two)];
+            let made = Poll::new("p".parse().unwrap(), "t", options, 1);
+            let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
+            assert_eq!(made, Err(InvalidPoll::SameLabels(a, b)), "{one:?} {two:?}");
+        }
+    }
+
+    #[test]
+    fn an_older_poll_is_read_whatever_its_texts_and_a_new_one_is_not() {
+        let stored = r#"{"id":"p","title":"\u202eCats","options":[
+            {"id":"a","label":"\u200b"},{"id":"b","label":"\u200b"}]}"#;
+        let read: Poll = serde_json::from_str(stored).unwrap();
+        assert_eq!(read.title(), "\u{202e}Cats");
+        let written = serde_json::to_string(&read).unwrap();
+        assert_eq!(serde_json::from_str::<Poll>(&written).unwrap(), read);
+        let new = serde_json::from_str::<NewPoll>(stored).unwrap_err();
+        assert!(new.to_string().contains("U+202E"), "{new}");
+    }
+
+    #[test]
+    fn texts_change_only_while_the_poll_is_open() {
+        let named = |title: &str| {
+            let options = vec![option("a"), option("b")];
+            Poll::new("p".parse().unwrap(), title, options, 1).unwrap()
+        };
+        let (old, new) = (named("Which?"), named("Or which?"));
+        let changes = old.replaced_by(&new).unwrap();
+        assert_eq!((changes[0].old, changes[0].new), ("Which?", "Or which?"));
+        assert_eq!(changes.len(), 1);
+        for state in [
+            PollState::Closing(Seals::default()),
+            PollState::Final(Seals::default()),
+        ] {
+            let closed = old.clone().in_state(state);
+            let refused = closed.replaced_by(&new);
+            assert!(matches!(refused, Err(StoreError::TextsFrozen(_))));
+            assert_eq!(closed.replaced_by(&old).unwrap(), []);
+        }
+        // As an earlier version stored it.
+        let decomposed = Poll {
+            title: "Cafe\u{301}".to_owned(),
+            ..old.in_state(PollState::Final(Seals::default()))
+        };
+        assert_eq!(decomposed.replaced_by(&named("Café")).unwrap(), []);
     }
 
     #[test]

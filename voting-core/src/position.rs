@@ -40,7 +40,7 @@ pub struct EntryId {
 }
 
 impl EntryId {
-    /// The least id.
+    /// The least id. No entry has it: it stands for the time before the first one.
     pub const MIN: Self = Self { ms: 0, seq: 0 };
 
     /// An id of `ms`, the milliseconds since 1970 at which the entry was appended, and `seq`, which

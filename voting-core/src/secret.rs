@@ -1,6 +1,6 @@
 //! The deployment's secret and the keys that are derived from it.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -37,9 +37,61 @@ impl SecretKey {
 
     /// A key for one purpose; a tag made for another purpose is not valid under it.
     pub fn derive(&self, purpose: &str) -> MacKey {
+        MacKey(new_mac(&self.derive_bytes(purpose)))
+    }
+
+    /// The bytes of a key for one purpose, for a cipher: HMAC-SHA-256 of the purpose under the secret.
+    pub fn derive_bytes(&self, purpose: &str) -> [u8; 32] {
         let mut mac = new_mac(&self.0);
         mac.update(purpose.as_bytes());
-        MacKey(new_mac(&mac.finalize().into_bytes()))
+        mac.finalize().into_bytes().into()
+    }
+
+    /// What tells this secret from others.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let tag = self.derive("fingerprint 1").tag(b"");
+        let mut bytes = [0; Fingerprint::LEN];
+        bytes.copy_from_slice(&tag[..Fingerprint::LEN]);
+        Fingerprint(bytes)
+    }
+}
+
+/// Tells one secret from another without telling anything of it: 64 bits, derived for nothing else. As text
+/// it is 16 hexadecimal digits. It may be logged and stored.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; Self::LEN]);
+
+/// The text is not a fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not the fingerprint of a secret: that has 16 digits of 0-9 and a-f")]
+pub struct InvalidFingerprint;
+
+impl Fingerprint {
+    const LEN: usize = 8;
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = InvalidFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
+        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() != 2 * Self::LEN || !text.as_bytes().iter().all(is_digit) {
+            return Err(InvalidFingerprint);
+        }
+        let number = u64::from_str_radix(text, 16).map_err(|_| InvalidFingerprint)?;
+        Ok(Self(number.to_be_bytes()))
     }
 }
 
@@ -94,6 +146,25 @@ mod tests {
         assert!(one.verify(b"message", &tag));
         assert!(!one.verify(b"massage", &tag));
         assert!(!two.verify(b"message", &tag));
+    }
+
+    #[test]
+    fn a_fingerprint_is_the_same_for_the_same_secret_only_and_reads_back() {
+        let of = |byte| SecretKey::new([byte; 32]).unwrap().fingerprint();
+        assert_eq!(of(7), of(7));
+        assert_ne!(of(7), of(8));
+        // Stored beside logs, so it must never become another one.
+        assert_eq!(of(7).to_string(), "721edc07e5846dad");
+        assert_eq!(of(7).to_string().parse(), Ok(of(7)));
+        for bad in [
+            "",
+            "0123456789abcde",
+            "0123456789abcdef0",
+            "0123456789ABCDEF",
+            "+123456789abcdef",
+        ] {
+            assert_eq!(bad.parse::<Fingerprint>(), Err(InvalidFingerprint), "{bad}");
+        }
     }
 
     #[test]

@@ -58,7 +58,6 @@ impl Authorities {
         &self.pem
     }
 
-    #[cfg(feature = "postgres")]
     pub(crate) fn roots(&self) -> Arc<RootCertStore> {
         self.roots.clone()
     }
@@ -71,8 +70,21 @@ impl std::fmt::Debug for Authorities {
     }
 }
 
+/// Those whom the system trusts.
+pub(crate) fn trusted_by_the_system() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "cannot read some of the certificates that the system trusts");
+    }
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        tracing::error!("the system trusts no certificate authority, so no server can be verified");
+    }
+    roots
+}
+
 /// The cryptography: that which the program has chosen for the whole process, else ring.
-#[cfg(feature = "postgres")]
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     let chosen = CryptoProvider::get_default().cloned();
     chosen.unwrap_or_else(|| Arc::new(ring::default_provider()))

@@ -85,8 +85,12 @@ async fn a_lone_ballot_is_claimed_at_once_by_a_claim_that_waits() {
             Instant::now()
         };
         let (claim, cast) = tokio::join!(queue.claim(10, LONG), cast);
-        assert_eq!(claim.expect("claimed").entries.len(), 1);
         slowest = slowest.max(cast.elapsed());
+        let claim = claim.expect("claimed");
+        let keys: Vec<_> = claim.entries.iter().map(|e| (e.shard, e.id)).collect();
+        assert_eq!(keys.len(), 1);
+        // Or it would be handed out again after its time.
+        queue.acknowledge(&keys).await.expect("acknowledged");
     }
     assert!(slowest < Duration::from_millis(250), "{slowest:?}");
 }
@@ -201,6 +205,94 @@ async fn a_replica_that_takes_over_by_itself_is_refused() {
     replica.command(&["CONFIG", "SET", setting, "yes"]);
     redis.check().await.expect("it waits for its master");
     append(&redis, ShardId(0)).await.expect("appended");
+}
+
+/// Appends to all shards, again and again, until none is acknowledged any more, and says how long any was.
+async fn append_until_refused(redis: &Redis) -> Duration {
+    let begun = Instant::now();
+    let mut thanked = Duration::ZERO;
+    while begun.elapsed() < thanked + Duration::from_millis(500) {
+        assert!(
+            begun.elapsed() < LONG,
+            "ballots are acknowledged all the while"
+        );
+        for shard in (0..SHARDS).map(ShardId) {
+            if append(redis, shard).await.is_ok() {
+                thanked = begun.elapsed();
+            }
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    thanked
+}
+
+async fn append_to_all(redis: &Redis) {
+    for shard in (0..SHARDS).map(ShardId) {
+        append(redis, shard).await.expect("appended");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_thanked_when_one_master_is_not_durable_any_more() {
+    let mut cluster = RedisCluster::start();
+    let waits = ["--cluster-replica-no-failover", "yes"];
+    cluster.add_replica(&waits);
+    let redis = redis(&cluster);
+    append_to_all(&redis).await;
+    let soon = Duration::from_millis(1_300);
+    for master in &cluster.masters {
+        master.command(&["CONFIG", "SET", "appendfsync", "everysec"]);
+        let thanked = append_until_refused(&redis).await;
+        assert!(thanked < soon, "{thanked:?}");
+        master.command(&["CONFIG", "SET", "appendfsync", "always"]);
+        append_to_all(&redis).await;
+    }
+    // Nor when a replica would take over without the latest ballots.
+    let replica = cluster.replica.as_ref().expect("there");
+    let setting = "cluster-replica-no-failover";
+    replica.command(&["CONFIG", "SET", setting, "no"]);
+    let thanked = append_until_refused(&redis).await;
+    assert!(thanked < soon, "{thanked:?}");
+    replica.command(&["CONFIG", "SET", setting, "yes"]);
+    append_to_all(&redis).await;
+    // One that takes over because an operator says so must keep what it acknowledges, too.
+    replica.command(&["CONFIG", "SET", "appendfsync", "everysec"]);
+    // The one that it takes over from becomes its replica.
+    cluster.masters[0].command(&["CONFIG", "SET", setting, "yes"]);
+    append_to_all(&redis).await;
+    replica.command(&["CLUSTER", "FAILOVER", "TAKEOVER"]);
+    let thanked = append_until_refused(&redis).await;
+    assert!(thanked < Duration::from_secs(3), "{thanked:?}");
+    let error = in_one_line(&redis.check().await.expect_err("not durable"));
+    assert!(error.contains(&replica.port().to_string()), "{error}");
+    replica.command(&["CONFIG", "SET", "appendfsync", "always"]);
+    append_to_all(&redis).await;
+}
+
+/// One that answers nothing holds up its own ballots only.
+#[tokio::test]
+async fn while_a_master_hangs_the_others_go_on_without_a_pause() {
+    let cluster = RedisCluster::start();
+    let redis = redis(&cluster);
+    append_to_all(&redis).await;
+    let hangs = 1;
+    let there: Vec<_> = (0..SHARDS)
+        .map(ShardId)
+        .filter(|shard| cluster.owner(&log_key(*shard)) != hangs)
+        .collect();
+    cluster.masters[hangs].signal("STOP");
+    let begun = Instant::now();
+    let mut slowest = Duration::ZERO;
+    while begun.elapsed() < Duration::from_secs(4) {
+        for shard in &there {
+            let sent = Instant::now();
+            append(&redis, *shard).await.expect("its master is there");
+            slowest = slowest.max(sent.elapsed());
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    cluster.masters[hangs].signal("CONT");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
 }
 
 /// Moves a shard to a master that had nothing before, one key after the other, with time in between.

@@ -68,6 +68,20 @@ async fn a_redis_that_cannot_be_verified_gets_no_ballot_and_the_error_says_why()
 }
 
 #[tokio::test]
+async fn a_certificate_that_has_expired_is_named_as_the_reason() {
+    let authority = Authority::new().with_days(-3, -1);
+    let server = RedisServer::start_encrypted(&authority);
+    let error = redis(&server.url(), trust(&authority)).check().await;
+    let error = in_one_line(&error.expect_err("not verified"));
+    assert!(error.contains("expired"), "{error}");
+
+    let server = PostgresServer::start_encrypted(&authority);
+    let store = postgres(&server.database("voting"), trust(&authority));
+    let error = in_one_line(&store.migrate().await.expect_err("not verified"));
+    assert!(error.contains("expired"), "{error}");
+}
+
+#[tokio::test]
 async fn an_authority_beside_a_plain_redis_is_a_mistake() {
     let authority = Authority::new();
     let options = RedisOptions {

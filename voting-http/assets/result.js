@@ -1,133 +1,295 @@
-// The result page: follows the event stream. Without this script the page reloads itself.
-"use strict";
+// The result page: puts in place what the event stream says. All words come from the server.
+//
+// Written in the JavaScript of 2009 (ES5), so that old phones and televisions can read it. Where this script
+// does not run, the page reloads itself: `votingResult` at the end of this file tells it not to.
+(function () {
+  "use strict";
 
-const root = document.getElementById("result");
-const total = document.getElementById("total");
-const summary = document.getElementById("summary");
-const live = document.getElementById("live");
-const liveText = document.getElementById("live-text");
-const announcer = document.getElementById("announce");
-const voteLink = document.getElementById("vote-link");
-const rows = new Map([...root.querySelectorAll("[data-option]")].map((row) => [row.dataset.option, row]));
+  var root = document.getElementById("result");
+  if (!root || !window.addEventListener || !window.JSON || !window.XMLHttpRequest) return;
 
-// Screen readers hear the totals at most this often; the eye gets every change.
-const ANNOUNCE_EVERY_MS = 10_000;
+  var title = document.getElementById("title");
+  var total = document.getElementById("total");
+  var summary = document.getElementById("summary");
+  var live = document.getElementById("live");
+  var liveText = document.getElementById("live-text");
+  var mute = document.getElementById("mute");
+  var announcer = document.getElementById("announce");
+  var voteLink = document.getElementById("vote-link");
+  var list = document.getElementById("rows");
 
-let version = Number(root.dataset.version);
-let state = root.dataset.state; // of the poll: open, closing, final
-const STEP = { open: 0, closing: 1, final: 2 };
-let source = null;
-let retryTimer = 0;
-let retryDelay = 0;
+  // The stream gives a sign of life every 15 s. After this long without one nobody is there.
+  var SILENT_MS = 40000;
+  // Where no event comes through for this long the result is asked for instead, as often as this.
+  var POLL_MS = 5000;
+  // An answer that takes longer is not waited for.
+  var PATIENCE_MS = 10000;
+  // After a reconnection another replica may answer that is a moment behind. A result that is older for
+  // longer than this is the right one all the same: the store has been restored.
+  var BEHIND_MS = 3000;
+  // Screen readers hear the totals at most this often; the eye gets every change.
+  var ANNOUNCE_EVERY_MS = 10000;
+  var STEPS = { open: 0, closing: 1, final: 2 };
 
-// ---- Words. The same as in the server's templates. ----
-
-const number = new Intl.NumberFormat("en");
-const votesText = (n) => `${number.format(n)} ${n === 1 ? "vote" : "votes"}`;
-const percentOf = (votes, voters) => (voters === 0 ? 0 : Math.round((votes * 1000) / voters) / 10);
-
-function summaryText(voters) {
-  if (state === "closing") return "Voting has ended. The last votes are being counted.";
-  if (voters === 0) return state === "open" ? "No votes yet. Yours could be the first." : "The poll closed without any votes.";
-  return state === "open" ? "Voting is open." : "The poll is closed. This is the result.";
-}
-
-// ---- Drawing ----
-
-function draw(tally) {
-  // After a reconnection another replica may answer that is a moment behind: never go back.
-  if (tally.poll !== root.dataset.poll || tally.version < version || STEP[tally.state] < STEP[state]) return;
-  const changed = tally.version > version || tally.state !== state;
-  version = tally.version;
-
-  state = tally.state;
-  const most = Math.max(...tally.options.map((option) => option.votes));
-  const leaders = tally.options.filter((option) => option.votes === most && most > 0).length;
-  const word = leaders > 1 ? "Tied" : state === "final" ? "Most votes" : "Leading";
-
-  total.textContent = votesText(tally.voters);
-  summary.textContent = summaryText(tally.voters);
-  if (voteLink) voteLink.hidden = state !== "open" || tally.voters > 0;
-
-  for (const option of tally.options) {
-    const row = rows.get(option.id);
-    if (!row) continue;
-    const percent = percentOf(option.votes, tally.voters);
-    row.dataset.votes = option.votes;
-    row.classList.toggle("leading", option.votes === most && most > 0);
-    row.querySelector(".percent").textContent = `${percent}%`;
-    row.querySelector(".votes").textContent = votesText(option.votes);
-    row.querySelector(".lead-word").textContent = word;
-    row.querySelector("rect").setAttribute("width", `${percent}%`);
+  // A clock that nobody sets.
+  function now() {
+    return window.performance && performance.now ? performance.now() : new Date().getTime();
   }
-  if (changed) announceSoon(tally);
-}
 
-let lastTally = null;
-let announceTimer = 0;
-let lastAnnounced = 0;
+  // ---- What is shown ----
 
-// Waits for the end of the quiet period, then says the newest state once.
-function announceSoon(tally) {
-  lastTally = tally;
-  if (announceTimer) return;
-  const wait = Math.max(0, lastAnnounced + ANNOUNCE_EVERY_MS - Date.now());
-  announceTimer = setTimeout(() => {
+  var version = Number(root.getAttribute("data-version"));
+  var state = root.getAttribute("data-state");
+  var behindTimer = 0;
+
+  function receive(result) {
+    if (result.poll !== root.getAttribute("data-poll")) return;
+    clearTimeout(behindTimer);
+    if (result.version < version || STEPS[result.state] < STEPS[state]) {
+      behindTimer = setTimeout(function () { draw(result); }, BEHIND_MS);
+      return;
+    }
+    draw(result);
+  }
+
+  function put(element, text) {
+    // To write the same text again would be a change to screen readers.
+    if (element && element.textContent !== text) element.textContent = text;
+  }
+
+  function part(row, name) {
+    return row.querySelector("." + name);
+  }
+
+  function rowOf(id) {
+    for (var i = 0; i < list.children.length; i += 1) {
+      if (list.children[i].getAttribute("data-option") === id) return list.children[i];
+    }
+    return null;
+  }
+
+  function draw(result) {
+    var changed = result.version !== version || result.state !== state;
+    version = result.version;
+    state = result.state;
+    root.setAttribute("data-state", state);
+
+    put(title, result.title);
+    title.className = result.title_size;
+    document.title = "Results: " + result.title;
+    put(total, result.total);
+    put(summary, result.summary);
+    if (voteLink) voteLink.hidden = state !== "open";
+    if (list.children.length === 2) list.className = "rows duo " + result.label_size;
+
+    for (var i = 0; i < result.options.length; i += 1) {
+      var option = result.options[i];
+      var row = rowOf(option.id);
+      if (!row) continue;
+      if (list.children[i] !== row) list.insertBefore(row, list.children[i]);
+      row.className = option.leads ? "row leading" : "row";
+      put(row.querySelector("bdi"), option.label);
+      put(part(row, "percent"), option.share);
+      put(part(row, "votes"), option.votes);
+      put(part(row, "lead-word"), result.lead_word);
+      row.querySelector("rect").setAttribute("width", option.bar);
+    }
+    if (changed) announceSoon(result.announcement);
+  }
+
+  // How fresh the numbers are: live, waiting, polled, stalled (with the time) or final.
+  function freshness(kind, since) {
+    // A final result has nothing live about it. The stream stays, for the texts may change.
+    if (state === "final" && (kind === "live" || kind === "polled")) kind = "final";
+    var words = live.getAttribute("data-words-" + kind);
+    put(liveText, since ? words + " " + clock(since) : words);
+    live.setAttribute("data-state", kind);
+  }
+
+  function clock(since) {
+    var at = new Date(since);
+    var today = new Date().toDateString() === at.toDateString();
+    var time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    return today ? time : at.toLocaleDateString() + ", " + time;
+  }
+
+  // ---- What is read aloud ----
+
+  var announcement = "";
+  var announceTimer = 0;
+  var announcedAt = -ANNOUNCE_EVERY_MS;
+  var muted = recallMuted();
+
+  // Waits for the end of the quiet period, then says the newest state once.
+  function announceSoon(text) {
+    announcement = text;
+    if (announceTimer || muted) return;
+    announceTimer = setTimeout(function () {
+      announceTimer = 0;
+      announcedAt = now();
+      put(announcer, announcement);
+    }, Math.max(0, announcedAt + ANNOUNCE_EVERY_MS - now()));
+  }
+
+  function recallMuted() {
+    try { return localStorage.getItem("voting:muted") === "yes"; } catch (e) { return false; }
+  }
+
+  function drawMute() {
+    put(mute, mute.getAttribute(muted ? "data-off" : "data-on"));
+  }
+
+  mute.addEventListener("click", function () {
+    muted = !muted;
+    clearTimeout(announceTimer);
     announceTimer = 0;
-    lastAnnounced = Date.now();
-    // Sixty-three options read aloud would help nobody: the first three places do.
-    const places = [...lastTally.options].sort((x, y) => y.votes - x.votes).slice(0, 3)
-      .map((option) => `${option.label} ${percentOf(option.votes, lastTally.voters)}%`);
-    const ended = state === "open" ? "" : `${summaryText(lastTally.voters)} `;
-    announcer.textContent = `${ended}${votesText(lastTally.voters)}. ${places.join(", ")}.`;
-  }, wait);
-}
+    try { localStorage.setItem("voting:muted", muted ? "yes" : "no"); } catch (e) { /* for this page only */ }
+    drawMute();
+    if (!muted && announcement) announceSoon(announcement);
+  });
 
-function connection(now) {
-  // A final result has nothing live about it. The stream stays, for the labels may change.
-  if (now === "live" && state === "final") now = "final";
-  if (live.dataset.state === now) return;
-  live.dataset.state = now;
-  liveText.textContent = { live: "Live", waiting: "Reconnecting", final: "Final" }[now];
-  live.hidden = false;
-}
+  // ---- The stream ----
 
-// ---- The stream ----
+  var running = false;
+  var source = null;
+  var connectedAt = 0; // when this connection was begun
+  var heardAt = 0; // when the last event came
+  var quietSince = 0; // since when one is waited for
+  var heard = false; // whether one has come since
+  var retryTimer = 0;
+  var retryDelay = 0;
 
-function start() {
-  if (source) return;
-  clearTimeout(retryTimer);
-  source = new EventSource(root.dataset.events);
-  source.addEventListener("open", () => {
+  function sign() {
+    heardAt = now();
+    heard = true;
     retryDelay = 0;
-    connection("live");
-  });
-  source.addEventListener("tally", (event) => {
-    draw(JSON.parse(event.data));
-    connection("live");
-  });
-  source.addEventListener("error", () => {
-    connection("waiting");
-    // EventSource comes back by itself after a lost connection, but it gives up for good
-    // when it gets an error status (a replica or balancer that is restarting). Then it is
-    // on us, a little later each time and not all browsers at once.
-    if (source?.readyState !== EventSource.CLOSED) return;
-    stop();
-    retryDelay = Math.min(30_000, Math.max(1_000, retryDelay * 2));
-    retryTimer = setTimeout(start, retryDelay * (0.5 + Math.random() / 2));
-  });
-}
+    stopPolling();
+  }
 
-function stop() {
-  clearTimeout(retryTimer);
-  source?.close();
-  source = null;
-}
+  function waitForSign() {
+    if (heard) quietSince = now();
+    heard = false;
+  }
 
-// A page nobody looks at holds no connection: browsers allow only six per site over
-// HTTP/1.1, and open streams keep a page out of the back/forward cache.
-document.addEventListener("visibilitychange", () => (document.hidden ? stop() : start()));
-window.addEventListener("pagehide", stop);
-window.addEventListener("pageshow", (event) => event.persisted && start());
+  function connect() {
+    disconnect();
+    connectedAt = now();
+    waitForSign();
+    if (!window.EventSource) return;
+    var opened = source = new EventSource(root.getAttribute("data-live"));
+    function on(name, does) {
+      opened.addEventListener(name, function (event) {
+        if (opened !== source) return;
+        sign();
+        does(event.data);
+      });
+    }
+    on("result", function (data) {
+      receive(JSON.parse(data));
+      freshness("live");
+    });
+    on("stalled", function (data) { freshness("stalled", JSON.parse(data).since); });
+    on("alive", function () { /* a sign of life is all that it is */ });
+    opened.addEventListener("error", function () {
+      if (opened !== source) return;
+      if (!polling) freshness("waiting");
+      waitForSign();
+      // EventSource comes back by itself after a lost connection, but it gives up for good when it gets an
+      // error status (a replica or a balancer that is restarting). Then it is on us, a little later each
+      // time, and not all browsers at once.
+      if (opened.readyState !== 2) return;
+      disconnect();
+      retryDelay = Math.min(30000, Math.max(1000, retryDelay * 2));
+      retryTimer = setTimeout(connect, retryDelay * (0.5 + Math.random() / 2));
+    });
+  }
 
-if (!document.hidden) start();
+  function disconnect() {
+    clearTimeout(retryTimer);
+    if (source) source.close();
+    source = null;
+  }
+
+  // ---- Without the stream: asking again and again ----
+
+  var polling = false;
+  var pollTimer = 0;
+  var request = null;
+
+  function poll() {
+    polling = true;
+    request = new XMLHttpRequest();
+    var asked = request;
+    var done = false;
+    function answered(answer) {
+      if (done || asked !== request || !polling) return;
+      done = true;
+      if (answer) {
+        receive(answer.result);
+        if (answer.stalled_since) freshness("stalled", answer.stalled_since);
+        else freshness("polled");
+      } else {
+        freshness("waiting");
+      }
+      pollTimer = setTimeout(poll, POLL_MS);
+    }
+    asked.open("GET", root.getAttribute("data-live") + ".json");
+    asked.timeout = PATIENCE_MS;
+    asked.onload = function () {
+      var answer = null;
+      // What answers may be something else: a proxy, a login.
+      try { answer = asked.status === 200 ? JSON.parse(asked.responseText) : null; } catch (e) { /* no answer */ }
+      answered(answer && answer.result && answer.result.options ? answer : null);
+    };
+    asked.onerror = asked.ontimeout = function () { answered(null); };
+    asked.send();
+  }
+
+  function stopPolling() {
+    if (!polling) return;
+    polling = false;
+    clearTimeout(pollTimer);
+    if (request) request.abort();
+    request = null;
+  }
+
+  // ---- Looks after both ----
+
+  function watch() {
+    if (!running) return;
+    if (!heard && !polling && now() - quietSince > POLL_MS) poll();
+    if (now() - Math.max(heardAt, connectedAt) > SILENT_MS) {
+      if (!polling) freshness("waiting");
+      connect();
+    }
+  }
+
+  function start() {
+    if (running) return;
+    running = true;
+    // What stands here may be of long ago.
+    if (heardAt && now() - heardAt > POLL_MS) freshness("waiting");
+    heard = true;
+    connect();
+  }
+
+  function stop() {
+    running = false;
+    disconnect();
+    stopPolling();
+  }
+
+  // A page nobody looks at holds no connection: browsers allow only six per site over HTTP/1.1, and open
+  // streams keep a page out of the back/forward cache.
+  document.addEventListener("visibilitychange", function () { if (document.hidden) stop(); else start(); });
+  window.addEventListener("pagehide", stop);
+  window.addEventListener("pageshow", function (event) { if (event.persisted && !document.hidden) start(); });
+  // The network is back. What was open before may be dead without having been told.
+  window.addEventListener("online", function () { if (running) connect(); });
+
+  setInterval(watch, 1000);
+  drawMute();
+  mute.hidden = false;
+  if (!document.hidden) start();
+  window.votingResult = true;
+})();

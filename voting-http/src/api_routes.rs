@@ -8,6 +8,7 @@ use futures_util::future::Either;
 use poem::{
     Endpoint, IntoEndpoint, Request, Response, Result, Route,
     endpoint::{BoxEndpoint, make_sync},
+    get,
 };
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 
@@ -45,10 +46,10 @@ impl ApiRoutes {
                 .body(docs.clone())
         }));
         let rest = pages
-            .at("/metrics", metrics)
-            .at("/openapi.json", document)
-            .at("/docs", Arc::clone(&docs))
-            .at("/docs/", docs);
+            .at("/metrics", get(metrics))
+            .at("/openapi.json", get(document))
+            .at("/docs", get(Arc::clone(&docs)))
+            .at("/docs/", get(docs));
         Self {
             api: service.into_endpoint(),
             rest,

@@ -1,19 +1,55 @@
-//! Style sheet, scripts and icon, all in the binary.
+//! Style sheet, scripts and icon, all in the binary. They are sent without the comments and the indentation of
+//! their sources, which would be a third of them.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
+use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use poem::{
     Endpoint, Response, Route,
     endpoint::make_sync,
+    get,
     http::{HeaderValue, header},
 };
 use sha2::{Digest, Sha256};
 
+use crate::compression::{self, BY_ENCODING, GZIP};
+
 struct Asset {
     name: &'static str,
     content_type: &'static str,
-    bytes: &'static [u8],
+    source: &'static str,
+    /// What is sent.
+    sent: OnceLock<Sent>,
+}
+
+struct Sent {
+    plain: Bytes,
+    gzip: Option<Bytes>,
+}
+
+impl Asset {
+    /// Made when it is first asked for.
+    fn sent(&self) -> &Sent {
+        self.sent.get_or_init(|| {
+            let plain = Bytes::from(lean(self.source));
+            let gzip = compression::gzip_once(&plain);
+            Sent { plain, gzip }
+        })
+    }
+}
+
+/// Without block comments, lines that are a comment, and indentation. In our sources no text has anything that
+/// looks like these.
+fn lean(source: &str) -> String {
+    let mut parts = source.split("/*");
+    let mut code = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        code.push_str(part.split_once("*/").map_or("", |(_, rest)| rest));
+    }
+    let lines = code.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 macro_rules! asset {
@@ -21,12 +57,13 @@ macro_rules! asset {
         Asset {
             name: $name,
             content_type: $content_type,
-            bytes: include_bytes!(concat!("../assets/", $name)),
+            source: include_str!(concat!("../assets/", $name)),
+            sent: OnceLock::new(),
         }
     };
 }
 
-const ASSETS: [Asset; 4] = [
+static ASSETS: [Asset; 4] = [
     asset!("voting.css", "text/css; charset=utf-8"),
     asset!("vote.js", "text/javascript; charset=utf-8"),
     asset!("result.js", "text/javascript; charset=utf-8"),
@@ -37,7 +74,7 @@ const ASSETS: [Asset; 4] = [
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hash = Sha256::new();
     for asset in &ASSETS {
-        hash.update(asset.bytes);
+        hash.update(asset.source);
     }
     HEXLOWER.encode(&hash.finalize()[..6])
 });
@@ -52,7 +89,7 @@ pub(crate) fn route() -> impl Endpoint {
     ASSETS.iter().fold(route, |route, asset| {
         route.at(
             format!("/{}", asset.name),
-            make_sync(move |request| {
+            get(make_sync(move |request| {
                 // Without the right version the address may soon stand for other bytes.
                 let current = request.uri().query() == Some(&format!("v={}", version()));
                 let caching = if current {
@@ -60,11 +97,32 @@ pub(crate) fn route() -> impl Endpoint {
                 } else {
                     "no-cache"
                 };
-                Response::builder()
+                let answer = Response::builder()
                     .content_type(asset.content_type)
                     .header(header::CACHE_CONTROL, HeaderValue::from_static(caching))
-                    .body(asset.bytes)
-            }),
+                    .header(header::VARY, BY_ENCODING);
+                let sent = asset.sent();
+                match &sent.gzip {
+                    Some(gzip) if compression::accepts_gzip(request.headers()) => {
+                        let answer = answer.header(header::CONTENT_ENCODING, GZIP);
+                        answer.body(gzip.clone())
+                    }
+                    _ => answer.body(sent.plain.clone()),
+                }
+            })),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_has_no_comments_and_all_of_the_code() {
+        let source = "/* Head. */\n\n.a {\n  color: red; /* so */\n}\n";
+        assert_eq!(lean(source), ".a {\ncolor: red;\n}");
+        let source = "// Says\n// why.\nlet url = \"https://x\"; // kept\n  go(url);\n";
+        assert_eq!(lean(source), "let url = \"https://x\"; // kept\ngo(url);");
+    }
 }

@@ -144,7 +144,7 @@ fn describe(operation: &mut Value, known: &Operation, has_voters: bool) {
     let takes_body = !operation["requestBody"].is_null();
     let mut problems = vec![ProblemKind::Request, ProblemKind::Internal];
     if is_protected {
-        problems.push(ProblemKind::Unauthorized);
+        problems.extend([ProblemKind::Unauthorized, ProblemKind::TooManyTokens]);
     }
     if takes_body {
         problems.extend([ProblemKind::TooLarge, ProblemKind::TooSlow]);

@@ -4,19 +4,28 @@
 //! of the next, and move the request once for each, which took longer than all that the service does
 //! with a ballot.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
-use poem::{Endpoint, IntoResponse, Request, Response};
+use poem::{
+    Endpoint, IntoResponse, PathPattern, Request, Response,
+    http::{StatusCode, header},
+};
 use tracing::{Instrument, Span};
 
 use crate::{
     body_limit::limit_body,
+    compression::Packing,
     failures::Failures,
+    gate::Gate,
+    host,
+    methods::Methods,
+    operator,
     problem::Problem,
     same_site,
     security_headers::SecurityHeaders,
-    site::Site,
+    site::{self, Site},
+    token::OperatorKey,
     traced::Followed,
     visitor::{Visit, VoterCookies},
 };
@@ -26,7 +35,9 @@ pub(crate) struct Front<R> {
     routes: R,
     https: bool,
     takes_bodies: bool,
-    voters: Option<(VoterCookies, Site)>,
+    voters: Option<(Arc<VoterCookies>, Site)>,
+    operator: Option<(OperatorKey, Gate)>,
+    methods: Methods,
 }
 
 impl<R: Endpoint> Front<R> {
@@ -36,6 +47,8 @@ impl<R: Endpoint> Front<R> {
             https: false,
             takes_bodies: false,
             voters: None,
+            operator: None,
+            methods: Methods::default(),
         }
     }
 
@@ -52,13 +65,36 @@ impl<R: Endpoint> Front<R> {
     }
 
     /// Each visitor is a voter, whom other sites cannot make vote.
-    pub(crate) fn for_voters(mut self, cookies: VoterCookies, site: Site) -> Self {
+    pub(crate) fn for_voters(mut self, cookies: Arc<VoterCookies>, site: Site) -> Self {
         self.voters = Some((cookies, site));
+        self
+    }
+
+    /// The API is for the operator.
+    pub(crate) fn for_operator(mut self, key: OperatorKey, gate: Gate) -> Self {
+        self.operator = Some((key, gate));
+        self
+    }
+
+    /// Which methods the routes take.
+    pub(crate) fn with_methods(mut self, methods: Methods) -> Self {
+        self.methods = methods;
         self
     }
 
     /// Tells the routes who the visitor is, if they are to know.
     fn admit(&self, request: &mut Request) -> Result<Option<Visit<'_>>, Problem> {
+        host::check(request)?;
+        // The router would leave a part out that it cannot read, as if it were not there.
+        if !site::is_text(request.uri().path()) {
+            return Err(Problem::no_such_address());
+        }
+        if let Some((key, gate)) = &self.operator
+            && request.uri().path().starts_with("/v1/")
+        {
+            // Before the body: a stranger's is neither waited for nor read.
+            operator::check(request, key, gate)?;
+        }
         let Some((cookies, site)) = &self.voters else {
             return Ok(None);
         };
@@ -68,10 +104,23 @@ impl<R: Endpoint> Front<R> {
         Ok(Some(cookies.meet(request)))
     }
 
+    fn failed(&self, failures: &Failures, error: &poem::Error) -> Response {
+        let mut answer = failures.answer(error);
+        if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+            let pattern = error.data::<PathPattern>();
+            let pattern = pattern.map_or("", |PathPattern(pattern)| pattern.as_ref());
+            if let Ok(methods) = self.methods.of_route(pattern).parse() {
+                answer.headers_mut().insert(header::ALLOW, methods);
+            }
+        }
+        answer
+    }
+
     // All that waits is in here and not in functions of its own: each would hold the request once more.
     async fn answer(&self, mut request: Request, followed: Option<Followed>) -> Response {
         let failures = Failures::of(&request);
         let headers = SecurityHeaders::of(&request, self.https);
+        let packing = Packing::of(&request);
         let (visit, mut fit) = match self.admit(&mut request) {
             Ok(visit) => (visit, Ok(())),
             Err(problem) => (None, Err(problem)),
@@ -89,12 +138,13 @@ impl<R: Endpoint> Front<R> {
         };
         let mut answer = match routed {
             Ok(answer) => answer.into_response(),
-            Err(error) => failures.answer(&error),
+            Err(error) => self.failed(&failures, &error),
         };
         if let Some(visit) = visit {
             // Also with a failure, so that a retry is the same voter's.
             visit.part(&mut answer);
         }
+        packing.pack(&mut answer);
         headers.put_on(&mut answer);
         if let Some(followed) = followed {
             followed.end(&answer);

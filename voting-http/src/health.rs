@@ -19,7 +19,31 @@ type Answer = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 type Check = Arc<dyn Fn() -> Answer + Send + Sync>;
 
 /// When it was last found out, and what.
-type Last = Option<(Instant, Result<(), Problem>)>;
+type Last = Option<(Instant, Result<(), NotReady>)>;
+
+/// What the service waits for, and why.
+#[derive(Debug, Clone)]
+struct NotReady {
+    /// The reason as anybody is told it.
+    told: String,
+    why: WhyNotReady,
+}
+
+/// Why a service is not ready, with causes that are not for everybody. It is among the data of the response to
+/// `/readyz`, so it does not leave the process by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WhyNotReady {
+    /// What it waits for: `ballot log`, `tally store` or `polls`.
+    pub what: &'static str,
+    /// What is wrong with that.
+    pub reason: Arc<str>,
+}
+
+impl From<NotReady> for Problem {
+    fn from(NotReady { told, why }: NotReady) -> Self {
+        Self::not_ready(why.what, &told).because(why)
+    }
+}
 
 /// How long an answer holds: asking often must not load the stores.
 const FRESH: Duration = Duration::from_secs(1);
@@ -27,14 +51,17 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Answers the health checks of a service.
 #[derive(Clone)]
 pub(crate) struct Health {
+    service: &'static str,
     stop: CancellationToken,
     checks: Vec<(&'static str, Check)>,
     last: Arc<Mutex<Last>>,
 }
 
 impl Health {
-    pub(crate) fn new(stop: CancellationToken) -> Self {
+    /// Of the service of this name.
+    pub(crate) fn new(service: &'static str, stop: CancellationToken) -> Self {
         Self {
+            service,
             stop,
             checks: Vec::new(),
             last: Arc::default(),
@@ -63,14 +90,17 @@ impl Health {
         // Held meanwhile, so that those who ask together share one answer.
         let mut last = self.last.lock().await;
         let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH);
-        match fresh {
+        let outcome = match fresh {
             Some((_, outcome)) => outcome.clone(),
             None => {
                 let outcome = self.check().await;
-                *last = Some((Instant::now(), outcome.clone()));
+                let before = last.replace((Instant::now(), outcome.clone()));
+                let before = before.as_ref().map(|(_, outcome)| outcome);
+                tell_change(self.service, before, &outcome);
                 outcome
             }
-        }
+        };
+        outcome.map_err(Problem::from)
     }
 
     /// The same, for a metric.
@@ -78,21 +108,44 @@ impl Health {
         self.readiness().await.is_ok()
     }
 
-    async fn check(&self) -> Result<(), Problem> {
+    async fn check(&self) -> Result<(), NotReady> {
         for (what, check) in &self.checks {
-            match timeout(PATIENCE, check()).await {
-                Ok(Ok(())) => {}
+            let (told, reason) = match timeout(PATIENCE, check()).await {
+                Ok(Ok(())) => continue,
                 Ok(Err(error)) => {
-                    tracing::warn!(error = in_one_line(&error), what, "not ready");
-                    return Err(Problem::not_ready(what, &error.to_string()));
+                    // That the store is unavailable is what it is about.
+                    let reason = std::error::Error::source(&error);
+                    let reason = reason.map_or_else(|| error.to_string(), in_one_line);
+                    (error.to_string(), reason)
                 }
                 Err(_) => {
-                    tracing::warn!(what, "not ready: no answer in time");
-                    return Err(Problem::not_ready(what, "no answer in time"));
+                    let silent = "no answer in time".to_owned();
+                    (silent.clone(), silent)
                 }
-            }
+            };
+            let reason = reason.into();
+            let why = WhyNotReady { what, reason };
+            return Err(NotReady { told, why });
         }
         Ok(())
+    }
+}
+
+/// Logs what is new: how it stays so is told to who asks.
+fn tell_change(
+    service: &'static str,
+    before: Option<&Result<(), NotReady>>,
+    now: &Result<(), NotReady>,
+) {
+    match (before, now) {
+        (Some(Err(before)), Err(now)) if before.why == now.why => {}
+        (_, Err(now)) => {
+            let WhyNotReady { what, reason } = &now.why;
+            tracing::warn!(service, what, %reason, "not ready");
+        }
+        (Some(Err(_)), Ok(())) => tracing::info!(service, "ready again"),
+        (None, Ok(())) => tracing::info!(service, "ready"),
+        (Some(Ok(())), Ok(())) => {}
     }
 }
 

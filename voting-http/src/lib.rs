@@ -13,34 +13,50 @@
 mod api_routes;
 mod assets;
 mod body_limit;
+mod client_address;
+mod compression;
 mod document;
 mod failures;
 mod front;
+mod gate;
 mod health;
+mod host;
 mod live;
+mod methods;
 mod metrics;
+mod operator;
+mod poll_list;
 mod polls;
+mod preview;
 mod problem;
 mod problem_kind;
 mod reason_view;
+mod receipt_key;
 mod result;
 mod same_site;
 mod security_headers;
+mod seldom;
 mod serve;
 mod site;
+mod strict_json;
 mod tally_view;
 mod token;
 mod traced;
 mod views;
 mod visitor;
 mod vote;
+mod voter_cookies;
 mod worker;
 
 pub use self::{
+    client_address::{InvalidProxy, TrustedProxies},
+    gate::{Gate, Limits},
+    health::WhyNotReady,
+    receipt_key::ReceiptKey,
     result::ResultService,
     serve::{ServeOptions, serve},
     site::{InvalidPublicUrl, PeerLink, PublicUrl, Site},
-    token::{InvalidToken, ReceiptKey},
+    token::InvalidToken,
     vote::VoteService,
     worker::{Pipeline, WorkerService},
 };

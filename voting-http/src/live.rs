@@ -1,32 +1,100 @@
 //! Tallies for any number of readers at the cost of one: whoever asks within a tick gets the same
 //! snapshot, and event streams share one look at the store a tick, which pauses while nobody
 //! watches.
+//!
+//! A snapshot that can no longer be renewed is still shown, but never as if it were new: everybody who
+//! sees it is told since when it may be out of date.
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
 use poem_openapi::types::ToJSON;
-use tokio::{sync::watch, time::timeout};
-use voting_core::{Poll, PollId, StoreError, TallyStore};
+use tokio::{
+    sync::watch,
+    time::{sleep_until, timeout},
+};
+use voting_core::{Poll, PollId, StoreError, TallyStore, error::in_one_line};
 
-use crate::{metrics::LiveMetrics, polls::Polls, problem::Problem, tally_view::TallyView};
+use crate::{
+    metrics::LiveMetrics,
+    polls::Polls,
+    problem::Problem,
+    result::{ResultTexts, Since},
+    tally_view::TallyView,
+};
 
-/// How old a tally may be that is shown.
+/// How old a tally may be that is shown as it is now.
 const TICK: Duration = Duration::from_millis(250);
 
 /// How long the store may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// After so long without a new look at the store viewers are told. Shorter troubles pass unseen.
+const STALLED_AFTER: Duration = Duration::from_secs(2);
+
 /// A tally as it is shown, and as it is sent.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) view: TallyView,
+    pub(crate) texts: ResultTexts,
     /// The tally as a server-sent event.
+    pub(crate) tally_event: Bytes,
+    /// What the page shows of it, as JSON.
+    pub(crate) texts_json: Bytes,
+    /// The same as a server-sent event.
+    pub(crate) texts_event: Bytes,
+}
+
+impl Snapshot {
+    fn new(view: TallyView, texts: ResultTexts) -> Result<Self, Problem> {
+        let json = serde_json::to_string(&texts).map_err(|error| {
+            tracing::error!(%error, "cannot write a result");
+            Problem::internal()
+        })?;
+        let event = |name: &str, data: &str| {
+            let id = view.version;
+            Bytes::from(format!("event: {name}\nid: {id}\ndata: {data}\n\n"))
+        };
+        Ok(Self {
+            tally_event: event("tally", &view.to_json_string()),
+            texts_event: event("result", &json),
+            texts_json: json.into(),
+            view,
+            texts,
+        })
+    }
+}
+
+/// What is known of a tally.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// Set if the snapshot cannot be renewed.
+    pub(crate) stalled: Option<Stalled>,
+}
+
+/// The snapshot may be out of date.
+#[derive(Debug, Clone)]
+pub(crate) struct Stalled {
+    pub(crate) since: Since,
+    /// This as a server-sent event.
     pub(crate) event: Bytes,
+}
+
+impl Stalled {
+    fn new(since: SystemTime) -> Self {
+        let since = Since::new(since);
+        let data = since.rfc3339();
+        Self {
+            since,
+            event: format!("event: stalled\ndata: {{\"since\":\"{data}\"}}\n\n").into(),
+        }
+    }
 }
 
 /// The latest tallies.
@@ -37,13 +105,29 @@ struct Inner {
     store: Arc<dyn TallyStore>,
     polls: Polls,
     latest: Mutex<HashMap<PollId, Arc<Latest>>>,
-    watched: Mutex<HashMap<PollId, watch::Sender<Arc<Snapshot>>>>,
+    watched: Mutex<HashMap<PollId, watch::Sender<Known>>>,
     metrics: LiveMetrics,
 }
 
-/// What the store last said, be it that it failed. Held while it is asked, so that requests that
-/// come together ask once.
-type Latest = tokio::sync::Mutex<Option<(Instant, Result<Arc<Snapshot>, Problem>)>>;
+/// When the store was asked, and what it said.
+type Asked = (Instant, Result<Arc<Snapshot>, Problem>);
+
+/// What the store last said of a poll.
+#[derive(Default)]
+struct Latest {
+    /// When it was asked, and what it said, be it that it failed. Held while it is asked, so that requests
+    /// that come together ask once.
+    asked: tokio::sync::Mutex<Option<Asked>>,
+    /// What it said when it last did not fail.
+    good: Mutex<Option<Good>>,
+}
+
+#[derive(Clone)]
+struct Good {
+    snapshot: Arc<Snapshot>,
+    at: Instant,
+    clock: SystemTime,
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -64,45 +148,97 @@ impl LiveTallies {
         &self.0.metrics
     }
 
-    /// The tally of a poll, at most a tick old.
-    pub(crate) async fn current(&self, poll: &Poll) -> Result<Arc<Snapshot>, Problem> {
-        let latest = Arc::clone(lock(&self.0.latest).entry(poll.id().clone()).or_default());
-        let mut latest = latest.lock().await;
-        if let Some((at, outcome)) = &*latest
+    fn of(&self, poll: &PollId) -> Arc<Latest> {
+        Arc::clone(lock(&self.0.latest).entry(poll.clone()).or_default())
+    }
+
+    /// The tally of a poll as it is, at most a tick old.
+    pub(crate) async fn current(&self, poll: &PollId) -> Result<Arc<Snapshot>, Problem> {
+        let latest = self.of(poll);
+        let mut asked = latest.asked.lock().await;
+        if let Some((at, outcome)) = &*asked
             && at.elapsed() < TICK
         {
             return outcome.clone();
         }
-        let outcome = self.ask(poll).await;
-        *latest = Some((Instant::now(), outcome.clone()));
+        let good = lock(&latest.good).clone();
+        let clock = SystemTime::now();
+        let outcome = self.ask(poll, good.map(|good| good.snapshot)).await;
+        if let Ok(snapshot) = &outcome {
+            *lock(&latest.good) = Some(Good {
+                snapshot: Arc::clone(snapshot),
+                at: Instant::now(),
+                clock,
+            });
+        } else {
+            self.0.metrics.failed_look_ups.inc();
+        }
+        *asked = Some((Instant::now(), outcome.clone()));
         outcome
     }
 
-    async fn ask(&self, poll: &Poll) -> Result<Arc<Snapshot>, Problem> {
+    async fn ask(
+        &self,
+        poll: &PollId,
+        last: Option<Arc<Snapshot>>,
+    ) -> Result<Arc<Snapshot>, Problem> {
         self.0.metrics.look_ups.inc();
+        // Looked up each time: its state or labels may have changed, and a tally beside old ones would be
+        // half true.
+        let poll = self.0.polls.get_recent(poll).await?;
         let tally = timeout(PATIENCE, self.0.store.tally(poll.id())).await;
         let tally = tally.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")))?;
         let tally = tally.ok_or_else(|| Problem::no_poll(poll.id().as_str()))?;
-        let view = TallyView::new(poll, &tally);
-        let event = event(&view);
-        Ok(Arc::new(Snapshot { view, event }))
+        let view = TallyView::new(&poll, &tally);
+        if let Some(last) = last
+            && last.view == view
+            && last.texts.title == poll.title()
+        {
+            return Ok(last);
+        }
+        let texts = ResultTexts::new(&poll, &tally);
+        Snapshot::new(view, texts).map(Arc::new)
     }
 
-    async fn latest(&self, poll: &PollId) -> Result<Arc<Snapshot>, Problem> {
-        // Looked up each time: its state or labels may have changed.
-        let poll = self.0.polls.get(poll.as_str()).await?;
-        self.current(&poll).await
+    /// The tally of a poll as it is now or, if that cannot be found out, as it last was.
+    pub(crate) async fn known(&self, poll: &PollId) -> Result<Known, Problem> {
+        let latest = self.of(poll);
+        let good = lock(&latest.good).clone();
+        let Some(good) = good else {
+            let snapshot = self.current(poll).await?;
+            return Ok(Known {
+                snapshot,
+                stalled: None,
+            });
+        };
+        if good.at.elapsed() < TICK {
+            return Ok(Known {
+                snapshot: good.snapshot,
+                stalled: None,
+            });
+        }
+        // The look ends on its own, also if it takes longer than people should wait for a page.
+        let (this, id) = (self.clone(), poll.clone());
+        let looking = tokio::spawn(async move { this.current(&id).await });
+        match timeout(STALLED_AFTER, looking).await {
+            Ok(Ok(Ok(snapshot))) => Ok(Known {
+                snapshot,
+                stalled: None,
+            }),
+            _ => Ok(Known {
+                snapshot: good.snapshot,
+                stalled: Some(Stalled::new(good.clock)),
+            }),
+        }
     }
 
-    /// The tallies of a poll from now on: the current one at once, then each that differs.
-    pub(crate) async fn watch(
-        &self,
-        poll: &Poll,
-    ) -> Result<watch::Receiver<Arc<Snapshot>>, Problem> {
+    /// The tallies of a poll from now on: the current one at once, then each that differs, and when it can
+    /// no longer be read, or can again.
+    pub(crate) async fn watch(&self, poll: &Poll) -> Result<watch::Receiver<Known>, Problem> {
         if let Some(sender) = lock(&self.0.watched).get(poll.id()) {
             return Ok(sender.subscribe());
         }
-        let first = self.current(poll).await?;
+        let first = self.known(poll.id()).await?;
         let mut watched = lock(&self.0.watched);
         if let Some(sender) = watched.get(poll.id()) {
             return Ok(sender.subscribe());
@@ -114,8 +250,8 @@ impl LiveTallies {
     }
 
     /// Sends what changes until nobody watches.
-    async fn follow(self, poll: PollId, sender: watch::Sender<Arc<Snapshot>>) {
-        let mut failing = false;
+    async fn follow(self, poll: PollId, sender: watch::Sender<Known>) {
+        let (mut at, mut clock) = (Instant::now(), SystemTime::now());
         loop {
             tokio::time::sleep(TICK).await;
             {
@@ -126,19 +262,22 @@ impl LiveTallies {
                     return;
                 }
             }
-            match self.latest(&poll).await {
-                Ok(snapshot) => {
-                    failing = false;
-                    sender.send_if_modified(|shown| {
-                        // The state and the labels are in it too, so the version alone does not tell.
-                        let differs = shown.view != snapshot.view;
-                        *shown = snapshot;
-                        differs
-                    });
+            let begun = SystemTime::now();
+            let mut look = pin!(self.current(&poll));
+            let outcome = tokio::select! {
+                outcome = &mut look => outcome,
+                () = sleep_until((at + STALLED_AFTER).into()) => {
+                    stall(&sender, &poll, clock, None);
+                    look.await
                 }
-                Err(error) if !failing => {
-                    failing = true;
-                    tracing::warn!(%error, %poll, "the live result stands still");
+            };
+            match outcome {
+                Ok(snapshot) => {
+                    (at, clock) = (Instant::now(), begun);
+                    renew(&sender, &poll, snapshot);
+                }
+                Err(error) if at.elapsed() >= STALLED_AFTER => {
+                    stall(&sender, &poll, clock, Some(&error));
                 }
                 Err(_) => {}
             }
@@ -146,7 +285,32 @@ impl LiveTallies {
     }
 }
 
-fn event(view: &TallyView) -> Bytes {
-    let data = view.to_json_string();
-    format!("event: tally\nid: {}\ndata: {data}\n\n", view.version).into()
+/// Tells viewers of a new snapshot, or that the one that they have is right again.
+fn renew(sender: &watch::Sender<Known>, poll: &PollId, snapshot: Arc<Snapshot>) {
+    sender.send_if_modified(|known| {
+        let recovered = known.stalled.take().is_some();
+        if recovered {
+            tracing::info!(%poll, "the live result is up to date again");
+        }
+        // An unchanged result comes as the same snapshot.
+        let differs = !Arc::ptr_eq(&known.snapshot, &snapshot);
+        known.snapshot = snapshot;
+        recovered || differs
+    });
+}
+
+/// Tells viewers that what they see may be out of date, once.
+fn stall(sender: &watch::Sender<Known>, poll: &PollId, clock: SystemTime, error: Option<&Problem>) {
+    sender.send_if_modified(|known| {
+        if known.stalled.is_some() {
+            return false;
+        }
+        let error = error.map_or_else(
+            || "no answer in time".to_owned(),
+            |error| in_one_line(error),
+        );
+        tracing::warn!(%poll, error, "the tally cannot be read; viewers are told since when");
+        known.stalled = Some(Stalled::new(clock));
+        true
+    });
 }

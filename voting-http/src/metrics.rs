@@ -50,17 +50,21 @@ struct Outcome {
 enum OutcomeName {
     Accepted,
     Closed,
+    ForeignSecret,
     Overloaded,
     Refused,
+    Unidentified,
     Unknown,
 }
 
 impl OutcomeName {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Accepted,
         Self::Closed,
+        Self::ForeignSecret,
         Self::Overloaded,
         Self::Refused,
+        Self::Unidentified,
         Self::Unknown,
     ];
 }
@@ -73,8 +77,10 @@ impl EncodeLabelValue for OutcomeName {
         let name = match self {
             Self::Accepted => "accepted",
             Self::Closed => "closed",
+            Self::ForeignSecret => "foreign-secret",
             Self::Overloaded => "overloaded",
             Self::Refused => "refused",
+            Self::Unidentified => "unidentified",
             Self::Unknown => "unknown",
         };
         EncodeLabelValue::encode(&name, encoder)
@@ -82,7 +88,7 @@ impl EncodeLabelValue for OutcomeName {
 }
 
 impl CastMetrics {
-    pub(crate) fn register(&self, registry: &mut Registry) {
+    pub(crate) fn register(&self, registry: &mut Registry, foreign: &Gauge) {
         let (casts, seconds) = (self.casts.clone(), self.seconds.0.clone());
         // From 0 on: of a counter that begins with its first refusal no growth could be seen.
         for outcome in OutcomeName::ALL {
@@ -90,7 +96,9 @@ impl CastMetrics {
         }
         registry.register(
             "voting_casts",
-            "Ballots handed to the log, by outcome; what is refused before is not among them",
+            "Ballots handed to the log, by outcome; and those that were not, since their voter could not be said \
+             (unidentified) or the log is of another secret (foreign-secret). What is refused for other reasons is not \
+             among them",
             casts,
         );
         registry.register(
@@ -98,6 +106,25 @@ impl CastMetrics {
             "From a valid ballot to the log's answer",
             seconds,
         );
+        registry.register(
+            "voting_foreign_secret",
+            "1 while the log is held to another secret than this service has, and takes no ballots from it",
+            foreign.clone(),
+        );
+    }
+
+    /// A ballot whose voter's cookie does not say who it is.
+    pub(crate) fn unidentified(&self) {
+        self.count(OutcomeName::Unidentified);
+    }
+
+    /// A ballot that this service may not take: the log is of another secret.
+    pub(crate) fn foreign_secret(&self) {
+        self.count(OutcomeName::ForeignSecret);
+    }
+
+    fn count(&self, outcome: OutcomeName) {
+        self.casts.get_or_create(&Outcome { outcome }).inc();
     }
 
     pub(crate) fn cast<T>(&self, seconds: f64, outcome: &Result<T, CastError>) {
@@ -108,7 +135,7 @@ impl CastMetrics {
             Err(CastError::Unknown(_)) => OutcomeName::Unknown,
             Err(_) => OutcomeName::Refused,
         };
-        self.casts.get_or_create(&Outcome { outcome }).inc();
+        self.count(outcome);
         self.seconds.0.observe(seconds);
     }
 }
@@ -120,6 +147,8 @@ pub(crate) struct LiveMetrics {
     pub(crate) viewers: Gauge,
     /// Times that the store was asked for a tally.
     pub(crate) look_ups: Counter,
+    /// Times that there was no answer.
+    pub(crate) failed_look_ups: Counter,
 }
 
 impl LiveMetrics {
@@ -130,6 +159,11 @@ impl LiveMetrics {
             "voting_tally_look_ups",
             "Times that the store was asked for a tally",
             look_ups,
+        );
+        registry.register(
+            "voting_tally_look_up_failures",
+            "Times that the tally could not be read; viewers are told since when it stands still",
+            self.failed_look_ups.clone(),
         );
     }
 }

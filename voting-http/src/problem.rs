@@ -1,25 +1,28 @@
 //! Errors as clients see them: problem documents (RFC 9457), or a page for a browser.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use poem::{
     Body, Error, Response,
     error::ResponseError,
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
 };
 use poem_openapi::{
     ApiResponse, Object,
     registry::{MetaResponses, Registry},
     types::{ToJSON, Type},
 };
-use voting_core::{CastError, StoreError, error::in_one_line, poll::InvalidChoice};
+use voting_core::{CastError, PollId, StoreError, error::in_one_line, poll::InvalidChoice};
 
-use crate::{problem_kind::ProblemKind, site};
+use crate::{health::WhyNotReady, problem_kind::ProblemKind, site, visitor::Refusal};
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// How long a client is asked to wait when a store is away, in seconds.
 const RETRY_AFTER: u32 = 2;
+
+/// The same for a viewer who found no place.
+const STREAM_RETRY: Duration = Duration::from_secs(30);
 
 /// Why a request failed.
 #[derive(Debug, Clone, Object)]
@@ -44,6 +47,10 @@ pub(crate) struct Problem {
     status: StatusCode,
     title: &'static str,
     detail: Cow<'static, str>,
+    /// When to come back, in seconds.
+    retry_after: Option<u32>,
+    /// More than the client is told.
+    cause: Option<WhyNotReady>,
 }
 
 impl Problem {
@@ -53,7 +60,16 @@ impl Problem {
             status: kind.status(),
             title: kind.title(),
             detail: detail.into(),
+            retry_after: (kind.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
+            cause: None,
         }
+    }
+
+    /// The client is to wait for so long before it tries again.
+    fn after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX).max(1));
+        self
     }
 
     pub(crate) fn internal() -> Self {
@@ -69,6 +85,13 @@ impl Problem {
             ProblemKind::UnknownPoll,
             format!("There is no poll {id:?} here."),
         )
+    }
+
+    /// The same, where there is one whose name differs in its capitals only.
+    pub(crate) fn no_poll_but(id: &str, there: &PollId) -> Self {
+        let mut problem = Self::no_poll(id);
+        problem.detail = format!("{} Its name may be {there:?}.", problem.detail).into();
+        problem
     }
 
     pub(crate) fn no_polls() -> Self {
@@ -97,7 +120,7 @@ impl Problem {
     pub(crate) fn no_receipt() -> Self {
         Self::new(
             ProblemKind::UnknownReceipt,
-            "This is not a receipt that this service has issued.",
+            "This receipt was not issued here, or this service has another secret than the one that issued it.",
         )
     }
 
@@ -108,11 +131,39 @@ impl Problem {
         )
     }
 
-    pub(crate) fn forged_cookie() -> Self {
+    /// Why a cookie does not say who its voter is.
+    pub(crate) fn voter_cookie(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unreadable => Self::new(
+                ProblemKind::InvalidVoterCookie,
+                "The cookie that names you as a voter is damaged, or was not issued here. To vote as a \
+                 new voter, open the voting page and start over there.",
+            ),
+            Refusal::Several => Self::new(
+                ProblemKind::SeveralVoterCookies,
+                "Your browser sent several cookies that name a voter, and they differ. Delete the cookies \
+                 of this site in your browser, and of the site above it, then open this page again.",
+            ),
+            Refusal::Outdated => Self::new(
+                ProblemKind::OutdatedVoterCookie,
+                "The cookie that names you as a voter is of a kind that is no longer taken. To vote as a \
+                 new voter, open the voting page and start over there.",
+            ),
+        }
+    }
+
+    pub(crate) fn no_such_address() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            title: "Not Found",
+            ..Self::new(ProblemKind::Request, "There is nothing at this address.")
+        }
+    }
+
+    pub(crate) fn foreign_secret() -> Self {
         Self::new(
-            ProblemKind::InvalidVoterCookie,
-            "The cookie that names you as a voter was not issued here. You have been given a \
-             new one: please vote again.",
+            ProblemKind::ForeignSecret,
+            "This server is set up with another secret than the others, so it takes no votes.",
         )
     }
 
@@ -141,6 +192,14 @@ impl Problem {
         Self::new(ProblemKind::NotReady, format!("{what}: {reason}"))
     }
 
+    /// With the cause, for who asks within this process.
+    pub(crate) fn because(self, cause: WhyNotReady) -> Self {
+        Self {
+            cause: Some(cause),
+            ..self
+        }
+    }
+
     pub(crate) fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemKind::Invalid, detail)
     }
@@ -151,6 +210,40 @@ impl Problem {
 
     pub(crate) fn unauthorized(detail: &'static str) -> Self {
         Self::new(ProblemKind::Unauthorized, detail)
+    }
+
+    /// The address holds its share of the event streams.
+    pub(crate) fn too_many_viewers_here() -> Self {
+        Self::new(
+            ProblemKind::TooManyViewersHere,
+            "So many live results are open at your address that there is no room for another one. \
+             The result can still be looked at.",
+        )
+        .after(STREAM_RETRY)
+    }
+
+    /// All places for event streams are taken.
+    pub(crate) fn too_many_viewers() -> Self {
+        Self::new(
+            ProblemKind::TooManyViewers,
+            "So many live results are open that there is no room for another one. The result can \
+             still be looked at.",
+        )
+        .after(STREAM_RETRY)
+    }
+
+    /// The address has shown too many wrong tokens.
+    pub(crate) fn too_many_tokens(wait: Duration) -> Self {
+        Self::new(
+            ProblemKind::TooManyTokens,
+            "This is not the operator's token, and too many wrong ones came from your address.",
+        )
+        .after(wait)
+    }
+
+    /// The request as such is wrong: its head, or its body.
+    pub(crate) fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ProblemKind::Request, detail)
     }
 
     fn document(&self) -> ProblemDocument {
@@ -190,13 +283,16 @@ impl Problem {
     /// Adds the headers that go with the problem, whatever the body is.
     pub(crate) fn finish(&self, mut response: Response) -> Response {
         response.set_status(self.status);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(seconds) = self.retry_after {
             response
                 .headers_mut()
-                .insert(header::RETRY_AFTER, RETRY_AFTER.into());
+                .insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(cause) = &self.cause {
+            response.set_data(cause.clone());
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            let bearer = header::HeaderValue::from_static("Bearer");
+            let bearer = HeaderValue::from_static("Bearer");
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, bearer);
@@ -240,8 +336,11 @@ impl From<CastError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if let StoreError::PollConflict(_) = error {
+        if let StoreError::PollConflict(_) | StoreError::TextsFrozen(_) = error {
             return Self::conflict(format!("{}.", site::capitalized(&error.to_string())));
+        }
+        if let StoreError::ForeignSecret { .. } = error {
+            return Self::foreign_secret();
         }
         tracing::error!(error = in_one_line(&error), "a store failed");
         Self::new(
@@ -272,8 +371,14 @@ impl From<&Error> for Problem {
         if status == StatusCode::UNAUTHORIZED {
             return Self::unauthorized("Send the operator's token as a bearer token.");
         }
-        let detail = match status {
-            StatusCode::NOT_FOUND => "There is nothing at this address.".into(),
+        // A part of an address that cannot be read names nothing.
+        if status == StatusCode::NOT_FOUND
+            || error.is::<poem::error::ParsePathError>()
+            || error.is::<poem_openapi::error::ParsePathError>()
+        {
+            return Self::no_such_address();
+        }
+        let detail: String = match status {
             StatusCode::METHOD_NOT_ALLOWED => "This address does not take that method.".into(),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => "Send the body as application/json.".into(),
             // What the parser said, which is about the client's own input.
@@ -285,10 +390,9 @@ impl From<&Error> for Problem {
         };
         let title = status.canonical_reason().unwrap_or("The request failed");
         Self {
-            kind: ProblemKind::Request,
             status,
             title,
-            detail: Cow::Owned(detail),
+            ..Self::new(ProblemKind::Request, detail)
         }
     }
 }

@@ -53,8 +53,14 @@ kinds! {
     NotStored = "urn:voting:problem:not-stored", SERVICE_UNAVAILABLE, "The vote was not taken";
     /// Whether the ballot was stored is not known. To cast it again is safe.
     OutcomeUnknown = "urn:voting:problem:outcome-unknown", SERVICE_UNAVAILABLE, "The vote is not confirmed";
-    /// The cookie of the voter was not issued here.
-    InvalidVoterCookie = "urn:voting:problem:invalid-voter-cookie", BAD_REQUEST, "The voter cookie is not valid";
+    /// The voter's cookie is there and cannot be read. Nothing takes its place: a new voter sends none.
+    InvalidVoterCookie = "urn:voting:problem:invalid-voter-cookie", BAD_REQUEST, "Your voter cookie cannot be read";
+    /// Different cookies name the voter.
+    SeveralVoterCookies = "urn:voting:problem:several-voter-cookies", BAD_REQUEST, "There are several voter cookies";
+    /// The voter's cookie is of a kind that is no longer taken.
+    OutdatedVoterCookie = "urn:voting:problem:outdated-voter-cookie", BAD_REQUEST, "Your voter cookie is too old";
+    /// This service has another secret than the one under which ballots are cast. Others may take the ballot.
+    ForeignSecret = "urn:voting:problem:foreign-secret", SERVICE_UNAVAILABLE, "This server takes no votes";
     /// Another site sent the request.
     CrossSite = "urn:voting:problem:cross-site", FORBIDDEN, "Sent from another site";
     /// The body is too large.
@@ -75,6 +81,12 @@ kinds! {
     StillRejected = "urn:voting:problem:still-rejected", CONFLICT, "It still cannot be counted";
     /// It conflicts with the stored poll.
     Conflict = "urn:voting:problem:conflict", CONFLICT, "Conflicts with the stored poll";
+    /// All places for live results are taken.
+    TooManyViewers = "urn:voting:problem:too-many-viewers", SERVICE_UNAVAILABLE, "Too many viewers";
+    /// All places for live results are taken that one address may have.
+    TooManyViewersHere = "urn:voting:problem:too-many-viewers-here", TOO_MANY_REQUESTS, "Too many viewers at your address";
+    /// One address has sent too many wrong tokens.
+    TooManyTokens = "urn:voting:problem:too-many-tokens", TOO_MANY_REQUESTS, "Too many wrong tokens";
     /// The operator's token is missing or wrong.
     Unauthorized = "urn:voting:problem:unauthorized", UNAUTHORIZED, "Not authorized";
 }

@@ -18,12 +18,23 @@ pub(crate) fn check(request: &Request, site: &Site) -> Result<(), Problem> {
     ) {
         return Ok(());
     }
-    let same = match request.header("sec-fetch-site") {
+    let headers = request.headers();
+    // One that is there and cannot be read does not say that it is the own page.
+    let same = match (headers.get("sec-fetch-site"), headers.get(header::ORIGIN)) {
         // `none`: the person did it, as by reloading the page.
-        Some(from) => matches!(from, "same-origin" | "none"),
-        None => request
-            .header(header::ORIGIN)
-            .is_none_or(|origin| is_own_origin(origin, request, site)),
+        (Some(from), _) => matches!(from.as_bytes(), b"same-origin" | b"none"),
+        (None, None) => true,
+        (None, Some(origin)) => {
+            let origin = origin.to_str().unwrap_or_default();
+            let host = request.header(header::HOST).unwrap_or_default();
+            let is_own = is_own_origin(origin, host, site);
+            if !is_own {
+                // Also what comes of a proxy that changes `Host`: then nobody can vote, and somebody must
+                // be able to find out why.
+                site.gate.other_origin(origin, host);
+            }
+            is_own
+        }
     };
     if same {
         Ok(())
@@ -32,7 +43,7 @@ pub(crate) fn check(request: &Request, site: &Site) -> Result<(), Problem> {
     }
 }
 
-fn is_own_origin(origin: &str, request: &Request, site: &Site) -> bool {
+fn is_own_origin(origin: &str, host: &str, site: &Site) -> bool {
     let Ok(origin) = origin.parse::<Uri>() else {
         return false;
     };
@@ -40,17 +51,31 @@ fn is_own_origin(origin: &str, request: &Request, site: &Site) -> bool {
         return false;
     };
     let public = site.public_url.as_ref().map(|url| url.authority());
-    request.header(header::HOST) == Some(authority) || public == Some(authority)
+    let given = without_default_port(authority);
+    let is = |own: &str| !given.is_empty() && without_default_port(own).eq_ignore_ascii_case(given);
+    is(host) || public.is_some_and(is)
+}
+
+/// A browser leaves the port out if it is its scheme's own, and some proxies write it. Behind one that
+/// ends TLS the scheme is not known here, so both are taken for none.
+fn without_default_port(authority: &str) -> &str {
+    let bare = authority.strip_suffix(":443");
+    bare.or_else(|| authority.strip_suffix(":80"))
+        .unwrap_or(authority)
 }
 
 #[cfg(test)]
 mod tests {
+    use poem::http::HeaderValue;
+
     use super::*;
 
     fn post(headers: &[(&'static str, &'static str)]) -> bool {
-        let mut request = Request::builder()
-            .method(Method::POST)
-            .header("host", "vote.test:8080");
+        post_to("vote.test:8080", headers)
+    }
+
+    fn post_to(host: &'static str, headers: &[(&'static str, &'static str)]) -> bool {
+        let mut request = Request::builder().method(Method::POST).header("host", host);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -59,6 +84,16 @@ mod tests {
             ..Site::default()
         };
         check(&request.finish(), &site).is_ok()
+    }
+
+    #[test]
+    fn a_header_that_is_not_text_is_there_all_the_same() {
+        for name in ["sec-fetch-site", "origin"] {
+            let mut request = Request::builder().method(Method::POST).finish();
+            let value = HeaderValue::from_bytes(b"http://evil.test\xff").unwrap();
+            request.headers_mut().insert(name, value);
+            assert!(check(&request, &Site::default()).is_err(), "{name}");
+        }
     }
 
     #[test]
@@ -77,5 +112,21 @@ mod tests {
         assert!(!post(&[("origin", "http://vote.test")]));
         assert!(!post(&[("origin", "http://evil.test")]));
         assert!(!post(&[("origin", "null")]));
+    }
+
+    #[test]
+    fn the_default_port_is_no_difference() {
+        let from = |host, origin| post_to(host, &[("origin", origin)]);
+        assert!(from("x:443", "https://x"));
+        assert!(from("x:80", "http://x"));
+        assert!(from("x", "https://x:443"));
+        assert!(from("X.test", "https://x.test"));
+        assert!(from("[::1]:443", "https://[::1]"));
+        assert!(!from("x:8443", "https://x"));
+        assert!(!from("x:443", "https://x:8443"));
+        assert!(!from("x:443", "https://y"));
+        assert!(!from("127.0.0.1:8080", "http://vote.example"));
+        assert!(!from("", "https://x"));
+        assert!(!from("", "https://:443"));
     }
 }

@@ -10,6 +10,13 @@ const PAGES: &str = "default-src 'none'; script-src 'self'; style-src 'self'; im
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; \
      object-src 'none'";
 
+/// The policy of a page in which the script with this SHA-256 stands, in base64.
+pub(crate) fn policy_with_script(hash: &str) -> HeaderValue {
+    let scripts = format!("script-src 'self' 'sha256-{hash}'");
+    let policy = PAGES.replace("script-src 'self'", &scripts);
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(PAGES))
+}
+
 /// Swagger UI is one document with its script and style in it.
 const DOCS: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
      img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
@@ -33,8 +40,11 @@ impl SecurityHeaders {
         let headers = answer.headers_mut();
         // Room for these and a cookie at once.
         headers.reserve(8);
+        // A page may have one of its own.
+        headers
+            .entry(header::CONTENT_SECURITY_POLICY)
+            .or_insert(HeaderValue::from_static(self.policy));
         let fixed = [
-            (header::CONTENT_SECURITY_POLICY, self.policy),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::REFERRER_POLICY, "same-origin"),
             (

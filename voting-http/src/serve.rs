@@ -28,23 +28,25 @@ use poem::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::problem::Problem;
+use crate::{
+    gate::{Gate, Place, Room, ShortVisit},
+    problem::Problem,
+};
 
-/// How patient [`serve()`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How patient [`serve()`] is, and whom it lets in.
+#[derive(Debug, Clone)]
 pub struct ServeOptions {
     /// How long a client may take to send a request's head, and a connection may idle.
     pub header_timeout: Duration,
     /// How long a client may take none of what is sent to it.
     pub write_timeout: Duration,
-    /// Connections at a time; further ones wait to be accepted.
-    pub max_connections: usize,
+    /// How many connections there may be at a time, and of whom. The one of the service that is served.
+    pub gate: Gate,
     /// Once asked to stop, how long connections that are open are still served, though each for one more
     /// request only. Over as soon as there are none. A client that asks more seldom than this may find its
     /// connection closed.
@@ -53,17 +55,28 @@ pub struct ServeOptions {
     pub drain: Duration,
 }
 
+impl ServeOptions {
+    /// Connections at a time, unless it is said.
+    pub const DEFAULT_CONNECTIONS: usize = 20_000;
+}
+
 impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
-            max_connections: 20_000,
+            gate: Gate::default(),
             lame_duck: Duration::from_secs(1),
             drain: Duration::from_secs(10),
         }
     }
 }
+
+/// How long a connection of the reserve may take to send its request's head, …
+const SHORT_HEAD: Duration = Duration::from_secs(5);
+
+/// … and in all. Longer than a ballot takes that is just in time.
+const SHORT_VISIT: Duration = Duration::from_secs(20);
 
 /// After `accept` failed, as when file descriptors are used up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -85,33 +98,42 @@ where
     E: IntoEndpoint,
     E::Endpoint: 'static,
 {
-    let places = Arc::new(Semaphore::new(options.max_connections));
+    let gate = options.gate;
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
         // What a client sends in one go must not grow without bound.
         .max_buf_size(64 * 1024);
+    let mut short_http = http.clone();
+    short_http
+        .header_read_timeout(options.header_timeout.min(SHORT_HEAD))
+        .keep_alive(false);
     let server = Server {
         endpoint: Arc::new(ToDynEndpoint(endpoint.into_endpoint().map_to_response())),
         local: listener.local_addr().ok(),
         http,
+        short_http,
         write_timeout: options.write_timeout,
         connections: GracefulShutdown::new(),
         tasks: TaskTracker::new(),
         stop: stop.clone(),
     };
     let mut failing = false;
-    while let Some((stream, place)) = accept(&listener, &places, &stop, &mut failing).await {
-        server.open(stream, place);
+    while let Some((stream, room)) = accept(&listener, &gate, &stop, &mut failing).await {
+        if let Some(place) = gate.admit(room, stream.peer_addr().ok()) {
+            server.open(stream, place);
+        }
     }
     // Their clients are connected as far as they know, and have perhaps sent a request.
     let queued = queued(listener);
     let leaving = async {
         for stream in queued {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            let Some(room) = gate.room().await else {
                 break;
             };
-            server.open(stream, place);
+            if let Some(place) = gate.admit(room, stream.peer_addr().ok()) {
+                server.open(stream, place);
+            }
         }
         server.tasks.close();
         server.tasks.wait().await;
@@ -127,6 +149,8 @@ struct Server {
     endpoint: Shared,
     local: Option<SocketAddr>,
     http: http1::Builder,
+    /// For connections of the reserve.
+    short_http: http1::Builder,
     write_timeout: Duration,
     connections: GracefulShutdown,
     tasks: TaskTracker,
@@ -135,10 +159,11 @@ struct Server {
 
 impl Server {
     /// Serves a connection, which has its place until it ends.
-    fn open(&self, stream: TcpStream, place: OwnedSemaphorePermit) {
+    fn open(&self, stream: TcpStream, place: Place) {
         // An answer is one small write; waiting to fill a packet only delays it.
         let _ = stream.set_nodelay(true);
         let (local, remote) = (self.local, stream.peer_addr().ok());
+        let is_short = place.is_short();
         let (endpoint, stop) = (Arc::clone(&self.endpoint), self.stop.clone());
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let (endpoint, stop) = (Arc::clone(&endpoint), stop.clone());
@@ -148,7 +173,10 @@ impl Server {
             );
             async move {
                 let (local, remote) = addresses;
-                let request = Request::from((request, local, remote, Scheme::HTTP));
+                let mut request = Request::from((request, local, remote, Scheme::HTTP));
+                if is_short {
+                    request.extensions_mut().insert(ShortVisit);
+                }
                 let answer = AssertUnwindSafe(endpoint.get_response(request)).catch_unwind();
                 // The connection has others to serve.
                 let mut response = answer
@@ -164,10 +192,20 @@ impl Server {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.write_timeout));
         let stream = TokioIo::new(Box::pin(stream));
-        let connection = self.http.serve_connection(stream, service);
+        let http = if is_short {
+            &self.short_http
+        } else {
+            &self.http
+        };
+        let connection = http.serve_connection(stream, service);
         let connection = self.connections.watch(connection);
         self.tasks.spawn(async move {
-            if let Err(error) = connection.await {
+            let ended = if is_short {
+                timeout(SHORT_VISIT, connection).await.unwrap_or(Ok(()))
+            } else {
+                connection.await
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended early");
             }
             drop(place);
@@ -199,20 +237,20 @@ fn unknown() -> Addr {
     Addr::custom("unknown", "")
 }
 
-/// The next connection and its place among the connections; `None` once the server is to stop.
+/// The next connection and room for it; `None` once the server is to stop.
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    gate: &Gate,
     stop: &CancellationToken,
     failing: &mut bool,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, Room)> {
     let next = async {
-        let place = Arc::clone(places).acquire_owned().await.ok()?;
+        let room = gate.room().await?;
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
                     *failing = false;
-                    return Some((stream, place));
+                    return Some((stream, room));
                 }
                 Err(error) => {
                     if !std::mem::replace(failing, true) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode_str;
 use poem::{
     Request,
     http::{Uri, header},
@@ -9,6 +10,8 @@ use poem::{
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use voting_core::PollId;
+
+use crate::gate::Gate;
 
 /// What a page-serving service knows of its surroundings.
 #[derive(Debug, Clone, Default)]
@@ -20,8 +23,10 @@ pub struct Site {
     pub peer: PeerLink,
     /// The poll at `/`; without it the oldest one.
     pub default_poll: Option<PollId>,
-    /// Names this replica, on the pages.
-    pub served_by: String,
+    /// Whom the service lets in; to be served with the same one.
+    pub gate: Gate,
+    /// Names this replica on the pages; without it they do not say which one answered.
+    pub served_by: Option<String>,
     /// Cancelled when the service is to stop: it is then no longer ready, and ends its event
     /// streams.
     pub stop: CancellationToken,
@@ -35,8 +40,16 @@ pub enum PeerLink {
     None,
     /// At this address.
     Url(PublicUrl),
-    /// On the host that the client used, on this port.
+    /// On the host that the client used, on this port. There is a link only for clients that name the port
+    /// which the service itself listens on: behind a proxy or a mapping of ports, this one may lead nowhere.
     Port(u16),
+    /// The same where ports are mapped: clients use `own` here, and `peer` there.
+    MappedPort {
+        /// The port of this service, as clients know it.
+        own: u16,
+        /// That of the other one.
+        peer: u16,
+    },
     /// In the same application, mounted at this path, such as `/results`.
     Path(String),
 }
@@ -47,25 +60,35 @@ impl PeerLink {
         match self {
             Self::None => None,
             Self::Url(url) => Some(format!("{url}/polls/{poll}")),
-            Self::Port(port) => {
-                let host = host_name(request)?;
-                Some(format!("//{host}:{port}/polls/{poll}"))
+            Self::Port(peer) => {
+                let own = request.local_addr().as_socket_addr()?.port();
+                on_same_host(request, own, *peer, poll)
             }
+            Self::MappedPort { own, peer } => on_same_host(request, *own, *peer, poll),
             Self::Path(path) => Some(format!("{}/polls/{poll}", path.trim_end_matches('/'))),
         }
     }
 }
 
-/// The host that the client used, without the port.
-fn host_name(request: &Request) -> Option<&str> {
+/// The address on the host that the client used, if it came by the port that it is thought to use.
+fn on_same_host(request: &Request, own: u16, peer: u16, poll: &PollId) -> Option<String> {
+    let (name, port) = host_and_port(request)?;
+    (port == own).then(|| format!("//{name}:{peer}/polls/{poll}"))
+}
+
+/// The host and the port that the client used.
+fn host_and_port(request: &Request) -> Option<(&str, u16)> {
     let host = request.header(header::HOST)?;
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
+            (name, port.parse().ok()?)
+        }
+        // Over HTTPS there would be a public URL.
+        _ => (host, 80),
     };
     let plain =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'[' | b']' | b':');
-    (!name.is_empty() && name.bytes().all(plain)).then_some(name)
+    (!name.is_empty() && name.bytes().all(plain)).then_some((name, port))
 }
 
 /// An address of a service: `http://` or `https://` and a host, perhaps a port. It has no path: the
@@ -78,16 +101,24 @@ pub struct PublicUrl {
     authority: String,
 }
 
-/// The text is no such address.
+/// The text is no such address. It is not shown where it may have a password in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an address such as https://vote.example.org")]
+#[error(
+    "{0} is not an address of voters, such as https://vote.example.org: with http:// or https://, and without a \
+     user name, a path or a query"
+)]
 pub struct InvalidPublicUrl(String);
 
 impl std::str::FromStr for PublicUrl {
     type Err = InvalidPublicUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidPublicUrl> {
-        let invalid = || InvalidPublicUrl(text.to_owned());
+        let invalid = || {
+            InvalidPublicUrl(match text.contains('@') {
+                true => "it".to_owned(),
+                false => format!("{text:?}"),
+            })
+        };
         let trimmed = text.trim_end_matches('/');
         let uri: Uri = trimmed.parse().map_err(|_| invalid())?;
         let (https, scheme, own_port) = match uri.scheme_str() {
@@ -180,6 +211,11 @@ pub(crate) fn wants_html(request: &Request) -> bool {
         .is_some_and(|accept| accept.contains("text/html"))
 }
 
+/// Whether a path is text once its percent-encoding is undone.
+pub(crate) fn is_text(path: &str) -> bool {
+    !path.contains('%') || percent_decode_str(path).decode_utf8().is_ok()
+}
+
 /// With a capital at the front, as a sentence begins.
 pub(crate) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
@@ -193,22 +229,34 @@ pub(crate) fn capitalized(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn request(host: &'static str) -> Request {
-        Request::builder().header("host", host).finish()
+    fn url(peer: &PeerLink, host: &'static str) -> Option<String> {
+        let request = Request::builder().header("host", host).finish();
+        peer.poll_url(&request, &"p".parse().unwrap())
     }
 
     #[test]
     fn the_peer_is_on_the_host_that_the_client_used() {
-        let peer = PeerLink::Port(8081);
-        let poll: PollId = "p".parse().unwrap();
-        let url = |host| peer.poll_url(&request(host), &poll);
-        assert_eq!(url("localhost:8080").unwrap(), "//localhost:8081/polls/p");
-        assert_eq!(url("[::1]:8080").unwrap(), "//[::1]:8081/polls/p");
-        assert_eq!(
-            url("vote.example.org").unwrap(),
-            "//vote.example.org:8081/polls/p"
-        );
-        assert_eq!(url("evil/\"><script>"), None);
+        let peer = PeerLink::MappedPort {
+            own: 30_080,
+            peer: 30_081,
+        };
+        let url = |host| url(&peer, host);
+        assert_eq!(url("localhost:30080").unwrap(), "//localhost:30081/polls/p");
+        assert_eq!(url("[::1]:30080").unwrap(), "//[::1]:30081/polls/p");
+        assert_eq!(url("evil/\"><script>:30080"), None);
+    }
+
+    #[test]
+    fn who_came_by_another_port_gets_no_link_that_may_lead_nowhere() {
+        let peer = PeerLink::MappedPort {
+            own: 8080,
+            peer: 8081,
+        };
+        for host in ["vote.test:30080", "vote.test", "vote.test:", "[::1]", ""] {
+            assert_eq!(url(&peer, host), None, "{host:?}");
+        }
+        let plain = PeerLink::MappedPort { own: 80, peer: 81 };
+        assert_eq!(url(&plain, "vote.test").unwrap(), "//vote.test:81/polls/p");
     }
 
     #[test]

@@ -3,16 +3,21 @@
 //! The structs hold only what is printed: numbers come with their text
 //! (`"1,000 votes"`) so that templates never format anything.
 
-use std::sync::Arc;
-
 use askama::Template;
 use poem::{
     Body, Response,
     http::{HeaderValue, header},
 };
-use voting_core::{Poll, PollId};
 
-use crate::{assets, polls::StateView, problem::Problem, site::Prefix};
+use crate::{
+    assets,
+    poll_list::OtherPolls,
+    polls::StateView,
+    preview::Preview,
+    problem::Problem,
+    result::{ResultTexts, Since},
+    site::Prefix,
+};
 
 /// Bytes that a page of two options has room in, so that it need not be moved while it grows.
 const ROOM: usize = 8 * 1024;
@@ -46,15 +51,6 @@ pub(crate) fn message(prefix: &Prefix, problem: &Problem) -> Response {
     })
 }
 
-/// A link to another poll, listed at the bottom of a page.
-#[derive(Debug, Clone)]
-pub(crate) struct PollLink<'a> {
-    /// Where the link goes, base prefix included.
-    pub(crate) href: String,
-    /// The other poll's question.
-    pub(crate) title: &'a str,
-}
-
 /// The outcome of a form post, for browsers that run no scripts.
 #[derive(Debug, Clone)]
 pub(crate) struct Notice {
@@ -83,6 +79,8 @@ pub(crate) struct VotePage<'a> {
     pub(crate) base: &'a str,
     /// Changes whenever an asset changes, so that assets can be cached for ever.
     pub(crate) assets_version: &'a str,
+    /// What links to this page show of it.
+    pub(crate) preview: Preview<'a>,
     /// Identifier of the poll, e.g. `cats-vs-dogs`.
     pub(crate) poll: &'a str,
     /// The question.
@@ -104,10 +102,10 @@ pub(crate) struct VotePage<'a> {
     pub(crate) result_url: Option<String>,
     /// Outcome of the form post that led to this page.
     pub(crate) notice: Option<Notice>,
-    /// Other polls to link to. May be empty.
-    pub(crate) other_polls: Vec<PollLink<'a>>,
-    /// Name of the replica that answered.
-    pub(crate) served_by: &'a str,
+    /// Other polls to link to.
+    pub(crate) other_polls: OtherPolls<'a>,
+    /// Name of the replica that answered, if it is to be told.
+    pub(crate) served_by: Option<&'a str>,
 }
 
 impl VotePage<'_> {
@@ -144,25 +142,6 @@ impl VotePage<'_> {
     }
 }
 
-/// One row of the result page.
-#[derive(Debug, Clone)]
-pub(crate) struct ResultOption<'a> {
-    /// The identifier used in tally events.
-    pub(crate) id: &'a str,
-    /// The text people read.
-    pub(crate) label: &'a str,
-    /// Votes for this option.
-    pub(crate) votes: u64,
-    /// `"1 vote"`, `"1,000 votes"`.
-    pub(crate) votes_text: String,
-    /// Share of the voters, 0 to 100, rounded to 0.1. (With several choices per vote the
-    /// shares can add up to more than 100.)
-    pub(crate) percent: f64,
-    /// True when no option has more votes and there is at least one vote. Several options
-    /// may lead together.
-    pub(crate) leading: bool,
-}
-
 /// The result, live when scripts run.
 #[derive(Debug, Clone, Template)]
 #[template(path = "result.html")]
@@ -171,75 +150,93 @@ pub(crate) struct ResultPage<'a> {
     pub(crate) base: &'a str,
     /// Changes whenever an asset changes.
     pub(crate) assets_version: &'a str,
-    /// Identifier of the poll.
-    pub(crate) poll: &'a str,
-    /// The question.
-    pub(crate) title: &'a str,
-    /// Whether the poll is open, being closed, or final.
-    pub(crate) state: StateView,
-    /// How many options one vote may name; above 1 the page explains the shares.
-    pub(crate) max_choices: usize,
-    /// How many people voted.
-    pub(crate) voters: u64,
-    /// `"1 vote"`, `"1,000 votes"`: printed as it is in `#total`.
-    pub(crate) voters_text: String,
-    /// One row per option, in ballot order.
-    pub(crate) options: Vec<ResultOption<'a>>,
-    /// Version of this tally. Events that are older are ignored by the script.
-    pub(crate) tally_version: u64,
-    /// The event stream of this poll. Same origin.
-    pub(crate) events_url: String,
+    /// What links to this page show of it.
+    pub(crate) preview: Preview<'a>,
+    /// The numbers and their words.
+    pub(crate) result: &'a ResultTexts,
+    /// Since when the numbers may be out of date, if newer ones cannot be read.
+    pub(crate) stalled_since: Option<Since>,
+    /// Where the script finds the event stream, and the same in one piece. Same origin.
+    pub(crate) live_url: String,
+    /// Reloads the page if `result.js` does not run.
+    pub(crate) guard: &'static str,
     /// The vote page, when there is one to link to.
     pub(crate) vote_url: Option<String>,
-    /// Other polls to link to. May be empty.
-    pub(crate) other_polls: Vec<PollLink<'a>>,
-    /// Name of the replica that answered.
-    pub(crate) served_by: &'a str,
+    /// Other polls to link to.
+    pub(crate) other_polls: OtherPolls<'a>,
+    /// Name of the replica that answered, if it is to be told.
+    pub(crate) served_by: Option<&'a str>,
 }
 
 impl ResultPage<'_> {
-    fn is_duo(&self) -> bool {
-        self.options.len() == 2
-    }
-
-    fn title_size(&self) -> &'static str {
-        text_size(self.title.chars().count(), 28, 80)
-    }
-
-    /// Side by side in size: both labels as the longer one needs.
-    fn label_size(&self) -> &'static str {
-        let longest = self.options.iter().map(|o| o.label.chars().count()).max();
-        text_size(longest.unwrap_or(0), 16, 60)
-    }
-
-    /// The word beside the leading option. `result.js` uses the same words.
-    fn lead_word(&self) -> &'static str {
-        match (
-            self.options.iter().filter(|o| o.leading).count(),
-            self.state,
-        ) {
-            (0 | 1, StateView::Final) => "Most votes",
-            (0 | 1, _) => "Leading",
-            _ => "Tied",
-        }
-    }
-
     fn is_open(&self) -> bool {
-        self.state == StateView::Open
+        self.result.state == StateView::Open
     }
 
     fn is_final(&self) -> bool {
-        self.state == StateView::Final
+        self.result.state == StateView::Final
     }
+}
 
-    /// The line under the total. `result.js` uses the same words.
-    fn summary(&self) -> &'static str {
-        match (self.state, self.voters) {
-            (StateView::Open, 0) => "No votes yet. Yours could be the first.",
-            (StateView::Open, _) => "Voting is open.",
-            (StateView::Closing, _) => "Voting has ended. The last votes are being counted.",
-            (StateView::Final, 0) => "The poll closed without any votes.",
-            (StateView::Final, _) => "The poll is closed. This is the result.",
+/// A poll in the list of all.
+#[derive(Debug, Clone)]
+pub(crate) struct PollRow<'a> {
+    /// Where its page is, base prefix included.
+    pub(crate) href: String,
+    /// The question.
+    pub(crate) title: &'a str,
+    /// Whether it is open, being closed, or final.
+    pub(crate) state: StateView,
+}
+
+/// All polls, in pages.
+#[derive(Debug, Clone, Template)]
+#[template(path = "polls.html")]
+pub(crate) struct PollListPage<'a> {
+    /// URL prefix where the service is mounted, without a final slash.
+    pub(crate) base: &'a str,
+    /// Changes whenever an asset changes.
+    pub(crate) assets_version: &'a str,
+    /// What links to this page show of it.
+    pub(crate) preview: Preview<'a>,
+    /// How many polls are open.
+    pub(crate) open: usize,
+    /// How many there are.
+    pub(crate) total: usize,
+    /// Those of this page: open ones first, the newest first.
+    pub(crate) rows: Vec<PollRow<'a>>,
+    /// Which page it is, from 1.
+    pub(crate) page: usize,
+    /// How many pages there are, at least 1.
+    pub(crate) pages: usize,
+    /// The page before.
+    pub(crate) previous_url: Option<String>,
+    /// The page after.
+    pub(crate) next_url: Option<String>,
+    /// Name of the replica that answered, if it is to be told.
+    pub(crate) served_by: Option<&'a str>,
+}
+
+impl PollListPage<'_> {
+    /// The line below the headline.
+    fn summary(&self) -> String {
+        match (self.total, self.open) {
+            (0, _) => "There is no poll here yet.".into(),
+            (1, 1) => "1 poll, which is open.".into(),
+            (1, _) => "1 poll, which is closed.".into(),
+            (total, open) if open == total => format!("{total} polls, all of them open."),
+            (total, 0) => format!("{total} polls, none of them open."),
+            (total, open) => format!("{total} polls, {open} of them open."),
+        }
+    }
+}
+
+impl PollRow<'_> {
+    fn state_word(&self) -> &'static str {
+        match self.state {
+            StateView::Open => "Open",
+            StateView::Closing => "Being counted",
+            StateView::Final => "Closed",
         }
     }
 }
@@ -263,26 +260,10 @@ pub(crate) struct MessagePage<'a> {
 }
 
 /// Short texts are set large, long ones smaller: the class name for a text of `chars` characters.
-fn text_size(chars: usize, short: usize, medium: usize) -> &'static str {
+pub(crate) fn text_size(chars: usize, short: usize, medium: usize) -> &'static str {
     match chars {
         n if n <= short => "text-l",
         n if n <= medium => "text-m",
         _ => "text-s",
     }
-}
-
-/// Links to all polls but this one.
-pub(crate) fn other_polls<'a>(
-    base: &str,
-    polls: &'a [Arc<Poll>],
-    this: &PollId,
-) -> Vec<PollLink<'a>> {
-    polls
-        .iter()
-        .filter(|poll| poll.id() != this)
-        .map(|poll| PollLink {
-            href: format!("{base}/polls/{}", poll.id()),
-            title: poll.title(),
-        })
-        .collect()
 }

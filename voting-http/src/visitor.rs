@@ -1,13 +1,21 @@
-//! Who sent a request: the voter that the signed cookie names, or a new one.
+//! Who sent a request: the voter that the signed cookie names, a new one, or somebody of whom it cannot be
+//! said.
+
+use std::time::SystemTime;
 
 use cookie::{Cookie, SameSite, time};
 use poem::{
     Request, Response,
     http::{HeaderValue, Method, header},
 };
-use voting_core::VoterId;
+use voting_core::{SecretKey, VoterId};
 
-use crate::{problem::Problem, token::VoterKey};
+use crate::{
+    problem::Problem,
+    seldom::Seldom,
+    token::VoterKey,
+    voter_cookies::{Carried, Names},
+};
 
 /// Browsers keep no cookie for longer.
 const MAX_AGE: time::Duration = time::Duration::days(400);
@@ -22,95 +30,139 @@ pub(crate) struct Visitor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CookieFound {
     Valid,
+    /// Under an older name, to be given anew under the current one.
+    Older,
     None,
-    Invalid,
+    Refused(Refusal),
+}
+
+/// Why a cookie that is there does not say who the voter is. To count its sender as a new voter would let
+/// one person count twice, so nothing is counted until they ask to start over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It was not issued under this secret, or is damaged.
+    Unreadable,
+    /// There are several, and they differ.
+    Several,
+    /// It is one that any subdomain could have set, and those are not taken over any more.
+    Outdated,
+}
+
+impl Refusal {
+    /// Whether a new cookie would take the place of this one.
+    pub(crate) fn can_start_over(self) -> bool {
+        self != Self::Several
+    }
 }
 
 impl Visitor {
     /// The voter, who may vote.
     pub(crate) fn voter(&self) -> Result<VoterId, Problem> {
         match self.cookie {
-            // To count a voter with a broken cookie as a new one would let them vote twice.
-            CookieFound::Invalid => Err(Problem::forged_cookie()),
-            CookieFound::Valid | CookieFound::None => Ok(self.id),
+            CookieFound::Refused(refusal) => Err(Problem::voter_cookie(refusal)),
+            CookieFound::Valid | CookieFound::Older | CookieFound::None => Ok(self.id),
         }
     }
 
-    /// A short name that differs between voters and does not reveal the id.
-    pub(crate) fn tag(&self, key: &VoterKey) -> String {
-        let sealed = key.seal(self.id);
-        sealed[sealed.len() - 8..].to_owned()
+    /// Why it cannot be said who it is.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        match self.cookie {
+            CookieFound::Refused(refusal) => Some(refusal),
+            CookieFound::Valid | CookieFound::Older | CookieFound::None => None,
+        }
+    }
+
+    /// The voter that it is, or would be after starting over.
+    pub(crate) fn id(&self) -> VoterId {
+        self.id
     }
 }
 
 /// Reads and issues the cookie.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct VoterCookies {
-    pub(crate) key: VoterKey,
-    name: &'static str,
+    key: VoterKey,
+    names: Names,
     /// What is behind the value, the same for all.
     attributes: String,
+    clock: fn() -> SystemTime,
+    warnings: Seldom,
 }
 
 impl VoterCookies {
-    pub(crate) fn new(key: VoterKey, secure: bool) -> Self {
-        // The prefix makes browsers refuse the cookie from anywhere but this very host.
-        let name = if secure { "__Host-voter" } else { "voter" };
-        let cookie = Cookie::build((name, ""))
+    pub(crate) fn new(secret: &SecretKey, https: bool) -> Self {
+        let names = Names::new(secret.fingerprint(), https);
+        let cookie = Cookie::build((names.current.as_str(), ""))
             .path("/")
             .http_only(true)
             .same_site(SameSite::Lax)
-            .secure(secure)
+            .secure(https)
             .max_age(MAX_AGE);
         let mut attributes = cookie.to_string();
-        attributes.drain(..=name.len());
+        attributes.drain(..=names.current.len());
         Self {
-            key,
-            name,
+            key: VoterKey::new(secret),
+            names,
             attributes,
+            clock: SystemTime::now,
+            warnings: Seldom::default(),
         }
     }
 
     /// What the cookie is called.
     pub(crate) fn name(&self) -> &str {
-        self.name
+        &self.names.current
     }
 
     fn read(&self, request: &Request) -> Visitor {
-        let cookies = request.headers().get_all(header::COOKIE).into_iter();
-        let mut found = CookieFound::None;
-        for cookie in cookies
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(Cookie::split_parse)
-        {
-            let Ok(cookie) = cookie else { continue };
-            if cookie.name() != self.name {
-                continue;
-            }
-            match self.key.open(cookie.value()) {
-                Ok(id) => {
-                    return Visitor {
-                        id,
-                        cookie: CookieFound::Valid,
-                    };
-                }
-                Err(_) => found = CookieFound::Invalid,
-            }
-        }
-        Visitor {
+        let new = |cookie| Visitor {
             id: VoterId::issue(),
-            cookie: found,
+            cookie,
+        };
+        match self.names.find(request.headers(), self.clock) {
+            Carried::Nothing => new(CookieFound::None),
+            Carried::Several => new(CookieFound::Refused(Refusal::Several)),
+            Carried::One {
+                value,
+                is_older,
+                is_over,
+            } => match self.key.open(value) {
+                Ok(_) if is_over => new(CookieFound::Refused(Refusal::Outdated)),
+                Ok(id) if is_older => Visitor {
+                    id,
+                    cookie: CookieFound::Older,
+                },
+                Ok(id) => Visitor {
+                    id,
+                    cookie: CookieFound::Valid,
+                },
+                Err(_) => new(CookieFound::Refused(Refusal::Unreadable)),
+            },
         }
     }
 
-    fn issue(&self, visitor: &Visitor) -> Option<HeaderValue> {
-        let (name, token, attributes) = (self.name, self.key.seal(visitor.id), &self.attributes);
+    /// The header that gives a voter the cookie.
+    pub(crate) fn issue(&self, voter: VoterId) -> Option<HeaderValue> {
+        let (name, token, attributes) =
+            (&self.names.current, self.key.seal(voter), &self.attributes);
         HeaderValue::try_from(format!("{name}={token}{attributes}")).ok()
     }
 
     /// Tells the endpoint who the visitor is.
     pub(crate) fn meet(&self, request: &mut Request) -> Visit<'_> {
         let visitor = self.read(request);
+        if let CookieFound::Refused(refusal) = visitor.cookie
+            && let Some(held_back) = self.warnings.due()
+        {
+            let name = self.names.current.as_str();
+            // Its value could be somebody's proof of who they are.
+            tracing::warn!(
+                ?refusal,
+                cookie = name,
+                held_back,
+                "a voter cookie does not say who its voter is; nothing is counted for it"
+            );
+        }
         let visit = Visit {
             cookies: self,
             visitor,
@@ -134,16 +186,66 @@ pub(crate) struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// Gives a new visitor the cookie: with a page, and with the answer to a cast.
+    /// Gives the cookie to a new visitor, or to one who has it under an older name: with a page, and with
+    /// the answer to a cast. One that cannot be read is never replaced here.
     pub(crate) fn part(&self, answer: &mut Response) {
         let page = answer
             .content_type()
             .is_some_and(|kind| kind.starts_with("text/html"));
-        if self.visitor.cookie != CookieFound::Valid
+        if matches!(self.visitor.cookie, CookieFound::None | CookieFound::Older)
             && (self.casts || page && !self.docs)
-            && let Some(cookie) = self.cookies.issue(&self.visitor)
+            && let Some(cookie) = self.cookies.issue(self.visitor.id)
         {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn secret() -> SecretKey {
+        SecretKey::new([7; 32]).unwrap()
+    }
+
+    fn visitor(cookies: &VoterCookies, header: &str) -> Visitor {
+        let request = Request::builder().header("cookie", header).finish();
+        cookies.read(&request)
+    }
+
+    #[test]
+    fn a_cookie_of_an_older_name_is_the_same_voter_until_a_set_date() {
+        let voter = VoterId::issue();
+        let mut cookies = VoterCookies::new(&secret(), true);
+        let token = cookies.key.seal(voter);
+        for name in ["voter", "voter-721edc", "__Host-voter"] {
+            let visitor = visitor(&cookies, &format!("{name}={token}"));
+            assert_eq!((visitor.id, visitor.cookie), (voter, CookieFound::Older));
+        }
+        cookies.clock = || SystemTime::now() + Duration::from_secs(10 * 365 * 24 * 3600);
+        for name in ["voter", "voter-721edc"] {
+            let visitor = visitor(&cookies, &format!("{name}={token}"));
+            assert_eq!(visitor.refusal(), Some(Refusal::Outdated), "{name}");
+        }
+        let bound = visitor(&cookies, &format!("__Host-voter={token}"));
+        assert_eq!((bound.id, bound.cookie), (voter, CookieFound::Older));
+    }
+
+    #[test]
+    fn a_cookie_of_another_secret_is_unreadable_and_stays_so() {
+        let cookies = VoterCookies::new(&secret(), false);
+        let other = VoterKey::new(&SecretKey::new([8; 32]).unwrap()).seal(VoterId::issue());
+        for header in [
+            format!("voter-721edc={other}"),
+            format!("voter={other}"),
+            "voter=x".to_owned(),
+        ] {
+            let visitor = visitor(&cookies, &header);
+            assert_eq!(visitor.refusal(), Some(Refusal::Unreadable), "{header}");
+            assert!(visitor.voter().is_err());
         }
     }
 }

@@ -21,6 +21,7 @@ async fn the_committed_documents_are_current() {
         flusher: all.clone(),
         tallies: all.clone(),
         polls: all.clone(),
+        directory: all.clone(),
         dead_letters: all.clone(),
     };
     let (site, secret) = (Site::default(), support::secret());

@@ -2,9 +2,14 @@
 
 mod support;
 
-use std::io::BufRead;
+use std::{
+    io::{BufRead, Read, Write},
+    time::{Duration, Instant},
+};
 
-use support::{BROWSER, FORM, JSON, OPERATOR_TOKEN, Services, await_some, events, get, send};
+use support::{
+    BROWSER, FORM, JSON, OPERATOR_TOKEN, Services, await_some, connect, events, get, send,
+};
 use voting_core::{Ballot, Choices, VoterId, entry};
 
 fn bearer() -> String {
@@ -96,7 +101,7 @@ fn a_poll_can_be_added_and_renamed_but_not_given_other_options() {
     let services = Services::start();
     // The vote service knows polls, and this one is not among them.
     get(&format!("{}/v1/polls", services.vote), &[]);
-    std::thread::sleep(std::time::Duration::from_millis(150));
+    std::thread::sleep(Duration::from_millis(150));
     let url = format!("{}/v1/polls", services.operator);
     let token = bearer();
     let put = |body: &str| {
@@ -119,6 +124,27 @@ fn a_poll_can_be_added_and_renamed_but_not_given_other_options() {
     ] {
         assert!(put(bad).status.is_client_error(), "{bad}");
     }
+    // Nor texts that mislead, each with the reason.
+    for (old, new, reason) in [
+        ("\"X\"", r#""\u200b""#, "option x"),
+        ("\"X\"", r#""\u2800""#, "nothing in it that can be seen"),
+        ("\"X\"", r#""\u3164""#, "U+3164"),
+        ("\"X\"", r#""\ufeff""#, "U+FEFF"),
+        ("\"X\"", r#""\u202eCats""#, "direction"),
+        ("\"X\"", r#""a\u2028b""#, "U+2028"),
+        ("\"X\"", "\"Y\"", "look the same"),
+        ("\"X\"", "\" Y \"", "look the same"),
+        ("Lunch?", r#"\u202eLunch?"#, "title"),
+    ] {
+        let refused = put(&lunch.replace(old, new));
+        let detail = refused.json()["detail"].to_string();
+        assert!(
+            refused.status == 422 && detail.contains(reason),
+            "{new}: {detail}"
+        );
+    }
+    let stored = put(&lunch.replace("\"X\"", r#""Cafe\u0301""#));
+    assert_eq!(stored.json()["options"][0]["label"], "Café");
     let vote = format!("{}/polls/lunch", services.vote);
     assert_eq!(
         send("POST", &vote, &[FORM], b"vote=y").status,
@@ -200,12 +226,26 @@ fn a_poll_that_is_closed_takes_no_more_votes_and_its_result_becomes_final() {
         (200, Some("final"))
     );
 
-    // Its labels may change, its state does not.
+    // Its voters have read its texts, so they stay.
     let labels = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}"#;
     let polls = format!("{}/v1/polls", services.operator);
-    let renamed = send("POST", &polls, &[JSON, authorized[0]], labels.as_bytes());
+    let put = |body: &str| send("POST", &polls, &[JSON, authorized[0]], body.as_bytes());
+    let swapped = labels
+        .replace("Cats", "x")
+        .replace("Dogs", "Cats")
+        .replace("\"x\"", "\"Dogs\"");
+    for other in [labels, &swapped] {
+        let refused = put(other);
+        assert_eq!(refused.status, 409, "{other}");
+        let detail = refused.json()["detail"].to_string();
+        assert!(
+            detail.contains("closed") && detail.contains("labels"),
+            "{detail}"
+        );
+    }
+    let same = put(&labels.replace("Cats or dogs?", "Cats vs Dogs!"));
     assert_eq!(
-        (renamed.status.as_u16(), renamed.json()["state"].as_str()),
+        (same.status.as_u16(), same.json()["state"].as_str()),
         (200, Some("final"))
     );
 
@@ -280,4 +320,160 @@ fn nothing_is_told_or_done_without_the_operators_token() {
     }
     assert_eq!(get(&at("/healthz"), &[]).status, 200);
     assert_eq!(get(&at("/readyz"), &[]).status, 200);
+}
+
+#[test]
+fn who_tries_tokens_is_slowed_down_and_the_right_one_opens_all_the_same() {
+    let services = Services::start();
+    let url = format!("{}/v1/pipeline", services.operator);
+    let with = |token: &str| get(&url, &[("authorization", &format!("Bearer {token}"))]);
+    let answers: Vec<_> = (0..30)
+        .map(|number| with(&format!("wrong {number}")))
+        .collect();
+    let statuses: Vec<_> = answers
+        .iter()
+        .map(|answer| answer.status.as_u16())
+        .collect();
+    assert_eq!(statuses[..20], [401; 20]);
+    // One more may have come due.
+    assert_eq!(statuses[21..], [429; 9]);
+    let slowed = &answers[29];
+    assert_eq!(slowed.json()["type"], "urn:voting:problem:too-many-tokens");
+    let wait: u64 = slowed.header("retry-after").parse().unwrap();
+    assert!((1..=10).contains(&wait), "{wait}");
+    // Whoever tries does not lock the operator out, though both come from one address.
+    assert_eq!(with(OPERATOR_TOKEN).status, 200);
+    assert_eq!(get(&url, &[]).status, 401, "none is no wrong one");
+    let told = get(&format!("{}/metrics", services.operator), &[]).body;
+    let line = "voting_turned_away_total{reason=\"wrong_token\"} 30";
+    assert!(told.contains(line), "{told}");
+}
+
+#[test]
+fn a_strangers_body_is_neither_waited_for_nor_read() {
+    let services = Services::start();
+    let begun = Instant::now();
+    for (path, length) in [
+        ("/v1/polls", "100000000"),
+        ("/v1/polls", "20"),
+        ("/v1/none", "5"),
+    ] {
+        for authorization in [
+            "",
+            "Authorization: Bearer x\r\n",
+            "Authorization: Basic eA==\r\n",
+        ] {
+            let mut stranger = connect(&services.operator);
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                 Content-Length: {length}\r\n{authorization}\r\n"
+            );
+            // And nothing of the body.
+            stranger.write_all(head.as_bytes()).unwrap();
+            let mut answer = [0; 12];
+            stranger.read_exact(&mut answer).unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 401", "{path} {authorization}");
+        }
+    }
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begun.elapsed()
+    );
+    let url = format!("{}/v1/polls", services.operator);
+    let bad = send("POST", &url, &[JSON, ("authorization", "Bearer x")], b"{");
+    assert_eq!(bad.status, 401);
+}
+
+#[test]
+fn a_polls_definition_says_one_thing() {
+    let services = Services::start();
+    let url = format!("{}/v1/polls", services.operator);
+    let token = bearer();
+    let put = |body: &str| {
+        send(
+            "POST",
+            &url,
+            &[JSON, ("authorization", &token)],
+            body.as_bytes(),
+        )
+    };
+    let lunch = r#"{"id":"lunch","title":"Lunch?","options":[{"id":"x","label":"X"},{"id":"y","label":"Y"}]}"#;
+    for (bad, says) in [
+        (
+            lunch.replace(r#""id":"lunch""#, r#""id":"lunch","id":"supper""#),
+            "field `id` is there twice",
+        ),
+        (
+            lunch.replace(r#""label":"Y""#, r#""label":"Y","label":"Z""#),
+            "field `label` is there twice",
+        ),
+        (
+            lunch.replace(r#""X""#, "1"),
+            "options[0].label: invalid type: integer `1`",
+        ),
+        (
+            lunch.replace(r#""Lunch?""#, "true"),
+            "title: invalid type: boolean",
+        ),
+        (
+            lunch.replace(r#""title""#, r#""max_choices":"2","title""#),
+            "max_choices: ",
+        ),
+        (
+            lunch.replace(r#""label":"Y""#, r#""label":"Y","colour":"red""#),
+            "options[1].colour: unknown field",
+        ),
+        (
+            r#"["lunch","Lunch?",1,[]]"#.to_owned(),
+            "The body: invalid type: sequence",
+        ),
+    ] {
+        let answer = put(&bad);
+        assert_eq!(answer.status, 400, "{bad}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(says), "{bad}: {detail}");
+    }
+    assert_eq!(put(&format!("\u{feff}{lunch}")).status, 201);
+}
+
+#[test]
+fn a_list_of_dead_letters_is_short_however_large_they_are() {
+    let services = Services::start();
+    let sizes = [3_000_000, 6 * 1024 * 1024];
+    for size in sizes {
+        services.push(&vec![b'x'; size]);
+    }
+    services.settle();
+    let (token, at) = (bearer(), format!("{}/v1/dead-letters", services.operator));
+    let authorized = [("authorization", token.as_str())];
+    let list = get(&at, &authorized);
+    assert!(list.body.len() < 10_000, "{} bytes", list.body.len());
+    let letters = list.json();
+    let letters = letters["dead_letters"].as_array().unwrap();
+    assert_eq!(letters.len(), 2);
+    for letter in letters {
+        assert_eq!(
+            letter["payload"].as_str().unwrap().len(),
+            1_024_usize.div_ceil(3) * 4
+        );
+        assert_eq!(letter["payload_cut"], true);
+    }
+    let whole = |letter: &serde_json::Value| {
+        let position = letter["position"].as_str().unwrap();
+        get(&format!("{at}/{position}"), &authorized).json()
+    };
+    let kept = whole(&letters[0]);
+    assert_eq!(
+        kept["payload"].as_str().unwrap().len(),
+        sizes[0].div_ceil(3) * 4
+    );
+    assert_eq!(kept["payload_cut"], false);
+    let cut = whole(&letters[1]);
+    assert!(cut["payload"].as_str().unwrap().len() < 100_000);
+    let detail = cut["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("of 6291456 bytes the first 65536 are kept; SHA-256"),
+        "{detail}"
+    );
 }

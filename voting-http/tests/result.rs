@@ -11,9 +11,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use support::{BROWSER, FORM, Services, Setup, events, get, next_event, send};
+use support::{
+    BROWSER, Event, FORM, Services, Setup, any_event, await_some, events, get, next_event, send,
+};
 use voting_core::{
-    PollId, Receipt, ReceiptState, StoreError, Tally, TallyStore, memory::Memory, tally::Recount,
+    Poll, PollDirectory, PollId, Receipt, ReceiptState, StoreError, Tally, TallyStore,
+    memory::Memory, tally::Recount,
 };
 
 const EVENTS: &str = "/v1/polls/cats-vs-dogs/tally/events";
@@ -108,6 +111,211 @@ impl TallyStore for Counting {
     }
 }
 
+/// A store that answers, fails or hangs, as it is told to.
+struct Troubled {
+    memory: Memory,
+    trouble: AtomicU64,
+}
+
+const NONE: u64 = 0;
+const FAILS: u64 = 1;
+const HANGS: u64 = 2;
+const POLLS_FAIL: u64 = 3;
+
+impl Troubled {
+    fn has(&self, trouble: u64) {
+        self.trouble.store(trouble, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl TallyStore for Troubled {
+    async fn tally(&self, poll: &PollId) -> Result<Option<Tally>, StoreError> {
+        match self.trouble.load(Ordering::Relaxed) {
+            FAILS => Err(StoreError::unavailable(
+                "relation \"tallies\" does not exist",
+            )),
+            HANGS => std::future::pending().await,
+            _ => self.memory.tally(poll).await,
+        }
+    }
+
+    async fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
+        self.memory.receipt_state(receipt).await
+    }
+
+    async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
+        self.memory.recount(poll).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PollDirectory for Troubled {
+    async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
+        self.memory.poll(id).await
+    }
+
+    async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
+        match self.trouble.load(Ordering::Relaxed) {
+            POLLS_FAIL => Err(StoreError::unavailable("relation \"polls\" does not exist")),
+            _ => self.memory.polls().await,
+        }
+    }
+}
+
+fn in_trouble() -> (Services, Arc<Troubled>) {
+    let mut troubled = None;
+    let services = Services::set_up(|memory| {
+        let store = Arc::new(Troubled {
+            memory: memory.clone(),
+            trouble: AtomicU64::new(NONE),
+        });
+        troubled = Some(store.clone());
+        Setup {
+            tallies: Some(store.clone()),
+            result_directory: Some(store),
+            ..Setup::default()
+        }
+    });
+    (services, troubled.expect("it was set up"))
+}
+
+/// The next event that is more than a sign of life.
+fn news(viewer: &mut impl std::io::BufRead) -> Event {
+    loop {
+        let event = any_event(viewer).expect("an event");
+        if event.name != "alive" {
+            return event;
+        }
+    }
+}
+
+/// `stalled`, with a moment of some seconds ago at most.
+fn assert_stalled(event: &Event, begun: time::OffsetDateTime) {
+    assert_eq!(event.name, "stalled");
+    let since = event.data["since"].as_str().expect("a moment");
+    let rfc3339 = &time::format_description::well_known::Rfc3339;
+    let since = time::OffsetDateTime::parse(since, rfc3339).expect("RFC 3339");
+    let after = since - begun;
+    let expected = time::Duration::seconds(-2)..time::Duration::seconds(20);
+    assert!(expected.contains(&after), "{after}");
+}
+
+#[test]
+fn viewers_are_told_when_the_tally_cannot_be_read_and_since_when() {
+    let (services, store) = in_trouble();
+    let page = || get(&services.result, &[BROWSER]);
+    let mut program = events(&services.result, EVENTS);
+    let mut viewer = events(&services.result, "/polls/cats-vs-dogs/live");
+    assert_eq!(news(&mut program).name, "tally");
+    assert_eq!(news(&mut viewer).name, "result");
+    assert!(!page().body.contains("data-state=\"stalled\""));
+    for trouble in [FAILS, HANGS, POLLS_FAIL] {
+        let begun = time::OffsetDateTime::now_utc();
+        store.has(trouble);
+        assert_stalled(&news(&mut program), begun);
+        assert_stalled(&news(&mut viewer), begun);
+        // Who comes now gets the last known tally, and is told that it is that.
+        let mut late = events(&services.result, EVENTS);
+        assert_eq!(news(&mut late).name, "tally");
+        assert_stalled(&news(&mut late), begun);
+        // Without a stream it is the same.
+        let page = page();
+        assert_eq!(page.status, 200);
+        assert!(page.body.contains("data-state=\"stalled\""));
+        assert!(page.body.contains(">Not updated since "));
+        let one_piece = get(
+            &format!("{}/polls/cats-vs-dogs/live.json", services.result),
+            &[],
+        );
+        assert!(one_piece.json()["stalled_since"].is_string());
+        let tally = format!("{}/v1/polls/cats-vs-dogs/tally", services.result);
+        assert_eq!(get(&tally, &[]).status, 503, "never an older one");
+
+        store.has(NONE);
+        for stream in [&mut program, &mut late] {
+            let recovered = news(stream);
+            assert_eq!((recovered.name.as_str(), recovered.id), ("tally", Some(0)));
+        }
+        assert_eq!(news(&mut viewer).name, "result");
+    }
+    let failures = get(&format!("{}/metrics", services.result), &[]).body;
+    let failures = failures
+        .lines()
+        .find_map(|line| line.strip_prefix("voting_tally_look_up_failures_total "));
+    assert!(
+        failures
+            .expect("it is told")
+            .parse::<u64>()
+            .expect("a number")
+            > 0
+    );
+}
+
+#[test]
+fn a_trouble_of_a_moment_is_not_told() {
+    let (services, store) = in_trouble();
+    let mut viewer = events(&services.result, EVENTS);
+    assert_eq!(news(&mut viewer).name, "tally");
+    let failures = || get(&format!("{}/metrics", services.result), &[]).body;
+    store.has(FAILS);
+    await_some("a look-up fails", || {
+        let none = "voting_tally_look_up_failures_total 0\n";
+        (!failures().contains(none)).then_some(())
+    });
+    store.has(NONE);
+    send("POST", &services.vote, &[FORM], b"vote=a");
+    let next = news(&mut viewer);
+    assert_eq!((next.name.as_str(), next.id), ("tally", Some(1)));
+}
+
+#[test]
+fn a_quiet_stream_gives_signs_of_life_that_scripts_see() {
+    let services = Services::start();
+    let begun = Instant::now();
+    for path in [EVENTS, "/polls/cats-vs-dogs/live"] {
+        let mut viewer = events(&services.result, path);
+        assert_ne!(news(&mut viewer).name, "alive");
+        let sign = any_event(&mut viewer).expect("a sign");
+        assert_eq!((sign.name.as_str(), sign.id), ("alive", None));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn the_page_and_its_stream_say_the_same_in_the_same_words() {
+    let services = Services::start();
+    for vote in ["vote=a", "vote=a", "vote=b"] {
+        send("POST", &services.vote, &[FORM], vote.as_bytes());
+    }
+    services.settle();
+    let shown = await_some("all is shown", || {
+        let url = format!("{}/polls/cats-vs-dogs/live.json", services.result);
+        let json = get(&url, &[]).json();
+        (json["result"]["total"] == "3 voters").then_some(json)
+    });
+    assert_eq!(shown["stalled_since"], serde_json::Value::Null);
+    let mut viewer = events(&services.result, "/polls/cats-vs-dogs/live");
+    let event = news(&mut viewer);
+    assert_eq!(event.data, shown["result"]);
+    let page = get(&services.result, &[BROWSER]).body;
+    let result = &event.data;
+    for text in [&result["title"], &result["total"], &result["summary"]] {
+        let text = format!(">{}<", text.as_str().expect("a text"));
+        assert!(page.contains(&text), "{text}");
+    }
+    for option in result["options"].as_array().expect("a list") {
+        for name in ["label", "share", "votes"] {
+            let text = format!(">{}<", option[name].as_str().expect("a text"));
+            assert!(page.contains(&text), "{text}");
+        }
+    }
+}
+
 #[test]
 fn many_viewers_cost_the_store_no_more_than_one() {
     let mut counting = None;
@@ -169,7 +377,7 @@ fn the_page_works_without_scripts() {
     services.settle();
     let page = get(&services.result, &[BROWSER]).body;
     for part in [
-        "3 votes",
+        "3 voters",
         "66.7%",
         "33.3%",
         "2 votes",
@@ -215,4 +423,19 @@ fn another_label_is_seen_without_another_vote() {
         .expect("renamed");
     let (_, change) = next_event(&mut viewer).expect("a change");
     assert_eq!(change["options"][0]["label"], "Felines");
+}
+
+#[test]
+fn another_title_is_seen_without_another_vote() {
+    let services = Services::start();
+    let mut viewer = events(&services.result, "/polls/cats-vs-dogs/live");
+    assert_eq!(news(&mut viewer).data["title"], "Cats vs Dogs!");
+    let options = support::poll("cats-vs-dogs", &[("a", "Cats"), ("b", "Dogs")], 1);
+    let options = options.options().to_vec();
+    let id = "cats-vs-dogs".parse().expect("an id");
+    let renamed = Poll::new(id, "Which one?", options, 1).expect("a poll");
+    services
+        .block_on(voting_core::PollStore::put_poll(&services.memory, &renamed))
+        .expect("renamed");
+    assert_eq!(news(&mut viewer).data["title"], "Which one?");
 }

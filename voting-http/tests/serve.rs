@@ -12,11 +12,25 @@ use poem::endpoint::make_sync;
 use support::{Services, Setup, await_some, connect, get, read_to_end};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use voting_http::{ServeOptions, serve};
+use voting_http::{Limits, ServeOptions, serve};
 
 fn hasty(options: ServeOptions) -> Services {
     Services::set_up(|_| Setup {
         serve: options,
+        ..Setup::default()
+    })
+}
+
+/// With so many places, all of which one address may have.
+fn narrow(max_connections: usize, reserve: Option<usize>, serve: ServeOptions) -> Services {
+    Services::set_up(|_| Setup {
+        serve,
+        limits: Limits {
+            max_connections,
+            max_connections_per_address: Some(max_connections),
+            reserve,
+            ..Limits::default()
+        },
         ..Setup::default()
     })
 }
@@ -82,10 +96,7 @@ async fn a_panic_is_answered_and_the_connection_goes_on() {
 
 #[test]
 fn a_connection_too_many_waits_for_its_turn() {
-    let services = hasty(ServeOptions {
-        max_connections: 2,
-        ..ServeOptions::default()
-    });
+    let services = narrow(2, Some(0), ServeOptions::default());
     let first = connect(&services.vote);
     let _second = connect(&services.vote);
     let mut third = connect(&services.vote);
@@ -205,11 +216,11 @@ fn a_client_that_keeps_its_connection_is_told_to_leave_before_the_server_does() 
 
 #[test]
 fn a_connection_that_waits_to_be_accepted_is_served_at_a_stop() {
-    let services = hasty(ServeOptions {
-        max_connections: 1,
+    let options = ServeOptions {
         lame_duck: Duration::from_secs(20),
         ..ServeOptions::default()
-    });
+    };
+    let services = narrow(1, Some(0), options);
     let mut kept = connect(&services.vote);
     ask(&mut kept, BALLOT);
     // The only place is taken, so this one stays in the socket's queue.
@@ -227,11 +238,11 @@ fn a_connection_that_waits_to_be_accepted_is_served_at_a_stop() {
 
 #[test]
 fn a_client_that_takes_no_answer_is_cut_off() {
-    let services = hasty(ServeOptions {
+    let options = ServeOptions {
         write_timeout: Duration::from_millis(300),
-        max_connections: 1,
         ..ServeOptions::default()
-    });
+    };
+    let services = narrow(1, Some(0), options);
     // Far more than the sockets' buffers hold, and never read.
     let mut deaf = connect(&services.vote);
     let ask = b"GET /docs/ HTTP/1.1\r\nHost: x\r\n\r\n";

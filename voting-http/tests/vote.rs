@@ -35,7 +35,7 @@ fn the_courses_client_works_unchanged() {
     assert_eq!(services.votes("cats-vs-dogs"), [0, 1]);
     let page = get(&services.result, &[]).body;
     assert!(
-        page.contains(r#"id="total" class="total">1 vote<"#),
+        page.contains(r#"id="total" class="total">1 voter<"#),
         "{page}"
     );
 }
@@ -86,7 +86,7 @@ fn a_cast_that_fails_still_gives_the_cookie_so_that_a_retry_is_the_same_voters()
         let failed = send(method, &url, &headers, body.as_bytes());
         assert!(failed.status.is_client_error());
         let cookie = failed.cookie();
-        assert!(cookie.starts_with("voter="), "{cookie}");
+        assert!(cookie.starts_with("voter-721edc="), "{cookie}");
         for _ in 0..2 {
             let retry = send(
                 "POST",
@@ -98,6 +98,27 @@ fn a_cast_that_fails_still_gives_the_cookie_so_that_a_retry_is_the_same_voters()
         }
     }
     assert_eq!(services.votes("cats-vs-dogs"), [2, 0]);
+}
+
+/// The tag that a page has for its voter.
+fn tag_of(page: &str) -> &str {
+    let (_, rest) = page.split_once("data-voter=\"").expect("a tag");
+    rest.split('"').next().expect("its end")
+}
+
+#[test]
+fn the_answer_to_a_ballot_names_its_voter_as_the_page_does_and_not_by_the_cookie() {
+    let services = Services::start();
+    let page = get(&services.vote, &[BROWSER]);
+    let cookie = page.cookie();
+    let url = services.vote.clone() + BALLOT;
+    let cast = |headers: &[(&str, &str)]| send("PUT", &url, headers, br#"{"choices":["a"]}"#);
+    let own = cast(&[JSON, ("cookie", &cookie)]).json();
+    assert_eq!(own["voter"], tag_of(&page.body));
+    let other = cast(&[JSON]).json();
+    assert_ne!(other["voter"], own["voter"]);
+    // A part of the cookie would be a part of what proves who the voter is.
+    assert!(!cookie.contains(tag_of(&page.body)));
 }
 
 #[test]
@@ -223,6 +244,31 @@ fn bad_input() -> Vec<Bad> {
         ),
         ("POST", "/nowhere", form(), b"vote=a".into(), 404, "request"),
         ("PUT", "/", form(), b"vote=a".into(), 405, "request"),
+        (
+            "PUT",
+            BALLOT,
+            json(),
+            br#"{"choices":["a"],"choices":["b"]}"#.into(),
+            400,
+            "request",
+        ),
+        (
+            "PUT",
+            BALLOT,
+            json(),
+            br#"{"choices":[1]}"#.into(),
+            400,
+            "request",
+        ),
+        (
+            "PUT",
+            BALLOT,
+            json(),
+            br#"{"choices":["a"],"poll":"many"}"#.into(),
+            400,
+            "request",
+        ),
+        ("PUT", BALLOT, json(), br#"[["a"]]"#.into(), 400, "request"),
         ("PUT", BALLOT, json(), b"{".into(), 400, "request"),
         ("PUT", BALLOT, json(), b"".into(), 400, "request"),
         (
@@ -449,7 +495,7 @@ fn over_https_the_cookie_is_bound_to_the_host() {
     assert_eq!(answer.status, 200);
     let cookie = answer.header("set-cookie");
     assert!(
-        cookie.starts_with("__Host-voter=") && cookie.contains("; Secure"),
+        cookie.starts_with("__Host-voter-721edc=") && cookie.contains("; Secure"),
         "{cookie}"
     );
     assert!(
@@ -529,7 +575,7 @@ fn a_voter_is_never_thanked_for_a_ballot_that_is_not_stored() {
                 .parse::<u32>()
                 .is_ok_and(|seconds| seconds > 0)
         );
-        assert!(api.header("set-cookie").starts_with("voter="));
+        assert!(api.header("set-cookie").starts_with("voter-721edc="));
         let page = send("POST", &services.vote, &[FORM, BROWSER], b"vote=a");
         assert_eq!(page.status, 503);
         assert!(
@@ -653,7 +699,7 @@ fn a_bug_is_answered_too() {
     let answer = send("POST", &services.vote, &[FORM], b"vote=a");
     assert_eq!(answer.status, 500);
     assert_eq!(answer.json()["type"], "urn:voting:problem:internal");
-    assert!(answer.header("set-cookie").starts_with("voter="));
+    assert!(answer.header("set-cookie").starts_with("voter-721edc="));
     assert_eq!(get(&services.vote, &[]).status, 200);
 }
 
@@ -675,4 +721,38 @@ fn a_body_in_chunks_is_limited_too() {
     assert!(chunked("vote=a", 1).starts_with("HTTP/1.1 200"));
     assert!(chunked(&"x".repeat(1_000), 40).starts_with("HTTP/1.1 413"));
     assert_eq!(services.votes("cats-vs-dogs"), [1, 0]);
+}
+
+#[test]
+fn a_ballot_that_begins_with_a_byte_order_mark_is_taken() {
+    let services = Services::start();
+    let url = format!("{}/v1/polls/cats-vs-dogs/ballot", services.vote);
+    let body = "\u{feff}{\"choices\":[\"b\"]}";
+    assert_eq!(send("PUT", &url, &[JSON], body.as_bytes()).status, 202);
+    assert_eq!(services.votes("cats-vs-dogs"), [0, 1]);
+}
+
+#[test]
+fn an_option_that_is_called_1_is_named_by_a_text() {
+    let services = Services::start();
+    let numbers = support::poll("numbers", &[("1", "One"), ("2", "Two")], 1);
+    services
+        .block_on(voting_core::PollStore::put_poll(&services.memory, &numbers))
+        .unwrap();
+    let url = format!("{}/v1/polls/numbers/ballot", services.vote);
+    let put = |body: &str| {
+        support::await_some("the poll is known", || {
+            let answer = send("PUT", &url, &[JSON], body.as_bytes());
+            (answer.status != 404).then_some(answer)
+        })
+    };
+    let number = put(r#"{"choices":[1]}"#);
+    assert_eq!(number.status, 400);
+    let detail = number.json()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        detail.contains("choices[0]: invalid type: integer `1`, expected a string"),
+        "{detail}"
+    );
+    assert_eq!(put(r#"{"choices":["1"]}"#).status, 202);
+    assert_eq!(services.votes("numbers"), [1, 0]);
 }

@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
 
+use crate::listen;
+
 /// Part of the voting system.
 ///
 /// Settings come from built-in defaults, then the file given with --config, then environment
@@ -15,13 +17,13 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// Where to serve the voting page; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen::parse)]
     pub vote_listen: Option<SocketAddr>,
     /// Where to serve the result page
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen::parse)]
     pub result_listen: Option<SocketAddr>,
     /// Where to serve the operator's API
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen::parse)]
     pub worker_listen: Option<SocketAddr>,
     /// The file that holds the ballots of the all-in-one; it is made when missing
     #[arg(long, value_name = "FILE")]
@@ -29,6 +31,9 @@ pub struct Cli {
     /// Ask the one that runs with the same settings whether it is ready; ends with 0 if so, else with 1
     #[arg(long)]
     pub healthcheck: bool,
+    /// Say what is wrong with the settings, without starting; ends with 0 if nothing is, else with 1
+    #[arg(long)]
+    pub check_config: bool,
 }
 
 impl Cli {

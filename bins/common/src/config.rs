@@ -1,8 +1,9 @@
 //! The settings: defaults in the code, then a file, then the environment, then flags.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU16,
     path::PathBuf,
     time::Duration,
 };
@@ -10,13 +11,12 @@ use std::{
 use config::ConfigError;
 use poem::http::uri::{Scheme, Uri};
 use serde::{Deserialize, Serialize, Serializer};
-use voting_core::{
-    Poll, PollId, PollOption, WorkerOptions, postgres::PostgresOptions, redis::RedisOptions,
-};
-use voting_http::{PublicUrl, ServeOptions};
+use voting_core::{Poll, PollId, WorkerOptions, postgres::PostgresOptions, redis::RedisOptions};
+use voting_http::{Limits, PublicUrl, ServeOptions, TrustedProxies};
 
 use crate::{
     cli::Cli,
+    course, listen,
     logging::{self, LogFormat},
     reading::Reading,
     secrets::Hidden,
@@ -50,13 +50,24 @@ pub struct Config {
     /// Once asked to stop, how long a service goes on while it says that it is not ready, so that
     /// a load balancer takes it out first, in milliseconds.
     pub drain_delay_ms: u64,
+    /// The proxies in front of the services, whose `X-Forwarded-For` is believed: addresses, networks such as
+    /// `10.0.0.0/8`, or `unix`.
+    pub trusted_proxies: TrustedProxies,
+    /// The live result's event streams.
+    pub streams: Streams,
     /// Traces of single requests and ballots.
     pub traces: TraceSettings,
+    /// Whether pages say which replica answered.
+    pub show_served_by: bool,
     /// The poll at `/`; the first of `polls` unless given.
     pub default_poll: Option<PollId>,
     /// Polls that are made at start, or given these labels. Without them the course's poll is
     /// made if it is missing.
     pub polls: Option<Vec<Poll>>,
+    /// What the first option of the course's poll is called; `OPTION_A` sets it, too, as in the course.
+    pub option_a: Option<String>,
+    /// The same of the second one: `OPTION_B`.
+    pub option_b: Option<String>,
 }
 
 /// A service with pages.
@@ -64,17 +75,47 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct Web {
     /// Where to listen.
+    #[serde(deserialize_with = "listen::read")]
     pub listen: SocketAddr,
     /// The address that voters use, when it is another, as behind a proxy.
     #[serde(default, serialize_with = "as_text")]
     pub public_url: Option<PublicUrl>,
-    /// Connections at a time; further ones wait.
+    /// The port that voters use, when it is another than in `listen` and the host is theirs to choose, as
+    /// behind a published port. The other service's pages link to it.
+    #[serde(default)]
+    pub public_port: Option<NonZeroU16>,
+    /// Connections at a time; further ones get one short answer each.
     #[serde(default = "max_connections")]
     pub max_connections: usize,
+    /// Of these, how many one address may hold that is none of `trusted_proxies`. Half of them unless set.
+    #[serde(default)]
+    pub max_connections_per_address: Option<usize>,
+}
+
+/// The live result's event streams.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Streams {
+    /// Streams at a time. Three quarters of `result.max_connections` unless set.
+    pub max: Option<usize>,
+    /// Of these, how many one address may hold. Half of them unless set.
+    pub max_per_address: Option<usize>,
+    /// After about so many seconds a stream ends, and its viewer opens another one.
+    pub life_s: u64,
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            max: None,
+            max_per_address: None,
+            life_s: Limits::default().stream_life.as_secs(),
+        }
+    }
 }
 
 fn max_connections() -> usize {
-    ServeOptions::default().max_connections
+    ServeOptions::DEFAULT_CONNECTIONS
 }
 
 fn as_text<S: Serializer>(url: &Option<PublicUrl>, to: S) -> Result<S::Ok, S::Error> {
@@ -86,6 +127,7 @@ fn as_text<S: Serializer>(url: &Option<PublicUrl>, to: S) -> Result<S::Ok, S::Er
 #[serde(deny_unknown_fields, default)]
 pub struct Worker {
     /// Where to listen.
+    #[serde(deserialize_with = "listen::read")]
     pub listen: SocketAddr,
     /// Opens the operator's API; 32 bytes or more. Made and kept beside the database unless
     /// given.
@@ -201,7 +243,11 @@ impl Default for PostgresSettings {
 
 fn is_http(url: &str) -> bool {
     let uri = url.parse::<Uri>();
-    uri.is_ok_and(|uri| uri.scheme() == Some(&Scheme::HTTP) && uri.query().is_none())
+    uri.is_ok_and(|uri| {
+        // A password in it would be shown.
+        let named = uri.authority().is_some_and(|at| at.as_str().contains('@'));
+        uri.scheme() == Some(&Scheme::HTTP) && uri.query().is_none() && !named
+    })
 }
 
 fn loopback(port: u16) -> SocketAddr {
@@ -213,7 +259,9 @@ impl Web {
         Self {
             listen: loopback(port),
             public_url: None,
+            public_port: None,
             max_connections: max_connections(),
+            max_connections_per_address: None,
         }
     }
 }
@@ -247,27 +295,16 @@ impl Default for Config {
             secret: None,
             secret_file: None,
             drain_delay_ms: 0,
+            trusted_proxies: TrustedProxies::default(),
+            streams: Streams::default(),
             traces: TraceSettings::default(),
+            show_served_by: false,
             default_poll: None,
             polls: None,
+            option_a: None,
+            option_b: None,
         }
     }
-}
-
-/// The poll of the Docker course.
-pub fn cats_vs_dogs() -> Poll {
-    let option = |id: &str, label: &str| PollOption {
-        id: id.parse().expect("an id"),
-        label: label.to_owned(),
-    };
-    let options = vec![option("a", "Cats"), option("b", "Dogs")];
-    Poll::new(
-        "cats-vs-dogs".parse().expect("an id"),
-        "Cats vs Dogs!",
-        options,
-        1,
-    )
-    .expect("a poll")
 }
 
 impl Config {
@@ -294,65 +331,116 @@ impl Config {
         Reading::of(cli, environment)?.all_is_well()
     }
 
-    /// Which values are none, each with its setting.
-    pub(crate) fn faults(&self) -> Vec<String> {
+    /// Which values are out of their bounds, each with its setting.
+    pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
-        let mut unless = |is_good: bool, fault: &str| {
+        let mut unless = |is_good: bool, key: &'static str, bounds: &str| {
             if !is_good {
-                faults.push(fault.to_owned());
+                faults.push((key, format!("{key} is not {bounds}")));
             }
         };
         // More than a process can have, and less than a counter can hold.
         let connections = 1..=1_000_000;
         unless(
             connections.contains(&self.vote.max_connections),
-            "vote.max_connections is not in 1 to 1000000",
+            "vote.max_connections",
+            "in 1 to 1000000",
         );
         unless(
             connections.contains(&self.result.max_connections),
-            "result.max_connections is not in 1 to 1000000",
+            "result.max_connections",
+            "in 1 to 1000000",
         );
-        if let Some(polls) = &self.polls {
-            let ids: HashSet<_> = polls.iter().map(Poll::id).collect();
-            unless(
-                !polls.is_empty() && ids.len() == polls.len(),
-                "polls is empty, or names a poll twice",
-            );
-        }
+        // An address without any, or with all, would be locked out, or could lock out the others.
+        let share =
+            |share: Option<usize>, of: usize| share.is_none_or(|share| (1..=of).contains(&share));
+        unless(
+            share(
+                self.vote.max_connections_per_address,
+                self.vote.max_connections,
+            ),
+            "vote.max_connections_per_address",
+            "in 1 to vote.max_connections",
+        );
+        unless(
+            share(
+                self.result.max_connections_per_address,
+                self.result.max_connections,
+            ),
+            "result.max_connections_per_address",
+            "in 1 to result.max_connections",
+        );
+        let most = self.result.max_connections;
+        unless(
+            share(self.streams.max, most),
+            "streams.max",
+            "in 1 to result.max_connections",
+        );
+        unless(
+            share(
+                self.streams.max_per_address,
+                self.streams.max.unwrap_or(most),
+            ),
+            "streams.max_per_address",
+            "in 1 to streams.max",
+        );
+        unless(
+            (60..=86_400).contains(&self.streams.life_s),
+            "streams.life_s",
+            "in 60 to 86400",
+        );
         unless(
             (1..=100_000).contains(&self.worker.max_ballots),
-            "worker.max_ballots is not in 1 to 100000",
+            "worker.max_ballots",
+            "in 1 to 100000",
         );
         // Well below the time after which the log takes a worker for dead.
         unless(
             self.worker.max_wait_ms <= 10_000,
-            "worker.max_wait_ms is not in 0 to 10000",
+            "worker.max_wait_ms",
+            "in 0 to 10000",
         );
         // With what follows it must fit in the 30 s that supervisors commonly give.
         unless(
             self.drain_delay_ms <= 10_000,
-            "drain_delay_ms is not in 0 to 10000",
+            "drain_delay_ms",
+            "in 0 to 10000",
         );
-        unless(self.redis.shards != 0, "redis.shards is not in 1 to 65535");
+        unless(self.redis.shards != 0, "redis.shards", "in 1 to 65535");
         unless(
             (1..=1_000).contains(&self.postgres.connections),
-            "postgres.connections is not in 1 to 1000",
+            "postgres.connections",
+            "in 1 to 1000",
         );
         unless(
             self.redis.claim_timeout_ms >= 500
                 && self.redis.claim_timeout_ms >= self.worker.max_wait_ms.saturating_mul(2),
-            "redis.claim_timeout_ms is below 500, or below twice worker.max_wait_ms",
+            "redis.claim_timeout_ms",
+            "500 or more, and twice worker.max_wait_ms or more",
         );
         unless(
             (0.0..=1.0).contains(&self.traces.sample_ratio),
-            "traces.sample_ratio is not in 0 to 1",
+            "traces.sample_ratio",
+            "in 0 to 1",
         );
         unless(
             self.traces.endpoint.as_deref().is_none_or(is_http),
-            "traces.endpoint is no address that begins with http://",
+            "traces.endpoint",
+            "an address that begins with http://, without a user name, such as http://127.0.0.1:4318",
         );
         if let Err(bad) = logging::check(&self.log) {
-            faults.push(bad.to_string());
+            faults.push(("log", bad.to_string()));
+        }
+        let known = faults.len();
+        for (key, label) in [("option_a", &self.option_a), ("option_b", &self.option_b)] {
+            if let Some(Err(error)) = label.as_deref().map(course::check_label) {
+                faults.push((key, format!("{key}: {error}")));
+            }
+        }
+        if faults.len() == known
+            && let Err(error) = self.course_poll(None)
+        {
+            faults.push(("option_b", format!("option_a and option_b: {error}")));
         }
         faults
     }
@@ -460,15 +548,50 @@ mod tests {
         assert!(wrong("worker.max_ballots = 0", &[]).contains("max_ballots"));
         assert!(wrong("vote.max_connections = 0", &[]).contains("vote.max_connections"));
         assert!(wrong("result.max_connections = 9000000", &[]).contains("result.max_connections"));
-        assert!(wrong("polls = []", &[]).contains("polls is empty"));
+        for wrong_share in [
+            "vote.max_connections_per_address = 0",
+            "result.max_connections = 9\nresult.max_connections_per_address = 10",
+            "streams.max = 0",
+            "streams.max = 20001",
+            "streams.max = 9\nstreams.max_per_address = 10",
+            "streams.life_s = 5",
+        ] {
+            let (key, _) = wrong_share
+                .rsplit('\n')
+                .next()
+                .unwrap()
+                .split_once(' ')
+                .unwrap();
+            assert!(wrong(wrong_share, &[]).contains(key), "{wrong_share}");
+        }
+        assert!(wrong("trusted_proxies = ['proxy']", &[]).contains("proxy"));
+        assert!(wrong("", &[("VOTING_TRUSTED_PROXIES", "10.0.0.0/40")]).contains("10.0.0.0/40"));
+        assert!(wrong("polls = []", &[]).contains("polls: the list is empty"));
         assert!(wrong("worker.max_wait_ms = 60000", &[]).contains("max_wait_ms"));
         assert!(wrong("traces.sample_ratio = 1.5", &[]).contains("traces.sample_ratio"));
         for none in ["collector:4318", "https://collector", "http://", "/v1"] {
             let none = wrong("", &[("VOTING_TRACES__ENDPOINT", none)]);
             assert!(none.contains("traces.endpoint"), "{none}");
         }
+        let hidden =
+            "[[polls]]\nid='p'\ntitle='t'\noptions=[{id='a',label='A'},{id='b',label=\"\\u200b\"}]";
+        assert!(wrong(hidden, &[]).contains("options[1].label: it cannot be \"\\u{200b}\""));
         let one_option = "[[polls]]\nid='p'\ntitle='t'\noptions=[{id='a',label='A'}]";
         assert!(wrong(one_option, &[]).contains("2 to 63 options"));
+    }
+
+    #[test]
+    fn proxies_are_named_in_a_list_or_with_commas() {
+        let list = load(
+            "trusted_proxies = ['10.0.0.0/8', '::1']",
+            &[],
+            &Cli::default(),
+        );
+        let text = [("VOTING_TRUSTED_PROXIES", "10.0.0.0/8, ::1")];
+        let text = load("trusted_proxies = ['1.1.1.1']", &text, &Cli::default());
+        let (list, text) = (list.unwrap().trusted_proxies, text.unwrap().trusted_proxies);
+        assert_eq!(list, text);
+        assert_ne!(list, TrustedProxies::default());
     }
 
     #[test]

@@ -5,14 +5,21 @@ use std::io::IsTerminal;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::{
     EnvFilter, Layer,
-    filter::{LevelFilter, ParseError, Targets},
-    fmt,
+    filter::{LevelFilter, Targets},
+    fmt::{
+        self,
+        format::Writer,
+        time::{FormatTime, SystemTime},
+    },
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
 use voting_core::trace::TARGET;
 
-use crate::traces::{Traces, WithTrace};
+use crate::{
+    journal::{self, WithPriority},
+    traces::{Traces, WithTrace},
+};
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -25,29 +32,91 @@ pub enum LogFormat {
     Json,
 }
 
+/// The levels, from the fewest lines to the most.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 /// The setting says nothing that can be logged by.
 #[derive(Debug, thiserror::Error)]
-#[error("log is not a level, or levels by module, such as info or info,voting_core=debug")]
-pub(crate) struct BadLog(#[from] ParseError);
+#[error(
+    "log: {what:?} is not a level; write one of {}, or levels by module, such as \
+     info,voting_core=debug", LEVELS.join(", ")
+)]
+pub(crate) struct BadLog {
+    what: String,
+}
 
 /// Whether it can be logged by.
 pub(crate) fn check(log: &str) -> Result<(), BadLog> {
-    EnvFilter::try_new(log)?;
-    Ok(())
+    filter(log).map(drop)
+}
+
+/// What the setting lets through. The library itself takes a word that is no level for a module of which all is
+/// logged, and then of others not even errors.
+fn filter(log: &str) -> Result<EnvFilter, BadLog> {
+    let bad = |what: &str| BadLog {
+        what: what.chars().take(64).collect(),
+    };
+    let is_level = |text: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(text));
+    let mut names_a_level = false;
+    let directives: Vec<_> = split(log).map(str::trim).collect();
+    for directive in &directives {
+        // Its last part is the level: a `=` in brackets is about a span's field.
+        let after_span = directive.rfind(']').map_or(0, |end| end + 1);
+        match directive[after_span..].rsplit_once('=') {
+            Some((target, level)) => {
+                let is_target = !(target.contains('=') || target.is_empty() && after_span == 0);
+                if !is_level(level.trim()) || !is_target {
+                    return Err(bad(directive));
+                }
+            }
+            None if is_level(directive) => names_a_level = true,
+            None => return Err(bad(directive)),
+        }
+    }
+    // Errors of what has no level of its own are told, unless it is said that they are not to be.
+    let others = if names_a_level { "" } else { "error," };
+    EnvFilter::try_new(format!("{others}{}", directives.join(","))).map_err(|_| bad(log))
+}
+
+/// The parts between commas that are not in brackets.
+fn split(log: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    log.split(move |c| {
+        match c {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    })
 }
 
 /// Log lines go to the standard error output, and what is followed to where its traces go.
 pub(crate) fn start(log: &str, format: LogFormat, traces: Option<&Traces>) -> Result<(), BadLog> {
+    let is_for_journal = journal::is_read();
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
+        // The journal notes the time itself.
+        LogFormat::Text if is_for_journal => lines
+            .with_ansi(false)
+            .without_time()
+            .map_event_format(|inner| WithPriority {
+                inner,
+                is_for_journal,
+            })
+            .boxed(),
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        // A program that reads the objects wants them whole.
         LogFormat::Json => lines
             .json()
             .flatten_event(true)
-            .map_event_format(WithTrace)
+            .map_event_format(|json| WithPriority {
+                inner: WithTrace(json),
+                is_for_journal,
+            })
             .boxed(),
     };
-    let lines = lines.with_filter(EnvFilter::try_new(log)?);
+    let lines = lines.with_filter(filter(log)?);
     let spans = traces.map(|traces| {
         tracing_opentelemetry::layer()
             .with_tracer(traces.tracer())
@@ -63,4 +132,90 @@ pub(crate) fn start(log: &str, format: LogFormat, traces: Option<&Traces>) -> Re
         .with(lines)
         .init();
     Ok(())
+}
+
+/// Says why the program ends, on the standard error output, in the form of a log line where those are objects.
+pub(crate) fn complain(program: &str, why: &str, format: LogFormat) {
+    let line = match format {
+        LogFormat::Text => format!("{program}: {why}"),
+        LogFormat::Json => object("ERROR", why, &[("program", program)]),
+    };
+    let priority = if journal::is_read() {
+        journal::ERROR
+    } else {
+        ""
+    };
+    eprintln!("{priority}{line}");
+}
+
+/// A line as those of the log, for what is said whatever is logged.
+pub(crate) fn object(level: &str, message: &str, fields: &[(&str, &str)]) -> String {
+    let mut now = String::new();
+    // It writes to memory.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut now));
+    let mut object = serde_json::Map::new();
+    let first = [
+        ("timestamp", now.as_str()),
+        ("level", level),
+        ("message", message),
+    ];
+    for (name, value) in first.iter().chain(fields) {
+        object.insert((*name).to_owned(), (*value).into());
+    }
+    object.insert("target".to_owned(), "voting_service".into());
+    serde_json::Value::Object(object).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_levels_by_module_are_taken() {
+        for good in [
+            "info",
+            "WARN",
+            "off",
+            " info , voting_core=debug ",
+            "voting_core::worker=trace",
+            "warn,voting_core[flush{poll=a}]=debug",
+        ] {
+            check(good).expect(good);
+        }
+    }
+
+    #[test]
+    fn what_is_no_level_is_named_with_the_levels() {
+        for bad in [
+            "warning",
+            "verbose",
+            "information",
+            "5",
+            "voting=vebose",
+            "info,foo=bar=baz",
+            "info,voting_core",
+            "voting=",
+            "=info",
+            "info,,debug",
+            "a=b=c",
+            "info;debug",
+            "[=info",
+        ] {
+            let told = check(bad).expect_err(bad).to_string();
+            assert!(
+                told.contains("off, error, warn, info, debug, trace"),
+                "{told}"
+            );
+        }
+        let told = check("info,voting=vebose").expect_err("it is bad");
+        assert!(told.to_string().contains("\"voting=vebose\""), "{told}");
+    }
+
+    #[test]
+    fn errors_are_told_of_what_has_no_level() {
+        assert_eq!(
+            filter("voting_core=debug").unwrap().to_string(),
+            filter("error,voting_core=debug").unwrap().to_string()
+        );
+    }
 }

@@ -8,6 +8,7 @@ use voting_core::error::in_one_line;
 use crate::{
     config::Config,
     secrets::{self, Hidden, Kept, SecretError},
+    weak,
 };
 
 /// The programs that read settings.
@@ -44,6 +45,21 @@ impl Service {
         matches!(self, Self::Worker | Self::AllInOne)
     }
 
+    /// Whether it has the voting page.
+    pub fn has_votes(self) -> bool {
+        matches!(self, Self::Vote | Self::AllInOne)
+    }
+
+    /// Whether it has the result page.
+    pub fn has_results(self) -> bool {
+        matches!(self, Self::Result | Self::AllInOne)
+    }
+
+    /// Whether it stores the polls that are configured.
+    pub fn makes_polls(self) -> bool {
+        self.uses_token()
+    }
+
     /// What its program is called.
     pub fn program(self) -> &'static str {
         match self {
@@ -67,11 +83,15 @@ pub struct SecretUse {
 }
 
 impl Config {
-    /// The services that these settings are for, by the stores that they name.
+    /// The services that these settings are for, by the stores that they name. Who has both and an operator's
+    /// token, but no secret, is a worker: it is meant to have none.
     pub fn services(&self) -> Vec<Service> {
         let redis = self.redis.url.is_some() || self.redis.url_file.is_some();
         let postgres = self.postgres.url.is_some() || self.postgres.url_file.is_some();
+        let secret = self.secret.is_some() || self.secret_file.is_some();
+        let token = self.worker.token.is_some() || self.worker.token_file.is_some();
         match (redis, postgres) {
+            (true, true) if token && !secret => vec![Service::Worker],
             (true, true) => vec![Service::Vote, Service::Worker, Service::Result],
             (true, false) => vec![Service::Vote],
             (false, true) => vec![Service::Result],
@@ -107,7 +127,13 @@ impl Config {
         for (is_used, name, (value, file), kept) in keyed {
             if is_used {
                 let kept = makes.then(|| self.beside_database(kept));
-                secrets.push(long_secret(name, value.as_ref(), file.as_deref(), kept));
+                let mut found = long_secret(name, value.as_ref(), file.as_deref(), kept);
+                if name == "worker.token"
+                    && let Some(Ok(())) = &found.state
+                {
+                    found.state = Some(self.check_token());
+                }
+                secrets.push(found);
             }
         }
         let addresses = [
@@ -173,11 +199,20 @@ impl Config {
         faults
     }
 
-    /// What a service would start with, though it is hardly meant.
-    pub fn remarks_for(&self, service: Service) -> Vec<String> {
+    /// Logs what a service starts with, though it is hardly meant.
+    pub fn warn_of_remarks(&self, service: Service) {
+        for remark in self.remarks_for(&[service]) {
+            tracing::warn!("{remark}");
+        }
+    }
+
+    /// What these services would start with, though it is hardly meant.
+    pub fn remarks_for(&self, services: &[Service]) -> Vec<String> {
+        let any = |is: fn(Service) -> bool| services.iter().any(|service| is(*service));
         let mut remarks = Vec::new();
-        let has_pages = service != Service::Worker;
-        if has_pages && self.vote.public_url.is_some() != self.result.public_url.is_some() {
+        if any(|service| service != Service::Worker)
+            && self.vote.public_url.is_some() != self.result.public_url.is_some()
+        {
             remarks.push(
                 "of vote.public_url and result.public_url only one is set: its pages have no link \
                  to the other"
@@ -191,7 +226,38 @@ impl Config {
                 "default_poll is {default}, which is none of polls: it must be stored already"
             ));
         }
-        if service.uses_redis() && self.redis.accept_loss {
+        let secret = (self.secret.as_ref(), self.secret_file.as_deref());
+        if any(Service::uses_secret)
+            && let Ok(found) = secrets::find("secret", secret.0, secret.1, None)
+            && weak::is_weak(found.key.as_bytes())
+        {
+            // Whoever has voted under it would be another voter under a better one.
+            remarks.push(
+                "secret is weak: whoever guesses it can vote for everybody; make another one before \
+                 the first vote"
+                    .to_owned(),
+            );
+        }
+        if self.trusted_proxies.names_everybody() {
+            remarks.push(
+                "trusted_proxies names all addresses there are: everybody can give another address \
+                 as theirs, so no limit by address holds"
+                    .to_owned(),
+            );
+        }
+        let labels = self.option_a.is_some() || self.option_b.is_some();
+        if labels && !any(Service::makes_polls) {
+            remarks.push(
+                "OPTION_A and OPTION_B change nothing here: set them for voting-worker, which makes the poll"
+                    .to_owned(),
+            );
+        } else if labels && self.polls.is_some() {
+            remarks.push(
+                "OPTION_A and OPTION_B are not used, since polls are configured: the labels are those of polls"
+                    .to_owned(),
+            );
+        }
+        if any(Service::uses_redis) && self.redis.accept_loss {
             remarks.push(
                 "redis.accept_loss is true: the services go on with a Redis that can lose \
                  acknowledged ballots"

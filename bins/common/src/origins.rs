@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, fmt, path::PathBuf};
 
-use config::{Value, ValueKind};
+use config::{ConfigError, Value, ValueKind};
 
-use crate::{cli::Cli, config::Config};
+use crate::{cli::Cli, config::Config, layers};
 
 /// Where a setting was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +41,48 @@ pub struct Setting {
     pub origin: Origin,
 }
 
-/// The environment variable of a setting.
-pub(crate) fn variable(key: &str) -> String {
-    format!("VOTING_{}", key.to_uppercase().replace('.', "__"))
+/// What is wrong with a value, without its setting and its origin, which are told beside it.
+pub(crate) fn in_short(error: &ConfigError) -> String {
+    match error {
+        ConfigError::At { error, .. } => in_short(error),
+        ConfigError::Type {
+            unexpected,
+            expected,
+            ..
+        } => format!("it is {unexpected}, and must be {expected}"),
+        ConfigError::Message(text) => text.clone(),
+        ConfigError::FileParse { cause, .. } => without_source(&cause.to_string()),
+        error => error.to_string(),
+    }
+}
+
+/// What a parser says, without the lines that it quotes: there may be a password in them.
+fn without_source(text: &str) -> String {
+    let is_quote = |line: &str| {
+        let rest = line
+            .trim_start()
+            .trim_start_matches(|c: char| c.is_ascii_digit());
+        rest.trim_start().starts_with('|')
+    };
+    let told: Vec<_> = text.lines().filter(|line| !is_quote(line)).collect();
+    told.join(": ")
+}
+
+/// A fault that begins with its setting, with where that is set.
+pub fn with_origin(fault: &str, settings: &[Setting]) -> String {
+    let key = fault.split([' ', ':']).next().unwrap_or_default();
+    // What is read from a file is set by naming the file.
+    let keys = [key.to_owned(), format!("{key}_file")];
+    let is_set = |setting: &&Setting| {
+        keys.contains(&setting.key) && setting.value.is_some() && setting.origin != Origin::Default
+    };
+    match settings.iter().find(is_set) {
+        Some(Setting { key, origin, .. }) if fault.starts_with(&format!("{key} ")) => {
+            format!("{fault} (set {origin})")
+        }
+        Some(Setting { key, origin, .. }) => format!("{fault} ({key} is set {origin})"),
+        None => fault.to_owned(),
+    }
 }
 
 /// What was set in any layer but the defaults, by key.
@@ -57,9 +96,11 @@ impl Origins {
         let flags: BTreeSet<_> = cli.settings().map(|(key, _)| key).collect();
         let origins = set.into_iter().filter_map(|(key, said)| {
             let origin = match said {
-                Some("the environment") => Origin::Environment(variable(&key)),
-                // As it was given: what is said of it is relative to some folder.
-                Some(file) => Origin::File(cli.config.clone().unwrap_or_else(|| file.into())),
+                Some(said) => match layers::variable_of(said) {
+                    Some(variable) => Origin::Environment(variable.to_owned()),
+                    // As it was given: what is said of it is relative to some folder.
+                    None => Origin::File(cli.config.clone().unwrap_or_else(|| said.into())),
+                },
                 None if flags.contains(key.as_str()) => {
                     Origin::Flag(format!("--{}", key.replace('.', "-")))
                 }
@@ -72,7 +113,12 @@ impl Origins {
 
     /// Where a setting was set.
     pub(crate) fn get(&self, key: &str) -> Origin {
-        let set = self.0.iter().find(|(set, _)| set == key);
+        // Of a table, that of the first value in it.
+        let within = |set: &str| {
+            let rest = set.strip_prefix(key);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let set = self.0.iter().find(|(set, _)| within(set));
         set.map_or(Origin::Default, |(_, origin)| origin.clone())
     }
 
@@ -114,7 +160,7 @@ impl fmt::Display for Unknown {
             origin,
             beside,
         } = self;
-        write!(f, "there is no setting {key} (set {origin}); there are ")?;
+        write!(f, "unknown setting {key} (set {origin}); known here: ")?;
         f.write_str(&beside.join(", "))
     }
 }
@@ -165,6 +211,19 @@ pub(crate) fn remove(layers: &mut Value, key: &str) {
             }
         }
         _ => _ = table.remove(key),
+    }
+}
+
+/// Puts a value of a section in.
+pub(crate) fn put(layers: &mut Value, key: &str, value: Value) {
+    let (ValueKind::Table(table), Some((section, name))) = (&mut layers.kind, key.split_once('.'))
+    else {
+        return;
+    };
+    let section = table.entry(section.to_owned());
+    let section = section.or_insert_with(|| Value::new(None, config::Map::<String, Value>::new()));
+    if let ValueKind::Table(section) = &mut section.kind {
+        section.insert(name.to_owned(), value);
     }
 }
 

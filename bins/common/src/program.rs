@@ -2,10 +2,16 @@
 
 use std::{error::Error, net::SocketAddr, process::ExitCode, time::Duration};
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::{CommandFactory, FromArgMatches, ValueEnum};
 use voting_core::error::in_one_line;
 
-use crate::{Cli, Config, Exit, healthcheck::healthcheck, logging, traces::Traces};
+use crate::{
+    Cli, Config, Exit, Reading, Service,
+    healthcheck::healthcheck,
+    logging::{self, LogFormat},
+    origins::with_origin,
+    traces::Traces,
+};
 
 /// Runs a service, which listens where `listens` says: reads its command line and settings, then does as
 /// `program` says, or only asks the one that is running.
@@ -20,20 +26,58 @@ pub fn run<E: Error + 'static>(
     if cli.healthcheck {
         return healthcheck(name, &cli, |config| vec![listens(config)]);
     }
+    if cli.check_config {
+        return check_config(name, &cli);
+    }
     run_with(name, &cli, program)
 }
 
-/// The same, for a program whose command line has more in it.
+/// `--check-config`: says what would keep the program of this name from starting, and ends: with 0 if nothing would,
+/// else with 1.
+pub fn check_config(name: &str, cli: &Cli) -> ExitCode {
+    let faults = match Reading::of(cli, None) {
+        Ok(reading) => {
+            let service = Service::value_variants()
+                .iter()
+                .find(|service| service.program() == name);
+            let services: Vec<_> = service.copied().into_iter().collect();
+            reading
+                .faults_for(&services)
+                .unwrap_or_else(|error| vec![error.to_string()])
+        }
+        Err(error) => vec![in_one_line(&error)],
+    };
+    for fault in &faults {
+        eprintln!("{name}: {fault}");
+    }
+    if faults.is_empty() {
+        println!("{name}: the settings are good");
+        return ExitCode::SUCCESS;
+    }
+    ExitCode::FAILURE
+}
+
+/// Runs a program whose command line has more in it.
 pub fn run_with<E: Error + 'static>(
     name: &str,
     cli: &Cli,
     program: impl AsyncFnOnce(Config) -> Result<Exit, E>,
 ) -> ExitCode {
-    match try_run(name, cli, program) {
+    let reading = match Reading::of(cli, None) {
+        Ok(reading) => reading,
+        Err(error) => {
+            logging::complain(name, &in_one_line(&error), LogFormat::default());
+            return ExitCode::FAILURE;
+        }
+    };
+    let format = reading.log_format();
+    let settings = reading.settings().to_vec();
+    match try_run(name, reading, program) {
         Ok(Exit::Clean) => ExitCode::SUCCESS,
         Ok(Exit::Failed | Exit::AtOnce) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("{name}: {}", in_one_line(error.as_ref()));
+            let error = with_origin(&in_one_line(error.as_ref()), &settings);
+            logging::complain(name, &error, format);
             ExitCode::FAILURE
         }
     }
@@ -41,10 +85,10 @@ pub fn run_with<E: Error + 'static>(
 
 fn try_run<E: Error + 'static>(
     name: &str,
-    cli: &Cli,
+    reading: Reading,
     program: impl AsyncFnOnce(Config) -> Result<Exit, E>,
 ) -> Result<Exit, Box<dyn Error>> {
-    let config = Config::load(cli)?;
+    let config = reading.all_is_well()?;
     let traces = Traces::start(name, &config.traces)?;
     logging::start(&config.log, config.log_format, traces.as_ref())?;
     let runtime = tokio::runtime::Runtime::new()?;

@@ -52,6 +52,12 @@ pub enum SecretError {
     /// It is too short.
     #[error("{0} is too short")]
     Short(&'static str, #[source] ShortSecret),
+    /// It could be found by trying.
+    #[error("{0} is weak: it could be guessed; `openssl rand -hex 32` makes a good one")]
+    Weak(&'static str),
+    /// Whoever knows the one would have the other.
+    #[error("worker.token is the same as secret; `openssl rand -hex 32` makes another one")]
+    TokenIsSecret,
     /// There is no randomness to make it of.
     #[error("the system gave no random bytes")]
     Random(#[source] getrandom::Error),
@@ -94,7 +100,7 @@ pub(crate) fn given(
     match (value, file) {
         (Some(_), Some(_)) => Err(SecretError::Both(name)),
         (Some(value), None) => Ok(Some(value.expose().to_owned())),
-        (None, Some(file)) => Ok(Some(read(file)?.trim().to_owned())),
+        (None, Some(file)) => Ok(Some(read(file)?)),
         (None, None) => Ok(None),
     }
 }
@@ -128,8 +134,12 @@ pub fn find(
     })
 }
 
+/// What a file says. Editors put a byte order mark before it and end it in CR LF: neither is a part of it, or a
+/// replica with a copy of the file would have another secret.
 fn read(file: &Path) -> Result<String, SecretError> {
-    fs::read_to_string(file).map_err(|error| SecretError::Read(file.into(), error))
+    let text = fs::read_to_string(file);
+    let text = text.map_err(|error| SecretError::Read(file.into(), error))?;
+    Ok(text.trim_start_matches('\u{feff}').trim().to_owned())
 }
 
 /// Writes 32 random bytes in hexadecimal.
@@ -167,6 +177,38 @@ mod tests {
             let mode = fs::metadata(&kept).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_line_ends_are_no_part_of_what_a_file_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        let long = "x".repeat(32);
+        for text in [
+            format!("{long}\n"),
+            format!("{long}\r\n"),
+            format!("\u{feff}{long}"),
+            format!("\u{feff}{long}\r\n\r\n"),
+            format!("\u{feff} {long} \n"),
+        ] {
+            fs::write(&file, &text).unwrap();
+            let kept = Kept {
+                path: &file,
+                may_make: false,
+            };
+            for found in [
+                find("secret", None, Some(&file), None),
+                find("secret", None, None, Some(kept)),
+            ] {
+                assert_eq!(found.unwrap().key.as_bytes(), long.as_bytes(), "{text:?}");
+            }
+            // A token or an address as well.
+            let given = given("redis.url", None, Some(&file)).unwrap();
+            assert_eq!(given.as_deref(), Some(long.as_str()), "{text:?}");
+        }
+        fs::write(&file, [0xff, 0xfe, b'x', 0]).unwrap();
+        let other = find("secret", None, Some(&file), None);
+        assert!(matches!(other, Err(SecretError::Read(..))), "{other:?}");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Serving, and stopping in order.
 
 use std::{
+    env,
     io::{self, Write},
     net::SocketAddr,
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -10,16 +12,17 @@ use std::{
 use poem::{Endpoint, Response, endpoint::ToDynEndpoint};
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
-use voting_core::worker::ProgressWatch;
-use voting_http::{ServeOptions, serve};
+use voting_core::{BallotQueue, worker::ProgressWatch};
+use voting_http::{Gate, ServeOptions, serve};
 
 use crate::{
     config::Config,
     listener::{Inherited, Listener},
+    logging::{self, LogFormat},
     secrets::SecretError,
     signals::StopSignals,
     stores::StoreSettings,
-    supervisor::{self, Watchdog},
+    supervisor::{self, Lookout, Watchdog},
 };
 
 /// A supervisor commonly gives 30 s before it kills.
@@ -74,6 +77,8 @@ pub struct Services {
     servers: JoinSet<bool>,
     inherited: Inherited,
     watchdog: Watchdog,
+    lookout: Lookout,
+    log_format: LogFormat,
     signals: StopSignals,
     leaving: CancellationToken,
     stop: CancellationToken,
@@ -86,10 +91,15 @@ impl Services {
     /// # Errors
     /// [`StartError::Signals`].
     pub fn new(config: &Config) -> Result<Self, StartError> {
+        let program = env::args_os().next().unwrap_or_default();
+        let program = Path::new(&program).file_name().unwrap_or_default();
+        tracing::info!(?program, version = env!("CARGO_PKG_VERSION"), "starting");
         Ok(Self {
             servers: JoinSet::new(),
             inherited: Inherited::take(),
             watchdog: Watchdog::default(),
+            lookout: Lookout::default(),
+            log_format: config.log_format,
             signals: StopSignals::listen().map_err(StartError::Signals)?,
             leaving: CancellationToken::new(),
             stop: CancellationToken::new(),
@@ -121,20 +131,45 @@ impl Services {
     }
 
     /// Tells the supervisor that the process is alive only while this worker does its work, or bears a
-    /// store that fails.
-    pub fn watch(&mut self, mut worker: ProgressWatch) {
+    /// store that fails, and how many ballots wait for the workers.
+    pub fn watch(&mut self, mut worker: ProgressWatch, queue: Arc<dyn BallotQueue>) {
+        self.lookout.worker = Some((worker.clone(), queue));
         // That it was started is its first sign of life.
         worker.mark_changed();
         self.watchdog.worker = Some(worker);
     }
 
-    /// Serves an endpoint.
-    pub fn serve<E>(&mut self, listener: Listener, endpoint: E, max_connections: usize)
+    /// What is behind the needs of the services, in the operator's words.
+    pub fn name_stores(&mut self, stores: &'static [(&'static str, &'static str)]) {
+        self.lookout.stores = stores;
+    }
+
+    /// Says where to click, be it to a person or to a program that reads the log.
+    pub fn announce(&self, service: &str, address: &str, more: &str) {
+        announce(&match self.log_format {
+            LogFormat::Text => format!("{:<11}{address}{more}\n", format!("{service}:")),
+            LogFormat::Json => {
+                let service = service.to_lowercase();
+                let fields = [("service", service.as_str()), ("address", address)];
+                format!("{}\n", logging::object("INFO", "serving", &fields))
+            }
+        });
+    }
+
+    /// Says something to people only.
+    pub fn remark(&self, text: &str) {
+        if self.log_format == LogFormat::Text {
+            announce(text);
+        }
+    }
+
+    /// Serves an endpoint, whose service has the same gate.
+    pub fn serve<E>(&mut self, listener: Listener, endpoint: E, gate: Gate)
     where
         E: Endpoint<Output = Response> + 'static,
     {
         let options = ServeOptions {
-            max_connections,
+            gate,
             // With the longest drain delay before it and what is to be finished after it, within DEADLINE.
             drain: Duration::from_secs(7),
             ..ServeOptions::default()
@@ -142,7 +177,9 @@ impl Services {
         let stop = self.stop.clone();
         let endpoint = Arc::new(endpoint);
         let watched = ToDynEndpoint(Arc::clone(&endpoint));
-        self.watchdog.services.push(Arc::new(watched));
+        let watched: supervisor::Service = Arc::new(watched);
+        self.lookout.services.push(Arc::clone(&watched));
+        self.watchdog.services.push(watched);
         self.servers
             .spawn(serve(listener.into_socket(), endpoint, options, stop));
     }
@@ -157,6 +194,7 @@ impl Services {
     ) -> Exit {
         supervisor::ready();
         tokio::spawn(std::mem::take(&mut self.watchdog).feed());
+        let lookout = tokio::spawn(std::mem::take(&mut self.lookout).look());
         let asked = tokio::select! {
             () = self.signals.next() => true,
             exit = broken => {
@@ -171,6 +209,8 @@ impl Services {
             }
         };
         tracing::info!("stopping; a second signal ends the process at once");
+        // What it last said would stand until the end.
+        lookout.abort();
         supervisor::stopping();
         self.leaving.cancel();
         let ending = async {
@@ -209,7 +249,7 @@ impl std::fmt::Debug for Services {
     }
 }
 
-/// Says where to click.
+/// Says something on the standard output.
 pub fn announce(text: &str) {
     // Whoever started it may not be reading; that is no reason to stop.
     let _ = io::stdout().write_all(text.as_bytes());

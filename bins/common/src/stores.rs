@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    num::NonZeroU16,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use voting_core::{
     redis::{Redis, RedisOptions},
     tls::{Authorities, NoAuthorities},
 };
-use voting_http::{PeerLink, Site};
+use voting_http::{Gate, PeerLink, Site};
 
 use crate::{
     config::{Config, Web},
@@ -26,11 +27,11 @@ pub enum StoreSettings {
     /// The address is not given as it should be.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// The address is none.
-    #[error("redis.url is no address of a Redis")]
+    /// The address cannot be read.
+    #[error("redis.url is not a valid Redis URL")]
     Redis(#[source] voting_core::error::BoxError),
-    /// The address is none.
-    #[error("postgres.url is no address of a Postgres")]
+    /// The address cannot be read.
+    #[error("postgres.url is not a valid Postgres URL")]
     Postgres(#[source] voting_core::error::BoxError),
     /// The file of the authorities cannot be read.
     #[error("cannot read {}", .0.display())]
@@ -96,6 +97,12 @@ impl Config {
         Postgres::new(&url, options).map_err(|error| StoreSettings::Postgres(error.into()))
     }
 
+    /// What pages call the replica that answered, if they are to say so.
+    pub fn served_by(&self) -> Option<String> {
+        let host = || gethostname::gethostname().to_string_lossy().into_owned();
+        self.show_served_by.then(host)
+    }
+
     /// The secret that all services share.
     ///
     /// # Errors
@@ -106,24 +113,27 @@ impl Config {
     }
 }
 
-/// The surroundings of a service with pages, beside one that listens on `peer_port`.
-pub fn site(own: &Web, peer: &Web, peer_port: u16, stop: &CancellationToken) -> Site {
+/// The surroundings of a service with pages, beside one that listens on `peer_port`. The pages do not name
+/// the replica; see [`Config::served_by`].
+pub fn site(own: &Web, peer: &Web, peer_port: u16, gate: &Gate, stop: &CancellationToken) -> Site {
+    let peer_port = peer.public_port.map_or(peer_port, NonZeroU16::get);
     Site {
         public_url: own.public_url.clone(),
+        gate: gate.clone(),
         peer: match (&own.public_url, &peer.public_url) {
             (_, Some(url)) => PeerLink::Url(url.clone()),
-            (None, None) => PeerLink::Port(peer_port),
+            (None, None) => match own.public_port {
+                Some(own) => PeerLink::MappedPort {
+                    own: own.get(),
+                    peer: peer_port,
+                },
+                None => PeerLink::Port(peer_port),
+            },
             // Behind a proxy the peer's port is not for voters.
-            (Some(_), None) => {
-                tracing::warn!(
-                    "of vote.public_url and result.public_url only one is set: \
-                     its pages have no link to the other"
-                );
-                PeerLink::None
-            }
+            (Some(_), None) => PeerLink::None,
         },
         default_poll: None,
-        served_by: gethostname::gethostname().to_string_lossy().into_owned(),
+        served_by: None,
         stop: stop.clone(),
     }
 }

@@ -1,11 +1,15 @@
 //! What the supervisor is told, by systemd's protocol: that the process is ready, that it stops, and, as
-//! long as it does its work, that it is alive. Where nobody asks for it, nothing is told.
+//! long as it does its work, that it is alive, and how it is. Where nobody asks for it, nothing is told.
 
 use std::{sync::Arc, time::Duration};
 
 use poem::{Endpoint, Request, Response, endpoint::DynEndpoint, http::Uri};
 use tokio::time::{MissedTickBehavior, interval};
-use voting_core::worker::ProgressWatch;
+use voting_core::{BallotQueue, worker::ProgressWatch};
+use voting_http::WhyNotReady;
+
+/// How often a service is asked whether it is ready, so that the log and the supervisor tell it.
+const LOOK: Duration = Duration::from_secs(1);
 
 pub(crate) type Service = Arc<dyn DynEndpoint<Output = Response>>;
 
@@ -17,7 +21,7 @@ pub(crate) fn ready() {
 
 /// The process was asked to stop, or has to.
 pub(crate) fn stopping() {
-    tell("STOPPING=1");
+    tell("STOPPING=1\nSTATUS=stopping");
 }
 
 #[cfg(unix)]
@@ -31,6 +35,11 @@ fn tell(state: &str) {
 #[cfg(unix)]
 fn patience() -> Option<Duration> {
     sd_notify::watchdog_enabled()
+}
+
+/// Whether anybody hears what is told.
+fn is_supervised() -> bool {
+    cfg!(unix) && std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 
 #[cfg(not(unix))]
@@ -63,14 +72,16 @@ impl Watchdog {
                 tracing::error!("{what}; the supervisor is not told that the process is alive");
                 continue;
             }
-            tell(&format!("WATCHDOG=1\nSTATUS={}", self.status()));
+            tell("WATCHDOG=1");
         }
     }
 
     async fn is_alive(&mut self) -> Result<(), &'static str> {
         for service in &self.services {
             // Not by a socket: when all connections are taken this one would have to wait like any other.
-            let request = Request::builder().uri(Uri::from_static("/healthz"));
+            let request = Request::builder()
+                .header("host", "localhost")
+                .uri(Uri::from_static("/healthz"));
             let answer = service.get_response(request.finish()).await;
             if !answer.status().is_success() {
                 return Err("a service is not alive");
@@ -86,13 +97,74 @@ impl Watchdog {
         }
         Ok(())
     }
+}
 
-    /// In the words of `systemctl status`.
-    fn status(&self) -> String {
-        let worker = self.worker.as_ref();
-        let trouble = worker.and_then(|worker| worker.borrow().trouble.clone());
-        trouble.unwrap_or_else(|| "working".to_owned())
+/// Sees whether the services are ready: they log it when that changes, and the supervisor is told.
+#[derive(Default)]
+pub(crate) struct Lookout {
+    pub(crate) services: Vec<Service>,
+    pub(crate) worker: Option<(ProgressWatch, Arc<dyn BallotQueue>)>,
+    /// What is behind each need of a service, such as Redis behind the ballot log.
+    pub(crate) stores: &'static [(&'static str, &'static str)],
+}
+
+impl Lookout {
+    /// Goes on for ever. To be spawned.
+    pub(crate) async fn look(self) {
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = String::new();
+        loop {
+            ticks.tick().await;
+            let status = self.status().await;
+            if status != told {
+                tell(&format!("STATUS={status}"));
+                told = status;
+            }
+        }
     }
+
+    /// In the words of `systemctl status`: a line.
+    async fn status(&self) -> String {
+        for service in &self.services {
+            let request = Request::builder()
+                .header("host", "localhost")
+                .uri(Uri::from_static("/readyz"));
+            let answer = service.get_response(request.finish()).await;
+            if answer.status().is_success() {
+                continue;
+            }
+            return match answer.data::<WhyNotReady>() {
+                Some(WhyNotReady { what, reason }) => {
+                    let named = self.stores.iter().find(|(need, _)| need == what);
+                    let store = named.map_or(*what, |(_, store)| *store);
+                    format!("waiting for {store}: {}", in_one(reason))
+                }
+                None => "not ready".to_owned(),
+            };
+        }
+        let Some((worker, queue)) = &self.worker else {
+            return "ready".to_owned();
+        };
+        let trouble = worker.borrow().trouble.clone();
+        if let Some(trouble) = trouble {
+            return in_one(&trouble);
+        }
+        // Only where somebody reads it.
+        if !is_supervised() {
+            return String::new();
+        }
+        match queue.stats().await {
+            Ok(stats) if stats.pending == 0 => "ready, all ballots are counted".to_owned(),
+            Ok(stats) => format!("counting, {} pending", stats.pending),
+            Err(_) => "counting".to_owned(),
+        }
+    }
+}
+
+/// Some of it is from elsewhere: it must not say more than a line does.
+fn in_one(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 #[cfg(test)]
@@ -149,8 +221,12 @@ mod tests {
             watchdog.is_alive().await.expect("it works");
             assert_eq!(progress.borrow_and_update().alive_at, alive_at);
         }
-        let status = watchdog.status();
-        assert!(status.starts_with("cannot flush: "), "{status}");
         assert_eq!(watchdog.is_alive().await, Err("the worker does nothing"));
+        let lookout = Lookout {
+            worker: Some((worker.progress().clone(), Arc::new(memory.queue()))),
+            ..Lookout::default()
+        };
+        let status = lookout.status().await;
+        assert!(status.starts_with("cannot flush: "), "{status}");
     }
 }

@@ -1,6 +1,6 @@
 //! The command line of `voting load`.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{fs, io, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::Args;
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use crate::{
     plan::{Pace, Plan},
     report::Latencies,
     service::Service,
+    token::Secret,
 };
 
 /// Casts ballots, then checks that each acknowledged one counts, once.
@@ -75,6 +76,14 @@ pub struct LoadArgs {
     /// by another one
     #[arg(long, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
     patience: Duration,
+    /// Open receipts with the services' secret, which is in this file. Without it nobody sees whether a
+    /// voter's acknowledgements are in order, nor whether a receipt is of its voter; and with `--postgres` a
+    /// ballot in the place of another one is told by its choice alone
+    #[arg(long, value_name = "FILE", env = "VOTING_SECRET_FILE")]
+    secret_file: Option<PathBuf>,
+    /// The same from the environment, where it does not show in the list of processes
+    #[arg(long, env = "VOTING_SECRET", hide = true, hide_env_values = true)]
+    secret: Option<String>,
     /// Cast only
     #[arg(long)]
     no_check: bool,
@@ -128,6 +137,12 @@ pub(crate) enum InvalidArgs {
          cast only"
     )]
     Unchecked,
+    /// Which of them counts?
+    #[error("the secret is set both as a value and as a file; set one of them")]
+    TwoSecrets,
+    /// It is there and cannot be read, so it is not left out.
+    #[error("cannot read the secret in {}", .0.display())]
+    Secret(PathBuf, #[source] io::Error),
 }
 
 /// A time in seconds, such as `1.5`.
@@ -160,6 +175,23 @@ impl LoadArgs {
         Ok(())
     }
 
+    /// What to open receipts with, if it is given.
+    pub(crate) fn secret(&self) -> Result<Option<Secret>, InvalidArgs> {
+        // As the services read it.
+        let trimmed =
+            |text: &str| Secret::new(text.trim_start_matches('\u{feff}').trim().as_bytes());
+        match (&self.secret, &self.secret_file) {
+            (Some(_), Some(_)) => Err(InvalidArgs::TwoSecrets),
+            (Some(secret), None) => Ok(Some(trimmed(secret))),
+            (None, Some(file)) => {
+                let text = fs::read_to_string(file);
+                let text = text.map_err(|error| InvalidArgs::Secret(file.clone(), error))?;
+                Ok(Some(trimmed(&text)))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
     /// Asks a vote service for the poll.
     pub(crate) async fn plan(&self) -> Result<Plan, CheckError> {
         let first = self.vote.first().map_or("", String::as_str);
@@ -187,6 +219,7 @@ impl LoadArgs {
             changes: self.changes,
             form: self.form,
             timeout: self.timeout,
+            secret: None,
             watch: self.sources().and_then(|sources| sources.result),
         })
     }

@@ -1,6 +1,10 @@
 //! Waits until what was cast is counted, and checks it against what the voters were told.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    time::{Duration, Instant},
+};
 
 use crate::{
     expected::Expected,
@@ -9,13 +13,17 @@ use crate::{
     receipts::check_receipts,
     recount::check_store,
     service::{Service, Tally},
-    store::{self, Count, Told},
+    store::{self, Count, Flushed, Told},
     verdict::Verdict,
     waiting::Waiting,
 };
 
 /// How long a service may take to answer before anything is cast.
 pub(crate) const FIRST_ANSWER: Duration = Duration::from_secs(10);
+
+/// A tally that stands still for so long before the load begins is at rest: a worker counts several times
+/// a second, and what is shown is at most a second old.
+const AT_REST: Duration = Duration::from_millis(1_500);
 
 /// Where to look.
 #[derive(Debug, Clone)]
@@ -45,6 +53,14 @@ pub struct Before {
     /// What the store has told of all polls' ballots. Without it, ballots that a newer one has
     /// replaced are not added up.
     pub told: Option<Told>,
+    /// Which entries of the log were counted.
+    pub(crate) flushed: Option<Flushed>,
+}
+
+impl Before {
+    fn has_tally_of(&self, other: &Self) -> bool {
+        (self.voters, &self.votes) == (other.voters, &other.votes)
+    }
 }
 
 impl Default for Sources {
@@ -69,6 +85,12 @@ pub enum CheckError {
     /// A service does not answer as it should.
     #[error("a service does not answer as it should: {0}")]
     Service(String),
+    /// The tally moves before anything is cast.
+    #[error(
+        "the tally of the poll does not come to rest: others vote in it, or ballots from before are \
+         still being counted; try again when nobody votes"
+    )]
+    Moving,
     /// They are not of one system, or the result service is far behind.
     #[error("the result service shows another tally than the store has: are they of one system?")]
     Apart,
@@ -129,7 +151,8 @@ impl Sources {
     /// asked, so that one that does not answer is found now, or one that is of another system.
     ///
     /// # Errors
-    /// A source does not answer, or there is none, or they do not agree for ten seconds.
+    /// A source does not answer, or there is none, or for ten seconds they do not agree, or the tally
+    /// does not come to rest.
     pub async fn look_before(&mut self, poll: &str) -> Result<(), CheckError> {
         if self.result.is_none() && self.postgres.is_none() {
             return Err(CheckError::NoSource);
@@ -139,14 +162,27 @@ impl Sources {
             None => None,
         };
         let mut waiting = Waiting::new(FIRST_ANSWER);
-        // What is shown may be a moment old.
-        while !self.look_once(poll, result.as_ref()).await? {
-            if waiting.is_over(()) {
-                return Err(CheckError::Apart);
+        let mut rest: Option<(Before, Instant)> = None;
+        // What is shown may be a moment old, and what was cast a moment ago is not counted yet.
+        loop {
+            let agree = self.look_once(poll, result.as_ref()).await?;
+            match &rest {
+                Some((seen, since)) if agree && seen.has_tally_of(&self.before) => {
+                    if since.elapsed() >= AT_REST {
+                        return Ok(());
+                    }
+                }
+                _ => rest = agree.then(|| (self.before.clone(), Instant::now())),
             }
-            waiting.pause().await;
+            if waiting.is_over(()) {
+                return Err(if agree {
+                    CheckError::Moving
+                } else {
+                    CheckError::Apart
+                });
+            }
+            waiting.pause_at_most(AT_REST / 2).await;
         }
-        Ok(())
     }
 
     /// Whether the sources agree.
@@ -157,7 +193,7 @@ impl Sources {
     ) -> Result<bool, CheckError> {
         let mut agree = true;
         if let Some(url) = &self.postgres {
-            let scan = store::scan(url, poll, Vec::new()).await?;
+            let scan = store::scan(url, poll, Vec::new(), None).await?;
             if let Some(result) = result {
                 agree = Count::of(&result.tally(poll).await?).differs_from(&scan.kept) == 0;
             }
@@ -165,6 +201,7 @@ impl Sources {
                 voters: scan.kept.voters,
                 votes: scan.kept.votes,
                 told: scan.told,
+                flushed: scan.flushed,
             };
         } else if let Some(result) = result {
             let Count { voters, votes } = Count::of(&result.tally(poll).await?);
@@ -172,6 +209,7 @@ impl Sources {
                 voters,
                 votes,
                 told: None,
+                flushed: None,
             };
         }
         Ok(agree)

@@ -53,7 +53,7 @@ pub(crate) struct Crowd {
 impl Crowd {
     pub(crate) fn new(plan: &Plan, counters: Arc<Counters>) -> Self {
         Self {
-            history: History::new(&plan.poll, &plan.options),
+            history: History::new(&plan.poll, &plan.options, plan.secret.clone()),
             free: Vec::new(),
             newcomers: plan.voters.unwrap_or(u32::MAX),
             changes: plan.changes,
@@ -147,8 +147,8 @@ impl Crowd {
             return self.unexpected("a ballot was taken of a voter without a name".to_owned());
         };
         let voter = self.history.voters[index as usize].token.voter;
-        let poll = &self.history.poll;
-        let token = receipt.map(|text| ReceiptToken::parse(&text, voter, poll).ok_or(text));
+        let (poll, secret) = (&self.history.poll, self.history.secret.as_ref());
+        let token = receipt.map(|text| ReceiptToken::read(&text, secret, voter, poll).ok_or(text));
         let receipt = match token.transpose() {
             Ok(receipt) => receipt,
             Err(text) => return self.unexpected(format!("not this voter's receipt: {text:.100}")),

@@ -34,7 +34,7 @@ impl Expected {
             .collect();
         for voter in &history.voters {
             let unknown = voter.unknown_before | voter.unknown_after;
-            let last = voter.last.map(|last| bit(last.option));
+            let last = voter.last.as_ref().map(|last| bit(last.option));
             voters.0 += u64::from(last.is_some());
             voters.1 += u64::from(last.is_some() || unknown != 0);
             let possible = unknown | last.unwrap_or(0);
@@ -89,7 +89,7 @@ mod tests {
     /// One voter, who has voted for the first option, and perhaps then for the second. Before, two
     /// had voted in some poll for three.
     fn expected() -> Expected {
-        let mut history = History::new("p", &["a".to_owned(), "b".to_owned()]);
+        let mut history = History::new("p", &["a".to_owned(), "b".to_owned()], None);
         let mut voter = Voter::new(VoterToken::parse(&"A".repeat(43)).unwrap());
         let receipt = None;
         voter.last = Some(Acknowledged { option: 0, receipt });

@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 
 use crate::{
     counts::Counts,
-    token::{Position, ReceiptToken, VoterToken},
+    token::{Position, ReceiptToken, Secret, VoterToken},
 };
 
 /// Of the receipts that a newer ballot has replaced, so many are kept.
@@ -28,7 +28,7 @@ pub(crate) struct Voter {
     pub(crate) unknown_after: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Acknowledged {
     pub(crate) option: u8,
     /// A form's answer has none.
@@ -36,7 +36,7 @@ pub(crate) struct Acknowledged {
 }
 
 /// A receipt that a newer ballot of its voter has replaced.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Earlier {
     pub(crate) voter: u32,
     pub(crate) receipt: ReceiptToken,
@@ -47,6 +47,10 @@ pub(crate) struct Earlier {
 pub struct History {
     pub(crate) poll: String,
     pub(crate) options: Vec<String>,
+    /// Opens receipts, if it is known.
+    pub(crate) secret: Option<Secret>,
+    /// So many receipts were not opened.
+    pub(crate) unopened: u64,
     pub(crate) voters: Vec<Voter>,
     /// A sample without bias.
     pub(crate) earlier: Vec<Earlier>,
@@ -89,10 +93,12 @@ impl History {
         &self.surprises
     }
 
-    pub(crate) fn new(poll: &str, options: &[String]) -> Self {
+    pub(crate) fn new(poll: &str, options: &[String], secret: Option<Secret>) -> Self {
         Self {
             poll: poll.to_owned(),
             options: options.to_vec(),
+            secret,
+            unopened: 0,
             voters: Vec::new(),
             earlier: Vec::new(),
             earlier_seen: 0,
@@ -107,21 +113,24 @@ impl History {
 
     /// Notes an acknowledgement of a voter; whether it stands after the voter's earlier ones.
     pub(crate) fn acknowledge(&mut self, index: u32, acknowledged: Acknowledged) -> bool {
+        let position = |receipt: &Option<ReceiptToken>| receipt.as_ref()?.position();
+        let now = position(&acknowledged.receipt);
+        self.unopened += u64::from(acknowledged.receipt.is_some() && now.is_none());
         let voter = &mut self.voters[index as usize];
         let before = voter.last.replace(acknowledged);
         voter.unknown_before |= std::mem::take(&mut voter.unknown_after);
         let before = before.and_then(|before| before.receipt);
+        let is_after = match (position(&before), now) {
+            (Some(before), Some(now)) => before < now,
+            _ => true,
+        };
         if let Some(receipt) = before {
             self.keep_earlier(Earlier {
                 voter: index,
                 receipt,
             });
         }
-        let position = |receipt: Option<ReceiptToken>| receipt.map(|token| token.position);
-        match (position(before), position(acknowledged.receipt)) {
-            (Some(before), Some(now)) => before < now,
-            _ => true,
-        }
+        is_after
     }
 
     fn keep_earlier(&mut self, earlier: Earlier) {
@@ -151,7 +160,7 @@ impl Voter {
 
     /// The place of the last acknowledged ballot, where it is known.
     pub(crate) fn position(&self) -> Option<Position> {
-        Some(self.last?.receipt?.position)
+        self.last.as_ref()?.receipt.as_ref()?.position()
     }
 }
 

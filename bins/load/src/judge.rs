@@ -55,7 +55,7 @@ pub(crate) fn by_store(voter: &Voter, stored: Option<Stored>) -> Finding {
             Finding::Nothing
         };
     };
-    let Some(last) = voter.last else {
+    let Some(last) = &voter.last else {
         let may = voter.unknown_before | voter.unknown_after;
         return if is_one_of(stored.choices, may) {
             Finding::UnknownCounts
@@ -140,7 +140,7 @@ mod tests {
         let mut voter = Voter::new(VoterToken::parse(&"A".repeat(43)).unwrap());
         voter.last = Some(Acknowledged {
             option: 1,
-            receipt: Some(ReceiptToken::at(at(10))),
+            receipt: Some(ReceiptToken::Opened(at(10))),
         });
         (voter.unknown_before, voter.unknown_after) = (A, C);
         voter

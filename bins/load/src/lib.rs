@@ -40,5 +40,6 @@ pub use self::{
     report::Latencies,
     run::run,
     store::Told,
+    token::Secret,
     verdict::Verdict,
 };

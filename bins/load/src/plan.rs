@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::token::Secret;
+
 /// A load.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -31,6 +33,9 @@ pub struct Plan {
     pub timeout: Duration,
     /// The result service whose event stream tells when ballots are visible.
     pub watch: Option<String>,
+    /// Opens receipts. Without it nobody sees whether a voter's acknowledgements are in order, nor whether a
+    /// receipt is of its voter.
+    pub secret: Option<Secret>,
 }
 
 /// When ballots are sent.
@@ -58,6 +63,7 @@ impl Default for Plan {
             form: false,
             timeout: Duration::from_secs(10),
             watch: None,
+            secret: None,
         }
     }
 }

@@ -10,9 +10,11 @@ use crate::{
 };
 
 /// Up to `limit` of these, evenly spread.
-fn spread<T: Copy>(all: &[T], limit: usize) -> Vec<T> {
+fn spread<T: Clone>(all: &[T], limit: usize) -> Vec<T> {
     let number = limit.min(all.len());
-    (0..number).map(|at| all[at * all.len() / number]).collect()
+    (0..number)
+        .map(|at| all[at * all.len() / number].clone())
+        .collect()
 }
 
 /// Asks for the receipts of voters' last ballots, then for those of ballots that were replaced.
@@ -27,7 +29,7 @@ pub(crate) async fn check_receipts(
     let last: Vec<_> = numbers
         .filter_map(|index| {
             let voter = &history.voters[index as usize];
-            Some((index, voter.last?.receipt?))
+            Some((index, voter.last.as_ref()?.receipt.as_ref()?))
         })
         .collect();
     let asked = spread(&last, checking.sources.receipts);
@@ -41,9 +43,10 @@ pub(crate) async fn check_receipts(
         checking.patience = std::time::Duration::ZERO;
     }
 
-    let earlier: Vec<_> = spread(&history.earlier, checking.sources.receipts)
+    let earlier: Vec<_> = history.earlier.iter().collect();
+    let earlier: Vec<_> = spread(&earlier, checking.sources.receipts)
         .iter()
-        .map(|Earlier { voter, receipt }| (*voter, *receipt))
+        .map(|Earlier { voter, receipt }| (*voter, receipt))
         .collect();
     let tell = |replaced, of| (checking.tell)(Step::Replaced { replaced, of });
     // The one that replaces it may be on its way.
@@ -65,14 +68,17 @@ pub(crate) async fn check_receipts(
 async fn ask(
     checking: &Checking<'_>,
     result: &Service,
-    receipts: &[(u32, ReceiptToken)],
+    receipts: &[(u32, &ReceiptToken)],
     is_done: impl Fn(State) -> bool,
     tell: impl Fn(u64, u64),
 ) -> Result<Vec<State>, CheckError> {
     let history = checking.history;
     let text = |at: usize| {
         let (voter, receipt) = receipts[at];
-        receipt.text(history.voters[voter as usize].token.voter, &history.poll)
+        let voter = history.voters[voter as usize].token.voter;
+        // It was opened with the secret that is still there.
+        let text = receipt.text(history.secret.as_ref(), voter, &history.poll);
+        text.unwrap_or_default()
     };
     let of = receipts.len();
     let told = |open: usize| tell((of - open) as u64, of as u64);

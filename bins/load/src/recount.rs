@@ -1,15 +1,15 @@
 //! Holds every voter against the store, and the tally that is shown against its ballots.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
 use crate::{
     check::{CheckError, Checking, Findings, Step},
-    history::History,
+    history::{History, Voter},
     judge::{Finding, by_store},
     service::Service,
-    store::{self, Count, Scan, ToldSince},
+    store::{self, Beginning, Count, Scan, ToldSince},
     verdict::Verdict,
     waiting::Waiting,
 };
@@ -62,13 +62,14 @@ pub(crate) async fn check_store(
     findings: &mut Findings,
 ) -> Result<(), CheckError> {
     let order = Order::of(checking.history);
+    let beginning = beginning(checking).map(Arc::new);
     // Also where nothing is waited for any more, what is missing must stand still for a moment: else it
     // is only on its way.
     let rest = REST.min(checking.sources.patience);
     let mut waiting = Waiting::new(checking.patience.max(rest));
     let mut rested = false;
     let (look, missing) = loop {
-        let look = look(checking, url, result, &order).await?;
+        let look = look(checking, url, result, &order, beginning.as_ref()).await?;
         let missing = look.missing(checking);
         let is_all = missing == Missing::default();
         if is_all && !rested {
@@ -90,12 +91,16 @@ pub(crate) async fn check_store(
     let scan = &look.scan;
     let nameless: u64 = checking.history.nameless.iter().sum();
     let strangers = scan.strangers;
-    let strangers = strangers.saturating_sub(checking.sources.before.voters + nameless);
+    let expected = checking.sources.before.voters + nameless + scan.were_pending;
+    let strangers = strangers.saturating_sub(expected);
+    verdict.were_pending = scan.were_pending;
     verdict.store_is_read(strangers, scan.kept.differs_from(&scan.counted));
     if let Some(shown) = &look.shown {
         let is_all = missing.voters == 0 && missing.untold == 0;
         let expected = &checking.expected;
-        verdict.tally_is_off(expected.judge(shown.voters, &shown.votes, is_all));
+        let off = expected.judge(shown.voters, &shown.votes, is_all);
+        // Each of them is a voter and a vote more, or takes a vote from one option to another.
+        verdict.tally_is_off(off.saturating_sub(2 * scan.were_pending));
         verdict.is_shown_off(missing.shown);
     }
     if let Some(told) = look.told(checking) {
@@ -109,9 +114,10 @@ async fn look(
     url: &str,
     result: Option<&Service>,
     order: &Order,
+    beginning: Option<&Arc<Beginning>>,
 ) -> Result<Look, CheckError> {
     let history = checking.history;
-    let scan = scan(checking, url, &order.ids).await?;
+    let scan = scan(checking, url, &order.ids, beginning).await?;
     let shown = match result {
         Some(result) => Some(Count::of(&result.tally(&history.poll).await?)),
         None => None,
@@ -125,11 +131,33 @@ async fn look(
     })
 }
 
+/// Where the load began, if it looked at the store before and has receipts that it can open.
+fn beginning(checking: &Checking<'_>) -> Option<Beginning> {
+    let flushed = checking.sources.before.flushed.clone()?;
+    let history = checking.history;
+    let last = history.voters.iter().filter_map(Voter::position);
+    let earlier = history
+        .earlier
+        .iter()
+        .filter_map(|earlier| earlier.receipt.position());
+    let mut first = HashMap::new();
+    for position in last.chain(earlier) {
+        store::note(&mut first, position);
+    }
+    Some(Beginning { flushed, first })
+}
+
 /// A store that does not answer is asked again.
-async fn scan(checking: &Checking<'_>, url: &str, ids: &[u128]) -> Result<Scan, CheckError> {
+async fn scan(
+    checking: &Checking<'_>,
+    url: &str,
+    ids: &[u128],
+    beginning: Option<&Arc<Beginning>>,
+) -> Result<Scan, CheckError> {
     let mut waiting = Waiting::new(checking.sources.patience);
     loop {
-        let scan = store::scan(url, &checking.history.poll, ids.to_vec()).await;
+        let poll = &checking.history.poll;
+        let scan = store::scan(url, poll, ids.to_vec(), beginning.cloned()).await;
         if scan.is_ok() || waiting.is_over(()) {
             return scan;
         }

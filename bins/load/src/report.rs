@@ -227,6 +227,14 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
             " and the tally"
         }
     )?;
+    if verdict.receipts_unopened > 0 {
+        let unopened = verdict.receipts_unopened;
+        writeln!(
+            f,
+            "{unopened} receipts were not opened, for want of --secret-file: not checked are the order of each \
+             voter's acknowledgements, and whether a receipt is of its voter"
+        )?;
+    }
     match verdict.told {
         Some(told) if verdict.others => writeln!(
             f,
@@ -235,7 +243,8 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
         Some(told) => writeln!(f, "the store told of {told} ballots")?,
         None => {}
     }
-    // What was not added up is not told.
+    // What was not added up, or not looked at, is not told.
+    let disordered = (verdict.receipts_unopened == 0).then_some(verdict.counts.disordered);
     let untold = verdict.told.map(|_| verdict.untold);
     let surplus = verdict.told.filter(|_| !verdict.others);
     let surplus = surplus.map(|_| verdict.surplus);
@@ -251,7 +260,7 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
         ("surplus", surplus),
         ("wrong", Some(verdict.wrong)),
         ("overtaken", Some(verdict.overtaken)),
-        ("disordered", Some(verdict.counts.disordered)),
+        ("disordered", disordered),
         ("miscounted", Some(verdict.miscounted)),
     ] {
         if let Some(number) = number {
@@ -262,7 +271,7 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
         writeln!(f, "  {example}")?;
     }
     if verdict.is_wrong() {
-        return writeln!(f, "SOMETHING IS WRONG.");
+        return writeln!(f, "FAILED: {}", verdict.faults().join(", "));
     }
     let doubts = verdict.doubts();
     if !doubts.is_empty() {

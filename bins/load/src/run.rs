@@ -6,6 +6,7 @@ use crate::{
     args::{InvalidArgs, LoadArgs},
     check::{CheckError, check_telling},
     load::{Load, StartError},
+    plan::Plan,
     progress::Progress,
     report::{Outcome, Report},
     signals::StopSignals,
@@ -83,6 +84,7 @@ fn try_run(args: &LoadArgs) -> Result<Report, RunError> {
 /// The first signal ends the load, and what was cast until then is checked; any other ends all.
 async fn cast_and_check(args: &LoadArgs) -> Result<Report, RunError> {
     args.check()?;
+    let secret = args.secret()?;
     let mut signals = StopSignals::listen()?;
     let mut sources = args.sources();
     let plan = signals.or(async {
@@ -93,6 +95,7 @@ async fn cast_and_check(args: &LoadArgs) -> Result<Report, RunError> {
         Ok::<_, CheckError>(plan)
     });
     let plan = plan.await.ok_or(RunError::Stopped)??;
+    let plan = Plan { secret, ..plan };
     let progress = Progress::new(&plan);
     let begun = Instant::now();
     let load = Load::start(plan)?;

@@ -1,7 +1,10 @@
 //! Reads a poll from Postgres, with statements of its own: a checker that asked the code which it
 //! checks would believe it.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use postgres::{Client, IsolationLevel, NoTls, Transaction, fallible_iterator::FallibleIterator};
 use uuid::Uuid;
@@ -72,7 +75,7 @@ impl Told {
 }
 
 /// Which entries of the log are flushed.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Flushed {
     /// By shard: all below.
     below: HashMap<u16, (u64, u64)>,
@@ -89,6 +92,39 @@ impl Flushed {
     }
 }
 
+/// Tells ballots that were in the log before the load began.
+#[derive(Debug, Clone)]
+pub(crate) struct Beginning {
+    /// What was counted when the load looked.
+    pub(crate) flushed: Flushed,
+    /// The first ballot of the load that is known, by shard: place in the millisecond included. Where no
+    /// receipt was opened it is that of the rows of its voters.
+    pub(crate) first: HashMap<u16, (u64, u64)>,
+}
+
+/// Notes a ballot of the load.
+pub(crate) fn note(first: &mut HashMap<u16, (u64, u64)>, Position { shard, ms, n }: Position) {
+    let known = first.entry(shard).or_insert((ms, n));
+    *known = (ms, n).min(*known);
+}
+
+impl Beginning {
+    /// Whether a ballot of somebody else was cast before the load began, and counted after.
+    fn was_pending(&self, position: Position, rows: &HashMap<u16, (u64, u64)>) -> bool {
+        let Position { shard, ms, n } = position;
+        let first = match self.first.is_empty() {
+            true => rows,
+            false => &self.first,
+        };
+        let is_older = match first.get(&shard) {
+            Some(first) => (ms, n) < *first,
+            // The shards of one server have one clock.
+            None => first.values().min().is_some_and(|first| ms < first.0),
+        };
+        is_older && !self.flushed.has(position)
+    }
+}
+
 /// What is in the store.
 #[derive(Debug)]
 pub(crate) struct Scan {
@@ -96,6 +132,8 @@ pub(crate) struct Scan {
     pub(crate) stored: Vec<Option<Stored>>,
     /// Ballots of voters that were not asked for.
     pub(crate) strangers: u64,
+    /// Those of them that were pending when the load began.
+    pub(crate) were_pending: u64,
     /// The tally that is kept.
     pub(crate) kept: Count,
     /// What the ballots say, in the same snapshot.
@@ -107,15 +145,26 @@ pub(crate) struct Scan {
 }
 
 /// Reads all ballots of a poll; `voters` are those that are asked for, in order.
-pub(crate) async fn scan(url: &str, poll: &str, voters: Vec<u128>) -> Result<Scan, CheckError> {
+pub(crate) async fn scan(
+    url: &str,
+    poll: &str,
+    voters: Vec<u128>,
+    beginning: Option<Arc<Beginning>>,
+) -> Result<Scan, CheckError> {
     let (url, poll) = (url.to_owned(), poll.to_owned());
     // The client waits for its answers, and when it is dropped.
-    let scan = tokio::task::spawn_blocking(move || try_scan(&url, &poll, &voters)).await;
+    let scan = move || try_scan(&url, &poll, &voters, beginning.as_deref());
+    let scan = tokio::task::spawn_blocking(scan).await;
     let scan = scan.map_err(|error| CheckError::Store(error.into()))?;
     scan.map_err(CheckError::Store)
 }
 
-fn try_scan(url: &str, poll: &str, voters: &[u128]) -> Result<Scan, Error> {
+fn try_scan(
+    url: &str,
+    poll: &str,
+    voters: &[u128],
+    beginning: Option<&Beginning>,
+) -> Result<Scan, Error> {
     let mut client = Client::connect(url, NoTls)?;
     let mut snapshot = client
         .build_transaction()
@@ -145,6 +194,8 @@ fn try_scan(url: &str, poll: &str, voters: &[u128]) -> Result<Scan, Error> {
         ..Count::default()
     };
     let (mut stored, mut strangers) = (vec![None; voters.len()], 0);
+    // Of others, those that were not counted when the load began; and the first of its own.
+    let (mut others, mut first) = (Vec::new(), HashMap::new());
     let mut next = 0;
     // Row by row: all of them would not fit in memory.
     let ballots = "SELECT voter, choices, shard, ms, n FROM ballots WHERE poll = $1 ORDER BY voter";
@@ -159,21 +210,29 @@ fn try_scan(url: &str, poll: &str, voters: &[u128]) -> Result<Scan, Error> {
         while voters.get(next).is_some_and(|asked| *asked < voter) {
             next += 1;
         }
-        if voters.get(next) != Some(&voter) {
-            strangers += 1;
-            continue;
-        }
         let position = Position {
             shard: u16::try_from(row.get::<_, i32>(2))?,
             ms: u64::try_from(row.get::<_, i64>(3))?,
             n: u64::try_from(row.get::<_, i64>(4))?,
         };
+        if voters.get(next) != Some(&voter) {
+            strangers += 1;
+            if beginning.is_some_and(|beginning| !beginning.flushed.has(position)) {
+                others.push(position);
+            }
+            continue;
+        }
+        note(&mut first, position);
         // Two ballots of a voter would be worse than one of them; there cannot be.
         if stored[next].replace(Stored { choices, position }).is_some() {
             strangers += 1;
         }
     }
     drop(rows);
+    let were_pending = others.iter().filter(|position| {
+        beginning.is_some_and(|beginning| beginning.was_pending(**position, &first))
+    });
+    let were_pending = were_pending.count() as u64;
     let (told, flushed) = if may_see_all(&mut snapshot)? {
         (
             Some(told(&mut snapshot, key)?),
@@ -186,6 +245,7 @@ fn try_scan(url: &str, poll: &str, voters: &[u128]) -> Result<Scan, Error> {
     Ok(Scan {
         stored,
         strangers,
+        were_pending,
         kept,
         counted,
         told,

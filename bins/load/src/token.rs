@@ -1,7 +1,15 @@
-//! Reads what the vote service hands out: cookies and receipts are signed, not secret. What they say
-//! is kept without the text, and the text is put together again when it is sent.
+//! Reads what the vote service hands out. Cookies are signed, not secret: what they say is kept without the
+//! text, and the text is put together again when it is sent. Receipts are sealed. With the deployment's secret
+//! they are opened here, by code of this program's own, and kept and put together again likewise; without it
+//! they are kept as they came.
 
+use aes_siv::{
+    KeyInit, Tag,
+    siv::{Aes128Siv, IV_SIZE},
+};
 use data_encoding::BASE64URL_NOPAD;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 
 /// Where a ballot stands in the log; of two ballots of one voter the greater one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,14 +22,14 @@ pub(crate) struct Position {
     pub shard: u16,
 }
 
-/// What ends a token.
-type Tag = [u8; 16];
+/// What ends a cookie.
+type MacTag = [u8; 16];
 
 /// The cookie that names a voter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct VoterToken {
     pub(crate) voter: u128,
-    tag: Tag,
+    tag: MacTag,
 }
 
 impl VoterToken {
@@ -42,50 +50,104 @@ impl VoterToken {
     }
 }
 
-/// A receipt, but for its voter and poll, which whoever keeps it knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ReceiptToken {
-    pub(crate) position: Position,
-    tag: Tag,
+/// What receipts are opened with: derived from the secret of the services. Never shown.
+#[derive(Clone)]
+pub struct Secret([u8; 32]);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }
 
-impl ReceiptToken {
-    /// The receipt, which must be of this voter and poll.
-    pub(crate) fn parse(text: &str, voter: u128, poll: &str) -> Option<Self> {
-        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
-        let (named, rest) = bytes.split_first_chunk()?;
+/// What begins a sealed receipt.
+const SEALED: &str = "2.";
+
+/// Receipts have no associated data.
+const NOTHING: [&[u8]; 0] = [];
+
+impl Secret {
+    /// The secret as the services have it, without white space around it.
+    pub fn new(secret: &[u8]) -> Self {
+        let mac = Hmac::<Sha256>::new_from_slice(secret);
+        let mut mac = mac.expect("HMAC takes a key of any length");
+        mac.update(b"receipt 2");
+        Self(mac.finalize().into_bytes().into())
+    }
+
+    /// The place of the ballot, if the receipt is of this voter and poll.
+    fn open(&self, text: &str, voter: u128, poll: &str) -> Option<Position> {
+        let sealed = text.strip_prefix(SEALED)?.as_bytes();
+        let mut bytes = BASE64URL_NOPAD.decode(sealed).ok()?;
+        let (iv, message) = bytes.split_at_mut_checked(IV_SIZE)?;
+        let iv = Tag::try_from(&*iv).ok()?;
+        let mut cipher = Aes128Siv::new(&self.0.into());
+        let opened = cipher.decrypt_inout_detached(NOTHING, message.into(), &iv);
+        opened.ok()?;
+        let (named, rest) = bytes[IV_SIZE..].split_first_chunk()?;
         let (shard, rest) = rest.split_first_chunk()?;
         let (ms, rest) = rest.split_first_chunk()?;
-        let (n, rest) = rest.split_first_chunk()?;
-        let (place, tag) = rest.split_last_chunk()?;
+        let (n, place) = rest.split_first_chunk()?;
         let is_own = u128::from_be_bytes(*named) == voter && place == poll.as_bytes();
-        is_own.then_some(Self {
-            position: Position {
-                ms: u64::from_be_bytes(*ms),
-                n: u64::from_be_bytes(*n),
-                shard: u16::from_be_bytes(*shard),
-            },
-            tag: *tag,
+        is_own.then_some(Position {
+            ms: u64::from_be_bytes(*ms),
+            n: u64::from_be_bytes(*n),
+            shard: u16::from_be_bytes(*shard),
         })
     }
 
-    #[cfg(test)]
-    pub(crate) fn at(position: Position) -> Self {
-        Self {
-            position,
-            tag: [0; 16],
+    fn seal(&self, position: Position, voter: u128, poll: &str) -> String {
+        let mut bytes = vec![0; IV_SIZE];
+        bytes.extend(voter.to_be_bytes());
+        bytes.extend(position.shard.to_be_bytes());
+        bytes.extend(position.ms.to_be_bytes());
+        bytes.extend(position.n.to_be_bytes());
+        bytes.extend(poll.as_bytes());
+        let (iv, message) = bytes.split_at_mut(IV_SIZE);
+        let mut cipher = Aes128Siv::new(&self.0.into());
+        let sealed = cipher.encrypt_inout_detached(NOTHING, message.into());
+        iv.copy_from_slice(&sealed.expect("AES-SIV fails for too much associated data only"));
+        format!("{SEALED}{}", BASE64URL_NOPAD.encode(&bytes))
+    }
+}
+
+/// A receipt, without its voter and poll, which whoever keeps it knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ReceiptToken {
+    /// What it says.
+    Opened(Position),
+    /// Its text: nobody here can tell what it says.
+    Closed(Box<str>),
+}
+
+impl ReceiptToken {
+    /// The receipt; with the secret it must be of this voter and poll.
+    pub(crate) fn read(
+        text: &str,
+        secret: Option<&Secret>,
+        voter: u128,
+        poll: &str,
+    ) -> Option<Self> {
+        match secret {
+            Some(secret) => secret.open(text, voter, poll).map(Self::Opened),
+            None => Some(Self::Closed(text.into())),
         }
     }
 
-    pub(crate) fn text(&self, voter: u128, poll: &str) -> String {
-        let mut bytes = Vec::with_capacity(50 + poll.len());
-        bytes.extend(voter.to_be_bytes());
-        bytes.extend(self.position.shard.to_be_bytes());
-        bytes.extend(self.position.ms.to_be_bytes());
-        bytes.extend(self.position.n.to_be_bytes());
-        bytes.extend(poll.as_bytes());
-        bytes.extend(self.tag);
-        BASE64URL_NOPAD.encode(&bytes)
+    /// The place of the ballot, if it is known.
+    pub(crate) fn position(&self) -> Option<Position> {
+        match self {
+            Self::Opened(position) => Some(*position),
+            Self::Closed(_) => None,
+        }
+    }
+
+    /// As it came. `None` if it was opened and there is no secret any more.
+    pub(crate) fn text(&self, secret: Option<&Secret>, voter: u128, poll: &str) -> Option<String> {
+        match self {
+            Self::Opened(position) => Some(secret?.seal(*position, voter, poll)),
+            Self::Closed(text) => Some(text.to_string()),
+        }
     }
 }
 
@@ -99,27 +161,45 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_receipt_of_the_service_is_read_and_put_together_again() {
+    fn receipt() -> (String, u128, CorePosition) {
         let receipt = Receipt {
             poll: "cats-vs-dogs".parse().unwrap(),
             voter: VoterId::issue(),
             position: CorePosition::new(ShardId(7), EntryId::new(1_790_000_000_000, 3).unwrap(), 9),
         };
         let key = ReceiptKey::new(&SecretKey::new([1; 32]).unwrap());
-        let (text, voter) = (
-            key.seal(&receipt),
-            u128::from_be_bytes(receipt.voter.to_bytes()),
-        );
-        let token = ReceiptToken::parse(&text, voter, "cats-vs-dogs").unwrap();
+        let voter = u128::from_be_bytes(receipt.voter.to_bytes());
+        (key.seal(&receipt), voter, receipt.position)
+    }
+
+    #[test]
+    fn a_receipt_of_the_service_is_opened_and_put_together_again() {
+        let (text, voter, position) = receipt();
+        let (own, other) = (Secret::new(&[1; 32]), Secret::new(&[2; 32]));
+        let read = |secret, voter, poll| ReceiptToken::read(&text, Some(secret), voter, poll);
+        let token = read(&own, voter, "cats-vs-dogs").unwrap();
+        let there = token.position().unwrap();
         assert_eq!(
-            (token.position.shard, token.position.ms, token.position.n),
-            (7, receipt.position.ms(), receipt.position.n())
+            (there.shard, there.ms, there.n),
+            (7, position.ms(), position.n())
         );
-        assert_eq!(token.text(voter, "cats-vs-dogs"), text);
-        assert_eq!(ReceiptToken::parse(&text, voter, "cats"), None);
-        assert_eq!(ReceiptToken::parse(&text, voter ^ 1, "cats-vs-dogs"), None);
-        assert_eq!(ReceiptToken::parse("AAAA", voter, "cats-vs-dogs"), None);
+        let again = token.text(Some(&own), voter, "cats-vs-dogs");
+        assert_eq!(again.as_ref(), Some(&text));
+        assert_eq!(read(&other, voter, "cats-vs-dogs"), None);
+        assert_eq!(read(&own, voter, "cats"), None);
+        assert_eq!(read(&own, voter ^ 1, "cats-vs-dogs"), None);
+        for bad in ["", "2.", "2.AAAA", &text[2..], &text[..60]] {
+            let read = ReceiptToken::read(bad, Some(&own), voter, "cats-vs-dogs");
+            assert_eq!(read, None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn without_the_secret_a_receipt_is_kept_as_it_came() {
+        let (text, voter, _) = receipt();
+        let token = ReceiptToken::read(&text, None, voter, "cats-vs-dogs").unwrap();
+        assert_eq!(token.position(), None);
+        assert_eq!(token.text(None, voter, "cats-vs-dogs"), Some(text));
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub struct Verdict {
     /// How many ballots the store has told since before the load; `None` if it was not seen then, or
     /// the login may not see it.
     pub told: Option<u64>,
+    /// Ballots of others that were in the log when the load began, and not counted yet. With any, what
+    /// is too much in the tally and the counters may be theirs, and is not judged.
+    pub were_pending: u64,
     /// Whether others voted in other polls meanwhile.
     pub others: bool,
     /// Voters with an acknowledged ballot.
@@ -53,6 +56,9 @@ pub struct Verdict {
     pub receipts_asked: u64,
     /// Those that there are.
     pub receipts: u64,
+    /// Receipts that could not be opened, since the secret is not known: of these it was not seen whether they are
+    /// of their voter, and in the order of the acknowledgements.
+    pub receipts_unopened: u64,
     /// Receipts of replaced ballots that were asked for.
     pub earlier_asked: u64,
     /// Whether the store's ballots were read.
@@ -69,19 +75,27 @@ impl Verdict {
 
     /// Whether the promise was not kept.
     pub fn is_wrong(&self) -> bool {
-        let wrong = [
-            self.rejected,
-            self.lost,
-            self.double,
-            self.wrong,
-            self.overtaken,
-            self.miscounted,
-            self.untold,
-            self.surplus,
-            self.counts.disordered,
-            self.counts.unexpected,
+        !self.faults().is_empty()
+    }
+
+    /// What is wrong, in words with numbers.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let faults = [
+            (self.lost, "lost"),
+            (self.untold, "missing in the store's counters"),
+            (self.rejected, "rejected"),
+            (self.double, "counted twice, or never cast"),
+            (self.surplus, "too many in the store's counters"),
+            (self.wrong, "counted for another option"),
+            (self.overtaken, "overtaken by an older ballot"),
+            (self.miscounted, "voters and votes off in the tally"),
+            (self.counts.disordered, "acknowledged out of order"),
+            (self.counts.unexpected, "answered as no service does"),
         ];
-        wrong.iter().any(|number| *number > 0)
+        let faults = faults.into_iter().filter(|(number, _)| *number > 0);
+        faults
+            .map(|(number, what)| format!("{number} {what}"))
+            .collect()
     }
 
     /// Why it could not be found out whether the promise was kept, where nothing is wrong.
@@ -92,6 +106,12 @@ impl Verdict {
         } else if self.looked_at == 0 {
             doubts.push("of no voter could it be asked what counts".to_owned());
         }
+        if self.were_pending > 0 {
+            let before = self.were_pending;
+            doubts.push(format!(
+                "{before} ballots of others waited to be counted when the load began; run it again"
+            ));
+        }
         if self.pending > 0 {
             doubts.push(format!("{} ballots are still pending", self.pending));
         }
@@ -101,6 +121,7 @@ impl Verdict {
     pub(crate) fn new(history: &History) -> Self {
         Self {
             counts: history.counts,
+            receipts_unopened: history.unopened,
             examples: history.surprises.clone(),
             ..Self::default()
         }
@@ -134,7 +155,9 @@ impl Verdict {
         if is_all {
             self.untold = counts.acknowledged.saturating_sub(told.ballots);
         }
-        if !told.others {
+        if !told.others && self.were_pending > 0 {
+            self.superseded = told.superseded;
+        } else if !told.others {
             self.surplus = told.ballots.saturating_sub(most);
             self.superseded = told.superseded;
         }

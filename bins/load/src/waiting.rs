@@ -33,7 +33,11 @@ impl<T: PartialEq> Waiting<T> {
     }
 
     pub(crate) async fn pause(&mut self) {
-        tokio::time::sleep(self.pause.min(self.patience)).await;
+        self.pause_at_most(self.patience).await;
+    }
+
+    pub(crate) async fn pause_at_most(&mut self, most: Duration) {
+        tokio::time::sleep(self.pause.min(self.patience).min(most)).await;
         self.pause = (self.pause * 2).min(PAUSES.1);
     }
 }

@@ -9,7 +9,7 @@ use support::{
     liar::{Deed, Liar, Shifted},
     run, tamper,
 };
-use voting_load::{Load, Pace, Plan, Sources, Step, Verdict, check, check_telling};
+use voting_load::{Load, Pace, Plan, Secret, Sources, Step, Verdict, check, check_telling};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_wrong_with_a_pipeline_that_works() {
@@ -47,6 +47,42 @@ async fn nothing_is_wrong_with_a_pipeline_that_works() {
         assert!(verdict.is_clean(), "{verdict:?}");
         assert_eq!((verdict.counted, verdict.superseded), (200, 400));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_secret_it_checks_by_choices_and_says_what_it_did_not_see() {
+    let url = database("closed");
+    let deeds = [(100, Deed::Lose)];
+    let services = Services::on_postgres_with(&url, move |sink| Liar::of(sink, &deeds)).await;
+    let plan = Plan {
+        secret: None,
+        voters: None,
+        changes: 0.0,
+        ..services.plan()
+    };
+    let history = run(plan).await;
+    let sources = services.sources(Some(&url));
+    let verdict = check(&history, &sources).await.expect("a verdict");
+    assert_eq!(
+        (verdict.receipts_unopened, verdict.receipts_asked),
+        (600, 600)
+    );
+    assert_eq!((verdict.counted, verdict.double), (594, 6), "{verdict:?}");
+    // Their places in the log are not known, so neither is whether the store is past them.
+    assert_eq!((verdict.lost, verdict.pending), (0, 6), "{verdict:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_that_the_secret_does_not_open_is_unexpected() {
+    let url = database("strange");
+    let services = Services::on_postgres(&url).await;
+    let plan = Plan {
+        secret: Some(Secret::new(&[8; 32])),
+        ..services.plan()
+    };
+    let history = run(plan).await;
+    assert_eq!(history.counts().unexpected, 600);
+    assert!(history.surprises()[0].contains("not this voter's receipt"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ mod support;
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Output, Stdio},
+    time::Duration,
 };
 
 use support::{
@@ -77,6 +78,94 @@ async fn what_is_still_pending_is_not_known_to_be_lost() {
         assert_eq!((&said["pending"], &said["lost"]), (&50.into(), &0.into()));
         assert_eq!(said["untold"], 0, "{said}");
     }
+}
+
+/// The voters cast by the public page.
+async fn cast(services: &Services, ballots: usize) {
+    for _ in 0..ballots {
+        let arguments = ["--vote", &services.vote, "--ballots", "1", "--no-check"];
+        assert_eq!(program(&arguments).await.0, Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ballots_that_wait_when_the_load_begins_are_not_taken_for_double() {
+    let url = database("before");
+    let services = Services::on_postgres(&url).await;
+    let places = ["--vote", &services.vote, "--result", &services.result];
+    let store = ["--postgres", &url, "--ballots", "200", "--patience", "5"];
+    // Nobody counts them until the load is under way.
+    services.stop_worker().await;
+    cast(&services, 2).await;
+    let arguments = [&places[..], &store[..], &["--rate", "100"]].concat();
+    let counting = async {
+        while services.accepted().await < 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        services.start_worker();
+    };
+    let ((exit, said), ()) = tokio::join!(program(&arguments), counting);
+    assert_eq!(exit, Some(2), "{said}");
+    assert_eq!(
+        (&said["were_pending"], &said["double"]),
+        (&2.into(), &0.into()),
+        "{said}"
+    );
+    assert_eq!(
+        (&said["miscounted"], &said["surplus"]),
+        (&0.into(), &0.into()),
+        "{said}"
+    );
+    let doubt = "2 ballots of others waited to be counted when the load began; run it again";
+    assert_eq!(said["doubts"][0], doubt, "{said}");
+    // Then it is well.
+    assert_eq!(program(&arguments).await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_waits_until_the_tally_is_at_rest() {
+    let url = database("rest");
+    let services = Services::on_postgres(&url).await;
+    let places = ["--vote", &services.vote, "--result", &services.result];
+    services.stop_worker().await;
+    cast(&services, 2).await;
+    // They are counted a moment after it has begun to look.
+    let count = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        services.start_worker();
+    };
+    let arguments = [&places[..], &["--ballots", "50", "--patience", "5"]].concat();
+    let ((exit, said), ()) = tokio::join!(program(&arguments), count);
+    assert_eq!(exit, Some(0), "{said}");
+    // Others vote on and on.
+    let other = [
+        "--vote",
+        &services.vote,
+        "--rate",
+        "50",
+        "--duration",
+        "600",
+        "--no-check",
+    ];
+    let other = start(&other);
+    let (exit, said) = program(&arguments).await;
+    terminate(&other);
+    end(other).await;
+    assert_eq!((exit, said), (Some(2), serde_json::Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_in_words_what_is_wrong() {
+    let url = database("words");
+    let services = Services::on_postgres_with(&url, |sink| Liar::of(sink, &[(50, Deed::Lose)]));
+    let services = services.await;
+    let places = ["--vote", &services.vote, "--result", &services.result];
+    let store = ["--postgres", &url, "--patience", "1", "--ballots", "200"];
+    let said = output(&[&places[..], &store].concat()).await;
+    let text = String::from_utf8_lossy(&said.stdout);
+    assert_eq!(said.status.code(), Some(1), "{said:?}");
+    let last = text.lines().last().unwrap_or_default();
+    assert!(last.starts_with("FAILED: 4 lost, "), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use voting_http::{ResultService, Site};
-use voting_service::{Config, Exit, Services, StartError, announce, site};
+use voting_service::{Config, Exit, Service, Services, StartError, site};
 
 fn main() -> ExitCode {
     voting_service::run("voting-result", |config| config.result.listen, run)
@@ -15,22 +15,28 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<Exit, StartError> {
     let mut services = Services::new(&config)?;
+    config.warn_of_remarks(Service::Result);
     let secret = config.secret()?;
     let postgres = Arc::new(config.postgres()?);
     let listener = services
         .listen("result", "the result page", config.result.listen)
         .await?;
     let peer_port = config.vote.listen.port();
+    let gate = config.gates(Service::Result).result;
     let site = Site {
+        served_by: config.served_by(),
         default_poll: config.default_poll,
-        ..site(&config.result, &config.vote, peer_port, services.leaving())
+        ..site(
+            &config.result,
+            &config.vote,
+            peer_port,
+            &gate,
+            services.leaving(),
+        )
     };
     let result = ResultService::new(postgres.clone(), postgres, &secret, site);
-    announce(&format!("Result:    {}\n", listener.url()));
-    services.serve(
-        listener,
-        result.into_endpoint(),
-        config.result.max_connections,
-    );
+    services.announce("Result", &listener.url(), "");
+    services.name_stores(&[("tally store", "Postgres"), ("polls", "Postgres")]);
+    services.serve(listener, result.into_endpoint(), gate);
     Ok(services.run(pending(), ready(true)).await)
 }

@@ -4,7 +4,7 @@
 use std::{future::pending, process::ExitCode, sync::Arc};
 
 use voting_http::{Site, VoteService};
-use voting_service::{Config, Exit, Services, StartError, announce, site};
+use voting_service::{Config, Exit, Service, Services, StartError, site};
 
 fn main() -> ExitCode {
     voting_service::run("voting-vote", |config| config.vote.listen, run)
@@ -12,20 +12,30 @@ fn main() -> ExitCode {
 
 async fn run(config: Config) -> Result<Exit, StartError> {
     let mut services = Services::new(&config)?;
+    config.warn_of_remarks(Service::Vote);
     let secret = config.secret()?;
     let redis = config.redis()?;
     let listener = services
         .listen("vote", "the voting page", config.vote.listen)
         .await?;
     let peer_port = config.result.listen.port();
+    let gate = config.gates(Service::Vote).vote;
     let site = Site {
+        served_by: config.served_by(),
         default_poll: config.default_poll,
-        ..site(&config.vote, &config.result, peer_port, services.leaving())
+        ..site(
+            &config.vote,
+            &config.result,
+            peer_port,
+            &gate,
+            services.leaving(),
+        )
     };
     let sink = Arc::new(redis.sink());
     let vote = VoteService::new(sink.clone(), Arc::new(redis), &secret, site);
-    announce(&format!("Vote:      {}\n", listener.url()));
-    services.serve(listener, vote.into_endpoint(), config.vote.max_connections);
+    services.announce("Vote", &listener.url(), "");
+    services.name_stores(&[("ballot log", "Redis"), ("polls", "Redis")]);
+    services.serve(listener, vote.into_endpoint(), gate);
     let finish = async {
         sink.close().await;
         true

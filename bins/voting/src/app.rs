@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use voting_core::{
-    BallotQueue, PollDirectory, PollId, PollStore, StoreError, Worker, WorkerHandle, closing,
+    BallotLog, BallotQueue, PollDirectory, PollId, StoreError, Worker, WorkerHandle, closing,
     sqlite::{OpenError, Sqlite, SqliteOptions},
     worker::WorkerExit,
 };
 use voting_http::{Pipeline, ResultService, Site, VoteService, WorkerService};
 use voting_service::{
-    Config, Exit, Found, Kept, SecretError, Services, announce, cats_vs_dogs, find, site,
+    Config, Exit, Found, Kept, SecretError, Service, Services, cats_vs_dogs, find, site,
 };
 
 /// How often polls that are to close are moved on.
@@ -22,6 +22,17 @@ pub(crate) enum StartError {
     Store(#[from] OpenError),
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error(
+        "the ballots in {path} were cast under another secret (its fingerprint is {there}, that of this one \
+         {ours}): their voters would count again; put that secret back"
+    )]
+    OtherSecret {
+        path: String,
+        there: String,
+        ours: String,
+    },
+    #[error("cannot find out under which secret ballots were cast")]
+    SecretUnknown(#[source] StoreError),
     #[error("cannot set up the polls")]
     Polls(#[source] StoreError),
     #[error("default_poll is {0}, but there is no such poll")]
@@ -36,6 +47,7 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
     let database = &config.sqlite.path;
     let store = Sqlite::open(database, SqliteOptions::default())?;
     let secret = secret(&config, &store).await?;
+    hold_to_secret(&store, &config, &secret).await?;
     let token = operator_token(&config)?;
     let default_poll = set_up_polls(&store, &config).await?;
 
@@ -50,11 +62,26 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
         .await?;
     let with_default = |site: Site| Site {
         default_poll: default_poll.clone(),
+        served_by: config.served_by(),
         ..site
     };
     let stop = services.leaving().clone();
-    let vote_site = with_default(site(&config.vote, &config.result, result_at.port(), &stop));
-    let result_site = with_default(site(&config.result, &config.vote, vote_at.port(), &stop));
+    let gates = config.gates(Service::AllInOne);
+    let vote_site = site(
+        &config.vote,
+        &config.result,
+        result_at.port(),
+        &gates.vote,
+        &stop,
+    );
+    let result_site = site(
+        &config.result,
+        &config.vote,
+        vote_at.port(),
+        &gates.result,
+        &stop,
+    );
+    let (vote_site, result_site) = (with_default(vote_site), with_default(result_site));
 
     let all = Arc::new(store.clone());
     let queue = Arc::new(store.queue());
@@ -65,7 +92,7 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
         config.worker_options(),
     );
     let worker = worker.start();
-    services.watch(worker.progress().clone());
+    services.watch(worker.progress().clone(), queue.clone());
     let sink = Arc::new(store.sink());
     let vote = VoteService::new(sink.clone(), all.clone(), &secret.key, vote_site);
     let result = ResultService::new(all.clone(), all.clone(), &secret.key, result_site);
@@ -81,32 +108,28 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
         flusher: all.clone(),
         tallies: all.clone(),
         polls: all.clone(),
+        directory: all.clone(),
         dead_letters: all,
     };
-    let operator = WorkerService::new(pipeline, &token.key, stop);
+    let operator = WorkerService::new(pipeline, &token.key, stop).behind(gates.worker.clone());
 
     let token = match &token.file {
         Some(file) => format!("token: {}", file.display()),
         None => "token: as configured".to_owned(),
     };
-    announce(&format!(
-        "Vote:      {}\n\
-         Result:    {}\n\
-         Operator:  {}docs/ ({token})\n\
-         Ballots:   {}\n\
-         Press Ctrl-C to stop.\n",
-        vote_at.url(),
-        result_at.url(),
-        worker_at.url(),
-        database.display(),
+    services.announce("Vote", &vote_at.url(), "");
+    services.announce("Result", &result_at.url(), "");
+    let operator_url = format!("{}docs/", worker_at.url());
+    services.announce("Operator", &operator_url, &format!(" ({token})"));
+    services.remark(&format!(
+        "Ballots:   {}\nPress Ctrl-C to stop.\n",
+        database.display()
     ));
-    services.serve(vote_at, vote.into_endpoint(), config.vote.max_connections);
-    services.serve(
-        result_at,
-        result.into_endpoint(),
-        config.result.max_connections,
-    );
-    services.serve(worker_at, operator.into_endpoint(), 1_000);
+    services.name_stores(&[("ballot log", "the file"), ("tally store", "the file")]);
+    config.warn_of_remarks(Service::AllInOne);
+    services.serve(vote_at, vote.into_endpoint(), gates.vote);
+    services.serve(result_at, result.into_endpoint(), gates.result);
+    services.serve(worker_at, operator.into_endpoint(), gates.worker);
 
     let broken = async {
         tokio::select! {
@@ -147,36 +170,53 @@ async fn secret(config: &Config, store: &Sqlite) -> Result<Found, StartError> {
     Ok(find("secret", value, file, Some(kept))?)
 }
 
+/// The ballots in the file stay those of one secret.
+async fn hold_to_secret(store: &Sqlite, config: &Config, secret: &Found) -> Result<(), StartError> {
+    let ours = secret.key.fingerprint();
+    store.check_secret(ours).await.map_err(|error| match error {
+        StoreError::ForeignSecret { allowed, .. } => StartError::OtherSecret {
+            path: config.sqlite.path.display().to_string(),
+            there: allowed
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+            ours: ours.to_string(),
+        },
+        error => StartError::SecretUnknown(error),
+    })
+}
+
 fn operator_token(config: &Config) -> Result<Found, SecretError> {
     let kept = Kept {
         path: &config.beside_database("operator-token"),
         may_make: true,
     };
-    let (value, file) = (
-        config.worker.token.as_ref(),
-        config.worker.token_file.as_deref(),
-    );
-    find("worker.token", value, file, Some(kept))
+    config.operator_token(Some(kept))
+}
+
+/// Where others are configured, the course's poll goes, if nobody has ever voted in it. Nothing uses the file yet, so
+/// no ballot can be on its way.
+async fn remove_left_over(store: &Sqlite, config: &Config) -> Result<(), StoreError> {
+    let course = store.poll(cats_vs_dogs().id()).await?;
+    let Some(course) = course.filter(|course| config.is_left_over(course)) else {
+        return Ok(());
+    };
+    let poll = course.id();
+    if store.remove_unused_poll(poll).await? {
+        tracing::info!(%poll, "removed the example poll, in which nobody has voted");
+    }
+    Ok(())
 }
 
 /// Stores the configured polls and says which one is at `/`.
 async fn set_up_polls(store: &Sqlite, config: &Config) -> Result<Option<PollId>, StartError> {
     let failed = StartError::Polls;
+    config.put_polls(store).await.map_err(failed)?;
+    remove_left_over(store, config).await.map_err(failed)?;
     let first = match &config.polls {
-        Some(polls) => {
-            for poll in polls {
-                store.put_poll(poll).await.map_err(failed)?;
-            }
-            polls.first().map(|poll| poll.id().clone())
-        }
-        // An operator may have given it other labels since.
-        None => {
-            let poll = cats_vs_dogs();
-            if store.poll(poll.id()).await.map_err(failed)?.is_none() {
-                store.put_poll(&poll).await.map_err(failed)?;
-            }
-            Some(poll.id().clone())
-        }
+        Some(polls) => polls.first().map(|poll| poll.id().clone()),
+        None => Some(cats_vs_dogs().id().clone()),
     };
     let Some(default) = &config.default_poll else {
         return Ok(first);

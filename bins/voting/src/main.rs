@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use command::{Arguments, Command};
-use voting_service::{healthcheck, run_with};
+use voting_service::{check_config, healthcheck, run_with};
 
 fn main() -> ExitCode {
     let Arguments { settings, command } = Arguments::parse();
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
                 config.worker.listen,
             ]
         }),
+        None if settings.check_config => check_config("voting", &settings),
         None => run_with("voting", &settings, app::run),
         Some(Command::Doctor(doctor)) => doctor.run(&settings),
         Some(Command::Config(config)) => config.run(&settings),

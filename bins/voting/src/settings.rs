@@ -28,8 +28,9 @@ enum What {
 struct Check {
     /// Look at what this service needs; may be given several times
     ///
-    /// Without it: the three services if both stores are named in the settings, voting-vote if only
-    /// Redis is, voting-result if only Postgres is, else the all-in-one.
+    /// Without it: the three services if both stores are named in the settings, voting-worker alone if then
+    /// the operator's token is set and the secret is not, voting-vote if only Redis is named, voting-result
+    /// if only Postgres is, else the all-in-one.
     #[arg(long = "for", value_name = "SERVICE", value_enum)]
     services: Vec<Service>,
     /// Also print the settings, as `voting config show` does
@@ -62,33 +63,16 @@ impl Check {
             print(&reading);
         }
         let mut report = Report::new(self.json);
-        let mut faults = reading.faults();
-        let mut services = self.services.clone();
+        let services = match (self.services.as_slice(), reading.config()) {
+            ([], Some(config)) => config.services(),
+            (given, _) => given.to_vec(),
+        };
+        let faults = match reading.faults_for(&services) {
+            Ok(faults) => faults,
+            Err(error) => return refuse(&[error.to_string()], self.json),
+        };
         if let Some(config) = reading.config() {
-            // The clients of the stores are made within one, though nothing is connected to.
-            let runtime = match tokio::runtime::Runtime::new() {
-                Ok(runtime) => runtime,
-                Err(error) => return refuse(&[error.to_string()], self.json),
-            };
-            let _within = runtime.enter();
-            if services.is_empty() {
-                services = config.services();
-            }
-            for service in &services {
-                for fault in config.faults_for(*service) {
-                    faults.push(format!("{} needs more: {fault}", service.program()));
-                }
-            }
-            let mut remarks: Vec<String> = Vec::new();
-            for remark in services
-                .iter()
-                .flat_map(|service| config.remarks_for(*service))
-            {
-                if !remarks.contains(&remark) {
-                    remarks.push(remark);
-                }
-            }
-            for remark in remarks {
+            for remark in config.remarks_for(&services) {
                 report.add(Finding::warn(
                     "settings",
                     remark,

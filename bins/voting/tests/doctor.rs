@@ -4,7 +4,8 @@ mod support;
 
 use std::{
     fs,
-    process::Command,
+    io::{Read, Write},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -12,6 +13,8 @@ use support::{
     Voting,
     deployment::{CLAIM_TIMEOUT, Deployment, SECRETS, Told, set_mode},
 };
+use tempfile::TempDir;
+use voting_core::SecretKey;
 use voting_testing::{Authority, PostgresServer, RedisCluster, RedisServer};
 
 /// A deployment with a worker, that has counted some ballots.
@@ -44,6 +47,7 @@ fn of_a_healthy_deployment_nothing_is_wrong() {
         .says("ok", "redis durability", &["keeps"])
         .says("ok", "redis rights", &["user default"])
         .says("ok", "redis shards", &["4, as the log has"])
+        .says("ok", "secret", &["not held to one yet"])
         .says(
             "ok",
             "log",
@@ -276,7 +280,7 @@ fn a_redis_without_room_or_with_trouble_on_its_disk_is_told() {
     );
     redis.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
     let told = deployment.doctor(&[]);
-    told.ended(1).only("FAIL", &["redis memory"]);
+    told.ended(1).only("FAIL", &["redis memory", "redis writes"]);
     told.says(
         "FAIL",
         "redis memory",
@@ -510,24 +514,63 @@ fn lost_and_missing_ballots_are_told() {
     told.ended(1).only("FAIL", &["log lost"]);
     told.says("FAIL", "log lost", &["3 entries were deleted"]);
     redis.command(&["HDEL", "voting:{1}:stats", "lost"]);
-    // As after an older backup of Postgres was put back.
+    // As after a worker ran on a backup that was restored.
     deployment.sql("UPDATE turnouts SET voters = voters - 1");
     let told = deployment.doctor(&[]);
     told.ended(1).only("FAIL", &["conservation"]);
     told.says(
         "FAIL",
         "conservation",
-        &["1 ballot are not", "XGROUP SETID"],
+        &[
+            "1 ballot that were counted before are not in Postgres",
+            "restore the same backup once more, run `voting rewind`",
+        ],
     );
     // As after Redis was made anew.
     deployment.sql("UPDATE turnouts SET voters = voters + 8");
     let told = deployment.doctor(&[]);
-    told.ended(0)
-        .says("warn", "conservation", &["7 ballots more", "made anew"]);
+    told.ended(1).only("FAIL", &["conservation"]);
+    told.says(
+        "FAIL",
+        "conservation",
+        &["7 ballots more", "made anew", "voting rewind --new-log"],
+    );
+    deployment.sql("UPDATE turnouts SET voters = voters - 7");
+    // As after an older backup was restored.
+    deployment.sql("CREATE TABLE kept_below AS SELECT * FROM applied_below");
+    deployment.sql("CREATE TABLE kept AS SELECT * FROM applied");
+    deployment.sql("DELETE FROM applied; DELETE FROM applied_below");
+    let told = deployment.doctor(&[]);
+    told.ended(1).only("FAIL", &["conservation"]);
+    told.says(
+        "FAIL",
+        "conservation",
+        &[
+            "Postgres was put back to an earlier state",
+            "stop the workers, run `voting rewind`, start the workers",
+        ],
+    );
+    deployment.sql("INSERT INTO applied SELECT * FROM kept");
+    deployment.sql("INSERT INTO applied_below SELECT * FROM kept_below");
+    deployment.doctor(&[]).ended(0);
     deployment.sql("INSERT INTO dead_letters VALUES (0, 1, 0, 'malformed', '', '', 1)");
     let told = deployment.doctor(&[]);
-    told.ended(0)
+    told.only("FAIL", &["conservation"])
         .says("warn", "dead letters", &["1 malformed", "replay"]);
+    deployment.stop_worker();
+    let told = await_some("no worker was heard of for some seconds", || {
+        let told = deployment.voting(&["rewind", "--new-log"]);
+        (told.code == 0).then_some(told)
+    });
+    assert!(told.text.contains("1 ballots of the database"), "{told}");
+    // Each ballot is handed out again.
+    deployment.start_worker();
+    deployment.settle();
+    deployment.doctor(&[]).ended(0).says(
+        "ok",
+        "conservation",
+        &["21 accepted; 20 counted, 0 superseded, 1 rejected, 0 pending"],
+    );
     deployment.stop_worker();
     deployment.redis.command(&["DEL", "voting:{2}:log"]);
     let told = deployment.doctor(&[]);
@@ -611,11 +654,34 @@ fn settings_and_secrets_that_are_wrong_are_told() {
     told.ended(0)
         .says("ok", "secrets", &["secret is set, not in a file"]);
 
+    // A worker is not to have one, and must not be told to make one.
+    deployment.unset("VOTING_SECRET");
+    let told = deployment.doctor(&[]);
+    told.ended(0)
+        .says("ok", "settings", &["good for voting-worker"]);
+    assert!(!told.text.contains("openssl"), "{told}");
+    // Who is to have one is told not to make another.
+    let told = deployment.doctor(&["--for", "vote"]);
+    told.ended(1).says(
+        "FAIL",
+        "secrets",
+        &[
+            "secret is not set",
+            "that the other services have",
+            "Only where nobody has voted yet",
+        ],
+    );
+    deployment.set("VOTING_SECRET", SECRETS[0]);
+
     deployment.set("VOTING_POSTGRES__URL", "nowhere");
     let told = deployment.doctor(&[]);
     told.ended(1).only("FAIL", &["settings"]);
-    told.says("FAIL", "settings", &["postgres.url is no address"])
-        .says("ok", "redis", &[]);
+    told.says(
+        "FAIL",
+        "settings",
+        &["postgres.url is not a valid Postgres URL"],
+    )
+    .says("ok", "redis", &[]);
     deployment.settings.clone_from(&good);
     fs::write(&secret, SECRETS[0]).expect("written");
     set_mode(&secret, 0o600);
@@ -628,6 +694,37 @@ fn settings_and_secrets_that_are_wrong_are_told() {
         &["redis.shard", "VOTING_REDIS__SHARD", "shards"],
     )
     .says("ok", "conservation", &[]);
+}
+
+#[test]
+fn a_secret_that_is_not_the_logs_is_told() {
+    let deployment = healthy();
+    let hold = |text: &str| deployment.redis.command(&["SET", "voting:secrets", text]);
+    let ours = SecretKey::new(SECRETS[0]).expect("a secret").fingerprint();
+    hold(&ours.to_string());
+    deployment
+        .doctor(&[])
+        .ended(0)
+        .says("ok", "secret", &[&ours.to_string()]);
+    hold("0123456789abcdef");
+    deployment.doctor(&[]).ended(1).says(
+        "FAIL",
+        "secret",
+        &[&ours.to_string(), "0123456789abcdef", "no service takes"],
+    );
+    // The worker has none.
+    deployment.doctor(&["--for", "worker"]).says(
+        "ok",
+        "secret",
+        &["0123456789abcdef", "none that can be compared"],
+    );
+    hold(&format!("0123456789abcdef {ours}"));
+    deployment.doctor(&[]).ended(0).says("ok", "secret", &[]);
+    hold("something else");
+    deployment
+        .doctor(&[])
+        .ended(2)
+        .says("?", "secret", &["not fingerprints"]);
 }
 
 #[test]
@@ -656,7 +753,12 @@ fn encrypted_connections_are_told_from_plain_ones_and_no_password_is_shown() {
         wrong.says(
             "FAIL",
             check,
-            &["does not answer at localhost:", "certificate"],
+            &[
+                "no service connects to localhost:",
+                "certificate",
+                "nobody who is trusted",
+                "ca_file",
+            ],
         );
     }
     for told in [told, wrong] {
@@ -664,6 +766,210 @@ fn encrypted_connections_are_told_from_plain_ones_and_no_password_is_shown() {
             assert!(!told.text.contains(password), "{told}");
         }
     }
+}
+
+/// What the doctor says of encrypted servers whose certificates this authority makes.
+fn encrypted(authority: &Authority) -> Told {
+    let redis = RedisServer::start_encrypted(authority);
+    let postgres = PostgresServer::start_encrypted(authority);
+    let ca_file = authority.file().to_string_lossy().into_owned();
+    let settings = [
+        ("VOTING_REDIS__URL", redis.url()),
+        ("VOTING_REDIS__CA_FILE", ca_file.clone()),
+        ("VOTING_POSTGRES__URL", postgres.url("postgres")),
+        ("VOTING_POSTGRES__CA_FILE", ca_file),
+    ];
+    Told::by(&settings, &["doctor"])
+}
+
+#[test]
+fn a_certificate_that_has_expired_or_is_about_to_is_told() {
+    let expired = encrypted(&Authority::new().with_days(-90, -3));
+    let early = encrypted(&Authority::new().with_days(3, 90));
+    let other = encrypted(&Authority::new().with_name("elsewhere.example"));
+    for store in ["redis", "postgres"] {
+        let place = "no service connects to localhost:";
+        expired.says("FAIL", store, &[place, "expired 3 days ago", "renew it"]);
+        early.says("FAIL", store, &[place, "begins in", "clock"]);
+        other.says(
+            "FAIL",
+            store,
+            &[place, "elsewhere.example", "in the address"],
+        );
+        assert!(!expired.text.contains("start it"), "{expired}");
+    }
+    let soon = encrypted(&Authority::new().with_days(-80, 10));
+    let late = encrypted(&Authority::new().with_days(-60, 30));
+    for check in ["redis certificate", "postgres certificate"] {
+        soon.says("warn", check, &["expires in 9 days", "renew it"]);
+        late.says("ok", check, &["expires in 29 days"]);
+    }
+}
+
+#[test]
+fn a_postgres_that_refuses_says_why_and_the_cure_is_for_that() {
+    let mut postgres = PostgresServer::start();
+    let mut deployment = Deployment::on(&postgres, RedisServer::start());
+    deployment.step();
+    let good = deployment.settings.clone();
+    let url = good.iter().find(|(key, _)| *key == "VOTING_POSTGRES__URL");
+    let (_, url) = url.expect("an address").clone();
+    let login = url.split(['/', '@']).nth(2).expect("a login").to_owned();
+    let told = deployment.doctor(&[]);
+    told.ended(0)
+        .says("ok", "postgres disk", &["takes 16 MiB more"]);
+
+    // It says so at once, and not when its patience ends.
+    let asked = Instant::now();
+    deployment.sql(&format!("ALTER ROLE {login} CONNECTION LIMIT 0"));
+    let told = deployment.doctor(&["--timeout", "60"]);
+    told.ended(1).only("FAIL", &["postgres"]).says(
+        "FAIL",
+        "postgres",
+        &[
+            "refuses the connection",
+            "too many connections",
+            "CONNECTION LIMIT",
+        ],
+    );
+    assert!(asked.elapsed() < Duration::from_secs(20), "{told}");
+    assert!(!told.text.contains("start it"), "{told}");
+    deployment.sql(&format!("ALTER ROLE {login} CONNECTION LIMIT 4"));
+    let told = deployment.doctor(&[]);
+    told.ended(0).says(
+        "warn",
+        "postgres connections",
+        &["of this role", "ALTER ROLE"],
+    );
+    deployment.sql(&format!("ALTER ROLE {login} CONNECTION LIMIT -1"));
+
+    let database = url.rsplit('/').next().expect("a database").to_owned();
+    let nowhere = url.trim_end_matches(&database).to_owned() + "nowhere_of_the_tests";
+    deployment.set("VOTING_POSTGRES__URL", &nowhere);
+    deployment.doctor(&[]).ended(1).says(
+        "FAIL",
+        "postgres",
+        &["nowhere_of_the_tests", "does not exist", "CREATE DATABASE"],
+    );
+    let nobody = url.replace(&login, "nobody_of_the_tests");
+    deployment.set("VOTING_POSTGRES__URL", &nobody);
+    deployment
+        .doctor(&[])
+        .ended(1)
+        .says("FAIL", "postgres", &["does not exist", "CREATE ROLE"]);
+    deployment.settings.clone_from(&good);
+
+    let result = deployment.login(&postgres, "result");
+    let set = "SET default_transaction_read_only = on";
+    deployment.sql(&format!("ALTER DATABASE {database} {set}"));
+    let told = deployment.doctor(&[]);
+    told.ended(1).only("FAIL", &["postgres"]).says(
+        "FAIL",
+        "postgres",
+        &["default_transaction_read_only is on", "ALTER DATABASE"],
+    );
+    deployment.set("VOTING_POSTGRES__URL", &result);
+    deployment.doctor(&["--for", "result"]).ended(0);
+    deployment.settings.clone_from(&good);
+    let reset = "RESET default_transaction_read_only";
+    let write = format!("SET transaction_read_only = off; ALTER DATABASE {database} {reset}");
+    deployment.sql(&write);
+    deployment.doctor(&[]).ended(0);
+
+    // It ends once this session does.
+    let mut session = PostgresServer::psql(&deployment.database);
+    let session = session.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut session = session.spawn().expect("psql is there");
+    let mut input = session.stdin.take().expect("piped");
+    input.write_all(b"SELECT 1;\n").expect("asked");
+    let mut answer = [0; 2];
+    let output = session.stdout.as_mut().expect("piped");
+    output.read_exact(&mut answer).expect("answered");
+    let stop = Command::new("kill")
+        .args(["-s", "TERM", &postgres.id().to_string()])
+        .status();
+    assert!(stop.expect("kill is there").success());
+    let told = await_some("it says that it shuts down", || {
+        let told = deployment.doctor(&[]);
+        told.has("FAIL", "postgres", &["wait: it starts, stops or recovers"])
+            .then_some(told)
+    });
+    assert!(!told.text.contains("start it"), "{told}");
+    drop(input);
+    session.wait().expect("it ends");
+    postgres.kill();
+}
+
+#[test]
+fn a_wrong_password_is_told() {
+    let authority = Authority::new();
+    let postgres = PostgresServer::start_encrypted(&authority);
+    let url = postgres.url("postgres").replace("pass%20word", "wrong");
+    let ca_file = authority.file().to_string_lossy().into_owned();
+    let settings = [
+        ("VOTING_POSTGRES__URL", url),
+        ("VOTING_POSTGRES__CA_FILE", ca_file),
+    ];
+    let told = Told::by(&settings, &["doctor"]);
+    told.ended(1).says(
+        "FAIL",
+        "postgres",
+        &["refuses the connection", "set the login and the password"],
+    );
+}
+
+/// A disk in memory, gone when it is dropped.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// `None` where this user may not mount one.
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=128m", "none"]);
+        let mounted = mount.arg(folder.path()).status();
+        mounted
+            .is_ok_and(|done| done.success())
+            .then_some(Self(folder))
+    }
+
+    /// Leaves no room.
+    fn fill(&self) {
+        let mut file = fs::File::create(self.0.path().join("full")).expect("made");
+        while file.write_all(&[1; 4096]).is_ok() {}
+    }
+
+    fn relieve(&self) {
+        fs::remove_file(self.0.path().join("full")).expect("removed");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_postgres_whose_disk_is_full_is_told() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("not tried: this user may not mount a small disk");
+        return;
+    };
+    let postgres = PostgresServer::start_in(disk.0.path());
+    let deployment = Deployment::on(&postgres, RedisServer::start());
+    deployment.step();
+    deployment.doctor(&[]).ended(0);
+    disk.fill();
+    let told = deployment.doctor(&[]);
+    told.ended(1).only("FAIL", &["postgres disk"]).says(
+        "FAIL",
+        "postgres disk",
+        &["it is full", "make room", "ballots wait in Redis"],
+    );
+    disk.relieve();
+    deployment.doctor(&[]).ended(0);
+    drop(postgres);
 }
 
 #[test]
@@ -727,7 +1033,13 @@ fn the_file_of_the_all_in_one_is_looked_at() {
     assert!(voting.wait().success());
     look()
         .ended(0)
-        .says("ok", "conservation", &["1 accepted; 1 counted"]);
+        .says("ok", "conservation", &["1 accepted; 1 counted"])
+        .says("ok", "secret", &["is the one to which the log is held"]);
+    let mut other = settings.to_vec();
+    other.push(("VOTING_SECRET", "y".repeat(32)));
+    Told::by(&other, &["doctor"])
+        .ended(1)
+        .says("FAIL", "secret", &["cast under"]);
 
     for folder in [folder.path(), data.as_path()] {
         set_mode(folder, 0o755);

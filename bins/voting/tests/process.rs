@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use support::{Voting, agent, command, get};
@@ -20,6 +21,46 @@ fn vote(agent: &ureq::Agent, url: &str, choice: &str) -> bool {
         .content_type("application/x-www-form-urlencoded");
     form.send(format!("vote={choice}"))
         .is_ok_and(|answer| answer.status() == 200)
+}
+
+#[test]
+fn a_file_with_ballots_does_not_start_with_another_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let voting = Voting::start(folder.path());
+    assert!(vote(&agent(), &voting.vote, "b"));
+    voting.signal("TERM");
+    assert!(voting.wait().success());
+    let mut other = command(folder.path());
+    other.env("VOTING_SECRET", "another secret of 32 bytes or more");
+    let refused = other.output().expect("it starts");
+    assert_eq!(refused.status.code(), Some(1));
+    let why = String::from_utf8_lossy(&refused.stderr);
+    assert!(why.contains("were cast under another secret"), "{why}");
+    // As it was.
+    let voting = Voting::start(folder.path());
+    assert!(vote(&agent(), &voting.vote, "b"));
+}
+
+#[test]
+fn a_cookie_that_cannot_be_read_is_logged_once_and_without_its_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut command = command(folder.path());
+    command.stderr(std::fs::File::create(&log).expect("a file"));
+    let voting = Voting::start_as(folder.path(), &mut command);
+    for _ in 0..5 {
+        let page = agent()
+            .get(&voting.vote)
+            .header("cookie", "voter=strange-value");
+        let page = page.config().http_status_as_error(false).build().call();
+        assert_eq!(page.expect("an answer").status(), 400);
+    }
+    voting.signal("TERM");
+    assert!(voting.wait().success());
+    let log = std::fs::read_to_string(&log).expect("a log");
+    let told = log.matches("a voter cookie does not say who its voter is");
+    assert_eq!(told.count(), 1, "{log}");
+    assert!(!log.contains("strange-value"), "{log}");
 }
 
 #[test]
@@ -266,7 +307,15 @@ fn killed_while_voters_change_their_minds_it_keeps_the_last_choice_of_each() {
 
 #[test]
 fn asked_to_stop_it_counts_what_was_cast_and_exits_well() {
-    for signal in ["TERM", "INT"] {
+    // Where the tests themselves are to outlive their terminal, as under `nohup`, the program inherits that.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let signals: &[&str] = match ignored {
+        Some(mask) if mask & 1 == 1 => &["TERM", "INT"],
+        _ => &["TERM", "INT", "HUP"],
+    };
+    for &signal in signals {
         let folder = tempfile::tempdir().unwrap();
         let slow = ["--config", "slow.toml"];
         std::fs::write(
@@ -426,4 +475,360 @@ fn a_restart_leaves_the_operators_labels() {
     voting.wait();
     let voting = Voting::start(folder.path());
     assert_eq!(voting.tally()["options"][0]["label"], "Felines");
+}
+
+#[test]
+fn started_so_as_to_outlive_its_terminal_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut nohup = std::process::Command::new("nohup");
+    nohup
+        .arg(env!("CARGO_BIN_EXE_voting"))
+        .current_dir(folder.path())
+        .env_clear()
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    for flag in ["--vote-listen", "--result-listen", "--worker-listen"] {
+        nohup.args([flag, "localhost:0"]);
+    }
+    let mut program = voting_testing::Program::start(&mut nohup);
+    let url = program.address("Vote:");
+    program.signal("HUP");
+    for _ in 0..3 {
+        assert!(vote(&agent(), &url, "a"));
+    }
+    program.signal("TERM");
+    assert_eq!(program.wait().code(), Some(0));
+}
+
+/// Starts it with its standard error output in a file, stops it again, and gives what it said there and on its
+/// standard output.
+fn lines_of(
+    folder: &std::path::Path,
+    set_up: impl FnOnce(&mut std::process::Command, &std::fs::File),
+) -> (Vec<String>, Vec<String>) {
+    let log = folder.join("log");
+    let file = std::fs::File::create(&log).expect("the log");
+    let mut command = command(folder);
+    set_up(&mut command, &file);
+    command.stderr(file);
+    let mut program = voting_testing::Program::start(&mut command);
+    let mut said: Vec<_> = (0..3).map(|_| program.line().expect("a line")).collect();
+    // Until it has said how it is.
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while !std::fs::read_to_string(&log)
+        .expect("the log")
+        .contains("ready")
+    {
+        assert!(std::time::Instant::now() < deadline, "it is not ready");
+        thread::sleep(Duration::from_millis(20));
+    }
+    program.signal("TERM");
+    said.extend(std::iter::from_fn(|| program.line()));
+    assert_eq!(program.wait().code(), Some(0));
+    let log = std::fs::read_to_string(&log).expect("the log");
+    (log.lines().map(str::to_owned).collect(), said)
+}
+
+#[test]
+fn as_json_each_line_is_an_object_also_where_it_listens() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, said) = lines_of(folder.path(), |command, _| {
+        command.env("VOTING_LOG_FORMAT", "json");
+    });
+    let objects: Vec<serde_json::Value> = log
+        .iter()
+        .chain(&said)
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect();
+    for object in &objects {
+        for field in ["timestamp", "level", "message", "target"] {
+            assert!(object[field].is_string(), "no {field} in {object}");
+        }
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(objects.iter().any(|object| object["version"] == version));
+    assert!(objects.iter().any(|object| object["message"] == "ready"));
+    let services: Vec<_> = objects
+        .iter()
+        .filter(|object| object["address"].is_string())
+        .map(|object| object["service"].as_str().unwrap())
+        .collect();
+    assert_eq!(services, ["vote", "result", "operator"]);
+    // So is the reason why it does not start.
+    for settings in [
+        "log_format = 'json'\nsecret = 'short'",
+        "log_format = 'json'\nworker.max_ballots = 'x'",
+    ] {
+        let said = refused(folder.path(), settings);
+        let last = said.lines().last().expect("a line");
+        let object: serde_json::Value = serde_json::from_str(last).expect(last);
+        assert_eq!(object["level"], "ERROR");
+    }
+}
+
+#[test]
+fn to_the_journal_each_line_has_its_priority_and_no_time() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let stream = |file: &std::fs::File, off: u64| {
+        let of = file.metadata().unwrap();
+        format!("{}:{}", of.dev(), of.ino() + off)
+    };
+    let (log, _) = lines_of(folder.path(), |command, file| {
+        command.env("JOURNAL_STREAM", stream(file, 0));
+        // Something to warn of.
+        command.env("VOTING_VOTE__PUBLIC_URL", "https://vote.test");
+    });
+    for line in &log {
+        assert!(
+            line.starts_with('<') && line.as_bytes()[2] == b'>',
+            "{line}"
+        );
+        assert!(!line.contains("Z "), "a time in {line}");
+    }
+    let of = |priority: &str, text: &str| {
+        log.iter()
+            .any(|line| line.starts_with(priority) && line.contains(text))
+    };
+    assert!(of("<6>", "starting") && of("<6>", "ready"), "{log:#?}");
+    assert!(of("<4>", "only one is set"), "{log:#?}");
+    // Elsewhere lines are as ever, though the variable was inherited.
+    let (log, _) = lines_of(folder.path(), |command, file| {
+        command.env("JOURNAL_STREAM", stream(file, 1));
+    });
+    assert!(log.iter().all(|line| line.contains("Z ")), "{log:#?}");
+    assert!(log.iter().all(|line| !line.starts_with('<')), "{log:#?}");
+}
+
+#[test]
+fn the_courses_labels_are_taken_for_the_default_poll() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |labels: &[(&str, &str)]| {
+        let mut command = command(folder.path());
+        command.envs(labels.iter().copied());
+        let mut program = voting_testing::Program::start(&mut command);
+        let _vote = program.address("Vote:");
+        let result = program.address("Result:");
+        let tally = get(&format!("{result}/v1/polls/cats-vs-dogs/tally"));
+        let label = |index: usize| {
+            tally["options"][index]["label"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        [
+            tally["title"].as_str().unwrap_or_default().to_owned(),
+            label(0),
+            label(1),
+        ]
+    };
+    assert_eq!(
+        with(&[("OPTION_A", "Tea"), ("OPTION_B", "Coffee")])[1..],
+        ["Tea", "Coffee"]
+    );
+    // They stay, until they are set anew.
+    assert_eq!(with(&[])[1..], ["Tea", "Coffee"]);
+    assert_eq!(with(&[("OPTION_B", "Mate")])[1..], ["Tea", "Mate"]);
+}
+
+#[test]
+fn a_poll_that_was_put_can_be_voted_in_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let voting = Voting::start(folder.path());
+    for number in 0..5 {
+        let id = format!("poll-{number}");
+        // Somebody has looked for it just before.
+        let ballot = format!("{}/v1/polls/{id}/ballot", voting.vote);
+        let cast = || {
+            let cast = agent().put(&ballot).content_type("application/json");
+            cast.send(r#"{"choices":["a"]}"#).unwrap().status()
+        };
+        assert_eq!(cast(), 404);
+        let poll = format!(
+            r#"{{"id":"{id}","title":"?","options":[{{"id":"a","label":"A"}},{{"id":"b","label":"B"}}]}}"#
+        );
+        let mut put = agent()
+            .post(format!("{}/v1/polls", voting.operator))
+            .header(
+                "authorization",
+                format!("Bearer {}", voting.operator_token()),
+            )
+            .content_type("application/json")
+            .send(poll)
+            .unwrap();
+        assert_eq!(put.status(), 201);
+        let stored = put.body_mut().read_to_string().unwrap();
+        assert!(stored.contains(r#""published":true"#), "{stored}");
+        assert_eq!(cast(), 202);
+    }
+}
+
+#[test]
+fn the_example_poll_goes_once_others_are_configured_unless_somebody_has_voted_in_it() {
+    for has_voted in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let voting = Voting::start(folder.path());
+        if has_voted {
+            assert!(vote(&agent(), &voting.vote, "a"));
+        }
+        voting.signal("TERM");
+        voting.wait();
+        std::fs::write(
+            folder.path().join("lunch.toml"),
+            "[[polls]]\nid='lunch'\ntitle='Lunch?'\n\
+             options=[{id='a',label='A'},{id='b',label='B'}]",
+        )
+        .unwrap();
+        let voting = Voting::start_with(folder.path(), &["--config", "lunch.toml"]);
+        let names = |voting: &Voting| -> Vec<String> {
+            let polls = get(&format!("{}/v1/polls", voting.vote));
+            let polls = polls["polls"].as_array().expect("a list");
+            polls
+                .iter()
+                .map(|poll| poll["id"].as_str().expect("an id").to_owned())
+                .collect()
+        };
+        if has_voted {
+            assert_eq!(names(&voting), ["cats-vs-dogs", "lunch"]);
+            assert_eq!(voting.tally()["voters"], 1);
+            continue;
+        }
+        assert_eq!(names(&voting), ["lunch"]);
+        // Without them it comes back, as at the first start.
+        voting.signal("TERM");
+        voting.wait();
+        let voting = Voting::start(folder.path());
+        assert_eq!(names(&voting), ["lunch", "cats-vs-dogs"]);
+        assert!(vote(&agent(), &voting.vote, "a"));
+    }
+}
+
+/// The command, with these limits of open files, as a shell sets them.
+fn limited(folder: &std::path::Path, limits: &str, log: &std::path::Path) -> std::process::Command {
+    let inner = command(folder);
+    let mut outer = std::process::Command::new("sh");
+    outer.current_dir(folder);
+    outer.args(["-c", &format!("ulimit {limits}; exec \"$@\""), "sh"]);
+    outer.arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer.stderr(std::fs::File::create(log).expect("an answer"));
+    outer
+}
+
+/// Asks for an event stream, and says whether it got one.
+fn watch(url: &str) -> (std::net::TcpStream, bool) {
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).expect("an answer");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .expect("an answer");
+    let path = "/v1/polls/cats-vs-dogs/tally/events";
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut status = [0; 12];
+    let answered =
+        stream.write_all(request.as_bytes()).is_ok() && stream.read_exact(&mut status).is_ok();
+    (stream, answered && &status == b"HTTP/1.1 200")
+}
+
+fn metrics(url: &str) -> String {
+    let mut answer = agent()
+        .get(format!("{url}/metrics"))
+        .call()
+        .expect("an answer");
+    answer.body_mut().read_to_string().expect("an answer")
+}
+
+#[test]
+fn the_soft_limit_of_open_files_is_raised() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let voting = Voting::start_as(folder.path(), &mut limited(folder.path(), "-Sn 256", &log));
+    let viewers: Vec<_> = (0..300).map(|_| watch(&voting.result)).collect();
+    assert!(viewers.iter().all(|(_, watches)| *watches));
+    for _ in 0..20 {
+        assert!(vote(&agent(), &voting.vote, "a"));
+    }
+}
+
+#[test]
+fn where_few_files_may_be_open_there_are_fewer_connections_and_votes_get_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let voting = Voting::start_as(folder.path(), &mut limited(folder.path(), "-n 512", &log));
+    let told = metrics(&voting.result);
+    let limit = told
+        .lines()
+        .find_map(|line| line.strip_prefix("voting_connections_limit "));
+    let limit: usize = limit.unwrap().parse().unwrap();
+    assert!((64..512).contains(&limit), "{limit}");
+    let viewers: Vec<_> = (0..400).map(|_| watch(&voting.result)).collect();
+    let watching = viewers.iter().filter(|(_, watches)| *watches).count();
+    assert!(watching > 20 && watching < limit, "{watching} of {limit}");
+    for _ in 0..20 {
+        assert!(vote(&agent(), &voting.vote, "a"));
+    }
+    assert_eq!(
+        agent()
+            .get(format!("{}/readyz", voting.result))
+            .call()
+            .unwrap()
+            .status(),
+        200
+    );
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("max_connections is lower"), "{log}");
+    assert!(
+        log.contains("one address holds its share of the event streams"),
+        "{log}"
+    );
+}
+
+#[test]
+fn votes_that_a_proxy_makes_look_strange_are_told_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let voting = Voting::start_as(folder.path(), &mut limited(folder.path(), "-Sn 1024", &log));
+    for _ in 0..5 {
+        // As nginx passes it on with a bare `proxy_pass`.
+        let post = agent()
+            .post(&voting.vote)
+            .header("origin", "http://vote.example");
+        let post = post.content_type("application/x-www-form-urlencoded");
+        assert_eq!(post.send("vote=a").unwrap().status(), 403);
+    }
+    for number in 0..5 {
+        let ask = agent().get(format!("{}/v1/pipeline", voting.operator));
+        let ask = ask.header("authorization", format!("Bearer wrong {number}"));
+        assert_eq!(ask.call().unwrap().status(), 401);
+    }
+    let host = voting
+        .vote
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
+    let port = host.rsplit(':').next().unwrap().to_owned();
+    drop(voting);
+    let log = std::fs::read_to_string(log).unwrap();
+    let lines = |what: &str| {
+        log.lines()
+            .filter(|line| line.contains(what))
+            .collect::<Vec<_>>()
+    };
+    let origins = lines("vote.public_url");
+    assert_eq!(origins.len(), 1, "once a minute: {log}");
+    for part in ["http://vote.example", &port, "WARN"] {
+        assert!(origins[0].contains(part), "{part}: {log}");
+    }
+    let tokens = lines("wrong operator's tokens");
+    assert_eq!(tokens.len(), 1, "{log}");
+    assert!(
+        tokens[0].contains("127.0.0.1") && !tokens[0].contains("wrong 0"),
+        "{log}"
+    );
 }

@@ -58,7 +58,11 @@ fn all_unknown_settings_are_named_with_where_they_are_set() {
         .says(
             "FAIL",
             "settings",
-            &["vote.lissten", path, "listen, max_connections, public_url"],
+            &[
+                "unknown setting vote.lissten",
+                path,
+                "listen, max_connections, max_connections_per_address, public_port, public_url",
+            ],
         )
         .says("FAIL", "settings", &["wroker.max_ballots", path])
         .says("FAIL", "settings", &["service_host", "VOTING_SERVICE_HOST"])
@@ -94,7 +98,12 @@ fn what_a_service_needs_and_lacks_is_named() {
         &["--for", "vote", "--for", "result"],
     )
     .ended(0);
+    // Who has the token and no secret is a worker, which is not to have one.
     let told = check(&without("VOTING_SECRET"), &[]);
+    told.ended(0)
+        .says("ok", "settings", &["good for voting-worker"]);
+    let all = ["--for", "vote", "--for", "worker", "--for", "result"];
+    let told = check(&without("VOTING_SECRET"), &all);
     told.ended(1).says(
         "FAIL",
         "settings",
@@ -123,15 +132,54 @@ fn values_and_files_that_are_none_are_named() {
         &["both as a value and as a file"],
     );
     with("VOTING_SECRET", "short").says("FAIL", "settings", &["too short", "32 bytes"]);
-    with("VOTING_REDIS__URL", "http://h/").says("FAIL", "settings", &["redis.url is no address"]);
-    with("VOTING_POSTGRES__URL", "h").says("FAIL", "settings", &["postgres.url is no address"]);
+    with("VOTING_REDIS__URL", "http://h/").says(
+        "FAIL",
+        "settings",
+        &["redis.url is not a valid Redis URL"],
+    );
+    with("VOTING_POSTGRES__URL", "h").says(
+        "FAIL",
+        "settings",
+        &["postgres.url is not a valid Postgres URL"],
+    );
     with("VOTING_POSTGRES__CA_FILE", "/nowhere").says(
         "FAIL",
         "settings",
         &["cannot read /nowhere"],
     );
     with("VOTING_VOTE__LISTEN", "here").says("FAIL", "settings", &["vote.listen", "environment"]);
-    with("VOTING_LOG", "a=b=c").says("FAIL", "settings", &["log is not a level"]);
+    with("VOTING_LOG", "a=b=c").says(
+        "FAIL",
+        "settings",
+        &["is not a level; write one of off, error, warn"],
+    );
+    for weak in ["a".repeat(40), "changeme".repeat(5), "0123456789".repeat(4)] {
+        let weak = with("VOTING_WORKER__TOKEN", &weak);
+        weak.ended(1).says(
+            "FAIL",
+            "settings",
+            &["worker.token is weak", "openssl rand"],
+        );
+    }
+    with("VOTING_WORKER__TOKEN", SECRETS[0]).ended(1).says(
+        "FAIL",
+        "settings",
+        &["worker.token is the same as secret"],
+    );
+    with("VOTING_SECRET", &"a".repeat(40))
+        .ended(0)
+        .says("warn", "settings", &["secret is weak"]);
+    with("VOTING_TRUSTED_PROXIES", "10.0.0.0/8, ::1").ended(0);
+    with("VOTING_TRUSTED_PROXIES", "proxy").ended(1).says(
+        "FAIL",
+        "settings",
+        &["trusted_proxies", "proxy"],
+    );
+    with("VOTING_TRUSTED_PROXIES", "0.0.0.0/0").ended(0).says(
+        "warn",
+        "settings",
+        &["trusted_proxies names all addresses"],
+    );
     let told = with("VOTING_VOTE__PUBLIC_URL", "https://vote.test");
     told.ended(0).says("warn", "settings", &["only one is set"]);
     let mut settings = good();
@@ -179,4 +227,326 @@ fn the_settings_in_force_are_shown_with_where_they_are_from_and_without_secrets(
         "{told}"
     );
     told.ended(0).says("ok", "settings", &[]);
+}
+
+/// With this variable in place of a good one.
+fn with(key: &'static str, value: &str) -> Told {
+    let mut settings = good();
+    settings.retain(|(known, _)| *known != key);
+    settings.push((key, value.to_owned()));
+    check(&settings, &[])
+}
+
+#[test]
+fn a_level_that_there_is_not_is_named_with_those_that_there_are() {
+    for log in [
+        "warning",
+        "verbose",
+        "information",
+        "voting=vebose",
+        "info,foo=bar=baz",
+        "voting_core",
+        "debug;info",
+    ] {
+        with("VOTING_LOG", log).ended(1).says(
+            "FAIL",
+            "settings",
+            &["off, error, warn, info, debug, trace", "VOTING_LOG"],
+        );
+    }
+    with("VOTING_LOG", " warn , voting_core=debug\n").ended(0);
+}
+
+#[test]
+fn values_are_trimmed_and_empty_ones_are_as_unset() {
+    for (key, value) in [
+        ("VOTING_POSTGRES__URL", "postgres://u:p@h/d\n"),
+        ("VOTING_REDIS__URL", "\tredis://h\r\n"),
+        ("VOTING_SECRET_FILE", " "),
+        ("VOTING_DEFAULT_POLL", ""),
+        ("VOTING_DEFAULT_POLL", " \n"),
+        ("VOTING_VOTE__LISTEN", ""),
+        ("VOTING_VOTE__LISTEN", " 127.0.0.1:1\n"),
+        ("VOTING_VOTE__MAX_CONNECTIONS", ""),
+        ("VOTING_VOTE__MAX_CONNECTIONS", "7\n"),
+        ("VOTING_VOTE__PUBLIC_URL", "\n"),
+        ("VOTING_REDIS__CLUSTER", ""),
+        ("VOTING_REDIS__CLUSTER", "true\r\n"),
+        ("VOTING_REDIS__CA_FILE", ""),
+        ("VOTING_TRACES__SAMPLE_RATIO", " "),
+        ("VOTING_TRACES__ENDPOINT", ""),
+        ("VOTING_POLLS", ""),
+        ("VOTING_LOG", ""),
+        ("VOTING_LOG_FORMAT", " json "),
+    ] {
+        with(key, value).ended(0);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("voting.toml");
+    let text = "\u{feff}log = ' '\r\ndefault_poll = ''\r\n[vote]\r\nlisten = ''\r\n\
+                [result]\r\nlisten = '127.0.0.1:5\\n'\r\n[worker]\r\nmax_ballots = 7\r\n";
+    fs::write(
+        &file,
+        text.replace("'127.0.0.1:5\\n'", "\"127.0.0.1:5\\n\""),
+    )
+    .unwrap();
+    let mut settings = good();
+    settings.push(("VOTING_WORKER__MAX_BALLOTS", " ".to_owned()));
+    let told = Told::by(
+        &settings,
+        &["config", "show", "--config", file.to_str().unwrap()],
+    );
+    told.ended(0);
+    for line in [
+        "log = \"info\"  # by default",
+        "vote.listen = \"127.0.0.1:8080\"  # by default",
+        "# default_poll is not set",
+    ] {
+        assert!(told.text.lines().any(|told| told == line), "{line}\n{told}");
+    }
+    // An empty variable does not hide what the file says.
+    assert!(
+        told.text.contains("worker.max_ballots = 7  # in "),
+        "{told}"
+    );
+    assert!(
+        told.text.contains("result.listen = \"127.0.0.1:5\"  # in "),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_address_to_listen_on_may_have_a_name_and_is_told_how_to_be_written() {
+    with("VOTING_VOTE__LISTEN", "localhost:8080").ended(0);
+    for (listen, hint) in [
+        (":8080", "0.0.0.0:8080 for all its addresses"),
+        ("8080", "127.0.0.1:8080 for this machine only"),
+        ("localhost", "the port is missing"),
+        ("http://localhost:8080/", "leave the scheme out"),
+    ] {
+        with("VOTING_VOTE__LISTEN", listen).ended(1).says(
+            "FAIL",
+            "settings",
+            &[
+                "vote.listen",
+                hint,
+                "in the environment, VOTING_VOTE__LISTEN",
+            ],
+        );
+        let flag = Told::by(&good(), &["--vote-listen", listen, "config", "check"]);
+        assert_eq!(flag.code, 2);
+        assert!(flag.errors.contains(hint), "{flag}");
+    }
+}
+
+#[test]
+fn a_password_in_an_address_is_never_told_and_how_to_write_it_is() {
+    for (key, url, hint) in [
+        (
+            "VOTING_POSTGRES__URL",
+            "postgres://u:SEC@RET@h/d",
+            "@ as %40",
+        ),
+        (
+            "VOTING_POSTGRES__URL",
+            "postgres://u:SEC/RET@h/d",
+            "/ as %2F",
+        ),
+        (
+            "VOTING_POSTGRES__URL",
+            "postgres://u:SEC#RET@h/d",
+            "# as %23",
+        ),
+        (
+            "VOTING_POSTGRES__URL",
+            "postgres://u:SECRET@h:port/d",
+            "port",
+        ),
+        ("VOTING_POSTGRES__URL", "u:SECRET@h/d", "like postgres://"),
+        ("VOTING_POSTGRES__URL", "SECRET=1", "like postgres://"),
+        ("VOTING_REDIS__URL", "redis://u:SEC/RET@h", "/ as %2F"),
+        ("VOTING_REDIS__URL", "redis://u:6379#SECRET@h", "# as %23"),
+        ("VOTING_REDIS__URL", "redis://u:SECRET@h:port", "port"),
+        ("VOTING_REDIS__URL", "u:SECRET@h:6379", "like redis://"),
+        (
+            "VOTING_VOTE__PUBLIC_URL",
+            "https://u:SECRET@h",
+            "without a user name",
+        ),
+        (
+            "VOTING_TRACES__ENDPOINT",
+            "http://u:SECRET@h",
+            "without a user name",
+        ),
+    ] {
+        let told = with(key, url);
+        let setting = key.trim_start_matches("VOTING_").to_lowercase();
+        let setting = setting.replace("__", ".");
+        told.ended(1)
+            .says("FAIL", "settings", &[&setting, hint, key]);
+        let all = format!("{told}");
+        assert!(!all.contains("SEC") && !all.contains("RET"), "{all}");
+    }
+    // Nor by a file that is no TOML, of which the line is at fault.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("voting.toml");
+    fs::write(&file, "[redis]\nurl = redis://u:SECRET@h\n").unwrap();
+    let told = check(&good(), &["--config", file.to_str().unwrap()]);
+    told.ended(1)
+        .says("FAIL", "settings", &["voting.toml", "line 2"]);
+    assert!(!told.to_string().contains("SECRET"), "{told}");
+}
+
+#[test]
+fn a_secret_that_is_no_text_is_not_shown() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt, process::Command};
+    let output = Command::new(env!("CARGO_BIN_EXE_voting"))
+        .env_clear()
+        .env("VOTING_SECRET", OsStr::from_bytes(b"SECRET\xff"))
+        .args(["config", "check"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("VOTING_SECRET is not UTF-8"), "{told}");
+    assert!(
+        !told.contains("SECRET\\") && !told.contains("\"SECRET"),
+        "{told}"
+    );
+}
+
+#[test]
+fn how_postgres_is_encrypted_is_taken_as_it_is_meant_or_refused() {
+    for mode in ["disable", "allow", "prefer", "require", "verify-full"] {
+        with(
+            "VOTING_POSTGRES__URL",
+            &format!("postgres://h/d?sslmode={mode}"),
+        )
+        .ended(0);
+    }
+    with("VOTING_POSTGRES__URL", "postgres://h/d?sslmode=verify-ca")
+        .ended(1)
+        .says("FAIL", "settings", &["postgres.url", "write verify-full"]);
+    with("VOTING_POSTGRES__URL", "postgres://h/d?sslmode=on")
+        .ended(1)
+        .says("FAIL", "settings", &["disable, require or verify-full"]);
+}
+
+#[test]
+fn a_fault_in_a_poll_is_told_with_the_poll_the_field_and_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("voting.toml");
+    let path = file.to_str().unwrap();
+    let told = |text: &str| {
+        fs::write(&file, text).unwrap();
+        check(&good(), &["--config", path])
+    };
+    let options = "options = [{ id = 'a', label = 'A' }, { id = 'b', label = 'B' }]";
+    for (poll, parts) in [
+        (format!("title = 't'\n{options}"), &["polls[1]", "id is missing"][..]),
+        (format!("id = 'lunch'\n{options}"), &["polls[1] (lunch)", "title is missing"]),
+        (format!("id = 'lunch'\ntitel = 't'\n{options}"), &["polls[1] (lunch)", "unknown field titel", "id, title, max_choices, options"]),
+        (format!("id = 'Lu nch'\ntitle = 't'\n{options}"), &["polls[1] (Lu nch).id"]),
+        (format!("id = 'lunch'\ntitle = ''\n{options}"), &["polls[1] (lunch).title"]),
+        (format!("id = 'lunch'\ntitle = 't'\nmax_choices = 'many'\n{options}"), &["polls[1] (lunch).max_choices", "many"]),
+        (format!("id = 'lunch'\ntitle = 't'\nmax_choices = 3\n{options}"), &["polls[1] (lunch)", "1 to 2 choices"]),
+        ("id = 'lunch'\ntitle = 't'\noptions = [{ id = 'a', label = 'A' }]".to_owned(), &["polls[1] (lunch)", "2 to 63 options"]),
+        ("id = 'lunch'\ntitle = 't'\noptions = [{ id = 'a', label = 'A' }, { id = 'b' }]".to_owned(), &["polls[1] (lunch).options[1]", "label is missing"]),
+        ("id = 'lunch'\ntitle = 't'\noptions = [{ id = 'a', label = 'A' }, { id = 'b', label = ' ' }]".to_owned(), &["polls[1] (lunch).options[1].label"]),
+        ("id = 'lunch'\ntitle = 't'\noptions = [{ id = 'a', label = 'A' }, { id = 'B!', label = 'B' }]".to_owned(), &["polls[1] (lunch).options[1].id"]),
+        ("id = 'lunch'\ntitle = 't'\noptions = 'a, b'".to_owned(), &["polls[1] (lunch).options"]),
+        (format!("id = 'first'\ntitle = 't'\n{options}"), &["polls[1].id", "polls[0] has the same id, first"]),
+    ] {
+        let text = format!("[[polls]]\nid = 'first'\ntitle = 'F'\n{options}\n[[polls]]\n{poll}");
+        let mut parts = parts.to_vec();
+        let place = format!("(set in {path})");
+        parts.push(&place);
+        told(&text).ended(1).says("FAIL", "settings", &parts);
+    }
+    // All of them at once.
+    let text = "[vote]\nmax_connections = 'x'\n[[polls]]\nid = 'p'\n[[polls]]\ntitle = 't'\n";
+    told(text)
+        .ended(1)
+        .says("FAIL", "settings", &["vote.max_connections"])
+        .says("FAIL", "settings", &["polls[0] (p)", "title is missing"])
+        .says("FAIL", "settings", &["polls[1]", "id is missing"]);
+}
+
+#[test]
+fn polls_can_be_given_by_the_environment() {
+    let json = r#"[{"id":"lunch","title":"Lunch?","options":[{"id":"a","label":"A"},{"id":"b","label":"B"}]}]"#;
+    let list = "[{ id = 'lunch', title = 'Lunch?', options = [{ id = 'a', label = 'A' }, { id = 'b', label = 'B' }] }]";
+    let document = "[[polls]]\nid = 'lunch'\ntitle = 'Lunch?'\noptions = [{ id = 'a', label = 'A' }, { id = 'b', label = 'B' }]\n";
+    for polls in [json, list, document] {
+        with("VOTING_POLLS", polls).ended(0);
+        let mut settings = good();
+        settings.push(("VOTING_POLLS", polls.to_owned()));
+        let told = Told::by(&settings, &["config", "show"]);
+        let line = told.text.lines().find(|line| line.starts_with("polls = "));
+        let line = line.unwrap_or_else(|| panic!("{told}"));
+        assert!(
+            line.contains("Lunch?") && line.ends_with("# in the environment, VOTING_POLLS"),
+            "{line}"
+        );
+    }
+    for (polls, part) in [
+        ("lunch", "neither in JSON"),
+        ("{}", "neither in JSON"),
+        ("[[polls]]\nid = ", "line 2"),
+        ("[]", "the list is empty"),
+        (r#"[{"id":"lunch"}]"#, "polls[0] (lunch): title is missing"),
+        (
+            r#"[{"id":"lunch","title":7,"options":[]}]"#,
+            "2 to 63 options",
+        ),
+    ] {
+        with("VOTING_POLLS", polls)
+            .ended(1)
+            .says("FAIL", "settings", &[part, "VOTING_POLLS"]);
+    }
+    with("VOTING_POLLS__0__ID", "lunch").ended(1).says(
+        "FAIL",
+        "settings",
+        &["polls is not a list", "VOTING_POLLS"],
+    );
+}
+
+#[test]
+fn the_labels_of_the_course_are_settings() {
+    let told = with("OPTION_A", "Tea");
+    told.ended(0);
+    let mut settings = good();
+    settings.push(("OPTION_A", "Tea".to_owned()));
+    let told = Told::by(&settings, &["config", "show"]);
+    let line = "option_a = \"Tea\"  # in the environment, OPTION_A";
+    assert!(told.text.lines().any(|told| told == line), "{told}");
+    with("OPTION_B", "a\u{7}b")
+        .ended(1)
+        .says("FAIL", "settings", &["option_b", "OPTION_B"]);
+    let told = check(&settings, &["--for", "vote"]);
+    told.ended(0)
+        .says("warn", "settings", &["OPTION_A", "voting-worker"]);
+    settings.push((
+        "VOTING_POLLS",
+        r#"[{"id":"p","title":"t","options":[{"id":"a","label":"A"},{"id":"b","label":"B"}]}]"#
+            .to_owned(),
+    ));
+    check(&settings, &[])
+        .ended(0)
+        .says("warn", "settings", &["OPTION_A", "polls are configured"]);
+}
+
+#[test]
+fn a_program_says_what_keeps_it_from_starting_without_starting() {
+    let told = Told::by(&[], &["--check-config"]);
+    told.ended(0);
+    assert_eq!(told.text, "voting: the settings are good\n");
+    let wrong = [
+        ("VOTING_VOTE__LISTEN", "x".to_owned()),
+        ("VOTING_LOG", "x".to_owned()),
+    ];
+    let told = Told::by(&wrong, &["--check-config"]);
+    told.ended(1);
+    for part in ["vote.listen", "VOTING_LOG"] {
+        assert!(told.errors.contains(part), "{told}");
+    }
 }

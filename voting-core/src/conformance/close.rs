@@ -29,7 +29,7 @@ use crate::{
     worker::{WorkerExit, WorkerOptions},
 };
 
-async fn advance(backend: &Backend) -> usize {
+pub(super) async fn advance(backend: &Backend) -> usize {
     let queue = (backend.queue)();
     closing::advance(backend.log.as_ref(), queue.as_ref(), backend.polls.as_ref())
         .await
@@ -41,13 +41,17 @@ async fn state(backend: &Backend) -> PollState {
     poll.expect("the poll is there").state().clone()
 }
 
-async fn to_close(backend: &Backend) {
+pub(super) async fn to_close(backend: &Backend) {
+    is_to_close(backend, "p").await;
+}
+
+async fn is_to_close(backend: &Backend, poll: &str) {
     let closing = PollState::Closing(Seals::default());
-    let state = backend.polls.advance_poll(&poll_id("p"), &closing).await;
+    let state = backend.polls.advance_poll(&poll_id(poll), &closing).await;
     assert_eq!(state.expect("stored"), Some(closing));
 }
 
-async fn becomes_final(backend: &Backend) {
+pub(super) async fn becomes_final(backend: &Backend) {
     let deadline = Instant::now() + LONG;
     while advance(backend).await > 0 {
         assert!(Instant::now() < deadline, "the poll never becomes final");
@@ -194,6 +198,60 @@ pub async fn a_poll_is_final_once_all_that_was_acknowledged_is_counted(backend: 
     becomes_final(backend).await;
     assert_eq!(backend.votes().await, [20, 0]);
     worker.stop().await;
+    backend.is_consistent().await;
+}
+
+pub async fn a_poll_that_nobody_voted_in_becomes_final_without_a_worker(backend: &Backend) {
+    // There is no entry that a worker could acknowledge, in no shard.
+    backend.has_poll(2, 1).await;
+    to_close(backend).await;
+    assert_eq!(advance(backend).await, 0);
+    let PollState::Final(seals) = state(backend).await else {
+        panic!("it is not final")
+    };
+    assert_eq!(seals.iter().count(), usize::from(backend.log.shards()));
+    assert_eq!(backend.votes().await, [0, 0]);
+}
+
+pub async fn polls_that_close_together_are_all_sealed_and_others_go_on(backend: &Backend) {
+    backend.has_poll(2, 1).await;
+    for id in ["q", "r", "open"] {
+        let stored = backend.polls.put_poll(&poll_of(id, 2, 1)).await;
+        stored.expect("stored");
+    }
+    let sink = backend.sink();
+    for number in 0..10 {
+        for poll in ["p", "q", "r", "open"] {
+            sink.cast(ballot(poll, number, 1)).await.expect("cast");
+        }
+    }
+    for poll in ["p", "q", "r"] {
+        is_to_close(backend, poll).await;
+    }
+    assert_eq!(advance(backend).await, 3);
+    for poll in ["p", "q", "r"] {
+        let late = sink.cast(ballot(poll, 99, 1)).await;
+        assert!(
+            matches!(&late, Err(CastError::Closed(id)) if id.as_str() == poll),
+            "{late:?}"
+        );
+    }
+    sink.cast(ballot("open", 99, 1)).await.expect("cast");
+    let worker = backend.worker(quick());
+    becomes_final(backend).await;
+    worker.stop().await;
+    for (poll, votes) in [("p", 10), ("q", 10), ("r", 10), ("open", 11)] {
+        let id = poll_id(poll);
+        let stored = backend.polls.poll(&id).await.expect("an answer");
+        let is_final = stored.expect("the poll is there").state().is_final();
+        assert_eq!(is_final, poll != "open", "{poll}");
+        let tally = backend.tallies.tally(&id).await.expect("an answer");
+        assert_eq!(
+            tally.expect("the poll is there").votes,
+            [votes, 0],
+            "{poll}"
+        );
+    }
     backend.is_consistent().await;
 }
 

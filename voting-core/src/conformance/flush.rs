@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     batch::{Batch, FlushReport, Totals},
-    dead_letter::{DeadLetter, RejectReason},
+    dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason},
     error::StoreError,
     position::{Position, ShardId},
     receipt::{Receipt, ReceiptState},
@@ -379,6 +379,41 @@ pub async fn dead_letters_are_kept_once_and_read_in_pages(backend: &Backend) {
         page(Some(letters[3].position), 3).await.expect("a page"),
         []
     );
+}
+
+pub async fn large_dead_letters_are_kept_in_part_and_listed_in_short(backend: &Backend) {
+    let sizes = [0, LISTED, LISTED + 1, MAX_PAYLOAD, MAX_PAYLOAD + 1];
+    let letter = |(ms, size): (u64, usize)| {
+        let (shard, entry) = entry_key(ms, 0);
+        DeadLetter {
+            position: Position::new(shard, entry, 0),
+            reason: RejectReason::Malformed,
+            detail: "too much".to_owned(),
+            payload: (0..=u8::MAX).cycle().take(size).collect(),
+            ballots: 1,
+        }
+    };
+    let letters: Vec<_> = (1..).zip(sizes).map(letter).collect();
+    let batch = Batch {
+        entries: (1..=5).map(|ms| (entry_key(ms, 0), 0)).collect(),
+        dead_letters: letters.clone(),
+        ..Batch::default()
+    };
+    flush(backend, &batch).await;
+    let listed = backend.letters().await;
+    assert_eq!(listed.len(), letters.len());
+    for (listed, letter) in listed.iter().zip(&letters) {
+        let shown = letter.payload.len().min(LISTED + 1);
+        assert_eq!(listed.payload, letter.payload[..shown]);
+        let one = backend.dead_letters.dead_letter(letter.position).await;
+        let one = one.expect("an answer").expect("it is there");
+        assert_eq!(one, *letter.bounded(), "of {} bytes", letter.payload.len());
+        assert_eq!(listed.detail, one.detail);
+    }
+    let kept = backend.dead_letters.dead_letter(letters[4].position).await;
+    let kept = kept.expect("an answer").expect("it is there");
+    assert!(kept.payload.len() < MAX_PAYLOAD / 2);
+    assert!(kept.detail.contains("SHA-256"), "{}", kept.detail);
 }
 
 pub async fn a_receipt_tells_what_became_of_its_ballot(backend: &Backend) {

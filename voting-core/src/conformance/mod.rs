@@ -19,21 +19,31 @@
 //!         polls: all.clone(),
 //!         dead_letters: all,
 //!         claim_timeout,
+//!         // Nothing of it outlives the process.
+//!         reopen: None,
 //!         keep: Box::new(()),
 //!     }
 //! }
 //!
 //! voting_core::conformance_suite!(backend());
 //! ```
+//!
+//! Each requirement is a function that panics where it is not met, so that a test can also see that
+//! a broken back end does not pass. The parts are the modules here; `conformance_suite!(backend();
+//! flush, store_range, polls)` has only those that are named, as for a store whose log is tested elsewhere.
 
 pub mod close;
 mod faults;
 pub mod flush;
+pub mod log_range;
+pub mod polls;
 pub mod queue;
+pub mod restart;
 mod scene;
+pub mod store_range;
 pub mod work;
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::traits::{BallotLog, BallotQueue, BatchFlusher, DeadLetterStore, PollStore, TallyStore};
 
@@ -55,20 +65,62 @@ pub struct Backend {
     /// After this time without an acknowledgement the log hands an entry out again. The suite
     /// waits for it, so make it short, but no shorter than 200 ms.
     pub claim_timeout: Duration,
-    /// Lives as long as the test; a temporary folder, say.
+    /// Opens the same back end once more, after all of the above is dropped: what a new process would
+    /// find. `None` says that it keeps nothing beyond the process.
+    pub reopen: Option<Reopen>,
+    /// Lives as long as the test, also while the back end is opened anew; a temporary folder, say.
     pub keep: Box<dyn Any + Send + Sync>,
 }
 
-/// Writes one test for each requirement of the [`conformance`](crate::conformance) suite, over
-/// the back end that the expression makes (a future of a `Backend`, awaited for each test).
+/// Opens a back end anew.
+pub type Reopen = Box<dyn FnOnce() -> Opening + Send + Sync>;
+
+/// A back end that is being opened.
+pub type Opening = Pin<Box<dyn Future<Output = Backend> + Send>>;
+
+impl Backend {
+    /// The same back end in what could be another process, if it lives on.
+    async fn reopened(self) -> Option<Self> {
+        let Self {
+            log,
+            queue,
+            flusher,
+            tallies,
+            polls,
+            dead_letters,
+            reopen,
+            keep,
+            claim_timeout: _,
+        } = self;
+        let Some(reopen) = reopen else {
+            eprintln!("not tried: this back end keeps nothing beyond its process");
+            return None;
+        };
+        drop((log, queue, flusher, tallies, polls, dead_letters));
+        let mut opened = reopen().await;
+        opened.keep = Box::new((opened.keep, keep));
+        Some(opened)
+    }
+}
+
+/// Writes one test for each requirement of the [`conformance`](crate::conformance) suite, or of the parts
+/// of it that are named, over the back end that the expression makes (a future of a `Backend`, awaited
+/// for each test).
 ///
 /// The crate that calls it needs `tokio` with the features `macros` and `rt-multi-thread`.
 #[macro_export]
 macro_rules! conformance_suite {
     ($backend:expr) => {
         $crate::conformance_suite! {
-            $backend;
-            queue {
+            $backend; queue, log_range, flush, store_range, polls, work, close, restart
+        }
+    };
+    ($backend:expr; $($part:ident),+) => {
+        $($crate::conformance_suite! { @$part $backend })+
+    };
+    (@queue $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, queue by_reference {
                 entries_come_out_in_the_order_in_which_they_went_in,
                 what_stands_beside_an_entry_changes_nothing_in_it,
                 an_entry_is_with_one_consumer_at_a_time,
@@ -80,7 +132,22 @@ macro_rules! conformance_suite {
                 a_claim_is_about_as_large_as_asked,
                 the_log_is_settled_below_the_first_entry_in_hand,
             }
-            flush {
+        }
+    };
+    (@log_range $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, log_range by_reference {
+                an_entry_comes_back_whole_however_large_it_is,
+                a_seal_is_of_all_the_polls_that_it_names_and_of_no_other,
+                a_shard_that_never_had_an_entry_is_settled_past_its_seal,
+                all_shards_are_counted_and_each_hands_out_in_order,
+                what_is_not_acknowledged_of_a_claim_comes_again,
+            }
+        }
+    };
+    (@flush $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, flush by_reference {
                 a_first_ballot_counts,
                 a_replayed_batch_changes_nothing,
                 a_batch_that_was_partly_written_before_counts_the_rest,
@@ -95,10 +162,40 @@ macro_rules! conformance_suite {
                 several_choices_count_for_each_option,
                 the_version_grows_when_the_tally_changes_and_only_then,
                 dead_letters_are_kept_once_and_read_in_pages,
+                large_dead_letters_are_kept_in_part_and_listed_in_short,
                 a_receipt_tells_what_became_of_its_ballot,
                 polls_keep_their_options,
             }
-            work {
+        }
+    };
+    (@store_range $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, store_range by_reference {
+                a_batch_of_many_polls_counts_in_each,
+                a_batch_of_thousands_is_written_whole,
+                voters_that_differ_in_one_bit_are_two,
+                positions_are_kept_to_their_last_bit,
+                an_empty_batch_changes_nothing,
+                a_receipt_is_of_one_poll_and_one_ballot,
+                dead_letters_are_told_apart_by_their_whole_position,
+                several_dead_letters_are_taken_back_at_once,
+            }
+        }
+    };
+    (@polls $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, polls by_reference {
+                titles_and_labels_are_kept_whatever_they_are,
+                a_poll_that_could_not_be_made_any_more_is_kept_and_read,
+                the_texts_of_a_poll_that_is_not_open_stay,
+                no_text_changes_once_a_poll_has_closed,
+                the_seals_of_a_poll_are_its_own_and_kept_whole,
+            }
+        }
+    };
+    (@work $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, work by_reference {
                 every_voter_counts_once_with_the_last_choice,
                 a_ballot_is_seen_within_the_batch_time,
                 invalid_entries_are_set_aside_and_the_rest_counts,
@@ -113,25 +210,48 @@ macro_rules! conformance_suite {
                 an_unreadable_entry_is_counted_as_far_as_it_can_be,
                 of_a_voter_whose_newest_ballot_is_a_dead_letter_the_one_before_counts,
             }
-            close {
+        }
+    };
+    (@close $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, close by_reference {
                 a_sealed_shard_takes_no_more_ballots_of_the_poll,
                 the_log_is_settled_past_its_end_once_all_is_acknowledged,
                 a_state_is_kept_and_never_goes_back,
                 a_flush_is_refused_whole_when_a_poll_does_not_take_a_ballot,
                 a_poll_is_final_once_all_that_was_acknowledged_is_counted,
+                a_poll_that_nobody_voted_in_becomes_final_without_a_worker,
+                polls_that_close_together_are_all_sealed_and_others_go_on,
                 closing_under_load_loses_no_acknowledged_ballot,
                 a_ballot_pushed_past_the_seal_is_set_aside_and_the_one_before_it_counts,
                 a_dead_letter_is_not_replayed_into_a_final_poll,
             }
         }
     };
-    ($backend:expr; $($part:ident { $($test:ident,)* })*) => {
-        $($(
+    (@restart $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, restart by_value {
+                what_was_appended_and_not_acknowledged_is_still_there,
+                ids_go_on_where_they_were,
+                a_seal_holds,
+                what_was_flushed_is_still_there,
+                a_poll_that_was_closing_becomes_final_with_all_its_ballots,
+            }
+        }
+    };
+    (@tests $backend:expr, $part:ident $how:ident { $($test:ident,)* }) => {
+        $(
             #[::tokio::test(flavor = "multi_thread")]
             async fn $test() {
                 let backend = $backend.await;
-                $crate::conformance::$part::$test(&backend).await;
+                $crate::conformance_suite! { @call $how $part $test backend }
             }
-        )*)*
+        )*
+    };
+    (@call by_reference $part:ident $test:ident $backend:ident) => {
+        $crate::conformance::$part::$test(&$backend).await;
+    };
+    (@call by_value $part:ident $test:ident $backend:ident) => {
+        $crate::conformance::$part::$test($backend).await;
     };
 }

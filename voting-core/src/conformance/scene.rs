@@ -1,13 +1,13 @@
 //! What the requirements are told with.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Backend;
 use crate::{
     ballot::{Ballot, Choices, VoterId},
-    batch::{Batch, EntryKey, PlacedBallot},
+    batch::{Batch, EntryKey, LogEntry, PlacedBallot},
     dead_letter::DeadLetter,
     entry::{self, NewEntry},
     group_commit::{GroupCommit, GroupCommitOptions},
@@ -16,7 +16,7 @@ use crate::{
     position::{EntryId, Position, ShardId},
     revival::{self, Revived},
     tally::Tally,
-    traits::VoteSink,
+    traits::{BallotQueue, VoteSink},
     worker::{Progress, Worker, WorkerHandle, WorkerOptions},
 };
 
@@ -167,6 +167,24 @@ impl Backend {
             "{stats:?} {totals:?}"
         );
     }
+}
+
+/// Claims until there are so many entries, of which none is acknowledged: one that comes again meanwhile is
+/// passed over.
+pub(super) async fn claim_all(
+    queue: &dyn BallotQueue,
+    entries: usize,
+    max_ballots: usize,
+) -> Vec<LogEntry> {
+    let deadline = Instant::now() + LONG;
+    let (mut claimed, mut known) = (Vec::new(), HashSet::new());
+    while claimed.len() < entries {
+        assert!(Instant::now() < deadline, "{} of {entries}", claimed.len());
+        let claim = queue.claim(max_ballots, Duration::from_millis(50)).await;
+        let claim = claim.expect("claimed").entries.into_iter();
+        claimed.extend(claim.filter(|entry| known.insert((entry.shard, entry.id))));
+    }
+    claimed
 }
 
 /// Waits until the worker's progress is so.

@@ -17,6 +17,7 @@ use crate::{
     error::{CastError, StoreError},
     id::PollId,
     position::{EntryId, ShardId},
+    secret::Fingerprint,
     traits::{BallotLog, BallotQueue},
 };
 
@@ -180,6 +181,17 @@ impl BallotLog for Memory {
 
     async fn check(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
+        let there = *self.0.secret.get_or_init(|| secret);
+        if there == secret {
+            return Ok(());
+        }
+        Err(StoreError::ForeignSecret {
+            ours: secret,
+            allowed: vec![there],
+        })
     }
 }
 

@@ -7,7 +7,7 @@ mod log;
 mod store;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use self::{log::Log, store::Store};
 use crate::{
     embedded::Arrivals,
     group_commit::{GroupCommit, GroupCommitOptions},
+    secret::Fingerprint,
 };
 
 /// How a [`Memory`] is made.
@@ -45,6 +46,8 @@ struct Inner {
     log: Mutex<Log>,
     arrivals: Arrivals,
     store: Mutex<Store>,
+    /// To which the log is held.
+    secret: OnceLock<Fingerprint>,
     shards: u16,
 }
 
@@ -61,6 +64,7 @@ impl Inner {
             log: Mutex::new(Log::new(shards, options.claim_timeout)),
             arrivals: Arrivals::default(),
             store: Mutex::default(),
+            secret: OnceLock::new(),
             shards,
         }
     }

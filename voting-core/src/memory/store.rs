@@ -8,10 +8,10 @@ use super::Memory;
 use crate::{
     ballot::{Choices, VoterId},
     batch::{Batch, EntryKey, FlushOutcome, FlushReport, Older, Totals},
-    dead_letter::{DeadLetter, RejectReason},
+    dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason, and_one_more},
     error::StoreError,
     id::PollId,
-    poll::Poll,
+    poll::{Poll, log_changes},
     poll_state::PollState,
     position::{EntryId, Position, ShardId},
     receipt::{Receipt, ReceiptState},
@@ -43,21 +43,18 @@ impl Store {
     }
 
     fn put_poll(&mut self, poll: &Poll) -> Result<(), StoreError> {
-        match self
-            .polls
-            .iter_mut()
-            .find(|stored| stored.poll.id() == poll.id())
-        {
-            Some(stored) if stored.poll.counts_like(poll) => {
-                let state = stored.poll.state().clone();
-                stored.poll = poll.clone().in_state(state);
-            }
-            Some(_) => return Err(StoreError::PollConflict(poll.id().clone())),
-            None => self.polls.push(StoredPoll {
+        let there = self.polls.iter_mut().find(|s| s.poll.id() == poll.id());
+        let Some(stored) = there else {
+            self.polls.push(StoredPoll {
                 poll: poll.clone(),
                 tally: Tally::empty(poll.id().clone(), poll.options().len()),
                 ballots: HashMap::new(),
-            }),
+            });
+            return Ok(());
+        };
+        log_changes(poll, &stored.poll.replaced_by(poll)?);
+        if stored.poll.state().is_open() {
+            stored.poll = poll.clone().in_state(PollState::Open);
         }
         Ok(())
     }
@@ -122,7 +119,7 @@ impl Store {
         for letter in &batch.dead_letters {
             if self
                 .dead_letters
-                .insert(letter.position, letter.clone())
+                .insert(letter.position, letter.bounded().into_owned())
                 .is_none()
             {
                 outcome.rejected(letter);
@@ -252,7 +249,9 @@ impl PollStore for Memory {
 #[async_trait]
 impl DeadLetterStore for Memory {
     async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError> {
-        Ok(self.store().dead_letters.get(&position).cloned())
+        let store = self.store();
+        let letter = store.dead_letters.get(&position);
+        Ok(letter.map(|letter| cut(letter, MAX_PAYLOAD)))
     }
 
     async fn dead_letters(
@@ -264,6 +263,13 @@ impl DeadLetterStore for Memory {
         let letters = store.dead_letters.values();
         let later =
             letters.skip_while(|letter| after.is_some_and(|after| letter.position <= after));
-        Ok(later.take(limit).cloned().collect())
+        let listed = later.take(limit).map(|letter| cut(letter, LISTED));
+        Ok(listed.collect())
     }
+}
+
+fn cut(letter: &DeadLetter, bytes: usize) -> DeadLetter {
+    let mut letter = letter.clone();
+    letter.payload.truncate(and_one_more(bytes));
+    letter
 }

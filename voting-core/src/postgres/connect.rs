@@ -1,40 +1,104 @@
 //! Connecting to the server: time-outs, keepalive, encryption, and what each connection is told first.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    error::Error,
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use ::postgres::{Client, Config, config::SslMode};
-use r2d2::Pool;
+use ::postgres::{Client, Config, config::SslMode, error::SqlState};
+use r2d2::{Pool, PooledConnection};
 use r2d2_postgres::PostgresConnectionManager;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{PostgresOptions, prepared::Connection};
-use crate::{
-    error::{StoreError, in_one_line},
-    tls,
-};
+use super::{PostgresOptions, failure::CannotConnect, prepared::Connection};
+use crate::{error::StoreError, tls};
+
+/// How to connect to the server of an address.
+#[derive(Clone)]
+pub(super) struct Connector {
+    config: Config,
+    tls: MakeRustlsConnect,
+    /// Who vouches for the server, if the connection is encrypted.
+    pub(super) roots: Option<Arc<RootCertStore>>,
+}
+
+impl Connector {
+    /// Connects once, and says at once why it cannot. The pool would try again until its patience ends.
+    pub(super) fn connect(&self, statement_timeout: Duration) -> Result<Client, StoreError> {
+        let cannot = |error: ::postgres::Error| CannotConnect::by(&error).into_error();
+        let mut client = self.config.connect(self.tls.clone()).map_err(cannot)?;
+        set_up(&mut client, statement_timeout)?;
+        Ok(client)
+    }
+}
 
 /// Makes connections, of one type whether they are encrypted or not.
-pub(super) struct Manager(PostgresConnectionManager<MakeRustlsConnect>);
+pub(super) struct Manager {
+    connect: PostgresConnectionManager<MakeRustlsConnect>,
+    /// How many connections were lost. If one was, the others may be, too, as when the server was started
+    /// anew: each is tried before it is used again.
+    lost: Arc<AtomicU64>,
+}
+
+/// How long a connection that is tried may take to answer.
+const TRIED_FOR: Duration = Duration::from_secs(1);
 
 impl r2d2::ManageConnection for Manager {
     type Connection = Connection;
     type Error = ::postgres::Error;
 
     fn connect(&self) -> Result<Connection, ::postgres::Error> {
-        self.0.connect().map(Connection::new)
+        // Before it connects: what is lost meanwhile may be lost to this one, too.
+        let lost = self.lost.load(Ordering::Acquire);
+        Ok(Connection::new(self.connect.connect()?, lost))
     }
 
     fn is_valid(&self, connection: &mut Connection) -> Result<(), ::postgres::Error> {
-        self.0.is_valid(connection)
+        let lost = self.lost.load(Ordering::Acquire);
+        if connection.trusted_at != lost {
+            connection.is_valid(TRIED_FOR)?;
+            connection.trusted_at = lost;
+        }
+        Ok(())
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {
-        self.0.has_broken(connection)
+        let is_lost = connection.is_lost || connection.is_closed();
+        if is_lost {
+            self.lost.fetch_add(1, Ordering::AcqRel);
+        }
+        is_lost
     }
+}
+
+/// Whether the server has ended the connection, or it was cut: nothing is wrong with what was asked.
+pub(super) fn is_lost(error: &StoreError) -> bool {
+    let StoreError::Unavailable(source) = error else {
+        return false;
+    };
+    let Some(error) = causes(source.as_ref()).find_map(|e| e.downcast_ref::<::postgres::Error>())
+    else {
+        return false;
+    };
+    let ended = [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::IDLE_SESSION_TIMEOUT,
+    ];
+    error.is_closed()
+        || error.code().is_some_and(|code| ended.contains(code))
+        || causes(error).any(|cause| cause.is::<io::Error>())
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 /// After so long without a word, the server is asked for one, so often, so many times: half a minute
@@ -47,7 +111,7 @@ const KEEPALIVE_RETRIES: u32 = 3;
 const GONE_AFTER: Duration = Duration::from_secs(30);
 
 /// Knows how to connect to the server of an address.
-pub(super) fn manager(mut config: Config, options: &PostgresOptions) -> Manager {
+pub(super) fn connector(mut config: Config, options: &PostgresOptions) -> Connector {
     // The client's own default, `prefer`, gives in to whoever says that there is no encryption, and
     // takes any certificate elsewhere: it protects nothing, so it is not used at all.
     let encrypted = options.ca.is_some() || config.get_ssl_mode() == SslMode::Require;
@@ -66,35 +130,23 @@ pub(super) fn manager(mut config: Config, options: &PostgresOptions) -> Manager 
         .application_name("voting");
     let roots = match &options.ca {
         Some(ca) => ca.roots(),
-        None if encrypted => Arc::new(trusted_by_the_system()),
+        None if encrypted => Arc::new(tls::trusted_by_the_system()),
         None => Arc::new(RootCertStore::empty()),
     };
     let tls = ClientConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
         .expect("the provider has the versions of TLS that this is built with")
-        .with_root_certificates(roots)
+        .with_root_certificates(Arc::clone(&roots))
         .with_no_client_auth();
-    Manager(PostgresConnectionManager::new(
+    Connector {
         config,
-        MakeRustlsConnect::new(tls),
-    ))
-}
-
-fn trusted_by_the_system() -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        tracing::warn!(%error, "cannot read some of the certificates that the system trusts");
+        tls: MakeRustlsConnect::new(tls),
+        roots: encrypted.then_some(roots),
     }
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        tracing::error!("the system trusts no certificate authority, so no server can be verified");
-    }
-    roots
 }
 
 pub(super) fn pool(
-    manager: Manager,
+    connector: Connector,
     options: &PostgresOptions,
     last_failure: &LastFailure,
 ) -> Pool<Manager> {
@@ -102,35 +154,64 @@ pub(super) fn pool(
         .max_size(options.connections.max(1))
         .min_idle(Some(0))
         .connection_timeout(options.connect_timeout)
-        // It would ask once more before each use; a broken connection shows soon enough.
-        .test_on_check_out(false)
+        // Asks nothing unless another connection was lost.
+        .test_on_check_out(true)
         .connection_customizer(Box::new(SetUp {
             statement_timeout: options.statement_timeout,
             last_failure: last_failure.clone(),
         }))
         .error_handler(Box::new(last_failure.clone()))
-        .build_unchecked(manager)
+        .build_unchecked(Manager {
+            connect: PostgresConnectionManager::new(connector.config, connector.tls),
+            lost: Arc::default(),
+        })
+}
+
+/// Who asks whether the store answers does not wait longer than this for the reason why it does not; a server
+/// that is started anew is mostly back by then.
+const REASON_AFTER: Duration = Duration::from_millis(1500);
+
+/// A connection, or why there is none. While none at all can be made, that is told before the time is over: the
+/// pool goes on trying by itself.
+pub(super) fn take(
+    pool: &Pool<Manager>,
+    last_failure: &LastFailure,
+    timeout: Duration,
+) -> Result<PooledConnection<Manager>, StoreError> {
+    let first = timeout.min(REASON_AFTER);
+    let taken = pool.get_timeout(first);
+    let is_hopeless = || pool.state().connections == 0 && last_failure.is_known();
+    let taken = match taken {
+        Err(_) if first < timeout && !is_hopeless() => pool.get_timeout(timeout - first),
+        taken => taken,
+    };
+    taken.map_err(|error| last_failure.explain(error))
 }
 
 /// Why it was last impossible to connect. The pool itself keeps the headline only, and not that it was
 /// the certificate.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LastFailure(Arc<Mutex<Option<String>>>);
+pub(super) struct LastFailure(Arc<Mutex<Option<CannotConnect>>>);
 
 impl LastFailure {
-    fn set(&self, reason: Option<String>) {
+    fn set(&self, reason: Option<CannotConnect>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
+    fn is_known(&self) -> bool {
+        let reason = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reason.is_some()
+    }
+
     /// What the pool says, with the reason.
-    pub(super) fn explain(&self, error: r2d2::Error) -> StoreError {
+    fn explain(&self, error: r2d2::Error) -> StoreError {
         let reason = self
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         match reason {
-            Some(reason) => StoreError::unavailable(format!("cannot connect: {reason}")),
+            Some(reason) => reason.into_error(),
             None => StoreError::unavailable(error),
         }
     }
@@ -138,7 +219,7 @@ impl LastFailure {
 
 impl r2d2::HandleError<::postgres::Error> for LastFailure {
     fn handle_error(&self, error: ::postgres::Error) {
-        self.set(Some(in_one_line(&error)));
+        self.set(Some(CannotConnect::by(&error)));
     }
 }
 

@@ -5,13 +5,13 @@ use std::{
     sync::PoisonError,
 };
 
-use ::postgres::{Client, error::SqlState, types::ToSql};
+use ::postgres::{error::SqlState, types::ToSql};
 use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
     Inner, Postgres, from_column, marks,
-    prepared::Transaction,
+    prepared::{Connection, Transaction},
     split::{self, is_refusal},
     to_column,
 };
@@ -40,8 +40,7 @@ enum Way {
 }
 
 impl Inner {
-    fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
-        let mut connection = self.connection()?;
+    fn flush(&self, connection: &mut Connection, batch: &Batch) -> Result<FlushReport, StoreError> {
         let (mut way, mut retries) = (Way::AtOnce, 0);
         let report = loop {
             let mut transaction = connection.begin()?;
@@ -59,16 +58,16 @@ impl Inner {
                     tracing::warn!("the database refuses a part of the batch; writing the rest");
                     way = Way::InParts;
                 }
-                Err(error) if retries < RETRIES && is_contention(&error) => retries += 1,
+                Err(error) if retries < RETRIES && passes(&error) => retries += 1,
                 flushed => break flushed?,
             }
         };
-        self.fold_marks(&mut connection, &batch.settled);
+        self.fold_marks(connection, &batch.settled);
         Ok(report)
     }
 
     /// Only tidies up, and so is left to a later flush where it cannot be done now.
-    fn fold_marks(&self, connection: &mut Client, settled: &HashMap<ShardId, EntryId>) {
+    fn fold_marks(&self, connection: &mut Connection, settled: &HashMap<ShardId, EntryId>) {
         let mut folded = self.folded.lock().unwrap_or_else(PoisonError::into_inner);
         if *folded == *settled {
             return;
@@ -110,6 +109,7 @@ impl Inner {
             outcome.written(placed, old);
         }
         for letter in batch.dead_letters.iter().chain(&unstorable) {
+            let letter = &*letter.bounded();
             let new = match way {
                 Way::AtOnce => write_dead_letter(transaction, letter, &letter.detail)?,
                 Way::InParts => split::dead_letter(transaction, letter)?,
@@ -189,18 +189,36 @@ impl Inner {
     }
 }
 
-/// Whether the transaction only failed because of another one: a deadlock, or a conflict.
-fn is_contention(error: &StoreError) -> bool {
+impl Inner {
+    fn takes_writes(&self) -> Result<(), StoreError> {
+        let ask = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
+        let row = self.ask(|connection| Ok(connection.query_one(ask, &[])?))?;
+        let why = match (row.get(0), row.get(1)) {
+            (true, _) => "it is a standby",
+            (_, true) => "default_transaction_read_only is on",
+            _ => return Ok(()),
+        };
+        Err(StoreError::unavailable(format!(
+            "Postgres takes no writes: {why}"
+        )))
+    }
+}
+
+/// Whether the transaction only failed because of another one: a deadlock, or a conflict. Or because a pooler
+/// has given the connection another session: what is prepared in the transaction itself is then found.
+fn passes(error: &StoreError) -> bool {
     let StoreError::Unavailable(source) = error else {
         return false;
     };
-    let code = source
-        .downcast_ref::<::postgres::Error>()
-        .and_then(::postgres::Error::code);
-    matches!(
-        code,
-        Some(&(SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE))
-    )
+    let passing = [
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::INVALID_SQL_STATEMENT_NAME,
+        SqlState::DUPLICATE_PSTATEMENT,
+    ];
+    let error = source.downcast_ref::<::postgres::Error>();
+    let code = error.and_then(::postgres::Error::code);
+    code.is_some_and(|code| passing.contains(code))
 }
 
 /// The keys and the states of polls.
@@ -370,10 +388,15 @@ pub(super) fn write_dead_letter(
 impl BatchFlusher for Postgres {
     async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
         let batch = batch.clone();
-        self.call(move |inner| inner.flush(&batch)).await
+        self.call(move |inner| inner.on_connection(|connection| inner.flush(connection, &batch)))
+            .await
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
         self.call(Inner::totals).await
+    }
+
+    async fn ready_to_flush(&self) -> Result<(), StoreError> {
+        self.call(Inner::takes_writes).await
     }
 }

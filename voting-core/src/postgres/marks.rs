@@ -2,10 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ::postgres::{Client, Row};
+use ::postgres::Row;
 
-use super::{Postgres, from_column, prepared::Transaction, to_column};
+use super::{
+    Postgres, from_column,
+    prepared::{Connection, Transaction},
+    to_column,
+};
 use crate::{
+    applied::Applied,
     batch::{Batch, EntryKey},
     error::StoreError,
     position::{EntryId, ShardId},
@@ -67,13 +72,13 @@ fn below_now(transaction: &mut Transaction<'_>) -> Result<HashMap<ShardId, Entry
 /// Folds the marks of entries that are settled into one by shard. On its own, after the flush:
 /// whoever holds the lock of [`below_now`] must not ask for more of it.
 pub(super) fn fold(
-    client: &mut Client,
+    connection: &mut Connection,
     settled: &HashMap<ShardId, EntryId>,
 ) -> Result<(), StoreError> {
     let mut keys: Vec<EntryKey> = settled.iter().map(|(shard, id)| (*shard, *id)).collect();
     keys.sort_unstable();
     let (shards, ms, seqs) = columns(&keys)?;
-    let mut transaction = client.transaction()?;
+    let mut transaction = connection.begin()?;
     // It can wait: it holds up the flush that it follows, and is done again after the next.
     transaction.batch_execute("SET LOCAL lock_timeout = '200ms'")?;
     transaction.execute(
@@ -103,19 +108,45 @@ impl Postgres {
         Ok(newest.unwrap_or(EntryId::MIN))
     }
 
+    /// Which entries are flushed.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn applied(&self) -> Result<Applied, StoreError> {
+        self.call(|inner| {
+            // In one statement, so that a mark is not missed while it is folded.
+            let all = "SELECT shard, ms, seq, true FROM applied_below
+                       UNION ALL SELECT shard, ms, seq, false FROM applied";
+            let marks = inner.ask(|connection| Ok(connection.query(all, &[])?))?;
+            let mut applied = Applied::default();
+            for row in &marks {
+                let mark = key(row)?;
+                if row.get(3) {
+                    applied.below.insert(mark.0, mark.1);
+                } else {
+                    applied.also.insert(mark);
+                }
+            }
+            Ok(applied)
+        })
+        .await
+    }
+
     /// The same of each shard of which any was flushed.
     ///
     /// # Errors
     /// The store does not answer.
     pub async fn newest_applied_by_shard(&self) -> Result<HashMap<ShardId, EntryId>, StoreError> {
         self.call(|inner| {
-            let newest = inner.connection()?.query(
-                "SELECT DISTINCT ON (shard) shard, ms, seq
-                 FROM (SELECT * FROM applied UNION ALL SELECT * FROM applied_below) AS marks
-                 ORDER BY shard, ms DESC, seq DESC",
-                &[],
-            )?;
-            newest.iter().map(key).collect()
+            inner.ask(|connection| {
+                let newest = connection.query(
+                    "SELECT DISTINCT ON (shard) shard, ms, seq
+                     FROM (SELECT * FROM applied UNION ALL SELECT * FROM applied_below) AS marks
+                     ORDER BY shard, ms DESC, seq DESC",
+                    &[],
+                )?;
+                newest.iter().map(key).collect()
+            })
         })
         .await
     }

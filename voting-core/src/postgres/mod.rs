@@ -6,7 +6,9 @@
 //! inside one blocking call, no more of them at a time than the pool has connections, and the
 //! pool itself is dropped on a thread of its own.
 
+mod address;
 mod connect;
+mod failure;
 mod flush;
 mod inspect;
 mod marks;
@@ -23,15 +25,20 @@ use std::{
     time::Duration,
 };
 
-use ::postgres::{Config, Transaction};
-use r2d2::{Pool, PooledConnection};
+use ::postgres::Transaction;
+use r2d2::Pool;
 use tokio::sync::Semaphore;
 
-use self::connect::{LastFailure, Manager};
 pub use self::{
-    inspect::{LoginReport, ServerReport, is_forbidden},
+    address::InvalidAddress,
+    failure::Failure,
+    inspect::{LoginReport, Room, ServerReport, TRIED_MIB, is_forbidden},
     roles::{BadPrefix, Roles},
     schema::{Migrated, SchemaError},
+};
+use self::{
+    connect::{Connector, LastFailure, Manager},
+    prepared::Connection,
 };
 use crate::{
     endpoint::Endpoint,
@@ -76,6 +83,7 @@ struct Inner {
     /// `None` only while it is dropped.
     pool: Option<Pool<Manager>>,
     last_failure: LastFailure,
+    connector: Connector,
     /// Where the servers are.
     endpoints: Vec<Endpoint>,
     calls: Arc<Semaphore>,
@@ -94,19 +102,21 @@ impl Postgres {
     ///
     /// The connection is plain, unless the address says `sslmode=require` or
     /// [`PostgresOptions::ca`] is given. Then it is encrypted, and the server must show a certificate
-    /// that is made out to its host name: more than `require` means elsewhere, where anybody may
-    /// stand in for the server.
+    /// that is made out to its host name: what `verify-full` means elsewhere, and is taken for here; with
+    /// `require` alone anybody may stand in for the server there.
     ///
     /// # Errors
-    /// The address is none.
-    pub fn new(url: &str, options: PostgresOptions) -> Result<Self, ::postgres::Error> {
+    /// [`InvalidAddress`] says how to write it.
+    pub fn new(url: &str, options: PostgresOptions) -> Result<Self, InvalidAddress> {
         let last_failure = LastFailure::default();
-        let config: Config = url.parse()?;
+        let config = address::parse(url)?;
         let endpoints = inspect::endpoints(&config);
-        let pool = connect::pool(connect::manager(config, &options), &options, &last_failure);
+        let connector = connect::connector(config, &options);
+        let pool = connect::pool(connector.clone(), &options, &last_failure);
         let stripe = uuid::Uuid::now_v7().as_bytes()[15] % STRIPES;
         Ok(Self(Arc::new(Inner {
             calls: Arc::new(Semaphore::new(pool.max_size() as usize)),
+            connector,
             endpoints,
             pool: Some(pool),
             last_failure,
@@ -145,32 +155,70 @@ impl std::fmt::Debug for Postgres {
 }
 
 impl Inner {
-    fn connection(&self) -> Result<PooledConnection<Manager>, StoreError> {
-        let mut connection = self.connection_to_any_schema()?;
-        self.check_schema(&mut connection)?;
-        Ok(connection)
+    /// Does something on a connection, once. If the connection is lost, it is not used again, and the
+    /// others are tried before they are.
+    fn on_connection<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.on_any_schema(|connection| {
+            self.check_schema(connection)?;
+            work(connection)
+        })
     }
 
-    fn connection_to_any_schema(&self) -> Result<PooledConnection<Manager>, StoreError> {
+    /// The same, whatever version the tables are of.
+    fn on_any_schema<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let pool = self.pool.as_ref();
         let pool = pool.ok_or_else(|| StoreError::unavailable("the pool is closed"))?;
-        pool.get().map_err(|error| self.last_failure.explain(error))
+        let patience = self.options.connect_timeout;
+        let mut connection = connect::take(pool, &self.last_failure, patience)?;
+        let done = work(&mut connection);
+        connection.is_lost |= done.as_ref().is_err_and(connect::is_lost);
+        done
+    }
+
+    /// Asks something that changes nothing: once more if the connection is lost, as after the server was
+    /// started anew while nobody asked it anything.
+    fn ask<T>(
+        &self,
+        question: impl Fn(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self.on_connection(&question) {
+            Err(error) if connect::is_lost(&error) => self.on_connection(&question),
+            answer => answer,
+        }
+    }
+
+    /// The same, whatever version the tables are of.
+    fn ask_any_schema<T>(
+        &self,
+        question: impl Fn(&mut Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self.on_any_schema(&question) {
+            Err(error) if connect::is_lost(&error) => self.on_any_schema(&question),
+            answer => answer,
+        }
     }
 
     /// One snapshot for several questions.
     fn read<T>(
         &self,
-        questions: impl FnOnce(&mut Transaction<'_>) -> Result<T, StoreError>,
+        questions: impl Fn(&mut Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.connection()?;
-        let mut snapshot = connection
-            .build_transaction()
-            .isolation_level(::postgres::IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()?;
-        let answer = questions(&mut snapshot)?;
-        snapshot.commit()?;
-        Ok(answer)
+        self.ask(|connection| {
+            let mut snapshot = connection
+                .build_transaction()
+                .isolation_level(::postgres::IsolationLevel::RepeatableRead)
+                .read_only(true)
+                .start()?;
+            let answer = questions(&mut snapshot)?;
+            snapshot.commit()?;
+            Ok(answer)
+        })
     }
 }
 

@@ -7,21 +7,20 @@ use super::{Inner, Postgres};
 use crate::{
     error::StoreError,
     id::PollId,
-    poll::Poll,
+    poll::{Poll, log_changes},
     poll_state::PollState,
     stored_json,
     traits::{PollDirectory, PollStore},
 };
+
+const POLL: &str = "SELECT key, definition, state FROM polls WHERE id = $1";
 
 /// A poll and its key.
 pub(super) fn read_poll(
     client: &mut impl GenericClient,
     id: &PollId,
 ) -> Result<Option<(i32, Poll)>, StoreError> {
-    let row = client.query_opt(
-        "SELECT key, definition, state FROM polls WHERE id = $1",
-        &[&id.as_str()],
-    )?;
+    let row = client.query_opt(POLL, &[&id.as_str()])?;
     row.map(|row| Ok((row.get(0), to_poll(&row)?))).transpose()
 }
 
@@ -34,47 +33,55 @@ fn to_poll(row: &Row) -> Result<Poll, StoreError> {
 impl Inner {
     fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
         let definition = stored_json::write(poll)?;
-        let mut connection = self.connection()?;
-        let mut transaction = connection.transaction()?;
-        // The row is locked by the insert, also when it was there, so what is read then holds.
-        transaction.execute(
-            "INSERT INTO polls (id, definition) VALUES ($1, $2)
-             ON CONFLICT (id) DO UPDATE SET definition = polls.definition",
-            &[&poll.id().as_str(), &definition],
-        )?;
-        let stored = read_poll(&mut transaction, poll.id())?;
-        if stored.is_some_and(|(_, stored)| !stored.counts_like(poll)) {
-            return Err(StoreError::PollConflict(poll.id().clone()));
-        }
-        transaction.execute(
-            "UPDATE polls SET definition = $2 WHERE id = $1",
-            &[&poll.id().as_str(), &definition],
-        )?;
-        transaction.commit()?;
-        Ok(())
+        let id = poll.id();
+        self.on_connection(|connection| {
+            let mut transaction = connection.begin()?;
+            // The row is locked by the insert, also when it was there, so what is read then holds.
+            transaction.execute(
+                "INSERT INTO polls (id, definition) VALUES ($1, $2)
+                 ON CONFLICT (id) DO UPDATE SET definition = polls.definition",
+                &[&id.as_str(), &definition],
+            )?;
+            let Some(row) = transaction.query_opt(POLL, &[&id.as_str()])? else {
+                return Err(StoreError::PollChanged(id.clone()));
+            };
+            let stored = to_poll(&row)?;
+            // Of a poll that was not there the insert has made this one.
+            let changes = stored.replaced_by(poll)?;
+            if stored.state().is_open() {
+                transaction.execute(
+                    "UPDATE polls SET definition = $2 WHERE id = $1",
+                    &[&id.as_str(), &definition],
+                )?;
+            }
+            transaction.commit()?;
+            log_changes(poll, &changes);
+            Ok(())
+        })
     }
 
     fn advance_poll(&self, id: &PollId, to: &PollState) -> Result<Option<PollState>, StoreError> {
-        let mut connection = self.connection()?;
-        let mut transaction = connection.transaction()?;
-        // Waits for the flushes that hold a share of the lock.
-        let row = transaction.query_opt(
-            "SELECT key, definition, state FROM polls WHERE id = $1 FOR NO KEY UPDATE",
-            &[&id.as_str()],
-        )?;
-        let Some(row) = row else {
-            return Ok(None);
-        };
-        let before = to_poll(&row)?.state().clone();
-        let state = before.clone().advanced(to);
-        if state != before {
-            transaction.execute(
-                "UPDATE polls SET state = $2 WHERE id = $1",
-                &[&id.as_str(), &stored_json::write(&state)?],
+        self.on_connection(|connection| {
+            let mut transaction = connection.begin()?;
+            // Waits for the flushes that hold a share of the lock.
+            let row = transaction.query_opt(
+                "SELECT key, definition, state FROM polls WHERE id = $1 FOR NO KEY UPDATE",
+                &[&id.as_str()],
             )?;
-            transaction.commit()?;
-        }
-        Ok(Some(state))
+            let Some(row) = row else {
+                return Ok(None);
+            };
+            let before = to_poll(&row)?.state().clone();
+            let state = before.clone().advanced(to);
+            if state != before {
+                transaction.execute(
+                    "UPDATE polls SET state = $2 WHERE id = $1",
+                    &[&id.as_str(), &stored_json::write(&state)?],
+                )?;
+                transaction.commit()?;
+            }
+            Ok(Some(state))
+        })
     }
 }
 
@@ -83,7 +90,7 @@ impl PollDirectory for Postgres {
     async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
         let id = id.clone();
         self.call(move |inner| {
-            let found = read_poll(&mut **inner.connection()?, &id)?;
+            let found = inner.ask(|connection| read_poll(&mut **connection, &id))?;
             Ok(found.map(|(_, poll)| poll))
         })
         .await
@@ -91,10 +98,10 @@ impl PollDirectory for Postgres {
 
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
         self.call(|inner| {
-            let rows = inner
-                .connection()?
-                .query("SELECT key, definition, state FROM polls ORDER BY key", &[])?;
-            rows.iter().map(to_poll).collect()
+            inner.ask(|connection| {
+                let all = "SELECT key, definition, state FROM polls ORDER BY key";
+                connection.query(all, &[])?.iter().map(to_poll).collect()
+            })
         })
         .await
     }

@@ -17,22 +17,37 @@ type Parameters<'a> = [&'a (dyn ToSql + Sync)];
 pub(super) struct Connection {
     client: Client,
     statements: Statements,
+    /// How many connections had been lost when this one was last known to be well.
+    pub(super) trusted_at: u64,
+    /// It is not to be used again.
+    pub(super) is_lost: bool,
 }
 
 impl Connection {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client, trusted_at: u64) -> Self {
         Self {
             client,
             statements: Statements::new(),
+            trusted_at,
+            is_lost: false,
         }
     }
 
-    /// Begins a transaction whose statements stay prepared.
+    /// Begins a transaction whose statements stay prepared, and whose commit waits for the disk.
+    ///
+    /// That is asked for in the transaction itself, though the session was told: behind a pooler the
+    /// transaction may run in another session. With the `BEGIN` it takes no round trip of its own, which is
+    /// why this is not the client's own transaction.
     pub(super) fn begin(&mut self) -> Result<Transaction<'_>, Error> {
-        Ok(Transaction {
-            inner: self.client.transaction()?,
+        let mut transaction = Transaction {
+            client: &mut self.client,
             statements: &mut self.statements,
-        })
+            is_lost: &mut self.is_lost,
+            depth: 0,
+            is_over: false,
+        };
+        transaction.batch_execute("BEGIN; SET LOCAL synchronous_commit = on")?;
+        Ok(transaction)
     }
 
     /// After a failure. It may be due to what is prepared: a table has changed, or the server has
@@ -56,10 +71,14 @@ impl DerefMut for Connection {
     }
 }
 
-/// A transaction, or a savepoint in one.
+/// A transaction, or a savepoint in one. It is rolled back if it is dropped.
 pub(super) struct Transaction<'a> {
-    inner: ::postgres::Transaction<'a>,
+    client: &'a mut Client,
     statements: &'a mut Statements,
+    is_lost: &'a mut bool,
+    /// The savepoints that it is in.
+    depth: u32,
+    is_over: bool,
 }
 
 impl Transaction<'_> {
@@ -69,7 +88,7 @@ impl Transaction<'_> {
         parameters: &Parameters<'_>,
     ) -> Result<Vec<Row>, Error> {
         let statement = self.prepared(text)?;
-        self.inner.query(&statement, parameters)
+        self.client.query(&statement, parameters)
     }
 
     pub(super) fn query_opt(
@@ -78,7 +97,7 @@ impl Transaction<'_> {
         parameters: &Parameters<'_>,
     ) -> Result<Option<Row>, Error> {
         let statement = self.prepared(text)?;
-        self.inner.query_opt(&statement, parameters)
+        self.client.query_opt(&statement, parameters)
     }
 
     pub(super) fn execute(
@@ -87,35 +106,63 @@ impl Transaction<'_> {
         parameters: &Parameters<'_>,
     ) -> Result<u64, Error> {
         let statement = self.prepared(text)?;
-        self.inner.execute(&statement, parameters)
+        self.client.execute(&statement, parameters)
     }
 
     /// Statements without parameters, for once.
     pub(super) fn batch_execute(&mut self, text: &str) -> Result<(), Error> {
-        self.inner.batch_execute(text)
+        self.client.batch_execute(text)
     }
 
     pub(super) fn savepoint(&mut self) -> Result<Transaction<'_>, Error> {
+        let depth = self.depth + 1;
+        self.client.batch_execute(&format!("SAVEPOINT s{depth}"))?;
         Ok(Transaction {
-            inner: self.inner.transaction()?,
+            client: self.client,
             statements: self.statements,
+            is_lost: self.is_lost,
+            depth,
+            is_over: false,
         })
     }
 
-    pub(super) fn commit(self) -> Result<(), Error> {
-        self.inner.commit()
+    pub(super) fn commit(mut self) -> Result<(), Error> {
+        self.is_over = true;
+        let commit = match self.depth {
+            0 => "COMMIT".to_owned(),
+            depth => format!("RELEASE s{depth}"),
+        };
+        self.client.batch_execute(&commit)
     }
 
-    pub(super) fn rollback(self) -> Result<(), Error> {
-        self.inner.rollback()
+    pub(super) fn rollback(mut self) -> Result<(), Error> {
+        self.is_over = true;
+        self.undo()
+    }
+
+    fn undo(&mut self) -> Result<(), Error> {
+        let undo = match self.depth {
+            0 => "ROLLBACK".to_owned(),
+            depth => format!("ROLLBACK TO s{depth}"),
+        };
+        self.client.batch_execute(&undo)
     }
 
     fn prepared(&mut self, text: &'static str) -> Result<Statement, Error> {
         if let Some(statement) = self.statements.get(text) {
             return Ok(statement.clone());
         }
-        let statement = self.inner.prepare(text)?;
+        let statement = self.client.prepare(text)?;
         self.statements.insert(text, statement.clone());
         Ok(statement)
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        // Whoever comes next must not find themselves in it.
+        if !self.is_over && self.undo().is_err() {
+            *self.is_lost = true;
+        }
     }
 }

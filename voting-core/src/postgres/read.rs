@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Inner, Postgres, from_column, polls::read_poll, to_column};
 use crate::{
     ballot::Choices,
-    dead_letter::{DeadLetter, RejectReason, UnknownReason},
+    dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason, UnknownReason, and_one_more},
     error::StoreError,
     id::PollId,
     position::{Position, ShardId},
@@ -119,27 +119,36 @@ impl Inner {
         let ms = after.map(|after| to_column(after.ms())).transpose()?;
         let n = after.map(|after| to_column(after.n())).transpose()?;
         let shard = after.map(|after| i32::from(after.shard().0));
-        let rows = self.connection()?.query(
-            "SELECT shard, ms, n, reason, detail, payload, ballots FROM dead_letters
-             WHERE $1::bigint IS NULL OR (ms, n, shard) > ($1, $2::bigint, $3::integer)
-             ORDER BY ms, n, shard LIMIT $4",
-            &[&ms, &n, &shard, &to_column(limit as u64)?],
-        )?;
-        rows.iter().map(letter).collect()
+        let limit = to_column(limit as u64)?;
+        self.ask(|connection| {
+            let rows = connection.query(
+                "SELECT shard, ms, n, reason, detail, substring(payload FROM 1 FOR $5), ballots
+                 FROM dead_letters
+                 WHERE $1::bigint IS NULL OR (ms, n, shard) > ($1, $2::bigint, $3::integer)
+                 ORDER BY ms, n, shard LIMIT $4",
+                &[&ms, &n, &shard, &limit, &bytes(LISTED)],
+            )?;
+            rows.iter().map(letter).collect()
+        })
     }
 
     fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError> {
-        let row = self.connection()?.query_opt(
-            "SELECT shard, ms, n, reason, detail, payload, ballots FROM dead_letters
-             WHERE shard = $1 AND ms = $2 AND n = $3",
-            &[
-                &i32::from(position.shard().0),
-                &to_column(position.ms())?,
-                &to_column(position.n())?,
-            ],
-        )?;
-        row.as_ref().map(letter).transpose()
+        let shard = i32::from(position.shard().0);
+        let (ms, n) = (to_column(position.ms())?, to_column(position.n())?);
+        self.ask(|connection| {
+            let row = connection.query_opt(
+                "SELECT shard, ms, n, reason, detail, substring(payload FROM 1 FOR $4), ballots
+                 FROM dead_letters
+                 WHERE shard = $1 AND ms = $2 AND n = $3",
+                &[&shard, &ms, &n, &bytes(MAX_PAYLOAD)],
+            )?;
+            row.as_ref().map(letter).transpose()
+        })
     }
+}
+
+fn bytes(payload: usize) -> i32 {
+    i32::try_from(and_one_more(payload)).unwrap_or(i32::MAX)
 }
 
 /// From `shard, ms, n, reason, detail, payload, ballots`.
@@ -180,10 +189,10 @@ impl TallyStore for Postgres {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.call(|inner| {
-            inner
-                .connection()?
-                .execute("SELECT 1 FROM polls LIMIT 1", &[])?;
-            Ok(())
+            inner.ask(|connection| {
+                connection.execute("SELECT 1 FROM polls LIMIT 1", &[])?;
+                Ok(())
+            })
         })
         .await
     }

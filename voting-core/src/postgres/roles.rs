@@ -15,7 +15,8 @@ const RIGHTS: [(&str, &str, &str); 9] = [
     (
         "ballots",
         "SELECT, INSERT, UPDATE",
-        "SELECT (poll, voter, choices, shard, ms, n)",
+        // Not the choices: of a voter it says where the ballot is, of a poll it has the tally.
+        "SELECT (poll, voter, shard, ms, n)",
     ),
     ("tallies", "SELECT, INSERT, UPDATE", "SELECT"),
     ("turnouts", "SELECT, INSERT, UPDATE", "SELECT"),
@@ -146,8 +147,7 @@ impl fmt::Display for Roles {
 
 impl Inner {
     fn grant(&self, roles: &Roles) -> Result<(), StoreError> {
-        let mut connection = self.connection()?;
-        self.alone(&mut connection, |client| grant(client, roles))
+        self.on_connection(|connection| self.alone(connection, |client| grant(client, roles)))
     }
 }
 

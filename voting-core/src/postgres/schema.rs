@@ -116,6 +116,23 @@ pub(super) fn is_forbidden(error: &(dyn Error + 'static)) -> bool {
         .any(|code| *code == SqlState::INSUFFICIENT_PRIVILEGE)
 }
 
+fn bring_up_to_date(client: &mut Client) -> Result<Migrated, StoreError> {
+    // Others may have been faster.
+    let (from, wanted) = (found(client)?, wanted());
+    // All or nothing, with what is noted of it.
+    let runner = embedded::migrations::runner().set_grouped(true);
+    match runner.run(client) {
+        Ok(_) => Ok(Migrated { from, to: wanted }),
+        Err(error) if is_forbidden(&error) => {
+            let found = from;
+            tracing::debug!(error = in_one_line(&error), "may not change the tables");
+            let older = SchemaError::Older { found, wanted };
+            Err(StoreError::unavailable(older))
+        }
+        Err(error) => Err(StoreError::unavailable(error)),
+    }
+}
+
 impl Inner {
     /// Refuses tables that the program is not made for.
     pub(super) fn check_schema(&self, client: &mut Client) -> Result<(), StoreError> {
@@ -133,27 +150,11 @@ impl Inner {
     }
 
     fn migrate(&self) -> Result<Migrated, StoreError> {
-        let mut connection = self.connection_to_any_schema()?;
-        let (from, wanted) = (found(&mut connection)?, wanted());
+        let (from, wanted) = (self.ask_any_schema(|c| found(c))?, wanted());
         if from == wanted {
             return Ok(Migrated { from, to: from });
         }
-        self.alone(&mut connection, |client| {
-            // Others may have been faster.
-            let from = found(client)?;
-            // All or nothing, with what is noted of it.
-            let runner = embedded::migrations::runner().set_grouped(true);
-            match runner.run(client) {
-                Ok(_) => Ok(Migrated { from, to: wanted }),
-                Err(error) if is_forbidden(&error) => {
-                    let found = from;
-                    tracing::debug!(error = in_one_line(&error), "may not change the tables");
-                    let older = SchemaError::Older { found, wanted };
-                    Err(StoreError::unavailable(older))
-                }
-                Err(error) => Err(StoreError::unavailable(error)),
-            }
-        })
+        self.on_any_schema(|connection| self.alone(connection, bring_up_to_date))
     }
 
     /// Does `work` while nobody else does so in this database. The statements of it take as long as
@@ -195,7 +196,7 @@ impl Postgres {
     /// # Errors
     /// The store does not answer, or [`SchemaError`] as a source: the tables are newer or others.
     pub async fn schema_version(&self) -> Result<u32, StoreError> {
-        self.call(|inner| found(&mut *inner.connection_to_any_schema()?))
+        self.call(|inner| inner.ask_any_schema(|connection| found(connection)))
             .await
     }
 

@@ -6,9 +6,13 @@ use ::redis::{
     Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError,
     TlsCertificates,
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
+    parse_redis_url,
 };
 
-use crate::tls::{self, Authorities};
+use crate::{
+    endpoint::{ESCAPES, is_cut_short},
+    tls::{self, Authorities},
+};
 
 /// How long it may take to connect, with the handshake of TLS and the password. A server that is there
 /// answers at once; one that is not must not hold up a voter for longer than that.
@@ -25,8 +29,34 @@ const GONE_AFTER: Duration = Duration::from_secs(4);
 
 /// The server at `url`.
 pub(super) fn client(url: &str, ca: Option<&Authorities>) -> Result<Client, RedisError> {
+    let wrong = |text| Err((ErrorKind::InvalidClientConfig, text).into());
+    if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
+        return wrong(
+            "it must be like redis://user:password@host:6379/, or rediss:// if it is encrypted",
+        );
+    }
+    let is_socket = url
+        .split(':')
+        .next()
+        .is_some_and(|scheme| scheme.ends_with("unix"));
+    if !is_socket && is_cut_short(url) {
+        return wrong(ESCAPES);
+    }
+    if parse_redis_url(url).is_none() {
+        return wrong("its host or its port is none, as in redis://user:password@host:6379/");
+    }
     build(url.into_connection_info()?.set_tcp_settings(tcp()), ca)
 }
+
+const SCHEMES: [&str; 7] = [
+    "redis://",
+    "rediss://",
+    "valkey://",
+    "valkeys://",
+    "redis+unix://",
+    "valkey+unix://",
+    "unix://",
+];
 
 /// Another server of the same cluster, with the same user, password and encryption.
 pub(super) fn sibling(
@@ -87,6 +117,32 @@ mod tests {
     fn an_address_that_would_not_protect_is_none() {
         let wrong = |url: &str| client(url, None).unwrap_err().to_string();
         assert!(wrong("rediss://localhost/#insecure").contains("not verified"));
-        assert!(wrong("http://localhost/").contains("URL"));
+        assert!(wrong("http://localhost/").contains("like redis://"));
+        assert!(wrong("localhost:6379").contains("like redis://"));
+    }
+
+    #[test]
+    fn a_password_that_must_be_escaped_is_told_without_it() {
+        for (url, hint) in [
+            ("redis://u:hunter/2@h:6379", "%40"),
+            ("redis://u:hunter#2@h:6379", "%40"),
+            ("redis://u:6379#hunter@h", "%40"),
+            ("redis://:hunter?2@h", "%40"),
+            ("redis://u:hunter2@h:port", "port"),
+            ("redis://u:hunter2@", "host"),
+            ("u:hunter2@h", "like redis://"),
+            ("redis://u:hunter2@h/zero", "database number"),
+        ] {
+            let told = client(url, None).expect_err(url).to_string();
+            assert!(told.contains(hint) && !told.contains("hunter"), "{told}");
+        }
+        // Without a port, and with what needs no escape.
+        for url in [
+            "redis://localhost",
+            "redis://:hunter:2@localhost/0",
+            "redis://u:hunter@2@localhost",
+        ] {
+            client(url, None).expect(url);
+        }
     }
 }

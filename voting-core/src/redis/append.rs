@@ -2,13 +2,15 @@
 
 use ::redis::{ErrorKind, RedisError};
 use async_trait::async_trait;
+use tokio::time::Instant;
 
-use super::{Redis, durability};
+use super::{Redis, durability, watch};
 use crate::{
     entry::NewEntry,
     error::{CastError, StoreError},
     id::PollId,
     position::{EntryId, ShardId},
+    secret::Fingerprint,
     traits::BallotLog,
 };
 
@@ -70,7 +72,7 @@ impl BallotLog for Redis {
         let fit = async {
             self.prepare().await?;
             // Not only a matter of readiness: nobody may ask.
-            self.0.durable.or_check(durability::check(self)).await?;
+            watch::before(self, shard).await?;
             Ok::<_, StoreError>(self.deadline_ms(shard).await?)
         };
         let deadline_ms = fit
@@ -87,13 +89,17 @@ impl BallotLog for Redis {
         for poll in &entry.polls {
             append.arg(poll.as_str());
         }
-        let appended = self.0.connection.run(&append).await;
-        let (id, now_ms): (String, i64) = appended.map_err(|error| {
+        let sent = Instant::now();
+        let appended = self.0.connection.run_on::<(String, i64)>(&append).await;
+        let ((id, now_ms), server) = appended.map_err(|error| {
             // The next one may come to another server, or to one whose clock was set.
             self.0.clocks.forget(shard.0.into());
             refusal(error)
         })?;
         self.0.clocks.learn(shard.0.into(), now_ms);
+        // It is in the log, but may not stay there.
+        let kept = watch::after(self, &server, sent).await;
+        kept.map_err(|error| CastError::Unknown(error.into()))?;
         parse_id(&id).map_err(|error| CastError::Unknown(error.into()))
     }
 
@@ -104,13 +110,22 @@ impl BallotLog for Redis {
         for poll in polls {
             seal.arg(poll.as_str());
         }
-        let last: String = self.0.connection.run(&seal).await?;
+        // A seal that is forgotten would let ballots into a poll that is final.
+        watch::before(self, shard).await?;
+        let sent = Instant::now();
+        let (last, server): (String, _) = self.0.connection.run_on(&seal).await?;
+        watch::after(self, &server, sent).await?;
         parse_id(&last)
     }
 
     async fn check(&self) -> Result<(), StoreError> {
         self.prepare().await?;
-        durability::check(self).await
+        durability::check(self).await?;
+        self.takes_ballots().await
+    }
+
+    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
+        self.hold_to_secret(secret).await
     }
 }
 

@@ -307,6 +307,11 @@ impl BallotQueue for RedisQueue {
         self.redis.prepare().await?;
         self.redis.stats().await
     }
+
+    async fn ready_to_claim(&self) -> Result<(), StoreError> {
+        self.stats().await?;
+        self.redis.takes_acknowledgements().await
+    }
 }
 
 impl RedisQueue {

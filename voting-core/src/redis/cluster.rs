@@ -87,7 +87,8 @@ impl Cluster {
                 }
                 _ => return Err(wrong("a cluster is reached by host and port")),
             };
-            Ok((address, Server::new(client, response_timeout)))
+            let server = Server::new(name(&address), client, response_timeout);
+            Ok((address, server))
         });
         Ok(Self(Arc::new(Inner {
             seeds: seeds.collect::<Result<_, _>>()?,
@@ -124,7 +125,7 @@ impl Cluster {
         }
         let Address { host, port } = address;
         let client = address::sibling(&self.0.like, host, *port, self.0.ca.as_ref())?;
-        let server = Server::new(client, self.0.response_timeout);
+        let server = Server::new(name(address), client, self.0.response_timeout);
         known.nodes.insert(address.clone(), server.clone());
         Ok(server)
     }
@@ -189,6 +190,12 @@ impl Cluster {
         find().ok_or_else(|| refused(format!("no master of the cluster has slot {slot:?}")))
     }
 
+    /// The master that has a key.
+    pub(super) async fn server_of(&self, key: &str) -> Result<Server, RedisError> {
+        let owner = self.owner(Some(slots::of_key(key.as_bytes()))).await?;
+        self.node(&owner)
+    }
+
     /// Sends a command to where it belongs, and notes which node was asked last.
     async fn send(&self, command: &Cmd, last: &mut Option<Address>) -> Result<Value, RedisError> {
         let slot = slots::of_command(command);
@@ -249,11 +256,14 @@ impl Cluster {
     }
 }
 
-async fn ask_for_slots(address: Address, mut node: Server) -> Result<SlotMap, RedisError> {
+fn name(address: &Address) -> String {
+    format!("Redis at {address}")
+}
+
+async fn ask_for_slots(address: Address, node: Server) -> Result<SlotMap, RedisError> {
     let mut ask = ::redis::cmd("CLUSTER");
     ask.arg("SLOTS");
-    let answer = node.req_packed_command(&ask).await;
-    let answer = answer.and_then(Value::extract_error)?;
+    let answer: Value = node.read(&ask).await?;
     SlotMap::read(&answer, &address)
         .ok_or_else(|| refused(format!("{address} belongs to no cluster")))
 }
@@ -298,6 +308,15 @@ fn elsewhere(error: &RedisError, said_by: &Address) -> Option<Elsewhere> {
 pub(super) struct Call {
     cluster: Cluster,
     last: Option<Address>,
+}
+
+impl Call {
+    /// The node that was asked last.
+    pub(super) fn answered_by(&self) -> Result<Server, RedisError> {
+        let last = self.last.as_ref();
+        let last = last.ok_or_else(|| refused("no node was asked".to_owned()))?;
+        self.cluster.node(last)
+    }
 }
 
 impl ConnectionLike for Call {

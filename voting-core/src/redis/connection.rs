@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use ::redis::{Client, Cmd, FromRedisValue, RedisError};
 
-use super::{RedisOptions, address, cluster::Cluster, server::Server};
+use super::{
+    RedisOptions, address,
+    cluster::Cluster,
+    server::{Server, once_more},
+};
 
 /// Shared by all who use it at a time; connects when first used, and mends itself.
 #[derive(Clone)]
@@ -37,7 +41,7 @@ impl Connection {
     pub(super) fn new(place: &Place, options: &RedisOptions) -> Result<Self, RedisError> {
         let timeout = options.response_timeout;
         Ok(match place {
-            Place::Server(client) => Self::Server(Server::new(client.as_ref().clone(), timeout)),
+            Place::Server(client) => Self::Server(only(client, timeout)),
             Place::Cluster(nodes) => {
                 Self::Cluster(Cluster::new(nodes.clone(), options.ca.clone(), timeout)?)
             }
@@ -49,9 +53,7 @@ impl Connection {
     pub(super) fn blocking(place: &Place, options: &RedisOptions, block: Duration) -> Option<Self> {
         let patience = options.response_timeout + block;
         match place {
-            Place::Server(client) => {
-                Some(Self::Server(Server::new(client.as_ref().clone(), patience)))
-            }
+            Place::Server(client) => Some(Self::Server(only(client, patience))),
             Place::Cluster(_) => None,
         }
     }
@@ -61,6 +63,11 @@ impl Connection {
             Self::Server(server) => command.query_async(&mut server.clone()).await,
             Self::Cluster(cluster) => command.query_async(&mut cluster.call()).await,
         }
+    }
+
+    /// Asks something that changes nothing; see [`Server::read`].
+    pub(super) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        once_more(|| self.ask(command)).await
     }
 
     pub(super) async fn run<T: FromRedisValue>(
@@ -73,6 +80,32 @@ impl Connection {
         }
     }
 
+    /// The same, and the server that has carried it out.
+    pub(super) async fn run_on<T: FromRedisValue>(
+        &self,
+        script: &::redis::ScriptInvocation<'_>,
+    ) -> Result<(T, Server), RedisError> {
+        match self {
+            Self::Server(server) => {
+                let answer = script.invoke_async(&mut server.clone()).await?;
+                Ok((answer, server.clone()))
+            }
+            Self::Cluster(cluster) => {
+                let mut call = cluster.call();
+                let answer = script.invoke_async(&mut call).await?;
+                Ok((answer, call.answered_by()?))
+            }
+        }
+    }
+
+    /// The server that has a key.
+    pub(super) async fn server_of(&self, key: &str) -> Result<Server, RedisError> {
+        match self {
+            Self::Server(server) => Ok(server.clone()),
+            Self::Cluster(cluster) => cluster.server_of(key).await,
+        }
+    }
+
     /// Grows whenever there may be servers, or settings of one, that were not there before.
     pub(super) fn generation(&self) -> u64 {
         match self {
@@ -81,41 +114,35 @@ impl Connection {
         }
     }
 
-    /// A connection to each server that takes ballots, and to each that may come to, with its name.
+    /// Each server that takes ballots, and each that may come to.
     pub(super) async fn each(&self) -> Result<Servers, RedisError> {
         match self {
             Self::Server(server) => Ok(Servers {
-                masters: vec![("Redis".to_owned(), server.clone())],
+                masters: vec![server.clone()],
                 replicas: Vec::new(),
             }),
             Self::Cluster(cluster) => {
                 let (masters, replicas) = cluster.nodes().await?;
-                let connect = |address: super::slots::Address| {
-                    let server = cluster.node(&address)?;
-                    Ok((format!("Redis at {address}"), server))
-                };
+                let connect = |address| cluster.node(&address);
                 Ok(Servers {
                     masters: masters.into_iter().map(connect).collect::<Result<_, _>>()?,
                     replicas: replicas
                         .into_iter()
                         .map(connect)
-                        .collect::<Result<_, RedisError>>()?,
+                        .collect::<Result<_, _>>()?,
                 })
             }
         }
     }
 }
 
-/// The servers of a cluster, or the only one, each with its name.
-pub(super) struct Servers {
-    pub(super) masters: Vec<(String, Server)>,
-    pub(super) replicas: Vec<(String, Server)>,
+/// The only one.
+fn only(client: &Client, response_timeout: Duration) -> Server {
+    Server::new("Redis".to_owned(), client.clone(), response_timeout)
 }
 
-/// Asks one server.
-pub(super) async fn ask_server<T: FromRedisValue>(
-    server: &Server,
-    command: &Cmd,
-) -> Result<T, RedisError> {
-    command.query_async(&mut server.clone()).await
+/// The servers of a cluster, or the only one.
+pub(super) struct Servers {
+    pub(super) masters: Vec<Server>,
+    pub(super) replicas: Vec<Server>,
 }

@@ -1,18 +1,12 @@
 //! Whether Redis keeps what it acknowledges.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
-use ::redis::RedisError;
-use futures_util::future::join_all;
+use ::redis::{ErrorKind, RedisError, ServerErrorKind};
+use futures_util::future::{join_all, try_join, try_join_all};
+use tokio::time::Instant;
 
-use super::{
-    Redis,
-    connection::{Connection, Servers, ask_server},
-    server::Server,
-};
+use super::{Redis, connection::Servers, server::Server, watch, writes};
 use crate::{error::StoreError, position::ShardId};
 
 /// The settings without which an acknowledged ballot can be lost.
@@ -32,93 +26,126 @@ pub(super) const NEEDED: [(&str, &str); 5] = [
 /// The setting that keeps a replica from taking over by itself.
 pub(super) const WAITS: (&str, &str) = ("cluster-replica-no-failover", "yes");
 
-/// Whether all servers that take ballots were seen to be durable. When a cluster gets new nodes, that is
-/// not known any more.
-pub(super) struct Seen {
-    connection: Connection,
-    /// The generation of the servers that were.
-    generation: Mutex<Option<u64>>,
+/// Whose replica a server is, as host and port; empty if it is none.
+const REPLICA_OF: &str = "replicaof";
+
+/// What a server is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Duty {
+    /// It takes ballots.
+    Master,
+    /// It may come to take ballots.
+    Replica,
 }
 
-impl Seen {
-    pub(super) fn new(connection: Connection) -> Self {
-        Self {
-            connection,
-            generation: Mutex::default(),
-        }
-    }
+/// Why a server is not taken to keep what it acknowledges.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum Flaw {
+    /// It has said so.
+    #[error("{0}")]
+    Told(Arc<str>),
+    /// It has not said that it does.
+    #[error("{0}")]
+    Unknown(Arc<str>),
+}
 
-    /// Done if they were seen to be, else once `check` says so.
-    pub(super) async fn or_check(
-        &self,
-        check: impl Future<Output = Result<(), StoreError>>,
-    ) -> Result<(), StoreError> {
-        // As it is before the check: nodes that join meanwhile must not pass with it.
-        let now = self.connection.generation();
-        let seen = || {
-            self.generation
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-        };
-        if *seen() != Some(now) {
-            check.await?;
-            *seen() = Some(now);
-        }
-        Ok(())
+impl Flaw {
+    pub(super) fn unknown(text: impl Into<Arc<str>>) -> Self {
+        Self::Unknown(text.into())
     }
 }
 
-/// Each server that takes ballots answers, and keeps them; none that could take over has fewer.
+impl From<Flaw> for StoreError {
+    fn from(flaw: Flaw) -> Self {
+        Self::unavailable(flaw)
+    }
+}
+
+/// Each server that takes ballots keeps them, and none that may come to take any has fewer. All are asked
+/// now, whatever was known of them.
 pub(super) async fn check(redis: &Redis) -> Result<(), StoreError> {
+    let now = Instant::now();
     let Servers { masters, replicas } = redis.0.connection.each().await?;
-    if redis.0.options.accept_loss {
-        let ping = ::redis::cmd("PING");
-        let asked = masters.iter().map(|(_, server)| ask_server(server, &ping));
-        let answers: Vec<Result<(), RedisError>> = join_all(asked).await;
-        for ((name, _), answer) in masters.iter().zip(answers) {
-            answer.map_err(|error| no_answer(name, &error))?;
-        }
-        return Ok(());
-    }
-    let asked = masters.iter().map(|(_, server)| lacks(server, &NEEDED));
-    let answers = join_all(asked).await;
-    for ((name, _), lacking) in masters.iter().zip(answers) {
-        let lacking = lacking.map_err(|error| no_answer(name, &error))?;
-        if !lacking.is_empty() {
-            return Err(StoreError::unavailable(format!(
-                "{name} can lose acknowledged ballots: it needs {}",
-                lacking.join(", ")
-            )));
-        }
-    }
-    let asked = masters.iter().map(|(_, server)| forgets(redis, server));
-    let answers = join_all(asked).await;
-    for ((name, _), forgotten) in masters.iter().zip(answers) {
-        let cannot_tell = |error| {
-            let text = "does not tell what its user `default` may do (ACL DRYRUN)";
-            StoreError::unavailable(format!("{name} {text}: {error}"))
-        };
-        if let Some(why) = forgotten.map_err(cannot_tell)? {
-            return Err(StoreError::unavailable(format!(
-                "{name} can lose acknowledged ballots when it starts again: it reads its own log with \
-                 the rights of its user `default`, and {why}; give that user `~* +@all`, it may be off"
-            )));
-        }
-    }
-    let asked = replicas.iter().map(|(_, server)| lacks(server, &[WAITS]));
-    let answers = join_all(asked).await;
-    for ((name, _), lacking) in replicas.iter().zip(answers) {
-        let lacking = lacking.map_err(|error| no_answer(name, &error))?;
-        if !lacking.is_empty() {
-            return Err(StoreError::unavailable(format!(
-                "{name} can lose acknowledged ballots: it is a replica that takes over by itself, \
-                 without the ballots that have not reached it yet; it needs {} {}, and then a master \
-                 that is away is waited for, or an operator decides",
-                WAITS.0, WAITS.1
-            )));
-        }
+    let masters = masters.iter().map(|master| (master, Duty::Master));
+    let replicas = replicas.iter().map(|replica| (replica, Duty::Replica));
+    let all = masters.chain(replicas);
+    let asked = all.map(|(server, duty)| watch::seen_since(redis, server, duty, now));
+    for found in join_all(asked).await {
+        found?;
     }
     Ok(())
+}
+
+/// Asks a server whether it keeps what it acknowledges.
+pub(super) async fn ask(redis: &Redis, server: &Server, duty: Duty) -> Result<(), Flaw> {
+    match (redis.0.options.accept_loss, duty) {
+        (true, Duty::Replica) => Ok(()),
+        (true, Duty::Master) => {
+            let answer = server.read::<()>(&::redis::cmd("PING")).await;
+            answer.map_err(|error| no_answer(server.name(), &error))
+        }
+        (false, Duty::Replica) => ask_replica(server).await,
+        (false, Duty::Master) => {
+            let (settings, rights) = (ask_master(server), ask_rights(redis, server));
+            try_join(settings, rights).await.map(|_| ())
+        }
+    }
+}
+
+async fn ask_master(server: &Server) -> Result<(), Flaw> {
+    let name = server.name();
+    let wanted = NEEDED.iter().map(|(setting, _)| *setting);
+    let there = settings(server, wanted.chain([REPLICA_OF])).await;
+    let there = there.map_err(|error| no_settings(name, &error))?;
+    // It would drop what its own master does not have.
+    if let Some(master) = there.get(REPLICA_OF).filter(|master| !master.is_empty()) {
+        let text = format!("{name} is a replica, of {master}, and takes no ballots");
+        return Err(Flaw::Told(text.into()));
+    }
+    let lacking = lacking(&there, &NEEDED);
+    if !lacking.is_empty() {
+        let needs = lacking.join(", ");
+        let text = format!("{name} can lose acknowledged ballots: it needs {needs}");
+        return Err(Flaw::Told(text.into()));
+    }
+    Ok(())
+}
+
+async fn ask_rights(redis: &Redis, server: &Server) -> Result<(), Flaw> {
+    let name = server.name();
+    let forgotten = forgets(redis, server).await.map_err(|error| {
+        let text = "does not tell what its user `default` may do (ACL DRYRUN)";
+        Flaw::unknown(format!("{name} {text}: {error}"))
+    })?;
+    match forgotten {
+        Some(why) => Err(Flaw::Told(
+            format!(
+                "{name} can lose acknowledged ballots when it starts again: it reads its own log \
+                 with the rights of its user `default`, and {why}; give that user `~* +@all`, it \
+                 may be off"
+            )
+            .into(),
+        )),
+        None => Ok(()),
+    }
+}
+
+async fn ask_replica(server: &Server) -> Result<(), Flaw> {
+    let name = server.name();
+    let lacking = lacks(server, &[WAITS]).await;
+    let lacking = lacking.map_err(|error| no_settings(name, &error))?;
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(Flaw::Told(
+        format!(
+            "{name} can lose acknowledged ballots: it is a replica that takes over by itself, \
+             without the ballots that have not reached it yet; it needs {} {}, and then a master \
+             that is away is waited for, or an operator decides",
+            WAITS.0, WAITS.1
+        )
+        .into(),
+    ))
 }
 
 /// What Redis would not take from its own log when it starts, if there is such a thing.
@@ -135,19 +162,49 @@ pub(super) async fn forgets(redis: &Redis, server: &Server) -> Result<Option<Str
         &["HINCRBY", &stats, "f", "1"],
         &["HSET", &stats, "f", "1"],
     ];
-    for command in written {
+    // Together, so that they take the time of one.
+    let asked = written.into_iter().map(|command| async move {
         let mut ask = ::redis::cmd("ACL");
         ask.arg("DRYRUN").arg("default").arg(command);
-        let answer: String = ask_server(server, &ask).await?;
-        if answer != "OK" {
-            return Ok(Some(answer));
-        }
-    }
-    Ok(None)
+        server.read::<String>(&ask).await
+    });
+    let answers = try_join_all(asked).await?;
+    Ok(answers.into_iter().find(|answer| answer != "OK"))
 }
 
-fn no_answer(name: &str, error: &RedisError) -> StoreError {
-    StoreError::unavailable(format!("{name} does not answer: {error}"))
+fn no_answer(name: &str, error: &RedisError) -> Flaw {
+    let is_refusal = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
+    Flaw::unknown(match writes::why(error) {
+        Some(why) if is_refusal => format!("{name} takes no writes: {why} ({error})"),
+        _ => format!("{name} does not answer: {error}"),
+    })
+}
+
+fn no_settings(name: &str, error: &RedisError) -> Flaw {
+    // A command that was taken away is an unknown one.
+    let is_refused = matches!(
+        error.kind(),
+        ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError)
+    );
+    if is_refused {
+        return Flaw::unknown(format!(
+            "{name} does not tell whether it keeps what it acknowledges: the services' user must be \
+             allowed CONFIG GET; {error}"
+        ));
+    }
+    no_answer(name, error)
+}
+
+async fn settings(
+    server: &Server,
+    names: impl Iterator<Item = &str>,
+) -> Result<HashMap<String, String>, RedisError> {
+    let mut get = ::redis::cmd("CONFIG");
+    get.arg("GET");
+    for name in names {
+        get.arg(name);
+    }
+    server.read(&get).await
 }
 
 /// Which of these settings a server does not have, as they should be.
@@ -155,15 +212,14 @@ pub(super) async fn lacks(
     server: &Server,
     needed: &[(&str, &str)],
 ) -> Result<Vec<String>, RedisError> {
-    let mut get = ::redis::cmd("CONFIG");
-    get.arg("GET");
-    for (name, _) in needed {
-        get.arg(*name);
-    }
-    let there: HashMap<String, String> = ask_server(server, &get).await?;
+    let there = settings(server, needed.iter().map(|(name, _)| *name)).await?;
+    Ok(lacking(&there, needed))
+}
+
+fn lacking(there: &HashMap<String, String>, needed: &[(&str, &str)]) -> Vec<String> {
     let lacking = needed
         .iter()
         .filter(|(name, value)| there.get(*name).map(String::as_str) != Some(value))
         .map(|(name, value)| format!("{name} {value}"));
-    Ok(lacking.collect())
+    lacking.collect()
 }

@@ -1,9 +1,6 @@
 //! How much of its memory Redis has used: at its limit it refuses ballots.
 
-use super::{
-    connection::{Connection, ask_server},
-    node::fields,
-};
+use super::{connection::Connection, node::fields};
 use crate::batch::LogMemory;
 
 /// Of the fullest server; `None` if none says so, as to a user who may not ask.
@@ -12,8 +9,8 @@ pub(super) async fn of(connection: &Connection) -> Option<LogMemory> {
     let mut ask = ::redis::cmd("INFO");
     ask.arg("memory");
     let mut fullest = None;
-    for (_, server) in &servers.masters {
-        if let Ok(info) = ask_server::<String>(server, &ask).await {
+    for server in &servers.masters {
+        if let Ok(info) = server.read::<String>(&ask).await {
             fullest = fullest.max(read(&info).map(|memory| (share(memory), memory)));
         }
     }

@@ -1,15 +1,17 @@
 //! What is in the log, for operators. Only asks, never changes anything: it makes no stream, no group
 //! and no consumer.
 
-use std::time::Duration;
+use std::{io, sync::Arc, time::Duration};
 
 use ::redis::{ErrorKind, RedisError, ServerErrorKind, streams::StreamInfoConsumersReply};
 
-use super::{GROUP, Redis, connection::Place};
+use super::{GROUP, Redis, address::CONNECT_TIMEOUT, connection::Place};
 use crate::{
+    certificate::{self, Begin, Certificate},
     endpoint::Endpoint,
     error::StoreError,
     position::{EntryId, ShardId},
+    tls,
 };
 
 /// What a shard of the log holds.
@@ -71,6 +73,30 @@ impl Redis {
         }
     }
 
+    /// How it stands with the certificate of each server, of a cluster those that answer now and those that
+    /// the address names; none if connections are not encrypted.
+    pub async fn certificates(&self) -> Vec<(Endpoint, io::Result<Certificate>)> {
+        if !self.is_encrypted() {
+            return Vec::new();
+        }
+        let mut endpoints = self.endpoints();
+        if matches!(self.0.place, Place::Cluster(_))
+            && let Ok(servers) = self.0.connection.each().await
+        {
+            let all = servers.masters.into_iter().chain(servers.replicas);
+            for endpoint in all.map(|server| endpoint(server.client())) {
+                if !endpoints.contains(&endpoint) {
+                    endpoints.push(endpoint);
+                }
+            }
+        }
+        let roots = match &self.0.options.ca {
+            Some(ca) => ca.roots(),
+            None => Arc::new(tls::trusted_by_the_system()),
+        };
+        certificate::look_at_each(endpoints, Begin::Encrypted, roots, CONNECT_TIMEOUT).await
+    }
+
     /// The number of shards that the log was laid out with; `None` if nobody has used it yet.
     ///
     /// # Errors
@@ -125,7 +151,7 @@ impl Redis {
     pub(super) async fn consumers(&self, shard: ShardId) -> Result<Vec<Consumer>, StoreError> {
         let mut ask = ::redis::cmd("XINFO");
         ask.arg("CONSUMERS").arg(self.log_key(shard)).arg(GROUP);
-        let told: StreamInfoConsumersReply = self.0.connection.ask(&ask).await?;
+        let told: StreamInfoConsumersReply = self.0.connection.read(&ask).await?;
         let consumers = told.consumers.into_iter().map(|consumer| Consumer {
             name: consumer.name,
             idle: Duration::from_millis(consumer.idle as u64),

@@ -5,7 +5,8 @@
 //! followed has a third, `t`, its [traces](crate::trace::carried); other fields are passed over. Beside it is a hash,
 //! `<prefix>:{<shard>}:stats`, with the ballots ever `accepted` and `acknowledged` and the entries `lost`, and a set,
 //! `<prefix>:{<shard>}:sealed`, of the polls in which the shard takes no more ballots. The braces keep
-//! them on one node of a cluster. `<prefix>:layout` says how many shards there are.
+//! them on one node of a cluster. `<prefix>:layout` says how many shards there are, and
+//! `<prefix>:secrets` which secrets vote services may have, by their fingerprints.
 //!
 //! Writers in other languages append with the script `append.lua`, or check the set in the same
 //! transaction: what is added after a poll was sealed is not counted.
@@ -32,14 +33,18 @@ mod inspect;
 mod node;
 mod polls;
 mod reply;
+mod restored;
 mod rests;
 mod rewind;
 mod rights;
 mod room;
 mod scripts;
+mod secrets;
 mod server;
 mod slots;
 mod upkeep;
+mod watch;
+mod writes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -51,13 +56,14 @@ pub use self::{
     claim::RedisQueue,
     inspect::{Consumer, ShardReport, is_forbidden},
     node::{Node, NodeInfo, Rights},
-    rewind::{RewindError, Rewound},
+    restored::BroughtBack,
+    rewind::{LookBack, RewindError},
 };
 use self::{
     clock::Clocks,
     connection::{Connection, Place},
-    durability::Seen,
     scripts::Scripts,
+    watch::Watched,
 };
 use crate::{
     error::StoreError,
@@ -120,8 +126,7 @@ struct Inner {
     clocks: Clocks,
     /// Done once the layout is checked and the consumer groups are there.
     prepared: OnceCell<()>,
-    /// Done once Redis was seen to be durable.
-    durable: Seen,
+    watched: Watched,
 }
 
 impl Redis {
@@ -137,8 +142,8 @@ impl Redis {
         let place = Place::new(url, &options)?;
         let connection = Connection::new(&place, &options)?;
         Ok(Self(Arc::new(Inner {
-            durable: Seen::new(connection.clone()),
             connection,
+            watched: Watched::default(),
             place,
             scripts: Scripts::new(),
             clocks: Clocks::new(options.shards),
@@ -182,7 +187,7 @@ impl Redis {
     async fn layout(&self) -> Result<Option<String>, RedisError> {
         let mut get = ::redis::cmd("GET");
         get.arg(self.layout_key());
-        self.0.connection.ask(&get).await
+        self.0.connection.read(&get).await
     }
 
     /// Checks the layout, and makes the consumer groups, once.

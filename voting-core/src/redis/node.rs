@@ -4,12 +4,7 @@ use std::collections::HashMap;
 
 use ::redis::{Cmd, FromRedisValue};
 
-use super::{
-    Redis,
-    connection::{Servers, ask_server},
-    durability, rights,
-    server::Server,
-};
+use super::{Redis, connection::Servers, durability, rights, server::Server};
 use crate::error::StoreError;
 
 pub use super::rights::Rights;
@@ -38,6 +33,8 @@ pub struct NodeInfo {
     pub system_memory: u64,
     /// Whether it still reads its log after a start.
     pub is_loading: bool,
+    /// The host and the port of the server whose replica it is; `None` if it is none.
+    pub replica_of: Option<String>,
     /// Whether the last write to its log went well; `None` if it keeps no log.
     pub last_write_is_ok: Option<bool>,
     /// Whether its log was last rewritten without trouble; `None` if it keeps none.
@@ -66,7 +63,12 @@ impl NodeInfo {
         let number = |name: &str| told.get(name).and_then(|n| n.parse().ok()).unwrap_or(0);
         let keeps_log = told.get("aof_enabled") == Some(&"1");
         let is_ok = |name| keeps_log.then(|| told.get(name) == Some(&"ok"));
+        let replica_of = || {
+            let (host, port) = (told.get("master_host")?, told.get("master_port")?);
+            Some(format!("{host}:{port}"))
+        };
         Self {
+            replica_of: replica_of(),
             version: told.get("redis_version").copied().unwrap_or("").to_owned(),
             used_memory: number("used_memory"),
             max_memory: number("maxmemory"),
@@ -89,8 +91,8 @@ impl Redis {
         let Servers { masters, replicas } = self.0.connection.each().await?;
         let all = masters.into_iter().map(|master| (false, master));
         let all = all.chain(replicas.into_iter().map(|replica| (true, replica)));
-        let nodes = all.map(|(is_replica, (name, server))| Node {
-            name,
+        let nodes = all.map(|(is_replica, server)| Node {
+            name: server.name().to_owned(),
             is_replica,
             server,
             redis: self.clone(),
@@ -101,7 +103,7 @@ impl Redis {
 
 impl Node {
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        Ok(ask_server(&self.server, command).await?)
+        Ok(self.server.read(command).await?)
     }
 
     /// Whether it answers, and knows the user.
@@ -156,6 +158,15 @@ impl Node {
         Ok(durability::lacks(&self.server, needed).await?)
     }
 
+    /// Whether it would take a ballot now. It is asked by a script that does nothing, which Redis refuses
+    /// when it would refuse a ballot.
+    ///
+    /// # Errors
+    /// It would not, and why.
+    pub async fn takes_ballots(&self) -> Result<(), StoreError> {
+        self.redis.server_takes_ballots(&self.server).await
+    }
+
     /// What it would leave out of its own log when it starts again, for want of a right of its user
     /// `default`, if there is such a thing.
     ///
@@ -200,6 +211,10 @@ mod tests {
             (info.used_memory, info.max_memory, info.system_memory),
             (10, 20, 30)
         );
+        assert_eq!(info.replica_of, None);
+        let replica = "role:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\n";
+        let replica = NodeInfo::read(replica).replica_of;
+        assert_eq!(replica.as_deref(), Some("10.0.0.1:6379"));
         let without = NodeInfo::read("redis_version:x\naof_enabled:0\naof_last_write_status:ok\n");
         assert_eq!(without.last_write_is_ok, None, "it keeps no log");
         assert_eq!(without.major_version(), 0);

@@ -25,6 +25,21 @@ impl Redis {
     pub(super) fn polls_key(&self) -> String {
         format!("{}:polls", self.0.options.prefix)
     }
+
+    /// The polls as the vote services know them; `None` before any were published.
+    ///
+    /// # Errors
+    /// Redis does not answer.
+    pub async fn published(&self) -> Result<Option<Vec<Poll>>, StoreError> {
+        let mut get = ::redis::cmd("GET");
+        get.arg(self.polls_key());
+        let there: Option<String> = self.0.connection.read(&get).await?;
+        let Some(there) = there else { return Ok(None) };
+        let there: Vec<Published> = stored_json::read(&there)?;
+        let polls = there.into_iter();
+        let polls = polls.map(|there| there.poll.in_state(there.state));
+        Ok(Some(polls.collect()))
+    }
 }
 
 #[async_trait]
@@ -36,17 +51,9 @@ impl PollDirectory for Redis {
 
     /// An error before polls were first published: whether there are any is then not known.
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
-        let mut get = ::redis::cmd("GET");
-        get.arg(self.polls_key());
-        let there: Option<String> = self.0.connection.ask(&get).await?;
-        let there = there.ok_or_else(|| {
+        self.published().await?.ok_or_else(|| {
             StoreError::unavailable("no worker has published the polls to Redis yet")
-        })?;
-        let there: Vec<Published> = stored_json::read(&there)?;
-        let polls = there.into_iter();
-        Ok(polls
-            .map(|there| there.poll.in_state(there.state))
-            .collect())
+        })
     }
 }
 
@@ -63,7 +70,7 @@ impl PollPublisher for Redis {
         let text = stored_json::write(&published)?;
         let (mut get, mut set) = (::redis::cmd("GET"), ::redis::cmd("SET"));
         get.arg(self.polls_key());
-        let there: Option<String> = self.0.connection.ask(&get).await?;
+        let there: Option<String> = self.0.connection.read(&get).await?;
         if there.as_ref() != Some(&text) {
             set.arg(self.polls_key()).arg(text);
             self.0.connection.ask::<()>(&set).await?;

@@ -12,6 +12,15 @@ for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. ARGV[2], '+')) do
     ballots = ballots + number
 end
 redis.call('XGROUP', 'SETID', KEYS[1], ARGV[1], 0)
+-- What workers that are gone had in hand is handed out with the rest. Kept, it would be handed out twice, and
+-- count twice as acknowledged.
+for _, told in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+    for i = 1, #told, 2 do
+        if told[i] == 'name' then
+            redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], told[i + 1])
+        end
+    end
+end
 local accepted = tonumber(redis.call('HGET', KEYS[2], 'accepted') or 0)
 redis.call('HSET', KEYS[2], 'acknowledged', math.max(accepted - ballots, 0))
 return ballots

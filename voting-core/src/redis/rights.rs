@@ -2,7 +2,7 @@
 
 use ::redis::RedisError;
 
-use super::{GROUP, Redis, connection::ask_server, server::Server};
+use super::{GROUP, Redis, server::Server};
 use crate::position::ShardId;
 
 /// The commands that a user may not give, of those that a service gives.
@@ -33,9 +33,9 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
         redis.stats_key(shard),
         redis.sealed_key(shard),
     );
-    let (layout, polls) = (redis.layout_key(), redis.polls_key());
+    let (layout, polls, secrets) = (redis.layout_key(), redis.polls_key(), redis.secrets_key());
     let sha = "0".repeat(40);
-    let given: [(Who, &[&str]); 30] = [
+    let given: [(Who, &[&str]); 32] = [
         (Who::Both, &["CONFIG", "GET", "appendonly"]),
         (Who::Both, &["ACL", "DRYRUN", "default", "PING"]),
         (Who::Both, &["SCRIPT", "LOAD", "return 1"]),
@@ -53,6 +53,8 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
             Who::Both,
             &["XGROUP", "CREATE", &log, GROUP, "0", "MKSTREAM"],
         ),
+        (Who::Vote, &["GET", &secrets]),
+        (Who::Vote, &["SET", &secrets, "x"]),
         (Who::Worker, &["SET", &polls, "x"]),
         (Who::Worker, &["XINFO", "STREAM", &log]),
         (Who::Worker, &["XINFO", "CONSUMERS", &log, GROUP]),
@@ -85,7 +87,7 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
 pub(super) async fn missing(redis: &Redis, server: &Server) -> Result<Rights, RedisError> {
     let mut ask = ::redis::cmd("ACL");
     ask.arg("WHOAMI");
-    let user: String = ask_server(server, &ask).await?;
+    let user: String = server.read(&ask).await?;
     let mut rights = Rights {
         user,
         ..Rights::default()
@@ -93,7 +95,7 @@ pub(super) async fn missing(redis: &Redis, server: &Server) -> Result<Rights, Re
     for (who, command) in commands(redis) {
         let mut ask = ::redis::cmd("ACL");
         ask.arg("DRYRUN").arg(&rights.user).arg(&command);
-        let answer: String = ask_server(server, &ask).await?;
+        let answer: String = server.read(&ask).await?;
         if answer == "OK" {
             continue;
         }

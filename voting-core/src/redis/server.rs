@@ -6,12 +6,13 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, Value,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError,
+    RedisFuture, Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
 use futures_util::{
@@ -19,7 +20,10 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 
-use super::address::CONNECT_TIMEOUT;
+use super::{address::CONNECT_TIMEOUT, watch::Watch};
+
+/// Less than whoever asks for readiness waits: the reason is to be told, not only that there is no answer.
+const PATIENCE_APART: Duration = Duration::from_millis(1_500);
 
 /// Ends with the connection, or with why there is none; for all who wait for it.
 type Connecting = Shared<BoxFuture<'static, Result<MultiplexedConnection, RedisError>>>;
@@ -30,21 +34,60 @@ type Connecting = Shared<BoxFuture<'static, Result<MultiplexedConnection, RedisE
 pub(super) struct Server(Arc<Inner>);
 
 struct Inner {
+    /// What messages call it.
+    name: String,
     client: Client,
     response_timeout: Duration,
     /// The connection, and how many there were before it.
     current: Mutex<(u64, Connecting)>,
+    watch: Watch,
+    /// To ask whether writes are taken. While they are paused, Redis answers nothing any more on a connection
+    /// that has sent one.
+    apart: OnceLock<Server>,
 }
 
 impl Server {
     /// A server whose answers may take `response_timeout`.
-    pub(super) fn new(client: Client, response_timeout: Duration) -> Self {
+    pub(super) fn new(name: String, client: Client, response_timeout: Duration) -> Self {
         let first = connect(client.clone(), response_timeout);
         Self(Arc::new(Inner {
+            name,
             client,
             response_timeout,
             current: Mutex::new((0, first)),
+            watch: Watch::default(),
+            apart: OnceLock::new(),
         }))
+    }
+
+    /// What messages call it.
+    pub(super) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// When it was last seen to keep what it acknowledges.
+    pub(super) fn watch(&self) -> &Watch {
+        &self.0.watch
+    }
+
+    /// The same server over a connection of its own, which does not wait long.
+    pub(super) fn apart(&self) -> Self {
+        let apart = self.0.apart.get_or_init(|| {
+            let patience = self.0.response_timeout.min(PATIENCE_APART);
+            Self::new(self.0.name.clone(), self.0.client.clone(), patience)
+        });
+        apart.clone()
+    }
+
+    /// Asks something that changes nothing. If the connection turns out to be lost, it is asked once more
+    /// on a new one.
+    pub(super) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        once_more(|| async { command.query_async(&mut self.clone()).await }).await
+    }
+
+    /// How it is connected to.
+    pub(super) fn client(&self) -> &Client {
+        &self.0.client
     }
 
     /// How many connections there were before this one: the server may have been started anew.
@@ -83,6 +126,19 @@ impl Server {
         {
             self.renew(turn);
         }
+    }
+}
+
+/// Reads, and reads once more if the connection was lost, as to a server that was started anew while nobody
+/// asked it anything. Not if it does not answer, or cannot be reached: that would only take twice as long.
+pub(super) async fn once_more<T, F: Future<Output = Result<T, RedisError>>>(
+    read: impl Fn() -> F,
+) -> Result<T, RedisError> {
+    match read().await {
+        Err(error) if error.is_connection_dropped() && !error.is_connection_refusal() => {
+            read().await
+        }
+        answer => answer,
     }
 }
 

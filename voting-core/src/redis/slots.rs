@@ -137,7 +137,7 @@ pub(super) fn of_command(command: &Cmd) -> Option<u16> {
 }
 
 /// The slot of a key: of what is in its first braces, or of all of it.
-fn of_key(key: &[u8]) -> u16 {
+pub(super) fn of_key(key: &[u8]) -> u16 {
     let tag = || {
         let open = key.iter().position(|byte| *byte == b'{')?;
         let rest = &key[open + 1..];

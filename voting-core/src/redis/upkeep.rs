@@ -110,7 +110,7 @@ impl Redis {
         let delivered = parse_id(&group.last_delivered_id)?;
         let mut ask = ::redis::cmd("XPENDING");
         ask.arg(&key).arg(GROUP);
-        let pending: StreamPendingReply = self.0.connection.ask(&ask).await?;
+        let pending: StreamPendingReply = self.0.connection.read(&ask).await?;
         let in_hand = match &pending {
             StreamPendingReply::Data(data) => Some(parse_id(&data.start_id)?),
             _ => None,
@@ -128,7 +128,7 @@ impl Redis {
     pub(super) async fn stream(&self, shard: ShardId) -> Result<Stream, StoreError> {
         let mut ask = ::redis::cmd("XINFO");
         ask.arg("STREAM").arg(self.log_key(shard));
-        reply::stream(self.0.connection.ask(&ask).await?)
+        reply::stream(self.0.connection.read(&ask).await?)
     }
 
     /// What Redis says of the workers' group in a shard; `None` if there is none.
@@ -138,7 +138,7 @@ impl Redis {
     ) -> Result<Option<StreamInfoGroup>, RedisError> {
         let mut ask = ::redis::cmd("XINFO");
         ask.arg("GROUPS").arg(self.log_key(shard));
-        let told: StreamInfoGroupsReply = self.0.connection.ask(&ask).await?;
+        let told: StreamInfoGroupsReply = self.0.connection.read(&ask).await?;
         Ok(told.groups.into_iter().find(|group| group.name == GROUP))
     }
 
@@ -182,7 +182,7 @@ impl Redis {
             .arg("acknowledged")
             .arg("lost");
         let (accepted, acknowledged, lost): (Option<u64>, Option<u64>, Option<u64>) =
-            self.0.connection.ask(&ask).await?;
+            self.0.connection.read(&ask).await?;
         Ok(Counters {
             accepted: accepted.unwrap_or(0),
             acknowledged: acknowledged.unwrap_or(0),
@@ -214,13 +214,22 @@ impl Redis {
         shard: ShardId,
         delivered: EntryId,
     ) -> Result<Option<EntryId>, StoreError> {
+        self.first_from(shard, delivered.next()).await
+    }
+
+    /// The first entry with this id or a later one.
+    pub(super) async fn first_from(
+        &self,
+        shard: ShardId,
+        from: EntryId,
+    ) -> Result<Option<EntryId>, StoreError> {
         let mut ask = ::redis::cmd("XRANGE");
         ask.arg(self.log_key(shard))
-            .arg(format!("({delivered}"))
+            .arg(from.to_string())
             .arg("+")
             .arg("COUNT")
             .arg(1);
-        let range: Value = self.0.connection.ask(&ask).await?;
+        let range: Value = self.0.connection.read(&ask).await?;
         reply::first_id(range)
     }
 }

@@ -225,6 +225,7 @@ fn write_dead_letter(
     transaction: &Transaction<'_>,
     letter: &DeadLetter,
 ) -> Result<bool, StoreError> {
+    let letter = letter.bounded();
     let written = transaction
         .prepare_cached("INSERT OR IGNORE INTO dead_letters VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
         .execute(params![

@@ -6,13 +6,14 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     flush, log,
-    open::{MIGRATIONS, open_reader},
-    polls, read,
+    open::{MIGRATIONS, as_path, open_reader},
+    polls, read, secrets,
 };
 use crate::{
     batch::{QueueStats, Totals},
     error::StoreError,
     poll::Poll,
+    secret::Fingerprint,
 };
 
 /// How many problems are looked for.
@@ -40,6 +41,8 @@ pub struct FileContent {
     pub polls: Vec<Poll>,
     /// The dead letters, counted by reason.
     pub dead_letters: Vec<(String, u64)>,
+    /// The fingerprints of the secrets to which the log is held; none if nobody has cast a ballot yet.
+    pub secrets: Vec<Fingerprint>,
 }
 
 /// Why it was not found out.
@@ -101,6 +104,7 @@ pub fn inspect(path: &Path) -> Result<FileReport, InspectError> {
             totals: flush::totals(&snapshot)?,
             polls: polls::polls(&snapshot)?,
             dead_letters: read::dead_letter_reasons(&snapshot)?,
+            secrets: secrets::allowed(&snapshot)?,
         }),
         _ => None,
     };
@@ -129,6 +133,7 @@ fn open(path: &Path) -> Result<Connection, InspectError> {
     }
     // Nobody has it open. Otherwise a reader of another user would leave files behind that the service
     // could not write to.
+    let path = as_path(path);
     let escaped = path.to_string_lossy();
     let escaped = escaped.replace('%', "%25").replace('?', "%3f");
     let uri = format!("file:{}?immutable=1", escaped.replace('#', "%23"));

@@ -14,6 +14,7 @@ use crate::{
     error::{CastError, StoreError},
     id::PollId,
     position::{EntryId, ShardId},
+    secret::Fingerprint,
     traits::{BallotLog, BallotQueue},
 };
 
@@ -255,6 +256,10 @@ impl BallotLog for Sqlite {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.blocking(Inner::check_writable).await
+    }
+
+    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
+        self.blocking(move |inner| inner.check_secret(secret)).await
     }
 }
 

@@ -12,6 +12,7 @@ mod log;
 mod open;
 mod polls;
 mod read;
+mod secrets;
 
 use std::{
     fs::File,

@@ -28,6 +28,7 @@ pub(super) static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
         M::up(include_str!("migrations/1_tables.sql")),
         M::up(include_str!("migrations/2_closing.sql")),
         M::up(include_str!("migrations/3_traces.sql")),
+        M::up(include_str!("migrations/4_secrets.sql")),
     ])
 });
 
@@ -53,7 +54,7 @@ pub enum OpenError {
     /// Another process has it, or another [`Sqlite`] of this one.
     #[error("{0} is in use by another process")]
     InUse(PathBuf),
-    /// Its folder or its lock file cannot be made.
+    /// Its folder or its lock file cannot be made, or one of its files is not this user's.
     #[error("cannot lock {path}")]
     Lock {
         /// The lock file.
@@ -143,11 +144,10 @@ impl Sqlite {
 }
 
 /// Makes the folder, the lock file and the database file as far as they are missing, for this
-/// user only, since ballots say who voted for what; and takes the lock.
+/// user only, since ballots say who voted for what; and takes the lock. Files that another user may have put
+/// there are refused, also those that SQLite would find beside the database.
 fn lock_file(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock_path = PathBuf::from(name);
+    let lock_path = beside(path, ".lock");
     let failed = |source| OpenError::Lock {
         path: lock_path.clone(),
         source,
@@ -156,10 +156,14 @@ fn lock_file(path: &Path) -> Result<File, OpenError> {
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    private_files::make_folder(folder)
-        .and_then(|()| private_files::make_file(path))
-        .map_err(failed)?;
-    let file = File::create(&lock_path).map_err(failed)?;
+    private_files::make_folder(folder).map_err(failed)?;
+    // Only the database may be kept elsewhere, by a link.
+    let database = private_files::resolve(path).map_err(failed)?;
+    for suffix in ["-wal", "-shm", "-journal"] {
+        private_files::check_file(&beside(&database, suffix)).map_err(failed)?;
+    }
+    private_files::open_file(&database).map_err(failed)?;
+    let file = private_files::open_file(&lock_path).map_err(failed)?;
     // A file whose name is not on the disk is lost with the power, whatever was synced into it.
     private_files::sync_folder(folder).map_err(failed)?;
     match file.try_lock() {
@@ -169,9 +173,23 @@ fn lock_file(path: &Path) -> Result<File, OpenError> {
     }
 }
 
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// A path as SQLite takes it for one: it takes a name that begins with `file:` for an address.
+pub(super) fn as_path(path: &Path) -> PathBuf {
+    if path.as_os_str().as_encoded_bytes().starts_with(b"file:") {
+        return Path::new(".").join(path);
+    }
+    path.to_owned()
+}
+
 fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(path, flags)
+    Connection::open_with_flags(as_path(path), flags)
 }
 
 /// Returns the journal mode that SQLite has taken.
@@ -187,7 +205,7 @@ fn set_up_writer(writer: &Connection) -> rusqlite::Result<String> {
 
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let reader = Connection::open_with_flags(path, flags)?;
+    let reader = Connection::open_with_flags(as_path(path), flags)?;
     reader.busy_timeout(Duration::from_secs(5))?;
     Ok(reader)
 }
@@ -249,6 +267,55 @@ mod tests {
             assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
         }
         drop(store);
+    }
+
+    #[test]
+    fn a_name_that_begins_as_an_address_is_a_name() {
+        let folder = Path::new("file:a_name_that_begins.db");
+        let store = Sqlite::open(folder, SqliteOptions::default());
+        let inspected = crate::sqlite::inspect::inspect(folder);
+        let is_there = folder.exists();
+        drop(store.expect("it opens"));
+        for suffix in ["", ".lock"] {
+            std::fs::remove_file(beside(folder, suffix)).unwrap();
+        }
+        assert!(is_there && inspected.is_ok(), "{inspected:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_file_is_private_and_no_link_is_followed() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("voting.db");
+        drop(Sqlite::open(&path, SqliteOptions::default()).unwrap());
+        let lock = folder.path().join("voting.db.lock");
+        let mode = std::fs::metadata(&lock).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let target = folder.path().join("target");
+        for name in [
+            "voting.db.lock",
+            "voting.db-wal",
+            "voting.db-shm",
+            "voting.db-journal",
+        ] {
+            std::fs::write(&target, "precious").unwrap();
+            let link = folder.path().join(name);
+            let _ = std::fs::remove_file(&link);
+            symlink(&target, &link).unwrap();
+            let refused = Sqlite::open(&path, SqliteOptions::default());
+            assert!(
+                matches!(refused, Err(OpenError::Lock { .. })),
+                "{name}: {refused:?}"
+            );
+            assert_eq!(std::fs::read(&target).unwrap(), b"precious", "{name}");
+            std::fs::remove_file(&link).unwrap();
+        }
+        // The database may be elsewhere.
+        let elsewhere = folder.path().join("elsewhere.db");
+        std::fs::rename(&path, &elsewhere).unwrap();
+        symlink(&elsewhere, &path).unwrap();
+        Sqlite::open(&path, SqliteOptions::default()).unwrap();
     }
 
     #[cfg(unix)]

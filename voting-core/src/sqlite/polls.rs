@@ -7,7 +7,7 @@ use super::{Inner, Sqlite, begin, lock};
 use crate::{
     error::StoreError,
     id::PollId,
-    poll::Poll,
+    poll::{Poll, log_changes},
     poll_state::PollState,
     stored_json,
     traits::{PollDirectory, PollStore},
@@ -44,8 +44,16 @@ impl Inner {
         let definition = stored_json::write(poll)?;
         let mut writer = self.writer()?;
         let transaction = begin(&mut writer)?;
-        if read_poll(&transaction, poll.id())?.is_some_and(|stored| !stored.counts_like(poll)) {
-            return Err(StoreError::PollConflict(poll.id().clone()));
+        let stored = read_poll(&transaction, poll.id())?;
+        let changes = match &stored {
+            Some(stored) => stored.replaced_by(poll)?,
+            None => Vec::new(),
+        };
+        if stored
+            .as_ref()
+            .is_some_and(|stored| !stored.state().is_open())
+        {
+            return Ok(());
         }
         transaction.execute(
             "INSERT INTO polls (id, definition) VALUES (?1, ?2)
@@ -53,6 +61,7 @@ impl Inner {
             params![poll.id().as_str(), definition],
         )?;
         self.commit(transaction)?;
+        log_changes(poll, &changes);
         Ok(())
     }
 
@@ -71,6 +80,46 @@ impl Inner {
             self.commit(transaction)?;
         }
         Ok(Some(state))
+    }
+}
+
+/// Whether nothing in the file can speak of a poll: it is open and has never had a ballot, and there is neither an
+/// entry nor a dead letter that may hold one.
+const IS_UNUSED: &str = "
+    SELECT key FROM polls
+    WHERE id = ?1 AND voters = 0 AND state = '{\"state\":\"open\"}'
+        AND NOT EXISTS (SELECT 1 FROM ballots WHERE ballots.poll = polls.key)
+        AND NOT EXISTS (SELECT 1 FROM log)
+        AND NOT EXISTS (SELECT 1 FROM dead_letters)";
+
+impl Inner {
+    fn remove_unused_poll(&self, id: &PollId) -> Result<bool, StoreError> {
+        let mut writer = self.writer()?;
+        let transaction = begin(&mut writer)?;
+        let key: Option<i64> = transaction
+            .query_row(IS_UNUSED, [id.as_str()], |row| row.get(0))
+            .optional()?;
+        let Some(key) = key else {
+            return Ok(false);
+        };
+        transaction.execute("DELETE FROM tallies WHERE poll = ?1", [key])?;
+        transaction.execute("DELETE FROM polls WHERE key = ?1", [key])?;
+        self.commit(transaction)?;
+        Ok(true)
+    }
+}
+
+impl Sqlite {
+    /// Removes a poll in which nobody has ever voted, and says whether it did. One that a ballot may speak of stays:
+    /// while there is anything in the log, or a dead letter, every poll does. Only for a file that nothing else uses
+    /// yet: a vote service that knows the poll would still take ballots in it.
+    ///
+    /// # Errors
+    /// The file fails.
+    pub async fn remove_unused_poll(&self, id: &PollId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.blocking(move |inner| inner.remove_unused_poll(&id))
+            .await
     }
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{Inner, Sqlite, lock, open::open_reader, polls::read_poll};
 use crate::{
     ballot::Choices,
-    dead_letter::{DeadLetter, RejectReason},
+    dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason, and_one_more},
     error::StoreError,
     id::PollId,
     position::{Position, ShardId},
@@ -118,7 +118,8 @@ impl Inner {
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let reader = lock(&self.reader);
         let mut query = reader.prepare_cached(
-            "SELECT shard, ms, n, reason, detail, payload, ballots FROM dead_letters
+            "SELECT shard, ms, n, reason, detail, COALESCE(substr(payload, 1, ?5), x''), ballots
+             FROM dead_letters
              WHERE ?1 IS NULL OR (ms, n, shard) > (?1, ?2, ?3)
              ORDER BY ms, n, shard LIMIT ?4",
         )?;
@@ -127,6 +128,7 @@ impl Inner {
             after.map(Position::n),
             after.map(|after| after.shard().0),
             limit as u64,
+            and_one_more(LISTED),
         ])?;
         let mut letters = Vec::new();
         while let Some(row) = rows.next()? {
@@ -138,10 +140,16 @@ impl Inner {
     fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError> {
         let reader = lock(&self.reader);
         let mut query = reader.prepare_cached(
-            "SELECT shard, ms, n, reason, detail, payload, ballots FROM dead_letters
+            "SELECT shard, ms, n, reason, detail, COALESCE(substr(payload, 1, ?4), x''), ballots
+             FROM dead_letters
              WHERE shard = ?1 AND ms = ?2 AND n = ?3",
         )?;
-        let mut rows = query.query(params![position.shard().0, position.ms(), position.n()])?;
+        let mut rows = query.query(params![
+            position.shard().0,
+            position.ms(),
+            position.n(),
+            and_one_more(MAX_PAYLOAD),
+        ])?;
         rows.next()?.map(to_letter).transpose()
     }
 }

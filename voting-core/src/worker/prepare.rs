@@ -77,13 +77,9 @@ pub(super) fn prepare(gathered: &Gathered, polls: &Known) -> Batch {
                     }
                 }
             }
-            Err(error) => batch.dead_letters.push(DeadLetter {
-                position: Position::new(shard, id, 0),
-                reason: RejectReason::Malformed,
-                detail: error.to_string(),
-                payload: log_entry.payload.clone(),
-                ballots: log_entry.ballots,
-            }),
+            Err(error) => batch
+                .dead_letters
+                .push(DeadLetter::of_entry(log_entry, error)),
         }
         batch.entries.push(((shard, id), valid));
     }

@@ -1,13 +1,19 @@
 //! The result service's API.
 
+use poem::Request;
 use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json};
 use voting_core::ReceiptState;
 
-use super::{ResultService, events::TallyEvents};
+use super::{
+    ResultService,
+    events::{Content, TallyEvents},
+};
 use crate::{
     document::Operation, problem::Problem, problem_kind::ProblemKind, reason_view::ReasonView,
     tally_view::TallyView,
 };
+
+const MINUTE_MS: u64 = 60_000;
 
 pub(super) struct Api(pub(super) ResultService);
 
@@ -17,7 +23,8 @@ pub(super) struct Api(pub(super) ResultService);
 struct ReceiptView {
     /// Where the ballot was cast.
     poll: String,
-    /// When, in milliseconds since 1970.
+    /// The minute in which it was cast: its first moment, in milliseconds since 1970. A receipt does not tell
+    /// more exactly when, since whoever watches the tally could infer the choice from that.
     cast_at_ms: u64,
     /// What became of it.
     state: StateView,
@@ -52,7 +59,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         id: "watchTally",
-        problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
+        problems: &[
+            ProblemKind::UnknownPoll,
+            ProblemKind::StoreUnavailable,
+            ProblemKind::TooManyViewers,
+            ProblemKind::TooManyViewersHere,
+        ],
         body: None,
         answers: &[],
     },
@@ -70,6 +82,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
 #[OpenApi]
 impl Api {
     /// The tally of a poll, at most a quarter of a second old.
+    ///
+    /// While it cannot be read the answer is 503, never an older tally.
     #[oai(
         path = "/v1/polls/:poll/tally",
         method = "get",
@@ -78,28 +92,30 @@ impl Api {
     async fn tally(&self, poll: Path<String>) -> Result<Json<TallyView>, Problem> {
         let service = &self.0.0;
         let poll = service.polls.get(&poll).await?;
-        Ok(Json(service.live.current(&poll).await?.view.clone()))
+        Ok(Json(service.live.current(poll.id()).await?.view.clone()))
     }
 
     /// The tally of a poll as server-sent events: as it is now, then whenever it changes.
+    ///
+    /// The stream also says when the tally can no longer be read, and gives a sign of life every 15 seconds,
+    /// so that a client can tell a quiet poll from a service that knows nothing new, and from a connection
+    /// that is dead.
     #[oai(
         path = "/v1/polls/:poll/tally/events",
         method = "get",
         operation_id = "watchTally"
     )]
-    async fn events(&self, poll: Path<String>) -> Result<TallyEvents, Problem> {
+    async fn events(&self, request: &Request, poll: Path<String>) -> Result<TallyEvents, Problem> {
         let service = &self.0.0;
         let poll = service.polls.get(&poll).await?;
-        let tallies = service.live.watch(&poll).await?;
-        let viewers = service.live.metrics().viewers.clone();
-        Ok(TallyEvents::new(
-            tallies,
-            service.site.stop.clone(),
-            viewers,
+        let place = service.site.gate.stream(request)?;
+        Ok(TallyEvents(
+            self.0.events(&poll, Content::Tally, place).await?,
         ))
     }
 
-    /// What became of a ballot. A receipt does not tell what was chosen.
+    /// What became of a ballot. A receipt does not tell what was chosen, nor, to others than the services,
+    /// who the voter is.
     #[oai(
         path = "/v1/receipts/:receipt",
         method = "get",
@@ -114,7 +130,7 @@ impl Api {
         let state = service.tallies.receipt_state(&receipt).await?;
         Ok(Json(ReceiptView {
             poll: receipt.poll.to_string(),
-            cast_at_ms: receipt.position.ms(),
+            cast_at_ms: receipt.position.ms() / MINUTE_MS * MINUTE_MS,
             state: match state {
                 ReceiptState::Counted => StateView::Counted,
                 ReceiptState::Superseded => StateView::Superseded,

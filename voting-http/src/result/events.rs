@@ -1,9 +1,17 @@
 //! A poll's tally as an event stream. Each event is written once and shared by all streams.
+//!
+//! There are two such streams: the API's, with tallies, and the page's, with what it shows of them. Both say
+//! when the tally can no longer be read, and give a sign of life that scripts see (comments of the protocol
+//! are hidden from them): so "nothing changes", "nobody can tell" and "nobody is there" differ.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use bytes::Bytes;
-use futures_util::stream;
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
 use poem::{
     Body, IntoResponse, Response,
     http::{HeaderName, HeaderValue},
@@ -18,59 +26,132 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{live::Snapshot, tally_view::TallyView};
+use crate::{
+    gate::StreamPlace,
+    live::{Known, Snapshot},
+    tally_view::TallyView,
+};
 
-/// Between two signs of life on a stream where nothing changes, so that proxies keep it open.
+/// Between two signs of life on a stream where nothing changes. `result.js` connects anew after 40 s without one.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// First the tally as it is, then each that differs; ends when the service stops.
-pub(super) struct TallyEvents {
-    tallies: watch::Receiver<Arc<Snapshot>>,
-    stop: CancellationToken,
-    viewers: Gauge,
+/// When a client whose stream has ended is to come back, in milliseconds.
+const RETRY: &[u8] = b"retry: 2000\n";
+
+/// With data, since browsers pass on no event without.
+const ALIVE: Bytes = Bytes::from_static(b"event: alive\ndata: {}\n\n");
+
+/// What a stream's events hold of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// The tally, for programs.
+    Tally,
+    /// What the page shows.
+    Texts,
 }
 
-impl TallyEvents {
+impl Content {
+    fn of(self, snapshot: &Snapshot) -> &Bytes {
+        match self {
+            Self::Tally => &snapshot.tally_event,
+            Self::Texts => &snapshot.texts_event,
+        }
+    }
+}
+
+/// First the tally as it is, then each that differs; ends when the service stops, and when it has had its
+/// time.
+pub(super) struct Events {
+    content: Content,
+    tallies: watch::Receiver<Known>,
+    sent: Option<Arc<Snapshot>>,
+    stop: CancellationToken,
+    viewers: Gauge,
+    place: StreamPlace,
+    begun: bool,
+}
+
+impl Events {
     pub(super) fn new(
-        mut tallies: watch::Receiver<Arc<Snapshot>>,
+        content: Content,
+        mut tallies: watch::Receiver<Known>,
         stop: CancellationToken,
         viewers: Gauge,
+        place: StreamPlace,
     ) -> Self {
         tallies.mark_changed();
         viewers.inc();
         Self {
+            content,
             tallies,
+            sent: None,
             stop,
             viewers,
+            place,
+            begun: false,
         }
     }
 
     /// The next piece of the stream; `None` at its end.
     async fn next(&mut self) -> Option<Bytes> {
-        let changed = timeout(KEEP_ALIVE, self.tallies.changed());
-        match self.stop.run_until_cancelled(changed).await? {
-            Ok(Ok(())) => Some(self.tallies.borrow_and_update().event.clone()),
-            Ok(Err(_)) => None,
-            Err(_) => Some(Bytes::from_static(b": still here\n\n")),
+        if !std::mem::replace(&mut self.begun, true) {
+            // Goes before the first event, as a part of it.
+            return Some(Bytes::from_static(RETRY));
         }
+        let left = self.place.ends_at.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            // Whoever goes on watching comes back, and others find a place meanwhile.
+            return None;
+        }
+        let changed = timeout(KEEP_ALIVE.min(left), self.tallies.changed());
+        match self.stop.run_until_cancelled(changed).await? {
+            Ok(Ok(())) => Some(self.news()),
+            Ok(Err(_)) => None,
+            Err(_) => Some(ALIVE),
+        }
+    }
+
+    /// What is new. The same snapshot again says that it is right again.
+    fn news(&mut self) -> Bytes {
+        let known = self.tallies.borrow_and_update();
+        let snapshot = self.content.of(&known.snapshot);
+        let seen = self.sent.as_ref();
+        let seen = seen.is_some_and(|sent| Arc::ptr_eq(sent, &known.snapshot));
+        let news = match &known.stalled {
+            None => snapshot.clone(),
+            Some(stalled) if seen => stalled.event.clone(),
+            Some(stalled) => {
+                let mut both = BytesMut::with_capacity(snapshot.len() + stalled.event.len());
+                both.extend_from_slice(snapshot);
+                both.extend_from_slice(&stalled.event);
+                both.freeze()
+            }
+        };
+        if !seen {
+            self.sent = Some(Arc::clone(&known.snapshot));
+        }
+        news
     }
 }
 
-impl Drop for TallyEvents {
+impl Drop for Events {
     fn drop(&mut self) {
         self.viewers.dec();
     }
 }
 
-impl IntoResponse for TallyEvents {
+impl IntoResponse for Events {
     fn into_response(self) -> Response {
         let pieces = stream::unfold(self, async |mut events| {
             let piece = events.next().await?;
             Some((Ok::<_, Infallible>(piece), events))
         });
+        // The body's stream must be able to fail; this one cannot.
+        let pieces =
+            pieces.map(|piece| piece.map_err(|never| -> std::io::Error { match never {} }));
         let mut response = Response::builder()
-            .content_type(Self::CONTENT_TYPE)
-            .body(Body::from_bytes_stream(pieces_io(pieces)));
+            .content_type(TallyEvents::CONTENT_TYPE)
+            .body(Body::from_bytes_stream(pieces));
         // nginx would gather events before it passes them on.
         response.headers_mut().insert(
             HeaderName::from_static("x-accel-buffering"),
@@ -80,12 +161,13 @@ impl IntoResponse for TallyEvents {
     }
 }
 
-/// The body's stream must be able to fail; this one cannot.
-fn pieces_io(
-    pieces: impl futures_util::Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
-) -> impl futures_util::Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
-    use futures_util::StreamExt;
-    pieces.map(|piece| piece.map_err(|never| match never {}))
+/// The API's stream.
+pub(super) struct TallyEvents(pub(super) Events);
+
+impl IntoResponse for TallyEvents {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
 }
 
 impl Payload for TallyEvents {
@@ -111,7 +193,11 @@ impl ApiResponse for TallyEvents {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "Events of type `tally`; `id` is the tally's version, the same for two events when only the state or a label changed",
+                description: "`tally`: the tally, at first and whenever it differs; `id` is its version, the \
+                    same for two events when only the state or a text changed. `stalled`: newer tallies \
+                    cannot be read; data `{\"since\":\"2026-11-26T14:05:00Z\"}` says since when the last one \
+                    may be out of date; the next `tally` says that it is over. `alive`: nothing else was sent \
+                    for 15 seconds; whoever hears nothing for 40 seconds should connect anew.",
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType {

@@ -3,6 +3,9 @@
 mod api;
 mod events;
 mod page;
+mod shares;
+mod since;
+mod texts;
 
 use std::sync::Arc;
 
@@ -16,11 +19,16 @@ use crate::{
     front::Front,
     health::{self, Health},
     live::LiveTallies,
+    methods::Methods,
     metrics::Metrics,
-    polls::Polls,
+    poll_list,
+    polls::{PagePlace, Polls},
+    preview,
+    receipt_key::ReceiptKey,
     site::Site,
-    token::ReceiptKey,
 };
+
+pub(crate) use self::{since::Since, texts::ResultTexts};
 
 /// The result service over its store.
 #[derive(Clone)]
@@ -55,17 +63,29 @@ impl ResultService {
 
     /// The service as an endpoint, to be served or mounted.
     pub fn into_endpoint(self) -> impl Endpoint<Output = Response> {
-        let page = || get(page::Show(self.clone()));
+        let page = |place| get(page::Show(self.clone(), place));
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| {
-            self.0.live.metrics().register(registry)
+            self.0.live.metrics().register(registry);
+            self.0.site.gate.register(registry);
         });
         let pages = Route::new()
-            .at("/", page())
-            .at("/polls/:poll", page())
+            .at("/", page(PagePlace::Root))
+            .at(
+                "/polls",
+                get(poll_list::Show::new(&self.0.polls, &self.0.site)),
+            )
+            .at("/polls/:poll", page(PagePlace::Named))
+            .at("/polls/:poll/", page(PagePlace::Named))
+            .at("/polls/:poll/live", get(page::Live(self.clone())))
+            .at("/polls/:poll/live.json", get(page::LiveJson(self.clone())))
+            .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
+        let methods = Methods::of(&self.openapi());
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
-        Front::new(routes).over_https(self.0.site.is_https())
+        Front::new(routes)
+            .with_methods(methods)
+            .over_https(self.0.site.is_https())
     }
 
     /// The OpenAPI document of the service, as JSON.
@@ -76,7 +96,7 @@ impl ResultService {
 
     fn health(&self) -> Health {
         let (tallies, polls) = (Arc::clone(&self.0.tallies), self.0.polls.clone());
-        Health::new(self.0.site.stop.clone())
+        Health::new("result", self.0.site.stop.clone())
             .needs("tally store", move || {
                 let tallies = Arc::clone(&tallies);
                 async move { tallies.check().await }

@@ -1,116 +1,139 @@
-//! The result page.
+//! The result page, and what its script asks for.
 
-use poem::{Endpoint, Request, Response};
+use std::sync::{Arc, LazyLock};
 
-use super::ResultService;
+use bytes::Bytes;
+use data_encoding::BASE64;
+use poem::{
+    Endpoint, IntoResponse, Request, Response,
+    http::{HeaderValue, header},
+};
+use sha2::{Digest, Sha256};
+use voting_core::Poll;
+
+use super::{
+    ResultService,
+    events::{Content, Events},
+};
 use crate::{
     assets,
+    gate::StreamPlace,
+    live::Known,
+    poll_list::OtherPolls,
+    polls::{PagePlace, Shown},
+    preview::Preview,
+    problem::Problem,
+    security_headers,
     site::Prefix,
-    tally_view::{OptionTally, TallyView},
-    views::{self, ResultOption, ResultPage},
+    views::{self, ResultPage},
 };
 
 /// `GET`: the page.
-pub(super) struct Show(pub(super) ResultService);
+pub(super) struct Show(pub(super) ResultService, pub(super) PagePlace);
+
+/// `GET`: the page's event stream.
+pub(super) struct Live(pub(super) ResultService);
+
+/// `GET`: the same in one piece, for a page whose stream does not come through.
+pub(super) struct LiveJson(pub(super) ResultService);
+
+/// The one script that stands in a page, since it must run when none can be loaded: the page reloads itself
+/// where `result.js` did not load, could not be read or failed at its start.
+const GUARD: &str = "(function(){\
+    function reload(){if(!window.votingResult)location.reload()}\
+    window.onload=function(){setTimeout(reload,5000)};setTimeout(reload,30000)})()";
+
+/// The policy of this page allows the guard by its hash, and no other script that stands in the page.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = BASE64.encode(&Sha256::digest(GUARD));
+    security_headers::policy_with_script(&hash)
+});
 
 impl Endpoint for Show {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let service = &self.0.0;
-        let poll = service
-            .polls
-            .get_or_default(request.raw_path_param("poll"))
-            .await?;
-        let snapshot = service.live.current(&poll).await?;
-        let tally = &snapshot.view;
+        let poll = match service.polls.of_shown_page(self.1, &request).await? {
+            Shown::Here(poll) => poll,
+            Shown::Elsewhere(there) => return Ok(there),
+        };
+        let known = service.live.known(poll.id()).await?;
+        let result = &known.snapshot.texts;
         let prefix = Prefix::of(&request);
         let base = prefix.as_str();
-        let all = service.polls.all().await.unwrap_or_default();
-        Ok(views::render(&ResultPage {
+        let id = poll.id();
+        let mut page = views::render(&ResultPage {
             base,
             assets_version: assets::version(),
-            poll: poll.id().as_str(),
-            title: poll.title(),
-            state: tally.state,
-            max_choices: poll.max_choices(),
-            voters: tally.voters,
-            voters_text: votes_text(tally.voters),
-            options: rows(tally),
-            tally_version: tally.version,
-            events_url: format!("{base}/v1/polls/{}/tally/events", poll.id()),
-            vote_url: service.site.peer.poll_url(&request, poll.id()),
-            other_polls: views::other_polls(base, &all, poll.id()),
-            served_by: &service.site.served_by,
-        }))
+            preview: Preview::of_result(&service.site, base, &poll),
+            result,
+            stalled_since: known.stalled.as_ref().map(|stalled| stalled.since),
+            live_url: format!("{base}/polls/{id}/live"),
+            guard: GUARD,
+            vote_url: service.site.peer.poll_url(&request, id),
+            other_polls: OtherPolls::beside(id, base, &service.polls).await,
+            served_by: service.site.served_by.as_deref(),
+        });
+        let headers = page.headers_mut();
+        headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
+        // Going back shows the page as it was left, and its script connects anew.
+        let caching = HeaderValue::from_static("private, no-cache");
+        headers.insert(header::CACHE_CONTROL, caching);
+        Ok(page)
     }
 }
 
-fn rows(tally: &TallyView) -> Vec<ResultOption<'_>> {
-    let most = tally.options.iter().map(|option| option.votes).max();
-    tally
-        .options
-        .iter()
-        .map(|OptionTally { id, label, votes }| ResultOption {
-            id,
-            label,
-            votes: *votes,
-            votes_text: votes_text(*votes),
-            percent: percent(*votes, tally.voters),
-            leading: *votes > 0 && Some(*votes) == most,
-        })
-        .collect()
+impl Endpoint for Live {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let poll = self.0.poll_of(&request).await?;
+        let place = self.0.0.site.gate.stream(&request)?;
+        let events = self.0.events(&poll, Content::Texts, place).await?;
+        Ok(events.into_response())
+    }
 }
 
-/// The share in percent, rounded to a tenth. `result.js` computes the same.
-fn percent(votes: u64, voters: u64) -> f64 {
-    if voters == 0 {
-        return 0.0;
+impl Endpoint for LiveJson {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let poll = self.0.poll_of(&request).await?;
+        let known = self.0.0.live.known(poll.id()).await?;
+        Ok(Response::builder()
+            .content_type("application/json; charset=utf-8")
+            .body(in_one_piece(&known)))
     }
-    #[expect(clippy::cast_precision_loss, reason = "nobody sees the 16th digit")]
-    let share = votes as f64 / voters as f64;
-    (share * 1000.0).round() / 10.0
 }
 
-/// Such as `1 vote` or `1,000 votes`.
-fn votes_text(votes: u64) -> String {
-    let digits = votes.to_string();
-    let mut text = String::with_capacity(digits.len() + 12);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text.push_str(if votes == 1 { " vote" } else { " votes" });
-    text
+/// What the page shows, and since when it may be out of date, if it may.
+fn in_one_piece(known: &Known) -> Bytes {
+    let since = match &known.stalled {
+        Some(stalled) => format!("\"{}\"", stalled.since.rfc3339()),
+        None => "null".to_owned(),
+    };
+    let mut json = format!("{{\"stalled_since\":{since},\"result\":").into_bytes();
+    json.extend_from_slice(&known.snapshot.texts_json);
+    json.push(b'}');
+    json.into()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn votes_are_told_as_people_write_them() {
-        let texts = [0, 1, 12, 999, 1_000, 1_234_567].map(votes_text);
-        assert_eq!(
-            texts,
-            [
-                "0 votes",
-                "1 vote",
-                "12 votes",
-                "999 votes",
-                "1,000 votes",
-                "1,234,567 votes"
-            ]
-        );
+impl ResultService {
+    async fn poll_of(&self, request: &Request) -> Result<Arc<Poll>, Problem> {
+        self.0.polls.of_page(PagePlace::Named, request).await
     }
 
-    #[test]
-    fn shares_are_rounded_to_a_tenth_of_a_percent() {
-        assert_eq!(percent(0, 0).to_string(), "0");
-        assert_eq!(percent(1, 3).to_string(), "33.3");
-        assert_eq!(percent(2, 3).to_string(), "66.7");
-        assert_eq!(percent(5, 5).to_string(), "100");
+    /// A stream of what is known of a poll.
+    pub(super) async fn events(
+        &self,
+        poll: &Poll,
+        content: Content,
+        place: StreamPlace,
+    ) -> Result<Events, Problem> {
+        let tallies = self.0.live.watch(poll).await?;
+        let viewers = self.0.live.metrics().viewers.clone();
+        let stop = self.0.site.stop.clone();
+        Ok(Events::new(content, tallies, stop, viewers, place))
     }
 }

@@ -2,6 +2,7 @@
 
 use poem::web::Data;
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
+use serde::Deserialize;
 
 use super::VoteService;
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     polls::{self, PollView},
     problem::Problem,
     problem_kind::ProblemKind,
+    strict_json::StrictJson,
     visitor::Visitor,
 };
 
@@ -32,17 +34,23 @@ pub(super) const OPERATIONS: &[Operation] = &[
         id: "castBallot",
         problems: &[
             ProblemKind::InvalidVoterCookie,
+            ProblemKind::SeveralVoterCookies,
+            ProblemKind::OutdatedVoterCookie,
             ProblemKind::CrossSite,
             ProblemKind::UnknownPoll,
             ProblemKind::PollClosed,
             ProblemKind::InvalidChoice,
             ProblemKind::Overloaded,
+            ProblemKind::ForeignSecret,
             ProblemKind::NotStored,
             ProblemKind::OutcomeUnknown,
             ProblemKind::StoreUnavailable,
         ],
         body: Some(r#"{"choices":["a"]}"#),
-        answers: &[("202", r#"{"receipt":"AZq3tVxyfQ6nT2m4Yp0sVg"}"#)],
+        answers: &[(
+            "202",
+            r#"{"receipt":"2.13HGy3gzMkkqM6i7MzKn1hz_4i2DKByiI_UY9m0Hz9LRHgbpid3Ox8kTnzpMT8A2_5KMOEqoAsJbI-Wr2o4","voter":"3Kx0_q1Z"}"#,
+        )],
     },
 ];
 
@@ -55,8 +63,9 @@ struct PollsView {
 }
 
 /// A vote.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Deserialize)]
 #[oai(rename = "Ballot", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct BallotView {
     /// The options that are voted for, by their ids; one up to the poll's `max_choices`.
     choices: Vec<String>,
@@ -68,6 +77,9 @@ struct BallotView {
 struct AcceptedView {
     /// Stands for this ballot: ask the result service what became of it.
     receipt: String,
+    /// Names the voter to the page that cast it: the same for all ballots of this voter, in all polls, and
+    /// good for nothing else. The page has it in `data-voter`.
+    voter: String,
 }
 
 #[derive(ApiResponse)]
@@ -99,9 +111,14 @@ impl Api {
 
     /// Cast a ballot.
     ///
-    /// The voter is the one that the cookie `voter` names (`__Host-voter` over HTTPS). Whoever
-    /// comes without one is a new voter, and is given one with the answer, whatever that says,
-    /// so that trying again is safe: a voter counts once, with the last accepted ballot.
+    /// The voter is the one that the cookie `voter-xxxxxx` names (`__Host-voter-xxxxxx` over HTTPS), where
+    /// `xxxxxx` differs between deployments. Whoever comes without one is a new voter, and is given one with
+    /// the answer, whatever that says, so that trying again is safe: a voter counts once, with the last
+    /// accepted ballot.
+    ///
+    /// A cookie that is there but does not say who the voter is gets no ballot counted and is not replaced:
+    /// 400, `urn:voting:problem:invalid-voter-cookie`, `…:several-voter-cookies` or
+    /// `…:outdated-voter-cookie`. To vote as a new voter, send no cookie.
     ///
     /// A poll that is closed takes none: 409, `urn:voting:problem:poll-closed`.
     #[oai(
@@ -112,13 +129,16 @@ impl Api {
     async fn cast(
         &self,
         poll: Path<String>,
-        ballot: Json<BallotView>,
+        ballot: StrictJson<BallotView>,
         visitor: Data<&Visitor>,
     ) -> Result<CastAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
+        let voter = self.0.identify(**visitor)?;
         let named = ballot.0.choices.iter().map(String::as_str);
-        let (_, receipt) = self.0.cast(&poll, **visitor, named).await?;
-        let receipt = self.0.0.receipts.seal(&receipt);
-        Ok(CastAnswer::Accepted(Json(AcceptedView { receipt })))
+        let (_, receipt) = self.0.cast(&poll, voter, named).await?;
+        Ok(CastAnswer::Accepted(Json(AcceptedView {
+            voter: self.0.0.tags.tag(receipt.voter),
+            receipt: self.0.0.receipts.seal(&receipt),
+        })))
     }
 }

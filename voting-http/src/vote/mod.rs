@@ -3,23 +3,32 @@
 
 mod api;
 mod page;
+mod secret_guard;
+mod start_over;
 
 use std::{sync::Arc, time::Instant};
 
-use poem::{Endpoint, Response, Route, get};
+use poem::{Endpoint, Response, Route, get, post};
 use poem_openapi::OpenApiService;
-use voting_core::{Ballot, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink};
+use voting_core::{
+    Ballot, CastError, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink, VoterId,
+};
 
+use self::secret_guard::{SecretGuard, Shut};
 use crate::{
     api_routes::ApiRoutes,
     assets, document,
     front::Front,
     health::{self, Health},
+    methods::Methods,
     metrics::{CastMetrics, Metrics},
-    polls::Polls,
+    poll_list,
+    polls::{PagePlace, Polls},
+    preview,
     problem::Problem,
+    receipt_key::ReceiptKey,
     site::Site,
-    token::{ReceiptKey, VoterKey},
+    token::VoterTags,
     visitor::{Visitor, VoterCookies},
 };
 
@@ -29,9 +38,11 @@ pub struct VoteService(Arc<Inner>);
 
 struct Inner {
     sink: Arc<dyn VoteSink>,
+    guard: Arc<SecretGuard>,
     polls: Polls,
     receipts: ReceiptKey,
-    cookies: VoterCookies,
+    cookies: Arc<VoterCookies>,
+    tags: VoterTags,
     metrics: CastMetrics,
     site: Site,
 }
@@ -45,11 +56,14 @@ impl VoteService {
         secret: &SecretKey,
         site: Site,
     ) -> Self {
+        let guard = SecretGuard::new(Arc::clone(&sink), secret.fingerprint());
         Self(Arc::new(Inner {
             sink,
+            guard: Arc::new(guard),
             polls: Polls::new(polls, site.default_poll.clone()),
             receipts: ReceiptKey::new(secret),
-            cookies: VoterCookies::new(VoterKey::new(secret), site.is_https()),
+            cookies: Arc::new(VoterCookies::new(secret, site.is_https())),
+            tags: VoterTags::new(secret),
             metrics: CastMetrics::default(),
             site,
         }))
@@ -57,18 +71,36 @@ impl VoteService {
 
     /// The service as an endpoint, to be served or mounted.
     pub fn into_endpoint(self) -> impl Endpoint<Output = Response> {
-        let page = || get(page::Show(self.clone())).post(page::Cast(self.clone()));
+        let page = |place| {
+            let (show, cast) = (self.clone(), self.clone());
+            get(page::Show(show, place)).post(page::Cast(cast, place))
+        };
         let health = self.health();
-        let metrics = Metrics::new(health.clone(), |registry| self.0.metrics.register(registry));
+        let metrics = Metrics::new(health.clone(), |registry| {
+            self.0.metrics.register(registry, &self.0.guard.foreign);
+            self.0.site.gate.register(registry);
+        });
         let pages = Route::new()
-            .at("/", page())
-            .at("/polls/:poll", page())
+            .at("/", page(PagePlace::Root))
+            .at(
+                "/polls",
+                get(poll_list::Show::new(&self.0.polls, &self.0.site)),
+            )
+            .at("/polls/:poll", page(PagePlace::Named))
+            // A form that was sent there must not be lost on a redirect.
+            .at("/polls/:poll/", page(PagePlace::Named))
+            .at(start_over::PATH, post(start_over::StartOver(self.clone())))
+            .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
+        let methods = Methods::of(&self.openapi())
+            .and(&["/", "/polls/:poll", "/polls/:poll/"], "GET, HEAD, POST")
+            .and(&[start_over::PATH], "POST");
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
         Front::new(routes)
+            .with_methods(methods)
             .over_https(self.0.site.is_https())
             .taking_bodies()
-            .for_voters(self.0.cookies.clone(), self.0.site.clone())
+            .for_voters(Arc::clone(&self.0.cookies), self.0.site.clone())
     }
 
     /// The OpenAPI document of the service, as JSON.
@@ -83,10 +115,15 @@ impl VoteService {
 
     fn health(&self) -> Health {
         let (sink, polls) = (Arc::clone(&self.0.sink), self.0.polls.clone());
-        Health::new(self.0.site.stop.clone())
+        let guard = Arc::clone(&self.0.guard);
+        Health::new("vote", self.0.site.stop.clone())
             .needs("ballot log", move || {
                 let sink = Arc::clone(&sink);
                 async move { sink.check().await }
+            })
+            .needs("secret", move || {
+                let guard = Arc::clone(&guard);
+                async move { guard.check().await }
             })
             .needs("polls", move || {
                 let polls = polls.clone();
@@ -103,11 +140,36 @@ impl VoteService {
         .description("Casts ballots.")
     }
 
-    /// Casts the visitor's vote for the options of these names.
+    /// The voter, if it can be said who it is.
+    fn identify(&self, visitor: Visitor) -> Result<VoterId, Problem> {
+        let voter = visitor.voter();
+        if voter.is_err() {
+            self.0.metrics.unidentified();
+        }
+        voter
+    }
+
+    /// Whether the log takes ballots of a service with this secret.
+    async fn admit(&self) -> Result<(), Problem> {
+        match self.0.guard.admit().await {
+            Ok(()) => Ok(()),
+            Err(Shut::Foreign) => {
+                self.0.metrics.foreign_secret();
+                Err(Problem::foreign_secret())
+            }
+            Err(Shut::Unknown(why)) => {
+                let refused = Err::<(), _>(CastError::Refused(why.into()));
+                self.0.metrics.cast(0.0, &refused);
+                Ok(refused?)
+            }
+        }
+    }
+
+    /// Casts a voter's vote for the options of these names.
     async fn cast<'a>(
         &self,
         poll: &Poll,
-        visitor: Visitor,
+        voter: VoterId,
         named: impl IntoIterator<Item = &'a str>,
     ) -> Result<(Choices, Receipt), Problem> {
         // To say so early. What is not yet known here the log sees to.
@@ -115,9 +177,10 @@ impl VoteService {
             return Err(Problem::poll_closed());
         }
         let choices = poll.choose(named)?;
+        self.admit().await?;
         let ballot = Ballot {
             poll: PollId::clone(poll.id()),
-            voter: visitor.voter()?,
+            voter,
             choices,
         };
         let begun = Instant::now();

@@ -1,13 +1,14 @@
 //! The voting page and its form.
 
-use std::sync::Arc;
-
 use poem::{Endpoint, FromRequest, Request, Response, http::header, web::Data};
-use voting_core::{Choices, Poll};
+use voting_core::{Choices, Poll, VoterId};
 
-use super::VoteService;
+use super::{VoteService, start_over};
 use crate::{
     assets,
+    poll_list::OtherPolls,
+    polls::{self, PagePlace},
+    preview::Preview,
     problem::Problem,
     site::{self, Prefix},
     views::{self, Notice, VoteOption, VotePage},
@@ -15,17 +16,23 @@ use crate::{
 };
 
 /// `GET`: the page.
-pub(super) struct Show(pub(super) VoteService);
+pub(super) struct Show(pub(super) VoteService, pub(super) PagePlace);
 
 /// `POST`: the form.
-pub(super) struct Cast(pub(super) VoteService);
+pub(super) struct Cast(pub(super) VoteService, pub(super) PagePlace);
 
 impl Endpoint for Show {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let poll = self.0.poll_of(&request).await?;
+        let poll = match self.0.0.polls.of_shown_page(self.1, &request).await? {
+            polls::Shown::Here(poll) => poll,
+            polls::Shown::Elsewhere(there) => return Ok(there),
+        };
         let visitor = visitor_of(&request).await?;
+        if let Some(refusal) = visitor.refusal() {
+            return Ok(start_over::ask(&request, poll.id(), refusal, false));
+        }
         Ok(self
             .0
             .show(&request, &poll, visitor, Shown::default())
@@ -37,9 +44,20 @@ impl Endpoint for Cast {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let poll = self.0.poll_of(&request).await?;
+        let poll = self.0.0.polls.of_page(self.1, &request).await?;
         let visitor = visitor_of(&request).await?;
-        match self.0.cast_form(&mut request, &poll, visitor).await {
+        let voter = match self.0.identify(visitor) {
+            Ok(voter) => voter,
+            Err(problem) => {
+                return match visitor.refusal() {
+                    Some(refusal) if site::wants_html(&request) => {
+                        Ok(start_over::ask(&request, poll.id(), refusal, true))
+                    }
+                    _ => Err(problem.into()),
+                };
+            }
+        };
+        match self.0.cast_form(&mut request, &poll, voter).await {
             Ok(choices) => {
                 let shown = Shown {
                     chosen: Some(choices),
@@ -74,9 +92,20 @@ struct Shown {
     notice: Option<Notice>,
 }
 
-async fn visitor_of(request: &Request) -> poem::Result<Visitor> {
+pub(super) async fn visitor_of(request: &Request) -> poem::Result<Visitor> {
     let visitor = Data::<&Visitor>::from_request_without_body(request).await?;
     Ok(*visitor.0)
+}
+
+/// The fields of a form, still as they were sent.
+pub(super) async fn form(request: &mut Request) -> Result<Vec<u8>, Problem> {
+    let kind = request.content_type().unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Problem::not_a_form());
+    }
+    let body = request.take_body().into_vec().await;
+    body.map_err(|_| Problem::invalid("The request's body broke off."))
 }
 
 /// What a voter is told. `vote.js` has the same words.
@@ -92,28 +121,17 @@ fn thanks(poll: &Poll, choices: Choices) -> String {
 }
 
 impl VoteService {
-    async fn poll_of(&self, request: &Request) -> Result<Arc<Poll>, Problem> {
-        let named = request.raw_path_param("poll");
-        self.0.polls.get_or_default(named).await
-    }
-
     async fn cast_form(
         &self,
         request: &mut Request,
         poll: &Poll,
-        visitor: Visitor,
+        voter: VoterId,
     ) -> Result<Choices, Problem> {
-        let kind = request.content_type().unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(Problem::not_a_form());
-        }
-        let body = request.take_body().into_bytes().await;
-        let body = body.map_err(|_| Problem::invalid("The request's body broke off."))?;
+        let body = form(request).await?;
         let fields: Vec<_> = form_urlencoded::parse(&body).collect();
         let votes = fields.iter().filter(|(name, _)| name == "vote");
         let (choices, _) = self
-            .cast(poll, visitor, votes.map(|(_, value)| value.as_ref()))
+            .cast(poll, voter, votes.map(|(_, value)| value.as_ref()))
             .await?;
         Ok(choices)
     }
@@ -128,7 +146,6 @@ impl VoteService {
         let prefix = Prefix::of(request);
         let base = prefix.as_str();
         let id = poll.id();
-        let all = self.0.polls.all().await.unwrap_or_default();
         let options = poll
             .options()
             .iter()
@@ -143,6 +160,7 @@ impl VoteService {
         let mut response = views::render(&VotePage {
             base,
             assets_version: assets::version(),
+            preview: Preview::of_vote(&self.0.site, base, poll),
             poll: id.as_str(),
             title: poll.title(),
             options: options.collect(),
@@ -150,11 +168,11 @@ impl VoteService {
             open: poll.state().is_open(),
             action: format!("{base}/polls/{id}"),
             ballot_url: format!("{base}/v1/polls/{id}/ballot"),
-            voter_tag: visitor.tag(&self.0.cookies.key),
+            voter_tag: self.0.tags.tag(visitor.id()),
             result_url: self.0.site.peer.poll_url(request, id),
             notice: shown.notice,
-            other_polls: views::other_polls(base, &all, id),
-            served_by: &self.0.site.served_by,
+            other_polls: OtherPolls::beside(id, base, &self.0.polls).await,
+            served_by: self.0.site.served_by.as_deref(),
         });
         // The same address answers browsers and programs differently.
         let vary = header::HeaderValue::from_static("accept, cookie");

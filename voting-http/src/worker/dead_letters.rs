@@ -7,7 +7,7 @@ use poem_openapi::{
     payload::Json,
 };
 use voting_core::{
-    dead_letter::DeadLetter,
+    dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
     position::Position,
     revival::{self, Revived},
 };
@@ -79,17 +79,22 @@ struct DeadLetterView {
     reason: ReasonView,
     /// The defect in words.
     detail: String,
-    /// The log entry, in base64.
+    /// The log entry, in base64; in a list its first 1,024 bytes.
     payload: String,
+    /// Whether the payload is only the beginning of what is kept.
+    payload_cut: bool,
 }
 
-impl From<&DeadLetter> for DeadLetterView {
-    fn from(letter: &DeadLetter) -> Self {
+impl DeadLetterView {
+    /// With at most so many bytes of the payload.
+    fn new(letter: &DeadLetter, bytes: usize) -> Self {
+        let payload = &letter.payload[..letter.payload.len().min(bytes)];
         Self {
             position: letter.position.to_string(),
             reason: letter.reason.into(),
             detail: letter.detail.clone(),
-            payload: BASE64.encode(&letter.payload),
+            payload: BASE64.encode(payload),
+            payload_cut: payload.len() < letter.payload.len(),
         }
     }
 }
@@ -129,7 +134,7 @@ impl From<&DeadLetter> for DetailsView {
             choices: placed.ballot.choices.indices().collect(),
         });
         Self {
-            letter: letter.into(),
+            letter: DeadLetterView::new(letter, MAX_PAYLOAD),
             cast_at_ms: letter.position.ms(),
             count: letter.ballots,
             ballots: ballots.collect(),
@@ -157,6 +162,8 @@ fn position(text: &str) -> Result<Position, Problem> {
 #[OpenApi]
 impl Api {
     /// The ballots that could not be counted, 100 at a time.
+    ///
+    /// Of each payload the list has the beginning only: ask for the dead letter itself.
     #[oai(
         path = "/v1/dead-letters",
         method = "get",
@@ -179,7 +186,10 @@ impl Api {
             .await?;
         let next = letters.get(PAGE - 1).map(|last| last.position.to_string());
         Ok(Json(DeadLettersView {
-            dead_letters: letters.iter().map(DeadLetterView::from).collect(),
+            dead_letters: letters
+                .iter()
+                .map(|letter| DeadLetterView::new(letter, LISTED))
+                .collect(),
             next,
         }))
     }

@@ -14,7 +14,8 @@ use poem::{
 use poem_openapi::OpenApiService;
 use tokio_util::sync::CancellationToken;
 use voting_core::{
-    BallotQueue, BatchFlusher, DeadLetterStore, PollStore, SecretKey, TallyStore, WorkerHandle,
+    BallotQueue, BatchFlusher, DeadLetterStore, PollDirectory, PollStore, SecretKey, StoreError,
+    TallyStore, WorkerHandle,
 };
 
 use self::overview::Overview;
@@ -22,7 +23,9 @@ use crate::{
     api_routes::ApiRoutes,
     assets, document,
     front::Front,
+    gate::Gate,
     health::{self, Health},
+    methods::Methods,
     problem::Problem,
     site::Prefix,
     token::OperatorKey,
@@ -30,7 +33,7 @@ use crate::{
 
 /// The worker service, beside a running worker.
 #[derive(Clone)]
-pub struct WorkerService(Arc<Inner>);
+pub struct WorkerService(Arc<Inner>, Gate);
 
 struct Inner {
     pipeline: Pipeline,
@@ -53,6 +56,8 @@ pub struct Pipeline {
     pub tallies: Arc<dyn TallyStore>,
     /// The store.
     pub polls: Arc<dyn PollStore>,
+    /// Where the vote services look polls up: the store, or the copy that is published to them.
+    pub directory: Arc<dyn PollDirectory>,
     /// The store.
     pub dead_letters: Arc<dyn DeadLetterStore>,
 }
@@ -66,12 +71,20 @@ impl WorkerService {
     pub fn new(pipeline: Pipeline, operator_token: &SecretKey, stop: CancellationToken) -> Self {
         let overview = Overview::default();
         tokio::spawn(overview.clone().keep_asking(pipeline.clone(), stop.clone()));
-        Self(Arc::new(Inner {
+        let inner = Inner {
             pipeline,
             overview,
             operator: OperatorKey::new(operator_token),
             stop,
-        }))
+        };
+        Self(Arc::new(inner), Gate::default())
+    }
+
+    /// The same, letting in whom `gate` does; to be served with the same one.
+    #[must_use]
+    pub fn behind(mut self, gate: Gate) -> Self {
+        self.1 = gate;
+        self
     }
 
     /// The service as an endpoint, to be served or mounted.
@@ -85,8 +98,12 @@ impl WorkerService {
         let pages = Route::new()
             .at("/", get(home))
             .nest("/assets", assets::route());
+        let methods = Methods::of(&self.openapi());
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
-        Front::new(routes).taking_bodies()
+        Front::new(routes)
+            .with_methods(methods)
+            .taking_bodies()
+            .for_operator(self.0.operator.clone(), self.1.clone())
     }
 
     /// The OpenAPI document of the service, as JSON.
@@ -105,16 +122,30 @@ impl WorkerService {
     }
 
     fn health(&self) -> Health {
-        let queue = Arc::clone(&self.0.pipeline.queue);
-        let tallies = Arc::clone(&self.0.pipeline.tallies);
-        Health::new(self.0.stop.clone())
+        let Pipeline {
+            queue,
+            tallies,
+            flusher,
+            worker,
+            ..
+        } = self.0.pipeline.clone();
+        let progress = worker.progress().clone();
+        Health::new("worker", self.0.stop.clone())
             .needs("ballot log", move || {
                 let queue = Arc::clone(&queue);
-                async move { queue.stats().await.map(|_| ()) }
+                async move { queue.ready_to_claim().await }
             })
             .needs("tally store", move || {
-                let tallies = Arc::clone(&tallies);
-                async move { tallies.check().await }
+                let (tallies, flusher) = (Arc::clone(&tallies), Arc::clone(&flusher));
+                async move {
+                    tallies.check().await?;
+                    flusher.ready_to_flush().await
+                }
+            })
+            // A store may answer and yet take nothing, as with a full disk.
+            .needs("worker", move || {
+                let trouble = progress.borrow().trouble.clone();
+                async move { trouble.map_or(Ok(()), |why| Err(StoreError::unavailable(why))) }
             })
     }
 

@@ -1,15 +1,26 @@
 //! The operator's API: polls.
 
+use std::time::Duration;
+
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
+use serde::Deserialize;
+use tokio::time::{sleep, timeout};
 use voting_core::{Poll, PollId, PollOption, PollState, Tally, poll_state::Seals};
 
 use super::{WorkerService, api::Operator};
 use crate::{
     document::Operation,
-    polls::{self, PollView},
+    polls::{self, FRESH_MISS, PollView, StoredPollView},
     problem::Problem,
     problem_kind::ProblemKind,
+    strict_json::StrictJson,
 };
+
+/// How long a poll that was stored is waited for to be published.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(3);
+
+/// How often it is looked for until then.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 pub(super) struct Api(pub(super) WorkerService);
 
@@ -25,7 +36,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
         body: Some(
             r#"{"id":"lunch","title":"What is for lunch?","max_choices":2,"options":[{"id":"rice","label":"Rice"},{"id":"soup","label":"Soup"}]}"#,
         ),
-        answers: &[("200", polls::EXAMPLE), ("201", polls::EXAMPLE)],
+        answers: &[
+            ("200", polls::STORED_EXAMPLE),
+            ("201", polls::STORED_EXAMPLE),
+        ],
     },
     Operation {
         id: "closePoll",
@@ -45,30 +59,34 @@ pub(super) const OPERATIONS: &[Operation] = &[
 ];
 
 /// A poll to be stored.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Deserialize)]
 #[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct NewPoll {
     /// Names the poll in addresses: 1 to 63 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
     /// both ends.
     id: String,
-    /// The question, up to 200 characters.
+    /// The question: up to 200 characters that can be seen, and none that turn the direction of text
+    /// around.
     title: String,
     /// How many options one ballot may choose.
     #[oai(default = "one")]
+    #[serde(default = "one")]
     max_choices: usize,
     /// What can be voted for: 2 to 63 options. They cannot change once the poll is stored; their
-    /// labels can.
+    /// labels can while it is open.
     options: Vec<NewOption>,
 }
 
 /// One thing that can be voted for.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Deserialize)]
 #[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct NewOption {
     /// Names the option in a ballot: 1 to 32 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
     /// both ends.
     id: String,
-    /// The option in words, up to 200 characters.
+    /// The option in words: as the title, and no other option's label looks the same.
     label: String,
 }
 
@@ -126,10 +144,10 @@ impl CountView {
 enum PutAnswer {
     /// The poll was there, and has these texts now.
     #[oai(status = 200)]
-    Changed(Json<PollView>),
-    /// The poll is stored and can be voted in.
+    Changed(Json<StoredPollView>),
+    /// The poll is stored, and can be voted in if it is `published`.
     #[oai(status = 201)]
-    Created(Json<PollView>),
+    Created(Json<StoredPollView>),
 }
 
 #[derive(ApiResponse)]
@@ -148,16 +166,39 @@ impl Api {
         let poll = self.0.0.pipeline.polls.poll(&id).await?;
         poll.ok_or_else(|| Problem::no_poll(name))
     }
+
+    /// Waits until the vote services, which look there, find the poll as it is.
+    async fn is_published(&self, poll: &Poll) {
+        let mut was_there = false;
+        loop {
+            let found = self.0.0.pipeline.directory.poll(poll.id()).await;
+            let is_there = found.is_ok_and(|found| {
+                found.is_some_and(|found| {
+                    found.title() == poll.title() && found.options() == poll.options()
+                })
+            });
+            // Seen twice: another worker may still write the list that it has read before.
+            if is_there && was_there {
+                return;
+            }
+            was_there = is_there;
+            // For so long a vote service that has just looked does not look again.
+            sleep(if is_there { FRESH_MISS } else { LOOK_AGAIN }).await;
+        }
+    }
 }
 
 #[OpenApi]
 impl Api {
     /// Store a poll, or give a stored one another title or labels.
+    ///
+    /// A poll that is closing or final keeps the texts that its voters have read (409).
+    /// The answer comes once the vote services find the poll, or after 3 seconds: `published` says which.
     #[oai(path = "/v1/polls", method = "post", operation_id = "putPoll")]
     async fn put_poll(
         &self,
         operator: Operator,
-        poll: Json<NewPoll>,
+        poll: StrictJson<NewPoll>,
     ) -> Result<PutAnswer, Problem> {
         self.0.authorize(&operator)?;
         let poll = poll.0.check()?;
@@ -167,7 +208,9 @@ impl Api {
         let was_there = before.is_some();
         // Its state stays as it was.
         let state = before.map_or(PollState::Open, |poll| poll.state().clone());
-        let view = Json(PollView::from(&poll.in_state(state)));
+        let poll = poll.in_state(state);
+        let published = timeout(PUBLISHED_WITHIN, self.is_published(&poll)).await;
+        let view = Json(StoredPollView::new(&poll, published.is_ok()));
         Ok(if was_there {
             PutAnswer::Changed(view)
         } else {

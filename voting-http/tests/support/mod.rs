@@ -17,14 +17,17 @@ use ureq::{
     http::{HeaderMap, Response, StatusCode},
 };
 use voting_core::{
-    BallotLog, BatchFlusher, Poll, PollDirectory, PollOption, PollStore, SecretKey, TallyStore,
-    VoteSink, Worker, WorkerHandle, WorkerOptions, closing,
+    Ballot, BallotLog, BatchFlusher, CastError, Poll, PollDirectory, PollOption, PollStore,
+    Receipt, SecretKey, StoreError, TallyStore, VoteSink, Worker, WorkerHandle, WorkerOptions,
+    closing,
     entry::NewEntry,
     memory::{Memory, MemoryOptions},
     position::ShardId,
+    secret::Fingerprint,
 };
 use voting_http::{
-    PeerLink, Pipeline, ResultService, ServeOptions, Site, VoteService, WorkerService, serve,
+    Gate, Limits, PeerLink, Pipeline, ResultService, ServeOptions, Site, VoteService,
+    WorkerService, serve,
 };
 
 pub const OPERATOR_TOKEN: &str = "the operator's token, 32 bytes or more";
@@ -66,24 +69,32 @@ pub struct Services {
 pub struct Setup {
     pub site: Site,
     pub serve: ServeOptions,
+    /// Of each of the services.
+    pub limits: Limits,
     pub sink: Option<Arc<dyn VoteSink>>,
     pub tallies: Option<Arc<dyn TallyStore>>,
     pub directory: Option<Arc<dyn PollDirectory>>,
+    /// That of the result service.
+    pub result_directory: Option<Arc<dyn PollDirectory>>,
     pub polls: bool,
+    pub secret: SecretKey,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         Self {
             site: Site {
-                served_by: "replica-1".to_owned(),
+                served_by: Some("replica-1".to_owned()),
                 ..Site::default()
             },
             serve: ServeOptions::default(),
+            limits: Limits::default(),
             sink: None,
             tallies: None,
             directory: None,
+            result_directory: None,
             polls: true,
+            secret: secret(),
         }
     }
 }
@@ -122,11 +133,15 @@ impl Services {
             .unwrap_or_else(|| Arc::new(memory.sink()));
         let tallies = setup.tallies.clone().unwrap_or_else(|| all.clone());
         let directory = setup.directory.clone().unwrap_or_else(|| all.clone());
+        let result_directory = setup.result_directory.clone();
+        let result_directory = result_directory.unwrap_or_else(|| all.clone());
         let sockets = [(); 3].map(|()| StdListener::bind("127.0.0.1:0").expect("a port"));
         let [vote, result, operator] =
             [0, 1, 2].map(|index: usize| sockets[index].local_addr().expect("an address"));
-        let site = |peer: SocketAddr| Site {
+        let gates = [(); 3].map(|()| Gate::new(setup.limits.clone()));
+        let site = |peer: SocketAddr, gate: &Gate| Site {
             peer: PeerLink::Port(peer.port()),
+            gate: gate.clone(),
             ..setup.site.clone()
         };
         let stop = setup.site.stop.clone();
@@ -142,28 +157,41 @@ impl Services {
             flusher: all.clone(),
             tallies: all.clone(),
             polls: all.clone(),
+            directory: directory.clone(),
             dead_letters: all.clone(),
         };
         let token = SecretKey::new(OPERATOR_TOKEN).expect("long enough");
         let endpoints = [
-            VoteService::new(sink, directory, &secret(), site(result))
+            VoteService::new(sink, directory, &setup.secret, site(result, &gates[0]))
                 .into_endpoint()
                 .boxed(),
-            ResultService::new(tallies, all, &secret(), site(vote))
-                .into_endpoint()
-                .boxed(),
+            ResultService::new(
+                tallies,
+                result_directory,
+                &setup.secret,
+                site(vote, &gates[1]),
+            )
+            .into_endpoint()
+            .boxed(),
             WorkerService::new(pipeline, &token, stop.clone())
+                .behind(gates[2].clone())
                 .into_endpoint()
                 .boxed(),
         ];
-        let servers = sockets
-            .into_iter()
-            .zip(endpoints)
-            .map(|(socket, endpoint)| {
-                socket.set_nonblocking(true).expect("a socket");
-                let socket = TcpListener::from_std(socket).expect("a socket");
-                runtime.spawn(serve(socket, endpoint, setup.serve, stop.clone()))
-            });
+        let servers =
+            sockets
+                .into_iter()
+                .zip(endpoints)
+                .zip(gates)
+                .map(|((socket, endpoint), gate)| {
+                    socket.set_nonblocking(true).expect("a socket");
+                    let socket = TcpListener::from_std(socket).expect("a socket");
+                    let options = ServeOptions {
+                        gate,
+                        ..setup.serve.clone()
+                    };
+                    runtime.spawn(serve(socket, endpoint, options, stop.clone()))
+                });
         let servers = servers.collect();
         Self {
             memory,
@@ -213,6 +241,11 @@ impl Services {
         self.block_on(appended).expect("appended");
     }
 
+    /// A further sink into the log.
+    pub fn sink(&self) -> Arc<dyn VoteSink> {
+        self.block_on(async { Arc::new(self.memory.sink()) })
+    }
+
     pub fn totals(&self) -> voting_core::batch::Totals {
         self.block_on(self.memory.totals()).expect("totals")
     }
@@ -260,6 +293,7 @@ fn agent() -> Agent {
     Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(Duration::from_secs(30)))
+        .max_redirects(0)
         .build()
         .new_agent()
 }
@@ -285,10 +319,20 @@ pub fn get(url: &str, headers: &[(&str, &str)]) -> Answer {
     Answer::of(request.call().expect("an answer"))
 }
 
+pub fn head(url: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = headers
+        .iter()
+        .fold(agent().head(url), |request, (name, value)| {
+            request.header(*name, *value)
+        });
+    Answer::of(request.call().expect("an answer"))
+}
+
 pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let request = match method {
         "POST" => agent().post(url),
         "PUT" => agent().put(url),
+        "DELETE" => agent().delete(url).force_send_body(),
         other => panic!("{other}"),
     };
     let request = headers.iter().fold(request, |request, (name, value)| {
@@ -330,8 +374,16 @@ pub fn events(url: &str, path: &str) -> BufReader<TcpStream> {
     events
 }
 
-/// The next event: its id and its data. `None` at the end of the stream.
-pub fn next_event(events: &mut impl BufRead) -> Option<(u64, Value)> {
+/// An event of a stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    pub name: String,
+    pub id: Option<u64>,
+    pub data: Value,
+}
+
+/// The next event, be it a sign of life only. `None` at the end of the stream.
+pub fn any_event(events: &mut impl BufRead) -> Option<Event> {
     let mut event = String::new();
     while !event.ends_with("\n\n") {
         if events.read_line(&mut event).expect("an event") == 0 {
@@ -339,20 +391,59 @@ pub fn next_event(events: &mut impl BufRead) -> Option<(u64, Value)> {
             return None;
         }
     }
-    let field = |name: &str| {
-        let mut lines = event.lines();
-        lines
-            .find_map(|line| line.strip_prefix(name))
-            .expect("the field")
-            .to_owned()
-    };
-    assert_eq!(field("event: "), "tally");
-    let id = field("id: ").parse().expect("a number");
-    Some((id, serde_json::from_str(&field("data: ")).expect("JSON")))
+    let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
+    Some(Event {
+        name: field("event: ").expect("a name").to_owned(),
+        id: field("id: ").map(|id| id.parse().expect("a number")),
+        data: serde_json::from_str(field("data: ").expect("data")).expect("JSON"),
+    })
+}
+
+/// The next tally: its version and what it says. `None` at the end of the stream.
+pub fn next_event(events: &mut impl BufRead) -> Option<(u64, Value)> {
+    loop {
+        let event = any_event(events)?;
+        if event.name != "alive" {
+            assert_eq!(event.name, "tally");
+            return Some((event.id.expect("a version"), event.data));
+        }
+    }
 }
 
 pub fn read_to_end(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("the rest");
     text
+}
+
+/// A sink that can be exchanged for another one, as a Redis that was put in the place of another.
+pub struct Exchanged(std::sync::Mutex<Arc<dyn VoteSink>>);
+
+impl Exchanged {
+    pub fn of(services: &Services) -> Self {
+        Self(std::sync::Mutex::new(services.sink()))
+    }
+
+    pub fn exchange(&self, services: &Services) {
+        *self.0.lock().expect("no panic") = services.sink();
+    }
+
+    fn now(&self) -> Arc<dyn VoteSink> {
+        self.0.lock().expect("no panic").clone()
+    }
+}
+
+#[async_trait::async_trait]
+impl VoteSink for Exchanged {
+    async fn cast(&self, ballot: Ballot) -> Result<Receipt, CastError> {
+        self.now().cast(ballot).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.now().check().await
+    }
+
+    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
+        self.now().check_secret(secret).await
+    }
 }

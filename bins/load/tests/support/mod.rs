@@ -22,14 +22,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use voting_core::{
-    BatchFlusher, Poll, PollOption, PollStore, SecretKey, TallyStore, VoteSink, Worker,
-    WorkerHandle, WorkerOptions,
+    BallotQueue, BatchFlusher, Poll, PollOption, PollStore, SecretKey, TallyStore, VoteSink,
+    Worker, WorkerHandle, WorkerOptions,
     memory::{Memory, MemoryOptions},
     postgres::{Postgres, PostgresOptions},
     sqlite::{Sqlite, SqliteOptions},
 };
 use voting_http::{ResultService, ServeOptions, Site, VoteService, serve};
-use voting_load::{Before, History, Load, Pace, Plan, Sources};
+use voting_load::{Before, History, Load, Pace, Plan, Secret, Sources};
 use voting_testing::PostgresServer;
 
 /// One for all tests; it ends with the process.
@@ -61,6 +61,7 @@ pub async fn tamper(url: &str, sql: &'static str) -> u64 {
 pub struct Services {
     pub vote: String,
     pub result: String,
+    queue: Arc<dyn BallotQueue>,
     workers: Workers,
     stop: CancellationToken,
 }
@@ -137,7 +138,7 @@ impl Services {
 
     async fn start<S>(
         sink: Arc<dyn VoteSink>,
-        queue: Arc<dyn voting_core::BallotQueue>,
+        queue: Arc<dyn BallotQueue>,
         store: Arc<S>,
         shown: Arc<dyn TallyStore>,
     ) -> Self
@@ -147,7 +148,7 @@ impl Services {
         for id in POLLS {
             store.put_poll(&cats_vs_dogs(id)).await.expect("put");
         }
-        let kept = store.clone();
+        let (kept, reading) = (store.clone(), queue.clone());
         let start: StartWorker = Box::new(move || {
             let options = WorkerOptions {
                 max_wait: Duration::from_millis(5),
@@ -180,6 +181,7 @@ impl Services {
         Self {
             vote,
             result,
+            queue: reading,
             workers: Workers { start, now },
             stop,
         }
@@ -189,6 +191,11 @@ impl Services {
     pub async fn stop_worker(&self) {
         let worker = self.workers.now.lock().expect("no panic").clone();
         worker.stop().await;
+    }
+
+    /// Ballots that the log has accepted.
+    pub async fn accepted(&self) -> u64 {
+        self.queue.stats().await.expect("numbers").accepted
     }
 
     /// What the result service shows.
@@ -217,6 +224,7 @@ impl Services {
             voters: Some(200),
             changes: 0.3,
             watch: Some(self.result.clone()),
+            secret: Some(Secret::new(&[7; 32])),
             ..Plan::default()
         }
     }

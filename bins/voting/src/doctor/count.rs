@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use voting_core::{
     BatchFlusher, StoreError,
+    applied::PutBack,
     batch::Totals,
     postgres::Postgres,
     redis::{Redis, ShardReport},
@@ -32,19 +33,53 @@ impl Counted {
     }
 }
 
+/// Whether the store is as it was when ballots were acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Marks {
+    /// It has each entry that the log still has and knows to be acknowledged, by its marks.
+    Whole,
+    /// It lacks some. So it was put back to an earlier state, and no worker has counted on it since.
+    PutBack,
+}
+
+/// One look at both.
+struct Look {
+    before: Counted,
+    totals: Totals,
+    marks: Marks,
+    after: Counted,
+}
+
+impl Look {
+    /// In this order: what is acknowledged is in the store before.
+    async fn at(redis: &Redis, postgres: &Postgres) -> Result<Self, StoreError> {
+        let before = log(redis).await?;
+        let settled = redis.settled().await?;
+        let totals = postgres.totals().await?;
+        let applied = postgres.applied().await?;
+        let marks = match redis.check_applied(&settled, &applied).await {
+            Ok(()) => Marks::Whole,
+            Err(error) if PutBack::of(&error).is_some() => Marks::PutBack,
+            Err(error) => return Err(error),
+        };
+        let after = log(redis).await?;
+        Ok(Self {
+            before,
+            totals,
+            marks,
+            after,
+        })
+    }
+}
+
 pub(super) async fn conservation(visit: &mut Visit<'_>, redis: &Redis, postgres: &Postgres) {
     let check = "conservation";
     for attempt in 1..=ATTEMPTS {
-        let read = async {
-            let before = log(redis).await?;
-            let totals = postgres.totals().await?;
-            Ok((before, totals, log(redis).await?))
-        };
-        let Some((before, totals, after)) = visit.look(check, read).await else {
+        let Some(look) = visit.look(check, Look::at(redis, postgres)).await else {
             return;
         };
-        if before == after || attempt == ATTEMPTS {
-            visit.add(judge(before, totals, after));
+        if look.before == look.after || attempt == ATTEMPTS {
+            visit.add(judge(look.before, look.totals, look.after, look.marks));
             return;
         }
         tokio::time::sleep(PAUSE).await;
@@ -60,7 +95,7 @@ async fn log(redis: &Redis) -> Result<Counted, StoreError> {
 }
 
 /// The totals were read between `before` and `after`. Ballots are in the store before the log knows.
-pub(super) fn judge(before: Counted, totals: Totals, after: Counted) -> Finding {
+pub(super) fn judge(before: Counted, totals: Totals, after: Counted, marks: Marks) -> Finding {
     let check = "conservation";
     let Totals {
         counted,
@@ -74,23 +109,39 @@ pub(super) fn judge(before: Counted, totals: Totals, after: Counted) -> Finding 
         "{accepted} accepted; {counted} counted, {superseded} superseded, {rejected} rejected, \
          {pending} pending"
     );
-    if stored < before.acknowledged {
-        let gone = count_of(before.acknowledged - stored, "ballot");
+    let gone = before.acknowledged.saturating_sub(stored);
+    if marks == Marks::PutBack {
         return Finding::fail(
             check,
-            format!("{found}: of the ballots that the log was told are stored, {gone} are not"),
-            "was Postgres restored from a backup? Redis keeps counted ballots for \
-             redis.retention_hours: stop the workers, set each group back (XGROUP SETID <log> \
-             workers 0), start them again",
+            format!(
+                "{found}: Postgres was put back to an earlier state, as from a backup, and lacks ballots \
+                 that were counted before ({gone} by these numbers); workers wait"
+            ),
+            "stop the workers, run `voting rewind`, start the workers: Redis has these ballots for \
+             redis.retention_hours",
+        );
+    }
+    if gone > 0 {
+        return Finding::fail(
+            check,
+            format!(
+                "{found}: {} that were counted before are not in Postgres, though by its marks they are: \
+                 a worker has run on a restored backup before `voting rewind`, or somebody has changed \
+                 the tables",
+                count_of(gone, "ballot")
+            ),
+            "stop the workers, restore the same backup once more, run `voting rewind`, start the \
+             workers; if nothing was restored, change nothing, keep a dump, and find out who changed \
+             the tables",
         );
     }
     if stored > after.accepted {
         let more = count_of(stored - after.accepted, "ballot");
-        return Finding::warn(
+        return Finding::fail(
             check,
-            format!("{found}: the store holds {more} more than this log has accepted"),
-            "was Redis made anew, or restored? Then it counts from there on; else see who else \
-             writes to the streams",
+            format!("{found}: Postgres holds {more} more than this log has accepted"),
+            "if Redis was made anew, or put back from a copy, tell it so: stop the workers, run `voting \
+             rewind --new-log`, start the workers; else see who else writes to the streams in Redis",
         );
     }
     if before != after {
@@ -150,7 +201,7 @@ mod tests {
 
     #[test]
     fn all_ballots_are_somewhere_or_it_is_told() {
-        let level = |before, totals, after| judge(before, totals, after).level;
+        let level = |before, totals, after| judge(before, totals, after, Marks::Whole).level;
         assert_eq!(level(log(5, 5), store(3), log(5, 5)), Level::Ok);
         assert_eq!(
             level(log(9, 5), store(5), log(9, 5)),
@@ -158,7 +209,9 @@ mod tests {
             "flushed, in hand"
         );
         assert_eq!(level(log(5, 5), store(2), log(5, 5)), Level::Fail);
-        assert_eq!(level(log(5, 5), store(4), log(5, 5)), Level::Warn);
+        assert_eq!(level(log(5, 5), store(4), log(5, 5)), Level::Fail);
+        let put_back = judge(log(5, 3), store(3), log(5, 3), Marks::PutBack);
+        assert_eq!(put_back.level, Level::Fail, "whatever the numbers are");
         assert_eq!(
             level(log(5, 2), store(4), log(9, 6)),
             Level::Ok,

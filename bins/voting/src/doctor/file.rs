@@ -10,9 +10,10 @@ use voting_service::anybody_may_read;
 
 use super::{
     Visit,
-    count::{Counted, judge, waiting},
+    count::{Counted, Marks, judge, waiting},
     count_of,
     polls::states,
+    secret,
 };
 use crate::report::{Finding, Level};
 
@@ -101,12 +102,13 @@ fn check_content(visit: &mut Visit<'_>, content: &FileContent) {
         totals,
         polls,
         dead_letters,
+        ..
     } = content;
     let counted = Counted {
         accepted: queue.accepted,
         acknowledged: queue.accepted.saturating_sub(queue.pending),
     };
-    let conservation = judge(counted, *totals, counted);
+    let conservation = judge(counted, *totals, counted, Marks::Whole);
     // One snapshot of one file: what does not add up is wrong, whichever way.
     visit.add(match conservation.level {
         Level::Ok => conservation,
@@ -118,6 +120,7 @@ fn check_content(visit: &mut Visit<'_>, content: &FileContent) {
     });
     visit.add(states(polls));
     visit.add(waiting(dead_letters));
+    secret::of_file(visit, content);
     let kept = visit.config.beside_database("secret");
     let is_given = visit.config.secret.is_some() || visit.config.secret_file.is_some();
     if !is_given && !kept.exists() && queue.accepted > 0 {

@@ -4,13 +4,16 @@
 //! The checks are by what they look at. One that fails does not stop the others, and none takes longer
 //! than `--timeout`.
 
+mod certificate;
 mod clocks;
 mod count;
 mod file;
 mod log;
+mod open_files;
 mod polls;
 mod postgres;
 mod redis;
+mod secret;
 mod services;
 mod settings;
 
@@ -31,8 +34,9 @@ use crate::report::{Finding, Report};
 pub(crate) struct Doctor {
     /// Check what this service needs; may be given several times
     ///
-    /// Without it: the three services if both stores are named in the settings, voting-vote if only
-    /// Redis is, voting-result if only Postgres is, else the all-in-one.
+    /// Without it: the three services if both stores are named in the settings, voting-worker alone if then
+    /// the operator's token is set and the secret is not, voting-vote if only Redis is named, voting-result
+    /// if only Postgres is, else the all-in-one.
     #[arg(long = "for", value_name = "SERVICE", value_enum)]
     services: Vec<Service>,
     /// Also ask this vote service whether it is ready; may be given several times
@@ -102,6 +106,7 @@ impl Doctor {
 
     async fn visit(&self, reading: &Reading, mut visit: Visit<'_>) -> Report {
         settings::check(&mut visit, reading);
+        open_files::check(&mut visit);
         let uses = |uses: fn(Service) -> bool| visit.services.iter().any(|service| uses(*service));
         let (uses_redis, uses_postgres) = (uses(Service::uses_redis), uses(Service::uses_postgres));
         let redis = match uses_redis {
@@ -115,6 +120,7 @@ impl Doctor {
         let redis = redis.as_ref();
         let postgres = postgres.as_ref();
         if let Some(redis) = redis {
+            secret::of_redis(&mut visit, redis).await;
             log::check(&mut visit, redis).await;
         }
         if let Some(postgres) = postgres {

@@ -1,9 +1,9 @@
 //! The polls: their states, those that do not get on with closing, and the copy that votes go by.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use voting_core::{
-    Poll, PollDirectory, PollState, StoreError,
+    Poll, PollDirectory, PollId, PollState, StoreError,
     position::{EntryId, ShardId},
     postgres::Postgres,
     redis::Redis,
@@ -16,17 +16,20 @@ use crate::report::Finding;
 const STEPS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// So many polls are named.
+const NAMES: usize = 5;
+
 pub(super) async fn check(visit: &mut Visit<'_>, redis: Option<&Redis>, postgres: &Postgres) {
     let Some(mut polls) = visit.look("polls", postgres.polls()).await else {
         return;
     };
     visit.add(states(&polls));
-    let mut published = match redis {
-        Some(redis) => match visit.ask(redis.polls()).await {
-            Ok(polls) => Some(polls),
+    let mut log = match redis {
+        Some(redis) => match visit.ask(Log::of(redis, &polls)).await {
+            Ok(log) => Some(log),
             Err(why) => {
-                let todo = "start a worker, which publishes them; until then no ballot is taken";
-                visit.add(Finding::fail("published polls", why, todo));
+                let found = format!("could not be checked: {why}");
+                visit.add(Finding::unknown("published polls", found));
                 None
             }
         },
@@ -35,9 +38,9 @@ pub(super) async fn check(visit: &mut Visit<'_>, redis: Option<&Redis>, postgres
     // Whatever is on its way gets some time.
     for _ in 0..STEPS {
         let is_done = polls.iter().all(|poll| !is_closing(poll))
-            && published
+            && log
                 .as_ref()
-                .is_none_or(|published| *published == polls);
+                .is_none_or(|log| log.published.as_ref() == Some(&polls) && log.sealed.is_empty());
         if is_done {
             break;
         }
@@ -45,14 +48,17 @@ pub(super) async fn check(visit: &mut Visit<'_>, redis: Option<&Redis>, postgres
         if let Ok(now) = visit.ask(postgres.polls()).await {
             polls = now;
         }
-        if let (Some(redis), Some(published)) = (redis, &mut published)
-            && let Ok(now) = visit.ask(redis.polls()).await
+        if let (Some(redis), Some(log)) = (redis, &mut log)
+            && let Ok(now) = visit.ask(Log::of(redis, &polls)).await
         {
-            *published = now;
+            *log = now;
         }
     }
-    if let Some(published) = &published {
-        visit.add(copy(&polls, published));
+    if let Some(log) = &log {
+        visit.add(copy(&polls, log.published.as_deref()));
+        if let Some(finding) = closed_in_the_log(&log.sealed) {
+            visit.add(finding);
+        }
     }
     let closing: Vec<_> = polls.iter().filter(|poll| is_closing(poll)).collect();
     if closing.is_empty() {
@@ -64,6 +70,24 @@ pub(super) async fn check(visit: &mut Visit<'_>, redis: Option<&Redis>, postgres
     };
     for poll in closing {
         visit.add(closing_of(poll, settled.as_deref()));
+    }
+}
+
+/// What the log knows of the polls.
+struct Log {
+    /// As the vote services know them; `None` before any were published.
+    published: Option<Vec<Poll>>,
+    /// Those that the store has open, and the log takes no more ballots in.
+    sealed: BTreeSet<PollId>,
+}
+
+impl Log {
+    async fn of(redis: &Redis, stored: &[Poll]) -> Result<Self, StoreError> {
+        let published = redis.published().await?;
+        let open = stored.iter().filter(|poll| poll.state().is_open());
+        let open: Vec<_> = open.map(Poll::id).collect();
+        let sealed = redis.sealed(&open).await?;
+        Ok(Self { published, sealed })
     }
 }
 
@@ -130,16 +154,72 @@ fn closing_of(poll: &Poll, settled: Option<&[(ShardId, EntryId)]>) -> Finding {
     )
 }
 
-fn copy(polls: &[Poll], published: &[Poll]) -> Finding {
+fn copy(polls: &[Poll], published: Option<&[Poll]>) -> Finding {
     let check = "published polls";
+    let Some(published) = published else {
+        return Finding::fail(
+            check,
+            "no worker has published the polls to Redis yet",
+            "start a worker, which publishes them; until then no ballot is taken",
+        );
+    };
     if polls == published {
         return Finding::ok(check, "the vote services know the polls as they are");
     }
+    let find = |polls: &[Poll], id: &PollId| polls.iter().find(|poll| poll.id() == id).cloned();
+    let mut differences = Vec::new();
+    for poll in published {
+        if find(polls, poll.id()).is_none() {
+            differences.push(format!("{} is not in Postgres", poll.id()));
+        }
+    }
+    for poll in polls {
+        let id = poll.id();
+        match find(published, id) {
+            None => differences.push(format!("{id} is not known to them")),
+            Some(known) if known.state() != poll.state() => {
+                differences.push(format!("{id} has another state"));
+            }
+            Some(known) if known != *poll => differences.push(format!("{id} has other texts")),
+            Some(_) => {}
+        }
+    }
+    if differences.is_empty() {
+        differences.push("they know them in another order".to_owned());
+    }
     Finding::fail(
         check,
-        "the vote services know other polls, or other states, than Postgres has",
+        format!(
+            "the vote services know other polls, or other states, than Postgres has: {}",
+            some_of(&differences)
+        ),
         "start a worker, or see in its log why it does not publish them",
     )
+}
+
+/// The first few.
+fn some_of(names: &[String]) -> String {
+    let told = names.iter().take(NAMES).cloned();
+    let more = names.len().saturating_sub(NAMES);
+    let more = (more > 0).then(|| format!("{more} more"));
+    told.chain(more).collect::<Vec<_>>().join(", ")
+}
+
+/// As after a backup was restored from before they were closed.
+fn closed_in_the_log(sealed: &BTreeSet<PollId>) -> Option<Finding> {
+    if sealed.is_empty() {
+        return None;
+    }
+    let names: Vec<_> = sealed.iter().map(ToString::to_string).collect();
+    Some(Finding::fail(
+        "closed polls",
+        format!(
+            "Postgres has polls open that were closed: {}; their pages have buttons, and each vote is \
+             refused",
+            some_of(&names)
+        ),
+        "start a worker, which closes them; if one runs, see in its log why it does not",
+    ))
 }
 
 #[cfg(test)]

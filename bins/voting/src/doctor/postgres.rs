@@ -3,11 +3,11 @@
 
 use voting_core::{
     StoreError,
-    postgres::{LoginReport, Postgres, SchemaError, ServerReport},
+    postgres::{Failure, LoginReport, Postgres, Room, SchemaError, ServerReport, TRIED_MIB},
 };
 use voting_service::Service;
 
-use super::{Visit, why};
+use super::{Visit, certificate, why};
 use crate::report::Finding;
 
 /// Older ones do not know all settings that connections are given.
@@ -26,21 +26,28 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Postgres> {
         .map(ToString::to_string)
         .collect();
     let place = places.join(", ");
-    let server = match visit.ask(postgres.inspect()).await {
-        Ok(server) => server,
-        Err(why) => {
-            let refused = ["assword", "authentication", "pg_hba", "does not exist"];
-            let todo = if refused.iter().any(|word| why.contains(word)) {
-                "set a login, its password and a database that it knows in postgres.url (or \
-                 postgres.url_file)"
-            } else {
-                "start it, or mend postgres.url and the way there; until then ballots wait in Redis"
-            };
-            let found = format!("does not answer at {place}: {why}");
-            visit.add(Finding::fail("postgres", found, todo));
+    // First: behind such a pooler other questions may fail, and the reason would not be told. If it cannot
+    // be tried, the next question says why.
+    if let Ok(false) = visit.ask(postgres.keeps_sessions()).await {
+        visit.add(pooler(&place));
+    }
+    let patience = visit.patience;
+    let server = match tokio::time::timeout(patience, postgres.inspect()).await {
+        Ok(Ok(server)) => server,
+        Ok(Err(error)) => {
+            // Of a certificate there is more to say than that it is refused.
+            if !certificate::refused(visit, "postgres", postgres.certificates()).await {
+                visit.add(away(&place, &why(&error), Failure::of(&error)));
+            }
+            return None;
+        }
+        Err(_) => {
+            let found = format!("no answer within {} s", patience.as_secs());
+            visit.add(away(&place, &found, None));
             return None;
         }
     };
+    certificate::check(visit, "postgres", postgres.certificates()).await;
     let writes = visit.is_for(Service::Worker);
     visit.add(connection(&place, &server));
     visit.add(version(&server));
@@ -50,9 +57,13 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Postgres> {
     if server.is_standby {
         visit.add(standby(writes));
     }
-    if let Some(finding) = room(&server, visit.config.postgres.connections) {
+    if server.is_read_only && !server.is_standby {
+        visit.add(read_only(writes));
+    }
+    for finding in room(&server, visit.config.postgres.connections) {
         visit.add(finding);
     }
+    check_disk(visit, &postgres).await;
     if !check_tables(visit, &postgres).await {
         return None;
     }
@@ -82,6 +93,18 @@ fn connection(place: &str, server: &ServerReport) -> Finding {
         check,
         format!("{found}, not encrypted, and not in a private network"),
         "add ?sslmode=require to postgres.url, or set postgres.ca_file",
+    )
+}
+
+fn pooler(place: &str) -> Finding {
+    Finding::fail(
+        "postgres pooler",
+        format!(
+            "at {place} is a pooler that changes sessions between transactions, as PgBouncer with \
+             pool_mode = transaction: statements fail again and again"
+        ),
+        "set pool_mode = session there, or set postgres.url to Postgres itself: each service keeps few \
+         connections (postgres.connections)",
     )
 }
 
@@ -151,16 +174,112 @@ fn durability(server: &ServerReport) -> Vec<Finding> {
     findings
 }
 
-fn room(server: &ServerReport, own: u32) -> Option<Finding> {
-    let (used, max) = (server.connections, server.max_connections);
-    if used + u64::from(own) <= max {
-        return None;
+fn read_only(writes: bool) -> Finding {
+    let check = "postgres";
+    let found = "its transactions write nothing (default_transaction_read_only is on)";
+    if writes {
+        let todo = "see whether somebody wants it so for a while; else set it off where it is set: in \
+                    postgresql.conf, or by ALTER DATABASE or ALTER ROLE … RESET \
+                    default_transaction_read_only. Until then ballots wait in Redis";
+        return Finding::fail(check, found, todo);
     }
-    Some(Finding::warn(
-        "postgres connections",
-        format!("{used} of {max} are in use; a further service takes up to {own}"),
-        "raise max_connections, or lower postgres.connections",
-    ))
+    Finding::ok(check, found)
+}
+
+fn room(server: &ServerReport, own: u32) -> Vec<Finding> {
+    let check = "postgres connections";
+    let mut findings = Vec::new();
+    for (room, whose, todo) in [
+        (
+            Some(server.connections),
+            "",
+            "raise max_connections of the server, or lower postgres.connections of the services",
+        ),
+        (
+            server.role_connections,
+            " of this role",
+            "ALTER ROLE … CONNECTION LIMIT to more, or lower postgres.connections of the services",
+        ),
+        (
+            server.database_connections,
+            " to this database",
+            "ALTER DATABASE … CONNECTION LIMIT to more, or lower postgres.connections of the services",
+        ),
+    ] {
+        let Some(Room { taken, most }) = room else {
+            continue;
+        };
+        if taken + u64::from(own) > most {
+            findings.push(Finding::warn(
+                check,
+                format!(
+                    "{taken} of {most} connections{whose} are in use; a further service takes up to {own}"
+                ),
+                todo,
+            ));
+        }
+    }
+    findings
+}
+
+/// A server whose disk is full answers, and reads, as if nothing were wrong.
+async fn check_disk(visit: &mut Visit<'_>, postgres: &Postgres) {
+    let check = "postgres disk";
+    let finding = match tokio::time::timeout(visit.patience, postgres.try_disk()).await {
+        Ok(Ok(())) => Finding::ok(check, format!("takes {TRIED_MIB} MiB more")),
+        Ok(Err(error)) if Failure::of(&error) == Some(Failure::DiskFull) => Finding::fail(
+            check,
+            format!("it is full, or nearly so: {}", why(&error)),
+            "make room on the disk of Postgres' data; until then ballots wait in Redis",
+        ),
+        Ok(Err(error)) => Finding::unknown(check, format!("could not be checked: {}", why(&error))),
+        Err(_) => Finding::unknown(check, "takes longer than --timeout to write a little"),
+    };
+    visit.add(finding);
+}
+
+/// Why there is no connection, and what mends it.
+fn away(place: &str, why: &str, failure: Option<Failure>) -> Finding {
+    let found = match failure {
+        // It has answered.
+        Some(_) => format!("refuses the connection at {place}: {why}"),
+        None => format!("does not answer at {place}: {why}"),
+    };
+    let todo = match failure {
+        Some(Failure::Password) => {
+            "set the login and the password that it knows in postgres.url (or postgres.url_file); a \
+             server that asks for passwords says the same of a login that there is not"
+        }
+        Some(Failure::NoSuchRole) => {
+            "set a login that it knows in postgres.url (or postgres.url_file), or make it: CREATE ROLE … \
+             LOGIN IN ROLE voting_worker (or voting_result)"
+        }
+        Some(Failure::NotLetIn) => {
+            "let this login come from this machine in pg_hba.conf and reload; or mend postgres.url, also \
+             whether it is encrypted (?sslmode=require)"
+        }
+        Some(Failure::NoSuchDatabase) => {
+            "set a database that is there in postgres.url (or postgres.url_file), or make it: CREATE \
+             DATABASE … OWNER …, then `voting migrate`"
+        }
+        Some(Failure::Forbidden) => {
+            "GRANT CONNECT ON DATABASE … to the login, or to its role: `voting migrate --create-roles`"
+        }
+        Some(Failure::TooManyConnections) => {
+            "raise the limit that is named: ALTER ROLE … CONNECTION LIMIT, ALTER DATABASE … CONNECTION \
+             LIMIT, or max_connections; or lower postgres.connections of the services"
+        }
+        Some(Failure::NotUpYet) => {
+            "wait: it starts, stops or recovers; if it stays so, see its log. Until then ballots wait in \
+             Redis"
+        }
+        Some(Failure::DiskFull) => {
+            "make room on the disk of Postgres' data; until then ballots wait in Redis"
+        }
+        Some(Failure::OutOfMemory) => "give its machine more memory, or it fewer connections",
+        _ => "start it, or mend postgres.url and the way there; until then ballots wait in Redis",
+    };
+    Finding::fail("postgres", found, todo)
 }
 
 /// Whether there are tables that this program can read.
@@ -271,8 +390,13 @@ mod tests {
             synchronous_commit: "on".to_owned(),
             own_synchronous_commit: "on".to_owned(),
             time_ms: 0,
-            connections: 3,
-            max_connections: 100,
+            is_read_only: false,
+            connections: Room {
+                taken: 3,
+                most: 100,
+            },
+            role_connections: None,
+            database_connections: None,
         }
     }
 
@@ -327,7 +451,13 @@ mod tests {
 
     #[test]
     fn a_server_that_is_full_is_told() {
-        assert_eq!(room(&server(), 97), None);
-        assert!(room(&server(), 98).is_some());
+        assert_eq!(room(&server(), 97), []);
+        assert_eq!(room(&server(), 98).len(), 1);
+        let limited = ServerReport {
+            role_connections: Some(Room { taken: 2, most: 3 }),
+            ..server()
+        };
+        assert_eq!(room(&limited, 1), []);
+        assert!(room(&limited, 2)[0].found.contains("of this role"));
     }
 }

@@ -3,7 +3,7 @@
 use voting_core::redis::{Node, NodeInfo, Redis};
 use voting_service::Service;
 
-use super::Visit;
+use super::{Visit, certificate};
 use crate::report::Finding;
 
 /// Of its memory, in percent: when to warn, and when ballots are about to be refused.
@@ -18,15 +18,22 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Redis> {
     let nodes = match visit.ask(redis.nodes()).await {
         Ok(nodes) => nodes,
         Err(why) => {
-            visit.add(away(&place, &why));
+            if !certificate::refused(visit, "redis", redis.certificates()).await {
+                visit.add(away(&place, &why));
+            }
             return None;
         }
     };
-    let mut there = Vec::new();
+    let (mut there, mut silent) = (Vec::new(), Vec::new());
     for node in nodes {
         match visit.ask(node.ping()).await {
             Ok(()) => there.push(node),
-            Err(why) => visit.add(away(&at(&node, &place), &why)),
+            Err(why) => silent.push(away(&at(&node, &place), &why)),
+        }
+    }
+    if silent.is_empty() || !certificate::refused(visit, "redis", redis.certificates()).await {
+        for finding in silent {
+            visit.add(finding);
         }
     }
     if there.is_empty() {
@@ -38,6 +45,7 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Redis> {
         "not encrypted, which is for a network of your own"
     };
     visit.add(Finding::ok("redis", format!("answers at {place}, {how}")));
+    certificate::check(visit, "redis", redis.certificates()).await;
     for node in &there {
         check_node(visit, node).await;
     }
@@ -53,10 +61,18 @@ fn at(node: &Node, place: &str) -> String {
     }
 }
 
+/// Why there is no answer, and what mends it.
 fn away(place: &str, why: &str) -> Finding {
-    let refused = ["WRONGPASS", "NOAUTH", "assword", "uthentication"];
-    let todo = if refused.iter().any(|word| why.contains(word)) {
+    let has = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    let todo = if has(&["WRONGPASS", "NOAUTH", "assword", "uthentication"]) {
         "set the user and the password that it knows in redis.url (or redis.url_file)"
+    } else if has(&["max number of clients"]) {
+        "raise maxclients, and the open files that its process may have; see who holds the connections \
+         (CLIENT LIST)"
+    } else if has(&["DENIED"]) {
+        "it is in protected mode: give it a password, and let it listen for this machine (bind)"
+    } else if has(&["LOADING", "loading"]) {
+        "wait: it reads its log after a start; until then no ballot is taken"
     } else {
         "start it, or mend redis.url and the way there; until then no ballot is taken"
     };
@@ -73,7 +89,15 @@ async fn check_node(visit: &mut Visit<'_>, node: &Node) {
         if !node.is_replica {
             visit.add(memory(name, &info));
             visit.add(own_log(name, &info));
+            if let Some(finding) = role(name, &info) {
+                visit.add(finding);
+            }
         }
+    }
+    if !node.is_replica
+        && let Err(why) = visit.ask(node.takes_ballots()).await
+    {
+        visit.add(refuses(name, &why));
     }
     let is_accepted = visit.config.redis.accept_loss;
     let check = "redis durability";
@@ -117,6 +141,24 @@ fn loading(name: &str, info: &NodeInfo) -> Option<Finding> {
             "wait; until then no ballot is taken",
         )
     })
+}
+
+fn role(name: &str, info: &NodeInfo) -> Option<Finding> {
+    let master = info.replica_of.as_ref()?;
+    Some(Finding::fail(
+        "redis role",
+        format!("{name} is a replica, of {master}; it takes no ballots"),
+        "set redis.url to its master. REPLICAOF NO ONE makes it a master: do that only if it has the \
+         latest ballots, and no other Redis goes on as the master",
+    ))
+}
+
+fn refuses(name: &str, why: &str) -> Finding {
+    Finding::fail(
+        "redis writes",
+        format!("{name} takes no ballots now: {why}"),
+        "remove the cause. Writes that are paused go on after CLIENT UNPAUSE, or when the FAILOVER ends",
+    )
 }
 
 fn memory(name: &str, info: &NodeInfo) -> Finding {
@@ -321,6 +363,17 @@ mod tests {
         };
         assert_eq!([of("7.0.0"), of("8.2.1")], [Level::Ok; 2]);
         assert_eq!([of("6.2.9"), of("")], [Level::Fail; 2]);
+    }
+
+    #[test]
+    fn a_redis_that_is_a_replica_is_told_with_its_master() {
+        assert_eq!(role("Redis", &info()), None);
+        let replica = NodeInfo {
+            replica_of: Some("10.0.0.1:6379".to_owned()),
+            ..info()
+        };
+        let finding = role("Redis", &replica).unwrap();
+        assert_eq!(finding.level, Level::Fail);
     }
 
     #[test]

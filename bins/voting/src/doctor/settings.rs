@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use voting_core::error::in_one_line;
-use voting_service::{Origin, Reading, SecretUse, Service, anybody_may_read};
+use voting_service::{Origin, Reading, SecretError, SecretUse, anybody_may_read, with_origin};
 
 use super::Visit;
 use crate::report::{Finding, Report};
@@ -51,24 +51,18 @@ pub(super) fn check(visit: &mut Visit<'_>, reading: &Reading) {
         ));
     }
     for fault in faults {
+        let fault = with_origin(&fault, reading.settings());
         visit.add(Finding::fail("settings", fault, "mend it where it is set"));
     }
-    let remarks = services
-        .iter()
-        .flat_map(|service| config.remarks_for(*service));
-    let mut told: Vec<String> = Vec::new();
-    for remark in remarks {
-        if !told.contains(&remark) {
-            visit.add(Finding::warn(
-                "settings",
-                &remark,
-                "see whether it is meant so",
-            ));
-            told.push(remark);
-        }
+    for remark in config.remarks_for(&services) {
+        visit.add(Finding::warn(
+            "settings",
+            remark,
+            "see whether it is meant so",
+        ));
     }
     for secret in config.secrets_of(&services) {
-        let finding = secret_finding(&secret, reading, &services);
+        let finding = secret_finding(&secret, reading);
         visit.add(finding);
     }
 }
@@ -83,22 +77,31 @@ fn is_of_a_secret(fault: &str, visit: &Visit<'_>) -> bool {
         .any(|error| error == fault)
 }
 
-fn secret_finding(secret: &SecretUse, reading: &Reading, services: &[Service]) -> Finding {
+fn secret_finding(secret: &SecretUse, reading: &Reading) -> Finding {
     let name = secret.name;
     let check = "secrets";
     match &secret.state {
         None => return Finding::ok(check, format!("{name} is made at the first start")),
         Some(Err(error)) => {
-            let todo = match services {
-                [Service::AllInOne] => "put it back from the backup, or mend its rights",
-                _ => "set it; `openssl rand -hex 32` makes a secret, which all services must share",
+            let todo = match (error, name) {
+                (SecretError::Both(_), _) => "set one of them",
+                (SecretError::NotGiven(_), "redis.url") => {
+                    "set it, such as redis://user:password@host:6379/"
+                }
+                (SecretError::NotGiven(_), "postgres.url") => {
+                    "set it, such as postgres://user:password@host/database"
+                }
+                (SecretError::NotGiven(_) | SecretError::Short(..), "worker.token") => {
+                    "set it; `openssl rand -hex 32` makes a token, which all workers share"
+                }
+                (SecretError::NotGiven(_) | SecretError::Short(..), _) => {
+                    "give it the secret that the other services have; with another one everybody could \
+                     vote again. Only where nobody has voted yet, make one: openssl rand -hex 32"
+                }
+                _ => "put it back, from the backup if need be, or mend its rights",
             };
-            let todo = match name {
-                "redis.url" => "set it, such as redis://user:password@host:6379/",
-                "postgres.url" => "set it, such as postgres://user:password@host/database",
-                _ => todo,
-            };
-            return Finding::fail(check, in_one_line(error), todo);
+            let found = with_origin(&in_one_line(error), reading.settings());
+            return Finding::fail(check, found, todo);
         }
         Some(Ok(())) => {}
     }

@@ -86,8 +86,13 @@ impl Browser {
 
     /// Waits until an element reads as it should.
     pub async fn reads(&self, css: &str, expected: &str) {
+        self.patient_reads(css, expected, 20).await;
+    }
+
+    /// The same, for up to so many seconds.
+    pub async fn patient_reads(&self, css: &str, expected: &str, seconds: u32) {
         let mut text = String::new();
-        for _ in 0..400 {
+        for _ in 0..seconds * 20 {
             // The page may be replaced between the two questions; then it is asked again.
             if let Ok(now) = self.find(css).await.text().await {
                 text = now;

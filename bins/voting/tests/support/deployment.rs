@@ -322,7 +322,12 @@ impl Deployment {
     pub fn doctor(&self, arguments: &[&str]) -> Told {
         let mut all = vec!["doctor"];
         all.extend(arguments);
-        Told::by(&self.settings, &all)
+        self.voting(&all)
+    }
+
+    /// Runs another command of `voting`.
+    pub fn voting(&self, arguments: &[&str]) -> Told {
+        Told::by(&self.settings, arguments)
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod deployment;
+pub mod line;
 
 use std::{
     path::{Path, PathBuf},
@@ -41,7 +42,12 @@ impl Voting {
     }
 
     pub fn start_with(folder: &Path, arguments: &[&str]) -> Self {
-        let mut program = Program::start(command(folder).args(arguments));
+        Self::start_as(folder, command(folder).args(arguments))
+    }
+
+    /// The same, by a command that was made for it.
+    pub fn start_as(folder: &Path, command: &mut Command) -> Self {
+        let mut program = Program::start(command);
         Self {
             vote: program.address("Vote:"),
             result: program.address("Result:"),

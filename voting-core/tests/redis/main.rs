@@ -1,11 +1,17 @@
 //! What the Redis back end must do beside the conformance suite.
 
+mod changes;
+
 use std::time::Duration;
 
 use voting_core::{
-    Ballot, BallotLog, BallotQueue, CastError, Choices, PollDirectory, VoteSink, VoterId, entry,
+    Ballot, BallotLog, BallotQueue, CastError, Choices, PollDirectory, SecretKey, StoreError,
+    VoteSink, VoterId,
+    applied::Applied,
+    entry,
     position::ShardId,
     redis::{Redis, RedisOptions, RewindError},
+    secret::Fingerprint,
 };
 use voting_testing::RedisServer;
 
@@ -60,6 +66,71 @@ async fn a_redis_that_can_lose_ballots_is_not_ready() {
         server.command(&["CONFIG", "SET", name, &before]);
     }
     redis.check().await.expect("it is durable again");
+}
+
+fn fingerprint(byte: u8) -> Fingerprint {
+    let secret = SecretKey::new([byte; 32]).expect("long enough");
+    secret.fingerprint()
+}
+
+#[tokio::test]
+async fn of_secrets_that_come_at_once_one_is_the_logs() {
+    for _ in 0..20 {
+        let server = RedisServer::start();
+        let ask = |byte| {
+            let redis = Redis::new(&server.url(), options(1)).expect("an address");
+            async move { redis.check_secret(fingerprint(byte)).await }
+        };
+        let asked = futures_util::future::join_all((1..=8).map(ask)).await;
+        let admitted = asked.iter().filter(|answer| answer.is_ok()).count();
+        assert_eq!(admitted, 1, "{asked:?}");
+        let foreign = |answer: &Result<(), _>| {
+            matches!(answer, Ok(()) | Err(StoreError::ForeignSecret { .. }))
+        };
+        assert!(asked.iter().all(foreign), "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_secrets_that_are_allowed_stand_beside_the_layout() {
+    let mut server = RedisServer::start();
+    let redis = Redis::new(&server.url(), options(1)).expect("an address");
+    redis.check().await.expect("ready");
+    assert_eq!(redis.allowed_secrets().await.expect("an answer"), None);
+    redis.check_secret(fingerprint(1)).await.expect("the first");
+    redis.check_secret(fingerprint(1)).await.expect("the same");
+    redis
+        .check_secret(fingerprint(2))
+        .await
+        .expect_err("another");
+    // An older program compares this exactly.
+    assert_eq!(
+        server.command(&["GET", "voting:layout"]).trim(),
+        "1 shards=1"
+    );
+    server.kill();
+    server.launch();
+    redis.check_secret(fingerprint(2)).await.expect_err("still");
+    // An operator allows another one.
+    let both = format!("{} {}", fingerprint(1), fingerprint(2));
+    server.command(&["SET", "voting:secrets", &both]);
+    for byte in [1, 2] {
+        redis
+            .check_secret(fingerprint(byte))
+            .await
+            .expect("allowed");
+    }
+    redis
+        .check_secret(fingerprint(3))
+        .await
+        .expect_err("another");
+    for text in ["", " ", "x", &both[1..]] {
+        server.command(&["SET", "voting:secrets", text]);
+        for byte in [1, 2] {
+            let answer = redis.check_secret(fingerprint(byte)).await;
+            assert!(matches!(answer, Err(StoreError::Corrupt(_))), "{answer:?}");
+        }
+    }
 }
 
 /// What it would leave out of its own log at its next start are the ballots.
@@ -225,23 +296,77 @@ async fn the_log_can_be_rewound_though_redis_has_no_memory_left() {
     let claim = queue.claim(100, Duration::ZERO).await.expect("claimed");
     let keys: Vec<_> = claim.entries.iter().map(|e| (e.shard, e.id)).collect();
     queue.acknowledge(&keys).await.expect("acknowledged");
-    let refused = redis.rewind().await.expect_err("a worker is there");
+    let refused = redis
+        .look_back(&Applied::default())
+        .await
+        .expect_err("a worker is there");
     assert!(matches!(refused, RewindError::WorkersRunning));
     queue.close().await.expect("closed");
     drop(queue);
 
     server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    let rewound = loop {
-        match redis.rewind().await {
+    let back = loop {
+        match redis.look_back(&Applied::default()).await {
             Err(RewindError::WorkersRunning) if tokio::time::Instant::now() < deadline => {}
-            rewound => break rewound.expect("it needs no memory"),
+            back => break back.expect("it needs no memory"),
         }
     };
-    assert_eq!(rewound.ballots, keys.len() as u64);
-    assert!(rewound.complete_from.is_empty());
+    let all = keys.len() as u64;
+    assert_eq!((back.ballots, back.lacking, back.accepted), (all, all, all));
+    assert!(back.complete_from.is_empty());
+    let one_is_there = Applied {
+        also: [keys[0]].into(),
+        ..Applied::default()
+    };
+    let lacking = redis
+        .look_back(&one_is_there)
+        .await
+        .expect("looked")
+        .lacking;
+    assert_eq!(lacking, all - 1);
+    let handed_out = redis.rewind(&back).await.expect("it needs no memory");
+    assert_eq!(handed_out, all);
     let again = redis.queue().claim(100, Duration::ZERO).await;
     assert_eq!(again.expect("claimed").entries.len(), keys.len());
+}
+
+#[tokio::test]
+async fn what_a_dead_worker_had_in_hand_is_handed_out_once_after_a_rewind() {
+    let server = RedisServer::start();
+    let redis = Redis::new(&server.url(), options(1)).expect("an address");
+    for _ in 0..4 {
+        redis.sink().cast(ballot()).await.expect("cast");
+    }
+    let dead = redis.queue();
+    let claim = dead.claim(4, Duration::from_secs(5)).await;
+    assert_eq!(claim.expect("claimed").entries.len(), 4);
+    drop(dead);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let back = loop {
+        match redis.look_back(&Applied::default()).await {
+            Err(RewindError::WorkersRunning) if tokio::time::Instant::now() < deadline => {}
+            back => break back.expect("it is dead"),
+        }
+    };
+    redis.rewind(&back).await.expect("rewound");
+    // By now it is taken for dead, and its entries would be taken over.
+    let queue = redis.queue();
+    let mut left = 4;
+    while left > 0 {
+        let claim = queue.claim(1, Duration::from_secs(5)).await;
+        let keys: Vec<_> = claim
+            .expect("claimed")
+            .entries
+            .iter()
+            .map(|e| (e.shard, e.id))
+            .collect();
+        queue.acknowledge(&keys).await.expect("acknowledged");
+        left -= keys.len() as u64;
+        assert_eq!(queue.stats().await.expect("stats").pending, left);
+    }
+    let more = queue.claim(10, Duration::ZERO).await.expect("claimed");
+    assert!(more.entries.is_empty(), "{more:?} is acknowledged");
 }
 
 #[tokio::test]

@@ -1,0 +1,99 @@
+//! The address that a service listens on, as people write it.
+
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// Reads an address and a port; a name is looked up where this machine looks names up, and stands for its first
+/// IPv4 address, or else its first address.
+///
+/// # Errors
+/// Says how to write it.
+pub(crate) fn parse(text: &str) -> Result<SocketAddr, String> {
+    let text = text.trim();
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let wrong = |why: &str| Err(format!("{text:?} is not an address to listen on: {why}"));
+    if text.contains("://") {
+        return wrong(
+            "leave the scheme out, and write an address and a port, such as 127.0.0.1:8080",
+        );
+    }
+    let everywhere = |port: &str| {
+        wrong(&format!(
+            "write 127.0.0.1:{port} for this machine only, or 0.0.0.0:{port} for all its addresses"
+        ))
+    };
+    if text.parse::<u16>().is_ok() {
+        return everywhere(text);
+    }
+    let Some((host, port)) = text
+        .rsplit_once(':')
+        .filter(|(host, _)| !host.ends_with(':'))
+    else {
+        return wrong("the port is missing, as in 127.0.0.1:8080");
+    };
+    let Ok(number) = port.parse::<u16>() else {
+        return wrong("its port is not a number in 0 to 65535, as in 127.0.0.1:8080");
+    };
+    match host {
+        "" | "*" => everywhere(port),
+        // Whatever this machine thinks of that name.
+        _ if host.eq_ignore_ascii_case("localhost") => Ok((Ipv4Addr::LOCALHOST, number).into()),
+        _ => match (host, number).to_socket_addrs() {
+            Ok(found) => {
+                let mut found: Vec<_> = found.collect();
+                found.sort_by_key(SocketAddr::is_ipv6);
+                let first = found.first().copied();
+                first.map_or_else(|| wrong("the name has no address"), Ok)
+            }
+            Err(error) => wrong(&format!(
+                "the name cannot be looked up ({error}); write an address, such as 127.0.0.1:{port}"
+            )),
+        },
+    }
+}
+
+/// Of a setting.
+pub(crate) fn read<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(from)?;
+    parse(&text).map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_this_machine_is_an_address() {
+        let of = |text: &str| parse(text).map(|address| address.to_string());
+        for (text, address) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            (" [::1]:80\n", "[::1]:80"),
+            ("localhost:0", "127.0.0.1:0"),
+            ("LOCALHOST:8080", "127.0.0.1:8080"),
+        ] {
+            assert_eq!(of(text).as_deref(), Ok(address), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_told_with_how_to_write_it() {
+        for (text, hint) in [
+            (":8080", "0.0.0.0:8080 for all"),
+            ("*:8080", "127.0.0.1:8080 for this machine only"),
+            ("8080", "127.0.0.1:8080 for this machine only"),
+            ("127.0.0.1", "the port is missing"),
+            ("localhost", "the port is missing"),
+            ("::1", "the port is missing"),
+            ("localhost:http", "0 to 65535"),
+            ("127.0.0.1:99999", "0 to 65535"),
+            ("http://localhost:8080", "leave the scheme out"),
+            ("nowhere.invalid:8080", "cannot be looked up"),
+        ] {
+            let told = parse(text).expect_err(text);
+            assert!(told.contains(hint), "{told}");
+        }
+    }
+}

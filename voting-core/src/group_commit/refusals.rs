@@ -1,0 +1,155 @@
+//! Whether the log takes what is written to it, going by what was written last. A log may say that it is
+//! well and refuse each entry all the same, as a Redis without memory does.
+//!
+//! Whoever is not ready gets no more ballots to try with. So after a pause without any, it is ready again:
+//! the next ballot tells how it is, and if it is refused the pause begins anew.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    error::{CastError, StoreError, in_one_line},
+    position::{EntryId, ShardId},
+};
+
+/// So many entries in a row, over all shards that refuse, are no accident.
+const MANY: u32 = 3;
+
+/// How long a refusal counts.
+const PAUSE: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(super) struct Refusals(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    /// By shard: how many entries were refused since the last one that was taken.
+    in_a_row: Vec<u32>,
+    /// The newest of them.
+    last: Option<(Instant, String)>,
+    /// Whether the log has said itself that it is not well, since then.
+    log_was_unwell: bool,
+}
+
+impl Refusals {
+    pub(super) fn new(shards: u16) -> Self {
+        Self(Mutex::new(State {
+            in_a_row: vec![0; usize::from(shards)],
+            last: None,
+            log_was_unwell: false,
+        }))
+    }
+
+    /// Takes in what came of writing an entry.
+    pub(super) fn wrote(&self, shard: ShardId, written: &Result<EntryId, CastError>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(in_a_row) = state.in_a_row.get_mut(usize::from(shard.0)) else {
+            return;
+        };
+        match written {
+            // It says so of one poll only.
+            Ok(_) | Err(CastError::Closed(_)) => *in_a_row = 0,
+            Err(error) => {
+                *in_a_row = in_a_row.saturating_add(1);
+                state.last = Some((Instant::now(), in_one_line(error)));
+                state.log_was_unwell = false;
+            }
+        }
+    }
+
+    /// Whether ballots can be cast, if the log says this of itself.
+    pub(super) fn judge(&self, says: Result<(), StoreError>) -> Result<(), StoreError> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if says.is_err() {
+            state.log_was_unwell = true;
+            return says;
+        }
+        // What ailed it then is over.
+        if std::mem::take(&mut state.log_was_unwell) {
+            state.in_a_row.fill(0);
+        }
+        match &state.last {
+            Some((at, why))
+                if state.in_a_row.iter().sum::<u32>() >= MANY && at.elapsed() < PAUSE =>
+            {
+                Err(StoreError::unavailable(format!(
+                    "the last ballots were not stored: {why}"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO: fn() -> Result<EntryId, CastError> = || Err(CastError::Refused("no room".into()));
+
+    fn is_ready(refusals: &Refusals) -> bool {
+        refusals.judge(Ok(())).is_ok()
+    }
+
+    #[test]
+    fn a_log_that_refuses_several_entries_is_not_ready_until_it_takes_one() {
+        let refusals = Refusals::new(2);
+        refusals.wrote(ShardId(0), &NO());
+        refusals.wrote(ShardId(1), &NO());
+        assert!(is_ready(&refusals));
+        refusals.wrote(ShardId(0), &NO());
+        let why = refusals.judge(Ok(())).unwrap_err();
+        assert!(in_one_line(&why).contains("no room"), "{why:?}");
+        refusals.wrote(ShardId(0), &Ok(EntryId::MIN));
+        assert!(is_ready(&refusals));
+    }
+
+    #[test]
+    fn one_shard_that_takes_all_does_not_hide_another() {
+        let refusals = Refusals::new(2);
+        for _ in 0..MANY {
+            refusals.wrote(ShardId(0), &NO());
+            refusals.wrote(ShardId(1), &Ok(EntryId::MIN));
+        }
+        assert!(!is_ready(&refusals));
+    }
+
+    #[test]
+    fn what_was_refused_long_ago_no_longer_counts_but_the_next_one_does() {
+        let refusals = Refusals::new(1);
+        for _ in 0..MANY {
+            refusals.wrote(ShardId(0), &NO());
+        }
+        let long_ago = Instant::now().checked_sub(PAUSE).unwrap();
+        refusals.0.lock().unwrap().last.as_mut().unwrap().0 = long_ago;
+        assert!(is_ready(&refusals));
+        refusals.wrote(ShardId(0), &NO());
+        assert!(!is_ready(&refusals));
+    }
+
+    #[test]
+    fn a_log_that_was_away_and_is_back_is_ready_at_once() {
+        let refusals = Refusals::new(1);
+        for _ in 0..MANY {
+            refusals.wrote(ShardId(0), &NO());
+        }
+        assert!(
+            refusals
+                .judge(Err(StoreError::unavailable("away")))
+                .is_err()
+        );
+        assert!(is_ready(&refusals));
+    }
+
+    #[test]
+    fn a_closed_poll_is_no_refusal() {
+        let refusals = Refusals::new(1);
+        for _ in 0..MANY {
+            let poll = "p".parse().unwrap();
+            refusals.wrote(ShardId(0), &Err(CastError::Closed(poll)));
+        }
+        assert!(is_ready(&refusals));
+    }
+}

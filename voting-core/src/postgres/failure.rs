@@ -1,0 +1,99 @@
+//! What kind of failure it was, as far as Postgres says so.
+
+use std::error::Error;
+
+use ::postgres::error::SqlState;
+
+use crate::error::{StoreError, in_one_line};
+
+/// Why there was no connection.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("cannot connect: {reason}")]
+pub(super) struct CannotConnect {
+    reason: String,
+    failure: Option<Failure>,
+}
+
+impl CannotConnect {
+    pub(super) fn by(error: &::postgres::Error) -> Self {
+        Self {
+            reason: in_one_line(error),
+            failure: Failure::by(error),
+        }
+    }
+
+    pub(super) fn into_error(self) -> StoreError {
+        StoreError::unavailable(self)
+    }
+}
+
+/// A kind of failure that an operator can do something about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The password is wrong; or there is no such role, which a server that asks for passwords does not
+    /// tell apart.
+    Password,
+    /// There is no such role, or it may not log in.
+    NoSuchRole,
+    /// No line of `pg_hba.conf` lets the role come from there.
+    NotLetIn,
+    /// There is no such database.
+    NoSuchDatabase,
+    /// The role may not do it.
+    Forbidden,
+    /// All connections of the role, of the database or of the server are taken.
+    TooManyConnections,
+    /// The server starts, stops or recovers.
+    NotUpYet,
+    /// The server, the database or the role writes nothing.
+    ReadOnly,
+    /// A disk of the server is full.
+    DiskFull,
+    /// The server has no memory left.
+    OutOfMemory,
+    /// Something took longer than it may.
+    TimedOut,
+}
+
+impl Failure {
+    /// The one that is behind an error of the store, if it is known.
+    pub fn of(error: &StoreError) -> Option<Self> {
+        let first: &(dyn Error + 'static) = error;
+        let mut causes = std::iter::successors(Some(first), |error| (*error).source());
+        causes.find_map(|error| {
+            if let Some(error) = error.downcast_ref::<CannotConnect>() {
+                return error.failure;
+            }
+            error.downcast_ref::<::postgres::Error>().and_then(Self::by)
+        })
+    }
+
+    fn by(error: &::postgres::Error) -> Option<Self> {
+        // Its texts are in the language of the server; the name of the function is not.
+        let routine = error.as_db_error().and_then(|error| error.routine());
+        let code = error.code()?;
+        let known = [
+            (SqlState::INVALID_PASSWORD, Self::Password),
+            (SqlState::INVALID_CATALOG_NAME, Self::NoSuchDatabase),
+            (SqlState::INSUFFICIENT_PRIVILEGE, Self::Forbidden),
+            (SqlState::TOO_MANY_CONNECTIONS, Self::TooManyConnections),
+            (SqlState::CANNOT_CONNECT_NOW, Self::NotUpYet),
+            (SqlState::ADMIN_SHUTDOWN, Self::NotUpYet),
+            (SqlState::CRASH_SHUTDOWN, Self::NotUpYet),
+            (SqlState::READ_ONLY_SQL_TRANSACTION, Self::ReadOnly),
+            (SqlState::DISK_FULL, Self::DiskFull),
+            (SqlState::OUT_OF_MEMORY, Self::OutOfMemory),
+            (SqlState::QUERY_CANCELED, Self::TimedOut),
+            (SqlState::LOCK_NOT_AVAILABLE, Self::TimedOut),
+        ];
+        if *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION {
+            return Some(match routine {
+                Some("InitializeSessionUserId") => Self::NoSuchRole,
+                _ => Self::NotLetIn,
+            });
+        }
+        let of_code = known.into_iter().find(|(known, _)| known == code);
+        of_code.map(|(_, failure)| failure)
+    }
+}

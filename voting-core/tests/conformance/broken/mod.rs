@@ -1,0 +1,98 @@
+//! Back ends that are broken in one way each, and the requirement that finds out.
+//!
+//! Each is a real one in which a single step is done otherwise.
+
+mod log;
+mod logs;
+mod store;
+mod stores;
+
+use voting_core::{conformance::Backend, memory::Memory};
+
+use self::{log::with_log, store::with_store};
+use super::{CLAIM_TIMEOUT, With, backend, memory_backend, sqlite::sqlite_backend};
+
+/// Writes a test for each broken back end: the requirement panics.
+macro_rules! does_not_pass {
+    ($($name:ident: $backend:expr => $how:ident $part:ident::$requirement:ident;)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                let backend = $backend;
+                let tried = tokio::spawn(async move {
+                    does_not_pass!(@call $how $part $requirement backend)
+                });
+                let tried = tried.await;
+                assert!(tried.is_err_and(|error| error.is_panic()), "it passes");
+            }
+        )*
+    };
+    (@call of $part:ident $requirement:ident $backend:ident) => {
+        voting_core::conformance::$part::$requirement(&$backend).await
+    };
+    (@call after $part:ident $requirement:ident $backend:ident) => {
+        voting_core::conformance::$part::$requirement($backend).await
+    };
+}
+use does_not_pass;
+
+/// What is around the back ends here breaks nothing by itself.
+mod unbroken {
+    use super::*;
+
+    #[derive(Default)]
+    struct Sound;
+    impl log::BrokenLog for Sound {}
+    impl store::BrokenStore for Sound {}
+
+    fn around(backend: Backend) -> Backend {
+        with_store::<Sound>(with_log::<Sound>(backend))
+    }
+
+    voting_core::conformance_suite!(
+        async { around(memory_of(3)) }; queue, log_range, flush, store_range, polls, work, close
+    );
+
+    voting_core::conformance_suite!(async { around(sqlite_backend().await) }; restart);
+}
+
+/// All is in the file, but for what the test has in memory.
+fn with_memory_instead(
+    backend: Backend,
+    put_in: impl Fn(Backend, Memory) -> Backend + Send + Sync + 'static,
+) -> Backend {
+    let reopen = backend.reopen;
+    let rest = Backend {
+        reopen: None,
+        ..backend
+    };
+    let memory = Memory::new(voting_core::memory::MemoryOptions {
+        shards: 1,
+        claim_timeout: CLAIM_TIMEOUT,
+    });
+    let broken = put_in(rest, memory);
+    match reopen {
+        None => broken,
+        Some(reopen) => broken.with_reopen(move || {
+            Box::pin(async move { with_memory_instead(reopen().await, put_in) })
+        }),
+    }
+}
+
+does_not_pass! {
+    a_log_that_is_gone_with_its_process:
+        with_memory_instead(sqlite_backend().await, |on_disk, memory| Backend {
+            log: std::sync::Arc::new(memory.clone()),
+            queue: Box::new(move || std::sync::Arc::new(memory.queue())),
+            ..on_disk
+        }) => after restart::what_was_appended_and_not_acknowledged_is_still_there;
+    a_store_that_is_gone_with_its_process:
+        with_memory_instead(sqlite_backend().await, |on_disk, memory| {
+            let all = backend(memory.clone(), || unreachable!("its log is not used"), memory);
+            Backend { log: on_disk.log, queue: on_disk.queue, keep: on_disk.keep, ..all }
+        }) => after restart::what_was_flushed_is_still_there;
+}
+
+fn memory_of(shards: u16) -> Backend {
+    memory_backend(shards)
+}

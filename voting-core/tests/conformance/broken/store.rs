@@ -1,0 +1,188 @@
+//! A store around another one, in which a step can be done otherwise.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use voting_core::{
+    BatchFlusher, DeadLetterStore, Poll, PollDirectory, PollId, PollState, PollStore, Receipt,
+    ReceiptState, StoreError, Tally, TallyStore,
+    batch::{Batch, FlushReport, Totals},
+    conformance::Backend,
+    dead_letter::DeadLetter,
+    position::Position,
+    tally::Recount,
+};
+
+use super::With;
+
+/// The store that is sound.
+pub struct Store {
+    pub flusher: Arc<dyn BatchFlusher>,
+    pub tallies: Arc<dyn TallyStore>,
+    pub polls: Arc<dyn PollStore>,
+    pub dead_letters: Arc<dyn DeadLetterStore>,
+}
+
+/// What is done otherwise; by itself nothing.
+#[async_trait]
+pub trait BrokenStore: Default + Send + Sync + 'static {
+    /// Of the batch that is flushed.
+    fn batch(&self, _: &mut Batch) {}
+
+    /// Where a ballot is looked for.
+    fn receipt(&self, _: &mut Receipt) {}
+
+    /// Of the poll that is read.
+    fn read(&self, poll: Poll) -> Poll {
+        poll
+    }
+
+    async fn flush(&self, store: &Store, batch: &Batch) -> Result<FlushReport, StoreError> {
+        store.flusher.flush(batch).await
+    }
+
+    async fn tally(&self, store: &Store, poll: &PollId) -> Result<Option<Tally>, StoreError> {
+        store.tallies.tally(poll).await
+    }
+
+    async fn receipt_state(
+        &self,
+        store: &Store,
+        receipt: &Receipt,
+    ) -> Result<ReceiptState, StoreError> {
+        store.tallies.receipt_state(receipt).await
+    }
+
+    async fn put_poll(&self, store: &Store, poll: &Poll) -> Result<(), StoreError> {
+        store.polls.put_poll(poll).await
+    }
+
+    async fn advance_poll(
+        &self,
+        store: &Store,
+        poll: &PollId,
+        to: &PollState,
+    ) -> Result<Option<PollState>, StoreError> {
+        store.polls.advance_poll(poll, to).await
+    }
+
+    async fn dead_letters(
+        &self,
+        store: &Store,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        store.dead_letters.dead_letters(after, limit).await
+    }
+}
+
+struct Around<B> {
+    store: Store,
+    broken: B,
+}
+
+/// The back end with its store broken.
+pub fn with_store<B: BrokenStore>(backend: Backend) -> Backend {
+    let around = Arc::new(Around {
+        store: Store {
+            flusher: backend.flusher,
+            tallies: backend.tallies,
+            polls: backend.polls,
+            dead_letters: backend.dead_letters,
+        },
+        broken: B::default(),
+    });
+    let reopen = backend.reopen;
+    let broken = Backend {
+        flusher: around.clone(),
+        tallies: around.clone(),
+        polls: around.clone(),
+        dead_letters: around,
+        reopen: None,
+        ..backend
+    };
+    match reopen {
+        None => broken,
+        Some(reopen) => broken.with_reopen(|| Box::pin(async { with_store::<B>(reopen().await) })),
+    }
+}
+
+#[async_trait]
+impl<B: BrokenStore> BatchFlusher for Around<B> {
+    async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
+        let mut batch = batch.clone();
+        self.broken.batch(&mut batch);
+        self.broken.flush(&self.store, &batch).await
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.store.flusher.totals().await
+    }
+}
+
+#[async_trait]
+impl<B: BrokenStore> TallyStore for Around<B> {
+    async fn tally(&self, poll: &PollId) -> Result<Option<Tally>, StoreError> {
+        self.broken.tally(&self.store, poll).await
+    }
+
+    async fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
+        let mut receipt = receipt.clone();
+        self.broken.receipt(&mut receipt);
+        self.broken.receipt_state(&self.store, &receipt).await
+    }
+
+    async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
+        self.store.tallies.recount(poll).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.store.tallies.check().await
+    }
+}
+
+#[async_trait]
+impl<B: BrokenStore> PollDirectory for Around<B> {
+    async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
+        let poll = self.store.polls.poll(id).await?;
+        Ok(poll.map(|poll| self.broken.read(poll)))
+    }
+
+    async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
+        let polls = self.store.polls.polls().await?;
+        Ok(polls
+            .into_iter()
+            .map(|poll| self.broken.read(poll))
+            .collect())
+    }
+}
+
+#[async_trait]
+impl<B: BrokenStore> PollStore for Around<B> {
+    async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
+        self.broken.put_poll(&self.store, poll).await
+    }
+
+    async fn advance_poll(
+        &self,
+        poll: &PollId,
+        to: &PollState,
+    ) -> Result<Option<PollState>, StoreError> {
+        self.broken.advance_poll(&self.store, poll, to).await
+    }
+}
+
+#[async_trait]
+impl<B: BrokenStore> DeadLetterStore for Around<B> {
+    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError> {
+        self.store.dead_letters.dead_letter(position).await
+    }
+
+    async fn dead_letters(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        self.broken.dead_letters(&self.store, after, limit).await
+    }
+}

@@ -1,0 +1,44 @@
+//! The moment from which on numbers may be out of date.
+
+use std::{fmt, time::SystemTime};
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// When what is shown was last known to be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Since(OffsetDateTime);
+
+impl Since {
+    /// To the second: more would only look exact.
+    pub(crate) fn new(at: SystemTime) -> Self {
+        let at = OffsetDateTime::from(at);
+        Self(at.replace_nanosecond(0).unwrap_or(at))
+    }
+
+    /// As programs read it: `2026-11-26T14:05:00Z` (RFC 3339).
+    pub(crate) fn rfc3339(self) -> String {
+        self.0.format(&Rfc3339).unwrap_or_default()
+    }
+}
+
+/// As people read it: `14:05 UTC on 2026-11-26`.
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (hour, minute, date) = (self.0.hour(), self.0.minute(), self.0.date());
+        write!(f, "{hour:02}:{minute:02} UTC on {date}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_moment_reads_well_for_programs_and_for_people() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_764_166_500_750);
+        assert_eq!(Since::new(at).rfc3339(), "2025-11-26T14:15:00Z");
+        assert_eq!(Since::new(at).to_string(), "14:15 UTC on 2025-11-26");
+    }
+}

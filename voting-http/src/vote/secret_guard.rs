@@ -1,0 +1,134 @@
+//! Keeps a service with a stranger's secret from taking ballots: it cannot read the cookies that the others
+//! give, so each voter would count once more.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::{sync::Mutex, time::timeout};
+use voting_core::{StoreError, VoteSink, error::in_one_line, secret::Fingerprint};
+
+use crate::seldom::Seldom;
+
+/// How old an answer may be before the log is asked again. No ballot waits for that.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why no ballot is taken.
+#[derive(Debug, Clone)]
+pub(super) enum Shut {
+    /// The log is held to another secret.
+    Foreign,
+    /// The log was never asked with success, and does not answer: why.
+    Unknown(String),
+}
+
+/// Asks the log whether it is held to this secret.
+pub(super) struct SecretGuard {
+    sink: Arc<dyn VoteSink>,
+    ours: Fingerprint,
+    begun: Instant,
+    /// Whether ballots are taken.
+    open: AtomicBool,
+    /// When the log was last asked, in milliseconds since `begun`.
+    asked: AtomicU64,
+    /// Held by the one that asks; says since when it is shut, and why.
+    asking: Mutex<Option<(Instant, Shut)>>,
+    /// 1 while the log is held to another secret.
+    pub(super) foreign: Gauge,
+    warnings: Seldom,
+}
+
+impl SecretGuard {
+    pub(super) fn new(sink: Arc<dyn VoteSink>, ours: Fingerprint) -> Self {
+        Self {
+            sink,
+            ours,
+            begun: Instant::now(),
+            open: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+            asking: Mutex::default(),
+            foreign: Gauge::default(),
+            warnings: Seldom::default(),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        let elapsed = self.begun.elapsed().as_millis();
+        u64::try_from(elapsed).unwrap_or(u64::MAX)
+    }
+
+    /// Whether a ballot may be cast, by an answer that is about a second old.
+    pub(super) async fn admit(self: &Arc<Self>) -> Result<(), Shut> {
+        if self.open.load(Relaxed) {
+            let age = self.now().saturating_sub(self.asked.load(Relaxed));
+            if u128::from(age) >= FRESH.as_millis() {
+                self.ask_beside();
+            }
+            return Ok(());
+        }
+        // One asks for all who wait, so that a crowd before a shut door is one question a second.
+        let mut asking = self.asking.lock().await;
+        if self.open.load(Relaxed) {
+            return Ok(());
+        }
+        if let Some((since, shut)) = &*asking
+            && since.elapsed() < FRESH
+        {
+            return Err(shut.clone());
+        }
+        let shut = match self.check().await {
+            Ok(()) => return Ok(()),
+            Err(StoreError::ForeignSecret { .. }) => Shut::Foreign,
+            Err(error) => Shut::Unknown(in_one_line(&error)),
+        };
+        *asking = Some((Instant::now(), shut.clone()));
+        Err(shut)
+    }
+
+    /// Asks while ballots are taken, unless somebody does already.
+    fn ask_beside(self: &Arc<Self>) {
+        let guard = Arc::clone(self);
+        // Noted first, so that the next ballots do not ask as well.
+        self.asked.store(self.now(), Relaxed);
+        tokio::spawn(async move {
+            // A log that does not answer takes no ballots either.
+            let _ = guard.check().await;
+        });
+    }
+
+    /// Asks the log now.
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
+        let asked = timeout(PATIENCE, self.sink.check_secret(self.ours)).await;
+        let asked = asked.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")));
+        self.asked.store(self.now(), Relaxed);
+        match &asked {
+            Ok(()) => {
+                self.open.store(true, Relaxed);
+                if self.foreign.set(0) == 1 {
+                    tracing::info!("the log is held to this secret: ballots are taken");
+                }
+            }
+            Err(error @ StoreError::ForeignSecret { .. }) => {
+                self.open.store(false, Relaxed);
+                let is_new = self.foreign.set(1) == 0;
+                if self.warnings.due().is_some() || is_new {
+                    tracing::error!(
+                        error = in_one_line(error),
+                        "this service takes no ballots: all vote services need the same secret"
+                    );
+                }
+            }
+            // What was known stays.
+            Err(_) => {}
+        }
+        asked
+    }
+}

@@ -1,0 +1,81 @@
+//! What a visitor is told whose cookie does not say who they are, and how they start over. Nothing is counted
+//! for them, and nothing takes the place of their cookie, until they ask for it here.
+
+use askama::Template;
+use poem::{
+    Endpoint, Request, Response,
+    http::{HeaderValue, StatusCode, header},
+};
+use voting_core::PollId;
+
+use super::{VoteService, page};
+use crate::{
+    assets,
+    problem::Problem,
+    site::Prefix,
+    views,
+    visitor::{Refusal, Visitor},
+};
+
+/// Where the form goes.
+pub(super) const PATH: &str = "/start-over";
+
+#[derive(Template)]
+#[template(path = "start_over.html")]
+struct StartOverPage<'a> {
+    base: &'a str,
+    assets_version: &'a str,
+    title: &'a str,
+    detail: &'a str,
+    /// Whether the visitor has just tried to vote.
+    cast: bool,
+    /// Where to start over, if a new cookie would be of use.
+    action: Option<String>,
+    /// Where to go on then.
+    poll: &'a str,
+}
+
+/// The page that says what is the matter, in place of the ballot.
+pub(super) fn ask(request: &Request, poll: &PollId, refusal: Refusal, cast: bool) -> Response {
+    let (prefix, problem) = (Prefix::of(request), Problem::voter_cookie(refusal));
+    let base = prefix.as_str();
+    problem.finish(views::render(&StartOverPage {
+        base,
+        assets_version: assets::version(),
+        title: problem.title(),
+        detail: problem.detail(),
+        cast,
+        action: refusal.can_start_over().then(|| format!("{base}{PATH}")),
+        poll: poll.as_str(),
+    }))
+}
+
+/// `POST`: a new cookie for whoever has one that does not say who they are; then the poll's page. Of others it
+/// changes nothing, so the form may be sent twice.
+pub(super) struct StartOver(pub(super) VoteService);
+
+impl Endpoint for StartOver {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let visitor: Visitor = page::visitor_of(&request).await?;
+        let fields = page::form(&mut request).await?;
+        let polls = form_urlencoded::parse(&fields).filter(|(name, _)| name == "poll");
+        let poll = polls.map(|(_, value)| value.parse::<PollId>()).next();
+        let base = Prefix::of(&request);
+        let there = match poll {
+            Some(Ok(poll)) => format!("{}/polls/{poll}", base.as_str()),
+            // Of a client that was not given the form.
+            Some(Err(_)) | None => format!("{}/", base.as_str()),
+        };
+        let mut answer = Response::builder().status(StatusCode::SEE_OTHER).finish();
+        let location = HeaderValue::try_from(there).map_err(|_| Problem::internal())?;
+        answer.headers_mut().insert(header::LOCATION, location);
+        if visitor.refusal().is_some_and(Refusal::can_start_over)
+            && let Some(cookie) = self.0.0.cookies.issue(visitor.id())
+        {
+            answer.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        Ok(answer)
+    }
+}
