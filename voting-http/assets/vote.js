@@ -1,203 +1,517 @@
-// The vote page: votes without a reload. Without this script the form posts as usual.
-"use strict";
+// The vote page: votes without a reload, and follows its poll. Without this script the form posts as usual.
+// Written so that browsers of ten years can read it; those that lack what it needs are left with the form.
+(function () {
+  "use strict";
 
-const form = document.getElementById("ballot");
-const statusBox = document.getElementById("status");
-const options = [...form.querySelectorAll("[data-option]")];
-const list = form.querySelector(".options");
-const send = document.getElementById("send");
-const hint = document.getElementById("hint");
-const count = document.getElementById("count");
-const boxes = [...form.querySelectorAll("input[name=vote]")];
-const max = Number(form.dataset.max);
-const isOpen = form.dataset.open === "true";
+  if (!window.fetch || !window.Promise || !("content" in document.createElement("template"))) return;
 
-// What this browser voted is remembered per poll and voter tag. The server changes the tag
-// when it no longer knows the voter (or starts over), and then nothing is shown.
-const memoryPrefix = `voting:${form.dataset.poll}:`;
-const memoryKey = memoryPrefix + form.dataset.voter;
+  var form = document.getElementById("ballot");
+  var statusBox = document.getElementById("status");
+  var list = form.querySelector(".options");
+  var options = all(form, "[data-option]");
+  var inputs = all(form, "input[name=vote]"); // none where each option is a button
+  var hint = document.getElementById("hint");
+  var send = document.getElementById("send");
+  var count = document.getElementById("count");
+  var forget = document.getElementById("forget");
+  var max = Number(form.dataset.max);
+  var several = max > 1;
 
-let confirmed = []; // what the server has accepted
-let busy = false;
+  var ANSWER_MS = 10000; // a vote may take so long
+  var FOLLOW_MS = 5000; // the poll is looked at after so long, and up to two seconds more
 
-// ---- Memory. Storage may be switched off: the page works without it. ----
+  var pollState = form.dataset.state; // open, closing, final
+  var voter = form.dataset.voter; // names the voter to the server; not who it is
+  var confirmed = all(form, ".chosen").map(idOf); // the last vote that the server has confirmed
+  var forgotten = hint.textContent === hint.dataset.forgotten; // there was a vote, and the voter had its choices forgotten
+  var unsure = false; // a later vote may have arrived as well
+  var sending = null; // the choices that are on their way
+  var offline = null; // choices that did not get through, to be sent again when there is a network
+  var retrying = false; // that is done once
+  var casts = 0;
 
-function recall() {
-  try {
-    for (const key of Object.keys(localStorage)) {
-      if (key.startsWith(memoryPrefix) && key !== memoryKey) localStorage.removeItem(key);
+  function all(root, selector) {
+    return Array.prototype.slice.call(root.querySelectorAll(selector));
+  }
+
+  function idOf(option) {
+    return option.dataset.option;
+  }
+
+  function isOpen() {
+    return pollState === "open";
+  }
+
+  function ticked() {
+    return inputs.filter(function (input) { return input.checked; }).map(function (input) { return input.value; });
+  }
+
+  function same(one, other) {
+    return one.length === other.length && one.every(function (id) { return other.indexOf(id) >= 0; });
+  }
+
+  function toggle(element, name, on) {
+    if (on) element.classList.add(name);
+    else element.classList.remove(name);
+  }
+
+  // ---- Words. What a voter is told has the words of src/vote/words.rs, src/views.rs and src/problem.rs. ----
+
+  var UNKNOWN = "We do not know whether your vote arrived. Trying again is safe: it counts once.";
+  var OFFLINE = "You are offline. We do not know whether your vote arrived. It is sent again when you are online; it counts once.";
+  var COOKIES = "Your browser does not keep the cookie that makes sure that you count once. Allow cookies for this site, then vote.";
+  var RELOAD = "reload";
+  var CLOSED_FIRST = "This poll closed before your vote arrived. It was not counted.";
+
+  function labelOf(option) {
+    return option.querySelector(".label").textContent.trim();
+  }
+
+  // A short label as it is, a long one in quotes and cut.
+  function quoted(label) {
+    if (label.length <= 28) return label;
+    if (label.length <= 40) return "“" + label + "”";
+    return "“" + label.slice(0, 40).replace(/[\ud800-\udbff]$/, "").trim() + "…”";
+  }
+
+  // The beginning of a sentence.
+  function voteFor(choices) {
+    if (choices.length !== 1) return "Your " + choices.length + " choices are";
+    var label = options.filter(function (option) { return idOf(option) === choices[0]; }).map(labelOf)[0];
+    return "Your vote for " + quoted(label || "") + " is";
+  }
+
+  // What is left when a vote came too late, or was refused.
+  function whatCounts() {
+    if (unsure) return " We do not know whether an earlier try arrived.";
+    return confirmed.length ? " The vote that was confirmed before counts." : "";
+  }
+
+  function sentence(text) {
+    if (typeof text !== "string" || !text.trim()) return "";
+    return /[.!?]$/.test(text.trim()) ? text.trim() : text.trim() + ".";
+  }
+
+  // ---- What is said ----
+
+  // `again` is what "Try again" does; without it the button is left out.
+  function say(kind, text, again) {
+    var notice = document.getElementById("notice-" + kind).content.cloneNode(true);
+    notice.querySelector(".words").textContent = text;
+    var button = notice.querySelector("button.then");
+    if (button && again) button.addEventListener("click", again);
+    else if (button) button.parentNode.removeChild(button);
+    notice.querySelector(".dismiss").addEventListener("click", hush);
+    hush();
+    statusBox.appendChild(notice);
+    if (count) toggle(count, "off", true);
+    // In a low window the dock is at the end of the page.
+    var place = statusBox.getBoundingClientRect();
+    if (kind === "bad" && (place.top < 0 || place.bottom > window.innerHeight)) statusBox.scrollIntoView({ block: "nearest" });
+  }
+
+  function hush() {
+    var back = send || form.querySelector("button.chosen") || options[0];
+    if (statusBox.contains(document.activeElement)) back.focus();
+    statusBox.textContent = "";
+    if (count) toggle(count, "off", false);
+  }
+
+  function isSaid() {
+    return statusBox.querySelector(".notice") !== null;
+  }
+
+  // ---- Drawing ----
+
+  function draw() {
+    var open = isOpen();
+    if (open) setText(hint, confirmed.length ? hint.dataset.after : forgotten ? hint.dataset.forgotten : hint.dataset.before);
+    else drawClosed();
+    toggle(list, "voted", confirmed.length > 0);
+    toggle(list, "shut", !open);
+    toggle(forget, "off", !confirmed.length);
+    form.setAttribute("aria-busy", String(sending !== null));
+    options.forEach(drawOption);
+    if (!send) return;
+    // aria-disabled, not disabled or hidden: those would lose the keyboard focus.
+    if (open) send.hidden = false;
+    send.setAttribute("aria-disabled", String(!open || sending !== null));
+    send.textContent = !open ? "Closed" : sending ? "Sending…" : confirmed.length ? "Change vote" : "Vote";
+    drawCount();
+  }
+
+  function drawClosed() {
+    if (hint.querySelector(".pill")) return;
+    hint.textContent = "";
+    hint.appendChild(document.getElementById("closed-line").content.cloneNode(true));
+  }
+
+  function drawOption(option) {
+    var id = idOf(option);
+    var input = option.querySelector("input");
+    var chosen = confirmed.indexOf(id) >= 0;
+    var onItsWay = sending !== null && sending.indexOf(id) >= 0;
+    toggle(option, "chosen", chosen);
+    toggle(option, "busy", onItsWay && !input);
+    var control = input || option;
+    if (isOpen()) control.disabled = false;
+    control.setAttribute("aria-disabled", String(!isOpen() || (sending !== null && !input)));
+    option.querySelector(".action").textContent = actionText(input, chosen, onItsWay);
+  }
+
+  function actionText(input, chosen, onItsWay) {
+    if (onItsWay) return "Sending…";
+    var yours = unsure ? "Last confirmed vote" : "Your vote";
+    if (input) {
+      if (chosen) return input.checked || !isOpen() ? yours : yours + ", until you send";
+      return input.checked ? (isOpen() ? "Not sent yet" : "Not sent") : "";
     }
-    const { choices } = JSON.parse(localStorage.getItem(memoryKey)) ?? {};
-    const known = options.map((option) => option.dataset.option);
-    return Array.isArray(choices) ? choices.filter((id) => known.includes(id)) : [];
-  } catch {
-    return [];
+    if (chosen) return yours;
+    if (!isOpen()) return "";
+    return confirmed.length ? "Change to this" : "Vote";
   }
-}
 
-function remember() {
-  try {
-    localStorage.setItem(memoryKey, JSON.stringify({ choices: confirmed }));
-  } catch { /* full or switched off */ }
-}
-
-// ---- Drawing ----
-
-// Shows the confirmed vote, and which option is on its way (if any).
-function draw(sending = []) {
-  list.classList.toggle("voted", confirmed.length > 0);
-  form.setAttribute("aria-busy", String(busy));
-  if (hint) hint.textContent = confirmed.length ? hint.dataset.after : hint.dataset.before;
-  for (const option of options) {
-    const id = option.dataset.option;
-    const chosen = confirmed.includes(id);
-    const inFlight = busy && sending.includes(id);
-    option.classList.toggle("chosen", chosen);
-    option.classList.toggle("busy", inFlight && option.matches("button"));
-    if (option.matches("button")) {
-      // aria-disabled, not disabled: a disabled button would lose the keyboard focus.
-      option.setAttribute("aria-disabled", String(busy));
-      option.setAttribute("aria-busy", String(inFlight));
-    }
-    option.querySelector(".action").textContent = actionText(option, chosen, inFlight);
+  function drawCount(text) {
+    toggle(count, "full", Boolean(text));
+    var now = ticked();
+    var sum = several ? now.length + " of " + max + " chosen. " : "";
+    var sent = !isOpen() || sending ? "" : same(now, confirmed) ? (now.length ? "This is your vote." : "") : "Not sent yet.";
+    setText(count, text || (sum + sent).trim());
   }
-  if (send) {
-    send.setAttribute("aria-disabled", String(busy));
-    send.setAttribute("aria-busy", String(busy));
-    send.textContent = busy ? "Sending…" : confirmed.length ? "Change vote" : "Vote";
+
+  // A live region speaks whenever its text is set, even to the same.
+  function setText(element, text) {
+    if (element.textContent !== text) element.textContent = text;
   }
-}
 
-function actionText(option, chosen, inFlight) {
-  if (inFlight && option.matches("button")) return "Sending…";
-  if (chosen) return "Your vote";
-  if (!option.matches("button")) return "";
-  return confirmed.length ? "Change to this" : "Vote";
-}
+  // ---- Voting ----
 
-// `retry` is what "Try again" does; without it the button is left out.
-function say(kind, text, retry) {
-  const notice = document.getElementById(`notice-${kind}`).content.cloneNode(true);
-  notice.querySelector("p").textContent = text;
-  const button = notice.querySelector("button");
-  if (button && retry) button.addEventListener("click", retry);
-  else button?.remove();
-  statusBox.replaceChildren(notice);
-}
-
-function label(id) {
-  const option = options.find((each) => each.dataset.option === id);
-  return option.querySelector(".label").textContent.trim();
-}
-
-// ---- Voting. What a voter is told has the words of src/vote/page.rs and src/problem.rs. ----
-
-async function vote(choices) {
-  if (busy) return; // a second tap while the first is on its way
-  busy = true;
-  statusBox.replaceChildren();
-  if (count) drawCount();
-  draw(choices);
-  const outcome = await put(choices);
-  busy = false;
-  if (outcome.ok) {
-    confirmed = choices;
-    remember();
-    const what = choices.length === 1 ? `Your vote for ${label(choices[0])} is in.` : `Your ${choices.length} choices are in.`;
-    say("good", `${what} You can change your vote until the poll closes.`);
-  } else if (outcome.closed) {
-    // The page as it is for a closed poll; what was voted before is remembered.
-    location.replace(location.href);
-    return;
-  } else {
-    say("bad", outcome.text, outcome.retry && (() => sendAgain(choices)));
-  }
-  draw();
-}
-
-// Presses the same button again: the focus goes back to it (the notice is about to
-// disappear), and with checkboxes it sends what is ticked by then.
-function sendAgain(choices) {
-  const button = send ?? options.find((option) => option.dataset.option === choices[0]);
-  button.focus();
-  form.requestSubmit(button);
-}
-
-async function put(choices) {
-  let response;
-  try {
-    response = await fetch(form.dataset.url, {
-      method: "PUT",
-      headers: { "Content-Type": "application/json", Accept: "application/json" },
-      body: JSON.stringify({ choices }),
-      signal: AbortSignal.timeout?.(10_000),
+  function vote(choices) {
+    if (sending) return; // a second tap while the first is on its way
+    sending = choices;
+    offline = null;
+    casts += 1;
+    hush();
+    draw();
+    put(choices).then(function (outcome) {
+      sending = null;
+      outcome.tell(choices);
+      draw();
+      follow(0);
     });
-  } catch {
-    // Lost on the way there or on the way back: we cannot know which, so we do not claim.
-    return { retry: true, text: "We could not reach the server, so your vote is not confirmed. Please try again. It counts only once." };
   }
-  if (response.ok) return { ok: true };
 
-  const problem = await response.json().catch(() => ({}));
-  const reason = sentence(problem.detail) || sentence(problem.title);
-  // The one failure after which the vote may count all the same.
-  if (problem.type === "urn:voting:problem:outcome-unknown") return { retry: true, text: reason };
-  if (problem.type === "urn:voting:problem:poll-closed") return { closed: true };
-  const retry = response.status >= 500 || response.status === 429 || response.status === 408;
-  if (!retry) return { retry, text: `Your vote was not counted. ${reason}`.trim() };
+  // Presses the same button again: the focus goes back to it (the notice is about to disappear), and
+  // in a list it sends what is selected by then.
+  function sendAgain(choices) {
+    var option = options.filter(function (each) { return idOf(each) === choices[0]; })[0];
+    (send || option).focus();
+    vote(inputs.length ? ticked() : choices);
+  }
 
-  const seconds = Number(response.headers.get("Retry-After"));
-  const when = seconds > 0 ? `in ${seconds} ${seconds === 1 ? "second" : "seconds"}` : "in a moment";
-  return { retry, text: `Your vote was not counted. ${reason} Please try again ${when}.`.replace("  ", " ") };
-}
+  var stored = {
+    tell: function (choices) {
+      confirmed = choices;
+      forgotten = unsure = false;
+      keepTicks(null);
+      // Above a list the hint says so all the time.
+      say("good", voteFor(choices) + " in." + (inputs.length ? "" : " You can change your vote until the poll closes."));
+      tellOtherTabs();
+    }
+  };
 
-function sentence(text) {
-  if (typeof text !== "string" || !text.trim()) return "";
-  return /[.!?]$/.test(text.trim()) ? text.trim() : `${text.trim()}.`;
-}
+  var closed = {
+    tell: function () {
+      pollState = "closing";
+      say("bad", CLOSED_FIRST + whatCounts());
+    }
+  };
 
-// ---- Several choices ----
+  // Whether it arrived is not known.
+  function unknown(text, retried) {
+    return {
+      tell: function (choices) {
+        unsure = true;
+        if (retried) offline = choices;
+        say("bad", text || UNKNOWN, function () { sendAgain(choices); });
+      }
+    };
+  }
 
-const ticked = () => boxes.filter((box) => box.checked).map((box) => box.value);
+  function refused(text, again) {
+    return {
+      tell: function (choices) {
+        say("bad", "Your vote was not counted. " + text + (unsure ? whatCounts() : ""), again && function () {
+          if (again === RELOAD) location.reload();
+          else sendAgain(choices);
+        });
+      }
+    };
+  }
 
-function drawCount(text) {
-  const n = ticked().length;
-  count.classList.toggle("full", Boolean(text));
-  count.textContent = text ?? `${n} of ${max} chosen`;
-}
+  // Never fails: it says what is known.
+  function put(choices) {
+    var mayRetry = !retrying;
+    var request = {
+      method: "PUT",
+      credentials: "same-origin",
+      cache: "no-store",
+      redirect: "error", // nobody else takes votes
+      headers: { "Content-Type": "application/json", "Accept": "application/json", "Voter-Tag": voter },
+      body: JSON.stringify({ choices: choices })
+    };
+    return inTime(form.dataset.url, request, read).then(null, function () {
+      // Lost on the way there or on the way back: nobody can tell which.
+      if (navigator.onLine !== false) return unknown("", mayRetry);
+      if (!mayRetry) return unknown("You are offline. " + UNKNOWN);
+      return unknown(OFFLINE, true);
+    });
+  }
 
-for (const box of boxes) {
-  box.addEventListener("change", () => {
-    // Undo with a reason beats switching boxes off: those can be reached by nobody.
-    const tooMany = ticked().length > max;
-    if (busy || tooMany) box.checked = !box.checked;
-    if (!busy) statusBox.replaceChildren(); // what it said is about an earlier choice
-    drawCount(tooMany ? `${max} is the most. Clear one first.` : undefined);
+  // Only what our service says in so many words is known. All else may be from somebody in between.
+  function read(response) {
+    if (response.redirected || (response.type && response.type !== "basic" && response.type !== "default")) return unknown();
+    return response.text().then(function (text) {
+      var answer = parsed(text);
+      if (response.status === 202 && typeof answer.receipt === "string" && answer.receipt) {
+        // Two tabs of a new browser are given a cookie each; the browser keeps one.
+        if (typeof answer.voter === "string") voter = answer.voter;
+        return stored;
+      }
+      var kind = /^urn:voting:problem:(.+)$/.exec(answer.type);
+      if (!kind || response.status < 400 || answer.status !== response.status) return unknown();
+      return problem(kind[1], response, answer);
+    });
+  }
+
+  function problem(kind, response, answer) {
+    if (kind === "outcome-unknown" || kind === "internal") return unknown();
+    if (kind === "poll-closed") return closed;
+    if (kind === "cookies-needed") return refused(COOKIES, true);
+    var reason = sentence(answer.detail) || sentence(answer.title);
+    // The page itself says how to start over.
+    if (/-voter-cookie$/.test(kind)) return refused(reason, RELOAD);
+    if (response.status < 500 && response.status !== 429 && response.status !== 408) return refused(reason);
+    var seconds = Number(response.headers.get("Retry-After"));
+    var when = seconds > 0 ? "in " + seconds + (seconds === 1 ? " second" : " seconds") : "in a moment";
+    return refused((reason + " Please try again " + when + ".").trim(), true);
+  }
+
+  function parsed(text) {
+    try {
+      var value = JSON.parse(text);
+      return value && typeof value === "object" ? value : {};
+    } catch (error) {
+      return {};
+    }
+  }
+
+  // What `use` makes of the answer, if it comes in time.
+  function inTime(url, request, use) {
+    var stop = window.AbortController ? new AbortController() : null;
+    if (stop) request.signal = stop.signal;
+    return new Promise(function (resolve, reject) {
+      var timer = setTimeout(function () {
+        if (stop) stop.abort();
+        reject(new Error("no answer in time"));
+      }, ANSWER_MS);
+      fetch(url, request).then(use).then(resolve, reject).then(function () { clearTimeout(timer); });
+    });
+  }
+
+  // ---- Without a network ----
+
+  window.addEventListener("online", function () {
+    follow(0);
+    if (!offline || sending) return;
+    var choices = offline;
+    retrying = true;
+    vote(choices);
+    retrying = false;
+    say("news", "You are online again. Your vote is being sent once more…");
   });
-}
 
-// ---- Start ----
+  window.addEventListener("offline", function () {
+    if (offline) unknown(OFFLINE, true).tell(offline);
+  });
 
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  if (!isOpen) return;
-  if (boxes.length === 0) {
-    // Without a submitter (an old browser) we cannot know which button it was.
-    if (event.submitter?.value) vote([event.submitter.value]);
-  } else if (ticked().length === 0) {
-    drawCount("Choose at least one.");
-  } else {
-    vote(ticked());
+  // ---- Following the poll, and what other tabs of this browser do ----
+
+  var timer = 0;
+  var asking = false;
+
+  function follow(after) {
+    clearTimeout(timer);
+    if (pollState === "final" && after > 0) return;
+    timer = setTimeout(ask, after);
   }
-});
 
-// A page that answers a form post carries a notice, and then the server is right. On any
-// other page our memory is fresher: votes are accepted first and stored a moment later.
-const fromServer = options.filter((option) => option.classList.contains("chosen")).map((option) => option.dataset.option);
-const isAnswer = statusBox.querySelector(".notice") !== null;
-const fromMemory = recall();
-confirmed = isAnswer || fromMemory.length === 0 ? fromServer : fromMemory;
-if (isAnswer && confirmed.length) remember();
-for (const box of boxes) box.checked = confirmed.includes(box.value);
-if (boxes.length) drawCount();
-draw();
+  function later() {
+    if (!document.hidden) follow(FOLLOW_MS + Math.random() * 2000);
+  }
+
+  function ask() {
+    if (asking || sending) return later();
+    asking = true;
+    var before = casts;
+    inTime(form.dataset.follow, { credentials: "same-origin", headers: { Accept: "application/json" } }, function (response) {
+      return response.status === 200 && !response.redirected ? response.text() : "";
+    }).then(function (text) {
+      // An answer from before a vote says nothing of that vote.
+      if (casts === before) take(parsed(text));
+    }).then(null, function () { }).then(function () {
+      asking = false;
+      later();
+    });
+  }
+
+  function take(now) {
+    if (!Array.isArray(now.labels) || !Array.isArray(now.choices) || now.labels.length !== options.length) return;
+    if (now.voter === null && isOpen()) {
+      if (!isSaid()) say("bad", COOKIES);
+    } else if (typeof now.voter === "string") {
+      voter = now.voter;
+    }
+    var news = [takeTexts(now), takeVote(now), takeState(now)].filter(Boolean);
+    draw();
+    if (news.length) say("news", news.join(" "));
+  }
+
+  function takeTexts(now) {
+    var changed = false;
+    function set(element, text) {
+      if (element.textContent.trim() === text) return;
+      element.textContent = text;
+      changed = true;
+    }
+    set(document.getElementById("question"), now.title);
+    document.title = now.title;
+    options.forEach(function (option, index) { set(option.querySelector(".label"), now.labels[index]); });
+    return changed && "The texts of this poll have been changed. Please read them again.";
+  }
+
+  function takeState(now) {
+    var wasOpen = isOpen();
+    pollState = now.state;
+    if (isOpen() === wasOpen) return "";
+    if (isOpen()) return "This poll is open now.";
+    offline = null;
+    var unsent = inputs.length && !same(ticked(), confirmed) ? " What you had not sent is not counted." : "";
+    return "This poll has closed." + unsent + whatCounts();
+  }
+
+  // What another tab has sent, or had forgotten.
+  function takeVote(now) {
+    forgotten = now.forgotten === true;
+    if (same(now.choices, confirmed)) return "";
+    var untouched = same(ticked(), confirmed);
+    confirmed = now.choices;
+    unsure = false;
+    if (untouched) tick(confirmed);
+    if (!confirmed.length) hush();
+    return confirmed.length ? voteFor(confirmed) + " in." : "";
+  }
+
+  // Tells other tabs of this browser that there is something new. What it is they ask the server: nothing
+  // of a vote is kept where the next person at this device could read it.
+  var SIGNAL = "voting:changed:" + form.dataset.poll;
+
+  function tellOtherTabs() {
+    try {
+      localStorage.setItem(SIGNAL, String(Math.random()));
+      localStorage.removeItem(SIGNAL);
+    } catch (error) { /* full, or switched off */ }
+  }
+
+  // Versions before kept the choices there.
+  function dropOldMemory() {
+    try {
+      Object.keys(localStorage).forEach(function (key) {
+        if (key.indexOf("voting:") === 0) localStorage.removeItem(key);
+      });
+    } catch (error) { /* switched off */ }
+  }
+
+  window.addEventListener("storage", function (event) {
+    if (event.key === SIGNAL && event.newValue) follow(0);
+  });
+  document.addEventListener("visibilitychange", function () {
+    if (document.hidden) clearTimeout(timer);
+    else follow(0);
+  });
+  window.addEventListener("pageshow", function (event) {
+    if (event.persisted) follow(0);
+  });
+
+  // ---- Lists: what is selected and not sent ----
+
+  function tick(choices) {
+    inputs.forEach(function (input) { input.checked = choices.indexOf(input.value) >= 0; });
+  }
+
+  // Kept with this page in the history of the tab, for who goes to the results and back.
+  function keepTicks(choices) {
+    try {
+      history.replaceState(choices && { poll: form.dataset.poll, ticked: choices }, "");
+    } catch (error) { /* too often */ }
+  }
+
+  function keptTicks() {
+    var kept = history.state;
+    return kept && kept.poll === form.dataset.poll && Array.isArray(kept.ticked) ? kept.ticked : null;
+  }
+
+  inputs.forEach(function (input, index) {
+    input.addEventListener("click", function (event) {
+      if (!isOpen() || sending) event.preventDefault();
+    });
+    input.addEventListener("change", function () {
+      // Undo with a reason beats switching boxes off: those can be reached by nobody.
+      var tooMany = several && ticked().length > max;
+      if (tooMany) input.checked = false;
+      hush(); // what it said is about an earlier choice
+      offline = null;
+      keepTicks(ticked());
+      draw();
+      if (tooMany) drawCount(max + " is the most. Clear one first.");
+    });
+    // As between radio buttons.
+    input.addEventListener("keydown", function (event) {
+      var step = several && { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      inputs[(index + step + inputs.length) % inputs.length].focus();
+    });
+  });
+
+  // ---- Start ----
+
+  form.addEventListener("submit", function (event) {
+    if (!inputs.length) return; // sent by its button, below
+    event.preventDefault();
+    if (!isOpen() || sending) return;
+    if (ticked().length) vote(ticked());
+    else drawCount(several ? "Choose at least one." : "Pick one first.");
+  });
+
+  options.forEach(function (option) {
+    if (option.tagName !== "BUTTON") return;
+    option.addEventListener("click", function (event) {
+      event.preventDefault();
+      if (isOpen() && !sending) vote([idOf(option)]);
+    });
+  });
+
+  document.addEventListener("keydown", function (event) {
+    if (event.key === "Escape" && isSaid()) hush();
+  });
+
+  dropOldMemory();
+  statusBox.classList.remove("told");
+  form.querySelector(".said").appendChild(statusBox);
+  if (keptTicks()) tick(keptTicks());
+  draw();
+  // A new visitor: is the cookie kept?
+  if (form.dataset.new === "true") follow(0);
+  else later();
+})();

@@ -181,7 +181,8 @@ fn describe(operation: &mut Value, known: &Operation, has_voters: bool) {
         operation["responses"]["202"]["headers"] = json!({
             "Set-Cookie": {
                 "description": "The voter's cookie, if the request had none. Keep it: with it the voter can \
-                                change the vote, and a second try counts once.",
+                                change the vote, and a second try counts once. With `Voter-Tag` also a cookie for \
+                                this browser session, by which the voting page shows the vote.",
                 "schema": {"type": "string"}
             }
         });

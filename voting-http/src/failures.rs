@@ -1,31 +1,52 @@
 //! Turns whatever goes wrong in a service into an answer: a page where the client is a browser that
 //! asked for one, otherwise a problem document.
 
-use poem::{Error, PathPattern, Request, Response};
+use poem::{
+    Error, PathPattern, Request, Response,
+    http::{Method, StatusCode},
+};
 
 use crate::{
     problem::Problem,
     site::{self, Prefix},
-    views,
+    views::{self, Next},
 };
 
 /// How the client of a request is told of a failure.
 pub(crate) struct Failures {
-    /// Where the service is mounted, if a page is asked for.
-    page: Option<Prefix>,
+    page: Option<Asked>,
+}
+
+/// What a page says of the request that failed.
+struct Asked {
+    /// Where the service is mounted.
+    prefix: Prefix,
+    /// The address, to be asked for again; not if it could lead to another host.
+    address: Option<String>,
+    /// A vote, from the form.
+    is_vote: bool,
 }
 
 impl Failures {
     pub(crate) fn of(request: &Request) -> Self {
-        Self {
-            page: site::wants_html(request).then(|| Prefix::of(request)),
-        }
+        let page = site::wants_html(request).then(|| {
+            let address = request.original_uri().path_and_query();
+            let address = address.map(|address| address.as_str());
+            Asked {
+                prefix: Prefix::of(request),
+                address: address
+                    .filter(|at| !at.starts_with("//"))
+                    .map(str::to_owned),
+                is_vote: request.method() == Method::POST,
+            }
+        });
+        Self { page }
     }
 
     pub(crate) fn answer(&self, error: &Error) -> Response {
         let problem = Problem::from(error);
         let mut answer = match &self.page {
-            Some(prefix) => problem.finish(views::message(prefix, &problem)),
+            Some(asked) => problem.finish(asked.page(&problem)),
             None => problem.to_response(),
         };
         // Which route it was.
@@ -33,5 +54,25 @@ impl Failures {
             answer.set_data(pattern.clone());
         }
         answer
+    }
+}
+
+impl Asked {
+    fn page(&self, problem: &Problem) -> Response {
+        let detail = match self.is_vote {
+            true => problem.to_voter(),
+            false => problem.detail().to_owned(),
+        };
+        // What is not there now may be there later only if the service is in trouble.
+        let passes = problem.status().is_server_error()
+            || problem.status() == StatusCode::REQUEST_TIMEOUT
+            || problem.status() == StatusCode::TOO_MANY_REQUESTS;
+        let next = match (&self.address, problem.status()) {
+            (_, StatusCode::NOT_FOUND) | (None, _) => Next::AllPolls,
+            (Some(address), _) if self.is_vote => Next::Poll(address),
+            (Some(address), _) if passes => Next::Again(address),
+            _ => Next::AllPolls,
+        };
+        views::message(&self.prefix, problem, &detail, next)
     }
 }

@@ -34,6 +34,7 @@ mod reason_view;
 mod receipt_key;
 mod result;
 mod same_site;
+mod sealing;
 mod security_headers;
 mod seldom;
 mod serve;

@@ -18,6 +18,10 @@ use crate::{health::WhyNotReady, problem_kind::ProblemKind, site, visitor::Refus
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
+/// What a voter is told whose vote may or may not be stored. `vote.js` has the same words.
+pub(crate) const UNKNOWN: &str =
+    "We do not know whether your vote arrived. Trying again is safe: it counts once.";
+
 /// How long a client is asked to wait when a store is away, in seconds.
 const RETRY_AFTER: u32 = 2;
 
@@ -167,6 +171,14 @@ impl Problem {
         )
     }
 
+    pub(crate) fn cookies_needed() -> Self {
+        Self::new(
+            ProblemKind::CookiesNeeded,
+            "Your browser did not send the cookie that makes sure that you count once. Allow cookies for \
+             this site, then vote again.",
+        )
+    }
+
     pub(crate) fn too_large(limit: usize) -> Self {
         Self::new(
             ProblemKind::TooLarge,
@@ -267,10 +279,42 @@ impl Problem {
         &self.detail
     }
 
+    /// Whether a vote was refused since the poll takes none any more.
+    pub(crate) fn is_poll_closed(&self) -> bool {
+        self.kind == ProblemKind::PollClosed
+    }
+
+    /// Whether a vote that failed so may count all the same. A fault of ours in the middle of a cast: nobody
+    /// knows how far it came.
+    pub(crate) fn leaves_unknown(&self) -> bool {
+        matches!(
+            self.kind,
+            ProblemKind::OutcomeUnknown | ProblemKind::Internal
+        )
+    }
+
+    /// As told to a client that had no cookie yet, if it is `new`.
+    #[must_use]
+    pub(crate) fn for_client(mut self, new: bool) -> Self {
+        if new && self.kind == ProblemKind::OutcomeUnknown {
+            self.detail =
+                "We do not know whether your vote arrived. Trying again is safe: it counts once, \
+                           if you keep the cookie that came with this answer."
+                    .into();
+        }
+        self
+    }
+
     /// What to tell a voter whose cast failed so. `vote.js` uses the same words.
     pub(crate) fn to_voter(&self) -> String {
         if self.kind == ProblemKind::OutcomeUnknown {
             return self.detail.clone().into_owned();
+        }
+        if self.leaves_unknown() {
+            return UNKNOWN.to_owned();
+        }
+        if self.is_poll_closed() {
+            return "This poll closed before your vote arrived. It was not counted.".to_owned();
         }
         let again = if self.status.is_server_error() {
             " Please try again in a moment."
@@ -324,11 +368,7 @@ impl From<CastError> for Problem {
                 ProblemKind::Overloaded,
                 "Too many votes are arriving at once.",
             ),
-            CastError::Unknown(_) => Self::new(
-                ProblemKind::OutcomeUnknown,
-                "Whether your vote was stored is not known. Please vote again: it counts only \
-                 once.",
-            ),
+            CastError::Unknown(_) => Self::new(ProblemKind::OutcomeUnknown, UNKNOWN),
             _ => Self::new(ProblemKind::NotStored, "Votes cannot be stored right now."),
         }
     }

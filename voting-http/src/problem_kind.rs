@@ -59,6 +59,8 @@ kinds! {
     SeveralVoterCookies = "urn:voting:problem:several-voter-cookies", BAD_REQUEST, "There are several voter cookies";
     /// The voter's cookie is of a kind that is no longer taken.
     OutdatedVoterCookie = "urn:voting:problem:outdated-voter-cookie", BAD_REQUEST, "Your voter cookie is too old";
+    /// The page from which the ballot came had given a cookie, and the ballot came without one.
+    CookiesNeeded = "urn:voting:problem:cookies-needed", BAD_REQUEST, "Cookies are needed to vote";
     /// This service has another secret than the one under which ballots are cast. Others may take the ballot.
     ForeignSecret = "urn:voting:problem:foreign-secret", SERVICE_UNAVAILABLE, "This server takes no votes";
     /// Another site sent the request.

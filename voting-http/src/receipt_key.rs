@@ -11,29 +11,27 @@
 //! A version before this one signed the message and left it open: base64url of the message and 16 bytes of
 //! HMAC-SHA-256. Those receipts are still read.
 
-use aes_siv::{
-    KeyInit, Tag,
-    siv::{Aes128Siv, IV_SIZE},
-};
-use data_encoding::BASE64URL_NOPAD;
 use voting_core::{
     PollId, Receipt, SecretKey, VoterId,
     position::{Position, ShardId},
     secret::MacKey,
 };
 
-use crate::token::{self, InvalidToken};
+use crate::{
+    sealing::SealingKey,
+    token::{self, InvalidToken},
+};
 
 /// Begins a sealed receipt. No signed one has a dot.
 const SEALED: &str = "2.";
 
 /// Receipts have no associated data.
-const NOTHING: [&[u8]; 0] = [];
+const NOTHING: &[&[u8]] = &[];
 
 /// Turns receipts into text that only the holder of the secret can make and read, and back.
 #[derive(Clone)]
 pub struct ReceiptKey {
-    sealing: [u8; 32],
+    sealing: SealingKey,
     /// Of receipts as they were before.
     signing: MacKey,
 }
@@ -48,29 +46,17 @@ impl ReceiptKey {
     /// The key of a deployment.
     pub fn new(secret: &SecretKey) -> Self {
         Self {
-            sealing: secret.derive_bytes("receipt 2"),
+            sealing: SealingKey::new(secret, "receipt 2"),
             signing: secret.derive("receipt 1"),
         }
     }
 
-    fn cipher(&self) -> Aes128Siv {
-        Aes128Siv::new(&self.sealing.into())
-    }
-
     /// The receipt as text, fit for an address.
     pub fn seal(&self, receipt: &Receipt) -> String {
-        let mut bytes = Vec::with_capacity(IV_SIZE + 34 + PollId::MAX_LEN);
-        bytes.extend([0; IV_SIZE]);
-        write(receipt, &mut bytes);
-        let (iv, message) = bytes.split_at_mut(IV_SIZE);
-        let sealed = self
-            .cipher()
-            .encrypt_inout_detached(NOTHING, message.into());
-        iv.copy_from_slice(&sealed.expect("AES-SIV fails for too much associated data only"));
-        let mut text =
-            String::with_capacity(SEALED.len() + BASE64URL_NOPAD.encode_len(bytes.len()));
-        text.push_str(SEALED);
-        BASE64URL_NOPAD.encode_append(&bytes, &mut text);
+        let mut text = String::from(SEALED);
+        let len = 34 + PollId::MAX_LEN;
+        let message = |bytes: &mut Vec<u8>| write(receipt, bytes);
+        self.sealing.seal(NOTHING, len, message, &mut text);
         text
     }
 
@@ -80,22 +66,10 @@ impl ReceiptKey {
     /// [`InvalidToken`] unless [`ReceiptKey::seal`] made it with the same secret, now or in an earlier version.
     pub fn open(&self, text: &str) -> Result<Receipt, InvalidToken> {
         let message = match text.strip_prefix(SEALED) {
-            Some(sealed) => self.unseal(sealed)?,
+            Some(sealed) => self.sealing.open(NOTHING, sealed.as_bytes())?,
             None => token::open(&self.signing, text.as_bytes())?,
         };
         read(&message).ok_or(InvalidToken)
-    }
-
-    fn unseal(&self, sealed: &str) -> Result<Vec<u8>, InvalidToken> {
-        let decoded = BASE64URL_NOPAD.decode(sealed.as_bytes());
-        let mut bytes = decoded.map_err(|_| InvalidToken)?;
-        let (iv, message) = bytes.split_at_mut_checked(IV_SIZE).ok_or(InvalidToken)?;
-        let iv = Tag::try_from(&*iv).map_err(|_| InvalidToken)?;
-        let mut cipher = self.cipher();
-        let opened = cipher.decrypt_inout_detached(NOTHING, message.into(), &iv);
-        opened.map_err(|_| InvalidToken)?;
-        bytes.drain(..IV_SIZE);
-        Ok(bytes)
     }
 }
 
@@ -130,6 +104,7 @@ fn read(message: &[u8]) -> Option<Receipt> {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::BASE64URL_NOPAD;
     use voting_core::position::EntryId;
 
     use super::*;

@@ -204,11 +204,18 @@ impl Prefix {
     }
 }
 
-/// Whether the client is a browser that navigates.
+/// Whether the client is to get a page and not a document: a browser, most likely.
 pub(crate) fn wants_html(request: &Request) -> bool {
     request
         .header(header::ACCEPT)
         .is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// Whether a browser sent this by going to another page, as with a form, and follows a redirect: `None`
+/// where it does not say. Programs do not say, and browsers of before 2023 may not either.
+pub(crate) fn navigates(request: &Request) -> Option<bool> {
+    let mode = request.header("sec-fetch-mode")?;
+    Some(mode == "navigate" && wants_html(request))
 }
 
 /// Whether a path is text once its percent-encoding is undone.

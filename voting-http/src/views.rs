@@ -14,9 +14,10 @@ use crate::{
     poll_list::OtherPolls,
     polls::StateView,
     preview::Preview,
-    problem::Problem,
+    problem::{Problem, UNKNOWN},
     result::{ResultTexts, Since},
     site::Prefix,
+    vote::words,
 };
 
 /// Bytes that a page of two options has room in, so that it need not be moved while it grows.
@@ -40,24 +41,51 @@ pub(crate) fn render(page: &impl Template) -> Response {
 }
 
 /// A page that says what went wrong.
-pub(crate) fn message(prefix: &Prefix, problem: &Problem) -> Response {
+pub(crate) fn message(
+    prefix: &Prefix,
+    problem: &Problem,
+    detail: &str,
+    next: Next<'_>,
+) -> Response {
     render(&MessagePage {
         base: prefix.as_str(),
         assets_version: assets::version(),
         status: problem.status().as_u16(),
         title: problem.title(),
-        detail: problem.detail(),
-        back_url: Some(format!("{}/", prefix.as_str())),
+        detail,
+        next,
     })
+}
+
+/// Where a page that says what went wrong leads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Next<'a> {
+    /// To the same address once more.
+    Again(&'a str),
+    /// To the page from which a vote was sent.
+    Poll(&'a str),
+    /// To the list of polls.
+    AllPolls,
 }
 
 /// The outcome of a form post, for browsers that run no scripts.
 #[derive(Debug, Clone)]
 pub(crate) struct Notice {
-    /// True when the vote was NOT taken.
+    /// True when the vote was not taken, or may not have been.
     pub(crate) error: bool,
     /// One or two plain sentences. Say what happened and what to do next.
     pub(crate) text: String,
+}
+
+/// What is known of the visitor's vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Voted {
+    /// Nothing: not cast, or not remembered.
+    Unknown,
+    /// Its choices are shown.
+    Shown,
+    /// There is one, and its choices were forgotten on request.
+    Forgotten,
 }
 
 /// One choice on the vote page.
@@ -69,6 +97,8 @@ pub(crate) struct VoteOption<'a> {
     pub(crate) label: &'a str,
     /// True when the server knows that this browser voted for it.
     pub(crate) chosen: bool,
+    /// True when it is selected in the form, sent or not.
+    pub(crate) ticked: bool,
 }
 
 /// The ballot.
@@ -87,17 +117,22 @@ pub(crate) struct VotePage<'a> {
     pub(crate) title: &'a str,
     /// The choices, in ballot order (2 to 63).
     pub(crate) options: Vec<VoteOption<'a>>,
-    /// How many options one vote may name. 1: each option is a button. More: checkboxes.
+    /// How many options one vote may name. 1: radio buttons, or for two options a button each. More: checkboxes.
     pub(crate) max_choices: usize,
-    /// False once the poll is closed: labels stay readable, nothing can be sent.
-    pub(crate) open: bool,
-    /// Where the form is posted without scripts.
-    pub(crate) action: String,
+    /// Unless it is open, labels stay readable and nothing can be sent.
+    pub(crate) state: StateView,
+    /// The page's own address. The form is posted there without scripts; what the page asks for is below it.
+    pub(crate) address: String,
     /// Where the script sends `PUT {"choices":["a"]}`. Same origin.
     pub(crate) ballot_url: String,
-    /// Opaque short tag of this voter. The browser's memory of its own vote is filed under
-    /// it: when the tag changes, an earlier voter's choice is no longer shown.
+    /// Opaque short tag of this voter. Whoever is told to be the voter of this tag must send the voter's cookie.
     pub(crate) voter_tag: String,
+    /// Whether the visitor came without a cookie. Then the script looks whether it is kept.
+    pub(crate) new_voter: bool,
+    /// What is known of the visitor's vote.
+    pub(crate) voted: Voted,
+    /// Whether a later vote may have taken the place of the one that is shown.
+    pub(crate) unsure: bool,
     /// The result page, when there is one to link to.
     pub(crate) result_url: Option<String>,
     /// Outcome of the form post that led to this page.
@@ -114,21 +149,71 @@ impl VotePage<'_> {
         self.options.len() == 2 && self.max_choices == 1
     }
 
-    fn has_vote(&self) -> bool {
-        self.options.iter().any(|option| option.chosen)
+    /// So many options that there is a way past them.
+    fn is_long(&self) -> bool {
+        self.options.len() > 8
     }
 
-    /// The line under the question while the poll is open.
-    fn hint(&self, voted: bool) -> String {
+    fn is_open(&self) -> bool {
+        self.state == StateView::Open
+    }
+
+    fn has_vote(&self) -> bool {
+        self.voted == Voted::Shown
+    }
+
+    /// The line under the question while the poll is open, by what is known of the vote.
+    fn hint(&self, voted: Voted) -> String {
         match (voted, self.max_choices, self.options.len()) {
-            (false, 1, _) => "Pick one to vote.".into(),
-            (false, max, _) => format!("Choose up to {max}, then send your vote."),
-            (true, 1, 2) => "You have voted. To change your vote, pick the other one.".into(),
-            (true, 1, _) => "You have voted. To change your vote, pick another one.".into(),
-            (true, max, _) => {
+            (Voted::Forgotten, ..) => {
+                "A vote was cast in this browser. If you vote now, your vote takes its place."
+                    .into()
+            }
+            (Voted::Unknown, 1, 2) => "Pick one to vote.".into(),
+            (Voted::Unknown, 1, _) => "Pick one, then send your vote.".into(),
+            (Voted::Unknown, max, _) => format!("Choose up to {max}, then send your vote."),
+            (Voted::Shown, 1, 2) => {
+                "You have voted. To change your vote, pick the other one.".into()
+            }
+            (Voted::Shown, 1, _) => {
+                "You have voted. To change your vote, pick another one and send again.".into()
+            }
+            (Voted::Shown, max, _) => {
                 format!("You have voted. You can choose others, up to {max}, and send again.")
             }
         }
+    }
+
+    fn hint_now(&self) -> String {
+        self.hint(self.voted)
+    }
+
+    /// Beside a chosen option. `vote.js` uses the same words.
+    fn chosen_word(&self) -> &'static str {
+        if self.unsure {
+            "Last confirmed vote"
+        } else {
+            "Your vote"
+        }
+    }
+
+    /// A message as long as they usually are: the page keeps room for it, so that nothing moves when one comes.
+    fn room_for(&self) -> String {
+        let unknown = format!("{UNKNOWN} Try again");
+        if !self.is_duo() {
+            return unknown;
+        }
+        let labels = self
+            .options
+            .iter()
+            .map(|option| words::quoted(option.label));
+        let thanks = labels.map(|label| {
+            format!("Your vote for {label} is in. You can change your vote until the poll closes. See results")
+        });
+        let messages = thanks.chain([unknown]);
+        messages
+            .max_by_key(|message| message.chars().count())
+            .unwrap_or_default()
     }
 
     /// Both cards take the same size, the one that suits the longer label.
@@ -255,8 +340,8 @@ pub(crate) struct MessagePage<'a> {
     pub(crate) title: &'a str,
     /// A sentence or two: why, and what to do next.
     pub(crate) detail: &'a str,
-    /// Where "Go back" leads; without it there is no such link.
-    pub(crate) back_url: Option<String>,
+    /// Where to go from here.
+    pub(crate) next: Next<'a>,
 }
 
 /// Short texts are set large, long ones smaller: the class name for a text of `chars` characters.

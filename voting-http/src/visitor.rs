@@ -72,6 +72,11 @@ impl Visitor {
         }
     }
 
+    /// Whether the request came without the cookie: from somebody who is new, or keeps no cookies.
+    pub(crate) fn is_new(&self) -> bool {
+        self.cookie == CookieFound::None
+    }
+
     /// The voter that it is, or would be after starting over.
     pub(crate) fn id(&self) -> VoterId {
         self.id

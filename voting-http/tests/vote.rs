@@ -1,5 +1,7 @@
 //! Casting votes, over HTTP.
 
+#[path = "vote/page.rs"]
+mod page;
 mod support;
 
 use std::{
@@ -516,7 +518,7 @@ fn pages_may_load_from_their_own_site_only() {
     );
     assert!(!policy.contains("unsafe"), "{policy}");
     assert_eq!(page.header("x-content-type-options"), "nosniff");
-    assert_eq!(page.header("cache-control"), "no-store");
+    assert_eq!(page.header("cache-control"), "private, no-cache");
     let at = page.body.find("/assets/voting.css").expect("a style sheet");
     let href = page.body[at..].split('"').next().unwrap();
     let style = get(&format!("{}{href}", services.vote), &[]);
@@ -554,7 +556,7 @@ fn a_voter_is_never_thanked_for_a_ballot_that_is_not_stored() {
         (
             || CastError::Unknown("gone".into()),
             "outcome-unknown",
-            "it counts only once",
+            "it counts once",
         ),
     ];
     for (failure, kind, words) in failures {
@@ -675,6 +677,20 @@ fn voting_goes_on_while_polls_cannot_be_looked_up() {
     assert_eq!(services.votes("cats-vs-dogs"), [votes, 0]);
     let ready = get(&format!("{}/readyz", services.vote), &[]);
     assert_eq!(ready.status, 503);
+}
+
+/// The polls cannot be looked up.
+struct Unreachable;
+
+#[async_trait]
+impl PollDirectory for Unreachable {
+    async fn poll(&self, _: &PollId) -> Result<Option<Poll>, StoreError> {
+        Err(StoreError::unavailable("down"))
+    }
+
+    async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
+        Err(StoreError::unavailable("down"))
+    }
 }
 
 struct Panicking;

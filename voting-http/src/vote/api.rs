@@ -1,10 +1,14 @@
 //! The vote service's API.
 
 use poem::web::Data;
-use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Header, Path},
+    payload::Json,
+};
 use serde::Deserialize;
 
-use super::VoteService;
+use super::{VoteService, memory::Remembered};
 use crate::{
     document::Operation,
     polls::{self, PollView},
@@ -36,6 +40,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ProblemKind::InvalidVoterCookie,
             ProblemKind::SeveralVoterCookies,
             ProblemKind::OutdatedVoterCookie,
+            ProblemKind::CookiesNeeded,
             ProblemKind::CrossSite,
             ProblemKind::UnknownPoll,
             ProblemKind::PollClosed,
@@ -86,7 +91,12 @@ struct AcceptedView {
 enum CastAnswer {
     /// The ballot is stored and will be counted, in place of any earlier one of this voter.
     #[oai(status = 202)]
-    Accepted(Json<AcceptedView>),
+    Accepted(
+        Json<AcceptedView>,
+        /// With `Voter-Tag`: a cookie for this browser session by which the voting page shows the vote.
+        #[oai(header = "Set-Cookie")]
+        Option<String>,
+    ),
 }
 
 #[OpenApi]
@@ -130,15 +140,27 @@ impl Api {
         &self,
         poll: Path<String>,
         ballot: StrictJson<BallotView>,
+        /// Sent by the voting page: the `voter` that the page was given. A ballot that comes with it and without
+        /// the voter's cookie is not counted for a new voter, but refused: 400,
+        /// `urn:voting:problem:cookies-needed`.
+        #[oai(name = "Voter-Tag")]
+        voter_tag: Header<Option<String>>,
         visitor: Data<&Visitor>,
     ) -> Result<CastAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
-        let voter = self.0.identify(**visitor)?;
+        let from_page = voter_tag.0.as_deref();
+        let voter = self.0.identify(**visitor, from_page)?;
         let named = ballot.0.choices.iter().map(String::as_str);
-        let (_, receipt) = self.0.cast(&poll, voter, named).await?;
-        Ok(CastAnswer::Accepted(Json(AcceptedView {
+        let cast = self.0.cast(&poll, voter, named).await;
+        let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;
+        let remember = from_page.map(|_| {
+            let vote = Remembered::now(Some(choices));
+            self.0.0.ballots.write(poll.id(), receipt.voter, vote)
+        });
+        let answer = AcceptedView {
             voter: self.0.0.tags.tag(receipt.voter),
             receipt: self.0.0.receipts.seal(&receipt),
-        })))
+        };
+        Ok(CastAnswer::Accepted(Json(answer), remember))
     }
 }

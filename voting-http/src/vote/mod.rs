@@ -2,9 +2,12 @@
 //! Holds no state of its own.
 
 mod api;
+mod memory;
 mod page;
 mod secret_guard;
 mod start_over;
+mod state;
+pub(crate) mod words;
 
 use std::{sync::Arc, time::Instant};
 
@@ -14,7 +17,10 @@ use voting_core::{
     Ballot, CastError, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink, VoterId,
 };
 
-use self::secret_guard::{SecretGuard, Shut};
+use self::{
+    memory::BallotCookies,
+    secret_guard::{SecretGuard, Shut},
+};
 use crate::{
     api_routes::ApiRoutes,
     assets, document,
@@ -43,6 +49,7 @@ struct Inner {
     receipts: ReceiptKey,
     cookies: Arc<VoterCookies>,
     tags: VoterTags,
+    ballots: BallotCookies,
     metrics: CastMetrics,
     site: Site,
 }
@@ -64,6 +71,7 @@ impl VoteService {
             receipts: ReceiptKey::new(secret),
             cookies: Arc::new(VoterCookies::new(secret, site.is_https())),
             tags: VoterTags::new(secret),
+            ballots: BallotCookies::new(secret, site.is_https()),
             metrics: CastMetrics::default(),
             site,
         }))
@@ -89,12 +97,14 @@ impl VoteService {
             .at("/polls/:poll", page(PagePlace::Named))
             // A form that was sent there must not be lost on a redirect.
             .at("/polls/:poll/", page(PagePlace::Named))
+            .at("/polls/:poll/state", get(state::Follow(self.clone())))
+            .at("/polls/:poll/forget", post(page::Forget(self.clone())))
             .at(start_over::PATH, post(start_over::StartOver(self.clone())))
             .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
         let methods = Methods::of(&self.openapi())
             .and(&["/", "/polls/:poll", "/polls/:poll/"], "GET, HEAD, POST")
-            .and(&[start_over::PATH], "POST");
+            .and(&[start_over::PATH, "/polls/:poll/forget"], "POST");
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
         Front::new(routes)
             .with_methods(methods)
@@ -140,8 +150,13 @@ impl VoteService {
         .description("Casts ballots.")
     }
 
-    /// The voter, if it can be said who it is.
-    fn identify(&self, visitor: Visitor) -> Result<VoterId, Problem> {
+    /// The voter, if it can be said who it is. `from_page`: what the page that sent the vote says of its voter,
+    /// if one of ours did.
+    fn identify(&self, visitor: Visitor, from_page: Option<&str>) -> Result<VoterId, Problem> {
+        // The page was given a cookie. A browser that keeps none would be a new voter with each click.
+        if from_page.is_some() && visitor.is_new() {
+            return Err(Problem::cookies_needed());
+        }
         let voter = visitor.voter();
         if voter.is_err() {
             self.0.metrics.unidentified();

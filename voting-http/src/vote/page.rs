@@ -1,25 +1,37 @@
 //! The voting page and its form.
 
-use poem::{Endpoint, FromRequest, Request, Response, http::header, web::Data};
-use voting_core::{Choices, Poll, VoterId};
+use std::time::Duration;
 
-use super::{VoteService, start_over};
+use poem::{
+    Endpoint, FromRequest, Request, Response,
+    http::{HeaderValue, StatusCode, header},
+    web::Data,
+};
+use voting_core::{Choices, Poll};
+
+use super::{VoteService, memory::Remembered, start_over, words};
 use crate::{
     assets,
     poll_list::OtherPolls,
-    polls::{self, PagePlace},
+    polls::{self, PagePlace, StateView},
     preview::Preview,
     problem::Problem,
     site::{self, Prefix},
-    views::{self, Notice, VoteOption, VotePage},
+    views::{self, Notice, VoteOption, VotePage, Voted},
     visitor::Visitor,
 };
+
+/// For so long after a vote the page says that it is in; later it only shows it.
+const TOLD_FOR: Duration = Duration::from_secs(60);
 
 /// `GET`: the page.
 pub(super) struct Show(pub(super) VoteService, pub(super) PagePlace);
 
 /// `POST`: the form.
 pub(super) struct Cast(pub(super) VoteService, pub(super) PagePlace);
+
+/// `POST`: this browser is to show the vote no longer.
+pub(super) struct Forget(pub(super) VoteService);
 
 impl Endpoint for Show {
     type Output = Response;
@@ -33,10 +45,26 @@ impl Endpoint for Show {
         if let Some(refusal) = visitor.refusal() {
             return Ok(start_over::ask(&request, poll.id(), refusal, false));
         }
-        Ok(self
-            .0
-            .show(&request, &poll, visitor, Shown::default())
-            .await)
+        let remembered = self.0.remembered(&request, &poll, visitor);
+        let notice = remembered
+            .filter(|vote| vote.is_within(TOLD_FOR) && poll.state().is_open())
+            .map(|vote| Notice {
+                error: false,
+                text: match vote.choices {
+                    Some(choices) => words::thanks(&poll, choices, false),
+                    None => words::FORGOTTEN.to_owned(),
+                },
+            });
+        let shown = Shown {
+            notice,
+            ..Shown::of(remembered)
+        };
+        let page = self.0.show(&request, &poll, visitor, shown).await;
+        let mut page = kept_by_one_browser(page);
+        for cookie in self.0.0.ballots.surplus(&request, visitor.id()) {
+            set_cookie(&mut page, &cookie);
+        }
+        Ok(page)
     }
 }
 
@@ -46,50 +74,124 @@ impl Endpoint for Cast {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let poll = self.0.0.polls.of_page(self.1, &request).await?;
         let visitor = visitor_of(&request).await?;
-        let voter = match self.0.identify(visitor) {
-            Ok(voter) => voter,
-            Err(problem) => {
-                return match visitor.refusal() {
-                    Some(refusal) if site::wants_html(&request) => {
-                        Ok(start_over::ask(&request, poll.id(), refusal, true))
-                    }
-                    _ => Err(problem.into()),
-                };
-            }
-        };
-        match self.0.cast_form(&mut request, &poll, voter).await {
-            Ok(choices) => {
-                let shown = Shown {
-                    chosen: Some(choices),
-                    notice: Some(Notice {
-                        error: false,
-                        text: thanks(&poll, choices),
-                    }),
-                };
-                Ok(self.0.show(&request, &poll, visitor, shown).await)
-            }
-            // The page again, so that the voter can mend it there.
-            Err(problem) if site::wants_html(&request) => {
-                let shown = Shown {
-                    chosen: None,
-                    notice: Some(Notice {
-                        error: true,
-                        text: problem.to_voter(),
-                    }),
-                };
-                let page = self.0.show(&request, &poll, visitor, shown).await;
-                Ok(problem.finish(page))
-            }
-            Err(problem) => Err(problem.into()),
+        if let Some(refusal) = visitor.refusal()
+            && site::wants_html(&request)
+        {
+            self.0.0.metrics.unidentified();
+            return Ok(start_over::ask(&request, poll.id(), refusal, true));
         }
+        let form = match Form::read(&mut request).await {
+            Ok(form) => form,
+            Err(problem) => return self.0.refuse(&request, &poll, visitor, 0, problem).await,
+        };
+        let from_page = form.voter();
+        let cast = match self.0.identify(visitor, from_page) {
+            Ok(voter) => self.0.cast(&poll, voter, form.votes()).await,
+            Err(problem) => Err(problem),
+        };
+        match cast {
+            Ok((choices, receipt)) => {
+                let vote = Remembered::now(Some(choices));
+                let remember = self.0.0.ballots.write(poll.id(), receipt.voter, vote);
+                // Browsers go back to the page, so that to load it again sends nothing again. The page then
+                // knows the vote by its cookie: whoever keeps none is told now.
+                let follows = site::navigates(&request).unwrap_or(from_page.is_some());
+                let mut answer = if follows && !visitor.is_new() {
+                    see_page(&request, &poll)
+                } else {
+                    let shown = Shown {
+                        notice: Some(Notice {
+                            error: false,
+                            text: words::thanks(&poll, choices, visitor.is_new()),
+                        }),
+                        ..Shown::of(Some(vote))
+                    };
+                    self.0.show(&request, &poll, visitor, shown).await
+                };
+                if follows {
+                    set_cookie(&mut answer, &remember);
+                }
+                Ok(answer)
+            }
+            Err(problem) => {
+                let problem = problem.for_client(visitor.is_new());
+                let ticked = form.ticked(&poll);
+                self.0
+                    .refuse(&request, &poll, visitor, ticked, problem)
+                    .await
+            }
+        }
+    }
+}
+
+impl Endpoint for Forget {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let poll = self.0.0.polls.of_page(PagePlace::Named, &request).await?;
+        let visitor = visitor_of(&request).await?;
+        let mut answer = see_page(&request, &poll);
+        // Where there was no vote it must not look as if there had been one.
+        if self.0.remembered(&request, &poll, visitor).is_some() {
+            let vote = Remembered::now(None);
+            let cookie = self.0.0.ballots.write(poll.id(), visitor.id(), vote);
+            set_cookie(&mut answer, &cookie);
+        }
+        Ok(answer)
     }
 }
 
 /// What the page says of the visitor's vote.
 #[derive(Default)]
 struct Shown {
-    chosen: Option<Choices>,
+    remembered: Option<Remembered>,
+    /// Options that are selected in the form, as bits.
+    ticked: u64,
     notice: Option<Notice>,
+    unsure: bool,
+    /// The log has refused a vote since it is closed, which the poll at hand may not know yet.
+    closed: bool,
+}
+
+impl Shown {
+    fn of(remembered: Option<Remembered>) -> Self {
+        let chosen = remembered.and_then(|vote| vote.choices);
+        Self {
+            remembered,
+            ticked: chosen.map_or(0, Choices::bits),
+            ..Self::default()
+        }
+    }
+}
+
+/// The fields of the form.
+struct Form(Vec<(String, String)>);
+
+impl Form {
+    async fn read(request: &mut Request) -> Result<Self, Problem> {
+        let fields = form(request).await?;
+        Ok(Self(form_urlencoded::parse(&fields).into_owned().collect()))
+    }
+
+    fn votes(&self) -> impl Iterator<Item = &str> {
+        let votes = self.0.iter().filter(|(name, _)| name == "vote");
+        votes.map(|(_, value)| value.as_str())
+    }
+
+    /// The tag of the voter for whom the form was made. Forms of others than our page have none.
+    fn voter(&self) -> Option<&str> {
+        let mut fields = self.0.iter();
+        let voter = fields.find(|(name, _)| name == "voter")?;
+        Some(&voter.1)
+    }
+
+    /// What was selected, as bits, whether it can be voted for or not.
+    fn ticked(&self, poll: &Poll) -> u64 {
+        let options = poll.options();
+        self.votes()
+            .filter_map(|vote| options.iter().position(|option| option.id.as_str() == vote))
+            .fold(0, |bits, index| bits | 1 << index)
+    }
 }
 
 pub(super) async fn visitor_of(request: &Request) -> poem::Result<Visitor> {
@@ -108,32 +210,62 @@ pub(super) async fn form(request: &mut Request) -> Result<Vec<u8>, Problem> {
     body.map_err(|_| Problem::invalid("The request's body broke off."))
 }
 
-/// What a voter is told. `vote.js` has the same words.
-fn thanks(poll: &Poll, choices: Choices) -> String {
-    let mut chosen = choices
-        .indices()
-        .filter_map(|index| poll.options().get(index));
-    let what = match (chosen.next(), choices.len()) {
-        (Some(option), 1) => format!("Your vote for {} is in.", option.label),
-        (_, n) => format!("Your {n} choices are in."),
-    };
-    format!("{what} You can change your vote until the poll closes.")
+/// A browser may keep the answer, and must ask before it shows it anew; going back shows it at once.
+pub(super) fn kept_by_one_browser(mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    let caching = HeaderValue::from_static("private, no-cache");
+    headers.insert(header::CACHE_CONTROL, caching);
+    headers.insert(header::VARY, HeaderValue::from_static("accept, cookie"));
+    answer
+}
+
+fn set_cookie(answer: &mut Response, cookie: &str) {
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// Sends a browser to the poll's page.
+fn see_page(request: &Request, poll: &Poll) -> Response {
+    Response::builder()
+        .status(StatusCode::SEE_OTHER)
+        .header(header::LOCATION, address(&Prefix::of(request), poll))
+        .finish()
+}
+
+fn address(prefix: &Prefix, poll: &Poll) -> String {
+    format!("{}/polls/{}", prefix.as_str(), poll.id())
 }
 
 impl VoteService {
-    async fn cast_form(
+    fn remembered(&self, request: &Request, poll: &Poll, visitor: Visitor) -> Option<Remembered> {
+        self.0.ballots.read(request, poll.id(), visitor.id())
+    }
+
+    /// The page again, so that the voter can mend it there.
+    async fn refuse(
         &self,
-        request: &mut Request,
+        request: &Request,
         poll: &Poll,
-        voter: VoterId,
-    ) -> Result<Choices, Problem> {
-        let body = form(request).await?;
-        let fields: Vec<_> = form_urlencoded::parse(&body).collect();
-        let votes = fields.iter().filter(|(name, _)| name == "vote");
-        let (choices, _) = self
-            .cast(poll, voter, votes.map(|(_, value)| value.as_ref()))
-            .await?;
-        Ok(choices)
+        visitor: Visitor,
+        ticked: u64,
+        problem: Problem,
+    ) -> poem::Result<Response> {
+        if !site::wants_html(request) {
+            return Err(problem.into());
+        }
+        let shown = Shown {
+            remembered: self.remembered(request, poll, visitor),
+            ticked,
+            notice: Some(Notice {
+                error: true,
+                text: problem.to_voter(),
+            }),
+            unsure: problem.leaves_unknown(),
+            closed: problem.is_poll_closed(),
+        };
+        let page = self.show(request, poll, visitor, shown).await;
+        Ok(problem.finish(page))
     }
 
     async fn show(
@@ -146,6 +278,8 @@ impl VoteService {
         let prefix = Prefix::of(request);
         let base = prefix.as_str();
         let id = poll.id();
+        let chosen = shown.remembered.and_then(|vote| vote.choices);
+        let chosen = chosen.map_or(0, Choices::bits);
         let options = poll
             .options()
             .iter()
@@ -153,9 +287,8 @@ impl VoteService {
             .map(|(index, option)| VoteOption {
                 id: option.id.as_str(),
                 label: &option.label,
-                chosen: shown
-                    .chosen
-                    .is_some_and(|chosen| chosen.bits() & (1 << index) != 0),
+                chosen: chosen & (1 << index) != 0,
+                ticked: shown.ticked & (1 << index) != 0,
             });
         let mut response = views::render(&VotePage {
             base,
@@ -165,17 +298,27 @@ impl VoteService {
             title: poll.title(),
             options: options.collect(),
             max_choices: poll.max_choices(),
-            open: poll.state().is_open(),
-            action: format!("{base}/polls/{id}"),
+            state: match poll.state().into() {
+                StateView::Open if shown.closed => StateView::Closing,
+                state => state,
+            },
+            address: address(&prefix, poll),
             ballot_url: format!("{base}/v1/polls/{id}/ballot"),
             voter_tag: self.0.tags.tag(visitor.id()),
+            new_voter: visitor.is_new(),
+            voted: match shown.remembered {
+                None => Voted::Unknown,
+                Some(_) if chosen != 0 => Voted::Shown,
+                Some(_) => Voted::Forgotten,
+            },
+            unsure: shown.unsure,
             result_url: self.0.site.peer.poll_url(request, id),
             notice: shown.notice,
             other_polls: OtherPolls::beside(id, base, &self.0.polls).await,
             served_by: self.0.site.served_by.as_deref(),
         });
         // The same address answers browsers and programs differently.
-        let vary = header::HeaderValue::from_static("accept, cookie");
+        let vary = HeaderValue::from_static("accept, cookie");
         response.headers_mut().insert(header::VARY, vary);
         response
     }

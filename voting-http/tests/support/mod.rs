@@ -292,6 +292,8 @@ impl Answer {
 fn agent() -> Agent {
     Agent::config_builder()
         .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
         .timeout_global(Some(Duration::from_secs(30)))
         .max_redirects(0)
         .build()

@@ -1,5 +1,6 @@
 //! The two pages in a real browser: here what concerns both, and in a file each what concerns one.
 
+mod layout;
 mod results;
 #[path = "../support/mod.rs"]
 mod support;

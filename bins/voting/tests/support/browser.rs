@@ -22,6 +22,15 @@ pub struct Browser {
 
 impl Browser {
     pub async fn start(scripts: bool) -> Self {
+        Self::set_up(scripts, true).await
+    }
+
+    /// One that keeps no cookies.
+    pub async fn without_cookies(scripts: bool) -> Self {
+        Self::set_up(scripts, false).await
+    }
+
+    async fn set_up(scripts: bool, cookies: bool) -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -45,10 +54,12 @@ impl Browser {
                 "--disable-sync", "--disable-quic", user_data,
             ],
         });
-        if !scripts {
-            let off = json!({ "profile.managed_default_content_settings.javascript": 2 });
-            options["prefs"] = off;
-        }
+        let off = |setting: &str, off: bool| {
+            let name = format!("profile.managed_default_content_settings.{setting}");
+            off.then_some((name, json!(2)))
+        };
+        let off = [off("javascript", !scripts), off("cookies", !cookies)];
+        options["prefs"] = off.into_iter().flatten().collect();
         let mut capabilities = Capabilities::new();
         capabilities.insert("goog:chromeOptions".into(), options);
         capabilities.insert("goog:loggingPrefs".into(), json!({ "browser": "ALL" }));
@@ -122,7 +133,7 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", colours).await;
     }
 
-    async fn devtools(&self, command: &str, parameters: Value) -> Value {
+    pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
         let body = json!({ "cmd": command, "params": parameters });
         let command = Chrome("goog/cdp/execute", body);
         self.client

@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod deployment;
+pub mod front;
 pub mod line;
 
 use std::{

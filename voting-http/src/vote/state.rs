@@ -1,0 +1,89 @@
+//! What the page's script asks for while the page is open: the poll as it is now, and what this
+//! browser has voted in it, perhaps in another tab.
+
+use data_encoding::BASE64URL_NOPAD;
+use poem::{
+    Endpoint, Request, Response,
+    http::{HeaderValue, StatusCode, header},
+};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use voting_core::Poll;
+
+use super::{VoteService, memory::Remembered, page};
+use crate::{
+    polls::{PagePlace, StateView},
+    problem::Problem,
+    visitor::Visitor,
+};
+
+/// `GET`: the state, or 304 for whoever has it.
+pub(super) struct Follow(pub(super) VoteService);
+
+#[derive(Serialize)]
+struct State<'a> {
+    title: &'a str,
+    state: &'static str,
+    /// In the poll's order.
+    labels: Vec<&'a str>,
+    /// Whom the cookie names, as in the page; nobody if none came.
+    voter: Option<String>,
+    /// The last vote that was confirmed, if it is remembered.
+    choices: Vec<&'a str>,
+    /// There was a vote, and the voter had its choices forgotten.
+    forgotten: bool,
+}
+
+impl Endpoint for Follow {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let poll = self.0.0.polls.of_page(PagePlace::Named, &request).await?;
+        let visitor = page::visitor_of(&request).await?;
+        Ok(self.0.state(&request, &poll, visitor)?)
+    }
+}
+
+impl VoteService {
+    fn state(&self, request: &Request, poll: &Poll, visitor: Visitor) -> Result<Response, Problem> {
+        let remembered = self.0.ballots.read(request, poll.id(), visitor.voter()?);
+        let state = state_of(poll, remembered);
+        let voter = (!visitor.is_new()).then(|| self.0.tags.tag(visitor.id()));
+        let body = serde_json::to_vec(&State { voter, ..state });
+        let body = body.map_err(|error| {
+            tracing::error!(%error, "cannot write the state of a poll");
+            Problem::internal()
+        })?;
+        let hash = BASE64URL_NOPAD.encode(&Sha256::digest(&body)[..12]);
+        let etag = HeaderValue::try_from(format!("\"{hash}\"")).map_err(|_| Problem::internal())?;
+        let known = request.headers().get(header::IF_NONE_MATCH) == Some(&etag);
+        let answer = match known {
+            true => Response::builder()
+                .status(StatusCode::NOT_MODIFIED)
+                .finish(),
+            false => Response::builder()
+                .content_type("application/json")
+                .body(body),
+        };
+        let mut answer = page::kept_by_one_browser(answer);
+        answer.headers_mut().insert(header::ETAG, etag);
+        Ok(answer)
+    }
+}
+
+fn state_of(poll: &Poll, remembered: Option<Remembered>) -> State<'_> {
+    let options = poll.options();
+    let chosen = remembered.and_then(|vote| vote.choices);
+    let chosen = chosen.into_iter().flat_map(|choices| choices.indices());
+    State {
+        title: poll.title(),
+        state: StateView::from(poll.state()).as_str(),
+        labels: options.iter().map(|option| option.label.as_str()).collect(),
+        voter: None,
+        choices: chosen
+            .filter_map(|index| options.get(index))
+            .map(|option| option.id.as_str())
+            .collect(),
+        forgotten: remembered.is_some_and(|vote| vote.choices.is_none()),
+    }
+}
