@@ -48,6 +48,7 @@ pub(crate) fn complete(derived: &str, cookie: Option<&str>, known: &[&[Operation
                             differs between deployments."
         });
     }
+    close_bodies(&mut document);
     let known: BTreeMap<_, _> = known
         .iter()
         .flat_map(|all| all.iter())
@@ -60,6 +61,40 @@ pub(crate) fn complete(derived: &str, cookie: Option<&str>, known: &[&[Operation
         }
     }
     serde_json::to_string_pretty(&document).unwrap_or_default()
+}
+
+/// Unknown fields of a body are refused, which poem-openapi does not say.
+fn close_bodies(document: &mut Value) {
+    let bodies = operations(document).filter_map(|operation| operation.get("requestBody"));
+    let mut open: Vec<String> = bodies.flat_map(references).collect();
+    let schemas = &mut document["components"]["schemas"];
+    while let Some(name) = open.pop() {
+        let Some(schema) = schemas[&name].as_object_mut() else {
+            continue;
+        };
+        if schema.get("type") == Some(&json!("object"))
+            && schema.insert("additionalProperties".to_owned(), json!(false)) == None
+        {
+            open.extend(references(&schemas[&name]));
+        }
+    }
+}
+
+/// The names of the schemas to which a part refers.
+fn references(part: &Value) -> Vec<String> {
+    match part {
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        Value::Object(fields) => match fields.get("$ref").and_then(Value::as_str) {
+            Some(reference) => reference
+                .rsplit('/')
+                .next()
+                .map(str::to_owned)
+                .into_iter()
+                .collect(),
+            None => fields.values().flat_map(references).collect(),
+        },
+        _ => Vec::new(),
+    }
 }
 
 fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {

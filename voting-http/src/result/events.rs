@@ -174,9 +174,13 @@ impl Payload for TallyEvents {
     const CONTENT_TYPE: &'static str = "text/event-stream";
 
     fn schema_ref() -> MetaSchemaRef {
+        // Of one event: the document's version has no other way to describe a stream.
         MetaSchemaRef::Inline(Box::new(MetaSchema {
-            items: Some(Box::new(TallyView::schema_ref())),
-            ..MetaSchema::new_with_format("array", "event-stream")
+            description: Some("An event; `data` is a Tally as JSON."),
+            properties: ["event", "id", "data"]
+                .map(|name| (name, String::schema_ref()))
+                .to_vec(),
+            ..MetaSchema::new("object")
         }))
     }
 
