@@ -280,7 +280,8 @@ fn a_redis_without_room_or_with_trouble_on_its_disk_is_told() {
     );
     redis.command(&["CONFIG", "SET", "maxmemory", "1mb"]);
     let told = deployment.doctor(&[]);
-    told.ended(1).only("FAIL", &["redis memory", "redis writes"]);
+    told.ended(1)
+        .only("FAIL", &["redis memory", "redis writes"]);
     told.says(
         "FAIL",
         "redis memory",
