@@ -240,7 +240,9 @@ impl Block {
 }
 
 fn word(value: &Value) -> String {
-    value.as_str().expect("a text").to_owned()
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// What stands before and after each place of a text.

@@ -376,8 +376,15 @@ async fn a_click_on_a_poll_that_has_just_closed_says_what_became_of_it() {
     for browser in [&fresh, &voted] {
         mark(browser).await;
     }
-    voting.close("cats-vs-dogs");
-    voting.close("talks");
+    for poll in ["cats-vs-dogs", "talks"] {
+        voting.close(poll);
+        let state =
+            || crate::support::get(&format!("{}/v1/polls/{poll}", voting.vote))["state"].clone();
+        // Until it is sealed, votes still count.
+        while state() == "open" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
     let words = "This poll closed before your vote arrived. It was not counted.";
     fresh.click(CATS).await;
     voted.click("#send").await;
