@@ -73,7 +73,9 @@ fn close_bodies(document: &mut Value) {
             continue;
         };
         if schema.get("type") == Some(&json!("object"))
-            && schema.insert("additionalProperties".to_owned(), json!(false)) == None
+            && schema
+                .insert("additionalProperties".to_owned(), json!(false))
+                .is_none()
         {
             open.extend(references(&schemas[&name]));
         }
