@@ -1,5 +1,13 @@
 //! How it stands with the certificate of a store's server: looked at with the rules by which the services
 //! connect, now and at later moments, so that one that is about to expire is known before it does.
+#![cfg_attr(
+    not(all(feature = "redis", feature = "postgres")),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "each server's part is used by its back end"
+    )
+)]
 
 use std::{
     io::{self, Read, Write},

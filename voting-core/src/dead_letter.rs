@@ -22,6 +22,10 @@ pub const LISTED: usize = 1024;
 
 /// As many bytes of the payload as are asked for, and one more if it has more: so it can be told that it
 /// is cut.
+#[cfg_attr(
+    not(feature = "postgres"),
+    allow(dead_code, reason = "of stores that cut")
+)]
 pub(crate) fn and_one_more(bytes: usize) -> usize {
     bytes + 1
 }
