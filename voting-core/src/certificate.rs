@@ -4,6 +4,8 @@
     not(all(feature = "redis", feature = "postgres")),
     allow(
         dead_code,
+        unused_variables,
+        unused_mut,
         unused_imports,
         reason = "each server's part is used by its back end"
     )
