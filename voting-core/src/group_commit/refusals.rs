@@ -59,15 +59,14 @@ impl Refusals {
         }
     }
 
-    /// Whether ballots can be cast, if the log says this of itself.
+    /// Whether ballots can be cast, if the log says this of itself. What became of ballots says more than that
+    /// the log is not well.
     pub(super) fn judge(&self, says: Result<(), StoreError>) -> Result<(), StoreError> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if says.is_err() {
             state.log_was_unwell = true;
-            return says;
-        }
-        // What ailed it then is over.
-        if std::mem::take(&mut state.log_was_unwell) {
+        } else if std::mem::take(&mut state.log_was_unwell) {
+            // What ailed it then is over.
             state.in_a_row.fill(0);
         }
         match &state.last {
@@ -78,7 +77,7 @@ impl Refusals {
                     "the last ballots were not stored: {why}"
                 )))
             }
-            _ => Ok(()),
+            _ => says,
         }
     }
 }
