@@ -525,7 +525,7 @@ fn a_vote_service_whose_ballots_are_all_refused_is_not_ready_until_they_are_take
     let mut stage = Stage::new();
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");
-    stage.log = Some(std::fs::File::create(&log).expect("a file"));
+    stage.log = Some(fs::File::create(&log).expect("a file"));
     let (vote, worker) = (stage.vote(), stage.worker());
     await_that("the vote service is ready", || vote.is_ready());
     // Nobody makes room in Redis.
@@ -546,7 +546,7 @@ fn a_vote_service_whose_ballots_are_all_refused_is_not_ready_until_they_are_take
     // is for the log, not for everybody.
     await_that("it says why", || {
         assert!(refused());
-        let says = std::fs::read_to_string(&log).expect("a log");
+        let says = fs::read_to_string(&log).expect("a log");
         let mut lines = says.lines();
         lines.any(|line| line.contains("the last ballots were not stored") && line.contains("OOM"))
     });
