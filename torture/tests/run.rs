@@ -116,7 +116,7 @@ fn a_redis_that_syncs_once_a_second_is_found_out() {
         return;
     }
     let printed = is_found_out(
-        "--seed 1 --faults 18 --gap-ms 300 --longest-ms 1000 --rate 1000 --broken everysec",
+        "--seed 1 --faults 18 --gap-ms 300 --longest-ms 1000 --rate 3000 --broken everysec",
     );
     // Of these, others than the last of their voters are not lost as far as the store can tell.
     assert!(printed.contains("are missing from the log"), "{printed}");

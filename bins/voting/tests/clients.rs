@@ -11,7 +11,6 @@ use support::Voting;
 const NO_TOOLS: i32 = 77;
 
 #[test]
-#[ignore = "by hand for now: schemathesis still finds what the documents do not say"]
 fn generated_clients_can_do_all_that_the_documents_say() {
     let folder = tempfile::tempdir().unwrap();
     let voting = Voting::start(folder.path());

@@ -81,6 +81,15 @@ impl Browser {
         self.devtools("Network.enable", json!({})).await;
         self.devtools("Network.emulateNetworkConditions", network)
             .await;
+        // The page is told later than the answer comes.
+        let is_so = format!("return navigator.onLine === {}", !offline);
+        for _ in 0..400 {
+            if self.run(&is_so).await == json!(true) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the page does not notice that offline is {offline}");
     }
 }
 
