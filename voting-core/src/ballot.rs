@@ -1,6 +1,10 @@
 //! A ballot: who votes for what in which poll.
 
-use std::{fmt, num::NonZeroU64};
+use std::{
+    fmt,
+    num::NonZeroU64,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use uuid::Uuid;
 
@@ -60,6 +64,12 @@ impl VoterId {
     /// A new voter. Ids issued later sort later (`UUIDv7`), which keeps the store's index local.
     pub fn issue() -> Self {
         Self(Uuid::now_v7().as_u128())
+    }
+
+    /// When it was issued, to the millisecond, if it was [issued](Self::issue).
+    pub fn issued_at(self) -> Option<SystemTime> {
+        let (seconds, nanos) = Uuid::from_u128(self.0).get_timestamp()?.to_unix();
+        Some(UNIX_EPOCH + Duration::new(seconds, nanos))
     }
 
     /// The voter behind a name from outside, such as an e-mail address or an identity

@@ -1,7 +1,7 @@
 //! Who sent a request: the voter that the signed cookie names, a new one, or somebody of whom it cannot be
 //! said.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use cookie::{Cookie, SameSite, time};
 use poem::{
@@ -20,6 +20,10 @@ use crate::{
 /// Browsers keep no cookie for longer.
 const MAX_AGE: time::Duration = time::Duration::days(400);
 
+/// A cookie of a voter who was issued so long ago is given anew, so that it does not end while it is used: whoever
+/// lost it would count twice.
+const RENEWED_AFTER: Duration = Duration::from_secs(30 * 24 * 3_600);
+
 /// The voter behind a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Visitor {
@@ -30,7 +34,7 @@ pub(crate) struct Visitor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CookieFound {
     Valid,
-    /// Under an older name, to be given anew under the current one.
+    /// Under an older name, or issued long ago: to be given anew under the current one.
     Older,
     None,
     Refused(Refusal),
@@ -133,7 +137,7 @@ impl VoterCookies {
                 is_over,
             } => match self.key.open(value) {
                 Ok(_) if is_over => new(CookieFound::Refused(Refusal::Outdated)),
-                Ok(id) if is_older => Visitor {
+                Ok(id) if is_older || self.is_old(id) => Visitor {
                     id,
                     cookie: CookieFound::Older,
                 },
@@ -144,6 +148,17 @@ impl VoterCookies {
                 Err(_) => new(CookieFound::Refused(Refusal::Unreadable)),
             },
         }
+    }
+
+    /// Whether the cookie may be about to end. A voter's id says when it was issued; nothing says when its cookie
+    /// was last given, so from then on it is given with each page.
+    fn is_old(&self, voter: VoterId) -> bool {
+        let now = (self.clock)();
+        let issued = voter.issued_at();
+        issued.is_some_and(|issued| {
+            now.duration_since(issued)
+                .is_ok_and(|age| age >= RENEWED_AFTER)
+        })
     }
 
     /// The header that gives a voter the cookie.
@@ -208,8 +223,6 @@ impl Visit<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn secret() -> SecretKey {
@@ -237,6 +250,22 @@ mod tests {
         }
         let bound = visitor(&cookies, &format!("__Host-voter={token}"));
         assert_eq!((bound.id, bound.cookie), (voter, CookieFound::Older));
+    }
+
+    #[test]
+    fn the_cookie_of_a_voter_who_comes_again_is_given_anew_after_a_month() {
+        let voter = VoterId::issue();
+        let mut cookies = VoterCookies::new(&secret(), false);
+        let token = cookies.key.seal(voter);
+        let header = format!("voter-721edc={token}");
+        assert_eq!(visitor(&cookies, &header).cookie, CookieFound::Valid);
+        cookies.clock = || SystemTime::now() + Duration::from_secs(31 * 24 * 3_600);
+        let later = visitor(&cookies, &header);
+        assert_eq!((later.id, later.cookie), (voter, CookieFound::Older));
+        // A voter whom the application has named was not issued at any time.
+        let named = cookies.key.seal(VoterId::from_bytes([7; 16]));
+        let header = format!("voter-721edc={named}");
+        assert_eq!(visitor(&cookies, &header).cookie, CookieFound::Valid);
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl Api {
         let cast = self.0.cast(&poll, voter, named).await;
         let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;
         let remember = from_page.map(|_| {
-            let vote = Remembered::now(Some(choices));
+            let vote = Remembered::stored(choices, &receipt);
             self.0.0.ballots.write(poll.id(), receipt.voter, vote)
         });
         let answer = AcceptedView {

@@ -2,6 +2,10 @@
 //! vote without a look-up, with and without scripts. It ends with the browser's session, since the next
 //! person at a shared device would see it; the page offers to forget it before.
 //!
+//! Each vote has a cookie of its own, with its position in the log. Two tabs may vote at the same time, and their
+//! answers may come in the other order than their ballots: so no cookie takes another one's place, the one with
+//! the newest position counts, and the older ones are dropped with the next page or look at the poll.
+//!
 //! Nothing is counted by it. A cookie that cannot be read, or is of another voter, only means that
 //! the page does not show a vote.
 
@@ -9,8 +13,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cookie::Cookie;
 use data_encoding::BASE64URL_NOPAD;
-use poem::{Request, http::header};
-use voting_core::{Choices, PollId, SecretKey, VoterId, secret::MacKey};
+use poem::{
+    Request, Response,
+    http::{HeaderValue, header},
+};
+use voting_core::{
+    Choices, PollId, Receipt, SecretKey, VoterId,
+    position::{Position, ShardId},
+    secret::MacKey,
+};
 
 use crate::sealing::SealingKey;
 
@@ -20,12 +31,18 @@ const MOST: usize = 20;
 /// Bytes of the poll's hash in the cookie's name.
 const NAME_LEN: usize = 9;
 
+/// Bytes of the vote's hash behind it.
+const VOTE_LEN: usize = 3;
+
+/// Names of cookies begin so: of all polls, at any scheme. Over HTTPS browsers refuse the first one from anywhere but
+/// this very host. After a move from one scheme to the other, the others are still read.
+const PREFIXES: [&str; 2] = ["__Host-ballot-", "ballot-"];
+
 /// Reads and writes the cookies.
 #[derive(Clone)]
 pub(super) struct BallotCookies {
     key: SealingKey,
     names: MacKey,
-    prefix: &'static str,
     secure: bool,
 }
 
@@ -36,37 +53,108 @@ pub(super) struct Remembered {
     pub(super) choices: Option<Choices>,
     /// When that was, in seconds since 1970, by the clock of the service that answered.
     at: u64,
+    /// Where the ballot stands in the log. Earlier versions did not keep it.
+    position: Option<Position>,
+}
+
+/// The cookies that a request brings for one poll.
+pub(super) struct Kept {
+    /// What the newest one says.
+    pub(super) newest: Option<Remembered>,
+    /// Values of `Set-Cookie` that drop all but the newest one.
+    older: Vec<String>,
+}
+
+impl Kept {
+    /// Whether there is something to drop.
+    pub(super) fn has_older(&self) -> bool {
+        !self.older.is_empty()
+    }
+
+    /// Has the browser drop all but the newest one.
+    pub(super) fn drop_older(&self, answer: &mut Response) {
+        for cookie in &self.older {
+            set_cookie(answer, cookie);
+        }
+    }
+}
+
+pub(super) fn set_cookie(answer: &mut Response, cookie: &str) {
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+fn seconds_now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs())
 }
 
 impl Remembered {
-    pub(super) fn now(choices: Option<Choices>) -> Self {
-        let at = SystemTime::now().duration_since(UNIX_EPOCH);
+    /// The vote of a ballot that was stored just now.
+    pub(super) fn stored(choices: Choices, receipt: &Receipt) -> Self {
         Self {
-            choices,
-            at: at.map_or(0, |at| at.as_secs()),
+            choices: Some(choices),
+            at: seconds_now(),
+            position: Some(receipt.position),
+        }
+    }
+
+    /// The same without its choices, which the voter wants to have forgotten now.
+    pub(super) fn forgotten(self) -> Self {
+        Self {
+            choices: None,
+            at: seconds_now(),
+            ..self
         }
     }
 
     /// Whether it is not older than that.
     pub(super) fn is_within(&self, age: Duration) -> bool {
-        Self::now(None).at.saturating_sub(self.at) <= age.as_secs()
+        seconds_now().saturating_sub(self.at) <= age.as_secs()
     }
 
-    fn to_bytes(self) -> [u8; 16] {
+    /// The greater one is the newer one.
+    fn order(&self) -> impl Ord + use<> {
+        (self.position, self.choices.is_none(), self.at)
+    }
+
+    fn to_bytes(self) -> Vec<u8> {
         let bits = self.choices.map_or(0, Choices::bits);
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&bits.to_be_bytes());
-        bytes[8..].copy_from_slice(&self.at.to_be_bytes());
+        let mut bytes = bits.to_be_bytes().to_vec();
+        bytes.extend(self.at.to_be_bytes());
+        if let Some(position) = self.position {
+            bytes.extend(position.shard().0.to_be_bytes());
+            bytes.extend(position.ms().to_be_bytes());
+            bytes.extend(position.n().to_be_bytes());
+        }
         bytes
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (bits, at) = bytes.split_first_chunk()?;
+        let (bits, bytes) = bytes.split_first_chunk()?;
+        let (at, bytes) = bytes.split_first_chunk()?;
+        let position = if bytes.is_empty() {
+            None
+        } else {
+            let (shard, bytes) = bytes.split_first_chunk()?;
+            let (ms, n) = bytes.split_first_chunk()?;
+            let (ms, n) = (
+                u64::from_be_bytes(*ms),
+                u64::from_be_bytes(n.try_into().ok()?),
+            );
+            Some(Position::from_parts(
+                ShardId(u16::from_be_bytes(*shard)),
+                ms,
+                n,
+            )?)
+        };
         let bits = u64::from_be_bytes(*bits);
         let choices = Choices::from_bits(bits);
         (choices.is_some() || bits == 0).then_some(Self {
             choices,
-            at: u64::from_be_bytes(at.try_into().ok()?),
+            at: u64::from_be_bytes(*at),
+            position,
         })
     }
 }
@@ -76,55 +164,73 @@ impl BallotCookies {
         Self {
             key: SealingKey::new(secret, "ballot cookie 1"),
             names: secret.derive("ballot cookie name 1"),
-            prefix: if secure { "__Host-ballot-" } else { "ballot-" },
             secure,
         }
     }
 
-    /// Depends on the secret, so that systems on one host do not overwrite each other's.
-    fn name(&self, poll: &PollId) -> String {
+    /// What the names for a poll have behind the prefix. It depends on the secret, so that systems on one host do not
+    /// overwrite each other's.
+    fn mark(&self, poll: &PollId) -> String {
         let tag = self.names.tag(poll.as_str().as_bytes());
+        BASE64URL_NOPAD.encode(&tag[..NAME_LEN])
+    }
+
+    fn name(&self, poll: &PollId, what: Remembered) -> String {
+        let vote = self.names.tag(&what.to_bytes());
         format!(
-            "{}{}",
-            self.prefix,
-            BASE64URL_NOPAD.encode(&tag[..NAME_LEN])
+            "{}{}.{}",
+            PREFIXES[usize::from(!self.secure)],
+            self.mark(poll),
+            BASE64URL_NOPAD.encode(&vote[..VOTE_LEN])
         )
     }
 
     /// What the browser of this voter keeps of its vote in the poll.
-    pub(super) fn read(
-        &self,
-        request: &Request,
-        poll: &PollId,
-        voter: VoterId,
-    ) -> Option<Remembered> {
-        let name = self.name(poll);
-        let mut found = cookies(request).filter(|cookie| cookie.name() == name);
-        found.find_map(|cookie| self.open(&cookie, voter))
+    pub(super) fn read(&self, request: &Request, poll: &PollId, voter: VoterId) -> Kept {
+        let mark = self.mark(poll);
+        let of_poll = |cookie: &Cookie<'_>| {
+            // Earlier versions had one for each poll, with nothing behind the mark.
+            behind_prefix(cookie.name())
+                .and_then(|name| name.strip_prefix(mark.as_str()))
+                .is_some_and(|vote| vote.is_empty() || vote.starts_with('.'))
+        };
+        let mut found: Vec<_> = cookies(request)
+            .filter(of_poll)
+            .filter_map(|cookie| Some((self.open(&cookie, voter)?, cookie.name().to_owned())))
+            .collect();
+        found.sort_by_key(|(what, _)| what.order());
+        let newest = found.pop().map(|(what, _)| what);
+        let older = found.into_iter().map(|(_, name)| drop_cookie(&name));
+        Kept {
+            newest,
+            older: older.collect(),
+        }
     }
 
     /// The cookie that remembers it, as the value of `Set-Cookie`.
     pub(super) fn write(&self, poll: &PollId, voter: VoterId, what: Remembered) -> String {
-        let name = self.name(poll);
+        let name = self.name(poll, what);
         let bytes = what.to_bytes();
         let mut cookie = format!("{name}=");
-        let message = |message: &mut Vec<u8>| message.extend(bytes);
         let context = [name.as_bytes(), &voter.to_bytes()];
+        let message = |message: &mut Vec<u8>| message.extend(&bytes);
         self.key.seal(&context, bytes.len(), message, &mut cookie);
-        cookie.push_str(self.attributes());
+        cookie.push_str(attributes(self.secure));
         cookie
     }
 
     /// For polls beyond those that are remembered: values of `Set-Cookie` that drop the oldest.
     pub(super) fn surplus(&self, request: &Request, voter: VoterId) -> Vec<String> {
-        let ours = cookies(request).filter(|cookie| cookie.name().starts_with(self.prefix));
+        let ours = cookies(request).filter(|cookie| behind_prefix(cookie.name()).is_some());
         let mut known: Vec<_> = ours
             .filter_map(|cookie| Some((self.open(&cookie, voter)?.at, cookie.name().to_owned())))
             .collect();
         known.sort_unstable();
         known.truncate(known.len().saturating_sub(MOST));
-        let drop = |(_, name): (_, String)| format!("{name}={}; Max-Age=0", self.attributes());
-        known.into_iter().map(drop).collect()
+        known
+            .into_iter()
+            .map(|(_, name)| drop_cookie(&name))
+            .collect()
     }
 
     fn open(&self, cookie: &Cookie<'_>, voter: VoterId) -> Option<Remembered> {
@@ -132,13 +238,23 @@ impl BallotCookies {
         let opened = self.key.open(&context, cookie.value().as_bytes());
         Remembered::from_bytes(&opened.ok()?)
     }
+}
 
-    fn attributes(&self) -> &'static str {
-        match self.secure {
-            true => "; HttpOnly; SameSite=Lax; Secure; Path=/",
-            false => "; HttpOnly; SameSite=Lax; Path=/",
-        }
+fn behind_prefix(name: &str) -> Option<&str> {
+    PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix))
+}
+
+fn attributes(secure: bool) -> &'static str {
+    match secure {
+        true => "; HttpOnly; SameSite=Lax; Secure; Path=/",
+        false => "; HttpOnly; SameSite=Lax; Path=/",
     }
+}
+
+fn drop_cookie(name: &str) -> String {
+    // A name with this prefix is kept from whoever is not secure.
+    let secure = name.starts_with("__");
+    format!("{name}={}; Max-Age=0", attributes(secure))
 }
 
 fn cookies(request: &Request) -> impl Iterator<Item = Cookie<'_>> {
@@ -165,34 +281,93 @@ mod tests {
             .finish()
     }
 
+    /// A vote at this place in the log.
+    fn vote(bits: u64, ms: u64) -> Remembered {
+        Remembered {
+            choices: Choices::from_bits(bits),
+            at: 1_790_000_000,
+            position: Position::from_parts(ShardId(3), ms, 5),
+        }
+    }
+
+    fn poll(name: &str) -> PollId {
+        name.parse().unwrap()
+    }
+
     #[test]
     fn a_vote_reads_back_for_its_voter_and_poll_only() {
         let (keys, voter) = (keys_of(1), VoterId::issue());
-        let (poll, other): (PollId, PollId) = ("five".parse().unwrap(), "six".parse().unwrap());
-        let what = Remembered::now(Choices::from_bits(0b101));
+        let (poll, other) = (poll("five"), poll("six"));
+        let what = vote(0b101, 7);
         let cookie = back(&keys.write(&poll, voter, what));
         let request = with(&["x=y".to_owned(), cookie.clone()]);
-        assert_eq!(keys.read(&request, &poll, voter), Some(what));
-        assert_eq!(keys.read(&request, &other, voter), None);
-        assert_eq!(keys.read(&request, &poll, VoterId::issue()), None);
-        let moved = cookie.replace(&keys.name(&poll), &keys.name(&other));
-        assert_eq!(keys.read(&with(&[moved]), &other, voter), None);
+        assert_eq!(keys.read(&request, &poll, voter).newest, Some(what));
+        assert!(!keys.read(&request, &poll, voter).has_older());
+        assert_eq!(keys.read(&request, &other, voter).newest, None);
+        assert_eq!(keys.read(&request, &poll, VoterId::issue()).newest, None);
+        let moved = cookie.replace(&keys.mark(&poll), &keys.mark(&other));
+        assert_eq!(keys.read(&with(&[moved]), &other, voter).newest, None);
         let stranger = keys_of(2);
-        assert_ne!(stranger.name(&poll), keys.name(&poll));
-        let forgotten = Remembered::now(None);
+        assert_ne!(stranger.mark(&poll), keys.mark(&poll));
+        let forgotten = what.forgotten();
         let cookie = back(&keys.write(&poll, voter, forgotten));
-        assert_eq!(keys.read(&with(&[cookie]), &poll, voter), Some(forgotten));
+        assert_eq!(
+            keys.read(&with(&[cookie]), &poll, voter).newest,
+            Some(forgotten)
+        );
+    }
+
+    #[test]
+    fn the_newest_vote_counts_in_whatever_order_answers_come() {
+        let (keys, voter, poll) = (keys_of(1), VoterId::issue(), poll("five"));
+        let (older, newer) = (vote(0b01, 7), vote(0b10, 8));
+        let [older, newer_too] = [older, newer].map(|vote| back(&keys.write(&poll, voter, vote)));
+        for jar in [
+            [older.clone(), newer_too.clone()],
+            [newer_too, older.clone()],
+        ] {
+            let kept = keys.read(&with(&jar), &poll, voter);
+            assert_eq!(kept.newest, Some(newer));
+            let name = older.split('=').next().unwrap();
+            assert_eq!(kept.older.len(), 1);
+            assert!(kept.older[0].starts_with(&format!("{name}=;")));
+        }
+        // A vote that was forgotten stays so when the answer to an older one comes late.
+        let gone = newer.forgotten();
+        let jar = [back(&keys.write(&poll, voter, gone)), older];
+        assert_eq!(keys.read(&with(&jar), &poll, voter).newest, Some(gone));
+    }
+
+    #[test]
+    fn a_cookie_of_an_earlier_version_or_of_the_other_scheme_is_read() {
+        let (keys, voter, poll) = (keys_of(1), VoterId::issue(), poll("five"));
+        for prefix in PREFIXES {
+            let name = format!("{prefix}{}", keys.mark(&poll));
+            let what = Remembered {
+                position: None,
+                ..vote(1, 7)
+            };
+            let mut cookie = format!("{name}=");
+            let context = [name.as_bytes(), &voter.to_bytes()];
+            let bytes = what.to_bytes();
+            assert_eq!(bytes.len(), 16);
+            let message = |message: &mut Vec<u8>| message.extend(&bytes);
+            keys.key.seal(&context, 16, message, &mut cookie);
+            assert_eq!(
+                keys.read(&with(&[cookie.clone()]), &poll, voter).newest,
+                Some(what)
+            );
+            let newer = back(&keys.write(&poll, voter, vote(2, 1)));
+            let kept = keys.read(&with(&[newer, cookie]), &poll, voter);
+            assert_eq!(kept.newest, Some(vote(2, 1)), "{prefix}");
+        }
     }
 
     #[test]
     fn it_is_a_session_cookie_that_no_script_reads() {
-        let (poll, what) = (
-            "five".parse().unwrap(),
-            Remembered::now(Choices::from_bits(1)),
-        );
         let secret = SecretKey::new([1; 32]).unwrap();
         let keys = BallotCookies::new(&secret, true);
-        let set = keys.write(&poll, VoterId::issue(), what);
+        let set = keys.write(&poll("five"), VoterId::issue(), vote(1, 7));
         let set = Cookie::parse(set).unwrap();
         assert!(set.name().starts_with("__Host-ballot-"), "{set}");
         assert_eq!((set.max_age(), set.expires()), (None, None));
@@ -202,12 +377,10 @@ mod tests {
     #[test]
     fn of_many_polls_the_oldest_votes_are_dropped() {
         let (keys, voter) = (keys_of(1), VoterId::issue());
-        let poll = |n| format!("p{n}").parse::<PollId>().unwrap();
+        let vote = |at| Remembered { at, ..vote(1, 7) };
+        let name = |at| keys.name(&poll(&format!("p{at}")), vote(at));
         let mut jar: Vec<_> = (0..MOST as u64 + 2)
-            .map(|at| {
-                let choices = Choices::from_bits(1);
-                back(&keys.write(&poll(at), voter, Remembered { choices, at }))
-            })
+            .map(|at| back(&keys.write(&poll(&format!("p{at}")), voter, vote(at))))
             .collect();
         jar.reverse();
         let dropped = keys.surplus(&with(&jar), voter);
@@ -215,7 +388,7 @@ mod tests {
             .iter()
             .map(|set| set.split('=').next().unwrap().to_owned())
             .collect();
-        assert_eq!(names, [keys.name(&poll(0)), keys.name(&poll(1))]);
+        assert_eq!(names, [name(0), name(1)]);
         assert!(dropped[0].ends_with("; Max-Age=0"));
         jar.truncate(MOST);
         assert_eq!(keys.surplus(&with(&jar), voter), Vec::<String>::new());

@@ -9,7 +9,11 @@ use poem::{
 };
 use voting_core::{Choices, Poll};
 
-use super::{VoteService, memory::Remembered, start_over, words};
+use super::{
+    VoteService,
+    memory::{Kept, Remembered, set_cookie},
+    start_over, words,
+};
 use crate::{
     assets,
     poll_list::OtherPolls,
@@ -21,7 +25,7 @@ use crate::{
     visitor::Visitor,
 };
 
-/// For so long after a vote the page says that it is in; later it only shows it.
+/// For so long after a vote the page says which one was confirmed; later it only shows it.
 const TOLD_FOR: Duration = Duration::from_secs(60);
 
 /// `GET`: the page.
@@ -45,22 +49,24 @@ impl Endpoint for Show {
         if let Some(refusal) = visitor.refusal() {
             return Ok(start_over::ask(&request, poll.id(), refusal, false));
         }
-        let remembered = self.0.remembered(&request, &poll, visitor);
-        let notice = remembered
+        let kept = self.0.kept(&request, &poll, visitor);
+        let notice = kept
+            .newest
             .filter(|vote| vote.is_within(TOLD_FOR) && poll.state().is_open())
             .map(|vote| Notice {
                 error: false,
                 text: match vote.choices {
-                    Some(choices) => words::thanks(&poll, choices, false),
+                    Some(choices) => words::confirmed(&poll, choices),
                     None => words::FORGOTTEN.to_owned(),
                 },
             });
         let shown = Shown {
             notice,
-            ..Shown::of(remembered)
+            ..Shown::of(kept.newest)
         };
         let page = self.0.show(&request, &poll, visitor, shown).await;
         let mut page = kept_by_one_browser(page);
+        kept.drop_older(&mut page);
         for cookie in self.0.0.ballots.surplus(&request, visitor.id()) {
             set_cookie(&mut page, &cookie);
         }
@@ -91,7 +97,7 @@ impl Endpoint for Cast {
         };
         match cast {
             Ok((choices, receipt)) => {
-                let vote = Remembered::now(Some(choices));
+                let vote = Remembered::stored(choices, &receipt);
                 let remember = self.0.0.ballots.write(poll.id(), receipt.voter, vote);
                 // Browsers go back to the page, so that to load it again sends nothing again. The page then
                 // knows the vote by its cookie: whoever keeps none is told now.
@@ -132,11 +138,13 @@ impl Endpoint for Forget {
         let visitor = visitor_of(&request).await?;
         let mut answer = see_page(&request, &poll);
         // Where there was no vote it must not look as if there had been one.
-        if self.0.remembered(&request, &poll, visitor).is_some() {
-            let vote = Remembered::now(None);
-            let cookie = self.0.0.ballots.write(poll.id(), visitor.id(), vote);
+        let kept = self.0.kept(&request, &poll, visitor);
+        if let Some(vote) = kept.newest {
+            let forgotten = vote.forgotten();
+            let cookie = self.0.0.ballots.write(poll.id(), visitor.id(), forgotten);
             set_cookie(&mut answer, &cookie);
         }
+        kept.drop_older(&mut answer);
         Ok(answer)
     }
 }
@@ -219,12 +227,6 @@ pub(super) fn kept_by_one_browser(mut answer: Response) -> Response {
     answer
 }
 
-fn set_cookie(answer: &mut Response, cookie: &str) {
-    if let Ok(cookie) = HeaderValue::try_from(cookie) {
-        answer.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-}
-
 /// Sends a browser to the poll's page.
 fn see_page(request: &Request, poll: &Poll) -> Response {
     Response::builder()
@@ -238,7 +240,7 @@ fn address(prefix: &Prefix, poll: &Poll) -> String {
 }
 
 impl VoteService {
-    fn remembered(&self, request: &Request, poll: &Poll, visitor: Visitor) -> Option<Remembered> {
+    fn kept(&self, request: &Request, poll: &Poll, visitor: Visitor) -> Kept {
         self.0.ballots.read(request, poll.id(), visitor.id())
     }
 
@@ -255,7 +257,7 @@ impl VoteService {
             return Err(problem.into());
         }
         let shown = Shown {
-            remembered: self.remembered(request, poll, visitor),
+            remembered: self.kept(request, poll, visitor).newest,
             ticked,
             notice: Some(Notice {
                 error: true,

@@ -46,8 +46,8 @@ impl Endpoint for Follow {
 
 impl VoteService {
     fn state(&self, request: &Request, poll: &Poll, visitor: Visitor) -> Result<Response, Problem> {
-        let remembered = self.0.ballots.read(request, poll.id(), visitor.voter()?);
-        let state = state_of(poll, remembered);
+        let kept = self.0.ballots.read(request, poll.id(), visitor.voter()?);
+        let state = state_of(poll, kept.newest);
         let voter = (!visitor.is_new()).then(|| self.0.tags.tag(visitor.id()));
         let body = serde_json::to_vec(&State { voter, ..state });
         let body = body.map_err(|error| {
@@ -56,7 +56,9 @@ impl VoteService {
         })?;
         let hash = BASE64URL_NOPAD.encode(&Sha256::digest(&body)[..12]);
         let etag = HeaderValue::try_from(format!("\"{hash}\"")).map_err(|_| Problem::internal())?;
-        let known = request.headers().get(header::IF_NONE_MATCH) == Some(&etag);
+        // A browser need not look for cookies in an answer that says that nothing is new.
+        let known =
+            request.headers().get(header::IF_NONE_MATCH) == Some(&etag) && !kept.has_older();
         let answer = match known {
             true => Response::builder()
                 .status(StatusCode::NOT_MODIFIED)
@@ -66,6 +68,7 @@ impl VoteService {
                 .body(body),
         };
         let mut answer = page::kept_by_one_browser(answer);
+        kept.drop_older(&mut answer);
         answer.headers_mut().insert(header::ETAG, etag);
         Ok(answer)
     }

@@ -45,6 +45,17 @@ pub(super) fn thanks(poll: &Poll, choices: Choices, new_voter: bool) -> String {
     }
 }
 
+/// On a page that is loaded after a vote. A later try may have arrived of which nobody has heard.
+pub(super) fn confirmed(poll: &Poll, choices: Choices) -> String {
+    let chosen = choices.indices().next();
+    let option = chosen.and_then(|index| poll.options().get(index));
+    let what = match (option, choices.len()) {
+        (Some(option), 1) => format!("is for {}", quoted(&option.label)),
+        (_, n) => format!("has {n} choices"),
+    };
+    format!("Your last confirmed vote {what}. You can change your vote until the poll closes.")
+}
+
 /// After the choices were forgotten.
 pub(super) const FORGOTTEN: &str = "Your vote is no longer shown in this browser. It still counts.";
 

@@ -110,7 +110,8 @@ fn a_browser_is_sent_back_to_the_page_which_shows_the_vote() {
         assert_eq!(answer.status, 303);
         assert_eq!(answer.header("location"), "/polls/cats-vs-dogs");
         let page = visitor.ask("/polls/cats-vs-dogs", None);
-        assert!(page.body.contains(&format!("Your vote for {label} is in.")));
+        let words = format!("Your last confirmed vote is for {label}. You can change");
+        assert!(page.body.contains(&words), "{}", page.body);
         assert_eq!(shown(&page), [vote]);
     }
     // To load the first answer anew sends nothing again.
