@@ -22,15 +22,20 @@
 
   var ANSWER_MS = 10000; // a vote may take so long
   var FOLLOW_MS = 5000; // the poll is looked at after so long, and up to two seconds more
+  var OFFLINE_MS = 300000; // what could not be sent for longer is not sent by itself any more
 
   var pollState = form.dataset.state; // open, closing, final
   var voter = form.dataset.voter; // names the voter to the server; not who it is
   var confirmed = all(form, ".chosen").map(idOf); // the last vote that the server has confirmed
+  var ballot = form.dataset.ballot; // another one for each vote that is confirmed
   var forgotten = hint.textContent === hint.dataset.forgotten; // there was a vote, and the voter had its choices forgotten
   var unsure = false; // a later vote may have arrived as well
+  var tried = null; // the choices of that vote, if this page has sent it
   var sending = null; // the choices that are on their way
-  var offline = null; // choices that did not get through, to be sent again when there is a network
+  var failed = null; // choices that did not get through, and when
+  var offline = null; // the same, where the voter was told that they are sent again when there is a network
   var retrying = false; // that is done once
+  var newVoter = null; // whom the cookie names by now, where it named another one who has voted
   var casts = 0;
 
   function byId(id) {
@@ -66,6 +71,9 @@
   var UNKNOWN = "We do not know whether your vote arrived. Trying again is safe: it counts once.";
   var OFFLINE = "You are offline. We do not know whether your vote arrived. It is sent again when you are online; it counts once.";
   var COOKIES = "Your browser does not keep the cookie that makes sure that you count once. Allow cookies for this site, then vote.";
+  var UNREADABLE = "Your browser's cookie does not say who you are.";
+  var UNKNOWN_BEFORE = "We do not know whether your last try arrived. Voting again is safe: it counts once.";
+  var LOST = "This browser has lost the cookie that you voted with. That vote still counts, and can no longer be changed. If you vote now, you vote as a new voter.";
   var CLOSED_FIRST = "This poll closed before your vote arrived. It was not counted.";
 
   function labelOf(option) {
@@ -94,8 +102,8 @@
 
   // ---- What is said ----
 
-  // `again` is what "Try again" does; without it the button is left out.
-  function say(kind, text, again) {
+  // `again` is what the button does, "Try again" unless it has another word; without it the button is left out.
+  function say(kind, text, again, word) {
     var notice = byId("notice").content.cloneNode(true);
     notice.firstElementChild.classList.add(kind);
     notice.querySelector(".words").textContent = text;
@@ -103,9 +111,10 @@
     var button = notice.querySelector("button.then");
     if (kind === "good") notice.querySelector("use").setAttribute("href", "#icon-check");
     else if (results) results.parentNode.removeChild(results);
+    if (word) button.textContent = word;
     if (again) button.addEventListener("click", again);
     else button.parentNode.removeChild(button);
-    notice.querySelector(".dismiss").addEventListener("click", hush);
+    notice.querySelector(".dismiss").addEventListener("click", dismiss);
     hush();
     statusBox.appendChild(notice);
     if (count) toggle(count, "off", true);
@@ -119,6 +128,12 @@
     if (statusBox.contains(document.activeElement)) back.focus();
     statusBox.textContent = "";
     if (count) toggle(count, "off", false);
+  }
+
+  // Whoever has had enough of a message does not want what it announces either.
+  function dismiss() {
+    failed = offline = null;
+    hush();
   }
 
   function isSaid() {
@@ -138,7 +153,6 @@
     options.forEach(drawOption);
     if (!send) return;
     // aria-disabled, not disabled or hidden: those would lose the keyboard focus.
-    if (open) send.hidden = false;
     send.setAttribute("aria-disabled", String(!open || sending !== null));
     send.textContent = !open ? "Closed" : sending ? "Sending…" : confirmed.length ? "Change vote" : "Vote";
     drawCount();
@@ -160,17 +174,20 @@
     var control = input || option;
     if (isOpen()) control.disabled = false;
     control.setAttribute("aria-disabled", String(!isOpen() || (sending !== null && !input)));
-    option.querySelector(".action").textContent = actionText(input, chosen, onItsWay);
+    option.querySelector(".action").textContent = actionText(id, input, chosen, onItsWay);
   }
 
-  function actionText(input, chosen, onItsWay) {
+  function actionText(id, input, chosen, onItsWay) {
     if (onItsWay) return "Sending…";
     var yours = unsure ? "Last confirmed vote" : "Your vote";
+    var wasTried = unsure && tried && tried.indexOf(id) >= 0;
     if (input) {
       if (chosen) return input.checked || !isOpen() ? yours : yours + ", until you send";
-      return input.checked ? (isOpen() ? "Not sent yet" : "Not sent") : "";
+      if (wasTried && (input.checked || !isOpen())) return "Sent, not confirmed";
+      return input.checked && isOpen() ? "Not sent yet" : "";
     }
     if (chosen) return yours;
+    if (wasTried) return "Sent, not confirmed";
     if (!isOpen()) return "";
     return confirmed.length ? "Change to this" : "Vote";
   }
@@ -178,9 +195,16 @@
   function drawCount(text) {
     toggle(count, "full", Boolean(text));
     var now = ticked();
-    var sum = several ? now.length + " of " + max + " chosen. " : "";
-    var sent = !isOpen() || sending ? "" : same(now, confirmed) ? (now.length ? "This is your vote." : "") : "Not sent yet.";
+    var sum = several && isOpen() ? now.length + " of " + max + " chosen. " : "";
+    var sent = !isOpen() || sending ? "" : sentText(now);
     setText(count, text || (sum + sent).trim());
+  }
+
+  function sentText(now) {
+    if (unsure && tried && same(now, tried)) return "Sent, but not confirmed.";
+    if (!same(now, confirmed)) return "Not sent yet.";
+    if (!now.length) return "";
+    return unsure ? "This is your last confirmed vote." : "This is your vote.";
   }
 
   // A live region speaks whenever its text is set, even to the same.
@@ -192,9 +216,11 @@
 
   function vote(choices) {
     if (sending) return; // a second tap while the first is on its way
+    if (newVoter) return sayLost(choices);
     sending = choices;
-    offline = null;
+    failed = offline = null;
     casts += 1;
+    remember(true);
     hush();
     draw();
     put(choices).then(function (outcome) {
@@ -203,6 +229,34 @@
       draw();
       follow(0);
     });
+  }
+
+  // Who has voted, and has lost the cookie, must not count twice without knowing it.
+  function sayLost(choices) {
+    var anew = choices && function () {
+      voter = newVoter;
+      newVoter = null;
+      sendAgain(choices);
+    };
+    say("bad", LOST, anew, "Vote as a new voter");
+  }
+
+  // Whether the outcome of a vote is not known: also after this page is loaded again.
+  var TRY = "voting:try:" + form.dataset.poll;
+
+  function remember(isOpenEnded) {
+    try {
+      if (isOpenEnded) sessionStorage.setItem(TRY, voter);
+      else sessionStorage.removeItem(TRY);
+    } catch (error) { /* switched off */ }
+  }
+
+  function isOpenEnded() {
+    try {
+      return sessionStorage.getItem(TRY) === voter;
+    } catch (error) {
+      return false;
+    }
   }
 
   // Presses the same button again: the focus goes back to it (the notice is about to disappear), and
@@ -216,7 +270,8 @@
   var stored = {
     tell: function (choices) {
       confirmed = choices;
-      forgotten = unsure = false;
+      forgotten = false;
+      isSure();
       keepTicks(null);
       // Above a list the hint says so all the time.
       say("good", voteFor(choices) + " in." + (inputs.length ? "" : " You can change your vote until the poll closes."));
@@ -224,9 +279,17 @@
     }
   };
 
+  function isSure() {
+    unsure = false;
+    tried = null;
+    remember(false);
+  }
+
   var closed = {
     tell: function () {
       pollState = "closing";
+      if (!unsure) remember(false);
+      dropTicks();
       say("bad", CLOSED_FIRST + whatCounts());
     }
   };
@@ -236,16 +299,19 @@
     return {
       tell: function (choices) {
         unsure = true;
-        if (retried) offline = choices;
+        tried = choices;
+        failed = { choices: choices, at: Date.now() };
+        offline = retried ? failed : null;
         say("bad", text || UNKNOWN, function () { sendAgain(choices); });
       }
     };
   }
 
-  function refused(text, again) {
+  function refused(text, again, word) {
     return {
       tell: function (choices) {
-        say("bad", "Your vote was not counted. " + text + (unsure ? whatCounts() : ""), again && function () { again(choices); });
+        if (!unsure) remember(false);
+        say("bad", "Your vote was not counted. " + text + (unsure ? whatCounts() : ""), again && function () { again(choices); }, word);
       }
     };
   }
@@ -263,8 +329,8 @@
     };
     return inTime(form.dataset.url, request, read).then(null, function () {
       // Lost on the way there or on the way back: nobody can tell which.
-      if (navigator.onLine !== false) return unknown("", mayRetry);
-      return unknown(mayRetry && OFFLINE, mayRetry);
+      var isOffline = navigator.onLine === false && mayRetry;
+      return unknown(isOffline && OFFLINE, isOffline);
     });
   }
 
@@ -288,9 +354,8 @@
     if (kind === "outcome-unknown" || kind === "internal") return unknown();
     if (kind === "poll-closed") return closed;
     if (kind === "cookies-needed") return refused(COOKIES, sendAgain);
+    if (/-voter-cookie$/.test(kind)) return refused(UNREADABLE, function () { location.reload(); }, "What can I do?");
     var reason = String(answer.detail || answer.title);
-    // The page itself says how to start over.
-    if (/-voter-cookie$/.test(kind)) return refused(reason, function () { location.reload(); });
     if (response.status < 500 && response.status !== 429 && response.status !== 408) return refused(reason);
     var seconds = Number(response.headers.get("Retry-After"));
     var when = seconds > 1 ? "in " + seconds + " seconds" : "in a moment";
@@ -324,15 +389,23 @@
   window.addEventListener("online", function () {
     follow(0);
     if (!offline || sending) return;
-    var choices = offline;
+    var choices = offline.choices;
+    if (Date.now() - offline.at > OFFLINE_MS) return unknown().tell(choices);
     retrying = true;
     vote(choices);
     retrying = false;
     say("news", "You are online again. Your vote is being sent once more…");
   });
 
+  function dropOffline() {
+    if (offline) unknown().tell(offline.choices);
+    offline = null;
+    return null;
+  }
+
   window.addEventListener("offline", function () {
-    if (offline) unknown(OFFLINE, true).tell(offline);
+    // A vote that was lost just before was lost by this.
+    if (failed && isSaid() && Date.now() - failed.at < ANSWER_MS) unknown(OFFLINE, true).tell(failed.choices);
   });
 
   // ---- Following the poll, and what other tabs of this browser do ----
@@ -369,12 +442,25 @@
     if (!Array.isArray(now.labels) || !Array.isArray(now.choices) || now.labels.length !== options.length) return;
     if (now.voter === null && isOpen()) {
       if (!isSaid()) say("bad", COOKIES);
-    } else if (typeof now.voter === "string") {
-      voter = now.voter;
+    } else if (typeof now.voter === "string" && now.voter !== voter) {
+      takeVoter(now);
     }
     var news = [takeTexts(now), takeVote(now), takeState(now)].filter(Boolean);
     draw();
     if (news.length) say("news", news.join(" "));
+  }
+
+  // Two tabs of a new browser are given a cookie each; the browser keeps one. But if the voter of before has voted, the
+  // cookie is lost, and this one is of a new voter.
+  function takeVoter(now) {
+    if (!confirmed.length && !unsure || now.choices.length) {
+      voter = now.voter;
+      return;
+    }
+    newVoter = now.voter;
+    confirmed = [];
+    isSure();
+    sayLost();
   }
 
   function takeTexts(now) {
@@ -393,23 +479,27 @@
     pollState = now.state;
     if (isOpen() === wasOpen) return "";
     if (isOpen()) {
-      if (form.querySelector("div.option")) location.reload(); // nothing there to press yet
+      if (form.querySelector("div.option") || (inputs.length && !send)) location.reload(); // nothing there to press yet
       return "This poll is open now.";
     }
-    offline = null;
-    var unsent = inputs.length && !same(ticked(), confirmed) ? " What you had not sent is not counted." : "";
+    failed = offline = null;
+    var unsent = inputs.length && !same(ticked(), confirmed) && !(unsure && tried && same(ticked(), tried)) ? " What you had not sent is not counted." : "";
+    dropTicks();
     return "This poll has closed." + unsent + whatCounts();
   }
 
   // What another tab has sent, or had forgotten.
   function takeVote(now) {
     forgotten = now.forgotten === true;
+    // What was tried before is not sent again in its place.
+    if ((now.ballot || "") !== ballot) failed = dropOffline();
+    ballot = now.ballot || "";
     if (same(now.choices, confirmed)) return "";
     var untouched = same(ticked(), confirmed);
     confirmed = now.choices;
-    unsure = false;
+    isSure();
     if (untouched) tick(confirmed);
-    if (!confirmed.length) hush();
+    if (!confirmed.length && !statusBox.querySelector(".bad")) hush();
     return confirmed.length ? voteFor(confirmed) + " in." : "";
   }
 
@@ -424,11 +514,11 @@
     } catch (error) { /* full, or switched off */ }
   }
 
-  // Versions before kept the choices there.
+  // Versions before kept the choices there, under voting:POLL:VOTER.
   function dropOldMemory() {
     try {
       Object.keys(localStorage).forEach(function (key) {
-        if (key.indexOf("voting:") === 0) localStorage.removeItem(key);
+        if (/^voting:[^:]*:/.test(key) && key !== SIGNAL) localStorage.removeItem(key);
       });
     } catch (error) { /* switched off */ }
   }
@@ -457,6 +547,12 @@
     } catch (error) { /* too often */ }
   }
 
+  // Once a poll is closed, only the vote is shown.
+  function dropTicks() {
+    keepTicks(null);
+    tick(confirmed);
+  }
+
   function keptTicks() {
     var kept = history.state;
     return kept && kept.poll === form.dataset.poll && Array.isArray(kept.ticked) ? kept.ticked : null;
@@ -470,8 +566,7 @@
       // Undo with a reason beats switching boxes off: those can be reached by nobody.
       var tooMany = several && ticked().length > max;
       if (tooMany) input.checked = false;
-      hush(); // what it said is about an earlier choice
-      offline = null;
+      dismiss(); // what it said is about an earlier choice
       keepTicks(ticked());
       draw();
       if (tooMany) drawCount(max + " is the most. Clear one first.");
@@ -504,13 +599,15 @@
   });
 
   document.addEventListener("keydown", function (event) {
-    if (event.key === "Escape" && isSaid()) hush();
+    if (event.key === "Escape" && isSaid()) dismiss();
   });
 
   dropOldMemory();
   statusBox.classList.remove("told");
   form.querySelector(".said").appendChild(statusBox);
-  if (keptTicks()) tick(keptTicks());
+  if (keptTicks() && isOpen()) tick(keptTicks());
+  unsure = isOpenEnded();
+  if (unsure && isOpen()) say("bad", UNKNOWN_BEFORE);
   draw();
   // A new visitor: is the cookie kept?
   if (form.dataset.new === "true") follow(0);

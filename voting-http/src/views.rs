@@ -127,6 +127,8 @@ pub(crate) struct VotePage<'a> {
     pub(crate) ballot_url: String,
     /// Opaque short tag of this voter. Whoever is told to be the voter of this tag must send the voter's cookie.
     pub(crate) voter_tag: String,
+    /// Another one for each vote that was confirmed, if one is remembered.
+    pub(crate) ballot_mark: Option<String>,
     /// Whether the visitor came without a cookie. Then the script looks whether it is kept.
     pub(crate) new_voter: bool,
     /// What is known of the visitor's vote.

@@ -176,13 +176,18 @@ impl BallotCookies {
     }
 
     fn name(&self, poll: &PollId, what: Remembered) -> String {
-        let vote = self.names.tag(&what.to_bytes());
         format!(
             "{}{}.{}",
             PREFIXES[usize::from(!self.secure)],
             self.mark(poll),
-            BASE64URL_NOPAD.encode(&vote[..VOTE_LEN])
+            self.vote_mark(what)
         )
+    }
+
+    /// Differs from vote to vote, and says nothing else.
+    pub(super) fn vote_mark(&self, what: Remembered) -> String {
+        let vote = self.names.tag(&what.to_bytes());
+        BASE64URL_NOPAD.encode(&vote[..VOTE_LEN])
     }
 
     /// What the browser of this voter keeps of its vote in the poll.

@@ -307,6 +307,7 @@ impl VoteService {
             address: address(&prefix, poll),
             ballot_url: format!("{base}/v1/polls/{id}/ballot"),
             voter_tag: self.0.tags.tag(visitor.id()),
+            ballot_mark: shown.remembered.map(|vote| self.0.ballots.vote_mark(vote)),
             new_voter: visitor.is_new(),
             voted: match shown.remembered {
                 None => Voted::Unknown,

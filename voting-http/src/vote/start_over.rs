@@ -20,6 +20,12 @@ use crate::{
 /// Where the form goes.
 pub(super) const PATH: &str = "/start-over";
 
+// What programs are told says where to start over; here is the button for it.
+const UNREADABLE: &str = "Your browser's cookie for this site does not say who you are. It is damaged, or this site did \
+                          not give it.";
+const OUTDATED: &str =
+    "Your browser's cookie for this site is of an older kind that this site no longer takes.";
+
 #[derive(Template)]
 #[template(path = "start_over.html")]
 struct StartOverPage<'a> {
@@ -43,7 +49,11 @@ pub(super) fn ask(request: &Request, poll: &PollId, refusal: Refusal, cast: bool
         base,
         assets_version: assets::version(),
         title: problem.title(),
-        detail: problem.detail(),
+        detail: match refusal {
+            Refusal::Unreadable => UNREADABLE,
+            Refusal::Outdated => OUTDATED,
+            Refusal::Several => problem.detail(),
+        },
         cast,
         action: refusal.can_start_over().then(|| format!("{base}{PATH}")),
         poll: poll.as_str(),

@@ -30,6 +30,8 @@ struct State<'a> {
     voter: Option<String>,
     /// The last vote that was confirmed, if it is remembered.
     choices: Vec<&'a str>,
+    /// Another one for each vote that was confirmed.
+    ballot: Option<String>,
     /// There was a vote, and the voter had its choices forgotten.
     forgotten: bool,
 }
@@ -49,7 +51,12 @@ impl VoteService {
         let kept = self.0.ballots.read(request, poll.id(), visitor.voter()?);
         let state = state_of(poll, kept.newest);
         let voter = (!visitor.is_new()).then(|| self.0.tags.tag(visitor.id()));
-        let body = serde_json::to_vec(&State { voter, ..state });
+        let ballot = kept.newest.map(|vote| self.0.ballots.vote_mark(vote));
+        let body = serde_json::to_vec(&State {
+            voter,
+            ballot,
+            ..state
+        });
         let body = body.map_err(|error| {
             tracing::error!(%error, "cannot write the state of a poll");
             Problem::internal()
@@ -83,6 +90,7 @@ fn state_of(poll: &Poll, remembered: Option<Remembered>) -> State<'_> {
         state: StateView::from(poll.state()).as_str(),
         labels: options.iter().map(|option| option.label.as_str()).collect(),
         voter: None,
+        ballot: None,
         choices: chosen
             .filter_map(|index| options.get(index))
             .map(|option| option.id.as_str())

@@ -4,6 +4,7 @@ mod layout;
 mod results;
 #[path = "../support/mod.rs"]
 mod support;
+mod unsure;
 mod voting;
 
 use serde_json::json;
@@ -87,9 +88,13 @@ async fn the_pages_work_without_scripts() {
     let browser = Browser::start(false).await;
     browser.goto(&voting.vote).await;
     browser.click(DOGS).await;
-    browser.reads("#status", "Your vote for Dogs is in.").await;
+    browser
+        .reads("#status", "Your last confirmed vote is for Dogs.")
+        .await;
     browser.click(CATS).await;
-    browser.reads("#status", "Your vote for Cats is in.").await;
+    browser
+        .reads("#status", "Your last confirmed vote is for Cats.")
+        .await;
     browser.reads("button.chosen .label", "Cats").await;
     voting.settled();
     browser.goto(&voting.result).await;
@@ -206,7 +211,8 @@ async fn whoever_has_a_cookie_that_cannot_be_read_is_asked_before_they_start_ove
         let at = browser.client.current_url().await.unwrap();
         assert_eq!(at.path(), "/polls/cats-vs-dogs");
         browser.click(CATS).await;
-        browser.reads("#status", "Your vote for Cats is in.").await;
+        browser.reads("#status", "vote").await;
+        browser.reads("button.chosen .label", "Cats").await;
         browser.end().await;
     }
     voting.settled();

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-const NOT_KNOWN: &str =
+pub(crate) const NOT_KNOWN: &str =
     "We do not know whether your vote arrived. Trying again is safe: it counts once.";
 
 /// A page notices within this time what happens to its poll.
@@ -42,30 +42,30 @@ pub(crate) fn start(folder: &std::path::Path) -> Voting {
     Voting::start_with(folder, &["--config", "polls.toml"])
 }
 
-fn page(voting: &Voting, poll: &str) -> String {
+pub(crate) fn page(voting: &Voting, poll: &str) -> String {
     format!("{}/polls/{poll}", voting.vote)
 }
 
-fn tally(voting: &Voting, poll: &str) -> Value {
+pub(crate) fn tally(voting: &Voting, poll: &str) -> Value {
     voting.settled();
     crate::support::get(&format!("{}/v1/polls/{poll}/tally", voting.result))
 }
 
-fn voters(voting: &Voting, poll: &str) -> u64 {
+pub(crate) fn voters(voting: &Voting, poll: &str) -> u64 {
     tally(voting, poll)["voters"].as_u64().expect("a number")
 }
 
-fn tick(option: &str) -> String {
+pub(crate) fn tick(option: &str) -> String {
     format!("input[value={option}]")
 }
 
 impl Browser {
-    async fn ticked(&self) -> Value {
+    pub(crate) async fn ticked(&self) -> Value {
         self.run("return [...document.querySelectorAll('#ballot input:checked')].map((input) => input.value)")
             .await
     }
 
-    async fn chosen(&self) -> Value {
+    pub(crate) async fn chosen(&self) -> Value {
         self.run("return [...document.querySelectorAll('.option.chosen')].map((option) => option.dataset.option)")
             .await
     }
@@ -76,7 +76,7 @@ impl Browser {
             .await
     }
 
-    async fn offline(&self, offline: bool) {
+    pub(crate) async fn offline(&self, offline: bool) {
         let network = json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
         self.devtools("Network.enable", json!({})).await;
         self.devtools("Network.emulateNetworkConditions", network)
@@ -482,9 +482,13 @@ async fn without_scripts_the_vote_is_shown_and_a_reload_sends_nothing_again() {
     let browser = Browser::start(false).await;
     browser.goto(&voting.vote).await;
     browser.click(CATS).await;
-    browser.reads("#status", "Your vote for Cats is in.").await;
+    browser
+        .reads("#status", "Your last confirmed vote is for Cats.")
+        .await;
     browser.click(DOGS).await;
-    browser.reads("#status", "Your vote for Dogs is in.").await;
+    browser
+        .reads("#status", "Your last confirmed vote is for Dogs.")
+        .await;
     browser.client.back().await.unwrap();
     browser.client.refresh().await.unwrap();
     browser.reads("button.chosen .label", "Dogs").await;

@@ -22,6 +22,8 @@ pub enum Votes {
     AnsweredAfter(String),
     /// So long it is held, then passed on.
     Held(Duration),
+    /// It is passed on, and the answer is held so long.
+    AnsweredLate(Duration),
 }
 
 pub struct Front {
@@ -95,6 +97,11 @@ impl Shared {
             Votes::Held(time) => {
                 thread::sleep(time);
                 self.pass_on(&head, &body)?
+            }
+            Votes::AnsweredLate(time) => {
+                let answer = self.pass_on(&head, &body)?;
+                thread::sleep(time);
+                answer
             }
             Votes::PassedOn => self.pass_on(&head, &body)?,
         };
