@@ -27,7 +27,7 @@
   var pollState = form.dataset.state; // open, closing, final
   var voter = form.dataset.voter; // names the voter to the server; not who it is
   var confirmed = all(form, ".chosen").map(idOf); // the last vote that the server has confirmed
-  var ballot = form.dataset.ballot; // another one for each vote that is confirmed
+  var ballot = form.dataset.ballot || ""; // another one for each vote that is confirmed
   var forgotten = hint.textContent === hint.dataset.forgotten; // there was a vote, and the voter had its choices forgotten
   var unsure = false; // a later vote may have arrived as well
   var tried = null; // the choices of that vote, if this page has sent it
@@ -72,8 +72,8 @@
   var OFFLINE = "You are offline. We do not know whether your vote arrived. It is sent again when you are online; it counts once.";
   var COOKIES = "Your browser does not keep the cookie that makes sure that you count once. Allow cookies for this site, then vote.";
   var UNREADABLE = "Your browser's cookie does not say who you are.";
-  var UNKNOWN_BEFORE = "We do not know whether your last try arrived. Voting again is safe: it counts once.";
-  var LOST = "This browser has lost the cookie that you voted with. That vote still counts, and can no longer be changed. If you vote now, you vote as a new voter.";
+  var UNKNOWN_BEFORE = "We do not know whether your last try arrived. Trying again is safe: it counts once.";
+  var LOST = "This browser has lost the cookie of your vote, which still counts. If you vote now, you vote as a new voter.";
   var CLOSED_FIRST = "This poll closed before your vote arrived. It was not counted.";
 
   function labelOf(option) {
@@ -244,19 +244,15 @@
   // Whether the outcome of a vote is not known: also after this page is loaded again.
   var TRY = "voting:try:" + form.dataset.poll;
 
-  function remember(isOpenEnded) {
+  function remember(open) {
     try {
-      if (isOpenEnded) sessionStorage.setItem(TRY, voter);
+      if (open) sessionStorage.setItem(TRY, voter);
       else sessionStorage.removeItem(TRY);
     } catch (error) { /* switched off */ }
   }
 
   function isOpenEnded() {
-    try {
-      return sessionStorage.getItem(TRY) === voter;
-    } catch (error) {
-      return false;
-    }
+    try { return sessionStorage.getItem(TRY) === voter; } catch (error) { return false; }
   }
 
   // Presses the same button again: the focus goes back to it (the notice is about to disappear), and
@@ -354,7 +350,7 @@
     if (kind === "outcome-unknown" || kind === "internal") return unknown();
     if (kind === "poll-closed") return closed;
     if (kind === "cookies-needed") return refused(COOKIES, sendAgain);
-    if (/-voter-cookie$/.test(kind)) return refused(UNREADABLE, function () { location.reload(); }, "What can I do?");
+    if (/-voter-cookie$/.test(kind)) return refused(UNREADABLE, function () { location.reload(); }, "Start over");
     var reason = String(answer.detail || answer.title);
     if (response.status < 500 && response.status !== 429 && response.status !== 408) return refused(reason);
     var seconds = Number(response.headers.get("Retry-After"));

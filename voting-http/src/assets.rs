@@ -33,16 +33,18 @@ impl Asset {
     fn sent(&self) -> &Sent {
         self.sent.get_or_init(|| {
             let lean = lean(self.source);
-            let is_style = self.name.ends_with(".css");
-            let plain = Bytes::from(if is_style { tight(&lean) } else { lean });
+            let plain = Bytes::from(match self.name.rsplit_once('.') {
+                Some((_, "css")) => without(&lean, &STYLE),
+                Some((_, "js")) => without(&lean, &SCRIPT),
+                _ => lean,
+            });
             let gzip = compression::gzip_once(&plain);
             Sent { plain, gzip }
         })
     }
 }
 
-/// Without block comments, lines that are a comment, and indentation. In our sources no text has anything that
-/// looks like these.
+/// Without comments and indentation. In our sources no text has anything that looks like these.
 fn lean(source: &str) -> String {
     let mut parts = source.split("/*");
     let mut code = parts.next().unwrap_or_default().to_owned();
@@ -51,27 +53,38 @@ fn lean(source: &str) -> String {
     }
     let lines = code.lines().map(str::trim);
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
+    let lines = lines.map(|line| line.split_once(" // ").map_or(line, |(code, _)| code));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A style sheet without the spaces that only people need. In ours no text has anything that looks like these.
-fn tight(style: &str) -> String {
-    let mut tight = style.to_owned();
-    for (spaced, close) in [
-        ("{\n", "{"),
-        (";\n", ";"),
-        ("}\n", "}"),
-        (": ", ":"),
-        ("; ", ";"),
-        (", ", ","),
-        (" {", "{"),
-        ("{ ", "{"),
-        (" }", "}"),
-        (";}", "}"),
-    ] {
-        tight = tight.replace(spaced, close);
-    }
-    tight
+/// Spaces that only people need. In our sources no text has anything that looks like these.
+const STYLE: [(&str, &str); 10] = [
+    ("{\n", "{"),
+    (";\n", ";"),
+    ("}\n", "}"),
+    (": ", ":"),
+    ("; ", ";"),
+    (", ", ","),
+    (" {", "{"),
+    ("{ ", "{"),
+    (" }", "}"),
+    (";}", "}"),
+];
+const SCRIPT: [(&str, &str); 9] = [
+    (" = ", "="),
+    (" === ", "==="),
+    (" !== ", "!=="),
+    (" + ", "+"),
+    (" && ", "&&"),
+    (" || ", "||"),
+    (") {", "){"),
+    (";\n", ";"),
+    ("{\n", "{"),
+];
+
+fn without(source: &str, spaces: &[(&str, &str)]) -> String {
+    let tighten = |text: String, (spaced, close): &(&str, &str)| text.replace(spaced, close);
+    spaces.iter().fold(source.to_owned(), tighten)
 }
 
 macro_rules! asset {

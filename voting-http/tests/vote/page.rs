@@ -270,7 +270,7 @@ fn the_state_of_the_poll_and_the_vote_is_there_for_the_page_to_follow() {
     let voter = state.json()["voter"].as_str().unwrap().to_owned();
     let expected = serde_json::json!({
         "title": "Cats vs Dogs!", "state": "open", "labels": ["Cats", "Dogs"], "voter": voter,
-        "choices": [], "forgotten": false,
+        "choices": [], "ballot": null, "forgotten": false,
     });
     assert_eq!(state.json(), expected);
     let etag = state.header("etag").to_owned();
@@ -285,10 +285,14 @@ fn the_state_of_the_poll_and_the_vote_is_there_for_the_page_to_follow() {
     );
     visitor.post("/polls/cats-vs-dogs", "vote=b");
     assert_eq!(again(&visitor).status, 200, "there is something new");
-    assert_eq!(
-        visitor.ask(path, None).json()["choices"],
-        serde_json::json!(["b"])
-    );
+    let state = visitor.ask(path, None).json();
+    assert_eq!(state["choices"], serde_json::json!(["b"]));
+    // The same vote once more is another ballot.
+    visitor.post("/polls/cats-vs-dogs", "vote=b");
+    let later = visitor.ask(path, None).json();
+    assert_eq!(later["choices"], state["choices"]);
+    assert!(later["ballot"].is_string());
+    assert_ne!(later["ballot"], state["ballot"]);
     assert_eq!(
         get(&format!("{}/polls/none/state", services.vote), &[]).status,
         404

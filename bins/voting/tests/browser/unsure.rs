@@ -190,7 +190,7 @@ async fn who_loses_the_cookie_after_a_vote_is_asked_before_a_new_one() {
         browser
             .reads(
                 "#status .bad",
-                "This browser has lost the cookie that you voted with.",
+                "This browser has lost the cookie of your vote",
             )
             .await;
     }
