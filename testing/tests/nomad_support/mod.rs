@@ -3,8 +3,9 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    fs,
+    env, fs,
     path::Path,
+    process::Command,
 };
 
 use hcl::{
@@ -279,4 +280,33 @@ pub fn variables(script: &str) -> HashMap<String, BTreeSet<String>> {
         (path.to_owned(), items.keys().cloned().collect())
     });
     put.collect()
+}
+
+/// The commands of a document by their headings: the blocks of code that are for a shell.
+pub fn commands(document: &str) -> HashMap<String, Vec<String>> {
+    let sections = after(document, "\n## ").map(|(_, section)| {
+        let section = section.split("\n## ").next().expect("a section");
+        let (heading, section) = section.split_once('\n').expect("a heading");
+        let blocks = after(section, "```sh\n").map(|(_, block)| {
+            let (block, _) = block.split_once("```").expect("an end");
+            block.to_owned()
+        });
+        (heading.to_owned(), blocks.collect())
+    });
+    sections.collect()
+}
+
+/// Whether this machine lets this user make the namespaces that `alone.sh` needs; they are expected where
+/// `EXPECT_NAMESPACES` is set.
+pub fn can_be_alone() -> bool {
+    let mut made = Command::new("unshare");
+    made.args(["--pid", "--mount", "--ipc", "--mount-proc", "--fork"]);
+    made.args(["--map-current-user", "true"]);
+    let can = made.output().is_ok_and(|made| made.status.success());
+    let expected = env::var("EXPECT_NAMESPACES").is_ok_and(|value| !value.is_empty());
+    assert!(can || !expected, "no namespaces can be made here");
+    if !can {
+        eprintln!("no namespaces can be made here: not tried");
+    }
+    can
 }
