@@ -194,8 +194,8 @@ verdict() {
   wait "$loading" || fail "the load '$1' ended with $?: $(tail -n 3 "$found" "$logs/$1.err")"
   say "$1: $(jq -c '.counts + { missed, lost, double, miscounted } | map_values(select(. > 0))' "$found"), none lost, none double"
   is 0 jq .receipts_unopened "$found" || fail "the load '$1' could not open receipts"
-  # Else it says nothing.
-  is true jq '.counts.acknowledged > 0 and .missed * 100 < .counts.due' "$found" || fail "the load '$1' could not be sent"
+  # With less than nine tenths sent, there was no such load.
+  is true jq '.missed * 10 < .counts.due' "$found" || fail "the load '$1' could not be sent"
   [ "${2:-}" != whole ] || is 0 jq '.counts | .refused + .unknown + .unreachable + .unexpected' "$found" ||
     fail "ballots failed under '$1'"
 }
@@ -213,9 +213,8 @@ agreed() { is 1 eval 'votes | wc -l'; }
 # Whether all services, and the front, have the poll.
 has_poll() {
   local url
-  for url in "$vote" $(each voting-vote) "$result" $(each voting-result); do
-    curl -sfo /dev/null "$url/v1/polls/$1" || return 1
-  done
+  for url in "$vote" $(each voting-vote); do curl -sfo /dev/null "$url/v1/polls/$1" || return 1; done
+  for url in "$result" $(each voting-result); do curl -sfo /dev/null "$url/v1/polls/$1/tally" || return 1; done
 }
 
 # The commands in the README below a heading, as they stand there: those blocks of them that are named, by number.
@@ -321,12 +320,14 @@ log = "debug"
 
 [[polls]]
 id = "lunch"
-title = "What shall we eat?"
+title = "{{ soup }} or ${rice}?"
 options = [{ id = "soup", label = "Soup" }, { id = "rice", label = "Rice" }]
 TOML
 typed "Settings" 1
 is successful deployment voting || fail "new settings were not deployed"
 await "a poll of the settings is there" 10 has_poll lunch
+# shellcheck disable=SC2016 # as it stands in the file
+is '{{ soup }} or ${rice}?' eval 'curl -s "$vote/v1/polls/lunch" | jq -r .title' || fail "the settings were changed on their way"
 
 load canary
 before=$(ids voting)

@@ -15,7 +15,7 @@ use std::{
 };
 
 use clap::Parser;
-use nomad_support::{Block, DRIVERS, JOBS, job, text};
+use nomad_support::{Block, DRIVERS, JOBS, job, job_with, text};
 use support::{LONG, program};
 use voting_service::{Cli, Config};
 
@@ -383,6 +383,21 @@ fn a_typo_in_the_settings_ends_each_service_so_the_old_version_stays() {
         programs.insert(task.program());
     }
     assert_eq!(programs.len(), 3, "{programs:?}");
+}
+
+#[test]
+fn settings_that_look_like_a_template_of_nomad_stay_as_they_are() {
+    let config = "default_poll = \"{{ env \\\"HOME\\\" }} ${rice}\"";
+    let voting = job_with("voting", "docker", &[("config", config)]);
+    for group in voting.all("group") {
+        let template = group.only("task").template("local/voting.toml");
+        let data = template.expect("a file").text("data").expect("a text");
+        // What Nomad makes of a literal, which is all that it has to replace.
+        let rendered = data.replace("{{ `{{` }}", "\u{1}");
+        assert!(!rendered.contains("{{"), "{data}");
+        let rendered = rendered.replace('\u{1}', "{{");
+        assert_eq!(rendered.lines().last(), Some(config), "{}", group.label());
+    }
 }
 
 #[test]

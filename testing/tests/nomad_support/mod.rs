@@ -29,6 +29,11 @@ pub fn text(name: &str) -> String {
 
 /// A job, as it is for a driver.
 pub fn job(name: &str, driver: &str) -> Block {
+    job_with(name, driver, &[])
+}
+
+/// A job, as it is for a driver, with values of variables.
+pub fn job_with(name: &str, driver: &str, given: &[(&str, &str)]) -> Block {
     let body: Body = hcl::parse(&text(&format!("{name}.nomad.hcl"))).expect(name);
     let mut context = functions();
     // What Nomad knows at run time only.
@@ -62,7 +67,10 @@ pub fn job(name: &str, driver: &str) -> Block {
             other => panic!("{name}: {other}"),
         }
     }
-    variables.insert("driver".to_owned(), driver.into());
+    for (variable, value) in [&[("driver", driver)], given].concat() {
+        let before = variables.insert(variable.to_owned(), value.into());
+        assert!(before.is_some(), "{name} has no variable {variable}");
+    }
     context.declare_var("var", variables);
     // In whatever order they need each other.
     let mut known = hcl::Map::new();
