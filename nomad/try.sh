@@ -177,6 +177,8 @@ item() { nomad var get -item "$1" "$2"; }
 # Casts ballots in the background until its verdict is asked for, for ten minutes at most. It opens receipts with the
 # secret, and sees whether they are in order.
 load() {
+  # What a store's restart has left to the next worker is counted after 30 s.
+  await "nothing is pending" 60 is 0 pending
   VOTING_SECRET=$(item secret nomad/jobs/voting/vote) \
     VOTING_POSTGRES__URL="postgres://voting:$(item password nomad/jobs/voting-stores/postgres)@127.0.0.1:$((base + 24))/voting" \
     "$bin/voting" load --vote "$vote" --result "$result" --poll "$poll" --json --rate 200 --duration 600 \
@@ -202,6 +204,10 @@ verdict() {
 run() { nomad job run "$@" >>"$logs/runs" 2>&1; }
 # Where a service's instances are, each for itself: the front asks one of them, and may ask another the next time.
 each() { nomad service info -json "$1" | jq -r '.[] | "http://\(.Address):\(.Port)"'; }
+pending() {
+  curl -sf -H "Authorization: Bearer $(item token nomad/jobs/voting/worker)" "$(each voting-worker | head -n 1)/v1/pipeline" |
+    jq .pending
+}
 # How many have voted, as all result services say.
 votes() {
   local url
