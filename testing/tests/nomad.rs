@@ -424,8 +424,9 @@ fn the_commands_in_the_readme_name_what_there_is() {
     }
     for path in nomad_support::variables(&text("secrets.sh")).keys() {
         let path = path.strip_prefix("nomad/jobs/").expect("a path of a job");
-        let mut words = down.split([' ', ';', '\n']);
-        assert!(words.any(|word| word == path), "{path}");
+        let (_, paths) = down.split_once("for path in ").expect("a list");
+        let (paths, _) = paths.split_once(';').expect("its end");
+        assert!(paths.split(' ').any(|named| named == path), "{path}");
     }
 
     // Services, groups and secrets that are asked for.
