@@ -2,12 +2,22 @@
 # Runs the jobs on a Nomad of its own, a server and two clients on this machine, and does to them what operators
 # and bad days do, under load. Ends with 0 if all went as the README says.
 #
-#   nomad/try.sh [folder with the programs; target/debug unless given]
+#   nomad/try.sh [--logs FOLDER] [folder with the programs; target/debug unless given]
 #
 # Needs nomad (1.10 or later), haproxy, redis-server, Postgres, jq, curl and openssl, and is best run as root: as
 # anybody else, nothing changes users. Takes about 13 minutes. Everything is in a temporary folder, on free ports
-# of the loopback address. All that it started is ended when it ends.
+# of the loopback address. Nothing of it is left when it ends, fails or is interrupted (see alone.sh), but for the logs in
+# FOLDER, if one is given.
 set -euo pipefail
+[ -n "${ALONE:-}" ] || exec "$(dirname "$0")/alone.sh" "$0" "$@"
+dir=$ALONE
+
+logs=$dir/logs
+if [ "${1:-}" = --logs ]; then
+  logs=$(realpath -m "$2")
+  shift 2
+fi
+mkdir -p "$logs"
 cd "$(dirname "$0")/.."
 jobs=$PWD/nomad
 bin=$(realpath "${1:-target/debug}")
@@ -16,8 +26,6 @@ for program in nomad haproxy redis-server jq curl openssl "$bin/voting" "$bin/vo
   command -v "$program" >/dev/null || { echo "try.sh: $program is missing" >&2; exit 1; }
 done
 
-dir=$(mktemp -d /tmp/nomad-try.XXXXXX)
-chmod 755 "$dir"
 started=$SECONDS
 
 say() { printf '%4d s  %s\n' $((SECONDS - started)) "$*"; }
@@ -26,9 +34,10 @@ fail() {
   exit 1
 }
 
-# Runs a command every half second until it is true, for so many seconds.
+# Runs a command every half second until it is true, for so many seconds, or three times as many on a machine that is
+# busy with other things. Nothing is lost if it is true sooner.
 await() {
-  local what=$1 limit=$((SECONDS + $2))
+  local what=$1 limit=$((SECONDS + 3 * $2))
   shift 2
   until "$@"; do
     [ $SECONDS -lt $limit ] || fail "waited in vain: $what"
@@ -38,41 +47,25 @@ await() {
 }
 
 declare -A agents
-loads=()
 
-cleanup() {
-  local status=$?
-  trap - EXIT
+# What helps to find out why it failed.
+# shellcheck disable=SC2317 # a trap calls it
+report() {
+  local status=$? log
+  [ $status -ne 0 ] || return 0
   set +e
-  if [ $status -ne 0 ]; then
-    {
-      nomad job status
-      for job in voting-stores voting-migrate voting voting-front; do nomad job status "$job"; done
-    } >"$dir/status" 2>&1
-  fi
-  [ ${#loads[@]} -eq 0 ] || kill "${loads[@]}" 2>/dev/null
-  # A client that stands still could not stop its tasks.
-  [ ${#agents[@]} -eq 0 ] || kill -CONT "${agents[@]}" 2>/dev/null
-  for job in voting-front voting voting-migrate voting-stores; do
-    timeout 60 nomad job stop -purge -no-shutdown-delay "$job" >/dev/null 2>&1
+  for job in voting-stores voting-migrate voting voting-front; do nomad job status "$job"; done >"$logs/status" 2>&1
+  for log in "$dir"/?/alloc/*/alloc/logs/*.std*; do
+    cp "$log" "$logs/$(basename "$(dirname "$(dirname "$(dirname "$log")")")").$(basename "$log")"
   done
-  [ ${#agents[@]} -eq 0 ] || kill -INT "${agents[@]}" 2>/dev/null
-  wait
-  # Tasks live on without their agent.
-  for process in $(pgrep -f "^[^ ]*nomad executor .*$dir/"); do
-    descendants "$process" | xargs kill -KILL "$process"
-  done 2>/dev/null
-  grep -h " $dir/" /proc/mounts | cut -d' ' -f2 | sort -r | xargs -r -n1 umount
-  if [ $status -eq 0 ]; then
-    rm -rf "$dir"
-    say "all is as it should be"
+  tail -n 20 "$logs/runs"
+  if [ "$logs" = "$dir/logs" ]; then
+    say "with --logs FOLDER, what was logged is kept"
   else
-    say "what was logged is in $dir"
+    say "what was logged is in $logs"
   fi
-  exit $status
 }
-trap cleanup EXIT
-trap 'exit 130' INT TERM
+trap report EXIT
 
 # --- a Nomad of its own -------------------------------------------------------------------------------------
 
@@ -109,7 +102,8 @@ HCL
   echo '  enabled           = true'
   echo '  bootstrap_expect  = 1'
   echo '  min_heartbeat_ttl = "3s"'
-  echo '  heartbeat_grace   = "3s"'
+  # A busy machine is no lost client.
+  echo '  heartbeat_grace   = "10s"'
   echo '}'
 } >"$dir/server.hcl"
 client() {
@@ -137,7 +131,7 @@ client b $((base + 200)) >"$dir/b.hcl"
 agent() {
   # Tasks that run as other users must get through to their folders.
   mkdir -m 711 "$dir/$1" "$dir/$1/host_volumes"
-  nomad agent -config "$dir/$1.hcl" >"$dir/$1.log" 2>&1 &
+  nomad agent -config "$dir/$1.hcl" >"$logs/$1.log" 2>&1 &
   agents[$1]=$!
 }
 
@@ -179,25 +173,71 @@ descendants() {
   done
 }
 
-password() { nomad var get -out json nomad/jobs/voting-stores/postgres | jq -r .Items.password; }
-# With it the load opens receipts, and sees whether they are in order.
-secret() { nomad var get -out json nomad/jobs/voting/vote | jq -r .Items.secret; }
-# Casts ballots for so many seconds, in the background.
+item() { nomad var get -item "$1" "$2"; }
+# Casts ballots in the background until its verdict is asked for, for ten minutes at most. It opens receipts with the
+# secret, and sees whether they are in order.
 load() {
-  VOTING_SECRET=$(secret) "$bin/voting" load --vote "$vote" --result "$result" --json --rate 200 --duration "$2" --patience 90 \
-    --postgres "postgres://voting:$(password)@127.0.0.1:$((base + 24))/voting" >"$dir/$1.json" 2>"$dir/$1.err" &
-  loads+=($!)
+  # What a store's restart has left to the next worker is counted after 30 s.
+  await "nothing is pending" 60 is 0 pending
+  VOTING_SECRET=$(item secret nomad/jobs/voting/vote) \
+    VOTING_POSTGRES__URL="postgres://voting:$(item password nomad/jobs/voting-stores/postgres)@127.0.0.1:$((base + 24))/voting" \
+    "$bin/voting" load --vote "$vote" --result "$result" --poll "$poll" --json --rate 200 --duration 600 \
+    --patience 90 >"$logs/$1.json" 2>"$logs/$1.err" &
   loading=$!
-  sleep 2
+  await "the load '$1' has begun" 20 grep -sq acknowledged "$logs/$1.err"
 }
-# What the load found out; `whole` if no ballot may have failed at all.
+# Ends the load, and says what it found out; `whole` if no ballot may have failed at all. A ballot that was due and not
+# sent when the load ended is missed: that says something of this machine, and nothing of the voting system.
 verdict() {
-  wait "$loading" || fail "the load under '$1' ended with $?: $(cat "$dir/$1.json" "$dir/$1.err" | tail -n 3)"
-  say "$1: $(jq -c '.counts + { lost, double, miscounted } | map_values(select(. > 0))' "$dir/$1.json"), none lost, none double"
-  [ "${2:-}" != whole ] || is 0 jq '.counts.due - .counts.acknowledged' "$dir/$1.json" || fail "ballots failed under '$1'"
+  local found=$logs/$1.json
+  # Some ballots after all that was done.
+  sleep 5
+  kill -TERM "$loading" || fail "the load '$1' ended by itself: $(tail -n 3 "$found" "$logs/$1.err")"
+  wait "$loading" || fail "the load '$1' ended with $?: $(tail -n 3 "$found" "$logs/$1.err")"
+  say "$1: $(jq -c '.counts + { missed, lost, double, miscounted } | map_values(select(. > 0))' "$found"), none lost, none double"
+  is 0 jq .receipts_unopened "$found" || fail "the load '$1' could not open receipts"
+  [ "${2:-}" = whole ] || return 0
+  is 0 jq '.counts | .refused + .unknown + .unreachable + .unexpected' "$found" || fail "ballots failed under '$1'"
+  # With less than nine tenths sent, there was no such load.
+  is true jq '.missed * 10 < .counts.due' "$found" || fail "the load '$1' could not be sent"
 }
-run() { nomad job run "$@" >>"$dir/runs" 2>&1; }
-votes() { curl -sf "$result/v1/polls/cats-vs-dogs/tally" | jq .voters; }
+run() { nomad job run "$@" >>"$logs/runs" 2>&1; }
+# Where a service's instances are, each for itself: the front asks one of them, and may ask another the next time.
+each() { nomad service info -json "$1" | jq -r '.[] | "http://\(.Address):\(.Port)"'; }
+pending() {
+  curl -sf -H "Authorization: Bearer $(item token nomad/jobs/voting/worker)" "$(each voting-worker | head -n 1)/v1/pipeline" |
+    jq .pending
+}
+# How many have voted, as all result services say.
+votes() {
+  local url
+  for url in "$result" $(each voting-result); do
+    curl -sf "$url/v1/polls/$poll/tally" | jq .voters
+  done | sort -u
+}
+agreed() { is 1 eval 'votes | wc -l'; }
+# Whether all services, and the front, have the poll.
+has_poll() {
+  local url
+  for url in "$vote" $(each voting-vote); do curl -sfo /dev/null "$url/v1/polls/$1" || return 1; done
+  for url in "$result" $(each voting-result); do curl -sfo /dev/null "$url/v1/polls/$1/tally" || return 1; done
+}
+
+# The commands in the README below a heading, as they stand there: those blocks of them that are named, by number.
+# They find the jobs where they look for them.
+ln -s "$jobs" "$dir/tmp/nomad"
+typed() {
+  local heading=$1
+  shift
+  awk -v heading="## $heading" -v blocks=" $* " '
+    /^## / { inside = ($0 == heading) }
+    /^```$/ { code = 0 }
+    inside && code && index(blocks, " " block " ") { print }
+    inside && /^```sh$/ { code = 1; block++ }' nomad/README.md >"$dir/commands"
+  [ -s "$dir/commands" ] || fail "the README has no such commands: $heading, $*"
+  (cd "$dir/tmp" && PATH=$bin:$NOMAD_VAR_postgres_bin:$PATH bash -euxo pipefail "$dir/commands") >>"$logs/runs" 2>&1 ||
+    fail "the commands under '$heading' do not work"
+}
 
 # --- from an empty cluster to a vote counted ----------------------------------------------------------------
 
@@ -241,7 +281,7 @@ export NOMAD_VAR_driver NOMAD_VAR_bin_dir NOMAD_VAR_redis_dir NOMAD_VAR_postgres
 
 for job in "$jobs"/*.nomad.hcl; do
   for driver in docker exec; do
-    NOMAD_VAR_driver=$driver nomad job validate "$job" >>"$dir/runs" || fail "$job is not valid for $driver"
+    NOMAD_VAR_driver=$driver nomad job validate "$job" >>"$logs/runs" || fail "$job is not valid for $driver"
   done
 done
 say "the jobs are valid for docker and exec, too"
@@ -256,6 +296,7 @@ await "the tables are there" 60 ended voting-migrate
 await "the services are deployed" 90 is successful deployment voting
 run "$jobs/front.nomad.hcl" || fail "the front does not run"
 
+poll=cats-vs-dogs
 answered() { is 200 curl -s -o /dev/null -w '%{http_code}' -X POST -d vote=b "$vote/"; }
 await "a vote is taken" 10 answered
 await "the vote is counted" 10 is 1 votes
@@ -275,22 +316,38 @@ fi
 
 # --- a new version, and one that does not work --------------------------------------------------------------
 
-load update 60
+load update
 run -var 'settings={ VOTING_LOG = "debug" }' "$jobs/voting.nomad.hcl" || fail "the new version is not deployed"
 verdict update whole
 is successful deployment voting || fail "the new version was not deployed"
 
-load canary 60
+cat >"$dir/tmp/voting.toml" <<'TOML'
+log = "debug"
+
+[[polls]]
+id = "lunch"
+title = "{{ soup }} or ${rice}?"
+options = [{ id = "soup", label = "Soup" }, { id = "rice", label = "Rice" }]
+TOML
+typed "Settings" 1
+is successful deployment voting || fail "new settings were not deployed"
+await "a poll of the settings is there" 10 has_poll lunch
+# shellcheck disable=SC2016 # as it stands in the file
+is '{{ soup }} or ${rice}?' eval 'curl -s "$vote/v1/polls/lunch" | jq -r .title' || fail "the settings were changed on their way"
+
+load canary
 before=$(ids voting)
-! run -var 'settings={ VOTING_NO_SUCH_SETTING = "1" }' "$jobs/voting.nomad.hcl" || fail "a bad version is deployed"
-await "a version that does not work is taken back" 60 is successful deployment voting
+! run -var 'config=[vote]
+listn = "127.0.0.1:1"' "$jobs/voting.nomad.hcl" || fail "settings with a typo are deployed"
+await "settings with a typo are taken back" 60 is successful deployment voting
 is "$before" ids voting || fail "the old version did not go on as it was"
-is debug eval "nomad job inspect voting | jq -r '.Job.TaskGroups[0].Tasks[0].Env.VOTING_LOG'" || fail "the job is not the old one"
+grep -q 'vote\.listn' "$dir"/a/alloc/*/alloc/logs/*.stderr.0 || fail "no log names the typo"
+has_poll lunch || fail "the settings are not the old ones"
 verdict canary whole
 
 # --- what dies is started again ------------------------------------------------------------------------------
 
-load kill 60
+load kill
 before=$(restarts voting vote)
 for group in "voting-stores redis" "voting-stores postgres" "voting vote" "voting worker" "voting result" "voting-front front"; do
   read -r job name <<<"$group"
@@ -308,7 +365,7 @@ was=$(restarts voting vote)
 kill -STOP "$(main_process "$alloc")"
 await "a vote service that hangs is restarted" 90 is $((was + 1)) restarts voting vote
 
-load stores 60
+load stores
 before=$(ids voting)
 was=$(restarts voting)
 run -var redis_memory=1100 -var postgres_memory=1100 "$jobs/stores.nomad.hcl" || fail "the stores are not replaced"
@@ -317,29 +374,38 @@ is "$was" restarts voting || fail "services were restarted for their stores"
 verdict stores
 is 1 eval "pgrep -fc 'redis-server .*:$((base + 23))'" || fail "there is not one Redis"
 
+# --- the database is lost -------------------------------------------------------------------------------------
+
+load restore
+typed "Backup and restore" 1 2
+sleep 5
+typed "Backup and restore" 1 3
+await "the database is restored" 60 healthy voting
+verdict restore whole
+
 # --- a second client ------------------------------------------------------------------------------------------
 
 agent b
 await "a second client is ready" 60 nodes 2
 a=$(node a) b=$(node b)
-nomad job scale voting vote 4 >>"$dir/runs" 2>&1
-nomad job scale voting worker 4 >>"$dir/runs" 2>&1
+nomad job scale voting vote 4 >>"$logs/runs" 2>&1
+nomad job scale voting worker 4 >>"$logs/runs" 2>&1
 both() { [ "$(count voting vote "$b")" -ge 1 ] && [ "$(count voting worker "$b")" -ge 1 ] && is 4 count voting vote && healthy voting; }
 await "scaled up, onto both clients" 90 both
 
-load drain 75
+load drain
 nomad node drain -enable -yes -deadline 2m "$b" >/dev/null
 await "a client is drained" 30 is 0 count voting "" "$b"
 await "what it ran is elsewhere" 90 is 4 count voting vote "$a"
 verdict drain whole
 nomad node drain -disable -yes "$b" >/dev/null
-nomad job scale voting vote 5 >>"$dir/runs" 2>&1
-nomad job scale voting worker 5 >>"$dir/runs" 2>&1
+nomad job scale voting vote 5 >>"$logs/runs" 2>&1
+nomad job scale voting worker 5 >>"$logs/runs" 2>&1
 await "the client takes part again" 90 is 1 count voting vote "$b"
 await "… with a worker" 90 is 1 count voting worker "$b"
 
 # The client and all that it runs stand still, as if the machine had.
-load machine 45
+load machine
 frozen="${agents[b]} $(descendants "${agents[b]}" | tr '\n' ' ')"
 # shellcheck disable=SC2086
 kill -STOP $frozen
@@ -354,7 +420,7 @@ await "it is back" 60 nodes 2
 await "… and there are as many as before" 90 is 5 count voting vote
 
 # The client of the stores is cut off from the servers.
-load cut 60
+load cut
 before=$(ids voting-stores)
 kill -STOP "${agents[a]}"
 unknown() { [ "$(nomad job allocs -json voting-stores | jq 'map(select(.ClientStatus == "unknown")) | length')" -eq 2 ]; }
@@ -367,6 +433,7 @@ await "it is back" 60 nodes 2
 await "the stores are those of before" 60 is "$before" ids voting-stores
 
 # The stores' client is drained: they stop, and wait for it.
+await "all result services say the same" 30 agreed
 was=$(votes)
 nomad node drain -enable -yes -deadline 30s "$a" >/dev/null
 await "the stores' client is drained" 60 is 0 count voting-stores
@@ -374,3 +441,15 @@ nomad node drain -disable -yes "$a" >/dev/null
 await "the stores are back" 90 is 2 count voting-stores
 await "votes are taken again" 90 answered
 await "all votes are there" 30 is $((was + 1)) votes
+
+# --- taken down -----------------------------------------------------------------------------------------------
+
+typed "Take all of it down" 1
+! pgrep -f "^[^ ]*nomad executor " >/dev/null || fail "tasks are left"
+say "all tasks have ended"
+typed "Take all of it down" 2
+is "No running jobs" nomad job status || fail "jobs are left"
+is "" find "$dir"/a/host_volumes "$dir"/b/host_volumes -mindepth 1 || fail "volumes are left"
+is 0 eval 'nomad var list -out json | jq length' || fail "secrets are left"
+say "the jobs, the volumes and the secrets are gone"
+say "all is as it should be"

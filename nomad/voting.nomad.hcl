@@ -109,6 +109,9 @@ variable "settings" {
 locals {
   in_docker = var.driver == "docker"
 
+  # As given: what looks like a template of Nomad is none.
+  config = "# As given.\n${replace(var.config, "{{", "{{ `{{` }}")}"
+
   common = merge({
     # Still served, though no longer ready, until the front has noticed.
     VOTING_DRAIN_DELAY_MS = "3000"
@@ -246,7 +249,7 @@ job "voting" {
 
       template {
         destination = "local/voting.toml"
-        data        = "# As given.\n${var.config}"
+        data        = local.config
       }
 
       template {
@@ -357,7 +360,7 @@ job "voting" {
 
       template {
         destination = "local/voting.toml"
-        data        = "# As given.\n${var.config}"
+        data        = local.config
       }
 
       template {
@@ -474,7 +477,7 @@ job "voting" {
 
       template {
         destination = "local/voting.toml"
-        data        = "# As given.\n${var.config}"
+        data        = local.config
       }
 
       template {

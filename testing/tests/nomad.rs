@@ -6,13 +6,17 @@ mod support;
 
 use std::{
     collections::{BTreeSet, HashMap},
+    fs,
+    io::{BufRead, BufReader},
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use clap::Parser;
-use nomad_support::{Block, DRIVERS, JOBS, job, text};
-use support::program;
+use nomad_support::{Block, DRIVERS, JOBS, job, job_with, text};
+use support::{LONG, program};
 use voting_service::{Cli, Config};
 
 /// Within so many seconds of the signal a service is gone (`bins/common`, services).
@@ -345,4 +349,188 @@ fn logins_have_the_rights_that_migrating_gives() {
     let tables = group.labelled("task", "tables");
     let before = tables.only("lifecycle").text("hook");
     assert_eq!(before.as_deref(), Some("prestart"));
+}
+
+#[test]
+fn a_typo_in_the_settings_ends_each_service_so_the_old_version_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("voting.toml");
+    fs::write(&file, "# As given.\n[vote]\nlistn = \"127.0.0.1:1\"\n").expect("written");
+    let job = job("voting", "raw_exec");
+    // The first one that fails ends the deployment.
+    let update = job.only("update");
+    assert_eq!(update.text("progress_deadline").as_deref(), Some("0s"));
+    let tasks = tasks().into_iter();
+    let mut programs = BTreeSet::new();
+    for task in tasks.filter(|task| task.job == "voting") {
+        let restart = task.group.only("restart");
+        assert_eq!(restart.text("mode").as_deref(), Some("fail"));
+        let mut started = Command::new(program(&task.program()));
+        for argument in &task.command()[1..] {
+            // The place of the file in the task is that of the template.
+            let is_file = argument == "/local/voting.toml";
+            started.arg(if is_file {
+                file.as_os_str()
+            } else {
+                argument.as_ref()
+            });
+        }
+        let ended = started.env_clear().envs(task.environment()).output();
+        let ended = ended.expect("the program is there");
+        assert_eq!(ended.status.code(), Some(1), "{}: {ended:?}", task.name());
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(said.contains("vote.listn"), "{}: {said}", task.name());
+        programs.insert(task.program());
+    }
+    assert_eq!(programs.len(), 3, "{programs:?}");
+}
+
+#[test]
+fn settings_that_look_like_a_template_of_nomad_stay_as_they_are() {
+    let config = "default_poll = \"{{ env \\\"HOME\\\" }} ${rice}\"";
+    let voting = job_with("voting", "docker", &[("config", config)]);
+    for group in voting.all("group") {
+        let template = group.only("task").template("local/voting.toml");
+        let data = template.expect("a file").text("data").expect("a text");
+        // What Nomad makes of a literal, which is all that it has to replace.
+        let rendered = data.replace("{{ `{{` }}", "\u{1}");
+        assert!(!rendered.contains("{{"), "{data}");
+        let rendered = rendered.replace('\u{1}', "{{");
+        assert_eq!(rendered.lines().last(), Some(config), "{}", group.label());
+    }
+}
+
+#[test]
+fn the_commands_in_the_readme_name_what_there_is() {
+    let readme = text("README.md");
+    let commands = nomad_support::commands(&readme);
+    let all: String = commands.values().flatten().map(String::as_str).collect();
+    let labels: BTreeSet<_> = JOBS
+        .map(|name| job(name, "docker").label().to_owned())
+        .into();
+
+    // All is taken down: each job, each volume, each secret.
+    let down = commands["Take all of it down"].concat();
+    for (_, after) in nomad_support::after(&down, "for job in ") {
+        let named = after.split(';').next().expect("an end");
+        let named: Vec<_> = named.split(' ').map(str::to_owned).collect();
+        assert_eq!(BTreeSet::from_iter(named.clone()), labels);
+        // The workers finish while the stores are there.
+        assert_eq!(named.last().map(String::as_str), Some("voting-stores"));
+    }
+    for store in ["redis", "postgres"] {
+        let name = nomad_support::volume(store).text("name").expect("a name");
+        assert!(down.contains(&name), "{name}");
+    }
+    for path in nomad_support::variables(&text("secrets.sh")).keys() {
+        let path = path.strip_prefix("nomad/jobs/").expect("a path of a job");
+        let (_, paths) = down.split_once("for path in ").expect("a list");
+        let (paths, _) = paths.split_once(';').expect("its end");
+        assert!(paths.split(' ').any(|named| named == path), "{path}");
+    }
+
+    // Services, groups and secrets that are asked for.
+    let services: BTreeSet<_> = tasks()
+        .iter()
+        .flat_map(|task| task.group.all("service").cloned().collect::<Vec<_>>())
+        .filter_map(|service| service.text("name"))
+        .collect();
+    for (_, after) in nomad_support::after(&all, "$(at ") {
+        let service = after.split(')').next().expect("an end");
+        assert!(services.contains(service), "{service}");
+    }
+    let made = nomad_support::variables(&text("secrets.sh"));
+    for (_, after) in nomad_support::after(&all, "$(item ") {
+        let (item, path) = after.split_once(' ').expect("a path");
+        let path = path.split(')').next().expect("an end");
+        assert!(made[path].contains(item), "{path}: {item}");
+    }
+    let voting = job("voting", "docker");
+    for (_, after) in nomad_support::after(&all, "nomad job scale voting ") {
+        let group = after.split(' ').next().expect("a group");
+        voting.labelled("group", group);
+    }
+
+    // And `try.sh` types those that there are.
+    let script = text("try.sh");
+    let mut typed = 0;
+    for (_, after) in nomad_support::after(&script, "\ntyped \"") {
+        let (heading, numbers) = after.split_once("\" ").expect("a heading");
+        let numbers = numbers.lines().next().expect("numbers");
+        for number in numbers.split(' ') {
+            let number: usize = number.parse().expect("a number");
+            assert!(number <= commands[heading].len(), "{heading}: {number}");
+            typed += 1;
+        }
+    }
+    assert!(typed >= 7, "{typed}");
+}
+
+/// How many processes there are that sleep for this time.
+fn sleeping(time: &str) -> usize {
+    let line = format!("sleep\0{time}\0");
+    let processes = fs::read_dir("/proc").expect("processes");
+    let lines = processes.filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok());
+    lines.filter(|said| said == line.as_bytes()).count()
+}
+
+#[test]
+fn nothing_is_left_of_a_trial_however_it_ends() {
+    if !nomad_support::can_be_alone() {
+        return;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nomad/alone.sh");
+    for (at, end) in ["", "INT", "TERM", "HUP", "KILL"].iter().enumerate() {
+        // Nobody else sleeps for just as long.
+        let time = format!("98765.{at}{}", std::process::id());
+        let shared = format!("/dev/shm/voting-{time}");
+        // One in the session of the script and one in its own, as a task of Nomad is.
+        let sleeps = format!("sleep {time} & setsid sleep {time} &");
+        let trial = format!(
+            "{sleeps} touch {shared} $ALONE/file; mkdir $ALONE/mount; mount -t tmpfs tmpfs $ALONE/mount; \
+             echo $ALONE; [ -z '{end}' ] || wait; exit 3"
+        );
+        // Not ignored, as they are in what a shell starts in the background.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP,INT").arg(&script);
+        let command = command.args(["bash", "-c", &trial]).stdout(Stdio::piped());
+        let mut started = command.spawn().expect("the script is there");
+        let mut said = String::new();
+        let mut output = BufReader::new(started.stdout.take().expect("its output"));
+        output.read_line(&mut said).expect("the folder");
+        let folder = Path::new(said.trim());
+        let limit = Instant::now() + LONG;
+        if !end.is_empty() {
+            assert!(folder.join("file").exists(), "{end}");
+            while sleeping(&time) < 2 {
+                assert!(Instant::now() < limit, "it does not begin");
+                thread::sleep(Duration::from_millis(10));
+            }
+            let id = started.id().to_string();
+            let sent = Command::new("kill").args(["-s", *end, &id]).status();
+            assert!(sent.expect("kill is there").success());
+        }
+        let status = started.wait().expect("it has ended").code();
+        let wanted = match *end {
+            "" => Some(3),
+            "HUP" => Some(129),
+            "INT" => Some(130),
+            "TERM" => Some(143),
+            _ => None,
+        };
+        assert_eq!(status, wanted, "{end}");
+        if *end == "KILL" {
+            // Nobody is left to wait for what the kernel ends, nor to remove the folder.
+            while sleeping(&time) > 0 {
+                assert!(Instant::now() < limit, "processes are left");
+                thread::sleep(Duration::from_millis(10));
+            }
+            fs::remove_dir_all(folder).expect("removed");
+        }
+        assert_eq!(sleeping(&time), 0, "{end}");
+        assert!(!folder.exists(), "{end}: {}", folder.display());
+        assert!(!Path::new(&shared).exists(), "{end}");
+        let mounts = fs::read_to_string("/proc/self/mounts").expect("mounts");
+        assert!(!mounts.contains(said.trim()), "{end}: {mounts}");
+    }
 }

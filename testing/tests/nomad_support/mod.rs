@@ -3,8 +3,9 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    fs,
+    env, fs,
     path::Path,
+    process::Command,
 };
 
 use hcl::{
@@ -28,6 +29,11 @@ pub fn text(name: &str) -> String {
 
 /// A job, as it is for a driver.
 pub fn job(name: &str, driver: &str) -> Block {
+    job_with(name, driver, &[])
+}
+
+/// A job, as it is for a driver, with values of variables.
+pub fn job_with(name: &str, driver: &str, given: &[(&str, &str)]) -> Block {
     let body: Body = hcl::parse(&text(&format!("{name}.nomad.hcl"))).expect(name);
     let mut context = functions();
     // What Nomad knows at run time only.
@@ -61,7 +67,10 @@ pub fn job(name: &str, driver: &str) -> Block {
             other => panic!("{name}: {other}"),
         }
     }
-    variables.insert("driver".to_owned(), driver.into());
+    for (variable, value) in [&[("driver", driver)], given].concat() {
+        let before = variables.insert(variable.to_owned(), value.into());
+        assert!(before.is_some(), "{name} has no variable {variable}");
+    }
     context.declare_var("var", variables);
     // In whatever order they need each other.
     let mut known = hcl::Map::new();
@@ -279,4 +288,33 @@ pub fn variables(script: &str) -> HashMap<String, BTreeSet<String>> {
         (path.to_owned(), items.keys().cloned().collect())
     });
     put.collect()
+}
+
+/// The commands of a document by their headings: the blocks of code that are for a shell.
+pub fn commands(document: &str) -> HashMap<String, Vec<String>> {
+    let sections = after(document, "\n## ").map(|(_, section)| {
+        let section = section.split("\n## ").next().expect("a section");
+        let (heading, section) = section.split_once('\n').expect("a heading");
+        let blocks = after(section, "```sh\n").map(|(_, block)| {
+            let (block, _) = block.split_once("```").expect("an end");
+            block.to_owned()
+        });
+        (heading.to_owned(), blocks.collect())
+    });
+    sections.collect()
+}
+
+/// Whether this machine lets this user make the namespaces that `alone.sh` needs; they are expected where
+/// `EXPECT_NAMESPACES` is set.
+pub fn can_be_alone() -> bool {
+    let mut made = Command::new("unshare");
+    made.args(["--pid", "--mount", "--ipc", "--mount-proc", "--fork"]);
+    made.args(["--map-current-user", "true"]);
+    let can = made.output().is_ok_and(|made| made.status.success());
+    let expected = env::var("EXPECT_NAMESPACES").is_ok_and(|value| !value.is_empty());
+    assert!(can || !expected, "no namespaces can be made here");
+    if !can {
+        eprintln!("no namespaces can be made here: not tried");
+    }
+    can
 }
