@@ -74,9 +74,15 @@ struct Supervisor {
 impl Supervisor {
     /// The command of a service, with its settings, its credentials and its socket.
     fn command(&mut self, service: &str, instance: &str) -> Command {
+        let settings = folder().join("voting.toml");
+        self.command_of("ExecStart", service, instance, &settings)
+    }
+
+    /// One of the commands of a service, with these settings in place of those of the package.
+    fn command_of(&mut self, key: &str, service: &str, instance: &str, file: &Path) -> Command {
         let unit = Unit::read(service);
         let credentials = self.credentials.path().join(service);
-        fs::create_dir(&credentials).expect("a folder");
+        fs::create_dir_all(&credentials).expect("a folder");
         for credential in unit.all("LoadCredential") {
             let (id, path) = credential.split_once(':').expect("a path");
             let file = path
@@ -89,7 +95,7 @@ impl Supervisor {
             let folder = credentials.to_string_lossy();
             text.replace("%d", &folder).replace("%i", instance)
         };
-        let exec = unit.get("ExecStart").expect("a command");
+        let exec = unit.get(key).expect("a command");
         let mut words = exec.split_whitespace();
         let program = words.next().and_then(|path| path.strip_prefix("/usr/bin/"));
         let program = PROGRAMS.join(program.expect("a program"));
@@ -118,7 +124,7 @@ impl Supervisor {
                 command
             }
         };
-        let file = folder().join("voting.toml").to_string_lossy().into_owned();
+        let file = file.to_string_lossy();
         command.args(words.map(|word| word.replace("/etc/voting/voting.toml", &file)));
         for setting in unit.all("Environment") {
             let (name, value) = setting.split_once('=').expect("a value");
@@ -194,6 +200,249 @@ fn the_units_start_what_takes_votes_and_counts_them() {
         let tally = tally.expect("an answer").body_mut().read_to_string();
         tally.expect("a text").contains(r#""voters":1"#)
     });
+}
+
+fn services() -> impl Iterator<Item = String> {
+    units()
+        .into_iter()
+        .filter(|name| name.ends_with(".service"))
+}
+
+#[test]
+fn each_service_checks_its_settings_before_it_starts() {
+    let mut supervisor = Supervisor {
+        secrets: HashMap::from([
+            ("secret", support::SECRET.to_owned()),
+            ("operator-token", support::TOKEN.to_owned()),
+            ("redis-url", "redis://localhost/".to_owned()),
+            ("postgres-owner-url", "postgres://localhost/v".to_owned()),
+            ("postgres-worker-url", "postgres://localhost/v".to_owned()),
+            ("postgres-result-url", "postgres://localhost/v".to_owned()),
+        ]),
+        credentials: tempfile::tempdir().expect("a folder"),
+        sockets: HashMap::new(),
+    };
+    let wrong = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(wrong.path(), "trusted_proxy = []\n").expect("written");
+    let right = folder().join("voting.toml");
+    for service in services() {
+        let unit = Unit::read(&service);
+        let start = unit.get("ExecStart").expect("a command");
+        let program = start.split_whitespace().next().expect("a program");
+        let check = format!("{program} --config /etc/voting/voting.toml --check-config");
+        assert_eq!(unit.all("ExecStartPre"), [check], "{service}");
+        let mut checked = |settings: &Path| {
+            let mut command = supervisor.command_of("ExecStartPre", &service, "8082", settings);
+            let output = command.output().expect("it starts");
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            (output.status.success(), text)
+        };
+        let (is_good, text) = checked(&right);
+        assert!(is_good, "{service}: {text}");
+        let (is_good, text) = checked(wrong.path());
+        assert!(
+            !is_good && text.contains("trusted_proxy"),
+            "{service}: {text}"
+        );
+    }
+}
+
+#[test]
+fn a_service_that_fails_is_tried_again_without_end() {
+    // Once systemd gives a service up, it also closes its socket.
+    for service in services() {
+        let unit = Unit::read(&service);
+        assert_eq!(unit.get("StartLimitIntervalSec"), Some("0"), "{service}");
+        assert_eq!(unit.get("StartLimitBurst"), None, "{service}");
+    }
+}
+
+#[test]
+fn each_service_asserts_the_secrets_that_it_loads() {
+    for service in services() {
+        let unit = Unit::read(&service);
+        let loaded = unit.all("LoadCredential").into_iter().map(|credential| {
+            let (_, path) = credential.split_once(':').expect("a path");
+            path
+        });
+        let loaded: Vec<_> = loaded.collect();
+        assert!(!loaded.is_empty(), "{service}");
+        assert_eq!(unit.all("AssertPathExists"), loaded, "{service}");
+    }
+}
+
+/// The ids that a Markdown document gives its headings.
+fn headings(text: &str) -> Vec<String> {
+    let lines = text.lines().filter(|line| line.starts_with('#'));
+    let id = |line: &str| {
+        let kept = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = kept.chars().filter_map(|letter| match letter {
+            ' ' => Some('-'),
+            '-' | '_' => Some(letter),
+            letter => letter.is_alphanumeric().then_some(letter),
+        });
+        kept.collect()
+    };
+    lines.map(id).collect()
+}
+
+#[test]
+fn links_in_the_documents_of_the_package_lead_into_the_package() {
+    let package = tempfile::tempdir().expect("a folder");
+    let made = Command::new(folder().join("package-docs"))
+        .arg(package.path())
+        .output()
+        .expect("it starts");
+    assert!(made.status.success(), "{made:?}");
+    let text = |name: &str| fs::read_to_string(package.path().join(name)).expect(name);
+    let mut links = 0;
+    for name in ["README.md", "operations.md"] {
+        for link in text(name).split("](").skip(1) {
+            let (link, _) = link.split_once(')').expect("an end");
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let file = if file.is_empty() { name } else { file };
+            let is_there = package.path().join(file).is_file();
+            assert!(is_there, "{name} links {link}");
+            let is_there =
+                heading.is_empty() || headings(&text(file)).contains(&heading.to_owned());
+            assert!(is_there, "{name} links {link}");
+            links += 1;
+        }
+    }
+    assert!(links > 20, "{links}");
+    let manifest = fs::read_to_string(folder().join("../bins/voting/Cargo.toml")).expect("a text");
+    for asset in [
+        "package-docs/*.md\", \"usr/share/doc/voting/\"",
+        "package-docs/monitoring/*\", \"usr/share/doc/voting/monitoring/\"",
+    ] {
+        assert!(manifest.contains(asset), "{asset}");
+    }
+}
+
+/// The script that runs after an upgrade, among programs that only note how they are called.
+struct Upgrade(TempDir);
+
+impl Upgrade {
+    /// `worker` is the body of the new worker, `check` that of the check of the settings.
+    fn new(worker: &str, check: &str) -> Self {
+        let stage = Self(tempfile::tempdir().expect("a folder"));
+        let programs = stage.0.path().join("bin");
+        fs::create_dir(&programs).expect("a folder");
+        let units = r#"case "$*" in
+            *list-units*voting-worker*) echo "voting-worker@8082.service loaded active running A worker" ;;
+            *list-units*voting-vote*) echo "voting-vote@1.service loaded active running A replica" ;;
+            *list-units*voting-result*) echo "voting-result.service loaded active running Results" ;;
+            *list-units*) echo "voting-vote@1.service loaded active running A replica" ;;
+            show*) echo "A=1 VOTING_WORKER__LISTEN=127.0.0.1:8082" ;;
+        esac"#;
+        for (name, body) in [
+            ("systemctl", units),
+            ("voting", check),
+            ("voting-worker", worker),
+            ("dpkg", "echo amd64"),
+            ("sleep", ""),
+            // An hour later each time.
+            (
+                "date",
+                r#"echo x >> "$0.calls"; echo $(($(wc -l < "$0.calls") * 3600))"#,
+            ),
+        ] {
+            let path = programs.join(name);
+            let noted = if name == "date" || name == "dpkg" {
+                ""
+            } else {
+                r#"echo "${0##*/} $*" >> "${0%/*}/../calls""#
+            };
+            fs::write(&path, format!("#!/bin/sh\n{noted}\n{body}\n")).expect("written");
+            let rights = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            fs::set_permissions(&path, rights).expect("set");
+        }
+        stage
+    }
+
+    /// Whether it succeeds, how programs were called, and what it says.
+    fn run(&self) -> (bool, String, String) {
+        let folder = self.0.path().to_string_lossy();
+        let script = read("deb/postinst")
+            .replace("/usr/bin/", &format!("{folder}/bin/"))
+            .replace("/run/systemd/system", &folder)
+            .replace("/etc/voting", &format!("{folder}/etc"));
+        let path = format!("{folder}/bin:/usr/bin:/bin");
+        let output = Command::new("/bin/sh")
+            .args(["-c", &script, "postinst", "configure", "1.2.3"])
+            .env("PATH", path)
+            .output()
+            .expect("it starts");
+        let calls = fs::read_to_string(self.0.path().join("calls")).expect("a text");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), calls, said)
+    }
+}
+
+#[test]
+fn an_upgrade_waits_for_the_new_worker_before_it_goes_on() {
+    let ready_at_last = r#"[ "$(grep -c healthcheck "${0%/*}/../calls")" -ge 2 ]"#;
+    let upgrade = Upgrade::new(ready_at_last, "");
+    fs::write(upgrade.0.path().join("bin/date"), "#!/bin/sh\necho 0\n").expect("written");
+    let (is_done, calls, said) = upgrade.run();
+    assert!(is_done, "{said}");
+    let steps = calls.lines().filter(|call| {
+        let kinds = ["restart", "healthcheck", "check-config"];
+        kinds.iter().any(|kind| call.contains(kind))
+    });
+    let steps: Vec<_> = steps
+        .map(|call| call.split_whitespace().next_back().expect("a word"))
+        .collect();
+    let expected = [
+        "--check-config",
+        "voting-migrate.service",
+        "voting-worker@8082.service",
+        "--healthcheck",
+        "--healthcheck",
+        "voting-vote@1.service",
+        "voting-result.service",
+    ];
+    assert_eq!(steps, expected, "{calls}");
+    assert!(
+        calls.contains("--worker-listen 127.0.0.1:8082 --healthcheck"),
+        "{calls}"
+    );
+    assert!(
+        said.contains("--allow-downgrades ./voting_1.2.3_amd64.deb"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_upgrade_whose_worker_does_not_become_ready_leaves_the_others_alone() {
+    let (is_done, calls, said) = Upgrade::new("echo 'not ready: no Postgres'; false", "").run();
+    assert!(
+        !is_done && calls.contains("restart voting-worker@8082.service"),
+        "{calls}"
+    );
+    for other in ["restart voting-vote", "restart voting-result"] {
+        assert!(!calls.contains(other), "{calls}");
+    }
+    for part in [
+        "no Postgres",
+        "dpkg --configure voting",
+        "./voting_1.2.3_amd64.deb",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn an_upgrade_to_programs_that_refuse_the_settings_restarts_nothing() {
+    let (is_done, calls, said) = Upgrade::new("", "echo 'unknown setting' >&2; false").run();
+    assert!(!is_done && !calls.contains("restart"), "{calls}");
+    for part in [
+        "unknown setting",
+        "dpkg --configure voting",
+        "./voting_1.2.3_amd64.deb",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
 }
 
 #[test]

@@ -35,8 +35,10 @@ pub fn run<E: Error + 'static>(
 /// `--check-config`: says what would keep the program of this name from starting, and ends: with 0 if nothing would,
 /// else with 1.
 pub fn check_config(name: &str, cli: &Cli) -> ExitCode {
+    let mut format = LogFormat::default();
     let faults = match Reading::of(cli, None) {
         Ok(reading) => {
+            format = reading.log_format();
             let service = Service::value_variants()
                 .iter()
                 .find(|service| service.program() == name);
@@ -48,7 +50,7 @@ pub fn check_config(name: &str, cli: &Cli) -> ExitCode {
         Err(error) => vec![in_one_line(&error)],
     };
     for fault in &faults {
-        eprintln!("{name}: {fault}");
+        logging::complain(name, fault, format);
     }
     if faults.is_empty() {
         println!("{name}: the settings are good");

@@ -195,13 +195,20 @@ impl LoadArgs {
     /// Asks a vote service for the poll.
     pub(crate) async fn plan(&self) -> Result<Plan, CheckError> {
         let first = self.vote.first().map_or("", String::as_str);
-        let polls: Polls = Service::at(first, FIRST_ANSWER)?
-            .look_up("/v1/polls")
-            .await?;
-        let poll = polls.polls.into_iter().find(|poll| match &self.poll {
+        let service = Service::at(first, FIRST_ANSWER)?;
+        let polls: Polls = service.look_up("/v1/polls").await?;
+        let mut poll = polls.polls.into_iter().find(|poll| match &self.poll {
             Some(id) => poll.id == *id,
             None => true,
         });
+        if let (None, Some(id)) = (&poll, &self.poll)
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        {
+            // It may be newer than the list, which each replica keeps for a second.
+            poll = service.find(&format!("/v1/polls/{id}")).await?;
+        }
         let poll = poll.ok_or_else(|| {
             let asked = self.poll.as_deref().unwrap_or_default();
             CheckError::Service(format!("there is no poll {asked}"))

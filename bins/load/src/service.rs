@@ -68,9 +68,17 @@ impl Service {
 
     /// Asks for what must be there.
     pub(crate) async fn look_up<T: DeserializeOwned>(&self, path: &str) -> Result<T, CheckError> {
+        let found = self.find(path).await?;
+        found.ok_or_else(|| CheckError::Service(format!("there is no {path}")))
+    }
+
+    /// Asks for what may be there.
+    pub(crate) async fn find<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<Option<T>, CheckError> {
         let body = Asking::of(self).ask(path).await?;
-        let body = body.ok_or_else(|| CheckError::Service(format!("there is no {path}")))?;
-        read(&body)
+        body.map(|body| read(&body)).transpose()
     }
 
     pub(crate) async fn tally(&self, poll: &str) -> Result<Tally, CheckError> {

@@ -11,7 +11,7 @@ use std::{
 use support::{
     Services, database,
     liar::{Deed, Liar},
-    tamper,
+    put_poll, tamper,
 };
 
 /// Runs the program to its end.
@@ -349,6 +349,23 @@ async fn a_store_from_the_environment_is_looked_at() {
         (&said["store_read"], &said["told"]),
         (&true.into(), &50.into())
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_is_newer_than_the_list_of_polls_is_found() {
+    let url = database("newer");
+    let services = Services::on_postgres(&url).await;
+    let places = ["--vote", &services.vote, "--result", &services.result];
+    let once = ["--ballots", "20", "--postgres", &url];
+    // The vote service has a list now, which it keeps for a second.
+    let (exit, said) = program(&[&places[..], &once, &["--no-check"]].concat()).await;
+    assert_eq!(exit, Some(0), "{said}");
+    put_poll(&url, "newer").await;
+    let (exit, said) = program(&[&places[..], &once, &["--poll", "newer"]].concat()).await;
+    assert_eq!(exit, Some(0), "{said}");
+    let unknown = output(&[&places[..], &["--poll", "no poll/?"]].concat()).await;
+    let text = String::from_utf8_lossy(&unknown.stderr);
+    assert!(text.contains("there is no poll no poll/?"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -58,6 +58,12 @@ pub async fn tamper(url: &str, sql: &'static str) -> u64 {
     done.await.expect("no panic")
 }
 
+/// Puts another poll into the database.
+pub async fn put_poll(url: &str, id: &str) {
+    let postgres = Postgres::new(url, PostgresOptions::default()).expect("an address");
+    postgres.put_poll(&cats_vs_dogs(id)).await.expect("put");
+}
+
 pub struct Services {
     pub vote: String,
     pub result: String,
