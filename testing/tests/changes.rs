@@ -131,10 +131,9 @@ fn after_stores_were_started_anew_no_question_fails() {
     sleep(Duration::from_millis(1_100));
     let kill = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
     stage.redis.command(&kill);
-    assert!(
-        vote.is_ready() && idle_vote.is_ready(),
-        "their first question"
-    );
+    for one in [&vote, &idle_vote, &worker] {
+        assert!(one.is_ready(), "the first question to {}", one.url);
+    }
     sleep(Duration::from_millis(1_100));
     stage.redis.command(&kill);
     assert_eq!(cast(&vote).0, 202);

@@ -15,7 +15,7 @@ use support::{
 };
 use tempfile::TempDir;
 use voting_core::SecretKey;
-use voting_testing::{Authority, PostgresServer, RedisCluster, RedisServer};
+use voting_testing::{Authority, PgBouncer, PostgresServer, RedisCluster, RedisServer};
 
 /// A deployment with a worker, that has counted some ballots.
 fn healthy() -> Deployment {
@@ -125,6 +125,28 @@ fn a_redis_that_can_lose_ballots_is_told() {
         .redis
         .command(&["CONFIG", "SET", "appendfsync", "always"]);
     deployment.doctor(&[]).ended(0);
+}
+
+#[test]
+fn a_pooler_that_changes_sessions_is_told() {
+    let postgres = PostgresServer::start();
+    let deployment = Deployment::on(&postgres, RedisServer::start());
+    deployment.step();
+    let database = deployment.database.rsplit('/').next().expect("a name");
+    for (mode, is_told) in [("transaction", true), ("session", false)] {
+        let pooler = PgBouncer::start(&postgres, mode);
+        let url = pooler.url(database);
+        let mut settings = deployment.settings.clone();
+        settings.retain(|(name, _)| *name != "VOTING_POSTGRES__URL");
+        settings.push(("VOTING_POSTGRES__URL", url));
+        let told = Told::by(&settings, &["doctor"]);
+        let parts = ["changes sessions", "pool_mode = session"];
+        assert_eq!(
+            told.has("FAIL", "postgres pooler", &parts),
+            is_told,
+            "{told}"
+        );
+    }
 }
 
 #[test]

@@ -79,8 +79,8 @@ impl Server {
         apart.clone()
     }
 
-    /// Asks something that changes nothing. If the connection turns out to be lost, it is asked once more
-    /// on a new one.
+    /// Asks something that changes nothing, or may be done twice. If the connection turns out to be lost, it is
+    /// asked once more on a new one.
     pub(super) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         once_more(|| async { command.query_async(&mut self.clone()).await }).await
     }

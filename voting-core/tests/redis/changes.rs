@@ -239,6 +239,15 @@ async fn a_connection_that_was_lost_meanwhile_fails_no_question_and_no_ballot() 
     redis.check().await.expect("asked again");
     kill();
     queue.stats().await.expect("asked again");
+    let claim = queue.claim(1, Duration::ZERO).await.expect("claimed");
+    assert_eq!(claim.entries.len(), 1);
+    // Also while it waits for an entry.
+    let waits = queue.claim(1, Duration::from_millis(900));
+    let (waited, ()) = tokio::join!(waits, async {
+        sleep(Duration::from_millis(200)).await;
+        kill();
+    });
+    waited.expect("claimed");
     sleep(Duration::from_millis(1_100)).await;
     kill();
     redis
