@@ -394,6 +394,50 @@ fn a_postgres_that_forgets_or_is_away_does_not_stop_the_other_checks() {
 }
 
 #[test]
+fn a_redis_without_room_for_clients_is_told() {
+    let redis = RedisServer::start_with(&["--maxclients", "30"]);
+    let postgres = PostgresServer::start();
+    let deployment = Deployment::on(&postgres, redis);
+    let crowd = deployment.redis.crowd();
+    deployment.doctor(&["--for", "vote"]).ended(1).says(
+        "FAIL",
+        "redis",
+        &["max number of clients", "raise maxclients"],
+    );
+    drop(crowd);
+    await_some("there is room again", || {
+        (deployment.doctor(&["--for", "vote"]).code == 0).then_some(())
+    });
+}
+
+#[test]
+fn a_standby_is_no_place_for_a_worker_and_one_for_results() {
+    let primary = PostgresServer::start();
+    let deployment = Deployment::on(&primary, RedisServer::start());
+    deployment.step();
+    let standby = primary.standby();
+    let [there, here] = [&primary, &standby].map(|server| format!(":{}/", server.port()));
+    let mut settings = deployment.settings.clone();
+    for (name, value) in &mut settings {
+        if *name == "VOTING_POSTGRES__URL" {
+            *value = value.replace(&there, &here);
+        }
+    }
+    let told = Told::by(&settings, &["doctor", "--for", "worker"]);
+    let parts = ["it is a standby", "To do: ", "the address of its primary"];
+    told.ended(1)
+        .only("FAIL", &["postgres"])
+        .says("FAIL", "postgres", &parts)
+        .says("ok", "postgres tables", &[])
+        .says("ok", "postgres durability", &[])
+        .says("ok", "postgres disk", &[]);
+    Told::by(&settings, &["doctor", "--for", "result"])
+        .ended(0)
+        .only("FAIL", &[])
+        .says("ok", "postgres", &["it is a standby"]);
+}
+
+#[test]
 fn tables_of_another_version_are_told() {
     let deployment = healthy();
     let version = |statement: &str| {
