@@ -77,7 +77,31 @@ impl PostgresServer {
         Self::launch_new(Some(parent))
     }
 
-    fn launch_new(parent: Option<&Path>) -> Self {
+    /// Makes a hot standby of it, which follows it and answers questions, and starts that.
+    pub fn standby(&self) -> Self {
+        let mut standby = Self::without_data(None);
+        let copy = programs().join("pg_basebackup");
+        let command: Vec<&Path> = as_other_user()
+            .iter()
+            .map(Path::new)
+            .chain([copy.as_path()])
+            .collect();
+        let copied = Command::new(command[0])
+            .args(&command[1..])
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["-U", "postgres", "--checkpoint=fast", "--no-sync"])
+            // It says in the copy whom it is to follow.
+            .args(["--write-recovery-conf", "-D"])
+            .arg(standby.data())
+            .output()
+            .expect("pg_basebackup is there");
+        succeeded(&copied);
+        standby.launch();
+        standby
+    }
+
+    /// One that is to have its data there, and has none yet.
+    fn without_data(parent: Option<&Path>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let parent = parent.unwrap_or(folder.path()).to_owned();
         if !as_other_user().is_empty() {
@@ -90,13 +114,17 @@ impl PostgresServer {
                 "is postgres installed?"
             );
         }
-        let mut postgres = Self {
+        Self {
             server: None,
             port: free_port(),
             folder,
             parent,
             is_encrypted: false,
-        };
+        }
+    }
+
+    fn launch_new(parent: Option<&Path>) -> Self {
+        let mut postgres = Self::without_data(parent);
         let data = postgres.data();
         let initdb = programs().join("initdb");
         let arguments = [

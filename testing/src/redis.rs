@@ -1,7 +1,7 @@
 //! A private Redis.
 
 use std::{
-    io::Write,
+    io::{Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -209,6 +209,22 @@ impl RedisServer {
             Ok(text(&done.stdout))
         } else {
             Err(text(&done.stderr))
+        }
+    }
+
+    /// Connections until it has no room for more (`--maxclients`); it has some again when they are dropped.
+    pub fn crowd(&self) -> Vec<TcpStream> {
+        let mut crowd = Vec::new();
+        loop {
+            let mut client = TcpStream::connect(("127.0.0.1", self.port)).expect("connected");
+            // One that is turned away may not get to say this any more.
+            let _ = client.write_all(b"PING\r\n");
+            let mut answer = [0; 5];
+            let is_in = client.read_exact(&mut answer).is_ok() && &answer == b"+PONG";
+            if !is_in {
+                return crowd;
+            }
+            crowd.push(client);
         }
     }
 

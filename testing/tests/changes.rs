@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Service, Stage, agent, await_that, settled};
+use support::{Service, Stage, agent, await_that, settled, tally};
 use voting_testing::PostgresServer;
 
 /// The status of a ballot of a new voter, and what was said.
@@ -131,10 +131,9 @@ fn after_stores_were_started_anew_no_question_fails() {
     sleep(Duration::from_millis(1_100));
     let kill = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
     stage.redis.command(&kill);
-    assert!(
-        vote.is_ready() && idle_vote.is_ready(),
-        "their first question"
-    );
+    for one in [&vote, &idle_vote, &worker] {
+        assert!(one.is_ready(), "the first question to {}", one.url);
+    }
     sleep(Duration::from_millis(1_100));
     stage.redis.command(&kill);
     assert_eq!(cast(&vote).0, 202);
@@ -179,4 +178,40 @@ fn a_worker_that_cannot_write_is_not_ready_and_says_why() {
     );
     await_that("it is not ready", || !worker.is_ready());
     await_that("it says why", || is_said("default_transaction_read_only"));
+}
+
+#[test]
+fn on_a_standby_results_are_shown_and_ballots_are_counted_once_it_is_promoted() {
+    let mut stage = Stage::new();
+    let (vote, worker, result) = (stage.vote(), stage.worker(), stage.result());
+    let all = [&vote, &worker, &result];
+    await_that("all are ready", || all.iter().all(|one| one.is_ready()));
+    receipt(&vote);
+    settled(&worker);
+    let standby = stage.postgres.standby();
+    assert_eq!(worker.stop().code(), Some(0));
+    assert_eq!(result.stop().code(), Some(0));
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    stage.log = Some(File::create(&log).expect("a file"));
+    let url = standby.url("voting");
+    stage.more.push(("VOTING_POSTGRES__URL", url.clone()));
+    let (worker, result) = (stage.worker(), stage.result());
+    await_that("results are shown", || result.is_ready());
+    assert_eq!(tally(&result)["voters"], 1);
+    await_that("it says why it is not ready", || {
+        assert!(!worker.is_ready());
+        let lines = std::fs::read_to_string(&log).expect("a log");
+        lines
+            .lines()
+            .any(|line| line.contains("not ready") && line.contains("it is a standby"))
+    });
+    // Meanwhile ballots wait.
+    receipt(&vote);
+    assert_eq!(tally(&result)["voters"], 1);
+    PostgresServer::sql(&url, "SELECT pg_promote()").expect("promoted");
+    await_that("it is ready", || worker.is_ready());
+    settled(&worker);
+    await_that("both are shown", || tally(&result)["voters"] == 2);
 }

@@ -176,10 +176,16 @@ mod tests {
         let source = "/* Head. */\n\n.a {\n  color: red; /* so */\n}\n";
         assert_eq!(lean(source), ".a {\ncolor: red;\n}");
         assert_eq!(
-            tight(&lean("a,\n.b > c {\n  x: y, z;\n}\nd { e: f; }")),
+            without(&lean("a,\n.b > c {\n  x: y, z;\n}\nd { e: f; }"), &STYLE),
             "a,\n.b > c{x:y,z}d{e:f}"
         );
-        let source = "// Says\n// why.\nlet url = \"https://x\"; // kept\n  go(url);\n";
-        assert_eq!(lean(source), "let url = \"https://x\"; // kept\ngo(url);");
+        let source =
+            "// Says\n// why.\nvar url = \"https://x\"; // where\n  if (url) {\n  go(url);\n}\n";
+        let lean = lean(source);
+        assert_eq!(lean, "var url = \"https://x\";\nif (url) {\ngo(url);\n}");
+        assert_eq!(
+            without(&lean, &SCRIPT),
+            "var url=\"https://x\";if (url){go(url);}"
+        );
     }
 }

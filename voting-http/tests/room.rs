@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{BROWSER, FORM, Services, Setup, await_some, connect, events, get, next_event, send};
+use support::{
+    BROWSER, FORM, Services, Setup, any_event, await_some, connect, events, get, next_event, send,
+};
 use tokio::net::TcpSocket;
 use voting_http::{Limits, Site};
 
@@ -216,6 +218,50 @@ fn a_place_of_the_reserve_is_not_held_for_long() {
     let _ = reserve.read_to_string(&mut rest);
 }
 
+/// Whoever holds all places they may have, and more, leaves some of the reserve.
+#[test]
+fn no_address_takes_all_of_the_reserve() {
+    let services = limited(Limits {
+        max_connections: 20,
+        max_connections_per_address: Some(20),
+        reserve: Some(16),
+        ..Limits::default()
+    });
+    let _held: Vec<_> = (0..36).map(|_| connect(&services.vote)).collect();
+    let begun = Instant::now();
+    let mut other = connect_from(&services, "127.0.0.2", &services.vote);
+    other.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    other.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn when_all_streams_are_taken_further_viewers_are_told_to_come_back() {
+    let services = limited(Limits {
+        max_streams: Some(2),
+        max_streams_per_address: Some(2),
+        ..Limits::default()
+    });
+    let mut held = [(); 2].map(|()| connect(&services.result));
+    for viewer in &mut held {
+        assert!(is_open(&watch(viewer, "")));
+    }
+    let mut other = connect_from(&services, "127.0.0.2", &services.result);
+    let head = watch(&mut other, "").unwrap();
+    assert!(head.starts_with("http/1.1 503"), "{head}");
+    assert!(head.contains("retry-after: 30"), "{head}");
+    assert_eq!(turned_away(&services.result, "streams"), 1);
+    assert_eq!(turned_away(&services.result, "streams_of_address"), 0);
+    is_served(&services);
+    drop(held);
+    await_some("there is room again", || {
+        let mut again = connect_from(&services, "127.0.0.2", &services.result);
+        is_open(&watch(&mut again, "")).then_some(())
+    });
+}
+
 #[test]
 fn a_stream_ends_when_it_has_had_its_time_and_its_client_comes_back() {
     let services = limited(Limits {
@@ -228,8 +274,10 @@ fn a_stream_ends_when_it_has_had_its_time_and_its_client_comes_back() {
     first.read_line(&mut line).unwrap();
     assert_eq!(line, "retry: 2000\n");
     let (id, _) = next_event(&mut first).expect("a snapshot");
-    let mut rest = String::new();
-    first.read_to_string(&mut rest).unwrap();
+    // Signs of life go on until then.
+    while any_event(&mut first).is_some() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it goes on");
+    }
     let lived = begun.elapsed();
     assert!(
         lived > Duration::from_millis(850) && lived < Duration::from_secs(10),

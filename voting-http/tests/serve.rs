@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use poem::endpoint::make_sync;
+use poem::endpoint::{make, make_sync};
 use support::{Services, Setup, await_some, connect, get, read_to_end};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use voting_http::{Limits, ServeOptions, serve};
+use voting_http::{Gate, Limits, ServeOptions, serve};
 
 fn hasty(options: ServeOptions) -> Services {
     Services::set_up(|_| Setup {
@@ -91,6 +91,46 @@ async fn a_panic_is_answered_and_the_connection_goes_on() {
     let [failed, well] = talk.await.unwrap();
     assert!(failed.starts_with("HTTP/1.1 500"), "{failed}");
     assert!(well.starts_with("HTTP/1.1 200"), "{well}");
+    stop.cancel();
+}
+
+/// It takes 20 s, which is how long such a visit may last in all.
+#[tokio::test]
+async fn a_visit_in_the_reserve_ends_also_without_an_answer() {
+    let endpoint = make(|request: poem::Request| async move {
+        if request.uri().path() == "/hang" {
+            std::future::pending::<()>().await;
+        }
+        "well"
+    });
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let options = ServeOptions {
+        gate: Gate::new(Limits {
+            max_connections: 1,
+            max_connections_per_address: Some(1),
+            reserve: Some(1),
+            ..Limits::default()
+        }),
+        ..ServeOptions::default()
+    };
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(socket, endpoint, options, stop.clone()));
+    let talk = tokio::task::spawn_blocking(move || {
+        let connect = |request: &str| {
+            let mut client = TcpStream::connect(address).unwrap();
+            client.write_all(request.as_bytes()).unwrap();
+            client
+        };
+        let _place = connect("");
+        let _hangs = connect("GET /hang HTTP/1.1\r\nHost: x\r\n\r\n");
+        let mut next = connect("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        next.set_read_timeout(Some(Duration::from_secs(28)))
+            .unwrap();
+        read_to_end(&mut next)
+    });
+    let answer = talk.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     stop.cancel();
 }
 

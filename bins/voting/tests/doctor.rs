@@ -15,7 +15,7 @@ use support::{
 };
 use tempfile::TempDir;
 use voting_core::SecretKey;
-use voting_testing::{Authority, PostgresServer, RedisCluster, RedisServer};
+use voting_testing::{Authority, PgBouncer, PostgresServer, RedisCluster, RedisServer};
 
 /// A deployment with a worker, that has counted some ballots.
 fn healthy() -> Deployment {
@@ -125,6 +125,28 @@ fn a_redis_that_can_lose_ballots_is_told() {
         .redis
         .command(&["CONFIG", "SET", "appendfsync", "always"]);
     deployment.doctor(&[]).ended(0);
+}
+
+#[test]
+fn a_pooler_that_changes_sessions_is_told() {
+    let postgres = PostgresServer::start();
+    let deployment = Deployment::on(&postgres, RedisServer::start());
+    deployment.step();
+    let database = deployment.database.rsplit('/').next().expect("a name");
+    for (mode, is_told) in [("transaction", true), ("session", false)] {
+        let pooler = PgBouncer::start(&postgres, mode);
+        let url = pooler.url(database);
+        let mut settings = deployment.settings.clone();
+        settings.retain(|(name, _)| *name != "VOTING_POSTGRES__URL");
+        settings.push(("VOTING_POSTGRES__URL", url));
+        let told = Told::by(&settings, &["doctor"]);
+        let parts = ["changes sessions", "pool_mode = session"];
+        assert_eq!(
+            told.has("FAIL", "postgres pooler", &parts),
+            is_told,
+            "{told}"
+        );
+    }
 }
 
 #[test]
@@ -369,6 +391,50 @@ fn a_postgres_that_forgets_or_is_away_does_not_stop_the_other_checks() {
     .says("ok", "log", &[]);
     // Whoever does not use it is not told.
     deployment.doctor(&["--for", "vote"]).ended(0);
+}
+
+#[test]
+fn a_redis_without_room_for_clients_is_told() {
+    let redis = RedisServer::start_with(&["--maxclients", "30"]);
+    let postgres = PostgresServer::start();
+    let deployment = Deployment::on(&postgres, redis);
+    let crowd = deployment.redis.crowd();
+    deployment.doctor(&["--for", "vote"]).ended(1).says(
+        "FAIL",
+        "redis",
+        &["max number of clients", "raise maxclients"],
+    );
+    drop(crowd);
+    await_some("there is room again", || {
+        (deployment.doctor(&["--for", "vote"]).code == 0).then_some(())
+    });
+}
+
+#[test]
+fn a_standby_is_no_place_for_a_worker_and_one_for_results() {
+    let primary = PostgresServer::start();
+    let deployment = Deployment::on(&primary, RedisServer::start());
+    deployment.step();
+    let standby = primary.standby();
+    let [there, here] = [&primary, &standby].map(|server| format!(":{}/", server.port()));
+    let mut settings = deployment.settings.clone();
+    for (name, value) in &mut settings {
+        if *name == "VOTING_POSTGRES__URL" {
+            *value = value.replace(&there, &here);
+        }
+    }
+    let told = Told::by(&settings, &["doctor", "--for", "worker"]);
+    let parts = ["it is a standby", "To do: ", "the address of its primary"];
+    told.ended(1)
+        .only("FAIL", &["postgres"])
+        .says("FAIL", "postgres", &parts)
+        .says("ok", "postgres tables", &[])
+        .says("ok", "postgres durability", &[])
+        .says("ok", "postgres disk", &[]);
+    Told::by(&settings, &["doctor", "--for", "result"])
+        .ended(0)
+        .only("FAIL", &[])
+        .says("ok", "postgres", &["it is a standby"]);
 }
 
 #[test]

@@ -138,7 +138,8 @@ impl RedisQueue {
             .arg(cursor)
             .arg("COUNT")
             .arg(100);
-        let answer: Value = self.redis.0.connection.ask(&take).await?;
+        // What is taken by an answer that is lost is handed out again after its time, as that of the dead.
+        let answer: Value = self.redis.0.connection.read(&take).await?;
         reply::taken(shard, answer)
     }
 
@@ -171,7 +172,8 @@ impl RedisQueue {
         // Zero would mean for ever.
         let block = (wait >= Duration::from_millis(1)).then(|| wait.min(MAX_BLOCK));
         let read = self.read(&shards, count, block);
-        let answer: Value = connection.ask(&read).await?;
+        // See `take_over_from`.
+        let answer: Value = connection.read(&read).await?;
         let keys: Vec<_> = shards
             .iter()
             .map(|shard| (self.redis.log_key(*shard), *shard))
@@ -200,7 +202,7 @@ impl RedisQueue {
             let reads = awake.map(|shard| async move {
                 let since = Instant::now();
                 let read = self.read(&[shard], count, None);
-                let answer: Result<Value, _> = self.redis.0.connection.ask(&read).await;
+                let answer: Result<Value, _> = self.redis.0.connection.read(&read).await;
                 let entries = answer.map_err(StoreError::from);
                 let entries = entries.and_then(|answer| reply::read(answer, |_| Some(shard)));
                 (shard, since, entries)

@@ -65,7 +65,7 @@ impl Connection {
         }
     }
 
-    /// Asks something that changes nothing; see [`Server::read`].
+    /// Asks something that changes nothing, or may be done twice; see [`Server::read`].
     pub(super) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         once_more(|| self.ask(command)).await
     }

@@ -11,13 +11,18 @@ use std::{
 };
 
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError,
-    RedisFuture, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, Pipeline,
+    RedisError, RedisFuture, Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
 use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    net::TcpStream,
+    time::timeout,
 };
 
 use super::{address::CONNECT_TIMEOUT, watch::Watch};
@@ -79,8 +84,8 @@ impl Server {
         apart.clone()
     }
 
-    /// Asks something that changes nothing. If the connection turns out to be lost, it is asked once more
-    /// on a new one.
+    /// Asks something that changes nothing, or may be done twice. If the connection turns out to be lost, it is
+    /// asked once more on a new one.
     pub(super) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         once_more(|| async { command.query_async(&mut self.clone()).await }).await
     }
@@ -148,7 +153,14 @@ fn connect(client: Client, response_timeout: Duration) -> Connecting {
         .set_response_timeout(Some(response_timeout));
     let connecting = async move {
         let connection = client.get_multiplexed_async_connection_with_config(&config);
-        connection.await.map_err(never_sent)
+        match connection.await {
+            Err(error) if error.is_connection_dropped() && !error.is_connection_refusal() => {
+                Err(turned_away(&client)
+                    .await
+                    .unwrap_or_else(|| never_sent(error)))
+            }
+            connection => connection.map_err(never_sent),
+        }
     };
     // It goes on also when whoever asked first does not wait for it: half a connection that is taken up
     // again later would be out of time.
@@ -159,6 +171,30 @@ fn connect(client: Client, response_timeout: Duration) -> Connecting {
         })
     });
     connecting.boxed().shared()
+}
+
+/// How long a server may take to turn somebody away, and the longest that it says then.
+const TURNED_AWAY_WITHIN: Duration = Duration::from_millis(500);
+const TURNED_AWAY_IN: u64 = 1_024;
+
+/// Why the server closes connections at once: it has no room for more clients, or is in protected mode. It says so
+/// first, and the client, which sends at the same time, mostly sees no more than a broken connection. So another
+/// one is made that sends nothing. An encrypted server says nothing.
+async fn turned_away(client: &Client) -> Option<RedisError> {
+    let ConnectionAddr::Tcp(host, port) = client.get_connection_info().addr() else {
+        return None;
+    };
+    let said = async {
+        let stream = TcpStream::connect((host.as_str(), *port)).await?;
+        let mut said = String::new();
+        let mut stream = BufReader::new(stream.take(TURNED_AWAY_IN));
+        stream.read_line(&mut said).await?;
+        Ok::<_, io::Error>(said)
+    };
+    let said = timeout(TURNED_AWAY_WITHIN, said).await.ok()?.ok()?;
+    let reason = said.trim_end().strip_prefix('-')?;
+    let text = format!("cannot connect: {reason}");
+    Some(io::Error::new(io::ErrorKind::ConnectionRefused, text).into())
 }
 
 /// Whatever failed while connecting, no command was sent: the error must not look like one that leaves

@@ -143,13 +143,35 @@ async fn a_user_who_may_not_ask_any_more_is_told_what_is_missing() {
 async fn no_poll_is_sealed_where_the_seal_may_be_lost() {
     let server = RedisServer::start();
     let redis = redis(&server);
-    let polls = ["p".parse().expect("an id")];
-    redis.seal(ShardId(0), &polls).await.expect("sealed");
+    let [first, second] = ["p", "q"].map(|poll| [poll.parse().expect("an id")]);
+    redis.seal(ShardId(0), &first).await.expect("sealed");
     sleep(Duration::from_millis(1_100)).await;
     server.command(&["CONFIG", "SET", "appendonly", "no"]);
-    let error = redis.seal(ShardId(0), &polls).await;
+    let error = redis.seal(ShardId(0), &second).await;
     let error = in_words(&error.expect_err("it may be lost"));
     assert!(error.contains("appendonly yes"), "{error}");
+    let sealed = server.command(&["SMEMBERS", "voting:{0}:sealed"]);
+    assert_eq!(sealed, "p", "it was not even sent");
+}
+
+/// It is there, but may not stay.
+#[tokio::test]
+async fn a_seal_that_is_under_way_meanwhile_is_not_said_to_hold() {
+    let server = RedisServer::start();
+    let redis = redis(&server);
+    let [first, second] = ["p", "q"].map(|poll| [poll.parse().expect("an id")]);
+    redis.seal(ShardId(0), &first).await.expect("sealed");
+    server.command(&["CLIENT", "PAUSE", "1500", "WRITE"]);
+    let seal = redis.seal(ShardId(0), &second);
+    let change = async {
+        sleep(Duration::from_millis(300)).await;
+        server.command(&["CONFIG", "SET", "appendfsync", "everysec"]);
+    };
+    let (seal, ()) = tokio::join!(seal, change);
+    let error = in_words(&seal.expect_err("it may be lost"));
+    assert!(error.contains("appendfsync always"), "{error}");
+    let sealed = server.command(&["SCARD", "voting:{0}:sealed"]);
+    assert_eq!(sealed, "2");
 }
 
 #[tokio::test]
@@ -176,6 +198,7 @@ async fn a_redis_that_takes_no_writes_is_not_ready_and_says_why() {
         assert_eq!(queue.ready_to_claim().await.is_ok(), worker, "{reason}");
     };
     ready().await;
+    careless.publish(&[]).await.expect("published");
     server.command(&["REPLICAOF", "127.0.0.1", "1"]);
     not_ready("replica", false).await;
     let error = in_one_line(&redis.check().await.expect_err("a replica"));
@@ -214,6 +237,8 @@ async fn a_redis_that_takes_no_writes_is_not_ready_and_says_why() {
     let error = careless.check().await.expect_err("writes are paused");
     let error = in_one_line(&error);
     assert!(error.contains("paused"), "{error}");
+    // What only reads does not wait behind the question.
+    careless.polls().await.expect("it can be read");
     server.command(&["CLIENT", "UNPAUSE"]);
     ready().await;
 }
@@ -239,10 +264,92 @@ async fn a_connection_that_was_lost_meanwhile_fails_no_question_and_no_ballot() 
     redis.check().await.expect("asked again");
     kill();
     queue.stats().await.expect("asked again");
+    let claim = queue.claim(1, Duration::ZERO).await.expect("claimed");
+    assert_eq!(claim.entries.len(), 1);
+    // Also while it waits for an entry.
+    let waits = queue.claim(1, Duration::from_millis(900));
+    let (waited, ()) = tokio::join!(waits, async {
+        sleep(Duration::from_millis(200)).await;
+        kill();
+    });
+    waited.expect("claimed");
     sleep(Duration::from_millis(1_100)).await;
     kill();
     redis
         .append(ShardId(0), entry::of_one(&ballot()))
         .await
         .expect("it has looked before");
+}
+
+/// Done once it is ready.
+async fn is_ready(redis: &Redis) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while let Err(error) = redis.check().await {
+        let in_time = Instant::now() < deadline;
+        assert!(in_time, "it is not ready again: {}", in_words(&error));
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Those who are connected stay so.
+#[tokio::test]
+async fn a_redis_without_room_for_clients_is_not_ready_and_says_why() {
+    let server = RedisServer::start_with(&["--maxclients", "20"]);
+    let early = redis(&server);
+    let queue = early.queue();
+    early.sink().cast(ballot()).await.expect("cast");
+    early.check().await.expect("ready");
+    queue.ready_to_claim().await.expect("ready");
+    let crowd = server.crowd();
+    early.sink().cast(ballot()).await.expect("it is connected");
+    let late = redis(&server);
+    let error = in_words(&late.check().await.expect_err("no room"));
+    assert!(error.contains("max number of clients"), "{error}");
+    let refused = late.sink().cast(ballot()).await.expect_err("no room");
+    assert!(matches!(refused, CastError::Refused(_)), "{refused:?}");
+    let error = late.queue().ready_to_claim().await.expect_err("no room");
+    assert!(in_words(&error).contains("max number"), "{error:?}");
+    drop(crowd);
+    is_ready(&late).await;
+    late.sink().cast(ballot()).await.expect("cast");
+    assert_eq!(server.command(&["XLEN", LOG]), "3");
+}
+
+#[tokio::test]
+async fn a_redis_that_still_reads_its_log_takes_no_ballot_and_is_then_ready() {
+    // Of the beginning of its log, which was written anew, each key takes 50 ms. After each it answers.
+    let mut server = RedisServer::start_with(&[
+        "--key-load-delay",
+        "50000",
+        "--loading-process-events-interval-bytes",
+        "1024",
+        "--rdbcompression",
+        "no",
+    ]);
+    let fill = "for i = 1, 120 do redis.call('SET', 'x' .. i, string.rep('x', 2000)) end";
+    server.command(&["EVAL", fill, "0"]);
+    let redis = redis(&server);
+    let queue = redis.queue();
+    redis.sink().cast(ballot()).await.expect("cast");
+    redis.check().await.expect("ready");
+    server.command(&["BGREWRITEAOF"]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let is_written =
+        |info: &str| info.contains("aof_rewrite_in_progress:0") && info.contains("aof_rewrites:1");
+    while !is_written(&server.command(&["INFO", "persistence"])) {
+        assert!(Instant::now() < deadline, "the log is not written anew");
+        sleep(Duration::from_millis(20)).await;
+    }
+    server.kill();
+    server.launch();
+    let error = in_words(&redis.check().await.expect_err("it reads its log"));
+    assert!(error.contains("still reads its log"), "{error}");
+    let refused = redis.sink().cast(ballot()).await.expect_err("it reads");
+    assert!(matches!(refused, CastError::Refused(_)), "{refused:?}");
+    let error = queue.ready_to_claim().await.expect_err("it reads its log");
+    assert!(in_words(&error).contains("loading"), "{error:?}");
+    is_ready(&redis).await;
+    queue.ready_to_claim().await.expect("ready");
+    redis.sink().cast(ballot()).await.expect("cast");
+    assert_eq!(server.command(&["XLEN", LOG]), "2");
 }

@@ -88,6 +88,12 @@ async fn of_secrets_that_come_at_once_one_is_the_logs() {
             matches!(answer, Ok(()) | Err(StoreError::ForeignSecret { .. }))
         };
         assert!(asked.iter().all(foreign), "{asked:?}");
+        // And stays it, whoever asks again.
+        let again = futures_util::future::join_all((1..=8).map(ask)).await;
+        let answers = asked.iter().zip(&again);
+        for (first, again) in answers {
+            assert_eq!(first.is_ok(), again.is_ok(), "{asked:?} {again:?}");
+        }
     }
 }
 

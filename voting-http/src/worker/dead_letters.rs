@@ -30,7 +30,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         body: None,
         answers: &[(
             "200",
-            r#"{"dead_letters":[{"position":"0-1790000000000-0-3","reason":"unknown-option","detail":"the poll has no option 7","payload":"AQ=="}]}"#,
+            r#"{"dead_letters":[{"position":"0-1790000000000-0-3","reason":"unknown-option","detail":"the poll has no option 7","payload":"AQ==","payload_cut":false}]}"#,
         )],
     },
     Operation {
@@ -43,7 +43,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         body: None,
         answers: &[(
             "200",
-            r#"{"position":"0-1790000000000-0-3","reason":"unknown-option","detail":"the poll has no option 7","payload":"AQ==","cast_at_ms":1790000000000,"count":1,"ballots":[{"position":"0-1790000000000-0-3","poll":"lunch","choices":[7]}]}"#,
+            r#"{"position":"0-1790000000000-0-3","reason":"unknown-option","detail":"the poll has no option 7","payload":"AQ==","payload_cut":false,"cast_at_ms":1790000000000,"count":1,"ballots":[{"position":"0-1790000000000-0-3","poll":"lunch","choices":[7]}]}"#,
         )],
     },
     Operation {
