@@ -69,12 +69,11 @@ impl ResultService {
             self.0.live.metrics().register(registry);
             self.0.site.gate.register(registry);
         });
+        let list = Arc::new(poll_list::Show::new(&self.0.polls, &self.0.site));
         let pages = Route::new()
             .at("/", page(PagePlace::Root))
-            .at(
-                "/polls",
-                get(poll_list::Show::new(&self.0.polls, &self.0.site)),
-            )
+            .at("/polls", get(list.clone()))
+            .at("/polls/", get(list))
             .at("/polls/:poll", page(PagePlace::Named))
             .at("/polls/:poll/", page(PagePlace::Named))
             .at("/polls/:poll/live", get(page::Live(self.clone())))
