@@ -10,6 +10,7 @@
 //!
 //! This crate knows no back end.
 
+mod accept;
 mod api_routes;
 mod assets;
 mod body_limit;
@@ -38,6 +39,7 @@ mod sealing;
 mod security_headers;
 mod seldom;
 mod serve;
+mod single;
 mod site;
 mod strict_json;
 mod tally_view;

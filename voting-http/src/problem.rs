@@ -420,7 +420,9 @@ impl From<&Error> for Problem {
         }
         let detail: String = match status {
             StatusCode::METHOD_NOT_ALLOWED => "This address does not take that method.".into(),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => "Send the body as application/json.".into(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                "Send the body as application/json, in UTF-8.".into()
+            }
             // What the parser said, which is about the client's own input.
             _ if status.is_client_error() => error.to_string().chars().take(500).collect(),
             _ => {

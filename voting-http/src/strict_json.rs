@@ -52,6 +52,26 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     })
 }
 
+/// Whether a `Content-Type` says JSON, which is UTF-8. Not other types that are written in JSON: they mean
+/// something else.
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or_default();
+    kind.eq_ignore_ascii_case("application/json")
+        && parts
+            .filter(|part| !part.is_empty())
+            .all(|part| match part.split_once('=') {
+                Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+                    let value = value.trim_matches('"');
+                    ["utf-8", "utf8"]
+                        .iter()
+                        .any(|utf8| value.eq_ignore_ascii_case(utf8))
+                }
+                Some(_) => true,
+                None => false,
+            })
+}
+
 /// A value in which no object has a field twice.
 struct Once(Value);
 
@@ -202,7 +222,7 @@ impl<T: Type> Payload for StrictJson<T> {
     const CONTENT_TYPE: &'static str = Json::<T>::CONTENT_TYPE;
 
     fn check_content_type(content_type: &str) -> bool {
-        Json::<T>::check_content_type(content_type)
+        is_json(content_type)
     }
 
     fn schema_ref() -> MetaSchemaRef {

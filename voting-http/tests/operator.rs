@@ -318,6 +318,14 @@ fn nothing_is_told_or_done_without_the_operators_token() {
             assert_eq!(answer.header("www-authenticate"), "Bearer");
         }
     }
+    // Of two, neither is taken, in whatever order.
+    let (right, wrong) = (bearer(), "Bearer x".to_owned());
+    for two in [[&right, &wrong], [&wrong, &right], [&right, &right]] {
+        let two = two.map(|token| ("authorization", token.as_str()));
+        let answer = get(&at("/v1/pipeline"), &two);
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert!(answer.body.contains("two headers Authorization"));
+    }
     assert_eq!(get(&at("/healthz"), &[]).status, 200);
     assert_eq!(get(&at("/readyz"), &[]).status, 200);
 }
