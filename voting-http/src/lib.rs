@@ -45,6 +45,7 @@ mod strict_json;
 mod tally_view;
 mod token;
 mod traced;
+mod unfit;
 mod views;
 mod visitor;
 mod vote;
@@ -59,7 +60,9 @@ pub use self::{
     result::ResultService,
     serve::{ServeOptions, serve},
     site::{InvalidPublicUrl, PeerLink, PublicUrl, Site},
+    strict_json::OnceJson,
     token::InvalidToken,
+    unfit::Unfit,
     vote::VoteService,
     worker::{Pipeline, WorkerService},
 };
