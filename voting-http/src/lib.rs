@@ -45,6 +45,7 @@ mod strict_json;
 mod tally_view;
 mod token;
 mod traced;
+mod trouble;
 mod unfit;
 mod views;
 mod visitor;
