@@ -29,6 +29,9 @@ pub struct LogEntry {
     /// The traces that it was appended with, see [`carried`](crate::trace::carried); empty if none, or if
     /// the log does not keep them.
     pub traces: Vec<u8>,
+    /// Set where somebody else wrote what the log cannot take for an entry: what was there, in words. Then
+    /// `payload` is that as it was found, and no entry.
+    pub foreign: Option<String>,
 }
 
 /// Entries taken from the log, to be acknowledged once they are flushed.

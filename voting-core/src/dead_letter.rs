@@ -126,7 +126,8 @@ impl DeadLetter {
 
     /// Of a whole entry that cannot be read.
     pub fn of_entry(found: &LogEntry, error: &MalformedEntry) -> Self {
-        let (detail, payload) = kept(&error.to_string(), &found.payload);
+        let detail = found.foreign.clone().unwrap_or_else(|| error.to_string());
+        let (detail, payload) = kept(&detail, &found.payload);
         Self {
             position: Position::new(found.shard, found.id, 0),
             reason: RejectReason::Malformed,

@@ -25,9 +25,10 @@ impl fmt::Display for Endpoint {
 pub(crate) const ESCAPES: &str = "its user name or password has a character with a meaning of its own in it: \
     write @ as %40, : as %3A, / as %2F, # as %23, ? as %3F, % as %25";
 
-/// Whether a user name or a password in an address has ended it early: there is an `@` where there is none in a
-/// good one. Some readers take such an address, and show part of the password as the host.
-pub(crate) fn is_cut_short(url: &str) -> bool {
+/// Whether a user name or a password in an address has a character that must be written otherwise: there is an
+/// `@` where there is none in a good one. Some readers take such an address: of two the first, or the last, and
+/// show part of the password as the host.
+pub(crate) fn needs_escapes(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else {
         return false;
     };
@@ -42,7 +43,7 @@ pub(crate) fn is_cut_short(url: &str) -> bool {
         Some((path, _)) if !after.starts_with('#') && is_place() => path,
         _ => after,
     };
-    in_path.contains('@')
+    in_path.contains('@') || authority.matches('@').count() > 1
 }
 
 #[cfg(test)]
@@ -60,16 +61,19 @@ mod tests {
             "postgres://user:pass@h1:1,h2:2/db",
             "host=h user=u",
         ] {
-            assert!(!is_cut_short(good), "{good}");
+            assert!(!needs_escapes(good), "{good}");
         }
         for bad in [
             "redis://user:pa/ss@host",
             "redis://user:pa#ss@host:1/",
             "redis://user:12#ss@host",
+            "redis://user:p@ss@host:1/",
+            "redis://:@@host",
+            "postgres://user:p@ss@host/db",
             "redis://user:pa?ss@host",
             "postgres://user:pa/s?s@host/db",
         ] {
-            assert!(is_cut_short(bad), "{bad}");
+            assert!(needs_escapes(bad), "{bad}");
         }
     }
 }

@@ -16,7 +16,7 @@ use poem::{
     http::{HeaderMap, HeaderValue, Method, header},
 };
 
-use crate::problem::Problem;
+use crate::{accept, problem::Problem};
 
 /// Below, all of an answer goes in one packet anyway.
 const SMALLEST: u64 = 1_024;
@@ -132,22 +132,8 @@ fn is_text(answer: &Response) -> bool {
 
 /// Whether the client names gzip, or anything, and does not exclude it.
 pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let named = |wanted: &str| {
-        let all = headers.get_all(header::ACCEPT_ENCODING).into_iter();
-        all.filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(|coding| coding.split_once(';').unwrap_or((coding, "")))
-            .find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))
-            .map(|(_, weight)| !is_zero(weight))
-    };
-    named("gzip").or_else(|| named("*")).unwrap_or(false)
-}
-
-/// Whether a weight such as `q=0.0` excludes what it stands at.
-fn is_zero(weight: &str) -> bool {
-    let value = weight.trim().strip_prefix(['q', 'Q']);
-    let value = value.and_then(|value| value.trim_start().strip_prefix('='));
-    value.is_some_and(|value| value.trim().parse::<f32>().is_ok_and(|value| value == 0.0))
+    let takes = |wanted| accept::takes(headers, &header::ACCEPT_ENCODING, wanted);
+    takes("gzip").or_else(|| takes("*")).unwrap_or(false)
 }
 
 #[cfg(test)]

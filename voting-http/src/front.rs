@@ -24,6 +24,7 @@ use crate::{
     problem::Problem,
     same_site,
     security_headers::SecurityHeaders,
+    single,
     site::{self, Site},
     token::OperatorKey,
     traced::Followed,
@@ -85,6 +86,7 @@ impl<R: Endpoint> Front<R> {
     /// Tells the routes who the visitor is, if they are to know.
     fn admit(&self, request: &mut Request) -> Result<Option<Visit<'_>>, Problem> {
         host::check(request)?;
+        single::check(request)?;
         // The router would leave a part out that it cannot read, as if it were not there.
         if !site::is_text(request.uri().path()) {
             return Err(Problem::no_such_address());

@@ -10,6 +10,7 @@
 //!
 //! This crate knows no back end.
 
+mod accept;
 mod api_routes;
 mod assets;
 mod body_limit;
@@ -38,11 +39,14 @@ mod sealing;
 mod security_headers;
 mod seldom;
 mod serve;
+mod single;
 mod site;
 mod strict_json;
 mod tally_view;
 mod token;
 mod traced;
+mod trouble;
+mod unfit;
 mod views;
 mod visitor;
 mod vote;
@@ -57,7 +61,9 @@ pub use self::{
     result::ResultService,
     serve::{ServeOptions, serve},
     site::{InvalidPublicUrl, PeerLink, PublicUrl, Site},
+    strict_json::OnceJson,
     token::InvalidToken,
+    unfit::Unfit,
     vote::VoteService,
     worker::{Pipeline, WorkerService},
 };

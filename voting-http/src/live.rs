@@ -26,6 +26,7 @@ use crate::{
     problem::Problem,
     result::{ResultTexts, Since},
     tally_view::TallyView,
+    trouble::Trouble,
 };
 
 /// How old a tally may be that is shown as it is now.
@@ -113,13 +114,23 @@ struct Inner {
 type Asked = (Instant, Result<Arc<Snapshot>, Problem>);
 
 /// What the store last said of a poll.
-#[derive(Default)]
 struct Latest {
     /// When it was asked, and what it said, be it that it failed. Held while it is asked, so that requests
     /// that come together ask once.
     asked: tokio::sync::Mutex<Option<Asked>>,
     /// What it said when it last did not fail.
     good: Mutex<Option<Good>>,
+    trouble: Trouble,
+}
+
+impl Latest {
+    fn of(poll: &PollId) -> Self {
+        Self {
+            asked: tokio::sync::Mutex::default(),
+            good: Mutex::default(),
+            trouble: Trouble::with(format!("the tally of {poll}")),
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -149,7 +160,9 @@ impl LiveTallies {
     }
 
     fn of(&self, poll: &PollId) -> Arc<Latest> {
-        Arc::clone(lock(&self.0.latest).entry(poll.clone()).or_default())
+        let mut latest = lock(&self.0.latest);
+        let of_poll = latest.entry(poll.clone());
+        Arc::clone(of_poll.or_insert_with(|| Arc::new(Latest::of(poll))))
     }
 
     /// The tally of a poll as it is, at most a tick old.
@@ -163,7 +176,8 @@ impl LiveTallies {
         }
         let good = lock(&latest.good).clone();
         let clock = SystemTime::now();
-        let outcome = self.ask(poll, good.map(|good| good.snapshot)).await;
+        let last = good.map(|good| good.snapshot);
+        let outcome = self.ask(poll, last, &latest.trouble).await;
         if let Ok(snapshot) = &outcome {
             *lock(&latest.good) = Some(Good {
                 snapshot: Arc::clone(snapshot),
@@ -181,13 +195,19 @@ impl LiveTallies {
         &self,
         poll: &PollId,
         last: Option<Arc<Snapshot>>,
+        trouble: &Trouble,
     ) -> Result<Arc<Snapshot>, Problem> {
         self.0.metrics.look_ups.inc();
         // Looked up each time: its state or labels may have changed, and a tally beside old ones would be
         // half true.
         let poll = self.0.polls.get_recent(poll).await?;
         let tally = timeout(PATIENCE, self.0.store.tally(poll.id())).await;
-        let tally = tally.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")))?;
+        let tally = tally.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")));
+        let tally = tally.map_err(|error| {
+            trouble.failed(&error);
+            Problem::store_unavailable()
+        })?;
+        trouble.worked();
         let tally = tally.ok_or_else(|| Problem::no_poll(poll.id().as_str()))?;
         let view = TallyView::new(&poll, &tally);
         if let Some(last) = last
@@ -313,4 +333,101 @@ fn stall(sender: &watch::Sender<Known>, poll: &PollId, clock: SystemTime, error:
         known.stalled = Some(Stalled::new(clock));
         true
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+    use async_trait::async_trait;
+    use tracing::{Event, Level, Metadata, span};
+    use voting_core::{
+        PollOption, PollStore, Receipt, ReceiptState, Tally, memory::Memory, tally::Recount,
+    };
+
+    use super::*;
+
+    /// A store that does not answer what it is asked for.
+    struct Broken(Memory, AtomicBool);
+
+    #[async_trait]
+    impl TallyStore for Broken {
+        async fn tally(&self, poll: &PollId) -> Result<Option<Tally>, StoreError> {
+            match self.1.load(Relaxed) {
+                true => Err(StoreError::unavailable("no such table")),
+                false => self.0.tally(poll).await,
+            }
+        }
+
+        async fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
+            self.0.receipt_state(receipt).await
+        }
+
+        async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
+            self.0.recount(poll).await
+        }
+
+        async fn check(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    /// Counts errors, and what is told beside them.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<[AtomicUsize; 2]>);
+
+    impl tracing::Subscriber for Lines {
+        fn enabled(&self, of: &Metadata<'_>) -> bool {
+            of.is_event() && of.target().starts_with("voting_http")
+        }
+
+        fn event(&self, event: &Event<'_>) {
+            let is_other = usize::from(*event.metadata().level() != Level::ERROR);
+            self.0[is_other].fetch_add(1, Relaxed);
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn a_store_that_fails_again_and_again_is_logged_once_and_once_more_when_it_works() {
+        let lines = Lines::default();
+        let _logged = tracing::subscriber::set_default(lines.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        runtime.block_on(async {
+            let memory = Memory::default();
+            let option = |id: &str| PollOption {
+                id: id.parse().unwrap(),
+                label: id.to_owned(),
+            };
+            let id: PollId = "p".parse().unwrap();
+            let poll = Poll::new(id.clone(), "t", vec![option("a"), option("b")], 1).unwrap();
+            memory.put_poll(&poll).await.unwrap();
+            let store = Arc::new(Broken(memory.clone(), AtomicBool::new(true)));
+            let live = LiveTallies::new(store.clone(), Polls::new(Arc::new(memory), None));
+            for _ in 0..4 {
+                assert!(live.current(&id).await.is_err());
+                tokio::time::sleep(TICK).await;
+            }
+            let counts = || [0, 1].map(|of: usize| lines.0[of].load(Relaxed));
+            assert_eq!(counts(), [1, 0]);
+            store.1.store(false, Relaxed);
+            for _ in 0..2 {
+                assert!(live.current(&id).await.is_ok());
+                tokio::time::sleep(TICK).await;
+            }
+            assert_eq!(counts(), [1, 1]);
+            store.1.store(true, Relaxed);
+            assert!(live.current(&id).await.is_err());
+            assert_eq!(counts(), [2, 1], "a new trouble is told at once");
+        });
+    }
 }

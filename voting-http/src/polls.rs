@@ -15,7 +15,7 @@ use poem_openapi::{Enum, Object};
 use tokio::{sync::Mutex, time::timeout};
 use voting_core::{Poll, PollDirectory, PollId, PollState, StoreError};
 
-use crate::{problem::Problem, site::Prefix};
+use crate::{problem::Problem, site::Prefix, trouble::Trouble};
 
 /// How old what is at hand may be before it is looked up again.
 const FRESH: Duration = Duration::from_secs(1);
@@ -78,6 +78,7 @@ struct Inner {
     known: RwLock<Option<Snapshot>>,
     /// Held by the one that looks up; says when that last failed, and how.
     looking: Mutex<Option<(Instant, Problem)>>,
+    trouble: Trouble,
     default: Option<PollId>,
 }
 
@@ -104,6 +105,7 @@ impl Polls {
             directory,
             known: RwLock::default(),
             looking: Mutex::default(),
+            trouble: Trouble::with("polls"),
             default,
         }))
     }
@@ -148,7 +150,7 @@ impl Polls {
     }
 
     /// The poll at `/`.
-    async fn default(&self) -> Result<Arc<Poll>, Problem> {
+    pub(crate) async fn default(&self) -> Result<Arc<Poll>, Problem> {
         match &self.0.default {
             Some(default) => self.get(default.as_str()).await,
             None => {
@@ -241,6 +243,7 @@ impl Polls {
         match answer {
             Ok(polls) => {
                 *looking = None;
+                self.0.trouble.worked();
                 let list: Arc<[_]> = polls.into_iter().map(Arc::new).collect();
                 let by_id = list
                     .iter()
@@ -262,7 +265,8 @@ impl Polls {
                 Ok(snapshot)
             }
             Err(error) => {
-                let problem = Problem::from(error);
+                self.0.trouble.failed(&error);
+                let problem = Problem::store_unavailable();
                 *looking = Some((Instant::now(), problem.clone()));
                 Err(problem)
             }

@@ -1,6 +1,6 @@
 //! Errors as clients see them: problem documents (RFC 9457), or a page for a browser.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
 use poem::{
     Body, Error, Response,
@@ -12,9 +12,11 @@ use poem_openapi::{
     registry::{MetaResponses, Registry},
     types::{ToJSON, Type},
 };
-use voting_core::{CastError, PollId, StoreError, error::in_one_line, poll::InvalidChoice};
+use voting_core::{CastError, PollId, StoreError, poll::InvalidChoice};
 
-use crate::{health::WhyNotReady, problem_kind::ProblemKind, site, visitor::Refusal};
+use crate::{
+    health::WhyNotReady, problem_kind::ProblemKind, site, trouble::Trouble, visitor::Refusal,
+};
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -253,6 +255,13 @@ impl Problem {
         .after(wait)
     }
 
+    pub(crate) fn store_unavailable() -> Self {
+        Self::new(
+            ProblemKind::StoreUnavailable,
+            "Please try again in a moment.",
+        )
+    }
+
     /// The request as such is wrong: its head, or its body.
     pub(crate) fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemKind::Request, detail)
@@ -376,17 +385,16 @@ impl From<CastError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        /// What has no trouble of its own, such as receipts.
+        static OTHERS: LazyLock<Trouble> = LazyLock::new(|| Trouble::with("a request"));
         if let StoreError::PollConflict(_) | StoreError::TextsFrozen(_) = error {
             return Self::conflict(format!("{}.", site::capitalized(&error.to_string())));
         }
         if let StoreError::ForeignSecret { .. } = error {
             return Self::foreign_secret();
         }
-        tracing::error!(error = in_one_line(&error), "a store failed");
-        Self::new(
-            ProblemKind::StoreUnavailable,
-            "Please try again in a moment.",
-        )
+        OTHERS.failed(&error);
+        Self::store_unavailable()
     }
 }
 
@@ -420,7 +428,9 @@ impl From<&Error> for Problem {
         }
         let detail: String = match status {
             StatusCode::METHOD_NOT_ALLOWED => "This address does not take that method.".into(),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => "Send the body as application/json.".into(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                "Send the body as application/json, in UTF-8.".into()
+            }
             // What the parser said, which is about the client's own input.
             _ if status.is_client_error() => error.to_string().chars().take(500).collect(),
             _ => {

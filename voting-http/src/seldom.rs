@@ -33,12 +33,17 @@ impl Seldom {
         self.due_after(self.begun.elapsed())
     }
 
+    /// Logs one whenever the last was, which says that so many were held back before.
+    pub(crate) fn at_once(&self) -> u64 {
+        self.next
+            .store(millis(self.begun.elapsed() + PAUSE), Relaxed);
+        self.held_back.swap(0, Relaxed)
+    }
+
     fn due_after(&self, elapsed: Duration) -> Option<u64> {
-        let now = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let next = self.next.load(Relaxed);
-        let after = (elapsed + PAUSE).as_millis();
-        let after = u64::try_from(after).unwrap_or(u64::MAX);
-        let is_due = now >= next
+        let after = millis(elapsed + PAUSE);
+        let is_due = millis(elapsed) >= next
             && self
                 .next
                 .compare_exchange(next, after, Relaxed, Relaxed)
@@ -49,6 +54,10 @@ impl Seldom {
         self.held_back.fetch_add(1, Relaxed);
         None
     }
+}
+
+fn millis(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use voting_core::PollId;
 
-use crate::gate::Gate;
+use crate::{accept, gate::Gate};
 
 /// What a page-serving service knows of its surroundings.
 #[derive(Debug, Clone, Default)]
@@ -206,9 +206,7 @@ impl Prefix {
 
 /// Whether the client is to get a page and not a document: a browser, most likely.
 pub(crate) fn wants_html(request: &Request) -> bool {
-    request
-        .header(header::ACCEPT)
-        .is_some_and(|accept| accept.contains("text/html"))
+    accept::takes(request.headers(), &header::ACCEPT, "text/html") == Some(true)
 }
 
 /// Whether a browser sent this by going to another page, as with a form, and follows a redirect: `None`

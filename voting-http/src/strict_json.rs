@@ -15,13 +15,13 @@ use serde::{
     Deserialize, Deserializer,
     de::{
         DeserializeOwned, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
-        value::{MapDeserializer, SeqDeserializer},
+        value::{MapDeserializer, SeqDeserializer, StrDeserializer},
     },
     forward_to_deserialize_any,
 };
-use serde_json::{Error, Map, Value};
+use serde_json::{Map, Value};
 
-use crate::problem::Problem;
+use crate::{problem::Problem, unfit::Unfit};
 
 /// Windows' editors put it before a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -39,7 +39,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     if body.trim_ascii().is_empty() {
         return Err("The body is empty; it must be JSON.".to_owned());
     }
-    let Once(value) = serde_json::from_slice(body)
+    let OnceJson(value) = serde_json::from_slice(body)
         .map_err(|error| format!("The body is no JSON to go by: {error}."))?;
     serde_path_to_error::deserialize(Strict(&value)).map_err(|error| {
         let path = error.path().to_string();
@@ -52,10 +52,31 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     })
 }
 
-/// A value in which no object has a field twice.
-struct Once(Value);
+/// Whether a `Content-Type` says JSON, which is UTF-8. Not other types that are written in JSON: they mean
+/// something else.
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or_default();
+    kind.eq_ignore_ascii_case("application/json")
+        && parts
+            .filter(|part| !part.is_empty())
+            .all(|part| match part.split_once('=') {
+                Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+                    let value = value.trim_matches('"');
+                    ["utf-8", "utf8"]
+                        .iter()
+                        .any(|utf8| value.eq_ignore_ascii_case(utf8))
+                }
+                Some(_) => true,
+                None => false,
+            })
+}
 
-impl<'de> Deserialize<'de> for Once {
+/// JSON in which no object has a field twice: of the two, each reader could take another one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OnceJson(pub Value);
+
+impl<'de> Deserialize<'de> for OnceJson {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(OnceVisitor).map(Self)
     }
@@ -100,7 +121,7 @@ impl<'de> Visitor<'de> for OnceVisitor {
 
     fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Value, S::Error> {
         let mut all = Vec::new();
-        while let Some(Once(item)) = items.next_element()? {
+        while let Some(OnceJson(item)) = items.next_element()? {
             all.push(item);
         }
         Ok(all.into())
@@ -108,7 +129,7 @@ impl<'de> Visitor<'de> for OnceVisitor {
 
     fn visit_map<M: MapAccess<'de>>(self, mut fields: M) -> Result<Value, M::Error> {
         let mut all = Map::new();
-        while let Some((name, Once(value))) = fields.next_entry::<String, _>()? {
+        while let Some((name, OnceJson(value))) = fields.next_entry::<String, _>()? {
             if all.contains_key(&name) {
                 return Err(M::Error::custom(format_args!(
                     "field `{name}` is there twice"
@@ -125,10 +146,18 @@ impl<'de> Visitor<'de> for OnceVisitor {
 struct Strict<'de>(&'de Value);
 
 impl<'de> Deserializer<'de> for Strict<'de> {
-    type Error = Error;
+    type Error = Unfit;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
         match self.0 {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(number), _) => visitor.visit_u64(number),
+                (None, Some(number)) => visitor.visit_i64(number),
+                (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Value::String(text) => visitor.visit_borrowed_str(text),
             Value::Array(items) => {
                 let mut items = SeqDeserializer::new(items.iter().map(Strict));
                 let value = visitor.visit_seq(&mut items)?;
@@ -144,11 +173,10 @@ impl<'de> Deserializer<'de> for Strict<'de> {
                 fields.end()?;
                 Ok(value)
             }
-            scalar => scalar.deserialize_any(visitor),
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
         match self.0 {
             Value::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
@@ -160,9 +188,9 @@ impl<'de> Deserializer<'de> for Strict<'de> {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, Unfit> {
         match self.0 {
-            Value::Array(_) => Err(Error::invalid_type(Unexpected::Seq, &visitor)),
+            Value::Array(_) => Err(Unfit::invalid_type(Unexpected::Seq, &visitor)),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -171,17 +199,20 @@ impl<'de> Deserializer<'de> for Strict<'de> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, Unfit> {
         visitor.visit_newtype_struct(self)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        name: &'static str,
-        variants: &'static [&'static str],
+        _: &'static str,
+        _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.0.deserialize_enum(name, variants, visitor)
+    ) -> Result<V::Value, Unfit> {
+        match self.0 {
+            Value::String(name) => visitor.visit_enum(StrDeserializer::new(name)),
+            _ => self.deserialize_any(visitor),
+        }
     }
 
     forward_to_deserialize_any! {
@@ -190,7 +221,7 @@ impl<'de> Deserializer<'de> for Strict<'de> {
     }
 }
 
-impl<'de> IntoDeserializer<'de, Error> for Strict<'de> {
+impl<'de> IntoDeserializer<'de, Unfit> for Strict<'de> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -202,7 +233,7 @@ impl<T: Type> Payload for StrictJson<T> {
     const CONTENT_TYPE: &'static str = Json::<T>::CONTENT_TYPE;
 
     fn check_content_type(content_type: &str) -> bool {
-        Json::<T>::check_content_type(content_type)
+        is_json(content_type)
     }
 
     fn schema_ref() -> MetaSchemaRef {
@@ -309,16 +340,36 @@ mod tests {
             ),
             (
                 r#"{"texts":[1]}"#,
-                "texts[0]: invalid type: integer `1`, expected a string",
+                "texts[0]: it is the number 1, and must be a text",
             ),
-            (r#"{"texts":[true]}"#, "texts[0]: "),
-            (r#"{"texts":[null]}"#, "texts[0]: "),
-            (r#"{"texts":"a"}"#, "texts: "),
-            (r#"{"texts":null}"#, "texts: "),
-            (r#"{"texts":[],"number":"2"}"#, "number: "),
-            (r#"{"texts":[],"number":2.0}"#, "number: "),
-            (r#"{"texts":[],"number":-1}"#, "number: "),
-            (r#"{"texts":[],"number":18446744073709551616}"#, "number: "),
+            (r#"{"texts":[true]}"#, "texts[0]: it is true, and must"),
+            (r#"{"texts":[null]}"#, "texts[0]: it is null, and must"),
+            (r#"{"texts":"a"}"#, "texts: it is \"a\", and must be a list"),
+            (r#"{"texts":null}"#, "texts: it is null, and must be a list"),
+            (
+                r#"{"texts":[],"number":"2"}"#,
+                "number: it is \"2\", and must be a whole number",
+            ),
+            (
+                r#"{"texts":[],"number":2.0}"#,
+                "number: it is the number 2.0, and must be a whole number",
+            ),
+            (
+                r#"{"texts":[],"number":-1}"#,
+                "number: it is the number -1, and must be a whole number, 0 or more",
+            ),
+            (
+                r#"{"texts":[],"number":18446744073709551616}"#,
+                "number: it is the number 1.8446744073709552e19, and",
+            ),
+            (
+                r#"{"texts":[],"inner":{}}"#,
+                "inner: it is an object, and must be a list",
+            ),
+            (
+                r#"{"texts":[],"inner":["a"]}"#,
+                "inner[0]: it is \"a\", and must be an object",
+            ),
             (r#"{"texts":[],"other":1}"#, "unknown field `other`"),
             (
                 r#"{"texts":[],"inner":[{"id":"a","x":1}]}"#,
@@ -326,11 +377,14 @@ mod tests {
             ),
             (
                 r#"{"texts":[],"inner":[["a"]]}"#,
-                "inner[0]: invalid type: sequence",
+                "inner[0]: it is a list, and must be an object",
             ),
-            (r#"[["a"]]"#, "The body: invalid type: sequence"),
+            (
+                r#"[["a"]]"#,
+                "The body: it is a list, and must be an object",
+            ),
             (r#"{"number":1}"#, "missing field `texts`"),
-            ("null", "The body: "),
+            ("null", "The body: it is null, and must be an object"),
             (
                 "{\"texts\":[]} x",
                 "trailing characters at line 1 column 14",

@@ -5,6 +5,8 @@ use poem::{PathPattern, Request, Response, http::Method};
 use tracing::{Span, field::Empty, trace_span};
 use voting_core::trace::{self, Begin, TARGET};
 
+use crate::single;
+
 /// A request that is followed.
 pub(crate) struct Followed {
     span: Span,
@@ -18,7 +20,7 @@ impl Followed {
         if is_routine(request.uri().path()) {
             return None;
         }
-        let begun = tracer.begin(request.header("traceparent"));
+        let begun = tracer.begin(single::only(request.headers(), "traceparent"));
         if begun == Begin::No {
             return None;
         }

@@ -318,6 +318,14 @@ fn nothing_is_told_or_done_without_the_operators_token() {
             assert_eq!(answer.header("www-authenticate"), "Bearer");
         }
     }
+    // Of two, neither is taken, in whatever order.
+    let (right, wrong) = (bearer(), "Bearer x".to_owned());
+    for two in [[&right, &wrong], [&wrong, &right], [&right, &right]] {
+        let two = two.map(|token| ("authorization", token.as_str()));
+        let answer = get(&at("/v1/pipeline"), &two);
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        assert!(answer.body.contains("two headers Authorization"));
+    }
     assert_eq!(get(&at("/healthz"), &[]).status, 200);
     assert_eq!(get(&at("/readyz"), &[]).status, 200);
 }
@@ -410,15 +418,15 @@ fn a_polls_definition_says_one_thing() {
         ),
         (
             lunch.replace(r#""X""#, "1"),
-            "options[0].label: invalid type: integer `1`",
+            "options[0].label: it is the number 1, and must be a text.",
         ),
         (
             lunch.replace(r#""Lunch?""#, "true"),
-            "title: invalid type: boolean",
+            "title: it is true, and must be a text.",
         ),
         (
             lunch.replace(r#""title""#, r#""max_choices":"2","title""#),
-            "max_choices: ",
+            "max_choices: it is \"2\", and must be a whole number, 0 or more.",
         ),
         (
             lunch.replace(r#""label":"Y""#, r#""label":"Y","colour":"red""#),
@@ -426,7 +434,7 @@ fn a_polls_definition_says_one_thing() {
         ),
         (
             r#"["lunch","Lunch?",1,[]]"#.to_owned(),
-            "The body: invalid type: sequence",
+            "The body: it is a list, and must be an object.",
         ),
     ] {
         let answer = put(&bad);

@@ -257,6 +257,29 @@ fn viewers_are_told_when_the_tally_cannot_be_read_and_since_when() {
 }
 
 #[test]
+fn a_service_that_can_read_no_tally_is_not_ready() {
+    let (services, store) = in_trouble();
+    let ready = || get(&format!("{}/readyz", services.result), &[]);
+    assert_eq!(ready().status, 200);
+    for (trouble, what) in [
+        (FAILS, "tally store"),
+        (POLLS_FAIL, "polls"),
+        (HANGS, "tally store"),
+    ] {
+        store.has(trouble);
+        let told = await_some("it is not ready", || {
+            let ready = ready();
+            (ready.status == 503 && ready.body.contains(what)).then_some(ready)
+        });
+        assert_eq!(told.json()["type"], "urn:voting:problem:not-ready");
+        store.has(NONE);
+        await_some("it is ready again", || {
+            (ready().status == 200).then_some(())
+        });
+    }
+}
+
+#[test]
 fn a_trouble_of_a_moment_is_not_told() {
     let (services, store) = in_trouble();
     let mut viewer = events(&services.result, EVENTS);

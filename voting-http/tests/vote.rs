@@ -347,6 +347,22 @@ fn bad_input() -> Vec<Bad> {
         ),
         (
             "PUT",
+            BALLOT,
+            vec![("content-type", "application/problem+json")],
+            br#"{"choices":["a"]}"#.into(),
+            415,
+            "request",
+        ),
+        (
+            "PUT",
+            BALLOT,
+            vec![("content-type", "application/json; charset=latin1")],
+            br#"{"choices":["a"]}"#.into(),
+            415,
+            "request",
+        ),
+        (
+            "PUT",
             "/v1/polls/none/ballot",
             json(),
             br#"{"choices":["a"]}"#.into(),
@@ -354,6 +370,97 @@ fn bad_input() -> Vec<Bad> {
             "unknown-poll",
         ),
     ]
+}
+
+#[test]
+fn of_a_header_that_decides_something_there_is_one() {
+    let services = Services::start();
+    let ballot = format!("{}{BALLOT}", services.vote);
+    // Whichever of the two a proxy in front looks at, the service could look at the other one.
+    for (name, values) in [
+        ("origin", [services.vote.as_str(), "http://evil.test"]),
+        ("origin", ["http://evil.test", &services.vote]),
+        ("sec-fetch-site", ["same-origin", "cross-site"]),
+        ("sec-fetch-site", ["none", "none"]),
+        ("sec-fetch-mode", ["cors", "navigate"]),
+        ("content-type", [JSON.1, FORM.1]),
+        ("content-type", [FORM.1, JSON.1]),
+    ] {
+        let two = values.map(|value| (name, value));
+        let form: Vec<_> = [FORM].into_iter().filter(|_| name != FORM.0).collect();
+        let json: Vec<_> = [JSON].into_iter().filter(|_| name != JSON.0).collect();
+        for answer in [
+            send(
+                "POST",
+                &services.vote,
+                &[&form[..], &two].concat(),
+                b"vote=a",
+            ),
+            send(
+                "PUT",
+                &ballot,
+                &[&json[..], &two].concat(),
+                br#"{"choices":["a"]}"#,
+            ),
+        ] {
+            assert_eq!(answer.status, 400, "{two:?}: {}", answer.body);
+            let detail = answer.json()["detail"].as_str().unwrap().to_lowercase();
+            let says = format!("there are two headers {name}; send one.");
+            assert_eq!(detail, says);
+        }
+    }
+    assert_eq!(services.votes("cats-vs-dogs"), [0, 0]);
+}
+
+#[test]
+fn json_is_called_json_and_is_utf_8() {
+    let services = Services::start();
+    let url = format!("{}{BALLOT}", services.vote);
+    for kind in [
+        "application/json;charset=UTF-8",
+        "Application/JSON; charset=\"utf-8\"",
+        "application/json; profile=x",
+    ] {
+        let cast = send(
+            "PUT",
+            &url,
+            &[("content-type", kind)],
+            br#"{"choices":["a"]}"#,
+        );
+        assert_eq!(cast.status, 202, "{kind}: {}", cast.body);
+    }
+    for kind in [
+        "application/problem+json",
+        "application/vnd.api+json",
+        "text/json",
+        "application/json; charset=latin1",
+        "application/json; charset=utf-8; charset=utf-16",
+        "application/json; charset",
+    ] {
+        let cast = send(
+            "PUT",
+            &url,
+            &[("content-type", kind)],
+            br#"{"choices":["b"]}"#,
+        );
+        assert_eq!(cast.status, 415, "{kind}: {}", cast.body);
+    }
+    assert_eq!(services.votes("cats-vs-dogs"), [3, 0]);
+}
+
+#[test]
+fn a_page_is_for_who_takes_html() {
+    let services = Services::start();
+    let kind = |accept: &str| {
+        let answer = get(&format!("{}/nowhere", services.vote), &[("accept", accept)]);
+        answer.header("content-type").to_owned()
+    };
+    for accept in ["TEXT/HTML", "text/html;q=0.9, */*;q=0.8"] {
+        assert_eq!(kind(accept), "text/html; charset=utf-8", "{accept}");
+    }
+    for accept in ["text/html;q=0", "*/*", "application/json, text/html; q=0.0"] {
+        assert_eq!(kind(accept), "application/problem+json", "{accept}");
+    }
 }
 
 #[test]
@@ -766,7 +873,7 @@ fn an_option_that_is_called_1_is_named_by_a_text() {
     assert_eq!(number.status, 400);
     let detail = number.json()["detail"].as_str().unwrap().to_owned();
     assert!(
-        detail.contains("choices[0]: invalid type: integer `1`, expected a string"),
+        detail.contains("choices[0]: it is the number 1, and must be a text"),
         "{detail}"
     );
     assert_eq!(put(r#"{"choices":["1"]}"#).status, 202);

@@ -108,6 +108,14 @@ impl Source for Variables {
                 all.insert(key, value);
             }
         }
+        // Of a section and a setting in it, the layer would keep one and forget the other. The section, which
+        // cannot be read, is told.
+        let whole: Vec<String> = all
+            .iter()
+            .filter(|(_, value)| matches!(&value.kind, ValueKind::String(text) if !text.trim().is_empty()))
+            .map(|(key, _)| format!("{key}."))
+            .collect();
+        all.retain(|key, _| !whole.iter().any(|section| key.starts_with(section)));
         Ok(all)
     }
 }

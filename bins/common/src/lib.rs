@@ -23,6 +23,7 @@ mod signals;
 mod stores;
 mod supervisor;
 mod traces;
+mod typed;
 mod weak;
 
 /// Threads that use the system's allocator wait for each other: under load that took two fifths of the

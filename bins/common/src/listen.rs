@@ -1,6 +1,6 @@
 //! The address that a service listens on, as people write it.
 
-use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -55,6 +55,20 @@ pub(crate) fn parse(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
+/// Whether of two services that listen there, one could not.
+pub(crate) fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    // Port 0 takes a free one.
+    if one.port() != other.port() || one.port() == 0 {
+        return false;
+    }
+    let (one, other) = (one.ip().to_canonical(), other.ip().to_canonical());
+    let all = |all: IpAddr, other: IpAddr| {
+        // All addresses of IPv6 are those of IPv4 as well.
+        all.is_unspecified() && (all.is_ipv6() || other.is_ipv4())
+    };
+    one == other || all(one, other) || all(other, one)
+}
+
 /// Of a setting.
 pub(crate) fn read<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(from)?;
@@ -75,6 +89,26 @@ mod tests {
             ("LOCALHOST:8080", "127.0.0.1:8080"),
         ] {
             assert_eq!(of(text).as_deref(), Ok(address), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_that_cannot_both_listen_clash() {
+        for (one, other, is) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("0.0.0.0:80", "127.0.0.1:80", true),
+            ("[::]:80", "127.0.0.1:80", true),
+            ("[::]:80", "0.0.0.0:80", true),
+            ("[::]:80", "[::1]:80", true),
+            ("[::ffff:127.0.0.1]:80", "127.0.0.1:80", true),
+            ("0.0.0.0:80", "[::1]:80", false),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("0.0.0.0:80", "127.0.0.1:81", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+        ] {
+            let [a, b] = [one, other].map(|text| text.parse().expect("an address"));
+            assert_eq!((clash(a, b), clash(b, a)), (is, is), "{one} {other}");
         }
     }
 

@@ -23,13 +23,30 @@ use crate::{
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 pub enum LogFormat {
     /// For people.
     #[default]
     Text,
     /// For programs: an object each.
     Json,
+}
+
+/// The setting names no way to write lines.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a format; write text or json")]
+pub struct BadFormat(String);
+
+impl TryFrom<String> for LogFormat {
+    type Error = BadFormat;
+
+    fn try_from(name: String) -> Result<Self, BadFormat> {
+        match name.as_str() {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(BadFormat(name)),
+        }
+    }
 }
 
 /// The levels, from the fewest lines to the most.

@@ -7,6 +7,7 @@ use voting_core::error::in_one_line;
 
 use crate::{
     config::Config,
+    listen,
     secrets::{self, Hidden, Kept, SecretError},
     weak,
 };
@@ -190,6 +191,9 @@ impl Config {
         {
             note(&error);
         }
+        if service == Service::AllInOne {
+            faults.extend(self.clashes());
+        }
         if service == Service::AllInOne && self.sqlite.path.is_dir() {
             faults.push(format!(
                 "sqlite.path is a folder, {}; it must be a file",
@@ -197,6 +201,26 @@ impl Config {
             ));
         }
         faults
+    }
+
+    /// Which services of the all-in-one could not listen, as others do.
+    fn clashes(&self) -> impl Iterator<Item = String> {
+        let listen = [
+            ("vote.listen", self.vote.listen),
+            ("result.listen", self.result.listen),
+            ("worker.listen", self.worker.listen),
+        ];
+        let pairs = [(0, 1), (0, 2), (1, 2)].map(|(one, other)| (listen[one], listen[other]));
+        pairs
+            .into_iter()
+            .filter(|((_, one), (_, other))| listen::clash(*one, *other))
+            .map(|((name, one), (beside, other))| match one == other {
+                true => format!("{name} and {beside} are both {one}: give each a port of its own"),
+                false => format!(
+                    "{name} and {beside} clash, as {one} and {other} have an address in common: give each a \
+                     port of its own"
+                ),
+            })
     }
 
     /// Logs what a service starts with, though it is hardly meant.

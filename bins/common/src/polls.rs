@@ -3,13 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use voting_core::{
     Poll, PollOption,
     poll::{MAX_LABEL_CHARS, check_text},
 };
 
-use crate::origins::in_short;
+use voting_http::OnceJson;
+
+use crate::{origins::in_short, typed};
 
 const POLL_FIELDS: [&str; 4] = ["id", "title", "max_choices", "options"];
 const OPTION_FIELDS: [&str; 2] = ["id", "label"];
@@ -55,7 +57,8 @@ pub(crate) fn read(value: Value) -> Result<Vec<Poll>, Vec<String>> {
 
 /// The list that a text writes down: JSON, the list as TOML writes it, or a TOML file with `[[polls]]`.
 fn written(text: &str) -> Result<Vec<Value>, String> {
-    let of_json = match serde_json::from_str(text) {
+    let of_json = match serde_json::from_str(text).and_then(|OnceJson(list)| Vec::deserialize(list))
+    {
         Ok(list) => return Ok(list),
         Err(error) => error,
     };
@@ -118,14 +121,26 @@ impl<'a> Fields<'a> {
             self.faults.add(&self.place, &format!("{name} is missing"));
             return None;
         };
-        match T::deserialize(value) {
+        match typed::read(&value) {
             Ok(read) => Some(read),
-            Err(error) => {
+            Err(fault) => {
                 let place = format!("{}.{name}", self.place);
-                self.faults.add(&place, &in_short(&error));
+                self.faults.add(&place, &fault.why.to_string());
                 None
             }
         }
+    }
+
+    fn take_list(&mut self, name: &str) -> Option<Vec<Value>> {
+        match self.table.remove(name).map(|value| value.kind) {
+            Some(ValueKind::Array(list)) => return Some(list),
+            Some(_) => {
+                let place = format!("{}.{name}", self.place);
+                self.faults.add(&place, "it is not a list");
+            }
+            None => self.faults.add(&self.place, &format!("{name} is missing")),
+        }
+        None
     }
 }
 
@@ -149,7 +164,7 @@ fn poll(index: usize, value: Value, faults: &mut Faults) -> Option<Poll> {
         true => fields.take("max_choices"),
         false => Some(1),
     };
-    let options: Option<Vec<Value>> = fields.take("options");
+    let options = fields.take_list("options");
     let options: Vec<Option<PollOption>> = options?
         .into_iter()
         .enumerate()

@@ -13,6 +13,7 @@ use crate::{
     needs::Service,
     origins::{self, Origins, Setting, Unknown, in_short, with_origin},
     polls,
+    typed::{self, Fault},
 };
 
 /// The settings as they were found.
@@ -64,7 +65,7 @@ impl Reading {
             faults.iter().for_each(|fault| note("polls", fault));
             None
         });
-        let log_format = all.clone().try_deserialize::<Format>();
+        let log_format = typed::read::<Format>(&all);
         let (read, is_whole) = read_all(all, &mut note);
         let config = read.map(|config| Config { polls, ..config });
         if let Some(config) = &config {
@@ -173,23 +174,18 @@ fn own_defaults() -> [(&'static str, String); 2] {
 fn read_all(mut all: Value, note: &mut impl FnMut(&str, &str)) -> (Option<Config>, bool) {
     let mut is_whole = true;
     loop {
-        let error = match Config::deserialize(all.clone()) {
+        let Fault { place, why } = match typed::read(&all) {
             Ok(config) => return (Some(config), is_whole),
-            Err(error) => error,
+            Err(fault) => fault,
         };
         is_whole = false;
-        let fault = in_short(&error);
-        let (ConfigError::At { key: Some(key), .. } | ConfigError::Type { key: Some(key), .. }) =
-            &error
-        else {
-            note("", &fault);
-            return (None, false);
-        };
-        note(key, &format!("{key}: {fault}"));
+        // Of a list, the whole.
+        let key = place.split('[').next().unwrap_or_default();
+        note(key, &format!("{place}: {why}"));
         let before = all.clone();
         origins::remove(&mut all, key);
         for (own, default) in own_defaults() {
-            if own.starts_with(key.as_str()) {
+            if own.starts_with(key) {
                 origins::put(&mut all, own, default.into());
             }
         }

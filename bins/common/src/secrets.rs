@@ -6,13 +6,20 @@ use std::{
 };
 
 use data_encoding::HEXLOWER;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use voting_core::{SecretKey, private_files, secret::ShortSecret};
 
 /// A setting that is never shown.
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone)]
 pub struct Hidden(String);
+
+/// What is no text is not shown either.
+impl<'de> Deserialize<'de> for Hidden {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from).map_err(|_| D::Error::custom("it must be a text"));
+        text.map(Self)
+    }
+}
 
 impl Hidden {
     /// The text.

@@ -364,10 +364,17 @@ fn a_password_in_an_address_is_never_told_and_how_to_write_it_is() {
         ),
         ("VOTING_POSTGRES__URL", "u:SECRET@h/d", "like postgres://"),
         ("VOTING_POSTGRES__URL", "SECRET=1", "like postgres://"),
+        ("VOTING_REDIS__URL", "redis://u:SEC@RET@h:1/", "@ as %40"),
+        ("VOTING_REDIS__URL", "rediss://u:@SECRET@h", "@ as %40"),
         ("VOTING_REDIS__URL", "redis://u:SEC/RET@h", "/ as %2F"),
         ("VOTING_REDIS__URL", "redis://u:6379#SECRET@h", "# as %23"),
         ("VOTING_REDIS__URL", "redis://u:SECRET@h:port", "port"),
         ("VOTING_REDIS__URL", "u:SECRET@h:6379", "like redis://"),
+        (
+            "VOTING_REDIS__URL",
+            "redis://u:SECRET@h/zero",
+            "database number",
+        ),
         (
             "VOTING_VOTE__PUBLIC_URL",
             "https://u:SECRET@h",
@@ -386,6 +393,7 @@ fn a_password_in_an_address_is_never_told_and_how_to_write_it_is() {
             .says("FAIL", "settings", &[&setting, hint, key]);
         let all = format!("{told}");
         assert!(!all.contains("SEC") && !all.contains("RET"), "{all}");
+        assert!(!all.contains("InvalidClientConfig"), "{all}");
     }
     // Nor by a file that is no TOML, of which the line is at fault.
     let folder = tempfile::tempdir().unwrap();
@@ -495,8 +503,24 @@ fn polls_can_be_given_by_the_environment() {
         ("[]", "the list is empty"),
         (r#"[{"id":"lunch"}]"#, "polls[0] (lunch): title is missing"),
         (
-            r#"[{"id":"lunch","title":7,"options":[]}]"#,
+            r#"[{"id":"lunch","title":"t","options":[]}]"#,
             "2 to 63 options",
+        ),
+        (
+            r#"[{"id":"lunch","title":7,"options":[]}]"#,
+            "polls[0] (lunch).title: it is the number 7, and must be a text",
+        ),
+        (
+            r#"[{"id":"lunch","title":"t","max_choices":1.9,"options":[]}]"#,
+            "polls[0] (lunch).max_choices: it is the number 1.9, and must be a whole number",
+        ),
+        (
+            r#"[{"id":"lunch","id":"supper","title":"t","options":[]}]"#,
+            "field `id` is there twice",
+        ),
+        (
+            r#"[{"id":"lunch","title":"t","options":[{"id":"a","label":"A","label":"B"}]}]"#,
+            "field `label` is there twice",
         ),
     ] {
         with("VOTING_POLLS", polls)
@@ -508,6 +532,249 @@ fn polls_can_be_given_by_the_environment() {
         "settings",
         &["polls is not a list", "VOTING_POLLS"],
     );
+}
+
+#[test]
+fn a_value_in_a_file_has_the_right_type_and_is_never_rounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("voting.toml");
+    let path = file.to_str().unwrap();
+    let told = |text: &str| {
+        fs::write(&file, text).unwrap();
+        check(&[], &["--config", path])
+    };
+    let poll = |field: &str| {
+        let fields = ["id = 'p'", "title = 't'", "max_choices = 2"];
+        let name = field.split(' ').next().unwrap();
+        let fields = fields.map(|other| {
+            if other.starts_with(name) {
+                field
+            } else {
+                other
+            }
+        });
+        let label = if name == "label" {
+            field
+        } else {
+            "label = 'A'"
+        };
+        format!(
+            "[[polls]]\n{}\noptions = [{{ id = 'a', {label} }}, {{ id = 'b', label = 'B' }}]",
+            fields.join("\n")
+        )
+    };
+    let at = |value: &str| format!("it is {value}, and must be a");
+    for (text, place, fault) in [
+        (
+            poll("max_choices = 2.9"),
+            "polls[0] (p).max_choices: ",
+            at("the number 2.9"),
+        ),
+        (
+            poll("max_choices = 2.0"),
+            "polls[0] (p).max_choices: ",
+            at("the number 2.0"),
+        ),
+        (
+            poll("max_choices = true"),
+            "polls[0] (p).max_choices: ",
+            at("true"),
+        ),
+        (
+            poll("max_choices = '2'"),
+            "polls[0] (p).max_choices: ",
+            at("\"2\""),
+        ),
+        (
+            poll("max_choices = -1"),
+            "polls[0] (p).max_choices: ",
+            at("the number -1"),
+        ),
+        (poll("id = 1"), "polls[0] (1).id: ", at("the number 1")),
+        (poll("title = false"), "polls[0] (p).title: ", at("false")),
+        (
+            poll("label = 1.50"),
+            "polls[0] (p).options[0].label: ",
+            at("the number 1.5"),
+        ),
+        (
+            "vote.max_connections = '300'".into(),
+            "vote.max_connections: ",
+            at("\"300\""),
+        ),
+        (
+            "vote.max_connections = 299.9".into(),
+            "vote.max_connections: ",
+            at("the number 299.9"),
+        ),
+        (
+            "vote.public_port = 0".into(),
+            "vote.public_port: ",
+            at("the number 0"),
+        ),
+        (
+            "redis.shards = 70000".into(),
+            "redis.shards: ",
+            "a whole number in 0 to 65535".into(),
+        ),
+        (
+            "redis.cluster = 1".into(),
+            "redis.cluster: ",
+            "and must be true or false".into(),
+        ),
+        (
+            "show_served_by = 'yes'".into(),
+            "show_served_by: ",
+            "and must be true or false".into(),
+        ),
+        (
+            "traces.sample_ratio = '0.5'".into(),
+            "traces.sample_ratio: ",
+            at("\"0.5\""),
+        ),
+        ("log = 1".into(), "log: ", "and must be a text".into()),
+        (
+            "vote.listen = 8080".into(),
+            "vote.listen: ",
+            "and must be a text".into(),
+        ),
+        (
+            "trusted_proxies = [1]".into(),
+            "trusted_proxies[0]: ",
+            at("the number 1"),
+        ),
+        (
+            "[default_poll]\nx = 1".into(),
+            "default_poll: ",
+            at("a section"),
+        ),
+        (
+            "vote = 'x'".into(),
+            "vote: ",
+            "it must be a section; known in it: listen".into(),
+        ),
+    ] {
+        let set = format!("(set in {path})");
+        told(&text)
+            .ended(1)
+            .says("FAIL", "settings", &[place, &fault, &set]);
+    }
+    // A secret that is no text is not shown.
+    let secret = told("secret = 12345678901234567").ended(1).to_string();
+    assert!(secret.contains("secret: it must be a text") && !secret.contains("123456"));
+    let good = format!(
+        "show_served_by = true\nvote.max_connections = 300\ntraces.sample_ratio = 1\n{}",
+        poll("id = 'p'")
+    );
+    told(&good).ended(0);
+}
+
+#[test]
+fn a_value_in_a_variable_is_text_and_read_as_what_it_must_be() {
+    for (key, value) in [
+        ("VOTING_VOTE__MAX_CONNECTIONS", "300"),
+        ("VOTING_SHOW_SERVED_BY", "true"),
+        ("VOTING_REDIS__CLUSTER", "FALSE"),
+        ("VOTING_TRACES__SAMPLE_RATIO", "0.5"),
+        ("VOTING_TRACES__SAMPLE_RATIO", "1"),
+    ] {
+        with(key, value).ended(0);
+    }
+    let most = r#"[{"id":"p","title":"t","max_choices":"2","options":[{"id":"a","label":"1"},{"id":"b","label":"2"}]}]"#;
+    with("VOTING_POLLS", most).ended(0);
+    for (key, value, fault) in [
+        (
+            "VOTING_VOTE__MAX_CONNECTIONS",
+            "2.9",
+            "it is \"2.9\", and must be a whole number, 0 or more",
+        ),
+        (
+            "VOTING_VOTE__MAX_CONNECTIONS",
+            "true",
+            "it is \"true\", and must be a whole number",
+        ),
+        (
+            "VOTING_REDIS__SHARDS",
+            "-1",
+            "it is the number -1, and must be a whole number in 0 to 65535",
+        ),
+        (
+            "VOTING_SHOW_SERVED_BY",
+            "maybe",
+            "it is \"maybe\", and must be true or false",
+        ),
+        (
+            "VOTING_TRACES__SAMPLE_RATIO",
+            "half",
+            "it is \"half\", and must be a number",
+        ),
+        (
+            "VOTING_LOG_FORMAT",
+            "JSON",
+            "log_format: \"JSON\" is not a format; write text or json",
+        ),
+        (
+            "VOTING_VOTE",
+            "x",
+            "vote: it must be a section; known in it: listen, public_url",
+        ),
+        (
+            "VOTING_POLLS",
+            "[1]",
+            "polls[0]: it is not a table of id, title, max_choices, options",
+        ),
+    ] {
+        let told = with(key, value);
+        told.ended(1).says(
+            "FAIL",
+            "settings",
+            &[fault, &format!("(set in the environment, {key})")],
+        );
+    }
+    // Whoever leaves the end of the name out must not see the password in a log.
+    let told = with("VOTING_REDIS", "redis://u:SECRET@h").to_string();
+    assert!(
+        told.contains("redis: it must be a section") && !told.contains("SECRET"),
+        "{told}"
+    );
+}
+
+#[test]
+fn services_that_would_listen_in_the_same_place_are_named() {
+    let listen = |vote: &str, result: &str, worker: &str| {
+        let settings = [
+            ("VOTING_VOTE__LISTEN", vote.to_owned()),
+            ("VOTING_RESULT__LISTEN", result.to_owned()),
+            ("VOTING_WORKER__LISTEN", worker.to_owned()),
+        ];
+        let told = check(&settings, &[]);
+        let program = Told::by(&settings, &["--check-config"]);
+        assert_eq!(told.code, program.code, "{told}{program}");
+        // Apart they may be on machines of their own.
+        let mut apart = good();
+        apart.extend(settings);
+        check(&apart, &[]).ended(0);
+        told
+    };
+    listen("127.0.0.1:1", "127.0.0.1:1", "127.0.0.1:2")
+        .ended(1)
+        .says(
+            "FAIL",
+            "settings",
+            &[
+                "vote.listen and result.listen are both 127.0.0.1:1",
+                "VOTING_VOTE__LISTEN",
+            ],
+        );
+    listen("0.0.0.0:1", "127.0.0.1:3", "127.0.0.1:1")
+        .ended(1)
+        .says(
+            "FAIL",
+            "settings",
+            &["vote.listen and worker.listen clash, as 0.0.0.0:1 and 127.0.0.1:1"],
+        );
+    listen("127.0.0.1:0", "127.0.0.1:0", "127.0.0.2:0").ended(0);
+    listen("127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1").ended(0);
 }
 
 #[test]

@@ -122,6 +122,7 @@ impl Log {
                     payload: stored.payload.clone(),
                     ballots: stored.ballots,
                     traces: stored.traces.clone(),
+                    foreign: None,
                 });
                 claim.settled.insert(shard, state.group.settled());
             }

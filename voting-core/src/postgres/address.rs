@@ -2,7 +2,7 @@
 
 use ::postgres::Config;
 
-use crate::endpoint::{ESCAPES, is_cut_short};
+use crate::endpoint::{ESCAPES, needs_escapes};
 
 /// The text is no address of a Postgres. What is said of it has nothing of a password in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,10 +45,7 @@ pub(super) fn parse(url: &str) -> Result<Config, InvalidAddress> {
     if !is_url && (!url.contains('=') || url.contains("://")) {
         return Err(InvalidAddress::Scheme);
     }
-    // The client takes the first `@` for the end of the password, and what follows for the host.
-    let authority = url.split_once("://").map_or("", |(_, rest)| rest);
-    let authority = authority.split(['/', '?', '#']).next().unwrap_or("");
-    if is_url && (is_cut_short(url) || authority.matches('@').count() > 1) {
+    if is_url && needs_escapes(url) {
         return Err(InvalidAddress::Unescaped);
     }
     with_known_mode(url, is_url)?.parse().map_err(|error| {

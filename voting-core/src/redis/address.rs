@@ -10,7 +10,7 @@ use ::redis::{
 };
 
 use crate::{
-    endpoint::{ESCAPES, is_cut_short},
+    endpoint::{ESCAPES, needs_escapes},
     tls::{self, Authorities},
 };
 
@@ -27,6 +27,20 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 #[cfg(target_os = "linux")]
 const GONE_AFTER: Duration = Duration::from_secs(4);
 
+/// The text is no address of a Redis, or one that would not protect what it says it does. What is said of it has
+/// nothing of a password in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidAddress(String);
+
+impl From<RedisError> for InvalidAddress {
+    fn from(error: RedisError) -> Self {
+        // Without the kind: that is a word of the client library.
+        let kind = format!(" - {:?}", error.kind());
+        Self(error.to_string().replacen(&kind, "", 1))
+    }
+}
+
 /// The server at `url`.
 pub(super) fn client(url: &str, ca: Option<&Authorities>) -> Result<Client, RedisError> {
     let wrong = |text| Err((ErrorKind::InvalidClientConfig, text).into());
@@ -39,7 +53,7 @@ pub(super) fn client(url: &str, ca: Option<&Authorities>) -> Result<Client, Redi
         .split(':')
         .next()
         .is_some_and(|scheme| scheme.ends_with("unix"));
-    if !is_socket && is_cut_short(url) {
+    if !is_socket && needs_escapes(url) {
         return wrong(ESCAPES);
     }
     if parse_redis_url(url).is_none() {
@@ -128,6 +142,8 @@ mod tests {
             ("redis://u:hunter#2@h:6379", "%40"),
             ("redis://u:6379#hunter@h", "%40"),
             ("redis://:hunter?2@h", "%40"),
+            ("redis://u:hunter@2@h:1/", "%40"),
+            ("rediss://:hunter@@h", "%40"),
             ("redis://u:hunter2@h:port", "port"),
             ("redis://u:hunter2@", "host"),
             ("u:hunter2@h", "like redis://"),
@@ -140,7 +156,7 @@ mod tests {
         for url in [
             "redis://localhost",
             "redis://:hunter:2@localhost/0",
-            "redis://u:hunter@2@localhost",
+            "redis://u:hunter%402@localhost",
         ] {
             client(url, None).expect(url);
         }

@@ -61,6 +61,7 @@ mod tests {
             payload: Vec::new(),
             ballots,
             traces: Vec::new(),
+            foreign: None,
         };
         vec![entry; number]
     }

@@ -53,6 +53,7 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 pub use self::{
+    address::InvalidAddress,
     claim::RedisQueue,
     inspect::{Consumer, ShardReport, is_forbidden},
     node::{Node, NodeInfo, Rights},
@@ -138,7 +139,7 @@ impl Redis {
     ///
     /// # Errors
     /// The address is none, or would not protect what it says it does.
-    pub fn new(url: &str, options: RedisOptions) -> Result<Self, RedisError> {
+    pub fn new(url: &str, options: RedisOptions) -> Result<Self, InvalidAddress> {
         let place = Place::new(url, &options)?;
         let connection = Connection::new(&place, &options)?;
         Ok(Self(Arc::new(Inner {

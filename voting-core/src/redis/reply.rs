@@ -74,14 +74,23 @@ fn entries(shard: ShardId, value: Value, into: &mut Vec<LogEntry>) -> Result<(),
         };
         // An entry that was pushed by hand may lack a field. It is then no worse than one that
         // cannot be read.
+        let fields = pairs(fields)?;
+        let has_payload = fields
+            .iter()
+            .any(|(name, value)| bytes(name) == Some(b"b") && bytes(value).is_some());
         let mut entry = LogEntry {
             shard,
             id: id(&name)?,
             payload: Vec::new(),
             ballots: 1,
             traces: Vec::new(),
+            foreign: None,
         };
-        for (name, value) in pairs(fields)? {
+        if !has_payload {
+            entry.foreign = Some(told(&fields));
+            entry.payload = as_written(&fields);
+        }
+        for (name, value) in fields {
             match (bytes(&name), value) {
                 (Some(b"b"), Value::BulkString(payload)) => entry.payload = payload,
                 (Some(b"n"), value) => {
@@ -95,6 +104,44 @@ fn entries(shard: ShardId, value: Value, into: &mut Vec<LogEntry>) -> Result<(),
         into.push(entry);
     }
     Ok(())
+}
+
+/// So many fields are named of an entry that is not ours, …
+const TOLD: usize = 8;
+
+/// … and so much of each name.
+const NAME_BYTES: usize = 32;
+
+/// What there is in place of a payload.
+fn told(fields: &[(Value, Value)]) -> String {
+    let field = |(name, value): &(Value, Value)| {
+        let name = bytes(name).unwrap_or_default();
+        let name = name[..name.len().min(NAME_BYTES)].escape_ascii();
+        let size = bytes(value).map_or(0, <[u8]>::len);
+        let s = if size == 1 { "" } else { "s" };
+        format!("{name} ({size} byte{s})")
+    };
+    let mut told: Vec<_> = fields.iter().take(TOLD).map(field).collect();
+    if fields.len() > TOLD {
+        told.push(format!("and {} more", fields.len() - TOLD));
+    }
+    format!(
+        "the entry in Redis has no field b; it has {}",
+        told.join(", ")
+    )
+}
+
+/// The fields as Redis' protocol writes them in a list: nothing is lost, and no entry begins like that.
+fn as_written(fields: &[(Value, Value)]) -> Vec<u8> {
+    let parts = fields.iter().flat_map(|(name, value)| [name, value]);
+    let mut written = format!("*{}\r\n", fields.len() * 2).into_bytes();
+    for part in parts {
+        let part = bytes(part).unwrap_or_default();
+        written.extend(format!("${}\r\n", part.len()).into_bytes());
+        written.extend(part);
+        written.extend(b"\r\n");
+    }
+    written
 }
 
 /// The answer to `XREADGROUP`: of each key that `shard` knows, its entries.
@@ -190,6 +237,7 @@ pub(super) fn stream(answer: Value) -> Result<Stream, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dead_letter::DeadLetter;
 
     fn bulk(bytes: &[u8]) -> Value {
         Value::BulkString(bytes.to_vec())
@@ -219,14 +267,58 @@ mod tests {
             payload: payload.to_vec(),
             ballots,
             traces: traces.to_vec(),
+            foreign: None,
+        };
+        let foreign = LogEntry {
+            foreign: Some(
+                "the entry in Redis has no field b; it has \\xff\\xfe (1 byte), \\xff (1 byte)"
+                    .to_owned(),
+            ),
+            ..entry(
+                2,
+                b"*4\r\n$2\r\n\xff\xfe\r\n$1\r\nx\r\n$1\r\n\xff\r\n$1\r\n\xff\r\n",
+                1,
+                b"",
+            )
         };
         let expected = [
             entry(1, b"payload", 2, b""),
-            entry(2, b"", 1, b""),
+            foreign,
             entry(3, b"", 1, b""),
             entry(4, b"payload", 1, b"traces"),
         ];
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn of_what_has_no_payload_a_dead_letter_says_what_was_there_and_keeps_it() {
+        let large = vec![b'x'; 50 * 1024 * 1024];
+        let id = b"1-0";
+        let names: Vec<String> = (0..9)
+            .map(|number| format!("{number:?}").repeat(40))
+            .collect();
+        let many: Vec<_> = names
+            .iter()
+            .flat_map(|name| [name.as_bytes(), b"v"])
+            .collect();
+        let letter = |fields: &[&[u8]]| {
+            let found = range(ShardId(0), array([entry(id, fields)])).unwrap();
+            let error = crate::entry::decode(&found[0].payload).expect_err("no entry");
+            DeadLetter::of_entry(&found[0], &error)
+        };
+        let lost = letter(&[b"n", b"3", b"ballot", &large]);
+        let begins = "the entry in Redis has no field b; it has n (1 byte), ballot (52428800 bytes); of \
+                      52428843 bytes the first 65536 are kept; SHA-256 of all: ";
+        assert!(lost.detail.starts_with(begins), "{}", lost.detail);
+        assert_eq!((lost.payload.len(), lost.ballots), (65_536, 3));
+        let many = letter(&many).detail;
+        assert!(many.ends_with("(1 byte), and 1 more"), "{many}");
+        assert!(many.len() < 500, "{many}");
+        // Of an entry with a payload, other fields are passed over, be it malformed.
+        assert_eq!(
+            letter(&[b"x", b"y", b"b", b""]).detail,
+            "the entry ends early"
+        );
     }
 
     #[test]

@@ -225,6 +225,7 @@ fn to_entry(row: &rusqlite::Row<'_>) -> Result<(LogEntry, usize), StoreError> {
         payload: row.get(1)?,
         ballots,
         traces: row.get::<_, Option<_>>(3)?.unwrap_or_default(),
+        foreign: None,
     };
     Ok((entry, ballots.into()))
 }

@@ -69,12 +69,11 @@ impl ResultService {
             self.0.live.metrics().register(registry);
             self.0.site.gate.register(registry);
         });
+        let list = Arc::new(poll_list::Show::new(&self.0.polls, &self.0.site));
         let pages = Route::new()
             .at("/", page(PagePlace::Root))
-            .at(
-                "/polls",
-                get(poll_list::Show::new(&self.0.polls, &self.0.site)),
-            )
+            .at("/polls", get(list.clone()))
+            .at("/polls/", get(list))
             .at("/polls/:poll", page(PagePlace::Named))
             .at("/polls/:poll/", page(PagePlace::Named))
             .at("/polls/:poll/live", get(page::Live(self.clone())))
@@ -96,10 +95,19 @@ impl ResultService {
 
     fn health(&self) -> Health {
         let (tallies, polls) = (Arc::clone(&self.0.tallies), self.0.polls.clone());
+        let shown = polls.clone();
         Health::new("result", self.0.site.stop.clone())
             .needs("tally store", move || {
-                let tallies = Arc::clone(&tallies);
-                async move { tallies.check().await }
+                let (tallies, polls) = (Arc::clone(&tallies), shown.clone());
+                async move {
+                    tallies.check().await?;
+                    // A store may answer and yet not let tallies be read, as without a right or a table. Whether
+                    // there are polls is asked below.
+                    match polls.default().await {
+                        Ok(poll) => tallies.tally(poll.id()).await.map(drop),
+                        Err(_) => Ok(()),
+                    }
+                }
             })
             .needs("polls", move || {
                 let polls = polls.clone();

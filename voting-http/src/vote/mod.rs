@@ -88,12 +88,11 @@ impl VoteService {
             self.0.metrics.register(registry, &self.0.guard.foreign);
             self.0.site.gate.register(registry);
         });
+        let list = Arc::new(poll_list::Show::new(&self.0.polls, &self.0.site));
         let pages = Route::new()
             .at("/", page(PagePlace::Root))
-            .at(
-                "/polls",
-                get(poll_list::Show::new(&self.0.polls, &self.0.site)),
-            )
+            .at("/polls", get(list.clone()))
+            .at("/polls/", get(list))
             .at("/polls/:poll", page(PagePlace::Named))
             // A form that was sent there must not be lost on a redirect.
             .at("/polls/:poll/", page(PagePlace::Named))

@@ -4,7 +4,7 @@
 use data_encoding::BASE64URL_NOPAD;
 use poem::{
     Endpoint, Request, Response,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -64,8 +64,7 @@ impl VoteService {
         let hash = BASE64URL_NOPAD.encode(&Sha256::digest(&body)[..12]);
         let etag = HeaderValue::try_from(format!("\"{hash}\"")).map_err(|_| Problem::internal())?;
         // A browser need not look for cookies in an answer that says that nothing is new.
-        let known =
-            request.headers().get(header::IF_NONE_MATCH) == Some(&etag) && !kept.has_older();
+        let known = has(request.headers(), &etag) && !kept.has_older();
         let answer = match known {
             true => Response::builder()
                 .status(StatusCode::NOT_MODIFIED)
@@ -79,6 +78,19 @@ impl VoteService {
         answer.headers_mut().insert(header::ETAG, etag);
         Ok(answer)
     }
+}
+
+/// Whether the client has what this tag names: whatever its strength, among others, or as one that has
+/// anything at all (RFC 9110, 13.1.2).
+fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let lines = headers.get_all(header::IF_NONE_MATCH).into_iter();
+    // A tag may have a comma in it. Ours has none, and no part of another one looks like ours.
+    let mut tags = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    tags.any(|known| {
+        let known = known.trim_ascii();
+        let known = known.strip_prefix(b"W/").unwrap_or(known);
+        known == b"*" || known == tag.as_bytes()
+    })
 }
 
 fn state_of(poll: &Poll, remembered: Option<Remembered>) -> State<'_> {

@@ -283,6 +283,23 @@ fn the_state_of_the_poll_and_the_vote_is_there_for_the_page_to_follow() {
         (again(&visitor).status.as_u16(), again(&visitor).body),
         (304, String::new())
     );
+    let cookies = visitor.cookies();
+    let with = |tags: &[&str]| {
+        let tags = tags.iter().map(|tag| ("if-none-match", *tag));
+        let headers: Vec<_> = tags.chain([("cookie", cookies.as_str())]).collect();
+        let answer = get(&format!("{}{path}", services.vote), &headers);
+        answer.status.as_u16()
+    };
+    // A cache on the way may have made it a weak one, or have others as well.
+    let weak = format!("W/{etag}");
+    let several = format!("\"a,b\" , {weak},\"c\"");
+    for known in [&[weak.as_str()][..], &[&several], &["\"a\"", &etag], &["*"]] {
+        assert_eq!(with(known), 304, "{known:?}");
+    }
+    let bare = etag.trim_matches('"');
+    for other in [bare, "\"\"", "W/", "W/\"*\"", ""] {
+        assert_eq!(with(&[other]), 200, "{other}");
+    }
     visitor.post("/polls/cats-vs-dogs", "vote=b");
     assert_eq!(again(&visitor).status, 200, "there is something new");
     let state = visitor.ask(path, None).json();
