@@ -24,8 +24,12 @@ fn lost() -> Votes {
 
 /// Opens another tab and goes there.
 async fn new_tab(browser: &Browser, url: &str) -> WindowHandle {
-    let tab = browser.client.new_window(true).await.unwrap().handle;
-    browser.client.switch_to_window(tab.clone()).await.unwrap();
+    let tab = browser.client.new_window(true).await.expect("a tab").handle;
+    browser
+        .client
+        .switch_to_window(tab.clone())
+        .await
+        .expect("it is there");
     browser.goto(url).await;
     tab
 }
