@@ -3,7 +3,7 @@
 # unit under load, upgrades, goes back, restores a backup, kills and stops services, takes the stores away,
 # and removes it all. Ends with 0 if all was as it should be, also on a machine that is busy with other
 # things. As root, on a machine with debootstrap and systemd-container (Debian's packages); takes about
-# MINUTES minutes, 1 GB of disk for the tree, and no port of this machine. Leaves nothing behind but the tree.
+# ten minutes, 1 GB of disk for the tree, and no port of this machine. Leaves nothing behind but the tree.
 #
 #   systemd/try.sh [--tree FOLDER] [--deb FILE]
 #
@@ -246,13 +246,13 @@ check "the package has its documents" documents
 title "restart each unit, over and over, under load"
 check "the commands under 'More replicas and workers'" typed "More replicas and workers"
 await "both vote services are active" 60 active voting-vote@1 voting-vote@2
-in_tree systemctl stop voting-vote@2
+in_tree systemctl stop voting-vote@2 2>/dev/null
 opened() { in_tree systemctl show --value -p ActiveEnterTimestampMonotonic voting-vote.socket voting-result.socket | tr -d '\n'; }
 sockets=$(opened)
 load 60
 check "the commands under 'Restart and upgrade'" typed "Restart and upgrade"
 # The target has started it again. Without it all wait in the socket while the other one restarts.
-in_tree systemctl stop voting-vote@2
+in_tree systemctl stop voting-vote@2 2>/dev/null
 rounds=0
 while loads && [ "$rounds" -lt 4 ]; do
     for unit in voting-vote@1 voting-result voting-worker@8082 voting-worker@8083; do
@@ -288,7 +288,7 @@ spoil
 check "the check before a restart names it" names_it in_tree voting --config $settings --check-config
 check "a restart fails" fails in_tree systemctl restart voting-vote@1
 check "the journal names it, as an error" names_it in_tree journalctl -p err -o cat -u voting-vote@1 --since -1min
-in_tree systemctl stop voting-vote@2
+in_tree systemctl stop voting-vote@2 2>/dev/null
 in_tree curl -sS --max-time 150 -o /dev/null -w '%{http_code}' http://localhost:8080/ >"$work/voter" &
 voter=$!
 sleep 40
@@ -377,7 +377,7 @@ for unit in voting-vote@.service voting-worker@.service; do
 done
 in_tree systemctl daemon-reload
 in_tree systemctl restart voting-vote@1 voting-worker@8082
-in_tree systemctl stop voting-vote@2 voting-worker@8083
+in_tree systemctl stop voting-vote@2 voting-worker@8083 2>/dev/null
 voters=$(in_tree curl -sS http://localhost:8081/v1/polls/cats-vs-dogs/tally | grep -oP '"voters":\K[0-9]+')
 in_tree systemctl stop postgresql postgresql@15-main
 for _ in 1 2 3; do
