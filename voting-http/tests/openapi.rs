@@ -70,8 +70,8 @@ async fn the_committed_documents_are_current() {
 /// The committed documents, by service.
 fn committed() -> [(&'static str, Value); 3] {
     ["vote", "result", "worker"].map(|service| {
-        let text = fs::read_to_string(path_of(service)).unwrap();
-        (service, serde_json::from_str(&text).unwrap())
+        let text = fs::read_to_string(path_of(service)).expect("committed");
+        (service, serde_json::from_str(&text).expect("JSON"))
     })
 }
 
