@@ -155,7 +155,9 @@ fn connect(client: Client, response_timeout: Duration) -> Connecting {
         let connection = client.get_multiplexed_async_connection_with_config(&config);
         match connection.await {
             Err(error) if error.is_connection_dropped() && !error.is_connection_refusal() => {
-                Err(turned_away(&client).await.unwrap_or_else(|| never_sent(error)))
+                Err(turned_away(&client)
+                    .await
+                    .unwrap_or_else(|| never_sent(error)))
             }
             connection => connection.map_err(never_sent),
         }
