@@ -29,6 +29,7 @@ done
 work=$(mktemp -d)
 nspawn=''
 init=''
+groups=()
 failed=0
 
 end() {
@@ -37,6 +38,10 @@ end() {
     [ -z "$init" ] || signal_and_wait RTMIN+4 "$init" 60 || signal_and_wait KILL "$init" 20 || true
     [ -z "$nspawn" ] || signal_and_wait TERM "$nspawn" 20 || signal_and_wait KILL "$nspawn" 20 || true
     wait
+    # nspawn leaves its control groups behind; only those that are empty can be removed.
+    for group in "${groups[@]}"; do
+        find "$group/payload" "$group/supervisor" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+    done
     rm -rf "$work"
 }
 # SIGNAL PROCESS SECONDS: whether nspawn ends in this time.
@@ -127,6 +132,11 @@ for _ in $(seq 100); do
     has_init && break
     sleep 0.1
 done
+while IFS=: read -r _ _ group; do
+    for root in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+        [[ "$group" = */supervisor && -d "$root$group" ]] && groups+=("$(dirname "$root$group")")
+    done
+done <"/proc/$nspawn/cgroup"
 await "it has booted" 60 is_up
 
 # The commands below a heading of README.md, typed as they stand there, by somebody who has defined
