@@ -70,11 +70,12 @@ struct NewPoll {
     /// around.
     title: String,
     /// How many options one ballot may choose.
-    #[oai(default = "one")]
+    #[oai(default = "one", validator(minimum(value = "1"), maximum(value = "63")))]
     #[serde(default = "one")]
     max_choices: usize,
     /// What can be voted for: 2 to 63 options. They cannot change once the poll is stored; their
     /// labels can while it is open.
+    #[oai(validator(min_items = 2, max_items = 63))]
     options: Vec<NewOption>,
 }
 
