@@ -70,7 +70,10 @@ struct NewPoll {
     /// around.
     title: String,
     /// How many options one ballot may choose.
-    #[oai(default = "one", validator(minimum(value = "1"), maximum(value = "63")))]
+    #[oai(
+        default = "one",
+        validator(minimum(value = "1"), maximum(value = "63"))
+    )]
     #[serde(default = "one")]
     max_choices: usize,
     /// What can be voted for: 2 to 63 options. They cannot change once the poll is stored; their

@@ -508,7 +508,9 @@ async fn without_scripts_the_vote_is_shown_and_a_reload_sends_nothing_again() {
     assert_eq!(ticked.unwrap().len(), 4, "the ticks are kept");
     browser.click(&tick("d")).await;
     browser.click("#send").await;
-    browser.reads("#status", "Your 3 choices are in.").await;
+    browser
+        .reads("#status", "Your last confirmed vote has 3 choices.")
+        .await;
     browser.click("#forget button").await;
     browser.reads("#status", "It still counts.").await;
     browser.end().await;

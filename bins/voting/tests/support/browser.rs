@@ -13,6 +13,31 @@ use fantoccini::{
 };
 use serde_json::{Value, json};
 
+/// A driver and its port, unless it has ended at once.
+fn start_driver() -> Option<(Child, String)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver is installed: `./test` sees to it");
+    let mut lines = BufReader::new(driver.stdout.take().expect("its output")).lines();
+    let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        let (_, port) = line.split_once("successfully on port ")?;
+        Some(port.trim_end_matches('.').to_owned())
+    });
+    match port {
+        Some(port) => {
+            std::thread::spawn(move || lines.for_each(drop));
+            Some((driver, port))
+        }
+        None => {
+            driver.wait().expect("it has ended");
+            None
+        }
+    }
+}
+
 /// The browser, which ends with the test.
 pub struct Browser {
     pub client: Client,
@@ -31,20 +56,10 @@ impl Browser {
     }
 
     async fn set_up(scripts: bool, cookies: bool) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is installed: `./test` sees to it");
-        let mut lines = BufReader::new(driver.stdout.take().expect("its output")).lines();
-        let port = loop {
-            let line = lines.next().expect("it says its port").expect("a text");
-            if let Some((_, port)) = line.split_once("successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
-            }
-        };
-        std::thread::spawn(move || lines.for_each(drop));
+        // The port that it has found free may be taken before it listens. Then it ends.
+        let (driver, port) = (0..10)
+            .find_map(|_| start_driver())
+            .expect("chromedriver says its port");
         let profile = tempfile::tempdir().expect("a folder");
         let user_data = format!("--user-data-dir={}", profile.path().display());
         let mut options = json!({
