@@ -5,13 +5,14 @@
 #   nomad/alone.sh COMMAND [ARGUMENT…]
 #
 # The command gets the name of a temporary folder in ALONE. It and all that it starts are in namespaces of their own
-# (processes, mounts, shared memory), so they see no other Nomad. When the command ends, or this script does (also by a
+# (processes, mounts, shared memory, network), so they see no other Nomad, and all ports of the loopback address are free;
+# there is no other network, and no IPv6. When the command ends, or this script does (also by a
 # signal), the kernel ends all of these processes at once. Only if this script itself gets SIGKILL, the folder stays.
 # Ends as the command does. Needs root, or a system that lets other users make namespaces.
 set -euo pipefail
 
 [ $# -gt 0 ] || { echo "usage: nomad/alone.sh COMMAND [ARGUMENT...]" >&2; exit 2; }
-names=(--pid --mount --ipc --mount-proc --fork --kill-child)
+names=(--pid --mount --ipc --net --mount-proc --fork --kill-child)
 [ "$(id -u)" -eq 0 ] || names+=(--map-current-user --keep-caps)
 unshare "${names[@]}" true || { echo "alone.sh: no namespaces can be made here; run it as root" >&2; exit 2; }
 
@@ -57,6 +58,8 @@ set -m
 # shellcheck disable=SC2016
 ALONE=$dir TMPDIR=$dir/tmp setpriv --pdeathsig KILL unshare "${names[@]}" sh -c '
   mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+  echo 1 >/proc/sys/net/ipv6/conf/lo/disable_ipv6
+  ip link set lo up
   exec setpriv --inh-caps -all --ambient-caps -all "$@" 2>&3 3>&-' sh "$@" </dev/null 3>&2 2>/dev/null &
 outer=$!
 set +m

@@ -5,9 +5,9 @@
 #   nomad/try.sh [--logs FOLDER] [folder with the programs; target/debug unless given]
 #
 # Needs nomad (1.10 or later), haproxy, redis-server, Postgres, jq, curl and openssl, and is best run as root: as
-# anybody else, nothing changes users. Takes about 13 minutes. Everything is in a temporary folder, on free ports
-# of the loopback address. Nothing of it is left when it ends, fails or is interrupted (see alone.sh), but for the logs in
-# FOLDER, if one is given.
+# anybody else, nothing changes users. Takes about 13 minutes. Everything is in a temporary folder and in a network of its
+# own. Nothing of it is left when it ends, fails or is interrupted (see alone.sh), except the logs in FOLDER, if one is
+# given.
 set -euo pipefail
 [ -n "${ALONE:-}" ] || exec "$(dirname "$0")/alone.sh" "$0" "$@"
 dir=$ALONE
@@ -69,8 +69,7 @@ trap report EXIT
 
 # --- a Nomad of its own -------------------------------------------------------------------------------------
 
-base=$((20000 + RANDOM % 10 * 1000))
-until [ -z "$(ss -Hltn "sport >= $base and sport < $((base + 500))")" ]; do base=$((base + 1000)); done
+base=20000
 export NOMAD_CLI_SHOW_HINTS=0 NOMAD_ADDR=http://127.0.0.1:$base
 vote=http://127.0.0.1:$((base + 20))
 result=http://127.0.0.1:$((base + 21))

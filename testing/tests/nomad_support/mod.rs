@@ -308,7 +308,14 @@ pub fn commands(document: &str) -> HashMap<String, Vec<String>> {
 /// `EXPECT_NAMESPACES` is set.
 pub fn can_be_alone() -> bool {
     let mut made = Command::new("unshare");
-    made.args(["--pid", "--mount", "--ipc", "--mount-proc", "--fork"]);
+    made.args([
+        "--pid",
+        "--mount",
+        "--ipc",
+        "--net",
+        "--mount-proc",
+        "--fork",
+    ]);
     made.args(["--map-current-user", "true"]);
     let can = made.output().is_ok_and(|made| made.status.success());
     let expected = env::var("EXPECT_NAMESPACES").is_ok_and(|value| !value.is_empty());
