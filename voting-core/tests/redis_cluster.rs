@@ -77,22 +77,28 @@ async fn a_lone_ballot_is_claimed_at_once_by_a_claim_that_waits() {
     let redis = redis(&cluster);
     let queue = redis.queue();
     queue.claim(10, Duration::ZERO).await.expect("claimed");
-    let mut slowest = Duration::ZERO;
     for shard in 0..SHARDS {
-        let cast = async {
-            sleep(Duration::from_millis(300)).await;
-            append(&redis, ShardId(shard)).await.expect("appended");
-            Instant::now()
-        };
-        let (claim, cast) = tokio::join!(queue.claim(10, LONG), cast);
-        slowest = slowest.max(cast.elapsed());
-        let claim = claim.expect("claimed");
-        let keys: Vec<_> = claim.entries.iter().map(|e| (e.shard, e.id)).collect();
-        assert_eq!(keys.len(), 1);
-        // Or it would be handed out again after its time.
-        queue.acknowledge(&keys).await.expect("acknowledged");
+        // A busy machine may be slow once. A claim that looks at the shards in turn is slow each time.
+        let mut quickest = LONG;
+        for _ in 0..5 {
+            let cast = async {
+                sleep(Duration::from_millis(300)).await;
+                append(&redis, ShardId(shard)).await.expect("appended");
+                Instant::now()
+            };
+            let (claim, cast) = tokio::join!(queue.claim(10, LONG), cast);
+            quickest = quickest.min(cast.elapsed());
+            let claim = claim.expect("claimed");
+            let keys: Vec<_> = claim.entries.iter().map(|e| (e.shard, e.id)).collect();
+            assert_eq!(keys.len(), 1);
+            // Or it would be handed out again after its time.
+            queue.acknowledge(&keys).await.expect("acknowledged");
+            if quickest < Duration::from_millis(250) {
+                break;
+            }
+        }
+        assert!(quickest < Duration::from_millis(250), "{quickest:?}");
     }
-    assert!(slowest < Duration::from_millis(250), "{slowest:?}");
 }
 
 #[tokio::test]
