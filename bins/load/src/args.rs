@@ -1,6 +1,11 @@
 //! The command line of `voting load`.
 
-use std::{fs, io, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    fs, io,
+    num::NonZeroU32,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use serde::Deserialize;
@@ -13,6 +18,12 @@ use crate::{
     service::Service,
     token::Secret,
 };
+
+/// For so long a vote service may not know a poll that was stored.
+const LIST_KEPT: Duration = Duration::from_secs(1);
+
+/// So often it is asked meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(150);
 
 /// Casts ballots, then checks that each acknowledged one counts, once.
 ///
@@ -206,8 +217,15 @@ impl LoadArgs {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         {
-            // It may be newer than the list, which each replica keeps for a second.
-            poll = service.find(&format!("/v1/polls/{id}")).await?;
+            // It may be newer than the list, which each replica keeps for a second. Nor is it looked for anew with each
+            // question.
+            let begun = Instant::now();
+            while poll.is_none() && begun.elapsed() < LIST_KEPT {
+                poll = service.find(&format!("/v1/polls/{id}")).await?;
+                if poll.is_none() {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
         }
         let poll = poll.ok_or_else(|| {
             let asked = self.poll.as_deref().unwrap_or_default();
