@@ -81,7 +81,7 @@ impl Browser {
         self.devtools("Network.enable", json!({})).await;
         self.devtools("Network.emulateNetworkConditions", network)
             .await;
-        // The page is told later than the answer comes.
+        // The page notices it some time after this answer.
         let is_so = format!("return navigator.onLine === {}", !offline);
         for _ in 0..400 {
             if self.run(&is_so).await == json!(true) {
