@@ -98,7 +98,6 @@ impl Endpoint for Cast {
         match cast {
             Ok((choices, receipt)) => {
                 let vote = Remembered::stored(choices, &receipt);
-                let remember = self.0.0.ballots.write(poll.id(), receipt.voter, vote);
                 // Browsers go back to the page, so that to load it again sends nothing again. The page then
                 // knows the vote by its cookie: whoever keeps none is told now.
                 let follows = site::navigates(&request).unwrap_or(from_page.is_some());
@@ -115,6 +114,8 @@ impl Endpoint for Cast {
                     self.0.show(&request, &poll, visitor, shown).await
                 };
                 if follows {
+                    // Programs have no use for it, so it is not made for them.
+                    let remember = self.0.0.ballots.write(poll.id(), receipt.voter, vote);
                     set_cookie(&mut answer, &remember);
                 }
                 Ok(answer)
