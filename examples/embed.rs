@@ -4,7 +4,7 @@ use std::{error::Error, sync::Arc};
 
 use voting_core::{
     Ballot, Poll, PollOption, PollStore, TallyStore, VoteSink, VoterId, Worker, WorkerOptions,
-    sqlite::{Sqlite, SqliteOptions},
+    backends::sqlite::{Sqlite, SqliteOptions},
 };
 
 #[tokio::main]

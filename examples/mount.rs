@@ -6,7 +6,9 @@ use std::{error::Error, sync::Arc};
 use poem::{Route, get, handler, web::Html};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use voting_core::{Poll, PollOption, PollStore, SecretKey, Worker, WorkerOptions, memory::Memory};
+use voting_core::{
+    Poll, PollOption, PollStore, SecretKey, Worker, WorkerOptions, backends::memory::Memory,
+};
 use voting_http::{PeerLink, ResultService, ServeOptions, Site, VoteService, serve};
 
 #[handler]

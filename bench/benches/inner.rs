@@ -10,10 +10,10 @@ use tokio::runtime::Runtime;
 use voting_core::{
     Ballot, CastError, Choices, Poll, PollId, PollOption, PollStore, Receipt, SecretKey,
     StoreError, VoteSink, VoterId,
-    batch::{Batch, PlacedBallot},
-    entry::{self, EntryBuilder},
-    memory::{Memory, MemoryOptions},
-    position::{EntryId, Position, ShardId},
+    backends::memory::{Memory, MemoryOptions},
+    log::entry::{self, EntryBuilder},
+    model::position::{EntryId, Position, ShardId},
+    store::batch::{Batch, PlacedBallot},
 };
 use voting_http::{ReceiptKey, Site, VoteService};
 

@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 use voting_core::{
     Ballot, Choices, VoteSink, VoterId,
-    redis::{Redis, RedisOptions},
+    backends::redis::{Redis, RedisOptions},
 };
 use voting_testing::Program;
 

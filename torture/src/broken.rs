@@ -31,7 +31,7 @@ struct Change {
 }
 
 const ACK_BEFORE_COMMIT: &[Change] = &[Change {
-    file: "voting-core/src/worker/run.rs",
+    file: "voting-core/src/pipeline/worker/run.rs",
     from: "        let mut changed_again = false;\n",
     to: "        let early: Vec<_> = batch.entries.iter().map(|(key, _)| *key).collect();
         patience
@@ -42,7 +42,7 @@ const ACK_BEFORE_COMMIT: &[Change] = &[Change {
 }];
 
 const NO_ORDER_GUARD: &[Change] = &[Change {
-    file: "voting-core/src/postgres/flush.rs",
+    file: "voting-core/src/backends/postgres/flush.rs",
     from: "WHERE (excluded.ms, excluded.n, excluded.shard) > (b.ms, b.n, b.shard)",
     to: "",
 }];

@@ -14,8 +14,13 @@ use tokio::time::{sleep, timeout};
 use voting_core::{
     Ballot, BallotQueue, BatchFlusher, Choices, Poll, PollOption, PollStore, ReceiptState,
     StoreError, TallyStore, VoteSink, VoterId, Worker, WorkerOptions,
-    batch::{Batch, Claim, EntryKey, FlushReport, QueueStats, Totals},
-    memory::{Memory, MemoryOptions},
+    backends::memory::{Memory, MemoryOptions},
+    log::{claim::Claim, stats::QueueStats},
+    model::position::EntryKey,
+    store::{
+        batch::Batch,
+        outcome::{FlushReport, Totals},
+    },
 };
 
 /// After this time another worker takes over, be the one that has an entry dead or only slow.

@@ -1,6 +1,6 @@
 //! What can go wrong between the pipeline and its stores, by what the caller can do about it.
 
-use crate::{id::PollId, secret::Fingerprint};
+use crate::model::{id::PollId, secret::Fingerprint};
 
 /// An error of a back end, whatever its type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

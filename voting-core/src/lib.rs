@@ -12,61 +12,31 @@
 //! Errors, shapes and units are stated where they are defined; the order of ballots in
 //! [`position`], the bytes of a log entry in [`entry`], how a ballot is followed in [`trace`].
 
-pub mod applied;
-pub mod ballot;
-pub mod batch;
-#[cfg(any(feature = "postgres", feature = "redis"))]
-pub mod certificate;
-#[cfg(any(feature = "memory", feature = "redis", feature = "sqlite"))]
-mod clock;
-pub mod closing;
+pub mod backends;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-pub mod dead_letter;
-#[cfg(any(feature = "memory", feature = "sqlite"))]
-mod embedded;
-#[cfg(any(feature = "postgres", feature = "redis"))]
-pub mod endpoint;
-pub mod entry;
 pub mod error;
-pub mod group_commit;
-pub mod id;
-#[cfg(feature = "memory")]
-pub mod memory;
-pub mod poll;
-pub mod poll_state;
-pub mod position;
-#[cfg(feature = "postgres")]
-pub mod postgres;
-#[cfg(feature = "sqlite")]
-pub mod private_files;
-pub mod receipt;
-#[cfg(feature = "redis")]
-pub mod redis;
-pub mod revival;
-pub mod secret;
-#[cfg(feature = "sqlite")]
-pub mod sqlite;
-#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
-mod stored_json;
-pub mod tally;
-#[cfg(any(feature = "postgres", feature = "redis"))]
-pub mod tls;
+pub mod log;
+pub mod model;
+pub mod pipeline;
+pub mod store;
 pub mod trace;
-pub mod traits;
-pub mod worker;
 
-pub use ballot::{Ballot, Choices, VoterId};
 pub use error::{CastError, StoreError};
-pub use group_commit::{GroupCommit, GroupCommitOptions};
-pub use id::{OptionId, PollId};
-pub use poll::{Poll, PollOption};
-pub use poll_state::PollState;
-pub use receipt::{Receipt, ReceiptState};
-pub use secret::{MacKey, SecretKey};
-pub use tally::Tally;
-pub use traits::{
-    BallotLog, BallotQueue, BatchFlusher, DeadLetterStore, PollDirectory, PollPublisher, PollStore,
-    TallyStore, VoteSink,
+pub use log::{BallotLog, BallotQueue, VoteSink};
+pub use model::{
+    ballot::{Ballot, Choices, VoterId},
+    id::{OptionId, PollId},
+    poll::{Poll, PollOption},
+    poll_state::PollState,
+    receipt::{Receipt, ReceiptState},
+    secret::{MacKey, SecretKey},
+    tally::Tally,
 };
-pub use worker::{Worker, WorkerHandle, WorkerOptions};
+pub use pipeline::{
+    group_commit::{GroupCommit, GroupCommitOptions},
+    worker::{Worker, WorkerHandle, WorkerOptions},
+};
+pub use store::{
+    BatchFlusher, DeadLetterStore, PollDirectory, PollPublisher, PollStore, TallyStore,
+};

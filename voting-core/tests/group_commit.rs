@@ -13,8 +13,8 @@ use tokio::sync::Semaphore;
 use voting_core::{
     Ballot, BallotLog, CastError, Choices, GroupCommit, GroupCommitOptions, PollId, StoreError,
     VoteSink, VoterId,
-    entry::{self, NewEntry},
-    position::{EntryId, ShardId},
+    log::entry::{self, NewEntry},
+    model::position::{EntryId, ShardId},
 };
 
 /// Writes an entry for each permit that the test gives.

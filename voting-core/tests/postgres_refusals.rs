@@ -12,12 +12,16 @@ use std::{
 use support::{Database, at, ballot, batch, connect, in_words, poll_id, receipt, votes};
 use voting_core::{
     BallotLog, BatchFlusher, DeadLetterStore, ReceiptState, TallyStore, Worker, WorkerOptions,
-    batch::Batch,
-    dead_letter::{DeadLetter, RejectReason},
-    entry,
-    memory::{Memory, MemoryOptions},
-    position::ShardId,
-    postgres::{Postgres, PostgresOptions},
+    backends::{
+        memory::{Memory, MemoryOptions},
+        postgres::{Postgres, PostgresOptions},
+    },
+    log::entry,
+    model::{
+        dead_letter::{DeadLetter, RejectReason},
+        position::ShardId,
+    },
+    store::batch::Batch,
 };
 use voting_testing::PostgresServer;
 
@@ -168,7 +172,7 @@ async fn an_older_ballot_counts_when_the_newer_one_of_its_batch_is_refused() {
         let entry = entry::of_one(&ballot(voter, bits));
         let entry = log.append(ShardId(0), entry).await.expect("appended");
         let mut receipt = receipt(voter, 1);
-        receipt.position = voting_core::position::Position::new(ShardId(0), entry, 0);
+        receipt.position = voting_core::model::position::Position::new(ShardId(0), entry, 0);
         receipts.push(receipt);
     }
     let queue = Arc::new(log.queue());

@@ -11,9 +11,11 @@ use std::{
 use support::{Database, at, ballot, batch, connect, in_words, poll, poll_id, receipt, votes};
 use voting_core::{
     BatchFlusher, DeadLetterStore, PollDirectory, PollStore, ReceiptState, StoreError, TallyStore,
-    dead_letter::{DeadLetter, RejectReason},
-    position::ShardId,
-    postgres::{Migrated, Postgres, PostgresOptions, Roles},
+    backends::postgres::{Migrated, Postgres, PostgresOptions, Roles},
+    model::{
+        dead_letter::{DeadLetter, RejectReason},
+        position::ShardId,
+    },
 };
 use voting_testing::PostgresServer;
 

@@ -11,10 +11,11 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 use voting_core::{
-    Ballot, BallotLog, BallotQueue, CastError, Choices, VoterId, entry,
+    Ballot, BallotLog, BallotQueue, CastError, Choices, VoterId,
+    backends::redis::{Redis, RedisOptions, RedisQueue},
     error::in_one_line,
-    position::{EntryId, ShardId},
-    redis::{Redis, RedisOptions, RedisQueue},
+    log::entry,
+    model::position::{EntryId, ShardId},
 };
 use voting_testing::RedisCluster;
 

@@ -5,8 +5,8 @@ use std::{path::Path, sync::Arc};
 use voting_core::{
     Ballot, BallotQueue, BatchFlusher, Poll, PollOption, PollStore, TallyStore, VoteSink, VoterId,
     Worker, WorkerOptions,
-    sqlite::{Sqlite, SqliteOptions},
-    worker::WorkerExit,
+    backends::sqlite::{Sqlite, SqliteOptions},
+    pipeline::worker::WorkerExit,
 };
 
 fn open(path: &Path) -> Sqlite {

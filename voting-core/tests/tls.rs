@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use voting_core::{
     Ballot, BallotLog, BallotQueue, CastError, Choices, TallyStore, VoteSink, VoterId,
+    backends::{
+        postgres::{Postgres, PostgresOptions},
+        redis::{Redis, RedisOptions},
+        tls::Authorities,
+    },
     error::in_one_line,
-    postgres::{Postgres, PostgresOptions},
-    redis::{Redis, RedisOptions},
-    tls::Authorities,
 };
 use voting_testing::{Authority, PostgresServer, RedisServer};
 

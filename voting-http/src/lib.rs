@@ -6,7 +6,7 @@
 //! - [`VoteService`]: the voting page and API. Needs a sink, polls and the secret.
 //! - [`ResultService`]: the live result page and API. Needs tallies, polls and the secret.
 //! - [`WorkerService`]: the operator's API. Needs the log, the store and a token. Polls that it says are
-//!   to close are closed by [`voting_core::closing::keep_advancing`], which some process must run.
+//!   to close are closed by [`voting_core::pipeline::closing::keep_advancing`], which some process must run.
 //!
 //! This crate knows no back end.
 

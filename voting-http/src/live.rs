@@ -342,7 +342,8 @@ mod tests {
     use async_trait::async_trait;
     use tracing::{Event, Level, Metadata, span};
     use voting_core::{
-        PollOption, PollStore, Receipt, ReceiptState, Tally, memory::Memory, tally::Recount,
+        PollOption, PollStore, Receipt, ReceiptState, Tally, backends::memory::Memory,
+        model::tally::Recount,
     };
 
     use super::*;

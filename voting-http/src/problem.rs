@@ -12,7 +12,7 @@ use poem_openapi::{
     registry::{MetaResponses, Registry},
     types::{ToJSON, Type},
 };
-use voting_core::{CastError, PollId, StoreError, poll::InvalidChoice};
+use voting_core::{CastError, PollId, StoreError, model::poll::InvalidChoice};
 
 use crate::{
     health::WhyNotReady, problem_kind::ProblemKind, site, trouble::Trouble, visitor::Refusal,

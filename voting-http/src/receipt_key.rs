@@ -13,8 +13,10 @@
 
 use voting_core::{
     PollId, Receipt, SecretKey, VoterId,
-    position::{Position, ShardId},
-    secret::MacKey,
+    model::{
+        position::{Position, ShardId},
+        secret::MacKey,
+    },
 };
 
 use crate::{
@@ -105,7 +107,7 @@ fn read(message: &[u8]) -> Option<Receipt> {
 #[cfg(test)]
 mod tests {
     use data_encoding::BASE64URL_NOPAD;
-    use voting_core::position::EntryId;
+    use voting_core::model::position::EntryId;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! What the services hand out signed: the voter's cookie.
 
 use data_encoding::BASE64URL_NOPAD;
-use voting_core::{SecretKey, VoterId, secret::MacKey};
+use voting_core::{SecretKey, VoterId, model::secret::MacKey};
 
 /// A token that was not issued with this secret, or was cut short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

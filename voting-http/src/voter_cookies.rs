@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use poem::http::{HeaderMap, header};
-use voting_core::secret::Fingerprint;
+use voting_core::model::secret::Fingerprint;
 
 /// Over HTTPS a cookie that any subdomain could have set is taken over until this moment, the end of 2027, in
 /// seconds since 1970. A service of an older version gave such cookies for 400 days at most.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use serde_json::{Map, Value};
-use voting_core::{SecretKey, Worker, WorkerOptions, memory::Memory};
+use voting_core::{SecretKey, Worker, WorkerOptions, backends::memory::Memory};
 use voting_http::{Pipeline, ResultService, Site, VoteService, WorkerService};
 
 fn path_of(service: &str) -> PathBuf {

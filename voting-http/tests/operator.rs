@@ -10,7 +10,7 @@ use std::{
 use support::{
     BROWSER, FORM, JSON, OPERATOR_TOKEN, Services, await_some, connect, events, get, send,
 };
-use voting_core::{Ballot, Choices, VoterId, entry};
+use voting_core::{Ballot, Choices, VoterId, log::entry};
 
 fn bearer() -> String {
     format!("Bearer {OPERATOR_TOKEN}")

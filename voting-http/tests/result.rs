@@ -16,7 +16,7 @@ use support::{
 };
 use voting_core::{
     Poll, PollDirectory, PollId, Receipt, ReceiptState, StoreError, Tally, TallyStore,
-    memory::Memory, tally::Recount,
+    backends::memory::Memory, model::tally::Recount,
 };
 
 const EVENTS: &str = "/v1/polls/cats-vs-dogs/tally/events";

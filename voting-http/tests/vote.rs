@@ -730,7 +730,7 @@ fn a_client_that_goes_away_in_the_middle_leaves_the_service_as_it_was() {
 
 /// Answers while it is asked to.
 struct Answering {
-    memory: voting_core::memory::Memory,
+    memory: voting_core::backends::memory::Memory,
     answers: AtomicBool,
 }
 

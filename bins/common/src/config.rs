@@ -11,7 +11,10 @@ use std::{
 use config::ConfigError;
 use poem::http::uri::{Scheme, Uri};
 use serde::{Deserialize, Serialize, Serializer};
-use voting_core::{Poll, PollId, WorkerOptions, postgres::PostgresOptions, redis::RedisOptions};
+use voting_core::{
+    Poll, PollId, WorkerOptions,
+    backends::{postgres::PostgresOptions, redis::RedisOptions},
+};
 use voting_http::{Limits, PublicUrl, ServeOptions, TrustedProxies};
 
 use crate::{

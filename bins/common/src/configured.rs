@@ -22,7 +22,9 @@ pub(crate) async fn put_configured(store: &impl PollStore, poll: &Poll) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use voting_core::{PollDirectory, PollState, memory::Memory, poll_state::Seals};
+    use voting_core::{
+        PollDirectory, PollState, backends::memory::Memory, model::poll_state::Seals,
+    };
 
     use super::*;
     use crate::cats_vs_dogs;

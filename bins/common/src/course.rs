@@ -2,7 +2,7 @@
 
 use voting_core::{
     Poll, PollOption, PollStore, StoreError,
-    poll::{BadText, InvalidPoll, check_text},
+    model::poll::{BadText, InvalidPoll, check_text},
 };
 
 use crate::{config::Config, configured::put_configured};

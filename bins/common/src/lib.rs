@@ -20,6 +20,7 @@ mod room;
 mod secrets;
 mod services;
 mod signals;
+mod site;
 mod stores;
 mod supervisor;
 mod traces;
@@ -45,5 +46,6 @@ pub use self::{
     room::{Fitted, Gates, open_files},
     secrets::{Found, Hidden, Kept, SecretError, find},
     services::{Exit, Services, StartError, announce},
-    stores::{StoreSettings, site},
+    site::site,
+    stores::StoreSettings,
 };

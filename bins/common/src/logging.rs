@@ -194,7 +194,7 @@ mod tests {
             "WARN",
             "off",
             " info , voting_core=debug ",
-            "voting_core::worker=trace",
+            "voting_core::pipeline::worker=trace",
             "warn,voting_core[flush{poll=a}]=debug",
         ] {
             check(good).expect(good);

@@ -6,7 +6,7 @@ use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use serde::{Deserialize, de::DeserializeOwned};
 use voting_core::{
     Poll, PollOption,
-    poll::{MAX_LABEL_CHARS, check_text},
+    model::poll::{MAX_LABEL_CHARS, check_text},
 };
 
 use voting_http::OnceJson;

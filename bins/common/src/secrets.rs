@@ -7,7 +7,9 @@ use std::{
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use voting_core::{SecretKey, private_files, secret::ShortSecret};
+use voting_core::{SecretKey, backends::private_files, model::secret::ShortSecret};
+
+use crate::config::Config;
 
 /// A setting that is never shown.
 #[derive(Clone)]
@@ -156,6 +158,17 @@ fn make(kept: &Path) -> Result<(), SecretError> {
     let text = format!("{}\n", HEXLOWER.encode(&bytes));
     private_files::write_file(kept, text.as_bytes())
         .map_err(|error| SecretError::Write(kept.into(), error))
+}
+
+impl Config {
+    /// The secret that all services share.
+    ///
+    /// # Errors
+    /// It is not given.
+    pub fn secret(&self) -> Result<SecretKey, SecretError> {
+        let (value, file) = (self.secret.as_ref(), self.secret_file.as_deref());
+        find("secret", value, file, None).map(|found| found.key)
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::{
 use poem::{Endpoint, Response, endpoint::ToDynEndpoint};
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
-use voting_core::{BallotQueue, worker::ProgressWatch};
+use voting_core::{BallotQueue, pipeline::worker::ProgressWatch};
 use voting_http::{Gate, ServeOptions, serve};
 
 use crate::{

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use poem::{Endpoint, Request, Response, endpoint::DynEndpoint, http::Uri};
 use tokio::time::{MissedTickBehavior, interval};
-use voting_core::{BallotQueue, worker::ProgressWatch};
+use voting_core::{BallotQueue, pipeline::worker::ProgressWatch};
 use voting_http::WhyNotReady;
 
 /// How often a service is asked whether it is ready, so that the log and the supervisor tell it.
@@ -171,10 +171,12 @@ fn in_one(text: &str) -> String {
 mod tests {
     use voting_core::{
         BallotLog, Worker, WorkerOptions,
-        entry::NewEntry,
-        memory::{Memory, MemoryOptions},
-        position::ShardId,
-        postgres::{Postgres, PostgresOptions},
+        backends::{
+            memory::{Memory, MemoryOptions},
+            postgres::{Postgres, PostgresOptions},
+        },
+        log::entry::NewEntry,
+        model::position::ShardId,
     };
 
     use super::*;

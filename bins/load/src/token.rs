@@ -155,7 +155,7 @@ impl ReceiptToken {
 mod tests {
     use voting_core::{
         Receipt, SecretKey, VoterId,
-        position::{EntryId, Position as CorePosition, ShardId},
+        model::position::{EntryId, Position as CorePosition, ShardId},
     };
     use voting_http::ReceiptKey;
 

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use voting_core::{
-    BallotLog, BallotQueue, PollDirectory, PollId, StoreError, Worker, WorkerHandle, closing,
-    sqlite::{OpenError, Sqlite, SqliteOptions},
-    worker::WorkerExit,
+    BallotLog, BallotQueue, PollDirectory, PollId, StoreError, Worker, WorkerHandle,
+    backends::sqlite::{OpenError, Sqlite, SqliteOptions},
+    pipeline::{closing, worker::WorkerExit},
 };
 use voting_http::{Pipeline, ResultService, Site, VoteService, WorkerService};
 use voting_service::{

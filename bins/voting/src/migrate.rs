@@ -5,8 +5,8 @@ use std::error::Error;
 use clap::Args;
 use voting_core::{
     StoreError,
+    backends::postgres::{Migrated, Roles, SchemaError, is_forbidden},
     error::in_one_line,
-    postgres::{Migrated, Roles, SchemaError, is_forbidden},
 };
 use voting_service::{Config, Exit, StoreSettings, announce};
 

@@ -4,11 +4,14 @@ use clap::Args;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use voting_core::{
     BatchFlusher, PollDirectory, PollStore, StoreError,
-    applied::Applied,
-    batch::Totals,
-    position::{EntryId, ShardId},
-    postgres::Postgres,
-    redis::{LookBack, Redis, RewindError},
+    backends::{
+        postgres::Postgres,
+        redis::{LookBack, Redis, RewindError},
+    },
+    log::SeparateLog,
+    model::position::{EntryId, ShardId},
+    pipeline::put_back,
+    store::{AppliedStore, applied::Applied, outcome::Totals},
 };
 use voting_service::{Config, Exit, StoreSettings, announce};
 
@@ -181,7 +184,7 @@ async fn bring_back_polls(redis: &Redis, postgres: &Postgres) -> Result<(), Stor
             ));
         }
     }
-    let back = redis.bring_back_polls(postgres).await?;
+    let back = put_back::bring_back_polls(redis, postgres).await?;
     for id in &back.polls {
         announce(&format!(
             "Poll {id} was made after the backup; it is there again.\n"

@@ -1,13 +1,16 @@
 //! The worker: takes ballots from Redis, writes them to Postgres in batches, and serves the
 //! operator's API. Run several; one that dies is relieved by the others.
 
-mod polls;
-mod put_back;
+mod set_up;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use self::{polls::Polls, put_back::Guard};
-use voting_core::{Worker, WorkerOptions, error::in_one_line, worker::WorkerExit};
+use self::set_up::set_up;
+use voting_core::{
+    BallotQueue, Worker, WorkerOptions,
+    error::in_one_line,
+    pipeline::{coordinator::Coordinator, worker::WorkerExit},
+};
 use voting_http::{Pipeline, WorkerService};
 use voting_service::{Config, Exit, Service, Services, StartError};
 
@@ -23,8 +26,9 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     let token = config.operator_token(None)?;
     let redis = config.redis()?;
     let postgres = Arc::new(config.postgres()?);
-    let polls = Polls::new(postgres.clone());
     let queue = Arc::new(redis.queue());
+    let log = Arc::new(redis.clone());
+    let coordinator = Coordinator::new(log, queue.clone(), postgres.clone());
     let listener = services
         .listen("worker", "the operator's API", config.worker.listen)
         .await?;
@@ -35,17 +39,17 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         ..config.worker_options()
     };
     let claims = queue.clone();
-    let guard = Guard::new(redis.clone(), postgres.clone());
-    let worker = Worker::new(queue.clone(), guard.clone(), guard.clone(), options).start();
+    let guarded = coordinator.guarded();
+    let worker = Worker::new(queue.clone(), guarded.clone(), guarded, options).start();
     services.watch(worker.progress().clone(), queue.clone());
     let pipeline = Pipeline {
         worker: worker.clone(),
         queue: queue.clone(),
         flusher: postgres.clone(),
         tallies: postgres.clone(),
-        polls: Arc::new(polls.clone()),
-        directory: Arc::new(redis.clone()),
-        dead_letters: postgres,
+        polls: coordinator.polls(),
+        directory: Arc::new(redis),
+        dead_letters: postgres.clone(),
     };
     let gate = config.gates(Service::Worker).worker;
     let operator = WorkerService::new(pipeline, &token.key, services.leaving().clone());
@@ -57,7 +61,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
 
     let broken = async {
         tokio::select! {
-            error = polls.keep_in_line(&redis, &guard, queue.as_ref(), &config) => {
+            Err(error) = coordinator.run(async || set_up(&postgres, &config).await) => {
                 tracing::error!(error = in_one_line(&error), "cannot set up the polls");
                 Exit::Failed
             }

@@ -28,7 +28,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use crate::{endpoint::Endpoint, tls};
+use crate::backends::{endpoint::Endpoint, tls};
 
 /// What a server's certificate is worth.
 #[derive(Debug, Clone, PartialEq, Eq)]

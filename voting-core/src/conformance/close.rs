@@ -16,17 +16,23 @@ use super::{
     scene::{LONG, ballot, batch, entry_key, poll_id, poll_of, quick, until},
 };
 use crate::{
-    ballot::VoterId,
-    batch::{EntryKey, Revival, Totals},
-    closing,
-    dead_letter::RejectReason,
-    entry::{self, EntryBuilder},
     error::{CastError, StoreError},
-    poll_state::{PollState, Seals},
-    position::ShardId,
-    revival::Revived,
-    traits::VoteSink,
-    worker::{WorkerExit, WorkerOptions},
+    log::{
+        VoteSink,
+        entry::{self, EntryBuilder},
+    },
+    model::{
+        ballot::VoterId,
+        dead_letter::RejectReason,
+        poll_state::{PollState, Seals},
+        position::{EntryKey, ShardId},
+    },
+    pipeline::{
+        closing,
+        replay::Revived,
+        worker::{WorkerExit, WorkerOptions},
+    },
+    store::{batch::Revival, outcome::Totals},
 };
 
 pub(super) async fn advance(backend: &Backend) -> usize {

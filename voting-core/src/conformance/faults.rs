@@ -11,9 +11,14 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    batch::{Batch, Claim, EntryKey, FlushReport, QueueStats, Totals},
     error::StoreError,
-    traits::{BallotQueue, BatchFlusher},
+    log::{BallotQueue, claim::Claim, stats::QueueStats},
+    model::position::EntryKey,
+    store::{
+        BatchFlusher,
+        batch::Batch,
+        outcome::{FlushReport, Totals},
+    },
 };
 
 /// Never acknowledges, as a worker does that dies after its flush.

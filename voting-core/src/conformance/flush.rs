@@ -10,11 +10,16 @@ use super::{
     scene::{ballot, batch, entry_key, poll_id, poll_of},
 };
 use crate::{
-    batch::{Batch, FlushReport, Totals},
-    dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason},
     error::StoreError,
-    position::{Position, ShardId},
-    receipt::{Receipt, ReceiptState},
+    model::{
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason},
+        position::{Position, ShardId},
+        receipt::{Receipt, ReceiptState},
+    },
+    store::{
+        batch::Batch,
+        outcome::{FlushReport, Totals},
+    },
 };
 
 async fn flush(backend: &Backend, batch: &Batch) -> FlushReport {

@@ -8,11 +8,12 @@ use super::{
     scene::{claim_all, poll_id},
 };
 use crate::{
-    batch::{EntryKey, LogEntry},
-    entry::NewEntry,
     error::CastError,
-    id::PollId,
-    position::{EntryId, ShardId},
+    log::{claim::LogEntry, entry::NewEntry},
+    model::{
+        id::PollId,
+        position::{EntryId, EntryKey, ShardId},
+    },
 };
 
 fn entry_of(payload: Vec<u8>, ballots: u16, polls: &[PollId]) -> NewEntry {

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! # use std::{sync::Arc, time::Duration};
-//! use voting_core::{conformance::Backend, memory::{Memory, MemoryOptions}};
+//! use voting_core::{conformance::Backend, backends::memory::{Memory, MemoryOptions}};
 //!
 //! async fn backend() -> Backend {
 //!     let claim_timeout = Duration::from_millis(200);
@@ -45,7 +45,10 @@ pub mod work;
 
 use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use crate::traits::{BallotLog, BallotQueue, BatchFlusher, DeadLetterStore, PollStore, TallyStore};
+use crate::{
+    log::{BallotLog, BallotQueue},
+    store::{BatchFlusher, DeadLetterStore, PollStore, TallyStore},
+};
 
 /// A back end under test: a log and a store that nothing else uses.
 #[expect(missing_debug_implementations, reason = "it holds closures")]

@@ -9,9 +9,11 @@ use super::{
 };
 use crate::{
     error::StoreError,
-    poll::{Poll, PollOption},
-    poll_state::{PollState, Seals},
-    position::{EntryId, ShardId},
+    model::{
+        poll::{Poll, PollOption},
+        poll_state::{PollState, Seals},
+        position::{EntryId, ShardId},
+    },
 };
 
 async fn put(backend: &Backend, poll: &Poll) {

@@ -12,9 +12,12 @@ use super::{
     Backend,
     scene::{LONG, ballot},
 };
-use crate::{batch::EntryKey, position::ShardId, traits::VoteSink};
+use crate::{
+    log::VoteSink,
+    model::position::{EntryKey, ShardId},
+};
 
-fn keys(claim: &crate::batch::Claim) -> Vec<EntryKey> {
+fn keys(claim: &crate::log::claim::Claim) -> Vec<EntryKey> {
     claim
         .entries
         .iter()
@@ -41,7 +44,7 @@ pub async fn entries_come_out_in_the_order_in_which_they_went_in(backend: &Backe
         HashSet::from_iter(put)
     );
     for entry in &claim.entries {
-        crate::entry::decode(&entry.payload).expect("the payload as it was put");
+        crate::log::entry::decode(&entry.payload).expect("the payload as it was put");
     }
 }
 
@@ -49,16 +52,16 @@ pub async fn what_stands_beside_an_entry_changes_nothing_in_it(backend: &Backend
     let ballot = ballot("p", 1, 1);
     let shard = ShardId::of(ballot.voter, backend.log.shards());
     for traces in [&b"no traces that anybody knows"[..], b""] {
-        let entry = crate::entry::NewEntry {
+        let entry = crate::log::entry::NewEntry {
             traces: traces.to_vec(),
-            ..crate::entry::of_one(&ballot)
+            ..crate::log::entry::of_one(&ballot)
         };
         let id = backend.log.append(shard, entry).await.expect("appended");
         let claim = (backend.queue)().claim(1, LONG).await.expect("claimed");
         assert_eq!(keys(&claim), [(shard, id)]);
         let claimed = &claim.entries[0];
         assert!(claimed.traces == traces || claimed.traces.is_empty());
-        assert_eq!(claimed.payload, crate::entry::of_one(&ballot).payload);
+        assert_eq!(claimed.payload, crate::log::entry::of_one(&ballot).payload);
         assert_eq!(claimed.ballots, 1);
     }
 }

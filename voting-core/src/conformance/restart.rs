@@ -8,15 +8,16 @@ use super::{
     scene::{LONG, ballot, batch, claim_all, entry_key, poll_id, poll_of, quick, voter},
 };
 use crate::{
-    batch::Batch,
-    dead_letter::{DeadLetter, RejectReason},
-    entry,
     error::{CastError, StoreError},
-    poll_state::{PollState, Seals},
-    position::{Position, ShardId},
-    receipt::{Receipt, ReceiptState},
-    traits::VoteSink,
-    worker::WorkerExit,
+    log::{VoteSink, entry},
+    model::{
+        dead_letter::{DeadLetter, RejectReason},
+        poll_state::{PollState, Seals},
+        position::{Position, ShardId},
+        receipt::{Receipt, ReceiptState},
+    },
+    pipeline::worker::WorkerExit,
+    store::batch::Batch,
 };
 
 pub async fn what_was_appended_and_not_acknowledged_is_still_there(backend: Backend) {

@@ -6,18 +6,25 @@ use tokio::time::{Instant, timeout};
 
 use super::Backend;
 use crate::{
-    ballot::{Ballot, Choices, VoterId},
-    batch::{Batch, EntryKey, LogEntry, PlacedBallot},
-    dead_letter::DeadLetter,
-    entry::{self, NewEntry},
-    group_commit::{GroupCommit, GroupCommitOptions},
-    id::PollId,
-    poll::{Poll, PollOption},
-    position::{EntryId, Position, ShardId},
-    revival::{self, Revived},
-    tally::Tally,
-    traits::{BallotQueue, VoteSink},
-    worker::{Progress, Worker, WorkerHandle, WorkerOptions},
+    log::{
+        BallotQueue, VoteSink,
+        claim::LogEntry,
+        entry::{self, NewEntry},
+    },
+    model::{
+        ballot::{Ballot, Choices, VoterId},
+        dead_letter::DeadLetter,
+        id::PollId,
+        poll::{Poll, PollOption},
+        position::{EntryId, EntryKey, Position, ShardId},
+        tally::Tally,
+    },
+    pipeline::{
+        group_commit::{GroupCommit, GroupCommitOptions},
+        replay::{self, Revived},
+        worker::{Progress, Worker, WorkerHandle, WorkerOptions},
+    },
+    store::batch::{Batch, PlacedBallot},
 };
 
 /// Longer than anything takes; a wait that ends with it has failed.
@@ -139,7 +146,7 @@ impl Backend {
     /// Tries to count a dead letter.
     pub(super) async fn revive(&self, position: Position) -> Revived {
         let (polls, letters) = (self.polls.as_ref(), self.dead_letters.as_ref());
-        let revived = revival::revive(polls, letters, self.flusher.as_ref(), position);
+        let revived = replay::revive(polls, letters, self.flusher.as_ref(), position);
         revived.await.expect("an answer")
     }
 

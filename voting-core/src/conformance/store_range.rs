@@ -6,11 +6,16 @@ use super::{
     scene::{ballot, entry_key, poll_id, poll_of, voter},
 };
 use crate::{
-    ballot::{Ballot, VoterId},
-    batch::{Batch, FlushReport, PlacedBallot, Revival, Totals},
-    dead_letter::{DeadLetter, RejectReason},
-    position::{EntryId, Position, ShardId},
-    receipt::{Receipt, ReceiptState},
+    model::{
+        ballot::{Ballot, VoterId},
+        dead_letter::{DeadLetter, RejectReason},
+        position::{EntryId, Position, ShardId},
+        receipt::{Receipt, ReceiptState},
+    },
+    store::{
+        batch::{Batch, PlacedBallot, Revival},
+        outcome::{FlushReport, Totals},
+    },
 };
 
 fn at(shard: u16, ms: u64, seq: u64, index: u16) -> Position {

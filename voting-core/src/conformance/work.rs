@@ -14,15 +14,24 @@ use super::{
     scene::{LONG, ballot, entry_key, quick, until},
 };
 use crate::{
-    ballot::{Choices, VoterId},
-    batch::{Batch, FlushReport, PlacedBallot},
-    dead_letter::{DeadLetter, RejectReason},
-    entry::{self, EntryBuilder},
-    position::{Position, ShardId},
-    receipt::{Receipt, ReceiptState},
-    revival::Revived,
-    traits::VoteSink,
-    worker::{Worker, WorkerExit, WorkerOptions},
+    log::{
+        VoteSink,
+        entry::{self, EntryBuilder},
+    },
+    model::{
+        ballot::{Choices, VoterId},
+        dead_letter::{DeadLetter, RejectReason},
+        position::{Position, ShardId},
+        receipt::{Receipt, ReceiptState},
+    },
+    pipeline::{
+        replay::Revived,
+        worker::{Worker, WorkerExit, WorkerOptions},
+    },
+    store::{
+        batch::{Batch, PlacedBallot},
+        outcome::FlushReport,
+    },
 };
 
 /// So many voters cast so many ballots each, all at once; the last one of voter `v` is for

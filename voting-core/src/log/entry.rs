@@ -12,11 +12,11 @@
 //! | 16 | voter |
 //! | 1 to 9 | choices: bit `i` is option `i`; unsigned LEB128, 7 bits a byte, the lowest first |
 //!
-//! Nothing follows. What a log keeps beside an entry, such as the [traces](crate::trace::carried) of its
+//! Nothing follows. What a log keeps beside an entry, such as the [traces](crate::log::entry_context) of its
 //! ballots, is never needed to count them, so it is none of these bytes. A ballot in a poll of up to 7 options takes 18 bytes. Its order is its place
 //! in the entry. The tests below have vectors for other languages.
 
-use crate::{
+use crate::model::{
     ballot::{Ballot, Choices, VoterId},
     id::PollId,
 };
@@ -65,7 +65,7 @@ pub struct NewEntry {
     pub ballots: u16,
     /// The polls that they are in; a log that is sealed for one of them refuses the entry.
     pub polls: Vec<PollId>,
-    /// The traces of ballots in it that are followed, see [`carried`](crate::trace::carried); mostly none.
+    /// The traces of ballots in it that are followed, see [`entry_context`](crate::log::entry_context); mostly none.
     /// A log should keep them beside the payload, but may drop them.
     pub traces: Vec<u8>,
 }

@@ -1,5 +1,5 @@
 //! The bytes that carry trace contexts beside an entry of the log: which of its ballots are followed, and
-//! in which traces. They are no part of the [entry](crate::entry), so that whoever does not know of them
+//! in which traces. They are no part of the [entry](crate::log::entry), so that whoever does not know of them
 //! reads the entry all the same, and they are never needed to count: what cannot be read is left out.
 //!
 //! Version 1, with numbers big-endian:
@@ -13,7 +13,7 @@
 //!
 //! All of them are sampled. An entry of whose ballots none is followed has no such bytes.
 
-use super::TraceContext;
+use crate::trace::TraceContext;
 
 const VERSION: u8 = 1;
 
@@ -32,8 +32,8 @@ pub fn encode(contexts: impl IntoIterator<Item = (u16, TraceContext)>) -> Vec<u8
             bytes.push(VERSION);
         }
         bytes.extend(index.to_be_bytes());
-        bytes.extend(context.trace);
-        bytes.extend(context.span);
+        bytes.extend(context.trace_id());
+        bytes.extend(context.span_id());
     }
     bytes
 }

@@ -8,7 +8,7 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{id::PollId, secret::MacKey};
+use crate::model::{id::PollId, secret::MacKey};
 
 /// The options that a ballot chooses: a set of option indices, never empty, each below 63.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,7 +95,7 @@ impl fmt::Debug for VoterId {
     }
 }
 
-/// One voter's vote in one poll. When it was cast is its [`Position`](crate::position::Position)
+/// One voter's vote in one poll. When it was cast is its [`Position`](crate::model::position::Position)
 /// in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ballot {

@@ -5,9 +5,12 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    batch::{LogEntry, PlacedBallot},
-    entry::{self, MalformedEntry},
-    position::Position,
+    log::{
+        claim::LogEntry,
+        entry::{self, MalformedEntry},
+    },
+    model::position::Position,
+    store::batch::PlacedBallot,
 };
 
 /// The largest payload that is kept, in bytes. An entry of ours is always smaller, also one of a later
@@ -177,8 +180,8 @@ mod tests {
     fn of_what_is_too_large_the_beginning_and_the_hash_are_kept() {
         let letter = |length: usize| DeadLetter {
             position: Position::new(
-                crate::position::ShardId(0),
-                crate::position::EntryId::MIN,
+                crate::model::position::ShardId(0),
+                crate::model::position::EntryId::MIN,
                 0,
             ),
             reason: RejectReason::Malformed,

@@ -1,5 +1,6 @@
 //! A poll: its question, its options, and which choices a ballot may make.
 
+mod builder;
 mod change;
 mod look;
 mod text;
@@ -8,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use self::look::Look;
 pub use self::{
+    builder::PollBuilder,
     change::{TextChange, log_changes},
     text::{BadText, MAX_LABEL_CHARS},
 };
-use crate::{
+use crate::model::{
     ballot::Choices,
     dead_letter::RejectReason,
     id::{OptionId, PollId},
@@ -70,10 +72,13 @@ fn one() -> usize {
     1
 }
 
-/// Why a poll cannot be.
+/// Why the definition of a poll is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPoll {
+    /// An id is not valid: see [`PollId`] and [`OptionId`]. With its beginning.
+    #[error("{0:?} is not a valid id")]
+    Id(String),
     /// Fewer than two options, or more than [`MAX_OPTIONS`].
     #[error("a poll has 2 to {MAX_OPTIONS} options, not {0}")]
     OptionCount(usize),
@@ -339,8 +344,10 @@ mod tests {
     use super::*;
     use crate::{
         error::StoreError,
-        poll_state::Seals,
-        position::{EntryId, ShardId},
+        model::{
+            poll_state::Seals,
+            position::{EntryId, ShardId},
+        },
     };
 
     fn option(id: &str) -> PollOption {

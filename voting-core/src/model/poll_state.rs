@@ -1,11 +1,11 @@
 //! How far a poll is on its way from taking ballots to a count that never changes, and where in
-//! the log its ballots end. What moves a poll on is in [`closing`](crate::closing).
+//! the log its ballots end. What moves a poll on is in [`closing`](crate::pipeline::closing).
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::position::{EntryId, ShardId};
+use crate::model::position::{EntryId, ShardId};
 
 /// Whether a poll takes ballots, and whether its count can still change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::ballot::VoterId;
+use crate::model::ballot::VoterId;
 
 /// One of the log's independent parts. All ballots of a voter are in the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,6 +85,9 @@ impl fmt::Display for EntryId {
         write!(f, "{}-{}", self.ms, self.seq)
     }
 }
+
+/// Where an entry stands in the log.
+pub type EntryKey = (ShardId, EntryId);
 
 /// The text is not `ms-seq`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

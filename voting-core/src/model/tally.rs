@@ -1,6 +1,6 @@
 //! The count of a poll.
 
-use crate::{ballot::Choices, id::PollId};
+use crate::model::{ballot::Choices, id::PollId};
 
 /// How many votes each option of a poll has.
 #[derive(Debug, Clone, PartialEq, Eq)]

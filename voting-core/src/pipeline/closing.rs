@@ -15,11 +15,14 @@ use tokio::time::sleep;
 
 use crate::{
     error::{StoreError, in_one_line},
-    id::PollId,
-    poll::Poll,
-    poll_state::{PollState, Seals},
-    position::{EntryId, ShardId},
-    traits::{BallotLog, BallotQueue, PollStore},
+    log::{BallotLog, BallotQueue},
+    model::{
+        id::PollId,
+        poll::Poll,
+        poll_state::{PollState, Seals},
+        position::{EntryId, ShardId},
+    },
+    store::PollStore,
 };
 
 /// Takes a step with all polls that are to close. Returns the number of those that are not final

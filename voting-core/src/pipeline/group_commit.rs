@@ -21,15 +21,20 @@ use tracing::Span;
 
 use self::{entry_size::EntrySize, refusals::Refusals, room::Room};
 use crate::{
-    ballot::Ballot,
-    entry::{self, EntryBuilder},
     error::{BoxError, CastError, StoreError, in_one_line},
-    id::PollId,
-    position::{EntryId, Position, ShardId},
-    receipt::Receipt,
-    secret::Fingerprint,
-    trace::{self, carried},
-    traits::{BallotLog, VoteSink},
+    log::{
+        BallotLog, VoteSink,
+        entry::{self, EntryBuilder},
+        entry_context,
+    },
+    model::{
+        ballot::Ballot,
+        id::PollId,
+        position::{EntryId, Position, ShardId},
+        receipt::Receipt,
+        secret::Fingerprint,
+    },
+    trace,
 };
 
 /// How much a [`GroupCommit`] gathers.
@@ -305,7 +310,7 @@ fn traces(ballots: &[Waiting]) -> Vec<u8> {
     };
     let followed = (0..u16::MAX).zip(ballots);
     let followed = followed.filter(|(_, waiting)| !waiting.span.is_disabled());
-    carried::encode(followed.filter_map(|(index, waiting)| {
+    entry_context::encode(followed.filter_map(|(index, waiting)| {
         let context = tracer.context_of(&waiting.span)?;
         Some((index, context))
     }))

@@ -4,12 +4,17 @@
 //! It keeps its place in the order. A newer ballot of the voter goes on counting.
 
 use crate::{
-    batch::{Batch, FlushReport, PlacedBallot, Revival},
-    dead_letter::{DeadLetter, RejectReason},
-    entry::{self, MalformedEntry},
     error::StoreError,
-    position::Position,
-    traits::{BatchFlusher, DeadLetterStore, PollDirectory},
+    log::entry::{self, MalformedEntry},
+    model::{
+        dead_letter::{DeadLetter, RejectReason},
+        position::Position,
+    },
+    store::{
+        BatchFlusher, DeadLetterStore, PollDirectory,
+        batch::{Batch, PlacedBallot, Revival},
+        outcome::FlushReport,
+    },
 };
 
 /// What became of a dead letter that was to be counted.

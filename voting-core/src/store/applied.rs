@@ -7,9 +7,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    batch::EntryKey,
     error::StoreError,
-    position::{EntryId, ShardId},
+    model::position::{EntryId, EntryKey, ShardId},
 };
 
 /// The marks of the entries that are in a store.

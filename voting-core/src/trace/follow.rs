@@ -8,11 +8,13 @@ use std::{
 
 use tracing::{Span, field::Empty, trace_span};
 
-use super::{TARGET, carried, installed};
+use super::{TARGET, installed};
+use crate::log::entry_context;
 use crate::{
-    batch::{Batch, FlushReport, LogEntry},
     error::{StoreError, in_one_line},
-    position::{Position, ShardId},
+    log::claim::LogEntry,
+    model::position::{Position, ShardId},
+    store::{batch::Batch, outcome::FlushReport},
 };
 
 /// The sending of a ballot in the current span; none, unless that is followed.
@@ -57,7 +59,7 @@ impl Followed {
         let Some(tracer) = installed() else {
             return;
         };
-        for (index, context) in carried::decode(&entry.traces) {
+        for (index, context) in entry_context::decode(&entry.traces) {
             let span = trace_span!(
                 target: TARGET,
                 parent: None,

@@ -6,7 +6,6 @@
 //!
 //! No span has a voter, a choice or a secret in it.
 
-pub mod carried;
 mod follow;
 
 use std::{fmt, sync::OnceLock};

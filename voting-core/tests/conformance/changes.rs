@@ -5,7 +5,9 @@ use std::{
     sync::{LazyLock, Mutex, PoisonError},
 };
 
-use voting_core::{Poll, PollId, PollOption, PollState, conformance::Backend, poll_state::Seals};
+use voting_core::{
+    Poll, PollId, PollOption, PollState, conformance::Backend, model::poll_state::Seals,
+};
 
 use super::{memory_backend, postgres, sqlite};
 

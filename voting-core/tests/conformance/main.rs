@@ -12,9 +12,11 @@ use std::{any::Any, sync::Arc, time::Duration};
 
 use voting_core::{
     BallotLog, BallotQueue, BatchFlusher, DeadLetterStore, PollStore, TallyStore,
+    backends::{
+        memory::{Memory, MemoryOptions},
+        sqlite::{Sqlite, SqliteOptions},
+    },
     conformance::{Backend, Opening, Reopen},
-    memory::{Memory, MemoryOptions},
-    sqlite::{Sqlite, SqliteOptions},
 };
 
 const CLAIM_TIMEOUT: Duration = Duration::from_millis(300);
@@ -104,7 +106,7 @@ mod sqlite {
 mod redis {
     use std::sync::{LazyLock, Mutex};
 
-    use voting_core::redis::{Redis, RedisOptions};
+    use voting_core::backends::redis::{Redis, RedisOptions};
     use voting_testing::{RedisCluster, RedisServer};
 
     use super::*;
@@ -216,7 +218,7 @@ mod redis {
 mod postgres {
     use std::sync::LazyLock;
 
-    use voting_core::postgres::{Postgres, PostgresOptions};
+    use voting_core::backends::postgres::{Postgres, PostgresOptions};
     use voting_testing::PostgresServer;
 
     use super::*;
@@ -260,7 +262,7 @@ mod postgres {
     );
 
     mod with_the_workers_rights {
-        use voting_core::postgres::Roles;
+        use voting_core::backends::postgres::Roles;
 
         use super::*;
 

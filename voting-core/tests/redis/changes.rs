@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use voting_core::{
-    BallotLog, BallotQueue, CastError, GroupCommit, PollDirectory, PollPublisher, VoteSink, entry,
+    BallotLog, BallotQueue, CastError, GroupCommit, PollDirectory, PollPublisher, VoteSink,
+    backends::redis::{Redis, RedisOptions},
     error::in_one_line,
-    position::ShardId,
-    redis::{Redis, RedisOptions},
+    log::entry,
+    model::position::ShardId,
 };
 use voting_testing::RedisServer;
 

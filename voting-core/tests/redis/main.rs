@@ -7,11 +7,10 @@ use std::time::Duration;
 use voting_core::{
     Ballot, BallotLog, BallotQueue, CastError, Choices, PollDirectory, SecretKey, StoreError,
     VoteSink, VoterId,
-    applied::Applied,
-    entry,
-    position::ShardId,
-    redis::{Redis, RedisOptions, RewindError},
-    secret::Fingerprint,
+    backends::redis::{Redis, RedisOptions, RewindError},
+    log::{SeparateLog, entry},
+    model::{position::ShardId, secret::Fingerprint},
+    store::applied::Applied,
 };
 use voting_testing::RedisServer;
 
@@ -523,8 +522,8 @@ async fn an_entry_whose_field_is_no_text_is_handed_out_like_any_other() {
     }
 }
 
-fn entry_id(ms: u64) -> voting_core::position::EntryId {
-    voting_core::position::EntryId::new(ms, 0).expect("an id")
+fn entry_id(ms: u64) -> voting_core::model::position::EntryId {
+    voting_core::model::position::EntryId::new(ms, 0).expect("an id")
 }
 
 fn consumers(server: &RedisServer) -> usize {

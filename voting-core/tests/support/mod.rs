@@ -6,9 +6,12 @@ use std::sync::LazyLock;
 use voting_core::{
     Ballot, BatchFlusher, Choices, Poll, PollId, PollOption, PollStore, Receipt, TallyStore,
     VoterId,
-    batch::{Batch, PlacedBallot, Totals},
-    position::{EntryId, Position, ShardId},
-    postgres::{Postgres, PostgresOptions},
+    backends::postgres::{Postgres, PostgresOptions},
+    model::position::{EntryId, Position, ShardId},
+    store::{
+        batch::{Batch, PlacedBallot},
+        outcome::Totals,
+    },
 };
 use voting_testing::PostgresServer;
 

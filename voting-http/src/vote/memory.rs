@@ -19,8 +19,10 @@ use poem::{
 };
 use voting_core::{
     Choices, PollId, Receipt, SecretKey, VoterId,
-    position::{Position, ShardId},
-    secret::MacKey,
+    model::{
+        position::{Position, ShardId},
+        secret::MacKey,
+    },
 };
 
 use crate::sealing::SealingKey;

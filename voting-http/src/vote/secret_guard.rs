@@ -11,7 +11,7 @@ use std::{
 
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{sync::Mutex, time::timeout};
-use voting_core::{StoreError, VoteSink, error::in_one_line, secret::Fingerprint};
+use voting_core::{StoreError, VoteSink, error::in_one_line, model::secret::Fingerprint};
 
 use crate::seldom::Seldom;
 

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use poem_openapi::{Object, OpenApi, SecurityScheme, auth::Bearer, payload::Json};
-use voting_core::worker::Progress;
+use voting_core::pipeline::worker::Progress;
 
 use super::WorkerService;
 use crate::{document::Operation, problem::Problem, problem_kind::ProblemKind};

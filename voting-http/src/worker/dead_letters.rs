@@ -7,9 +7,11 @@ use poem_openapi::{
     payload::Json,
 };
 use voting_core::{
-    dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
-    position::Position,
-    revival::{self, Revived},
+    model::{
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
+        position::Position,
+    },
+    pipeline::replay::{self, Revived},
 };
 
 use super::{WorkerService, api::Operator};
@@ -127,7 +129,7 @@ struct DetailsView {
 
 impl From<&DeadLetter> for DetailsView {
     fn from(letter: &DeadLetter) -> Self {
-        let ballots = revival::ballots(letter).unwrap_or_default();
+        let ballots = replay::ballots(letter).unwrap_or_default();
         let ballots = ballots.iter().map(|placed| DeadBallotView {
             position: placed.position.to_string(),
             poll: placed.ballot.poll.to_string(),
@@ -231,7 +233,7 @@ impl Api {
         self.0.authorize(&operator)?;
         let at = self::position(&position)?;
         let pipeline = &self.0.0.pipeline;
-        let revived = revival::revive(
+        let revived = replay::revive(
             pipeline.polls.as_ref(),
             pipeline.dead_letters.as_ref(),
             pipeline.flusher.as_ref(),

@@ -67,7 +67,7 @@ impl WorkerService {
     /// `stop` is cancelled. Call it within a tokio runtime.
     ///
     /// It only says that a poll is to close: some process must run
-    /// [`closing::keep_advancing`](voting_core::closing::keep_advancing), or no poll becomes final.
+    /// [`closing::keep_advancing`](voting_core::pipeline::closing::keep_advancing), or no poll becomes final.
     pub fn new(pipeline: Pipeline, operator_token: &SecretKey, stop: CancellationToken) -> Self {
         let overview = Overview::default();
         tokio::spawn(overview.clone().keep_asking(pipeline.clone(), stop.clone()));

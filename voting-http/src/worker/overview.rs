@@ -9,10 +9,7 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use voting_core::{
-    Poll, PollState, StoreError,
-    batch::{QueueStats, Totals},
-};
+use voting_core::{Poll, PollState, StoreError, log::stats::QueueStats, store::outcome::Totals};
 
 use super::Pipeline;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
-use voting_core::{Poll, PollId, PollOption, PollState, Tally, poll_state::Seals};
+use voting_core::{Poll, PollId, PollOption, PollState, Tally, model::poll_state::Seals};
 
 use super::{WorkerService, api::Operator};
 use crate::{
@@ -294,7 +294,7 @@ impl NewPoll {
                     label: option.label,
                 })
             })
-            .collect::<Result<_, voting_core::id::InvalidId>>()
+            .collect::<Result<_, voting_core::model::id::InvalidId>>()
             .map_err(|error| invalid(&error))?;
         Poll::new(id, self.title, options, self.max_choices).map_err(|error| invalid(&error))
     }

@@ -19,11 +19,10 @@ use ureq::{
 use voting_core::{
     Ballot, BallotLog, BatchFlusher, CastError, Poll, PollDirectory, PollOption, PollStore,
     Receipt, SecretKey, StoreError, TallyStore, VoteSink, Worker, WorkerHandle, WorkerOptions,
-    closing,
-    entry::NewEntry,
-    memory::{Memory, MemoryOptions},
-    position::ShardId,
-    secret::Fingerprint,
+    backends::memory::{Memory, MemoryOptions},
+    log::entry::NewEntry,
+    model::{position::ShardId, secret::Fingerprint},
+    pipeline::closing,
 };
 use voting_http::{
     Gate, Limits, PeerLink, Pipeline, ResultService, ServeOptions, Site, VoteService,
@@ -246,7 +245,7 @@ impl Services {
         self.block_on(async { Arc::new(self.memory.sink()) })
     }
 
-    pub fn totals(&self) -> voting_core::batch::Totals {
+    pub fn totals(&self) -> voting_core::store::outcome::Totals {
         self.block_on(self.memory.totals()).expect("totals")
     }
 

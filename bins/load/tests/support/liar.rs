@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use voting_core::{
     Ballot, CastError, PollId, Receipt, ReceiptState, StoreError, Tally, TallyStore, VoteSink,
-    position::Position, tally::Recount,
+    model::{position::Position, tally::Recount},
 };
 
 #[derive(Clone, Copy)]

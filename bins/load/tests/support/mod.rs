@@ -24,9 +24,11 @@ use tokio_util::sync::CancellationToken;
 use voting_core::{
     BallotQueue, BatchFlusher, Poll, PollOption, PollStore, SecretKey, TallyStore, VoteSink,
     Worker, WorkerHandle, WorkerOptions,
-    memory::{Memory, MemoryOptions},
-    postgres::{Postgres, PostgresOptions},
-    sqlite::{Sqlite, SqliteOptions},
+    backends::{
+        memory::{Memory, MemoryOptions},
+        postgres::{Postgres, PostgresOptions},
+        sqlite::{Sqlite, SqliteOptions},
+    },
 };
 use voting_http::{ResultService, ServeOptions, Site, VoteService, serve};
 use voting_load::{Before, History, Load, Pace, Plan, Secret, Sources};

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use voting_core::{certificate::Certificate, endpoint::Endpoint};
+use voting_core::backends::{certificate::Certificate, endpoint::Endpoint};
 
 use super::{Visit, for_people};
 use crate::report::Finding;

@@ -3,7 +3,12 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use voting_core::{StoreError, position::EntryId, postgres::Postgres, redis::Redis};
+use voting_core::{
+    StoreError,
+    backends::{postgres::Postgres, redis::Redis},
+    model::position::EntryId,
+    store::AppliedStore,
+};
 
 use super::{Stores, Visit, for_people, log::redis_time};
 use crate::report::Finding;

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use voting_core::{
     BatchFlusher, StoreError,
-    applied::PutBack,
-    batch::Totals,
-    postgres::Postgres,
-    redis::{Redis, ShardReport},
+    backends::{
+        postgres::Postgres,
+        redis::{Redis, ShardReport},
+    },
+    log::SeparateLog,
+    pipeline::put_back::check_applied,
+    store::{AppliedStore, applied::PutBack, outcome::Totals},
 };
 
 use super::{Visit, count_of};
@@ -54,10 +57,10 @@ impl Look {
     /// In this order: what is acknowledged is in the store before.
     async fn at(redis: &Redis, postgres: &Postgres) -> Result<Self, StoreError> {
         let before = log(redis).await?;
-        let settled = redis.settled().await?;
+        let settled = redis.acknowledged_below().await?;
         let totals = postgres.totals().await?;
         let applied = postgres.applied().await?;
-        let marks = match redis.check_applied(&settled, &applied).await {
+        let marks = match check_applied(redis, &settled, &applied).await {
             Ok(()) => Marks::Whole,
             Err(error) if PutBack::of(&error).is_some() => Marks::PutBack,
             Err(error) => return Err(error),

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use voting_core::{
+    backends::sqlite::{FileContent, FileReport, InspectError, inspect},
     error::in_one_line,
-    sqlite::{FileContent, FileReport, InspectError, inspect},
 };
 use voting_service::anybody_may_read;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use voting_core::redis::{Redis, ShardReport};
+use voting_core::backends::redis::{Redis, ShardReport};
 
 use super::{Visit, count_of, for_people};
 use crate::report::Finding;
@@ -228,8 +228,8 @@ fn workers(
 #[cfg(test)]
 mod tests {
     use voting_core::{
-        position::{EntryId, ShardId},
-        redis::Consumer,
+        backends::redis::Consumer,
+        model::position::{EntryId, ShardId},
     };
 
     use super::*;

@@ -20,7 +20,11 @@ mod settings;
 use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
-use voting_core::{StoreError, error::in_one_line, postgres::Postgres, redis::Redis};
+use voting_core::{
+    StoreError,
+    backends::{postgres::Postgres, redis::Redis},
+    error::in_one_line,
+};
 use voting_service::{Cli, Config, Reading, Service};
 
 use crate::report::{Finding, Report};
@@ -184,13 +188,13 @@ impl Visit<'_> {
 
 /// An error in the doctor's words.
 fn why(error: &StoreError) -> String {
-    if voting_core::postgres::is_forbidden(error) {
+    if voting_core::backends::postgres::is_forbidden(error) {
         return format!(
             "the login of postgres.url may not look ({})",
             in_one_line(error)
         );
     }
-    if voting_core::redis::is_forbidden(error) {
+    if voting_core::backends::redis::is_forbidden(error) {
         return format!(
             "the user of redis.url may not look ({})",
             in_one_line(error)

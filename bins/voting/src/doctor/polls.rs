@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use voting_core::{
     Poll, PollDirectory, PollId, PollState, StoreError,
-    position::{EntryId, ShardId},
-    postgres::Postgres,
-    redis::Redis,
+    backends::{postgres::Postgres, redis::Redis},
+    log::SeparateLog,
+    model::position::{EntryId, ShardId},
 };
 
 use super::{Visit, count_of};

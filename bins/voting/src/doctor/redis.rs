@@ -1,6 +1,6 @@
 //! Redis itself: whether it answers, keeps what it acknowledges, and has room.
 
-use voting_core::redis::{Node, NodeInfo, Redis};
+use voting_core::backends::redis::{Node, NodeInfo, Redis};
 use voting_service::Service;
 
 use super::{Visit, certificate};

@@ -1,7 +1,11 @@
 //! Whether the services' secret is the one to which the log is held: with another one each voter would count
 //! once more, so a service takes no ballots.
 
-use voting_core::{SecretKey, redis::Redis, secret::Fingerprint, sqlite::FileContent};
+use voting_core::{
+    SecretKey,
+    backends::{redis::Redis, sqlite::FileContent},
+    model::secret::Fingerprint,
+};
 use voting_service::{Kept, find};
 
 use super::Visit;

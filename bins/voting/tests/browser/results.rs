@@ -281,9 +281,15 @@ async fn nothing_moves_when_numbers_come() {
         viewer.goto(&voting.result).await;
         viewer
             .run(
-                "window.shift = 0;
+                "window.shifts = [];
+                 const place = (r) => [r.x, r.y, r.width, r.height].map(Math.round).join(' ');
                  new PerformanceObserver((list) => {
-                   for (const entry of list.getEntries()) window.shift += entry.value;
+                   for (const entry of list.getEntries()) {
+                     for (const { node, previousRect, currentRect } of entry.sources) {
+                       const name = node && (node.id || node.className || node.nodeName);
+                       shifts.push(`${name}: ${place(previousRect)} -> ${place(currentRect)}`);
+                     }
+                   }
                  }).observe({ type: 'layout-shift', buffered: true })",
             )
             .await;
@@ -303,8 +309,8 @@ async fn nothing_moves_when_numbers_come() {
         sql(&voting, set);
         viewer.reads("#total", "123,4").await;
         assert_eq!(
-            viewer.run("return window.shift").await,
-            json!(0),
+            viewer.run("return window.shifts").await,
+            json!([]),
             "{width} px"
         );
         sql(

@@ -12,10 +12,13 @@ use std::{
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use voting_core::{
-    Ballot, BallotQueue, Choices, PollDirectory, PollPublisher, PollStore, VoteSink, VoterId,
-    Worker, WorkerHandle, WorkerOptions, closing,
-    postgres::{Postgres, PostgresOptions, Roles},
-    redis::{Redis, RedisOptions, RedisQueue},
+    Ballot, BallotQueue, Choices, PollStore, VoteSink, VoterId, Worker, WorkerHandle,
+    WorkerOptions,
+    backends::{
+        postgres::{Postgres, PostgresOptions, Roles},
+        redis::{Redis, RedisOptions, RedisQueue},
+    },
+    pipeline::coordinator::Coordinator,
 };
 use voting_service::cats_vs_dogs;
 use voting_testing::{PostgresServer, RedisServer};
@@ -255,13 +258,9 @@ impl Deployment {
     /// As the worker does at its start and then every second, once.
     pub fn step(&self) {
         self.runtime.block_on(async {
-            let newest = self.store.newest_applied().await.expect("an id");
-            self.log.raise_ids(newest).await.expect("raised");
-            let queue = self.log.queue();
-            let step = closing::advance(&self.log, &queue, self.store.as_ref());
-            step.await.expect("a step");
-            let polls = self.store.polls().await.expect("polls");
-            self.log.publish(&polls).await.expect("published");
+            let (log, queue) = (Arc::new(self.log.clone()), Arc::new(self.log.queue()));
+            let coordinator = Coordinator::new(log, queue, self.store.clone());
+            coordinator.round().await.expect("a round");
         });
     }
 

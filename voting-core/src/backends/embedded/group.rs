@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::position::EntryId;
+use crate::model::position::EntryId;
 
 /// The readers of one shard.
 #[derive(Debug)]

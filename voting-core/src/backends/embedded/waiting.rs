@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::{batch::Claim, error::StoreError};
+use crate::{error::StoreError, log::claim::Claim};
 
 /// Wakes the consumers that wait when an entry was appended.
 #[derive(Debug, Default)]

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     future::ready,
+    sync::Arc,
     time::Duration,
 };
 
@@ -10,15 +11,22 @@ use async_trait::async_trait;
 
 use super::Memory;
 use crate::{
-    batch::{Claim, EntryKey, LogEntry, QueueStats},
-    clock::unix_ms,
-    embedded::{Group, claim_within},
-    entry::NewEntry,
+    backends::{
+        clock::unix_ms,
+        embedded::{Group, claim_within},
+    },
     error::{CastError, StoreError},
-    id::PollId,
-    position::{EntryId, ShardId},
-    secret::Fingerprint,
-    traits::{BallotLog, BallotQueue},
+    log::{
+        BallotLog, BallotQueue, Log as WholeLog,
+        claim::{Claim, LogEntry},
+        entry::NewEntry,
+        stats::QueueStats,
+    },
+    model::{
+        id::PollId,
+        position::{EntryId, EntryKey, ShardId},
+        secret::Fingerprint,
+    },
 };
 
 /// All shards.
@@ -199,6 +207,12 @@ impl BallotLog for Memory {
 /// A reading end of a [`Memory`]'s log.
 #[derive(Debug, Clone)]
 pub struct MemoryQueue(pub(super) Memory);
+
+impl WholeLog for Memory {
+    fn reader(&self) -> Arc<dyn BallotQueue> {
+        Arc::new(self.queue())
+    }
+}
 
 #[async_trait]
 impl BallotQueue for MemoryQueue {

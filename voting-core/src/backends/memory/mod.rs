@@ -14,9 +14,9 @@ use std::{
 pub use self::log::MemoryQueue;
 use self::{log::Log, store::Store};
 use crate::{
-    embedded::Arrivals,
-    group_commit::{GroupCommit, GroupCommitOptions},
-    secret::Fingerprint,
+    backends::embedded::Arrivals,
+    model::secret::Fingerprint,
+    pipeline::group_commit::{GroupCommit, GroupCommitOptions},
 };
 
 /// How a [`Memory`] is made.

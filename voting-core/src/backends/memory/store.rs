@@ -6,17 +6,23 @@ use async_trait::async_trait;
 
 use super::Memory;
 use crate::{
-    ballot::{Choices, VoterId},
-    batch::{Batch, EntryKey, FlushOutcome, FlushReport, Older, Totals},
-    dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason, and_one_more},
     error::StoreError,
-    id::PollId,
-    poll::{Poll, log_changes},
-    poll_state::PollState,
-    position::{EntryId, Position, ShardId},
-    receipt::{Receipt, ReceiptState},
-    tally::{Recount, Tally, TallyDelta},
-    traits::{BatchFlusher, DeadLetterStore, PollDirectory, PollStore, TallyStore},
+    model::{
+        ballot::{Choices, VoterId},
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason, and_one_more},
+        id::PollId,
+        poll::{Poll, log_changes},
+        poll_state::PollState,
+        position::{EntryId, EntryKey, Position, ShardId},
+        receipt::{Receipt, ReceiptState},
+        tally::{Recount, Tally, TallyDelta},
+    },
+    store::{
+        BatchFlusher, DeadLetterStore, PollDirectory, PollStore, TallyStore,
+        batch::Batch,
+        older::Older,
+        outcome::{FlushOutcome, FlushReport, Totals},
+    },
 };
 
 #[derive(Debug, Default)]

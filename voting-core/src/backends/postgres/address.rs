@@ -2,7 +2,7 @@
 
 use ::postgres::Config;
 
-use crate::endpoint::{ESCAPES, needs_escapes};
+use crate::backends::endpoint::{ESCAPES, needs_escapes};
 
 /// The text is no address of a Postgres. What is said of it has nothing of a password in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -17,7 +17,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{PostgresOptions, failure::CannotConnect, prepared::Connection};
-use crate::{error::StoreError, tls};
+use crate::{backends::tls, error::StoreError};
 
 /// How to connect to the server of an address.
 #[derive(Clone)]

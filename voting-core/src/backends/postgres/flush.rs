@@ -16,16 +16,22 @@ use super::{
     to_column,
 };
 use crate::{
-    ballot::Choices,
-    batch::{Batch, FlushOutcome, FlushReport, Older, PlacedBallot, Totals},
-    dead_letter::DeadLetter,
+    backends::stored_json,
     error::{StoreError, in_one_line},
-    id::{InvalidId, PollId},
-    poll_state::PollState,
-    position::{EntryId, Position, ShardId},
-    stored_json,
-    tally::TallyDelta,
-    traits::BatchFlusher,
+    model::{
+        ballot::Choices,
+        dead_letter::DeadLetter,
+        id::{InvalidId, PollId},
+        poll_state::PollState,
+        position::{EntryId, Position, ShardId},
+        tally::TallyDelta,
+    },
+    store::{
+        BatchFlusher,
+        batch::{Batch, PlacedBallot},
+        older::Older,
+        outcome::{FlushOutcome, FlushReport, Totals},
+    },
 };
 
 /// How often a flush that another session got in the way of is tried again at once.

@@ -6,8 +6,10 @@ use ::postgres::{Client, Config, SimpleQueryMessage, config::Host, error::SqlSta
 
 use super::{Inner, Postgres, from_column, prepared::Connection, roles, schema};
 use crate::{
-    certificate::{self, Begin, Certificate},
-    endpoint::Endpoint,
+    backends::{
+        certificate::{self, Begin, Certificate},
+        endpoint::Endpoint,
+    },
     error::StoreError,
 };
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use ::postgres::Row;
+use async_trait::async_trait;
 
 use super::{
     Postgres, from_column,
@@ -10,10 +11,9 @@ use super::{
     to_column,
 };
 use crate::{
-    applied::Applied,
-    batch::{Batch, EntryKey},
     error::StoreError,
-    position::{EntryId, ShardId},
+    model::position::{EntryId, EntryKey, ShardId},
+    store::{AppliedStore, applied::Applied, batch::Batch},
 };
 
 /// Marks the batch's entries as applied and says which were not so before.
@@ -98,21 +98,14 @@ pub(super) fn fold(
     Ok(())
 }
 
-impl Postgres {
-    /// The newest entry that was ever flushed, of whatever shard, or a bound just above it.
-    ///
-    /// # Errors
-    /// The store does not answer.
-    pub async fn newest_applied(&self) -> Result<EntryId, StoreError> {
+#[async_trait]
+impl AppliedStore for Postgres {
+    async fn newest_applied(&self) -> Result<EntryId, StoreError> {
         let newest = self.newest_applied_by_shard().await?.into_values().max();
         Ok(newest.unwrap_or(EntryId::MIN))
     }
 
-    /// Which entries are flushed.
-    ///
-    /// # Errors
-    /// The store does not answer.
-    pub async fn applied(&self) -> Result<Applied, StoreError> {
+    async fn applied(&self) -> Result<Applied, StoreError> {
         self.call(|inner| {
             // In one statement, so that a mark is not missed while it is folded.
             let all = "SELECT shard, ms, seq, true FROM applied_below
@@ -131,8 +124,10 @@ impl Postgres {
         })
         .await
     }
+}
 
-    /// The same of each shard of which any was flushed.
+impl Postgres {
+    /// The newest entry of each shard that was ever flushed, or a bound just above it.
     ///
     /// # Errors
     /// The store does not answer.

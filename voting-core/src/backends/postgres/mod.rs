@@ -41,10 +41,9 @@ use self::{
     prepared::Connection,
 };
 use crate::{
-    endpoint::Endpoint,
+    backends::{endpoint::Endpoint, tls::Authorities},
     error::StoreError,
-    position::{EntryId, ShardId},
-    tls::Authorities,
+    model::position::{EntryId, ShardId},
 };
 
 /// Tallies are spread over so many rows, so that workers seldom wait for each other.

@@ -5,12 +5,14 @@ use async_trait::async_trait;
 
 use super::{Inner, Postgres};
 use crate::{
+    backends::stored_json,
     error::StoreError,
-    id::PollId,
-    poll::{Poll, log_changes},
-    poll_state::PollState,
-    stored_json,
-    traits::{PollDirectory, PollStore},
+    model::{
+        id::PollId,
+        poll::{Poll, log_changes},
+        poll_state::PollState,
+    },
+    store::{PollDirectory, PollStore},
 };
 
 const POLL: &str = "SELECT key, definition, state FROM polls WHERE id = $1";

@@ -6,14 +6,16 @@ use uuid::Uuid;
 
 use super::{Inner, Postgres, from_column, polls::read_poll, to_column};
 use crate::{
-    ballot::Choices,
-    dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason, UnknownReason, and_one_more},
     error::StoreError,
-    id::PollId,
-    position::{Position, ShardId},
-    receipt::{Receipt, ReceiptState},
-    tally::{Recount, Tally},
-    traits::{DeadLetterStore, TallyStore},
+    model::{
+        ballot::Choices,
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason, UnknownReason, and_one_more},
+        id::PollId,
+        position::{Position, ShardId},
+        receipt::{Receipt, ReceiptState},
+        tally::{Recount, Tally},
+    },
+    store::{DeadLetterStore, TallyStore},
 };
 
 /// The tally of a poll, and the poll's key.

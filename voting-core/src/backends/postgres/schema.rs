@@ -10,7 +10,7 @@ use crate::error::{StoreError, in_one_line};
 mod embedded {
     #![allow(missing_docs, reason = "the macro writes no documentation")]
 
-    refinery::embed_migrations!("src/postgres/migrations");
+    refinery::embed_migrations!("src/backends/postgres/migrations");
 }
 
 /// Serialises migrations: any number, so long as nothing else uses it.

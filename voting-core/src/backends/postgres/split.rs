@@ -11,10 +11,12 @@ use super::{
     read,
 };
 use crate::{
-    ballot::Choices,
-    batch::{FlushOutcome, Older, PlacedBallot},
-    dead_letter::{DeadLetter, RejectReason},
     error::StoreError,
+    model::{
+        ballot::Choices,
+        dead_letter::{DeadLetter, RejectReason},
+    },
+    store::{batch::PlacedBallot, older::Older, outcome::FlushOutcome},
 };
 
 /// Characters of the database's message that are kept with a dead letter.

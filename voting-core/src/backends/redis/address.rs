@@ -9,7 +9,7 @@ use ::redis::{
     parse_redis_url,
 };
 
-use crate::{
+use crate::backends::{
     endpoint::{ESCAPES, needs_escapes},
     tls::{self, Authorities},
 };

@@ -6,12 +6,13 @@ use tokio::time::Instant;
 
 use super::{Redis, durability, watch};
 use crate::{
-    entry::NewEntry,
     error::{CastError, StoreError},
-    id::PollId,
-    position::{EntryId, ShardId},
-    secret::Fingerprint,
-    traits::BallotLog,
+    log::{BallotLog, entry::NewEntry},
+    model::{
+        id::PollId,
+        position::{EntryId, ShardId},
+        secret::Fingerprint,
+    },
 };
 
 /// Whether a command that failed so was certainly not carried out, and never will be.

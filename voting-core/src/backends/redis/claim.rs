@@ -20,10 +20,13 @@ use super::{
     upkeep::Upkeep,
 };
 use crate::{
-    batch::{Claim, EntryKey, LogEntry, QueueStats},
     error::{StoreError, in_one_line},
-    position::ShardId,
-    traits::BallotQueue,
+    log::{
+        BallotQueue,
+        claim::{Claim, LogEntry},
+        stats::QueueStats,
+    },
+    model::position::{EntryKey, ShardId},
 };
 
 /// An entry that waits for longer is read in a further claim.
@@ -73,20 +76,6 @@ impl RedisQueue {
             consumer,
             redis,
         }
-    }
-
-    /// Says that this consumer will claim no more. Redis forgets it, unless it has entries in hand: those
-    /// are then handed out again when their time is over.
-    ///
-    /// # Errors
-    /// Redis does not answer. Another consumer removes this one later.
-    pub async fn close(&self) -> Result<(), StoreError> {
-        for shard in self.redis.shards() {
-            self.redis
-                .remove_consumers(shard, 0, &self.consumer)
-                .await?;
-        }
-        Ok(())
     }
 
     /// Takes over what consumers have not acknowledged in time. Whether there may be more of it.
@@ -313,6 +302,17 @@ impl BallotQueue for RedisQueue {
     async fn ready_to_claim(&self) -> Result<(), StoreError> {
         self.stats().await?;
         self.redis.takes_acknowledgements().await
+    }
+
+    /// Redis forgets this consumer, unless it has entries in hand: those are then handed out again when their
+    /// time is over.
+    async fn close(&self) -> Result<(), StoreError> {
+        for shard in self.redis.shards() {
+            self.redis
+                .remove_consumers(shard, 0, &self.consumer)
+                .await?;
+        }
+        Ok(())
     }
 }
 

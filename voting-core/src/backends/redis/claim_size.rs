@@ -1,7 +1,7 @@
 //! How many entries a claim asks for. Redis counts entries, a worker wants ballots, and an entry may have
 //! one of them or thousands.
 
-use crate::batch::LogEntry;
+use crate::log::claim::LogEntry;
 
 /// Of each shard at most so many entries are asked for, …
 const FEW: usize = 64;
@@ -52,7 +52,7 @@ impl ClaimSize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::position::{EntryId, ShardId};
+    use crate::model::position::{EntryId, ShardId};
 
     fn entries(number: usize, ballots: u16) -> Vec<LogEntry> {
         let entry = LogEntry {

@@ -24,7 +24,7 @@ use super::{
     server::Server,
     slots::{self, Address, SlotMap},
 };
-use crate::tls::Authorities;
+use crate::backends::tls::Authorities;
 
 /// The cluster is not asked who has what more often than that.
 const REFRESH_EVERY: Duration = Duration::from_millis(100);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{GROUP, Redis, every::Every};
-use crate::{error::StoreError, position::ShardId};
+use crate::{error::StoreError, model::position::ShardId};
 
 /// Looks for them now and then.
 pub(super) struct Consumers {
@@ -57,7 +57,7 @@ mod tests {
     use voting_testing::RedisServer;
 
     use super::*;
-    use crate::redis::RedisOptions;
+    use crate::backends::redis::RedisOptions;
 
     #[tokio::test]
     async fn who_was_not_heard_of_for_long_is_removed_unless_it_has_something_in_hand() {

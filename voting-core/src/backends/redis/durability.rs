@@ -7,7 +7,7 @@ use futures_util::future::{join_all, try_join, try_join_all};
 use tokio::time::Instant;
 
 use super::{Redis, connection::Servers, server::Server, watch, writes};
-use crate::{error::StoreError, position::ShardId};
+use crate::{error::StoreError, model::position::ShardId};
 
 /// The settings without which an acknowledged ballot can be lost.
 ///

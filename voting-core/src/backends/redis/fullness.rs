@@ -1,7 +1,7 @@
 //! How much of its memory Redis has used: at its limit it refuses ballots.
 
 use super::{connection::Connection, node::fields};
-use crate::batch::LogMemory;
+use crate::log::stats::LogMemory;
 
 /// Of the fullest server; `None` if none says so, as to a user who may not ask.
 pub(super) async fn of(connection: &Connection) -> Option<LogMemory> {

@@ -7,11 +7,13 @@ use ::redis::{ErrorKind, RedisError, ServerErrorKind, streams::StreamInfoConsume
 
 use super::{GROUP, Redis, address::CONNECT_TIMEOUT, connection::Place};
 use crate::{
-    certificate::{self, Begin, Certificate},
-    endpoint::Endpoint,
+    backends::{
+        certificate::{self, Begin, Certificate},
+        endpoint::Endpoint,
+        tls,
+    },
     error::StoreError,
-    position::{EntryId, ShardId},
-    tls,
+    model::position::{EntryId, ShardId},
 };
 
 /// What a shard of the log holds.

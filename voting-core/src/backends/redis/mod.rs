@@ -1,8 +1,8 @@
 //! The log in Redis Streams: takes the burst, durably, for any number of writers and workers.
 //!
 //! Each shard is a stream, `<prefix>:{<shard>}:log`, whose entries have two fields: `b`, the
-//! bytes of [`entry`](crate::entry), and `n`, the number of ballots in them. An entry with a ballot that is
-//! followed has a third, `t`, its [traces](crate::trace::carried); other fields are passed over. Beside it is a hash,
+//! bytes of [`entry`](crate::log::entry), and `n`, the number of ballots in them. An entry with a ballot that is
+//! followed has a third, `t`, its [traces](crate::log::entry_context); other fields are passed over. Beside it is a hash,
 //! `<prefix>:{<shard>}:stats`, with the ballots ever `accepted` and `acknowledged` and the entries `lost`, and a set,
 //! `<prefix>:{<shard>}:sealed`, of the polls in which the shard takes no more ballots. The braces keep
 //! them on one node of a cluster. `<prefix>:layout` says how many shards there are, and
@@ -33,13 +33,13 @@ mod inspect;
 mod node;
 mod polls;
 mod reply;
-mod restored;
 mod rests;
 mod rewind;
 mod rights;
 mod room;
 mod scripts;
 mod secrets;
+mod separate;
 mod server;
 mod slots;
 mod upkeep;
@@ -57,7 +57,6 @@ pub use self::{
     claim::RedisQueue,
     inspect::{Consumer, ShardReport, is_forbidden},
     node::{Node, NodeInfo, Rights},
-    restored::BroughtBack,
     rewind::{LookBack, RewindError},
 };
 use self::{
@@ -67,10 +66,10 @@ use self::{
     watch::Watched,
 };
 use crate::{
+    backends::tls::Authorities,
     error::StoreError,
-    group_commit::{GroupCommit, GroupCommitOptions},
-    position::ShardId,
-    tls::Authorities,
+    model::position::ShardId,
+    pipeline::group_commit::{GroupCommit, GroupCommitOptions},
 };
 
 /// The consumer group of the workers.
@@ -158,7 +157,7 @@ impl Redis {
         GroupCommit::new(Arc::new(self.clone()), GroupCommitOptions::default())
     }
 
-    /// A reading end of the log, a consumer of its own: no name is ever used twice, or a new
+    /// Like [`Log::reader`](crate::log::Log::reader): a reading end of the log, a consumer of its own: no name is ever used twice, or a new
     /// process would take what an old one is about to finish.
     pub fn queue(&self) -> RedisQueue {
         RedisQueue::new(self.clone(), Uuid::now_v7().to_string())

@@ -5,12 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Redis;
 use crate::{
+    backends::stored_json,
     error::StoreError,
-    id::PollId,
-    poll::Poll,
-    poll_state::PollState,
-    stored_json,
-    traits::{PollDirectory, PollPublisher},
+    model::{id::PollId, poll::Poll, poll_state::PollState},
+    store::{PollDirectory, PollPublisher},
 };
 
 /// A poll as it is published.
@@ -27,10 +25,7 @@ impl Redis {
     }
 
     /// The polls as the vote services know them; `None` before any were published.
-    ///
-    /// # Errors
-    /// Redis does not answer.
-    pub async fn published(&self) -> Result<Option<Vec<Poll>>, StoreError> {
+    pub(super) async fn published_polls(&self) -> Result<Option<Vec<Poll>>, StoreError> {
         let mut get = ::redis::cmd("GET");
         get.arg(self.polls_key());
         let there: Option<String> = self.0.connection.read(&get).await?;
@@ -51,7 +46,7 @@ impl PollDirectory for Redis {
 
     /// An error before polls were first published: whether there are any is then not known.
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
-        self.published().await?.ok_or_else(|| {
+        self.published_polls().await?.ok_or_else(|| {
             StoreError::unavailable("no worker has published the polls to Redis yet")
         })
     }

@@ -7,9 +7,9 @@ use ::redis::Value;
 
 use super::append::parse_id;
 use crate::{
-    batch::LogEntry,
     error::StoreError,
-    position::{EntryId, ShardId},
+    log::claim::LogEntry,
+    model::position::{EntryId, ShardId},
 };
 
 /// What `XAUTOCLAIM` says.
@@ -237,7 +237,7 @@ pub(super) fn stream(answer: Value) -> Result<Stream, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dead_letter::DeadLetter;
+    use crate::model::dead_letter::DeadLetter;
 
     fn bulk(bytes: &[u8]) -> Value {
         Value::BulkString(bytes.to_vec())
@@ -303,7 +303,7 @@ mod tests {
             .collect();
         let letter = |fields: &[&[u8]]| {
             let found = range(ShardId(0), array([entry(id, fields)])).unwrap();
-            let error = crate::entry::decode(&found[0].payload).expect_err("no entry");
+            let error = crate::log::entry::decode(&found[0].payload).expect_err("no entry");
             DeadLetter::of_entry(&found[0], &error)
         };
         let lost = letter(&[b"n", b"3", b"ballot", &large]);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::{
     error::{StoreError, in_one_line},
-    position::ShardId,
+    model::position::ShardId,
 };
 
 /// How long a shard rests at least and at most. In between it is some times as long as the failure took,

@@ -5,9 +5,9 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{GROUP, Redis, inspect::is_forbidden, reply};
 use crate::{
-    applied::Applied,
     error::StoreError,
-    position::{EntryId, ShardId},
+    model::position::{EntryId, ShardId},
+    store::applied::Applied,
 };
 
 /// A worker that took ballots within this time is at work.

@@ -3,7 +3,7 @@
 use ::redis::RedisError;
 
 use super::{GROUP, Redis, server::Server};
-use crate::position::ShardId;
+use crate::model::position::ShardId;
 
 /// The commands that a user may not give, of those that a service gives.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

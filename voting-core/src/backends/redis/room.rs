@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use super::Redis;
 use crate::{
-    clock::unix_ms,
+    backends::clock::unix_ms,
     error::in_one_line,
-    position::{EntryId, ShardId},
+    model::position::{EntryId, ShardId},
 };
 
 pub(super) struct Room {

@@ -4,7 +4,7 @@
 //! beside the layout and not in it, since an older program compares the layout's text exactly.
 
 use super::Redis;
-use crate::{error::StoreError, secret::Fingerprint};
+use crate::{error::StoreError, model::secret::Fingerprint};
 
 impl Redis {
     pub(super) fn secrets_key(&self) -> String {

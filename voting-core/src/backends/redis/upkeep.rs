@@ -14,12 +14,12 @@ use super::{
     room::Room,
 };
 use crate::{
-    batch::QueueStats,
     error::StoreError,
-    position::{EntryId, ShardId},
+    log::{SeparateLog, stats::QueueStats},
+    model::position::{EntryId, ShardId},
 };
 use ::redis::{
-    RedisError, Value,
+    RedisError,
     streams::{StreamInfoGroup, StreamInfoGroupsReply, StreamPendingReply},
 };
 
@@ -142,28 +142,6 @@ impl Redis {
         Ok(told.groups.into_iter().find(|group| group.name == GROUP))
     }
 
-    /// Makes later entries of each shard get ids above `newest`, the newest that the store has seen,
-    /// of whatever shard, since a voter's shard is another if their number was changed.
-    ///
-    /// Ids follow Redis' clock. If Redis was restored or made anew on a slow one, new ballots would
-    /// otherwise be taken for older than those in the store.
-    ///
-    /// # Errors
-    /// Redis does not answer.
-    pub async fn raise_ids(&self, newest: EntryId) -> Result<(), StoreError> {
-        self.prepare().await?;
-        // The streams may have been made anew since.
-        self.make_groups().await?;
-        for shard in self.shards() {
-            let mut raise = self.0.scripts.raise.key(self.log_key(shard));
-            raise.arg(newest.ms()).arg(newest.seq());
-            if self.0.connection.run(&raise).await? {
-                tracing::warn!(%shard, %newest, "Redis' ids were behind the store; raised them");
-            }
-        }
-        Ok(())
-    }
-
     /// Removes the entries before this one, all of which are acknowledged. Never by length: that would
     /// take entries that nobody has counted.
     async fn trim(&self, shard: ShardId, before: EntryId) -> Result<(), RedisError> {
@@ -215,21 +193,5 @@ impl Redis {
         delivered: EntryId,
     ) -> Result<Option<EntryId>, StoreError> {
         self.first_from(shard, delivered.next()).await
-    }
-
-    /// The first entry with this id or a later one.
-    pub(super) async fn first_from(
-        &self,
-        shard: ShardId,
-        from: EntryId,
-    ) -> Result<Option<EntryId>, StoreError> {
-        let mut ask = ::redis::cmd("XRANGE");
-        ask.arg(self.log_key(shard))
-            .arg(from.to_string())
-            .arg("+")
-            .arg("COUNT")
-            .arg(1);
-        let range: Value = self.0.connection.read(&ask).await?;
-        reply::first_id(range)
     }
 }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::{StoreError, in_one_line},
-    position::ShardId,
+    model::position::ShardId,
 };
 
 /// What was seen longer ago is not known any more.

@@ -9,7 +9,7 @@ use super::{
     inspect::is_forbidden,
     server::{Server, once_more},
 };
-use crate::{error::StoreError, position::ShardId};
+use crate::{error::StoreError, model::position::ShardId};
 
 impl Redis {
     /// Done if each shard would take a ballot.

@@ -4,12 +4,14 @@ use std::{sync::Arc, thread, time::Duration};
 
 use super::{Inner, Sqlite, SqliteOptions, lock};
 use crate::{
-    ballot::{Ballot, VoterId},
-    entry,
     error::{CastError, StoreError},
-    poll::{Poll, PollOption},
-    traits::{BallotLog, PollStore, TallyStore, VoteSink},
-    worker::{Worker, WorkerExit, WorkerOptions},
+    log::{BallotLog, VoteSink, entry},
+    model::{
+        ballot::{Ballot, VoterId},
+        poll::{Poll, PollOption},
+    },
+    pipeline::worker::{Worker, WorkerExit, WorkerOptions},
+    store::{PollStore, TallyStore},
 };
 
 struct Scene {

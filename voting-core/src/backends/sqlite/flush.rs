@@ -7,16 +7,22 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{Inner, Sqlite, begin, lock};
 use crate::{
-    ballot::Choices,
-    batch::{Batch, EntryKey, FlushOutcome, FlushReport, Older, PlacedBallot, Revival, Totals},
-    dead_letter::DeadLetter,
+    backends::stored_json,
     error::StoreError,
-    id::PollId,
-    poll_state::PollState,
-    position::{EntryId, Position, ShardId},
-    stored_json,
-    tally::TallyDelta,
-    traits::BatchFlusher,
+    model::{
+        ballot::Choices,
+        dead_letter::DeadLetter,
+        id::PollId,
+        poll_state::PollState,
+        position::{EntryId, EntryKey, Position, ShardId},
+        tally::TallyDelta,
+    },
+    store::{
+        BatchFlusher,
+        batch::{Batch, PlacedBallot, Revival},
+        older::Older,
+        outcome::{FlushOutcome, FlushReport, Totals},
+    },
 };
 
 impl Inner {

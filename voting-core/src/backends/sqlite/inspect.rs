@@ -10,10 +10,10 @@ use super::{
     polls, read, secrets,
 };
 use crate::{
-    batch::{QueueStats, Totals},
     error::StoreError,
-    poll::Poll,
-    secret::Fingerprint,
+    log::stats::QueueStats,
+    model::{poll::Poll, secret::Fingerprint},
+    store::outcome::Totals,
 };
 
 /// How many problems are looked for.
@@ -160,7 +160,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::sqlite::{Sqlite, SqliteOptions};
+    use crate::backends::sqlite::{Sqlite, SqliteOptions};
 
     fn names_in(folder: &Path) -> Vec<String> {
         let there = fs::read_dir(folder).unwrap();

@@ -1,21 +1,25 @@
 //! The log in the file: one row an entry, gone once it is acknowledged.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{Inner, Sqlite, begin, left_nothing, lock};
 use crate::{
-    batch::{Claim, EntryKey, LogEntry, QueueStats},
-    clock::unix_ms,
-    embedded::claim_within,
-    entry::NewEntry,
+    backends::{clock::unix_ms, embedded::claim_within},
     error::{CastError, StoreError},
-    id::PollId,
-    position::{EntryId, ShardId},
-    secret::Fingerprint,
-    traits::{BallotLog, BallotQueue},
+    log::{
+        BallotLog, BallotQueue, Log,
+        claim::{Claim, LogEntry},
+        entry::NewEntry,
+        stats::QueueStats,
+    },
+    model::{
+        id::PollId,
+        position::{EntryId, EntryKey, ShardId},
+        secret::Fingerprint,
+    },
 };
 
 /// The file has one writer, so more shards would gain nothing.
@@ -274,6 +278,12 @@ impl From<tokio::task::JoinError> for CastError {
 /// A reading end of the log in a [`Sqlite`] file.
 #[derive(Debug, Clone)]
 pub struct SqliteQueue(pub(super) Sqlite);
+
+impl Log for Sqlite {
+    fn reader(&self) -> Arc<dyn BallotQueue> {
+        Arc::new(self.queue())
+    }
+}
 
 #[async_trait]
 impl BallotQueue for SqliteQueue {

@@ -30,9 +30,9 @@ pub use self::{
     open::{OpenError, SqliteOptions},
 };
 use crate::{
-    embedded::{Arrivals, Group},
+    backends::embedded::{Arrivals, Group},
     error::StoreError,
-    group_commit::{GroupCommit, GroupCommitOptions},
+    pipeline::group_commit::{GroupCommit, GroupCommitOptions},
 };
 
 /// The log and the store, in one file. Clones share them; the last one closes the file.

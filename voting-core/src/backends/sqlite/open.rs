@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, Sqlite};
-use crate::{
+use crate::backends::{
     embedded::{Arrivals, Group},
     private_files,
 };
@@ -273,7 +273,7 @@ mod tests {
     fn a_name_that_begins_as_an_address_is_a_name() {
         let folder = Path::new("file:a_name_that_begins.db");
         let store = Sqlite::open(folder, SqliteOptions::default());
-        let inspected = crate::sqlite::inspect::inspect(folder);
+        let inspected = crate::backends::sqlite::inspect::inspect(folder);
         let is_there = folder.exists();
         drop(store.expect("it opens"));
         for suffix in ["", ".lock"] {

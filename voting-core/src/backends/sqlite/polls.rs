@@ -5,12 +5,14 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Inner, Sqlite, begin, lock};
 use crate::{
+    backends::stored_json,
     error::StoreError,
-    id::PollId,
-    poll::{Poll, log_changes},
-    poll_state::PollState,
-    stored_json,
-    traits::{PollDirectory, PollStore},
+    model::{
+        id::PollId,
+        poll::{Poll, log_changes},
+        poll_state::PollState,
+    },
+    store::{PollDirectory, PollStore},
 };
 
 pub(super) fn read_poll(connection: &Connection, id: &PollId) -> Result<Option<Poll>, StoreError> {

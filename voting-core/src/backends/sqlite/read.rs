@@ -5,14 +5,16 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Inner, Sqlite, lock, open::open_reader, polls::read_poll};
 use crate::{
-    ballot::Choices,
-    dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason, and_one_more},
     error::StoreError,
-    id::PollId,
-    position::{Position, ShardId},
-    receipt::{Receipt, ReceiptState},
-    tally::{Recount, Tally},
-    traits::{DeadLetterStore, TallyStore},
+    model::{
+        ballot::Choices,
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason, and_one_more},
+        id::PollId,
+        position::{Position, ShardId},
+        receipt::{Receipt, ReceiptState},
+        tally::{Recount, Tally},
+    },
+    store::{DeadLetterStore, TallyStore},
 };
 
 /// Reads within the caller's transaction, so that all is of one moment.
@@ -186,7 +188,9 @@ fn to_position((shard, ms, n): PositionColumns) -> Result<Position, StoreError> 
 
 fn to_reason(name: &str) -> Result<RejectReason, StoreError> {
     name.parse()
-        .map_err(|error: crate::dead_letter::UnknownReason| StoreError::Corrupt(error.to_string()))
+        .map_err(|error: crate::model::dead_letter::UnknownReason| {
+            StoreError::Corrupt(error.to_string())
+        })
 }
 
 #[async_trait]

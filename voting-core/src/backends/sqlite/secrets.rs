@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::{Inner, begin, lock};
-use crate::{error::StoreError, secret::Fingerprint};
+use crate::{error::StoreError, model::secret::Fingerprint};
 
 const ALLOWED: &str = "SELECT fingerprint FROM secrets ORDER BY 1";
 
@@ -51,8 +51,8 @@ mod tests {
     use super::*;
     use crate::{
         Ballot, Choices, SecretKey, VoteSink, VoterId,
-        sqlite::{Sqlite, SqliteOptions},
-        traits::BallotLog,
+        backends::sqlite::{Sqlite, SqliteOptions},
+        log::BallotLog,
     };
 
     fn secret(byte: u8) -> Fingerprint {

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     error::{CastError, StoreError, in_one_line},
-    position::{EntryId, ShardId},
+    model::position::{EntryId, ShardId},
 };
 
 /// So many entries in a row, over all shards that refuse, are no accident.

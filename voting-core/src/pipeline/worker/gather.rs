@@ -9,7 +9,7 @@ use super::{
     patience::{GaveUp, Patience},
     prepare::{Gathered, prepare},
 };
-use crate::batch::Batch;
+use crate::store::batch::Batch;
 
 /// How long one claim waits for a first entry. A claim must not be dropped half-way, so this is
 /// also how long a stop can take to be seen.

@@ -22,7 +22,10 @@ pub use self::{
     progress::{Progress, ProgressWatch},
 };
 use self::{polls::Polls, progress::ProgressSender};
-use crate::traits::{BallotQueue, BatchFlusher, PollDirectory};
+use crate::{
+    log::BallotQueue,
+    store::{BatchFlusher, PollDirectory},
+};
 
 /// A worker that is ready to start.
 pub struct Worker {

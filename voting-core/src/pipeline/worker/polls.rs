@@ -10,7 +10,11 @@ use super::{
     prepare::Gathered,
     progress::ProgressSender,
 };
-use crate::{error::StoreError, id::PollId, poll::Poll, traits::PollDirectory};
+use crate::{
+    error::StoreError,
+    model::{id::PollId, poll::Poll},
+    store::PollDirectory,
+};
 
 /// Polls by their ids.
 pub(super) type Known = HashMap<PollId, Poll>;

@@ -5,12 +5,17 @@ use std::collections::{HashMap, HashSet};
 
 use super::polls::Known;
 use crate::{
-    ballot::Ballot,
-    batch::{Batch, Claim, EntryKey, LogEntry, PlacedBallot},
-    dead_letter::{DeadLetter, RejectReason},
-    entry::{self, MalformedEntry},
-    id::PollId,
-    position::{EntryId, Position, ShardId},
+    log::{
+        claim::{Claim, LogEntry},
+        entry::{self, MalformedEntry},
+    },
+    model::{
+        ballot::Ballot,
+        dead_letter::{DeadLetter, RejectReason},
+        id::PollId,
+        position::{EntryId, EntryKey, Position, ShardId},
+    },
+    store::batch::{Batch, PlacedBallot},
     trace::Followed,
 };
 

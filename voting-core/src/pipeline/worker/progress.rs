@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::batch::FlushReport;
+use crate::store::outcome::FlushReport;
 
 /// What one worker has done since it started.
 #[derive(Debug, Clone)]

@@ -14,8 +14,9 @@ use super::{
     progress::ProgressSender,
 };
 use crate::{
-    batch::{Batch, EntryKey, FlushReport},
     error::StoreError,
+    model::position::EntryKey,
+    store::{batch::Batch, outcome::FlushReport},
     trace::{Followed, tell_flush},
 };
 

@@ -5,10 +5,9 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use voting_core::{
     BallotLog, BallotQueue, CastError, PollId, StoreError,
-    batch::{Claim, EntryKey, QueueStats},
     conformance::Backend,
-    entry::NewEntry,
-    position::{EntryId, ShardId},
+    log::{claim::Claim, entry::NewEntry, stats::QueueStats},
+    model::position::{EntryId, EntryKey, ShardId},
 };
 
 use super::With;

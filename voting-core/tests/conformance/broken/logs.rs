@@ -9,9 +9,8 @@ use std::{
 use async_trait::async_trait;
 use voting_core::{
     BallotLog, BallotQueue, CastError, PollId, StoreError,
-    batch::{Claim, EntryKey, QueueStats},
-    entry::NewEntry,
-    position::{EntryId, ShardId},
+    log::{claim::Claim, entry::NewEntry, stats::QueueStats},
+    model::position::{EntryId, EntryKey, ShardId},
 };
 
 use super::{does_not_pass, log::BrokenLog, memory_of, sqlite_backend, with_log};

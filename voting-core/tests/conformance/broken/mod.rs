@@ -7,7 +7,7 @@ mod logs;
 mod store;
 mod stores;
 
-use voting_core::{conformance::Backend, memory::Memory};
+use voting_core::{backends::memory::Memory, conformance::Backend};
 
 use self::{log::with_log, store::with_store};
 use super::{CLAIM_TIMEOUT, With, backend, memory_backend, sqlite::sqlite_backend};
@@ -66,7 +66,7 @@ fn with_memory_instead(
         reopen: None,
         ..backend
     };
-    let memory = Memory::new(voting_core::memory::MemoryOptions {
+    let memory = Memory::new(voting_core::backends::memory::MemoryOptions {
         shards: 1,
         claim_timeout: CLAIM_TIMEOUT,
     });

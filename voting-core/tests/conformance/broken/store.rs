@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use voting_core::{
     BatchFlusher, DeadLetterStore, Poll, PollDirectory, PollId, PollState, PollStore, Receipt,
     ReceiptState, StoreError, Tally, TallyStore,
-    batch::{Batch, FlushReport, Totals},
     conformance::Backend,
-    dead_letter::DeadLetter,
-    position::Position,
-    tally::Recount,
+    model::{dead_letter::DeadLetter, position::Position, tally::Recount},
+    store::{
+        batch::Batch,
+        outcome::{FlushReport, Totals},
+    },
 };
 
 use super::With;

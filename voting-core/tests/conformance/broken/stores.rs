@@ -9,9 +9,11 @@ use std::{
 use async_trait::async_trait;
 use voting_core::{
     Choices, Poll, PollId, PollState, Receipt, ReceiptState, StoreError, Tally, VoterId,
-    batch::{Batch, FlushReport},
-    dead_letter::DeadLetter,
-    position::{Position, ShardId},
+    model::{
+        dead_letter::DeadLetter,
+        position::{Position, ShardId},
+    },
+    store::{batch::Batch, outcome::FlushReport},
 };
 
 use super::{
@@ -139,7 +141,7 @@ struct MarksEntriesBy32BitsOfTime;
 impl BrokenStore for MarksEntriesBy32BitsOfTime {
     fn batch(&self, batch: &mut Batch) {
         for ((_, id), _) in &mut batch.entries {
-            let cut = voting_core::position::EntryId::new(id.ms() & 0xffff_ffff, id.seq());
+            let cut = voting_core::model::position::EntryId::new(id.ms() & 0xffff_ffff, id.seq());
             *id = cut.expect("an entry id");
         }
     }
@@ -339,7 +341,7 @@ impl BrokenStore for KeepsTheSealsOf256Shards {
         poll: &PollId,
         to: &PollState,
     ) -> Result<Option<PollState>, StoreError> {
-        let kept = |seals: &voting_core::poll_state::Seals| {
+        let kept = |seals: &voting_core::model::poll_state::Seals| {
             seals.iter().filter(|(shard, _)| shard.0 < 256).collect()
         };
         let to = match to {

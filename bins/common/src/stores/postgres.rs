@@ -1,0 +1,31 @@
+//! The store in Postgres that the settings speak of.
+
+use voting_core::backends::postgres::{Postgres, PostgresOptions};
+
+use super::{StoreSettings, authorities::authorities};
+use crate::{
+    config::Config,
+    secrets::{self, SecretError},
+};
+
+impl Config {
+    /// The store. It need not answer yet.
+    ///
+    /// # Errors
+    /// The settings do not say where it is.
+    pub fn postgres(&self) -> Result<Postgres, StoreSettings> {
+        let settings = &self.postgres;
+        let url = secrets::given(
+            "postgres.url",
+            settings.url.as_ref(),
+            settings.url_file.as_deref(),
+        )?;
+        let url = url.ok_or(SecretError::NotGiven("postgres.url"))?;
+        let options = PostgresOptions {
+            connections: settings.connections,
+            ca: authorities(settings.ca_file.as_deref())?,
+            ..PostgresOptions::default()
+        };
+        Postgres::new(&url, options).map_err(|error| StoreSettings::Postgres(error.into()))
+    }
+}

@@ -1,0 +1,38 @@
+//! The log in Redis that the settings speak of.
+
+use std::time::Duration;
+
+use voting_core::backends::redis::{Redis, RedisOptions};
+
+use super::{StoreSettings, authorities::authorities};
+use crate::{
+    config::Config,
+    secrets::{self, SecretError},
+};
+
+impl Config {
+    /// The log. It need not answer yet. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// The settings do not say where it is.
+    pub fn redis(&self) -> Result<Redis, StoreSettings> {
+        let settings = &self.redis;
+        let url = secrets::given(
+            "redis.url",
+            settings.url.as_ref(),
+            settings.url_file.as_deref(),
+        )?;
+        let url = url.ok_or(SecretError::NotGiven("redis.url"))?;
+        let options = RedisOptions {
+            prefix: settings.prefix.clone(),
+            shards: settings.shards,
+            claim_timeout: Duration::from_millis(settings.claim_timeout_ms),
+            retention: Duration::from_secs(settings.retention_hours.saturating_mul(3600)),
+            accept_loss: settings.accept_loss,
+            cluster: settings.cluster,
+            ca: authorities(settings.ca_file.as_deref())?,
+            ..RedisOptions::default()
+        };
+        Redis::new(&url, options).map_err(|error| StoreSettings::Redis(error.into()))
+    }
+}

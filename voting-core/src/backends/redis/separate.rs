@@ -1,0 +1,87 @@
+//! What brings the log in line with a store that is apart from it.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use ::redis::Value;
+use async_trait::async_trait;
+
+use super::{Redis, reply};
+use crate::{
+    error::StoreError,
+    log::{BallotQueue, Log, SeparateLog},
+    model::{
+        id::PollId,
+        poll::Poll,
+        position::{EntryId, ShardId},
+    },
+};
+
+#[async_trait]
+impl SeparateLog for Redis {
+    async fn raise_ids(&self, newest: EntryId) -> Result<(), StoreError> {
+        self.prepare().await?;
+        // The streams may have been made anew since.
+        self.make_groups().await?;
+        for shard in self.shards() {
+            let mut raise = self.0.scripts.raise.key(self.log_key(shard));
+            raise.arg(newest.ms()).arg(newest.seq());
+            if self.0.connection.run(&raise).await? {
+                tracing::warn!(%shard, %newest, "Redis' ids were behind the store; raised them");
+            }
+        }
+        Ok(())
+    }
+
+    async fn acknowledged_below(&self) -> Result<HashMap<ShardId, EntryId>, StoreError> {
+        let mut below = HashMap::new();
+        for shard in self.shards() {
+            below.insert(shard, self.progress(shard).await?.settled);
+        }
+        Ok(below)
+    }
+
+    async fn first_from(
+        &self,
+        shard: ShardId,
+        from: EntryId,
+    ) -> Result<Option<EntryId>, StoreError> {
+        let mut ask = ::redis::cmd("XRANGE");
+        ask.arg(self.log_key(shard))
+            .arg(from.to_string())
+            .arg("+")
+            .arg("COUNT")
+            .arg(1);
+        let range: Value = self.0.connection.read(&ask).await?;
+        reply::first_id(range)
+    }
+
+    async fn sealed(&self, polls: &[&PollId]) -> Result<BTreeSet<PollId>, StoreError> {
+        let mut sealed = BTreeSet::new();
+        if polls.is_empty() {
+            return Ok(sealed);
+        }
+        for shard in self.shards() {
+            let mut ask = self.0.scripts.sealed.key(self.sealed_key(shard));
+            for poll in polls {
+                ask.arg(poll.as_str());
+            }
+            let names: Vec<String> = self.0.connection.run(&ask).await?;
+            let is_sealed = |poll: &&&PollId| names.iter().any(|name| name == poll.as_str());
+            sealed.extend(polls.iter().filter(is_sealed).map(|poll| (*poll).clone()));
+        }
+        Ok(sealed)
+    }
+
+    async fn published(&self) -> Result<Option<Vec<Poll>>, StoreError> {
+        self.published_polls().await
+    }
+}
+
+impl Log for Redis {
+    fn reader(&self) -> Arc<dyn BallotQueue> {
+        Arc::new(self.queue())
+    }
+}

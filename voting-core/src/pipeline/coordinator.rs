@@ -1,0 +1,174 @@
+//! Keeps a log and a store that are apart, such as Redis and Postgres, in line with each other.
+//!
+//! Each may be restored from a backup or made anew while the other stays as it is. Every process that counts
+//! ballots runs a [`Coordinator`]; any number may run at a time. Each of its rounds takes these steps, in this
+//! order:
+//!
+//! 1. The log's ids are raised above the newest entry that the store has. Nobody can vote before there are
+//!    polls, so no ballot gets an id that makes it look older than one that is counted.
+//! 2. The store is checked against what the log knows to be acknowledged. If it lacks ballots, it was put back
+//!    to an earlier state: no poll becomes final then, and none is removed.
+//! 3. The store gets back the polls that it lacks.
+//! 4. Polls that are to close are [sealed and moved on](crate::pipeline::closing).
+//! 5. The polls are published to the log, where vote services look them up.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
+
+use super::{
+    closing,
+    put_back::{GuardedStore, bring_back_polls},
+};
+use crate::{
+    error::{StoreError, in_one_line},
+    log::{BallotQueue, SeparateLog},
+    model::{id::PollId, poll::Poll, poll_state::PollState},
+    store::{PollDirectory, PollStore, SeparateStore},
+};
+
+/// The longest time between two rounds.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// See the [module](self).
+#[derive(Clone)]
+pub struct Coordinator {
+    log: Arc<dyn SeparateLog>,
+    queue: Arc<dyn BallotQueue>,
+    store: Arc<dyn SeparateStore>,
+    guarded: Arc<GuardedStore>,
+    changed: Arc<Notify>,
+}
+
+impl Coordinator {
+    /// A coordinator that does nothing before [`round`](Self::round) or [`run`](Self::run) is called. `queue`
+    /// reads `log`; only its [statistics](BallotQueue::stats) are used.
+    pub fn new(
+        log: Arc<dyn SeparateLog>,
+        queue: Arc<dyn BallotQueue>,
+        store: Arc<dyn SeparateStore>,
+    ) -> Self {
+        Self {
+            guarded: Arc::new(GuardedStore::new(Arc::clone(&log), Arc::clone(&store))),
+            log,
+            queue,
+            store,
+            changed: Arc::default(),
+        }
+    }
+
+    /// The store as a [`Worker`](crate::Worker) must see it, as its poll directory and as its flusher: it takes
+    /// no batch after the store was put back to an earlier state.
+    pub fn guarded(&self) -> Arc<GuardedStore> {
+        Arc::clone(&self.guarded)
+    }
+
+    /// The polls in the store. A change that is made here is published to the log at once.
+    pub fn polls(&self) -> Arc<dyn PollStore> {
+        Arc::new(Announcing {
+            store: Arc::clone(&self.store),
+            changed: Arc::clone(&self.changed),
+        })
+    }
+
+    /// Takes all steps once.
+    ///
+    /// # Errors
+    /// One of the two does not answer, or the store was put back (see
+    /// [`PutBack`](crate::store::applied::PutBack)). Steps before it may have been taken; all can be repeated.
+    pub async fn round(&self) -> Result<(), StoreError> {
+        let log = self.log.as_ref();
+        log.raise_ids(self.store.newest_applied().await?).await?;
+        self.guarded.check().await?;
+        bring_back_polls(log, self.store.as_ref()).await?;
+        closing::advance(log, self.queue.as_ref(), self.store.as_ref()).await?;
+        log.publish(&self.store.polls().await?).await
+    }
+
+    /// Calls `set_up` until it succeeds, then takes a round each second, and at once after a change of a poll.
+    /// Errors are logged, once each, and tried again.
+    ///
+    /// # Errors
+    /// Ends only with [`StoreError::PollConflict`], which no waiting mends. Dropping the future stops it.
+    pub async fn run(
+        &self,
+        set_up: impl AsyncFn() -> Result<(), StoreError>,
+    ) -> Result<Infallible, StoreError> {
+        let mut is_set_up = false;
+        let mut trouble = None;
+        loop {
+            let step = async {
+                if !is_set_up {
+                    set_up().await?;
+                    is_set_up = true;
+                }
+                self.round().await
+            };
+            match step.await {
+                Ok(()) => trouble = None,
+                Err(error @ StoreError::PollConflict(_)) => return Err(error),
+                Err(error) => {
+                    let error = in_one_line(&error);
+                    if trouble.as_ref() != Some(&error) {
+                        tracing::warn!(
+                            error,
+                            "could not bring the log and the store in line; will retry"
+                        );
+                        trouble = Some(error);
+                    }
+                    // A change of a poll does not mend it.
+                    sleep(ROUND).await;
+                    continue;
+                }
+            }
+            // A change that came during the round is not forgotten: its notification is kept.
+            let _ = timeout(ROUND, self.changed.notified()).await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Coordinator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Coordinator").finish_non_exhaustive()
+    }
+}
+
+/// Wakes the coordinator after each change.
+struct Announcing {
+    store: Arc<dyn SeparateStore>,
+    changed: Arc<Notify>,
+}
+
+#[async_trait]
+impl PollDirectory for Announcing {
+    async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
+        self.store.poll(id).await
+    }
+
+    async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
+        self.store.polls().await
+    }
+}
+
+#[async_trait]
+impl PollStore for Announcing {
+    async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
+        let put = self.store.put_poll(poll).await;
+        self.changed.notify_one();
+        put
+    }
+
+    async fn advance_poll(
+        &self,
+        poll: &PollId,
+        to: &PollState,
+    ) -> Result<Option<PollState>, StoreError> {
+        let advanced = self.store.advance_poll(poll, to).await;
+        self.changed.notify_one();
+        advanced
+    }
+}

@@ -1,0 +1,8 @@
+//! What moves ballots along: into the log in groups, from there to the store in batches, and polls to their end.
+
+pub mod closing;
+pub mod coordinator;
+pub mod group_commit;
+pub mod put_back;
+pub mod replay;
+pub mod worker;

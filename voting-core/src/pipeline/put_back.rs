@@ -1,0 +1,225 @@
+//! A store that was put back to an earlier state, as from a backup.
+//!
+//! A worker must not count on it: its first flush would mark all earlier entries as applied, and what the store
+//! lacks could never be told from what it has. The worker waits until the log is rewound.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    error::StoreError,
+    log::SeparateLog,
+    model::{
+        id::PollId,
+        poll::Poll,
+        poll_state::{PollState, Seals},
+        position::{EntryId, ShardId},
+    },
+    store::{
+        BatchFlusher, PollDirectory, PollStore, SeparateStore,
+        applied::{Applied, PutBack},
+        batch::Batch,
+        outcome::{FlushReport, Totals},
+    },
+};
+
+/// A check holds for this long, unless a flush fails. The coordinator makes one each second.
+const HOLDS: Duration = Duration::from_secs(3);
+
+/// Checks that the store lacks none of the entries that are acknowledged and still in the log.
+/// `acknowledged_below` must be asked of the log before `applied` is asked of the store.
+///
+/// # Errors
+/// The log does not answer; or, as a source, [`PutBack`]: the store is not as it was.
+pub async fn check_applied(
+    log: &(impl SeparateLog + ?Sized),
+    acknowledged_below: &HashMap<ShardId, EntryId>,
+    applied: &Applied,
+) -> Result<(), StoreError> {
+    let mut lacking = Vec::new();
+    for (shard, below) in acknowledged_below {
+        let end = applied.end(*shard);
+        if end >= *below {
+            continue;
+        }
+        // An id may have been raised, so there need not be an entry.
+        let next = log.first_from(*shard, end).await?;
+        if next.is_some_and(|next| next < *below) {
+            lacking.push(*shard);
+        }
+    }
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    lacking.sort_unstable();
+    Err(StoreError::unavailable(PutBack(lacking)))
+}
+
+/// What a store was given back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BroughtBack {
+    /// Polls that it lacked.
+    pub polls: Vec<PollId>,
+    /// Polls that it had as open, though the log takes no more ballots in them.
+    pub closed: Vec<PollId>,
+}
+
+/// Gives a store back what it lacks of the polls that are published, and closes the polls that the log is sealed
+/// for. Logs each. A store that was not put back lacks nothing.
+///
+/// # Errors
+/// One of the two does not answer.
+pub async fn bring_back_polls(
+    log: &(impl SeparateLog + ?Sized),
+    store: &(impl PollStore + ?Sized),
+) -> Result<BroughtBack, StoreError> {
+    let mut back = BroughtBack::default();
+    // Asked first: all that is published was in the store before.
+    let published = log.published().await?.unwrap_or_default();
+    let stored = store.polls().await?;
+    let find = |id: &PollId| stored.iter().find(|poll| poll.id() == id);
+    for poll in &published {
+        if find(poll.id()).is_none() {
+            store.put_poll(poll).await?;
+            back.polls.push(poll.id().clone());
+        }
+    }
+    let open = |poll: &&Poll| find(poll.id()).is_none_or(|poll| poll.state().is_open());
+    let published_as_closed = published.iter().filter(open);
+    let mut to_close: HashMap<PollId, Seals> = published_as_closed
+        .filter_map(|poll| match poll.state() {
+            PollState::Open => None,
+            // Its ballots may have to be counted again before it is final.
+            PollState::Closing(seals) | PollState::Final(seals) => {
+                Some((poll.id().clone(), seals.clone()))
+            }
+        })
+        .collect();
+    let stored_as_open = stored.iter().filter(|poll| poll.state().is_open());
+    let open: Vec<_> = stored_as_open.map(Poll::id).chain(&back.polls).collect();
+    let sealed: BTreeSet<PollId> = log.sealed(&open).await?;
+    for poll in sealed {
+        to_close.entry(poll).or_default();
+    }
+    for (poll, seals) in to_close {
+        store
+            .advance_poll(&poll, &PollState::Closing(seals))
+            .await?;
+        back.closed.push(poll);
+    }
+    back.closed.sort_unstable();
+    for poll in &back.polls {
+        tracing::warn!(%poll, "the store lacked a poll that vote services know; stored it again");
+    }
+    for poll in &back.closed {
+        tracing::warn!(%poll, "the log takes no more ballots in a poll that was open in the store; it is closing");
+    }
+    Ok(back)
+}
+
+/// A store that takes no batch after it was put back to an earlier state.
+///
+/// A database that is put back fails first: its connections or its tables are gone. So after each failure it is
+/// checked again before anything is written.
+pub struct GuardedStore {
+    log: Arc<dyn SeparateLog>,
+    store: Arc<dyn SeparateStore>,
+    checked: Mutex<Option<Instant>>,
+}
+
+impl GuardedStore {
+    pub(super) fn new(log: Arc<dyn SeparateLog>, store: Arc<dyn SeparateStore>) -> Self {
+        Self {
+            log,
+            store,
+            checked: Mutex::default(),
+        }
+    }
+
+    /// Asks both.
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
+        let began = Instant::now();
+        // In this order: what is acknowledged was in the store before.
+        let below = self.log.acknowledged_below().await?;
+        self.check_since(began, &below).await
+    }
+
+    async fn check_since(
+        &self,
+        began: Instant,
+        below: &HashMap<ShardId, EntryId>,
+    ) -> Result<(), StoreError> {
+        let applied = self.store.applied().await?;
+        let checked = check_applied(self.log.as_ref(), below, &applied).await;
+        self.note(checked.is_ok().then_some(began));
+        checked
+    }
+
+    fn note(&self, checked: Option<Instant>) {
+        *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = checked;
+    }
+
+    fn holds(&self) -> bool {
+        let checked = *self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.is_some_and(|checked| checked.elapsed() < HOLDS)
+    }
+}
+
+impl std::fmt::Debug for GuardedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GuardedStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl BatchFlusher for GuardedStore {
+    async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
+        if !self.holds() {
+            let began = Instant::now();
+            // If the log does not answer, the ballots in hand are better in the store than nowhere.
+            if let Ok(below) = self.log.acknowledged_below().await {
+                self.check_since(began, &below).await?;
+            }
+        }
+        let flushed = self.store.flush(batch).await;
+        if flushed.is_err() {
+            self.note(None);
+        }
+        flushed
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.store.totals().await
+    }
+
+    async fn ready_to_flush(&self) -> Result<(), StoreError> {
+        self.store.ready_to_flush().await
+    }
+}
+
+/// Looks polls up in the store. A poll that the store lacks and that is published was in the store before, and is
+/// stored again: its ballots must not become dead letters.
+#[async_trait]
+impl PollDirectory for GuardedStore {
+    async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
+        if let Some(poll) = self.store.poll(id).await? {
+            return Ok(Some(poll));
+        }
+        let published = self.log.published().await?.unwrap_or_default();
+        if !published.iter().any(|poll| poll.id() == id) {
+            return Ok(None);
+        }
+        bring_back_polls(self.log.as_ref(), self.store.as_ref()).await?;
+        self.store.poll(id).await
+    }
+
+    async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
+        self.store.polls().await
+    }
+}

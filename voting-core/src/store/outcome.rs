@@ -1,0 +1,131 @@
+//! What a flush changed, and how a back end reckons it.
+
+use std::collections::{HashMap, HashSet};
+
+use super::batch::{Batch, PlacedBallot, Revival};
+use crate::model::{
+    ballot::Choices,
+    dead_letter::DeadLetter,
+    id::PollId,
+    position::{EntryKey, Position},
+    tally::TallyDelta,
+};
+
+/// What a flush changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FlushReport {
+    /// Ballots of voters who had none in the poll.
+    pub counted: u64,
+    /// Ballots that a newer one has replaced or kept out, each told once.
+    pub superseded: u64,
+    /// Ballots that went to the dead letters, each told once.
+    pub rejected: u64,
+    /// Entries that an earlier flush had already written.
+    pub replayed: u64,
+}
+
+/// Where all ballots that ever left the log have gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Ballots that count: one a voter and poll.
+    pub counted: u64,
+    /// Ballots whose voter has a newer one.
+    pub superseded: u64,
+    /// Ballots among the dead letters.
+    pub rejected: u64,
+}
+
+/// Gathers in a flush what a back end must know of the batch, so that each store only has to
+/// write rows. Which ballots a store keeps never depends on it; the tallies and counters do.
+#[derive(Debug)]
+pub struct FlushOutcome {
+    fresh: HashSet<EntryKey>,
+    /// As almost always: then no ballot needs to be looked up.
+    is_all_fresh: bool,
+    report: FlushReport,
+    deltas: HashMap<PollId, TallyDelta>,
+}
+
+impl FlushOutcome {
+    /// Starts with the entries that the store had no applied mark of, and the dead letters to be taken
+    /// back that were there, which it has removed.
+    pub fn new(batch: &Batch, mut fresh: HashSet<EntryKey>, removed: &HashSet<Position>) -> Self {
+        // A map, so that an entry that is in the batch twice is told once.
+        let entries: HashMap<_, _> = batch.entries.iter().copied().collect();
+        let valid = |key: &EntryKey| entries.get(key).copied().unwrap_or(0);
+        let mut superseded = fresh.iter().map(valid).sum();
+        for Revival { position, valid } in &batch.revived {
+            if removed.contains(position) {
+                superseded += valid;
+                fresh.insert((position.shard(), position.entry()));
+            }
+        }
+        let replayed = entries.keys().filter(|key| !fresh.contains(key)).count() as u64;
+        Self {
+            fresh,
+            is_all_fresh: replayed == 0 && batch.revived.is_empty(),
+            report: FlushReport {
+                superseded,
+                replayed,
+                ..FlushReport::default()
+            },
+            deltas: HashMap::new(),
+        }
+    }
+
+    /// Whether the entry of a ballot was flushed before. If the ballot is then among the dead
+    /// letters it stays there, though it may have become valid since.
+    pub fn is_replay(&self, placed: &PlacedBallot) -> bool {
+        let entry = (placed.position.shard(), placed.position.entry());
+        !self.is_all_fresh && !self.fresh.contains(&entry)
+    }
+
+    /// The ballots that are replays, also of those that were replaced.
+    pub fn replays<'a>(&self, batch: &'a Batch) -> impl Iterator<Item = &'a PlacedBallot> {
+        let all = batch.ballots.iter().chain(&batch.replaced);
+        all.filter(|placed| self.is_replay(placed))
+    }
+
+    /// Takes in that the store wrote a ballot, over the voter's `old` choices if any.
+    pub fn written(&mut self, placed: &PlacedBallot, old: Option<Choices>) {
+        let ballot = &placed.ballot;
+        if old.is_none() {
+            self.report.counted += 1;
+            // Every valid ballot of a fresh entry was taken for superseded: one voter's first
+            // is not, whichever of the voter's ballots holds the row.
+            if !self.is_replay(placed) {
+                self.not_superseded();
+            }
+        }
+        let delta = match self.deltas.get_mut(&ballot.poll) {
+            Some(delta) => delta,
+            None => self.deltas.entry(ballot.poll.clone()).or_default(),
+        };
+        delta.record(old, ballot.choices);
+    }
+
+    /// Takes in that the store refuses a valid ballot for good. Its dead letter is told beside it.
+    pub fn unstorable(&mut self, placed: &PlacedBallot) {
+        // As all valid ballots of a fresh entry it was taken for superseded.
+        if !self.is_replay(placed) {
+            self.not_superseded();
+        }
+    }
+
+    fn not_superseded(&mut self) {
+        match self.report.superseded.checked_sub(1) {
+            Some(superseded) => self.report.superseded = superseded,
+            None => tracing::error!("more ballots are told than a batch has"),
+        }
+    }
+
+    /// Takes in that the store wrote a dead letter it did not have.
+    pub fn rejected(&mut self, letter: &DeadLetter) {
+        self.report.rejected += u64::from(letter.ballots);
+    }
+
+    /// The report, and how the tallies move.
+    pub fn finish(self) -> (FlushReport, HashMap<PollId, TallyDelta>) {
+        (self.report, self.deltas)
+    }
+}
