@@ -8,7 +8,7 @@ use support::{Database, ballot, batch, connect, in_words, poll, poll_id, receipt
 use tokio::task::JoinSet;
 use voting_core::{
     BatchFlusher, DeadLetterStore, PollDirectory, PollState, PollStore, ReceiptState, StoreError,
-    TallyStore, backends::postgres::Postgres, model::position::ShardId,
+    TallyStore, backends::postgres::Postgres, model::position::ShardId, store::AppliedStore,
 };
 use voting_testing::{PgBouncer, PostgresServer};
 

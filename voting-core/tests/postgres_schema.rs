@@ -16,6 +16,7 @@ use voting_core::{
         dead_letter::{DeadLetter, RejectReason},
         position::ShardId,
     },
+    store::AppliedStore,
 };
 use voting_testing::PostgresServer;
 
