@@ -11,10 +11,7 @@ use std::{
 use config::ConfigError;
 use poem::http::uri::{Scheme, Uri};
 use serde::{Deserialize, Serialize, Serializer};
-use voting_core::{
-    Poll, PollId, WorkerOptions,
-    backends::{postgres::PostgresOptions, redis::RedisOptions},
-};
+use voting_core::{Poll, PollId, WorkerOptions};
 use voting_http::{Limits, PublicUrl, ServeOptions, TrustedProxies};
 
 use crate::{
@@ -218,17 +215,18 @@ impl Default for TraceSettings {
 
 impl Default for RedisSettings {
     fn default() -> Self {
-        let options = RedisOptions::default();
+        // All programs read one file, also those that are built without Redis. A test holds these values to the
+        // library's.
         Self {
             url: None,
             url_file: None,
             ca_file: None,
-            cluster: options.cluster,
-            prefix: options.prefix,
-            shards: options.shards,
-            claim_timeout_ms: u64::try_from(options.claim_timeout.as_millis()).unwrap_or(u64::MAX),
-            retention_hours: options.retention.as_secs() / 3600,
-            accept_loss: options.accept_loss,
+            cluster: false,
+            prefix: "voting".to_owned(),
+            shards: 4,
+            claim_timeout_ms: 30_000,
+            retention_hours: 24,
+            accept_loss: false,
         }
     }
 }
@@ -239,7 +237,7 @@ impl Default for PostgresSettings {
             url: None,
             url_file: None,
             ca_file: None,
-            connections: PostgresOptions::default().connections,
+            connections: 4,
         }
     }
 }

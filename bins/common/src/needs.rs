@@ -181,11 +181,14 @@ impl Config {
                 note(error);
             }
         }
+        // A program that is built without a store never runs a service that uses it.
+        #[cfg(feature = "redis")]
         if service.uses_redis()
             && let Err(error) = self.redis()
         {
             note(&error);
         }
+        #[cfg(feature = "postgres")]
         if service.uses_postgres()
             && let Err(error) = self.postgres()
         {

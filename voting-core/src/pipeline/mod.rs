@@ -5,4 +5,5 @@ pub mod coordinator;
 pub mod group_commit;
 pub mod put_back;
 pub mod replay;
+pub mod rule;
 pub mod worker;

@@ -37,11 +37,7 @@ pub trait BallotRule: Send + Sync {
     ///
     /// # Errors
     /// It cannot be told now. The worker waits and asks again; the vote service answers 503.
-    async fn check(
-        &self,
-        ballot: &Ballot,
-        poll: &Poll,
-    ) -> Result<Result<(), Refusal>, StoreError>;
+    async fn check(&self, ballot: &Ballot, poll: &Poll) -> Result<Result<(), Refusal>, StoreError>;
 }
 
 #[async_trait]
@@ -49,11 +45,7 @@ impl<F> BallotRule for F
 where
     F: Fn(&Ballot, &Poll) -> Result<(), Refusal> + Send + Sync,
 {
-    async fn check(
-        &self,
-        ballot: &Ballot,
-        poll: &Poll,
-    ) -> Result<Result<(), Refusal>, StoreError> {
+    async fn check(&self, ballot: &Ballot, poll: &Poll) -> Result<Result<(), Refusal>, StoreError> {
         Ok(self(ballot, poll))
     }
 }

@@ -29,3 +29,15 @@ impl Config {
         Postgres::new(&url, options).map_err(|error| StoreSettings::Postgres(error.into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PostgresSettings;
+
+    #[test]
+    fn what_is_not_set_is_as_the_library_has_it() {
+        let options = PostgresOptions::default();
+        assert_eq!(PostgresSettings::default().connections, options.connections);
+    }
+}

@@ -36,3 +36,26 @@ impl Config {
         Redis::new(&url, options).map_err(|error| StoreSettings::Redis(error.into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RedisSettings;
+
+    #[test]
+    fn what_is_not_set_is_as_the_library_has_it() {
+        let (settings, options) = (RedisSettings::default(), RedisOptions::default());
+        assert_eq!(settings.cluster, options.cluster);
+        assert_eq!(settings.prefix, options.prefix);
+        assert_eq!(settings.shards, options.shards);
+        assert_eq!(
+            Duration::from_millis(settings.claim_timeout_ms),
+            options.claim_timeout
+        );
+        assert_eq!(
+            Duration::from_secs(settings.retention_hours * 3600),
+            options.retention
+        );
+        assert_eq!(settings.accept_loss, options.accept_loss);
+    }
+}
