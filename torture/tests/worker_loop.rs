@@ -19,7 +19,7 @@ use voting_core::{
     model::position::EntryKey,
     store::{
         batch::Batch,
-        outcome::{FlushReport, Totals},
+        outcome::{Flushed, Totals},
     },
 };
 
@@ -107,7 +107,7 @@ impl BallotQueue for Faulty {
 
 #[async_trait]
 impl BatchFlusher for Faulty {
-    async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
+    async fn flush(&self, batch: &Batch) -> Result<Flushed, StoreError> {
         self.call(self.memory.flush(batch)).await
     }
 

@@ -51,7 +51,7 @@ async fn all_but(culprits: &[u128]) {
     let store = database.with_poll().await;
     bar(&database, culprits);
     let thousand = batch(1, (1..=1000).map(|voter| ballot(voter, 0b01)));
-    let report = store.flush(&thousand).await.expect("flushed");
+    let report = store.flush(&thousand).await.expect("flushed").report;
     let rejected = culprits.len() as u64;
     assert_eq!((report.counted, report.superseded), (1000 - rejected, 0));
     assert_eq!((report.rejected, report.replayed), (rejected, 0));
@@ -84,7 +84,7 @@ async fn all_but(culprits: &[u128]) {
         assert_eq!(state(&store, voter, ms).await, expected, "{voter}");
     }
 
-    let again = store.flush(&thousand).await.expect("flushed");
+    let again = store.flush(&thousand).await.expect("flushed").report;
     assert_eq!((again.counted, again.superseded), (0, 0));
     assert_eq!((again.rejected, again.replayed), (0, 1000));
     assert_eq!(votes(&store, 1000).await.0, [1000 - rejected, 0]);
@@ -119,7 +119,7 @@ async fn a_ballot_that_is_refused_only_in_the_commit_is_found_too() {
         uuid(7)
     ));
     let ten = batch(1, (1..=10).map(|voter| ballot(voter, 0b01)));
-    let report = store.flush(&ten).await.expect("flushed");
+    let report = store.flush(&ten).await.expect("flushed").report;
     assert_eq!((report.counted, report.rejected), (9, 1));
     assert_eq!(votes(&store, 10).await.0, [9, 0]);
     assert_eq!(state(&store, 7, 7).await, UNSTORABLE);
@@ -141,7 +141,7 @@ async fn what_counted_before_the_table_refused_it_still_counts_when_it_is_replay
         .await
         .expect("flushed");
     more.ballots.retain(|placed| placed.position != at(5));
-    let report = store.flush(&more).await.expect("flushed");
+    let report = store.flush(&more).await.expect("flushed").report;
     assert_eq!((report.counted, report.rejected), (10, 0));
     assert_eq!(votes(&store, 21).await.0, [19, 1]);
     assert_eq!(state(&store, 3, 3).await, ReceiptState::Counted);

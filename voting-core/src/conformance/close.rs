@@ -178,7 +178,7 @@ pub async fn a_flush_is_refused_whole_when_a_poll_does_not_take_a_ballot(backend
     refused("p", 11).await;
     // A replay is no late ballot.
     let replay = backend.flusher.flush(&in_time).await.expect("flushed");
-    assert_eq!(replay.replayed, 1);
+    assert_eq!(replay.report.replayed, 1);
     assert_eq!(backend.votes().await, [1, 0]);
     backend.tally_agrees().await;
 }

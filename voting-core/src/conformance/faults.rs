@@ -17,7 +17,7 @@ use crate::{
     store::{
         BatchFlusher,
         batch::Batch,
-        outcome::{FlushReport, Totals},
+        outcome::{Flushed, Totals},
     },
 };
 
@@ -48,7 +48,7 @@ pub(super) struct FailsForAWhile {
 
 #[async_trait]
 impl BatchFlusher for FailsForAWhile {
-    async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
+    async fn flush(&self, batch: &Batch) -> Result<Flushed, StoreError> {
         let left = self.failures.load(Ordering::Acquire);
         if left == 0 {
             return self.flusher.flush(batch).await;
@@ -73,7 +73,7 @@ pub(super) struct Down {
 
 #[async_trait]
 impl BatchFlusher for Down {
-    async fn flush(&self, _: &Batch) -> Result<FlushReport, StoreError> {
+    async fn flush(&self, _: &Batch) -> Result<Flushed, StoreError> {
         if self.hangs {
             std::future::pending().await
         }

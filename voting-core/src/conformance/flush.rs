@@ -23,7 +23,7 @@ use crate::{
 };
 
 async fn flush(backend: &Backend, batch: &Batch) -> FlushReport {
-    backend.flusher.flush(batch).await.expect("flushed")
+    backend.flusher.flush(batch).await.expect("flushed").report
 }
 
 async fn totals(backend: &Backend) -> Totals {
@@ -211,8 +211,8 @@ pub async fn racing_flushes_of_the_same_voters_agree_with_the_ballots(backend: &
     let mut report = FlushReport::default();
     for flush in flushes {
         let one = flush.await.expect("no panic").expect("flushed");
-        report.counted += one.counted;
-        report.superseded += one.superseded;
+        report.counted += one.report.counted;
+        report.superseded += one.report.superseded;
     }
     assert_eq!((report.counted, report.superseded), (40, 23 * 40));
     let mut expected = [0; 8];
@@ -243,9 +243,9 @@ pub async fn racing_flushes_of_the_same_batch_count_it_once(backend: &Backend) {
     let mut told = (0, 0, 0);
     for flush in flushes {
         let report = flush.await.expect("no panic").expect("flushed");
-        told.0 += report.counted;
-        told.1 += report.superseded;
-        told.2 += report.replayed;
+        told.0 += report.report.counted;
+        told.1 += report.report.superseded;
+        told.2 += report.report.replayed;
     }
     assert_eq!(told, (20, 30, 7 * 50));
     assert_eq!(backend.votes().await, [10, 10]);

@@ -158,7 +158,7 @@ pub async fn what_was_flushed_is_still_there(backend: Backend) {
     }
     // The marks of what was applied as well, and the state.
     for (again, entries) in [(&first, 2), (&second, 2)] {
-        let report = backend.flusher.flush(again).await.expect("flushed");
+        let report = backend.flusher.flush(again).await.expect("flushed").report;
         assert_eq!(
             (report.replayed, report.counted, report.rejected),
             (entries, 0, 0)

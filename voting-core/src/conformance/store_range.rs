@@ -60,7 +60,7 @@ fn batch_of(ballots: Vec<(Position, Ballot)>, dead_letters: Vec<DeadLetter>) -> 
 }
 
 async fn flush(backend: &Backend, batch: &Batch) -> FlushReport {
-    backend.flusher.flush(batch).await.expect("flushed")
+    backend.flusher.flush(batch).await.expect("flushed").report
 }
 
 async fn state(backend: &Backend, poll: &str, voter: VoterId, position: Position) -> ReceiptState {

@@ -455,7 +455,7 @@ pub async fn of_a_voter_whose_newest_ballot_is_a_dead_letter_the_one_before_coun
         ..Batch::default()
     };
     both.keep_newest();
-    let report = backend.flusher.flush(&both).await.expect("flushed");
+    let report = backend.flusher.flush(&both).await.expect("flushed").report;
     assert_eq!(
         (report.counted, report.superseded, report.replayed),
         (1, 0, 1)

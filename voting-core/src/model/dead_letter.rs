@@ -10,6 +10,7 @@ use crate::{
         entry::{self, MalformedEntry},
     },
     model::position::Position,
+    pipeline::rule::Refusal,
     store::batch::PlacedBallot,
 };
 
@@ -49,16 +50,19 @@ pub enum RejectReason {
     PollClosed,
     /// The store refuses the ballot for what it is, whenever it is tried.
     Unstorable,
+    /// A [rule](crate::pipeline::rule) of the application refuses it; the detail has the rule's own reason.
+    NotEligible,
 }
 
 impl RejectReason {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Malformed,
         Self::UnknownPoll,
         Self::UnknownOption,
         Self::TooManyChoices,
         Self::PollClosed,
         Self::Unstorable,
+        Self::NotEligible,
     ];
 
     /// The reason's name in stores, APIs and metrics.
@@ -70,6 +74,7 @@ impl RejectReason {
             Self::TooManyChoices => "too-many-choices",
             Self::PollClosed => "poll-closed",
             Self::Unstorable => "unstorable",
+            Self::NotEligible => "not-eligible",
         }
     }
 }
@@ -124,6 +129,15 @@ impl DeadLetter {
             detail: format!("poll {}, options {:?}", ballot.poll, ballot.choices),
             payload: entry::of_one(ballot).payload,
             ballots: 1,
+        }
+    }
+
+    /// Of a single ballot that a rule of the application refuses.
+    pub fn refused(placed: &PlacedBallot, refusal: &Refusal) -> Self {
+        let letter = Self::of(placed, RejectReason::NotEligible);
+        Self {
+            detail: format!("{refusal}; {}", letter.detail),
+            ..letter
         }
     }
 

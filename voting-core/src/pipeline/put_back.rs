@@ -24,7 +24,7 @@ use crate::{
         BatchFlusher, PollDirectory, PollStore, SeparateStore,
         applied::{Applied, PutBack},
         batch::Batch,
-        outcome::{FlushReport, Totals},
+        outcome::{Flushed, Totals},
     },
 };
 
@@ -179,7 +179,7 @@ impl std::fmt::Debug for GuardedStore {
 
 #[async_trait]
 impl BatchFlusher for GuardedStore {
-    async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
+    async fn flush(&self, batch: &Batch) -> Result<Flushed, StoreError> {
         if !self.holds() {
             let began = Instant::now();
             // If the log does not answer, the ballots in hand are better in the store than nowhere.

@@ -53,7 +53,7 @@ pub async fn revive(
         };
         match flusher.flush(&batch).await {
             Err(StoreError::PollChanged(_)) if tries < TRIES => tries += 1,
-            flushed => return flushed.map(Revived::Flushed),
+            flushed => return flushed.map(|flushed| Revived::Flushed(flushed.report)),
         }
     }
 }

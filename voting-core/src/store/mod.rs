@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use self::{
     applied::Applied,
     batch::Batch,
-    outcome::{FlushReport, Totals},
+    outcome::{Flushed, Totals},
 };
 use crate::{
     error::StoreError,
@@ -42,7 +42,7 @@ pub trait BatchFlusher: Send + Sync {
     /// # Errors
     /// [`StoreError::PollChanged`] when a ballot's poll is not stored, or does not take it (see
     /// [`PollState::takes`]). Nothing is written then.
-    async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError>;
+    async fn flush(&self, batch: &Batch) -> Result<Flushed, StoreError>;
 
     /// Where the flushed ballots are, over all polls.
     async fn totals(&self) -> Result<Totals, StoreError>;

@@ -24,6 +24,16 @@ pub struct FlushReport {
     pub replayed: u64,
 }
 
+/// What a flush did: its counters, and how the tallies moved.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// Numbers of ballots and entries.
+    pub report: FlushReport,
+    /// For each poll in which the flush wrote ballots, by how much its tally moved. A poll whose ballots were all
+    /// written before is not there.
+    pub tallies: HashMap<PollId, TallyDelta>,
+}
+
 /// Where all ballots that ever left the log have gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -124,8 +134,11 @@ impl FlushOutcome {
         self.report.rejected += u64::from(letter.ballots);
     }
 
-    /// The report, and how the tallies move.
-    pub fn finish(self) -> (FlushReport, HashMap<PollId, TallyDelta>) {
-        (self.report, self.deltas)
+    /// The report, and how the tallies are to be moved.
+    pub fn finish(self) -> Flushed {
+        Flushed {
+            report: self.report,
+            tallies: self.deltas,
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     error::{StoreError, in_one_line},
     log::claim::LogEntry,
     model::position::{Position, ShardId},
-    store::{batch::Batch, outcome::FlushReport},
+    store::{batch::Batch, outcome::Flushed},
 };
 
 /// The sending of a ballot in the current span; none, unless that is followed.
@@ -146,12 +146,12 @@ pub(crate) fn failed(span: &Span, kind: &str) {
 }
 
 /// Says in the span of a flush how that went.
-pub(crate) fn tell_flush(span: &Span, outcome: &Result<FlushReport, StoreError>) {
+pub(crate) fn tell_flush(span: &Span, outcome: &Result<Flushed, StoreError>) {
     if span.is_disabled() {
         return;
     }
     match outcome {
-        Ok(report) => {
+        Ok(Flushed { report, .. }) => {
             span.record("voting.counted", report.counted);
             span.record("voting.superseded", report.superseded);
             span.record("voting.rejected", report.rejected);
@@ -160,7 +160,9 @@ pub(crate) fn tell_flush(span: &Span, outcome: &Result<FlushReport, StoreError>)
         Err(error) => failed(span, error.kind()),
     }
     span.in_scope(|| match outcome {
-        Ok(report) => tracing::debug!(?report, "a batch with ballots that are followed is flushed"),
+        Ok(Flushed { report, .. }) => {
+            tracing::debug!(?report, "a batch with ballots that are followed is flushed")
+        }
         Err(error) => tracing::debug!(error = in_one_line(error), "it is not flushed"),
     });
 }

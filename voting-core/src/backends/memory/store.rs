@@ -21,7 +21,7 @@ use crate::{
         BatchFlusher, DeadLetterStore, PollDirectory, PollStore, TallyStore,
         batch::Batch,
         older::Older,
-        outcome::{FlushOutcome, FlushReport, Totals},
+        outcome::{FlushOutcome, Flushed, Totals},
     },
 };
 
@@ -93,7 +93,7 @@ impl Store {
         fresh
     }
 
-    fn flush(&mut self, batch: &Batch) -> Result<FlushReport, StoreError> {
+    fn flush(&mut self, batch: &Batch) -> Result<Flushed, StoreError> {
         // Before anything changes: a batch is written whole or not at all.
         batch.check(|id| self.poll(id).map(|stored| stored.poll.state()))?;
         let fresh = self.mark_applied(batch);
@@ -131,15 +131,15 @@ impl Store {
                 outcome.rejected(letter);
             }
         }
-        let (report, deltas) = outcome.finish();
-        self.superseded += report.superseded;
-        for (id, delta) in deltas {
-            if let Some(stored) = self.polls.iter_mut().find(|s| *s.poll.id() == id) {
+        let flushed = outcome.finish();
+        self.superseded += flushed.report.superseded;
+        for (id, delta) in &flushed.tallies {
+            if let Some(stored) = self.polls.iter_mut().find(|s| s.poll.id() == id) {
                 stored.tally.version += u64::from(delta.changed());
-                add(&mut stored.tally, &delta)?;
+                add(&mut stored.tally, delta)?;
             }
         }
-        Ok(report)
+        Ok(flushed)
     }
 
     fn recount(&self, id: &PollId) -> Result<Option<Recount>, StoreError> {
@@ -172,7 +172,7 @@ fn add(tally: &mut Tally, delta: &TallyDelta) -> Result<(), StoreError> {
 
 #[async_trait]
 impl BatchFlusher for Memory {
-    async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
+    async fn flush(&self, batch: &Batch) -> Result<Flushed, StoreError> {
         self.store().flush(batch)
     }
 

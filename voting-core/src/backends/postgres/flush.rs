@@ -30,7 +30,7 @@ use crate::{
         BatchFlusher,
         batch::{Batch, PlacedBallot},
         older::Older,
-        outcome::{FlushOutcome, FlushReport, Totals},
+        outcome::{FlushOutcome, Flushed, Totals},
     },
 };
 
@@ -46,7 +46,7 @@ enum Way {
 }
 
 impl Inner {
-    fn flush(&self, connection: &mut Connection, batch: &Batch) -> Result<FlushReport, StoreError> {
+    fn flush(&self, connection: &mut Connection, batch: &Batch) -> Result<Flushed, StoreError> {
         let (mut way, mut retries) = (Way::AtOnce, 0);
         let report = loop {
             let mut transaction = connection.begin()?;
@@ -94,7 +94,7 @@ impl Inner {
         transaction: &mut Transaction<'_>,
         batch: &Batch,
         way: Way,
-    ) -> Result<FlushReport, StoreError> {
+    ) -> Result<Flushed, StoreError> {
         let polls = polls_of(transaction, batch)?;
         batch.check(|id| polls.get(id).map(|(_, state)| state))?;
         let fresh = marks::mark(transaction, batch)?;
@@ -124,8 +124,9 @@ impl Inner {
                 outcome.rejected(letter);
             }
         }
-        let (report, deltas) = outcome.finish();
-        self.move_tallies(transaction, &polls, &deltas)?;
+        let flushed = outcome.finish();
+        let report = &flushed.report;
+        self.move_tallies(transaction, &polls, &flushed.tallies)?;
         if report.superseded > 0 {
             transaction.execute(
                 "INSERT INTO superseded AS s VALUES ($1, $2)
@@ -133,7 +134,7 @@ impl Inner {
                 &[&self.stripe, &to_column(report.superseded)?],
             )?;
         }
-        Ok(report)
+        Ok(flushed)
     }
 
     fn move_tallies(
@@ -392,7 +393,7 @@ pub(super) fn write_dead_letter(
 
 #[async_trait]
 impl BatchFlusher for Postgres {
-    async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
+    async fn flush(&self, batch: &Batch) -> Result<Flushed, StoreError> {
         let batch = batch.clone();
         self.call(move |inner| inner.on_connection(|connection| inner.flush(connection, &batch)))
             .await

@@ -21,12 +21,12 @@ use crate::{
         BatchFlusher,
         batch::{Batch, PlacedBallot, Revival},
         older::Older,
-        outcome::{FlushOutcome, FlushReport, Totals},
+        outcome::{FlushOutcome, Flushed, Totals},
     },
 };
 
 impl Inner {
-    fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
+    fn flush(&self, batch: &Batch) -> Result<Flushed, StoreError> {
         let mut writer = self.writer()?;
         let transaction = begin(&mut writer)?;
         let polls = polls_of(&transaction, batch)?;
@@ -47,15 +47,15 @@ impl Inner {
                 outcome.rejected(letter);
             }
         }
-        let (report, deltas) = outcome.finish();
+        let flushed = outcome.finish();
         transaction
             .prepare_cached("UPDATE totals SET superseded = superseded + ?1")?
-            .execute([report.superseded])?;
-        for (poll, delta) in &deltas {
+            .execute([flushed.report.superseded])?;
+        for (poll, delta) in &flushed.tallies {
             move_tally(&transaction, polls[poll].0, delta)?;
         }
         self.commit(transaction)?;
-        Ok(report)
+        Ok(flushed)
     }
 }
 
@@ -269,7 +269,7 @@ fn move_tally(
 
 #[async_trait]
 impl BatchFlusher for Sqlite {
-    async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
+    async fn flush(&self, batch: &Batch) -> Result<Flushed, StoreError> {
         let batch = batch.clone();
         self.blocking(move |inner| inner.flush(&batch)).await
     }

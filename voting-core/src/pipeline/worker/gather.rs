@@ -33,7 +33,7 @@ pub(super) async fn run(
     loop {
         // Looked at before the claim: what was cast before the stop is then still claimed.
         let stopping = patience.stopping();
-        let gathered = gather(worker, &mut patience).await?;
+        let mut gathered = gather(worker, &mut patience).await?;
         if gathered.ballots() == 0 {
             if stopping {
                 return Ok(());
@@ -44,6 +44,7 @@ pub(super) async fn run(
             .polls
             .look_up(&worker.progress, &mut patience, &gathered)
             .await?;
+        worker.ask_rule(&mut patience, &mut gathered).await?;
         let batch = prepare(&gathered, &worker.polls.known());
         worker.progress.batch_begun();
         let prepared = Prepared { gathered, batch };

@@ -5,11 +5,13 @@
 //! of the same entries changes nothing.
 
 mod gather;
+mod hook;
 mod options;
 mod patience;
 mod polls;
 mod prepare;
 mod progress;
+mod rules;
 mod run;
 
 use std::sync::Arc;
@@ -18,12 +20,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    hook::AfterFlush,
     options::WorkerOptions,
     progress::{Progress, ProgressWatch},
 };
 use self::{polls::Polls, progress::ProgressSender};
 use crate::{
     log::BallotQueue,
+    pipeline::rule::BallotRule,
     store::{BatchFlusher, PollDirectory},
 };
 
@@ -32,6 +36,8 @@ pub struct Worker {
     queue: Arc<dyn BallotQueue>,
     polls: Arc<dyn PollDirectory>,
     flusher: Arc<dyn BatchFlusher>,
+    rule: Option<Arc<dyn BallotRule>>,
+    hook: Option<Arc<dyn AfterFlush>>,
     options: WorkerOptions,
 }
 
@@ -40,6 +46,8 @@ struct Shared {
     queue: Arc<dyn BallotQueue>,
     flusher: Arc<dyn BatchFlusher>,
     polls: Polls,
+    rule: Option<Arc<dyn BallotRule>>,
+    hook: Option<Arc<dyn AfterFlush>>,
     options: WorkerOptions,
     progress: ProgressSender,
 }
@@ -56,8 +64,24 @@ impl Worker {
             queue,
             polls,
             flusher,
+            rule: None,
+            hook: None,
             options,
         }
+    }
+
+    /// Sets ballots aside that this rule refuses.
+    #[must_use]
+    pub fn with_rule(mut self, rule: Arc<dyn BallotRule>) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
+    /// Tells this hook of each batch that is committed.
+    #[must_use]
+    pub fn after_flush(mut self, hook: Arc<dyn AfterFlush>) -> Self {
+        self.hook = Some(hook);
+        self
     }
 
     /// Starts the loop as a task of the current tokio runtime.

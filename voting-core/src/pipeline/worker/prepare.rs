@@ -15,6 +15,7 @@ use crate::{
         id::PollId,
         position::{EntryId, EntryKey, Position, ShardId},
     },
+    pipeline::rule::Refusal,
     store::batch::{Batch, PlacedBallot},
     trace::Followed,
 };
@@ -26,6 +27,8 @@ pub(super) struct Gathered {
     seen: HashSet<EntryKey>,
     settled: HashMap<ShardId, EntryId>,
     ballots: usize,
+    /// What the application's rule refuses.
+    pub(super) refused: HashMap<Position, Refusal>,
     pub(super) followed: Followed,
 }
 
@@ -48,6 +51,14 @@ impl Gathered {
         let entries = self.entries.iter();
         let ballots = entries.flat_map(|(_, decoded)| decoded).flatten();
         ballots.map(|ballot| &ballot.poll)
+    }
+
+    /// Its ballots, each with its position.
+    pub(super) fn placed(&self) -> impl Iterator<Item = (Position, &Ballot)> {
+        self.entries.iter().flat_map(|(entry, decoded)| {
+            let ballots = (0..=u16::MAX).zip(decoded.iter().flatten());
+            ballots.map(|(index, ballot)| (Position::new(entry.shard, entry.id, index), ballot))
+        })
     }
 
     /// Ballots so far; an entry that cannot be read is one.
@@ -73,12 +84,19 @@ pub(super) fn prepare(gathered: &Gathered, polls: &Known) -> Batch {
                         position: Position::new(shard, id, index),
                         ballot: ballot.clone(),
                     };
-                    match check(&placed, polls) {
-                        Ok(()) => {
+                    let refused = gathered.refused.get(&placed.position);
+                    match (check(&placed, polls), refused) {
+                        (Err(reason), _) => {
+                            batch.dead_letters.push(DeadLetter::of(&placed, reason));
+                        }
+                        (Ok(()), Some(refusal)) => {
+                            let letter = DeadLetter::refused(&placed, refusal);
+                            batch.dead_letters.push(letter);
+                        }
+                        (Ok(()), None) => {
                             valid += 1;
                             batch.ballots.push(placed);
                         }
-                        Err(reason) => batch.dead_letters.push(DeadLetter::of(&placed, reason)),
                     }
                 }
             }

@@ -16,12 +16,15 @@ use super::{
 use crate::{
     error::StoreError,
     model::position::EntryKey,
-    store::{batch::Batch, outcome::FlushReport},
+    store::{
+        batch::Batch,
+        outcome::{FlushReport, Flushed},
+    },
     trace::{Followed, tell_flush},
 };
 
 /// A batch that is flushed.
-struct Flushed {
+struct Done {
     entries: Vec<EntryKey>,
     report: FlushReport,
 }
@@ -38,6 +41,8 @@ pub(super) async fn run(
         queue: worker.queue,
         flusher: worker.flusher,
         polls: Polls::new(worker.polls),
+        rule: worker.rule,
+        hook: worker.hook,
         options: worker.options,
         progress,
     };
@@ -59,14 +64,14 @@ async fn flush(
     worker: &Shared,
     mut patience: Patience,
     mut batches: mpsc::Receiver<Prepared>,
-    flushed: mpsc::Sender<Flushed>,
+    flushed: mpsc::Sender<Done>,
 ) -> Result<(), GaveUp> {
     while let Some(Prepared { gathered, batch }) = batches.recv().await {
         let (mut gathered, mut batch) = (gathered, batch);
         let mut changed_again = false;
-        let report = loop {
+        let flushed_now = loop {
             match flush_one(worker, &mut patience, &batch, &gathered.followed).await? {
-                Ok(report) => break report,
+                Ok(flushed) => break flushed,
                 Err(poll) => {
                     worker.polls.forget(&poll);
                     // Once is as it may be. A store that says so again and again is in trouble.
@@ -82,12 +87,20 @@ async fn flush(
                 .polls
                 .look_up(&worker.progress, &mut patience, &gathered)
                 .await?;
+            worker.ask_rule(&mut patience, &mut gathered).await?;
             batch = prepare(&gathered, &worker.polls.known());
         };
+        if let Some(hook) = &worker.hook {
+            hook.flushed(&flushed_now);
+        }
         // Before the next step is waited for.
         std::mem::take(&mut gathered.followed).committed(&batch);
         let entries = batch.entries.iter().map(|(key, _)| *key).collect();
-        if flushed.send(Flushed { entries, report }).await.is_err() {
+        let done = Done {
+            entries,
+            report: flushed_now.report,
+        };
+        if flushed.send(done).await.is_err() {
             return Ok(());
         }
     }
@@ -100,14 +113,14 @@ async fn flush_one(
     patience: &mut Patience,
     batch: &Batch,
     followed: &Followed,
-) -> Result<Result<FlushReport, crate::PollId>, GaveUp> {
+) -> Result<Result<Flushed, crate::PollId>, GaveUp> {
     patience
         .until_done("flush", &worker.progress, || async {
             let span = followed.flush_span(batch);
             let flushed = worker.flusher.flush(batch).instrument(span.clone()).await;
             tell_flush(&span, &flushed);
             match flushed {
-                Ok(report) => Ok(Ok(report)),
+                Ok(flushed) => Ok(Ok(flushed)),
                 // Waiting does not mend it, but looking the poll up does.
                 Err(StoreError::PollChanged(poll)) => Ok(Err(poll)),
                 Err(error) => Err(error),
@@ -120,9 +133,9 @@ async fn flush_one(
 async fn acknowledge(
     worker: &Shared,
     mut patience: Patience,
-    mut batches: mpsc::Receiver<Flushed>,
+    mut batches: mpsc::Receiver<Done>,
 ) -> Result<(), GaveUp> {
-    while let Some(Flushed { entries, report }) = batches.recv().await {
+    while let Some(Done { entries, report }) = batches.recv().await {
         patience
             .until_done("acknowledge", &worker.progress, || {
                 worker.queue.acknowledge(&entries)

@@ -10,7 +10,7 @@ use voting_core::{
     model::{dead_letter::DeadLetter, position::Position, tally::Recount},
     store::{
         batch::Batch,
-        outcome::{FlushReport, Totals},
+        outcome::{Flushed, Totals},
     },
 };
 
@@ -38,7 +38,7 @@ pub trait BrokenStore: Default + Send + Sync + 'static {
         poll
     }
 
-    async fn flush(&self, store: &Store, batch: &Batch) -> Result<FlushReport, StoreError> {
+    async fn flush(&self, store: &Store, batch: &Batch) -> Result<Flushed, StoreError> {
         store.flusher.flush(batch).await
     }
 
@@ -110,7 +110,7 @@ pub fn with_store<B: BrokenStore>(backend: Backend) -> Backend {
 
 #[async_trait]
 impl<B: BrokenStore> BatchFlusher for Around<B> {
-    async fn flush(&self, batch: &Batch) -> Result<FlushReport, StoreError> {
+    async fn flush(&self, batch: &Batch) -> Result<Flushed, StoreError> {
         let mut batch = batch.clone();
         self.broken.batch(&mut batch);
         self.broken.flush(&self.store, &batch).await

@@ -13,7 +13,7 @@ use voting_core::{
         dead_letter::DeadLetter,
         position::{Position, ShardId},
     },
-    store::{batch::Batch, outcome::FlushReport},
+    store::{batch::Batch, outcome::Flushed},
 };
 
 use super::{
@@ -265,7 +265,7 @@ struct RefusesEmptyBatches;
 
 #[async_trait]
 impl BrokenStore for RefusesEmptyBatches {
-    async fn flush(&self, store: &Store, batch: &Batch) -> Result<FlushReport, StoreError> {
+    async fn flush(&self, store: &Store, batch: &Batch) -> Result<Flushed, StoreError> {
         if batch.entries.is_empty() {
             return Err(StoreError::unavailable("an empty statement"));
         }

@@ -1,0 +1,36 @@
+//! Asks the application's rule about the ballots of a batch.
+
+use super::{
+    Shared,
+    patience::{GaveUp, Patience},
+    prepare::Gathered,
+};
+
+impl Shared {
+    /// Asks about each ballot whose poll is known, and keeps what is refused. A poll may have changed since the
+    /// last time, so all are asked about anew.
+    pub(super) async fn ask_rule(
+        &self,
+        patience: &mut Patience,
+        gathered: &mut Gathered,
+    ) -> Result<(), GaveUp> {
+        let Some(rule) = &self.rule else {
+            return Ok(());
+        };
+        let polls = self.polls.known();
+        let mut refused = std::mem::take(&mut gathered.refused);
+        refused.clear();
+        for (position, ballot) in gathered.placed() {
+            let Some(poll) = polls.get(&ballot.poll) else {
+                continue;
+            };
+            let asked =
+                patience.until_done("ask the rule", &self.progress, || rule.check(ballot, poll));
+            if let Err(refusal) = asked.await? {
+                refused.insert(position, refusal);
+            }
+        }
+        gathered.refused = refused;
+        Ok(())
+    }
+}
