@@ -13,7 +13,7 @@ fmt:
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
-    for features in "" memory sqlite redis postgres conformance; do \
+    for features in "" memory sqlite redis postgres private-files conformance; do \
         cargo clippy -p voting-core --lib --locked --no-default-features --features "$features" -- -D warnings || exit; \
     done
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
