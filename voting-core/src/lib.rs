@@ -24,7 +24,7 @@ pub mod store;
 pub mod trace;
 pub mod voting;
 
-pub use error::{CastError, StoreError};
+pub use error::{CastError, ErrorKind, StoreError};
 pub use log::{BallotLog, BallotQueue, VoteSink};
 pub use model::{
     ballot::{Ballot, Choices, VoterId},
