@@ -7,13 +7,13 @@ use std::{
 };
 
 /// Read by those who cast, set by the lane.
-pub(super) struct Room {
+pub(super) struct Limit {
     ballots: AtomicUsize,
     /// No ballot is to wait for others much longer than this.
     max_delay: Duration,
 }
 
-impl Room {
+impl Limit {
     pub(super) fn new(max_delay: Duration) -> Self {
         Self {
             ballots: AtomicUsize::new(usize::MAX),
@@ -21,12 +21,12 @@ impl Room {
         }
     }
 
-    /// Whether one more may wait beside so many.
-    pub(super) fn has_for_one_beside(&self, waiting: usize) -> bool {
+    /// Whether one more may wait beside this many.
+    pub(super) fn admits(&self, waiting: usize) -> bool {
         waiting < self.ballots.load(Ordering::Relaxed)
     }
 
-    /// Entries of that size take so long each. There is always room for what goes with the next one.
+    /// Entries of that size take so long each. What goes with the next entry is always admitted.
     pub(super) fn set(&self, entry: usize, each: Duration) {
         let entries = self.max_delay.as_nanos() / each.as_nanos().max(1);
         let entries = usize::try_from(entries).unwrap_or(usize::MAX).max(1);

@@ -45,7 +45,7 @@ impl Stop {
 /// The stop came, and the time to wait for a store is over.
 pub(super) struct GaveUp;
 
-pub(super) struct Patience {
+pub(super) struct Retry {
     backoff: ExponentialBuilder,
     pauses: ExponentialBackoff,
     /// What cannot be done.
@@ -55,7 +55,7 @@ pub(super) struct Patience {
     grace: Duration,
 }
 
-impl Patience {
+impl Retry {
     pub(super) fn new(options: &WorkerOptions, stop: Stop) -> Self {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(options.min_backoff)

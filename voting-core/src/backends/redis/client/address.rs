@@ -16,7 +16,7 @@ use crate::backends::{
 
 /// How long it may take to connect, with the handshake of TLS and the password. A server that is there
 /// answers at once; one that is not must not hold up a voter for longer than that.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+pub(in crate::backends::redis) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// After so long without a word, the peer is asked for one: a firewall or a balancer that has forgotten
 /// the connection is noticed before a ballot needs it.
@@ -42,7 +42,10 @@ impl From<RedisError> for InvalidAddress {
 }
 
 /// The server at `url`.
-pub(super) fn client(url: &str, ca: Option<&Authorities>) -> Result<Client, RedisError> {
+pub(in crate::backends::redis) fn client(
+    url: &str,
+    ca: Option<&Authorities>,
+) -> Result<Client, RedisError> {
     let wrong = |text| Err((ErrorKind::InvalidClientConfig, text).into());
     if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
         return wrong(
@@ -73,7 +76,7 @@ const SCHEMES: [&str; 7] = [
 ];
 
 /// Another server of the same cluster, with the same user, password and encryption.
-pub(super) fn sibling(
+pub(in crate::backends::redis) fn sibling(
     of: &ConnectionInfo,
     host: &str,
     port: u16,

@@ -19,7 +19,7 @@ use ::redis::{
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep};
 
-use super::{
+use crate::backends::redis::client::{
     address,
     server::Server,
     slots::{self, Address, SlotMap},
@@ -34,7 +34,7 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// Shared by all who use it; connects to a node when it is first needed.
 #[derive(Clone)]
-pub(super) struct Cluster(Arc<Inner>);
+pub(in crate::backends::redis) struct Cluster(Arc<Inner>);
 
 struct Inner {
     /// The nodes that are known from the start.
@@ -66,7 +66,7 @@ enum Elsewhere {
 }
 
 impl Cluster {
-    pub(super) fn new(
+    pub(in crate::backends::redis) fn new(
         seeds: Vec<Client>,
         ca: Option<Authorities>,
         response_timeout: Duration,
@@ -106,19 +106,21 @@ impl Cluster {
     }
 
     /// Grows whenever nodes join.
-    pub(super) fn generation(&self) -> u64 {
+    pub(in crate::backends::redis) fn generation(&self) -> u64 {
         self.known().generation
     }
 
     /// The masters and the replicas, as the cluster has them now.
-    pub(super) async fn nodes(&self) -> Result<(Vec<Address>, Vec<Address>), RedisError> {
+    pub(in crate::backends::redis) async fn nodes(
+        &self,
+    ) -> Result<(Vec<Address>, Vec<Address>), RedisError> {
         self.refresh(Duration::ZERO).await?;
         let map = self.known().map.clone();
         Ok((map.masters(), map.replicas()))
     }
 
     /// The node at an address.
-    pub(super) fn node(&self, address: &Address) -> Result<Server, RedisError> {
+    pub(in crate::backends::redis) fn node(&self, address: &Address) -> Result<Server, RedisError> {
         let mut known = self.known();
         if let Some(server) = known.nodes.get(address) {
             return Ok(server.clone());
@@ -191,7 +193,10 @@ impl Cluster {
     }
 
     /// The master that has a key.
-    pub(super) async fn server_of(&self, key: &str) -> Result<Server, RedisError> {
+    pub(in crate::backends::redis) async fn server_of(
+        &self,
+        key: &str,
+    ) -> Result<Server, RedisError> {
         let owner = self.owner(Some(slots::of_key(key.as_bytes()))).await?;
         self.node(&owner)
     }
@@ -248,7 +253,7 @@ impl Cluster {
     }
 
     /// For one command, or one call of a script.
-    pub(super) fn call(&self) -> Call {
+    pub(in crate::backends::redis) fn call(&self) -> Call {
         Call {
             cluster: self.clone(),
             last: None,
@@ -305,14 +310,14 @@ fn elsewhere(error: &RedisError, said_by: &Address) -> Option<Elsewhere> {
 
 /// A command, or a script's call, which may come to several: what names no key, which is to load the
 /// script, goes where the call went before.
-pub(super) struct Call {
+pub(in crate::backends::redis) struct Call {
     cluster: Cluster,
     last: Option<Address>,
 }
 
 impl Call {
     /// The node that was asked last.
-    pub(super) fn answered_by(&self) -> Result<Server, RedisError> {
+    pub(in crate::backends::redis) fn answered_by(&self) -> Result<Server, RedisError> {
         let last = self.last.as_ref();
         let last = last.ok_or_else(|| refused("no node was asked".to_owned()))?;
         self.cluster.node(last)

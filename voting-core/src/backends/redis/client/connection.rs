@@ -4,28 +4,34 @@ use std::time::Duration;
 
 use ::redis::{Client, Cmd, FromRedisValue, RedisError};
 
-use super::{
-    RedisOptions, address,
-    cluster::Cluster,
-    server::{Server, once_more},
+use crate::backends::redis::{
+    RedisOptions,
+    client::{
+        address,
+        cluster::Cluster,
+        server::{Server, once_more},
+    },
 };
 
 /// Shared by all who use it at a time; connects when first used, and mends itself.
 #[derive(Clone)]
-pub(super) enum Connection {
+pub(in crate::backends::redis) enum Connection {
     Server(Server),
     Cluster(Cluster),
 }
 
 /// Where Redis is.
-pub(super) enum Place {
+pub(in crate::backends::redis) enum Place {
     Server(Box<Client>),
     Cluster(Vec<Client>),
 }
 
 impl Place {
     /// Reads the address, or the addresses of several nodes of a cluster.
-    pub(super) fn new(url: &str, options: &RedisOptions) -> Result<Self, RedisError> {
+    pub(in crate::backends::redis) fn new(
+        url: &str,
+        options: &RedisOptions,
+    ) -> Result<Self, RedisError> {
         let ca = options.ca.as_ref();
         if options.cluster {
             // A comma in a password is written `%2C`.
@@ -38,7 +44,10 @@ impl Place {
 }
 
 impl Connection {
-    pub(super) fn new(place: &Place, options: &RedisOptions) -> Result<Self, RedisError> {
+    pub(in crate::backends::redis) fn new(
+        place: &Place,
+        options: &RedisOptions,
+    ) -> Result<Self, RedisError> {
         let timeout = options.response_timeout;
         Ok(match place {
             Place::Server(client) => Self::Server(only(client, timeout)),
@@ -50,7 +59,11 @@ impl Connection {
 
     /// One on which a command may wait for `block`. `None` for a cluster: there one command cannot wait
     /// for all shards.
-    pub(super) fn blocking(place: &Place, options: &RedisOptions, block: Duration) -> Option<Self> {
+    pub(in crate::backends::redis) fn blocking(
+        place: &Place,
+        options: &RedisOptions,
+        block: Duration,
+    ) -> Option<Self> {
         let patience = options.response_timeout + block;
         match place {
             Place::Server(client) => Some(Self::Server(only(client, patience))),
@@ -58,7 +71,10 @@ impl Connection {
         }
     }
 
-    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+    pub(in crate::backends::redis) async fn ask<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+    ) -> Result<T, RedisError> {
         match self {
             Self::Server(server) => command.query_async(&mut server.clone()).await,
             Self::Cluster(cluster) => command.query_async(&mut cluster.call()).await,
@@ -66,11 +82,14 @@ impl Connection {
     }
 
     /// Asks something that changes nothing, or may be done twice; see [`Server::read`].
-    pub(super) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+    pub(in crate::backends::redis) async fn read<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+    ) -> Result<T, RedisError> {
         once_more(|| self.ask(command)).await
     }
 
-    pub(super) async fn run<T: FromRedisValue>(
+    pub(in crate::backends::redis) async fn run<T: FromRedisValue>(
         &self,
         script: &::redis::ScriptInvocation<'_>,
     ) -> Result<T, RedisError> {
@@ -81,7 +100,7 @@ impl Connection {
     }
 
     /// The same, and the server that has carried it out.
-    pub(super) async fn run_on<T: FromRedisValue>(
+    pub(in crate::backends::redis) async fn run_on<T: FromRedisValue>(
         &self,
         script: &::redis::ScriptInvocation<'_>,
     ) -> Result<(T, Server), RedisError> {
@@ -99,7 +118,10 @@ impl Connection {
     }
 
     /// The server that has a key.
-    pub(super) async fn server_of(&self, key: &str) -> Result<Server, RedisError> {
+    pub(in crate::backends::redis) async fn server_of(
+        &self,
+        key: &str,
+    ) -> Result<Server, RedisError> {
         match self {
             Self::Server(server) => Ok(server.clone()),
             Self::Cluster(cluster) => cluster.server_of(key).await,
@@ -107,7 +129,7 @@ impl Connection {
     }
 
     /// Grows whenever there may be servers, or settings of one, that were not there before.
-    pub(super) fn generation(&self) -> u64 {
+    pub(in crate::backends::redis) fn generation(&self) -> u64 {
         match self {
             Self::Server(server) => server.turn(),
             Self::Cluster(cluster) => cluster.generation(),
@@ -115,7 +137,7 @@ impl Connection {
     }
 
     /// Each server that takes ballots, and each that may come to.
-    pub(super) async fn each(&self) -> Result<Servers, RedisError> {
+    pub(in crate::backends::redis) async fn each(&self) -> Result<Servers, RedisError> {
         match self {
             Self::Server(server) => Ok(Servers {
                 masters: vec![server.clone()],
@@ -142,7 +164,7 @@ fn only(client: &Client, response_timeout: Duration) -> Server {
 }
 
 /// The servers of a cluster, or the only one.
-pub(super) struct Servers {
-    pub(super) masters: Vec<Server>,
-    pub(super) replicas: Vec<Server>,
+pub(in crate::backends::redis) struct Servers {
+    pub(in crate::backends::redis) masters: Vec<Server>,
+    pub(in crate::backends::redis) replicas: Vec<Server>,
 }

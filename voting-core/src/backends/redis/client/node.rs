@@ -4,10 +4,15 @@ use std::collections::HashMap;
 
 use ::redis::{Cmd, FromRedisValue};
 
-use super::{Redis, connection::Servers, durability, rights, server::Server};
+use crate::backends::redis::{
+    Redis,
+    client::{connection::Servers, server::Server},
+    durability,
+    inspect::rights,
+};
 use crate::error::StoreError;
 
-pub use super::rights::Rights;
+pub use crate::backends::redis::inspect::rights::Rights;
 
 /// A server of the log: the only one, or one of a cluster.
 #[derive(Clone)]
@@ -44,7 +49,7 @@ pub struct NodeInfo {
 }
 
 /// The fields of an answer to `INFO`.
-pub(super) fn fields(info: &str) -> HashMap<&str, &str> {
+pub(in crate::backends::redis) fn fields(info: &str) -> HashMap<&str, &str> {
     let lines = info.lines();
     lines
         .filter_map(|line| line.trim().split_once(':'))

@@ -25,7 +25,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{address::CONNECT_TIMEOUT, watch::Watch};
+use crate::backends::redis::{client::address::CONNECT_TIMEOUT, durability::watch::Watch};
 
 /// Less than whoever asks for readiness waits: the reason is to be told, not only that there is no answer.
 const PATIENCE_APART: Duration = Duration::from_millis(1_500);
@@ -36,7 +36,7 @@ type Connecting = Shared<BoxFuture<'static, Result<MultiplexedConnection, RedisE
 /// Shared by all who use it at a time; connects when first used, and anew when it is used after it was
 /// lost or could not be made.
 #[derive(Clone)]
-pub(super) struct Server(Arc<Inner>);
+pub(in crate::backends::redis) struct Server(Arc<Inner>);
 
 struct Inner {
     /// What messages call it.
@@ -53,7 +53,11 @@ struct Inner {
 
 impl Server {
     /// A server whose answers may take `response_timeout`.
-    pub(super) fn new(name: String, client: Client, response_timeout: Duration) -> Self {
+    pub(in crate::backends::redis) fn new(
+        name: String,
+        client: Client,
+        response_timeout: Duration,
+    ) -> Self {
         let first = connect(client.clone(), response_timeout);
         Self(Arc::new(Inner {
             name,
@@ -66,17 +70,17 @@ impl Server {
     }
 
     /// What messages call it.
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::backends::redis) fn name(&self) -> &str {
         &self.0.name
     }
 
     /// When it was last seen to keep what it acknowledges.
-    pub(super) fn watch(&self) -> &Watch {
+    pub(in crate::backends::redis) fn watch(&self) -> &Watch {
         &self.0.watch
     }
 
     /// The same server over a connection of its own, which does not wait long.
-    pub(super) fn apart(&self) -> Self {
+    pub(in crate::backends::redis) fn apart(&self) -> Self {
         let apart = self.0.apart.get_or_init(|| {
             let patience = self.0.response_timeout.min(PATIENCE_APART);
             Self::new(self.0.name.clone(), self.0.client.clone(), patience)
@@ -86,17 +90,20 @@ impl Server {
 
     /// Asks something that changes nothing, or may be done twice. If the connection turns out to be lost, it is
     /// asked once more on a new one.
-    pub(super) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+    pub(in crate::backends::redis) async fn read<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+    ) -> Result<T, RedisError> {
         once_more(|| async { command.query_async(&mut self.clone()).await }).await
     }
 
     /// How it is connected to.
-    pub(super) fn client(&self) -> &Client {
+    pub(in crate::backends::redis) fn client(&self) -> &Client {
         &self.0.client
     }
 
     /// How many connections there were before this one: the server may have been started anew.
-    pub(super) fn turn(&self) -> u64 {
+    pub(in crate::backends::redis) fn turn(&self) -> u64 {
         let current = self.0.current.lock();
         current.unwrap_or_else(PoisonError::into_inner).0
     }
@@ -136,7 +143,7 @@ impl Server {
 
 /// Reads, and reads once more if the connection was lost, as to a server that was started anew while nobody
 /// asked it anything. Not if it does not answer, or cannot be reached: that would only take twice as long.
-pub(super) async fn once_more<T, F: Future<Output = Result<T, RedisError>>>(
+pub(in crate::backends::redis) async fn once_more<T, F: Future<Output = Result<T, RedisError>>>(
     read: impl Fn() -> F,
 ) -> Result<T, RedisError> {
     match read().await {

@@ -7,14 +7,14 @@ const SLOTS: u16 = 16_384;
 
 /// Where a node listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Address {
-    pub(super) host: String,
-    pub(super) port: u16,
+pub(in crate::backends::redis) struct Address {
+    pub(in crate::backends::redis) host: String,
+    pub(in crate::backends::redis) port: u16,
 }
 
 impl Address {
     /// As a redirection names it, `host:port`. Without a host it is that of the node which says so.
-    pub(super) fn read(text: &str, said_by: &Self) -> Option<Self> {
+    pub(in crate::backends::redis) fn read(text: &str, said_by: &Self) -> Option<Self> {
         let (host, port) = text.rsplit_once(':')?;
         let host = if host.is_empty() { &said_by.host } else { host };
         Some(Self {
@@ -32,7 +32,7 @@ impl std::fmt::Display for Address {
 
 /// Who has which slots.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct SlotMap(Vec<Range>);
+pub(in crate::backends::redis) struct SlotMap(Vec<Range>);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Range {
@@ -44,7 +44,7 @@ struct Range {
 
 impl SlotMap {
     /// Reads the answer to `CLUSTER SLOTS`, which `said_by` has given.
-    pub(super) fn read(answer: &Value, said_by: &Address) -> Option<Self> {
+    pub(in crate::backends::redis) fn read(answer: &Value, said_by: &Address) -> Option<Self> {
         let ranges = list(answer)?.iter().map(|range| {
             let [first, last, master, replicas @ ..] = list(range)? else {
                 return None;
@@ -64,7 +64,7 @@ impl SlotMap {
         (!ranges.is_empty()).then_some(Self(ranges))
     }
 
-    pub(super) fn owner(&self, slot: u16) -> Option<&Address> {
+    pub(in crate::backends::redis) fn owner(&self, slot: u16) -> Option<&Address> {
         let range = self
             .0
             .iter()
@@ -73,12 +73,12 @@ impl SlotMap {
     }
 
     /// All masters that have slots, each once.
-    pub(super) fn masters(&self) -> Vec<Address> {
+    pub(in crate::backends::redis) fn masters(&self) -> Vec<Address> {
         once_each(self.0.iter().map(|range| &range.master))
     }
 
     /// All replicas that are not known to have failed, each once.
-    pub(super) fn replicas(&self) -> Vec<Address> {
+    pub(in crate::backends::redis) fn replicas(&self) -> Vec<Address> {
         once_each(self.0.iter().flat_map(|range| &range.replicas))
     }
 }
@@ -114,7 +114,7 @@ fn node(value: &Value, said_by: &Address) -> Option<Address> {
 }
 
 /// The slot of the first key in a command; `None` if it has none.
-pub(super) fn of_command(command: &Cmd) -> Option<u16> {
+pub(in crate::backends::redis) fn of_command(command: &Cmd) -> Option<u16> {
     let argument = |index: usize| match command.args_iter().nth(index) {
         Some(Arg::Simple(argument)) => Some(argument),
         _ => None,
@@ -137,7 +137,7 @@ pub(super) fn of_command(command: &Cmd) -> Option<u16> {
 }
 
 /// The slot of a key: of what is in its first braces, or of all of it.
-pub(super) fn of_key(key: &[u8]) -> u16 {
+pub(in crate::backends::redis) fn of_key(key: &[u8]) -> u16 {
     let tag = || {
         let open = key.iter().position(|byte| *byte == b'{')?;
         let rest = &key[open + 1..];

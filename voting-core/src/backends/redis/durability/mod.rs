@@ -1,12 +1,18 @@
 //! Whether Redis keeps what it acknowledges.
 
+pub(super) mod watch;
+mod writes;
+
 use std::{collections::HashMap, sync::Arc};
 
 use ::redis::{ErrorKind, RedisError, ServerErrorKind};
 use futures_util::future::{join_all, try_join, try_join_all};
 use tokio::time::Instant;
 
-use super::{Redis, connection::Servers, server::Server, watch, writes};
+use crate::backends::redis::{
+    Redis,
+    client::{connection::Servers, server::Server},
+};
 use crate::{error::StoreError, model::position::ShardId};
 
 /// The settings without which an acknowledged ballot can be lost.
@@ -15,7 +21,7 @@ use crate::{error::StoreError, model::position::ShardId};
 /// leaves the transaction open: what is written next may be taken for a part of it at the start after that,
 /// and be dropped. With `no` it says that the log is torn, and `redis-check-aof --fix` cuts it where it
 /// should be.
-pub(super) const NEEDED: [(&str, &str); 5] = [
+pub(in crate::backends::redis) const NEEDED: [(&str, &str); 5] = [
     ("appendonly", "yes"),
     ("appendfsync", "always"),
     ("aof-load-truncated", "no"),
@@ -24,14 +30,14 @@ pub(super) const NEEDED: [(&str, &str); 5] = [
 ];
 
 /// The setting that keeps a replica from taking over by itself.
-pub(super) const WAITS: (&str, &str) = ("cluster-replica-no-failover", "yes");
+pub(in crate::backends::redis) const WAITS: (&str, &str) = ("cluster-replica-no-failover", "yes");
 
 /// Whose replica a server is, as host and port; empty if it is none.
 const REPLICA_OF: &str = "replicaof";
 
 /// What a server is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Duty {
+pub(in crate::backends::redis) enum Duty {
     /// It takes ballots.
     Master,
     /// It may come to take ballots.
@@ -40,7 +46,7 @@ pub(super) enum Duty {
 
 /// Why a server is not taken to keep what it acknowledges.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(super) enum Flaw {
+pub(in crate::backends::redis) enum Flaw {
     /// It has said so.
     #[error("{0}")]
     Told(Arc<str>),
@@ -50,7 +56,7 @@ pub(super) enum Flaw {
 }
 
 impl Flaw {
-    pub(super) fn unknown(text: impl Into<Arc<str>>) -> Self {
+    pub(in crate::backends::redis) fn unknown(text: impl Into<Arc<str>>) -> Self {
         Self::Unknown(text.into())
     }
 }
@@ -74,7 +80,7 @@ impl From<Flaw> for StoreError {
 
 /// Each server that takes ballots keeps them, and none that may come to take any has fewer. All are asked
 /// now, whatever was known of them.
-pub(super) async fn check(redis: &Redis) -> Result<(), StoreError> {
+pub(in crate::backends::redis) async fn check(redis: &Redis) -> Result<(), StoreError> {
     let now = Instant::now();
     let Servers { masters, replicas } = redis.0.connection.each().await?;
     let masters = masters.iter().map(|master| (master, Duty::Master));
@@ -88,7 +94,11 @@ pub(super) async fn check(redis: &Redis) -> Result<(), StoreError> {
 }
 
 /// Asks a server whether it keeps what it acknowledges.
-pub(super) async fn ask(redis: &Redis, server: &Server, duty: Duty) -> Result<(), Flaw> {
+pub(in crate::backends::redis) async fn ask(
+    redis: &Redis,
+    server: &Server,
+    duty: Duty,
+) -> Result<(), Flaw> {
     match (redis.0.options.accept_loss, duty) {
         (true, Duty::Replica) => Ok(()),
         (true, Duty::Master) => {
@@ -164,7 +174,10 @@ async fn ask_replica(server: &Server) -> Result<(), Flaw> {
 /// It checks the commands of a transaction, and of a script, against the rights of the user `default`, of
 /// which nobody thinks who has turned that user off, and goes on without what is not allowed
 /// (redis issue 14541; valkey issue 3983).
-pub(super) async fn forgets(redis: &Redis, server: &Server) -> Result<Option<String>, RedisError> {
+pub(in crate::backends::redis) async fn forgets(
+    redis: &Redis,
+    server: &Server,
+) -> Result<Option<String>, RedisError> {
     let shard = ShardId(0);
     let (log, stats) = (redis.log_key(shard), redis.stats_key(shard));
     let written: [&[&str]; 4] = [
@@ -219,7 +232,7 @@ async fn settings(
 }
 
 /// Which of these settings a server does not have, as they should be.
-pub(super) async fn lacks(
+pub(in crate::backends::redis) async fn lacks(
     server: &Server,
     needed: &[(&str, &str)],
 ) -> Result<Vec<String>, RedisError> {

@@ -17,11 +17,13 @@ use futures_util::{
 };
 use tokio::time::{Instant, timeout};
 
-use super::{
+use crate::backends::redis::{
     Redis,
-    connection::{Connection, Servers},
+    client::{
+        connection::{Connection, Servers},
+        server::Server,
+    },
     durability::{self, Duty, Flaw},
-    server::Server,
 };
 use crate::{
     error::{StoreError, in_one_line},
@@ -40,7 +42,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What is known of one server.
 #[derive(Default)]
-pub(super) struct Watch(Mutex<State>);
+pub(in crate::backends::redis) struct Watch(Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -142,7 +144,7 @@ async fn look_once(redis: &Redis, server: &Server, duty: Duty) -> Result<u64, Fl
 }
 
 /// Done once a look that began at `since` or later has found that the server keeps what it acknowledges.
-pub(super) async fn seen_since(
+pub(in crate::backends::redis) async fn seen_since(
     redis: &Redis,
     server: &Server,
     duty: Duty,
@@ -164,7 +166,7 @@ pub(super) async fn seen_since(
 
 /// Of the whole log.
 #[derive(Default)]
-pub(super) struct Watched {
+pub(in crate::backends::redis) struct Watched {
     /// The generation of the servers of which each was seen to keep what it acknowledges.
     generation: Mutex<Option<u64>>,
     /// When a look at all of them last began.
@@ -185,7 +187,10 @@ impl Watched {
 
 /// Done if the server of a shard may be sent a ballot: it was seen to keep what it acknowledges, and no
 /// other was seen not to.
-pub(super) async fn before(redis: &Redis, shard: ShardId) -> Result<(), StoreError> {
+pub(in crate::backends::redis) async fn before(
+    redis: &Redis,
+    shard: ShardId,
+) -> Result<(), StoreError> {
     let (watched, connection) = (&redis.0.watched, &redis.0.connection);
     // As it is before the look: nodes that join meanwhile must not pass with it.
     let generation = Some(connection.generation());
@@ -210,7 +215,11 @@ pub(super) async fn before(redis: &Redis, shard: ShardId) -> Result<(), StoreErr
 }
 
 /// Done if what the server has acknowledged, of what was sent at `sent`, may be told.
-pub(super) async fn after(redis: &Redis, server: &Server, sent: Instant) -> Result<(), StoreError> {
+pub(in crate::backends::redis) async fn after(
+    redis: &Redis,
+    server: &Server,
+    sent: Instant,
+) -> Result<(), StoreError> {
     let fresh = Instant::now().checked_sub(FRESH);
     // If Redis is slow, a look may take longer than a second, too. One that is asked behind the ballot is
     // as good.

@@ -4,9 +4,9 @@
 use ::redis::{ErrorKind, RedisError, Script, ScriptInvocation, ServerErrorKind};
 use futures_util::future::try_join_all;
 
-use super::{
+use crate::backends::redis::{
     GROUP, Redis,
-    server::{Server, once_more},
+    client::server::{Server, once_more},
 };
 use crate::{
     error::{self, StoreError},
@@ -15,12 +15,14 @@ use crate::{
 
 impl Redis {
     /// Done if each shard would take a ballot.
-    pub(super) async fn takes_ballots(&self) -> Result<(), StoreError> {
+    pub(in crate::backends::redis) async fn takes_ballots(&self) -> Result<(), StoreError> {
         self.would_write(&self.0.scripts.writable).await
     }
 
     /// Done if entries of each shard could be acknowledged.
-    pub(super) async fn takes_acknowledgements(&self) -> Result<(), StoreError> {
+    pub(in crate::backends::redis) async fn takes_acknowledgements(
+        &self,
+    ) -> Result<(), StoreError> {
         self.would_write(&self.0.scripts.acknowledgeable).await
     }
 
@@ -41,7 +43,10 @@ impl Redis {
     }
 
     /// Done if a server would take a ballot of somebody who may cast one there.
-    pub(super) async fn server_takes_ballots(&self, server: &Server) -> Result<(), StoreError> {
+    pub(in crate::backends::redis) async fn server_takes_ballots(
+        &self,
+        server: &Server,
+    ) -> Result<(), StoreError> {
         let ask = self.0.scripts.writable.prepare_invoke();
         match answer(server, &ask).await {
             // What its user may not do is another question.
@@ -71,7 +76,7 @@ fn explained(name: &str, error: RedisError) -> StoreError {
 }
 
 /// What it means that Redis has refused a write so; `None` if it has not for a reason of its own.
-pub(super) fn why(error: &RedisError) -> Option<&'static str> {
+pub(in crate::backends::redis) fn why(error: &RedisError) -> Option<&'static str> {
     match error.kind() {
         ErrorKind::Server(ServerErrorKind::ReadOnly) => Some("it is a replica"),
         ErrorKind::Server(ServerErrorKind::MasterDown) => {

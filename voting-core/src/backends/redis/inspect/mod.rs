@@ -1,11 +1,16 @@
 //! What is in the log, for operators. Only asks, never changes anything: it makes no stream, no group
 //! and no consumer.
 
+pub(super) mod rights;
+
 use std::{io, sync::Arc, time::Duration};
 
 use ::redis::{ErrorKind, RedisError, ServerErrorKind, streams::StreamInfoConsumersReply};
 
-use super::{GROUP, Redis, address::CONNECT_TIMEOUT, connection::Place};
+use crate::backends::redis::{
+    GROUP, Redis,
+    client::{address::CONNECT_TIMEOUT, connection::Place},
+};
 use crate::{
     backends::{
         certificate::{self, Begin, Certificate},
@@ -150,7 +155,10 @@ impl Redis {
     }
 
     /// Who reads a shard.
-    pub(super) async fn consumers(&self, shard: ShardId) -> Result<Vec<Consumer>, StoreError> {
+    pub(in crate::backends::redis) async fn consumers(
+        &self,
+        shard: ShardId,
+    ) -> Result<Vec<Consumer>, StoreError> {
         let mut ask = ::redis::cmd("XINFO");
         ask.arg("CONSUMERS").arg(self.log_key(shard)).arg(GROUP);
         let told: StreamInfoConsumersReply = self.0.connection.read(&ask).await?;

@@ -2,7 +2,7 @@
 
 use ::redis::RedisError;
 
-use super::{GROUP, Redis, server::Server};
+use crate::backends::redis::{GROUP, Redis, client::server::Server};
 use crate::model::position::ShardId;
 
 /// The commands that a user may not give, of those that a service gives.
@@ -84,7 +84,10 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
 }
 
 /// Asks the server, which carries out none of them.
-pub(super) async fn missing(redis: &Redis, server: &Server) -> Result<Rights, RedisError> {
+pub(in crate::backends::redis) async fn missing(
+    redis: &Redis,
+    server: &Server,
+) -> Result<Rights, RedisError> {
     let mut ask = ::redis::cmd("ACL");
     ask.arg("WHOAMI");
     let user: String = server.read(&ask).await?;

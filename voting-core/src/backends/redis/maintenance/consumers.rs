@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::{GROUP, Redis, every::Every};
+use crate::backends::redis::{GROUP, Redis, maintenance::every::Every};
 use crate::{error::StoreError, model::position::ShardId};
 
 /// Looks for them now and then.
-pub(super) struct Consumers {
+pub(in crate::backends::redis) struct Consumers {
     /// Milliseconds.
     max_idle: u64,
-    pub(super) look: Every,
+    pub(in crate::backends::redis) look: Every,
 }
 
 impl Consumers {
-    pub(super) fn new(redis: &Redis) -> Self {
+    pub(in crate::backends::redis) fn new(redis: &Redis) -> Self {
         // Long enough that nobody who is only slow is meant.
         let claim_timeout = redis.0.options.claim_timeout;
         let max_idle = (claim_timeout * 10).max(Duration::from_secs(60));
@@ -23,7 +23,7 @@ impl Consumers {
         }
     }
 
-    pub(super) async fn remove_idle(
+    pub(in crate::backends::redis) async fn remove_idle(
         &self,
         redis: &Redis,
         shard: ShardId,
@@ -39,7 +39,7 @@ impl Consumers {
 impl Redis {
     /// Removes the consumer of this name, or all if it is empty, unless they have something in hand or
     /// were heard of within so many milliseconds. How many that were.
-    pub(super) async fn remove_consumers(
+    pub(in crate::backends::redis) async fn remove_consumers(
         &self,
         shard: ShardId,
         min_idle: u64,

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(super) struct Every {
+pub(in crate::backends::redis) struct Every {
     period: Duration,
     next: Instant,
 }
 
 impl Every {
     /// Due at once, and then after each period.
-    pub(super) fn new(period: Duration) -> Self {
+    pub(in crate::backends::redis) fn new(period: Duration) -> Self {
         Self {
             period,
             next: Instant::now(),
@@ -19,7 +19,7 @@ impl Every {
     }
 
     /// Whether it is time; it is then noted as done.
-    pub(super) fn is_due(&mut self) -> bool {
+    pub(in crate::backends::redis) fn is_due(&mut self) -> bool {
         let now = Instant::now();
         let due = now >= self.next;
         if due {
@@ -29,12 +29,12 @@ impl Every {
     }
 
     /// There is more to do than was done.
-    pub(super) fn again(&mut self) {
+    pub(in crate::backends::redis) fn again(&mut self) {
         self.next = Instant::now();
     }
 
     /// How long until it is due.
-    pub(super) fn left(&self) -> Duration {
+    pub(in crate::backends::redis) fn left(&self) -> Duration {
         self.next.saturating_duration_since(Instant::now())
     }
 }

@@ -1,10 +1,10 @@
 //! How much of its memory Redis has used: at its limit it refuses ballots.
 
-use super::{connection::Connection, node::fields};
+use crate::backends::redis::client::{connection::Connection, node::fields};
 use crate::log::stats::LogMemory;
 
 /// Of the fullest server; `None` if none says so, as to a user who may not ask.
-pub(super) async fn of(connection: &Connection) -> Option<LogMemory> {
+pub(in crate::backends::redis) async fn of(connection: &Connection) -> Option<LogMemory> {
     let servers = connection.each().await.ok()?;
     let mut ask = ::redis::cmd("INFO");
     ask.arg("memory");

@@ -1,17 +1,21 @@
 //! What a consumer sees to now and then: entries of the dead, how far the log is settled, and
 //! trimming what is both settled and old.
 
+mod consumers;
+pub(super) mod every;
+mod memory;
+mod retention;
+
 use std::{collections::HashMap, time::Duration};
 
-use super::{
+use crate::backends::redis::{
     GROUP, Redis,
     append::parse_id,
-    consumers::Consumers,
-    every::Every,
-    fullness,
-    reply::{self, Stream},
-    rests::Rests,
-    room::Room,
+    maintenance::{consumers::Consumers, every::Every, retention::Retention},
+    reader::{
+        backoff::ShardBackoff,
+        reply::{self, Stream},
+    },
 };
 use crate::{
     error::StoreError,
@@ -26,39 +30,43 @@ use ::redis::{
 /// How often the log is trimmed.
 const EVERY: Duration = Duration::from_secs(1);
 
-pub(super) struct Upkeep {
+pub(in crate::backends::redis) struct Upkeep {
     /// To look for entries of the dead.
-    pub(super) take_over: Every,
+    pub(in crate::backends::redis) take_over: Every,
     run: Every,
     settled: HashMap<ShardId, EntryId>,
     consumers: Consumers,
-    room: Room,
+    retention: Retention,
 }
 
 impl Upkeep {
-    pub(super) fn new(redis: &Redis) -> Self {
+    pub(in crate::backends::redis) fn new(redis: &Redis) -> Self {
         Self {
             take_over: Every::new(redis.0.options.claim_timeout / 4),
             run: Every::new(EVERY),
             settled: HashMap::new(),
             consumers: Consumers::new(redis),
-            room: Room::new(),
+            retention: Retention::new(),
         }
     }
 
     /// All entries of the shard below this are acknowledged, as far as is known.
-    pub(super) fn settled(&self, shard: ShardId) -> EntryId {
+    pub(in crate::backends::redis) fn settled(&self, shard: ShardId) -> EntryId {
         self.settled.get(&shard).copied().unwrap_or(EntryId::MIN)
     }
 
     /// Sees to all shards that do not rest; what failed is noted there.
-    pub(super) async fn run_if_due(&mut self, redis: &Redis, rests: &mut Rests) {
+    pub(in crate::backends::redis) async fn run_if_due(
+        &mut self,
+        redis: &Redis,
+        backoff: &mut ShardBackoff,
+    ) {
         if !self.run.is_due() {
             return;
         }
         let tidy = self.consumers.look.is_due();
         for shard in redis.shards() {
-            rests
+            backoff
                 .unless_resting(shard, self.see_to(redis, shard, tidy))
                 .await;
         }
@@ -72,7 +80,7 @@ impl Upkeep {
     ) -> Result<(), StoreError> {
         let settled = redis.progress(shard).await?.settled;
         self.settled.insert(shard, settled);
-        let keep_from = self.room.keep_from(redis, shard).await;
+        let keep_from = self.retention.keep_from(redis, shard).await;
         redis.trim(shard, settled.min(keep_from)).await?;
         if tidy {
             self.consumers.remove_idle(redis, shard).await?;
@@ -82,25 +90,28 @@ impl Upkeep {
 }
 
 /// How far the workers are in a shard.
-pub(super) struct Progress {
+pub(in crate::backends::redis) struct Progress {
     /// The oldest entry that is not acknowledged, be it handed out or not.
-    pub(super) oldest_pending: Option<EntryId>,
+    pub(in crate::backends::redis) oldest_pending: Option<EntryId>,
     /// All entries below this are acknowledged.
-    pub(super) settled: EntryId,
+    pub(in crate::backends::redis) settled: EntryId,
 }
 
 /// What was counted in a shard since there is one.
-pub(super) struct Counters {
+pub(in crate::backends::redis) struct Counters {
     /// Ballots.
-    pub(super) accepted: u64,
+    pub(in crate::backends::redis) accepted: u64,
     /// Ballots.
-    pub(super) acknowledged: u64,
+    pub(in crate::backends::redis) acknowledged: u64,
     /// Entries.
-    pub(super) lost: u64,
+    pub(in crate::backends::redis) lost: u64,
 }
 
 impl Redis {
-    pub(super) async fn progress(&self, shard: ShardId) -> Result<Progress, StoreError> {
+    pub(in crate::backends::redis) async fn progress(
+        &self,
+        shard: ShardId,
+    ) -> Result<Progress, StoreError> {
         let key = self.log_key(shard);
         // In this order: what is appended or handed out after the first question has a later id than
         // all that the answers speak of, or is found by the questions that follow.
@@ -125,14 +136,17 @@ impl Redis {
     }
 
     /// What Redis says of the stream of a shard.
-    pub(super) async fn stream(&self, shard: ShardId) -> Result<Stream, StoreError> {
+    pub(in crate::backends::redis) async fn stream(
+        &self,
+        shard: ShardId,
+    ) -> Result<Stream, StoreError> {
         let mut ask = ::redis::cmd("XINFO");
         ask.arg("STREAM").arg(self.log_key(shard));
         reply::stream(self.0.connection.read(&ask).await?)
     }
 
     /// What Redis says of the workers' group in a shard; `None` if there is none.
-    pub(super) async fn group(
+    pub(in crate::backends::redis) async fn group(
         &self,
         shard: ShardId,
     ) -> Result<Option<StreamInfoGroup>, RedisError> {
@@ -153,7 +167,10 @@ impl Redis {
         self.0.connection.ask(&trim).await
     }
 
-    pub(super) async fn counters(&self, shard: ShardId) -> Result<Counters, StoreError> {
+    pub(in crate::backends::redis) async fn counters(
+        &self,
+        shard: ShardId,
+    ) -> Result<Counters, StoreError> {
         let mut ask = ::redis::cmd("HMGET");
         ask.arg(self.stats_key(shard))
             .arg("accepted")
@@ -168,7 +185,7 @@ impl Redis {
         })
     }
 
-    pub(super) async fn stats(&self) -> Result<QueueStats, StoreError> {
+    pub(in crate::backends::redis) async fn stats(&self) -> Result<QueueStats, StoreError> {
         let mut stats = QueueStats::default();
         for shard in self.shards() {
             let counters = self.counters(shard).await?;
@@ -182,12 +199,12 @@ impl Redis {
                 stats.oldest_pending_ms = Some(known.min(oldest.ms()));
             }
         }
-        stats.memory = fullness::of(&self.0.connection).await;
+        stats.memory = memory::of(&self.0.connection).await;
         Ok(stats)
     }
 
     /// The first entry with an id above this one.
-    pub(super) async fn first_after(
+    pub(in crate::backends::redis) async fn first_after(
         &self,
         shard: ShardId,
         delivered: EntryId,

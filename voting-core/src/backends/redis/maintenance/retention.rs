@@ -3,22 +3,22 @@
 
 use std::collections::HashSet;
 
-use super::Redis;
+use crate::backends::redis::Redis;
 use crate::{
     backends::clock::unix_ms,
     error::in_one_line,
     model::position::{EntryId, ShardId},
 };
 
-pub(super) struct Room {
+pub(in crate::backends::redis) struct Retention {
     /// Shards on servers whose memory is short.
     short: HashSet<ShardId>,
     /// Servers that do not say have been told of.
     silent: bool,
 }
 
-impl Room {
-    pub(super) fn new() -> Self {
+impl Retention {
+    pub(in crate::backends::redis) fn new() -> Self {
         Self {
             short: HashSet::new(),
             silent: false,
@@ -27,7 +27,11 @@ impl Room {
 
     /// The first entry of the shard to be kept for its age; those before may go once they are
     /// acknowledged.
-    pub(super) async fn keep_from(&mut self, redis: &Redis, shard: ShardId) -> EntryId {
+    pub(in crate::backends::redis) async fn keep_from(
+        &mut self,
+        redis: &Redis,
+        shard: ShardId,
+    ) -> EntryId {
         let from = |ms| EntryId::new(ms, 0).unwrap_or(EntryId::MIN);
         let kept = redis.0.options.retention.as_millis();
         let kept = u64::try_from(kept).unwrap_or(u64::MAX);

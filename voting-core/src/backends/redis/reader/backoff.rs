@@ -1,5 +1,5 @@
 //! The shards that are in trouble. In a cluster each fails for itself: one that does must not hold up the
-//! others, which are with other servers, so it rests for a while, and is told of when there are no
+//! others, which are with other servers, so it backoff for a while, and is told of when there are no
 //! entries to hand out.
 
 use std::{collections::HashMap, time::Duration};
@@ -12,13 +12,13 @@ use crate::{
     model::position::ShardId,
 };
 
-/// How long a shard rests at least and at most. In between it is some times as long as the failure took,
+/// How long a shard backoff at least and at most. In between it is some times as long as the failure took,
 /// so that little time is spent on it.
 const REST: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(10)];
 const TIMES: u32 = 5;
 
 #[derive(Default)]
-pub(super) struct Rests {
+pub(in crate::backends::redis) struct ShardBackoff {
     /// Whether all shards are with one server.
     together: bool,
     in_trouble: HashMap<ShardId, Trouble>,
@@ -30,9 +30,9 @@ struct Trouble {
     failure: String,
 }
 
-impl Rests {
+impl ShardBackoff {
     /// `together` if all shards are with one server: what fails for one then fails for all.
-    pub(super) fn new(together: bool) -> Self {
+    pub(in crate::backends::redis) fn new(together: bool) -> Self {
         Self {
             together,
             ..Self::default()
@@ -40,13 +40,13 @@ impl Rests {
     }
 
     /// A new attempt begins.
-    pub(super) fn begin(&mut self) {
+    pub(in crate::backends::redis) fn begin(&mut self) {
         if self.together {
             self.in_trouble.clear();
         }
     }
 
-    pub(super) fn is_resting(&self, shard: ShardId) -> bool {
+    pub(in crate::backends::redis) fn is_resting(&self, shard: ShardId) -> bool {
         if self.together {
             return !self.in_trouble.is_empty();
         }
@@ -55,7 +55,7 @@ impl Rests {
     }
 
     /// Whether the last attempt with the shard failed.
-    pub(super) fn is_in_trouble(&self, shard: ShardId) -> bool {
+    pub(in crate::backends::redis) fn is_in_trouble(&self, shard: ShardId) -> bool {
         if self.together {
             return !self.in_trouble.is_empty();
         }
@@ -63,7 +63,7 @@ impl Rests {
     }
 
     /// Notes how it went with a shard since then.
-    pub(super) fn note<T>(
+    pub(in crate::backends::redis) fn note<T>(
         &mut self,
         shard: ShardId,
         since: Instant,
@@ -91,8 +91,8 @@ impl Rests {
         }
     }
 
-    /// Does something with a shard unless it rests.
-    pub(super) async fn unless_resting<T>(
+    /// Does something with a shard unless it backoff.
+    pub(in crate::backends::redis) async fn unless_resting<T>(
         &mut self,
         shard: ShardId,
         attempt: impl Future<Output = Result<T, StoreError>>,
@@ -106,12 +106,12 @@ impl Rests {
     }
 
     /// Whether the consumer groups were found to be gone; it is then noted as seen to.
-    pub(super) fn groups_are_gone(&mut self) -> bool {
+    pub(in crate::backends::redis) fn groups_are_gone(&mut self) -> bool {
         std::mem::take(&mut self.groups_are_gone)
     }
 
     /// The trouble, if there is any.
-    pub(super) fn trouble(&self) -> Result<(), StoreError> {
+    pub(in crate::backends::redis) fn trouble(&self) -> Result<(), StoreError> {
         let first = self.in_trouble.iter().min_by_key(|(shard, _)| shard.0);
         first.map_or(Ok(()), |(shard, trouble)| {
             let text = format!("shard {shard}: {}", trouble.failure);
@@ -138,26 +138,30 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_shard_that_fails_rests_and_the_others_do_not() {
-        let mut rests = Rests::new(false);
-        rests.unless_resting(ShardId(1), async { failure() }).await;
-        rests.begin();
-        assert!(rests.is_resting(ShardId(1)) && !rests.is_resting(ShardId(0)));
-        assert!(rests.trouble().is_err());
+        let mut backoff = ShardBackoff::new(false);
+        backoff
+            .unless_resting(ShardId(1), async { failure() })
+            .await;
+        backoff.begin();
+        assert!(backoff.is_resting(ShardId(1)) && !backoff.is_resting(ShardId(0)));
+        assert!(backoff.trouble().is_err());
         tokio::time::advance(REST[0]).await;
-        assert!(!rests.is_resting(ShardId(1)));
-        assert!(rests.trouble().is_err(), "until it has worked again");
-        rests.unless_resting(ShardId(1), async { Ok(()) }).await;
-        assert!(rests.trouble().is_ok());
+        assert!(!backoff.is_resting(ShardId(1)));
+        assert!(backoff.trouble().is_err(), "until it has worked again");
+        backoff.unless_resting(ShardId(1), async { Ok(()) }).await;
+        assert!(backoff.trouble().is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn of_one_server_all_shards_fail_together_until_the_next_attempt() {
-        let mut rests = Rests::new(true);
-        rests.unless_resting(ShardId(1), async { failure() }).await;
-        assert!(rests.is_resting(ShardId(0)));
-        assert!(rests.trouble().is_err());
-        rests.begin();
-        assert!(!rests.is_resting(ShardId(1)));
-        assert!(rests.trouble().is_ok());
+        let mut backoff = ShardBackoff::new(true);
+        backoff
+            .unless_resting(ShardId(1), async { failure() })
+            .await;
+        assert!(backoff.is_resting(ShardId(0)));
+        assert!(backoff.trouble().is_err());
+        backoff.begin();
+        assert!(!backoff.is_resting(ShardId(1)));
+        assert!(backoff.trouble().is_ok());
     }
 }

@@ -12,7 +12,7 @@ const GROWTH: usize = 8;
 
 /// What claims had lately, by which the next one is measured.
 #[derive(Debug)]
-pub(super) struct ClaimSize {
+pub(in crate::backends::redis) struct ClaimSize {
     /// Ballots in an entry.
     entry: usize,
     /// Entries in a claim.
@@ -21,7 +21,7 @@ pub(super) struct ClaimSize {
 
 impl ClaimSize {
     /// Nothing is known yet.
-    pub(super) fn new() -> Self {
+    pub(in crate::backends::redis) fn new() -> Self {
         Self {
             entry: 1,
             entries: 1,
@@ -29,7 +29,7 @@ impl ClaimSize {
     }
 
     /// The entries to ask each of `shards` shards for, so that there are about so many ballots in all.
-    pub(super) fn of_each(&self, shards: u16, ballots: usize) -> usize {
+    pub(in crate::backends::redis) fn of_each(&self, shards: u16, ballots: usize) -> usize {
         let shards = usize::from(shards);
         let most = (self.entries * GROWTH / shards).max(FEW);
         (ballots / self.entry / shards).clamp(1, most)
@@ -37,7 +37,7 @@ impl ClaimSize {
 
     /// Takes in what a claim had. One should do for a batch, since it costs Redis a sync; but if few
     /// entries have most of the ballots, rather a small claim than one that is far too large.
-    pub(super) fn note(&mut self, entries: &[LogEntry]) {
+    pub(in crate::backends::redis) fn note(&mut self, entries: &[LogEntry]) {
         let sizes = entries.iter().map(|entry| usize::from(entry.ballots));
         let Some(largest) = sizes.clone().max() else {
             return;

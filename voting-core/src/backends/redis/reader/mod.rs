@@ -1,5 +1,9 @@
 //! The reading end.
 
+pub(super) mod backoff;
+mod claim_size;
+pub(super) mod reply;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{Mutex, PoisonError},
@@ -11,13 +15,11 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use super::{
+use crate::backends::redis::{
     GROUP, Redis,
-    claim_size::ClaimSize,
-    connection::Connection,
-    reply::{self, Taken},
-    rests::Rests,
-    upkeep::Upkeep,
+    client::connection::Connection,
+    maintenance::Upkeep,
+    reader::{backoff::ShardBackoff, claim_size::ClaimSize, reply::Taken},
 };
 use crate::{
     error::{StoreError, in_one_line},
@@ -50,7 +52,7 @@ pub struct RedisQueue {
 /// What is known from claim to claim.
 struct Claiming {
     upkeep: Upkeep,
-    rests: Rests,
+    backoff: ShardBackoff,
     size: ClaimSize,
 }
 
@@ -63,12 +65,12 @@ impl std::fmt::Debug for RedisQueue {
 }
 
 impl RedisQueue {
-    pub(super) fn new(redis: Redis, consumer: String) -> Self {
+    pub(in crate::backends::redis) fn new(redis: Redis, consumer: String) -> Self {
         let blocking = Connection::blocking(&redis.0.place, &redis.0.options, MAX_BLOCK);
         Self {
             claiming: tokio::sync::Mutex::new(Claiming {
                 upkeep: Upkeep::new(&redis),
-                rests: Rests::new(blocking.is_some()),
+                backoff: ShardBackoff::new(blocking.is_some()),
                 size: ClaimSize::new(),
             }),
             blocking,
@@ -79,13 +81,18 @@ impl RedisQueue {
     }
 
     /// Takes over what consumers have not acknowledged in time. Whether there may be more of it.
-    async fn take_over(&self, max_ballots: usize, claim: &mut Claim, rests: &mut Rests) -> bool {
+    async fn take_over(
+        &self,
+        max_ballots: usize,
+        claim: &mut Claim,
+        backoff: &mut ShardBackoff,
+    ) -> bool {
         let mut ballots = 0;
         for shard in self.redis.shards() {
             let mut cursor = "0-0".to_owned();
             while ballots < max_ballots {
                 let take = self.take_over_from(shard, &cursor);
-                let Some(taken) = rests.unless_resting(shard, take).await else {
+                let Some(taken) = backoff.unless_resting(shard, take).await else {
                     break;
                 };
                 if !taken.deleted.is_empty() {
@@ -179,7 +186,7 @@ impl RedisQueue {
         &self,
         count: usize,
         wait: Duration,
-        rests: &mut Rests,
+        backoff: &mut ShardBackoff,
     ) -> Vec<LogEntry> {
         let deadline = Instant::now() + wait;
         let mut pause = PAUSE[0];
@@ -187,7 +194,7 @@ impl RedisQueue {
             let awake = self
                 .redis
                 .shards()
-                .filter(|shard| !rests.is_resting(*shard));
+                .filter(|shard| !backoff.is_resting(*shard));
             let reads = awake.map(|shard| async move {
                 let since = Instant::now();
                 let read = self.read(&[shard], count, None);
@@ -199,7 +206,7 @@ impl RedisQueue {
             let answers = join_all(reads).await;
             let entries: Vec<_> = answers
                 .into_iter()
-                .filter_map(|(shard, since, entries)| rests.note(shard, since, entries))
+                .filter_map(|(shard, since, entries)| backoff.note(shard, since, entries))
                 .flatten()
                 .collect();
             let left = deadline.saturating_duration_since(Instant::now());
@@ -221,18 +228,18 @@ impl BallotQueue for RedisQueue {
     async fn claim(&self, max_ballots: usize, wait: Duration) -> Result<Claim, StoreError> {
         self.redis.prepare().await?;
         let mut claiming = self.claiming.lock().await;
-        claiming.rests.begin();
+        claiming.backoff.begin();
         let claim = self.try_claim(max_ballots, wait, &mut claiming).await;
-        if claiming.rests.groups_are_gone() {
+        if claiming.backoff.groups_are_gone() {
             // The streams were made anew under us.
             let made = self.redis.make_groups().await;
             if claim.entries.is_empty() {
                 made?;
             }
         }
-        let in_trouble = |shard| claiming.rests.is_in_trouble(shard);
+        let in_trouble = |shard| claiming.backoff.is_in_trouble(shard);
         if claim.entries.is_empty() && self.redis.shards().all(in_trouble) {
-            claiming.rests.trouble()?;
+            claiming.backoff.trouble()?;
         }
         Ok(claim)
     }
@@ -323,7 +330,7 @@ impl RedisQueue {
         wait: Duration,
         Claiming {
             upkeep,
-            rests,
+            backoff,
             size,
         }: &mut Claiming,
     ) -> Claim {
@@ -331,10 +338,10 @@ impl RedisQueue {
         let count = size.of_each(self.redis.0.options.shards, max_ballots);
         let mut claim = Claim::default();
         loop {
-            if upkeep.take_over.is_due() && self.take_over(max_ballots, &mut claim, rests).await {
+            if upkeep.take_over.is_due() && self.take_over(max_ballots, &mut claim, backoff).await {
                 upkeep.take_over.again();
             }
-            upkeep.run_if_due(&self.redis, rests).await;
+            upkeep.run_if_due(&self.redis, backoff).await;
             if claim.entries.is_empty() {
                 let left = deadline.saturating_duration_since(Instant::now());
                 let left = left.min(upkeep.take_over.left());
@@ -342,13 +349,13 @@ impl RedisQueue {
                     Some(connection) => {
                         let take = self.take_new(connection, count, left);
                         // Of one server, what fails for one shard fails for all.
-                        let taken = rests.unless_resting(ShardId(0), take).await;
+                        let taken = backoff.unless_resting(ShardId(0), take).await;
                         taken.unwrap_or_default()
                     }
-                    None => self.take_new_from_each(count, left, rests).await,
+                    None => self.take_new_from_each(count, left, backoff).await,
                 };
             }
-            let is_hopeless = self.redis.shards().all(|shard| rests.is_resting(shard));
+            let is_hopeless = self.redis.shards().all(|shard| backoff.is_resting(shard));
             if !claim.entries.is_empty() || Instant::now() >= deadline || is_hopeless {
                 break;
             }

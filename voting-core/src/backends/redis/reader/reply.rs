@@ -5,7 +5,7 @@ use std::str;
 
 use ::redis::Value;
 
-use super::append::parse_id;
+use crate::backends::redis::append::parse_id;
 use crate::{
     error::StoreError,
     log::claim::LogEntry,
@@ -13,13 +13,13 @@ use crate::{
 };
 
 /// What `XAUTOCLAIM` says.
-pub(super) struct Taken {
+pub(in crate::backends::redis) struct Taken {
     /// Where to go on, `0-0` at the end.
-    pub(super) next: String,
+    pub(in crate::backends::redis) next: String,
     /// The entries.
-    pub(super) entries: Vec<LogEntry>,
+    pub(in crate::backends::redis) entries: Vec<LogEntry>,
     /// Ids of those that were deleted before they were acknowledged.
-    pub(super) deleted: Vec<String>,
+    pub(in crate::backends::redis) deleted: Vec<String>,
 }
 
 fn unexpected(what: &str) -> StoreError {
@@ -145,7 +145,7 @@ fn as_written(fields: &[(Value, Value)]) -> Vec<u8> {
 }
 
 /// The answer to `XREADGROUP`: of each key that `shard` knows, its entries.
-pub(super) fn read(
+pub(in crate::backends::redis) fn read(
     answer: Value,
     shard: impl Fn(&[u8]) -> Option<ShardId>,
 ) -> Result<Vec<LogEntry>, StoreError> {
@@ -170,7 +170,10 @@ pub(super) fn read(
 }
 
 /// The answer to `XAUTOCLAIM`.
-pub(super) fn taken(shard: ShardId, answer: Value) -> Result<Taken, StoreError> {
+pub(in crate::backends::redis) fn taken(
+    shard: ShardId,
+    answer: Value,
+) -> Result<Taken, StoreError> {
     let mut parts = list(answer)?.into_iter();
     let next = parts.next().as_ref().and_then(text).map(str::to_owned);
     let mut taken = Taken {
@@ -189,7 +192,7 @@ pub(super) fn taken(shard: ShardId, answer: Value) -> Result<Taken, StoreError> 
 }
 
 /// The id of the first entry in the answer to `XRANGE`.
-pub(super) fn first_id(answer: Value) -> Result<Option<EntryId>, StoreError> {
+pub(in crate::backends::redis) fn first_id(answer: Value) -> Result<Option<EntryId>, StoreError> {
     let first = list(answer)?.into_iter().next();
     let first = first.map(list).transpose()?;
     first.map_or(Ok(None), |parts| {
@@ -199,24 +202,27 @@ pub(super) fn first_id(answer: Value) -> Result<Option<EntryId>, StoreError> {
 }
 
 /// The answer to `XRANGE`.
-pub(super) fn range(shard: ShardId, answer: Value) -> Result<Vec<LogEntry>, StoreError> {
+pub(in crate::backends::redis) fn range(
+    shard: ShardId,
+    answer: Value,
+) -> Result<Vec<LogEntry>, StoreError> {
     let mut found = Vec::new();
     entries(shard, answer, &mut found)?;
     Ok(found)
 }
 
 /// What `XINFO STREAM` says of a stream.
-pub(super) struct Stream {
+pub(in crate::backends::redis) struct Stream {
     /// Entries that it has.
-    pub(super) length: u64,
+    pub(in crate::backends::redis) length: u64,
     /// Whether these are all that were ever added.
-    pub(super) is_whole: bool,
+    pub(in crate::backends::redis) is_whole: bool,
     /// The newest id that it has given.
-    pub(super) last: EntryId,
+    pub(in crate::backends::redis) last: EntryId,
 }
 
 /// The answer to `XINFO STREAM`.
-pub(super) fn stream(answer: Value) -> Result<Stream, StoreError> {
+pub(in crate::backends::redis) fn stream(answer: Value) -> Result<Stream, StoreError> {
     let known = pairs(answer)?;
     let get = |name: &[u8]| {
         let found = known.iter().find(|(known, _)| bytes(known) == Some(name));

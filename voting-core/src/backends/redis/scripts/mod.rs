@@ -2,23 +2,23 @@
 
 use ::redis::Script;
 
-pub(super) struct Scripts {
-    pub(super) append: Script,
-    pub(super) seal: Script,
-    pub(super) sealed: Script,
-    pub(super) raise: Script,
-    pub(super) acknowledge: Script,
-    pub(super) remove_consumers: Script,
-    pub(super) rewind: Script,
-    pub(super) room: Script,
-    pub(super) writable: Script,
-    pub(super) acknowledgeable: Script,
+pub(in crate::backends::redis) struct Scripts {
+    pub(in crate::backends::redis) append: Script,
+    pub(in crate::backends::redis) seal: Script,
+    pub(in crate::backends::redis) sealed: Script,
+    pub(in crate::backends::redis) raise: Script,
+    pub(in crate::backends::redis) acknowledge: Script,
+    pub(in crate::backends::redis) remove_consumers: Script,
+    pub(in crate::backends::redis) rewind: Script,
+    pub(in crate::backends::redis) room: Script,
+    pub(in crate::backends::redis) writable: Script,
+    pub(in crate::backends::redis) acknowledgeable: Script,
     /// The server's time in milliseconds since 1970; its key says which server.
-    pub(super) time: Script,
+    pub(in crate::backends::redis) time: Script,
 }
 
 impl Scripts {
-    pub(super) fn new() -> Self {
+    pub(in crate::backends::redis) fn new() -> Self {
         Self {
             append: Script::new(include_str!("append.lua")),
             seal: Script::new(include_str!("seal.lua")),
