@@ -7,18 +7,18 @@ use std::{
     collections::{BTreeSet, HashMap},
     fs,
     net::TcpStream,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output},
 };
 
 use serde_yaml::Value;
 use support::{await_that, program};
 use voting_service::{Cli, Config};
-use voting_testing::Program;
+use voting_testing::{Program, root};
 
 /// A folder or file of the repository.
 fn at(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    root().join(path)
 }
 
 fn text(path: &str) -> String {

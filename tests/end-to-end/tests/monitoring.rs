@@ -5,7 +5,6 @@ mod support;
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     fs,
-    path::Path,
 };
 
 use promql_parser::{
@@ -15,15 +14,14 @@ use promql_parser::{
 };
 use serde_json::Value;
 use support::{Stage, agent, await_some, await_that, settled};
-use voting_testing::RedisServer;
+use voting_testing::{RedisServer, root};
 
 /// What Prometheus makes by itself.
 const PROMETHEUS_METRICS: [&str; 2] = ["up", "ALERTS"];
 const PROMETHEUS_LABELS: [&str; 2] = ["job", "instance"];
 
 fn file(path: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    let path = root.expect("the repository").join(path);
+    let path = root().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

@@ -479,7 +479,7 @@ fn nothing_is_left_of_a_trial_however_it_ends() {
     if !nomad_support::can_be_alone() {
         return;
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nomad/alone.sh");
+    let script = voting_testing::root().join("nomad/alone.sh");
     for (at, end) in ["", "INT", "TERM", "HUP", "KILL"].iter().enumerate() {
         // Nobody else sleeps for just as long.
         let time = format!("98765.{at}{}", std::process::id());

@@ -15,10 +15,10 @@ use std::{
 use support::{PROGRAMS, agent, await_that};
 use tempfile::TempDir;
 use voting_service::{Cli, Config};
-use voting_testing::{PostgresServer, Program, RedisServer};
+use voting_testing::{PostgresServer, Program, RedisServer, root};
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd")
+    root().join("systemd")
 }
 
 fn read(name: &str) -> String {

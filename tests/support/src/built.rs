@@ -2,6 +2,8 @@
 
 use std::{fs, io, path::Path, time::SystemTime};
 
+use crate::root;
+
 /// What the programs are made of, below the root of the workspace.
 const MADE_OF: [&str; 5] = [
     "Cargo.toml",
@@ -15,8 +17,7 @@ const MADE_OF: [&str; 5] = [
 /// changed since. `cargo test --workspace` has built them then, and to ask Cargo for them alone would build them
 /// anew: of fewer packages it selects other features.
 pub fn are_built(folder: &Path, programs: &[&str]) -> bool {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    are_newer(folder, programs, &MADE_OF.map(|part| root.join(part))).unwrap_or(false)
+    are_newer(folder, programs, &MADE_OF.map(|part| root().join(part))).unwrap_or(false)
 }
 
 fn are_newer(folder: &Path, programs: &[&str], sources: &[impl AsRef<Path>]) -> io::Result<bool> {

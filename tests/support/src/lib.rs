@@ -13,10 +13,21 @@ mod program;
 mod redis;
 mod tls;
 
+use std::path::Path;
+
 pub use self::{
     built::are_built, cluster::RedisCluster, pgbouncer::PgBouncer, postgres::PostgresServer,
     program::Program, redis::RedisServer, tls::Authority,
 };
+
+/// The root of the repository.
+///
+/// # Panics
+/// This package was moved.
+pub fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).expect("tests/support")
+}
 
 /// A port of the loopback interface that nobody listens on.
 fn free_port() -> u16 {

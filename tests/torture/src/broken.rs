@@ -10,7 +10,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::programs::{cargo, root};
+use voting_testing::root;
+
+use crate::programs::cargo;
 
 /// How the promise is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -6,15 +6,9 @@ use std::{
     process::Command,
 };
 
-use voting_testing::are_built;
+use voting_testing::{are_built, root};
 
 use crate::broken::Broken;
-
-/// Where the sources are.
-pub fn root() -> &'static Path {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package)
-}
 
 /// Cargo, with the compiler that is beside it, whatever folder a crate is compiled in.
 pub(crate) fn cargo() -> Command {

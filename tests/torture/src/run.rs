@@ -81,7 +81,7 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`].
 pub async fn run(options: &Options) -> Result<Report, RunError> {
-    let default = || programs::root().join("target").join("torture");
+    let default = || voting_testing::root().join("target").join("torture");
     let parent = options.logs.clone().unwrap_or_else(default);
     let journal = Arc::new(Journal::begin(&parent, options.seed)?);
     journal.say(&options.to_string());

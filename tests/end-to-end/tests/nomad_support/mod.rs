@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeSet, HashMap},
     env, fs,
-    path::Path,
     process::Command,
 };
 
@@ -23,7 +22,7 @@ pub const PORT: u16 = 20_001;
 
 /// A file in `nomad/`.
 pub fn text(name: &str) -> String {
-    let nomad = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nomad");
+    let nomad = voting_testing::root().join("nomad");
     fs::read_to_string(nomad.join(name)).expect(name)
 }
 
