@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Service, Stage, agent, await_that, settled, tally};
-use voting_testing::PostgresServer;
+use support::{settled, tally};
+use voting_testing::{Deployment, PostgresServer, Service, agent, await_that};
 
 /// The status of a ballot of a new voter, and what was said.
 fn cast(vote: &Service) -> (u16, String) {
@@ -50,8 +50,8 @@ fn cast_until_refused(vote: &Service) -> Duration {
 #[test]
 fn a_redis_that_is_not_durable_any_more_gets_no_ballot_and_one_that_is_a_replica_makes_none_ready()
 {
-    let stage = Stage::new();
-    let (vote, other, worker) = (stage.vote(), stage.vote(), stage.worker());
+    let deployment = Deployment::new();
+    let (vote, other, worker) = (deployment.vote(), deployment.vote(), deployment.worker());
     let all = [&vote, &other, &worker];
     await_that("all are ready", || all.iter().all(|one| one.is_ready()));
     let soon = Duration::from_millis(1_500);
@@ -60,49 +60,51 @@ fn a_redis_that_is_not_durable_any_more_gets_no_ballot_and_one_that_is_a_replica
         ("appendfsync", "everysec", "always"),
         ("appendonly", "no", "yes"),
     ] {
-        stage.redis.command(&["CONFIG", "SET", name, weak]);
+        deployment.redis.command(&["CONFIG", "SET", name, weak]);
         assert!(cast_until_refused(&vote) < soon);
         // This one was idle meanwhile.
         sleep(Duration::from_secs(1));
         assert_eq!(cast(&other).0, 503);
         assert_eq!(cast(&vote).0, 503);
         await_that("it is not ready", || !vote.is_ready());
-        stage.redis.command(&["CONFIG", "SET", name, strong]);
+        deployment.redis.command(&["CONFIG", "SET", name, strong]);
         await_that("a ballot is taken", || cast(&vote).0 == 202);
     }
     await_that("all are ready", || all.iter().all(|one| one.is_ready()));
 
     let doctor = || {
-        let told = stage.command(&["doctor"]);
+        let told = deployment.voting(&["doctor"]);
         let text = String::from_utf8_lossy(&told.stdout).into_owned();
         (told.status.code().expect("an exit code"), text)
     };
-    stage.redis.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    deployment.redis.command(&["REPLICAOF", "127.0.0.1", "1"]);
     await_that("none is ready", || !all.iter().any(|one| one.is_ready()));
     assert_eq!(cast(&vote).0, 503);
     let (code, told) = doctor();
     assert_eq!(code, 1, "{told}");
     assert!(told.contains("FAIL  redis role: "), "{told}");
     assert!(told.contains("a replica, of 127.0.0.1:1"), "{told}");
-    stage.redis.command(&["REPLICAOF", "NO", "ONE"]);
+    deployment.redis.command(&["REPLICAOF", "NO", "ONE"]);
     await_that("all are ready", || all.iter().all(|one| one.is_ready()));
 
-    stage.redis.command(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+    deployment
+        .redis
+        .command(&["CLIENT", "PAUSE", "60000", "WRITE"]);
     await_that("none is ready", || !all.iter().any(|one| one.is_ready()));
     let (code, told) = doctor();
     assert_eq!(code, 1, "{told}");
     assert!(told.contains("FAIL  redis writes: "), "{told}");
     assert!(told.contains("paused"), "{told}");
-    stage.redis.command(&["CLIENT", "UNPAUSE"]);
+    deployment.redis.command(&["CLIENT", "UNPAUSE"]);
     await_that("all are ready", || all.iter().all(|one| one.is_ready()));
     settled(&worker);
 }
 
 #[test]
 fn after_stores_were_started_anew_no_question_fails() {
-    let mut stage = Stage::new();
-    let (vote, worker, result) = (stage.vote(), stage.worker(), stage.result());
-    let (idle, idle_vote) = (stage.result(), stage.vote());
+    let mut deployment = Deployment::new();
+    let (vote, worker, result) = (deployment.vote(), deployment.worker(), deployment.result());
+    let (idle, idle_vote) = (deployment.result(), deployment.vote());
     let all = [&vote, &worker, &result, &idle, &idle_vote];
     await_that("all are ready", || all.iter().all(|one| one.is_ready()));
     let receipt = receipt(&vote);
@@ -122,20 +124,20 @@ fn after_stores_were_started_anew_no_question_fails() {
         assert!(bad.is_empty(), "{bad:?}");
     };
     ask();
-    stage.postgres.stop();
-    stage.postgres.launch();
+    deployment.postgres.stop();
+    deployment.postgres.launch();
     sleep(Duration::from_secs(3));
     ask();
     assert!(idle.is_ready(), "its first question");
     // Readiness is kept for a second.
     sleep(Duration::from_millis(1_100));
     let kill = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
-    stage.redis.command(&kill);
+    deployment.redis.command(&kill);
     for one in [&vote, &idle_vote, &worker] {
         assert!(one.is_ready(), "the first question to {}", one.url);
     }
     sleep(Duration::from_millis(1_100));
-    stage.redis.command(&kill);
+    deployment.redis.command(&kill);
     assert_eq!(cast(&vote).0, 202);
     assert_eq!(cast(&idle_vote).0, 202);
     settled(&worker);
@@ -143,19 +145,19 @@ fn after_stores_were_started_anew_no_question_fails() {
 
 #[test]
 fn a_worker_that_cannot_write_is_not_ready_and_says_why() {
-    let mut stage = Stage::new();
+    let mut deployment = Deployment::new();
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");
-    stage.log = Some(File::create(&log).expect("a file"));
+    deployment.log = Some(File::create(&log).expect("a file"));
     let is_said = |what: &str| {
         let lines = std::fs::read_to_string(&log).expect("a log");
         lines
             .lines()
             .any(|line| line.contains("not ready") && line.contains(what))
     };
-    let (vote, worker) = (stage.vote(), stage.worker());
+    let (vote, worker) = (deployment.vote(), deployment.worker());
     await_that("all are ready", || worker.is_ready() && vote.is_ready());
-    let owner = stage.postgres.url("voting");
+    let owner = deployment.postgres.url("voting");
     let sql = |statements: &str| PostgresServer::sql(&owner, statements).expect("done");
     // As Postgres says it.
     sql(
@@ -182,22 +184,22 @@ fn a_worker_that_cannot_write_is_not_ready_and_says_why() {
 
 #[test]
 fn on_a_standby_results_are_shown_and_ballots_are_counted_once_it_is_promoted() {
-    let mut stage = Stage::new();
-    let (vote, worker, result) = (stage.vote(), stage.worker(), stage.result());
+    let mut deployment = Deployment::new();
+    let (vote, worker, result) = (deployment.vote(), deployment.worker(), deployment.result());
     let all = [&vote, &worker, &result];
     await_that("all are ready", || all.iter().all(|one| one.is_ready()));
     receipt(&vote);
     settled(&worker);
-    let standby = stage.postgres.standby();
+    let standby = deployment.postgres.standby();
     assert_eq!(worker.stop().code(), Some(0));
     assert_eq!(result.stop().code(), Some(0));
 
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");
-    stage.log = Some(File::create(&log).expect("a file"));
+    deployment.log = Some(File::create(&log).expect("a file"));
     let url = standby.url("voting");
-    stage.more.push(("VOTING_POSTGRES__URL", url.clone()));
-    let (worker, result) = (stage.worker(), stage.result());
+    deployment.more.push(("VOTING_POSTGRES__URL", url.clone()));
+    let (worker, result) = (deployment.worker(), deployment.result());
     await_that("results are shown", || result.is_ready());
     assert_eq!(tally(&result)["voters"], 1);
     await_that("it says why it is not ready", || {

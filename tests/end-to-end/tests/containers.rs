@@ -1,8 +1,6 @@
 //! `compose.yaml`, the `Dockerfile` and what is in `containers/` speak of things that there are: settings,
 //! programs, flags, ports, secrets. That they work together is tried by `containers/try.sh`, with Docker.
 
-mod support;
-
 use std::{
     collections::{BTreeSet, HashMap},
     fs,
@@ -12,9 +10,8 @@ use std::{
 };
 
 use serde_yaml::Value;
-use support::{await_that, program};
 use voting_service::{Cli, Config};
-use voting_testing::{Program, root};
+use voting_testing::{Program, await_that, program, root};
 
 /// A folder or file of the repository.
 fn at(path: &str) -> PathBuf {

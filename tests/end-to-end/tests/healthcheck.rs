@@ -1,10 +1,7 @@
 //! `--healthcheck` of each program, as a container's supervisor runs it.
 
-mod support;
-
 use std::process::{Command, Output};
-
-use support::{Service, Stage, await_that, program};
+use voting_testing::{Deployment, Service, await_that, program};
 
 /// As its setting says where it listens.
 fn listen_of(service: &Service) -> String {
@@ -37,8 +34,8 @@ fn reason(name: &str, service: &Service) -> String {
 
 #[test]
 fn a_service_is_healthy_when_it_is_ready_and_says_why_when_it_is_not() {
-    let mut stage = Stage::new();
-    let (vote, worker, result) = (stage.vote(), stage.worker(), stage.result());
+    let mut deployment = Deployment::new();
+    let (vote, worker, result) = (deployment.vote(), deployment.worker(), deployment.result());
     let all = [
         ("voting-vote", &vote),
         ("voting-worker", &worker),
@@ -50,7 +47,7 @@ fn a_service_is_healthy_when_it_is_ready_and_says_why_when_it_is_not() {
         assert_eq!(String::from_utf8_lossy(&said), format!("{name}: ready\n"));
     }
 
-    stage.redis.kill();
+    deployment.redis.kill();
     await_that("the vote service is not ready", || {
         !is_ready("voting-vote", &vote)
     });
@@ -61,7 +58,7 @@ fn a_service_is_healthy_when_it_is_ready_and_says_why_when_it_is_not() {
         "it has no use for Redis"
     );
 
-    stage.postgres.kill();
+    deployment.postgres.kill();
     await_that("the result service is not ready", || {
         !is_ready("voting-result", &result)
     });

@@ -13,8 +13,8 @@ use promql_parser::{
     util::{ExprVisitor, walk_expr},
 };
 use serde_json::Value;
-use support::{Stage, agent, await_some, await_that, settled};
-use voting_testing::{RedisServer, root};
+use support::settled;
+use voting_testing::{Deployment, RedisServer, agent, await_some, await_that, root};
 
 /// What Prometheus makes by itself.
 const PROMETHEUS_METRICS: [&str; 2] = ["up", "ALERTS"];
@@ -148,10 +148,10 @@ fn metrics(url: &str) -> String {
 
 #[test]
 fn all_that_is_asked_for_is_told() {
-    let mut stage = Stage::new();
+    let mut deployment = Deployment::new();
     // One that can be full.
-    stage.redis = RedisServer::start_with(&["--maxmemory", "200mb"]);
-    let (worker, vote, result) = (stage.worker(), stage.vote(), stage.result());
+    deployment.redis = RedisServer::start_with(&["--maxmemory", "200mb"]);
+    let (worker, vote, result) = (deployment.worker(), deployment.vote(), deployment.result());
     for service in [&worker, &vote, &result] {
         await_that("it is ready", || service.is_ready());
     }
@@ -203,7 +203,7 @@ fn all_that_is_asked_for_is_told() {
         }
     }
 
-    stage.redis.kill();
+    deployment.redis.kill();
     await_that("the vote service says that it is not ready", || {
         metrics(&vote.url).contains("voting_ready 0")
     });

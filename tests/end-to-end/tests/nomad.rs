@@ -2,7 +2,6 @@
 //! are deployed so that nothing is lost. That Nomad takes and runs them is tried by `nomad/try.sh`.
 
 mod nomad_support;
-mod support;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,8 +15,8 @@ use std::{
 
 use clap::Parser;
 use nomad_support::{Block, DRIVERS, JOBS, job, job_with, text};
-use support::{LONG, program};
 use voting_service::{Cli, Config};
+use voting_testing::{LONG, program};
 
 /// Within so many seconds of the signal a service is gone (`bins/common`, services).
 const DRAIN: u64 = 25;

@@ -4,9 +4,9 @@ mod support;
 
 use std::{fs::File, path::Path, process::Output};
 
-use serde_json::Value;
-use support::{Stage, agent, await_that, settled, tally};
-use voting_testing::PostgresServer;
+use serde_json::{Value, json};
+use support::{operator, settled, tally};
+use voting_testing::{Deployment, PostgresServer, agent, await_that, text_of};
 
 /// Casts a ballot for a new voter, and says what the cookie is.
 fn cast(vote: &str) -> String {
@@ -44,34 +44,34 @@ fn is_said(log: &Path, what: &str) -> bool {
 
 #[test]
 fn a_worker_that_may_not_migrate_waits_until_somebody_has() {
-    let mut stage = Stage::new();
+    let mut deployment = Deployment::new();
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");
-    stage.log = Some(File::create(&log).expect("a file"));
-    let owner = stage.postgres.url("voting");
+    deployment.log = Some(File::create(&log).expect("a file"));
+    let owner = deployment.postgres.url("voting");
     PostgresServer::sql(&owner, "CREATE ROLE w LOGIN; CREATE ROLE r LOGIN").expect("made");
     let login = |role| {
         vec![(
             "VOTING_POSTGRES__URL",
-            stage.postgres.url_as(role, "voting"),
+            deployment.postgres.url_as(role, "voting"),
         )]
     };
     let (as_worker, as_result) = (login("w"), login("r"));
-    stage.more = as_worker;
-    let worker = stage.worker();
+    deployment.more = as_worker;
+    let worker = deployment.worker();
     await_that("the worker says what to do", || {
         is_said(&log, "run `voting migrate`")
     });
     assert!(!worker.is_ready());
-    stage.more = as_result;
-    let result = stage.result();
+    deployment.more = as_result;
+    let result = deployment.result();
     assert!(!result.is_ready());
-    let vote = stage.vote();
+    let vote = deployment.vote();
     assert!(!vote.is_ready(), "it was given no polls");
 
-    stage.more.clear();
+    deployment.more.clear();
     let roles = ["migrate", "--create-roles"];
-    let made = said(&stage.command(&roles));
+    let made = said(&deployment.voting(&roles));
     assert!(
         made.starts_with("There were no tables; they are made, of version"),
         "{made}"
@@ -80,7 +80,7 @@ fn a_worker_that_may_not_migrate_waits_until_somebody_has() {
         made.contains("voting_worker and voting_result have their rights"),
         "{made}"
     );
-    let again = said(&stage.command(&roles));
+    let again = said(&deployment.voting(&roles));
     assert!(again.contains("already"), "{again}");
     let grants = "GRANT voting_worker TO w; GRANT voting_result TO r";
     PostgresServer::sql(&owner, grants).expect("granted");
@@ -96,14 +96,14 @@ fn a_worker_that_may_not_migrate_waits_until_somebody_has() {
     let newer = "INSERT INTO refinery_schema_history SELECT 999, 'later', applied_on, checksum
                  FROM refinery_schema_history LIMIT 1";
     PostgresServer::sql(&owner, newer).expect("inserted");
-    let refused = stage.command(&["migrate"]);
+    let refused = deployment.voting(&["migrate"]);
     assert!(!refused.status.success());
     let error = String::from_utf8_lossy(&refused.stderr);
     assert!(
         error.contains("of version 999") && error.contains("newer version"),
         "{error}"
     );
-    let late = stage.worker();
+    let late = deployment.worker();
     await_that("a worker that starts says so", || {
         is_said(&log, "of version 999")
     });
@@ -115,25 +115,25 @@ fn a_worker_that_may_not_migrate_waits_until_somebody_has() {
 
 #[test]
 fn each_log_line_is_an_object_and_tells_no_secret_and_no_voter() {
-    let mut stage = Stage::new();
+    let mut deployment = Deployment::new();
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");
-    stage.log = Some(File::create(&log).expect("a file"));
-    let owner = stage.postgres.url("voting");
+    deployment.log = Some(File::create(&log).expect("a file"));
+    let owner = deployment.postgres.url("voting");
     let password = "a-password-of-the-tests";
     let with_password = owner.replace("postgres@", &format!("postgres:{password}@"));
-    stage.more = vec![
+    deployment.more = vec![
         ("VOTING_LOG_FORMAT", "json".to_owned()),
         ("VOTING_LOG", "debug".to_owned()),
         ("VOTING_POSTGRES__URL", with_password),
     ];
-    stage.postgres.kill();
-    let (vote, worker, result) = (stage.vote(), stage.worker(), stage.result());
+    deployment.postgres.kill();
+    let (vote, worker, result) = (deployment.vote(), deployment.worker(), deployment.result());
     await_that("the worker says what it waits for", || {
         is_said(&log, "not in line")
     });
     assert!(!result.is_ready());
-    stage.postgres.launch();
+    deployment.postgres.launch();
     await_that("the vote service is ready", || vote.is_ready());
     let mut cookies = vec![cast(&vote.url)];
     settled(&worker);
@@ -149,7 +149,7 @@ fn each_log_line_is_an_object_and_tells_no_secret_and_no_voter() {
     settled(&worker);
     let column = "SELECT replace(voter::text, '-', '') FROM ballots";
     let voters = PostgresServer::sql(&owner, column).expect("voters");
-    stage.postgres.kill();
+    deployment.postgres.kill();
     cookies.push(cast(&vote.url));
     await_that("the worker says that it waits", || {
         is_said(&log, "trying again")
@@ -165,7 +165,7 @@ fn each_log_line_is_an_object_and_tells_no_secret_and_no_voter() {
             assert!(event[field].is_string(), "no {field} in {line}");
         }
     }
-    let mut secrets = vec![password, support::SECRET, support::TOKEN];
+    let mut secrets = vec![password, voting_testing::SECRET, voting_testing::TOKEN];
     secrets.extend(voters.lines());
     secrets.extend(
         cookies
@@ -185,7 +185,7 @@ fn each_log_line_is_an_object_and_tells_no_secret_and_no_voter() {
 
 /// Asks a service over and over whether it is ready, for so long, and says which reasons its log has for why it is
 /// not.
-fn reasons(service: &support::Service, log: &Path) -> Vec<String> {
+fn reasons(service: &voting_testing::Service, log: &Path) -> Vec<String> {
     let until = std::time::Instant::now() + std::time::Duration::from_secs(7);
     while std::time::Instant::now() < until {
         assert!(!service.is_ready());
@@ -198,12 +198,12 @@ fn reasons(service: &support::Service, log: &Path) -> Vec<String> {
 
 #[test]
 fn why_a_store_cannot_be_used_is_logged_once() {
-    let mut stage = Stage::new();
-    let owner = stage.postgres.url("voting");
+    let mut deployment = Deployment::new();
+    let owner = deployment.postgres.url("voting");
     PostgresServer::sql(&owner, "CREATE ROLE few LOGIN CONNECTION LIMIT 0").expect("made");
     let folder = tempfile::tempdir().expect("a folder");
-    let postgres = &stage.postgres;
-    let wrong = stage
+    let postgres = &deployment.postgres;
+    let wrong = deployment
         .redis
         .url()
         .replace("redis://", "redis://nobody:wrong@");
@@ -228,13 +228,13 @@ fn why_a_store_cannot_be_used_is_logged_once() {
     ];
     for (number, (of_postgres, url, reason)) in cases.into_iter().enumerate() {
         let log = folder.path().join(number.to_string());
-        stage.log = Some(File::create(&log).expect("a file"));
+        deployment.log = Some(File::create(&log).expect("a file"));
         let told = if of_postgres {
-            stage.more = vec![("VOTING_POSTGRES__URL", url)];
-            reasons(&stage.result(), &log)
+            deployment.more = vec![("VOTING_POSTGRES__URL", url)];
+            reasons(&deployment.result(), &log)
         } else {
-            stage.more = vec![("VOTING_REDIS__URL", url)];
-            reasons(&stage.vote(), &log)
+            deployment.more = vec![("VOTING_REDIS__URL", url)];
+            reasons(&deployment.vote(), &log)
         };
         assert!(told.len() == 1 && told[0].contains(reason), "{told:#?}");
     }
@@ -243,17 +243,17 @@ fn why_a_store_cannot_be_used_is_logged_once() {
 #[test]
 fn a_wrong_password_is_logged_once_and_not_shown() {
     let authority = voting_testing::Authority::new();
-    let mut stage = Stage::encrypted(&authority);
+    let mut deployment = Deployment::encrypted(&authority);
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");
-    stage.log = Some(File::create(&log).expect("a file"));
-    let right = stage.postgres.url("voting");
+    deployment.log = Some(File::create(&log).expect("a file"));
+    let right = deployment.postgres.url("voting");
     let (begin, rest) = right.split_once("://").expect("an address");
     let (login, place) = rest.split_once('@').expect("a login");
     let user = login.split(':').next().expect("a user");
     let wrong = format!("{begin}://{user}:not-the-password@{place}");
-    stage.more.push(("VOTING_POSTGRES__URL", wrong));
-    let result = stage.result();
+    deployment.more.push(("VOTING_POSTGRES__URL", wrong));
+    let result = deployment.result();
     let told = reasons(&result, &log);
     assert!(
         told.len() == 1 && told[0].contains("password authentication failed"),
@@ -262,17 +262,22 @@ fn a_wrong_password_is_logged_once_and_not_shown() {
     assert!(!is_said(&log, "not-the-password"));
 }
 
+fn poll(id: &str) -> Value {
+    let options = json!([{"id": "a", "label": "A"}, {"id": "b", "label": "B"}]);
+    json!({"id": id, "title": "?", "options": options})
+}
+
 #[test]
 fn a_poll_that_was_put_can_be_voted_in_at_once_at_each_replica() {
-    let stage = Stage::new();
-    let (worker, other) = (stage.worker(), stage.worker());
-    let replicas = [stage.vote(), stage.vote()];
+    let deployment = Deployment::new();
+    let (worker, other) = (deployment.worker(), deployment.worker());
+    let replicas = [deployment.vote(), deployment.vote()];
     for replica in &replicas {
         await_that("the vote service is ready", || replica.is_ready());
     }
     for number in 0..8 {
         let id = format!("poll-{number}");
-        let cast = |replica: &support::Service| {
+        let cast = |replica: &voting_testing::Service| {
             let url = format!("{}/v1/polls/{id}/ballot", replica.url);
             let ballot = agent().put(url).content_type("application/json");
             ballot
@@ -285,40 +290,30 @@ fn a_poll_that_was_put_can_be_voted_in_at_once_at_each_replica() {
             assert_eq!(cast(replica), 404);
         }
         let at = if number % 2 == 0 { &worker } else { &other };
-        let poll = format!(
-            r#"{{"id":"{id}","title":"?","options":[{{"id":"a","label":"A"}},{{"id":"b","label":"B"}}]}}"#
-        );
-        let mut put = agent()
-            .post(format!("{}/v1/polls", at.url))
-            .header("authorization", format!("Bearer {}", support::TOKEN))
-            .content_type("application/json")
-            .send(poll)
+        let put = operator(at)
+            .post_json("polls", &poll(&id))
             .expect("an answer");
         assert_eq!(put.status(), 201);
-        let stored = put.body_mut().read_to_string().expect("a text");
+        let stored = text_of(put);
         assert!(stored.contains(r#""published":true"#), "{stored}");
         for replica in &replicas {
             assert_eq!(cast(replica), 202, "{id}");
         }
     }
     // While Redis is away a poll is stored, and said not to be published.
-    let Stage { mut redis, .. } = stage;
+    let Deployment { mut redis, .. } = deployment;
     redis.kill();
-    let put = agent()
-        .post(format!("{}/v1/polls", worker.url))
-        .header("authorization", format!("Bearer {}", support::TOKEN))
-        .content_type("application/json")
-        .send(r#"{"id":"later","title":"?","options":[{"id":"a","label":"A"},{"id":"b","label":"B"}]}"#);
-    let mut put = put.expect("an answer");
+    let put = operator(&worker).post_json("polls", &poll("later"));
+    let put = put.expect("an answer");
     assert_eq!(put.status(), 201);
-    let stored = put.body_mut().read_to_string().expect("a text");
+    let stored = text_of(put);
     assert!(stored.contains(r#""published":false"#), "{stored}");
 }
 
 #[test]
 fn each_program_says_what_keeps_it_from_starting_and_nothing_else() {
     let check = |name: &str, settings: &[(&str, &str)]| {
-        let output = std::process::Command::new(support::program(name))
+        let output = std::process::Command::new(voting_testing::program(name))
             .env_clear()
             .envs(settings.iter().copied())
             .arg("--check-config")
@@ -328,8 +323,8 @@ fn each_program_says_what_keeps_it_from_starting_and_nothing_else() {
         let text = String::from_utf8_lossy(&text).into_owned();
         (output.status.success(), text)
     };
-    let secret = ("VOTING_SECRET", support::SECRET);
-    let token = ("VOTING_WORKER__TOKEN", support::TOKEN);
+    let secret = ("VOTING_SECRET", voting_testing::SECRET);
+    let token = ("VOTING_WORKER__TOKEN", voting_testing::TOKEN);
     let redis = ("VOTING_REDIS__URL", "redis://localhost");
     let postgres = ("VOTING_POSTGRES__URL", "postgres://localhost/voting");
     for (name, needs, lacks) in [

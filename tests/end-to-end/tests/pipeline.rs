@@ -4,30 +4,28 @@ mod support;
 
 use std::{collections::BTreeMap, fs, thread, time::Duration};
 
-use voting_testing::{Authority, RedisCluster};
-
-use support::{
-    CLAIM_TIMEOUT, Crowd, Service, Stage, agent, all_is_well, await_some, await_that, close,
-    settled, tally,
+use support::{Crowd, all_is_well, close, settled, tally};
+use voting_testing::{
+    Authority, CLAIM_TIMEOUT, Deployment, RedisCluster, Service, agent, await_some, await_that,
 };
 
 #[test]
 fn each_service_starts_before_its_stores_and_becomes_ready_by_itself() {
-    let mut stage = Stage::new();
-    stage.redis.kill();
-    stage.postgres.kill();
-    let (vote, worker, result) = (stage.vote(), stage.worker(), stage.result());
+    let mut deployment = Deployment::new();
+    deployment.redis.kill();
+    deployment.postgres.kill();
+    let (vote, worker, result) = (deployment.vote(), deployment.worker(), deployment.result());
     for service in [&vote, &worker, &result] {
         let alive = agent().get(format!("{}/healthz", service.url)).call();
         assert_eq!(alive.expect("an answer").status(), 200);
         assert!(!service.is_ready());
     }
-    stage.postgres.launch();
+    deployment.postgres.launch();
     await_that("the result service is ready without Redis", || {
         result.is_ready()
     });
     assert!(!vote.is_ready() && !worker.is_ready());
-    stage.redis.launch();
+    deployment.redis.launch();
     await_that("the worker is ready", || worker.is_ready());
     await_that("the vote service is ready", || vote.is_ready());
 
@@ -79,14 +77,14 @@ impl Jar {
 
 #[test]
 fn vote_services_with_different_secrets_count_a_voter_once() {
-    let mut stage = Stage::new();
+    let mut deployment = Deployment::new();
     let log = tempfile::NamedTempFile::new().expect("a file");
-    let (worker, result, ours) = (stage.worker(), stage.result(), stage.vote());
+    let (worker, result, ours) = (deployment.worker(), deployment.result(), deployment.vote());
     await_that("the vote service is ready", || ours.is_ready());
-    stage.log = Some(log.reopen().expect("a file"));
+    deployment.log = Some(log.reopen().expect("a file"));
     let other = "another secret of the tests, 32 bytes or more";
-    stage.more.push(("VOTING_SECRET", other.to_owned()));
-    let foreign = stage.vote();
+    deployment.more.push(("VOTING_SECRET", other.to_owned()));
+    let foreign = deployment.vote();
     let mut jar = Jar::default();
     for _ in 0..3 {
         assert_eq!(jar.vote(&ours), [200, 200]);
@@ -106,14 +104,14 @@ fn vote_services_with_different_secrets_count_a_voter_once() {
     }
     let told = fs::read_to_string(log.path()).expect("a log");
     assert!(told.contains("this service takes no ballots"), "{told}");
-    let doctor = stage.command(&["doctor"]);
+    let doctor = deployment.voting(&["doctor"]);
     assert_eq!(doctor.status.code(), Some(1));
     let found = String::from_utf8_lossy(&doctor.stdout);
     assert!(found.contains("FAIL  secret: "), "{found}");
 
     // An operator changes the secret on purpose: as docs/operations.md says.
     assert_eq!(ours.stop().code(), Some(0));
-    stage.redis.command(&["DEL", "voting:secrets"]);
+    deployment.redis.command(&["DEL", "voting:secrets"]);
     await_that("the other one is ready", || foreign.is_ready());
     assert_eq!(jar.vote(&foreign), [200, 200]);
     settled(&worker);
@@ -122,15 +120,15 @@ fn vote_services_with_different_secrets_count_a_voter_once() {
 
 #[test]
 fn of_two_vote_services_with_different_secrets_that_start_at_once_one_is_ready() {
-    let mut stage = Stage::new();
-    let worker = stage.worker();
+    let mut deployment = Deployment::new();
+    let worker = deployment.worker();
     await_that("the worker is ready", || worker.is_ready());
     let secrets = ["a", "b"].map(|letter| letter.repeat(32));
     let votes: Vec<_> = secrets
         .iter()
         .map(|secret| {
-            stage.more = vec![("VOTING_SECRET", secret.clone())];
-            stage.vote()
+            deployment.more = vec![("VOTING_SECRET", secret.clone())];
+            deployment.vote()
         })
         .collect();
     let statuses: Vec<_> = thread::scope(|scope| {
@@ -150,15 +148,15 @@ fn of_two_vote_services_with_different_secrets_that_start_at_once_one_is_ready()
 
 #[test]
 fn a_worker_that_is_killed_over_and_over_loses_nothing_and_counts_nothing_twice() {
-    let stage = Stage::new();
-    let (vote, result) = (stage.vote(), stage.result());
-    let mut worker = stage.worker();
+    let deployment = Deployment::new();
+    let (vote, result) = (deployment.vote(), deployment.result());
+    let mut worker = deployment.worker();
     await_that("the vote service is ready", || vote.is_ready());
     let crowd = Crowd::gather(&[&vote]);
     for _ in 0..6 {
         crowd.await_more(300);
         worker.kill();
-        worker = stage.worker();
+        worker = deployment.worker();
     }
     crowd.await_more(300);
     let known = crowd.disperse();
@@ -172,20 +170,20 @@ fn a_worker_that_is_killed_over_and_over_loses_nothing_and_counts_nothing_twice(
 
 #[test]
 fn while_postgres_is_away_votes_are_taken_and_then_the_backlog_drains() {
-    let mut stage = Stage::new();
-    let (vote, worker, result) = (stage.vote(), stage.worker(), stage.result());
+    let mut deployment = Deployment::new();
+    let (vote, worker, result) = (deployment.vote(), deployment.worker(), deployment.result());
     await_that("the vote service is ready", || vote.is_ready());
     let crowd = Crowd::gather(&[&vote]);
     for in_order in [true, false] {
         crowd.await_more(200);
         if in_order {
-            stage.postgres.stop();
+            deployment.postgres.stop();
         } else {
-            stage.postgres.kill();
+            deployment.postgres.kill();
         }
         crowd.await_more(1_000);
         assert!(vote.is_ready(), "the vote service does not need Postgres");
-        stage.postgres.launch();
+        deployment.postgres.launch();
         await_that("the worker is ready again", || worker.is_ready());
     }
     let known = crowd.disperse();
@@ -199,15 +197,15 @@ fn while_postgres_is_away_votes_are_taken_and_then_the_backlog_drains() {
 
 #[test]
 fn a_redis_that_is_killed_and_comes_back_has_lost_no_acknowledged_vote() {
-    let mut stage = Stage::new();
-    let (vote, worker, result) = (stage.vote(), stage.worker(), stage.result());
+    let mut deployment = Deployment::new();
+    let (vote, worker, result) = (deployment.vote(), deployment.worker(), deployment.result());
     await_that("the vote service is ready", || vote.is_ready());
     let crowd = Crowd::gather(&[&vote]);
     for _ in 0..3 {
         crowd.await_more(300);
-        stage.redis.kill();
+        deployment.redis.kill();
         await_that("the vote service is not ready", || !vote.is_ready());
-        stage.redis.launch();
+        deployment.redis.launch();
         await_that("the vote service is ready again", || vote.is_ready());
     }
     crowd.await_more(300);
@@ -221,11 +219,11 @@ fn a_redis_that_is_killed_and_comes_back_has_lost_no_acknowledged_vote() {
 
 #[test]
 fn a_vote_service_that_is_killed_has_kept_what_it_acknowledged() {
-    let stage = Stage::new();
-    let (worker, result) = (stage.worker(), stage.result());
-    let steady = stage.vote();
+    let deployment = Deployment::new();
+    let (worker, result) = (deployment.worker(), deployment.result());
+    let steady = deployment.vote();
     await_that("the vote service is ready", || steady.is_ready());
-    let doomed = stage.vote();
+    let doomed = deployment.vote();
     let crowd = Crowd::gather(&[&steady, &doomed]);
     crowd.await_more(500);
     doomed.kill();
@@ -237,9 +235,9 @@ fn a_vote_service_that_is_killed_has_kept_what_it_acknowledged() {
 
 #[test]
 fn a_worker_that_was_paused_for_too_long_counts_nothing_twice() {
-    let stage = Stage::new();
-    let (vote, result) = (stage.vote(), stage.result());
-    let (paused, relief) = (stage.worker(), stage.worker());
+    let deployment = Deployment::new();
+    let (vote, result) = (deployment.vote(), deployment.result());
+    let (paused, relief) = (deployment.worker(), deployment.worker());
     await_that("the vote service is ready", || vote.is_ready());
     let crowd = Crowd::gather(&[&vote]);
     for _ in 0..3 {
@@ -257,13 +255,13 @@ fn a_worker_that_was_paused_for_too_long_counts_nothing_twice() {
 
 #[test]
 fn entries_that_cannot_be_read_are_set_aside_and_the_rest_counts() {
-    let stage = Stage::new();
-    let (vote, worker, result) = (stage.vote(), stage.worker(), stage.result());
+    let deployment = Deployment::new();
+    let (vote, worker, result) = (deployment.vote(), deployment.worker(), deployment.result());
     await_that("the vote service is ready", || vote.is_ready());
     let crowd = Crowd::gather(&[&vote]);
     let push = |fields: &[&str]| {
         let add = ["XADD", "voting:{0}:log", "*"];
-        stage.redis.command(&[&add, fields].concat());
+        deployment.redis.command(&[&add, fields].concat());
     };
     for _ in 0..5 {
         crowd.await_more(50);
@@ -301,9 +299,9 @@ fn cast(vote: &Service, cookie: &mut Option<String>, choice: &str) {
 #[test]
 fn with_several_workers_the_last_choice_of_a_fickle_voter_counts() {
     for workers in [2, 4] {
-        let stage = Stage::new();
-        let (vote, result) = (stage.vote(), stage.result());
-        let workers: Vec<_> = (0..workers).map(|_| stage.worker()).collect();
+        let deployment = Deployment::new();
+        let (vote, result) = (deployment.vote(), deployment.result());
+        let workers: Vec<_> = (0..workers).map(|_| deployment.worker()).collect();
         await_that("the vote service is ready", || vote.is_ready());
         let crowd = Crowd::gather(&[&vote]);
         let mut cookie = None;
@@ -321,15 +319,15 @@ fn with_several_workers_the_last_choice_of_a_fickle_voter_counts() {
 
 #[test]
 fn a_redis_at_its_memory_limit_refuses_loses_nothing_and_recovers_by_itself() {
-    let mut stage = Stage::new();
-    stage
+    let mut deployment = Deployment::new();
+    deployment
         .more
         .push(("VOTING_REDIS__RETENTION_HOURS", "0".to_owned()));
-    let (vote, mut worker, result) = (stage.vote(), stage.worker(), stage.result());
+    let (vote, mut worker, result) = (deployment.vote(), deployment.worker(), deployment.result());
     await_that("the vote service is ready", || vote.is_ready());
     let crowd = Crowd::gather(&[&vote]);
     crowd.await_more(200);
-    let info = stage.redis.command(&["INFO", "memory"]);
+    let info = deployment.redis.command(&["INFO", "memory"]);
     let used = info
         .lines()
         .find_map(|line| line.strip_prefix("used_memory:"));
@@ -339,19 +337,25 @@ fn a_redis_at_its_memory_limit_refuses_loses_nothing_and_recovers_by_itself() {
     // The worker stands still, so the log grows until there is no room.
     worker.signal("STOP");
     let limit = (used + 200_000).to_string();
-    stage.redis.command(&["CONFIG", "SET", "maxmemory", &limit]);
+    deployment
+        .redis
+        .command(&["CONFIG", "SET", "maxmemory", &limit]);
     crowd.await_refusal();
     // It goes on under the same limit, and so makes room.
     worker.signal("CONT");
     crowd.await_more(500);
     // However far beyond the limit it is, what is in the log is counted.
-    stage.redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    deployment
+        .redis
+        .command(&["CONFIG", "SET", "maxmemory", "1"]);
     crowd.await_refusal();
     // Also by a worker that only starts then.
     worker.kill();
-    worker = stage.worker();
+    worker = deployment.worker();
     settled(&worker);
-    stage.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    deployment
+        .redis
+        .command(&["CONFIG", "SET", "maxmemory", "0"]);
     crowd.await_more(100);
     let known = crowd.disperse();
     assert!(known.refused > 0);
@@ -361,13 +365,13 @@ fn a_redis_at_its_memory_limit_refuses_loses_nothing_and_recovers_by_itself() {
 
 #[test]
 fn restarting_every_process_one_after_another_goes_unnoticed() {
-    let mut stage = Stage::new();
-    stage
+    let mut deployment = Deployment::new();
+    deployment
         .more
         .push(("VOTING_DRAIN_DELAY_MS", "1000".to_owned()));
-    let mut votes = [stage.vote(), stage.vote()];
-    let mut workers = [stage.worker(), stage.worker()];
-    let mut results = [stage.result(), stage.result()];
+    let mut votes = [deployment.vote(), deployment.vote()];
+    let mut workers = [deployment.worker(), deployment.worker()];
+    let mut results = [deployment.result(), deployment.result()];
     await_that("all are ready", || {
         let all = votes.iter().chain(&workers).chain(&results);
         all.into_iter().all(Service::is_ready)
@@ -384,16 +388,16 @@ fn restarting_every_process_one_after_another_goes_unnoticed() {
             .lock()
             .expect("sound")
             .clone_from(&vec![other.clone()]);
-        let new = stage.vote();
+        let new = deployment.vote();
         await_that("the new one is ready", || new.is_ready());
         let old = std::mem::replace(&mut votes[index], new);
         assert_eq!(old.wait().code(), Some(0));
         *crowd.places.lock().expect("sound") = vec![other, votes[index].url.clone()];
 
         crowd.await_more(200);
-        let old = std::mem::replace(&mut workers[index], stage.worker());
+        let old = std::mem::replace(&mut workers[index], deployment.worker());
         assert_eq!(old.stop().code(), Some(0));
-        let old = std::mem::replace(&mut results[index], stage.result());
+        let old = std::mem::replace(&mut results[index], deployment.result());
         assert_eq!(old.stop().code(), Some(0));
     }
     crowd.await_more(200);
@@ -408,22 +412,22 @@ fn restarting_every_process_one_after_another_goes_unnoticed() {
 
 #[test]
 fn in_a_log_that_was_made_anew_on_a_slow_clock_newer_ballots_still_win() {
-    let mut stage = Stage::new();
-    let result = stage.result();
+    let mut deployment = Deployment::new();
+    let result = deployment.result();
     let mut cookie = None;
     {
-        let (vote, worker) = (stage.vote(), stage.worker());
+        let (vote, worker) = (deployment.vote(), deployment.worker());
         await_that("the vote service is ready", || vote.is_ready());
         // As on a clock that is a day ahead.
         for shard in 0..4 {
             let log = format!("voting:{{{shard}}}:log");
-            let now = stage.redis.command(&["TIME"]);
+            let now = deployment.redis.command(&["TIME"]);
             let now: u64 = now
                 .lines()
                 .next()
                 .and_then(|s| s.parse().ok())
                 .expect("seconds");
-            stage
+            deployment
                 .redis
                 .command(&["XSETID", &log, &format!("{}000-0", now + 24 * 3600)]);
         }
@@ -431,9 +435,9 @@ fn in_a_log_that_was_made_anew_on_a_slow_clock_newer_ballots_still_win() {
         settled(&worker);
         assert_eq!(tally(&result)["options"][0]["votes"], 1);
     }
-    stage.redis.wipe();
-    stage.redis.launch();
-    let (vote, worker) = (stage.vote(), stage.worker());
+    deployment.redis.wipe();
+    deployment.redis.launch();
+    let (vote, worker) = (deployment.vote(), deployment.worker());
     await_that("the vote service is ready", || vote.is_ready());
     cast(&vote, &mut cookie, "b");
     await_that("the newer ballot counts", || {
@@ -448,9 +452,13 @@ fn in_a_log_that_was_made_anew_on_a_slow_clock_newer_ballots_still_win() {
 
 #[test]
 fn a_poll_that_is_closed_under_load_counts_all_that_was_acknowledged_and_never_changes_again() {
-    let mut stage = Stage::new();
-    let (awake, asleep) = (stage.vote(), stage.vote());
-    let (doomed, worker, result) = (stage.worker(), stage.worker(), stage.result());
+    let mut deployment = Deployment::new();
+    let (awake, asleep) = (deployment.vote(), deployment.vote());
+    let (doomed, worker, result) = (
+        deployment.worker(),
+        deployment.worker(),
+        deployment.result(),
+    );
     await_that("both are ready", || awake.is_ready() && asleep.is_ready());
     let crowd = Crowd::gather(&[&awake, &asleep]);
     crowd.await_more(500);
@@ -458,8 +466,8 @@ fn a_poll_that_is_closed_under_load_counts_all_that_was_acknowledged_and_never_c
     asleep.signal("STOP");
     doomed.kill();
     close(&worker);
-    stage.redis.kill();
-    stage.redis.launch();
+    deployment.redis.kill();
+    deployment.redis.launch();
     let last = await_some("the poll is final", || {
         let tally = tally(&result);
         (tally["state"] == "final").then_some(tally)
@@ -473,18 +481,18 @@ fn a_poll_that_is_closed_under_load_counts_all_that_was_acknowledged_and_never_c
 #[test]
 fn on_encrypted_stores_votes_are_taken_counted_and_shown() {
     let authority = Authority::new();
-    let mut stage = Stage::encrypted(&authority);
-    let (vote, worker, result) = (stage.vote(), stage.worker(), stage.result());
+    let mut deployment = Deployment::encrypted(&authority);
+    let (vote, worker, result) = (deployment.vote(), deployment.worker(), deployment.result());
     await_that("the vote service is ready", || vote.is_ready());
     let crowd = Crowd::gather(&[&vote]);
     crowd.await_more(300);
-    stage.redis.kill();
+    deployment.redis.kill();
     crowd.await_refusal();
-    stage.redis.launch();
+    deployment.redis.launch();
     crowd.await_more(100);
-    stage.postgres.kill();
+    deployment.postgres.kill();
     crowd.await_more(100);
-    stage.postgres.launch();
+    deployment.postgres.launch();
     let known = crowd.disperse();
     all_is_well(&worker, &result, &known);
     assert_eq!(worker.stop().code(), Some(0));
@@ -493,9 +501,9 @@ fn on_encrypted_stores_votes_are_taken_counted_and_shown() {
 #[test]
 fn on_a_cluster_votes_are_counted_also_those_for_a_master_that_was_away() {
     let mut cluster = RedisCluster::start();
-    let stage = Stage::on(&cluster);
-    let (vote, result) = (stage.vote(), stage.result());
-    let workers = [stage.worker(), stage.worker()];
+    let deployment = Deployment::on(&cluster);
+    let (vote, result) = (deployment.vote(), deployment.result());
+    let workers = [deployment.worker(), deployment.worker()];
     await_that("the vote service is ready", || vote.is_ready());
     let crowd = Crowd::gather(&[&vote]);
     crowd.await_more(300);
@@ -522,11 +530,11 @@ fn on_a_cluster_votes_are_counted_also_those_for_a_master_that_was_away() {
 
 #[test]
 fn a_vote_service_whose_ballots_are_all_refused_is_not_ready_until_they_are_taken() {
-    let mut stage = Stage::new();
+    let mut deployment = Deployment::new();
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");
-    stage.log = Some(fs::File::create(&log).expect("a file"));
-    let (vote, worker) = (stage.vote(), stage.worker());
+    deployment.log = Some(fs::File::create(&log).expect("a file"));
+    let (vote, worker) = (deployment.vote(), deployment.worker());
     await_that("the vote service is ready", || vote.is_ready());
     // Nobody makes room in Redis.
     worker.kill();
@@ -536,7 +544,9 @@ fn a_vote_service_whose_ballots_are_all_refused_is_not_ready_until_they_are_take
         form.send("vote=a").expect("an answer").status().as_u16()
     };
     assert_eq!(cast(), 200);
-    stage.redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    deployment
+        .redis
+        .command(&["CONFIG", "SET", "maxmemory", "1"]);
     let refused = || {
         assert_eq!(cast(), 503);
         !vote.is_ready()
@@ -551,13 +561,19 @@ fn a_vote_service_whose_ballots_are_all_refused_is_not_ready_until_they_are_take
         lines.any(|line| line.contains("the last ballots were not stored") && line.contains("OOM"))
     });
     // With nobody who tries, as when a balancer sends nobody: it comes back by itself.
-    stage.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    deployment
+        .redis
+        .command(&["CONFIG", "SET", "maxmemory", "0"]);
     await_that("it is ready again", || vote.is_ready());
     assert_eq!(cast(), 200);
     // With somebody who tries, at once.
-    stage.redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    deployment
+        .redis
+        .command(&["CONFIG", "SET", "maxmemory", "1"]);
     await_that("it is not ready", refused);
-    stage.redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    deployment
+        .redis
+        .command(&["CONFIG", "SET", "maxmemory", "0"]);
     // Each of the shards that have refused takes one.
     await_that("it is ready soon", || cast() == 200 && vote.is_ready());
     vote.stop();

@@ -4,8 +4,8 @@ mod support;
 
 use std::{path::Path, process::Output};
 
-use support::{Crowd, Service, Stage, TOKEN, agent, all_is_well, await_that, settled};
-use voting_testing::PostgresServer;
+use support::{Crowd, all_is_well, operator, settled};
+use voting_testing::{Deployment, PostgresServer, Service, agent, await_that, text_of};
 
 fn backup(database: &str, file: &Path) {
     let mut dump = PostgresServer::tool("pg_dump");
@@ -41,15 +41,7 @@ fn said(output: &Output) -> (Option<i32>, String) {
 
 /// Makes a poll of this name, with a title.
 fn make_a_poll(worker: &Service, id: &str, title: &str) {
-    let poll = format!(
-        r#"{{"id":"{id}","title":"{title}","options":[{{"id":"a","label":"A"}},{{"id":"b","label":"B"}}]}}"#
-    );
-    let made = agent()
-        .post(format!("{}/v1/polls", worker.url))
-        .header("authorization", format!("Bearer {TOKEN}"))
-        .content_type("application/json")
-        .send(poll);
-    assert!(made.expect("an answer").status().is_success());
+    operator(worker).add_poll(id, title).expect("a poll");
 }
 
 /// Casts a ballot in it; the answer's status.
@@ -60,21 +52,14 @@ fn cast_in(vote: &Service, poll: &str) -> u16 {
     answer.map_or(0, |answer| answer.status().as_u16())
 }
 
-fn close_poll(worker: &Service, poll: &str) {
-    let close = agent().post(format!("{}/v1/polls/{poll}/close", worker.url));
-    let close = close.header("authorization", format!("Bearer {TOKEN}"));
-    assert_eq!(close.send_empty().expect("an answer").status(), 202);
-}
-
 fn tally_of(result: &Service, poll: &str) -> String {
     let url = format!("{}/v1/polls/{poll}/tally", result.url);
-    let tally = agent().get(url).call().expect("an answer");
-    tally.into_body().read_to_string().expect("a text")
+    text_of(agent().get(url).call().expect("an answer"))
 }
 
 /// What the doctor ends with, and the lines of a check.
-fn doctor(stage: &Stage, check: &str) -> (Option<i32>, String) {
-    let (code, text) = said(&stage.command(&["doctor"]));
+fn doctor(deployment: &Deployment, check: &str) -> (Option<i32>, String) {
+    let (code, text) = said(&deployment.voting(&["doctor"]));
     let of_it = |line: &&str| line.get(6..).is_some_and(|line| line.starts_with(check));
     let lines: Vec<_> = text.lines().filter(of_it).collect();
     (code, lines.join("\n"))
@@ -82,13 +67,13 @@ fn doctor(stage: &Stage, check: &str) -> (Option<i32>, String) {
 
 #[test]
 fn what_a_backup_lacks_is_counted_once_when_the_log_is_rewound() {
-    let stage = Stage::new();
-    let database = stage.postgres.url("voting");
+    let deployment = Deployment::new();
+    let database = deployment.postgres.url("voting");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("backup");
-    let (vote, worker) = (stage.vote(), stage.worker());
+    let (vote, worker) = (deployment.vote(), deployment.worker());
     await_that("the worker is ready", || worker.is_ready());
-    let (code, text) = said(&stage.command(&["rewind"]));
+    let (code, text) = said(&deployment.voting(&["rewind"]));
     assert_eq!(code, Some(1), "{text}");
     assert!(
         text.contains("stop all workers first"),
@@ -104,7 +89,7 @@ fn what_a_backup_lacks_is_counted_once_when_the_log_is_rewound() {
         cast_in(&vote, "later") == 202
     });
     make_a_poll(&worker, "shut", "Closed now");
-    close_poll(&worker, "shut");
+    operator(&worker).close("shut");
     let mut in_shut = 1;
     await_that("it takes no more ballots", || {
         let status = cast_in(&vote, "shut");
@@ -113,12 +98,12 @@ fn what_a_backup_lacks_is_counted_once_when_the_log_is_rewound() {
     });
     crowd.await_more(300);
 
-    let (code, text) = said(&stage.command(&["rewind"]));
+    let (code, text) = said(&deployment.voting(&["rewind"]));
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("stop all workers first"), "{text}");
     assert_eq!(worker.stop().code(), Some(0));
-    restore(&stage.postgres, &file);
-    let (code, text) = said(&stage.command(&["rewind"]));
+    restore(&deployment.postgres, &file);
+    let (code, text) = said(&deployment.voting(&["rewind"]));
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("ballots are handed out again"), "{text}");
     assert!(
@@ -133,8 +118,8 @@ fn what_a_backup_lacks_is_counted_once_when_the_log_is_rewound() {
     }
     // Again is fine, and votes come in all the while.
     crowd.await_more(300);
-    assert_eq!(said(&stage.command(&["rewind"])).0, Some(0));
-    let (worker, result) = (stage.worker(), stage.result());
+    assert_eq!(said(&deployment.voting(&["rewind"])).0, Some(0));
+    let (worker, result) = (deployment.worker(), deployment.result());
     crowd.await_more(300);
     all_is_well(&worker, &result, &crowd.disperse());
     let tally = tally_of(&result, "later");
@@ -148,25 +133,25 @@ fn what_a_backup_lacks_is_counted_once_when_the_log_is_rewound() {
     let texts = "SELECT definition FROM polls WHERE id = 'shut'";
     let texts = PostgresServer::sql(&database, texts).expect("asked");
     assert!(texts.contains("Closed now"), "{texts}");
-    let (code, text) = said(&stage.command(&["doctor"]));
+    let (code, text) = said(&deployment.voting(&["doctor"]));
     assert_eq!(code, Some(0), "{text}");
 }
 
 #[test]
 fn a_worker_counts_nothing_on_a_backup_that_was_restored_under_it() {
-    let mut stage = Stage::new();
+    let mut deployment = Deployment::new();
     let folder = tempfile::tempdir().expect("a folder");
     let (file, log) = (folder.path().join("backup"), folder.path().join("log"));
-    stage.log = Some(std::fs::File::create(&log).expect("made"));
-    let database = stage.postgres.url("voting");
-    let (vote, worker) = (stage.vote(), stage.worker());
+    deployment.log = Some(std::fs::File::create(&log).expect("made"));
+    let database = deployment.postgres.url("voting");
+    let (vote, worker) = (deployment.vote(), deployment.worker());
     await_that("the worker is ready", || worker.is_ready());
     let crowd = Crowd::gather(&[&vote]);
     crowd.await_more(300);
     backup(&database, &file);
-    stage.postgres.database("copy");
-    restore_as(&stage.postgres, &file, "copy");
-    let in_backup = voters(&stage.postgres.url("copy"));
+    deployment.postgres.database("copy");
+    restore_as(&deployment.postgres, &file, "copy");
+    let in_backup = voters(&deployment.postgres.url("copy"));
     make_a_poll(&worker, "later", "Later");
     await_that("a ballot is cast in the new poll", || {
         cast_in(&vote, "later") == 202
@@ -177,35 +162,35 @@ fn a_worker_counts_nothing_on_a_backup_that_was_restored_under_it() {
     });
     crowd.await_more(300);
 
-    restore(&stage.postgres, &file);
+    restore(&deployment.postgres, &file);
     await_that("the worker says so", || {
         let said = std::fs::read_to_string(&log).expect("read");
         said.contains("put back to an earlier state") && said.contains("cannot flush")
     });
     crowd.await_more(300);
     await_that("it is not ready", || !worker.is_ready());
-    let (code, text) = doctor(&stage, "conservation");
+    let (code, text) = doctor(&deployment, "conservation");
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("run `voting rewind`"), "{text}");
-    let (code, text) = said(&stage.command(&["rewind"]));
+    let (code, text) = said(&deployment.voting(&["rewind"]));
     assert_eq!(code, Some(1), "{text}");
     assert_eq!(voters(&database), in_backup, "nothing was counted on it");
     // One that starts now waits, too.
     worker.kill();
-    let worker = stage.worker();
+    let worker = deployment.worker();
     crowd.await_more(300);
     assert_eq!(voters(&database), in_backup, "nothing was counted on it");
     worker.kill();
 
     // As the doctor says.
     await_that("the log can be rewound", || {
-        said(&stage.command(&["rewind"])).0 == Some(0)
+        said(&deployment.voting(&["rewind"])).0 == Some(0)
     });
-    let (worker, result) = (stage.worker(), stage.result());
+    let (worker, result) = (deployment.worker(), deployment.result());
     all_is_well(&worker, &result, &crowd.disperse());
     let tally = tally_of(&result, "later");
     assert!(tally.contains(r#""voters":1"#), "{tally}");
-    let (code, text) = said(&stage.command(&["doctor"]));
+    let (code, text) = said(&deployment.voting(&["doctor"]));
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("dead letters: none"), "{text}");
 }
@@ -217,11 +202,11 @@ fn voters(database: &str) -> String {
 
 #[test]
 fn a_worker_that_has_run_on_a_restored_backup_is_told_of() {
-    let stage = Stage::new();
-    let database = stage.postgres.url("voting");
+    let deployment = Deployment::new();
+    let database = deployment.postgres.url("voting");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("backup");
-    let (vote, worker) = (stage.vote(), stage.worker());
+    let (vote, worker) = (deployment.vote(), deployment.worker());
     await_that("the worker is ready", || worker.is_ready());
     let crowd = Crowd::gather(&[&vote]);
     crowd.await_more(300);
@@ -230,14 +215,14 @@ fn a_worker_that_has_run_on_a_restored_backup_is_told_of() {
     let known = crowd.disperse();
     settled(&worker);
     assert_eq!(worker.stop().code(), Some(0));
-    restore(&stage.postgres, &file);
+    restore(&deployment.postgres, &file);
     // Earlier versions counted on, and marked all that was acknowledged as applied.
     let mark = "INSERT INTO applied_below
                 SELECT shard, (extract(epoch FROM now()) * 1000)::bigint, 0
                 FROM generate_series(0, 3) AS s (shard)
                 ON CONFLICT (shard) DO UPDATE SET ms = excluded.ms, seq = excluded.seq";
     PostgresServer::sql(&database, mark).expect("done");
-    let (code, text) = doctor(&stage, "conservation");
+    let (code, text) = doctor(&deployment, "conservation");
     assert_eq!(code, Some(1), "{text}");
     for said in [
         "a worker has run on a restored backup",
@@ -245,57 +230,57 @@ fn a_worker_that_has_run_on_a_restored_backup_is_told_of() {
     ] {
         assert!(text.contains(said), "{text}");
     }
-    let (code, text) = said(&stage.command(&["rewind"]));
+    let (code, text) = said(&deployment.voting(&["rewind"]));
     assert_eq!(code, Some(1), "{text}");
     for said in ["a worker has run", "restore the backup once more"] {
         assert!(text.contains(said), "{text}");
     }
-    let (code, text) = said(&stage.command(&["rewind", "--anyway"]));
+    let (code, text) = said(&deployment.voting(&["rewind", "--anyway"]));
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("missing in the counters"), "{text}");
 
     // As they say.
-    restore(&stage.postgres, &file);
-    let (code, text) = said(&stage.command(&["rewind"]));
+    restore(&deployment.postgres, &file);
+    let (code, text) = said(&deployment.voting(&["rewind"]));
     assert_eq!(code, Some(0), "{text}");
-    let (worker, result) = (stage.worker(), stage.result());
+    let (worker, result) = (deployment.worker(), deployment.result());
     all_is_well(&worker, &result, &known);
-    let (code, text) = said(&stage.command(&["doctor"]));
+    let (code, text) = said(&deployment.voting(&["doctor"]));
     assert_eq!(code, Some(0), "{text}");
 }
 
 #[test]
 fn a_poll_that_the_log_is_sealed_for_is_closed_though_the_database_has_it_open() {
-    let stage = Stage::new();
-    let database = stage.postgres.url("voting");
-    let (vote, worker) = (stage.vote(), stage.worker());
+    let deployment = Deployment::new();
+    let database = deployment.postgres.url("voting");
+    let (vote, worker) = (deployment.vote(), deployment.worker());
     await_that("the worker is ready", || worker.is_ready());
     make_a_poll(&worker, "shut", "Shut");
-    close_poll(&worker, "shut");
+    operator(&worker).close("shut");
     await_that("it takes no more ballots", || cast_in(&vote, "shut") == 409);
     assert_eq!(worker.stop().code(), Some(0));
     // As after a restore by which nobody has rewound, and a Redis that has forgotten what was published.
     let open = r#"UPDATE polls SET state = '{"state":"open"}' WHERE id = 'shut'"#;
     PostgresServer::sql(&database, open).expect("done");
-    stage.redis.command(&["DEL", "voting:polls"]);
-    let (code, text) = doctor(&stage, "closed polls");
+    deployment.redis.command(&["DEL", "voting:polls"]);
+    let (code, text) = doctor(&deployment, "closed polls");
     assert_eq!(code, Some(1), "{text}");
     assert!(
         text.contains("shut") && text.contains("start a worker"),
         "{text}"
     );
-    let (code, text) = said(&stage.command(&["rewind"]));
+    let (code, text) = said(&deployment.voting(&["rewind"]));
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("Poll shut was closed after"), "{text}");
     PostgresServer::sql(&database, open).expect("done");
-    let (worker, result) = (stage.worker(), stage.result());
+    let (worker, result) = (deployment.worker(), deployment.result());
     await_that("a worker closes it", || {
         tally_of(&result, "shut").contains("final")
     });
     drop(worker);
     // A poll that the database lost, too.
     PostgresServer::sql(&database, "DELETE FROM polls WHERE id = 'shut'").expect("done");
-    let _worker = stage.worker();
+    let _worker = deployment.worker();
     await_that("a worker brings it back, closed", || {
         tally_of(&result, "shut").contains("final")
     });
@@ -303,25 +288,25 @@ fn a_poll_that_the_log_is_sealed_for_is_closed_though_the_database_has_it_open()
 
 #[test]
 fn rewinding_says_what_neither_the_backup_nor_redis_has() {
-    let mut stage = Stage::new();
-    stage.more = vec![("VOTING_REDIS__RETENTION_HOURS", "0".to_owned())];
-    let database = stage.postgres.url("voting");
+    let mut deployment = Deployment::new();
+    deployment.more = vec![("VOTING_REDIS__RETENTION_HOURS", "0".to_owned())];
+    let database = deployment.postgres.url("voting");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("backup");
-    let (vote, worker) = (stage.vote(), stage.worker());
+    let (vote, worker) = (deployment.vote(), deployment.worker());
     await_that("there are tables", || worker.is_ready());
     backup(&database, &file);
     let crowd = Crowd::gather(&[&vote]);
     crowd.await_more(300);
     await_that("Redis keeps none of the first ballots", || {
-        let kept = stage.redis.command(&["XLEN", "voting:{0}:log"]);
+        let kept = deployment.redis.command(&["XLEN", "voting:{0}:log"]);
         kept.parse::<u64>().is_ok_and(|kept| kept < 10)
     });
     crowd.disperse();
     settled(&worker);
     worker.stop();
-    restore(&stage.postgres, &file);
-    let (code, text) = said(&stage.command(&["rewind"]));
+    restore(&deployment.postgres, &file);
+    let (code, text) = said(&deployment.voting(&["rewind"]));
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("may be missing"), "{text}");
 }

@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Crowd, LONG, Stage, agent, all_is_well, await_that};
+use support::{Crowd, all_is_well};
 use tempfile::TempDir;
-use voting_testing::PostgresServer;
+use voting_testing::{Deployment, LONG, PostgresServer, agent, await_that};
 
 /// After so long without a word the process is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -25,15 +25,15 @@ struct Told {
 }
 
 impl Told {
-    /// By whatever is started on the stage from now on.
-    fn by(stage: &mut Stage) -> Self {
+    /// By whatever is started on the deployment from now on.
+    fn by(deployment: &mut Deployment) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket");
         let path = path.to_string_lossy().into_owned();
         let patience = PATIENCE.as_micros().to_string();
-        stage.more.push(("NOTIFY_SOCKET", path));
-        stage.more.push(("WATCHDOG_USEC", patience));
+        deployment.more.push(("NOTIFY_SOCKET", path));
+        deployment.more.push(("WATCHDOG_USEC", patience));
         Self {
             socket,
             _folder: folder,
@@ -90,10 +90,10 @@ impl Told {
 
 #[test]
 fn restarts_on_a_socket_that_is_handed_over_go_unnoticed() {
-    let stage = Stage::new();
-    let (worker, result) = (stage.worker(), stage.result());
+    let deployment = Deployment::new();
+    let (worker, result) = (deployment.worker(), deployment.result());
     let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let mut vote = stage.vote_on(&socket);
+    let mut vote = deployment.vote_on(&socket);
     await_that("it is ready", || vote.is_ready());
     let port = socket.local_addr().expect("an address").port();
     assert!(vote.url.ends_with(&format!(":{port}")), "{}", vote.url);
@@ -101,7 +101,7 @@ fn restarts_on_a_socket_that_is_handed_over_go_unnoticed() {
     for _ in 0..5 {
         crowd.await_more(200);
         assert_eq!(vote.stop().code(), Some(0));
-        vote = stage.vote_on(&socket);
+        vote = deployment.vote_on(&socket);
     }
     crowd.await_more(200);
     let known = crowd.disperse();
@@ -111,11 +111,11 @@ fn restarts_on_a_socket_that_is_handed_over_go_unnoticed() {
 
 #[test]
 fn a_supervisor_is_told_when_a_service_listens_lives_and_stops() {
-    let mut stage = Stage::new();
+    let mut deployment = Deployment::new();
     // Readiness for requests is not waited for: its store is away.
-    stage.redis.kill();
-    let told = Told::by(&mut stage);
-    let vote = stage.vote();
+    deployment.redis.kill();
+    let told = Told::by(&mut deployment);
+    let vote = deployment.vote();
     let first = told.next(LONG).expect("a message");
     assert_eq!(first, "READY=1\n");
     told.await_begin("STATUS=waiting for Redis: ");
@@ -125,10 +125,10 @@ fn a_supervisor_is_told_when_a_service_listens_lives_and_stops() {
     for _ in 0..3 {
         told.await_that("WATCHDOG=1");
     }
-    stage.redis.launch();
+    deployment.redis.launch();
     // There is no worker yet that publishes the polls.
     told.await_begin("STATUS=waiting for Redis: no worker has published");
-    let worker = stage.worker();
+    let worker = deployment.worker();
     told.await_that("STATUS=ready");
     drop(worker);
     vote.signal("TERM");
@@ -138,17 +138,17 @@ fn a_supervisor_is_told_when_a_service_listens_lives_and_stops() {
 
 #[test]
 fn a_supervisor_hears_nothing_of_a_worker_that_is_stuck() {
-    let mut stage = Stage::new();
-    let vote = stage.vote();
-    let told = Told::by(&mut stage);
-    let _worker = stage.worker();
+    let mut deployment = Deployment::new();
+    let vote = deployment.vote();
+    let told = Told::by(&mut deployment);
+    let _worker = deployment.worker();
     await_that("there are polls", || {
         vote.is_ready() && has_polls(&vote.url)
     });
     told.await_that("WATCHDOG=1");
 
     // Until this session ends a flush waits, and neither comes to its end nor fails.
-    let mut session = PostgresServer::psql(&stage.postgres.url("voting"))
+    let mut session = PostgresServer::psql(&deployment.postgres.url("voting"))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
@@ -178,22 +178,22 @@ fn has_polls(vote: &str) -> bool {
 
 #[test]
 fn a_supervisor_is_told_how_far_the_count_is() {
-    let mut stage = Stage::new();
-    let vote = stage.vote();
-    let told = Told::by(&mut stage);
-    let worker = stage.worker();
+    let mut deployment = Deployment::new();
+    let vote = deployment.vote();
+    let told = Told::by(&mut deployment);
+    let worker = deployment.worker();
     told.await_that("STATUS=ready, all ballots are counted");
     await_that("there are polls", || {
         vote.is_ready() && has_polls(&vote.url)
     });
-    stage.postgres.kill();
+    deployment.postgres.kill();
     told.await_begin("STATUS=waiting for Postgres: cannot connect");
     let crowd = Crowd::gather(&[&vote]);
     crowd.await_more(20);
     drop(crowd.disperse());
-    stage.postgres.launch();
+    deployment.postgres.launch();
     told.await_that("STATUS=ready, all ballots are counted");
-    stage.redis.kill();
+    deployment.redis.kill();
     told.await_begin("STATUS=waiting for Redis: ");
     drop(worker);
 }

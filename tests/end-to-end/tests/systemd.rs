@@ -1,8 +1,6 @@
 //! The files under `systemd/` against the programs: what they set, name and start is there. How they
 //! do in a booted Debian: `systemd/try.sh`.
 
-mod support;
-
 use std::{
     collections::HashMap,
     fs,
@@ -12,10 +10,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use support::{PROGRAMS, agent, await_that};
 use tempfile::TempDir;
 use voting_service::{Cli, Config};
-use voting_testing::{PostgresServer, Program, RedisServer, root};
+use voting_testing::{
+    PostgresServer, Programs, RedisServer, Service, agent, await_that, program, root,
+};
 
 fn folder() -> PathBuf {
     root().join("systemd")
@@ -97,8 +96,8 @@ impl Supervisor {
         };
         let exec = unit.get(key).expect("a command");
         let mut words = exec.split_whitespace();
-        let program = words.next().and_then(|path| path.strip_prefix("/usr/bin/"));
-        let program = PROGRAMS.join(program.expect("a program"));
+        let name = words.next().and_then(|path| path.strip_prefix("/usr/bin/"));
+        let program = program(name.expect("a program"));
         let hand_over = r#"exec 3<&0 </dev/null; export LISTEN_PID=$$; exec "$0" "$@""#;
         let mut command = match unit.get("Sockets") {
             Some(socket) => {
@@ -143,7 +142,7 @@ fn the_units_start_what_takes_votes_and_counts_them() {
     let mut supervisor = Supervisor {
         secrets: HashMap::from([
             ("secret", "the secret, which is 32 bytes or more".to_owned()),
-            ("operator-token", support::TOKEN.to_owned()),
+            ("operator-token", voting_testing::TOKEN.to_owned()),
             ("redis-url", redis.url()),
             ("postgres-owner-url", owner),
             (
@@ -164,9 +163,7 @@ fn the_units_start_what_takes_votes_and_counts_them() {
 
     let mut start = |service: &str, says: &str| {
         // As an instance, it is a port; 0 takes a free one.
-        let mut program = Program::start(&mut supervisor.command(service, "0"));
-        let url = program.address(says);
-        (program, url)
+        Service::start(&mut supervisor.command(service, "0"), says)
     };
     let vote = start("voting-vote@.service", "Vote:");
     let result = start("voting-result.service", "Result:");
@@ -178,24 +175,18 @@ fn the_units_start_what_takes_votes_and_counts_them() {
         let address = supervisor.sockets[socket].local_addr();
         let port = address.expect("an address").port();
         assert!(
-            service.1.ends_with(&format!(":{port}")),
+            service.url.ends_with(&format!(":{port}")),
             "it listens on {socket}"
         );
     }
-    let is_ready = |url: &str| {
-        let asked = agent().get(format!("{url}/readyz")).call();
-        asked.is_ok_and(|answer| answer.status() == 200)
-    };
-    await_that("all are ready", || {
-        [&vote, &result, &worker]
-            .iter()
-            .all(|service| is_ready(&service.1))
-    });
-    let cast = agent().post(&vote.1).send_form([("vote", "a")]);
+    for service in [&vote, &result, &worker] {
+        service.await_ready();
+    }
+    let cast = agent().post(&vote.url).send_form([("vote", "a")]);
     assert_eq!(cast.expect("an answer").status(), 200);
     await_that("the vote counts", || {
         let tally = agent()
-            .get(format!("{}/v1/polls/cats-vs-dogs/tally", result.1))
+            .get(format!("{}/v1/polls/cats-vs-dogs/tally", result.url))
             .call();
         let tally = tally.expect("an answer").body_mut().read_to_string();
         tally.expect("a text").contains(r#""voters":1"#)
@@ -212,8 +203,8 @@ fn services() -> impl Iterator<Item = String> {
 fn each_service_checks_its_settings_before_it_starts() {
     let mut supervisor = Supervisor {
         secrets: HashMap::from([
-            ("secret", support::SECRET.to_owned()),
-            ("operator-token", support::TOKEN.to_owned()),
+            ("secret", voting_testing::SECRET.to_owned()),
+            ("operator-token", voting_testing::TOKEN.to_owned()),
             ("redis-url", "redis://localhost/".to_owned()),
             ("postgres-owner-url", "postgres://localhost/v".to_owned()),
             ("postgres-worker-url", "postgres://localhost/v".to_owned()),
@@ -325,8 +316,8 @@ struct Upgrade(TempDir);
 impl Upgrade {
     /// `worker` is the body of the new worker, `check` that of the check of the settings.
     fn new(worker: &str, check: &str) -> Self {
-        let stage = Self(tempfile::tempdir().expect("a folder"));
-        let programs = stage.0.path().join("bin");
+        let deployment = Self(tempfile::tempdir().expect("a folder"));
+        let programs = deployment.0.path().join("bin");
         fs::create_dir(&programs).expect("a folder");
         let units = r#"case "$*" in
             *list-units*voting-worker*) echo "voting-worker@8082.service loaded active running A worker" ;;
@@ -357,7 +348,7 @@ impl Upgrade {
             let rights = std::os::unix::fs::PermissionsExt::from_mode(0o755);
             fs::set_permissions(&path, rights).expect("set");
         }
-        stage
+        deployment
     }
 
     /// Whether it succeeds, how programs were called, and what it says.
@@ -587,7 +578,7 @@ fn units_with_programs() -> TempDir {
     let dropin = "voting-.service.d/hardening.conf";
     fs::create_dir(copy.path().join("voting-.service.d")).expect("a folder");
     for name in units().iter().map(String::as_str).chain([dropin]) {
-        let programs = format!("{}/", PROGRAMS.display());
+        let programs = format!("{}/", Programs::current().folder().display());
         let unit = read(&format!("units/{name}")).replace("/usr/bin/", &programs);
         fs::write(copy.path().join(name), unit).expect("written");
     }

@@ -13,22 +13,22 @@ use std::{
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use serde_json::Value;
 use support::{
-    Crowd, Service, Stage, agent, await_that,
+    Crowd,
     collector::{Collector, Seen},
     settled,
 };
-use voting_testing::PostgresServer;
+use voting_testing::{Deployment, PostgresServer, Service, agent, await_that};
 
 /// Of a caller that is followed.
 const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-fn followed(collector: &Collector, ratio: &str) -> Stage {
-    let mut stage = Stage::new();
-    stage.more = vec![
+fn followed(collector: &Collector, ratio: &str) -> Deployment {
+    let mut deployment = Deployment::new();
+    deployment.more = vec![
         ("VOTING_TRACES__ENDPOINT", collector.url.clone()),
         ("VOTING_TRACES__SAMPLE_RATIO", ratio.to_owned()),
     ];
-    stage
+    deployment
 }
 
 /// The answer to a ballot: its status, its cookie, and what it says.
@@ -129,7 +129,7 @@ fn lines(log: &Path) -> Vec<Value> {
 }
 
 /// The names of the fields of all entries in the log.
-fn fields(stage: &Stage) -> Vec<String> {
+fn fields(deployment: &Deployment) -> Vec<String> {
     let mut fields = Vec::new();
     for shard in 0..4 {
         let count = "local names = {}
@@ -138,7 +138,7 @@ fn fields(stage: &Stage) -> Vec<String> {
              end
              return table.concat(names, ' ')";
         let key = format!("voting:{{{shard}}}:log");
-        let names = stage.redis.command(&["EVAL", count, "1", &key]);
+        let names = deployment.redis.command(&["EVAL", count, "1", &key]);
         fields.extend(names.split_whitespace().map(str::to_owned));
     }
     fields
@@ -147,24 +147,24 @@ fn fields(stage: &Stage) -> Vec<String> {
 #[test]
 fn a_ballot_is_followed_from_the_request_to_the_commit() {
     let collector = Collector::start();
-    let mut stage = followed(&collector, "1");
+    let mut deployment = followed(&collector, "1");
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");
-    stage.log = Some(File::create(&log).expect("a file"));
-    stage.more.extend([
+    deployment.log = Some(File::create(&log).expect("a file"));
+    deployment.more.extend([
         ("VOTING_LOG_FORMAT", "json".to_owned()),
         (
             "VOTING_LOG",
             "info,voting_core=debug,voting_http=debug".to_owned(),
         ),
     ]);
-    let (worker, vote) = (stage.worker(), stage.vote());
+    let (worker, vote) = (deployment.worker(), deployment.vote());
     await_ready(&[&worker, &vote]);
     let (status, cookie, said) = cast(&vote.url, Some(CALLER));
     assert_eq!(status, 202);
     settled(&worker);
-    assert_eq!(fields(&stage), ["b", "n", "t"]);
-    let owner = stage.postgres.url("voting");
+    assert_eq!(fields(&deployment), ["b", "n", "t"]);
+    let owner = deployment.postgres.url("voting");
     let voter = PostgresServer::sql(&owner, "SELECT voter FROM ballots").expect("a voter");
     stop([vote, worker]);
 
@@ -207,9 +207,9 @@ fn a_ballot_is_followed_from_the_request_to_the_commit() {
 #[test]
 fn a_ballot_is_followed_within_one_process() {
     let collector = Collector::start();
-    let stage = followed(&collector, "1");
+    let deployment = followed(&collector, "1");
     let folder = tempfile::tempdir().expect("a folder");
-    let all = stage.all_in_one(&folder.path().join("voting.db"));
+    let all = deployment.all_in_one(&folder.path().join("voting.db"));
     await_ready(&[&all]);
     assert_eq!(cast(&all.url, None).0, 202);
     // It ends when all is counted.
@@ -220,13 +220,13 @@ fn a_ballot_is_followed_within_one_process() {
 #[test]
 fn what_goes_wrong_shows_in_the_trace() {
     let collector = Collector::start();
-    let mut stage = followed(&collector, "1");
+    let mut deployment = followed(&collector, "1");
     // Longer than the store is in trouble: an entry that is handed out again is processed again.
     let long = ("VOTING_REDIS__CLAIM_TIMEOUT_MS", "60000".to_owned());
-    stage.more.push(long);
-    let (worker, vote) = (stage.worker(), stage.vote());
+    deployment.more.push(long);
+    let (worker, vote) = (deployment.worker(), deployment.vote());
     await_ready(&[&worker, &vote]);
-    let owner = stage.postgres.url("voting");
+    let owner = deployment.postgres.url("voting");
     // A flush that fails, again and again, until it does not.
     let block = "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS
                  $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END $$;
@@ -242,10 +242,10 @@ fn what_goes_wrong_shows_in_the_trace() {
     });
     PostgresServer::sql(&owner, "DROP TRIGGER no ON ballots").expect("done");
     settled(&worker);
-    stage.redis.kill();
+    deployment.redis.kill();
     let (status, ..) = cast(&vote.url, None);
     assert_eq!(status, 503);
-    stage.redis.launch();
+    deployment.redis.launch();
     stop([vote, worker]);
 
     let spans = collector.spans();
@@ -285,11 +285,11 @@ fn what_goes_wrong_shows_in_the_trace() {
 #[test]
 fn a_caller_that_is_trusted_decides_what_is_followed() {
     let collector = Collector::start();
-    let mut stage = followed(&collector, "0");
-    stage
+    let mut deployment = followed(&collector, "0");
+    deployment
         .more
         .push(("VOTING_TRACES__TRUST_TRACEPARENT", "true".to_owned()));
-    let (worker, vote) = (stage.worker(), stage.vote());
+    let (worker, vote) = (deployment.worker(), deployment.vote());
     await_ready(&[&worker, &vote]);
     assert_eq!(cast(&vote.url, None).0, 202);
     // Not in one batch with the other.
@@ -313,20 +313,20 @@ fn a_caller_that_is_trusted_decides_what_is_followed() {
 #[test]
 fn what_is_not_to_be_followed_leaves_no_trace() {
     let collector = Collector::start();
-    let mut stage = Stage::new();
+    let mut deployment = Deployment::new();
     // What other programs take for an order to send.
-    stage.more = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone())];
-    let (worker, vote) = (stage.worker(), stage.vote());
+    deployment.more = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone())];
+    let (worker, vote) = (deployment.worker(), deployment.vote());
     await_ready(&[&worker, &vote]);
     assert_eq!(cast(&vote.url, Some(CALLER)).0, 202);
     settled(&worker);
     // Traces are on, but none of this is to be followed.
-    stage.more = followed(&collector, "0").more;
-    let (other_worker, other_vote) = (stage.worker(), stage.vote());
+    deployment.more = followed(&collector, "0").more;
+    let (other_worker, other_vote) = (deployment.worker(), deployment.vote());
     await_ready(&[&other_worker, &other_vote]);
     assert_eq!(cast(&other_vote.url, Some(CALLER)).0, 202);
     settled(&worker);
-    assert_eq!(fields(&stage), ["b", "n", "b", "n"]);
+    assert_eq!(fields(&deployment), ["b", "n", "b", "n"]);
     stop([vote, worker, other_vote, other_worker]);
     assert!(collector.spans().is_empty(), "{:#?}", collector.spans());
 }
@@ -341,20 +341,20 @@ fn a_collector_that_hangs_or_is_gone_costs_no_vote() {
         format!("http://{address}")
     });
     drop(gone);
-    let mut stage = Stage::new();
+    let mut deployment = Deployment::new();
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");
-    stage.log = Some(File::create(&log).expect("a file"));
+    deployment.log = Some(File::create(&log).expect("a file"));
     let follow_all = |url: &str| {
         vec![
             ("VOTING_TRACES__ENDPOINT", url.to_owned()),
             ("VOTING_TRACES__SAMPLE_RATIO", "1".to_owned()),
         ]
     };
-    stage.more = follow_all(&deaf_at);
-    let vote = stage.vote();
-    stage.more = follow_all(&gone_at);
-    let (worker, result) = (stage.worker(), stage.result());
+    deployment.more = follow_all(&deaf_at);
+    let vote = deployment.vote();
+    deployment.more = follow_all(&gone_at);
+    let (worker, result) = (deployment.worker(), deployment.result());
     await_ready(&[&worker, &vote, &result]);
     let crowd = Crowd::gather(&[&vote]);
     // Each has two spans in the vote service: more than wait there.

@@ -1,6 +1,6 @@
 //! A private Redis Cluster.
 
-use crate::{RedisServer, free_port, process::await_that};
+use crate::{RedisServer, free_port, wait::await_that};
 
 /// Three masters that share the keys, and perhaps a replica.
 #[derive(Debug)]

@@ -4,7 +4,6 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
 };
 
 /// Starts the server, says its id, and waits for a line: then it asks the server to end, and ends it
@@ -76,14 +75,5 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.ended();
-    }
-}
-
-/// Waits until it is so.
-pub(crate) fn await_that(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }

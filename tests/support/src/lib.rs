@@ -1,23 +1,47 @@
-//! What tests run: the programs, and private Redis, Postgres and PgBouncer servers, on free ports, in temporary
-//! folders, gone with the process that started them. A server that is already running is never
+//! What tests run: the programs, services of them, and private Redis, Postgres and PgBouncer servers, on free
+//! ports, in temporary folders, gone with the process that started them. A server that is already running is never
 //! touched.
 //!
 //! Failures panic: a test cannot go on without its server.
+//!
+//! - Servers: [`RedisServer`], [`RedisCluster`], [`PostgresServer`], [`PgBouncer`], with certificates of an
+//!   [`Authority`].
+//! - Services: [`Programs`] are what is built, a [`Program`] is one that runs, a [`Service`] is one that has an
+//!   address, and a [`Deployment`] is Redis, Postgres and the services on them.
+//! - Asking: [`agent`], [`get_json`] and the [`Operator`]'s API; [`await_that`], [`await_some`] and [`within`] ask
+//!   until something holds.
+//! - [`processes`] by their ids; with the feature `link`, the network between two of them.
 
-mod built;
 mod cluster;
+mod deployment;
+mod guard;
+mod http;
+#[cfg(feature = "link")]
+pub mod link;
 mod pgbouncer;
 mod postgres;
-mod process;
+pub mod processes;
 mod program;
+mod programs;
 mod redis;
+mod service;
 mod tls;
+mod wait;
 
 use std::path::Path;
 
 pub use self::{
-    built::are_built, cluster::RedisCluster, pgbouncer::PgBouncer, postgres::PostgresServer,
-    program::Program, redis::RedisServer, tls::Authority,
+    cluster::RedisCluster,
+    deployment::{CLAIM_TIMEOUT, Deployment},
+    http::{Operator, agent, agent_within, get_json, get_json_by, is_ready, text_of},
+    pgbouncer::PgBouncer,
+    postgres::PostgresServer,
+    program::Program,
+    programs::{Programs, cargo, program},
+    redis::RedisServer,
+    service::{SECRET, Service, ServiceKind, TOKEN, common_settings},
+    tls::Authority,
+    wait::{LONG, await_some, await_that, within},
 };
 
 /// The root of the repository.

@@ -4,10 +4,7 @@ use std::{fs, net::TcpStream, process::Command};
 
 use tempfile::TempDir;
 
-use crate::{
-    PostgresServer, free_port,
-    process::{Server, await_that},
-};
+use crate::{PostgresServer, free_port, guard::Server, wait::await_that};
 
 /// A pooler before a Postgres, for the user `postgres`.
 #[derive(Debug)]

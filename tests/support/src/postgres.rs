@@ -9,10 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{
-    Authority, free_port,
-    process::{Server, await_that},
-};
+use crate::{Authority, free_port, guard::Server, wait::await_that};
 
 /// The password that an encrypted server asks for.
 const PASSWORD: &str = "pass word";

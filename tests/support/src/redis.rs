@@ -9,11 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{
-    Authority, free_port,
-    process::{Server, await_that},
-    tls::Identity,
-};
+use crate::{Authority, free_port, guard::Server, tls::Identity, wait::await_that};
 
 /// The user of an encrypted server, and its password: one that an address cannot hold as it is.
 const USER: &str = "voting";

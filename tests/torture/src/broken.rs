@@ -10,9 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use voting_testing::root;
-
-use crate::programs::cargo;
+use voting_testing::{cargo, root};
 
 /// How the promise is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
