@@ -2,7 +2,12 @@
 
 use std::io;
 
-use crate::{ask, cast::Service, loads::POLLS, run::RunError, stage::Stage};
+use crate::{
+    ask::{self, POLLS},
+    cluster::Cluster,
+    error::RunError,
+    target::ServiceId,
+};
 
 /// Where the services are.
 pub(crate) struct Addresses {
@@ -12,27 +17,27 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    pub(crate) async fn of(stage: &Stage) -> Self {
+    pub(crate) async fn of(cluster: &Cluster) -> Self {
         let mut addresses = Self {
             votes: Vec::new(),
             workers: Vec::new(),
             results: Vec::new(),
         };
-        for which in Service::all() {
-            let address = stage.address(which).await;
+        for which in ServiceId::all() {
+            let address = cluster.address(which).await;
             match which {
-                Service::Vote(_) => addresses.votes.push(address),
-                Service::Worker(_) => addresses.workers.push(address),
-                Service::Result(_) => addresses.results.push(address),
+                ServiceId::Vote(_) => addresses.votes.push(address),
+                ServiceId::Worker(_) => addresses.workers.push(address),
+                ServiceId::Result(_) => addresses.results.push(address),
             }
         }
         addresses
     }
 
     /// Whose they are.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (Service, String)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (ServiceId, String)> {
         let addresses = [&self.votes, &self.workers, &self.results];
-        Service::all().zip(addresses.into_iter().flatten().cloned())
+        ServiceId::all().zip(addresses.into_iter().flatten().cloned())
     }
 
     /// Waits until the services are ready, and adds the polls.
@@ -45,22 +50,22 @@ impl Addresses {
         let prepared = tokio::task::spawn_blocking(move || {
             for worker in &workers {
                 ask::until(|| ask::is_ready(worker).then_some(()))
-                    .ok_or(RunError::InVain("a worker is ready"))?;
+                    .ok_or(RunError::Never("a worker is ready"))?;
             }
             for poll in POLLS {
                 // The first is there, and cannot have other labels than it has.
                 if poll != POLLS[0] {
                     ask::until(|| ask::add_poll(&workers[0], poll))
-                        .ok_or(RunError::InVain("a poll is added"))?;
+                        .ok_or(RunError::Never("a poll is added"))?;
                 }
                 for vote in &votes {
                     ask::until(|| ask::knows(vote, poll).then_some(()))
-                        .ok_or(RunError::InVain("a vote service knows the polls"))?;
+                        .ok_or(RunError::Never("a vote service knows the polls"))?;
                 }
             }
             for result in &results {
                 ask::until(|| ask::is_ready(result).then_some(()))
-                    .ok_or(RunError::InVain("a result service is ready"))?;
+                    .ok_or(RunError::Never("a result service is ready"))?;
             }
             Ok(())
         });
@@ -74,6 +79,6 @@ impl Addresses {
             ask::until(|| ask::pipeline(&worker)?["accepted"].as_u64())
         });
         let accepted = asked.await.map_err(io::Error::other)?;
-        accepted.ok_or(RunError::InVain("a worker tells of the pipeline"))
+        accepted.ok_or(RunError::Never("a worker tells of the pipeline"))
     }
 }

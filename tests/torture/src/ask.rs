@@ -2,33 +2,29 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use ureq::Agent;
+use serde_json::Value;
+use voting_testing::{LONG, Operator, TOKEN, agent, agent_within, get_json_by, within};
 
-use crate::{cast::Service, loads::POLLS, stage::TOKEN, waiting::within};
+use crate::target::ServiceId;
+
+/// Polls to vote in: one by ever new voters, so that no ballot hides the loss of another; one by few who
+/// change their minds all the time, so that the order matters.
+pub(crate) const POLLS: [&str; 2] = ["cats-vs-dogs", "fickle"];
 
 /// Long enough for a service that works.
 const BRIEFLY: Duration = Duration::from_secs(2);
 
-fn agent() -> Agent {
-    patient(Duration::from_secs(60))
-}
-
-fn patient(limit: Duration) -> Agent {
-    Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(limit))
-        .build()
-        .new_agent()
+fn operator(worker: &str) -> Operator {
+    Operator::new(worker, TOKEN).within(LONG)
 }
 
 /// Asks until there is an answer; `None` when there was none for a minute.
-pub fn until<T>(ask: impl FnMut() -> Option<T>) -> Option<T> {
-    within(Duration::from_secs(60), ask)
+pub(crate) fn until<T>(ask: impl FnMut() -> Option<T>) -> Option<T> {
+    within(LONG, ask)
 }
 
 /// Asks a worker where all ballots are until none is pending, or none has moved for ten seconds.
-pub fn settled(worker: &str) -> Option<Value> {
+pub(crate) fn settled(worker: &str) -> Option<Value> {
     let (mut last, mut since) = (None, Instant::now());
     loop {
         let now = pipeline(worker);
@@ -45,76 +41,50 @@ pub fn settled(worker: &str) -> Option<Value> {
 }
 
 /// Whether a service is ready; not to say so for two seconds is a no.
-pub fn is_ready(url: &str) -> bool {
-    let asked = patient(BRIEFLY).get(format!("{url}/readyz")).call();
-    asked.is_ok_and(|answer| answer.status() == 200)
+pub(crate) fn is_ready(url: &str) -> bool {
+    voting_testing::is_ready(&agent_within(BRIEFLY), url)
 }
 
 /// A number that grows as long as the service does its work, of ballots all the while: those that a vote
 /// service has stored, a worker's batches, a result service's changes of a tally.
-pub(crate) fn work_done(service: Service, url: &str) -> Option<u64> {
+pub(crate) fn work_done(service: ServiceId, url: &str) -> Option<u64> {
     match service {
-        Service::Vote(_) => {
-            let asked = patient(BRIEFLY).get(format!("{url}/metrics")).call();
+        ServiceId::Vote(_) => {
+            let asked = agent_within(BRIEFLY).get(format!("{url}/metrics")).call();
             let mut answer = asked.ok()?;
             let metrics = answer.body_mut().read_to_string().ok()?;
             let stored = r#"voting_casts_total{outcome="accepted"} "#;
             let mut lines = metrics.lines();
             lines.find_map(|line| line.strip_prefix(stored)?.parse().ok())
         }
-        Service::Worker(_) => pipeline_by(&patient(BRIEFLY), url)?["worker"]["batches"].as_u64(),
-        Service::Result(_) => {
-            let poll = POLLS[0];
-            let tally = format!("{url}/v1/polls/{poll}/tally");
-            let tally = patient(BRIEFLY).get(tally).call();
-            json_of(tally.ok()?)?["version"].as_u64()
+        ServiceId::Worker(_) => {
+            let pipeline = operator(url).within(BRIEFLY).pipeline()?;
+            pipeline["worker"]["batches"].as_u64()
+        }
+        ServiceId::Result(_) => {
+            let tally = format!("{url}/v1/polls/{}/tally", POLLS[0]);
+            get_json_by(&agent_within(BRIEFLY), &tally)?["version"].as_u64()
         }
     }
 }
 
 /// Where all ballots are, as a worker sees it.
-pub fn pipeline(worker: &str) -> Option<Value> {
-    pipeline_by(&agent(), worker)
-}
-
-fn pipeline_by(agent: &Agent, worker: &str) -> Option<Value> {
-    let answer = agent
-        .get(format!("{worker}/v1/pipeline"))
-        .header("authorization", format!("Bearer {TOKEN}"))
-        .call();
-    json_of(answer.ok()?)
+pub(crate) fn pipeline(worker: &str) -> Option<Value> {
+    operator(worker).pipeline()
 }
 
 /// Counts the ballots of a poll.
-pub fn recount(worker: &str, poll: &str) -> Option<Value> {
-    let answer = agent()
-        .post(format!("{worker}/v1/polls/{poll}/recount"))
-        .header("authorization", format!("Bearer {TOKEN}"))
-        .send_empty();
-    json_of(answer.ok()?)
+pub(crate) fn recount(worker: &str, poll: &str) -> Option<Value> {
+    operator(worker).recount(poll)
 }
 
 /// Adds a poll of two options, `a` and `b`.
-pub fn add_poll(worker: &str, poll: &str) -> Option<()> {
-    let options = json!([{"id": "a", "label": "A"}, {"id": "b", "label": "B"}]);
-    let poll = json!({"id": poll, "title": poll, "options": options});
-    let answer = agent()
-        .post(format!("{worker}/v1/polls"))
-        .header("authorization", format!("Bearer {TOKEN}"))
-        .content_type("application/json")
-        .send(poll.to_string());
-    answer.ok()?.status().is_success().then_some(())
+pub(crate) fn add_poll(worker: &str, poll: &str) -> Option<()> {
+    operator(worker).add_poll(poll, poll)
 }
 
 /// Whether a vote service knows a poll.
-pub fn knows(vote: &str, poll: &str) -> bool {
+pub(crate) fn knows(vote: &str, poll: &str) -> bool {
     let asked = agent().get(format!("{vote}/v1/polls/{poll}")).call();
     asked.is_ok_and(|answer| answer.status() == 200)
-}
-
-fn json_of(mut answer: ureq::http::Response<ureq::Body>) -> Option<Value> {
-    if answer.status() != 200 {
-        return None;
-    }
-    serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
 }

@@ -4,36 +4,24 @@
 use std::{
     collections::BTreeMap,
     io,
-    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
-    time::Duration,
 };
 
 use tempfile::TempDir;
 use tokio::sync::Mutex;
-use voting_testing::{PostgresServer, RedisServer};
+use voting_testing::{PostgresServer, RedisServer, link::Link, processes::runs};
 
 use crate::{
-    cast::{Cable, End, Service},
     disk::{ForgetfulDisk, NoFuse},
-    link::Link,
-    player::Player,
-    processes::runs,
+    process::{Config, Process, address_of},
+    target::{Cable, End, ServiceId},
 };
-
-/// The secret that signs cookies and receipts.
-pub(crate) const SECRET: &str = "the secret of the torture run, 32 bytes or more";
-/// Opens the operator's API.
-pub const TOKEN: &str = "the token of the torture run, 32 bytes or more";
-
-/// After this time without an acknowledgement another worker takes over.
-pub const CLAIM_TIMEOUT: Duration = Duration::from_millis(1_000);
 
 /// A server, and the disk that it is on.
 #[derive(Debug)]
-pub struct Server<S> {
+pub(crate) struct Server<S> {
     /// The server.
     pub server: S,
     /// Where power cuts can be made.
@@ -45,7 +33,7 @@ pub struct Server<S> {
 
 impl Server<RedisServer> {
     /// If nobody has ended it and it runs no longer. Then it is down.
-    pub fn found_dead(&mut self) -> Option<String> {
+    pub(crate) fn found_dead(&mut self) -> Option<String> {
         (!runs(self.server.id())).then(|| {
             self.server.stop();
             "Redis has ended by itself".to_owned()
@@ -55,7 +43,7 @@ impl Server<RedisServer> {
 
 impl Server<PostgresServer> {
     /// If nobody has ended it and it runs no longer. Then it is down.
-    pub fn found_dead(&mut self) -> Option<String> {
+    pub(crate) fn found_dead(&mut self) -> Option<String> {
         (!runs(self.server.id())).then(|| {
             self.server.stop();
             "Postgres has ended by itself".to_owned()
@@ -63,24 +51,11 @@ impl Server<PostgresServer> {
     }
 }
 
-/// What to play with.
-#[derive(Debug)]
-pub struct Props {
-    /// The folder with `voting-vote` and `voting-result`.
-    pub programs: PathBuf,
-    /// The worker, which may be a broken one.
-    pub worker: PathBuf,
-    /// Where the services log.
-    pub logs: PathBuf,
-    /// Whether Redis is set up to be durable.
-    pub durable: bool,
-}
-
 /// All of it. Who holds the lock of a part has it for itself.
 #[derive(Debug)]
-pub struct Stage {
+pub(crate) struct Cluster {
     /// The services.
-    pub players: BTreeMap<Service, Arc<Mutex<Player>>>,
+    pub services: BTreeMap<ServiceId, Arc<Mutex<Process>>>,
     /// Who makes the weather on a cable holds its lock.
     pub cables: BTreeMap<Cable, Arc<Mutex<Arc<Link>>>>,
     /// The log.
@@ -91,7 +66,7 @@ pub struct Stage {
     pub no_fuse: Option<NoFuse>,
 }
 
-impl Stage {
+impl Cluster {
     /// Starts everything.
     ///
     /// # Errors
@@ -99,26 +74,26 @@ impl Stage {
     ///
     /// # Panics
     /// A server or a service does not start.
-    pub async fn set(props: &Props) -> io::Result<Self> {
+    pub(crate) async fn start(config: &Config) -> io::Result<Self> {
         let (disks, no_fuse) = match disks() {
             Ok(disks) => (Some(disks), None),
             Err(error) => (None, Some(error)),
         };
         let (redis_disk, postgres_disk) = disks.unzip();
-        let (durable, logs) = (props.durable, props.logs.clone());
+        let (durable, logs) = (config.durable, config.logs.clone());
         let (redis, postgres) =
             off(move || (redis(redis_disk, durable, &logs), postgres(postgres_disk))).await;
 
         let redis_at = address_of(&redis.server.url());
         let postgres_at = address_of(&postgres.server.url("voting"));
-        let mut stage = Self {
-            players: BTreeMap::new(),
+        let mut cluster = Self {
+            services: BTreeMap::new(),
             cables: BTreeMap::new(),
             redis: Arc::new(Mutex::new(redis)),
             postgres: Arc::new(Mutex::new(postgres)),
             no_fuse,
         };
-        for which in Service::all() {
+        for which in ServiceId::all() {
             let mut links = BTreeMap::new();
             for end in which.ends() {
                 let link = Arc::new(Link::new().await?);
@@ -131,32 +106,32 @@ impl Stage {
                     service: which,
                     end: *end,
                 };
-                stage
+                cluster
                     .cables
                     .insert(cable, Arc::new(Mutex::new(Arc::clone(&link))));
                 links.insert(*end, link);
             }
-            let mut player = Player::new(which, props, &links);
-            let player = off(move || {
-                player.start();
-                player
+            let mut process = Process::new(which, config, &links);
+            let process = off(move || {
+                process.start();
+                process
             });
-            let player = Arc::new(Mutex::new(player.await));
-            stage.players.insert(which, player);
+            let process = Arc::new(Mutex::new(process.await));
+            cluster.services.insert(which, process);
         }
-        Ok(stage)
+        Ok(cluster)
     }
 
     /// Whether what is not synced can be lost.
-    pub async fn has_power_cuts(&self) -> bool {
+    pub(crate) async fn has_power_cuts(&self) -> bool {
         self.redis.lock().await.disk.is_some()
     }
 
     /// Which processes have ended by themselves.
-    pub async fn found_dead(&self) -> Vec<String> {
+    pub(crate) async fn found_dead(&self) -> Vec<String> {
         let mut dead = Vec::new();
-        for player in self.players.values() {
-            dead.extend(player.lock().await.found_dead());
+        for process in self.services.values() {
+            dead.extend(process.lock().await.found_dead());
         }
         dead.extend(self.redis.lock().await.found_dead());
         dead.extend(self.postgres.lock().await.found_dead());
@@ -164,12 +139,12 @@ impl Stage {
     }
 
     /// Asks all services to end, when all is well. What is wrong with how they did.
-    pub async fn stop_services(&self) -> Vec<String> {
+    pub(crate) async fn stop_services(&self) -> Vec<String> {
         let mut ending = Vec::new();
-        for (which, player) in &self.players {
-            let mut player = Arc::clone(player).lock_owned().await;
+        for (which, process) in &self.services {
+            let mut process = Arc::clone(process).lock_owned().await;
             // All at once, as on a machine that goes down.
-            ending.push((which, tokio::task::spawn_blocking(move || player.stop())));
+            ending.push((which, tokio::task::spawn_blocking(move || process.stop())));
         }
         let mut wrong = Vec::new();
         for (which, ended) in ending {
@@ -185,7 +160,7 @@ impl Stage {
     ///
     /// # Errors
     /// It cannot be copied.
-    pub async fn keep(&self, folder: &Path) -> io::Result<()> {
+    pub(crate) async fn keep(&self, folder: &Path) -> io::Result<()> {
         let mut redis = self.redis.lock().await;
         let mut postgres = self.postgres.lock().await;
         redis.server.stop();
@@ -202,12 +177,12 @@ impl Stage {
     }
 
     /// Where a service is reached, whether it runs or not.
-    pub async fn address(&self, service: Service) -> String {
-        let front = Cable {
+    pub(crate) async fn address(&self, service: ServiceId) -> String {
+        let users = Cable {
             service,
             end: End::Users,
         };
-        format!("http://{}", self.cables[&front].lock().await.address())
+        format!("http://{}", self.cables[&users].lock().await.address())
     }
 }
 
@@ -258,12 +233,4 @@ fn on_disk<S>(disk: Option<ForgetfulDisk>, start: impl FnOnce(&Path) -> S) -> Se
         data,
         _folder: folder,
     }
-}
-
-/// The address in a URL of a server on this machine.
-pub(crate) fn address_of(url: &str) -> SocketAddr {
-    let port = url
-        .split(['/', '@'])
-        .find_map(|part| part.rsplit_once(':')?.1.parse().ok());
-    (Ipv4Addr::LOCALHOST, port.expect("a port")).into()
 }

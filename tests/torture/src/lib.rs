@@ -2,22 +2,25 @@
 //! in a way that a seed decides; then counts whether a ballot was lost or counted twice.
 
 mod addresses;
-pub mod ask;
-pub mod broken;
-pub mod cast;
+mod ask;
+mod broken;
+mod cluster;
 pub mod disk;
+mod error;
 mod faults;
-pub mod inject;
+mod inject;
 mod journal;
-pub mod link;
 mod loads;
 mod logs;
-pub mod plan;
-pub mod player;
-pub mod processes;
-pub mod programs;
-pub mod report;
-pub mod run;
-pub mod stage;
-mod waiting;
+mod options;
+mod plan;
+mod process;
+mod programs;
+mod report;
+mod run;
+mod target;
 mod watch;
+
+pub use self::{
+    broken::Broken, error::RunError, options::Options, plan::Pace, report::Report, run::run,
+};

@@ -6,12 +6,14 @@ use std::{
 };
 
 use voting_load::{Before, Load, Pace, Plan, Secret, Sources, StartError, check};
+use voting_testing::SECRET;
 
-use crate::{addresses::Addresses, ask, report::Report, run::RunError, stage::SECRET};
-
-/// Polls to vote in: one by ever new voters, so that no ballot hides the loss of another; one by few who
-/// change their minds all the time, so that the order matters.
-pub(crate) const POLLS: [&str; 2] = ["cats-vs-dogs", "fickle"];
+use crate::{
+    addresses::Addresses,
+    ask::{self, POLLS},
+    error::RunError,
+    report::Report,
+};
 
 /// Those who change their minds.
 const FICKLE: u32 = 200;

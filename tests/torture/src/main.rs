@@ -3,11 +3,7 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use voting_torture::{
-    broken::Broken,
-    plan::Pace,
-    run::{Options, run},
-};
+use voting_torture::{Broken, Options, Pace, run};
 
 /// Runs the services under load, on servers of their own, while everything around them fails.
 ///

@@ -3,21 +3,19 @@
 use std::{fmt, time::Duration};
 
 use fastrand::Rng;
+use voting_testing::link::Weather;
 
-use crate::{
-    cast::{Cable, Process},
-    link::Weather,
-};
+use crate::target::{Cable, Target};
 
 /// Something that goes wrong, and is put right again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub(crate) enum What {
     /// It is killed without a warning, and started again after a while.
-    Kill(Process),
+    Kill(Target),
     /// It stands still for a while.
-    Pause(Process),
+    Pause(Target),
     /// It is asked to end, and started again at once.
-    Restart(Process),
+    Restart(Target),
     /// The power of these servers fails; the seed says which unsynced writes are kept, if any.
     PowerCut {
         /// Redis is one of them.
@@ -41,7 +39,7 @@ pub enum What {
 
 /// A fault in a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// After the one before has begun.
     pub gap: Duration,
     /// What it is one of.
@@ -66,7 +64,7 @@ const SHORTEST: Duration = Duration::from_millis(50);
 
 /// Makes a plan. The first faults are one of each kind, the next ones whatever of killing, pausing and
 /// restarting each process is not among them; only after these 36 all is left to chance.
-pub fn plan(seed: u64, faults: usize, pace: Pace) -> Vec<Fault> {
+pub(crate) fn plan(seed: u64, faults: usize, pace: Pace) -> Vec<Fault> {
     let mut rng = Rng::with_seed(seed);
     let first = first(&mut rng);
     (0..faults)
@@ -97,7 +95,7 @@ fn first(rng: &mut Rng) -> Vec<(Kind, What)> {
         .into_iter()
         .map(|kind| (kind, kind.pick(rng)))
         .collect();
-    let mut others: Vec<_> = Process::all()
+    let mut others: Vec<_> = Target::all()
         .flat_map(Kind::of_process)
         .filter(|it| !first.contains(it))
         .collect();
@@ -109,7 +107,7 @@ fn first(rng: &mut Rng) -> Vec<(Kind, What)> {
 /// What faults there are, apart from whom they hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "see What")]
-pub enum Kind {
+pub(crate) enum Kind {
     KillService,
     KillServer,
     PauseService,
@@ -132,7 +130,7 @@ pub enum Kind {
 
 impl Kind {
     /// All there are.
-    pub const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::KillService,
         Self::KillServer,
         Self::PauseService,
@@ -154,9 +152,9 @@ impl Kind {
     ];
 
     /// What each process must bear.
-    fn of_process(process: Process) -> [(Self, What); 3] {
+    fn of_process(process: Target) -> [(Self, What); 3] {
         let [kill, pause, restart] = match process {
-            Process::Service(_) => [Self::KillService, Self::PauseService, Self::RestartService],
+            Target::Service(_) => [Self::KillService, Self::PauseService, Self::RestartService],
             _ => [Self::KillServer, Self::PauseServer, Self::RestartServer],
         };
         [
@@ -198,12 +196,12 @@ impl Kind {
             What::Network(Cable::any(rng), Weather::Silent { requests, answers })
         };
         match self {
-            Self::KillService => What::Kill(Process::any_service(rng)),
-            Self::KillServer => What::Kill(Process::any_server(rng)),
-            Self::PauseService => What::Pause(Process::any_service(rng)),
-            Self::PauseServer => What::Pause(Process::any_server(rng)),
-            Self::RestartService => What::Restart(Process::any_service(rng)),
-            Self::RestartServer => What::Restart(Process::any_server(rng)),
+            Self::KillService => What::Kill(Target::any_service(rng)),
+            Self::KillServer => What::Kill(Target::any_server(rng)),
+            Self::PauseService => What::Pause(Target::any_service(rng)),
+            Self::PauseServer => What::Pause(Target::any_server(rng)),
+            Self::RestartService => What::Restart(Target::any_service(rng)),
+            Self::RestartServer => What::Restart(Target::any_server(rng)),
             Self::RedisPower => power(rng, true, false),
             Self::PostgresPower => power(rng, false, true),
             Self::BothPower => power(rng, true, true),
@@ -347,7 +345,7 @@ mod tests {
     fn each_process_is_killed_paused_and_restarted_early_on() {
         for seed in 0..100 {
             let plan = plan(seed, 36, PACE);
-            for must in Process::all().flat_map(Kind::of_process) {
+            for must in Target::all().flat_map(Kind::of_process) {
                 let is = |fault: &&Fault| (fault.kind, fault.what) == must;
                 assert_eq!(plan.iter().filter(is).count(), 1, "{must:?}");
             }

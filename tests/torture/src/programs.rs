@@ -1,10 +1,6 @@
 //! The programs of the services, one of which may be broken.
 
-use std::{
-    io,
-    path::PathBuf,
-    process::Command,
-};
+use std::{io, path::PathBuf, process::Command};
 
 use voting_testing::{Programs, root};
 

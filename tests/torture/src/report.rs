@@ -5,7 +5,7 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 use serde_json::Value;
 use voting_load::Verdict;
 
-use crate::{cast::Service, faults::Faults, loads::POLLS, programs, run::Options};
+use crate::{ask::POLLS, faults::Faults, options::Options, target::ServiceId};
 
 /// What a run has found.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Report {
     /// What services and servers did that none should.
     pub(crate) services: Vec<String>,
     /// The longest that a service was not ready.
-    pub(crate) longest_away: Option<(Service, Duration)>,
+    pub(crate) longest_away: Option<(ServiceId, Duration)>,
     pub(crate) took: Duration,
     /// By poll.
     pub(crate) verdicts: Vec<Verdict>,
@@ -238,73 +238,13 @@ impl fmt::Display for Report {
     }
 }
 
-/// The command that does the same again.
-impl fmt::Display for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cargo run")?;
-        match programs::profile().as_deref() {
-            Ok("dev") | Err(_) => {}
-            Ok("release") => f.write_str(" --release")?,
-            Ok(other) => write!(f, " --profile {other}")?,
-        }
-        write!(
-            f,
-            " -p voting-torture -- --seed {} --faults {} --gap-ms {} --longest-ms {} --at-once {} \
-             --rate {} --ballots {} --patience-ms {}",
-            self.seed,
-            self.faults,
-            self.pace.gap.as_millis(),
-            self.pace.longest.as_millis(),
-            self.at_once,
-            self.rate,
-            self.ballots,
-            self.patience.as_millis(),
-        )?;
-        if let Some(broken) = self.broken {
-            let name = clap::ValueEnum::to_possible_value(&broken);
-            let name = name.map(|name| name.get_name().to_owned());
-            write!(f, " --broken {}", name.unwrap_or_default())?;
-        }
-        if self.keep {
-            f.write_str(" --keep")?;
-        }
-        if let Some(logs) = &self.logs {
-            // Quoted, as a shell reads it.
-            let logs = logs.to_string_lossy().replace('\'', r"'\''");
-            write!(f, " --logs '{logs}'")?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
     use voting_load::Counts;
 
     use super::*;
-    use crate::{
-        broken::Broken,
-        plan::{Kind, Pace},
-    };
-
-    fn options() -> Options {
-        Options {
-            seed: 1,
-            faults: 0,
-            pace: Pace {
-                gap: Duration::ZERO,
-                longest: Duration::ZERO,
-            },
-            at_once: 1,
-            rate: 1.0,
-            ballots: 0,
-            patience: Duration::ZERO,
-            broken: None,
-            keep: false,
-            logs: None,
-        }
-    }
+    use crate::plan::Kind;
 
     /// Of a run in which nothing went wrong: 7 ballots were there before, 10 were acknowledged, two are in
     /// doubt, of which one is in the log.
@@ -319,7 +259,7 @@ mod tests {
             looked_at: 5,
             ..Verdict::default()
         };
-        let mut report = Report::new(&options(), true);
+        let mut report = Report::new(&Options::least(), true);
         report.verdicts = vec![verdict.clone(), verdict];
         report.accepted_before = 7;
         report.pipeline = Some(pipeline(18));
@@ -397,22 +337,5 @@ mod tests {
         assert!(report.wrong()[0].starts_with("no RedisPower was made"));
         report.power_cuts = false;
         assert_eq!(report.wrong(), Vec::<String>::new());
-    }
-
-    #[test]
-    fn the_command_for_the_same_again_has_all_that_was_set() {
-        let options = Options {
-            keep: true,
-            logs: Some("a folder".into()),
-            broken: Some(Broken::AckBeforeCommit),
-            ..options()
-        };
-        let command = options.to_string();
-        // Tests are built as the profile `dev` is, and lie elsewhere.
-        assert!(command.starts_with("cargo run"), "{command}");
-        let all = "-p voting-torture -- --seed 1 --faults 0 --gap-ms 0 --longest-ms 0 --at-once 1 \
-                   --rate 1 --ballots 0 --patience-ms 0 --broken ack-before-commit --keep \
-                   --logs 'a folder'";
-        assert!(command.ends_with(all), "{command}");
     }
 }

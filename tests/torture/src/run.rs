@@ -2,79 +2,32 @@
 
 use std::{
     io,
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::{sync::Semaphore, task::JoinSet};
-use voting_load::{CheckError, StartError};
 
 use crate::{
     addresses::Addresses,
     broken::Broken,
-    disk::{self, NoFuse},
-    inject::{Suffered, Victims},
+    cluster::Cluster,
+    disk,
+    error::RunError,
+    inject::{Outcome, Targets},
     journal::Journal,
     loads::Loads,
     logs,
-    plan::{Fault, Pace, plan},
+    options::Options,
+    plan::{Fault, plan},
+    process::Config,
     programs,
     report::Report,
-    stage::{Props, Stage},
     watch::Watch,
 };
 
 /// After this time it is said that a fault goes on.
 const LONG: Duration = Duration::from_secs(5);
-
-/// What to do.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Decides the faults.
-    pub seed: u64,
-    /// How many.
-    pub faults: usize,
-    /// How fast they come.
-    pub pace: Pace,
-    /// So many at a time, at most.
-    pub at_once: usize,
-    /// Ballots a second, over all.
-    pub rate: f64,
-    /// Goes on until so many are acknowledged.
-    pub ballots: u64,
-    /// So long a service may take until it is ready again and does its work.
-    pub patience: Duration,
-    /// What is broken, to see that the run fails.
-    pub broken: Option<Broken>,
-    /// Whether the data of Redis and Postgres is kept whatever comes.
-    pub keep: bool,
-    /// Where each run has a folder; `target/torture` unless given.
-    pub logs: Option<PathBuf>,
-}
-
-/// Why there is no verdict.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// Something cannot be started.
-    #[error("the stage cannot be set")]
-    Stage(#[from] io::Error),
-    /// The load cannot be started.
-    #[error("there is no load")]
-    Load(#[from] StartError),
-    /// A service or server did not do in a minute what it should.
-    #[error("waited in vain: {0}")]
-    InVain(&'static str),
-    /// There is nothing to judge by.
-    #[error("the ballots cannot be checked")]
-    Check(#[from] CheckError),
-    /// Power cuts were expected.
-    #[error("there must be FUSE: EXPECT_FUSE is set, or --broken everysec asked for")]
-    NoFuse(#[source] NoFuse),
-    /// A fault could not be put right.
-    #[error("a fault could not be put right: {0}")]
-    Fault(String),
-}
 
 /// Runs, and tells what was found. What happens meanwhile is printed.
 ///
@@ -91,14 +44,14 @@ pub async fn run(options: &Options) -> Result<Report, RunError> {
     let broken = options.broken;
     let built = tokio::task::spawn_blocking(move || programs::build(broken)).await;
     let (programs, worker) = built.map_err(io::Error::other)??;
-    let props = Props {
+    let config = Config {
         programs,
         worker,
         logs: journal.folder().to_owned(),
         durable: broken != Some(Broken::Everysec),
     };
-    let mut stage = Stage::set(&props).await?;
-    if let Some(error) = stage.no_fuse.take() {
+    let mut cluster = Cluster::start(&config).await?;
+    if let Some(error) = cluster.no_fuse.take() {
         // Without power cuts nothing would be found out.
         if disk::is_expected() || broken == Some(Broken::Everysec) {
             return Err(RunError::NoFuse(error));
@@ -106,7 +59,7 @@ pub async fn run(options: &Options) -> Result<Report, RunError> {
         let why = &error.0;
         journal.say(&format!("{error}: {why}. Power cuts are only kills."));
     }
-    let report = play(options, &stage, &journal).await;
+    let report = torture(options, &cluster, &journal).await;
     let failed = report
         .as_ref()
         .map_or(true, |report| !report.wrong().is_empty());
@@ -116,7 +69,7 @@ pub async fn run(options: &Options) -> Result<Report, RunError> {
     // What is broken is to fail, over and over.
     if options.keep || failed && broken.is_none() {
         // The verdict stands, whether there is room for the data or not.
-        journal.say(&match stage.keep(journal.folder()).await {
+        journal.say(&match cluster.keep(journal.folder()).await {
             Ok(()) => format!("the stores' data is in {folder}"),
             Err(error) => format!("the stores' data cannot be kept: {error}"),
         });
@@ -124,18 +77,18 @@ pub async fn run(options: &Options) -> Result<Report, RunError> {
     report
 }
 
-async fn play(
+async fn torture(
     options: &Options,
-    stage: &Stage,
+    cluster: &Cluster,
     journal: &Arc<Journal>,
 ) -> Result<Report, RunError> {
-    let addresses = Addresses::of(stage).await;
+    let addresses = Addresses::of(cluster).await;
     addresses.prepare().await?;
     let accepted_before = addresses.accepted().await?;
 
     let start = Instant::now();
     let loads = Loads::start(&addresses.votes, options.rate)?;
-    let mut report = Report::new(options, stage.has_power_cuts().await);
+    let mut report = Report::new(options, cluster.has_power_cuts().await);
     report.accepted_before = accepted_before;
     let watch = Watch::start(&addresses)?;
     let faults = plan(options.seed, options.faults, options.pace);
@@ -144,7 +97,7 @@ async fn play(
         loads: &loads,
         journal,
     };
-    hurt(stage, faults, options.at_once, &told, &mut report).await?;
+    make_faults(cluster, faults, options.at_once, &told, &mut report).await?;
 
     told.say("all is to be well again");
     let patience = options.patience;
@@ -156,11 +109,11 @@ async fn play(
     report.services.extend(wrong);
     report.longest_away = longest;
     report.services.extend(loads.goes_on(options.ballots).await);
-    let postgres = stage.postgres.lock().await.server.url("voting");
+    let postgres = cluster.postgres.lock().await.server.url("voting");
     told.say("the load ends, and all is to be counted");
     loads.judge(&addresses, &postgres, &mut report).await?;
-    report.services.extend(stage.found_dead().await);
-    report.services.extend(stage.stop_services().await);
+    report.services.extend(cluster.found_dead().await);
+    report.services.extend(cluster.stop_services().await);
     report.services.extend(logs::panics(journal.folder())?);
     report.took = start.elapsed();
     Ok(report)
@@ -184,9 +137,9 @@ impl Told<'_> {
     }
 }
 
-/// Makes the faults, each when it is due, or once the one before it with the same victim is over.
-async fn hurt(
-    stage: &Stage,
+/// Makes the faults, each when it is due, or once the one before it with the same target is over.
+async fn make_faults(
+    cluster: &Cluster,
     faults: Vec<Fault>,
     at_once: usize,
     told: &Told<'_>,
@@ -197,7 +150,7 @@ async fn hurt(
     for (nth, fault) in (1..).zip(faults) {
         tokio::time::sleep(fault.gap).await;
         let turn = Arc::clone(&turns).acquire_owned().await;
-        let victims = Victims::of(&fault.what, stage).await;
+        let targets = Targets::of(&fault.what, cluster).await;
         while let Some(over) = running.try_join_next() {
             is_over(over, told, report)?;
         }
@@ -206,14 +159,14 @@ async fn hurt(
         running.spawn_blocking(move || {
             let _turn = turn;
             let began = Instant::now();
-            let suffered = victims.suffer(fault.what, fault.length);
+            let outcome = targets.hit(fault.what, fault.length);
             goes_on.abort();
             Over {
                 nth,
                 fault,
                 at,
                 took: began.elapsed(),
-                suffered,
+                outcome,
             }
         });
     }
@@ -236,7 +189,7 @@ struct Over {
     fault: Fault,
     at: f64,
     took: Duration,
-    suffered: Suffered,
+    outcome: Outcome,
 }
 
 fn is_over(
@@ -257,10 +210,10 @@ fn is_over(
         fault,
         at,
         took,
-        suffered,
+        outcome,
     } = over;
-    report.faults.add(fault.kind, suffered.made.is_ok());
-    let note = match suffered.made {
+    report.faults.add(fault.kind, outcome.made.is_ok());
+    let note = match outcome.made {
         Ok(note) if note.is_empty() => note,
         Ok(note) => format!(" ({note})"),
         Err(why) => format!(" (NOT MADE: {why})"),
@@ -272,10 +225,10 @@ fn is_over(
         acknowledged = told.loads.acknowledged(),
         now = secs(told.start),
     ));
-    for wrong in &suffered.wrong {
+    for wrong in &outcome.wrong {
         told.say(wrong);
     }
-    report.services.extend(suffered.wrong);
+    report.services.extend(outcome.wrong);
     told.loads.spread()?;
     Ok(())
 }

@@ -1,19 +1,20 @@
-//! Who plays: the processes, and the cables between them.
+//! What faults hit: processes, and the cables between them.
 
 use std::fmt;
 
 use fastrand::Rng;
+use voting_testing::ServiceKind;
 
 /// How many vote services there are.
-pub const VOTES: usize = 2;
+pub(crate) const VOTES: usize = 2;
 /// How many workers.
-pub const WORKERS: usize = 3;
+pub(crate) const WORKERS: usize = 3;
 /// How many result services.
-pub const RESULTS: usize = 1;
+pub(crate) const RESULTS: usize = 1;
 
 /// A service; several of a kind are numbered from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Service {
+pub(crate) enum ServiceId {
     /// Takes votes.
     Vote(usize),
     /// Counts them.
@@ -22,11 +23,11 @@ pub enum Service {
     Result(usize),
 }
 
-/// What can be killed.
+/// A process that can be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Process {
+pub(crate) enum Target {
     /// One of ours.
-    Service(Service),
+    Service(ServiceId),
     /// The log.
     Redis,
     /// The store.
@@ -35,7 +36,7 @@ pub enum Process {
 
 /// The far end of a cable of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum End {
+pub(crate) enum End {
     /// Those who use it.
     Users,
     /// The log.
@@ -46,16 +47,25 @@ pub enum End {
 
 /// What can be cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Cable {
+pub(crate) struct Cable {
     /// It is this one's, …
-    pub service: Service,
+    pub service: ServiceId,
     /// … and leads to there, or comes from there.
     pub end: End,
 }
 
-impl Service {
+impl ServiceId {
+    /// Which service it is one of.
+    pub(crate) fn kind(self) -> ServiceKind {
+        match self {
+            Self::Vote(_) => ServiceKind::Vote,
+            Self::Worker(_) => ServiceKind::Worker,
+            Self::Result(_) => ServiceKind::Result,
+        }
+    }
+
     /// All there are.
-    pub fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         (0..VOTES)
             .map(Self::Vote)
             .chain((0..WORKERS).map(Self::Worker))
@@ -63,7 +73,7 @@ impl Service {
     }
 
     /// Where its cables lead.
-    pub fn ends(self) -> &'static [End] {
+    pub(crate) fn ends(self) -> &'static [End] {
         match self {
             Self::Vote(_) => &[End::Users, End::Redis],
             Self::Worker(_) => &[End::Users, End::Redis, End::Postgres],
@@ -81,15 +91,15 @@ impl Service {
     }
 }
 
-impl Process {
+impl Target {
     /// All there are.
-    pub fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         let servers = [Self::Redis, Self::Postgres];
-        Service::all().map(Self::Service).chain(servers)
+        ServiceId::all().map(Self::Service).chain(servers)
     }
 
     pub(crate) fn any_service(rng: &mut Rng) -> Self {
-        Self::Service(Service::any(rng))
+        Self::Service(ServiceId::any(rng))
     }
 
     pub(crate) fn any_server(rng: &mut Rng) -> Self {
@@ -103,16 +113,16 @@ impl Process {
 
 impl Cable {
     pub(crate) fn any(rng: &mut Rng) -> Self {
-        let service = Service::any(rng);
+        let service = ServiceId::any(rng);
         let ends = service.ends();
         // Only voters matter among the users.
-        let first = usize::from(!matches!(service, Service::Vote(_)));
+        let first = usize::from(!matches!(service, ServiceId::Vote(_)));
         let end = ends[rng.usize(first..ends.len())];
         Self { service, end }
     }
 }
 
-impl fmt::Display for Service {
+impl fmt::Display for ServiceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Vote(nth) => write!(f, "vote {nth}"),
@@ -122,7 +132,7 @@ impl fmt::Display for Service {
     }
 }
 
-impl fmt::Display for Process {
+impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Service(service) => service.fmt(f),

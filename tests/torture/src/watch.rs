@@ -11,14 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{addresses::Addresses, ask, cast::Service, waiting::within};
+use voting_testing::within;
+
+use crate::{addresses::Addresses, ask, target::ServiceId};
 
 /// From one look to the next.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Asks until it is dropped.
 pub(crate) struct Watch {
-    seen: Vec<(Service, String, Arc<Mutex<Seen>>)>,
+    seen: Vec<(ServiceId, String, Arc<Mutex<Seen>>)>,
     over: Arc<AtomicBool>,
 }
 
@@ -68,7 +70,7 @@ impl Watch {
     }
 
     /// The longest that one was not ready.
-    pub(crate) fn longest(&self) -> Option<(Service, Duration)> {
+    pub(crate) fn longest(&self) -> Option<(ServiceId, Duration)> {
         let away = self
             .seen
             .iter()

@@ -6,10 +6,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use voting_torture::processes::{children, signal, title};
+use voting_testing::processes::{children, signal, title};
 
 /// One run at a time: each has a machine's worth of processes.
-static STAGE: Mutex<()> = Mutex::new(());
+static TURN: Mutex<()> = Mutex::new(());
 
 fn command(arguments: &str) -> Command {
     let logs = concat!(env!("CARGO_TARGET_TMPDIR"), "/torture");
@@ -22,7 +22,7 @@ fn command(arguments: &str) -> Command {
 
 /// Runs it. The exit code, and what it has printed.
 fn run(arguments: &str) -> (Option<i32>, String) {
-    let _turn = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let done = command(arguments).output().expect("it starts");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let printed = text(&done.stdout) + &text(&done.stderr);
@@ -80,7 +80,7 @@ fn nothing_is_wrong(arguments: &str) {
 
 #[test]
 fn a_worker_that_ends_by_itself_is_noticed() {
-    let _turn = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut running =
         command("--seed 2 --faults 2 --gap-ms 1000 --longest-ms 100 --patience-ms 5000")
             .stdout(Stdio::piped())

@@ -7,16 +7,18 @@ mod services;
 use std::{sync::Arc, thread::sleep, time::Duration};
 
 use tokio::sync::OwnedMutexGuard;
-use voting_testing::{PostgresServer, RedisServer};
+use voting_testing::{
+    PostgresServer, RedisServer,
+    link::{Link, Weather},
+    processes::{runs, signal, stands_still},
+    within,
+};
 
 use crate::{
-    cast::Process,
-    link::{Link, Weather},
+    cluster::{Cluster, Server},
     plan::What,
-    player::Player,
-    processes::{runs, signal, stands_still},
-    stage::{Server, Stage},
-    waiting::within,
+    process::Process,
+    target::Target,
 };
 
 /// So long it is waited for that a fault can be made, and that somebody feels it.
@@ -24,7 +26,7 @@ const FELT: Duration = Duration::from_secs(10);
 
 /// What came of a fault.
 #[derive(Debug)]
-pub struct Suffered {
+pub(crate) struct Outcome {
     /// What there is to say about it; or why it was none.
     pub made: Made,
     /// What processes did that none should, found out on the occasion.
@@ -32,31 +34,31 @@ pub struct Suffered {
 }
 
 /// What there is to say about a fault that was made; or why it was not.
-pub type Made = Result<String, String>;
+pub(crate) type Made = Result<String, String>;
 
 /// The parts that a fault is of, which nobody else may touch in the meantime.
 #[derive(Debug, Default)]
-pub struct Victims {
-    player: Option<OwnedMutexGuard<Player>>,
+pub(crate) struct Targets {
+    service: Option<OwnedMutexGuard<Process>>,
     redis: Option<OwnedMutexGuard<Server<RedisServer>>>,
     postgres: Option<OwnedMutexGuard<Server<PostgresServer>>>,
     link: Option<OwnedMutexGuard<Arc<Link>>>,
 }
 
-impl Victims {
+impl Targets {
     /// Waits until nothing else is wrong with them.
-    pub async fn of(what: &What, stage: &Stage) -> Self {
-        let mut victims = Self::default();
+    pub(crate) async fn of(what: &What, cluster: &Cluster) -> Self {
+        let mut targets = Self::default();
         let (redis, postgres) = match what {
-            What::Kill(Process::Service(which))
-            | What::Pause(Process::Service(which))
-            | What::Restart(Process::Service(which)) => {
-                let player = Arc::clone(&stage.players[which]);
-                victims.player = Some(player.lock_owned().await);
+            What::Kill(Target::Service(which))
+            | What::Pause(Target::Service(which))
+            | What::Restart(Target::Service(which)) => {
+                let service = Arc::clone(&cluster.services[which]);
+                targets.service = Some(service.lock_owned().await);
                 (false, false)
             }
-            What::Kill(process) | What::Pause(process) | What::Restart(process) => {
-                (*process == Process::Redis, *process == Process::Postgres)
+            What::Kill(server) | What::Pause(server) | What::Restart(server) => {
+                (*server == Target::Redis, *server == Target::Postgres)
             }
             What::PowerCut {
                 redis, postgres, ..
@@ -64,35 +66,35 @@ impl Victims {
             What::Backend => (false, true),
             What::Memory | What::Jump(_) | What::Rewrite => (true, false),
             What::Network(cable, _) => {
-                let link = Arc::clone(&stage.cables[cable]);
-                victims.link = Some(link.lock_owned().await);
+                let link = Arc::clone(&cluster.cables[cable]);
+                targets.link = Some(link.lock_owned().await);
                 (false, false)
             }
         };
         if redis {
-            victims.redis = Some(Arc::clone(&stage.redis).lock_owned().await);
+            targets.redis = Some(Arc::clone(&cluster.redis).lock_owned().await);
         }
         if postgres {
-            victims.postgres = Some(Arc::clone(&stage.postgres).lock_owned().await);
+            targets.postgres = Some(Arc::clone(&cluster.postgres).lock_owned().await);
         }
-        victims
+        targets
     }
 
     /// Makes the fault, waits, and puts it right.
     ///
     /// # Panics
     /// It cannot be put right, which fails the run.
-    pub fn suffer(mut self, what: What, length: Duration) -> Suffered {
+    pub(crate) fn hit(mut self, what: What, length: Duration) -> Outcome {
         let mut wrong = Vec::new();
         let (redis, postgres) = (self.redis.as_deref_mut(), self.postgres.as_deref_mut());
-        let made = if let Some(player) = &mut self.player {
-            services::suffers(player, what, length, &mut wrong)
+        let made = if let Some(service) = &mut self.service {
+            services::hit(service, what, length, &mut wrong)
         } else if let (Some(link), What::Network(_, weather)) = (&self.link, what) {
             network(link, weather, length)
         } else {
-            servers::suffer(redis, postgres, what, length, &mut wrong)
+            servers::hit(redis, postgres, what, length, &mut wrong)
         };
-        Suffered { made, wrong }
+        Outcome { made, wrong }
     }
 }
 

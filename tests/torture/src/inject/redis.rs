@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{FELT, Made, RedisServer};
-use crate::waiting::within;
+use voting_testing::within;
 
 /// Longer than it takes to start.
 const LONG: Duration = Duration::from_secs(60);

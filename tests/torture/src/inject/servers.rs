@@ -2,23 +2,22 @@
 
 use std::{thread::sleep, time::Duration};
 
+use voting_testing::{
+    processes::{children, runs, signal, title},
+    within,
+};
+
 use super::{
     FELT, Made, PostgresServer, RedisServer, pause,
     redis::{jump, launch, memory, rewrite},
 };
-use crate::{
-    disk::PowerCut,
-    plan::What,
-    processes::{children, runs, signal, title},
-    stage::Server,
-    waiting::within,
-};
+use crate::{cluster::Server, disk::PowerCut, plan::What};
 
 type Redis<'a> = Option<&'a mut Server<RedisServer>>;
 type Postgres<'a> = Option<&'a mut Server<PostgresServer>>;
 
 /// What is no fault, and was found out, is added to what is wrong.
-pub(super) fn suffer(
+pub(super) fn hit(
     mut redis: Redis<'_>,
     mut postgres: Postgres<'_>,
     what: What,

@@ -3,34 +3,34 @@
 use std::{thread::sleep, time::Duration};
 
 use super::{Made, pause};
-use crate::{plan::What, player::Player};
+use crate::{plan::What, process::Process};
 
 /// What is no fault, and was found out, is added to what is wrong.
-pub(super) fn suffers(
-    player: &mut Player,
+pub(super) fn hit(
+    service: &mut Process,
     what: What,
     length: Duration,
     wrong: &mut Vec<String>,
 ) -> Made {
-    if let Some(dead) = player.found_dead() {
+    if let Some(dead) = service.found_dead() {
         wrong.push(dead.clone());
-        player.start();
+        service.start();
         return Err(dead);
     }
     match what {
         What::Pause(_) => {
-            let processes: Vec<_> = player.id().into_iter().collect();
+            let processes: Vec<_> = service.id().into_iter().collect();
             pause(&processes, length)
         }
         What::Restart(_) => {
-            wrong.extend(player.stop().and_then(|ended| ended.wrong()));
-            player.start();
+            wrong.extend(service.stop().and_then(|ended| ended.wrong()));
+            service.start();
             Ok(String::new())
         }
         _ => {
-            player.kill();
+            service.kill();
             sleep(length);
-            player.start();
+            service.start();
             Ok(String::new())
         }
     }
