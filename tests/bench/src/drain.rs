@@ -9,11 +9,11 @@ use voting_core::{
     Ballot, Choices, VoteSink, VoterId,
     backends::redis::{Redis, RedisOptions},
 };
-use voting_testing::Program;
+use voting_testing::{Deployment, Program, Programs, ServiceKind};
 
 use crate::{
     figures::median,
-    stage::{Programs, Stage},
+    setup::{client, deploy, ready},
 };
 
 /// As the worker is shipped.
@@ -53,16 +53,16 @@ const TALLY: &str = "
 
 pub(crate) fn measure(programs: &Programs, runtime: &Runtime, rounds: usize, log: usize) {
     println!("drain: ballots a second from a log of {log} to Postgres, as shipped");
-    let stage = Stage::new(programs);
-    stage.worker().program.kill();
-    let bare = stage.postgres.database("bare");
+    let deployment = deploy(programs);
+    ready(deployment.worker()).kill();
+    let bare = deployment.postgres.database("bare");
     let mut bare = Client::connect(&bare, postgres::NoTls).expect("connected");
     bare.batch_execute(TABLES).expect("made");
     let (mut bares, mut ones, mut twos) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
         bares.push(flush_bare(&mut bare, log));
-        ones.push(drain(&stage, runtime, log, 1));
-        twos.push(drain(&stage, runtime, log, 2));
+        ones.push(drain(&deployment, runtime, log, 1));
+        twos.push(drain(&deployment, runtime, log, 2));
         let last = |rates: &[f64]| rates.last().copied().unwrap_or_default();
         println!(
             "  bare {:.0}/s, one worker {:.0}/s, two {:.0}/s",
@@ -140,9 +140,9 @@ fn rate(ballots: usize, time: Duration) -> f64 {
 }
 
 /// Fills the log, then starts workers and watches them.
-fn drain(stage: &Stage<'_>, runtime: &Runtime, ballots: usize, workers: usize) -> f64 {
-    runtime.block_on(fill(&stage.redis.url(), ballots, CASTERS));
-    let mut client = stage.client();
+fn drain(deployment: &Deployment, runtime: &Runtime, ballots: usize, workers: usize) -> f64 {
+    runtime.block_on(fill(&deployment.redis.url(), ballots, CASTERS));
+    let mut client = client(deployment);
     begin_afresh(&mut client);
     let voters = "SELECT COALESCE(SUM(voters), 0)::bigint FROM turnouts";
     let voters = client.prepare(voters).expect("prepared");
@@ -151,7 +151,9 @@ fn drain(stage: &Stage<'_>, runtime: &Runtime, ballots: usize, workers: usize) -
         usize::try_from(row.get::<_, i64>(0)).unwrap_or(0)
     };
     // All at once, and watched from the beginning: they are at work long before they are ready.
-    let working: Vec<Program> = (0..workers).map(|_| stage.launch_worker()).collect();
+    let working: Vec<Program> = (0..workers)
+        .map(|_| Program::start(&mut deployment.command(ServiceKind::Worker)))
+        .collect();
     // The ends are left out: the start of the processes, and a last batch that is not full.
     let (from, to) = (ballots / 10, ballots * 95 / 100);
     let mut await_count = |goal: usize| {

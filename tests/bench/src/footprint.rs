@@ -9,10 +9,11 @@ use tokio::{
     time::sleep,
 };
 use voting_load::{Load, Pace, Plan};
+use voting_testing::{Programs, Service};
 
 use crate::{
     figures::{memory, ms},
-    stage::{Programs, Service, Stage},
+    setup::{deploy, ready},
 };
 
 const CONNECTIONS: usize = 1_000;
@@ -23,10 +24,14 @@ const RATE: f64 = 10_000.0;
 pub(crate) fn measure(programs: &Programs, runtime: &Runtime, seconds: u64) {
     let folder = programs.folder().display().to_string();
     println!("footprint: of the programs in {folder}");
-    let stage = Stage::new(programs);
-    let worker = stage.worker();
-    let (vote, result) = (stage.vote(), stage.result());
-    for (name, service) in [
+    let deployment = deploy(programs);
+    let timed = |service: Service| {
+        let ready_after = service.await_ready();
+        (ready(service), ready_after)
+    };
+    let worker = timed(deployment.worker());
+    let (vote, result) = (timed(deployment.vote()), timed(deployment.result()));
+    for (name, (service, ready_after)) in [
         ("voting-vote", &vote),
         ("voting-worker", &worker),
         ("voting-result", &result),
@@ -36,15 +41,15 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, seconds: u64) {
             .len();
         #[expect(clippy::cast_precision_loss, reason = "a few million")]
         let size = size as f64 / 1_048_576.0;
-        let idle = memory(service.program.id());
+        let idle = memory(service.id());
         let busy = runtime.block_on(with_connections(service));
         println!(
             "  {name:<14} {size:>5.1} MiB on disk, ready after {:>4.0} ms, resident {idle:>5.1} \
              MiB, with {CONNECTIONS} connections at rest {busy:>5.1} MiB",
-            ms(service.ready_after)
+            ms(*ready_after)
         );
     }
-    let fresh = stage.vote();
+    let fresh = ready(deployment.vote());
     let voting = runtime.block_on(while_voting(&fresh, Duration::from_secs(seconds)));
     println!(
         "  voting-vote with {CONNECTIONS} connections that cast {RATE} votes a second: {voting:.1} \
@@ -65,7 +70,7 @@ async fn while_voting(vote: &Service, length: Duration) -> f64 {
     let mut most = 0.0_f64;
     let mut looks = async || {
         loop {
-            most = most.max(memory(vote.program.id()));
+            most = most.max(memory(vote.id()));
             sleep(Duration::from_millis(20)).await;
         }
     };
@@ -93,5 +98,5 @@ async fn with_connections(service: &Service) -> f64 {
         assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
         open.push(stream);
     }
-    memory(service.program.id())
+    memory(service.id())
 }

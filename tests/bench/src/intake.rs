@@ -10,10 +10,11 @@ use std::{
 
 use tokio::runtime::Runtime;
 use voting_load::{Latencies, Load, Pace, Plan};
+use voting_testing::{Deployment, Programs, Service};
 
 use crate::{
     figures::{median, ms, processor, quantile},
-    stage::{Programs, Service, Stage},
+    setup::{deploy, ready},
 };
 
 /// Requests that `wrk` sends over and over: the course's form, and the API's JSON.
@@ -38,14 +39,14 @@ pub(crate) fn measure(
          takes {:.2} ms",
         ms(sync_time())
     );
-    let stage = Stage::new(programs);
+    let deployment = deploy(programs);
     // The poll is published by a worker; while votes come in none works.
-    let worker = stage.worker();
-    let vote = stage.vote();
-    worker.program.kill();
+    let worker = ready(deployment.worker());
+    let vote = ready(deployment.vote());
+    worker.kill();
     let own = std::env::current_exe().expect("this program");
     let noop = start_noop(&own);
-    let redis = stage.redis.id();
+    let redis = deployment.redis.id();
     let mut peak = 0.0_f64;
     for &connections in connections {
         let (mut none, mut forms, mut jsons) = (Vec::new(), Vec::new(), Vec::new());
@@ -55,7 +56,7 @@ pub(crate) fn measure(
             forms.push(run(&vote, FORM));
             jsons.push(run(&vote, JSON));
             // What is in the log is of no more use, and takes memory.
-            empty(&stage);
+            empty(&deployment);
         }
         let of = |runs: &[Run], value: fn(&Run) -> f64| median(runs.iter().map(value).collect());
         let share = |runs: &[Run]| {
@@ -112,7 +113,7 @@ impl Run {
         connections: usize,
         seconds: u64,
     ) -> Self {
-        let processes = [service.program.id(), redis];
+        let processes = [service.id(), redis];
         let before = processes.map(processor);
         let rate = wrk(&service.url, request, connections, seconds);
         let after = processes.map(processor);
@@ -146,7 +147,7 @@ fn sync_time() -> Duration {
 fn start_noop(own: &Path) -> Service {
     // The same program serves it, so that it is built alike.
     let script = tempfile(&format!("#!/bin/sh\nexec '{}' noop\n", own.display()));
-    Service::start(Path::new(&script), "Noop:", &[])
+    ready(Service::start(Command::new(&script).env_clear(), "Noop:"))
 }
 
 fn tempfile(text: &str) -> String {
@@ -158,10 +159,10 @@ fn tempfile(text: &str) -> String {
 }
 
 /// Empties the log but for its groups.
-fn empty(stage: &Stage<'_>) {
-    for key in stage.redis.command(&["KEYS", "*"]).lines() {
-        if stage.redis.command(&["TYPE", key]) == "stream" {
-            stage.redis.command(&["XTRIM", key, "MAXLEN", "0"]);
+fn empty(deployment: &Deployment) {
+    for key in deployment.redis.command(&["KEYS", "*"]).lines() {
+        if deployment.redis.command(&["TYPE", key]) == "stream" {
+            deployment.redis.command(&["XTRIM", key, "MAXLEN", "0"]);
         }
     }
 }

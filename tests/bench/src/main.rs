@@ -14,8 +14,8 @@ mod intake;
 mod noop;
 mod overload;
 mod result;
+mod setup;
 mod sizes;
-mod stage;
 mod viewers;
 mod visible;
 
@@ -78,7 +78,7 @@ fn main() {
     if cli.what == [What::Noop] {
         return runtime.block_on(noop::serve());
     }
-    let programs = stage::build(&cli.profile);
+    let programs = voting_testing::Programs::of_profile(&cli.profile);
     let wanted = |what| cli.what.is_empty() || cli.what.contains(&what);
     if wanted(What::Footprint) {
         footprint::measure(&programs, &runtime, cli.seconds);

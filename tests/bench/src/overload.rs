@@ -8,11 +8,14 @@ use std::time::{Duration, Instant};
 
 use tokio::{runtime::Runtime, time::sleep};
 use voting_load::{Counts, Latencies, Load, Pace, Plan, Secret, Sources, check};
-use voting_torture::link::{Link, Weather};
+use voting_testing::{
+    Deployment, Programs, SECRET, Service,
+    link::{Link, Weather},
+};
 
 use crate::{
     figures::memory,
-    stage::{Programs, Service, Stage, TOKEN},
+    setup::{deploy, ready},
 };
 
 /// Bytes a second that go through.
@@ -26,26 +29,20 @@ const WARM_UP: Duration = Duration::from_secs(3);
 
 pub(crate) fn measure(programs: &Programs, runtime: &Runtime, seconds: u64) {
     println!("overload: {TIMES} times what the way to the log takes");
-    let stage = Stage::new(programs);
-    let (_worker, result) = (stage.worker(), stage.result());
-    let (link, vote) = runtime.block_on(async {
-        let link = Link::new().await.expect("a port");
-        link.leads_to(([127, 0, 0, 1], stage.redis.port()).into());
-        let mut settings = stage.settings();
-        let url = format!("redis://{}/", link.address());
-        settings.push(("VOTING_REDIS__URL", url));
-        let program = stage.program("voting-vote");
-        let vote =
-            tokio::task::spawn_blocking(move || Service::start(&program, "Vote:", &settings));
-        (link, vote.await.expect("started"))
-    });
+    let mut deployment = deploy(programs);
+    let (_worker, result) = (ready(deployment.worker()), ready(deployment.result()));
+    let link = runtime.block_on(Link::new()).expect("a port");
+    link.leads_to(([127, 0, 0, 1], deployment.redis.port()).into());
+    let url = format!("redis://{}/", link.address());
+    deployment.more = vec![("VOTING_REDIS__URL", url)];
+    let vote = ready(deployment.vote());
     link.set(Weather::Narrow(NARROW));
-    let idle = memory(vote.program.id());
+    let idle = memory(vote.id());
     let length = Duration::from_secs(seconds * 3);
     let run = |connections, pace, length| {
         runtime.block_on(
             Round {
-                stage: &stage,
+                deployment: &deployment,
                 vote: &vote,
                 result: &result,
             }
@@ -78,7 +75,7 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, seconds: u64) {
 }
 
 struct Round<'a> {
-    stage: &'a Stage<'a>,
+    deployment: &'a Deployment,
     vote: &'a Service,
     result: &'a Service,
 }
@@ -108,13 +105,13 @@ impl Round<'_> {
     async fn run(&self, connections: usize, pace: Pace, length: Duration) -> Outcome {
         let mut sources = Sources {
             result: Some(self.result.url.clone()),
-            postgres: Some(self.stage.database.clone()),
+            postgres: Some(self.deployment.database.clone()),
             receipts: 1_000,
             ..Sources::default()
         };
         sources.look_before("cats-vs-dogs").await.expect("a look");
         let plan = Plan {
-            secret: Some(Secret::new(TOKEN.as_bytes())),
+            secret: Some(Secret::new(SECRET.as_bytes())),
             votes: vec![self.vote.url.clone()],
             pace,
             connections,
@@ -127,7 +124,7 @@ impl Round<'_> {
         let mut most = [0.0_f64; 2];
         while begun.elapsed() < length {
             let half = usize::from(begun.elapsed() > length / 2);
-            most[half] = most[half].max(memory(self.vote.program.id()));
+            most[half] = most[half].max(memory(self.vote.id()));
             sleep(Duration::from_millis(100)).await;
         }
         let (after, took) = (load.counts(), begun.elapsed().as_secs_f64());

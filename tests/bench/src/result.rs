@@ -7,10 +7,11 @@ use std::{
 };
 
 use postgres::{Client, NoTls};
+use voting_testing::{Deployment, Programs, Service, ServiceKind};
 
 use crate::{
     figures::{ms, quantile},
-    stage::{Programs, Service, Stage},
+    setup::{deploy, ready},
 };
 
 const SMALL: i64 = 1_000;
@@ -26,13 +27,15 @@ const AT_HAND: usize = 20_000;
 
 pub(crate) fn measure(programs: &Programs, ballots: i64, looks: usize) {
     println!("result: the tally at {ballots} ballots against {SMALL}");
-    let stage = Stage::new(programs);
-    let [small, large] = ["small", "large"].map(|name| stage.postgres.database(name));
+    let mut deployment = deploy(programs);
+    let [small, large] = ["small", "large"].map(|name| deployment.postgres.database(name));
     for (database, ballots) in [(&small, SMALL), (&large, ballots)] {
-        stage.migrate(database);
+        // It makes the tables and the poll.
+        start_on(&mut deployment, database, ServiceKind::Worker).kill();
         fill(database, ballots);
     }
-    let services = [stage.result_on(&small), stage.result_on(&large)];
+    let services =
+        [&small, &large].map(|database| start_on(&mut deployment, database, ServiceKind::Result));
     let mut viewers = services.each_ref().map(Viewer::of);
     // In turn, so that what else the machine does hits both.
     let mut look_ups = [Vec::new(), Vec::new()];
@@ -59,15 +62,10 @@ pub(crate) fn measure(programs: &Programs, ballots: i64, looks: usize) {
     }
 }
 
-impl Stage<'_> {
-    /// Lets a worker make the tables and the poll.
-    fn migrate(&self, database: &str) {
-        let mut settings = self.settings();
-        settings.push(("VOTING_POSTGRES__URL", database.to_owned()));
-        let program = self.program("voting-worker");
-        let worker = Service::start(&program, "Operator:", &settings);
-        worker.program.kill();
-    }
+/// A service that is ready, on this database.
+fn start_on(deployment: &mut Deployment, database: &str, kind: ServiceKind) -> Service {
+    deployment.more = vec![("VOTING_POSTGRES__URL", database.to_owned())];
+    ready(deployment.start(kind))
 }
 
 fn fill(database: &str, ballots: i64) {

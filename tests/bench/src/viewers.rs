@@ -11,10 +11,11 @@ use tokio::{
     runtime::Runtime,
     sync::{Semaphore, mpsc},
 };
+use voting_testing::{Deployment, Programs, Service};
 
 use crate::{
     figures::{connections, memory, ms, processor, quantile},
-    stage::{Programs, Service, Stage},
+    setup::{client, deploy, ready},
 };
 
 const CHANGES: usize = 20;
@@ -22,11 +23,11 @@ const CHANGES: usize = 20;
 pub(crate) fn measure(programs: &Programs, runtime: &Runtime, viewers: usize) {
     let viewers = viewers.min(connections());
     println!("viewers: {viewers} event streams of one result service");
-    let stage = Stage::new(programs);
-    stage.worker().program.kill();
-    let result = stage.result();
-    let id = result.program.id();
-    let mut client = stage.client();
+    let deployment = deploy(programs);
+    ready(deployment.worker()).kill();
+    let result = ready(deployment.result());
+    let id = result.id();
+    let mut client = client(&deployment);
     let poll: i32 = client
         .query_one("SELECT key FROM polls", &[])
         .expect("a poll")
@@ -52,9 +53,9 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, viewers: usize) {
 
     // Nothing changes.
     let quiet = Duration::from_secs(5);
-    let before = Look::at(&stage, &result);
+    let before = Look::at(&deployment, &result);
     std::thread::sleep(quiet);
-    let after = Look::at(&stage, &result);
+    let after = Look::at(&deployment, &result);
     let took = (after.at - before.at).as_secs_f64();
     let transactions = (after.transactions - before.transactions) / took;
     let tallies = (after.tallies - before.tallies) / took;
@@ -101,10 +102,10 @@ struct Look {
 }
 
 impl Look {
-    fn at(stage: &Stage<'_>, result: &Service) -> Self {
+    fn at(deployment: &Deployment, result: &Service) -> Self {
         // What a session did is told when it is idle for a while, or ends.
         std::thread::sleep(Duration::from_millis(1_100));
-        let own = stage.postgres.url("postgres");
+        let own = deployment.postgres.url("postgres");
         let mut client = postgres::Client::connect(&own, postgres::NoTls).expect("connected");
         let asked = "SELECT (xact_commit + xact_rollback)::float8 FROM pg_stat_database
                      WHERE datname = 'voting'";
@@ -120,7 +121,7 @@ impl Look {
             at: Instant::now(),
             transactions,
             tallies: tallies.and_then(|n| n.parse().ok()).expect("a number"),
-            processor: processor(result.program.id()),
+            processor: processor(result.id()),
         }
     }
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use voting_load::{Latencies, Load, Pace, Plan, Secret, Sources, check};
+use voting_testing::{Deployment, Programs, SECRET, Service};
 
 use crate::{
     figures::median,
-    stage::{Programs, Service, Stage, TOKEN},
+    setup::{deploy, ready},
 };
 
 /// Votes a second.
@@ -15,12 +16,16 @@ const RATES: [f64; 2] = [500.0, 5_000.0];
 
 pub(crate) fn measure(programs: &Programs, runtime: &Runtime, rounds: usize, seconds: u64) {
     println!("visible: from the moment a vote is due until a viewer sees it (goal p99 500 ms)");
-    let stage = Stage::new(programs);
-    let (_worker, vote, result) = (stage.worker(), stage.vote(), stage.result());
+    let deployment = deploy(programs);
+    let (_worker, vote, result) = (
+        ready(deployment.worker()),
+        ready(deployment.vote()),
+        ready(deployment.result()),
+    );
     let length = Duration::from_secs(seconds * 4);
     for rate in RATES {
         let all: Vec<[Latencies; 2]> = (0..rounds)
-            .map(|_| runtime.block_on(one(&stage, &vote, &result, rate, length)))
+            .map(|_| runtime.block_on(one(&deployment, &vote, &result, rate, length)))
             .collect();
         for (index, what) in ["seen", "acknowledged"].into_iter().enumerate() {
             let of = |value: fn(&Latencies) -> f64| {
@@ -34,7 +39,7 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, rounds: usize, sec
 
 /// How soon votes are seen, and how soon acknowledged.
 async fn one(
-    stage: &Stage<'_>,
+    deployment: &Deployment,
     vote: &Service,
     result: &Service,
     rate: f64,
@@ -42,13 +47,13 @@ async fn one(
 ) -> [Latencies; 2] {
     let mut sources = Sources {
         result: Some(result.url.clone()),
-        postgres: Some(stage.database.clone()),
+        postgres: Some(deployment.database.clone()),
         receipts: 1_000,
         ..Sources::default()
     };
     sources.look_before("cats-vs-dogs").await.expect("a look");
     let plan = Plan {
-        secret: Some(Secret::new(TOKEN.as_bytes())),
+        secret: Some(Secret::new(SECRET.as_bytes())),
         votes: vec![vote.url.clone()],
         pace: Pace::Rate(rate),
         connections: 128,
