@@ -10,7 +10,7 @@ use tokio::{runtime::Runtime, time::sleep};
 use voting_load::{Counts, Latencies, Load, Pace, Plan, Secret, Sources, check};
 use voting_testing::{
     Deployment, Programs, SECRET, Service,
-    link::{Link, Weather},
+    link::{Condition, Link},
 };
 
 use crate::{
@@ -36,7 +36,7 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, seconds: u64) {
     let url = format!("redis://{}/", link.address());
     deployment.more = vec![("VOTING_REDIS__URL", url)];
     let vote = ready(deployment.vote());
-    link.set(Weather::Narrow(NARROW));
+    link.set(Condition::Narrow(NARROW));
     let idle = memory(vote.id());
     let length = Duration::from_secs(seconds * 3);
     let run = |connections, pace, length| {

@@ -6,9 +6,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use crate::processes;
+
 /// Starts the server, says its id, and waits for a line: then it asks the server to end, and ends it
-/// if it does not, as Redis while it writes its first log. If the input ends instead, the test process is gone: then it ends the server at once and removes the
-/// folder, which nobody else will.
+/// if it does not, as Redis while it writes its first log. If the input ends instead, the test process is gone: then it
+/// ends the server at once and removes the folder, which nobody else will.
 const GUARD: &str = r#"
 folder=$1; at_once=$2; shift 2
 "$@" </dev/null >&2 &
@@ -57,9 +59,7 @@ impl Server {
 
     /// Sends the server a signal, by name.
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.id.to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status();
-        assert!(sent.expect("kill is there").success(), "no process {id}");
+        assert!(processes::send(name, self.id), "no process {}", self.id);
     }
 
     /// Waits until it has ended.

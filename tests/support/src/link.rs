@@ -1,4 +1,4 @@
-//! A stretch of network between a process and a server, whose weather can be made.
+//! The network between a process and a server, whose condition can be changed.
 
 use std::{
     io,
@@ -20,15 +20,15 @@ use tokio::{
     time::sleep,
 };
 
-/// How a link does.
+/// What a link does with what is sent over it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weather {
+pub enum Condition {
     /// Bytes go through.
-    Fair,
+    Normal,
     /// Connections are reset, new ones too.
     Cut,
-    /// Connections stay, but nothing goes through, this way or both, until the weather changes; then it
-    /// goes on, as with a cable that was pulled and put back.
+    /// Connections stay, but nothing goes through, this way or both, until the condition changes; then it
+    /// goes on, as with a cable that was unplugged and plugged in again.
     Silent {
         /// What the client sends.
         requests: bool,
@@ -47,7 +47,7 @@ enum Way {
     Answers,
 }
 
-impl Weather {
+impl Condition {
     fn holds(self, way: Way) -> bool {
         match self {
             Self::Silent { requests, answers } => match way {
@@ -75,12 +75,12 @@ impl Weather {
 pub struct Link {
     address: SocketAddr,
     server: Arc<watch::Sender<Option<SocketAddr>>>,
-    weather: watch::Sender<Weather>,
+    condition: watch::Sender<Condition>,
     felt: Arc<AtomicU64>,
 }
 
 impl Link {
-    /// A link to a server that is not known yet, in fair weather.
+    /// A link to a server that is not known yet, in normal condition.
     ///
     /// # Errors
     /// There is no free port.
@@ -88,17 +88,17 @@ impl Link {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let server = Arc::new(watch::Sender::new(None));
-        let weather = watch::Sender::new(Weather::Fair);
+        let condition = watch::Sender::new(Condition::Normal);
         let felt = Arc::default();
-        let sky = Sky {
-            weather: weather.subscribe(),
+        let shared = Shared {
+            condition: condition.subscribe(),
             felt: Arc::clone(&felt),
         };
-        tokio::spawn(accept(listener, server.subscribe(), sky));
+        tokio::spawn(accept(listener, server.subscribe(), shared));
         Ok(Self {
             address,
             server,
-            weather,
+            condition,
             felt,
         })
     }
@@ -113,52 +113,56 @@ impl Link {
         self.server.send_replace(Some(server));
     }
 
-    /// Changes the weather.
-    pub fn set(&self, weather: Weather) {
-        self.weather.send_replace(weather);
+    /// Changes the condition.
+    pub fn set(&self, condition: Condition) {
+        self.condition.send_replace(condition);
     }
 
-    /// How often the weather has so far cut a connection, or held or delayed what came over one.
+    /// How often the link has so far cut a connection, or held or delayed what came over one.
     pub fn felt(&self) -> u64 {
         self.felt.load(Relaxed)
     }
 }
 
-/// The weather, as connections have it.
+/// What all connections of a link share.
 #[derive(Clone)]
-struct Sky {
-    weather: watch::Receiver<Weather>,
+struct Shared {
+    condition: watch::Receiver<Condition>,
     felt: Arc<AtomicU64>,
 }
 
-impl Sky {
+impl Shared {
     fn is_felt(&self) {
         self.felt.fetch_add(1, Relaxed);
     }
 }
 
-async fn accept(listener: TcpListener, server: watch::Receiver<Option<SocketAddr>>, mut sky: Sky) {
+async fn accept(
+    listener: TcpListener,
+    server: watch::Receiver<Option<SocketAddr>>,
+    mut shared: Shared,
+) {
     loop {
         let client = tokio::select! {
             client = listener.accept() => client,
             // The link is gone.
-            gone = sky.weather.wait_for(|_| false) => {
+            gone = shared.condition.wait_for(|_| false) => {
                 debug_assert!(gone.is_err(), "it never comes true");
                 return;
             }
         };
         let server = *server.borrow();
         if let (Ok((client, _)), Some(server)) = (client, server) {
-            let sky = sky.clone();
+            let shared = shared.clone();
             tokio::spawn(async move {
                 // Whatever ends a connection, both ends see it end.
-                let _ = connect(client, server, sky).await;
+                let _ = connect(client, server, shared).await;
             });
         }
     }
 }
 
-async fn connect(client: TcpStream, server: SocketAddr, sky: Sky) -> io::Result<()> {
+async fn connect(client: TcpStream, server: SocketAddr, shared: Shared) -> io::Result<()> {
     client.set_nodelay(true)?;
     let carry = async {
         let server = TcpStream::connect(server).await?;
@@ -166,15 +170,15 @@ async fn connect(client: TcpStream, server: SocketAddr, sky: Sky) -> io::Result<
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
         tokio::try_join!(
-            carry(from_client, to_server, Way::Requests, sky.clone()),
-            carry(from_server, to_client, Way::Answers, sky.clone()),
+            carry(from_client, to_server, Way::Requests, shared.clone()),
+            carry(from_server, to_client, Way::Answers, shared.clone()),
         )
     };
-    let mut cut = sky.weather.clone();
+    let mut cut = shared.condition.clone();
     tokio::select! {
         carried = carry => carried.map(|_| ()),
-        _ = cut.wait_for(|weather| *weather == Weather::Cut) => {
-            sky.is_felt();
+        _ = cut.wait_for(|condition| *condition == Condition::Cut) => {
+            shared.is_felt();
             Ok(())
         }
     }
@@ -184,18 +188,21 @@ async fn carry(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     way: Way,
-    mut sky: Sky,
+    mut shared: Shared,
 ) -> io::Result<()> {
     let mut bytes = vec![0; 64 * 1024];
     loop {
         let size = from.read(&mut bytes).await?;
-        if sky.weather.borrow().holds(way) {
-            sky.is_felt();
+        if shared.condition.borrow().holds(way) {
+            shared.is_felt();
         }
-        let now = sky.weather.wait_for(|weather| !weather.holds(way)).await;
+        let now = shared
+            .condition
+            .wait_for(|condition| !condition.holds(way))
+            .await;
         let delay = now.map_or(Duration::ZERO, |now| now.delay(size));
         if !delay.is_zero() {
-            sky.is_felt();
+            shared.is_felt();
             sleep(delay).await;
         }
         if size == 0 {
@@ -240,16 +247,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_held_goes_on_once_the_weather_is_fair() {
+    async fn what_is_held_goes_on_once_the_condition_is_normal() {
         for (requests, answers) in [(true, false), (false, true), (true, true)] {
             let (link, mut client) = link().await;
-            says_back(&mut client, "fair").await.unwrap();
-            link.set(Weather::Silent { requests, answers });
+            says_back(&mut client, "normal").await.unwrap();
+            link.set(Condition::Silent { requests, answers });
             let mut held = Box::pin(says_back(&mut client, "held"));
             let early = timeout(Duration::from_millis(100), &mut held).await;
             assert!(early.is_err(), "nothing comes through");
             assert!(link.felt() > 0);
-            link.set(Weather::Fair);
+            link.set(Condition::Normal);
             held.await.unwrap();
         }
     }
@@ -257,22 +264,22 @@ mod tests {
     #[tokio::test]
     async fn a_cut_ends_connections_and_lets_no_new_ones_be() {
         let (link, mut client) = link().await;
-        says_back(&mut client, "fair").await.unwrap();
+        says_back(&mut client, "normal").await.unwrap();
         assert_eq!(link.felt(), 0);
-        link.set(Weather::Cut);
+        link.set(Condition::Cut);
         assert!(says_back(&mut client, "cut").await.is_err());
         assert_eq!(link.felt(), 1);
         let mut client = TcpStream::connect(link.address()).await.unwrap();
         assert!(says_back(&mut client, "cut").await.is_err());
-        link.set(Weather::Fair);
+        link.set(Condition::Normal);
         let mut client = TcpStream::connect(link.address()).await.unwrap();
-        says_back(&mut client, "fair").await.unwrap();
+        says_back(&mut client, "normal").await.unwrap();
     }
 
     #[tokio::test]
     async fn what_is_slow_comes_late() {
         let (link, mut client) = link().await;
-        link.set(Weather::Slow(Duration::from_millis(50)));
+        link.set(Condition::Slow(Duration::from_millis(50)));
         let start = std::time::Instant::now();
         says_back(&mut client, "slow").await.unwrap();
         assert!(start.elapsed() >= Duration::from_millis(100), "both ways");
@@ -282,7 +289,7 @@ mod tests {
     #[tokio::test]
     async fn what_goes_through_a_narrow_link_takes_as_long_as_it_is_large() {
         let (link, mut client) = link().await;
-        link.set(Weather::Narrow(10_000));
+        link.set(Condition::Narrow(10_000));
         let start = std::time::Instant::now();
         says_back(&mut client, &"large".repeat(200)).await.unwrap();
         assert!(start.elapsed() >= Duration::from_millis(200), "both ways");

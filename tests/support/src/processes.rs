@@ -8,12 +8,16 @@ use std::{
 /// Sends signals, by name. Those that are gone already are passed over.
 pub fn signal(name: &str, processes: &[u32]) {
     for id in processes {
-        let sent = Command::new("kill")
-            .args(["-s", name, &id.to_string()])
-            .stderr(Stdio::null())
-            .status();
-        sent.expect("kill is there");
+        send(name, *id);
     }
+}
+
+/// Sends one a signal, by name; whether it is there.
+pub(crate) fn send(name: &str, id: u32) -> bool {
+    let mut kill = Command::new("kill");
+    kill.args(["-s", name, &id.to_string()]);
+    let sent = kill.stderr(Stdio::null()).status();
+    sent.expect("kill is there").success()
 }
 
 /// Whether a process is there, and not only its exit code.

@@ -3,8 +3,9 @@
 use std::{
     io::{BufRead, BufReader, Lines},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
-    time::{Duration, Instant},
 };
+
+use crate::{processes, wait::await_some};
 
 /// A running program, which is killed when the test is over.
 #[derive(Debug)]
@@ -57,21 +58,14 @@ impl Program {
 
     /// Sends it a signal, by name.
     pub fn signal(&self, name: &str) {
-        let id = self.process.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status();
-        assert!(sent.expect("kill is there").success());
+        assert!(processes::send(name, self.id()), "it has ended");
     }
 
     /// Waits for its end, once it was asked to end.
     pub fn wait(mut self) -> ExitStatus {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            if let Some(status) = self.process.try_wait().expect("its state") {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "it does not end");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        await_some("the program ends", || {
+            self.process.try_wait().expect("its state")
+        })
     }
 }
 

@@ -93,8 +93,10 @@ impl Broken {
 fn copy_changed(from: &Path, to: &Path, changes: &[Change]) -> io::Result<()> {
     let mut made = vec![0; changes.len()];
     let is_source = |name: &OsStr| {
-        let made_here = name == "target" || name == "voting-data";
-        !made_here && !name.as_encoded_bytes().starts_with(b".")
+        let is_left_out = ["target", "voting-data", "fuzz"]
+            .iter()
+            .any(|out| name == *out);
+        !is_left_out && !name.as_encoded_bytes().starts_with(b".")
     };
     copy_folder(from, to, &is_source, changes, &mut made)?;
     for (change, times) in changes.iter().zip(made) {

@@ -56,7 +56,7 @@ impl Server<PostgresServer> {
 pub(crate) struct Cluster {
     /// The services.
     pub services: BTreeMap<ServiceId, Arc<Mutex<Process>>>,
-    /// Who makes the weather on a cable holds its lock.
+    /// Who changes the condition of a cable holds its lock.
     pub cables: BTreeMap<Cable, Arc<Mutex<Arc<Link>>>>,
     /// The log.
     pub redis: Arc<Mutex<Server<RedisServer>>>,

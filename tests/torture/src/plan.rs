@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use fastrand::Rng;
-use voting_testing::link::Weather;
+use voting_testing::link::Condition;
 
 use crate::target::{Cable, Target};
 
@@ -27,8 +27,8 @@ pub(crate) enum What {
     },
     /// The process of Postgres that serves one connection is killed, so that Postgres ends all of them.
     Backend,
-    /// The weather on a cable changes for a while.
-    Network(Cable, Weather),
+    /// The condition of a cable changes for a while.
+    Network(Cable, Condition),
     /// Redis has no more memory for a while.
     Memory,
     /// The clock of Redis jumps forward, as far as its ids show.
@@ -193,7 +193,7 @@ impl Kind {
             torn: rng.bool().then(|| rng.u64(..)),
         };
         let silent = |rng: &mut Rng, requests, answers| {
-            What::Network(Cable::any(rng), Weather::Silent { requests, answers })
+            What::Network(Cable::any(rng), Condition::Silent { requests, answers })
         };
         match self {
             Self::KillService => What::Kill(Target::any_service(rng)),
@@ -206,13 +206,13 @@ impl Kind {
             Self::PostgresPower => power(rng, false, true),
             Self::BothPower => power(rng, true, true),
             Self::Backend => What::Backend,
-            Self::Cut => What::Network(Cable::any(rng), Weather::Cut),
+            Self::Cut => What::Network(Cable::any(rng), Condition::Cut),
             Self::Silence => silent(rng, true, true),
             Self::NoAnswers => silent(rng, false, true),
             Self::NoRequests => silent(rng, true, false),
             Self::Slow => {
                 let delay = Duration::from_millis(rng.u64(5..=200));
-                What::Network(Cable::any(rng), Weather::Slow(delay))
+                What::Network(Cable::any(rng), Condition::Slow(delay))
             }
             Self::Memory => What::Memory,
             Self::Jump => What::Jump(Duration::from_millis(rng.u64(1_000..=60_000))),
@@ -253,18 +253,18 @@ impl fmt::Display for What {
                 write!(f, "power cut of {whose}{torn}")
             }
             Self::Backend => write!(f, "a connection's process of Postgres is killed"),
-            Self::Network(cable, weather) => {
-                let is = match weather {
-                    Weather::Fair => "is well".to_owned(),
-                    Weather::Cut => "is cut".to_owned(),
-                    Weather::Silent {
+            Self::Network(cable, condition) => {
+                let is = match condition {
+                    Condition::Normal => "is well".to_owned(),
+                    Condition::Cut => "is cut".to_owned(),
+                    Condition::Silent {
                         requests: true,
                         answers: true,
                     } => "is silent".to_owned(),
-                    Weather::Silent { requests: true, .. } => "carries no requests".to_owned(),
-                    Weather::Silent { .. } => "carries no answers".to_owned(),
-                    Weather::Slow(delay) => format!("is {} ms slow", delay.as_millis()),
-                    Weather::Narrow(rate) => format!("takes {rate} bytes a second"),
+                    Condition::Silent { requests: true, .. } => "carries no requests".to_owned(),
+                    Condition::Silent { .. } => "carries no answers".to_owned(),
+                    Condition::Slow(delay) => format!("is {} ms slow", delay.as_millis()),
+                    Condition::Narrow(rate) => format!("takes {rate} bytes a second"),
                 };
                 write!(f, "the cable {cable} {is}")
             }

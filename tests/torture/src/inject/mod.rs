@@ -9,7 +9,7 @@ use std::{sync::Arc, thread::sleep, time::Duration};
 use tokio::sync::OwnedMutexGuard;
 use voting_testing::{
     PostgresServer, RedisServer,
-    link::{Link, Weather},
+    link::{Condition, Link},
     processes::{runs, signal, stands_still},
     within,
 };
@@ -89,8 +89,8 @@ impl Targets {
         let (redis, postgres) = (self.redis.as_deref_mut(), self.postgres.as_deref_mut());
         let made = if let Some(service) = &mut self.service {
             services::hit(service, what, length, &mut wrong)
-        } else if let (Some(link), What::Network(_, weather)) = (&self.link, what) {
-            network(link, weather, length)
+        } else if let (Some(link), What::Network(_, condition)) = (&self.link, what) {
+            network(link, condition, length)
         } else {
             servers::hit(redis, postgres, what, length, &mut wrong)
         };
@@ -99,14 +99,14 @@ impl Targets {
 }
 
 /// Lasts from when somebody feels it.
-fn network(link: &Link, weather: Weather, length: Duration) -> Made {
+fn network(link: &Link, condition: Condition, length: Duration) -> Made {
     let before = link.felt();
-    link.set(weather);
+    link.set(condition);
     let felt = within(FELT, || (link.felt() > before).then_some(()));
     if felt.is_some() {
         sleep(length);
     }
-    link.set(Weather::Fair);
+    link.set(Condition::Normal);
     felt.ok_or("nobody used it")?;
     Ok(format!("felt {} times", link.felt() - before))
 }
