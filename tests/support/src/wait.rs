@@ -38,7 +38,10 @@ pub(crate) fn within_every<T>(
 /// There is none after a minute.
 #[track_caller]
 pub fn await_some<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
-    within(LONG, ask).unwrap_or_else(|| panic!("waited in vain: {what}"))
+    match within(LONG, ask) {
+        Some(answer) => answer,
+        None => panic!("waited in vain: {what}"),
+    }
 }
 
 /// Waits until it is so.
