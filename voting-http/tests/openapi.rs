@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::{Map, Value};
 use voting_core::{SecretKey, Worker, WorkerOptions, backends::memory::Memory};
-use voting_http::{Pipeline, ResultService, Site, VoteService, WorkerService};
+use voting_http::{OperatorService, Pipeline, ResultService, Site, VoteService};
 
 fn path_of(service: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -49,7 +49,7 @@ async fn the_committed_documents_are_current() {
         ),
         (
             "worker",
-            WorkerService::new(pipeline, &token, site.stop).openapi(),
+            OperatorService::new(pipeline, &token, site.stop).openapi(),
         ),
     ];
     for (service, document) in documents {

@@ -7,7 +7,7 @@ use voting_core::{
     backends::sqlite::{OpenError, Sqlite, SqliteOptions},
     pipeline::{closing, worker::WorkerExit},
 };
-use voting_http::{Pipeline, ResultService, Site, VoteService, WorkerService};
+use voting_http::{OperatorService, Pipeline, ResultService, Site, VoteService};
 use voting_service::{
     Config, Exit, Found, Kept, SecretError, Service, Services, cats_vs_dogs, find, site,
 };
@@ -111,7 +111,7 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
         directory: all.clone(),
         dead_letters: all,
     };
-    let operator = WorkerService::new(pipeline, &token.key, stop).behind(gates.worker.clone());
+    let operator = OperatorService::new(pipeline, &token.key, stop).behind(gates.worker.clone());
 
     let token = match &token.file {
         Some(file) => format!("token: {}", file.display()),

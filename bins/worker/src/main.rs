@@ -11,7 +11,7 @@ use voting_core::{
     error::in_one_line,
     pipeline::{coordinator::Coordinator, worker::WorkerExit},
 };
-use voting_http::{Pipeline, WorkerService};
+use voting_http::{OperatorService, Pipeline};
 use voting_service::{Config, Exit, Service, Services, StartError};
 
 /// How long Redis may take to forget a worker that ends.
@@ -52,7 +52,7 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         dead_letters: postgres.clone(),
     };
     let gate = config.gates(Service::Worker).worker;
-    let operator = WorkerService::new(pipeline, &token.key, services.leaving().clone());
+    let operator = OperatorService::new(pipeline, &token.key, services.leaving().clone());
     let operator = operator.behind(gate.clone());
     services.announce("Operator", &format!("{}docs/", listener.url()), "");
     services.name_stores(&[("ballot log", "Redis"), ("tally store", "Postgres")]);

@@ -21,12 +21,9 @@ use tokio::{
 use voting_core::{Poll, PollId, StoreError, TallyStore, error::in_one_line};
 
 use crate::{
-    metrics::LiveMetrics,
-    polls::Polls,
-    problem::Problem,
-    result::{ResultTexts, Since},
-    tally_view::TallyView,
-    trouble::Trouble,
+    cache::{live_metrics::LiveMetrics, polls::Polls},
+    problem::{Problem, trouble::Trouble},
+    views::{result_texts::ResultTexts, since::Since, tally_view::TallyView},
 };
 
 /// How old a tally may be that is shown as it is now.

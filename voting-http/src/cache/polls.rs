@@ -7,15 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use poem::{
-    Request, Response,
-    http::{HeaderValue, StatusCode, header},
-};
-use poem_openapi::{Enum, Object};
 use tokio::{sync::Mutex, time::timeout};
-use voting_core::{Poll, PollDirectory, PollId, PollState, StoreError};
+use voting_core::{Poll, PollDirectory, PollId, StoreError};
 
-use crate::{problem::Problem, site::Prefix, trouble::Trouble};
+use crate::problem::{Problem, trouble::Trouble};
 
 /// How old what is at hand may be before it is looked up again.
 const FRESH: Duration = Duration::from_secs(1);
@@ -35,40 +30,6 @@ const PATIENCE: Duration = Duration::from_millis(250);
 
 /// How long it may take otherwise.
 const LONG_PATIENCE: Duration = Duration::from_secs(5);
-
-/// What says which poll a page is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PagePlace {
-    /// Nothing: it is the page at `/`.
-    Root,
-    /// Its address, `/polls/:poll`.
-    Named,
-}
-
-/// Where a page is shown.
-pub(crate) enum Shown {
-    Here(Arc<Poll>),
-    Elsewhere(Response),
-}
-
-/// The name in a page's address. A router leaves out what it cannot read: that names no poll, not the one
-/// at `/`.
-fn named(request: &Request) -> Result<&str, Problem> {
-    let named = request.raw_path_param("poll");
-    named.ok_or_else(Problem::no_such_address)
-}
-
-fn redirect(request: &Request, poll: &PollId) -> Result<Response, Problem> {
-    let prefix = Prefix::of(request);
-    let mut there = format!("{}/polls/{poll}", prefix.as_str());
-    if let Some(query) = request.uri().query() {
-        there.push('?');
-        there.push_str(query);
-    }
-    let location = HeaderValue::try_from(there).map_err(|_| Problem::internal())?;
-    let answer = Response::builder().status(StatusCode::PERMANENT_REDIRECT);
-    Ok(answer.header(header::LOCATION, location).finish())
-}
 
 #[derive(Clone)]
 pub(crate) struct Polls(Arc<Inner>);
@@ -139,7 +100,7 @@ impl Polls {
     }
 
     /// The poll whose name differs from this one in its capitals only. Names have none.
-    async fn in_lower_case(&self, id: &str) -> Result<Option<Arc<Poll>>, Problem> {
+    pub(crate) async fn in_lower_case(&self, id: &str) -> Result<Option<Arc<Poll>>, Problem> {
         // All other texts that are no name are refused without a look-up.
         let is_capital = id.len() <= PollId::MAX_LEN && id.bytes().any(|b| b.is_ascii_uppercase());
         let name = is_capital.then(|| id.to_ascii_lowercase().parse::<PollId>());
@@ -158,32 +119,6 @@ impl Polls {
                 first.ok_or_else(Problem::no_polls)
             }
         }
-    }
-
-    /// The poll of a page.
-    pub(crate) async fn of_page(
-        &self,
-        place: PagePlace,
-        request: &Request,
-    ) -> Result<Arc<Poll>, Problem> {
-        match place {
-            PagePlace::Root => self.default().await,
-            PagePlace::Named => self.get(named(request)?).await,
-        }
-    }
-
-    /// The poll of a page that is only shown; or the way to it, where its address has capitals.
-    pub(crate) async fn of_shown_page(
-        &self,
-        place: PagePlace,
-        request: &Request,
-    ) -> Result<Shown, Problem> {
-        if place == PagePlace::Named
-            && let Some(poll) = self.in_lower_case(named(request)?).await?
-        {
-            return Ok(Shown::Elsewhere(redirect(request, poll.id())?));
-        }
-        Ok(Shown::Here(self.of_page(place, request).await?))
     }
 
     /// All polls, the oldest first.
@@ -270,134 +205,6 @@ impl Polls {
                 *looking = Some((Instant::now(), problem.clone()));
                 Err(problem)
             }
-        }
-    }
-}
-
-/// Whether ballots are taken, and whether the count can still change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename = "PollState", rename_all = "lowercase")]
-pub(crate) enum StateView {
-    /// Ballots are taken and counted.
-    Open,
-    /// Ballots are refused, in all places within a moment; the last ones are being counted.
-    Closing,
-    /// All ballots are counted, and the count never changes again.
-    Final,
-}
-
-impl From<&PollState> for StateView {
-    fn from(state: &PollState) -> Self {
-        match state {
-            PollState::Open => Self::Open,
-            PollState::Closing(_) => Self::Closing,
-            PollState::Final(_) => Self::Final,
-        }
-    }
-}
-
-impl StateView {
-    pub(crate) fn is_open(self) -> bool {
-        self == Self::Open
-    }
-
-    /// As in the API.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Closing => "closing",
-            Self::Final => "final",
-        }
-    }
-}
-
-/// A poll as in the API, for the documents.
-pub(crate) const EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}"#;
-
-/// A poll that was stored, in the documents.
-pub(crate) const STORED_EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"published":true}"#;
-
-/// The same in a list.
-pub(crate) const LIST_EXAMPLE: &str = r#"{"polls":[{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}]}"#;
-
-/// A poll.
-#[derive(Debug, Clone, Object)]
-#[oai(rename = "Poll")]
-pub(crate) struct PollView {
-    /// Names the poll in addresses.
-    id: String,
-    /// The question.
-    title: String,
-    /// Whether ballots are taken, and whether the count can still change.
-    state: StateView,
-    /// How many options one ballot may choose.
-    max_choices: usize,
-    /// What can be voted for, in the poll's order.
-    options: Vec<OptionView>,
-}
-
-/// A poll that was stored, and whether it can be voted in yet.
-#[derive(Debug, Clone, Object)]
-#[oai(rename = "StoredPoll")]
-pub(crate) struct StoredPollView {
-    /// Names the poll in addresses.
-    id: String,
-    /// The question.
-    title: String,
-    /// Whether ballots are taken, and whether the count can still change.
-    state: StateView,
-    /// How many options one ballot may choose.
-    max_choices: usize,
-    /// What can be voted for, in the poll's order.
-    options: Vec<OptionView>,
-    /// Whether the vote services find the poll, and so take ballots in it, from now on; they show
-    /// changed texts a second later. If `false`, the poll is stored, and they find it once the
-    /// worker reaches the ballot log: send the request again to see.
-    published: bool,
-}
-
-impl StoredPollView {
-    pub(crate) fn new(poll: &Poll, published: bool) -> Self {
-        let PollView {
-            id,
-            title,
-            state,
-            max_choices,
-            options,
-        } = poll.into();
-        Self {
-            id,
-            title,
-            state,
-            max_choices,
-            options,
-            published,
-        }
-    }
-}
-
-/// One thing that can be voted for.
-#[derive(Debug, Clone, Object)]
-#[oai(rename = "Option")]
-struct OptionView {
-    /// Names the option in a ballot.
-    id: String,
-    /// The option in words.
-    label: String,
-}
-
-impl From<&Poll> for PollView {
-    fn from(poll: &Poll) -> Self {
-        let options = poll.options().iter().map(|option| OptionView {
-            id: option.id.to_string(),
-            label: option.label.clone(),
-        });
-        Self {
-            id: poll.id().to_string(),
-            title: poll.title().to_owned(),
-            state: poll.state().into(),
-            max_choices: poll.max_choices(),
-            options: options.collect(),
         }
     }
 }

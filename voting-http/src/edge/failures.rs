@@ -7,9 +7,12 @@ use poem::{
 };
 
 use crate::{
+    pages::{
+        accept,
+        site::Prefix,
+        templates::{self, Next},
+    },
     problem::Problem,
-    site::{self, Prefix},
-    views::{self, Next},
 };
 
 /// How the client of a request is told of a failure.
@@ -29,7 +32,7 @@ struct Asked {
 
 impl Failures {
     pub(crate) fn of(request: &Request) -> Self {
-        let page = site::wants_html(request).then(|| {
+        let page = accept::wants_html(request).then(|| {
             let address = request.original_uri().path_and_query();
             let address = address.map(|address| address.as_str());
             Asked {
@@ -73,6 +76,6 @@ impl Asked {
             (Some(address), _) if passes => Next::Again(address),
             _ => Next::AllPolls,
         };
-        views::message(&self.prefix, problem, &detail, next)
+        templates::message(&self.prefix, problem, &detail, next)
     }
 }

@@ -4,35 +4,45 @@
 //! of the next, and move the request once for each, which took longer than all that the service does
 //! with a ballot.
 
+pub(crate) mod body_limit;
+pub(crate) mod failures;
+pub(crate) mod host;
+pub(crate) mod operator_token;
+pub(crate) mod same_site;
+pub(crate) mod security_headers;
+pub(crate) mod single;
+pub(crate) mod strict_json;
+pub(crate) mod traced;
+pub(crate) mod unfit;
+pub(crate) mod visitor;
+pub(crate) mod voter_cookies;
+
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
+use percent_encoding::percent_decode_str;
 use poem::{
     Endpoint, IntoResponse, PathPattern, Request, Response,
     http::{StatusCode, header},
 };
 use tracing::{Instrument, Span};
 
-use crate::{
+use self::{
     body_limit::limit_body,
-    compression::Packing,
     failures::Failures,
-    gate::Gate,
-    host,
-    methods::Methods,
-    operator,
-    problem::Problem,
-    same_site,
     security_headers::SecurityHeaders,
-    single,
-    site::{self, Site},
-    token::OperatorKey,
     traced::Followed,
     visitor::{Visit, VoterCookies},
 };
+use crate::{
+    pages::{compression::Packing, site::Site},
+    problem::Problem,
+    server::{gate::Gate, methods::Methods},
+    tokens::signed::OperatorKey,
+};
 
 /// The routes of a service with all that is around them.
-pub(crate) struct Front<R> {
+pub(crate) struct Edge<R> {
     routes: R,
     https: bool,
     takes_bodies: bool,
@@ -41,7 +51,7 @@ pub(crate) struct Front<R> {
     methods: Methods,
 }
 
-impl<R: Endpoint> Front<R> {
+impl<R: Endpoint> Edge<R> {
     pub(crate) fn new(routes: R) -> Self {
         Self {
             routes,
@@ -88,14 +98,14 @@ impl<R: Endpoint> Front<R> {
         host::check(request)?;
         single::check(request)?;
         // The router would leave a part out that it cannot read, as if it were not there.
-        if !site::is_text(request.uri().path()) {
+        if !is_text(request.uri().path()) {
             return Err(Problem::no_such_address());
         }
         if let Some((key, gate)) = &self.operator
             && request.uri().path().starts_with("/v1/")
         {
             // Before the body: a stranger's is neither waited for nor read.
-            operator::check(request, key, gate)?;
+            operator_token::check(request, key, gate)?;
         }
         let Some((cookies, site)) = &self.voters else {
             return Ok(None);
@@ -155,7 +165,7 @@ impl<R: Endpoint> Front<R> {
     }
 }
 
-impl<R: Endpoint> Endpoint for Front<R> {
+impl<R: Endpoint> Endpoint for Edge<R> {
     type Output = Response;
 
     fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
@@ -163,4 +173,9 @@ impl<R: Endpoint> Endpoint for Front<R> {
         let span = followed.as_ref().map_or_else(Span::none, Followed::span);
         self.answer(request, followed).map(Ok).instrument(span)
     }
+}
+
+/// Whether a path is text once its percent-encoding is undone.
+fn is_text(path: &str) -> bool {
+    !path.contains('%') || percent_decode_str(path).decode_utf8().is_ok()
 }

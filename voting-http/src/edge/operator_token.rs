@@ -6,7 +6,7 @@
 
 use poem::{Request, http::header};
 
-use crate::{gate::Gate, problem::Problem, token::OperatorKey};
+use crate::{problem::Problem, server::gate::Gate, tokens::signed::OperatorKey};
 
 pub(crate) fn check(request: &Request, key: &OperatorKey, gate: &Gate) -> Result<(), Problem> {
     let Some(given) = request.header(header::AUTHORIZATION) else {

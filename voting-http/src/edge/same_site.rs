@@ -9,7 +9,7 @@ use poem::{
     http::{Method, Uri, header},
 };
 
-use crate::{problem::Problem, site::Site};
+use crate::{pages::site::Site, problem::Problem};
 
 pub(crate) fn check(request: &Request, site: &Site) -> Result<(), Problem> {
     if matches!(

@@ -21,7 +21,7 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use crate::{problem::Problem, unfit::Unfit};
+use crate::{edge::unfit::Unfit, problem::Problem};
 
 /// Windows' editors put it before a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();

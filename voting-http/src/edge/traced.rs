@@ -5,7 +5,7 @@ use poem::{PathPattern, Request, Response, http::Method};
 use tracing::{Span, field::Empty, trace_span};
 use voting_core::trace::{self, Begin, TARGET};
 
-use crate::single;
+use crate::edge::single;
 
 /// A request that is followed.
 pub(crate) struct Followed {

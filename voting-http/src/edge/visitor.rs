@@ -11,10 +11,9 @@ use poem::{
 use voting_core::{SecretKey, VoterId};
 
 use crate::{
-    problem::Problem,
-    seldom::Seldom,
-    token::VoterKey,
-    voter_cookies::{Carried, Names},
+    edge::voter_cookies::{Carried, Names},
+    problem::{Problem, kind::ProblemKind, seldom::Seldom},
+    tokens::signed::VoterKey,
 };
 
 /// Browsers keep no cookie for longer.
@@ -59,11 +58,33 @@ impl Refusal {
     }
 }
 
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unreadable => Self::new(
+                ProblemKind::InvalidVoterCookie,
+                "The cookie that names you as a voter is damaged, or was not issued here. To vote as a \
+                 new voter, open the voting page and start over there.",
+            ),
+            Refusal::Several => Self::new(
+                ProblemKind::SeveralVoterCookies,
+                "Your browser sent several cookies that name a voter, and they differ. Delete the cookies \
+                 of this site in your browser, and of the site above it, then open this page again.",
+            ),
+            Refusal::Outdated => Self::new(
+                ProblemKind::OutdatedVoterCookie,
+                "The cookie that names you as a voter is of a kind that is no longer taken. To vote as a \
+                 new voter, open the voting page and start over there.",
+            ),
+        }
+    }
+}
+
 impl Visitor {
     /// The voter, who may vote.
     pub(crate) fn voter(&self) -> Result<VoterId, Problem> {
         match self.cookie {
-            CookieFound::Refused(refusal) => Err(Problem::voter_cookie(refusal)),
+            CookieFound::Refused(refusal) => Err(refusal.into()),
             CookieFound::Valid | CookieFound::Older | CookieFound::None => Ok(self.id),
         }
     }

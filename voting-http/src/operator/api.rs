@@ -5,15 +5,18 @@ use std::time::SystemTime;
 use poem_openapi::{Object, OpenApi, SecurityScheme, auth::Bearer, payload::Json};
 use voting_core::pipeline::worker::Progress;
 
-use super::WorkerService;
-use crate::{document::Operation, problem::Problem, problem_kind::ProblemKind};
+use super::OperatorService;
+use crate::{
+    problem::{Problem, kind::ProblemKind},
+    server::document::Operation,
+};
 
 /// The operator's token.
 #[derive(SecurityScheme)]
 #[oai(ty = "bearer")]
 pub(super) struct Operator(pub(super) Bearer);
 
-pub(super) struct Api(pub(super) WorkerService);
+pub(super) struct Api(pub(super) OperatorService);
 
 /// What the code does not tell the document.
 pub(super) const OPERATIONS: &[Operation] = &[Operation {

@@ -14,15 +14,17 @@ use voting_core::{
     pipeline::replay::{self, Revived},
 };
 
-use super::{WorkerService, api::Operator};
+use super::{OperatorService, api::Operator};
 use crate::{
-    document::Operation, problem::Problem, problem_kind::ProblemKind, reason_view::ReasonView,
+    problem::{Problem, kind::ProblemKind},
+    server::document::Operation,
+    views::reason_view::ReasonView,
 };
 
 /// Dead letters in one answer.
 const PAGE: usize = 100;
 
-pub(super) struct Api(pub(super) WorkerService);
+pub(super) struct Api(pub(super) OperatorService);
 
 /// What the code does not tell the document.
 pub(super) const OPERATIONS: &[Operation] = &[

@@ -9,8 +9,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{Inner, WorkerService, overview::Sample};
-use crate::{
+use super::{Inner, OperatorService, overview::Sample};
+use crate::server::{
     health::Health,
     metrics::{Common, encode, unix_seconds},
 };
@@ -22,12 +22,12 @@ struct InState {
 
 /// `GET /metrics`.
 pub(super) struct Metrics {
-    service: WorkerService,
+    service: OperatorService,
     common: Common,
 }
 
 impl Metrics {
-    pub(super) fn new(service: WorkerService, health: Health) -> Self {
+    pub(super) fn new(service: OperatorService, health: Health) -> Self {
         Self {
             service,
             common: Common::new(health),

@@ -20,20 +20,22 @@ use voting_core::{
 
 use self::overview::Overview;
 use crate::{
-    api_routes::ApiRoutes,
-    assets, document,
-    front::Front,
-    gate::Gate,
-    health::{self, Health},
-    methods::Methods,
+    edge::Edge,
+    pages::{assets, site::Prefix},
     problem::Problem,
-    site::Prefix,
-    token::OperatorKey,
+    server::{
+        api_routes::ApiRoutes,
+        document,
+        gate::Gate,
+        health::{self, Health},
+        methods::Methods,
+    },
+    tokens::signed::OperatorKey,
 };
 
 /// The worker service, beside a running worker.
 #[derive(Clone)]
-pub struct WorkerService(Arc<Inner>, Gate);
+pub struct OperatorService(Arc<Inner>, Gate);
 
 struct Inner {
     pipeline: Pipeline,
@@ -62,7 +64,7 @@ pub struct Pipeline {
     pub dead_letters: Arc<dyn DeadLetterStore>,
 }
 
-impl WorkerService {
+impl OperatorService {
     /// A service over `pipeline`, for whoever shows the operator's token. It is not ready once
     /// `stop` is cancelled. Call it within a tokio runtime.
     ///
@@ -100,7 +102,7 @@ impl WorkerService {
             .nest("/assets", assets::route());
         let methods = Methods::of(&self.openapi());
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
-        Front::new(routes)
+        Edge::new(routes)
             .with_methods(methods)
             .taking_bodies()
             .for_operator(self.0.operator.clone(), self.1.clone())
@@ -167,7 +169,7 @@ impl WorkerService {
     }
 }
 
-impl WorkerService {
+impl OperatorService {
     fn authorize(&self, operator: &api::Operator) -> Result<(), Problem> {
         if self.0.operator.is(&operator.0.token) {
             return Ok(());
@@ -176,8 +178,8 @@ impl WorkerService {
     }
 }
 
-impl std::fmt::Debug for WorkerService {
+impl std::fmt::Debug for OperatorService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WorkerService").finish_non_exhaustive()
+        f.debug_struct("OperatorService").finish_non_exhaustive()
     }
 }

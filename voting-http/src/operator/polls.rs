@@ -7,13 +7,13 @@ use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use voting_core::{Poll, PollId, PollOption, PollState, Tally, model::poll_state::Seals};
 
-use super::{WorkerService, api::Operator};
+use super::{OperatorService, api::Operator};
 use crate::{
-    document::Operation,
-    polls::{self, FRESH_MISS, PollView, StoredPollView},
-    problem::Problem,
-    problem_kind::ProblemKind,
-    strict_json::StrictJson,
+    cache::polls::FRESH_MISS,
+    edge::strict_json::StrictJson,
+    problem::{Problem, kind::ProblemKind},
+    server::document::Operation,
+    views::poll_view::{self, PollView, StoredPollView},
 };
 
 /// How long a poll that was stored is waited for to be published.
@@ -22,7 +22,7 @@ const PUBLISHED_WITHIN: Duration = Duration::from_secs(3);
 /// How often it is looked for until then.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-pub(super) struct Api(pub(super) WorkerService);
+pub(super) struct Api(pub(super) OperatorService);
 
 /// What the code does not tell the document.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -37,15 +37,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
             r#"{"id":"lunch","title":"What is for lunch?","max_choices":2,"options":[{"id":"rice","label":"Rice"},{"id":"soup","label":"Soup"}]}"#,
         ),
         answers: &[
-            ("200", polls::STORED_EXAMPLE),
-            ("201", polls::STORED_EXAMPLE),
+            ("200", poll_view::STORED_EXAMPLE),
+            ("201", poll_view::STORED_EXAMPLE),
         ],
     },
     Operation {
         id: "closePoll",
         problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
         body: None,
-        answers: &[("200", polls::EXAMPLE), ("202", polls::EXAMPLE)],
+        answers: &[("200", poll_view::EXAMPLE), ("202", poll_view::EXAMPLE)],
     },
     Operation {
         id: "recountPoll",
@@ -281,7 +281,10 @@ impl Api {
 impl NewPoll {
     fn check(self) -> Result<Poll, Problem> {
         let invalid = |error: &dyn std::error::Error| {
-            Problem::invalid(format!("{}.", crate::site::capitalized(&error.to_string())))
+            Problem::invalid(format!(
+                "{}.",
+                crate::problem::capitalized(&error.to_string())
+            ))
         };
         let id = self.id.parse().map_err(|error| invalid(&error))?;
         let options = self

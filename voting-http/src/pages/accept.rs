@@ -1,6 +1,9 @@
 //! What a client says that it takes: lists such as `gzip, br;q=0.5`, in one header or in several.
 
-use poem::http::{HeaderMap, HeaderName};
+use poem::{
+    Request,
+    http::{HeaderMap, HeaderName, header},
+};
 
 /// Whether this is taken; `None` if it is not named.
 pub(crate) fn takes(headers: &HeaderMap, by: &HeaderName, wanted: &str) -> Option<bool> {
@@ -21,6 +24,18 @@ fn is_zero(parameter: &str) -> bool {
     let value = parameter.trim().strip_prefix(['q', 'Q']);
     let value = value.and_then(|value| value.trim_start().strip_prefix('='));
     value.is_some_and(|value| value.trim().parse::<f32>().is_ok_and(|value| value == 0.0))
+}
+
+/// Whether the client is to get a page and not a document: a browser, most likely.
+pub(crate) fn wants_html(request: &Request) -> bool {
+    takes(request.headers(), &header::ACCEPT, "text/html") == Some(true)
+}
+
+/// Whether a browser sent this by going to another page, as with a form, and follows a redirect: `None`
+/// where it does not say. Programs do not say, and browsers of before 2023 may not either.
+pub(crate) fn navigates(request: &Request) -> Option<bool> {
+    let mode = request.header("sec-fetch-mode")?;
+    Some(mode == "navigate" && wants_html(request))
 }
 
 #[cfg(test)]

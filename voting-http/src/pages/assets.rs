@@ -13,7 +13,7 @@ use poem::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::compression::{self, BY_ENCODING, GZIP};
+use crate::pages::compression::{self, BY_ENCODING, GZIP};
 
 struct Asset {
     name: &'static str,
@@ -92,7 +92,7 @@ macro_rules! asset {
         Asset {
             name: $name,
             content_type: $content_type,
-            source: include_str!(concat!("../assets/", $name)),
+            source: include_str!(concat!("../../assets/", $name)),
             sent: OnceLock::new(),
         }
     };
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_voting_pages_script_can_be_parsed_by_browsers_of_ten_years_ago() {
-        let script = include_str!("../assets/vote.js");
+        let script = include_str!("../../assets/vote.js");
         let code = script
             .lines()
             .filter(|line| !line.trim_start().starts_with("//"));

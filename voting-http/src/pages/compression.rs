@@ -1,7 +1,7 @@
 //! Makes what is sent smaller, for clients that say that they can read it.
 //!
 //! Gzip only: every browser reads it, over plain HTTP too. Pages are compressed as they are sent; assets
-//! once (see [`assets`](crate::assets)). Never an event stream, which would be held back, and never an answer
+//! once (see [`assets`](crate::pages::assets)). Never an event stream, which would be held back, and never an answer
 //! to a cast.
 
 use std::cell::RefCell;
@@ -16,7 +16,7 @@ use poem::{
     http::{HeaderMap, HeaderValue, Method, header},
 };
 
-use crate::{accept, problem::Problem};
+use crate::{pages::accept, problem::Problem};
 
 /// Below, all of an answer goes in one packet anyway.
 const SMALLEST: u64 = 1_024;

@@ -6,12 +6,15 @@ use poem::{Endpoint, Request, Response, http::header};
 use voting_core::{Poll, PollId};
 
 use crate::{
-    assets,
-    polls::{NEWEST_OPEN, Polls, StateView},
-    preview::Preview,
+    cache::polls::{NEWEST_OPEN, Polls},
+    pages::{
+        assets,
+        preview::Preview,
+        site::{Prefix, Site},
+        templates::{self, PollListPage, PollRow},
+    },
     problem::Problem,
-    site::{Prefix, Site},
-    views::{self, PollListPage, PollRow},
+    views::poll_view::StateView,
 };
 
 /// How many are on a page.
@@ -97,7 +100,7 @@ impl Endpoint for Show {
                 state: StateView::from(poll.state()),
             });
         let link = |page: usize| format!("{base}/polls?page={page}");
-        let mut answer = views::render(&PollListPage {
+        let mut answer = templates::render(&PollListPage {
             base,
             assets_version: assets::version(),
             preview: Preview::of_list(&self.site, base),

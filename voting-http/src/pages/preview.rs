@@ -4,7 +4,7 @@
 use poem::{Endpoint, Response, endpoint::make_sync};
 use voting_core::{Poll, PollState};
 
-use crate::site::Site;
+use crate::pages::site::Site;
 
 /// Search engines show about this many characters.
 const LONGEST: usize = 155;

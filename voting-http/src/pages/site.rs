@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
 use poem::{
     Request,
     http::{Uri, header},
@@ -11,7 +10,7 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use voting_core::PollId;
 
-use crate::{accept, gate::Gate};
+use crate::server::gate::Gate;
 
 /// What a page-serving service knows of its surroundings.
 #[derive(Debug, Clone, Default)]
@@ -202,32 +201,6 @@ impl Prefix {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Whether the client is to get a page and not a document: a browser, most likely.
-pub(crate) fn wants_html(request: &Request) -> bool {
-    accept::takes(request.headers(), &header::ACCEPT, "text/html") == Some(true)
-}
-
-/// Whether a browser sent this by going to another page, as with a form, and follows a redirect: `None`
-/// where it does not say. Programs do not say, and browsers of before 2023 may not either.
-pub(crate) fn navigates(request: &Request) -> Option<bool> {
-    let mode = request.header("sec-fetch-mode")?;
-    Some(mode == "navigate" && wants_html(request))
-}
-
-/// Whether a path is text once its percent-encoding is undone.
-pub(crate) fn is_text(path: &str) -> bool {
-    !path.contains('%') || percent_decode_str(path).decode_utf8().is_ok()
-}
-
-/// With a capital at the front, as a sentence begins.
-pub(crate) fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    chars
-        .next()
-        .map(|first| first.to_uppercase().chain(chars).collect())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

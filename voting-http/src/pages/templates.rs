@@ -10,14 +10,12 @@ use poem::{
 };
 
 use crate::{
-    assets,
-    poll_list::OtherPolls,
-    polls::StateView,
-    preview::Preview,
+    pages::{assets, poll_list::OtherPolls, preview::Preview, site::Prefix},
     problem::{Problem, UNKNOWN},
-    result::{ResultTexts, Since},
-    site::Prefix,
-    vote::words,
+    views::{
+        poll_view::StateView, result_texts::ResultTexts, since::Since, text_size::text_size,
+        vote_words,
+    },
 };
 
 /// Bytes that a page of two options has room in, so that it need not be moved while it grows.
@@ -208,7 +206,7 @@ impl VotePage<'_> {
         let labels = self
             .options
             .iter()
-            .map(|option| words::quoted(option.label));
+            .map(|option| vote_words::quoted(option.label));
         let thanks = labels.map(|label| {
             format!("Your vote for {label} is in. You can change your vote until the poll closes. See results")
         });
@@ -344,13 +342,4 @@ pub(crate) struct MessagePage<'a> {
     pub(crate) detail: &'a str,
     /// Where to go from here.
     pub(crate) next: Next<'a>,
-}
-
-/// Short texts are set large, long ones smaller: the class name for a text of `chars` characters.
-pub(crate) fn text_size(chars: usize, short: usize, medium: usize) -> &'static str {
-    match chars {
-        n if n <= short => "text-l",
-        n if n <= medium => "text-m",
-        _ => "text-s",
-    }
 }

@@ -1,6 +1,14 @@
 //! Errors as clients see them: problem documents (RFC 9457), or a page for a browser.
 
-use std::{borrow::Cow, sync::LazyLock, time::Duration};
+pub(crate) mod kind;
+pub(crate) mod seldom;
+pub(crate) mod trouble;
+
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use poem::{
     Body, Error, Response,
@@ -14,9 +22,7 @@ use poem_openapi::{
 };
 use voting_core::{CastError, PollId, StoreError, model::poll::InvalidChoice};
 
-use crate::{
-    health::WhyNotReady, problem_kind::ProblemKind, site, trouble::Trouble, visitor::Refusal,
-};
+use self::{kind::ProblemKind, trouble::Trouble};
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -45,6 +51,16 @@ pub(crate) struct ProblemDocument {
     detail: String,
 }
 
+/// Why a service is not ready, with causes that are not for everybody. It is among the data of the response to
+/// `/readyz`, so it does not leave the process by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WhyNotReady {
+    /// What it waits for: `ballot log`, `tally store` or `polls`.
+    pub what: &'static str,
+    /// What is wrong with that.
+    pub reason: Arc<str>,
+}
+
 /// An error on its way to the client.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{detail}")]
@@ -60,7 +76,8 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
+    /// Of this kind, with its status and title.
+    pub(crate) fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
             status: kind.status(),
@@ -135,27 +152,6 @@ impl Problem {
             ProblemKind::CrossSite,
             "A vote can only be sent from this site's own page.",
         )
-    }
-
-    /// Why a cookie does not say who its voter is.
-    pub(crate) fn voter_cookie(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Unreadable => Self::new(
-                ProblemKind::InvalidVoterCookie,
-                "The cookie that names you as a voter is damaged, or was not issued here. To vote as a \
-                 new voter, open the voting page and start over there.",
-            ),
-            Refusal::Several => Self::new(
-                ProblemKind::SeveralVoterCookies,
-                "Your browser sent several cookies that name a voter, and they differ. Delete the cookies \
-                 of this site in your browser, and of the site above it, then open this page again.",
-            ),
-            Refusal::Outdated => Self::new(
-                ProblemKind::OutdatedVoterCookie,
-                "The cookie that names you as a voter is of a kind that is no longer taken. To vote as a \
-                 new voter, open the voting page and start over there.",
-            ),
-        }
     }
 
     pub(crate) fn no_such_address() -> Self {
@@ -364,7 +360,7 @@ impl From<InvalidChoice> for Problem {
     fn from(error: InvalidChoice) -> Self {
         Self::new(
             ProblemKind::InvalidChoice,
-            format!("{}.", site::capitalized(&error.to_string())),
+            format!("{}.", capitalized(&error.to_string())),
         )
     }
 }
@@ -388,7 +384,7 @@ impl From<StoreError> for Problem {
         /// What has no trouble of its own, such as receipts.
         static OTHERS: LazyLock<Trouble> = LazyLock::new(|| Trouble::with("a request"));
         if let StoreError::PollConflict(_) | StoreError::TextsFrozen(_) = error {
-            return Self::conflict(format!("{}.", site::capitalized(&error.to_string())));
+            return Self::conflict(format!("{}.", capitalized(&error.to_string())));
         }
         if let StoreError::ForeignSecret { .. } = error {
             return Self::foreign_secret();
@@ -447,7 +443,7 @@ impl From<&Error> for Problem {
     }
 }
 
-/// Which statuses come with a problem differs by operation; [`document`](crate::document) adds them.
+/// Which statuses come with a problem differs by operation; [`document`](crate::server::document) adds them.
 impl ApiResponse for Problem {
     fn meta() -> MetaResponses {
         MetaResponses { responses: vec![] }
@@ -456,4 +452,13 @@ impl ApiResponse for Problem {
     fn register(registry: &mut Registry) {
         ProblemDocument::register(registry);
     }
+}
+
+/// With a capital at the front, as a sentence begins.
+pub(crate) fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map(|first| first.to_uppercase().chain(chars).collect())
+        .unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use voting_core::{StoreError, error::in_one_line};
 
-use crate::seldom::Seldom;
+use crate::problem::seldom::Seldom;
 
 /// So many reasons of one trouble are logged at once. More may come of a text that differs each time.
 const MOST_REASONS: usize = 8;

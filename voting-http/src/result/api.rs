@@ -9,8 +9,9 @@ use super::{
     events::{Content, TallyEvents},
 };
 use crate::{
-    document::Operation, problem::Problem, problem_kind::ProblemKind, reason_view::ReasonView,
-    tally_view::TallyView,
+    problem::{Problem, kind::ProblemKind},
+    server::document::Operation,
+    views::{reason_view::ReasonView, tally_view::TallyView},
 };
 
 const MINUTE_MS: u64 = 60_000;

@@ -3,9 +3,6 @@
 mod api;
 mod events;
 mod page;
-mod shares;
-mod since;
-mod texts;
 
 use std::sync::Arc;
 
@@ -14,21 +11,18 @@ use poem_openapi::OpenApiService;
 use voting_core::{PollDirectory, SecretKey, TallyStore};
 
 use crate::{
-    api_routes::ApiRoutes,
-    assets, document,
-    front::Front,
-    health::{self, Health},
-    live::LiveTallies,
-    methods::Methods,
-    metrics::Metrics,
-    poll_list,
-    polls::{PagePlace, Polls},
-    preview,
-    receipt_key::ReceiptKey,
-    site::Site,
+    cache::{live::LiveTallies, polls::Polls},
+    edge::Edge,
+    pages::{assets, poll_list, poll_of_page::PagePlace, preview, site::Site},
+    server::{
+        api_routes::ApiRoutes,
+        document,
+        health::{self, Health},
+        methods::Methods,
+        metrics::Metrics,
+    },
+    tokens::receipt_key::ReceiptKey,
 };
-
-pub(crate) use self::{since::Since, texts::ResultTexts};
 
 /// The result service over its store.
 #[derive(Clone)]
@@ -82,7 +76,7 @@ impl ResultService {
             .nest("/assets", assets::route());
         let methods = Methods::of(&self.openapi());
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
-        Front::new(routes)
+        Edge::new(routes)
             .with_methods(methods)
             .over_https(self.0.site.is_https())
     }

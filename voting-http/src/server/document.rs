@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use poem_openapi::{registry::Registry, types::Type};
 use serde_json::{Map, Value, json};
 
-use crate::{problem::ProblemDocument, problem_kind::ProblemKind};
+use crate::problem::{ProblemDocument, kind::ProblemKind};
 
 /// What the code of an operation does not tell.
 pub(crate) struct Operation {

@@ -10,7 +10,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use voting_core::{StoreError, error::in_one_line};
 
-use crate::{document::Operation, problem::Problem, problem_kind::ProblemKind};
+use crate::{
+    problem::{Problem, WhyNotReady, kind::ProblemKind},
+    server::document::Operation,
+};
 
 /// A store that takes longer to answer is not fit for requests.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -27,16 +30,6 @@ struct NotReady {
     /// The reason as anybody is told it.
     told: String,
     why: WhyNotReady,
-}
-
-/// Why a service is not ready, with causes that are not for everybody. It is among the data of the response to
-/// `/readyz`, so it does not leave the process by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WhyNotReady {
-    /// What it waits for: `ballot log`, `tally store` or `polls`.
-    pub what: &'static str,
-    /// What is wrong with that.
-    pub reason: Arc<str>,
 }
 
 impl From<NotReady> for Problem {

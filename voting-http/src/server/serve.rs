@@ -34,8 +34,8 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    gate::{Gate, Place, Room, ShortVisit},
     problem::Problem,
+    server::gate::{Gate, Place, Room, ShortVisit},
 };
 
 /// How patient [`serve()`] is, and whom it lets in.
@@ -53,11 +53,6 @@ pub struct ServeOptions {
     pub lame_duck: Duration,
     /// After that, how long requests in flight are waited for.
     pub drain: Duration,
-}
-
-impl ServeOptions {
-    /// Connections at a time, unless it is said.
-    pub const DEFAULT_CONNECTIONS: usize = 20_000;
 }
 
 impl Default for ServeOptions {

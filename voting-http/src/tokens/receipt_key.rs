@@ -19,9 +19,9 @@ use voting_core::{
     },
 };
 
-use crate::{
-    sealing::SealingKey,
-    token::{self, InvalidToken},
+use crate::tokens::{
+    sealed::SealingKey,
+    signed::{self, InvalidToken},
 };
 
 /// Begins a sealed receipt. No signed one has a dot.
@@ -69,7 +69,7 @@ impl ReceiptKey {
     pub fn open(&self, text: &str) -> Result<Receipt, InvalidToken> {
         let message = match text.strip_prefix(SEALED) {
             Some(sealed) => self.sealing.open(NOTHING, sealed.as_bytes())?,
-            None => token::open(&self.signing, text.as_bytes())?,
+            None => signed::open(&self.signing, text.as_bytes())?,
         };
         read(&message).ok_or(InvalidToken)
     }
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(key(1).open(&text), Ok(receipt()));
         assert_eq!(key(2).open(&text), Err(InvalidToken));
         assert_eq!(key(1).open(&format!("2.{text}")), Err(InvalidToken));
-        let cookie = token::VoterKey::new(&SecretKey::new([1; 32]).unwrap());
+        let cookie = signed::VoterKey::new(&SecretKey::new([1; 32]).unwrap());
         let cookie = cookie.seal(receipt().voter);
         assert_eq!(key(1).open(&cookie), Err(InvalidToken));
     }

@@ -8,7 +8,7 @@ use aes_siv::{
 use data_encoding::BASE64URL_NOPAD;
 use voting_core::SecretKey;
 
-use crate::token::InvalidToken;
+use crate::tokens::signed::InvalidToken;
 
 /// A key for one purpose.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use voting_core::{Poll, Tally};
 
 use super::shares::{Share, shares};
-use crate::{polls::StateView, views::text_size};
+use crate::{views::poll_view::StateView, views::text_size::text_size};
 
 /// How many places are read aloud. Sixty-three would help nobody.
 const PLACES: usize = 3;

@@ -3,7 +3,7 @@
 use poem_openapi::Object;
 use voting_core::{Poll, Tally};
 
-use crate::polls::StateView;
+use crate::views::poll_view::StateView;
 
 /// The count of a poll.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]

@@ -33,7 +33,7 @@ fn vote_for(poll: &Poll, choices: Choices) -> String {
 }
 
 /// After a vote. A client that had no cookie (`new_voter`) cannot be known to keep the one that it is given.
-pub(super) fn thanks(poll: &Poll, choices: Choices, new_voter: bool) -> String {
+pub(crate) fn thanks(poll: &Poll, choices: Choices, new_voter: bool) -> String {
     let what = vote_for(poll, choices);
     if new_voter {
         format!(
@@ -46,7 +46,7 @@ pub(super) fn thanks(poll: &Poll, choices: Choices, new_voter: bool) -> String {
 }
 
 /// On a page that is loaded after a vote. A later try may have arrived of which nobody has heard.
-pub(super) fn confirmed(poll: &Poll, choices: Choices) -> String {
+pub(crate) fn confirmed(poll: &Poll, choices: Choices) -> String {
     let chosen = choices.indices().next();
     let option = chosen.and_then(|index| poll.options().get(index));
     let what = match (option, choices.len()) {
@@ -57,7 +57,7 @@ pub(super) fn confirmed(poll: &Poll, choices: Choices) -> String {
 }
 
 /// After the choices were forgotten.
-pub(super) const FORGOTTEN: &str = "Your vote is no longer shown in this browser. It still counts.";
+pub(crate) const FORGOTTEN: &str = "Your vote is no longer shown in this browser. It still counts.";
 
 #[cfg(test)]
 mod tests {

@@ -10,12 +10,10 @@ use serde::Deserialize;
 
 use super::{VoteService, memory::Remembered};
 use crate::{
-    document::Operation,
-    polls::{self, PollView},
-    problem::Problem,
-    problem_kind::ProblemKind,
-    strict_json::StrictJson,
-    visitor::Visitor,
+    edge::{strict_json::StrictJson, visitor::Visitor},
+    problem::{Problem, kind::ProblemKind},
+    server::document::Operation,
+    views::poll_view::{self, PollView},
 };
 
 pub(super) struct Api(pub(super) VoteService);
@@ -26,13 +24,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         id: "listPolls",
         problems: &[ProblemKind::StoreUnavailable],
         body: None,
-        answers: &[("200", polls::LIST_EXAMPLE)],
+        answers: &[("200", poll_view::LIST_EXAMPLE)],
     },
     Operation {
         id: "getPoll",
         problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
         body: None,
-        answers: &[("200", polls::EXAMPLE)],
+        answers: &[("200", poll_view::EXAMPLE)],
     },
     Operation {
         id: "castBallot",

@@ -25,7 +25,7 @@ use voting_core::{
     },
 };
 
-use crate::sealing::SealingKey;
+use crate::tokens::sealed::SealingKey;
 
 /// For so many polls a vote is remembered; then the oldest one is dropped.
 const MOST: usize = 20;

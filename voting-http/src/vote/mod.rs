@@ -3,11 +3,11 @@
 
 mod api;
 mod memory;
+mod metrics;
 mod page;
 mod secret_guard;
 mod start_over;
 mod state;
-pub(crate) mod words;
 
 use std::{sync::Arc, time::Instant};
 
@@ -19,23 +19,25 @@ use voting_core::{
 
 use self::{
     memory::BallotCookies,
+    metrics::CastMetrics,
     secret_guard::{SecretGuard, Shut},
 };
 use crate::{
-    api_routes::ApiRoutes,
-    assets, document,
-    front::Front,
-    health::{self, Health},
-    methods::Methods,
-    metrics::{CastMetrics, Metrics},
-    poll_list,
-    polls::{PagePlace, Polls},
-    preview,
+    cache::polls::Polls,
+    edge::{
+        Edge,
+        visitor::{Visitor, VoterCookies},
+    },
+    pages::{assets, poll_list, poll_of_page::PagePlace, preview, site::Site},
     problem::Problem,
-    receipt_key::ReceiptKey,
-    site::Site,
-    token::VoterTags,
-    visitor::{Visitor, VoterCookies},
+    server::{
+        api_routes::ApiRoutes,
+        document,
+        health::{self, Health},
+        methods::Methods,
+        metrics::Metrics,
+    },
+    tokens::{receipt_key::ReceiptKey, signed::VoterTags},
 };
 
 /// The vote service over its stores.
@@ -105,7 +107,7 @@ impl VoteService {
             .and(&["/", "/polls/:poll", "/polls/:poll/"], "GET, HEAD, POST")
             .and(&[start_over::PATH, "/polls/:poll/forget"], "POST");
         let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
-        Front::new(routes)
+        Edge::new(routes)
             .with_methods(methods)
             .over_https(self.0.site.is_https())
             .taking_bodies()

@@ -12,17 +12,20 @@ use voting_core::{Choices, Poll};
 use super::{
     VoteService,
     memory::{Kept, Remembered, set_cookie},
-    start_over, words,
+    start_over,
 };
 use crate::{
-    assets,
-    poll_list::OtherPolls,
-    polls::{self, PagePlace, StateView},
-    preview::Preview,
+    edge::visitor::Visitor,
+    pages::{
+        accept, assets,
+        poll_list::OtherPolls,
+        poll_of_page::{PagePlace, Shown as ShownAt},
+        preview::Preview,
+        site::Prefix,
+        templates::{self, Notice, VoteOption, VotePage, Voted},
+    },
     problem::Problem,
-    site::{self, Prefix},
-    views::{self, Notice, VoteOption, VotePage, Voted},
-    visitor::Visitor,
+    views::{poll_view::StateView, vote_words},
 };
 
 /// For so long after a vote the page says which one was confirmed; later it only shows it.
@@ -41,9 +44,9 @@ impl Endpoint for Show {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let poll = match self.0.0.polls.of_shown_page(self.1, &request).await? {
-            polls::Shown::Here(poll) => poll,
-            polls::Shown::Elsewhere(there) => return Ok(there),
+        let poll = match self.1.shown(&self.0.0.polls, &request).await? {
+            ShownAt::Here(poll) => poll,
+            ShownAt::Elsewhere(there) => return Ok(there),
         };
         let visitor = visitor_of(&request).await?;
         if let Some(refusal) = visitor.refusal() {
@@ -56,8 +59,8 @@ impl Endpoint for Show {
             .map(|vote| Notice {
                 error: false,
                 text: match vote.choices {
-                    Some(choices) => words::confirmed(&poll, choices),
-                    None => words::FORGOTTEN.to_owned(),
+                    Some(choices) => vote_words::confirmed(&poll, choices),
+                    None => vote_words::FORGOTTEN.to_owned(),
                 },
             });
         let shown = Shown {
@@ -78,10 +81,10 @@ impl Endpoint for Cast {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let poll = self.0.0.polls.of_page(self.1, &request).await?;
+        let poll = self.1.poll(&self.0.0.polls, &request).await?;
         let visitor = visitor_of(&request).await?;
         if let Some(refusal) = visitor.refusal()
-            && site::wants_html(&request)
+            && accept::wants_html(&request)
         {
             self.0.0.metrics.unidentified();
             return Ok(start_over::ask(&request, poll.id(), refusal, true));
@@ -100,14 +103,14 @@ impl Endpoint for Cast {
                 let vote = Remembered::stored(choices, &receipt);
                 // Browsers go back to the page, so that to load it again sends nothing again. The page then
                 // knows the vote by its cookie: whoever keeps none is told now.
-                let follows = site::navigates(&request).unwrap_or(from_page.is_some());
+                let follows = accept::navigates(&request).unwrap_or(from_page.is_some());
                 let mut answer = if follows && !visitor.is_new() {
                     see_page(&request, &poll)
                 } else {
                     let shown = Shown {
                         notice: Some(Notice {
                             error: false,
-                            text: words::thanks(&poll, choices, visitor.is_new()),
+                            text: vote_words::thanks(&poll, choices, visitor.is_new()),
                         }),
                         ..Shown::of(Some(vote))
                     };
@@ -135,7 +138,7 @@ impl Endpoint for Forget {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let poll = self.0.0.polls.of_page(PagePlace::Named, &request).await?;
+        let poll = PagePlace::Named.poll(&self.0.0.polls, &request).await?;
         let visitor = visitor_of(&request).await?;
         let mut answer = see_page(&request, &poll);
         // Where there was no vote it must not look as if there had been one.
@@ -254,7 +257,7 @@ impl VoteService {
         ticked: u64,
         problem: Problem,
     ) -> poem::Result<Response> {
-        if !site::wants_html(request) {
+        if !accept::wants_html(request) {
             return Err(problem.into());
         }
         let shown = Shown {
@@ -293,7 +296,7 @@ impl VoteService {
                 chosen: chosen & (1 << index) != 0,
                 ticked: shown.ticked & (1 << index) != 0,
             });
-        let mut response = views::render(&VotePage {
+        let mut response = templates::render(&VotePage {
             base,
             assets_version: assets::version(),
             preview: Preview::of_vote(&self.0.site, base, poll),

@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::{sync::Mutex, time::timeout};
 use voting_core::{StoreError, VoteSink, error::in_one_line, model::secret::Fingerprint};
 
-use crate::seldom::Seldom;
+use crate::problem::seldom::Seldom;
 
 /// How old an answer may be before the log is asked again. No ballot waits for that.
 const FRESH: Duration = Duration::from_secs(1);

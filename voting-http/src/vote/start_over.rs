@@ -10,11 +10,9 @@ use voting_core::PollId;
 
 use super::{VoteService, page};
 use crate::{
-    assets,
+    edge::visitor::{Refusal, Visitor},
+    pages::{assets, site::Prefix, templates},
     problem::Problem,
-    site::Prefix,
-    views,
-    visitor::{Refusal, Visitor},
 };
 
 /// Where the form goes.
@@ -43,9 +41,9 @@ struct StartOverPage<'a> {
 
 /// The page that says what is the matter, in place of the ballot.
 pub(super) fn ask(request: &Request, poll: &PollId, refusal: Refusal, cast: bool) -> Response {
-    let (prefix, problem) = (Prefix::of(request), Problem::voter_cookie(refusal));
+    let (prefix, problem) = (Prefix::of(request), Problem::from(refusal));
     let base = prefix.as_str();
-    problem.finish(views::render(&StartOverPage {
+    problem.finish(templates::render(&StartOverPage {
         base,
         assets_version: assets::version(),
         title: problem.title(),

@@ -12,9 +12,8 @@ use voting_core::Poll;
 
 use super::{VoteService, memory::Remembered, page};
 use crate::{
-    polls::{PagePlace, StateView},
-    problem::Problem,
-    visitor::Visitor,
+    edge::visitor::Visitor, pages::poll_of_page::PagePlace, problem::Problem,
+    views::poll_view::StateView,
 };
 
 /// `GET`: the state, or 304 for whoever has it.
@@ -40,7 +39,7 @@ impl Endpoint for Follow {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let poll = self.0.0.polls.of_page(PagePlace::Named, &request).await?;
+        let poll = PagePlace::Named.poll(&self.0.0.polls, &request).await?;
         let visitor = page::visitor_of(&request).await?;
         Ok(self.0.state(&request, &poll, visitor)?)
     }

@@ -25,8 +25,8 @@ use voting_core::{
     pipeline::closing,
 };
 use voting_http::{
-    Gate, Limits, PeerLink, Pipeline, ResultService, ServeOptions, Site, VoteService,
-    WorkerService, serve,
+    Gate, Limits, OperatorService, PeerLink, Pipeline, ResultService, ServeOptions, Site,
+    VoteService, serve,
 };
 
 pub const OPERATOR_TOKEN: &str = "the operator's token, 32 bytes or more";
@@ -172,7 +172,7 @@ impl Services {
             )
             .into_endpoint()
             .boxed(),
-            WorkerService::new(pipeline, &token, stop.clone())
+            OperatorService::new(pipeline, &token, stop.clone())
                 .behind(gates[2].clone())
                 .into_endpoint()
                 .boxed(),

@@ -8,7 +8,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::client_address::Client;
+use crate::server::gate::client_address::Client;
 
 /// One thing that is limited by address.
 #[derive(Debug)]

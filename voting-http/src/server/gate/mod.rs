@@ -5,6 +5,7 @@
 //! reserve is kept from which each further connection gets one short answer. Whoever has to be turned
 //! away is counted, and told in the log once a minute.
 
+pub(crate) mod client_address;
 mod holders;
 mod pace;
 mod tell;
@@ -25,9 +26,8 @@ use self::{
     tell::{Tell, Why},
 };
 use crate::{
-    client_address::{Client, TrustedProxies},
     problem::Problem,
-    serve::ServeOptions,
+    server::gate::client_address::{Client, TrustedProxies},
 };
 
 /// Wrong tokens of one address that are answered at once; afterwards one in [`TOKEN_PAUSE`].
@@ -63,7 +63,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_connections: ServeOptions::DEFAULT_CONNECTIONS,
+            max_connections: Self::DEFAULT_CONNECTIONS,
             max_connections_per_address: None,
             reserve: None,
             max_streams: None,
@@ -75,6 +75,9 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// How many connections there may be at a time by default.
+    pub const DEFAULT_CONNECTIONS: usize = 20_000;
+
     /// Sockets that are open at most.
     pub fn sockets(&self) -> usize {
         self.max_connections.saturating_add(self.reserve())
@@ -106,7 +109,7 @@ fn of_site(each: usize, all: usize) -> usize {
     each.saturating_mul(2).min(all / 4 * 3).max(each)
 }
 
-/// Lets guests in to one service, within its [`Limits`]. The service and [`serve()`](crate::serve()) must
+/// Lets guests in to one service, within its [`Limits`]. The service and [`serve()`](crate::server::serve()) must
 /// have the same one.
 #[derive(Debug, Clone)]
 pub struct Gate(Arc<Inner>);

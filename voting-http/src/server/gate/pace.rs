@@ -9,7 +9,7 @@ use std::{
 
 use ipnet::IpNet;
 
-use crate::client_address::Client;
+use crate::server::gate::client_address::Client;
 
 /// Some 2 MB.
 const MAX_KEYS: usize = 32_768;

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{client_address::Client, seldom::Seldom};
+use crate::{problem::seldom::Seldom, server::gate::client_address::Client};
 
 /// Why somebody was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
