@@ -38,23 +38,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Keep the secret: it signs the cookies that tell voters apart.
     let secret = SecretKey::new(*b"an example's secret: take your own")?;
     let stop = CancellationToken::new();
-    let site = |peer: &str| Site {
-        peer: PeerLink::Path(peer.to_owned()),
-        served_by: Some("the cafeteria".to_owned()),
-        stop: stop.clone(),
-        ..Site::default()
+    let site = |peer: &str| {
+        Site::default()
+            .with_peer(PeerLink::Path(peer.to_owned()))
+            .with_served_by("the cafeteria".to_owned())
     };
-    let vote = VoteService::new(
-        Arc::new(store.sink()),
-        all.clone(),
-        &secret,
-        site("/results"),
-    );
-    let result = ResultService::new(all.clone(), all, &secret, site("/vote"));
+    let vote = VoteService::builder(Arc::new(store.sink()), all.clone(), &secret)
+        .site(site("/results"))
+        .stop(stop.clone())
+        .build();
+    let result = ResultService::builder(all.clone(), all, &secret)
+        .site(site("/vote"))
+        .stop(stop.clone())
+        .build();
     let app = Route::new()
         .at("/", get(home))
-        .nest("/vote", vote.into_endpoint())
-        .nest("/results", result.into_endpoint());
+        .nest("/vote", vote)
+        .nest("/results", result);
 
     let address = std::env::args()
         .nth(1)

@@ -22,18 +22,27 @@ mod views;
 mod vote;
 
 pub use self::{
-    edge::{strict_json::OnceJson, unfit::Unfit},
-    operator::{OperatorService, Pipeline},
+    edge::{
+        endpoint::ServiceEndpoint,
+        identity::{Identify, NoVoter, RequestHead, SetByApplication, Voter},
+        strict_json::OnceJson,
+        unfit::Unfit,
+    },
+    operator::{OperatorService, OperatorServiceBuilder},
     pages::site::{InvalidPublicUrl, PeerLink, PublicUrl, Site},
     problem::WhyNotReady,
-    result::ResultService,
+    result::{ResultService, ResultServiceBuilder},
     server::{
         gate::{
             Gate, Limits,
             client_address::{InvalidProxy, TrustedProxies},
         },
+        options::Exposed,
         serve::{ServeOptions, serve},
+        tower::{HttpService, PeerAddress},
     },
     tokens::{receipt_key::ReceiptKey, signed::InvalidToken},
-    vote::VoteService,
+    vote::{VoteService, VoteServiceBuilder},
 };
+#[doc(no_inline)]
+pub use async_trait::async_trait;

@@ -9,7 +9,7 @@ use poem::{
 use crate::{
     pages::{
         accept,
-        site::Prefix,
+        site::{self, Prefix},
         templates::{self, Next},
     },
     problem::Problem,
@@ -32,16 +32,10 @@ struct Asked {
 
 impl Failures {
     pub(crate) fn of(request: &Request) -> Self {
-        let page = accept::wants_html(request).then(|| {
-            let address = request.original_uri().path_and_query();
-            let address = address.map(|address| address.as_str());
-            Asked {
-                prefix: Prefix::of(request),
-                address: address
-                    .filter(|at| !at.starts_with("//"))
-                    .map(str::to_owned),
-                is_vote: request.method() == Method::POST,
-            }
+        let page = accept::wants_html(request).then(|| Asked {
+            prefix: Prefix::of(request),
+            address: site::address_of(request).filter(|at| !at.starts_with("//")),
+            is_vote: request.method() == Method::POST,
         });
         Self { page }
     }
@@ -71,6 +65,7 @@ impl Asked {
             || problem.status() == StatusCode::REQUEST_TIMEOUT
             || problem.status() == StatusCode::TOO_MANY_REQUESTS;
         let next = match (&self.address, problem.status()) {
+            _ if problem.sign_in().is_some() => Next::SignIn(problem.sign_in().unwrap_or_default()),
             (_, StatusCode::NOT_FOUND) | (None, _) => Next::AllPolls,
             (Some(address), _) if self.is_vote => Next::Poll(address),
             (Some(address), _) if passes => Next::Again(address),

@@ -5,8 +5,11 @@
 //! with a ballot.
 
 pub(crate) mod body_limit;
+pub(crate) mod cors;
+pub(crate) mod endpoint;
 pub(crate) mod failures;
 pub(crate) mod host;
+pub(crate) mod identity;
 pub(crate) mod operator_token;
 pub(crate) mod same_site;
 pub(crate) mod security_headers;
@@ -17,7 +20,7 @@ pub(crate) mod unfit;
 pub(crate) mod visitor;
 pub(crate) mod voter_cookies;
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use percent_encoding::percent_decode_str;
@@ -29,15 +32,19 @@ use tracing::{Instrument, Span};
 
 use self::{
     body_limit::limit_body,
+    cors::{Cors, CrossOrigin},
     failures::Failures,
     security_headers::SecurityHeaders,
     traced::Followed,
-    visitor::{Visit, VoterCookies},
+    visitor::{Visit, Voters},
 };
 use crate::{
-    pages::{compression::Packing, site::Site},
+    pages::{
+        compression::Packing,
+        site::{BasePath, Site},
+    },
     problem::Problem,
-    server::{gate::Gate, methods::Methods},
+    server::{gate::Gate, methods::Methods, options::Options},
     tokens::signed::OperatorKey,
 };
 
@@ -46,17 +53,21 @@ pub(crate) struct Edge<R> {
     routes: R,
     https: bool,
     takes_bodies: bool,
-    voters: Option<(Arc<VoterCookies>, Site)>,
+    base_path: Option<BasePath>,
+    cors: Option<Cors>,
+    voters: Option<(Voters, Site)>,
     operator: Option<(OperatorKey, Gate)>,
     methods: Methods,
 }
 
 impl<R: Endpoint> Edge<R> {
-    pub(crate) fn new(routes: R) -> Self {
+    pub(crate) fn new(routes: R, options: &Options) -> Self {
         Self {
             routes,
             https: false,
             takes_bodies: false,
+            base_path: options.base_path.clone(),
+            cors: Cors::new(&options.origins),
             voters: None,
             operator: None,
             methods: Methods::default(),
@@ -76,8 +87,8 @@ impl<R: Endpoint> Edge<R> {
     }
 
     /// Each visitor is a voter, whom other sites cannot make vote.
-    pub(crate) fn for_voters(mut self, cookies: Arc<VoterCookies>, site: Site) -> Self {
-        self.voters = Some((cookies, site));
+    pub(crate) fn for_voters(mut self, voters: Voters, site: Site) -> Self {
+        self.voters = Some((voters, site));
         self
     }
 
@@ -107,13 +118,19 @@ impl<R: Endpoint> Edge<R> {
             // Before the body: a stranger's is neither waited for nor read.
             operator_token::check(request, key, gate)?;
         }
-        let Some((cookies, site)) = &self.voters else {
+        let Some((voters, site)) = &self.voters else {
             return Ok(None);
         };
         // Before the cookies: a browser withholds them from another site's form, and so a refusal
         // that came with a new one would make another voter of whoever is sitting there.
-        same_site::check(request, site)?;
-        Ok(Some(cookies.meet(request)))
+        if request.data::<CrossOrigin>().is_none() {
+            same_site::check(request, site)?;
+        }
+        Ok(match voters {
+            Voters::Cookie(cookies) => Some(cookies.meet(request)),
+            // Asked where a voter is needed.
+            Voters::Application(_) => None,
+        })
     }
 
     fn failed(&self, failures: &Failures, error: &poem::Error) -> Response {
@@ -130,9 +147,23 @@ impl<R: Endpoint> Edge<R> {
 
     // All that waits is in here and not in functions of its own: each would hold the request once more.
     async fn answer(&self, mut request: Request, followed: Option<Followed>) -> Response {
+        if let Some(base) = &self.base_path {
+            request.set_data(base.clone());
+        }
         let failures = Failures::of(&request);
         let headers = SecurityHeaders::of(&request, self.https);
         let packing = Packing::of(&request);
+        let cors = self.cors.as_ref().map(|cors| cors.standing(&request));
+        if let Some(cors) = &cors {
+            if let Some(mut answer) = cors.preflight(&request) {
+                headers.put_on(&mut answer);
+                cors.put_on(&mut answer);
+                return answer;
+            }
+            if cors.is_allowed() {
+                request.set_data(CrossOrigin);
+            }
+        }
         let (visit, mut fit) = match self.admit(&mut request) {
             Ok(visit) => (visit, Ok(())),
             Err(problem) => (None, Err(problem)),
@@ -158,6 +189,9 @@ impl<R: Endpoint> Edge<R> {
         }
         packing.pack(&mut answer);
         headers.put_on(&mut answer);
+        if let Some(cors) = &cors {
+            cors.put_on(&mut answer);
+        }
         if let Some(followed) = followed {
             followed.end(&answer);
         }

@@ -26,7 +26,10 @@ pub(crate) fn check(request: &Request, site: &Site) -> Result<(), Problem> {
         (None, None) => true,
         (None, Some(origin)) => {
             let origin = origin.to_str().unwrap_or_default();
-            let host = request.header(header::HOST).unwrap_or_default();
+            // With HTTP/2 it is in the address.
+            let authority = || Some(request.uri().authority()?.as_str());
+            let host = request.header(header::HOST).or_else(authority);
+            let host = host.unwrap_or_default();
             let is_own = is_own_origin(origin, host, site);
             if !is_own {
                 // Also what comes of a proxy that changes `Host`: then nobody can vote, and somebody must

@@ -1,7 +1,10 @@
 //! Who sent a request: the voter that the signed cookie names, a new one, or somebody of whom it cannot be
 //! said.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use cookie::{Cookie, SameSite, time};
 use poem::{
@@ -11,7 +14,11 @@ use poem::{
 use voting_core::{SecretKey, VoterId};
 
 use crate::{
-    edge::voter_cookies::{Carried, Names},
+    edge::{
+        cors::CrossOrigin,
+        identity::{Identify, RequestHead},
+        voter_cookies::{Carried, Names},
+    },
     problem::{Problem, kind::ProblemKind, seldom::Seldom},
     tokens::signed::VoterKey,
 };
@@ -37,6 +44,8 @@ enum CookieFound {
     Older,
     None,
     Refused(Refusal),
+    /// None is used: the application says who the voter is.
+    Unused,
 }
 
 /// Why a cookie that is there does not say who the voter is. To count its sender as a new voter would let
@@ -81,11 +90,24 @@ impl From<Refusal> for Problem {
 }
 
 impl Visitor {
+    /// The voter whom the application names.
+    pub(crate) fn named(id: VoterId) -> Self {
+        Self {
+            id,
+            cookie: CookieFound::Unused,
+        }
+    }
+
+    /// Whether the application has named the voter.
+    pub(crate) fn is_named(&self) -> bool {
+        self.cookie == CookieFound::Unused
+    }
+
     /// The voter, who may vote.
     pub(crate) fn voter(&self) -> Result<VoterId, Problem> {
         match self.cookie {
             CookieFound::Refused(refusal) => Err(refusal.into()),
-            CookieFound::Valid | CookieFound::Older | CookieFound::None => Ok(self.id),
+            _ => Ok(self.id),
         }
     }
 
@@ -93,7 +115,7 @@ impl Visitor {
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         match self.cookie {
             CookieFound::Refused(refusal) => Some(refusal),
-            CookieFound::Valid | CookieFound::Older | CookieFound::None => None,
+            _ => None,
         }
     }
 
@@ -105,6 +127,40 @@ impl Visitor {
     /// The voter that it is, or would be after starting over.
     pub(crate) fn id(&self) -> VoterId {
         self.id
+    }
+}
+
+/// How it is found out who votes.
+#[derive(Clone)]
+pub(crate) enum Voters {
+    /// By the signed cookie.
+    Cookie(Arc<VoterCookies>),
+    /// The application says so.
+    Application(Arc<dyn Identify>),
+}
+
+impl Voters {
+    /// Who sent a request.
+    pub(crate) async fn visitor(&self, request: &Request) -> Result<Visitor, Problem> {
+        match self {
+            Self::Cookie(_) => {
+                // It was read at the edge, which also gives it.
+                let visitor = request.data::<Visitor>().copied();
+                visitor.ok_or_else(Problem::internal)
+            }
+            Self::Application(application) => {
+                let voter = application.identify(&RequestHead::of(request)).await?;
+                Ok(Visitor::named(voter))
+            }
+        }
+    }
+
+    /// The cookies, if they are used.
+    pub(crate) fn cookies(&self) -> Option<&VoterCookies> {
+        match self {
+            Self::Cookie(cookies) => Some(cookies),
+            Self::Application(_) => None,
+        }
     }
 }
 
@@ -212,6 +268,7 @@ impl VoterCookies {
                 Method::GET | Method::HEAD | Method::OPTIONS
             ),
             docs: request.uri().path().starts_with("/docs"),
+            crosses: request.data::<CrossOrigin>().is_some(),
         };
         request.set_data(visitor);
         visit
@@ -224,6 +281,8 @@ pub(crate) struct Visit<'a> {
     visitor: Visitor,
     casts: bool,
     docs: bool,
+    /// Sent by a script of another origin, which is to have the cookie before it casts.
+    crosses: bool,
 }
 
 impl Visit<'_> {
@@ -234,7 +293,7 @@ impl Visit<'_> {
             .content_type()
             .is_some_and(|kind| kind.starts_with("text/html"));
         if matches!(self.visitor.cookie, CookieFound::None | CookieFound::Older)
-            && (self.casts || page && !self.docs)
+            && (self.casts || self.crosses || page && !self.docs)
             && let Some(cookie) = self.cookies.issue(self.visitor.id)
         {
             answer.headers_mut().append(header::SET_COOKIE, cookie);

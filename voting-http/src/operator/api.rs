@@ -81,7 +81,7 @@ impl Api {
         self.0.authorize(&operator)?;
         let pipeline = &self.0.0.pipeline;
         let stats = pipeline.queue.stats().await?;
-        let totals = pipeline.flusher.totals().await?;
+        let totals = pipeline.store.totals().await?;
         let rates = self.0.0.overview.rates();
         let Progress {
             batches,

@@ -181,13 +181,7 @@ impl Api {
     ) -> Result<Json<DeadLettersView>, Problem> {
         self.0.authorize(&operator)?;
         let after = after.0.as_deref().map(position).transpose()?;
-        let letters = self
-            .0
-            .0
-            .pipeline
-            .dead_letters
-            .dead_letters(after, PAGE)
-            .await?;
+        let letters = self.0.0.pipeline.store.dead_letters(after, PAGE).await?;
         let next = letters.get(PAGE - 1).map(|last| last.position.to_string());
         Ok(Json(DeadLettersView {
             dead_letters: letters
@@ -212,7 +206,7 @@ impl Api {
     ) -> Result<Json<DetailsView>, Problem> {
         self.0.authorize(&operator)?;
         let at = self::position(&position)?;
-        let letter = self.0.0.pipeline.dead_letters.dead_letter(at).await?;
+        let letter = self.0.0.pipeline.store.dead_letter(at).await?;
         let letter = letter.ok_or_else(Problem::no_dead_letter)?;
         Ok(Json(DetailsView::from(&letter)))
     }
@@ -236,9 +230,9 @@ impl Api {
         let at = self::position(&position)?;
         let pipeline = &self.0.0.pipeline;
         let revived = replay::revive(
-            pipeline.polls.as_ref(),
-            pipeline.dead_letters.as_ref(),
-            pipeline.flusher.as_ref(),
+            pipeline.store.as_ref(),
+            pipeline.store.as_ref(),
+            pipeline.store.as_ref(),
             at,
         )
         .await?;

@@ -51,7 +51,7 @@ impl Endpoint for Metrics {
         } = overview.latest();
         let mut registry = Registry::default();
         self.common.register(&mut registry);
-        self.service.1.register(&mut registry);
+        self.service.0.gate.register(&mut registry);
         let mut total = |name: &str, help: &str, value: u64| {
             let counter: Counter<u64, AtomicU64> = Counter::default();
             counter.inc_by(value);

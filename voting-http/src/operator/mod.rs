@@ -1,26 +1,24 @@
 //! The worker service: the operator's view of the pipeline, and what operators do to it.
 
 mod api;
+mod builder;
 mod dead_letters;
 mod metrics;
 mod overview;
 mod polls;
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
-use poem::{
-    Endpoint, IntoResponse, Request, Response, Route, endpoint::make_sync, get, web::Redirect,
-};
+use poem::{IntoEndpoint, IntoResponse, Request, Route, endpoint::make_sync, get, web::Redirect};
 use poem_openapi::OpenApiService;
-use tokio_util::sync::CancellationToken;
 use voting_core::{
-    BallotQueue, BatchFlusher, DeadLetterStore, PollDirectory, PollStore, SecretKey, StoreError,
-    TallyStore, WorkerHandle,
+    BallotQueue, PollDirectory, PollStore, SecretKey, StoreError, WorkerHandle, store::Store,
 };
 
+pub use self::builder::OperatorServiceBuilder;
 use self::overview::Overview;
 use crate::{
-    edge::Edge,
+    edge::{Edge, endpoint::ServiceEndpoint},
     pages::{assets, site::Prefix},
     problem::Problem,
     server::{
@@ -29,83 +27,92 @@ use crate::{
         gate::Gate,
         health::{self, Health},
         methods::Methods,
+        options::Options,
+        tower::HttpService,
     },
     tokens::signed::OperatorKey,
 };
 
-/// The worker service, beside a running worker.
+/// The operator's service: it shows where all ballots are, and lets the operator change and close polls. It runs
+/// beside a worker.
 #[derive(Clone)]
-pub struct OperatorService(Arc<Inner>, Gate);
+pub struct OperatorService(Arc<Inner>);
 
 struct Inner {
     pipeline: Pipeline,
     overview: Overview,
+    /// Starts what keeps asking the stores.
+    asking: Once,
     operator: OperatorKey,
-    stop: CancellationToken,
+    gate: Gate,
+    options: Options,
 }
 
 /// What the operator's API is about.
 #[derive(Clone)]
-#[expect(missing_debug_implementations, reason = "back ends need none")]
-pub struct Pipeline {
+struct Pipeline {
     /// The worker of this process.
-    pub worker: WorkerHandle,
-    /// The log.
-    pub queue: Arc<dyn BallotQueue>,
-    /// The store.
-    pub flusher: Arc<dyn BatchFlusher>,
-    /// The store.
-    pub tallies: Arc<dyn TallyStore>,
-    /// The store.
-    pub polls: Arc<dyn PollStore>,
+    worker: WorkerHandle,
+    queue: Arc<dyn BallotQueue>,
+    store: Arc<dyn Store>,
+    /// The store, or what announces changes of its polls.
+    polls: Arc<dyn PollStore>,
     /// Where the vote services look polls up: the store, or the copy that is published to them.
-    pub directory: Arc<dyn PollDirectory>,
-    /// The store.
-    pub dead_letters: Arc<dyn DeadLetterStore>,
+    directory: Arc<dyn PollDirectory>,
 }
 
 impl OperatorService {
-    /// A service over `pipeline`, for whoever shows the operator's token. It is not ready once
-    /// `stop` is cancelled. Call it within a tokio runtime.
+    /// A service over a running worker, the log that it reads and the store that it writes to. The API is for whoever
+    /// shows the operator's token.
     ///
-    /// It only says that a poll is to close: some process must run
-    /// [`closing::keep_advancing`](voting_core::pipeline::closing::keep_advancing), or no poll becomes final.
-    pub fn new(pipeline: Pipeline, operator_token: &SecretKey, stop: CancellationToken) -> Self {
-        let overview = Overview::default();
-        tokio::spawn(overview.clone().keep_asking(pipeline.clone(), stop.clone()));
-        let inner = Inner {
-            pipeline,
-            overview,
-            operator: OperatorKey::new(operator_token),
-            stop,
-        };
-        Self(Arc::new(inner), Gate::default())
+    /// The service only marks a poll as closing. Some process must run a
+    /// [`Coordinator`](voting_core::pipeline::coordinator::Coordinator), or no poll becomes final.
+    pub fn builder(
+        worker: WorkerHandle,
+        queue: Arc<dyn BallotQueue>,
+        store: Arc<dyn Store>,
+        operator_token: &SecretKey,
+    ) -> OperatorServiceBuilder {
+        OperatorServiceBuilder::new(worker, queue, store, operator_token)
     }
 
-    /// The same, letting in whom `gate` does; to be served with the same one.
-    #[must_use]
-    pub fn behind(mut self, gate: Gate) -> Self {
-        self.1 = gate;
-        self
-    }
-
-    /// The service as an endpoint, to be served or mounted.
-    pub fn into_endpoint(self) -> impl Endpoint<Output = Response> {
+    /// The service as an endpoint, to be served or mounted. Call it within a tokio runtime: from then on a task asks
+    /// the stores once a second, until the service is to stop.
+    pub fn into_endpoint(self) -> ServiceEndpoint {
+        let options = &self.0.options;
+        self.0.asking.call_once(|| {
+            let overview = self.0.overview.clone();
+            tokio::spawn(overview.keep_asking(self.0.pipeline.clone(), options.stop.clone()));
+        });
         let home = make_sync(|request: Request| {
             let prefix = Prefix::of(&request);
             Redirect::see_other(format!("{}/docs/", prefix.as_str())).into_response()
         });
         let health = self.health();
         let metrics = metrics::Metrics::new(self.clone(), health.clone());
-        let pages = Route::new()
-            .at("/", get(home))
-            .nest("/assets", assets::route());
+        let mut pages = Route::new().nest("/assets", assets::route());
+        if options.exposed.docs {
+            pages = pages.at("/", get(home));
+        }
         let methods = Methods::of(&self.openapi());
-        let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
-        Edge::new(routes)
+        let routes = ApiRoutes::new(
+            self.documented(health),
+            self.openapi(),
+            metrics,
+            pages,
+            options.exposed,
+        );
+        let edge = Edge::new(routes, options)
             .with_methods(methods)
             .taking_bodies()
-            .for_operator(self.0.operator.clone(), self.1.clone())
+            .for_operator(self.0.operator.clone(), self.0.gate.clone());
+        ServiceEndpoint::new(edge)
+    }
+
+    /// The service for axum, hyper and whatever else calls a tower service. Where it is mounted below a path, tell it
+    /// with `base_path`.
+    pub fn into_service(self) -> HttpService {
+        HttpService::new(self)
     }
 
     /// The OpenAPI document of the service, as JSON.
@@ -126,22 +133,21 @@ impl OperatorService {
     fn health(&self) -> Health {
         let Pipeline {
             queue,
-            tallies,
-            flusher,
+            store,
             worker,
             ..
         } = self.0.pipeline.clone();
         let progress = worker.progress().clone();
-        Health::new("worker", self.0.stop.clone())
+        Health::new("worker", self.0.options.stop.clone())
             .needs("ballot log", move || {
                 let queue = Arc::clone(&queue);
                 async move { queue.ready_to_claim().await }
             })
             .needs("tally store", move || {
-                let (tallies, flusher) = (Arc::clone(&tallies), Arc::clone(&flusher));
+                let store = Arc::clone(&store);
                 async move {
-                    tallies.check().await?;
-                    flusher.ready_to_flush().await
+                    store.check().await?;
+                    store.ready_to_flush().await
                 }
             })
             // A store may answer and yet take nothing, as with a full disk.
@@ -175,6 +181,14 @@ impl OperatorService {
             return Ok(());
         }
         Err(Problem::unauthorized("This is not the operator's token."))
+    }
+}
+
+impl IntoEndpoint for OperatorService {
+    type Endpoint = ServiceEndpoint;
+
+    fn into_endpoint(self) -> ServiceEndpoint {
+        Self::into_endpoint(self)
     }
 }
 

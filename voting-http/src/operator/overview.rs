@@ -112,7 +112,7 @@ impl Sample {
     pub(super) async fn ask(pipeline: &Pipeline) -> Self {
         let (stats, totals, polls) = tokio::join!(
             timeout(PATIENCE, pipeline.queue.stats()),
-            timeout(PATIENCE, pipeline.flusher.totals()),
+            timeout(PATIENCE, pipeline.store.totals()),
             timeout(PATIENCE, pipeline.polls.polls()),
         );
         Self {

@@ -264,7 +264,7 @@ impl Api {
         self.0.authorize(&operator)?;
         let definition = self.find(&poll).await?;
         let id = definition.id();
-        let recount = self.0.0.pipeline.tallies.recount(id).await?;
+        let recount = self.0.0.pipeline.store.recount(id).await?;
         let recount = recount.ok_or_else(|| Problem::no_poll(&poll))?;
         let agrees = recount.agrees();
         if !agrees {

@@ -1,19 +1,21 @@
 //! Where a service stands: its addresses, and those of the service beside it.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use poem::{
     Request,
     http::{Uri, header},
 };
 use serde::Deserialize;
-use tokio_util::sync::CancellationToken;
 use voting_core::PollId;
 
 use crate::server::gate::Gate;
 
 /// What a page-serving service knows of its surroundings.
+///
+/// Options may be added, so it is made by its methods: `Site::default().with_peer(…)`.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Site {
     /// The address that voters use, when the service cannot see it itself, as behind a proxy.
     /// With `https://` cookies are marked secure and browsers are told to stay with HTTPS.
@@ -26,9 +28,6 @@ pub struct Site {
     pub gate: Gate,
     /// Names this replica on the pages; without it they do not say which one answered.
     pub served_by: Option<String>,
-    /// Cancelled when the service is to stop: it is then no longer ready, and ends its event
-    /// streams.
-    pub stop: CancellationToken,
 }
 
 /// Where to find the pages of the other service.
@@ -174,9 +173,59 @@ impl PublicUrl {
 }
 
 impl Site {
+    /// Sets the address that voters use. It is needed where the service cannot see it, as behind a proxy. With
+    /// `https://` cookies are marked secure, and browsers are told to stay with HTTPS.
+    #[must_use]
+    pub fn with_public_url(mut self, url: impl Into<Option<PublicUrl>>) -> Self {
+        self.public_url = url.into();
+        self
+    }
+
+    /// Sets where the other page is: the result for the vote service, the vote for the result service.
+    #[must_use]
+    pub fn with_peer(mut self, peer: PeerLink) -> Self {
+        self.peer = peer;
+        self
+    }
+
+    /// Sets the poll at `/`.
+    #[must_use]
+    pub fn with_default_poll(mut self, poll: impl Into<Option<PollId>>) -> Self {
+        self.default_poll = poll.into();
+        self
+    }
+
+    /// Sets whom the service lets in. It must be served with the same gate.
+    #[must_use]
+    pub fn with_gate(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// Sets what the pages call this replica.
+    #[must_use]
+    pub fn with_served_by(mut self, name: impl Into<Option<String>>) -> Self {
+        self.served_by = name.into();
+        self
+    }
+
     /// Whether voters come by HTTPS.
     pub(crate) fn is_https(&self) -> bool {
         self.public_url.as_ref().is_some_and(PublicUrl::is_https)
+    }
+}
+
+/// The path under which the service is mounted, where it was told: as [`Prefix`].
+#[derive(Debug, Clone)]
+pub(crate) struct BasePath(Arc<str>);
+
+impl BasePath {
+    pub(crate) fn new(path: &str) -> Self {
+        let path = path.trim_matches('/');
+        Self(match path {
+            "" => Arc::from(""),
+            _ => format!("/{path}").into(),
+        })
     }
 }
 
@@ -186,9 +235,12 @@ impl Site {
 pub(crate) struct Prefix(String);
 
 impl Prefix {
-    /// A router that mounts an endpoint takes the prefix off the address, and leaves the original
-    /// one beside it.
+    /// The path that was told; else what a router of poem took off the address, which leaves the original one beside
+    /// it.
     pub(crate) fn of(request: &Request) -> Self {
+        if let Some(BasePath(told)) = request.data::<BasePath>() {
+            return Self(told.to_string());
+        }
         let (original, own) = (request.original_uri().path(), request.uri().path());
         let prefix = original
             .strip_suffix(own)
@@ -200,6 +252,18 @@ impl Prefix {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The address of a request, with its query, as a link on a page of ours can have it.
+pub(crate) fn address_of(request: &Request) -> Option<String> {
+    let original = request.original_uri().path_and_query()?.as_str();
+    match request.data::<BasePath>() {
+        Some(BasePath(told)) => {
+            let own = request.uri().path_and_query()?.as_str();
+            Some(format!("{told}{own}"))
+        }
+        None => Some(original.to_owned()),
     }
 }
 

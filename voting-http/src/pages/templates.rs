@@ -62,6 +62,8 @@ pub(crate) enum Next<'a> {
     Again(&'a str),
     /// To the page from which a vote was sent.
     Poll(&'a str),
+    /// To where people sign in.
+    SignIn(&'a str),
     /// To the list of polls.
     AllPolls,
 }
@@ -129,6 +131,8 @@ pub(crate) struct VotePage<'a> {
     pub(crate) ballot_mark: Option<String>,
     /// Whether the visitor came without a cookie. Then the script looks whether it is kept.
     pub(crate) new_voter: bool,
+    /// Whether the application says who votes, and not a cookie of ours.
+    pub(crate) login: bool,
     /// What is known of the visitor's vote.
     pub(crate) voted: Voted,
     /// Whether a later vote may have taken the place of the one that is shown.

@@ -63,6 +63,12 @@ kinds! {
     CookiesNeeded = "urn:voting:problem:cookies-needed", BAD_REQUEST, "Cookies are needed to vote";
     /// This service has another secret than the one under which ballots are cast. Others may take the ballot.
     ForeignSecret = "urn:voting:problem:foreign-secret", SERVICE_UNAVAILABLE, "This server takes no votes";
+    /// The voter must sign in to the application first.
+    SignInNeeded = "urn:voting:problem:sign-in-needed", UNAUTHORIZED, "Sign in to vote";
+    /// The voter may not vote here, or a rule refuses the ballot. The detail says why.
+    NotEligible = "urn:voting:problem:not-eligible", FORBIDDEN, "This vote cannot be taken";
+    /// The page was made for another voter than the one who is signed in now.
+    VoterChanged = "urn:voting:problem:voter-changed", CONFLICT, "Somebody else is signed in";
     /// Another site sent the request.
     CrossSite = "urn:voting:problem:cross-site", FORBIDDEN, "Sent from another site";
     /// The body is too large.

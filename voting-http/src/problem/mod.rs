@@ -20,7 +20,9 @@ use poem_openapi::{
     registry::{MetaResponses, Registry},
     types::{ToJSON, Type},
 };
-use voting_core::{CastError, PollId, StoreError, model::poll::InvalidChoice};
+use voting_core::{
+    CastError, PollId, StoreError, model::poll::InvalidChoice, pipeline::rule::Refusal,
+};
 
 use self::{kind::ProblemKind, trouble::Trouble};
 
@@ -71,6 +73,8 @@ pub(crate) struct Problem {
     detail: Cow<'static, str>,
     /// When to come back, in seconds.
     retry_after: Option<u32>,
+    /// Where people sign in, to get on.
+    sign_in: Option<String>,
     /// More than the client is told.
     cause: Option<WhyNotReady>,
 }
@@ -84,6 +88,7 @@ impl Problem {
             title: kind.title(),
             detail: detail.into(),
             retry_after: (kind.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
+            sign_in: None,
             cause: None,
         }
     }
@@ -175,6 +180,27 @@ impl Problem {
             "Your browser did not send the cookie that makes sure that you count once. Allow cookies for \
              this site, then vote again.",
         )
+    }
+
+    /// The voter who is signed in is not the one for whom the page was made.
+    pub(crate) fn voter_changed() -> Self {
+        Self::new(
+            ProblemKind::VoterChanged,
+            "Somebody else has signed in since this page was loaded. Load the page again, then vote.",
+        )
+    }
+
+    /// A rule of the application refuses the ballot.
+    pub(crate) fn refused_by_rule(refusal: &Refusal) -> Self {
+        Self::new(ProblemKind::NotEligible, refusal.detail().to_owned())
+    }
+
+    /// Says where people sign in.
+    pub(crate) fn with_sign_in(self, at: Option<String>) -> Self {
+        Self {
+            sign_in: at,
+            ..self
+        }
     }
 
     pub(crate) fn too_large(limit: usize) -> Self {
@@ -276,6 +302,11 @@ impl Problem {
         self.status
     }
 
+    /// Where people sign in, if that is what to do.
+    pub(crate) fn sign_in(&self) -> Option<&str> {
+        self.sign_in.as_deref()
+    }
+
     pub(crate) fn title(&self) -> &'static str {
         self.title
     }
@@ -341,10 +372,15 @@ impl Problem {
             response.set_data(cause.clone());
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            let bearer = HeaderValue::from_static("Bearer");
+            // The application's sign-in is no scheme that HTTP knows, and 401 must name one.
+            let scheme = match self.kind {
+                ProblemKind::SignInNeeded => "Application",
+                _ => "Bearer",
+            };
+            let scheme = HeaderValue::from_static(scheme);
             response
                 .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, bearer);
+                .insert(header::WWW_AUTHENTICATE, scheme);
         }
         response
     }

@@ -135,7 +135,7 @@ impl ResultService {
     ) -> Result<Events, Problem> {
         let tallies = self.0.live.watch(poll).await?;
         let viewers = self.0.live.metrics().viewers.clone();
-        let stop = self.0.site.stop.clone();
+        let stop = self.0.options.stop.clone();
         Ok(Events::new(content, tallies, stop, viewers, place))
     }
 }

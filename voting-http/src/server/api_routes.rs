@@ -12,6 +12,8 @@ use poem::{
 };
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 
+use crate::server::options::Exposed;
+
 /// The API of a service, and what stands beside it.
 pub(crate) struct ApiRoutes {
     api: BoxEndpoint<'static>,
@@ -25,6 +27,7 @@ impl ApiRoutes {
         document: String,
         metrics: M,
         pages: Route,
+        exposed: Exposed,
     ) -> Self
     where
         T: OpenApi + 'static,
@@ -45,11 +48,16 @@ impl ApiRoutes {
                 .content_type("text/html; charset=utf-8")
                 .body(docs.clone())
         }));
-        let rest = pages
-            .at("/metrics", get(metrics))
-            .at("/openapi.json", get(document))
-            .at("/docs", get(Arc::clone(&docs)))
-            .at("/docs/", get(docs));
+        let mut rest = pages;
+        if exposed.metrics {
+            rest = rest.at("/metrics", get(metrics));
+        }
+        if exposed.docs {
+            rest = rest
+                .at("/openapi.json", get(document))
+                .at("/docs", get(Arc::clone(&docs)))
+                .at("/docs/", get(docs));
+        }
         Self {
             api: service.into_endpoint(),
             rest,

@@ -57,7 +57,18 @@ pub(crate) fn complete(derived: &str, cookie: Option<&str>, known: &[&[Operation
     for operation in operations(&mut document) {
         let id = operation["operationId"].as_str().unwrap_or_default();
         if let Some(known) = known.get(id) {
-            describe(operation, known, cookie.is_some());
+            complete_operation(operation, known, cookie.is_some());
+        }
+    }
+    serde_json::to_string_pretty(&document).unwrap_or_default()
+}
+
+/// A completed document in which an operation has another description.
+pub(crate) fn describe(document: &str, id: &str, words: &str) -> String {
+    let mut document: Value = serde_json::from_str(document).unwrap_or_default();
+    for operation in operations(&mut document) {
+        if operation["operationId"] == id {
+            operation["description"] = words.into();
         }
     }
     serde_json::to_string_pretty(&document).unwrap_or_default()
@@ -141,7 +152,7 @@ fn tidy(value: &mut Value) {
     }
 }
 
-fn describe(operation: &mut Value, known: &Operation, has_voters: bool) {
+fn complete_operation(operation: &mut Value, known: &Operation, has_voters: bool) {
     let is_protected = !operation["security"].is_null();
     let takes_body = !operation["requestBody"].is_null();
     let mut problems = vec![ProblemKind::Request, ProblemKind::Internal];
@@ -204,6 +215,10 @@ fn problem_response(status: u16, kinds: &[ProblemKind]) -> Value {
         "description": format!("A problem (RFC 9457) of type {}.", types.join(" or ")),
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}}
     });
+    let scheme = match kinds.contains(&ProblemKind::SignInNeeded) {
+        true => "`Application`: the application that mounts the service signs people in.",
+        false => "`Bearer`.",
+    };
     match status {
         429 | 503 => {
             response["headers"] = json!({"Retry-After": {
@@ -213,7 +228,7 @@ fn problem_response(status: u16, kinds: &[ProblemKind]) -> Value {
         }
         401 => {
             response["headers"] = json!({"WWW-Authenticate": {
-                "description": "`Bearer`.",
+                "description": scheme,
                 "schema": {"type": "string"}
             }});
         }

@@ -17,6 +17,8 @@ pub(crate) enum ReasonView {
     TooManyChoices,
     /// The ballot came after the poll was closed.
     PollClosed,
+    /// A rule of the application refuses the ballot.
+    NotEligible,
     /// The store refuses the ballot for what it is, whenever it is tried.
     Unstorable,
     /// A reason that this version of the API does not name.
@@ -31,6 +33,7 @@ impl From<RejectReason> for ReasonView {
             RejectReason::UnknownOption => Self::UnknownOption,
             RejectReason::TooManyChoices => Self::TooManyChoices,
             RejectReason::PollClosed => Self::PollClosed,
+            RejectReason::NotEligible => Self::NotEligible,
             RejectReason::Unstorable => Self::Unstorable,
             _ => Self::Other,
         }
@@ -51,6 +54,7 @@ mod tests {
             "unknown-option",
             "too-many-choices",
             "poll-closed",
+            "not-eligible",
             "unstorable",
         ] {
             let reason: RejectReason = name.parse().unwrap();

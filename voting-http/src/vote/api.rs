@@ -1,6 +1,6 @@
 //! The vote service's API.
 
-use poem::web::Data;
+use poem::Request;
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Header, Path},
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{VoteService, memory::Remembered};
 use crate::{
-    edge::{strict_json::StrictJson, visitor::Visitor},
+    edge::strict_json::StrictJson,
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
     views::poll_view::{self, PollView},
@@ -39,6 +39,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ProblemKind::SeveralVoterCookies,
             ProblemKind::OutdatedVoterCookie,
             ProblemKind::CookiesNeeded,
+            ProblemKind::SignInNeeded,
+            ProblemKind::NotEligible,
+            ProblemKind::VoterChanged,
             ProblemKind::CrossSite,
             ProblemKind::UnknownPoll,
             ProblemKind::PollClosed,
@@ -56,6 +59,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         )],
     },
 ];
+
+/// Of casting, where the application says who votes.
+pub(super) const CAST_BY_LOGIN: &str = "The voter is the one who has signed in to the application. A voter counts once, with the last accepted ballot, so \
+    trying again is safe.\n\nWhoever has not signed in is answered 401, `urn:voting:problem:sign-in-needed`; whoever \
+    may not vote 403, `urn:voting:problem:not-eligible`.\n\nA poll that is closed takes no ballots: 409, \
+    `urn:voting:problem:poll-closed`.";
 
 /// The polls that there are.
 #[derive(Debug, Object)]
@@ -143,11 +152,12 @@ impl Api {
         /// `urn:voting:problem:cookies-needed`.
         #[oai(name = "Voter-Tag")]
         voter_tag: Header<Option<String>>,
-        visitor: Data<&Visitor>,
+        request: &Request,
     ) -> Result<CastAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
         let from_page = voter_tag.0.as_deref();
-        let voter = self.0.identify(**visitor, from_page)?;
+        let visitor = self.0.caster(request).await?;
+        let voter = self.0.identify(request, visitor, from_page)?;
         let named = ballot.0.choices.iter().map(String::as_str);
         let cast = self.0.cast(&poll, voter, named).await;
         let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use poem::{
-    Endpoint, FromRequest, Request, Response,
+    Endpoint, Request, Response,
     http::{HeaderValue, StatusCode, header},
-    web::Data,
 };
 use voting_core::{Choices, Poll};
 
@@ -48,7 +47,7 @@ impl Endpoint for Show {
             ShownAt::Here(poll) => poll,
             ShownAt::Elsewhere(there) => return Ok(there),
         };
-        let visitor = visitor_of(&request).await?;
+        let visitor = self.0.0.voters.visitor(&request).await?;
         if let Some(refusal) = visitor.refusal() {
             return Ok(start_over::ask(&request, poll.id(), refusal, false));
         }
@@ -82,7 +81,7 @@ impl Endpoint for Cast {
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let poll = self.1.poll(&self.0.0.polls, &request).await?;
-        let visitor = visitor_of(&request).await?;
+        let visitor = self.0.caster(&request).await?;
         if let Some(refusal) = visitor.refusal()
             && accept::wants_html(&request)
         {
@@ -94,7 +93,7 @@ impl Endpoint for Cast {
             Err(problem) => return self.0.refuse(&request, &poll, visitor, 0, problem).await,
         };
         let from_page = form.voter();
-        let cast = match self.0.identify(visitor, from_page) {
+        let cast = match self.0.identify(&request, visitor, from_page) {
             Ok(voter) => self.0.cast(&poll, voter, form.votes()).await,
             Err(problem) => Err(problem),
         };
@@ -139,7 +138,7 @@ impl Endpoint for Forget {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let poll = PagePlace::Named.poll(&self.0.0.polls, &request).await?;
-        let visitor = visitor_of(&request).await?;
+        let visitor = self.0.0.voters.visitor(&request).await?;
         let mut answer = see_page(&request, &poll);
         // Where there was no vote it must not look as if there had been one.
         let kept = self.0.kept(&request, &poll, visitor);
@@ -204,11 +203,6 @@ impl Form {
             .filter_map(|vote| options.iter().position(|option| option.id.as_str() == vote))
             .fold(0, |bits, index| bits | 1 << index)
     }
-}
-
-pub(super) async fn visitor_of(request: &Request) -> poem::Result<Visitor> {
-    let visitor = Data::<&Visitor>::from_request_without_body(request).await?;
-    Ok(*visitor.0)
 }
 
 /// The fields of a form, still as they were sent.
@@ -313,6 +307,7 @@ impl VoteService {
             voter_tag: self.0.tags.tag(visitor.id()),
             ballot_mark: shown.remembered.map(|vote| self.0.ballots.vote_mark(vote)),
             new_voter: visitor.is_new(),
+            login: visitor.is_named(),
             voted: match shown.remembered {
                 None => Voted::Unknown,
                 Some(_) if chosen != 0 => Voted::Shown,

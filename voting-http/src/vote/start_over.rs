@@ -10,7 +10,7 @@ use voting_core::PollId;
 
 use super::{VoteService, page};
 use crate::{
-    edge::visitor::{Refusal, Visitor},
+    edge::visitor::Refusal,
     pages::{assets, site::Prefix, templates},
     problem::Problem,
 };
@@ -66,7 +66,7 @@ impl Endpoint for StartOver {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let visitor: Visitor = page::visitor_of(&request).await?;
+        let visitor = self.0.0.voters.visitor(&request).await?;
         let fields = page::form(&mut request).await?;
         let polls = form_urlencoded::parse(&fields).filter(|(name, _)| name == "poll");
         let poll = polls.map(|(_, value)| value.parse::<PollId>()).next();
@@ -80,7 +80,8 @@ impl Endpoint for StartOver {
         let location = HeaderValue::try_from(there).map_err(|_| Problem::internal())?;
         answer.headers_mut().insert(header::LOCATION, location);
         if visitor.refusal().is_some_and(Refusal::can_start_over)
-            && let Some(cookie) = self.0.0.cookies.issue(visitor.id())
+            && let Some(cookies) = self.0.0.voters.cookies()
+            && let Some(cookie) = cookies.issue(visitor.id())
         {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
         }

@@ -40,7 +40,7 @@ impl Endpoint for Follow {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let poll = PagePlace::Named.poll(&self.0.0.polls, &request).await?;
-        let visitor = page::visitor_of(&request).await?;
+        let visitor = self.0.0.voters.visitor(&request).await?;
         Ok(self.0.state(&request, &poll, visitor)?)
     }
 }
