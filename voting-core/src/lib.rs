@@ -19,10 +19,12 @@ pub mod error;
 pub mod log;
 pub mod model;
 pub mod pipeline;
+pub mod prelude;
 pub mod store;
 pub mod trace;
+pub mod voting;
 
-pub use error::{CastError, StoreError};
+pub use error::{CastError, ErrorKind, StoreError};
 pub use log::{BallotLog, BallotQueue, VoteSink};
 pub use model::{
     ballot::{Ballot, Choices, VoterId},
@@ -40,3 +42,4 @@ pub use pipeline::{
 pub use store::{
     BatchFlusher, DeadLetterStore, PollDirectory, PollPublisher, PollStore, TallyStore,
 };
+pub use voting::{Voting, VotingError};

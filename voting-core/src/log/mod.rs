@@ -6,6 +6,7 @@
 pub mod claim;
 pub mod entry;
 pub mod entry_context;
+pub mod signed_entry;
 pub mod stats;
 
 use std::{

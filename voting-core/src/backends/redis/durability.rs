@@ -55,6 +55,17 @@ impl Flaw {
     }
 }
 
+/// The kind, if it is a flaw.
+pub(crate) fn kind_of_flaw(
+    error: &(dyn std::error::Error + 'static),
+) -> Option<crate::error::ErrorKind> {
+    let flaw = error.downcast_ref::<Flaw>()?;
+    Some(match flaw {
+        Flaw::Told(_) => crate::error::ErrorKind::NotDurable,
+        Flaw::Unknown(_) => crate::error::ErrorKind::Unreachable,
+    })
+}
+
 impl From<Flaw> for StoreError {
     fn from(flaw: Flaw) -> Self {
         Self::unavailable(flaw)

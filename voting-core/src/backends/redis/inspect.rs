@@ -183,12 +183,3 @@ fn is_no_such_key(error: &RedisError) -> bool {
             .detail()
             .is_some_and(|detail| detail.contains("no such key"))
 }
-
-/// Whether Redis said no because its user may not do what was asked.
-pub fn is_forbidden(error: &StoreError) -> bool {
-    let StoreError::Unavailable(source) = error else {
-        return false;
-    };
-    let error = source.downcast_ref::<RedisError>();
-    error.is_some_and(|error| error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm))
-}

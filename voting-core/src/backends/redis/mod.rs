@@ -28,6 +28,7 @@ mod connection;
 mod consumers;
 mod durability;
 mod every;
+mod failure;
 mod fullness;
 mod inspect;
 mod node;
@@ -55,7 +56,7 @@ use uuid::Uuid;
 pub use self::{
     address::InvalidAddress,
     claim::RedisQueue,
-    inspect::{Consumer, ShardReport, is_forbidden},
+    inspect::{Consumer, ShardReport},
     node::{Node, NodeInfo, Rights},
     rewind::{LookBack, RewindError},
 };
@@ -65,9 +66,10 @@ use self::{
     scripts::Scripts,
     watch::Watched,
 };
+pub(super) use self::{durability::kind_of_flaw, failure::kind_of};
 use crate::{
     backends::tls::Authorities,
-    error::StoreError,
+    error::{ErrorKind, StoreError},
     model::position::ShardId,
     pipeline::group_commit::{GroupCommit, GroupCommitOptions},
 };
@@ -211,10 +213,13 @@ impl Redis {
             there = self.0.connection.ask(&set).await?;
         }
         match there {
-            Some(there) if there != ours => Err(StoreError::unavailable(format!(
-                "the log at {key} is laid out as {there:?}, not {ours:?}; the number of shards \
-                 cannot change"
-            ))),
+            Some(there) if there != ours => Err(StoreError::of_kind(
+                ErrorKind::LayoutMismatch,
+                format!(
+                    "the log at {key} is laid out as {there:?}, not {ours:?}; the number of shards \
+                     cannot change"
+                ),
+            )),
             _ => Ok(()),
         }
     }

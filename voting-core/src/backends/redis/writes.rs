@@ -6,10 +6,12 @@ use futures_util::future::try_join_all;
 
 use super::{
     GROUP, Redis,
-    inspect::is_forbidden,
     server::{Server, once_more},
 };
-use crate::{error::StoreError, model::position::ShardId};
+use crate::{
+    error::{self, StoreError},
+    model::position::ShardId,
+};
 
 impl Redis {
     /// Done if each shard would take a ballot.
@@ -43,7 +45,7 @@ impl Redis {
         let ask = self.0.scripts.writable.prepare_invoke();
         match answer(server, &ask).await {
             // What its user may not do is another question.
-            Err(error) if is_forbidden(&error) => Ok(()),
+            Err(error) if error.kind() == error::ErrorKind::Forbidden => Ok(()),
             answer => answer,
         }
     }

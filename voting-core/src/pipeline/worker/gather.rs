@@ -86,7 +86,9 @@ async fn gather(worker: &Shared, patience: &mut Patience) -> Result<Gathered, Ga
         };
         progress.claimed();
         let came_empty = claim.entries.is_empty();
-        gathered.add(claim);
+        if let Some(key) = gathered.add(claim, &worker.keys) {
+            worker.lacks_key(key);
+        }
         if gathered.ballots() == 0 {
             return Ok(gathered);
         }

@@ -63,16 +63,17 @@ impl ProgressSender {
         }
     }
 
-    /// What cannot be done, or can again.
-    pub(super) fn trouble(&self, what: &'static str, trouble: Option<String>) {
+    /// What cannot be done, or can again. Whether that is another trouble than before.
+    pub(super) fn trouble(&self, what: &'static str, trouble: Option<String>) -> bool {
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        match trouble {
-            Some(trouble) => _ = troubles.insert(what, trouble),
-            None => _ = troubles.remove(what),
-        }
+        let before = match trouble.clone() {
+            Some(trouble) => troubles.insert(what, trouble),
+            None => troubles.remove(what),
+        };
         let all: Vec<_> = troubles.values().map(String::as_str).collect();
         let all = (!all.is_empty()).then(|| all.join("; "));
         self.watch.send_modify(|progress| progress.trouble = all);
+        before != trouble
     }
 
     pub(super) fn batch_begun(&self) {

@@ -43,6 +43,7 @@ pub(super) async fn run(
         polls: Polls::new(worker.polls),
         rule: worker.rule,
         hook: worker.hook,
+        keys: worker.keys,
         options: worker.options,
         progress,
     };
