@@ -328,6 +328,7 @@ pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> A
         "POST" => agent().post(url),
         "PUT" => agent().put(url),
         "DELETE" => agent().delete(url).force_send_body(),
+        "OPTIONS" => agent().options(url).force_send_body(),
         other => panic!("{other}"),
     };
     let request = headers.iter().fold(request, |request, (name, value)| {
