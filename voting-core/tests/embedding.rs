@@ -208,7 +208,9 @@ async fn a_rule_of_the_applications_own_decides_in_the_worker_too() {
 
 #[tokio::test]
 async fn a_hook_is_told_by_how_much_each_tally_moved() {
-    let told: Arc<Mutex<Vec<(String, u64, Vec<(usize, i64)>)>>> = Arc::default();
+    /// A poll, its new voters, and how the votes of its options moved.
+    type Move = (String, u64, Vec<(usize, i64)>);
+    let told: Arc<Mutex<Vec<Move>>> = Arc::default();
     let hears = Arc::clone(&told);
     let hook = move |flushed: &Flushed| {
         let mut told = hears.lock().expect("sound");

@@ -8,9 +8,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use support::{
-    BROWSER, FORM, JSON, OPERATOR_TOKEN, Services, Setup, await_some, get, poll, secret, send,
-};
+use support::{BROWSER, FORM, JSON, OPERATOR_TOKEN, Services, Setup, get, poll, secret, send};
 use voting_core::{
     Ballot, Poll, PollStore, SecretKey, StoreError, VoterId,
     backends::memory::Memory,
@@ -20,6 +18,7 @@ use voting_http::{
     Exposed, HttpService, Identify, NoVoter, PeerAddress, PublicUrl, RequestHead, ServeOptions,
     SetByApplication, VoteService, VoteServiceBuilder, Voter, async_trait, serve,
 };
+use voting_testing::await_some;
 
 const BALLOT: &str = "/v1/polls/cats-vs-dogs/ballot";
 const PAGE: &str = "/polls/cats-vs-dogs";

@@ -857,7 +857,7 @@ fn an_option_that_is_called_1_is_named_by_a_text() {
         .unwrap();
     let url = format!("{}/v1/polls/numbers/ballot", services.vote);
     let put = |body: &str| {
-        support::await_some("the poll is known", || {
+        voting_testing::await_some("the poll is known", || {
             let answer = send("PUT", &url, &[JSON], body.as_bytes());
             (answer.status != 404).then_some(answer)
         })

@@ -18,34 +18,19 @@
 //! master must be, and no replica may take over by itself (`cluster-replica-no-failover yes`): it may
 //! not have got the latest ballots yet.
 
-mod address;
 mod append;
-mod claim;
-mod claim_size;
+mod client;
 mod clock;
-mod cluster;
-mod connection;
-mod consumers;
 mod durability;
-mod every;
 mod failure;
-mod fullness;
 mod inspect;
-mod node;
+mod maintenance;
 mod polls;
-mod reply;
-mod rests;
+mod reader;
 mod rewind;
-mod rights;
-mod room;
 mod scripts;
 mod secrets;
 mod separate;
-mod server;
-mod slots;
-mod upkeep;
-mod watch;
-mod writes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -53,18 +38,20 @@ use ::redis::RedisError;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-pub use self::{
-    address::InvalidAddress,
-    claim::RedisQueue,
-    inspect::{Consumer, ShardReport},
-    node::{Node, NodeInfo, Rights},
-    rewind::{LookBack, RewindError},
-};
 use self::{
+    client::connection::{Connection, Place},
     clock::Clocks,
-    connection::{Connection, Place},
+    durability::watch::Watched,
     scripts::Scripts,
-    watch::Watched,
+};
+pub use self::{
+    client::{
+        address::InvalidAddress,
+        node::{Node, NodeInfo, Rights},
+    },
+    inspect::{Consumer, ShardReport},
+    reader::RedisQueue,
+    rewind::{LookBack, RewindError},
 };
 pub(super) use self::{durability::kind_of_flaw, failure::kind_of};
 use crate::{

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{GROUP, Redis, reply};
+use crate::backends::redis::{GROUP, Redis, reader::reply};
 use crate::{
     error::{ErrorKind, StoreError},
     model::position::{EntryId, ShardId},

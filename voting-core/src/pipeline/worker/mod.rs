@@ -7,10 +7,10 @@
 mod gather;
 mod hook;
 mod options;
-mod patience;
 mod polls;
 mod prepare;
 mod progress;
+mod retry;
 mod rules;
 mod run;
 

@@ -66,14 +66,15 @@ impl ProgressSender {
     /// What cannot be done, or can again. Whether that is another trouble than before.
     pub(super) fn trouble(&self, what: &'static str, trouble: Option<String>) -> bool {
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = match trouble.clone() {
-            Some(trouble) => troubles.insert(what, trouble),
-            None => troubles.remove(what),
-        };
+        let is_another = troubles.get(what) != trouble.as_ref();
+        match trouble {
+            Some(trouble) => _ = troubles.insert(what, trouble),
+            None => _ = troubles.remove(what),
+        }
         let all: Vec<_> = troubles.values().map(String::as_str).collect();
         let all = (!all.is_empty()).then(|| all.join("; "));
         self.watch.send_modify(|progress| progress.trouble = all);
-        before != trouble
+        is_another
     }
 
     pub(super) fn batch_begun(&self) {
