@@ -1,14 +1,4 @@
-//! The HTTP side of the voting system: APIs and pages over the traits of [`voting_core`].
-//!
-//! Three services, each a poem endpoint that can be served by [`serve()`] or mounted in an
-//! application of your own, also under a prefix:
-//!
-//! - [`VoteService`]: the voting page and API. Needs a sink, polls and the secret.
-//! - [`ResultService`]: the live result page and API. Needs tallies, polls and the secret.
-//! - [`OperatorService`]: the operator's API. Needs the log, the store and a token. Polls that it says are
-//!   to close are closed by [`voting_core::pipeline::closing::keep_advancing`], which some process must run.
-//!
-//! This crate knows no back end.
+#![doc = include_str!("../README.md")]
 
 mod cache;
 mod edge;

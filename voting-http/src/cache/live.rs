@@ -51,7 +51,7 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     fn new(view: TallyView, texts: ResultTexts) -> Result<Self, Problem> {
         let json = serde_json::to_string(&texts).map_err(|error| {
-            tracing::error!(%error, "cannot write a result");
+            tracing::error!(%error, "could not write a result as JSON");
             Problem::internal()
         })?;
         let event = |name: &str, data: &str| {
@@ -307,7 +307,7 @@ fn renew(sender: &watch::Sender<Known>, poll: &PollId, snapshot: Arc<Snapshot>) 
     sender.send_if_modified(|known| {
         let recovered = known.stalled.take().is_some();
         if recovered {
-            tracing::info!(%poll, "the live result is up to date again");
+            tracing::info!(%poll, "the tally is refreshed again");
         }
         // An unchanged result comes as the same snapshot.
         let differs = !Arc::ptr_eq(&known.snapshot, &snapshot);
@@ -326,7 +326,7 @@ fn stall(sender: &watch::Sender<Known>, poll: &PollId, clock: SystemTime, error:
             || "no answer in time".to_owned(),
             |error| in_one_line(error),
         );
-        tracing::warn!(%poll, error, "the tally cannot be read; viewers are told since when");
+        tracing::warn!(%poll, error, "tally refresh failed, viewers see the last value");
         known.stalled = Some(Stalled::new(clock));
         true
     });

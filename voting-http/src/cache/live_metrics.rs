@@ -10,7 +10,7 @@ use prometheus_client::{
 pub(crate) struct LiveMetrics {
     /// Event streams that are open.
     pub(crate) viewers: Gauge,
-    /// Times that the store was asked for a tally.
+    /// Tally reads from the store.
     pub(crate) look_ups: Counter,
     /// Times that there was no answer.
     pub(crate) failed_look_ups: Counter,
@@ -22,12 +22,12 @@ impl LiveMetrics {
         registry.register("voting_viewers", "Open event streams", viewers);
         registry.register(
             "voting_tally_look_ups",
-            "Times that the store was asked for a tally",
+            "Tally reads from the store",
             look_ups,
         );
         registry.register(
             "voting_tally_look_up_failures",
-            "Times that the tally could not be read; viewers are told since when it stands still",
+            "Failed tally reads; meanwhile viewers see the last value and since when it is",
             self.failed_look_ups.clone(),
         );
     }

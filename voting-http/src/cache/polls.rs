@@ -1,5 +1,5 @@
-//! The polls, kept at hand: a ballot does not wait for a look-up, and voting goes on while the
-//! place where polls are kept does not answer.
+//! A copy of the polls: no ballot waits for a look-up, and voting goes on while the directory of polls does not
+//! answer.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use voting_core::{Poll, PollDirectory, PollId, StoreError};
 
 use crate::problem::{Problem, trouble::Trouble};
 
-/// How old what is at hand may be before it is looked up again.
+/// How old the copy may be before it is looked up again.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The same when a poll is asked for that is not among them.

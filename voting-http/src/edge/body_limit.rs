@@ -40,7 +40,7 @@ async fn read(request: &mut Request) -> Result<Vec<u8>, Problem> {
     let mut chunks = request.take_body().into_bytes_stream();
     let mut received = 0usize;
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| Problem::invalid("The request's body broke off."))?;
+        let chunk = chunk.map_err(|_| Problem::invalid("The request's body ended early."))?;
         received = received.saturating_add(chunk.len());
         if received <= MAX_BYTES {
             body.extend_from_slice(&chunk);

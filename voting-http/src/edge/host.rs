@@ -14,12 +14,12 @@ pub(crate) fn check(request: &Request) -> Result<(), Problem> {
         (Some(host), None) if host.as_bytes().iter().all(is_of_a_host) && !host.is_empty() => {
             Ok(())
         }
-        (Some(_), None) => Err(Problem::bad_request("The header Host names no host.")),
+        (Some(_), None) => Err(Problem::bad_request("The header Host is not valid.")),
         (Some(_), Some(_)) => Err(Problem::bad_request(
             "There are two headers Host; send one.",
         )),
         (None, _) if request.version() == Version::HTTP_11 => {
-            Err(Problem::bad_request("There is no header Host; send one."))
+            Err(Problem::bad_request("The header Host is missing."))
         }
         // HTTP/1.0, as some health checks speak it, does not ask for one.
         (None, _) => Ok(()),

@@ -40,7 +40,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
         return Err("The body is empty; it must be JSON.".to_owned());
     }
     let OnceJson(value) = serde_json::from_slice(body)
-        .map_err(|error| format!("The body is no JSON to go by: {error}."))?;
+        .map_err(|error| format!("The body is not valid JSON: {error}."))?;
     serde_path_to_error::deserialize(Strict(&value)).map_err(|error| {
         let path = error.path().to_string();
         let what = error.into_inner();

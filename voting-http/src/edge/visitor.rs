@@ -257,7 +257,7 @@ impl VoterCookies {
                 ?refusal,
                 cookie = name,
                 held_back,
-                "a voter cookie does not say who its voter is; nothing is counted for it"
+                "refused a voter cookie, no ballot is counted for it"
             );
         }
         let visit = Visit {

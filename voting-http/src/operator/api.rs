@@ -34,7 +34,7 @@ pub(super) const OPERATIONS: &[Operation] = &[Operation {
 #[derive(Debug, Object)]
 #[oai(rename = "Pipeline", skip_serializing_if_is_none)]
 struct PipelineView {
-    /// Ballots ever acknowledged to voters.
+    /// Ballots acknowledged to voters, since the log was made.
     accepted: u64,
     /// Ballots that the store has not confirmed yet.
     pending: u64,
@@ -66,16 +66,16 @@ struct WorkerView {
     batches: u64,
     /// Entries that had been flushed before.
     replayed: u64,
-    /// Since it last acknowledged a batch or, with none in hand, heard from the log, in milliseconds.
-    /// Grows while a store fails.
+    /// Milliseconds since the worker last acknowledged a batch, or last heard from the log while it had no batch.
+    /// It grows while a store fails.
     idle_ms: u64,
-    /// What it is waiting out, if anything.
+    /// The failure that it waits for to pass; absent if there is none.
     trouble: Option<String>,
 }
 
 #[OpenApi]
 impl Api {
-    /// Where all ballots are, and how the worker does.
+    /// Get where all ballots are, and what the worker of this process does.
     #[oai(path = "/v1/pipeline", method = "get", operation_id = "getPipeline")]
     async fn pipeline(&self, operator: Operator) -> Result<Json<PipelineView>, Problem> {
         self.0.authorize(&operator)?;

@@ -211,10 +211,10 @@ impl Api {
         Ok(Json(DetailsView::from(&letter)))
     }
 
-    /// Count a dead letter, once its cause is mended.
+    /// Count a dead letter, once its cause is fixed.
     ///
-    /// It keeps its place in the order: a newer ballot of its voter goes on counting. If it still cannot
-    /// be counted it stays, and the answer says why.
+    /// The ballot keeps its place in the order, so a newer ballot of its voter still counts. If the ballot still
+    /// cannot be counted, the dead letter stays, and the answer says why.
     #[oai(
         path = "/v1/dead-letters/:position/replay",
         method = "post",

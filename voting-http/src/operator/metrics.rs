@@ -64,7 +64,7 @@ impl Endpoint for Metrics {
         );
         total(
             "voting_replayed_entries",
-            "Entries that had been flushed before this worker did",
+            "Entries that an earlier flush had already written",
             progress.flushed.replayed,
         );
         // A store that does not answer takes only its own numbers with it.
@@ -99,7 +99,7 @@ impl Endpoint for Metrics {
         };
         now(
             "voting_worker_idle_seconds",
-            "Since this worker acknowledged a batch or, with none in hand, heard from the log",
+            "Time since this worker last acknowledged a batch, or last heard from the log while it had no batch",
             progress.alive_at.elapsed().as_secs_f64(),
         );
         if let Some(totals) = totals {
@@ -117,7 +117,7 @@ impl Endpoint for Metrics {
             );
             now(
                 "voting_oldest_unprocessed_timestamp_seconds",
-                "When the oldest pending ballot was cast; now, when there is none",
+                "When the oldest pending ballot was cast; the present moment if there is none",
                 stats
                     .oldest_pending_ms
                     .map_or_else(unix_seconds, |ms| number(ms) / 1000.0),
@@ -125,13 +125,13 @@ impl Endpoint for Metrics {
             if let Some(memory) = stats.memory {
                 now(
                     "voting_log_memory_bytes",
-                    "Memory that Redis uses, of what counts towards its limit; of several the fullest",
+                    "Memory that Redis uses and that counts towards its limit; with several servers, of the fullest",
                     number(memory.used),
                 );
                 if let Some(limit) = memory.limit {
                     now(
                         "voting_log_memory_limit_bytes",
-                        "What that Redis may use before it refuses ballots, if there is a limit",
+                        "Memory at which that Redis refuses ballots; absent if there is no limit",
                         number(limit),
                     );
                 }

@@ -171,7 +171,7 @@ impl OperatorService {
             "Worker",
             env!("CARGO_PKG_VERSION"),
         )
-        .description("The operator's view of the pipeline.")
+        .description("For the operator: polls, dead letters, and where all ballots are.")
     }
 }
 

@@ -239,7 +239,7 @@ impl Api {
         let state = polls.advance_poll(found.id(), &closing).await?;
         let state = state.ok_or_else(|| Problem::no_poll(&poll))?;
         if found.state().is_open() {
-            tracing::info!(poll = %found.id(), "the poll is to close");
+            tracing::info!(poll = %found.id(), "the poll is closing");
         }
         let is_final = matches!(state, PollState::Final(_));
         let view = Json(PollView::from(&found.in_state(state)));
@@ -268,7 +268,7 @@ impl Api {
         let recount = recount.ok_or_else(|| Problem::no_poll(&poll))?;
         let agrees = recount.agrees();
         if !agrees {
-            tracing::error!(poll = %id, ?recount, "the tally is not what the ballots say");
+            tracing::error!(poll = %id, ?recount, "the tally differs from the recounted ballots");
         }
         Ok(Json(RecountView {
             agrees,

@@ -1,4 +1,4 @@
-//! Where a service stands: its addresses, and those of the service beside it.
+//! The addresses of a service, and of the service beside it.
 
 use std::{fmt, sync::Arc};
 
@@ -11,7 +11,7 @@ use voting_core::PollId;
 
 use crate::server::gate::Gate;
 
-/// What a page-serving service knows of its surroundings.
+/// What a service with pages knows of its surroundings.
 ///
 /// Options may be added, so it is made by its methods: `Site::default().with_peer(…)`.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +24,7 @@ pub struct Site {
     pub peer: PeerLink,
     /// The poll at `/`; without it the oldest one.
     pub default_poll: Option<PollId>,
-    /// Whom the service lets in; to be served with the same one.
+    /// Whom the service lets in. It must be served with the same gate.
     pub gate: Gate,
     /// Names this replica on the pages; without it they do not say which one answered.
     pub served_by: Option<String>,
@@ -99,10 +99,10 @@ pub struct PublicUrl {
     authority: String,
 }
 
-/// The text is no such address. It is not shown where it may have a password in it.
+/// The text is not a valid address of a service. The error does not show a text that may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0} is not an address of voters, such as https://vote.example.org: with http:// or https://, and without a \
+    "{0} is not a valid public URL: give http:// or https:// and a host, such as https://vote.example.org, without a \
      user name, a path or a query"
 )]
 pub struct InvalidPublicUrl(String);

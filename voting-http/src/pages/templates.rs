@@ -32,7 +32,7 @@ pub(crate) fn render(page: &impl Template) -> Response {
             answer
         }
         Err(error) => {
-            tracing::error!(%error, "cannot render a page");
+            tracing::error!(%error, "could not render a page");
             Problem::internal().to_response()
         }
     }

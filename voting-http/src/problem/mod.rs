@@ -42,19 +42,19 @@ const STREAM_RETRY: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Problem")]
 pub(crate) struct ProblemDocument {
-    /// Names the kind of problem; the same for each occurrence.
+    /// The kind of problem, for programs. It is the same for each occurrence.
     #[oai(rename = "type")]
     kind: ProblemKind,
     /// The kind of problem in words.
     title: String,
     /// The HTTP status.
     status: u16,
-    /// What is wrong with this request, in words.
+    /// What is wrong with this request, as a sentence for people.
     detail: String,
 }
 
-/// Why a service is not ready, with causes that are not for everybody. It is among the data of the response to
-/// `/readyz`, so it does not leave the process by itself.
+/// Why a service is not ready, with causes that clients are not told. The response to `/readyz` carries it as data
+/// inside the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WhyNotReady {
     /// What it waits for: `ballot log`, `tally store` or `polls`.
@@ -206,7 +206,7 @@ impl Problem {
     pub(crate) fn too_large(limit: usize) -> Self {
         Self::new(
             ProblemKind::TooLarge,
-            format!("A request's body may have at most {limit} bytes."),
+            format!("The request's body may have at most {limit} bytes."),
         )
     }
 
@@ -459,7 +459,7 @@ impl From<&Error> for Problem {
             return Self::no_such_address();
         }
         let detail: String = match status {
-            StatusCode::METHOD_NOT_ALLOWED => "This address does not take that method.".into(),
+            StatusCode::METHOD_NOT_ALLOWED => "This address does not support the method.".into(),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => {
                 "Send the body as application/json, in UTF-8.".into()
             }

@@ -7,7 +7,7 @@ use voting_core::{StoreError, error::in_one_line};
 
 use crate::problem::seldom::Seldom;
 
-/// So many reasons of one trouble are logged at once. More may come of a text that differs each time.
+/// The most reasons of one failure that are logged at once. A text that differs each time would give more.
 const MOST_REASONS: usize = 8;
 
 /// What was logged of what is asked for.

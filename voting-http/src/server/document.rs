@@ -43,9 +43,9 @@ pub(crate) fn complete(derived: &str, cookie: Option<&str>, known: &[&[Operation
             "type": "apiKey",
             "in": "cookie",
             "name": name,
-            "description": "Names the voter. It is optional: whoever sends none is a new voter, and gets one with \
-                            the answer. Send back what `Set-Cookie` gave, and treat it as a secret. Its name \
-                            differs between deployments."
+            "description": "Names the voter. It is optional: a request without it comes from a new voter, and the \
+                            answer sets it. Send it back, and keep it secret. Its name differs between \
+                            deployments."
         });
     }
     close_bodies(&mut document);
@@ -222,7 +222,7 @@ fn problem_response(status: u16, kinds: &[ProblemKind]) -> Value {
     match status {
         429 | 503 => {
             response["headers"] = json!({"Retry-After": {
-                "description": "After how many seconds to try again.",
+                "description": "Seconds to wait before the next try.",
                 "schema": {"type": "integer"}
             }});
         }

@@ -181,13 +181,13 @@ fn ok() -> HealthAnswer {
 
 #[OpenApi]
 impl Health {
-    /// Alive: the process answers. Restart it otherwise.
+    /// Whether the process is alive. If it does not answer, restart it.
     #[oai(path = "/healthz", method = "get", operation_id = "getHealth")]
     async fn healthz(&self) -> HealthAnswer {
         ok()
     }
 
-    /// Ready: its stores answer and it is not about to stop. Send it no requests otherwise.
+    /// Whether the service is ready: its stores answer, and it is not about to stop. Otherwise send it no requests.
     #[oai(path = "/readyz", method = "get", operation_id = "getReadiness")]
     async fn readyz(&self) -> Result<HealthAnswer, Problem> {
         self.readiness().await?;

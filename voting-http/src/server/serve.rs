@@ -38,20 +38,20 @@ use crate::{
     server::gate::{Gate, Place, Room, ShortVisit},
 };
 
-/// How patient [`serve()`] is, and whom it lets in.
+/// Time-outs of [`serve()`], and its limits on connections.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
     /// How long a client may take to send a request's head, and a connection may idle.
     pub header_timeout: Duration,
-    /// How long a client may take none of what is sent to it.
+    /// How long a client may read nothing of what is sent to it.
     pub write_timeout: Duration,
-    /// How many connections there may be at a time, and of whom. The one of the service that is served.
+    /// Limits on connections, by address and in all. It must be the gate of the service that is served.
     pub gate: Gate,
-    /// Once asked to stop, how long connections that are open are still served, though each for one more
-    /// request only. Over as soon as there are none. A client that asks more seldom than this may find its
-    /// connection closed.
+    /// After the request to stop, how long open connections are still served, each for one more request. It ends as
+    /// soon as no connection is open. A client that pauses for longer between requests may find its connection
+    /// closed.
     pub lame_duck: Duration,
-    /// After that, how long requests in flight are waited for.
+    /// After that, how long to wait for requests in flight.
     pub drain: Duration,
 }
 

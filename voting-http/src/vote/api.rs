@@ -87,10 +87,10 @@ struct BallotView {
 #[derive(Debug, Object)]
 #[oai(rename = "Accepted")]
 struct AcceptedView {
-    /// Stands for this ballot: ask the result service what became of it.
+    /// The receipt of this ballot: ask the result service what became of it.
     receipt: String,
-    /// Names the voter to the page that cast it: the same for all ballots of this voter, in all polls, and
-    /// good for nothing else. The page has it in `data-voter`.
+    /// A short tag of the voter, the same for all ballots of this voter in all polls. The voting page has it in
+    /// `data-voter`. It grants nothing.
     voter: String,
 }
 
@@ -108,7 +108,7 @@ enum CastAnswer {
 
 #[OpenApi]
 impl Api {
-    /// All polls, the closed ones too.
+    /// List all polls, also the closed ones.
     #[oai(path = "/v1/polls", method = "get", operation_id = "listPolls")]
     async fn polls(&self) -> Result<Json<PollsView>, Problem> {
         let polls = self.0.0.polls.all().await?;
@@ -119,7 +119,7 @@ impl Api {
         Ok(Json(PollsView { polls }))
     }
 
-    /// A poll.
+    /// Get a poll.
     #[oai(path = "/v1/polls/:poll", method = "get", operation_id = "getPoll")]
     async fn poll(&self, poll: Path<String>) -> Result<Json<PollView>, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
@@ -128,16 +128,16 @@ impl Api {
 
     /// Cast a ballot.
     ///
-    /// The voter is the one that the cookie `voter-xxxxxx` names (`__Host-voter-xxxxxx` over HTTPS), where
-    /// `xxxxxx` differs between deployments. Whoever comes without one is a new voter, and is given one with
-    /// the answer, whatever that says, so that trying again is safe: a voter counts once, with the last
-    /// accepted ballot.
+    /// The cookie `voter-xxxxxx` (`__Host-voter-xxxxxx` over HTTPS) names the voter; `xxxxxx` differs between
+    /// deployments. A request without the cookie comes from a new voter. Every answer to it sets the cookie, also one
+    /// that reports a failure. Send the cookie with the next try, and the voter counts once, with the last accepted
+    /// ballot.
     ///
-    /// A cookie that is there but does not say who the voter is gets no ballot counted and is not replaced:
-    /// 400, `urn:voting:problem:invalid-voter-cookie`, `…:several-voter-cookies` or
-    /// `…:outdated-voter-cookie`. To vote as a new voter, send no cookie.
+    /// A cookie that is sent but cannot be read is not replaced, and the ballot is refused: 400,
+    /// `urn:voting:problem:invalid-voter-cookie`, `…:several-voter-cookies` or `…:outdated-voter-cookie`. To vote as
+    /// a new voter, send no cookie.
     ///
-    /// A poll that is closed takes none: 409, `urn:voting:problem:poll-closed`.
+    /// A closed poll takes no ballots: 409, `urn:voting:problem:poll-closed`.
     #[oai(
         path = "/v1/polls/:poll/ballot",
         method = "put",
@@ -147,9 +147,8 @@ impl Api {
         &self,
         poll: Path<String>,
         ballot: StrictJson<BallotView>,
-        /// Sent by the voting page: the `voter` that the page was given. A ballot that comes with it and without
-        /// the voter's cookie is not counted for a new voter, but refused: 400,
-        /// `urn:voting:problem:cookies-needed`.
+        /// Sent by the voting page: the `voter` that the page was given. With this header and without the voter's
+        /// cookie, the ballot is refused and not counted for a new voter: 400, `urn:voting:problem:cookies-needed`.
         #[oai(name = "Voter-Tag")]
         voter_tag: Header<Option<String>>,
         request: &Request,

@@ -84,14 +84,14 @@ impl CastMetrics {
         }
         registry.register(
             "voting_casts",
-            "Ballots handed to the log, by outcome; and those that were not, since their voter could not be said \
-             (unidentified) or the log is of another secret (foreign-secret). What is refused for other reasons is not \
-             among them",
+            "Ballots handed to the log, by outcome. Also those not handed to it because their voter was not \
+             identified (unidentified) or the log is held to another secret (foreign-secret). Ballots refused for \
+             other reasons are not counted",
             casts,
         );
         registry.register(
             "voting_cast_duration_seconds",
-            "From a valid ballot to the log's answer",
+            "Time from a valid ballot to the answer of the log",
             seconds,
         );
         registry.register(

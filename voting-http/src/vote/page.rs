@@ -216,7 +216,7 @@ pub(super) async fn form(request: &mut Request) -> Result<Vec<u8>, Problem> {
         return Err(Problem::not_a_form());
     }
     let body = request.take_body().into_vec().await;
-    body.map_err(|_| Problem::invalid("The request's body broke off."))
+    body.map_err(|_| Problem::invalid("The request's body ended early."))
 }
 
 /// A browser may keep the answer, and must ask before it shows it anew; going back shows it at once.

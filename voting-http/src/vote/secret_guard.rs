@@ -113,7 +113,7 @@ impl SecretGuard {
             Ok(()) => {
                 self.open.store(true, Relaxed);
                 if self.foreign.set(0) == 1 {
-                    tracing::info!("the log is held to this secret: ballots are taken");
+                    tracing::info!("accepting ballots: the log is held to this secret");
                 }
             }
             Err(error @ StoreError::ForeignSecret { .. }) => {
@@ -122,7 +122,7 @@ impl SecretGuard {
                 if self.warnings.due().is_some() || is_new {
                     tracing::error!(
                         error = in_one_line(error),
-                        "this service takes no ballots: all vote services need the same secret"
+                        "refusing ballots: the log is held to another secret; give all vote services the same one"
                     );
                 }
             }

@@ -57,7 +57,7 @@ impl VoteService {
             ..state
         });
         let body = body.map_err(|error| {
-            tracing::error!(%error, "cannot write the state of a poll");
+            tracing::error!(%error, "could not write the state of a poll as JSON");
             Problem::internal()
         })?;
         let hash = BASE64URL_NOPAD.encode(&Sha256::digest(&body)[..12]);

@@ -122,7 +122,7 @@ impl Tell {
         );
         registry.register(
             "voting_connections_limit",
-            "How many there may be, beside those that get one short answer each",
+            "The most connections at a time, without the reserve for short visits",
             self.limit.clone(),
         );
         registry.register(
