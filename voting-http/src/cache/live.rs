@@ -1,9 +1,7 @@
-//! Tallies for any number of readers at the cost of one: whoever asks within a tick gets the same
-//! snapshot, and event streams share one look at the store a tick, which pauses while nobody
-//! watches.
+//! Live tallies, for any number of readers at the cost of one. All who ask within a tick get the same snapshot. The
+//! event streams of a poll share one read of the store each tick; it pauses while nobody watches.
 //!
-//! A snapshot that can no longer be renewed is still shown, but never as if it were new: everybody who
-//! sees it is told since when it may be out of date.
+//! While the store cannot be read, viewers see the last snapshot, and since when it may be out of date.
 
 use std::{
     collections::HashMap,
@@ -30,9 +28,9 @@ use crate::{
 const TICK: Duration = Duration::from_millis(250);
 
 /// How long the store may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// After so long without a new look at the store viewers are told. Shorter troubles pass unseen.
+/// How long the store may fail before viewers are told.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
 
 /// A tally as it is shown, and as it is sent.
@@ -198,7 +196,7 @@ impl LiveTallies {
         // Looked up each time: its state or labels may have changed, and a tally beside old ones would be
         // half true.
         let poll = self.0.polls.get_recent(poll).await?;
-        let tally = timeout(PATIENCE, self.0.store.tally(poll.id())).await;
+        let tally = timeout(READ_TIMEOUT, self.0.store.tally(poll.id())).await;
         let tally = tally.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")));
         let tally = tally.map_err(|error| {
             trouble.failed(&error);

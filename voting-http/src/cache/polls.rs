@@ -26,10 +26,10 @@ const RECENT: Duration = Duration::from_secs(3);
 pub(crate) const NEWEST_OPEN: usize = 5;
 
 /// How long the directory may take, once something is at hand to go on with.
-const PATIENCE: Duration = Duration::from_millis(250);
+const REFRESH_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How long it may take otherwise.
-const LONG_PATIENCE: Duration = Duration::from_secs(5);
+const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub(crate) struct Polls(Arc<Inner>);
@@ -153,7 +153,7 @@ impl Polls {
         // directory takes long. The look-up itself ends on its own.
         if known.at.elapsed() >= FRESH && self.0.looking.try_lock().is_ok() {
             let looking = tokio::spawn(self.clone().look_up(FRESH));
-            if let Ok(Ok(Ok(new))) = timeout(PATIENCE, looking).await {
+            if let Ok(Ok(Ok(new))) = timeout(REFRESH_TIMEOUT, looking).await {
                 return Ok(new);
             }
         }
@@ -173,7 +173,7 @@ impl Polls {
         {
             return Err(problem.clone());
         }
-        let answer = timeout(LONG_PATIENCE, self.0.directory.polls()).await;
+        let answer = timeout(FIRST_TIMEOUT, self.0.directory.polls()).await;
         let answer = answer.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")));
         match answer {
             Ok(polls) => {

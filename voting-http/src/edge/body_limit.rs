@@ -1,4 +1,4 @@
-//! Takes a request's body in, within a limit of size and time, before anything else reads it.
+//! Reads the body of a request, within a limit of size and time, before anything else does.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::problem::Problem;
 const MAX_BYTES: usize = 16 * 1024;
 
 /// How long a body may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// So much of a body that is too large is read and thrown away, since a client that is cut off
 /// while it sends does not see the answer.
@@ -23,7 +23,7 @@ const MAX_DISCARDED: usize = 32 * 1024 * 1024;
 
 pub(crate) async fn limit_body(request: &mut Request) -> Result<(), Problem> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let body = timeout(PATIENCE, read(request))
+        let body = timeout(BODY_TIMEOUT, read(request))
             .await
             .map_err(|_| Problem::too_slow())??;
         request.set_body(body);

@@ -1,5 +1,4 @@
-//! Turns whatever goes wrong in a service into an answer: a page where the client is a browser that
-//! asked for one, otherwise a problem document.
+//! Turns errors into answers: a page for a browser that asked for one, otherwise a problem document.
 
 use poem::{
     Error, PathPattern, Request, Response,

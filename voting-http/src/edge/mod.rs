@@ -1,8 +1,7 @@
 //! What each request passes on its way to the routes of a service, and each answer on its way back.
 //!
-//! One endpoint for all of it: a tower of poem's middlewares would put the future of each layer into that
-//! of the next, and move the request once for each, which took longer than all that the service does
-//! with a ballot.
+//! It is one endpoint. With a middleware of poem for each step, the future of each layer is inside that of the next,
+//! and the request is moved once for each: that took longer than all that the service does with a ballot.
 
 pub(crate) mod body_limit;
 pub(crate) mod cors;
@@ -48,7 +47,7 @@ use crate::{
     tokens::signed::OperatorKey,
 };
 
-/// The routes of a service with all that is around them.
+/// The routes of a service, with the checks before them and the headers after them.
 pub(crate) struct Edge<R> {
     routes: R,
     https: bool,
@@ -86,7 +85,7 @@ impl<R: Endpoint> Edge<R> {
         self
     }
 
-    /// Each visitor is a voter, whom other sites cannot make vote.
+    /// Tells the routes who the voter is, and refuses votes that other sites send.
     pub(crate) fn for_voters(mut self, voters: Voters, site: Site) -> Self {
         self.voters = Some((voters, site));
         self

@@ -1,8 +1,7 @@
 //! Keeps other sites from casting a visitor's vote.
 //!
-//! Browsers say where a request comes from, in `Sec-Fetch-Site` or at least in `Origin`, so that
-//! no token is needed in the form. A client that says neither is no browser, and has no
-//! visitor's cookie to misuse.
+//! Browsers say where a request comes from, in `Sec-Fetch-Site` or at least in `Origin`, so the form needs no token.
+//! A client that sends neither is not a browser, so there is no visitor whose cookie it could misuse.
 
 use poem::{
     Request,

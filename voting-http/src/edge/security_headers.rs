@@ -1,5 +1,5 @@
-//! The headers that tell browsers what a page may do: load from this site only, be framed by
-//! none, be guessed at never.
+//! The headers that tell browsers what a page may do: it loads from this site only, no other site may frame it, and
+//! no content type is guessed.
 
 use poem::{
     Request, Response,

@@ -1,5 +1,5 @@
-//! Headers by which something is decided are there once, if at all. Of two, a proxy could look at the one
-//! and the service at the other. `Host`, which must be there, is seen to in [`host`](crate::edge::host).
+//! Refuses requests that repeat a header by which something is decided. A proxy could look at one of the two, and the
+//! service at the other. `Host`, which is required, is checked in [`host`](crate::edge::host).
 
 use poem::{Request, http::HeaderMap};
 

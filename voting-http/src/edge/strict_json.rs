@@ -1,5 +1,5 @@
-//! JSON bodies, taken only if they say one thing: no field twice, nothing unknown, no number where there is
-//! to be a text. Others would be read differently by different readers, a proxy's filter among them.
+//! JSON bodies that every reader understands alike: no field twice, no unknown field, no number in place of a text.
+//! Others are refused: a filter in a proxy could read them differently than the service.
 
 use std::fmt;
 

@@ -1,5 +1,4 @@
-//! Why a value cannot be what it must be, in words for people who have written it: of JSON and of settings,
-//! and not of the types of this program.
+//! Why a value in JSON or in a setting is invalid, in the words of the person who wrote it and not of Rust's types.
 
 use std::{borrow::Cow, fmt};
 
@@ -8,7 +7,7 @@ use serde::de::{Error, Expected, Unexpected};
 /// How much of a text is shown.
 const SHOWN_CHARS: usize = 64;
 
-/// A value is not what it must be, such as `it is the number 2.9, and must be a whole number, 0 or more`.
+/// Why a value is invalid, such as `it is the number 2.9, and must be a whole number, 0 or more`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unfit(String);

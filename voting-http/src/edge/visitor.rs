@@ -1,5 +1,5 @@
-//! Who sent a request: the voter that the signed cookie names, a new one, or somebody of whom it cannot be
-//! said.
+//! Who sent a request: the voter whom the signed cookie or the application names, a new voter, or a sender whose
+//! cookie cannot be read.
 
 use std::{
     sync::Arc,

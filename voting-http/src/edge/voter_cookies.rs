@@ -1,4 +1,4 @@
-//! The names under which a voter's cookie may stand, and what of it a request carries.
+//! The names that a voter's cookie may have, and which of them a request carries.
 
 use std::time::{Duration, SystemTime};
 

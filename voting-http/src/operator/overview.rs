@@ -17,7 +17,7 @@ use super::Pipeline;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// How long one may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time over which rates are measured.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -111,9 +111,9 @@ impl Sample {
     /// Asks the stores now.
     pub(super) async fn ask(pipeline: &Pipeline) -> Self {
         let (stats, totals, polls) = tokio::join!(
-            timeout(PATIENCE, pipeline.queue.stats()),
-            timeout(PATIENCE, pipeline.store.totals()),
-            timeout(PATIENCE, pipeline.polls.polls()),
+            timeout(ANSWER_TIMEOUT, pipeline.queue.stats()),
+            timeout(ANSWER_TIMEOUT, pipeline.store.totals()),
+            timeout(ANSWER_TIMEOUT, pipeline.polls.polls()),
         );
         Self {
             stats: known("ballot log", stats),

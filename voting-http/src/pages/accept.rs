@@ -1,4 +1,4 @@
-//! What a client says that it takes: lists such as `gzip, br;q=0.5`, in one header or in several.
+//! What a client accepts, by lists such as `gzip, br;q=0.5` in one header or in several.
 
 use poem::{
     Request,

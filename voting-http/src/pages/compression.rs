@@ -1,4 +1,4 @@
-//! Makes what is sent smaller, for clients that say that they can read it.
+//! Compresses answers, for clients that accept it.
 //!
 //! Gzip only: every browser reads it, over plain HTTP too. Pages are compressed as they are sent; assets
 //! once (see [`assets`](crate::pages::assets)). Never an event stream, which would be held back, and never an answer

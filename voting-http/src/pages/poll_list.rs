@@ -1,4 +1,4 @@
-//! Polls to go to: some open ones below each page, and all of them on a page of their own.
+//! Links to polls: a few open ones below each page, and all polls on a page of their own.
 
 use std::sync::Arc;
 

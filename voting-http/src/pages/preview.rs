@@ -1,5 +1,5 @@
-//! What others see of a page before they open it: search engines, and messengers that show a preview of a
-//! link. No figures: a preview is kept for long.
+//! What search engines and messengers show of a page before it is opened. It has no figures, since previews are kept
+//! for long.
 
 use poem::{Endpoint, Response, endpoint::make_sync};
 use voting_core::{Poll, PollState};

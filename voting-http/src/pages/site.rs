@@ -26,20 +26,20 @@ pub struct Site {
     pub default_poll: Option<PollId>,
     /// Whom the service lets in. It must be served with the same gate.
     pub gate: Gate,
-    /// Names this replica on the pages; without it they do not say which one answered.
+    /// What the pages call this replica. Without it they do not say which replica answered.
     pub served_by: Option<String>,
 }
 
 /// Where to find the pages of the other service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum PeerLink {
-    /// Nowhere; pages have no link to it.
+    /// There is none: pages have no link to it.
     #[default]
     None,
     /// At this address.
     Url(PublicUrl),
-    /// On the host that the client used, on this port. There is a link only for clients that name the port
-    /// which the service itself listens on: behind a proxy or a mapping of ports, this one may lead nowhere.
+    /// On the host that the client used, at this port. A client gets the link only if it used the port on which the
+    /// service itself listens: behind a proxy or a mapping of ports, the link may lead nowhere.
     Port(u16),
     /// The same where ports are mapped: clients use `own` here, and `peer` there.
     MappedPort {

@@ -1,4 +1,4 @@
-//! Warnings that anybody can cause are logged seldom, and say how many were not.
+//! Limits log lines that any client can cause to one a minute. Each says how many were held back.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},

@@ -1,5 +1,5 @@
-//! A store that fails is asked again soon, and by many: it is logged when that begins and when there is another
-//! reason, then once a minute, and once when it works again.
+//! Logs that a store fails: when the failure begins, when its reason changes, then once a minute, and when the store
+//! works again. Many requests may ask a failing store, so not each failure is logged.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A store that takes longer to answer is not fit for requests.
-const PATIENCE: Duration = Duration::from_secs(2);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Answer = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 type Check = Arc<dyn Fn() -> Answer + Send + Sync>;
@@ -103,7 +103,7 @@ impl Health {
 
     async fn check(&self) -> Result<(), NotReady> {
         for (what, check) in &self.checks {
-            let (told, reason) = match timeout(PATIENCE, check()).await {
+            let (told, reason) = match timeout(CHECK_TIMEOUT, check()).await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => {
                     // That the store is unavailable is what it is about.

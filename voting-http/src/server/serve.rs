@@ -1,13 +1,11 @@
 //! Serves an endpoint on a socket: HTTP/1.1 with bounded waits and a graceful stop.
 //!
-//! poem's own server sets neither `TCP_NODELAY` nor a limit on how slowly a client may send its
-//! request's head or take its answer, and retries a failed `accept` without a pause, so
-//! connections are accepted here.
+//! Connections are accepted here and not by poem's own server. That one sets no `TCP_NODELAY`, does not limit how
+//! slowly a client may send the head of a request or read an answer, and retries a failed `accept` without a pause.
 //!
-//! A client that keeps its connection cannot know when the server is about to close it: a request that
-//! is under way at that moment is lost, and its sender does not know whether it was carried out. So a
-//! server that is to stop first says so in its answers for a while, and each client that asks leaves by
-//! itself.
+//! A client with an open connection cannot know when the server will close it. A request that is under way then is
+//! lost, and its sender does not know whether it was carried out. So a server that is to stop first answers with
+//! `Connection: close` for a while, and each client that sends a request leaves by itself.
 
 use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -67,10 +65,10 @@ impl Default for ServeOptions {
     }
 }
 
-/// How long a connection of the reserve may take to send its request's head, …
+/// How long a connection of the reserve may take to send the head of its request.
 const SHORT_HEAD: Duration = Duration::from_secs(5);
 
-/// … and in all. Longer than a ballot takes that is just in time.
+/// How long a connection of the reserve may last. A slow ballot takes less.
 const SHORT_VISIT: Duration = Duration::from_secs(20);
 
 /// After `accept` failed, as when file descriptors are used up.
@@ -78,11 +76,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 type Shared = Arc<dyn DynEndpoint<Output = Response>>;
 
-/// Serves until `stop` is cancelled, then accepts no more and lets those who are connected leave.
-/// Returns whether all requests in flight ended in time.
+/// Serves until `stop` is cancelled. Then it accepts no more connections, and lets clients leave as [`ServeOptions`]
+/// says. Returns whether all requests in flight ended in time.
 ///
-/// Connections that wait in the socket's queue at that moment are served too. What comes later is
-/// for whoever else listens on the same socket, if anybody does.
+/// Connections in the socket's queue at that moment are served too. Later ones are for other processes that listen on
+/// the same socket, if there are any.
 pub async fn serve<E>(
     listener: TcpListener,
     endpoint: E,

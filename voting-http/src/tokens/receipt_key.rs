@@ -30,7 +30,7 @@ const SEALED: &str = "2.";
 /// Receipts have no associated data.
 const NOTHING: &[&[u8]] = &[];
 
-/// Turns receipts into text that only the holder of the secret can make and read, and back.
+/// Makes receipts into texts that only the holder of the secret can make and read, and reads them.
 #[derive(Clone)]
 pub struct ReceiptKey {
     sealing: SealingKey,

@@ -3,7 +3,7 @@
 use data_encoding::BASE64URL_NOPAD;
 use voting_core::{SecretKey, VoterId, model::secret::MacKey};
 
-/// A token that was not issued with this secret, or was cut short.
+/// The token was not issued with this secret, or is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a token that was issued here")]
 pub struct InvalidToken;

@@ -1,5 +1,5 @@
-//! Keeps a service with a stranger's secret from taking ballots: it cannot read the cookies that the others
-//! give, so each voter would count once more.
+//! Refuses ballots while the log is held to another secret than this service has. The service could not read the
+//! cookies of the other vote services, so each voter would count once more.
 
 use std::{
     sync::{
@@ -19,7 +19,7 @@ use crate::problem::seldom::Seldom;
 const FRESH: Duration = Duration::from_secs(1);
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why no ballot is taken.
 #[derive(Debug, Clone)]
@@ -106,7 +106,7 @@ impl SecretGuard {
 
     /// Asks the log now.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
-        let asked = timeout(PATIENCE, self.sink.check_secret(self.ours)).await;
+        let asked = timeout(ANSWER_TIMEOUT, self.sink.check_secret(self.ours)).await;
         let asked = asked.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")));
         self.asked.store(self.now(), Relaxed);
         match &asked {

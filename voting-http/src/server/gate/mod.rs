@@ -1,9 +1,8 @@
-//! The room of a service, and who has how much of it: connections, event streams, wrong tokens.
+//! Limits on connections, event streams and wrong tokens, in all and by address.
 //!
-//! No single guest must be able to take all of it, whoever comes first. So an address has a share of the
-//! connections and of the streams, streams leave some connections for others, and beside all of them a
-//! reserve is kept from which each further connection gets one short answer. Whoever has to be turned
-//! away is counted, and told in the log once a minute.
+//! No single address can take all connections. Each address has a share of the connections and of the streams.
+//! Streams leave some connections for other requests. Beyond the limit, a reserve serves each further connection with
+//! one short answer. Connections that are turned away are counted, and logged once a minute.
 
 pub(crate) mod client_address;
 mod holders;
@@ -30,31 +29,31 @@ use crate::{
     server::gate::client_address::{Client, TrustedProxies},
 };
 
-/// Wrong tokens of one address that are answered at once; afterwards one in [`TOKEN_PAUSE`].
+/// How many wrong tokens of one address are answered at once. After that it is one each [`TOKEN_PAUSE`].
 const WRONG_TOKENS: u32 = 20;
 
 /// Between two wrong tokens of one address.
 const TOKEN_PAUSE: Duration = Duration::from_secs(10);
 
-/// How much of a service its guests may take.
+/// Limits on the connections and event streams of a service.
 ///
-/// What is `None` is a share of `max_connections`, so that no address, nor all streams together, can
-/// take all places.
+/// A limit that is `None` is a share of `max_connections`, such that neither one address nor all streams together can
+/// take all connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Connections at a time.
     pub max_connections: usize,
-    /// Of these, how many one address may hold: an IPv4 address or an IPv6 `/64`; a `/48` twice as many,
-    /// within three quarters of all. Trusted proxies are spared. Half of them unless set.
+    /// The most connections of one address: an IPv4 address or an IPv6 `/64`. A `/48` may have twice as many, up to
+    /// three quarters of all. Trusted proxies have no such limit. By default half of `max_connections`.
     pub max_connections_per_address: Option<usize>,
-    /// Beside these, how many further connections are served at a time, for one short request each. An
-    /// eighth of `max_connections` unless set, but 16 to 1,024.
+    /// How many further connections are served at a time, each for one short request. By default an eighth of
+    /// `max_connections`, at least 16 and at most 1,024.
     pub reserve: Option<usize>,
-    /// Event streams at a time. Three quarters of `max_connections` unless set.
+    /// Event streams at a time. By default three quarters of `max_connections`.
     pub max_streams: Option<usize>,
-    /// Of these, how many one address may hold. Half of them unless set.
+    /// The most event streams of one address. By default half of `max_streams`.
     pub max_streams_per_address: Option<usize>,
-    /// After this time a stream ends, give or take a tenth; its client opens another one.
+    /// How long an event stream lasts, give or take a tenth. Its client then opens another one.
     pub stream_life: Duration,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: TrustedProxies,
@@ -109,8 +108,7 @@ fn of_site(each: usize, all: usize) -> usize {
     each.saturating_mul(2).min(all / 4 * 3).max(each)
 }
 
-/// Lets guests in to one service, within its [`Limits`]. The service and [`serve()`](crate::server::serve()) must
-/// have the same one.
+/// Holds one service to its [`Limits`]. The service and [`serve()`](crate::serve()) must have the same gate.
 #[derive(Debug, Clone)]
 pub struct Gate(Arc<Inner>);
 
