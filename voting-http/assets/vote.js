@@ -66,7 +66,7 @@
     element.classList[on ? "add" : "remove"](name);
   }
 
-  // ---- Words. What a voter is told has the words of src/vote/words.rs, src/views.rs and src/problem.rs. ----
+  // ---- Words. What a voter is told has the words of src/views/vote_words.rs, src/pages/templates.rs and src/problem/. ----
 
   var UNKNOWN = "We do not know whether your vote arrived. Trying again is safe: it counts once.";
   var OFFLINE = "You are offline. We do not know whether your vote arrived. It is sent again when you are online; it counts once.";
@@ -439,6 +439,8 @@
     if (now.voter === null && isOpen()) {
       if (!isSaid()) say("bad", COOKIES);
     } else if (typeof now.voter === "string" && now.voter !== voter) {
+      // Somebody else has signed in: this page was made for another person.
+      if (form.dataset.login) return location.reload();
       takeVoter(now);
     }
     var news = [takeTexts(now), takeVote(now), takeState(now)].filter(Boolean);

@@ -9,7 +9,7 @@ use support::{
     Answer, BROWSER, FORM, JSON, Services, Setup, connect, get, head, read_to_end, send,
 };
 use voting_core::SecretKey;
-use voting_http::{ReceiptKey, Site};
+use voting_http::{PublicUrl, ReceiptKey, Site};
 use voting_testing::await_some;
 
 const BALLOT: &str = "/v1/polls/cats-vs-dogs/ballot";
@@ -271,12 +271,10 @@ fn systems_that_share_a_host_leave_each_others_voters_alone() {
 /// The services as they were, at another address.
 fn moved(services: &Services, https: bool) -> Services {
     let (sink, all) = (services.sink(), Arc::new(services.memory.clone()));
-    let public_url = https.then(|| "https://vote.example.org".parse().expect("a URL"));
+    let public_url: Option<PublicUrl> =
+        https.then(|| "https://vote.example.org".parse().expect("a URL"));
     Services::set_up(|_| Setup {
-        site: Site {
-            public_url,
-            ..Site::default()
-        },
+        site: Site::default().with_public_url(public_url),
         sink: Some(sink),
         directory: Some(all),
         ..Setup::default()

@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::{Map, Value};
 use voting_core::{SecretKey, Worker, WorkerOptions, backends::memory::Memory};
-use voting_http::{Pipeline, ResultService, Site, VoteService, WorkerService};
+use voting_http::{OperatorService, ResultService, VoteService};
 
 fn path_of(service: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -26,31 +26,17 @@ async fn the_committed_documents_are_current() {
     let all = Arc::new(memory.clone());
     let queue = Arc::new(memory.queue());
     let options = WorkerOptions::default();
-    let pipeline = Pipeline {
-        worker: Worker::new(queue.clone(), all.clone(), all.clone(), options).start(),
-        queue,
-        flusher: all.clone(),
-        tallies: all.clone(),
-        polls: all.clone(),
-        directory: all.clone(),
-        dead_letters: all.clone(),
-    };
-    let (site, secret) = (Site::default(), support::secret());
+    let worker = Worker::new(queue.clone(), all.clone(), all.clone(), options).start();
+    let secret = support::secret();
     let token = SecretKey::new(support::OPERATOR_TOKEN).unwrap();
     let sink = Arc::new(memory.sink());
+    let vote = VoteService::builder(sink, all.clone(), &secret).build();
+    let result = ResultService::builder(all.clone(), all.clone(), &secret).build();
+    let operator = OperatorService::builder(worker, queue, all, &token).build();
     let documents = [
-        (
-            "vote",
-            VoteService::new(sink, all.clone(), &secret, site.clone()).openapi(),
-        ),
-        (
-            "result",
-            ResultService::new(all.clone(), all, &secret, site.clone()).openapi(),
-        ),
-        (
-            "worker",
-            WorkerService::new(pipeline, &token, site.stop).openapi(),
-        ),
+        ("vote", vote.openapi()),
+        ("result", result.openapi()),
+        ("worker", operator.openapi()),
     ];
     for (service, document) in documents {
         let path = path_of(service);

@@ -16,7 +16,7 @@ use std::{
 use async_trait::async_trait;
 use support::{BROWSER, FORM, JSON, Services, Setup, get, send};
 use voting_core::{Ballot, CastError, Poll, PollDirectory, PollId, Receipt, StoreError, VoteSink};
-use voting_http::Site;
+use voting_http::{PublicUrl, Site};
 
 const BALLOT: &str = "/v1/polls/cats-vs-dogs/ballot";
 
@@ -585,10 +585,7 @@ fn before_there_is_a_poll_the_page_says_so() {
 #[test]
 fn over_https_the_cookie_is_bound_to_the_host() {
     let services = Services::set_up(|_| Setup {
-        site: Site {
-            public_url: Some("https://vote.test".parse().unwrap()),
-            ..Site::default()
-        },
+        site: Site::default().with_public_url("https://vote.test".parse::<PublicUrl>().unwrap()),
         ..Setup::default()
     });
     let answer = send(

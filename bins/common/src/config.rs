@@ -12,7 +12,7 @@ use config::ConfigError;
 use poem::http::uri::{Scheme, Uri};
 use serde::{Deserialize, Serialize, Serializer};
 use voting_core::{Poll, PollId, WorkerOptions};
-use voting_http::{Limits, PublicUrl, ServeOptions, TrustedProxies};
+use voting_http::{Limits, PublicUrl, TrustedProxies};
 
 use crate::{
     cli::Cli,
@@ -115,7 +115,7 @@ impl Default for Streams {
 }
 
 fn max_connections() -> usize {
-    ServeOptions::DEFAULT_CONNECTIONS
+    Limits::DEFAULT_CONNECTIONS
 }
 
 fn as_text<S: Serializer>(url: &Option<PublicUrl>, to: S) -> Result<S::Ok, S::Error> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use voting_http::{Gate, Limits, ServeOptions};
+use voting_http::{Gate, Limits};
 
 use crate::{config::Config, needs::Service};
 
@@ -114,7 +114,7 @@ impl Config {
                 Fitted {
                     section,
                     wanted: asked,
-                    by_default: asked == ServeOptions::DEFAULT_CONNECTIONS || section == "worker",
+                    by_default: asked == Limits::DEFAULT_CONNECTIONS || section == "worker",
                     max_connections: limits.max_connections,
                     limits,
                 }

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU16;
 
-use tokio_util::sync::CancellationToken;
 use voting_http::{Gate, PeerLink, Site};
 
 use crate::config::{Config, Web};
@@ -17,25 +16,22 @@ impl Config {
 
 /// The surroundings of a service with pages, beside one that listens on `peer_port`. The pages do not name
 /// the replica; see [`Config::served_by`].
-pub fn site(own: &Web, peer: &Web, peer_port: u16, gate: &Gate, stop: &CancellationToken) -> Site {
+pub fn site(own: &Web, peer: &Web, peer_port: u16, gate: &Gate) -> Site {
     let peer_port = peer.public_port.map_or(peer_port, NonZeroU16::get);
-    Site {
-        public_url: own.public_url.clone(),
-        gate: gate.clone(),
-        peer: match (&own.public_url, &peer.public_url) {
-            (_, Some(url)) => PeerLink::Url(url.clone()),
-            (None, None) => match own.public_port {
-                Some(own) => PeerLink::MappedPort {
-                    own: own.get(),
-                    peer: peer_port,
-                },
-                None => PeerLink::Port(peer_port),
+    let peer = match (&own.public_url, &peer.public_url) {
+        (_, Some(url)) => PeerLink::Url(url.clone()),
+        (None, None) => match own.public_port {
+            Some(own) => PeerLink::MappedPort {
+                own: own.get(),
+                peer: peer_port,
             },
-            // Behind a proxy the peer's port is not for voters.
-            (Some(_), None) => PeerLink::None,
+            None => PeerLink::Port(peer_port),
         },
-        default_poll: None,
-        served_by: None,
-        stop: stop.clone(),
-    }
+        // Behind a proxy the peer's port is not for voters.
+        (Some(_), None) => PeerLink::None,
+    };
+    Site::default()
+        .with_public_url(own.public_url.clone())
+        .with_peer(peer)
+        .with_gate(gate.clone())
 }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use voting_http::{ResultService, Site};
+use voting_http::ResultService;
 use voting_service::{Config, Exit, Service, Services, StartError, site};
 
 fn main() -> ExitCode {
@@ -23,18 +23,13 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         .await?;
     let peer_port = config.vote.listen.port();
     let gate = config.gates(Service::Result).result;
-    let site = Site {
-        served_by: config.served_by(),
-        default_poll: config.default_poll,
-        ..site(
-            &config.result,
-            &config.vote,
-            peer_port,
-            &gate,
-            services.leaving(),
-        )
-    };
-    let result = ResultService::new(postgres.clone(), postgres, &secret, site);
+    let site = site(&config.result, &config.vote, peer_port, &gate)
+        .with_served_by(config.served_by())
+        .with_default_poll(config.default_poll);
+    let result = ResultService::builder(postgres.clone(), postgres, &secret)
+        .site(site)
+        .stop(services.leaving().clone())
+        .build();
     services.announce("Result", &listener.url(), "");
     services.name_stores(&[("tally store", "Postgres"), ("polls", "Postgres")]);
     services.serve(listener, result.into_endpoint(), gate);

@@ -3,7 +3,7 @@
 
 use std::{future::pending, process::ExitCode, sync::Arc};
 
-use voting_http::{Site, VoteService};
+use voting_http::VoteService;
 use voting_service::{Config, Exit, Service, Services, StartError, site};
 
 fn main() -> ExitCode {
@@ -20,19 +20,14 @@ async fn run(config: Config) -> Result<Exit, StartError> {
         .await?;
     let peer_port = config.result.listen.port();
     let gate = config.gates(Service::Vote).vote;
-    let site = Site {
-        served_by: config.served_by(),
-        default_poll: config.default_poll,
-        ..site(
-            &config.vote,
-            &config.result,
-            peer_port,
-            &gate,
-            services.leaving(),
-        )
-    };
+    let site = site(&config.vote, &config.result, peer_port, &gate)
+        .with_served_by(config.served_by())
+        .with_default_poll(config.default_poll);
     let sink = Arc::new(redis.sink());
-    let vote = VoteService::new(sink.clone(), Arc::new(redis), &secret, site);
+    let vote = VoteService::builder(sink.clone(), Arc::new(redis), &secret)
+        .site(site)
+        .stop(services.leaving().clone())
+        .build();
     services.announce("Vote", &listener.url(), "");
     services.name_stores(&[("ballot log", "Redis"), ("polls", "Redis")]);
     services.serve(listener, vote.into_endpoint(), gate);

@@ -7,7 +7,7 @@ use voting_core::{
     backends::sqlite::{OpenError, Sqlite, SqliteOptions},
     pipeline::{closing, worker::WorkerExit},
 };
-use voting_http::{Pipeline, ResultService, Site, VoteService, WorkerService};
+use voting_http::{OperatorService, ResultService, Site, VoteService};
 use voting_service::{
     Config, Exit, Found, Kept, SecretError, Service, Services, cats_vs_dogs, find, site,
 };
@@ -60,28 +60,14 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
     let worker_at = services
         .listen("worker", "the operator's API", config.worker.listen)
         .await?;
-    let with_default = |site: Site| Site {
-        default_poll: default_poll.clone(),
-        served_by: config.served_by(),
-        ..site
-    };
     let stop = services.leaving().clone();
     let gates = config.gates(Service::AllInOne);
-    let vote_site = site(
-        &config.vote,
-        &config.result,
-        result_at.port(),
-        &gates.vote,
-        &stop,
-    );
-    let result_site = site(
-        &config.result,
-        &config.vote,
-        vote_at.port(),
-        &gates.result,
-        &stop,
-    );
-    let (vote_site, result_site) = (with_default(vote_site), with_default(result_site));
+    let with_default = |site: Site| {
+        site.with_default_poll(default_poll.clone())
+            .with_served_by(config.served_by())
+    };
+    let vote_site = site(&config.vote, &config.result, result_at.port(), &gates.vote);
+    let result_site = site(&config.result, &config.vote, vote_at.port(), &gates.result);
 
     let all = Arc::new(store.clone());
     let queue = Arc::new(store.queue());
@@ -94,24 +80,24 @@ pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
     let worker = worker.start();
     services.watch(worker.progress().clone(), queue.clone());
     let sink = Arc::new(store.sink());
-    let vote = VoteService::new(sink.clone(), all.clone(), &secret.key, vote_site);
-    let result = ResultService::new(all.clone(), all.clone(), &secret.key, result_site);
+    let vote = VoteService::builder(sink.clone(), all.clone(), &secret.key)
+        .site(with_default(vote_site))
+        .stop(stop.clone())
+        .build();
+    let result = ResultService::builder(all.clone(), all.clone(), &secret.key)
+        .site(with_default(result_site))
+        .stop(stop.clone())
+        .build();
     tokio::spawn(closing::keep_advancing(
         all.clone(),
         queue.clone(),
         all.clone(),
         CLOSING_STEP,
     ));
-    let pipeline = Pipeline {
-        worker: worker.clone(),
-        queue,
-        flusher: all.clone(),
-        tallies: all.clone(),
-        polls: all.clone(),
-        directory: all.clone(),
-        dead_letters: all,
-    };
-    let operator = WorkerService::new(pipeline, &token.key, stop).behind(gates.worker.clone());
+    let operator = OperatorService::builder(worker.clone(), queue, all, &token.key)
+        .gate(gates.worker.clone())
+        .stop(stop)
+        .build();
 
     let token = match &token.file {
         Some(file) => format!("token: {}", file.display()),

@@ -11,7 +11,7 @@ use voting_core::{
     error::in_one_line,
     pipeline::{coordinator::Coordinator, worker::WorkerExit},
 };
-use voting_http::{Pipeline, WorkerService};
+use voting_http::OperatorService;
 use voting_service::{Config, Exit, Service, Services, StartError};
 
 /// How long Redis may take to forget a worker that ends.
@@ -42,18 +42,14 @@ async fn run(config: Config) -> Result<Exit, StartError> {
     let guarded = coordinator.guarded();
     let worker = Worker::new(queue.clone(), guarded.clone(), guarded, options).start();
     services.watch(worker.progress().clone(), queue.clone());
-    let pipeline = Pipeline {
-        worker: worker.clone(),
-        queue: queue.clone(),
-        flusher: postgres.clone(),
-        tallies: postgres.clone(),
-        polls: coordinator.polls(),
-        directory: Arc::new(redis),
-        dead_letters: postgres.clone(),
-    };
     let gate = config.gates(Service::Worker).worker;
-    let operator = WorkerService::new(pipeline, &token.key, services.leaving().clone());
-    let operator = operator.behind(gate.clone());
+    let operator =
+        OperatorService::builder(worker.clone(), queue.clone(), postgres.clone(), &token.key)
+            .polls(coordinator.polls())
+            .directory(Arc::new(redis))
+            .gate(gate.clone())
+            .stop(services.leaving().clone())
+            .build();
     services.announce("Operator", &format!("{}docs/", listener.url()), "");
     services.name_stores(&[("ballot log", "Redis"), ("tally store", "Postgres")]);
     config.warn_of_remarks(Service::Worker);

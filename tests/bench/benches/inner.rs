@@ -15,7 +15,7 @@ use voting_core::{
     model::position::{EntryId, Position, ShardId},
     store::batch::{Batch, PlacedBallot},
 };
-use voting_http::{ReceiptKey, Site, VoteService};
+use voting_http::{ReceiptKey, VoteService};
 
 /// As the services have it.
 #[global_allocator]
@@ -171,7 +171,7 @@ fn through_the_service(
     let memory = Memory::new(MemoryOptions::default());
     runtime.block_on(memory.put_poll(&poll())).expect("stored");
     let secret = SecretKey::new("a secret of the benches, 32 bytes or more").expect("long enough");
-    let service = VoteService::new(Arc::new(AtOnce), Arc::new(memory), &secret, Site::default());
+    let service = VoteService::builder(Arc::new(AtOnce), Arc::new(memory), &secret).build();
     let endpoint = service.into_endpoint();
     let request = || {
         Request::builder()

@@ -9,8 +9,9 @@ use super::{
     events::{Content, TallyEvents},
 };
 use crate::{
-    document::Operation, problem::Problem, problem_kind::ProblemKind, reason_view::ReasonView,
-    tally_view::TallyView,
+    problem::{Problem, kind::ProblemKind},
+    server::document::Operation,
+    views::{reason_view::ReasonView, tally_view::TallyView},
 };
 
 const MINUTE_MS: u64 = 60_000;
@@ -81,9 +82,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
 
 #[OpenApi]
 impl Api {
-    /// The tally of a poll, at most a quarter of a second old.
+    /// Get the tally of a poll. It is at most a quarter of a second old.
     ///
-    /// While it cannot be read the answer is 503, never an older tally.
+    /// While the tally cannot be read, the answer is 503, never an older tally.
     #[oai(
         path = "/v1/polls/:poll/tally",
         method = "get",
@@ -95,11 +96,10 @@ impl Api {
         Ok(Json(service.live.current(poll.id()).await?.view.clone()))
     }
 
-    /// The tally of a poll as server-sent events: as it is now, then whenever it changes.
+    /// Watch the tally of a poll as server-sent events: first the present tally, then each new one.
     ///
-    /// The stream also says when the tally can no longer be read, and gives a sign of life every 15 seconds,
-    /// so that a client can tell a quiet poll from a service that knows nothing new, and from a connection
-    /// that is dead.
+    /// The stream also says when the tally can no longer be read. Every 15 seconds without other events it sends
+    /// `alive`. So a client can tell apart a quiet poll, a service that cannot read the tally, and a dead connection.
     #[oai(
         path = "/v1/polls/:poll/tally/events",
         method = "get",
@@ -114,8 +114,8 @@ impl Api {
         ))
     }
 
-    /// What became of a ballot. A receipt does not tell what was chosen, nor, to others than the services,
-    /// who the voter is.
+    /// Get what became of a ballot. A receipt reveals neither the choice nor, to anybody but the services, the
+    /// voter.
     #[oai(
         path = "/v1/receipts/:receipt",
         method = "get",

@@ -27,9 +27,9 @@ use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    gate::StreamPlace,
-    live::{Known, Snapshot},
-    tally_view::TallyView,
+    cache::live::{Known, Snapshot},
+    server::gate::StreamPlace,
+    views::tally_view::TallyView,
 };
 
 /// Between two signs of life on a stream where nothing changes. `result.js` connects anew after 40 s without one.

@@ -1,34 +1,32 @@
 //! The result service: shows tallies, live, and what became of a receipt. Reads only.
 
 mod api;
+mod builder;
 mod events;
 mod page;
-mod shares;
-mod since;
-mod texts;
 
 use std::sync::Arc;
 
-use poem::{Endpoint, Response, Route, get};
+use poem::{IntoEndpoint, Route, get};
 use poem_openapi::OpenApiService;
 use voting_core::{PollDirectory, SecretKey, TallyStore};
 
+pub use self::builder::ResultServiceBuilder;
 use crate::{
-    api_routes::ApiRoutes,
-    assets, document,
-    front::Front,
-    health::{self, Health},
-    live::LiveTallies,
-    methods::Methods,
-    metrics::Metrics,
-    poll_list,
-    polls::{PagePlace, Polls},
-    preview,
-    receipt_key::ReceiptKey,
-    site::Site,
+    cache::{live::LiveTallies, polls::Polls},
+    edge::{Edge, endpoint::ServiceEndpoint},
+    pages::{assets, poll_list, poll_of_page::PagePlace, preview, site::Site},
+    server::{
+        api_routes::ApiRoutes,
+        document,
+        health::{self, Health},
+        methods::Methods,
+        metrics::Metrics,
+        options::Options,
+        tower::HttpService,
+    },
+    tokens::receipt_key::ReceiptKey,
 };
-
-pub(crate) use self::{since::Since, texts::ResultTexts};
 
 /// The result service over its store.
 #[derive(Clone)]
@@ -40,30 +38,24 @@ struct Inner {
     polls: Polls,
     receipts: ReceiptKey,
     site: Site,
+    options: Options,
 }
 
 impl ResultService {
     /// A service that shows the tallies of `tallies`, in the polls of `polls`. It needs the vote
     /// service's secret to know its receipts.
-    pub fn new(
+    pub fn builder(
         tallies: Arc<dyn TallyStore>,
         polls: Arc<dyn PollDirectory>,
         secret: &SecretKey,
-        site: Site,
-    ) -> Self {
-        let polls = Polls::new(polls, site.default_poll.clone());
-        Self(Arc::new(Inner {
-            live: LiveTallies::new(Arc::clone(&tallies), polls.clone()),
-            tallies,
-            polls,
-            receipts: ReceiptKey::new(secret),
-            site,
-        }))
+    ) -> ResultServiceBuilder {
+        ResultServiceBuilder::new(tallies, polls, secret)
     }
 
     /// The service as an endpoint, to be served or mounted.
-    pub fn into_endpoint(self) -> impl Endpoint<Output = Response> {
+    pub fn into_endpoint(self) -> ServiceEndpoint {
         let page = |place| get(page::Show(self.clone(), place));
+        let options = &self.0.options;
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| {
             self.0.live.metrics().register(registry);
@@ -81,10 +73,23 @@ impl ResultService {
             .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
         let methods = Methods::of(&self.openapi());
-        let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
-        Front::new(routes)
+        let routes = ApiRoutes::new(
+            self.documented(health),
+            self.openapi(),
+            metrics,
+            pages,
+            options.exposed,
+        );
+        let edge = Edge::new(routes, options)
             .with_methods(methods)
-            .over_https(self.0.site.is_https())
+            .over_https(self.0.site.is_https());
+        ServiceEndpoint::new(edge)
+    }
+
+    /// The service for axum, hyper and whatever else calls a tower service. Where it is mounted below a path, tell it
+    /// with `base_path`.
+    pub fn into_service(self) -> HttpService {
+        HttpService::new(self)
     }
 
     /// The OpenAPI document of the service, as JSON.
@@ -96,7 +101,7 @@ impl ResultService {
     fn health(&self) -> Health {
         let (tallies, polls) = (Arc::clone(&self.0.tallies), self.0.polls.clone());
         let shown = polls.clone();
-        Health::new("result", self.0.site.stop.clone())
+        Health::new("result", self.0.options.stop.clone())
             .needs("tally store", move || {
                 let (tallies, polls) = (Arc::clone(&tallies), shown.clone());
                 async move {
@@ -122,6 +127,14 @@ impl ResultService {
             env!("CARGO_PKG_VERSION"),
         )
         .description("Shows tallies and the state of receipts.")
+    }
+}
+
+impl IntoEndpoint for ResultService {
+    type Endpoint = ServiceEndpoint;
+
+    fn into_endpoint(self) -> ServiceEndpoint {
+        Self::into_endpoint(self)
     }
 }
 

@@ -16,16 +16,18 @@ use super::{
     events::{Content, Events},
 };
 use crate::{
-    assets,
-    gate::StreamPlace,
-    live::Known,
-    poll_list::OtherPolls,
-    polls::{PagePlace, Shown},
-    preview::Preview,
+    cache::live::Known,
+    edge::security_headers,
+    pages::{
+        assets,
+        poll_list::OtherPolls,
+        poll_of_page::{PagePlace, Shown},
+        preview::Preview,
+        site::Prefix,
+        templates::{self, ResultPage},
+    },
     problem::Problem,
-    security_headers,
-    site::Prefix,
-    views::{self, ResultPage},
+    server::gate::StreamPlace,
 };
 
 /// `GET`: the page.
@@ -54,7 +56,7 @@ impl Endpoint for Show {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let service = &self.0.0;
-        let poll = match service.polls.of_shown_page(self.1, &request).await? {
+        let poll = match self.1.shown(&service.polls, &request).await? {
             Shown::Here(poll) => poll,
             Shown::Elsewhere(there) => return Ok(there),
         };
@@ -63,7 +65,7 @@ impl Endpoint for Show {
         let prefix = Prefix::of(&request);
         let base = prefix.as_str();
         let id = poll.id();
-        let mut page = views::render(&ResultPage {
+        let mut page = templates::render(&ResultPage {
             base,
             assets_version: assets::version(),
             preview: Preview::of_result(&service.site, base, &poll),
@@ -121,7 +123,7 @@ fn in_one_piece(known: &Known) -> Bytes {
 
 impl ResultService {
     async fn poll_of(&self, request: &Request) -> Result<Arc<Poll>, Problem> {
-        self.0.polls.of_page(PagePlace::Named, request).await
+        PagePlace::Named.poll(&self.0.polls, request).await
     }
 
     /// A stream of what is known of a poll.
@@ -133,7 +135,7 @@ impl ResultService {
     ) -> Result<Events, Problem> {
         let tallies = self.0.live.watch(poll).await?;
         let viewers = self.0.live.metrics().viewers.clone();
-        let stop = self.0.site.stop.clone();
+        let stop = self.0.options.stop.clone();
         Ok(Events::new(content, tallies, stop, viewers, place))
     }
 }

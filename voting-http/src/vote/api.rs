@@ -1,6 +1,6 @@
 //! The vote service's API.
 
-use poem::web::Data;
+use poem::Request;
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Header, Path},
@@ -10,12 +10,10 @@ use serde::Deserialize;
 
 use super::{VoteService, memory::Remembered};
 use crate::{
-    document::Operation,
-    polls::{self, PollView},
-    problem::Problem,
-    problem_kind::ProblemKind,
-    strict_json::StrictJson,
-    visitor::Visitor,
+    edge::strict_json::StrictJson,
+    problem::{Problem, kind::ProblemKind},
+    server::document::Operation,
+    views::poll_view::{self, PollView},
 };
 
 pub(super) struct Api(pub(super) VoteService);
@@ -26,13 +24,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         id: "listPolls",
         problems: &[ProblemKind::StoreUnavailable],
         body: None,
-        answers: &[("200", polls::LIST_EXAMPLE)],
+        answers: &[("200", poll_view::LIST_EXAMPLE)],
     },
     Operation {
         id: "getPoll",
         problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
         body: None,
-        answers: &[("200", polls::EXAMPLE)],
+        answers: &[("200", poll_view::EXAMPLE)],
     },
     Operation {
         id: "castBallot",
@@ -41,6 +39,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ProblemKind::SeveralVoterCookies,
             ProblemKind::OutdatedVoterCookie,
             ProblemKind::CookiesNeeded,
+            ProblemKind::SignInNeeded,
+            ProblemKind::NotEligible,
+            ProblemKind::VoterChanged,
             ProblemKind::CrossSite,
             ProblemKind::UnknownPoll,
             ProblemKind::PollClosed,
@@ -58,6 +59,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         )],
     },
 ];
+
+/// Of casting, where the application says who votes.
+pub(super) const CAST_BY_LOGIN: &str = "The voter is the one who has signed in to the application. A voter counts once, with the last accepted ballot, so \
+    trying again is safe.\n\nWhoever has not signed in is answered 401, `urn:voting:problem:sign-in-needed`; whoever \
+    may not vote 403, `urn:voting:problem:not-eligible`.\n\nA poll that is closed takes no ballots: 409, \
+    `urn:voting:problem:poll-closed`.";
 
 /// The polls that there are.
 #[derive(Debug, Object)]
@@ -80,10 +87,10 @@ struct BallotView {
 #[derive(Debug, Object)]
 #[oai(rename = "Accepted")]
 struct AcceptedView {
-    /// Stands for this ballot: ask the result service what became of it.
+    /// The receipt of this ballot: ask the result service what became of it.
     receipt: String,
-    /// Names the voter to the page that cast it: the same for all ballots of this voter, in all polls, and
-    /// good for nothing else. The page has it in `data-voter`.
+    /// A short tag of the voter, the same for all ballots of this voter in all polls. The voting page has it in
+    /// `data-voter`. It grants nothing.
     voter: String,
 }
 
@@ -101,7 +108,7 @@ enum CastAnswer {
 
 #[OpenApi]
 impl Api {
-    /// All polls, the closed ones too.
+    /// List all polls, also the closed ones.
     #[oai(path = "/v1/polls", method = "get", operation_id = "listPolls")]
     async fn polls(&self) -> Result<Json<PollsView>, Problem> {
         let polls = self.0.0.polls.all().await?;
@@ -112,7 +119,7 @@ impl Api {
         Ok(Json(PollsView { polls }))
     }
 
-    /// A poll.
+    /// Get a poll.
     #[oai(path = "/v1/polls/:poll", method = "get", operation_id = "getPoll")]
     async fn poll(&self, poll: Path<String>) -> Result<Json<PollView>, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
@@ -121,16 +128,16 @@ impl Api {
 
     /// Cast a ballot.
     ///
-    /// The voter is the one that the cookie `voter-xxxxxx` names (`__Host-voter-xxxxxx` over HTTPS), where
-    /// `xxxxxx` differs between deployments. Whoever comes without one is a new voter, and is given one with
-    /// the answer, whatever that says, so that trying again is safe: a voter counts once, with the last
-    /// accepted ballot.
+    /// The cookie `voter-xxxxxx` (`__Host-voter-xxxxxx` over HTTPS) names the voter; `xxxxxx` differs between
+    /// deployments. A request without the cookie comes from a new voter. Every answer to it sets the cookie, also one
+    /// that reports a failure. Send the cookie with the next try, and the voter counts once, with the last accepted
+    /// ballot.
     ///
-    /// A cookie that is there but does not say who the voter is gets no ballot counted and is not replaced:
-    /// 400, `urn:voting:problem:invalid-voter-cookie`, `…:several-voter-cookies` or
-    /// `…:outdated-voter-cookie`. To vote as a new voter, send no cookie.
+    /// A cookie that is sent but cannot be read is not replaced, and the ballot is refused: 400,
+    /// `urn:voting:problem:invalid-voter-cookie`, `…:several-voter-cookies` or `…:outdated-voter-cookie`. To vote as
+    /// a new voter, send no cookie.
     ///
-    /// A poll that is closed takes none: 409, `urn:voting:problem:poll-closed`.
+    /// A closed poll takes no ballots: 409, `urn:voting:problem:poll-closed`.
     #[oai(
         path = "/v1/polls/:poll/ballot",
         method = "put",
@@ -140,16 +147,16 @@ impl Api {
         &self,
         poll: Path<String>,
         ballot: StrictJson<BallotView>,
-        /// Sent by the voting page: the `voter` that the page was given. A ballot that comes with it and without
-        /// the voter's cookie is not counted for a new voter, but refused: 400,
-        /// `urn:voting:problem:cookies-needed`.
+        /// Sent by the voting page: the `voter` that the page was given. With this header and without the voter's
+        /// cookie, the ballot is refused and not counted for a new voter: 400, `urn:voting:problem:cookies-needed`.
         #[oai(name = "Voter-Tag")]
         voter_tag: Header<Option<String>>,
-        visitor: Data<&Visitor>,
+        request: &Request,
     ) -> Result<CastAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
         let from_page = voter_tag.0.as_deref();
-        let voter = self.0.identify(**visitor, from_page)?;
+        let visitor = self.0.caster(request).await?;
+        let voter = self.0.identify(request, visitor, from_page)?;
         let named = ballot.0.choices.iter().map(String::as_str);
         let cast = self.0.cast(&poll, voter, named).await;
         let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;

@@ -1,13 +1,12 @@
-//! What a voter's browser keeps of its vote: a session cookie for each poll, so that pages can show the
-//! vote without a look-up, with and without scripts. It ends with the browser's session, since the next
-//! person at a shared device would see it; the page offers to forget it before.
+//! The vote that a browser remembers: a session cookie for each poll, so that pages can show the vote without a
+//! look-up, with and without scripts. The cookie ends with the browser's session, since the next person at a shared
+//! device would see the vote. The page also offers to forget it before.
 //!
-//! Each vote has a cookie of its own, with its position in the log. Two tabs may vote at the same time, and their
-//! answers may come in the other order than their ballots: so no cookie takes another one's place, the one with
-//! the newest position counts, and the older ones are dropped with the next page or look at the poll.
+//! Each vote has its own cookie, with the vote's position in the log. Two tabs may vote at the same time, and their
+//! answers may arrive in another order than their ballots. So no cookie replaces another: the one with the newest
+//! position is shown, and the next page drops the older ones.
 //!
-//! Nothing is counted by it. A cookie that cannot be read, or is of another voter, only means that
-//! the page does not show a vote.
+//! These cookies never decide what is counted. If one cannot be read, or is another voter's, the page shows no vote.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,7 +24,7 @@ use voting_core::{
     },
 };
 
-use crate::sealing::SealingKey;
+use crate::tokens::sealed::SealingKey;
 
 /// For so many polls a vote is remembered; then the oldest one is dropped.
 const MOST: usize = 20;

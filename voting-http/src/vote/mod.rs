@@ -2,40 +2,49 @@
 //! Holds no state of its own.
 
 mod api;
+mod builder;
 mod memory;
+mod metrics;
 mod page;
 mod secret_guard;
 mod start_over;
 mod state;
-pub(crate) mod words;
 
 use std::{sync::Arc, time::Instant};
 
-use poem::{Endpoint, Response, Route, get, post};
+use poem::{IntoEndpoint, Request, Route, get, post};
 use poem_openapi::OpenApiService;
 use voting_core::{
     Ballot, CastError, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink, VoterId,
+    pipeline::rule::BallotRule,
 };
 
+pub use self::builder::VoteServiceBuilder;
 use self::{
     memory::BallotCookies,
+    metrics::CastMetrics,
     secret_guard::{SecretGuard, Shut},
 };
 use crate::{
-    api_routes::ApiRoutes,
-    assets, document,
-    front::Front,
-    health::{self, Health},
-    methods::Methods,
-    metrics::{CastMetrics, Metrics},
-    poll_list,
-    polls::{PagePlace, Polls},
-    preview,
+    cache::polls::Polls,
+    edge::{
+        Edge,
+        cors::CrossOrigin,
+        endpoint::ServiceEndpoint,
+        visitor::{Visitor, Voters},
+    },
+    pages::{assets, poll_list, poll_of_page::PagePlace, preview, site::Site},
     problem::Problem,
-    receipt_key::ReceiptKey,
-    site::Site,
-    token::VoterTags,
-    visitor::{Visitor, VoterCookies},
+    server::{
+        api_routes::ApiRoutes,
+        document,
+        health::{self, Health},
+        methods::Methods,
+        metrics::Metrics,
+        options::Options,
+        tower::HttpService,
+    },
+    tokens::{receipt_key::ReceiptKey, signed::VoterTags},
 };
 
 /// The vote service over its stores.
@@ -47,49 +56,40 @@ struct Inner {
     guard: Arc<SecretGuard>,
     polls: Polls,
     receipts: ReceiptKey,
-    cookies: Arc<VoterCookies>,
+    voters: Voters,
+    rule: Option<Arc<dyn BallotRule>>,
     tags: VoterTags,
     ballots: BallotCookies,
     metrics: CastMetrics,
     site: Site,
+    options: Options,
 }
 
 impl VoteService {
     /// A service that casts into `sink`, in the polls of `polls`. All replicas, and the result
     /// service, need the same secret.
-    pub fn new(
+    pub fn builder(
         sink: Arc<dyn VoteSink>,
         polls: Arc<dyn PollDirectory>,
         secret: &SecretKey,
-        site: Site,
-    ) -> Self {
-        let guard = SecretGuard::new(Arc::clone(&sink), secret.fingerprint());
-        Self(Arc::new(Inner {
-            sink,
-            guard: Arc::new(guard),
-            polls: Polls::new(polls, site.default_poll.clone()),
-            receipts: ReceiptKey::new(secret),
-            cookies: Arc::new(VoterCookies::new(secret, site.is_https())),
-            tags: VoterTags::new(secret),
-            ballots: BallotCookies::new(secret, site.is_https()),
-            metrics: CastMetrics::default(),
-            site,
-        }))
+    ) -> VoteServiceBuilder {
+        VoteServiceBuilder::new(sink, polls, secret)
     }
 
     /// The service as an endpoint, to be served or mounted.
-    pub fn into_endpoint(self) -> impl Endpoint<Output = Response> {
+    pub fn into_endpoint(self) -> ServiceEndpoint {
         let page = |place| {
             let (show, cast) = (self.clone(), self.clone());
             get(page::Show(show, place)).post(page::Cast(cast, place))
         };
+        let options = &self.0.options;
         let health = self.health();
         let metrics = Metrics::new(health.clone(), |registry| {
             self.0.metrics.register(registry, &self.0.guard.foreign);
             self.0.site.gate.register(registry);
         });
         let list = Arc::new(poll_list::Show::new(&self.0.polls, &self.0.site));
-        let pages = Route::new()
+        let mut pages = Route::new()
             .at("/", page(PagePlace::Root))
             .at("/polls", get(list.clone()))
             .at("/polls/", get(list))
@@ -98,34 +98,53 @@ impl VoteService {
             .at("/polls/:poll/", page(PagePlace::Named))
             .at("/polls/:poll/state", get(state::Follow(self.clone())))
             .at("/polls/:poll/forget", post(page::Forget(self.clone())))
-            .at(start_over::PATH, post(start_over::StartOver(self.clone())))
             .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
+        if self.0.voters.cookies().is_some() {
+            let start_over = start_over::StartOver(self.clone());
+            pages = pages.at(start_over::PATH, post(start_over));
+        }
         let methods = Methods::of(&self.openapi())
             .and(&["/", "/polls/:poll", "/polls/:poll/"], "GET, HEAD, POST")
             .and(&[start_over::PATH, "/polls/:poll/forget"], "POST");
-        let routes = ApiRoutes::new(self.documented(health), self.openapi(), metrics, pages);
-        Front::new(routes)
+        let routes = ApiRoutes::new(
+            self.documented(health),
+            self.openapi(),
+            metrics,
+            pages,
+            options.exposed,
+        );
+        let edge = Edge::new(routes, options)
             .with_methods(methods)
             .over_https(self.0.site.is_https())
             .taking_bodies()
-            .for_voters(Arc::clone(&self.0.cookies), self.0.site.clone())
+            .for_voters(self.0.voters.clone(), self.0.site.clone());
+        ServiceEndpoint::new(edge)
+    }
+
+    /// The service for axum, hyper and whatever else calls a tower service. Where it is mounted below a path, tell it
+    /// with `base_path`.
+    pub fn into_service(self) -> HttpService {
+        HttpService::new(self)
     }
 
     /// The OpenAPI document of the service, as JSON.
     pub fn openapi(&self) -> String {
         let derived = self.documented(self.health()).spec();
-        document::complete(
-            &derived,
-            Some(self.0.cookies.name()),
-            &[api::OPERATIONS, health::OPERATIONS],
-        )
+        let known: &[_] = &[api::OPERATIONS, health::OPERATIONS];
+        match self.0.voters.cookies() {
+            Some(cookies) => document::complete(&derived, Some(cookies.name()), known),
+            None => {
+                let completed = document::complete(&derived, None, known);
+                document::describe(&completed, "castBallot", api::CAST_BY_LOGIN)
+            }
+        }
     }
 
     fn health(&self) -> Health {
         let (sink, polls) = (Arc::clone(&self.0.sink), self.0.polls.clone());
         let guard = Arc::clone(&self.0.guard);
-        Health::new("vote", self.0.site.stop.clone())
+        Health::new("vote", self.0.options.stop.clone())
             .needs("ballot log", move || {
                 let sink = Arc::clone(&sink);
                 async move { sink.check().await }
@@ -151,16 +170,33 @@ impl VoteService {
 
     /// The voter, if it can be said who it is. `from_page`: what the page that sent the vote says of its voter,
     /// if one of ours did.
-    fn identify(&self, visitor: Visitor, from_page: Option<&str>) -> Result<VoterId, Problem> {
-        // The page was given a cookie. A browser that keeps none would be a new voter with each click.
-        if from_page.is_some() && visitor.is_new() {
+    fn identify(
+        &self,
+        request: &Request,
+        visitor: Visitor,
+        from_page: Option<&str>,
+    ) -> Result<VoterId, Problem> {
+        // The page was given a cookie, and so is a script of another origin, at the latest with this answer. A browser
+        // that keeps none would be a new voter with each click.
+        let in_browser = from_page.is_some() || request.data::<CrossOrigin>().is_some();
+        if in_browser && visitor.is_new() {
             return Err(Problem::cookies_needed());
+        }
+        // Nobody's click may count as the vote of who has signed in since.
+        if visitor.is_named() && from_page.is_some_and(|tag| tag != self.0.tags.tag(visitor.id())) {
+            return Err(Problem::voter_changed());
         }
         let voter = visitor.voter();
         if voter.is_err() {
             self.0.metrics.unidentified();
         }
         voter
+    }
+
+    /// Who sent a request that casts a ballot.
+    async fn caster(&self, request: &Request) -> Result<Visitor, Problem> {
+        let visitor = self.0.voters.visitor(request).await;
+        visitor.inspect_err(|_| self.0.metrics.unidentified())
     }
 
     /// Whether the log takes ballots of a service with this secret.
@@ -197,10 +233,22 @@ impl VoteService {
             voter,
             choices,
         };
+        if let Some(rule) = &self.0.rule {
+            let verdict = rule.check(&ballot, poll).await?;
+            verdict.map_err(|refusal| Problem::refused_by_rule(&refusal))?;
+        }
         let begun = Instant::now();
         let receipt = self.0.sink.cast(ballot).await;
         self.0.metrics.cast(begun.elapsed().as_secs_f64(), &receipt);
         Ok((choices, receipt?))
+    }
+}
+
+impl IntoEndpoint for VoteService {
+    type Endpoint = ServiceEndpoint;
+
+    fn into_endpoint(self) -> ServiceEndpoint {
+        Self::into_endpoint(self)
     }
 }
 

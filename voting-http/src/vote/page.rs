@@ -3,26 +3,28 @@
 use std::time::Duration;
 
 use poem::{
-    Endpoint, FromRequest, Request, Response,
+    Endpoint, Request, Response,
     http::{HeaderValue, StatusCode, header},
-    web::Data,
 };
 use voting_core::{Choices, Poll};
 
 use super::{
     VoteService,
     memory::{Kept, Remembered, set_cookie},
-    start_over, words,
+    start_over,
 };
 use crate::{
-    assets,
-    poll_list::OtherPolls,
-    polls::{self, PagePlace, StateView},
-    preview::Preview,
+    edge::visitor::Visitor,
+    pages::{
+        accept, assets,
+        poll_list::OtherPolls,
+        poll_of_page::{PagePlace, Shown as ShownAt},
+        preview::Preview,
+        site::Prefix,
+        templates::{self, Notice, VoteOption, VotePage, Voted},
+    },
     problem::Problem,
-    site::{self, Prefix},
-    views::{self, Notice, VoteOption, VotePage, Voted},
-    visitor::Visitor,
+    views::{poll_view::StateView, vote_words},
 };
 
 /// For so long after a vote the page says which one was confirmed; later it only shows it.
@@ -41,11 +43,11 @@ impl Endpoint for Show {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let poll = match self.0.0.polls.of_shown_page(self.1, &request).await? {
-            polls::Shown::Here(poll) => poll,
-            polls::Shown::Elsewhere(there) => return Ok(there),
+        let poll = match self.1.shown(&self.0.0.polls, &request).await? {
+            ShownAt::Here(poll) => poll,
+            ShownAt::Elsewhere(there) => return Ok(there),
         };
-        let visitor = visitor_of(&request).await?;
+        let visitor = self.0.0.voters.visitor(&request).await?;
         if let Some(refusal) = visitor.refusal() {
             return Ok(start_over::ask(&request, poll.id(), refusal, false));
         }
@@ -56,8 +58,8 @@ impl Endpoint for Show {
             .map(|vote| Notice {
                 error: false,
                 text: match vote.choices {
-                    Some(choices) => words::confirmed(&poll, choices),
-                    None => words::FORGOTTEN.to_owned(),
+                    Some(choices) => vote_words::confirmed(&poll, choices),
+                    None => vote_words::FORGOTTEN.to_owned(),
                 },
             });
         let shown = Shown {
@@ -78,10 +80,10 @@ impl Endpoint for Cast {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let poll = self.0.0.polls.of_page(self.1, &request).await?;
-        let visitor = visitor_of(&request).await?;
+        let poll = self.1.poll(&self.0.0.polls, &request).await?;
+        let visitor = self.0.caster(&request).await?;
         if let Some(refusal) = visitor.refusal()
-            && site::wants_html(&request)
+            && accept::wants_html(&request)
         {
             self.0.0.metrics.unidentified();
             return Ok(start_over::ask(&request, poll.id(), refusal, true));
@@ -91,7 +93,7 @@ impl Endpoint for Cast {
             Err(problem) => return self.0.refuse(&request, &poll, visitor, 0, problem).await,
         };
         let from_page = form.voter();
-        let cast = match self.0.identify(visitor, from_page) {
+        let cast = match self.0.identify(&request, visitor, from_page) {
             Ok(voter) => self.0.cast(&poll, voter, form.votes()).await,
             Err(problem) => Err(problem),
         };
@@ -100,12 +102,12 @@ impl Endpoint for Cast {
                 let vote = Remembered::stored(choices, &receipt);
                 // Browsers go back to the page, so that to load it again sends nothing again. The page then
                 // knows the vote by its cookie: whoever keeps none is told now.
-                let follows = site::navigates(&request).unwrap_or(from_page.is_some());
+                let follows = accept::navigates(&request).unwrap_or(from_page.is_some());
                 let mut answer = if follows && !visitor.is_new() {
                     see_page(&request, &poll)
                 } else {
-                    let text = words::thanks(&poll, choices, visitor.is_new());
-                    if site::wants_html(&request) {
+                    let text = vote_words::thanks(&poll, choices, visitor.is_new());
+                    if accept::wants_html(&request) {
                         let notice = Some(Notice { error: false, text });
                         let shown = Shown {
                             notice,
@@ -138,8 +140,8 @@ impl Endpoint for Forget {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let poll = self.0.0.polls.of_page(PagePlace::Named, &request).await?;
-        let visitor = visitor_of(&request).await?;
+        let poll = PagePlace::Named.poll(&self.0.0.polls, &request).await?;
+        let visitor = self.0.0.voters.visitor(&request).await?;
         let mut answer = see_page(&request, &poll);
         // Where there was no vote it must not look as if there had been one.
         let kept = self.0.kept(&request, &poll, visitor);
@@ -206,11 +208,6 @@ impl Form {
     }
 }
 
-pub(super) async fn visitor_of(request: &Request) -> poem::Result<Visitor> {
-    let visitor = Data::<&Visitor>::from_request_without_body(request).await?;
-    Ok(*visitor.0)
-}
-
 /// The fields of a form, still as they were sent.
 pub(super) async fn form(request: &mut Request) -> Result<Vec<u8>, Problem> {
     let kind = request.content_type().unwrap_or_default();
@@ -219,7 +216,7 @@ pub(super) async fn form(request: &mut Request) -> Result<Vec<u8>, Problem> {
         return Err(Problem::not_a_form());
     }
     let body = request.take_body().into_vec().await;
-    body.map_err(|_| Problem::invalid("The request's body broke off."))
+    body.map_err(|_| Problem::invalid("The request's body ended early."))
 }
 
 /// A browser may keep the answer, and must ask before it shows it anew; going back shows it at once.
@@ -270,7 +267,7 @@ impl VoteService {
         ticked: u64,
         problem: Problem,
     ) -> poem::Result<Response> {
-        if !site::wants_html(request) {
+        if !accept::wants_html(request) {
             return Err(problem.into());
         }
         let shown = Shown {
@@ -309,7 +306,7 @@ impl VoteService {
                 chosen: chosen & (1 << index) != 0,
                 ticked: shown.ticked & (1 << index) != 0,
             });
-        let mut response = views::render(&VotePage {
+        let mut response = templates::render(&VotePage {
             base,
             assets_version: assets::version(),
             preview: Preview::of_vote(&self.0.site, base, poll),
@@ -326,6 +323,7 @@ impl VoteService {
             voter_tag: self.0.tags.tag(visitor.id()),
             ballot_mark: shown.remembered.map(|vote| self.0.ballots.vote_mark(vote)),
             new_voter: visitor.is_new(),
+            login: visitor.is_named(),
             voted: match shown.remembered {
                 None => Voted::Unknown,
                 Some(_) if chosen != 0 => Voted::Shown,

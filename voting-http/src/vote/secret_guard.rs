@@ -1,5 +1,5 @@
-//! Keeps a service with a stranger's secret from taking ballots: it cannot read the cookies that the others
-//! give, so each voter would count once more.
+//! Refuses ballots while the log is held to another secret than this service has. The service could not read the
+//! cookies of the other vote services, so each voter would count once more.
 
 use std::{
     sync::{
@@ -13,13 +13,13 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::{sync::Mutex, time::timeout};
 use voting_core::{StoreError, VoteSink, error::in_one_line, model::secret::Fingerprint};
 
-use crate::seldom::Seldom;
+use crate::problem::seldom::Seldom;
 
 /// How old an answer may be before the log is asked again. No ballot waits for that.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why no ballot is taken.
 #[derive(Debug, Clone)]
@@ -106,14 +106,14 @@ impl SecretGuard {
 
     /// Asks the log now.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
-        let asked = timeout(PATIENCE, self.sink.check_secret(self.ours)).await;
+        let asked = timeout(ANSWER_TIMEOUT, self.sink.check_secret(self.ours)).await;
         let asked = asked.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")));
         self.asked.store(self.now(), Relaxed);
         match &asked {
             Ok(()) => {
                 self.open.store(true, Relaxed);
                 if self.foreign.set(0) == 1 {
-                    tracing::info!("the log is held to this secret: ballots are taken");
+                    tracing::info!("accepting ballots: the log is held to this secret");
                 }
             }
             Err(error @ StoreError::ForeignSecret { .. }) => {
@@ -122,7 +122,7 @@ impl SecretGuard {
                 if self.warnings.due().is_some() || is_new {
                     tracing::error!(
                         error = in_one_line(error),
-                        "this service takes no ballots: all vote services need the same secret"
+                        "refusing ballots: the log is held to another secret; give all vote services the same one"
                     );
                 }
             }

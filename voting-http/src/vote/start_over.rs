@@ -10,11 +10,9 @@ use voting_core::PollId;
 
 use super::{VoteService, page};
 use crate::{
-    assets,
+    edge::visitor::Refusal,
+    pages::{assets, site::Prefix, templates},
     problem::Problem,
-    site::Prefix,
-    views,
-    visitor::{Refusal, Visitor},
 };
 
 /// Where the form goes.
@@ -43,9 +41,9 @@ struct StartOverPage<'a> {
 
 /// The page that says what is the matter, in place of the ballot.
 pub(super) fn ask(request: &Request, poll: &PollId, refusal: Refusal, cast: bool) -> Response {
-    let (prefix, problem) = (Prefix::of(request), Problem::voter_cookie(refusal));
+    let (prefix, problem) = (Prefix::of(request), Problem::from(refusal));
     let base = prefix.as_str();
-    problem.finish(views::render(&StartOverPage {
+    problem.finish(templates::render(&StartOverPage {
         base,
         assets_version: assets::version(),
         title: problem.title(),
@@ -68,7 +66,7 @@ impl Endpoint for StartOver {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
-        let visitor: Visitor = page::visitor_of(&request).await?;
+        let visitor = self.0.0.voters.visitor(&request).await?;
         let fields = page::form(&mut request).await?;
         let polls = form_urlencoded::parse(&fields).filter(|(name, _)| name == "poll");
         let poll = polls.map(|(_, value)| value.parse::<PollId>()).next();
@@ -82,7 +80,8 @@ impl Endpoint for StartOver {
         let location = HeaderValue::try_from(there).map_err(|_| Problem::internal())?;
         answer.headers_mut().insert(header::LOCATION, location);
         if visitor.refusal().is_some_and(Refusal::can_start_over)
-            && let Some(cookie) = self.0.0.cookies.issue(visitor.id())
+            && let Some(cookies) = self.0.0.voters.cookies()
+            && let Some(cookie) = cookies.issue(visitor.id())
         {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
         }

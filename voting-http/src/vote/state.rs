@@ -12,9 +12,8 @@ use voting_core::Poll;
 
 use super::{VoteService, memory::Remembered, page};
 use crate::{
-    polls::{PagePlace, StateView},
-    problem::Problem,
-    visitor::Visitor,
+    edge::visitor::Visitor, pages::poll_of_page::PagePlace, problem::Problem,
+    views::poll_view::StateView,
 };
 
 /// `GET`: the state, or 304 for whoever has it.
@@ -40,8 +39,8 @@ impl Endpoint for Follow {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let poll = self.0.0.polls.of_page(PagePlace::Named, &request).await?;
-        let visitor = page::visitor_of(&request).await?;
+        let poll = PagePlace::Named.poll(&self.0.0.polls, &request).await?;
+        let visitor = self.0.0.voters.visitor(&request).await?;
         Ok(self.0.state(&request, &poll, visitor)?)
     }
 }
@@ -58,7 +57,7 @@ impl VoteService {
             ..state
         });
         let body = body.map_err(|error| {
-            tracing::error!(%error, "cannot write the state of a poll");
+            tracing::error!(%error, "could not write the state of a poll as JSON");
             Problem::internal()
         })?;
         let hash = BASE64URL_NOPAD.encode(&Sha256::digest(&body)[..12]);

@@ -25,8 +25,8 @@ use voting_core::{
     pipeline::closing,
 };
 use voting_http::{
-    Gate, Limits, PeerLink, Pipeline, ResultService, ServeOptions, Site, VoteService,
-    WorkerService, serve,
+    Gate, Limits, OperatorService, OperatorServiceBuilder, PeerLink, ResultService,
+    ResultServiceBuilder, ServeOptions, Site, VoteService, VoteServiceBuilder, serve,
 };
 
 pub const OPERATOR_TOKEN: &str = "the operator's token, 32 bytes or more";
@@ -67,6 +67,7 @@ pub struct Services {
 #[derive(Clone)]
 pub struct Setup {
     pub site: Site,
+    pub stop: CancellationToken,
     pub serve: ServeOptions,
     /// Of each of the services.
     pub limits: Limits,
@@ -76,16 +77,18 @@ pub struct Setup {
     /// That of the result service.
     pub result_directory: Option<Arc<dyn PollDirectory>>,
     pub polls: bool,
+    /// What else is said of the services.
+    pub vote: fn(VoteServiceBuilder) -> VoteServiceBuilder,
+    pub result: fn(ResultServiceBuilder) -> ResultServiceBuilder,
+    pub operator: fn(OperatorServiceBuilder) -> OperatorServiceBuilder,
     pub secret: SecretKey,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            site: Site {
-                served_by: Some("replica-1".to_owned()),
-                ..Site::default()
-            },
+            site: Site::default().with_served_by("replica-1".to_owned()),
+            stop: CancellationToken::new(),
             serve: ServeOptions::default(),
             limits: Limits::default(),
             sink: None,
@@ -93,6 +96,9 @@ impl Default for Setup {
             directory: None,
             result_directory: None,
             polls: true,
+            vote: |builder| builder,
+            result: |builder| builder,
+            operator: |builder| builder,
             secret: secret(),
         }
     }
@@ -138,44 +144,32 @@ impl Services {
         let [vote, result, operator] =
             [0, 1, 2].map(|index: usize| sockets[index].local_addr().expect("an address"));
         let gates = [(); 3].map(|()| Gate::new(setup.limits.clone()));
-        let site = |peer: SocketAddr, gate: &Gate| Site {
-            peer: PeerLink::Port(peer.port()),
-            gate: gate.clone(),
-            ..setup.site.clone()
+        let site = |peer: SocketAddr, gate: &Gate| {
+            let peer = PeerLink::Port(peer.port());
+            setup.site.clone().with_peer(peer).with_gate(gate.clone())
         };
-        let stop = setup.site.stop.clone();
+        let stop = setup.stop.clone();
         runtime.spawn(closing::keep_advancing(
             all.clone(),
             queue.clone(),
             all.clone(),
             Duration::from_millis(20),
         ));
-        let pipeline = Pipeline {
-            worker: worker.clone(),
-            queue,
-            flusher: all.clone(),
-            tallies: all.clone(),
-            polls: all.clone(),
-            directory: directory.clone(),
-            dead_letters: all.clone(),
-        };
         let token = SecretKey::new(OPERATOR_TOKEN).expect("long enough");
+        let vote_builder = VoteService::builder(sink, directory.clone(), &setup.secret)
+            .site(site(result, &gates[0]))
+            .stop(stop.clone());
+        let result_builder = ResultService::builder(tallies, result_directory, &setup.secret)
+            .site(site(vote, &gates[1]))
+            .stop(stop.clone());
+        let operator_builder = OperatorService::builder(worker.clone(), queue, all, &token)
+            .directory(directory)
+            .gate(gates[2].clone())
+            .stop(stop.clone());
         let endpoints = [
-            VoteService::new(sink, directory, &setup.secret, site(result, &gates[0]))
-                .into_endpoint()
-                .boxed(),
-            ResultService::new(
-                tallies,
-                result_directory,
-                &setup.secret,
-                site(vote, &gates[1]),
-            )
-            .into_endpoint()
-            .boxed(),
-            WorkerService::new(pipeline, &token, stop.clone())
-                .behind(gates[2].clone())
-                .into_endpoint()
-                .boxed(),
+            (setup.vote)(vote_builder).build().boxed(),
+            (setup.result)(result_builder).build().boxed(),
+            (setup.operator)(operator_builder).build().boxed(),
         ];
         let servers =
             sockets
@@ -322,6 +316,7 @@ pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> A
         "POST" => agent().post(url),
         "PUT" => agent().put(url),
         "DELETE" => agent().delete(url).force_send_body(),
+        "OPTIONS" => agent().options(url).force_send_body(),
         other => panic!("{other}"),
     };
     let request = headers.iter().fold(request, |request, (name, value)| {

@@ -30,7 +30,7 @@ use voting_core::{
         sqlite::{Sqlite, SqliteOptions},
     },
 };
-use voting_http::{ResultService, ServeOptions, Site, VoteService, serve};
+use voting_http::{ResultService, ServeOptions, VoteService, serve};
 use voting_load::{Before, History, Load, Pace, Plan, Secret, Sources};
 use voting_testing::PostgresServer;
 
@@ -167,12 +167,12 @@ impl Services {
         let now = Mutex::new(start());
         let secret = SecretKey::new([7; 32]).expect("long enough");
         let stop = CancellationToken::new();
-        let site = || Site {
-            stop: stop.clone(),
-            ..Site::default()
-        };
-        let vote = VoteService::new(sink, store.clone(), &secret, site()).into_endpoint();
-        let result = ResultService::new(shown, store, &secret, site()).into_endpoint();
+        let vote = VoteService::builder(sink, store.clone(), &secret)
+            .stop(stop.clone())
+            .build();
+        let result = ResultService::builder(shown, store, &secret)
+            .stop(stop.clone())
+            .build();
         let [vote, result] = [vote.boxed(), result.boxed()].map(|endpoint| {
             let socket = StdListener::bind("127.0.0.1:0").expect("a port");
             socket.set_nonblocking(true).expect("a socket");

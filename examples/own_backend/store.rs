@@ -1,0 +1,251 @@
+//! The store: polls, the newest ballot of each voter, tallies, and what could not be counted.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use async_trait::async_trait;
+use voting_core::{
+    BatchFlusher, Choices, DeadLetterStore, Poll, PollDirectory, PollId, PollState, PollStore,
+    Receipt, ReceiptState, StoreError, Tally, TallyStore, VoterId,
+    model::{
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason},
+        position::{EntryKey, Position},
+        tally::{Recount, TallyDelta},
+    },
+    store::{
+        batch::Batch,
+        older::Older,
+        outcome::{FlushOutcome, Flushed, Totals},
+    },
+};
+
+use crate::OwnBackend;
+
+/// What a database would have as tables.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Tables {
+    /// In the order in which they were put.
+    polls: Vec<Row>,
+    dead_letters: BTreeMap<Position, DeadLetter>,
+    /// The entries that were flushed. A store that lives long folds those below `Batch::settled` into one mark.
+    applied: HashSet<EntryKey>,
+    superseded: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    poll: Poll,
+    tally: Tally,
+    ballots: HashMap<VoterId, (Position, Choices)>,
+}
+
+impl Tables {
+    fn row(&self, id: &PollId) -> Option<&Row> {
+        self.polls.iter().find(|row| row.poll.id() == id)
+    }
+
+    fn row_mut(&mut self, id: &PollId) -> Option<&mut Row> {
+        self.polls.iter_mut().find(|row| row.poll.id() == id)
+    }
+
+    fn flush(&mut self, batch: &Batch) -> Result<Flushed, StoreError> {
+        // First, since a batch is written whole or not at all.
+        batch.check(|id| self.row(id).map(|row| row.poll.state()))?;
+        // Entries that are flushed again change no counter.
+        let entries = batch.entries.iter().map(|(key, _)| *key);
+        let fresh = entries.filter(|key| self.applied.insert(*key)).collect();
+        // Dead letters that an operator has taken back.
+        let revived = batch.revived.iter().map(|revival| revival.position);
+        let removed = revived
+            .filter(|position| self.dead_letters.remove(position).is_some())
+            .collect();
+        let mut outcome = FlushOutcome::new(batch, fresh, &removed);
+        let dead = outcome
+            .replays(batch)
+            .map(|placed| placed.position)
+            .filter(|position| self.dead_letters.contains_key(position))
+            .collect();
+        let mut older = Older::new(batch, dead);
+        for placed in batch
+            .ballots
+            .iter()
+            .filter_map(|placed| older.alive(placed))
+        {
+            let ballot = &placed.ballot;
+            let Some(row) = self.row_mut(&ballot.poll) else {
+                continue;
+            };
+            // The order guard: only a newer ballot takes the voter's row.
+            let old = row.ballots.get(&ballot.voter);
+            if old.is_none_or(|(position, _)| placed.position > *position) {
+                let new = (placed.position, ballot.choices);
+                let old = row.ballots.insert(ballot.voter, new);
+                outcome.written(placed, old.map(|(_, choices)| choices));
+            }
+        }
+        for letter in &batch.dead_letters {
+            let kept = letter.bounded().into_owned();
+            if self.dead_letters.insert(letter.position, kept).is_none() {
+                outcome.rejected(letter);
+            }
+        }
+        // The tallies move by what was written, in the same transaction.
+        let flushed = outcome.finish();
+        self.superseded += flushed.report.superseded;
+        for (id, delta) in &flushed.tallies {
+            if let Some(row) = self.row_mut(id) {
+                row.tally.version += u64::from(delta.changed());
+                add(&mut row.tally, delta)?;
+            }
+        }
+        Ok(flushed)
+    }
+}
+
+fn add(tally: &mut Tally, delta: &TallyDelta) -> Result<(), StoreError> {
+    tally.voters += delta.voters;
+    for (option, by) in delta.votes() {
+        let moved = tally.votes[option].checked_add_signed(by);
+        tally.votes[option] =
+            moved.ok_or_else(|| StoreError::Corrupt(format!("option {option} is below zero")))?;
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl BatchFlusher for OwnBackend {
+    async fn flush(&self, batch: &Batch) -> Result<Flushed, StoreError> {
+        // A database begins a transaction here, and commits it at the end.
+        self.tables().flush(batch)
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        let tables = self.tables();
+        let letters = tables.dead_letters.values();
+        Ok(Totals {
+            counted: tables.polls.iter().map(|row| row.tally.voters).sum(),
+            superseded: tables.superseded,
+            rejected: letters.map(|letter| u64::from(letter.ballots)).sum(),
+        })
+    }
+}
+
+#[async_trait]
+impl TallyStore for OwnBackend {
+    async fn tally(&self, poll: &PollId) -> Result<Option<Tally>, StoreError> {
+        Ok(self.tables().row(poll).map(|row| row.tally.clone()))
+    }
+
+    async fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
+        let tables = self.tables();
+        let row = tables.row(&receipt.poll);
+        let stored = row.and_then(|row| row.ballots.get(&receipt.voter));
+        // An entry that cannot be read is one dead letter for all its ballots.
+        let whole = tables.dead_letters.get(&receipt.whole_entry());
+        let whole = whole.filter(|letter| letter.reason == RejectReason::Malformed);
+        let dead = tables.dead_letters.get(&receipt.position).or(whole);
+        Ok(ReceiptState::judge(
+            receipt.position,
+            stored.map(|(position, _)| *position),
+            dead.map(|letter| letter.reason),
+        ))
+    }
+
+    async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
+        let tables = self.tables();
+        let Some(row) = tables.row(poll) else {
+            return Ok(None);
+        };
+        let mut counted = Tally::empty(poll.clone(), row.poll.options().len());
+        counted.version = row.tally.version;
+        let mut all = TallyDelta::default();
+        for (_, choices) in row.ballots.values() {
+            all.record(None, *choices);
+        }
+        add(&mut counted, &all)?;
+        Ok(Some(Recount {
+            kept: row.tally.clone(),
+            counted,
+        }))
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PollDirectory for OwnBackend {
+    async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
+        Ok(self.tables().row(id).map(|row| row.poll.clone()))
+    }
+
+    async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
+        let tables = self.tables();
+        Ok(tables.polls.iter().map(|row| row.poll.clone()).collect())
+    }
+}
+
+#[async_trait]
+impl PollStore for OwnBackend {
+    async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        let Some(row) = tables.row_mut(poll.id()) else {
+            let tally = Tally::empty(poll.id().clone(), poll.options().len());
+            tables.polls.push(Row {
+                poll: poll.clone(),
+                tally,
+                ballots: HashMap::new(),
+            });
+            return Ok(());
+        };
+        // Ballots name options by their place, so only texts may change.
+        row.poll.replaced_by(poll)?;
+        if row.poll.state().is_open() {
+            row.poll = poll.clone().in_state(PollState::Open);
+        }
+        Ok(())
+    }
+
+    async fn advance_poll(
+        &self,
+        poll: &PollId,
+        to: &PollState,
+    ) -> Result<Option<PollState>, StoreError> {
+        let mut tables = self.tables();
+        let Some(row) = tables.row_mut(poll) else {
+            return Ok(None);
+        };
+        let state = row.poll.state().clone().advanced(to);
+        row.poll = row.poll.clone().in_state(state.clone());
+        Ok(Some(state))
+    }
+}
+
+#[async_trait]
+impl DeadLetterStore for OwnBackend {
+    async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError> {
+        let tables = self.tables();
+        let letter = tables.dead_letters.get(&position);
+        Ok(letter.map(|letter| cut(letter, MAX_PAYLOAD)))
+    }
+
+    async fn dead_letters(
+        &self,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let tables = self.tables();
+        let letters = tables.dead_letters.values();
+        let later =
+            letters.skip_while(|letter| after.is_some_and(|after| letter.position <= after));
+        let listed = later.take(limit).map(|letter| cut(letter, LISTED));
+        Ok(listed.collect())
+    }
+}
+
+/// So many bytes of the payload, and one more, which says that there are more.
+fn cut(letter: &DeadLetter, bytes: usize) -> DeadLetter {
+    let mut letter = letter.clone();
+    letter.payload.truncate(bytes + 1);
+    letter
+}

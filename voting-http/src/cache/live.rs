@@ -1,0 +1,432 @@
+//! Live tallies, for any number of readers at the cost of one. All who ask within a tick get the same snapshot. The
+//! event streams of a poll share one read of the store each tick; it pauses while nobody watches.
+//!
+//! While the store cannot be read, viewers see the last snapshot, and since when it may be out of date.
+
+use std::{
+    collections::HashMap,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use poem_openapi::types::ToJSON;
+use tokio::{
+    sync::watch,
+    time::{sleep_until, timeout},
+};
+use voting_core::{Poll, PollId, StoreError, TallyStore, error::in_one_line};
+
+use crate::{
+    cache::{live_metrics::LiveMetrics, polls::Polls},
+    problem::{Problem, trouble::Trouble},
+    views::{result_texts::ResultTexts, since::Since, tally_view::TallyView},
+};
+
+/// How old a tally may be that is shown as it is now.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How long the store may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the store may fail before viewers are told.
+const STALLED_AFTER: Duration = Duration::from_secs(2);
+
+/// A tally as it is shown, and as it is sent.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) view: TallyView,
+    pub(crate) texts: ResultTexts,
+    /// The tally as a server-sent event.
+    pub(crate) tally_event: Bytes,
+    /// What the page shows of it, as JSON.
+    pub(crate) texts_json: Bytes,
+    /// The same as a server-sent event.
+    pub(crate) texts_event: Bytes,
+}
+
+impl Snapshot {
+    fn new(view: TallyView, texts: ResultTexts) -> Result<Self, Problem> {
+        let json = serde_json::to_string(&texts).map_err(|error| {
+            tracing::error!(%error, "could not write a result as JSON");
+            Problem::internal()
+        })?;
+        let event = |name: &str, data: &str| {
+            let id = view.version;
+            Bytes::from(format!("event: {name}\nid: {id}\ndata: {data}\n\n"))
+        };
+        Ok(Self {
+            tally_event: event("tally", &view.to_json_string()),
+            texts_event: event("result", &json),
+            texts_json: json.into(),
+            view,
+            texts,
+        })
+    }
+}
+
+/// What is known of a tally.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// Set if the snapshot cannot be renewed.
+    pub(crate) stalled: Option<Stalled>,
+}
+
+/// The snapshot may be out of date.
+#[derive(Debug, Clone)]
+pub(crate) struct Stalled {
+    pub(crate) since: Since,
+    /// This as a server-sent event.
+    pub(crate) event: Bytes,
+}
+
+impl Stalled {
+    fn new(since: SystemTime) -> Self {
+        let since = Since::new(since);
+        let data = since.rfc3339();
+        Self {
+            since,
+            event: format!("event: stalled\ndata: {{\"since\":\"{data}\"}}\n\n").into(),
+        }
+    }
+}
+
+/// The latest tallies.
+#[derive(Clone)]
+pub(crate) struct LiveTallies(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn TallyStore>,
+    polls: Polls,
+    latest: Mutex<HashMap<PollId, Arc<Latest>>>,
+    watched: Mutex<HashMap<PollId, watch::Sender<Known>>>,
+    metrics: LiveMetrics,
+}
+
+/// When the store was asked, and what it said.
+type Asked = (Instant, Result<Arc<Snapshot>, Problem>);
+
+/// What the store last said of a poll.
+struct Latest {
+    /// When it was asked, and what it said, be it that it failed. Held while it is asked, so that requests
+    /// that come together ask once.
+    asked: tokio::sync::Mutex<Option<Asked>>,
+    /// What it said when it last did not fail.
+    good: Mutex<Option<Good>>,
+    trouble: Trouble,
+}
+
+impl Latest {
+    fn of(poll: &PollId) -> Self {
+        Self {
+            asked: tokio::sync::Mutex::default(),
+            good: Mutex::default(),
+            trouble: Trouble::with(format!("the tally of {poll}")),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Good {
+    snapshot: Arc<Snapshot>,
+    at: Instant,
+    clock: SystemTime,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl LiveTallies {
+    pub(crate) fn new(store: Arc<dyn TallyStore>, polls: Polls) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            polls,
+            latest: Mutex::default(),
+            watched: Mutex::default(),
+            metrics: LiveMetrics::default(),
+        }))
+    }
+
+    pub(crate) fn metrics(&self) -> &LiveMetrics {
+        &self.0.metrics
+    }
+
+    fn of(&self, poll: &PollId) -> Arc<Latest> {
+        let mut latest = lock(&self.0.latest);
+        let of_poll = latest.entry(poll.clone());
+        Arc::clone(of_poll.or_insert_with(|| Arc::new(Latest::of(poll))))
+    }
+
+    /// The tally of a poll as it is, at most a tick old.
+    pub(crate) async fn current(&self, poll: &PollId) -> Result<Arc<Snapshot>, Problem> {
+        let latest = self.of(poll);
+        let mut asked = latest.asked.lock().await;
+        if let Some((at, outcome)) = &*asked
+            && at.elapsed() < TICK
+        {
+            return outcome.clone();
+        }
+        let good = lock(&latest.good).clone();
+        let clock = SystemTime::now();
+        let last = good.map(|good| good.snapshot);
+        let outcome = self.ask(poll, last, &latest.trouble).await;
+        if let Ok(snapshot) = &outcome {
+            *lock(&latest.good) = Some(Good {
+                snapshot: Arc::clone(snapshot),
+                at: Instant::now(),
+                clock,
+            });
+        } else {
+            self.0.metrics.failed_look_ups.inc();
+        }
+        *asked = Some((Instant::now(), outcome.clone()));
+        outcome
+    }
+
+    async fn ask(
+        &self,
+        poll: &PollId,
+        last: Option<Arc<Snapshot>>,
+        trouble: &Trouble,
+    ) -> Result<Arc<Snapshot>, Problem> {
+        self.0.metrics.look_ups.inc();
+        // Looked up each time: its state or labels may have changed, and a tally beside old ones would be
+        // half true.
+        let poll = self.0.polls.get_recent(poll).await?;
+        let tally = timeout(READ_TIMEOUT, self.0.store.tally(poll.id())).await;
+        let tally = tally.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")));
+        let tally = tally.map_err(|error| {
+            trouble.failed(&error);
+            Problem::store_unavailable()
+        })?;
+        trouble.worked();
+        let tally = tally.ok_or_else(|| Problem::no_poll(poll.id().as_str()))?;
+        let view = TallyView::new(&poll, &tally);
+        if let Some(last) = last
+            && last.view == view
+            && last.texts.title == poll.title()
+        {
+            return Ok(last);
+        }
+        let texts = ResultTexts::new(&poll, &tally);
+        Snapshot::new(view, texts).map(Arc::new)
+    }
+
+    /// The tally of a poll as it is now or, if that cannot be found out, as it last was.
+    pub(crate) async fn known(&self, poll: &PollId) -> Result<Known, Problem> {
+        let latest = self.of(poll);
+        let good = lock(&latest.good).clone();
+        let Some(good) = good else {
+            let snapshot = self.current(poll).await?;
+            return Ok(Known {
+                snapshot,
+                stalled: None,
+            });
+        };
+        if good.at.elapsed() < TICK {
+            return Ok(Known {
+                snapshot: good.snapshot,
+                stalled: None,
+            });
+        }
+        // The look ends on its own, also if it takes longer than people should wait for a page.
+        let (this, id) = (self.clone(), poll.clone());
+        let looking = tokio::spawn(async move { this.current(&id).await });
+        match timeout(STALLED_AFTER, looking).await {
+            Ok(Ok(Ok(snapshot))) => Ok(Known {
+                snapshot,
+                stalled: None,
+            }),
+            _ => Ok(Known {
+                snapshot: good.snapshot,
+                stalled: Some(Stalled::new(good.clock)),
+            }),
+        }
+    }
+
+    /// The tallies of a poll from now on: the current one at once, then each that differs, and when it can
+    /// no longer be read, or can again.
+    pub(crate) async fn watch(&self, poll: &Poll) -> Result<watch::Receiver<Known>, Problem> {
+        if let Some(sender) = lock(&self.0.watched).get(poll.id()) {
+            return Ok(sender.subscribe());
+        }
+        let first = self.known(poll.id()).await?;
+        let mut watched = lock(&self.0.watched);
+        if let Some(sender) = watched.get(poll.id()) {
+            return Ok(sender.subscribe());
+        }
+        let (sender, receiver) = watch::channel(first);
+        watched.insert(poll.id().clone(), sender.clone());
+        tokio::spawn(self.clone().follow(poll.id().clone(), sender));
+        Ok(receiver)
+    }
+
+    /// Sends what changes until nobody watches.
+    async fn follow(self, poll: PollId, sender: watch::Sender<Known>) {
+        let (mut at, mut clock) = (Instant::now(), SystemTime::now());
+        loop {
+            tokio::time::sleep(TICK).await;
+            {
+                // Under the lock, or a reader could subscribe to a sender that is given up.
+                let mut watched = lock(&self.0.watched);
+                if sender.receiver_count() == 0 {
+                    watched.remove(&poll);
+                    return;
+                }
+            }
+            let begun = SystemTime::now();
+            let mut look = pin!(self.current(&poll));
+            let outcome = tokio::select! {
+                outcome = &mut look => outcome,
+                () = sleep_until((at + STALLED_AFTER).into()) => {
+                    stall(&sender, &poll, clock, None);
+                    look.await
+                }
+            };
+            match outcome {
+                Ok(snapshot) => {
+                    (at, clock) = (Instant::now(), begun);
+                    renew(&sender, &poll, snapshot);
+                }
+                Err(error) if at.elapsed() >= STALLED_AFTER => {
+                    stall(&sender, &poll, clock, Some(&error));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Tells viewers of a new snapshot, or that the one that they have is right again.
+fn renew(sender: &watch::Sender<Known>, poll: &PollId, snapshot: Arc<Snapshot>) {
+    sender.send_if_modified(|known| {
+        let recovered = known.stalled.take().is_some();
+        if recovered {
+            tracing::info!(%poll, "the tally is refreshed again");
+        }
+        // An unchanged result comes as the same snapshot.
+        let differs = !Arc::ptr_eq(&known.snapshot, &snapshot);
+        known.snapshot = snapshot;
+        recovered || differs
+    });
+}
+
+/// Tells viewers that what they see may be out of date, once.
+fn stall(sender: &watch::Sender<Known>, poll: &PollId, clock: SystemTime, error: Option<&Problem>) {
+    sender.send_if_modified(|known| {
+        if known.stalled.is_some() {
+            return false;
+        }
+        let error = error.map_or_else(
+            || "no answer in time".to_owned(),
+            |error| in_one_line(error),
+        );
+        tracing::warn!(%poll, error, "tally refresh failed, viewers see the last value");
+        known.stalled = Some(Stalled::new(clock));
+        true
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+    use async_trait::async_trait;
+    use tracing::{Event, Level, Metadata, span};
+    use voting_core::{
+        PollOption, PollStore, Receipt, ReceiptState, Tally, backends::memory::Memory,
+        model::tally::Recount,
+    };
+
+    use super::*;
+
+    /// A store that does not answer what it is asked for.
+    struct Broken(Memory, AtomicBool);
+
+    #[async_trait]
+    impl TallyStore for Broken {
+        async fn tally(&self, poll: &PollId) -> Result<Option<Tally>, StoreError> {
+            match self.1.load(Relaxed) {
+                true => Err(StoreError::unavailable("no such table")),
+                false => self.0.tally(poll).await,
+            }
+        }
+
+        async fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
+            self.0.receipt_state(receipt).await
+        }
+
+        async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
+            self.0.recount(poll).await
+        }
+
+        async fn check(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    /// Counts errors, and what is told beside them.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<[AtomicUsize; 2]>);
+
+    impl tracing::Subscriber for Lines {
+        fn enabled(&self, of: &Metadata<'_>) -> bool {
+            of.is_event() && of.target().starts_with("voting_http")
+        }
+
+        fn event(&self, event: &Event<'_>) {
+            let is_other = usize::from(*event.metadata().level() != Level::ERROR);
+            self.0[is_other].fetch_add(1, Relaxed);
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn a_store_that_fails_again_and_again_is_logged_once_and_once_more_when_it_works() {
+        let lines = Lines::default();
+        let _logged = tracing::subscriber::set_default(lines.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        runtime.block_on(async {
+            let memory = Memory::default();
+            let option = |id: &str| PollOption {
+                id: id.parse().unwrap(),
+                label: id.to_owned(),
+            };
+            let id: PollId = "p".parse().unwrap();
+            let poll = Poll::new(id.clone(), "t", vec![option("a"), option("b")], 1).unwrap();
+            memory.put_poll(&poll).await.unwrap();
+            let store = Arc::new(Broken(memory.clone(), AtomicBool::new(true)));
+            let live = LiveTallies::new(store.clone(), Polls::new(Arc::new(memory), None));
+            for _ in 0..4 {
+                assert!(live.current(&id).await.is_err());
+                tokio::time::sleep(TICK).await;
+            }
+            let counts = || [0, 1].map(|of: usize| lines.0[of].load(Relaxed));
+            assert_eq!(counts(), [1, 0]);
+            // A test beside this one may have met a line while nobody listened, and then it is remembered as one
+            // that nobody wants.
+            tracing::callsite::rebuild_interest_cache();
+            store.1.store(false, Relaxed);
+            for _ in 0..2 {
+                assert!(live.current(&id).await.is_ok());
+                tokio::time::sleep(TICK).await;
+            }
+            assert_eq!(counts(), [1, 1]);
+            store.1.store(true, Relaxed);
+            assert!(live.current(&id).await.is_err());
+            assert_eq!(counts(), [2, 1], "a new trouble is told at once");
+        });
+    }
+}

@@ -1,0 +1,34 @@
+//! What the result service tells Prometheus of its tallies.
+
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry,
+};
+
+/// Who watches, and how often the store is asked.
+#[derive(Clone, Default)]
+pub(crate) struct LiveMetrics {
+    /// Event streams that are open.
+    pub(crate) viewers: Gauge,
+    /// Tally reads from the store.
+    pub(crate) look_ups: Counter,
+    /// Times that there was no answer.
+    pub(crate) failed_look_ups: Counter,
+}
+
+impl LiveMetrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let (viewers, look_ups) = (self.viewers.clone(), self.look_ups.clone());
+        registry.register("voting_viewers", "Open event streams", viewers);
+        registry.register(
+            "voting_tally_look_ups",
+            "Tally reads from the store",
+            look_ups,
+        );
+        registry.register(
+            "voting_tally_look_up_failures",
+            "Failed tally reads; meanwhile viewers see the last value and since when it is",
+            self.failed_look_ups.clone(),
+        );
+    }
+}

@@ -1,0 +1,5 @@
+//! What is kept in memory, so that many readers cost as much as one: polls for a second, tallies for a tick.
+
+pub(crate) mod live;
+pub(crate) mod live_metrics;
+pub(crate) mod polls;

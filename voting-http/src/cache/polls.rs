@@ -1,0 +1,210 @@
+//! A copy of the polls: no ballot waits for a look-up, and voting goes on while the directory of polls does not
+//! answer.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::Mutex, time::timeout};
+use voting_core::{Poll, PollDirectory, PollId, StoreError};
+
+use crate::problem::{Problem, trouble::Trouble};
+
+/// How old the copy may be before it is looked up again.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The same when a poll is asked for that is not among them.
+pub(crate) const FRESH_MISS: Duration = Duration::from_millis(100);
+
+/// How old what is told of a poll beside its tally may be: the look-up of a moment ago, with some time to
+/// take.
+const RECENT: Duration = Duration::from_secs(3);
+
+/// How many open polls a page links to.
+pub(crate) const NEWEST_OPEN: usize = 5;
+
+/// How long the directory may take, once something is at hand to go on with.
+const REFRESH_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// How long it may take otherwise.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub(crate) struct Polls(Arc<Inner>);
+
+struct Inner {
+    directory: Arc<dyn PollDirectory>,
+    known: RwLock<Option<Snapshot>>,
+    /// Held by the one that looks up; says when that last failed, and how.
+    looking: Mutex<Option<(Instant, Problem)>>,
+    trouble: Trouble,
+    default: Option<PollId>,
+}
+
+/// The polls as pages list them.
+#[derive(Clone, Default)]
+pub(crate) struct Listed {
+    /// All, the oldest first.
+    pub(crate) all: Arc<[Arc<Poll>]>,
+    /// The newest that are open, the newest first: one more than a page links to, since it leaves itself out.
+    pub(crate) newest_open: Arc<[Arc<Poll>]>,
+}
+
+#[derive(Clone)]
+struct Snapshot {
+    at: Instant,
+    list: Arc<[Arc<Poll>]>,
+    newest_open: Arc<[Arc<Poll>]>,
+    by_id: Arc<HashMap<PollId, Arc<Poll>>>,
+}
+
+impl Polls {
+    pub(crate) fn new(directory: Arc<dyn PollDirectory>, default: Option<PollId>) -> Self {
+        Self(Arc::new(Inner {
+            directory,
+            known: RwLock::default(),
+            looking: Mutex::default(),
+            trouble: Trouble::with("polls"),
+            default,
+        }))
+    }
+
+    /// The poll of that name.
+    pub(crate) async fn get(&self, id: &str) -> Result<Arc<Poll>, Problem> {
+        let Ok(key) = id.parse::<PollId>() else {
+            return Err(match self.in_lower_case(id).await? {
+                Some(there) => Problem::no_poll_but(id, there.id()),
+                None => Problem::no_poll(id),
+            });
+        };
+        if let Some(poll) = self.snapshot().await?.by_id.get(&key) {
+            return Ok(Arc::clone(poll));
+        }
+        // It may be new.
+        let newer = self.clone().look_up(FRESH_MISS).await?;
+        let poll = newer.by_id.get(&key).cloned();
+        poll.ok_or_else(|| Problem::no_poll(id))
+    }
+
+    /// The poll of that name as it was a moment ago, or a failure: never as it was before a time in which it
+    /// could not be looked up.
+    pub(crate) async fn get_recent(&self, id: &PollId) -> Result<Arc<Poll>, Problem> {
+        let mut snapshot = self.snapshot().await?;
+        if snapshot.at.elapsed() >= RECENT {
+            snapshot = self.clone().look_up(RECENT).await?;
+        }
+        let poll = snapshot.by_id.get(id).cloned();
+        poll.ok_or_else(|| Problem::no_poll(id.as_str()))
+    }
+
+    /// The poll whose name differs from this one in its capitals only. Names have none.
+    pub(crate) async fn in_lower_case(&self, id: &str) -> Result<Option<Arc<Poll>>, Problem> {
+        // All other texts that are no name are refused without a look-up.
+        let is_capital = id.len() <= PollId::MAX_LEN && id.bytes().any(|b| b.is_ascii_uppercase());
+        let name = is_capital.then(|| id.to_ascii_lowercase().parse::<PollId>());
+        let Some(Ok(name)) = name else {
+            return Ok(None);
+        };
+        Ok(self.snapshot().await?.by_id.get(&name).cloned())
+    }
+
+    /// The poll at `/`.
+    pub(crate) async fn default(&self) -> Result<Arc<Poll>, Problem> {
+        match &self.0.default {
+            Some(default) => self.get(default.as_str()).await,
+            None => {
+                let first = self.snapshot().await?.list.first().cloned();
+                first.ok_or_else(Problem::no_polls)
+            }
+        }
+    }
+
+    /// All polls, the oldest first.
+    pub(crate) async fn all(&self) -> Result<Arc<[Arc<Poll>]>, Problem> {
+        Ok(self.snapshot().await?.list)
+    }
+
+    /// All polls for a page.
+    pub(crate) async fn listed(&self) -> Result<Listed, Problem> {
+        let snapshot = self.snapshot().await?;
+        Ok(Listed {
+            all: snapshot.list,
+            newest_open: snapshot.newest_open,
+        })
+    }
+
+    /// Asks the directory, whatever is at hand.
+    pub(crate) async fn check(&self) -> Result<(), StoreError> {
+        self.0.directory.polls().await.map(|_| ())
+    }
+
+    fn known(&self) -> Option<Snapshot> {
+        let known = self.0.known.read();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, Problem> {
+        let Some(known) = self.known() else {
+            return self.clone().look_up(FRESH).await;
+        };
+        // One request looks up; the others go on with what is at hand, as it does if the
+        // directory takes long. The look-up itself ends on its own.
+        if known.at.elapsed() >= FRESH && self.0.looking.try_lock().is_ok() {
+            let looking = tokio::spawn(self.clone().look_up(FRESH));
+            if let Ok(Ok(Ok(new))) = timeout(REFRESH_TIMEOUT, looking).await {
+                return Ok(new);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Looks up, unless what is at hand is not older than this.
+    async fn look_up(self, fresh: Duration) -> Result<Snapshot, Problem> {
+        let mut looking = self.0.looking.lock().await;
+        if let Some(known) = self.known()
+            && known.at.elapsed() < fresh
+        {
+            return Ok(known);
+        }
+        if let Some((at, problem)) = &*looking
+            && at.elapsed() < FRESH
+        {
+            return Err(problem.clone());
+        }
+        let answer = timeout(FIRST_TIMEOUT, self.0.directory.polls()).await;
+        let answer = answer.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")));
+        match answer {
+            Ok(polls) => {
+                *looking = None;
+                self.0.trouble.worked();
+                let list: Arc<[_]> = polls.into_iter().map(Arc::new).collect();
+                let by_id = list
+                    .iter()
+                    .map(|poll| (poll.id().clone(), Arc::clone(poll)));
+                let snapshot = Snapshot {
+                    at: Instant::now(),
+                    by_id: Arc::new(by_id.collect()),
+                    newest_open: list
+                        .iter()
+                        .rev()
+                        .filter(|poll| poll.state().is_open())
+                        .take(NEWEST_OPEN + 1)
+                        .cloned()
+                        .collect(),
+                    list,
+                };
+                let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
+                *known = Some(snapshot.clone());
+                Ok(snapshot)
+            }
+            Err(error) => {
+                self.0.trouble.failed(&error);
+                let problem = Problem::store_unavailable();
+                *looking = Some((Instant::now(), problem.clone()));
+                Err(problem)
+            }
+        }
+    }
+}

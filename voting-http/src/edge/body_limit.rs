@@ -1,0 +1,55 @@
+//! Reads the body of a request, within a limit of size and time, before anything else does.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use poem::{
+    Request,
+    http::{Method, header},
+};
+use tokio::time::timeout;
+
+use crate::problem::Problem;
+
+/// A vote for all of 63 options, whatever the encoding, is far smaller.
+const MAX_BYTES: usize = 16 * 1024;
+
+/// How long a body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// So much of a body that is too large is read and thrown away, since a client that is cut off
+/// while it sends does not see the answer.
+const MAX_DISCARDED: usize = 32 * 1024 * 1024;
+
+pub(crate) async fn limit_body(request: &mut Request) -> Result<(), Problem> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let body = timeout(BODY_TIMEOUT, read(request))
+            .await
+            .map_err(|_| Problem::too_slow())??;
+        request.set_body(body);
+    }
+    Ok(())
+}
+
+async fn read(request: &mut Request) -> Result<Vec<u8>, Problem> {
+    let announced = request
+        .header(header::CONTENT_LENGTH)
+        .and_then(|length| length.parse().ok());
+    let announced: usize = announced.unwrap_or(0);
+    let mut body = Vec::with_capacity(announced.min(MAX_BYTES));
+    let mut chunks = request.take_body().into_bytes_stream();
+    let mut received = 0usize;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Problem::invalid("The request's body ended early."))?;
+        received = received.saturating_add(chunk.len());
+        if received <= MAX_BYTES {
+            body.extend_from_slice(&chunk);
+        } else if received.max(announced) > MAX_DISCARDED {
+            break;
+        }
+    }
+    if received > MAX_BYTES {
+        return Err(Problem::too_large(MAX_BYTES));
+    }
+    Ok(body)
+}

@@ -1,0 +1,75 @@
+//! Turns errors into answers: a page for a browser that asked for one, otherwise a problem document.
+
+use poem::{
+    Error, PathPattern, Request, Response,
+    http::{Method, StatusCode},
+};
+
+use crate::{
+    pages::{
+        accept,
+        site::{self, Prefix},
+        templates::{self, Next},
+    },
+    problem::Problem,
+};
+
+/// How the client of a request is told of a failure.
+pub(crate) struct Failures {
+    page: Option<Asked>,
+}
+
+/// What a page says of the request that failed.
+struct Asked {
+    /// Where the service is mounted.
+    prefix: Prefix,
+    /// The address, to be asked for again; not if it could lead to another host.
+    address: Option<String>,
+    /// A vote, from the form.
+    is_vote: bool,
+}
+
+impl Failures {
+    pub(crate) fn of(request: &Request) -> Self {
+        let page = accept::wants_html(request).then(|| Asked {
+            prefix: Prefix::of(request),
+            address: site::address_of(request).filter(|at| !at.starts_with("//")),
+            is_vote: request.method() == Method::POST,
+        });
+        Self { page }
+    }
+
+    pub(crate) fn answer(&self, error: &Error) -> Response {
+        let problem = Problem::from(error);
+        let mut answer = match &self.page {
+            Some(asked) => problem.finish(asked.page(&problem)),
+            None => problem.to_response(),
+        };
+        // Which route it was.
+        if let Some(pattern) = error.data::<PathPattern>() {
+            answer.set_data(pattern.clone());
+        }
+        answer
+    }
+}
+
+impl Asked {
+    fn page(&self, problem: &Problem) -> Response {
+        let detail = match self.is_vote {
+            true => problem.to_voter(),
+            false => problem.detail().to_owned(),
+        };
+        // What is not there now may be there later only if the service is in trouble.
+        let passes = problem.status().is_server_error()
+            || problem.status() == StatusCode::REQUEST_TIMEOUT
+            || problem.status() == StatusCode::TOO_MANY_REQUESTS;
+        let next = match (&self.address, problem.status()) {
+            _ if problem.sign_in().is_some() => Next::SignIn(problem.sign_in().unwrap_or_default()),
+            (_, StatusCode::NOT_FOUND) | (None, _) => Next::AllPolls,
+            (Some(address), _) if self.is_vote => Next::Poll(address),
+            (Some(address), _) if passes => Next::Again(address),
+            _ => Next::AllPolls,
+        };
+        templates::message(&self.prefix, problem, &detail, next)
+    }
+}

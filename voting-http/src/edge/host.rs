@@ -1,0 +1,67 @@
+//! The header `Host`: a request of HTTP/1.1 has exactly one, and it names a host (RFC 9112, 3.2). With none
+//! or two, a proxy and the service could take the request for one to different sites.
+
+use poem::{
+    Request,
+    http::{Version, header},
+};
+
+use crate::problem::Problem;
+
+pub(crate) fn check(request: &Request) -> Result<(), Problem> {
+    let mut hosts = request.headers().get_all(header::HOST).into_iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if host.as_bytes().iter().all(is_of_a_host) && !host.is_empty() => {
+            Ok(())
+        }
+        (Some(_), None) => Err(Problem::bad_request("The header Host is not valid.")),
+        (Some(_), Some(_)) => Err(Problem::bad_request(
+            "There are two headers Host; send one.",
+        )),
+        (None, _) if request.version() == Version::HTTP_11 => {
+            Err(Problem::bad_request("The header Host is missing."))
+        }
+        // HTTP/1.0, as some health checks speak it, does not ask for one.
+        (None, _) => Ok(()),
+    }
+}
+
+/// Whether it can be in a name, an address or a port.
+fn is_of_a_host(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%:[]".contains(byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_taken(version: Version, hosts: &[&'static str]) -> bool {
+        let mut request = Request::builder().version(version);
+        for host in hosts {
+            request = request.header("host", *host);
+        }
+        check(&request.finish()).is_ok()
+    }
+
+    #[test]
+    fn a_request_has_one_host() {
+        let now = Version::HTTP_11;
+        for host in [
+            "x",
+            "vote.test:8080",
+            "[::1]:80",
+            "1.2.3.4",
+            "b%C3%BCro.test",
+        ] {
+            assert!(is_taken(now, &[host]), "{host}");
+        }
+        assert!(!is_taken(now, &[]));
+        assert!(!is_taken(now, &["x", "x"]));
+        assert!(!is_taken(now, &["x", "y"]));
+        for bad in ["", "a b", "x/y", "user@x", "x?y", "x#y", "<x>"] {
+            assert!(!is_taken(now, &[bad]), "{bad:?}");
+        }
+        assert!(is_taken(Version::HTTP_10, &[]));
+        assert!(!is_taken(Version::HTTP_10, &["x", "y"]));
+    }
+}

@@ -1,0 +1,214 @@
+//! What each request passes on its way to the routes of a service, and each answer on its way back.
+//!
+//! It is one endpoint. With a middleware of poem for each step, the future of each layer is inside that of the next,
+//! and the request is moved once for each: that took longer than all that the service does with a ballot.
+
+pub(crate) mod body_limit;
+pub(crate) mod cors;
+pub(crate) mod endpoint;
+pub(crate) mod failures;
+pub(crate) mod host;
+pub(crate) mod identity;
+pub(crate) mod operator_token;
+pub(crate) mod same_site;
+pub(crate) mod security_headers;
+pub(crate) mod single;
+pub(crate) mod strict_json;
+pub(crate) mod traced;
+pub(crate) mod unfit;
+pub(crate) mod visitor;
+pub(crate) mod voter_cookies;
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use percent_encoding::percent_decode_str;
+use poem::{
+    Endpoint, IntoResponse, PathPattern, Request, Response,
+    http::{StatusCode, header},
+};
+use tracing::{Instrument, Span};
+
+use self::{
+    body_limit::limit_body,
+    cors::{Cors, CrossOrigin},
+    failures::Failures,
+    security_headers::SecurityHeaders,
+    traced::Followed,
+    visitor::{Visit, Voters},
+};
+use crate::{
+    pages::{
+        compression::Packing,
+        site::{BasePath, Site},
+    },
+    problem::Problem,
+    server::{gate::Gate, methods::Methods, options::Options},
+    tokens::signed::OperatorKey,
+};
+
+/// The routes of a service, with the checks before them and the headers after them.
+pub(crate) struct Edge<R> {
+    routes: R,
+    https: bool,
+    takes_bodies: bool,
+    base_path: Option<BasePath>,
+    cors: Option<Cors>,
+    voters: Option<(Voters, Site)>,
+    operator: Option<(OperatorKey, Gate)>,
+    methods: Methods,
+}
+
+impl<R: Endpoint> Edge<R> {
+    pub(crate) fn new(routes: R, options: &Options) -> Self {
+        Self {
+            routes,
+            https: false,
+            takes_bodies: false,
+            base_path: options.base_path.clone(),
+            cors: Cors::new(&options.origins),
+            voters: None,
+            operator: None,
+            methods: Methods::default(),
+        }
+    }
+
+    /// Browsers are to stay with HTTPS.
+    pub(crate) fn over_https(mut self, https: bool) -> Self {
+        self.https = https;
+        self
+    }
+
+    /// Reads the body of a request before anything else does.
+    pub(crate) fn taking_bodies(mut self) -> Self {
+        self.takes_bodies = true;
+        self
+    }
+
+    /// Tells the routes who the voter is, and refuses votes that other sites send.
+    pub(crate) fn for_voters(mut self, voters: Voters, site: Site) -> Self {
+        self.voters = Some((voters, site));
+        self
+    }
+
+    /// The API is for the operator.
+    pub(crate) fn for_operator(mut self, key: OperatorKey, gate: Gate) -> Self {
+        self.operator = Some((key, gate));
+        self
+    }
+
+    /// Which methods the routes take.
+    pub(crate) fn with_methods(mut self, methods: Methods) -> Self {
+        self.methods = methods;
+        self
+    }
+
+    /// Tells the routes who the visitor is, if they are to know.
+    fn admit(&self, request: &mut Request) -> Result<Option<Visit<'_>>, Problem> {
+        host::check(request)?;
+        single::check(request)?;
+        // The router would leave a part out that it cannot read, as if it were not there.
+        if !is_text(request.uri().path()) {
+            return Err(Problem::no_such_address());
+        }
+        if let Some((key, gate)) = &self.operator
+            && request.uri().path().starts_with("/v1/")
+        {
+            // Before the body: a stranger's is neither waited for nor read.
+            operator_token::check(request, key, gate)?;
+        }
+        let Some((voters, site)) = &self.voters else {
+            return Ok(None);
+        };
+        // Before the cookies: a browser withholds them from another site's form, and so a refusal
+        // that came with a new one would make another voter of whoever is sitting there.
+        if request.data::<CrossOrigin>().is_none() {
+            same_site::check(request, site)?;
+        }
+        Ok(match voters {
+            Voters::Cookie(cookies) => Some(cookies.meet(request)),
+            // Asked where a voter is needed.
+            Voters::Application(_) => None,
+        })
+    }
+
+    fn failed(&self, failures: &Failures, error: &poem::Error) -> Response {
+        let mut answer = failures.answer(error);
+        if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
+            let pattern = error.data::<PathPattern>();
+            let pattern = pattern.map_or("", |PathPattern(pattern)| pattern.as_ref());
+            if let Ok(methods) = self.methods.of_route(pattern).parse() {
+                answer.headers_mut().insert(header::ALLOW, methods);
+            }
+        }
+        answer
+    }
+
+    // All that waits is in here and not in functions of its own: each would hold the request once more.
+    async fn answer(&self, mut request: Request, followed: Option<Followed>) -> Response {
+        if let Some(base) = &self.base_path {
+            request.set_data(base.clone());
+        }
+        let failures = Failures::of(&request);
+        let headers = SecurityHeaders::of(&request, self.https);
+        let packing = Packing::of(&request);
+        let cors = self.cors.as_ref().map(|cors| cors.standing(&request));
+        if let Some(cors) = &cors {
+            if let Some(mut answer) = cors.preflight(&request) {
+                headers.put_on(&mut answer);
+                cors.put_on(&mut answer);
+                return answer;
+            }
+            if cors.is_allowed() {
+                request.set_data(CrossOrigin);
+            }
+        }
+        let (visit, mut fit) = match self.admit(&mut request) {
+            Ok(visit) => (visit, Ok(())),
+            Err(problem) => (None, Err(problem)),
+        };
+        if fit.is_ok() && self.takes_bodies {
+            fit = limit_body(&mut request).await;
+        }
+        let routed = match fit {
+            Ok(()) => {
+                let routed = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
+                let routed = routed.await;
+                routed.unwrap_or_else(|_| Err(Problem::internal().into()))
+            }
+            Err(problem) => Err(problem.into()),
+        };
+        let mut answer = match routed {
+            Ok(answer) => answer.into_response(),
+            Err(error) => self.failed(&failures, &error),
+        };
+        if let Some(visit) = visit {
+            // Also with a failure, so that a retry is the same voter's.
+            visit.part(&mut answer);
+        }
+        packing.pack(&mut answer);
+        headers.put_on(&mut answer);
+        if let Some(cors) = &cors {
+            cors.put_on(&mut answer);
+        }
+        if let Some(followed) = followed {
+            followed.end(&answer);
+        }
+        answer
+    }
+}
+
+impl<R: Endpoint> Endpoint for Edge<R> {
+    type Output = Response;
+
+    fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
+        let followed = Followed::begin(&request);
+        let span = followed.as_ref().map_or_else(Span::none, Followed::span);
+        self.answer(request, followed).map(Ok).instrument(span)
+    }
+}
+
+/// Whether a path is text once its percent-encoding is undone.
+fn is_text(path: &str) -> bool {
+    !path.contains('%') || percent_decode_str(path).decode_utf8().is_ok()
+}

@@ -1,0 +1,403 @@
+//! JSON bodies that every reader understands alike: no field twice, no unknown field, no number in place of a text.
+//! Others are refused: a filter in a proxy could read them differently than the service.
+
+use std::fmt;
+
+use poem::{FromRequest, Request, RequestBody, Result};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    error::ContentTypeError,
+    payload::{Json, ParsePayload, Payload},
+    registry::{MetaMediaType, MetaRequest, MetaSchemaRef, Registry},
+    types::Type,
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        DeserializeOwned, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+        value::{MapDeserializer, SeqDeserializer, StrDeserializer},
+    },
+    forward_to_deserialize_any,
+};
+use serde_json::{Map, Value};
+
+use crate::{edge::unfit::Unfit, problem::Problem};
+
+/// Windows' editors put it before a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// A body in JSON, of a type that refuses fields that it does not know.
+#[derive(Debug)]
+pub(crate) struct StrictJson<T>(pub(crate) T);
+
+/// Reads a body.
+///
+/// # Errors
+/// What is wrong with it, and where.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    if body.trim_ascii().is_empty() {
+        return Err("The body is empty; it must be JSON.".to_owned());
+    }
+    let OnceJson(value) = serde_json::from_slice(body)
+        .map_err(|error| format!("The body is not valid JSON: {error}."))?;
+    serde_path_to_error::deserialize(Strict(&value)).map_err(|error| {
+        let path = error.path().to_string();
+        let what = error.into_inner();
+        if path == "." {
+            format!("The body: {what}.")
+        } else {
+            format!("{path}: {what}.")
+        }
+    })
+}
+
+/// Whether a `Content-Type` says JSON, which is UTF-8. Not other types that are written in JSON: they mean
+/// something else.
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or_default();
+    kind.eq_ignore_ascii_case("application/json")
+        && parts
+            .filter(|part| !part.is_empty())
+            .all(|part| match part.split_once('=') {
+                Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+                    let value = value.trim_matches('"');
+                    ["utf-8", "utf8"]
+                        .iter()
+                        .any(|utf8| value.eq_ignore_ascii_case(utf8))
+                }
+                Some(_) => true,
+                None => false,
+            })
+}
+
+/// JSON in which no object has a field twice: of the two, each reader could take another one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OnceJson(pub Value);
+
+impl<'de> Deserialize<'de> for OnceJson {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(OnceVisitor).map(Self)
+    }
+}
+
+struct OnceVisitor;
+
+impl<'de> Visitor<'de> for OnceVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Value, S::Error> {
+        let mut all = Vec::new();
+        while let Some(OnceJson(item)) = items.next_element()? {
+            all.push(item);
+        }
+        Ok(all.into())
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut fields: M) -> Result<Value, M::Error> {
+        let mut all = Map::new();
+        while let Some((name, OnceJson(value))) = fields.next_entry::<String, _>()? {
+            if all.contains_key(&name) {
+                return Err(M::Error::custom(format_args!(
+                    "field `{name}` is there twice"
+                )));
+            }
+            all.insert(name, value);
+        }
+        Ok(all.into())
+    }
+}
+
+/// Reads as `serde_json` does, but no list for an object whose fields are in that order.
+#[derive(Clone, Copy)]
+struct Strict<'de>(&'de Value);
+
+impl<'de> Deserializer<'de> for Strict<'de> {
+    type Error = Unfit;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
+        match self.0 {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(number), _) => visitor.visit_u64(number),
+                (None, Some(number)) => visitor.visit_i64(number),
+                (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Value::String(text) => visitor.visit_borrowed_str(text),
+            Value::Array(items) => {
+                let mut items = SeqDeserializer::new(items.iter().map(Strict));
+                let value = visitor.visit_seq(&mut items)?;
+                items.end()?;
+                Ok(value)
+            }
+            Value::Object(fields) => {
+                let fields = fields
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), Strict(value)));
+                let mut fields = MapDeserializer::new(fields);
+                let value = visitor.visit_map(&mut fields)?;
+                fields.end()?;
+                Ok(value)
+            }
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
+        match self.0 {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Unfit> {
+        match self.0 {
+            Value::Array(_) => Err(Unfit::invalid_type(Unexpected::Seq, &visitor)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Unfit> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Unfit> {
+        match self.0 {
+            Value::String(name) => visitor.visit_enum(StrDeserializer::new(name)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map identifier ignored_any
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Unfit> for Strict<'de> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<T: Type> Payload for StrictJson<T> {
+    const CONTENT_TYPE: &'static str = Json::<T>::CONTENT_TYPE;
+
+    fn check_content_type(content_type: &str) -> bool {
+        is_json(content_type)
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        Json::<T>::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        Json::<T>::register(registry);
+    }
+}
+
+impl<T: Type + DeserializeOwned> ParsePayload for StrictJson<T> {
+    const IS_REQUIRED: bool = true;
+
+    async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
+        let body = <Vec<u8> as FromRequest>::from_request(request, body).await?;
+        Ok(Self(read(&body).map_err(Problem::bad_request)?))
+    }
+}
+
+impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for StrictJson<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        <Self as Payload>::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        Some(MetaRequest {
+            description: None,
+            content: vec![MetaMediaType {
+                content_type: Self::CONTENT_TYPE,
+                schema: <Self as Payload>::schema_ref(),
+            }],
+            required: Self::IS_REQUIRED,
+        })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        match request.content_type() {
+            Some(kind) if Self::check_content_type(kind) => {
+                <Self as ParsePayload>::from_request(request, body).await
+            }
+            Some(kind) => Err(ContentTypeError::NotSupported {
+                content_type: kind.to_owned(),
+            }
+            .into()),
+            None => Err(ContentTypeError::ExpectContentType.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        texts: Vec<String>,
+        #[serde(default)]
+        number: usize,
+        #[serde(default)]
+        inner: Vec<Inner>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        id: String,
+    }
+
+    #[test]
+    fn what_says_one_thing_is_taken() {
+        let outer: Outer =
+            read(r#"{"inner":[{"id":"\u0061"}],"texts":["a","1"],"number":2}"#.as_bytes()).unwrap();
+        assert_eq!(outer.texts, ["a", "1"]);
+        assert_eq!((outer.number, outer.inner[0].id.as_str()), (2, "a"));
+        let marked: Outer = read("\u{feff} {\"texts\":[]}\r\n".as_bytes()).unwrap();
+        assert_eq!(marked.number, 0);
+    }
+
+    #[test]
+    fn what_says_two_things_is_refused_where_it_does() {
+        for (body, says) in [
+            (
+                r#"{"texts":["a"],"texts":["b"]}"#,
+                "field `texts` is there twice",
+            ),
+            (
+                r#"{"texts":[],"t\u0065xts":[]}"#,
+                "field `texts` is there twice",
+            ),
+            (
+                r#"{"texts":[],"inner":[{"id":"a","id":"a"}]}"#,
+                "field `id` is there twice",
+            ),
+            (
+                r#"{"texts":[1]}"#,
+                "texts[0]: it is the number 1, and must be a text",
+            ),
+            (r#"{"texts":[true]}"#, "texts[0]: it is true, and must"),
+            (r#"{"texts":[null]}"#, "texts[0]: it is null, and must"),
+            (r#"{"texts":"a"}"#, "texts: it is \"a\", and must be a list"),
+            (r#"{"texts":null}"#, "texts: it is null, and must be a list"),
+            (
+                r#"{"texts":[],"number":"2"}"#,
+                "number: it is \"2\", and must be a whole number",
+            ),
+            (
+                r#"{"texts":[],"number":2.0}"#,
+                "number: it is the number 2.0, and must be a whole number",
+            ),
+            (
+                r#"{"texts":[],"number":-1}"#,
+                "number: it is the number -1, and must be a whole number, 0 or more",
+            ),
+            (
+                r#"{"texts":[],"number":18446744073709551616}"#,
+                "number: it is the number 1.8446744073709552e19, and",
+            ),
+            (
+                r#"{"texts":[],"inner":{}}"#,
+                "inner: it is an object, and must be a list",
+            ),
+            (
+                r#"{"texts":[],"inner":["a"]}"#,
+                "inner[0]: it is \"a\", and must be an object",
+            ),
+            (r#"{"texts":[],"other":1}"#, "unknown field `other`"),
+            (
+                r#"{"texts":[],"inner":[{"id":"a","x":1}]}"#,
+                "inner[0].x: unknown field `x`",
+            ),
+            (
+                r#"{"texts":[],"inner":[["a"]]}"#,
+                "inner[0]: it is a list, and must be an object",
+            ),
+            (
+                r#"[["a"]]"#,
+                "The body: it is a list, and must be an object",
+            ),
+            (r#"{"number":1}"#, "missing field `texts`"),
+            ("null", "The body: it is null, and must be an object"),
+            (
+                "{\"texts\":[]} x",
+                "trailing characters at line 1 column 14",
+            ),
+            ("{\n\"texts\":[", "line 2"),
+            ("", "The body is empty"),
+            (" \u{feff}{}", "line 1 column 2"),
+        ] {
+            let error = read::<Outer>(body.as_bytes()).unwrap_err();
+            assert!(error.contains(says), "{body}: {error}");
+        }
+        assert!(read::<Outer>(b"{\"texts\":[\"\xff\"]}").is_err());
+        let deep = format!("{{\"texts\":{}", "[".repeat(10_000));
+        assert!(read::<Outer>(deep.as_bytes()).is_err());
+    }
+}

@@ -1,0 +1,90 @@
+//! Puts an operator service together.
+
+use std::{
+    fmt,
+    sync::{Arc, Once},
+};
+
+use voting_core::{BallotQueue, PollDirectory, PollStore, SecretKey, WorkerHandle, store::Store};
+
+use super::{Inner, OperatorService, Pipeline, overview::Overview};
+use crate::{
+    server::{
+        gate::Gate,
+        options::{Options, option_methods},
+    },
+    tokens::signed::OperatorKey,
+};
+
+/// Makes an [`OperatorService`]; see [`OperatorService::builder`].
+#[must_use]
+pub struct OperatorServiceBuilder {
+    pipeline: Pipeline,
+    operator: OperatorKey,
+    gate: Gate,
+    options: Options,
+}
+
+impl OperatorServiceBuilder {
+    pub(super) fn new(
+        worker: WorkerHandle,
+        queue: Arc<dyn BallotQueue>,
+        store: Arc<dyn Store>,
+        operator_token: &SecretKey,
+    ) -> Self {
+        let directory: Arc<dyn PollDirectory> = Arc::<dyn Store>::clone(&store);
+        Self {
+            pipeline: Pipeline {
+                worker,
+                queue,
+                polls: Arc::<dyn Store>::clone(&store),
+                store,
+                directory,
+            },
+            operator: OperatorKey::new(operator_token),
+            gate: Gate::default(),
+            options: Options::default(),
+        }
+    }
+
+    /// Where polls are stored and changed, if that is not the store itself but what announces changes
+    /// ([`Coordinator::polls`](voting_core::pipeline::coordinator::Coordinator::polls)).
+    pub fn polls(mut self, polls: Arc<dyn PollStore>) -> Self {
+        self.pipeline.polls = polls;
+        self
+    }
+
+    /// Where the vote services look polls up, if that is not the store but a copy of its polls, as in Redis.
+    pub fn directory(mut self, directory: Arc<dyn PollDirectory>) -> Self {
+        self.pipeline.directory = directory;
+        self
+    }
+
+    /// Whom the service lets in. It must be served with the same gate.
+    pub fn gate(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    option_methods!();
+
+    /// The service.
+    pub fn build(self) -> OperatorService {
+        OperatorService(Arc::new(Inner {
+            pipeline: self.pipeline,
+            overview: Overview::default(),
+            asking: Once::new(),
+            operator: self.operator,
+            gate: self.gate,
+            options: self.options,
+        }))
+    }
+}
+
+impl fmt::Debug for OperatorServiceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OperatorServiceBuilder")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,254 @@
+//! The operator's API: ballots that could not be counted.
+
+use data_encoding::BASE64;
+use poem_openapi::{
+    Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use voting_core::{
+    model::{
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
+        position::Position,
+    },
+    pipeline::replay::{self, Revived},
+};
+
+use super::{OperatorService, api::Operator};
+use crate::{
+    problem::{Problem, kind::ProblemKind},
+    server::document::Operation,
+    views::reason_view::ReasonView,
+};
+
+/// Dead letters in one answer.
+const PAGE: usize = 100;
+
+pub(super) struct Api(pub(super) OperatorService);
+
+/// What the code does not tell the document.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "listDeadLetters",
+        problems: &[ProblemKind::Invalid, ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"dead_letters":[{"position":"0-1790000000000-0-3","reason":"unknown-option","detail":"the poll has no option 7","payload":"AQ==","payload_cut":false}]}"#,
+        )],
+    },
+    Operation {
+        id: "getDeadLetter",
+        problems: &[
+            ProblemKind::Invalid,
+            ProblemKind::UnknownDeadLetter,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"position":"0-1790000000000-0-3","reason":"unknown-option","detail":"the poll has no option 7","payload":"AQ==","payload_cut":false,"cast_at_ms":1790000000000,"count":1,"ballots":[{"position":"0-1790000000000-0-3","poll":"lunch","choices":[7]}]}"#,
+        )],
+    },
+    Operation {
+        id: "replayDeadLetter",
+        problems: &[
+            ProblemKind::Invalid,
+            ProblemKind::UnknownDeadLetter,
+            ProblemKind::StillRejected,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: None,
+        answers: &[("200", r#"{"counted":1,"superseded":0,"rejected":0}"#)],
+    },
+];
+
+/// Ballots that could not be counted.
+#[derive(Debug, Object)]
+#[oai(rename = "DeadLetters", skip_serializing_if_is_none)]
+struct DeadLettersView {
+    /// By position.
+    dead_letters: Vec<DeadLetterView>,
+    /// Ask for those after this one; there may be more.
+    next: Option<String>,
+}
+
+/// A ballot that could not be counted.
+#[derive(Debug, Object)]
+#[oai(rename = "DeadLetter")]
+struct DeadLetterView {
+    /// Where it stood in the log: shard, milliseconds since 1970, number.
+    position: String,
+    /// The kind of defect.
+    reason: ReasonView,
+    /// The defect in words.
+    detail: String,
+    /// The log entry, in base64; in a list its first 1,024 bytes.
+    payload: String,
+    /// Whether the payload is only the beginning of what is kept.
+    payload_cut: bool,
+}
+
+impl DeadLetterView {
+    /// With at most so many bytes of the payload.
+    fn new(letter: &DeadLetter, bytes: usize) -> Self {
+        let payload = &letter.payload[..letter.payload.len().min(bytes)];
+        Self {
+            position: letter.position.to_string(),
+            reason: letter.reason.into(),
+            detail: letter.detail.clone(),
+            payload: BASE64.encode(payload),
+            payload_cut: payload.len() < letter.payload.len(),
+        }
+    }
+}
+
+/// A ballot of a dead letter.
+#[derive(Debug, Object)]
+#[oai(rename = "DeadBallot")]
+struct DeadBallotView {
+    /// Where it stood in the log.
+    position: String,
+    /// The poll that it names.
+    poll: String,
+    /// The indices of the options that it chooses, the first being 0.
+    choices: Vec<usize>,
+}
+
+/// A dead letter with what can be read of it.
+#[derive(Debug, Object)]
+#[oai(rename = "DeadLetterDetails")]
+struct DetailsView {
+    #[oai(flatten)]
+    letter: DeadLetterView,
+    /// When it was cast, in milliseconds since 1970.
+    cast_at_ms: u64,
+    /// How many ballots it stands for.
+    count: u16,
+    /// The ballots in it; none when it cannot be read.
+    ballots: Vec<DeadBallotView>,
+}
+
+impl From<&DeadLetter> for DetailsView {
+    fn from(letter: &DeadLetter) -> Self {
+        let ballots = replay::ballots(letter).unwrap_or_default();
+        let ballots = ballots.iter().map(|placed| DeadBallotView {
+            position: placed.position.to_string(),
+            poll: placed.ballot.poll.to_string(),
+            choices: placed.ballot.choices.indices().collect(),
+        });
+        Self {
+            letter: DeadLetterView::new(letter, MAX_PAYLOAD),
+            cast_at_ms: letter.position.ms(),
+            count: letter.ballots,
+            ballots: ballots.collect(),
+        }
+    }
+}
+
+/// What became of a dead letter's ballots.
+#[derive(Debug, Object)]
+#[oai(rename = "Replay")]
+struct ReplayView {
+    /// Ballots that count now.
+    counted: u64,
+    /// Ballots whose voter has a newer one.
+    superseded: u64,
+    /// Ballots that are dead letters of their own now.
+    rejected: u64,
+}
+
+fn position(text: &str) -> Result<Position, Problem> {
+    text.parse::<Position>()
+        .map_err(|error| Problem::invalid(format!("This is {error}.")))
+}
+
+#[OpenApi]
+impl Api {
+    /// The ballots that could not be counted, 100 at a time.
+    ///
+    /// Of each payload the list has the beginning only: ask for the dead letter itself.
+    #[oai(
+        path = "/v1/dead-letters",
+        method = "get",
+        operation_id = "listDeadLetters"
+    )]
+    async fn dead_letters(
+        &self,
+        operator: Operator,
+        /// The position after which to go on.
+        after: Query<Option<String>>,
+    ) -> Result<Json<DeadLettersView>, Problem> {
+        self.0.authorize(&operator)?;
+        let after = after.0.as_deref().map(position).transpose()?;
+        let letters = self.0.0.pipeline.store.dead_letters(after, PAGE).await?;
+        let next = letters.get(PAGE - 1).map(|last| last.position.to_string());
+        Ok(Json(DeadLettersView {
+            dead_letters: letters
+                .iter()
+                .map(|letter| DeadLetterView::new(letter, LISTED))
+                .collect(),
+            next,
+        }))
+    }
+
+    /// A dead letter.
+    #[oai(
+        path = "/v1/dead-letters/:position",
+        method = "get",
+        operation_id = "getDeadLetter"
+    )]
+    async fn dead_letter(
+        &self,
+        operator: Operator,
+        /// Where it stood in the log.
+        position: Path<String>,
+    ) -> Result<Json<DetailsView>, Problem> {
+        self.0.authorize(&operator)?;
+        let at = self::position(&position)?;
+        let letter = self.0.0.pipeline.store.dead_letter(at).await?;
+        let letter = letter.ok_or_else(Problem::no_dead_letter)?;
+        Ok(Json(DetailsView::from(&letter)))
+    }
+
+    /// Count a dead letter, once its cause is fixed.
+    ///
+    /// The ballot keeps its place in the order, so a newer ballot of its voter still counts. If the ballot still
+    /// cannot be counted, the dead letter stays, and the answer says why.
+    #[oai(
+        path = "/v1/dead-letters/:position/replay",
+        method = "post",
+        operation_id = "replayDeadLetter"
+    )]
+    async fn replay(
+        &self,
+        operator: Operator,
+        /// Where it stood in the log.
+        position: Path<String>,
+    ) -> Result<Json<ReplayView>, Problem> {
+        self.0.authorize(&operator)?;
+        let at = self::position(&position)?;
+        let pipeline = &self.0.0.pipeline;
+        let revived = replay::revive(
+            pipeline.store.as_ref(),
+            pipeline.store.as_ref(),
+            pipeline.store.as_ref(),
+            at,
+        )
+        .await?;
+        match revived {
+            Revived::NotFound => Err(Problem::no_dead_letter()),
+            Revived::Rejected(reason, detail) => {
+                Err(Problem::still_rejected(format!("{reason}: {detail}.")))
+            }
+            Revived::Flushed(report) => {
+                tracing::info!(position = %at, ?report, "a dead letter was counted");
+                Ok(Json(ReplayView {
+                    counted: report.counted,
+                    superseded: report.superseded,
+                    rejected: report.rejected,
+                }))
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The worker service: the operator's view of the pipeline, and what operators do to it.
+
+mod api;
+mod builder;
+mod dead_letters;
+mod metrics;
+mod overview;
+mod polls;
+
+use std::sync::{Arc, Once};
+
+use poem::{IntoEndpoint, IntoResponse, Request, Route, endpoint::make_sync, get, web::Redirect};
+use poem_openapi::OpenApiService;
+use voting_core::{
+    BallotQueue, PollDirectory, PollStore, SecretKey, StoreError, WorkerHandle, store::Store,
+};
+
+pub use self::builder::OperatorServiceBuilder;
+use self::overview::Overview;
+use crate::{
+    edge::{Edge, endpoint::ServiceEndpoint},
+    pages::{assets, site::Prefix},
+    problem::Problem,
+    server::{
+        api_routes::ApiRoutes,
+        document,
+        gate::Gate,
+        health::{self, Health},
+        methods::Methods,
+        options::Options,
+        tower::HttpService,
+    },
+    tokens::signed::OperatorKey,
+};
+
+/// The operator's service: it shows where all ballots are, and lets the operator change and close polls. It runs
+/// beside a worker.
+#[derive(Clone)]
+pub struct OperatorService(Arc<Inner>);
+
+struct Inner {
+    pipeline: Pipeline,
+    overview: Overview,
+    /// Starts what keeps asking the stores.
+    asking: Once,
+    operator: OperatorKey,
+    gate: Gate,
+    options: Options,
+}
+
+/// What the operator's API is about.
+#[derive(Clone)]
+struct Pipeline {
+    /// The worker of this process.
+    worker: WorkerHandle,
+    queue: Arc<dyn BallotQueue>,
+    store: Arc<dyn Store>,
+    /// The store, or what announces changes of its polls.
+    polls: Arc<dyn PollStore>,
+    /// Where the vote services look polls up: the store, or the copy that is published to them.
+    directory: Arc<dyn PollDirectory>,
+}
+
+impl OperatorService {
+    /// A service over a running worker, the log that it reads and the store that it writes to. The API is for whoever
+    /// shows the operator's token.
+    ///
+    /// The service only marks a poll as closing. Some process must run a
+    /// [`Coordinator`](voting_core::pipeline::coordinator::Coordinator), or no poll becomes final.
+    pub fn builder(
+        worker: WorkerHandle,
+        queue: Arc<dyn BallotQueue>,
+        store: Arc<dyn Store>,
+        operator_token: &SecretKey,
+    ) -> OperatorServiceBuilder {
+        OperatorServiceBuilder::new(worker, queue, store, operator_token)
+    }
+
+    /// The service as an endpoint, to be served or mounted. Call it within a tokio runtime: from then on a task asks
+    /// the stores once a second, until the service is to stop.
+    pub fn into_endpoint(self) -> ServiceEndpoint {
+        let options = &self.0.options;
+        self.0.asking.call_once(|| {
+            let overview = self.0.overview.clone();
+            tokio::spawn(overview.keep_asking(self.0.pipeline.clone(), options.stop.clone()));
+        });
+        let home = make_sync(|request: Request| {
+            let prefix = Prefix::of(&request);
+            Redirect::see_other(format!("{}/docs/", prefix.as_str())).into_response()
+        });
+        let health = self.health();
+        let metrics = metrics::Metrics::new(self.clone(), health.clone());
+        let mut pages = Route::new().nest("/assets", assets::route());
+        if options.exposed.docs {
+            pages = pages.at("/", get(home));
+        }
+        let methods = Methods::of(&self.openapi());
+        let routes = ApiRoutes::new(
+            self.documented(health),
+            self.openapi(),
+            metrics,
+            pages,
+            options.exposed,
+        );
+        let edge = Edge::new(routes, options)
+            .with_methods(methods)
+            .taking_bodies()
+            .for_operator(self.0.operator.clone(), self.0.gate.clone());
+        ServiceEndpoint::new(edge)
+    }
+
+    /// The service for axum, hyper and whatever else calls a tower service. Where it is mounted below a path, tell it
+    /// with `base_path`.
+    pub fn into_service(self) -> HttpService {
+        HttpService::new(self)
+    }
+
+    /// The OpenAPI document of the service, as JSON.
+    pub fn openapi(&self) -> String {
+        let derived = self.documented(self.health()).spec();
+        document::complete(
+            &derived,
+            None,
+            &[
+                api::OPERATIONS,
+                polls::OPERATIONS,
+                dead_letters::OPERATIONS,
+                health::OPERATIONS,
+            ],
+        )
+    }
+
+    fn health(&self) -> Health {
+        let Pipeline {
+            queue,
+            store,
+            worker,
+            ..
+        } = self.0.pipeline.clone();
+        let progress = worker.progress().clone();
+        Health::new("worker", self.0.options.stop.clone())
+            .needs("ballot log", move || {
+                let queue = Arc::clone(&queue);
+                async move { queue.ready_to_claim().await }
+            })
+            .needs("tally store", move || {
+                let store = Arc::clone(&store);
+                async move {
+                    store.check().await?;
+                    store.ready_to_flush().await
+                }
+            })
+            // A store may answer and yet take nothing, as with a full disk.
+            .needs("worker", move || {
+                let trouble = progress.borrow().trouble.clone();
+                async move { trouble.map_or(Ok(()), |why| Err(StoreError::unavailable(why))) }
+            })
+    }
+
+    fn documented(
+        &self,
+        health: Health,
+    ) -> OpenApiService<(api::Api, polls::Api, dead_letters::Api, Health), ()> {
+        OpenApiService::new(
+            (
+                api::Api(self.clone()),
+                polls::Api(self.clone()),
+                dead_letters::Api(self.clone()),
+                health,
+            ),
+            "Worker",
+            env!("CARGO_PKG_VERSION"),
+        )
+        .description("For the operator: polls, dead letters, and where all ballots are.")
+    }
+}
+
+impl OperatorService {
+    fn authorize(&self, operator: &api::Operator) -> Result<(), Problem> {
+        if self.0.operator.is(&operator.0.token) {
+            return Ok(());
+        }
+        Err(Problem::unauthorized("This is not the operator's token."))
+    }
+}
+
+impl IntoEndpoint for OperatorService {
+    type Endpoint = ServiceEndpoint;
+
+    fn into_endpoint(self) -> ServiceEndpoint {
+        Self::into_endpoint(self)
+    }
+}
+
+impl std::fmt::Debug for OperatorService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OperatorService").finish_non_exhaustive()
+    }
+}

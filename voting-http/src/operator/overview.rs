@@ -1,0 +1,193 @@
+//! Where all ballots are and how fast they move, asked of the stores once a second, however often
+//! somebody wants to know.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use voting_core::{Poll, PollState, StoreError, log::stats::QueueStats, store::outcome::Totals};
+
+use super::Pipeline;
+
+/// How often the stores are asked.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How long one may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time over which rates are measured.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// What the stores said at some moment; `None` where one did not answer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sample {
+    pub(super) stats: Option<QueueStats>,
+    pub(super) totals: Option<Totals>,
+    pub(super) polls: Option<PollCounts>,
+}
+
+/// How many polls there are, by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct PollCounts {
+    pub(super) open: i64,
+    pub(super) closing: i64,
+    pub(super) finished: i64,
+}
+
+impl PollCounts {
+    fn of(polls: &[Poll]) -> Self {
+        let mut counts = Self::default();
+        for poll in polls {
+            match poll.state() {
+                PollState::Open => counts.open += 1,
+                PollState::Closing(_) => counts.closing += 1,
+                PollState::Final(_) => counts.finished += 1,
+            }
+        }
+        counts
+    }
+}
+
+/// Ballots a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Rates {
+    /// Acknowledged to voters.
+    pub(super) accepted: f64,
+    /// Counted, superseded or rejected.
+    pub(super) processed: f64,
+}
+
+/// The samples of the last seconds.
+#[derive(Clone, Default)]
+pub(super) struct Overview(Arc<Mutex<VecDeque<(Instant, Sample)>>>);
+
+impl Overview {
+    /// Asks the stores until `stop` is cancelled.
+    pub(super) async fn keep_asking(self, pipeline: Pipeline, stop: CancellationToken) {
+        let asking = async {
+            loop {
+                self.take_in(Instant::now(), Sample::ask(&pipeline).await);
+                sleep(EVERY).await;
+            }
+        };
+        stop.run_until_cancelled(asking).await;
+    }
+
+    fn take_in(&self, at: Instant, sample: Sample) {
+        let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        samples.push_back((at, sample));
+        while samples
+            .front()
+            .is_some_and(|(then, _)| at.duration_since(*then) > WINDOW)
+        {
+            samples.pop_front();
+        }
+    }
+
+    /// The last one, up to a second old.
+    pub(super) fn latest(&self) -> Sample {
+        let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = samples.back().map(|(_, sample)| sample.clone());
+        last.unwrap_or_default()
+    }
+
+    pub(super) fn rates(&self) -> Rates {
+        let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Rates {
+            accepted: rate(&samples, |sample| Some(sample.stats.as_ref()?.accepted)),
+            processed: rate(&samples, |sample| {
+                let totals = sample.totals?;
+                Some(totals.counted + totals.superseded + totals.rejected)
+            }),
+        }
+    }
+}
+
+impl Sample {
+    /// Asks the stores now.
+    pub(super) async fn ask(pipeline: &Pipeline) -> Self {
+        let (stats, totals, polls) = tokio::join!(
+            timeout(ANSWER_TIMEOUT, pipeline.queue.stats()),
+            timeout(ANSWER_TIMEOUT, pipeline.store.totals()),
+            timeout(ANSWER_TIMEOUT, pipeline.polls.polls()),
+        );
+        Self {
+            stats: known("ballot log", stats),
+            totals: known("tally store", totals),
+            polls: known("polls", polls).as_deref().map(PollCounts::of),
+        }
+    }
+}
+
+type Answer<T> = Result<Result<T, StoreError>, tokio::time::error::Elapsed>;
+
+fn known<T>(what: &'static str, answer: Answer<T>) -> Option<T> {
+    match answer {
+        Ok(Ok(known)) => Some(known),
+        Ok(Err(error)) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::debug!(error, what, "no numbers");
+            None
+        }
+        Err(_) => {
+            tracing::debug!(what, "no numbers: no answer in time");
+            None
+        }
+    }
+}
+
+/// How much a counter has grown a second. One that was set back, as with a store that was made anew,
+/// has not.
+fn rate(samples: &VecDeque<(Instant, Sample)>, counter: impl Fn(&Sample) -> Option<u64>) -> f64 {
+    let known = || {
+        samples
+            .iter()
+            .filter_map(|(at, sample)| Some((*at, counter(sample)?)))
+    };
+    let (Some((then, before)), Some((now, after))) = (known().next(), known().next_back()) else {
+        return 0.0;
+    };
+    let seconds = now.duration_since(then).as_secs_f64();
+    if seconds == 0.0 {
+        return 0.0;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a rate needs no sixteen digits")]
+    let grown = after.saturating_sub(before) as f64;
+    grown / seconds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(accepted: Option<u64>) -> Sample {
+        Sample {
+            stats: accepted.map(|accepted| QueueStats {
+                accepted,
+                ..QueueStats::default()
+            }),
+            ..Sample::default()
+        }
+    }
+
+    #[test]
+    fn rates_are_measured_over_the_last_seconds() {
+        let overview = Overview::default();
+        assert_eq!(overview.rates(), Rates::default());
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        overview.take_in(at(0), sample(Some(0)));
+        overview.take_in(at(1), sample(Some(100_000)));
+        overview.take_in(at(11), sample(Some(101_000)));
+        assert_eq!(overview.rates().accepted, 100.0, "the first is too old");
+        // While the log does not answer, what it last said holds.
+        overview.take_in(at(12), sample(None));
+        assert_eq!(overview.rates().accepted, 0.0, "one sample is no rate");
+        overview.take_in(at(13), sample(Some(0)));
+        assert_eq!(overview.rates().accepted, 0.0, "made anew");
+    }
+}

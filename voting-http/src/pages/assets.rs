@@ -1,0 +1,191 @@
+//! Style sheet, scripts and icon, all in the binary. They are sent without the comments and the indentation of
+//! their sources, which would be a third of them.
+
+use std::sync::{LazyLock, OnceLock};
+
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use poem::{
+    Endpoint, Response, Route,
+    endpoint::make_sync,
+    get,
+    http::{HeaderValue, header},
+};
+use sha2::{Digest, Sha256};
+
+use crate::pages::compression::{self, BY_ENCODING, GZIP};
+
+struct Asset {
+    name: &'static str,
+    content_type: &'static str,
+    source: &'static str,
+    /// What is sent.
+    sent: OnceLock<Sent>,
+}
+
+struct Sent {
+    plain: Bytes,
+    gzip: Option<Bytes>,
+}
+
+impl Asset {
+    /// Made when it is first asked for.
+    fn sent(&self) -> &Sent {
+        self.sent.get_or_init(|| {
+            let lean = lean(self.source);
+            let plain = Bytes::from(match self.name.rsplit_once('.') {
+                Some((_, "css")) => without(&lean, &STYLE),
+                Some((_, "js")) => without(&lean, &SCRIPT),
+                _ => lean,
+            });
+            let gzip = compression::gzip_once(&plain);
+            Sent { plain, gzip }
+        })
+    }
+}
+
+/// Without comments and indentation. In our sources no text has anything that looks like these.
+fn lean(source: &str) -> String {
+    let mut parts = source.split("/*");
+    let mut code = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        code.push_str(part.split_once("*/").map_or("", |(_, rest)| rest));
+    }
+    let lines = code.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
+    let lines = lines.map(|line| line.split_once(" // ").map_or(line, |(code, _)| code));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Spaces that only people need. In our sources no text has anything that looks like these.
+const STYLE: [(&str, &str); 10] = [
+    ("{\n", "{"),
+    (";\n", ";"),
+    ("}\n", "}"),
+    (": ", ":"),
+    ("; ", ";"),
+    (", ", ","),
+    (" {", "{"),
+    ("{ ", "{"),
+    (" }", "}"),
+    (";}", "}"),
+];
+const SCRIPT: [(&str, &str); 9] = [
+    (" = ", "="),
+    (" === ", "==="),
+    (" !== ", "!=="),
+    (" + ", "+"),
+    (" && ", "&&"),
+    (" || ", "||"),
+    (") {", "){"),
+    (";\n", ";"),
+    ("{\n", "{"),
+];
+
+fn without(source: &str, spaces: &[(&str, &str)]) -> String {
+    let tighten = |text: String, (spaced, close): &(&str, &str)| text.replace(spaced, close);
+    spaces.iter().fold(source.to_owned(), tighten)
+}
+
+macro_rules! asset {
+    ($name:literal, $content_type:literal) => {
+        Asset {
+            name: $name,
+            content_type: $content_type,
+            source: include_str!(concat!("../../assets/", $name)),
+            sent: OnceLock::new(),
+        }
+    };
+}
+
+static ASSETS: [Asset; 4] = [
+    asset!("voting.css", "text/css; charset=utf-8"),
+    asset!("vote.js", "text/javascript; charset=utf-8"),
+    asset!("result.js", "text/javascript; charset=utf-8"),
+    asset!("favicon.svg", "image/svg+xml"),
+];
+
+/// Stands in the addresses of assets, so that they can be cached for ever.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let mut hash = Sha256::new();
+    for asset in &ASSETS {
+        hash.update(asset.source);
+    }
+    HEXLOWER.encode(&hash.finalize()[..6])
+});
+
+pub(crate) fn version() -> &'static str {
+    &VERSION
+}
+
+/// To be mounted at `/assets`.
+pub(crate) fn route() -> impl Endpoint {
+    let route = Route::new();
+    ASSETS.iter().fold(route, |route, asset| {
+        route.at(
+            format!("/{}", asset.name),
+            get(make_sync(move |request| {
+                // Without the right version the address may soon stand for other bytes.
+                let current = request.uri().query() == Some(&format!("v={}", version()));
+                let caching = if current {
+                    "public, max-age=31536000, immutable"
+                } else {
+                    "no-cache"
+                };
+                let answer = Response::builder()
+                    .content_type(asset.content_type)
+                    .header(header::CACHE_CONTROL, HeaderValue::from_static(caching))
+                    .header(header::VARY, BY_ENCODING);
+                let sent = asset.sent();
+                match &sent.gzip {
+                    Some(gzip) if compression::accepts_gzip(request.headers()) => {
+                        let answer = answer.header(header::CONTENT_ENCODING, GZIP);
+                        answer.body(gzip.clone())
+                    }
+                    _ => answer.body(sent.plain.clone()),
+                }
+            })),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What browsers of ten years ago cannot parse: then nothing of a script would run.
+    const NEWER: [&str; 9] = [
+        "=>", "`", "?.", "??", "...", "const ", "let ", "async ", "class ",
+    ];
+
+    #[test]
+    fn the_voting_pages_script_can_be_parsed_by_browsers_of_ten_years_ago() {
+        let script = include_str!("../../assets/vote.js");
+        let code = script
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"));
+        for (number, line) in code.enumerate() {
+            for newer in NEWER {
+                assert!(!line.contains(newer), "{newer} in line {number}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_sent_has_no_comments_and_all_of_the_code() {
+        let source = "/* Head. */\n\n.a {\n  color: red; /* so */\n}\n";
+        assert_eq!(lean(source), ".a {\ncolor: red;\n}");
+        assert_eq!(
+            without(&lean("a,\n.b > c {\n  x: y, z;\n}\nd { e: f; }"), &STYLE),
+            "a,\n.b > c{x:y,z}d{e:f}"
+        );
+        let source =
+            "// Says\n// why.\nvar url = \"https://x\"; // where\n  if (url) {\n  go(url);\n}\n";
+        let lean = lean(source);
+        assert_eq!(lean, "var url = \"https://x\";\nif (url) {\ngo(url);\n}");
+        assert_eq!(
+            without(&lean, &SCRIPT),
+            "var url=\"https://x\";if (url){go(url);}"
+        );
+    }
+}

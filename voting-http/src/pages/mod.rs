@@ -1,0 +1,10 @@
+//! What the pages of all services share: templates, assets, links, and which poll a page is about.
+
+pub(crate) mod accept;
+pub(crate) mod assets;
+pub(crate) mod compression;
+pub(crate) mod poll_list;
+pub(crate) mod poll_of_page;
+pub(crate) mod preview;
+pub(crate) mod site;
+pub(crate) mod templates;

@@ -1,0 +1,130 @@
+//! Links to polls: a few open ones below each page, and all polls on a page of their own.
+
+use std::sync::Arc;
+
+use poem::{Endpoint, Request, Response, http::header};
+use voting_core::{Poll, PollId};
+
+use crate::{
+    cache::polls::{NEWEST_OPEN, Polls},
+    pages::{
+        assets,
+        preview::Preview,
+        site::{Prefix, Site},
+        templates::{self, PollListPage, PollRow},
+    },
+    problem::Problem,
+    views::poll_view::StateView,
+};
+
+/// How many are on a page.
+const PER_PAGE: usize = 50;
+
+/// What a page links to below.
+#[derive(Debug, Clone)]
+pub(crate) struct OtherPolls<'a> {
+    base: &'a str,
+    this: &'a PollId,
+    newest_open: Arc<[Arc<Poll>]>,
+    are_any: bool,
+}
+
+impl<'a> OtherPolls<'a> {
+    /// The polls beside this one.
+    pub(crate) async fn beside(this: &'a PollId, base: &'a str, polls: &Polls) -> Self {
+        let listed = polls.listed().await.unwrap_or_default();
+        Self {
+            base,
+            this,
+            newest_open: listed.newest_open,
+            are_any: listed.all.len() > 1,
+        }
+    }
+
+    /// Whether there is another one.
+    pub(crate) fn are_any(&self) -> bool {
+        self.are_any
+    }
+
+    /// The newest that are open; a few.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &Poll> {
+        let others = self.newest_open.iter().map(AsRef::as_ref);
+        others
+            .filter(|poll: &&Poll| poll.id() != self.this)
+            .take(NEWEST_OPEN)
+    }
+
+    /// The address of a poll's page.
+    pub(crate) fn href(&self, poll: &Poll) -> String {
+        format!("{}/polls/{}", self.base, poll.id())
+    }
+}
+
+/// `GET`: the page of all polls.
+pub(crate) struct Show {
+    polls: Polls,
+    site: Site,
+}
+
+impl Show {
+    pub(crate) fn new(polls: &Polls, site: &Site) -> Self {
+        Self {
+            polls: polls.clone(),
+            site: site.clone(),
+        }
+    }
+}
+
+impl Endpoint for Show {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let all = self.polls.listed().await?.all;
+        let pages = all.len().div_ceil(PER_PAGE).max(1);
+        let page = page_of(&request)
+            .filter(|page| (1..=pages).contains(page))
+            .ok_or_else(Problem::no_such_address)?;
+        let prefix = Prefix::of(&request);
+        let base = prefix.as_str();
+        let newest_first = || all.iter().rev();
+        let is_open = |poll: &&Arc<Poll>| poll.state().is_open();
+        let ordered = newest_first()
+            .filter(is_open)
+            .chain(newest_first().filter(|poll| !is_open(poll)));
+        let rows = ordered
+            .skip((page - 1) * PER_PAGE)
+            .take(PER_PAGE)
+            .map(|poll| PollRow {
+                href: format!("{base}/polls/{}", poll.id()),
+                title: poll.title(),
+                state: StateView::from(poll.state()),
+            });
+        let link = |page: usize| format!("{base}/polls?page={page}");
+        let mut answer = templates::render(&PollListPage {
+            base,
+            assets_version: assets::version(),
+            preview: Preview::of_list(&self.site, base),
+            open: newest_first().filter(is_open).count(),
+            total: all.len(),
+            rows: rows.collect(),
+            page,
+            pages,
+            previous_url: (page > 1).then(|| link(page - 1)),
+            next_url: (page < pages).then(|| link(page + 1)),
+            served_by: self.site.served_by.as_deref(),
+        });
+        let caching = header::HeaderValue::from_static("private, no-cache");
+        answer.headers_mut().insert(header::CACHE_CONTROL, caching);
+        Ok(answer)
+    }
+}
+
+/// The number of the page that is asked for; `None` if what is asked for is no number.
+fn page_of(request: &Request) -> Option<usize> {
+    let query = request.uri().query().unwrap_or_default();
+    let mut fields = form_urlencoded::parse(query.as_bytes());
+    match fields.find(|(name, _)| name == "page") {
+        Some((_, page)) => page.parse().ok(),
+        None => Some(1),
+    }
+}

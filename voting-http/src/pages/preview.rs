@@ -1,0 +1,146 @@
+//! What search engines and messengers show of a page before it is opened. It has no figures, since previews are kept
+//! for long.
+
+use poem::{Endpoint, Response, endpoint::make_sync};
+use voting_core::{Poll, PollState};
+
+use crate::pages::site::Site;
+
+/// Search engines show about this many characters.
+const LONGEST: usize = 155;
+
+/// Pages may be found; what is for programs need not, and a stream would hold a crawler for ever.
+const ROBOTS: &str = "User-agent: *\n\
+    Disallow: /v1/\n\
+    Disallow: /docs\n\
+    Disallow: /openapi.json\n\
+    Disallow: /metrics\n\
+    Disallow: /*/live\n";
+
+/// `GET /robots.txt`. Crawlers look for it at the root of a host only.
+pub(crate) fn robots() -> impl Endpoint {
+    make_sync(|_| {
+        Response::builder()
+            .content_type("text/plain; charset=utf-8")
+            .header("cache-control", "public, max-age=3600")
+            .body(ROBOTS)
+    })
+}
+
+/// Title, description and address of a page.
+#[derive(Debug, Clone)]
+pub(crate) struct Preview<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) description: String,
+    /// The address of the page that has its contents for good; whole if it is known.
+    pub(crate) address: String,
+    /// Whether the address is whole, as previews need it.
+    pub(crate) is_whole: bool,
+}
+
+impl<'a> Preview<'a> {
+    pub(crate) fn of_vote(site: &Site, base: &str, poll: &'a Poll) -> Self {
+        let options = poll.options().len();
+        let begin = match (poll.state(), poll.max_choices()) {
+            (PollState::Open, 1) => format!("Vote for one of {options} options"),
+            (PollState::Open, max) => format!("Vote for up to {max} of {options} options"),
+            _ => "This poll is closed. It had these options".to_owned(),
+        };
+        Self::new(site, base, poll.title(), with_labels(&begin, poll)).at(&poll_path(poll))
+    }
+
+    pub(crate) fn of_result(site: &Site, base: &str, poll: &'a Poll) -> Self {
+        let begin = match poll.state() {
+            PollState::Open => "Watch the result come in",
+            _ => "The result of a poll",
+        };
+        Self::new(site, base, poll.title(), with_labels(begin, poll)).at(&poll_path(poll))
+    }
+
+    pub(crate) fn of_list(site: &Site, base: &str) -> Self {
+        let description = "The polls that are open, and those that are closed.";
+        Self::new(site, base, "All polls", description.to_owned()).at("/polls")
+    }
+
+    fn new(site: &Site, base: &str, title: &'a str, description: String) -> Self {
+        let host = site.public_url.as_ref();
+        Self {
+            title,
+            description,
+            address: host.map(ToString::to_string).unwrap_or_default() + base,
+            is_whole: host.is_some(),
+        }
+    }
+
+    fn at(mut self, path: &str) -> Self {
+        self.address.push_str(path);
+        self
+    }
+}
+
+fn poll_path(poll: &Poll) -> String {
+    format!("/polls/{}", poll.id())
+}
+
+/// As many of the labels as fit.
+fn with_labels(begin: &str, poll: &Poll) -> String {
+    let mut text = begin.to_owned();
+    let mut room = LONGEST.saturating_sub(text.chars().count() + 3);
+    for (index, option) in poll.options().iter().enumerate() {
+        let takes = option.label.chars().count() + 2;
+        if takes > room {
+            text.push_str(if index == 0 { "." } else { ", …" });
+            return text;
+        }
+        text.push_str(if index == 0 { ": " } else { ", " });
+        text.push_str(&option.label);
+        room -= takes;
+    }
+    text.push('.');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use voting_core::PollOption;
+
+    use super::*;
+
+    fn poll(labels: &[&str], max_choices: usize) -> Poll {
+        let options = labels
+            .iter()
+            .enumerate()
+            .map(|(index, label)| PollOption {
+                id: format!("o{index}").parse().unwrap(),
+                label: (*label).to_owned(),
+            })
+            .collect();
+        Poll::new("p".parse().unwrap(), "What?", options, max_choices).unwrap()
+    }
+
+    #[test]
+    fn a_preview_names_the_options_and_has_no_figures_of_the_count() {
+        let (poll, site) = (poll(&["Cats", "Dogs"], 1), Site::default());
+        let vote = Preview::of_vote(&site, "", &poll);
+        assert_eq!(vote.description, "Vote for one of 2 options: Cats, Dogs.");
+        assert_eq!((vote.address.as_str(), vote.is_whole), ("/polls/p", false));
+        let result = Preview::of_result(&site, "", &poll);
+        assert_eq!(result.description, "Watch the result come in: Cats, Dogs.");
+        let site = Site {
+            public_url: Some("https://vote.test".parse().unwrap()),
+            ..site
+        };
+        let vote = Preview::of_vote(&site, "/vote", &poll);
+        assert_eq!(vote.address, "https://vote.test/vote/polls/p");
+        assert!(vote.is_whole);
+    }
+
+    #[test]
+    fn a_preview_is_as_short_as_it_is_shown() {
+        let long = ["x", "y", "z"].map(|letter| letter.repeat(70));
+        let poll = poll(&[&long[0], &long[1], &long[2]], 2);
+        let description = Preview::of_vote(&Site::default(), "", &poll).description;
+        assert!(description.chars().count() <= LONGEST, "{description}");
+        assert!(description.ends_with(", …"), "{description}");
+    }
+}

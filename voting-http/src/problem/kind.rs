@@ -1,0 +1,100 @@
+//! The kinds of problems: what clients tell apart.
+
+use poem::http::StatusCode;
+use poem_openapi::Enum;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident = $urn:literal, $status:ident, $title:literal;)*) => {
+        /// The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
+        /// added.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+        #[oai(rename = "ProblemType")]
+        pub(crate) enum ProblemKind {
+            $($(#[$doc])* #[oai(rename = $urn)] $kind,)*
+        }
+
+        impl ProblemKind {
+            /// As in a problem document.
+            pub(crate) fn urn(self) -> &'static str {
+                match self { $(Self::$kind => $urn,)* }
+            }
+
+            /// The status that goes with it.
+            pub(crate) fn status(self) -> StatusCode {
+                match self { $(Self::$kind => StatusCode::$status,)* }
+            }
+
+            /// The kind in words, for people.
+            pub(crate) fn title(self) -> &'static str {
+                match self { $(Self::$kind => $title,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A fault of the service.
+    Internal = "urn:voting:problem:internal", INTERNAL_SERVER_ERROR, "Something went wrong";
+    /// The path, method, content type or syntax of the request is wrong. The status says which.
+    Request = "urn:voting:problem:request", BAD_REQUEST, "Bad Request";
+    /// The request is understood, but its values are not valid.
+    Invalid = "urn:voting:problem:invalid", UNPROCESSABLE_ENTITY, "Invalid request";
+    /// No poll has this id.
+    UnknownPoll = "urn:voting:problem:unknown-poll", NOT_FOUND, "No such poll";
+    /// There is no poll at all.
+    NoPolls = "urn:voting:problem:no-polls", NOT_FOUND, "No poll yet";
+    /// The poll takes no more ballots.
+    PollClosed = "urn:voting:problem:poll-closed", CONFLICT, "This poll is closed";
+    /// The ballot names no options of the poll, or too many.
+    InvalidChoice = "urn:voting:problem:invalid-choice", UNPROCESSABLE_ENTITY, "This is not a vote in this poll";
+    /// The ballot was not stored: too many ballots arrived at once.
+    Overloaded = "urn:voting:problem:overloaded", SERVICE_UNAVAILABLE, "The vote was not taken";
+    /// The ballot was not stored.
+    NotStored = "urn:voting:problem:not-stored", SERVICE_UNAVAILABLE, "The vote was not taken";
+    /// It is not known whether the ballot was stored. Casting it again is safe.
+    OutcomeUnknown = "urn:voting:problem:outcome-unknown", SERVICE_UNAVAILABLE, "The vote is not confirmed";
+    /// The voter's cookie is there and cannot be read. Nothing takes its place: a new voter sends none.
+    InvalidVoterCookie = "urn:voting:problem:invalid-voter-cookie", BAD_REQUEST, "Your voter cookie cannot be read";
+    /// Several cookies name a voter, and they differ.
+    SeveralVoterCookies = "urn:voting:problem:several-voter-cookies", BAD_REQUEST, "There are several voter cookies";
+    /// The voter's cookie is of a kind that is no longer taken.
+    OutdatedVoterCookie = "urn:voting:problem:outdated-voter-cookie", BAD_REQUEST, "Your voter cookie is too old";
+    /// The voting page had set a cookie, and the ballot came without it.
+    CookiesNeeded = "urn:voting:problem:cookies-needed", BAD_REQUEST, "Cookies are needed to vote";
+    /// This service has another secret than the log is held to. Another service may take the ballot.
+    ForeignSecret = "urn:voting:problem:foreign-secret", SERVICE_UNAVAILABLE, "This server takes no votes";
+    /// The voter must sign in to the application first.
+    SignInNeeded = "urn:voting:problem:sign-in-needed", UNAUTHORIZED, "Sign in to vote";
+    /// The voter may not vote here, or a rule refuses the ballot. The detail says why.
+    NotEligible = "urn:voting:problem:not-eligible", FORBIDDEN, "This vote cannot be taken";
+    /// The page was made for another voter than the one who is signed in now.
+    VoterChanged = "urn:voting:problem:voter-changed", CONFLICT, "Somebody else is signed in";
+    /// Another site sent the request.
+    CrossSite = "urn:voting:problem:cross-site", FORBIDDEN, "Sent from another site";
+    /// The body is too large.
+    TooLarge = "urn:voting:problem:too-large", PAYLOAD_TOO_LARGE, "The request is too large";
+    /// The body did not arrive in time.
+    TooSlow = "urn:voting:problem:too-slow", REQUEST_TIMEOUT, "The request took too long";
+    /// The body is not a form, at an address that takes a form.
+    NotAForm = "urn:voting:problem:not-a-form", UNSUPPORTED_MEDIA_TYPE, "Not a form";
+    /// The service is not ready.
+    NotReady = "urn:voting:problem:not-ready", SERVICE_UNAVAILABLE, "Not ready";
+    /// A store does not answer.
+    StoreUnavailable = "urn:voting:problem:store-unavailable", SERVICE_UNAVAILABLE, "The store does not answer";
+    /// No such receipt was issued here.
+    UnknownReceipt = "urn:voting:problem:unknown-receipt", NOT_FOUND, "No such receipt";
+    /// No dead letter is at this position.
+    UnknownDeadLetter = "urn:voting:problem:unknown-dead-letter", NOT_FOUND, "No such dead letter";
+    /// The dead letter still cannot be counted.
+    StillRejected = "urn:voting:problem:still-rejected", CONFLICT, "It still cannot be counted";
+    /// It conflicts with the stored poll.
+    Conflict = "urn:voting:problem:conflict", CONFLICT, "Conflicts with the stored poll";
+    /// No more live results can be open at a time.
+    TooManyViewers = "urn:voting:problem:too-many-viewers", SERVICE_UNAVAILABLE, "Too many viewers";
+    /// One address may have no more live results open.
+    TooManyViewersHere = "urn:voting:problem:too-many-viewers-here", TOO_MANY_REQUESTS, "Too many viewers at your address";
+    /// One address has sent too many wrong tokens.
+    TooManyTokens = "urn:voting:problem:too-many-tokens", TOO_MANY_REQUESTS, "Too many wrong tokens";
+    /// The operator's token is missing or wrong.
+    Unauthorized = "urn:voting:problem:unauthorized", UNAUTHORIZED, "Not authorized";
+}

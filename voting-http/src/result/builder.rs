@@ -1,0 +1,69 @@
+//! Puts a result service together.
+
+use std::{fmt, sync::Arc};
+
+use voting_core::{PollDirectory, SecretKey, TallyStore};
+
+use super::{Inner, ResultService};
+use crate::{
+    cache::{live::LiveTallies, polls::Polls},
+    pages::site::Site,
+    server::options::{Options, option_methods},
+    tokens::receipt_key::ReceiptKey,
+};
+
+/// Makes a [`ResultService`]; see [`ResultService::builder`].
+#[must_use]
+pub struct ResultServiceBuilder {
+    tallies: Arc<dyn TallyStore>,
+    polls: Arc<dyn PollDirectory>,
+    secret: SecretKey,
+    site: Site,
+    options: Options,
+}
+
+impl ResultServiceBuilder {
+    pub(super) fn new(
+        tallies: Arc<dyn TallyStore>,
+        polls: Arc<dyn PollDirectory>,
+        secret: &SecretKey,
+    ) -> Self {
+        Self {
+            tallies,
+            polls,
+            secret: secret.clone(),
+            site: Site::default(),
+            options: Options::default(),
+        }
+    }
+
+    /// What pages know of their surroundings: addresses, the other service, the poll at `/`.
+    pub fn site(mut self, site: Site) -> Self {
+        self.site = site;
+        self
+    }
+
+    option_methods!();
+
+    /// The service.
+    pub fn build(self) -> ResultService {
+        let polls = Polls::new(self.polls, self.site.default_poll.clone());
+        ResultService(Arc::new(Inner {
+            live: LiveTallies::new(Arc::clone(&self.tallies), polls.clone()),
+            tallies: self.tallies,
+            polls,
+            receipts: ReceiptKey::new(&self.secret),
+            site: self.site,
+            options: self.options,
+        }))
+    }
+}
+
+impl fmt::Debug for ResultServiceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResultServiceBuilder")
+            .field("site", &self.site)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

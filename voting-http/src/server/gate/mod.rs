@@ -1,0 +1,292 @@
+//! Limits on connections, event streams and wrong tokens, in all and by address.
+//!
+//! No single address can take all connections. Each address has a share of the connections and of the streams.
+//! Streams leave some connections for other requests. Beyond the limit, a reserve serves each further connection with
+//! one short answer. Connections that are turned away are counted, and logged once a minute.
+
+pub(crate) mod client_address;
+mod holders;
+mod pace;
+mod tell;
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use poem::Request;
+use prometheus_client::registry::Registry;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use self::{
+    holders::{Held, Holders},
+    pace::Pace,
+    tell::{Tell, Why},
+};
+use crate::{
+    problem::Problem,
+    server::gate::client_address::{Client, TrustedProxies},
+};
+
+/// How many wrong tokens of one address are answered at once. After that it is one each [`TOKEN_PAUSE`].
+const WRONG_TOKENS: u32 = 20;
+
+/// Between two wrong tokens of one address.
+const TOKEN_PAUSE: Duration = Duration::from_secs(10);
+
+/// Limits on the connections and event streams of a service.
+///
+/// A limit that is `None` is a share of `max_connections`, such that neither one address nor all streams together can
+/// take all connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// The most connections of one address: an IPv4 address or an IPv6 `/64`. A `/48` may have twice as many, up to
+    /// three quarters of all. Trusted proxies have no such limit. By default half of `max_connections`.
+    pub max_connections_per_address: Option<usize>,
+    /// How many further connections are served at a time, each for one short request. By default an eighth of
+    /// `max_connections`, at least 16 and at most 1,024.
+    pub reserve: Option<usize>,
+    /// Event streams at a time. By default three quarters of `max_connections`.
+    pub max_streams: Option<usize>,
+    /// The most event streams of one address. By default half of `max_streams`.
+    pub max_streams_per_address: Option<usize>,
+    /// How long an event stream lasts, give or take a tenth. Its client then opens another one.
+    pub stream_life: Duration,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: Self::DEFAULT_CONNECTIONS,
+            max_connections_per_address: None,
+            reserve: None,
+            max_streams: None,
+            max_streams_per_address: None,
+            stream_life: Duration::from_secs(3_600),
+            trusted_proxies: TrustedProxies::default(),
+        }
+    }
+}
+
+impl Limits {
+    /// How many connections there may be at a time by default.
+    pub const DEFAULT_CONNECTIONS: usize = 20_000;
+
+    /// Sockets that are open at most.
+    pub fn sockets(&self) -> usize {
+        self.max_connections.saturating_add(self.reserve())
+    }
+
+    fn reserve(&self) -> usize {
+        let share = || (self.max_connections / 8).clamp(16, 1_024);
+        self.reserve.unwrap_or_else(share)
+    }
+
+    fn per_address(&self) -> usize {
+        let share = || self.max_connections.div_ceil(2);
+        self.max_connections_per_address.unwrap_or_else(share)
+    }
+
+    fn streams(&self) -> usize {
+        let share = || (self.max_connections / 4 * 3).max(1);
+        self.max_streams.unwrap_or_else(share)
+    }
+
+    fn streams_per_address(&self) -> usize {
+        let share = || self.streams().div_ceil(2);
+        self.max_streams_per_address.unwrap_or_else(share)
+    }
+}
+
+/// An IPv6 site has at most so many of a limit for one of its networks.
+fn of_site(each: usize, all: usize) -> usize {
+    each.saturating_mul(2).min(all / 4 * 3).max(each)
+}
+
+/// Holds one service to its [`Limits`]. The service and [`serve()`](crate::serve()) must have the same gate.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limits: Limits,
+    places: Arc<Semaphore>,
+    reserve: Arc<Semaphore>,
+    connected: Arc<Holders>,
+    short: Arc<Holders>,
+    streams: Arc<Semaphore>,
+    watching: Arc<Holders>,
+    wrong_tokens: Pace,
+    tell: Tell,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+impl Gate {
+    /// With nobody inside.
+    pub fn new(limits: Limits) -> Self {
+        let (connections, reserve) = (limits.max_connections, limits.reserve());
+        let each = limits.per_address();
+        let (streams, of_streams) = (limits.streams(), limits.streams_per_address());
+        let of_reserve = reserve.div_ceil(4);
+        Self(Arc::new(Inner {
+            places: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
+            reserve: Arc::new(Semaphore::new(reserve.min(Semaphore::MAX_PERMITS))),
+            connected: Holders::new(each, of_site(each, connections)),
+            short: Holders::new(of_reserve, of_site(of_reserve, reserve)),
+            streams: Arc::new(Semaphore::new(streams.min(Semaphore::MAX_PERMITS))),
+            watching: Holders::new(of_streams, of_site(of_streams, streams)),
+            wrong_tokens: Pace::new(WRONG_TOKENS, TOKEN_PAUSE),
+            tell: Tell::new(connections),
+            limits,
+        }))
+    }
+
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        self.0.tell.register(registry);
+    }
+
+    /// Room for one more connection, whoever comes; waits until there is.
+    pub(crate) async fn room(&self) -> Option<Room> {
+        let (places, reserve) = (Arc::clone(&self.0.places), Arc::clone(&self.0.reserve));
+        tokio::select! {
+            biased;
+            permit = places.acquire_owned() => Some(Room { permit: permit.ok()?, short: false }),
+            permit = reserve.acquire_owned() => Some(Room { permit: permit.ok()?, short: true }),
+        }
+    }
+
+    /// What the connection from this address gets; `None` if it is to be closed.
+    pub(crate) fn admit(&self, room: Room, peer: Option<SocketAddr>) -> Option<Place> {
+        let inner = &*self.0;
+        let client = Client::at(peer);
+        let spared = client.is_among(&inner.limits.trusted_proxies);
+        let mut room = room;
+        if !room.short {
+            match (spared, inner.connected.give(client)) {
+                (false, None) => {
+                    inner.tell.turned_away(Why::ConnectionsOfAddress, client);
+                    let permit = Arc::clone(&inner.reserve).try_acquire_owned().ok()?;
+                    room = Room {
+                        permit,
+                        short: true,
+                    };
+                }
+                (_, held) => {
+                    return Some(self.place(room, held));
+                }
+            }
+        } else {
+            inner.tell.turned_away(Why::Connections, client);
+        }
+        match (spared, inner.short.give(client)) {
+            (false, None) => None,
+            (_, held) => Some(self.place(room, held)),
+        }
+    }
+
+    fn place(&self, room: Room, held: Option<Held>) -> Place {
+        self.0.tell.connections.inc();
+        Place {
+            gate: self.clone(),
+            _held: held,
+            room,
+        }
+    }
+
+    /// Room for one more event stream.
+    pub(crate) fn stream(&self, request: &Request) -> Result<StreamPlace, Problem> {
+        let inner = &*self.0;
+        let client = self.client(request);
+        let full = || {
+            inner.tell.turned_away(Why::Streams, client);
+            Problem::too_many_viewers()
+        };
+        if request.extensions().get::<ShortVisit>().is_some() {
+            return Err(full());
+        }
+        let held = inner.watching.give(client).ok_or_else(|| {
+            inner.tell.turned_away(Why::StreamsOfAddress, client);
+            Problem::too_many_viewers_here()
+        })?;
+        let permit = Arc::clone(&inner.streams).try_acquire_owned();
+        let permit = permit.map_err(|_| full())?;
+        let life = inner.limits.stream_life;
+        Ok(StreamPlace {
+            _permit: permit,
+            _held: held,
+            // Not all that came together are to come back together.
+            ends_at: Instant::now() + life.mul_f64(0.9 + 0.2 * fastrand::f64()),
+        })
+    }
+
+    /// A wrong token was shown. How its sender is told.
+    pub(crate) fn wrong_token(&self, request: &Request) -> Problem {
+        let client = self.client(request);
+        self.0.tell.turned_away(Why::WrongToken, client);
+        match self.0.wrong_tokens.once_more(client) {
+            Ok(()) => Problem::unauthorized("This is not the operator's token."),
+            Err(wait) => Problem::too_many_tokens(wait),
+        }
+    }
+
+    /// A form came from a page at this origin, which is not where the service is.
+    pub(crate) fn other_origin(&self, origin: &str, host: &str) {
+        self.0.tell.other_origin(origin, host);
+    }
+
+    fn client(&self, request: &Request) -> Client {
+        Client::of(request, &self.0.limits.trusted_proxies)
+    }
+}
+
+/// Marks the requests of a connection that is served from the reserve.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShortVisit;
+
+/// For one connection, before it is known whose it is.
+#[derive(Debug)]
+pub(crate) struct Room {
+    #[expect(dead_code, reason = "it is given back when it is dropped")]
+    permit: OwnedSemaphorePermit,
+    short: bool,
+}
+
+/// Of one connection, as long as it is open.
+#[derive(Debug)]
+pub(crate) struct Place {
+    gate: Gate,
+    _held: Option<Held>,
+    room: Room,
+}
+
+impl Place {
+    /// Whether it is for one request only, since it is one of the reserve.
+    pub(crate) fn is_short(&self) -> bool {
+        self.room.short
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.gate.0.tell.connections.dec();
+    }
+}
+
+/// Of one event stream, as long as it is open.
+#[derive(Debug)]
+pub(crate) struct StreamPlace {
+    _permit: OwnedSemaphorePermit,
+    _held: Held,
+    /// When it has had its time.
+    pub(crate) ends_at: Instant,
+}

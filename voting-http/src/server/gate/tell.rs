@@ -1,0 +1,167 @@
+//! What is told of guests who were turned away: counted for Prometheus, and once a minute in the log.
+
+use std::fmt;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use crate::{problem::seldom::Seldom, server::gate::client_address::Client};
+
+/// Why somebody was turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Why {
+    /// All places for connections are taken: one short answer.
+    Connections,
+    /// The address has its share of them: one short answer, if there is room in the reserve.
+    ConnectionsOfAddress,
+    /// All places for event streams are taken.
+    Streams,
+    /// The address has its share of them.
+    StreamsOfAddress,
+    /// The operator's token was wrong.
+    WrongToken,
+    /// A form was sent from a page with another address.
+    OtherOrigin,
+}
+
+const ALL: [Why; 6] = [
+    Why::Connections,
+    Why::ConnectionsOfAddress,
+    Why::Streams,
+    Why::StreamsOfAddress,
+    Why::WrongToken,
+    Why::OtherOrigin,
+];
+
+impl Why {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::ConnectionsOfAddress => "connections_of_address",
+            Self::Streams => "streams",
+            Self::StreamsOfAddress => "streams_of_address",
+            Self::WrongToken => "wrong_token",
+            Self::OtherOrigin => "other_origin",
+        }
+    }
+
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Connections => {
+                "all places for connections are taken; further ones get one short answer each \
+                 (max_connections)"
+            }
+            Self::ConnectionsOfAddress => {
+                "one address holds its share of the connections; further ones of it get one short \
+                 answer each. If it is a proxy of yours, name it in trusted_proxies \
+                 (max_connections_per_address)"
+            }
+            Self::Streams => {
+                "all places for event streams are taken; further viewers see the result without \
+                 live changes (streams.max)"
+            }
+            Self::StreamsOfAddress => {
+                "one address holds its share of the event streams; further viewers there see the \
+                 result without live changes. If it is a proxy of yours, name it in trusted_proxies \
+                 (streams.max_per_address)"
+            }
+            Self::WrongToken => "somebody shows wrong operator's tokens",
+            Self::OtherOrigin => {
+                "votes are refused since they seem to come from another site's page. If `origin` is \
+                 the address that voters use, set vote.public_url to it: a proxy has changed the \
+                 header Host"
+            }
+        }
+    }
+}
+
+impl EncodeLabelValue for Why {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        EncodeLabelValue::encode(&self.name(), encoder)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: Why,
+}
+
+#[derive(Debug)]
+pub(super) struct Tell {
+    pub(super) connections: Gauge,
+    limit: Gauge,
+    turned_away: Family<Reason, Counter>,
+    lines: [Seldom; ALL.len()],
+}
+
+impl Tell {
+    pub(super) fn new(max_connections: usize) -> Self {
+        let limit = Gauge::default();
+        limit.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
+        let turned_away = Family::<Reason, Counter>::default();
+        // From 0 on: of a counter that begins with its first one no growth could be seen.
+        for reason in ALL {
+            drop(turned_away.get_or_create(&Reason { reason }));
+        }
+        Self {
+            connections: Gauge::default(),
+            limit,
+            turned_away,
+            lines: Default::default(),
+        }
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "voting_connections",
+            "Open connections",
+            self.connections.clone(),
+        );
+        registry.register(
+            "voting_connections_limit",
+            "The most connections at a time, without the reserve for short visits",
+            self.limit.clone(),
+        );
+        registry.register(
+            "voting_turned_away",
+            "Connections, event streams and requests that did not get what they wanted, for lack of \
+             room or of the right token",
+            self.turned_away.clone(),
+        );
+    }
+
+    /// Counts it. If it is time for a line in the log: how often it happened since the last one.
+    fn count(&self, why: Why) -> Option<u64> {
+        self.turned_away
+            .get_or_create(&Reason { reason: why })
+            .inc();
+        let mut lines = ALL.iter().zip(&self.lines);
+        let (_, line) = lines.find(|(reason, _)| **reason == why)?;
+        line.due().map(|held_back| held_back + 1)
+    }
+
+    pub(super) fn turned_away(&self, why: Why, client: Client) {
+        if let Some(times) = self.count(why) {
+            tracing::warn!(address = %client, times, reason = why.name(), "{}", why.in_words());
+        }
+    }
+
+    pub(super) fn other_origin(&self, origin: &str, host: &str) {
+        let why = Why::OtherOrigin;
+        if let Some(times) = self.count(why) {
+            let short = |text: &str| text.chars().take(200).collect::<String>();
+            let (origin, host) = (short(origin), short(host));
+            tracing::warn!(
+                origin,
+                host,
+                times,
+                reason = why.name(),
+                "{}",
+                why.in_words()
+            );
+        }
+    }
+}

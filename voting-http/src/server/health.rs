@@ -1,0 +1,196 @@
+//! Whether a service is alive, and whether it is ready for requests.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use voting_core::{StoreError, error::in_one_line};
+
+use crate::{
+    problem::{Problem, WhyNotReady, kind::ProblemKind},
+    server::document::Operation,
+};
+
+/// A store that takes longer to answer is not fit for requests.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+type Answer = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+type Check = Arc<dyn Fn() -> Answer + Send + Sync>;
+
+/// When it was last found out, and what.
+type Last = Option<(Instant, Result<(), NotReady>)>;
+
+/// What the service waits for, and why.
+#[derive(Debug, Clone)]
+struct NotReady {
+    /// The reason as anybody is told it.
+    told: String,
+    why: WhyNotReady,
+}
+
+impl From<NotReady> for Problem {
+    fn from(NotReady { told, why }: NotReady) -> Self {
+        Self::not_ready(why.what, &told).because(why)
+    }
+}
+
+/// How long an answer holds: asking often must not load the stores.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Answers the health checks of a service.
+#[derive(Clone)]
+pub(crate) struct Health {
+    service: &'static str,
+    stop: CancellationToken,
+    checks: Vec<(&'static str, Check)>,
+    last: Arc<Mutex<Last>>,
+}
+
+impl Health {
+    /// Of the service of this name.
+    pub(crate) fn new(service: &'static str, stop: CancellationToken) -> Self {
+        Self {
+            service,
+            stop,
+            checks: Vec::new(),
+            last: Arc::default(),
+        }
+    }
+
+    /// Makes the service ready only while `check` succeeds.
+    pub(crate) fn needs<F>(
+        mut self,
+        what: &'static str,
+        check: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
+        self.checks
+            .push((what, Arc::new(move || Box::pin(check()))));
+        self
+    }
+
+    /// Whether the service is ready, or why not; up to a second old.
+    async fn readiness(&self) -> Result<(), Problem> {
+        if self.stop.is_cancelled() {
+            return Err(Problem::not_ready("service", "it is about to stop"));
+        }
+        // Held meanwhile, so that those who ask together share one answer.
+        let mut last = self.last.lock().await;
+        let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH);
+        let outcome = match fresh {
+            Some((_, outcome)) => outcome.clone(),
+            None => {
+                let outcome = self.check().await;
+                let before = last.replace((Instant::now(), outcome.clone()));
+                let before = before.as_ref().map(|(_, outcome)| outcome);
+                tell_change(self.service, before, &outcome);
+                outcome
+            }
+        };
+        outcome.map_err(Problem::from)
+    }
+
+    /// The same, for a metric.
+    pub(crate) async fn is_ready(&self) -> bool {
+        self.readiness().await.is_ok()
+    }
+
+    async fn check(&self) -> Result<(), NotReady> {
+        for (what, check) in &self.checks {
+            let (told, reason) = match timeout(CHECK_TIMEOUT, check()).await {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => {
+                    // That the store is unavailable is what it is about.
+                    let reason = std::error::Error::source(&error);
+                    let reason = reason.map_or_else(|| error.to_string(), in_one_line);
+                    (error.to_string(), reason)
+                }
+                Err(_) => {
+                    let silent = "no answer in time".to_owned();
+                    (silent.clone(), silent)
+                }
+            };
+            let reason = reason.into();
+            let why = WhyNotReady { what, reason };
+            return Err(NotReady { told, why });
+        }
+        Ok(())
+    }
+}
+
+/// Logs what is new: how it stays so is told to who asks.
+fn tell_change(
+    service: &'static str,
+    before: Option<&Result<(), NotReady>>,
+    now: &Result<(), NotReady>,
+) {
+    match (before, now) {
+        (Some(Err(before)), Err(now)) if before.why == now.why => {}
+        (_, Err(now)) => {
+            let WhyNotReady { what, reason } = &now.why;
+            tracing::warn!(service, what, %reason, "not ready");
+        }
+        (Some(Err(_)), Ok(())) => tracing::info!(service, "ready again"),
+        (None, Ok(())) => tracing::info!(service, "ready"),
+        (Some(Ok(())), Ok(())) => {}
+    }
+}
+
+/// What the code does not tell the document.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "getHealth",
+        problems: &[],
+        body: None,
+        answers: &[("200", r#"{"status":"ok"}"#)],
+    },
+    Operation {
+        id: "getReadiness",
+        problems: &[ProblemKind::NotReady],
+        body: None,
+        answers: &[("200", r#"{"status":"ok"}"#)],
+    },
+];
+
+/// A service's health.
+#[derive(Debug, Object)]
+#[oai(rename = "Health")]
+pub(crate) struct HealthView {
+    /// `ok`.
+    status: String,
+}
+
+#[derive(ApiResponse)]
+enum HealthAnswer {
+    /// The service is alive, or ready.
+    #[oai(status = 200)]
+    Ok(Json<HealthView>),
+}
+
+fn ok() -> HealthAnswer {
+    HealthAnswer::Ok(Json(HealthView {
+        status: "ok".to_owned(),
+    }))
+}
+
+#[OpenApi]
+impl Health {
+    /// Whether the process is alive. If it does not answer, restart it.
+    #[oai(path = "/healthz", method = "get", operation_id = "getHealth")]
+    async fn healthz(&self) -> HealthAnswer {
+        ok()
+    }
+
+    /// Whether the service is ready: its stores answer, and it is not about to stop. Otherwise send it no requests.
+    #[oai(path = "/readyz", method = "get", operation_id = "getReadiness")]
+    async fn readyz(&self) -> Result<HealthAnswer, Problem> {
+        self.readiness().await?;
+        Ok(ok())
+    }
+}

@@ -1,0 +1,11 @@
+//! What every service has: the server and its limits, health, metrics, and the OpenAPI document.
+
+pub(crate) mod api_routes;
+pub(crate) mod document;
+pub(crate) mod gate;
+pub(crate) mod health;
+pub(crate) mod methods;
+pub(crate) mod metrics;
+pub(crate) mod options;
+pub(crate) mod serve;
+pub(crate) mod tower;

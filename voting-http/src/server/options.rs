@@ -1,0 +1,78 @@
+//! What an application may choose for each of the services.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::pages::site::{BasePath, PublicUrl};
+
+/// What a service serves besides its pages, its API and its health checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exposed {
+    /// `/metrics`, for Prometheus. It tells how many ballots are cast, and no names.
+    pub metrics: bool,
+    /// `/docs` and `/openapi.json`: the description of the API.
+    pub docs: bool,
+}
+
+impl Exposed {
+    /// All of it.
+    pub const ALL: Self = Self {
+        metrics: true,
+        docs: true,
+    };
+
+    /// Nothing of it.
+    pub const NONE: Self = Self {
+        metrics: false,
+        docs: false,
+    };
+}
+
+impl Default for Exposed {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+/// The options that all services have.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Options {
+    pub(crate) stop: CancellationToken,
+    pub(crate) base_path: Option<BasePath>,
+    pub(crate) origins: Vec<PublicUrl>,
+    pub(crate) exposed: Exposed,
+}
+
+/// The methods of a builder that set its [`Options`], which are in its field `options`.
+macro_rules! option_methods {
+    () => {
+        /// Cancelled when the service is to stop: it is then no longer ready, and ends its event streams.
+        pub fn stop(mut self, stop: tokio_util::sync::CancellationToken) -> Self {
+            self.options.stop = stop;
+            self
+        }
+
+        /// Where the service is mounted, such as `/vote`: its links begin with this path. Requests come without it,
+        /// as a proxy or axum's `nest_service` hands them on. Under poem's `nest` it need not be told.
+        pub fn base_path(mut self, path: &str) -> Self {
+            self.options.base_path = Some($crate::pages::site::BasePath::new(path));
+            self
+        }
+
+        /// Lets scripts of these origins, such as `https://app.example.org`, use the JSON API and the event streams
+        /// (CORS), with cookies. Pages and forms stay for the service's own origin.
+        pub fn allow_origins(
+            mut self,
+            origins: impl IntoIterator<Item = $crate::PublicUrl>,
+        ) -> Self {
+            self.options.origins.extend(origins);
+            self
+        }
+
+        /// What is served besides pages, API and health checks; all of it by default. What is not exposed answers 404.
+        pub fn expose(mut self, exposed: $crate::Exposed) -> Self {
+            self.options.exposed = exposed;
+            self
+        }
+    };
+}
+pub(crate) use option_methods;

@@ -1,0 +1,258 @@
+//! Serves an endpoint on a socket: HTTP/1.1 with bounded waits and a graceful stop.
+//!
+//! Connections are accepted here and not by poem's own server. That one sets no `TCP_NODELAY`, does not limit how
+//! slowly a client may send the head of a request or read an answer, and retries a failed `accept` without a pause.
+//!
+//! A client with an open connection cannot know when the server will close it. A request that is under way then is
+//! lost, and its sender does not know whether it was carried out. So a server that is to stop first answers with
+//! `Connection: close` for a while, and each client that sends a request leaves by itself.
+
+use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use poem::{
+    Addr, Endpoint, EndpointExt, IntoEndpoint, Request, Response,
+    endpoint::{DynEndpoint, ToDynEndpoint},
+    http::{
+        header::{CONNECTION, HeaderValue},
+        uri::Scheme,
+    },
+    web::{LocalAddr, RemoteAddr},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    problem::Problem,
+    server::gate::{Gate, Place, Room, ShortVisit},
+};
+
+/// Time-outs of [`serve()`], and its limits on connections.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// How long a client may take to send a request's head, and a connection may idle.
+    pub header_timeout: Duration,
+    /// How long a client may read nothing of what is sent to it.
+    pub write_timeout: Duration,
+    /// Limits on connections, by address and in all. It must be the gate of the service that is served.
+    pub gate: Gate,
+    /// After the request to stop, how long open connections are still served, each for one more request. It ends as
+    /// soon as no connection is open. A client that pauses for longer between requests may find its connection
+    /// closed.
+    pub lame_duck: Duration,
+    /// After that, how long to wait for requests in flight.
+    pub drain: Duration,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            gate: Gate::default(),
+            lame_duck: Duration::from_secs(1),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How long a connection of the reserve may take to send the head of its request.
+const SHORT_HEAD: Duration = Duration::from_secs(5);
+
+/// How long a connection of the reserve may last. A slow ballot takes less.
+const SHORT_VISIT: Duration = Duration::from_secs(20);
+
+/// After `accept` failed, as when file descriptors are used up.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+type Shared = Arc<dyn DynEndpoint<Output = Response>>;
+
+/// Serves until `stop` is cancelled. Then it accepts no more connections, and lets clients leave as [`ServeOptions`]
+/// says. Returns whether all requests in flight ended in time.
+///
+/// Connections in the socket's queue at that moment are served too. Later ones are for other processes that listen on
+/// the same socket, if there are any.
+pub async fn serve<E>(
+    listener: TcpListener,
+    endpoint: E,
+    options: ServeOptions,
+    stop: CancellationToken,
+) -> bool
+where
+    E: IntoEndpoint,
+    E::Endpoint: 'static,
+{
+    let gate = options.gate;
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        // What a client sends in one go must not grow without bound.
+        .max_buf_size(64 * 1024);
+    let mut short_http = http.clone();
+    short_http
+        .header_read_timeout(options.header_timeout.min(SHORT_HEAD))
+        .keep_alive(false);
+    let server = Server {
+        endpoint: Arc::new(ToDynEndpoint(endpoint.into_endpoint().map_to_response())),
+        local: listener.local_addr().ok(),
+        http,
+        short_http,
+        write_timeout: options.write_timeout,
+        connections: GracefulShutdown::new(),
+        tasks: TaskTracker::new(),
+        stop: stop.clone(),
+    };
+    let mut failing = false;
+    while let Some((stream, room)) = accept(&listener, &gate, &stop, &mut failing).await {
+        if let Some(place) = gate.admit(room, stream.peer_addr().ok()) {
+            server.open(stream, place);
+        }
+    }
+    // Their clients are connected as far as they know, and have perhaps sent a request.
+    let queued = queued(listener);
+    let leaving = async {
+        for stream in queued {
+            let Some(room) = gate.room().await else {
+                break;
+            };
+            if let Some(place) = gate.admit(room, stream.peer_addr().ok()) {
+                server.open(stream, place);
+            }
+        }
+        server.tasks.close();
+        server.tasks.wait().await;
+    };
+    // Those that are open afterwards are idle, or busy with a request.
+    let _ = timeout(options.lame_duck, leaving).await;
+    timeout(options.drain, server.connections.shutdown())
+        .await
+        .is_ok()
+}
+
+struct Server {
+    endpoint: Shared,
+    local: Option<SocketAddr>,
+    http: http1::Builder,
+    /// For connections of the reserve.
+    short_http: http1::Builder,
+    write_timeout: Duration,
+    connections: GracefulShutdown,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// Serves a connection, which has its place until it ends.
+    fn open(&self, stream: TcpStream, place: Place) {
+        // An answer is one small write; waiting to fill a packet only delays it.
+        let _ = stream.set_nodelay(true);
+        let (local, remote) = (self.local, stream.peer_addr().ok());
+        let is_short = place.is_short();
+        let (endpoint, stop) = (Arc::clone(&self.endpoint), self.stop.clone());
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let (endpoint, stop) = (Arc::clone(&endpoint), stop.clone());
+            let addresses = (
+                LocalAddr(local.map_or_else(unknown, Addr::from)),
+                RemoteAddr(remote.map_or_else(unknown, Addr::from)),
+            );
+            async move {
+                let (local, remote) = addresses;
+                let mut request = Request::from((request, local, remote, Scheme::HTTP));
+                if is_short {
+                    request.extensions_mut().insert(ShortVisit);
+                }
+                let answer = AssertUnwindSafe(endpoint.get_response(request)).catch_unwind();
+                // The connection has others to serve.
+                let mut response = answer
+                    .await
+                    .unwrap_or_else(|_| Problem::internal().to_response());
+                if stop.is_cancelled() {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
+                Ok::<_, io::Error>(hyper::Response::from(response))
+            }
+        });
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.write_timeout));
+        let stream = TokioIo::new(Box::pin(stream));
+        let http = if is_short {
+            &self.short_http
+        } else {
+            &self.http
+        };
+        let connection = http.serve_connection(stream, service);
+        let connection = self.connections.watch(connection);
+        self.tasks.spawn(async move {
+            let ended = if is_short {
+                timeout(SHORT_VISIT, connection).await.unwrap_or(Ok(()))
+            } else {
+                connection.await
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(place);
+        });
+    }
+}
+
+/// The connections that nobody has accepted. With the socket they would be closed, whatever was sent
+/// on them.
+fn queued(listener: TcpListener) -> Vec<TcpStream> {
+    let mut taken = Vec::new();
+    let Ok(listener) = listener.into_std() else {
+        return taken;
+    };
+    loop {
+        // Does not wait; it fails when there is none.
+        match listener.accept() {
+            Ok((stream, _)) => {
+                let stream = stream.set_nonblocking(true).map(|()| stream);
+                taken.extend(stream.and_then(TcpStream::from_std));
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(_) => return taken,
+        }
+    }
+}
+
+fn unknown() -> Addr {
+    Addr::custom("unknown", "")
+}
+
+/// The next connection and room for it; `None` once the server is to stop.
+async fn accept(
+    listener: &TcpListener,
+    gate: &Gate,
+    stop: &CancellationToken,
+    failing: &mut bool,
+) -> Option<(TcpStream, Room)> {
+    let next = async {
+        let room = gate.room().await?;
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    *failing = false;
+                    return Some((stream, room));
+                }
+                Err(error) => {
+                    if !std::mem::replace(failing, true) {
+                        tracing::warn!(%error, "cannot accept connections; trying again");
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    stop.run_until_cancelled(next).await.flatten()
+}

@@ -1,0 +1,201 @@
+//! Receipts as voters get them: sealed, so that only the services can read them. Whoever is shown a receipt
+//! learns neither who the voter is nor when exactly the ballot was cast, and cannot tell two of one voter from
+//! two of different ones.
+//!
+//! A receipt is `2.` and, in base64url without padding, the bytes of AES-SIV (RFC 5297) with two keys of 128
+//! bits and no associated data: 16 bytes of synthetic IV, then as many as the message has. The message is the
+//! voter (16 bytes), the shard (2), milliseconds (8) and number (8) of the position, each big endian, and the
+//! poll's id. Sealing a receipt again gives the same text. Its key is derived from the deployment's secret, for
+//! this alone.
+//!
+//! A version before this one signed the message and left it open: base64url of the message and 16 bytes of
+//! HMAC-SHA-256. Those receipts are still read.
+
+use voting_core::{
+    PollId, Receipt, SecretKey, VoterId,
+    model::{
+        position::{Position, ShardId},
+        secret::MacKey,
+    },
+};
+
+use crate::tokens::{
+    sealed::SealingKey,
+    signed::{self, InvalidToken},
+};
+
+/// Begins a sealed receipt. No signed one has a dot.
+const SEALED: &str = "2.";
+
+/// Receipts have no associated data.
+const NOTHING: &[&[u8]] = &[];
+
+/// Makes receipts into texts that only the holder of the secret can make and read, and reads them.
+#[derive(Clone)]
+pub struct ReceiptKey {
+    sealing: SealingKey,
+    /// Of receipts as they were before.
+    signing: MacKey,
+}
+
+impl std::fmt::Debug for ReceiptKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReceiptKey(…)")
+    }
+}
+
+impl ReceiptKey {
+    /// The key of a deployment.
+    pub fn new(secret: &SecretKey) -> Self {
+        Self {
+            sealing: SealingKey::new(secret, "receipt 2"),
+            signing: secret.derive("receipt 1"),
+        }
+    }
+
+    /// The receipt as text, fit for an address.
+    pub fn seal(&self, receipt: &Receipt) -> String {
+        let mut text = String::from(SEALED);
+        let len = 34 + PollId::MAX_LEN;
+        let message = |bytes: &mut Vec<u8>| write(receipt, bytes);
+        self.sealing.seal(NOTHING, len, message, &mut text);
+        text
+    }
+
+    /// The receipt that a text stands for.
+    ///
+    /// # Errors
+    /// [`InvalidToken`] unless [`ReceiptKey::seal`] made it with the same secret, now or in an earlier version.
+    pub fn open(&self, text: &str) -> Result<Receipt, InvalidToken> {
+        let message = match text.strip_prefix(SEALED) {
+            Some(sealed) => self.sealing.open(NOTHING, sealed.as_bytes())?,
+            None => signed::open(&self.signing, text.as_bytes())?,
+        };
+        read(&message).ok_or(InvalidToken)
+    }
+}
+
+fn write(receipt: &Receipt, message: &mut Vec<u8>) {
+    let Receipt {
+        poll,
+        voter,
+        position,
+    } = receipt;
+    message.extend(voter.to_bytes());
+    message.extend(position.shard().0.to_be_bytes());
+    message.extend(position.ms().to_be_bytes());
+    message.extend(position.n().to_be_bytes());
+    message.extend(poll.as_str().as_bytes());
+}
+
+fn read(message: &[u8]) -> Option<Receipt> {
+    let (voter, rest) = message.split_first_chunk()?;
+    let (shard, rest) = rest.split_first_chunk()?;
+    let (ms, rest) = rest.split_first_chunk()?;
+    let (n, poll) = rest.split_first_chunk()?;
+    Some(Receipt {
+        poll: std::str::from_utf8(poll).ok()?.parse().ok()?,
+        voter: VoterId::from_bytes(*voter),
+        position: Position::from_parts(
+            ShardId(u16::from_be_bytes(*shard)),
+            u64::from_be_bytes(*ms),
+            u64::from_be_bytes(*n),
+        )?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::BASE64URL_NOPAD;
+    use voting_core::model::position::EntryId;
+
+    use super::*;
+
+    fn key(byte: u8) -> ReceiptKey {
+        ReceiptKey::new(&SecretKey::new([byte; 32]).unwrap())
+    }
+
+    fn receipt() -> Receipt {
+        Receipt {
+            poll: "cats-vs-dogs".parse().unwrap(),
+            voter: VoterId::from_bytes([3; 16]),
+            position: Position::new(ShardId(7), EntryId::new(1_790_000_000_000, 3).unwrap(), 9),
+        }
+    }
+
+    /// As a version before sealing made it.
+    fn signed(key: &ReceiptKey, receipt: &Receipt) -> String {
+        let mut message = Vec::new();
+        write(receipt, &mut message);
+        let tag = key.signing.tag(&message);
+        message.extend(tag);
+        BASE64URL_NOPAD.encode(&message)
+    }
+
+    #[test]
+    fn a_receipt_reads_back_and_is_the_same_text_each_time() {
+        let text = key(1).seal(&receipt());
+        assert_eq!(key(1).open(&text), Ok(receipt()));
+        assert_eq!(key(1).seal(&receipt()), text);
+        // Voters keep them, so what they look like must never change.
+        assert_eq!(
+            text,
+            "2.13HGy3gzMkkqM6i7MzKn1hz_4i2DKByiI_UY9m0Hz9LRHgbpid3Ox8kTnzpMT8A2_5KMOEqoAsJbI-Wr2o4"
+        );
+    }
+
+    #[test]
+    fn nobody_else_can_read_make_or_change_one() {
+        let text = key(1).seal(&receipt());
+        assert_eq!(key(2).open(&text), Err(InvalidToken));
+        for index in 0..text.len() {
+            let mut forged = text.clone().into_bytes();
+            forged[index] = if forged[index] == b'A' { b'B' } else { b'A' };
+            let forged = String::from_utf8(forged).unwrap();
+            assert_eq!(key(1).open(&forged), Err(InvalidToken), "{forged}");
+        }
+        for bad in [
+            "",
+            "2.",
+            "2.A",
+            "2.AAAA",
+            "ä",
+            &text[1..],
+            &text[2..],
+            &format!("{text}A"),
+        ] {
+            assert_eq!(key(1).open(bad), Err(InvalidToken), "{bad}");
+        }
+    }
+
+    #[test]
+    fn two_receipts_of_one_voter_have_nothing_in_common() {
+        let one = receipt();
+        let mut two = one.clone();
+        two.position = Position::new(ShardId(7), EntryId::new(1_790_000_000_001, 0).unwrap(), 0);
+        let bytes = |receipt| {
+            let text = key(1).seal(receipt);
+            BASE64URL_NOPAD.decode(&text.as_bytes()[2..]).unwrap()
+        };
+        let (one, two) = (bytes(&one), bytes(&two));
+        assert!(
+            !one.windows(4)
+                .any(|part| two.windows(4).any(|other| other == part))
+        );
+        assert!(
+            !one.windows(4).any(|part| part == [3; 4]),
+            "the voter shows"
+        );
+    }
+
+    #[test]
+    fn a_receipt_of_an_earlier_version_is_still_read() {
+        let text = signed(&key(1), &receipt());
+        assert_eq!(key(1).open(&text), Ok(receipt()));
+        assert_eq!(key(2).open(&text), Err(InvalidToken));
+        assert_eq!(key(1).open(&format!("2.{text}")), Err(InvalidToken));
+        let cookie = signed::VoterKey::new(&SecretKey::new([1; 32]).unwrap());
+        let cookie = cookie.seal(receipt().voter);
+        assert_eq!(key(1).open(&cookie), Err(InvalidToken));
+    }
+}

@@ -1,0 +1,117 @@
+//! What the services hand out signed: the voter's cookie.
+
+use data_encoding::BASE64URL_NOPAD;
+use voting_core::{SecretKey, VoterId, model::secret::MacKey};
+
+/// The token was not issued with this secret, or is damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a token that was issued here")]
+pub struct InvalidToken;
+
+const TAG_LEN: usize = 16;
+
+fn seal(key: &MacKey, mut message: Vec<u8>) -> String {
+    let tag = key.tag(&message);
+    message.extend(tag);
+    BASE64URL_NOPAD.encode(&message)
+}
+
+/// The message of a token, once its tag is checked.
+pub(crate) fn open(key: &MacKey, token: &[u8]) -> Result<Vec<u8>, InvalidToken> {
+    let mut message = BASE64URL_NOPAD.decode(token).map_err(|_| InvalidToken)?;
+    let at = message.len().checked_sub(TAG_LEN).ok_or(InvalidToken)?;
+    let tag = message.split_off(at);
+    let tag = <&[u8; TAG_LEN]>::try_from(tag.as_slice()).map_err(|_| InvalidToken)?;
+    if !key.verify(&message, tag) {
+        return Err(InvalidToken);
+    }
+    Ok(message)
+}
+
+/// Signs the ids of voters that have no other name.
+#[derive(Debug, Clone)]
+pub(crate) struct VoterKey(MacKey);
+
+impl VoterKey {
+    pub(crate) fn new(secret: &SecretKey) -> Self {
+        Self(secret.derive("voter cookie 1"))
+    }
+
+    pub(crate) fn seal(&self, voter: VoterId) -> String {
+        seal(&self.0, voter.to_bytes().to_vec())
+    }
+
+    /// The voter of a token, which need not be text.
+    pub(crate) fn open(&self, token: &[u8]) -> Result<VoterId, InvalidToken> {
+        let bytes = open(&self.0, token)?;
+        bytes
+            .try_into()
+            .map(VoterId::from_bytes)
+            .map_err(|_| InvalidToken)
+    }
+}
+
+/// Names voters to the page's script: a short text that differs between voters, tells nothing of the id and
+/// is good for nothing else.
+#[derive(Debug, Clone)]
+pub(crate) struct VoterTags(MacKey);
+
+impl VoterTags {
+    const LEN: usize = 6;
+
+    pub(crate) fn new(secret: &SecretKey) -> Self {
+        Self(secret.derive("voter tag 1"))
+    }
+
+    /// Eight characters, fit for an attribute.
+    pub(crate) fn tag(&self, voter: VoterId) -> String {
+        BASE64URL_NOPAD.encode(&self.0.tag(&voter.to_bytes())[..Self::LEN])
+    }
+}
+
+/// Knows the operator's token without keeping it, and compares in time that does not tell how
+/// much of it was right.
+#[derive(Debug, Clone)]
+pub(crate) struct OperatorKey {
+    key: MacKey,
+    tag: [u8; TAG_LEN],
+}
+
+impl OperatorKey {
+    pub(crate) fn new(token: &SecretKey) -> Self {
+        let key = token.derive("operator token");
+        let tag = key.tag(token.as_bytes());
+        Self { key, tag }
+    }
+
+    pub(crate) fn is(&self, token: &str) -> bool {
+        self.key.verify(token.as_bytes(), &self.tag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(byte: u8) -> SecretKey {
+        SecretKey::new([byte; 32]).unwrap()
+    }
+
+    #[test]
+    fn a_voter_reads_back_from_the_cookie_and_nobody_else_can_make_it() {
+        let key = VoterKey::new(&secret(1));
+        let voter = VoterId::issue();
+        let token = key.seal(voter);
+        assert_eq!(key.open(token.as_bytes()), Ok(voter));
+        let other = VoterKey::new(&secret(2));
+        assert_eq!(other.open(token.as_bytes()), Err(InvalidToken));
+        for index in 0..token.len() {
+            let mut forged = token.clone().into_bytes();
+            forged[index] = if forged[index] == b'A' { b'B' } else { b'A' };
+            assert_eq!(key.open(&forged), Err(InvalidToken), "{forged:?}");
+        }
+        for bad in ["", "A", "ä", &token[1..], &format!("{token}A")] {
+            assert_eq!(key.open(bad.as_bytes()), Err(InvalidToken), "{bad}");
+        }
+    }
+}

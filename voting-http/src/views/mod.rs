@@ -1,0 +1,10 @@
+//! What clients and people see of a poll, a tally and a vote: as JSON, and in words.
+
+pub(crate) mod poll_view;
+pub(crate) mod reason_view;
+pub(crate) mod result_texts;
+pub(crate) mod shares;
+pub(crate) mod since;
+pub(crate) mod tally_view;
+pub(crate) mod text_size;
+pub(crate) mod vote_words;

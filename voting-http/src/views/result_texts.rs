@@ -1,0 +1,236 @@
+//! What people read of a tally: each number with its words, written once for the page and for all who
+//! watch it. The script on the page puts these texts in place and has no words of its own for them.
+
+use serde::Serialize;
+use voting_core::{Poll, Tally};
+
+use super::shares::{Share, shares};
+use crate::{views::poll_view::StateView, views::text_size::text_size};
+
+/// How many places are read aloud. Sixty-three would help nobody.
+const PLACES: usize = 3;
+
+/// The result of a poll in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ResultTexts {
+    /// Names the poll.
+    pub(crate) poll: String,
+    /// `open`, `closing` or `final`.
+    #[serde(serialize_with = "state")]
+    pub(crate) state: StateView,
+    /// Grows whenever the tally changes.
+    pub(crate) version: u64,
+    /// The question.
+    pub(crate) title: String,
+    /// The class of its size.
+    pub(crate) title_size: &'static str,
+    /// `1 voter`, `1,000 voters`.
+    pub(crate) total: String,
+    /// The line below.
+    pub(crate) summary: &'static str,
+    /// The word beside each option that leads.
+    pub(crate) lead_word: &'static str,
+    /// The class of the size of labels that stand alone.
+    pub(crate) label_size: &'static str,
+    /// What is read aloud when something has changed.
+    pub(crate) announcement: String,
+    /// In the poll's order.
+    pub(crate) options: Vec<OptionTexts>,
+    /// How many options a voter may choose.
+    #[serde(skip)]
+    pub(crate) max_choices: usize,
+}
+
+/// The result of one option in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct OptionTexts {
+    /// Names the option.
+    pub(crate) id: String,
+    /// The option in words.
+    pub(crate) label: String,
+    /// `1 vote`, `1,000 votes`.
+    pub(crate) votes: String,
+    /// `66.7%`.
+    pub(crate) share: String,
+    /// How much of its bar is full: `66.7%`.
+    pub(crate) bar: String,
+    /// No option has more votes, and this one has some.
+    pub(crate) leads: bool,
+}
+
+fn state<S: serde::Serializer>(state: &StateView, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(state.as_str())
+}
+
+impl ResultTexts {
+    pub(crate) fn new(poll: &Poll, tally: &Tally) -> Self {
+        let most = tally.votes.iter().copied().max().unwrap_or_default();
+        let leads = |votes: u64| votes == most && most > 0;
+        let leaders = tally.votes.iter().filter(|votes| leads(**votes)).count();
+        let state = StateView::from(poll.state());
+        let shares = shares(poll, &tally.votes, tally.voters);
+        let options: Vec<_> = poll
+            .options()
+            .iter()
+            .zip(&tally.votes)
+            .zip(shares)
+            .map(|((option, votes), Share { text, bar })| OptionTexts {
+                id: option.id.to_string(),
+                label: option.label.clone(),
+                votes: counted(*votes, "vote"),
+                share: text,
+                bar: format!("{}.{}%", bar / 10, bar % 10),
+                leads: leads(*votes),
+            })
+            .collect();
+        let total = counted(tally.voters, "voter");
+        let summary = summary(state, tally.voters);
+        let longest = poll.options().iter().map(|o| o.label.chars().count()).max();
+        Self {
+            poll: poll.id().to_string(),
+            state,
+            version: tally.version,
+            title: poll.title().to_owned(),
+            title_size: text_size(poll.title().chars().count(), 28, 80),
+            announcement: announcement(state, summary, &total, &options, &tally.votes),
+            total,
+            summary,
+            lead_word: lead_word(leaders, state),
+            // Side by side in size: all labels as the longest one needs.
+            label_size: text_size(longest.unwrap_or(0), 16, 60),
+            options,
+            max_choices: poll.max_choices(),
+        }
+    }
+
+    /// Whether two options stand against each other, large.
+    pub(crate) fn is_duo(&self) -> bool {
+        self.options.len() == 2
+    }
+}
+
+fn summary(state: StateView, voters: u64) -> &'static str {
+    match (state, voters) {
+        // The same with the first vote, so that nothing moves.
+        (StateView::Open, _) => "Voting is open.",
+        (StateView::Closing, _) => "Voting has ended. The last votes are being counted.",
+        (StateView::Final, 0) => "The poll closed without any votes.",
+        (StateView::Final, _) => "The poll is closed. This is the result.",
+    }
+}
+
+fn lead_word(leaders: usize, state: StateView) -> &'static str {
+    match (leaders, state) {
+        (0 | 1, StateView::Final) => "Most votes",
+        (0 | 1, _) => "Leading",
+        _ => "Tied",
+    }
+}
+
+fn announcement(
+    state: StateView,
+    summary: &str,
+    total: &str,
+    options: &[OptionTexts],
+    votes: &[u64],
+) -> String {
+    let mut places: Vec<_> = options.iter().zip(votes).collect();
+    places.sort_by_key(|(_, votes)| std::cmp::Reverse(**votes));
+    let places: Vec<_> = places
+        .into_iter()
+        .take(PLACES)
+        .map(|(option, _)| format!("{} {}", option.label, option.share))
+        .collect();
+    let ended = match state {
+        StateView::Open => String::new(),
+        StateView::Closing | StateView::Final => format!("{summary} "),
+    };
+    format!("{ended}{total}. {}.", places.join(", "))
+}
+
+/// Such as `1 vote` or `1,000 votes`.
+fn counted(number: u64, what: &str) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + 14);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text.push(' ');
+    text.push_str(what);
+    if number != 1 {
+        text.push('s');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use voting_core::PollOption;
+
+    use super::*;
+
+    fn poll(max_choices: usize) -> Poll {
+        let option = |id: &str, label: &str| PollOption {
+            id: id.parse().unwrap(),
+            label: label.to_owned(),
+        };
+        let options = vec![option("a", "Cats"), option("b", "Dogs")];
+        Poll::new("p".parse().unwrap(), "P?", options, max_choices).unwrap()
+    }
+
+    fn of(poll: &Poll, votes: [u64; 2], voters: u64) -> ResultTexts {
+        let tally = Tally {
+            poll: poll.id().clone(),
+            version: 7,
+            voters,
+            votes: votes.to_vec(),
+        };
+        ResultTexts::new(poll, &tally)
+    }
+
+    #[test]
+    fn numbers_are_written_as_people_write_them() {
+        let texts = [0, 1, 12, 999, 1_000, 1_234_567].map(|votes| counted(votes, "vote"));
+        let expected = [
+            "0 votes",
+            "1 vote",
+            "12 votes",
+            "999 votes",
+            "1,000 votes",
+            "1,234,567 votes",
+        ];
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn voters_are_counted_as_voters_and_votes_as_votes() {
+        let texts = of(&poll(2), [1, 1], 1);
+        assert_eq!(texts.total, "1 voter");
+        assert_eq!(texts.options[0].votes, "1 vote");
+        assert_eq!(texts.options[1].share, "100%");
+        assert_eq!(of(&poll(2), [3, 2], 4).total, "4 voters");
+    }
+
+    #[test]
+    fn what_leads_is_said_and_a_tie_is_one() {
+        let leading = of(&poll(1), [2, 1], 3);
+        assert!(leading.options[0].leads && !leading.options[1].leads);
+        assert_eq!(leading.lead_word, "Leading");
+        assert_eq!(of(&poll(1), [2, 2], 4).lead_word, "Tied");
+        let nobody = of(&poll(1), [0, 0], 0);
+        assert!(nobody.options.iter().all(|option| !option.leads));
+        assert_eq!(
+            (nobody.total.as_str(), nobody.summary),
+            ("0 voters", "Voting is open.")
+        );
+    }
+
+    #[test]
+    fn what_is_read_aloud_begins_with_the_first_place() {
+        let texts = of(&poll(1), [1, 2], 3);
+        assert_eq!(texts.announcement, "3 voters. Dogs 66.7%, Cats 33.3%.");
+    }
+}

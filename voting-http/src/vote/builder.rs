@@ -1,0 +1,115 @@
+//! Puts a vote service together.
+
+use std::{fmt, sync::Arc};
+
+use voting_core::{PollDirectory, SecretKey, VoteSink, pipeline::rule::BallotRule};
+
+use super::{
+    Inner, VoteService, memory::BallotCookies, metrics::CastMetrics, secret_guard::SecretGuard,
+};
+use crate::{
+    cache::polls::Polls,
+    edge::{
+        identity::Identify,
+        visitor::{VoterCookies, Voters},
+    },
+    pages::site::Site,
+    server::options::{Options, option_methods},
+    tokens::{receipt_key::ReceiptKey, signed::VoterTags},
+};
+
+/// Makes a [`VoteService`]; see [`VoteService::builder`].
+#[must_use]
+pub struct VoteServiceBuilder {
+    sink: Arc<dyn VoteSink>,
+    polls: Arc<dyn PollDirectory>,
+    secret: SecretKey,
+    site: Site,
+    identity: Option<Arc<dyn Identify>>,
+    rule: Option<Arc<dyn BallotRule>>,
+    options: Options,
+}
+
+impl VoteServiceBuilder {
+    pub(super) fn new(
+        sink: Arc<dyn VoteSink>,
+        polls: Arc<dyn PollDirectory>,
+        secret: &SecretKey,
+    ) -> Self {
+        Self {
+            sink,
+            polls,
+            secret: secret.clone(),
+            site: Site::default(),
+            identity: None,
+            rule: None,
+            options: Options::default(),
+        }
+    }
+
+    /// What pages know of their surroundings: addresses, the other service, the poll at `/`.
+    pub fn site(mut self, site: Site) -> Self {
+        self.site = site;
+        self
+    }
+
+    /// Says who the voter of a request is. By default it is whom the service's own signed cookie names, and a request
+    /// without that cookie is a new voter's. With an identity of the application's own, the service neither sets nor
+    /// reads that cookie.
+    pub fn identify(mut self, identity: impl Identify + 'static) -> Self {
+        self.identity = Some(Arc::new(identity));
+        self
+    }
+
+    /// Asks this rule before a ballot is cast. A ballot that it refuses is answered 403,
+    /// `urn:voting:problem:not-eligible`, with the rule's words; if it cannot tell, 503.
+    ///
+    /// It is for telling voters early. The rule that decides is the worker's
+    /// ([`Worker::with_rule`](voting_core::Worker::with_rule)): give both the same one.
+    pub fn validate(mut self, rule: impl BallotRule + 'static) -> Self {
+        self.rule = Some(Arc::new(rule));
+        self
+    }
+
+    option_methods!();
+
+    /// The service.
+    pub fn build(self) -> VoteService {
+        let Self {
+            sink,
+            polls,
+            secret,
+            site,
+            identity,
+            rule,
+            options,
+        } = self;
+        let guard = SecretGuard::new(Arc::clone(&sink), secret.fingerprint());
+        let voters = match identity {
+            Some(identity) => Voters::Application(identity),
+            None => Voters::Cookie(Arc::new(VoterCookies::new(&secret, site.is_https()))),
+        };
+        VoteService(Arc::new(Inner {
+            sink,
+            guard: Arc::new(guard),
+            polls: Polls::new(polls, site.default_poll.clone()),
+            receipts: ReceiptKey::new(&secret),
+            voters,
+            rule,
+            tags: VoterTags::new(&secret),
+            ballots: BallotCookies::new(&secret, site.is_https()),
+            metrics: CastMetrics::default(),
+            site,
+            options,
+        }))
+    }
+}
+
+impl fmt::Debug for VoteServiceBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VoteServiceBuilder")
+            .field("site", &self.site)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
