@@ -11,11 +11,14 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::{
-    check::{CheckError, FIRST_ANSWER, Sources},
+    checking::{
+        error::CheckError,
+        service::Service,
+        sources::{FIRST_ANSWER, Sources},
+    },
     counts::Counts,
+    latencies::Latencies,
     plan::{Pace, Plan},
-    report::Latencies,
-    service::Service,
     token::Secret,
 };
 

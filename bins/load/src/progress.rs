@@ -9,7 +9,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{check::Step, counts::Counts, load::Load, plan::Plan};
+use crate::{casting::load::Load, checking::step::Step, counts::Counts, plan::Plan};
 
 /// Between two looks at the counters.
 const TICK: Duration = Duration::from_millis(250);

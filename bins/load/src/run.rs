@@ -2,14 +2,15 @@
 
 use std::{error::Error, io::Write, process::ExitCode, time::Instant};
 
+use voting_signals::StopSignals;
+
 use crate::{
     args::{InvalidArgs, LoadArgs},
-    check::{CheckError, check_telling},
-    load::{Load, StartError},
+    casting::load::{Load, StartError},
+    checking::{check::check_telling, error::CheckError},
     plan::Plan,
     progress::Progress,
     report::{Outcome, Report},
-    signals::StopSignals,
 };
 
 /// Something is wrong with the ballots.

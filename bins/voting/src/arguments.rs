@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use voting_load::LoadArgs;
 use voting_service::Cli;
 
-use crate::{doctor::Doctor, migrate::Migrate, rewind::Rewind, settings::Settings};
+use crate::commands::{doctor::Doctor, migrate::Migrate, rewind::Rewind, settings::Settings};
 
 /// The whole voting system in one process on one file, and tools for one on Redis and Postgres.
 ///

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use voting_http::{Gate, Limits, ServeOptions};
 
-use crate::{config::Config, needs::Service};
+use crate::settings::{
+    config::{Config, Web},
+    service::Service,
+};
 
 /// Connections to the operator's API; few people use it.
 const OPERATORS: usize = 1_000;
@@ -94,8 +97,7 @@ impl Config {
             trusted_proxies: self.trusted_proxies.clone(),
             ..Limits::default()
         };
-        let web =
-            |web: &crate::config::Web| limits(web.max_connections, web.max_connections_per_address);
+        let web = |web: &Web| limits(web.max_connections, web.max_connections_per_address);
         let all = [
             ("vote", service.has_votes(), web(&self.vote)),
             ("result", service.has_results(), web(&self.result)),

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use ureq::{Agent, http::StatusCode};
 use voting_core::error::in_one_line;
 
-use crate::{cli::Cli, config::Config};
+use crate::settings::{cli::Cli, config::Config};
 
 /// A service that asks two stores may take twice two seconds.
 const PATIENCE: Duration = Duration::from_secs(5);

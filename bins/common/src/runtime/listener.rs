@@ -8,7 +8,7 @@ use std::{env, io, net::SocketAddr};
 use listenfd::ListenFd;
 use tokio::net::TcpListener;
 
-use crate::services::StartError;
+use crate::runtime::start_error::StartError;
 
 /// A socket that listens.
 #[derive(Debug)]

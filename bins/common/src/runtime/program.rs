@@ -6,11 +6,11 @@ use clap::{CommandFactory, FromArgMatches, ValueEnum};
 use voting_core::error::in_one_line;
 
 use crate::{
-    Cli, Config, Exit, Reading, Service,
-    healthcheck::healthcheck,
-    logging::{self, LogFormat},
-    origins::with_origin,
-    traces::Traces,
+    runtime::{healthcheck::healthcheck, logging, services::Exit, traces::Traces},
+    settings::{
+        cli::Cli, config::Config, load::LoadedSettings, log::LogFormat, provenance::with_origin,
+        service::Service,
+    },
 };
 
 /// Runs a service, which listens where `listens` says: reads its command line and settings, then does as
@@ -36,14 +36,14 @@ pub fn run<E: Error + 'static>(
 /// else with 1.
 pub fn check_config(name: &str, cli: &Cli) -> ExitCode {
     let mut format = LogFormat::default();
-    let faults = match Reading::of(cli, None) {
-        Ok(reading) => {
-            format = reading.log_format();
+    let faults = match LoadedSettings::load(cli, None) {
+        Ok(loaded) => {
+            format = loaded.log_format();
             let service = Service::value_variants()
                 .iter()
                 .find(|service| service.program() == name);
             let services: Vec<_> = service.copied().into_iter().collect();
-            reading
+            loaded
                 .faults_for(&services)
                 .unwrap_or_else(|error| vec![error.to_string()])
         }
@@ -65,16 +65,16 @@ pub fn run_with<E: Error + 'static>(
     cli: &Cli,
     program: impl AsyncFnOnce(Config) -> Result<Exit, E>,
 ) -> ExitCode {
-    let reading = match Reading::of(cli, None) {
-        Ok(reading) => reading,
+    let loaded = match LoadedSettings::load(cli, None) {
+        Ok(loaded) => loaded,
         Err(error) => {
             logging::complain(name, &in_one_line(&error), LogFormat::default());
             return ExitCode::FAILURE;
         }
     };
-    let format = reading.log_format();
-    let settings = reading.settings().to_vec();
-    match try_run(name, reading, program) {
+    let format = loaded.log_format();
+    let settings = loaded.settings().to_vec();
+    match try_run(name, loaded, program) {
         Ok(Exit::Clean) => ExitCode::SUCCESS,
         Ok(Exit::Failed | Exit::AtOnce) => ExitCode::FAILURE,
         Err(error) => {
@@ -87,10 +87,10 @@ pub fn run_with<E: Error + 'static>(
 
 fn try_run<E: Error + 'static>(
     name: &str,
-    reading: Reading,
+    settings: LoadedSettings,
     program: impl AsyncFnOnce(Config) -> Result<Exit, E>,
 ) -> Result<Exit, Box<dyn Error>> {
-    let config = reading.all_is_well()?;
+    let config = settings.into_config()?;
     let traces = Traces::start(name, &config.traces)?;
     logging::start(&config.log, config.log_format, traces.as_ref())?;
     let runtime = tokio::runtime::Runtime::new()?;

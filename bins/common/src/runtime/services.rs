@@ -14,51 +14,60 @@ use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 use voting_core::{BallotQueue, pipeline::worker::ProgressWatch};
 use voting_http::{Gate, ServeOptions, serve};
+use voting_signals::StopSignals;
 
 use crate::{
-    config::Config,
-    listener::{Inherited, Listener},
-    logging::{self, LogFormat},
-    secrets::SecretError,
-    signals::StopSignals,
-    stores::StoreSettings,
-    supervisor::{self, Lookout, Watchdog},
+    runtime::{
+        listener::{Inherited, Listener},
+        logging,
+        start_error::StartError,
+        supervisor::{self, Lookout, Watchdog},
+    },
+    settings::{config::Config, log::LogFormat},
 };
 
 /// A supervisor commonly gives 30 s before it kills.
 const DEADLINE: Duration = Duration::from_secs(25);
 
-/// Why services do not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A secret is missing.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The settings do not say where a store is.
-    #[error(transparent)]
-    Store(#[from] StoreSettings),
-    /// The address cannot be listened on.
-    #[error("cannot serve {what} on {address}")]
-    Listen {
-        /// What was to be served.
-        what: &'static str,
-        /// Where.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Sockets were handed over, and not this one.
-    #[error(
-        "sockets were handed over, but not exactly one named {0}; \
-         its name is FileDescriptorName in a systemd socket"
-    )]
-    NotHandedOver(&'static str),
-    /// A socket that was handed over is none to serve on.
-    #[error("cannot serve on the socket {0} that was handed over")]
-    HandedOver(&'static str, #[source] io::Error),
-    /// The system gives no signals.
-    #[error("cannot listen for signals")]
-    Signals(#[source] io::Error),
+/// What asks a service to stop.
+#[derive(Debug, Clone)]
+pub enum StopOn {
+    /// A signal to the process; a second one ends the process at once.
+    Signal,
+    /// This token, as in a test that runs the service in its own process.
+    Cancel(CancellationToken),
+}
+
+/// [`StopOn`], listened to.
+#[derive(Debug)]
+enum Stop {
+    Signal(StopSignals),
+    Cancel(Option<CancellationToken>),
+}
+
+impl Stop {
+    fn listen(on: StopOn) -> Result<Self, StartError> {
+        match on {
+            StopOn::Signal => StopSignals::listen()
+                .map(Self::Signal)
+                .map_err(StartError::Signals),
+            StopOn::Cancel(token) => Ok(Self::Cancel(Some(token))),
+        }
+    }
+
+    /// Waits until the services are asked to stop; the next time, until they are asked once more.
+    async fn asked(&mut self) {
+        match self {
+            Self::Signal(signals) => signals.next().await,
+            Self::Cancel(token) => {
+                match token {
+                    Some(token) => token.cancelled().await,
+                    None => std::future::pending().await,
+                }
+                *token = None;
+            }
+        }
+    }
 }
 
 /// How a run ended.
@@ -79,18 +88,18 @@ pub struct Services {
     watchdog: Watchdog,
     lookout: Lookout,
     log_format: LogFormat,
-    signals: StopSignals,
+    asked: Stop,
     leaving: CancellationToken,
     stop: CancellationToken,
     drain_delay: Duration,
 }
 
 impl Services {
-    /// None yet. From now on a signal no longer ends the process by itself.
+    /// None yet. If signals are to stop them, no signal ends the process by itself from now on.
     ///
     /// # Errors
     /// [`StartError::Signals`].
-    pub fn new(config: &Config) -> Result<Self, StartError> {
+    pub fn new(config: &Config, stop: StopOn) -> Result<Self, StartError> {
         let program = env::args_os().next().unwrap_or_default();
         let program = Path::new(&program).file_name().unwrap_or_default();
         tracing::info!(?program, version = env!("CARGO_PKG_VERSION"), "starting");
@@ -100,7 +109,7 @@ impl Services {
             watchdog: Watchdog::default(),
             lookout: Lookout::default(),
             log_format: config.log_format,
-            signals: StopSignals::listen().map_err(StartError::Signals)?,
+            asked: Stop::listen(stop)?,
             leaving: CancellationToken::new(),
             stop: CancellationToken::new(),
             drain_delay: Duration::from_millis(config.drain_delay_ms),
@@ -196,7 +205,7 @@ impl Services {
         tokio::spawn(std::mem::take(&mut self.watchdog).feed());
         let lookout = tokio::spawn(std::mem::take(&mut self.lookout).look());
         let asked = tokio::select! {
-            () = self.signals.next() => true,
+            () = self.asked.asked() => true,
             exit = broken => {
                 if exit == Exit::AtOnce {
                     return exit;
@@ -227,7 +236,7 @@ impl Services {
         };
         let finished = tokio::select! {
             finished = ending => finished,
-            () = self.signals.next() => return Exit::AtOnce,
+            () = self.asked.asked() => return Exit::AtOnce,
             () = sleep(DEADLINE) => {
                 tracing::error!("stopping takes too long; what is left is for the next start");
                 return Exit::AtOnce;

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use tokio_util::sync::CancellationToken;
 use voting_http::{Gate, PeerLink, Site};
 
-use crate::config::{Config, Web};
+use crate::settings::config::{Config, Web};
 
 impl Config {
     /// What pages call the replica that answered, if they are to say so.

@@ -1,11 +1,6 @@
 //! Whether a text is too easily guessed to keep anybody out. It says how much of a text does not follow
 //! from what stands before it, so it finds repetitions and sequences, but not the words of a language.
 
-use crate::{
-    config::Config,
-    secrets::{self, Found, Kept, SecretError},
-};
-
 /// In bits. 32 random digits have 106, 16 random bytes in hexadecimal 128.
 const ENOUGH: f64 = 90.0;
 
@@ -81,50 +76,6 @@ fn sequence(text: &[u8], at: usize) -> usize {
 
 pub(crate) fn is_weak(text: &[u8]) -> bool {
     bits(text) < ENOUGH
-}
-
-impl Config {
-    /// The operator's token.
-    ///
-    /// # Errors
-    /// There is none, or none that keeps others out.
-    pub fn operator_token(&self, kept: Option<Kept<'_>>) -> Result<Found, SecretError> {
-        let (value, file) = (
-            self.worker.token.as_ref(),
-            self.worker.token_file.as_deref(),
-        );
-        let found = secrets::find("worker.token", value, file, kept)?;
-        self.check_against_secret(found.key.as_bytes())?;
-        Ok(found)
-    }
-
-    /// Whether the token that is given, or kept, keeps others out.
-    pub(crate) fn check_token(&self) -> Result<(), SecretError> {
-        let path = self.beside_database("operator-token");
-        let kept = Kept {
-            path: &path,
-            may_make: false,
-        };
-        self.operator_token(Some(kept)).map(drop)
-    }
-
-    fn check_against_secret(&self, token: &[u8]) -> Result<(), SecretError> {
-        if is_weak(token) {
-            return Err(SecretError::Weak("worker.token"));
-        }
-        // Often it is not there, or not for this process to read: the worker needs none.
-        let path = self.beside_database("secret");
-        let kept = Kept {
-            path: &path,
-            may_make: false,
-        };
-        let (value, file) = (self.secret.as_ref(), self.secret_file.as_deref());
-        let secret = secrets::find("secret", value, file, Some(kept));
-        if secret.is_ok_and(|secret| secret.key.as_bytes() == token) {
-            return Err(SecretError::TokenIsSecret);
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

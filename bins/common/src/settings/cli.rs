@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
 
-use crate::listen;
+use crate::settings::listen;
 
 /// Part of the voting system.
 ///

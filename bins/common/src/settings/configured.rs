@@ -27,7 +27,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::cats_vs_dogs;
+    use crate::settings::course::cats_vs_dogs;
 
     #[tokio::test]
     async fn a_closed_poll_keeps_its_texts_and_stops_nobody() {

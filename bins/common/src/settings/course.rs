@@ -5,7 +5,7 @@ use voting_core::{
     model::poll::{BadText, InvalidPoll, check_text},
 };
 
-use crate::{config::Config, configured::put_configured};
+use crate::settings::{config::Config, configured::put_configured};
 
 /// Whether an option can be called so.
 pub(crate) fn check_label(label: &str) -> Result<(), BadText> {

@@ -1,20 +1,165 @@
-//! The layers that settings come from, each cleaned of what nobody means: space around a value, as the line's
-//! end in a file that a variable was filled from, and values that are empty.
+//! The layers that settings come from: the defaults, the file given with `--config`, the environment, the flags.
+//!
+//! Space around a value and empty values are dropped, since nobody means them: a file that fills a variable often
+//! ends in a line break.
 
-use std::{collections::HashMap, ffi::OsString};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ffi::OsString,
+    fmt,
+    path::PathBuf,
+};
 
-use config::{ConfigError, Map, Source, Value, ValueKind};
+use config::{ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
+
+use crate::settings::cli::Cli;
 
 /// Begins the variables of settings.
-const PREFIX: &str = "VOTING_";
+pub(crate) const PREFIX: &str = "VOTING_";
 
 /// Variables of the Docker course's app that are settings here too.
 const OF_THE_COURSE: [&str; 2] = ["OPTION_A", "OPTION_B"];
 
+/// Where a setting was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nowhere: it has its default.
+    Default,
+    /// In the file given with `--config`.
+    File(PathBuf),
+    /// In this environment variable.
+    Environment(String),
+    /// With this flag.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("by default"),
+            Self::File(path) => write!(f, "in {}", path.display()),
+            Self::Environment(variable) => write!(f, "in the environment, {variable}"),
+            Self::Flag(flag) => write!(f, "by {flag}"),
+        }
+    }
+}
+
+/// All layers, the upper ones over the lower ones.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    /// The values in force. Only those of the file carry an origin of the `config` crate: see [`is_bare`].
+    pub(crate) values: Value,
+    /// Where each value was set, by key, in the order of the keys. Those with their default are not listed.
+    pub(crate) origins: Vec<(String, Origin)>,
+}
+
+impl Layers {
+    /// Reads all layers over these defaults. The environment is that of this process unless another one is given.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not TOML, or a variable is not text.
+    pub(crate) fn read(
+        cli: &Cli,
+        environment: Option<HashMap<String, String>>,
+        defaults: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut layers = config::Config::builder();
+        for (key, value) in defaults {
+            layers = layers.set_default(key, value)?;
+        }
+        let mut origins = BTreeMap::new();
+        if let Some(path) = &cli.config {
+            let file = Tree::of(Trimmed(File::from(path.as_path()).format(FileFormat::Toml)))?;
+            for key in file.keys() {
+                origins.insert(key, Origin::File(path.clone()));
+            }
+            layers = layers.add_source(file);
+        }
+        let variables = Variables::read(environment)?;
+        let set = Tree::of(Trimmed(variables.clone()))?;
+        for key in set.keys() {
+            let variable = variables.of(&key).to_owned();
+            origins.insert(key, Origin::Environment(variable));
+        }
+        layers = layers.add_source(set);
+        for (key, value) in cli.settings() {
+            layers = layers.set_override(key, value)?;
+            let flag = format!("--{}", key.replace('.', "-"));
+            origins.insert(key.to_owned(), Origin::Flag(flag));
+        }
+        let values = layers.build()?.cache;
+        // A value may have replaced a section of a lower layer, or the other way round.
+        let keys = leaves(&values).into_iter();
+        let origins = keys.filter_map(|key| origins.remove_entry(&key));
+        Ok(Self {
+            origins: origins.collect(),
+            values,
+        })
+    }
+}
+
+/// Whether a text comes from a place where there is nothing but text: a variable or a flag, and not the file.
+pub(crate) fn is_bare(value: &Value) -> bool {
+    value.origin().is_none()
+}
+
+/// What one layer sets.
+#[derive(Debug, Clone)]
+struct Tree(Value);
+
+impl Tree {
+    fn of(layer: impl Source + Send + Sync + 'static) -> Result<Self, ConfigError> {
+        let alone = config::Config::builder().add_source(layer).build()?;
+        Ok(Self(alone.cache))
+    }
+
+    fn keys(&self) -> Vec<String> {
+        leaves(&self.0)
+    }
+}
+
+impl Source for Tree {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        self.0.clone().into_table()
+    }
+}
+
+/// The keys of all values, in order.
+fn leaves(all: &Value) -> Vec<String> {
+    let mut keys = Vec::new();
+    walk("", all, &mut keys);
+    keys
+}
+
+fn walk(key: &str, value: &Value, into: &mut Vec<String>) {
+    match &value.kind {
+        ValueKind::Table(table) => {
+            let mut inner: Vec<_> = table.iter().collect();
+            inner.sort_by_key(|(name, _)| *name);
+            for (name, value) in inner {
+                walk(&join(key, name), value, into);
+            }
+        }
+        _ => into.push(key.to_owned()),
+    }
+}
+
+/// The key of a setting in a section; the root has none.
+pub(crate) fn join(section: &str, name: &str) -> String {
+    if section.is_empty() {
+        return name.to_owned();
+    }
+    format!("{section}.{name}")
+}
+
 /// A layer whose texts are trimmed, and whose empty ones are as unset. What is in lists, such as polls, stays as
 /// it is.
 #[derive(Debug, Clone)]
-pub(crate) struct Trimmed<S>(pub(crate) S);
+struct Trimmed<S>(S);
 
 impl<S: Source + Clone + Send + Sync + 'static> Source for Trimmed<S> {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
@@ -46,16 +191,16 @@ fn is_set(value: &mut Value) -> bool {
     }
 }
 
-/// The environment variables that are settings. Each value has its variable for its origin.
+/// The environment variables that are settings.
 #[derive(Debug, Clone)]
-pub(crate) struct Variables(Vec<(String, String)>);
+struct Variables(Vec<(String, String)>);
 
 impl Variables {
     /// Of this process, unless others are given.
     ///
     /// # Errors
     /// Names a variable whose value is no text, and does not show it: it may be a secret.
-    pub(crate) fn read(given: Option<HashMap<String, String>>) -> Result<Self, ConfigError> {
+    fn read(given: Option<HashMap<String, String>>) -> Result<Self, ConfigError> {
         let all: Vec<(OsString, OsString)> = match given {
             Some(given) => given
                 .into_iter()
@@ -77,6 +222,21 @@ impl Variables {
         variables.sort_unstable();
         Ok(Self(variables))
     }
+
+    /// The variable that sets this key. What follows the key, as in `VOTING_POLLS[0]`, is within its value.
+    fn of(&self, key: &str) -> &str {
+        let sets = |name: &&str| {
+            let (set, _) = key_of(name);
+            let rest = set.strip_prefix(key);
+            rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+        };
+        // As in `collect`: the setting's own variable goes before the course's, the last one before the others.
+        let names = self.0.iter().map(|(name, _)| name.as_str());
+        let of_the_course = |name: &str| OF_THE_COURSE.contains(&name);
+        let mut found: Vec<_> = names.filter(sets).collect();
+        found.sort_by_key(|name| !of_the_course(name));
+        found.last().copied().unwrap_or("VOTING_…")
+    }
 }
 
 fn is_setting(name: &str) -> bool {
@@ -87,6 +247,13 @@ fn is_setting(name: &str) -> bool {
     is_prefixed(PREFIX) || OF_THE_COURSE.contains(&name)
 }
 
+/// The setting of a variable, and whether it is the setting's own and not the course's.
+fn key_of(name: &str) -> (String, bool) {
+    let is_own = !OF_THE_COURSE.contains(&name);
+    let key = if is_own { &name[PREFIX.len()..] } else { name };
+    (key.to_lowercase().replace("__", "."), is_own)
+}
+
 impl Source for Variables {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
         Box::new(self.clone())
@@ -95,16 +262,10 @@ impl Source for Variables {
     fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
         let mut all = Map::new();
         for (name, value) in &self.0 {
-            let is_prefixed = is_setting(name) && !OF_THE_COURSE.contains(&name.as_str());
-            let key = if is_prefixed {
-                &name[PREFIX.len()..]
-            } else {
-                name
-            };
-            let key = key.to_lowercase().replace("__", ".");
-            let value = Value::new(Some(&origin(name)), ValueKind::String(value.clone()));
+            let (key, is_own) = key_of(name);
+            let value = Value::new(None, ValueKind::String(value.clone()));
             // The setting's own variable goes before the course's.
-            if is_prefixed || !all.contains_key(&key) {
+            if is_own || !all.contains_key(&key) {
                 all.insert(key, value);
             }
         }
@@ -118,16 +279,4 @@ impl Source for Variables {
         all.retain(|key, _| !whole.iter().any(|section| key.starts_with(section)));
         Ok(all)
     }
-}
-
-const ORIGIN: &str = "the environment, ";
-
-/// How a value says that it is from this variable.
-fn origin(variable: &str) -> String {
-    format!("{ORIGIN}{variable}")
-}
-
-/// The variable that a value's origin names, if it is one.
-pub(crate) fn variable_of(origin: &str) -> Option<&str> {
-    origin.strip_prefix(ORIGIN)
 }

@@ -11,7 +11,7 @@ use voting_core::{
 
 use voting_http::OnceJson;
 
-use crate::{origins::in_short, typed};
+use crate::settings::{provenance::in_short, typed};
 
 const POLL_FIELDS: [&str; 4] = ["id", "title", "max_choices", "options"];
 const OPTION_FIELDS: [&str; 2] = ["id", "label"];

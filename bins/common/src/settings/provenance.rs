@@ -1,34 +1,13 @@
 //! Which settings are set, where, and whether there are such settings at all.
 
-use std::{collections::BTreeSet, fmt, path::PathBuf};
+use std::{collections::BTreeSet, fmt};
 
 use config::{ConfigError, Value, ValueKind};
 
-use crate::{cli::Cli, config::Config, layers};
-
-/// Where a setting was set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// Nowhere: it has its default.
-    Default,
-    /// In the file given with `--config`.
-    File(PathBuf),
-    /// In this environment variable.
-    Environment(String),
-    /// With this flag.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("by default"),
-            Self::File(path) => write!(f, "in {}", path.display()),
-            Self::Environment(variable) => write!(f, "in the environment, {variable}"),
-            Self::Flag(flag) => write!(f, "by {flag}"),
-        }
-    }
-}
+use crate::settings::{
+    config::Config,
+    layers::{Origin, join},
+};
 
 /// A setting that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,32 +64,10 @@ pub fn with_origin(fault: &str, settings: &[Setting]) -> String {
     }
 }
 
-/// What was set in any layer but the defaults, by key.
-pub(crate) struct Origins(Vec<(String, Origin)>);
+/// Where each setting was set, but for those that have their default.
+pub(crate) struct Provenance(pub(crate) Vec<(String, Origin)>);
 
-impl Origins {
-    /// Of all layers together; the uppermost of each setting is told.
-    pub(crate) fn of(layers: &Value, cli: &Cli) -> Self {
-        let mut set = Vec::new();
-        collect("", layers, &mut set);
-        let flags: BTreeSet<_> = cli.settings().map(|(key, _)| key).collect();
-        let origins = set.into_iter().filter_map(|(key, said)| {
-            let origin = match said {
-                Some(said) => match layers::variable_of(said) {
-                    Some(variable) => Origin::Environment(variable.to_owned()),
-                    // As it was given: what is said of it is relative to some folder.
-                    None => Origin::File(cli.config.clone().unwrap_or_else(|| said.into())),
-                },
-                None if flags.contains(key.as_str()) => {
-                    Origin::Flag(format!("--{}", key.replace('.', "-")))
-                }
-                None => return None,
-            };
-            Some((key, origin))
-        });
-        Self(origins.collect())
-    }
-
+impl Provenance {
     /// Where a setting was set.
     pub(crate) fn get(&self, key: &str) -> Origin {
         // Of a table, that of the first value in it.
@@ -182,20 +139,6 @@ fn beside(key: &str, known: &[String]) -> Vec<String> {
     found.into_iter().collect()
 }
 
-/// Values and what is said of their origin.
-fn collect<'a>(key: &str, value: &'a Value, into: &mut Vec<(String, Option<&'a str>)>) {
-    match &value.kind {
-        ValueKind::Table(table) => {
-            let mut inner: Vec<_> = table.iter().collect();
-            inner.sort_by_key(|(name, _)| *name);
-            for (name, value) in inner {
-                collect(&join(key, name), value, into);
-            }
-        }
-        _ => into.push((key.to_owned(), value.origin())),
-    }
-}
-
 /// Takes a setting out.
 pub(crate) fn remove(layers: &mut Value, key: &str) {
     let ValueKind::Table(table) = &mut layers.kind else {
@@ -225,13 +168,6 @@ pub(crate) fn put(layers: &mut Value, key: &str, value: Value) {
     if let ValueKind::Table(section) = &mut section.kind {
         section.insert(name.to_owned(), value);
     }
-}
-
-fn join(key: &str, name: &str) -> String {
-    if key.is_empty() {
-        return name.to_owned();
-    }
-    format!("{key}.{name}")
 }
 
 /// All settings with their values.

@@ -1,76 +1,13 @@
-//! What each program needs of the settings, and whether it is there.
+//! What each service needs of the settings, and whether it is there.
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use voting_core::error::in_one_line;
 
 use crate::{
-    config::Config,
-    listen,
-    secrets::{self, Hidden, Kept, SecretError},
-    weak,
+    secrets::{self, Hidden, Kept, SecretError, is_weak, resolve_secret},
+    settings::{config::Config, listen, service::Service},
 };
-
-/// The programs that read settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Service {
-    /// voting-vote: needs Redis
-    Vote,
-    /// voting-worker: needs Redis and Postgres
-    Worker,
-    /// voting-result: needs Postgres
-    Result,
-    /// voting: needs a file
-    AllInOne,
-}
-
-impl Service {
-    /// Whether it uses Redis.
-    pub fn uses_redis(self) -> bool {
-        matches!(self, Self::Vote | Self::Worker)
-    }
-
-    /// Whether it uses Postgres.
-    pub fn uses_postgres(self) -> bool {
-        matches!(self, Self::Worker | Self::Result)
-    }
-
-    /// Whether it uses the secret that signs cookies and receipts.
-    pub fn uses_secret(self) -> bool {
-        self != Self::Worker
-    }
-
-    /// Whether it uses the operator's token.
-    pub fn uses_token(self) -> bool {
-        matches!(self, Self::Worker | Self::AllInOne)
-    }
-
-    /// Whether it has the voting page.
-    pub fn has_votes(self) -> bool {
-        matches!(self, Self::Vote | Self::AllInOne)
-    }
-
-    /// Whether it has the result page.
-    pub fn has_results(self) -> bool {
-        matches!(self, Self::Result | Self::AllInOne)
-    }
-
-    /// Whether it stores the polls that are configured.
-    pub fn makes_polls(self) -> bool {
-        self.uses_token()
-    }
-
-    /// What its program is called.
-    pub fn program(self) -> &'static str {
-        match self {
-            Self::Vote => "voting-vote",
-            Self::Worker => "voting-worker",
-            Self::Result => "voting-result",
-            Self::AllInOne => "voting",
-        }
-    }
-}
 
 /// A secret of a service.
 #[derive(Debug)]
@@ -255,8 +192,8 @@ impl Config {
         }
         let secret = (self.secret.as_ref(), self.secret_file.as_deref());
         if any(Service::uses_secret)
-            && let Ok(found) = secrets::find("secret", secret.0, secret.1, None)
-            && weak::is_weak(found.key.as_bytes())
+            && let Ok(found) = resolve_secret("secret", secret.0, secret.1, None)
+            && is_weak(found.key.as_bytes())
         {
             // Whoever has voted under it would be another voter under a better one.
             remarks.push(
@@ -310,7 +247,7 @@ fn long_secret(
                 path,
                 may_make: false,
             });
-            Some(secrets::find(name, value, file, kept).map(drop))
+            Some(resolve_secret(name, value, file, kept).map(drop))
         }
     };
     SecretUse {

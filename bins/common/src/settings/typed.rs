@@ -15,7 +15,7 @@ use serde::{
 };
 use voting_http::Unfit;
 
-use crate::layers;
+use crate::settings::layers::is_bare;
 
 /// A value that is wrong: where it is below the value that was read, empty if it is that itself, and why.
 #[derive(Debug)]
@@ -44,11 +44,8 @@ struct Typed<'de>(&'de Value);
 impl<'de> Typed<'de> {
     /// The text of a value from where there is nothing but text.
     fn bare_text(self) -> Option<&'de str> {
-        let is_from_file = |origin| layers::variable_of(origin).is_none();
         match &self.0.kind {
-            ValueKind::String(text) if !self.0.origin().is_some_and(is_from_file) => {
-                Some(text.trim())
-            }
+            ValueKind::String(text) if is_bare(self.0) => Some(text.trim()),
             _ => None,
         }
     }

@@ -11,11 +11,13 @@ use hyper::{
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    answer::{Cookie, Outcome, cookie_of, outcome},
-    crowd::Sending,
+    casting::{
+        answer::{Cookie, Outcome, cookie_of, outcome},
+        pace::Pacer,
+        shared::Shared,
+        voters::Sending,
+    },
     http::{Connection, NoAnswer, Place, body_of},
-    load::Shared,
-    pace::Pacer,
 };
 
 /// Without a given rate, how long a voter who was turned away stays away.
@@ -64,10 +66,10 @@ impl Caster {
 
     pub(crate) async fn run(mut self, pacer: Arc<Pacer>) {
         while let Some(due) = pacer.next().await {
-            let ballot = self.shared.crowd().next();
+            let ballot = self.shared.voters().next();
             let (outcome, cookie) = self.cast(&ballot).await;
             let turned_away = matches!(outcome, Outcome::Refused | Outcome::Unreachable);
-            self.shared.crowd().learn(&ballot, due, outcome, cookie);
+            self.shared.voters().learn(&ballot, due, outcome, cookie);
             if turned_away && !pacer.is_open() {
                 sleep(PAUSE).await;
             }

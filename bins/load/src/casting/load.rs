@@ -1,14 +1,6 @@
 //! The load itself: runs beside whoever started it.
 
-use std::{
-    io,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    thread,
-    time::Duration,
-};
+use std::{io, sync::Arc, thread, time::Duration};
 
 use tokio::{
     sync::{oneshot, watch},
@@ -18,14 +10,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cast::Caster,
-    counts::{Counters, Counts},
-    crowd::Crowd,
+    casting::{
+        caster::Caster,
+        pace::Pacer,
+        shared::Shared,
+        voters::Voters,
+        watch::{Shown, follow},
+    },
+    counts::Counts,
     history::History,
     http::Place,
-    pace::Pacer,
     plan::{InvalidPlan, Plan},
-    watch::{Shown, follow},
 };
 
 /// How long the result service may take to show the tally before the first ballot.
@@ -44,42 +39,6 @@ pub enum StartError {
     /// The system gives no thread.
     #[error("cannot start a thread")]
     Thread(#[from] io::Error),
-}
-
-/// What all casters share.
-pub(crate) struct Shared {
-    pub(crate) plan: Plan,
-    pub(crate) places: Mutex<Places>,
-    turn: AtomicUsize,
-    crowd: Mutex<Crowd>,
-    pub(crate) counters: Arc<Counters>,
-}
-
-/// Where the vote services are. Changes make a new generation.
-pub(crate) struct Places {
-    pub(crate) all: Arc<[Place]>,
-    pub(crate) generation: u64,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Shared {
-    pub(crate) fn crowd(&self) -> MutexGuard<'_, Crowd> {
-        lock(&self.crowd)
-    }
-
-    /// The places, the one whose turn it is, and their generation.
-    pub(crate) fn place(&self) -> (Arc<[Place]>, usize, u64) {
-        let places = lock(&self.places);
-        let turn = self.turn.fetch_add(1, Relaxed) % places.all.len();
-        (Arc::clone(&places.all), turn, places.generation)
-    }
-
-    pub(crate) fn generation(&self) -> u64 {
-        lock(&self.places).generation
-    }
 }
 
 /// A load that runs, on a thread of its own. Dropped, it ends soon, and nobody learns what it knew.
@@ -113,17 +72,7 @@ impl Load {
     pub fn start(plan: Plan) -> Result<Self, StartError> {
         plan.check()?;
         let watched = plan.watch.as_deref().map(Place::parse).transpose()?;
-        let counters = Arc::new(Counters::default());
-        let shared = Arc::new(Shared {
-            places: Mutex::new(Places {
-                all: parse(&plan.votes)?,
-                generation: 0,
-            }),
-            turn: AtomicUsize::new(0),
-            crowd: Mutex::new(Crowd::new(&plan, Arc::clone(&counters))),
-            counters,
-            plan,
-        });
+        let shared = Arc::new(Shared::new(parse(&plan.votes)?, plan));
         let [stop, cast, over] = [(); 3].map(|()| CancellationToken::new());
         let (send, history) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -158,7 +107,7 @@ impl Load {
     /// The median and the 99th percentile of the time to an acknowledgement since this was last
     /// asked; zero if there was none.
     pub fn take_latencies(&self) -> [Duration; 2] {
-        self.shared.crowd().take_latencies()
+        self.shared.voters().take_latencies()
     }
 
     /// Sends further ballots to these services, as when some have gone and others come. What is in
@@ -167,10 +116,7 @@ impl Load {
     /// # Errors
     /// There is none, or one has no valid address; then nothing changes.
     pub fn redirect(&self, votes: &[String]) -> Result<(), InvalidPlan> {
-        let all = parse(votes)?;
-        let mut places = lock(&self.shared.places);
-        places.all = all;
-        places.generation += 1;
+        self.shared.redirect(parse(votes)?);
         Ok(())
     }
 
@@ -222,7 +168,7 @@ async fn run(
                 while shown.changed().await.is_ok() {
                     if let Some(now) = *shown.borrow_and_update() {
                         let voters = now.voters.saturating_sub(before.voters);
-                        shared.crowd().visible(voters, now.at);
+                        shared.voters().visible(voters, now.at);
                     }
                 }
             });
@@ -235,7 +181,7 @@ async fn run(
     }
     while casters.join_next().await.is_some() {}
     cast.cancel();
-    while shared.crowd().invisible() > 0 {
+    while shared.voters().invisible() > 0 {
         let moved = timeout(LAST_LOOK, shown.changed()).await;
         if !matches!(moved, Ok(Ok(()))) {
             break;
@@ -245,6 +191,6 @@ async fn run(
     }
     tasks.shutdown().await;
     let plan = &shared.plan;
-    let empty = Crowd::new(plan, Arc::clone(&shared.counters));
-    std::mem::replace(&mut *shared.crowd(), empty).into_history()
+    let empty = Voters::new(plan, Arc::clone(&shared.counters));
+    std::mem::replace(&mut *shared.voters(), empty).into_history()
 }

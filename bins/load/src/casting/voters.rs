@@ -9,7 +9,7 @@ use std::{
 use hdrhistogram::Histogram;
 
 use crate::{
-    answer::{Cookie, Outcome},
+    casting::answer::{Cookie, Outcome},
     counts::{Counters, up},
     history::{Acknowledged, History, Voter, bit, latencies, micros},
     plan::Plan,
@@ -33,7 +33,7 @@ pub(crate) struct Sending {
 }
 
 /// What the voters know, and who of them is free.
-pub(crate) struct Crowd {
+pub(crate) struct Voters {
     pub(crate) history: History,
     /// Voters with a name and no ballot in flight.
     free: Vec<u32>,
@@ -50,7 +50,7 @@ pub(crate) struct Crowd {
     counters: Arc<Counters>,
 }
 
-impl Crowd {
+impl Voters {
     pub(crate) fn new(plan: &Plan, counters: Arc<Counters>) -> Self {
         Self {
             history: History::new(&plan.poll, &plan.options, plan.secret.clone()),

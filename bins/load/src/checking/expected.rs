@@ -1,7 +1,7 @@
 //! What the tally can be after what the voters did.
 
 use crate::{
-    check::Before,
+    checking::sources::Before,
     history::{History, bit},
 };
 

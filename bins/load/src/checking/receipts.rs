@@ -1,12 +1,16 @@
 //! Asks the result service what became of receipts.
 
 use crate::{
-    check::{CheckError, Checking, Findings, Step},
+    checking::{
+        context::Checking,
+        error::CheckError,
+        service::Service,
+        step::Step,
+        verdict::Verdict,
+        voter_check::{Findings, State, by_earlier, by_receipt},
+    },
     history::Earlier,
-    judge::{State, by_earlier, by_receipt},
-    service::Service,
     token::ReceiptToken,
-    verdict::Verdict,
 };
 
 /// Up to `limit` of these, evenly spread.

@@ -5,13 +5,17 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 use crate::{
-    check::{CheckError, Checking, Findings, Step},
+    checking::{
+        context::Checking,
+        error::CheckError,
+        service::Service,
+        step::Step,
+        store::{self, Beginning, Count, Scan, ToldSince},
+        verdict::Verdict,
+        voter_check::{Finding, Findings, by_store},
+        waiting::Waiting,
+    },
     history::{History, Voter},
-    judge::{Finding, by_store},
-    service::Service,
-    store::{self, Beginning, Count, Scan, ToldSince},
-    verdict::Verdict,
-    waiting::Waiting,
 };
 
 /// After so long all is looked at once more: what was handed out twice, say, may come late.
@@ -48,7 +52,7 @@ struct Missing {
     /// Voters whose last ballot does not count.
     voters: u64,
     /// Acknowledged ballots that the store has not told of.
-    untold: u64,
+    unaccounted: u64,
     /// What is shown is so far from the ballots.
     shown: u64,
 }
@@ -96,7 +100,7 @@ pub(crate) async fn check_store(
     verdict.were_pending = scan.were_pending;
     verdict.store_is_read(strangers, scan.kept.differs_from(&scan.counted));
     if let Some(shown) = &look.shown {
-        let is_all = missing.voters == 0 && missing.untold == 0;
+        let is_all = missing.voters == 0 && missing.unaccounted == 0;
         let expected = &checking.expected;
         let off = expected.judge(shown.voters, &shown.votes, is_all);
         // Each of them is a voter and a vote more, or takes a vote from one option to another.
@@ -176,14 +180,14 @@ impl Look {
             .findings
             .iter()
             .filter(|found| **found == Finding::Missing);
-        let untold = self.told(checking).map_or(0, |told| {
+        let unaccounted = self.told(checking).map_or(0, |told| {
             let acknowledged = checking.history.counts.acknowledged;
             acknowledged.saturating_sub(told.ballots)
         });
         let shown = self.shown.as_ref();
         Missing {
             voters: missing.count() as u64,
-            untold,
+            unaccounted,
             shown: shown.map_or(0, |shown| shown.differs_from(&self.scan.counted)),
         }
     }
@@ -202,7 +206,7 @@ impl Look {
             // Without a place in the log: so many are on their way, and it may be one of these.
             (None, Some(_)) => {
                 let told = self.told(checking);
-                told.is_some_and(|told| !told.others) && missing.untold == 0
+                told.is_some_and(|told| !told.others) && missing.unaccounted == 0
             }
             (_, None) => false,
         };

@@ -12,9 +12,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    check::CheckError,
+    checking::{error::CheckError, voter_check::State, waiting::pauses},
     http::{Connection, Place, body_of, get},
-    judge::State,
 };
 
 /// Requests at a time.
@@ -26,8 +25,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long one answer may take.
 const ONE_ANSWER: Duration = Duration::from_secs(10);
 
-/// Between two attempts, at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Between two attempts: at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// A tally, as the result service tells it.
 #[derive(Debug, Deserialize)]
@@ -154,7 +153,7 @@ impl<'a> Asking<'a> {
     /// The answer's body; `None` if there is no such thing.
     async fn ask(&mut self, path: &str) -> Result<Option<Bytes>, CheckError> {
         let begun = Instant::now();
-        let mut pause = Duration::from_millis(20);
+        let mut pauses = pauses(PAUSES.0, PAUSES.1);
         loop {
             let last = match timeout(ONE_ANSWER, self.try_ask(path)).await {
                 Ok(Ok((StatusCode::OK, body))) => return Ok(Some(body)),
@@ -169,8 +168,7 @@ impl<'a> Asking<'a> {
             if begun.elapsed() >= self.service.patience {
                 return Err(CheckError::Service(last));
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            sleep(pauses.next().unwrap_or(PAUSES.1)).await;
         }
     }
 

@@ -9,7 +9,10 @@ use std::{
 use postgres::{Client, IsolationLevel, NoTls, Transaction, fallible_iterator::FallibleIterator};
 use uuid::Uuid;
 
-use crate::{check::CheckError, judge::Stored, service::Tally, token::Position};
+use crate::{
+    checking::{error::CheckError, service::Tally, voter_check::Stored},
+    token::Position,
+};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 

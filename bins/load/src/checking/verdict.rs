@@ -2,7 +2,14 @@
 
 use serde::Serialize;
 
-use crate::{check::Findings, counts::Counts, history::History, judge::Finding, store::ToldSince};
+use crate::{
+    checking::{
+        store::ToldSince,
+        voter_check::{Finding, Findings},
+    },
+    counts::Counts,
+    history::History,
+};
 
 /// So many voters are named for whom something is wrong.
 const EXAMPLES: usize = 20;
@@ -37,9 +44,11 @@ pub struct Verdict {
     /// By how many ballots less than were acknowledged the store has told, counted, superseded and
     /// rejected taken together: so many are lost, be they the last ones of their voters or not.
     /// Not told where some are pending.
-    pub untold: u64,
+    #[serde(rename = "untold")]
+    pub unaccounted: u64,
     /// By how many ballots more than can be it has told. Not told where others voted.
-    pub surplus: u64,
+    #[serde(rename = "surplus")]
+    pub excess: u64,
     /// How many ballots the store has told since before the load; `None` if it was not seen then, or
     /// the login may not see it.
     pub told: Option<u64>,
@@ -82,10 +91,10 @@ impl Verdict {
     pub(crate) fn faults(&self) -> Vec<String> {
         let faults = [
             (self.lost, "lost"),
-            (self.untold, "missing in the store's counters"),
+            (self.unaccounted, "missing in the store's counters"),
             (self.rejected, "rejected"),
             (self.double, "counted twice, or never cast"),
-            (self.surplus, "too many in the store's counters"),
+            (self.excess, "too many in the store's counters"),
             (self.wrong, "counted for another option"),
             (self.overtaken, "overtaken by an older ballot"),
             (self.miscounted, "voters and votes off in the tally"),
@@ -153,21 +162,21 @@ impl Verdict {
         let most = counts.acknowledged + counts.unknown + counts.unexpected;
         (self.told, self.others) = (Some(told.ballots), told.others);
         if is_all {
-            self.untold = counts.acknowledged.saturating_sub(told.ballots);
+            self.unaccounted = counts.acknowledged.saturating_sub(told.ballots);
         }
         if !told.others && self.were_pending > 0 {
             self.superseded = told.superseded;
         } else if !told.others {
-            self.surplus = told.ballots.saturating_sub(most);
+            self.excess = told.ballots.saturating_sub(most);
             self.superseded = told.superseded;
         }
         for (number, what) in [
             (
-                self.untold,
+                self.unaccounted,
                 "acknowledged ballots were never told by the store",
             ),
             (
-                self.surplus,
+                self.excess,
                 "ballots more than there can be were told by the store",
             ),
         ] {

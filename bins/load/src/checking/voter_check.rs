@@ -1,4 +1,6 @@
-//! Judges one voter: what the voter was told against what is there.
+//! Checks one voter: what the voter was told against what is there.
+
+use std::collections::BTreeMap;
 
 use crate::{
     history::{Voter, bit},
@@ -44,6 +46,30 @@ pub(crate) enum Finding {
     Double,
     /// A ballot of unknown outcome came after one that was sent and acknowledged later.
     Overtaken,
+}
+
+/// What is found of each voter that is looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Findings(pub(crate) BTreeMap<u32, Finding>);
+
+impl Findings {
+    /// The worst of what is found of a voter stays.
+    pub(crate) fn note(&mut self, voter: u32, found: Finding) {
+        let worst = self.0.entry(voter).or_insert(found);
+        *worst = found.max(*worst);
+    }
+
+    /// The same, of one who knows what has become of what was pending.
+    pub(crate) fn settle(&mut self, voter: u32, found: Finding) {
+        if self.0.get(&voter) == Some(&Finding::Pending) {
+            self.0.remove(&voter);
+        }
+        self.note(voter, found);
+    }
+
+    pub(crate) fn are_pending(&self) -> bool {
+        self.0.values().any(|found| *found == Finding::Pending)
+    }
 }
 
 /// By what is in the store.

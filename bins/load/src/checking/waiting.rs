@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
 /// Between two looks at what has not everything yet: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
@@ -9,7 +11,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 pub(crate) struct Waiting<T> {
     patience: Duration,
     seen: Option<(T, Instant)>,
-    pause: Duration,
+    pauses: ExponentialBackoff,
 }
 
 impl<T: PartialEq> Waiting<T> {
@@ -17,7 +19,7 @@ impl<T: PartialEq> Waiting<T> {
         Self {
             patience,
             seen: None,
-            pause: PAUSES.0,
+            pauses: pauses(PAUSES.0, PAUSES.1),
         }
     }
 
@@ -37,7 +39,33 @@ impl<T: PartialEq> Waiting<T> {
     }
 
     pub(crate) async fn pause_at_most(&mut self, most: Duration) {
-        tokio::time::sleep(self.pause.min(self.patience).min(most)).await;
-        self.pause = (self.pause * 2).min(PAUSES.1);
+        let pause = self.pauses.next().unwrap_or(PAUSES.1);
+        tokio::time::sleep(pause.min(self.patience).min(most)).await;
+    }
+}
+
+/// Pauses without end, each twice as long as the one before it, up to the longest.
+pub(crate) fn pauses(first: Duration, longest: Duration) -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(first)
+        .with_max_delay(longest)
+        .without_max_times()
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_never_end() {
+        let (first, longest) = PAUSES;
+        let millis: Vec<_> = pauses(first, longest)
+            .take(100)
+            .map(|pause| pause.as_millis())
+            .collect();
+        assert_eq!(millis[..7], [100, 200, 400, 800, 1_600, 3_200, 5_000]);
+        assert!(millis[7..].iter().all(|pause| *pause == 5_000));
+        assert_eq!(millis.len(), 100);
     }
 }

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use voting_service::{Cli, Reading, Service, announce};
+use voting_service::{Cli, LoadedSettings, Service, announce};
 
-use crate::report::{Finding, Report};
+use crate::commands::report::{Finding, Report};
 
 /// Look at the settings alone, without any store
 #[derive(Debug, Args)]
@@ -45,8 +45,8 @@ impl Settings {
     pub(crate) fn run(&self, cli: &Cli) -> ExitCode {
         match &self.what {
             What::Check(check) => check.run(cli),
-            What::Show => match Reading::of(cli, None) {
-                Ok(reading) => show(&reading),
+            What::Show => match LoadedSettings::load(cli, None) {
+                Ok(loaded) => show(&loaded),
                 Err(error) => refuse(&[error.to_string()], false),
             },
         }
@@ -55,23 +55,23 @@ impl Settings {
 
 impl Check {
     fn run(&self, cli: &Cli) -> ExitCode {
-        let reading = match Reading::of(cli, None) {
-            Ok(reading) => reading,
+        let loaded = match LoadedSettings::load(cli, None) {
+            Ok(loaded) => loaded,
             Err(error) => return refuse(&[error.to_string()], self.json),
         };
         if self.show {
-            print(&reading);
+            print(&loaded);
         }
         let mut report = Report::new(self.json);
-        let services = match (self.services.as_slice(), reading.config()) {
+        let services = match (self.services.as_slice(), loaded.config()) {
             ([], Some(config)) => config.services(),
             (given, _) => given.to_vec(),
         };
-        let faults = match reading.faults_for(&services) {
+        let faults = match loaded.faults_for(&services) {
             Ok(faults) => faults,
             Err(error) => return refuse(&[error.to_string()], self.json),
         };
-        if let Some(config) = reading.config() {
+        if let Some(config) = loaded.config() {
             for remark in config.remarks_for(&services) {
                 report.add(Finding::warn(
                     "settings",
@@ -103,9 +103,9 @@ fn refuse(faults: &[String], is_json: bool) -> ExitCode {
 }
 
 /// What is in force, if it can be told.
-fn show(reading: &Reading) -> ExitCode {
-    print(reading);
-    let faults = reading.faults();
+fn show(loaded: &LoadedSettings) -> ExitCode {
+    print(loaded);
+    let faults = loaded.faults();
     if faults.is_empty() {
         return ExitCode::SUCCESS;
     }
@@ -115,8 +115,8 @@ fn show(reading: &Reading) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn print(reading: &Reading) {
-    for setting in reading.settings() {
+fn print(loaded: &LoadedSettings) {
+    for setting in loaded.settings() {
         let (key, origin) = (&setting.key, &setting.origin);
         announce(&match &setting.value {
             Some(value) => format!("{key} = {value}  # {origin}\n"),

@@ -23,7 +23,7 @@ use voting_core::trace::install;
 
 pub(crate) use self::lines::WithTrace;
 use self::{deliver::Deliverer, tracer::Tracer};
-use crate::config::TraceSettings;
+use crate::settings::config::TraceSettings;
 
 /// How long the collector may take for what it is sent at once.
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use std::{
 use voting_core::backends::{certificate::Certificate, endpoint::Endpoint};
 
 use super::{Visit, for_people};
-use crate::report::Finding;
+use crate::commands::report::Finding;
 
 /// Who renews certificates at a third of their life or a fortnight before their end, whichever is
 /// less, is not told.
@@ -140,7 +140,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::report::Level;
+    use crate::commands::report::Level;
 
     #[test]
     fn a_certificate_that_ends_soon_is_told_in_days() {

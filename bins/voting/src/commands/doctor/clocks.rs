@@ -11,7 +11,7 @@ use voting_core::{
 };
 
 use super::{Stores, Visit, for_people, log::redis_time};
-use crate::report::Finding;
+use crate::commands::report::Finding;
 
 /// Clocks that are kept differ by less.
 const APART: Duration = Duration::from_secs(1);
@@ -144,7 +144,7 @@ fn order(newest: EntryId, last: &[EntryId], now_ms: u64) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Level;
+    use crate::commands::report::Level;
 
     fn id(ms: u64) -> EntryId {
         EntryId::new(ms, 0).unwrap()

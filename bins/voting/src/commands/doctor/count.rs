@@ -14,7 +14,7 @@ use voting_core::{
 };
 
 use super::{Visit, count_of};
-use crate::report::Finding;
+use crate::commands::report::Finding;
 
 /// Under load the numbers move while they are read. So often is tried to read them at rest.
 const ATTEMPTS: u32 = 4;
@@ -185,7 +185,7 @@ pub(super) fn waiting(reasons: &[(String, u64)]) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Level;
+    use crate::commands::report::Level;
 
     fn log(accepted: u64, acknowledged: u64) -> Counted {
         Counted {

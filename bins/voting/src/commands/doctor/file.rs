@@ -15,7 +15,7 @@ use super::{
     polls::states,
     secret,
 };
-use crate::report::{Finding, Level};
+use crate::commands::report::{Finding, Level};
 
 /// Free disk space in MiB, below which to warn, and below which ballots are soon refused.
 const SPACE: [u64; 2] = [1024, 100];

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use voting_core::backends::redis::{Redis, ShardReport};
 
 use super::{Visit, count_of, for_people};
-use crate::report::Finding;
+use crate::commands::report::Finding;
 
 /// A ballot that waits for longer is worth a look: workers write several batches a second.
 const SLOW: Duration = Duration::from_secs(30);
@@ -233,7 +233,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::report::Level;
+    use crate::commands::report::Level;
 
     fn shard() -> ShardReport {
         ShardReport {

@@ -25,9 +25,9 @@ use voting_core::{
     backends::{postgres::Postgres, redis::Redis},
     error::in_one_line,
 };
-use voting_service::{Cli, Config, Reading, Service};
+use voting_service::{Cli, Config, LoadedSettings, Service};
 
-use crate::report::{Finding, Report};
+use crate::commands::report::{Finding, Report};
 
 /// Check a deployment, and say what to do about what is wrong
 ///
@@ -72,16 +72,16 @@ struct Visit<'a> {
 impl Doctor {
     pub(crate) fn run(&self, cli: &Cli) -> ExitCode {
         let mut report = Report::new(self.json);
-        let reading = match Reading::of(cli, None) {
-            Ok(reading) => reading,
+        let loaded = match LoadedSettings::load(cli, None) {
+            Ok(loaded) => loaded,
             Err(error) => {
                 settings::cannot_be_read(&mut report, &[error.to_string()]);
                 return report.finish();
             }
         };
-        settings::cannot_be_read(&mut report, &reading.faults());
+        settings::cannot_be_read(&mut report, &loaded.faults());
         // What is not known, or out of its bounds, does not keep the rest from being looked at.
-        let Some(config) = reading.config() else {
+        let Some(config) = loaded.config() else {
             return report.finish();
         };
         let runtime = match tokio::runtime::Runtime::new() {
@@ -101,15 +101,15 @@ impl Doctor {
             patience: Duration::from_secs(self.timeout),
             report,
         };
-        let report = runtime.block_on(self.visit(&reading, visit));
+        let report = runtime.block_on(self.visit(&loaded, visit));
         let exit = report.finish();
         // A call that hangs must not keep the doctor.
         runtime.shutdown_timeout(Duration::ZERO);
         exit
     }
 
-    async fn visit(&self, reading: &Reading, mut visit: Visit<'_>) -> Report {
-        settings::check(&mut visit, reading);
+    async fn visit(&self, loaded: &LoadedSettings, mut visit: Visit<'_>) -> Report {
+        settings::check(&mut visit, loaded);
         open_files::check(&mut visit);
         let uses = |uses: fn(Service) -> bool| visit.services.iter().any(|service| uses(*service));
         let (uses_redis, uses_postgres) = (uses(Service::uses_redis), uses(Service::uses_postgres));

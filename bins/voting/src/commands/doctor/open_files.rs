@@ -3,7 +3,7 @@
 use voting_service::{Fitted, open_files};
 
 use super::Visit;
-use crate::report::Finding;
+use crate::commands::report::Finding;
 
 /// With fewer places than this a service is not for a crowd.
 const FEW: usize = 1_000;

@@ -10,7 +10,7 @@ use voting_core::{
 };
 
 use super::{Visit, count_of};
-use crate::report::Finding;
+use crate::commands::report::Finding;
 
 /// Workers take a step a second: whoever closes, or is published, in this time is not stuck.
 const STEPS: u32 = 8;
@@ -227,7 +227,7 @@ mod tests {
     use voting_service::cats_vs_dogs;
 
     use super::*;
-    use crate::report::Level;
+    use crate::commands::report::Level;
 
     fn entry(ms: u64) -> EntryId {
         EntryId::new(ms, 0).unwrap()

@@ -10,7 +10,7 @@ use voting_core::{
 use voting_service::Service;
 
 use super::{Visit, certificate, why};
-use crate::report::Finding;
+use crate::commands::report::Finding;
 
 /// Older ones do not know all settings that connections are given.
 const MIN_VERSION: u32 = 12;
@@ -378,7 +378,7 @@ fn rights(login: &LoginReport, services: &[Service]) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Level;
+    use crate::commands::report::Level;
 
     fn server() -> ServerReport {
         ServerReport {

@@ -4,7 +4,7 @@ use voting_core::backends::redis::{Node, NodeInfo, Redis};
 use voting_service::Service;
 
 use super::{Visit, certificate};
-use crate::report::Finding;
+use crate::commands::report::Finding;
 
 /// Of its memory, in percent: when to warn, and when ballots are about to be refused.
 const MEMORY: [u64; 2] = [80, 95];
@@ -307,7 +307,7 @@ async fn check_layout(visit: &mut Visit<'_>, redis: &Redis) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Level;
+    use crate::commands::report::Level;
 
     fn info() -> NodeInfo {
         NodeInfo {

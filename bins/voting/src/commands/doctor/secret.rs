@@ -6,10 +6,10 @@ use voting_core::{
     backends::{redis::Redis, sqlite::FileContent},
     model::secret::Fingerprint,
 };
-use voting_service::{Kept, find};
+use voting_service::{Kept, resolve_secret};
 
 use super::Visit;
-use crate::report::Finding;
+use crate::commands::report::Finding;
 
 const CHECK: &str = "secret";
 
@@ -29,7 +29,7 @@ pub(super) fn of_file(visit: &mut Visit<'_>, content: &FileContent) {
         may_make: false,
     };
     let (value, file) = (config.secret.as_ref(), config.secret_file.as_deref());
-    let ours = find("secret", value, file, Some(kept)).ok();
+    let ours = resolve_secret("secret", value, file, Some(kept)).ok();
     let ours = ours.map(|found| found.key);
     // Before the first ballot another one may take its place.
     let finding = match content.queue.accepted {
@@ -72,7 +72,7 @@ fn compared(ours: Option<&SecretKey>, there: &[Fingerprint]) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Level;
+    use crate::commands::report::Level;
 
     #[test]
     fn another_secret_than_the_logs_is_a_failure() {

@@ -3,7 +3,7 @@
 use voting_service::{NotReady, ready};
 
 use super::Visit;
-use crate::report::Finding;
+use crate::commands::report::Finding;
 
 pub(super) async fn check(visit: &mut Visit<'_>, name: &str, urls: &[String]) {
     for url in urls {

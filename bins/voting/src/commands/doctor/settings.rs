@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use voting_core::error::in_one_line;
-use voting_service::{Origin, Reading, SecretError, SecretUse, anybody_may_read, with_origin};
+use voting_service::{
+    LoadedSettings, Origin, SecretError, SecretUse, anybody_may_read, with_origin,
+};
 
 use super::Visit;
-use crate::report::{Finding, Report};
+use crate::commands::report::{Finding, Report};
 
 /// Where container engines put secrets, readable by all in the container.
 const CONTAINER_SECRETS: &str = "/run/secrets";
@@ -31,7 +33,7 @@ pub(super) fn cannot_be_read(report: &mut Report, faults: &[String]) {
     }
 }
 
-pub(super) fn check(visit: &mut Visit<'_>, reading: &Reading) {
+pub(super) fn check(visit: &mut Visit<'_>, loaded: &LoadedSettings) {
     let (config, services) = (visit.config, visit.services.clone());
     let names: Vec<_> = services.iter().map(|service| service.program()).collect();
     let mut faults: Vec<String> = Vec::new();
@@ -44,14 +46,14 @@ pub(super) fn check(visit: &mut Visit<'_>, reading: &Reading) {
             }
         }
     }
-    if faults.is_empty() && reading.faults().is_empty() {
+    if faults.is_empty() && loaded.faults().is_empty() {
         visit.add(Finding::ok(
             "settings",
             format!("good for {}", names.join(", ")),
         ));
     }
     for fault in faults {
-        let fault = with_origin(&fault, reading.settings());
+        let fault = with_origin(&fault, loaded.settings());
         visit.add(Finding::fail("settings", fault, "mend it where it is set"));
     }
     for remark in config.remarks_for(&services) {
@@ -62,7 +64,7 @@ pub(super) fn check(visit: &mut Visit<'_>, reading: &Reading) {
         ));
     }
     for secret in config.secrets_of(&services) {
-        let finding = secret_finding(&secret, reading);
+        let finding = secret_finding(&secret, loaded);
         visit.add(finding);
     }
 }
@@ -77,7 +79,7 @@ fn is_of_a_secret(fault: &str, visit: &Visit<'_>) -> bool {
         .any(|error| error == fault)
 }
 
-fn secret_finding(secret: &SecretUse, reading: &Reading) -> Finding {
+fn secret_finding(secret: &SecretUse, loaded: &LoadedSettings) -> Finding {
     let name = secret.name;
     let check = "secrets";
     match &secret.state {
@@ -100,15 +102,12 @@ fn secret_finding(secret: &SecretUse, reading: &Reading) -> Finding {
                 }
                 _ => "put it back, from the backup if need be, or mend its rights",
             };
-            let found = with_origin(&in_one_line(error), reading.settings());
+            let found = with_origin(&in_one_line(error), loaded.settings());
             return Finding::fail(check, found, todo);
         }
         Some(Ok(())) => {}
     }
-    let setting = reading
-        .settings()
-        .iter()
-        .find(|setting| setting.key == name);
+    let setting = loaded.settings().iter().find(|setting| setting.key == name);
     // Either its own file, or one of settings that has it in it.
     let file: Option<PathBuf> = match (&secret.file, setting.map(|setting| &setting.origin)) {
         (Some(file), _) => Some(file.clone()),

@@ -1,10 +1,16 @@
-//! The signals that ask the process to stop.
+//! The signals that ask a process to stop.
+//!
+//! A package of its own, so that the load generator shares it with the services and depends on nothing else of
+//! theirs.
 
 use std::io;
 
-/// Waits for Ctrl-C, or for SIGTERM where there is one. On Linux also for SIGHUP, which a terminal sends that is
-/// closed, unless the process was started so as to outlive that, as by `nohup`.
-pub(crate) struct StopSignals {
+/// Waits for Ctrl-C and, on Unix, for SIGTERM.
+///
+/// On Linux it also waits for SIGHUP, which a terminal sends when it is closed, unless the process was started to
+/// outlive its terminal, as by `nohup`.
+#[derive(Debug)]
+pub struct StopSignals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -14,8 +20,11 @@ pub(crate) struct StopSignals {
 }
 
 impl StopSignals {
-    /// Listens from now on.
-    pub(crate) fn listen() -> io::Result<Self> {
+    /// Listens. From now on none of these signals ends the process by itself.
+    ///
+    /// # Errors
+    /// The system refuses to report signals.
+    pub fn listen() -> io::Result<Self> {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
@@ -30,8 +39,8 @@ impl StopSignals {
         Ok(Self {})
     }
 
-    /// The next one.
-    pub(crate) async fn next(&mut self) {
+    /// Waits for the next signal.
+    pub async fn next(&mut self) {
         #[cfg(unix)]
         {
             let hangup = async {
@@ -49,10 +58,18 @@ impl StopSignals {
         #[cfg(not(unix))]
         let _ = tokio::signal::ctrl_c().await;
     }
+
+    /// The result of the work, or `None` if a signal comes first.
+    pub async fn or<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.next() => None,
+        }
+    }
 }
 
-/// Whether whoever started the process did not tell it to ignore SIGHUP. Where that cannot be asked, what was
-/// told stays.
+/// Whether SIGHUP is not ignored. A parent such as `nohup` sets it to be ignored. Where this cannot be read, SIGHUP
+/// keeps its effect.
 #[cfg(unix)]
 fn hangup_is_heeded() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Puts the parts together, runs them, and takes them down in order.
+//! All services in one process: puts them together, runs them, and takes them down in order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,8 @@ use voting_core::{
 };
 use voting_http::{Pipeline, ResultService, Site, VoteService, WorkerService};
 use voting_service::{
-    Config, Exit, Found, Kept, SecretError, Service, Services, cats_vs_dogs, find, site,
+    Config, Exit, Kept, ResolvedSecret, SecretError, Service, Services, StopOn, cats_vs_dogs,
+    resolve_secret, site,
 };
 
 /// How often polls that are to close are moved on.
@@ -17,33 +18,46 @@ const CLOSING_STEP: Duration = Duration::from_millis(500);
 
 /// Why the system does not start.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
+pub enum StartError {
+    /// The file of the ballots cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// A secret is missing.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The ballots in the file belong to another secret.
     #[error(
         "the ballots in {path} were cast under another secret (its fingerprint is {there}, that of this one \
          {ours}): their voters would count again; put that secret back"
     )]
     OtherSecret {
+        /// The file.
         path: String,
+        /// The fingerprint of its secret.
         there: String,
+        /// The fingerprint of the secret that is set.
         ours: String,
     },
+    /// The file does not say to which secret its ballots belong.
     #[error("cannot find out under which secret ballots were cast")]
     SecretUnknown(#[source] StoreError),
+    /// The polls of the settings cannot be stored.
     #[error("cannot set up the polls")]
     Polls(#[source] StoreError),
+    /// The poll at `/` does not exist.
     #[error("default_poll is {0}, but there is no such poll")]
     DefaultPoll(PollId),
+    /// A service does not start.
     #[error(transparent)]
     Services(#[from] voting_service::StartError),
 }
 
-/// Runs the whole system until it is asked to stop.
-pub(crate) async fn run(config: Config) -> Result<Exit, StartError> {
-    let mut services = Services::new(&config)?;
+/// Runs the whole system until it is asked to stop, or fails.
+///
+/// # Errors
+/// It cannot start.
+pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
+    let mut services = Services::new(&config, stop)?;
     let database = &config.sqlite.path;
     let store = Sqlite::open(database, SqliteOptions::default())?;
     let secret = secret(&config, &store).await?;
@@ -159,7 +173,7 @@ async fn all_counted(worker: &WorkerHandle) -> bool {
     exit == WorkerExit::Clean
 }
 
-async fn secret(config: &Config, store: &Sqlite) -> Result<Found, StartError> {
+async fn secret(config: &Config, store: &Sqlite) -> Result<ResolvedSecret, StartError> {
     let stats = store.queue().stats().await.map_err(StartError::Polls)?;
     let kept = Kept {
         path: &config.beside_database("secret"),
@@ -167,11 +181,15 @@ async fn secret(config: &Config, store: &Sqlite) -> Result<Found, StartError> {
         may_make: stats.accepted == 0,
     };
     let (value, file) = (config.secret.as_ref(), config.secret_file.as_deref());
-    Ok(find("secret", value, file, Some(kept))?)
+    Ok(resolve_secret("secret", value, file, Some(kept))?)
 }
 
 /// The ballots in the file stay those of one secret.
-async fn hold_to_secret(store: &Sqlite, config: &Config, secret: &Found) -> Result<(), StartError> {
+async fn hold_to_secret(
+    store: &Sqlite,
+    config: &Config,
+    secret: &ResolvedSecret,
+) -> Result<(), StartError> {
     let ours = secret.key.fingerprint();
     store.check_secret(ours).await.map_err(|error| match error {
         StoreError::ForeignSecret { allowed, .. } => StartError::OtherSecret {
@@ -187,7 +205,7 @@ async fn hold_to_secret(store: &Sqlite, config: &Config, secret: &Found) -> Resu
     })
 }
 
-fn operator_token(config: &Config) -> Result<Found, SecretError> {
+fn operator_token(config: &Config) -> Result<ResolvedSecret, SecretError> {
     let kept = Kept {
         path: &config.beside_database("operator-token"),
         may_make: true,
