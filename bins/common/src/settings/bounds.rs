@@ -4,104 +4,127 @@ use poem::http::uri::{Scheme, Uri};
 
 use crate::settings::{config::Config, course, log};
 
-impl Config {
-    /// Which values are out of their bounds, each with its setting.
-    pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
-        let mut unless = |is_good: bool, key: &'static str, bounds: &str| {
-            if !is_good {
-                faults.push((key, format!("{key} is not {bounds}")));
-            }
-        };
-        // More than a process can have, and less than a counter can hold.
-        let connections = 1..=1_000_000;
-        unless(
-            connections.contains(&self.vote.max_connections),
-            "vote.max_connections",
-            "in 1 to 1000000",
-        );
-        unless(
-            connections.contains(&self.result.max_connections),
-            "result.max_connections",
-            "in 1 to 1000000",
-        );
-        // An address without any, or with all, would be locked out, or could lock out the others.
-        let share =
-            |share: Option<usize>, of: usize| share.is_none_or(|share| (1..=of).contains(&share));
-        unless(
-            share(
-                self.vote.max_connections_per_address,
-                self.vote.max_connections,
-            ),
-            "vote.max_connections_per_address",
-            "in 1 to vote.max_connections",
-        );
-        unless(
-            share(
-                self.result.max_connections_per_address,
-                self.result.max_connections,
-            ),
-            "result.max_connections_per_address",
-            "in 1 to result.max_connections",
-        );
-        let most = self.result.max_connections;
-        unless(
-            share(self.streams.max, most),
-            "streams.max",
-            "in 1 to result.max_connections",
-        );
-        unless(
-            share(
-                self.streams.max_per_address,
-                self.streams.max.unwrap_or(most),
-            ),
-            "streams.max_per_address",
-            "in 1 to streams.max",
-        );
-        unless(
-            (60..=86_400).contains(&self.streams.life_s),
-            "streams.life_s",
-            "in 60 to 86400",
-        );
-        unless(
-            (1..=100_000).contains(&self.worker.max_ballots),
-            "worker.max_ballots",
-            "in 1 to 100000",
-        );
-        // Well below the time after which the log takes a worker for dead.
-        unless(
-            self.worker.max_wait_ms <= 10_000,
-            "worker.max_wait_ms",
-            "in 0 to 10000",
-        );
+/// The bounds of one setting.
+pub(crate) struct Bounds {
+    pub(crate) key: &'static str,
+    /// In words, after "is not". The reference of the settings shows them, too.
+    pub(crate) range: &'static str,
+    is_within: fn(&Config) -> bool,
+}
+
+/// More than a process can have, and less than a counter can hold.
+const MOST_CONNECTIONS: usize = 1_000_000;
+
+/// A share of connections or streams: with none an address would be locked out, and with more than all it could lock
+/// out the others.
+fn is_share(share: Option<usize>, of: usize) -> bool {
+    share.is_none_or(|share| (1..=of).contains(&share))
+}
+
+/// Of all settings that have any.
+pub(crate) const BOUNDS: [Bounds; 15] = [
+    Bounds {
+        key: "vote.max_connections",
+        range: "in 1 to 1000000",
+        is_within: |all| (1..=MOST_CONNECTIONS).contains(&all.vote.max_connections),
+    },
+    Bounds {
+        key: "result.max_connections",
+        range: "in 1 to 1000000",
+        is_within: |all| (1..=MOST_CONNECTIONS).contains(&all.result.max_connections),
+    },
+    Bounds {
+        key: "vote.max_connections_per_address",
+        range: "in 1 to vote.max_connections",
+        is_within: |all| {
+            is_share(
+                all.vote.max_connections_per_address,
+                all.vote.max_connections,
+            )
+        },
+    },
+    Bounds {
+        key: "result.max_connections_per_address",
+        range: "in 1 to result.max_connections",
+        is_within: |all| {
+            is_share(
+                all.result.max_connections_per_address,
+                all.result.max_connections,
+            )
+        },
+    },
+    Bounds {
+        key: "streams.max",
+        range: "in 1 to result.max_connections",
+        is_within: |all| is_share(all.streams.max, all.result.max_connections),
+    },
+    Bounds {
+        key: "streams.max_per_address",
+        range: "in 1 to streams.max",
+        is_within: |all| {
+            let most = all.streams.max.unwrap_or(all.result.max_connections);
+            is_share(all.streams.max_per_address, most)
+        },
+    },
+    Bounds {
+        key: "streams.life_s",
+        range: "in 60 to 86400",
+        is_within: |all| (60..=86_400).contains(&all.streams.life_s),
+    },
+    Bounds {
+        key: "worker.max_ballots",
+        range: "in 1 to 100000",
+        is_within: |all| (1..=100_000).contains(&all.worker.max_ballots),
+    },
+    Bounds {
+        key: "worker.max_wait_ms",
+        range: "in 0 to 10000",
+        // Well below the time after which the log considers a worker dead.
+        is_within: |all| all.worker.max_wait_ms <= 10_000,
+    },
+    Bounds {
+        key: "drain_delay_ms",
+        range: "in 0 to 10000",
         // With what follows it must fit in the 30 s that supervisors commonly give.
-        unless(
-            self.drain_delay_ms <= 10_000,
-            "drain_delay_ms",
-            "in 0 to 10000",
-        );
-        unless(self.redis.shards != 0, "redis.shards", "in 1 to 65535");
-        unless(
-            (1..=1_000).contains(&self.postgres.connections),
-            "postgres.connections",
-            "in 1 to 1000",
-        );
-        unless(
-            self.redis.claim_timeout_ms >= 500
-                && self.redis.claim_timeout_ms >= self.worker.max_wait_ms.saturating_mul(2),
-            "redis.claim_timeout_ms",
-            "500 or more, and twice worker.max_wait_ms or more",
-        );
-        unless(
-            (0.0..=1.0).contains(&self.traces.sample_ratio),
-            "traces.sample_ratio",
-            "in 0 to 1",
-        );
-        unless(
-            self.traces.endpoint.as_deref().is_none_or(is_http),
-            "traces.endpoint",
-            "an address that begins with http://, without a user name, such as http://127.0.0.1:4318",
-        );
+        is_within: |all| all.drain_delay_ms <= 10_000,
+    },
+    Bounds {
+        key: "redis.shards",
+        range: "in 1 to 65535",
+        is_within: |all| all.redis.shards != 0,
+    },
+    Bounds {
+        key: "postgres.connections",
+        range: "in 1 to 1000",
+        is_within: |all| (1..=1_000).contains(&all.postgres.connections),
+    },
+    Bounds {
+        key: "redis.claim_timeout_ms",
+        range: "500 or more, and twice worker.max_wait_ms or more",
+        is_within: |all| {
+            all.redis.claim_timeout_ms >= 500
+                && all.redis.claim_timeout_ms >= all.worker.max_wait_ms.saturating_mul(2)
+        },
+    },
+    Bounds {
+        key: "traces.sample_ratio",
+        range: "in 0 to 1",
+        is_within: |all| (0.0..=1.0).contains(&all.traces.sample_ratio),
+    },
+    Bounds {
+        key: "traces.endpoint",
+        range: "an address that begins with http://, without a user name, such as http://127.0.0.1:4318",
+        is_within: |all| all.traces.endpoint.as_deref().is_none_or(is_http),
+    },
+];
+
+impl Config {
+    /// Returns a message for each value that is out of its bounds, with the setting.
+    pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
+        let outside = BOUNDS.iter().filter(|bounds| !(bounds.is_within)(self));
+        let mut faults: Vec<_> = outside
+            .map(|Bounds { key, range, .. }| (*key, format!("{key} is not {range}")))
+            .collect();
         if let Err(bad) = log::check(&self.log) {
             faults.push(("log", bad.to_string()));
         }

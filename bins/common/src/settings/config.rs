@@ -20,9 +20,10 @@ use crate::{
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// What is logged: a level, or levels by module as `tracing` takes them.
+    /// What is logged: `off`, `error`, `warn`, `info`, `debug` or `trace`; or levels by module, such as
+    /// `info,voting_core=debug`.
     pub log: String,
-    /// How its lines are written.
+    /// The format of log lines: `text` for people, `json` for programs, one object a line.
     pub log_format: LogFormat,
     /// The vote service.
     pub vote: Web,
@@ -36,31 +37,31 @@ pub struct Config {
     pub redis: RedisSettings,
     /// The store of the separate services.
     pub postgres: PostgresSettings,
-    /// Signs voters' cookies and receipts; 32 bytes or more. Made and kept beside the database
-    /// unless given.
+    /// Signs the voters' cookies and receipts; 32 bytes or more. The all-in-one makes one unless it is set, and keeps it
+    /// beside the database.
     pub secret: Option<Hidden>,
-    /// A file with the secret.
+    /// A file with the secret, instead of `secret`.
     pub secret_file: Option<PathBuf>,
-    /// Once asked to stop, how long a service goes on while it says that it is not ready, so that
-    /// a load balancer takes it out first, in milliseconds.
+    /// After the signal to stop: how long the service is not ready and still serves, so that a load balancer takes it
+    /// out first.
     pub drain_delay_ms: u64,
     /// The proxies in front of the services, whose `X-Forwarded-For` is believed: addresses, networks such as
-    /// `10.0.0.0/8`, or `unix`.
+    /// `10.0.0.0/8`, or `unix`. In the environment they are separated by commas.
     pub trusted_proxies: TrustedProxies,
     /// The live result's event streams.
     pub streams: Streams,
     /// Traces of single requests and ballots.
     pub traces: TraceSettings,
-    /// Whether pages say which replica answered.
+    /// Whether pages show which replica answered.
     pub show_served_by: bool,
-    /// The poll at `/`; the first of `polls` unless given.
+    /// The id of the poll at `/`. Unless set, it is the first of `polls`; the three services show the oldest poll.
     pub default_poll: Option<PollId>,
-    /// Polls that are made at start, or given these labels. Without them the course's poll is
-    /// made if it is missing.
+    /// Polls that are stored at each start; stored open ones get these titles and labels. Without `polls`, the poll
+    /// `cats-vs-dogs` is made if it is missing. In the environment this is the list as JSON or TOML.
     pub polls: Option<Vec<Poll>>,
-    /// What the first option of the course's poll is called; `OPTION_A` sets it, too, as in the course.
+    /// The label of the first option of `cats-vs-dogs`. The variable `OPTION_A` sets it, too, as in the Docker course.
     pub option_a: Option<String>,
-    /// The same of the second one: `OPTION_B`.
+    /// The label of its second option; also `OPTION_B`.
     pub option_b: Option<String>,
 }
 
@@ -68,20 +69,21 @@ pub struct Config {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Web {
-    /// Where to listen.
+    /// The address to listen on, or a name of this machine. Port 0 takes a free port.
     #[serde(deserialize_with = "listen::read")]
     pub listen: SocketAddr,
-    /// The address that voters use, when it is another, as behind a proxy.
+    /// The address that voters use, if it is another one, as behind a proxy.
     #[serde(default, serialize_with = "as_text")]
     pub public_url: Option<PublicUrl>,
-    /// The port that voters use, when it is another than in `listen` and the host is theirs to choose, as
-    /// behind a published port. The other service's pages link to it.
+    /// Without a `public_url`: the port that voters use, if it is not that of `listen`, as behind a published port. The
+    /// other service's pages link to it.
     #[serde(default)]
     pub public_port: Option<NonZeroU16>,
-    /// Connections at a time; further ones get one short answer each.
+    /// How many connections may be open at a time; further ones get one short answer each. They are fewer if fewer files
+    /// may be open.
     #[serde(default = "max_connections")]
     pub max_connections: usize,
-    /// Of these, how many one address may hold that is none of `trusted_proxies`. Half of them unless set.
+    /// How many of these one address may hold; half of them unless set. `trusted_proxies` have no such limit.
     #[serde(default)]
     pub max_connections_per_address: Option<usize>,
 }
@@ -90,11 +92,11 @@ pub struct Web {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Streams {
-    /// Streams at a time. Three quarters of `result.max_connections` unless set.
+    /// How many streams may be open at a time; three quarters of `result.max_connections` unless set.
     pub max: Option<usize>,
-    /// Of these, how many one address may hold. Half of them unless set.
+    /// How many of these one address may hold; half of them unless set.
     pub max_per_address: Option<usize>,
-    /// After about so many seconds a stream ends, and its viewer opens another one.
+    /// About how long a stream lasts. Then its viewer opens another one.
     pub life_s: u64,
 }
 
@@ -120,17 +122,17 @@ fn as_text<S: Serializer>(url: &Option<PublicUrl>, to: S) -> Result<S::Ok, S::Er
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Worker {
-    /// Where to listen.
+    /// The address to listen on, or a name of this machine. Port 0 takes a free port.
     #[serde(deserialize_with = "listen::read")]
     pub listen: SocketAddr,
-    /// Opens the operator's API; 32 bytes or more. Made and kept beside the database unless
-    /// given.
+    /// The token that opens the operator's API; 32 bytes or more, hard to guess, and not the secret. The all-in-one makes
+    /// one unless it is set, and keeps it beside the database.
     pub token: Option<Hidden>,
-    /// A file with the token.
+    /// A file with the token, instead of `worker.token`.
     pub token_file: Option<PathBuf>,
-    /// A batch is flushed when it has so many ballots, …
+    /// A batch is written when it has this many ballots.
     pub max_ballots: usize,
-    /// … or so many milliseconds after its first.
+    /// A batch is written this long after its first ballot, even if it is small.
     pub max_wait_ms: u64,
 }
 
@@ -138,7 +140,7 @@ pub struct Worker {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sqlite {
-    /// The file.
+    /// The file that holds the ballots of the all-in-one. It is made if it is missing.
     pub path: PathBuf,
 }
 
@@ -146,25 +148,25 @@ pub struct Sqlite {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RedisSettings {
-    /// Such as `redis://user:password@host:6379/`, or `rediss://` if it is encrypted. Of a cluster, several
-    /// may be given, separated by commas.
+    /// The address, such as `redis://user:password@host:6379/`; `rediss://` encrypts. For a cluster it may name several
+    /// nodes, separated by commas.
     pub url: Option<Hidden>,
-    /// A file with the address.
+    /// A file with the address, instead of `redis.url`.
     pub url_file: Option<PathBuf>,
-    /// A PEM file with the authorities that vouch for an encrypted one, if not those that the system
-    /// trusts.
+    /// A PEM file with the certificate authorities to trust for an encrypted Redis. Unless set, those of the system are
+    /// trusted.
     pub ca_file: Option<PathBuf>,
     /// Whether it is a Redis Cluster.
     pub cluster: bool,
-    /// Begins all keys.
+    /// All keys in Redis begin with this.
     pub prefix: String,
-    /// The streams that share the load; cannot change once there is a log.
+    /// How many streams share the load. It cannot change once there is a log.
     pub shards: u16,
-    /// After so many milliseconds a worker that has not acknowledged is taken for dead.
+    /// A worker that acknowledges nothing for this long is considered dead, and another one takes over its entries.
     pub claim_timeout_ms: u64,
-    /// How many hours acknowledged entries are kept.
+    /// How long counted ballots are kept in Redis; shorter if its `maxmemory` runs short.
     pub retention_hours: u64,
-    /// Whether to go on with a Redis that can lose acknowledged ballots.
+    /// Whether to work with a Redis that can lose acknowledged ballots.
     pub accept_loss: bool,
 }
 
@@ -172,28 +174,27 @@ pub struct RedisSettings {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PostgresSettings {
-    /// Such as `postgres://user:password@host/database`. Encrypted, and the server verified, with
-    /// `?sslmode=require`.
+    /// The address, such as `postgres://user:password@host/database`. `?sslmode=require` encrypts and verifies the server.
     pub url: Option<Hidden>,
-    /// A file with the address.
+    /// A file with the address, instead of `postgres.url`.
     pub url_file: Option<PathBuf>,
-    /// A PEM file with the authorities that vouch for the server, if not those that the system trusts. With
-    /// it the connection is always encrypted.
+    /// A PEM file with the certificate authorities to trust. With it the connection is always encrypted. Unless set, those
+    /// of the system are trusted.
     pub ca_file: Option<PathBuf>,
-    /// The connections of one process.
+    /// How many connections one process opens.
     pub connections: u32,
 }
 
-/// Where traces go, and of what there are any.
+/// Where traces are sent, and which requests are traced.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TraceSettings {
-    /// The collector's address for OTLP over HTTP, such as `http://127.0.0.1:4318`, to which `/v1/traces` is
-    /// added. Without it there are no traces.
+    /// The address of the collector for OTLP over HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is added. Unless set,
+    /// there are no traces.
     pub endpoint: Option<String>,
-    /// Which part of the requests is followed, 0 to 1.
+    /// The share of requests that is traced.
     pub sample_ratio: f64,
-    /// Whether the header `traceparent` of a request decides whether that is followed, and as part of what.
+    /// Whether the header `traceparent` of a request decides instead whether the request is traced, and in which trace.
     pub trust_traceparent: bool,
 }
 

@@ -12,6 +12,8 @@ pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod polls;
 pub(crate) mod provenance;
+#[cfg(test)]
+mod reference;
 pub(crate) mod requirements;
 pub(crate) mod service;
 pub(crate) mod typed;

@@ -1,21 +1,53 @@
 //! The header `traceparent`, as W3C Trace Context (level 1, 2021) has it.
 
-use data_encoding::HEXLOWER;
+use opentelemetry::{
+    Context,
+    propagation::{Extractor, TextMapPropagator},
+    trace::TraceContextExt,
+};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use voting_core::trace::TraceContext;
 
-/// The caller's span, and whether it is recorded; `None` if the header is none.
+const NAME: &str = "traceparent";
+
+/// How long the version, the trace id, the span id and the flags are.
+const LENGTHS: [usize; 4] = [2, 32, 16, 2];
+
+/// The caller's span, and whether it is recorded; `None` if the header is not valid.
 pub(super) fn read(header: &str) -> Option<(TraceContext, bool)> {
-    let mut parts = header.split('-');
-    let [version] = hex(parts.next()?)?;
-    let context = TraceContext::new(hex(parts.next()?)?, hex(parts.next()?)?)?;
-    let [flags] = hex(parts.next()?)?;
-    // Later versions may have more behind it.
-    let is_whole = version != 0 || parts.next().is_none();
-    (version != 0xff && is_whole).then_some((context, flags & 1 != 0))
+    if !is_well_formed(header) {
+        return None;
+    }
+    let context =
+        TraceContextPropagator::new().extract_with_context(&Context::new(), &Only(header));
+    let span = context.span();
+    let caller = span.span_context();
+    // Ids that are all zero are none.
+    let (trace, span) = (caller.trace_id().to_bytes(), caller.span_id().to_bytes());
+    Some((TraceContext::new(trace, span)?, caller.is_sampled()))
 }
 
-fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
+/// The propagator also takes shorter fields, signs, and a dash at the end, which the standard does not allow.
+fn is_well_formed(header: &str) -> bool {
+    let is_allowed = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-');
+    let lengths: Vec<usize> = header.split('-').map(str::len).collect();
+    // Later versions may have more behind the flags.
+    let is_whole = lengths.len() == LENGTHS.len() || !header.starts_with("00-");
+    let fields = header.bytes().take(LENGTHS.iter().sum::<usize>() + 3);
+    lengths.starts_with(&LENGTHS) && is_whole && fields.into_iter().all(is_allowed)
+}
+
+/// The one header of a request.
+struct Only<'a>(&'a str);
+
+impl Extractor for Only<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        (name == NAME).then_some(self.0)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec![NAME]
+    }
 }
 
 #[cfg(test)]
@@ -48,6 +80,11 @@ mod tests {
             &good.replacen("00", "ff", 1),
             &format!("{good}-more"),
             &good.replace("-01", "-1"),
+            &good.replace("-01", "-+1"),
+            &good.replacen("-4", "-+", 1),
+            &good.replacen("-4bf9", "-", 1),
+            &format!("{good}-"),
+            &format!(" {good}"),
         ] {
             assert_eq!(read(bad), None, "{bad}");
         }
