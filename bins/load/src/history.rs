@@ -1,5 +1,5 @@
-//! What the voters know of their ballots: enough to judge each voter's final choice, and no more, so
-//! that millions of voters fit in memory.
+//! What the voters were told about their ballots: enough to check each voter's last choice, and no more, so that millions
+//! of voters fit in memory.
 
 use hdrhistogram::Histogram;
 
@@ -8,7 +8,7 @@ use crate::{
     token::{Position, ReceiptToken, Secret, VoterToken},
 };
 
-/// Of the receipts that a newer ballot has replaced, so many are kept.
+/// How many receipts of replaced ballots are kept.
 const EARLIER_KEPT: usize = 100_000;
 
 /// Options as bits.

@@ -178,16 +178,15 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
         let unopened = verdict.receipts_unopened;
         writeln!(
             f,
-            "{unopened} receipts were not opened, for want of --secret-file: not checked are the order of each \
-             voter's acknowledgements, and whether a receipt is of its voter"
+            "{unopened} receipts were not opened, since --secret-file is not set: the order of each voter's acknowledgements was not checked, nor whether each receipt belongs to its voter"
         )?;
     }
     match verdict.told {
         Some(told) if verdict.others => writeln!(
             f,
-            "the store told of {told} ballots, others' in other polls among them"
+            "the store recorded {told} ballots, among them those of others in other polls"
         )?,
-        Some(told) => writeln!(f, "the store told of {told} ballots")?,
+        Some(told) => writeln!(f, "the store recorded {told} ballots")?,
         None => {}
     }
     // What was not added up, or not looked at, is not told.

@@ -32,7 +32,7 @@ enum RunError {
     Check(#[from] CheckError),
     #[error("cannot start")]
     Runtime(#[from] std::io::Error),
-    #[error("stopped before all that was cast was answered")]
+    #[error("stopped before all ballots were answered")]
     Stopped,
 }
 

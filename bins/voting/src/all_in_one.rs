@@ -148,11 +148,11 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let broken = async {
         tokio::select! {
             () = store.failed() => {
-                tracing::error!("the disk has failed; the next start sees what the file holds");
+                tracing::error!("the disk failed; the next start reads what the file holds");
                 Exit::AtOnce
             }
             exit = worker.ended() => {
-                tracing::error!(?exit, "the worker has ended by itself");
+                tracing::error!(?exit, "the worker ended unexpectedly");
                 Exit::Failed
             }
         }

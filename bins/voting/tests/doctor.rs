@@ -46,8 +46,8 @@ fn of_a_healthy_deployment_nothing_is_wrong() {
         .says("ok", "redis", &["answers at 127.0.0.1:"])
         .says("ok", "redis durability", &["keeps"])
         .says("ok", "redis rights", &["user default"])
-        .says("ok", "redis shards", &["4, as the log has"])
-        .says("ok", "secret", &["not held to one yet"])
+        .says("ok", "redis shards", &["4, as in the log"])
+        .says("ok", "secret", &["not held to a secret yet"])
         .says(
             "ok",
             "log",
@@ -96,7 +96,7 @@ fn it_changes_nothing() {
     told.says(
         "FAIL",
         "workers",
-        &["none was heard of", "ballots wait", "start a worker"],
+        &["no worker was heard of", "ballots wait", "start a worker"],
     )
     .ended(1);
     assert_eq!((digest(), deployment.sql(rows)), (before, written));
@@ -359,7 +359,7 @@ fn a_postgres_that_forgets_or_is_away_does_not_stop_the_other_checks() {
     let told = deployment.doctor(&[]);
     told.ended(0)
         .only("FAIL", &[])
-        .says("warn", "workers", &["none is connected"]);
+        .says("warn", "workers", &["no worker is connected"]);
     let forget = "ALTER SYSTEM SET fsync = off";
     PostgresServer::sql(&deployment.database, forget).expect("set");
     let default = "ALTER SYSTEM SET synchronous_commit = off";
@@ -464,7 +464,7 @@ fn tables_of_another_version_are_told() {
     version("DROP TABLE refinery_schema_history").says(
         "FAIL",
         "postgres tables",
-        &["there are none"],
+        &["there are no tables"],
     );
 }
 
@@ -667,7 +667,7 @@ fn polls_that_are_stuck_or_not_published_are_told() {
         .says("FAIL", "published polls", &["no worker has published"]);
     deployment.sql("DELETE FROM polls");
     let told = deployment.doctor(&[]);
-    told.says("warn", "polls", &["there is none"]);
+    told.says("warn", "polls", &["there is no poll"]);
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
                 Exit::Failed
             }
             exit = worker.ended() => {
-                tracing::error!(?exit, "the worker has ended by itself");
+                tracing::error!(?exit, "the worker ended unexpectedly");
                 Exit::Failed
             }
         }
@@ -79,7 +79,9 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         // No more than tidiness, so it is not waited for long.
         let closed = tokio::time::timeout(CLOSE_TIMEOUT, claims.close()).await;
         if !matches!(closed, Ok(Ok(()))) {
-            tracing::warn!("Redis still knows this worker's consumer; other workers remove it");
+            tracing::warn!(
+                "could not remove this worker's consumer from Redis; other workers will"
+            );
         }
         exit == WorkerExit::Clean
     };

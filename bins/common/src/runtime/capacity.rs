@@ -1,4 +1,5 @@
-//! How much room each service of a process has: what the settings say, within what the process may open.
+//! How many connections and streams each service of a process may have: as the settings say, within the limit of open
+//! files.
 
 use std::time::Duration;
 
@@ -15,10 +16,10 @@ const OPERATORS: usize = 1_000;
 /// Files and sockets that a process needs beside its connections: stores, logs, and what it listens on.
 const OTHERS: usize = 160;
 
-/// However few files there may be, each service has room for so many connections.
+/// Each service gets at least this many connections, however few files the process may open.
 const AT_LEAST: usize = 16;
 
-/// What is let in, by service. Of a process those count that it has.
+/// The limits of each service. Only those of the services in the process are used.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Gates {
@@ -57,8 +58,7 @@ impl Config {
                 ..
             } = fitted;
             if max_connections < wanted {
-                let line = "there are fewer open files than connections are wanted; \
-                            max_connections is lower";
+                let line = "the limit of open files is too low for max_connections; fewer connections are taken";
                 if fitted.by_default {
                     tracing::info!(
                         service = section,

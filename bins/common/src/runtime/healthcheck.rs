@@ -49,7 +49,7 @@ pub fn healthcheck(
 
 fn ask(listen: SocketAddr) -> Result<(), String> {
     if listen.port() == 0 {
-        return Err("it listens on any free port, so it cannot be asked".to_owned());
+        return Err("the service listens on any free port, so it cannot be asked".to_owned());
     }
     let url = format!("http://{}/", reachable(listen));
     ready(&url, PATIENCE).map_err(|not| match not {

@@ -213,7 +213,7 @@ impl Services {
                 false
             }
             server = self.servers.join_next() => {
-                tracing::error!(?server, "a server has ended by itself");
+                tracing::error!(?server, "a server ended unexpectedly");
                 false
             }
         };
@@ -238,7 +238,7 @@ impl Services {
             finished = ending => finished,
             () = self.asked.asked() => return Exit::AtOnce,
             () = sleep(DEADLINE) => {
-                tracing::error!("stopping takes too long; what is left is for the next start");
+                tracing::error!("stopping took too long; what is left is for the next start");
                 return Exit::AtOnce;
             }
         };

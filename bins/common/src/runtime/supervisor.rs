@@ -1,5 +1,5 @@
-//! What the supervisor is told, by systemd's protocol: that the process is ready, that it stops, and, as
-//! long as it does its work, that it is alive, and how it is. Where nobody asks for it, nothing is told.
+//! Notifies the supervisor by systemd's protocol: that the process is ready, that it stops, its status, and, as long as it
+//! makes progress, that it is alive. Without such a supervisor nothing is sent.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ pub(crate) fn stopping() {
 #[cfg(unix)]
 fn tell(state: &str) {
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Custom(state)]) {
-        tracing::warn!(%error, "the supervisor cannot be told");
+        tracing::warn!(%error, "cannot notify the supervisor");
     }
 }
 
@@ -50,7 +50,7 @@ fn patience() -> Option<Duration> {
     None
 }
 
-/// Says that the process is alive, as long as all of this is.
+/// Reports that the process is alive, as long as all of these are.
 #[derive(Default)]
 pub(crate) struct Watchdog {
     pub(crate) services: Vec<Service>,
@@ -69,7 +69,7 @@ impl Watchdog {
         loop {
             ticks.tick().await;
             if let Err(what) = self.is_alive().await {
-                tracing::error!("{what}; the supervisor is not told that the process is alive");
+                tracing::error!("{what}; not telling the supervisor that the process is alive");
                 continue;
             }
             tell("WATCHDOG=1");
@@ -84,14 +84,14 @@ impl Watchdog {
                 .uri(Uri::from_static("/healthz"));
             let answer = service.get_response(request.finish()).await;
             if !answer.status().is_success() {
-                return Err("a service is not alive");
+                return Err("a service does not answer its health check");
             }
         }
         // It changes with every claim, also an empty one, with every batch, and with every attempt that
         // a store fails. So it stands still when a step of the worker does.
         if let Some(worker) = &mut self.worker {
             if !worker.has_changed().unwrap_or(false) {
-                return Err("the worker does nothing");
+                return Err("the worker made no progress since the last check");
             }
             worker.mark_unchanged();
         }
@@ -99,7 +99,7 @@ impl Watchdog {
     }
 }
 
-/// Sees whether the services are ready: they log it when that changes, and the supervisor is told.
+/// Asks the services whether they are ready, so that they log each change, and reports it to the supervisor.
 #[derive(Default)]
 pub(crate) struct Lookout {
     pub(crate) services: Vec<Service>,
@@ -223,7 +223,10 @@ mod tests {
             watchdog.is_alive().await.expect("it works");
             assert_eq!(progress.borrow_and_update().alive_at, alive_at);
         }
-        assert_eq!(watchdog.is_alive().await, Err("the worker does nothing"));
+        assert_eq!(
+            watchdog.is_alive().await,
+            Err("the worker made no progress since the last check")
+        );
         let lookout = Lookout {
             worker: Some((worker.progress().clone(), Arc::new(memory.queue()))),
             ..Lookout::default()

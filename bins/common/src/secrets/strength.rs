@@ -1,5 +1,5 @@
-//! Whether a text is too easily guessed to keep anybody out. It says how much of a text does not follow
-//! from what stands before it, so it finds repetitions and sequences, but not the words of a language.
+//! Whether a secret could be guessed. It estimates how much of a text does not follow from the text before it. So it finds
+//! repetitions and sequences, but not the words of a language.
 
 /// In bits. 32 random digits have 106, 16 random bytes in hexadecimal 128.
 const ENOUGH: f64 = 90.0;

@@ -16,22 +16,22 @@ pub struct Cli {
     /// A TOML file with settings
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
-    /// Where to serve the voting page; port 0 takes a free one
+    /// Address of the voting page; port 0 takes a free port
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen::parse)]
     pub vote_listen: Option<SocketAddr>,
-    /// Where to serve the result page
+    /// Address of the result page
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen::parse)]
     pub result_listen: Option<SocketAddr>,
-    /// Where to serve the operator's API
+    /// Address of the operator's API
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen::parse)]
     pub worker_listen: Option<SocketAddr>,
-    /// The file that holds the ballots of the all-in-one; it is made when missing
+    /// The file that holds the ballots of the all-in-one; it is made if it is missing
     #[arg(long, value_name = "FILE")]
     pub sqlite_path: Option<PathBuf>,
-    /// Ask the one that runs with the same settings whether it is ready; ends with 0 if so, else with 1
+    /// Ask the running service with the same settings whether it is ready; exits with 0 if so, else with 1
     #[arg(long)]
     pub healthcheck: bool,
-    /// Say what is wrong with the settings, without starting; ends with 0 if nothing is, else with 1
+    /// List everything that is wrong with the settings, without starting; exits with 0 if nothing is, else with 1
     #[arg(long)]
     pub check_config: bool,
 }

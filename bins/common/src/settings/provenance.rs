@@ -1,4 +1,4 @@
-//! Which settings are set, where, and whether there are such settings at all.
+//! Where each setting was set, and which of them are unknown.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -20,7 +20,7 @@ pub struct Setting {
     pub origin: Origin,
 }
 
-/// What is wrong with a value, without its setting and its origin, which are told beside it.
+/// What is wrong with a value, without its setting and its origin, which the caller adds.
 pub(crate) fn in_short(error: &ConfigError) -> String {
     match error {
         ConfigError::At { error, .. } => in_short(error),
@@ -79,7 +79,7 @@ impl Provenance {
         set.map_or(Origin::Default, |(_, origin)| origin.clone())
     }
 
-    /// Those that there are not.
+    /// The settings that do not exist.
     pub(crate) fn unknown(&self) -> Vec<Unknown> {
         let known: Vec<String> = leaves(&Config::default()).map(|(key, _)| key).collect();
         let is_known = |key: &str| {
@@ -101,12 +101,12 @@ impl Provenance {
     }
 }
 
-/// A setting that there is not.
+/// A setting that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unknown {
     pub(crate) key: String,
     origin: Origin,
-    /// What is known in its section.
+    /// The settings that exist in its section.
     beside: Vec<String>,
 }
 

@@ -21,8 +21,8 @@ pub struct SecretUse {
 }
 
 impl Config {
-    /// The services that these settings are for, by the stores that they name. Who has both and an operator's
-    /// token, but no secret, is a worker: it is meant to have none.
+    /// The services that these settings are for, by the stores that they name. With both stores and the operator's token
+    /// but without the secret it is a worker, which should not have the secret.
     pub fn services(&self) -> Vec<Service> {
         let redis = self.redis.url.is_some() || self.redis.url_file.is_some();
         let postgres = self.postgres.url.is_some() || self.postgres.url_file.is_some();
@@ -163,14 +163,14 @@ impl Config {
             })
     }
 
-    /// Logs what a service starts with, though it is hardly meant.
+    /// Warns in the log about settings that are valid and probably not intended.
     pub fn warn_of_remarks(&self, service: Service) {
         for remark in self.remarks_for(&[service]) {
             tracing::warn!("{remark}");
         }
     }
 
-    /// What these services would start with, though it is hardly meant.
+    /// Returns a message for each setting of these services that is valid and probably not intended.
     pub fn remarks_for(&self, services: &[Service]) -> Vec<String> {
         let any = |is: fn(Service) -> bool| services.iter().any(|service| is(*service));
         let mut remarks = Vec::new();
@@ -178,8 +178,7 @@ impl Config {
             && self.vote.public_url.is_some() != self.result.public_url.is_some()
         {
             remarks.push(
-                "of vote.public_url and result.public_url only one is set: its pages have no link \
-                 to the other"
+                "only one of vote.public_url and result.public_url is set: its pages have no link to the other service"
                     .to_owned(),
             );
         }
@@ -187,7 +186,7 @@ impl Config {
             && polls.iter().all(|poll| poll.id() != default)
         {
             remarks.push(format!(
-                "default_poll is {default}, which is none of polls: it must be stored already"
+                "default_poll is {default}, which is not among polls: it must be stored already"
             ));
         }
         let secret = (self.secret.as_ref(), self.secret_file.as_deref());
@@ -204,8 +203,7 @@ impl Config {
         }
         if self.trusted_proxies.names_everybody() {
             remarks.push(
-                "trusted_proxies names all addresses there are: everybody can give another address \
-                 as theirs, so no limit by address holds"
+                "trusted_proxies names every address: any client can pretend to have another one, so no limit by address works"
                     .to_owned(),
             );
         }

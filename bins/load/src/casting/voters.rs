@@ -1,4 +1,4 @@
-//! The voters while they vote: who is free, what they do next, what they learn.
+//! The voters during the load: who is free, which ballot is next, and what each was told.
 
 use std::{
     collections::VecDeque,
@@ -16,10 +16,10 @@ use crate::{
     token::{ReceiptToken, VoterToken},
 };
 
-/// So many ballots that are not visible yet are kept in mind.
+/// How many ballots are remembered that are not visible yet.
 const INVISIBLE_KEPT: usize = 1_000_000;
 
-/// So many unexpected answers are kept.
+/// How many unexpected answers are kept.
 const SURPRISES_KEPT: usize = 10;
 
 /// A ballot that is to be sent.

@@ -12,12 +12,13 @@ pub enum CheckError {
     Service(String),
     /// The tally moves before anything is cast.
     #[error(
-        "the tally of the poll does not come to rest: others vote in it, or ballots from before are \
-         still being counted; try again when nobody votes"
+        "the tally of the poll keeps changing: others vote in it, or earlier ballots are still being counted; try again when nobody votes"
     )]
     Moving,
     /// They are not of one system, or the result service is far behind.
-    #[error("the result service shows another tally than the store has: are they of one system?")]
+    #[error(
+        "the result service and the store have different tallies: do they belong to one system?"
+    )]
     Apart,
     /// The store does not answer as it should.
     #[error("the store does not answer as it should")]

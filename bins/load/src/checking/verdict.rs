@@ -11,62 +11,61 @@ use crate::{
     history::History,
 };
 
-/// So many voters are named for whom something is wrong.
+/// How many voters are named for whom something is wrong.
 const EXAMPLES: usize = 20;
 
-/// Whether the promise was kept. Numbers are ballots, unless they say something else.
+/// Whether the promise was kept. The numbers count ballots unless they say otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// What the voters were told.
+    /// How many ballots were answered in which way.
     pub counts: Counts,
     /// Acknowledged, the last one of its voter, and counted.
     pub counted: u64,
-    /// Acknowledged and replaced by a newer ballot of the same voter. What the store has told, where
-    /// that is known and nobody else voted; else what follows from the others.
+    /// Acknowledged and replaced by a newer ballot of the same voter: as the store counts them, if that is known and
+    /// nobody else voted; otherwise computed from the other numbers.
     pub superseded: u64,
     /// Of unknown outcome, and counted.
     pub unknown_counted: u64,
     /// Acknowledged, and found among the dead letters.
     pub rejected: u64,
-    /// Acknowledged, the last one of its voter, and not counted: neither it nor one that may be
-    /// in its place. The store is past its place in the log.
+    /// Acknowledged, the last one of its voter, and lost: neither it nor one that may replace it counts, although the
+    /// store has applied its place in the log.
     pub lost: u64,
-    /// Not counted either, but it may still be in the log: it is not known to be lost.
+    /// Not counted yet. It may still be in the log, so it is not known to be lost.
     pub pending: u64,
-    /// Counted, though refused, or never cast; or a voter counted beside those that there are.
+    /// Counted although it was refused or never cast; or a ballot of a voter that this load does not know.
     pub double: u64,
     /// Counted for something else than was chosen.
     pub wrong: u64,
-    /// Of unknown outcome, and counted in place of a ballot that was sent after it and acknowledged.
+    /// Of unknown outcome, and counted instead of an acknowledged ballot that was sent later.
     pub overtaken: u64,
-    /// By how much the tally differs from the ballots, or from what they can be, in voters and votes.
+    /// By how many voters and votes the tally differs from the ballots, or from what is possible.
     pub miscounted: u64,
-    /// By how many ballots less than were acknowledged the store has told, counted, superseded and
-    /// rejected taken together: so many are lost, be they the last ones of their voters or not.
-    /// Not told where some are pending.
+    /// How many acknowledged ballots are missing in the store's counters (counted, superseded and rejected together):
+    /// these are lost, whether they are the last ones of their voters or not. Zero while some are pending.
     #[serde(rename = "untold")]
     pub unaccounted: u64,
-    /// By how many ballots more than can be it has told. Not told where others voted.
+    /// How many ballots more than possible are in the store's counters. Zero if others voted.
     #[serde(rename = "surplus")]
     pub excess: u64,
-    /// How many ballots the store has told since before the load; `None` if it was not seen then, or
-    /// the login may not see it.
+    /// How many ballots the store has recorded since the load began; `None` if the store was not read before the load, or
+    /// the login may not read its counters.
     pub told: Option<u64>,
-    /// Ballots of others that were in the log when the load began, and not counted yet. With any, what
-    /// is too much in the tally and the counters may be theirs, and is not judged.
+    /// Ballots of others that waited in the log when the load began. If there are any, a surplus in the tally and the
+    /// counters may be theirs and is not reported.
     pub were_pending: u64,
     /// Whether others voted in other polls meanwhile.
     pub others: bool,
     /// Voters with an acknowledged ballot.
     pub voters_acknowledged: u64,
-    /// Those of them of whom it was asked what counts.
+    /// How many of these were checked.
     pub looked_at: u64,
     /// Receipts of voters' last ballots that were asked for.
     pub receipts_asked: u64,
-    /// Those that there are.
+    /// How many of these receipts exist.
     pub receipts: u64,
-    /// Receipts that could not be opened, since the secret is not known: of these it was not seen whether they are
-    /// of their voter, and in the order of the acknowledgements.
+    /// Receipts that were not opened, since the secret is not known. It was not checked whether they belong to their voter
+    /// and are in the order of the acknowledgements.
     pub receipts_unopened: u64,
     /// Receipts of replaced ballots that were asked for.
     pub earlier_asked: u64,
@@ -97,9 +96,9 @@ impl Verdict {
             (self.excess, "too many in the store's counters"),
             (self.wrong, "counted for another option"),
             (self.overtaken, "overtaken by an older ballot"),
-            (self.miscounted, "voters and votes off in the tally"),
+            (self.miscounted, "voters and votes wrong in the tally"),
             (self.counts.disordered, "acknowledged out of order"),
-            (self.counts.unexpected, "answered as no service does"),
+            (self.counts.unexpected, "answered in an unexpected way"),
         ];
         let faults = faults.into_iter().filter(|(number, _)| *number > 0);
         faults
@@ -107,13 +106,13 @@ impl Verdict {
             .collect()
     }
 
-    /// Why it could not be found out whether the promise was kept, where nothing is wrong.
+    /// If nothing is wrong: why it is still not known whether the promise was kept.
     pub fn doubts(&self) -> Vec<String> {
         let mut doubts = Vec::new();
         if self.counts.acknowledged == 0 {
             doubts.push("nothing was acknowledged, so nothing is proven".to_owned());
         } else if self.looked_at == 0 {
-            doubts.push("of no voter could it be asked what counts".to_owned());
+            doubts.push("no voter's ballot could be looked up".to_owned());
         }
         if self.were_pending > 0 {
             let before = self.were_pending;
@@ -156,7 +155,7 @@ impl Verdict {
         }
     }
 
-    /// Takes in what the store has told of the ballots, all taken together.
+    /// Adds what the store has recorded of all ballots together.
     pub(crate) fn store_told(&mut self, told: &ToldSince, is_all: bool) {
         let counts = &self.counts;
         let most = counts.acknowledged + counts.unknown + counts.unexpected;
@@ -173,11 +172,11 @@ impl Verdict {
         for (number, what) in [
             (
                 self.unaccounted,
-                "acknowledged ballots were never told by the store",
+                "acknowledged ballots are missing in the store's counters",
             ),
             (
                 self.excess,
-                "ballots more than there can be were told by the store",
+                "ballots more than possible are in the store's counters",
             ),
         ] {
             if number > 0 {
@@ -191,7 +190,7 @@ impl Verdict {
         self.double += strangers;
         self.miscounted = self.miscounted.max(miscounted);
         if strangers > 0 {
-            let what = format!("{strangers} ballots are of voters that nobody here knows");
+            let what = format!("{strangers} ballots are of voters that this load does not know");
             self.examples.push(what);
         }
         if miscounted > 0 {

@@ -12,8 +12,8 @@ use voting_service::{Config, Exit, StoreSettings, announce};
 
 /// Bring the tables in Postgres up to date
 ///
-/// Takes a login that owns the database, in postgres.url or postgres.url_file. The worker does the
-/// same at its start if its login may.
+/// It needs the login of the database's owner, in postgres.url or postgres.url_file. A worker does the same at its start
+/// if its login may.
 #[derive(Debug, Args)]
 pub(crate) struct Migrate {
     /// Also make the roles PREFIX_worker and PREFIX_result and give them just the rights that the
@@ -23,7 +23,7 @@ pub(crate) struct Migrate {
     /// voting_worker. Do it again after each migration.
     #[arg(long)]
     create_roles: bool,
-    /// Begins the names of the roles
+    /// The names of the roles begin with this
     #[arg(
         long,
         value_name = "PREFIX",
@@ -64,14 +64,13 @@ fn todo(error: &StoreError, is_about_roles: bool) -> &'static str {
     }
     let text = in_one_line(error);
     if is_forbidden(error) && is_about_roles {
-        return "log in as a role that owns the tables and may make roles (CREATEROLE), or have the \
-                roles made by somebody who may, then do it again; the tables are up to date";
+        return "log in as a role that owns the tables and may make roles (CREATEROLE), or let somebody who may make the roles, then run it again; the tables are up to date";
     }
     if is_forbidden(error) {
         return "log in as the owner of the database, in postgres.url or postgres.url_file";
     }
     if text.contains("cannot connect") {
-        return "start Postgres, or mend postgres.url and the way there; nothing was changed";
+        return "start Postgres, or correct postgres.url or the network between; nothing was changed";
     }
     if text.contains("lock timeout") {
         return "wait: another migration, or a long transaction, holds the tables; then do it again";
@@ -79,7 +78,7 @@ fn todo(error: &StoreError, is_about_roles: bool) -> &'static str {
     if text.contains("read-only transaction") {
         return "give the address of the primary: this server is a standby, or read-only";
     }
-    "mend it and do it again: a migration is done whole or not at all"
+    "remove the cause and run it again: a migration is done completely or not at all"
 }
 
 impl Migrate {
@@ -100,13 +99,13 @@ impl Migrate {
             migrated.map_err(|error| failed("bring the tables up to date", &error, false))?;
         announce(&match migrated {
             Migrated { from, to } if from == to => {
-                format!("The tables are of version {to} already.\n")
+                format!("The tables already have version {to}.\n")
             }
             Migrated { from: 0, to } => {
-                format!("There were no tables; they are made, of version {to}.\n")
+                format!("There were no tables; made them, version {to}.\n")
             }
             Migrated { from, to } => {
-                format!("The tables were of version {from} and are of version {to} now.\n")
+                format!("Brought the tables from version {from} to version {to}.\n")
             }
         });
         if self.create_roles {

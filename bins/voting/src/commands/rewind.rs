@@ -1,4 +1,4 @@
-//! `voting rewind`: what follows when Postgres was restored from a backup.
+//! `voting rewind`: counts again what Postgres lacks after it was restored from a backup.
 
 use clap::Args;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -15,23 +15,22 @@ use voting_core::{
 };
 use voting_service::{Config, Exit, StoreSettings, announce};
 
-/// After Postgres was restored from a backup: count what it lacks
+/// Count the ballots that Postgres lacks after it was restored from a backup
 ///
-/// Hands out all ballots again that Redis still has, those of redis.retention_hours. What the backup
-/// has already does not count twice. Stop all workers before you restore; start them afterwards.
+/// Redis hands out again all ballots that it still has: those of the last redis.retention_hours. What the backup has
+/// does not count twice. Stop all workers before you restore; start them after this command.
 #[derive(Debug, Args)]
 pub(crate) struct Rewind {
-    /// Go on although a worker has run on the restored database
+    /// Continue although a worker has run on the restored database
     ///
     /// For when the backup cannot be restored once more. The tallies become right; ballots that a newer
     /// one has replaced stay missing in the counters, and voting doctor goes on saying so.
     #[arg(long)]
     anyway: bool,
-    /// Redis was made anew, or put back from a copy: take the ballots that the database holds, and that
-    /// this log never accepted, for accepted before
+    /// After Redis was made anew or restored from a copy: count the ballots that the database holds, and that this log
+    /// never accepted, as accepted earlier
     ///
-    /// Without it voting doctor says that the database holds more than the log. Stop the vote services
-    /// first.
+    /// Otherwise voting doctor says that the database holds more than the log. Stop the vote services first.
     #[arg(long)]
     new_log: bool,
 }
@@ -47,8 +46,8 @@ pub(crate) enum CannotRewind {
     #[error("cannot rewind the log")]
     Rewind(#[from] RewindError),
     #[error(
-        "nothing was done: a worker has run since the backup was restored, so the database takes {0} \
-         ballots for counted that it does not have. Stop all workers, restore the backup once more, run \
+        "nothing was done: a worker has run since the backup was restored, so the database marks {0} \
+         ballots as counted that it does not have. Stop all workers, restore the backup once more, run \
          `voting rewind`, and only then start the workers. If the backup is lost: `voting rewind --anyway`"
     )]
     WorkerHasRun(u64),

@@ -1,4 +1,4 @@
-//! `voting config`: what is wrong with the settings, and what they come to, whatever the stores say.
+//! `voting config`: checks and prints the settings, without asking any store.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use voting_service::{Cli, LoadedSettings, Service, announce};
 
 use crate::commands::report::{Finding, Report};
 
-/// Look at the settings alone, without any store
+/// Check or print the settings, without asking any store
 #[derive(Debug, Args)]
 pub(crate) struct Settings {
     #[command(subcommand)]
@@ -17,16 +17,17 @@ pub(crate) struct Settings {
 #[derive(Debug, Subcommand)]
 enum What {
     Check(Check),
+    /// Print the settings in force, each with where it was set
     Show,
 }
 
-/// Say what is wrong with the settings, all of it
+/// List everything that is wrong with the settings
 ///
-/// Reads them as the services would: unknown ones, values that are none, what a service needs and is
-/// not set, secrets that cannot be read. Ends with 0 if nothing is wrong, with 1 if something is.
+/// Reads the settings as the services would. Reports unknown settings, invalid values, settings that a service needs and
+/// that are not set, and secrets that cannot be read. Exits with 0 if nothing is wrong, else with 1.
 #[derive(Debug, Args)]
 struct Check {
-    /// Look at what this service needs; may be given several times
+    /// Check what this service needs; may be given several times
     ///
     /// Without it: the three services if both stores are named in the settings, voting-worker alone if then
     /// the operator's token is set and the secret is not, voting-vote if only Redis is named, voting-result
@@ -76,7 +77,7 @@ impl Check {
                 report.add(Finding::warn(
                     "settings",
                     remark,
-                    "see whether it is meant so",
+                    "check whether you want this",
                 ));
             }
         }
@@ -88,7 +89,11 @@ impl Check {
             ));
         }
         for fault in faults {
-            report.add(Finding::fail("settings", fault, "mend it where it is set"));
+            report.add(Finding::fail(
+                "settings",
+                fault,
+                "correct it where it is set",
+            ));
         }
         report.finish()
     }
@@ -97,12 +102,16 @@ impl Check {
 fn refuse(faults: &[String], is_json: bool) -> ExitCode {
     let mut report = Report::new(is_json);
     for fault in faults {
-        report.add(Finding::fail("settings", fault, "mend it where it is set"));
+        report.add(Finding::fail(
+            "settings",
+            fault,
+            "correct it where it is set",
+        ));
     }
     report.finish()
 }
 
-/// What is in force, if it can be told.
+/// Prints what is in force, and what is wrong.
 fn show(loaded: &LoadedSettings) -> ExitCode {
     print(loaded);
     let faults = loaded.faults();

@@ -47,7 +47,7 @@ impl Deliverer {
             Some(error) if !was_failing => {
                 tracing::warn!(
                     error,
-                    "traces are not delivered; dropping them until they are"
+                    "cannot deliver traces to the collector; dropping them until it takes them"
                 );
             }
             None if was_failing => tracing::info!("traces are delivered again"),

@@ -1,4 +1,7 @@
-//! Log lines for programs that tell, while something is done for what is followed, in which trace.
+//! Adds the trace to JSON log lines that are written while a traced request or ballot is processed.
+//!
+//! The JSON format of `tracing-subscriber` cannot add fields, and other layers that can nest them elsewhere or know
+//! nothing of the journal's priority. So the two ids are put in front of the first field of the finished object.
 
 use opentelemetry::{Context, trace::TraceContextExt};
 use tracing::{Event, Subscriber};

@@ -1,7 +1,7 @@
-//! Traces by OTLP: sends the spans of what is followed to a collector.
+//! Traces by OTLP: sends the spans of traced requests and ballots to a collector.
 //!
-//! Nobody waits for the collector: spans queue up for a thread of their own, those that find the queue full
-//! are dropped, and so are those that cannot be delivered.
+//! Nothing waits for the collector. A thread of its own sends the spans from a queue. Spans are dropped if the queue is
+//! full or if they cannot be delivered.
 
 mod deliver;
 mod lines;

@@ -51,14 +51,17 @@ pub(super) async fn check(
     };
     let seen = tokio::time::timeout(visit.patience, look).await;
     let Ok(seen) = seen else {
-        visit.add(Finding::unknown(check, "is not shown in time"));
+        visit.add(Finding::unknown(check, "no certificate was shown in time"));
         return;
     };
     for (place, certificate) in seen {
         visit.add(match certificate {
             Ok(found) => refusal(check, &place, &found)
                 .unwrap_or_else(|| term(check, &place, &found, SystemTime::now())),
-            Err(error) => Finding::unknown(check, format!("that at {place} is not shown: {error}")),
+            Err(error) => Finding::unknown(
+                check,
+                format!("the certificate at {place} could not be read: {error}"),
+            ),
         });
     }
 }
@@ -93,7 +96,7 @@ fn refusal(check: &'static str, place: &Endpoint, certificate: &Certificate) -> 
             "write that name in the address, or make a certificate for the name that is there",
         ),
         Certificate::UnknownAuthority => (
-            "is vouched for by nobody who is trusted".to_owned(),
+            "is not signed by a trusted authority".to_owned(),
             "set ca_file to the certificate of the authority that signed it; the server must send the \
              intermediate ones, too",
         ),
@@ -122,12 +125,12 @@ fn term(
         not_after: Some(not_after),
     } = certificate
     else {
-        return Finding::ok(check, format!("that of {place} does not expire"));
+        return Finding::ok(check, format!("the certificate of {place} does not expire"));
     };
     let left = not_after.duration_since(now).unwrap_or_default();
     let life = not_before.and_then(|begin| not_after.duration_since(begin).ok());
     let soon = life.map_or(SOON, |life| SOON.min(life / 3));
-    let found = format!("that of {place} expires in {}", for_people(left));
+    let found = format!("the certificate of {place} expires in {}", for_people(left));
     if left <= soon {
         let todo = "renew it and have the server load it; once it has expired, no service connects";
         return Finding::warn(check, found, todo);

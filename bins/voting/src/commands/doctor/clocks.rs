@@ -59,7 +59,7 @@ async fn differences(visit: &mut Visit<'_>, (redis, postgres): Stores<'_>) {
     for (name, told) in clocks {
         visit.add(match told {
             Ok((ahead, took)) => difference(&name, ahead, took),
-            Err(why) => Finding::unknown("clocks", format!("that of {name}: {why}")),
+            Err(why) => Finding::unknown("clocks", format!("the clock of {name}: {why}")),
         });
     }
 }
@@ -69,7 +69,10 @@ fn difference(name: &str, ahead_ms: i128, took: Duration) -> Finding {
     let apart = Duration::from_millis(u64::try_from(ahead_ms.unsigned_abs()).unwrap_or(u64::MAX));
     // It may have been told at any moment of the call.
     if apart <= APART + took {
-        return Finding::ok(check, format!("that of {name} is as this machine's"));
+        return Finding::ok(
+            check,
+            format!("the clock of {name} agrees with this machine's"),
+        );
     }
     let (apart, which) = (
         for_people(apart),
@@ -77,7 +80,7 @@ fn difference(name: &str, ahead_ms: i128, took: Duration) -> Finding {
     );
     Finding::warn(
         check,
-        format!("that of {name} is {apart} {which} this machine's"),
+        format!("the clock of {name} is {apart} {which} this machine's"),
         "let a time service (chrony, systemd-timesyncd) keep the clocks of all machines",
     )
 }

@@ -178,7 +178,7 @@ pub(super) fn waiting(reasons: &[(String, u64)]) -> Finding {
     Finding::warn(
         check,
         format!("{all} that could not be counted: {}", by_reason.join(", ")),
-        "look at them (GET /v1/dead-letters of the worker), mend the cause, then replay them",
+        "look at them (GET /v1/dead-letters of the worker), remove the cause, then replay them",
     )
 }
 

@@ -62,7 +62,7 @@ fn unreadable(error: &InspectError) -> Finding {
     match error {
         InspectError::Unopened(_) => {
             let found = format!("{text}: it was put back in part, or copied while in use");
-            let todo = "if the -wal file is of another one, as after a restore, take it away";
+            let todo = "if the -wal file belongs to another file, as after a restore, remove it";
             Finding {
                 todo: Some(todo.to_owned()),
                 ..Finding::unknown("file", found)

@@ -191,20 +191,19 @@ fn workers(
             _ if waits => Finding::fail(
                 check,
                 format!(
-                    "ballots wait, and none was heard of in the last {since} ms ({} connected)",
+                    "ballots wait, and no worker was heard of in the last {since} ms ({} connected)",
                     connected.map_or("unknown how many are".to_owned(), |n| n.to_string())
                 ),
                 format!("{start}; if one runs, see its log, and that Postgres answers"),
             ),
-            Some(0) => Finding::warn(check, "none is connected; nothing waits", start),
+            Some(0) => Finding::warn(check, "no worker is connected; nothing waits", start),
             Some(workers) => {
                 let count = count_of(workers as u64, "worker");
                 Finding::ok(check, format!("{count} connected, with nothing to do"))
             }
             None => Finding::unknown(
                 check,
-                "nothing waits, and whether one runs the user of redis.url may not see; ask one \
-                 with --worker URL",
+                "nothing waits; the user of redis.url may not see whether a worker runs: ask one with --worker URL",
             ),
         });
     } else {

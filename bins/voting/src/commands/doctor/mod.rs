@@ -1,8 +1,7 @@
-//! `voting doctor`: looks at a deployment from the operator's seat, and says in a line each how it is
-//! and what to do. Changes nothing and shows no secret.
+//! `voting doctor`: checks a deployment as its operator sees it. Each finding is a line with what to do about it. It
+//! changes nothing and shows no secret.
 //!
-//! The checks are by what they look at. One that fails does not stop the others, and none takes longer
-//! than `--timeout`.
+//! Each file checks one thing. A check that fails does not stop the others, and none takes longer than `--timeout`.
 
 mod certificate;
 mod clocks;
@@ -32,8 +31,8 @@ use crate::commands::report::{Finding, Report};
 /// Check a deployment, and say what to do about what is wrong
 ///
 /// Reads the settings as a service would, and looks at what they name: Redis and Postgres, or the file
-/// of the all-in-one. It changes nothing. Ends with 0 if nothing is wrong (there may be warnings), 1
-/// if something is, 2 if something could not be found out.
+/// of the all-in-one. It changes nothing. Exits with 0 if nothing is wrong (there may be warnings), with 1
+/// if something is, and with 2 if something could not be found out.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// Check what this service needs; may be given several times

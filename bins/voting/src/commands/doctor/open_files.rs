@@ -31,7 +31,7 @@ fn told(fitted: &Fitted, files: Option<usize>) -> Finding {
         return Finding::ok(check, found);
     };
     let found = format!(
-        "a process that is started as this one may open {files}: {section} takes \
+        "a process started like this one may open {files} files: {section} takes \
          {max_connections} connections, not {wanted}"
     );
     if *by_default && *max_connections >= FEW.min(*wanted) {

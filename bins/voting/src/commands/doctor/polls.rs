@@ -111,7 +111,7 @@ pub(super) fn states(polls: &[Poll]) -> Finding {
     if polls.is_empty() {
         let todo =
             "start a worker, which stores those of the settings; or add one (POST /v1/polls)";
-        return Finding::warn(check, "there is none", todo);
+        return Finding::warn(check, "there is no poll", todo);
     }
     let count = |is: fn(&PollState) -> bool| polls.iter().filter(|poll| is(poll.state())).count();
     let (open, done) = (count(PollState::is_open), count(PollState::is_final));

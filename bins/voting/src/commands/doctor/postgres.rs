@@ -125,7 +125,7 @@ fn version(server: &ServerReport) -> Finding {
     match server.major_version {
         ..MIN_VERSION => Finding::fail(check, found, format!("use {MIN_VERSION} or later")),
         MIN_VERSION..TESTED => {
-            let todo = format!("the system is tested with {TESTED}: rather use that or later");
+            let todo = format!("use {TESTED} or later, which the system is tested with");
             Finding::warn(check, found, todo)
         }
         _ => Finding::ok(check, found),
@@ -279,7 +279,9 @@ fn away(place: &str, why: &str, failure: Option<Failure>) -> Finding {
             "make room on the disk of Postgres' data; until then ballots wait in Redis"
         }
         Some(Failure::OutOfMemory) => "give its machine more memory, or it fewer connections",
-        _ => "start it, or mend postgres.url and the way there; until then ballots wait in Redis",
+        _ => {
+            "start it, or correct postgres.url or the network between; until then ballots wait in Redis"
+        }
     };
     Finding::fail("postgres", found, todo)
 }
@@ -293,18 +295,18 @@ async fn check_tables(visit: &mut Visit<'_>, postgres: &Postgres) -> bool {
         Ok(Ok(version)) if version == wanted => {
             visit.add(Finding::ok(
                 check,
-                format!("of version {version}, as this program's"),
+                format!("version {version}, which this program needs"),
             ));
             return true;
         }
         Ok(Ok(0)) => Finding::fail(
             check,
-            "there are none",
+            "there are no tables",
             "run `voting migrate` as the owner of the database, or start a worker that may make them",
         ),
         Ok(Ok(version)) => Finding::fail(
             check,
-            format!("of version {version}; this program needs version {wanted}"),
+            format!("version {version}; this program needs version {wanted}"),
             "run `voting migrate` as their owner",
         ),
         Ok(Err(error)) => other_tables(&error),

@@ -74,7 +74,7 @@ fn away(place: &str, why: &str) -> Finding {
     } else if has(&["LOADING", "loading"]) {
         "wait: it reads its log after a start; until then no ballot is taken"
     } else {
-        "start it, or mend redis.url and the way there; until then no ballot is taken"
+        "start it, or correct redis.url or the network between; until then no ballot is taken"
     };
     Finding::fail("redis", format!("does not answer at {place}: {why}"), todo)
 }
@@ -213,7 +213,7 @@ fn own_log(name: &str, info: &NodeInfo) -> Finding {
             let mib = info.log_size.div_ceil(1 << 20);
             Finding::ok(
                 check,
-                format!("{name} writes it without trouble, {mib} MiB"),
+                format!("{name} writes its log without errors, {mib} MiB"),
             )
         }
         // What it must have is told with its settings.
@@ -235,13 +235,13 @@ fn durability(node: &Node, missing: &[String], is_accepted: bool) -> Finding {
     let found = match node.is_replica {
         true => format!(
             "{name} can lose acknowledged ballots: it is a replica that takes over by itself, \
-             without the latest; it needs {needs}"
+             without the latest ballots; it needs {needs}"
         ),
         false => format!("{name} can lose acknowledged ballots: it needs {needs}"),
     };
     let todo = "set it in its configuration file and restart it, or CONFIG SET and CONFIG REWRITE";
     if is_accepted {
-        let found = format!("{found} (redis.accept_loss says that this is all right)");
+        let found = format!("{found} (redis.accept_loss allows this)");
         return Finding::warn(check, found, todo);
     }
     Finding::fail(check, found, todo)
@@ -295,10 +295,10 @@ async fn check_layout(visit: &mut Visit<'_>, redis: &Redis) {
     };
     visit.add(match there {
         None => Finding::ok(check, format!("{ours}; nobody has used the log yet")),
-        Some(there) if there == ours => Finding::ok(check, format!("{ours}, as the log has")),
+        Some(there) if there == ours => Finding::ok(check, format!("{ours}, as in the log")),
         Some(there) => Finding::fail(
             check,
-            format!("redis.shards is {ours}, but the log has {there}; no service starts so"),
+            format!("redis.shards is {ours}, but the log has {there}; no service starts with this"),
             format!("set redis.shards = {there}; it cannot change once there is a log"),
         ),
     });

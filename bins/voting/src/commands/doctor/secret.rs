@@ -45,7 +45,7 @@ fn compared(ours: Option<&SecretKey>, there: &[Fingerprint]) -> Finding {
     match ours.map(SecretKey::fingerprint) {
         _ if there.is_empty() => Finding::ok(
             CHECK,
-            "the log is not held to one yet; the first vote service does it",
+            "the log is not held to a secret yet; the first vote service sets it",
         ),
         Some(ours) if there.contains(&ours) => Finding::ok(
             CHECK,
@@ -55,7 +55,7 @@ fn compared(ours: Option<&SecretKey>, there: &[Fingerprint]) -> Finding {
             CHECK,
             format!(
                 "the secret here has the fingerprint {ours}, and ballots in the log were cast under {allowed}: \
-                 no service takes ballots so, since their voters would count again"
+                 no service takes ballots with it, since these voters would count again"
             ),
             "give all services the secret under which voting began; how to change it on purpose is under \
              \"Changing the secret\" in docs/operations.md",

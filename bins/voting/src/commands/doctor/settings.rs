@@ -28,7 +28,7 @@ pub(super) fn cannot_be_read(report: &mut Report, faults: &[String]) {
         report.add(Finding::fail(
             "settings",
             fault,
-            "mend it where it is set; `voting config check` looks at the settings alone",
+            "correct it where it is set; `voting config check` looks at the settings alone",
         ));
     }
 }
@@ -54,13 +54,17 @@ pub(super) fn check(visit: &mut Visit<'_>, loaded: &LoadedSettings) {
     }
     for fault in faults {
         let fault = with_origin(&fault, loaded.settings());
-        visit.add(Finding::fail("settings", fault, "mend it where it is set"));
+        visit.add(Finding::fail(
+            "settings",
+            fault,
+            "correct it where it is set",
+        ));
     }
     for remark in config.remarks_for(&services) {
         visit.add(Finding::warn(
             "settings",
             remark,
-            "see whether it is meant so",
+            "check whether you want this",
         ));
     }
     for secret in config.secrets_of(&services) {
@@ -100,7 +104,7 @@ fn secret_finding(secret: &SecretUse, loaded: &LoadedSettings) -> Finding {
                     "give it the secret that the other services have; with another one everybody could \
                      vote again. Only where nobody has voted yet, make one: openssl rand -hex 32"
                 }
-                _ => "put it back, from the backup if need be, or mend its rights",
+                _ => "put it back, from the backup if need be, or correct its rights",
             };
             let found = with_origin(&in_one_line(error), loaded.settings());
             return Finding::fail(check, found, todo);
