@@ -87,7 +87,7 @@ pub enum InvalidPlan {
     /// Not a share.
     #[error("the share of changes is not in 0 to 1")]
     Changes,
-    /// Nobody to vote.
+    /// There must be voters and connections.
     #[error("there are no voters, or no connections")]
     Nobody,
 }

@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// Where there is no terminal: ticks from line to line.
 const TICKS_A_LINE: u32 = 20;
 
-/// Each so many ticks a line is due.
+/// After how many ticks the next line is due.
 struct Lines {
     each: u32,
     left: u32,

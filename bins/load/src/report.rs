@@ -60,7 +60,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// With a verdict, or why there is none; neither if it was not to be checked.
+    /// With the verdict or the reason why there is none; `None` if nothing was to be checked.
     pub(crate) fn new(
         history: &History,
         verdict: Option<Result<Verdict, String>>,

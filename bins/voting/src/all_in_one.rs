@@ -213,8 +213,8 @@ fn operator_token(config: &Config) -> Result<ResolvedSecret, SecretError> {
     config.operator_token(Some(kept))
 }
 
-/// Where others are configured, the course's poll goes, if nobody has ever voted in it. Nothing uses the file yet, so
-/// no ballot can be on its way.
+/// Removes the example poll if other polls are configured and nobody has voted in it. Nothing uses the file yet, so no
+/// ballot can be in flight.
 async fn remove_left_over(store: &Sqlite, config: &Config) -> Result<(), StoreError> {
     let course = store.poll(cats_vs_dogs().id()).await?;
     let Some(course) = course.filter(|course| config.is_left_over(course)) else {

@@ -54,7 +54,7 @@ fn of_a_healthy_deployment_nothing_is_wrong() {
             &["20 ballots of 4 shards", "0 ballots not counted yet"],
         )
         .says("ok", "workers", &["1 worker"])
-        .says("ok", "postgres tables", &["as this program's"])
+        .says("ok", "postgres tables", &["which this program needs"])
         .says("ok", "postgres rights", &["worker_login"])
         .says("ok", "polls", &["1 open, 0 closing, 0 final"])
         .says(
@@ -451,7 +451,7 @@ fn tables_of_another_version_are_told() {
     version(older).says(
         "FAIL",
         "postgres tables",
-        &["of version 1", "run `voting migrate`"],
+        &["version 1;", "run `voting migrate`"],
     );
     let newer = "INSERT INTO refinery_schema_history SELECT * FROM kept;
                  INSERT INTO refinery_schema_history
@@ -823,7 +823,7 @@ fn encrypted_connections_are_told_from_plain_ones_and_no_password_is_shown() {
             &[
                 "no service connects to localhost:",
                 "certificate",
-                "nobody who is trusted",
+                "not signed by a trusted authority",
                 "ca_file",
             ],
         );

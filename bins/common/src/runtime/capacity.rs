@@ -31,7 +31,7 @@ pub struct Gates {
     pub worker: Gate,
 }
 
-/// The room of one service.
+/// The limits of one service within the limit of open files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fitted {
     /// Its section in the settings.
@@ -40,7 +40,7 @@ pub struct Fitted {
     pub wanted: usize,
     /// Whether that is the default.
     pub by_default: bool,
-    /// What there is room for.
+    /// What the limit of open files allows.
     pub max_connections: usize,
     limits: Limits,
 }
@@ -86,7 +86,7 @@ impl Config {
         gates
     }
 
-    /// The room that the services of a program have, if it may have so many open files.
+    /// The limits of a program's services, if it may open this many files.
     pub fn fitted(&self, service: Service, open_files: Option<usize>) -> Vec<Fitted> {
         let limits = |max_connections, max_connections_per_address| Limits {
             max_connections,
@@ -137,7 +137,7 @@ fn divided(room: usize, wanted: &[usize]) -> Vec<usize> {
     given
 }
 
-/// Makes it need no more than so many sockets.
+/// Lowers the limits until they need no more than this many sockets.
 fn fit(limits: &mut Limits, sockets: usize) {
     if limits.sockets() <= sockets {
         return;
@@ -235,7 +235,7 @@ mod tests {
                     "{service:?} of {files}: {fitted:?}"
                 );
             }
-            // Hardly a server, but one that answers.
+            // Too few for a server, but it answers.
             let few = config.fitted(service, Some(64));
             assert!(few.iter().all(|fitted| fitted.max_connections == AT_LEAST));
         }

@@ -16,7 +16,7 @@ use voting_core::error::in_one_line;
 use crate::settings::{cli::Cli, config::Config};
 
 /// A service that asks two stores may take twice two seconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is wrong with a service, as it says itself.
 #[derive(Deserialize)]
@@ -52,7 +52,7 @@ fn ask(listen: SocketAddr) -> Result<(), String> {
         return Err("the service listens on any free port, so it cannot be asked".to_owned());
     }
     let url = format!("http://{}/", reachable(listen));
-    ready(&url, PATIENCE).map_err(|not| match not {
+    ready(&url, TIMEOUT).map_err(|not| match not {
         NotReady::Silent(error) => format!("no answer from {url}readyz: {error}"),
         NotReady::Says(_, Some(detail)) => format!("not ready: {detail}"),
         NotReady::Says(status, None) => format!("{url}readyz answers {status}"),
@@ -62,9 +62,9 @@ fn ask(listen: SocketAddr) -> Result<(), String> {
 /// Why a service is not ready.
 #[derive(Debug)]
 pub enum NotReady {
-    /// Nobody answers, or not in time.
+    /// There was no answer, or not in time.
     Silent(String),
-    /// What it answers, with the reason if it gives one.
+    /// The status that it answered with, and its reason if it gives one.
     Says(StatusCode, Option<String>),
 }
 
@@ -72,11 +72,11 @@ pub enum NotReady {
 ///
 /// # Errors
 /// It is not.
-pub fn ready(url: &str, patience: Duration) -> Result<(), NotReady> {
+pub fn ready(url: &str, timeout: Duration) -> Result<(), NotReady> {
     let url = format!("{}/readyz", url.trim_end_matches('/'));
     // Not through a proxy that the environment may name: it is on this machine, or near.
     let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(patience))
+        .timeout_global(Some(timeout))
         .http_status_as_error(false)
         .proxy(None)
         .build()

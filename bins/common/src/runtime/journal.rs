@@ -6,7 +6,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// How the journal is told an error, as in `syslog(3)`.
+/// The priority of an error, as in `syslog(3)`.
 pub(crate) const ERROR: &str = "<3>";
 
 /// Whether the standard error output is the journal. systemd names the device and the inode of the socket, since

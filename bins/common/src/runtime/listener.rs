@@ -1,7 +1,7 @@
 //! Sockets that listen: own ones, and those that a supervisor such as systemd hands over.
 //!
 //! A socket that is handed over stays open while the process is replaced. Connections that come
-//! meanwhile wait in it for the next process, so a restart refuses nobody.
+//! meanwhile wait in it for the next process, so a restart refuses no connection.
 
 use std::{env, io, net::SocketAddr};
 
@@ -75,7 +75,7 @@ impl Inherited {
     }
 
     /// The socket of this name; `None` if none at all was handed over. It is an error if only others
-    /// were: whoever connects to those would wait for ever.
+    /// were: clients that connect to those would wait for ever.
     pub(crate) fn named(&mut self, name: &'static str) -> Result<Option<Listener>, StartError> {
         if self.sockets.len() == 0 {
             return Ok(None);

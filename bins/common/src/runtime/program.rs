@@ -96,9 +96,9 @@ fn try_run<E: Error + 'static>(
     let runtime = tokio::runtime::Runtime::new()?;
     let exit = runtime.block_on(program(config))?;
     // Not for ever, as for a disk or a server that hangs.
-    let patience = if exit == Exit::AtOnce { 0 } else { 2 };
-    runtime.shutdown_timeout(Duration::from_secs(patience));
-    // By now nobody makes any.
+    let seconds = if exit == Exit::AtOnce { 0 } else { 2 };
+    runtime.shutdown_timeout(Duration::from_secs(seconds));
+    // No more spans are made by now.
     if let Some(traces) = traces
         && exit != Exit::AtOnce
     {

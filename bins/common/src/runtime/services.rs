@@ -95,7 +95,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// None yet. If signals are to stop them, no signal ends the process by itself from now on.
+    /// Starts with no service. If signals are to stop them, no signal ends the process by itself from now on.
     ///
     /// # Errors
     /// [`StartError::Signals`].
@@ -139,8 +139,8 @@ impl Services {
         }
     }
 
-    /// Tells the supervisor that the process is alive only while this worker does its work, or bears a
-    /// store that fails, and how many ballots wait for the workers.
+    /// Reports the process as alive only while this worker makes progress or retries a store that fails. The status also
+    /// says how many ballots wait for the workers.
     pub fn watch(&mut self, mut worker: ProgressWatch, queue: Arc<dyn BallotQueue>) {
         self.lookout.worker = Some((worker.clone(), queue));
         // That it was started is its first sign of life.
@@ -148,12 +148,12 @@ impl Services {
         self.watchdog.worker = Some(worker);
     }
 
-    /// What is behind the needs of the services, in the operator's words.
+    /// Names the stores behind the services' needs in the words of an operator.
     pub fn name_stores(&mut self, stores: &'static [(&'static str, &'static str)]) {
         self.lookout.stores = stores;
     }
 
-    /// Says where to click, be it to a person or to a program that reads the log.
+    /// Prints the address of a service, as a line for people or as JSON.
     pub fn announce(&self, service: &str, address: &str, more: &str) {
         announce(&match self.log_format {
             LogFormat::Text => format!("{:<11}{address}{more}\n", format!("{service}:")),
@@ -165,7 +165,7 @@ impl Services {
         });
     }
 
-    /// Says something to people only.
+    /// Prints a text if lines are for people.
     pub fn remark(&self, text: &str) {
         if self.log_format == LogFormat::Text {
             announce(text);
@@ -218,7 +218,7 @@ impl Services {
             }
         };
         tracing::info!("stopping; a second signal ends the process at once");
-        // What it last said would stand until the end.
+        // Its last status would stay until the end.
         lookout.abort();
         supervisor::stopping();
         self.leaving.cancel();
@@ -258,8 +258,8 @@ impl std::fmt::Debug for Services {
     }
 }
 
-/// Says something on the standard output.
+/// Writes a text to the standard output.
 pub fn announce(text: &str) {
-    // Whoever started it may not be reading; that is no reason to stop.
+    // If nothing reads the output, the process goes on.
     let _ = io::stdout().write_all(text.as_bytes());
 }

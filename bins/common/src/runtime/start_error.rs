@@ -29,7 +29,7 @@ pub enum StartError {
          its name is FileDescriptorName in a systemd socket"
     )]
     NotHandedOver(&'static str),
-    /// A socket that was handed over is none to serve on.
+    /// A socket that was handed over cannot be served on.
     #[error("cannot serve on the socket {0} that was handed over")]
     HandedOver(&'static str, #[source] io::Error),
     /// The system gives no signals.

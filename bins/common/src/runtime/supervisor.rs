@@ -33,11 +33,11 @@ fn tell(state: &str) {
 
 /// After how long without a word the supervisor takes the process for dead; `None` if it does not.
 #[cfg(unix)]
-fn patience() -> Option<Duration> {
+fn watchdog_timeout() -> Option<Duration> {
     sd_notify::watchdog_enabled()
 }
 
-/// Whether anybody hears what is told.
+/// Whether a supervisor listens.
 fn is_supervised() -> bool {
     cfg!(unix) && std::env::var_os("NOTIFY_SOCKET").is_some()
 }
@@ -46,7 +46,7 @@ fn is_supervised() -> bool {
 fn tell(_: &str) {}
 
 #[cfg(not(unix))]
-fn patience() -> Option<Duration> {
+fn watchdog_timeout() -> Option<Duration> {
     None
 }
 
@@ -58,13 +58,13 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Goes on for ever, unless nobody wants to know. To be spawned: as a task of the runtime it stands
+    /// Runs for ever if the supervisor has a watchdog. Spawn it: as a task of the runtime it stands
     /// still when the runtime's threads are stuck.
     pub(crate) async fn feed(mut self) {
-        let Some(patience) = patience() else {
+        let Some(timeout) = watchdog_timeout() else {
             return;
         };
-        let mut ticks = interval((patience / 4).max(Duration::from_millis(1)));
+        let mut ticks = interval((timeout / 4).max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
@@ -193,7 +193,7 @@ mod tests {
         lives_without(&silent.local_addr().unwrap().to_string()).await;
     }
 
-    /// A worker whose store is at this address shows signs of life, though it gets nothing done.
+    /// A worker whose store is at this address is alive, although it cannot flush anything.
     async fn lives_without(address: &str) {
         let memory = Memory::new(MemoryOptions::default());
         let options = PostgresOptions {

@@ -31,7 +31,7 @@ pub enum SecretError {
     /// It could be found by trying.
     #[error("{0} is weak: it could be guessed; `openssl rand -hex 32` makes a good one")]
     Weak(&'static str),
-    /// Whoever knows the one would have the other.
+    /// The token must differ from the secret.
     #[error("worker.token is the same as secret; `openssl rand -hex 32` makes another one")]
     TokenIsSecret,
     /// There is no randomness to make it of.

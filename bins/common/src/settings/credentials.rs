@@ -20,7 +20,7 @@ impl Config {
     /// The operator's token.
     ///
     /// # Errors
-    /// There is none, or none that keeps others out.
+    /// It is not set, cannot be read, is too short or weak, or is the same as the secret.
     pub fn operator_token(&self, kept: Option<Kept<'_>>) -> Result<ResolvedSecret, SecretError> {
         let (value, file) = (
             self.worker.token.as_ref(),
@@ -31,7 +31,7 @@ impl Config {
         Ok(found)
     }
 
-    /// Whether the token that is given, or kept, keeps others out.
+    /// Whether the token that is set or kept is valid.
     pub(crate) fn check_token(&self) -> Result<(), SecretError> {
         let path = self.beside_database("operator-token");
         let kept = Kept {

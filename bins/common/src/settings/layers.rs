@@ -1,7 +1,7 @@
 //! The layers that settings come from: the defaults, the file given with `--config`, the environment, the flags.
 //!
-//! Space around a value and empty values are dropped, since nobody means them: a file that fills a variable often
-//! ends in a line break.
+//! White space around a value is removed, and an empty value counts as unset: a file that fills a variable often ends in a
+//! line break.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -269,8 +269,8 @@ impl Source for Variables {
                 all.insert(key, value);
             }
         }
-        // Of a section and a setting in it, the layer would keep one and forget the other. The section, which
-        // cannot be read, is told.
+        // If a variable names a section and another one a setting in it, the layer would keep one and drop the other.
+        // The section is kept: it cannot be read, so it is reported.
         let whole: Vec<String> = all
             .iter()
             .filter(|(_, value)| matches!(&value.kind, ValueKind::String(text) if !text.trim().is_empty()))

@@ -116,7 +116,7 @@ impl LoadedSettings {
         &self.settings
     }
 
-    /// The settings, without those that there are not; `None` if a value cannot be read.
+    /// The settings, without unknown ones; `None` if a value cannot be read.
     pub fn config(&self) -> Option<&Config> {
         self.config.as_ref()
     }
@@ -156,8 +156,8 @@ fn own_defaults() -> [(&'static str, String); 2] {
     ]
 }
 
-/// Reads the values, and tells of each that cannot be read. Those have their defaults then, so that the others can be
-/// looked at, and what is read is not whole.
+/// Reads the values, and reports each that cannot be read. Those get their defaults, so that the others can be checked;
+/// the second result says whether all could be read.
 fn read_all(mut all: Value, note: &mut impl FnMut(&str, &str)) -> (Option<Config>, bool) {
     let mut is_whole = true;
     loop {
@@ -189,7 +189,7 @@ fn take(all: &mut Value, key: &str) -> Option<Value> {
     }
 }
 
-/// That a file is no TOML is told without the line that is wrong: there may be a password in it.
+/// The error of a file that is not TOML, without the wrong line: there may be a password in it.
 fn in_one_message(error: ConfigError) -> ConfigError {
     match &error {
         ConfigError::FileParse { uri, .. } => ConfigError::Message(format!(

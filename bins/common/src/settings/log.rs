@@ -14,7 +14,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// The setting names no way to write lines.
+/// The setting is not a format.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a format; write text or json")]
 pub struct BadFormat(String);
@@ -34,7 +34,7 @@ impl TryFrom<String> for LogFormat {
 /// The levels, from the fewest lines to the most.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// The setting says nothing that can be logged by.
+/// The setting is not valid.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "log: {what:?} is not a level; write one of {}, or levels by module, such as \
@@ -44,13 +44,13 @@ pub(crate) struct BadLog {
     what: String,
 }
 
-/// Whether it can be logged by.
+/// Whether the setting is valid.
 pub(crate) fn check(log: &str) -> Result<(), BadLog> {
     filter(log).map(drop)
 }
 
-/// What the setting lets through. The library itself takes a word that is no level for a module of which all is
-/// logged, and then of others not even errors.
+/// The filter of this setting. The library itself takes a word that is not a level for a module, logs all of that module,
+/// and of the others not even errors.
 pub(crate) fn filter(log: &str) -> Result<EnvFilter, BadLog> {
     let bad = |what: &str| BadLog {
         what: what.chars().take(64).collect(),
@@ -72,7 +72,7 @@ pub(crate) fn filter(log: &str) -> Result<EnvFilter, BadLog> {
             None => return Err(bad(directive)),
         }
     }
-    // Errors of what has no level of its own are told, unless it is said that they are not to be.
+    // Errors of modules without a level of their own are logged, unless the setting says otherwise.
     let others = if names_a_level { "" } else { "error," };
     EnvFilter::try_new(format!("{others}{}", directives.join(","))).map_err(|_| bad(log))
 }

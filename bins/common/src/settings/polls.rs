@@ -1,4 +1,4 @@
-//! The polls that the settings give, read field by field, so that a fault is told with the poll and the field.
+//! Reads the polls of the settings field by field, so that a fault names the poll and the field.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -172,7 +172,7 @@ fn poll(index: usize, value: Value, faults: &mut Faults) -> Option<Poll> {
         .collect();
     let options: Option<Vec<PollOption>> = options.into_iter().collect();
     let (id, title, max_choices, options) = (id?, title?, max_choices?, options?);
-    // A text that is wrong is told with its field; what concerns the poll as a whole, with the poll.
+    // A wrong text is reported with its field, a fault of the whole poll with the poll.
     let known = faults.0.len();
     let mut check = |place: &str, text: &str| {
         if let Err(reason) = check_text(text) {

@@ -83,7 +83,7 @@ impl Provenance {
     pub(crate) fn unknown(&self) -> Vec<Unknown> {
         let known: Vec<String> = leaves(&Config::default()).map(|(key, _)| key).collect();
         let is_known = |key: &str| {
-            // A table where there is a value is told when it is read.
+            // A table in place of a value is reported when it is read.
             let within = |known: &String| key.starts_with(&format!("{known}."));
             known.iter().any(|known| known == key || within(known))
                 || known

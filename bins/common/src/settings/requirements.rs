@@ -194,7 +194,7 @@ impl Config {
             && let Ok(found) = resolve_secret("secret", secret.0, secret.1, None)
             && is_weak(found.key.as_bytes())
         {
-            // Whoever has voted under it would be another voter under a better one.
+            // It is only a warning: under another secret everybody who has voted would be a new voter.
             remarks.push(
                 "secret is weak: whoever guesses it can vote for everybody; make another one before \
                  the first vote"

@@ -1,8 +1,7 @@
-//! Reads settings as what they must be, and bends none: the `config` crate would round 2.9, and take `true` for
-//! a number and "yes" for true.
+//! Reads settings with exactly their types. The `config` crate converts: it rounds 2.9, and takes `true` for a number.
 //!
-//! In a file each value has a type, and only the right one is taken. In a variable or a flag all is text: there
-//! a number, or true or false, is written as one. So may a poll's in `VOTING_POLLS`.
+//! In a file each value has a type, and only the right one is accepted. In a variable or a flag everything is text, and
+//! numbers and booleans are parsed from it. The same holds for polls in `VOTING_POLLS`.
 
 use config::{Value, ValueKind};
 use serde::{
@@ -99,7 +98,7 @@ impl<'de> Deserializer<'de> for Typed<'de> {
         visitor: V,
     ) -> Result<V::Value, Unfit> {
         let ValueKind::Table(table) = &self.0.kind else {
-            // It is not shown: whoever leaves the end of a name out may have put a password there.
+            // The value is not shown: if the end of a name was left out, it may be a password.
             return Err(Unfit::custom(format_args!(
                 "it must be a section; known in it: {}",
                 known.join(", ")
@@ -180,7 +179,7 @@ impl<'de> Deserializer<'de> for Typed<'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    // What nobody reads may be anything.
+    // An ignored value may be anything.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
         visitor.visit_unit()
     }

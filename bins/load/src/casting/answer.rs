@@ -10,7 +10,7 @@ use serde::Deserialize;
 /// The poll takes no more ballots.
 const POLL_CLOSED: &str = "urn:voting:problem:poll-closed";
 
-/// The one refusal that is none.
+/// The only 503 problem that is not a refusal.
 const OUTCOME_UNKNOWN: &str = "urn:voting:problem:outcome-unknown";
 
 /// What became of a ballot, as far as its voter knows.

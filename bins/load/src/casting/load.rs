@@ -1,4 +1,4 @@
-//! The load itself: runs beside whoever started it.
+//! Runs the load on a thread of its own.
 
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -41,7 +41,7 @@ pub enum StartError {
     Thread(#[from] io::Error),
 }
 
-/// A load that runs, on a thread of its own. Dropped, it ends soon, and nobody learns what it knew.
+/// A load that runs, on a thread of its own. If it is dropped, it ends soon and its history is lost.
 pub struct Load {
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -86,7 +86,7 @@ impl Load {
             .name("load".to_owned())
             .spawn(move || {
                 let known = runtime.block_on(run(&load, watched, &stopped, &all_cast));
-                // Nobody may be there to hear it.
+                // The receiver may be gone.
                 let _ = send.send(known);
                 done.cancel();
             })?;

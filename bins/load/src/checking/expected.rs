@@ -13,7 +13,7 @@ type Bounds = (u64, u64);
 pub(crate) struct Expected {
     voters: Bounds,
     votes: Vec<Bounds>,
-    /// So many more votes than voters there are.
+    /// How many more votes than voters there are.
     more_votes: i128,
 }
 
@@ -60,7 +60,7 @@ impl Expected {
         off(&self.voters, voters) + of_votes.sum::<u64>()
     }
 
-    /// So many voters are not there who must be.
+    /// How many voters are missing.
     pub(crate) fn short_of(&self, voters: u64) -> u64 {
         self.voters.0.saturating_sub(voters)
     }

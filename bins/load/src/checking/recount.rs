@@ -203,7 +203,7 @@ impl Look {
         let position = checking.history.voters[voter as usize].position();
         let is_past = match (position, &self.scan.flushed) {
             (Some(position), Some(flushed)) => flushed.has(position),
-            // Without a place in the log: so many are on their way, and it may be one of these.
+            // Without a receipt its place in the log is unknown, and it may be among those that are still pending.
             (None, Some(_)) => {
                 let told = self.told(checking);
                 told.is_some_and(|told| !told.others) && missing.unaccounted == 0

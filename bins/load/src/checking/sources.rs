@@ -27,10 +27,10 @@ pub struct Sources {
     pub postgres: Option<String>,
     /// What was there before the load.
     pub before: Before,
-    /// Ask for so many receipts, evenly spread over the voters, and as many that are superseded.
+    /// How many receipts to ask for, evenly spread over the voters, and how many superseded ones.
     pub receipts: usize,
-    /// When for so long no further ballot is counted, what is missing is not waited for any more. It
-    /// must be longer than it takes until another worker takes over from one that is dead.
+    /// The check stops waiting when no further ballot was counted for this long. It must be longer than the time after
+    /// which another worker takes over from a dead one.
     pub patience: Duration,
 }
 

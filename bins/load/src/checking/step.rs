@@ -6,21 +6,21 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
-    /// Of the voters that are looked at, for so many the ballot that should count does.
+    /// For how many of the checked voters the right ballot counts.
     Counted {
-        /// So many.
+        /// How many.
         counted: u64,
-        /// Of so many.
+        /// Out of how many.
         of: u64,
     },
-    /// Of the replaced ballots whose receipts are asked for, so many are.
+    /// How many of the checked earlier ballots are replaced.
     Replaced {
-        /// So many.
+        /// How many.
         replaced: u64,
-        /// Of so many.
+        /// Out of how many.
         of: u64,
     },
-    /// Nothing is missing. A little later it is looked at once more.
+    /// Nothing is missing. A little later the check looks once more.
     Resting,
 }
 
@@ -46,5 +46,5 @@ impl fmt::Display for Step {
     }
 }
 
-/// Whom a check tells how far it is.
+/// Is called with each step of a check.
 pub(crate) type Tell<'a> = &'a (dyn Fn(Step) + 'a);

@@ -88,7 +88,7 @@ impl Migrate {
         let failed = |what: &'static str, error: &StoreError, is_about_roles| MigrateError::Store {
             what,
             place: places.first().map(ToString::to_string).unwrap_or_default(),
-            // That the store is unavailable is told by what follows.
+            // The source says more than that the store is unavailable.
             why: error
                 .source()
                 .map_or_else(|| error.to_string(), in_one_line),

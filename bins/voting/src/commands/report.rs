@@ -1,4 +1,4 @@
-//! What was found, told line by line to people, or as one JSON document to machines.
+//! Prints the findings: line by line for people, or as one JSON document for machines.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -7,14 +7,14 @@ use std::{
 
 use serde::Serialize;
 
-/// How it is with one thing.
+/// The outcome of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Level {
     Ok,
-    /// It works, and is hardly meant so.
+    /// It works, but is probably not intended.
     Warn,
-    /// It could not be found out.
+    /// The check could not find out.
     Unknown,
     Fail,
 }
@@ -157,7 +157,7 @@ impl Report {
 }
 
 fn print(text: &str) {
-    // Whoever asked may not be reading any more.
+    // The reader may be gone.
     let _ = io::stdout().write_all(text.as_bytes());
 }
 

@@ -1,5 +1,5 @@
-//! Brings spans to the collector, by HTTP, on the thread that asks for it. A collector that does not take
-//! them is told of once, and once when it does again.
+//! Sends spans to the collector by HTTP, on the caller's thread. It logs once when the collector does not take them, and once
+//! when it takes them again.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -11,7 +11,7 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use ureq::Agent;
 use voting_core::error::in_one_line;
 
-/// More than a collector says.
+/// More bytes than a collector answers.
 const MAX_ANSWER: u64 = 64 * 1024;
 
 #[derive(Debug)]

@@ -10,20 +10,19 @@ use voting_core::backends::{certificate::Certificate, endpoint::Endpoint};
 use super::{Visit, for_people};
 use crate::commands::report::Finding;
 
-/// Who renews certificates at a third of their life or a fortnight before their end, whichever is
-/// less, is not told.
+/// No warning before a third of the certificate's life or a fortnight is left, whichever is shorter.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Of each server what its certificate is worth, or why that is not known.
 type Seen = Vec<(Endpoint, io::Result<Certificate>)>;
 
-/// Whether a certificate is why there is no connection; then that is told.
+/// Reports a certificate that prevents the connection; whether there is one.
 pub(super) async fn refused(
     visit: &mut Visit<'_>,
     check: &'static str,
     look: impl Future<Output = Seen>,
 ) -> bool {
-    let Ok(seen) = tokio::time::timeout(visit.patience, look).await else {
+    let Ok(seen) = tokio::time::timeout(visit.timeout, look).await else {
         return false;
     };
     let mut is_refused = false;
@@ -49,7 +48,7 @@ pub(super) async fn check(
         "redis" => "redis certificate",
         _ => "postgres certificate",
     };
-    let seen = tokio::time::timeout(visit.patience, look).await;
+    let seen = tokio::time::timeout(visit.timeout, look).await;
     let Ok(seen) = seen else {
         visit.add(Finding::unknown(check, "no certificate was shown in time"));
         return;

@@ -35,7 +35,7 @@ pub(super) async fn check(visit: &mut Visit<'_>) {
     visit.add(space(&path));
     let looking = path.clone();
     let look = tokio::task::spawn_blocking(move || inspect(&looking));
-    let report = match tokio::time::timeout(visit.patience, look).await {
+    let report = match tokio::time::timeout(visit.timeout, look).await {
         Ok(Ok(Ok(report))) => report,
         Ok(Ok(Err(error))) => {
             visit.add(unreadable(&error));

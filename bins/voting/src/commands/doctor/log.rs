@@ -14,7 +14,7 @@ const SLOW: Duration = Duration::from_secs(30);
 const LOOKS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// So many names are told.
+/// How many names are shown.
 const NAMES: usize = 5;
 
 pub(super) async fn check(visit: &mut Visit<'_>, redis: &Redis) {

@@ -62,9 +62,9 @@ pub(crate) struct Doctor {
 /// What the checks share.
 struct Visit<'a> {
     config: &'a Config,
-    /// Whose needs are looked at.
+    /// The services whose needs are checked.
     services: Vec<Service>,
-    patience: Duration,
+    timeout: Duration,
     report: Report,
 }
 
@@ -97,7 +97,7 @@ impl Doctor {
         let visit = Visit {
             config,
             services,
-            patience: Duration::from_secs(self.timeout),
+            timeout: Duration::from_secs(self.timeout),
             report,
         };
         let report = runtime.block_on(self.visit(&loaded, visit));
@@ -173,10 +173,10 @@ impl Visit<'_> {
 
     /// The answer, in time, or why there is none.
     async fn ask<T>(&self, ask: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
-        match tokio::time::timeout(self.patience, ask).await {
+        match tokio::time::timeout(self.timeout, ask).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(why(&error)),
-            Err(_) => Err(format!("no answer within {} s", self.patience.as_secs())),
+            Err(_) => Err(format!("no answer within {} s", self.timeout.as_secs())),
         }
     }
 
@@ -215,7 +215,7 @@ fn count_of(number: u64, what: &str) -> String {
     }
 }
 
-/// A length of time for people: the largest unit that there are two of.
+/// A length of time for people, in the largest unit of which it has at least two.
 fn for_people(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {

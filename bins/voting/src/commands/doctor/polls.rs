@@ -12,11 +12,11 @@ use voting_core::{
 use super::{Visit, count_of};
 use crate::commands::report::Finding;
 
-/// Workers take a step a second: whoever closes, or is published, in this time is not stuck.
+/// Workers take a step a second: a poll that moves on, or is published, in this time is not stuck.
 const STEPS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// So many polls are named.
+/// How many polls are named.
 const NAMES: usize = 5;
 
 pub(super) async fn check(visit: &mut Visit<'_>, redis: Option<&Redis>, postgres: &Postgres) {

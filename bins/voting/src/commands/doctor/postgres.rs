@@ -20,7 +20,7 @@ const TESTED: u32 = 15;
 /// Looks at the server and the login. `None` if it does not answer, has no tables that this program can
 /// read, or the settings name none.
 pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Postgres> {
-    // What is wrong with the settings is told with them.
+    // The check of the settings reports faults in them.
     let postgres = visit.config.postgres().ok()?;
     let places: Vec<_> = postgres
         .endpoints()
@@ -33,8 +33,8 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Postgres> {
     if let Ok(false) = visit.ask(postgres.keeps_sessions()).await {
         visit.add(pooler(&place));
     }
-    let patience = visit.patience;
-    let server = match tokio::time::timeout(patience, postgres.inspect()).await {
+    let timeout = visit.timeout;
+    let server = match tokio::time::timeout(timeout, postgres.inspect()).await {
         Ok(Ok(server)) => server,
         Ok(Err(error)) => {
             // Of a certificate there is more to say than that it is refused.
@@ -44,7 +44,7 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Postgres> {
             return None;
         }
         Err(_) => {
-            let found = format!("no answer within {} s", patience.as_secs());
+            let found = format!("no answer within {} s", timeout.as_secs());
             visit.add(away(&place, &found, None));
             return None;
         }
@@ -227,7 +227,7 @@ fn room(server: &ServerReport, own: u32) -> Vec<Finding> {
 /// A server whose disk is full answers, and reads, as if nothing were wrong.
 async fn check_disk(visit: &mut Visit<'_>, postgres: &Postgres) {
     let check = "postgres disk";
-    let finding = match tokio::time::timeout(visit.patience, postgres.try_disk()).await {
+    let finding = match tokio::time::timeout(visit.timeout, postgres.try_disk()).await {
         Ok(Ok(())) => Finding::ok(check, format!("takes {TRIED_MIB} MiB more")),
         Ok(Err(error)) if Failure::of(&error) == Some(Failure::DiskFull) => Finding::fail(
             check,
@@ -290,7 +290,7 @@ fn away(place: &str, why: &str, failure: Option<Failure>) -> Finding {
 async fn check_tables(visit: &mut Visit<'_>, postgres: &Postgres) -> bool {
     let check = "postgres tables";
     let wanted = Postgres::wanted_schema_version();
-    let version = tokio::time::timeout(visit.patience, postgres.schema_version()).await;
+    let version = tokio::time::timeout(visit.timeout, postgres.schema_version()).await;
     let finding = match version {
         Ok(Ok(version)) if version == wanted => {
             visit.add(Finding::ok(

@@ -11,7 +11,7 @@ const MEMORY: [u64; 2] = [80, 95];
 
 /// Looks at each server. `None` if none answers, or the settings name none.
 pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Redis> {
-    // What is wrong with the settings is told with them.
+    // The check of the settings reports faults in them.
     let redis = visit.config.redis().ok()?;
     let places: Vec<_> = redis.endpoints().iter().map(ToString::to_string).collect();
     let place = places.join(", ");
@@ -216,7 +216,7 @@ fn own_log(name: &str, info: &NodeInfo) -> Finding {
                 format!("{name} writes its log without errors, {mib} MiB"),
             )
         }
-        // What it must have is told with its settings.
+        // The check of the durability says whether it needs one.
         None => Finding::ok(check, format!("{name} has none")),
     }
 }

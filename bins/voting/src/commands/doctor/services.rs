@@ -7,8 +7,8 @@ use crate::commands::report::Finding;
 
 pub(super) async fn check(visit: &mut Visit<'_>, name: &str, urls: &[String]) {
     for url in urls {
-        let (asked, patience) = (url.clone(), visit.patience);
-        let answer = tokio::task::spawn_blocking(move || ready(&asked, patience)).await;
+        let (asked, timeout) = (url.clone(), visit.timeout);
+        let answer = tokio::task::spawn_blocking(move || ready(&asked, timeout)).await;
         let answer = answer.unwrap_or_else(|error| Err(NotReady::Silent(error.to_string())));
         visit.add(told(name, url, answer));
     }

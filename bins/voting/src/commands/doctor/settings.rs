@@ -16,7 +16,7 @@ const CONTAINER_SECRETS: &str = "/run/secrets";
 /// Where Nomad says that it has put a task's own.
 const NOMAD_SECRETS: &str = "NOMAD_SECRETS_DIR";
 
-/// Whether an engine has put a file where the service finds it, and nobody else is.
+/// Whether a container engine has put the file where only the service finds it.
 fn is_of_an_engine(file: &Path) -> bool {
     let nomad = std::env::var_os(NOMAD_SECRETS).filter(|folder| !folder.is_empty());
     file.starts_with(CONTAINER_SECRETS) || nomad.is_some_and(|folder| file.starts_with(folder))
