@@ -280,3 +280,62 @@ impl Source for Variables {
         Ok(all)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn read(file: &std::path::Path, variables: &[(&str, &str)]) -> Layers {
+        let cli = Cli {
+            config: Some(file.to_owned()),
+            vote_listen: Some(([127, 0, 0, 1], 1).into()),
+            ..Cli::default()
+        };
+        let set = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Layers::read(&cli, Some(set.collect()), []).expect("they can be read")
+    }
+
+    #[test]
+    fn the_uppermost_layer_is_the_origin() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("voting.toml");
+        let text =
+            "log = 'info'\nlog_format = 'text'\n[vote]\nlisten = 'x'\n[worker]\nmax_ballots = 1";
+        fs::write(&file, text).expect("written");
+        let variables = [
+            ("VOTING_LOG", "warn"),
+            ("voting_vote__listen", "y"),
+            // In place of the section of the file.
+            ("VOTING_WORKER", "z"),
+            ("OPTION_A", "Tea"),
+            ("OPTION_B", "Coffee"),
+            ("VOTING_OPTION_B", "Milk"),
+        ];
+        let variable = |name: &str| Origin::Environment(name.to_owned());
+        let wanted = [
+            ("log", variable("VOTING_LOG")),
+            ("log_format", Origin::File(file.clone())),
+            ("option_a", variable("OPTION_A")),
+            ("option_b", variable("VOTING_OPTION_B")),
+            ("vote.listen", Origin::Flag("--vote-listen".to_owned())),
+            ("worker", variable("VOTING_WORKER")),
+        ];
+        let wanted = wanted.map(|(key, origin)| (key.to_owned(), origin));
+        assert_eq!(read(&file, &variables).origins, wanted);
+    }
+
+    #[test]
+    fn a_file_stays_a_file_whatever_its_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("the environment, VOTING_LOG");
+        fs::write(&file, "log = 'info'").expect("written");
+        let layers = read(&file, &[]);
+        assert_eq!(layers.origins[0].1, Origin::File(file));
+        let table = layers.values.into_table().expect("a table");
+        assert!(!is_bare(&table["log"]), "a text in a file has a type");
+    }
+}
