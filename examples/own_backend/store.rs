@@ -168,7 +168,7 @@ impl TallyStore for OwnBackend {
         }))
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_read(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -43,8 +43,8 @@ pub struct Batch {
     pub dead_letters: Vec<DeadLetter>,
     /// Dead letters that are taken back, their ballots being among those above.
     pub revived: Vec<Revival>,
-    /// Up to where the log is done with, see [`Claim::settled`](crate::log::claim::Claim::settled).
-    pub settled: HashMap<ShardId, EntryId>,
+    /// Up to where the log is done with, see [`Claim::acknowledged_below`](crate::log::claim::Claim::acknowledged_below).
+    pub acknowledged_below: HashMap<ShardId, EntryId>,
 }
 
 /// A dead letter that is to be removed, since its ballots count now.

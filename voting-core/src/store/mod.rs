@@ -70,7 +70,7 @@ pub trait TallyStore: Send + Sync {
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError>;
 
     /// Whether the store answers.
-    async fn check(&self) -> Result<(), StoreError>;
+    async fn ready_to_read(&self) -> Result<(), StoreError>;
 }
 
 /// Where to look polls up.

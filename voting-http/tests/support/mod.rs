@@ -423,7 +423,7 @@ impl VoteSink for Exchanged {
         self.now().cast(ballot).await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_cast(&self) -> Result<(), StoreError> {
         self.now().check().await
     }
 

@@ -84,9 +84,9 @@ impl Store {
                 fresh.insert((*shard, *id));
             }
         }
-        for (shard, settled) in &batch.settled {
+        for (shard, acknowledged_below) in &batch.acknowledged_below {
             let below = self.applied_below.entry(*shard).or_insert(EntryId::MIN);
-            *below = (*below).max(*settled);
+            *below = (*below).max(*acknowledged_below);
             let below = *below;
             self.applied.retain(|(of, id)| of != shard || *id >= below);
         }
@@ -216,7 +216,7 @@ impl TallyStore for Memory {
         self.store().recount(poll)
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_read(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -189,7 +189,7 @@ impl TallyStore for Postgres {
             .await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_read(&self) -> Result<(), StoreError> {
         self.call(|inner| {
             inner.ask(|connection| {
                 connection.execute("SELECT 1 FROM polls LIMIT 1", &[])?;

@@ -98,8 +98,8 @@ fn mark_applied(
             fresh.insert((*shard, *id));
         }
     }
-    for (shard, settled) in &batch.settled {
-        let mark = params![shard.0, settled.ms(), settled.seq()];
+    for (shard, acknowledged_below) in &batch.acknowledged_below {
+        let mark = params![shard.0, acknowledged_below.ms(), acknowledged_below.seq()];
         transaction
             .prepare_cached(
                 "INSERT INTO applied_below VALUES (?1, ?2, ?3)

@@ -211,7 +211,7 @@ impl TallyStore for Sqlite {
         self.reading(move |inner| inner.recount(&poll)).await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_read(&self) -> Result<(), StoreError> {
         self.reading(|inner| {
             inner.check_sound()?;
             lock(&inner.reader).query_row("SELECT 1 FROM totals", [], |_| Ok(()))?;

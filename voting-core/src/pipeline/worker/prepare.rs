@@ -26,7 +26,7 @@ use crate::{
 pub(super) struct Gathered {
     entries: Vec<(LogEntry, Result<Vec<Ballot>, MalformedEntry>)>,
     seen: HashSet<EntryKey>,
-    settled: HashMap<ShardId, EntryId>,
+    acknowledged_below: HashMap<ShardId, EntryId>,
     ballots: usize,
     /// What the application's rule refuses.
     pub(super) refused: HashMap<Position, Refusal>,
@@ -57,7 +57,7 @@ impl Gathered {
                 self.entries.push((entry, decoded));
             }
         }
-        self.settled.extend(claim.settled);
+        self.acknowledged_below.extend(claim.acknowledged_below);
         unknown
     }
 
@@ -86,7 +86,7 @@ impl Gathered {
 pub(super) fn prepare(gathered: &Gathered, polls: &Known) -> Batch {
     let mut batch = Batch {
         ballots: Vec::with_capacity(gathered.ballots),
-        settled: gathered.settled.clone(),
+        acknowledged_below: gathered.acknowledged_below.clone(),
         ..Batch::default()
     };
     for (log_entry, decoded) in &gathered.entries {

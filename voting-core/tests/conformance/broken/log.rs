@@ -110,7 +110,7 @@ impl<B: BrokenLog> BallotLog for Log<B> {
         self.broken.seal(self.log.as_ref(), shard, polls).await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_append(&self) -> Result<(), StoreError> {
         self.log.check().await
     }
 }

@@ -137,7 +137,7 @@ impl<B: BrokenStore> TallyStore for Around<B> {
         self.store.tallies.recount(poll).await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_read(&self) -> Result<(), StoreError> {
         self.store.tallies.check().await
     }
 }

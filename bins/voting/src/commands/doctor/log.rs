@@ -241,7 +241,7 @@ mod tests {
             not_taken: Some(0),
             in_hand: 0,
             oldest_pending: None,
-            settled: EntryId::MIN,
+            acknowledged_below: EntryId::MIN,
             last: EntryId::MIN,
             accepted: 3,
             acknowledged: 3,

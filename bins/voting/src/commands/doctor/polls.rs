@@ -100,7 +100,7 @@ async fn settled(redis: &Redis) -> Result<Vec<(ShardId, EntryId)>, StoreError> {
     let mut settled = Vec::new();
     for shard in redis.shard_ids() {
         let report = redis.inspect(shard).await?;
-        settled.extend(report.map(|report| (shard, report.settled)));
+        settled.extend(report.map(|report| (shard, report.acknowledged_below)));
     }
     Ok(settled)
 }
