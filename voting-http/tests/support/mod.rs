@@ -424,7 +424,7 @@ impl VoteSink for Exchanged {
     }
 
     async fn ready_to_cast(&self) -> Result<(), StoreError> {
-        self.now().check().await
+        self.now().ready_to_cast().await
     }
 
     async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {

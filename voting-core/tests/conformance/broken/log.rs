@@ -111,7 +111,7 @@ impl<B: BrokenLog> BallotLog for Log<B> {
     }
 
     async fn ready_to_append(&self) -> Result<(), StoreError> {
-        self.log.check().await
+        self.log.ready_to_append().await
     }
 }
 

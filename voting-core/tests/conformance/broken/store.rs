@@ -138,7 +138,7 @@ impl<B: BrokenStore> TallyStore for Around<B> {
     }
 
     async fn ready_to_read(&self) -> Result<(), StoreError> {
-        self.store.tallies.check().await
+        self.store.tallies.ready_to_read().await
     }
 }
 
