@@ -47,6 +47,10 @@ torture *args:
 torture-broken:
     cargo test -p voting-torture --test run --locked -- --ignored
 
+# Feed a decoder with bytes for a minute (needs a nightly compiler and cargo-fuzz).
+fuzz target="entry_decode":
+    cargo +nightly fuzz run {{ target }} -- -max_total_time=60
+
 # Measure whole paths against bounds of this machine.
 bench *args:
     cargo run --release --locked -p voting-bench -- {{ args }}

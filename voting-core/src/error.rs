@@ -1,5 +1,8 @@
 //! What can go wrong between the pipeline and its stores, by what the caller can do about it.
 
+mod kind;
+
+pub use self::kind::ErrorKind;
 use crate::model::{id::PollId, secret::Fingerprint};
 
 /// An error of a back end, whatever its type.
@@ -94,7 +97,7 @@ impl CastError {
 
 impl StoreError {
     /// The variant's name in traces.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub(crate) fn variant(&self) -> &'static str {
         match self {
             Self::Unavailable(_) => "unavailable",
             Self::PollConflict(_) => "poll-conflict",

@@ -6,10 +6,11 @@ use std::{collections::BTreeMap, io::Write, sync::Arc, time::SystemTime};
 
 use data_encoding::BASE64URL_NOPAD;
 use support::{
-    Answer, BROWSER, FORM, JSON, Services, Setup, await_some, connect, get, head, read_to_end, send,
+    Answer, BROWSER, FORM, JSON, Services, Setup, connect, get, head, read_to_end, send,
 };
 use voting_core::SecretKey;
 use voting_http::{ReceiptKey, Site};
+use voting_testing::await_some;
 
 const BALLOT: &str = "/v1/polls/cats-vs-dogs/ballot";
 

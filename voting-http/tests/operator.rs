@@ -7,10 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{
-    BROWSER, FORM, JSON, OPERATOR_TOKEN, Services, await_some, connect, events, get, send,
-};
+use support::{BROWSER, FORM, JSON, OPERATOR_TOKEN, Services, connect, events, get, send};
 use voting_core::{Ballot, Choices, VoterId, log::entry};
+use voting_testing::await_some;
 
 fn bearer() -> String {
     format!("Bearer {OPERATOR_TOKEN}")

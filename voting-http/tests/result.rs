@@ -11,13 +11,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use support::{
-    BROWSER, Event, FORM, Services, Setup, any_event, await_some, events, get, next_event, send,
-};
+use support::{BROWSER, Event, FORM, Services, Setup, any_event, events, get, next_event, send};
 use voting_core::{
     Poll, PollDirectory, PollId, Receipt, ReceiptState, StoreError, Tally, TallyStore,
     backends::memory::Memory, model::tally::Recount,
 };
+use voting_testing::await_some;
 
 const EVENTS: &str = "/v1/polls/cats-vs-dogs/tally/events";
 

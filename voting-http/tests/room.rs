@@ -8,11 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{
-    BROWSER, FORM, Services, Setup, any_event, await_some, connect, events, get, next_event, send,
-};
+use support::{BROWSER, FORM, Services, Setup, any_event, connect, events, get, next_event, send};
 use tokio::net::TcpSocket;
 use voting_http::{Limits, Site};
+use voting_testing::await_some;
 
 const EVENTS: &str = "/v1/polls/cats-vs-dogs/tally/events";
 

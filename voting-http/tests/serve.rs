@@ -9,10 +9,11 @@ use std::{
 };
 
 use poem::endpoint::{make, make_sync};
-use support::{Services, Setup, await_some, connect, get, read_to_end};
+use support::{Services, Setup, connect, get, read_to_end};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use voting_http::{Gate, Limits, ServeOptions, serve};
+use voting_testing::await_some;
 
 fn hasty(options: ServeOptions) -> Services {
     Services::set_up(|_| Setup {

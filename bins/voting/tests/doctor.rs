@@ -15,7 +15,7 @@ use support::{
 };
 use tempfile::TempDir;
 use voting_core::SecretKey;
-use voting_testing::{Authority, PgBouncer, PostgresServer, RedisCluster, RedisServer};
+use voting_testing::{Authority, PgBouncer, PostgresServer, RedisCluster, RedisServer, await_some};
 
 /// A deployment with a worker, that has counted some ballots.
 fn healthy() -> Deployment {
@@ -309,17 +309,6 @@ fn a_redis_without_room_or_with_trouble_on_its_disk_is_told() {
         "redis memory",
         &["of 1 MiB (its maxmemory)", "refused"],
     );
-}
-
-fn await_some<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]
@@ -1084,7 +1073,7 @@ fn the_file_of_the_all_in_one_is_looked_at() {
     assert!(!data.exists(), "the doctor makes nothing");
 
     let voting = Voting::start(folder.path());
-    let form = support::agent().post(&voting.vote);
+    let form = voting_testing::agent().post(&voting.vote);
     let form = form.content_type("application/x-www-form-urlencoded");
     assert_eq!(form.send("vote=a").expect("an answer").status(), 200);
     voting.settled();

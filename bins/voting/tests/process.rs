@@ -13,7 +13,8 @@ use std::{
     time::Duration,
 };
 
-use support::{Voting, agent, command, get};
+use support::{Voting, command, get};
+use voting_testing::agent;
 
 fn vote(agent: &ureq::Agent, url: &str, choice: &str) -> bool {
     let form = agent
@@ -184,20 +185,8 @@ fn killed_under_load_it_has_lost_no_acknowledged_vote_and_counts_none_twice() {
         (acknowledged..=acknowledged + unanswered).contains(&votes),
         "{acknowledged} acknowledged, {unanswered} unanswered, {votes} counted"
     );
-    let url = format!("{}/v1/polls/cats-vs-dogs/recount", voting.operator);
-    let bearer = format!("Bearer {}", voting.operator_token());
-    let mut recount = agent
-        .post(url)
-        .header("authorization", bearer)
-        .send_empty()
-        .unwrap();
-    assert!(
-        recount
-            .body_mut()
-            .read_to_string()
-            .unwrap()
-            .contains(r#""agrees":true"#)
-    );
+    let recount = voting.api().recount("cats-vs-dogs").unwrap();
+    assert_eq!(recount["agrees"], true, "{recount}");
     let pipeline = voting.settled();
     let number = |name: &str| pipeline[name].as_u64().unwrap();
     assert_eq!(
@@ -514,14 +503,10 @@ fn lines_of(
     let mut program = voting_testing::Program::start(&mut command);
     let mut said: Vec<_> = (0..3).map(|_| program.line().expect("a line")).collect();
     // Until it has said how it is.
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while !std::fs::read_to_string(&log)
-        .expect("the log")
-        .contains("ready")
-    {
-        assert!(std::time::Instant::now() < deadline, "it is not ready");
-        thread::sleep(Duration::from_millis(20));
-    }
+    voting_testing::await_that("it is ready", || {
+        let log = std::fs::read_to_string(&log).expect("the log");
+        log.contains("ready")
+    });
     program.signal("TERM");
     said.extend(std::iter::from_fn(|| program.line()));
     assert_eq!(program.wait().code(), Some(0));

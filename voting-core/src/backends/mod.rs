@@ -22,3 +22,29 @@ pub mod sqlite;
 mod stored_json;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 pub mod tls;
+
+use std::error::Error;
+
+use crate::error::ErrorKind;
+
+/// The kind of an error that one of the back ends has made, and which one.
+pub(crate) fn kind_of(error: &(dyn Error + 'static)) -> Option<(ErrorKind, &'static str)> {
+    #[cfg(feature = "redis")]
+    if let Some(error) = error.downcast_ref::<::redis::RedisError>() {
+        return Some((redis::kind_of(error), "redis"));
+    }
+    #[cfg(feature = "redis")]
+    if let Some(kind) = redis::kind_of_flaw(error) {
+        return Some((kind, "redis"));
+    }
+    #[cfg(feature = "postgres")]
+    if let Some(kind) = postgres::kind_of(error) {
+        return Some((kind, "postgres"));
+    }
+    #[cfg(feature = "sqlite")]
+    if let Some(error) = error.downcast_ref::<rusqlite::Error>() {
+        return Some((sqlite::kind_of(error), "sqlite"));
+    }
+    let _ = error;
+    None
+}

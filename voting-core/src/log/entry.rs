@@ -51,9 +51,18 @@ pub enum MalformedEntry {
     /// A ballot's poll is not in the list.
     #[error("ballot {0} names a poll that the entry does not list")]
     PollIndex(usize),
-    /// A ballot chooses nothing, or an option past the 63rd.
+    /// A ballot chooses nothing, or an option past the 63rd; or it is of a kind that this version does not count.
     #[error("ballot {0} has malformed choices")]
     Choices(usize),
+    /// A source of ballots that is not known.
+    #[error("source {0} is not known")]
+    Source(u8),
+    /// A kind of ballots that is not known.
+    #[error("kind {0} of ballots is not known")]
+    Kind(u8),
+    /// Somebody without the key wrote it, or changed it.
+    #[error("the entry's signature is not valid")]
+    Unauthenticated,
 }
 
 /// An entry that is to be appended to the log.
@@ -172,7 +181,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Ballot>, MalformedEntry> {
             poll: poll.clone(),
             voter: VoterId::from_bytes(rest.array()?),
             choices: rest
-                .leb128()?
+                .leb128(63)?
                 .and_then(Choices::from_bits)
                 .ok_or(MalformedEntry::Choices(index))?,
         });
@@ -183,10 +192,11 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Ballot>, MalformedEntry> {
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+/// Reads bytes from the front.
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, len: usize) -> Result<&'a [u8], MalformedEntry> {
+    pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], MalformedEntry> {
         let (head, tail) = self
             .0
             .split_at_checked(len)
@@ -195,7 +205,7 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], MalformedEntry> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], MalformedEntry> {
         let (head, tail) = self
             .0
             .split_first_chunk()
@@ -204,11 +214,11 @@ impl<'a> Reader<'a> {
         Ok(*head)
     }
 
-    fn byte(&mut self) -> Result<u8, MalformedEntry> {
+    pub(super) fn byte(&mut self) -> Result<u8, MalformedEntry> {
         self.array().map(|[byte]| byte)
     }
 
-    fn poll(&mut self) -> Result<PollId, MalformedEntry> {
+    pub(super) fn poll(&mut self) -> Result<PollId, MalformedEntry> {
         let len = usize::from(self.byte()?);
         std::str::from_utf8(self.take(len)?)
             .ok()
@@ -216,12 +226,16 @@ impl<'a> Reader<'a> {
             .ok_or(MalformedEntry::Poll)
     }
 
-    /// `None` for a number past 63 bits or written longer than it needs to be.
-    fn leb128(&mut self) -> Result<Option<u64>, MalformedEntry> {
+    /// `None` for a number of more than `bits` bits, or written longer than it needs to be.
+    pub(super) fn leb128(&mut self, bits: u32) -> Result<Option<u64>, MalformedEntry> {
         let mut value = 0;
-        for shift in (0..63).step_by(7) {
+        for shift in (0..bits).step_by(7) {
             let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
+            let group = u64::from(byte & 0x7f);
+            if group.checked_shr(bits - shift).unwrap_or(0) != 0 {
+                return Ok(None);
+            }
+            value |= group << shift;
             if byte & 0x80 == 0 {
                 return Ok((byte != 0 || shift == 0).then_some(value));
             }

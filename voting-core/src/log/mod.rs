@@ -6,6 +6,7 @@
 pub mod claim;
 pub mod entry;
 pub mod entry_context;
+pub mod signed_entry;
 pub mod stats;
 
 use std::{
@@ -15,6 +16,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 
 use self::{claim::Claim, entry::NewEntry, stats::QueueStats};
 use crate::{
@@ -32,6 +34,7 @@ use crate::{
 
 /// Takes ballots from voters.
 #[async_trait]
+#[auto_impl(&, Arc, Box)]
 pub trait VoteSink: Send + Sync {
     /// Casts a ballot, and returns only once it is durable.
     ///
@@ -58,6 +61,7 @@ pub trait VoteSink: Send + Sync {
 
 /// The writing end of the log, over which [`GroupCommit`](crate::GroupCommit) is a [`VoteSink`].
 #[async_trait]
+#[auto_impl(&, Arc, Box)]
 pub trait BallotLog: Send + Sync {
     /// How many shards there are; at least one, never changes.
     fn shards(&self) -> u16;
@@ -102,6 +106,7 @@ pub trait BallotLog: Send + Sync {
 /// Its calls, as those of all traits here, return within some bounded time, with an error if
 /// need be: a worker that is to stop gives one that hangs up, but no sooner.
 #[async_trait]
+#[auto_impl(&, Arc, Box)]
 pub trait BallotQueue: Send + Sync {
     /// Takes entries of about `max_ballots` ballots, at least one entry; waits up to `wait` for
     /// the first. An empty claim means that there was none.
@@ -139,6 +144,7 @@ pub trait BallotQueue: Send + Sync {
 }
 
 /// A whole log: its writing end, and as many reading ends as there are consumers.
+#[auto_impl(&, Arc, Box)]
 pub trait Log: BallotLog {
     /// A new reading end, a consumer of its own.
     fn reader(&self) -> Arc<dyn BallotQueue>;
@@ -147,6 +153,7 @@ pub trait Log: BallotLog {
 /// A log that is apart from the store, as Redis is from Postgres, and keeps a copy of the polls for vote services.
 /// What brings the two in line is the [`Coordinator`](crate::pipeline::coordinator::Coordinator).
 #[async_trait]
+#[auto_impl(&, Arc, Box)]
 pub trait SeparateLog: BallotLog + PollDirectory + PollPublisher {
     /// Makes later entries of every shard get ids above `newest`, the newest entry that the store has, of
     /// whatever shard: the shard of a voter is another one if the number of shards was changed.

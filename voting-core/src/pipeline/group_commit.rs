@@ -5,9 +5,9 @@
 //! What comes faster than the log takes it waits, up to a number and up to a time; one ballot more is
 //! refused at once, so that its voter can come back, and those that were let in are stored soon.
 
+mod admission;
 mod entry_size;
 mod refusals;
-mod room;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Span;
 
-use self::{entry_size::EntrySize, refusals::Refusals, room::Room};
+use self::{admission::Limit, entry_size::EntrySize, refusals::Refusals};
 use crate::{
     error::{BoxError, CastError, StoreError, in_one_line},
     log::{
@@ -76,7 +76,7 @@ pub struct GroupCommit {
 /// Where ballots go into a lane.
 struct Entrance {
     sender: mpsc::Sender<Waiting>,
-    room: Arc<Room>,
+    limit: Arc<Limit>,
 }
 
 struct Waiting {
@@ -96,16 +96,16 @@ impl GroupCommit {
         let lanes = (0..log.shards().max(1))
             .map(|shard| {
                 let (sender, receiver) = mpsc::channel(options.max_waiting.max(1));
-                let room = Arc::new(Room::new(options.max_delay));
+                let limit = Arc::new(Limit::new(options.max_delay));
                 let lane = Lane {
                     log: Arc::clone(&log),
                     shard: ShardId(shard),
                     size: EntrySize::new(options.max_entry.clamp(1, entry::MAX_BALLOTS)),
-                    room: Arc::clone(&room),
+                    limit: Arc::clone(&limit),
                     refusals: Arc::clone(&refusals),
                 };
                 tasks.spawn(lane.run(receiver, closing.clone()));
-                Entrance { sender, room }
+                Entrance { sender, limit }
             })
             .collect();
         tasks.close();
@@ -171,7 +171,7 @@ impl GroupCommit {
     ) -> Result<Position, CastError> {
         let lane = &self.lanes[usize::from(shard.0)];
         let waiting = lane.sender.max_capacity() - lane.sender.capacity();
-        if !lane.room.has_for_one_beside(waiting) {
+        if !lane.limit.admits(waiting) {
             return Err(CastError::Overloaded);
         }
         let (answer, answered) = oneshot::channel();
@@ -199,7 +199,7 @@ struct Lane {
     log: Arc<dyn BallotLog>,
     shard: ShardId,
     size: EntrySize,
-    room: Arc<Room>,
+    limit: Arc<Limit>,
     refusals: Arc<Refusals>,
 }
 
@@ -261,7 +261,7 @@ impl Lane {
         // An entry may be full before that, as with ballots of very many polls.
         let is_full = fitting < gathered.len().min(self.size.get());
         let size = if is_full { fitting } else { self.size.get() };
-        self.room.set(size, took);
+        self.limit.set(size, took);
         if let Err(CastError::Closed(poll)) = &written {
             turn_away(gathered, poll);
             return Ok(());

@@ -43,7 +43,7 @@ pub struct Batch {
     pub dead_letters: Vec<DeadLetter>,
     /// Dead letters that are taken back, their ballots being among those above.
     pub revived: Vec<Revival>,
-    /// Up to where the log is done with, see [`Claim::settled`].
+    /// Up to where the log is done with, see [`Claim::settled`](crate::log::claim::Claim::settled).
     pub settled: HashMap<ShardId, EntryId>,
 }
 

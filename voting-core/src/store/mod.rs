@@ -10,6 +10,7 @@ pub mod older;
 pub mod outcome;
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 
 use self::{
     applied::Applied,
@@ -31,6 +32,7 @@ use crate::{
 
 /// Writes batches to the store.
 #[async_trait]
+#[auto_impl(&, Arc, Box)]
 pub trait BatchFlusher: Send + Sync {
     /// Writes a batch: ballots, the change of the tallies, dead letters
     /// ([bounded](DeadLetter::bounded)), applied marks, all or nothing, durable when it returns.
@@ -55,6 +57,7 @@ pub trait BatchFlusher: Send + Sync {
 
 /// Answers what the count is.
 #[async_trait]
+#[auto_impl(&, Arc, Box)]
 pub trait TallyStore: Send + Sync {
     /// The tally of a poll, at a cost that does not grow with its ballots; `None` when there is
     /// no such poll.
@@ -72,6 +75,7 @@ pub trait TallyStore: Send + Sync {
 
 /// Where to look polls up.
 #[async_trait]
+#[auto_impl(&, Arc, Box)]
 pub trait PollDirectory: Send + Sync {
     /// The poll of that name.
     async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError>;
@@ -82,6 +86,7 @@ pub trait PollDirectory: Send + Sync {
 
 /// Where polls are kept.
 #[async_trait]
+#[auto_impl(&, Arc, Box)]
 pub trait PollStore: PollDirectory {
     /// Stores a poll, or gives a stored one another title or labels; its state stays. What may
     /// replace what is for [`Poll::replaced_by`] to say, and is looked at in the transaction that
@@ -106,6 +111,7 @@ pub trait PollStore: PollDirectory {
 
 /// Where the vote service looks polls up, if that is not where they are kept.
 #[async_trait]
+#[auto_impl(&, Arc, Box)]
 pub trait PollPublisher: Send + Sync {
     /// Makes these all the polls there are to vote in.
     async fn publish(&self, polls: &[Poll]) -> Result<(), StoreError>;
@@ -113,6 +119,7 @@ pub trait PollPublisher: Send + Sync {
 
 /// The ballots that could not be counted.
 #[async_trait]
+#[auto_impl(&, Arc, Box)]
 pub trait DeadLetterStore: Send + Sync {
     /// The dead letter at this position. Of a payload larger than
     /// [`MAX_PAYLOAD`](crate::model::dead_letter::MAX_PAYLOAD), as older versions kept it, so many bytes and one
@@ -136,6 +143,7 @@ impl<T: BatchFlusher + TallyStore + PollStore + DeadLetterStore + 'static> Store
 
 /// Tells which entries of the log a store has.
 #[async_trait]
+#[auto_impl(&, Arc, Box)]
 pub trait AppliedStore: Send + Sync {
     /// The newest entry that was ever flushed, of whatever shard, or a bound just above it;
     /// [`EntryId::MIN`] if none was.

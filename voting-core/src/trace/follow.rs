@@ -157,7 +157,7 @@ pub(crate) fn tell_flush(span: &Span, outcome: &Result<Flushed, StoreError>) {
             span.record("voting.rejected", report.rejected);
             span.record("voting.replayed", report.replayed);
         }
-        Err(error) => failed(span, error.kind()),
+        Err(error) => failed(span, error.variant()),
     }
     span.in_scope(|| match outcome {
         Ok(Flushed { report, .. }) => {

@@ -104,14 +104,17 @@ impl Endpoint for Cast {
                 let mut answer = if follows && !visitor.is_new() {
                     see_page(&request, &poll)
                 } else {
-                    let shown = Shown {
-                        notice: Some(Notice {
-                            error: false,
-                            text: words::thanks(&poll, choices, visitor.is_new()),
-                        }),
-                        ..Shown::of(Some(vote))
-                    };
-                    self.0.show(&request, &poll, visitor, shown).await
+                    let text = words::thanks(&poll, choices, visitor.is_new());
+                    if site::wants_html(&request) {
+                        let notice = Some(Notice { error: false, text });
+                        let shown = Shown {
+                            notice,
+                            ..Shown::of(Some(vote))
+                        };
+                        self.0.show(&request, &poll, visitor, shown).await
+                    } else {
+                        told(text, self.0.0.site.served_by.as_deref())
+                    }
                 };
                 if follows {
                     // Programs have no use for it, so it is not made for them.
@@ -226,6 +229,19 @@ pub(super) fn kept_by_one_browser(mut answer: Response) -> Response {
     headers.insert(header::CACHE_CONTROL, caching);
     headers.insert(header::VARY, HeaderValue::from_static("accept, cookie"));
     answer
+}
+
+/// What a program reads that sends the form: the sentence, without the page around it, of which it has no use.
+fn told(mut text: String, served_by: Option<&str>) -> Response {
+    text.push('\n');
+    if let Some(replica) = served_by {
+        text.extend(["Served by ", replica, "\n"]);
+    }
+    Response::builder()
+        .content_type("text/plain; charset=utf-8")
+        .header(header::CACHE_CONTROL, "no-store")
+        .header(header::VARY, "accept, cookie")
+        .body(text)
 }
 
 /// Sends a browser to the poll's page.

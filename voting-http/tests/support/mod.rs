@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener as StdListener, TcpStream},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use poem::EndpointExt;
@@ -297,18 +297,6 @@ fn agent() -> Agent {
         .max_redirects(0)
         .build()
         .new_agent()
-}
-
-/// Waits until there is an answer.
-pub fn await_some<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 pub fn get(url: &str, headers: &[(&str, &str)]) -> Answer {

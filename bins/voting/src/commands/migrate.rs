@@ -4,8 +4,8 @@ use std::error::Error;
 
 use clap::Args;
 use voting_core::{
-    StoreError,
-    backends::postgres::{Migrated, Roles, SchemaError, is_forbidden},
+    ErrorKind, StoreError,
+    backends::postgres::{Migrated, Roles, SchemaError},
     error::in_one_line,
 };
 use voting_service::{Config, Exit, StoreSettings, announce};
@@ -62,20 +62,23 @@ fn todo(error: &StoreError, is_about_roles: bool) -> &'static str {
         }
         None => {}
     }
-    let text = in_one_line(error);
-    if is_forbidden(error) && is_about_roles {
-        return "log in as a role that owns the tables and may make roles (CREATEROLE), or let somebody who may make the roles, then run it again; the tables are up to date";
+    if error.kind() == ErrorKind::Forbidden && is_about_roles {
+        return "log in as a role that owns the tables and may make roles (CREATEROLE), or let somebody \
+                who may make the roles, then run it again; the tables are up to date";
     }
-    if is_forbidden(error) {
+    if error.kind() == ErrorKind::Forbidden {
         return "log in as the owner of the database, in postgres.url or postgres.url_file";
     }
-    if text.contains("cannot connect") {
+    if matches!(
+        error.kind(),
+        ErrorKind::Unreachable | ErrorKind::Unauthenticated | ErrorKind::Full
+    ) {
         return "start Postgres, or correct postgres.url or the network between; nothing was changed";
     }
-    if text.contains("lock timeout") {
+    if error.kind() == ErrorKind::TimedOut {
         return "wait: another migration, or a long transaction, holds the tables; then do it again";
     }
-    if text.contains("read-only transaction") {
+    if error.kind() == ErrorKind::ReadOnly {
         return "give the address of the primary: this server is a standby, or read-only";
     }
     "remove the cause and run it again: a migration is done completely or not at all"

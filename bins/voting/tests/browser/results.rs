@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use voting_testing::agent;
 
 use crate::{
     CATS, is_marked, mark,
-    support::{Voting, agent, browser::Browser, line::Line},
+    support::{Voting, browser::Browser, line::Line},
 };
 
 /// Casts a vote as a program does: each is another voter's.

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use fantoccini::Locator;
 use serde_json::{Value, json};
+use voting_testing::agent;
 
 use crate::{
     CATS, DOGS, is_marked, mark,
     support::{
-        Voting, agent,
+        Voting,
         browser::Browser,
         front::{Front, Votes, answer},
     },

@@ -21,16 +21,12 @@ use voting_core::{
     pipeline::coordinator::Coordinator,
 };
 use voting_service::cats_vs_dogs;
-use voting_testing::{PostgresServer, RedisServer};
+use voting_testing::{PostgresServer, RedisServer, SECRET, TOKEN};
 
 static POSTGRES: LazyLock<PostgresServer> = LazyLock::new(PostgresServer::start);
 
 /// What must never be printed.
-pub const SECRETS: [&str; 3] = [
-    "the secret of the tests, 32 bytes or more",
-    "the token of the tests, 32 bytes or more",
-    "the password of the tests",
-];
+pub const SECRETS: [&str; 3] = [SECRET, TOKEN, "the password of the tests"];
 
 /// After so long a worker is taken for dead.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);

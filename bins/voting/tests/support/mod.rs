@@ -9,11 +9,9 @@ pub mod line;
 use std::{
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
-    time::{Duration, Instant},
 };
 
-use ureq::Agent;
-use voting_testing::Program;
+use voting_testing::{Operator, Program, get_json};
 
 pub struct Voting {
     program: Program,
@@ -77,12 +75,14 @@ impl Voting {
         token.expect("the token").trim().to_owned()
     }
 
+    /// The operator's API of it.
+    pub fn api(&self) -> Operator {
+        Operator::new(&self.operator, &self.operator_token())
+    }
+
     /// Asks to close a poll.
     pub fn close(&self, poll: &str) {
-        let close = agent().post(format!("{}/v1/polls/{poll}/close", self.operator));
-        let bearer = format!("Bearer {}", self.operator_token());
-        let asked = close.header("authorization", bearer).send_empty();
-        assert_eq!(asked.expect("an answer").status(), 202);
+        self.api().close(poll);
     }
 
     pub fn tally(&self) -> serde_json::Value {
@@ -91,39 +91,10 @@ impl Voting {
 
     /// Where all ballots are, once none is pending.
     pub fn settled(&self) -> serde_json::Value {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let url = format!("{}/v1/pipeline", self.operator);
-        let bearer = format!("Bearer {}", self.operator_token());
-        loop {
-            let answer = agent().get(&url).header("authorization", &bearer).call();
-            let body = answer
-                .expect("an answer")
-                .body_mut()
-                .read_to_string()
-                .expect("a text");
-            let pipeline: serde_json::Value = serde_json::from_str(&body).expect("JSON");
-            if pipeline["pending"] == 0 {
-                return pipeline;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "ballots stay pending: {pipeline}"
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.api().settled()
     }
 }
 
-pub fn agent() -> Agent {
-    Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(Duration::from_secs(20)))
-        .build()
-        .new_agent()
-}
-
 pub fn get(url: &str) -> serde_json::Value {
-    let mut answer = agent().get(url).call().expect("an answer");
-    let body = answer.body_mut().read_to_string().expect("a text");
-    serde_json::from_str(&body).expect("JSON")
+    get_json(url).expect("JSON")
 }

@@ -86,6 +86,11 @@ pub(super) fn is_lost(error: &StoreError) -> bool {
     else {
         return false;
     };
+    is_lost_error(error)
+}
+
+/// The same of an error of Postgres.
+pub(super) fn is_lost_error(error: &::postgres::Error) -> bool {
     let ended = [
         SqlState::ADMIN_SHUTDOWN,
         SqlState::CRASH_SHUTDOWN,

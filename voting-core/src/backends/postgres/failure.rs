@@ -4,7 +4,8 @@ use std::error::Error;
 
 use ::postgres::error::SqlState;
 
-use crate::error::{StoreError, in_one_line};
+use super::schema::SchemaError;
+use crate::error::{ErrorKind, StoreError, in_one_line};
 
 /// Why there was no connection.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -96,4 +97,35 @@ impl Failure {
         let of_code = known.into_iter().find(|(known, _)| known == code);
         of_code.map(|(_, failure)| failure)
     }
+}
+
+/// The kind of an error of Postgres, of its schema, or of the way to it.
+pub(crate) fn kind_of(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
+    if error.is::<SchemaError>() {
+        return Some(ErrorKind::Schema);
+    }
+    let failure = if let Some(error) = error.downcast_ref::<CannotConnect>() {
+        error.failure
+    } else {
+        let error = error.downcast_ref::<::postgres::Error>()?;
+        if error.is_closed() || super::connect::is_lost_error(error) {
+            return Some(ErrorKind::Unreachable);
+        }
+        match Failure::by(error) {
+            Some(failure) => Some(failure),
+            None => return Some(ErrorKind::Other),
+        }
+    };
+    Some(match failure {
+        Some(
+            Failure::Password | Failure::NoSuchRole | Failure::NotLetIn | Failure::NoSuchDatabase,
+        ) => ErrorKind::Unauthenticated,
+        Some(Failure::Forbidden) => ErrorKind::Forbidden,
+        Some(Failure::ReadOnly) => ErrorKind::ReadOnly,
+        Some(Failure::DiskFull | Failure::OutOfMemory | Failure::TooManyConnections) => {
+            ErrorKind::Full
+        }
+        Some(Failure::TimedOut) => ErrorKind::TimedOut,
+        Some(Failure::NotUpYet) | None => ErrorKind::Unreachable,
+    })
 }

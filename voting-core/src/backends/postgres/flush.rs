@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     backends::stored_json,
-    error::{StoreError, in_one_line},
+    error::{ErrorKind, StoreError, in_one_line},
     model::{
         ballot::Choices,
         dead_letter::DeadLetter,
@@ -205,9 +205,10 @@ impl Inner {
             (_, true) => "default_transaction_read_only is on",
             _ => return Ok(()),
         };
-        Err(StoreError::unavailable(format!(
-            "Postgres takes no writes: {why}"
-        )))
+        Err(StoreError::of_kind(
+            ErrorKind::ReadOnly,
+            format!("Postgres takes no writes: {why}"),
+        ))
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use ::postgres::{Client, Config, SimpleQueryMessage, config::Host, error::SqlState};
 
-use super::{Inner, Postgres, from_column, prepared::Connection, roles, schema};
+use super::{Inner, Postgres, from_column, prepared::Connection, roles};
 use crate::{
     backends::{
         certificate::{self, Begin, Certificate},
@@ -321,9 +321,4 @@ impl Postgres {
     pub async fn dead_letter_reasons(&self) -> Result<Vec<(String, u64)>, StoreError> {
         self.call(|inner| inner.dead_letter_reasons()).await
     }
-}
-
-/// Whether Postgres said no because the login may not do what was asked.
-pub fn is_forbidden(error: &StoreError) -> bool {
-    schema::is_forbidden(error)
 }

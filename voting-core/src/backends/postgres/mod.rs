@@ -29,10 +29,11 @@ use ::postgres::Transaction;
 use r2d2::Pool;
 use tokio::sync::Semaphore;
 
+pub(super) use self::failure::kind_of;
 pub use self::{
     address::InvalidAddress,
     failure::Failure,
-    inspect::{LoginReport, Room, ServerReport, TRIED_MIB, is_forbidden},
+    inspect::{LoginReport, Room, ServerReport, TRIED_MIB},
     roles::{BadPrefix, Roles},
     schema::{Migrated, SchemaError},
 };

@@ -4,7 +4,10 @@ use ::redis::{ErrorKind, RedisError};
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Redis, durability, watch};
+use crate::backends::redis::{
+    Redis,
+    durability::{self, watch},
+};
 use crate::{
     error::{CastError, StoreError},
     log::{BallotLog, entry::NewEntry},

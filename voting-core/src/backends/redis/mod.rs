@@ -18,33 +18,19 @@
 //! master must be, and no replica may take over by itself (`cluster-replica-no-failover yes`): it may
 //! not have got the latest ballots yet.
 
-mod address;
 mod append;
-mod claim;
-mod claim_size;
+mod client;
 mod clock;
-mod cluster;
-mod connection;
-mod consumers;
 mod durability;
-mod every;
-mod fullness;
+mod failure;
 mod inspect;
-mod node;
+mod maintenance;
 mod polls;
-mod reply;
-mod rests;
+mod reader;
 mod rewind;
-mod rights;
-mod room;
 mod scripts;
 mod secrets;
 mod separate;
-mod server;
-mod slots;
-mod upkeep;
-mod watch;
-mod writes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,22 +38,25 @@ use ::redis::RedisError;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use self::{
+    client::connection::{Connection, Place},
+    clock::Clocks,
+    durability::watch::Watched,
+    scripts::Scripts,
+};
 pub use self::{
-    address::InvalidAddress,
-    claim::RedisQueue,
-    inspect::{Consumer, ShardReport, is_forbidden},
-    node::{Node, NodeInfo, Rights},
+    client::{
+        address::InvalidAddress,
+        node::{Node, NodeInfo, Rights},
+    },
+    inspect::{Consumer, ShardReport},
+    reader::RedisQueue,
     rewind::{LookBack, RewindError},
 };
-use self::{
-    clock::Clocks,
-    connection::{Connection, Place},
-    scripts::Scripts,
-    watch::Watched,
-};
+pub(super) use self::{durability::kind_of_flaw, failure::kind_of};
 use crate::{
     backends::tls::Authorities,
-    error::StoreError,
+    error::{ErrorKind, StoreError},
     model::position::ShardId,
     pipeline::group_commit::{GroupCommit, GroupCommitOptions},
 };
@@ -211,10 +200,13 @@ impl Redis {
             there = self.0.connection.ask(&set).await?;
         }
         match there {
-            Some(there) if there != ours => Err(StoreError::unavailable(format!(
-                "the log at {key} is laid out as {there:?}, not {ours:?}; the number of shards \
-                 cannot change"
-            ))),
+            Some(there) if there != ours => Err(StoreError::of_kind(
+                ErrorKind::LayoutMismatch,
+                format!(
+                    "the log at {key} is laid out as {there:?}, not {ours:?}; the number of shards \
+                     cannot change"
+                ),
+            )),
             _ => Ok(()),
         }
     }

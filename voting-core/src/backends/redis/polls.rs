@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::Redis;
+use crate::backends::redis::Redis;
 use crate::{
     backends::stored_json,
     error::StoreError,

@@ -3,9 +3,9 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{GROUP, Redis, inspect::is_forbidden, reply};
+use crate::backends::redis::{GROUP, Redis, reader::reply};
 use crate::{
-    error::StoreError,
+    error::{ErrorKind, StoreError},
     model::position::{EntryId, ShardId},
     store::applied::Applied,
 };
@@ -144,7 +144,7 @@ impl Redis {
         for node in self.nodes().await? {
             match node.readers().await {
                 Ok(0) => {}
-                Err(error) if is_forbidden(&error) => {}
+                Err(error) if error.kind() == ErrorKind::Forbidden => {}
                 readers => return Ok(readers? > 0),
             }
         }

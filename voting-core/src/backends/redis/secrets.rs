@@ -3,7 +3,7 @@
 //! `<prefix>:secrets` is a text: the fingerprints of the secrets that are allowed, separated by spaces. It stands
 //! beside the layout and not in it, since an older program compares the layout's text exactly.
 
-use super::Redis;
+use crate::backends::redis::Redis;
 use crate::{error::StoreError, model::secret::Fingerprint};
 
 impl Redis {

@@ -8,7 +8,7 @@ use std::{
 use ::redis::Value;
 use async_trait::async_trait;
 
-use super::{Redis, reply};
+use crate::backends::redis::{Redis, reader::reply};
 use crate::{
     error::StoreError,
     log::{BallotQueue, Log, SeparateLog},

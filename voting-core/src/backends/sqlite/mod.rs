@@ -31,7 +31,7 @@ pub use self::{
 };
 use crate::{
     backends::embedded::{Arrivals, Group},
-    error::StoreError,
+    error::{ErrorKind, StoreError},
     pipeline::group_commit::{GroupCommit, GroupCommitOptions},
 };
 
@@ -116,7 +116,8 @@ impl std::fmt::Debug for Sqlite {
 impl Inner {
     fn check_sound(&self) -> Result<(), StoreError> {
         if self.broken.is_cancelled() {
-            return Err(StoreError::unavailable(
+            return Err(StoreError::of_kind(
+                ErrorKind::Poisoned,
                 "the disk failed during a commit; restart to see what the file holds",
             ));
         }
@@ -167,6 +168,18 @@ fn left_nothing(error: &rusqlite::Error) -> bool {
 /// rolled back.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The kind of an error of SQLite.
+pub(super) fn kind_of(error: &rusqlite::Error) -> ErrorKind {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ErrorKind::TimedOut,
+        Some(ErrorCode::DiskFull | ErrorCode::OutOfMemory) => ErrorKind::Full,
+        Some(ErrorCode::ReadOnly) => ErrorKind::ReadOnly,
+        Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => ErrorKind::Forbidden,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => ErrorKind::Corrupt,
+        _ => ErrorKind::Other,
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {

@@ -6,8 +6,8 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     Shared,
-    patience::{GaveUp, Patience},
     prepare::{Gathered, prepare},
+    retry::{GaveUp, Retry},
 };
 use crate::store::batch::Batch;
 
@@ -27,13 +27,13 @@ pub(super) struct Prepared {
 /// Makes batches until the worker is to stop and the log is empty.
 pub(super) async fn run(
     worker: &Shared,
-    mut patience: Patience,
+    mut retry: Retry,
     batches: mpsc::Sender<Prepared>,
 ) -> Result<(), GaveUp> {
     loop {
         // Looked at before the claim: what was cast before the stop is then still claimed.
-        let stopping = patience.stopping();
-        let mut gathered = gather(worker, &mut patience).await?;
+        let stopping = retry.stopping();
+        let mut gathered = gather(worker, &mut retry).await?;
         if gathered.ballots() == 0 {
             if stopping {
                 return Ok(());
@@ -42,9 +42,9 @@ pub(super) async fn run(
         }
         worker
             .polls
-            .look_up(&worker.progress, &mut patience, &gathered)
+            .look_up(&worker.progress, &mut retry, &gathered)
             .await?;
-        worker.ask_rule(&mut patience, &mut gathered).await?;
+        worker.ask_rule(&mut retry, &mut gathered).await?;
         let batch = prepare(&gathered, &worker.polls.known());
         worker.progress.batch_begun();
         let prepared = Prepared { gathered, batch };
@@ -57,13 +57,13 @@ pub(super) async fn run(
 
 /// Takes entries until there are enough, or the first has waited long enough, or, when the
 /// worker is to stop, there are no more.
-async fn gather(worker: &Shared, patience: &mut Patience) -> Result<Gathered, GaveUp> {
+async fn gather(worker: &Shared, retry: &mut Retry) -> Result<Gathered, GaveUp> {
     let (options, progress) = (&worker.options, &worker.progress);
     let mut gathered = Gathered::default();
     let mut deadline = None;
     loop {
-        let stopping = patience.stopping();
-        if stopping && !patience.draining() {
+        let stopping = retry.stopping();
+        if stopping && !retry.draining() {
             return Ok(gathered);
         }
         let wait = match deadline {
@@ -77,7 +77,7 @@ async fn gather(worker: &Shared, patience: &mut Patience) -> Result<Gathered, Ga
             .max(1);
         let claim = || worker.queue.claim(wanted, wait);
         let claim = if gathered.ballots() == 0 {
-            patience.until_done("claim", progress, claim).await?
+            retry.until_done("claim", progress, claim).await?
         } else if let Ok(claim) = claim().await {
             claim
         } else {
@@ -86,7 +86,9 @@ async fn gather(worker: &Shared, patience: &mut Patience) -> Result<Gathered, Ga
         };
         progress.claimed();
         let came_empty = claim.entries.is_empty();
-        gathered.add(claim);
+        if let Some(key) = gathered.add(claim, &worker.keys) {
+            worker.lacks_key(key);
+        }
         if gathered.ballots() == 0 {
             return Ok(gathered);
         }

@@ -7,10 +7,10 @@
 mod gather;
 mod hook;
 mod options;
-mod patience;
 mod polls;
 mod prepare;
 mod progress;
+mod retry;
 mod rules;
 mod run;
 
@@ -26,7 +26,10 @@ pub use self::{
 };
 use self::{polls::Polls, progress::ProgressSender};
 use crate::{
-    log::BallotQueue,
+    log::{
+        BallotQueue,
+        signed_entry::{EntryKeys, UnknownKey},
+    },
     pipeline::rule::BallotRule,
     store::{BatchFlusher, PollDirectory},
 };
@@ -38,6 +41,7 @@ pub struct Worker {
     flusher: Arc<dyn BatchFlusher>,
     rule: Option<Arc<dyn BallotRule>>,
     hook: Option<Arc<dyn AfterFlush>>,
+    keys: EntryKeys,
     options: WorkerOptions,
 }
 
@@ -48,8 +52,18 @@ struct Shared {
     polls: Polls,
     rule: Option<Arc<dyn BallotRule>>,
     hook: Option<Arc<dyn AfterFlush>>,
+    keys: EntryKeys,
     options: WorkerOptions,
     progress: ProgressSender,
+}
+
+impl Shared {
+    /// Keys are read at the start only, so this trouble stays until then.
+    fn lacks_key(&self, key: UnknownKey) {
+        if self.progress.trouble("read entries", Some(key.to_string())) {
+            tracing::error!(key = key.0, "{key}; such entries stay in the log");
+        }
+    }
 }
 
 impl Worker {
@@ -66,6 +80,7 @@ impl Worker {
             flusher,
             rule: None,
             hook: None,
+            keys: EntryKeys::default(),
             options,
         }
     }
@@ -74,6 +89,14 @@ impl Worker {
     #[must_use]
     pub fn with_rule(mut self, rule: Arc<dyn BallotRule>) -> Self {
         self.rule = Some(rule);
+        self
+    }
+
+    /// Checks signed entries under these keys. Without them signed entries stay in the log, and the worker is in
+    /// [trouble](Progress::trouble).
+    #[must_use]
+    pub fn with_entry_keys(mut self, keys: EntryKeys) -> Self {
+        self.keys = keys;
         self
     }
 

@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::{
-    patience::{GaveUp, Patience},
     prepare::Gathered,
     progress::ProgressSender,
+    retry::{GaveUp, Retry},
 };
 use crate::{
     error::StoreError,
@@ -47,7 +47,7 @@ impl Polls {
     pub(super) async fn look_up(
         &self,
         progress: &ProgressSender,
-        patience: &mut Patience,
+        retry: &mut Retry,
         gathered: &Gathered,
     ) -> Result<(), GaveUp> {
         let known = self.known();
@@ -58,7 +58,7 @@ impl Polls {
         if missing.is_empty() {
             return Ok(());
         }
-        let found = patience
+        let found = retry
             .until_done("look up polls", progress, || self.find(&missing))
             .await?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,7 @@ use crate::{
     log::{
         claim::{Claim, LogEntry},
         entry::{self, MalformedEntry},
+        signed_entry::{self, EntryKeys, UnknownKey},
     },
     model::{
         ballot::Ballot,
@@ -33,17 +34,31 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    pub(super) fn add(&mut self, claim: Claim) {
+    /// Adds what was claimed. An entry that is signed under a key that is not there is left out, so that it stays in
+    /// the log; the last such key is returned.
+    pub(super) fn add(&mut self, claim: Claim, keys: &EntryKeys) -> Option<UnknownKey> {
+        let mut unknown = None;
         for entry in claim.entries {
             // A log that has not heard from this worker for long hands it its own entries again.
             if self.seen.insert((entry.shard, entry.id)) {
-                let decoded = entry::decode(&entry.payload);
+                let decoded = match entry.payload.first() {
+                    Some(&signed_entry::VERSION) => match keys.open(&entry.payload, entry.shard) {
+                        Ok(decoded) => decoded,
+                        Err(key) => {
+                            self.seen.remove(&(entry.shard, entry.id));
+                            unknown = Some(key);
+                            continue;
+                        }
+                    },
+                    _ => entry::decode(&entry.payload),
+                };
                 self.followed.add(&entry);
                 self.ballots += decoded.as_ref().map_or(1, Vec::len);
                 self.entries.push((entry, decoded));
             }
         }
         self.settled.extend(claim.settled);
+        unknown
     }
 
     /// The polls of its ballots, each as often as it comes.

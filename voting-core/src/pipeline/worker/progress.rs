@@ -63,9 +63,10 @@ impl ProgressSender {
         }
     }
 
-    /// What cannot be done, or can again.
-    pub(super) fn trouble(&self, what: &'static str, trouble: Option<String>) {
+    /// What cannot be done, or can again. Whether that is another trouble than before.
+    pub(super) fn trouble(&self, what: &'static str, trouble: Option<String>) -> bool {
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_another = troubles.get(what) != trouble.as_ref();
         match trouble {
             Some(trouble) => _ = troubles.insert(what, trouble),
             None => _ = troubles.remove(what),
@@ -73,6 +74,7 @@ impl ProgressSender {
         let all: Vec<_> = troubles.values().map(String::as_str).collect();
         let all = (!all.is_empty()).then(|| all.join("; "));
         self.watch.send_modify(|progress| progress.trouble = all);
+        is_another
     }
 
     pub(super) fn batch_begun(&self) {

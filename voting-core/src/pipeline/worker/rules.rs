@@ -2,8 +2,8 @@
 
 use super::{
     Shared,
-    patience::{GaveUp, Patience},
     prepare::Gathered,
+    retry::{GaveUp, Retry},
 };
 
 impl Shared {
@@ -11,7 +11,7 @@ impl Shared {
     /// last time, so all are asked about anew.
     pub(super) async fn ask_rule(
         &self,
-        patience: &mut Patience,
+        retry: &mut Retry,
         gathered: &mut Gathered,
     ) -> Result<(), GaveUp> {
         let Some(rule) = &self.rule else {
@@ -25,7 +25,7 @@ impl Shared {
                 continue;
             };
             let asked =
-                patience.until_done("ask the rule", &self.progress, || rule.check(ballot, poll));
+                retry.until_done("ask the rule", &self.progress, || rule.check(ballot, poll));
             if let Err(refusal) = asked.await? {
                 refused.insert(position, refusal);
             }

@@ -8,10 +8,10 @@ use tracing::Instrument;
 use super::{
     Shared, Worker, WorkerExit,
     gather::{self, Prepared},
-    patience::{GaveUp, Patience, Stop},
     polls::Polls,
     prepare::prepare,
     progress::ProgressSender,
+    retry::{GaveUp, Retry, Stop},
 };
 use crate::{
     error::StoreError,
@@ -35,14 +35,15 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> WorkerExit {
     let stop = Stop::new(stop);
-    let patience = || Patience::new(&worker.options, stop.clone());
-    let [gathering, flushing, acknowledging] = [patience(), patience(), patience()];
+    let retry = || Retry::new(&worker.options, stop.clone());
+    let [gathering, flushing, acknowledging] = [retry(), retry(), retry()];
     let worker = Shared {
         queue: worker.queue,
         flusher: worker.flusher,
         polls: Polls::new(worker.polls),
         rule: worker.rule,
         hook: worker.hook,
+        keys: worker.keys,
         options: worker.options,
         progress,
     };
@@ -62,7 +63,7 @@ pub(super) async fn run(
 
 async fn flush(
     worker: &Shared,
-    mut patience: Patience,
+    mut retry: Retry,
     mut batches: mpsc::Receiver<Prepared>,
     flushed: mpsc::Sender<Done>,
 ) -> Result<(), GaveUp> {
@@ -70,24 +71,22 @@ async fn flush(
         let (mut gathered, mut batch) = (gathered, batch);
         let mut changed_again = false;
         let flushed_now = loop {
-            match flush_one(worker, &mut patience, &batch, &gathered.followed).await? {
+            match flush_one(worker, &mut retry, &batch, &gathered.followed).await? {
                 Ok(flushed) => break flushed,
                 Err(poll) => {
                     worker.polls.forget(&poll);
                     // Once is as it may be. A store that says so again and again is in trouble.
                     if std::mem::replace(&mut changed_again, true) {
                         let changed = StoreError::PollChanged(poll);
-                        patience
-                            .wait_out("flush", &changed, &worker.progress)
-                            .await?;
+                        retry.wait_out("flush", &changed, &worker.progress).await?;
                     }
                 }
             }
             worker
                 .polls
-                .look_up(&worker.progress, &mut patience, &gathered)
+                .look_up(&worker.progress, &mut retry, &gathered)
                 .await?;
-            worker.ask_rule(&mut patience, &mut gathered).await?;
+            worker.ask_rule(&mut retry, &mut gathered).await?;
             batch = prepare(&gathered, &worker.polls.known());
         };
         if let Some(hook) = &worker.hook {
@@ -110,11 +109,11 @@ async fn flush(
 /// Flushes a batch, or says which poll is another than it was taken to be.
 async fn flush_one(
     worker: &Shared,
-    patience: &mut Patience,
+    retry: &mut Retry,
     batch: &Batch,
     followed: &Followed,
 ) -> Result<Result<Flushed, crate::PollId>, GaveUp> {
-    patience
+    retry
         .until_done("flush", &worker.progress, || async {
             let span = followed.flush_span(batch);
             let flushed = worker.flusher.flush(batch).instrument(span.clone()).await;
@@ -132,11 +131,11 @@ async fn flush_one(
 /// Not before the flush: a ballot leaves the log only when the store has it.
 async fn acknowledge(
     worker: &Shared,
-    mut patience: Patience,
+    mut retry: Retry,
     mut batches: mpsc::Receiver<Done>,
 ) -> Result<(), GaveUp> {
     while let Some(Done { entries, report }) = batches.recv().await {
-        patience
+        retry
             .until_done("acknowledge", &worker.progress, || {
                 worker.queue.acknowledge(&entries)
             })

@@ -20,7 +20,7 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use voting_core::{
-    StoreError,
+    ErrorKind, StoreError,
     backends::{postgres::Postgres, redis::Redis},
     error::in_one_line,
 };
@@ -187,17 +187,12 @@ impl Visit<'_> {
 
 /// An error in the doctor's words.
 fn why(error: &StoreError) -> String {
-    if voting_core::backends::postgres::is_forbidden(error) {
-        return format!(
-            "the login of postgres.url may not look ({})",
-            in_one_line(error)
-        );
-    }
-    if voting_core::backends::redis::is_forbidden(error) {
-        return format!(
-            "the user of redis.url may not look ({})",
-            in_one_line(error)
-        );
+    if error.kind() == ErrorKind::Forbidden {
+        let who = match error.backend() {
+            Some("redis") => "the user of redis.url",
+            _ => "the login of postgres.url",
+        };
+        return format!("{who} may not look ({})", in_one_line(error));
     }
     // That the store is unavailable is what the line says.
     let source = std::error::Error::source(error);

@@ -2,7 +2,7 @@
 //! login may do.
 
 use voting_core::{
-    StoreError,
+    ErrorKind, StoreError,
     backends::postgres::{
         Failure, LoginReport, Postgres, Room, SchemaError, ServerReport, TRIED_MIB,
     },
@@ -319,7 +319,7 @@ async fn check_tables(visit: &mut Visit<'_>, postgres: &Postgres) -> bool {
 fn other_tables(error: &StoreError) -> Finding {
     let check = "postgres tables";
     let text = why(error);
-    if voting_core::backends::postgres::is_forbidden(error) {
+    if error.kind() == ErrorKind::Forbidden {
         let todo =
             "run `voting migrate --create-roles` as their owner, and put the login in a role";
         return Finding::fail(check, format!("their version cannot be read: {text}"), todo);

@@ -1,0 +1,191 @@
+//! Votes a second that a vote service takes, against a handler that does nothing.
+
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use tokio::runtime::Runtime;
+use voting_load::{Latencies, Load, Pace, Plan};
+use voting_testing::{Deployment, Programs, Service};
+
+use crate::{
+    figures::{median, ms, processor, quantile},
+    setup::{deploy, ready},
+};
+
+/// Requests that `wrk` sends over and over: the course's form, and the API's JSON.
+const FORM: (&str, &str) = (
+    "/",
+    r#"wrk.method="POST" wrk.body="vote=a" wrk.headers["Content-Type"]="application/x-www-form-urlencoded""#,
+);
+const JSON: (&str, &str) = (
+    "/v1/polls/cats-vs-dogs/ballot",
+    r#"wrk.method="PUT" wrk.body='{"choices":["a"]}' wrk.headers["Content-Type"]="application/json""#,
+);
+
+pub(crate) fn measure(
+    programs: &Programs,
+    runtime: &Runtime,
+    rounds: usize,
+    seconds: u64,
+    connections: &[usize],
+) {
+    println!(
+        "intake: votes a second, appendfsync always, each from a new voter; a sync of the disk \
+         takes {:.2} ms",
+        ms(sync_time())
+    );
+    let deployment = deploy(programs);
+    // The poll is published by a worker; while votes come in none works.
+    let worker = ready(deployment.worker());
+    let vote = ready(deployment.vote());
+    worker.kill();
+    let own = std::env::current_exe().expect("this program");
+    let noop = start_noop(&own);
+    let redis = deployment.redis.id();
+    let mut peak = 0.0_f64;
+    for &connections in connections {
+        let (mut none, mut forms, mut jsons) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let run = |service, request| Run::of(service, request, redis, connections, seconds);
+            none.push(run(&noop, FORM));
+            forms.push(run(&vote, FORM));
+            jsons.push(run(&vote, JSON));
+            // What is in the log is of no more use, and takes memory.
+            empty(&deployment);
+        }
+        let of = |runs: &[Run], value: fn(&Run) -> f64| median(runs.iter().map(value).collect());
+        let share = |runs: &[Run]| {
+            let pairs = runs.iter().zip(&none);
+            median(pairs.map(|(run, none)| run.rate / none.rate).collect())
+        };
+        for (what, runs) in [("form", &forms), ("JSON", &jsons), ("nothing", &none)] {
+            println!(
+                "  {connections:>4} connections, {what:<7}: {:>6.0}/s, {:.2} of nothing (goal 0.75); \
+                 processor time of each: {:.1} µs in the service, {:.1} in Redis",
+                of(runs, |run| run.rate),
+                share(runs),
+                of(runs, |run| run.service),
+                of(runs, |run| run.redis),
+            );
+        }
+        peak = peak.max(of(&forms, |run| run.rate));
+    }
+    let rate = (peak / 2.0).floor();
+    let plan = Plan {
+        votes: vec![vote.url.clone()],
+        pace: Pace::Rate(rate),
+        connections: 256,
+        duration: Some(Duration::from_secs(seconds * 2)),
+        form: true,
+        ..Plan::default()
+    };
+    let history = runtime.block_on(async {
+        let load = Load::start(plan).expect("it starts");
+        load.done().await;
+        load.stop().await
+    });
+    let latencies = Latencies::of(history.acknowledgement());
+    println!("  at half of the peak, {rate:.0} forms a second: {latencies}");
+    let counts = history.counts();
+    assert_eq!(counts.acknowledged, counts.ended(), "{counts:?}");
+}
+
+/// What came of some seconds of load.
+struct Run {
+    /// Requests a second.
+    rate: f64,
+    /// Processor time of a request in the service, in microseconds, …
+    service: f64,
+    /// … and in Redis.
+    redis: f64,
+}
+
+impl Run {
+    fn of(
+        service: &Service,
+        request: (&str, &str),
+        redis: u32,
+        connections: usize,
+        seconds: u64,
+    ) -> Self {
+        let processes = [service.id(), redis];
+        let before = processes.map(processor);
+        let rate = wrk(&service.url, request, connections, seconds);
+        let after = processes.map(processor);
+        #[expect(clippy::cast_precision_loss, reason = "a few")]
+        let requests = rate * seconds as f64;
+        let each = |index: usize| (after[index] - before[index]) * 1_000_000.0 / requests;
+        Self {
+            rate,
+            service: each(0),
+            redis: each(1),
+        }
+    }
+}
+
+/// What one more block on the disk costs, where the servers' files are.
+fn sync_time() -> Duration {
+    let path = std::env::temp_dir().join(format!("voting-bench-{}.sync", std::process::id()));
+    let mut file = fs::File::create(&path).expect("made");
+    let mut times: Vec<_> = (0..100)
+        .map(|_| {
+            let begun = Instant::now();
+            file.write_all(&[7; 4096]).expect("written");
+            file.sync_data().expect("synced");
+            begun.elapsed()
+        })
+        .collect();
+    fs::remove_file(path).expect("removed");
+    quantile(&mut times, 0.5)
+}
+
+fn start_noop(own: &Path) -> Service {
+    // The same program serves it, so that it is built alike.
+    let script = tempfile(&format!("#!/bin/sh\nexec '{}' noop\n", own.display()));
+    ready(Service::start(Command::new(&script).env_clear(), "Noop:"))
+}
+
+fn tempfile(text: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let path = std::env::temp_dir().join(format!("voting-bench-{}", std::process::id()));
+    fs::write(&path, text).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("made executable");
+    path.display().to_string()
+}
+
+/// Empties the log but for its groups.
+fn empty(deployment: &Deployment) {
+    for key in deployment.redis.command(&["KEYS", "*"]).lines() {
+        if deployment.redis.command(&["TYPE", key]) == "stream" {
+            deployment.redis.command(&["XTRIM", key, "MAXLEN", "0"]);
+        }
+    }
+}
+
+/// Requests a second; all must be answered well.
+fn wrk(url: &str, (path, script): (&str, &str), connections: usize, seconds: u64) -> f64 {
+    let file = std::env::temp_dir().join(format!("voting-bench-{}.lua", std::process::id()));
+    fs::write(&file, script).expect("written");
+    let output = Command::new("wrk")
+        .args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s")])
+        .arg("-s")
+        .arg(&file)
+        .arg(format!("{url}{path}"))
+        .output()
+        .expect("wrk is installed");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        !said.contains("Non-2xx") && !said.contains("Socket errors"),
+        "{said}"
+    );
+    let rate = said
+        .lines()
+        .find_map(|line| line.strip_prefix("Requests/sec:"));
+    let rate = rate.and_then(|rate| rate.trim().parse().ok());
+    rate.expect("a rate")
+}

@@ -1,0 +1,170 @@
+//! The connection to Redis, be it one server or a cluster.
+
+use std::time::Duration;
+
+use ::redis::{Client, Cmd, FromRedisValue, RedisError};
+
+use crate::backends::redis::{
+    RedisOptions,
+    client::{
+        address,
+        cluster::Cluster,
+        server::{Server, once_more},
+    },
+};
+
+/// Shared by all who use it at a time; connects when first used, and mends itself.
+#[derive(Clone)]
+pub(in crate::backends::redis) enum Connection {
+    Server(Server),
+    Cluster(Cluster),
+}
+
+/// Where Redis is.
+pub(in crate::backends::redis) enum Place {
+    Server(Box<Client>),
+    Cluster(Vec<Client>),
+}
+
+impl Place {
+    /// Reads the address, or the addresses of several nodes of a cluster.
+    pub(in crate::backends::redis) fn new(
+        url: &str,
+        options: &RedisOptions,
+    ) -> Result<Self, RedisError> {
+        let ca = options.ca.as_ref();
+        if options.cluster {
+            // A comma in a password is written `%2C`.
+            let nodes = url.split(',').map(|url| address::client(url.trim(), ca));
+            return nodes.collect::<Result<_, _>>().map(Self::Cluster);
+        }
+        let client = address::client(url, ca)?;
+        Ok(Self::Server(Box::new(client)))
+    }
+}
+
+impl Connection {
+    pub(in crate::backends::redis) fn new(
+        place: &Place,
+        options: &RedisOptions,
+    ) -> Result<Self, RedisError> {
+        let timeout = options.response_timeout;
+        Ok(match place {
+            Place::Server(client) => Self::Server(only(client, timeout)),
+            Place::Cluster(nodes) => {
+                Self::Cluster(Cluster::new(nodes.clone(), options.ca.clone(), timeout)?)
+            }
+        })
+    }
+
+    /// One on which a command may wait for `block`. `None` for a cluster: there one command cannot wait
+    /// for all shards.
+    pub(in crate::backends::redis) fn blocking(
+        place: &Place,
+        options: &RedisOptions,
+        block: Duration,
+    ) -> Option<Self> {
+        let patience = options.response_timeout + block;
+        match place {
+            Place::Server(client) => Some(Self::Server(only(client, patience))),
+            Place::Cluster(_) => None,
+        }
+    }
+
+    pub(in crate::backends::redis) async fn ask<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+    ) -> Result<T, RedisError> {
+        match self {
+            Self::Server(server) => command.query_async(&mut server.clone()).await,
+            Self::Cluster(cluster) => command.query_async(&mut cluster.call()).await,
+        }
+    }
+
+    /// Asks something that changes nothing, or may be done twice; see [`Server::read`].
+    pub(in crate::backends::redis) async fn read<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+    ) -> Result<T, RedisError> {
+        once_more(|| self.ask(command)).await
+    }
+
+    pub(in crate::backends::redis) async fn run<T: FromRedisValue>(
+        &self,
+        script: &::redis::ScriptInvocation<'_>,
+    ) -> Result<T, RedisError> {
+        match self {
+            Self::Server(server) => script.invoke_async(&mut server.clone()).await,
+            Self::Cluster(cluster) => script.invoke_async(&mut cluster.call()).await,
+        }
+    }
+
+    /// The same, and the server that has carried it out.
+    pub(in crate::backends::redis) async fn run_on<T: FromRedisValue>(
+        &self,
+        script: &::redis::ScriptInvocation<'_>,
+    ) -> Result<(T, Server), RedisError> {
+        match self {
+            Self::Server(server) => {
+                let answer = script.invoke_async(&mut server.clone()).await?;
+                Ok((answer, server.clone()))
+            }
+            Self::Cluster(cluster) => {
+                let mut call = cluster.call();
+                let answer = script.invoke_async(&mut call).await?;
+                Ok((answer, call.answered_by()?))
+            }
+        }
+    }
+
+    /// The server that has a key.
+    pub(in crate::backends::redis) async fn server_of(
+        &self,
+        key: &str,
+    ) -> Result<Server, RedisError> {
+        match self {
+            Self::Server(server) => Ok(server.clone()),
+            Self::Cluster(cluster) => cluster.server_of(key).await,
+        }
+    }
+
+    /// Grows whenever there may be servers, or settings of one, that were not there before.
+    pub(in crate::backends::redis) fn generation(&self) -> u64 {
+        match self {
+            Self::Server(server) => server.turn(),
+            Self::Cluster(cluster) => cluster.generation(),
+        }
+    }
+
+    /// Each server that takes ballots, and each that may come to.
+    pub(in crate::backends::redis) async fn each(&self) -> Result<Servers, RedisError> {
+        match self {
+            Self::Server(server) => Ok(Servers {
+                masters: vec![server.clone()],
+                replicas: Vec::new(),
+            }),
+            Self::Cluster(cluster) => {
+                let (masters, replicas) = cluster.nodes().await?;
+                let connect = |address| cluster.node(&address);
+                Ok(Servers {
+                    masters: masters.into_iter().map(connect).collect::<Result<_, _>>()?,
+                    replicas: replicas
+                        .into_iter()
+                        .map(connect)
+                        .collect::<Result<_, _>>()?,
+                })
+            }
+        }
+    }
+}
+
+/// The only one.
+fn only(client: &Client, response_timeout: Duration) -> Server {
+    Server::new("Redis".to_owned(), client.clone(), response_timeout)
+}
+
+/// The servers of a cluster, or the only one.
+pub(in crate::backends::redis) struct Servers {
+    pub(in crate::backends::redis) masters: Vec<Server>,
+    pub(in crate::backends::redis) replicas: Vec<Server>,
+}

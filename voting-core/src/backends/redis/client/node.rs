@@ -1,0 +1,227 @@
+//! What one server says of itself, for operators. Only asks, never changes anything.
+
+use std::collections::HashMap;
+
+use ::redis::{Cmd, FromRedisValue};
+
+use crate::backends::redis::{
+    Redis,
+    client::{connection::Servers, server::Server},
+    durability,
+    inspect::rights,
+};
+use crate::error::StoreError;
+
+pub use crate::backends::redis::inspect::rights::Rights;
+
+/// A server of the log: the only one, or one of a cluster.
+#[derive(Clone)]
+pub struct Node {
+    /// What messages call it.
+    pub name: String,
+    /// Whether it is a replica, which takes no ballots.
+    pub is_replica: bool,
+    server: Server,
+    redis: Redis,
+}
+
+/// What a server says of itself with `INFO`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Such as `7.0.15`.
+    pub version: String,
+    /// Bytes that its data takes.
+    pub used_memory: u64,
+    /// Bytes that it may take; 0 is no limit.
+    pub max_memory: u64,
+    /// Bytes that the machine has; 0 if it does not say.
+    pub system_memory: u64,
+    /// Whether it still reads its log after a start.
+    pub is_loading: bool,
+    /// The host and the port of the server whose replica it is; `None` if it is none.
+    pub replica_of: Option<String>,
+    /// Whether the last write to its log went well; `None` if it keeps no log.
+    pub last_write_is_ok: Option<bool>,
+    /// Whether its log was last rewritten without trouble; `None` if it keeps none.
+    pub last_rewrite_is_ok: Option<bool>,
+    /// Bytes of its log.
+    pub log_size: u64,
+}
+
+/// The fields of an answer to `INFO`.
+pub(in crate::backends::redis) fn fields(info: &str) -> HashMap<&str, &str> {
+    let lines = info.lines();
+    lines
+        .filter_map(|line| line.trim().split_once(':'))
+        .collect()
+}
+
+impl NodeInfo {
+    /// The first number of the version; 0 if there is none.
+    pub fn major_version(&self) -> u32 {
+        let first = self.version.split('.').next();
+        first.and_then(|major| major.parse().ok()).unwrap_or(0)
+    }
+
+    fn read(text: &str) -> Self {
+        let told = fields(text);
+        let number = |name: &str| told.get(name).and_then(|n| n.parse().ok()).unwrap_or(0);
+        let keeps_log = told.get("aof_enabled") == Some(&"1");
+        let is_ok = |name| keeps_log.then(|| told.get(name) == Some(&"ok"));
+        let replica_of = || {
+            let (host, port) = (told.get("master_host")?, told.get("master_port")?);
+            Some(format!("{host}:{port}"))
+        };
+        Self {
+            replica_of: replica_of(),
+            version: told.get("redis_version").copied().unwrap_or("").to_owned(),
+            used_memory: number("used_memory"),
+            max_memory: number("maxmemory"),
+            system_memory: number("total_system_memory"),
+            is_loading: told.get("loading") == Some(&"1"),
+            last_write_is_ok: is_ok("aof_last_write_status"),
+            last_rewrite_is_ok: is_ok("aof_last_bgrewrite_status"),
+            log_size: number("aof_current_size"),
+        }
+    }
+}
+
+impl Redis {
+    /// The servers that take ballots, then those that may come to. Of a cluster, those that it has
+    /// now; a single server is not asked anything yet.
+    ///
+    /// # Errors
+    /// No node of the cluster answers.
+    pub async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
+        let Servers { masters, replicas } = self.0.connection.each().await?;
+        let all = masters.into_iter().map(|master| (false, master));
+        let all = all.chain(replicas.into_iter().map(|replica| (true, replica)));
+        let nodes = all.map(|(is_replica, server)| Node {
+            name: server.name().to_owned(),
+            is_replica,
+            server,
+            redis: self.clone(),
+        });
+        Ok(nodes.collect())
+    }
+}
+
+impl Node {
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        Ok(self.server.read(command).await?)
+    }
+
+    /// Whether it answers, and knows the user.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.ask(&::redis::cmd("PING")).await
+    }
+
+    /// What it says of itself.
+    ///
+    /// # Errors
+    /// It does not answer, or its user may not ask.
+    pub async fn info(&self) -> Result<NodeInfo, StoreError> {
+        let text: String = self.ask(&::redis::cmd("INFO")).await?;
+        Ok(NodeInfo::read(&text))
+    }
+
+    /// Its clock, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// It does not answer, or its user may not ask.
+    pub async fn time_ms(&self) -> Result<u64, StoreError> {
+        let (seconds, micros): (u64, u64) = self.ask(&::redis::cmd("TIME")).await?;
+        Ok(seconds.saturating_mul(1000) + micros / 1000)
+    }
+
+    /// The connections that read the log just now: of a single server one for each worker that runs,
+    /// whether there is anything to read or not.
+    ///
+    /// # Errors
+    /// It does not answer, or its user may not ask.
+    pub async fn readers(&self) -> Result<usize, StoreError> {
+        let mut ask = ::redis::cmd("CLIENT");
+        ask.arg("LIST").arg("TYPE").arg("normal");
+        let clients: String = self.ask(&ask).await?;
+        let reads = |line: &&str| line.split(' ').any(|field| field == "cmd=xreadgroup");
+        Ok(clients.lines().filter(reads).count())
+    }
+
+    /// The settings that it should have so that no acknowledged ballot is lost, and has not.
+    ///
+    /// # Errors
+    /// It does not answer, or its user may not ask.
+    pub async fn missing_settings(&self) -> Result<Vec<String>, StoreError> {
+        let needed: &[_] = if self.is_replica {
+            &[durability::WAITS]
+        } else {
+            &durability::NEEDED
+        };
+        Ok(durability::lacks(&self.server, needed).await?)
+    }
+
+    /// Whether it would take a ballot now. It is asked by a script that does nothing, which Redis refuses
+    /// when it would refuse a ballot.
+    ///
+    /// # Errors
+    /// It would not, and why.
+    pub async fn takes_ballots(&self) -> Result<(), StoreError> {
+        self.redis.server_takes_ballots(&self.server).await
+    }
+
+    /// What it would leave out of its own log when it starts again, for want of a right of its user
+    /// `default`, if there is such a thing.
+    ///
+    /// # Errors
+    /// It does not answer, or its user may not ask.
+    pub async fn forgets(&self) -> Result<Option<String>, StoreError> {
+        Ok(durability::forgets(&self.redis, &self.server).await?)
+    }
+
+    /// What the services need to do there and this user may not.
+    ///
+    /// # Errors
+    /// It does not answer, or its user may not ask.
+    pub async fn rights(&self) -> Result<Rights, StoreError> {
+        Ok(rights::missing(&self.redis, &self.server).await?)
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("name", &self.name)
+            .field("is_replica", &self.is_replica)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_with_the_log_is_read_from_the_info() {
+        let text = "# Server\r\nredis_version:7.2.4\r\nloading:0\r\naof_enabled:1\r\n\
+                    aof_last_write_status:err\r\naof_last_bgrewrite_status:ok\r\n\
+                    used_memory:10\r\nmaxmemory:20\r\ntotal_system_memory:30\r\n";
+        let info = NodeInfo::read(text);
+        assert_eq!(info.major_version(), 7);
+        assert_eq!(info.last_write_is_ok, Some(false));
+        assert_eq!(info.last_rewrite_is_ok, Some(true));
+        assert_eq!(
+            (info.used_memory, info.max_memory, info.system_memory),
+            (10, 20, 30)
+        );
+        assert_eq!(info.replica_of, None);
+        let replica = "role:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\n";
+        let replica = NodeInfo::read(replica).replica_of;
+        assert_eq!(replica.as_deref(), Some("10.0.0.1:6379"));
+        let without = NodeInfo::read("redis_version:x\naof_enabled:0\naof_last_write_status:ok\n");
+        assert_eq!(without.last_write_is_ok, None, "it keeps no log");
+        assert_eq!(without.major_version(), 0);
+    }
+}

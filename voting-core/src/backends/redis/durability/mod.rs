@@ -1,0 +1,249 @@
+//! Whether Redis keeps what it acknowledges.
+
+pub(super) mod watch;
+mod writes;
+
+use std::{collections::HashMap, sync::Arc};
+
+use ::redis::{ErrorKind, RedisError, ServerErrorKind};
+use futures_util::future::{join_all, try_join, try_join_all};
+use tokio::time::Instant;
+
+use crate::backends::redis::{
+    Redis,
+    client::{connection::Servers, server::Server},
+};
+use crate::{error::StoreError, model::position::ShardId};
+
+/// The settings without which an acknowledged ballot can be lost.
+///
+/// With `aof-load-truncated yes` Redis starts from a log that was torn in the middle of a transaction, and
+/// leaves the transaction open: what is written next may be taken for a part of it at the start after that,
+/// and be dropped. With `no` it says that the log is torn, and `redis-check-aof --fix` cuts it where it
+/// should be.
+pub(in crate::backends::redis) const NEEDED: [(&str, &str); 5] = [
+    ("appendonly", "yes"),
+    ("appendfsync", "always"),
+    ("aof-load-truncated", "no"),
+    ("no-appendfsync-on-rewrite", "no"),
+    ("maxmemory-policy", "noeviction"),
+];
+
+/// The setting that keeps a replica from taking over by itself.
+pub(in crate::backends::redis) const WAITS: (&str, &str) = ("cluster-replica-no-failover", "yes");
+
+/// Whose replica a server is, as host and port; empty if it is none.
+const REPLICA_OF: &str = "replicaof";
+
+/// What a server is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::backends::redis) enum Duty {
+    /// It takes ballots.
+    Master,
+    /// It may come to take ballots.
+    Replica,
+}
+
+/// Why a server is not taken to keep what it acknowledges.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(in crate::backends::redis) enum Flaw {
+    /// It has said so.
+    #[error("{0}")]
+    Told(Arc<str>),
+    /// It has not said that it does.
+    #[error("{0}")]
+    Unknown(Arc<str>),
+}
+
+impl Flaw {
+    pub(in crate::backends::redis) fn unknown(text: impl Into<Arc<str>>) -> Self {
+        Self::Unknown(text.into())
+    }
+}
+
+/// The kind, if it is a flaw.
+pub(crate) fn kind_of_flaw(
+    error: &(dyn std::error::Error + 'static),
+) -> Option<crate::error::ErrorKind> {
+    let flaw = error.downcast_ref::<Flaw>()?;
+    Some(match flaw {
+        Flaw::Told(_) => crate::error::ErrorKind::NotDurable,
+        Flaw::Unknown(_) => crate::error::ErrorKind::Unreachable,
+    })
+}
+
+impl From<Flaw> for StoreError {
+    fn from(flaw: Flaw) -> Self {
+        Self::unavailable(flaw)
+    }
+}
+
+/// Each server that takes ballots keeps them, and none that may come to take any has fewer. All are asked
+/// now, whatever was known of them.
+pub(in crate::backends::redis) async fn check(redis: &Redis) -> Result<(), StoreError> {
+    let now = Instant::now();
+    let Servers { masters, replicas } = redis.0.connection.each().await?;
+    let masters = masters.iter().map(|master| (master, Duty::Master));
+    let replicas = replicas.iter().map(|replica| (replica, Duty::Replica));
+    let all = masters.chain(replicas);
+    let asked = all.map(|(server, duty)| watch::seen_since(redis, server, duty, now));
+    for found in join_all(asked).await {
+        found?;
+    }
+    Ok(())
+}
+
+/// Asks a server whether it keeps what it acknowledges.
+pub(in crate::backends::redis) async fn ask(
+    redis: &Redis,
+    server: &Server,
+    duty: Duty,
+) -> Result<(), Flaw> {
+    match (redis.0.options.accept_loss, duty) {
+        (true, Duty::Replica) => Ok(()),
+        (true, Duty::Master) => {
+            let answer = server.read::<()>(&::redis::cmd("PING")).await;
+            answer.map_err(|error| no_answer(server.name(), &error))
+        }
+        (false, Duty::Replica) => ask_replica(server).await,
+        (false, Duty::Master) => {
+            let (settings, rights) = (ask_master(server), ask_rights(redis, server));
+            try_join(settings, rights).await.map(|_| ())
+        }
+    }
+}
+
+async fn ask_master(server: &Server) -> Result<(), Flaw> {
+    let name = server.name();
+    let wanted = NEEDED.iter().map(|(setting, _)| *setting);
+    let there = settings(server, wanted.chain([REPLICA_OF])).await;
+    let there = there.map_err(|error| no_settings(name, &error))?;
+    // It would drop what its own master does not have.
+    if let Some(master) = there.get(REPLICA_OF).filter(|master| !master.is_empty()) {
+        let text = format!("{name} is a replica, of {master}, and takes no ballots");
+        return Err(Flaw::Told(text.into()));
+    }
+    let lacking = lacking(&there, &NEEDED);
+    if !lacking.is_empty() {
+        let needs = lacking.join(", ");
+        let text = format!("{name} can lose acknowledged ballots: it needs {needs}");
+        return Err(Flaw::Told(text.into()));
+    }
+    Ok(())
+}
+
+async fn ask_rights(redis: &Redis, server: &Server) -> Result<(), Flaw> {
+    let name = server.name();
+    let forgotten = forgets(redis, server).await.map_err(|error| {
+        let text = "does not tell what its user `default` may do (ACL DRYRUN)";
+        Flaw::unknown(format!("{name} {text}: {error}"))
+    })?;
+    match forgotten {
+        Some(why) => Err(Flaw::Told(
+            format!(
+                "{name} can lose acknowledged ballots when it starts again: it reads its own log \
+                 with the rights of its user `default`, and {why}; give that user `~* +@all`, it \
+                 may be off"
+            )
+            .into(),
+        )),
+        None => Ok(()),
+    }
+}
+
+async fn ask_replica(server: &Server) -> Result<(), Flaw> {
+    let name = server.name();
+    let lacking = lacks(server, &[WAITS]).await;
+    let lacking = lacking.map_err(|error| no_settings(name, &error))?;
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(Flaw::Told(
+        format!(
+            "{name} can lose acknowledged ballots: it is a replica that takes over by itself, \
+             without the ballots that have not reached it yet; it needs {} {}, and then a master \
+             that is away is waited for, or an operator decides",
+            WAITS.0, WAITS.1
+        )
+        .into(),
+    ))
+}
+
+/// What Redis would not take from its own log when it starts, if there is such a thing.
+///
+/// It checks the commands of a transaction, and of a script, against the rights of the user `default`, of
+/// which nobody thinks who has turned that user off, and goes on without what is not allowed
+/// (redis issue 14541; valkey issue 3983).
+pub(in crate::backends::redis) async fn forgets(
+    redis: &Redis,
+    server: &Server,
+) -> Result<Option<String>, RedisError> {
+    let shard = ShardId(0);
+    let (log, stats) = (redis.log_key(shard), redis.stats_key(shard));
+    let written: [&[&str]; 4] = [
+        &["XADD", &log, "*", "b", "x"],
+        &["XACK", &log, "g", "0-1"],
+        &["HINCRBY", &stats, "f", "1"],
+        &["HSET", &stats, "f", "1"],
+    ];
+    // Together, so that they take the time of one.
+    let asked = written.into_iter().map(|command| async move {
+        let mut ask = ::redis::cmd("ACL");
+        ask.arg("DRYRUN").arg("default").arg(command);
+        server.read::<String>(&ask).await
+    });
+    let answers = try_join_all(asked).await?;
+    Ok(answers.into_iter().find(|answer| answer != "OK"))
+}
+
+fn no_answer(name: &str, error: &RedisError) -> Flaw {
+    let is_refusal = matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension);
+    Flaw::unknown(match writes::why(error) {
+        Some(why) if is_refusal => format!("{name} takes no writes: {why} ({error})"),
+        _ => format!("{name} does not answer: {error}"),
+    })
+}
+
+fn no_settings(name: &str, error: &RedisError) -> Flaw {
+    // A command that was taken away is an unknown one.
+    let is_refused = matches!(
+        error.kind(),
+        ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError)
+    );
+    if is_refused {
+        return Flaw::unknown(format!(
+            "{name} does not tell whether it keeps what it acknowledges: the services' user must be \
+             allowed CONFIG GET; {error}"
+        ));
+    }
+    no_answer(name, error)
+}
+
+async fn settings(
+    server: &Server,
+    names: impl Iterator<Item = &str>,
+) -> Result<HashMap<String, String>, RedisError> {
+    let mut get = ::redis::cmd("CONFIG");
+    get.arg("GET");
+    for name in names {
+        get.arg(name);
+    }
+    server.read(&get).await
+}
+
+/// Which of these settings a server does not have, as they should be.
+pub(in crate::backends::redis) async fn lacks(
+    server: &Server,
+    needed: &[(&str, &str)],
+) -> Result<Vec<String>, RedisError> {
+    let there = settings(server, needed.iter().map(|(name, _)| *name)).await?;
+    Ok(lacking(&there, needed))
+}
+
+fn lacking(there: &HashMap<String, String>, needed: &[(&str, &str)]) -> Vec<String> {
+    let lacking = needed
+        .iter()
+        .filter(|(name, value)| there.get(*name).map(String::as_str) != Some(value))
+        .map(|(name, value)| format!("{name} {value}"));
+    lacking.collect()
+}

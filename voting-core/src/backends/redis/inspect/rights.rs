@@ -1,0 +1,127 @@
+//! What the user of a service must be allowed to do in Redis.
+
+use ::redis::RedisError;
+
+use crate::backends::redis::{GROUP, Redis, client::server::Server};
+use crate::model::position::ShardId;
+
+/// The commands that a user may not give, of those that a service gives.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// The user.
+    pub user: String,
+    /// What it lacks to be the vote service's.
+    pub vote_lacks: Vec<String>,
+    /// What it lacks to be the worker's.
+    pub worker_lacks: Vec<String>,
+}
+
+/// Who gives a command.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Vote,
+    Worker,
+    Both,
+}
+
+/// Each command that a service gives, on a key of each kind; also those in scripts, which Redis holds
+/// against the user as well. A service that gives another one adds a line here.
+fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
+    let shard = ShardId(0);
+    let (log, stats, sealed) = (
+        redis.log_key(shard),
+        redis.stats_key(shard),
+        redis.sealed_key(shard),
+    );
+    let (layout, polls, secrets) = (redis.layout_key(), redis.polls_key(), redis.secrets_key());
+    let sha = "0".repeat(40);
+    let given: [(Who, &[&str]); 32] = [
+        (Who::Both, &["CONFIG", "GET", "appendonly"]),
+        (Who::Both, &["ACL", "DRYRUN", "default", "PING"]),
+        (Who::Both, &["SCRIPT", "LOAD", "return 1"]),
+        (Who::Both, &["EVALSHA", &sha, "3", &log, &stats, &sealed]),
+        (Who::Both, &["TIME"]),
+        (Who::Both, &["GET", &polls]),
+        (Who::Both, &["GET", &layout]),
+        (Who::Both, &["SISMEMBER", &sealed, "p"]),
+        (Who::Both, &["HINCRBY", &stats, "f", "1"]),
+        (Who::Both, &["XINFO", "GROUPS", &log]),
+        (Who::Vote, &["XADD", &log, "*", "b", "x", "n", "1"]),
+        // Whichever of the two comes first lays the log out.
+        (Who::Both, &["SET", &layout, "x"]),
+        (
+            Who::Both,
+            &["XGROUP", "CREATE", &log, GROUP, "0", "MKSTREAM"],
+        ),
+        (Who::Vote, &["GET", &secrets]),
+        (Who::Vote, &["SET", &secrets, "x"]),
+        (Who::Worker, &["SET", &polls, "x"]),
+        (Who::Worker, &["XINFO", "STREAM", &log]),
+        (Who::Worker, &["XINFO", "CONSUMERS", &log, GROUP]),
+        (
+            Who::Worker,
+            &["XREADGROUP", "GROUP", GROUP, "c", "STREAMS", &log, ">"],
+        ),
+        (Who::Worker, &["XAUTOCLAIM", &log, GROUP, "c", "1", "0-0"]),
+        (Who::Worker, &["XACK", &log, GROUP, "0-1"]),
+        (Who::Worker, &["XPENDING", &log, GROUP]),
+        (Who::Worker, &["XRANGE", &log, "-", "+"]),
+        (Who::Worker, &["XTRIM", &log, "MINID", "0-1"]),
+        (Who::Worker, &["XSETID", &log, "0-1"]),
+        (Who::Worker, &["XGROUP", "DELCONSUMER", &log, GROUP, "c"]),
+        (Who::Worker, &["HGET", &stats, "f"]),
+        (Who::Worker, &["HSET", &stats, "f", "1"]),
+        (Who::Worker, &["HMGET", &stats, "f"]),
+        (Who::Worker, &["SADD", &sealed, "p"]),
+        (Who::Worker, &["EVALSHA", &sha, "1", &log]),
+        (Who::Both, &["PING"]),
+    ];
+    let owned = |command: &[&str]| command.iter().map(|word| (*word).to_owned()).collect();
+    given
+        .iter()
+        .map(|(who, command)| (*who, owned(command)))
+        .collect()
+}
+
+/// Asks the server, which carries out none of them.
+pub(in crate::backends::redis) async fn missing(
+    redis: &Redis,
+    server: &Server,
+) -> Result<Rights, RedisError> {
+    let mut ask = ::redis::cmd("ACL");
+    ask.arg("WHOAMI");
+    let user: String = server.read(&ask).await?;
+    let mut rights = Rights {
+        user,
+        ..Rights::default()
+    };
+    for (who, command) in commands(redis) {
+        let mut ask = ::redis::cmd("ACL");
+        ask.arg("DRYRUN").arg(&rights.user).arg(&command);
+        let answer: String = server.read(&ask).await?;
+        if answer == "OK" {
+            continue;
+        }
+        let name = name(&command);
+        for (one, lacks) in [
+            (Who::Vote, &mut rights.vote_lacks),
+            (Who::Worker, &mut rights.worker_lacks),
+        ] {
+            if (who == one || who == Who::Both) && !lacks.contains(&name) {
+                lacks.push(name.clone());
+            }
+        }
+    }
+    Ok(rights)
+}
+
+/// A command with its subcommand, and the key if it is one of ours.
+fn name(command: &[String]) -> String {
+    let has_sub = ["ACL", "CONFIG", "SCRIPT", "XGROUP", "XINFO"];
+    let words = if has_sub.contains(&command[0].as_str()) {
+        2
+    } else {
+        1
+    };
+    command[..words].join(" ")
+}

@@ -1,0 +1,66 @@
+//! Acknowledged entries are kept, to be read again after the store was restored from a backup. To take
+//! votes goes before that: where Redis' memory runs short, they are kept for less long.
+
+use std::collections::HashSet;
+
+use crate::backends::redis::Redis;
+use crate::{
+    backends::clock::unix_ms,
+    error::in_one_line,
+    model::position::{EntryId, ShardId},
+};
+
+pub(in crate::backends::redis) struct Retention {
+    /// Shards on servers whose memory is short.
+    short: HashSet<ShardId>,
+    /// Servers that do not say have been told of.
+    silent: bool,
+}
+
+impl Retention {
+    pub(in crate::backends::redis) fn new() -> Self {
+        Self {
+            short: HashSet::new(),
+            silent: false,
+        }
+    }
+
+    /// The first entry of the shard to be kept for its age; those before may go once they are
+    /// acknowledged.
+    pub(in crate::backends::redis) async fn keep_from(
+        &mut self,
+        redis: &Redis,
+        shard: ShardId,
+    ) -> EntryId {
+        let from = |ms| EntryId::new(ms, 0).unwrap_or(EntryId::MIN);
+        let kept = redis.0.options.retention.as_millis();
+        let kept = u64::try_from(kept).unwrap_or(u64::MAX);
+        let mut ask = redis.0.scripts.room.key(redis.log_key(shard));
+        ask.arg(kept);
+        let asked = redis.0.connection.run(&ask).await;
+        let (used, allowed, old_ms, half_ms): (u64, u64, u64, u64) = match asked {
+            Ok(room) => room,
+            Err(error) => {
+                if !std::mem::replace(&mut self.silent, true) {
+                    let error = in_one_line(&error);
+                    tracing::warn!(error, "Redis does not say how much memory it has left");
+                }
+                return from(unix_ms().saturating_sub(kept));
+            }
+        };
+        if allowed == 0 || used <= allowed - allowed / 4 {
+            if self.short.remove(&shard) {
+                tracing::info!(%shard, "Redis has memory again");
+            }
+            return from(old_ms);
+        }
+        if self.short.insert(shard) {
+            tracing::warn!(
+                %shard, used, allowed,
+                "Redis' memory is short; counted ballots are kept for less than the retention time"
+            );
+        }
+        // Half of them go, and the next look tells whether that was enough.
+        from(old_ms.max(half_ms))
+    }
+}

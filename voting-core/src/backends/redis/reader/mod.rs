@@ -1,0 +1,373 @@
+//! The reading end.
+
+pub(super) mod backoff;
+mod claim_size;
+pub(super) mod reply;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use ::redis::Value;
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
+
+use crate::backends::redis::{
+    GROUP, Redis,
+    client::connection::Connection,
+    maintenance::Upkeep,
+    reader::{backoff::ShardBackoff, claim_size::ClaimSize, reply::Taken},
+};
+use crate::{
+    error::{StoreError, in_one_line},
+    log::{
+        BallotQueue,
+        claim::{Claim, LogEntry},
+        stats::QueueStats,
+    },
+    model::position::{EntryKey, ShardId},
+};
+
+/// An entry that waits for longer is read in a further claim.
+const MAX_BLOCK: Duration = Duration::from_secs(1);
+
+/// In a cluster, where one command cannot wait for all shards, the first and the longest pause between
+/// two looks at them.
+const PAUSE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(20)];
+
+/// One consumer of the log.
+pub struct RedisQueue {
+    redis: Redis,
+    consumer: String,
+    /// Waits for entries, and so is not shared.
+    blocking: Option<Connection>,
+    claiming: tokio::sync::Mutex<Claiming>,
+    /// The ballots of entries that are handed out.
+    in_hand: Mutex<HashMap<EntryKey, u16>>,
+}
+
+/// What is known from claim to claim.
+struct Claiming {
+    upkeep: Upkeep,
+    backoff: ShardBackoff,
+    size: ClaimSize,
+}
+
+impl std::fmt::Debug for RedisQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisQueue")
+            .field("consumer", &self.consumer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RedisQueue {
+    pub(in crate::backends::redis) fn new(redis: Redis, consumer: String) -> Self {
+        let blocking = Connection::blocking(&redis.0.place, &redis.0.options, MAX_BLOCK);
+        Self {
+            claiming: tokio::sync::Mutex::new(Claiming {
+                upkeep: Upkeep::new(&redis),
+                backoff: ShardBackoff::new(blocking.is_some()),
+                size: ClaimSize::new(),
+            }),
+            blocking,
+            in_hand: Mutex::default(),
+            consumer,
+            redis,
+        }
+    }
+
+    /// Takes over what consumers have not acknowledged in time. Whether there may be more of it.
+    async fn take_over(
+        &self,
+        max_ballots: usize,
+        claim: &mut Claim,
+        backoff: &mut ShardBackoff,
+    ) -> bool {
+        let mut ballots = 0;
+        for shard in self.redis.shards() {
+            let mut cursor = "0-0".to_owned();
+            while ballots < max_ballots {
+                let take = self.take_over_from(shard, &cursor);
+                let Some(taken) = backoff.unless_resting(shard, take).await else {
+                    break;
+                };
+                if !taken.deleted.is_empty() {
+                    self.tell_lost(shard, &taken.deleted).await;
+                }
+                for entry in &taken.entries {
+                    ballots += usize::from(entry.ballots);
+                }
+                claim.entries.extend(taken.entries);
+                cursor = taken.next;
+                if cursor == "0-0" {
+                    break;
+                }
+            }
+        }
+        ballots >= max_ballots
+    }
+
+    /// Entries were deleted before they were acknowledged. Redis tells each of them once.
+    async fn tell_lost(&self, shard: ShardId, ids: &[String]) {
+        tracing::error!(%shard, ?ids, "entries were deleted before they were counted");
+        let mut count = ::redis::cmd("HINCRBY");
+        count
+            .arg(self.redis.stats_key(shard))
+            .arg("lost")
+            .arg(ids.len());
+        if let Err(error) = self.redis.0.connection.ask::<()>(&count).await {
+            let error = in_one_line(&error);
+            tracing::error!(error, "they are missing in the count of lost entries");
+        }
+    }
+
+    async fn take_over_from(&self, shard: ShardId, cursor: &str) -> Result<Taken, StoreError> {
+        let mut take = ::redis::cmd("XAUTOCLAIM");
+        take.arg(self.redis.log_key(shard))
+            .arg(GROUP)
+            .arg(&self.consumer)
+            .arg(millis(self.redis.0.options.claim_timeout))
+            .arg(cursor)
+            .arg("COUNT")
+            .arg(100);
+        // What is taken by an answer that is lost is handed out again after its time, as that of the dead.
+        let answer: Value = self.redis.0.connection.read(&take).await?;
+        reply::taken(shard, answer)
+    }
+
+    /// Reads what nobody has had in these shards, of each of them up to `count` entries.
+    fn read(&self, shards: &[ShardId], count: usize, block: Option<Duration>) -> ::redis::Cmd {
+        let mut read = ::redis::cmd("XREADGROUP");
+        read.arg("GROUP").arg(GROUP).arg(&self.consumer);
+        read.arg("COUNT").arg(count);
+        if let Some(block) = block {
+            read.arg("BLOCK").arg(millis(block));
+        }
+        read.arg("STREAMS");
+        for shard in shards {
+            read.arg(self.redis.log_key(*shard));
+        }
+        for _ in shards {
+            read.arg(">");
+        }
+        read
+    }
+
+    /// Takes entries that nobody has had, and waits for them if there are none.
+    async fn take_new(
+        &self,
+        connection: &Connection,
+        count: usize,
+        wait: Duration,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let shards: Vec<_> = self.redis.shards().collect();
+        // Zero would mean for ever.
+        let block = (wait >= Duration::from_millis(1)).then(|| wait.min(MAX_BLOCK));
+        let read = self.read(&shards, count, block);
+        // See `take_over_from`.
+        let answer: Value = connection.read(&read).await?;
+        let keys: Vec<_> = shards
+            .iter()
+            .map(|shard| (self.redis.log_key(*shard), *shard))
+            .collect();
+        reply::read(answer, |key| {
+            let known = keys.iter().find(|(known, _)| known.as_bytes() == key);
+            known.map(|(_, shard)| *shard)
+        })
+    }
+
+    /// The same in a cluster, where each shard is asked for itself. All are waited for: what an answer
+    /// hands out would be lost from sight if nobody took it.
+    async fn take_new_from_each(
+        &self,
+        count: usize,
+        wait: Duration,
+        backoff: &mut ShardBackoff,
+    ) -> Vec<LogEntry> {
+        let deadline = Instant::now() + wait;
+        let mut pause = PAUSE[0];
+        loop {
+            let awake = self
+                .redis
+                .shards()
+                .filter(|shard| !backoff.is_resting(*shard));
+            let reads = awake.map(|shard| async move {
+                let since = Instant::now();
+                let read = self.read(&[shard], count, None);
+                let answer: Result<Value, _> = self.redis.0.connection.read(&read).await;
+                let entries = answer.map_err(StoreError::from);
+                let entries = entries.and_then(|answer| reply::read(answer, |_| Some(shard)));
+                (shard, since, entries)
+            });
+            let answers = join_all(reads).await;
+            let entries: Vec<_> = answers
+                .into_iter()
+                .filter_map(|(shard, since, entries)| backoff.note(shard, since, entries))
+                .flatten()
+                .collect();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !entries.is_empty() || left.is_zero() {
+                return entries;
+            }
+            sleep(pause.min(left)).await;
+            pause = (pause * 2).min(PAUSE[1]);
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[async_trait]
+impl BallotQueue for RedisQueue {
+    async fn claim(&self, max_ballots: usize, wait: Duration) -> Result<Claim, StoreError> {
+        self.redis.prepare().await?;
+        let mut claiming = self.claiming.lock().await;
+        claiming.backoff.begin();
+        let claim = self.try_claim(max_ballots, wait, &mut claiming).await;
+        if claiming.backoff.groups_are_gone() {
+            // The streams were made anew under us.
+            let made = self.redis.make_groups().await;
+            if claim.entries.is_empty() {
+                made?;
+            }
+        }
+        let in_trouble = |shard| claiming.backoff.is_in_trouble(shard);
+        if claim.entries.is_empty() && self.redis.shards().all(in_trouble) {
+            claiming.backoff.trouble()?;
+        }
+        Ok(claim)
+    }
+
+    async fn acknowledge(&self, entries: &[EntryKey]) -> Result<(), StoreError> {
+        let mut by_shard = HashMap::<ShardId, Vec<(String, u16)>>::new();
+        {
+            let in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+            for key in entries {
+                let ballots = in_hand.get(key).copied().unwrap_or(0);
+                by_shard
+                    .entry(key.0)
+                    .or_default()
+                    .push((key.1.to_string(), ballots));
+            }
+        }
+        // All at once: Redis then syncs them to its disk together.
+        let calls = by_shard.into_iter().map(|(shard, entries)| async move {
+            let mut call = self
+                .redis
+                .0
+                .scripts
+                .acknowledge
+                .key(self.redis.log_key(shard));
+            call.key(self.redis.stats_key(shard)).arg(GROUP);
+            for (id, ballots) in entries {
+                call.arg(id).arg(ballots);
+            }
+            let done = self.redis.0.connection.run::<u64>(&call).await;
+            (shard, done)
+        });
+        let mut failure = None;
+        let mut done_with = HashSet::new();
+        for (shard, done) in join_all(calls).await {
+            match done {
+                Ok(_) => _ = done_with.insert(shard),
+                Err(error) => failure = Some(error),
+            }
+        }
+        if let Some(error) = failure {
+            let in_a_cluster = self.blocking.is_none();
+            if !in_a_cluster || done_with.is_empty() {
+                return Err(error.into());
+            }
+            // Of a shard whose server is away the entries are handed out again when it is back, and
+            // change nothing then. The other shards do not wait for it.
+            let error = in_one_line(&error);
+            tracing::warn!(error, "entries of a shard in trouble are not acknowledged");
+        }
+        // The others may be in a further batch of this consumer, and are counted when that is
+        // acknowledged.
+        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in entries
+            .iter()
+            .filter(|(shard, _)| done_with.contains(shard))
+        {
+            in_hand.remove(key);
+        }
+        Ok(())
+    }
+
+    async fn stats(&self) -> Result<QueueStats, StoreError> {
+        self.redis.prepare().await?;
+        self.redis.stats().await
+    }
+
+    async fn ready_to_claim(&self) -> Result<(), StoreError> {
+        self.stats().await?;
+        self.redis.takes_acknowledgements().await
+    }
+
+    /// Redis forgets this consumer, unless it has entries in hand: those are then handed out again when their
+    /// time is over.
+    async fn close(&self) -> Result<(), StoreError> {
+        for shard in self.redis.shards() {
+            self.redis
+                .remove_consumers(shard, 0, &self.consumer)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+impl RedisQueue {
+    async fn try_claim(
+        &self,
+        max_ballots: usize,
+        wait: Duration,
+        Claiming {
+            upkeep,
+            backoff,
+            size,
+        }: &mut Claiming,
+    ) -> Claim {
+        let deadline = Instant::now() + wait;
+        let count = size.of_each(self.redis.0.options.shards, max_ballots);
+        let mut claim = Claim::default();
+        loop {
+            if upkeep.take_over.is_due() && self.take_over(max_ballots, &mut claim, backoff).await {
+                upkeep.take_over.again();
+            }
+            upkeep.run_if_due(&self.redis, backoff).await;
+            if claim.entries.is_empty() {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let left = left.min(upkeep.take_over.left());
+                claim.entries = match &self.blocking {
+                    Some(connection) => {
+                        let take = self.take_new(connection, count, left);
+                        // Of one server, what fails for one shard fails for all.
+                        let taken = backoff.unless_resting(ShardId(0), take).await;
+                        taken.unwrap_or_default()
+                    }
+                    None => self.take_new_from_each(count, left, backoff).await,
+                };
+            }
+            let is_hopeless = self.redis.shards().all(|shard| backoff.is_resting(shard));
+            if !claim.entries.is_empty() || Instant::now() >= deadline || is_hopeless {
+                break;
+            }
+        }
+        size.note(&claim.entries);
+        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry in &claim.entries {
+            in_hand.insert((entry.shard, entry.id), entry.ballots);
+            claim
+                .settled
+                .insert(entry.shard, upkeep.settled(entry.shard));
+        }
+        claim
+    }
+}

@@ -1,0 +1,189 @@
+//! What kind of failure it was, whatever the back end.
+
+use std::{error::Error, fmt};
+
+use super::{BoxError, StoreError};
+
+/// The kind of a [`StoreError`], for whoever decides what to do about it. Its text is for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// There was no connection, or it broke; or the server starts, stops or recovers.
+    Unreachable,
+    /// There was no answer in time, also since something held a lock.
+    TimedOut,
+    /// The server does not know who asks: a user, a password or a database is wrong.
+    Unauthenticated,
+    /// The server knows who asks, and that user may not do it.
+    Forbidden,
+    /// The log would not keep what it acknowledges.
+    NotDurable,
+    /// The server takes no writes: it is a standby, or set so.
+    ReadOnly,
+    /// Memory, disk or connections are used up.
+    Full,
+    /// The disk failed in a commit. Only a new start shows what the file holds.
+    Poisoned,
+    /// The log was made with another layout, such as another number of shards.
+    LayoutMismatch,
+    /// The tables are older, newer or others than this program needs.
+    Schema,
+    /// The store was put back to an earlier state: it lacks ballots that were counted.
+    PutBack,
+    /// A poll of that id is stored with other options or another number of choices.
+    PollConflict,
+    /// The texts of a poll that is not open cannot change.
+    TextsFrozen,
+    /// A poll is not as a batch takes it to be.
+    PollChanged,
+    /// The log is held to another secret.
+    ForeignSecret,
+    /// The store holds what its schema does not allow.
+    Corrupt,
+    /// None of these.
+    Other,
+}
+
+impl ErrorKind {
+    /// The kind's name, such as `timed-out`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::TimedOut => "timed-out",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::NotDurable => "not-durable",
+            Self::ReadOnly => "read-only",
+            Self::Full => "full",
+            Self::Poisoned => "poisoned",
+            Self::LayoutMismatch => "layout-mismatch",
+            Self::Schema => "schema",
+            Self::PutBack => "put-back",
+            Self::PollConflict => "poll-conflict",
+            Self::TextsFrozen => "texts-frozen",
+            Self::PollChanged => "poll-changed",
+            Self::ForeignSecret => "foreign-secret",
+            Self::Corrupt => "corrupt",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A cause whose kind a back end has told.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+struct Told {
+    kind: ErrorKind,
+    // Not `#[source]`: the text is that of the cause, and would be there twice.
+    source: BoxedCause,
+}
+
+/// `thiserror` takes a field of this name for the source, so the cause is shown through.
+#[derive(Debug)]
+struct BoxedCause(BoxError);
+
+impl fmt::Display for BoxedCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for BoxedCause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl StoreError {
+    /// The store failed with `source`, which is of this kind. For back ends.
+    pub fn of_kind(kind: ErrorKind, source: impl Into<BoxError>) -> Self {
+        Self::Unavailable(Box::new(Told {
+            kind,
+            source: BoxedCause(source.into()),
+        }))
+    }
+
+    /// What kind of failure it was: as the back end has told it, or as the cause tells it, where that is an error
+    /// of one of the built-in back ends.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unavailable(source) => kind_of(source.as_ref()),
+            Self::PollConflict(_) => ErrorKind::PollConflict,
+            Self::TextsFrozen(_) => ErrorKind::TextsFrozen,
+            Self::PollChanged(_) => ErrorKind::PollChanged,
+            Self::ForeignSecret { .. } => ErrorKind::ForeignSecret,
+            Self::Corrupt(_) => ErrorKind::Corrupt,
+        }
+    }
+
+    /// Which of the built-in back ends failed, such as `redis`, if its cause tells.
+    pub fn backend(&self) -> Option<&'static str> {
+        let first: &(dyn Error + 'static) = self;
+        let mut causes = std::iter::successors(Some(first), |error| (*error).source());
+        causes.find_map(|cause| Some(crate::backends::kind_of(cause)?.1))
+    }
+
+    /// Whether the same may succeed later without anybody mending something: the store may be starting, slow, or
+    /// away for a moment.
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::Full | ErrorKind::Other
+        )
+    }
+}
+
+/// The first cause that tells.
+fn kind_of(error: &(dyn Error + 'static)) -> ErrorKind {
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    let mut told = causes.filter_map(|cause| {
+        if let Some(told) = cause.downcast_ref::<Told>() {
+            return Some(told.kind);
+        }
+        if let Some(error) = cause.downcast_ref::<StoreError>() {
+            return Some(error.kind());
+        }
+        if cause.is::<crate::store::applied::PutBack>() {
+            return Some(ErrorKind::PutBack);
+        }
+        if cause.is::<std::io::Error>() {
+            return Some(ErrorKind::Unreachable);
+        }
+        crate::backends::kind_of(cause).map(|(kind, _)| kind)
+    });
+    told.next().unwrap_or(ErrorKind::Other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::in_one_line;
+
+    #[test]
+    fn a_kind_is_what_the_back_end_has_told() {
+        let error = StoreError::of_kind(ErrorKind::Full, "no room");
+        assert_eq!(error.kind(), ErrorKind::Full);
+        assert_eq!(in_one_line(&error), "the store is unavailable: no room");
+        let around = StoreError::unavailable(error);
+        assert_eq!(around.kind(), ErrorKind::Full);
+        assert!(around.is_retryable());
+    }
+
+    #[test]
+    fn a_store_that_was_put_back_is_not_asked_again() {
+        let error = StoreError::unavailable(crate::store::applied::PutBack(Vec::new()));
+        assert_eq!(error.kind(), ErrorKind::PutBack);
+        assert!(!error.is_retryable());
+    }
+
+    #[test]
+    fn what_nobody_tells_is_of_another_kind() {
+        assert_eq!(StoreError::unavailable("?").kind(), ErrorKind::Other);
+    }
+}

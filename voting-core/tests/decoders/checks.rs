@@ -1,0 +1,33 @@
+//! What must hold of the decoders whatever bytes they get. The targets in `fuzz/` check the same.
+
+use voting_core::log::{
+    entry::{self, EntryBuilder, MAX_BALLOTS},
+    entry_context::{self, MAX_CONTEXTS},
+};
+
+/// Bytes are an entry or they are not, without a panic; and an entry that is written anew has the same ballots.
+pub(crate) fn entry_decode(bytes: &[u8]) {
+    let Ok(ballots) = entry::decode(bytes) else {
+        return;
+    };
+    assert!((1..=MAX_BALLOTS).contains(&ballots.len()));
+    let mut builder = EntryBuilder::default();
+    for (index, ballot) in ballots.iter().enumerate() {
+        assert_eq!(builder.push(ballot).map(usize::from), Some(index));
+    }
+    let anew = builder.finish();
+    assert_eq!(usize::from(anew.ballots), ballots.len());
+    assert_eq!(entry::decode(&anew.payload), Ok(ballots));
+}
+
+/// What can be read of trace contexts is read, without a panic; and when it is written anew it is the same.
+pub(crate) fn entry_context(bytes: &[u8]) {
+    let contexts: Vec<_> = entry_context::decode(bytes).collect();
+    assert!(contexts.len() <= MAX_CONTEXTS);
+    for (_, context) in &contexts {
+        assert_ne!(context.trace_id(), [0; 16]);
+        assert_ne!(context.span_id(), [0; 8]);
+    }
+    let anew = entry_context::encode(contexts.clone());
+    assert!(entry_context::decode(&anew).eq(contexts));
+}
