@@ -63,7 +63,8 @@ fn todo(error: &StoreError, is_about_roles: bool) -> &'static str {
         None => {}
     }
     if error.kind() == ErrorKind::Forbidden && is_about_roles {
-        return "log in as a role that owns the tables and may make roles (CREATEROLE), or let somebody who may make the roles, then run it again; the tables are up to date";
+        return "log in as a role that owns the tables and may make roles (CREATEROLE), or let somebody \
+                who may make the roles, then run it again; the tables are up to date";
     }
     if error.kind() == ErrorKind::Forbidden {
         return "log in as the owner of the database, in postgres.url or postgres.url_file";
