@@ -7,12 +7,13 @@ use voting_core::{
     BatchFlusher, Choices, DeadLetterStore, Poll, PollDirectory, PollId, PollState, PollStore,
     Receipt, ReceiptState, StoreError, Tally, TallyStore, VoterId,
     model::{
-        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason},
         position::{EntryKey, Position},
+        rejection::RejectReason,
         tally::{Recount, TallyDelta},
     },
     store::{
         batch::Batch,
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
     },

@@ -17,11 +17,8 @@ use voting_core::{
         postgres::{Postgres, PostgresOptions},
     },
     log::entry,
-    model::{
-        dead_letter::{DeadLetter, RejectReason},
-        position::ShardId,
-    },
-    store::batch::Batch,
+    model::{position::ShardId, rejection::RejectReason},
+    store::{batch::Batch, dead_letter::DeadLetter},
 };
 use voting_testing::PostgresServer;
 

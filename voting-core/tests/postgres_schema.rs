@@ -12,11 +12,8 @@ use support::{Database, at, ballot, batch, connect, in_words, poll, poll_id, rec
 use voting_core::{
     BatchFlusher, DeadLetterStore, PollDirectory, PollStore, ReceiptState, StoreError, TallyStore,
     backends::postgres::{Migrated, Postgres, PostgresOptions, Roles},
-    model::{
-        dead_letter::{DeadLetter, RejectReason},
-        position::ShardId,
-    },
-    store::AppliedStore,
+    model::{position::ShardId, rejection::RejectReason},
+    store::{AppliedStore, dead_letter::DeadLetter},
 };
 use voting_testing::PostgresServer;
 

@@ -23,9 +23,9 @@ use crate::{
     },
     model::{
         ballot::VoterId,
-        dead_letter::RejectReason,
         poll_state::{PollState, Seals},
         position::{EntryKey, ShardId},
+        rejection::RejectReason,
     },
     pipeline::{
         closing,

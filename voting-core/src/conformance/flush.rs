@@ -12,12 +12,13 @@ use super::{
 use crate::{
     error::StoreError,
     model::{
-        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason},
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
+        rejection::RejectReason,
     },
     store::{
         batch::Batch,
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
         outcome::{FlushReport, Totals},
     },
 };

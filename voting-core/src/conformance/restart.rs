@@ -11,13 +11,13 @@ use crate::{
     error::{CastError, StoreError},
     log::{VoteSink, entry},
     model::{
-        dead_letter::{DeadLetter, RejectReason},
         poll_state::{PollState, Seals},
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
+        rejection::RejectReason,
     },
     pipeline::worker::WorkerExit,
-    store::batch::Batch,
+    store::{batch::Batch, dead_letter::DeadLetter},
 };
 
 pub async fn what_was_appended_and_not_acknowledged_is_still_there(backend: Backend) {

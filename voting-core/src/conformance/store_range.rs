@@ -8,12 +8,13 @@ use super::{
 use crate::{
     model::{
         ballot::{Ballot, VoterId},
-        dead_letter::{DeadLetter, RejectReason},
         position::{EntryId, Position, ShardId},
         receipt::{Receipt, ReceiptState},
+        rejection::RejectReason,
     },
     store::{
         batch::{Batch, PlacedBallot, Revival},
+        dead_letter::DeadLetter,
         outcome::{FlushReport, Totals},
     },
 };

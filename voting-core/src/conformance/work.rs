@@ -20,9 +20,9 @@ use crate::{
     },
     model::{
         ballot::{Choices, VoterId},
-        dead_letter::{DeadLetter, RejectReason},
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
+        rejection::RejectReason,
     },
     pipeline::{
         replay::Revived,
@@ -30,6 +30,7 @@ use crate::{
     },
     store::{
         batch::{Batch, PlacedBallot},
+        dead_letter::DeadLetter,
         outcome::FlushReport,
     },
 };

@@ -2,31 +2,16 @@
 
 use std::collections::HashMap;
 
+pub use crate::model::placed_ballot::PlacedBallot;
 use crate::{
     error::StoreError,
     model::{
-        ballot::{Ballot, VoterId},
-        dead_letter::DeadLetter,
         id::PollId,
         poll_state::PollState,
         position::{EntryId, EntryKey, Position, ShardId},
     },
+    store::dead_letter::DeadLetter,
 };
-
-/// A ballot with its place in the order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlacedBallot {
-    /// Decides which ballot of a voter counts.
-    pub position: Position,
-    /// The ballot, valid in its poll.
-    pub ballot: Ballot,
-}
-
-impl PlacedBallot {
-    pub(super) fn voter_in_poll(&self) -> (&PollId, VoterId) {
-        (&self.ballot.poll, self.ballot.voter)
-    }
-}
 
 /// Entries, checked and ready to be written in one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use super::batch::{Batch, PlacedBallot, Revival};
-use crate::model::{
-    ballot::Choices,
-    dead_letter::DeadLetter,
-    id::PollId,
-    position::{EntryKey, Position},
-    tally::TallyDelta,
+use crate::{
+    model::{
+        ballot::Choices,
+        id::PollId,
+        position::{EntryKey, Position},
+        tally::TallyDelta,
+    },
+    store::dead_letter::DeadLetter,
 };
 
 /// What a flush changed.

@@ -20,7 +20,6 @@ use crate::{
     error::{ErrorKind, StoreError, in_one_line},
     model::{
         ballot::Choices,
-        dead_letter::DeadLetter,
         id::{InvalidId, PollId},
         poll_state::PollState,
         position::{EntryId, Position, ShardId},
@@ -29,6 +28,7 @@ use crate::{
     store::{
         BatchFlusher,
         batch::{Batch, PlacedBallot},
+        dead_letter::DeadLetter,
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
     },

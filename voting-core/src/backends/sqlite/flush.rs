@@ -11,7 +11,6 @@ use crate::{
     error::StoreError,
     model::{
         ballot::Choices,
-        dead_letter::DeadLetter,
         id::PollId,
         poll_state::PollState,
         position::{EntryId, EntryKey, Position, ShardId},
@@ -20,6 +19,7 @@ use crate::{
     store::{
         BatchFlusher,
         batch::{Batch, PlacedBallot, Revival},
+        dead_letter::DeadLetter,
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
     },

@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::polls::Known;
 use crate::{
     log::{
         claim::{Claim, LogEntry},
@@ -12,14 +11,21 @@ use crate::{
     },
     model::{
         ballot::Ballot,
-        dead_letter::{DeadLetter, RejectReason},
         id::PollId,
+        poll::Poll,
         position::{EntryId, EntryKey, Position, ShardId},
+        rejection::RejectReason,
     },
     pipeline::rule::Refusal,
-    store::batch::{Batch, PlacedBallot},
+    store::{
+        batch::{Batch, PlacedBallot},
+        dead_letter::DeadLetter,
+    },
     trace::Followed,
 };
+
+/// Polls by their ids.
+pub(super) type Known = HashMap<PollId, Poll>;
 
 /// Entries that are decoded but not yet checked.
 #[derive(Default)]

@@ -7,9 +7,10 @@ use voting_core::{
     BatchFlusher, DeadLetterStore, Poll, PollDirectory, PollId, PollState, PollStore, Receipt,
     ReceiptState, StoreError, Tally, TallyStore,
     conformance::Backend,
-    model::{dead_letter::DeadLetter, position::Position, tally::Recount},
+    model::{position::Position, tally::Recount},
     store::{
         batch::Batch,
+        dead_letter::DeadLetter,
         outcome::{Flushed, Totals},
     },
 };
