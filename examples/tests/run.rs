@@ -81,9 +81,9 @@ fn mount_votes_and_shows_results_below_its_own_paths() {
 
 /// What a finished example has written.
 fn output(program: &str) -> String {
-    let output = Command::new(program).output().unwrap();
+    let output = Command::new(program).output().expect("it runs");
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("a text")
 }
 
 #[test]
@@ -122,12 +122,16 @@ fn ask(method: &str, url: &str, session: Option<&str>, body: &str) -> (u16, Stri
         .header("content-type", kind)
         .header("cookie", session.unwrap_or_default())
         .body(body.to_owned());
-    let mut answer = agent.run(request.unwrap()).unwrap();
+    let mut answer = agent.run(request.expect("a request")).expect("an answer");
     let cookie = answer.headers().get("set-cookie");
-    let cookie = cookie.map_or("", |cookie| cookie.to_str().unwrap());
+    let cookie = cookie.map_or("", |cookie| cookie.to_str().expect("a text"));
     let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
     let status = answer.status().as_u16();
-    (status, cookie, answer.body_mut().read_to_string().unwrap())
+    (
+        status,
+        cookie,
+        answer.body_mut().read_to_string().expect("a text"),
+    )
 }
 
 #[test]
