@@ -7,7 +7,7 @@ use voting_core::{
     BatchFlusher, Choices, DeadLetterStore, Poll, PollDirectory, PollId, PollState, PollStore,
     Receipt, ReceiptState, StoreError, Tally, TallyStore, VoterId,
     model::{
-        position::{EntryKey, Position},
+        position::{EntryId, EntryKey, Position, ShardId},
         rejection::RejectReason,
         tally::{Recount, TallyDelta},
     },
@@ -27,8 +27,10 @@ pub(crate) struct Tables {
     /// In the order in which they were put.
     polls: Vec<Row>,
     dead_letters: BTreeMap<Position, DeadLetter>,
-    /// The entries that were flushed. A store that lives long folds those below `Batch::settled` into one mark.
+    /// The entries that were flushed, and are not below the marks.
     applied: HashSet<EntryKey>,
+    /// All entries below these are flushed: of them no mark of their own is kept.
+    applied_below: HashMap<ShardId, EntryId>,
     superseded: u64,
 }
 
@@ -48,12 +50,30 @@ impl Tables {
         self.polls.iter_mut().find(|row| row.poll.id() == id)
     }
 
+    /// Marks the batch's entries as flushed, and returns those that were not before.
+    fn mark(&mut self, batch: &Batch) -> HashSet<EntryKey> {
+        let mut fresh = HashSet::new();
+        for (key @ (shard, id), _) in &batch.entries {
+            let below = self.applied_below.get(shard);
+            if below.is_none_or(|below| id >= below) && self.applied.insert(*key) {
+                fresh.insert(*key);
+            }
+        }
+        for (shard, acknowledged_below) in &batch.acknowledged_below {
+            let below = self.applied_below.entry(*shard).or_insert(EntryId::MIN);
+            *below = (*below).max(*acknowledged_below);
+        }
+        let below = &self.applied_below;
+        self.applied
+            .retain(|(shard, id)| below.get(shard).is_none_or(|below| id >= below));
+        fresh
+    }
+
     fn flush(&mut self, batch: &Batch) -> Result<Flushed, StoreError> {
         // First, since a batch is written whole or not at all.
         batch.check(|id| self.row(id).map(|row| row.poll.state()))?;
         // Entries that are flushed again change no counter.
-        let entries = batch.entries.iter().map(|(key, _)| *key);
-        let fresh = entries.filter(|key| self.applied.insert(*key)).collect();
+        let fresh = self.mark(batch);
         // Dead letters that an operator has taken back.
         let revived = batch.revived.iter().map(|revival| revival.position);
         let removed = revived

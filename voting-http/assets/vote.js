@@ -440,8 +440,7 @@
       if (!isSaid()) say("bad", COOKIES);
     } else if (typeof now.voter === "string" && now.voter !== voter) {
       // Somebody else has signed in: this page was made for another person.
-      if (form.dataset.login) return location.reload();
-      takeVoter(now);
+      form.dataset.login ? location.reload() : takeVoter(now);
     }
     var news = [takeTexts(now), takeVote(now), takeState(now)].filter(Boolean);
     draw();

@@ -57,7 +57,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
 
     let broken = async {
         tokio::select! {
-            Err(error) = coordinator.run(async || set_up(&postgres, &config).await) => {
+            Err(error) = coordinator.run(|| set_up(&postgres, &config)) => {
                 tracing::error!(error = in_one_line(&error), "cannot set up the polls");
                 Exit::Failed
             }

@@ -2,7 +2,6 @@
 
 use std::{net::TcpListener, time::Duration};
 
-use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 use voting_service::{Config, Exit, Hidden, NotReady, StopOn, ready};
 
@@ -11,8 +10,7 @@ const NOWHERE: &str = "127.0.0.1:1";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_waits_for_its_stores_and_stops_when_it_is_asked_to() {
-    // The future that sets the stores up is not known to be `Send` for all lifetimes.
-    LocalSet::new().run_until(runs()).await;
+    tokio::spawn(runs()).await.expect("it does not panic");
 }
 
 async fn runs() {
@@ -24,8 +22,7 @@ async fn runs() {
     config.worker.token = Some(Hidden::new("the operator's token, 32 bytes or more"));
     let url = format!("http://{}/", config.worker.listen);
     let stop = CancellationToken::new();
-    let service =
-        tokio::task::spawn_local(voting_worker::run(config, StopOn::Cancel(stop.clone())));
+    let service = tokio::spawn(voting_worker::run(config, StopOn::Cancel(stop.clone())));
 
     let answer = loop {
         let asked = url.clone();

@@ -94,10 +94,10 @@ impl Coordinator {
     ///
     /// # Errors
     /// Ends only with [`StoreError::PollConflict`], which no waiting mends. Dropping the future stops it.
-    pub async fn run(
-        &self,
-        set_up: impl AsyncFn() -> Result<(), StoreError>,
-    ) -> Result<Infallible, StoreError> {
+    pub async fn run<F>(&self, set_up: impl Fn() -> F + Send) -> Result<Infallible, StoreError>
+    where
+        F: Future<Output = Result<(), StoreError>> + Send,
+    {
         let mut is_set_up = false;
         let mut trouble = None;
         loop {

@@ -162,7 +162,7 @@ impl VotingBuilder {
         let worker = worker.start();
         let keeper = match parts.coordinator.clone() {
             Some(coordinator) => tokio::spawn(async move {
-                let Err(error) = coordinator.run(async || Ok(())).await;
+                let Err(error) = coordinator.run(|| std::future::ready(Ok(()))).await;
                 tracing::error!(
                     error = in_one_line(&error),
                     "the coordinator has ended; polls do not close"

@@ -19,7 +19,7 @@ pub(crate) fn check(request: &Request) -> Result<(), Problem> {
             "There are two headers Host; send one.",
         )),
         (None, _) if request.version() == Version::HTTP_11 => {
-            Err(Problem::bad_request("The header Host is missing."))
+            Err(Problem::bad_request("There is no header Host; send one."))
         }
         // HTTP/1.0, as some health checks speak it, does not ask for one.
         (None, _) => Ok(()),
