@@ -59,7 +59,7 @@ fn a_cookie_that_cannot_be_read_is_logged_once_and_without_its_value() {
     voting.signal("TERM");
     assert!(voting.wait().success());
     let log = std::fs::read_to_string(&log).expect("a log");
-    let told = log.matches("a voter cookie does not say who its voter is");
+    let told = log.matches("refused a voter cookie, no ballot is counted for it");
     assert_eq!(told.count(), 1, "{log}");
     assert!(!log.contains("strange-value"), "{log}");
 }
