@@ -2,9 +2,13 @@
 
 mod builder;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use tokio::{task::AbortHandle, time::sleep};
+use tokio::{task::JoinHandle, time::sleep};
 
 pub use self::builder::VotingBuilder;
 use crate::{
@@ -69,7 +73,8 @@ struct Inner {
     coordinator: Option<Coordinator>,
     rule: Option<Arc<dyn BallotRule>>,
     worker: WorkerHandle,
-    keeper: AbortHandle,
+    /// What closes polls.
+    keeper: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// A vote was not taken, or a question could not be answered.
@@ -239,7 +244,8 @@ impl Voting {
     }
 
     /// Stops in order: the sink takes no more ballots and writes those that wait; the worker counts what is in the
-    /// log, for as long as its [options](crate::WorkerOptions) say; the log is told that this consumer is gone.
+    /// log, for as long as its [options](crate::WorkerOptions) say; the log is told that this consumer is gone. Once
+    /// all clones are dropped, nothing uses the back end any more.
     ///
     /// # Errors
     /// [`Unfinished`] if that is not done within this time.
@@ -247,7 +253,13 @@ impl Voting {
         let stop = async {
             self.0.sink.close().await;
             let exit = self.0.worker.stop().await;
-            self.0.keeper.abort();
+            let keeper = self.0.keeper.lock();
+            let keeper = keeper.unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(keeper) = keeper {
+                keeper.abort();
+                // It has let go of the back end when this returns, so that a file can be opened again.
+                let _ = keeper.await;
+            }
             if let Err(error) = self.0.queue.close().await {
                 let error = crate::error::in_one_line(&error);
                 tracing::warn!(

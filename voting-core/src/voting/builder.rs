@@ -1,6 +1,10 @@
 //! Puts the parts of a [`Voting`] together, and starts them.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use super::{Inner, Voting};
 use crate::{
@@ -185,7 +189,7 @@ impl VotingBuilder {
             coordinator: parts.coordinator,
             rule: self.rule,
             worker,
-            keeper: keeper.abort_handle(),
+            keeper: Mutex::new(Some(keeper)),
         })))
     }
 }
