@@ -108,8 +108,7 @@ impl Backend {
 }
 
 /// Writes one test for each requirement of the [`conformance`](crate::conformance) suite, or only of the parts that you
-/// name. The expression must be a future of a `Backend`. It is evaluated and awaited for
-/// each test.
+/// name. The expression must be a future of a `Backend`. It is evaluated and awaited for each test.
 ///
 /// The crate that calls this macro needs `tokio` with the features `macros` and `rt-multi-thread`.
 #[macro_export]
