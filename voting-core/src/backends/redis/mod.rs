@@ -130,7 +130,7 @@ impl Redis {
     /// With `rediss://`, ring becomes the process's cryptography provider of rustls, if the process has none yet.
     ///
     /// # Errors
-    /// The address is not valid, or it asks for encryption and would not get it.
+    /// The address is not valid, or the connection would be less protected than the address says.
     pub fn new(url: &str, options: RedisOptions) -> Result<Self, InvalidAddress> {
         let place = Place::new(url, &options)?;
         let connection = Connection::new(&place, &options)?;
