@@ -1,6 +1,6 @@
-//! The suite that every back end must pass, about the log, the store and both under a worker.
+//! The test suite that every back end must pass. It tests the log, the store, and both of them with a worker.
 //!
-//! Make a [`Backend`] of your implementations, empty and its own for each test, and let
+//! Write a function that makes a [`Backend`] of your implementations. Each test gets a new, empty one. Then let
 //! [`conformance_suite!`](crate::conformance_suite) write the tests:
 //!
 //! ```
@@ -19,7 +19,7 @@
 //!         polls: all.clone(),
 //!         dead_letters: all,
 //!         claim_timeout,
-//!         // Nothing of it outlives the process.
+//!         // All data is gone when the process ends.
 //!         reopen: None,
 //!         keep: Box::new(()),
 //!     }
@@ -28,9 +28,10 @@
 //! voting_core::conformance_suite!(backend());
 //! ```
 //!
-//! Each requirement is a function that panics where it is not met, so that a test can also see that
-//! a broken back end does not pass. The parts are the modules here; `conformance_suite!(backend();
-//! flush, store_range, polls)` has only those that are named, as for a store whose log is tested elsewhere.
+//! Each requirement is a function that panics if the requirement is not met. So a test can also check that a broken
+//! back end does not pass. The parts of the suite are the modules here.
+//! `conformance_suite!(backend(); flush, store_range, polls)` writes only the tests of the named parts, for example for
+//! a store whose log is tested elsewhere.
 
 pub mod close;
 mod faults;
@@ -65,24 +66,24 @@ pub struct Backend {
     pub polls: Arc<dyn PollStore>,
     /// The store.
     pub dead_letters: Arc<dyn DeadLetterStore>,
-    /// After this time without an acknowledgement the log hands an entry out again. The suite
-    /// waits for it, so make it short, but no shorter than 200 ms.
+    /// The log hands an entry out again if it is not acknowledged within this time. The suite waits for this time, so
+    /// make it short, but no shorter than 200 ms.
     pub claim_timeout: Duration,
-    /// Opens the same back end once more, after all of the above is dropped: what a new process would
-    /// find. `None` says that it keeps nothing beyond the process.
+    /// Opens the same back end again, after all of the above is dropped, as a new process would do. `None` if the back
+    /// end loses its data when the process ends.
     pub reopen: Option<Reopen>,
-    /// Lives as long as the test, also while the back end is opened anew; a temporary folder, say.
+    /// A value that lives as long as the test, also while the back end is opened again. For example a temporary folder.
     pub keep: Box<dyn Any + Send + Sync>,
 }
 
-/// Opens a back end anew.
+/// Opens a back end again.
 pub type Reopen = Box<dyn FnOnce() -> Opening + Send + Sync>;
 
 /// A back end that is being opened.
 pub type Opening = Pin<Box<dyn Future<Output = Backend> + Send>>;
 
 impl Backend {
-    /// The same back end in what could be another process, if it lives on.
+    /// The same back end, opened again as a new process would do; `None` if it loses its data with the process.
     async fn reopened(self) -> Option<Self> {
         let Self {
             log,
@@ -106,11 +107,10 @@ impl Backend {
     }
 }
 
-/// Writes one test for each requirement of the [`conformance`](crate::conformance) suite, or of the parts
-/// of it that are named, over the back end that the expression makes (a future of a `Backend`, awaited
-/// for each test).
+/// Writes one test for each requirement of the [`conformance`](crate::conformance) suite, or only of the parts that you
+/// name. The expression must be a future of a `Backend`. It is evaluated and awaited for each test.
 ///
-/// The crate that calls it needs `tokio` with the features `macros` and `rt-multi-thread`.
+/// The crate that calls this macro needs `tokio` with the features `macros` and `rt-multi-thread`.
 #[macro_export]
 macro_rules! conformance_suite {
     ($backend:expr) => {

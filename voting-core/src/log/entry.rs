@@ -12,9 +12,12 @@
 //! | 16 | voter |
 //! | 1 to 9 | choices: bit `i` is option `i`; unsigned LEB128, 7 bits a byte, the lowest first |
 //!
-//! Nothing follows. What a log keeps beside an entry, such as the [traces](crate::log::entry_context) of its
-//! ballots, is never needed to count them, so it is none of these bytes. A ballot in a poll of up to 7 options takes 18 bytes. Its order is its place
-//! in the entry. The tests below have vectors for other languages.
+//! Nothing follows the last ballot. A log may keep more beside an entry, such as the
+//! [traces](crate::log::entry_context) of its ballots. This is never needed to count the ballots, so it is not part of
+//! these bytes.
+//!
+//! A ballot in a poll of up to 7 options takes 18 bytes. Ballots have the order in which they stand in the entry. The
+//! tests below have test vectors for other languages.
 
 use crate::model::{
     ballot::{Ballot, Choices, VoterId},

@@ -1,7 +1,8 @@
 //! The log: where acknowledged ballots wait, durably and in order, until a worker has written them to the store.
 //!
-//! [`VoteSink`] takes a ballot, [`BallotLog`] is the writing end beneath it, [`BallotQueue`] the reading end.
-//! Whoever implements them can hold an implementation against the [`conformance`](crate::conformance) suite.
+//! A [`VoteSink`] takes single ballots and writes them to a [`BallotLog`], the writing end of the log. Workers read
+//! from a [`BallotQueue`], the reading end. The [`conformance`](crate::conformance) suite tests implementations of
+//! these traits.
 
 pub mod claim;
 pub mod entry;
@@ -38,106 +39,112 @@ use crate::{
 pub trait VoteSink: Send + Sync {
     /// Casts a ballot, and returns only once it is durable.
     ///
-    /// The ballot is not checked against its poll; that was the caller's to do, and is done
-    /// again by the worker. If the caller goes away early the ballot may be cast or not.
+    /// This method does not check the ballot against its poll. The caller must check it before, and the worker
+    /// checks it again. If the caller drops the future early, the ballot may be cast or not.
     ///
     /// # Errors
-    /// [`CastError`] says whether the ballot was refused or its fate is unknown.
+    /// [`CastError`] says whether the ballot was refused or its outcome is unknown.
     async fn cast(&self, ballot: Ballot) -> Result<Receipt, CastError>;
 
-    /// Whether ballots can be cast now, and are durable once cast.
+    /// Checks that ballots can be cast now, and that they are durable once cast.
     async fn ready_to_cast(&self) -> Result<(), StoreError>;
 
-    /// Whether ballots can be cast by services with the secret of this fingerprint: see
-    /// [`BallotLog::check_secret`]. A sink over no log takes any.
+    /// Checks whether services with the secret of this fingerprint can cast ballots, see
+    /// [`BallotLog::check_secret`]. A sink without a log accepts every secret.
     ///
     /// # Errors
-    /// [`StoreError::ForeignSecret`] if not.
+    /// [`StoreError::ForeignSecret`] if they cannot.
     async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
         let _ = secret;
         Ok(())
     }
 }
 
-/// The writing end of the log, over which [`GroupCommit`](crate::GroupCommit) is a [`VoteSink`].
+/// The writing end of the log. [`GroupCommit`](crate::GroupCommit) is a [`VoteSink`] that writes to it.
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
 pub trait BallotLog: Send + Sync {
-    /// How many shards there are; at least one, never changes.
+    /// The number of shards: at least one. It never changes.
     fn shards(&self) -> u16;
 
-    /// Appends an entry, of whatever size a [`NewEntry`] can have, and returns only once it is
-    /// durable. Ids grow within a shard, whatever the clock does and however often the log is
-    /// opened anew; none is [`EntryId::MIN`]. The log does not read the entry's payload.
+    /// Appends an entry, and returns only once the entry is durable. The entry may have any size that a
+    /// [`NewEntry`] can have. The log does not read the entry's payload.
+    ///
+    /// Within a shard, each id is greater than the ids before, even if the clock goes back or the log is opened
+    /// again. No id is [`EntryId::MIN`].
     ///
     /// # Errors
-    /// [`CastError::Closed`] when the shard is sealed for one of the entry's polls. That, and
-    /// [`CastError::Refused`], only when the entry is certainly not in the log and never will be.
+    /// [`CastError::Closed`] when the shard is sealed for one of the entry's polls. An implementation returns this
+    /// error or [`CastError::Refused`] only when the entry is certainly not in the log and never will be.
     async fn append(&self, shard: ShardId, entry: NewEntry) -> Result<EntryId, CastError>;
 
-    /// Takes no more entries with ballots in any of these polls in this shard, for ever, and returns
-    /// the id of the shard's last entry, or a bound above it, once that is durable. Whatever is
-    /// appended for these polls was appended before. Entries that follow, of other polls, have ids
-    /// above the bound.
+    /// Seals this shard for these polls: from now on, the shard refuses every entry with a ballot in one of them,
+    /// for ever. Returns once this is durable.
     ///
-    /// Of a shard that never had an entry it returns [`EntryId::MIN`], or a bound above it. The log
-    /// need not know the polls. May be done again, and without polls, which seals nothing.
+    /// Returns the id of the shard's last entry, or a bound above this id. All ballots in these polls that the
+    /// shard has are up to the returned id. Later entries, with ballots in other polls, have greater ids. For a shard
+    /// that never had an entry, the method returns [`EntryId::MIN`], or a bound above it.
+    ///
+    /// The log does not have to know the polls. The call may be repeated. A call without polls seals nothing.
     async fn seal(&self, shard: ShardId, polls: &[PollId]) -> Result<EntryId, StoreError>;
 
-    /// Whether entries can be appended now, and are durable once appended.
+    /// Checks that entries can be appended now, and that they are durable once appended.
     async fn ready_to_append(&self) -> Result<(), StoreError>;
 
-    /// Whether the log is held to the secret with this fingerprint, from which voters' names are signed. A log
-    /// that nobody has held to one yet is held to this one from now on, durably; of two that come at once, one
-    /// is the first.
+    /// Checks whether the log accepts the secret with this fingerprint, which signs the voters' cookies. A log
+    /// accepts one secret only: the first one that it is asked about. It stores this fingerprint durably. If two
+    /// secrets come at the same time, one of them is the first.
     ///
-    /// A service asks before its first ballot, and again and again. A log that does not keep it takes any.
+    /// A service calls this before its first ballot, and repeatedly after that. The default implementation stores
+    /// nothing and accepts every secret.
     ///
     /// # Errors
-    /// [`StoreError::ForeignSecret`] if it is held to another one.
+    /// [`StoreError::ForeignSecret`] if the log accepts another secret.
     async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
         let _ = secret;
         Ok(())
     }
 }
 
-/// The reading end of the log, as one consumer of several sees it.
+/// The reading end of the log for one consumer. A log may have several consumers.
 ///
-/// Its calls, as those of all traits here, return within some bounded time, with an error if
-/// need be: a worker that is to stop gives one that hangs up, but no sooner.
+/// Every call of this trait, and of all traits here, returns within a bounded time, if necessary with an error. A
+/// worker that must stop gives up a call that does not return, but not before the worker's time to stop is over.
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
 pub trait BallotQueue: Send + Sync {
-    /// Takes entries of about `max_ballots` ballots, at least one entry; waits up to `wait` for
-    /// the first. An empty claim means that there was none.
+    /// Takes entries with about `max_ballots` ballots together, at least one entry. Waits up to `wait` for the first
+    /// entry. An empty claim means that there was no entry.
     ///
-    /// An entry is handed to one consumer at a time, and handed out again, to whoever asks, when
-    /// it was not acknowledged within the back end's claim time-out: its consumer may be dead.
-    /// A claim that already waits need not notice that. Dropping the future may lose sight of
-    /// entries until then; wait for it instead.
+    /// The log hands an entry to one consumer at a time. If the entry is not acknowledged within the back end's
+    /// claim time-out, its consumer may have failed, and the log hands the entry to any consumer that asks. A call
+    /// that already waits does not have to notice this.
+    ///
+    /// Wait for the future, and do not drop it: nobody may see the entries that it took until the claim time-out.
     async fn claim(&self, max_ballots: usize, wait: Duration) -> Result<Claim, StoreError>;
 
-    /// Says that entries are flushed, be it all of a claim or some. They are not handed out again.
-    /// Entries that are already acknowledged, by whomever, are passed over.
+    /// Tells the log that these entries are flushed: all entries of a claim, or some of them. The log does not hand
+    /// them out again. Entries that any consumer has already acknowledged are ignored.
     async fn acknowledge(&self, entries: &[EntryKey]) -> Result<(), StoreError>;
 
-    /// What is in the log, over all shards and consumers. [`QueueStats::acknowledged_below`] has every shard,
-    /// also one that never had an entry. Once all entries of a shard are acknowledged, and so also
-    /// where there never was one, it is above all that [`BallotLog::seal`] returned for that shard:
-    /// a poll becomes final only then.
+    /// What is in the log, over all shards and consumers.
+    ///
+    /// [`QueueStats::acknowledged_below`] has an id for every shard, also for a shard that never had an entry. Once
+    /// all entries of a shard are acknowledged, or if it never had one, this id is greater than every id that
+    /// [`BallotLog::seal`] returned for the shard. A poll becomes final only then.
     async fn stats(&self) -> Result<QueueStats, StoreError>;
 
-    /// Whether entries can be claimed and acknowledged now: a log that answers questions may still take
-    /// no writes.
+    /// Checks that entries can be claimed and acknowledged now. A log that can be read does not always take
+    /// writes.
     async fn ready_to_claim(&self) -> Result<(), StoreError> {
         self.stats().await.map(|_| ())
     }
 
-    /// Says that this consumer will claim no more, so that the log need not wait for it. What it holds is handed
-    /// out again. Does nothing where the log keeps no list of consumers.
+    /// Tells the log that this consumer will claim no more entries, so that the log does not wait for the consumer.
+    /// Entries that the consumer holds are handed out again. Does nothing if the log keeps no list of consumers.
     ///
     /// # Errors
-    /// The log does not answer. It then finds out by itself, later.
+    /// The log does not answer. It then notices later that the consumer is gone.
     async fn close(&self) -> Result<(), StoreError> {
         Ok(())
     }
@@ -146,31 +153,34 @@ pub trait BallotQueue: Send + Sync {
 /// A whole log: its writing end, and as many reading ends as there are consumers.
 #[auto_impl(&, Arc, Box)]
 pub trait Log: BallotLog {
-    /// A new reading end, a consumer of its own.
+    /// A new reading end: a new consumer.
     fn reader(&self) -> Arc<dyn BallotQueue>;
 }
 
-/// A log that is apart from the store, as Redis is from Postgres, and keeps a copy of the polls for vote services.
-/// What brings the two in line is the [`Coordinator`](crate::pipeline::coordinator::Coordinator).
+/// A log in another server than the store, such as Redis beside Postgres. It keeps a copy of the polls for vote
+/// services. The [`Coordinator`](crate::pipeline::coordinator::Coordinator) keeps the log and the store consistent.
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
 pub trait SeparateLog: BallotLog + PollDirectory + PollPublisher {
-    /// Makes later entries of every shard get ids above `newest`, the newest entry that the store has, of
-    /// whatever shard: the shard of a voter is another one if the number of shards was changed.
+    /// Makes sure that later entries of every shard get ids above `newest`, the newest entry that the store has of
+    /// any shard. One id is used for all shards, because a voter may be in another shard after the number of shards
+    /// was changed.
     ///
-    /// Without it, a log that was restored or made anew on a slow clock would give new ballots ids below those of
-    /// ballots that are counted, and the store would take them for older.
+    /// Without this, a log that was restored or created again on a slow clock would give new ballots smaller ids than
+    /// counted ballots have. The store would then take the new ballots for older ones.
     async fn raise_ids(&self, newest: EntryId) -> Result<(), StoreError>;
 
-    /// For each shard: all entries below this are acknowledged, and so were in the store before.
+    /// For each shard, an id below which all entries are acknowledged. The store had these entries before they were
+    /// acknowledged.
     ///
-    /// Ask before the store is asked: entries that are acknowledged in between are in the store by then.
+    /// Call this before you read from the store. The store then has every entry below these ids.
     ///
     /// # Errors
-    /// The log does not answer, or nobody has used it yet.
+    /// The log does not answer, or it was never used.
     async fn acknowledged_below(&self) -> Result<HashMap<ShardId, EntryId>, StoreError>;
 
-    /// The first entry of a shard with this id or a later one, acknowledged or not; `None` if there is none.
+    /// The first entry of the shard whose id is `from` or greater, acknowledged or not; `None` if there is no such
+    /// entry.
     async fn first_from(
         &self,
         shard: ShardId,
@@ -180,6 +190,6 @@ pub trait SeparateLog: BallotLog + PollDirectory + PollPublisher {
     /// Which of these polls are sealed in at least one shard.
     async fn sealed(&self, polls: &[&PollId]) -> Result<BTreeSet<PollId>, StoreError>;
 
-    /// The polls as they were last [published](PollPublisher::publish); `None` before the first time.
+    /// The polls that were last [published](PollPublisher::publish); `None` if none were published yet.
     async fn published(&self) -> Result<Option<Vec<Poll>>, StoreError>;
 }

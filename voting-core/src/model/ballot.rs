@@ -15,8 +15,8 @@ use crate::model::{id::PollId, secret::MacKey};
 pub struct Choices(NonZeroU64);
 
 impl Choices {
-    /// The set whose bit `i` says that option `i` is chosen; `None` when it is empty or names an
-    /// option past the 63rd.
+    /// The set whose bit `i` says that option `i` is chosen; `None` when no bit is set, or a bit
+    /// past the 63rd option.
     pub fn from_bits(bits: u64) -> Option<Self> {
         if bits > u64::MAX >> 1 {
             return None;
@@ -34,7 +34,7 @@ impl Choices {
         self.bits().count_ones() as usize
     }
 
-    /// Never: a ballot chooses something.
+    /// Always `false`: a ballot chooses at least one option.
     pub fn is_empty(self) -> bool {
         false
     }
@@ -66,14 +66,14 @@ impl VoterId {
         Self(Uuid::now_v7().as_u128())
     }
 
-    /// When it was issued, to the millisecond, if it was [issued](Self::issue).
+    /// When the id was [issued](Self::issue), to the millisecond; `None` if the id contains no time.
     pub fn issued_at(self) -> Option<SystemTime> {
         let (seconds, nanos) = Uuid::from_u128(self.0).get_timestamp()?.to_unix();
         Some(UNIX_EPOCH + Duration::new(seconds, nanos))
     }
 
-    /// The voter behind a name from outside, such as an e-mail address or an identity
-    /// provider's `sub`: a keyed hash, so that the store does not reveal the name.
+    /// The id of the voter with this name in another system, such as an e-mail address or an identity
+    /// provider's `sub`. The id is a keyed hash, so that the store does not reveal the name.
     pub fn from_external(key: &MacKey, name: &str) -> Self {
         Self(u128::from_be_bytes(key.tag(name.as_bytes())))
     }
@@ -95,15 +95,15 @@ impl fmt::Debug for VoterId {
     }
 }
 
-/// One voter's vote in one poll. When it was cast is its [`Position`](crate::model::position::Position)
-/// in the log.
+/// One voter's vote in one poll. Its [`Position`](crate::model::position::Position) in the log says when the
+/// ballot was cast.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ballot {
-    /// Where the vote counts.
+    /// The poll in which the voter votes.
     pub poll: PollId,
-    /// Whose vote it is.
+    /// The voter.
     pub voter: VoterId,
-    /// What is voted for.
+    /// The options for which the voter votes.
     pub choices: Choices,
 }
 

@@ -1,13 +1,12 @@
-//! Closes polls, exactly: every ballot that was acknowledged before counts, none is acknowledged
-//! after, and once a poll is final its count never changes.
+//! Closes polls exactly. Every ballot that was acknowledged before the poll is sealed counts. No ballot is acknowledged
+//! after that. Once a poll is final, its count never changes.
 //!
-//! A poll that is [`Closing`](PollState::Closing) is first sealed in the log, shard by shard. The log
-//! itself refuses ballots from then on, in the same step in which it would take them, so it does not
-//! matter how old a vote service's view of the poll is. Ballots up to the seal are in the log. When
-//! all of them are acknowledged by the workers, and so are in the store, the poll becomes
-//! [`Final`](PollState::Final).
+//! A poll that is [`Closing`](PollState::Closing) is first sealed in the log, shard by shard. From then on, the log
+//! itself refuses ballots in the poll. It checks the seal in the same step in which it appends an entry, so it does no
+//! harm if a vote service still takes the poll for open. All ballots up to the seals are in the log. When the workers
+//! have acknowledged all of them, the store has them, and the poll becomes [`Final`](PollState::Final).
 //!
-//! Each step may be repeated, and taken by any number of processes at a time.
+//! Each step may be repeated. Any number of processes may do the steps at the same time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,13 +24,12 @@ use crate::{
     store::PollStore,
 };
 
-/// Takes a step with all polls that are to close. Returns the number of those that are not final
-/// yet.
+/// Does one step for all polls that are to close. Returns the number of closing polls that are not final yet.
 ///
-/// Polls that are final are sealed again: the log may have been made anew since.
+/// Final polls are sealed again, because the log may have been created again since.
 ///
 /// # Errors
-/// One of the stores does not answer. Polls may have been moved on before that.
+/// The log or the store does not answer. Some polls may already have been moved to their next state.
 pub async fn advance(
     log: &dyn BallotLog,
     queue: &dyn BallotQueue,
@@ -61,16 +59,16 @@ pub async fn advance(
     for poll in closing {
         let state = PollState::Closing(sealed.clone());
         let stored = polls.advance_poll(poll.id(), &state).await?;
-        // As the store has it: its seals may be earlier ones.
+        // The seals that the store has: they may be earlier ones.
         if let Some(PollState::Closing(seals)) = stored {
             all_sealed.push((poll.id(), seals));
         }
     }
-    // Asked after all was sealed: what is settled then stays so.
+    // Read after all shards are sealed: what is settled now stays settled.
     let acknowledged_below = queue.stats().await?.acknowledged_below;
     for (id, seals) in all_sealed {
         let is_counted = |(shard, last)| {
-            // No entry ever came before such a seal.
+            // The shard had no entry before such a seal.
             last == EntryId::MIN
                 || acknowledged_below
                     .get(&shard)
@@ -86,7 +84,7 @@ pub async fn advance(
     Ok(left)
 }
 
-/// Takes a step every so often, for as long as it is polled.
+/// Calls [`advance`] again and again, with a pause of `every`, for as long as the future is polled.
 pub async fn keep_advancing(
     log: Arc<dyn BallotLog>,
     queue: Arc<dyn BallotQueue>,

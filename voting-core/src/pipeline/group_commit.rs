@@ -1,9 +1,10 @@
-//! A [`VoteSink`] over any [`BallotLog`]: while one write of the log is in flight, the next
-//! ballots gather and then go as one entry. Under load many casts share one commit; a lone cast
-//! does not wait for company.
+//! A [`VoteSink`] over any [`BallotLog`]. While the log writes one entry, the ballots that arrive are gathered, and
+//! then written as the next entry. So many casts share one commit under load, and a single cast does not wait for
+//! others.
 //!
-//! What comes faster than the log takes it waits, up to a number and up to a time; one ballot more is
-//! refused at once, so that its voter can come back, and those that were let in are stored soon.
+//! If ballots come faster than the log writes them, they wait. The number of waiting ballots and their time are
+//! limited. A ballot above a limit is refused at once. So its voter can try again later, and the waiting ballots are
+//! stored soon.
 
 mod admission;
 mod entry_size;
@@ -37,16 +38,16 @@ use crate::{
     trace,
 };
 
-/// How much a [`GroupCommit`] gathers.
+/// The limits of a [`GroupCommit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupCommitOptions {
-    /// Ballots that may wait for a write, by shard, beside those in the write that is under way;
-    /// one more is refused with [`CastError::Overloaded`].
+    /// How many ballots of each shard may wait for a write, in addition to those that are being written. Further
+    /// ballots are refused with [`CastError::Overloaded`].
     pub max_waiting: usize,
-    /// While writes are so slow that a ballot would wait for longer than this until its own begins,
-    /// further ones are refused as well.
+    /// How long a ballot may wait until its write begins. While writes are so slow that a further ballot would wait
+    /// longer, it is refused as well.
     pub max_delay: Duration,
-    /// Ballots in one entry, at most [`entry::MAX_BALLOTS`].
+    /// How many ballots one entry may have: at most [`entry::MAX_BALLOTS`].
     pub max_entry: usize,
 }
 
@@ -60,11 +61,12 @@ impl Default for GroupCommitOptions {
     }
 }
 
-/// Longer than a voter waits. What is written later could come after a newer ballot.
+/// The longest time that a ballot waits; it is longer than a voter waits. A voter may then have cast a newer ballot
+/// elsewhere, and a ballot that is written later would count in its place.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// See the [module](self). Must be made inside a tokio runtime; what was cast before it is
-/// dropped is still written.
+/// A [`VoteSink`] over a [`BallotLog`], see the [module](self). Create it inside a tokio runtime. Ballots that were
+/// cast before the `GroupCommit` is dropped are still written.
 pub struct GroupCommit {
     log: Arc<dyn BallotLog>,
     lanes: Vec<Entrance>,
@@ -73,7 +75,7 @@ pub struct GroupCommit {
     tasks: TaskTracker,
 }
 
-/// Where ballots go into a lane.
+/// The sending side of a [`Lane`].
 struct Entrance {
     sender: mpsc::Sender<Waiting>,
     limit: Arc<Limit>,
@@ -82,7 +84,7 @@ struct Entrance {
 struct Waiting {
     ballot: Ballot,
     since: Instant,
-    /// None, unless the ballot is followed.
+    /// Disabled, unless the ballot is followed.
     span: Span,
     answer: oneshot::Sender<Result<Position, CastError>>,
 }
@@ -118,8 +120,7 @@ impl GroupCommit {
         }
     }
 
-    /// Takes no more ballots, and returns once those that wait are written and the log is let
-    /// go of.
+    /// Takes no more ballots. Returns once the waiting ballots are written and this sink no longer uses the log.
     pub async fn close(&self) {
         self.closing.cancel();
         self.tasks.wait().await;
@@ -212,7 +213,7 @@ impl Lane {
             match closing.run_until_cancelled(more).await {
                 Some(0) => return,
                 Some(_) => {}
-                // What waits is still received.
+                // A closed channel still returns the ballots that wait in it.
                 None if !waiting.is_closed() => waiting.close(),
                 None => {
                     if waiting.recv_many(&mut gathered, self.size.get()).await == 0 {
@@ -227,12 +228,12 @@ impl Lane {
         }
     }
 
-    /// Writes as many as one entry holds, and answers them.
+    /// Writes as many ballots as fit in one entry, and answers their casts.
     async fn write_some(&mut self, gathered: &mut Vec<Waiting>) -> Result<(), CastError> {
-        // Whoever waits no more may have cast another ballot since, elsewhere; this one must not
-        // come after it.
+        // A caller that no longer waits may have cast a newer ballot elsewhere. The older ballot must not be written
+        // after the newer one.
         gathered.retain(|waiting| !waiting.answer.is_closed());
-        // They stand in the order in which they came.
+        // The ballots are in the order in which they came.
         let late = gathered.partition_point(|waiting| waiting.since.elapsed() > MAX_WAIT);
         for waiting in gathered.drain(..late) {
             let _ = waiting.answer.send(Err(CastError::Overloaded));
@@ -250,7 +251,7 @@ impl Lane {
         let mut entry = builder.finish();
         entry.traces = traces(&gathered[..fitting]);
         let begun = Instant::now();
-        // A task of its own: a log that panics must not take the lane with it.
+        // The write has its own task: if the log panics, the lane must continue.
         let write = tokio::spawn(async move { log.append(shard, entry).await });
         let written = write
             .await
@@ -258,7 +259,7 @@ impl Lane {
         let took = begun.elapsed();
         self.refusals.wrote(self.shard, &written);
         self.size.wrote(fitting, took);
-        // An entry may be full before that, as with ballots of very many polls.
+        // An entry may be full with fewer ballots, for example if they are in very many polls.
         let is_full = fitting < gathered.len().min(self.size.get());
         let size = if is_full { fitting } else { self.size.get() };
         self.limit.set(size, took);
@@ -279,7 +280,7 @@ impl Lane {
         written.map(|_| ())
     }
 
-    /// Logs when writes begin to fail and when they work again, not each of them.
+    /// Logs when writes begin to fail and when they work again, but not each failure.
     fn tell(&self, written: &Result<(), CastError>, failing: &mut bool) {
         match written {
             Ok(()) if *failing => tracing::info!(shard = %self.shard, "ballots are stored again"),
@@ -303,7 +304,7 @@ impl Lane {
     }
 }
 
-/// What the entry of these ballots carries for those that are followed.
+/// The trace contexts of those ballots of an entry that are followed.
 fn traces(ballots: &[Waiting]) -> Vec<u8> {
     let Some(tracer) = trace::installed() else {
         return Vec::new();
@@ -316,7 +317,7 @@ fn traces(ballots: &[Waiting]) -> Vec<u8> {
     }))
 }
 
-/// The ballots of a poll are not taken; the others stay, in their order.
+/// Refuses the ballots of this poll. The other ballots stay, in their order.
 fn turn_away(gathered: &mut Vec<Waiting>, poll: &PollId) {
     let closed = gathered.extract_if(.., |waiting| waiting.ballot.poll == *poll);
     for waiting in closed {
@@ -324,7 +325,7 @@ fn turn_away(gathered: &mut Vec<Waiting>, poll: &PollId) {
     }
 }
 
-/// One failed write is the answer to many casts, and errors cannot be cloned.
+/// A copy of the error for one of the casts of a failed write: errors cannot be cloned.
 fn share(error: &CastError) -> CastError {
     let text = |source: &BoxError| BoxError::from(in_one_line(source.as_ref()));
     match error {

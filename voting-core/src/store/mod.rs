@@ -1,8 +1,8 @@
 //! The store: where ballots are counted.
 //!
-//! [`BatchFlusher`] writes batches, [`TallyStore`] answers what the count is, [`PollStore`] keeps the polls and
-//! [`DeadLetterStore`] the ballots that could not be counted. Whoever implements them can hold an implementation
-//! against the [`conformance`](crate::conformance) suite.
+//! [`BatchFlusher`] writes batches. [`TallyStore`] reads tallies. [`PollStore`] keeps the polls. [`DeadLetterStore`]
+//! keeps the ballots that could not be counted. The [`conformance`](crate::conformance) suite tests implementations
+//! of these traits.
 
 pub mod applied;
 pub mod batch;
@@ -35,74 +35,72 @@ use crate::{
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
 pub trait BatchFlusher: Send + Sync {
-    /// Writes a batch: ballots, the change of the tallies, dead letters
-    /// ([bounded](DeadLetter::bounded)), applied marks, all or nothing, durable when it returns.
+    /// Writes a batch: ballots, the changes of the tallies, dead letters ([bounded](DeadLetter::bounded)) and applied
+    /// marks. Writes all of it or nothing. The batch is durable when the method returns.
     ///
-    /// Idempotent, in whatever order batches come and however often: a ballot takes the voter's
-    /// row only if it is newer than the one there. A batch may be of any number of polls, entries
-    /// and ballots, none included.
+    /// Batches may come in any order, and more than once: a ballot replaces the voter's stored ballot only if it is
+    /// newer. A batch may have any number of polls, entries and ballots, also none.
     ///
     /// # Errors
-    /// [`StoreError::PollChanged`] when a ballot's poll is not stored, or does not take it (see
+    /// [`StoreError::PollChanged`] when the poll of a ballot is not stored, or does not take the ballot (see
     /// [`PollState::takes`]). Nothing is written then.
     async fn flush(&self, batch: &Batch) -> Result<Flushed, StoreError>;
 
-    /// Where the flushed ballots are, over all polls.
+    /// How many flushed ballots are in each state, over all polls.
     async fn totals(&self) -> Result<Totals, StoreError>;
 
-    /// Whether a batch can be written now: a store that answers questions may still take no writes.
+    /// Checks that a batch can be written now. A store that can be read does not always take writes.
     async fn ready_to_flush(&self) -> Result<(), StoreError> {
         self.totals().await.map(|_| ())
     }
 }
 
-/// Answers what the count is.
+/// Reads tallies, and the states of ballots.
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
 pub trait TallyStore: Send + Sync {
-    /// The tally of a poll, at a cost that does not grow with its ballots; `None` when there is
-    /// no such poll.
+    /// The tally of a poll; `None` when there is no such poll. The cost does not grow with the number of ballots.
     async fn tally(&self, poll: &PollId) -> Result<Option<Tally>, StoreError>;
 
-    /// What became of an acknowledged ballot.
+    /// The state of the acknowledged ballot with this receipt.
     async fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError>;
 
-    /// Counts the ballots of a poll, and takes the kept tally in the same snapshot.
+    /// Counts the ballots of a poll, and reads the stored tally in the same snapshot.
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError>;
 
-    /// Whether the store answers.
+    /// Checks that the store answers.
     async fn ready_to_read(&self) -> Result<(), StoreError>;
 }
 
-/// Where to look polls up.
+/// Looks up polls.
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
 pub trait PollDirectory: Send + Sync {
-    /// The poll of that name.
+    /// The poll with this id.
     async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError>;
 
-    /// All polls, in the order in which they were first put.
+    /// All polls, in the order in which they were first stored.
     async fn polls(&self) -> Result<Vec<Poll>, StoreError>;
 }
 
-/// Where polls are kept.
+/// Keeps the polls.
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
 pub trait PollStore: PollDirectory {
-    /// Stores a poll, or gives a stored one another title or labels; its state stays. What may
-    /// replace what is for [`Poll::replaced_by`] to say, and is looked at in the transaction that
-    /// writes.
+    /// Stores a poll, or changes the title and labels of a stored poll. The state of a stored poll stays the same.
+    /// [`Poll::replaced_by`] says which changes are allowed; call it in the transaction that writes the poll.
     ///
     /// # Errors
-    /// [`StoreError::PollConflict`] when the stored one has other options or another number of
-    /// choices: its ballots would change their meaning. [`StoreError::TextsFrozen`] when it has
-    /// other texts, and is not open any more.
+    /// [`StoreError::PollConflict`] when the stored poll has other options or another number of choices: its ballots
+    /// would get another meaning. [`StoreError::TextsFrozen`] when the stored poll has other texts and is no longer
+    /// open.
     async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError>;
 
-    /// Moves a poll on to a state (see [`PollState::advanced`]), and returns the state that it is
-    /// then in; `None` when there is no such poll.
+    /// Moves a poll to a later state (see [`PollState::advanced`]), and returns the state in which the poll is then;
+    /// `None` when there is no such poll.
     ///
-    /// A flush that began before, and may have seen an earlier state, is over when this returns.
+    /// A flush that began before this call may have seen the earlier state. Every such flush has ended when this
+    /// method returns.
     async fn advance_poll(
         &self,
         poll: &PollId,
@@ -110,26 +108,25 @@ pub trait PollStore: PollDirectory {
     ) -> Result<Option<PollState>, StoreError>;
 }
 
-/// Where the vote service looks polls up, if that is not where they are kept.
+/// Publishes the polls to the place where the vote service looks them up, if the polls are kept elsewhere.
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
 pub trait PollPublisher: Send + Sync {
-    /// Makes these all the polls there are to vote in.
+    /// Publishes these polls. They replace all polls that were published before.
     async fn publish(&self, polls: &[Poll]) -> Result<(), StoreError>;
 }
 
-/// The ballots that could not be counted.
+/// Reads the ballots that could not be counted.
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
 pub trait DeadLetterStore: Send + Sync {
-    /// The dead letter at this position. Of a payload larger than
-    /// [`MAX_PAYLOAD`](crate::store::dead_letter::MAX_PAYLOAD), as older versions kept it, so many bytes and one
-    /// more.
+    /// The dead letter at this position. Older versions kept payloads of any size: of a payload larger than
+    /// [`MAX_PAYLOAD`](crate::store::dead_letter::MAX_PAYLOAD), this returns only the first `MAX_PAYLOAD` + 1 bytes.
     async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError>;
 
-    /// Up to `limit` dead letters by position, those after `after`. Of a payload larger than
-    /// [`LISTED`](crate::store::dead_letter::LISTED) so many bytes and one more: whoever lists them must not
-    /// need room for all of all.
+    /// Up to `limit` dead letters with positions after `after`, sorted by position. Of a payload larger than
+    /// [`LISTED`](crate::store::dead_letter::LISTED), this returns only the first `LISTED` + 1 bytes, so that a list
+    /// does not need memory for all whole payloads.
     async fn dead_letters(
         &self,
         after: Option<Position>,
@@ -137,24 +134,26 @@ pub trait DeadLetterStore: Send + Sync {
     ) -> Result<Vec<DeadLetter>, StoreError>;
 }
 
-/// A whole store. Every type with all of its parts is one, and an `Arc<dyn Store>` coerces to an `Arc` of each part.
+/// A whole store. Every type that implements all of these traits is a `Store`. An `Arc<dyn Store>` coerces to an `Arc`
+/// of each trait.
 pub trait Store: BatchFlusher + TallyStore + PollStore + DeadLetterStore + 'static {}
 
 impl<T: BatchFlusher + TallyStore + PollStore + DeadLetterStore + 'static> Store for T {}
 
-/// Tells which entries of the log a store has.
+/// Says which entries of the log the store has.
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
 pub trait AppliedStore: Send + Sync {
-    /// The newest entry that was ever flushed, of whatever shard, or a bound just above it;
-    /// [`EntryId::MIN`] if none was.
+    /// The id of the newest entry of any shard that was ever flushed, or a bound just above this id;
+    /// [`EntryId::MIN`] if no entry was flushed.
     async fn newest_applied(&self) -> Result<EntryId, StoreError>;
 
     /// The marks of all entries that are flushed.
     async fn applied(&self) -> Result<Applied, StoreError>;
 }
 
-/// A store that is apart from the log, as Postgres is from Redis. Every [`Store`] that tells what is applied is one.
+/// A store in another server than the log, such as Postgres beside Redis. Every type that implements [`Store`] and
+/// [`AppliedStore`] is a `SeparateStore`.
 pub trait SeparateStore: Store + AppliedStore {}
 
 impl<T: Store + AppliedStore> SeparateStore for T {}

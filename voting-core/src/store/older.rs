@@ -1,22 +1,22 @@
-//! What a voter chose before, where the newer ballot cannot be stored.
+//! The older ballots of a voter, for when the newest one cannot be stored.
 
 use std::collections::{HashMap, HashSet};
 
 use super::batch::{Batch, PlacedBallot};
 use crate::model::{ballot::VoterId, id::PollId, position::Position};
 
-/// What a voter chose before, in the same batch: it is the last choice if the newer one is a dead
-/// letter.
+/// The older ballots of each voter in a batch. If a voter's newest ballot is a dead letter, the ballot before it
+/// counts.
 #[derive(Debug)]
 pub struct Older<'a> {
     batch: &'a Batch,
     dead: HashSet<Position>,
-    /// Oldest first; made when it is first asked for.
+    /// The older ballots of each voter, oldest first. Made when it is first needed.
     by_voter: Option<HashMap<(&'a PollId, VoterId), Vec<&'a PlacedBallot>>>,
 }
 
 impl<'a> Older<'a> {
-    /// Of a batch of whose ballots these are dead letters.
+    /// The older ballots of this batch. The ballots at the positions `dead` are dead letters.
     pub fn new(batch: &'a Batch, dead: HashSet<Position>) -> Self {
         Self {
             batch,
@@ -25,7 +25,7 @@ impl<'a> Older<'a> {
         }
     }
 
-    /// The ballot itself, or if it is a dead letter the one before it.
+    /// The ballot itself; or, if it is a dead letter, the voter's ballot before it.
     pub fn alive(&mut self, placed: &'a PlacedBallot) -> Option<&'a PlacedBallot> {
         if self.dead.contains(&placed.position) {
             self.before(placed)
@@ -34,7 +34,7 @@ impl<'a> Older<'a> {
         }
     }
 
-    /// The newest one of the voter that was not yet asked for.
+    /// The voter's newest older ballot that this method has not returned yet.
     pub fn before(&mut self, placed: &'a PlacedBallot) -> Option<&'a PlacedBallot> {
         let batch = self.batch;
         let by_voter = self.by_voter.get_or_insert_with(|| {

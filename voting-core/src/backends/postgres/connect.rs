@@ -27,7 +27,7 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// Connects once, and says at once why it cannot. The pool would try again until its patience ends.
+    /// Connects once, and returns at once the reason if this fails. The pool would try again until its time-out.
     pub(super) fn connect(&self, statement_timeout: Duration) -> Result<Client, StoreError> {
         let cannot = |error: ::postgres::Error| CannotConnect::by(&error).into_error();
         let mut client = self.config.connect(self.tls.clone()).map_err(cannot)?;

@@ -1,10 +1,9 @@
 //! The store in Postgres: ballots, tallies, polls and dead letters, for any number of workers and
 //! result services.
 //!
-//! The `postgres` client waits for its answers, and panics when it does so on a thread of an
-//! async runtime, even when it is dropped there. So a connection is taken, used and given back
-//! inside one blocking call, no more of them at a time than the pool has connections, and the
-//! pool itself is dropped on a thread of its own.
+//! The `postgres` client blocks while it waits for an answer. On a thread of an async runtime it then panics, even when
+//! it is only dropped there. So each blocking call takes a connection, uses it and gives it back. There are never more
+//! such calls at a time than the pool has connections. The pool itself is dropped on its own thread.
 
 mod address;
 mod connect;
@@ -46,20 +45,21 @@ use crate::{
     model::position::{EntryId, ShardId},
 };
 
-/// Tallies are spread over so many rows, so that workers seldom wait for each other.
+/// The number of rows of each tally. Workers add to different rows, so they seldom wait for each other.
 const STRIPES: u8 = 16;
 
-/// How the store is used.
+/// Options of the store in Postgres.
 #[derive(Debug, Clone)]
 pub struct PostgresOptions {
-    /// The connections of this process, and so the calls that it makes at a time.
+    /// The number of connections of this process. This is also the number of calls that it makes at a time.
     pub connections: u32,
     /// How long to wait for a connection.
     pub connect_timeout: Duration,
     /// How long a statement may take.
     pub statement_timeout: Duration,
-    /// Who vouches for the server; the connection is then always encrypted. Without, it is when the
-    /// address says `sslmode=require`, and those whom the system trusts vouch for it.
+    /// The certificate authorities for the server. If they are given, the connection is always encrypted. Otherwise
+    /// it is encrypted only if the address says `sslmode=require`. The authorities are then those that the system
+    /// trusts.
     pub ca: Option<Authorities>,
 }
 
@@ -83,29 +83,29 @@ struct Inner {
     pool: Option<Pool<Manager>>,
     last_failure: LastFailure,
     connector: Connector,
-    /// Where the servers are.
+    /// The addresses of the servers.
     endpoints: Vec<Endpoint>,
     calls: Arc<Semaphore>,
-    /// Of the tallies, the row that this process adds to.
+    /// The row of each tally to which this process adds.
     stripe: i16,
-    /// Up to where this process has last folded the marks of applied entries.
+    /// The id below which this process has last folded the applied marks, for each shard.
     folded: Mutex<HashMap<ShardId, EntryId>>,
     options: PostgresOptions,
-    /// Whether it was seen to be so.
+    /// Whether the version of the tables was checked and is current.
     schema_is_current: AtomicBool,
 }
 
 impl Postgres {
-    /// A store at `url`, such as `postgres://user:password@host/database`. It connects when it is
-    /// first used, and again whenever a connection is lost.
+    /// A store at `url`, such as `postgres://user:password@host/database`. The store connects when it is first used,
+    /// and again whenever a connection is lost.
     ///
-    /// The connection is plain, unless the address says `sslmode=require` or
-    /// [`PostgresOptions::ca`] is given. Then it is encrypted, and the server must show a certificate
-    /// that is made out to its host name: what `verify-full` means elsewhere, and is taken for here; with
-    /// `require` alone anybody may stand in for the server there.
+    /// The connection is not encrypted, unless the address says `sslmode=require` or [`PostgresOptions::ca`] is given.
+    /// An encrypted connection needs a certificate for the server's host name. So `require` means here what
+    /// `verify-full` means elsewhere, and `verify-full` is accepted too. Elsewhere, `require` alone does not check the
+    /// certificate, so anybody could pose as the server.
     ///
     /// # Errors
-    /// [`InvalidAddress`] says how to write it.
+    /// [`InvalidAddress`] says how to write the address.
     pub fn new(url: &str, options: PostgresOptions) -> Result<Self, InvalidAddress> {
         let last_failure = LastFailure::default();
         let config = address::parse(url)?;
@@ -126,17 +126,17 @@ impl Postgres {
         })))
     }
 
-    /// Runs `work`, which waits for the server, where it does not hold up the runtime.
+    /// Runs `work`, which waits for the server, on a thread where it does not block the runtime.
     async fn call<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        // Waiting calls must not take all the runtime's threads.
+        // Calls that wait for a connection must not use up the runtime's threads.
         let turn = Arc::clone(&self.0.calls).acquire_owned().await;
         let turn = turn.map_err(StoreError::unavailable)?;
         let inner = Arc::clone(&self.0);
         let done = tokio::task::spawn_blocking(move || {
-            // Kept until it is done, also when nobody waits for it any more.
+            // Held until the work is done, also when the caller no longer waits.
             let _turn = turn;
             work(&inner)
         });
@@ -154,8 +154,8 @@ impl std::fmt::Debug for Postgres {
 }
 
 impl Inner {
-    /// Does something on a connection, once. If the connection is lost, it is not used again, and the
-    /// others are tried before they are.
+    /// Runs `work` once, on a connection with tables of the current version. A connection that is lost is not used
+    /// again, and the pool then tests each other connection before it is used.
     fn on_connection<T>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
@@ -166,7 +166,7 @@ impl Inner {
         })
     }
 
-    /// The same, whatever version the tables are of.
+    /// Like [`Self::on_connection`], for tables of any version.
     fn on_any_schema<T>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
@@ -180,8 +180,8 @@ impl Inner {
         done
     }
 
-    /// Asks something that changes nothing: once more if the connection is lost, as after the server was
-    /// started anew while nobody asked it anything.
+    /// Asks a question that changes nothing. If the connection is lost, asks once more: the server may have been
+    /// restarted while nobody used the connection.
     fn ask<T>(
         &self,
         question: impl Fn(&mut Connection) -> Result<T, StoreError>,
@@ -192,7 +192,7 @@ impl Inner {
         }
     }
 
-    /// The same, whatever version the tables are of.
+    /// Like [`Self::ask`], for tables of any version.
     fn ask_any_schema<T>(
         &self,
         question: impl Fn(&mut Connection) -> Result<T, StoreError>,
@@ -203,7 +203,7 @@ impl Inner {
         }
     }
 
-    /// One snapshot for several questions.
+    /// Asks several questions in one snapshot.
     fn read<T>(
         &self,
         questions: impl Fn(&mut Transaction<'_>) -> Result<T, StoreError>,
@@ -224,12 +224,12 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         let pool = self.pool.take();
-        // Closing a connection waits, which a thread of the runtime must not.
+        // Closing a connection blocks, and a thread of the runtime must not block.
         std::thread::spawn(move || drop(pool));
     }
 }
 
-/// The kind of an error of Postgres, of its tables, or of the way to it.
+/// The kind of an error of Postgres, of its tables, or of the connection to it.
 pub(super) fn kind_of(error: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
     if error.is::<SchemaError>() {
         return Some(ErrorKind::Schema);

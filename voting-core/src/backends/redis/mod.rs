@@ -1,22 +1,26 @@
-//! The log in Redis Streams: takes the burst, durably, for any number of writers and workers.
+//! The log in Redis Streams. It is durable, and takes entries from any number of writers for any number of workers.
 //!
-//! Each shard is a stream, `<prefix>:{<shard>}:log`, whose entries have two fields: `b`, the
-//! bytes of [`entry`](crate::log::entry), and `n`, the number of ballots in them. An entry with a ballot that is
-//! followed has a third, `t`, its [traces](crate::log::entry_context); other fields are passed over. Beside it is a hash,
-//! `<prefix>:{<shard>}:stats`, with the ballots ever `accepted` and `acknowledged` and the entries `lost`, and a set,
-//! `<prefix>:{<shard>}:sealed`, of the polls in which the shard takes no more ballots. The braces keep
-//! them on one node of a cluster. `<prefix>:layout` says how many shards there are, and
-//! `<prefix>:secrets` which secrets vote services may have, by their fingerprints.
+//! Each shard has three keys. The braces keep them on one node of a cluster.
 //!
-//! Writers in other languages append with the script `append.lua`, or check the set in the same
-//! transaction: what is added after a poll was sealed is not counted.
+//! - `<prefix>:{<shard>}:log` is a stream. Its entries have two fields: `b`, the bytes of
+//!   [`entry`](crate::log::entry), and `n`, the number of ballots in these bytes. If a ballot of the entry is followed,
+//!   the entry has a third field, `t`, the [traces](crate::log::entry_context). Other fields are ignored.
+//! - `<prefix>:{<shard>}:stats` is a hash. It has the numbers of ballots that were ever `accepted` and `acknowledged`,
+//!   and the number of entries that were `lost`.
+//! - `<prefix>:{<shard>}:sealed` is a set. It has the polls in which the shard takes no more ballots.
 //!
-//! Redis must be set up to be durable: `appendonly yes`, `appendfsync always`,
-//! `aof-load-truncated no`, `no-appendfsync-on-rewrite no`, `maxmemory-policy noeviction`, and its user `default`, with whose
-//! rights it reads its own log, may do all, be it on or off. Otherwise it is not ready,
-//! unless [`RedisOptions::accept_loss`] says that acknowledged ballots may be lost. Of a cluster, each
-//! master must be, and no replica may take over by itself (`cluster-replica-no-failover yes`): it may
-//! not have got the latest ballots yet.
+//! The key `<prefix>:layout` has the number of shards. The key `<prefix>:secrets` has the fingerprints of the secrets
+//! that vote services may have.
+//!
+//! Writers in other languages append with the script `append.lua`, or check the set `sealed` in the transaction that
+//! appends. An entry that is appended after its poll was sealed is not counted.
+//!
+//! Redis must be durable. It needs the settings `appendonly yes`, `appendfsync always`, `aof-load-truncated no`,
+//! `no-appendfsync-on-rewrite no` and `maxmemory-policy noeviction`. Redis reads its own log with the rights of its
+//! user `default`, so this user needs all rights, even if the user is off. In a cluster each master must be durable,
+//! and no replica may take over by itself (`cluster-replica-no-failover yes`), because a replica may lack the latest
+//! ballots. If Redis is not durable, the log is not ready, unless [`RedisOptions::accept_loss`] says that acknowledged
+//! ballots may be lost.
 
 mod append;
 mod client;
@@ -64,27 +68,27 @@ use crate::{
 /// The consumer group of the workers.
 const GROUP: &str = "workers";
 
-/// How the log is kept.
+/// Options of the log in Redis.
 #[derive(Debug, Clone)]
 pub struct RedisOptions {
-    /// Begins all keys.
+    /// The beginning of the name of every key.
     pub prefix: String,
-    /// The streams that share the load; cannot change once there is a log.
+    /// The number of streams. It cannot change once there is a log.
     pub shards: u16,
-    /// After this time without an acknowledgement an entry is handed out again.
+    /// An entry that is not acknowledged within this time is handed out again.
     pub claim_timeout: Duration,
-    /// How long acknowledged entries are kept, to be read again after the store was restored from
-    /// a backup. While more than three quarters of Redis' `maxmemory` are in use, the oldest of them go
-    /// earlier, so that votes can still be taken.
+    /// How long acknowledged entries are kept, so that they can be read again after the store was restored from a
+    /// backup. While more than three quarters of Redis' `maxmemory` are in use, the oldest acknowledged entries are
+    /// removed earlier, so that Redis can still take votes.
     pub retention: Duration,
-    /// How long an answer may take.
+    /// How long an answer of Redis may take.
     pub response_timeout: Duration,
-    /// Whether to go on with a Redis that can lose acknowledged ballots.
+    /// Whether to use a Redis that can lose acknowledged ballots.
     pub accept_loss: bool,
-    /// Whether it is a Redis Cluster.
+    /// Whether the Redis is a Redis Cluster.
     pub cluster: bool,
-    /// Who vouches for the server of an encrypted connection (`rediss://`), if not those whom the
-    /// system trusts.
+    /// The certificate authorities for encrypted connections (`rediss://`); `None` for those that the system
+    /// trusts.
     pub ca: Option<Authorities>,
 }
 
@@ -113,20 +117,20 @@ struct Inner {
     connection: Connection,
     scripts: Scripts,
     clocks: Clocks,
-    /// Done once the layout is checked and the consumer groups are there.
+    /// Set once the layout is checked and the consumer groups exist.
     prepared: OnceCell<()>,
     watched: Watched,
 }
 
 impl Redis {
-    /// A log at `url`, such as `redis://user:password@host:6379/`, encrypted with `rediss://`. Of a
-    /// cluster it may name several nodes, separated by commas. It connects when it is first used, and
-    /// again whenever a connection is lost. Call it within a tokio runtime.
+    /// A log at `url`, such as `redis://user:password@host:6379/`. The connection is encrypted if the address begins
+    /// with `rediss://`. For a cluster the address may name several nodes, separated by commas. The log connects when
+    /// it is first used, and again whenever a connection is lost. Call this within a tokio runtime.
     ///
-    /// With `rediss://`, if the process has not chosen rustls' cryptography yet, it gets ring's.
+    /// With `rediss://`, ring becomes the process's cryptography provider of rustls, if the process has none yet.
     ///
     /// # Errors
-    /// The address is none, or would not protect what it says it does.
+    /// The address is not valid, or the connection would be less protected than the address says.
     pub fn new(url: &str, options: RedisOptions) -> Result<Self, InvalidAddress> {
         let place = Place::new(url, &options)?;
         let connection = Connection::new(&place, &options)?;
@@ -146,8 +150,9 @@ impl Redis {
         GroupCommit::new(Arc::new(self.clone()), GroupCommitOptions::default())
     }
 
-    /// Like [`Log::reader`](crate::log::Log::reader): a reading end of the log, a consumer of its own: no name is ever used twice, or a new
-    /// process would take what an old one is about to finish.
+    /// A new reading end of the log, like [`Log::reader`](crate::log::Log::reader). It is a new consumer. The name of a
+    /// consumer is never used again; otherwise a new process could take entries that an old process is about to
+    /// finish.
     pub fn queue(&self) -> RedisQueue {
         RedisQueue::new(self.clone(), Uuid::now_v7().to_string())
     }
@@ -172,7 +177,7 @@ impl Redis {
         format!("{}:layout", self.0.options.prefix)
     }
 
-    /// How the log is laid out, if it is.
+    /// The layout that the log has; `None` if there is no log yet.
     async fn layout(&self) -> Result<Option<String>, RedisError> {
         let mut get = ::redis::cmd("GET");
         get.arg(self.layout_key());
@@ -191,8 +196,8 @@ impl Redis {
     async fn check_layout(&self) -> Result<(), StoreError> {
         let key = self.layout_key();
         let ours = format!("1 shards={}", self.0.options.shards);
-        // Asked first, here and below: at its memory limit Redis refuses to write even what is
-        // there already, and a worker that starts then is needed to make room.
+        // Read before writing, here and in `make_group`: at its memory limit Redis refuses even a write that changes
+        // nothing. A worker that starts then must not fail, since it frees memory.
         let mut there = self.layout().await?;
         if there.is_none() {
             let mut set = ::redis::cmd("SET");

@@ -1,8 +1,8 @@
 //! The embedded back end: the log and the store in one SQLite file, durable on disk.
 //!
 //! The file is in WAL mode with `synchronous=FULL`: a commit is on the disk before it returns.
-//! Casts that come together share one commit. Only one process at a time may use the file,
-//! which a lock on `<file>.lock` sees to.
+//! Casts that come together share one commit. Only one process at a time may use the file. A lock on `<file>.lock`
+//! enforces this.
 
 #[cfg(test)]
 mod faults;
@@ -35,7 +35,7 @@ use crate::{
     pipeline::group_commit::{GroupCommit, GroupCommitOptions},
 };
 
-/// The log and the store, in one file. Clones share them; the last one closes the file.
+/// The log and the store in one file. Clones share the file; the last clone closes it.
 #[derive(Clone)]
 pub struct Sqlite(Arc<Inner>);
 
@@ -43,19 +43,19 @@ struct Inner {
     path: PathBuf,
     /// Reads the log.
     tail: Mutex<Connection>,
-    /// Reads everything else, and so never makes a consumer wait.
+    /// Reads everything else, so that these reads never make a consumer wait.
     reader: Mutex<Connection>,
     group: Mutex<Group>,
     arrivals: Arrivals,
-    /// SQLite has one writer at a time, so that appends, flushes and acknowledgements queue here.
-    /// After the readers, since the last connection that closes tidies the file up, which those
-    /// cannot.
+    /// Writes. SQLite has one writer at a time, so appends, flushes and acknowledgements wait for each other here.
+    ///
+    /// This field must come after the readers, so that it is dropped after them: the last connection that closes cleans
+    /// up the file, and the readers cannot do this.
     writer: Mutex<Connection>,
-    /// Cancelled when a commit failed in the disk. What the file then holds is unknown until it is
-    /// opened again: a later sync may succeed without having written what this one had to.
+    /// Cancelled when the disk failed during a commit. What the file contains is then unknown until it is opened again:
+    /// a later sync may succeed although it did not write the data of the failed sync.
     broken: CancellationToken,
-    /// How many reads may occupy a thread at a time, so that they never take all the threads that
-    /// appends and flushes need.
+    /// How many reads may use a thread at a time, so that reads never use up the threads that appends and flushes need.
     reads: Semaphore,
     _lock: File,
 }
@@ -71,13 +71,13 @@ impl Sqlite {
         SqliteQueue(self.clone())
     }
 
-    /// Ends when the disk has failed in a commit. From then on the store takes nothing and is to
-    /// be opened anew, in a new process: only then is it known what the file holds.
+    /// Returns when the disk has failed during a commit. From then on the store takes nothing. Open the file again in a
+    /// new process: only then is it known what the file contains.
     pub async fn failed(&self) {
         self.0.broken.cancelled().await;
     }
 
-    /// Runs `work`, which reads, where it does not hold up the runtime.
+    /// Runs `work`, which reads, on a thread where it does not block the runtime.
     async fn reading<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, StoreError> + Send + 'static,
@@ -91,7 +91,7 @@ impl Sqlite {
         self.blocking(work).await
     }
 
-    /// Runs `work`, which waits for the disk, where it does not hold up the runtime.
+    /// Runs `work`, which waits for the disk, on a thread where it does not block the runtime.
     async fn blocking<T, E>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, E> + Send + 'static,
@@ -124,15 +124,15 @@ impl Inner {
         Ok(())
     }
 
-    /// The one writer.
+    /// The only connection that writes.
     fn writer(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
         let writer = lock(&self.writer);
-        // Looked at under the lock: whoever had it may just have seen the disk fail.
+        // Checked under the lock: the disk may have failed for the caller that had the lock before.
         self.check_sound()?;
         Ok(writer)
     }
 
-    /// Commits, and takes note when the disk fails in it.
+    /// Commits, and remembers if the disk fails during the commit.
     fn commit(&self, transaction: Transaction<'_>) -> Result<(), rusqlite::Error> {
         transaction.commit().inspect_err(|error| {
             if !left_nothing(error) {
@@ -141,7 +141,7 @@ impl Inner {
         })
     }
 
-    /// Whether something can be written now.
+    /// Checks that something can be written now.
     fn check_writable(&self) -> Result<(), StoreError> {
         let mut writer = self.writer()?;
         let transaction = begin(&mut writer)?;
@@ -156,7 +156,7 @@ fn begin(writer: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     writer.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
-/// Whether a commit that failed so has certainly not taken place.
+/// Whether a commit that failed with this error has certainly not taken place.
 fn left_nothing(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -164,8 +164,8 @@ fn left_nothing(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// A connection behind a lock that a panic does not spoil: a transaction that is dropped is
-/// rolled back.
+/// Locks a connection, also after a panic of another thread that had the lock: a transaction that is dropped is rolled
+/// back, so the connection is usable.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

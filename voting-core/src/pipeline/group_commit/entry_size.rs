@@ -1,17 +1,17 @@
-//! How many ballots the next entry may hold. Under load entries grow until they are full; where the way
-//! to the log is narrow, full ones could take longer than a write is waited for, all of them, and then
-//! nothing is stored any more. So a write that takes long makes the next entry smaller.
+//! How many ballots the next entry may have. Under load, entries grow until they are full. If the connection to the
+//! log is slow, writing a full entry could take longer than the write's time-out. Then every write would fail, and no
+//! ballot would be stored. So after a slow write the next entry is smaller.
 
 use std::time::Duration;
 
-/// A write that takes longer is too large for the way that it goes.
+/// If a write takes longer, the entry is too large for the connection.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// One that is faster leaves room for more.
+/// If a write is faster, the next entry may be larger.
 const FAST: Duration = Duration::from_millis(250);
 
-/// The smallest is this share of the largest. Where not the size is what takes the time, small entries
-/// help nobody.
+/// The smallest size is the largest size divided by this. If writes are slow for another reason than their size, still
+/// smaller entries would not help.
 const SMALLEST: usize = 8;
 
 pub(super) struct EntrySize {
@@ -31,7 +31,7 @@ impl EntrySize {
         self.now
     }
 
-    /// A write of so many ballots took so long, well or not.
+    /// Records that a write of `ballots` ballots took `took`, whether it succeeded or not.
     pub(super) fn wrote(&mut self, ballots: usize, took: Duration) {
         if took > SLOW {
             let smallest = (self.largest / SMALLEST).max(1);

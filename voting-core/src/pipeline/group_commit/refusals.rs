@@ -1,8 +1,8 @@
-//! Whether the log takes what is written to it, going by what was written last. A log may say that it is
-//! well and refuse each entry all the same, as a Redis without memory does.
+//! Whether the log takes entries, judged by the last writes. A log may say that it is ready and still refuse each
+//! entry, for example a Redis without free memory.
 //!
-//! Whoever is not ready gets no more ballots to try with. So after a pause without any, it is ready again:
-//! the next ballot tells how it is, and if it is refused the pause begins anew.
+//! A service that is not ready gets no more ballots, so it cannot see whether the log takes entries again. So after a
+//! pause the service is ready again. If the next ballot is refused, the pause starts again.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -14,7 +14,7 @@ use crate::{
     model::position::{EntryId, ShardId},
 };
 
-/// So many entries in a row, over all shards that refuse, are no accident.
+/// The log is not ready after this many refused entries in a row, added up over the shards.
 const MANY: u32 = 3;
 
 /// How long a refusal counts.
@@ -25,11 +25,11 @@ pub(super) struct Refusals(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// By shard: how many entries were refused since the last one that was taken.
+    /// For each shard, how many entries were refused since it last took one.
     in_a_row: Vec<u32>,
-    /// The newest of them.
+    /// The newest refusal: when it came, and its text.
     last: Option<(Instant, String)>,
-    /// Whether the log has said itself that it is not well, since then.
+    /// Whether the log itself has said that it is not ready since the newest refusal.
     log_was_unwell: bool,
 }
 
@@ -42,14 +42,14 @@ impl Refusals {
         }))
     }
 
-    /// Takes in what came of writing an entry.
+    /// Records the outcome of writing an entry.
     pub(super) fn wrote(&self, shard: ShardId, written: &Result<EntryId, CastError>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(in_a_row) = state.in_a_row.get_mut(usize::from(shard.0)) else {
             return;
         };
         match written {
-            // It says so of one poll only.
+            // `Closed` concerns one poll only; the log works.
             Ok(_) | Err(CastError::Closed(_)) => *in_a_row = 0,
             Err(error) => {
                 *in_a_row = in_a_row.saturating_add(1);
@@ -59,14 +59,14 @@ impl Refusals {
         }
     }
 
-    /// Whether ballots can be cast, if the log says this of itself. What became of ballots says more than that
-    /// the log is not well.
+    /// Whether ballots can be cast, where `says` is what the log says of itself. If several entries were refused, the
+    /// error names the reason of the last refusal, which says more than the log's own error.
     pub(super) fn judge(&self, says: Result<(), StoreError>) -> Result<(), StoreError> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if says.is_err() {
             state.log_was_unwell = true;
         } else if std::mem::take(&mut state.log_was_unwell) {
-            // What ailed it then is over.
+            // The log was not ready and is ready now, so the old refusals no longer count.
             state.in_a_row.fill(0);
         }
         match &state.last {

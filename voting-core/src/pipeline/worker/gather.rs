@@ -11,27 +11,27 @@ use super::{
 };
 use crate::store::batch::Batch;
 
-/// How long one claim waits for a first entry. A claim must not be dropped half-way, so this is
-/// also how long a stop can take to be seen.
+/// How long one claim waits for a first entry. A claim must not be dropped before it returns, so the worker may notice
+/// a stop only after this time.
 const CLAIM_WAIT: Duration = Duration::from_millis(200);
 
-/// Longer waits mean the same, and a clock cannot add much more.
+/// The longest wait: a clock cannot add much more, and longer waits would make no difference.
 const FAR: Duration = Duration::from_secs(24 * 3600);
 
-/// A batch, and what it was made of.
+/// A batch, and the entries from which it was made.
 pub(super) struct Prepared {
     pub(super) gathered: Gathered,
     pub(super) batch: Batch,
 }
 
-/// Makes batches until the worker is to stop and the log is empty.
+/// Makes batches until the worker is asked to stop and the log is empty.
 pub(super) async fn run(
     worker: &Shared,
     mut retry: Retry,
     batches: mpsc::Sender<Prepared>,
 ) -> Result<(), GaveUp> {
     loop {
-        // Looked at before the claim: what was cast before the stop is then still claimed.
+        // Checked before the claim, so that ballots that were cast before the stop are still claimed.
         let stopping = retry.stopping();
         let mut gathered = gather(worker, &mut retry).await?;
         if gathered.ballots() == 0 {
@@ -49,14 +49,14 @@ pub(super) async fn run(
         worker.progress.batch_begun();
         let prepared = Prepared { gathered, batch };
         if batches.send(prepared).await.is_err() {
-            // The next step has ended, and tells why.
+            // The next step has ended, and returns the reason.
             return Ok(());
         }
     }
 }
 
-/// Takes entries until there are enough, or the first has waited long enough, or, when the
-/// worker is to stop, there are no more.
+/// Takes entries until there are enough, or until the first entry has waited long enough. If the worker was asked to
+/// stop, also returns when there are no more entries.
 async fn gather(worker: &Shared, retry: &mut Retry) -> Result<Gathered, GaveUp> {
     let (options, progress) = (&worker.options, &worker.progress);
     let mut gathered = Gathered::default();
@@ -81,7 +81,7 @@ async fn gather(worker: &Shared, retry: &mut Retry) -> Result<Gathered, GaveUp> 
         } else if let Ok(claim) = claim().await {
             claim
         } else {
-            // What is in hand does not wait for the log to come back.
+            // The entries that are already claimed do not wait until the log works again.
             return Ok(gathered);
         };
         progress.claimed();

@@ -2,11 +2,11 @@
 
 use crate::store::outcome::Flushed;
 
-/// Is told of each batch that the store has committed, in the order of the commits of one worker.
+/// Is called for each batch that the store has committed, in the order of the commits of one worker.
 ///
-/// For an application that publishes results without asking for them again and again. It must return at once:
-/// the worker waits for it. It is called at most once for a commit: if the process dies between the commit and the
-/// call, it is not called, so ask for the [tally](crate::TallyStore::tally) when the process starts.
+/// An application can publish results with it, without polling the store. The hook must return at once, because the
+/// worker waits for it. It is called at most once for a commit. If the process ends between the commit and the call,
+/// the hook is not called, so read the [tally](crate::TallyStore::tally) when the process starts.
 ///
 /// A closure is a hook:
 ///

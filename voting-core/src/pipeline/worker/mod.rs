@@ -1,8 +1,8 @@
-//! The worker: takes entries from the log in batches, by count or by time, checks them, flushes
-//! each batch in one transaction, and acknowledges after the commit.
+//! The worker takes entries from the log and checks them. It gathers them in batches, limited by count and by time.
+//! It flushes each batch in one transaction, and acknowledges the entries after the commit.
 //!
-//! It may be killed at any point. What it had not acknowledged is handed out again, and a flush
-//! of the same entries changes nothing.
+//! A worker may be killed at any point. The log hands out again the entries that the worker had not acknowledged. If
+//! they were already flushed, a second flush of them changes nothing.
 
 mod gather;
 mod hook;
@@ -58,7 +58,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// Keys are read at the start only, so this trouble stays until then.
+    /// Reports a missing key once. Keys are read only at the start, so this trouble stays until the next start.
     fn lacks_key(&self, key: UnknownKey) {
         if self.progress.trouble("read entries", Some(key.to_string())) {
             tracing::error!(key = key.0, "{key}; such entries stay in the log");
@@ -85,22 +85,22 @@ impl Worker {
         }
     }
 
-    /// Sets ballots aside that this rule refuses.
+    /// Makes dead letters of ballots that this rule refuses.
     #[must_use]
     pub fn with_rule(mut self, rule: Arc<dyn BallotRule>) -> Self {
         self.rule = Some(rule);
         self
     }
 
-    /// Checks signed entries under these keys. Without them signed entries stay in the log, and the worker is in
-    /// [trouble](Progress::trouble).
+    /// Checks signed entries with these keys. Without the keys, signed entries stay in the log, and the worker
+    /// reports [trouble](Progress::trouble).
     #[must_use]
     pub fn with_entry_keys(mut self, keys: EntryKeys) -> Self {
         self.keys = keys;
         self
     }
 
-    /// Tells this hook of each batch that is committed.
+    /// Calls this hook after each batch that is committed.
     #[must_use]
     pub fn after_flush(mut self, hook: Arc<dyn AfterFlush>) -> Self {
         self.hook = Some(hook);
@@ -136,16 +136,16 @@ impl std::fmt::Debug for Worker {
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkerExit {
-    /// All it had taken is flushed and acknowledged.
+    /// All entries that the worker had taken are flushed and acknowledged.
     Clean,
-    /// A store did not answer before the time to stop was over. What it held stays in the log,
-    /// for the next worker.
+    /// A store did not answer before the time to stop was over. The worker's entries stay in the log, for the next
+    /// worker.
     Unfinished,
-    /// Its task panicked. What it held stays in the log, for the next worker.
+    /// The worker's task panicked. Its entries stay in the log, for the next worker.
     Panicked,
 }
 
-/// A running worker. Dropping the handle does not stop it.
+/// A running worker. Dropping the handle does not stop the worker.
 #[derive(Debug, Clone)]
 pub struct WorkerHandle {
     stop: CancellationToken,
@@ -154,8 +154,8 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    /// Asks the worker to flush and acknowledge what it has and to end, and waits until it has.
-    /// Asking again, from wherever, is fine.
+    /// Asks the worker to flush and acknowledge its entries and then to end. Waits until the worker has ended. May be
+    /// called more than once, from any task.
     pub async fn stop(&self) -> WorkerExit {
         self.stop.cancel();
         self.ended().await

@@ -1,23 +1,23 @@
-//! What can be set about a worker.
+//! The options of a worker.
 
 use std::time::Duration;
 
-/// When a worker flushes, and how it bears a store that does not answer.
+/// When a worker flushes, and how long it waits for a store that does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerOptions {
-    /// A batch is flushed when it has about so many ballots, …
+    /// A batch is flushed when it has about this many ballots.
     pub max_ballots: usize,
-    /// … or so long after its first ballot was taken. Keep it well below the log's claim
-    /// time-out, after which the log takes the worker for dead.
+    /// A batch is also flushed this long after its first ballot was taken. Keep this time well below the log's claim
+    /// time-out: after the claim time-out, the log hands the worker's entries to other workers.
     pub max_wait: Duration,
-    /// The first pause after a store failed; each further one is about twice as long, …
+    /// The first pause after a store failed. Each further pause is about twice as long as the one before.
     pub min_backoff: Duration,
-    /// … up to this.
+    /// The longest pause after a store failed.
     pub max_backoff: Duration,
-    /// Once asked to stop, the worker goes on until the log is empty, but takes nothing new
-    /// after this time. Zero where other workers go on.
+    /// When the worker is asked to stop, it continues until the log is empty. After this time it takes no new entries.
+    /// Set it to zero if other workers continue.
     pub drain: Duration,
-    /// Once asked to stop, how long a store that fails or hangs is waited for.
+    /// When the worker is asked to stop, how long it still waits for a store that fails or does not answer.
     pub grace: Duration,
 }
 

@@ -16,8 +16,8 @@ use crate::{
     store::PollDirectory,
 };
 
-/// The polls that ballots were cast in. They are kept: a store that knows one to be closed, of which
-/// this does not know yet, refuses the batch. Polls that are missing are asked for each time.
+/// A cache of the polls in which ballots were cast. A cached poll may have been closed since: the store then refuses
+/// the batch. Polls that do not exist are not cached, and are looked up each time.
 pub(super) struct Polls {
     directory: Arc<dyn PollDirectory>,
     known: Mutex<Arc<Known>>,
@@ -40,7 +40,7 @@ impl Polls {
         Arc::make_mut(&mut known).remove(poll);
     }
 
-    /// Looks up the polls of the ballots that are not known.
+    /// Looks up the polls of these ballots that are not in the cache.
     pub(super) async fn look_up(
         &self,
         progress: &ProgressSender,
@@ -64,7 +64,7 @@ impl Polls {
         Ok(())
     }
 
-    /// Those of these names that there are.
+    /// The polls with these ids that exist.
     async fn find(&self, ids: &HashSet<&PollId>) -> Result<Vec<Poll>, StoreError> {
         let mut found = Vec::with_capacity(ids.len());
         for id in ids {

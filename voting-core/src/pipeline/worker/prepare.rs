@@ -1,4 +1,4 @@
-//! Makes a [`Batch`] of log entries: decodes them, finds the invalid ballots, keeps the newest of
+//! Makes a [`Batch`] of log entries: decodes the entries, finds the invalid ballots, and keeps the newest ballot of
 //! each voter.
 
 use std::collections::{HashMap, HashSet};
@@ -40,12 +40,12 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Adds what was claimed. An entry that is signed under a key that is not there is left out, so that it stays in
-    /// the log; the last such key is returned.
+    /// Adds the entries of a claim. An entry that is signed with an unknown key is left out, so that it stays in the
+    /// log. Returns the last unknown key.
     pub(super) fn add(&mut self, claim: Claim, keys: &EntryKeys) -> Option<UnknownKey> {
         let mut unknown = None;
         for entry in claim.entries {
-            // A log that has not heard from this worker for long hands it its own entries again.
+            // After a long time without an acknowledgement, the log hands a worker its own entries again.
             if self.seen.insert((entry.shard, entry.id)) {
                 let decoded = match entry.payload.first() {
                     Some(&signed_entry::VERSION) => match keys.open(&entry.payload, entry.shard) {
@@ -67,7 +67,7 @@ impl Gathered {
         unknown
     }
 
-    /// The polls of its ballots, each as often as it comes.
+    /// The poll of each ballot; a poll may come more than once.
     pub(super) fn polls(&self) -> impl Iterator<Item = &PollId> {
         let entries = self.entries.iter();
         let ballots = entries.flat_map(|(_, decoded)| decoded).flatten();
@@ -82,13 +82,13 @@ impl Gathered {
         })
     }
 
-    /// Ballots so far; an entry that cannot be read is one.
+    /// The number of ballots so far. An entry that cannot be read counts as one ballot.
     pub(super) fn ballots(&self) -> usize {
         self.ballots
     }
 }
 
-/// Checks and sorts what was gathered.
+/// Checks the gathered ballots, and makes a batch of them.
 pub(super) fn prepare(gathered: &Gathered, polls: &Known) -> Batch {
     let mut batch = Batch {
         ballots: Vec::with_capacity(gathered.ballots),

@@ -18,13 +18,13 @@ use crate::store::outcome::FlushReport;
 pub struct Progress {
     /// Batches flushed and acknowledged.
     pub batches: u64,
-    /// The reports of all flushes, added up. A flush whose answer was lost is told as replayed by
-    /// the next attempt, so for exact numbers ask [`totals`](crate::BatchFlusher::totals).
+    /// The sum of the reports of all flushes. If the answer to a flush is lost, the next attempt reports its entries as
+    /// already applied. So for exact numbers use [`totals`](crate::BatchFlusher::totals).
     pub flushed: FlushReport,
-    /// When a batch was last acknowledged, or, while none is in hand, a claim last came back, with or
-    /// without entries. It stands still while a store fails.
+    /// When a batch was last acknowledged. While the worker holds no batch, when a claim last returned, with or without
+    /// entries. This time does not change while a store fails.
     pub alive_at: Instant,
-    /// The error that the worker is waiting out, if any.
+    /// The error because of which the worker waits, if any.
     pub trouble: Option<String>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct ProgressSender {
     watch: watch::Sender<Progress>,
     /// Batches that are gathered and not yet acknowledged.
     in_hand: AtomicUsize,
-    /// By what cannot be done.
+    /// The errors, by the step that fails.
     troubles: Mutex<BTreeMap<&'static str, String>>,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn channel() -> (ProgressSender, ProgressWatch) {
 }
 
 impl ProgressSender {
-    /// A claim came back. That is a sign of life only if no batch is stuck.
+    /// Records that a claim returned. This is progress only if the worker holds no batch.
     pub(super) fn claimed(&self) {
         if self.in_hand.load(Ordering::Acquire) == 0 {
             self.watch
@@ -63,7 +63,7 @@ impl ProgressSender {
         }
     }
 
-    /// What cannot be done, or can again. Whether that is another trouble than before.
+    /// Records that a step fails, or works again (`None`). Returns whether the trouble is different from before.
     pub(super) fn trouble(&self, what: &'static str, trouble: Option<String>) -> bool {
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         let is_another = troubles.get(what) != trouble.as_ref();

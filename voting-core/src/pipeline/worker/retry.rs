@@ -1,5 +1,5 @@
-//! How a worker bears stores that fail: it tries again for ever, or, once it is to stop, for its
-//! grace time.
+//! How a worker repeats calls to a store that fails. It tries again without an end. Once it is asked to stop, it tries
+//! only for its grace time.
 
 use std::{
     collections::BTreeSet,
@@ -42,13 +42,13 @@ impl Stop {
     }
 }
 
-/// The stop came, and the time to wait for a store is over.
+/// The worker was asked to stop, and the time to wait for a store is over.
 pub(super) struct GaveUp;
 
 pub(super) struct Retry {
     backoff: ExponentialBuilder,
     pauses: ExponentialBackoff,
-    /// What cannot be done.
+    /// The steps that fail now, such as `flush`.
     failing: BTreeSet<&'static str>,
     stop: Stop,
     drain: Duration,
@@ -72,25 +72,25 @@ impl Retry {
         }
     }
 
-    /// Whether the worker is to stop.
+    /// Whether the worker was asked to stop.
     pub(super) fn stopping(&self) -> bool {
         self.stop.since().is_some()
     }
 
-    /// Whether a worker that is to stop may still take entries.
+    /// Whether the worker was asked to stop and may still take entries.
     pub(super) fn draining(&self) -> bool {
         self.stop
             .since()
             .is_some_and(|since| since.elapsed() < self.drain)
     }
 
-    /// Ends when the worker is to stop and has waited for a store for as long as it may.
+    /// Returns when the worker was asked to stop and the grace time after that is over.
     async fn over(&self) {
         let since = self.stop.cancelled().await;
         sleep(self.grace.saturating_sub(since.elapsed())).await;
     }
 
-    /// Attempts until it works.
+    /// Repeats the attempt until it succeeds.
     pub(super) async fn until_done<T, F: Future<Output = Result<T, StoreError>>>(
         &mut self,
         what: &'static str,
@@ -101,8 +101,8 @@ impl Retry {
             let outcome = tokio::select! {
                 biased;
                 outcome = attempt() => outcome,
-                // The store hangs. To drop a flush or an acknowledgement is safe: both may have
-                // taken place, and both may be done again.
+                // The store does not answer. It is safe to drop a flush or an acknowledgement: it may have taken
+                // place, and it may be repeated.
                 () = self.over() => Err(StoreError::unavailable("no answer")),
             };
             match outcome {
@@ -123,7 +123,7 @@ impl Retry {
         }
     }
 
-    /// Pauses after a failure; gives up when the time to wait is over.
+    /// Pauses after a failure. Gives up when the grace time is over.
     pub(super) async fn wait_out(
         &mut self,
         what: &'static str,
@@ -143,7 +143,7 @@ impl Retry {
                 Err(GaveUp)
             }
             () = sleep(pause) => Ok(()),
-            // One more attempt at once.
+            // The worker was just asked to stop: make one more attempt at once.
             _ = self.stop.cancelled(), if !was_stopping => Ok(()),
         }
     }

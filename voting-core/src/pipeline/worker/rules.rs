@@ -7,8 +7,8 @@ use super::{
 };
 
 impl Shared {
-    /// Asks about each ballot whose poll is known, and keeps what is refused. A poll may have changed since the
-    /// last time, so all are asked about anew.
+    /// Asks the rule about each ballot whose poll is known, and keeps the refusals. A poll may have changed since the
+    /// last call, so the rule is asked about all ballots again.
     pub(super) async fn ask_rule(
         &self,
         retry: &mut Retry,

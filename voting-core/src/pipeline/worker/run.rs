@@ -1,5 +1,5 @@
-//! The worker's loop: three steps, each at work on a batch of its own. While the store commits one
-//! batch, the next is gathered and checked, and the one before is acknowledged.
+//! The worker's loop has three steps, and each step works on a different batch. While the store commits one batch, the
+//! next batch is gathered and checked, and the batch before is acknowledged.
 
 use tokio::{sync::mpsc, try_join};
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,7 @@ pub(super) async fn run(
         options: worker.options,
         progress,
     };
-    // One batch waits between two steps, no more: what is in hand is the log's to hand out again.
+    // At most one batch waits between two steps: the log hands out again what a worker holds for too long.
     let (prepared, to_flush) = mpsc::channel(1);
     let (flushed, to_acknowledge) = mpsc::channel(1);
     let steps = try_join!(
@@ -75,7 +75,7 @@ async fn flush(
                 Ok(flushed) => break flushed,
                 Err(poll) => {
                     worker.polls.forget(&poll);
-                    // Once is as it may be. A store that says so again and again is in trouble.
+                    // The first `PollChanged` is expected. After a second one, pause before the next attempt.
                     if std::mem::replace(&mut changed_again, true) {
                         let changed = StoreError::PollChanged(poll);
                         retry.wait_out("flush", &changed, &worker.progress).await?;
@@ -92,7 +92,7 @@ async fn flush(
         if let Some(hook) = &worker.hook {
             hook.flushed(&flushed_now);
         }
-        // Before the next step is waited for.
+        // Before waiting for the next step.
         std::mem::take(&mut gathered.followed).committed(&batch);
         let entries = batch.entries.iter().map(|(key, _)| *key).collect();
         let done = Done {
@@ -106,7 +106,7 @@ async fn flush(
     Ok(())
 }
 
-/// Flushes a batch, or says which poll is another than it was taken to be.
+/// Flushes a batch, or returns the poll that has changed since it was looked up.
 async fn flush_one(
     worker: &Shared,
     retry: &mut Retry,
@@ -120,7 +120,7 @@ async fn flush_one(
             tell_flush(&span, &flushed);
             match flushed {
                 Ok(flushed) => Ok(Ok(flushed)),
-                // Waiting does not mend it, but looking the poll up does.
+                // Waiting does not help here, but looking up the poll does.
                 Err(StoreError::PollChanged(poll)) => Ok(Err(poll)),
                 Err(error) => Err(error),
             }
@@ -128,7 +128,7 @@ async fn flush_one(
         .await
 }
 
-/// Not before the flush: a ballot leaves the log only when the store has it.
+/// Acknowledges entries after their flush: a ballot leaves the log only when the store has it.
 async fn acknowledge(
     worker: &Shared,
     mut retry: Retry,
