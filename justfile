@@ -34,6 +34,11 @@ test-browser:
 openapi:
     UPDATE_OPENAPI=1 cargo test -p voting-http --test openapi --locked
 
+# Write the references of settings and metrics again.
+reference:
+    UPDATE_DOCS=1 cargo test -p voting-service --lib reference --locked
+    UPDATE_DOCS=1 cargo test -p voting --test metrics --locked
+
 # Run the services under load while everything around them fails, and count.
 torture *args:
     cargo run --release --locked -p voting-torture -- {{ args }}

@@ -84,7 +84,9 @@ impl Entries {
             });
         }
         if !claim.entries.is_empty() {
-            claim.settled.insert(SHARD, self.acknowledged_below());
+            claim
+                .acknowledged_below
+                .insert(SHARD, self.acknowledged_below());
         }
         claim
     }
@@ -134,7 +136,7 @@ impl BallotLog for OwnBackend {
         Ok(entries.last)
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_append(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -185,7 +187,7 @@ impl BallotQueue for OwnQueue {
                 .map(|waiting| u64::from(waiting.entry.ballots))
                 .sum(),
             oldest_pending_ms: entries.waiting.keys().next().map(|id| id.ms()),
-            settled: [(SHARD, entries.acknowledged_below())].into(),
+            acknowledged_below: [(SHARD, entries.acknowledged_below())].into(),
             ..QueueStats::default()
         })
     }

@@ -7,12 +7,13 @@ use voting_core::{
     BatchFlusher, Choices, DeadLetterStore, Poll, PollDirectory, PollId, PollState, PollStore,
     Receipt, ReceiptState, StoreError, Tally, TallyStore, VoterId,
     model::{
-        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason},
         position::{EntryId, EntryKey, Position, ShardId},
+        rejection::RejectReason,
         tally::{Recount, TallyDelta},
     },
     store::{
         batch::Batch,
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
     },
@@ -58,9 +59,9 @@ impl Tables {
                 fresh.insert(*key);
             }
         }
-        for (shard, settled) in &batch.settled {
+        for (shard, acknowledged) in &batch.acknowledged_below {
             let below = self.applied_below.entry(*shard).or_insert(EntryId::MIN);
-            *below = (*below).max(*settled);
+            *below = (*below).max(*acknowledged);
         }
         let below = &self.applied_below;
         self.applied
@@ -188,7 +189,7 @@ impl TallyStore for OwnBackend {
         }))
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_read(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }

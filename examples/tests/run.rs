@@ -17,7 +17,7 @@ fn embed_counts_three_votes() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(
-        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stdout).expect("a text"),
         "Tea: 2\nCoffee: 1\n"
     );
     // The file keeps them.
@@ -26,7 +26,7 @@ fn embed_counts_three_votes() {
         .output()
         .unwrap();
     assert_eq!(
-        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stdout).expect("a text"),
         "Tea: 4\nCoffee: 2\n"
     );
 }

@@ -195,7 +195,7 @@ impl Voting {
             last.push((shard, self.0.log.seal(shard, &[]).await?));
         }
         loop {
-            let below = self.0.queue.stats().await?.settled;
+            let below = self.0.queue.stats().await?.acknowledged_below;
             let is_counted = |(shard, last)| below.get(shard).is_some_and(|below| below > last);
             if last
                 .iter()

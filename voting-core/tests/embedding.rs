@@ -19,7 +19,7 @@ use voting_core::{
         sqlite::{Sqlite, SqliteOptions},
     },
     log::{entry::NewEntry, signed_entry::EntryKeys},
-    model::{dead_letter::RejectReason, position::ShardId},
+    model::{position::ShardId, rejection::RejectReason},
     pipeline::rule::{BallotRule, Refusal},
     prelude::*,
     store::{DeadLetterStore, outcome::Flushed},

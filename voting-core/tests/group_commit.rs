@@ -57,7 +57,7 @@ impl BallotLog for Held {
         Ok(EntryId::MIN)
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_append(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }

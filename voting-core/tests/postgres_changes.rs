@@ -14,7 +14,7 @@ use voting_testing::{PgBouncer, PostgresServer};
 
 /// Asks everything that can be asked.
 async fn ask_all(store: &Postgres) -> Result<(), StoreError> {
-    store.check().await?;
+    store.ready_to_read().await?;
     store.ready_to_flush().await?;
     assert_eq!(store.polls().await?.len(), 1);
     assert!(store.poll(&poll_id()).await?.is_some());
@@ -110,7 +110,7 @@ async fn a_database_that_takes_no_writes_is_not_ready_for_a_flush() {
         "ALTER DATABASE {name} SET default_transaction_read_only = on"
     ));
     let store = database.store();
-    store.check().await.expect("it can be read");
+    store.ready_to_read().await.expect("it can be read");
     let error = in_words(&store.ready_to_flush().await.expect_err("no writes"));
     assert!(error.contains("default_transaction_read_only"), "{error}");
 }
@@ -129,7 +129,7 @@ async fn a_standby_is_read_and_takes_a_flush_once_it_was_promoted() {
     let server = primary.standby();
     let standby = connect(&server.url("voting"));
     let reads = async || {
-        standby.check().await.expect("it answers");
+        standby.ready_to_read().await.expect("it answers");
         assert_eq!(standby.polls().await.expect("polls").len(), 1);
         let counted = standby.recount(&poll_id()).await.expect("a recount");
         assert!(counted.expect("the poll").agrees());
@@ -166,7 +166,12 @@ async fn why_there_is_no_connection_is_known_before_readiness_gives_up() {
     let wrong = database.url.replace(&database.name, "none_such");
     for (url, reason) in [(url, "too many connections"), (wrong, "does not exist")] {
         let begun = Instant::now();
-        let error = in_words(&connect(&url).check().await.expect_err("no connection"));
+        let error = in_words(
+            &connect(&url)
+                .ready_to_read()
+                .await
+                .expect_err("no connection"),
+        );
         assert!(error.contains(reason), "{error}");
         assert!(begun.elapsed() < Duration::from_secs(2), "{begun:?}");
     }
@@ -206,7 +211,7 @@ async fn each_commit_waits_for_the_disk_also_behind_a_pooler_that_changes_sessio
          CREATE TRIGGER note AFTER INSERT OR UPDATE ON ballots EXECUTE FUNCTION note();
          CREATE TRIGGER note AFTER INSERT OR UPDATE ON applied_below EXECUTE FUNCTION note()");
     let store = connect(&pooler.url("voting"));
-    store.check().await.expect("it answers");
+    store.ready_to_read().await.expect("it answers");
     // The sessions that were told end, and are gone then; the pooler makes others.
     let end = || {
         sql(
@@ -218,7 +223,9 @@ async fn each_commit_waits_for_the_disk_also_behind_a_pooler_that_changes_sessio
     once_more(async || store.put_poll(&poll()).await).await;
     end();
     let mut first = batch(1, [ballot(1, 1)]);
-    first.settled.insert(ShardId(0), support::at(1).entry());
+    first
+        .acknowledged_below
+        .insert(ShardId(0), support::at(1).entry());
     // A statement that was prepared in another session is prepared anew.
     once_more(async || store.flush(&first).await).await;
     end();

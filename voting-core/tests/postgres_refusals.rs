@@ -17,11 +17,8 @@ use voting_core::{
         postgres::{Postgres, PostgresOptions},
     },
     log::entry,
-    model::{
-        dead_letter::{DeadLetter, RejectReason},
-        position::ShardId,
-    },
-    store::batch::Batch,
+    model::{position::ShardId, rejection::RejectReason},
+    store::{batch::Batch, dead_letter::DeadLetter},
 };
 use voting_testing::PostgresServer;
 
@@ -54,7 +51,7 @@ async fn all_but(culprits: &[u128]) {
     let report = store.flush(&thousand).await.expect("flushed").report;
     let rejected = culprits.len() as u64;
     assert_eq!((report.counted, report.superseded), (1000 - rejected, 0));
-    assert_eq!((report.rejected, report.replayed), (rejected, 0));
+    assert_eq!((report.rejected, report.already_applied), (rejected, 0));
     assert_eq!(votes(&store, 1000).await.0, [1000 - rejected, 0]);
     let letters = store.dead_letters(None, 2000).await.expect("dead letters");
     let voters: Vec<_> = letters
@@ -86,7 +83,7 @@ async fn all_but(culprits: &[u128]) {
 
     let again = store.flush(&thousand).await.expect("flushed").report;
     assert_eq!((again.counted, again.superseded), (0, 0));
-    assert_eq!((again.rejected, again.replayed), (0, 1000));
+    assert_eq!((again.rejected, again.already_applied), (0, 1000));
     assert_eq!(votes(&store, 1000).await.0, [1000 - rejected, 0]);
 }
 

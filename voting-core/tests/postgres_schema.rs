@@ -12,11 +12,8 @@ use support::{Database, at, ballot, batch, connect, in_words, poll, poll_id, rec
 use voting_core::{
     BatchFlusher, DeadLetterStore, PollDirectory, PollStore, ReceiptState, StoreError, TallyStore,
     backends::postgres::{Migrated, Postgres, PostgresOptions, Roles},
-    model::{
-        dead_letter::{DeadLetter, RejectReason},
-        position::ShardId,
-    },
-    store::AppliedStore,
+    model::{position::ShardId, rejection::RejectReason},
+    store::{AppliedStore, dead_letter::DeadLetter},
 };
 use voting_testing::PostgresServer;
 
@@ -47,7 +44,7 @@ async fn of_many_that_migrate_at_once_one_does_it() {
     assert_eq!(from_nothing, 1);
     let store = database.store();
     assert_eq!(store.schema_version().await.expect("a version"), current());
-    store.check().await.expect("usable");
+    store.ready_to_read().await.expect("usable");
 }
 
 fn says(answer: Result<impl std::fmt::Debug, StoreError>, what: &str) {
@@ -64,7 +61,7 @@ async fn a_login_that_may_not_change_tables_needs_current_ones() {
     let early = connect(&database.login(None));
     for _ in 0..2 {
         says(early.migrate().await, "run `voting migrate`");
-        says(early.check().await, "version 0");
+        says(early.ready_to_read().await, "version 0");
         says(early.flush(&batch(1, [])).await, "run `voting migrate`");
     }
     owner.migrate().await.expect("migrated");
@@ -75,9 +72,9 @@ async fn a_login_that_may_not_change_tables_needs_current_ones() {
         worker.migrate().await.expect("nothing to do"),
         Migrated { from, to }
     );
-    worker.check().await.expect("usable");
+    worker.ready_to_read().await.expect("usable");
     let result = connect(&database.login(Some("voting_result")));
-    result.check().await.expect("usable");
+    result.ready_to_read().await.expect("usable");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,18 +88,24 @@ async fn tables_of_another_version_are_not_touched() {
          WHERE version = {newest}"
     ));
     // Whoever runs goes on, whoever starts does not.
-    store.check().await.expect("usable");
+    store.ready_to_read().await.expect("usable");
     for _ in 0..2 {
         let late = database.store();
         says(late.migrate().await, "use a newer version of the program");
-        says(late.check().await, &format!("version {}", newest + 1));
+        says(
+            late.ready_to_read().await,
+            &format!("version {}", newest + 1),
+        );
         says(late.flush(&batch(1, [ballot(1, 1)])).await, "newer version");
     }
     database.sql(&format!(
         "DELETE FROM {history} WHERE version > {newest};
          UPDATE {history} SET checksum = '1' WHERE version = 1"
     ));
-    says(database.store().check().await, "made by other statements");
+    says(
+        database.store().ready_to_read().await,
+        "made by other statements",
+    );
 }
 
 fn locks(database: &Database) -> String {
@@ -126,7 +129,7 @@ async fn a_migration_that_fails_leaves_no_tables_and_no_lock() {
     database.sql("DROP TABLE ballots");
     database.store().migrate().await.expect("migrated");
     assert_eq!(locks(&database), "0");
-    store.check().await.expect("usable");
+    store.ready_to_read().await.expect("usable");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,7 +236,7 @@ async fn the_workers_role_is_enough_for_the_worker_and_for_nothing_else() {
     worker.flush(&first).await.expect("flushed");
     worker.flush(&first).await.expect("flushed again");
     let mut second = batch(11, (4..=8).map(|voter| ballot(voter, 0b10)));
-    second.settled.insert(ShardId(0), at(11).entry());
+    second.acknowledged_below.insert(ShardId(0), at(11).entry());
     worker.flush(&second).await.expect("flushed");
     assert_eq!(database.sql("SELECT count(*) FROM applied"), "5", "folded");
     assert_eq!(votes(&worker, 11).await.0, [3, 5]);
@@ -266,7 +269,7 @@ async fn the_results_role_reads_what_it_shows_and_nothing_else() {
     owner.flush(&batch).await.expect("flushed");
     let url = database.login(Some("voting_result"));
     let result = connect(&url);
-    result.check().await.expect("usable");
+    result.ready_to_read().await.expect("usable");
     assert_eq!(result.polls().await.expect("polls"), [poll()]);
     assert_eq!(result.poll(&poll_id()).await.expect("a poll"), Some(poll()));
     let tally = result.tally(&poll_id()).await.expect("a tally");

@@ -128,7 +128,7 @@ async fn while_a_master_is_away_its_ballots_are_refused_the_others_go_on_and_not
     // Once it is known that there is no connection, the answer is a clear no.
     let refused = append(&redis, gone[0]).await.expect_err("refused");
     assert!(matches!(refused, CastError::Refused(_)), "{refused:?}");
-    let error = in_one_line(&redis.check().await.expect_err("not ready"));
+    let error = in_one_line(&redis.ready_to_append().await.expect_err("not ready"));
     let port = cluster.masters[away].port().to_string();
     assert!(error.contains(&port), "{error}");
     let mut others = HashSet::new();
@@ -164,7 +164,7 @@ async fn while_a_master_is_away_its_ballots_are_refused_the_others_go_on_and_not
         kept.insert(id);
     }
     drain(&queue, kept.difference(&of_others).copied().collect()).await;
-    redis.check().await.expect("ready again");
+    redis.ready_to_append().await.expect("ready again");
     let stats = queue.stats().await.expect("stats");
     assert_eq!(stats.lost_entries, 0);
 }
@@ -173,15 +173,15 @@ async fn while_a_master_is_away_its_ballots_are_refused_the_others_go_on_and_not
 async fn each_master_must_be_durable() {
     let cluster = RedisCluster::start();
     let redis = redis(&cluster);
-    redis.check().await.expect("all are");
+    redis.ready_to_append().await.expect("all are");
     for master in &cluster.masters {
         master.command(&["CONFIG", "SET", "appendfsync", "everysec"]);
-        let error = in_one_line(&redis.check().await.expect_err("one is not"));
+        let error = in_one_line(&redis.ready_to_append().await.expect_err("one is not"));
         assert!(error.contains("appendfsync always"), "{error}");
         assert!(error.contains(&master.port().to_string()), "{error}");
         master.command(&["CONFIG", "SET", "appendfsync", "always"]);
     }
-    redis.check().await.expect("all are again");
+    redis.ready_to_append().await.expect("all are again");
 }
 
 #[tokio::test]
@@ -191,7 +191,12 @@ async fn a_replica_that_takes_over_by_itself_is_refused() {
     append(&redis, ShardId(0)).await.expect("appended");
     let setting = "cluster-replica-no-failover";
     cluster.add_replica(&[]);
-    let error = in_one_line(&redis.check().await.expect_err("it can lose ballots"));
+    let error = in_one_line(
+        &redis
+            .ready_to_append()
+            .await
+            .expect_err("it can lose ballots"),
+    );
     assert!(
         error.contains(setting) && error.contains("takes over by itself"),
         "{error}"
@@ -205,12 +210,15 @@ async fn a_replica_that_takes_over_by_itself_is_refused() {
     };
     let careless = Redis::new(&cluster.url(), careless).expect("addresses");
     careless
-        .check()
+        .ready_to_append()
         .await
         .expect("it was said in so many words");
     let replica = cluster.replica.as_ref().expect("there");
     replica.command(&["CONFIG", "SET", setting, "yes"]);
-    redis.check().await.expect("it waits for its master");
+    redis
+        .ready_to_append()
+        .await
+        .expect("it waits for its master");
     append(&redis, ShardId(0)).await.expect("appended");
 }
 
@@ -270,7 +278,7 @@ async fn nobody_is_thanked_when_one_master_is_not_durable_any_more() {
     replica.command(&["CLUSTER", "FAILOVER", "TAKEOVER"]);
     let thanked = append_until_refused(&redis).await;
     assert!(thanked < Duration::from_secs(3), "{thanked:?}");
-    let error = in_one_line(&redis.check().await.expect_err("not durable"));
+    let error = in_one_line(&redis.ready_to_append().await.expect_err("not durable"));
     assert!(error.contains(&replica.port().to_string()), "{error}");
     replica.command(&["CONFIG", "SET", "appendfsync", "always"]);
     append_to_all(&redis).await;
@@ -331,7 +339,7 @@ async fn a_shard_that_moves_to_another_master_loses_and_refuses_nothing() {
     let mut cluster = RedisCluster::start();
     cluster.add_master();
     let redis = redis(&cluster);
-    redis.check().await.expect("ready");
+    redis.ready_to_append().await.expect("ready");
     let shard = ShardId(0);
     let done = Arc::new(AtomicBool::new(false));
     let voters = tokio::spawn({

@@ -38,7 +38,10 @@ async fn an_encrypted_redis_takes_and_gives_ballots() {
     let authority = Authority::new();
     let server = RedisServer::start_encrypted(&authority);
     let redis = redis(&server.url(), trust(&authority));
-    redis.check().await.expect("it is set up to be durable");
+    redis
+        .ready_to_append()
+        .await
+        .expect("it is set up to be durable");
     redis.sink().cast(ballot()).await.expect("cast");
     let queue = redis.queue();
     let claim = queue.claim(10, Duration::from_secs(5)).await;
@@ -61,7 +64,7 @@ async fn a_redis_that_cannot_be_verified_gets_no_ballot_and_the_error_says_why()
     ];
     for (url, ca, reason) in impostors {
         let redis = redis(&url, ca);
-        let error = in_one_line(&redis.check().await.expect_err("not verified"));
+        let error = in_one_line(&redis.ready_to_append().await.expect_err("not verified"));
         assert!(error.contains(reason), "{error}");
         let refused = redis.sink().cast(ballot()).await.expect_err("refused");
         assert!(matches!(refused, CastError::Refused(_)), "{refused:?}");
@@ -73,7 +76,9 @@ async fn a_redis_that_cannot_be_verified_gets_no_ballot_and_the_error_says_why()
 async fn a_certificate_that_has_expired_is_named_as_the_reason() {
     let authority = Authority::new().with_days(-3, -1);
     let server = RedisServer::start_encrypted(&authority);
-    let error = redis(&server.url(), trust(&authority)).check().await;
+    let error = redis(&server.url(), trust(&authority))
+        .ready_to_append()
+        .await;
     let error = in_one_line(&error.expect_err("not verified"));
     assert!(error.contains("expired"), "{error}");
 
@@ -113,7 +118,7 @@ async fn an_encrypted_postgres_is_migrated_and_read() {
     for url in [&url, &plain] {
         let store = postgres(url, trust(&authority));
         store.migrate().await.expect("migrated");
-        TallyStore::check(&store).await.expect("it answers");
+        TallyStore::ready_to_read(&store).await.expect("it answers");
     }
     let error = postgres(&plain, None).migrate().await;
     let error = in_one_line(&error.expect_err("a plain one is refused"));

@@ -105,7 +105,7 @@ impl TallyStore for Counting {
         self.memory.recount(poll).await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_read(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -147,7 +147,7 @@ impl TallyStore for Troubled {
         self.memory.recount(poll).await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_read(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -639,7 +639,7 @@ impl VoteSink for Failing {
         Err((self.0)())
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_cast(&self) -> Result<(), StoreError> {
         Err(StoreError::unavailable("down"))
     }
 }
@@ -801,7 +801,7 @@ impl VoteSink for Panicking {
         panic!("a bug in the sink")
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_cast(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }

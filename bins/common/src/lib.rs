@@ -1,51 +1,40 @@
 //! What the voting system's programs share: settings, secrets, signals, serving and stopping.
+//!
+//! - `settings` reads them from all layers, checks them, and knows where each was set.
+//! - `secrets` finds secrets and judges them. It knows nothing of the settings.
+//! - `stores` opens Redis and Postgres as the settings say.
+//! - `runtime` starts, watches and stops services: from the command line to the exit code.
 
-mod cli;
-mod config;
-mod configured;
-mod course;
-mod healthcheck;
-mod journal;
-mod layers;
-mod listen;
-mod listener;
-mod logging;
-mod needs;
-mod origins;
-mod polls;
-mod program;
-mod readers;
-mod reading;
-mod room;
+mod runtime;
 mod secrets;
-mod services;
-mod signals;
-mod site;
+mod settings;
 mod stores;
-mod supervisor;
-mod traces;
-mod typed;
-mod weak;
 
-/// Threads that use the system's allocator wait for each other: under load that took two fifths of the
-/// vote service's time (see docs/performance.md).
+/// Threads wait for each other in the system's allocator: under load that took two fifths of the vote service's
+/// time (see docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub use self::{
-    cli::Cli,
-    config::{Config, TraceSettings},
-    course::cats_vs_dogs,
-    healthcheck::{NotReady, healthcheck, ready},
-    listener::Listener,
-    needs::{SecretUse, Service},
-    origins::{Origin, Setting, with_origin},
-    program::{check_config, run, run_with},
-    readers::anybody_may_read,
-    reading::Reading,
-    room::{Fitted, Gates, open_files},
-    secrets::{Found, Hidden, Kept, SecretError, find},
-    services::{Exit, Services, StartError, announce},
-    site::site,
+    runtime::{
+        capacity::{Fitted, Gates, open_files},
+        healthcheck::{NotReady, healthcheck, ready},
+        listener::Listener,
+        program::{check_config, run, run_with},
+        services::{Exit, Services, StopOn, announce},
+        site::site,
+        start_error::StartError,
+    },
+    secrets::{Hidden, Kept, ResolvedSecret, SecretError, anybody_may_read, resolve_secret},
+    settings::{
+        cli::Cli,
+        config::{Config, TraceSettings},
+        course::cats_vs_dogs,
+        layers::Origin,
+        load::LoadedSettings,
+        provenance::{Setting, with_origin},
+        requirements::SecretUse,
+        service::Service,
+    },
     stores::StoreSettings,
 };

@@ -11,11 +11,14 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::{
-    check::{CheckError, FIRST_ANSWER, Sources},
+    checking::{
+        error::CheckError,
+        service::Service,
+        sources::{FIRST_ANSWER, Sources},
+    },
     counts::Counts,
+    latencies::Latencies,
     plan::{Pace, Plan},
-    report::Latencies,
-    service::Service,
     token::Secret,
 };
 
@@ -27,23 +30,23 @@ const LOOK_AGAIN: Duration = Duration::from_millis(150);
 
 /// Casts ballots, then checks that each acknowledged one counts, once.
 ///
-/// Ctrl-C or SIGTERM ends the load, and what was cast until then is checked; then once more ends all.
+/// Ctrl-C, SIGTERM or a closed terminal ends the load, and what was cast until then is checked. A second signal ends
+/// the program at once.
 ///
-/// Ends with 0 if so, with 1 if not, and with 2 if it could not be found out: as when nothing was
-/// acknowledged, or ballots are still pending; with 3 if it is only slower than `--max-p99-ms`, or more
-/// is refused than `--max-refused`. Nothing may be waiting in the log when it begins, and nobody else may
-/// vote in the poll meanwhile; with `--postgres` others may in other polls, but then it is not seen
-/// whether a ballot that was replaced had been stored, and once.
+/// Exits with 0 if each acknowledged ballot counts once, and with 1 if not. It exits with 2 if it could not find out, as
+/// when nothing was acknowledged or ballots are still pending, and with 3 if only a limit was exceeded (`--max-p99-ms`,
+/// `--max-refused`). When the load begins nothing may wait in the log, and nobody else may vote in the poll meanwhile.
+/// With `--postgres` others may vote in other polls; then it is not checked whether replaced ballots were stored once.
 #[derive(Debug, Clone, Args)]
 pub struct LoadArgs {
-    /// A vote service to cast ballots at; give it again for each further one
+    /// A vote service to cast ballots at; may be given several times
     #[arg(long, value_name = "URL", default_value = "http://localhost:8080")]
     vote: Vec<String>,
     /// The result service to check with
     #[arg(long, value_name = "URL", default_value = "http://localhost:8081")]
     result: String,
-    /// Check in this store as well: postgres://user:password@host/database. From the environment the
-    /// password does not show in the list of processes
+    /// Check in this store, too: postgres://user:password@host/database. Set the environment variable instead to keep
+    /// the password out of the list of processes
     #[arg(
         long,
         value_name = "URL",
@@ -51,19 +54,19 @@ pub struct LoadArgs {
         hide_env_values = true
     )]
     postgres: Option<String>,
-    /// The poll; without, the first one that the vote service has
+    /// The poll [default: the first one of the vote service]
     #[arg(long, value_name = "ID")]
     poll: Option<String>,
-    /// Ballots a second, whatever the service does; without, as fast as they are answered
+    /// Ballots per second, whatever the service does [default: as fast as they are answered]
     #[arg(long, value_name = "N")]
     rate: Option<f64>,
     /// Connections, and so ballots in flight at a time
     #[arg(long, value_name = "N", default_value_t = 64)]
     connections: usize,
-    /// End after so many ballots [default: 10000, unless there is a duration]
+    /// End after this many ballots [default: 10000, unless there is a duration]
     #[arg(long, value_name = "N")]
     ballots: Option<u64>,
-    /// End after so many seconds
+    /// End after this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
     /// The most voters that there are; further ballots change votes [default: as many as it takes]
@@ -72,30 +75,29 @@ pub struct LoadArgs {
     /// The share of ballots that change a vote, 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     changes: f64,
-    /// Cast as the page's form does, not as JSON; there are no receipts then, so it can only be checked
-    /// with `--postgres`
+    /// Cast as the page's form does, not as JSON. There are no receipts then, so the ballots can only be checked with
+    /// `--postgres`
     #[arg(long)]
     form: bool,
-    /// How many seconds an answer may take; then the ballot's outcome is unknown
+    /// How many seconds an answer may take; after that the ballot's outcome is unknown
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     timeout: Duration,
-    /// Ask for at most so many receipts, evenly spread over the voters
+    /// Ask for at most this many receipts, evenly spread over the voters
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     receipts: usize,
-    /// What is not counted is not waited for any more when nothing was counted for so many seconds. It
-    /// must exceed 1.25 times `redis.claim_timeout_ms`, after which what a dead worker had is counted
-    /// by another one
+    /// Stop waiting when nothing was counted for this many seconds. It must exceed 1.25 times
+    /// `redis.claim_timeout_ms`: after that time another worker takes over the entries of a dead one
     #[arg(long, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
     patience: Duration,
-    /// Open receipts with the services' secret, which is in this file. Without it nobody sees whether a
-    /// voter's acknowledgements are in order, nor whether a receipt is of its voter; and with `--postgres` a
-    /// ballot in the place of another one is told by its choice alone
+    /// A file with the services' secret, to open receipts. Without it the order of each voter's acknowledgements is not
+    /// checked, nor whether a receipt belongs to its voter; and with `--postgres` a ballot in the place of another one
+    /// is recognised by its choice alone
     #[arg(long, value_name = "FILE", env = "VOTING_SECRET_FILE")]
     secret_file: Option<PathBuf>,
-    /// The same from the environment, where it does not show in the list of processes
+    /// The secret itself, from the environment, where it does not show in the list of processes
     #[arg(long, env = "VOTING_SECRET", hide = true, hide_env_values = true)]
     secret: Option<String>,
-    /// Cast only
+    /// Only cast; check nothing
     #[arg(long)]
     no_check: bool,
     /// Print the outcome as JSON
@@ -105,13 +107,13 @@ pub struct LoadArgs {
     pub(crate) limits: Limits,
 }
 
-/// How slow it may be, and how much may be refused.
+/// The limits whose excess ends the load with 3.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Limits {
-    /// End with 3 if of a hundred acknowledgements more than one took longer, in milliseconds
+    /// Exit with 3 if the 99th percentile until an acknowledgement is above this many milliseconds
     #[arg(long, value_name = "MS")]
     max_p99_ms: Option<f64>,
-    /// End with 3 if more than this share of the ballots, 0 to 1, was refused or found no service
+    /// Exit with 3 if a greater share of the ballots than this, 0 to 1, was refused or found no service
     #[arg(long, value_name = "SHARE")]
     max_refused: Option<f64>,
 }
@@ -139,19 +141,19 @@ impl Limits {
     }
 }
 
-/// Arguments that do not go together.
+/// Why the arguments are invalid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidArgs {
-    /// Nothing could be asked for afterwards.
+    /// There would be nothing to check by.
     #[error(
         "with --form there are no receipts to check by: give --postgres as well, or --no-check to \
          cast only"
     )]
     Unchecked,
-    /// Which of them counts?
+    /// It is not clear which of the two secrets counts.
     #[error("the secret is set both as a value and as a file; set one of them")]
     TwoSecrets,
-    /// It is there and cannot be read, so it is not left out.
+    /// The file cannot be read.
     #[error("cannot read the secret in {}", .0.display())]
     Secret(PathBuf, #[source] io::Error),
 }

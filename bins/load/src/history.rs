@@ -1,5 +1,5 @@
-//! What the voters know of their ballots: enough to judge each voter's final choice, and no more, so
-//! that millions of voters fit in memory.
+//! What the voters were told about their ballots: enough to check each voter's last choice, and no more, so that millions
+//! of voters fit in memory.
 
 use hdrhistogram::Histogram;
 
@@ -8,7 +8,7 @@ use crate::{
     token::{Position, ReceiptToken, Secret, VoterToken},
 };
 
-/// Of the receipts that a newer ballot has replaced, so many are kept.
+/// How many receipts of replaced ballots are kept.
 const EARLIER_KEPT: usize = 100_000;
 
 /// Options as bits.
@@ -49,7 +49,7 @@ pub struct History {
     pub(crate) options: Vec<String>,
     /// Opens receipts, if it is known.
     pub(crate) secret: Option<Secret>,
-    /// So many receipts were not opened.
+    /// How many receipts were not opened.
     pub(crate) unopened: u64,
     pub(crate) voters: Vec<Voter>,
     /// A sample without bias.
@@ -83,7 +83,7 @@ impl History {
     }
 
     /// From the moment at which a new voter's ballot was due until it was seen in the tally, in
-    /// microseconds. Empty unless the plan says whom to watch.
+    /// microseconds. Empty unless the plan names a service to watch.
     pub fn visible(&self) -> &Histogram<u64> {
         &self.visible
     }
@@ -164,7 +164,7 @@ impl Voter {
     }
 }
 
-/// Microseconds up to an hour, to three digits; longer ones are told as an hour.
+/// Microseconds up to an hour, to three digits; longer ones count as an hour.
 pub(crate) fn latencies() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("these bounds are supported")
 }

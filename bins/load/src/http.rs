@@ -82,7 +82,7 @@ impl Connection {
             .await
             .map_err(io::Error::other)?;
         let driver = tokio::spawn(async move {
-            // How it ended is seen by whoever waits for an answer.
+            // Who waits for an answer sees how it ended.
             let _ = connection.await;
         });
         Ok(Self { sender, driver })

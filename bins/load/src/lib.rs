@@ -3,43 +3,38 @@
 //!
 //! The checks are those of a set and of registers: an acknowledged ballot must be there, a refused one
 //! must not, and one of unknown outcome may or may not.
+//!
+//! `casting` sends the ballots and fills the [`History`]; `checking` compares the history with the result service and
+//! the store and gives the [`Verdict`]; `run` does one after the other for the command line.
 
-mod answer;
 mod args;
-mod cast;
-mod check;
+mod casting;
+mod checking;
 mod counts;
-mod crowd;
-mod expected;
 mod history;
 mod http;
-mod judge;
-mod load;
-mod pace;
+mod latencies;
 mod plan;
 mod progress;
-mod receipts;
-mod recount;
 mod report;
 mod run;
-mod service;
-mod signals;
-mod store;
 mod token;
-mod verdict;
-mod waiting;
-mod watch;
 
 pub use self::{
     args::LoadArgs,
-    check::{Before, CheckError, Sources, Step, check, check_telling},
+    casting::load::{Load, StartError},
+    checking::{
+        check::{check, check_telling},
+        error::CheckError,
+        sources::{Before, Sources},
+        step::Step,
+        store::Told,
+        verdict::Verdict,
+    },
     counts::Counts,
     history::History,
-    load::{Load, StartError},
+    latencies::Latencies,
     plan::{InvalidPlan, Pace, Plan},
-    report::Latencies,
     run::run,
-    store::Told,
     token::Secret,
-    verdict::Verdict,
 };

@@ -17,11 +17,11 @@ pub struct Plan {
     pub pace: Pace,
     /// Connections, and so ballots in flight at a time; never more than there are voters.
     pub connections: usize,
-    /// Ends after so many ballots were sent.
+    /// Ends after this many ballots were sent.
     pub ballots: Option<u64>,
-    /// Ends after this time. What was due by then and could not be sent is missed.
+    /// Ends after this time. Ballots that were due and are unsent then are reported as missed.
     pub duration: Option<Duration>,
-    /// There are at most so many voters, at least one; without, as many as it takes.
+    /// The most voters, at least one; if not set, as many as needed.
     pub voters: Option<u32>,
     /// The share of ballots that are cast by voters who have voted before, 0 to 1. Once all
     /// voters have voted, all further ballots are.
@@ -41,8 +41,8 @@ pub struct Plan {
 /// When ballots are sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
-    /// So many a second, whatever the service does. Latencies count from the moment at which a
-    /// ballot was due, so that a stall shows in all the ballots that it held up.
+    /// This many per second, whatever the service does. A latency counts from the moment at which the ballot was due, so
+    /// a stall shows in all the ballots that it delayed.
     Rate(f64),
     /// One after another on each connection, as fast as they are answered.
     FlatOut,
@@ -68,7 +68,7 @@ impl Default for Plan {
     }
 }
 
-/// A plan that cannot be followed.
+/// Why a plan is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPlan {
@@ -81,13 +81,13 @@ pub enum InvalidPlan {
     /// A ballot needs an option, and 63 are the most that a poll has.
     #[error("a poll has 1 to 63 options, not {0}")]
     Options(usize),
-    /// It would not go on at all.
+    /// The rate must be above zero.
     #[error("the rate is not above 0")]
     Rate,
     /// Not a share.
     #[error("the share of changes is not in 0 to 1")]
     Changes,
-    /// Nobody to vote.
+    /// There must be voters and connections.
     #[error("there are no voters, or no connections")]
     Nobody,
 }

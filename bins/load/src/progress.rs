@@ -9,7 +9,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{check::Step, counts::Counts, load::Load, plan::Plan};
+use crate::{casting::load::Load, checking::step::Step, counts::Counts, plan::Plan};
 
 /// Between two looks at the counters.
 const TICK: Duration = Duration::from_millis(250);
@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// Where there is no terminal: ticks from line to line.
 const TICKS_A_LINE: u32 = 20;
 
-/// Each so many ticks a line is due.
+/// After how many ticks the next line is due.
 struct Lines {
     each: u32,
     left: u32,

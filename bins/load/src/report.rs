@@ -2,65 +2,12 @@
 
 use std::{fmt, time::Duration};
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::{args::Limits, counts::Counts, history::History, verdict::Verdict};
-
-/// A distribution of latencies, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Latencies {
-    /// How many.
-    pub count: u64,
-    /// The median.
-    pub p50_ms: f64,
-    /// Nine of ten are not above it.
-    pub p90_ms: f64,
-    /// 99 of a hundred.
-    pub p99_ms: f64,
-    /// 999 of a thousand.
-    pub p999_ms: f64,
-    /// The worst.
-    pub max_ms: f64,
-}
-
-impl Latencies {
-    /// Those of a histogram of microseconds.
-    pub fn of(histogram: &Histogram<u64>) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "nobody sees the 16th digit")]
-        let ms = |micros: u64| micros as f64 / 1_000.0;
-        let at = |quantile| ms(histogram.value_at_quantile(quantile));
-        Self {
-            count: histogram.len(),
-            p50_ms: at(0.5),
-            p90_ms: at(0.9),
-            p99_ms: at(0.99),
-            p999_ms: at(0.999),
-            max_ms: ms(histogram.max()),
-        }
-    }
-}
-
-impl fmt::Display for Latencies {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.count == 0 {
-            return f.write_str("none");
-        }
-        let Self {
-            p50_ms,
-            p90_ms,
-            p99_ms,
-            p999_ms,
-            max_ms,
-            ..
-        } = self;
-        write!(
-            f,
-            "p50 {p50_ms:.1} ms, p90 {p90_ms:.1} ms, p99 {p99_ms:.1} ms, \
-             p99.9 {p999_ms:.1} ms, max {max_ms:.1} ms"
-        )
-    }
-}
+use crate::{
+    args::Limits, checking::verdict::Verdict, counts::Counts, history::History,
+    latencies::Latencies,
+};
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +60,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// With a verdict, or why there is none; neither if it was not to be checked.
+    /// With the verdict or the reason why there is none; `None` if nothing was to be checked.
     pub(crate) fn new(
         history: &History,
         verdict: Option<Result<Verdict, String>>,
@@ -231,23 +178,22 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
         let unopened = verdict.receipts_unopened;
         writeln!(
             f,
-            "{unopened} receipts were not opened, for want of --secret-file: not checked are the order of each \
-             voter's acknowledgements, and whether a receipt is of its voter"
+            "{unopened} receipts were not opened, since --secret-file is not set: the order of each voter's acknowledgements was not checked, nor whether each receipt belongs to its voter"
         )?;
     }
     match verdict.told {
         Some(told) if verdict.others => writeln!(
             f,
-            "the store told of {told} ballots, others' in other polls among them"
+            "the store recorded {told} ballots, among them those of others in other polls"
         )?,
-        Some(told) => writeln!(f, "the store told of {told} ballots")?,
+        Some(told) => writeln!(f, "the store recorded {told} ballots")?,
         None => {}
     }
     // What was not added up, or not looked at, is not told.
     let disordered = (verdict.receipts_unopened == 0).then_some(verdict.counts.disordered);
-    let untold = verdict.told.map(|_| verdict.untold);
-    let surplus = verdict.told.filter(|_| !verdict.others);
-    let surplus = surplus.map(|_| verdict.surplus);
+    let unaccounted = verdict.told.map(|_| verdict.unaccounted);
+    let excess = verdict.told.filter(|_| !verdict.others);
+    let excess = excess.map(|_| verdict.excess);
     for (name, number) in [
         ("counted", Some(verdict.counted)),
         ("superseded", Some(verdict.superseded)),
@@ -255,9 +201,9 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
         ("rejected", Some(verdict.rejected)),
         ("pending", Some(verdict.pending)),
         ("lost", Some(verdict.lost)),
-        ("untold", untold),
+        ("unaccounted", unaccounted),
         ("double", Some(verdict.double)),
-        ("surplus", surplus),
+        ("excess", excess),
         ("wrong", Some(verdict.wrong)),
         ("overtaken", Some(verdict.overtaken)),
         ("disordered", disordered),

@@ -2,14 +2,15 @@
 
 use std::{error::Error, io::Write, process::ExitCode, time::Instant};
 
+use voting_signals::StopSignals;
+
 use crate::{
     args::{InvalidArgs, LoadArgs},
-    check::{CheckError, check_telling},
-    load::{Load, StartError},
+    casting::load::{Load, StartError},
+    checking::{check::check_telling, error::CheckError},
     plan::Plan,
     progress::Progress,
     report::{Outcome, Report},
-    signals::StopSignals,
 };
 
 /// Something is wrong with the ballots.
@@ -31,7 +32,7 @@ enum RunError {
     Check(#[from] CheckError),
     #[error("cannot start")]
     Runtime(#[from] std::io::Error),
-    #[error("stopped before all that was cast was answered")]
+    #[error("stopped before all ballots were answered")]
     Stopped,
 }
 
@@ -44,7 +45,7 @@ pub fn run(args: &LoadArgs) -> ExitCode {
             } else {
                 report.to_string()
             };
-            // Whoever started it may have gone; the exit code tells as well.
+            // If nothing reads the output, the exit code still says it.
             let _ = std::io::stdout().write_all(text.as_bytes());
             match report.outcome() {
                 Outcome::Well => ExitCode::SUCCESS,
@@ -107,7 +108,7 @@ async fn cast_and_check(args: &LoadArgs) -> Result<Report, RunError> {
             progress.say("checking".to_owned());
             let tell = |step| progress.step(step);
             let verdict = signals.or(check_telling(&history, sources, &tell)).await;
-            // What was cast is told all the same.
+            // The counts are reported even without a verdict.
             Some(match verdict {
                 Some(verdict) => verdict.map_err(|error| in_full(&error)),
                 None => Err("it was stopped".to_owned()),

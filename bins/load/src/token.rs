@@ -111,7 +111,7 @@ impl Secret {
     }
 }
 
-/// A receipt, without its voter and poll, which whoever keeps it knows.
+/// A receipt without its voter and poll, which are known from where it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ReceiptToken {
     /// What it says.

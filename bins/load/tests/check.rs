@@ -287,7 +287,7 @@ async fn a_replaced_ballot_that_was_not_stored_is_found() {
     assert_eq!(history.counts().acknowledged, 100);
     let verdict = check(&history, &sources).await.expect("a verdict");
     assert!(!verdict.is_clean(), "{verdict:?}");
-    assert_eq!((verdict.untold, verdict.lost), (3, 0), "{verdict:?}");
+    assert_eq!((verdict.unaccounted, verdict.lost), (3, 0), "{verdict:?}");
     assert_eq!((verdict.superseded, verdict.told), (96, Some(97)));
 }
 
@@ -307,7 +307,7 @@ async fn a_replaced_ballot_that_is_stored_twice_is_found() {
     let history = run(plan).await;
     let verdict = check(&history, &sources).await.expect("a verdict");
     assert!(!verdict.is_clean(), "{verdict:?}");
-    assert_eq!((verdict.surplus, verdict.double), (3, 0), "{verdict:?}");
+    assert_eq!((verdict.excess, verdict.double), (3, 0), "{verdict:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -331,7 +331,7 @@ async fn others_may_vote_in_other_polls() {
     assert!(verdict.is_clean(), "{verdict:?}");
     assert!(verdict.others, "{verdict:?}");
     // As those would have it who cast them: it cannot be told apart.
-    assert_eq!((verdict.superseded, verdict.surplus), (400, 0));
+    assert_eq!((verdict.superseded, verdict.excess), (400, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

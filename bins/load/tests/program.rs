@@ -180,7 +180,10 @@ async fn it_says_how_much_it_has_looked_at() {
     let last = text.lines().last().unwrap_or_default();
     let honest = "Nothing is wrong: 50 of 200 voters looked at, and the tally.";
     assert_eq!(last, honest, "{text}");
-    assert!(!text.contains("untold"), "nothing was added up: {text}");
+    assert!(
+        !text.contains("unaccounted"),
+        "nothing was added up: {text}"
+    );
 
     // A form gives no receipts to ask for.
     let (exit, said) = program(&[&places[..], &arguments, &["--form"]].concat()).await;

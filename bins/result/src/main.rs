@@ -1,37 +1,13 @@
-//! The result service: the live page and API, over Postgres, which it only reads.
+//! The program `voting-result`.
 
-use std::{
-    future::{pending, ready},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::process::ExitCode;
 
-use voting_http::ResultService;
-use voting_service::{Config, Exit, Service, Services, StartError, site};
+use voting_service::StopOn;
 
 fn main() -> ExitCode {
-    voting_service::run("voting-result", |config| config.result.listen, run)
-}
-
-async fn run(config: Config) -> Result<Exit, StartError> {
-    let mut services = Services::new(&config)?;
-    config.warn_of_remarks(Service::Result);
-    let secret = config.secret()?;
-    let postgres = Arc::new(config.postgres()?);
-    let listener = services
-        .listen("result", "the result page", config.result.listen)
-        .await?;
-    let peer_port = config.vote.listen.port();
-    let gate = config.gates(Service::Result).result;
-    let site = site(&config.result, &config.vote, peer_port, &gate)
-        .with_served_by(config.served_by())
-        .with_default_poll(config.default_poll);
-    let result = ResultService::builder(postgres.clone(), postgres, &secret)
-        .site(site)
-        .stop(services.leaving().clone())
-        .build();
-    services.announce("Result", &listener.url(), "");
-    services.name_stores(&[("tally store", "Postgres"), ("polls", "Postgres")]);
-    services.serve(listener, result.into_endpoint(), gate);
-    Ok(services.run(pending(), ready(true)).await)
+    voting_service::run(
+        "voting-result",
+        |config| config.result.listen,
+        |config| voting_result::run(config, StopOn::Signal),
+    )
 }

@@ -1,39 +1,13 @@
-//! The vote service: the voting page and API, in front of Redis. Holds no state and needs nothing
-//! but Redis; run as many as you like.
+//! The program `voting-vote`.
 
-use std::{future::pending, process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
-use voting_http::VoteService;
-use voting_service::{Config, Exit, Service, Services, StartError, site};
+use voting_service::StopOn;
 
 fn main() -> ExitCode {
-    voting_service::run("voting-vote", |config| config.vote.listen, run)
-}
-
-async fn run(config: Config) -> Result<Exit, StartError> {
-    let mut services = Services::new(&config)?;
-    config.warn_of_remarks(Service::Vote);
-    let secret = config.secret()?;
-    let redis = config.redis()?;
-    let listener = services
-        .listen("vote", "the voting page", config.vote.listen)
-        .await?;
-    let peer_port = config.result.listen.port();
-    let gate = config.gates(Service::Vote).vote;
-    let site = site(&config.vote, &config.result, peer_port, &gate)
-        .with_served_by(config.served_by())
-        .with_default_poll(config.default_poll);
-    let sink = Arc::new(redis.sink());
-    let vote = VoteService::builder(sink.clone(), Arc::new(redis), &secret)
-        .site(site)
-        .stop(services.leaving().clone())
-        .build();
-    services.announce("Vote", &listener.url(), "");
-    services.name_stores(&[("ballot log", "Redis"), ("polls", "Redis")]);
-    services.serve(listener, vote.into_endpoint(), gate);
-    let finish = async {
-        sink.close().await;
-        true
-    };
-    Ok(services.run(pending(), finish).await)
+    voting_service::run(
+        "voting-vote",
+        |config| config.vote.listen,
+        |config| voting_vote::run(config, StopOn::Signal),
+    )
 }

@@ -46,15 +46,15 @@ fn of_a_healthy_deployment_nothing_is_wrong() {
         .says("ok", "redis", &["answers at 127.0.0.1:"])
         .says("ok", "redis durability", &["keeps"])
         .says("ok", "redis rights", &["user default"])
-        .says("ok", "redis shards", &["4, as the log has"])
-        .says("ok", "secret", &["not held to one yet"])
+        .says("ok", "redis shards", &["4, as in the log"])
+        .says("ok", "secret", &["not held to a secret yet"])
         .says(
             "ok",
             "log",
             &["20 ballots of 4 shards", "0 ballots not counted yet"],
         )
         .says("ok", "workers", &["1 worker"])
-        .says("ok", "postgres tables", &["as this program's"])
+        .says("ok", "postgres tables", &["which this program needs"])
         .says("ok", "postgres rights", &["worker_login"])
         .says("ok", "polls", &["1 open, 0 closing, 0 final"])
         .says(
@@ -96,7 +96,7 @@ fn it_changes_nothing() {
     told.says(
         "FAIL",
         "workers",
-        &["none was heard of", "ballots wait", "start a worker"],
+        &["no worker was heard of", "ballots wait", "start a worker"],
     )
     .ended(1);
     assert_eq!((digest(), deployment.sql(rows)), (before, written));
@@ -348,7 +348,7 @@ fn a_postgres_that_forgets_or_is_away_does_not_stop_the_other_checks() {
     let told = deployment.doctor(&[]);
     told.ended(0)
         .only("FAIL", &[])
-        .says("warn", "workers", &["none is connected"]);
+        .says("warn", "workers", &["no worker is connected"]);
     let forget = "ALTER SYSTEM SET fsync = off";
     PostgresServer::sql(&deployment.database, forget).expect("set");
     let default = "ALTER SYSTEM SET synchronous_commit = off";
@@ -440,7 +440,7 @@ fn tables_of_another_version_are_told() {
     version(older).says(
         "FAIL",
         "postgres tables",
-        &["of version 1", "run `voting migrate`"],
+        &["version 1;", "run `voting migrate`"],
     );
     let newer = "INSERT INTO refinery_schema_history SELECT * FROM kept;
                  INSERT INTO refinery_schema_history
@@ -453,7 +453,7 @@ fn tables_of_another_version_are_told() {
     version("DROP TABLE refinery_schema_history").says(
         "FAIL",
         "postgres tables",
-        &["there are none"],
+        &["there are no tables"],
     );
 }
 
@@ -656,7 +656,7 @@ fn polls_that_are_stuck_or_not_published_are_told() {
         .says("FAIL", "published polls", &["no worker has published"]);
     deployment.sql("DELETE FROM polls");
     let told = deployment.doctor(&[]);
-    told.says("warn", "polls", &["there is none"]);
+    told.says("warn", "polls", &["there is no poll"]);
 }
 
 #[test]
@@ -812,7 +812,7 @@ fn encrypted_connections_are_told_from_plain_ones_and_no_password_is_shown() {
             &[
                 "no service connects to localhost:",
                 "certificate",
-                "nobody who is trusted",
+                "not signed by a trusted authority",
                 "ca_file",
             ],
         );

@@ -68,7 +68,7 @@ fn who_cannot_migrate_is_told_what_to_do() {
         &migrate(&owner, &[]),
         &[
             "cannot connect",
-            "To do: start Postgres, or mend postgres.url",
+            "To do: start Postgres, or correct postgres.url",
         ],
     );
     let told = Told::by(&[], &["migrate"]);

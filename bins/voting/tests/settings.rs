@@ -178,10 +178,11 @@ fn values_and_files_that_are_none_are_named() {
     with("VOTING_TRUSTED_PROXIES", "0.0.0.0/0").ended(0).says(
         "warn",
         "settings",
-        &["trusted_proxies names all addresses"],
+        &["trusted_proxies names every address"],
     );
     let told = with("VOTING_VOTE__PUBLIC_URL", "https://vote.test");
-    told.ended(0).says("warn", "settings", &["only one is set"]);
+    told.ended(0)
+        .says("warn", "settings", &["only one of vote.public_url"]);
     let mut settings = good();
     settings.retain(|(key, _)| *key != "VOTING_SECRET");
     settings.push(("VOTING_SECRET_FILE", "/nowhere/secret".to_owned()));

@@ -1,83 +1,13 @@
-//! The worker: takes ballots from Redis, writes them to Postgres in batches, and serves the
-//! operator's API. Run several; one that dies is relieved by the others.
+//! The program `voting-worker`.
 
-mod set_up;
+use std::process::ExitCode;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
-
-use self::set_up::set_up;
-use voting_core::{
-    BallotQueue, Worker, WorkerOptions,
-    error::in_one_line,
-    pipeline::{coordinator::Coordinator, worker::WorkerExit},
-};
-use voting_http::OperatorService;
-use voting_service::{Config, Exit, Service, Services, StartError};
-
-/// How long Redis may take to forget a worker that ends.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+use voting_service::StopOn;
 
 fn main() -> ExitCode {
-    voting_service::run("voting-worker", |config| config.worker.listen, run)
-}
-
-async fn run(config: Config) -> Result<Exit, StartError> {
-    let mut services = Services::new(&config)?;
-    let token = config.operator_token(None)?;
-    let redis = config.redis()?;
-    let postgres = Arc::new(config.postgres()?);
-    let queue = Arc::new(redis.queue());
-    let log = Arc::new(redis.clone());
-    let coordinator = Coordinator::new(log, queue.clone(), postgres.clone());
-    let listener = services
-        .listen("worker", "the operator's API", config.worker.listen)
-        .await?;
-
-    let options = WorkerOptions {
-        // The others go on.
-        drain: Duration::ZERO,
-        ..config.worker_options()
-    };
-    let claims = queue.clone();
-    let guarded = coordinator.guarded();
-    let worker = Worker::new(queue.clone(), guarded.clone(), guarded, options).start();
-    services.watch(worker.progress().clone(), queue.clone());
-    let gate = config.gates(Service::Worker).worker;
-    let operator =
-        OperatorService::builder(worker.clone(), queue.clone(), postgres.clone(), &token.key)
-            .polls(coordinator.polls())
-            .directory(Arc::new(redis))
-            .gate(gate.clone())
-            .stop(services.leaving().clone())
-            .build();
-    services.announce("Operator", &format!("{}docs/", listener.url()), "");
-    services.name_stores(&[("ballot log", "Redis"), ("tally store", "Postgres")]);
-    config.warn_of_remarks(Service::Worker);
-    services.serve(listener, operator.into_endpoint(), gate);
-
-    let broken = async {
-        tokio::select! {
-            Err(error) = coordinator.run(async || set_up(&postgres, &config).await) => {
-                tracing::error!(error = in_one_line(&error), "cannot set up the polls");
-                Exit::Failed
-            }
-            exit = worker.ended() => {
-                tracing::error!(?exit, "the worker has ended by itself");
-                Exit::Failed
-            }
-        }
-    };
-    let finish = async {
-        let exit = worker.stop().await;
-        if exit != WorkerExit::Clean {
-            tracing::error!(?exit, "ballots stay in Redis; other workers count them");
-        }
-        // No more than tidiness, so it is not waited for long.
-        let closed = tokio::time::timeout(CLOSE_TIMEOUT, claims.close()).await;
-        if !matches!(closed, Ok(Ok(()))) {
-            tracing::warn!("Redis still knows this worker's consumer; other workers remove it");
-        }
-        exit == WorkerExit::Clean
-    };
-    Ok(services.run(broken, finish).await)
+    voting_service::run(
+        "voting-worker",
+        |config| config.worker.listen,
+        |config| voting_worker::run(config, StopOn::Signal),
+    )
 }

@@ -154,7 +154,7 @@ impl VoteSink for AtOnce {
         })
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_cast(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }

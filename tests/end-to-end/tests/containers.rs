@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output},
 };
 
-use serde_yaml::Value;
+use serde_norway::Value;
 use voting_service::{Cli, Config};
 use voting_testing::{Program, await_that, program, root};
 
@@ -101,7 +101,7 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 fn compose() -> Value {
-    let mut compose: Value = serde_yaml::from_str(&text("compose.yaml")).expect("YAML");
+    let mut compose: Value = serde_norway::from_str(&text("compose.yaml")).expect("YAML");
     // What is merged may have something to merge itself.
     for _ in 0..2 {
         compose.apply_merge().expect("merged");

@@ -26,7 +26,7 @@ fn file(path: &str) -> String {
 }
 
 fn yaml(path: &str) -> Value {
-    serde_yaml::from_str(&file(path)).expect("YAML")
+    serde_norway::from_str(&file(path)).expect("YAML")
 }
 
 fn items(value: &Value) -> &Vec<Value> {

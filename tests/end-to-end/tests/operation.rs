@@ -73,7 +73,7 @@ fn a_worker_that_may_not_migrate_waits_until_somebody_has() {
     let roles = ["migrate", "--create-roles"];
     let made = said(&deployment.voting(&roles));
     assert!(
-        made.starts_with("There were no tables; they are made, of version"),
+        made.starts_with("There were no tables; made them, version"),
         "{made}"
     );
     assert!(

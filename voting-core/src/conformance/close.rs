@@ -23,9 +23,9 @@ use crate::{
     },
     model::{
         ballot::VoterId,
-        dead_letter::RejectReason,
         poll_state::{PollState, Seals},
         position::{EntryKey, ShardId},
+        rejection::RejectReason,
     },
     pipeline::{
         closing,
@@ -101,22 +101,22 @@ pub async fn a_sealed_shard_takes_no_more_ballots_of_the_poll(backend: &Backend)
 }
 
 pub async fn the_log_is_settled_past_its_end_once_all_is_acknowledged(backend: &Backend) {
-    let settled = async |(shard, _): EntryKey| {
+    let acknowledged_below = async |(shard, _): EntryKey| {
         let stats = (backend.queue)().stats().await.expect("stats");
-        stats.settled[&shard]
+        stats.acknowledged_below[&shard]
     };
     let first = backend.append(&ballot("p", 1, 1)).await;
-    assert!(settled(first).await <= first.1, "not handed out");
+    assert!(acknowledged_below(first).await <= first.1, "not handed out");
     let queue = (backend.queue)();
     queue.claim(10, LONG).await.expect("claimed");
-    assert!(settled(first).await <= first.1, "in hand");
+    assert!(acknowledged_below(first).await <= first.1, "in hand");
     let second = backend.append(&ballot("p", 1, 1)).await;
     queue.acknowledge(&[first]).await.expect("acknowledged");
-    let at = settled(first).await;
+    let at = acknowledged_below(first).await;
     assert!(first.1 < at && at <= second.1, "{at}");
     queue.claim(10, LONG).await.expect("claimed");
     queue.acknowledge(&[second]).await.expect("acknowledged");
-    assert!(settled(second).await > second.1);
+    assert!(acknowledged_below(second).await > second.1);
 }
 
 pub async fn a_state_is_kept_and_never_goes_back(backend: &Backend) {
@@ -178,7 +178,7 @@ pub async fn a_flush_is_refused_whole_when_a_poll_does_not_take_a_ballot(backend
     refused("p", 11).await;
     // A replay is no late ballot.
     let replay = backend.flusher.flush(&in_time).await.expect("flushed");
-    assert_eq!(replay.report.replayed, 1);
+    assert_eq!(replay.report.already_applied, 1);
     assert_eq!(backend.votes().await, [1, 0]);
     backend.tally_agrees().await;
 }

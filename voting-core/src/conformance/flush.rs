@@ -12,12 +12,13 @@ use super::{
 use crate::{
     error::StoreError,
     model::{
-        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason},
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
+        rejection::RejectReason,
     },
     store::{
         batch::Batch,
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
         outcome::{FlushReport, Totals},
     },
 };
@@ -68,7 +69,11 @@ pub async fn a_first_ballot_counts(backend: &Backend) {
             .expect("an answer"),
         None
     );
-    backend.tallies.check().await.expect("the store answers");
+    backend
+        .tallies
+        .ready_to_read()
+        .await
+        .expect("the store answers");
 }
 
 pub async fn a_replayed_batch_changes_nothing(backend: &Backend) {
@@ -91,7 +96,7 @@ pub async fn a_replayed_batch_changes_nothing(backend: &Backend) {
         assert_eq!(
             report,
             FlushReport {
-                replayed: entries,
+                already_applied: entries,
                 ..FlushReport::default()
             }
         );
@@ -109,16 +114,16 @@ pub async fn a_batch_that_was_partly_written_before_counts_the_rest(backend: &Ba
     flush(backend, &batch(std::slice::from_ref(&old))).await;
     let both = batch(&[old, (2, ballot("p", 2, 0b10))]);
     let report = flush(backend, &both).await;
-    assert_eq!((report.counted, report.replayed), (1, 1));
+    assert_eq!((report.counted, report.already_applied), (1, 1));
     // Below the settled mark all is applied, without a mark of its own.
-    let mut settled = batch(&[(3, ballot("p", 3, 0b10))]);
-    settled.settled = [entry_key(3, 0)].into();
-    flush(backend, &settled).await;
+    let mut acknowledged_below = batch(&[(3, ballot("p", 3, 0b10))]);
+    acknowledged_below.acknowledged_below = [entry_key(3, 0)].into();
+    flush(backend, &acknowledged_below).await;
     let report = flush(backend, &both).await;
     assert_eq!(
         report,
         FlushReport {
-            replayed: 2,
+            already_applied: 2,
             ..FlushReport::default()
         }
     );
@@ -245,7 +250,7 @@ pub async fn racing_flushes_of_the_same_batch_count_it_once(backend: &Backend) {
         let report = flush.await.expect("no panic").expect("flushed");
         told.0 += report.report.counted;
         told.1 += report.report.superseded;
-        told.2 += report.report.replayed;
+        told.2 += report.report.already_applied;
     }
     assert_eq!(told, (20, 30, 7 * 50));
     assert_eq!(backend.votes().await, [10, 10]);
@@ -368,7 +373,7 @@ pub async fn dead_letters_are_kept_once_and_read_in_pages(backend: &Backend) {
     assert_eq!(
         replay,
         FlushReport {
-            replayed: 4,
+            already_applied: 4,
             ..FlushReport::default()
         }
     );

@@ -108,33 +108,36 @@ pub async fn a_seal_is_of_all_the_polls_that_it_names_and_of_no_other(backend: &
 
 pub async fn a_shard_that_never_had_an_entry_is_settled_past_its_seal(backend: &Backend) {
     let queue = (backend.queue)();
-    let settled = async |shard: ShardId| {
+    let acknowledged_below = async |shard: ShardId| {
         let stats = queue.stats().await.expect("stats");
-        let settled = stats.settled.get(&shard).copied();
-        settled.expect("every shard is told of")
+        let acknowledged_below = stats.acknowledged_below.get(&shard).copied();
+        acknowledged_below.expect("every shard is told of")
     };
     let shards = || (0..backend.log.shards()).map(ShardId);
     for shard in shards() {
-        settled(shard).await;
+        acknowledged_below(shard).await;
     }
     let mut seals = HashMap::new();
     for shard in shards() {
         let sealed = backend.log.seal(shard, &[poll_id("p")]).await;
         let sealed = sealed.expect("sealed");
-        let settled = settled(shard).await;
-        assert!(settled > sealed, "{shard}: {settled} and {sealed}");
+        let acknowledged_below = acknowledged_below(shard).await;
+        assert!(
+            acknowledged_below > sealed,
+            "{shard}: {acknowledged_below} and {sealed}"
+        );
         seals.insert(shard, sealed);
     }
     // What comes later comes after the seal, and settles like any other.
     let (shard, id) = append(backend, ShardId(0), entry_of(vec![1], 1, &[])).await;
     assert!(id > seals[&shard] && id > EntryId::MIN);
-    assert!(settled(shard).await <= id);
+    assert!(acknowledged_below(shard).await <= id);
     let claimed = claim_all(queue.as_ref(), 1, 1).await;
     let keys = [key(&claimed[0])];
     queue.acknowledge(&keys).await.expect("acknowledged");
-    assert!(settled(shard).await > id);
+    assert!(acknowledged_below(shard).await > id);
     for shard in shards() {
-        assert!(settled(shard).await > seals[&shard], "{shard}");
+        assert!(acknowledged_below(shard).await > seals[&shard], "{shard}");
     }
 }
 
@@ -156,7 +159,7 @@ pub async fn all_shards_are_counted_and_each_hands_out_in_order(backend: &Backen
     let oldest = put.iter().map(|(_, id)| id.ms()).min();
     assert_eq!(stats.oldest_pending_ms, oldest);
     for (shard, id) in &put {
-        assert!(stats.settled[shard] <= *id);
+        assert!(stats.acknowledged_below[shard] <= *id);
     }
     let mut claimed = claim_all(queue.as_ref(), put.len(), 1).await;
     // By shard, and within it as they came.
@@ -178,7 +181,7 @@ pub async fn what_is_not_acknowledged_of_a_claim_comes_again(backend: &Backend) 
     one.acknowledge(&done).await.expect("acknowledged");
     let stats = two.stats().await.expect("stats");
     assert_eq!((stats.accepted, stats.pending), (17, 9));
-    assert!(stats.settled[&ShardId(0)] <= put[1].1);
+    assert!(stats.acknowledged_below[&ShardId(0)] <= put[1].1);
     let mut again: Vec<_> = claim_all(two.as_ref(), 2, 100)
         .await
         .iter()
@@ -190,5 +193,5 @@ pub async fn what_is_not_acknowledged_of_a_claim_comes_again(backend: &Backend) 
     two.acknowledge(&again).await.expect("acknowledged");
     let stats = two.stats().await.expect("stats");
     assert_eq!((stats.accepted, stats.pending), (17, 0));
-    assert!(stats.settled[&ShardId(0)] > put[3].1);
+    assert!(stats.acknowledged_below[&ShardId(0)] > put[3].1);
 }

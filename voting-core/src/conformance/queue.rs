@@ -200,7 +200,7 @@ pub async fn the_log_is_settled_below_the_first_entry_in_hand(backend: &Backend)
     let queue = (backend.queue)();
     let claim = queue.claim(1_000, LONG).await.expect("claimed");
     let shard = put[0].0;
-    assert!(claim.settled[&shard] <= put[0].1);
+    assert!(claim.acknowledged_below[&shard] <= put[0].1);
     queue
         .acknowledge(&[put[0], put[2]])
         .await
@@ -208,6 +208,9 @@ pub async fn the_log_is_settled_below_the_first_entry_in_hand(backend: &Backend)
     let fourth = backend.append(&ballot("p", 1, 1)).await;
     let claim = queue.claim(1_000, LONG).await.expect("claimed");
     assert!(keys(&claim).contains(&fourth));
-    let settled = claim.settled[&shard];
-    assert!(settled <= put[1].1, "{settled} has not been acknowledged");
+    let acknowledged_below = claim.acknowledged_below[&shard];
+    assert!(
+        acknowledged_below <= put[1].1,
+        "{acknowledged_below} has not been acknowledged"
+    );
 }

@@ -11,13 +11,13 @@ use crate::{
     error::{CastError, StoreError},
     log::{VoteSink, entry},
     model::{
-        dead_letter::{DeadLetter, RejectReason},
         poll_state::{PollState, Seals},
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
+        rejection::RejectReason,
     },
     pipeline::worker::WorkerExit,
-    store::batch::Batch,
+    store::{batch::Batch, dead_letter::DeadLetter},
 };
 
 pub async fn what_was_appended_and_not_acknowledged_is_still_there(backend: Backend) {
@@ -75,7 +75,7 @@ pub async fn ids_go_on_where_they_were(backend: Backend) {
     assert_eq!(backend.log.shards(), shards);
     let stats = (backend.queue)().stats().await.expect("stats");
     for (shard, last) in last {
-        assert!(stats.settled[&shard] > last);
+        assert!(stats.acknowledged_below[&shard] > last);
         let sealed = backend.log.seal(shard, &[]).await.expect("an answer");
         assert!(sealed >= last, "{sealed} and {last}");
         let (_, id) = backend.append_raw(shard, vec![1]).await;
@@ -118,7 +118,7 @@ pub async fn what_was_flushed_is_still_there(backend: Backend) {
     let second = Batch {
         entries: vec![(entry_key(3, 0), 0), (entry_key(4, 0), 1)],
         dead_letters: vec![letter.clone()],
-        settled: [entry_key(2, 0)].into(),
+        acknowledged_below: [entry_key(2, 0)].into(),
         ..batch(&[(4, ballot("p", 1, 0b10))])
     };
     for batch in [&first, &second] {
@@ -160,7 +160,7 @@ pub async fn what_was_flushed_is_still_there(backend: Backend) {
     for (again, entries) in [(&first, 2), (&second, 2)] {
         let report = backend.flusher.flush(again).await.expect("flushed").report;
         assert_eq!(
-            (report.replayed, report.counted, report.rejected),
+            (report.already_applied, report.counted, report.rejected),
             (entries, 0, 0)
         );
     }

@@ -13,7 +13,6 @@ use crate::{
     },
     model::{
         ballot::{Ballot, Choices, VoterId},
-        dead_letter::DeadLetter,
         id::PollId,
         poll::{Poll, PollOption},
         position::{EntryId, EntryKey, Position, ShardId},
@@ -24,7 +23,10 @@ use crate::{
         replay::{self, Revived},
         worker::{Progress, Worker, WorkerHandle, WorkerOptions},
     },
-    store::batch::{Batch, PlacedBallot},
+    store::{
+        batch::{Batch, PlacedBallot},
+        dead_letter::DeadLetter,
+    },
 };
 
 /// Longer than anything takes; a wait that ends with it has failed.

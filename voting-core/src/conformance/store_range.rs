@@ -8,12 +8,13 @@ use super::{
 use crate::{
     model::{
         ballot::{Ballot, VoterId},
-        dead_letter::{DeadLetter, RejectReason},
         position::{EntryId, Position, ShardId},
         receipt::{Receipt, ReceiptState},
+        rejection::RejectReason,
     },
     store::{
         batch::{Batch, PlacedBallot, Revival},
+        dead_letter::DeadLetter,
         outcome::{FlushReport, Totals},
     },
 };
@@ -136,7 +137,7 @@ pub async fn a_batch_of_thousands_is_written_whole(backend: &Backend) {
         counted: 5_000,
         superseded: 500,
         rejected: 1_001,
-        replayed: 0,
+        already_applied: 0,
     };
     assert_eq!(report, expected);
     let is_there = async || {
@@ -163,7 +164,7 @@ pub async fn a_batch_of_thousands_is_written_whole(backend: &Backend) {
     again.dead_letters.clear();
     let again = flush(backend, &again).await;
     assert_eq!(
-        (again.replayed, again.counted, again.superseded),
+        (again.already_applied, again.counted, again.superseded),
         (1_376, 0, 0)
     );
     is_there().await;
@@ -209,10 +210,10 @@ pub async fn positions_are_kept_to_their_last_bit(backend: &Backend) {
     let (older, newer) = (of(|pair| pair.0, 0b01), of(|pair| pair.1, 0b10));
     let all = pairs.len() as u64;
     let first = flush(backend, &newer).await;
-    assert_eq!((first.counted, first.replayed), (all, 0));
+    assert_eq!((first.counted, first.already_applied), (all, 0));
     // Each entry is another one, also for the marks of what is applied.
     let second = flush(backend, &older).await;
-    assert_eq!((second.superseded, second.replayed), (all, 0));
+    assert_eq!((second.superseded, second.already_applied), (all, 0));
     assert_eq!(backend.votes().await, [0, all]);
     for (number, (older, newer)) in (0..).zip(&pairs) {
         let state = async |position| state(backend, "p", voter(number), position).await;
@@ -220,7 +221,7 @@ pub async fn positions_are_kept_to_their_last_bit(backend: &Backend) {
         assert_eq!(state(*newer).await, ReceiptState::Counted, "{newer}");
     }
     for again in [&newer, &older] {
-        assert_eq!(flush(backend, again).await.replayed, all);
+        assert_eq!(flush(backend, again).await.already_applied, all);
     }
     assert_eq!(backend.votes().await, [0, all]);
     backend.tally_agrees().await;
@@ -234,14 +235,18 @@ pub async fn an_empty_batch_changes_nothing(backend: &Backend) {
     let mut nothing = Batch::default();
     assert_eq!(flush(backend, &nothing).await, FlushReport::default());
     // Of another shard, and so of nothing that was flushed.
-    let (_, settled) = entry_key(9, 0);
-    nothing.settled = [(ShardId(1), settled)].into();
+    let (_, acknowledged_below) = entry_key(9, 0);
+    nothing.acknowledged_below = [(ShardId(1), acknowledged_below)].into();
     assert_eq!(flush(backend, &nothing).await, FlushReport::default());
     assert_eq!(backend.tally().await, before);
     let two = batch_of(vec![(at(0, 3, 0, 0), ballot("p", 2, 1))], Vec::new());
     assert_eq!(flush(backend, &two).await.counted, 1);
     let late = batch_of(vec![(at(1, 8, 0, 0), ballot("p", 3, 1))], Vec::new());
-    assert_eq!(flush(backend, &late).await.replayed, 1, "below its mark");
+    assert_eq!(
+        flush(backend, &late).await.already_applied,
+        1,
+        "below its mark"
+    );
 }
 
 pub async fn a_receipt_is_of_one_poll_and_one_ballot(backend: &Backend) {

@@ -20,9 +20,9 @@ use crate::{
     },
     model::{
         ballot::{Choices, VoterId},
-        dead_letter::{DeadLetter, RejectReason},
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
+        rejection::RejectReason,
     },
     pipeline::{
         replay::Revived,
@@ -30,6 +30,7 @@ use crate::{
     },
     store::{
         batch::{Batch, PlacedBallot},
+        dead_letter::DeadLetter,
         outcome::FlushReport,
     },
 };
@@ -84,7 +85,7 @@ pub async fn every_voter_counts_once_with_the_last_choice(backend: &Backend) {
     assert_eq!((done.counted, done.superseded), (60, 240));
     // An entry that is in hand for longer is handed out again, and told as replayed.
     if took < backend.claim_timeout {
-        assert_eq!(done.replayed, 0);
+        assert_eq!(done.already_applied, 0);
     }
     backend.is_consistent().await;
 }
@@ -225,7 +226,7 @@ pub async fn a_worker_that_died_before_acknowledging_makes_nothing_count_twice(b
     };
     let heir = backend.worker(options);
     until(&heir, "it takes over", |progress| {
-        progress.flushed.replayed > 0
+        progress.flushed.already_applied > 0
     })
     .await;
     assert_eq!(heir.stop().await, WorkerExit::Clean);
@@ -412,7 +413,7 @@ pub async fn an_unreadable_entry_is_counted_as_far_as_it_can_be(backend: &Backen
         counted: 1,
         superseded: 1,
         rejected: 1,
-        replayed: 0,
+        already_applied: 0,
     };
     assert_eq!(revived, Revived::Flushed(report));
     assert_eq!(backend.votes().await, [0, 1]);
@@ -457,7 +458,7 @@ pub async fn of_a_voter_whose_newest_ballot_is_a_dead_letter_the_one_before_coun
     both.keep_newest();
     let report = backend.flusher.flush(&both).await.expect("flushed").report;
     assert_eq!(
-        (report.counted, report.superseded, report.replayed),
+        (report.counted, report.superseded, report.already_applied),
         (1, 0, 1)
     );
     assert_eq!(backend.votes().await, [1, 0]);

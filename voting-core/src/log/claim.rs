@@ -29,5 +29,5 @@ pub struct Claim {
     /// The entries, in the order of their shard unless some are delivered again.
     pub entries: Vec<LogEntry>,
     /// For shards in `entries`: all entries below this id are acknowledged.
-    pub settled: HashMap<ShardId, EntryId>,
+    pub acknowledged_below: HashMap<ShardId, EntryId>,
 }

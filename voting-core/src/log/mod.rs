@@ -46,7 +46,7 @@ pub trait VoteSink: Send + Sync {
     async fn cast(&self, ballot: Ballot) -> Result<Receipt, CastError>;
 
     /// Whether ballots can be cast now, and are durable once cast.
-    async fn check(&self) -> Result<(), StoreError>;
+    async fn ready_to_cast(&self) -> Result<(), StoreError>;
 
     /// Whether ballots can be cast by services with the secret of this fingerprint: see
     /// [`BallotLog::check_secret`]. A sink over no log takes any.
@@ -85,7 +85,7 @@ pub trait BallotLog: Send + Sync {
     async fn seal(&self, shard: ShardId, polls: &[PollId]) -> Result<EntryId, StoreError>;
 
     /// Whether entries can be appended now, and are durable once appended.
-    async fn check(&self) -> Result<(), StoreError>;
+    async fn ready_to_append(&self) -> Result<(), StoreError>;
 
     /// Whether the log is held to the secret with this fingerprint, from which voters' names are signed. A log
     /// that nobody has held to one yet is held to this one from now on, durably; of two that come at once, one
@@ -121,7 +121,7 @@ pub trait BallotQueue: Send + Sync {
     /// Entries that are already acknowledged, by whomever, are passed over.
     async fn acknowledge(&self, entries: &[EntryKey]) -> Result<(), StoreError>;
 
-    /// What is in the log, over all shards and consumers. [`QueueStats::settled`] has every shard,
+    /// What is in the log, over all shards and consumers. [`QueueStats::acknowledged_below`] has every shard,
     /// also one that never had an entry. Once all entries of a shard are acknowledged, and so also
     /// where there never was one, it is above all that [`BallotLog::seal`] returned for that shard:
     /// a poll becomes final only then.

@@ -15,7 +15,7 @@ pub struct QueueStats {
     pub oldest_pending_ms: Option<u64>,
     /// For each shard, also one without entries: all entries below this id are acknowledged. If
     /// that is all of them, it is above the last id that the shard gave and above its seals.
-    pub settled: HashMap<ShardId, EntryId>,
+    pub acknowledged_below: HashMap<ShardId, EntryId>,
     /// Entries that were deleted before they were acknowledged, by someone who trimmed or deleted in
     /// the log: ballots that are lost. Must stay zero.
     pub lost_entries: u64,

@@ -15,10 +15,10 @@ pub use self::{
 };
 use crate::model::{
     ballot::Choices,
-    dead_letter::RejectReason,
     id::{OptionId, PollId},
     poll_state::PollState,
     position::Position,
+    rejection::RejectReason,
 };
 
 /// The most options a poll can have: a ballot's [`Choices`] are a set of so many bits.

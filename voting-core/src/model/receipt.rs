@@ -1,6 +1,6 @@
 //! What a voter gets for a ballot, and what became of it.
 
-use crate::model::{ballot::VoterId, dead_letter::RejectReason, id::PollId, position::Position};
+use crate::model::{ballot::VoterId, id::PollId, position::Position, rejection::RejectReason};
 
 /// Proof that a ballot is in the log. It does not say what was chosen.
 ///

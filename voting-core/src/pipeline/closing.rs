@@ -67,11 +67,14 @@ pub async fn advance(
         }
     }
     // Asked after all was sealed: what is settled then stays so.
-    let settled = queue.stats().await?.settled;
+    let acknowledged_below = queue.stats().await?.acknowledged_below;
     for (id, seals) in all_sealed {
         let is_counted = |(shard, last)| {
             // No entry ever came before such a seal.
-            last == EntryId::MIN || settled.get(&shard).is_some_and(|settled| *settled > last)
+            last == EntryId::MIN
+                || acknowledged_below
+                    .get(&shard)
+                    .is_some_and(|acknowledged_below| *acknowledged_below > last)
         };
         if seals.iter().all(is_counted) {
             polls.advance_poll(id, &PollState::Final(seals)).await?;

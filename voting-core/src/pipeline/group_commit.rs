@@ -153,8 +153,8 @@ impl VoteSink for GroupCommit {
         })
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        self.refusals.judge(self.log.check().await)
+    async fn ready_to_cast(&self) -> Result<(), StoreError> {
+        self.refusals.judge(self.log.ready_to_append().await)
     }
 
     async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {

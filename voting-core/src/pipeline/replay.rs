@@ -6,13 +6,11 @@
 use crate::{
     error::StoreError,
     log::entry::{self, MalformedEntry},
-    model::{
-        dead_letter::{DeadLetter, RejectReason},
-        position::Position,
-    },
+    model::{position::Position, rejection::RejectReason},
     store::{
         BatchFlusher, DeadLetterStore, PollDirectory,
         batch::{Batch, PlacedBallot, Revival},
+        dead_letter::DeadLetter,
         outcome::FlushReport,
     },
 };

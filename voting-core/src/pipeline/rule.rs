@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+pub use crate::model::rejection::Refusal;
 use crate::{
     error::StoreError,
     model::{ballot::Ballot, poll::Poll},
@@ -14,7 +15,7 @@ use crate::{
 /// write to the log.
 ///
 /// The worker asks again when a batch has to be written again. Once a ballot was set aside as a
-/// [dead letter](crate::model::dead_letter), it stays one.
+/// [dead letter](crate::store::dead_letter), it stays one.
 ///
 /// A closure of a ballot and its poll is a rule:
 ///
@@ -47,33 +48,5 @@ where
 {
     async fn check(&self, ballot: &Ballot, poll: &Poll) -> Result<Result<(), Refusal>, StoreError> {
         Ok(self(ballot, poll))
-    }
-}
-
-/// Why a rule refuses a ballot.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}: {detail}")]
-pub struct Refusal {
-    reason: String,
-    detail: String,
-}
-
-impl Refusal {
-    /// `reason` is for programs, such as `not-a-member`; `detail` is a sentence for the voter and the operator.
-    pub fn new(reason: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            detail: detail.into(),
-        }
-    }
-
-    /// For programs.
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-
-    /// For people.
-    pub fn detail(&self) -> &str {
-        &self.detail
     }
 }

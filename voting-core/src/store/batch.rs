@@ -2,31 +2,16 @@
 
 use std::collections::HashMap;
 
+pub use crate::model::placed_ballot::PlacedBallot;
 use crate::{
     error::StoreError,
     model::{
-        ballot::{Ballot, VoterId},
-        dead_letter::DeadLetter,
         id::PollId,
         poll_state::PollState,
         position::{EntryId, EntryKey, Position, ShardId},
     },
+    store::dead_letter::DeadLetter,
 };
-
-/// A ballot with its place in the order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlacedBallot {
-    /// Decides which ballot of a voter counts.
-    pub position: Position,
-    /// The ballot, valid in its poll.
-    pub ballot: Ballot,
-}
-
-impl PlacedBallot {
-    pub(super) fn voter_in_poll(&self) -> (&PollId, VoterId) {
-        (&self.ballot.poll, self.ballot.voter)
-    }
-}
 
 /// Entries, checked and ready to be written in one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,8 +28,8 @@ pub struct Batch {
     pub dead_letters: Vec<DeadLetter>,
     /// Dead letters that are taken back, their ballots being among those above.
     pub revived: Vec<Revival>,
-    /// Up to where the log is done with, see [`Claim::settled`](crate::log::claim::Claim::settled).
-    pub settled: HashMap<ShardId, EntryId>,
+    /// Up to where the log is done with, see [`Claim::acknowledged_below`](crate::log::claim::Claim::acknowledged_below).
+    pub acknowledged_below: HashMap<ShardId, EntryId>,
 }
 
 /// A dead letter that is to be removed, since its ballots count now.

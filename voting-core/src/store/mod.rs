@@ -6,6 +6,7 @@
 
 pub mod applied;
 pub mod batch;
+pub mod dead_letter;
 pub mod older;
 pub mod outcome;
 
@@ -20,7 +21,6 @@ use self::{
 use crate::{
     error::StoreError,
     model::{
-        dead_letter::DeadLetter,
         id::PollId,
         poll::Poll,
         poll_state::PollState,
@@ -28,6 +28,7 @@ use crate::{
         receipt::{Receipt, ReceiptState},
         tally::{Recount, Tally},
     },
+    store::dead_letter::DeadLetter,
 };
 
 /// Writes batches to the store.
@@ -70,7 +71,7 @@ pub trait TallyStore: Send + Sync {
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError>;
 
     /// Whether the store answers.
-    async fn check(&self) -> Result<(), StoreError>;
+    async fn ready_to_read(&self) -> Result<(), StoreError>;
 }
 
 /// Where to look polls up.
@@ -122,12 +123,12 @@ pub trait PollPublisher: Send + Sync {
 #[auto_impl(&, Arc, Box)]
 pub trait DeadLetterStore: Send + Sync {
     /// The dead letter at this position. Of a payload larger than
-    /// [`MAX_PAYLOAD`](crate::model::dead_letter::MAX_PAYLOAD), as older versions kept it, so many bytes and one
+    /// [`MAX_PAYLOAD`](crate::store::dead_letter::MAX_PAYLOAD), as older versions kept it, so many bytes and one
     /// more.
     async fn dead_letter(&self, position: Position) -> Result<Option<DeadLetter>, StoreError>;
 
     /// Up to `limit` dead letters by position, those after `after`. Of a payload larger than
-    /// [`LISTED`](crate::model::dead_letter::LISTED) so many bytes and one more: whoever lists them must not
+    /// [`LISTED`](crate::store::dead_letter::LISTED) so many bytes and one more: whoever lists them must not
     /// need room for all of all.
     async fn dead_letters(
         &self,

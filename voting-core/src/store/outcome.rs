@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use super::batch::{Batch, PlacedBallot, Revival};
-use crate::model::{
-    ballot::Choices,
-    dead_letter::DeadLetter,
-    id::PollId,
-    position::{EntryKey, Position},
-    tally::TallyDelta,
+use crate::{
+    model::{
+        ballot::Choices,
+        id::PollId,
+        position::{EntryKey, Position},
+        tally::TallyDelta,
+    },
+    store::dead_letter::DeadLetter,
 };
 
 /// What a flush changed.
@@ -21,7 +23,7 @@ pub struct FlushReport {
     /// Ballots that went to the dead letters, each told once.
     pub rejected: u64,
     /// Entries that an earlier flush had already written.
-    pub replayed: u64,
+    pub already_applied: u64,
 }
 
 /// What a flush did: its counters, and how the tallies moved.
@@ -70,13 +72,13 @@ impl FlushOutcome {
                 fresh.insert((position.shard(), position.entry()));
             }
         }
-        let replayed = entries.keys().filter(|key| !fresh.contains(key)).count() as u64;
+        let already_applied = entries.keys().filter(|key| !fresh.contains(key)).count() as u64;
         Self {
             fresh,
-            is_all_fresh: replayed == 0 && batch.revived.is_empty(),
+            is_all_fresh: already_applied == 0 && batch.revived.is_empty(),
             report: FlushReport {
                 superseded,
-                replayed,
+                already_applied,
                 ..FlushReport::default()
             },
             deltas: HashMap::new(),

@@ -155,7 +155,7 @@ pub(crate) fn tell_flush(span: &Span, outcome: &Result<Flushed, StoreError>) {
             span.record("voting.counted", report.counted);
             span.record("voting.superseded", report.superseded);
             span.record("voting.rejected", report.rejected);
-            span.record("voting.replayed", report.replayed);
+            span.record("voting.replayed", report.already_applied);
         }
         Err(error) => failed(span, error.variant()),
     }

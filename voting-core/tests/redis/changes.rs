@@ -187,13 +187,19 @@ async fn a_redis_that_takes_no_writes_is_not_ready_and_says_why() {
     let redis = redis(&server);
     let queue = redis.queue();
     let ready = async || {
-        redis.check().await.expect("ready");
-        careless.check().await.expect("ready");
+        redis.ready_to_append().await.expect("ready");
+        careless.ready_to_append().await.expect("ready");
         queue.ready_to_claim().await.expect("ready");
     };
     let not_ready = async |reason: &str, worker: bool| {
-        redis.check().await.expect_err("it takes no ballot");
-        let error = careless.check().await.expect_err("it takes no ballot");
+        redis
+            .ready_to_append()
+            .await
+            .expect_err("it takes no ballot");
+        let error = careless
+            .ready_to_append()
+            .await
+            .expect_err("it takes no ballot");
         let error = in_one_line(&error);
         assert!(error.contains(reason), "{error}");
         assert_eq!(queue.ready_to_claim().await.is_ok(), worker, "{reason}");
@@ -202,7 +208,7 @@ async fn a_redis_that_takes_no_writes_is_not_ready_and_says_why() {
     careless.publish(&[]).await.expect("published");
     server.command(&["REPLICAOF", "127.0.0.1", "1"]);
     not_ready("replica", false).await;
-    let error = in_one_line(&redis.check().await.expect_err("a replica"));
+    let error = in_one_line(&redis.ready_to_append().await.expect_err("a replica"));
     assert!(error.contains("a replica, of 127.0.0.1 1"), "{error}");
     server.command(&["REPLICAOF", "NO", "ONE"]);
     ready().await;
@@ -235,7 +241,10 @@ async fn a_redis_that_takes_no_writes_is_not_ready_and_says_why() {
     ready().await;
 
     server.command(&["CLIENT", "PAUSE", "60000", "WRITE"]);
-    let error = careless.check().await.expect_err("writes are paused");
+    let error = careless
+        .ready_to_append()
+        .await
+        .expect_err("writes are paused");
     let error = in_one_line(&error);
     assert!(error.contains("paused"), "{error}");
     // What only reads does not wait behind the question.
@@ -262,7 +271,7 @@ async fn a_connection_that_was_lost_meanwhile_fails_no_question_and_no_ballot() 
     kill();
     redis.polls().await.expect("asked again");
     kill();
-    redis.check().await.expect("asked again");
+    redis.ready_to_append().await.expect("asked again");
     kill();
     queue.stats().await.expect("asked again");
     let claim = queue.claim(1, Duration::ZERO).await.expect("claimed");
@@ -285,7 +294,7 @@ async fn a_connection_that_was_lost_meanwhile_fails_no_question_and_no_ballot() 
 /// Done once it is ready.
 async fn is_ready(redis: &Redis) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while let Err(error) = redis.check().await {
+    while let Err(error) = redis.ready_to_append().await {
         let in_time = Instant::now() < deadline;
         assert!(in_time, "it is not ready again: {}", in_words(&error));
         sleep(Duration::from_millis(20)).await;
@@ -299,12 +308,12 @@ async fn a_redis_without_room_for_clients_is_not_ready_and_says_why() {
     let early = redis(&server);
     let queue = early.queue();
     early.sink().cast(ballot()).await.expect("cast");
-    early.check().await.expect("ready");
+    early.ready_to_append().await.expect("ready");
     queue.ready_to_claim().await.expect("ready");
     let crowd = server.crowd();
     early.sink().cast(ballot()).await.expect("it is connected");
     let late = redis(&server);
-    let error = in_words(&late.check().await.expect_err("no room"));
+    let error = in_words(&late.ready_to_append().await.expect_err("no room"));
     assert!(error.contains("max number of clients"), "{error}");
     let refused = late.sink().cast(ballot()).await.expect_err("no room");
     assert!(matches!(refused, CastError::Refused(_)), "{refused:?}");
@@ -332,7 +341,7 @@ async fn a_redis_that_still_reads_its_log_takes_no_ballot_and_is_then_ready() {
     let redis = redis(&server);
     let queue = redis.queue();
     redis.sink().cast(ballot()).await.expect("cast");
-    redis.check().await.expect("ready");
+    redis.ready_to_append().await.expect("ready");
     server.command(&["BGREWRITEAOF"]);
     let deadline = Instant::now() + Duration::from_secs(20);
     let is_written =
@@ -343,7 +352,7 @@ async fn a_redis_that_still_reads_its_log_takes_no_ballot_and_is_then_ready() {
     }
     server.kill();
     server.launch();
-    let error = in_words(&redis.check().await.expect_err("it reads its log"));
+    let error = in_words(&redis.ready_to_append().await.expect_err("it reads its log"));
     assert!(error.contains("still reads its log"), "{error}");
     let refused = redis.sink().cast(ballot()).await.expect_err("it reads");
     assert!(matches!(refused, CastError::Refused(_)), "{refused:?}");

@@ -39,7 +39,10 @@ fn in_words(error: &dyn std::error::Error) -> String {
 async fn a_redis_that_can_lose_ballots_is_not_ready() {
     let server = RedisServer::start();
     let redis = Redis::new(&server.url(), options(1)).expect("an address");
-    redis.check().await.expect("it is set up to be durable");
+    redis
+        .ready_to_append()
+        .await
+        .expect("it is set up to be durable");
     let weaker = [
         ("appendfsync", "everysec"),
         ("appendonly", "no"),
@@ -51,7 +54,10 @@ async fn a_redis_that_can_lose_ballots_is_not_ready() {
         let before = server.command(&["CONFIG", "GET", name]);
         let before = before.lines().nth(1).expect("its value").to_owned();
         server.command(&["CONFIG", "SET", name, value]);
-        let error = redis.check().await.expect_err("it is not durable");
+        let error = redis
+            .ready_to_append()
+            .await
+            .expect_err("it is not durable");
         assert!(in_words(&error).contains(name), "{error:?}");
         let careless = RedisOptions {
             accept_loss: true,
@@ -59,12 +65,12 @@ async fn a_redis_that_can_lose_ballots_is_not_ready() {
         };
         let careless = Redis::new(&server.url(), careless).expect("an address");
         careless
-            .check()
+            .ready_to_append()
             .await
             .expect("it was said in so many words");
         server.command(&["CONFIG", "SET", name, &before]);
     }
-    redis.check().await.expect("it is durable again");
+    redis.ready_to_append().await.expect("it is durable again");
 }
 
 fn fingerprint(byte: u8) -> Fingerprint {
@@ -100,7 +106,7 @@ async fn of_secrets_that_come_at_once_one_is_the_logs() {
 async fn the_secrets_that_are_allowed_stand_beside_the_layout() {
     let mut server = RedisServer::start();
     let redis = Redis::new(&server.url(), options(1)).expect("an address");
-    redis.check().await.expect("ready");
+    redis.ready_to_append().await.expect("ready");
     assert_eq!(redis.allowed_secrets().await.expect("an answer"), None);
     redis.check_secret(fingerprint(1)).await.expect("the first");
     redis.check_secret(fingerprint(1)).await.expect("the same");
@@ -147,11 +153,14 @@ async fn a_redis_that_would_not_read_its_own_log_again_is_not_ready() {
     let url = server.url().replace("redis://", "redis://voting:x@");
     let redis = Redis::new(&url, options(1)).expect("an address");
     server.command(&["ACL", "SETUSER", "default", "resetkeys"]);
-    let error = redis.check().await.expect_err("it would lose ballots");
+    let error = redis
+        .ready_to_append()
+        .await
+        .expect_err("it would lose ballots");
     assert!(in_words(&error).contains("`default`"), "{error:?}");
     redis.sink().cast(ballot()).await.expect_err("refused");
     server.command(&["ACL", "SETUSER", "default", "~*"]);
-    redis.check().await.expect("ready");
+    redis.ready_to_append().await.expect("ready");
     redis.sink().cast(ballot()).await.expect("cast");
     server.kill();
     server.launch();
@@ -164,7 +173,7 @@ async fn the_number_of_shards_cannot_change() {
     let four = Redis::new(&server.url(), options(4)).expect("an address");
     four.sink().cast(ballot()).await.expect("cast");
     let five = Redis::new(&server.url(), options(5)).expect("an address");
-    let error = five.check().await.expect_err("the log has four");
+    let error = five.ready_to_append().await.expect_err("the log has four");
     assert!(in_words(&error).contains("shards=4"), "{error:?}");
     let refused = five.sink().cast(ballot()).await.expect_err("refused");
     assert!(matches!(refused, CastError::Refused(_)), "{refused:?}");
@@ -221,7 +230,7 @@ async fn counted_ballots_make_room_for_new_ones_though_they_were_to_be_kept() {
         ..options(1)
     };
     let redis = Redis::new(&server.url(), options).expect("an address");
-    redis.check().await.expect("ready");
+    redis.ready_to_append().await.expect("ready");
     let used = server.command(&["INFO", "memory"]);
     let used = used
         .lines()
@@ -461,7 +470,10 @@ async fn a_password_that_was_wrong_at_first_is_tried_again() {
     let url = server.url().replace("redis://", "redis://voting:new@");
     let redis = Redis::new(&url, options(1)).expect("an address");
     for _ in 0..2 {
-        let error = redis.check().await.expect_err("the password is wrong");
+        let error = redis
+            .ready_to_append()
+            .await
+            .expect_err("the password is wrong");
         assert!(in_words(&error).contains("authentication"), "{error:?}");
         let refused = redis.sink().cast(ballot()).await.expect_err("refused");
         assert!(
@@ -470,15 +482,15 @@ async fn a_password_that_was_wrong_at_first_is_tried_again() {
         );
     }
     server.command(&["ACL", "SETUSER", "voting", ">new"]);
-    redis.check().await.expect("it is right now");
+    redis.ready_to_append().await.expect("it is right now");
     redis.sink().cast(ballot()).await.expect("cast");
     // Who loses its connection and must say the password again, likewise.
     server.command(&["ACL", "SETUSER", "voting", "<new"]);
     server.command(&["CLIENT", "KILL", "USER", "voting"]);
-    while redis.check().await.is_ok() {}
-    redis.check().await.expect_err("wrong again");
+    while redis.ready_to_append().await.is_ok() {}
+    redis.ready_to_append().await.expect_err("wrong again");
     server.command(&["ACL", "SETUSER", "voting", ">new"]);
-    redis.check().await.expect("right again");
+    redis.ready_to_append().await.expect("right again");
 }
 
 /// Adds an entry whose field has a name that is no text.

@@ -363,7 +363,7 @@ mod tests {
             self.0.recount(poll).await
         }
 
-        async fn check(&self) -> Result<(), StoreError> {
+        async fn ready_to_read(&self) -> Result<(), StoreError> {
             Ok(())
         }
     }

@@ -102,7 +102,7 @@ impl Api {
             processed_per_second: rates.processed,
             worker: WorkerView {
                 batches,
-                replayed: flushed.replayed,
+                replayed: flushed.already_applied,
                 idle_ms: u64::try_from(alive_at.elapsed().as_millis()).unwrap_or(u64::MAX),
                 trouble,
             },

@@ -7,11 +7,9 @@ use poem_openapi::{
     payload::Json,
 };
 use voting_core::{
-    model::{
-        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
-        position::Position,
-    },
+    model::position::Position,
     pipeline::replay::{self, Revived},
+    store::dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
 };
 
 use super::{OperatorService, api::Operator};

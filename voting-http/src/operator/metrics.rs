@@ -65,7 +65,7 @@ impl Endpoint for Metrics {
         total(
             "voting_replayed_entries",
             "Entries that an earlier flush had already written",
-            progress.flushed.replayed,
+            progress.flushed.already_applied,
         );
         // A store that does not answer takes only its own numbers with it.
         if let Some(stats) = &stats {

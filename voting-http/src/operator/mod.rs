@@ -146,7 +146,7 @@ impl OperatorService {
             .needs("tally store", move || {
                 let store = Arc::clone(&store);
                 async move {
-                    store.check().await?;
+                    store.ready_to_read().await?;
                     store.ready_to_flush().await
                 }
             })

@@ -105,7 +105,7 @@ impl ResultService {
             .needs("tally store", move || {
                 let (tallies, polls) = (Arc::clone(&tallies), shown.clone());
                 async move {
-                    tallies.check().await?;
+                    tallies.ready_to_read().await?;
                     // A store may answer and yet not let tallies be read, as without a right or a table. Whether
                     // there are polls is asked below.
                     match polls.default().await {

@@ -1,7 +1,7 @@
 //! Why a ballot was not counted, as in the API.
 
 use poem_openapi::Enum;
-use voting_core::model::dead_letter::RejectReason;
+use voting_core::model::rejection::RejectReason;
 
 /// Why a ballot was not counted. New reasons may be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]

@@ -147,7 +147,7 @@ impl VoteService {
         Health::new("vote", self.0.options.stop.clone())
             .needs("ballot log", move || {
                 let sink = Arc::clone(&sink);
-                async move { sink.check().await }
+                async move { sink.ready_to_cast().await }
             })
             .needs("secret", move || {
                 let guard = Arc::clone(&guard);

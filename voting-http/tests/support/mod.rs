@@ -423,8 +423,8 @@ impl VoteSink for Exchanged {
         self.now().cast(ballot).await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        self.now().check().await
+    async fn ready_to_cast(&self) -> Result<(), StoreError> {
+        self.now().ready_to_cast().await
     }
 
     async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {

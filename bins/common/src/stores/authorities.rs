@@ -1,4 +1,4 @@
-//! Whom to trust, from a file.
+//! Reads the certificate authorities to trust from a file.
 
 use std::{fs, path::Path};
 

@@ -4,8 +4,8 @@ use voting_core::backends::postgres::{Postgres, PostgresOptions};
 
 use super::{StoreSettings, authorities::authorities};
 use crate::{
-    config::Config,
     secrets::{self, SecretError},
+    settings::config::Config,
 };
 
 impl Config {
@@ -33,7 +33,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::PostgresSettings;
+    use crate::settings::config::PostgresSettings;
 
     #[test]
     fn what_is_not_set_is_as_the_library_has_it() {

@@ -6,8 +6,8 @@ use voting_core::backends::redis::{Redis, RedisOptions};
 
 use super::{StoreSettings, authorities::authorities};
 use crate::{
-    config::Config,
     secrets::{self, SecretError},
+    settings::config::Config,
 };
 
 impl Config {
@@ -40,7 +40,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::RedisSettings;
+    use crate::settings::config::RedisSettings;
 
     #[test]
     fn what_is_not_set_is_as_the_library_has_it() {

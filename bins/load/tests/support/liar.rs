@@ -113,8 +113,8 @@ impl VoteSink for Liar {
         }
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        self.sink.check().await
+    async fn ready_to_cast(&self) -> Result<(), StoreError> {
+        self.sink.ready_to_cast().await
     }
 }
 
@@ -142,7 +142,7 @@ impl TallyStore for Shifted {
         self.0.recount(poll).await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        self.0.check().await
+    async fn ready_to_read(&self) -> Result<(), StoreError> {
+        self.0.ready_to_read().await
     }
 }

@@ -53,7 +53,7 @@ impl Group {
     }
 
     /// All entries below this are acknowledged.
-    pub(crate) fn settled(&self) -> EntryId {
+    pub(crate) fn acknowledged_below(&self) -> EntryId {
         self.pending.keys().next().copied().unwrap_or(self.next)
     }
 }
@@ -66,17 +66,17 @@ mod tests {
     fn the_log_is_settled_up_to_the_first_entry_in_hand() {
         let id = |seq| EntryId::new(1, seq).unwrap();
         let mut group = Group::new(Duration::ZERO);
-        assert_eq!(group.settled(), EntryId::MIN);
+        assert_eq!(group.acknowledged_below(), EntryId::MIN);
         for seq in 0..3 {
             group.hand_out(id(seq));
         }
         assert!(group.acknowledge(id(1)));
-        assert_eq!(group.settled(), id(0));
+        assert_eq!(group.acknowledged_below(), id(0));
         assert!(group.acknowledge(id(0)));
-        assert_eq!(group.settled(), id(2));
+        assert_eq!(group.acknowledged_below(), id(2));
         assert!(group.acknowledge(id(2)));
         assert!(!group.acknowledge(id(2)));
-        assert_eq!(group.settled(), id(3));
+        assert_eq!(group.acknowledged_below(), id(3));
         assert_eq!(group.next(), id(3));
     }
 

@@ -132,7 +132,9 @@ impl Log {
                     traces: stored.traces.clone(),
                     foreign: None,
                 });
-                claim.settled.insert(shard, state.group.settled());
+                claim
+                    .acknowledged_below
+                    .insert(shard, state.group.acknowledged_below());
             }
         }
         claim
@@ -157,7 +159,7 @@ impl Log {
             accepted: self.accepted,
             pending: self.pending,
             oldest_pending_ms: oldest.map(|id| id.ms()).min(),
-            settled: self.shards.iter().map(Shard::settled).collect(),
+            acknowledged_below: self.shards.iter().map(Shard::acknowledged_below).collect(),
             lost_entries: 0,
             memory: None,
         }
@@ -166,7 +168,7 @@ impl Log {
 
 impl Shard {
     /// What is not acknowledged is still there.
-    fn settled(&self) -> EntryKey {
+    fn acknowledged_below(&self) -> EntryKey {
         let first = self.entries.keys().next().copied();
         (self.id, first.unwrap_or(self.last.next()))
     }
@@ -188,7 +190,7 @@ impl BallotLog for Memory {
         self.log().seal(shard, polls)
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_append(&self) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -9,17 +9,18 @@ use crate::{
     error::StoreError,
     model::{
         ballot::{Choices, VoterId},
-        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason, and_one_more},
         id::PollId,
         poll::{Poll, log_changes},
         poll_state::PollState,
         position::{EntryId, EntryKey, Position, ShardId},
         receipt::{Receipt, ReceiptState},
+        rejection::RejectReason,
         tally::{Recount, Tally, TallyDelta},
     },
     store::{
         BatchFlusher, DeadLetterStore, PollDirectory, PollStore, TallyStore,
         batch::Batch,
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, and_one_more},
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
     },
@@ -84,9 +85,9 @@ impl Store {
                 fresh.insert((*shard, *id));
             }
         }
-        for (shard, settled) in &batch.settled {
+        for (shard, acknowledged_below) in &batch.acknowledged_below {
             let below = self.applied_below.entry(*shard).or_insert(EntryId::MIN);
-            *below = (*below).max(*settled);
+            *below = (*below).max(*acknowledged_below);
             let below = *below;
             self.applied.retain(|(of, id)| of != shard || *id >= below);
         }
@@ -216,7 +217,7 @@ impl TallyStore for Memory {
         self.store().recount(poll)
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_read(&self) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -1,8 +1,6 @@
 //! Connecting to the server: time-outs, keepalive, encryption, and what each connection is told first.
 
 use std::{
-    error::Error,
-    io,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ::postgres::{Client, Config, config::SslMode, error::SqlState};
+use ::postgres::{Client, Config, config::SslMode};
 use r2d2::{Pool, PooledConnection};
 use r2d2_postgres::PostgresConnectionManager;
 use rustls::{ClientConfig, RootCertStore};
@@ -82,28 +80,12 @@ pub(super) fn is_lost(error: &StoreError) -> bool {
     let StoreError::Unavailable(source) = error else {
         return false;
     };
-    let Some(error) = causes(source.as_ref()).find_map(|e| e.downcast_ref::<::postgres::Error>())
+    let Some(error) =
+        super::failure::causes(source.as_ref()).find_map(|e| e.downcast_ref::<::postgres::Error>())
     else {
         return false;
     };
-    is_lost_error(error)
-}
-
-/// The same of an error of Postgres.
-pub(super) fn is_lost_error(error: &::postgres::Error) -> bool {
-    let ended = [
-        SqlState::ADMIN_SHUTDOWN,
-        SqlState::CRASH_SHUTDOWN,
-        SqlState::CANNOT_CONNECT_NOW,
-        SqlState::IDLE_SESSION_TIMEOUT,
-    ];
-    error.is_closed()
-        || error.code().is_some_and(|code| ended.contains(code))
-        || causes(error).any(|cause| cause.is::<io::Error>())
-}
-
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
+    super::failure::is_lost(error)
 }
 
 /// After so long without a word, the server is asked for one, so often, so many times: half a minute

@@ -4,7 +4,6 @@ use std::error::Error;
 
 use ::postgres::error::SqlState;
 
-use super::schema::SchemaError;
 use crate::error::{ErrorKind, StoreError, in_one_line};
 
 /// Why there was no connection.
@@ -99,16 +98,13 @@ impl Failure {
     }
 }
 
-/// The kind of an error of Postgres, of its schema, or of the way to it.
+/// The kind of an error of Postgres, or of the way to it.
 pub(crate) fn kind_of(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
-    if error.is::<SchemaError>() {
-        return Some(ErrorKind::Schema);
-    }
     let failure = if let Some(error) = error.downcast_ref::<CannotConnect>() {
         error.failure
     } else {
         let error = error.downcast_ref::<::postgres::Error>()?;
-        if error.is_closed() || super::connect::is_lost_error(error) {
+        if error.is_closed() || is_lost(error) {
             return Some(ErrorKind::Unreachable);
         }
         match Failure::by(error) {
@@ -128,4 +124,24 @@ pub(crate) fn kind_of(error: &(dyn Error + 'static)) -> Option<ErrorKind> {
         Some(Failure::TimedOut) => ErrorKind::TimedOut,
         Some(Failure::NotUpYet) | None => ErrorKind::Unreachable,
     })
+}
+
+/// Whether the server has ended the connection, or it was cut.
+pub(super) fn is_lost(error: &::postgres::Error) -> bool {
+    let ended = [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::IDLE_SESSION_TIMEOUT,
+    ];
+    error.is_closed()
+        || error.code().is_some_and(|code| ended.contains(code))
+        || causes(error).any(|cause| cause.is::<std::io::Error>())
+}
+
+/// An error and its causes.
+pub(super) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
 }

@@ -20,7 +20,6 @@ use crate::{
     error::{ErrorKind, StoreError, in_one_line},
     model::{
         ballot::Choices,
-        dead_letter::DeadLetter,
         id::{InvalidId, PollId},
         poll_state::PollState,
         position::{EntryId, Position, ShardId},
@@ -29,6 +28,7 @@ use crate::{
     store::{
         BatchFlusher,
         batch::{Batch, PlacedBallot},
+        dead_letter::DeadLetter,
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
     },
@@ -68,18 +68,22 @@ impl Inner {
                 flushed => break flushed?,
             }
         };
-        self.fold_marks(connection, &batch.settled);
+        self.fold_marks(connection, &batch.acknowledged_below);
         Ok(report)
     }
 
     /// Only tidies up, and so is left to a later flush where it cannot be done now.
-    fn fold_marks(&self, connection: &mut Connection, settled: &HashMap<ShardId, EntryId>) {
+    fn fold_marks(
+        &self,
+        connection: &mut Connection,
+        acknowledged_below: &HashMap<ShardId, EntryId>,
+    ) {
         let mut folded = self.folded.lock().unwrap_or_else(PoisonError::into_inner);
-        if *folded == *settled {
+        if *folded == *acknowledged_below {
             return;
         }
-        match marks::fold(connection, settled) {
-            Ok(()) => folded.clone_from(settled),
+        match marks::fold(connection, acknowledged_below) {
+            Ok(()) => folded.clone_from(acknowledged_below),
             Err(error) => {
                 tracing::debug!(
                     error = in_one_line(&error),
@@ -100,8 +104,8 @@ impl Inner {
         let fresh = marks::mark(transaction, batch)?;
         let removed = remove_revived(transaction, batch)?;
         let mut outcome = FlushOutcome::new(batch, fresh, &removed);
-        let replayed: Vec<_> = outcome.replays(batch).collect();
-        let mut older = Older::new(batch, dead_among(transaction, &replayed)?);
+        let already_applied: Vec<_> = outcome.replays(batch).collect();
+        let mut older = Older::new(batch, dead_among(transaction, &already_applied)?);
         let live: Vec<_> = batch
             .ballots
             .iter()

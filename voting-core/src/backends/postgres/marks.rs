@@ -73,9 +73,12 @@ fn below_now(transaction: &mut Transaction<'_>) -> Result<HashMap<ShardId, Entry
 /// whoever holds the lock of [`below_now`] must not ask for more of it.
 pub(super) fn fold(
     connection: &mut Connection,
-    settled: &HashMap<ShardId, EntryId>,
+    acknowledged_below: &HashMap<ShardId, EntryId>,
 ) -> Result<(), StoreError> {
-    let mut keys: Vec<EntryKey> = settled.iter().map(|(shard, id)| (*shard, *id)).collect();
+    let mut keys: Vec<EntryKey> = acknowledged_below
+        .iter()
+        .map(|(shard, id)| (*shard, *id))
+        .collect();
     keys.sort_unstable();
     let (shards, ms, seqs) = columns(&keys)?;
     let mut transaction = connection.begin()?;

@@ -29,7 +29,6 @@ use ::postgres::Transaction;
 use r2d2::Pool;
 use tokio::sync::Semaphore;
 
-pub(super) use self::failure::kind_of;
 pub use self::{
     address::InvalidAddress,
     failure::Failure,
@@ -43,7 +42,7 @@ use self::{
 };
 use crate::{
     backends::{endpoint::Endpoint, tls::Authorities},
-    error::StoreError,
+    error::{ErrorKind, StoreError},
     model::position::{EntryId, ShardId},
 };
 
@@ -228,6 +227,14 @@ impl Drop for Inner {
         // Closing a connection waits, which a thread of the runtime must not.
         std::thread::spawn(move || drop(pool));
     }
+}
+
+/// The kind of an error of Postgres, of its tables, or of the way to it.
+pub(super) fn kind_of(error: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
+    if error.is::<SchemaError>() {
+        return Some(ErrorKind::Schema);
+    }
+    failure::kind_of(error)
 }
 
 impl From<::postgres::Error> for StoreError {

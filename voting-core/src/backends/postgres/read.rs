@@ -9,13 +9,16 @@ use crate::{
     error::StoreError,
     model::{
         ballot::Choices,
-        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason, UnknownReason, and_one_more},
         id::PollId,
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
+        rejection::{RejectReason, UnknownReason},
         tally::{Recount, Tally},
     },
-    store::{DeadLetterStore, TallyStore},
+    store::{
+        DeadLetterStore, TallyStore,
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, and_one_more},
+    },
 };
 
 /// The tally of a poll, and the poll's key.
@@ -189,7 +192,7 @@ impl TallyStore for Postgres {
             .await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_read(&self) -> Result<(), StoreError> {
         self.call(|inner| {
             inner.ask(|connection| {
                 connection.execute("SELECT 1 FROM polls LIMIT 1", &[])?;

@@ -12,11 +12,8 @@ use super::{
 };
 use crate::{
     error::StoreError,
-    model::{
-        ballot::Choices,
-        dead_letter::{DeadLetter, RejectReason},
-    },
-    store::{batch::PlacedBallot, older::Older, outcome::FlushOutcome},
+    model::{ballot::Choices, rejection::RejectReason},
+    store::{batch::PlacedBallot, dead_letter::DeadLetter, older::Older, outcome::FlushOutcome},
 };
 
 /// Characters of the database's message that are kept with a dead letter.

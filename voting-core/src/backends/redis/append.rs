@@ -122,7 +122,7 @@ impl BallotLog for Redis {
         parse_id(&last)
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_append(&self) -> Result<(), StoreError> {
         self.prepare().await?;
         durability::check(self).await?;
         self.takes_ballots().await

@@ -38,7 +38,7 @@ impl SeparateLog for Redis {
     async fn acknowledged_below(&self) -> Result<HashMap<ShardId, EntryId>, StoreError> {
         let mut below = HashMap::new();
         for shard in self.shards() {
-            below.insert(shard, self.progress(shard).await?.settled);
+            below.insert(shard, self.progress(shard).await?.acknowledged_below);
         }
         Ok(below)
     }

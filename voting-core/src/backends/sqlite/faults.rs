@@ -64,7 +64,7 @@ impl Scene {
 async fn a_full_disk_refuses_ballots_loses_none_and_recovers() {
     let scene = Scene::new().await;
     let sink = scene.store.sink();
-    BallotLog::check(&scene.store).await.unwrap();
+    BallotLog::ready_to_append(&scene.store).await.unwrap();
     scene.limit_pages(scene.pages() + 3);
     let mut acknowledged = 0;
     let refused = loop {
@@ -116,7 +116,7 @@ async fn after_the_disk_failed_in_a_commit_nothing_more_is_taken() {
     assert!(matches!(waiting, Err(CastError::Refused(_))), "{waiting:?}");
     let put = scene.store.put_poll(&scene.poll).await;
     assert!(matches!(put, Err(StoreError::Unavailable(_))));
-    assert!(BallotLog::check(&scene.store).await.is_err());
-    assert!(TallyStore::check(&scene.store).await.is_err());
+    assert!(BallotLog::ready_to_append(&scene.store).await.is_err());
+    assert!(TallyStore::ready_to_read(&scene.store).await.is_err());
     scene.store.failed().await;
 }

@@ -11,7 +11,6 @@ use crate::{
     error::StoreError,
     model::{
         ballot::Choices,
-        dead_letter::DeadLetter,
         id::PollId,
         poll_state::PollState,
         position::{EntryId, EntryKey, Position, ShardId},
@@ -20,6 +19,7 @@ use crate::{
     store::{
         BatchFlusher,
         batch::{Batch, PlacedBallot, Revival},
+        dead_letter::DeadLetter,
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
     },
@@ -98,8 +98,8 @@ fn mark_applied(
             fresh.insert((*shard, *id));
         }
     }
-    for (shard, settled) in &batch.settled {
-        let mark = params![shard.0, settled.ms(), settled.seq()];
+    for (shard, acknowledged_below) in &batch.acknowledged_below {
+        let mark = params![shard.0, acknowledged_below.ms(), acknowledged_below.seq()];
         transaction
             .prepare_cached(
                 "INSERT INTO applied_below VALUES (?1, ?2, ?3)

@@ -124,7 +124,9 @@ impl Inner {
             group.hand_out(entry.id);
         }
         if !entries.is_empty() {
-            claim.settled.insert(SHARD, group.settled());
+            claim
+                .acknowledged_below
+                .insert(SHARD, group.acknowledged_below());
         }
         claim.entries = entries;
         Ok(claim)
@@ -167,7 +169,7 @@ pub(super) fn stats(reader: &Connection) -> Result<QueueStats, StoreError> {
         })?;
     let oldest = oldest.map(id_from_column).transpose()?;
     // What is not acknowledged is still there.
-    let settled = match oldest {
+    let acknowledged_below = match oldest {
         Some(oldest) => oldest,
         None => id_from_column(last)?.next(),
     };
@@ -175,7 +177,7 @@ pub(super) fn stats(reader: &Connection) -> Result<QueueStats, StoreError> {
         accepted,
         pending,
         oldest_pending_ms: oldest.map(EntryId::ms),
-        settled: [(SHARD, settled)].into(),
+        acknowledged_below: [(SHARD, acknowledged_below)].into(),
         lost_entries: 0,
         memory: None,
     })
@@ -259,7 +261,7 @@ impl BallotLog for Sqlite {
         self.blocking(move |inner| inner.seal(&polls)).await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_append(&self) -> Result<(), StoreError> {
         self.blocking(Inner::check_writable).await
     }
 

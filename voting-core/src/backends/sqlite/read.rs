@@ -8,13 +8,16 @@ use crate::{
     error::StoreError,
     model::{
         ballot::Choices,
-        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, RejectReason, and_one_more},
         id::PollId,
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
+        rejection::RejectReason,
         tally::{Recount, Tally},
     },
-    store::{DeadLetterStore, TallyStore},
+    store::{
+        DeadLetterStore, TallyStore,
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, and_one_more},
+    },
 };
 
 /// Reads within the caller's transaction, so that all is of one moment.
@@ -188,7 +191,7 @@ fn to_position((shard, ms, n): PositionColumns) -> Result<Position, StoreError> 
 
 fn to_reason(name: &str) -> Result<RejectReason, StoreError> {
     name.parse()
-        .map_err(|error: crate::model::dead_letter::UnknownReason| {
+        .map_err(|error: crate::model::rejection::UnknownReason| {
             StoreError::Corrupt(error.to_string())
         })
 }
@@ -211,7 +214,7 @@ impl TallyStore for Sqlite {
         self.reading(move |inner| inner.recount(&poll)).await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn ready_to_read(&self) -> Result<(), StoreError> {
         self.reading(|inner| {
             inner.check_sound()?;
             lock(&inner.reader).query_row("SELECT 1 FROM totals", [], |_| Ok(()))?;

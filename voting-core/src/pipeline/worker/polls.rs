@@ -1,12 +1,12 @@
 //! The polls that ballots are checked against.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{
-    prepare::Gathered,
+    prepare::{Gathered, Known},
     progress::ProgressSender,
     retry::{GaveUp, Retry},
 };
@@ -15,9 +15,6 @@ use crate::{
     model::{id::PollId, poll::Poll},
     store::PollDirectory,
 };
-
-/// Polls by their ids.
-pub(super) type Known = HashMap<PollId, Poll>;
 
 /// The polls that ballots were cast in. They are kept: a store that knows one to be closed, of which
 /// this does not know yet, refuses the batch. Polls that are missing are asked for each time.

@@ -3,7 +3,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::polls::Known;
 use crate::{
     log::{
         claim::{Claim, LogEntry},
@@ -12,21 +11,28 @@ use crate::{
     },
     model::{
         ballot::Ballot,
-        dead_letter::{DeadLetter, RejectReason},
         id::PollId,
+        poll::Poll,
         position::{EntryId, EntryKey, Position, ShardId},
+        rejection::RejectReason,
     },
     pipeline::rule::Refusal,
-    store::batch::{Batch, PlacedBallot},
+    store::{
+        batch::{Batch, PlacedBallot},
+        dead_letter::DeadLetter,
+    },
     trace::Followed,
 };
+
+/// Polls by their ids.
+pub(super) type Known = HashMap<PollId, Poll>;
 
 /// Entries that are decoded but not yet checked.
 #[derive(Default)]
 pub(super) struct Gathered {
     entries: Vec<(LogEntry, Result<Vec<Ballot>, MalformedEntry>)>,
     seen: HashSet<EntryKey>,
-    settled: HashMap<ShardId, EntryId>,
+    acknowledged_below: HashMap<ShardId, EntryId>,
     ballots: usize,
     /// What the application's rule refuses.
     pub(super) refused: HashMap<Position, Refusal>,
@@ -57,7 +63,7 @@ impl Gathered {
                 self.entries.push((entry, decoded));
             }
         }
-        self.settled.extend(claim.settled);
+        self.acknowledged_below.extend(claim.acknowledged_below);
         unknown
     }
 
@@ -86,7 +92,7 @@ impl Gathered {
 pub(super) fn prepare(gathered: &Gathered, polls: &Known) -> Batch {
     let mut batch = Batch {
         ballots: Vec::with_capacity(gathered.ballots),
-        settled: gathered.settled.clone(),
+        acknowledged_below: gathered.acknowledged_below.clone(),
         ..Batch::default()
     };
     for (log_entry, decoded) in &gathered.entries {

@@ -88,7 +88,7 @@ impl ProgressSender {
             progress.flushed.counted += report.counted;
             progress.flushed.superseded += report.superseded;
             progress.flushed.rejected += report.rejected;
-            progress.flushed.replayed += report.replayed;
+            progress.flushed.already_applied += report.already_applied;
             progress.alive_at = Instant::now();
         });
     }

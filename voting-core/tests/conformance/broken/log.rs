@@ -110,8 +110,8 @@ impl<B: BrokenLog> BallotLog for Log<B> {
         self.broken.seal(self.log.as_ref(), shard, polls).await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        self.log.check().await
+    async fn ready_to_append(&self) -> Result<(), StoreError> {
+        self.log.ready_to_append().await
     }
 }
 

@@ -240,9 +240,9 @@ impl BrokenLog for SettlesAnEmptyShardAtTheLeastId {
     async fn stats(&self, queue: &dyn BallotQueue) -> Result<QueueStats, StoreError> {
         let mut stats = queue.stats().await?;
         let used = locked(&self.0.0);
-        for (shard, settled) in &mut stats.settled {
+        for (shard, acknowledged_below) in &mut stats.acknowledged_below {
             if !used.contains(shard) {
-                *settled = EntryId::MIN;
+                *acknowledged_below = EntryId::MIN;
             }
         }
         Ok(stats)
@@ -266,7 +266,9 @@ impl BrokenLog for LeavesAnEmptyShardOut {
     async fn stats(&self, queue: &dyn BallotQueue) -> Result<QueueStats, StoreError> {
         let mut stats = queue.stats().await?;
         let used = locked(&self.0.0);
-        stats.settled.retain(|shard, _| used.contains(shard));
+        stats
+            .acknowledged_below
+            .retain(|shard, _| used.contains(shard));
         Ok(stats)
     }
 }
@@ -278,7 +280,7 @@ struct TellsOfTheFirstShardOnly;
 impl BrokenLog for TellsOfTheFirstShardOnly {
     async fn stats(&self, queue: &dyn BallotQueue) -> Result<QueueStats, StoreError> {
         let mut stats = queue.stats().await?;
-        stats.settled.retain(|shard, _| shard.0 == 0);
+        stats.acknowledged_below.retain(|shard, _| shard.0 == 0);
         Ok(stats)
     }
 }

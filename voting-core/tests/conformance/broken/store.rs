@@ -7,9 +7,10 @@ use voting_core::{
     BatchFlusher, DeadLetterStore, Poll, PollDirectory, PollId, PollState, PollStore, Receipt,
     ReceiptState, StoreError, Tally, TallyStore,
     conformance::Backend,
-    model::{dead_letter::DeadLetter, position::Position, tally::Recount},
+    model::{position::Position, tally::Recount},
     store::{
         batch::Batch,
+        dead_letter::DeadLetter,
         outcome::{Flushed, Totals},
     },
 };
@@ -137,8 +138,8 @@ impl<B: BrokenStore> TallyStore for Around<B> {
         self.store.tallies.recount(poll).await
     }
 
-    async fn check(&self) -> Result<(), StoreError> {
-        self.store.tallies.check().await
+    async fn ready_to_read(&self) -> Result<(), StoreError> {
+        self.store.tallies.ready_to_read().await
     }
 }
 

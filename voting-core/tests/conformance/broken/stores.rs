@@ -9,11 +9,8 @@ use std::{
 use async_trait::async_trait;
 use voting_core::{
     Choices, Poll, PollId, PollState, Receipt, ReceiptState, StoreError, Tally, VoterId,
-    model::{
-        dead_letter::DeadLetter,
-        position::{Position, ShardId},
-    },
-    store::{batch::Batch, outcome::Flushed},
+    model::position::{Position, ShardId},
+    store::{batch::Batch, dead_letter::DeadLetter, outcome::Flushed},
 };
 
 use super::{

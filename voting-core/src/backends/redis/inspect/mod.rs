@@ -35,7 +35,7 @@ pub struct ShardReport {
     /// The oldest entry that is not acknowledged.
     pub oldest_pending: Option<EntryId>,
     /// All entries below this are acknowledged.
-    pub settled: EntryId,
+    pub acknowledged_below: EntryId,
     /// The newest entry that was ever appended.
     pub last: EntryId,
     /// Ballots ever accepted.
@@ -145,7 +145,7 @@ impl Redis {
             not_taken: group.lag.map(|lag| lag as u64),
             in_hand: group.pending as u64,
             oldest_pending: progress.oldest_pending,
-            settled: progress.settled,
+            acknowledged_below: progress.acknowledged_below,
             last: stream.last,
             accepted: counters.accepted,
             acknowledged: counters.acknowledged,

@@ -34,7 +34,7 @@ pub(in crate::backends::redis) struct Upkeep {
     /// To look for entries of the dead.
     pub(in crate::backends::redis) take_over: Every,
     run: Every,
-    settled: HashMap<ShardId, EntryId>,
+    acknowledged_below: HashMap<ShardId, EntryId>,
     consumers: Consumers,
     retention: Retention,
 }
@@ -44,7 +44,7 @@ impl Upkeep {
         Self {
             take_over: Every::new(redis.0.options.claim_timeout / 4),
             run: Every::new(EVERY),
-            settled: HashMap::new(),
+            acknowledged_below: HashMap::new(),
             consumers: Consumers::new(redis),
             retention: Retention::new(),
         }
@@ -52,7 +52,10 @@ impl Upkeep {
 
     /// All entries of the shard below this are acknowledged, as far as is known.
     pub(in crate::backends::redis) fn settled(&self, shard: ShardId) -> EntryId {
-        self.settled.get(&shard).copied().unwrap_or(EntryId::MIN)
+        self.acknowledged_below
+            .get(&shard)
+            .copied()
+            .unwrap_or(EntryId::MIN)
     }
 
     /// Sees to all shards that do not rest; what failed is noted there.
@@ -78,10 +81,10 @@ impl Upkeep {
         shard: ShardId,
         tidy: bool,
     ) -> Result<(), StoreError> {
-        let settled = redis.progress(shard).await?.settled;
-        self.settled.insert(shard, settled);
+        let acknowledged_below = redis.progress(shard).await?.acknowledged_below;
+        self.acknowledged_below.insert(shard, acknowledged_below);
         let keep_from = self.retention.keep_from(redis, shard).await;
-        redis.trim(shard, settled.min(keep_from)).await?;
+        redis.trim(shard, acknowledged_below.min(keep_from)).await?;
         if tidy {
             self.consumers.remove_idle(redis, shard).await?;
         }
@@ -94,7 +97,7 @@ pub(in crate::backends::redis) struct Progress {
     /// The oldest entry that is not acknowledged, be it handed out or not.
     pub(in crate::backends::redis) oldest_pending: Option<EntryId>,
     /// All entries below this are acknowledged.
-    pub(in crate::backends::redis) settled: EntryId,
+    pub(in crate::backends::redis) acknowledged_below: EntryId,
 }
 
 /// What was counted in a shard since there is one.
@@ -131,7 +134,7 @@ impl Redis {
         let after = last.next();
         Ok(Progress {
             oldest_pending,
-            settled: oldest_pending.map_or(after, |oldest| oldest.min(after)),
+            acknowledged_below: oldest_pending.map_or(after, |oldest| oldest.min(after)),
         })
     }
 
@@ -193,7 +196,9 @@ impl Redis {
             stats.accepted += counters.accepted;
             stats.pending += counters.accepted.saturating_sub(counters.acknowledged);
             let progress = self.progress(shard).await?;
-            stats.settled.insert(shard, progress.settled);
+            stats
+                .acknowledged_below
+                .insert(shard, progress.acknowledged_below);
             if let Some(oldest) = progress.oldest_pending {
                 let known = stats.oldest_pending_ms.unwrap_or(u64::MAX);
                 stats.oldest_pending_ms = Some(known.min(oldest.ms()));

@@ -365,7 +365,7 @@ impl RedisQueue {
         for entry in &claim.entries {
             in_hand.insert((entry.shard, entry.id), entry.ballots);
             claim
-                .settled
+                .acknowledged_below
                 .insert(entry.shard, upkeep.settled(entry.shard));
         }
         claim

@@ -243,7 +243,7 @@ pub(in crate::backends::redis) fn stream(answer: Value) -> Result<Stream, StoreE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::dead_letter::DeadLetter;
+    use crate::store::dead_letter::DeadLetter;
 
     fn bulk(bytes: &[u8]) -> Value {
         Value::BulkString(bytes.to_vec())

@@ -1,0 +1,265 @@
+//! Serving, and stopping in order.
+
+use std::{
+    env,
+    io::{self, Write},
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use poem::{Endpoint, Response, endpoint::ToDynEndpoint};
+use tokio::{task::JoinSet, time::sleep};
+use tokio_util::sync::CancellationToken;
+use voting_core::{BallotQueue, pipeline::worker::ProgressWatch};
+use voting_http::{Gate, ServeOptions, serve};
+use voting_signals::StopSignals;
+
+use crate::{
+    runtime::{
+        listener::{Inherited, Listener},
+        logging,
+        start_error::StartError,
+        supervisor::{self, Lookout, Watchdog},
+    },
+    settings::{config::Config, log::LogFormat},
+};
+
+/// A supervisor commonly gives 30 s before it kills.
+const DEADLINE: Duration = Duration::from_secs(25);
+
+/// What asks a service to stop.
+#[derive(Debug, Clone)]
+pub enum StopOn {
+    /// A signal to the process; a second one ends the process at once.
+    Signal,
+    /// This token, as in a test that runs the service in its own process.
+    Cancel(CancellationToken),
+}
+
+/// [`StopOn`], listened to.
+#[derive(Debug)]
+enum Stop {
+    Signal(StopSignals),
+    Cancel(Option<CancellationToken>),
+}
+
+impl Stop {
+    fn listen(on: StopOn) -> Result<Self, StartError> {
+        match on {
+            StopOn::Signal => StopSignals::listen()
+                .map(Self::Signal)
+                .map_err(StartError::Signals),
+            StopOn::Cancel(token) => Ok(Self::Cancel(Some(token))),
+        }
+    }
+
+    /// Waits until the services are asked to stop; the next time, until they are asked once more.
+    async fn asked(&mut self) {
+        match self {
+            Self::Signal(signals) => signals.next().await,
+            Self::Cancel(token) => {
+                match token {
+                    Some(token) => token.cancelled().await,
+                    None => std::future::pending().await,
+                }
+                *token = None;
+            }
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// As it was asked to, with nothing left to do.
+    Clean,
+    /// By itself, or with something left undone.
+    Failed,
+    /// With no time to wait for anything.
+    AtOnce,
+}
+
+/// The services of a process.
+pub struct Services {
+    servers: JoinSet<bool>,
+    inherited: Inherited,
+    watchdog: Watchdog,
+    lookout: Lookout,
+    log_format: LogFormat,
+    asked: Stop,
+    leaving: CancellationToken,
+    stop: CancellationToken,
+    drain_delay: Duration,
+}
+
+impl Services {
+    /// Starts with no service. If signals are to stop them, no signal ends the process by itself from now on.
+    ///
+    /// # Errors
+    /// [`StartError::Signals`].
+    pub fn new(config: &Config, stop: StopOn) -> Result<Self, StartError> {
+        let program = env::args_os().next().unwrap_or_default();
+        let program = Path::new(&program).file_name().unwrap_or_default();
+        tracing::info!(?program, version = env!("CARGO_PKG_VERSION"), "starting");
+        Ok(Self {
+            servers: JoinSet::new(),
+            inherited: Inherited::take(),
+            watchdog: Watchdog::default(),
+            lookout: Lookout::default(),
+            log_format: config.log_format,
+            asked: Stop::listen(stop)?,
+            leaving: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            drain_delay: Duration::from_millis(config.drain_delay_ms),
+        })
+    }
+
+    /// Cancelled when the services are to stop: from then on they are not ready.
+    pub fn leaving(&self) -> &CancellationToken {
+        &self.leaving
+    }
+
+    /// A socket that listens: the one of this name, if a supervisor has handed over any, or else an own
+    /// one at `address`, where port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`] names `what` was to be served. Sockets were handed over, but not this one,
+    /// or it is no socket to serve on.
+    pub async fn listen(
+        &mut self,
+        name: &'static str,
+        what: &'static str,
+        address: SocketAddr,
+    ) -> Result<Listener, StartError> {
+        match self.inherited.named(name)? {
+            Some(listener) => Ok(listener),
+            None => Listener::bind(what, address).await,
+        }
+    }
+
+    /// Reports the process as alive only while this worker makes progress or retries a store that fails. The status also
+    /// says how many ballots wait for the workers.
+    pub fn watch(&mut self, mut worker: ProgressWatch, queue: Arc<dyn BallotQueue>) {
+        self.lookout.worker = Some((worker.clone(), queue));
+        // That it was started is its first sign of life.
+        worker.mark_changed();
+        self.watchdog.worker = Some(worker);
+    }
+
+    /// Names the stores behind the services' needs in the words of an operator.
+    pub fn name_stores(&mut self, stores: &'static [(&'static str, &'static str)]) {
+        self.lookout.stores = stores;
+    }
+
+    /// Prints the address of a service, as a line for people or as JSON.
+    pub fn announce(&self, service: &str, address: &str, more: &str) {
+        announce(&match self.log_format {
+            LogFormat::Text => format!("{:<11}{address}{more}\n", format!("{service}:")),
+            LogFormat::Json => {
+                let service = service.to_lowercase();
+                let fields = [("service", service.as_str()), ("address", address)];
+                format!("{}\n", logging::object("INFO", "serving", &fields))
+            }
+        });
+    }
+
+    /// Prints a text if lines are for people.
+    pub fn remark(&self, text: &str) {
+        if self.log_format == LogFormat::Text {
+            announce(text);
+        }
+    }
+
+    /// Serves an endpoint, whose service has the same gate.
+    pub fn serve<E>(&mut self, listener: Listener, endpoint: E, gate: Gate)
+    where
+        E: Endpoint<Output = Response> + 'static,
+    {
+        let options = ServeOptions {
+            gate,
+            // With the longest drain delay before it and what is to be finished after it, within DEADLINE.
+            drain: Duration::from_secs(7),
+            ..ServeOptions::default()
+        };
+        let stop = self.stop.clone();
+        let endpoint = Arc::new(endpoint);
+        let watched = ToDynEndpoint(Arc::clone(&endpoint));
+        let watched: supervisor::Service = Arc::new(watched);
+        self.lookout.services.push(Arc::clone(&watched));
+        self.watchdog.services.push(watched);
+        self.servers
+            .spawn(serve(listener.into_socket(), endpoint, options, stop));
+    }
+
+    /// Runs until a signal, or until a part fails, be it a server or `broken`. Then stops in
+    /// order: no longer ready; after the drain delay no new requests, those in flight answered, then `finish`, which says whether it
+    /// left nothing undone.
+    pub async fn run(
+        mut self,
+        broken: impl Future<Output = Exit>,
+        finish: impl Future<Output = bool>,
+    ) -> Exit {
+        supervisor::ready();
+        tokio::spawn(std::mem::take(&mut self.watchdog).feed());
+        let lookout = tokio::spawn(std::mem::take(&mut self.lookout).look());
+        let asked = tokio::select! {
+            () = self.asked.asked() => true,
+            exit = broken => {
+                if exit == Exit::AtOnce {
+                    return exit;
+                }
+                false
+            }
+            server = self.servers.join_next() => {
+                tracing::error!(?server, "a server ended unexpectedly");
+                false
+            }
+        };
+        tracing::info!("stopping; a second signal ends the process at once");
+        // Its last status would stay until the end.
+        lookout.abort();
+        supervisor::stopping();
+        self.leaving.cancel();
+        let ending = async {
+            sleep(self.drain_delay).await;
+            self.stop.cancel();
+            let mut served = true;
+            while let Some(server) = self.servers.join_next().await {
+                served &= server.unwrap_or(false);
+            }
+            if !served {
+                tracing::warn!("some requests did not end in time");
+            }
+            finish.await
+        };
+        let finished = tokio::select! {
+            finished = ending => finished,
+            () = self.asked.asked() => return Exit::AtOnce,
+            () = sleep(DEADLINE) => {
+                tracing::error!("stopping took too long; what is left is for the next start");
+                return Exit::AtOnce;
+            }
+        };
+        if asked && finished {
+            Exit::Clean
+        } else {
+            Exit::Failed
+        }
+    }
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services")
+            .field("servers", &self.servers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Writes a text to the standard output.
+pub fn announce(text: &str) {
+    // If nothing reads the output, the process goes on.
+    let _ = io::stdout().write_all(text.as_bytes());
+}

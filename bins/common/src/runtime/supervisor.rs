@@ -1,0 +1,237 @@
+//! Notifies the supervisor by systemd's protocol: that the process is ready, that it stops, its status, and, as long as it
+//! makes progress, that it is alive. Without such a supervisor nothing is sent.
+
+use std::{sync::Arc, time::Duration};
+
+use poem::{Endpoint, Request, Response, endpoint::DynEndpoint, http::Uri};
+use tokio::time::{MissedTickBehavior, interval};
+use voting_core::{BallotQueue, pipeline::worker::ProgressWatch};
+use voting_http::WhyNotReady;
+
+/// How often a service is asked whether it is ready, so that the log and the supervisor tell it.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(crate) type Service = Arc<dyn DynEndpoint<Output = Response>>;
+
+/// All services listen. Whether their stores answer is not asked: a supervisor that waited for that
+/// would kill a process which waits for its stores, as it should. `/readyz` tells it.
+pub(crate) fn ready() {
+    tell("READY=1");
+}
+
+/// The process was asked to stop, or has to.
+pub(crate) fn stopping() {
+    tell("STOPPING=1\nSTATUS=stopping");
+}
+
+#[cfg(unix)]
+fn tell(state: &str) {
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Custom(state)]) {
+        tracing::warn!(%error, "cannot notify the supervisor");
+    }
+}
+
+/// After how long without a word the supervisor takes the process for dead; `None` if it does not.
+#[cfg(unix)]
+fn watchdog_timeout() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
+}
+
+/// Whether a supervisor listens.
+fn is_supervised() -> bool {
+    cfg!(unix) && std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
+#[cfg(not(unix))]
+fn tell(_: &str) {}
+
+#[cfg(not(unix))]
+fn watchdog_timeout() -> Option<Duration> {
+    None
+}
+
+/// Reports that the process is alive, as long as all of these are.
+#[derive(Default)]
+pub(crate) struct Watchdog {
+    pub(crate) services: Vec<Service>,
+    pub(crate) worker: Option<ProgressWatch>,
+}
+
+impl Watchdog {
+    /// Runs for ever if the supervisor has a watchdog. Spawn it: as a task of the runtime it stands
+    /// still when the runtime's threads are stuck.
+    pub(crate) async fn feed(mut self) {
+        let Some(timeout) = watchdog_timeout() else {
+            return;
+        };
+        let mut ticks = interval((timeout / 4).max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(what) = self.is_alive().await {
+                tracing::error!("{what}; not telling the supervisor that the process is alive");
+                continue;
+            }
+            tell("WATCHDOG=1");
+        }
+    }
+
+    async fn is_alive(&mut self) -> Result<(), &'static str> {
+        for service in &self.services {
+            // Not by a socket: when all connections are taken this one would have to wait like any other.
+            let request = Request::builder()
+                .header("host", "localhost")
+                .uri(Uri::from_static("/healthz"));
+            let answer = service.get_response(request.finish()).await;
+            if !answer.status().is_success() {
+                return Err("a service does not answer its health check");
+            }
+        }
+        // It changes with every claim, also an empty one, with every batch, and with every attempt that
+        // a store fails. So it stands still when a step of the worker does.
+        if let Some(worker) = &mut self.worker {
+            if !worker.has_changed().unwrap_or(false) {
+                return Err("the worker made no progress since the last check");
+            }
+            worker.mark_unchanged();
+        }
+        Ok(())
+    }
+}
+
+/// Asks the services whether they are ready, so that they log each change, and reports it to the supervisor.
+#[derive(Default)]
+pub(crate) struct Lookout {
+    pub(crate) services: Vec<Service>,
+    pub(crate) worker: Option<(ProgressWatch, Arc<dyn BallotQueue>)>,
+    /// What is behind each need of a service, such as Redis behind the ballot log.
+    pub(crate) stores: &'static [(&'static str, &'static str)],
+}
+
+impl Lookout {
+    /// Goes on for ever. To be spawned.
+    pub(crate) async fn look(self) {
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = String::new();
+        loop {
+            ticks.tick().await;
+            let status = self.status().await;
+            if status != told {
+                tell(&format!("STATUS={status}"));
+                told = status;
+            }
+        }
+    }
+
+    /// In the words of `systemctl status`: a line.
+    async fn status(&self) -> String {
+        for service in &self.services {
+            let request = Request::builder()
+                .header("host", "localhost")
+                .uri(Uri::from_static("/readyz"));
+            let answer = service.get_response(request.finish()).await;
+            if answer.status().is_success() {
+                continue;
+            }
+            return match answer.data::<WhyNotReady>() {
+                Some(WhyNotReady { what, reason }) => {
+                    let named = self.stores.iter().find(|(need, _)| need == what);
+                    let store = named.map_or(*what, |(_, store)| *store);
+                    format!("waiting for {store}: {}", in_one(reason))
+                }
+                None => "not ready".to_owned(),
+            };
+        }
+        let Some((worker, queue)) = &self.worker else {
+            return "ready".to_owned();
+        };
+        let trouble = worker.borrow().trouble.clone();
+        if let Some(trouble) = trouble {
+            return in_one(&trouble);
+        }
+        // Only where somebody reads it.
+        if !is_supervised() {
+            return String::new();
+        }
+        match queue.stats().await {
+            Ok(stats) if stats.pending == 0 => "ready, all ballots are counted".to_owned(),
+            Ok(stats) => format!("counting, {} pending", stats.pending),
+            Err(_) => "counting".to_owned(),
+        }
+    }
+}
+
+/// Some of it is from elsewhere: it must not say more than a line does.
+fn in_one(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use voting_core::{
+        BallotLog, Worker, WorkerOptions,
+        backends::{
+            memory::{Memory, MemoryOptions},
+            postgres::{Postgres, PostgresOptions},
+        },
+        log::entry::NewEntry,
+        model::position::ShardId,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_worker_that_bears_a_store_that_is_away_is_alive() {
+        // Nobody listens there.
+        lives_without("127.0.0.1:1").await;
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_bears_a_store_that_does_not_answer_is_alive() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        lives_without(&silent.local_addr().unwrap().to_string()).await;
+    }
+
+    /// A worker whose store is at this address is alive, although it cannot flush anything.
+    async fn lives_without(address: &str) {
+        let memory = Memory::new(MemoryOptions::default());
+        let options = PostgresOptions {
+            connect_timeout: Duration::from_millis(100),
+            ..PostgresOptions::default()
+        };
+        let away = Postgres::new(&format!("postgres://user@{address}/voting"), options);
+        let away = away.expect("an address");
+        let (queue, polls) = (Arc::new(memory.queue()), Arc::new(memory.clone()));
+        let worker = Worker::new(queue, polls, Arc::new(away), WorkerOptions::default()).start();
+        let entry = NewEntry {
+            payload: b"to be set aside".to_vec(),
+            ballots: 1,
+            polls: Vec::new(),
+            traces: Vec::new(),
+        };
+        memory.append(ShardId(0), entry).await.expect("it works");
+        let mut progress = worker.progress().clone();
+        let in_trouble = progress.wait_for(|progress| progress.trouble.is_some());
+        let alive_at = in_trouble.await.expect("it works").alive_at;
+        let mut watchdog = Watchdog {
+            worker: Some(worker.progress().clone()),
+            ..Watchdog::default()
+        };
+        for _ in 0..5 {
+            progress.changed().await.expect("it works");
+            watchdog.is_alive().await.expect("it works");
+            assert_eq!(progress.borrow_and_update().alive_at, alive_at);
+        }
+        assert_eq!(
+            watchdog.is_alive().await,
+            Err("the worker made no progress since the last check")
+        );
+        let lookout = Lookout {
+            worker: Some((worker.progress().clone(), Arc::new(memory.queue()))),
+            ..Lookout::default()
+        };
+        let status = lookout.status().await;
+        assert!(status.starts_with("cannot flush: "), "{status}");
+    }
+}

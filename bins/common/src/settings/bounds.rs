@@ -1,0 +1,153 @@
+//! Checks that values are within their bounds.
+
+use poem::http::uri::{Scheme, Uri};
+
+use crate::settings::{config::Config, course, log};
+
+/// The bounds of one setting.
+pub(crate) struct Bounds {
+    pub(crate) key: &'static str,
+    /// In words, after "is not". The reference of the settings shows them, too.
+    pub(crate) range: &'static str,
+    is_within: fn(&Config) -> bool,
+}
+
+/// More than a process can have, and less than a counter can hold.
+const MOST_CONNECTIONS: usize = 1_000_000;
+
+/// A share of connections or streams: with none an address would be locked out, and with more than all it could lock
+/// out the others.
+fn is_share(share: Option<usize>, of: usize) -> bool {
+    share.is_none_or(|share| (1..=of).contains(&share))
+}
+
+/// Of all settings that have any.
+pub(crate) const BOUNDS: [Bounds; 15] = [
+    Bounds {
+        key: "vote.max_connections",
+        range: "in 1 to 1000000",
+        is_within: |all| (1..=MOST_CONNECTIONS).contains(&all.vote.max_connections),
+    },
+    Bounds {
+        key: "result.max_connections",
+        range: "in 1 to 1000000",
+        is_within: |all| (1..=MOST_CONNECTIONS).contains(&all.result.max_connections),
+    },
+    Bounds {
+        key: "vote.max_connections_per_address",
+        range: "in 1 to vote.max_connections",
+        is_within: |all| {
+            is_share(
+                all.vote.max_connections_per_address,
+                all.vote.max_connections,
+            )
+        },
+    },
+    Bounds {
+        key: "result.max_connections_per_address",
+        range: "in 1 to result.max_connections",
+        is_within: |all| {
+            is_share(
+                all.result.max_connections_per_address,
+                all.result.max_connections,
+            )
+        },
+    },
+    Bounds {
+        key: "streams.max",
+        range: "in 1 to result.max_connections",
+        is_within: |all| is_share(all.streams.max, all.result.max_connections),
+    },
+    Bounds {
+        key: "streams.max_per_address",
+        range: "in 1 to streams.max",
+        is_within: |all| {
+            let most = all.streams.max.unwrap_or(all.result.max_connections);
+            is_share(all.streams.max_per_address, most)
+        },
+    },
+    Bounds {
+        key: "streams.life_s",
+        range: "in 60 to 86400",
+        is_within: |all| (60..=86_400).contains(&all.streams.life_s),
+    },
+    Bounds {
+        key: "worker.max_ballots",
+        range: "in 1 to 100000",
+        is_within: |all| (1..=100_000).contains(&all.worker.max_ballots),
+    },
+    Bounds {
+        key: "worker.max_wait_ms",
+        range: "in 0 to 10000",
+        // Well below the time after which the log considers a worker dead.
+        is_within: |all| all.worker.max_wait_ms <= 10_000,
+    },
+    Bounds {
+        key: "drain_delay_ms",
+        range: "in 0 to 10000",
+        // With what follows it must fit in the 30 s that supervisors commonly give.
+        is_within: |all| all.drain_delay_ms <= 10_000,
+    },
+    Bounds {
+        key: "redis.shards",
+        range: "in 1 to 65535",
+        is_within: |all| all.redis.shards != 0,
+    },
+    Bounds {
+        key: "postgres.connections",
+        range: "in 1 to 1000",
+        is_within: |all| (1..=1_000).contains(&all.postgres.connections),
+    },
+    Bounds {
+        key: "redis.claim_timeout_ms",
+        range: "500 or more, and twice worker.max_wait_ms or more",
+        is_within: |all| {
+            all.redis.claim_timeout_ms >= 500
+                && all.redis.claim_timeout_ms >= all.worker.max_wait_ms.saturating_mul(2)
+        },
+    },
+    Bounds {
+        key: "traces.sample_ratio",
+        range: "in 0 to 1",
+        is_within: |all| (0.0..=1.0).contains(&all.traces.sample_ratio),
+    },
+    Bounds {
+        key: "traces.endpoint",
+        range: "an address that begins with http://, without a user name, such as http://127.0.0.1:4318",
+        is_within: |all| all.traces.endpoint.as_deref().is_none_or(is_http),
+    },
+];
+
+impl Config {
+    /// Returns a message for each value that is out of its bounds, with the setting.
+    pub(crate) fn faults(&self) -> Vec<(&'static str, String)> {
+        let outside = BOUNDS.iter().filter(|bounds| !(bounds.is_within)(self));
+        let mut faults: Vec<_> = outside
+            .map(|Bounds { key, range, .. }| (*key, format!("{key} is not {range}")))
+            .collect();
+        if let Err(bad) = log::check(&self.log) {
+            faults.push(("log", bad.to_string()));
+        }
+        let known = faults.len();
+        for (key, label) in [("option_a", &self.option_a), ("option_b", &self.option_b)] {
+            if let Some(Err(error)) = label.as_deref().map(course::check_label) {
+                faults.push((key, format!("{key}: {error}")));
+            }
+        }
+        if faults.len() == known
+            && let Err(error) = self.course_poll(None)
+        {
+            faults.push(("option_b", format!("option_a and option_b: {error}")));
+        }
+        faults
+    }
+}
+
+fn is_http(url: &str) -> bool {
+    let uri = url.parse::<Uri>();
+    uri.is_ok_and(|uri| {
+        // A password in it would be shown.
+        let named = uri.authority().is_some_and(|at| at.as_str().contains('@'));
+        uri.scheme() == Some(&Scheme::HTTP) && uri.query().is_none() && !named
+    })
+}

@@ -1,0 +1,306 @@
+//! The settings and their defaults.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU16,
+    path::PathBuf,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize, Serializer};
+use voting_core::{Poll, PollId, WorkerOptions};
+use voting_http::{Limits, PublicUrl, TrustedProxies};
+
+use crate::{
+    secrets::Hidden,
+    settings::{listen, log::LogFormat},
+};
+
+/// All settings.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What is logged: `off`, `error`, `warn`, `info`, `debug` or `trace`; or levels by module, such as
+    /// `info,voting_core=debug`.
+    pub log: String,
+    /// The format of log lines: `text` for people, `json` for programs, one object a line.
+    pub log_format: LogFormat,
+    /// The vote service.
+    pub vote: Web,
+    /// The result service.
+    pub result: Web,
+    /// The worker and the operator's API.
+    pub worker: Worker,
+    /// The store of the all-in-one.
+    pub sqlite: Sqlite,
+    /// The log of the separate services.
+    pub redis: RedisSettings,
+    /// The store of the separate services.
+    pub postgres: PostgresSettings,
+    /// Signs the voters' cookies and receipts; 32 bytes or more. The all-in-one makes one unless it is set, and keeps it
+    /// beside the database.
+    pub secret: Option<Hidden>,
+    /// A file with the secret, instead of `secret`.
+    pub secret_file: Option<PathBuf>,
+    /// After the signal to stop: how long the service is not ready and still serves, so that a load balancer takes it
+    /// out first.
+    pub drain_delay_ms: u64,
+    /// The proxies in front of the services, whose `X-Forwarded-For` is believed: addresses, networks such as
+    /// `10.0.0.0/8`, or `unix`. In the environment they are separated by commas.
+    pub trusted_proxies: TrustedProxies,
+    /// The live result's event streams.
+    pub streams: Streams,
+    /// Traces of single requests and ballots.
+    pub traces: TraceSettings,
+    /// Whether pages show which replica answered.
+    pub show_served_by: bool,
+    /// The id of the poll at `/`. Unless set, it is the first of `polls`; the three services show the oldest poll.
+    pub default_poll: Option<PollId>,
+    /// Polls that are stored at each start; stored open ones get these titles and labels. Without `polls`, the poll
+    /// `cats-vs-dogs` is made if it is missing. In the environment this is the list as JSON or TOML.
+    pub polls: Option<Vec<Poll>>,
+    /// The label of the first option of `cats-vs-dogs`. The variable `OPTION_A` sets it, too, as in the Docker course.
+    pub option_a: Option<String>,
+    /// The label of its second option; also `OPTION_B`.
+    pub option_b: Option<String>,
+}
+
+/// A service with pages.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Web {
+    /// The address to listen on, or a name of this machine. Port 0 takes a free port.
+    #[serde(deserialize_with = "listen::read")]
+    pub listen: SocketAddr,
+    /// The address that voters use, if it is another one, as behind a proxy.
+    #[serde(default, serialize_with = "as_text")]
+    pub public_url: Option<PublicUrl>,
+    /// Without a `public_url`: the port that voters use, if it is not that of `listen`, as behind a published port. The
+    /// other service's pages link to it.
+    #[serde(default)]
+    pub public_port: Option<NonZeroU16>,
+    /// How many connections may be open at a time; further ones get one short answer each. They are fewer if fewer files
+    /// may be open.
+    #[serde(default = "max_connections")]
+    pub max_connections: usize,
+    /// How many of these one address may hold; half of them unless set. `trusted_proxies` have no such limit.
+    #[serde(default)]
+    pub max_connections_per_address: Option<usize>,
+}
+
+/// The live result's event streams.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Streams {
+    /// How many streams may be open at a time; three quarters of `result.max_connections` unless set.
+    pub max: Option<usize>,
+    /// How many of these one address may hold; half of them unless set.
+    pub max_per_address: Option<usize>,
+    /// About how long a stream lasts. Then its viewer opens another one.
+    pub life_s: u64,
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            max: None,
+            max_per_address: None,
+            life_s: Limits::default().stream_life.as_secs(),
+        }
+    }
+}
+
+fn max_connections() -> usize {
+    Limits::DEFAULT_CONNECTIONS
+}
+
+fn as_text<S: Serializer>(url: &Option<PublicUrl>, to: S) -> Result<S::Ok, S::Error> {
+    url.as_ref().map(ToString::to_string).serialize(to)
+}
+
+/// The worker and the operator's API.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Worker {
+    /// The address to listen on, or a name of this machine. Port 0 takes a free port.
+    #[serde(deserialize_with = "listen::read")]
+    pub listen: SocketAddr,
+    /// The token that opens the operator's API; 32 bytes or more, hard to guess, and not the secret. The all-in-one makes
+    /// one unless it is set, and keeps it beside the database.
+    pub token: Option<Hidden>,
+    /// A file with the token, instead of `worker.token`.
+    pub token_file: Option<PathBuf>,
+    /// A batch is written when it has this many ballots.
+    pub max_ballots: usize,
+    /// A batch is written this long after its first ballot, even if it is small.
+    pub max_wait_ms: u64,
+}
+
+/// The embedded store.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sqlite {
+    /// The file that holds the ballots of the all-in-one. It is made if it is missing.
+    pub path: PathBuf,
+}
+
+/// The log in Redis.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisSettings {
+    /// The address, such as `redis://user:password@host:6379/`; `rediss://` encrypts. For a cluster it may name several
+    /// nodes, separated by commas.
+    pub url: Option<Hidden>,
+    /// A file with the address, instead of `redis.url`.
+    pub url_file: Option<PathBuf>,
+    /// A PEM file with the certificate authorities to trust for an encrypted Redis. Unless set, those of the system are
+    /// trusted.
+    pub ca_file: Option<PathBuf>,
+    /// Whether it is a Redis Cluster.
+    pub cluster: bool,
+    /// All keys in Redis begin with this.
+    pub prefix: String,
+    /// How many streams share the load. It cannot change once there is a log.
+    pub shards: u16,
+    /// A worker that acknowledges nothing for this long is considered dead, and another one takes over its entries.
+    pub claim_timeout_ms: u64,
+    /// How long counted ballots are kept in Redis; shorter if its `maxmemory` runs short.
+    pub retention_hours: u64,
+    /// Whether to work with a Redis that can lose acknowledged ballots.
+    pub accept_loss: bool,
+}
+
+/// The store in Postgres.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PostgresSettings {
+    /// The address, such as `postgres://user:password@host/database`. `?sslmode=require` encrypts and verifies the server.
+    pub url: Option<Hidden>,
+    /// A file with the address, instead of `postgres.url`.
+    pub url_file: Option<PathBuf>,
+    /// A PEM file with the certificate authorities to trust. With it the connection is always encrypted. Unless set, those
+    /// of the system are trusted.
+    pub ca_file: Option<PathBuf>,
+    /// How many connections one process opens.
+    pub connections: u32,
+}
+
+/// Where traces are sent, and which requests are traced.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TraceSettings {
+    /// The address of the collector for OTLP over HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is added. Unless set,
+    /// there are no traces.
+    pub endpoint: Option<String>,
+    /// The share of requests that is traced.
+    pub sample_ratio: f64,
+    /// Whether the header `traceparent` of a request decides instead whether the request is traced, and in which trace.
+    pub trust_traceparent: bool,
+}
+
+impl Default for TraceSettings {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            sample_ratio: 0.01,
+            trust_traceparent: false,
+        }
+    }
+}
+
+impl Default for RedisSettings {
+    fn default() -> Self {
+        // All programs read one file, also those that are built without Redis. A test holds these values to the
+        // library's.
+        Self {
+            url: None,
+            url_file: None,
+            ca_file: None,
+            cluster: false,
+            prefix: "voting".to_owned(),
+            shards: 4,
+            claim_timeout_ms: 30_000,
+            retention_hours: 24,
+            accept_loss: false,
+        }
+    }
+}
+
+impl Default for PostgresSettings {
+    fn default() -> Self {
+        Self {
+            url: None,
+            url_file: None,
+            ca_file: None,
+            connections: 4,
+        }
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+impl Web {
+    fn on(port: u16) -> Self {
+        Self {
+            listen: loopback(port),
+            public_url: None,
+            public_port: None,
+            max_connections: max_connections(),
+            max_connections_per_address: None,
+        }
+    }
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        let options = WorkerOptions::default();
+        Self {
+            listen: loopback(8082),
+            token: None,
+            token_file: None,
+            max_ballots: options.max_ballots,
+            max_wait_ms: u64::try_from(options.max_wait.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            log: "info".to_owned(),
+            log_format: LogFormat::default(),
+            vote: Web::on(8080),
+            result: Web::on(8081),
+            worker: Worker::default(),
+            sqlite: Sqlite {
+                path: PathBuf::from("voting-data/voting.db"),
+            },
+            redis: RedisSettings::default(),
+            postgres: PostgresSettings::default(),
+            secret: None,
+            secret_file: None,
+            drain_delay_ms: 0,
+            trusted_proxies: TrustedProxies::default(),
+            streams: Streams::default(),
+            traces: TraceSettings::default(),
+            show_served_by: false,
+            default_poll: None,
+            polls: None,
+            option_a: None,
+            option_b: None,
+        }
+    }
+}
+
+impl Config {
+    /// How the worker is to work.
+    pub fn worker_options(&self) -> WorkerOptions {
+        WorkerOptions {
+            max_ballots: self.worker.max_ballots,
+            max_wait: Duration::from_millis(self.worker.max_wait_ms),
+            ..WorkerOptions::default()
+        }
+    }
+}

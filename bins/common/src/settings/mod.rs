@@ -1,0 +1,19 @@
+//! The settings: defaults in the code, then a file, then the environment, then flags.
+
+pub(crate) mod bounds;
+pub(crate) mod cli;
+pub(crate) mod config;
+pub(crate) mod configured;
+pub(crate) mod course;
+pub(crate) mod credentials;
+pub(crate) mod layers;
+pub(crate) mod listen;
+pub(crate) mod load;
+pub(crate) mod log;
+pub(crate) mod polls;
+pub(crate) mod provenance;
+#[cfg(test)]
+mod reference;
+pub(crate) mod requirements;
+pub(crate) mod service;
+pub(crate) mod typed;

@@ -1,0 +1,26 @@
+//! Why a check has no verdict.
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// Neither a result service nor a store is given.
+    #[error("nothing to check with: neither a result service nor a store is given")]
+    NoSource,
+    /// A service does not answer as it should.
+    #[error("a service does not answer as it should: {0}")]
+    Service(String),
+    /// The tally moves before anything is cast.
+    #[error(
+        "the tally of the poll keeps changing: others vote in it, or earlier ballots are still being counted; try again when nobody votes"
+    )]
+    Moving,
+    /// They are not of one system, or the result service is far behind.
+    #[error(
+        "the result service and the store have different tallies: do they belong to one system?"
+    )]
+    Apart,
+    /// The store does not answer as it should.
+    #[error("the store does not answer as it should")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

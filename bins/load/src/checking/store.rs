@@ -1,0 +1,300 @@
+//! Reads a poll from Postgres, with statements of its own: a checker that asked the code which it
+//! checks would believe it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use postgres::{Client, IsolationLevel, NoTls, Transaction, fallible_iterator::FallibleIterator};
+use uuid::Uuid;
+
+use crate::{
+    checking::{error::CheckError, service::Tally, voter_check::Stored},
+    token::Position,
+};
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// How many voters there are, and votes by option.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) voters: u64,
+    pub(crate) votes: Vec<u64>,
+}
+
+impl Count {
+    /// What a tally tells.
+    pub(crate) fn of(tally: &Tally) -> Self {
+        Self {
+            voters: tally.voters,
+            votes: tally.votes(),
+        }
+    }
+
+    /// By how many voters and votes; options that one of them does not know have none.
+    pub(crate) fn differs_from(&self, other: &Self) -> u64 {
+        let options = 0..self.votes.len().max(other.votes.len());
+        let of = |count: &Self, option: usize| count.votes.get(option).copied().unwrap_or(0);
+        let votes = options.map(|option| of(self, option).abs_diff(of(other, option)));
+        let votes: u64 = votes.sum();
+        votes + self.voters.abs_diff(other.voters)
+    }
+}
+
+/// Where the store says that all ballots have gone that ever left the log: of all polls, each told
+/// once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    counted: u64,
+    superseded: u64,
+    rejected: u64,
+    /// Changes with each flush of ballots of other polls.
+    elsewhere: u64,
+}
+
+/// What the store has told between two looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ToldSince {
+    pub(crate) ballots: u64,
+    pub(crate) superseded: u64,
+    /// Whether others have voted in other polls meanwhile, or ballots have been rejected.
+    pub(crate) others: bool,
+}
+
+impl Told {
+    fn ballots(&self) -> u64 {
+        self.counted + self.superseded + self.rejected
+    }
+
+    pub(crate) fn since(&self, before: &Self) -> ToldSince {
+        ToldSince {
+            ballots: self.ballots().saturating_sub(before.ballots()),
+            superseded: self.superseded.saturating_sub(before.superseded),
+            // If they are of this load, that is wrong by itself.
+            others: self.elsewhere != before.elsewhere || self.rejected != before.rejected,
+        }
+    }
+}
+
+/// Which entries of the log are flushed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Flushed {
+    /// By shard: all below.
+    below: HashMap<u16, (u64, u64)>,
+    /// And these.
+    also: HashSet<(u16, u64, u64)>,
+}
+
+impl Flushed {
+    /// Whether the entry is that has the ballot of this place.
+    pub(crate) fn has(&self, Position { shard, ms, n }: Position) -> bool {
+        let seq = n >> 16;
+        let below = self.below.get(&shard);
+        below.is_some_and(|below| (ms, seq) < *below) || self.also.contains(&(shard, ms, seq))
+    }
+}
+
+/// Tells ballots that were in the log before the load began.
+#[derive(Debug, Clone)]
+pub(crate) struct Beginning {
+    /// What was counted when the load looked.
+    pub(crate) flushed: Flushed,
+    /// The first ballot of the load that is known, by shard: place in the millisecond included. Where no
+    /// receipt was opened it is that of the rows of its voters.
+    pub(crate) first: HashMap<u16, (u64, u64)>,
+}
+
+/// Notes a ballot of the load.
+pub(crate) fn note(first: &mut HashMap<u16, (u64, u64)>, Position { shard, ms, n }: Position) {
+    let known = first.entry(shard).or_insert((ms, n));
+    *known = (ms, n).min(*known);
+}
+
+impl Beginning {
+    /// Whether a ballot of somebody else was cast before the load began, and counted after.
+    fn was_pending(&self, position: Position, rows: &HashMap<u16, (u64, u64)>) -> bool {
+        let Position { shard, ms, n } = position;
+        let first = match self.first.is_empty() {
+            true => rows,
+            false => &self.first,
+        };
+        let is_older = match first.get(&shard) {
+            Some(first) => (ms, n) < *first,
+            // The shards of one server have one clock.
+            None => first.values().min().is_some_and(|first| ms < first.0),
+        };
+        is_older && !self.flushed.has(position)
+    }
+}
+
+/// What is in the store.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    /// Of each voter that was asked for.
+    pub(crate) stored: Vec<Option<Stored>>,
+    /// Ballots of voters that were not asked for.
+    pub(crate) strangers: u64,
+    /// Those of them that were pending when the load began.
+    pub(crate) were_pending: u64,
+    /// The tally that is kept.
+    pub(crate) kept: Count,
+    /// What the ballots say, in the same snapshot.
+    pub(crate) counted: Count,
+    /// `None` if the login may not see it, as the result service's may not.
+    pub(crate) told: Option<Told>,
+    /// The same.
+    pub(crate) flushed: Option<Flushed>,
+}
+
+/// Reads all ballots of a poll; `voters` are those that are asked for, in order.
+pub(crate) async fn scan(
+    url: &str,
+    poll: &str,
+    voters: Vec<u128>,
+    beginning: Option<Arc<Beginning>>,
+) -> Result<Scan, CheckError> {
+    let (url, poll) = (url.to_owned(), poll.to_owned());
+    // The client waits for its answers, and when it is dropped.
+    let scan = move || try_scan(&url, &poll, &voters, beginning.as_deref());
+    let scan = tokio::task::spawn_blocking(scan).await;
+    let scan = scan.map_err(|error| CheckError::Store(error.into()))?;
+    scan.map_err(CheckError::Store)
+}
+
+fn try_scan(
+    url: &str,
+    poll: &str,
+    voters: &[u128],
+    beginning: Option<&Beginning>,
+) -> Result<Scan, Error> {
+    let mut client = Client::connect(url, NoTls)?;
+    let mut snapshot = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()?;
+    let row = snapshot.query_opt("SELECT key FROM polls WHERE id = $1", &[&poll])?;
+    let key: i32 = row
+        .ok_or_else(|| format!("there is no poll {poll}"))?
+        .get(0);
+
+    let mut kept = Count {
+        votes: vec![0; 63],
+        ..Count::default()
+    };
+    let voted = "SELECT COALESCE(SUM(voters), 0)::bigint FROM turnouts WHERE poll = $1";
+    kept.voters = u64::try_from(snapshot.query_one(voted, &[&key])?.get::<_, i64>(0))?;
+    let votes = "SELECT option, SUM(votes)::bigint FROM tallies WHERE poll = $1 GROUP BY option";
+    for row in snapshot.query(votes, &[&key])? {
+        let option = usize::try_from(row.get::<_, i16>(0))?;
+        let slot = kept.votes.get_mut(option).ok_or("votes for no option")?;
+        *slot = u64::try_from(row.get::<_, i64>(1))?;
+    }
+
+    let mut counted = Count {
+        votes: vec![0; 63],
+        ..Count::default()
+    };
+    let (mut stored, mut strangers) = (vec![None; voters.len()], 0);
+    // Of others, those that were not counted when the load began; and the first of its own.
+    let (mut others, mut first) = (Vec::new(), HashMap::new());
+    let mut next = 0;
+    // Row by row: all of them would not fit in memory.
+    let ballots = "SELECT voter, choices, shard, ms, n FROM ballots WHERE poll = $1 ORDER BY voter";
+    let mut rows = snapshot.query_raw(ballots, [key])?;
+    while let Some(row) = rows.next()? {
+        let choices = u64::try_from(row.get::<_, i64>(1))?;
+        counted.voters += 1;
+        for (option, votes) in counted.votes.iter_mut().enumerate() {
+            *votes += choices >> option & 1;
+        }
+        let voter = row.get::<_, Uuid>(0).as_u128();
+        while voters.get(next).is_some_and(|asked| *asked < voter) {
+            next += 1;
+        }
+        let position = Position {
+            shard: u16::try_from(row.get::<_, i32>(2))?,
+            ms: u64::try_from(row.get::<_, i64>(3))?,
+            n: u64::try_from(row.get::<_, i64>(4))?,
+        };
+        if voters.get(next) != Some(&voter) {
+            strangers += 1;
+            if beginning.is_some_and(|beginning| !beginning.flushed.has(position)) {
+                others.push(position);
+            }
+            continue;
+        }
+        note(&mut first, position);
+        // Two ballots of a voter would be worse than one of them; there cannot be.
+        if stored[next].replace(Stored { choices, position }).is_some() {
+            strangers += 1;
+        }
+    }
+    drop(rows);
+    let were_pending = others.iter().filter(|position| {
+        beginning.is_some_and(|beginning| beginning.was_pending(**position, &first))
+    });
+    let were_pending = were_pending.count() as u64;
+    let (told, flushed) = if may_see_all(&mut snapshot)? {
+        (
+            Some(told(&mut snapshot, key)?),
+            Some(flushed(&mut snapshot)?),
+        )
+    } else {
+        (None, None)
+    };
+    snapshot.commit()?;
+    Ok(Scan {
+        stored,
+        strangers,
+        were_pending,
+        kept,
+        counted,
+        told,
+        flushed,
+    })
+}
+
+fn may_see_all(snapshot: &mut Transaction<'_>) -> Result<bool, Error> {
+    let rights = "SELECT has_table_privilege('superseded', 'SELECT')
+        AND has_table_privilege('applied', 'SELECT')
+        AND has_table_privilege('applied_below', 'SELECT')
+        AND has_column_privilege('dead_letters', 'ballots', 'SELECT')";
+    Ok(snapshot.query_one(rights, &[])?.get(0))
+}
+
+fn told(snapshot: &mut Transaction<'_>, poll: i32) -> Result<Told, Error> {
+    // A flush writes the row of a turnout even if nothing in it changes: then only `xmin` tells.
+    let sums = "SELECT
+        (SELECT COALESCE(SUM(voters), 0)::bigint FROM turnouts),
+        (SELECT COALESCE(SUM(ballots), 0)::bigint FROM superseded),
+        (SELECT COALESCE(SUM(ballots), 0)::bigint FROM dead_letters),
+        (SELECT COALESCE(SUM(xmin::text::bigint), 0)::bigint FROM turnouts WHERE poll <> $1)";
+    let row = snapshot.query_one(sums, &[&poll])?;
+    let sum = |at: usize| u64::try_from(row.get::<_, i64>(at));
+    Ok(Told {
+        counted: sum(0)?,
+        superseded: sum(1)?,
+        rejected: sum(2)?,
+        elsewhere: sum(3)?,
+    })
+}
+
+fn flushed(snapshot: &mut Transaction<'_>) -> Result<Flushed, Error> {
+    let mut flushed = Flushed::default();
+    let marks = "SELECT shard, ms, seq, true FROM applied_below
+        UNION ALL SELECT shard, ms, seq, false FROM applied";
+    let mut rows = snapshot.query_raw(marks, [] as [i32; 0])?;
+    while let Some(row) = rows.next()? {
+        let shard = u16::try_from(row.get::<_, i32>(0))?;
+        let ms = u64::try_from(row.get::<_, i64>(1))?;
+        let seq = u64::try_from(row.get::<_, i64>(2))?;
+        if row.get(3) {
+            flushed.below.insert(shard, (ms, seq));
+        } else {
+            flushed.also.insert((shard, ms, seq));
+        }
+    }
+    Ok(flushed)
+}

@@ -1,0 +1,232 @@
+//! All services in one process: puts them together, runs them, and takes them down in order.
+
+use std::{sync::Arc, time::Duration};
+
+use voting_core::{
+    BallotLog, BallotQueue, PollDirectory, PollId, StoreError, Worker, WorkerHandle,
+    backends::sqlite::{OpenError, Sqlite, SqliteOptions},
+    pipeline::{closing, worker::WorkerExit},
+};
+use voting_http::{OperatorService, ResultService, Site, VoteService};
+use voting_service::{
+    Config, Exit, Kept, ResolvedSecret, SecretError, Service, Services, StopOn, cats_vs_dogs,
+    resolve_secret, site,
+};
+
+/// How often polls that are to close are moved on.
+const CLOSING_STEP: Duration = Duration::from_millis(500);
+
+/// Why the system does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The file of the ballots cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// A secret is missing.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The ballots in the file belong to another secret.
+    #[error(
+        "the ballots in {path} were cast under another secret (its fingerprint is {there}, that of this one \
+         {ours}): their voters would count again; put that secret back"
+    )]
+    OtherSecret {
+        /// The file.
+        path: String,
+        /// The fingerprint of its secret.
+        there: String,
+        /// The fingerprint of the secret that is set.
+        ours: String,
+    },
+    /// The file does not say to which secret its ballots belong.
+    #[error("cannot find out under which secret ballots were cast")]
+    SecretUnknown(#[source] StoreError),
+    /// The polls of the settings cannot be stored.
+    #[error("cannot set up the polls")]
+    Polls(#[source] StoreError),
+    /// The poll at `/` does not exist.
+    #[error("default_poll is {0}, but there is no such poll")]
+    DefaultPoll(PollId),
+    /// A service does not start.
+    #[error(transparent)]
+    Services(#[from] voting_service::StartError),
+}
+
+/// Runs the whole system until it is asked to stop, or fails.
+///
+/// # Errors
+/// It cannot start.
+pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
+    let mut services = Services::new(&config, stop)?;
+    let database = &config.sqlite.path;
+    let store = Sqlite::open(database, SqliteOptions::default())?;
+    let secret = secret(&config, &store).await?;
+    hold_to_secret(&store, &config, &secret).await?;
+    let token = operator_token(&config)?;
+    let default_poll = set_up_polls(&store, &config).await?;
+
+    let vote_at = services
+        .listen("vote", "the voting page", config.vote.listen)
+        .await?;
+    let result_at = services
+        .listen("result", "the result page", config.result.listen)
+        .await?;
+    let worker_at = services
+        .listen("worker", "the operator's API", config.worker.listen)
+        .await?;
+    let stop = services.leaving().clone();
+    let gates = config.gates(Service::AllInOne);
+    let with_default = |site: Site| {
+        site.with_default_poll(default_poll.clone())
+            .with_served_by(config.served_by())
+    };
+    let vote_site = site(&config.vote, &config.result, result_at.port(), &gates.vote);
+    let result_site = site(&config.result, &config.vote, vote_at.port(), &gates.result);
+
+    let all = Arc::new(store.clone());
+    let queue = Arc::new(store.queue());
+    let worker = Worker::new(
+        queue.clone(),
+        all.clone(),
+        all.clone(),
+        config.worker_options(),
+    );
+    let worker = worker.start();
+    services.watch(worker.progress().clone(), queue.clone());
+    let sink = Arc::new(store.sink());
+    let vote = VoteService::builder(sink.clone(), all.clone(), &secret.key)
+        .site(with_default(vote_site))
+        .stop(stop.clone())
+        .build();
+    let result = ResultService::builder(all.clone(), all.clone(), &secret.key)
+        .site(with_default(result_site))
+        .stop(stop.clone())
+        .build();
+    tokio::spawn(closing::keep_advancing(
+        all.clone(),
+        queue.clone(),
+        all.clone(),
+        CLOSING_STEP,
+    ));
+    let operator = OperatorService::builder(worker.clone(), queue, all, &token.key)
+        .gate(gates.worker.clone())
+        .stop(stop)
+        .build();
+
+    let token = match &token.file {
+        Some(file) => format!("token: {}", file.display()),
+        None => "token: as configured".to_owned(),
+    };
+    services.announce("Vote", &vote_at.url(), "");
+    services.announce("Result", &result_at.url(), "");
+    let operator_url = format!("{}docs/", worker_at.url());
+    services.announce("Operator", &operator_url, &format!(" ({token})"));
+    services.remark(&format!(
+        "Ballots:   {}\nPress Ctrl-C to stop.\n",
+        database.display()
+    ));
+    services.name_stores(&[("ballot log", "the file"), ("tally store", "the file")]);
+    config.warn_of_remarks(Service::AllInOne);
+    services.serve(vote_at, vote.into_endpoint(), gates.vote);
+    services.serve(result_at, result.into_endpoint(), gates.result);
+    services.serve(worker_at, operator.into_endpoint(), gates.worker);
+
+    let broken = async {
+        tokio::select! {
+            () = store.failed() => {
+                tracing::error!("the disk failed; the next start reads what the file holds");
+                Exit::AtOnce
+            }
+            exit = worker.ended() => {
+                tracing::error!(?exit, "the worker ended unexpectedly");
+                Exit::Failed
+            }
+        }
+    };
+    let finish = async {
+        // All ballots written, then all ballots counted.
+        sink.close().await;
+        all_counted(&worker).await
+    };
+    Ok(services.run(broken, finish).await)
+}
+
+async fn all_counted(worker: &WorkerHandle) -> bool {
+    let exit = worker.stop().await;
+    if exit != WorkerExit::Clean {
+        tracing::error!(?exit, "ballots stay in the log; the next start counts them");
+    }
+    exit == WorkerExit::Clean
+}
+
+async fn secret(config: &Config, store: &Sqlite) -> Result<ResolvedSecret, StartError> {
+    let stats = store.queue().stats().await.map_err(StartError::Polls)?;
+    let kept = Kept {
+        path: &config.beside_database("secret"),
+        // Cookies that were signed with another secret would make voters anew.
+        may_make: stats.accepted == 0,
+    };
+    let (value, file) = (config.secret.as_ref(), config.secret_file.as_deref());
+    Ok(resolve_secret("secret", value, file, Some(kept))?)
+}
+
+/// The ballots in the file stay those of one secret.
+async fn hold_to_secret(
+    store: &Sqlite,
+    config: &Config,
+    secret: &ResolvedSecret,
+) -> Result<(), StartError> {
+    let ours = secret.key.fingerprint();
+    store.check_secret(ours).await.map_err(|error| match error {
+        StoreError::ForeignSecret { allowed, .. } => StartError::OtherSecret {
+            path: config.sqlite.path.display().to_string(),
+            there: allowed
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+            ours: ours.to_string(),
+        },
+        error => StartError::SecretUnknown(error),
+    })
+}
+
+fn operator_token(config: &Config) -> Result<ResolvedSecret, SecretError> {
+    let kept = Kept {
+        path: &config.beside_database("operator-token"),
+        may_make: true,
+    };
+    config.operator_token(Some(kept))
+}
+
+/// Removes the example poll if other polls are configured and nobody has voted in it. Nothing uses the file yet, so no
+/// ballot can be in flight.
+async fn remove_left_over(store: &Sqlite, config: &Config) -> Result<(), StoreError> {
+    let course = store.poll(cats_vs_dogs().id()).await?;
+    let Some(course) = course.filter(|course| config.is_left_over(course)) else {
+        return Ok(());
+    };
+    let poll = course.id();
+    if store.remove_unused_poll(poll).await? {
+        tracing::info!(%poll, "removed the example poll, in which nobody has voted");
+    }
+    Ok(())
+}
+
+/// Stores the configured polls and says which one is at `/`.
+async fn set_up_polls(store: &Sqlite, config: &Config) -> Result<Option<PollId>, StartError> {
+    let failed = StartError::Polls;
+    config.put_polls(store).await.map_err(failed)?;
+    remove_left_over(store, config).await.map_err(failed)?;
+    let first = match &config.polls {
+        Some(polls) => polls.first().map(|poll| poll.id().clone()),
+        None => Some(cats_vs_dogs().id().clone()),
+    };
+    let Some(default) = &config.default_poll else {
+        return Ok(first);
+    };
+    match store.poll(default).await.map_err(failed)? {
+        Some(_) => Ok(Some(default.clone())),
+        None => Err(StartError::DefaultPoll(default.clone())),
+    }
+}

@@ -1,0 +1,247 @@
+//! The polls: their states, those that do not get on with closing, and the copy that votes go by.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use voting_core::{
+    Poll, PollDirectory, PollId, PollState, StoreError,
+    backends::{postgres::Postgres, redis::Redis},
+    log::SeparateLog,
+    model::position::{EntryId, ShardId},
+};
+
+use super::{Visit, count_of};
+use crate::commands::report::Finding;
+
+/// Workers take a step a second: a poll that moves on, or is published, in this time is not stuck.
+const STEPS: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How many polls are named.
+const NAMES: usize = 5;
+
+pub(super) async fn check(visit: &mut Visit<'_>, redis: Option<&Redis>, postgres: &Postgres) {
+    let Some(mut polls) = visit.look("polls", postgres.polls()).await else {
+        return;
+    };
+    visit.add(states(&polls));
+    let mut log = match redis {
+        Some(redis) => match visit.ask(Log::of(redis, &polls)).await {
+            Ok(log) => Some(log),
+            Err(why) => {
+                let found = format!("could not be checked: {why}");
+                visit.add(Finding::unknown("published polls", found));
+                None
+            }
+        },
+        None => None,
+    };
+    // Whatever is on its way gets some time.
+    for _ in 0..STEPS {
+        let is_done = polls.iter().all(|poll| !is_closing(poll))
+            && log
+                .as_ref()
+                .is_none_or(|log| log.published.as_ref() == Some(&polls) && log.sealed.is_empty());
+        if is_done {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        if let Ok(now) = visit.ask(postgres.polls()).await {
+            polls = now;
+        }
+        if let (Some(redis), Some(log)) = (redis, &mut log)
+            && let Ok(now) = visit.ask(Log::of(redis, &polls)).await
+        {
+            *log = now;
+        }
+    }
+    if let Some(log) = &log {
+        visit.add(copy(&polls, log.published.as_deref()));
+        if let Some(finding) = closed_in_the_log(&log.sealed) {
+            visit.add(finding);
+        }
+    }
+    let closing: Vec<_> = polls.iter().filter(|poll| is_closing(poll)).collect();
+    if closing.is_empty() {
+        return;
+    }
+    let settled = match redis {
+        Some(redis) => visit.look("closing", settled(redis)).await,
+        None => None,
+    };
+    for poll in closing {
+        visit.add(closing_of(poll, settled.as_deref()));
+    }
+}
+
+/// What the log knows of the polls.
+struct Log {
+    /// As the vote services know them; `None` before any were published.
+    published: Option<Vec<Poll>>,
+    /// Those that the store has open, and the log takes no more ballots in.
+    sealed: BTreeSet<PollId>,
+}
+
+impl Log {
+    async fn of(redis: &Redis, stored: &[Poll]) -> Result<Self, StoreError> {
+        let published = redis.published().await?;
+        let open = stored.iter().filter(|poll| poll.state().is_open());
+        let open: Vec<_> = open.map(Poll::id).collect();
+        let sealed = redis.sealed(&open).await?;
+        Ok(Self { published, sealed })
+    }
+}
+
+fn is_closing(poll: &Poll) -> bool {
+    matches!(poll.state(), PollState::Closing(_))
+}
+
+/// How far each shard is settled.
+async fn settled(redis: &Redis) -> Result<Vec<(ShardId, EntryId)>, StoreError> {
+    let mut settled = Vec::new();
+    for shard in redis.shard_ids() {
+        let report = redis.inspect(shard).await?;
+        settled.extend(report.map(|report| (shard, report.acknowledged_below)));
+    }
+    Ok(settled)
+}
+
+/// How many there are of each.
+pub(super) fn states(polls: &[Poll]) -> Finding {
+    let check = "polls";
+    if polls.is_empty() {
+        let todo =
+            "start a worker, which stores those of the settings; or add one (POST /v1/polls)";
+        return Finding::warn(check, "there is no poll", todo);
+    }
+    let count = |is: fn(&PollState) -> bool| polls.iter().filter(|poll| is(poll.state())).count();
+    let (open, done) = (count(PollState::is_open), count(PollState::is_final));
+    let closing = polls.len() - open - done;
+    Finding::ok(
+        check,
+        format!("{open} open, {closing} closing, {done} final"),
+    )
+}
+
+/// Of a poll that did not get on while it was watched.
+fn closing_of(poll: &Poll, settled: Option<&[(ShardId, EntryId)]>) -> Finding {
+    let check = "closing";
+    let id = poll.id();
+    let PollState::Closing(seals) = poll.state() else {
+        return Finding::ok(check, format!("{id} is closed"));
+    };
+    let Some(settled) = settled else {
+        let found = format!("{id} is closing; how far it is, only the log can tell");
+        return Finding::unknown(check, found);
+    };
+    let waits = settled
+        .iter()
+        .filter(|(shard, settled)| seals.get(*shard).is_some_and(|last| *settled <= last));
+    let waits = waits.count() as u64;
+    if waits > 0 {
+        return Finding::warn(
+            check,
+            format!(
+                "{id} is closing: ballots wait in {}",
+                count_of(waits, "shard")
+            ),
+            "it is final once they are counted: see that workers run and that Postgres answers",
+        );
+    }
+    Finding::fail(
+        check,
+        format!("{id} is closing, nothing of it waits, and no worker moves it on"),
+        "start a worker, or see in its log why it does not",
+    )
+}
+
+fn copy(polls: &[Poll], published: Option<&[Poll]>) -> Finding {
+    let check = "published polls";
+    let Some(published) = published else {
+        return Finding::fail(
+            check,
+            "no worker has published the polls to Redis yet",
+            "start a worker, which publishes them; until then no ballot is taken",
+        );
+    };
+    if polls == published {
+        return Finding::ok(check, "the vote services know the polls as they are");
+    }
+    let find = |polls: &[Poll], id: &PollId| polls.iter().find(|poll| poll.id() == id).cloned();
+    let mut differences = Vec::new();
+    for poll in published {
+        if find(polls, poll.id()).is_none() {
+            differences.push(format!("{} is not in Postgres", poll.id()));
+        }
+    }
+    for poll in polls {
+        let id = poll.id();
+        match find(published, id) {
+            None => differences.push(format!("{id} is not known to them")),
+            Some(known) if known.state() != poll.state() => {
+                differences.push(format!("{id} has another state"));
+            }
+            Some(known) if known != *poll => differences.push(format!("{id} has other texts")),
+            Some(_) => {}
+        }
+    }
+    if differences.is_empty() {
+        differences.push("they know them in another order".to_owned());
+    }
+    Finding::fail(
+        check,
+        format!(
+            "the vote services know other polls, or other states, than Postgres has: {}",
+            some_of(&differences)
+        ),
+        "start a worker, or see in its log why it does not publish them",
+    )
+}
+
+/// The first few.
+fn some_of(names: &[String]) -> String {
+    let told = names.iter().take(NAMES).cloned();
+    let more = names.len().saturating_sub(NAMES);
+    let more = (more > 0).then(|| format!("{more} more"));
+    told.chain(more).collect::<Vec<_>>().join(", ")
+}
+
+/// As after a backup was restored from before they were closed.
+fn closed_in_the_log(sealed: &BTreeSet<PollId>) -> Option<Finding> {
+    if sealed.is_empty() {
+        return None;
+    }
+    let names: Vec<_> = sealed.iter().map(ToString::to_string).collect();
+    Some(Finding::fail(
+        "closed polls",
+        format!(
+            "Postgres has polls open that were closed: {}; their pages have buttons, and each vote is \
+             refused",
+            some_of(&names)
+        ),
+        "start a worker, which closes them; if one runs, see in its log why it does not",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use voting_service::cats_vs_dogs;
+
+    use super::*;
+    use crate::commands::report::Level;
+
+    fn entry(ms: u64) -> EntryId {
+        EntryId::new(ms, 0).unwrap()
+    }
+
+    #[test]
+    fn a_poll_that_waits_is_told_from_one_that_is_stuck() {
+        let seals = [(ShardId(0), entry(5)), (ShardId(1), entry(7))];
+        let poll = cats_vs_dogs().in_state(PollState::Closing(seals.into_iter().collect()));
+        let level = |settled: &[(ShardId, EntryId)]| closing_of(&poll, Some(settled)).level;
+        let waits = [(ShardId(0), entry(6)), (ShardId(1), entry(7))];
+        assert_eq!(level(&waits), Level::Warn);
+        let done = [(ShardId(0), entry(6)), (ShardId(1), entry(8))];
+        assert_eq!(level(&done), Level::Fail);
+        assert_eq!(closing_of(&poll, None).level, Level::Unknown);
+    }
+}

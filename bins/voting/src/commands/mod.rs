@@ -1,0 +1,7 @@
+//! The commands of `voting`: tools for operators.
+
+pub(crate) mod doctor;
+pub(crate) mod migrate;
+pub(crate) mod report;
+pub(crate) mod rewind;
+pub(crate) mod settings;

@@ -1,0 +1,207 @@
+//! `voting rewind`: counts again what Postgres lacks after it was restored from a backup.
+
+use clap::Args;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use voting_core::{
+    BatchFlusher, PollDirectory, PollStore, StoreError,
+    backends::{
+        postgres::Postgres,
+        redis::{LookBack, Redis, RewindError},
+    },
+    log::SeparateLog,
+    model::position::{EntryId, ShardId},
+    pipeline::put_back,
+    store::{AppliedStore, applied::Applied, outcome::Totals},
+};
+use voting_service::{Config, Exit, StoreSettings, announce};
+
+/// Count the ballots that Postgres lacks after it was restored from a backup
+///
+/// Redis hands out again all ballots that it still has: those of the last redis.retention_hours. What the backup has
+/// does not count twice. Stop all workers before you restore; start them after this command.
+#[derive(Debug, Args)]
+pub(crate) struct Rewind {
+    /// Continue although a worker has run on the restored database
+    ///
+    /// For when the backup cannot be restored once more. The tallies become right; ballots that a newer
+    /// one has replaced stay missing in the counters, and voting doctor goes on saying so.
+    #[arg(long)]
+    anyway: bool,
+    /// After Redis was made anew or restored from a copy: count the ballots that the database holds, and that this log
+    /// never accepted, as accepted earlier
+    ///
+    /// Otherwise voting doctor says that the database holds more than the log. Stop the vote services first.
+    #[arg(long)]
+    new_log: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CannotRewind {
+    #[error(transparent)]
+    Settings(#[from] StoreSettings),
+    #[error("cannot read how far the backup goes")]
+    Backup(#[source] StoreError),
+    #[error("cannot give the database the polls back that the backup lacks")]
+    Polls(#[source] StoreError),
+    #[error("cannot rewind the log")]
+    Rewind(#[from] RewindError),
+    #[error(
+        "nothing was done: a worker has run since the backup was restored, so the database marks {0} \
+         ballots as counted that it does not have. Stop all workers, restore the backup once more, run \
+         `voting rewind`, and only then start the workers. If the backup is lost: `voting rewind --anyway`"
+    )]
+    WorkerHasRun(u64),
+    #[error(
+        "ballots come in; stop the vote services before you tell the log what was accepted before"
+    )]
+    VotesComeIn,
+    #[error("cannot tell the log what was accepted before")]
+    NewLog(#[source] StoreError),
+}
+
+impl Rewind {
+    pub(crate) async fn run(&self, config: &Config) -> Result<Exit, CannotRewind> {
+        let (redis, postgres) = (config.redis()?, config.postgres()?);
+        let applied = postgres.applied().await.map_err(CannotRewind::Backup)?;
+        let totals = postgres.totals().await.map_err(CannotRewind::Backup)?;
+        let back = redis.look_back(&applied).await?;
+        let gaps = gaps(&back, &applied);
+        let hidden = hidden(&back, totals, gaps.is_empty());
+        if hidden > 0 && !self.anyway {
+            return Err(CannotRewind::WorkerHasRun(hidden));
+        }
+        let polls = bring_back_polls(&redis, &postgres).await;
+        polls.map_err(CannotRewind::Polls)?;
+        let ballots = redis.rewind(&back).await?;
+        announce(&format!(
+            "{ballots} ballots are handed out again; the database lacks {} of them. Start the workers \
+             now.\n",
+            back.lacking
+        ));
+        self.compare_counts(&redis, &back, totals).await?;
+        let mut exit = Exit::Clean;
+        for (shard, newest, first) in gaps {
+            exit = Exit::Failed;
+            announce(&format!(
+                "Ballots of shard {shard} may be missing, if any came between {} and {}: so far \
+                 goes the backup, and from there on Redis has all of them.\n",
+                moment(newest),
+                moment(first)
+            ));
+        }
+        if hidden > 0 {
+            exit = Exit::Failed;
+            announce(&format!(
+                "A worker has run since the backup was restored: {hidden} ballots will be missing in the \
+                 counters. The tallies will be right.\n"
+            ));
+        }
+        Ok(exit)
+    }
+
+    /// The database may hold ballots of a log that was there before this one.
+    async fn compare_counts(
+        &self,
+        redis: &Redis,
+        back: &LookBack,
+        totals: Totals,
+    ) -> Result<(), CannotRewind> {
+        let more = told(back, totals).saturating_sub(back.accepted);
+        let accepted = redis.accepted().await.map_err(CannotRewind::NewLog)?;
+        if accepted != back.accepted {
+            // The numbers are of different moments.
+            return if self.new_log {
+                Err(CannotRewind::VotesComeIn)
+            } else {
+                Ok(())
+            };
+        }
+        if more == 0 {
+            return Ok(());
+        }
+        if !self.new_log {
+            announce(&format!(
+                "The database holds {more} ballots that this log has not accepted. If Redis was made \
+                 anew, stop the vote services and run `voting rewind --new-log`.\n"
+            ));
+            return Ok(());
+        }
+        let done = redis.take_over_count(more).await;
+        done.map_err(CannotRewind::NewLog)?;
+        announce(&format!(
+            "{more} ballots of the database count as accepted before this log was made.\n"
+        ));
+        Ok(())
+    }
+}
+
+/// Shards of which Redis has let go of entries that came after the backup: up to where the backup goes, and
+/// from where on Redis has all.
+fn gaps(back: &LookBack, applied: &Applied) -> Vec<(ShardId, EntryId, EntryId)> {
+    let complete_from = back.complete_from.iter();
+    let gaps = complete_from.map(|(shard, first)| (*shard, applied.end(*shard), *first));
+    let mut gaps: Vec<_> = gaps.filter(|(_, end, first)| end < first).collect();
+    gaps.sort_unstable();
+    gaps
+}
+
+/// Ballots that the store takes for applied and does not have: neither are they in its totals, nor will
+/// they be told when they are handed out again. Only a worker that ran on a restored database makes such.
+fn hidden(back: &LookBack, totals: Totals, log_is_whole: bool) -> u64 {
+    // What Redis no longer has is no evidence.
+    if !log_is_whole || back.lost > 0 {
+        return 0;
+    }
+    back.accepted.saturating_sub(told(back, totals))
+}
+
+/// Ballots that the store has told of, and those that it will tell of when they are handed out again.
+fn told(back: &LookBack, totals: Totals) -> u64 {
+    let Totals {
+        counted,
+        superseded,
+        rejected,
+    } = totals;
+    counted + superseded + rejected + back.lacking
+}
+
+/// What the vote services know of the polls is newer than the backup, until a worker has told them what the
+/// backup has.
+async fn bring_back_polls(redis: &Redis, postgres: &Postgres) -> Result<(), StoreError> {
+    let stored = postgres.polls().await?;
+    for published in redis.published().await?.unwrap_or_default() {
+        let Some(poll) = stored.iter().find(|poll| poll.id() == published.id()) else {
+            continue;
+        };
+        let has_other_texts = published.clone().in_state(poll.state().clone()) != *poll;
+        // Before it is closed: then its texts stay as they are.
+        if has_other_texts && poll.state().is_open() && published.counts_like(poll) {
+            postgres.put_poll(&published).await?;
+            announce(&format!(
+                "Poll {} was given other texts after the backup; it has them again.\n",
+                poll.id()
+            ));
+        }
+    }
+    let back = put_back::bring_back_polls(redis, postgres).await?;
+    for id in &back.polls {
+        announce(&format!(
+            "Poll {id} was made after the backup; it is there again.\n"
+        ));
+    }
+    for id in &back.closed {
+        announce(&format!(
+            "Poll {id} was closed after the backup; it is closed again.\n"
+        ));
+    }
+    Ok(())
+}
+
+/// When an entry came, for people.
+fn moment(entry: EntryId) -> String {
+    let nanoseconds = i128::from(entry.ms()) * 1_000_000;
+    let moment = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok();
+    moment
+        .and_then(|moment| moment.format(&Rfc3339).ok())
+        .unwrap_or_else(|| entry.to_string())
+}

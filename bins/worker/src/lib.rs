@@ -1,0 +1,85 @@
+//! The worker: takes ballots from Redis, writes them to Postgres in batches, and serves the
+//! operator's API. Run several; one that dies is relieved by the others.
+
+mod set_up;
+
+use std::{sync::Arc, time::Duration};
+
+use self::set_up::set_up;
+use voting_core::{
+    BallotQueue, Worker, WorkerOptions,
+    error::in_one_line,
+    pipeline::{coordinator::Coordinator, worker::WorkerExit},
+};
+use voting_http::OperatorService;
+use voting_service::{Config, Exit, Service, Services, StartError, StopOn};
+
+/// How long Redis may take to forget a worker that ends.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Runs the service until it is asked to stop, or fails.
+///
+/// # Errors
+/// It cannot start: a secret or an address is missing, or its own address is taken.
+pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
+    let mut services = Services::new(&config, stop)?;
+    let token = config.operator_token(None)?;
+    let redis = config.redis()?;
+    let postgres = Arc::new(config.postgres()?);
+    let queue = Arc::new(redis.queue());
+    let log = Arc::new(redis.clone());
+    let coordinator = Coordinator::new(log, queue.clone(), postgres.clone());
+    let listener = services
+        .listen("worker", "the operator's API", config.worker.listen)
+        .await?;
+
+    let options = WorkerOptions {
+        // The others go on.
+        drain: Duration::ZERO,
+        ..config.worker_options()
+    };
+    let claims = queue.clone();
+    let guarded = coordinator.guarded();
+    let worker = Worker::new(queue.clone(), guarded.clone(), guarded, options).start();
+    services.watch(worker.progress().clone(), queue.clone());
+    let gate = config.gates(Service::Worker).worker;
+    let operator =
+        OperatorService::builder(worker.clone(), queue.clone(), postgres.clone(), &token.key)
+            .polls(coordinator.polls())
+            .directory(Arc::new(redis))
+            .gate(gate.clone())
+            .stop(services.leaving().clone())
+            .build();
+    services.announce("Operator", &format!("{}docs/", listener.url()), "");
+    services.name_stores(&[("ballot log", "Redis"), ("tally store", "Postgres")]);
+    config.warn_of_remarks(Service::Worker);
+    services.serve(listener, operator.into_endpoint(), gate);
+
+    let broken = async {
+        tokio::select! {
+            Err(error) = coordinator.run(async || set_up(&postgres, &config).await) => {
+                tracing::error!(error = in_one_line(&error), "cannot set up the polls");
+                Exit::Failed
+            }
+            exit = worker.ended() => {
+                tracing::error!(?exit, "the worker ended unexpectedly");
+                Exit::Failed
+            }
+        }
+    };
+    let finish = async {
+        let exit = worker.stop().await;
+        if exit != WorkerExit::Clean {
+            tracing::error!(?exit, "ballots stay in Redis; other workers count them");
+        }
+        // No more than tidiness, so it is not waited for long.
+        let closed = tokio::time::timeout(CLOSE_TIMEOUT, claims.close()).await;
+        if !matches!(closed, Ok(Ok(()))) {
+            tracing::warn!(
+                "could not remove this worker's consumer from Redis; other workers will"
+            );
+        }
+        exit == WorkerExit::Clean
+    };
+    Ok(services.run(broken, finish).await)
+}
