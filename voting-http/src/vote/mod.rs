@@ -3,6 +3,7 @@
 
 mod api;
 mod builder;
+mod form;
 mod memory;
 mod metrics;
 mod page;
