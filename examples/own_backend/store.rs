@@ -59,9 +59,9 @@ impl Tables {
                 fresh.insert(*key);
             }
         }
-        for (shard, acknowledged_below) in &batch.acknowledged_below {
+        for (shard, acknowledged) in &batch.acknowledged_below {
             let below = self.applied_below.entry(*shard).or_insert(EntryId::MIN);
-            *below = (*below).max(*acknowledged_below);
+            *below = (*below).max(*acknowledged);
         }
         let below = &self.applied_below;
         self.applied

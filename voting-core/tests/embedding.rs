@@ -20,7 +20,10 @@ use voting_core::{
     },
     log::{entry::NewEntry, signed_entry::EntryKeys},
     model::{position::ShardId, rejection::RejectReason},
-    pipeline::rule::{BallotRule, Refusal},
+    pipeline::{
+        replay::{self, Revived},
+        rule::{BallotRule, Refusal},
+    },
     prelude::*,
     store::{DeadLetterStore, outcome::Flushed},
 };
@@ -203,6 +206,16 @@ async fn a_rule_of_the_applications_own_decides_in_the_worker_too() {
             .detail
             .starts_with("not-a-guest: not on the guest list")
     );
+    // To replay it does not get around the rule.
+    let rule = voting.worker().rule().expect("the rule").as_ref();
+    let at = letters[0].position;
+    let revived = replay::revive(&memory, &memory, &memory, Some(rule), at).await;
+    let revived = revived.expect("an answer");
+    assert!(matches!(
+        revived,
+        Revived::Rejected(RejectReason::NotEligible, _)
+    ));
+    assert_eq!(voting.tally("drinks").await.expect("a tally").voters, 1);
     voting.shutdown(STOP).await.expect("stopped");
 }
 

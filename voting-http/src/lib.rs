@@ -23,11 +23,11 @@ pub use self::{
     problem::WhyNotReady,
     result::{ResultService, ResultServiceBuilder},
     server::{
+        api_routes::Exposed,
         gate::{
             Gate, Limits,
             client_address::{InvalidProxy, TrustedProxies},
         },
-        options::Exposed,
         serve::{ServeOptions, serve},
         tower::{HttpService, PeerAddress},
     },

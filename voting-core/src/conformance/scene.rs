@@ -148,7 +148,7 @@ impl Backend {
     /// Tries to count a dead letter.
     pub(super) async fn revive(&self, position: Position) -> Revived {
         let (polls, letters) = (self.polls.as_ref(), self.dead_letters.as_ref());
-        let revived = replay::revive(polls, letters, self.flusher.as_ref(), position);
+        let revived = replay::revive(polls, letters, self.flusher.as_ref(), None, position);
         revived.await.expect("an answer")
     }
 

@@ -3,6 +3,7 @@
 //!
 //! It keeps its place in the order. A newer ballot of the voter goes on counting.
 
+use super::rule::BallotRule;
 use crate::{
     error::StoreError,
     log::entry::{self, MalformedEntry},
@@ -30,14 +31,16 @@ pub enum Revived {
 const TRIES: usize = 5;
 
 /// Counts the ballots of a dead letter, all that can be. Those of an entry that was unreadable and that
-/// still cannot be counted become dead letters of their own.
+/// still cannot be counted become dead letters of their own. `rule` is the one that the worker asks, if it asks one
+/// (see [`WorkerHandle::rule`](crate::WorkerHandle::rule)): what it refuses is not counted here either.
 ///
 /// # Errors
-/// One of the stores does not answer. Trying again is safe.
+/// One of the stores or the rule does not answer. Trying again is safe.
 pub async fn revive(
     polls: &dyn PollDirectory,
     letters: &dyn DeadLetterStore,
     flusher: &dyn BatchFlusher,
+    rule: Option<&dyn BallotRule>,
     position: Position,
 ) -> Result<Revived, StoreError> {
     let mut tries = 0;
@@ -45,7 +48,7 @@ pub async fn revive(
         let Some(letter) = letters.dead_letter(position).await? else {
             return Ok(Revived::NotFound);
         };
-        let batch = match prepare(polls, &letter).await? {
+        let batch = match prepare(polls, rule, &letter).await? {
             Ok(batch) => batch,
             Err((reason, detail)) => return Ok(Revived::Rejected(reason, detail)),
         };
@@ -76,6 +79,7 @@ pub fn ballots(letter: &DeadLetter) -> Result<Vec<PlacedBallot>, MalformedEntry>
 
 async fn prepare(
     polls: &dyn PollDirectory,
+    rule: Option<&dyn BallotRule>,
     letter: &DeadLetter,
 ) -> Result<Result<Batch, (RejectReason, String)>, StoreError> {
     let ballots = match ballots(letter) {
@@ -87,20 +91,26 @@ async fn prepare(
     for placed in ballots {
         let (ballot, position) = (&placed.ballot, placed.position);
         let poll = polls.poll(&ballot.poll).await?;
-        let checked = match poll {
+        let checked = match &poll {
             // It is too late also for what came in time: a final count never changes.
             Some(poll) if poll.state().is_final() => Err(RejectReason::PollClosed),
             Some(poll) => poll.check(ballot.choices, position),
             None => Err(RejectReason::UnknownPoll),
         };
-        match checked {
-            Ok(()) => batch.ballots.push(placed),
-            Err(reason) => {
-                let letter = DeadLetter::of(&placed, reason);
-                first_reason.get_or_insert((reason, letter.detail.clone()));
-                batch.dead_letters.push(letter);
+        let refused = match (checked, rule, &poll) {
+            (Ok(()), Some(rule), Some(poll)) => rule.check(ballot, poll).await?.err(),
+            _ => None,
+        };
+        let letter = match (checked, refused) {
+            (Err(reason), _) => DeadLetter::of(&placed, reason),
+            (Ok(()), Some(refusal)) => DeadLetter::refused(&placed, &refusal),
+            (Ok(()), None) => {
+                batch.ballots.push(placed);
+                continue;
             }
-        }
+        };
+        first_reason.get_or_insert((letter.reason, letter.detail.clone()));
+        batch.dead_letters.push(letter);
     }
     if let (true, Some(reason)) = (batch.ballots.is_empty(), first_reason) {
         return Ok(Err(reason));

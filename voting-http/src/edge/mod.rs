@@ -10,6 +10,7 @@ pub(crate) mod failures;
 pub(crate) mod host;
 pub(crate) mod identity;
 pub(crate) mod operator_token;
+pub(crate) mod options;
 pub(crate) mod same_site;
 pub(crate) mod security_headers;
 pub(crate) mod single;
@@ -33,6 +34,7 @@ use self::{
     body_limit::limit_body,
     cors::{Cors, CrossOrigin},
     failures::Failures,
+    options::Options,
     security_headers::SecurityHeaders,
     traced::Followed,
     visitor::{Visit, Voters},
@@ -43,7 +45,7 @@ use crate::{
         site::{BasePath, Site},
     },
     problem::Problem,
-    server::{gate::Gate, methods::Methods, options::Options},
+    server::{gate::Gate, methods::Methods},
     tokens::signed::OperatorKey,
 };
 

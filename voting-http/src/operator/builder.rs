@@ -9,10 +9,8 @@ use voting_core::{BallotQueue, PollDirectory, PollStore, SecretKey, WorkerHandle
 
 use super::{Inner, OperatorService, Pipeline, overview::Overview};
 use crate::{
-    server::{
-        gate::Gate,
-        options::{Options, option_methods},
-    },
+    edge::options::{Options, option_methods},
+    server::gate::Gate,
     tokens::signed::OperatorKey,
 };
 

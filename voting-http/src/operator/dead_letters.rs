@@ -231,6 +231,7 @@ impl Api {
             pipeline.store.as_ref(),
             pipeline.store.as_ref(),
             pipeline.store.as_ref(),
+            pipeline.worker.rule().map(AsRef::as_ref),
             at,
         )
         .await?;

@@ -18,7 +18,7 @@ use voting_core::{
 pub use self::builder::OperatorServiceBuilder;
 use self::overview::Overview;
 use crate::{
-    edge::{Edge, endpoint::ServiceEndpoint},
+    edge::{Edge, endpoint::ServiceEndpoint, options::Options},
     pages::{assets, site::Prefix},
     problem::Problem,
     server::{
@@ -27,7 +27,6 @@ use crate::{
         gate::Gate,
         health::{self, Health},
         methods::Methods,
-        options::Options,
         tower::HttpService,
     },
     tokens::signed::OperatorKey,

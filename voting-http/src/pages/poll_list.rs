@@ -1,12 +1,12 @@
-//! Links to polls: a few open ones below each page, and all polls on a page of their own.
+//! The page of all polls.
 
 use std::sync::Arc;
 
 use poem::{Endpoint, Request, Response, http::header};
-use voting_core::{Poll, PollId};
+use voting_core::Poll;
 
 use crate::{
-    cache::polls::{NEWEST_OPEN, Polls},
+    cache::polls::Polls,
     pages::{
         assets,
         preview::Preview,
@@ -19,46 +19,6 @@ use crate::{
 
 /// How many are on a page.
 const PER_PAGE: usize = 50;
-
-/// What a page links to below.
-#[derive(Debug, Clone)]
-pub(crate) struct OtherPolls<'a> {
-    base: &'a str,
-    this: &'a PollId,
-    newest_open: Arc<[Arc<Poll>]>,
-    are_any: bool,
-}
-
-impl<'a> OtherPolls<'a> {
-    /// The polls beside this one.
-    pub(crate) async fn beside(this: &'a PollId, base: &'a str, polls: &Polls) -> Self {
-        let listed = polls.listed().await.unwrap_or_default();
-        Self {
-            base,
-            this,
-            newest_open: listed.newest_open,
-            are_any: listed.all.len() > 1,
-        }
-    }
-
-    /// Whether there is another one.
-    pub(crate) fn are_any(&self) -> bool {
-        self.are_any
-    }
-
-    /// The newest that are open; a few.
-    pub(crate) fn open(&self) -> impl Iterator<Item = &Poll> {
-        let others = self.newest_open.iter().map(AsRef::as_ref);
-        others
-            .filter(|poll: &&Poll| poll.id() != self.this)
-            .take(NEWEST_OPEN)
-    }
-
-    /// The address of a poll's page.
-    pub(crate) fn href(&self, poll: &Poll) -> String {
-        format!("{}/polls/{}", self.base, poll.id())
-    }
-}
 
 /// `GET`: the page of all polls.
 pub(crate) struct Show {

@@ -10,7 +10,7 @@ use poem::{
 };
 
 use crate::{
-    pages::{assets, poll_list::OtherPolls, preview::Preview, site::Prefix},
+    pages::{assets, other_polls::OtherPolls, preview::Preview, site::Prefix},
     problem::{Problem, UNKNOWN},
     views::{
         poll_view::StateView, result_texts::ResultTexts, since::Since, text_size::text_size,

@@ -7,8 +7,8 @@ use voting_core::{PollDirectory, SecretKey, TallyStore};
 use super::{Inner, ResultService};
 use crate::{
     cache::{live::LiveTallies, polls::Polls},
+    edge::options::{Options, option_methods},
     pages::site::Site,
-    server::options::{Options, option_methods},
     tokens::receipt_key::ReceiptKey,
 };
 

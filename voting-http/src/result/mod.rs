@@ -14,7 +14,7 @@ use voting_core::{PollDirectory, SecretKey, TallyStore};
 pub use self::builder::ResultServiceBuilder;
 use crate::{
     cache::{live::LiveTallies, polls::Polls},
-    edge::{Edge, endpoint::ServiceEndpoint},
+    edge::{Edge, endpoint::ServiceEndpoint, options::Options},
     pages::{assets, poll_list, poll_of_page::PagePlace, preview, site::Site},
     server::{
         api_routes::ApiRoutes,
@@ -22,7 +22,6 @@ use crate::{
         health::{self, Health},
         methods::Methods,
         metrics::Metrics,
-        options::Options,
         tower::HttpService,
     },
     tokens::receipt_key::ReceiptKey,

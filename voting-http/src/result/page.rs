@@ -20,7 +20,7 @@ use crate::{
     edge::security_headers,
     pages::{
         assets,
-        poll_list::OtherPolls,
+        other_polls::OtherPolls,
         poll_of_page::{PagePlace, Shown},
         preview::Preview,
         site::Prefix,

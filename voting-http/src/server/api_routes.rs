@@ -12,7 +12,34 @@ use poem::{
 };
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 
-use crate::server::options::Exposed;
+/// What a service serves besides its pages, its API and its health checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exposed {
+    /// `/metrics`, for Prometheus. It tells how many ballots are cast, and no names.
+    pub metrics: bool,
+    /// `/docs` and `/openapi.json`: the description of the API.
+    pub docs: bool,
+}
+
+impl Exposed {
+    /// All of it.
+    pub const ALL: Self = Self {
+        metrics: true,
+        docs: true,
+    };
+
+    /// Nothing of it.
+    pub const NONE: Self = Self {
+        metrics: false,
+        docs: false,
+    };
+}
+
+impl Default for Exposed {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
 
 /// The API of a service, and what stands beside it.
 pub(crate) struct ApiRoutes {

@@ -6,6 +6,5 @@ pub(crate) mod gate;
 pub(crate) mod health;
 pub(crate) mod methods;
 pub(crate) mod metrics;
-pub(crate) mod options;
 pub(crate) mod serve;
 pub(crate) mod tower;

@@ -11,10 +11,10 @@ use crate::{
     cache::polls::Polls,
     edge::{
         identity::Identify,
+        options::{Options, option_methods},
         visitor::{VoterCookies, Voters},
     },
     pages::site::Site,
-    server::options::{Options, option_methods},
     tokens::{receipt_key::ReceiptKey, signed::VoterTags},
 };
 

@@ -3,6 +3,7 @@
 
 mod api;
 mod builder;
+mod form;
 mod memory;
 mod metrics;
 mod page;
@@ -31,6 +32,7 @@ use crate::{
         Edge,
         cors::CrossOrigin,
         endpoint::ServiceEndpoint,
+        options::Options,
         visitor::{Visitor, Voters},
     },
     pages::{assets, poll_list, poll_of_page::PagePlace, preview, site::Site},
@@ -41,7 +43,6 @@ use crate::{
         health::{self, Health},
         methods::Methods,
         metrics::Metrics,
-        options::Options,
         tower::HttpService,
     },
     tokens::{receipt_key::ReceiptKey, signed::VoterTags},

@@ -9,7 +9,7 @@ use poem::{
 use voting_core::{Choices, Poll};
 
 use super::{
-    VoteService,
+    VoteService, form,
     memory::{Kept, Remembered, set_cookie},
     start_over,
 };
@@ -17,7 +17,7 @@ use crate::{
     edge::visitor::Visitor,
     pages::{
         accept, assets,
-        poll_list::OtherPolls,
+        other_polls::OtherPolls,
         poll_of_page::{PagePlace, Shown as ShownAt},
         preview::Preview,
         site::Prefix,
@@ -183,7 +183,7 @@ struct Form(Vec<(String, String)>);
 
 impl Form {
     async fn read(request: &mut Request) -> Result<Self, Problem> {
-        let fields = form(request).await?;
+        let fields = form::fields(request).await?;
         Ok(Self(form_urlencoded::parse(&fields).into_owned().collect()))
     }
 
@@ -206,17 +206,6 @@ impl Form {
             .filter_map(|vote| options.iter().position(|option| option.id.as_str() == vote))
             .fold(0, |bits, index| bits | 1 << index)
     }
-}
-
-/// The fields of a form, still as they were sent.
-pub(super) async fn form(request: &mut Request) -> Result<Vec<u8>, Problem> {
-    let kind = request.content_type().unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Problem::not_a_form());
-    }
-    let body = request.take_body().into_vec().await;
-    body.map_err(|_| Problem::invalid("The request's body ended early."))
 }
 
 /// A browser may keep the answer, and must ask before it shows it anew; going back shows it at once.

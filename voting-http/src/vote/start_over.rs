@@ -8,7 +8,7 @@ use poem::{
 };
 use voting_core::PollId;
 
-use super::{VoteService, page};
+use super::{VoteService, form};
 use crate::{
     edge::visitor::Refusal,
     pages::{assets, site::Prefix, templates},
@@ -67,7 +67,7 @@ impl Endpoint for StartOver {
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let visitor = self.0.0.voters.visitor(&request).await?;
-        let fields = page::form(&mut request).await?;
+        let fields = form::fields(&mut request).await?;
         let polls = form_urlencoded::parse(&fields).filter(|(name, _)| name == "poll");
         let poll = polls.map(|(_, value)| value.parse::<PollId>()).next();
         let base = Prefix::of(&request);

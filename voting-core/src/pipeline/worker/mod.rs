@@ -112,12 +112,13 @@ impl Worker {
         let stop = CancellationToken::new();
         let (ended, end) = watch::channel(None);
         let (progress, watch) = progress::channel();
-        let stopped = stop.clone();
+        let (stopped, rule) = (stop.clone(), self.rule.clone());
         tokio::spawn(async move {
             let exit = run::run(self, progress, stopped).await;
             ended.send_replace(Some(exit));
         });
         WorkerHandle {
+            rule,
             stop,
             end,
             progress: watch,
@@ -146,8 +147,9 @@ pub enum WorkerExit {
 }
 
 /// A running worker. Dropping the handle does not stop the worker.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct WorkerHandle {
+    rule: Option<Arc<dyn BallotRule>>,
     stop: CancellationToken,
     end: watch::Receiver<Option<WorkerExit>>,
     progress: ProgressWatch,
@@ -170,8 +172,21 @@ impl WorkerHandle {
         }
     }
 
+    /// The application's rule that the worker asks, if it asks one.
+    pub fn rule(&self) -> Option<&Arc<dyn BallotRule>> {
+        self.rule.as_ref()
+    }
+
     /// What the worker has done so far.
     pub fn progress(&self) -> &ProgressWatch {
         &self.progress
+    }
+}
+
+impl std::fmt::Debug for WorkerHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WorkerHandle")
+            .field("stop", &self.stop)
+            .finish_non_exhaustive()
     }
 }

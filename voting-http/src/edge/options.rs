@@ -2,36 +2,10 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::pages::site::{BasePath, PublicUrl};
-
-/// What a service serves besides its pages, its API and its health checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exposed {
-    /// `/metrics`, for Prometheus. It tells how many ballots are cast, and no names.
-    pub metrics: bool,
-    /// `/docs` and `/openapi.json`: the description of the API.
-    pub docs: bool,
-}
-
-impl Exposed {
-    /// All of it.
-    pub const ALL: Self = Self {
-        metrics: true,
-        docs: true,
-    };
-
-    /// Nothing of it.
-    pub const NONE: Self = Self {
-        metrics: false,
-        docs: false,
-    };
-}
-
-impl Default for Exposed {
-    fn default() -> Self {
-        Self::ALL
-    }
-}
+use crate::{
+    pages::site::{BasePath, PublicUrl},
+    server::api_routes::Exposed,
+};
 
 /// The options that all services have.
 #[derive(Debug, Clone, Default)]

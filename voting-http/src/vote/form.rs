@@ -1,0 +1,16 @@
+//! Reads the body of a form.
+
+use poem::Request;
+
+use crate::problem::Problem;
+
+/// The fields of a form, still as they were sent.
+pub(super) async fn fields(request: &mut Request) -> Result<Vec<u8>, Problem> {
+    let kind = request.content_type().unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Problem::not_a_form());
+    }
+    let body = request.take_body().into_vec().await;
+    body.map_err(|_| Problem::invalid("The request's body ended early."))
+}
