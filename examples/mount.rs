@@ -7,7 +7,7 @@ use poem::{Route, get, handler, web::Html};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use voting_core::{backends::memory::Memory, prelude::*};
-use voting_http::{PeerLink, ResultService, ServeOptions, Site, VoteService, serve};
+use voting_http::{Gate, PeerLink, ResultService, ServeOptions, Site, VoteService, serve};
 
 #[handler]
 fn home() -> Html<&'static str> {
@@ -26,8 +26,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Keep the secret: it signs the cookies that tell voters apart.
     let secret = SecretKey::new(*b"an example's secret: take your own")?;
     let stop = CancellationToken::new();
+    // All services behind one server share a gate, which limits connections and streams for each client.
+    let gate = Gate::default();
     let site = |peer: &str| {
         Site::default()
+            .with_gate(gate.clone())
             .with_peer(PeerLink::Path(peer.to_owned()))
             .with_served_by("the cafeteria".to_owned())
     };
@@ -48,7 +51,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = address.unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let listener = TcpListener::bind(address).await?;
     println!("http://{}/", listener.local_addr()?);
-    let server = tokio::spawn(serve(listener, app, ServeOptions::default(), stop.clone()));
+    let options = ServeOptions {
+        gate,
+        ..ServeOptions::default()
+    };
+    let server = tokio::spawn(serve(listener, app, options, stop.clone()));
     tokio::signal::ctrl_c().await?;
     stop.cancel();
     server.await?;

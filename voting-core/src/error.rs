@@ -3,6 +3,7 @@
 mod kind;
 
 pub use self::kind::ErrorKind;
+pub(crate) use self::kind::copy;
 use crate::model::{id::PollId, secret::Fingerprint};
 
 /// An error of a back end, whatever its type.
@@ -85,7 +86,7 @@ fn in_a_row(fingerprints: &[Fingerprint]) -> String {
 
 impl CastError {
     /// The variant's name in traces.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub(crate) fn variant(&self) -> &'static str {
         match self {
             Self::Overloaded => "overloaded",
             Self::Closed(_) => "closed",
@@ -108,7 +109,8 @@ impl StoreError {
         }
     }
 
-    /// The store failed with `source`.
+    /// The store failed with `source`. Its [kind](Self::kind) is that of the source; to say it, take
+    /// [`of_kind`](Self::of_kind).
     pub fn unavailable(source: impl Into<BoxError>) -> Self {
         Self::Unavailable(source.into())
     }

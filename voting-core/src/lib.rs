@@ -13,7 +13,7 @@ pub mod trace;
 pub mod voting;
 
 pub use error::{CastError, ErrorKind, StoreError};
-pub use log::{BallotLog, BallotQueue, VoteSink};
+pub use log::{BallotLog, BallotQueue, Log, VoteSink};
 pub use model::{
     ballot::{Ballot, Choices, VoterId},
     id::{OptionId, PollId},
@@ -25,9 +25,14 @@ pub use model::{
 };
 pub use pipeline::{
     group_commit::{GroupCommit, GroupCommitOptions},
-    worker::{Worker, WorkerHandle, WorkerOptions},
+    rule::{BallotRule, Refusal},
+    worker::{AfterFlush, Worker, WorkerHandle, WorkerOptions},
 };
 pub use store::{
-    BatchFlusher, DeadLetterStore, PollDirectory, PollPublisher, PollStore, TallyStore,
+    BatchFlusher, DeadLetterStore, PollDirectory, PollPublisher, PollStore, Store, TallyStore,
 };
 pub use voting::{Voting, VotingError};
+
+/// What the traits of this crate are written with; an implementation needs it.
+#[doc(no_inline)]
+pub use async_trait::async_trait;

@@ -127,6 +127,22 @@ impl Voting {
         state.ok_or_else(|| unknown(poll))
     }
 
+    /// Waits until a poll that was [closed](Self::close_poll) is final, and returns its count, which never changes
+    /// again. Waits for ever if the poll is not closed, or no worker counts its ballots.
+    ///
+    /// # Errors
+    /// [`VotingError::UnknownPoll`], or the store does not answer.
+    pub async fn final_tally(&self, poll: &str) -> Result<Tally, VotingError> {
+        let id = self.id(poll)?;
+        loop {
+            let stored = self.0.store.poll(&id).await?;
+            if stored.ok_or_else(|| unknown(poll))?.state().is_final() {
+                return self.tally(poll).await;
+            }
+            sleep(LOOK).await;
+        }
+    }
+
     async fn publish(&self) -> Result<(), StoreError> {
         match &self.0.coordinator {
             Some(coordinator) => coordinator.round().await,
@@ -245,7 +261,8 @@ impl Voting {
 
     /// Stops in order: the sink takes no more ballots and writes those that wait; the worker counts what is in the
     /// log, for as long as its [options](crate::WorkerOptions) say; the log is told that this consumer is gone. Once
-    /// all clones are dropped, nothing uses the back end any more.
+    /// all clones are dropped, nothing uses the back end any more. A ballot that is cast afterwards is refused for
+    /// good. Calling it again does nothing.
     ///
     /// # Errors
     /// [`Unfinished`] if that is not done within this time.

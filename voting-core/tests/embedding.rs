@@ -53,20 +53,9 @@ async fn a_vote_from_its_start_to_its_end(voting: &Voting) {
     let state = voting.receipt_state(&first).await.expect("a state");
     assert_eq!(state, ReceiptState::Superseded);
     voting.close_poll("drinks").await.expect("closing");
-    let closed = async {
-        while !voting
-            .poll("drinks")
-            .await
-            .expect("a poll")
-            .state()
-            .is_final()
-        {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(STOP, closed)
-        .await
-        .expect("it becomes final");
+    let tally = tokio::time::timeout(STOP, voting.final_tally("drinks")).await;
+    let tally = tally.expect("it becomes final").expect("a tally");
+    assert_eq!((tally.voters, tally.votes), (2, vec![1, 1]));
     let late = voting.cast("drinks", VoterId::issue(), ["tea"]).await;
     assert!(
         matches!(late, Err(VotingError::Cast(CastError::Closed(_)))),
@@ -331,4 +320,23 @@ async fn a_signed_entry_waits_in_the_log_until_a_worker_has_its_key() {
         .expect("counted");
     assert_eq!(worker.progress().borrow().trouble, None);
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_cast_says_why_the_log_did_not_take_it() {
+    // Nobody listens there.
+    let redis = Redis::new("redis://127.0.0.1:1/", RedisOptions::default()).expect("an address");
+    let poll = drinks();
+    let ballot = Ballot {
+        poll: poll.id().clone(),
+        voter: VoterId::issue(),
+        choices: poll.choose(["tea"]).expect("a choice"),
+    };
+    let error = redis
+        .sink()
+        .cast(ballot)
+        .await
+        .expect_err("nobody is there");
+    assert_eq!(error.kind(), Some(ErrorKind::Unreachable), "{error:?}");
+    assert!(!error.may_count());
 }

@@ -1,8 +1,8 @@
 //! What kind of failure it was, whatever the back end.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, io};
 
-use super::{BoxError, StoreError};
+use super::{BoxError, CastError, StoreError};
 
 /// The kind of a [`StoreError`], for whoever decides what to do about it. Its text is for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,8 +109,9 @@ impl StoreError {
         }))
     }
 
-    /// What kind of failure it was: as the back end has told it, or as the cause tells it, where that is an error
-    /// of one of the built-in back ends.
+    /// What kind of failure it was: as the back end has told it by [`of_kind`](Self::of_kind); or as the cause tells
+    /// it, where that is an [`io::Error`] or an error of one of the built-in back ends; else
+    /// [`Other`](ErrorKind::Other).
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Unavailable(source) => kind_of(source.as_ref()),
@@ -129,13 +130,62 @@ impl StoreError {
         causes.find_map(|cause| Some(crate::backends::kind_of(cause)?.1))
     }
 
-    /// Whether the same may succeed later without anybody mending something: the store may be starting, slow, or
-    /// away for a moment.
+    /// Whether the same call may succeed later without anybody's doing: true for [`Unreachable`](ErrorKind::Unreachable),
+    /// [`TimedOut`](ErrorKind::TimedOut), [`Full`](ErrorKind::Full), since workers make room, and
+    /// [`Other`](ErrorKind::Other). A [`ReadOnly`](ErrorKind::ReadOnly) server stays so until an operator acts.
+    /// [`PollChanged`](ErrorKind::PollChanged) needs the poll to be looked up anew.
     pub fn is_retryable(&self) -> bool {
         matches!(
             self.kind(),
             ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::Full | ErrorKind::Other
         )
+    }
+}
+
+/// The kind of an error of the system: of a network, or of a disk.
+fn kind_of_io(error: &io::Error) -> ErrorKind {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory => {
+            ErrorKind::Full
+        }
+        io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
+        io::ErrorKind::PermissionDenied => ErrorKind::Forbidden,
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => ErrorKind::TimedOut,
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::NotConnected
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown
+        | io::ErrorKind::AddrNotAvailable
+        | io::ErrorKind::UnexpectedEof => ErrorKind::Unreachable,
+        _ => ErrorKind::Other,
+    }
+}
+
+/// A copy of an error: its text, its causes' texts, and its kind.
+pub(crate) fn copy(error: &(dyn Error + 'static)) -> BoxError {
+    Box::new(Told {
+        kind: kind_of(error),
+        source: BoxedCause(super::in_one_line(error).into()),
+    })
+}
+
+impl CastError {
+    /// Why the log did not take the ballot; `None` where it was not asked, as for [`Overloaded`](Self::Overloaded)
+    /// and [`Closed`](Self::Closed).
+    pub fn kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Overloaded | Self::Closed(_) => None,
+            Self::Refused(source) | Self::Unknown(source) => Some(kind_of(source.as_ref())),
+        }
+    }
+
+    /// Whether the ballot may be in the log, and so may count, although it was not acknowledged.
+    pub fn may_count(&self) -> bool {
+        matches!(self, Self::Unknown(_))
     }
 }
 
@@ -152,8 +202,8 @@ fn kind_of(error: &(dyn Error + 'static)) -> ErrorKind {
         if cause.is::<crate::store::applied::PutBack>() {
             return Some(ErrorKind::PutBack);
         }
-        if cause.is::<std::io::Error>() {
-            return Some(ErrorKind::Unreachable);
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            return Some(kind_of_io(error));
         }
         crate::backends::kind_of(cause).map(|(kind, _)| kind)
     });

@@ -22,7 +22,7 @@ use tracing::Span;
 
 use self::{admission::Limit, entry_size::EntrySize, refusals::Refusals};
 use crate::{
-    error::{BoxError, CastError, StoreError, in_one_line},
+    error::{CastError, StoreError, copy, in_one_line},
     log::{
         BallotLog, VoteSink,
         entry::{self, EntryBuilder},
@@ -145,7 +145,7 @@ impl VoteSink for GroupCommit {
         if let Err(error) = &cast
             && !span.is_disabled()
         {
-            trace::failed(&span, error.kind());
+            trace::failed(&span, error.variant());
         }
         Ok(Receipt {
             poll,
@@ -327,11 +327,10 @@ fn turn_away(gathered: &mut Vec<Waiting>, poll: &PollId) {
 
 /// A copy of the error for one of the casts of a failed write: errors cannot be cloned.
 fn share(error: &CastError) -> CastError {
-    let text = |source: &BoxError| BoxError::from(in_one_line(source.as_ref()));
     match error {
         CastError::Overloaded => CastError::Overloaded,
         CastError::Closed(poll) => CastError::Closed(poll.clone()),
-        CastError::Refused(source) => CastError::Refused(text(source)),
-        CastError::Unknown(source) => CastError::Unknown(text(source)),
+        CastError::Refused(source) => CastError::Refused(copy(source.as_ref())),
+        CastError::Unknown(source) => CastError::Unknown(copy(source.as_ref())),
     }
 }

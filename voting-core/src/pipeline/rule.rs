@@ -1,5 +1,7 @@
 //! A rule of the application's own: which ballots count.
 
+use std::{fmt, sync::Arc};
+
 use async_trait::async_trait;
 
 pub use crate::model::rejection::Refusal;
@@ -48,5 +50,29 @@ where
 {
     async fn check(&self, ballot: &Ballot, poll: &Poll) -> Result<Result<(), Refusal>, StoreError> {
         Ok(self(ballot, poll))
+    }
+}
+
+/// One rule for several owners, such as a worker and a vote service: an `Arc` by itself is no rule.
+#[derive(Clone)]
+pub struct SharedRule(pub Arc<dyn BallotRule>);
+
+impl SharedRule {
+    /// Shares `rule`.
+    pub fn new(rule: impl BallotRule + 'static) -> Self {
+        Self(Arc::new(rule))
+    }
+}
+
+#[async_trait]
+impl BallotRule for SharedRule {
+    async fn check(&self, ballot: &Ballot, poll: &Poll) -> Result<Result<(), Refusal>, StoreError> {
+        self.0.check(ballot, poll).await
+    }
+}
+
+impl fmt::Debug for SharedRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedRule(…)")
     }
 }

@@ -57,8 +57,19 @@ impl Voting {
         })
     }
 
-    /// A system on a log and a store that are apart, such as `Redis` and `Postgres`, whose schema must be there
-    /// (`Postgres::migrate`). Other processes may run vote services and workers on the same two.
+    /// The same where the log and the store are two types, such as a log of your own beside
+    /// [`Memory`](crate::backends::memory::Memory). They must live and die together: if one is restored from a backup
+    /// or made anew while the other stays, take [`over`](Self::over).
+    pub fn of_parts(log: impl Log + 'static, store: impl Store) -> VotingBuilder {
+        VotingBuilder::new(Parts::Together {
+            log: Arc::new(log),
+            store: Arc::new(store),
+        })
+    }
+
+    /// A system on a log and a store that are apart. Of the built-in back ends these are `Redis` and `Postgres`, whose
+    /// schema must be there (`Postgres::migrate`); another log implements [`SeparateLog`], another store
+    /// [`AppliedStore`](crate::store::AppliedStore). Other processes may run vote services and workers on the same two.
     /// A [`Coordinator`] runs inside.
     pub fn over<L, S>(log: L, store: S) -> VotingBuilder
     where

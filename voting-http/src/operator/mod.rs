@@ -64,8 +64,12 @@ impl OperatorService {
     /// A service over a running worker, the log that it reads and the store that it writes to. The API is for whoever
     /// shows the operator's token.
     ///
-    /// The service only marks a poll as closing. Some process must run a
-    /// [`Coordinator`](voting_core::pipeline::coordinator::Coordinator), or no poll becomes final.
+    /// `operator_token` has at least 32 bytes. Of a `Voting` take `voting.worker().clone()`, `voting.queue()`,
+    /// `voting.store()`, and `.polls(voting.polls())`.
+    ///
+    /// The service only marks a poll as closing. A `Voting` moves it on. Otherwise some process must run a
+    /// [`Coordinator`](voting_core::pipeline::coordinator::Coordinator), or, where log and store are one,
+    /// [`keep_advancing`](voting_core::pipeline::closing::keep_advancing), or no poll becomes final.
     pub fn builder(
         worker: WorkerHandle,
         queue: Arc<dyn BallotQueue>,
