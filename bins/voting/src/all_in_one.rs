@@ -3,18 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use voting_core::{
-    BallotLog, BallotQueue, PollDirectory, PollId, StoreError, Worker, WorkerHandle,
+    BallotLog, BallotQueue, PollDirectory, PollId, StoreError, Voting,
     backends::sqlite::{OpenError, Sqlite, SqliteOptions},
-    pipeline::{closing, worker::WorkerExit},
 };
 use voting_http::{OperatorService, ResultService, Site, VoteService};
 use voting_service::{
     Config, Exit, Kept, ResolvedSecret, SecretError, Service, Services, StopOn, cats_vs_dogs,
     resolve_secret, site,
 };
-
-/// How often polls that are to close are moved on.
-const CLOSING_STEP: Duration = Duration::from_millis(500);
 
 /// Why the system does not start.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +40,9 @@ pub enum StartError {
     /// The polls of the settings cannot be stored.
     #[error("cannot set up the polls")]
     Polls(#[source] StoreError),
+    /// The pipeline does not start.
+    #[error("cannot start the pipeline")]
+    Pipeline(#[source] StoreError),
     /// The poll at `/` does not exist.
     #[error("default_poll is {0}, but there is no such poll")]
     DefaultPoll(PollId),
@@ -83,32 +82,19 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let vote_site = site(&config.vote, &config.result, result_at.port(), &gates.vote);
     let result_site = site(&config.result, &config.vote, vote_at.port(), &gates.result);
 
-    let all = Arc::new(store.clone());
-    let queue = Arc::new(store.queue());
-    let worker = Worker::new(
-        queue.clone(),
-        all.clone(),
-        all.clone(),
-        config.worker_options(),
-    );
-    let worker = worker.start();
-    services.watch(worker.progress().clone(), queue.clone());
-    let sink = Arc::new(store.sink());
-    let vote = VoteService::builder(sink.clone(), all.clone(), &secret.key)
+    let voting = Voting::embedded(store.clone()).worker_options(config.worker_options());
+    let voting = voting.start().await.map_err(StartError::Pipeline)?;
+    let (worker, queue) = (voting.worker().clone(), voting.queue());
+    services.watch(worker.progress().clone(), Arc::clone(&queue));
+    let vote = VoteService::builder(voting.sink(), voting.directory(), &secret.key)
         .site(with_default(vote_site))
         .stop(stop.clone())
         .build();
-    let result = ResultService::builder(all.clone(), all.clone(), &secret.key)
+    let result = ResultService::builder(voting.store(), voting.directory(), &secret.key)
         .site(with_default(result_site))
         .stop(stop.clone())
         .build();
-    tokio::spawn(closing::keep_advancing(
-        all.clone(),
-        queue.clone(),
-        all.clone(),
-        CLOSING_STEP,
-    ));
-    let operator = OperatorService::builder(worker.clone(), queue, all, &token.key)
+    let operator = OperatorService::builder(worker.clone(), queue, voting.store(), &token.key)
         .gate(gates.worker.clone())
         .stop(stop)
         .build();
@@ -144,19 +130,14 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         }
     };
     let finish = async {
-        // All ballots written, then all ballots counted.
-        sink.close().await;
-        all_counted(&worker).await
+        // The services have a deadline of their own.
+        let stopped = voting.shutdown(Duration::MAX).await;
+        if stopped.is_err() {
+            tracing::error!("ballots stay in the log; the next start counts them");
+        }
+        stopped.is_ok()
     };
     Ok(services.run(broken, finish).await)
-}
-
-async fn all_counted(worker: &WorkerHandle) -> bool {
-    let exit = worker.stop().await;
-    if exit != WorkerExit::Clean {
-        tracing::error!(?exit, "ballots stay in the log; the next start counts them");
-    }
-    exit == WorkerExit::Clean
 }
 
 async fn secret(config: &Config, store: &Sqlite) -> Result<ResolvedSecret, StartError> {
