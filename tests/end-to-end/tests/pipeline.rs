@@ -103,7 +103,10 @@ fn vote_services_with_different_secrets_count_a_voter_once() {
         assert!(metrics.contains(line), "{metrics}");
     }
     let told = fs::read_to_string(log.path()).expect("a log");
-    assert!(told.contains("this service takes no ballots"), "{told}");
+    assert!(
+        told.contains("refusing ballots: the log is held to another secret"),
+        "{told}"
+    );
     let doctor = deployment.voting(&["doctor"]);
     assert_eq!(doctor.status.code(), Some(1));
     let found = String::from_utf8_lossy(&doctor.stdout);

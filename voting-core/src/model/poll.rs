@@ -15,7 +15,7 @@ pub use self::{
 };
 use crate::model::{
     ballot::Choices,
-    id::{OptionId, PollId},
+    id::{InvalidId, OptionId, PollId},
     poll_state::PollState,
     position::Position,
     rejection::RejectReason,
@@ -76,9 +76,9 @@ fn one() -> usize {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPoll {
-    /// An id is not valid: see [`PollId`] and [`OptionId`]. With its beginning.
-    #[error("{0:?} is not a valid id")]
-    Id(String),
+    /// The id of the poll or of an option is not valid.
+    #[error(transparent)]
+    Id(#[from] InvalidId),
     /// Fewer than two options, or more than [`MAX_OPTIONS`].
     #[error("a poll has 2 to {MAX_OPTIONS} options, not {0}")]
     OptionCount(usize),

@@ -42,12 +42,12 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupCommitOptions {
     /// How many ballots of each shard may wait for a write, in addition to those that are being written. Further
-    /// ballots are refused with [`CastError::Overloaded`].
+    /// ballots are refused with [`CastError::Overloaded`]. Default: 16,384.
     pub max_waiting: usize,
     /// How long a ballot may wait until its write begins. While writes are so slow that a further ballot would wait
-    /// longer, it is refused as well.
+    /// longer, it is refused as well. Default: 1 s.
     pub max_delay: Duration,
-    /// How many ballots one entry may have: at most [`entry::MAX_BALLOTS`].
+    /// How many ballots one entry may have: at most [`entry::MAX_BALLOTS`]. Default: 4,096.
     pub max_entry: usize,
 }
 

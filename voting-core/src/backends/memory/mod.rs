@@ -22,9 +22,9 @@ use crate::{
 /// How a [`Memory`] is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryOptions {
-    /// The shards of the log, at least one.
+    /// The shards of the log, at least one. Default: 1.
     pub shards: u16,
-    /// After this time without an acknowledgement an entry is handed out again.
+    /// After this time without an acknowledgement an entry is handed out again. Default: 30 s.
     pub claim_timeout: Duration,
 }
 

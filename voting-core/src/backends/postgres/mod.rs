@@ -52,14 +52,15 @@ const STRIPES: u8 = 16;
 #[derive(Debug, Clone)]
 pub struct PostgresOptions {
     /// The number of connections of this process. This is also the number of calls that it makes at a time.
+    /// Default: 4.
     pub connections: u32,
-    /// How long to wait for a connection.
+    /// How long to wait for a connection. Default: 5 s.
     pub connect_timeout: Duration,
-    /// How long a statement may take.
+    /// How long a statement may take. Default: 60 s.
     pub statement_timeout: Duration,
     /// The certificate authorities for the server. If they are given, the connection is always encrypted. Otherwise
     /// it is encrypted only if the address says `sslmode=require`. The authorities are then those that the system
-    /// trusts.
+    /// trusts. Default: `None`.
     pub ca: Option<Authorities>,
 }
 

@@ -71,21 +71,21 @@ const GROUP: &str = "workers";
 /// Options of the log in Redis.
 #[derive(Debug, Clone)]
 pub struct RedisOptions {
-    /// The beginning of the name of every key.
+    /// The beginning of the name of every key. Default: `voting`.
     pub prefix: String,
-    /// The number of streams. It cannot change once there is a log.
+    /// The number of streams. It cannot change once there is a log. Default: 4.
     pub shards: u16,
-    /// An entry that is not acknowledged within this time is handed out again.
+    /// An entry that is not acknowledged within this time is handed out again. Default: 30 s.
     pub claim_timeout: Duration,
     /// How long acknowledged entries are kept, so that they can be read again after the store was restored from a
     /// backup. While more than three quarters of Redis' `maxmemory` are in use, the oldest acknowledged entries are
-    /// removed earlier, so that Redis can still take votes.
+    /// removed earlier, so that Redis can still take votes. Default: 24 hours.
     pub retention: Duration,
-    /// How long an answer of Redis may take.
+    /// How long an answer of Redis may take. Default: 5 s.
     pub response_timeout: Duration,
-    /// Whether to use a Redis that can lose acknowledged ballots.
+    /// Whether to use a Redis that can lose acknowledged ballots. Default: false.
     pub accept_loss: bool,
-    /// Whether the Redis is a Redis Cluster.
+    /// Whether the Redis is a Redis Cluster. Default: false.
     pub cluster: bool,
     /// The certificate authorities for encrypted connections (`rediss://`); `None` for those that the system
     /// trusts.

@@ -35,7 +35,7 @@ pub(super) static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SqliteOptions {
-    /// After this time without an acknowledgement an entry is handed out again.
+    /// After this time without an acknowledgement an entry is handed out again. Default: 30 s.
     pub claim_timeout: Duration,
 }
 

@@ -5,19 +5,21 @@ use std::time::Duration;
 /// When a worker flushes, and how long it waits for a store that does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerOptions {
-    /// A batch is flushed when it has about this many ballots.
+    /// A batch is flushed when it has about this many ballots. Default: 5,000.
     pub max_ballots: usize,
     /// A batch is also flushed this long after its first ballot was taken. Keep this time well below the log's claim
-    /// time-out: after the claim time-out, the log hands the worker's entries to other workers.
+    /// time-out: after the claim time-out, the log hands the worker's entries to other workers. Default: 50 ms.
     pub max_wait: Duration,
     /// The first pause after a store failed. Each further pause is about twice as long as the one before.
+    /// Default: 50 ms.
     pub min_backoff: Duration,
-    /// The longest pause after a store failed.
+    /// The longest pause after a store failed. Default: 5 s.
     pub max_backoff: Duration,
     /// When the worker is asked to stop, it continues until the log is empty. After this time it takes no new entries.
-    /// Set it to zero if other workers continue.
+    /// Set it to zero if other workers continue. Default: 5 s.
     pub drain: Duration,
     /// When the worker is asked to stop, how long it still waits for a store that fails or does not answer.
+    /// Default: 10 s.
     pub grace: Duration,
 }
 
