@@ -34,7 +34,7 @@ const ACK_BEFORE_COMMIT: &[Change] = &[Change {
     file: "voting-core/src/pipeline/worker/run.rs",
     from: "        let mut changed_again = false;\n",
     to: "        let early: Vec<_> = batch.entries.iter().map(|(key, _)| *key).collect();
-        patience
+        retry
             .until_done(\"acknowledge\", &worker.progress, || worker.queue.acknowledge(&early))
             .await?;
         let mut changed_again = false;
