@@ -9,10 +9,16 @@ use crate::model::{id::PollId, secret::Fingerprint};
 /// An error of a back end, whatever its type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// An error and its causes, the outermost first.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}
+
 /// An error with its causes, for a log or a status page.
 pub fn in_one_line(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut causes: Vec<_> = causes.map(ToString::to_string).collect();
+    let mut causes: Vec<_> = causes(error).map(ToString::to_string).collect();
     // Some errors say what their cause says.
     causes.dedup();
     causes.join(": ")

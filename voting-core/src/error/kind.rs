@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io};
 
-use super::{BoxError, CastError, StoreError};
+use super::{BoxError, CastError, StoreError, causes};
 
 /// The kind of a [`StoreError`], for whoever decides what to do about it. Its text is for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -125,9 +125,7 @@ impl StoreError {
 
     /// Which of the built-in back ends failed, such as `redis`, if its cause tells.
     pub fn backend(&self) -> Option<&'static str> {
-        let first: &(dyn Error + 'static) = self;
-        let mut causes = std::iter::successors(Some(first), |error| (*error).source());
-        causes.find_map(|cause| Some(crate::backends::kind_of(cause)?.1))
+        causes(self).find_map(|cause| Some(crate::backends::kind_of(cause)?.1))
     }
 
     /// Whether the same call may succeed later without anybody's doing: true for [`Unreachable`](ErrorKind::Unreachable),
@@ -191,8 +189,7 @@ impl CastError {
 
 /// The first cause that tells.
 fn kind_of(error: &(dyn Error + 'static)) -> ErrorKind {
-    let causes = std::iter::successors(Some(error), |error| (*error).source());
-    let mut told = causes.filter_map(|cause| {
+    let told = causes(error).find_map(|cause| {
         if let Some(told) = cause.downcast_ref::<Told>() {
             return Some(told.kind);
         }
@@ -207,7 +204,7 @@ fn kind_of(error: &(dyn Error + 'static)) -> ErrorKind {
         }
         crate::backends::kind_of(cause).map(|(kind, _)| kind)
     });
-    told.next().unwrap_or(ErrorKind::Other)
+    told.unwrap_or(ErrorKind::Other)
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ pub(super) fn is_lost(error: &StoreError) -> bool {
         return false;
     };
     let Some(error) =
-        super::failure::causes(source.as_ref()).find_map(|e| e.downcast_ref::<::postgres::Error>())
+        crate::error::causes(source.as_ref()).find_map(|e| e.downcast_ref::<::postgres::Error>())
     else {
         return false;
     };

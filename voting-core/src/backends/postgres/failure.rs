@@ -4,7 +4,7 @@ use std::error::Error;
 
 use ::postgres::error::SqlState;
 
-use crate::error::{ErrorKind, StoreError, in_one_line};
+use crate::error::{ErrorKind, StoreError, causes, in_one_line};
 
 /// Why there was no connection.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -59,9 +59,7 @@ pub enum Failure {
 impl Failure {
     /// The one that is behind an error of the store, if it is known.
     pub fn of(error: &StoreError) -> Option<Self> {
-        let first: &(dyn Error + 'static) = error;
-        let mut causes = std::iter::successors(Some(first), |error| (*error).source());
-        causes.find_map(|error| {
+        causes(error).find_map(|error| {
             if let Some(error) = error.downcast_ref::<CannotConnect>() {
                 return error.failure;
             }
@@ -137,11 +135,4 @@ pub(super) fn is_lost(error: &::postgres::Error) -> bool {
     error.is_closed()
         || error.code().is_some_and(|code| ended.contains(code))
         || causes(error).any(|cause| cause.is::<std::io::Error>())
-}
-
-/// An error and its causes.
-pub(super) fn causes<'a>(
-    error: &'a (dyn Error + 'static),
-) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
 }

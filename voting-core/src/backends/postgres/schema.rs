@@ -5,7 +5,7 @@ use std::{error::Error, sync::atomic::Ordering};
 use ::postgres::{Client, error::SqlState};
 
 use super::{Inner, Postgres, connect::set_up};
-use crate::error::{StoreError, in_one_line};
+use crate::error::{StoreError, causes, in_one_line};
 
 mod embedded {
     #![allow(missing_docs, reason = "the macro writes no documentation")]
@@ -111,7 +111,7 @@ fn found(client: &mut Client) -> Result<u32, StoreError> {
 
 /// Whether the login may not do what it tried.
 pub(super) fn is_forbidden(error: &(dyn Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| (*error).source())
+    causes(error)
         .filter_map(|error| error.downcast_ref::<::postgres::Error>()?.code())
         .any(|code| *code == SqlState::INSUFFICIENT_PRIVILEGE)
 }

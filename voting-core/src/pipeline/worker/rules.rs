@@ -1,5 +1,7 @@
 //! Asks the application's rule about the ballots of a batch.
 
+use std::collections::HashMap;
+
 use super::{
     Shared,
     prepare::Gathered,
@@ -18,8 +20,7 @@ impl Shared {
             return Ok(());
         };
         let polls = self.polls.known();
-        let mut refused = std::mem::take(&mut gathered.refused);
-        refused.clear();
+        let mut refused = HashMap::new();
         for (position, ballot) in gathered.placed() {
             let Some(poll) = polls.get(&ballot.poll) else {
                 continue;
