@@ -76,7 +76,7 @@ impl LoadedSettings {
         })
     }
 
-    /// How lines are to be written, as far as that can be told where other settings are wrong.
+    /// The format of log lines. It is also known if other settings are wrong.
     pub(crate) fn log_format(&self) -> LogFormat {
         self.log_format
     }

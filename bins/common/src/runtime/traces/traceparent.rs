@@ -22,7 +22,7 @@ pub(super) fn read(header: &str) -> Option<(TraceContext, bool)> {
         TraceContextPropagator::new().extract_with_context(&Context::new(), &Only(header));
     let span = context.span();
     let caller = span.span_context();
-    // Ids that are all zero are none.
+    // An id of zeros only names no trace.
     let (trace, span) = (caller.trace_id().to_bytes(), caller.span_id().to_bytes());
     Some((TraceContext::new(trace, span)?, caller.is_sampled()))
 }
