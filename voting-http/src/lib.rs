@@ -36,6 +36,6 @@ pub use self::{
 };
 #[doc(no_inline)]
 pub use async_trait::async_trait;
-/// What `stop` and [`serve`] take.
+/// `stop` and [`serve`] take this type.
 #[doc(no_inline)]
 pub use tokio_util::sync::CancellationToken;

@@ -1,7 +1,8 @@
-//! Live tallies, for any number of readers at the cost of one. All who ask within a tick get the same snapshot. The
-//! event streams of a poll share one read of the store each tick; it pauses while nobody watches.
+//! Live tallies. Any number of readers costs the store as much as one reader: all requests within a tick get the same
+//! snapshot, and the event streams of a poll share one read of the store in each tick. The reads stop while nobody
+//! watches.
 //!
-//! While the store cannot be read, viewers see the last snapshot, and since when it may be out of date.
+//! While the store cannot be read, viewers see the last snapshot, with the time since when it may be out of date.
 
 use std::{
     collections::HashMap,
@@ -24,25 +25,25 @@ use crate::{
     views::{result_texts::ResultTexts, since::Since, tally_view::TallyView},
 };
 
-/// How old a tally may be that is shown as it is now.
+/// The greatest age of a tally that is shown as current.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How long the store may take.
+/// How long one read of the store may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the store may fail before viewers are told.
+/// How long reads may fail before viewers are told.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
 
-/// A tally as it is shown, and as it is sent.
+/// A tally in all the forms in which it is sent.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) view: TallyView,
     pub(crate) texts: ResultTexts,
     /// The tally as a server-sent event.
     pub(crate) tally_event: Bytes,
-    /// What the page shows of it, as JSON.
+    /// The texts of the result page, as JSON.
     pub(crate) texts_json: Bytes,
-    /// The same as a server-sent event.
+    /// The texts of the result page, as a server-sent event.
     pub(crate) texts_event: Bytes,
 }
 
@@ -66,19 +67,19 @@ impl Snapshot {
     }
 }
 
-/// What is known of a tally.
+/// A snapshot, and whether it may be out of date.
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     pub(crate) snapshot: Arc<Snapshot>,
-    /// Set if the snapshot cannot be renewed.
+    /// Set while the snapshot cannot be renewed.
     pub(crate) stalled: Option<Stalled>,
 }
 
-/// The snapshot may be out of date.
+/// Says since when the snapshot may be out of date.
 #[derive(Debug, Clone)]
 pub(crate) struct Stalled {
     pub(crate) since: Since,
-    /// This as a server-sent event.
+    /// The same as a server-sent event.
     pub(crate) event: Bytes,
 }
 
@@ -93,7 +94,7 @@ impl Stalled {
     }
 }
 
-/// The latest tallies.
+/// Reads tallies, and keeps the latest snapshot of each poll.
 #[derive(Clone)]
 pub(crate) struct LiveTallies(Arc<Inner>);
 
@@ -105,15 +106,15 @@ struct Inner {
     metrics: LiveMetrics,
 }
 
-/// When the store was asked, and what it said.
+/// When the store was asked, and its answer.
 type Asked = (Instant, Result<Arc<Snapshot>, Problem>);
 
-/// What the store last said of a poll.
+/// The last answers of the store about one poll.
 struct Latest {
-    /// When it was asked, and what it said, be it that it failed. Held while it is asked, so that requests
-    /// that come together ask once.
+    /// The last answer, which may be a failure. The lock is held during a read, so that concurrent requests cause one
+    /// read.
     asked: tokio::sync::Mutex<Option<Asked>>,
-    /// What it said when it last did not fail.
+    /// The last answer that was not a failure.
     good: Mutex<Option<Good>>,
     trouble: Trouble,
 }
@@ -160,7 +161,7 @@ impl LiveTallies {
         Arc::clone(of_poll.or_insert_with(|| Arc::new(Latest::of(poll))))
     }
 
-    /// The tally of a poll as it is, at most a tick old.
+    /// The current tally of a poll, at most a tick old.
     pub(crate) async fn current(&self, poll: &PollId) -> Result<Arc<Snapshot>, Problem> {
         let latest = self.of(poll);
         let mut asked = latest.asked.lock().await;
@@ -193,8 +194,8 @@ impl LiveTallies {
         trouble: &Trouble,
     ) -> Result<Arc<Snapshot>, Problem> {
         self.0.metrics.look_ups.inc();
-        // Looked up each time: its state or labels may have changed, and a tally beside old ones would be
-        // half true.
+        // The poll is looked up each time. Its state or labels may have changed, and the answer must not show a new
+        // tally beside old labels.
         let poll = self.0.polls.get_recent(poll).await?;
         let tally = timeout(READ_TIMEOUT, self.0.store.tally(poll.id())).await;
         let tally = tally.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")));
@@ -215,7 +216,7 @@ impl LiveTallies {
         Snapshot::new(view, texts).map(Arc::new)
     }
 
-    /// The tally of a poll as it is now or, if that cannot be found out, as it last was.
+    /// The current tally of a poll. If the store cannot be read, it is the last one that was read.
     pub(crate) async fn known(&self, poll: &PollId) -> Result<Known, Problem> {
         let latest = self.of(poll);
         let good = lock(&latest.good).clone();
@@ -232,7 +233,7 @@ impl LiveTallies {
                 stalled: None,
             });
         }
-        // The look ends on its own, also if it takes longer than people should wait for a page.
+        // The read goes on in its own task, even if it takes longer than a page should wait.
         let (this, id) = (self.clone(), poll.clone());
         let looking = tokio::spawn(async move { this.current(&id).await });
         match timeout(STALLED_AFTER, looking).await {
@@ -247,8 +248,8 @@ impl LiveTallies {
         }
     }
 
-    /// The tallies of a poll from now on: the current one at once, then each that differs, and when it can
-    /// no longer be read, or can again.
+    /// Follows the tally of a poll. The receiver has the current tally at once, and then each change. It also learns
+    /// when the tally can no longer be read, and when it can be read again.
     pub(crate) async fn watch(&self, poll: &Poll) -> Result<watch::Receiver<Known>, Problem> {
         if let Some(sender) = lock(&self.0.watched).get(poll.id()) {
             return Ok(sender.subscribe());
@@ -264,13 +265,13 @@ impl LiveTallies {
         Ok(receiver)
     }
 
-    /// Sends what changes until nobody watches.
+    /// Sends each change, until nobody watches.
     async fn follow(self, poll: PollId, sender: watch::Sender<Known>) {
         let (mut at, mut clock) = (Instant::now(), SystemTime::now());
         loop {
             tokio::time::sleep(TICK).await;
             {
-                // Under the lock, or a reader could subscribe to a sender that is given up.
+                // The lock is needed: otherwise a reader could subscribe to a sender that is about to be dropped.
                 let mut watched = lock(&self.0.watched);
                 if sender.receiver_count() == 0 {
                     watched.remove(&poll);
@@ -300,21 +301,21 @@ impl LiveTallies {
     }
 }
 
-/// Tells viewers of a new snapshot, or that the one that they have is right again.
+/// Sends a new snapshot to viewers, or tells them that their snapshot is current again.
 fn renew(sender: &watch::Sender<Known>, poll: &PollId, snapshot: Arc<Snapshot>) {
     sender.send_if_modified(|known| {
         let recovered = known.stalled.take().is_some();
         if recovered {
             tracing::info!(%poll, "the tally is refreshed again");
         }
-        // An unchanged result comes as the same snapshot.
+        // If the result has not changed, the same snapshot is returned.
         let differs = !Arc::ptr_eq(&known.snapshot, &snapshot);
         known.snapshot = snapshot;
         recovered || differs
     });
 }
 
-/// Tells viewers that what they see may be out of date, once.
+/// Tells viewers, once, that their snapshot may be out of date.
 fn stall(sender: &watch::Sender<Known>, poll: &PollId, clock: SystemTime, error: Option<&Problem>) {
     sender.send_if_modified(|known| {
         if known.stalled.is_some() {
@@ -343,7 +344,7 @@ mod tests {
 
     use super::*;
 
-    /// A store that does not answer what it is asked for.
+    /// A store that can be made to stop answering.
     struct Broken(Memory, AtomicBool);
 
     #[async_trait]
@@ -368,7 +369,7 @@ mod tests {
         }
     }
 
-    /// Counts errors, and what is told beside them.
+    /// Counts log lines of level error, and the other lines.
     #[derive(Clone, Default)]
     struct Lines(Arc<[AtomicUsize; 2]>);
 
@@ -415,8 +416,8 @@ mod tests {
             }
             let counts = || [0, 1].map(|of: usize| lines.0[of].load(Relaxed));
             assert_eq!(counts(), [1, 0]);
-            // A test beside this one may have met a line while nobody listened, and then it is remembered as one
-            // that nobody wants.
+            // Another test may have reached this line before this subscriber was set. The callsite is then cached as
+            // disabled.
             tracing::callsite::rebuild_interest_cache();
             store.1.store(false, Relaxed);
             for _ in 0..2 {

@@ -1,18 +1,18 @@
-//! What the result service tells Prometheus of its tallies.
+//! The metrics of the live tallies.
 
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
     registry::Registry,
 };
 
-/// Who watches, and how often the store is asked.
+/// How many viewers there are, and how often the store is asked.
 #[derive(Clone, Default)]
 pub(crate) struct LiveMetrics {
     /// Event streams that are open.
     pub(crate) viewers: Gauge,
     /// Tally reads from the store.
     pub(crate) look_ups: Counter,
-    /// Times that there was no answer.
+    /// Tally reads that failed.
     pub(crate) failed_look_ups: Counter,
 }
 

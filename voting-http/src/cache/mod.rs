@@ -1,4 +1,4 @@
-//! What is kept in memory, so that many readers cost as much as one: polls for a second, tallies for a tick.
+//! Caches, so that many readers cost as much as one: polls are kept for a second, tallies for a tick.
 
 pub(crate) mod live;
 pub(crate) mod live_metrics;

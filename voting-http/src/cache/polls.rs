@@ -1,4 +1,4 @@
-//! A copy of the polls: no ballot waits for a look-up, and voting goes on while the directory of polls does not
+//! A copy of the polls. So no ballot waits for a look-up, and voting continues while the directory of polls does not
 //! answer.
 
 use std::{
@@ -12,23 +12,23 @@ use voting_core::{Poll, PollDirectory, PollId, StoreError};
 
 use crate::problem::{Problem, trouble::Trouble};
 
-/// How old the copy may be before it is looked up again.
+/// The copy is looked up again when it is older than this.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The same when a poll is asked for that is not among them.
+/// The same limit, when a request asks for a poll that the copy does not have.
 pub(crate) const FRESH_MISS: Duration = Duration::from_millis(100);
 
-/// How old what is told of a poll beside its tally may be: the look-up of a moment ago, with some time to
-/// take.
+/// The greatest age of a poll that is shown beside its tally. It allows for the last look-up and for the time that a
+/// look-up takes.
 const RECENT: Duration = Duration::from_secs(3);
 
 /// How many open polls a page links to.
 pub(crate) const NEWEST_OPEN: usize = 5;
 
-/// How long the directory may take, once something is at hand to go on with.
+/// How long a look-up may take while there is a copy to continue with.
 const REFRESH_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How long it may take otherwise.
+/// How long a look-up may take while there is no copy.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
@@ -37,7 +37,7 @@ pub(crate) struct Polls(Arc<Inner>);
 struct Inner {
     directory: Arc<dyn PollDirectory>,
     known: RwLock<Option<Snapshot>>,
-    /// Held by the one that looks up; says when that last failed, and how.
+    /// The task that looks the polls up holds this lock. The value says when the last look-up failed, and why.
     looking: Mutex<Option<(Instant, Problem)>>,
     trouble: Trouble,
     default: Option<PollId>,
@@ -46,9 +46,10 @@ struct Inner {
 /// The polls as pages list them.
 #[derive(Clone, Default)]
 pub(crate) struct Listed {
-    /// All, the oldest first.
+    /// All polls, the oldest first.
     pub(crate) all: Arc<[Arc<Poll>]>,
-    /// The newest that are open, the newest first: one more than a page links to, since it leaves itself out.
+    /// The newest open polls, the newest first. There is one more than a page links to, since a page does not link to
+    /// its own poll.
     pub(crate) newest_open: Arc<[Arc<Poll>]>,
 }
 
@@ -71,7 +72,7 @@ impl Polls {
         }))
     }
 
-    /// The poll of that name.
+    /// The poll with this id.
     pub(crate) async fn get(&self, id: &str) -> Result<Arc<Poll>, Problem> {
         let Ok(key) = id.parse::<PollId>() else {
             return Err(match self.in_lower_case(id).await? {
@@ -82,14 +83,14 @@ impl Polls {
         if let Some(poll) = self.snapshot().await?.by_id.get(&key) {
             return Ok(Arc::clone(poll));
         }
-        // It may be new.
+        // The poll may be new.
         let newer = self.clone().look_up(FRESH_MISS).await?;
         let poll = newer.by_id.get(&key).cloned();
         poll.ok_or_else(|| Problem::no_poll(id))
     }
 
-    /// The poll of that name as it was a moment ago, or a failure: never as it was before a time in which it
-    /// could not be looked up.
+    /// The poll with this id, at most [`RECENT`] old. If it cannot be looked up, this is an error, and not an older
+    /// copy.
     pub(crate) async fn get_recent(&self, id: &PollId) -> Result<Arc<Poll>, Problem> {
         let mut snapshot = self.snapshot().await?;
         if snapshot.at.elapsed() >= RECENT {
@@ -99,9 +100,9 @@ impl Polls {
         poll.ok_or_else(|| Problem::no_poll(id.as_str()))
     }
 
-    /// The poll whose name differs from this one in its capitals only. Names have none.
+    /// The poll whose id is this text in lower case. Ids have no capitals.
     pub(crate) async fn in_lower_case(&self, id: &str) -> Result<Option<Arc<Poll>>, Problem> {
-        // All other texts that are no name are refused without a look-up.
+        // Any other text that is not an id is refused without a look-up.
         let is_capital = id.len() <= PollId::MAX_LEN && id.bytes().any(|b| b.is_ascii_uppercase());
         let name = is_capital.then(|| id.to_ascii_lowercase().parse::<PollId>());
         let Some(Ok(name)) = name else {
@@ -135,7 +136,7 @@ impl Polls {
         })
     }
 
-    /// Asks the directory, whatever is at hand.
+    /// Asks the directory, even if the copy is fresh.
     pub(crate) async fn check(&self) -> Result<(), StoreError> {
         self.0.directory.polls().await.map(|_| ())
     }
@@ -149,8 +150,8 @@ impl Polls {
         let Some(known) = self.known() else {
             return self.clone().look_up(FRESH).await;
         };
-        // One request looks up; the others go on with what is at hand, as it does if the
-        // directory takes long. The look-up itself ends on its own.
+        // One request looks up the polls. The others continue with the copy, and so does this one if the directory
+        // takes long. The look-up goes on in its own task.
         if known.at.elapsed() >= FRESH && self.0.looking.try_lock().is_ok() {
             let looking = tokio::spawn(self.clone().look_up(FRESH));
             if let Ok(Ok(Ok(new))) = timeout(REFRESH_TIMEOUT, looking).await {
@@ -160,7 +161,7 @@ impl Polls {
         Ok(known)
     }
 
-    /// Looks up, unless what is at hand is not older than this.
+    /// Looks up the polls, unless the copy is younger than `fresh`.
     async fn look_up(self, fresh: Duration) -> Result<Snapshot, Problem> {
         let mut looking = self.0.looking.lock().await;
         if let Some(known) = self.known()

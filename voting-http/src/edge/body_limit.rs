@@ -1,4 +1,4 @@
-//! Reads the body of a request, within a limit of size and time, before anything else does.
+//! Reads the body of a request before any other part does, with a limit on its size and on the time.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use tokio::time::timeout;
 
 use crate::problem::Problem;
 
-/// A vote for all of 63 options, whatever the encoding, is far smaller.
+/// A vote for all of 63 options is far smaller, in any encoding.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// How long a body may take.
+/// How long the body of a request may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// So much of a body that is too large is read and thrown away, since a client that is cut off
-/// while it sends does not see the answer.
+/// The service reads and discards up to so many bytes of a body that is too large. A client whose connection is
+/// closed while it sends does not see the answer.
 const MAX_DISCARDED: usize = 32 * 1024 * 1024;
 
 pub(crate) async fn limit_body(request: &mut Request) -> Result<(), Problem> {

@@ -1,6 +1,6 @@
-//! Other origins whose scripts may use the JSON API and the event streams (the CORS protocol of the Fetch standard).
+//! Lets scripts of other origins use the JSON API and the event streams (the CORS protocol of the Fetch standard).
 //!
-//! It is for what is below `/v1/`. Pages and forms stay for the service's own origin.
+//! This applies to paths below `/v1/`. Pages and forms are for the service's own origin only.
 
 use poem::{
     Request, Response,
@@ -9,10 +9,10 @@ use poem::{
 
 use crate::{edge::single, pages::site::PublicUrl};
 
-/// What a preflight is told of methods. Which route takes which, the request itself is told.
+/// The methods that a preflight is told. If a route does not take one of them, the request itself is told so.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE");
 
-/// Headers that a script may read besides those that it always may.
+/// A script may read this header besides those that it may always read.
 const EXPOSED: HeaderValue = HeaderValue::from_static("retry-after");
 
 /// How long a browser may keep the answer to a preflight, in seconds.
@@ -22,19 +22,19 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 #[derive(Debug, Clone)]
 pub(crate) struct Cors(Vec<String>);
 
-/// A mark on requests that a script of another, allowed origin sends.
+/// A mark on each request from a script of another, allowed origin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CrossOrigin;
 
-/// How a request stands to the allowed origins.
+/// Whether a request comes from an allowed origin.
 pub(crate) struct Standing {
     is_api: bool,
-    /// The origin that sent it, if it is allowed.
+    /// The origin of the request, if it is allowed.
     allowed: Option<HeaderValue>,
 }
 
 impl Cors {
-    /// `None` where no other origin is allowed.
+    /// `None` if no other origin is allowed.
     pub(crate) fn new(origins: &[PublicUrl]) -> Option<Self> {
         let origins: Vec<_> = origins.iter().map(ToString::to_string).collect();
         (!origins.is_empty()).then_some(Self(origins))
@@ -56,7 +56,7 @@ impl Standing {
         self.allowed.is_some()
     }
 
-    /// The answer to a browser that asks whether it may send a request.
+    /// The answer to a preflight: a browser asks whether it may send a request.
     pub(crate) fn preflight(&self, request: &Request) -> Option<Response> {
         let headers = request.headers();
         if *request.method() != Method::OPTIONS
@@ -69,7 +69,7 @@ impl Standing {
         let told = answer.headers_mut();
         told.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
         told.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-        // The application may have a header of its own for its login.
+        // Any header is allowed: the application may have a header of its own for its login.
         if let Some(wanted) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
             told.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
         }
@@ -82,17 +82,18 @@ impl Standing {
         Some(answer)
     }
 
-    /// Lets the script read the answer. Without the header that allows its origin a browser keeps the answer from it.
+    /// Adds the headers that let the script read the answer. A browser gives a script no answer without them.
     pub(crate) fn put_on(&self, answer: &mut Response) {
         if !self.is_api {
             return;
         }
         let headers = answer.headers_mut();
-        // Also where nothing is allowed: a cache must not hand this answer to an origin that is.
+        // `Vary` is set even if the origin is not allowed, since a cache must not give this answer to an origin that
+        // is allowed.
         headers.append(header::VARY, HeaderValue::from_static("origin"));
         let Some(origin) = &self.allowed else { return };
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        // Cookies are sent and kept only then. It needs an origin by name, which there is.
+        // Browsers send and keep cookies only with this header. It requires an origin by name, which is set above.
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
             HeaderValue::from_static("true"),

@@ -6,7 +6,7 @@ use poem::{Endpoint, Request, Response};
 
 use crate::{edge::Edge, server::api_routes::ApiRoutes};
 
-/// One of the services as an endpoint of poem: to be nested in a [`poem::Route`], or to be served by
+/// One of the services as an endpoint of poem. It can be nested in a [`poem::Route`], or served by
 /// [`serve()`](crate::serve()).
 pub struct ServiceEndpoint(Edge<ApiRoutes>);
 

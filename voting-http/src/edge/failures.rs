@@ -1,4 +1,4 @@
-//! Turns errors into answers: a page for a browser that asked for one, otherwise a problem document.
+//! Turns errors into answers: a page if a browser asked for one, otherwise a problem document.
 
 use poem::{
     Error, PathPattern, Request, Response,
@@ -19,13 +19,13 @@ pub(crate) struct Failures {
     page: Option<Asked>,
 }
 
-/// What a page says of the request that failed.
+/// The facts about the failed request that its page needs.
 struct Asked {
     /// Where the service is mounted.
     prefix: Prefix,
-    /// The address, to be asked for again; not if it could lead to another host.
+    /// The address, for a link that repeats the request. `None` if the link could lead to another host.
     address: Option<String>,
-    /// A vote, from the form.
+    /// Whether the request was a vote from the form.
     is_vote: bool,
 }
 
@@ -45,7 +45,7 @@ impl Failures {
             Some(asked) => problem.finish(asked.page(&problem)),
             None => problem.to_response(),
         };
-        // Which route it was.
+        // The edge reads the route from the answer, for `Allow` and for traces.
         if let Some(pattern) = error.data::<PathPattern>() {
             answer.set_data(pattern.clone());
         }
@@ -59,7 +59,7 @@ impl Asked {
             true => problem.to_voter(),
             false => problem.detail().to_owned(),
         };
-        // What is not there now may be there later only if the service is in trouble.
+        // To repeat the request is of use only if the failure may pass.
         let passes = problem.status().is_server_error()
             || problem.status() == StatusCode::REQUEST_TIMEOUT
             || problem.status() == StatusCode::TOO_MANY_REQUESTS;

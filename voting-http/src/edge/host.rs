@@ -1,5 +1,5 @@
-//! The header `Host`: a request of HTTP/1.1 has exactly one, and it names a host (RFC 9112, 3.2). With none
-//! or two, a proxy and the service could take the request for one to different sites.
+//! The header `Host`: a request of HTTP/1.1 has exactly one, and it names a host (RFC 9112, 3.2). If a request has
+//! none or two, a proxy and the service could take it for requests to different sites.
 
 use poem::{
     Request,
@@ -21,12 +21,12 @@ pub(crate) fn check(request: &Request) -> Result<(), Problem> {
         (None, _) if request.version() == Version::HTTP_11 => {
             Err(Problem::bad_request("There is no header Host; send one."))
         }
-        // HTTP/1.0, as some health checks speak it, does not ask for one.
+        // HTTP/1.0 does not require the header; some health checks use HTTP/1.0.
         (None, _) => Ok(()),
     }
 }
 
-/// Whether it can be in a name, an address or a port.
+/// Whether the byte can occur in a host name, an address or a port.
 fn is_of_a_host(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%:[]".contains(byte)
 }

@@ -1,4 +1,4 @@
-//! Who the voter of a request is, where the application says so and not the service's own cookie.
+//! Voters whom the application identifies, in place of the service's own cookie.
 
 use std::{borrow::Cow, fmt};
 
@@ -13,16 +13,16 @@ use crate::problem::{Problem, kind::ProblemKind};
 
 /// Says who the voter of a request is, or why nobody can vote with it.
 ///
-/// By default a voter is a signed cookie that the vote service itself gives out. Whoever implements this trait and
-/// hands it to [`VoteServiceBuilder::identify`](crate::VoteServiceBuilder::identify) decides instead: the service
-/// then neither sets nor reads a voter cookie. It asks once for each page of a poll, each look at a poll's state and
-/// each ballot.
+/// By default a voter is a signed cookie, which the vote service itself issues. An application that implements this
+/// trait and passes it to [`VoteServiceBuilder::identify`](crate::VoteServiceBuilder::identify) decides instead. The
+/// service then neither sets nor reads a voter cookie. It asks once for each page of a poll, for each request for a
+/// poll's state and for each ballot.
 ///
-/// One person must be one [`VoterId`], whatever the device and the day: a voter has one counted ballot in a poll, and a
-/// new one takes its place. [`VoterId::from_external`] makes an id of a user's name, such that the store does not
-/// reveal the name.
+/// One person must always be the same [`VoterId`], on every device and every day: a voter has one counted ballot in a
+/// poll, and a newer ballot replaces it. [`VoterId::from_external`] makes an id of a user's name in such a way that
+/// the store does not reveal the name.
 ///
-/// A closure is enough where nothing has to be awaited:
+/// A closure is enough if nothing has to be awaited:
 ///
 /// ```
 /// use voting_http::{Identify, NoVoter, RequestHead};
@@ -44,7 +44,7 @@ pub trait Identify: Send + Sync {
     /// The voter who sent the request.
     ///
     /// # Errors
-    /// Why it has none; what [`NoVoter`] says is shown to the person.
+    /// [`NoVoter`] says why nobody can vote with the request. Its text is shown to the person.
     async fn identify(&self, request: &RequestHead<'_>) -> Result<VoterId, NoVoter>;
 }
 
@@ -72,7 +72,7 @@ impl<'a> RequestHead<'a> {
         self.0.method()
     }
 
-    /// The address, as the client sent it to the outermost router of poem.
+    /// The address, as the outermost router of poem received it.
     pub fn uri(&self) -> &'a Uri {
         self.0.original_uri()
     }
@@ -82,12 +82,12 @@ impl<'a> RequestHead<'a> {
         self.0.headers()
     }
 
-    /// What the application has put beside the request, such as its session.
+    /// Values that the application has attached to the request, such as its session.
     pub fn extensions(&self) -> &'a Extensions {
         self.0.extensions()
     }
 
-    /// The address of the other end of the connection, which may be a proxy's; `None` if it is not known.
+    /// The address of the other end of the connection, which may be a proxy's. `None` if it is not known.
     pub fn peer(&self) -> Option<std::net::SocketAddr> {
         match &self.0.remote_addr().0 {
             Addr::SocketAddr(peer) => Some(*peer),
@@ -96,7 +96,7 @@ impl<'a> RequestHead<'a> {
     }
 }
 
-/// Headers may hold secrets.
+/// Prints no headers, since they may contain secrets.
 impl fmt::Debug for RequestHead<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestHead")
@@ -106,7 +106,7 @@ impl fmt::Debug for RequestHead<'_> {
     }
 }
 
-/// Why nobody can vote with a request. No ballot is cast, and no page shows a ballot.
+/// Why nobody can vote with a request. The service casts no ballot, and its page shows no ballot.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NoVoter {
@@ -114,20 +114,20 @@ pub enum NoVoter {
     SignIn {
         /// A sentence for the person, such as `Sign in to vote.`
         detail: Cow<'static, str>,
-        /// The address of the page where people sign in, if pages are to link to it.
+        /// The address of the page where people sign in. If it is set, pages link to it.
         at: Option<String>,
     },
-    /// The sender is known, and may not vote: 403, `urn:voting:problem:not-eligible`.
+    /// The sender is known and may not vote: 403, `urn:voting:problem:not-eligible`.
     NotEligible {
         /// A sentence for the person, such as `Only members can vote.`
         detail: Cow<'static, str>,
     },
-    /// It cannot be told now: 503, `urn:voting:problem:store-unavailable`. The cause is logged.
+    /// The application cannot tell at the moment: 503, `urn:voting:problem:store-unavailable`. The cause is logged.
     Unavailable(StoreError),
 }
 
 impl NoVoter {
-    /// The sender must sign in first, and is told so in this sentence.
+    /// The sender must sign in first. The sentence is shown to the person.
     pub fn sign_in(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::SignIn {
             detail: detail.into(),
@@ -135,14 +135,14 @@ impl NoVoter {
         }
     }
 
-    /// The sender may not vote, and is told so in this sentence.
+    /// The sender may not vote. The sentence is shown to the person.
     pub fn not_eligible(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::NotEligible {
             detail: detail.into(),
         }
     }
 
-    /// Lets pages link to the one where people sign in.
+    /// Sets the address of the page where people sign in, so that pages can link to it.
     #[must_use]
     pub fn at(self, url: impl Into<String>) -> Self {
         match self {
@@ -173,14 +173,14 @@ impl From<NoVoter> for Problem {
     }
 }
 
-/// The voter of a request, put among its extensions by the application that mounts the service:
-/// with `request.extensions_mut().insert(Voter(id))` or `request.set_data(Voter(id))`. It counts only with
+/// The voter of a request. The application that mounts the service attaches it, by
+/// `request.extensions_mut().insert(Voter(id))` or `request.set_data(Voter(id))`. The service reads it only with
 /// [`SetByApplication`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Voter(pub VoterId);
 
-/// The application says who the voter is: it puts a [`Voter`] on the request. A request without one is answered as
-/// [`NoVoter::SignIn`].
+/// Takes the voter from the [`Voter`] that the application attaches to the request. A request without a [`Voter`] is
+/// answered as [`NoVoter::SignIn`].
 #[derive(Debug, Clone)]
 pub struct SetByApplication {
     detail: Cow<'static, str>,
@@ -188,14 +188,14 @@ pub struct SetByApplication {
 }
 
 impl SetByApplication {
-    /// Tells whoever is not signed in to do so at this address.
+    /// Sets the address where people sign in.
     #[must_use]
     pub fn or_sign_in_at(mut self, url: impl Into<String>) -> Self {
         self.at = Some(url.into());
         self
     }
 
-    /// Tells whoever is not signed in this sentence, and not `Sign in to vote.`
+    /// Sets the sentence for people who are not signed in. By default it is `Sign in to vote.`
     #[must_use]
     pub fn with_words(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = detail.into();

@@ -1,7 +1,8 @@
-//! What each request passes on its way to the routes of a service, and each answer on its way back.
+//! The checks before the routes of a service, and the headers after them.
 //!
-//! It is one endpoint. With a middleware of poem for each step, the future of each layer is inside that of the next,
-//! and the request is moved once for each: that took longer than all that the service does with a ballot.
+//! All of this is one endpoint. If each step were a middleware of poem, the future of each layer would be inside that
+//! of the next, and the request would be moved once for each layer: that took longer than everything else that the
+//! service does with a ballot.
 
 pub(crate) mod body_limit;
 pub(crate) mod cors;
@@ -75,7 +76,7 @@ impl<R: Endpoint> Edge<R> {
         }
     }
 
-    /// Browsers are to stay with HTTPS.
+    /// Tells browsers to use HTTPS only.
     pub(crate) fn over_https(mut self, https: bool) -> Self {
         self.https = https;
         self
@@ -93,43 +94,43 @@ impl<R: Endpoint> Edge<R> {
         self
     }
 
-    /// The API is for the operator.
+    /// Requires the operator's token for the API.
     pub(crate) fn for_operator(mut self, key: OperatorKey, gate: Gate) -> Self {
         self.operator = Some((key, gate));
         self
     }
 
-    /// Which methods the routes take.
+    /// Sets the methods that each route takes.
     pub(crate) fn with_methods(mut self, methods: Methods) -> Self {
         self.methods = methods;
         self
     }
 
-    /// Tells the routes who the visitor is, if they are to know.
+    /// Checks the head of a request, and attaches the visitor if the service has voters.
     fn admit(&self, request: &mut Request) -> Result<Option<Visit<'_>>, Problem> {
         host::check(request)?;
         single::check(request)?;
-        // The router would leave a part out that it cannot read, as if it were not there.
+        // The router would ignore a part of the path that it cannot decode, as if it were absent.
         if !is_text(request.uri().path()) {
             return Err(Problem::no_such_address());
         }
         if let Some((key, gate)) = &self.operator
             && request.uri().path().starts_with("/v1/")
         {
-            // Before the body: a stranger's is neither waited for nor read.
+            // The token is checked before the body: the service neither waits for a stranger's body nor reads it.
             operator_token::check(request, key, gate)?;
         }
         let Some((voters, site)) = &self.voters else {
             return Ok(None);
         };
-        // Before the cookies: a browser withholds them from another site's form, and so a refusal
-        // that came with a new one would make another voter of whoever is sitting there.
+        // This check is before the cookies. A browser does not send the cookies with a form of another site. A
+        // refusal that set a new cookie would make the person at this browser another voter.
         if request.data::<CrossOrigin>().is_none() {
             same_site::check(request, site)?;
         }
         Ok(match voters {
             Voters::Cookie(cookies) => Some(cookies.meet(request)),
-            // Asked where a voter is needed.
+            // The application is asked later, where a route needs the voter.
             Voters::Application(_) => None,
         })
     }
@@ -146,7 +147,7 @@ impl<R: Endpoint> Edge<R> {
         answer
     }
 
-    // All that waits is in here and not in functions of its own: each would hold the request once more.
+    // All that is awaited is in this function. Each further async function would hold another copy of the request.
     async fn answer(&self, mut request: Request, followed: Option<Followed>) -> Response {
         if let Some(base) = &self.base_path {
             request.set_data(base.clone());
@@ -185,7 +186,7 @@ impl<R: Endpoint> Edge<R> {
             Err(error) => self.failed(&failures, &error),
         };
         if let Some(visit) = visit {
-            // Also with a failure, so that a retry is the same voter's.
+            // The cookie is set with a failure too, so that a retry comes from the same voter.
             visit.part(&mut answer);
         }
         packing.pack(&mut answer);
@@ -210,7 +211,7 @@ impl<R: Endpoint> Endpoint for Edge<R> {
     }
 }
 
-/// Whether a path is text once its percent-encoding is undone.
+/// Whether a path is valid UTF-8 once its percent-encoding is decoded.
 fn is_text(path: &str) -> bool {
     !path.contains('%') || percent_decode_str(path).decode_utf8().is_ok()
 }

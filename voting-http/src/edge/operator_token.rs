@@ -1,8 +1,8 @@
 //! The operator's token in a request.
 //!
-//! The right one is always taken. So nobody can lock the operator out, not even from the same address, as
-//! behind a proxy that is not named. A wrong one costs its sender time, and is counted and told; it cannot
-//! be found by trying, since programs refuse a token that is weak (see docs/adr/0007).
+//! The right token is always accepted. So nobody can lock the operator out, even from the same address, which may be
+//! that of an unnamed proxy. A wrong token makes its sender wait; it is counted and logged. The token cannot be found
+//! by trying, since the programs refuse a weak token (see docs/adr/0007).
 
 use poem::{Request, http::header};
 

@@ -19,21 +19,23 @@ pub(crate) struct Options {
 /// The methods of a builder that set its [`Options`], which are in its field `options`.
 macro_rules! option_methods {
     () => {
-        /// Cancelled when the service is to stop: it is then no longer ready, and ends its event streams.
+        /// Cancel this token when the service is to stop. The service is then no longer ready, and ends its event
+        /// streams.
         pub fn stop(mut self, stop: tokio_util::sync::CancellationToken) -> Self {
             self.options.stop = stop;
             self
         }
 
-        /// Where the service is mounted, such as `/vote`: its links begin with this path. Requests come without it,
-        /// as a proxy or axum's `nest_service` hands them on. Under poem's `nest` it need not be told.
+        /// Sets the path where the service is mounted, such as `/vote`: its links begin with this path. Requests come
+        /// without this path, as a proxy or axum's `nest_service` passes them on. Under poem's `nest` the service
+        /// finds the path by itself.
         pub fn base_path(mut self, path: &str) -> Self {
             self.options.base_path = Some($crate::pages::site::BasePath::new(path));
             self
         }
 
         /// Lets scripts of these origins, such as `https://app.example.org`, use the JSON API and the event streams
-        /// (CORS), with cookies. Pages and forms stay for the service's own origin.
+        /// (CORS), with cookies. Pages and forms are for the service's own origin only.
         pub fn allow_origins(
             mut self,
             origins: impl IntoIterator<Item = $crate::PublicUrl>,
@@ -42,7 +44,8 @@ macro_rules! option_methods {
             self
         }
 
-        /// What is served besides pages, API and health checks; all of it by default. What is not exposed answers 404.
+        /// Sets what is served besides pages, API and health checks; by default, everything. A route that is not
+        /// exposed answers 404.
         pub fn expose(mut self, exposed: $crate::Exposed) -> Self {
             self.options.exposed = exposed;
             self

@@ -1,7 +1,7 @@
-//! Keeps other sites from casting a visitor's vote.
+//! Prevents other sites from casting a visitor's vote.
 //!
 //! Browsers say where a request comes from, in `Sec-Fetch-Site` or at least in `Origin`, so the form needs no token.
-//! A client that sends neither is not a browser, so there is no visitor whose cookie it could misuse.
+//! A client that sends neither header is not a browser, so there is no visitor whose cookie it could misuse.
 
 use poem::{
     Request,
@@ -18,21 +18,21 @@ pub(crate) fn check(request: &Request, site: &Site) -> Result<(), Problem> {
         return Ok(());
     }
     let headers = request.headers();
-    // One that is there and cannot be read does not say that it is the own page.
+    // A header that exists and cannot be read does not prove that the own page sent the request.
     let same = match (headers.get("sec-fetch-site"), headers.get(header::ORIGIN)) {
-        // `none`: the person did it, as by reloading the page.
+        // `none`: the person caused the request, for example by reloading the page.
         (Some(from), _) => matches!(from.as_bytes(), b"same-origin" | b"none"),
         (None, None) => true,
         (None, Some(origin)) => {
             let origin = origin.to_str().unwrap_or_default();
-            // With HTTP/2 it is in the address.
+            // With HTTP/2 the host is in the address.
             let authority = || Some(request.uri().authority()?.as_str());
             let host = request.header(header::HOST).or_else(authority);
             let host = host.unwrap_or_default();
             let is_own = is_own_origin(origin, host, site);
             if !is_own {
-                // Also what comes of a proxy that changes `Host`: then nobody can vote, and somebody must
-                // be able to find out why.
+                // A proxy that changes `Host` also leads here: then nobody can vote. The operator must be able to
+                // find the cause.
                 site.gate.other_origin(origin, host);
             }
             is_own
@@ -58,8 +58,8 @@ fn is_own_origin(origin: &str, host: &str, site: &Site) -> bool {
     is(host) || public.is_some_and(is)
 }
 
-/// A browser leaves the port out if it is its scheme's own, and some proxies write it. Behind one that
-/// ends TLS the scheme is not known here, so both are taken for none.
+/// Removes the port 80 or 443. A browser omits the default port of a scheme, and some proxies write it. Behind a
+/// proxy that ends TLS the scheme is not known here, so both ports count as the default.
 fn without_default_port(authority: &str) -> &str {
     let bare = authority.strip_suffix(":443");
     bare.or_else(|| authority.strip_suffix(":80"))

@@ -10,14 +10,14 @@ const PAGES: &str = "default-src 'none'; script-src 'self'; style-src 'self'; im
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; \
      object-src 'none'";
 
-/// The policy of a page in which the script with this SHA-256 stands, in base64.
+/// The policy of a page that contains the script with this SHA-256, in base64.
 pub(crate) fn policy_with_script(hash: &str) -> HeaderValue {
     let scripts = format!("script-src 'self' 'sha256-{hash}'");
     let policy = PAGES.replace("script-src 'self'", &scripts);
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(PAGES))
 }
 
-/// Swagger UI is one document with its script and style in it.
+/// Swagger UI is one document that contains its script and its style.
 const DOCS: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
      img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
      object-src 'none'";
@@ -25,7 +25,7 @@ const DOCS: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'u
 /// Assets load nothing.
 const ASSETS: &str = "default-src 'none'";
 
-/// What the answer to a request is to have.
+/// The headers that the answer to a request gets.
 pub(crate) struct SecurityHeaders {
     policy: &'static str,
     https: bool,
@@ -45,9 +45,9 @@ impl SecurityHeaders {
 
     pub(crate) fn put_on(&self, answer: &mut Response) {
         let headers = answer.headers_mut();
-        // Room for these and a cookie at once.
+        // There is space for these headers and a cookie.
         headers.reserve(8);
-        // A page may have one of its own.
+        // A page may have a policy of its own.
         headers
             .entry(header::CONTENT_SECURITY_POLICY)
             .or_insert(HeaderValue::from_static(self.policy));
@@ -70,7 +70,7 @@ impl SecurityHeaders {
             let always = HeaderValue::from_static("max-age=31536000");
             headers.insert(header::STRICT_TRANSPORT_SECURITY, always);
         }
-        // What a page or an answer says is true for one visitor and moment; assets say otherwise.
+        // Pages and answers are for one visitor and one moment. Assets set their own value.
         headers
             .entry(header::CACHE_CONTROL)
             .or_insert(HeaderValue::from_static("no-store"));

@@ -1,11 +1,11 @@
-//! Refuses requests that repeat a header by which something is decided. A proxy could look at one of the two, and the
-//! service at the other. `Host`, which is required, is checked in [`host`](crate::edge::host).
+//! Refuses requests that repeat a header on which a decision depends. A proxy could read one of the two values, and
+//! the service the other. `Host`, which is required, is checked in [`host`](crate::edge::host).
 
 use poem::{Request, http::HeaderMap};
 
 use crate::problem::Problem;
 
-/// As they are written in messages. Those of a list, such as `Accept` or `Cookie`, may be there more than once.
+/// The headers, written as in messages. A header with a list, such as `Accept` or `Cookie`, may occur more than once.
 const SINGLE: [&str; 6] = [
     "Authorization",
     "Content-Type",
@@ -16,7 +16,7 @@ const SINGLE: [&str; 6] = [
 ];
 
 pub(crate) fn check(request: &Request) -> Result<(), Problem> {
-    // Almost always no header is there twice, which the map knows without a look at any of them.
+    // Almost no request repeats a header. The map knows this without looking at the headers.
     if request.headers().len() == request.headers().keys_len() {
         return Ok(());
     }
@@ -35,7 +35,7 @@ fn is_there_twice(headers: &HeaderMap, name: &str) -> bool {
     headers.get_all(name).into_iter().nth(1).is_some()
 }
 
-/// The header of this name, if it is there once.
+/// The value of this header, if the header occurs once.
 pub(crate) fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let value = headers.get(name)?;
     (!is_there_twice(headers, name)).then(|| value.to_str().ok())?

@@ -1,5 +1,5 @@
-//! JSON bodies that every reader understands alike: no field twice, no unknown field, no number in place of a text.
-//! Others are refused: a filter in a proxy could read them differently than the service.
+//! JSON bodies that all readers understand in the same way: no field twice, no unknown field, no number in place of a
+//! text. Other bodies are refused, since a filter in a proxy could read them differently from the service.
 
 use std::fmt;
 
@@ -23,17 +23,17 @@ use serde_json::{Map, Value};
 
 use crate::{edge::unfit::Unfit, problem::Problem};
 
-/// Windows' editors put it before a text.
+/// Editors on Windows write it at the beginning of a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// A body in JSON, of a type that refuses fields that it does not know.
+/// A body in JSON, of a type that refuses unknown fields.
 #[derive(Debug)]
 pub(crate) struct StrictJson<T>(pub(crate) T);
 
 /// Reads a body.
 ///
 /// # Errors
-/// What is wrong with it, and where.
+/// Says what is wrong with the body, and where.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     if body.trim_ascii().is_empty() {
@@ -52,8 +52,8 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     })
 }
 
-/// Whether a `Content-Type` says JSON, which is UTF-8. Not other types that are written in JSON: they mean
-/// something else.
+/// Whether a `Content-Type` is JSON, which is UTF-8. Other types whose syntax is JSON, such as
+/// `application/problem+json`, are not accepted: they have another meaning.
 fn is_json(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let kind = parts.next().unwrap_or_default();
@@ -72,7 +72,7 @@ fn is_json(content_type: &str) -> bool {
             })
 }
 
-/// JSON in which no object has a field twice: of the two, each reader could take another one.
+/// JSON in which no object has a field twice. If a field occurred twice, two readers could use different values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OnceJson(pub Value);
 
@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for OnceVisitor {
     }
 }
 
-/// Reads as `serde_json` does, but no list for an object whose fields are in that order.
+/// Reads a value as `serde_json` does, except that a list is not accepted for an object.
 #[derive(Clone, Copy)]
 struct Strict<'de>(&'de Value);
 

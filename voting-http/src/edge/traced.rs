@@ -1,5 +1,5 @@
-//! Follows requests, by the conventions for HTTP: see [`voting_core::trace`]. Routes are told, never paths
-//! or addresses, so nothing of what a client sends gets into a trace but the method, if it is a known one.
+//! Traces requests, by the OpenTelemetry conventions for HTTP: see [`voting_core::trace`]. A span contains the route,
+//! never a path or an address. So nothing that a client sends gets into a trace, except a known method.
 
 use poem::{PathPattern, Request, Response, http::Method};
 use tracing::{Span, field::Empty, trace_span};
@@ -7,14 +7,14 @@ use voting_core::trace::{self, Begin, TARGET};
 
 use crate::edge::single;
 
-/// A request that is followed.
+/// A request that is traced.
 pub(crate) struct Followed {
     span: Span,
     method: &'static str,
 }
 
 impl Followed {
-    /// `None` for most.
+    /// Begins a span. `None` for most requests, which are not traced.
     pub(crate) fn begin(request: &Request) -> Option<Self> {
         let tracer = trace::installed()?;
         if is_routine(request.uri().path()) {
@@ -43,7 +43,7 @@ impl Followed {
         Some(Self { span, method })
     }
 
-    /// What is done for the request is done in it.
+    /// The span in which the request is handled.
     pub(crate) fn span(&self) -> Span {
         self.span.clone()
     }
@@ -72,7 +72,7 @@ impl Followed {
     }
 }
 
-/// What machines ask for all the time, and what pages are made of.
+/// Whether the path is one that machines request regularly, or a part of a page.
 fn is_routine(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz" | "/metrics" | "/openapi.json")
         || path.starts_with("/assets/")
@@ -92,7 +92,7 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// A route as OpenAPI writes it: `/polls/{poll}`. Parameters of the API are known by number only.
+/// A route as OpenAPI writes it: `/polls/{poll}`. The API's routes know their parameters by number only.
 fn template(pattern: &str) -> String {
     let parts = pattern.split('/').map(|part| match part.strip_prefix(':') {
         Some(name) if name.starts_with("param") => "{id}".to_owned(),

@@ -1,10 +1,11 @@
-//! Why a value in JSON or in a setting is invalid, in the words of the person who wrote it and not of Rust's types.
+//! Says why a value in JSON or in a setting is invalid, in the words of the person who wrote it and not of Rust's
+//! types.
 
 use std::{borrow::Cow, fmt};
 
 use serde::de::{Error, Expected, Unexpected};
 
-/// How much of a text is shown.
+/// How many characters of an invalid text are shown.
 const SHOWN_CHARS: usize = 64;
 
 /// Why a value is invalid, such as `it is the number 2.9, and must be a whole number, 0 or more`.
@@ -42,7 +43,7 @@ fn found_in_words(found: Unexpected<'_>) -> Cow<'static, str> {
         Unexpected::Bool(value) => value.to_string().into(),
         Unexpected::Unsigned(number) => format!("the number {number}").into(),
         Unexpected::Signed(number) => format!("the number {number}").into(),
-        // With its fraction, be it 0: that is what is wrong with it.
+        // The number is shown with its fraction, even if that is 0, since the fraction is the reason.
         Unexpected::Float(number) => format!("the number {number:?}").into(),
         Unexpected::Str(text) => {
             let shown: String = text.chars().take(SHOWN_CHARS).collect();
@@ -56,7 +57,7 @@ fn found_in_words(found: Unexpected<'_>) -> Cow<'static, str> {
     }
 }
 
-/// What serde says in the words of Rust.
+/// Puts serde's description of the expected type, in the words of Rust, into plain words.
 fn wanted_in_words(wanted: &str) -> Cow<'_, str> {
     match wanted {
         "a string" | "string" | "path string" => "a text".into(),

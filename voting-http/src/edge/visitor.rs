@@ -23,11 +23,11 @@ use crate::{
     tokens::signed::VoterKey,
 };
 
-/// Browsers keep no cookie for longer.
+/// Browsers keep a cookie for at most this long.
 const MAX_AGE: time::Duration = time::Duration::days(400);
 
-/// A cookie of a voter who was issued so long ago is given anew, so that it does not end while it is used: whoever
-/// lost it would count twice.
+/// A voter whose id is older than this gets the cookie again with each page. So the cookie does not expire while it
+/// is used; a voter who lost it would count twice.
 const RENEWED_AFTER: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// The voter behind a request.
@@ -40,28 +40,28 @@ pub(crate) struct Visitor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CookieFound {
     Valid,
-    /// Under an older name, or issued long ago: to be given anew under the current one.
+    /// The cookie has an older name, or the voter's id is old. It is set again under the current name.
     Older,
     None,
     Refused(Refusal),
-    /// None is used: the application says who the voter is.
+    /// No cookie is used: the application says who the voter is.
     Unused,
 }
 
-/// Why a cookie that is there does not say who the voter is. To count its sender as a new voter would let
-/// one person count twice, so nothing is counted until they ask to start over.
+/// Why a cookie does not say who the voter is. If its sender counted as a new voter, one person could count twice. So
+/// no ballot of the sender is counted until the sender asks to start over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// It was not issued under this secret, or is damaged.
+    /// The cookie was not issued under this secret, or is damaged.
     Unreadable,
-    /// There are several, and they differ.
+    /// There are several cookies with different values.
     Several,
-    /// It is one that any subdomain could have set, and those are not taken over any more.
+    /// The cookie has a name that any subdomain could have set. Such cookies are no longer accepted.
     Outdated,
 }
 
 impl Refusal {
-    /// Whether a new cookie would take the place of this one.
+    /// Whether a new cookie would replace this one.
     pub(crate) fn can_start_over(self) -> bool {
         self != Self::Several
     }
@@ -103,7 +103,7 @@ impl Visitor {
         self.cookie == CookieFound::Unused
     }
 
-    /// The voter, who may vote.
+    /// The voter, if this visitor may vote.
     pub(crate) fn voter(&self) -> Result<VoterId, Problem> {
         match self.cookie {
             CookieFound::Refused(refusal) => Err(refusal.into()),
@@ -111,7 +111,7 @@ impl Visitor {
         }
     }
 
-    /// Why it cannot be said who it is.
+    /// Why the cookie does not say who the visitor is.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         match self.cookie {
             CookieFound::Refused(refusal) => Some(refusal),
@@ -119,23 +119,23 @@ impl Visitor {
         }
     }
 
-    /// Whether the request came without the cookie: from somebody who is new, or keeps no cookies.
+    /// Whether the request came without the cookie. Its sender is new, or keeps no cookies.
     pub(crate) fn is_new(&self) -> bool {
         self.cookie == CookieFound::None
     }
 
-    /// The voter that it is, or would be after starting over.
+    /// The visitor's voter id; for a refused cookie, the id that the visitor would have after starting over.
     pub(crate) fn id(&self) -> VoterId {
         self.id
     }
 }
 
-/// How it is found out who votes.
+/// How the service finds out who votes.
 #[derive(Clone)]
 pub(crate) enum Voters {
-    /// By the signed cookie.
+    /// The signed cookie says who votes.
     Cookie(Arc<VoterCookies>),
-    /// The application says so.
+    /// The application says who votes.
     Application(Arc<dyn Identify>),
 }
 
@@ -144,7 +144,7 @@ impl Voters {
     pub(crate) async fn visitor(&self, request: &Request) -> Result<Visitor, Problem> {
         match self {
             Self::Cookie(_) => {
-                // It was read at the edge, which also gives it.
+                // The edge has read the cookie, and sets it.
                 let visitor = request.data::<Visitor>().copied();
                 visitor.ok_or_else(Problem::internal)
             }
@@ -164,12 +164,12 @@ impl Voters {
     }
 }
 
-/// Reads and issues the cookie.
+/// Reads and issues the voter's cookie.
 #[derive(Debug)]
 pub(crate) struct VoterCookies {
     key: VoterKey,
     names: Names,
-    /// What is behind the value, the same for all.
+    /// The part of `Set-Cookie` behind the value. It is the same for all voters.
     attributes: String,
     clock: fn() -> SystemTime,
     warnings: Seldom,
@@ -195,7 +195,7 @@ impl VoterCookies {
         }
     }
 
-    /// What the cookie is called.
+    /// The name of the cookie.
     pub(crate) fn name(&self) -> &str {
         &self.names.current
     }
@@ -227,8 +227,8 @@ impl VoterCookies {
         }
     }
 
-    /// Whether the cookie may be about to end. A voter's id says when it was issued; nothing says when its cookie
-    /// was last given, so from then on it is given with each page.
+    /// Whether the cookie may be about to expire. A voter's id says when it was issued. It is not known when the
+    /// cookie was last set, so from this age on it is set again with each page.
     fn is_old(&self, voter: VoterId) -> bool {
         let now = (self.clock)();
         let issued = voter.issued_at();
@@ -238,21 +238,21 @@ impl VoterCookies {
         })
     }
 
-    /// The header that gives a voter the cookie.
+    /// The value of `Set-Cookie` that gives a voter the cookie.
     pub(crate) fn issue(&self, voter: VoterId) -> Option<HeaderValue> {
         let (name, token, attributes) =
             (&self.names.current, self.key.seal(voter), &self.attributes);
         HeaderValue::try_from(format!("{name}={token}{attributes}")).ok()
     }
 
-    /// Tells the endpoint who the visitor is.
+    /// Attaches the visitor to the request, for the routes.
     pub(crate) fn meet(&self, request: &mut Request) -> Visit<'_> {
         let visitor = self.read(request);
         if let CookieFound::Refused(refusal) = visitor.cookie
             && let Some(held_back) = self.warnings.due()
         {
             let name = self.names.current.as_str();
-            // Its value could be somebody's proof of who they are.
+            // The value is not logged, since it could be somebody's valid cookie.
             tracing::warn!(
                 ?refusal,
                 cookie = name,
@@ -275,19 +275,19 @@ impl VoterCookies {
     }
 }
 
-/// A request, as far as its answer must know it.
+/// The facts about a request that its answer needs.
 pub(crate) struct Visit<'a> {
     cookies: &'a VoterCookies,
     visitor: Visitor,
     casts: bool,
     docs: bool,
-    /// Sent by a script of another origin, which is to have the cookie before it casts.
+    /// Whether a script of another origin sent the request. It gets the cookie before it casts.
     crosses: bool,
 }
 
 impl Visit<'_> {
-    /// Gives the cookie to a new visitor, or to one who has it under an older name: with a page, and with
-    /// the answer to a cast. One that cannot be read is never replaced here.
+    /// Sets the cookie for a new visitor, or for one who has it under an older name: with a page, and with the answer
+    /// to a cast. A cookie that cannot be read is never replaced here.
     pub(crate) fn part(&self, answer: &mut Response) {
         let page = answer
             .content_type()
@@ -342,7 +342,7 @@ mod tests {
         cookies.clock = || SystemTime::now() + Duration::from_secs(31 * 24 * 3_600);
         let later = visitor(&cookies, &header);
         assert_eq!((later.id, later.cookie), (voter, CookieFound::Older));
-        // A voter whom the application has named was not issued at any time.
+        // The id of a voter whom the application has named contains no time.
         let named = cookies.key.seal(VoterId::from_bytes([7; 16]));
         let header = format!("voter-721edc={named}");
         assert_eq!(visitor(&cookies, &header).cookie, CookieFound::Valid);

@@ -5,18 +5,19 @@ use std::time::{Duration, SystemTime};
 use poem::http::{HeaderMap, header};
 use voting_core::model::secret::Fingerprint;
 
-/// Over HTTPS a cookie that any subdomain could have set is taken over until this moment, the end of 2027, in
-/// seconds since 1970. A service of an older version gave such cookies for 400 days at most.
+/// Over HTTPS, a cookie that any subdomain could have set is accepted until this moment, the end of 2027, in seconds
+/// since 1970. Services of older versions set such cookies for 400 days at most.
 const TAKEN_OVER_UNTIL: u64 = 1_830_297_600;
 
-/// So many characters of the fingerprint are in the name: systems that share a host have other ones.
+/// So many characters of the secret's fingerprint are in the cookie's name, so that systems on one host have
+/// different names.
 const MARK: usize = 6;
 
-/// The name of the cookie, and those under which it may have been given before.
+/// The current name of the cookie, and the names that older versions used.
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
     pub(crate) current: String,
-    /// The first that is there counts.
+    /// If a request has several of these, the first in this list counts.
     older: [Older; 3],
 }
 
@@ -26,12 +27,12 @@ struct Older {
     until: Option<SystemTime>,
 }
 
-/// What a request has of one cookie.
+/// The values of one cookie in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen<'a> {
     Nothing,
     One(&'a [u8]),
-    /// With different values.
+    /// There are different values.
     Several,
 }
 
@@ -45,16 +46,16 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The cookie of a request, by all names taken together.
+/// The voter's cookie in a request, under any of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carried<'a> {
-    /// None of them is there.
+    /// The request has no such cookie.
     Nothing,
-    /// This value.
+    /// The cookie has this value.
     One {
         value: &'a [u8],
         is_older: bool,
-        /// The name is not taken over any more.
+        /// The name is no longer accepted.
         is_over: bool,
     },
     /// Different values under one name.
@@ -62,7 +63,7 @@ pub(crate) enum Carried<'a> {
 }
 
 impl Names {
-    /// The prefix `__Host-` makes browsers refuse the cookie from anywhere but this very host.
+    /// With the prefix `__Host-`, browsers accept the cookie from this very host only.
     pub(crate) fn new(secret: Fingerprint, https: bool) -> Self {
         let mut mark = secret.to_string();
         mark.truncate(MARK);
@@ -74,7 +75,7 @@ impl Names {
         let until = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(TAKEN_OVER_UNTIL));
         if https {
             Self {
-                // Those first that no subdomain can set.
+                // The names that no subdomain can set come first.
                 older: [
                     older("__Host-voter", None),
                     older(&plain, until),
@@ -84,7 +85,7 @@ impl Names {
             }
         } else {
             Self {
-                // Replicas may differ in `public_url` while it is changed.
+                // While `public_url` is being changed, replicas may differ in it.
                 older: [
                     older(&bound, None),
                     older("__Host-voter", None),
@@ -95,7 +96,7 @@ impl Names {
         }
     }
 
-    /// What a request carries. Of other cookies nothing is read, be they text or not.
+    /// The voter's cookie in a request. Other cookies are ignored, even if they are not text.
     pub(crate) fn find<'a>(
         &self,
         headers: &'a HeaderMap,
@@ -136,7 +137,8 @@ impl Names {
     }
 }
 
-/// Name and value of a cookie. One without `=` has a name and no value: it is there all the same.
+/// The name and the value of a cookie. A cookie without `=` has a name and an empty value, and still counts as
+/// present.
 fn split(cookie: &[u8]) -> (&[u8], &[u8]) {
     let cookie = cookie.trim_ascii();
     let Some(at) = cookie.iter().position(|byte| *byte == b'=') else {
