@@ -18,7 +18,7 @@ pub(super) struct Operator(pub(super) Bearer);
 
 pub(super) struct Api(pub(super) OperatorService);
 
-/// What the code does not tell the document.
+/// Facts about the operations for the OpenAPI document that the code does not contain.
 pub(super) const OPERATIONS: &[Operation] = &[Operation {
     id: "getPipeline",
     problems: &[ProblemKind::StoreUnavailable],

@@ -1,4 +1,4 @@
-//! Puts an operator service together.
+//! Builds an operator service.
 
 use std::{
     fmt,
@@ -45,20 +45,21 @@ impl OperatorServiceBuilder {
         }
     }
 
-    /// Where polls are stored and changed, if that is not the store itself but what announces changes
+    /// Sets where polls are stored and changed. By default this is the store. Set it if changes must be announced
     /// ([`Coordinator::polls`](voting_core::pipeline::coordinator::Coordinator::polls)).
     pub fn polls(mut self, polls: Arc<dyn PollStore>) -> Self {
         self.pipeline.polls = polls;
         self
     }
 
-    /// Where the vote services look polls up, if that is not the store but a copy of its polls, as in Redis.
+    /// Sets where the vote services look polls up. By default this is the store. Set it if they read a copy of the
+    /// polls, as in Redis.
     pub fn directory(mut self, directory: Arc<dyn PollDirectory>) -> Self {
         self.pipeline.directory = directory;
         self
     }
 
-    /// Whom the service lets in. It must be served with the same gate.
+    /// Sets the limits of the service. It must be served with the same gate.
     pub fn gate(mut self, gate: Gate) -> Self {
         self.gate = gate;
         self
@@ -66,7 +67,7 @@ impl OperatorServiceBuilder {
 
     option_methods!();
 
-    /// The service.
+    /// Builds the service.
     pub fn build(self) -> OperatorService {
         OperatorService(Arc::new(Inner {
             pipeline: self.pipeline,

@@ -19,12 +19,12 @@ use crate::{
     views::reason_view::ReasonView,
 };
 
-/// Dead letters in one answer.
+/// The most dead letters in one answer.
 const PAGE: usize = 100;
 
 pub(super) struct Api(pub(super) OperatorService);
 
-/// What the code does not tell the document.
+/// Facts about the operations for the OpenAPI document that the code does not contain.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         id: "listDeadLetters",
@@ -88,7 +88,7 @@ struct DeadLetterView {
 }
 
 impl DeadLetterView {
-    /// With at most so many bytes of the payload.
+    /// A view with at most so many bytes of the payload.
     fn new(letter: &DeadLetter, bytes: usize) -> Self {
         let payload = &letter.payload[..letter.payload.len().min(bytes)];
         Self {

@@ -1,4 +1,4 @@
-//! What the worker tells Prometheus: where all ballots are, up to a second old.
+//! The worker's metrics: where all ballots are. They are up to a second old.
 
 use std::sync::atomic::AtomicU64;
 
@@ -67,7 +67,7 @@ impl Endpoint for Metrics {
             "Entries that an earlier flush had already written",
             progress.flushed.already_applied,
         );
-        // A store that does not answer takes only its own numbers with it.
+        // If a store does not answer, only its own numbers are missing.
         if let Some(stats) = &stats {
             total(
                 "voting_accepted_ballots",

@@ -1,4 +1,4 @@
-//! The worker service: the operator's view of the pipeline, and what operators do to it.
+//! The worker service: the operator's view of the pipeline, and the changes that operators can make.
 
 mod api;
 mod builder;
@@ -32,7 +32,7 @@ use crate::{
     tokens::signed::OperatorKey,
 };
 
-/// The operator's service: it shows where all ballots are, and lets the operator change and close polls. It runs
+/// The operator's service. It shows where all ballots are, and lets the operator change and close polls. It runs
 /// beside a worker.
 #[derive(Clone)]
 pub struct OperatorService(Arc<Inner>);
@@ -40,36 +40,37 @@ pub struct OperatorService(Arc<Inner>);
 struct Inner {
     pipeline: Pipeline,
     overview: Overview,
-    /// Starts what keeps asking the stores.
+    /// Starts the task that asks the stores regularly.
     asking: Once,
     operator: OperatorKey,
     gate: Gate,
     options: Options,
 }
 
-/// What the operator's API is about.
+/// The parts that the operator's API shows and changes.
 #[derive(Clone)]
 struct Pipeline {
     /// The worker of this process.
     worker: WorkerHandle,
     queue: Arc<dyn BallotQueue>,
     store: Arc<dyn Store>,
-    /// The store, or what announces changes of its polls.
+    /// The store, or a part in front of it that announces changes of polls.
     polls: Arc<dyn PollStore>,
-    /// Where the vote services look polls up: the store, or the copy that is published to them.
+    /// Where the vote services look polls up: the store, or the copy of its polls that is published for them.
     directory: Arc<dyn PollDirectory>,
 }
 
 impl OperatorService {
-    /// A service over a running worker, the log that it reads and the store that it writes to. The API is for whoever
-    /// shows the operator's token.
+    /// A service for a running worker, the log that the worker reads and the store that it writes to. The API is for
+    /// clients that send the operator's token.
     ///
-    /// `operator_token` has at least 32 bytes. Of a `Voting` take `voting.worker().clone()`, `voting.queue()`,
-    /// `voting.store()`, and `.polls(voting.polls())`.
+    /// `operator_token` has at least 32 bytes. With a `Voting`, pass `voting.worker().clone()`, `voting.queue()` and
+    /// `voting.store()`, and call `.polls(voting.polls())`.
     ///
-    /// The service only marks a poll as closing. A `Voting` moves it on. Otherwise some process must run a
-    /// [`Coordinator`](voting_core::pipeline::coordinator::Coordinator), or, where log and store are one,
-    /// [`keep_advancing`](voting_core::pipeline::closing::keep_advancing), or no poll becomes final.
+    /// The service itself only marks a poll as closing. A `Voting` then seals it and makes it final. Without a
+    /// `Voting`, some process must run a [`Coordinator`](voting_core::pipeline::coordinator::Coordinator), or, if log
+    /// and store are one, [`keep_advancing`](voting_core::pipeline::closing::keep_advancing). Otherwise no poll
+    /// becomes final.
     pub fn builder(
         worker: WorkerHandle,
         queue: Arc<dyn BallotQueue>,
@@ -79,8 +80,8 @@ impl OperatorService {
         OperatorServiceBuilder::new(worker, queue, store, operator_token)
     }
 
-    /// The service as an endpoint, to be served or mounted. Call it within a tokio runtime: from then on a task asks
-    /// the stores once a second, until the service is to stop.
+    /// The service as an endpoint, to be served or mounted. Call it within a tokio runtime: it starts a task that
+    /// asks the stores once a second until the service is to stop.
     pub fn into_endpoint(self) -> ServiceEndpoint {
         let options = &self.0.options;
         self.0.asking.call_once(|| {
@@ -112,8 +113,7 @@ impl OperatorService {
         ServiceEndpoint::new(edge)
     }
 
-    /// The service for axum, hyper and whatever else calls a tower service. Where it is mounted below a path, tell it
-    /// with `base_path`.
+    /// The service for axum, hyper and other users of tower services. If it is mounted below a path, set `base_path`.
     pub fn into_service(self) -> HttpService {
         HttpService::new(self)
     }
@@ -153,7 +153,7 @@ impl OperatorService {
                     store.ready_to_flush().await
                 }
             })
-            // A store may answer and yet take nothing, as with a full disk.
+            // A store may answer and still refuse to write, for example with a full disk.
             .needs("worker", move || {
                 let trouble = progress.borrow().trouble.clone();
                 async move { trouble.map_or(Ok(()), |why| Err(StoreError::unavailable(why))) }

@@ -1,5 +1,5 @@
-//! Where all ballots are and how fast they move, asked of the stores once a second, however often
-//! somebody wants to know.
+//! Where all ballots are, and how fast they move. The stores are asked once a second, independent of the number of
+//! requests.
 
 use std::{
     collections::VecDeque,
@@ -16,13 +16,13 @@ use super::Pipeline;
 /// How often the stores are asked.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How long one may take.
+/// How long a store may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The time over which rates are measured.
+/// Rates are measured over this time.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// What the stores said at some moment; `None` where one did not answer.
+/// The answers of the stores at one moment; `None` if a store did not answer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sample {
     pub(super) stats: Option<QueueStats>,
@@ -30,7 +30,7 @@ pub(super) struct Sample {
     pub(super) polls: Option<PollCounts>,
 }
 
-/// How many polls there are, by state.
+/// The number of polls in each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct PollCounts {
     pub(super) open: i64,
@@ -52,7 +52,7 @@ impl PollCounts {
     }
 }
 
-/// Ballots a second.
+/// Rates, in ballots a second.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Rates {
     /// Acknowledged to voters.
@@ -66,7 +66,7 @@ pub(super) struct Rates {
 pub(super) struct Overview(Arc<Mutex<VecDeque<(Instant, Sample)>>>);
 
 impl Overview {
-    /// Asks the stores until `stop` is cancelled.
+    /// Asks the stores once a second until `stop` is cancelled.
     pub(super) async fn keep_asking(self, pipeline: Pipeline, stop: CancellationToken) {
         let asking = async {
             loop {
@@ -88,7 +88,7 @@ impl Overview {
         }
     }
 
-    /// The last one, up to a second old.
+    /// The last sample, up to a second old.
     pub(super) fn latest(&self) -> Sample {
         let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let last = samples.back().map(|(_, sample)| sample.clone());
@@ -140,8 +140,7 @@ fn known<T>(what: &'static str, answer: Answer<T>) -> Option<T> {
     }
 }
 
-/// How much a counter has grown a second. One that was set back, as with a store that was made anew,
-/// has not.
+/// The growth of a counter, per second. It is 0 if the counter went back, as with a store that was made anew.
 fn rate(samples: &VecDeque<(Instant, Sample)>, counter: impl Fn(&Sample) -> Option<u64>) -> f64 {
     let known = || {
         samples
@@ -184,7 +183,7 @@ mod tests {
         overview.take_in(at(1), sample(Some(100_000)));
         overview.take_in(at(11), sample(Some(101_000)));
         assert_eq!(overview.rates().accepted, 100.0, "the first is too old");
-        // While the log does not answer, what it last said holds.
+        // While the log does not answer, its last answer is kept.
         overview.take_in(at(12), sample(None));
         assert_eq!(overview.rates().accepted, 0.0, "one sample is no rate");
         overview.take_in(at(13), sample(Some(0)));

@@ -16,15 +16,15 @@ use crate::{
     views::poll_view::{self, PollView, StoredPollView},
 };
 
-/// How long a poll that was stored is waited for to be published.
+/// How long a request waits until a stored poll is published.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(3);
 
-/// How often it is looked for until then.
+/// How often the directory is asked during this time.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 pub(super) struct Api(pub(super) OperatorService);
 
-/// What the code does not tell the document.
+/// Facts about the operations for the OpenAPI document that the code does not contain.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         id: "putPoll",
@@ -171,7 +171,7 @@ impl Api {
         poll.ok_or_else(|| Problem::no_poll(name))
     }
 
-    /// Waits until the vote services, which look there, find the poll as it is.
+    /// Waits until the vote services find the poll as it is now. They look in the directory.
     async fn is_published(&self, poll: &Poll) {
         let mut was_there = false;
         loop {
@@ -181,12 +181,12 @@ impl Api {
                     found.title() == poll.title() && found.options() == poll.options()
                 })
             });
-            // Seen twice: another worker may still write the list that it has read before.
+            // The poll must be seen twice: another worker may still write a list that it has read before.
             if is_there && was_there {
                 return;
             }
             was_there = is_there;
-            // For so long a vote service that has just looked does not look again.
+            // A vote service that has just looked up the polls does not look again within this time.
             sleep(if is_there { FRESH_MISS } else { LOOK_AGAIN }).await;
         }
     }
@@ -210,7 +210,7 @@ impl Api {
         let before = polls.poll(poll.id()).await?;
         polls.put_poll(&poll).await?;
         let was_there = before.is_some();
-        // Its state stays as it was.
+        // The state of a stored poll does not change here.
         let state = before.map_or(PollState::Open, |poll| poll.state().clone());
         let poll = poll.in_state(state);
         let published = timeout(PUBLISHED_WITHIN, self.is_published(&poll)).await;

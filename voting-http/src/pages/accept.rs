@@ -1,11 +1,11 @@
-//! What a client accepts, by lists such as `gzip, br;q=0.5` in one header or in several.
+//! What a client accepts, as lists such as `gzip, br;q=0.5` in one header or in several.
 
 use poem::{
     Request,
     http::{HeaderMap, HeaderName, header},
 };
 
-/// Whether this is taken; `None` if it is not named.
+/// Whether the client accepts this value; `None` if its header does not name the value.
 pub(crate) fn takes(headers: &HeaderMap, by: &HeaderName, wanted: &str) -> Option<bool> {
     let lines = headers.get_all(by).into_iter();
     let named = lines
@@ -13,26 +13,26 @@ pub(crate) fn takes(headers: &HeaderMap, by: &HeaderName, wanted: &str) -> Optio
         .flat_map(|line| line.split(','))
         .map(|item| item.split_once(';').unwrap_or((item, "")))
         .filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
-    // Named twice, it is taken if one of them says so.
+    // A value that is named twice is accepted if one of the two is.
     named
         .map(|(_, parameters)| !parameters.split(';').any(is_zero))
         .reduce(|one, other| one || other)
 }
 
-/// Whether a weight such as `q=0.0` excludes what it stands at.
+/// Whether a weight such as `q=0.0` excludes its value.
 fn is_zero(parameter: &str) -> bool {
     let value = parameter.trim().strip_prefix(['q', 'Q']);
     let value = value.and_then(|value| value.trim_start().strip_prefix('='));
     value.is_some_and(|value| value.trim().parse::<f32>().is_ok_and(|value| value == 0.0))
 }
 
-/// Whether the client is to get a page and not a document: a browser, most likely.
+/// Whether the client gets a page and not a document. Such a client is most likely a browser.
 pub(crate) fn wants_html(request: &Request) -> bool {
     takes(request.headers(), &header::ACCEPT, "text/html") == Some(true)
 }
 
-/// Whether a browser sent this by going to another page, as with a form, and follows a redirect: `None`
-/// where it does not say. Programs do not say, and browsers of before 2023 may not either.
+/// Whether a browser sent this request to go to another page, as with a form, and will follow a redirect. `None` if
+/// the request does not say so. Programs do not say it, and browsers of before 2023 may not say it either.
 pub(crate) fn navigates(request: &Request) -> Option<bool> {
     let mode = request.header("sec-fetch-mode")?;
     Some(mode == "navigate" && wants_html(request))

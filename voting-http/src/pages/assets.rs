@@ -1,5 +1,5 @@
-//! Style sheet, scripts and icon, all in the binary. They are sent without the comments and the indentation of
-//! their sources, which would be a third of them.
+//! Style sheet, scripts and icon, all in the binary. They are sent without the comments and the indentation of their
+//! sources, which are a third of their size.
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -19,7 +19,7 @@ struct Asset {
     name: &'static str,
     content_type: &'static str,
     source: &'static str,
-    /// What is sent.
+    /// The bytes that are sent.
     sent: OnceLock<Sent>,
 }
 
@@ -29,7 +29,7 @@ struct Sent {
 }
 
 impl Asset {
-    /// Made when it is first asked for.
+    /// The bytes that are sent. They are made for the first request.
     fn sent(&self) -> &Sent {
         self.sent.get_or_init(|| {
             let lean = lean(self.source);
@@ -44,7 +44,7 @@ impl Asset {
     }
 }
 
-/// Without comments and indentation. In our sources no text has anything that looks like these.
+/// Removes comments and indentation. No text in our sources contains anything that looks like them.
 fn lean(source: &str) -> String {
     let mut parts = source.split("/*");
     let mut code = parts.next().unwrap_or_default().to_owned();
@@ -57,7 +57,7 @@ fn lean(source: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Spaces that only people need. In our sources no text has anything that looks like these.
+/// Spaces that only people need. No text in our sources contains anything that looks like them.
 const STYLE: [(&str, &str); 10] = [
     ("{\n", "{"),
     (";\n", ";"),
@@ -107,7 +107,7 @@ static ASSETS: [Asset; 4] = [
     asset!("favicon.svg", "image/svg+xml"),
 ];
 
-/// Stands in the addresses of assets, so that they can be cached for ever.
+/// A hash of all assets. It is in their addresses, so that browsers can cache them for ever.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hash = Sha256::new();
     for asset in &ASSETS {
@@ -120,14 +120,14 @@ pub(crate) fn version() -> &'static str {
     &VERSION
 }
 
-/// To be mounted at `/assets`.
+/// The assets. The route is mounted at `/assets`.
 pub(crate) fn route() -> impl Endpoint {
     let route = Route::new();
     ASSETS.iter().fold(route, |route, asset| {
         route.at(
             format!("/{}", asset.name),
             get(make_sync(move |request| {
-                // Without the right version the address may soon stand for other bytes.
+                // An address without the current version may soon return other bytes.
                 let current = request.uri().query() == Some(&format!("v={}", version()));
                 let caching = if current {
                     "public, max-age=31536000, immutable"
@@ -155,7 +155,7 @@ pub(crate) fn route() -> impl Endpoint {
 mod tests {
     use super::*;
 
-    /// What browsers of ten years ago cannot parse: then nothing of a script would run.
+    /// Syntax that browsers of ten years ago cannot parse. They would run no part of such a script.
     const NEWER: [&str; 9] = [
         "=>", "`", "?.", "??", "...", "const ", "let ", "async ", "class ",
     ];

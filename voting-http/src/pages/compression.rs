@@ -1,8 +1,8 @@
 //! Compresses answers, for clients that accept it.
 //!
-//! Gzip only: every browser reads it, over plain HTTP too. Pages are compressed as they are sent; assets
-//! once (see [`assets`](crate::pages::assets)). Never an event stream, which would be held back, and never an answer
-//! to a cast.
+//! Gzip only: every browser reads it, over plain HTTP too. Pages are compressed when they are sent, assets once (see
+//! [`assets`](crate::pages::assets)). An event stream is never compressed, since compression would hold events back.
+//! The answer to a cast is never compressed either.
 
 use std::cell::RefCell;
 
@@ -18,23 +18,23 @@ use poem::{
 
 use crate::{pages::accept, problem::Problem};
 
-/// Below, all of an answer goes in one packet anyway.
+/// A smaller answer fits into one packet without compression.
 const SMALLEST: u64 = 1_024;
 
-/// Above, it would keep others waiting.
+/// To compress a larger answer would keep other requests waiting.
 const LARGEST: u64 = 256 * 1_024;
 
 pub(crate) const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
-/// Answers differ by this header of the request.
+/// For `Vary`: answers depend on this header of the request.
 pub(crate) const BY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
 
 /// Whether an answer may be compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packing {
-    /// What is asked for is not compressed, whatever the client can read.
+    /// The path is one whose answers are never compressed.
     Never,
-    /// The client does not say that it can read it.
+    /// The client does not say that it reads gzip.
     Refused,
     Accepted,
 }
@@ -50,7 +50,7 @@ impl Packing {
         }
     }
 
-    /// Compresses an answer if that is worth it.
+    /// Compresses an answer if that is of use.
     pub(crate) fn pack(self, answer: &mut Response) {
         if self == Self::Never
             || !is_text(answer)
@@ -68,7 +68,7 @@ impl Packing {
             answer.set_body(Body::from(body));
             return;
         }
-        // A body of a known size is all there.
+        // A body whose size is known is complete.
         let Some(Ok(plain)) = body.collect().now_or_never() else {
             *answer = Problem::internal().to_response();
             return;
@@ -85,11 +85,11 @@ impl Packing {
 }
 
 thread_local! {
-    /// Its tables are of some 300 KiB: to make them anew for each page would take longer than to compress it.
+    /// Its tables have some 300 KiB. To make them anew for each page would take longer than the compression itself.
     static FAST: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
 }
 
-/// Quickly, since a page is compressed for each visitor.
+/// Compresses at the fastest level, since a page is compressed for each visitor.
 fn gzip_page(plain: &[u8]) -> Option<Bytes> {
     FAST.with_borrow_mut(|compress| {
         compress.reset();
@@ -97,13 +97,12 @@ fn gzip_page(plain: &[u8]) -> Option<Bytes> {
     })
 }
 
-/// As small as it gets, for what is compressed once.
+/// Compresses at the best level, for content that is compressed once.
 pub(crate) fn gzip_once(plain: &[u8]) -> Option<Bytes> {
     gzip(&mut Compress::new(Compression::best(), false), plain)
 }
 
-/// A file of one member (RFC 1952) without a name or a time. `None` if the compressor fails, which it does for
-/// no input.
+/// A file of one member (RFC 1952) without a name or a time. `None` if the compressor fails; no input makes it fail.
 fn gzip(compress: &mut Compress, plain: &[u8]) -> Option<Bytes> {
     let mut file = Vec::with_capacity(plain.len() / 2 + 64);
     file.extend_from_slice(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
@@ -112,7 +111,7 @@ fn gzip(compress: &mut Compress, plain: &[u8]) -> Option<Bytes> {
         let rest = plain.get(done..)?;
         match compress.compress_vec(rest, &mut file, FlushCompress::Finish) {
             Ok(Status::StreamEnd) => break,
-            // There was no more room.
+            // The output had no more space.
             Ok(_) => file.reserve(file.capacity()),
             Err(_) => return None,
         }
@@ -130,7 +129,7 @@ fn is_text(answer: &Response) -> bool {
     kind.starts_with("text/html") || kind.starts_with("application/json")
 }
 
-/// Whether the client names gzip, or anything, and does not exclude it.
+/// Whether the client accepts gzip, by name or with `*`.
 pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let takes = |wanted| accept::takes(headers, &header::ACCEPT_ENCODING, wanted);
     takes("gzip").or_else(|| takes("*")).unwrap_or(false)

@@ -1,4 +1,4 @@
-//! What the pages of all services share: templates, assets, links, and which poll a page is about.
+//! The common parts of the pages of all services: templates, assets, links, and which poll a page is about.
 
 pub(crate) mod accept;
 pub(crate) mod assets;

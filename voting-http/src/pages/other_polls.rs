@@ -6,7 +6,7 @@ use voting_core::{Poll, PollId};
 
 use crate::cache::polls::{NEWEST_OPEN, Polls};
 
-/// What a page links to below.
+/// The links to other polls below a page.
 #[derive(Debug, Clone)]
 pub(crate) struct OtherPolls<'a> {
     base: &'a str,
@@ -16,7 +16,7 @@ pub(crate) struct OtherPolls<'a> {
 }
 
 impl<'a> OtherPolls<'a> {
-    /// The polls beside this one.
+    /// The polls besides this one.
     pub(crate) async fn beside(this: &'a PollId, base: &'a str, polls: &Polls) -> Self {
         let listed = polls.listed().await.unwrap_or_default();
         Self {
@@ -27,12 +27,12 @@ impl<'a> OtherPolls<'a> {
         }
     }
 
-    /// Whether there is another one.
+    /// Whether there is another poll.
     pub(crate) fn are_any(&self) -> bool {
         self.are_any
     }
 
-    /// The newest that are open; a few.
+    /// A few of the newest open polls.
     pub(crate) fn open(&self) -> impl Iterator<Item = &Poll> {
         let others = self.newest_open.iter().map(AsRef::as_ref);
         others

@@ -17,7 +17,7 @@ use crate::{
     views::poll_view::StateView,
 };
 
-/// How many are on a page.
+/// How many polls are on a page.
 const PER_PAGE: usize = 50;
 
 /// `GET`: the page of all polls.
@@ -79,7 +79,7 @@ impl Endpoint for Show {
     }
 }
 
-/// The number of the page that is asked for; `None` if what is asked for is no number.
+/// The number of the requested page; `None` if the request's text is not a number.
 fn page_of(request: &Request) -> Option<usize> {
     let query = request.uri().query().unwrap_or_default();
     let mut fields = form_urlencoded::parse(query.as_bytes());

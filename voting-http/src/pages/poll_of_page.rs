@@ -10,23 +10,23 @@ use voting_core::{Poll, PollId};
 
 use crate::{cache::polls::Polls, pages::site::Prefix, problem::Problem};
 
-/// What says which poll a page is of.
+/// How a page's request names the poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PagePlace {
-    /// Nothing: it is the page at `/`.
+    /// The request names no poll: it is for the page at `/`.
     Root,
-    /// Its address, `/polls/:poll`.
+    /// The address names the poll: `/polls/:poll`.
     Named,
 }
 
-/// Where a page is shown.
+/// The poll to show, or a redirect to its page.
 pub(crate) enum Shown {
     Here(Arc<Poll>),
     Elsewhere(Response),
 }
 
-/// The name in a page's address. A router leaves out what it cannot read: that names no poll, not the one
-/// at `/`.
+/// The poll's name in a page's address. The router omits a name that it cannot read. Such a request names no poll; it
+/// is not a request for the poll at `/`.
 fn named(request: &Request) -> Result<&str, Problem> {
     let named = request.raw_path_param("poll");
     named.ok_or_else(Problem::no_such_address)
@@ -53,7 +53,7 @@ impl PagePlace {
         }
     }
 
-    /// The poll of a page that is only shown; or a redirect to it, where its address has capitals.
+    /// The poll of a page that is only shown. If its address has capitals, a redirect to the address in lower case.
     pub(crate) async fn shown(self, polls: &Polls, request: &Request) -> Result<Shown, Problem> {
         if self == Self::Named
             && let Some(poll) = polls.in_lower_case(named(request)?).await?

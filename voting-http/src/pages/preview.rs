@@ -1,5 +1,5 @@
 //! What search engines and messengers show of a page before it is opened. It has no figures, since previews are kept
-//! for long.
+//! for a long time.
 
 use poem::{Endpoint, Response, endpoint::make_sync};
 use voting_core::{Poll, PollState};
@@ -9,7 +9,8 @@ use crate::pages::site::Site;
 /// Search engines show about this many characters.
 const LONGEST: usize = 155;
 
-/// Pages may be found; what is for programs need not, and a stream would hold a crawler for ever.
+/// Crawlers may read the pages. They need not read what is for programs, and an event stream would hold a crawler for
+/// ever.
 const ROBOTS: &str = "User-agent: *\n\
     Disallow: /v1/\n\
     Disallow: /docs\n\
@@ -17,7 +18,7 @@ const ROBOTS: &str = "User-agent: *\n\
     Disallow: /metrics\n\
     Disallow: /*/live\n";
 
-/// `GET /robots.txt`. Crawlers look for it at the root of a host only.
+/// `GET /robots.txt`. Crawlers look for it only at the root of a host.
 pub(crate) fn robots() -> impl Endpoint {
     make_sync(|_| {
         Response::builder()
@@ -32,9 +33,9 @@ pub(crate) fn robots() -> impl Endpoint {
 pub(crate) struct Preview<'a> {
     pub(crate) title: &'a str,
     pub(crate) description: String,
-    /// The address of the page that has its contents for good; whole if it is known.
+    /// The permanent address of the page's contents. It is absolute if the service knows its public URL.
     pub(crate) address: String,
-    /// Whether the address is whole, as previews need it.
+    /// Whether the address is absolute, as previews need it.
     pub(crate) is_whole: bool,
 }
 
@@ -82,7 +83,7 @@ fn poll_path(poll: &Poll) -> String {
     format!("/polls/{}", poll.id())
 }
 
-/// As many of the labels as fit.
+/// The beginning, and as many labels of the poll as fit.
 fn with_labels(begin: &str, poll: &Poll) -> String {
     let mut text = begin.to_owned();
     let mut room = LONGEST.saturating_sub(text.chars().count() + 3);

@@ -1,4 +1,4 @@
-//! The addresses of a service, and of the service beside it.
+//! The addresses of a service, and of the other service.
 
 use std::{fmt, sync::Arc};
 
@@ -13,47 +13,47 @@ use crate::server::gate::Gate;
 
 /// What a service with pages knows of its surroundings.
 ///
-/// Options may be added, so it is made by its methods: `Site::default().with_peer(…)`.
+/// Fields may be added, so use its methods to make one: `Site::default().with_peer(…)`.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Site {
-    /// The address that voters use, when the service cannot see it itself, as behind a proxy.
-    /// With `https://` cookies are marked secure and browsers are told to stay with HTTPS.
+    /// The address that voters use. Set it if the service cannot see that address itself, as behind a proxy. With
+    /// `https://`, cookies are marked secure and browsers are told to use HTTPS only.
     pub public_url: Option<PublicUrl>,
-    /// Where the other page is: the result for the vote service, the vote for the result service.
+    /// Where the other page is: for the vote service the result page, for the result service the voting page.
     pub peer: PeerLink,
-    /// The poll at `/`; without it the oldest one.
+    /// The poll at `/`. By default it is the oldest poll.
     pub default_poll: Option<PollId>,
-    /// Whom the service lets in. It must be served with the same gate.
+    /// The limits of the service. It must be served with the same gate.
     pub gate: Gate,
-    /// What the pages call this replica. Without it they do not say which replica answered.
+    /// The name of this replica on the pages. By default the pages do not say which replica answered.
     pub served_by: Option<String>,
 }
 
-/// Where to find the pages of the other service.
+/// Where the pages of the other service are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum PeerLink {
-    /// There is none: pages have no link to it.
+    /// There is no other service: pages have no link to it.
     #[default]
     None,
-    /// At this address.
+    /// The other service is at this address.
     Url(PublicUrl),
-    /// On the host that the client used, at this port. A client gets the link only if it used the port on which the
-    /// service itself listens: behind a proxy or a mapping of ports, the link may lead nowhere.
+    /// The other service is on the host that the client used, at this port. A client gets the link only if it used
+    /// the port on which this service listens. Behind a proxy or a mapping of ports, the link could lead nowhere.
     Port(u16),
-    /// The same where ports are mapped: clients use `own` here, and `peer` there.
+    /// The same, if ports are mapped: clients reach this service at the port `own`, and the other one at `peer`.
     MappedPort {
         /// The port of this service, as clients know it.
         own: u16,
-        /// That of the other one.
+        /// The port of the other service, as clients know it.
         peer: u16,
     },
-    /// In the same application, mounted at this path, such as `/results`.
+    /// The other service is in the same application, mounted at this path, such as `/results`.
     Path(String),
 }
 
 impl PeerLink {
-    /// The address of a poll's page there.
+    /// The address of a poll's page at the other service.
     pub(crate) fn poll_url(&self, request: &Request, poll: &PollId) -> Option<String> {
         match self {
             Self::None => None,
@@ -68,7 +68,7 @@ impl PeerLink {
     }
 }
 
-/// The address on the host that the client used, if it came by the port that it is thought to use.
+/// The address of a poll's page on the host that the client used, if the client used the port `own`.
 fn on_same_host(request: &Request, own: u16, peer: u16, poll: &PollId) -> Option<String> {
     let (name, port) = host_and_port(request)?;
     (port == own).then(|| format!("//{name}:{peer}/polls/{poll}"))
@@ -81,7 +81,7 @@ fn host_and_port(request: &Request) -> Option<(&str, u16)> {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => {
             (name, port.parse().ok()?)
         }
-        // Over HTTPS there would be a public URL.
+        // With HTTPS, the public URL would be set.
         _ => (host, 80),
     };
     let plain =
@@ -89,8 +89,8 @@ fn host_and_port(request: &Request) -> Option<(&str, u16)> {
     (!name.is_empty() && name.bytes().all(plain)).then_some((name, port))
 }
 
-/// An address of a service: `http://` or `https://` and a host, perhaps a port. It has no path: the
-/// services write their links from the root, or from where they are mounted.
+/// An address of a service: `http://` or `https://` and a host, perhaps with a port. It has no path: the services
+/// write their links from the root, or from the path where they are mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct PublicUrl {
@@ -132,7 +132,7 @@ impl std::str::FromStr for PublicUrl {
         {
             return Err(invalid());
         }
-        // As a browser writes it in `Origin`.
+        // The authority is written as a browser writes it in `Origin`.
         let authority = authority.to_ascii_lowercase();
         let authority = authority
             .strip_suffix(own_port)
@@ -161,27 +161,27 @@ impl fmt::Display for PublicUrl {
 }
 
 impl PublicUrl {
-    /// Whether voters come by HTTPS.
+    /// Whether voters use HTTPS.
     pub fn is_https(&self) -> bool {
         self.https
     }
 
-    /// Host, and port if it is not the scheme's own.
+    /// The host, and the port if it is not the scheme's default.
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
 }
 
 impl Site {
-    /// Sets the address that voters use. It is needed where the service cannot see it, as behind a proxy. With
-    /// `https://` cookies are marked secure, and browsers are told to stay with HTTPS.
+    /// Sets the address that voters use. It is needed if the service cannot see that address itself, as behind a
+    /// proxy. With `https://`, cookies are marked secure and browsers are told to use HTTPS only.
     #[must_use]
     pub fn with_public_url(mut self, url: impl Into<Option<PublicUrl>>) -> Self {
         self.public_url = url.into();
         self
     }
 
-    /// Sets where the other page is: the result for the vote service, the vote for the result service.
+    /// Sets where the other page is: for the vote service the result page, for the result service the voting page.
     #[must_use]
     pub fn with_peer(mut self, peer: PeerLink) -> Self {
         self.peer = peer;
@@ -195,27 +195,27 @@ impl Site {
         self
     }
 
-    /// Sets whom the service lets in. It must be served with the same gate.
+    /// Sets the limits of the service. It must be served with the same gate.
     #[must_use]
     pub fn with_gate(mut self, gate: Gate) -> Self {
         self.gate = gate;
         self
     }
 
-    /// Sets what the pages call this replica.
+    /// Sets the name of this replica on the pages.
     #[must_use]
     pub fn with_served_by(mut self, name: impl Into<Option<String>>) -> Self {
         self.served_by = name.into();
         self
     }
 
-    /// Whether voters come by HTTPS.
+    /// Whether voters use HTTPS.
     pub(crate) fn is_https(&self) -> bool {
         self.public_url.as_ref().is_some_and(PublicUrl::is_https)
     }
 }
 
-/// The path under which the service is mounted, where it was told: as [`Prefix`].
+/// The path where the service is mounted, if the application has set it: see [`Prefix`].
 #[derive(Debug, Clone)]
 pub(crate) struct BasePath(Arc<str>);
 
@@ -229,14 +229,14 @@ impl BasePath {
     }
 }
 
-/// The path under which the service is mounted in another application: empty, or with a slash
-/// in front and none at the end.
+/// The path where the service is mounted in another application. It is empty, or begins with a slash and does not end
+/// with one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Prefix(String);
 
 impl Prefix {
-    /// The path that was told; else what a router of poem took off the address, which leaves the original one beside
-    /// it.
+    /// The path that the application has set. Otherwise the path that a router of poem removed from the address; poem
+    /// keeps the original address beside it.
     pub(crate) fn of(request: &Request) -> Self {
         if let Some(BasePath(told)) = request.data::<BasePath>() {
             return Self(told.to_string());
@@ -244,7 +244,7 @@ impl Prefix {
         let (original, own) = (request.original_uri().path(), request.uri().path());
         let prefix = original
             .strip_suffix(own)
-            // Mounted at `/x` and called as `/x`, the service sees `/`.
+            // A service that is mounted at `/x` and called as `/x` sees `/`.
             .or_else(|| (own == "/").then_some(original))
             .unwrap_or_default();
         Self(prefix.trim_end_matches('/').to_owned())
@@ -255,7 +255,7 @@ impl Prefix {
     }
 }
 
-/// The address of a request, with its query, as a link on a page of ours can have it.
+/// The address of a request, with its query, for a link on one of our pages.
 pub(crate) fn address_of(request: &Request) -> Option<String> {
     let original = request.original_uri().path_and_query()?.as_str();
     match request.data::<BasePath>() {

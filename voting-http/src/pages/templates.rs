@@ -1,7 +1,7 @@
-//! What the web pages need to know, one struct per template.
+//! The values that the web pages show, one struct for each template.
 //!
-//! The structs hold only what is printed: numbers come with their text
-//! (`"1,000 votes"`) so that templates never format anything.
+//! The structs contain only what is printed: a number comes with its text (`"1,000 votes"`), so templates format
+//! nothing.
 
 use askama::Template;
 use poem::{
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Bytes that a page of two options has room in, so that it need not be moved while it grows.
+/// The size of a page with two options. With this capacity the text is not moved while it grows.
 const ROOM: usize = 8 * 1024;
 
 /// A page as an answer.
@@ -38,7 +38,7 @@ pub(crate) fn render(page: &impl Template) -> Response {
     }
 }
 
-/// A page that says what went wrong.
+/// A page that says what failed.
 pub(crate) fn message(
     prefix: &Prefix,
     problem: &Problem,
@@ -55,14 +55,14 @@ pub(crate) fn message(
     })
 }
 
-/// Where a page that says what went wrong leads.
+/// The link on a page that says what failed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Next<'a> {
-    /// To the same address once more.
+    /// To the same address, once more.
     Again(&'a str),
-    /// To the page from which a vote was sent.
+    /// To the page from which the vote was sent.
     Poll(&'a str),
-    /// To where people sign in.
+    /// To the page where people sign in.
     SignIn(&'a str),
     /// To the list of polls.
     AllPolls,
@@ -71,37 +71,37 @@ pub(crate) enum Next<'a> {
 /// The outcome of a form post, for browsers that run no scripts.
 #[derive(Debug, Clone)]
 pub(crate) struct Notice {
-    /// True when the vote was not taken, or may not have been.
+    /// True if the vote was not accepted, or may not have been accepted.
     pub(crate) error: bool,
-    /// One or two plain sentences. Say what happened and what to do next.
+    /// One or two plain sentences: what happened, and what to do next.
     pub(crate) text: String,
 }
 
-/// What is known of the visitor's vote.
+/// What the service knows of the visitor's vote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Voted {
-    /// Nothing: not cast, or not remembered.
+    /// No vote is known: it was not cast, or is not remembered.
     Unknown,
-    /// Its choices are shown.
+    /// The choices of the vote are shown.
     Shown,
-    /// There is one, and its choices were forgotten on request.
+    /// There is a vote, and the visitor had its choices forgotten.
     Forgotten,
 }
 
 /// One choice on the vote page.
 #[derive(Debug, Clone)]
 pub(crate) struct VoteOption<'a> {
-    /// The identifier sent as `vote`.
+    /// The identifier that is sent as `vote`.
     pub(crate) id: &'a str,
-    /// The text people read. Any length, any script.
+    /// The text for people, of any length and in any script.
     pub(crate) label: &'a str,
-    /// True when the server knows that this browser voted for it.
+    /// True if this browser is known to have voted for the option.
     pub(crate) chosen: bool,
-    /// True when it is selected in the form, sent or not.
+    /// True if the option is selected in the form, sent or not.
     pub(crate) ticked: bool,
 }
 
-/// The ballot.
+/// The voting page.
 #[derive(Debug, Clone, Template)]
 #[template(path = "vote.html")]
 pub(crate) struct VotePage<'a> {
@@ -109,7 +109,7 @@ pub(crate) struct VotePage<'a> {
     pub(crate) base: &'a str,
     /// Changes whenever an asset changes, so that assets can be cached for ever.
     pub(crate) assets_version: &'a str,
-    /// What links to this page show of it.
+    /// What previews of this page show.
     pub(crate) preview: Preview<'a>,
     /// Identifier of the poll, e.g. `cats-vs-dogs`.
     pub(crate) poll: &'a str,
@@ -119,31 +119,33 @@ pub(crate) struct VotePage<'a> {
     pub(crate) options: Vec<VoteOption<'a>>,
     /// How many options one vote may name. 1: radio buttons, or for two options a button each. More: checkboxes.
     pub(crate) max_choices: usize,
-    /// Unless it is open, labels stay readable and nothing can be sent.
+    /// If the poll is not open, labels stay readable and nothing can be sent.
     pub(crate) state: StateView,
-    /// The page's own address. The form is posted there without scripts; what the page asks for is below it.
+    /// The page's own address. Without scripts the form is sent there; the addresses that the script requests are
+    /// below it.
     pub(crate) address: String,
     /// Where the script sends `PUT {"choices":["a"]}`. Same origin.
     pub(crate) ballot_url: String,
-    /// Opaque short tag of this voter. Whoever is told to be the voter of this tag must send the voter's cookie.
+    /// A short opaque tag of this voter. The script sends it with each vote, so that a vote without this voter's
+    /// cookie is refused.
     pub(crate) voter_tag: String,
-    /// Another one for each vote that was confirmed, if one is remembered.
+    /// Differs for each confirmed vote. `None` if no vote is remembered.
     pub(crate) ballot_mark: Option<String>,
-    /// Whether the visitor came without a cookie. Then the script looks whether it is kept.
+    /// Whether the visitor came without a cookie. Then the script checks whether the browser keeps the cookie.
     pub(crate) new_voter: bool,
-    /// Whether the application says who votes, and not a cookie of ours.
+    /// Whether the application says who votes, in place of our cookie.
     pub(crate) login: bool,
-    /// What is known of the visitor's vote.
+    /// What the service knows of the visitor's vote.
     pub(crate) voted: Voted,
-    /// Whether a later vote may have taken the place of the one that is shown.
+    /// Whether a later vote may have replaced the one that is shown.
     pub(crate) unsure: bool,
-    /// The result page, when there is one to link to.
+    /// The result page, if there is one to link to.
     pub(crate) result_url: Option<String>,
-    /// Outcome of the form post that led to this page.
+    /// The outcome of the form post that led to this page.
     pub(crate) notice: Option<Notice>,
     /// Other polls to link to.
     pub(crate) other_polls: OtherPolls<'a>,
-    /// Name of the replica that answered, if it is to be told.
+    /// The name of the replica that answered, if pages show it.
     pub(crate) served_by: Option<&'a str>,
 }
 
@@ -153,7 +155,7 @@ impl VotePage<'_> {
         self.options.len() == 2 && self.max_choices == 1
     }
 
-    /// So many options that there is a way past them.
+    /// With so many options, the page has a link that skips them.
     fn is_long(&self) -> bool {
         self.options.len() > 8
     }
@@ -166,7 +168,7 @@ impl VotePage<'_> {
         self.voted == Voted::Shown
     }
 
-    /// The line under the question while the poll is open, by what is known of the vote.
+    /// The line under the question while the poll is open. It depends on what is known of the vote.
     fn hint(&self, voted: Voted) -> String {
         match (voted, self.max_choices, self.options.len()) {
             (Voted::Forgotten, ..) => {
@@ -192,7 +194,7 @@ impl VotePage<'_> {
         self.hint(self.voted)
     }
 
-    /// Beside a chosen option. `vote.js` uses the same words.
+    /// The words beside a chosen option. `vote.js` uses the same words.
     fn chosen_word(&self) -> &'static str {
         if self.unsure {
             "Last confirmed vote"
@@ -201,7 +203,8 @@ impl VotePage<'_> {
         }
     }
 
-    /// A message as long as they usually are: the page keeps room for it, so that nothing moves when one comes.
+    /// The longest of the usual messages. The page reserves space for it, so that nothing moves when a message
+    /// appears.
     fn room_for(&self) -> String {
         let unknown = format!("{UNKNOWN} Try again");
         if !self.is_duo() {
@@ -220,7 +223,7 @@ impl VotePage<'_> {
             .unwrap_or_default()
     }
 
-    /// Both cards take the same size, the one that suits the longer label.
+    /// Both cards have the same text size, which fits the longer label.
     fn label_size(&self) -> &'static str {
         let longest = self.options.iter().map(|o| o.label.chars().count()).max();
         text_size(longest.unwrap_or(0), 9, 28)
@@ -231,7 +234,7 @@ impl VotePage<'_> {
     }
 }
 
-/// The result, live when scripts run.
+/// The result page, which is live if scripts run.
 #[derive(Debug, Clone, Template)]
 #[template(path = "result.html")]
 pub(crate) struct ResultPage<'a> {
@@ -239,21 +242,21 @@ pub(crate) struct ResultPage<'a> {
     pub(crate) base: &'a str,
     /// Changes whenever an asset changes.
     pub(crate) assets_version: &'a str,
-    /// What links to this page show of it.
+    /// What previews of this page show.
     pub(crate) preview: Preview<'a>,
-    /// The numbers and their words.
+    /// The numbers with their words.
     pub(crate) result: &'a ResultTexts,
     /// Since when the numbers may be out of date, if newer ones cannot be read.
     pub(crate) stalled_since: Option<Since>,
-    /// Where the script finds the event stream, and the same in one piece. Same origin.
+    /// Where the script finds the event stream, and the same result as one document. Same origin.
     pub(crate) live_url: String,
     /// Reloads the page if `result.js` does not run.
     pub(crate) guard: &'static str,
-    /// The vote page, when there is one to link to.
+    /// The voting page, if there is one to link to.
     pub(crate) vote_url: Option<String>,
     /// Other polls to link to.
     pub(crate) other_polls: OtherPolls<'a>,
-    /// Name of the replica that answered, if it is to be told.
+    /// The name of the replica that answered, if pages show it.
     pub(crate) served_by: Option<&'a str>,
 }
 
@@ -267,10 +270,10 @@ impl ResultPage<'_> {
     }
 }
 
-/// A poll in the list of all.
+/// A poll in the list of all polls.
 #[derive(Debug, Clone)]
 pub(crate) struct PollRow<'a> {
-    /// Where its page is, base prefix included.
+    /// The address of its page, with the base prefix.
     pub(crate) href: String,
     /// The question.
     pub(crate) title: &'a str,
@@ -278,7 +281,7 @@ pub(crate) struct PollRow<'a> {
     pub(crate) state: StateView,
 }
 
-/// All polls, in pages.
+/// All polls, on several pages.
 #[derive(Debug, Clone, Template)]
 #[template(path = "polls.html")]
 pub(crate) struct PollListPage<'a> {
@@ -286,23 +289,23 @@ pub(crate) struct PollListPage<'a> {
     pub(crate) base: &'a str,
     /// Changes whenever an asset changes.
     pub(crate) assets_version: &'a str,
-    /// What links to this page show of it.
+    /// What previews of this page show.
     pub(crate) preview: Preview<'a>,
     /// How many polls are open.
     pub(crate) open: usize,
-    /// How many there are.
+    /// How many polls there are.
     pub(crate) total: usize,
-    /// Those of this page: open ones first, the newest first.
+    /// The polls on this page: open ones first, and among them the newest first.
     pub(crate) rows: Vec<PollRow<'a>>,
-    /// Which page it is, from 1.
+    /// The number of this page, from 1.
     pub(crate) page: usize,
     /// How many pages there are, at least 1.
     pub(crate) pages: usize,
-    /// The page before.
+    /// The address of the page before.
     pub(crate) previous_url: Option<String>,
-    /// The page after.
+    /// The address of the page after.
     pub(crate) next_url: Option<String>,
-    /// Name of the replica that answered, if it is to be told.
+    /// The name of the replica that answered, if pages show it.
     pub(crate) served_by: Option<&'a str>,
 }
 
@@ -330,7 +333,7 @@ impl PollRow<'_> {
     }
 }
 
-/// A page that only says something, such as "404 Not found".
+/// A page that only shows a message, such as "404 Not found".
 #[derive(Debug, Clone, Template)]
 #[template(path = "message.html")]
 pub(crate) struct MessagePage<'a> {
@@ -344,6 +347,6 @@ pub(crate) struct MessagePage<'a> {
     pub(crate) title: &'a str,
     /// A sentence or two: why, and what to do next.
     pub(crate) detail: &'a str,
-    /// Where to go from here.
+    /// The link to the next step.
     pub(crate) next: Next<'a>,
 }

@@ -14,7 +14,7 @@ macro_rules! kinds {
         }
 
         impl ProblemKind {
-            /// As in a problem document.
+            /// The kind as in a problem document.
             pub(crate) fn urn(self) -> &'static str {
                 match self { $(Self::$kind => $urn,)* }
             }

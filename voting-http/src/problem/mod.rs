@@ -28,14 +28,14 @@ use self::{kind::ProblemKind, trouble::Trouble};
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// What a voter is told whose vote may or may not be stored. `vote.js` has the same words.
+/// The text for a voter whose vote may or may not be stored. `vote.js` has the same words.
 pub(crate) const UNKNOWN: &str =
     "We do not know whether your vote arrived. Trying again is safe: it counts once.";
 
-/// How long a client is asked to wait when a store is away, in seconds.
+/// The wait that a client is told while a store does not answer, in seconds.
 const RETRY_AFTER: u32 = 2;
 
-/// The same for a viewer who found no place.
+/// The wait that a viewer is told if all places for event streams are taken.
 const STREAM_RETRY: Duration = Duration::from_secs(30);
 
 /// Why a request failed.
@@ -53,13 +53,13 @@ pub(crate) struct ProblemDocument {
     detail: String,
 }
 
-/// Why a service is not ready, with causes that clients are not told. The response to `/readyz` carries it as data
-/// inside the process.
+/// Why a service is not ready, with causes that clients are not told. The response to `/readyz` has it as data, for
+/// code in the same process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WhyNotReady {
-    /// What it waits for: `ballot log`, `tally store` or `polls`.
+    /// The failing part: `ballot log`, `tally store` or `polls`.
     pub what: &'static str,
-    /// What is wrong with that.
+    /// Why this part fails.
     pub reason: Arc<str>,
 }
 
@@ -71,16 +71,16 @@ pub(crate) struct Problem {
     status: StatusCode,
     title: &'static str,
     detail: Cow<'static, str>,
-    /// When to come back, in seconds.
+    /// When the client may try again, in seconds.
     retry_after: Option<u32>,
-    /// Where people sign in, to get on.
+    /// The address where people sign in.
     sign_in: Option<String>,
-    /// More than the client is told.
+    /// The cause, which the client is not told.
     cause: Option<WhyNotReady>,
 }
 
 impl Problem {
-    /// Of this kind, with its status and title.
+    /// A problem of this kind, with the kind's status and title.
     pub(crate) fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
@@ -93,7 +93,7 @@ impl Problem {
         }
     }
 
-    /// The client is to wait for so long before it tries again.
+    /// Sets how long the client is to wait before it tries again.
     fn after(mut self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         self.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX).max(1));
@@ -115,7 +115,7 @@ impl Problem {
         )
     }
 
-    /// The same, where there is one whose name differs in its capitals only.
+    /// The same, when the id differs from an existing poll's id only by capitals.
     pub(crate) fn no_poll_but(id: &str, there: &PollId) -> Self {
         let mut problem = Self::no_poll(id);
         problem.detail = format!("{} Its name may be {there:?}.", problem.detail).into();
@@ -182,7 +182,7 @@ impl Problem {
         )
     }
 
-    /// The voter who is signed in is not the one for whom the page was made.
+    /// The voter who is signed in is not the voter for whom the page was made.
     pub(crate) fn voter_changed() -> Self {
         Self::new(
             ProblemKind::VoterChanged,
@@ -195,7 +195,7 @@ impl Problem {
         Self::new(ProblemKind::NotEligible, refusal.detail().to_owned())
     }
 
-    /// Says where people sign in.
+    /// Adds the address where people sign in.
     pub(crate) fn with_sign_in(self, at: Option<String>) -> Self {
         Self {
             sign_in: at,
@@ -228,7 +228,7 @@ impl Problem {
         Self::new(ProblemKind::NotReady, format!("{what}: {reason}"))
     }
 
-    /// With the cause, for who asks within this process.
+    /// Adds the cause, for code in the same process.
     pub(crate) fn because(self, cause: WhyNotReady) -> Self {
         Self {
             cause: Some(cause),
@@ -248,7 +248,7 @@ impl Problem {
         Self::new(ProblemKind::Unauthorized, detail)
     }
 
-    /// The address holds its share of the event streams.
+    /// The address has its share of the event streams.
     pub(crate) fn too_many_viewers_here() -> Self {
         Self::new(
             ProblemKind::TooManyViewersHere,
@@ -268,7 +268,7 @@ impl Problem {
         .after(STREAM_RETRY)
     }
 
-    /// The address has shown too many wrong tokens.
+    /// The address has sent too many wrong tokens.
     pub(crate) fn too_many_tokens(wait: Duration) -> Self {
         Self::new(
             ProblemKind::TooManyTokens,
@@ -284,7 +284,7 @@ impl Problem {
         )
     }
 
-    /// The request as such is wrong: its head, or its body.
+    /// The request itself is wrong: its head or its body.
     pub(crate) fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemKind::Request, detail)
     }
@@ -302,7 +302,7 @@ impl Problem {
         self.status
     }
 
-    /// Where people sign in, if that is what to do.
+    /// The address where people sign in, if they have to sign in.
     pub(crate) fn sign_in(&self) -> Option<&str> {
         self.sign_in.as_deref()
     }
@@ -315,13 +315,13 @@ impl Problem {
         &self.detail
     }
 
-    /// Whether a vote was refused since the poll takes none any more.
+    /// Whether the vote was refused because the poll is closed.
     pub(crate) fn is_poll_closed(&self) -> bool {
         self.kind == ProblemKind::PollClosed
     }
 
-    /// Whether a vote that failed so may count all the same. A fault of ours in the middle of a cast: nobody
-    /// knows how far it came.
+    /// Whether a vote with this failure may still count. After an internal error in the middle of a cast, nobody
+    /// knows how far the cast came.
     pub(crate) fn leaves_unknown(&self) -> bool {
         matches!(
             self.kind,
@@ -329,7 +329,7 @@ impl Problem {
         )
     }
 
-    /// As told to a client that had no cookie yet, if it is `new`.
+    /// The problem as it is told to a client; `new` means that the client came without a cookie.
     #[must_use]
     pub(crate) fn for_client(mut self, new: bool) -> Self {
         if new && self.kind == ProblemKind::OutcomeUnknown {
@@ -341,7 +341,7 @@ impl Problem {
         self
     }
 
-    /// What to tell a voter whose cast failed so. `vote.js` uses the same words.
+    /// The text for a voter whose cast failed. `vote.js` uses the same words.
     pub(crate) fn to_voter(&self) -> String {
         if self.kind == ProblemKind::OutcomeUnknown {
             return self.detail.clone().into_owned();
@@ -360,7 +360,7 @@ impl Problem {
         format!("Your vote was not counted. {}{again}", self.detail)
     }
 
-    /// Adds the headers that go with the problem, whatever the body is.
+    /// Adds the headers of the problem; the body may be a document or a page.
     pub(crate) fn finish(&self, mut response: Response) -> Response {
         response.set_status(self.status);
         if let Some(seconds) = self.retry_after {
@@ -372,7 +372,7 @@ impl Problem {
             response.set_data(cause.clone());
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            // The application's sign-in is no scheme that HTTP knows, and 401 must name one.
+            // HTTP requires a scheme with 401, and the application's sign-in is not a scheme that HTTP knows.
             let scheme = match self.kind {
                 ProblemKind::SignInNeeded => "Application",
                 _ => "Bearer",
@@ -391,7 +391,7 @@ impl Problem {
     }
 }
 
-/// A choice that the poll does not take.
+/// The poll does not accept the choice.
 impl From<InvalidChoice> for Problem {
     fn from(error: InvalidChoice) -> Self {
         Self::new(
@@ -417,7 +417,7 @@ impl From<CastError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        /// What has no trouble of its own, such as receipts.
+        /// For requests without a `Trouble` of their own, such as those for receipts.
         static OTHERS: LazyLock<Trouble> = LazyLock::new(|| Trouble::with("a request"));
         if let StoreError::PollConflict(_) | StoreError::TextsFrozen(_) = error {
             return Self::conflict(format!("{}.", capitalized(&error.to_string())));
@@ -440,8 +440,8 @@ impl ResponseError for Problem {
     }
 }
 
-/// Any error of an endpoint as a problem, also those of poem itself, such as a path that no
-/// route has or a body that is not JSON.
+/// Converts any error of an endpoint into a problem. This includes errors of poem itself, such as a path without a
+/// route or a body that is not JSON.
 impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
         if let Some(problem) = error.downcast_ref::<Self>() {
@@ -451,7 +451,7 @@ impl From<&Error> for Problem {
         if status == StatusCode::UNAUTHORIZED {
             return Self::unauthorized("Send the operator's token as a bearer token.");
         }
-        // A part of an address that cannot be read names nothing.
+        // If a part of an address cannot be read, the address names nothing.
         if status == StatusCode::NOT_FOUND
             || error.is::<poem::error::ParsePathError>()
             || error.is::<poem_openapi::error::ParsePathError>()
@@ -463,7 +463,7 @@ impl From<&Error> for Problem {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => {
                 "Send the body as application/json, in UTF-8.".into()
             }
-            // What the parser said, which is about the client's own input.
+            // The text is the parser's, about the client's own input.
             _ if status.is_client_error() => error.to_string().chars().take(500).collect(),
             _ => {
                 tracing::error!(%error, "a request failed");
@@ -479,7 +479,7 @@ impl From<&Error> for Problem {
     }
 }
 
-/// Which statuses come with a problem differs by operation; [`document`](crate::server::document) adds them.
+/// The statuses of a problem differ by operation; [`document`](crate::server::document) adds them.
 impl ApiResponse for Problem {
     fn meta() -> MetaResponses {
         MetaResponses { responses: vec![] }
@@ -490,7 +490,7 @@ impl ApiResponse for Problem {
     }
 }
 
-/// With a capital at the front, as a sentence begins.
+/// The text with a capital first letter, as at the beginning of a sentence.
 pub(crate) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars

@@ -1,18 +1,18 @@
-//! Limits log lines that any client can cause to one a minute. Each says how many were held back.
+//! Limits log lines that any client can cause to one a minute. Each line says how many were held back.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
-/// Between two of the same kind.
+/// The time between two lines of the same kind.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// When something was last logged.
+/// When the last line was logged.
 #[derive(Debug)]
 pub(crate) struct Seldom {
     begun: Instant,
-    /// In milliseconds since `begun`.
+    /// When the next line is due, in milliseconds since `begun`.
     next: AtomicU64,
     held_back: AtomicU64,
 }
@@ -28,12 +28,12 @@ impl Default for Seldom {
 }
 
 impl Seldom {
-    /// Whether to log one, which says that so many were held back before.
+    /// Whether to log a line now. The number is how many lines were held back before it.
     pub(crate) fn due(&self) -> Option<u64> {
         self.due_after(self.begun.elapsed())
     }
 
-    /// Logs one whenever the last was, which says that so many were held back before.
+    /// For a line that is logged now in any case: how many lines were held back before it.
     pub(crate) fn at_once(&self) -> u64 {
         self.next
             .store(millis(self.begun.elapsed() + PAUSE), Relaxed);

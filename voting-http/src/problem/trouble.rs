@@ -1,5 +1,5 @@
-//! Logs that a store fails: when the failure begins, when its reason changes, then once a minute, and when the store
-//! works again. Many requests may ask a failing store, so not each failure is logged.
+//! Logs failures of a store: when the failure begins, when its reason changes, then once a minute, and when the store
+//! works again. Many requests may meet a failing store, so not every failure is logged.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,20 +7,21 @@ use voting_core::{StoreError, error::in_one_line};
 
 use crate::problem::seldom::Seldom;
 
-/// The most reasons of one failure that are logged at once. A text that differs each time would give more.
+/// The most reasons of one failure that are logged at once. A text that differs each time would otherwise fill the
+/// log.
 const MOST_REASONS: usize = 8;
 
-/// What was logged of what is asked for.
+/// The failures of one kind of request that were logged.
 #[derive(Debug)]
 pub(crate) struct Trouble {
     what: String,
-    /// Why it failed since it last worked.
+    /// The reasons of the failures since the last success.
     reasons: Mutex<Vec<String>>,
     seldom: Seldom,
 }
 
 impl Trouble {
-    /// With what is asked for, such as `polls`.
+    /// `what` names the thing that is asked for, such as `polls`.
     pub(crate) fn with(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -33,7 +34,7 @@ impl Trouble {
         self.reasons.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It has failed.
+    /// Notes a failure, and logs it if that is due.
     pub(crate) fn failed(&self, error: &StoreError) {
         let error = in_one_line(error);
         if let Some(held_back) = self.due(&error) {
@@ -42,14 +43,14 @@ impl Trouble {
         }
     }
 
-    /// It has not failed.
+    /// Notes a success, and logs it if it ends a failure.
     pub(crate) fn worked(&self) {
         if !std::mem::take(&mut *self.reasons()).is_empty() {
             tracing::info!(what = self.what, "the store works again");
         }
     }
 
-    /// Whether to log this reason, and that it was held back so many times before.
+    /// Whether to log this reason now. The number is how many lines were held back before it.
     fn due(&self, reason: &str) -> Option<u64> {
         let mut reasons = self.reasons();
         let is_known = reasons.iter().any(|known| known == reason);
@@ -71,7 +72,7 @@ mod tests {
         assert_eq!(trouble.due("a"), Some(0));
         assert_eq!([trouble.due("a"), trouble.due("a")], [None; 2]);
         assert_eq!(trouble.due("b"), Some(2));
-        // Though they take turns.
+        // The two reasons alternate.
         assert_eq!([trouble.due("a"), trouble.due("b")], [None; 2]);
         trouble.worked();
         assert_eq!(trouble.due("a"), Some(2));

@@ -47,7 +47,7 @@ enum StateView {
     Rejected,
 }
 
-/// What the code does not tell the document.
+/// Facts about the operations for the OpenAPI document that the code does not contain.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         id: "getTally",

@@ -1,4 +1,4 @@
-//! Puts a result service together.
+//! Builds a result service.
 
 use std::{fmt, sync::Arc};
 
@@ -37,7 +37,7 @@ impl ResultServiceBuilder {
         }
     }
 
-    /// What pages know of their surroundings: addresses, the other service, the poll at `/`.
+    /// Sets what pages know of their surroundings: addresses, the other service, the poll at `/`.
     pub fn site(mut self, site: Site) -> Self {
         self.site = site;
         self
@@ -45,7 +45,7 @@ impl ResultServiceBuilder {
 
     option_methods!();
 
-    /// The service.
+    /// Builds the service.
     pub fn build(self) -> ResultService {
         let polls = Polls::new(self.polls, self.site.default_poll.clone());
         ResultService(Arc::new(Inner {

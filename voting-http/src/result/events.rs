@@ -1,8 +1,9 @@
 //! A poll's tally as an event stream. Each event is written once and shared by all streams.
 //!
-//! There are two such streams: the API's, with tallies, and the page's, with what it shows of them. Both say
-//! when the tally can no longer be read, and give a sign of life that scripts see (comments of the protocol
-//! are hidden from them): so "nothing changes", "nobody can tell" and "nobody is there" differ.
+//! There are two kinds of streams: the API's stream has tallies, and the page's stream has the texts that the page
+//! shows. Both say when the tally can no longer be read. Both regularly send the event `alive`, which scripts can
+//! see; scripts do not see the protocol's comments. So a client can tell apart "nothing changes", "the tally cannot
+//! be read" and "the connection is dead".
 
 use std::{
     convert::Infallible,
@@ -32,21 +33,22 @@ use crate::{
     views::tally_view::TallyView,
 };
 
-/// Between two signs of life on a stream where nothing changes. `result.js` connects anew after 40 s without one.
+/// The time between two `alive` events while nothing else is sent. `result.js` connects again after 40 s without any
+/// event.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// When a client whose stream has ended is to come back, in milliseconds.
+/// When a client whose stream has ended is to connect again, in milliseconds.
 const RETRY: &[u8] = b"retry: 2000\n";
 
-/// With data, since browsers pass on no event without.
+/// The event has data, since browsers ignore an event without data.
 const ALIVE: Bytes = Bytes::from_static(b"event: alive\ndata: {}\n\n");
 
-/// What a stream's events hold of a snapshot.
+/// Which part of a snapshot a stream sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
     /// The tally, for programs.
     Tally,
-    /// What the page shows.
+    /// The texts that the page shows.
     Texts,
 }
 
@@ -59,8 +61,7 @@ impl Content {
     }
 }
 
-/// First the tally as it is, then each that differs; ends when the service stops, and when it has had its
-/// time.
+/// Sends the current tally, and then each change. It ends when the service stops, and when its time is over.
 pub(super) struct Events {
     content: Content,
     tallies: watch::Receiver<Known>,
@@ -95,12 +96,12 @@ impl Events {
     /// The next piece of the stream; `None` at its end.
     async fn next(&mut self) -> Option<Bytes> {
         if !std::mem::replace(&mut self.begun, true) {
-            // Goes before the first event, as a part of it.
+            // This comes before the first event, as a part of it.
             return Some(Bytes::from_static(RETRY));
         }
         let left = self.place.ends_at.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            // Whoever goes on watching comes back, and others find a place meanwhile.
+            // A client that still watches connects again; meanwhile another client can take the place.
             return None;
         }
         let changed = timeout(KEEP_ALIVE.min(left), self.tallies.changed());
@@ -111,7 +112,7 @@ impl Events {
         }
     }
 
-    /// What is new. The same snapshot again says that it is right again.
+    /// The bytes for a change. If the snapshot is the same one, it is sent again, to say that it is current again.
     fn news(&mut self) -> Bytes {
         let known = self.tallies.borrow_and_update();
         let snapshot = self.content.of(&known.snapshot);
@@ -146,13 +147,13 @@ impl IntoResponse for Events {
             let piece = events.next().await?;
             Some((Ok::<_, Infallible>(piece), events))
         });
-        // The body's stream must be able to fail; this one cannot.
+        // The type of the body requires a stream that can fail; this stream cannot fail.
         let pieces =
             pieces.map(|piece| piece.map_err(|never| -> std::io::Error { match never {} }));
         let mut response = Response::builder()
             .content_type(TallyEvents::CONTENT_TYPE)
             .body(Body::from_bytes_stream(pieces));
-        // nginx would gather events before it passes them on.
+        // Without this header, nginx would collect events before it passes them on.
         response.headers_mut().insert(
             HeaderName::from_static("x-accel-buffering"),
             HeaderValue::from_static("no"),
@@ -161,7 +162,7 @@ impl IntoResponse for Events {
     }
 }
 
-/// The API's stream.
+/// The stream of the API.
 pub(super) struct TallyEvents(pub(super) Events);
 
 impl IntoResponse for TallyEvents {
@@ -174,7 +175,7 @@ impl Payload for TallyEvents {
     const CONTENT_TYPE: &'static str = "text/event-stream";
 
     fn schema_ref() -> MetaSchemaRef {
-        // Of one event: the document's version has no other way to describe a stream.
+        // The schema is that of one event: this version of OpenAPI cannot describe a stream.
         MetaSchemaRef::Inline(Box::new(MetaSchema {
             description: Some("An event; `data` is a Tally as JSON."),
             properties: ["event", "id", "data"]

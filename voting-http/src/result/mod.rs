@@ -1,4 +1,4 @@
-//! The result service: shows tallies, live, and what became of a receipt. Reads only.
+//! The result service. It shows tallies, live, and the state of a receipt. It writes nothing.
 
 mod api;
 mod builder;
@@ -41,8 +41,8 @@ struct Inner {
 }
 
 impl ResultService {
-    /// A service that shows the tallies of `tallies`, in the polls of `polls`. It needs the vote
-    /// service's secret to know its receipts.
+    /// A service that shows the tallies in `tallies` of the polls in `polls`. To read receipts, it needs the vote
+    /// service's secret.
     pub fn builder(
         tallies: Arc<dyn TallyStore>,
         polls: Arc<dyn PollDirectory>,
@@ -85,8 +85,7 @@ impl ResultService {
         ServiceEndpoint::new(edge)
     }
 
-    /// The service for axum, hyper and whatever else calls a tower service. Where it is mounted below a path, tell it
-    /// with `base_path`.
+    /// The service for axum, hyper and other users of tower services. If it is mounted below a path, set `base_path`.
     pub fn into_service(self) -> HttpService {
         HttpService::new(self)
     }
@@ -105,8 +104,8 @@ impl ResultService {
                 let (tallies, polls) = (Arc::clone(&tallies), shown.clone());
                 async move {
                     tallies.ready_to_read().await?;
-                    // A store may answer and yet not let tallies be read, as without a right or a table. Whether
-                    // there are polls is asked below.
+                    // A store may answer, and tallies may still be unreadable, for example if a right or a table is
+                    // missing. The next check tells whether there are polls.
                     match polls.default().await {
                         Ok(poll) => tallies.tally(poll.id()).await.map(drop),
                         Err(_) => Ok(()),

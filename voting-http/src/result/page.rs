@@ -1,4 +1,4 @@
-//! The result page, and what its script asks for.
+//! The result page, and the addresses that its script requests.
 
 use std::sync::{Arc, LazyLock};
 
@@ -36,16 +36,16 @@ pub(super) struct Show(pub(super) ResultService, pub(super) PagePlace);
 /// `GET`: the page's event stream.
 pub(super) struct Live(pub(super) ResultService);
 
-/// `GET`: the same in one piece, for a page whose stream does not come through.
+/// `GET`: the same as one document, for a page whose stream does not arrive.
 pub(super) struct LiveJson(pub(super) ResultService);
 
-/// The one script that stands in a page, since it must run when none can be loaded: the page reloads itself
-/// where `result.js` did not load, could not be read or failed at its start.
+/// The only script inside a page. It must run even if no script can be loaded: it reloads the page if `result.js` did
+/// not load, could not be parsed or failed at its start.
 const GUARD: &str = "(function(){\
     function reload(){if(!window.votingResult)location.reload()}\
     window.onload=function(){setTimeout(reload,5000)};setTimeout(reload,30000)})()";
 
-/// The policy of this page allows the guard by its hash, and no other script that stands in the page.
+/// The page's policy allows the guard by its hash, and no other script inside the page.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = BASE64.encode(&Sha256::digest(GUARD));
     security_headers::policy_with_script(&hash)
@@ -79,7 +79,7 @@ impl Endpoint for Show {
         });
         let headers = page.headers_mut();
         headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
-        // Going back shows the page as it was left, and its script connects anew.
+        // When a browser goes back, it shows the page as it was, and the page's script connects again.
         let caching = HeaderValue::from_static("private, no-cache");
         headers.insert(header::CACHE_CONTROL, caching);
         Ok(page)
@@ -109,7 +109,7 @@ impl Endpoint for LiveJson {
     }
 }
 
-/// What the page shows, and since when it may be out of date, if it may.
+/// The texts of the page, and since when they may be out of date, or `null`.
 fn in_one_piece(known: &Known) -> Bytes {
     let since = match &known.stalled {
         Some(stalled) => format!("\"{}\"", stalled.since.rfc3339()),
@@ -126,7 +126,7 @@ impl ResultService {
         PagePlace::Named.poll(&self.0.polls, request).await
     }
 
-    /// A stream of what is known of a poll.
+    /// An event stream of a poll's tally.
     pub(super) async fn events(
         &self,
         poll: &Poll,

@@ -1,5 +1,5 @@
-//! The routes that every service has: its API, its health, its metrics, its OpenAPI document and
-//! the page that shows it.
+//! The routes that every service has: its API, its health, its metrics, its OpenAPI document and the page that shows
+//! the document.
 
 use std::sync::Arc;
 
@@ -12,23 +12,23 @@ use poem::{
 };
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 
-/// What a service serves besides its pages, its API and its health checks.
+/// Which parts a service serves besides its pages, its API and its health checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exposed {
-    /// `/metrics`, for Prometheus. It tells how many ballots are cast, and no names.
+    /// `/metrics`, for Prometheus. It says how many ballots are cast; it contains no names.
     pub metrics: bool,
     /// `/docs` and `/openapi.json`: the description of the API.
     pub docs: bool,
 }
 
 impl Exposed {
-    /// All of it.
+    /// Serves all of these parts.
     pub const ALL: Self = Self {
         metrics: true,
         docs: true,
     };
 
-    /// Nothing of it.
+    /// Serves none of these parts.
     pub const NONE: Self = Self {
         metrics: false,
         docs: false,
@@ -41,14 +41,14 @@ impl Default for Exposed {
     }
 }
 
-/// The API of a service, and what stands beside it.
+/// The API of a service, and its other routes.
 pub(crate) struct ApiRoutes {
     api: BoxEndpoint<'static>,
     rest: Route,
 }
 
 impl ApiRoutes {
-    /// `document` is the completed one of `service`; `pages` are those of the service alone.
+    /// `document` is the completed document of `service`; `pages` are the routes of this service only.
     pub(crate) fn new<T, W, M>(
         service: OpenApiService<T, W>,
         document: String,
@@ -61,7 +61,7 @@ impl ApiRoutes {
         W: Webhook + 'static,
         M: Endpoint + 'static,
     {
-        // Of some size, so kept once for all who ask. The page has the document in it.
+        // Both are large, so one copy is shared by all requests. The page contains the document.
         let docs = service.swagger_ui_html();
         let docs = Bytes::from(docs.replacen(&service.spec(), &document, 1));
         let document = Bytes::from(document);
@@ -95,7 +95,7 @@ impl ApiRoutes {
 impl Endpoint for ApiRoutes {
     type Output = Response;
 
-    // The API routes by itself: to mount it in another router would be a step more for each ballot.
+    // API requests go to the API's routes directly. Inside another router, each ballot would take one more step.
     fn call(&self, request: Request) -> impl Future<Output = Result<Response>> + Send {
         let path = request.uri().path();
         if path.starts_with("/v1/") || matches!(path, "/healthz" | "/readyz") {

@@ -1,9 +1,9 @@
-//! The OpenAPI document of a service, fit for generators of clients.
+//! The OpenAPI document of a service, in a form that generators of clients understand.
 //!
-//! poem-openapi derives shapes and routes from the code. Here its document gets what cannot be derived: the
-//! problems of each operation by status, headers, examples, and the voter's cookie. Two things are put
-//! another way, since generators fail on them: a reference beside a description is an `allOf`, which for an enum is no
-//! object; and content types are written with a charset.
+//! poem-openapi derives shapes and routes from the code. This module adds what cannot be derived: the problems of
+//! each operation by status, headers, examples, and the voter's cookie. It also changes two things on which
+//! generators fail. A reference beside a description is an `allOf`, which for an enum is not an object. And content
+//! types have a charset.
 
 use std::collections::BTreeMap;
 
@@ -12,21 +12,21 @@ use serde_json::{Map, Value, json};
 
 use crate::problem::{ProblemDocument, kind::ProblemKind};
 
-/// What the code of an operation does not tell.
+/// Facts about an operation that its code does not contain.
 pub(crate) struct Operation {
     /// Its `operation_id`.
     pub(crate) id: &'static str,
-    /// How it can fail, besides the ways in which all operations can.
+    /// How the operation can fail, besides the ways in which all operations can fail.
     pub(crate) problems: &'static [ProblemKind],
-    /// A body to send, as JSON, if it takes one.
+    /// A body to send, as JSON, if the operation takes a body.
     pub(crate) body: Option<&'static str>,
-    /// Each success: its status and a body.
+    /// The status and a body of each success.
     pub(crate) answers: &'static [(&'static str, &'static str)],
 }
 
-/// Completes a document. `cookie` is the name of the voter's cookie where the service reads it.
+/// Completes a document. `cookie` is the name of the voter's cookie, if the service reads it.
 pub(crate) fn complete(derived: &str, cookie: Option<&str>, known: &[&[Operation]]) -> String {
-    // It was serialized a moment ago.
+    // The document was serialized a moment ago, so it can be parsed.
     let mut document: Value = serde_json::from_str(derived).unwrap_or_default();
     let mut problems = Registry::new();
     ProblemDocument::register(&mut problems);
@@ -34,7 +34,8 @@ pub(crate) fn complete(derived: &str, cookie: Option<&str>, known: &[&[Operation
         document["components"]["schemas"][name] = json!(schema);
     }
     tidy(&mut document);
-    // Relative to the document's own address, so also right where the service is mounted in another.
+    // The URL is relative to the document's own address, so it is also right if the service is mounted in another
+    // one.
     document["servers"] = json!([{"url": "."}]);
     document["info"]["license"] =
         json!({"name": "MIT", "url": "https://spdx.org/licenses/MIT.html"});
@@ -63,7 +64,7 @@ pub(crate) fn complete(derived: &str, cookie: Option<&str>, known: &[&[Operation
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 
-/// A completed document in which an operation has another description.
+/// The completed document with another description of one operation.
 pub(crate) fn describe(document: &str, id: &str, words: &str) -> String {
     let mut document: Value = serde_json::from_str(document).unwrap_or_default();
     for operation in operations(&mut document) {
@@ -74,7 +75,7 @@ pub(crate) fn describe(document: &str, id: &str, words: &str) -> String {
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 
-/// Unknown fields of a body are refused, which poem-openapi does not say.
+/// Adds that unknown fields of a body are refused. poem-openapi does not say so.
 fn close_bodies(document: &mut Value) {
     let bodies = operations(document).filter_map(|operation| operation.get("requestBody"));
     let mut open: Vec<String> = bodies.flat_map(references).collect();
@@ -93,7 +94,7 @@ fn close_bodies(document: &mut Value) {
     }
 }
 
-/// The names of the schemas to which a part refers.
+/// The names of the schemas that a part refers to.
 fn references(part: &Value) -> Vec<String> {
     match part {
         Value::Array(items) => items.iter().flat_map(references).collect(),
@@ -118,7 +119,7 @@ fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
     items.flat_map(Map::values_mut)
 }
 
-/// Content types without parameters, and references that stand alone.
+/// Removes parameters from content types, and everything beside a reference.
 fn tidy(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(tidy),
@@ -134,7 +135,7 @@ fn tidy(value: &mut Value) {
                     .iter()
                     .all(|part| part.get("$ref").is_some() || part.get("properties").is_none())
             {
-                // What stands beside a reference is ignored, so the description stays with the type.
+                // What stands beside a reference is ignored. The description stays with the type.
                 fields.clear();
                 fields.insert("$ref".to_owned(), reference);
                 return;
@@ -189,7 +190,7 @@ fn complete_operation(operation: &mut Value, known: &Operation, has_voters: bool
         operation["security"] = json!([]);
     }
     if has_voters && takes_body {
-        // Without it, too: whoever has none is given one.
+        // The cookie is optional: a client without the cookie gets one.
         operation["security"] = json!([{"Voter": []}, {}]);
         operation["responses"]["202"]["headers"] = json!({
             "Set-Cookie": {

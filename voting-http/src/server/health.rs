@@ -15,19 +15,19 @@ use crate::{
     server::document::Operation,
 };
 
-/// A store that takes longer to answer is not fit for requests.
+/// A store that takes longer to answer is not usable for requests.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Answer = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 type Check = Arc<dyn Fn() -> Answer + Send + Sync>;
 
-/// When it was last found out, and what.
+/// When the checks last ran, and their outcome.
 type Last = Option<(Instant, Result<(), NotReady>)>;
 
-/// What the service waits for, and why.
+/// The part that is not ready, and why.
 #[derive(Debug, Clone)]
 struct NotReady {
-    /// The reason as anybody is told it.
+    /// The reason as every client is told it.
     told: String,
     why: WhyNotReady,
 }
@@ -38,7 +38,7 @@ impl From<NotReady> for Problem {
     }
 }
 
-/// How long an answer holds: asking often must not load the stores.
+/// How long an outcome is valid, so that frequent requests do not load the stores.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Answers the health checks of a service.
@@ -51,7 +51,7 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// Of the service of this name.
+    /// The health of the service with this name.
     pub(crate) fn new(service: &'static str, stop: CancellationToken) -> Self {
         Self {
             service,
@@ -75,12 +75,12 @@ impl Health {
         self
     }
 
-    /// Whether the service is ready, or why not; up to a second old.
+    /// Whether the service is ready, or why not. The answer is up to a second old.
     async fn readiness(&self) -> Result<(), Problem> {
         if self.stop.is_cancelled() {
             return Err(Problem::not_ready("service", "it is about to stop"));
         }
-        // Held meanwhile, so that those who ask together share one answer.
+        // The lock is held during the checks, so that concurrent requests share one outcome.
         let mut last = self.last.lock().await;
         let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH);
         let outcome = match fresh {
@@ -96,7 +96,7 @@ impl Health {
         outcome.map_err(Problem::from)
     }
 
-    /// The same, for a metric.
+    /// Whether the service is ready, for a metric.
     pub(crate) async fn is_ready(&self) -> bool {
         self.readiness().await.is_ok()
     }
@@ -106,7 +106,7 @@ impl Health {
             let (told, reason) = match timeout(CHECK_TIMEOUT, check()).await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => {
-                    // That the store is unavailable is what it is about.
+                    // The error itself only says that the store is unavailable; its source says why.
                     let reason = std::error::Error::source(&error);
                     let reason = reason.map_or_else(|| error.to_string(), in_one_line);
                     (error.to_string(), reason)
@@ -124,7 +124,7 @@ impl Health {
     }
 }
 
-/// Logs what is new: how it stays so is told to who asks.
+/// Logs a change. A state that continues is not logged again; `/readyz` shows it.
 fn tell_change(
     service: &'static str,
     before: Option<&Result<(), NotReady>>,
@@ -142,7 +142,7 @@ fn tell_change(
     }
 }
 
-/// What the code does not tell the document.
+/// Facts about the operations for the OpenAPI document that the code does not contain.
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation {
         id: "getHealth",

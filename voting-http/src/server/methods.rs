@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-/// What nearly all routes take.
+/// The methods that nearly all routes take.
 const READ: &str = "GET, HEAD";
 
-/// The methods of the routes that take others, or more.
+/// The routes that take other methods, or more of them.
 #[derive(Debug, Default)]
 pub(crate) struct Methods(Vec<(String, String)>);
 
 impl Methods {
-    /// Of the operations in an OpenAPI document.
+    /// The methods of the operations in an OpenAPI document.
     pub(crate) fn of(document: &str) -> Self {
         let document: Value = serde_json::from_str(document).unwrap_or_default();
         let paths = document["paths"].as_object();
@@ -18,7 +18,7 @@ impl Methods {
             let names = operations.as_object().into_iter().flatten();
             let mut methods: Vec<_> = names
                 .map(|(name, _)| name.to_ascii_uppercase())
-                // Beside its operations a path may have a description and parameters.
+                // Besides its operations, a path may have a description and parameters.
                 .filter(|name| ["GET", "PUT", "POST", "DELETE", "PATCH"].contains(&name.as_str()))
                 .collect();
             if methods.iter().any(|method| method == "GET") {
@@ -30,14 +30,14 @@ impl Methods {
         Self(routes.collect())
     }
 
-    /// And of these pages.
+    /// Adds the methods of these pages.
     pub(crate) fn and(mut self, paths: &[&str], methods: &str) -> Self {
         let routes = paths.iter().map(|path| (shape(path), methods.to_owned()));
         self.0.extend(routes);
         self
     }
 
-    /// Of a route, by its pattern.
+    /// The methods of the route with this pattern.
     pub(crate) fn of_route(&self, pattern: &str) -> &str {
         let shape = shape(pattern);
         let known = self.0.iter().find(|(route, _)| *route == shape);
@@ -45,7 +45,7 @@ impl Methods {
     }
 }
 
-/// A pattern without the names of its parameters, which router and document write differently.
+/// A pattern without the names of its parameters. The router and the document write these names differently.
 fn shape(pattern: &str) -> String {
     let parts = pattern.split('/').map(|part| match part.as_bytes() {
         [b':' | b'{', ..] => "*",

@@ -1,5 +1,5 @@
-//! What a service tells Prometheus, at `/metrics`. Names begin with `voting_` and end with their
-//! unit; no label ever names a voter.
+//! The metrics of a service, at `/metrics`. Names begin with `voting_` and end with their unit; no label ever names a
+//! voter.
 
 use std::time::SystemTime;
 
@@ -17,7 +17,7 @@ use crate::server::health::Health;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What every service tells of itself.
+/// The metrics that every service has.
 pub(crate) struct Common {
     health: Health,
     ready: Gauge,
@@ -25,7 +25,7 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// Of a service that starts now.
+    /// The metrics of a service that starts now.
     pub(crate) fn new(health: Health) -> Self {
         Self {
             health,
@@ -52,7 +52,7 @@ impl Common {
         );
     }
 
-    /// Finds out what is true now.
+    /// Updates the values that change without an event.
     pub(crate) async fn refresh(&self) {
         self.ready.set(self.health.is_ready().await.into());
     }
@@ -63,7 +63,7 @@ pub(crate) fn unix_seconds() -> f64 {
     since.unwrap_or_default().as_secs_f64()
 }
 
-/// Serves a registry.
+/// Serves the metrics of a registry.
 pub(crate) struct Metrics {
     common: Common,
     registry: Registry,
@@ -78,7 +78,7 @@ impl Metrics {
     }
 }
 
-/// The registry in the format that Prometheus reads.
+/// The registry in the text format that Prometheus reads.
 pub(crate) fn encode(registry: &Registry) -> Response {
     let mut body = String::new();
     match text::encode(&mut body, registry) {

@@ -1,4 +1,4 @@
-//! What every service has: the server and its limits, health, metrics, and the OpenAPI document.
+//! The parts that every service has: the server and its limits, health, metrics, and the OpenAPI document.
 
 pub(crate) mod api_routes;
 pub(crate) mod document;

@@ -1,10 +1,11 @@
 //! Serves an endpoint on a socket: HTTP/1.1 with bounded waits and a graceful stop.
 //!
-//! Connections are accepted here and not by poem's own server. That one sets no `TCP_NODELAY`, does not limit how
-//! slowly a client may send the head of a request or read an answer, and retries a failed `accept` without a pause.
+//! Connections are accepted here and not by poem's own server. That server does not set `TCP_NODELAY`. It does not
+//! limit how slowly a client may send the head of a request or read an answer. And it retries a failed `accept`
+//! without a pause.
 //!
-//! A client with an open connection cannot know when the server will close it. A request that is under way then is
-//! lost, and its sender does not know whether it was carried out. So a server that is to stop first answers with
+//! A client with an open connection cannot know when the server will close it. A request that is sent at that moment
+//! is lost, and its sender does not know whether it was carried out. So a server that is to stop first answers with
 //! `Connection: close` for a while, and each client that sends a request leaves by itself.
 
 use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -39,17 +40,16 @@ use crate::{
 /// Time-outs of [`serve()`], and its limits on connections.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// How long a client may take to send a request's head, and a connection may idle.
+    /// How long a client may take to send a request's head, and how long a connection may be idle.
     pub header_timeout: Duration,
-    /// How long a client may read nothing of what is sent to it.
+    /// How long the client may accept no data while an answer is sent.
     pub write_timeout: Duration,
-    /// Limits on connections, by address and in all. It must be the gate of the service that is served.
+    /// Limits on connections, in total and by address. It must be the gate of the service that is served.
     pub gate: Gate,
-    /// After the request to stop, how long open connections are still served, each for one more request. It ends as
-    /// soon as no connection is open. A client that pauses for longer between requests may find its connection
-    /// closed.
+    /// After `stop`, how long open connections are still served, each for one more request. This time ends as soon as
+    /// no connection is open. A client that pauses for longer between requests may find its connection closed.
     pub lame_duck: Duration,
-    /// After that, how long to wait for requests in flight.
+    /// After `lame_duck`, how long to wait for requests in flight.
     pub drain: Duration,
 }
 
@@ -71,7 +71,7 @@ const SHORT_HEAD: Duration = Duration::from_secs(5);
 /// How long a connection of the reserve may last. A slow ballot takes less.
 const SHORT_VISIT: Duration = Duration::from_secs(20);
 
-/// After `accept` failed, as when file descriptors are used up.
+/// The pause after `accept` failed, for example because there are no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 type Shared = Arc<dyn DynEndpoint<Output = Response>>;
@@ -79,8 +79,8 @@ type Shared = Arc<dyn DynEndpoint<Output = Response>>;
 /// Serves until `stop` is cancelled. Then it accepts no more connections, and lets clients leave as [`ServeOptions`]
 /// says. Returns whether all requests in flight ended in time.
 ///
-/// Connections in the socket's queue at that moment are served too. Later ones are for other processes that listen on
-/// the same socket, if there are any.
+/// Connections that are in the socket's queue at that moment are served too. Later connections go to other processes
+/// that listen on the same socket, if there are any.
 pub async fn serve<E>(
     listener: TcpListener,
     endpoint: E,
@@ -95,7 +95,7 @@ where
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
-        // What a client sends in one go must not grow without bound.
+        // The data that a client sends at once must not grow without bound.
         .max_buf_size(64 * 1024);
     let mut short_http = http.clone();
     short_http
@@ -117,7 +117,7 @@ where
             server.open(stream, place);
         }
     }
-    // Their clients are connected as far as they know, and have perhaps sent a request.
+    // The clients in the queue see an open connection, and may have sent a request.
     let queued = queued(listener);
     let leaving = async {
         for stream in queued {
@@ -131,7 +131,7 @@ where
         server.tasks.close();
         server.tasks.wait().await;
     };
-    // Those that are open afterwards are idle, or busy with a request.
+    // The connections that are open afterwards are idle, or busy with a request.
     let _ = timeout(options.lame_duck, leaving).await;
     timeout(options.drain, server.connections.shutdown())
         .await
@@ -142,7 +142,7 @@ struct Server {
     endpoint: Shared,
     local: Option<SocketAddr>,
     http: http1::Builder,
-    /// For connections of the reserve.
+    /// Serves connections of the reserve.
     short_http: http1::Builder,
     write_timeout: Duration,
     connections: GracefulShutdown,
@@ -151,9 +151,9 @@ struct Server {
 }
 
 impl Server {
-    /// Serves a connection, which has its place until it ends.
+    /// Serves a connection. Its place is held until the connection ends.
     fn open(&self, stream: TcpStream, place: Place) {
-        // An answer is one small write; waiting to fill a packet only delays it.
+        // An answer is one small write. To wait until a packet is full would only delay it.
         let _ = stream.set_nodelay(true);
         let (local, remote) = (self.local, stream.peer_addr().ok());
         let is_short = place.is_short();
@@ -171,7 +171,7 @@ impl Server {
                     request.extensions_mut().insert(ShortVisit);
                 }
                 let answer = AssertUnwindSafe(endpoint.get_response(request)).catch_unwind();
-                // The connection has others to serve.
+                // A panic must not end the connection.
                 let mut response = answer
                     .await
                     .unwrap_or_else(|_| Problem::internal().to_response());
@@ -206,15 +206,14 @@ impl Server {
     }
 }
 
-/// The connections that nobody has accepted. With the socket they would be closed, whatever was sent
-/// on them.
+/// The connections in the socket's queue. They would be closed with the socket, together with the requests in them.
 fn queued(listener: TcpListener) -> Vec<TcpStream> {
     let mut taken = Vec::new();
     let Ok(listener) = listener.into_std() else {
         return taken;
     };
     loop {
-        // Does not wait; it fails when there is none.
+        // This does not wait; it fails if the queue is empty.
         match listener.accept() {
             Ok((stream, _)) => {
                 let stream = stream.set_nonblocking(true).map(|()| stream);
@@ -230,7 +229,7 @@ fn unknown() -> Addr {
     Addr::custom("unknown", "")
 }
 
-/// The next connection and room for it; `None` once the server is to stop.
+/// The next connection and its room; `None` once the server is to stop.
 async fn accept(
     listener: &TcpListener,
     gate: &Gate,

@@ -1,4 +1,4 @@
-//! A service for axum, hyper and whatever else calls a [`tower_service::Service`].
+//! A service for axum, hyper and other users of a [`tower_service::Service`].
 
 use std::{
     convert::Infallible,
@@ -23,14 +23,15 @@ use poem::{
     web::{LocalAddr, RemoteAddr},
 };
 
-/// The address of the other end of a request's connection, put among the request's extensions by whoever accepts
-/// connections. [`Limits`](crate::Limits) of one address go by it; without it all clients count as one address.
+/// The address of the other end of a request's connection. The code that accepts connections attaches it to the
+/// request's extensions. [`Limits`](crate::Limits) by address depend on it; without it, all clients count as one
+/// address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddress(pub SocketAddr);
 
 /// A voting service as a [`tower_service::Service`] over [`http::Request`]: for axum's `nest_service` and
-/// `fallback_service`, and, through `hyper_util::service::TowerToHyperService`, for hyper. It never fails, and is
-/// always ready. It is cheap to clone.
+/// `fallback_service`, and for hyper through `hyper_util::service::TowerToHyperService`. It never fails, is always
+/// ready, and is cheap to clone.
 #[derive(Clone)]
 pub struct HttpService(Arc<dyn DynEndpoint<Output = Response>>);
 

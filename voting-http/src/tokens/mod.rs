@@ -1,4 +1,4 @@
-//! Texts that only the services can make: signed ids of voters, and receipts that only they can read.
+//! Texts that only the services can make: signed voter ids, and sealed receipts, which only the services can read.
 
 pub(crate) mod receipt_key;
 pub(crate) mod sealed;

@@ -1,15 +1,14 @@
-//! Receipts as voters get them: sealed, so that only the services can read them. Whoever is shown a receipt
-//! learns neither who the voter is nor when exactly the ballot was cast, and cannot tell two of one voter from
-//! two of different ones.
+//! Receipts as voters get them: sealed, so that only the services can read them. A person who sees a receipt learns
+//! neither the voter nor the exact time of the ballot, and cannot tell whether two receipts are of the same voter.
 //!
-//! A receipt is `2.` and, in base64url without padding, the bytes of AES-SIV (RFC 5297) with two keys of 128
-//! bits and no associated data: 16 bytes of synthetic IV, then as many as the message has. The message is the
-//! voter (16 bytes), the shard (2), milliseconds (8) and number (8) of the position, each big endian, and the
-//! poll's id. Sealing a receipt again gives the same text. Its key is derived from the deployment's secret, for
-//! this alone.
+//! A receipt is `2.` and, in base64url without padding, the bytes of AES-SIV (RFC 5297) with two keys of 128 bits and
+//! no associated data: 16 bytes of synthetic IV, then as many bytes as the message has. The message is the voter (16
+//! bytes), the position's shard (2), milliseconds (8) and number (8), each big endian, and the poll's id. If a
+//! receipt is sealed again, the text is the same. The key is derived from the deployment's secret, for this purpose
+//! only.
 //!
-//! A version before this one signed the message and left it open: base64url of the message and 16 bytes of
-//! HMAC-SHA-256. Those receipts are still read.
+//! An earlier version signed the message and did not encrypt it: base64url of the message and 16 bytes of
+//! HMAC-SHA-256. Those receipts can still be read.
 
 use voting_core::{
     PollId, Receipt, SecretKey, VoterId,
@@ -24,17 +23,17 @@ use crate::tokens::{
     signed::{self, InvalidToken},
 };
 
-/// Begins a sealed receipt. No signed one has a dot.
+/// A sealed receipt begins with this text. A signed receipt contains no dot.
 const SEALED: &str = "2.";
 
 /// Receipts have no associated data.
 const NOTHING: &[&[u8]] = &[];
 
-/// Makes receipts into texts that only the holder of the secret can make and read, and reads them.
+/// Makes texts of receipts, and reads them. Only the holder of the secret can do either.
 #[derive(Clone)]
 pub struct ReceiptKey {
     sealing: SealingKey,
-    /// Of receipts as they were before.
+    /// The key of signed receipts, as in earlier versions.
     signing: MacKey,
 }
 
@@ -53,7 +52,7 @@ impl ReceiptKey {
         }
     }
 
-    /// The receipt as text, fit for an address.
+    /// The receipt as text that can be part of an address.
     pub fn seal(&self, receipt: &Receipt) -> String {
         let mut text = String::from(SEALED);
         let len = 34 + PollId::MAX_LEN;
@@ -62,7 +61,7 @@ impl ReceiptKey {
         text
     }
 
-    /// The receipt that a text stands for.
+    /// The receipt in a text.
     ///
     /// # Errors
     /// [`InvalidToken`] unless [`ReceiptKey::seal`] made it with the same secret, now or in an earlier version.
@@ -123,7 +122,7 @@ mod tests {
         }
     }
 
-    /// As a version before sealing made it.
+    /// A receipt as a version before sealing made it.
     fn signed(key: &ReceiptKey, receipt: &Receipt) -> String {
         let mut message = Vec::new();
         write(receipt, &mut message);
@@ -137,7 +136,7 @@ mod tests {
         let text = key(1).seal(&receipt());
         assert_eq!(key(1).open(&text), Ok(receipt()));
         assert_eq!(key(1).seal(&receipt()), text);
-        // Voters keep them, so what they look like must never change.
+        // Voters keep receipts, so their format must never change.
         assert_eq!(
             text,
             "2.13HGy3gzMkkqM6i7MzKn1hz_4i2DKByiI_UY9m0Hz9LRHgbpid3Ox8kTnzpMT8A2_5KMOEqoAsJbI-Wr2o4"

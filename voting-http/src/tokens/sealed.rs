@@ -1,5 +1,5 @@
-//! Text that only the services can make and read: AES-SIV (RFC 5297) with two keys of 128 bits. It needs no nonce;
-//! sealing the same once more gives the same text.
+//! Text that only the services can make and read: AES-SIV (RFC 5297) with two keys of 128 bits. It needs no nonce; to
+//! seal the same message again gives the same text.
 
 use aes_siv::{
     KeyInit, Tag,
@@ -30,7 +30,7 @@ impl SealingKey {
     }
 
     /// Appends to `text`, in base64url without padding, the synthetic IV (16 bytes) and the message that `write`
-    /// makes, of about `len` bytes. It can be opened only beside the same `context`.
+    /// makes, of about `len` bytes. It can be opened only with the same `context`.
     pub(crate) fn seal(
         &self,
         context: &[&[u8]],
@@ -50,7 +50,7 @@ impl SealingKey {
         BASE64URL_NOPAD.encode_append(&bytes, text);
     }
 
-    /// The message.
+    /// The message in a sealed text.
     pub(crate) fn open(&self, context: &[&[u8]], text: &[u8]) -> Result<Vec<u8>, InvalidToken> {
         let mut bytes = BASE64URL_NOPAD.decode(text).map_err(|_| InvalidToken)?;
         let (iv, message) = bytes.split_at_mut_checked(IV_SIZE).ok_or(InvalidToken)?;

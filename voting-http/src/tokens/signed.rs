@@ -1,4 +1,4 @@
-//! What the services hand out signed: the voter's cookie.
+//! Signed tokens: the voter's cookie, the voter's tag and the operator's token.
 
 use data_encoding::BASE64URL_NOPAD;
 use voting_core::{SecretKey, VoterId, model::secret::MacKey};
@@ -16,7 +16,7 @@ fn seal(key: &MacKey, mut message: Vec<u8>) -> String {
     BASE64URL_NOPAD.encode(&message)
 }
 
-/// The message of a token, once its tag is checked.
+/// The message of a token whose tag is valid.
 pub(crate) fn open(key: &MacKey, token: &[u8]) -> Result<Vec<u8>, InvalidToken> {
     let mut message = BASE64URL_NOPAD.decode(token).map_err(|_| InvalidToken)?;
     let at = message.len().checked_sub(TAG_LEN).ok_or(InvalidToken)?;
@@ -28,7 +28,7 @@ pub(crate) fn open(key: &MacKey, token: &[u8]) -> Result<Vec<u8>, InvalidToken> 
     Ok(message)
 }
 
-/// Signs the ids of voters that have no other name.
+/// Signs the ids of voters who are known by their cookie only.
 #[derive(Debug, Clone)]
 pub(crate) struct VoterKey(MacKey);
 
@@ -41,7 +41,7 @@ impl VoterKey {
         seal(&self.0, voter.to_bytes().to_vec())
     }
 
-    /// The voter of a token, which need not be text.
+    /// The voter of a token. The token need not be text.
     pub(crate) fn open(&self, token: &[u8]) -> Result<VoterId, InvalidToken> {
         let bytes = open(&self.0, token)?;
         bytes
@@ -51,8 +51,8 @@ impl VoterKey {
     }
 }
 
-/// Names voters to the page's script: a short text that differs between voters, tells nothing of the id and
-/// is good for nothing else.
+/// Makes the tag that names a voter to the page's script: a short text that differs between voters. It reveals
+/// nothing of the id, and has no other use.
 #[derive(Debug, Clone)]
 pub(crate) struct VoterTags(MacKey);
 
@@ -63,14 +63,13 @@ impl VoterTags {
         Self(secret.derive("voter tag 1"))
     }
 
-    /// Eight characters, fit for an attribute.
+    /// The tag: eight characters that can be in an HTML attribute.
     pub(crate) fn tag(&self, voter: VoterId) -> String {
         BASE64URL_NOPAD.encode(&self.0.tag(&voter.to_bytes())[..Self::LEN])
     }
 }
 
-/// Knows the operator's token without keeping it, and compares in time that does not tell how
-/// much of it was right.
+/// Recognises the operator's token without storing it. The comparison takes the same time for every wrong token.
 #[derive(Debug, Clone)]
 pub(crate) struct OperatorKey {
     key: MacKey,

@@ -1,4 +1,4 @@
-//! What clients and people see of a poll, a tally and a vote: as JSON, and in words.
+//! The views of a poll, a tally and a vote: as JSON for clients, and in words for people.
 
 pub(crate) mod poll_view;
 pub(crate) mod reason_view;

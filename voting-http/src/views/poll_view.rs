@@ -30,7 +30,7 @@ impl StateView {
         self == Self::Open
     }
 
-    /// As in the API.
+    /// The state as in the API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -40,13 +40,13 @@ impl StateView {
     }
 }
 
-/// A poll as in the API, for the documents.
+/// A poll as the API shows it, for the documents.
 pub(crate) const EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}"#;
 
-/// A poll that was stored, in the documents.
+/// A stored poll as the API shows it, for the documents.
 pub(crate) const STORED_EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"published":true}"#;
 
-/// The same in a list.
+/// A list of polls, for the documents.
 pub(crate) const LIST_EXAMPLE: &str = r#"{"polls":[{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}]}"#;
 
 /// A poll.

@@ -1,5 +1,5 @@
-//! What people read of a tally: each number with its words, written once for the page and for all who
-//! watch it. The script on the page puts these texts in place and has no words of its own for them.
+//! The texts of a tally: each number with its words. They are written once, for the page and for all who watch it.
+//! The page's script inserts these texts and has no such words of its own.
 
 use serde::Serialize;
 use voting_core::{Poll, Tally};
@@ -7,7 +7,7 @@ use voting_core::{Poll, Tally};
 use super::shares::{Share, shares};
 use crate::{views::poll_view::StateView, views::text_size::text_size};
 
-/// How many places are read aloud. Sixty-three would help nobody.
+/// How many places are read aloud. To hear sixty-three places would help nobody.
 const PLACES: usize = 3;
 
 /// The result of a poll in words.
@@ -22,19 +22,19 @@ pub(crate) struct ResultTexts {
     pub(crate) version: u64,
     /// The question.
     pub(crate) title: String,
-    /// The class of its size.
+    /// The CSS class of the title's size.
     pub(crate) title_size: &'static str,
     /// `1 voter`, `1,000 voters`.
     pub(crate) total: String,
-    /// The line below.
+    /// The line below the total.
     pub(crate) summary: &'static str,
-    /// The word beside each option that leads.
+    /// The word beside each leading option.
     pub(crate) lead_word: &'static str,
-    /// The class of the size of labels that stand alone.
+    /// The CSS class of the size of the labels, if two options stand side by side.
     pub(crate) label_size: &'static str,
-    /// What is read aloud when something has changed.
+    /// The text that is read aloud after a change.
     pub(crate) announcement: String,
-    /// In the poll's order.
+    /// The options in the poll's order.
     pub(crate) options: Vec<OptionTexts>,
     /// How many options a voter may choose.
     #[serde(skip)]
@@ -52,9 +52,9 @@ pub(crate) struct OptionTexts {
     pub(crate) votes: String,
     /// `66.7%`.
     pub(crate) share: String,
-    /// How much of its bar is full: `66.7%`.
+    /// How much of the option's bar is full: `66.7%`.
     pub(crate) bar: String,
-    /// No option has more votes, and this one has some.
+    /// True if the option has votes and no option has more.
     pub(crate) leads: bool,
 }
 
@@ -96,14 +96,14 @@ impl ResultTexts {
             total,
             summary,
             lead_word: lead_word(leaders, state),
-            // Side by side in size: all labels as the longest one needs.
+            // Labels side by side have the same size, which fits the longest one.
             label_size: text_size(longest.unwrap_or(0), 16, 60),
             options,
             max_choices: poll.max_choices(),
         }
     }
 
-    /// Whether two options stand against each other, large.
+    /// Whether two options are shown side by side, in large text.
     pub(crate) fn is_duo(&self) -> bool {
         self.options.len() == 2
     }
@@ -111,7 +111,7 @@ impl ResultTexts {
 
 fn summary(state: StateView, voters: u64) -> &'static str {
     match (state, voters) {
-        // The same with the first vote, so that nothing moves.
+        // The text is the same before and after the first vote, so that nothing moves.
         (StateView::Open, _) => "Voting is open.",
         (StateView::Closing, _) => "Voting has ended. The last votes are being counted.",
         (StateView::Final, 0) => "The poll closed without any votes.",

@@ -5,24 +5,24 @@ use voting_core::Poll;
 /// One share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Share {
-    /// Such as `66.7%`, `100%`, `<0.1%` or `>99.9%`.
+    /// The text, such as `66.7%`, `100%`, `<0.1%` or `>99.9%`.
     pub(crate) text: String,
-    /// How much of its bar is full, in tenths of a percent: 0 only without votes, and 1000 only with all.
+    /// How much of the option's bar is full, in tenths of a percent. It is 0 only without votes, and 1000 only with
+    /// all votes.
     pub(crate) bar: u16,
 }
 
-/// A whole in tenths of a percent.
+/// The whole, in tenths of a percent.
 const WHOLE: u128 = 1000;
 
-/// The shares of the options of a poll in its voters. None of them claims more than is true: an option
-/// that lacks a vote has less than 100%, and one with a vote has more than 0%.
+/// The shares of a poll's options, in percent of its voters. No share claims more than is true: an option that lacks
+/// a vote has less than 100%, and an option with a vote has more than 0%.
 ///
-/// Where each voter has one choice, the shares are rounded so that they add up to 100.0: each is rounded
-/// down, and the tenths that are missing go to the options with the largest remainders, to the larger
-/// option first and then by the poll's order. Where voters have several choices, each share is rounded by
-/// itself.
+/// If each voter has one choice, the shares are rounded so that they add up to 100.0. Each share is rounded down. The
+/// missing tenths go to the options with the largest remainders; of two equal remainders, to the larger option first,
+/// and then by the poll's order. If voters have several choices, each share is rounded by itself.
 ///
-/// All shares have the same number of decimals: none if all are whole, else one.
+/// All shares have the same number of decimals: none if all are whole, otherwise one.
 pub(crate) fn shares(poll: &Poll, votes: &[u64], voters: u64) -> Vec<Share> {
     let tenths = if poll.max_choices() == 1 {
         apportioned(votes, voters)
@@ -45,9 +45,9 @@ pub(crate) fn shares(poll: &Poll, votes: &[u64], voters: u64) -> Vec<Share> {
 }
 
 enum Kind {
-    /// Some votes, but less than can be shown.
+    /// There are some votes, but the share is too small to be shown.
     Below,
-    /// Nearly all votes.
+    /// Nearly all voters chose the option.
     Above,
     Exact(u16),
 }
@@ -83,21 +83,21 @@ fn rounded(votes: u64, voters: u64) -> u128 {
     }
 }
 
-/// Hamilton's method of the largest remainder.
+/// Hamilton's method of largest remainders.
 fn apportioned(votes: &[u64], voters: u64) -> Vec<u128> {
     let of = u128::from(voters);
     let sum: u128 = votes.iter().copied().map(u128::from).sum();
     if of == 0 || sum != of {
-        // Nothing to divide, or a count that is none of single choices.
+        // There is nothing to divide, or the count is not one of single choices.
         return votes.iter().map(|votes| rounded(*votes, voters)).collect();
     }
     let exact = |index: usize| u128::from(votes[index]) * WHOLE;
     let mut tenths: Vec<u128> = (0..votes.len()).map(|index| exact(index) / of).collect();
     let missing = WHOLE - tenths.iter().sum::<u128>();
     let mut order: Vec<usize> = (0..votes.len()).collect();
-    // A stable sort: what is equal stays in the poll's order.
+    // The sort is stable, so equal options stay in the poll's order.
     order.sort_by_key(|index| std::cmp::Reverse((exact(*index) % of, votes[*index])));
-    // Fewer are missing than there are options, since each lost less than one.
+    // Each option lost less than one, so fewer tenths are missing than there are options.
     for index in order
         .into_iter()
         .take(usize::try_from(missing).unwrap_or(0))
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(texts(&[1, 3]), ["25%", "75%"]);
         let six = texts(&[1; 6]);
         assert_eq!(six, ["16.7%", "16.7%", "16.7%", "16.7%", "16.6%", "16.6%"]);
-        // Every distribution of a few votes, and some of many.
+        // Checks every distribution of a few votes, and some of many votes.
         let mut looked_at = 0;
         for a in 0..25 {
             for b in 0..25 {

@@ -1,27 +1,27 @@
-//! The moment from which on numbers may be out of date.
+//! The moment since when numbers may be out of date.
 
 use std::{fmt, time::SystemTime};
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// When what is shown was last known to be right.
+/// The last moment at which the shown numbers were known to be current.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Since(OffsetDateTime);
 
 impl Since {
-    /// To the second: more would only look exact.
+    /// The time is cut to seconds. A more exact time would only look exact.
     pub(crate) fn new(at: SystemTime) -> Self {
         let at = OffsetDateTime::from(at);
         Self(at.replace_nanosecond(0).unwrap_or(at))
     }
 
-    /// As programs read it: `2026-11-26T14:05:00Z` (RFC 3339).
+    /// The time for programs: `2026-11-26T14:05:00Z` (RFC 3339).
     pub(crate) fn rfc3339(self) -> String {
         self.0.format(&Rfc3339).unwrap_or_default()
     }
 }
 
-/// As people read it: `14:05 UTC on 2026-11-26`.
+/// The time for people: `14:05 UTC on 2026-11-26`.
 impl fmt::Display for Since {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (hour, minute, date) = (self.0.hour(), self.0.minute(), self.0.date());

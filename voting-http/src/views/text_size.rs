@@ -1,6 +1,6 @@
-//! How large a text is set.
+//! The size of a text on a page.
 
-/// Short texts are set large, long ones smaller: the class name for a text of `chars` characters.
+/// The CSS class for a text of `chars` characters: short texts are large, long texts are smaller.
 pub(crate) fn text_size(chars: usize, short: usize, medium: usize) -> &'static str {
     match chars {
         n if n <= short => "text-l",

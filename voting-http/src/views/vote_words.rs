@@ -1,14 +1,14 @@
-//! What a voter is told of a vote that is stored. `vote.js` has the same words.
+//! The texts that tell a voter about a stored vote. `vote.js` has the same words.
 
 use std::borrow::Cow;
 
 use voting_core::{Choices, Poll};
 
-/// A label of more characters than that is put in quotes, and cut: a message is read at a glance.
+/// A longer label is put in quotes and cut, since a voter reads a message at a glance.
 const SHORT: usize = 28;
 const CUT_AT: usize = 40;
 
-/// A label, as it stands in a sentence.
+/// A label as a part of a sentence.
 pub(crate) fn quoted(label: &str) -> Cow<'_, str> {
     let chars = label.chars().count();
     if chars <= SHORT {
@@ -21,7 +21,7 @@ pub(crate) fn quoted(label: &str) -> Cow<'_, str> {
     Cow::Owned(format!("“{}…”", cut.trim_end()))
 }
 
-/// Which vote it is: the beginning of a sentence.
+/// The beginning of a sentence, which says what the vote was for.
 fn vote_for(poll: &Poll, choices: Choices) -> String {
     let mut chosen = choices
         .indices()
@@ -32,7 +32,7 @@ fn vote_for(poll: &Poll, choices: Choices) -> String {
     }
 }
 
-/// After a vote. A client that had no cookie (`new_voter`) cannot be known to keep the one that it is given.
+/// The text after a vote. A client that came without a cookie (`new_voter`) may not keep the one that it gets.
 pub(crate) fn thanks(poll: &Poll, choices: Choices, new_voter: bool) -> String {
     let what = vote_for(poll, choices);
     if new_voter {
@@ -45,7 +45,7 @@ pub(crate) fn thanks(poll: &Poll, choices: Choices, new_voter: bool) -> String {
     }
 }
 
-/// On a page that is loaded after a vote. A later try may have arrived of which nobody has heard.
+/// The text on a page that is loaded after a vote. A later attempt may have arrived although its answer did not.
 pub(crate) fn confirmed(poll: &Poll, choices: Choices) -> String {
     let chosen = choices.indices().next();
     let option = chosen.and_then(|index| poll.options().get(index));
@@ -56,7 +56,7 @@ pub(crate) fn confirmed(poll: &Poll, choices: Choices) -> String {
     format!("Your last confirmed vote {what}. You can change your vote until the poll closes.")
 }
 
-/// After the choices were forgotten.
+/// The text after the choices were forgotten.
 pub(crate) const FORGOTTEN: &str = "Your vote is no longer shown in this browser. It still counts.";
 
 #[cfg(test)]

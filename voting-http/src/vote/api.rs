@@ -18,7 +18,7 @@ use crate::{
 
 pub(super) struct Api(pub(super) VoteService);
 
-/// What the code does not tell the document.
+/// Facts about the operations for the OpenAPI document that the code does not contain.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         id: "listPolls",
@@ -60,7 +60,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
 ];
 
-/// Of casting, where the application says who votes.
+/// The description of `castBallot`, if the application says who votes.
 pub(super) const CAST_BY_LOGIN: &str = "The voter is the one who has signed in to the application. A voter counts once, with the last accepted ballot, so \
     trying again is safe.\n\nWhoever has not signed in is answered 401, `urn:voting:problem:sign-in-needed`; whoever \
     may not vote 403, `urn:voting:problem:not-eligible`.\n\nA poll that is closed takes no ballots: 409, \

@@ -1,4 +1,4 @@
-//! Puts a vote service together.
+//! Builds a vote service.
 
 use std::{fmt, sync::Arc};
 
@@ -47,25 +47,25 @@ impl VoteServiceBuilder {
         }
     }
 
-    /// What pages know of their surroundings: addresses, the other service, the poll at `/`.
+    /// Sets what pages know of their surroundings: addresses, the other service, the poll at `/`.
     pub fn site(mut self, site: Site) -> Self {
         self.site = site;
         self
     }
 
-    /// Says who the voter of a request is. By default it is whom the service's own signed cookie names, and a request
-    /// without that cookie is a new voter's. With an identity of the application's own, the service neither sets nor
-    /// reads that cookie.
+    /// Sets who says who the voter of a request is. By default, the service's own signed cookie names the voter, and
+    /// a request without that cookie comes from a new voter. With an identity of the application's own, the service
+    /// neither sets nor reads that cookie.
     pub fn identify(mut self, identity: impl Identify + 'static) -> Self {
         self.identity = Some(Arc::new(identity));
         self
     }
 
-    /// Asks this rule before a ballot is cast. A ballot that it refuses is answered 403,
+    /// Sets a rule that is asked before a ballot is cast. A ballot that it refuses is answered 403,
     /// `urn:voting:problem:not-eligible`, with the rule's words; if it cannot tell, 503.
     ///
-    /// It is for telling voters early. The rule that decides is the worker's
-    /// ([`Worker::with_rule`](voting_core::Worker::with_rule)): give both the same one.
+    /// This rule tells voters early. The worker's rule decides
+    /// ([`Worker::with_rule`](voting_core::Worker::with_rule)): give the same rule to both.
     pub fn validate(mut self, rule: impl BallotRule + 'static) -> Self {
         self.rule = Some(Arc::new(rule));
         self
@@ -73,7 +73,7 @@ impl VoteServiceBuilder {
 
     option_methods!();
 
-    /// The service.
+    /// Builds the service.
     pub fn build(self) -> VoteService {
         let Self {
             sink,

@@ -1,12 +1,13 @@
-//! The vote that a browser remembers: a session cookie for each poll, so that pages can show the vote without a
-//! look-up, with and without scripts. The cookie ends with the browser's session, since the next person at a shared
-//! device would see the vote. The page also offers to forget it before.
+//! The vote that a browser remembers: a session cookie for each poll. So pages can show the vote without a look-up,
+//! with and without scripts. The cookie ends with the browser's session, since otherwise the next person at a shared
+//! device would see the vote. The page also has a button that forgets the vote earlier.
 //!
 //! Each vote has its own cookie, with the vote's position in the log. Two tabs may vote at the same time, and their
 //! answers may arrive in another order than their ballots. So no cookie replaces another: the one with the newest
 //! position is shown, and the next page drops the older ones.
 //!
-//! These cookies never decide what is counted. If one cannot be read, or is another voter's, the page shows no vote.
+//! These cookies never decide what is counted. If a cookie cannot be read, or is another voter's, the page shows no
+//! vote.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -26,17 +27,18 @@ use voting_core::{
 
 use crate::tokens::sealed::SealingKey;
 
-/// For so many polls a vote is remembered; then the oldest one is dropped.
+/// Votes are remembered for so many polls; beyond that, the oldest vote is dropped.
 const MOST: usize = 20;
 
-/// Bytes of the poll's hash in the cookie's name.
+/// How many bytes of the poll's hash are in the cookie's name.
 const NAME_LEN: usize = 9;
 
-/// Bytes of the vote's hash behind it.
+/// How many bytes of the vote's hash follow.
 const VOTE_LEN: usize = 3;
 
-/// Names of cookies begin so: of all polls, at any scheme. Over HTTPS browsers refuse the first one from anywhere but
-/// this very host. After a move from one scheme to the other, the others are still read.
+/// The names of these cookies begin with one of these, for every poll and scheme. Over HTTPS, browsers accept a
+/// cookie with the first prefix from this very host only. After a move from one scheme to the other, cookies with the
+/// other prefix are still read.
 const PREFIXES: [&str; 2] = ["__Host-ballot-", "ballot-"];
 
 /// Reads and writes the cookies.
@@ -47,32 +49,32 @@ pub(super) struct BallotCookies {
     secure: bool,
 }
 
-/// What this browser has voted in a poll.
+/// The vote of this browser in a poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Remembered {
-    /// The choices of the last ballot that was confirmed; `None` if the voter had them forgotten.
+    /// The choices of the last confirmed ballot; `None` if the voter had them forgotten.
     pub(super) choices: Option<Choices>,
-    /// When that was, in seconds since 1970, by the clock of the service that answered.
+    /// When the vote was confirmed, in seconds since 1970, by the clock of the service that answered.
     at: u64,
-    /// Where the ballot stands in the log. Earlier versions did not keep it.
+    /// The position of the ballot in the log. Earlier versions did not store it.
     position: Option<Position>,
 }
 
 /// The cookies that a request brings for one poll.
 pub(super) struct Kept {
-    /// What the newest one says.
+    /// The vote in the newest cookie.
     pub(super) newest: Option<Remembered>,
-    /// Values of `Set-Cookie` that drop all but the newest one.
+    /// Values of `Set-Cookie` that drop all cookies but the newest one.
     older: Vec<String>,
 }
 
 impl Kept {
-    /// Whether there is something to drop.
+    /// Whether there are cookies to drop.
     pub(super) fn has_older(&self) -> bool {
         !self.older.is_empty()
     }
 
-    /// Has the browser drop all but the newest one.
+    /// Tells the browser to drop all cookies but the newest one.
     pub(super) fn drop_older(&self, answer: &mut Response) {
         for cookie in &self.older {
             set_cookie(answer, cookie);
@@ -101,7 +103,7 @@ impl Remembered {
         }
     }
 
-    /// The same without its choices, which the voter wants to have forgotten now.
+    /// The same vote without its choices, which the voter has asked to forget.
     pub(super) fn forgotten(self) -> Self {
         Self {
             choices: None,
@@ -110,12 +112,12 @@ impl Remembered {
         }
     }
 
-    /// Whether it is not older than that.
+    /// Whether the vote was confirmed within the last `age`.
     pub(super) fn is_within(&self, age: Duration) -> bool {
         seconds_now().saturating_sub(self.at) <= age.as_secs()
     }
 
-    /// The greater one is the newer one.
+    /// The key by which votes are ordered; the greatest one is the newest.
     fn order(&self) -> impl Ord + use<> {
         (self.position, self.choices.is_none(), self.at)
     }
@@ -169,8 +171,8 @@ impl BallotCookies {
         }
     }
 
-    /// What the names for a poll have behind the prefix. It depends on the secret, so that systems on one host do not
-    /// overwrite each other's.
+    /// The part of a cookie's name that stands for the poll. It depends on the secret, so that systems on one host do
+    /// not overwrite each other's cookies.
     fn mark(&self, poll: &PollId) -> String {
         let tag = self.names.tag(poll.as_str().as_bytes());
         BASE64URL_NOPAD.encode(&tag[..NAME_LEN])
@@ -185,17 +187,17 @@ impl BallotCookies {
         )
     }
 
-    /// Differs from vote to vote, and says nothing else.
+    /// A text that differs from vote to vote, and reveals nothing else.
     pub(super) fn vote_mark(&self, what: Remembered) -> String {
         let vote = self.names.tag(&what.to_bytes());
         BASE64URL_NOPAD.encode(&vote[..VOTE_LEN])
     }
 
-    /// What the browser of this voter keeps of its vote in the poll.
+    /// The cookies of this voter's browser for the poll.
     pub(super) fn read(&self, request: &Request, poll: &PollId, voter: VoterId) -> Kept {
         let mark = self.mark(poll);
         let of_poll = |cookie: &Cookie<'_>| {
-            // Earlier versions had one for each poll, with nothing behind the mark.
+            // Earlier versions had one cookie for each poll, with nothing behind the mark.
             behind_prefix(cookie.name())
                 .and_then(|name| name.strip_prefix(mark.as_str()))
                 .is_some_and(|vote| vote.is_empty() || vote.starts_with('.'))
@@ -213,7 +215,7 @@ impl BallotCookies {
         }
     }
 
-    /// The cookie that remembers it, as the value of `Set-Cookie`.
+    /// The cookie that remembers the vote, as the value of `Set-Cookie`.
     pub(super) fn write(&self, poll: &PollId, voter: VoterId, what: Remembered) -> String {
         let name = self.name(poll, what);
         let bytes = what.to_bytes();
@@ -225,7 +227,7 @@ impl BallotCookies {
         cookie
     }
 
-    /// For polls beyond those that are remembered: values of `Set-Cookie` that drop the oldest.
+    /// Values of `Set-Cookie` that drop the oldest votes, if more than [`MOST`] are remembered.
     pub(super) fn surplus(&self, request: &Request, voter: VoterId) -> Vec<String> {
         let ours = cookies(request).filter(|cookie| behind_prefix(cookie.name()).is_some());
         let mut known: Vec<_> = ours
@@ -258,7 +260,7 @@ fn attributes(secure: bool) -> &'static str {
 }
 
 fn drop_cookie(name: &str) -> String {
-    // A name with this prefix is kept from whoever is not secure.
+    // Browsers accept a cookie with this prefix only with `Secure`.
     let secure = name.starts_with("__");
     format!("{name}={}; Max-Age=0", attributes(secure))
 }
@@ -338,7 +340,7 @@ mod tests {
             assert_eq!(kept.older.len(), 1);
             assert!(kept.older[0].starts_with(&format!("{name}=;")));
         }
-        // A vote that was forgotten stays so when the answer to an older one comes late.
+        // A forgotten vote stays forgotten, even if the answer to an older vote arrives late.
         let gone = newer.forgotten();
         let jar = [back(&keys.write(&poll, voter, gone)), older];
         assert_eq!(keys.read(&with(&jar), &poll, voter).newest, Some(gone));

@@ -1,4 +1,4 @@
-//! What the vote service tells Prometheus of casts.
+//! The vote service's metrics about casts.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use prometheus_client::{
 };
 use voting_core::CastError;
 
-/// How casts ended, and how long they took.
+/// The outcomes of casts, and how long casts took.
 #[derive(Clone, Default)]
 pub(crate) struct CastMetrics {
     casts: Family<Outcome, Counter>,
     seconds: CastSeconds,
 }
 
-/// A histogram has no buckets by itself.
+/// Makes the histogram, which needs its buckets.
 #[derive(Clone)]
 struct CastSeconds(Histogram);
 
@@ -78,7 +78,7 @@ impl EncodeLabelValue for OutcomeName {
 impl CastMetrics {
     pub(crate) fn register(&self, registry: &mut Registry, foreign: &Gauge) {
         let (casts, seconds) = (self.casts.clone(), self.seconds.0.clone());
-        // From 0 on: of a counter that begins with its first refusal no growth could be seen.
+        // The counters begin at 0. If a counter began with its first refusal, Prometheus would see no growth.
         for outcome in OutcomeName::ALL {
             drop(casts.get_or_create(&Outcome { outcome }));
         }
@@ -101,12 +101,12 @@ impl CastMetrics {
         );
     }
 
-    /// A ballot whose voter's cookie does not say who it is.
+    /// Counts a ballot whose voter's cookie does not say who the voter is.
     pub(crate) fn unidentified(&self) {
         self.count(OutcomeName::Unidentified);
     }
 
-    /// A ballot that this service may not take: the log is of another secret.
+    /// Counts a ballot that this service may not take, since the log accepts only another secret.
     pub(crate) fn foreign_secret(&self) {
         self.count(OutcomeName::ForeignSecret);
     }

@@ -1,5 +1,5 @@
-//! The vote service: takes ballots, from the page's form or as JSON, and hands them to the sink.
-//! Holds no state of its own.
+//! The vote service. It takes ballots, from the page's form or as JSON, and passes them to the sink. It has no state
+//! of its own.
 
 mod api;
 mod builder;
@@ -67,8 +67,8 @@ struct Inner {
 }
 
 impl VoteService {
-    /// A service that casts into `sink`, in the polls of `polls`. All replicas, and the result
-    /// service, need the same secret.
+    /// A service that casts into `sink`, for the polls in `polls`. All replicas and the result service need the same
+    /// secret.
     pub fn builder(
         sink: Arc<dyn VoteSink>,
         polls: Arc<dyn PollDirectory>,
@@ -95,7 +95,7 @@ impl VoteService {
             .at("/polls", get(list.clone()))
             .at("/polls/", get(list))
             .at("/polls/:poll", page(PagePlace::Named))
-            // A form that was sent there must not be lost on a redirect.
+            // A form that is sent to this address must not be lost by a redirect.
             .at("/polls/:poll/", page(PagePlace::Named))
             .at("/polls/:poll/state", get(state::Follow(self.clone())))
             .at("/polls/:poll/forget", post(page::Forget(self.clone())))
@@ -123,8 +123,7 @@ impl VoteService {
         ServiceEndpoint::new(edge)
     }
 
-    /// The service for axum, hyper and whatever else calls a tower service. Where it is mounted below a path, tell it
-    /// with `base_path`.
+    /// The service for axum, hyper and other users of tower services. If it is mounted below a path, set `base_path`.
     pub fn into_service(self) -> HttpService {
         HttpService::new(self)
     }
@@ -169,21 +168,21 @@ impl VoteService {
         .description("Casts ballots.")
     }
 
-    /// The voter, if it can be said who it is. `from_page`: what the page that sent the vote says of its voter,
-    /// if one of ours did.
+    /// The voter, if the request says who the voter is. `from_page` is the voter's tag in a request from one of our
+    /// pages.
     fn identify(
         &self,
         request: &Request,
         visitor: Visitor,
         from_page: Option<&str>,
     ) -> Result<VoterId, Problem> {
-        // The page was given a cookie, and so is a script of another origin, at the latest with this answer. A browser
-        // that keeps none would be a new voter with each click.
+        // The page has set a cookie. A script of another origin gets one with this answer, at the latest. A browser
+        // that keeps no cookies would be a new voter with each click.
         let in_browser = from_page.is_some() || request.data::<CrossOrigin>().is_some();
         if in_browser && visitor.is_new() {
             return Err(Problem::cookies_needed());
         }
-        // Nobody's click may count as the vote of who has signed in since.
+        // A click must not count as the vote of another person who has signed in since.
         if visitor.is_named() && from_page.is_some_and(|tag| tag != self.0.tags.tag(visitor.id())) {
             return Err(Problem::voter_changed());
         }
@@ -200,7 +199,7 @@ impl VoteService {
         visitor.inspect_err(|_| self.0.metrics.unidentified())
     }
 
-    /// Whether the log takes ballots of a service with this secret.
+    /// Whether the log accepts ballots of a service with this secret.
     async fn admit(&self) -> Result<(), Problem> {
         match self.0.guard.admit().await {
             Ok(()) => Ok(()),
@@ -216,14 +215,14 @@ impl VoteService {
         }
     }
 
-    /// Casts a voter's vote for the options of these names.
+    /// Casts a voter's vote for the options with these names.
     async fn cast<'a>(
         &self,
         poll: &Poll,
         voter: VoterId,
         named: impl IntoIterator<Item = &'a str>,
     ) -> Result<(Choices, Receipt), Problem> {
-        // To say so early. What is not yet known here the log sees to.
+        // This check tells the voter early. The log refuses ballots of a poll whose closing is not known here yet.
         if !poll.state().is_open() {
             return Err(Problem::poll_closed());
         }

@@ -27,7 +27,7 @@ use crate::{
     views::{poll_view::StateView, vote_words},
 };
 
-/// For so long after a vote the page says which one was confirmed; later it only shows it.
+/// How long after a vote the page says which vote was confirmed. Later it only shows the vote.
 const TOLD_FOR: Duration = Duration::from_secs(60);
 
 /// `GET`: the page.
@@ -36,7 +36,7 @@ pub(super) struct Show(pub(super) VoteService, pub(super) PagePlace);
 /// `POST`: the form.
 pub(super) struct Cast(pub(super) VoteService, pub(super) PagePlace);
 
-/// `POST`: this browser is to show the vote no longer.
+/// `POST`: this browser is to forget the vote.
 pub(super) struct Forget(pub(super) VoteService);
 
 impl Endpoint for Show {
@@ -100,8 +100,8 @@ impl Endpoint for Cast {
         match cast {
             Ok((choices, receipt)) => {
                 let vote = Remembered::stored(choices, &receipt);
-                // Browsers go back to the page, so that to load it again sends nothing again. The page then
-                // knows the vote by its cookie: whoever keeps none is told now.
+                // Browsers are redirected to the page, so that a reload does not send the vote again. The page knows
+                // the vote by its cookie; a visitor without cookies is told now.
                 let follows = accept::navigates(&request).unwrap_or(from_page.is_some());
                 let mut answer = if follows && !visitor.is_new() {
                     see_page(&request, &poll)
@@ -119,7 +119,7 @@ impl Endpoint for Cast {
                     }
                 };
                 if follows {
-                    // Programs have no use for it, so it is not made for them.
+                    // Programs do not use this cookie, so they get none.
                     let remember = self.0.0.ballots.write(poll.id(), receipt.voter, vote);
                     set_cookie(&mut answer, &remember);
                 }
@@ -143,7 +143,7 @@ impl Endpoint for Forget {
         let poll = PagePlace::Named.poll(&self.0.0.polls, &request).await?;
         let visitor = self.0.0.voters.visitor(&request).await?;
         let mut answer = see_page(&request, &poll);
-        // Where there was no vote it must not look as if there had been one.
+        // If there was no vote, the page must not look as if there had been one.
         let kept = self.0.kept(&request, &poll, visitor);
         if let Some(vote) = kept.newest {
             let forgotten = vote.forgotten();
@@ -155,15 +155,15 @@ impl Endpoint for Forget {
     }
 }
 
-/// What the page says of the visitor's vote.
+/// What the page shows of the visitor's vote.
 #[derive(Default)]
 struct Shown {
     remembered: Option<Remembered>,
-    /// Options that are selected in the form, as bits.
+    /// The options that are selected in the form, as bits.
     ticked: u64,
     notice: Option<Notice>,
     unsure: bool,
-    /// The log has refused a vote since it is closed, which the poll at hand may not know yet.
+    /// The log has refused a vote because the poll is closed. The copy of the poll at this service may still be open.
     closed: bool,
 }
 
@@ -192,14 +192,14 @@ impl Form {
         votes.map(|(_, value)| value.as_str())
     }
 
-    /// The tag of the voter for whom the form was made. Forms of others than our page have none.
+    /// The tag of the voter for whom the form was made. Only forms of our own pages have it.
     fn voter(&self) -> Option<&str> {
         let mut fields = self.0.iter();
         let voter = fields.find(|(name, _)| name == "voter")?;
         Some(&voter.1)
     }
 
-    /// What was selected, as bits, whether it can be voted for or not.
+    /// The selected options, as bits, even if they are not a valid vote.
     fn ticked(&self, poll: &Poll) -> u64 {
         let options = poll.options();
         self.votes()
@@ -208,7 +208,8 @@ impl Form {
     }
 }
 
-/// A browser may keep the answer, and must ask before it shows it anew; going back shows it at once.
+/// A browser may store the answer, and must ask before it uses it again. When it goes back, it shows the stored
+/// answer at once.
 pub(super) fn kept_by_one_browser(mut answer: Response) -> Response {
     let headers = answer.headers_mut();
     let caching = HeaderValue::from_static("private, no-cache");
@@ -217,7 +218,7 @@ pub(super) fn kept_by_one_browser(mut answer: Response) -> Response {
     answer
 }
 
-/// What a program reads that sends the form: the sentence, without the page around it, of which it has no use.
+/// The answer to a program that sends the form: only the sentence, since a program does not need the page.
 fn told(mut text: String, served_by: Option<&str>) -> Response {
     text.push('\n');
     if let Some(replica) = served_by {
@@ -230,7 +231,7 @@ fn told(mut text: String, served_by: Option<&str>) -> Response {
         .body(text)
 }
 
-/// Sends a browser to the poll's page.
+/// Redirects a browser to the poll's page.
 fn see_page(request: &Request, poll: &Poll) -> Response {
     Response::builder()
         .status(StatusCode::SEE_OTHER)
@@ -247,7 +248,7 @@ impl VoteService {
         self.0.ballots.read(request, poll.id(), visitor.id())
     }
 
-    /// The page again, so that the voter can mend it there.
+    /// The page again, so that the voter can correct the vote there.
     async fn refuse(
         &self,
         request: &Request,
@@ -324,7 +325,7 @@ impl VoteService {
             other_polls: OtherPolls::beside(id, base, &self.0.polls).await,
             served_by: self.0.site.served_by.as_deref(),
         });
-        // The same address answers browsers and programs differently.
+        // The same address gives browsers and programs different answers.
         let vary = HeaderValue::from_static("accept, cookie");
         response.headers_mut().insert(header::VARY, vary);
         response

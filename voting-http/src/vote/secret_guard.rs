@@ -1,4 +1,4 @@
-//! Refuses ballots while the log is held to another secret than this service has. The service could not read the
+//! Refuses ballots while the log accepts only another secret than this service has. This service could not read the
 //! cookies of the other vote services, so each voter would count once more.
 
 use std::{
@@ -15,33 +15,34 @@ use voting_core::{StoreError, VoteSink, error::in_one_line, model::secret::Finge
 
 use crate::problem::seldom::Seldom;
 
-/// How old an answer may be before the log is asked again. No ballot waits for that.
+/// How old an answer may be before the log is asked again. No ballot waits for this.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// How long an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why no ballot is taken.
+/// Why ballots are refused.
 #[derive(Debug, Clone)]
 pub(super) enum Shut {
-    /// The log is held to another secret.
+    /// The log accepts only another secret.
     Foreign,
-    /// The log was never asked with success, and does not answer: why.
+    /// The log has never answered this question, and does not answer now. The text says why.
     Unknown(String),
 }
 
-/// Asks the log whether it is held to this secret.
+/// Asks the log whether it accepts this secret.
 pub(super) struct SecretGuard {
     sink: Arc<dyn VoteSink>,
     ours: Fingerprint,
     begun: Instant,
-    /// Whether ballots are taken.
+    /// Whether ballots are accepted.
     open: AtomicBool,
     /// When the log was last asked, in milliseconds since `begun`.
     asked: AtomicU64,
-    /// Held by the one that asks; says since when it is shut, and why.
+    /// The task that asks holds this lock. The value says when the log was last asked without success, and why
+    /// ballots are refused.
     asking: Mutex<Option<(Instant, Shut)>>,
-    /// 1 while the log is held to another secret.
+    /// 1 while the log accepts only another secret, otherwise 0.
     pub(super) foreign: Gauge,
     warnings: Seldom,
 }
@@ -65,7 +66,7 @@ impl SecretGuard {
         u64::try_from(elapsed).unwrap_or(u64::MAX)
     }
 
-    /// Whether a ballot may be cast, by an answer that is about a second old.
+    /// Whether a ballot may be cast. The answer of the log is about a second old.
     pub(super) async fn admit(self: &Arc<Self>) -> Result<(), Shut> {
         if self.open.load(Relaxed) {
             let age = self.now().saturating_sub(self.asked.load(Relaxed));
@@ -74,7 +75,7 @@ impl SecretGuard {
             }
             return Ok(());
         }
-        // One asks for all who wait, so that a crowd before a shut door is one question a second.
+        // One task asks for all that wait. So the log gets one question a second, even if many ballots wait.
         let mut asking = self.asking.lock().await;
         if self.open.load(Relaxed) {
             return Ok(());
@@ -93,13 +94,13 @@ impl SecretGuard {
         Err(shut)
     }
 
-    /// Asks while ballots are taken, unless somebody does already.
+    /// Asks the log in a task of its own, unless another task asks already.
     fn ask_beside(self: &Arc<Self>) {
         let guard = Arc::clone(self);
-        // Noted first, so that the next ballots do not ask as well.
+        // The time is set first, so that the next ballots do not ask too.
         self.asked.store(self.now(), Relaxed);
         tokio::spawn(async move {
-            // A log that does not answer takes no ballots either.
+            // If the log does not answer, it accepts no ballots either.
             let _ = guard.check().await;
         });
     }
@@ -126,7 +127,7 @@ impl SecretGuard {
                     );
                 }
             }
-            // What was known stays.
+            // The earlier answer stays valid.
             Err(_) => {}
         }
         asked

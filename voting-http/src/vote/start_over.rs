@@ -1,5 +1,5 @@
-//! What a visitor is told whose cookie does not say who they are, and how they start over. Nothing is counted
-//! for them, and nothing takes the place of their cookie, until they ask for it here.
+//! The page for a visitor whose cookie does not say who the visitor is, and the form to start over. Until the visitor
+//! asks for it here, no ballot of theirs is counted, and their cookie is not replaced.
 
 use askama::Template;
 use poem::{
@@ -15,10 +15,10 @@ use crate::{
     problem::Problem,
 };
 
-/// Where the form goes.
+/// The path that the form is sent to.
 pub(super) const PATH: &str = "/start-over";
 
-// What programs are told says where to start over; here is the button for it.
+// Programs are told where to start over. This page has a button for it, so its texts do not say where.
 const UNREADABLE: &str = "Your browser's cookie for this site does not say who you are. It is damaged, or this site did \
                           not give it.";
 const OUTDATED: &str =
@@ -33,13 +33,13 @@ struct StartOverPage<'a> {
     detail: &'a str,
     /// Whether the visitor has just tried to vote.
     cast: bool,
-    /// Where to start over, if a new cookie would be of use.
+    /// The address to start over, if a new cookie would help.
     action: Option<String>,
-    /// Where to go on then.
+    /// The poll to return to.
     poll: &'a str,
 }
 
-/// The page that says what is the matter, in place of the ballot.
+/// The page that explains the problem, in place of the ballot.
 pub(super) fn ask(request: &Request, poll: &PollId, refusal: Refusal, cast: bool) -> Response {
     let (prefix, problem) = (Prefix::of(request), Problem::from(refusal));
     let base = prefix.as_str();
@@ -58,8 +58,8 @@ pub(super) fn ask(request: &Request, poll: &PollId, refusal: Refusal, cast: bool
     }))
 }
 
-/// `POST`: a new cookie for whoever has one that does not say who they are; then the poll's page. Of others it
-/// changes nothing, so the form may be sent twice.
+/// `POST`: sets a new cookie for a visitor whose cookie does not say who the visitor is, then redirects to the poll's
+/// page. For other visitors it changes nothing, so the form may be sent twice.
 pub(super) struct StartOver(pub(super) VoteService);
 
 impl Endpoint for StartOver {
@@ -73,7 +73,7 @@ impl Endpoint for StartOver {
         let base = Prefix::of(&request);
         let there = match poll {
             Some(Ok(poll)) => format!("{}/polls/{poll}", base.as_str()),
-            // Of a client that was not given the form.
+            // The client did not use our form.
             Some(Err(_)) | None => format!("{}/", base.as_str()),
         };
         let mut answer = Response::builder().status(StatusCode::SEE_OTHER).finish();

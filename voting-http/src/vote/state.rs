@@ -1,5 +1,5 @@
-//! What the page's script asks for while the page is open: the poll as it is now, and what this
-//! browser has voted in it, perhaps in another tab.
+//! What the page's script requests while the page is open: the current poll, and this browser's vote in it, which may
+//! come from another tab.
 
 use data_encoding::BASE64URL_NOPAD;
 use poem::{
@@ -16,22 +16,22 @@ use crate::{
     views::poll_view::StateView,
 };
 
-/// `GET`: the state, or 304 for whoever has it.
+/// `GET`: the state, or 304 if the client has it already.
 pub(super) struct Follow(pub(super) VoteService);
 
 #[derive(Serialize)]
 struct State<'a> {
     title: &'a str,
     state: &'static str,
-    /// In the poll's order.
+    /// The labels in the poll's order.
     labels: Vec<&'a str>,
-    /// Whom the cookie names, as in the page; nobody if none came.
+    /// The tag of the voter whom the cookie names, as in the page. `None` if the request has no cookie.
     voter: Option<String>,
-    /// The last vote that was confirmed, if it is remembered.
+    /// The choices of the last confirmed vote, if it is remembered.
     choices: Vec<&'a str>,
-    /// Another one for each vote that was confirmed.
+    /// Differs for each confirmed vote.
     ballot: Option<String>,
-    /// There was a vote, and the voter had its choices forgotten.
+    /// There is a vote, and the voter had its choices forgotten.
     forgotten: bool,
 }
 
@@ -62,7 +62,7 @@ impl VoteService {
         })?;
         let hash = BASE64URL_NOPAD.encode(&Sha256::digest(&body)[..12]);
         let etag = HeaderValue::try_from(format!("\"{hash}\"")).map_err(|_| Problem::internal())?;
-        // A browser need not look for cookies in an answer that says that nothing is new.
+        // A browser may ignore cookies in an answer 304, so there is no such answer while there are cookies to drop.
         let known = has(request.headers(), &etag) && !kept.has_older();
         let answer = match known {
             true => Response::builder()
@@ -79,11 +79,10 @@ impl VoteService {
     }
 }
 
-/// Whether the client has what this tag names: whatever its strength, among others, or as one that has
-/// anything at all (RFC 9110, 13.1.2).
+/// Whether `If-None-Match` names this tag: as a strong or a weak tag, in a list, or as `*` (RFC 9110, 13.1.2).
 fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     let lines = headers.get_all(header::IF_NONE_MATCH).into_iter();
-    // A tag may have a comma in it. Ours has none, and no part of another one looks like ours.
+    // A tag may contain a comma. Our tag contains none, and no part of another tag looks like ours.
     let mut tags = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     tags.any(|known| {
         let known = known.trim_ascii();

@@ -1,8 +1,8 @@
-//! The address of whoever sent a request. Limits go by it, so it must not be of the sender's choice.
+//! The address of the client that sent a request. Limits depend on it, so the client must not be able to choose it.
 //!
-//! It is that of the socket's other end. Only if that is a proxy which the operator has named is
-//! `X-Forwarded-For` read, from the right: each proxy adds the address that it sees at the end, and what
-//! stands before the last named proxy's own entry was written by the client.
+//! It is the address of the socket's other end. If that is a proxy which the operator has named, `X-Forwarded-For` is
+//! read from the right: each proxy appends the address that it sees. Everything to the left of the last named proxy's
+//! own entry was written by the client.
 
 use std::{
     fmt,
@@ -18,10 +18,10 @@ use serde::{
     de::{SeqAccess, Visitor},
 };
 
-/// Stands for sockets that have no address at their other end.
+/// Names sockets whose other end has no address.
 const UNIX: &str = "unix";
 
-/// The proxies that are believed when they say whose request they pass on.
+/// The proxies whose `X-Forwarded-For` is trusted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Arc<[Named]>);
 
@@ -31,7 +31,7 @@ enum Named {
     Unix,
 }
 
-/// The text names no proxy.
+/// The text does not name a proxy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an address such as 10.0.0.5, a network such as 10.0.0.0/8, or unix")]
 pub struct InvalidProxy(String);
@@ -61,24 +61,24 @@ impl fmt::Display for Named {
 }
 
 impl TrustedProxies {
-    /// Those of these names: addresses, networks such as `10.0.0.0/8`, and `unix` for whoever
-    /// connects by a socket that has no addresses.
+    /// The proxies with these names: addresses, networks such as `10.0.0.0/8`, and `unix` for connections by a socket
+    /// that has no addresses.
     ///
     /// # Errors
-    /// [`InvalidProxy`] for the first that is none of these.
+    /// [`InvalidProxy`] for the first name that is none of these.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidProxy> {
         let named = names.into_iter().map(|name| name.trim().parse());
         Ok(Self(named.collect::<Result<_, _>>()?))
     }
 
-    /// Whether a network among them is so large that anybody may be in it.
+    /// Whether a network in the list is so large that it may contain anybody.
     pub fn names_everybody(&self) -> bool {
         self.0
             .iter()
             .any(|named| matches!(named, Named::Net(net) if net.prefix_len() == 0))
     }
 
-    /// Whether a proxy with this address is among them.
+    /// Whether the list contains a proxy with this address.
     pub(crate) fn has(&self, peer: Option<IpAddr>) -> bool {
         self.0.iter().any(|named| match (named, peer) {
             (Named::Net(net), Some(address)) => net.contains(&address),
@@ -88,7 +88,7 @@ impl TrustedProxies {
     }
 }
 
-/// Separated by commas, as in an environment variable.
+/// The names are separated by commas, as in an environment variable.
 impl FromStr for TrustedProxies {
     type Err = InvalidProxy;
 
@@ -137,12 +137,12 @@ impl Serialize for TrustedProxies {
     }
 }
 
-/// The address of whoever sent a request, as far as it is known.
+/// The address of the client that sent a request, if it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Client(Option<IpAddr>);
 
 impl Client {
-    /// Of the socket's other end.
+    /// The address of the socket's other end.
     pub(crate) fn at(peer: Option<SocketAddr>) -> Self {
         Self(peer.map(|peer| peer.ip().to_canonical()))
     }
@@ -155,7 +155,7 @@ impl Client {
         Self::at(peer).forwarded(request.headers(), proxies)
     }
 
-    /// The one for whom the socket's other end asks.
+    /// The client for whom the socket's other end sends the request.
     fn forwarded(self, headers: &HeaderMap, proxies: &TrustedProxies) -> Self {
         let mut client = self;
         if !proxies.has(client.0) {
@@ -186,20 +186,20 @@ impl Client {
         proxies.has(self.0)
     }
 
-    /// What counts as one client: an IPv4 address, or the network of an IPv6 address, since a household
-    /// has all addresses of at least one `/64`. All without an address are one.
+    /// The network that counts as one client: an IPv4 address, or the `/64` of an IPv6 address, since a household has
+    /// all addresses of at least one `/64`. All clients without an address count as one.
     pub(crate) fn narrow(self) -> IpNet {
         network(self.0.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), 64)
     }
 
-    /// The larger network of an IPv6 address: one site commonly has a `/48`, so 65,536 of the others.
+    /// The larger network of an IPv6 address. One site commonly has a `/48`, which contains 65,536 networks of `/64`.
     pub(crate) fn wide(self) -> Option<IpNet> {
         let address = self.0.filter(IpAddr::is_ipv6)?;
         Some(network(address, 48))
     }
 }
 
-/// For the log.
+/// Prints the address, for the log.
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -273,7 +273,7 @@ mod tests {
         let of = |lines: &[&str]| client("10.0.0.1", "10.0.0.0/8, fd00::/8", lines);
         assert_eq!(of(&["6.6.6.6, 1.1.1.1, 10.0.0.2"]), "1.1.1.1");
         assert_eq!(of(&["6.6.6.6", "1.1.1.1, 10.0.0.2", "fd00::3"]), "1.1.1.1");
-        // All of them are proxies: the first one asks for itself.
+        // All entries are proxies: the first proxy sent the request for itself.
         assert_eq!(of(&["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
         assert_eq!(of(&["6.6.6.6,1.1.1.1,,"]), "1.1.1.1");
     }
@@ -341,7 +341,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a client writes, the proxy's own entry at the end decides.
+        /// The proxy's own entry at the end decides, for every value that a client writes.
         #[test]
         fn a_client_cannot_choose_its_address(
             own in prop::collection::vec("[ -~]{0,40}", 0..4),

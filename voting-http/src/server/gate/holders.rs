@@ -1,5 +1,5 @@
-//! How much of something each address holds. An address that holds nothing takes no memory, so the table
-//! is never larger than what there is to hold.
+//! Counts how many of something each address holds. An address that holds nothing is not in the table, so the table
+//! is never larger than the number of things that are held.
 
 use std::{
     collections::HashMap,
@@ -13,14 +13,14 @@ use crate::server::gate::client_address::Client;
 /// One thing that is limited by address.
 #[derive(Debug)]
 pub(super) struct Holders {
-    /// Of an IPv4 address, or of an IPv6 `/64`.
+    /// The limit of an IPv4 address, or of an IPv6 `/64`.
     narrow: usize,
-    /// Of an IPv6 `/48`.
+    /// The limit of an IPv6 `/48`.
     wide: usize,
     held: Mutex<HashMap<IpNet, usize>>,
 }
 
-/// That an address holds one; given back when it is dropped.
+/// Counts one thing for an address, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
     holders: Arc<Holders>,
@@ -40,7 +40,7 @@ impl Holders {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives one to an address, unless it has its share.
+    /// Counts one more for an address; `None` if the address has its share.
     pub(super) fn give(self: &Arc<Self>, client: Client) -> Option<Held> {
         let mut held = self.held();
         let has = |key: &IpNet| held.get(key).copied().unwrap_or(0);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     proptest! {
-        /// However it is given and taken back, the table holds what is held and no more.
+        /// After any sequence of taking and giving back, the table contains exactly what is held.
         #[test]
         fn nothing_is_left_of_who_holds_nothing(steps: Vec<(bool, u8)>) {
             let holders = Holders::new(3, 6);

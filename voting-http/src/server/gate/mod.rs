@@ -1,4 +1,4 @@
-//! Limits on connections, event streams and wrong tokens, in all and by address.
+//! Limits on connections, event streams and wrong tokens, in total and by address.
 //!
 //! No single address can take all connections. Each address has a share of the connections and of the streams.
 //! Streams leave some connections for other requests. Beyond the limit, a reserve serves each further connection with
@@ -29,10 +29,10 @@ use crate::{
     server::gate::client_address::{Client, TrustedProxies},
 };
 
-/// How many wrong tokens of one address are answered at once. After that it is one each [`TOKEN_PAUSE`].
+/// How many wrong tokens of one address are answered at once. After that, one is answered each [`TOKEN_PAUSE`].
 const WRONG_TOKENS: u32 = 20;
 
-/// Between two wrong tokens of one address.
+/// The time between two answers to wrong tokens of one address.
 const TOKEN_PAUSE: Duration = Duration::from_secs(10);
 
 /// Limits on the connections and event streams of a service.
@@ -41,21 +41,21 @@ const TOKEN_PAUSE: Duration = Duration::from_secs(10);
 /// take all connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time.
+    /// The most connections at a time.
     pub max_connections: usize,
     /// The most connections of one address: an IPv4 address or an IPv6 `/64`. A `/48` may have twice as many, up to
     /// three quarters of all. Trusted proxies have no such limit. By default half of `max_connections`.
     pub max_connections_per_address: Option<usize>,
-    /// How many further connections are served at a time, each for one short request. By default an eighth of
+    /// The most connections beyond the limit at a time, each for one short request. By default an eighth of
     /// `max_connections`, at least 16 and at most 1,024.
     pub reserve: Option<usize>,
-    /// Event streams at a time. By default three quarters of `max_connections`.
+    /// The most event streams at a time. By default three quarters of `max_connections`.
     pub max_streams: Option<usize>,
     /// The most event streams of one address. By default half of `max_streams`.
     pub max_streams_per_address: Option<usize>,
-    /// How long an event stream lasts, give or take a tenth. Its client then opens another one.
+    /// How long an event stream lasts, plus or minus a tenth. Its client then opens another one.
     pub stream_life: Duration,
-    /// Whose `X-Forwarded-For` is believed.
+    /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: TrustedProxies,
 }
 
@@ -74,10 +74,10 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// How many connections there may be at a time by default.
+    /// The default of `max_connections`.
     pub const DEFAULT_CONNECTIONS: usize = 20_000;
 
-    /// Sockets that are open at most.
+    /// The most sockets that are open at a time.
     pub fn sockets(&self) -> usize {
         self.max_connections.saturating_add(self.reserve())
     }
@@ -103,12 +103,12 @@ impl Limits {
     }
 }
 
-/// An IPv6 site has at most so many of a limit for one of its networks.
+/// The limit of an IPv6 site, from the limit of one of its networks.
 fn of_site(each: usize, all: usize) -> usize {
     each.saturating_mul(2).min(all / 4 * 3).max(each)
 }
 
-/// Holds one service to its [`Limits`]. The service and [`serve()`](crate::serve()) must have the same gate.
+/// Applies [`Limits`] to one service. The service and [`serve()`](crate::serve()) must have the same gate.
 #[derive(Debug, Clone)]
 pub struct Gate(Arc<Inner>);
 
@@ -132,7 +132,7 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// With nobody inside.
+    /// A gate without any connections.
     pub fn new(limits: Limits) -> Self {
         let (connections, reserve) = (limits.max_connections, limits.reserve());
         let each = limits.per_address();
@@ -155,7 +155,7 @@ impl Gate {
         self.0.tell.register(registry);
     }
 
-    /// Room for one more connection, whoever comes; waits until there is.
+    /// Waits until there is space for one more connection.
     pub(crate) async fn room(&self) -> Option<Room> {
         let (places, reserve) = (Arc::clone(&self.0.places), Arc::clone(&self.0.reserve));
         tokio::select! {
@@ -165,7 +165,7 @@ impl Gate {
         }
     }
 
-    /// What the connection from this address gets; `None` if it is to be closed.
+    /// The place of a connection from this address; `None` if the connection is to be closed.
     pub(crate) fn admit(&self, room: Room, peer: Option<SocketAddr>) -> Option<Place> {
         let inner = &*self.0;
         let client = Client::at(peer);
@@ -203,7 +203,7 @@ impl Gate {
         }
     }
 
-    /// Room for one more event stream.
+    /// A place for one more event stream.
     pub(crate) fn stream(&self, request: &Request) -> Result<StreamPlace, Problem> {
         let inner = &*self.0;
         let client = self.client(request);
@@ -224,12 +224,12 @@ impl Gate {
         Ok(StreamPlace {
             _permit: permit,
             _held: held,
-            // Not all that came together are to come back together.
+            // The end varies, so that clients that came at the same moment do not all come back at the same moment.
             ends_at: Instant::now() + life.mul_f64(0.9 + 0.2 * fastrand::f64()),
         })
     }
 
-    /// A wrong token was shown. How its sender is told.
+    /// Counts a wrong token, and says how to answer its sender.
     pub(crate) fn wrong_token(&self, request: &Request) -> Problem {
         let client = self.client(request);
         self.0.tell.turned_away(Why::WrongToken, client);
@@ -239,7 +239,7 @@ impl Gate {
         }
     }
 
-    /// A form came from a page at this origin, which is not where the service is.
+    /// Counts a form that came from a page of another origin.
     pub(crate) fn other_origin(&self, origin: &str, host: &str) {
         self.0.tell.other_origin(origin, host);
     }
@@ -253,7 +253,7 @@ impl Gate {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ShortVisit;
 
-/// For one connection, before it is known whose it is.
+/// Space for one connection, before its address is known.
 #[derive(Debug)]
 pub(crate) struct Room {
     #[expect(dead_code, reason = "it is given back when it is dropped")]
@@ -261,7 +261,7 @@ pub(crate) struct Room {
     short: bool,
 }
 
-/// Of one connection, as long as it is open.
+/// The place of one connection, while it is open.
 #[derive(Debug)]
 pub(crate) struct Place {
     gate: Gate,
@@ -270,7 +270,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Whether it is for one request only, since it is one of the reserve.
+    /// Whether the connection is from the reserve, for one request only.
     pub(crate) fn is_short(&self) -> bool {
         self.room.short
     }
@@ -282,11 +282,11 @@ impl Drop for Place {
     }
 }
 
-/// Of one event stream, as long as it is open.
+/// The place of one event stream, while it is open.
 #[derive(Debug)]
 pub(crate) struct StreamPlace {
     _permit: OwnedSemaphorePermit,
     _held: Held,
-    /// When it has had its time.
+    /// When the stream's time is over.
     pub(crate) ends_at: Instant,
 }

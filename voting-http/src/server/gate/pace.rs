@@ -1,5 +1,5 @@
-//! How often an address may do something: at once as often as a burst, then again each time an interval
-//! is over (GCRA). One number an address, in a table that does not grow without bound.
+//! Limits how often an address may do something: a burst at once, then one each interval (GCRA). The table has one
+//! number for each address and a fixed maximum size.
 
 use std::{
     collections::HashMap,
@@ -11,24 +11,24 @@ use ipnet::IpNet;
 
 use crate::server::gate::client_address::Client;
 
-/// Some 2 MB.
+/// So many entries take some 2 MB.
 const MAX_KEYS: usize = 32_768;
 
-/// How many entries are looked at for one to forget, when there is no room.
+/// How many entries are compared to choose one to forget, when the table is full.
 const LOOKED_AT: usize = 16;
 
-/// The sites of IPv6 may do as much as this many of their networks.
+/// A site of IPv6 may do as much as this many of its networks.
 const WIDE: u32 = 8;
 
-/// One thing whose pace is limited by address.
+/// One thing that is limited by address and time.
 #[derive(Debug)]
 pub(super) struct Pace {
     burst: u32,
     interval: Duration,
     begin: Instant,
     max_keys: usize,
-    /// Until when an address is busy with what it did, in nanoseconds since `begin`. The hash is
-    /// seeded, so nobody can choose addresses that make it slow.
+    /// The time at which all intervals that the address has used are over, in nanoseconds since `begin`. The hash is
+    /// seeded, so nobody can choose addresses that make the table slow.
     busy_until: Mutex<HashMap<IpNet, u64>>,
 }
 
@@ -43,10 +43,10 @@ impl Pace {
         }
     }
 
-    /// Notes that it is done once more.
+    /// Counts one more time.
     ///
     /// # Errors
-    /// It is not: the address has to wait for so long first.
+    /// The address must wait this long first. Nothing is counted.
     pub(super) fn once_more(&self, client: Client) -> Result<(), Duration> {
         self.once_more_at(client, self.begin.elapsed())
     }
@@ -62,7 +62,7 @@ impl Pace {
             .busy_until
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        // Twice, so that what one of the two refuses is not charged to the other.
+        // The loop runs twice, so that nothing is charged to one key if the other key refuses.
         let burst = interval.saturating_mul(self.burst.into());
         for (key, step) in keys.clone() {
             let until = next_of(&table, &key, now).saturating_add(step);
@@ -82,12 +82,12 @@ impl Pace {
     }
 }
 
-/// When the address is done with what it did.
+/// The time at which all intervals that the address has used are over; not before `now`.
 fn next_of(table: &HashMap<IpNet, u64>, key: &IpNet, now: u64) -> u64 {
     table.get(key).copied().unwrap_or(0).max(now)
 }
 
-/// Forgets those that may do as they like, else one that has the least to wait.
+/// Forgets the addresses that do not have to wait. If none is found, it forgets one with a short wait.
 fn make_room(table: &mut HashMap<IpNet, u64>, now: u64) {
     let mut some = table.iter().take(LOOKED_AT);
     let first = some.next().map(|(key, until)| (*key, *until));
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(at(400), Err(Duration::from_millis(600)));
         assert_eq!(at(1_000), Ok(()));
         assert!(at(1_000).is_err());
-        // The burst is there again after a while.
+        // After a while the full burst is available again.
         assert_eq!([at(9_000), at(9_000), at(9_000)], [Ok(()); 3]);
         let other = pace.once_more_at(client([1, 1, 1, 2]), Duration::ZERO);
         assert_eq!(other, Ok(()));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     proptest! {
-        /// In no span of time does an address do more than the burst and one for each interval.
+        /// In any span of time, an address does no more than the burst and one for each interval.
         #[test]
         fn nobody_is_faster_than_the_pace(
             burst in 1u32..10,
@@ -161,7 +161,7 @@ mod tests {
                 let done = &mut done[usize::from(who)];
                 match asked {
                     Ok(()) => done.push(now),
-                    // Told too early never, and let through then.
+                    // The wait is never too short: after it, the next attempt succeeds.
                     Err(wait) => prop_assert!(wait <= SECOND * burst),
                 }
                 for first in 0..done.len() {

@@ -1,4 +1,4 @@
-//! What is told of guests who were turned away: counted for Prometheus, and once a minute in the log.
+//! Reports clients that were turned away: in a metric, and once a minute in the log.
 
 use std::fmt;
 
@@ -10,20 +10,20 @@ use prometheus_client::{
 
 use crate::{problem::seldom::Seldom, server::gate::client_address::Client};
 
-/// Why somebody was turned away.
+/// Why a client was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Why {
-    /// All places for connections are taken: one short answer.
+    /// All places for connections are taken. The client gets one short answer.
     Connections,
-    /// The address has its share of them: one short answer, if there is room in the reserve.
+    /// The address has its share of the connections. The client gets one short answer if the reserve has space.
     ConnectionsOfAddress,
     /// All places for event streams are taken.
     Streams,
-    /// The address has its share of them.
+    /// The address has its share of the event streams.
     StreamsOfAddress,
     /// The operator's token was wrong.
     WrongToken,
-    /// A form was sent from a page with another address.
+    /// A form was sent from a page of another origin.
     OtherOrigin,
 }
 
@@ -102,7 +102,7 @@ impl Tell {
         let limit = Gauge::default();
         limit.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
         let turned_away = Family::<Reason, Counter>::default();
-        // From 0 on: of a counter that begins with its first one no growth could be seen.
+        // The counters begin at 0. If a counter began with its first event, Prometheus would see no growth.
         for reason in ALL {
             drop(turned_away.get_or_create(&Reason { reason }));
         }
@@ -133,7 +133,7 @@ impl Tell {
         );
     }
 
-    /// Counts it. If it is time for a line in the log: how often it happened since the last one.
+    /// Counts one event. If a log line is due, returns the number of events since the last line.
     fn count(&self, why: Why) -> Option<u64> {
         self.turned_away
             .get_or_create(&Reason { reason: why })
