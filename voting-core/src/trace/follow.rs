@@ -1,5 +1,5 @@
-//! The spans of the pipeline, by the conventions for messages: a ballot is sent to the log, and processed
-//! by a worker together with others, which one flush commits.
+//! The spans of the pipeline, by the OpenTelemetry conventions for messages: a ballot is sent to the log, and a
+//! worker processes it together with others in one flush.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use crate::{
     store::{batch::Batch, outcome::Flushed},
 };
 
-/// The sending of a ballot in the current span; none, unless that is followed.
+/// A span for sending a ballot, below the current span. It is disabled if the current span is not traced.
 pub(crate) fn send_span(shard: ShardId) -> Span {
     let Some(tracer) = installed() else {
         return Span::none();
@@ -43,7 +43,7 @@ pub(crate) fn send_span(shard: ShardId) -> Span {
     )
 }
 
-/// The ballots of a batch that are followed.
+/// The traced ballots of a batch.
 #[derive(Default)]
 pub(crate) struct Followed {
     ballots: Vec<(Position, Span)>,
@@ -51,7 +51,7 @@ pub(crate) struct Followed {
 }
 
 impl Followed {
-    /// Takes in an entry that the worker has claimed, if it carries anything that can be read.
+    /// Adds the traced ballots of an entry that the worker has claimed. Trace data that cannot be read is ignored.
     pub(crate) fn add(&mut self, entry: &LogEntry) {
         if entry.traces.is_empty() {
             return;
@@ -81,8 +81,8 @@ impl Followed {
         }
     }
 
-    /// An attempt to flush the batch; none, unless some ballot of it is followed. It begins a trace, since
-    /// it is the work of many, and is linked with each of theirs.
+    /// A span for one attempt to flush the batch. It is disabled if no ballot of the batch is traced. The span begins
+    /// a trace of its own, since the flush is for many ballots, and it is linked with the span of each.
     pub(crate) fn flush_span(&self, batch: &Batch) -> Span {
         if self.ballots.is_empty() {
             return Span::none();
@@ -122,7 +122,7 @@ impl Followed {
         span
     }
 
-    /// The batch is committed, with these dead letters; so the ballots are done with.
+    /// Ends the spans after the commit of the batch. The spans of its dead letters are marked as failed.
     pub(crate) fn committed(self, batch: &Batch) {
         if self.ballots.is_empty() || batch.dead_letters.is_empty() {
             return;
@@ -139,13 +139,13 @@ impl Followed {
     }
 }
 
-/// Marks a span as one of something that went wrong.
+/// Marks a span as failed.
 pub(crate) fn failed(span: &Span, kind: &str) {
     span.record("otel.status_code", "ERROR");
     span.record("error.type", kind);
 }
 
-/// Says in the span of a flush how that went.
+/// Records the outcome of a flush in its span.
 pub(crate) fn tell_flush(span: &Span, outcome: &Result<Flushed, StoreError>) {
     if span.is_disabled() {
         return;

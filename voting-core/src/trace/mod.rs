@@ -1,10 +1,10 @@
-//! Following single ballots: from the request in which one is cast, over the log, to the commit.
+//! Traces of single ballots: from the request that casts the ballot, over the log, to the commit.
 //!
-//! The spans are those of `tracing`, with the target [`TARGET`] and the level TRACE. They are made only
-//! for what is followed, and nothing is followed unless the process has [installed](install) a [`Tracer`],
-//! which ties them to whatever it sends its traces to. This crate knows none.
+//! The spans are spans of `tracing`, with the target [`TARGET`] and the level TRACE. They exist only for what is
+//! traced. Nothing is traced unless the process has [installed](install) a [`Tracer`], which connects the spans to
+//! the service that collects the traces. This crate knows no such service.
 //!
-//! No span has a voter, a choice or a secret in it.
+//! No span contains a voter, a choice or a secret.
 
 mod follow;
 
@@ -14,11 +14,11 @@ use tracing::Span;
 
 pub(crate) use self::follow::{Followed, failed, send_span, tell_flush};
 
-/// The target of all spans that follow a ballot.
+/// The target of all spans of this crate.
 pub const TARGET: &str = "voting::traces";
 
-/// What the next span must know to be a child of another, wherever that is, as in W3C Trace Context.
-/// The other one is recorded.
+/// The facts that a span needs to be a child of another span, which may be in another process, as in W3C Trace
+/// Context. The other span is recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceContext {
     trace: [u8; 16],
@@ -26,18 +26,19 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Of a trace and a span in it, big-endian; `None` if either is zero, which names none.
+    /// A context of a trace id and a span id, both big-endian. `None` if either is zero, since zero is not a valid
+    /// id.
     pub fn new(trace: [u8; 16], span: [u8; 8]) -> Option<Self> {
         let names = trace.iter().any(|byte| *byte != 0) && span.iter().any(|byte| *byte != 0);
         names.then_some(Self { trace, span })
     }
 
-    /// The trace.
+    /// The id of the trace.
     pub fn trace_id(self) -> [u8; 16] {
         self.trace
     }
 
-    /// The span in it.
+    /// The id of the span.
     pub fn span_id(self) -> [u8; 8] {
         self.span
     }
@@ -53,35 +54,35 @@ impl fmt::Debug for TraceContext {
     }
 }
 
-/// Whether a request is followed, and as a child of what.
+/// Whether a request is traced, and as a part of which trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
-    /// It is not.
+    /// The request is not traced.
     No,
-    /// It is, and begins a trace.
+    /// The request is traced, and begins a trace.
     Root,
-    /// It is, as a part of this trace.
+    /// The request is traced, as a part of this trace.
     Child(TraceContext),
 }
 
-/// Decides what is followed, and ties spans of `tracing` to the traces that the process sends.
+/// Decides what is traced, and connects spans of `tracing` to the traces that the process sends.
 ///
-/// None of this may wait.
+/// None of these methods may block.
 pub trait Tracer: Send + Sync {
-    /// Whether a request is followed. `traceparent` is the header of that name, as it came: whoever
-    /// sent it may be anybody.
+    /// Decides whether a request is traced. `traceparent` is the header of this name, unchanged, so any client may
+    /// have written it.
     fn begin(&self, traceparent: Option<&str>) -> Begin;
 
-    /// What a child of this span must know; `None` when the span is not recorded.
+    /// The context for a child of this span; `None` if the span is not recorded.
     fn context_of(&self, span: &Span) -> Option<TraceContext>;
 
-    /// Makes a span, which nobody has entered yet, a child of another.
+    /// Makes a span a child of another one. The span has not been entered yet.
     fn set_parent(&self, span: &Span, parent: TraceContext);
 
-    /// Gives a span, which may have begun, a name that is known only now.
+    /// Renames a span whose name is known only later. The span may have begun.
     fn rename(&self, span: &Span, name: String);
 
-    /// Says that a span has to do with another.
+    /// Adds a link from a span to another one.
     fn link(&self, span: &Span, other: TraceContext);
 }
 
@@ -92,15 +93,15 @@ static TRACER: OnceLock<Box<dyn Tracer>> = OnceLock::new();
 #[error("there is a tracer already")]
 pub struct AlreadyInstalled;
 
-/// From now on, and until the process ends, ballots are followed as `tracer` says.
+/// Installs the tracer of the process. It is used until the process ends.
 ///
 /// # Errors
-/// There is one already.
+/// The process has a tracer already.
 pub fn install(tracer: Box<dyn Tracer>) -> Result<(), AlreadyInstalled> {
     TRACER.set(tracer).map_err(|_| AlreadyInstalled)
 }
 
-/// The tracer of the process, if any.
+/// The tracer of the process, if there is one.
 pub fn installed() -> Option<&'static dyn Tracer> {
     TRACER.get().map(Box::as_ref)
 }

@@ -1,4 +1,4 @@
-//! Where a Redis is, and how it is connected to: time-outs, keepalive, encryption.
+//! The address of a Redis, and the settings of connections to it: time-outs, keepalive, encryption.
 
 use std::time::Duration;
 
@@ -14,28 +14,28 @@ use crate::backends::{
     tls::{self, Authorities},
 };
 
-/// How long it may take to connect, with the handshake of TLS and the password. A server that is there
-/// answers at once; one that is not must not hold up a voter for longer than that.
+/// How long it may take to connect, with the handshake of TLS and the password. A server that is up answers at once.
+/// A server that is down must not delay a voter for longer than this.
 pub(in crate::backends::redis) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// After so long without a word, the peer is asked for one: a firewall or a balancer that has forgotten
-/// the connection is noticed before a ballot needs it.
+/// After so long without any data, the peer is asked for a sign of life. So a connection that a firewall or a load
+/// balancer has forgotten is noticed before a ballot needs it.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// A peer that takes in nothing for so long is gone. Less than an answer may take: what the caller has
-/// been told is unknown must not be sent again after that.
+/// A peer that receives nothing for so long is considered gone. This is less than the time for an answer: a ballot
+/// whose outcome the caller was told is unknown must not be sent again after that.
 #[cfg(target_os = "linux")]
 const GONE_AFTER: Duration = Duration::from_secs(4);
 
-/// The text is no address of a Redis, or one that would not protect what it says it does. What is said of it has
-/// nothing of a password in it.
+/// The text is not a valid address of a Redis, or the address would not give the encryption that it asks for. The
+/// error contains no part of a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidAddress(String);
 
 impl From<RedisError> for InvalidAddress {
     fn from(error: RedisError) -> Self {
-        // Without the kind: that is a word of the client library.
+        // The kind is left out, since it is a term of the client library.
         let kind = format!(" - {:?}", error.kind());
         Self(error.to_string().replacen(&kind, "", 1))
     }
@@ -75,7 +75,7 @@ const SCHEMES: [&str; 7] = [
     "unix://",
 ];
 
-/// Another server of the same cluster, with the same user, password and encryption.
+/// A client for another server of the same cluster, with the same user, password and encryption.
 pub(in crate::backends::redis) fn sibling(
     of: &ConnectionInfo,
     host: &str,
@@ -116,7 +116,7 @@ fn build(info: ConnectionInfo, ca: Option<&Authorities>) -> Result<Client, Redis
 }
 
 fn tcp() -> TcpSettings {
-    // Small requests must not wait to fill a packet, and a peer that is gone must be noticed.
+    // Small requests must not wait until a packet is full, and a peer that is gone must be noticed.
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
     let tcp = TcpSettings::default()
         .set_nodelay(true)
@@ -155,7 +155,7 @@ mod tests {
             let told = client(url, None).expect_err(url).to_string();
             assert!(told.contains(hint) && !told.contains("hunter"), "{told}");
         }
-        // Without a port, and with what needs no escape.
+        // These have no port, or contain characters that need no escape.
         for url in [
             "redis://localhost",
             "redis://:hunter:2@localhost/0",

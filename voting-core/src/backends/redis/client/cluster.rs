@@ -1,9 +1,9 @@
 //! A connection to all masters of a cluster.
 //!
-//! A client of its own for this, and not redis' `ClusterConnection`: that one sends a command again when a
-//! connection breaks, and says how the last attempt ended, so that a ballot which the first one had
-//! stored could be reported as refused. Here a command is sent again only after a node said that it
-//! has not carried it out.
+//! This is our own client, and not `ClusterConnection` of the crate redis. That client sends a command again when a
+//! connection breaks, and returns the outcome of the last attempt. So a ballot that the first attempt stored could be
+//! reported as refused. This client sends a command again only after a node said that it has not carried the command
+//! out.
 
 use std::{
     collections::HashMap,
@@ -26,20 +26,20 @@ use crate::backends::redis::client::{
 };
 use crate::backends::tls::Authorities;
 
-/// The cluster is not asked who has what more often than that.
+/// The slots of the cluster are asked for at most this often.
 const REFRESH_EVERY: Duration = Duration::from_millis(100);
 
-/// Between two attempts while a slot is on its way from one node to another.
+/// The pause between two attempts while a slot moves from one node to another.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
-/// Shared by all who use it; connects to a node when it is first needed.
+/// All users share it. It connects to a node when the node is first needed.
 #[derive(Clone)]
 pub(in crate::backends::redis) struct Cluster(Arc<Inner>);
 
 struct Inner {
-    /// The nodes that are known from the start.
+    /// The nodes of the configured address.
     seeds: Vec<(Address, Server)>,
-    /// How to connect to further ones.
+    /// The user, the password and the encryption for further nodes.
     like: ConnectionInfo,
     ca: Option<Authorities>,
     response_timeout: Duration,
@@ -51,17 +51,17 @@ struct Inner {
 struct Known {
     map: Arc<SlotMap>,
     nodes: HashMap<Address, Server>,
-    /// Grows when there are nodes, or masters, that were not so before.
+    /// Grows when a node joins, or becomes a master.
     generation: u64,
 }
 
-/// What a node that has not carried out a command says of it.
+/// What a node says about a command that it has not carried out.
 enum Elsewhere {
-    /// It belongs there now.
+    /// The key belongs to this node now.
     Moved(Address),
-    /// It may be there already, of a slot that is on its way.
+    /// The key's slot moves to this node, and the key may be there already.
     Ask(Address),
-    /// Its keys are on two nodes at the moment.
+    /// The command's keys are on two nodes at the moment.
     Later,
 }
 
@@ -105,12 +105,12 @@ impl Cluster {
         known.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Grows whenever nodes join.
+    /// Grows when a node joins, or becomes a master.
     pub(in crate::backends::redis) fn generation(&self) -> u64 {
         self.known().generation
     }
 
-    /// The masters and the replicas, as the cluster has them now.
+    /// The current masters and replicas of the cluster.
     pub(in crate::backends::redis) async fn nodes(
         &self,
     ) -> Result<(Vec<Address>, Vec<Address>), RedisError> {
@@ -132,8 +132,8 @@ impl Cluster {
         Ok(server)
     }
 
-    /// Asks all nodes at once who has what, and believes the first that knows, unless somebody has just
-    /// asked.
+    /// Asks all nodes for the slots at the same time and takes the first answer. It does nothing if the last refresh
+    /// is more recent than `unless_within`.
     async fn refresh(&self, unless_within: Duration) -> Result<(), RedisError> {
         let mut last = self.0.refreshing.lock().await;
         if last.is_some_and(|last| last.elapsed() < unless_within) {
@@ -176,7 +176,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// The master that has the slot; any master if it does not matter.
+    /// The master of the slot; without a slot, any master.
     async fn owner(&self, slot: Option<u16>) -> Result<Address, RedisError> {
         let find = || {
             let known = self.known();
@@ -192,7 +192,7 @@ impl Cluster {
         find().ok_or_else(|| refused(format!("no master of the cluster has slot {slot:?}")))
     }
 
-    /// The master that has a key.
+    /// The master of a key.
     pub(in crate::backends::redis) async fn server_of(
         &self,
         key: &str,
@@ -201,7 +201,7 @@ impl Cluster {
         self.node(&owner)
     }
 
-    /// Sends a command to where it belongs, and notes which node was asked last.
+    /// Sends a command to the node of its key, and stores in `last` which node was asked last.
     async fn send(&self, command: &Cmd, last: &mut Option<Address>) -> Result<Value, RedisError> {
         let slot = slots::of_command(command);
         let deadline = Instant::now() + self.0.response_timeout;
@@ -224,7 +224,7 @@ impl Cluster {
             };
             let Some(elsewhere) = elsewhere(&error, &address) else {
                 if error.is_io_error() || is_read_only(&error) {
-                    // Another node may have taken over.
+                    // Another node may have become the master.
                     self.refresh_soon();
                 }
                 return Err(error);
@@ -252,7 +252,7 @@ impl Cluster {
         });
     }
 
-    /// For one command, or one call of a script.
+    /// Makes a sender for one command, or for one call of a script.
     pub(in crate::backends::redis) fn call(&self) -> Call {
         Call {
             cluster: self.clone(),
@@ -273,16 +273,16 @@ async fn ask_for_slots(address: Address, node: Server) -> Result<SlotMap, RedisE
         .ok_or_else(|| refused(format!("{address} belongs to no cluster")))
 }
 
-/// Sends a command to the node that a slot is on its way to.
+/// Sends a command to the node that a slot is moving to.
 async fn ask_for(node: &mut Server, command: &Cmd) -> Result<Value, RedisError> {
-    // Together, since the first holds for the next command of the connection only.
+    // Both are in one pipeline, since `ASKING` applies only to the next command of its connection.
     let mut pipeline = ::redis::pipe();
     pipeline.cmd("ASKING").add_command(command.clone());
     let mut answers = node.req_packed_commands(&pipeline, 0, 2).await?;
     Ok(answers.pop().unwrap_or(Value::Nil))
 }
 
-/// Nothing was sent, so nothing was carried out.
+/// The error for a command that was never sent, so it was not carried out.
 fn refused(text: String) -> RedisError {
     io::Error::new(io::ErrorKind::ConnectionRefused, text).into()
 }
@@ -291,8 +291,8 @@ fn is_read_only(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
-/// Where to go with what a node has not carried out; `None` if it did, or may have, or if that is of no
-/// use.
+/// Where to send a command that the node has not carried out. `None` if the node has carried it out or may have, or
+/// if another node would not help.
 fn elsewhere(error: &RedisError, said_by: &Address) -> Option<Elsewhere> {
     let told = error.clone().into_server_errors()?;
     let (_, told) = told.first()?;
@@ -308,8 +308,8 @@ fn elsewhere(error: &RedisError, said_by: &Address) -> Option<Elsewhere> {
     }
 }
 
-/// A command, or a script's call, which may come to several: what names no key, which is to load the
-/// script, goes where the call went before.
+/// Sends a command, or the commands of one script call. A command without a key, such as the one that loads the
+/// script, goes to the node of the command before it.
 pub(in crate::backends::redis) struct Call {
     cluster: Cluster,
     last: Option<Address>,
@@ -343,7 +343,7 @@ impl ConnectionLike for Call {
         _: usize,
         _: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        // Whatever belongs together is a script.
+        // Commands that belong together are in a script.
         let error = (ErrorKind::Client, "pipelines are not sent to a cluster");
         std::future::ready(Err(RedisError::from(error))).boxed()
     }

@@ -1,4 +1,4 @@
-//! The connection to Redis, be it one server or a cluster.
+//! The connection to Redis, which is one server or a cluster.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::backends::redis::{
     },
 };
 
-/// Shared by all who use it at a time; connects when first used, and mends itself.
+/// All users share it. It connects when it is first used, and connects again after it was lost.
 #[derive(Clone)]
 pub(in crate::backends::redis) enum Connection {
     Server(Server),
     Cluster(Cluster),
 }
 
-/// Where Redis is.
+/// The servers that the address names.
 pub(in crate::backends::redis) enum Place {
     Server(Box<Client>),
     Cluster(Vec<Client>),
@@ -57,8 +57,8 @@ impl Connection {
         })
     }
 
-    /// One on which a command may wait for `block`. `None` for a cluster: there one command cannot wait
-    /// for all shards.
+    /// A connection on which a command may wait for `block`. `None` for a cluster, where one command cannot wait for
+    /// all shards.
     pub(in crate::backends::redis) fn blocking(
         place: &Place,
         options: &RedisOptions,
@@ -81,7 +81,7 @@ impl Connection {
         }
     }
 
-    /// Asks something that changes nothing, or may be done twice; see [`Server::read`].
+    /// Sends a command that changes nothing, or that may be carried out twice; see [`Server::read`].
     pub(in crate::backends::redis) async fn read<T: FromRedisValue>(
         &self,
         command: &Cmd,
@@ -99,7 +99,7 @@ impl Connection {
         }
     }
 
-    /// The same, and the server that has carried it out.
+    /// Runs a script, and returns the server that has carried it out too.
     pub(in crate::backends::redis) async fn run_on<T: FromRedisValue>(
         &self,
         script: &::redis::ScriptInvocation<'_>,
@@ -117,7 +117,7 @@ impl Connection {
         }
     }
 
-    /// The server that has a key.
+    /// The server of a key.
     pub(in crate::backends::redis) async fn server_of(
         &self,
         key: &str,
@@ -128,7 +128,7 @@ impl Connection {
         }
     }
 
-    /// Grows whenever there may be servers, or settings of one, that were not there before.
+    /// Grows when there may be new servers, or servers with another role.
     pub(in crate::backends::redis) fn generation(&self) -> u64 {
         match self {
             Self::Server(server) => server.turn(),
@@ -136,7 +136,7 @@ impl Connection {
         }
     }
 
-    /// Each server that takes ballots, and each that may come to.
+    /// Each server that takes ballots, and each that may become one.
     pub(in crate::backends::redis) async fn each(&self) -> Result<Servers, RedisError> {
         match self {
             Self::Server(server) => Ok(Servers {
@@ -158,12 +158,12 @@ impl Connection {
     }
 }
 
-/// The only one.
+/// The connection to a single server.
 fn only(client: &Client, response_timeout: Duration) -> Server {
     Server::new("Redis".to_owned(), client.clone(), response_timeout)
 }
 
-/// The servers of a cluster, or the only one.
+/// The servers of a cluster, or the single server.
 pub(in crate::backends::redis) struct Servers {
     pub(in crate::backends::redis) masters: Vec<Server>,
     pub(in crate::backends::redis) replicas: Vec<Server>,

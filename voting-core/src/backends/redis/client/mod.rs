@@ -1,4 +1,4 @@
-//! The way to Redis: addresses, single servers, a cluster with its slots, and what they have in common.
+//! Connections to Redis: addresses, single servers, and a cluster with its slots.
 
 pub(super) mod address;
 mod cluster;

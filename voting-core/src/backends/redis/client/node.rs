@@ -1,4 +1,4 @@
-//! What one server says of itself, for operators. Only asks, never changes anything.
+//! Facts about one server, for operators. This module only reads, and never changes anything.
 
 use std::collections::HashMap;
 
@@ -14,37 +14,37 @@ use crate::error::StoreError;
 
 pub use crate::backends::redis::inspect::rights::Rights;
 
-/// A server of the log: the only one, or one of a cluster.
+/// A server of the log: the single server, or one of a cluster.
 #[derive(Clone)]
 pub struct Node {
-    /// What messages call it.
+    /// The name of the server in messages.
     pub name: String,
-    /// Whether it is a replica, which takes no ballots.
+    /// Whether the server is a replica, which takes no ballots.
     pub is_replica: bool,
     server: Server,
     redis: Redis,
 }
 
-/// What a server says of itself with `INFO`.
+/// The facts in a server's answer to `INFO`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeInfo {
-    /// Such as `7.0.15`.
+    /// The version, such as `7.0.15`.
     pub version: String,
-    /// Bytes that its data takes.
+    /// The size of its data, in bytes.
     pub used_memory: u64,
-    /// Bytes that it may take; 0 is no limit.
+    /// The limit of its memory, in bytes; 0 means that there is no limit.
     pub max_memory: u64,
-    /// Bytes that the machine has; 0 if it does not say.
+    /// The memory of the machine, in bytes; 0 if the server does not say.
     pub system_memory: u64,
-    /// Whether it still reads its log after a start.
+    /// Whether it is still loading its data after a start.
     pub is_loading: bool,
-    /// The host and the port of the server whose replica it is; `None` if it is none.
+    /// The host and the port of its master; `None` if the server is not a replica.
     pub replica_of: Option<String>,
-    /// Whether the last write to its log went well; `None` if it keeps no log.
+    /// Whether the last write to the append-only file succeeded; `None` if there is no such file.
     pub last_write_is_ok: Option<bool>,
-    /// Whether its log was last rewritten without trouble; `None` if it keeps none.
+    /// Whether the last rewrite of the append-only file succeeded; `None` if there is no such file.
     pub last_rewrite_is_ok: Option<bool>,
-    /// Bytes of its log.
+    /// The size of the append-only file, in bytes.
     pub log_size: u64,
 }
 
@@ -57,7 +57,7 @@ pub(in crate::backends::redis) fn fields(info: &str) -> HashMap<&str, &str> {
 }
 
 impl NodeInfo {
-    /// The first number of the version; 0 if there is none.
+    /// The major version; 0 if it is not known.
     pub fn major_version(&self) -> u32 {
         let first = self.version.split('.').next();
         first.and_then(|major| major.parse().ok()).unwrap_or(0)
@@ -87,8 +87,8 @@ impl NodeInfo {
 }
 
 impl Redis {
-    /// The servers that take ballots, then those that may come to. Of a cluster, those that it has
-    /// now; a single server is not asked anything yet.
+    /// The servers that take ballots, then the servers that may come to take ballots. A cluster is asked for its
+    /// current servers; a single server is not asked yet.
     ///
     /// # Errors
     /// No node of the cluster answers.
@@ -111,37 +111,37 @@ impl Node {
         Ok(self.server.read(command).await?)
     }
 
-    /// Whether it answers, and knows the user.
+    /// Checks that the server answers and accepts the user.
     ///
     /// # Errors
-    /// It does not.
+    /// The server does not answer, or refuses the user.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.ask(&::redis::cmd("PING")).await
     }
 
-    /// What it says of itself.
+    /// The facts that the server gives with `INFO`.
     ///
     /// # Errors
-    /// It does not answer, or its user may not ask.
+    /// The server does not answer, or the user may not send the command.
     pub async fn info(&self) -> Result<NodeInfo, StoreError> {
         let text: String = self.ask(&::redis::cmd("INFO")).await?;
         Ok(NodeInfo::read(&text))
     }
 
-    /// Its clock, in milliseconds since 1970.
+    /// The server's clock, in milliseconds since 1970.
     ///
     /// # Errors
-    /// It does not answer, or its user may not ask.
+    /// The server does not answer, or the user may not send the command.
     pub async fn time_ms(&self) -> Result<u64, StoreError> {
         let (seconds, micros): (u64, u64) = self.ask(&::redis::cmd("TIME")).await?;
         Ok(seconds.saturating_mul(1000) + micros / 1000)
     }
 
-    /// The connections that read the log just now: of a single server one for each worker that runs,
-    /// whether there is anything to read or not.
+    /// The number of connections that read the log at the moment. A single server has one for each running worker,
+    /// even if there is nothing to read.
     ///
     /// # Errors
-    /// It does not answer, or its user may not ask.
+    /// The server does not answer, or the user may not send the command.
     pub async fn readers(&self) -> Result<usize, StoreError> {
         let mut ask = ::redis::cmd("CLIENT");
         ask.arg("LIST").arg("TYPE").arg("normal");
@@ -150,10 +150,10 @@ impl Node {
         Ok(clients.lines().filter(reads).count())
     }
 
-    /// The settings that it should have so that no acknowledged ballot is lost, and has not.
+    /// The settings that the server needs so that no acknowledged ballot is lost, and does not have.
     ///
     /// # Errors
-    /// It does not answer, or its user may not ask.
+    /// The server does not answer, or the user may not send the command.
     pub async fn missing_settings(&self) -> Result<Vec<String>, StoreError> {
         let needed: &[_] = if self.is_replica {
             &[durability::WAITS]
@@ -163,28 +163,28 @@ impl Node {
         Ok(durability::lacks(&self.server, needed).await?)
     }
 
-    /// Whether it would take a ballot now. It is asked by a script that does nothing, which Redis refuses
-    /// when it would refuse a ballot.
+    /// Checks that the server would take a ballot now. It runs a script that does nothing; Redis refuses this script
+    /// whenever it would refuse a ballot.
     ///
     /// # Errors
-    /// It would not, and why.
+    /// The server would refuse a ballot. The error says why.
     pub async fn takes_ballots(&self) -> Result<(), StoreError> {
         self.redis.server_takes_ballots(&self.server).await
     }
 
-    /// What it would leave out of its own log when it starts again, for want of a right of its user
-    /// `default`, if there is such a thing.
+    /// Says which command the server would not replay from its append-only file at its next start, because its user
+    /// `default` lacks a right; `None` if there is no such command.
     ///
     /// # Errors
-    /// It does not answer, or its user may not ask.
+    /// The server does not answer, or the user may not send the command.
     pub async fn forgets(&self) -> Result<Option<String>, StoreError> {
         Ok(durability::forgets(&self.redis, &self.server).await?)
     }
 
-    /// What the services need to do there and this user may not.
+    /// The commands that the services send and that this user may not send.
     ///
     /// # Errors
-    /// It does not answer, or its user may not ask.
+    /// The server does not answer, or the user may not send the command.
     pub async fn rights(&self) -> Result<Rights, StoreError> {
         Ok(rights::missing(&self.redis, &self.server).await?)
     }

@@ -1,8 +1,8 @@
-//! A connection to one server that mends itself.
+//! A connection to one server, which connects again after it was lost.
 //!
-//! A client of its own for this, and not redis' `ConnectionManager`: that one is stuck for good when the
-//! server has refused the password once, and does not tell a failure to connect, after which a
-//! ballot is certainly not stored, from one that leaves it open.
+//! This is our own client, and not `ConnectionManager` of the crate redis. That client never recovers after the
+//! server has once refused the password. It also does not distinguish a failure to connect, after which a ballot is
+//! certainly not stored, from a failure that leaves the outcome unknown.
 
 use std::{
     io,
@@ -27,32 +27,32 @@ use tokio::{
 
 use crate::backends::redis::{client::address::CONNECT_TIMEOUT, durability::watch::Watch};
 
-/// Less than whoever asks for readiness waits: the reason is to be told, not only that there is no answer.
+/// This is less than a readiness check waits, so the check can tell the reason and not only that there is no answer.
 const PATIENCE_APART: Duration = Duration::from_millis(1_500);
 
-/// Ends with the connection, or with why there is none; for all who wait for it.
+/// Ends with the connection, or with the reason why there is none. All tasks that wait for the connection share it.
 type Connecting = Shared<BoxFuture<'static, Result<MultiplexedConnection, RedisError>>>;
 
-/// Shared by all who use it at a time; connects when first used, and anew when it is used after it was
-/// lost or could not be made.
+/// All users share it. It connects when it is first used. If the connection was lost or could not be made, it
+/// connects again at the next use.
 #[derive(Clone)]
 pub(in crate::backends::redis) struct Server(Arc<Inner>);
 
 struct Inner {
-    /// What messages call it.
+    /// The name of the server in messages.
     name: String,
     client: Client,
     response_timeout: Duration,
-    /// The connection, and how many there were before it.
+    /// The current connection, and the number of connections before it.
     current: Mutex<(u64, Connecting)>,
     watch: Watch,
-    /// To ask whether writes are taken. While they are paused, Redis answers nothing any more on a connection
-    /// that has sent one.
+    /// A second connection, to ask whether the server takes writes. While writes are paused, Redis sends no more
+    /// answers on a connection that has sent a write.
     apart: OnceLock<Server>,
 }
 
 impl Server {
-    /// A server whose answers may take `response_timeout`.
+    /// A server that may take `response_timeout` to answer.
     pub(in crate::backends::redis) fn new(
         name: String,
         client: Client,
@@ -69,17 +69,17 @@ impl Server {
         }))
     }
 
-    /// What messages call it.
+    /// The name of the server in messages.
     pub(in crate::backends::redis) fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// When it was last seen to keep what it acknowledges.
+    /// What was last found about the durability of this server.
     pub(in crate::backends::redis) fn watch(&self) -> &Watch {
         &self.0.watch
     }
 
-    /// The same server over a connection of its own, which does not wait long.
+    /// The same server over a second connection with a short time-out.
     pub(in crate::backends::redis) fn apart(&self) -> Self {
         let apart = self.0.apart.get_or_init(|| {
             let patience = self.0.response_timeout.min(PATIENCE_APART);
@@ -88,8 +88,8 @@ impl Server {
         apart.clone()
     }
 
-    /// Asks something that changes nothing, or may be done twice. If the connection turns out to be lost, it is
-    /// asked once more on a new one.
+    /// Sends a command that changes nothing, or that may be carried out twice. If the connection was lost, it sends
+    /// the command once more on a new one.
     pub(in crate::backends::redis) async fn read<T: FromRedisValue>(
         &self,
         command: &Cmd,
@@ -97,12 +97,12 @@ impl Server {
         once_more(|| async { command.query_async(&mut self.clone()).await }).await
     }
 
-    /// How it is connected to.
+    /// The client that makes the connections.
     pub(in crate::backends::redis) fn client(&self) -> &Client {
         &self.0.client
     }
 
-    /// How many connections there were before this one: the server may have been started anew.
+    /// The number of connections before the current one. If it has grown, the server may have been restarted.
     pub(in crate::backends::redis) fn turn(&self) -> u64 {
         let current = self.0.current.lock();
         current.unwrap_or_else(PoisonError::into_inner).0
@@ -122,7 +122,7 @@ impl Server {
         }
     }
 
-    /// Whoever comes next connects anew, unless somebody else has seen to it.
+    /// Prepares a new connection for the next user, unless another task has done so.
     fn renew(&self, turn: u64) {
         let current = self.0.current.lock();
         let mut current = current.unwrap_or_else(PoisonError::into_inner);
@@ -141,8 +141,9 @@ impl Server {
     }
 }
 
-/// Reads, and reads once more if the connection was lost, as to a server that was started anew while nobody
-/// asked it anything. Not if it does not answer, or cannot be reached: that would only take twice as long.
+/// Reads, and reads once more if the connection was lost, for example because the server was restarted while nothing
+/// was sent. It does not read again if the server does not answer or cannot be reached: that would only take twice as
+/// long.
 pub(in crate::backends::redis) async fn once_more<T, F: Future<Output = Result<T, RedisError>>>(
     read: impl Fn() -> F,
 ) -> Result<T, RedisError> {
@@ -169,8 +170,8 @@ fn connect(client: Client, response_timeout: Duration) -> Connecting {
             connection => connection.map_err(never_sent),
         }
     };
-    // It goes on also when whoever asked first does not wait for it: half a connection that is taken up
-    // again later would be out of time.
+    // This is a task of its own, so it continues even if the first user stops waiting. A half-made connection that is
+    // continued later would exceed its time-out.
     let connecting = async { tokio::spawn(connecting).await };
     let connecting = connecting.map(|ended| {
         ended.unwrap_or_else(|error| {
@@ -180,13 +181,13 @@ fn connect(client: Client, response_timeout: Duration) -> Connecting {
     connecting.boxed().shared()
 }
 
-/// How long a server may take to turn somebody away, and the longest that it says then.
+/// How long a server may take to turn a client away, and, below, the most bytes of its reason.
 const TURNED_AWAY_WITHIN: Duration = Duration::from_millis(500);
 const TURNED_AWAY_IN: u64 = 1_024;
 
-/// Why the server closes connections at once: it has no room for more clients, or is in protected mode. It says so
-/// first, and the client, which sends at the same time, mostly sees no more than a broken connection. So another
-/// one is made that sends nothing. An encrypted server says nothing.
+/// Says why the server closes connections at once: it has too many clients, or is in protected mode. The server sends
+/// the reason first. But the client sends at the same time, and mostly sees only a broken connection. So this
+/// function makes another connection, which sends nothing. A server with TLS sends no reason.
 async fn turned_away(client: &Client) -> Option<RedisError> {
     let ConnectionAddr::Tcp(host, port) = client.get_connection_info().addr() else {
         return None;
@@ -204,8 +205,8 @@ async fn turned_away(client: &Client) -> Option<RedisError> {
     Some(io::Error::new(io::ErrorKind::ConnectionRefused, text).into())
 }
 
-/// Whatever failed while connecting, no command was sent: the error must not look like one that leaves
-/// it open whether one was carried out.
+/// If connecting fails, no command was sent. So this error must differ from errors after which a command may have
+/// been carried out.
 fn never_sent(error: RedisError) -> RedisError {
     let is_told = matches!(
         error.kind(),

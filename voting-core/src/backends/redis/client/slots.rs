@@ -1,8 +1,8 @@
-//! Which node of a cluster has which keys.
+//! The slots of a cluster, and the node of each slot.
 
 use ::redis::{Arg, Cmd, Value, from_redis_value};
 
-/// Keys are spread over so many slots, and those over the nodes.
+/// The number of slots. Each key belongs to a slot, and each slot to a node.
 const SLOTS: u16 = 16_384;
 
 /// Where a node listens.
@@ -13,7 +13,8 @@ pub(in crate::backends::redis) struct Address {
 }
 
 impl Address {
-    /// As a redirection names it, `host:port`. Without a host it is that of the node which says so.
+    /// Reads an address in a redirection, `host:port`. Without a host, it is the host of the node that sent the
+    /// redirection.
     pub(in crate::backends::redis) fn read(text: &str, said_by: &Self) -> Option<Self> {
         let (host, port) = text.rsplit_once(':')?;
         let host = if host.is_empty() { &said_by.host } else { host };
@@ -30,7 +31,7 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// Who has which slots.
+/// The nodes of each range of slots.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::backends::redis) struct SlotMap(Vec<Range>);
 
@@ -43,7 +44,7 @@ struct Range {
 }
 
 impl SlotMap {
-    /// Reads the answer to `CLUSTER SLOTS`, which `said_by` has given.
+    /// Reads the answer to `CLUSTER SLOTS` from the node `said_by`.
     pub(in crate::backends::redis) fn read(answer: &Value, said_by: &Address) -> Option<Self> {
         let ranges = list(answer)?.iter().map(|range| {
             let [first, last, master, replicas @ ..] = list(range)? else {
@@ -60,7 +61,7 @@ impl SlotMap {
             })
         });
         let ranges: Vec<_> = ranges.collect::<Option<_>>()?;
-        // A node that belongs to no cluster knows of none.
+        // A node outside a cluster lists no slots.
         (!ranges.is_empty()).then_some(Self(ranges))
     }
 
@@ -72,12 +73,12 @@ impl SlotMap {
         range.map(|range| &range.master)
     }
 
-    /// All masters that have slots, each once.
+    /// All masters that have slots, without duplicates.
     pub(in crate::backends::redis) fn masters(&self) -> Vec<Address> {
         once_each(self.0.iter().map(|range| &range.master))
     }
 
-    /// All replicas that are not known to have failed, each once.
+    /// All replicas that are not marked as failed, without duplicates.
     pub(in crate::backends::redis) fn replicas(&self) -> Vec<Address> {
         once_each(self.0.iter().flat_map(|range| &range.replicas))
     }
@@ -105,7 +106,7 @@ fn node(value: &Value, said_by: &Address) -> Option<Address> {
     let [host, port, ..] = list(value)? else {
         return None;
     };
-    // Nothing means the host that was asked, `?` one that is not known.
+    // An empty host is the host that was asked; `?` is a host that is not known.
     let host: Option<String> = from_redis_value(host.clone()).ok()?;
     let host = host.filter(|host| !host.is_empty());
     let host = host.unwrap_or_else(|| said_by.host.clone());
@@ -136,7 +137,7 @@ pub(in crate::backends::redis) fn of_command(command: &Cmd) -> Option<u16> {
     key.map(of_key)
 }
 
-/// The slot of a key: of what is in its first braces, or of all of it.
+/// The slot of a key. If the key has braces, only the text in the first pair counts.
 pub(in crate::backends::redis) fn of_key(key: &[u8]) -> u16 {
     let tag = || {
         let open = key.iter().position(|byte| *byte == b'{')?;
@@ -147,7 +148,7 @@ pub(in crate::backends::redis) fn of_key(key: &[u8]) -> u16 {
     crc16(tag().unwrap_or(key)) % SLOTS
 }
 
-/// CRC-16/XMODEM, as the cluster's specification has it.
+/// CRC-16/XMODEM, as in the cluster's specification.
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |mut crc, byte| {
         crc ^= u16::from(*byte) << 8;
@@ -166,7 +167,7 @@ fn crc16(bytes: &[u8]) -> u16 {
 mod tests {
     use super::*;
 
-    /// What `CLUSTER KEYSLOT` says.
+    /// The expected values are the answers of `CLUSTER KEYSLOT`.
     #[test]
     fn slots_are_those_of_the_specification() {
         assert_eq!(crc16(b"123456789"), 0x31c3);

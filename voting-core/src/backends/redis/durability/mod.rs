@@ -1,4 +1,4 @@
-//! Whether Redis keeps what it acknowledges.
+//! Checks whether Redis keeps what it acknowledges.
 
 pub(super) mod watch;
 mod writes;
@@ -17,10 +17,9 @@ use crate::{error::StoreError, model::position::ShardId};
 
 /// The settings without which an acknowledged ballot can be lost.
 ///
-/// With `aof-load-truncated yes` Redis starts from a log that was torn in the middle of a transaction, and
-/// leaves the transaction open: what is written next may be taken for a part of it at the start after that,
-/// and be dropped. With `no` it says that the log is torn, and `redis-check-aof --fix` cuts it where it
-/// should be.
+/// With `aof-load-truncated yes`, Redis accepts an append-only file that ends in the middle of a transaction, and the
+/// transaction stays open. At the next start, what was written after it may be read as a part of this transaction and
+/// be dropped. With `no`, Redis refuses to start, and `redis-check-aof --fix` cuts the file at the right place.
 pub(in crate::backends::redis) const NEEDED: [(&str, &str); 5] = [
     ("appendonly", "yes"),
     ("appendfsync", "always"),
@@ -29,28 +28,28 @@ pub(in crate::backends::redis) const NEEDED: [(&str, &str); 5] = [
     ("maxmemory-policy", "noeviction"),
 ];
 
-/// The setting that keeps a replica from taking over by itself.
+/// The setting that prevents a replica from becoming a master without an operator.
 pub(in crate::backends::redis) const WAITS: (&str, &str) = ("cluster-replica-no-failover", "yes");
 
-/// Whose replica a server is, as host and port; empty if it is none.
+/// The setting that names the master of a server, as host and port. It is empty if the server is not a replica.
 const REPLICA_OF: &str = "replicaof";
 
-/// What a server is there for.
+/// The role of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::backends::redis) enum Duty {
-    /// It takes ballots.
+    /// The server takes ballots.
     Master,
-    /// It may come to take ballots.
+    /// The server may become a master, which takes ballots.
     Replica,
 }
 
-/// Why a server is not taken to keep what it acknowledges.
+/// Why a server is not known to keep what it acknowledges.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(in crate::backends::redis) enum Flaw {
-    /// It has said so.
+    /// The server has said that it may lose ballots.
     #[error("{0}")]
     Told(Arc<str>),
-    /// It has not said that it does.
+    /// The server has not said that it keeps ballots.
     #[error("{0}")]
     Unknown(Arc<str>),
 }
@@ -61,7 +60,7 @@ impl Flaw {
     }
 }
 
-/// The kind, if it is a flaw.
+/// The kind of the error, if the error is a [`Flaw`].
 pub(crate) fn kind_of_flaw(
     error: &(dyn std::error::Error + 'static),
 ) -> Option<crate::error::ErrorKind> {
@@ -78,8 +77,8 @@ impl From<Flaw> for StoreError {
     }
 }
 
-/// Each server that takes ballots keeps them, and none that may come to take any has fewer. All are asked
-/// now, whatever was known of them.
+/// Checks that each server that takes ballots keeps them, and that no replica can become a master by itself. All
+/// servers are asked now; earlier answers do not count.
 pub(in crate::backends::redis) async fn check(redis: &Redis) -> Result<(), StoreError> {
     let now = Instant::now();
     let Servers { masters, replicas } = redis.0.connection.each().await?;
@@ -118,7 +117,7 @@ async fn ask_master(server: &Server) -> Result<(), Flaw> {
     let wanted = NEEDED.iter().map(|(setting, _)| *setting);
     let there = settings(server, wanted.chain([REPLICA_OF])).await;
     let there = there.map_err(|error| no_settings(name, &error))?;
-    // It would drop what its own master does not have.
+    // A replica would drop everything that its master does not have.
     if let Some(master) = there.get(REPLICA_OF).filter(|master| !master.is_empty()) {
         let text = format!("{name} is a replica, of {master}, and takes no ballots");
         return Err(Flaw::Told(text.into()));
@@ -169,11 +168,12 @@ async fn ask_replica(server: &Server) -> Result<(), Flaw> {
     ))
 }
 
-/// What Redis would not take from its own log when it starts, if there is such a thing.
+/// The first command that Redis would not replay from its append-only file when it starts; `None` if it would replay
+/// all.
 ///
-/// It checks the commands of a transaction, and of a script, against the rights of the user `default`, of
-/// which nobody thinks who has turned that user off, and goes on without what is not allowed
-/// (redis issue 14541; valkey issue 3983).
+/// Redis checks the commands of transactions and scripts in the file against the rights of the user `default`, and
+/// skips commands that this user may not send (redis issue 14541; valkey issue 3983). An operator who has turned that
+/// user off does not expect this.
 pub(in crate::backends::redis) async fn forgets(
     redis: &Redis,
     server: &Server,
@@ -186,7 +186,7 @@ pub(in crate::backends::redis) async fn forgets(
         &["HINCRBY", &stats, "f", "1"],
         &["HSET", &stats, "f", "1"],
     ];
-    // Together, so that they take the time of one.
+    // All are sent at once, so that they take the time of one.
     let asked = written.into_iter().map(|command| async move {
         let mut ask = ::redis::cmd("ACL");
         ask.arg("DRYRUN").arg("default").arg(command);
@@ -205,7 +205,7 @@ fn no_answer(name: &str, error: &RedisError) -> Flaw {
 }
 
 fn no_settings(name: &str, error: &RedisError) -> Flaw {
-    // A command that was taken away is an unknown one.
+    // Redis answers a command that was renamed or removed as an unknown command.
     let is_refused = matches!(
         error.kind(),
         ErrorKind::Server(ServerErrorKind::NoPerm | ServerErrorKind::ResponseError)
@@ -231,7 +231,7 @@ async fn settings(
     server.read(&get).await
 }
 
-/// Which of these settings a server does not have, as they should be.
+/// The required settings that a server does not have.
 pub(in crate::backends::redis) async fn lacks(
     server: &Server,
     needed: &[(&str, &str)],

@@ -1,10 +1,10 @@
-//! Looks again and again whether the servers keep what they acknowledge, for as long as ballots are taken: an
-//! operator, or a script, can change a Redis that runs.
+//! Checks regularly, while ballots come in, whether the servers keep what they acknowledge: an operator or a script
+//! can change a running Redis.
 //!
-//! A ballot is sent to a server that was seen to keep what it acknowledges within the last second. Its voter
-//! is thanked if a look that began within the second before the answer, or after the ballot was sent, has
-//! found the same. While ballots come, a new look begins twice a second beside them, so that they hardly
-//! ever wait for one. Who has not asked for a while looks first.
+//! A ballot is sent only to a server that a check in the last second found durable. Its voter gets the receipt if a
+//! second condition holds too: a check that began within the second before the answer, or after the ballot was sent,
+//! must have found the server durable. While ballots come in, a new check begins twice a second beside them, so a
+//! ballot hardly ever waits for a check. After a pause, the first ballot waits for one.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -30,38 +30,38 @@ use crate::{
     model::position::ShardId,
 };
 
-/// What was seen longer ago is not known any more.
+/// The result of a check is valid for this long.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// While ballots come, the next look begins so long after the last one.
+/// While ballots come in, the time between the beginnings of two checks.
 const RENEW: Duration = Duration::from_millis(500);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is known of one server.
+/// The last check of one server.
 #[derive(Default)]
 pub(in crate::backends::redis) struct Watch(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// When it was last seen to keep what it acknowledges; nothing if the last look found otherwise.
+    /// The last check, if it found the server durable; `None` if it did not.
     seen: Option<Seen>,
-    /// The look that is under way.
+    /// The check that is running.
     look: Option<Look>,
 }
 
 #[derive(Clone, Copy)]
 struct Seen {
     duty: Duty,
-    /// Over which connection: a new one may lead to a server that was started anew.
+    /// The number of the connection. A new connection may lead to a server that was restarted.
     turn: u64,
     begun: Instant,
     ended: Instant,
 }
 
-/// Ends with what was found, for all who wait for it.
+/// A check that is running. All tasks that wait for its result share it.
 #[derive(Clone)]
 struct Look {
     begun: Instant,
@@ -74,7 +74,7 @@ impl Watch {
         seen.is_some_and(|seen| (seen.turn, seen.duty) == (turn, duty) && is_recent(seen))
     }
 
-    /// What a look has found; the next one may begin.
+    /// Notes the result of a check. After that, the next check may begin.
     fn note(&self, begun: Instant, seen: Option<Seen>) {
         let mut state = lock(&self.0);
         if state.look.as_ref().is_some_and(|look| look.begun == begun) {
@@ -84,7 +84,7 @@ impl Watch {
     }
 }
 
-/// The look at a server that is under way; a new one if there is none.
+/// The running check of a server; if there is none, a new one.
 fn look(redis: &Redis, server: &Server, duty: Duty) -> Look {
     let mut state = lock(&server.watch().0);
     if let Some(look) = &state.look {
@@ -93,7 +93,7 @@ fn look(redis: &Redis, server: &Server, duty: Duty) -> Look {
     let begun = Instant::now();
     let (redis, server) = (redis.clone(), server.clone());
     let watched = server.clone();
-    // A task of its own: it ends also when nobody waits for it.
+    // The check is a task of its own, so it ends even if nobody waits for it.
     let looking = tokio::spawn(async move {
         let found = look_once(&redis, &server, duty).await;
         let seen = found.as_ref().ok().map(|turn| Seen {
@@ -107,7 +107,7 @@ fn look(redis: &Redis, server: &Server, duty: Duty) -> Look {
     });
     let end = async move {
         looking.await.unwrap_or_else(|error| {
-            // Its runtime has ended before it.
+            // The task was cancelled, because its runtime has ended.
             watched.watch().note(begun, None);
             Err(Flaw::unknown(error.to_string()))
         })
@@ -120,12 +120,12 @@ fn look(redis: &Redis, server: &Server, duty: Duty) -> Look {
     look
 }
 
-/// Over which connection the server said that it keeps what it acknowledges.
+/// Asks the server. Returns the number of the connection over which it answered.
 async fn look_once(redis: &Redis, server: &Server, duty: Duty) -> Result<u64, Flaw> {
     let name = server.name();
     let asking = async {
-        // All answers must come over one connection, or they may be of two servers. One that was lost is
-        // made anew, once.
+        // All answers must come over one connection. Otherwise they may be from two servers. If the connection was
+        // lost, the server is asked once more.
         for _ in 0..2 {
             let turn = server.turn();
             durability::ask(redis, server, duty).await?;
@@ -143,7 +143,7 @@ async fn look_once(redis: &Redis, server: &Server, duty: Duty) -> Result<u64, Fl
     })
 }
 
-/// Done once a look that began at `since` or later has found that the server keeps what it acknowledges.
+/// Waits for a check that began at `since` or later, and that found the server durable.
 pub(in crate::backends::redis) async fn seen_since(
     redis: &Redis,
     server: &Server,
@@ -157,24 +157,24 @@ pub(in crate::backends::redis) async fn seen_since(
         }
         let look = look(redis, server, duty);
         match look.end.await {
-            // One that began earlier may have found what has been mended since.
+            // A check that began earlier may have found a flaw that has been corrected since.
             Err(Flaw::Told(_)) if look.begun < since => {}
             found => found?,
         }
     }
 }
 
-/// Of the whole log.
+/// The checks of all servers of the log.
 #[derive(Default)]
 pub(in crate::backends::redis) struct Watched {
-    /// The generation of the servers of which each was seen to keep what it acknowledges.
+    /// The generation of the servers at the last time when all of them were found durable.
     generation: Mutex<Option<u64>>,
-    /// When a look at all of them last began.
+    /// When a check of all servers last began.
     round: Mutex<Option<Instant>>,
 }
 
 impl Watched {
-    /// Whether it is time for the next round, which then counts as begun.
+    /// Whether the next check of all servers is due. If it is, the check counts as begun.
     fn is_due(&self) -> bool {
         let mut round = lock(&self.round);
         let is_due = round.is_none_or(|round| round.elapsed() >= RENEW);
@@ -185,14 +185,14 @@ impl Watched {
     }
 }
 
-/// Done if the server of a shard may be sent a ballot: it was seen to keep what it acknowledges, and no
-/// other was seen not to.
+/// Succeeds if a ballot may be sent to the server of a shard: the server was found durable, and no other server was
+/// found to lose ballots.
 pub(in crate::backends::redis) async fn before(
     redis: &Redis,
     shard: ShardId,
 ) -> Result<(), StoreError> {
     let (watched, connection) = (&redis.0.watched, &redis.0.connection);
-    // As it is before the look: nodes that join meanwhile must not pass with it.
+    // The generation is read before the check, so that a node that joins during the check does not pass unchecked.
     let generation = Some(connection.generation());
     let is_due = watched.is_due();
     if *lock(&watched.generation) != generation {
@@ -214,20 +214,20 @@ pub(in crate::backends::redis) async fn before(
     Ok(look(redis, &server, Duty::Master).end.await?)
 }
 
-/// Done if what the server has acknowledged, of what was sent at `sent`, may be told.
+/// Succeeds if the acknowledgement of a server, for a ballot that was sent at `sent`, may be passed on.
 pub(in crate::backends::redis) async fn after(
     redis: &Redis,
     server: &Server,
     sent: Instant,
 ) -> Result<(), StoreError> {
     let fresh = Instant::now().checked_sub(FRESH);
-    // If Redis is slow, a look may take longer than a second, too. One that is asked behind the ballot is
-    // as good.
+    // If Redis is slow, a check may take longer than a second. A check that began after the ballot was sent is
+    // equally good.
     let since = fresh.map_or(sent, |fresh| fresh.min(sent));
     Ok(seen_since(redis, server, Duty::Master, since).await?)
 }
 
-/// Looks at all servers, beside the ballots.
+/// Begins a check of all servers, in a task of its own.
 fn begin_round(redis: &Redis) {
     if let Connection::Server(server) = &redis.0.connection {
         look(redis, server, Duty::Master);
@@ -241,8 +241,8 @@ fn begin_round(redis: &Redis) {
     });
 }
 
-/// One of a cluster that does not answer takes no ballots either, and does not hold up those of the others.
-/// One that says that it loses ballots does.
+/// Checks all servers of a cluster. A server that does not answer takes no ballots, and must not stop ballots for the
+/// other servers. A server that may lose ballots stops them all.
 async fn round(redis: &Redis) -> Result<(), StoreError> {
     let Servers { masters, replicas } = redis.0.connection.each().await?;
     let masters = masters.iter().map(|master| (master, Duty::Master));

@@ -1,5 +1,5 @@
-//! Whether Redis would carry out what the services write. To answer questions is not enough: a replica
-//! answers them, and so does a server whose disk or memory is full.
+//! Checks whether Redis would accept the writes of the services. It is not enough that a server answers reads: a
+//! replica does too, and so does a server whose disk or memory is full.
 
 use ::redis::{ErrorKind, RedisError, Script, ScriptInvocation, ServerErrorKind};
 use futures_util::future::try_join_all;
@@ -14,12 +14,12 @@ use crate::{
 };
 
 impl Redis {
-    /// Done if each shard would take a ballot.
+    /// Succeeds if each shard would take a ballot.
     pub(in crate::backends::redis) async fn takes_ballots(&self) -> Result<(), StoreError> {
         self.would_write(&self.0.scripts.writable).await
     }
 
-    /// Done if entries of each shard could be acknowledged.
+    /// Succeeds if entries of each shard could be acknowledged.
     pub(in crate::backends::redis) async fn takes_acknowledgements(
         &self,
     ) -> Result<(), StoreError> {
@@ -27,7 +27,7 @@ impl Redis {
     }
 
     async fn would_write(&self, script: &Script) -> Result<(), StoreError> {
-        // Of one server, what holds for one shard holds for all.
+        // On a single server, the answer for one shard holds for all.
         let shards = match self.0.options.cluster {
             true => self.0.options.shards,
             false => 1,
@@ -42,14 +42,14 @@ impl Redis {
         try_join_all(asked).await.map(|_| ())
     }
 
-    /// Done if a server would take a ballot of somebody who may cast one there.
+    /// Succeeds if a server would take a ballot from a user who has the right.
     pub(in crate::backends::redis) async fn server_takes_ballots(
         &self,
         server: &Server,
     ) -> Result<(), StoreError> {
         let ask = self.0.scripts.writable.prepare_invoke();
         match answer(server, &ask).await {
-            // What its user may not do is another question.
+            // The rights of the user are checked elsewhere.
             Err(error) if error.kind() == error::ErrorKind::Forbidden => Ok(()),
             answer => answer,
         }
@@ -59,7 +59,7 @@ impl Redis {
 async fn answer(server: &Server, ask: &ScriptInvocation<'_>) -> Result<(), StoreError> {
     let answer = once_more(|| async { ask.invoke_async::<()>(&mut server.apart()).await }).await;
     answer.or_else(|error| match error.kind() {
-        // It would take what is its own. Whoever has something for this shard is led on.
+        // The server takes ballots of its own shards. A ballot for this shard is redirected.
         ErrorKind::Server(
             ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::TryAgain,
         ) => Ok(()),
@@ -67,7 +67,7 @@ async fn answer(server: &Server, ask: &ScriptInvocation<'_>) -> Result<(), Store
     })
 }
 
-/// The error, with what it means where that is known.
+/// The error with an explanation, if there is one.
 fn explained(name: &str, error: RedisError) -> StoreError {
     match why(&error) {
         Some(why) => StoreError::unavailable(format!("{name} takes no writes: {why} ({error})")),
@@ -75,7 +75,7 @@ fn explained(name: &str, error: RedisError) -> StoreError {
     }
 }
 
-/// What it means that Redis has refused a write so; `None` if it has not for a reason of its own.
+/// The meaning of the error with which Redis refused a write; `None` if the error has no known meaning.
 pub(in crate::backends::redis) fn why(error: &RedisError) -> Option<&'static str> {
     match error.kind() {
         ErrorKind::Server(ServerErrorKind::ReadOnly) => Some("it is a replica"),

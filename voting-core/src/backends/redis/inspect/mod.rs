@@ -1,5 +1,5 @@
-//! What is in the log, for operators. Only asks, never changes anything: it makes no stream, no group
-//! and no consumer.
+//! The contents of the log, for operators. This module only reads, and never changes anything: it makes no stream, no
+//! group and no consumer.
 
 pub(super) mod rights;
 
@@ -21,16 +21,16 @@ use crate::{
     model::position::{EntryId, ShardId},
 };
 
-/// What a shard of the log holds.
+/// The state of a shard of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardReport {
-    /// Which.
+    /// The shard.
     pub shard: ShardId,
-    /// Entries in it, also those that are acknowledged and kept for a while.
+    /// The number of entries, including acknowledged entries that are kept for a while.
     pub entries: u64,
-    /// Entries that nobody has taken yet; `None` if Redis cannot tell.
+    /// The number of entries that no worker has claimed yet; `None` if Redis cannot tell.
     pub not_taken: Option<u64>,
-    /// Entries that somebody has taken and not acknowledged.
+    /// The number of entries that a worker has claimed and not acknowledged.
     pub in_hand: u64,
     /// The oldest entry that is not acknowledged.
     pub oldest_pending: Option<EntryId>,
@@ -38,29 +38,29 @@ pub struct ShardReport {
     pub acknowledged_below: EntryId,
     /// The newest entry that was ever appended.
     pub last: EntryId,
-    /// Ballots ever accepted.
+    /// The number of ballots ever accepted.
     pub accepted: u64,
-    /// Ballots of entries that are acknowledged.
+    /// The number of ballots in acknowledged entries.
     pub acknowledged: u64,
-    /// Entries that were deleted before they were acknowledged.
+    /// The number of entries that were deleted before they were acknowledged.
     pub lost: u64,
-    /// Who reads it.
+    /// The workers that read the shard.
     pub consumers: Vec<Consumer>,
 }
 
 /// A worker, as a shard of the log knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consumer {
-    /// Its name, which is never used again.
+    /// The name, which is never used again.
     pub name: String,
-    /// How long it has not been heard of.
+    /// The time since Redis last heard from the worker.
     pub idle: Duration,
-    /// Entries that it has taken and not acknowledged.
+    /// The number of entries that the worker has claimed and not acknowledged.
     pub in_hand: u64,
 }
 
 impl Redis {
-    /// Where it is: the server, or those nodes of a cluster that the address names.
+    /// The addresses: of the single server, or of the nodes that the configured address of a cluster names.
     pub fn endpoints(&self) -> Vec<Endpoint> {
         match &self.0.place {
             Place::Server(client) => vec![endpoint(client)],
@@ -68,7 +68,7 @@ impl Redis {
         }
     }
 
-    /// Whether connections are encrypted, and the server verified.
+    /// Whether connections are encrypted and the server is verified.
     pub fn is_encrypted(&self) -> bool {
         let is_encrypted = |client: &::redis::Client| {
             let info = client.get_connection_info();
@@ -80,8 +80,8 @@ impl Redis {
         }
     }
 
-    /// How it stands with the certificate of each server, of a cluster those that answer now and those that
-    /// the address names; none if connections are not encrypted.
+    /// The certificate of each server: in a cluster, of the current nodes and of the nodes in the configured address.
+    /// The list is empty if connections are not encrypted.
     pub async fn certificates(&self) -> Vec<(Endpoint, io::Result<Certificate>)> {
         if !self.is_encrypted() {
             return Vec::new();
@@ -104,10 +104,10 @@ impl Redis {
         certificate::look_at_each(endpoints, Begin::Encrypted, roots, CONNECT_TIMEOUT).await
     }
 
-    /// The number of shards that the log was laid out with; `None` if nobody has used it yet.
+    /// The number of shards with which the log was set up; `None` if no service has used the log yet.
     ///
     /// # Errors
-    /// Redis does not answer, or what is there is no layout.
+    /// Redis does not answer, or the stored layout cannot be read.
     pub async fn laid_out_shards(&self) -> Result<Option<u16>, StoreError> {
         let Some(layout) = self.layout().await? else {
             return Ok(None);
@@ -118,15 +118,15 @@ impl Redis {
         shards.map(Some).ok_or_else(unknown)
     }
 
-    /// The shards that the settings speak of.
+    /// The shards according to the settings.
     pub fn shard_ids(&self) -> impl Iterator<Item = ShardId> + use<> {
         self.shards()
     }
 
-    /// What is in a shard; `None` if no service has used it yet.
+    /// The state of a shard; `None` if no service has used it yet.
     ///
     /// # Errors
-    /// Redis does not answer, or its user may not ask.
+    /// Redis does not answer, or the user may not send the commands.
     pub async fn inspect(&self, shard: ShardId) -> Result<Option<ShardReport>, StoreError> {
         let group = match self.group(shard).await {
             Err(error) if is_no_such_key(&error) => None,
@@ -154,7 +154,7 @@ impl Redis {
         }))
     }
 
-    /// Who reads a shard.
+    /// The workers that read a shard.
     pub(in crate::backends::redis) async fn consumers(
         &self,
         shard: ShardId,

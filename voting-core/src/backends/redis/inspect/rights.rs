@@ -1,22 +1,22 @@
-//! What the user of a service must be allowed to do in Redis.
+//! The rights that the services' users need in Redis.
 
 use ::redis::RedisError;
 
 use crate::backends::redis::{GROUP, Redis, client::server::Server};
 use crate::model::position::ShardId;
 
-/// The commands that a user may not give, of those that a service gives.
+/// The commands that the services send and that a user may not send.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rights {
-    /// The user.
+    /// The name of the user.
     pub user: String,
-    /// What it lacks to be the vote service's.
+    /// The commands of the vote service that the user may not send.
     pub vote_lacks: Vec<String>,
-    /// What it lacks to be the worker's.
+    /// The commands of the worker that the user may not send.
     pub worker_lacks: Vec<String>,
 }
 
-/// Who gives a command.
+/// Which service sends a command.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Who {
     Vote,
@@ -24,8 +24,8 @@ enum Who {
     Both,
 }
 
-/// Each command that a service gives, on a key of each kind; also those in scripts, which Redis holds
-/// against the user as well. A service that gives another one adds a line here.
+/// Each command that a service sends, on a key of each kind. It includes the commands in scripts, which Redis checks
+/// against the user's rights too. If a service sends a new command, add a line here.
 fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
     let shard = ShardId(0);
     let (log, stats, sealed) = (
@@ -47,7 +47,7 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
         (Who::Both, &["HINCRBY", &stats, "f", "1"]),
         (Who::Both, &["XINFO", "GROUPS", &log]),
         (Who::Vote, &["XADD", &log, "*", "b", "x", "n", "1"]),
-        // Whichever of the two comes first lays the log out.
+        // The service that starts first sets up the log.
         (Who::Both, &["SET", &layout, "x"]),
         (
             Who::Both,
@@ -83,7 +83,7 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
         .collect()
 }
 
-/// Asks the server, which carries out none of them.
+/// Asks the server about each command. The server carries out none of them.
 pub(in crate::backends::redis) async fn missing(
     redis: &Redis,
     server: &Server,
@@ -115,7 +115,7 @@ pub(in crate::backends::redis) async fn missing(
     Ok(rights)
 }
 
-/// A command with its subcommand, and the key if it is one of ours.
+/// The command, with its subcommand if it has one.
 fn name(command: &[String]) -> String {
     let has_sub = ["ACL", "CONFIG", "SCRIPT", "XGROUP", "XINFO"];
     let words = if has_sub.contains(&command[0].as_str()) {

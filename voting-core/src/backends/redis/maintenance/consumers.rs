@@ -1,20 +1,20 @@
-//! Removes the consumers of workers that have ended, of which there would else be ever more.
+//! Removes the consumers of workers that have ended. Otherwise their number would grow for ever.
 
 use std::time::Duration;
 
 use crate::backends::redis::{GROUP, Redis, maintenance::every::Every};
 use crate::{error::StoreError, model::position::ShardId};
 
-/// Looks for them now and then.
+/// Looks for such consumers at intervals.
 pub(in crate::backends::redis) struct Consumers {
-    /// Milliseconds.
+    /// How long a consumer must have been idle, in milliseconds.
     max_idle: u64,
     pub(in crate::backends::redis) look: Every,
 }
 
 impl Consumers {
     pub(in crate::backends::redis) fn new(redis: &Redis) -> Self {
-        // Long enough that nobody who is only slow is meant.
+        // The time is long enough that a slow worker is not affected.
         let claim_timeout = redis.0.options.claim_timeout;
         let max_idle = (claim_timeout * 10).max(Duration::from_secs(60));
         Self {
@@ -37,8 +37,9 @@ impl Consumers {
 }
 
 impl Redis {
-    /// Removes the consumer of this name, or all if it is empty, unless they have something in hand or
-    /// were heard of within so many milliseconds. How many that were.
+    /// Removes the consumer with this name; with an empty name, all consumers. A consumer that has unacknowledged
+    /// entries, or was active within the last `min_idle` milliseconds, is not removed. Returns the number of removed
+    /// consumers.
     pub(in crate::backends::redis) async fn remove_consumers(
         &self,
         shard: ShardId,

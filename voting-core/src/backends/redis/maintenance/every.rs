@@ -1,4 +1,4 @@
-//! Work that is done again and again, not more often than every so long.
+//! Work that is repeated, at most once in each period.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub(in crate::backends::redis) struct Every {
 }
 
 impl Every {
-    /// Due at once, and then after each period.
+    /// The work is due at once, and then after each period.
     pub(in crate::backends::redis) fn new(period: Duration) -> Self {
         Self {
             period,
@@ -18,7 +18,7 @@ impl Every {
         }
     }
 
-    /// Whether it is time; it is then noted as done.
+    /// Whether the work is due. If it is, it counts as done.
     pub(in crate::backends::redis) fn is_due(&mut self) -> bool {
         let now = Instant::now();
         let due = now >= self.next;
@@ -28,12 +28,12 @@ impl Every {
         due
     }
 
-    /// There is more to do than was done.
+    /// Makes the work due at once, since some of it is left.
     pub(in crate::backends::redis) fn again(&mut self) {
         self.next = Instant::now();
     }
 
-    /// How long until it is due.
+    /// The time until the work is due.
     pub(in crate::backends::redis) fn left(&self) -> Duration {
         self.next.saturating_duration_since(Instant::now())
     }

@@ -1,9 +1,9 @@
-//! How much of its memory Redis has used: at its limit it refuses ballots.
+//! The use of memory in Redis. At its limit, Redis refuses ballots.
 
 use crate::backends::redis::client::{connection::Connection, node::fields};
 use crate::log::stats::LogMemory;
 
-/// Of the fullest server; `None` if none says so, as to a user who may not ask.
+/// The memory of the fullest server; `None` if no server tells, for example because the user may not ask.
 pub(in crate::backends::redis) async fn of(connection: &Connection) -> Option<LogMemory> {
     let servers = connection.each().await.ok()?;
     let mut ask = ::redis::cmd("INFO");
@@ -17,7 +17,7 @@ pub(in crate::backends::redis) async fn of(connection: &Connection) -> Option<Lo
     fullest.map(|(_, memory)| memory)
 }
 
-/// Millionths of the limit; none of no limit.
+/// The used share of the limit, in millionths; 0 without a limit.
 fn share(memory: LogMemory) -> u128 {
     let of_limit = memory
         .limit
@@ -28,7 +28,7 @@ fn share(memory: LogMemory) -> u128 {
 fn read(info: &str) -> Option<LogMemory> {
     let told = fields(info);
     let number = |name: &str| told.get(name)?.parse::<u64>().ok();
-    // Buffers for replicas and for the log on the disk do not count.
+    // Buffers for replicas and for the append-only file do not count.
     let used =
         number("used_memory")?.saturating_sub(number("mem_not_counted_for_evict").unwrap_or(0));
     Some(LogMemory {

@@ -1,5 +1,5 @@
-//! What a consumer sees to now and then: entries of the dead, how far the log is settled, and
-//! trimming what is both settled and old.
+//! The regular work of a consumer: it takes over entries of workers that have ended, finds up to which id the log is
+//! settled, and trims entries that are settled and old.
 
 mod consumers;
 pub(super) mod every;
@@ -31,7 +31,7 @@ use ::redis::{
 const EVERY: Duration = Duration::from_secs(1);
 
 pub(in crate::backends::redis) struct Upkeep {
-    /// To look for entries of the dead.
+    /// When to look for entries of workers that have ended.
     pub(in crate::backends::redis) take_over: Every,
     run: Every,
     acknowledged_below: HashMap<ShardId, EntryId>,
@@ -50,7 +50,7 @@ impl Upkeep {
         }
     }
 
-    /// All entries of the shard below this are acknowledged, as far as is known.
+    /// All entries of the shard below this id are known to be acknowledged.
     pub(in crate::backends::redis) fn settled(&self, shard: ShardId) -> EntryId {
         self.acknowledged_below
             .get(&shard)
@@ -58,7 +58,7 @@ impl Upkeep {
             .unwrap_or(EntryId::MIN)
     }
 
-    /// Sees to all shards that do not rest; what failed is noted there.
+    /// Does the work on all shards that are not paused after a failure. A failure pauses the shard.
     pub(in crate::backends::redis) async fn run_if_due(
         &mut self,
         redis: &Redis,
@@ -92,21 +92,21 @@ impl Upkeep {
     }
 }
 
-/// How far the workers are in a shard.
+/// How far the workers have come in a shard.
 pub(in crate::backends::redis) struct Progress {
-    /// The oldest entry that is not acknowledged, be it handed out or not.
+    /// The oldest entry that is not acknowledged, claimed or not.
     pub(in crate::backends::redis) oldest_pending: Option<EntryId>,
     /// All entries below this are acknowledged.
     pub(in crate::backends::redis) acknowledged_below: EntryId,
 }
 
-/// What was counted in a shard since there is one.
+/// The counters of a shard since it was made.
 pub(in crate::backends::redis) struct Counters {
-    /// Ballots.
+    /// The number of ballots that were accepted.
     pub(in crate::backends::redis) accepted: u64,
-    /// Ballots.
+    /// The number of ballots in acknowledged entries.
     pub(in crate::backends::redis) acknowledged: u64,
-    /// Entries.
+    /// The number of entries that were deleted before they were acknowledged.
     pub(in crate::backends::redis) lost: u64,
 }
 
@@ -116,8 +116,8 @@ impl Redis {
         shard: ShardId,
     ) -> Result<Progress, StoreError> {
         let key = self.log_key(shard);
-        // In this order: what is appended or handed out after the first question has a later id than
-        // all that the answers speak of, or is found by the questions that follow.
+        // The order of these questions matters. An entry that is appended or claimed after the first question has a
+        // later id than all ids in the answers, or one of the later questions finds it.
         let last = self.stream(shard).await?.last;
         let group = self.group(shard).await?;
         let group = group.ok_or_else(|| StoreError::unavailable("the consumer group is gone"))?;
@@ -138,7 +138,7 @@ impl Redis {
         })
     }
 
-    /// What Redis says of the stream of a shard.
+    /// The answer of Redis about the stream of a shard.
     pub(in crate::backends::redis) async fn stream(
         &self,
         shard: ShardId,
@@ -148,7 +148,7 @@ impl Redis {
         reply::stream(self.0.connection.read(&ask).await?)
     }
 
-    /// What Redis says of the workers' group in a shard; `None` if there is none.
+    /// The answer of Redis about the workers' group in a shard; `None` if there is no group.
     pub(in crate::backends::redis) async fn group(
         &self,
         shard: ShardId,
@@ -159,8 +159,8 @@ impl Redis {
         Ok(told.groups.into_iter().find(|group| group.name == GROUP))
     }
 
-    /// Removes the entries before this one, all of which are acknowledged. Never by length: that would
-    /// take entries that nobody has counted.
+    /// Removes the entries before this id, which are all acknowledged. Entries are never removed by length: that
+    /// could remove entries that are not counted yet.
     async fn trim(&self, shard: ShardId, before: EntryId) -> Result<(), RedisError> {
         let mut trim = ::redis::cmd("XTRIM");
         trim.arg(self.log_key(shard))

@@ -1,5 +1,5 @@
-//! Acknowledged entries are kept, to be read again after the store was restored from a backup. To take
-//! votes goes before that: where Redis' memory runs short, they are kept for less long.
+//! Keeps acknowledged entries, so that they can be read again after the store was restored from a backup. To take
+//! votes is more important: if the memory of Redis is short, entries are kept for a shorter time.
 
 use std::collections::HashSet;
 
@@ -11,9 +11,9 @@ use crate::{
 };
 
 pub(in crate::backends::redis) struct Retention {
-    /// Shards on servers whose memory is short.
+    /// The shards on servers whose memory is short.
     short: HashSet<ShardId>,
-    /// Servers that do not say have been told of.
+    /// Whether it was logged already that a server does not tell its memory.
     silent: bool,
 }
 
@@ -25,7 +25,7 @@ impl Retention {
         }
     }
 
-    /// The first entry of the shard to be kept for its age; those before may go once they are
+    /// The first entry of the shard that is young enough to be kept. Entries before it may be removed once they are
     /// acknowledged.
     pub(in crate::backends::redis) async fn keep_from(
         &mut self,
@@ -60,7 +60,7 @@ impl Retention {
                 "Redis' memory is short; counted ballots are kept for less than the retention time"
             );
         }
-        // Half of them go, and the next look tells whether that was enough.
+        // This removes the older half of the entries. The next look tells whether that was enough.
         from(old_ms.max(half_ms))
     }
 }

@@ -1,5 +1,5 @@
-//! The shards that are in trouble. In a cluster each fails for itself: one that does must not hold up the
-//! others, which are with other servers, so it backoff for a while, and is told of when there are no
+//! The shards whose server fails. In a cluster each shard fails independently. A failing shard must not delay the
+//! others, which are on other servers. So it is not read for a while, and its failure is reported when there are no
 //! entries to hand out.
 
 use std::{collections::HashMap, time::Duration};
@@ -12,14 +12,14 @@ use crate::{
     model::position::ShardId,
 };
 
-/// How long a shard backoff at least and at most. In between it is some times as long as the failure took,
-/// so that little time is spent on it.
+/// The shortest and the longest pause of a shard. Between these limits, the pause is `TIMES` times as long as the
+/// failed attempt, so that little time is spent on a failing shard.
 const REST: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(10)];
 const TIMES: u32 = 5;
 
 #[derive(Default)]
 pub(in crate::backends::redis) struct ShardBackoff {
-    /// Whether all shards are with one server.
+    /// Whether all shards are on one server.
     together: bool,
     in_trouble: HashMap<ShardId, Trouble>,
     groups_are_gone: bool,
@@ -31,7 +31,7 @@ struct Trouble {
 }
 
 impl ShardBackoff {
-    /// `together` if all shards are with one server: what fails for one then fails for all.
+    /// `together`: all shards are on one server, so they fail together.
     pub(in crate::backends::redis) fn new(together: bool) -> Self {
         Self {
             together,
@@ -39,7 +39,7 @@ impl ShardBackoff {
         }
     }
 
-    /// A new attempt begins.
+    /// Begins a new attempt.
     pub(in crate::backends::redis) fn begin(&mut self) {
         if self.together {
             self.in_trouble.clear();
@@ -62,7 +62,7 @@ impl ShardBackoff {
         self.in_trouble.contains_key(&shard)
     }
 
-    /// Notes how it went with a shard since then.
+    /// Notes the outcome of an attempt that began at `since`.
     pub(in crate::backends::redis) fn note<T>(
         &mut self,
         shard: ShardId,
@@ -82,7 +82,7 @@ impl ShardBackoff {
                     until: Instant::now() + rest,
                     failure: failure.clone(),
                 };
-                // Of one server the caller tells.
+                // For a single server, the caller reports the failure.
                 if self.in_trouble.insert(shard, trouble).is_none() && !self.together {
                     tracing::warn!(%shard, failure, "a shard is in trouble; trying again");
                 }
@@ -91,7 +91,7 @@ impl ShardBackoff {
         }
     }
 
-    /// Does something with a shard unless it backoff.
+    /// Makes an attempt with a shard, unless the shard is paused.
     pub(in crate::backends::redis) async fn unless_resting<T>(
         &mut self,
         shard: ShardId,
@@ -105,12 +105,12 @@ impl ShardBackoff {
         self.note(shard, since, outcome)
     }
 
-    /// Whether the consumer groups were found to be gone; it is then noted as seen to.
+    /// Whether the consumer groups were found to be missing. The next call returns `false`.
     pub(in crate::backends::redis) fn groups_are_gone(&mut self) -> bool {
         std::mem::take(&mut self.groups_are_gone)
     }
 
-    /// The trouble, if there is any.
+    /// The failure of the first failing shard, if there is one.
     pub(in crate::backends::redis) fn trouble(&self) -> Result<(), StoreError> {
         let first = self.in_trouble.iter().min_by_key(|(shard, _)| shard.0);
         first.map_or(Ok(()), |(shard, trouble)| {

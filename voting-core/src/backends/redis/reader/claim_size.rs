@@ -1,26 +1,26 @@
-//! How many entries a claim asks for. Redis counts entries, a worker wants ballots, and an entry may have
-//! one of them or thousands.
+//! How many entries a claim asks for. Redis counts entries, but a worker wants a number of ballots, and an entry may
+//! have one ballot or thousands.
 
 use crate::log::claim::LogEntry;
 
-/// Of each shard at most so many entries are asked for, …
+/// A claim asks each shard for at most so many entries, …
 const FEW: usize = 64;
 
-/// … or so many times as many as claims had before. What stands in the log behind a few small entries may
-/// be a burst of large ones, of which thousands at once would be out of all proportion.
+/// … or for so many times the entries of earlier claims, if that is more. Behind a few small entries in the log,
+/// there may be a burst of large ones; to claim thousands of large entries at once would be far too much.
 const GROWTH: usize = 8;
 
-/// What claims had lately, by which the next one is measured.
+/// The sizes of recent claims. The size of the next claim depends on them.
 #[derive(Debug)]
 pub(in crate::backends::redis) struct ClaimSize {
-    /// Ballots in an entry.
+    /// The ballots in an entry.
     entry: usize,
-    /// Entries in a claim.
+    /// The entries in a claim.
     entries: usize,
 }
 
 impl ClaimSize {
-    /// Nothing is known yet.
+    /// The start, when no sizes are known.
     pub(in crate::backends::redis) fn new() -> Self {
         Self {
             entry: 1,
@@ -28,15 +28,15 @@ impl ClaimSize {
         }
     }
 
-    /// The entries to ask each of `shards` shards for, so that there are about so many ballots in all.
+    /// How many entries to ask each of `shards` shards for, so that all together have about `ballots` ballots.
     pub(in crate::backends::redis) fn of_each(&self, shards: u16, ballots: usize) -> usize {
         let shards = usize::from(shards);
         let most = (self.entries * GROWTH / shards).max(FEW);
         (ballots / self.entry / shards).clamp(1, most)
     }
 
-    /// Takes in what a claim had. One should do for a batch, since it costs Redis a sync; but if few
-    /// entries have most of the ballots, rather a small claim than one that is far too large.
+    /// Notes the entries of a claim. One claim should be enough for a batch, since each claim costs Redis a sync. But
+    /// if a few entries have most of the ballots, a claim that is too small is better than one that is far too large.
     pub(in crate::backends::redis) fn note(&mut self, entries: &[LogEntry]) {
         let sizes = entries.iter().map(|entry| usize::from(entry.ballots));
         let Some(largest) = sizes.clone().max() else {
@@ -44,7 +44,7 @@ impl ClaimSize {
         };
         let average = sizes.sum::<usize>().div_ceil(entries.len());
         self.entry = average.max(largest / 8).max(1);
-        // A claim for the rest of a batch is small, and says nothing of the next one.
+        // A claim for the rest of a batch is small, and says nothing about the size of the next one.
         self.entries = entries.len().max(self.entries / 2);
     }
 }
@@ -84,7 +84,7 @@ mod tests {
             size.note(&entries(claimed, 1));
         }
         assert_eq!(size.of_each(4, 5_000), 1_250);
-        // The rest of a batch.
+        // This claim is for the rest of a batch.
         size.note(&entries(4, 1));
         assert_eq!(size.of_each(4, 5_000), 1_250);
     }

@@ -1,4 +1,4 @@
-//! The reading end.
+//! Reads the log, for workers.
 
 pub(super) mod backoff;
 mod claim_size;
@@ -31,25 +31,25 @@ use crate::{
     model::position::{EntryKey, ShardId},
 };
 
-/// An entry that waits for longer is read in a further claim.
+/// The longest wait in one command. A longer wait continues in a further claim.
 const MAX_BLOCK: Duration = Duration::from_secs(1);
 
-/// In a cluster, where one command cannot wait for all shards, the first and the longest pause between
-/// two looks at them.
+/// In a cluster, one command cannot wait for all shards, so the shards are asked repeatedly. These are the first and
+/// the longest pause between two rounds.
 const PAUSE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(20)];
 
 /// One consumer of the log.
 pub struct RedisQueue {
     redis: Redis,
     consumer: String,
-    /// Waits for entries, and so is not shared.
+    /// A connection on which commands wait for entries, so it is not shared.
     blocking: Option<Connection>,
     claiming: tokio::sync::Mutex<Claiming>,
-    /// The ballots of entries that are handed out.
+    /// The number of ballots in each entry that is claimed and not acknowledged.
     in_hand: Mutex<HashMap<EntryKey, u16>>,
 }
 
-/// What is known from claim to claim.
+/// The state between claims.
 struct Claiming {
     upkeep: Upkeep,
     backoff: ShardBackoff,
@@ -80,7 +80,8 @@ impl RedisQueue {
         }
     }
 
-    /// Takes over what consumers have not acknowledged in time. Whether there may be more of it.
+    /// Takes over entries that other consumers have not acknowledged in time. Returns whether there may be more of
+    /// them.
     async fn take_over(
         &self,
         max_ballots: usize,
@@ -111,7 +112,7 @@ impl RedisQueue {
         ballots >= max_ballots
     }
 
-    /// Entries were deleted before they were acknowledged. Redis tells each of them once.
+    /// Reports entries that were deleted before they were acknowledged. Redis names each of them once.
     async fn tell_lost(&self, shard: ShardId, ids: &[String]) {
         tracing::error!(%shard, ?ids, "entries were deleted before they were counted");
         let mut count = ::redis::cmd("HINCRBY");
@@ -134,12 +135,13 @@ impl RedisQueue {
             .arg(cursor)
             .arg("COUNT")
             .arg(100);
-        // What is taken by an answer that is lost is handed out again after its time, as that of the dead.
+        // If the answer is lost, its entries are handed out again after the claim time-out, like those of a worker
+        // that has ended.
         let answer: Value = self.redis.0.connection.read(&take).await?;
         reply::taken(shard, answer)
     }
 
-    /// Reads what nobody has had in these shards, of each of them up to `count` entries.
+    /// A command that reads entries of these shards that no consumer has had, up to `count` of each shard.
     fn read(&self, shards: &[ShardId], count: usize, block: Option<Duration>) -> ::redis::Cmd {
         let mut read = ::redis::cmd("XREADGROUP");
         read.arg("GROUP").arg(GROUP).arg(&self.consumer);
@@ -157,7 +159,7 @@ impl RedisQueue {
         read
     }
 
-    /// Takes entries that nobody has had, and waits for them if there are none.
+    /// Takes entries that no consumer has had. If there are none, it waits for them.
     async fn take_new(
         &self,
         connection: &Connection,
@@ -165,10 +167,10 @@ impl RedisQueue {
         wait: Duration,
     ) -> Result<Vec<LogEntry>, StoreError> {
         let shards: Vec<_> = self.redis.shards().collect();
-        // Zero would mean for ever.
+        // In Redis, zero means to wait without a limit.
         let block = (wait >= Duration::from_millis(1)).then(|| wait.min(MAX_BLOCK));
         let read = self.read(&shards, count, block);
-        // See `take_over_from`.
+        // A lost answer is handled as in `take_over_from`.
         let answer: Value = connection.read(&read).await?;
         let keys: Vec<_> = shards
             .iter()
@@ -180,8 +182,8 @@ impl RedisQueue {
         })
     }
 
-    /// The same in a cluster, where each shard is asked for itself. All are waited for: what an answer
-    /// hands out would be lost from sight if nobody took it.
+    /// The same for a cluster, where each shard is asked separately. It waits for all answers: entries in an answer
+    /// that nobody reads would be seen again only after the claim time-out.
     async fn take_new_from_each(
         &self,
         count: usize,
@@ -231,7 +233,7 @@ impl BallotQueue for RedisQueue {
         claiming.backoff.begin();
         let claim = self.try_claim(max_ballots, wait, &mut claiming).await;
         if claiming.backoff.groups_are_gone() {
-            // The streams were made anew under us.
+            // The streams were deleted and made again.
             let made = self.redis.make_groups().await;
             if claim.entries.is_empty() {
                 made?;
@@ -256,7 +258,7 @@ impl BallotQueue for RedisQueue {
                     .push((key.1.to_string(), ballots));
             }
         }
-        // All at once: Redis then syncs them to its disk together.
+        // All are sent at once, so Redis syncs them to its disk together.
         let calls = by_shard.into_iter().map(|(shard, entries)| async move {
             let mut call = self
                 .redis
@@ -284,13 +286,13 @@ impl BallotQueue for RedisQueue {
             if !in_a_cluster || done_with.is_empty() {
                 return Err(error.into());
             }
-            // Of a shard whose server is away the entries are handed out again when it is back, and
-            // change nothing then. The other shards do not wait for it.
+            // If the server of a shard is down, its entries are handed out again when it is back. To flush them again
+            // changes nothing. The other shards do not wait for it.
             let error = in_one_line(&error);
             tracing::warn!(error, "entries of a shard in trouble are not acknowledged");
         }
-        // The others may be in a further batch of this consumer, and are counted when that is
-        // acknowledged.
+        // Entries of the other shards stay in `in_hand`. They may come again in a further batch of this consumer, and
+        // are counted when that batch is acknowledged.
         let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
         for key in entries
             .iter()
@@ -311,8 +313,8 @@ impl BallotQueue for RedisQueue {
         self.redis.takes_acknowledgements().await
     }
 
-    /// Redis forgets this consumer, unless it has entries in hand: those are then handed out again when their
-    /// time is over.
+    /// Removes this consumer from Redis, unless it has unacknowledged entries. Redis hands those out again after the
+    /// claim time-out.
     async fn close(&self) -> Result<(), StoreError> {
         for shard in self.redis.shards() {
             self.redis
@@ -348,7 +350,7 @@ impl RedisQueue {
                 claim.entries = match &self.blocking {
                     Some(connection) => {
                         let take = self.take_new(connection, count, left);
-                        // Of one server, what fails for one shard fails for all.
+                        // On a single server, a failure of one shard is a failure of all.
                         let taken = backoff.unless_resting(ShardId(0), take).await;
                         taken.unwrap_or_default()
                     }

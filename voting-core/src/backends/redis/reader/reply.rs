@@ -1,5 +1,5 @@
-//! Answers that hold entries, or tell of them, read as they come: anybody who may write to the log can
-//! write fields whose names are no text, and one such entry must not make all others unreadable.
+//! Reads answers of Redis that contain entries, or describe them, as bytes. Anybody who may write to the log can
+//! write fields whose names are not text, and one such entry must not make all others unreadable.
 
 use std::str;
 
@@ -12,13 +12,13 @@ use crate::{
     model::position::{EntryId, ShardId},
 };
 
-/// What `XAUTOCLAIM` says.
+/// The answer to `XAUTOCLAIM`.
 pub(in crate::backends::redis) struct Taken {
-    /// Where to go on, `0-0` at the end.
+    /// The cursor for the next call; `0-0` at the end.
     pub(in crate::backends::redis) next: String,
     /// The entries.
     pub(in crate::backends::redis) entries: Vec<LogEntry>,
-    /// Ids of those that were deleted before they were acknowledged.
+    /// The ids of entries that were deleted before they were acknowledged.
     pub(in crate::backends::redis) deleted: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ fn list(value: Value) -> Result<Vec<Value>, StoreError> {
     }
 }
 
-/// Names with their values, which the newer protocol tells from a list.
+/// Names with their values. Protocol 3 sends them as a map, protocol 2 as a list.
 fn pairs(value: Value) -> Result<Vec<(Value, Value)>, StoreError> {
     if let Value::Map(pairs) = value {
         return Ok(pairs);
@@ -72,8 +72,7 @@ fn entries(shard: ShardId, value: Value, into: &mut Vec<LogEntry>) -> Result<(),
         let (Some(name), Some(fields)) = (parts.next(), parts.next()) else {
             return Err(unexpected("an entry without id or fields"));
         };
-        // An entry that was pushed by hand may lack a field. It is then no worse than one that
-        // cannot be read.
+        // An entry that was added by hand may lack a field. Such an entry is handled like one that cannot be read.
         let fields = pairs(fields)?;
         let has_payload = fields
             .iter()
@@ -106,13 +105,13 @@ fn entries(shard: ShardId, value: Value, into: &mut Vec<LogEntry>) -> Result<(),
     Ok(())
 }
 
-/// So many fields are named of an entry that is not ours, …
+/// For a foreign entry, at most so many fields are named, …
 const TOLD: usize = 8;
 
-/// … and so much of each name.
+/// … with at most so many bytes of each name.
 const NAME_BYTES: usize = 32;
 
-/// What there is in place of a payload.
+/// A description of the fields of an entry without a payload.
 fn told(fields: &[(Value, Value)]) -> String {
     let field = |(name, value): &(Value, Value)| {
         let name = bytes(name).unwrap_or_default();
@@ -131,7 +130,8 @@ fn told(fields: &[(Value, Value)]) -> String {
     )
 }
 
-/// The fields as Redis' protocol writes them in a list: nothing is lost, and no entry begins like that.
+/// The fields as Redis' protocol writes them in a list. This keeps all of their bytes, and no entry of ours begins
+/// like this.
 fn as_written(fields: &[(Value, Value)]) -> Vec<u8> {
     let parts = fields.iter().flat_map(|(name, value)| [name, value]);
     let mut written = format!("*{}\r\n", fields.len() * 2).into_bytes();
@@ -144,7 +144,7 @@ fn as_written(fields: &[(Value, Value)]) -> Vec<u8> {
     written
 }
 
-/// The answer to `XREADGROUP`: of each key that `shard` knows, its entries.
+/// Reads the answer to `XREADGROUP`. `shard` says which shard a key belongs to.
 pub(in crate::backends::redis) fn read(
     answer: Value,
     shard: impl Fn(&[u8]) -> Option<ShardId>,
@@ -169,7 +169,7 @@ pub(in crate::backends::redis) fn read(
     Ok(read)
 }
 
-/// The answer to `XAUTOCLAIM`.
+/// Reads the answer to `XAUTOCLAIM`.
 pub(in crate::backends::redis) fn taken(
     shard: ShardId,
     answer: Value,
@@ -191,7 +191,7 @@ pub(in crate::backends::redis) fn taken(
     Ok(taken)
 }
 
-/// The id of the first entry in the answer to `XRANGE`.
+/// Reads the id of the first entry in the answer to `XRANGE`.
 pub(in crate::backends::redis) fn first_id(answer: Value) -> Result<Option<EntryId>, StoreError> {
     let first = list(answer)?.into_iter().next();
     let first = first.map(list).transpose()?;
@@ -201,7 +201,7 @@ pub(in crate::backends::redis) fn first_id(answer: Value) -> Result<Option<Entry
     })
 }
 
-/// The answer to `XRANGE`.
+/// Reads the entries in the answer to `XRANGE`.
 pub(in crate::backends::redis) fn range(
     shard: ShardId,
     answer: Value,
@@ -211,17 +211,17 @@ pub(in crate::backends::redis) fn range(
     Ok(found)
 }
 
-/// What `XINFO STREAM` says of a stream.
+/// The facts in the answer to `XINFO STREAM`.
 pub(in crate::backends::redis) struct Stream {
-    /// Entries that it has.
+    /// The number of its entries.
     pub(in crate::backends::redis) length: u64,
-    /// Whether these are all that were ever added.
+    /// Whether these are all entries that were ever added.
     pub(in crate::backends::redis) is_whole: bool,
-    /// The newest id that it has given.
+    /// The newest id that the stream has given to an entry.
     pub(in crate::backends::redis) last: EntryId,
 }
 
-/// The answer to `XINFO STREAM`.
+/// Reads the answer to `XINFO STREAM`.
 pub(in crate::backends::redis) fn stream(answer: Value) -> Result<Stream, StoreError> {
     let known = pairs(answer)?;
     let get = |name: &[u8]| {
@@ -320,7 +320,7 @@ mod tests {
         let many = letter(&many).detail;
         assert!(many.ends_with("(1 byte), and 1 more"), "{many}");
         assert!(many.len() < 500, "{many}");
-        // Of an entry with a payload, other fields are passed over, be it malformed.
+        // If an entry has a payload, its other fields are ignored, even malformed ones.
         assert_eq!(
             letter(&[b"x", b"y", b"b", b""]).detail,
             "the entry ends early"
