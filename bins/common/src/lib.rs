@@ -1,7 +1,7 @@
 //! What the voting system's programs share: settings, secrets, signals, serving and stopping.
 //!
-//! - `settings` reads them from all layers, checks them, and knows where each was set.
-//! - `secrets` finds secrets and judges them. It knows nothing of the settings.
+//! - `settings` reads the settings from all layers, checks them, and knows where each was set.
+//! - `secrets` finds secrets and checks their strength. It does not depend on the settings.
 //! - `stores` opens Redis and Postgres as the settings say.
 //! - `runtime` starts, watches and stops services: from the command line to the exit code.
 
@@ -10,8 +10,8 @@ mod secrets;
 mod settings;
 mod stores;
 
-/// Threads wait for each other in the system's allocator: under load that took two fifths of the vote service's
-/// time (see docs/performance.md).
+/// In the system's allocator, threads wait for each other: under load this took two fifths of the vote service's time
+/// (see docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

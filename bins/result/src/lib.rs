@@ -1,4 +1,4 @@
-//! The result service: the live page and API, over Postgres, which it only reads.
+//! The result service: the live page and the API, over Postgres, which the service only reads.
 
 use std::{
     future::{pending, ready},

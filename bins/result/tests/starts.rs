@@ -1,5 +1,5 @@
-//! The program starts. That this is a test of its package makes Cargo build the program with all tests, so that those
-//! of other packages need no build of their own.
+//! Starts the program. Because this test is in the program's package, Cargo builds the program together with all
+//! tests. So tests in other packages do not need a build of their own.
 
 use std::process::Command;
 

@@ -1,7 +1,7 @@
 //! The signals that ask a process to stop.
 //!
-//! A package of its own, so that the load generator shares it with the services and depends on nothing else of
-//! theirs.
+//! This is a package of its own, so that the load generator can share it with the services and depend on no other
+//! package of theirs.
 
 use std::io;
 
@@ -20,7 +20,7 @@ pub struct StopSignals {
 }
 
 impl StopSignals {
-    /// Listens. From now on none of these signals ends the process by itself.
+    /// Listens for the signals. From now on none of these signals ends the process by itself.
     ///
     /// # Errors
     /// The system refuses to report signals.
@@ -68,7 +68,7 @@ impl StopSignals {
     }
 }
 
-/// Whether SIGHUP is not ignored. A parent such as `nohup` sets it to be ignored. Where this cannot be read, SIGHUP
+/// Whether SIGHUP is not ignored. A parent such as `nohup` sets it to be ignored. If this cannot be read, SIGHUP
 /// keeps its effect.
 #[cfg(unix)]
 fn hangup_is_heeded() -> bool {

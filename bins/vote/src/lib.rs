@@ -1,5 +1,5 @@
-//! The vote service: the voting page and API, in front of Redis. Holds no state and needs nothing
-//! but Redis; run as many as you like.
+//! The vote service: the voting page and the API, in front of Redis. It has no state and needs only Redis, so any
+//! number of replicas can run.
 
 use std::{future::pending, sync::Arc};
 

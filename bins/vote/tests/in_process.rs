@@ -5,7 +5,7 @@ use std::{net::TcpListener, time::Duration};
 use tokio_util::sync::CancellationToken;
 use voting_service::{Config, Exit, Hidden, NotReady, StopOn, ready};
 
-/// Nobody listens there.
+/// No program listens at this address.
 const NOWHERE: &str = "127.0.0.1:1";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! The worker: takes ballots from Redis, writes them to Postgres in batches, and serves the
-//! operator's API. Run several; one that dies is relieved by the others.
+//! The worker: takes ballots from Redis, writes them to Postgres in batches, and serves the operator's API. Run
+//! several: if one dies, the others take over its ballots.
 
 mod set_up;
 
@@ -14,7 +14,7 @@ use voting_core::{
 use voting_http::OperatorService;
 use voting_service::{Config, Exit, Service, Services, StartError, StopOn};
 
-/// How long Redis may take to forget a worker that ends.
+/// How long Redis may take to remove the consumer of a worker that ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Runs the service until it is asked to stop, or fails.
@@ -34,7 +34,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         .await?;
 
     let options = WorkerOptions {
-        // The others go on.
+        // Other workers continue, so there is nothing to drain.
         drain: Duration::ZERO,
         ..config.worker_options()
     };
@@ -72,7 +72,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         if exit != WorkerExit::Clean {
             tracing::error!(?exit, "ballots stay in Redis; other workers count them");
         }
-        // No more than tidiness, so it is not waited for long.
+        // This only tidies up, so it is not waited for long.
         let closed = tokio::time::timeout(CLOSE_TIMEOUT, claims.close()).await;
         if !matches!(closed, Ok(Ok(()))) {
             tracing::warn!(

@@ -5,7 +5,7 @@ use std::{net::TcpListener, time::Duration};
 use tokio_util::sync::CancellationToken;
 use voting_service::{Config, Exit, Hidden, NotReady, StopOn, ready};
 
-/// Nobody listens there.
+/// No program listens at this address.
 const NOWHERE: &str = "127.0.0.1:1";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,6 +41,6 @@ async fn runs() {
 
     stop.cancel();
     let exit = service.await.expect("it does not panic");
-    // Without Redis it cannot know whether it leaves ballots to other workers.
+    // Without Redis, the worker cannot know whether it leaves ballots to other workers.
     assert_eq!(exit.expect("it starts"), Exit::Failed);
 }

@@ -1,4 +1,4 @@
-//! How many connections and streams each service of a process may have: as the settings say, within the limit of open
+//! The number of connections and streams of each service in a process: as the settings say, within the limit of open
 //! files.
 
 use std::time::Duration;
@@ -13,40 +13,40 @@ use crate::settings::{
 /// Connections to the operator's API; few people use it.
 const OPERATORS: usize = 1_000;
 
-/// Files and sockets that a process needs beside its connections: stores, logs, and what it listens on.
+/// Files and sockets that a process needs besides its connections: stores, logs, and the sockets on which it listens.
 const OTHERS: usize = 160;
 
-/// Each service gets at least this many connections, however few files the process may open.
+/// Each service gets at least this many connections, even if the process may open only a few files.
 const AT_LEAST: usize = 16;
 
 /// The limits of each service. Only those of the services in the process are used.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Gates {
-    /// Of the vote service.
+    /// The limits of the vote service.
     pub vote: Gate,
-    /// Of the result service.
+    /// The limits of the result service.
     pub result: Gate,
-    /// Of the operator's API.
+    /// The limits of the operator's API.
     pub worker: Gate,
 }
 
 /// The limits of one service within the limit of open files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fitted {
-    /// Its section in the settings.
+    /// The service's section in the settings.
     pub section: &'static str,
-    /// What the settings say.
+    /// The number of connections in the settings.
     pub wanted: usize,
     /// Whether that is the default.
     pub by_default: bool,
-    /// What the limit of open files allows.
+    /// The number of connections that the limit of open files allows.
     pub max_connections: usize,
     limits: Limits,
 }
 
 impl Config {
-    /// Raises the limit of open files as far as it may be, and fits the services to it.
+    /// Raises the limit of open files as far as possible, and fits the services to it.
     pub fn gates(&self, service: Service) -> Gates {
         let files = raise_open_files();
         let mut gates = Gates::default();
@@ -125,7 +125,8 @@ impl Config {
     }
 }
 
-/// Gives each what it wants or, where that is too much, all the same: who wants little has it first.
+/// Gives each the number that it wants. If the sum is too large, those that want little get it, and the others get
+/// equal shares of the rest.
 fn divided(room: usize, wanted: &[usize]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by_key(|index| wanted[*index]);
@@ -151,13 +152,13 @@ fn fit(limits: &mut Limits, sockets: usize) {
         }
         connections = connections.saturating_sub(over);
     }
-    // What is given as a number must leave room as well.
+    // A limit for streams that is given as a number must leave connections for other requests too.
     let streams = (limits.max_connections / 4 * 3).max(1);
     limits.max_streams = limits.max_streams.map(|given| given.min(streams));
 }
 
-/// Raises the soft limit of open files to the hard one, and says what the limit is then; `None` if there
-/// is none, or none that can be known.
+/// Raises the soft limit of open files to the hard limit, and returns the limit. `None` if there is no limit, or if
+/// it is not known.
 #[cfg(unix)]
 pub(crate) fn raise_open_files() -> Option<usize> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -180,8 +181,8 @@ pub(crate) fn raise_open_files() -> Option<usize> {
     None
 }
 
-/// How many files a process may open that is started as this one was; `None` if there is no limit, or none
-/// that can be known.
+/// How many files a process may open that is started in the same way as this one. `None` if there is no limit, or if
+/// it is not known.
 pub fn open_files() -> Option<usize> {
     #[cfg(unix)]
     {
@@ -235,7 +236,7 @@ mod tests {
                     "{service:?} of {files}: {fitted:?}"
                 );
             }
-            // Too few for a server, but it answers.
+            // This is too few for a server, but the server still answers.
             let few = config.fitted(service, Some(64));
             assert!(few.iter().all(|fitted| fitted.max_connections == AT_LEAST));
         }

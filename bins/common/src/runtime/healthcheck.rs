@@ -1,7 +1,7 @@
-//! `--healthcheck`: asks the service that runs beside it, with the same settings, whether it is ready.
+//! `--healthcheck`: asks the running service with the same settings whether it is ready.
 //!
-//! For supervisors that can only run a program in the service's place, as Docker does: an image needs no
-//! other client then.
+//! It is for supervisors that can only run a program inside the service's container, as Docker does. So an image
+//! needs no HTTP client.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -15,17 +15,17 @@ use voting_core::error::in_one_line;
 
 use crate::settings::{cli::Cli, config::Config};
 
-/// A service that asks two stores may take twice two seconds.
+/// A service that asks two stores may need two seconds for each.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is wrong with a service, as it says itself.
+/// The problem document of a service that is not ready.
 #[derive(Deserialize)]
 struct Problem {
     detail: String,
 }
 
-/// Asks what runs with these settings whether it is ready, and says so in a line: ends with 0 if all of it is,
-/// else with 1. `listens` tells where the services are.
+/// Asks the services that run with these settings whether they are ready, and prints a line. Ends with 0 if all are
+/// ready, otherwise with 1. `listens` says on which addresses the services listen.
 pub fn healthcheck(
     name: &str,
     cli: &Cli,
@@ -62,19 +62,19 @@ fn ask(listen: SocketAddr) -> Result<(), String> {
 /// Why a service is not ready.
 #[derive(Debug)]
 pub enum NotReady {
-    /// There was no answer, or not in time.
+    /// There was no answer in time.
     Silent(String),
-    /// The status that it answered with, and its reason if it gives one.
+    /// The status of the answer, and the reason in it, if there is one.
     Says(StatusCode, Option<String>),
 }
 
 /// Asks the service at this address whether it is ready. Waits for the answer.
 ///
 /// # Errors
-/// It is not.
+/// The service is not ready.
 pub fn ready(url: &str, timeout: Duration) -> Result<(), NotReady> {
     let url = format!("{}/readyz", url.trim_end_matches('/'));
-    // Not through a proxy that the environment may name: it is on this machine, or near.
+    // The request does not use a proxy from the environment, since the service is on this machine or near it.
     let agent: Agent = Agent::config_builder()
         .timeout_global(Some(timeout))
         .http_status_as_error(false)
@@ -92,7 +92,7 @@ pub fn ready(url: &str, timeout: Duration) -> Result<(), NotReady> {
     Err(NotReady::Says(answer.status(), detail))
 }
 
-/// Where this machine reaches a service that listens there.
+/// The address at which this machine reaches a service that listens on `listen`.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

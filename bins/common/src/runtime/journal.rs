@@ -1,4 +1,4 @@
-//! Log lines as systemd's journal takes them: each begins with its priority, and the journal adds the time.
+//! Log lines in the format of systemd's journal: each begins with its priority, and the journal adds the time.
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
@@ -9,8 +9,8 @@ use tracing_subscriber::{
 /// The priority of an error, as in `syslog(3)`.
 pub(crate) const ERROR: &str = "<3>";
 
-/// Whether the standard error output is the journal. systemd names the device and the inode of the socket, since
-/// a process inherits the variable, too, when its output was led elsewhere.
+/// Whether the standard error output is the journal. systemd gives the device and the inode of the socket, since a
+/// process inherits the variable even if its output was redirected.
 #[cfg(unix)]
 pub(crate) fn is_read() -> bool {
     use std::{
@@ -60,7 +60,7 @@ where
         let mut text = String::new();
         self.inner
             .format_event(context, Writer::new(&mut text), event)?;
-        // The journal makes an entry of each line.
+        // The journal makes a separate entry of each line.
         text.lines()
             .try_for_each(|line| writeln!(writer, "{priority}{line}"))
     }

@@ -1,7 +1,7 @@
-//! Sockets that listen: own ones, and those that a supervisor such as systemd hands over.
+//! Sockets that listen: the process's own sockets, and sockets that a supervisor such as systemd passes to it.
 //!
-//! A socket that is handed over stays open while the process is replaced. Connections that come
-//! meanwhile wait in it for the next process, so a restart refuses no connection.
+//! A socket from a supervisor stays open while the process is replaced. New connections wait in it for the next
+//! process, so a restart refuses no connection.
 
 use std::{env, io, net::SocketAddr};
 
@@ -41,12 +41,12 @@ impl Listener {
         self.socket
     }
 
-    /// The port that it has.
+    /// The port of the socket.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// The address as a person would type it.
+    /// The address as a person would type it into a browser.
     pub fn url(&self) -> String {
         let (ip, port) = (self.address.ip(), self.port());
         if ip.is_loopback() || ip.is_unspecified() {
@@ -56,14 +56,14 @@ impl Listener {
     }
 }
 
-/// The sockets that were handed over.
+/// The sockets that the supervisor has passed on.
 pub(crate) struct Inherited {
     sockets: ListenFd,
     names: Vec<String>,
 }
 
 impl Inherited {
-    /// Those of this process; asking again gives none.
+    /// Takes the sockets of this process. A second call returns none.
     pub(crate) fn take() -> Self {
         let sockets = ListenFd::from_env();
         let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
@@ -74,8 +74,8 @@ impl Inherited {
         }
     }
 
-    /// The socket of this name; `None` if none at all was handed over. It is an error if only others
-    /// were: clients that connect to those would wait for ever.
+    /// The socket with this name; `None` if no socket was passed on. It is an error if only other sockets were passed
+    /// on: clients that connect to those would wait for ever.
     pub(crate) fn named(&mut self, name: &'static str) -> Result<Option<Listener>, StartError> {
         if self.sockets.len() == 0 {
             return Ok(None);

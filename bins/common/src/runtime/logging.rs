@@ -23,12 +23,12 @@ use crate::{
     settings::log::{BadLog, LogFormat, filter},
 };
 
-/// Log lines go to the standard error output, and what is followed to where its traces go.
+/// Starts to write log lines to the standard error output, and spans to the collector of traces.
 pub(crate) fn start(log: &str, format: LogFormat, traces: Option<&Traces>) -> Result<(), BadLog> {
     let is_for_journal = journal::is_read();
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
-        // The journal notes the time itself.
+        // The journal adds the time itself.
         LogFormat::Text if is_for_journal => lines
             .with_ansi(false)
             .without_time()
@@ -38,7 +38,7 @@ pub(crate) fn start(log: &str, format: LogFormat, traces: Option<&Traces>) -> Re
             })
             .boxed(),
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
-        // A program that reads the objects wants them whole.
+        // A program that reads JSON needs whole objects, with the time and the level.
         LogFormat::Json => lines
             .json()
             .flatten_event(true)
@@ -66,7 +66,7 @@ pub(crate) fn start(log: &str, format: LogFormat, traces: Option<&Traces>) -> Re
     Ok(())
 }
 
-/// Says why the program ends, on the standard error output, in the form of a log line where those are objects.
+/// Prints why the program ends, to the standard error output. With JSON, the line has the form of a log line.
 pub(crate) fn complain(program: &str, why: &str, format: LogFormat) {
     let line = match format {
         LogFormat::Text => format!("{program}: {why}"),
@@ -80,10 +80,10 @@ pub(crate) fn complain(program: &str, why: &str, format: LogFormat) {
     eprintln!("{priority}{line}");
 }
 
-/// A line as those of the log, for what is said whatever is logged.
+/// A JSON object in the form of a log line, for messages that are printed whatever the log level is.
 pub(crate) fn object(level: &str, message: &str, fields: &[(&str, &str)]) -> String {
     let mut now = String::new();
-    // It writes to memory.
+    // This cannot fail, since it writes to memory.
     let _ = SystemTime.format_time(&mut Writer::new(&mut now));
     let mut object = serde_json::Map::new();
     let first = [

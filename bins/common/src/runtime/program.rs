@@ -13,14 +13,14 @@ use crate::{
     },
 };
 
-/// Runs a service, which listens where `listens` says: reads its command line and settings, then does as
-/// `program` says, or only asks the one that is running.
+/// Runs a service whose addresses `listens` gives: reads its command line and settings, then runs `program`, or only
+/// asks the running service.
 pub fn run<E: Error + 'static>(
     name: &'static str,
     listens: impl FnOnce(&Config) -> SocketAddr,
     program: impl AsyncFnOnce(Config) -> Result<Exit, E>,
 ) -> ExitCode {
-    // The command line is the same for all services; by itself it would call itself by the name of this package.
+    // All services have the same command line. Without a name, it would show the name of this package.
     let given = Cli::command().name(name).get_matches();
     let cli = Cli::from_arg_matches(&given).unwrap_or_else(|error| error.exit());
     if cli.healthcheck {
@@ -32,8 +32,8 @@ pub fn run<E: Error + 'static>(
     run_with(name, &cli, program)
 }
 
-/// `--check-config`: says what would keep the program of this name from starting, and ends: with 0 if nothing would,
-/// else with 1.
+/// `--check-config`: prints what would prevent the program of this name from starting. Ends with 0 if nothing would,
+/// otherwise with 1.
 pub fn check_config(name: &str, cli: &Cli) -> ExitCode {
     let mut format = LogFormat::default();
     let faults = match LoadedSettings::load(cli, None) {
@@ -59,7 +59,7 @@ pub fn check_config(name: &str, cli: &Cli) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Runs a program whose command line has more in it.
+/// Runs a program that has further arguments on its command line.
 pub fn run_with<E: Error + 'static>(
     name: &str,
     cli: &Cli,
@@ -95,10 +95,10 @@ fn try_run<E: Error + 'static>(
     logging::start(&config.log, config.log_format, traces.as_ref())?;
     let runtime = tokio::runtime::Runtime::new()?;
     let exit = runtime.block_on(program(config))?;
-    // Not for ever, as for a disk or a server that hangs.
+    // The wait has a limit: a disk or a server may hang.
     let seconds = if exit == Exit::AtOnce { 0 } else { 2 };
     runtime.shutdown_timeout(Duration::from_secs(seconds));
-    // No more spans are made by now.
+    // At this point no more spans are made.
     if let Some(traces) = traces
         && exit != Exit::AtOnce
     {

@@ -1,4 +1,4 @@
-//! Serving, and stopping in order.
+//! Serves requests, and stops in order.
 
 use std::{
     env,
@@ -26,19 +26,19 @@ use crate::{
     settings::{config::Config, log::LogFormat},
 };
 
-/// A supervisor commonly gives 30 s before it kills.
+/// A supervisor commonly waits 30 s before it kills the process.
 const DEADLINE: Duration = Duration::from_secs(25);
 
-/// What asks a service to stop.
+/// The source of requests to stop.
 #[derive(Debug, Clone)]
 pub enum StopOn {
-    /// A signal to the process; a second one ends the process at once.
+    /// A signal to the process. A second signal ends the process at once.
     Signal,
-    /// This token, as in a test that runs the service in its own process.
+    /// This token, for example in a test that runs the service in its own process.
     Cancel(CancellationToken),
 }
 
-/// [`StopOn`], listened to.
+/// A [`StopOn`] that is being listened to.
 #[derive(Debug)]
 enum Stop {
     Signal(StopSignals),
@@ -55,7 +55,7 @@ impl Stop {
         }
     }
 
-    /// Waits until the services are asked to stop; the next time, until they are asked once more.
+    /// Waits until the services are asked to stop. A second call waits for the next such request.
     async fn asked(&mut self) {
         match self {
             Self::Signal(signals) => signals.next().await,
@@ -73,11 +73,11 @@ impl Stop {
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// As it was asked to, with nothing left to do.
+    /// The process was asked to stop, and nothing was left undone.
     Clean,
-    /// By itself, or with something left undone.
+    /// The process ended by itself, or left something undone.
     Failed,
-    /// With no time to wait for anything.
+    /// The process ended without waiting for anything.
     AtOnce,
 }
 
@@ -95,7 +95,8 @@ pub struct Services {
 }
 
 impl Services {
-    /// Starts with no service. If signals are to stop them, no signal ends the process by itself from now on.
+    /// Starts without any service. If signals are to stop the services, no signal ends the process by itself from now
+    /// on.
     ///
     /// # Errors
     /// [`StartError::Signals`].
@@ -116,17 +117,17 @@ impl Services {
         })
     }
 
-    /// Cancelled when the services are to stop: from then on they are not ready.
+    /// This token is cancelled when the services are to stop. From then on they are not ready.
     pub fn leaving(&self) -> &CancellationToken {
         &self.leaving
     }
 
-    /// A socket that listens: the one of this name, if a supervisor has handed over any, or else an own
-    /// one at `address`, where port 0 takes a free one.
+    /// A socket that listens. If a supervisor has passed sockets on, it is the one with this name; otherwise it is a
+    /// new one at `address`, where port 0 takes a free port.
     ///
     /// # Errors
-    /// [`StartError::Listen`] names `what` was to be served. Sockets were handed over, but not this one,
-    /// or it is no socket to serve on.
+    /// [`StartError::Listen`] names `what` was to be served. It is also an error if sockets were passed on, but not
+    /// this one, or if this one cannot serve.
     pub async fn listen(
         &mut self,
         name: &'static str,
@@ -139,16 +140,16 @@ impl Services {
         }
     }
 
-    /// Reports the process as alive only while this worker makes progress or retries a store that fails. The status also
-    /// says how many ballots wait for the workers.
+    /// Reports the process as alive only while this worker makes progress, or tries again because a store fails. The
+    /// status also says how many ballots wait for the workers.
     pub fn watch(&mut self, mut worker: ProgressWatch, queue: Arc<dyn BallotQueue>) {
         self.lookout.worker = Some((worker.clone(), queue));
-        // That it was started is its first sign of life.
+        // The start of the worker is its first sign of life.
         worker.mark_changed();
         self.watchdog.worker = Some(worker);
     }
 
-    /// Names the stores behind the services' needs in the words of an operator.
+    /// Sets the stores behind the needs of the services, in the words of an operator.
     pub fn name_stores(&mut self, stores: &'static [(&'static str, &'static str)]) {
         self.lookout.stores = stores;
     }
@@ -165,21 +166,21 @@ impl Services {
         });
     }
 
-    /// Prints a text if lines are for people.
+    /// Prints a text, if the log format is for people.
     pub fn remark(&self, text: &str) {
         if self.log_format == LogFormat::Text {
             announce(text);
         }
     }
 
-    /// Serves an endpoint, whose service has the same gate.
+    /// Serves an endpoint. Its service must have the same gate.
     pub fn serve<E>(&mut self, listener: Listener, endpoint: E, gate: Gate)
     where
         E: Endpoint<Output = Response> + 'static,
     {
         let options = ServeOptions {
             gate,
-            // With the longest drain delay before it and what is to be finished after it, within DEADLINE.
+            // This time, the longest drain delay before it and the work after it fit into DEADLINE.
             drain: Duration::from_secs(7),
             ..ServeOptions::default()
         };
@@ -193,9 +194,9 @@ impl Services {
             .spawn(serve(listener.into_socket(), endpoint, options, stop));
     }
 
-    /// Runs until a signal, or until a part fails, be it a server or `broken`. Then stops in
-    /// order: no longer ready; after the drain delay no new requests, those in flight answered, then `finish`, which says whether it
-    /// left nothing undone.
+    /// Runs until a signal comes, or until a part fails: a server or `broken`. Then it stops in this order: the
+    /// services are no longer ready; after the drain delay they accept no new requests; requests in flight are
+    /// answered; `finish` runs, and says whether everything was done.
     pub async fn run(
         mut self,
         broken: impl Future<Output = Exit>,
@@ -218,7 +219,7 @@ impl Services {
             }
         };
         tracing::info!("stopping; a second signal ends the process at once");
-        // Its last status would stay until the end.
+        // Otherwise the last status of the lookout would stay until the end.
         lookout.abort();
         supervisor::stopping();
         self.leaving.cancel();
@@ -260,6 +261,6 @@ impl std::fmt::Debug for Services {
 
 /// Writes a text to the standard output.
 pub fn announce(text: &str) {
-    // If nothing reads the output, the process goes on.
+    // If nothing reads the output, the process continues.
     let _ = io::stdout().write_all(text.as_bytes());
 }

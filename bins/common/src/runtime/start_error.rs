@@ -16,23 +16,23 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error("cannot serve {what} on {address}")]
     Listen {
-        /// What was to be served.
+        /// The service that was to listen.
         what: &'static str,
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Sockets were handed over, and not this one.
+    /// Sockets were passed on, but not this one.
     #[error(
         "sockets were handed over, but not exactly one named {0}; \
          its name is FileDescriptorName in a systemd socket"
     )]
     NotHandedOver(&'static str),
-    /// A socket that was handed over cannot be served on.
+    /// The process cannot serve on the socket that was passed on.
     #[error("cannot serve on the socket {0} that was handed over")]
     HandedOver(&'static str, #[source] io::Error),
-    /// The system gives no signals.
+    /// The system does not report signals.
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
 }

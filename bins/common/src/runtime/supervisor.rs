@@ -1,5 +1,5 @@
-//! Notifies the supervisor by systemd's protocol: that the process is ready, that it stops, its status, and, as long as it
-//! makes progress, that it is alive. Without such a supervisor nothing is sent.
+//! Notifies the supervisor by systemd's protocol: the process is ready, it stops, its status, and, while it makes
+//! progress, that it is alive. Without such a supervisor nothing is sent.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,18 +8,18 @@ use tokio::time::{MissedTickBehavior, interval};
 use voting_core::{BallotQueue, pipeline::worker::ProgressWatch};
 use voting_http::WhyNotReady;
 
-/// How often a service is asked whether it is ready, so that the log and the supervisor tell it.
+/// How often a service is asked whether it is ready, so that the log and the supervisor show it.
 const LOOK: Duration = Duration::from_secs(1);
 
 pub(crate) type Service = Arc<dyn DynEndpoint<Output = Response>>;
 
-/// All services listen. Whether their stores answer is not asked: a supervisor that waited for that
-/// would kill a process which waits for its stores, as it should. `/readyz` tells it.
+/// Says that all services listen. It does not say that their stores answer: a supervisor that waited for this would
+/// kill a process that rightly waits for its stores. `/readyz` shows it.
 pub(crate) fn ready() {
     tell("READY=1");
 }
 
-/// The process was asked to stop, or has to.
+/// Says that the process stops.
 pub(crate) fn stopping() {
     tell("STOPPING=1\nSTATUS=stopping");
 }
@@ -31,13 +31,14 @@ fn tell(state: &str) {
     }
 }
 
-/// After how long without a word the supervisor takes the process for dead; `None` if it does not.
+/// After this long without a sign of life, the supervisor considers the process dead. `None` if the supervisor has no
+/// watchdog.
 #[cfg(unix)]
 fn watchdog_timeout() -> Option<Duration> {
     sd_notify::watchdog_enabled()
 }
 
-/// Whether a supervisor listens.
+/// Whether there is a supervisor.
 fn is_supervised() -> bool {
     cfg!(unix) && std::env::var_os("NOTIFY_SOCKET").is_some()
 }
@@ -50,7 +51,7 @@ fn watchdog_timeout() -> Option<Duration> {
     None
 }
 
-/// Reports that the process is alive, as long as all of these are.
+/// Tells the supervisor that the process is alive, while all of these services and the worker are.
 #[derive(Default)]
 pub(crate) struct Watchdog {
     pub(crate) services: Vec<Service>,
@@ -58,8 +59,8 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Runs for ever if the supervisor has a watchdog. Spawn it: as a task of the runtime it stands
-    /// still when the runtime's threads are stuck.
+    /// Runs for ever, if the supervisor has a watchdog. Spawn it: as a task of the runtime, it stops when the threads
+    /// of the runtime are stuck.
     pub(crate) async fn feed(mut self) {
         let Some(timeout) = watchdog_timeout() else {
             return;
@@ -78,7 +79,7 @@ impl Watchdog {
 
     async fn is_alive(&mut self) -> Result<(), &'static str> {
         for service in &self.services {
-            // Not by a socket: when all connections are taken this one would have to wait like any other.
+            // The request does not use a socket: if all connections were taken, it would have to wait.
             let request = Request::builder()
                 .header("host", "localhost")
                 .uri(Uri::from_static("/healthz"));
@@ -87,8 +88,8 @@ impl Watchdog {
                 return Err("a service does not answer its health check");
             }
         }
-        // It changes with every claim, also an empty one, with every batch, and with every attempt that
-        // a store fails. So it stands still when a step of the worker does.
+        // The progress changes with every claim, even an empty one, with every batch, and with every attempt that
+        // fails because of a store. It does not change if a step of the worker is stuck.
         if let Some(worker) = &mut self.worker {
             if !worker.has_changed().unwrap_or(false) {
                 return Err("the worker made no progress since the last check");
@@ -104,12 +105,12 @@ impl Watchdog {
 pub(crate) struct Lookout {
     pub(crate) services: Vec<Service>,
     pub(crate) worker: Option<(ProgressWatch, Arc<dyn BallotQueue>)>,
-    /// What is behind each need of a service, such as Redis behind the ballot log.
+    /// The store behind each need of a service, such as Redis behind the ballot log.
     pub(crate) stores: &'static [(&'static str, &'static str)],
 }
 
 impl Lookout {
-    /// Goes on for ever. To be spawned.
+    /// Runs for ever. Spawn it.
     pub(crate) async fn look(self) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -124,7 +125,7 @@ impl Lookout {
         }
     }
 
-    /// In the words of `systemctl status`: a line.
+    /// The status as a line for `systemctl status`.
     async fn status(&self) -> String {
         for service in &self.services {
             let request = Request::builder()
@@ -150,7 +151,7 @@ impl Lookout {
         if let Some(trouble) = trouble {
             return in_one(&trouble);
         }
-        // Only where somebody reads it.
+        // The numbers are asked for only if a supervisor shows them.
         if !is_supervised() {
             return String::new();
         }
@@ -162,7 +163,7 @@ impl Lookout {
     }
 }
 
-/// Some of it is from elsewhere: it must not say more than a line does.
+/// Makes one line of a text. A part of it comes from other programs, and must not add lines to the protocol.
 fn in_one(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
@@ -183,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_worker_that_bears_a_store_that_is_away_is_alive() {
-        // Nobody listens there.
+        // No program listens at this address.
         lives_without("127.0.0.1:1").await;
     }
 
@@ -193,7 +194,7 @@ mod tests {
         lives_without(&silent.local_addr().unwrap().to_string()).await;
     }
 
-    /// A worker whose store is at this address is alive, although it cannot flush anything.
+    /// A worker whose store is at this address counts as alive, although it cannot flush anything.
     async fn lives_without(address: &str) {
         let memory = Memory::new(MemoryOptions::default());
         let options = PostgresOptions {

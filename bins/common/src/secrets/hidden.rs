@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 #[derive(Clone)]
 pub struct Hidden(String);
 
-/// What is no text is not shown either.
+/// The error does not show a value that is not text.
 impl<'de> Deserialize<'de> for Hidden {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from).map_err(|_| D::Error::custom("it must be a text"));
@@ -22,13 +22,13 @@ impl Hidden {
         Self(text.into())
     }
 
-    /// The text.
+    /// The hidden text.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// Never as it is.
+/// Writes a placeholder instead of the text.
 impl Serialize for Hidden {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str("(hidden)")

@@ -2,16 +2,16 @@
 
 use std::{fs, io, path::Path};
 
-/// Whether any user of this machine can read a file: it is readable by all, and all folders above it
-/// can be entered by all. Elsewhere than on Unix this is not looked at.
+/// Whether any user of this machine can read a file: all users may read it, and may enter all folders above it. On
+/// other systems than Unix, this is not checked.
 ///
 /// # Errors
-/// The file, or a folder above it, cannot be looked at.
+/// The rights of the file, or of a folder above it, cannot be read.
 pub fn anybody_may_read(path: &Path) -> io::Result<bool> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // The file itself, where it is behind a link.
+        // If the path is a link, its target is checked.
         let path = fs::canonicalize(path)?;
         let mode = |path: &Path| Ok::<_, io::Error>(fs::metadata(path)?.permissions().mode());
         if mode(&path)? & 0o004 == 0 {

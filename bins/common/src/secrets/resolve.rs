@@ -1,4 +1,4 @@
-//! Secrets: given as a setting or in a file, or else made at the first start and kept.
+//! Secrets: from a setting or a file, or otherwise made at the first start and kept.
 
 use std::{
     fs, io,
@@ -13,31 +13,31 @@ use super::Hidden;
 /// Why there is no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// Two places for one secret.
+    /// The secret is set in two ways.
     #[error("{0} is set both as a value and as a file; set one of them")]
     Both(&'static str),
-    /// No place for it.
+    /// The secret is not set.
     #[error("{0} is not set; set it, or {0}_file")]
     NotGiven(&'static str),
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
-    /// It cannot be written.
+    /// The file cannot be written.
     #[error("cannot write {}", .0.display())]
     Write(PathBuf, #[source] io::Error),
-    /// It is too short.
+    /// The secret is too short.
     #[error("{0} is too short")]
     Short(&'static str, #[source] ShortSecret),
-    /// It could be found by trying.
+    /// The secret could be guessed.
     #[error("{0} is weak: it could be guessed; `openssl rand -hex 32` makes a good one")]
     Weak(&'static str),
-    /// The token must differ from the secret.
+    /// The token is the same as the secret.
     #[error("worker.token is the same as secret; `openssl rand -hex 32` makes another one")]
     TokenIsSecret,
-    /// There is no randomness to make it of.
+    /// The system gave no random bytes to make the secret.
     #[error("the system gave no random bytes")]
     Random(#[source] getrandom::Error),
-    /// It was made once and is gone.
+    /// The secret was made at an earlier start and is missing now.
     #[error(
         "{} is missing, but there are ballots that were cast under it; with another secret their \
          voters would count again, so put it back, or set the secret",
@@ -46,28 +46,28 @@ pub enum SecretError {
     Missing(PathBuf),
 }
 
-/// A secret, and the file that it is in.
+/// A secret, and the file that it was read from.
 #[derive(Debug)]
 pub struct ResolvedSecret {
     /// The secret.
     pub key: SecretKey,
-    /// Where it was read.
+    /// The file that the secret was read from.
     pub file: Option<PathBuf>,
 }
 
-/// Where a secret is kept that is not given.
+/// Where a secret is kept if no setting gives it.
 #[derive(Debug, Clone, Copy)]
 pub struct Kept<'a> {
     /// The file.
     pub path: &'a Path,
-    /// Whether to make one if it is missing.
+    /// Whether to make a secret if the file is missing.
     pub may_make: bool,
 }
 
-/// The text of this name: the setting, or what the file says.
+/// The text of this name: the setting, or the contents of the file.
 ///
 /// # Errors
-/// Both are given, or the file cannot be read.
+/// Both are set, or the file cannot be read.
 pub(crate) fn given(
     name: &'static str,
     value: Option<&Hidden>,
@@ -81,10 +81,10 @@ pub(crate) fn given(
     }
 }
 
-/// The secret of this name: the setting, or what the file says, or else what is kept.
+/// The secret of this name: the setting, or the contents of the file, or otherwise the kept secret.
 ///
 /// # Errors
-/// It is not given and not kept, or too short, or cannot be read or made.
+/// There is no secret, it is too short, or it cannot be read or made.
 pub fn resolve_secret(
     name: &'static str,
     value: Option<&Hidden>,
@@ -110,15 +110,15 @@ pub fn resolve_secret(
     })
 }
 
-/// What a file says. Editors put a byte order mark before it and end it in CR LF: neither is a part of it, or a
-/// replica with a copy of the file would have another secret.
+/// The contents of a file. Editors put a byte order mark at the beginning and CR LF at the end. Neither is a part of
+/// the secret: otherwise a replica with a copy of the file would have another secret.
 fn read(file: &Path) -> Result<String, SecretError> {
     let text = fs::read_to_string(file);
     let text = text.map_err(|error| SecretError::Read(file.into(), error))?;
     Ok(text.trim_start_matches('\u{feff}').trim().to_owned())
 }
 
-/// Writes 32 random bytes in hexadecimal.
+/// Writes 32 random bytes in hexadecimal into a new file.
 fn make(kept: &Path) -> Result<(), SecretError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(SecretError::Random)?;
@@ -178,7 +178,7 @@ mod tests {
             ] {
                 assert_eq!(found.unwrap().key.as_bytes(), long.as_bytes(), "{text:?}");
             }
-            // A token or an address as well.
+            // This also applies to tokens and addresses.
             let given = given("redis.url", None, Some(&file)).unwrap();
             assert_eq!(given.as_deref(), Some(long.as_str()), "{text:?}");
         }

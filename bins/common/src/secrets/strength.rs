@@ -1,16 +1,16 @@
-//! Whether a secret could be guessed. It estimates how much of a text does not follow from the text before it. So it finds
-//! repetitions and sequences, but not the words of a language.
+//! Estimates whether a secret could be guessed: how much of a text does not follow from the text before it. So it
+//! finds repetitions and sequences, but not the words of a language.
 
-/// In bits. 32 random digits have 106, 16 random bytes in hexadecimal 128.
+/// The least strength, in bits. 32 random digits have 106 bits, 16 random bytes in hexadecimal have 128.
 const ENOUGH: f64 = 90.0;
 
-/// What a repetition tells: where it begins, and how long it is.
+/// The bits of a repetition: where it begins, and how long it is.
 const REPETITION: f64 = 8.0;
 
-/// From this length on.
+/// A repetition has at least this length.
 const REPEATED: usize = 3;
 
-/// An upper bound of what must be guessed to find the text, in bits.
+/// An upper bound of the bits that must be guessed to find the text.
 fn bits(text: &[u8]) -> f64 {
     let alphabet = alphabet(text).log2();
     let (mut at, mut bits) = (0, 0.0);
@@ -32,10 +32,10 @@ fn bits(text: &[u8]) -> f64 {
     bits
 }
 
-/// Whether a character is of this kind, and how many there are of it.
+/// A kind of characters: the test for it, and the number of such characters.
 type Kind = (fn(&u8) -> bool, f64);
 
-/// How many different characters the text is made of, going by their kinds.
+/// How many different characters a text like this may contain, by the kinds of its characters.
 fn alphabet(text: &[u8]) -> f64 {
     let hexadecimal = text.iter().all(u8::is_ascii_hexdigit);
     let kinds: [Kind; 4] = [
@@ -57,7 +57,7 @@ fn matching(from: &[u8], to: &[u8]) -> usize {
     from.iter().zip(to).take_while(|(a, b)| a == b).count()
 }
 
-/// How many characters from here on go on as the two before them: aaa, abc, 321.
+/// How many characters from `at` on continue the two before them: aaa, abc, 321.
 fn sequence(text: &[u8], at: usize) -> usize {
     let Some(&[first, second]) = at.checked_sub(2).map(|before| &text[before..at]) else {
         return 0;

@@ -7,21 +7,21 @@ use crate::settings::{config::Config, course, log};
 /// The bounds of one setting.
 pub(crate) struct Bounds {
     pub(crate) key: &'static str,
-    /// In words, after "is not". The reference of the settings shows them, too.
+    /// The bounds in words, after "is not". The reference of the settings shows them too.
     pub(crate) range: &'static str,
     is_within: fn(&Config) -> bool,
 }
 
-/// More than a process can have, and less than a counter can hold.
+/// This is more than a process can have, and less than a counter can hold.
 const MOST_CONNECTIONS: usize = 1_000_000;
 
-/// A share of connections or streams: with none an address would be locked out, and with more than all it could lock
-/// out the others.
+/// Whether this is a valid share of connections or streams. With none, an address would be locked out; with more than
+/// all, it could lock out the others.
 fn is_share(share: Option<usize>, of: usize) -> bool {
     share.is_none_or(|share| (1..=of).contains(&share))
 }
 
-/// Of all settings that have any.
+/// The bounds of all settings that have bounds.
 pub(crate) const BOUNDS: [Bounds; 15] = [
     Bounds {
         key: "vote.max_connections",
@@ -79,13 +79,13 @@ pub(crate) const BOUNDS: [Bounds; 15] = [
     Bounds {
         key: "worker.max_wait_ms",
         range: "in 0 to 10000",
-        // Well below the time after which the log considers a worker dead.
+        // This is far below the time after which the log considers a worker dead.
         is_within: |all| all.worker.max_wait_ms <= 10_000,
     },
     Bounds {
         key: "drain_delay_ms",
         range: "in 0 to 10000",
-        // With what follows it must fit in the 30 s that supervisors commonly give.
+        // This delay and the steps after it must fit in the 30 s that supervisors commonly give.
         is_within: |all| all.drain_delay_ms <= 10_000,
     },
     Bounds {
@@ -146,7 +146,7 @@ impl Config {
 fn is_http(url: &str) -> bool {
     let uri = url.parse::<Uri>();
     uri.is_ok_and(|uri| {
-        // A password in it would be shown.
+        // A password in the address would be shown.
         let named = uri.authority().is_some_and(|at| at.as_str().contains('@'));
         uri.scheme() == Some(&Scheme::HTTP) && uri.query().is_none() && !named
     })

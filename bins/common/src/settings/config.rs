@@ -37,8 +37,8 @@ pub struct Config {
     pub redis: RedisSettings,
     /// The store of the separate services.
     pub postgres: PostgresSettings,
-    /// Signs the voters' cookies and receipts; 32 bytes or more. The all-in-one makes one unless it is set, and keeps it
-    /// beside the database.
+    /// Signs the voters' cookies and receipts; 32 bytes or more. The all-in-one makes one unless it is set, and keeps
+    /// it beside the database.
     pub secret: Option<Hidden>,
     /// A file with the secret, instead of `secret`.
     pub secret_file: Option<PathBuf>,
@@ -79,8 +79,8 @@ pub struct Web {
     /// other service's pages link to it.
     #[serde(default)]
     pub public_port: Option<NonZeroU16>,
-    /// How many connections may be open at a time; further ones get one short answer each. They are fewer if fewer files
-    /// may be open.
+    /// How many connections may be open at a time; further ones get one short answer each. They are fewer if fewer
+    /// files may be open.
     #[serde(default = "max_connections")]
     pub max_connections: usize,
     /// How many of these one address may hold; half of them unless set. `trusted_proxies` have no such limit.
@@ -125,8 +125,8 @@ pub struct Worker {
     /// The address to listen on, or a name of this machine. Port 0 takes a free port.
     #[serde(deserialize_with = "listen::read")]
     pub listen: SocketAddr,
-    /// The token that opens the operator's API; 32 bytes or more, hard to guess, and not the secret. The all-in-one makes
-    /// one unless it is set, and keeps it beside the database.
+    /// The token that opens the operator's API; 32 bytes or more, hard to guess, and not the secret. The all-in-one
+    /// makes one unless it is set, and keeps it beside the database.
     pub token: Option<Hidden>,
     /// A file with the token, instead of `worker.token`.
     pub token_file: Option<PathBuf>,
@@ -174,12 +174,13 @@ pub struct RedisSettings {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PostgresSettings {
-    /// The address, such as `postgres://user:password@host/database`. `?sslmode=require` encrypts and verifies the server.
+    /// The address, such as `postgres://user:password@host/database`. `?sslmode=require` encrypts and verifies the
+    /// server.
     pub url: Option<Hidden>,
     /// A file with the address, instead of `postgres.url`.
     pub url_file: Option<PathBuf>,
-    /// A PEM file with the certificate authorities to trust. With it the connection is always encrypted. Unless set, those
-    /// of the system are trusted.
+    /// A PEM file with the certificate authorities to trust. With it the connection is always encrypted. Unless set,
+    /// those of the system are trusted.
     pub ca_file: Option<PathBuf>,
     /// How many connections one process opens.
     pub connections: u32,
@@ -189,8 +190,8 @@ pub struct PostgresSettings {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TraceSettings {
-    /// The address of the collector for OTLP over HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is added. Unless set,
-    /// there are no traces.
+    /// The address of the collector for OTLP over HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is added.
+    /// Unless set, there are no traces.
     pub endpoint: Option<String>,
     /// The share of requests that is traced.
     pub sample_ratio: f64,
@@ -210,8 +211,8 @@ impl Default for TraceSettings {
 
 impl Default for RedisSettings {
     fn default() -> Self {
-        // All programs read one file, also those that are built without Redis. A test holds these values to the
-        // library's.
+        // All programs read the same file, even programs that are built without Redis. A test compares these values
+        // with those of the library.
         Self {
             url: None,
             url_file: None,
@@ -295,7 +296,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// How the worker is to work.
+    /// The options of the worker.
     pub fn worker_options(&self) -> WorkerOptions {
         WorkerOptions {
             max_ballots: self.worker.max_ballots,

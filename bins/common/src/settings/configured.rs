@@ -1,9 +1,9 @@
-//! Polls of the settings on their way into the store.
+//! Stores the polls of the settings.
 
 use voting_core::{Poll, PollStore, StoreError};
 
-/// Stores a poll of the settings, or gives the stored one its title and labels. A poll that is closed
-/// keeps its own: that is logged, and is no reason not to start.
+/// Stores a poll of the settings, or gives the stored poll its title and labels. A closed poll keeps its own texts:
+/// this is logged, and does not prevent the start.
 ///
 /// # Errors
 /// The store fails, or has the poll with other options.
@@ -45,7 +45,7 @@ mod tests {
             .expect("no reason not to start");
         let kept = store.poll(stored.id()).await.expect("an answer");
         assert_eq!(kept.expect("it is there").title(), stored.title());
-        // Other options still are one.
+        // Other options are still an error.
         let three = Poll::new(stored.id().clone(), "t", stored.options().to_vec(), 2);
         let refused = put_configured(&store, &three.expect("a poll")).await;
         assert!(matches!(refused, Err(StoreError::PollConflict(_))));

@@ -1,4 +1,4 @@
-//! The poll of the Docker course, which is made where no other is configured.
+//! The poll of the Docker course, which is made if no other poll is configured.
 
 use voting_core::{
     Poll, PollOption, PollStore, StoreError,
@@ -7,7 +7,7 @@ use voting_core::{
 
 use crate::settings::{config::Config, configured::put_configured};
 
-/// Whether an option can be called so.
+/// Checks whether an option can have this label.
 pub(crate) fn check_label(label: &str) -> Result<(), BadText> {
     check_text(label).map(drop)
 }
@@ -31,7 +31,7 @@ fn poll(title: &str, a: &str, b: &str) -> Result<Poll, InvalidPoll> {
 }
 
 impl Config {
-    /// Stores the configured polls, or else the course's poll.
+    /// Stores the configured polls, or otherwise the course's poll.
     ///
     /// # Errors
     /// The store fails, or has a poll with other options.
@@ -46,7 +46,7 @@ impl Config {
         match self.course_poll(stored.as_ref()) {
             Ok(Some(poll)) => put_configured(store, &poll).await,
             Ok(None) => Ok(()),
-            // With what an operator has called the other one.
+            // An operator may have given the other option a label that does not fit.
             Err(error) => {
                 tracing::warn!(%error, "OPTION_A and OPTION_B are not used");
                 Ok(())
@@ -54,7 +54,7 @@ impl Config {
         }
     }
 
-    /// Whether this poll is the course's, as it was made, though others are configured since.
+    /// Whether this poll is the course's unchanged poll, although other polls are configured now.
     pub fn is_left_over(&self, poll: &Poll) -> bool {
         let is_configured = |polls: &Vec<Poll>| polls.iter().any(|other| other.id() == poll.id());
         let [a, b] = poll.options() else {
@@ -68,11 +68,11 @@ impl Config {
             && poll.title() == title(&a.label, &b.label)
     }
 
-    /// The course's poll as it is to be stored; `None` if what is stored may stay. Without settings it does: an
-    /// operator may have given it other labels since.
+    /// The course's poll that is to be stored. `None` if the stored poll stays as it is. Without settings it stays,
+    /// since an operator may have given it other labels.
     ///
     /// # Errors
-    /// The two labels do not go together.
+    /// The two labels do not fit together.
     pub(crate) fn course_poll(&self, stored: Option<&Poll>) -> Result<Option<Poll>, InvalidPoll> {
         let made = cats_vs_dogs();
         let before = stored.unwrap_or(&made);
@@ -81,7 +81,7 @@ impl Config {
             .iter()
             .map(|option| option.label.as_str())
             .collect();
-        // One that is not the course's at all is somebody's own.
+        // A poll that does not have the course's options is somebody's own poll.
         let [old_a, old_b] = labels[..] else {
             return Ok(None);
         };
@@ -91,7 +91,7 @@ impl Config {
             true => title(a, b),
             false => before.title().to_owned(),
         };
-        // Two long labels make no title.
+        // Two long labels are too long for a title.
         let wanted = poll(&new_title, a, b).or_else(|_| poll("Which one?", a, b))?;
         let is_there = stored.is_some_and(|stored| {
             !stored.state().is_open()
@@ -161,7 +161,7 @@ mod tests {
             with(Some("Owls"), None).course_poll(Some(&changed)),
             Ok(None)
         );
-        // An operator's own title stays.
+        // A title that an operator has set is kept.
         let own = poll("Which?", "Cats", "Dogs").unwrap();
         let changed = with(Some("Owls"), None).course_poll(Some(&own));
         assert_eq!(changed.unwrap().unwrap().title(), "Which?");

@@ -11,7 +11,7 @@ impl Config {
     /// The secret that all services share.
     ///
     /// # Errors
-    /// It is not given.
+    /// The secret is not set, or cannot be read.
     pub fn secret(&self) -> Result<SecretKey, SecretError> {
         let (value, file) = (self.secret.as_ref(), self.secret_file.as_deref());
         resolve_secret("secret", value, file, None).map(|found| found.key)
@@ -20,7 +20,7 @@ impl Config {
     /// The operator's token.
     ///
     /// # Errors
-    /// It is not set, cannot be read, is too short or weak, or is the same as the secret.
+    /// The token is not set, cannot be read, is too short or weak, or is the same as the secret.
     pub fn operator_token(&self, kept: Option<Kept<'_>>) -> Result<ResolvedSecret, SecretError> {
         let (value, file) = (
             self.worker.token.as_ref(),
@@ -31,7 +31,7 @@ impl Config {
         Ok(found)
     }
 
-    /// Whether the token that is set or kept is valid.
+    /// Checks the token that is set or kept.
     pub(crate) fn check_token(&self) -> Result<(), SecretError> {
         let path = self.beside_database("operator-token");
         let kept = Kept {
@@ -45,7 +45,7 @@ impl Config {
         if is_weak(token) {
             return Err(SecretError::Weak("worker.token"));
         }
-        // Often it is not there, or not for this process to read: the worker needs none.
+        // Often this file does not exist, or this process may not read it: the worker does not need the secret.
         let path = self.beside_database("secret");
         let kept = Kept {
             path: &path,

@@ -1,7 +1,7 @@
 //! The layers that settings come from: the defaults, the file given with `--config`, the environment, the flags.
 //!
-//! White space around a value is removed, and an empty value counts as unset: a file that fills a variable often ends in a
-//! line break.
+//! White space around a value is removed, and an empty value counts as unset: a file that fills a variable often ends
+//! in a line break.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,7 +14,7 @@ use config::{ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
 
 use crate::settings::cli::Cli;
 
-/// Begins the variables of settings.
+/// The names of the settings' variables begin with this.
 pub(crate) const PREFIX: &str = "VOTING_";
 
 /// Variables of the Docker course's app that are settings here too.
@@ -23,7 +23,7 @@ const OF_THE_COURSE: [&str; 2] = ["OPTION_A", "OPTION_B"];
 /// Where a setting was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nowhere: it has its default.
+    /// It was not set, and has its default.
     Default,
     /// In the file given with `--config`.
     File(PathBuf),
@@ -44,12 +44,12 @@ impl fmt::Display for Origin {
     }
 }
 
-/// All layers, the upper ones over the lower ones.
+/// All layers. The upper ones take precedence over the lower ones.
 #[derive(Debug)]
 pub(crate) struct Layers {
-    /// The values in force. Only those of the file carry an origin of the `config` crate: see [`is_bare`].
+    /// The values in force. Only values of the file have an origin of the `config` crate: see [`is_bare`].
     pub(crate) values: Value,
-    /// Where each value was set, by key, in the order of the keys. Those with their default are not listed.
+    /// Where each value was set, by key, in the order of the keys. Values with their default are not listed.
     pub(crate) origins: Vec<(String, Origin)>,
 }
 
@@ -88,7 +88,7 @@ impl Layers {
             origins.insert(key.to_owned(), Origin::Flag(flag));
         }
         let values = layers.build()?.cache;
-        // A value may have replaced a section of a lower layer, or the other way round.
+        // A value may have replaced a section of a lower layer, and a section may have replaced a value.
         let keys = leaves(&values).into_iter();
         let origins = keys.filter_map(|key| origins.remove_entry(&key));
         Ok(Self {
@@ -98,12 +98,12 @@ impl Layers {
     }
 }
 
-/// Whether a text comes from a place where there is nothing but text: a variable or a flag, and not the file.
+/// Whether a text is from a variable or a flag, where every value is a text, and not from the file.
 pub(crate) fn is_bare(value: &Value) -> bool {
     value.origin().is_none()
 }
 
-/// What one layer sets.
+/// The settings of one layer.
 #[derive(Debug, Clone)]
 struct Tree(Value);
 
@@ -148,7 +148,7 @@ fn walk(key: &str, value: &Value, into: &mut Vec<String>) {
     }
 }
 
-/// The key of a setting in a section; the root has none.
+/// The key of a setting in a section. The root section has no name.
 pub(crate) fn join(section: &str, name: &str) -> String {
     if section.is_empty() {
         return name.to_owned();
@@ -156,8 +156,8 @@ pub(crate) fn join(section: &str, name: &str) -> String {
     format!("{section}.{name}")
 }
 
-/// A layer whose texts are trimmed, and whose empty ones are as unset. What is in lists, such as polls, stays as
-/// it is.
+/// A layer whose texts are trimmed and whose empty texts count as unset. Values in lists, such as polls, are not
+/// changed.
 #[derive(Debug, Clone)]
 struct Trimmed<S>(S);
 
@@ -173,7 +173,7 @@ impl<S: Source + Clone + Send + Sync + 'static> Source for Trimmed<S> {
     }
 }
 
-/// Trims a value; whether anything is left of it.
+/// Trims a value. Returns whether the value is not empty.
 fn is_set(value: &mut Value) -> bool {
     match &mut value.kind {
         ValueKind::String(text) => {
@@ -196,10 +196,10 @@ fn is_set(value: &mut Value) -> bool {
 struct Variables(Vec<(String, String)>);
 
 impl Variables {
-    /// Of this process, unless others are given.
+    /// Reads the variables of this process, unless others are given.
     ///
     /// # Errors
-    /// Names a variable whose value is no text, and does not show it: it may be a secret.
+    /// Names a variable whose value is not text, and does not show the value: it may be a secret.
     fn read(given: Option<HashMap<String, String>>) -> Result<Self, ConfigError> {
         let all: Vec<(OsString, OsString)> = match given {
             Some(given) => given
@@ -218,19 +218,22 @@ impl Variables {
             })?;
             variables.push((name, value));
         }
-        // Two that differ in case only are the same setting: then the same one wins each time.
+        // Two variables whose names differ only in case are the same setting. The order makes sure that always the
+        // same one is used.
         variables.sort_unstable();
         Ok(Self(variables))
     }
 
-    /// The variable that sets this key. What follows the key, as in `VOTING_POLLS[0]`, is within its value.
+    /// The variable that sets this key. An index behind the key, as in `VOTING_POLLS[0]`, belongs to the variable's
+    /// value.
     fn of(&self, key: &str) -> &str {
         let sets = |name: &&str| {
             let (set, _) = key_of(name);
             let rest = set.strip_prefix(key);
             rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
         };
-        // As in `collect`: the setting's own variable goes before the course's, the last one before the others.
+        // The order is that of `collect`: the setting's own variable takes precedence over the course's, and the last
+        // one over the others.
         let names = self.0.iter().map(|(name, _)| name.as_str());
         let of_the_course = |name: &str| OF_THE_COURSE.contains(&name);
         let mut found: Vec<_> = names.filter(sets).collect();
@@ -247,7 +250,7 @@ fn is_setting(name: &str) -> bool {
     is_prefixed(PREFIX) || OF_THE_COURSE.contains(&name)
 }
 
-/// The setting of a variable, and whether it is the setting's own and not the course's.
+/// The setting of a variable, and whether the variable is the setting's own and not the course's.
 fn key_of(name: &str) -> (String, bool) {
     let is_own = !OF_THE_COURSE.contains(&name);
     let key = if is_own { &name[PREFIX.len()..] } else { name };
@@ -264,7 +267,7 @@ impl Source for Variables {
         for (name, value) in &self.0 {
             let (key, is_own) = key_of(name);
             let value = Value::new(None, ValueKind::String(value.clone()));
-            // The setting's own variable goes before the course's.
+            // The setting's own variable takes precedence over the course's.
             if is_own || !all.contains_key(&key) {
                 all.insert(key, value);
             }
@@ -309,7 +312,7 @@ mod tests {
         let variables = [
             ("VOTING_LOG", "warn"),
             ("voting_vote__listen", "y"),
-            // In place of the section of the file.
+            // This replaces the section of the file.
             ("VOTING_WORKER", "z"),
             ("OPTION_A", "Tea"),
             ("OPTION_B", "Coffee"),

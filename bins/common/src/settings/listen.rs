@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-/// Reads an address and a port; a name is looked up where this machine looks names up, and stands for its first
-/// IPv4 address, or else its first address.
+/// Reads an address and a port. A name is looked up as on this machine, and stands for its first IPv4 address; if it
+/// has none, for its first address.
 ///
 /// # Errors
-/// Says how to write it.
+/// Says how to write the address.
 pub(crate) fn parse(text: &str) -> Result<SocketAddr, String> {
     let text = text.trim();
     if let Ok(address) = text.parse() {
@@ -39,7 +39,7 @@ pub(crate) fn parse(text: &str) -> Result<SocketAddr, String> {
     };
     match host {
         "" | "*" => everywhere(port),
-        // Whatever this machine thinks of that name.
+        // The name is not looked up, whatever address this machine has for it.
         _ if host.eq_ignore_ascii_case("localhost") => Ok((Ipv4Addr::LOCALHOST, number).into()),
         _ => match (host, number).to_socket_addrs() {
             Ok(found) => {
@@ -55,21 +55,21 @@ pub(crate) fn parse(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// Whether of two services that listen there, one could not.
+/// Whether one of two services could not listen on its address because of the other.
 pub(crate) fn clash(one: SocketAddr, other: SocketAddr) -> bool {
-    // Port 0 takes a free one.
+    // Port 0 takes a free port.
     if one.port() != other.port() || one.port() == 0 {
         return false;
     }
     let (one, other) = (one.ip().to_canonical(), other.ip().to_canonical());
     let all = |all: IpAddr, other: IpAddr| {
-        // All addresses of IPv6 are those of IPv4 as well.
+        // The unspecified address of IPv6 includes all addresses of IPv4.
         all.is_unspecified() && (all.is_ipv6() || other.is_ipv4())
     };
     one == other || all(one, other) || all(other, one)
 }
 
-/// Of a setting.
+/// Reads the address of a setting.
 pub(crate) fn read<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(from)?;
     parse(&text).map_err(D::Error::custom)

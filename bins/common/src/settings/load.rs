@@ -1,4 +1,4 @@
-//! Reads the settings from all layers: what they come to, and everything that is wrong with them.
+//! Reads the settings from all layers: the values in force, and all faults.
 
 use std::collections::HashMap;
 
@@ -16,23 +16,23 @@ use crate::settings::{
     typed::{self, Fault},
 };
 
-/// The settings as they were found.
+/// The settings that were read, and their faults.
 #[derive(Debug)]
 pub struct LoadedSettings {
     config: Option<Config>,
     unknown: Vec<Unknown>,
-    /// Of the values that cannot be read, or are out of their bounds.
+    /// The faults of values that cannot be read or are out of their bounds.
     wrong: Vec<String>,
     settings: Vec<Setting>,
     log_format: LogFormat,
 }
 
 impl LoadedSettings {
-    /// Reads them as a process with this command line would, and with these environment variables if
-    /// given, else its own.
+    /// Reads the settings as a process with this command line would. The environment is `environment`, or otherwise
+    /// that of this process.
     ///
     /// # Errors
-    /// The file cannot be read, or is no TOML.
+    /// The file cannot be read, or is not TOML.
     pub fn load(
         cli: &Cli,
         environment: Option<HashMap<String, String>>,
@@ -81,19 +81,20 @@ impl LoadedSettings {
         self.log_format
     }
 
-    /// What is wrong, setting by setting.
+    /// The faults, one for each setting.
     pub fn faults(&self) -> Vec<String> {
         let unknown = self.unknown.iter().map(ToString::to_string);
         unknown.chain(self.wrong.iter().cloned()).collect()
     }
 
-    /// What keeps these services from starting: the same, and what each of them needs. No store is asked.
+    /// The faults that would prevent these services from starting: the faults of the settings, and the missing needs
+    /// of each service. No store is asked.
     ///
     /// # Errors
-    /// The process cannot have the threads that the clients of the stores need.
+    /// The process cannot start the threads that the clients of the stores need.
     pub fn faults_for(&self, services: &[Service]) -> std::io::Result<Vec<String>> {
         let mut faults = self.faults();
-        // The clients of the stores are made within one, though nothing is connected to.
+        // The clients of the stores must be made within a runtime, even though they do not connect.
         let runtime = tokio::runtime::Runtime::new()?;
         let _within = runtime.enter();
         let Some(config) = &self.config else {
@@ -111,7 +112,7 @@ impl LoadedSettings {
         Ok(faults)
     }
 
-    /// What is in force; nothing if a value cannot be read.
+    /// The settings in force. The list is empty if a value cannot be read.
     pub fn settings(&self) -> &[Setting] {
         &self.settings
     }
@@ -121,10 +122,10 @@ impl LoadedSettings {
         self.config.as_ref()
     }
 
-    /// The settings, if nothing is wrong with them.
+    /// The settings, if they have no faults.
     ///
     /// # Errors
-    /// Names all that is wrong.
+    /// Names all faults.
     pub(crate) fn into_config(self) -> Result<Config, ConfigError> {
         let faults = self.faults();
         match self.config {
@@ -140,14 +141,14 @@ impl LoadedSettings {
     }
 }
 
-/// This setting alone.
+/// Only this setting.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Format {
     log_format: LogFormat,
 }
 
-/// Where a service listens has a default of its own in each section.
+/// The address on which a service listens has a different default in each section.
 fn own_defaults() -> [(&'static str, String); 2] {
     let defaults = Config::default();
     [
@@ -156,8 +157,8 @@ fn own_defaults() -> [(&'static str, String); 2] {
     ]
 }
 
-/// Reads the values, and reports each that cannot be read. Those get their defaults, so that the others can be checked;
-/// the second result says whether all could be read.
+/// Reads the values, and reports each that cannot be read. Such a value gets its default, so that the others can be
+/// checked. The second result says whether all values could be read.
 fn read_all(mut all: Value, note: &mut impl FnMut(&str, &str)) -> (Option<Config>, bool) {
     let mut is_whole = true;
     loop {
@@ -166,7 +167,7 @@ fn read_all(mut all: Value, note: &mut impl FnMut(&str, &str)) -> (Option<Config
             Err(fault) => fault,
         };
         is_whole = false;
-        // Of a list, the whole.
+        // A fault in a list is reported for the whole list.
         let key = place.split('[').next().unwrap_or_default();
         note(key, &format!("{place}: {why}"));
         let before = all.clone();
@@ -189,7 +190,7 @@ fn take(all: &mut Value, key: &str) -> Option<Value> {
     }
 }
 
-/// The error of a file that is not TOML, without the wrong line: there may be a password in it.
+/// The error of a file that is not TOML, without the wrong line: the line may contain a password.
 fn in_one_message(error: ConfigError) -> ConfigError {
     match &error {
         ConfigError::FileParse { uri, .. } => ConfigError::Message(format!(
@@ -210,7 +211,7 @@ impl Config {
         Self::layered(cli, None)
     }
 
-    /// The same for a process that would be started with these environment variables and no others.
+    /// Reads the settings for a process that would be started with only these environment variables.
     ///
     /// # Errors
     /// As [`load`](Self::load).

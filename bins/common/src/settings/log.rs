@@ -1,16 +1,16 @@
-//! The settings of the log: what is logged, and in which format.
+//! The settings of the log: the levels and the format.
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase", try_from = "String")]
 pub enum LogFormat {
     /// For people.
     #[default]
     Text,
-    /// For programs: an object each.
+    /// For programs: one object for each line.
     Json,
 }
 
@@ -49,8 +49,8 @@ pub(crate) fn check(log: &str) -> Result<(), BadLog> {
     filter(log).map(drop)
 }
 
-/// The filter of this setting. The library itself takes a word that is not a level for a module, logs all of that module,
-/// and of the others not even errors.
+/// The filter of this setting. The library itself handles a word that is not a level as a module. It then logs
+/// everything of that module, and of the others not even errors.
 pub(crate) fn filter(log: &str) -> Result<EnvFilter, BadLog> {
     let bad = |what: &str| BadLog {
         what: what.chars().take(64).collect(),
@@ -59,7 +59,7 @@ pub(crate) fn filter(log: &str) -> Result<EnvFilter, BadLog> {
     let mut names_a_level = false;
     let directives: Vec<_> = split(log).map(str::trim).collect();
     for directive in &directives {
-        // Its last part is the level: a `=` in brackets is about a span's field.
+        // The last part is the level. A `=` in brackets belongs to a field of a span.
         let after_span = directive.rfind(']').map_or(0, |end| end + 1);
         match directive[after_span..].rsplit_once('=') {
             Some((target, level)) => {

@@ -19,7 +19,7 @@ const OPTION_FIELDS: [&str; 2] = ["id", "label"];
 /// Reads the list of polls.
 ///
 /// # Errors
-/// All that is wrong with it; each begins with the poll and the field.
+/// All faults of the list. Each begins with the poll and the field.
 pub(crate) fn read(value: Value) -> Result<Vec<Poll>, Vec<String>> {
     let list = match value.kind {
         ValueKind::Array(list) => list,
@@ -55,7 +55,7 @@ pub(crate) fn read(value: Value) -> Result<Vec<Poll>, Vec<String>> {
     }
 }
 
-/// The list that a text writes down: JSON, the list as TOML writes it, or a TOML file with `[[polls]]`.
+/// The list in a text: JSON, a list as TOML writes it, or a TOML file with `[[polls]]`.
 fn written(text: &str) -> Result<Vec<Value>, String> {
     let of_json = match serde_json::from_str(text).and_then(|OnceJson(list)| Vec::deserialize(list))
     {
@@ -149,7 +149,7 @@ fn poll(index: usize, value: Value, faults: &mut Faults) -> Option<Poll> {
         ValueKind::Table(table) => table.get("id").map(ToString::to_string),
         _ => None,
     };
-    // The number, as the order in the file is easy to count, and the name, as it is easy to find.
+    // The number shows the place in the file, and the id is easy to search for.
     let place = match named(&value) {
         Some(id) => format!(
             "polls[{index}] ({})",

@@ -1,4 +1,4 @@
-//! Where each setting was set, and which of them are unknown.
+//! Where each setting was set, and which settings do not exist.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -12,15 +12,15 @@ use crate::settings::{
 /// A setting that is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// Such as `vote.listen`.
+    /// The key, such as `vote.listen`.
     pub key: String,
-    /// As TOML writes it; a secret is not shown. `None` if it has neither a value nor a default.
+    /// The value as TOML writes it; a secret is not shown. `None` if the setting has neither a value nor a default.
     pub value: Option<String>,
     /// Where it was set.
     pub origin: Origin,
 }
 
-/// What is wrong with a value, without its setting and its origin, which the caller adds.
+/// The fault of a value, without its setting and its origin, which the caller adds.
 pub(crate) fn in_short(error: &ConfigError) -> String {
     match error {
         ConfigError::At { error, .. } => in_short(error),
@@ -35,7 +35,7 @@ pub(crate) fn in_short(error: &ConfigError) -> String {
     }
 }
 
-/// What a parser says, without the lines that it quotes: there may be a password in them.
+/// The message of a parser, without the lines that it quotes: they may contain a password.
 fn without_source(text: &str) -> String {
     let is_quote = |line: &str| {
         let rest = line
@@ -47,10 +47,10 @@ fn without_source(text: &str) -> String {
     told.join(": ")
 }
 
-/// A fault that begins with its setting, with where that is set.
+/// Adds to a fault that begins with its setting where this setting is set.
 pub fn with_origin(fault: &str, settings: &[Setting]) -> String {
     let key = fault.split([' ', ':']).next().unwrap_or_default();
-    // What is read from a file is set by naming the file.
+    // A value that is read from a file is set by the setting that names the file.
     let keys = [key.to_owned(), format!("{key}_file")];
     let is_set = |setting: &&Setting| {
         keys.contains(&setting.key) && setting.value.is_some() && setting.origin != Origin::Default
@@ -64,13 +64,13 @@ pub fn with_origin(fault: &str, settings: &[Setting]) -> String {
     }
 }
 
-/// Where each setting was set, but for those that have their default.
+/// Where each setting was set. Settings with their default are not listed.
 pub(crate) struct Provenance(pub(crate) Vec<(String, Origin)>);
 
 impl Provenance {
     /// Where a setting was set.
     pub(crate) fn get(&self, key: &str) -> Origin {
-        // Of a table, that of the first value in it.
+        // For a table, this is the origin of the first value in it.
         let within = |set: &str| {
             let rest = set.strip_prefix(key);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -106,7 +106,7 @@ impl Provenance {
 pub(crate) struct Unknown {
     pub(crate) key: String,
     origin: Origin,
-    /// The settings that exist in its section.
+    /// The settings that exist in the same section.
     beside: Vec<String>,
 }
 
@@ -122,7 +122,7 @@ impl fmt::Display for Unknown {
     }
 }
 
-/// The settings, or sections, of the same section.
+/// The settings, or sections, in the same section.
 fn beside(key: &str, known: &[String]) -> Vec<String> {
     let section = key.rsplit_once('.').map_or("", |(section, _)| section);
     let within = |known: &String| {
@@ -139,7 +139,7 @@ fn beside(key: &str, known: &[String]) -> Vec<String> {
     found.into_iter().collect()
 }
 
-/// Takes a setting out.
+/// Removes a setting.
 pub(crate) fn remove(layers: &mut Value, key: &str) {
     let ValueKind::Table(table) = &mut layers.kind else {
         return;
@@ -157,7 +157,7 @@ pub(crate) fn remove(layers: &mut Value, key: &str) {
     }
 }
 
-/// Puts a value of a section in.
+/// Adds a value to a section.
 pub(crate) fn put(layers: &mut Value, key: &str, value: Value) {
     let (ValueKind::Table(table), Some((section, name))) = (&mut layers.kind, key.split_once('.'))
     else {

@@ -1,5 +1,5 @@
-//! Holds `docs/reference/settings.md` to the code: names, types and descriptions are read from `config.rs`, defaults and
-//! bounds are those that the programs use.
+//! Compares `docs/reference/settings.md` with the code: names, types and descriptions are read from `config.rs`;
+//! defaults and bounds are those that the programs use.
 //!
 //! `UPDATE_DOCS=1 cargo test -p voting-service --lib reference` writes it again.
 
@@ -34,7 +34,7 @@ struct Section {
 
 struct Field {
     name: String,
-    /// Without `Option`.
+    /// The type, without `Option`.
     kind: String,
     about: String,
 }
@@ -55,7 +55,7 @@ fn docs(attributes: &[Attribute]) -> String {
     lines.collect::<Vec<_>>().join(" ")
 }
 
-/// The last part of a type's path, with what is in it, but for an `Option`.
+/// The last part of a type's path with its arguments. For an `Option`, it is the type inside.
 fn kind(of: &Type) -> String {
     let Type::Path(path) = of else {
         panic!("a setting whose type is no path");
@@ -117,7 +117,7 @@ fn kind_in_words(kind: &str) -> &'static str {
     }
 }
 
-/// The unit that a name ends in, and the bounds.
+/// The unit in which a name ends, and the bounds.
 fn range(key: &str) -> String {
     let unit = match key.rsplit_once('_') {
         Some((_, "ms")) => "milliseconds",

@@ -1,4 +1,4 @@
-//! What each service needs of the settings, and whether it is there.
+//! The settings that each service needs, and which of them are missing.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::{
 /// A secret of a service.
 #[derive(Debug)]
 pub struct SecretUse {
-    /// Its setting.
+    /// The name of the setting.
     pub name: &'static str,
     /// The file that it was read from, if any.
     pub file: Option<PathBuf>,
@@ -21,8 +21,8 @@ pub struct SecretUse {
 }
 
 impl Config {
-    /// The services that these settings are for, by the stores that they name. With both stores and the operator's token
-    /// but without the secret it is a worker, which should not have the secret.
+    /// The services that these settings are for, by the stores that they name. Settings with both stores and the
+    /// operator's token but without the secret are for a worker, which should not have the secret.
     pub fn services(&self) -> Vec<Service> {
         let redis = self.redis.url.is_some() || self.redis.url_file.is_some();
         let postgres = self.postgres.url.is_some() || self.postgres.url_file.is_some();
@@ -43,7 +43,7 @@ impl Config {
         folder.unwrap_or(Path::new("")).join(name)
     }
 
-    /// The secrets of these services, each once.
+    /// The secrets of these services, without duplicates.
     pub fn secrets_of(&self, services: &[Service]) -> Vec<SecretUse> {
         let any = |uses: fn(Service) -> bool| services.iter().any(|service| uses(*service));
         let makes = services == [Service::AllInOne];
@@ -103,8 +103,7 @@ impl Config {
         secrets
     }
 
-    /// Why a service would not start with these settings, whatever its stores say. Call it within a
-    /// tokio runtime.
+    /// Why a service would not start with these settings, even if its stores answer. Call it within a tokio runtime.
     pub fn faults_for(&self, service: Service) -> Vec<String> {
         let mut faults = Vec::new();
         let mut note = |error: &(dyn std::error::Error + 'static)| {
@@ -118,7 +117,7 @@ impl Config {
                 note(error);
             }
         }
-        // A program that is built without a store never runs a service that uses it.
+        // A program that is built without a store never runs a service that uses the store.
         #[cfg(feature = "redis")]
         if service.uses_redis()
             && let Err(error) = self.redis()
@@ -143,7 +142,7 @@ impl Config {
         faults
     }
 
-    /// Which services of the all-in-one could not listen, as others do.
+    /// The services of the all-in-one that cannot listen because another one has the same address.
     fn clashes(&self) -> impl Iterator<Item = String> {
         let listen = [
             ("vote.listen", self.vote.listen),
@@ -194,7 +193,7 @@ impl Config {
             && let Ok(found) = resolve_secret("secret", secret.0, secret.1, None)
             && is_weak(found.key.as_bytes())
         {
-            // It is only a warning: under another secret everybody who has voted would be a new voter.
+            // This is only a remark: with another secret, everybody who has voted would be a new voter.
             remarks.push(
                 "secret is weak: whoever guesses it can vote for everybody; make another one before \
                  the first vote"
@@ -236,7 +235,7 @@ fn long_secret(
     file: Option<&Path>,
     kept: Option<PathBuf>,
 ) -> SecretUse {
-    // What is given goes before what is kept.
+    // A secret that is set takes precedence over a kept one.
     let kept = kept.filter(|_| value.is_none() && file.is_none());
     let state = match &kept {
         Some(path) if !path.exists() => None,

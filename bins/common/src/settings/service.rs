@@ -51,7 +51,7 @@ impl Service {
         self.uses_token()
     }
 
-    /// What its program is called.
+    /// The name of its program.
     pub fn program(self) -> &'static str {
         match self {
             Self::Vote => "voting-vote",

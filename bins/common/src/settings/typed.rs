@@ -1,7 +1,7 @@
 //! Reads settings with exactly their types. The `config` crate converts: it rounds 2.9, and takes `true` for a number.
 //!
-//! In a file each value has a type, and only the right one is accepted. In a variable or a flag everything is text, and
-//! numbers and booleans are parsed from it. The same holds for polls in `VOTING_POLLS`.
+//! In a file each value has a type, and only the right type is accepted. In a variable or a flag every value is text,
+//! and numbers and booleans are parsed from it. The same applies to polls in `VOTING_POLLS`.
 
 use config::{Value, ValueKind};
 use serde::{
@@ -16,7 +16,7 @@ use voting_http::Unfit;
 
 use crate::settings::layers::is_bare;
 
-/// A value that is wrong: where it is below the value that was read, empty if it is that itself, and why.
+/// A wrong value: its path below the value that was read (empty if it is that value itself), and the reason.
 #[derive(Debug)]
 pub(crate) struct Fault {
     pub(crate) place: String,
@@ -26,7 +26,7 @@ pub(crate) struct Fault {
 /// Reads a value.
 ///
 /// # Errors
-/// Names the first value in it that is not what it must be.
+/// Names the first inner value that is not valid.
 pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, Fault> {
     serde_path_to_error::deserialize(Typed(value)).map_err(|error| {
         let place = error.path().to_string();
@@ -41,7 +41,7 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, Fau
 struct Typed<'de>(&'de Value);
 
 impl<'de> Typed<'de> {
-    /// The text of a value from where there is nothing but text.
+    /// The text of a value from a variable or a flag.
     fn bare_text(self) -> Option<&'de str> {
         match &self.0.kind {
             ValueKind::String(text) if is_bare(self.0) => Some(text.trim()),
@@ -98,7 +98,7 @@ impl<'de> Deserializer<'de> for Typed<'de> {
         visitor: V,
     ) -> Result<V::Value, Unfit> {
         let ValueKind::Table(table) = &self.0.kind else {
-            // The value is not shown: if the end of a name was left out, it may be a password.
+            // The value is not shown: if the end of a name is missing, the value may be a password.
             return Err(Unfit::custom(format_args!(
                 "it must be a section; known in it: {}",
                 known.join(", ")
@@ -179,7 +179,7 @@ impl<'de> Deserializer<'de> for Typed<'de> {
         visitor.visit_newtype_struct(self)
     }
 
-    // An ignored value may be anything.
+    // An ignored value may have any type.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
         visitor.visit_unit()
     }

@@ -1,4 +1,4 @@
-//! The stores that the settings speak of, each where the program is built with it.
+//! The stores that the settings name, if the program is built with them.
 
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod authorities;
@@ -16,7 +16,7 @@ use crate::secrets::SecretError;
 /// Why there is no store to use.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreSettings {
-    /// The address is not given as it should be.
+    /// The address is not set, or is set in two ways.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// The address cannot be read.
@@ -28,7 +28,7 @@ pub enum StoreSettings {
     /// The file of the authorities cannot be read.
     #[error("cannot read {}", .0.display())]
     CaFile(PathBuf, #[source] io::Error),
-    /// The file of the authorities holds none.
+    /// The file contains no certificate authorities.
     #[error("{} holds no certificate authorities", .0.display())]
     NoAuthorities(PathBuf, #[source] BoxError),
 }

@@ -1,4 +1,4 @@
-//! The store in Postgres that the settings speak of.
+//! The store in Postgres that the settings name.
 
 use voting_core::backends::postgres::{Postgres, PostgresOptions};
 
@@ -9,10 +9,10 @@ use crate::{
 };
 
 impl Config {
-    /// The store. It need not answer yet.
+    /// The store. It does not connect yet.
     ///
     /// # Errors
-    /// The settings do not say where it is.
+    /// The settings do not name a valid store.
     pub fn postgres(&self) -> Result<Postgres, StoreSettings> {
         let settings = &self.postgres;
         let url = secrets::given(

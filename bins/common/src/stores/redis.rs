@@ -1,4 +1,4 @@
-//! The log in Redis that the settings speak of.
+//! The log in Redis that the settings name.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::{
 };
 
 impl Config {
-    /// The log. It need not answer yet. Call it within a tokio runtime.
+    /// The log. It does not connect yet. Call it within a tokio runtime.
     ///
     /// # Errors
-    /// The settings do not say where it is.
+    /// The settings do not name a valid log.
     pub fn redis(&self) -> Result<Redis, StoreSettings> {
         let settings = &self.redis;
         let url = secrets::given(

@@ -1,5 +1,5 @@
-//! Sends spans to the collector by HTTP, on the caller's thread. It logs once when the collector does not take them, and once
-//! when it takes them again.
+//! Sends spans to the collector by HTTP, on the caller's thread. It logs once when the collector does not accept
+//! them, and once when it accepts them again.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -11,7 +11,7 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use ureq::Agent;
 use voting_core::error::in_one_line;
 
-/// More bytes than a collector answers.
+/// The answer of a collector is shorter than this.
 const MAX_ANSWER: u64 = 64 * 1024;
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Deliverer {
 
 #[async_trait]
 impl HttpClient for Deliverer {
-    /// Blocks, as is meant for the thread that calls it.
+    /// Blocks the thread that calls it, which is a thread for this purpose.
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         match self.deliver(request) {
             Ok(answer) => {

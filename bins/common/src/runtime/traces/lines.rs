@@ -1,7 +1,8 @@
 //! Adds the trace to JSON log lines that are written while a traced request or ballot is processed.
 //!
-//! The JSON format of `tracing-subscriber` cannot add fields, and other layers that can nest them elsewhere or know
-//! nothing of the journal's priority. So the two ids are put in front of the first field of the finished object.
+//! The JSON format of `tracing-subscriber` cannot add fields. Other layers that can add them nest the fields
+//! elsewhere, or do not write the journal's priority. So the two ids are inserted in front of the first field of the
+//! finished object.
 
 use opentelemetry::{Context, trace::TraceContextExt};
 use tracing::{Event, Subscriber};
@@ -10,7 +11,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// Puts the trace into lines that are JSON objects.
+/// Adds the trace to lines that are JSON objects.
 pub(crate) struct WithTrace<F>(pub(crate) F);
 
 impl<F, S, N> FormatEvent<S, N> for WithTrace<F>

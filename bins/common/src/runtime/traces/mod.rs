@@ -25,19 +25,19 @@ pub(crate) use self::lines::WithTrace;
 use self::{deliver::Deliverer, tracer::Tracer};
 use crate::settings::config::TraceSettings;
 
-/// How long the collector may take for what it is sent at once.
+/// How long the collector may take to accept a batch of spans.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a process that ends waits for the collector to take the rest.
+/// How long a process that ends waits for the collector to accept the remaining spans.
 const LAST: Duration = Duration::from_secs(2);
 
-/// The sending end.
+/// The sender of spans.
 pub(crate) struct Traces {
     provider: SdkTracerProvider,
 }
 
 impl Traces {
-    /// Sends what is followed in the program of this name, from now on, if the settings say where to.
+    /// Starts to send the spans of the program with this name, if the settings give an address.
     pub(crate) fn start(
         program: &str,
         settings: &TraceSettings,
@@ -65,7 +65,7 @@ impl Traces {
             .build();
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
-            // Spans are made for what is followed, and for nothing else.
+            // Spans are made only for traced requests and ballots, so all of them are sent.
             .with_sampler(Sampler::AlwaysOn)
             .with_batch_exporter(exporter)
             .build();
@@ -76,14 +76,14 @@ impl Traces {
         Ok(Some(Self { provider }))
     }
 
-    /// What takes the spans.
+    /// The tracer to which the spans go.
     pub(crate) fn tracer(&self) -> SdkTracer {
         self.provider.tracer("voting")
     }
 
-    /// Sends the rest, if the collector takes it soon.
+    /// Sends the remaining spans, if the collector accepts them soon.
     pub(crate) fn finish(self) {
-        // Why not is logged where it is found out.
+        // A failure is logged where it occurs.
         let _ = self.provider.shutdown_with_timeout(LAST);
     }
 }

@@ -1,4 +1,4 @@
-//! The header `traceparent`, as W3C Trace Context (level 1, 2021) has it.
+//! The header `traceparent`, as defined by W3C Trace Context (level 1, 2021).
 
 use opentelemetry::{
     Context,
@@ -10,7 +10,7 @@ use voting_core::trace::TraceContext;
 
 const NAME: &str = "traceparent";
 
-/// How long the version, the trace id, the span id and the flags are.
+/// The lengths of the version, the trace id, the span id and the flags.
 const LENGTHS: [usize; 4] = [2, 32, 16, 2];
 
 /// The caller's span, and whether it is recorded; `None` if the header is not valid.
@@ -22,16 +22,16 @@ pub(super) fn read(header: &str) -> Option<(TraceContext, bool)> {
         TraceContextPropagator::new().extract_with_context(&Context::new(), &Only(header));
     let span = context.span();
     let caller = span.span_context();
-    // An id of zeros only names no trace.
+    // An id that consists of zeros is not valid.
     let (trace, span) = (caller.trace_id().to_bytes(), caller.span_id().to_bytes());
     Some((TraceContext::new(trace, span)?, caller.is_sampled()))
 }
 
-/// The propagator also takes shorter fields, signs, and a dash at the end, which the standard does not allow.
+/// The propagator also accepts shorter fields, signs, and a dash at the end. The standard does not allow them.
 fn is_well_formed(header: &str) -> bool {
     let is_allowed = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-');
     let lengths: Vec<usize> = header.split('-').map(str::len).collect();
-    // Later versions may have more behind the flags.
+    // Later versions may have further fields behind the flags.
     let is_whole = lengths.len() == LENGTHS.len() || !header.starts_with("00-");
     let fields = header.bytes().take(LENGTHS.iter().sum::<usize>() + 3);
     lengths.starts_with(&LENGTHS) && is_whole && fields.into_iter().all(is_allowed)

@@ -1,4 +1,4 @@
-//! Decides what is followed, and ties the spans of `tracing` to those that are sent.
+//! Decides what is traced, and connects the spans of `tracing` to the spans that are sent.
 
 use opentelemetry::{
     Context, SpanId, TraceFlags, TraceId,
@@ -29,7 +29,7 @@ impl trace::Tracer for Tracer {
         let caller = traceparent.filter(|_| self.trust_traceparent);
         match caller.and_then(traceparent::read) {
             Some((context, true)) => Begin::Child(context),
-            // The caller's trace would have a hole anyway.
+            // The caller's span is not recorded, so the trace would have a gap.
             Some((_, false)) => Begin::No,
             None if fastrand::f64() < self.ratio => Begin::Root,
             None => Begin::No,
@@ -48,7 +48,7 @@ impl trace::Tracer for Tracer {
 
     fn set_parent(&self, span: &Span, parent: TraceContext) {
         let parent = Context::new().with_remote_span_context(of(parent));
-        // Only a span that is not recorded has none.
+        // This fails only for a span that is not recorded.
         let _ = span.set_parent(parent);
     }
 
