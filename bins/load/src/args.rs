@@ -22,10 +22,10 @@ use crate::{
     token::Secret,
 };
 
-/// For so long a vote service may not know a poll that was stored.
+/// A vote service may not know a stored poll for this long.
 const LIST_KEPT: Duration = Duration::from_secs(1);
 
-/// So often it is asked meanwhile.
+/// How often the vote service is asked during this time.
 const LOOK_AGAIN: Duration = Duration::from_millis(150);
 
 /// Casts ballots, then checks that each acknowledged one counts, once.
@@ -33,10 +33,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(150);
 /// Ctrl-C, SIGTERM or a closed terminal ends the load, and what was cast until then is checked. A second signal ends
 /// the program at once.
 ///
-/// Exits with 0 if each acknowledged ballot counts once, and with 1 if not. It exits with 2 if it could not find out, as
-/// when nothing was acknowledged or ballots are still pending, and with 3 if only a limit was exceeded (`--max-p99-ms`,
-/// `--max-refused`). When the load begins nothing may wait in the log, and nobody else may vote in the poll meanwhile.
-/// With `--postgres` others may vote in other polls; then it is not checked whether replaced ballots were stored once.
+/// Exits with 0 if each acknowledged ballot counts once, and with 1 if not. It exits with 2 if it could not find out,
+/// as when nothing was acknowledged or ballots are still pending, and with 3 if only a limit was exceeded
+/// (`--max-p99-ms`, `--max-refused`). When the load begins nothing may wait in the log, and nobody else may vote in
+/// the poll meanwhile. With `--postgres` others may vote in other polls; then it is not checked whether replaced
+/// ballots were stored once.
 #[derive(Debug, Clone, Args)]
 pub struct LoadArgs {
     /// A vote service to cast ballots at; may be given several times
@@ -119,7 +120,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Which are exceeded, and by what.
+    /// A message for each exceeded limit, with the excess.
     pub(crate) fn exceeded(&self, counts: &Counts, latencies: &Latencies) -> Vec<String> {
         let mut exceeded = Vec::new();
         if let Some(most) = self.max_p99_ms
@@ -144,13 +145,13 @@ impl Limits {
 /// Why the arguments are invalid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidArgs {
-    /// There would be nothing to check by.
+    /// Nothing is given to check with.
     #[error(
         "with --form there are no receipts to check by: give --postgres as well, or --no-check to \
          cast only"
     )]
     Unchecked,
-    /// It is not clear which of the two secrets counts.
+    /// The secret is given in two ways.
     #[error("the secret is set both as a value and as a file; set one of them")]
     TwoSecrets,
     /// The file cannot be read.
@@ -158,7 +159,7 @@ pub(crate) enum InvalidArgs {
     Secret(PathBuf, #[source] io::Error),
 }
 
-/// A time in seconds, such as `1.5`.
+/// Reads a time in seconds, such as `1.5`.
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
@@ -188,9 +189,9 @@ impl LoadArgs {
         Ok(())
     }
 
-    /// What to open receipts with, if it is given.
+    /// The secret that opens receipts, if it is given.
     pub(crate) fn secret(&self) -> Result<Option<Secret>, InvalidArgs> {
-        // As the services read it.
+        // White space is removed, as the services do.
         let trimmed =
             |text: &str| Secret::new(text.trim_start_matches('\u{feff}').trim().as_bytes());
         match (&self.secret, &self.secret_file) {
@@ -219,8 +220,8 @@ impl LoadArgs {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         {
-            // It may be newer than the list, which each replica keeps for a second. Nor is it looked for anew with each
-            // question.
+            // The poll may be newer than the list, which each replica caches for a second. A question does not make
+            // it look the poll up again.
             let begun = Instant::now();
             while poll.is_none() && begun.elapsed() < LIST_KEPT {
                 poll = service.find(&format!("/v1/polls/{id}")).await?;
@@ -251,7 +252,7 @@ impl LoadArgs {
         })
     }
 
-    /// Where to check; `None` if not at all.
+    /// The sources for the check; `None` if nothing is to be checked.
     pub(crate) fn sources(&self) -> Option<Sources> {
         (!self.no_check).then(|| Sources {
             result: Some(self.result.clone()),

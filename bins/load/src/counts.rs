@@ -1,24 +1,24 @@
-//! What has happened so far, readable while it happens.
+//! The counts so far, which can be read during the load.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// How many ballots met which fate.
+/// How many ballots had which outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     /// Ballots that were to be sent by now, sent or not.
     pub due: u64,
-    /// The service has said that the ballot is stored.
+    /// Ballots that the service has acknowledged.
     pub acknowledged: u64,
-    /// No answer, or one that says that the outcome is unknown: the ballot may count.
+    /// Ballots without an answer, or whose answer says that the outcome is unknown. They may count.
     pub unknown: u64,
-    /// The service has said that the ballot is not stored; it must not count.
+    /// Ballots that the service has refused. They must not count.
     pub refused: u64,
-    /// No service could be reached, so the ballot was not sent; it must not count.
+    /// Ballots that were not sent, since no service could be reached. They must not count.
     pub unreachable: u64,
-    /// An answer that no working service gives to these ballots, which may count.
+    /// Ballots with an answer that no working service gives. They may count.
     pub unexpected: u64,
-    /// Of the acknowledged: a place in the log before that of the voter's ballot that was
-    /// acknowledged before this one was sent. The older one would count.
+    /// Acknowledged ballots whose place in the log is before the place of an earlier one: the earlier ballot of the
+    /// same voter was acknowledged before this one was sent. The older ballot would count.
     pub disordered: u64,
 }
 
@@ -53,13 +53,13 @@ impl Counters {
 }
 
 impl Counts {
-    /// Ballots with an outcome, be it that it is unknown.
+    /// Ballots with an outcome, which may be unknown.
     pub fn ended(&self) -> u64 {
         self.acknowledged + self.unknown + self.refused + self.unreachable + self.unexpected
     }
 
-    /// Ballots that were due and never sent: the load ended before there was a free connection.
-    /// While it runs, also those in flight.
+    /// Ballots that were due and never sent, since the load ended before there was a free connection. During the
+    /// load, this includes ballots in flight.
     pub fn missed(&self) -> u64 {
         self.due.saturating_sub(self.ended())
     }

@@ -1,5 +1,5 @@
-//! What the voters were told about their ballots: enough to check each voter's last choice, and no more, so that millions
-//! of voters fit in memory.
+//! What the voters were told about their ballots. It is enough to check each voter's last choice, and no more, so
+//! that millions of voters fit in memory.
 
 use hdrhistogram::Histogram;
 
@@ -11,27 +11,27 @@ use crate::{
 /// How many receipts of replaced ballots are kept.
 const EARLIER_KEPT: usize = 100_000;
 
-/// Options as bits.
+/// An option as a bit.
 pub(crate) fn bit(option: u8) -> u64 {
     1 << option
 }
 
-/// A voter with a name.
+/// A voter who has a cookie.
 #[derive(Debug, Clone)]
 pub(crate) struct Voter {
     pub(crate) token: VoterToken,
     /// The last ballot that was acknowledged.
     pub(crate) last: Option<Acknowledged>,
-    /// Options of ballots of unknown outcome that were sent before the last acknowledged one.
+    /// The options of ballots of unknown outcome that were sent before the last acknowledged one.
     pub(crate) unknown_before: u64,
-    /// Those of ballots sent after it.
+    /// The options of ballots of unknown outcome that were sent after it.
     pub(crate) unknown_after: u64,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Acknowledged {
     pub(crate) option: u8,
-    /// A form's answer has none.
+    /// The answer to a form has no receipt.
     pub(crate) receipt: Option<ReceiptToken>,
 }
 
@@ -42,23 +42,23 @@ pub(crate) struct Earlier {
     pub(crate) receipt: ReceiptToken,
 }
 
-/// What the voters know, once the load has ended.
+/// What the voters know after the load.
 #[derive(Debug, Clone)]
 pub struct History {
     pub(crate) poll: String,
     pub(crate) options: Vec<String>,
-    /// Opens receipts, if it is known.
+    /// Opens receipts, if the secret is known.
     pub(crate) secret: Option<Secret>,
     /// How many receipts were not opened.
     pub(crate) unopened: u64,
     pub(crate) voters: Vec<Voter>,
-    /// A sample without bias.
+    /// A random sample of replaced ballots.
     pub(crate) earlier: Vec<Earlier>,
-    /// Of how many.
+    /// The number of replaced ballots.
     pub(crate) earlier_seen: u64,
-    /// By option: ballots of unknown outcome whose voter was never given a name.
+    /// By option, the ballots of unknown outcome whose voter never got a cookie.
     pub(crate) nameless: Vec<u64>,
-    /// What the first unexpected answers were.
+    /// The first unexpected answers.
     pub(crate) surprises: Vec<String>,
     pub(crate) counts: Counts,
     pub(crate) acknowledgement: Histogram<u64>,
@@ -67,28 +67,28 @@ pub struct History {
 }
 
 impl History {
-    /// How many ballots met which fate.
+    /// How many ballots had which outcome.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// The voters who were given a cookie.
+    /// The number of voters who got a cookie.
     pub fn voters(&self) -> usize {
         self.voters.len()
     }
 
-    /// From the moment at which a ballot was due to its acknowledgement, in microseconds.
+    /// The time from when a ballot was due to its acknowledgement, in microseconds.
     pub fn acknowledgement(&self) -> &Histogram<u64> {
         &self.acknowledgement
     }
 
-    /// From the moment at which a new voter's ballot was due until it was seen in the tally, in
-    /// microseconds. Empty unless the plan names a service to watch.
+    /// The time from when a new voter's ballot was due until the tally showed it, in microseconds. Empty unless the
+    /// plan names a service to watch.
     pub fn visible(&self) -> &Histogram<u64> {
         &self.visible
     }
 
-    /// The answers that no working service gives, the first of them.
+    /// The first answers that no working service gives.
     pub fn surprises(&self) -> &[String] {
         &self.surprises
     }
@@ -111,7 +111,7 @@ impl History {
         }
     }
 
-    /// Notes an acknowledgement of a voter; whether it stands after the voter's earlier ones.
+    /// Notes an acknowledgement of a voter. Returns whether its place is after the voter's earlier ones.
     pub(crate) fn acknowledge(&mut self, index: u32, acknowledged: Acknowledged) -> bool {
         let position = |receipt: &Option<ReceiptToken>| receipt.as_ref()?.position();
         let now = position(&acknowledged.receipt);
@@ -139,7 +139,7 @@ impl History {
             self.earlier.push(earlier);
             return;
         }
-        // Each that was seen has the same chance to be among those that are kept.
+        // Each replaced ballot has the same chance to be in the sample.
         let at = fastrand::u64(..self.earlier_seen);
         let slot = usize::try_from(at).ok();
         if let Some(slot) = slot.and_then(|at| self.earlier.get_mut(at)) {
@@ -158,18 +158,18 @@ impl Voter {
         }
     }
 
-    /// The place of the last acknowledged ballot, where it is known.
+    /// The place of the last acknowledged ballot, if it is known.
     pub(crate) fn position(&self) -> Option<Position> {
         self.last.as_ref()?.receipt.as_ref()?.position()
     }
 }
 
-/// Microseconds up to an hour, to three digits; longer ones count as an hour.
+/// A histogram of microseconds up to an hour, to three digits. Longer times count as an hour.
 pub(crate) fn latencies() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("these bounds are supported")
 }
 
-/// As whole microseconds.
+/// A duration in whole microseconds.
 pub(crate) fn micros(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

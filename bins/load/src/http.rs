@@ -1,4 +1,4 @@
-//! A keep-alive connection to a service: one request at a time, nothing pooled, nothing retried.
+//! A keep-alive connection to a service: one request at a time, without a pool and without retries.
 
 use std::io;
 
@@ -15,13 +15,13 @@ use tokio::{net::TcpStream, task::JoinHandle};
 
 use crate::plan::InvalidPlan;
 
-/// Where a service is.
+/// The address of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     /// `host:port`.
     authority: String,
     host: HeaderValue,
-    /// What its paths begin with, without a slash at the end.
+    /// The beginning of all paths, without a slash at the end.
     base: String,
 }
 
@@ -54,10 +54,10 @@ impl Place {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoAnswer {
-    /// The service has seen nothing of the request, which is handed back.
+    /// The service has seen nothing of the request, which is returned.
     #[error("the connection was closed")]
     Unsent(Box<Request<Full<Bytes>>>),
-    /// It may have seen it.
+    /// The service may have seen the request.
     #[error("the connection broke")]
     Broken(#[source] hyper::Error),
 }
@@ -82,18 +82,18 @@ impl Connection {
             .await
             .map_err(io::Error::other)?;
         let driver = tokio::spawn(async move {
-            // Who waits for an answer sees how it ended.
+            // The caller that waits for the answer gets the error.
             let _ = connection.await;
         });
         Ok(Self { sender, driver })
     }
 
-    /// Whether it can take another request.
+    /// Whether the connection can take another request.
     pub(crate) async fn is_ready(&mut self) -> bool {
         self.sender.ready().await.is_ok()
     }
 
-    /// Sends a request; its answer up to the end of the head.
+    /// Sends a request, and returns the head of the answer.
     pub(crate) async fn send(
         &mut self,
         request: Request<Full<Bytes>>,
@@ -106,7 +106,7 @@ impl Connection {
     }
 }
 
-/// The whole of an answer's body.
+/// The whole body of an answer.
 pub(crate) async fn body_of(answer: Response<Incoming>) -> Result<Bytes, hyper::Error> {
     Ok(answer.into_body().collect().await?.to_bytes())
 }

@@ -1,4 +1,4 @@
-//! How long acknowledgements took.
+//! The times to acknowledgements.
 
 use std::fmt;
 
@@ -8,22 +8,22 @@ use serde::Serialize;
 /// A distribution of latencies, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Latencies {
-    /// How many.
+    /// The number of values.
     pub count: u64,
     /// The median.
     pub p50_ms: f64,
-    /// Nine of ten are not above it.
+    /// The 90th percentile.
     pub p90_ms: f64,
-    /// 99 of a hundred.
+    /// The 99th percentile.
     pub p99_ms: f64,
-    /// 999 of a thousand.
+    /// The 99.9th percentile.
     pub p999_ms: f64,
-    /// The worst.
+    /// The maximum.
     pub max_ms: f64,
 }
 
 impl Latencies {
-    /// Those of a histogram of microseconds.
+    /// The distribution in a histogram of microseconds.
     pub fn of(histogram: &Histogram<u64>) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "nobody sees the 16th digit")]
         let ms = |micros: u64| micros as f64 / 1_000.0;

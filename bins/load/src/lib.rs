@@ -1,11 +1,11 @@
-//! A load generator that is also a checker: it casts ballots, remembers what each voter was told, and
-//! then checks that each voter's last acknowledged ballot counts, once.
+//! A load generator that is also a checker. It casts ballots, remembers what each voter was told, and then checks
+//! that each voter's last acknowledged ballot counts, once.
 //!
-//! The checks are those of a set and of registers: an acknowledged ballot must be there, a refused one
-//! must not, and one of unknown outcome may or may not.
+//! The checks are those of a set and of registers: an acknowledged ballot must be present, a refused one must not,
+//! and one of unknown outcome may be either.
 //!
-//! `casting` sends the ballots and fills the [`History`]; `checking` compares the history with the result service and
-//! the store and gives the [`Verdict`]; `run` does one after the other for the command line.
+//! `casting` sends the ballots and fills the [`History`]. `checking` compares the history with the result service and
+//! the store and gives the [`Verdict`]. `run` does both for the command line.
 
 mod args;
 mod casting;

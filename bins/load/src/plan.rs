@@ -1,4 +1,4 @@
-//! What to do: how many ballots, how fast, by whom, where.
+//! The plan of a load: how many ballots, how fast, by which voters, to which services.
 
 use std::time::Duration;
 
@@ -15,36 +15,36 @@ pub struct Plan {
     pub options: Vec<String>,
     /// When a ballot is sent.
     pub pace: Pace,
-    /// Connections, and so ballots in flight at a time; never more than there are voters.
+    /// The number of connections, which is also the most ballots in flight; never more than there are voters.
     pub connections: usize,
-    /// Ends after this many ballots were sent.
+    /// The load ends after this many ballots were sent.
     pub ballots: Option<u64>,
-    /// Ends after this time. Ballots that were due and are unsent then are reported as missed.
+    /// The load ends after this time. Ballots that were due and are unsent then are reported as missed.
     pub duration: Option<Duration>,
-    /// The most voters, at least one; if not set, as many as needed.
+    /// The most voters, at least one. `None` means as many as needed.
     pub voters: Option<u32>,
-    /// The share of ballots that are cast by voters who have voted before, 0 to 1. Once all
-    /// voters have voted, all further ballots are.
+    /// The share of ballots that are cast by voters who have voted before, 0 to 1. Once all voters have voted, this
+    /// holds for all further ballots.
     pub changes: f64,
-    /// Sends the page's form and not JSON. Such a ballot gets no receipt.
+    /// Sends the page's form instead of JSON. Such a ballot gets no receipt.
     pub form: bool,
-    /// How long an answer may take; then the ballot's outcome is unknown. A connection may take as
-    /// long, or a second if that is less; then another service is tried.
+    /// How long an answer may take; after that, the ballot's outcome is unknown. Opening a connection may take as
+    /// long, or two seconds if that is less; then another service is tried.
     pub timeout: Duration,
-    /// The result service whose event stream tells when ballots are visible.
+    /// The result service whose event stream shows when ballots become visible.
     pub watch: Option<String>,
-    /// Opens receipts. Without it nobody sees whether a voter's acknowledgements are in order, nor whether a
-    /// receipt is of its voter.
+    /// Opens receipts. Without the secret it is not checked whether a voter's acknowledgements are in order, or
+    /// whether a receipt belongs to its voter.
     pub secret: Option<Secret>,
 }
 
 /// When ballots are sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
-    /// This many per second, whatever the service does. A latency counts from the moment at which the ballot was due, so
-    /// a stall shows in all the ballots that it delayed.
+    /// This many per second, independent of the service. A latency is measured from the time when the ballot was due,
+    /// so a stall shows in all ballots that it delayed.
     Rate(f64),
-    /// One after another on each connection, as fast as they are answered.
+    /// On each connection one after another, as fast as they are answered.
     FlatOut,
 }
 
@@ -84,7 +84,7 @@ pub enum InvalidPlan {
     /// The rate must be above zero.
     #[error("the rate is not above 0")]
     Rate,
-    /// Not a share.
+    /// The share is not in 0 to 1.
     #[error("the share of changes is not in 0 to 1")]
     Changes,
     /// There must be voters and connections.
@@ -114,7 +114,7 @@ impl Plan {
         Ok(())
     }
 
-    /// The connections that have something to do: each has one voter's ballot in flight.
+    /// The number of connections that can be busy: each has one voter's ballot in flight.
     pub(crate) fn casters(&self) -> usize {
         let voters = self.voters.map_or(usize::MAX, |voters| voters as usize);
         self.connections.min(voters)

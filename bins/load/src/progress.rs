@@ -1,4 +1,4 @@
-//! What is seen while it runs: a bar on a terminal, and lines elsewhere.
+//! The progress during the run: a bar on a terminal, otherwise lines.
 
 use std::{
     cell::RefCell,
@@ -11,13 +11,13 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{casting::load::Load, checking::step::Step, counts::Counts, plan::Plan};
 
-/// Between two looks at the counters.
+/// The time between two looks at the counters.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Where there is no terminal: ticks from line to line.
+/// Without a terminal, the number of ticks between two lines.
 const TICKS_A_LINE: u32 = 20;
 
-/// After how many ticks the next line is due.
+/// Counts the ticks until the next line is due.
 struct Lines {
     each: u32,
     left: u32,
@@ -31,7 +31,7 @@ impl Lines {
         }
     }
 
-    /// A tick has gone by; whether a line is due.
+    /// Counts a tick. Returns whether a line is due.
     fn tick(&mut self) -> bool {
         self.left = self.left.saturating_sub(1);
         if self.left > 0 {
@@ -42,13 +42,13 @@ impl Lines {
     }
 }
 
-/// Tells how far it is, on the standard error output.
+/// Reports the progress on the standard error output.
 pub(crate) struct Progress {
     bar: ProgressBar,
     on_terminal: bool,
     ballots: Option<u64>,
     duration: Option<Duration>,
-    /// What the check last said, and when.
+    /// The last step of the check, and when it was reported.
     said: RefCell<Option<(Step, Instant)>>,
 }
 
@@ -88,7 +88,7 @@ impl Progress {
         self.bar.set_message(what);
     }
 
-    /// Says how far the check is, where that is news and the last was not just now.
+    /// Reports the progress of the check, if it has changed and the last report was not just now.
     pub(crate) fn step(&self, step: Step) {
         let mut said = self.said.borrow_mut();
         let (known, often) = match *said {
@@ -106,7 +106,7 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
-    /// Until all ballots have an outcome.
+    /// Reports until all ballots have an outcome.
     pub(crate) async fn follow(&self, load: &Load) {
         let begun = Instant::now();
         let mut ticks = interval(TICK);
@@ -144,7 +144,7 @@ impl Progress {
     }
 }
 
-/// What has happened, and how fast since `before`.
+/// The counts, and the rates since `before`.
 fn line(before: &(Instant, Counts), now: &(Instant, Counts), [p50, p99]: [Duration; 2]) -> String {
     let millis = (now.0 - before.0).as_millis().max(1);
     let rate = |of: fn(&Counts) -> u64| u128::from(of(&now.1) - of(&before.1)) * 1_000 / millis;

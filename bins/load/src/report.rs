@@ -1,4 +1,4 @@
-//! Tells the outcome, to people and to machines.
+//! Reports the outcome, for people or as JSON.
 
 use std::{fmt, time::Duration};
 
@@ -9,34 +9,34 @@ use crate::{
     latencies::Latencies,
 };
 
-/// What came of it.
+/// The overall outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Well,
     Wrong,
-    /// It could not be found out.
+    /// The check has no verdict.
     Unknown,
-    /// Well, but a limit was exceeded.
+    /// Nothing is wrong, but a limit was exceeded.
     OverLimits,
 }
 
-/// What was found, if it was checked.
+/// The verdict, if the ballots were checked.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Found {
     Checked {
-        /// Whether nothing is wrong, and nothing is in doubt.
+        /// Whether nothing is wrong and nothing is in doubt.
         clean: bool,
         doubts: Vec<String>,
         #[serde(flatten)]
         verdict: Box<Verdict>,
     },
     Not {
-        /// Why not, if it was to be.
+        /// Why there is no verdict, if there was to be a check.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
         counts: Counts,
-        /// Answers that no working service gives.
+        /// The first answers that no working service gives.
         examples: Vec<String>,
     },
 }
@@ -51,7 +51,7 @@ pub(crate) struct Report {
     missed: u64,
     acknowledgement: Latencies,
     visible: Latencies,
-    /// Ballots of new voters that were not visible when nothing moved any more.
+    /// Ballots of new voters that were not visible when nothing changed any more.
     unseen: u64,
     /// The limits that were exceeded.
     exceeded: Vec<String>,
@@ -60,7 +60,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// With the verdict or the reason why there is none; `None` if nothing was to be checked.
+    /// `verdict` has the verdict, or the reason why there is none; `None` if nothing was to be checked.
     pub(crate) fn new(
         history: &History,
         verdict: Option<Result<Verdict, String>>,
@@ -189,7 +189,7 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
         Some(told) => writeln!(f, "the store recorded {told} ballots")?,
         None => {}
     }
-    // What was not added up, or not looked at, is not told.
+    // Numbers that were not added up or not checked are not reported.
     let disordered = (verdict.receipts_unopened == 0).then_some(verdict.counts.disordered);
     let unaccounted = verdict.told.map(|_| verdict.unaccounted);
     let excess = verdict.told.filter(|_| !verdict.others);
@@ -227,7 +227,7 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
         "{} of {} voters looked at, and the tally",
         verdict.looked_at, verdict.voters_acknowledged
     );
-    // Only the store tells whether ballots that were replaced had been stored.
+    // Only the store shows whether replaced ballots were stored.
     if verdict.told.is_some() && !verdict.others {
         writeln!(f, "Each acknowledged ballot counts, once: {looked_at}.")
     } else {

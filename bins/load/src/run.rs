@@ -13,13 +13,13 @@ use crate::{
     report::{Outcome, Report},
 };
 
-/// Something is wrong with the ballots.
+/// The exit code if the ballots are wrong.
 const WRONG: u8 = 1;
 
-/// It could not be found out whether something is.
+/// The exit code if it could not be found out whether the ballots are right.
 const UNKNOWN: u8 = 2;
 
-/// All is well, but slower than allowed, or more was refused.
+/// The exit code if the ballots are right, but a limit was exceeded.
 const OVER_LIMITS: u8 = 3;
 
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ enum RunError {
     Stopped,
 }
 
-/// Runs `voting load`: prints the outcome, and says by the exit code whether the promise was kept.
+/// Runs `voting load`: prints the outcome. The exit code says whether the promise was kept.
 pub fn run(args: &LoadArgs) -> ExitCode {
     match try_run(args) {
         Ok(report) => {
@@ -45,7 +45,7 @@ pub fn run(args: &LoadArgs) -> ExitCode {
             } else {
                 report.to_string()
             };
-            // If nothing reads the output, the exit code still says it.
+            // If nothing reads the output, the exit code still shows the outcome.
             let _ = std::io::stdout().write_all(text.as_bytes());
             match report.outcome() {
                 Outcome::Well => ExitCode::SUCCESS,
@@ -61,7 +61,7 @@ pub fn run(args: &LoadArgs) -> ExitCode {
     }
 }
 
-/// With all that is behind it.
+/// An error with all its causes.
 fn in_full(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -77,12 +77,12 @@ fn try_run(args: &LoadArgs) -> Result<Report, RunError> {
         .enable_all()
         .build()?;
     let report = runtime.block_on(cast_and_check(args));
-    // A look at the store that is under way is not waited for.
+    // A running read of the store is not waited for.
     runtime.shutdown_background();
     report
 }
 
-/// The first signal ends the load, and what was cast until then is checked; any other ends all.
+/// The first signal ends the load, and the ballots cast until then are checked. A second signal ends everything.
 async fn cast_and_check(args: &LoadArgs) -> Result<Report, RunError> {
     args.check()?;
     let secret = args.secret()?;

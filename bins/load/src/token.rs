@@ -1,7 +1,6 @@
-//! Reads what the vote service hands out. Cookies are signed, not secret: what they say is kept without the
-//! text, and the text is put together again when it is sent. Receipts are sealed. With the deployment's secret
-//! they are opened here, by code of this program's own, and kept and put together again likewise; without it
-//! they are kept as they came.
+//! Reads the tokens of the vote service. Cookies are signed, not secret: their contents are kept without the text,
+//! and the text is made again when it is sent. Receipts are sealed. With the deployment's secret, this program opens
+//! them with its own code, and also keeps only the contents. Without the secret, it keeps their text.
 
 use aes_siv::{
     KeyInit, Tag,
@@ -11,18 +10,18 @@ use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-/// Where a ballot stands in the log; of two ballots of one voter the greater one counts.
+/// The place of a ballot in the log. Of two ballots of one voter, the one with the greater place counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
     /// Milliseconds since 1970.
     pub ms: u64,
-    /// Orders those of one millisecond.
+    /// The number within the millisecond.
     pub n: u64,
     /// The shard of the log.
     pub shard: u16,
 }
 
-/// What ends a cookie.
+/// The signature at the end of a cookie.
 type MacTag = [u8; 16];
 
 /// The cookie that names a voter.
@@ -50,7 +49,7 @@ impl VoterToken {
     }
 }
 
-/// What receipts are opened with: derived from the secret of the services. Never shown.
+/// The keys that open receipts, derived from the secret of the services. They are never shown.
 #[derive(Clone)]
 pub struct Secret([u8; 32]);
 
@@ -60,14 +59,14 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// What begins a sealed receipt.
+/// A sealed receipt begins with this text.
 const SEALED: &str = "2.";
 
 /// Receipts have no associated data.
 const NOTHING: [&[u8]; 0] = [];
 
 impl Secret {
-    /// The secret as the services have it, without white space around it.
+    /// The keys of this secret, without white space around it, as the services read it.
     pub fn new(secret: &[u8]) -> Self {
         let mac = Hmac::<Sha256>::new_from_slice(secret);
         let mut mac = mac.expect("HMAC takes a key of any length");
@@ -75,7 +74,7 @@ impl Secret {
         Self(mac.finalize().into_bytes().into())
     }
 
-    /// The place of the ballot, if the receipt is of this voter and poll.
+    /// The place of the ballot, if the receipt is for this voter and poll.
     fn open(&self, text: &str, voter: u128, poll: &str) -> Option<Position> {
         let sealed = text.strip_prefix(SEALED)?.as_bytes();
         let mut bytes = BASE64URL_NOPAD.decode(sealed).ok()?;
@@ -111,17 +110,17 @@ impl Secret {
     }
 }
 
-/// A receipt without its voter and poll, which are known from where it is kept.
+/// A receipt without its voter and poll, which are known from the voter's record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ReceiptToken {
-    /// What it says.
+    /// The contents.
     Opened(Position),
-    /// Its text: nobody here can tell what it says.
+    /// The text: without the secret, its contents are unknown.
     Closed(Box<str>),
 }
 
 impl ReceiptToken {
-    /// The receipt; with the secret it must be of this voter and poll.
+    /// Reads a receipt. With the secret, it must be for this voter and poll.
     pub(crate) fn read(
         text: &str,
         secret: Option<&Secret>,
@@ -142,7 +141,7 @@ impl ReceiptToken {
         }
     }
 
-    /// As it came. `None` if it was opened and there is no secret any more.
+    /// The text of the receipt. `None` if it was opened and the secret is no longer known.
     pub(crate) fn text(&self, secret: Option<&Secret>, voter: u128, poll: &str) -> Option<String> {
         match self {
             Self::Opened(position) => Some(secret?.seal(*position, voter, poll)),

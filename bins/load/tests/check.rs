@@ -1,4 +1,4 @@
-//! The check finds what is wrong, and nothing where nothing is.
+//! The check finds each fault, and finds none in a system that works.
 
 mod support;
 
@@ -36,7 +36,7 @@ async fn nothing_is_wrong_with_a_pipeline_that_works() {
         assert_eq!((verdict.counted, verdict.superseded), (200, 400));
         assert_eq!(verdict.receipts_asked, if form { 0 } else { 200 });
 
-        // Now others were there before.
+        // Now there are earlier voters.
         sources.look_before("cats-vs-dogs").await.expect("a look");
         let plan = Plan {
             pace: Pace::Rate(2_000.0),
@@ -68,7 +68,7 @@ async fn without_the_secret_it_checks_by_choices_and_says_what_it_did_not_see() 
         (600, 600)
     );
     assert_eq!((verdict.counted, verdict.double), (594, 6), "{verdict:?}");
-    // Their places in the log are not known, so neither is whether the store is past them.
+    // The places of these ballots in the log are unknown, so it is also unknown whether the store has applied them.
     assert_eq!((verdict.lost, verdict.pending), (0, 6), "{verdict:?}");
 }
 
@@ -105,7 +105,7 @@ async fn doubts_and_refusals_are_no_losses() {
     }
 }
 
-/// A load on Postgres, with `deed` done to every hundredth ballot; or with SQL run afterwards.
+/// A load on Postgres, with `deed` done to every hundredth ballot, or with SQL that runs afterwards.
 async fn verdict_after(deed: Option<Deed>, sql: Option<&'static str>) -> Verdict {
     let url = database("voting");
     let deeds: Vec<_> = deed.map(|deed| (100, deed)).into_iter().collect();
@@ -230,7 +230,7 @@ async fn a_stall_shows_in_all_the_ballots_that_it_holds_up() {
     let history = run(plan).await;
     assert_eq!(history.counts().acknowledged, 90);
     let latencies = history.acknowledgement();
-    // 40 of the 90 fall due while the 50th is held up.
+    // 40 of the 90 ballots become due while the 50th is delayed.
     let most = Duration::from_micros(latencies.value_at_quantile(0.6));
     assert!(most > Duration::from_millis(200), "{most:?}");
 }
@@ -257,7 +257,7 @@ async fn when_its_vote_service_goes_a_load_can_be_sent_elsewhere() {
     load.redirect(std::slice::from_ref(&stays.vote))
         .expect("an address");
     acknowledged(100).await;
-    // Nothing is in flight there any more.
+    // No ballot is in flight there any more.
     let before = load.counts();
     drop(gone);
     acknowledged(100).await;
@@ -330,7 +330,7 @@ async fn others_may_vote_in_other_polls() {
     let verdict = check(&history, &sources).await.expect("a verdict");
     assert!(verdict.is_clean(), "{verdict:?}");
     assert!(verdict.others, "{verdict:?}");
-    // As those would have it who cast them: it cannot be told apart.
+    // This is computed from the load's own ballots: the counters of the store also contain the ballots of others.
     assert_eq!((verdict.superseded, verdict.excess), (400, 0));
 }
 
@@ -366,7 +366,7 @@ async fn what_comes_late_is_seen() {
             let _ = rests.send(());
         }
     };
-    // Nobody waits for a word any more once it is over.
+    // Nobody waits for a report once the check is over.
     let checked = async move { check_telling(&history, &sources, &tell).await };
     let late = async {
         resting.recv().await.expect("it rests");
@@ -383,7 +383,7 @@ async fn what_comes_late_is_seen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_ballot_that_still_counts_may_yet_be_replaced() {
     let url = database("replacing");
-    // So long there is after the first thousand.
+    // The load stalls for this long after the first thousand ballots.
     let stall = [(1_001, Deed::Stall(Duration::from_secs(1)))];
     let services = Services::on_postgres_with(&url, move |sink| Liar::of(sink, &stall)).await;
     let plan = Plan {
@@ -403,7 +403,7 @@ async fn an_older_ballot_that_still_counts_may_yet_be_replaced() {
     load.done().await;
     let history = load.stop().await;
     let sources = Sources {
-        // Of so many voters, hardly of the one who is asked for an earlier receipt.
+        // With so many voters, the one receipt that is asked for is hardly of the voter with an earlier receipt.
         receipts: 1,
         patience: Duration::from_secs(5),
         ..services.sources(None)

@@ -1,4 +1,4 @@
-//! What the program says, and its exit codes.
+//! The messages of the program, and its exit codes.
 
 mod support;
 
@@ -22,7 +22,7 @@ async fn output(arguments: &[&str]) -> Output {
     output.await.expect("no panic")
 }
 
-/// The program's exit code and what it says.
+/// The program's exit code and its report.
 async fn program(arguments: &[&str]) -> (Option<i32>, serde_json::Value) {
     let output = output(&[arguments, &["--json"]].concat()).await;
     let said = serde_json::from_slice(&output.stdout).unwrap_or_default();
@@ -80,7 +80,7 @@ async fn what_is_still_pending_is_not_known_to_be_lost() {
     }
 }
 
-/// The voters cast by the public page.
+/// Casts ballots with the program, without a check: one run for each ballot.
 async fn cast(services: &Services, ballots: usize) {
     for _ in 0..ballots {
         let arguments = ["--vote", &services.vote, "--ballots", "1", "--no-check"];
@@ -94,7 +94,7 @@ async fn ballots_that_wait_when_the_load_begins_are_not_taken_for_double() {
     let services = Services::on_postgres(&url).await;
     let places = ["--vote", &services.vote, "--result", &services.result];
     let store = ["--postgres", &url, "--ballots", "200", "--patience", "5"];
-    // Nobody counts them until the load is under way.
+    // The ballots are not counted until the load is running.
     services.stop_worker().await;
     cast(&services, 2).await;
     let arguments = [&places[..], &store[..], &["--rate", "100"]].concat();
@@ -118,7 +118,7 @@ async fn ballots_that_wait_when_the_load_begins_are_not_taken_for_double() {
     );
     let doubt = "2 ballots of others waited to be counted when the load began; run it again";
     assert_eq!(said["doubts"][0], doubt, "{said}");
-    // Then it is well.
+    // After that, the program succeeds.
     assert_eq!(program(&arguments).await.0, Some(0));
 }
 
@@ -129,7 +129,7 @@ async fn it_waits_until_the_tally_is_at_rest() {
     let places = ["--vote", &services.vote, "--result", &services.result];
     services.stop_worker().await;
     cast(&services, 2).await;
-    // They are counted a moment after it has begun to look.
+    // The ballots are counted a moment after the program has begun to look.
     let count = async {
         tokio::time::sleep(Duration::from_millis(700)).await;
         services.start_worker();
@@ -137,7 +137,7 @@ async fn it_waits_until_the_tally_is_at_rest() {
     let arguments = [&places[..], &["--ballots", "50", "--patience", "5"]].concat();
     let ((exit, said), ()) = tokio::join!(program(&arguments), count);
     assert_eq!(exit, Some(0), "{said}");
-    // Others vote on and on.
+    // Other voters continue to vote.
     let other = [
         "--vote",
         &services.vote,
@@ -185,7 +185,7 @@ async fn it_says_how_much_it_has_looked_at() {
         "nothing was added up: {text}"
     );
 
-    // A form gives no receipts to ask for.
+    // With forms there are no receipts to ask for.
     let (exit, said) = program(&[&places[..], &arguments, &["--form"]].concat()).await;
     assert_eq!((exit, said), (Some(2), serde_json::Value::Null));
     let tally = services.tally().await;
@@ -360,7 +360,7 @@ async fn a_poll_that_is_newer_than_the_list_of_polls_is_found() {
     let services = Services::on_postgres(&url).await;
     let places = ["--vote", &services.vote, "--result", &services.result];
     let once = ["--ballots", "20", "--postgres", &url];
-    // The vote service has a list now, which it keeps for a second.
+    // The vote service has just read its list of polls, which it caches for a second.
     let (exit, said) = program(&[&places[..], &once, &["--no-check"]].concat()).await;
     assert_eq!(exit, Some(0), "{said}");
     put_poll(&url, "newer").await;

@@ -1,4 +1,4 @@
-//! What an answer to a ballot means.
+//! The meaning of an answer to a ballot.
 
 use bytes::Bytes;
 use hyper::{
@@ -13,18 +13,18 @@ const POLL_CLOSED: &str = "urn:voting:problem:poll-closed";
 /// The only 503 problem that is not a refusal.
 const OUTCOME_UNKNOWN: &str = "urn:voting:problem:outcome-unknown";
 
-/// What became of a ballot, as far as its voter knows.
+/// The outcome of a ballot, as far as its voter knows it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Stored; with the receipt, if the answer must have one.
+    /// The ballot is stored. It has a receipt, if the answer must have one.
     Acknowledged(Option<String>),
-    /// It may count.
+    /// The ballot may count.
     Unknown,
-    /// Not stored: come back later, or the poll is closed.
+    /// The ballot is not stored: the voter should try again later, or the poll is closed.
     Refused,
     /// The service could not be reached.
     Unreachable,
-    /// No working service says this.
+    /// No working service gives this answer.
     Unexpected(String),
 }
 
@@ -55,7 +55,7 @@ struct Problem {
     kind: String,
 }
 
-/// Judges an answer; `form` says how the ballot was sent.
+/// The outcome in an answer. `form` says whether the ballot was sent as a form.
 pub(crate) fn outcome(
     status: StatusCode,
     headers: &HeaderMap,
@@ -75,7 +75,7 @@ pub(crate) fn outcome(
         StatusCode::SERVICE_UNAVAILABLE => match serde_json::from_slice::<Problem>(body) {
             Ok(problem) if problem.kind == OUTCOME_UNKNOWN => Outcome::Unknown,
             Ok(_) if headers.contains_key(RETRY_AFTER) => Outcome::Refused,
-            // Something in between has answered, of whose doings nothing is known.
+            // Something between the load and the service has answered, so nothing is known about the ballot.
             _ => Outcome::Unknown,
         },
         StatusCode::CONFLICT => match serde_json::from_slice::<Problem>(body) {

@@ -20,17 +20,17 @@ use crate::{
     http::{Connection, NoAnswer, Place, body_of},
 };
 
-/// Without a given rate, how long a voter who was turned away stays away.
+/// If the plan has no rate, how long a voter who was refused waits.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How long a connection may take to open; then the next place is tried. TCP asks once more after one
-/// second, as it must when many connect at once.
+/// How long it may take to open a connection; then the next place is tried. TCP sends its request a second time after
+/// one second, which is needed when many connect at the same time.
 const CONNECTING: Duration = Duration::from_secs(2);
 
-/// A connection that was closed before it was used is opened anew so often.
+/// How often a connection that was closed before its use is opened again.
 const ATTEMPTS: usize = 3;
 
-/// To one of the places of a generation.
+/// A connection to one of the places of a generation.
 type Open = (Connection, Place, u64);
 
 pub(crate) struct Caster {
@@ -85,8 +85,8 @@ impl Caster {
                 let what = "the ballot makes no valid request".to_owned();
                 return (Outcome::Unexpected(what), None);
             };
-            // What comes after the limit on this connection would be taken for the answer to the
-            // next ballot, so it is not kept.
+            // The connection is not kept: an answer that arrives after the limit would be read as the answer to the
+            // next ballot.
             let limit = self.shared.plan.timeout;
             match timeout(limit, self.send(open, request)).await {
                 Ok(Some(answered)) => return answered,
@@ -97,8 +97,8 @@ impl Caster {
         (Outcome::Unreachable, None)
     }
 
-    /// Sends a ballot, and keeps the connection if it is of further use. `None` if the service has
-    /// seen nothing of it.
+    /// Sends a ballot, and keeps the connection if it can be used again. `None` if the service has seen nothing of
+    /// the ballot.
     async fn send(
         &mut self,
         mut open: Open,
@@ -121,8 +121,7 @@ impl Caster {
         Some((outcome, cookie))
     }
 
-    /// The open connection, or a new one to the first place that takes it, as through a load
-    /// balancer.
+    /// The open connection, or a new one to the first place that accepts it, as through a load balancer.
     async fn connection(&mut self) -> Option<Open> {
         let limit = CONNECTING.min(self.shared.plan.timeout);
         if let Some((mut connection, place, generation)) = self.open.take()

@@ -1,4 +1,4 @@
-//! Runs the load on a thread of its own.
+//! Runs the load on its own thread.
 
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -26,22 +26,22 @@ use crate::{
 /// How long the result service may take to show the tally before the first ballot.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 
-/// When the tally does not move for so long, no further ballot is waited for.
+/// If the tally does not change for this long, no further ballot is waited for.
 const LAST_LOOK: Duration = Duration::from_secs(3);
 
 /// Why a load does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The plan makes no sense.
+    /// The plan is not valid.
     #[error(transparent)]
     Plan(#[from] InvalidPlan),
-    /// The system gives no thread.
+    /// The system does not start a thread.
     #[error("cannot start a thread")]
     Thread(#[from] io::Error),
 }
 
-/// A load that runs, on a thread of its own. If it is dropped, it ends soon and its history is lost.
+/// A running load, on its own thread. If it is dropped, it ends soon and its history is lost.
 pub struct Load {
     shared: Arc<Shared>,
     stop: CancellationToken,
@@ -65,10 +65,10 @@ impl Drop for Load {
 }
 
 impl Load {
-    /// Starts it.
+    /// Starts the load.
     ///
     /// # Errors
-    /// The plan cannot be followed.
+    /// The plan is not valid, or a thread cannot be started.
     pub fn start(plan: Plan) -> Result<Self, StartError> {
         plan.check()?;
         let watched = plan.watch.as_deref().map(Place::parse).transpose()?;
@@ -80,13 +80,12 @@ impl Load {
             .build()?;
         let load = Arc::clone(&shared);
         let (stopped, all_cast, done) = (stop.clone(), cast.clone(), over.clone());
-        // One thread takes tens of thousands of ballots a second and leaves the other cores to the
-        // services.
+        // One thread handles tens of thousands of ballots a second, and leaves the other cores to the services.
         thread::Builder::new()
             .name("load".to_owned())
             .spawn(move || {
                 let known = runtime.block_on(run(&load, watched, &stopped, &all_cast));
-                // The receiver may be gone.
+                // The receiver may have been dropped.
                 let _ = send.send(known);
                 done.cancel();
             })?;
@@ -104,17 +103,17 @@ impl Load {
         self.shared.counters.read()
     }
 
-    /// The median and the 99th percentile of the time to an acknowledgement since this was last
-    /// asked; zero if there was none.
+    /// The median and the 99th percentile of the time to an acknowledgement since the last call; zero if there was
+    /// none.
     pub fn take_latencies(&self) -> [Duration; 2] {
         self.shared.voters().take_latencies()
     }
 
-    /// Sends further ballots to these services, as when some have gone and others come. What is in
-    /// flight elsewhere is still waited for.
+    /// Sends further ballots to these services, for example after some of them were replaced. Ballots in flight to
+    /// other services are still waited for.
     ///
     /// # Errors
-    /// There is none, or one has no valid address; then nothing changes.
+    /// The list is empty, or an address is not valid. Then nothing changes.
     pub fn redirect(&self, votes: &[String]) -> Result<(), InvalidPlan> {
         self.shared.redirect(parse(votes)?);
         Ok(())
@@ -125,16 +124,16 @@ impl Load {
         self.cast.cancelled().await;
     }
 
-    /// Waits until the plan is done, and what is watched has been seen. Does not end it: a plan
-    /// without a number of ballots and without a duration goes on until [`Load::stop`].
+    /// Waits until the plan is done, and until watched ballots are visible. It does not end the load: a plan without
+    /// a number of ballots and without a duration continues until [`Load::stop`].
     pub async fn done(&self) {
         self.over.cancelled().await;
     }
 
-    /// Ends it, waits for what is in flight, and tells what the voters know.
+    /// Ends the load, waits for ballots in flight, and returns what the voters know.
     ///
     /// # Panics
-    /// When the load did, which is a fault in it.
+    /// The load panicked, which is a fault in it.
     pub async fn stop(mut self) -> History {
         self.stop.cancel();
         (&mut self.history).await.expect("the load does not panic")
@@ -158,7 +157,7 @@ async fn run(
     let mut tasks = JoinSet::new();
     if let Some(place) = watched {
         tasks.spawn(follow(place, shared.plan.poll.clone(), shows));
-        // The voters that were there before.
+        // The voters before the load.
         let first = timeout(FIRST_LOOK, shown.wait_for(Option::is_some)).await;
         let before = first.ok().and_then(Result::ok).and_then(|shown| *shown);
         if let Some(before) = before {
@@ -186,7 +185,7 @@ async fn run(
         if !matches!(moved, Ok(Ok(()))) {
             break;
         }
-        // The other task sees it as well, and first.
+        // The other task sees the change too. This lets it run first.
         tokio::task::yield_now().await;
     }
     tasks.shutdown().await;

@@ -1,4 +1,4 @@
-//! Casts the ballots, and keeps what their voters were told.
+//! Casts the ballots, and records what their voters were told.
 
 pub(crate) mod answer;
 pub(crate) mod caster;

@@ -1,7 +1,7 @@
 //! Says when the next ballot is due.
 //!
-//! A thread of its own keeps the time: the runtime's timer is exact to a millisecond only, which at
-//! some thousand ballots a second would send them in bursts.
+//! The time is kept by a thread of its own. The runtime's timer is exact only to a millisecond. At some thousand
+//! ballots a second, it would send them in bursts.
 
 use std::{
     sync::{
@@ -20,13 +20,13 @@ use crate::{
     plan::{Pace, Plan},
 };
 
-/// At a low rate the thread still sees in this time that it is to stop.
+/// Even at a low rate, the thread checks within this time whether it must stop.
 const NAP: Duration = Duration::from_millis(50);
 
 pub(crate) struct Pacer {
     begun: Instant,
     until: Option<Instant>,
-    /// Ballots a second.
+    /// The rate, in ballots a second.
     rate: Option<f64>,
     /// A permit for each ballot that is due.
     due: Semaphore,
@@ -38,7 +38,7 @@ pub(crate) struct Pacer {
 }
 
 impl Pacer {
-    /// Begins now.
+    /// Starts now.
     pub(crate) fn start(
         plan: &Plan,
         counters: Arc<Counters>,
@@ -66,7 +66,7 @@ impl Pacer {
         pacer
     }
 
-    /// Waits until a ballot is due, and says since when; `None` once there are no more.
+    /// Waits until a ballot is due, and returns when it was due; `None` if there are no more ballots.
     pub(crate) async fn next(&self) -> Option<Instant> {
         let Some(rate) = self.rate else {
             let now = Instant::now();
@@ -78,7 +78,7 @@ impl Pacer {
         };
         self.due.acquire().await.ok()?.forget();
         let ticket = self.taken.fetch_add(1, Relaxed);
-        // What was due in time and finds no free connection before the end is missed.
+        // A ballot that was due in time, but found no free connection before the end, is missed.
         if self.is_over(Instant::now()) || ticket >= self.limit.load(Relaxed) {
             return None;
         }
@@ -91,7 +91,7 @@ impl Pacer {
         self.stop.is_cancelled() || self.until.is_some_and(|until| now >= until)
     }
 
-    /// Whether ballots come at a given rate, whatever becomes of them.
+    /// Whether ballots come at a given rate, independent of the answers.
     pub(crate) fn is_open(&self) -> bool {
         self.rate.is_some()
     }
@@ -116,13 +116,13 @@ impl Pacer {
             thread::sleep(next.saturating_duration_since(now).min(NAP));
         };
         self.limit.store(end, Relaxed);
-        // Each caster sees that there is no more, after what is due where there is time for it.
+        // With these permits each caster sees the end, after the ballots that are due and for which there is time.
         self.due.add_permits(self.casters);
     }
 }
 
-/// How many ballots are due in a time, the first at its start; with or without one that is due at its
-/// very end.
+/// The number of ballots that are due in a time, the first one at its start. `without_last` leaves out a ballot that
+/// is due exactly at its end.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -1,4 +1,4 @@
-//! What all casters share.
+//! The state that all casters share.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use crate::{casting::voters::Voters, counts::Counters, http::Place, plan::Plan};
 
-/// What all casters share.
+/// The state that all casters share.
 pub(crate) struct Shared {
     pub(crate) plan: Plan,
     places: Mutex<Places>,
@@ -16,7 +16,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
 }
 
-/// Where the vote services are. Changes make a new generation.
+/// The addresses of the vote services. Each change makes a new generation.
 struct Places {
     all: Arc<[Place]>,
     generation: u64,
@@ -27,7 +27,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    /// Nothing is cast yet.
+    /// The state before any ballot is cast.
     pub(crate) fn new(votes: Arc<[Place]>, plan: Plan) -> Self {
         let counters = Arc::new(Counters::default());
         Self {
@@ -42,7 +42,7 @@ impl Shared {
         }
     }
 
-    /// From now on the vote services are these.
+    /// Replaces the vote services.
     pub(crate) fn redirect(&self, votes: Arc<[Place]>) {
         let mut places = lock(&self.places);
         places.all = votes;
@@ -53,7 +53,7 @@ impl Shared {
         lock(&self.voters)
     }
 
-    /// The places, the one whose turn it is, and their generation.
+    /// The places, the index of the next one, and their generation.
     pub(crate) fn place(&self) -> (Arc<[Place]>, usize, u64) {
         let places = lock(&self.places);
         let turn = self.turn.fetch_add(1, Relaxed) % places.all.len();

@@ -1,4 +1,4 @@
-//! The voters during the load: who is free, which ballot is next, and what each was told.
+//! The voters during the load: which are free, which ballot is next, and what each voter was told.
 
 use std::{
     collections::VecDeque,
@@ -16,7 +16,7 @@ use crate::{
     token::{ReceiptToken, VoterToken},
 };
 
-/// How many ballots are remembered that are not visible yet.
+/// How many ballots that are not visible yet are remembered.
 const INVISIBLE_KEPT: usize = 1_000_000;
 
 /// How many unexpected answers are kept.
@@ -25,27 +25,27 @@ const SURPRISES_KEPT: usize = 10;
 /// A ballot that is to be sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Sending {
-    /// The voter, if it has a name; a new one has none yet.
+    /// The voter, if it has a name. A new voter has none yet.
     pub(crate) voter: Option<u32>,
     pub(crate) option: u8,
-    /// As the voter sends it back.
+    /// The cookie, as the voter sends it back.
     pub(crate) cookie: Option<String>,
 }
 
-/// What the voters know, and who of them is free.
+/// What the voters know, and which of them are free.
 pub(crate) struct Voters {
     pub(crate) history: History,
     /// Voters with a name and no ballot in flight.
     free: Vec<u32>,
-    /// New voters may still come.
+    /// How many new voters may still come.
     newcomers: u32,
     changes: f64,
     cookie_name: String,
     watched: bool,
-    /// Acknowledged ballots of new voters, by rank, each with the moment at which it was due.
+    /// Acknowledged ballots of new voters, by rank, each with the time at which it was due.
     invisible: VecDeque<(u64, Instant)>,
     first_ballots: u64,
-    /// The times to acknowledgements since they were last asked for, in microseconds.
+    /// The times to acknowledgements since the last question, in microseconds.
     latest: Histogram<u64>,
     counters: Arc<Counters>,
 }
@@ -66,8 +66,7 @@ impl Voters {
         }
     }
 
-    /// Who votes next, and how. There is somebody, since there are at most as many ballots in
-    /// flight as there are voters.
+    /// Who votes next, and how. There is always a voter, since there are at most as many ballots in flight as voters.
     pub(crate) fn next(&mut self) -> Sending {
         let options = u8::try_from(self.history.options.len()).unwrap_or(1);
         let option = fastrand::u8(..options);
@@ -90,7 +89,7 @@ impl Voters {
         }
     }
 
-    /// Learns what became of a ballot, and whose it was if its voter was new.
+    /// Records the outcome of a ballot and, if its voter was new, the voter's name.
     pub(crate) fn learn(
         &mut self,
         ballot: &Sending,
@@ -100,7 +99,7 @@ impl Voters {
     ) {
         let named = match (ballot.voter, cookie) {
             (Some(index), None) => Some(index),
-            // The voter would be another one from now on, and count twice.
+            // With the new cookie, the voter would be another one, and would count twice.
             (Some(index), Some(_)) => {
                 outcome = Outcome::Unexpected("another cookie for a voter that has one".to_owned());
                 Some(index)
@@ -194,9 +193,8 @@ impl Voters {
 
     /// The tally now shows this many new voters.
     ///
-    /// Which of them they are it does not tell. Taken is that ballots become visible in the order
-    /// of their acknowledgements: where they do not, the mean is right all the same, and only the
-    /// spread is told too narrow.
+    /// It does not say which voters they are. The assumption is that ballots become visible in the order of their
+    /// acknowledgements. If this is not the case, the mean is still right, and only the spread is too narrow.
     pub(crate) fn visible(&mut self, voters: u64, at: Instant) {
         while let Some((rank, due)) = self.invisible.front()
             && *rank <= voters
@@ -211,7 +209,7 @@ impl Voters {
         self.invisible.len()
     }
 
-    /// The latencies of acknowledgements since this was last asked: p50 and p99.
+    /// The latencies of acknowledgements since the last call: p50 and p99.
     pub(crate) fn take_latencies(&mut self) -> [Duration; 2] {
         let of = |quantile| Duration::from_micros(self.latest.value_at_quantile(quantile));
         let latencies = [of(0.5), of(0.99)];

@@ -8,10 +8,10 @@ use tokio::sync::watch;
 
 use crate::http::{Connection, Place, get};
 
-/// Between two attempts to follow the stream.
+/// The pause between two attempts to follow the stream.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What the stream has last shown.
+/// What the stream showed last.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shown {
     pub(crate) voters: u64,
@@ -23,7 +23,7 @@ struct Tally {
     voters: u64,
 }
 
-/// Follows the stream for ever, again whenever it breaks off.
+/// Follows the stream for ever. If it breaks off, it connects again.
 pub(crate) async fn follow(place: Place, poll: String, shown: watch::Sender<Option<Shown>>) {
     loop {
         let _ = follow_once(&place, &poll, &shown).await;
@@ -54,7 +54,7 @@ async fn follow_once(
     }
 }
 
-/// What an event says; a comment says nothing.
+/// The number of voters in an event; `None` for a comment.
 fn voters(event: &[u8]) -> Option<u64> {
     let event = std::str::from_utf8(event).ok()?;
     let data = event.lines().find_map(|line| line.strip_prefix("data: "))?;

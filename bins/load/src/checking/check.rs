@@ -1,4 +1,4 @@
-//! Waits until what was cast is counted, and checks it against what the voters were told.
+//! Waits until the ballots are counted, and checks them against what the voters were told.
 
 use crate::{
     checking::{
@@ -17,17 +17,17 @@ use crate::{
     history::History,
 };
 
-/// Waits until all that was acknowledged is counted, or nothing moves any more, and judges.
+/// Waits until all acknowledged ballots are counted, or nothing changes any more, and gives the verdict.
 ///
 /// Nobody else may have voted in the poll since [`Sources::look_before`].
 ///
 /// # Errors
-/// A source does not answer; that says nothing of the ballots.
+/// A source does not answer. This says nothing about the ballots.
 pub async fn check(history: &History, sources: &Sources) -> Result<Verdict, CheckError> {
     check_telling(history, sources, &|_| ()).await
 }
 
-/// The same, and tells how far it is.
+/// The same as [`check`], and reports its progress.
 ///
 /// # Errors
 /// As [`check`].
@@ -65,7 +65,7 @@ pub async fn check_telling(
     Ok(verdict)
 }
 
-/// The tally is within what the voters' ballots make possible.
+/// Checks that the tally is within the range that the voters' ballots allow.
 async fn check_tally(
     checking: &Checking<'_>,
     result: &Service,
@@ -84,7 +84,7 @@ async fn check_tally(
     };
     let short = expected.short_of(tally.voters);
     if verdict.receipts_asked < verdict.receipts && short > 0 && !findings.are_pending() {
-        // They are of voters that were not asked about, who may be on their way.
+        // The missing ballots are of voters that were not asked about. They may still be pending.
         verdict.pending = short;
     }
     let is_all = verdict.pending == 0 && !findings.are_pending();

@@ -1,4 +1,4 @@
-//! What all parts of a check need.
+//! The data that all parts of a check need.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::{
     history::History,
 };
 
-/// What all parts of a check need.
+/// The data that all parts of a check need.
 pub(crate) struct Checking<'a> {
     pub(crate) history: &'a History,
     pub(crate) sources: &'a Sources,
     pub(crate) expected: Expected,
     pub(crate) tell: Tell<'a>,
-    /// None is left once something was waited for in vain.
+    /// It is zero once something was waited for without success.
     pub(crate) patience: Duration,
 }

@@ -1,23 +1,23 @@
-//! What the tally can be after what the voters did.
+//! The tallies that are possible after the voters' ballots.
 
 use crate::{
     checking::sources::Before,
     history::{History, bit},
 };
 
-/// Least and most.
+/// The least and the greatest value.
 type Bounds = (u64, u64);
 
-/// The bounds of a tally. They are equal where no outcome is unknown.
+/// The bounds of a tally. They are equal if no outcome is unknown.
 #[derive(Debug)]
 pub(crate) struct Expected {
     voters: Bounds,
     votes: Vec<Bounds>,
-    /// How many more votes than voters there are.
+    /// By how much the votes exceed the voters.
     more_votes: i128,
 }
 
-/// By how many the votes exceed the voters.
+/// By how much the votes exceed the voters.
 fn more_votes(voters: u64, votes: &[u64]) -> i128 {
     votes.iter().map(|votes| i128::from(*votes)).sum::<i128>() - i128::from(voters)
 }
@@ -65,9 +65,10 @@ impl Expected {
         self.voters.0.saturating_sub(voters)
     }
 
-    /// By how many voters and votes a tally is wrong; `is_all` if no ballot is on its way.
+    /// By how many voters and votes a tally is wrong. `is_all` says that no ballot is pending.
     pub(crate) fn judge(&self, voters: u64, votes: &[u64], is_all: bool) -> u64 {
-        // Each ballot of these voters is one vote for one option, whichever counts.
+        // Each ballot of these voters is one vote for one option, so this difference does not depend on which ballot
+        // counts.
         let unlike = (more_votes(voters, votes) - self.more_votes).unsigned_abs();
         let unlike = u64::try_from(unlike).unwrap_or(u64::MAX);
         if is_all {
@@ -86,8 +87,8 @@ mod tests {
         token::VoterToken,
     };
 
-    /// One voter, who has voted for the first option, and perhaps then for the second. Before, two
-    /// had voted in some poll for three.
+    /// One voter, who has voted for the first option, and perhaps later for the second. Before the load, two voters
+    /// had voted for three options.
     fn expected() -> Expected {
         let mut history = History::new("p", &["a".to_owned(), "b".to_owned()], None);
         let mut voter = Voter::new(VoterToken::parse(&"A".repeat(43)).unwrap());

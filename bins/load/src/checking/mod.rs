@@ -1,4 +1,4 @@
-//! Checks what the services and the store say against what the voters were told.
+//! Compares what the services and the store say with what the voters were told.
 
 pub(crate) mod check;
 pub(crate) mod context;

@@ -1,4 +1,4 @@
-//! Asks the result service what became of receipts.
+//! Asks the result service for the states of receipts.
 
 use crate::{
     checking::{
@@ -13,7 +13,7 @@ use crate::{
     token::ReceiptToken,
 };
 
-/// Up to `limit` of these, evenly spread.
+/// Up to `limit` of these items, evenly spread.
 fn spread<T: Clone>(all: &[T], limit: usize) -> Vec<T> {
     let number = limit.min(all.len());
     (0..number)
@@ -21,7 +21,7 @@ fn spread<T: Clone>(all: &[T], limit: usize) -> Vec<T> {
         .collect()
 }
 
-/// Asks for the receipts of voters' last ballots, then for those of ballots that were replaced.
+/// Asks for the receipts of voters' last ballots, then for receipts of ballots that were replaced.
 pub(crate) async fn check_receipts(
     checking: &mut Checking<'_>,
     result: &Service,
@@ -53,7 +53,7 @@ pub(crate) async fn check_receipts(
         .map(|Earlier { voter, receipt }| (*voter, receipt))
         .collect();
     let tell = |replaced, of| (checking.tell)(Step::Replaced { replaced, of });
-    // The one that replaces it may be on its way.
+    // The ballot that replaces it may be pending.
     let is_done = |state| !matches!(state, State::Counted | State::Pending);
     let states = ask(checking, result, &earlier, is_done, tell).await?;
     for (&(index, _), state) in earlier.iter().zip(&states) {
@@ -80,7 +80,7 @@ async fn ask(
     let text = |at: usize| {
         let (voter, receipt) = receipts[at];
         let voter = history.voters[voter as usize].token.voter;
-        // It was opened with the secret that is still there.
+        // The receipt was opened with this secret, so it can be sealed again.
         let text = receipt.text(history.secret.as_ref(), voter, &history.poll);
         text.unwrap_or_default()
     };

@@ -1,4 +1,4 @@
-//! Holds every voter against the store, and the tally that is shown against its ballots.
+//! Compares every voter with the store, and the shown tally with the store's ballots.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     history::{History, Voter},
 };
 
-/// After so long all is looked at once more: what was handed out twice, say, may come late.
+/// After this long everything is read once more: for example, a ballot that was handed out twice may arrive late.
 const REST: Duration = Duration::from_secs(2);
 
 /// The voters, in the store's order.
@@ -38,26 +38,26 @@ impl Order {
     }
 }
 
-/// What one look has found.
+/// The results of one look at the store.
 struct Look {
     scan: Scan,
     findings: Vec<Finding>,
-    /// What the result service shows, if it is asked.
+    /// The tally of the result service, if it is asked.
     shown: Option<Count>,
 }
 
-/// What is still to come, if anything. Nothing moves while these numbers stay.
+/// The parts that are still missing. If these numbers do not change, nothing is moving.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Missing {
     /// Voters whose last ballot does not count.
     voters: u64,
-    /// Acknowledged ballots that the store has not told of.
+    /// Acknowledged ballots that the store has not recorded.
     unaccounted: u64,
-    /// What is shown is so far from the ballots.
+    /// By how much the shown tally differs from the ballots.
     shown: u64,
 }
 
-/// Looks until nothing is missing, or nothing moves any more; then once more.
+/// Looks until nothing is missing, or nothing changes any more; then once more.
 pub(crate) async fn check_store(
     checking: &Checking<'_>,
     url: &str,
@@ -67,8 +67,7 @@ pub(crate) async fn check_store(
 ) -> Result<(), CheckError> {
     let order = Order::of(checking.history);
     let beginning = beginning(checking).map(Arc::new);
-    // Also where nothing is waited for any more, what is missing must stand still for a moment: else it
-    // is only on its way.
+    // Even if nothing is waited for, the missing part must be unchanged for a moment. Otherwise it is only pending.
     let rest = REST.min(checking.sources.patience);
     let mut waiting = Waiting::new(checking.patience.max(rest));
     let mut rested = false;
@@ -103,7 +102,7 @@ pub(crate) async fn check_store(
         let is_all = missing.voters == 0 && missing.unaccounted == 0;
         let expected = &checking.expected;
         let off = expected.judge(shown.voters, &shown.votes, is_all);
-        // Each of them is a voter and a vote more, or takes a vote from one option to another.
+        // Each of these ballots adds a voter and a vote, or moves a vote from one option to another.
         verdict.tally_is_off(off.saturating_sub(2 * scan.were_pending));
         verdict.is_shown_off(missing.shown);
     }
@@ -135,7 +134,7 @@ async fn look(
     })
 }
 
-/// Where the load began, if it looked at the store before and has receipts that it can open.
+/// The beginning of the load, if the store was read before it and receipts can be opened.
 fn beginning(checking: &Checking<'_>) -> Option<Beginning> {
     let flushed = checking.sources.before.flushed.clone()?;
     let history = checking.history;
@@ -151,7 +150,7 @@ fn beginning(checking: &Checking<'_>) -> Option<Beginning> {
     Some(Beginning { flushed, first })
 }
 
-/// A store that does not answer is asked again.
+/// Reads the store. If it does not answer, it is asked again.
 async fn scan(
     checking: &Checking<'_>,
     url: &str,
@@ -170,7 +169,7 @@ async fn scan(
 }
 
 impl Look {
-    /// What the store has told since before the load, if that is known.
+    /// What the store has recorded since before the load, if this is known.
     fn told(&self, checking: &Checking<'_>) -> Option<ToldSince> {
         Some(self.scan.told?.since(&checking.sources.before.told?))
     }
@@ -192,7 +191,7 @@ impl Look {
         }
     }
 
-    /// A ballot is lost if the store is past it. If not, it may still be in the log.
+    /// A missing ballot is lost if the store has applied its place in the log. Otherwise it may still be in the log.
     fn or_pending(
         &self,
         checking: &Checking<'_>,
@@ -203,7 +202,7 @@ impl Look {
         let position = checking.history.voters[voter as usize].position();
         let is_past = match (position, &self.scan.flushed) {
             (Some(position), Some(flushed)) => flushed.has(position),
-            // Without a receipt its place in the log is unknown, and it may be among those that are still pending.
+            // Without a receipt, the place in the log is unknown, so the ballot may be one of the pending ones.
             (None, Some(_)) => {
                 let told = self.told(checking);
                 told.is_some_and(|told| !told.others) && missing.unaccounted == 0

@@ -1,4 +1,4 @@
-//! Asks a service, over a few connections, again where it does not answer.
+//! Asks a service, over a few connections. If it does not answer, it is asked again.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -16,19 +16,19 @@ use crate::{
     http::{Connection, Place, body_of, get},
 };
 
-/// Requests at a time.
+/// The number of requests at a time.
 const AT_A_TIME: usize = 16;
 
-/// Before what is pending is asked for again.
+/// The pause before pending receipts are asked for again.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long one answer may take.
 const ONE_ANSWER: Duration = Duration::from_secs(10);
 
-/// Between two attempts: at first, and at most.
+/// The shortest and the longest pause between two attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
-/// A tally, as the result service tells it.
+/// A tally in an answer of the result service.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) version: u64,
@@ -52,7 +52,7 @@ struct Receipt {
     state: State,
 }
 
-/// A service that is asked, for so long if it does not answer.
+/// A service. If it does not answer, it is asked again for a limited time.
 pub(crate) struct Service {
     place: Place,
     patience: Duration,
@@ -65,13 +65,13 @@ impl Service {
         Ok(Self { place, patience })
     }
 
-    /// Asks for what must be there.
+    /// Asks for something that must exist.
     pub(crate) async fn look_up<T: DeserializeOwned>(&self, path: &str) -> Result<T, CheckError> {
         let found = self.find(path).await?;
         found.ok_or_else(|| CheckError::Service(format!("there is no {path}")))
     }
 
-    /// Asks for what may be there.
+    /// Asks for something that may exist.
     pub(crate) async fn find<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -84,8 +84,9 @@ impl Service {
         self.look_up(&format!("/v1/polls/{poll}/tally")).await
     }
 
-    /// The states of this many receipts, once all are done, or none has come to be so for as long as
-    /// `patience`. One that the service does not know is pending. `tell` hears how many are not done.
+    /// The states of this many receipts. It ends once all are done, or once none has become done for as long as
+    /// `patience`. A receipt that the service does not know is pending. `tell` gets the number of receipts that are
+    /// not done.
     pub(crate) async fn states(
         &self,
         receipts: usize,
@@ -136,7 +137,7 @@ fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, CheckError> {
     serde_json::from_slice(body).map_err(|error| CheckError::Service(error.to_string()))
 }
 
-/// A connection, opened anew when it is gone.
+/// A connection, which is opened again when it is lost.
 struct Asking<'a> {
     service: &'a Service,
     open: Option<Connection>,
@@ -150,7 +151,7 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// The answer's body; `None` if there is no such thing.
+    /// The body of the answer; `None` if there is no such resource.
     async fn ask(&mut self, path: &str) -> Result<Option<Bytes>, CheckError> {
         let begun = Instant::now();
         let mut pauses = pauses(PAUSES.0, PAUSES.1);

@@ -1,4 +1,4 @@
-//! Where a check looks, and what is there before the load.
+//! The sources of a check, and their state before the load.
 
 use std::time::{Duration, Instant};
 
@@ -12,20 +12,19 @@ use crate::checking::{
 /// How long a service may take to answer before anything is cast.
 pub(crate) const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
-/// A tally that stands still for so long before the load begins is at rest: a worker counts several times
-/// a second, and what is shown is at most a second old.
+/// If the tally does not change for this long before the load, it is at rest: a worker counts several times a second,
+/// and the shown tally is at most a second old.
 const AT_REST: Duration = Duration::from_millis(1_500);
 
-/// Where to look.
+/// The sources of a check.
 #[derive(Debug, Clone)]
 pub struct Sources {
-    /// The result service, such as `http://127.0.0.1:8081`: receipts are asked for there, and the
-    /// tally.
+    /// The result service, such as `http://127.0.0.1:8081`. It is asked for receipts and the tally.
     pub result: Option<String>,
-    /// The store, such as `postgres://user:password@host/database`: there each voter's choice is
-    /// seen, and the tally is compared with the ballots.
+    /// The store, such as `postgres://user:password@host/database`. Each voter's choice is read there, and the tally
+    /// is compared with the ballots.
     pub postgres: Option<String>,
-    /// What was there before the load.
+    /// The state before the load.
     pub before: Before,
     /// How many receipts to ask for, evenly spread over the voters, and how many superseded ones.
     pub receipts: usize,
@@ -34,15 +33,14 @@ pub struct Sources {
     pub patience: Duration,
 }
 
-/// What is there before anything is cast.
+/// The state before anything is cast.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Before {
     /// Voters with a ballot in the poll.
     pub voters: u64,
     /// Votes by option.
     pub votes: Vec<u64>,
-    /// What the store has told of all polls' ballots. Without it, ballots that a newer one has
-    /// replaced are not added up.
+    /// What the store has recorded of the ballots of all polls. Without it, replaced ballots are not added up.
     pub told: Option<Told>,
     /// Which entries of the log were counted.
     pub(crate) flushed: Option<Flushed>,
@@ -67,12 +65,12 @@ impl Default for Sources {
 }
 
 impl Sources {
-    /// Looks at what is there, so that it is not taken for what is cast later. Each source is
-    /// asked, so that one that does not answer is found now, or one that is of another system.
+    /// Reads the state before the load, so that earlier ballots are not mistaken for those of the load. Each source
+    /// is asked, so that a source that does not answer, or is of another system, is found now.
     ///
     /// # Errors
-    /// A source does not answer, or there is none, or for ten seconds they do not agree, or the tally
-    /// does not come to rest.
+    /// A source does not answer, or there is none, or for ten seconds they do not agree or the tally does not come to
+    /// rest.
     pub async fn look_before(&mut self, poll: &str) -> Result<(), CheckError> {
         if self.result.is_none() && self.postgres.is_none() {
             return Err(CheckError::NoSource);
@@ -83,7 +81,7 @@ impl Sources {
         };
         let mut waiting = Waiting::new(FIRST_ANSWER);
         let mut rest: Option<(Before, Instant)> = None;
-        // What is shown may be a moment old, and what was cast a moment ago is not counted yet.
+        // The shown tally may be a moment old, and the last ballots may not be counted yet.
         loop {
             let agree = self.look_once(poll, result.as_ref()).await?;
             match &rest {

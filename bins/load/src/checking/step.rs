@@ -1,26 +1,26 @@
-//! How far a check is.
+//! The progress of a check.
 
 use std::fmt;
 
-/// How far a check is.
+/// The progress of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
-    /// For how many of the checked voters the right ballot counts.
+    /// How many of the checked voters have the right ballot counted.
     Counted {
-        /// How many.
+        /// The number of these voters.
         counted: u64,
-        /// Out of how many.
+        /// The number of checked voters.
         of: u64,
     },
     /// How many of the checked earlier ballots are replaced.
     Replaced {
-        /// How many.
+        /// The number of replaced ballots.
         replaced: u64,
-        /// Out of how many.
+        /// The number of checked ballots.
         of: u64,
     },
-    /// Nothing is missing. A little later the check looks once more.
+    /// Nothing is missing. After a moment, the check looks once more.
     Resting,
 }
 
@@ -46,5 +46,5 @@ impl fmt::Display for Step {
     }
 }
 
-/// Is called with each step of a check.
+/// A function that is called with each step of a check.
 pub(crate) type Tell<'a> = &'a (dyn Fn(Step) + 'a);

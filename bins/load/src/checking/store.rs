@@ -1,5 +1,5 @@
-//! Reads a poll from Postgres, with statements of its own: a checker that asked the code which it
-//! checks would believe it.
+//! Reads a poll from Postgres, with its own statements. If a check used the code that it checks, it could not find a
+//! fault in that code.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,7 +16,7 @@ use crate::{
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// How many voters there are, and votes by option.
+/// A number of voters, and the votes by option.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     pub(crate) voters: u64,
@@ -24,7 +24,7 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// What a tally tells.
+    /// The count in a tally.
     pub(crate) fn of(tally: &Tally) -> Self {
         Self {
             voters: tally.voters,
@@ -32,7 +32,7 @@ impl Count {
         }
     }
 
-    /// By how many voters and votes; options that one of them does not know have none.
+    /// The difference in voters and votes. An option that one of the two counts lacks has no votes there.
     pub(crate) fn differs_from(&self, other: &Self) -> u64 {
         let options = 0..self.votes.len().max(other.votes.len());
         let of = |count: &Self, option: usize| count.votes.get(option).copied().unwrap_or(0);
@@ -42,7 +42,7 @@ impl Count {
     }
 }
 
-/// Where the store says that all ballots have gone that ever left the log: of all polls, each told
+/// The store's totals: how many ballots of all polls were counted, superseded and rejected. Each ballot is recorded
 /// once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Told {
@@ -53,12 +53,12 @@ pub struct Told {
     elsewhere: u64,
 }
 
-/// What the store has told between two looks.
+/// What the store has recorded between two looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ToldSince {
     pub(crate) ballots: u64,
     pub(crate) superseded: u64,
-    /// Whether others have voted in other polls meanwhile, or ballots have been rejected.
+    /// Whether others have voted in other polls meanwhile, or ballots were rejected.
     pub(crate) others: bool,
 }
 
@@ -71,23 +71,23 @@ impl Told {
         ToldSince {
             ballots: self.ballots().saturating_sub(before.ballots()),
             superseded: self.superseded.saturating_sub(before.superseded),
-            // If they are of this load, that is wrong by itself.
+            // If the rejected ballots are of this load, this is a fault in itself.
             others: self.elsewhere != before.elsewhere || self.rejected != before.rejected,
         }
     }
 }
 
-/// Which entries of the log are flushed.
+/// The entries of the log that are flushed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Flushed {
-    /// By shard: all below.
+    /// By shard: all entries below this id are flushed.
     below: HashMap<u16, (u64, u64)>,
-    /// And these.
+    /// These entries are flushed too.
     also: HashSet<(u16, u64, u64)>,
 }
 
 impl Flushed {
-    /// Whether the entry is that has the ballot of this place.
+    /// Whether the entry with the ballot at this place is flushed.
     pub(crate) fn has(&self, Position { shard, ms, n }: Position) -> bool {
         let seq = n >> 16;
         let below = self.below.get(&shard);
@@ -95,13 +95,13 @@ impl Flushed {
     }
 }
 
-/// Tells ballots that were in the log before the load began.
+/// Recognises ballots that were in the log before the load began.
 #[derive(Debug, Clone)]
 pub(crate) struct Beginning {
-    /// What was counted when the load looked.
+    /// The entries that were flushed when the load looked.
     pub(crate) flushed: Flushed,
-    /// The first ballot of the load that is known, by shard: place in the millisecond included. Where no
-    /// receipt was opened it is that of the rows of its voters.
+    /// The first known ballot of the load, by shard, with its place in the millisecond. If no receipt was opened, it
+    /// is taken from the rows of the load's voters.
     pub(crate) first: HashMap<u16, (u64, u64)>,
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn note(first: &mut HashMap<u16, (u64, u64)>, Position { shard, ms, n
 }
 
 impl Beginning {
-    /// Whether a ballot of somebody else was cast before the load began, and counted after.
+    /// Whether somebody else's ballot was cast before the load began, and counted after that.
     fn was_pending(&self, position: Position, rows: &HashMap<u16, (u64, u64)>) -> bool {
         let Position { shard, ms, n } = position;
         let first = match self.first.is_empty() {
@@ -121,33 +121,33 @@ impl Beginning {
         };
         let is_older = match first.get(&shard) {
             Some(first) => (ms, n) < *first,
-            // The shards of one server have one clock.
+            // All shards of one server have the same clock.
             None => first.values().min().is_some_and(|first| ms < first.0),
         };
         is_older && !self.flushed.has(position)
     }
 }
 
-/// What is in the store.
+/// The contents of the store.
 #[derive(Debug)]
 pub(crate) struct Scan {
-    /// Of each voter that was asked for.
+    /// The ballot of each voter that was asked for.
     pub(crate) stored: Vec<Option<Stored>>,
-    /// Ballots of voters that were not asked for.
+    /// The number of ballots of other voters.
     pub(crate) strangers: u64,
-    /// Those of them that were pending when the load began.
+    /// How many of these were pending when the load began.
     pub(crate) were_pending: u64,
     /// The tally that is kept.
     pub(crate) kept: Count,
-    /// What the ballots say, in the same snapshot.
+    /// The count of the ballots, in the same snapshot.
     pub(crate) counted: Count,
-    /// `None` if the login may not see it, as the result service's may not.
+    /// The store's totals. `None` if the login may not read them; the result service's login may not.
     pub(crate) told: Option<Told>,
-    /// The same.
+    /// The flushed entries. `None` in the same case.
     pub(crate) flushed: Option<Flushed>,
 }
 
-/// Reads all ballots of a poll; `voters` are those that are asked for, in order.
+/// Reads all ballots of a poll. `voters` are the voters to look for, in order.
 pub(crate) async fn scan(
     url: &str,
     poll: &str,
@@ -155,7 +155,7 @@ pub(crate) async fn scan(
     beginning: Option<Arc<Beginning>>,
 ) -> Result<Scan, CheckError> {
     let (url, poll) = (url.to_owned(), poll.to_owned());
-    // The client waits for its answers, and when it is dropped.
+    // The client blocks while it waits for answers, and when it is dropped.
     let scan = move || try_scan(&url, &poll, &voters, beginning.as_deref());
     let scan = tokio::task::spawn_blocking(scan).await;
     let scan = scan.map_err(|error| CheckError::Store(error.into()))?;
@@ -197,10 +197,10 @@ fn try_scan(
         ..Count::default()
     };
     let (mut stored, mut strangers) = (vec![None; voters.len()], 0);
-    // Of others, those that were not counted when the load began; and the first of its own.
+    // The ballots of others that were not counted when the load began, and the first ballot of the load.
     let (mut others, mut first) = (Vec::new(), HashMap::new());
     let mut next = 0;
-    // Row by row: all of them would not fit in memory.
+    // The rows are read one by one, since they would not all fit in memory.
     let ballots = "SELECT voter, choices, shard, ms, n FROM ballots WHERE poll = $1 ORDER BY voter";
     let mut rows = snapshot.query_raw(ballots, [key])?;
     while let Some(row) = rows.next()? {
@@ -226,7 +226,7 @@ fn try_scan(
             continue;
         }
         note(&mut first, position);
-        // Two ballots of a voter would be worse than one of them; there cannot be.
+        // There cannot be two ballots of one voter. If there were two, it would be a fault.
         if stored[next].replace(Stored { choices, position }).is_some() {
             strangers += 1;
         }
@@ -265,7 +265,7 @@ fn may_see_all(snapshot: &mut Transaction<'_>) -> Result<bool, Error> {
 }
 
 fn told(snapshot: &mut Transaction<'_>, poll: i32) -> Result<Told, Error> {
-    // A flush writes the row of a turnout even if nothing in it changes: then only `xmin` tells.
+    // A flush writes the row of a turnout even if no value changes. In this case only `xmin` shows the flush.
     let sums = "SELECT
         (SELECT COALESCE(SUM(voters), 0)::bigint FROM turnouts),
         (SELECT COALESCE(SUM(ballots), 0)::bigint FROM superseded),

@@ -1,4 +1,4 @@
-//! What the check has found.
+//! The result of a check.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::{
     history::History,
 };
 
-/// How many voters are named for whom something is wrong.
+/// How many voters with a fault are named.
 const EXAMPLES: usize = 20;
 
 /// Whether the promise was kept. The numbers count ballots unless they say otherwise.
@@ -48,8 +48,8 @@ pub struct Verdict {
     /// How many ballots more than possible are in the store's counters. Zero if others voted.
     #[serde(rename = "surplus")]
     pub excess: u64,
-    /// How many ballots the store has recorded since the load began; `None` if the store was not read before the load, or
-    /// the login may not read its counters.
+    /// How many ballots the store has recorded since the load began; `None` if the store was not read before the
+    /// load, or if the login may not read its counters.
     pub told: Option<u64>,
     /// Ballots of others that waited in the log when the load began. If there are any, a surplus in the tally and the
     /// counters may be theirs and is not reported.
@@ -64,19 +64,19 @@ pub struct Verdict {
     pub receipts_asked: u64,
     /// How many of these receipts exist.
     pub receipts: u64,
-    /// Receipts that were not opened, since the secret is not known. It was not checked whether they belong to their voter
-    /// and are in the order of the acknowledgements.
+    /// Receipts that were not opened, since the secret is not known. It was not checked whether they belong to their
+    /// voter and are in the order of the acknowledgements.
     pub receipts_unopened: u64,
     /// Receipts of replaced ballots that were asked for.
     pub earlier_asked: u64,
     /// Whether the store's ballots were read.
     pub store_read: bool,
-    /// What is wrong, the first few.
+    /// The first few faults.
     pub examples: Vec<String>,
 }
 
 impl Verdict {
-    /// Whether nothing is wrong, and nothing is in doubt.
+    /// Whether nothing is wrong and nothing is in doubt.
     pub fn is_clean(&self) -> bool {
         !self.is_wrong() && self.doubts().is_empty()
     }
@@ -86,7 +86,7 @@ impl Verdict {
         !self.faults().is_empty()
     }
 
-    /// What is wrong, in words with numbers.
+    /// The faults in words, with numbers.
     pub(crate) fn faults(&self) -> Vec<String> {
         let faults = [
             (self.lost, "lost"),
@@ -199,7 +199,7 @@ impl Verdict {
         }
     }
 
-    /// Adds up what was found of each voter.
+    /// Adds up the findings of all voters.
     pub(crate) fn conclude(&mut self, history: &History, findings: &Findings) {
         let mut replaced = 0;
         for (index, found) in &findings.0 {

@@ -1,4 +1,4 @@
-//! Checks one voter: what the voter was told against what is there.
+//! Checks one voter: compares what the voter was told with the contents of the store.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use crate::{
 /// The ballot that counts for a voter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stored {
-    /// The options as bits.
+    /// The chosen options, as bits.
     pub(crate) choices: u64,
     pub(crate) position: Position,
 }
 
-/// What the result service says of a receipt.
+/// The state of a receipt, from the result service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
@@ -25,14 +25,14 @@ pub(crate) enum State {
     Rejected,
 }
 
-/// How it is with a voter.
+/// The result of the check of a voter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Finding {
     /// The last acknowledged ballot counts.
     Counted,
     /// A ballot of unknown outcome counts, as it may.
     UnknownCounts,
-    /// Nothing counts, and nothing must.
+    /// No ballot counts, and none has to.
     Nothing,
     /// The ballot that should count does not, and is not known to be lost.
     Pending,
@@ -40,26 +40,26 @@ pub(crate) enum Finding {
     Missing,
     /// The last acknowledged ballot is a dead letter.
     Rejected,
-    /// What counts is no ballot that this voter could have at this place.
+    /// The counted ballot is not one that this voter could have at this place.
     Wrong,
     /// A ballot counts that was refused, or that the voter never cast.
     Double,
-    /// A ballot of unknown outcome came after one that was sent and acknowledged later.
+    /// A ballot of unknown outcome replaced a ballot that was sent and acknowledged later.
     Overtaken,
 }
 
-/// What is found of each voter that is looked at.
+/// The findings of all checked voters.
 #[derive(Debug, Default)]
 pub(crate) struct Findings(pub(crate) BTreeMap<u32, Finding>);
 
 impl Findings {
-    /// The worst of what is found of a voter stays.
+    /// Adds a finding. The worst finding of a voter is kept.
     pub(crate) fn note(&mut self, voter: u32, found: Finding) {
         let worst = self.0.entry(voter).or_insert(found);
         *worst = found.max(*worst);
     }
 
-    /// The same, of one who knows what has become of what was pending.
+    /// Adds a finding that replaces an earlier *pending*.
     pub(crate) fn settle(&mut self, voter: u32, found: Finding) {
         if self.0.get(&voter) == Some(&Finding::Pending) {
             self.0.remove(&voter);
@@ -72,7 +72,7 @@ impl Findings {
     }
 }
 
-/// By what is in the store.
+/// Checks a voter by the store.
 pub(crate) fn by_store(voter: &Voter, stored: Option<Stored>) -> Finding {
     let Some(stored) = stored else {
         return if voter.last.is_some() {
@@ -91,7 +91,7 @@ pub(crate) fn by_store(voter: &Voter, stored: Option<Stored>) -> Finding {
     };
     let is_last = stored.choices == bit(last.option);
     let Some(position) = voter.position() else {
-        // Without a receipt there is only the choice to go by.
+        // Without a receipt, only the choice can be compared.
         return match stored.choices {
             _ if is_last => Finding::Counted,
             choices if is_one_of(choices, voter.unknown_after) => Finding::UnknownCounts,
@@ -116,7 +116,7 @@ pub(crate) fn by_store(voter: &Voter, stored: Option<Stored>) -> Finding {
     }
 }
 
-/// By what the result service says of the last acknowledged ballot.
+/// Checks a voter by the state of the receipt of the last acknowledged ballot.
 pub(crate) fn by_receipt(voter: &Voter, state: State) -> Finding {
     match state {
         State::Counted => Finding::Counted,
@@ -128,19 +128,18 @@ pub(crate) fn by_receipt(voter: &Voter, state: State) -> Finding {
     }
 }
 
-/// By what the result service says of a ballot that a newer one has replaced, after what it has said
-/// of that one.
+/// Checks a voter by the state of a replaced ballot's receipt. `last` is the finding for the ballot that replaced it.
 pub(crate) fn by_earlier(last: Option<Finding>, state: State) -> Option<Finding> {
     match (state, last) {
         (State::Superseded, _) => None,
         (State::Rejected, _) => Some(Finding::Rejected),
-        // The newer one did count, or one after it, and does not any more.
+        // The newer ballot, or one after it, did count, and does not count any more.
         (_, Some(Finding::Counted | Finding::UnknownCounts)) => Some(Finding::Missing),
         _ => Some(Finding::Pending),
     }
 }
 
-/// Whether these choices are one option, and among those.
+/// Whether these choices are one option, and this option is in `options`.
 fn is_one_of(choices: u64, options: u64) -> bool {
     choices.is_power_of_two() && choices & options != 0
 }
@@ -161,7 +160,7 @@ mod tests {
         Position { ms, n: 0, shard: 0 }
     }
 
-    /// Has voted for B, acknowledged at 10; before that A, and after it C, of unknown outcome.
+    /// A voter who has voted for B, acknowledged at 10; before that for A, and after it for C, with unknown outcome.
     fn voter() -> Voter {
         let mut voter = Voter::new(VoterToken::parse(&"A".repeat(43)).unwrap());
         voter.last = Some(Acknowledged {

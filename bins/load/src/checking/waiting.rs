@@ -1,13 +1,13 @@
-//! How long what is missing is waited for.
+//! How long to wait for missing ballots.
 
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-/// Between two looks at what has not everything yet: at first, and at most.
+/// The shortest and the longest pause between two looks while something is missing.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// Waits on while something still moves.
+/// Waits while something still changes.
 pub(crate) struct Waiting<T> {
     patience: Duration,
     seen: Option<(T, Instant)>,
@@ -23,7 +23,7 @@ impl<T: PartialEq> Waiting<T> {
         }
     }
 
-    /// Whether `mark` has stood still for too long.
+    /// Whether `mark` has not changed for too long.
     pub(crate) fn is_over(&mut self, mark: T) -> bool {
         match &self.seen {
             Some((seen, since)) if *seen == mark => since.elapsed() >= self.patience,
@@ -44,7 +44,7 @@ impl<T: PartialEq> Waiting<T> {
     }
 }
 
-/// Pauses without end, each twice as long as the one before it, up to the longest.
+/// Endless pauses. Each is twice as long as the one before, up to the longest.
 pub(crate) fn pauses(first: Duration, longest: Duration) -> ExponentialBackoff {
     ExponentialBuilder::new()
         .with_min_delay(first)

@@ -1,4 +1,4 @@
-//! A log's front that does something else than it says, now and then.
+//! A front of a log that sometimes does something else than it says.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 use std::{
@@ -17,28 +17,28 @@ use voting_core::{
 
 #[derive(Clone, Copy)]
 pub enum Deed {
-    /// Stored or not, each second time; the voter is told that it is not known.
+    /// Each second ballot is stored; the voter is told that the outcome is unknown.
     Doubt,
-    /// Not stored, as the voter is told.
+    /// The ballot is not stored, and the voter is told so.
     Refuse,
-    /// Not stored; the voter is told it is.
+    /// The ballot is not stored; the voter is told that it is.
     Lose,
-    /// Not stored, and nothing in its place; the voter is told it is.
+    /// The ballot is not stored, and nothing is in its place; the voter is told that it is stored.
     Drop,
-    /// Stored; the voter is told it is not.
+    /// The ballot is stored; the voter is told that it is not.
     Keep,
-    /// Stored twice.
+    /// The ballot is stored twice.
     Repeat,
-    /// Stored, after a time.
+    /// The ballot is stored after a time.
     Stall(Duration),
 }
 
-/// Does it with each ballot of that number.
+/// Does the deed with each ballot that has one of these numbers.
 pub struct Liar {
     pub sink: Arc<dyn VoteSink>,
     pub deeds: Vec<(u64, Deed)>,
     pub cast: AtomicU64,
-    /// Where the newest ballot stands.
+    /// The place of the newest ballot.
     pub newest: Mutex<Option<Position>>,
 }
 
@@ -76,7 +76,7 @@ impl VoteSink for Liar {
             }
             Some(Deed::Refuse) => Err(CastError::Overloaded),
             Some(Deed::Lose) => {
-                // A receipt of its own, as if it had been stored.
+                // This makes a receipt of its own, as if the ballot were stored.
                 let other = Ballot {
                     voter: voting_core::VoterId::issue(),
                     ..ballot.clone()
@@ -88,7 +88,7 @@ impl VoteSink for Liar {
                 })
             }
             Some(Deed::Drop) => {
-                // A place just after the newest ballot, in an entry that is stored.
+                // The place is just after the newest ballot, in an entry that is stored.
                 let newest = self.newest.lock().expect("no panic").expect("a ballot");
                 let position = Position::new(newest.shard(), newest.entry(), newest.index() + 1);
                 Ok(Receipt {

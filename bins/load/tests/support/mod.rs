@@ -1,5 +1,5 @@
-//! The services in this process, with the log in memory and the ballots in Postgres or SQLite, so
-//! that a test can reach into the store behind their back.
+//! The services in this process, with the log in memory and the ballots in Postgres or SQLite, so that a test can
+//! change the store behind the services.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 pub mod liar;
@@ -34,7 +34,7 @@ use voting_http::{ResultService, ServeOptions, VoteService, serve};
 use voting_load::{Before, History, Load, Pace, Plan, Secret, Sources};
 use voting_testing::PostgresServer;
 
-/// One for all tests; it ends with the process.
+/// One server for all tests. It ends with the process.
 static SERVER: LazyLock<PostgresServer> = LazyLock::new(PostgresServer::start);
 
 /// A new database.
@@ -50,7 +50,7 @@ pub async fn run(plan: Plan) -> History {
     load.stop().await
 }
 
-/// Runs SQL behind everybody's back; so many rows are changed.
+/// Runs SQL that the services do not know of. Returns the number of changed rows.
 pub async fn tamper(url: &str, sql: &'static str) -> u64 {
     let url = url.to_owned();
     let done = tokio::task::spawn_blocking(move || {
@@ -60,7 +60,7 @@ pub async fn tamper(url: &str, sql: &'static str) -> u64 {
     done.await.expect("no panic")
 }
 
-/// Puts another poll into the database.
+/// Adds another poll to the database.
 pub async fn put_poll(url: &str, id: &str) {
     let postgres = Postgres::new(url, PostgresOptions::default()).expect("an address");
     postgres.put_poll(&cats_vs_dogs(id)).await.expect("put");
@@ -77,13 +77,13 @@ pub struct Services {
 /// Starts a worker.
 type StartWorker = Box<dyn Fn() -> WorkerHandle + Send + Sync>;
 
-/// The worker, and how to start another one.
+/// The running worker, and a function that starts another one.
 struct Workers {
     start: StartWorker,
     now: Mutex<WorkerHandle>,
 }
 
-/// What is put between the services and their log and store.
+/// A part that is inserted between the services and their log or store.
 type Between<T> = Box<dyn FnOnce(Arc<T>) -> Arc<T> + Send>;
 
 impl Drop for Services {
@@ -92,7 +92,7 @@ impl Drop for Services {
     }
 }
 
-/// There is another poll as well.
+/// There is a second poll.
 const POLLS: [&str; 2] = ["cats-vs-dogs", "other"];
 
 fn cats_vs_dogs(id: &str) -> Poll {
@@ -110,7 +110,7 @@ impl Services {
         Self::on_postgres_with(url, |sink| sink).await
     }
 
-    /// The same, with something in front of the log.
+    /// The same, with a part in front of the log.
     pub async fn on_postgres_with(
         url: &str,
         wrap: impl FnOnce(Arc<dyn VoteSink>) -> Arc<dyn VoteSink> + Send + 'static,
@@ -118,7 +118,7 @@ impl Services {
         Self::on_postgres_between(url, Box::new(wrap), Box::new(|shown| shown)).await
     }
 
-    /// The same, with something before what the result service shows.
+    /// The same, with a part in front of what the result service reads.
     pub async fn on_postgres_between(
         url: &str,
         wrap: Between<dyn VoteSink>,
@@ -137,7 +137,7 @@ impl Services {
         Self::start(sink, queue, store, shown).await
     }
 
-    /// All in one file.
+    /// The log and the store in one file.
     pub async fn on_sqlite(file: &Path) -> Self {
         let store = Arc::new(Sqlite::open(file, SqliteOptions::default()).expect("opened"));
         let (sink, queue) = (Arc::new(store.sink()), Arc::new(store.queue()));
@@ -195,18 +195,18 @@ impl Services {
         }
     }
 
-    /// Nothing is counted from now on.
+    /// Stops the worker: from now on nothing is counted.
     pub async fn stop_worker(&self) {
         let worker = self.workers.now.lock().expect("no panic").clone();
         worker.stop().await;
     }
 
-    /// Ballots that the log has accepted.
+    /// The number of ballots that the log has accepted.
     pub async fn accepted(&self) -> u64 {
         self.queue.stats().await.expect("numbers").accepted
     }
 
-    /// What the result service shows.
+    /// The tally of the result service.
     pub async fn tally(&self) -> serde_json::Value {
         let place = self.result.trim_start_matches("http://").to_owned();
         let mut stream = TcpStream::connect(place).await.expect("connected");
@@ -218,7 +218,7 @@ impl Services {
         serde_json::from_str(body).expect("JSON")
     }
 
-    /// It is again.
+    /// Starts a worker again.
     pub fn start_worker(&self) {
         *self.workers.now.lock().expect("no panic") = (self.workers.start)();
     }
@@ -248,7 +248,7 @@ impl Services {
     }
 }
 
-/// An address whose host does not answer, as behind a firewall that drops everything.
+/// An address whose host does not answer, like a host behind a firewall that drops all packets.
 pub struct Hole {
     pub url: String,
     listener: TcpListener,
@@ -256,7 +256,7 @@ pub struct Hole {
 }
 
 impl Hole {
-    /// A listener that accepts nobody, and whose queue is full: the system then drops what comes.
+    /// A listener that accepts no connection and whose queue is full. The system then drops new connections.
     pub async fn dig() -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         let any = "127.0.0.1:0".parse().expect("an address");
