@@ -1,4 +1,4 @@
-//! All services in one process: puts them together, runs them, and takes them down in order.
+//! All services in one process: combines them, runs them, and stops them in order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -54,7 +54,7 @@ pub enum StartError {
 /// Runs the whole system until it is asked to stop, or fails.
 ///
 /// # Errors
-/// It cannot start.
+/// The system cannot start.
 pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let mut services = Services::new(&config, stop)?;
     let database = &config.sqlite.path;
@@ -130,7 +130,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         }
     };
     let finish = async {
-        // The services have a deadline of their own.
+        // Each service has its own deadline.
         let stopped = voting.shutdown(Duration::MAX).await;
         if stopped.is_err() {
             tracing::error!("ballots stay in the log; the next start counts them");
@@ -144,14 +144,14 @@ async fn secret(config: &Config, store: &Sqlite) -> Result<ResolvedSecret, Start
     let stats = store.queue().stats().await.map_err(StartError::Polls)?;
     let kept = Kept {
         path: &config.beside_database("secret"),
-        // Cookies that were signed with another secret would make voters anew.
+        // With another secret, the voters of these cookies would become new voters.
         may_make: stats.accepted == 0,
     };
     let (value, file) = (config.secret.as_ref(), config.secret_file.as_deref());
     Ok(resolve_secret("secret", value, file, Some(kept))?)
 }
 
-/// The ballots in the file stay those of one secret.
+/// Checks that the ballots in the file belong to this secret.
 async fn hold_to_secret(
     store: &Sqlite,
     config: &Config,

@@ -1,8 +1,8 @@
 //! The whole voting system in one process, on one file, and the operator's commands.
 //!
-//! [`run`] serves the voting page, the live result and the operator's API, and runs the worker between them: the same
+//! [`run`] serves the voting page, the live result and the operator's API, and runs the worker. It uses the same
 //! library code as the separate services, with the embedded store in place of Redis and Postgres. [`main`] is the
-//! program `voting`: it does so, or runs one of the commands.
+//! program `voting`: it calls [`run`], or runs one of the commands.
 
 mod all_in_one;
 mod arguments;

@@ -7,7 +7,7 @@ use std::{path::Path, process::Command};
 
 use support::Voting;
 
-/// The tools cannot be had, as where there is no network.
+/// The exit code if the tools cannot be installed, for example without a network.
 const NO_TOOLS: i32 = 77;
 
 #[test]

@@ -1,4 +1,4 @@
-//! `voting doctor` over real servers: all is well, then one thing is broken at a time.
+//! `voting doctor` over real servers: first everything is right, then one thing is broken at a time.
 
 mod support;
 
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use voting_core::SecretKey;
 use voting_testing::{Authority, PgBouncer, PostgresServer, RedisCluster, RedisServer, await_some};
 
-/// A deployment with a worker, that has counted some ballots.
+/// A deployment with a worker that has counted some ballots.
 fn healthy() -> Deployment {
     let mut deployment = Deployment::new();
     deployment.start_worker();
@@ -29,7 +29,7 @@ fn healthy() -> Deployment {
 #[test]
 fn of_a_healthy_deployment_nothing_is_wrong() {
     let deployment = healthy();
-    // For longer than the time after which a silent worker is taken for dead.
+    // This is longer than the time after which a silent worker is considered dead.
     let end = Instant::now() + CLAIM_TIMEOUT * 2;
     while Instant::now() < end {
         let told = deployment.doctor(&[]);
@@ -183,7 +183,7 @@ fn a_user_with_too_few_rights_is_told() {
     let told = deployment.doctor(&["--for", "vote"]);
     told.says("FAIL", "redis rights", &["xadd"]);
     assert!(!told.text.contains("xack"), "{told}");
-    // What could not be looked at is not taken for good.
+    // A part that could not be checked is not reported as right.
     deployment
         .redis
         .command(&["ACL", "SETUSER", "reader", "+xadd", "+xack"]);
@@ -260,7 +260,7 @@ fn a_user_with_the_rights_that_are_advised_can_vote_count_and_close() {
         .says("ok", "redis rights", &["user small"]);
     deployment.stop_worker();
     deployment.sql(r#"UPDATE polls SET state = '{"state":"closing","seals":[]}'"#);
-    // Ids have to be raised, too.
+    // The ids have to be raised too.
     deployment.sql("INSERT INTO applied VALUES (0, 4000000000000, 0)");
     deployment.step();
     let told = deployment.doctor(&[]);
@@ -272,7 +272,7 @@ fn a_user_with_the_rights_that_are_advised_can_vote_count_and_close() {
 fn a_redis_without_room_or_with_trouble_on_its_disk_is_told() {
     let deployment = healthy();
     let redis = &deployment.redis;
-    // Rewriting is slow enough to be cut off.
+    // This makes the rewrite slow enough to be interrupted.
     redis.command(&["DEBUG", "POPULATE", "1000"]);
     redis.command(&["CONFIG", "SET", "rdb-key-save-delay", "1000000"]);
     redis.command(&["BGREWRITEAOF"]);
@@ -366,7 +366,7 @@ fn a_postgres_that_forgets_or_is_away_does_not_stop_the_other_checks() {
         let told = deployment.doctor(&[]);
         (told.code == 0).then_some(told)
     });
-    // The services do not go by the server's default.
+    // The services do not use the server's default.
     told.says("ok", "postgres durability", &["synchronous_commit is off"]);
     postgres.kill();
     let told = deployment.doctor(&[]);
@@ -378,7 +378,7 @@ fn a_postgres_that_forgets_or_is_away_does_not_stop_the_other_checks() {
     )
     .says("ok", "redis durability", &[])
     .says("ok", "log", &[]);
-    // Whoever does not use it is not told.
+    // A service that does not use it gets no such line.
     deployment.doctor(&["--for", "vote"]).ended(0);
 }
 
@@ -554,7 +554,7 @@ fn ids_that_fall_behind_the_store_are_told() {
         "order of ids",
         &["taken for older", "stop the vote services"],
     );
-    // As a worker does.
+    // This is a step of a worker.
     deployment.step();
     let told = deployment.doctor(&[]);
     told.ended(0)
@@ -570,7 +570,7 @@ fn lost_and_missing_ballots_are_told() {
     told.ended(1).only("FAIL", &["log lost"]);
     told.says("FAIL", "log lost", &["3 entries were deleted"]);
     redis.command(&["HDEL", "voting:{1}:stats", "lost"]);
-    // As after a worker ran on a backup that was restored.
+    // This is the state after a worker ran on a restored backup.
     deployment.sql("UPDATE turnouts SET voters = voters - 1");
     let told = deployment.doctor(&[]);
     told.ended(1).only("FAIL", &["conservation"]);
@@ -582,7 +582,7 @@ fn lost_and_missing_ballots_are_told() {
             "restore the same backup once more, run `voting rewind`",
         ],
     );
-    // As after Redis was made anew.
+    // This is the state after Redis was made anew.
     deployment.sql("UPDATE turnouts SET voters = voters + 8");
     let told = deployment.doctor(&[]);
     told.ended(1).only("FAIL", &["conservation"]);
@@ -592,7 +592,7 @@ fn lost_and_missing_ballots_are_told() {
         &["7 ballots more", "made anew", "voting rewind --new-log"],
     );
     deployment.sql("UPDATE turnouts SET voters = voters - 7");
-    // As after an older backup was restored.
+    // This is the state after an older backup was restored.
     deployment.sql("CREATE TABLE kept_below AS SELECT * FROM applied_below");
     deployment.sql("CREATE TABLE kept AS SELECT * FROM applied");
     deployment.sql("DELETE FROM applied; DELETE FROM applied_below");
@@ -682,7 +682,7 @@ fn settings_and_secrets_that_are_wrong_are_told() {
         "secrets",
         &["secret is in", "every user", "chmod o="],
     );
-    // In a task's own folder nobody else comes to it.
+    // No other user can enter a task's own folder.
     let folder = deployment.folder().to_str().expect("a text").to_owned();
     deployment.set("NOMAD_SECRETS_DIR", &folder);
     deployment.doctor(&[]).ended(0);
@@ -710,13 +710,13 @@ fn settings_and_secrets_that_are_wrong_are_told() {
     told.ended(0)
         .says("ok", "secrets", &["secret is set, not in a file"]);
 
-    // A worker is not to have one, and must not be told to make one.
+    // A worker must not have the secret, and the doctor must not advise to make one.
     deployment.unset("VOTING_SECRET");
     let told = deployment.doctor(&[]);
     told.ended(0)
         .says("ok", "settings", &["good for voting-worker"]);
     assert!(!told.text.contains("openssl"), "{told}");
-    // Who is to have one is told not to make another.
+    // A service that needs the secret must not be advised to make another one.
     let told = deployment.doctor(&["--for", "vote"]);
     told.ended(1).says(
         "FAIL",
@@ -768,7 +768,7 @@ fn a_secret_that_is_not_the_logs_is_told() {
         "secret",
         &[&ours.to_string(), "0123456789abcdef", "no service takes"],
     );
-    // The worker has none.
+    // The worker has no secret.
     deployment.doctor(&["--for", "worker"]).says(
         "ok",
         "secret",
@@ -824,7 +824,7 @@ fn encrypted_connections_are_told_from_plain_ones_and_no_password_is_shown() {
     }
 }
 
-/// What the doctor says of encrypted servers whose certificates this authority makes.
+/// The doctor's report about encrypted servers with certificates of this authority.
 fn encrypted(authority: &Authority) -> Told {
     let redis = RedisServer::start_encrypted(authority);
     let postgres = PostgresServer::start_encrypted(authority);
@@ -875,7 +875,7 @@ fn a_postgres_that_refuses_says_why_and_the_cure_is_for_that() {
     told.ended(0)
         .says("ok", "postgres disk", &["takes 16 MiB more"]);
 
-    // It says so at once, and not when its patience ends.
+    // The reason is reported at once, and not after the time-out.
     let asked = Instant::now();
     deployment.sql(&format!("ALTER ROLE {login} CONNECTION LIMIT 0"));
     let told = deployment.doctor(&["--timeout", "60"]);
@@ -932,7 +932,7 @@ fn a_postgres_that_refuses_says_why_and_the_cure_is_for_that() {
     deployment.sql(&write);
     deployment.doctor(&[]).ended(0);
 
-    // It ends once this session does.
+    // The transaction ends with this session.
     let mut session = PostgresServer::psql(&deployment.database);
     let session = session.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut session = session.spawn().expect("psql is there");
@@ -974,11 +974,11 @@ fn a_wrong_password_is_told() {
     );
 }
 
-/// A disk in memory, gone when it is dropped.
+/// A file system in memory. It is removed when it is dropped.
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// `None` where this user may not mount one.
+    /// `None` if this user may not mount one.
     fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let mut mount = Command::new("mount");
@@ -989,7 +989,7 @@ impl SmallDisk {
             .then_some(Self(folder))
     }
 
-    /// Leaves no room.
+    /// Fills the file system.
     fn fill(&self) {
         let mut file = fs::File::create(self.0.path().join("full")).expect("made");
         while file.write_all(&[1; 4096]).is_ok() {}
@@ -1127,7 +1127,7 @@ fn the_file_of_the_all_in_one_is_looked_at() {
     sql("PRAGMA user_version = 999");
     look().ended(1).says("FAIL", "file", &["newer version"]);
     sql("PRAGMA user_version = 2");
-    // A -wal file of another, as after a backup was put back beside it.
+    // This `-wal` file is from another database, as after a restore of a backup beside it.
     let wal = data.join("voting.db-wal");
     fs::write(&wal, "").expect("written");
     set_mode(&wal, 0o600);
@@ -1147,7 +1147,7 @@ fn each_node_of_a_cluster_is_looked_at() {
     let mut cluster = RedisCluster::start();
     let url = cluster.url();
     let postgres = PostgresServer::start();
-    // A server beside the cluster, which nobody uses.
+    // A server beside the cluster that no service uses.
     let mut deployment = Deployment::with(&postgres, RedisServer::start(), &url, true);
     deployment.start_worker();
     deployment.cast(5);

@@ -1,4 +1,4 @@
-//! Holds `docs/reference/metrics.md` to what the three services report.
+//! Compares `docs/reference/metrics.md` with the metrics that the three services report.
 //!
 //! `UPDATE_DOCS=1 cargo test -p voting --test metrics` writes it again.
 
@@ -35,7 +35,7 @@ same at its own address, except for the memory of Redis. [Operations](../operati
 /// Labels whose values are not listed: they are numbers or versions.
 const OPEN_LABELS: [&str; 2] = ["le", "version"];
 
-/// The worker has all its numbers once it has these.
+/// Once the worker reports these metrics, it reports all of them.
 const LAST_OF_WORKER: [&str; 3] = [
     "voting_polls{",
     "voting_counted_ballots ",
@@ -52,7 +52,7 @@ struct Metric {
 
 type Metrics = BTreeMap<String, Metric>;
 
-/// Reads what a service reports; no label's value has a comma or a brace in it.
+/// Reads the metrics of a service. No value of a label contains a comma or a brace.
 fn read(service: &'static str, text: &str, into: &mut Metrics) {
     let mut family = String::new();
     for line in text.lines() {
@@ -117,7 +117,7 @@ async fn reported(listens: SocketAddr) -> Option<String> {
     spawn_blocking(get).await.expect("it does not panic")
 }
 
-/// What the service reports, once all of this is in it.
+/// The metrics of a service, once all of `wanted` are in them.
 async fn complete(listens: SocketAddr, wanted: &[&str]) -> String {
     for _ in 0..600 {
         if let Some(text) = reported(listens).await

@@ -1,4 +1,4 @@
-//! `voting migrate` where it cannot do what it should: it says what to do.
+//! `voting migrate` in cases where it fails: it says what to do.
 
 mod support;
 
@@ -37,7 +37,7 @@ fn who_cannot_migrate_is_told_what_to_do() {
             "To do: log in as the owner of the database",
         ],
     );
-    // It may make tables, but no roles.
+    // This login may make tables, but no roles.
     let small = server.url_as("small", "voting");
     let told = migrate(&small, &["--create-roles"]);
     refuses(&told, &["give the roles their rights", "CREATEROLE"]);

@@ -1,4 +1,4 @@
-//! The process: how it starts, stops, and comes back after it was killed under load.
+//! The process: how it starts, stops, and starts again after it was killed under load.
 
 mod support;
 
@@ -37,7 +37,7 @@ fn a_file_with_ballots_does_not_start_with_another_secret() {
     assert_eq!(refused.status.code(), Some(1));
     let why = String::from_utf8_lossy(&refused.stderr);
     assert!(why.contains("were cast under another secret"), "{why}");
-    // As it was.
+    // The system has the same state as before.
     let voting = Voting::start(folder.path());
     assert!(vote(&agent(), &voting.vote, "b"));
 }
@@ -91,7 +91,7 @@ fn a_thousand_votes_by_fifty_clients_at_once_are_a_thousand_votes() {
     assert_eq!(tally["options"][1]["votes"], 1);
 }
 
-/// What clients know of their votes when the process is gone.
+/// What clients know about their votes after the process is gone.
 #[derive(Default)]
 struct Known {
     /// Receipts of ballots that were acknowledged.
@@ -100,7 +100,7 @@ struct Known {
     unanswered: u64,
 }
 
-/// Votes with eight clients, each ballot as a voter of its own, until the process is gone.
+/// Votes with eight clients until the process is gone. Each ballot is from a new voter.
 fn vote_until_gone(voting: Voting, after: u64) -> Known {
     let url = format!("{}/v1/polls/cats-vs-dogs/ballot", voting.vote);
     let acknowledged = Arc::new(AtomicU64::new(0));
@@ -195,8 +195,8 @@ fn killed_under_load_it_has_lost_no_acknowledged_vote_and_counts_none_twice() {
     );
 }
 
-/// A voter that changes its vote on and on until the process is gone: the last choice that was
-/// acknowledged, and those after it that got no answer.
+/// A voter that changes its vote until the process is gone. Returns the last choice that was acknowledged, and the
+/// choices after it that got no answer.
 fn change_until_gone(url: &str, cookie: &str, gone: &AtomicBool) -> (String, HashSet<String>) {
     let agent = agent();
     let (mut last, mut unanswered) = (String::new(), HashSet::new());
@@ -269,7 +269,7 @@ fn killed_while_voters_change_their_minds_it_keeps_the_last_choice_of_each() {
             let option = option.clone().find(|option| option["id"] == id).unwrap();
             (id, option["votes"].as_u64().unwrap())
         });
-        // Each voter's last acknowledged choice, or one that was under way after it.
+        // The counted choice is each voter's last acknowledged one, or one in flight after it.
         let mut open = Vec::new();
         for (last, unanswered) in outcomes {
             if unanswered.is_empty() {
@@ -296,7 +296,7 @@ fn killed_while_voters_change_their_minds_it_keeps_the_last_choice_of_each() {
 
 #[test]
 fn asked_to_stop_it_counts_what_was_cast_and_exits_well() {
-    // Where the tests themselves are to outlive their terminal, as under `nohup`, the program inherits that.
+    // If the tests themselves run under `nohup`, the program inherits that SIGHUP is ignored.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
@@ -372,7 +372,7 @@ fn votes_cookies_and_polls_outlive_a_restart() {
     );
 }
 
-/// Starts it with settings that it must refuse; what it says.
+/// Starts the program with settings that it must refuse. Returns its message.
 fn refused(folder: &std::path::Path, settings: &str) -> String {
     std::fs::write(folder.join("bad.toml"), settings).expect("written");
     let output = command(folder)
@@ -489,8 +489,8 @@ fn started_so_as_to_outlive_its_terminal_it_does() {
     assert_eq!(program.wait().code(), Some(0));
 }
 
-/// Starts it with its standard error output in a file, stops it again, and gives what it said there and on its
-/// standard output.
+/// Starts the program with its standard error output in a file, and stops it again. Returns the contents of this file
+/// and of its standard output.
 fn lines_of(
     folder: &std::path::Path,
     set_up: impl FnOnce(&mut std::process::Command, &std::fs::File),
@@ -502,7 +502,7 @@ fn lines_of(
     command.stderr(file);
     let mut program = voting_testing::Program::start(&mut command);
     let mut said: Vec<_> = (0..3).map(|_| program.line().expect("a line")).collect();
-    // Until it has said how it is.
+    // Waits until the program has logged whether it is ready.
     voting_testing::await_that("it is ready", || {
         let log = std::fs::read_to_string(&log).expect("the log");
         log.contains("ready")
@@ -539,7 +539,7 @@ fn as_json_each_line_is_an_object_also_where_it_listens() {
         .map(|object| object["service"].as_str().unwrap())
         .collect();
     assert_eq!(services, ["vote", "result", "operator"]);
-    // So is the reason why it does not start.
+    // The reason why it does not start has the same format.
     for settings in [
         "log_format = 'json'\nsecret = 'short'",
         "log_format = 'json'\nworker.max_ballots = 'x'",
@@ -561,7 +561,7 @@ fn to_the_journal_each_line_has_its_priority_and_no_time() {
     };
     let (log, _) = lines_of(folder.path(), |command, file| {
         command.env("JOURNAL_STREAM", stream(file, 0));
-        // Something to warn of.
+        // This setting causes a warning.
         command.env("VOTING_VOTE__PUBLIC_URL", "https://vote.test");
     });
     for line in &log {
@@ -583,7 +583,7 @@ fn to_the_journal_each_line_has_its_priority_and_no_time() {
         ),
         "{log:#?}"
     );
-    // Elsewhere lines are as ever, though the variable was inherited.
+    // In other outputs, the lines have the usual format, although the variable is inherited.
     let (log, _) = lines_of(folder.path(), |command, file| {
         command.env("JOURNAL_STREAM", stream(file, 1));
     });
@@ -617,7 +617,7 @@ fn the_courses_labels_are_taken_for_the_default_poll() {
         with(&[("OPTION_A", "Tea"), ("OPTION_B", "Coffee")])[1..],
         ["Tea", "Coffee"]
     );
-    // They stay, until they are set anew.
+    // The labels are kept until they are set again.
     assert_eq!(with(&[])[1..], ["Tea", "Coffee"]);
     assert_eq!(with(&[("OPTION_B", "Mate")])[1..], ["Tea", "Mate"]);
 }
@@ -628,7 +628,7 @@ fn a_poll_that_was_put_can_be_voted_in_at_once() {
     let voting = Voting::start(folder.path());
     for number in 0..5 {
         let id = format!("poll-{number}");
-        // Somebody has looked for it just before.
+        // Somebody has asked for the poll just before.
         let ballot = format!("{}/v1/polls/{id}/ballot", voting.vote);
         let cast = || {
             let cast = agent().put(&ballot).content_type("application/json");
@@ -685,7 +685,7 @@ fn the_example_poll_goes_once_others_are_configured_unless_somebody_has_voted_in
             continue;
         }
         assert_eq!(names(&voting), ["lunch"]);
-        // Without them it comes back, as at the first start.
+        // Without other polls, it is made again, as at the first start.
         voting.signal("TERM");
         voting.wait();
         let voting = Voting::start(folder.path());
@@ -694,7 +694,7 @@ fn the_example_poll_goes_once_others_are_configured_unless_somebody_has_voted_in
     }
 }
 
-/// The command, with these limits of open files, as a shell sets them.
+/// The command with these limits of open files, as a shell sets them.
 fn limited(folder: &std::path::Path, limits: &str, log: &std::path::Path) -> std::process::Command {
     let inner = command(folder);
     let mut outer = std::process::Command::new("sh");
@@ -711,7 +711,7 @@ fn limited(folder: &std::path::Path, limits: &str, log: &std::path::Path) -> std
     outer
 }
 
-/// Asks for an event stream, and says whether it got one.
+/// Requests an event stream. Returns whether the service opened one.
 fn watch(url: &str) -> (std::net::TcpStream, bool) {
     let address = url.trim_start_matches("http://").trim_end_matches('/');
     use std::io::{Read, Write};
@@ -789,7 +789,7 @@ fn votes_that_a_proxy_makes_look_strange_are_told_in_the_log() {
     let log = folder.path().join("log");
     let voting = Voting::start_as(folder.path(), &mut limited(folder.path(), "-Sn 1024", &log));
     for _ in 0..5 {
-        // As nginx passes it on with a bare `proxy_pass`.
+        // nginx with a simple `proxy_pass` sends this header.
         let post = agent()
             .post(&voting.vote)
             .header("origin", "http://vote.example");

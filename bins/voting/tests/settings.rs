@@ -1,4 +1,4 @@
-//! `voting config`: what is said of settings that are wrong, and of those that are in force.
+//! `voting config`: its messages about wrong settings, and about the settings in force.
 
 mod support;
 
@@ -6,7 +6,7 @@ use std::fs;
 
 use support::deployment::{SECRETS, Told};
 
-/// As three services have them.
+/// The settings of three services.
 fn good() -> Vec<(&'static str, String)> {
     vec![
         ("VOTING_SECRET", SECRETS[0].to_owned()),
@@ -67,7 +67,7 @@ fn all_unknown_settings_are_named_with_where_they_are_set() {
         .says("FAIL", "settings", &["wroker.max_ballots", path])
         .says("FAIL", "settings", &["service_host", "VOTING_SERVICE_HOST"])
         .says("FAIL", "settings", &["redis.shards is not in 1 to 65535"]);
-    // A service says the same when it does not start.
+    // A service gives the same messages when it does not start.
     let start = Told::by(&settings, &["--config", path]);
     start.ended(1);
     for part in [
@@ -98,7 +98,7 @@ fn what_a_service_needs_and_lacks_is_named() {
         &["--for", "vote", "--for", "result"],
     )
     .ended(0);
-    // Who has the token and no secret is a worker, which is not to have one.
+    // Settings with the token and without the secret are for a worker, which must not have the secret.
     let told = check(&without("VOTING_SECRET"), &[]);
     told.ended(0)
         .says("ok", "settings", &["good for voting-worker"]);
@@ -112,7 +112,7 @@ fn what_a_service_needs_and_lacks_is_named() {
     let told = check(&without("VOTING_REDIS__URL"), &["--for", "worker"]);
     told.ended(1)
         .says("FAIL", "settings", &["redis.url is not set"]);
-    // Who names Redis only is a vote service.
+    // Settings that only name Redis are for a vote service.
     let told = check(&without("VOTING_POSTGRES__URL"), &[]);
     told.ended(0)
         .says("ok", "settings", &["good for voting-vote"]);
@@ -230,7 +230,7 @@ fn the_settings_in_force_are_shown_with_where_they_are_from_and_without_secrets(
     told.ended(0).says("ok", "settings", &[]);
 }
 
-/// With this variable in place of a good one.
+/// Checks the settings with this variable in place of a good one.
 fn with(key: &'static str, value: &str) -> Told {
     let mut settings = good();
     settings.retain(|(known, _)| *known != key);
@@ -305,7 +305,7 @@ fn values_are_trimmed_and_empty_ones_are_as_unset() {
     ] {
         assert!(told.text.lines().any(|told| told == line), "{line}\n{told}");
     }
-    // An empty variable does not hide what the file says.
+    // An empty variable does not hide the value in the file.
     assert!(
         told.text.contains("worker.max_ballots = 7  # in "),
         "{told}"
@@ -396,7 +396,7 @@ fn a_password_in_an_address_is_never_told_and_how_to_write_it_is() {
         assert!(!all.contains("SEC") && !all.contains("RET"), "{all}");
         assert!(!all.contains("InvalidClientConfig"), "{all}");
     }
-    // Nor by a file that is no TOML, of which the line is at fault.
+    // The error of a file that is not TOML does not show the wrong line.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("voting.toml");
     fs::write(&file, "[redis]\nurl = redis://u:SECRET@h\n").unwrap();
@@ -471,7 +471,7 @@ fn a_fault_in_a_poll_is_told_with_the_poll_the_field_and_the_file() {
         parts.push(&place);
         told(&text).ended(1).says("FAIL", "settings", &parts);
     }
-    // All of them at once.
+    // All faults are reported together.
     let text = "[vote]\nmax_connections = 'x'\n[[polls]]\nid = 'p'\n[[polls]]\ntitle = 't'\n";
     told(text)
         .ended(1)
@@ -660,7 +660,7 @@ fn a_value_in_a_file_has_the_right_type_and_is_never_rounded() {
             .ended(1)
             .says("FAIL", "settings", &[place, &fault, &set]);
     }
-    // A secret that is no text is not shown.
+    // A secret that is not text is not shown.
     let secret = told("secret = 12345678901234567").ended(1).to_string();
     assert!(secret.contains("secret: it must be a text") && !secret.contains("123456"));
     let good = format!(
@@ -732,7 +732,7 @@ fn a_value_in_a_variable_is_text_and_read_as_what_it_must_be() {
             &[fault, &format!("(set in the environment, {key})")],
         );
     }
-    // Whoever leaves the end of the name out must not see the password in a log.
+    // If the end of a setting's name is missing, the log must not show the password.
     let told = with("VOTING_REDIS", "redis://u:SECRET@h").to_string();
     assert!(
         told.contains("redis: it must be a section") && !told.contains("SECRET"),
@@ -751,7 +751,7 @@ fn services_that_would_listen_in_the_same_place_are_named() {
         let told = check(&settings, &[]);
         let program = Told::by(&settings, &["--check-config"]);
         assert_eq!(told.code, program.code, "{told}{program}");
-        // Apart they may be on machines of their own.
+        // As separate services, they may run on different machines.
         let mut apart = good();
         apart.extend(settings);
         check(&apart, &[]).ended(0);

@@ -12,8 +12,8 @@ use voting_service::{Config, Exit, StoreSettings, announce};
 
 /// Bring the tables in Postgres up to date
 ///
-/// It needs the login of the database's owner, in postgres.url or postgres.url_file. A worker does the same at its start
-/// if its login may.
+/// It needs the login of the database's owner, in postgres.url or postgres.url_file. A worker does the same at its
+/// start if its login may.
 #[derive(Debug, Args)]
 pub(crate) struct Migrate {
     /// Also make the roles PREFIX_worker and PREFIX_result and give them just the rights that the
@@ -47,7 +47,7 @@ pub(crate) enum MigrateError {
     },
 }
 
-/// What to do about a store that did not do what it was asked.
+/// The advice for a migration that failed.
 fn todo(error: &StoreError, is_about_roles: bool) -> &'static str {
     match SchemaError::of(error) {
         Some(SchemaError::Older { .. }) => {
@@ -91,7 +91,7 @@ impl Migrate {
         let failed = |what: &'static str, error: &StoreError, is_about_roles| MigrateError::Store {
             what,
             place: places.first().map(ToString::to_string).unwrap_or_default(),
-            // The source says more than that the store is unavailable.
+            // The error itself only says that the store is unavailable; its source says why.
             why: error
                 .source()
                 .map_or_else(|| error.to_string(), in_one_line),

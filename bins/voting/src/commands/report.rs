@@ -20,7 +20,7 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    /// Four wide.
+    /// The word in the output, four characters wide.
     fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok  ",
@@ -41,7 +41,7 @@ impl Level {
     }
 }
 
-/// One line.
+/// One line of the output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     pub(crate) check: &'static str,
@@ -97,12 +97,12 @@ impl Finding {
             Some(todo) => format!("{check}: {found}. To do: {todo}"),
             None => format!("{check}: {found}"),
         };
-        // Some of it comes from elsewhere: it must not make lines, or move the cursor.
+        // A part of the text comes from other programs. It must not add lines or move the cursor.
         text.replace(char::is_control, " ")
     }
 }
 
-/// All that was found.
+/// All findings.
 #[derive(Debug)]
 pub(crate) struct Report {
     is_json: bool,
@@ -111,7 +111,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Lines appear as they come; a document only at the end.
+    /// Lines are printed at once; a document is printed at the end.
     pub(crate) fn new(is_json: bool) -> Self {
         let is_wanted = std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
         Self {
@@ -141,7 +141,8 @@ impl Report {
         worst.unwrap_or(Level::Ok)
     }
 
-    /// Tells the rest. 0 if nothing is wrong, 1 if something is, 2 if something could not be found out.
+    /// Prints the rest. The code is 0 if nothing is wrong, 1 if something is, and 2 if something could not be found
+    /// out.
     pub(crate) fn finish(self) -> ExitCode {
         let worst = self.worst();
         if self.is_json {
@@ -157,7 +158,7 @@ impl Report {
 }
 
 fn print(text: &str) {
-    // The reader may be gone.
+    // The reader may have closed the output.
     let _ = io::stdout().write_all(text.as_bytes());
 }
 

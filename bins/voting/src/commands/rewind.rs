@@ -1,4 +1,4 @@
-//! `voting rewind`: counts again what Postgres lacks after it was restored from a backup.
+//! `voting rewind`: counts again the ballots that Postgres lacks after it was restored from a backup.
 
 use clap::Args;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -99,7 +99,7 @@ impl Rewind {
         Ok(exit)
     }
 
-    /// The database may hold ballots of a log that was there before this one.
+    /// Handles a database with more ballots than this log has accepted: they may be from an earlier log.
     async fn compare_counts(
         &self,
         redis: &Redis,
@@ -109,7 +109,7 @@ impl Rewind {
         let more = told(back, totals).saturating_sub(back.accepted);
         let accepted = redis.accepted().await.map_err(CannotRewind::NewLog)?;
         if accepted != back.accepted {
-            // The numbers are of different moments.
+            // The two numbers are from different moments.
             return if self.new_log {
                 Err(CannotRewind::VotesComeIn)
             } else {
@@ -135,8 +135,8 @@ impl Rewind {
     }
 }
 
-/// Shards of which Redis has let go of entries that came after the backup: up to where the backup goes, and
-/// from where on Redis has all.
+/// The shards in which Redis has trimmed entries that came after the backup: the newest id in the backup, and the id
+/// from which on Redis has all entries.
 fn gaps(back: &LookBack, applied: &Applied) -> Vec<(ShardId, EntryId, EntryId)> {
     let complete_from = back.complete_from.iter();
     let gaps = complete_from.map(|(shard, first)| (*shard, applied.end(*shard), *first));
@@ -145,17 +145,18 @@ fn gaps(back: &LookBack, applied: &Applied) -> Vec<(ShardId, EntryId, EntryId)> 
     gaps
 }
 
-/// Ballots that the store takes for applied and does not have: neither are they in its totals, nor will
-/// they be told when they are handed out again. Only a worker that ran on a restored database makes such.
+/// The number of ballots in entries that count as applied although the store does not have them. They are not in its
+/// totals, and will not be counted when they are handed out again. They exist only if a worker ran on a restored
+/// database.
 fn hidden(back: &LookBack, totals: Totals, log_is_whole: bool) -> u64 {
-    // What Redis no longer has is no evidence.
+    // Entries that Redis no longer has are no evidence.
     if !log_is_whole || back.lost > 0 {
         return 0;
     }
     back.accepted.saturating_sub(told(back, totals))
 }
 
-/// Ballots that the store has told of, and those that it will tell of when they are handed out again.
+/// The ballots that the store has counted, and those that it will count when they are handed out again.
 fn told(back: &LookBack, totals: Totals) -> u64 {
     let Totals {
         counted,
@@ -165,8 +166,8 @@ fn told(back: &LookBack, totals: Totals) -> u64 {
     counted + superseded + rejected + back.lacking
 }
 
-/// What the vote services know of the polls is newer than the backup, until a worker has told them what the
-/// backup has.
+/// The copy of the polls for the vote services is newer than the backup, until a worker publishes the polls of the
+/// backup. Takes the changes from this copy.
 async fn bring_back_polls(redis: &Redis, postgres: &Postgres) -> Result<(), StoreError> {
     let stored = postgres.polls().await?;
     for published in redis.published().await?.unwrap_or_default() {
@@ -174,7 +175,7 @@ async fn bring_back_polls(redis: &Redis, postgres: &Postgres) -> Result<(), Stor
             continue;
         };
         let has_other_texts = published.clone().in_state(poll.state().clone()) != *poll;
-        // Before it is closed: then its texts stay as they are.
+        // The texts are changed before the poll is closed, since a closed poll keeps its texts.
         if has_other_texts && poll.state().is_open() && published.counts_like(poll) {
             postgres.put_poll(&published).await?;
             announce(&format!(
@@ -197,7 +198,7 @@ async fn bring_back_polls(redis: &Redis, postgres: &Postgres) -> Result<(), Stor
     Ok(())
 }
 
-/// When an entry came, for people.
+/// The time of an entry, for people.
 fn moment(entry: EntryId) -> String {
     let nanoseconds = i128::from(entry.ms()) * 1_000_000;
     let moment = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok();

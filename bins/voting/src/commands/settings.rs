@@ -23,8 +23,8 @@ enum What {
 
 /// List everything that is wrong with the settings
 ///
-/// Reads the settings as the services would. Reports unknown settings, invalid values, settings that a service needs and
-/// that are not set, and secrets that cannot be read. Exits with 0 if nothing is wrong, else with 1.
+/// Reads the settings as the services would. Reports unknown settings, invalid values, settings that a service needs
+/// and that are not set, and secrets that cannot be read. Exits with 0 if nothing is wrong, else with 1.
 #[derive(Debug, Args)]
 struct Check {
     /// Check what this service needs; may be given several times
@@ -111,7 +111,7 @@ fn refuse(faults: &[String], is_json: bool) -> ExitCode {
     report.finish()
 }
 
-/// Prints what is in force, and what is wrong.
+/// Prints the settings in force, and the faults.
 fn show(loaded: &LoadedSettings) -> ExitCode {
     print(loaded);
     let faults = loaded.faults();

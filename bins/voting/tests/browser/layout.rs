@@ -1,4 +1,4 @@
-//! How the voting page lies on screens of all sizes, and how it is used with a keyboard.
+//! The layout of the voting page on screens of all sizes, and its use with a keyboard.
 
 use fantoccini::{
     actions::{InputSource, KeyAction, KeyActions},
@@ -8,19 +8,19 @@ use serde_json::json;
 
 use crate::{CATS, support::browser::Browser, voting::start};
 
-/// Adds up how far things have moved by themselves since.
+/// Adds up how far elements have moved without a user's action.
 const WATCH: &str = "window.moved = 0;
     new PerformanceObserver((list) => {
         for (const shift of list.getEntries()) window.moved += shift.value;
     }).observe({ type: 'layout-shift' });";
 
-/// Goes to everything that takes the focus, and says what of it cannot be seen then.
+/// Focuses every element that can have the focus, and returns those that are hidden then.
 const HIDDEN_STOPS: &str = "const hidden = [];
     for (const stop of document.querySelectorAll('a[href], button, input:not([type=hidden])')) {
         if (getComputedStyle(stop).visibility === 'hidden') continue;
         stop.focus();
         const at = stop.closest('label') || stop;
-        // What is higher than the window cannot be seen as a whole.
+        // An element that is higher than the window cannot be seen as a whole.
         const clip = (rect) => [Math.max(0, rect.left), Math.min(innerWidth, rect.right), Math.max(0, rect.top), Math.min(innerHeight, rect.bottom)];
         const seen = [...at.getClientRects()].some((rect) => [0.1, 0.5, 0.9].every((part) => {
             const [left, right, top, bottom] = clip(rect);
@@ -63,7 +63,7 @@ async fn nothing_that_has_the_focus_is_hidden_at_any_size() {
             assert_eq!(browser.run(HIDDEN_STOPS).await, json!([]), "{what}");
             let beyond = "return document.documentElement.scrollWidth - innerWidth";
             assert!(browser.run(beyond).await.as_i64().unwrap() <= 0, "{what}");
-            // What stays in sight takes a small part of the window.
+            // The element that stays visible takes a small part of the window.
             let sticky = "const dock = document.querySelector('.dock');
                 return getComputedStyle(dock).position === 'sticky' ? dock.offsetHeight / innerHeight : 0";
             let part = browser.run(sticky).await.as_f64().unwrap();
@@ -100,7 +100,7 @@ async fn nothing_moves_when_the_answer_comes() {
             browser.find("#status .notice.good").await;
             let moved = settled(&browser).await;
             assert_eq!(moved, json!(0), "{poll} at {width}");
-            // The message is in sight, a long label is in quotes and cut.
+            // The message is visible. A long label is in quotes and cut.
             let seen =
                 "const box = document.querySelector('#status .notice').getBoundingClientRect();
                 return box.top >= 0 && box.bottom <= innerHeight";
@@ -135,7 +135,7 @@ async fn nothing_moves_when_the_answer_comes() {
     browser.end().await;
 }
 
-/// How far things have moved, once two frames have been drawn.
+/// How far elements have moved, after two frames were drawn.
 async fn settled(browser: &Browser) -> serde_json::Value {
     let frames = "const done = arguments[0];
         requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => done(window.moved), 100)))";
@@ -182,7 +182,7 @@ async fn a_list_is_one_group_that_the_question_names() {
             .await,
         json!("o2")
     );
-    // The way to the vote and to the results is one stop each.
+    // The links to the vote and to the results take one stop each.
     press(&browser, Key::Tab).await;
     assert_eq!(browser.run(focused).await, json!("send"));
     press(&browser, Key::Tab).await;

@@ -1,4 +1,4 @@
-//! The two pages in a real browser: here what concerns both, and in a file each what concerns one.
+//! The two pages in a real browser. This file has the tests of both pages; each page has a file of its own.
 
 mod layout;
 mod results;
@@ -13,7 +13,7 @@ use support::{Voting, browser::Browser};
 const CATS: &str = "button[value=a]";
 const DOGS: &str = "button[value=b]";
 
-/// A mark on the page's window, which a reload would wipe away.
+/// Sets a mark on the page's window, which a reload would remove.
 async fn mark(browser: &Browser) {
     browser.run("window.marked = true").await;
 }
@@ -103,8 +103,7 @@ async fn the_pages_work_without_scripts() {
     browser.end().await;
 }
 
-/// Looks at each page on a phone and a desktop, in both colour schemes, and leaves the pictures
-/// in `target/screenshots`.
+/// Opens each page on a phone and a desktop, in both colour schemes, and saves screenshots in `target/screenshots`.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_fits_its_window() {
     let folder = tempfile::tempdir().unwrap();
@@ -142,7 +141,7 @@ async fn every_page_fits_its_window() {
                 browser.find(waits_for).await;
                 let beyond = "return document.documentElement.scrollWidth - window.innerWidth";
                 let beyond = browser.run(beyond).await.as_i64().unwrap();
-                // Swagger UI is not ours.
+                // Swagger UI is not our code.
                 assert!(
                     beyond <= 0 || name == "docs",
                     "{name} on a {device}: {beyond} px"
@@ -180,7 +179,7 @@ async fn a_poll_that_closes_is_seen_to_be_closed_without_a_reload_and_the_vote_s
         )
         .await;
 
-    // The voter's page does not know yet.
+    // The voter's page does not know of the closing yet.
     voter.click(DOGS).await;
     voter.reads(".lead", "This poll is closed").await;
     voter.reads(".chosen .label", "Cats").await;
@@ -196,7 +195,7 @@ async fn whoever_has_a_cookie_that_cannot_be_read_is_asked_before_they_start_ove
     let voting = Voting::start(folder.path());
     for scripts in [true, false] {
         let browser = Browser::start(scripts).await;
-        // A page that gives no cookie.
+        // This page sets no cookie.
         browser.goto(&format!("{}/healthz", voting.vote)).await;
         browser.run("document.cookie = 'voter=x; path=/'").await;
         browser

@@ -10,7 +10,7 @@ use crate::{
     support::{Voting, browser::Browser, line::Line},
 };
 
-/// Casts a vote as a program does: each is another voter's.
+/// Casts a vote as a program does. Each vote is from a new voter.
 fn vote(voting: &Voting, poll: &str, choice: &str) {
     let post = agent().post(format!("{}/polls/{poll}", voting.vote));
     let sent = post.send_form([("vote", choice)]).expect("an answer");
@@ -25,7 +25,7 @@ fn sql(voting: &Voting, statement: &str) {
     database.execute_batch(statement).expect("done");
 }
 
-/// The kind of the pill.
+/// Waits until the state pill has this kind.
 async fn shown_as(browser: &Browser, kind: &str) {
     browser.find(&format!("#live[data-state={kind}]")).await;
 }
@@ -95,11 +95,11 @@ async fn a_network_or_a_tab_that_comes_back_connects_anew_at_once() {
             "2 voters",
         ),
     ] {
-        // What is open is dead, and has not been told.
+        // The open connection is dead, and the browser does not know it.
         line.is_silent(true);
         vote(&voting, "cats-vs-dogs", "a");
         voting.settled();
-        // The event has gone out, and got lost.
+        // The event was sent, and was lost.
         tokio::time::sleep(Duration::from_millis(600)).await;
         line.is_silent(false);
         let begun = Instant::now();
@@ -127,14 +127,14 @@ async fn where_no_stream_comes_through_the_result_is_asked_for() {
     viewer.reads("#total", "1 voter").await;
     viewer.reads("[data-option=b] .percent", "100%").await;
     assert!(is_marked(&viewer).await, "not by a reload");
-    // Also while the tally cannot be read.
+    // The same holds while the tally cannot be read.
     sql(&voting, "ALTER TABLE tallies RENAME TO elsewhere");
     viewer.reads("#live-text", "Not updated since").await;
     sql(&voting, "ALTER TABLE elsewhere RENAME TO tallies");
     viewer
         .reads("#live-text", "Refreshes every 5 seconds")
         .await;
-    // Once streams come through, it follows them.
+    // Once streams arrive, the page follows them.
     line.holds_streams(false);
     viewer
         .run("window.dispatchEvent(new Event('online'))")
@@ -159,7 +159,7 @@ async fn a_page_whose_script_is_missing_reloads_itself() {
     viewer.end().await;
 }
 
-/// What televisions and phones of ten years ago cannot read.
+/// Syntax that televisions and phones of ten years ago cannot read.
 #[test]
 fn the_script_is_written_for_old_browsers() {
     let script = include_str!("../../../../voting-http/assets/result.js");
@@ -249,7 +249,7 @@ async fn what_is_read_aloud_can_be_stopped_and_stays_so() {
     vote(&voting, "cats-vs-dogs", "a");
     let said = "return document.getElementById('announce').textContent";
     viewer.reads("#announce", "1 voter. Cats 100%").await;
-    // By keyboard, as whoever needs it does; it can be seen while it has the focus.
+    // Uses the keyboard, as some readers do. The button is visible while it has the focus.
     let focused = "const b = document.getElementById('mute'); b.focus();
         const r = b.getBoundingClientRect();
         return b.textContent + (r.width > 40 && r.height >= 44 ? '' : ' is hidden')";
@@ -270,7 +270,7 @@ async fn what_is_read_aloud_can_be_stopped_and_stays_so() {
     viewer.end().await;
 }
 
-/// Numbers move nothing: neither the first vote, nor a leader, nor longer numbers.
+/// Changed numbers move no element: neither the first vote, nor a leader, nor longer numbers.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_moves_when_numbers_come() {
     let folder = tempfile::tempdir().unwrap();
@@ -300,7 +300,7 @@ async fn nothing_moves_when_numbers_come() {
             voters += 1;
             viewer.reads("#total", &format!("{voters} voter")).await;
         }
-        // Which one leads is said there only.
+        // Only the visibility of this mark shows which option leads.
         let marked = "return [...document.querySelectorAll('.row')].map((row) =>
             getComputedStyle(row.querySelector('.lead-mark')).visibility)";
         let marked = viewer.run(marked).await;

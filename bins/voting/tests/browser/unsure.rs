@@ -1,4 +1,4 @@
-//! What the voting page says when it is not known what became of a vote, and when the voter is lost.
+//! What the voting page says when the outcome of a vote is unknown, or when the voter's cookie is lost.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
 
 const LAST_TRY: &str = "We do not know whether your last try arrived.";
 
-/// The answer of a proxy that has waited too long. The ballot is stored all the same.
+/// The answer of a proxy whose time-out is over. The ballot is stored all the same.
 fn lost() -> Votes {
     Votes::AnsweredAfter(answer("504 Gateway Timeout", "text/html", "no"))
 }
@@ -43,7 +43,7 @@ async fn an_old_try_is_not_sent_by_itself_after_a_newer_vote() {
     for is_dismissed in [true, false] {
         browser.goto(&front.url).await;
         let first = browser.client.window().await.unwrap();
-        // The line breaks, though the browser takes itself to be online.
+        // The connection breaks, although the browser believes that it is online.
         front.votes_are(Votes::AnsweredInstead(String::new()));
         browser.click(CATS).await;
         browser.reads("#status", NOT_KNOWN).await;
@@ -60,7 +60,7 @@ async fn an_old_try_is_not_sent_by_itself_after_a_newer_vote() {
         browser.reads("button.chosen .label", "Dogs").await;
         browser.offline(true).await;
         browser.offline(false).await;
-        // Nothing is to be seen of what does not happen.
+        // There is no sign of an event that does not occur.
         browser
             .run("return new Promise((done) => setTimeout(done, 500))")
             .await;
@@ -80,7 +80,7 @@ async fn a_loaded_page_does_not_say_that_the_vote_before_a_lost_one_is_in() {
     browser.goto(&front.url).await;
     browser.click(CATS).await;
     browser.reads("#status", "Your vote for Cats is in.").await;
-    // The answer is lost; or the page is loaded again before it comes.
+    // The answer is lost, or the page is loaded again before the answer arrives.
     for (votes, waits) in [
         (lost(), true),
         (Votes::AnsweredLate(Duration::from_secs(5)), false),
@@ -106,7 +106,7 @@ async fn a_loaded_page_does_not_say_that_the_vote_before_a_lost_one_is_in() {
             .reads("#status", "Your last confirmed vote is for Cats.")
             .await;
     }
-    // The first one of all.
+    // A visitor without any earlier vote.
     let fresh = Browser::start(true).await;
     fresh.goto(&front.url).await;
     front.votes_are(lost());
@@ -130,7 +130,7 @@ async fn of_two_tabs_the_newer_vote_is_shown_though_its_answer_came_first() {
     front.votes_are(Votes::AnsweredLate(Duration::from_secs(4)));
     browser.click(CATS).await;
     browser.reads(&format!("{CATS} .action"), "Sending").await;
-    // It is stored before the other one is cast.
+    // This vote is stored before the other one is cast.
     while voters(&voting, "cats-vs-dogs") == 0 {}
     front.votes_are(Votes::PassedOn);
     let second = new_tab(&browser, &url).await;
@@ -171,7 +171,7 @@ async fn what_was_sent_and_not_confirmed_is_shown_as_that() {
         let of = |option| format!("[data-option={option}] .action");
         browser.reads(&of("two"), "Sent, not confirmed").await;
         browser.reads(&of("one"), "Last confirmed vote").await;
-        // Also when the message is gone.
+        // The same holds when the message is gone.
         if let Ok(dismiss) = browser.client.find(Locator::Css("#status .dismiss")).await {
             dismiss.click().await.unwrap();
             browser.reads("#count", "Sent, but not confirmed.").await;
@@ -205,7 +205,7 @@ async fn who_loses_the_cookie_after_a_vote_is_asked_before_a_new_one() {
     assert_eq!(voters(&voting, "cats-vs-dogs"), 1);
     browser.click("#status button.then").await;
     browser.reads("#status", "Your vote for Dogs is in.").await;
-    // A tally is at hand for a moment.
+    // The result service may use a tally that is a moment old.
     while voters(&voting, "cats-vs-dogs") == 1 {}
     assert_eq!(voters(&voting, "cats-vs-dogs"), 2);
     browser.end().await;

@@ -1,4 +1,4 @@
-//! The voting page: what it says of a vote, and how it follows its poll.
+//! The voting page: its messages about a vote, and how it follows its poll.
 
 use std::time::{Duration, Instant};
 
@@ -18,10 +18,10 @@ use crate::{
 pub(crate) const NOT_KNOWN: &str =
     "We do not know whether your vote arrived. Trying again is safe: it counts once.";
 
-/// A page notices within this time what happens to its poll.
+/// A page notices changes of its poll within this time.
 const NOTICED: Duration = Duration::from_secs(10);
 
-/// Polls for a folder: the course's one, and some with more options.
+/// Starts the system with several polls: the course's poll, and some with more options.
 pub(crate) fn start(folder: &std::path::Path) -> Voting {
     let many = (0..63).map(|n| format!("{{ id = 'o{n}', label = 'Option number {n}' }}"));
     let many = many.collect::<Vec<_>>().join(",");
@@ -71,7 +71,7 @@ impl Browser {
             .await
     }
 
-    /// Which part of the page has the focus: its value, id or class.
+    /// The focused element: its value, id or class.
     async fn focus(&self) -> Value {
         self.run("const at = document.activeElement; return at.value || at.id || at.className")
             .await
@@ -82,7 +82,7 @@ impl Browser {
         self.devtools("Network.enable", json!({})).await;
         self.devtools("Network.emulateNetworkConditions", network)
             .await;
-        // The page notices it some time after this answer.
+        // The page notices the change some time after this answer.
         let is_so = format!("return navigator.onLine === {}", !offline);
         for _ in 0..400 {
             if self.run(&is_so).await == json!(true) {
@@ -157,7 +157,7 @@ async fn only_the_services_own_receipt_is_a_success() {
         browser.click("#status .dismiss").await;
     }
     assert_eq!(voters(&voting, "cats-vs-dogs"), 0);
-    // What our service says itself is known.
+    // The page knows the meaning of the service's own answers.
     let refused = r#"{"type":"urn:voting:problem:overloaded","title":"x","status":503,"detail":"Too many votes are arriving at once."}"#;
     let refused = answer(
         "503 Service Unavailable\r\nRetry-After: 2",
@@ -253,7 +253,7 @@ async fn what_is_ticked_is_shown_beside_what_was_sent() {
     browser
         .reads("#count", "2 of 3 chosen. Not sent yet.")
         .await;
-    // What looks ticked is what is ticked.
+    // The drawn checkmarks match the checked options.
     let drawn = "return [...document.querySelectorAll('.mark .icon')].map((icon) => getComputedStyle(icon).visibility === 'visible')";
     assert_eq!(browser.run(drawn).await, json!([true, false, true, false]));
     browser.click("#send").await;
@@ -273,7 +273,7 @@ async fn tabs_of_one_browser_show_the_same_vote() {
     browser.click(&tick("one")).await;
     browser.click("#send").await;
     browser.reads("#status", "Your vote for One is in.").await;
-    // Says in the other tab that this one has followed, and whether it was seen then.
+    // Notes in the storage that the other tab has followed, and whether it was visible then.
     let watch = "new MutationObserver((_, it) => { it.disconnect(); localStorage.setItem('followed', document.hidden); })
         .observe(document.querySelector('.options'), { subtree: true, attributes: true })";
     browser.run(watch).await;
@@ -309,7 +309,7 @@ async fn tabs_of_one_browser_show_the_same_vote() {
     browser.reads("#status", "Your vote for Three is in.").await;
     assert_eq!(browser.ticked().await, json!(["three"]));
 
-    // Nothing of the vote stays where the next person at the device could read it.
+    // No part of the vote stays where the next person at the device could read it.
     let kept = "return [JSON.stringify(localStorage), JSON.stringify(sessionStorage), document.cookie, JSON.stringify(history.state)]";
     assert_eq!(browser.run(kept).await, json!(["{}", "{}", "", "null"]));
     browser
@@ -355,7 +355,7 @@ async fn a_vote_is_remembered_for_the_voter_that_the_answer_names() {
     let browser = Browser::start(true).await;
     browser.goto(&page(&voting, "numbers")).await;
     let first = browser.client.window().await.unwrap();
-    // As if both pages had been asked for at once: each is given a cookie, and this one stays.
+    // This simulates two pages that were requested at the same moment: each gets a cookie, and this one is kept.
     browser.client.delete_all_cookies().await.unwrap();
     let second = browser.client.new_window(true).await.unwrap().handle;
     browser.client.switch_to_window(second).await.unwrap();
@@ -376,7 +376,7 @@ async fn a_click_on_a_poll_that_has_just_closed_says_what_became_of_it() {
     let front = Front::start(&voting.vote);
     front.mute(true);
     let (fresh, voted) = (Browser::start(true).await, Browser::start(true).await);
-    // The address ends as the page's own skip link leaves it.
+    // The address ends in the target of the page's own skip link.
     fresh.goto(&format!("{}/#main", front.url)).await;
     voted.goto(&format!("{}/polls/talks", front.url)).await;
     voted.click(&tick("a")).await;
@@ -390,7 +390,7 @@ async fn a_click_on_a_poll_that_has_just_closed_says_what_became_of_it() {
         voting.close(poll);
         let state =
             || crate::support::get(&format!("{}/v1/polls/{poll}", voting.vote))["state"].clone();
-        // Until it is sealed, votes still count.
+        // Until the poll is sealed, votes still count.
         while state() == "open" {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -455,7 +455,7 @@ async fn a_page_that_stays_open_follows_its_poll() {
     assert_eq!(browser.focus().await, "b", "the focus stays");
     assert!(is_marked(&browser).await, "it was drawn in place");
 
-    // In a tab that is not seen it is noticed when it is shown.
+    // A hidden tab notices the change when it becomes visible.
     let other = Browser::start(true).await;
     other.goto(&page(&voting, "numbers")).await;
     let first = other.client.window().await.unwrap();
@@ -494,7 +494,7 @@ async fn without_scripts_the_vote_is_shown_and_a_reload_sends_nothing_again() {
     browser.client.refresh().await.unwrap();
     browser.reads("button.chosen .label", "Dogs").await;
     assert_eq!(tally(&voting, "cats-vs-dogs")["options"][1]["votes"], 1);
-    // Who comes back.
+    // The visitor comes back.
     browser.goto(&voting.vote).await;
     browser.reads("button.chosen .label", "Dogs").await;
     browser.reads("#hint", "You have voted.").await;

@@ -13,7 +13,7 @@ use fantoccini::{
 };
 use serde_json::{Value, json};
 
-/// A driver and its port, unless it has ended at once.
+/// A driver and its port; `None` if the driver has ended at once.
 fn start_driver() -> Option<(Child, String)> {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")
@@ -38,7 +38,7 @@ fn start_driver() -> Option<(Child, String)> {
     }
 }
 
-/// The browser, which ends with the test.
+/// The browser. It ends with the test.
 pub struct Browser {
     pub client: Client,
     driver: Child,
@@ -50,13 +50,14 @@ impl Browser {
         Self::set_up(scripts, true).await
     }
 
-    /// One that keeps no cookies.
+    /// A browser that keeps no cookies.
     pub async fn without_cookies(scripts: bool) -> Self {
         Self::set_up(scripts, false).await
     }
 
     async fn set_up(scripts: bool, cookies: bool) -> Self {
-        // The port that it has found free may be taken before it listens. Then it ends.
+        // The driver takes a free port, which another process may take before the driver listens. Then the driver
+        // ends.
         let (driver, port) = (0..10)
             .find_map(|_| start_driver())
             .expect("chromedriver says its port");
@@ -110,16 +111,16 @@ impl Browser {
         self.find(css).await.text().await.expect("its text")
     }
 
-    /// Waits until an element reads as it should.
+    /// Waits until an element has the expected text.
     pub async fn reads(&self, css: &str, expected: &str) {
         self.patient_reads(css, expected, 20).await;
     }
 
-    /// The same, for up to so many seconds.
+    /// Waits for up to so many seconds.
     pub async fn patient_reads(&self, css: &str, expected: &str, seconds: u32) {
         let mut text = String::new();
         for _ in 0..seconds * 20 {
-            // The page may be replaced between the two questions; then it is asked again.
+            // The page may be replaced between the two commands. Then they are repeated.
             if let Ok(now) = self.find(css).await.text().await {
                 text = now;
             }
@@ -138,7 +139,7 @@ impl Browser {
             .expect("the script runs")
     }
 
-    /// Sets the size of the window and the colours that the person prefers.
+    /// Sets the size of the window and the preferred colour scheme.
     pub async fn look(&self, width: u32, height: u32, dark: bool) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
         self.devtools("Emulation.setDeviceMetricsOverride", size)
@@ -157,7 +158,7 @@ impl Browser {
             .expect("Chromium does it")
     }
 
-    /// What the browser complained of since it was last asked.
+    /// The errors in the browser's log since the last call.
     pub async fn complaints(&self) -> Vec<String> {
         let log = self
             .client
@@ -175,14 +176,14 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Not killed outright: asked to end, it ends its Chromium too.
+        // The driver is asked to end and not killed, since it then ends its Chromium too.
         let id = self.driver.id().to_string();
         let _ = Command::new("kill").args(["-s", "TERM", &id]).status();
         let _ = self.driver.wait();
     }
 }
 
-/// A command of Chromium's own.
+/// A command of Chromium's protocol.
 #[derive(Debug)]
 struct Chrome(&'static str, Value);
 

@@ -1,4 +1,4 @@
-//! Redis and Postgres as an operator has them, with a worker between them, and `voting` run on them.
+//! Redis and Postgres as in a real deployment, with a worker between them, and `voting` run on them.
 
 use std::{
     fs,
@@ -25,14 +25,14 @@ use voting_testing::{PostgresServer, RedisServer, SECRET, TOKEN};
 
 static POSTGRES: LazyLock<PostgresServer> = LazyLock::new(PostgresServer::start);
 
-/// What must never be printed.
+/// Texts that must never be printed.
 pub const SECRETS: [&str; 3] = [SECRET, TOKEN, "the password of the tests"];
 
-/// After so long a worker is taken for dead.
+/// A worker that is silent for this long is considered dead.
 pub const CLAIM_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// `voting` without any setting of this process, in an empty folder: with few settings it is the
-/// all-in-one, which makes its files where it was started.
+/// Runs `voting` without the settings of this process, in an empty folder: with few settings it is the all-in-one,
+/// which makes its files in the current folder.
 fn voting(settings: &[(&'static str, String)], arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_voting"));
@@ -42,7 +42,7 @@ fn voting(settings: &[(&'static str, String)], arguments: &[&str]) -> Output {
     command.output().expect("the program starts")
 }
 
-/// What a command has said.
+/// The output of a command.
 #[derive(Debug)]
 pub struct Told {
     pub code: i32,
@@ -66,7 +66,7 @@ impl Told {
         told
     }
 
-    /// Whether a line begins so and has all this in it.
+    /// Whether a line has this beginning and contains all these parts.
     pub fn has(&self, level: &str, check: &str, parts: &[&str]) -> bool {
         let begin = format!("{level:<4}  {check}: ");
         let lines = self.text.lines();
@@ -74,7 +74,7 @@ impl Told {
         those.any(|line| parts.iter().all(|part| line.contains(part)))
     }
 
-    /// There is such a line.
+    /// Checks that there is such a line.
     #[track_caller]
     pub fn says(&self, level: &str, check: &str, parts: &[&str]) -> &Self {
         assert!(
@@ -84,14 +84,14 @@ impl Told {
         self
     }
 
-    /// It ended so.
+    /// Checks the exit code.
     #[track_caller]
     pub fn ended(&self, code: i32) -> &Self {
         assert_eq!(self.code, code, "\n{self}");
         self
     }
 
-    /// All lines that begin so are among those of these checks.
+    /// Checks that all lines with this level are of these checks.
     #[track_caller]
     pub fn only(&self, level: &str, checks: &[&str]) -> &Self {
         let begin = format!("{level:<4}  ");
@@ -115,10 +115,10 @@ impl std::fmt::Display for Told {
     }
 }
 
-/// A deployment; only the worker is missing.
+/// A deployment without a worker.
 pub struct Deployment {
     pub redis: RedisServer,
-    /// As the superuser.
+    /// The address of the database, for the superuser.
     pub database: String,
     pub settings: Vec<(&'static str, String)>,
     folder: TempDir,
@@ -131,7 +131,7 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// With its tables and a login in the worker's role.
+    /// A deployment with tables and a login in the worker's role.
     pub fn new() -> Self {
         Self::on(
             &POSTGRES,
@@ -144,7 +144,7 @@ impl Deployment {
         Self::with(postgres, redis, &url, false)
     }
 
-    /// On this Redis, or this cluster of which `redis` is a node.
+    /// A deployment on this Redis, or on the cluster of which `redis` is a node.
     pub fn with(postgres: &PostgresServer, redis: RedisServer, url: &str, cluster: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let random = folder
@@ -204,7 +204,7 @@ impl Deployment {
         this
     }
 
-    /// The worker and the voters, too, come as this user of Redis from now on.
+    /// From now on, the worker and the voters connect as this user of Redis.
     pub fn reconnect(&mut self, url: &str) {
         let options = RedisOptions {
             claim_timeout: CLAIM_TIMEOUT,
@@ -215,7 +215,7 @@ impl Deployment {
         self.set("VOTING_REDIS__URL", url);
     }
 
-    /// A file in a folder of its own.
+    /// The path of a file in the deployment's folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -224,7 +224,7 @@ impl Deployment {
         self.folder.path()
     }
 
-    /// Sets, or sets anew, a setting.
+    /// Sets a setting, or replaces it.
     pub fn set(&mut self, key: &'static str, value: &str) {
         self.settings.retain(|(known, _)| *known != key);
         self.settings.push((key, value.to_owned()));
@@ -234,7 +234,7 @@ impl Deployment {
         self.settings.retain(|(known, _)| *known != key);
     }
 
-    /// A login in one of the two roles. Its address.
+    /// Makes a login in one of the two roles. Returns its address.
     pub fn login(&self, postgres: &PostgresServer, role: &str) -> String {
         let (login, prefix) = (format!("{}_{role}_login", self.prefix), &self.prefix);
         let make = format!("CREATE ROLE {login} LOGIN IN ROLE {prefix}_{role}");
@@ -251,7 +251,7 @@ impl Deployment {
         PostgresServer::sql(&self.database, statements).expect("done")
     }
 
-    /// As the worker does at its start and then every second, once.
+    /// Does once what a worker does at its start and then every second.
     pub fn step(&self) {
         self.runtime.block_on(async {
             let (log, queue) = (Arc::new(self.log.clone()), Arc::new(self.log.queue()));
@@ -274,7 +274,7 @@ impl Deployment {
         self.worker = Some((worker.start(), queue));
     }
 
-    /// In order, so that Redis forgets it.
+    /// Stops the worker in order, so that its consumer is removed from Redis.
     pub fn stop_worker(&mut self) {
         if let Some((worker, queue)) = self.worker.take() {
             self.runtime.block_on(async {
@@ -284,7 +284,7 @@ impl Deployment {
         }
     }
 
-    /// Casts so many ballots of new voters.
+    /// Casts so many ballots. Each is from a new voter.
     pub fn cast(&self, ballots: usize) {
         self.runtime.block_on(async {
             let sink = self.log.sink();
@@ -300,7 +300,7 @@ impl Deployment {
         });
     }
 
-    /// Waits until a worker has counted all.
+    /// Waits until a worker has counted all ballots.
     pub fn settle(&self) {
         self.runtime.block_on(async {
             let queue = self.log.queue();

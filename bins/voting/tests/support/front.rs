@@ -1,5 +1,4 @@
-//! What stands between a browser and the service in real life: a proxy that passes requests on, and
-//! answers votes by itself when it is told to.
+//! A proxy between a browser and the service. It passes requests on, and answers votes by itself if it is told to.
 
 use std::{
     io::{Read, Write},
@@ -12,17 +11,17 @@ use std::{
     time::Duration,
 };
 
-/// What becomes of a vote.
+/// How the proxy handles a vote.
 #[derive(Debug, Clone)]
 pub enum Votes {
     PassedOn,
-    /// The service never sees it; the voter gets this answer.
+    /// The service does not get the vote; the voter gets this answer.
     AnsweredInstead(String),
-    /// It is passed on, and what the service says is dropped for this answer.
+    /// The vote is passed on, and this answer replaces the service's answer.
     AnsweredAfter(String),
-    /// So long it is held, then passed on.
+    /// The vote is held for this time, and then passed on.
     Held(Duration),
-    /// It is passed on, and the answer is held so long.
+    /// The vote is passed on, and the answer is held for this time.
     AnsweredLate(Duration),
 }
 
@@ -35,12 +34,12 @@ struct Shared {
     upstream: String,
     votes: Mutex<Votes>,
     seen: AtomicUsize,
-    /// Nobody hears how the poll is.
+    /// Whether requests for the state of a poll get no answer.
     mute: AtomicBool,
 }
 
 impl Front {
-    /// Before the service at this address.
+    /// Starts a proxy in front of the service at this address.
     pub fn start(upstream: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -55,7 +54,7 @@ impl Front {
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let shared = Arc::clone(&serving);
-                // A browser opens connections and leaves them unused.
+                // A browser opens connections that it does not use.
                 thread::spawn(move || shared.serve(client));
             }
         });
@@ -66,12 +65,12 @@ impl Front {
         *self.shared.votes.lock().expect("not poisoned") = votes;
     }
 
-    /// How many votes came by.
+    /// The number of votes that the proxy has seen.
     pub fn seen(&self) -> usize {
         self.shared.seen.load(Ordering::SeqCst)
     }
 
-    /// Whether pages are kept from following their poll.
+    /// Sets whether pages are prevented from following their poll.
     pub fn mute(&self, mute: bool) {
         self.shared.mute.store(mute, Ordering::SeqCst);
     }
@@ -125,7 +124,7 @@ impl Shared {
     }
 }
 
-/// An answer as it goes over the wire.
+/// The bytes of an answer.
 pub fn answer(status: &str, kind: &str, body: &str) -> String {
     let length = body.len();
     format!(
@@ -133,7 +132,7 @@ pub fn answer(status: &str, kind: &str, body: &str) -> String {
     )
 }
 
-/// The head of a request, without the empty line, and its body.
+/// Reads the head of a request, without the empty line, and its body.
 fn read(client: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

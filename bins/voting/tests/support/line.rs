@@ -1,4 +1,4 @@
-//! The line between a browser and a service, as a proxy for TCP whose faults can be made.
+//! A TCP proxy between a browser and a service, which can simulate faults.
 
 use std::{
     io::{Read, Write},
@@ -13,24 +13,24 @@ use std::{
 
 #[derive(Debug, Default)]
 struct Faults {
-    /// Nothing comes from the server any more; connections stay.
+    /// No data comes from the server any more; connections stay open.
     silent: AtomicBool,
-    /// Event streams are held back; all else comes.
+    /// Event streams are held back; all other answers are passed on.
     holds_streams: AtomicBool,
-    /// Scripts are held to be something else: `/assets/result.js` is not found.
+    /// Scripts are not found: `/assets/result.js` is another path.
     without_script: AtomicBool,
 }
 
-/// A line to a service.
+/// A connection line to a service.
 #[derive(Debug)]
 pub struct Line {
-    /// Where the browser goes.
+    /// The address for the browser.
     pub url: String,
     faults: Arc<Faults>,
 }
 
 impl Line {
-    /// In order, to this service.
+    /// A line without faults to this service.
     pub fn to(service: &str) -> Self {
         let server = service.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -46,18 +46,17 @@ impl Line {
         Self { url, faults }
     }
 
-    /// From now on nothing comes from the server, or it does again. What was held is lost, as when a
-    /// connection's state is forgotten on the way.
+    /// Sets whether data from the server is dropped. Dropped data is lost, as when a router forgets a connection.
     pub fn is_silent(&self, silent: bool) {
         self.faults.silent.store(silent, Ordering::SeqCst);
     }
 
-    /// From now on event streams are held back, or come again.
+    /// Sets whether event streams are held back.
     pub fn holds_streams(&self, holds: bool) {
         self.faults.holds_streams.store(holds, Ordering::SeqCst);
     }
 
-    /// From now on the result page's script is not found.
+    /// From now on the script of the result page is not found.
     pub fn loses_the_script(&self) {
         self.faults.without_script.store(true, Ordering::SeqCst);
     }
@@ -99,7 +98,7 @@ fn answers(from: &mut TcpStream, to: &mut TcpStream, faults: &Faults) -> Option<
         is_stream |= answer.windows(17).any(|part| part == b"text/event-stream");
         let is_held = is_stream && faults.holds_streams.load(Ordering::SeqCst);
         if is_held || faults.silent.load(Ordering::SeqCst) {
-            // Never heard of again.
+            // This connection never gets data again.
             thread::sleep(Duration::from_millis(1));
             continue;
         }

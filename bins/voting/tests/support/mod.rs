@@ -35,7 +35,7 @@ pub fn command(folder: &Path) -> Command {
 }
 
 impl Voting {
-    /// Starts it, and waits until it says where it listens.
+    /// Starts the program, and waits until it prints its addresses.
     pub fn start(folder: &Path) -> Self {
         Self::start_with(folder, &[])
     }
@@ -44,7 +44,7 @@ impl Voting {
         Self::start_as(folder, command(folder).args(arguments))
     }
 
-    /// The same, by a command that was made for it.
+    /// The same with a given command.
     pub fn start_as(folder: &Path, command: &mut Command) -> Self {
         let mut program = Program::start(command);
         Self {
@@ -60,7 +60,7 @@ impl Voting {
         self.program.kill();
     }
 
-    /// Sends a signal, by name.
+    /// Sends the signal with this name.
     pub fn signal(&self, name: &str) {
         self.program.signal(name);
     }
@@ -75,12 +75,12 @@ impl Voting {
         token.expect("the token").trim().to_owned()
     }
 
-    /// The operator's API of it.
+    /// The operator's API of the process.
     pub fn api(&self) -> Operator {
         Operator::new(&self.operator, &self.operator_token())
     }
 
-    /// Asks to close a poll.
+    /// Asks the operator's API to close a poll.
     pub fn close(&self, poll: &str) {
         self.api().close(poll);
     }
@@ -89,7 +89,7 @@ impl Voting {
         get(&format!("{}/v1/polls/cats-vs-dogs/tally", self.result))
     }
 
-    /// Where all ballots are, once none is pending.
+    /// The numbers of the pipeline, once no ballot is pending.
     pub fn settled(&self) -> serde_json::Value {
         self.api().settled()
     }

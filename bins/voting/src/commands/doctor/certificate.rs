@@ -1,4 +1,4 @@
-//! The certificates of Redis and Postgres: why one is refused, and how long those hold that are not.
+//! The certificates of Redis and Postgres: why one is refused, and how long the others are valid.
 
 use std::{
     io,
@@ -10,13 +10,13 @@ use voting_core::backends::{certificate::Certificate, endpoint::Endpoint};
 use super::{Visit, for_people};
 use crate::commands::report::Finding;
 
-/// No warning before a third of the certificate's life or a fortnight is left, whichever is shorter.
+/// A certificate that is valid for longer than this, or for a third of its life, causes no warning.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Of each server what its certificate is worth, or why that is not known.
+/// For each server, its certificate, or why it is not known.
 type Seen = Vec<(Endpoint, io::Result<Certificate>)>;
 
-/// Reports a certificate that prevents the connection; whether there is one.
+/// Reports a certificate that prevents the connection. Returns whether there is one.
 pub(super) async fn refused(
     visit: &mut Visit<'_>,
     check: &'static str,
@@ -38,7 +38,7 @@ pub(super) async fn refused(
     is_refused
 }
 
-/// How long the certificates hold, where the services connect with encryption.
+/// Checks how long the certificates are valid, if the services connect with encryption.
 pub(super) async fn check(
     visit: &mut Visit<'_>,
     store: &'static str,
@@ -112,7 +112,7 @@ fn refusal(check: &'static str, place: &Endpoint, certificate: &Certificate) -> 
     Some(Finding::fail(check, found, todo))
 }
 
-/// How long it still holds.
+/// How long a certificate is still valid.
 fn term(
     check: &'static str,
     place: &Endpoint,

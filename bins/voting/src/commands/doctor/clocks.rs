@@ -1,5 +1,5 @@
-//! Clocks: of this machine, of Redis and of Postgres; and whether Redis' would make ids that are below
-//! what is stored, so that newer ballots would be taken for older ones.
+//! The clocks of this machine, of Redis and of Postgres. It also checks that Redis' clock does not make ids below the
+//! stored ones: newer ballots would then count as older ones.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use voting_core::{
 use super::{Stores, Visit, for_people, log::redis_time};
 use crate::commands::report::Finding;
 
-/// Clocks that are kept differ by less.
+/// Clocks that are synchronised differ by less than this.
 const APART: Duration = Duration::from_secs(1);
 
 pub(super) async fn check(
@@ -27,7 +27,7 @@ pub(super) async fn check(
     }
 }
 
-/// How far a clock is ahead of ours, in milliseconds, and how long it took to be told.
+/// How far a clock is ahead of ours, in milliseconds, and how long the answer took.
 async fn ahead(
     visit: &Visit<'_>,
     ask: impl Future<Output = Result<u64, StoreError>>,
@@ -67,7 +67,7 @@ async fn differences(visit: &mut Visit<'_>, (redis, postgres): Stores<'_>) {
 fn difference(name: &str, ahead_ms: i128, took: Duration) -> Finding {
     let check = "clocks";
     let apart = Duration::from_millis(u64::try_from(ahead_ms.unsigned_abs()).unwrap_or(u64::MAX));
-    // It may have been told at any moment of the call.
+    // The clock may have been read at any moment of the call.
     if apart <= APART + took {
         return Finding::ok(
             check,
@@ -87,7 +87,7 @@ fn difference(name: &str, ahead_ms: i128, took: Duration) -> Finding {
 
 async fn ids(visit: &mut Visit<'_>, redis: &Redis, postgres: Option<&Postgres>) {
     let check = "order of ids";
-    // In this order: what is stored later has later ids.
+    // The order matters: what is stored later has later ids.
     let newest = match postgres {
         Some(postgres) => match visit.look(check, postgres.newest_applied()).await {
             Some(newest) => newest,
@@ -111,7 +111,7 @@ async fn ids(visit: &mut Visit<'_>, redis: &Redis, postgres: Option<&Postgres>) 
     }
 }
 
-/// `newest` is the newest mark in the store, `last` the last id of each shard, `now_ms` Redis' clock.
+/// `newest` is the newest mark in the store, `last` is the last id of each shard, and `now_ms` is Redis' clock.
 fn order(newest: EntryId, last: &[EntryId], now_ms: u64) -> Finding {
     let check = "order of ids";
     let beyond = |ms: u64| Duration::from_millis(ms.saturating_sub(now_ms));

@@ -1,4 +1,4 @@
-//! Whether all ballots are somewhere: accepted = counted + superseded + rejected + pending.
+//! Checks that no ballot is missing: accepted = counted + superseded + rejected + pending.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use voting_core::{
 use super::{Visit, count_of};
 use crate::commands::report::Finding;
 
-/// Under load the numbers move while they are read. So often is tried to read them at rest.
+/// Under load, the numbers change while they are read. This is how often the doctor tries to read them at rest.
 const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What the log says of its ballots.
+/// The counters of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counted {
     pub(super) accepted: u64,
@@ -36,16 +36,17 @@ impl Counted {
     }
 }
 
-/// Whether the store is as it was when ballots were acknowledged.
+/// Whether the store still has everything that was acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Marks {
-    /// It has each entry that the log still has and knows to be acknowledged, by its marks.
+    /// By its marks, the store has each acknowledged entry that is still in the log.
     Whole,
-    /// It lacks some. So it was put back to an earlier state, and no worker has counted on it since.
+    /// The store lacks some of these entries. So it was put back to an earlier state, and no worker has counted on it
+    /// since.
     PutBack,
 }
 
-/// One look at both.
+/// One look at the log and the store.
 struct Look {
     before: Counted,
     totals: Totals,
@@ -54,7 +55,7 @@ struct Look {
 }
 
 impl Look {
-    /// In this order: what is acknowledged is in the store before.
+    /// The order matters: an entry is in the store before it is acknowledged.
     async fn at(redis: &Redis, postgres: &Postgres) -> Result<Self, StoreError> {
         let before = log(redis).await?;
         let settled = redis.acknowledged_below().await?;
@@ -97,7 +98,8 @@ async fn log(redis: &Redis) -> Result<Counted, StoreError> {
     Ok(Counted::of(&shards))
 }
 
-/// The totals were read between `before` and `after`. Ballots are in the store before the log knows.
+/// The totals were read between `before` and `after`. Ballots are in the store before the log counts them as
+/// acknowledged.
 pub(super) fn judge(before: Counted, totals: Totals, after: Counted, marks: Marks) -> Finding {
     let check = "conservation";
     let Totals {
@@ -156,7 +158,7 @@ pub(super) fn judge(before: Counted, totals: Totals, after: Counted, marks: Mark
     Finding::ok(check, found)
 }
 
-/// Dead letters that wait for somebody.
+/// Checks for dead letters.
 pub(super) async fn dead_letters(visit: &mut Visit<'_>, postgres: &Postgres) {
     let check = "dead letters";
     if let Some(reasons) = visit.look(check, postgres.dead_letter_reasons()).await {
@@ -164,7 +166,7 @@ pub(super) async fn dead_letters(visit: &mut Visit<'_>, postgres: &Postgres) {
     }
 }
 
-/// By reason.
+/// The finding for these dead letters, by reason.
 pub(super) fn waiting(reasons: &[(String, u64)]) -> Finding {
     let check = "dead letters";
     let all: u64 = reasons.iter().map(|(_, letters)| letters).sum();

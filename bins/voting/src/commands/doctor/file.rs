@@ -1,4 +1,4 @@
-//! The file of the all-in-one: whether it is there, sound, private, and has room to grow.
+//! The file of the all-in-one: whether it exists, is not damaged, is private, and has space to grow.
 
 use std::path::{Path, PathBuf};
 
@@ -109,7 +109,7 @@ fn check_content(visit: &mut Visit<'_>, content: &FileContent) {
         acknowledged: queue.accepted.saturating_sub(queue.pending),
     };
     let conservation = judge(counted, *totals, counted, Marks::Whole);
-    // One snapshot of one file: what does not add up is wrong, whichever way.
+    // The numbers are from one snapshot of one file, so any difference is a fault.
     visit.add(match conservation.level {
         Level::Ok => conservation,
         _ => Finding::fail(

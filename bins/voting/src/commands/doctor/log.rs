@@ -1,4 +1,4 @@
-//! The log in Redis: what is in it, what waits, and who takes it.
+//! The log in Redis: its entries, the waiting ones, and the workers that read it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,10 +7,10 @@ use voting_core::backends::redis::{Redis, ShardReport};
 use super::{Visit, count_of, for_people};
 use crate::commands::report::Finding;
 
-/// A ballot that waits for longer is worth a look: workers write several batches a second.
+/// A ballot that waits for longer should be looked at: workers write several batches a second.
 const SLOW: Duration = Duration::from_secs(30);
 
-/// So often is looked for workers that are connected.
+/// How often the doctor looks for connected workers.
 const LOOKS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -57,11 +57,11 @@ pub(super) async fn check(visit: &mut Visit<'_>, redis: &Redis) {
     }
 }
 
-/// How many workers are connected; `None` if that is not told.
+/// The number of connected workers; `None` if it is not known.
 async fn connected(visit: &Visit<'_>, redis: &Redis) -> Option<usize> {
     let nodes = visit.ask(redis.nodes()).await.ok()?;
     let mut most = 0;
-    // In a cluster a worker reads now and then, and asks for something else in between.
+    // In a cluster, a worker reads at intervals, and sends other commands in between.
     for _ in 0..LOOKS {
         for node in nodes.iter().filter(|node| !node.is_replica) {
             most = most.max(visit.ask(node.readers()).await.ok()?);
@@ -74,7 +74,7 @@ async fn connected(visit: &Visit<'_>, redis: &Redis) -> Option<usize> {
     Some(most)
 }
 
-/// The clock by which entries have their ids; of a cluster the earliest.
+/// The clock that gives entries their ids; in a cluster, the earliest clock.
 pub(super) async fn redis_time(visit: &Visit<'_>, redis: &Redis) -> Option<u64> {
     let nodes = visit.ask(redis.nodes()).await.ok()?;
     let mut earliest = None;
@@ -143,14 +143,14 @@ fn lost(there: &[ShardReport]) -> Finding {
     )
 }
 
-/// A worker over all shards.
+/// A worker, over all shards.
 struct Seen {
     idle: Duration,
     in_hand: u64,
 }
 
-/// A worker that has nothing to do may not be heard of for long: before version 7.2 Redis notes only when
-/// it hands something out.
+/// An idle worker may seem silent for long: before version 7.2, Redis updates the time of a consumer only when it
+/// hands out an entry.
 fn workers(
     there: &[ShardReport],
     claim_timeout: Duration,

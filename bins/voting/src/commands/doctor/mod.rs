@@ -59,7 +59,7 @@ pub(crate) struct Doctor {
     json: bool,
 }
 
-/// What the checks share.
+/// The data that the checks share.
 struct Visit<'a> {
     config: &'a Config,
     /// The services whose needs are checked.
@@ -79,7 +79,7 @@ impl Doctor {
             }
         };
         settings::cannot_be_read(&mut report, &loaded.faults());
-        // What is not known, or out of its bounds, does not keep the rest from being looked at.
+        // Settings that do not exist, or are out of their bounds, do not prevent the other checks.
         let Some(config) = loaded.config() else {
             return report.finish();
         };
@@ -102,7 +102,7 @@ impl Doctor {
         };
         let report = runtime.block_on(self.visit(&loaded, visit));
         let exit = report.finish();
-        // A call that hangs must not keep the doctor.
+        // A hanging call must not prevent the doctor from ending.
         runtime.shutdown_timeout(Duration::ZERO);
         exit
     }
@@ -153,7 +153,7 @@ impl Visit<'_> {
         self.report.add(finding);
     }
 
-    /// The answer, or a line that says why there is none.
+    /// The answer; otherwise adds a line that says why there is none.
     async fn look<T>(
         &mut self,
         check: &'static str,
@@ -171,7 +171,7 @@ impl Visit<'_> {
         }
     }
 
-    /// The answer, in time, or why there is none.
+    /// The answer, if it comes in time; otherwise the reason why there is none.
     async fn ask<T>(&self, ask: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
         match tokio::time::timeout(self.timeout, ask).await {
             Ok(Ok(answer)) => Ok(answer),
@@ -185,7 +185,7 @@ impl Visit<'_> {
     }
 }
 
-/// An error in the doctor's words.
+/// An error, in the words of the doctor.
 fn why(error: &StoreError) -> String {
     if error.kind() == ErrorKind::Forbidden {
         let who = match error.backend() {
@@ -194,12 +194,12 @@ fn why(error: &StoreError) -> String {
         };
         return format!("{who} may not look ({})", in_one_line(error));
     }
-    // That the store is unavailable is what the line says.
+    // The line already says that the store is unavailable.
     let source = std::error::Error::source(error);
     source.map_or_else(|| error.to_string(), in_one_line)
 }
 
-/// Both stores, where they were reached.
+/// The two stores, if they could be reached.
 type Stores<'a> = (Option<&'a Redis>, Option<&'a Postgres>);
 
 /// Text such as `3 ballots`.
@@ -210,7 +210,7 @@ fn count_of(number: u64, what: &str) -> String {
     }
 }
 
-/// A length of time for people, in the largest unit of which it has at least two.
+/// A duration for people, in the largest unit of which it has at least two.
 fn for_people(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {

@@ -1,11 +1,11 @@
-//! Whether the services may open as many files as they take connections.
+//! Checks that the services may open enough files for their connections.
 
 use voting_service::{Fitted, open_files};
 
 use super::Visit;
 use crate::commands::report::Finding;
 
-/// With fewer places than this a service is not for a crowd.
+/// A service with fewer connections than this is too small for many voters.
 const FEW: usize = 1_000;
 
 pub(super) fn check(visit: &mut Visit<'_>) {

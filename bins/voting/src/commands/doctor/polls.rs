@@ -1,4 +1,4 @@
-//! The polls: their states, those that do not get on with closing, and the copy that votes go by.
+//! The polls: their states, polls whose closing does not proceed, and the copy that the vote services use.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -12,7 +12,7 @@ use voting_core::{
 use super::{Visit, count_of};
 use crate::commands::report::Finding;
 
-/// Workers take a step a second: a poll that moves on, or is published, in this time is not stuck.
+/// Workers take a step each second. A poll that changes, or is published, within this time is not stuck.
 const STEPS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -35,7 +35,7 @@ pub(super) async fn check(visit: &mut Visit<'_>, redis: Option<&Redis>, postgres
         },
         None => None,
     };
-    // Whatever is on its way gets some time.
+    // Steps that are in progress get some time.
     for _ in 0..STEPS {
         let is_done = polls.iter().all(|poll| !is_closing(poll))
             && log
@@ -73,11 +73,11 @@ pub(super) async fn check(visit: &mut Visit<'_>, redis: Option<&Redis>, postgres
     }
 }
 
-/// What the log knows of the polls.
+/// What the log knows about the polls.
 struct Log {
-    /// As the vote services know them; `None` before any were published.
+    /// The polls as the vote services know them; `None` before any were published.
     published: Option<Vec<Poll>>,
-    /// Those that the store has open, and the log takes no more ballots in.
+    /// The polls that are open in the store, but sealed in the log.
     sealed: BTreeSet<PollId>,
 }
 
@@ -95,7 +95,7 @@ fn is_closing(poll: &Poll) -> bool {
     matches!(poll.state(), PollState::Closing(_))
 }
 
-/// How far each shard is settled.
+/// Up to which id each shard is settled.
 async fn settled(redis: &Redis) -> Result<Vec<(ShardId, EntryId)>, StoreError> {
     let mut settled = Vec::new();
     for shard in redis.shard_ids() {
@@ -105,7 +105,7 @@ async fn settled(redis: &Redis) -> Result<Vec<(ShardId, EntryId)>, StoreError> {
     Ok(settled)
 }
 
-/// How many there are of each.
+/// The number of polls in each state.
 pub(super) fn states(polls: &[Poll]) -> Finding {
     let check = "polls";
     if polls.is_empty() {
@@ -122,7 +122,7 @@ pub(super) fn states(polls: &[Poll]) -> Finding {
     )
 }
 
-/// Of a poll that did not get on while it was watched.
+/// The finding for a closing poll that did not proceed while it was watched.
 fn closing_of(poll: &Poll, settled: Option<&[(ShardId, EntryId)]>) -> Finding {
     let check = "closing";
     let id = poll.id();
@@ -197,7 +197,7 @@ fn copy(polls: &[Poll], published: Option<&[Poll]>) -> Finding {
     )
 }
 
-/// The first few.
+/// The first few names.
 fn some_of(names: &[String]) -> String {
     let told = names.iter().take(NAMES).cloned();
     let more = names.len().saturating_sub(NAMES);
@@ -205,7 +205,8 @@ fn some_of(names: &[String]) -> String {
     told.chain(more).collect::<Vec<_>>().join(", ")
 }
 
-/// As after a backup was restored from before they were closed.
+/// Polls that are open in the store, but sealed in the log, as after the restore of a backup from before their
+/// closing.
 fn closed_in_the_log(sealed: &BTreeSet<PollId>) -> Option<Finding> {
     if sealed.is_empty() {
         return None;

@@ -1,5 +1,5 @@
-//! Postgres itself: whether it answers, keeps what it commits, has this version's tables, and what the
-//! login may do.
+//! Postgres itself: whether it answers, keeps what it commits and has the tables of this version, and the rights of
+//! the login.
 
 use voting_core::{
     ErrorKind, StoreError,
@@ -12,13 +12,13 @@ use voting_service::Service;
 use super::{Visit, certificate, why};
 use crate::commands::report::Finding;
 
-/// Older ones do not know all settings that connections are given.
+/// Older versions do not know all settings that the connections use.
 const MIN_VERSION: u32 = 12;
-/// The one that all is tested with.
+/// The version with which everything is tested.
 const TESTED: u32 = 15;
 
-/// Looks at the server and the login. `None` if it does not answer, has no tables that this program can
-/// read, or the settings name none.
+/// Checks the server and the login. `None` if it does not answer, has no tables that this program can read, or is not
+/// in the settings.
 pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Postgres> {
     // The check of the settings reports faults in them.
     let postgres = visit.config.postgres().ok()?;
@@ -28,8 +28,8 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Postgres> {
         .map(ToString::to_string)
         .collect();
     let place = places.join(", ");
-    // First: behind such a pooler other questions may fail, and the reason would not be told. If it cannot
-    // be tried, the next question says why.
+    // This check comes first: behind such a pooler other questions may fail without a clear reason. If it cannot be
+    // made, the next question says why.
     if let Ok(false) = visit.ask(postgres.keeps_sessions()).await {
         visit.add(pooler(&place));
     }
@@ -37,7 +37,7 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Postgres> {
     let server = match tokio::time::timeout(timeout, postgres.inspect()).await {
         Ok(Ok(server)) => server,
         Ok(Err(error)) => {
-            // Of a certificate there is more to say than that it is refused.
+            // For a certificate, the doctor can say more than that it is refused.
             if !certificate::refused(visit, "postgres", postgres.certificates()).await {
                 visit.add(away(&place, &why(&error), Failure::of(&error)));
             }
@@ -224,7 +224,7 @@ fn room(server: &ServerReport, own: u32) -> Vec<Finding> {
     findings
 }
 
-/// A server whose disk is full answers, and reads, as if nothing were wrong.
+/// A server whose disk is full still answers and reads as usual.
 async fn check_disk(visit: &mut Visit<'_>, postgres: &Postgres) {
     let check = "postgres disk";
     let finding = match tokio::time::timeout(visit.timeout, postgres.try_disk()).await {
@@ -240,10 +240,10 @@ async fn check_disk(visit: &mut Visit<'_>, postgres: &Postgres) {
     visit.add(finding);
 }
 
-/// Why there is no connection, and what mends it.
+/// Why there is no connection, and what to do.
 fn away(place: &str, why: &str, failure: Option<Failure>) -> Finding {
     let found = match failure {
-        // It has answered.
+        // The server has answered.
         Some(_) => format!("refuses the connection at {place}: {why}"),
         None => format!("does not answer at {place}: {why}"),
     };
@@ -286,7 +286,7 @@ fn away(place: &str, why: &str, failure: Option<Failure>) -> Finding {
     Finding::fail("postgres", found, todo)
 }
 
-/// Whether there are tables that this program can read.
+/// Checks that there are tables that this program can read.
 async fn check_tables(visit: &mut Visit<'_>, postgres: &Postgres) -> bool {
     let check = "postgres tables";
     let wanted = Postgres::wanted_schema_version();

@@ -1,4 +1,4 @@
-//! Redis itself: whether it answers, keeps what it acknowledges, and has room.
+//! Redis itself: whether it answers, keeps what it acknowledges, and has enough memory.
 
 use voting_core::backends::redis::{Node, NodeInfo, Redis};
 use voting_service::Service;
@@ -6,10 +6,11 @@ use voting_service::Service;
 use super::{Visit, certificate};
 use crate::commands::report::Finding;
 
-/// Of its memory, in percent: when to warn, and when ballots are about to be refused.
+/// The used memory, in percent: above the first value the doctor warns, above the second ballots are about to be
+/// refused.
 const MEMORY: [u64; 2] = [80, 95];
 
-/// Looks at each server. `None` if none answers, or the settings name none.
+/// Checks each server. `None` if none answers, or if Redis is not in the settings.
 pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Redis> {
     // The check of the settings reports faults in them.
     let redis = visit.config.redis().ok()?;
@@ -53,7 +54,7 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Redis> {
     Some(redis)
 }
 
-/// The address if there is one server only, else which one it is.
+/// The address if there is one server only, otherwise the name of the server.
 fn at(node: &Node, place: &str) -> String {
     match node.name.strip_prefix("Redis at ") {
         Some(name) => name.to_owned(),
@@ -61,7 +62,7 @@ fn at(node: &Node, place: &str) -> String {
     }
 }
 
-/// Why there is no answer, and what mends it.
+/// Why there is no answer, and what to do.
 fn away(place: &str, why: &str) -> Finding {
     let has = |words: &[&str]| words.iter().any(|word| why.contains(word));
     let todo = if has(&["WRONGPASS", "NOAUTH", "assword", "uthentication"]) {
@@ -216,7 +217,7 @@ fn own_log(name: &str, info: &NodeInfo) -> Finding {
                 format!("{name} writes its log without errors, {mib} MiB"),
             )
         }
-        // The check of the durability says whether it needs one.
+        // The check of the durability says whether the server needs one.
         None => Finding::ok(check, format!("{name} has none")),
     }
 }

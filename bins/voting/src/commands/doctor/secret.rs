@@ -1,5 +1,5 @@
-//! Whether the services' secret is the one to which the log is held: with another one each voter would count
-//! once more, so a service takes no ballots.
+//! Checks that the log accepts the services' secret. With another secret each voter would count once more, so a
+//! service takes no ballots.
 
 use voting_core::{
     SecretKey,
@@ -15,7 +15,7 @@ const CHECK: &str = "secret";
 
 pub(super) async fn of_redis(visit: &mut Visit<'_>, redis: &Redis) {
     let is_used = visit.services.iter().any(|service| service.uses_secret());
-    // One that is not set, or cannot be read, has a line of its own.
+    // A secret that is not set, or cannot be read, has its own line.
     let ours = visit.config.secret().ok().filter(|_| is_used);
     if let Some(there) = visit.look(CHECK, redis.allowed_secrets()).await {
         visit.add(compared(ours.as_ref(), &there.unwrap_or_default()));
@@ -31,7 +31,7 @@ pub(super) fn of_file(visit: &mut Visit<'_>, content: &FileContent) {
     let (value, file) = (config.secret.as_ref(), config.secret_file.as_deref());
     let ours = resolve_secret("secret", value, file, Some(kept)).ok();
     let ours = ours.map(|found| found.key);
-    // Before the first ballot another one may take its place.
+    // Before the first ballot, another secret may replace it.
     let finding = match content.queue.accepted {
         0 => compared(ours.as_ref(), &[]),
         1.. => compared(ours.as_ref(), &content.secrets),

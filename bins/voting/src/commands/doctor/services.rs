@@ -1,4 +1,4 @@
-//! The services that were named: whether they can be reached, and are ready.
+//! The services in the arguments: whether they can be reached and are ready.
 
 use voting_service::{NotReady, ready};
 

@@ -10,19 +10,19 @@ use voting_service::{
 use super::Visit;
 use crate::commands::report::{Finding, Report};
 
-/// Where container engines put secrets, readable by all in the container.
+/// The folder where container engines put secrets, readable by all users in the container.
 const CONTAINER_SECRETS: &str = "/run/secrets";
 
-/// Where Nomad says that it has put a task's own.
+/// The variable in which Nomad gives the folder of a task's secrets.
 const NOMAD_SECRETS: &str = "NOMAD_SECRETS_DIR";
 
-/// Whether a container engine has put the file where only the service finds it.
+/// Whether a container engine has put the file into a folder that only the service can see.
 fn is_of_an_engine(file: &Path) -> bool {
     let nomad = std::env::var_os(NOMAD_SECRETS).filter(|folder| !folder.is_empty());
     file.starts_with(CONTAINER_SECRETS) || nomad.is_some_and(|folder| file.starts_with(folder))
 }
 
-/// No service starts with them.
+/// The settings cannot be read, so no service starts.
 pub(super) fn cannot_be_read(report: &mut Report, faults: &[String]) {
     for fault in faults {
         report.add(Finding::fail(
@@ -39,7 +39,7 @@ pub(super) fn check(visit: &mut Visit<'_>, loaded: &LoadedSettings) {
     let mut faults: Vec<String> = Vec::new();
     for service in &services {
         for fault in config.faults_for(*service) {
-            // The secrets have lines of their own.
+            // The secrets have their own lines.
             let is_new = !faults.contains(&fault);
             if is_new && !is_of_a_secret(&fault, visit) {
                 faults.push(fault);
@@ -112,7 +112,7 @@ fn secret_finding(secret: &SecretUse, loaded: &LoadedSettings) -> Finding {
         Some(Ok(())) => {}
     }
     let setting = loaded.settings().iter().find(|setting| setting.key == name);
-    // Either its own file, or one of settings that has it in it.
+    // The secret is in its own file, or in a file of settings.
     let file: Option<PathBuf> = match (&secret.file, setting.map(|setting| &setting.origin)) {
         (Some(file), _) => Some(file.clone()),
         (None, Some(Origin::File(file))) => Some(file.clone()),
