@@ -52,6 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             poll: poll.id().clone(),
             voter,
             choices: poll.choose([option])?,
+            rules: None,
         };
         receipts.push(sink.cast(ballot).await?);
     }

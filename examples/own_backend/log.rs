@@ -1,21 +1,25 @@
 //! The log: one shard, in which entries keep their order.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use voting_core::{
     BallotLog, BallotQueue, CastError, PollId, StoreError,
     log::{
-        Log,
+        Log, ShardWindows,
         claim::{Claim, LogEntry},
-        entry::NewEntry,
+        entry::{EntryPoll, NewEntry},
         stats::QueueStats,
     },
-    model::position::{EntryId, EntryKey, ShardId},
+    model::{
+        moment::Moment,
+        poll::PollWindow,
+        position::{EntryId, EntryKey, ShardId},
+    },
 };
 
 use crate::OwnBackend;
@@ -31,6 +35,8 @@ pub(crate) struct Entries {
     /// What is not acknowledged.
     waiting: BTreeMap<EntryId, Waiting>,
     sealed: HashSet<PollId>,
+    /// Between which moments ballots are taken.
+    windows: HashMap<PollId, PollWindow>,
     accepted: u64,
     claim_timeout: Duration,
 }
@@ -48,6 +54,7 @@ impl Entries {
             last: EntryId::MIN,
             waiting: BTreeMap::new(),
             sealed: HashSet::new(),
+            windows: HashMap::new(),
             accepted: 0,
             claim_timeout,
         }
@@ -105,17 +112,16 @@ impl BallotLog for OwnBackend {
         let id = {
             let mut entries = self.entries();
             // In one step with the insertion: no entry of a sealed poll may slip in behind the seal.
-            if let Some(poll) = entry
-                .polls
-                .iter()
-                .find(|poll| entries.sealed.contains(poll))
-            {
-                return Err(CastError::Closed(poll.clone()));
-            }
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            let now_ms = now.map_or(0, |now| now.as_millis().try_into().unwrap_or(0));
+            let now_ms = Moment::now().unix_ms();
             // Ids grow even if the clock goes back.
             let id = entries.last.following(now_ms);
+            for EntryPoll { id: poll, rules } in &entry.polls {
+                if entries.sealed.contains(poll) {
+                    return Err(CastError::Closed(poll.clone()));
+                }
+                // The id alone says whether the entry came in time.
+                PollWindow::admit(entries.windows.get(poll), poll, *rules, id.ms())?;
+            }
             entries.last = id;
             entries.accepted += u64::from(entry.ballots);
             let waiting = Waiting {
@@ -134,6 +140,26 @@ impl BallotLog for OwnBackend {
         let mut entries = self.entries();
         entries.sealed.extend(polls.iter().cloned());
         Ok(entries.last)
+    }
+
+    async fn set_windows(
+        &self,
+        _: ShardId,
+        windows: &[PollWindow],
+    ) -> Result<ShardWindows, StoreError> {
+        let mut entries = self.entries();
+        let clock_ms = Moment::now().unix_ms().max(entries.last.ms());
+        let held = windows.iter().map(|window| {
+            let held = entries.windows.get(&window.poll);
+            if window.replaces(held, clock_ms) {
+                entries.windows.insert(window.poll.clone(), window.clone());
+            }
+            entries.windows[&window.poll].clone()
+        });
+        Ok(ShardWindows {
+            held: held.collect(),
+            clock_ms,
+        })
     }
 
     async fn ready_to_append(&self) -> Result<(), StoreError> {

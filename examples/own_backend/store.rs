@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
 use voting_core::{
-    BatchFlusher, Choices, DeadLetterStore, Poll, PollDirectory, PollId, PollState, PollStore,
-    Receipt, ReceiptState, StoreError, Tally, TallyStore, VoterId,
+    BatchFlusher, Choices, DeadLetterStore, Poll, PollDirectory, PollId, PollStore, Receipt,
+    ReceiptState, StoreError, Tally, TallyStore, VoterId,
     model::{
+        moment::Moment,
+        poll::{self, PollChange},
         position::{EntryId, EntryKey, Position, ShardId},
         rejection::RejectReason,
         tally::{Recount, TallyDelta},
     },
     store::{
+        AuditLog,
+        audit::{AuditEntry, AuditNote},
         batch::Batch,
         dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
         older::Older,
@@ -32,6 +36,9 @@ pub(crate) struct Tables {
     /// All entries below these are flushed: of them no mark of their own is kept.
     applied_below: HashMap<ShardId, EntryId>,
     superseded: u64,
+    /// Ids that are never used again.
+    deleted: HashSet<PollId>,
+    audit_log: Vec<AuditEntry>,
 }
 
 #[derive(Debug, Clone)]
@@ -71,7 +78,10 @@ impl Tables {
 
     fn flush(&mut self, batch: &Batch) -> Result<Flushed, StoreError> {
         // First, since a batch is written whole or not at all.
-        batch.check(|id| self.row(id).map(|row| row.poll.state()))?;
+        batch.check(|id| {
+            let row = self.row(id)?;
+            Some((row.poll.state(), row.poll.version()))
+        })?;
         // Entries that are flushed again change no counter.
         let fresh = self.mark(batch);
         // Dead letters that an operator has taken back.
@@ -95,9 +105,12 @@ impl Tables {
             let Some(row) = self.row_mut(&ballot.poll) else {
                 continue;
             };
-            // The order guard: only a newer ballot takes the voter's row.
+            // The order guard: only a ballot that counts before the stored one takes the voter's row.
             let old = row.ballots.get(&ballot.voter);
-            if old.is_none_or(|(position, _)| placed.position > *position) {
+            let counts = |(stored, _): &(Position, Choices)| {
+                batch.counts_before(&ballot.poll, placed.position, *stored)
+            };
+            if old.is_none_or(counts) {
                 let new = (placed.position, ballot.choices);
                 let old = row.ballots.insert(ballot.voter, new);
                 outcome.written(placed, old.map(|(_, choices)| choices));
@@ -168,6 +181,7 @@ impl TallyStore for OwnBackend {
             receipt.position,
             stored.map(|(position, _)| *position),
             dead.map(|letter| letter.reason),
+            row.is_some_and(|row| !row.poll.settings().revote),
         ))
     }
 
@@ -206,39 +220,61 @@ impl PollDirectory for OwnBackend {
     }
 }
 
+impl Tables {
+    fn note(&mut self, note: AuditNote) {
+        let number = self.audit_log.last().map_or(0, |entry| entry.number) + 1;
+        let at = Moment::now();
+        self.audit_log.push(AuditEntry { number, at, note });
+    }
+}
+
 #[async_trait]
 impl PollStore for OwnBackend {
-    async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
+    async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
+        let id = &change.poll;
         let mut tables = self.tables();
-        let Some(row) = tables.row_mut(poll.id()) else {
-            let tally = Tally::empty(poll.id().clone(), poll.options().len());
-            tables.polls.push(Row {
-                poll: poll.clone(),
-                tally,
-                ballots: HashMap::new(),
-            });
-            return Ok(());
-        };
-        // Ballots name options by their place, so only texts may change.
-        row.poll.replaced_by(poll)?;
-        if row.poll.state().is_open() {
-            row.poll = poll.clone().in_state(PollState::Open);
+        if tables.deleted.contains(id) {
+            return Err(StoreError::PollDeleted(id.clone()));
         }
+        let stored = tables.row(id).map(|row| row.poll.clone());
+        // Says which changes are allowed, and what becomes of the poll. A database calls it in the transaction that
+        // has locked the row.
+        let changed = poll::change(stored.as_ref(), change, Moment::now())?;
+        match &changed.poll {
+            Some(poll) => match tables.row_mut(id) {
+                Some(row) => row.poll = poll.clone(),
+                None => {
+                    let tally = Tally::empty(id.clone(), poll.options().len());
+                    tables.polls.push(Row {
+                        poll: poll.clone(),
+                        tally,
+                        ballots: HashMap::new(),
+                    });
+                }
+            },
+            None => {
+                tables.polls.retain(|row| row.poll.id() != id);
+                tables.deleted.insert(id.clone());
+            }
+        }
+        if let Some(note) = changed.note {
+            tables.note(AuditNote::of_change(id, note, by));
+        }
+        Ok(changed.poll)
+    }
+}
+
+#[async_trait]
+impl AuditLog for OwnBackend {
+    async fn add_to_audit_log(&self, note: &AuditNote) -> Result<(), StoreError> {
+        self.tables().note(note.clone());
         Ok(())
     }
 
-    async fn advance_poll(
-        &self,
-        poll: &PollId,
-        to: &PollState,
-    ) -> Result<Option<PollState>, StoreError> {
-        let mut tables = self.tables();
-        let Some(row) = tables.row_mut(poll) else {
-            return Ok(None);
-        };
-        let state = row.poll.state().clone().advanced(to);
-        row.poll = row.poll.clone().in_state(state.clone());
-        Ok(Some(state))
+    async fn audit_log(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        let tables = self.tables();
+        let later = tables.audit_log.iter().filter(|entry| entry.number > after);
+        Ok(later.take(limit).cloned().collect())
     }
 }
 

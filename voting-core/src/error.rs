@@ -4,7 +4,7 @@ mod kind;
 
 pub use self::kind::ErrorKind;
 pub(crate) use self::kind::copy;
-use crate::model::{id::PollId, secret::Fingerprint};
+use crate::model::{id::PollId, poll::ChangeRefusal, secret::Fingerprint};
 
 /// An error of a back end, whatever its type.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,6 +35,17 @@ pub enum CastError {
     /// Refused: the poll takes no more ballots. It will not count, now or later.
     #[error("poll {0} is closed")]
     Closed(PollId),
+    /// Refused: the poll has not opened yet, by the log's clock. It will not count.
+    #[error("poll {0} is not open yet")]
+    NotOpen(PollId),
+    /// Refused: the poll's options or rules are others than those that the voter has seen. It will not count; look the
+    /// poll up again.
+    #[error("poll {0} has changed")]
+    Changed(PollId),
+    /// Refused: the log does not know yet when the poll opens and closes, as after it was restored. It will not count;
+    /// try again later.
+    #[error("the ballot log does not know yet when poll {0} opens and closes")]
+    TimesUnknown(PollId),
     /// Refused: the log did not take it, for certain. It will not count; try again later.
     #[error("the ballot could not be stored")]
     Refused(#[source] BoxError),
@@ -63,6 +74,31 @@ pub enum StoreError {
         "poll {0} is closed, so its title and labels stay as they were when the last vote was cast"
     )]
     TextsFrozen(PollId),
+    /// A stored poll cannot be changed so.
+    #[error("poll {0} cannot be changed so: {1}")]
+    ChangeRefused(PollId, ChangeRefusal),
+    /// Somebody has changed the poll meanwhile: it has another revision than the change depends on.
+    #[error("poll {poll} was changed meanwhile")]
+    RevisionChanged {
+        /// The poll.
+        poll: PollId,
+        /// The revision on which the change depends.
+        expected: u64,
+        /// The revision that is stored; `None`: there is no such poll.
+        stored: Option<u64>,
+    },
+    /// There is no such poll.
+    #[error("there is no poll {0}")]
+    NoPoll(PollId),
+    /// A poll of that id was deleted. The id is never used again.
+    #[error("a poll {0} was deleted; its id cannot be used again")]
+    PollDeleted(PollId),
+    /// The poll uses what programs of an earlier version do not know, and such programs may still be at work.
+    #[error(
+        "poll {0} needs what programs of an earlier version do not know; run `voting migrate --finish` once none of \
+         them is at work"
+    )]
+    UpgradeUnfinished(PollId),
     /// A batch has a ballot in a poll that is not, or no longer, as the batch takes it to be: it is
     /// not stored, or its log was sealed before the ballot came. Look the poll up, and check again.
     #[error("poll {0} is not as the batch takes it to be")]
@@ -91,11 +127,25 @@ fn in_a_row(fingerprints: &[Fingerprint]) -> String {
 }
 
 impl CastError {
+    /// The poll whose ballots were refused; `None` where the ballot was refused or failed whatever its poll.
+    pub fn poll(&self) -> Option<&PollId> {
+        match self {
+            Self::Closed(poll)
+            | Self::NotOpen(poll)
+            | Self::Changed(poll)
+            | Self::TimesUnknown(poll) => Some(poll),
+            Self::Overloaded | Self::Refused(_) | Self::Unknown(_) => None,
+        }
+    }
+
     /// The variant's name in traces.
     pub(crate) fn variant(&self) -> &'static str {
         match self {
             Self::Overloaded => "overloaded",
             Self::Closed(_) => "closed",
+            Self::NotOpen(_) => "not-open",
+            Self::Changed(_) => "changed",
+            Self::TimesUnknown(_) => "times-unknown",
             Self::Refused(_) => "refused",
             Self::Unknown(_) => "unknown",
         }
@@ -109,6 +159,11 @@ impl StoreError {
             Self::Unavailable(_) => "unavailable",
             Self::PollConflict(_) => "poll-conflict",
             Self::TextsFrozen(_) => "texts-frozen",
+            Self::ChangeRefused(..) => "change-refused",
+            Self::RevisionChanged { .. } => "revision-changed",
+            Self::NoPoll(_) => "no-poll",
+            Self::PollDeleted(_) => "poll-deleted",
+            Self::UpgradeUnfinished(_) => "upgrade-unfinished",
             Self::PollChanged(_) => "poll-changed",
             Self::ForeignSecret { .. } => "foreign-secret",
             Self::Corrupt(_) => "corrupt",

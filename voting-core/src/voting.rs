@@ -17,7 +17,7 @@ use crate::{
     model::{
         ballot::{Ballot, VoterId},
         id::PollId,
-        poll::{InvalidChoice, Poll},
+        poll::{InvalidChoice, Poll, PollChange},
         poll_state::{PollState, Seals},
         position::ShardId,
         receipt::{Receipt, ReceiptState},
@@ -27,6 +27,7 @@ use crate::{
         coordinator::Coordinator,
         group_commit::GroupCommit,
         rule::{BallotRule, Refusal},
+        schedule,
         worker::{WorkerExit, WorkerHandle},
     },
     store::{PollDirectory, PollStore, Store},
@@ -114,6 +115,21 @@ impl Voting {
         self.publish().await
     }
 
+    /// Changes a poll, see [`PollStore::change_poll`]: its settings, its times, a draft that is published, its end. Returns
+    /// the poll as it is then; `None` if it is deleted. `by` says who changes it, and stands in the audit log.
+    ///
+    /// # Errors
+    /// As [`PollStore::change_poll`].
+    pub async fn change_poll(
+        &self,
+        change: &PollChange,
+        by: &str,
+    ) -> Result<Option<Poll>, StoreError> {
+        let changed = self.0.polls.change_poll(change, by).await?;
+        self.publish().await?;
+        Ok(changed)
+    }
+
     /// Closes a poll: the log takes no more ballots in it, and once all that it took are counted, the poll becomes
     /// [final](PollState::Final). Returns the state of the poll when the change is stored; it moves on by itself.
     ///
@@ -122,7 +138,11 @@ impl Voting {
     pub async fn close_poll(&self, poll: &str) -> Result<PollState, VotingError> {
         let id = self.id(poll)?;
         let closing = PollState::Closing(Seals::default());
-        let state = self.0.polls.advance_poll(&id, &closing).await?;
+        let state = self
+            .0
+            .polls
+            .advance_poll_by(&id, &closing, "application")
+            .await?;
         self.publish().await?;
         state.ok_or_else(|| unknown(poll))
     }
@@ -146,7 +166,7 @@ impl Voting {
     async fn publish(&self) -> Result<(), StoreError> {
         match &self.0.coordinator {
             Some(coordinator) => coordinator.round().await,
-            None => Ok(()),
+            None => schedule::round(&self.0.log, &self.0.polls).await,
         }
     }
 
@@ -178,6 +198,7 @@ impl Voting {
             poll: poll.id().clone(),
             voter,
             choices: poll.choose(options)?,
+            rules: poll.rules(),
         };
         if !poll.state().is_open() {
             return Err(CastError::Closed(ballot.poll).into());

@@ -181,6 +181,7 @@ async fn a_rule_of_the_applications_own_decides_in_the_worker_too() {
                 poll,
                 voter,
                 choices,
+                rules: None,
             })
             .await
             .expect("cast");
@@ -255,7 +256,7 @@ fn signed(key: &SecretKey, voter: VoterId) -> NewEntry {
     NewEntry {
         payload,
         ballots: 1,
-        polls: vec!["drinks".parse().expect("an id")],
+        polls: vec!["drinks".parse::<PollId>().expect("an id").into()],
         traces: Vec::new(),
     }
 }
@@ -292,6 +293,7 @@ async fn a_signed_entry_waits_in_the_log_until_a_worker_has_its_key() {
         poll: poll.id().clone(),
         voter: VoterId::issue(),
         choices: poll.choose(["coffee"]).expect("a choice"),
+        rules: None,
     };
     memory.sink().cast(ballot).await.expect("cast");
     let counted = async |votes: [u64; 2]| {
@@ -331,6 +333,7 @@ async fn a_cast_says_why_the_log_did_not_take_it() {
         poll: poll.id().clone(),
         voter: VoterId::issue(),
         choices: poll.choose(["tea"]).expect("a choice"),
+        rules: None,
     };
     let error = redis
         .sink()

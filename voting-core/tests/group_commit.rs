@@ -39,7 +39,12 @@ impl BallotLog for Held {
             return Err(CastError::Unknown("the disk is gone".into()));
         }
         let sealed = self.sealed.lock().expect("sound");
-        if let Some(poll) = entry.polls.iter().find(|poll| sealed.contains(poll)) {
+        if let Some(poll) = entry
+            .polls
+            .iter()
+            .map(|poll| &poll.id)
+            .find(|poll| sealed.contains(poll))
+        {
             return Err(CastError::Closed(poll.clone()));
         }
         assert_eq!(
@@ -77,6 +82,7 @@ fn ballot(poll: &str) -> Ballot {
         poll: poll.parse().expect("an id"),
         voter: VoterId::issue(),
         choices: Choices::from_bits(1).expect("choices"),
+        rules: None,
     }
 }
 

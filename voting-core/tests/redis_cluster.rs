@@ -46,6 +46,7 @@ async fn append(redis: &Redis, shard: ShardId) -> Result<(ShardId, EntryId), Cas
         poll: "p".parse().expect("an id"),
         voter: VoterId::issue(),
         choices: Choices::from_bits(1).expect("choices"),
+        rules: None,
     };
     redis
         .append(shard, entry::of_one(&ballot))

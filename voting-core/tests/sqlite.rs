@@ -32,6 +32,7 @@ fn ballot(poll: &Poll) -> Ballot {
         poll: poll.id().clone(),
         voter: VoterId::issue(),
         choices: poll.choose(["a"]).expect("a choice"),
+        rules: None,
     }
 }
 

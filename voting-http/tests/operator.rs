@@ -161,6 +161,7 @@ fn a_dead_letter_is_counted_once_its_poll_is_stored() {
         poll: "lunch".parse().unwrap(),
         voter: VoterId::issue(),
         choices: Choices::from_bits(0b10).unwrap(),
+        rules: None,
     });
     services.push(&vote.finish().payload);
     services.settle();

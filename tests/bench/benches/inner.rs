@@ -42,6 +42,7 @@ fn ballot() -> Ballot {
         poll: poll().id().clone(),
         voter: VoterId::issue(),
         choices: Choices::from_bits(1).expect("choices"),
+        rules: None,
     }
 }
 
@@ -136,7 +137,7 @@ fn keep_the_newest(bencher: Bencher<'_, '_>, sorted: bool) {
         .counter(ItemsCount::new(BALLOTS))
         .with_inputs(|| batch.clone())
         .bench_values(|mut batch| {
-            batch.keep_newest();
+            batch.keep_one_of_each_voter();
             batch
         });
 }

@@ -189,6 +189,7 @@ pub(crate) async fn fill(url: &str, ballots: usize, casters: usize) {
                     poll: "cats-vs-dogs".parse().expect("an id"),
                     voter: VoterId::issue(),
                     choices,
+                    rules: None,
                 };
                 sink.cast(ballot).await.expect("cast");
             }

@@ -163,6 +163,7 @@ async fn try_out(
             poll: poll.id().clone(),
             voter: VoterId::from_bytes(u128::from(*voter).to_be_bytes()),
             choices: Choices::from_bits(1 << option).expect("choices"),
+            rules: None,
         };
         let receipt = sink.cast(ballot).await.expect("acknowledged");
         earlier.extend(last.insert(*voter, (receipt, *option)));

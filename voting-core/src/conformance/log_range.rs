@@ -20,7 +20,7 @@ fn entry_of(payload: Vec<u8>, ballots: u16, polls: &[PollId]) -> NewEntry {
     NewEntry {
         payload,
         ballots,
-        polls: polls.to_vec(),
+        polls: polls.iter().cloned().map(Into::into).collect(),
         traces: Vec::new(),
     }
 }

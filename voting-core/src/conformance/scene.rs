@@ -55,6 +55,7 @@ pub(super) fn ballot(poll: &str, number: u128, bits: u64) -> Ballot {
         poll: poll_id(poll),
         voter: voter(number),
         choices: Choices::from_bits(bits).expect("choices"),
+        rules: None,
     }
 }
 

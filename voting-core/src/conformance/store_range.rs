@@ -56,7 +56,7 @@ fn batch_of(ballots: Vec<(Position, Ballot)>, dead_letters: Vec<DeadLetter>) -> 
             batch.entries.push((key, 0));
         }
     }
-    batch.keep_newest();
+    batch.keep_one_of_each_voter();
     batch
 }
 

@@ -455,7 +455,7 @@ pub async fn of_a_voter_whose_newest_ballot_is_a_dead_letter_the_one_before_coun
         ballots: vec![placed(older, 0b01), placed(newer, 0b10)],
         ..Batch::default()
     };
-    both.keep_newest();
+    both.keep_one_of_each_voter();
     let report = backend.flusher.flush(&both).await.expect("flushed").report;
     assert_eq!(
         (report.counted, report.superseded, report.already_applied),

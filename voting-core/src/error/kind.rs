@@ -34,6 +34,18 @@ pub enum ErrorKind {
     PollConflict,
     /// The texts of a poll that is not open cannot change.
     TextsFrozen,
+    /// A stored poll cannot be changed so, in the state in which it is.
+    ChangeRefused,
+    /// Somebody has changed the poll meanwhile.
+    RevisionChanged,
+    /// There is no such poll.
+    NoPoll,
+    /// A poll of that id was deleted.
+    PollDeleted,
+    /// Programs of an earlier version may still be at work.
+    UpgradeUnfinished,
+    /// The back end has no such ability.
+    Unsupported,
     /// A poll is not as a batch takes it to be.
     PollChanged,
     /// The log is held to another secret.
@@ -61,6 +73,12 @@ impl ErrorKind {
             Self::PutBack => "put-back",
             Self::PollConflict => "poll-conflict",
             Self::TextsFrozen => "texts-frozen",
+            Self::ChangeRefused => "change-refused",
+            Self::RevisionChanged => "revision-changed",
+            Self::NoPoll => "no-poll",
+            Self::PollDeleted => "poll-deleted",
+            Self::UpgradeUnfinished => "upgrade-unfinished",
+            Self::Unsupported => "unsupported",
             Self::PollChanged => "poll-changed",
             Self::ForeignSecret => "foreign-secret",
             Self::Corrupt => "corrupt",
@@ -117,6 +135,11 @@ impl StoreError {
             Self::Unavailable(source) => kind_of(source.as_ref()),
             Self::PollConflict(_) => ErrorKind::PollConflict,
             Self::TextsFrozen(_) => ErrorKind::TextsFrozen,
+            Self::ChangeRefused(..) => ErrorKind::ChangeRefused,
+            Self::RevisionChanged { .. } => ErrorKind::RevisionChanged,
+            Self::NoPoll(_) => ErrorKind::NoPoll,
+            Self::PollDeleted(_) => ErrorKind::PollDeleted,
+            Self::UpgradeUnfinished(_) => ErrorKind::UpgradeUnfinished,
             Self::PollChanged(_) => ErrorKind::PollChanged,
             Self::ForeignSecret { .. } => ErrorKind::ForeignSecret,
             Self::Corrupt(_) => ErrorKind::Corrupt,
@@ -172,11 +195,15 @@ pub(crate) fn copy(error: &(dyn Error + 'static)) -> BoxError {
 }
 
 impl CastError {
-    /// Why the log did not take the ballot; `None` where it was not asked, as for [`Overloaded`](Self::Overloaded)
-    /// and [`Closed`](Self::Closed).
+    /// Why the log did not take the ballot; `None` where it was not asked, as for [`Overloaded`](Self::Overloaded),
+    /// or where the [poll](Self::poll) is the reason.
     pub fn kind(&self) -> Option<ErrorKind> {
         match self {
-            Self::Overloaded | Self::Closed(_) => None,
+            Self::Overloaded
+            | Self::Closed(_)
+            | Self::NotOpen(_)
+            | Self::Changed(_)
+            | Self::TimesUnknown(_) => None,
             Self::Refused(source) | Self::Unknown(source) => Some(kind_of(source.as_ref())),
         }
     }

@@ -75,31 +75,51 @@ pub struct NewEntry {
     pub payload: Vec<u8>,
     /// How many ballots are in it, which the log counts.
     pub ballots: u16,
-    /// The polls that they are in; a log that is sealed for one of them refuses the entry.
-    pub polls: Vec<PollId>,
+    /// The polls that they are in. A log refuses the entry if it is sealed for one of them, or if it has a
+    /// [window](crate::model::poll::PollWindow) for one of them that does not take it now.
+    pub polls: Vec<EntryPoll>,
     /// The traces of ballots in it that are followed, see [`entry_context`](crate::log::entry_context); mostly none.
     /// A log should keep them beside the payload, but may drop them.
     pub traces: Vec<u8>,
 }
 
+/// A poll in which an entry has ballots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryPoll {
+    /// The poll.
+    pub id: PollId,
+    /// By which rules its ballots were cast, see [`Ballot::rules`]. They are not part of the payload.
+    pub rules: Option<u32>,
+}
+
+impl From<PollId> for EntryPoll {
+    fn from(id: PollId) -> Self {
+        Self { id, rules: None }
+    }
+}
+
 /// Gathers ballots into an entry.
 #[derive(Debug, Default)]
 pub struct EntryBuilder {
-    polls: Vec<PollId>,
+    polls: Vec<EntryPoll>,
     ballots: Vec<u8>,
     len: u16,
 }
 
 impl EntryBuilder {
-    /// Adds a ballot and says at which index it stands; `None` when the entry is full, which is
-    /// never so for its first ballot.
+    /// Adds a ballot and returns its index. `None`: the entry is full, or it has ballots of the same poll that were cast
+    /// by other rules. This is never so for the first ballot.
     pub fn push(&mut self, ballot: &Ballot) -> Option<u16> {
         let index = self.len;
         let next_len = index.checked_add(1)?;
-        let poll = match self.polls.iter().position(|poll| *poll == ballot.poll) {
-            Some(known) => known,
+        let poll = match self.polls.iter().position(|poll| poll.id == ballot.poll) {
+            Some(known) if self.polls[known].rules == ballot.rules => known,
+            Some(_) => return None,
             None if self.polls.len() < MAX_POLLS => {
-                self.polls.push(ballot.poll.clone());
+                self.polls.push(EntryPoll {
+                    id: ballot.poll.clone(),
+                    rules: ballot.rules,
+                });
                 self.polls.len() - 1
             }
             None => return None,
@@ -131,14 +151,18 @@ impl EntryBuilder {
 
     /// The entry.
     pub fn finish(self) -> NewEntry {
-        let names: usize = self.polls.iter().map(|poll| 1 + poll.as_str().len()).sum();
+        let names: usize = self
+            .polls
+            .iter()
+            .map(|poll| 1 + poll.id.as_str().len())
+            .sum();
         let mut bytes = Vec::with_capacity(4 + names + self.ballots.len());
         bytes.push(VERSION);
         // Both fit: `push` adds no 256th poll, and no identifier is that long.
         bytes.push(u8::try_from(self.polls.len()).unwrap_or(u8::MAX));
         for poll in &self.polls {
-            bytes.push(u8::try_from(poll.as_str().len()).unwrap_or(u8::MAX));
-            bytes.extend(poll.as_str().as_bytes());
+            bytes.push(u8::try_from(poll.id.as_str().len()).unwrap_or(u8::MAX));
+            bytes.extend(poll.id.as_str().as_bytes());
         }
         bytes.extend(self.len.to_be_bytes());
         bytes.extend(self.ballots);
@@ -187,6 +211,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Ballot>, MalformedEntry> {
                 .leb128(63)?
                 .and_then(Choices::from_bits)
                 .ok_or(MalformedEntry::Choices(index))?,
+            rules: None,
         });
     }
     match rest.0.len() {
@@ -258,6 +283,7 @@ mod tests {
             poll: poll.parse().unwrap(),
             voter: VoterId::from_bytes(voter.to_be_bytes()),
             choices: Choices::from_bits(bits).unwrap(),
+            rules: None,
         }
     }
 

@@ -21,11 +21,12 @@ use auto_impl::auto_impl;
 
 use self::{claim::Claim, entry::NewEntry, stats::QueueStats};
 use crate::{
-    error::{CastError, StoreError},
+    error::{CastError, ErrorKind, StoreError},
     model::{
         ballot::Ballot,
         id::PollId,
-        poll::Poll,
+        moment::Moment,
+        poll::{Poll, PollWindow},
         position::{EntryId, EntryKey, ShardId},
         receipt::Receipt,
         secret::Fingerprint,
@@ -60,6 +61,15 @@ pub trait VoteSink: Send + Sync {
     }
 }
 
+/// What a shard has of the windows that it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardWindows {
+    /// The shard's clock, in milliseconds since 1970.
+    pub clock_ms: u64,
+    /// The shard's window for each poll that was asked about, in that order.
+    pub held: Vec<PollWindow>,
+}
+
 /// The writing end of the log. [`GroupCommit`](crate::GroupCommit) is a [`VoteSink`] that writes to it.
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
@@ -87,6 +97,39 @@ pub trait BallotLog: Send + Sync {
     ///
     /// The log does not have to know the polls. The call may be repeated. A call without polls seals nothing.
     async fn seal(&self, shard: ShardId, polls: &[PollId]) -> Result<EntryId, StoreError>;
+
+    /// Gives this shard windows, between which it takes ballots in their polls, and returns what it has then. Returns once
+    /// this is durable. [`PollWindow::replaces`] says which windows the shard takes; the shard keeps its own otherwise. A
+    /// call without windows only asks for the shard's clock.
+    ///
+    /// From then on, [`append`](Self::append) compares the entry's own [`ms`](EntryId::ms) with the window of each of its
+    /// polls, so that the id of an entry alone says whether the entry came in time: [`CastError::NotOpen`] before the
+    /// window opens, [`CastError::Closed`] from its closing on, [`CastError::Changed`] if the entry's ballots were cast by
+    /// other rules. The entry is refused with [`CastError::TimesUnknown`] if its ballots [name rules](crate::log::entry::EntryPoll)
+    /// for a poll of which the shard has no window.
+    ///
+    /// A shard's clock is that of its server, and never before the `ms` of its last entry.
+    ///
+    /// # Errors
+    /// The default implementation has no windows: it fails with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), unless `windows` is empty: then it
+    /// returns the clock of this process.
+    async fn set_windows(
+        &self,
+        shard: ShardId,
+        windows: &[PollWindow],
+    ) -> Result<ShardWindows, StoreError> {
+        let _ = shard;
+        if !windows.is_empty() {
+            return Err(StoreError::of_kind(
+                ErrorKind::Unsupported,
+                "this log cannot open and close polls at set times",
+            ));
+        }
+        Ok(ShardWindows {
+            clock_ms: Moment::now().unix_ms(),
+            held: Vec::new(),
+        })
+    }
 
     /// Checks that entries can be appended now, and that they are durable once appended.
     async fn ready_to_append(&self) -> Result<(), StoreError>;

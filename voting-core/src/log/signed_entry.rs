@@ -298,6 +298,7 @@ impl EntryKeys {
                     poll: ballot.poll,
                     voter: ballot.voter,
                     choices: choices.ok_or(MalformedEntry::Choices(index))?,
+                    rules: None,
                 })
             });
         Ok(ballots.collect())

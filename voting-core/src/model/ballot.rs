@@ -105,6 +105,9 @@ pub struct Ballot {
     pub voter: VoterId,
     /// The options for which the voter votes.
     pub choices: Choices,
+    /// By which rules the voter voted: [`Poll::rules`](crate::Poll::rules) of the poll that the voter saw. The log
+    /// compares it with what it has, and does not store it. `None` in a poll that never had times.
+    pub rules: Option<u32>,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod ballot;
 pub mod id;
+pub mod moment;
 pub mod placed_ballot;
 pub mod poll;
 pub mod poll_state;

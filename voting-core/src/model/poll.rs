@@ -2,7 +2,9 @@
 
 mod builder;
 mod change;
+mod life;
 mod look;
+mod settings;
 mod text;
 
 use serde::{Deserialize, Serialize};
@@ -10,12 +12,15 @@ use serde::{Deserialize, Serialize};
 use self::look::Look;
 pub use self::{
     builder::PollBuilder,
-    change::{TextChange, log_changes},
+    change::{ChangeNote, ChangeRefusal, ChangeTo, Changed, PollChange, change, log_changes},
+    life::{CHANGE_MARGIN, Phase, PollExtras, PollVersion, PollWindow},
+    settings::{MAX_DESCRIPTION_CHARS, MAX_RETENTION_DAYS, OptionOrder, PollSettings, ShowResults},
     text::{BadText, MAX_LABEL_CHARS},
 };
 use crate::model::{
     ballot::Choices,
     id::{InvalidId, OptionId, PollId},
+    moment::Moment,
     poll_state::PollState,
     position::Position,
     rejection::RejectReason,
@@ -50,6 +55,7 @@ pub struct Poll {
     options: Vec<PollOption>,
     max_choices: usize,
     state: PollState,
+    extras: PollExtras,
 }
 
 /// A poll that somebody has written, to be read by serde and checked as by [`Poll::new`].
@@ -58,7 +64,7 @@ pub struct Poll {
 pub struct NewPoll(pub Poll);
 
 /// A poll's definition as it is written down, before it is checked.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PollFields {
     id: PollId,
@@ -106,6 +112,30 @@ pub enum InvalidPoll {
     /// Two labels that voters cannot tell apart.
     #[error("the labels of options {0} and {1} look the same")]
     SameLabels(OptionId, OptionId),
+    /// The description of the poll or of an option cannot be read as it is meant.
+    #[error("a description cannot be shown: {reason}")]
+    Description {
+        /// What is wrong with it.
+        reason: BadText,
+    },
+    /// It would close before it opens.
+    #[error("it would close at {closes}, and open only at {opens}")]
+    Times {
+        /// When it would open.
+        opens: Moment,
+        /// When it would close.
+        closes: Moment,
+    },
+    /// A setting has a value that means nothing.
+    #[error("{field} cannot be {value:?}; it is {rule}")]
+    Setting {
+        /// The setting's name.
+        field: &'static str,
+        /// The beginning of its value.
+        value: String,
+        /// What its value must be.
+        rule: &'static str,
+    },
     /// More choices than options, or none.
     #[error("a voter can make 1 to {options} choices, not {max_choices}")]
     MaxChoices {
@@ -192,7 +222,17 @@ impl Poll {
             options,
             max_choices,
             state: PollState::Open,
+            extras: PollExtras::default(),
         })
+    }
+
+    /// The same poll with these settings.
+    ///
+    /// # Errors
+    /// [`InvalidPoll`] says which of them is not valid.
+    pub fn with_settings(mut self, settings: PollSettings) -> Result<Self, InvalidPoll> {
+        self.extras.settings = settings.checked(&self)?;
+        Ok(self)
     }
 
     fn with_checked_texts(mut self) -> Result<Self, InvalidPoll> {
@@ -290,6 +330,9 @@ impl Poll {
         if !self.state.takes(position.shard(), position.entry()) {
             return Err(RejectReason::PollClosed);
         }
+        if !self.is_in_time(position.ms()) {
+            return Err(RejectReason::OutsideTimes);
+        }
         if choices.indices().any(|index| index >= self.options.len()) {
             return Err(RejectReason::UnknownOption);
         }
@@ -342,12 +385,9 @@ impl From<Poll> for PollFields {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        error::StoreError,
-        model::{
-            poll_state::Seals,
-            position::{EntryId, ShardId},
-        },
+    use crate::model::{
+        poll_state::Seals,
+        position::{EntryId, ShardId},
     };
 
     fn option(id: &str) -> PollOption {
@@ -418,33 +458,6 @@ mod tests {
         assert_eq!(serde_json::from_str::<Poll>(&written).unwrap(), read);
         let new = serde_json::from_str::<NewPoll>(stored).unwrap_err();
         assert!(new.to_string().contains("U+202E"), "{new}");
-    }
-
-    #[test]
-    fn texts_change_only_while_the_poll_is_open() {
-        let named = |title: &str| {
-            let options = vec![option("a"), option("b")];
-            Poll::new("p".parse().unwrap(), title, options, 1).unwrap()
-        };
-        let (old, new) = (named("Which?"), named("Or which?"));
-        let changes = old.replaced_by(&new).unwrap();
-        assert_eq!((changes[0].old, changes[0].new), ("Which?", "Or which?"));
-        assert_eq!(changes.len(), 1);
-        for state in [
-            PollState::Closing(Seals::default()),
-            PollState::Final(Seals::default()),
-        ] {
-            let closed = old.clone().in_state(state);
-            let refused = closed.replaced_by(&new);
-            assert!(matches!(refused, Err(StoreError::TextsFrozen(_))));
-            assert_eq!(closed.replaced_by(&old).unwrap(), []);
-        }
-        // As an earlier version stored it.
-        let decomposed = Poll {
-            title: "Cafe\u{301}".to_owned(),
-            ..old.in_state(PollState::Final(Seals::default()))
-        };
-        assert_eq!(decomposed.replaced_by(&named("Café")).unwrap(), []);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub enum ReceiptState {
     Pending,
     /// It is the voter's ballot that counts.
     Counted,
-    /// The voter has cast a newer one, which counts.
+    /// Another ballot of the voter counts: a newer one, or an older one where a poll lets no voter vote again.
     Superseded,
     /// It is among the dead letters.
     Rejected(RejectReason),
@@ -39,12 +39,19 @@ pub enum ReceiptState {
 
 impl ReceiptState {
     /// Judges a receipt by the position of the voter's stored ballot and by the dead letter at the
-    /// receipt's own position, or of its whole entry (see [`Receipt::whole_entry`]).
-    pub fn judge(position: Position, stored: Option<Position>, dead: Option<RejectReason>) -> Self {
+    /// receipt's own position, or of its whole entry (see [`Receipt::whole_entry`]). `first_counts`: the poll keeps the
+    /// oldest ballot of a voter.
+    pub fn judge(
+        position: Position,
+        stored: Option<Position>,
+        dead: Option<RejectReason>,
+        first_counts: bool,
+    ) -> Self {
+        let is_kept = |stored: Position| (stored < position) == first_counts;
         match (stored, dead) {
             (Some(stored), _) if stored == position => Self::Counted,
             (_, Some(reason)) => Self::Rejected(reason),
-            (Some(stored), _) if stored > position => Self::Superseded,
+            (Some(stored), _) if is_kept(stored) => Self::Superseded,
             _ => Self::Pending,
         }
     }

@@ -16,6 +16,8 @@ pub enum RejectReason {
     TooManyChoices,
     /// It came after the log was sealed for its poll.
     PollClosed,
+    /// It came before its poll opened, or after it closed, by the time in its position.
+    OutsideTimes,
     /// The store refuses the ballot for what it is, whenever it is tried.
     Unstorable,
     /// A [rule](crate::pipeline::rule) of the application refuses it; the detail has the rule's own reason.
@@ -23,12 +25,13 @@ pub enum RejectReason {
 }
 
 impl RejectReason {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Malformed,
         Self::UnknownPoll,
         Self::UnknownOption,
         Self::TooManyChoices,
         Self::PollClosed,
+        Self::OutsideTimes,
         Self::Unstorable,
         Self::NotEligible,
     ];
@@ -41,6 +44,7 @@ impl RejectReason {
             Self::UnknownOption => "unknown-option",
             Self::TooManyChoices => "too-many-choices",
             Self::PollClosed => "poll-closed",
+            Self::OutsideTimes => "outside-times",
             Self::Unstorable => "unstorable",
             Self::NotEligible => "not-eligible",
         }

@@ -21,8 +21,12 @@ use crate::{
         poll_state::{PollState, Seals},
         position::{EntryId, ShardId},
     },
+    pipeline::schedule,
     store::PollStore,
 };
+
+/// Who moves polls on, in the audit log.
+const CLOSING: &str = "worker";
 
 /// Does one step for all polls that are to close. Returns the number of closing polls that are not final yet.
 ///
@@ -58,7 +62,7 @@ pub async fn advance(
     let mut all_sealed = Vec::new();
     for poll in closing {
         let state = PollState::Closing(sealed.clone());
-        let stored = polls.advance_poll(poll.id(), &state).await?;
+        let stored = polls.advance_poll_by(poll.id(), &state, CLOSING).await?;
         // The seals that the store has: they may be earlier ones.
         if let Some(PollState::Closing(seals)) = stored {
             all_sealed.push((poll.id(), seals));
@@ -75,7 +79,9 @@ pub async fn advance(
                     .is_some_and(|acknowledged_below| *acknowledged_below > last)
         };
         if seals.iter().all(is_counted) {
-            polls.advance_poll(id, &PollState::Final(seals)).await?;
+            polls
+                .advance_poll_by(id, &PollState::Final(seals), CLOSING)
+                .await?;
             tracing::info!(poll = %id, "all ballots are counted; the poll is final");
         } else {
             left += 1;
@@ -84,7 +90,8 @@ pub async fn advance(
     Ok(left)
 }
 
-/// Calls [`advance`] again and again, with a pause of `every`, for as long as the future is polled.
+/// Calls [`schedule::round`] and [`advance`] again and again, with a pause of `every`, for as long as the future is
+/// polled.
 pub async fn keep_advancing(
     log: Arc<dyn BallotLog>,
     queue: Arc<dyn BallotQueue>,
@@ -93,7 +100,11 @@ pub async fn keep_advancing(
 ) {
     let mut failing = false;
     loop {
-        match advance(log.as_ref(), queue.as_ref(), polls.as_ref()).await {
+        let round = async {
+            schedule::round(log.as_ref(), polls.as_ref()).await?;
+            advance(log.as_ref(), queue.as_ref(), polls.as_ref()).await
+        };
+        match round.await {
             Ok(_) => failing = false,
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {

@@ -9,8 +9,9 @@
 //! 2. The store is checked against what the log knows to be acknowledged. If it lacks ballots, it was put back
 //!    to an earlier state: no poll becomes final then, and none is removed.
 //! 3. The store gets back the polls that it lacks.
-//! 4. Polls that are to close are [sealed and moved on](crate::pipeline::closing).
-//! 5. The polls are published to the log, where vote services look them up.
+//! 4. Every shard gets the times at which polls [open and close](crate::pipeline::schedule).
+//! 5. Polls that are to close are [sealed and moved on](crate::pipeline::closing).
+//! 6. The polls are published to the log, where vote services look them up.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -23,11 +24,15 @@ use tokio::{
 use super::{
     closing,
     put_back::{GuardedStore, bring_back_polls},
+    schedule::{self, Published, ScheduledPolls},
 };
 use crate::{
     error::{StoreError, in_one_line},
     log::{BallotQueue, SeparateLog},
-    model::{id::PollId, poll::Poll, poll_state::PollState},
+    model::{
+        id::PollId,
+        poll::{Poll, PollChange},
+    },
     store::{PollDirectory, PollStore, SeparateStore},
 };
 
@@ -70,7 +75,7 @@ impl Coordinator {
     /// The polls in the store. A change that is made here is published to the log at once.
     pub fn polls(&self) -> Arc<dyn PollStore> {
         Arc::new(Announcing {
-            store: Arc::clone(&self.store),
+            store: ScheduledPolls::new(Arc::clone(&self.log), Arc::clone(&self.store)),
             changed: Arc::clone(&self.changed),
         })
     }
@@ -85,8 +90,10 @@ impl Coordinator {
         log.raise_ids(self.store.newest_applied().await?).await?;
         self.guarded.check().await?;
         bring_back_polls(log, self.store.as_ref()).await?;
+        schedule::round(log, self.store.as_ref()).await?;
         closing::advance(log, self.queue.as_ref(), self.store.as_ref()).await?;
-        log.publish(&self.store.polls().await?).await
+        log.publish(&Published(self.store.as_ref()).polls().await?)
+            .await
     }
 
     /// Calls `set_up` until it succeeds, then takes a round each second, and at once after a change of a poll.
@@ -139,7 +146,7 @@ impl std::fmt::Debug for Coordinator {
 
 /// Wakes the coordinator after each change.
 struct Announcing {
-    store: Arc<dyn SeparateStore>,
+    store: ScheduledPolls<Arc<dyn SeparateLog>, Arc<dyn SeparateStore>>,
     changed: Arc<Notify>,
 }
 
@@ -156,19 +163,9 @@ impl PollDirectory for Announcing {
 
 #[async_trait]
 impl PollStore for Announcing {
-    async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
-        let put = self.store.put_poll(poll).await;
+    async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
+        let changed = self.store.change_poll(change, by).await;
         self.changed.notify_one();
-        put
-    }
-
-    async fn advance_poll(
-        &self,
-        poll: &PollId,
-        to: &PollState,
-    ) -> Result<Option<PollState>, StoreError> {
-        let advanced = self.store.advance_poll(poll, to).await;
-        self.changed.notify_one();
-        advanced
+        changed
     }
 }

@@ -263,8 +263,10 @@ impl Lane {
         let is_full = fitting < gathered.len().min(self.size.get());
         let size = if is_full { fitting } else { self.size.get() };
         self.limit.set(size, took);
-        if let Err(CastError::Closed(poll)) = &written {
-            turn_away(gathered, poll);
+        if let Err(error) = &written
+            && let Some(poll) = error.poll()
+        {
+            turn_away(gathered, poll, error);
             return Ok(());
         }
         for (index, waiting) in (0..u16::MAX).zip(gathered.drain(..fitting)) {
@@ -318,10 +320,10 @@ fn traces(ballots: &[Waiting]) -> Vec<u8> {
 }
 
 /// Refuses the ballots of this poll. The other ballots stay, in their order.
-fn turn_away(gathered: &mut Vec<Waiting>, poll: &PollId) {
-    let closed = gathered.extract_if(.., |waiting| waiting.ballot.poll == *poll);
-    for waiting in closed {
-        let _ = waiting.answer.send(Err(CastError::Closed(poll.clone())));
+fn turn_away(gathered: &mut Vec<Waiting>, poll: &PollId, why: &CastError) {
+    let refused = gathered.extract_if(.., |waiting| waiting.ballot.poll == *poll);
+    for waiting in refused {
+        let _ = waiting.answer.send(Err(share(why)));
     }
 }
 
@@ -330,6 +332,9 @@ fn share(error: &CastError) -> CastError {
     match error {
         CastError::Overloaded => CastError::Overloaded,
         CastError::Closed(poll) => CastError::Closed(poll.clone()),
+        CastError::NotOpen(poll) => CastError::NotOpen(poll.clone()),
+        CastError::Changed(poll) => CastError::Changed(poll.clone()),
+        CastError::TimesUnknown(poll) => CastError::TimesUnknown(poll.clone()),
         CastError::Refused(source) => CastError::Refused(copy(source.as_ref())),
         CastError::Unknown(source) => CastError::Unknown(copy(source.as_ref())),
     }

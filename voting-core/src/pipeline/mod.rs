@@ -6,4 +6,5 @@ pub mod group_commit;
 pub mod put_back;
 pub mod replay;
 pub mod rule;
+pub mod schedule;
 pub mod worker;

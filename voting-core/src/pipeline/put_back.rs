@@ -16,7 +16,7 @@ use crate::{
     log::SeparateLog,
     model::{
         id::PollId,
-        poll::Poll,
+        poll::{ChangeTo, Poll, PollChange},
         poll_state::{PollState, Seals},
         position::{EntryId, ShardId},
     },
@@ -70,6 +70,9 @@ pub struct BroughtBack {
     pub closed: Vec<PollId>,
 }
 
+/// Who gives polls back, in the audit log.
+const COORDINATOR: &str = "coordinator";
+
 /// Gives a store back what it lacks of the polls that are published, and closes the polls that the log is sealed
 /// for. Logs each. A store that was not put back lacks nothing.
 ///
@@ -85,9 +88,18 @@ pub async fn bring_back_polls(
     let stored = store.polls().await?;
     let find = |id: &PollId| stored.iter().find(|poll| poll.id() == id);
     for poll in &published {
-        if find(poll.id()).is_none() {
-            store.put_poll(poll).await?;
-            back.polls.push(poll.id().clone());
+        // A poll that was changed since the backup is published as it was changed.
+        if find(poll.id()).is_none_or(|stored| stored.revision() < poll.revision()) {
+            let to = ChangeTo::Restored(Box::new(poll.clone()));
+            match store
+                .change_poll(&PollChange::new(poll.id().clone(), to), COORDINATOR)
+                .await
+            {
+                Ok(_) => back.polls.push(poll.id().clone()),
+                // It was deleted just now, and is not published any more.
+                Err(StoreError::PollDeleted(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
     let open = |poll: &&Poll| find(poll.id()).is_none_or(|poll| poll.state().is_open());
@@ -109,7 +121,7 @@ pub async fn bring_back_polls(
     }
     for (poll, seals) in to_close {
         store
-            .advance_poll(&poll, &PollState::Closing(seals))
+            .advance_poll_by(&poll, &PollState::Closing(seals), COORDINATOR)
             .await?;
         back.closed.push(poll);
     }

@@ -119,6 +119,6 @@ async fn prepare(
         position: letter.position,
         valid: batch.ballots.len() as u64,
     });
-    batch.keep_newest();
+    batch.keep_one_of_each_voter();
     Ok(Ok(batch))
 }

@@ -1,12 +1,13 @@
 //! What the worker makes of log entries before they go to the store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub use crate::model::placed_ballot::PlacedBallot;
 use crate::{
     error::StoreError,
     model::{
         id::PollId,
+        poll::{Poll, PollVersion},
         poll_state::PollState,
         position::{EntryId, EntryKey, Position, ShardId},
     },
@@ -19,15 +20,21 @@ pub struct Batch {
     /// The entries that make up the batch, each once, with its number of valid ballots, also of
     /// those that a newer one in the batch replaced.
     pub entries: Vec<(EntryKey, u64)>,
-    /// At most one ballot a voter and poll, the newest; sorted by poll and voter.
+    /// At most one ballot a voter and poll, the one that counts: the newest, or the oldest in
+    /// [some polls](Self::first_counts); sorted by poll and voter.
     pub ballots: Vec<PlacedBallot>,
-    /// The valid ballots that a newer one in the batch replaced, in no order. One of them is the
-    /// voter's last choice if the store refuses the newer one for good.
+    /// The valid ballots in whose place another one in the batch counts, in no order. One of them is the
+    /// voter's choice if the store refuses the other one for good.
     pub replaced: Vec<PlacedBallot>,
     /// The invalid ballots.
     pub dead_letters: Vec<DeadLetter>,
     /// Dead letters that are taken back, their ballots being among those above.
     pub revived: Vec<Revival>,
+    /// By which rules and times ballots were judged, of each poll of which that is not the
+    /// [first version](PollVersion::is_first).
+    pub versions: HashMap<PollId, PollVersion>,
+    /// The polls in which a voter's oldest ballot counts. A ballot there replaces the stored one if it is older.
+    pub first_counts: HashSet<PollId>,
     /// Up to where the log is done with, see [`Claim::acknowledged_below`](crate::log::claim::Claim::acknowledged_below).
     pub acknowledged_below: HashMap<ShardId, EntryId>,
 }
@@ -42,49 +49,88 @@ pub struct Revival {
 }
 
 impl Batch {
-    /// Of each voter in a poll only the newest ballot stays, in the order that all workers keep: so two
+    /// Of each voter in a poll only the ballot that counts stays, in the order that all workers keep: so two
     /// that write the same voters wait for each other and never lock each other out, and neighbours in
     /// the index are written together. The others go to `replaced`.
-    pub fn keep_newest(&mut self) {
+    pub fn keep_one_of_each_voter(&mut self) {
+        let first_counts = &self.first_counts;
         self.ballots.sort_unstable_by(|a, b| {
-            let newest_first = b.position.cmp(&a.position);
-            a.voter_in_poll().cmp(&b.voter_in_poll()).then(newest_first)
+            a.voter_in_poll().cmp(&b.voter_in_poll()).then_with(|| {
+                let newest_first = b.position.cmp(&a.position);
+                if first_counts.contains(&a.ballot.poll) {
+                    newest_first.reverse()
+                } else {
+                    newest_first
+                }
+            })
         });
-        let mut newest: Vec<PlacedBallot> = Vec::with_capacity(self.ballots.len());
+        let mut kept: Vec<PlacedBallot> = Vec::with_capacity(self.ballots.len());
         for placed in self.ballots.drain(..) {
-            match newest.last() {
+            match kept.last() {
                 Some(last) if last.voter_in_poll() == placed.voter_in_poll() => {
                     self.replaced.push(placed);
                 }
-                _ => newest.push(placed),
+                _ => kept.push(placed),
             }
         }
-        self.ballots = newest;
+        self.ballots = kept;
     }
 
-    /// Checks, inside a flush, that each ballot's poll takes it, by the states in the store.
+    /// Whether a ballot at `position` counts in place of the voter's stored one, which is at `stored`.
+    pub fn counts_before(&self, poll: &PollId, position: Position, stored: Position) -> bool {
+        if self.first_counts.contains(poll) {
+            position < stored
+        } else {
+            position > stored
+        }
+    }
+
+    /// Takes note of how the ballots in this poll are judged.
+    pub fn judge_by(&mut self, poll: &Poll) {
+        if !poll.version().is_first() {
+            self.versions.insert(poll.id().clone(), poll.version());
+        }
+        if !poll.settings().revote {
+            self.first_counts.insert(poll.id().clone());
+        }
+    }
+
+    /// The polls that [`check`](Self::check) asks for. A poll may come more than once.
+    pub fn polls(&self) -> impl Iterator<Item = &PollId> {
+        // The ballots are sorted by poll.
+        let by_poll = self.ballots.chunk_by(|a, b| a.ballot.poll == b.ballot.poll);
+        let of_ballots = by_poll.map(|ballots| &ballots[0].ballot.poll);
+        of_ballots.chain(self.versions.keys())
+    }
+
+    /// Checks, inside a flush, that each poll is as the worker has judged its ballots, and takes them, by the polls in
+    /// the store.
     ///
     /// # Errors
-    /// [`StoreError::PollChanged`] names a poll that does not.
+    /// [`StoreError::PollChanged`] names a poll that is not so.
     pub fn check<'a>(
         &self,
-        state_of: impl Fn(&PollId) -> Option<&'a PollState>,
+        stored: impl Fn(&PollId) -> Option<(&'a PollState, PollVersion)>,
     ) -> Result<(), StoreError> {
-        let mut last: Option<(&PollId, &PollState)> = None;
-        for PlacedBallot { position, ballot } in &self.ballots {
-            let state = match last {
-                Some((poll, state)) if *poll == ballot.poll => Some(state),
-                _ => state_of(&ballot.poll),
+        let changed = |poll: &PollId| StoreError::PollChanged(poll.clone());
+        for (poll, version) in &self.versions {
+            if stored(poll).is_none_or(|(_, stored)| stored != *version) {
+                return Err(changed(poll));
+            }
+        }
+        for ballots in self.ballots.chunk_by(|a, b| a.ballot.poll == b.ballot.poll) {
+            let poll = &ballots[0].ballot.poll;
+            let judged = self.versions.get(poll).copied().unwrap_or_default();
+            let Some((state, version)) = stored(poll) else {
+                return Err(changed(poll));
             };
             // What is replayed is counted already. What is taken back is not, and would change the count.
-            let is_late = |state: &PollState| !self.revived.is_empty() && state.is_final();
-            match state {
-                Some(state)
-                    if state.takes(position.shard(), position.entry()) && !is_late(state) =>
-                {
-                    last = Some((&ballot.poll, state));
-                }
-                _ => return Err(StoreError::PollChanged(ballot.poll.clone())),
+            let is_late = !self.revived.is_empty() && state.is_final();
+            let is_taken = |placed: &PlacedBallot| {
+                state.takes(placed.position.shard(), placed.position.entry())
+            };
+            if version != judged || is_late || !ballots.iter().all(is_taken) {
+                return Err(changed(poll));
             }
         }
         Ok(())

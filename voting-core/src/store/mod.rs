@@ -5,6 +5,7 @@
 //! of these traits.
 
 pub mod applied;
+pub mod audit;
 pub mod batch;
 pub mod dead_letter;
 pub mod older;
@@ -15,6 +16,7 @@ use auto_impl::auto_impl;
 
 use self::{
     applied::Applied,
+    audit::{AuditEntry, AuditNote},
     batch::Batch,
     outcome::{Flushed, Totals},
 };
@@ -22,7 +24,7 @@ use crate::{
     error::StoreError,
     model::{
         id::PollId,
-        poll::Poll,
+        poll::{ChangeTo, Poll, PollChange},
         poll_state::PollState,
         position::{EntryId, Position},
         receipt::{Receipt, ReceiptState},
@@ -87,25 +89,55 @@ pub trait PollDirectory: Send + Sync {
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
 pub trait PollStore: PollDirectory {
-    /// Stores a poll, or changes the title and labels of a stored poll. The state of a stored poll stays the same.
-    /// [`Poll::replaced_by`] says which changes are allowed; call it in the transaction that writes the poll.
+    /// Changes a poll, and adds what was changed to the [audit log](AuditLog), in one transaction.
+    /// [`change`](crate::model::poll::change) decides what becomes of the poll. Returns the poll as it is then; `None` if
+    /// the change has deleted it. `by` says who changes it, such as `operator`.
+    ///
+    /// A flush that began before this call may have seen the earlier poll. Every such flush has ended when this
+    /// method returns.
+    ///
+    /// # Errors
+    /// As [`change`](crate::model::poll::change). [`StoreError::PollDeleted`] if a poll of this id was deleted.
+    /// [`StoreError::UpgradeUnfinished`] if the poll [needs new programs](Poll::needs_new_programs), and older ones may
+    /// be at work.
+    async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError>;
+    /// Stores a poll, or gives a stored one another title or other labels, see
+    /// [`ChangeTo::Defined`](crate::model::poll::ChangeTo::Defined).
     ///
     /// # Errors
     /// [`StoreError::PollConflict`] when the stored poll has other options or another number of choices: its ballots
     /// would get another meaning. [`StoreError::TextsFrozen`] when the stored poll has other texts and is no longer
     /// open.
-    async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError>;
+    async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
+        let to = ChangeTo::Defined(Box::new(poll.clone()));
+        let change = PollChange::new(poll.id().clone(), to);
+        self.change_poll(&change, "settings").await.map(|_| ())
+    }
 
     /// Moves a poll to a later state (see [`PollState::advanced`]), and returns the state in which the poll is then;
     /// `None` when there is no such poll.
-    ///
-    /// A flush that began before this call may have seen the earlier state. Every such flush has ended when this
-    /// method returns.
     async fn advance_poll(
         &self,
         poll: &PollId,
         to: &PollState,
-    ) -> Result<Option<PollState>, StoreError>;
+    ) -> Result<Option<PollState>, StoreError> {
+        self.advance_poll_by(poll, to, "program").await
+    }
+
+    /// As [`advance_poll`](Self::advance_poll); `by` stands in the audit log.
+    async fn advance_poll_by(
+        &self,
+        poll: &PollId,
+        to: &PollState,
+        by: &str,
+    ) -> Result<Option<PollState>, StoreError> {
+        let change = PollChange::new(poll.clone(), ChangeTo::State(to.clone()));
+        match self.change_poll(&change, by).await {
+            Ok(poll) => Ok(poll.map(|poll| poll.state().clone())),
+            Err(StoreError::NoPoll(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Publishes the polls to the place where the vote service looks them up, if the polls are kept elsewhere.
@@ -134,11 +166,25 @@ pub trait DeadLetterStore: Send + Sync {
     ) -> Result<Vec<DeadLetter>, StoreError>;
 }
 
+/// The audit log: what was done, by whom and when. It only grows.
+#[async_trait]
+#[auto_impl(&, Arc, Box)]
+pub trait AuditLog: Send + Sync {
+    /// Adds what was done outside of [`PollStore::change_poll`], which adds its own.
+    async fn add_to_audit_log(&self, note: &AuditNote) -> Result<(), StoreError>;
+
+    /// Up to `limit` entries with numbers after `after`, in order.
+    async fn audit_log(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
+}
+
 /// A whole store. Every type that implements all of these traits is a `Store`. An `Arc<dyn Store>` coerces to an `Arc`
 /// of each trait.
-pub trait Store: BatchFlusher + TallyStore + PollStore + DeadLetterStore + 'static {}
+pub trait Store:
+    BatchFlusher + TallyStore + PollStore + DeadLetterStore + AuditLog + 'static
+{
+}
 
-impl<T: BatchFlusher + TallyStore + PollStore + DeadLetterStore + 'static> Store for T {}
+impl<T: BatchFlusher + TallyStore + PollStore + DeadLetterStore + AuditLog + 'static> Store for T {}
 
 /// Says which entries of the log the store has.
 #[async_trait]

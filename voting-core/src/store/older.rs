@@ -1,22 +1,22 @@
-//! The older ballots of a voter, for when the newest one cannot be stored.
+//! The other ballots of a voter, for when the one that counts cannot be stored.
 
 use std::collections::{HashMap, HashSet};
 
 use super::batch::{Batch, PlacedBallot};
 use crate::model::{ballot::VoterId, id::PollId, position::Position};
 
-/// The older ballots of each voter in a batch. If a voter's newest ballot is a dead letter, the ballot before it
-/// counts.
+/// The other ballots of each voter in a batch. If the ballot that counts is a dead letter, the voter's next one counts:
+/// the one before it, or the one after it where the oldest ballot counts.
 #[derive(Debug)]
 pub struct Older<'a> {
     batch: &'a Batch,
     dead: HashSet<Position>,
-    /// The older ballots of each voter, oldest first. Made when it is first needed.
+    /// The other ballots of each voter; the one that counts next is the last. Made when it is first needed.
     by_voter: Option<HashMap<(&'a PollId, VoterId), Vec<&'a PlacedBallot>>>,
 }
 
 impl<'a> Older<'a> {
-    /// The older ballots of this batch. The ballots at the positions `dead` are dead letters.
+    /// The other ballots of this batch. The ballots at the positions `dead` are dead letters.
     pub fn new(batch: &'a Batch, dead: HashSet<Position>) -> Self {
         Self {
             batch,
@@ -25,17 +25,17 @@ impl<'a> Older<'a> {
         }
     }
 
-    /// The ballot itself; or, if it is a dead letter, the voter's ballot before it.
+    /// The ballot itself; or, if it is a dead letter, the voter's next one.
     pub fn alive(&mut self, placed: &'a PlacedBallot) -> Option<&'a PlacedBallot> {
         if self.dead.contains(&placed.position) {
-            self.before(placed)
+            self.next(placed)
         } else {
             Some(placed)
         }
     }
 
-    /// The voter's newest older ballot that this method has not returned yet.
-    pub fn before(&mut self, placed: &'a PlacedBallot) -> Option<&'a PlacedBallot> {
+    /// The voter's other ballot that counts next, and that this method has not returned yet.
+    pub fn next(&mut self, placed: &'a PlacedBallot) -> Option<&'a PlacedBallot> {
         let batch = self.batch;
         let by_voter = self.by_voter.get_or_insert_with(|| {
             let mut by_voter: HashMap<_, Vec<_>> = HashMap::new();
@@ -45,8 +45,11 @@ impl<'a> Older<'a> {
                     .or_default()
                     .push(placed);
             }
-            for ballots in by_voter.values_mut() {
+            for ((poll, _), ballots) in &mut by_voter {
                 ballots.sort_unstable_by_key(|placed| placed.position);
+                if batch.first_counts.contains(*poll) {
+                    ballots.reverse();
+                }
             }
             by_voter
         });

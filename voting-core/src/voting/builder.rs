@@ -15,6 +15,7 @@ use crate::{
         coordinator::Coordinator,
         group_commit::{GroupCommit, GroupCommitOptions},
         rule::BallotRule,
+        schedule::{Published, ScheduledPolls},
         worker::{AfterFlush, Worker, WorkerOptions},
     },
     store::{SeparateStore, Store},
@@ -129,8 +130,8 @@ impl VotingBuilder {
         let parts = match self.parts {
             Parts::Together { log, store } => Started {
                 queue: log.reader(),
-                polls: Arc::clone(&store) as _,
-                directory: Arc::clone(&store) as _,
+                polls: Arc::new(ScheduledPolls::new(Arc::clone(&log), Arc::clone(&store))),
+                directory: Arc::new(Published(Arc::clone(&store))),
                 worker_polls: Arc::clone(&store) as _,
                 flusher: Arc::clone(&store) as _,
                 log,

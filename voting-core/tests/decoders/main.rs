@@ -99,6 +99,7 @@ fn entries() -> Vec<Vec<u8>> {
                 poll: poll.parse().expect("an id"),
                 voter: VoterId::from_bytes(voter.to_be_bytes()),
                 choices: Choices::from_bits(*bits).expect("choices"),
+                rules: None,
             };
             entry.push(&ballot).expect("room");
         }

@@ -28,6 +28,7 @@ fn ballot() -> Ballot {
         poll: "p".parse().expect("an id"),
         voter: VoterId::issue(),
         choices: Choices::from_bits(1).expect("choices"),
+        rules: None,
     }
 }
 

@@ -82,6 +82,7 @@ pub fn ballot(voter: u128, bits: u64) -> Ballot {
         poll: poll_id(),
         voter: VoterId::from_bytes(voter.to_be_bytes()),
         choices: Choices::from_bits(bits).expect("choices"),
+        rules: None,
     }
 }
 

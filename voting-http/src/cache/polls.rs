@@ -180,7 +180,9 @@ impl Polls {
             Ok(polls) => {
                 *looking = None;
                 self.0.trouble.worked();
-                let list: Arc<[_]> = polls.into_iter().map(Arc::new).collect();
+                // A directory that is the store itself has drafts, too. Only their host sees them.
+                let published = polls.into_iter().filter(|poll| !poll.is_draft());
+                let list: Arc<[_]> = published.map(Arc::new).collect();
                 let by_id = list
                     .iter()
                     .map(|poll| (poll.id().clone(), Arc::clone(poll)));

@@ -236,7 +236,9 @@ impl Api {
         let found = self.find(&poll).await?;
         let polls = &self.0.0.pipeline.polls;
         let closing = PollState::Closing(Seals::default());
-        let state = polls.advance_poll(found.id(), &closing).await?;
+        let state = polls
+            .advance_poll_by(found.id(), &closing, "operator")
+            .await?;
         let state = state.ok_or_else(|| Problem::no_poll(&poll))?;
         if found.state().is_open() {
             tracing::info!(poll = %found.id(), "the poll is closing");

@@ -45,6 +45,12 @@ kinds! {
     NoPolls = "urn:voting:problem:no-polls", NOT_FOUND, "No poll yet";
     /// The poll takes no more ballots.
     PollClosed = "urn:voting:problem:poll-closed", CONFLICT, "This poll is closed";
+    /// The poll has not opened yet.
+    PollNotOpen = "urn:voting:problem:poll-not-open", CONFLICT, "This poll is not open yet";
+    /// The poll was changed after the voter saw it. Look it up again.
+    PollChanged = "urn:voting:problem:poll-changed", CONFLICT, "This poll has changed";
+    /// Somebody has changed the poll since it was read: its `ETag` is another one.
+    RevisionChanged = "urn:voting:problem:revision-changed", PRECONDITION_FAILED, "Changed meanwhile";
     /// The ballot names no options of the poll, or too many.
     InvalidChoice = "urn:voting:problem:invalid-choice", UNPROCESSABLE_ENTITY, "This is not a vote in this poll";
     /// The ballot was not stored: too many ballots arrived at once.

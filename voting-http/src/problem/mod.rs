@@ -405,6 +405,14 @@ impl From<CastError> for Problem {
     fn from(error: CastError) -> Self {
         match &error {
             CastError::Closed(_) => Self::poll_closed(),
+            CastError::NotOpen(_) => Self::new(
+                ProblemKind::PollNotOpen,
+                "This poll is not open yet, so your vote was not taken.",
+            ),
+            CastError::Changed(_) => Self::new(
+                ProblemKind::PollChanged,
+                "This poll was changed a moment ago, so your vote was not taken. Look at it again, then vote.",
+            ),
             CastError::Overloaded => Self::new(
                 ProblemKind::Overloaded,
                 "Too many votes are arriving at once.",
@@ -419,8 +427,18 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         /// For requests without a `Trouble` of their own, such as those for receipts.
         static OTHERS: LazyLock<Trouble> = LazyLock::new(|| Trouble::with("a request"));
-        if let StoreError::PollConflict(_) | StoreError::TextsFrozen(_) = error {
-            return Self::conflict(format!("{}.", capitalized(&error.to_string())));
+        let detail = || format!("{}.", capitalized(&error.to_string()));
+        match &error {
+            StoreError::PollConflict(_)
+            | StoreError::TextsFrozen(_)
+            | StoreError::ChangeRefused(..)
+            | StoreError::PollDeleted(_)
+            | StoreError::UpgradeUnfinished(_) => return Self::conflict(detail()),
+            StoreError::RevisionChanged { .. } => {
+                return Self::new(ProblemKind::RevisionChanged, detail());
+            }
+            StoreError::NoPoll(id) => return Self::no_poll(id.as_str()),
+            _ => {}
         }
         if let StoreError::ForeignSecret { .. } = error {
             return Self::foreign_secret();

@@ -17,6 +17,8 @@ pub(crate) enum ReasonView {
     TooManyChoices,
     /// The ballot came after the poll was closed.
     PollClosed,
+    /// The ballot came before the poll opened, or after it closed.
+    OutsideTimes,
     /// A rule of the application refuses the ballot.
     NotEligible,
     /// The store refuses the ballot for what it is, whenever it is tried.
@@ -33,6 +35,7 @@ impl From<RejectReason> for ReasonView {
             RejectReason::UnknownOption => Self::UnknownOption,
             RejectReason::TooManyChoices => Self::TooManyChoices,
             RejectReason::PollClosed => Self::PollClosed,
+            RejectReason::OutsideTimes => Self::OutsideTimes,
             RejectReason::NotEligible => Self::NotEligible,
             RejectReason::Unstorable => Self::Unstorable,
             _ => Self::Other,
@@ -54,6 +57,7 @@ mod tests {
             "unknown-option",
             "too-many-choices",
             "poll-closed",
+            "outside-times",
             "not-eligible",
             "unstorable",
         ] {

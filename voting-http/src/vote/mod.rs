@@ -232,6 +232,7 @@ impl VoteService {
             poll: PollId::clone(poll.id()),
             voter,
             choices,
+            rules: poll.rules(),
         };
         if let Some(rule) = &self.0.rule {
             let verdict = rule.check(&ballot, poll).await?;

@@ -293,6 +293,7 @@ impl Deployment {
                     poll: cats_vs_dogs().id().clone(),
                     voter: VoterId::issue(),
                     choices: Choices::from_bits(1).expect("a choice"),
+                    rules: None,
                 };
                 sink.cast(ballot).await.expect("cast");
             }

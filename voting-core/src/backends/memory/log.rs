@@ -1,7 +1,7 @@
 //! The log of the memory back end.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     future::ready,
     sync::Arc,
     time::Duration,
@@ -17,13 +17,14 @@ use crate::{
     },
     error::{CastError, StoreError},
     log::{
-        BallotLog, BallotQueue, Log as WholeLog,
+        BallotLog, BallotQueue, Log as WholeLog, ShardWindows,
         claim::{Claim, LogEntry},
-        entry::NewEntry,
+        entry::{EntryPoll, NewEntry},
         stats::QueueStats,
     },
     model::{
         id::PollId,
+        poll::PollWindow,
         position::{EntryId, EntryKey, ShardId},
         secret::Fingerprint,
     },
@@ -46,6 +47,7 @@ struct Shard {
     entries: BTreeMap<EntryId, Stored>,
     group: Group,
     sealed: HashSet<PollId>,
+    windows: HashMap<PollId, PollWindow>,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,7 @@ impl Log {
                 entries: BTreeMap::new(),
                 group: Group::new(claim_timeout),
                 sealed: HashSet::new(),
+                windows: HashMap::new(),
             })
             .collect();
         Self {
@@ -83,11 +86,14 @@ impl Log {
         let shard = self
             .shard(shard)
             .map_err(|none| CastError::Refused(none.into()))?;
-        if let Some(poll) = entry.polls.iter().find(|poll| shard.sealed.contains(poll)) {
-            return Err(CastError::Closed(poll.clone()));
+        let id = shard.last.following(unix_ms());
+        for EntryPoll { id: poll, rules } in &entry.polls {
+            if shard.sealed.contains(poll) {
+                return Err(CastError::Closed(poll.clone()));
+            }
+            PollWindow::admit(shard.windows.get(poll), poll, *rules, id.ms())?;
         }
-        shard.last = shard.last.following(unix_ms());
-        let id = shard.last;
+        shard.last = id;
         let ballots = entry.ballots;
         let stored = Stored {
             payload: entry.payload,
@@ -104,6 +110,26 @@ impl Log {
         let shard = self.shard(shard).map_err(StoreError::unavailable)?;
         shard.sealed.extend(polls.iter().cloned());
         Ok(shard.last)
+    }
+
+    fn set_windows(
+        &mut self,
+        shard: ShardId,
+        windows: &[PollWindow],
+    ) -> Result<ShardWindows, StoreError> {
+        let shard = self.shard(shard).map_err(StoreError::unavailable)?;
+        let clock_ms = unix_ms().max(shard.last.ms());
+        let held = windows.iter().map(|window| {
+            let held = shard.windows.get(&window.poll);
+            if window.replaces(held, clock_ms) {
+                shard.windows.insert(window.poll.clone(), window.clone());
+            }
+            shard.windows[&window.poll].clone()
+        });
+        Ok(ShardWindows {
+            held: held.collect(),
+            clock_ms,
+        })
     }
 
     fn claim(&mut self, max_ballots: usize) -> Claim {
@@ -188,6 +214,14 @@ impl BallotLog for Memory {
 
     async fn seal(&self, shard: ShardId, polls: &[PollId]) -> Result<EntryId, StoreError> {
         self.log().seal(shard, polls)
+    }
+
+    async fn set_windows(
+        &self,
+        shard: ShardId,
+        windows: &[PollWindow],
+    ) -> Result<ShardWindows, StoreError> {
+        self.log().set_windows(shard, windows)
     }
 
     async fn ready_to_append(&self) -> Result<(), StoreError> {

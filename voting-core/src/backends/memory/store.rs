@@ -10,15 +10,16 @@ use crate::{
     model::{
         ballot::{Choices, VoterId},
         id::PollId,
-        poll::{Poll, log_changes},
-        poll_state::PollState,
+        moment::Moment,
+        poll::{self, Poll, PollChange, log_changes},
         position::{EntryId, EntryKey, Position, ShardId},
         receipt::{Receipt, ReceiptState},
         rejection::RejectReason,
         tally::{Recount, Tally, TallyDelta},
     },
     store::{
-        BatchFlusher, DeadLetterStore, PollDirectory, PollStore, TallyStore,
+        AuditLog, BatchFlusher, DeadLetterStore, PollDirectory, PollStore, TallyStore,
+        audit::{AuditEntry, AuditNote},
         batch::Batch,
         dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, and_one_more},
         older::Older,
@@ -35,6 +36,8 @@ pub(super) struct Store {
     /// Marks below this are not kept: all of them are applied.
     applied_below: HashMap<ShardId, EntryId>,
     superseded: u64,
+    deleted: HashSet<PollId>,
+    audit_log: Vec<AuditEntry>,
 }
 
 #[derive(Debug)]
@@ -49,28 +52,42 @@ impl Store {
         self.polls.iter().find(|stored| stored.poll.id() == id)
     }
 
-    fn put_poll(&mut self, poll: &Poll) -> Result<(), StoreError> {
-        let there = self.polls.iter_mut().find(|s| s.poll.id() == poll.id());
-        let Some(stored) = there else {
-            self.polls.push(StoredPoll {
-                poll: poll.clone(),
-                tally: Tally::empty(poll.id().clone(), poll.options().len()),
-                ballots: HashMap::new(),
-            });
-            return Ok(());
-        };
-        log_changes(poll, &stored.poll.replaced_by(poll)?);
-        if stored.poll.state().is_open() {
-            stored.poll = poll.clone().in_state(PollState::Open);
+    fn change_poll(&mut self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
+        let id = &change.poll;
+        let index = self.polls.iter().position(|s| s.poll.id() == id);
+        if index.is_none() && self.deleted.contains(id) {
+            return Err(StoreError::PollDeleted(id.clone()));
         }
-        Ok(())
+        let before = index.map(|index| self.polls[index].poll.clone());
+        let changed = poll::change(before.as_ref(), change, Moment::now())?;
+        let after = changed.poll;
+        match (index, &after) {
+            (Some(index), Some(after)) => self.polls[index].poll = after.clone(),
+            (None, Some(after)) => self.polls.push(StoredPoll {
+                poll: after.clone(),
+                tally: Tally::empty(id.clone(), after.options().len()),
+                ballots: HashMap::new(),
+            }),
+            (Some(index), None) => {
+                self.polls.remove(index);
+                self.deleted.insert(id.clone());
+            }
+            (None, None) => {}
+        }
+        if let Some(note) = changed.note {
+            self.add_to_audit_log(AuditNote::of_change(id, note, by));
+        }
+        log_changes(before.as_ref(), after.as_ref());
+        Ok(after)
     }
 
-    fn advance_poll(&mut self, id: &PollId, to: &PollState) -> Option<PollState> {
-        let stored = self.polls.iter_mut().find(|s| s.poll.id() == id)?;
-        let state = stored.poll.state().clone().advanced(to);
-        stored.poll = stored.poll.clone().in_state(state.clone());
-        Some(state)
+    fn add_to_audit_log(&mut self, note: AuditNote) {
+        let last = self.audit_log.last().map_or(0, |entry| entry.number);
+        self.audit_log.push(AuditEntry {
+            number: last + 1,
+            at: Moment::now(),
+            note,
+        });
     }
 
     /// Marks the batch's entries as applied and says which were not so before.
@@ -96,7 +113,10 @@ impl Store {
 
     fn flush(&mut self, batch: &Batch) -> Result<Flushed, StoreError> {
         // Before anything changes: a batch is written whole or not at all.
-        batch.check(|id| self.poll(id).map(|stored| stored.poll.state()))?;
+        batch.check(|id| {
+            let stored = self.poll(id)?;
+            Some((stored.poll.state(), stored.poll.version()))
+        })?;
         let fresh = self.mark_applied(batch);
         let removed = batch
             .revived
@@ -118,7 +138,10 @@ impl Store {
             };
             let row = (placed.position, ballot.choices);
             let old = stored.ballots.get(&ballot.voter);
-            if old.is_none_or(|(position, _)| placed.position > *position) {
+            let counts = |(stored, _): &(Position, Choices)| {
+                batch.counts_before(&ballot.poll, placed.position, *stored)
+            };
+            if old.is_none_or(counts) {
                 let old = stored.ballots.insert(ballot.voter, row);
                 outcome.written(placed, old.map(|(_, choices)| choices));
             }
@@ -199,8 +222,8 @@ impl TallyStore for Memory {
 
     async fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
         let store = self.store();
-        let stored = store
-            .poll(&receipt.poll)
+        let poll = store.poll(&receipt.poll);
+        let stored = poll
             .and_then(|stored| stored.ballots.get(&receipt.voter))
             .map(|(position, _)| *position);
         let whole = store.dead_letters.get(&receipt.whole_entry());
@@ -210,6 +233,7 @@ impl TallyStore for Memory {
             receipt.position,
             stored,
             dead.map(|letter| letter.reason),
+            poll.is_some_and(|stored| !stored.poll.settings().revote),
         ))
     }
 
@@ -240,16 +264,22 @@ impl PollDirectory for Memory {
 
 #[async_trait]
 impl PollStore for Memory {
-    async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
-        self.store().put_poll(poll)
+    async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
+        self.store().change_poll(change, by)
+    }
+}
+
+#[async_trait]
+impl AuditLog for Memory {
+    async fn add_to_audit_log(&self, note: &AuditNote) -> Result<(), StoreError> {
+        self.store().add_to_audit_log(note.clone());
+        Ok(())
     }
 
-    async fn advance_poll(
-        &self,
-        poll: &PollId,
-        to: &PollState,
-    ) -> Result<Option<PollState>, StoreError> {
-        Ok(self.store().advance_poll(poll, to))
+    async fn audit_log(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        let store = self.store();
+        let later = store.audit_log.iter().filter(|entry| entry.number > after);
+        Ok(later.take(limit).cloned().collect())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Writing a batch: one transaction.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::PoisonError,
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{LazyLock, PoisonError},
 };
 
 use ::postgres::{error::SqlState, types::ToSql};
@@ -11,17 +11,17 @@ use uuid::Uuid;
 
 use super::{
     Inner, Postgres, from_column, marks,
+    polls::to_poll,
     prepared::{Connection, Transaction},
     split::{self, is_refusal},
     to_column,
 };
 use crate::{
-    backends::stored_json,
     error::{ErrorKind, StoreError, in_one_line},
     model::{
         ballot::Choices,
-        id::{InvalidId, PollId},
-        poll_state::PollState,
+        id::PollId,
+        poll::Poll,
         position::{EntryId, Position, ShardId},
         tally::TallyDelta,
     },
@@ -100,7 +100,10 @@ impl Inner {
         way: Way,
     ) -> Result<Flushed, StoreError> {
         let polls = polls_of(transaction, batch)?;
-        batch.check(|id| polls.get(id).map(|(_, state)| state))?;
+        batch.check(|id| {
+            let (_, poll) = polls.get(id)?;
+            Some((poll.state(), poll.version()))
+        })?;
         let fresh = marks::mark(transaction, batch)?;
         let removed = remove_revived(transaction, batch)?;
         let mut outcome = FlushOutcome::new(batch, fresh, &removed);
@@ -233,28 +236,20 @@ fn passes(error: &StoreError) -> bool {
     code.is_some_and(|code| passing.contains(code))
 }
 
-/// The keys and the states of polls.
-pub(super) type Polls = HashMap<PollId, (i32, PollState)>;
+/// The keys and the polls.
+pub(super) type Polls = HashMap<PollId, (i32, Poll)>;
 
 /// The polls of the batch. The lock keeps them from becoming final until this transaction is over.
 fn polls_of(transaction: &mut Transaction<'_>, batch: &Batch) -> Result<Polls, StoreError> {
-    // The ballots are sorted by poll.
-    let mut ids: Vec<&str> = batch
-        .ballots
-        .iter()
-        .map(|placed| placed.ballot.poll.as_str())
-        .collect();
-    ids.dedup();
+    let ids: BTreeSet<&str> = batch.polls().map(PollId::as_str).collect();
+    let ids: Vec<&str> = ids.into_iter().collect();
     let rows = transaction.query(
-        "SELECT id, key, state FROM polls WHERE id = ANY ($1) ORDER BY key FOR SHARE",
+        "SELECT key, definition, state, extras FROM polls WHERE id = ANY ($1) ORDER BY key FOR SHARE",
         &[&ids],
     )?;
     let polls = rows.iter().map(|row| {
-        let id: &str = row.get(0);
-        let id = id
-            .parse()
-            .map_err(|error: InvalidId| StoreError::Corrupt(error.to_string()))?;
-        Ok((id, (row.get(1), stored_json::read(row.get(2))?)))
+        let poll = to_poll(row)?;
+        Ok((poll.id().clone(), (row.get(0), poll)))
     });
     polls.collect()
 }
@@ -316,7 +311,35 @@ fn dead_among(
         .collect()
 }
 
-/// Gives each voter's row to the ballot if it is newer than the one there. The ballots that got
+/// Which of a voter's two ballots counts, in polls where the newest one does.
+const NEWEST: &str = "(excluded.ms, excluded.n, excluded.shard) > (b.ms, b.n, b.shard)";
+
+/// The same where some of the polls keep the oldest: their keys are the seventh parameter.
+const NEWEST_OR_OLDEST: &str = "
+    CASE WHEN b.poll = ANY ($7) THEN (excluded.ms, excluded.n, excluded.shard) < (b.ms, b.n, b.shard)
+    ELSE (excluded.ms, excluded.n, excluded.shard) > (b.ms, b.n, b.shard) END";
+
+fn upsert(condition: &str) -> String {
+    // The row keeps what it held before, since nothing else can be asked of it that another
+    // session could not change in between. The input is sorted by voter, so that two sessions
+    // wait for each other and never lock each other out. The columns are unnested in the list, where
+    // they come row by row: in the FROM clause each of them would be stored first.
+    format!(
+        "INSERT INTO ballots AS b (poll, voter, choices, prev, shard, ms, n)
+         SELECT unnest($1::integer[]), unnest($2::uuid[]), unnest($3::bigint[]), NULL::bigint,
+                unnest($4::integer[]), unnest($5::bigint[]), unnest($6::bigint[])
+         ON CONFLICT (poll, voter) DO UPDATE
+         SET prev = b.choices, choices = excluded.choices, shard = excluded.shard,
+             ms = excluded.ms, n = excluded.n
+         WHERE {condition}
+         RETURNING poll, voter, prev"
+    )
+}
+
+static KEEP_NEWEST: LazyLock<String> = LazyLock::new(|| upsert(NEWEST));
+static KEEP_NEWEST_OR_OLDEST: LazyLock<String> = LazyLock::new(|| upsert(NEWEST_OR_OLDEST));
+
+/// Gives each voter's row to the ballot if it counts before the one there. The ballots that got
 /// their row, each with the choices that were there.
 pub(super) fn write_ballots<'a>(
     transaction: &mut Transaction<'_>,
@@ -336,22 +359,16 @@ pub(super) fn write_ballots<'a>(
     let choices = ballots.iter().map(|placed| placed.ballot.choices.bits());
     let choices: Vec<_> = choices.map(to_column).collect::<Result<_, _>>()?;
     let (shards, ms, n) = position_columns(ballots.iter().map(|placed| placed.position))?;
-    // The row keeps what it held before, since nothing else can be asked of it that another
-    // session could not change in between. The input is sorted by voter, so that two sessions
-    // wait for each other and never lock each other out. The columns are unnested in the list, where
-    // they come row by row: in the FROM clause each of them would be stored first.
-    let columns: [&(dyn ToSql + Sync); 6] = [&keys, &voters, &choices, &shards, &ms, &n];
-    let rows = transaction.query(
-        "INSERT INTO ballots AS b (poll, voter, choices, prev, shard, ms, n)
-         SELECT unnest($1::integer[]), unnest($2::uuid[]), unnest($3::bigint[]), NULL::bigint,
-                unnest($4::integer[]), unnest($5::bigint[]), unnest($6::bigint[])
-         ON CONFLICT (poll, voter) DO UPDATE
-         SET prev = b.choices, choices = excluded.choices, shard = excluded.shard,
-             ms = excluded.ms, n = excluded.n
-         WHERE (excluded.ms, excluded.n, excluded.shard) > (b.ms, b.n, b.shard)
-         RETURNING poll, voter, prev",
-        &columns,
-    )?;
+    let first_counts = polls.values().filter(|(_, poll)| !poll.settings().revote);
+    let first_counts: Vec<i32> = first_counts.map(|(key, _)| *key).collect();
+    let mut columns: Vec<&(dyn ToSql + Sync)> = vec![&keys, &voters, &choices, &shards, &ms, &n];
+    let statement = if first_counts.is_empty() {
+        KEEP_NEWEST.as_str()
+    } else {
+        columns.push(&first_counts);
+        KEEP_NEWEST_OR_OLDEST.as_str()
+    };
+    let rows = transaction.query(statement, &columns)?;
     // Rows come as the ballots went in, so each is near the last one. In another order they would be
     // found as well.
     let mut next = 0;

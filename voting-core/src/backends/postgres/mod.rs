@@ -6,6 +6,7 @@
 //! such calls at a time than the pool has connections. The pool itself is dropped on its own thread.
 
 mod address;
+mod audit;
 mod connect;
 mod failure;
 mod flush;

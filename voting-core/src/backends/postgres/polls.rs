@@ -3,19 +3,19 @@
 use ::postgres::{GenericClient, Row};
 use async_trait::async_trait;
 
-use super::{Inner, Postgres};
+use super::{Inner, Postgres, audit::add_to_audit_log, prepared::Transaction};
 use crate::{
     backends::stored_json,
     error::StoreError,
     model::{
         id::PollId,
-        poll::{Poll, log_changes},
-        poll_state::PollState,
+        moment::Moment,
+        poll::{self, Poll, PollChange, log_changes},
     },
-    store::{PollDirectory, PollStore},
+    store::{PollDirectory, PollStore, audit::AuditNote},
 };
 
-const POLL: &str = "SELECT key, definition, state FROM polls WHERE id = $1";
+const POLL: &str = "SELECT key, definition, state, extras FROM polls WHERE id = $1";
 
 /// A poll and its key.
 pub(super) fn read_poll(
@@ -26,65 +26,97 @@ pub(super) fn read_poll(
     row.map(|row| Ok((row.get(0), to_poll(&row)?))).transpose()
 }
 
-/// From `key, definition, state`.
-fn to_poll(row: &Row) -> Result<Poll, StoreError> {
+/// From `key, definition, state, extras`.
+pub(super) fn to_poll(row: &Row) -> Result<Poll, StoreError> {
     let poll: Poll = stored_json::read(row.get(1))?;
-    Ok(poll.in_state(stored_json::read(row.get(2))?))
+    let poll = poll.in_state(stored_json::read(row.get(2))?);
+    Ok(match row.get(3) {
+        Some(extras) => poll.with_extras(stored_json::read(extras)?),
+        None => poll,
+    })
 }
 
-impl Inner {
-    fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
-        let definition = stored_json::write(poll)?;
-        let id = poll.id();
-        self.on_connection(|connection| {
-            let mut transaction = connection.begin()?;
-            // The row is locked by the insert, also when it was there, so what is read then holds.
-            transaction.execute(
-                "INSERT INTO polls (id, definition) VALUES ($1, $2)
-                 ON CONFLICT (id) DO UPDATE SET definition = polls.definition",
-                &[&id.as_str(), &definition],
-            )?;
-            let Some(row) = transaction.query_opt(POLL, &[&id.as_str()])? else {
-                return Err(StoreError::PollChanged(id.clone()));
-            };
-            let stored = to_poll(&row)?;
-            // Of a poll that was not there the insert has made this one.
-            let changes = stored.replaced_by(poll)?;
-            if stored.state().is_open() {
-                transaction.execute(
-                    "UPDATE polls SET definition = $2 WHERE id = $1",
-                    &[&id.as_str(), &definition],
-                )?;
-            }
-            transaction.commit()?;
-            log_changes(poll, &changes);
-            Ok(())
-        })
-    }
+/// The version of the tables whose programs know all that a poll can be.
+const KNOWS_EXTRAS: i32 = 3;
 
-    fn advance_poll(&self, id: &PollId, to: &PollState) -> Result<Option<PollState>, StoreError> {
+impl Inner {
+    fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
+        let id = &change.poll;
         self.on_connection(|connection| {
             let mut transaction = connection.begin()?;
-            // Waits for the flushes that hold a share of the lock.
-            let row = transaction.query_opt(
-                "SELECT key, definition, state FROM polls WHERE id = $1 FOR NO KEY UPDATE",
+            // Locks the id, also where there is no row: two processes may store the same poll. The lock of the row
+            // waits for the flushes that hold a share of it.
+            transaction.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended('poll ' || $1, 0))",
                 &[&id.as_str()],
             )?;
-            let Some(row) = row else {
-                return Ok(None);
-            };
-            let before = to_poll(&row)?.state().clone();
-            let state = before.clone().advanced(to);
-            if state != before {
-                transaction.execute(
-                    "UPDATE polls SET state = $2 WHERE id = $1",
-                    &[&id.as_str(), &stored_json::write(&state)?],
-                )?;
-                transaction.commit()?;
+            let row = transaction.query_opt(
+                "SELECT key, definition, state, extras FROM polls WHERE id = $1 FOR NO KEY UPDATE",
+                &[&id.as_str()],
+            )?;
+            let before = row.as_ref().map(to_poll).transpose()?;
+            if before.is_none() {
+                let deleted = transaction
+                    .query_opt("SELECT 1 FROM deleted_polls WHERE id = $1", &[&id.as_str()])?;
+                if deleted.is_some() {
+                    return Err(StoreError::PollDeleted(id.clone()));
+                }
             }
-            Ok(Some(state))
+            let changed = poll::change(before.as_ref(), change, Moment::now())?;
+            if !changed.is_changed {
+                return Ok(changed.poll);
+            }
+            match &changed.poll {
+                Some(after) => write_poll(&mut transaction, after)?,
+                None => delete_poll(&mut transaction, id)?,
+            }
+            if let Some(note) = changed.note {
+                add_to_audit_log(&mut transaction, &AuditNote::of_change(id, note, by))?;
+            }
+            transaction.commit()?;
+            log_changes(before.as_ref(), changed.poll.as_ref());
+            Ok(changed.poll)
         })
     }
+}
+
+fn write_poll(transaction: &mut Transaction<'_>, poll: &Poll) -> Result<(), StoreError> {
+    if poll.needs_new_programs() {
+        let row = transaction.query_opt("SELECT finished FROM upgrades", &[])?;
+        if row.is_none_or(|row| row.get::<_, i32>(0) < KNOWS_EXTRAS) {
+            return Err(StoreError::UpgradeUnfinished(poll.id().clone()));
+        }
+    }
+    let extras = stored_json::write(poll.extras())?;
+    transaction.execute(
+        "INSERT INTO polls (id, definition, state, extras) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (id) DO UPDATE
+         SET definition = excluded.definition, state = excluded.state, extras = excluded.extras",
+        &[
+            &poll.id().as_str(),
+            &stored_json::write(poll)?,
+            &stored_json::write(poll.state())?,
+            &extras,
+        ],
+    )?;
+    Ok(())
+}
+
+/// Deletes a poll with its ballots and counts, and keeps its id from being used again.
+fn delete_poll(transaction: &mut Transaction<'_>, id: &PollId) -> Result<(), StoreError> {
+    for delete in [
+        "DELETE FROM ballots WHERE poll = (SELECT key FROM polls WHERE id = $1)",
+        "DELETE FROM tallies WHERE poll = (SELECT key FROM polls WHERE id = $1)",
+        "DELETE FROM turnouts WHERE poll = (SELECT key FROM polls WHERE id = $1)",
+    ] {
+        transaction.execute(delete, &[&id.as_str()])?;
+    }
+    transaction.execute("DELETE FROM polls WHERE id = $1", &[&id.as_str()])?;
+    transaction.execute(
+        "INSERT INTO deleted_polls (id) VALUES ($1) ON CONFLICT DO NOTHING",
+        &[&id.as_str()],
+    )?;
+    Ok(())
 }
 
 #[async_trait]
@@ -101,7 +133,7 @@ impl PollDirectory for Postgres {
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
         self.call(|inner| {
             inner.ask(|connection| {
-                let all = "SELECT key, definition, state FROM polls ORDER BY key";
+                let all = "SELECT key, definition, state, extras FROM polls ORDER BY key";
                 connection.query(all, &[])?.iter().map(to_poll).collect()
             })
         })
@@ -111,17 +143,9 @@ impl PollDirectory for Postgres {
 
 #[async_trait]
 impl PollStore for Postgres {
-    async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
-        let poll = poll.clone();
-        self.call(move |inner| inner.put_poll(&poll)).await
-    }
-
-    async fn advance_poll(
-        &self,
-        poll: &PollId,
-        to: &PollState,
-    ) -> Result<Option<PollState>, StoreError> {
-        let (poll, to) = (poll.clone(), to.clone());
-        self.call(move |inner| inner.advance_poll(&poll, &to)).await
+    async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
+        let (change, by) = (change.clone(), by.to_owned());
+        self.call(move |inner| inner.change_poll(&change, &by))
+            .await
     }
 }

@@ -6,10 +6,12 @@ use uuid::Uuid;
 
 use super::{Inner, Postgres, from_column, polls::read_poll, to_column};
 use crate::{
+    backends::stored_json,
     error::StoreError,
     model::{
         ballot::Choices,
         id::PollId,
+        poll::PollExtras,
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
         rejection::{RejectReason, UnknownReason},
@@ -90,13 +92,17 @@ fn receipt_state(
     receipt: &Receipt,
 ) -> Result<ReceiptState, StoreError> {
     let stored = snapshot.query_opt(
-        "SELECT shard, ms, n FROM ballots JOIN polls ON polls.key = ballots.poll
+        "SELECT shard, ms, n, extras FROM ballots JOIN polls ON polls.key = ballots.poll
          WHERE polls.id = $1 AND voter = $2",
         &[
             &receipt.poll.as_str(),
             &Uuid::from_bytes(receipt.voter.to_bytes()),
         ],
     )?;
+    let first_counts = match stored.as_ref().and_then(|row| row.get(3)) {
+        Some(extras) => !stored_json::read::<PollExtras>(extras)?.settings().revote,
+        None => false,
+    };
     let stored = stored.map(|row| position(&row, 0)).transpose()?;
     let own = receipt.position;
     let dead = snapshot.query_opt(
@@ -112,7 +118,7 @@ fn receipt_state(
         ],
     )?;
     let dead = dead.map(|row| reason(row.get(0))).transpose()?;
-    Ok(ReceiptState::judge(own, stored, dead))
+    Ok(ReceiptState::judge(own, stored, dead, first_counts))
 }
 
 impl Inner {

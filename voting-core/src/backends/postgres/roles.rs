@@ -9,17 +9,17 @@ use crate::error::StoreError;
 
 /// What the worker and the result service do with each table. A migration that adds a table adds
 /// a line here; a test sees to it.
-const RIGHTS: [(&str, &str, &str); 9] = [
+const RIGHTS: [(&str, &str, &str); 12] = [
     (HISTORY, "SELECT", "SELECT"),
-    ("polls", "SELECT, INSERT, UPDATE", "SELECT"),
+    ("polls", "SELECT, INSERT, UPDATE, DELETE", "SELECT"),
     (
         "ballots",
-        "SELECT, INSERT, UPDATE",
+        "SELECT, INSERT, UPDATE, DELETE",
         // Not the choices: of a voter it says where the ballot is, of a poll it has the tally.
         "SELECT (poll, voter, shard, ms, n)",
     ),
-    ("tallies", "SELECT, INSERT, UPDATE", "SELECT"),
-    ("turnouts", "SELECT, INSERT, UPDATE", "SELECT"),
+    ("tallies", "SELECT, INSERT, UPDATE, DELETE", "SELECT"),
+    ("turnouts", "SELECT, INSERT, UPDATE, DELETE", "SELECT"),
     ("superseded", "SELECT, INSERT, UPDATE", ""),
     // Those hold ballots as they were cast.
     (
@@ -27,6 +27,10 @@ const RIGHTS: [(&str, &str, &str); 9] = [
         "SELECT, INSERT, DELETE",
         "SELECT (shard, ms, n, reason)",
     ),
+    ("deleted_polls", "SELECT, INSERT", ""),
+    // Nobody may change it, also not the worker.
+    ("audit_log", "SELECT, INSERT", ""),
+    ("upgrades", "SELECT", ""),
     ("applied", "SELECT, INSERT, DELETE", ""),
     // To lock a row for a share needs the right to change it.
     ("applied_below", "SELECT, INSERT, UPDATE", ""),

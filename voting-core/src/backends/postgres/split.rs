@@ -90,7 +90,7 @@ pub(super) fn ballots<'a>(
             parts.extend([second.to_vec(), first.to_vec()]);
             continue;
         };
-        parts.extend(older.before(culprit).map(|older| vec![older]));
+        parts.extend(older.next(culprit).map(|next| vec![next]));
         if outcome.is_replay(culprit) && is_told(transaction, polls, culprit)? {
             continue;
         }
@@ -103,22 +103,23 @@ pub(super) fn ballots<'a>(
     Ok((written, letters))
 }
 
-/// Whether the voter's row has the ballot, or a newer one. Then an earlier flush has told what
-/// became of it, though Postgres would refuse it now.
+/// Whether the voter's row has the ballot, or another one that counts in its place. Then an earlier flush has told what
+/// became of the ballot, though Postgres would refuse it now.
 fn is_told(
     transaction: &mut Transaction<'_>,
     polls: &Polls,
     placed: &PlacedBallot,
 ) -> Result<bool, StoreError> {
+    let (key, poll) = &polls[&placed.ballot.poll];
     let row = transaction.query_opt(
         "SELECT shard, ms, n FROM ballots WHERE poll = $1 AND voter = $2",
-        &[
-            &polls[&placed.ballot.poll].0,
-            &Uuid::from_bytes(placed.ballot.voter.to_bytes()),
-        ],
+        &[key, &Uuid::from_bytes(placed.ballot.voter.to_bytes())],
     )?;
     let stored = row.map(|row| read::position(&row, 0)).transpose()?;
-    Ok(stored.is_some_and(|stored| stored >= placed.position))
+    let first_counts = !poll.settings().revote;
+    Ok(stored.is_some_and(|stored| {
+        stored == placed.position || (stored < placed.position) == first_counts
+    }))
 }
 
 /// Writes a dead letter, and says whether it was not there. If it is refused it is for its words,

@@ -91,7 +91,7 @@ impl BallotLog for Redis {
             .arg(deadline_ms)
             .arg(entry.traces);
         for poll in &entry.polls {
-            append.arg(poll.as_str());
+            append.arg(poll.id.as_str());
         }
         let sent = Instant::now();
         let appended = self.0.connection.run_on::<(String, i64)>(&append).await;

@@ -43,6 +43,7 @@ impl Scene {
             poll: self.poll.id().clone(),
             voter: VoterId::issue(),
             choices: self.poll.choose(["a"]).unwrap(),
+            rules: None,
         }
     }
 

@@ -5,14 +5,13 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Inner, Sqlite, begin, lock};
+use super::{Inner, Sqlite, begin, lock, polls::read_poll};
 use crate::{
-    backends::stored_json,
     error::StoreError,
     model::{
         ballot::Choices,
         id::PollId,
-        poll_state::PollState,
+        poll::Poll,
         position::{EntryId, EntryKey, Position, ShardId},
         tally::TallyDelta,
     },
@@ -30,7 +29,10 @@ impl Inner {
         let mut writer = self.writer()?;
         let transaction = begin(&mut writer)?;
         let polls = polls_of(&transaction, batch)?;
-        batch.check(|id| polls.get(id).map(|(_, state)| state))?;
+        batch.check(|id| {
+            let (_, poll) = polls.get(id)?;
+            Some((poll.state(), poll.version()))
+        })?;
         let fresh = mark_applied(&transaction, batch)?;
         let removed = remove_revived(&transaction, batch)?;
         let mut outcome = FlushOutcome::new(batch, fresh, &removed);
@@ -38,7 +40,7 @@ impl Inner {
         let mut older = Older::new(batch, dead);
         for placed in batch.ballots.iter().filter_map(|p| older.alive(p)) {
             let (key, _) = polls[&placed.ballot.poll];
-            if let Some(old) = write_ballot(&transaction, key, placed)? {
+            if let Some(old) = write_ballot(&transaction, key, batch, placed)? {
                 outcome.written(placed, old);
             }
         }
@@ -142,44 +144,49 @@ fn remove_revived(
     Ok(removed)
 }
 
-/// The keys and the states of the batch's polls.
+/// The batch's polls, with their keys.
 fn polls_of<'a>(
     transaction: &Transaction<'_>,
     batch: &'a Batch,
-) -> Result<HashMap<&'a PollId, (i64, PollState)>, StoreError> {
+) -> Result<HashMap<&'a PollId, (i64, Poll)>, StoreError> {
     let mut polls = HashMap::new();
-    for PlacedBallot { ballot, .. } in &batch.ballots {
-        if polls.contains_key(&ballot.poll) {
-            continue;
-        }
-        let found: Option<(i64, String)> = transaction
-            .prepare_cached("SELECT key, state FROM polls WHERE id = ?1")?
-            .query_row([ballot.poll.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        if let Some((key, state)) = found {
-            polls.insert(&ballot.poll, (key, stored_json::read(&state)?));
+    for id in batch.polls() {
+        if !polls.contains_key(id)
+            && let Some(found) = read_poll(transaction, id)?
+        {
+            polls.insert(id, found);
         }
     }
     Ok(polls)
 }
 
-/// Gives the voter's row to the ballot if it is newer than the one there. `None` when it is not,
+/// Gives the voter's row to the ballot if it counts before the one there. `None` when it does not,
 /// otherwise the choices that were there.
 fn write_ballot(
     transaction: &Transaction<'_>,
     poll: i64,
+    batch: &Batch,
     placed: &PlacedBallot,
 ) -> Result<Option<Option<Choices>>, StoreError> {
     let PlacedBallot { position, ballot } = placed;
     let voter = ballot.voter.to_bytes();
     // The transaction is the only writer, so nothing can come between the two statements.
+    let first_counts = batch.first_counts.contains(&ballot.poll);
     let old: Option<(u64, bool)> = transaction
         .prepare_cached(
-            "SELECT choices, (?3, ?4, ?5) > (ms, n, shard) FROM ballots
-             WHERE poll = ?1 AND voter = ?2",
+            "SELECT choices, CASE WHEN ?6 THEN (?3, ?4, ?5) < (ms, n, shard)
+                ELSE (?3, ?4, ?5) > (ms, n, shard) END
+             FROM ballots WHERE poll = ?1 AND voter = ?2",
         )?
         .query_row(
-            params![poll, voter, position.ms(), position.n(), position.shard().0],
+            params![
+                poll,
+                voter,
+                position.ms(),
+                position.n(),
+                position.shard().0,
+                first_counts
+            ],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;

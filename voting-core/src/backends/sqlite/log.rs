@@ -10,13 +10,15 @@ use crate::{
     backends::{clock::unix_ms, embedded::claim_within},
     error::{CastError, StoreError},
     log::{
-        BallotLog, BallotQueue, Log,
+        BallotLog, BallotQueue, Log, ShardWindows,
         claim::{Claim, LogEntry},
-        entry::NewEntry,
+        entry::{EntryPoll, NewEntry},
         stats::QueueStats,
     },
     model::{
         id::PollId,
+        moment::Moment,
+        poll::PollWindow,
         position::{EntryId, EntryKey, ShardId},
         secret::Fingerprint,
     },
@@ -53,12 +55,16 @@ impl Inner {
         let refused = |error: StoreError| CastError::Refused(error.into());
         let mut writer = self.writer().map_err(refused)?;
         let transaction = begin(&mut writer).map_err(|error| refused(error.into()))?;
-        for poll in &entry.polls {
+        let last = last_id(&transaction).map_err(refused)?;
+        let id = following(last, unix_ms());
+        for EntryPoll { id: poll, rules } in &entry.polls {
             if is_sealed(&transaction, poll).map_err(refused)? {
                 return Err(CastError::Closed(poll.clone()));
             }
+            let held = window(&transaction, poll).map_err(refused)?;
+            PollWindow::admit(held.as_ref(), poll, *rules, id.ms())?;
         }
-        let id = insert_entry(&transaction, entry).map_err(refused)?;
+        insert_entry(&transaction, entry, id).map_err(refused)?;
         self.commit(transaction).map_err(|error| {
             if left_nothing(&error) {
                 CastError::Refused(error.into())
@@ -69,6 +75,34 @@ impl Inner {
         drop(writer);
         self.arrivals.announce();
         Ok(id)
+    }
+
+    fn set_windows(&self, windows: &[PollWindow]) -> Result<ShardWindows, StoreError> {
+        let mut writer = self.writer()?;
+        let transaction = begin(&mut writer)?;
+        let clock_ms = unix_ms().max(last_id(&transaction)?.ms());
+        let mut kept = Vec::with_capacity(windows.len());
+        let mut is_changed = false;
+        for new in windows {
+            let held = window(&transaction, &new.poll)?;
+            match held {
+                Some(held) if held == *new || !new.replaces(Some(&held), clock_ms) => {
+                    kept.push(held);
+                }
+                _ => {
+                    write_window(&transaction, new)?;
+                    kept.push(new.clone());
+                    is_changed = true;
+                }
+            }
+        }
+        if is_changed {
+            self.commit(transaction)?;
+        }
+        Ok(ShardWindows {
+            clock_ms,
+            held: kept,
+        })
     }
 
     fn seal(&self, polls: &[PollId]) -> Result<EntryId, StoreError> {
@@ -195,7 +229,11 @@ fn last_id(transaction: &Transaction<'_>) -> Result<EntryId, StoreError> {
     id_from_column(last)
 }
 
-fn insert_entry(transaction: &Transaction<'_>, entry: &NewEntry) -> Result<EntryId, StoreError> {
+fn insert_entry(
+    transaction: &Transaction<'_>,
+    entry: &NewEntry,
+    id: EntryId,
+) -> Result<(), StoreError> {
     let NewEntry {
         payload,
         ballots,
@@ -203,7 +241,6 @@ fn insert_entry(transaction: &Transaction<'_>, entry: &NewEntry) -> Result<Entry
         ..
     } = entry;
     let traces = (!traces.is_empty()).then_some(traces);
-    let id = following(last_id(transaction)?, unix_ms());
     transaction
         .prepare_cached("INSERT INTO log (id, ballots, payload, traces) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![id_to_column(id), ballots, payload, traces])?;
@@ -213,7 +250,45 @@ fn insert_entry(transaction: &Transaction<'_>, entry: &NewEntry) -> Result<Entry
              SET last_id = ?1, accepted = accepted + ?2, pending = pending + ?2",
         )?
         .execute(params![id_to_column(id), ballots])?;
-    Ok(id)
+    Ok(())
+}
+
+/// The log's window for a poll.
+fn window(transaction: &Transaction<'_>, poll: &PollId) -> Result<Option<PollWindow>, StoreError> {
+    let found = transaction
+        .prepare_cached("SELECT rules, times, opens_at, closes_at FROM windows WHERE poll = ?1")?
+        .query_row([poll.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .optional()?;
+    let Some((rules, times, opens_at, closes_at)) = found else {
+        return Ok(None);
+    };
+    let moment = |ms: Option<u64>| {
+        let corrupt = |ms| StoreError::Corrupt(format!("time {ms} of a window"));
+        ms.map(|ms| Moment::from_unix_ms(ms).ok_or_else(|| corrupt(ms)))
+            .transpose()
+    };
+    Ok(Some(PollWindow {
+        poll: poll.clone(),
+        rules,
+        times,
+        opens_at: moment(opens_at)?,
+        closes_at: moment(closes_at)?,
+    }))
+}
+
+fn write_window(transaction: &Transaction<'_>, window: &PollWindow) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO windows VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            window.poll.as_str(),
+            window.rules,
+            window.times,
+            window.opens_at.map(Moment::unix_ms),
+            window.closes_at.map(Moment::unix_ms),
+        ])?;
+    Ok(())
 }
 
 fn read_entry(tail: &Connection, id: EntryId) -> Result<Option<(LogEntry, usize)>, StoreError> {
@@ -259,6 +334,21 @@ impl BallotLog for Sqlite {
         }
         let polls = polls.to_vec();
         self.blocking(move |inner| inner.seal(&polls)).await
+    }
+
+    async fn set_windows(
+        &self,
+        shard: ShardId,
+        windows: &[PollWindow],
+    ) -> Result<ShardWindows, StoreError> {
+        if shard != SHARD {
+            return Err(StoreError::unavailable(format!(
+                "there is no shard {shard}"
+            )));
+        }
+        let windows = windows.to_vec();
+        self.blocking(move |inner| inner.set_windows(&windows))
+            .await
     }
 
     async fn ready_to_append(&self) -> Result<(), StoreError> {

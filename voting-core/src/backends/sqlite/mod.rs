@@ -4,6 +4,7 @@
 //! Casts that come together share one commit. Only one process at a time may use the file. A lock on `<file>.lock`
 //! enforces this.
 
+mod audit;
 #[cfg(test)]
 mod faults;
 mod flush;

@@ -29,6 +29,7 @@ pub(super) static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
         M::up(include_str!("migrations/2_closing.sql")),
         M::up(include_str!("migrations/3_traces.sql")),
         M::up(include_str!("migrations/4_secrets.sql")),
+        M::up(include_str!("migrations/5_polls.sql")),
     ])
 });
 

@@ -1,88 +1,115 @@
 //! The polls in the file.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Inner, Sqlite, begin, lock};
+use super::{Inner, Sqlite, audit::add_to_audit_log, begin, lock};
 use crate::{
     backends::stored_json,
     error::StoreError,
     model::{
         id::PollId,
-        poll::{Poll, log_changes},
-        poll_state::PollState,
+        moment::Moment,
+        poll::{self, Poll, PollChange, log_changes},
     },
-    store::{PollDirectory, PollStore},
+    store::{PollDirectory, PollStore, audit::AuditNote},
 };
 
-pub(super) fn read_poll(connection: &Connection, id: &PollId) -> Result<Option<Poll>, StoreError> {
-    let columns = connection
-        .prepare_cached("SELECT definition, state FROM polls WHERE id = ?1")?
+/// A poll and its key.
+pub(super) fn read_poll(
+    connection: &Connection,
+    id: &PollId,
+) -> Result<Option<(i64, Poll)>, StoreError> {
+    let found = connection
+        .prepare_cached("SELECT key, definition, state, extras FROM polls WHERE id = ?1")?
         .query_row([id.as_str()], columns)
         .optional()?;
-    columns.map(to_poll).transpose()
+    found.map(to_poll).transpose()
 }
 
-/// The definition and the state, both JSON.
-type Columns = (String, String);
+/// The key; and the definition, the state and the extras, all JSON.
+type Columns = (i64, String, String, Option<String>);
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
-    Ok((row.get(0)?, row.get(1)?))
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
 }
 
-fn to_poll((definition, state): Columns) -> Result<Poll, StoreError> {
+fn to_poll((key, definition, state, extras): Columns) -> Result<(i64, Poll), StoreError> {
     let poll: Poll = stored_json::read(&definition)?;
-    Ok(poll.in_state(stored_json::read(&state)?))
+    let mut poll = poll.in_state(stored_json::read(&state)?);
+    if let Some(extras) = extras {
+        poll = poll.with_extras(stored_json::read(&extras)?);
+    }
+    Ok((key, poll))
 }
 
 pub(super) fn polls(reader: &Connection) -> Result<Vec<Poll>, StoreError> {
-    let mut query = reader.prepare_cached("SELECT definition, state FROM polls ORDER BY key")?;
+    let all = "SELECT key, definition, state, extras FROM polls ORDER BY key";
+    let mut query = reader.prepare_cached(all)?;
     let rows = query.query_map([], columns)?;
-    rows.map(|row| to_poll(row?)).collect()
+    rows.map(|row| Ok(to_poll(row?)?.1)).collect()
 }
 
 impl Inner {
-    fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
-        let definition = stored_json::write(poll)?;
+    fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
+        let id = &change.poll;
         let mut writer = self.writer()?;
         let transaction = begin(&mut writer)?;
-        let stored = read_poll(&transaction, poll.id())?;
-        let changes = match &stored {
-            Some(stored) => stored.replaced_by(poll)?,
-            None => Vec::new(),
-        };
-        if stored
-            .as_ref()
-            .is_some_and(|stored| !stored.state().is_open())
-        {
-            return Ok(());
+        let before = read_poll(&transaction, id)?;
+        if before.is_none() && is_deleted(&transaction, id)? {
+            return Err(StoreError::PollDeleted(id.clone()));
         }
-        transaction.execute(
-            "INSERT INTO polls (id, definition) VALUES (?1, ?2)
-             ON CONFLICT (id) DO UPDATE SET definition = excluded.definition",
-            params![poll.id().as_str(), definition],
-        )?;
+        let (key, before) = before.unzip();
+        let changed = poll::change(before.as_ref(), change, Moment::now())?;
+        if !changed.is_changed {
+            return Ok(changed.poll);
+        }
+        match (&changed.poll, key) {
+            (Some(after), _) => write_poll(&transaction, after)?,
+            (None, Some(key)) => delete_poll(&transaction, id, key)?,
+            (None, None) => {}
+        }
+        if let Some(note) = changed.note {
+            add_to_audit_log(&transaction, &AuditNote::of_change(id, note, by))?;
+        }
         self.commit(transaction)?;
-        log_changes(poll, &changes);
-        Ok(())
+        log_changes(before.as_ref(), changed.poll.as_ref());
+        Ok(changed.poll)
     }
+}
 
-    fn advance_poll(&self, id: &PollId, to: &PollState) -> Result<Option<PollState>, StoreError> {
-        let mut writer = self.writer()?;
-        let transaction = begin(&mut writer)?;
-        let Some(poll) = read_poll(&transaction, id)? else {
-            return Ok(None);
-        };
-        let state = poll.state().clone().advanced(to);
-        if state != *poll.state() {
-            transaction.execute(
-                "UPDATE polls SET state = ?2 WHERE id = ?1",
-                params![id.as_str(), stored_json::write(&state)?],
-            )?;
-            self.commit(transaction)?;
-        }
-        Ok(Some(state))
+fn is_deleted(transaction: &Transaction<'_>, id: &PollId) -> Result<bool, StoreError> {
+    let mut query =
+        transaction.prepare_cached("SELECT EXISTS (SELECT 1 FROM deleted_polls WHERE id = ?1)")?;
+    Ok(query.query_row([id.as_str()], |row| row.get(0))?)
+}
+
+fn write_poll(transaction: &Transaction<'_>, poll: &Poll) -> Result<(), StoreError> {
+    transaction.execute(
+        "INSERT INTO polls (id, definition, state, extras) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (id) DO UPDATE
+         SET definition = excluded.definition, state = excluded.state, extras = excluded.extras",
+        params![
+            poll.id().as_str(),
+            stored_json::write(poll)?,
+            stored_json::write(poll.state())?,
+            stored_json::write(poll.extras())?,
+        ],
+    )?;
+    Ok(())
+}
+
+/// Deletes a poll with its ballots and counts, and keeps its id from being used again.
+fn delete_poll(transaction: &Transaction<'_>, id: &PollId, key: i64) -> Result<(), StoreError> {
+    for table in ["ballots", "tallies"] {
+        transaction.execute(&format!("DELETE FROM {table} WHERE poll = ?1"), [key])?;
     }
+    transaction.execute("DELETE FROM polls WHERE key = ?1", [key])?;
+    transaction.execute(
+        "INSERT OR IGNORE INTO deleted_polls VALUES (?1, ?2)",
+        params![id.as_str(), Moment::now().unix_ms()],
+    )?;
+    Ok(())
 }
 
 /// Whether nothing in the file can speak of a poll: it is open and has never had a ballot, and there is neither an
@@ -129,7 +156,7 @@ impl Sqlite {
 impl PollDirectory for Sqlite {
     async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
         let id = id.clone();
-        self.reading(move |inner| read_poll(&lock(&inner.reader), &id))
+        self.reading(move |inner| Ok(read_poll(&lock(&inner.reader), &id)?.map(|(_, poll)| poll)))
             .await
     }
 
@@ -140,18 +167,9 @@ impl PollDirectory for Sqlite {
 
 #[async_trait]
 impl PollStore for Sqlite {
-    async fn put_poll(&self, poll: &Poll) -> Result<(), StoreError> {
-        let poll = poll.clone();
-        self.blocking(move |inner| inner.put_poll(&poll)).await
-    }
-
-    async fn advance_poll(
-        &self,
-        poll: &PollId,
-        to: &PollState,
-    ) -> Result<Option<PollState>, StoreError> {
-        let (poll, to) = (poll.clone(), to.clone());
-        self.blocking(move |inner| inner.advance_poll(&poll, &to))
+    async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
+        let (change, by) = (change.clone(), by.to_owned());
+        self.blocking(move |inner| inner.change_poll(&change, &by))
             .await
     }
 }

@@ -5,10 +5,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Inner, Sqlite, lock, open::open_reader, polls::read_poll};
 use crate::{
+    backends::stored_json,
     error::StoreError,
     model::{
         ballot::Choices,
         id::PollId,
+        poll::PollExtras,
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
         rejection::RejectReason,
@@ -22,7 +24,7 @@ use crate::{
 
 /// Reads within the caller's transaction, so that all is of one moment.
 fn read_tally(connection: &Connection, id: &PollId) -> Result<Option<(i64, Tally)>, StoreError> {
-    let Some(poll) = read_poll(connection, id)? else {
+    let Some((_, poll)) = read_poll(connection, id)? else {
         return Ok(None);
     };
     let mut tally = Tally::empty(id.clone(), poll.options().len());
@@ -84,17 +86,21 @@ impl Inner {
         let snapshot = reader.transaction()?;
         let stored = snapshot
             .prepare_cached(
-                "SELECT ballots.shard, ballots.ms, ballots.n
+                "SELECT ballots.shard, ballots.ms, ballots.n, polls.extras
                  FROM ballots JOIN polls ON polls.key = ballots.poll
                  WHERE polls.id = ?1 AND ballots.voter = ?2",
             )?
             .query_row(
                 params![receipt.poll.as_str(), receipt.voter.to_bytes()],
-                position_columns,
+                |row| Ok((position_columns(row)?, row.get::<_, Option<String>>(3)?)),
             )
-            .optional()?
-            .map(to_position)
-            .transpose()?;
+            .optional()?;
+        let (stored, extras) = stored.unzip();
+        let stored = stored.map(to_position).transpose()?;
+        let first_counts = match extras.flatten() {
+            Some(extras) => !stored_json::read::<PollExtras>(&extras)?.settings().revote,
+            None => false,
+        };
         let position = receipt.position;
         let dead: Option<String> = snapshot
             .prepare_cached(
@@ -113,7 +119,7 @@ impl Inner {
             )
             .optional()?;
         let dead = dead.as_deref().map(to_reason).transpose()?;
-        Ok(ReceiptState::judge(position, stored, dead))
+        Ok(ReceiptState::judge(position, stored, dead, first_counts))
     }
 
     fn dead_letters(

@@ -71,6 +71,7 @@ mod tests {
             poll: "p".parse().unwrap(),
             voter: VoterId::issue(),
             choices: Choices::from_bits(1).unwrap(),
+            rules: None,
         };
         let sink = store.sink();
         sink.cast(ballot).await.unwrap();

@@ -1,6 +1,6 @@
 //! Makes a poll step by step.
 
-use super::{InvalidPoll, Poll, PollOption};
+use super::{InvalidPoll, Poll, PollOption, PollSettings};
 
 /// Makes a [`Poll`]; see [`Poll::builder`]. All checks are made by [`build`](Self::build).
 #[derive(Debug, Clone)]
@@ -10,6 +10,7 @@ pub struct PollBuilder {
     title: String,
     options: Vec<(String, String)>,
     max_choices: usize,
+    settings: PollSettings,
 }
 
 impl Poll {
@@ -32,6 +33,7 @@ impl Poll {
             title: title.into(),
             options: Vec::new(),
             max_choices: 1,
+            settings: PollSettings::default(),
         }
     }
 }
@@ -50,6 +52,12 @@ impl PollBuilder {
         self
     }
 
+    /// What is set beside the question and the options, such as when the poll opens and closes.
+    pub fn settings(mut self, settings: PollSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
     /// Checks all parts, as [`Poll::new`] does, and returns the poll.
     ///
     /// # Errors
@@ -61,7 +69,7 @@ impl PollBuilder {
             Ok(PollOption { id, label })
         });
         let options = options.collect::<Result<_, InvalidPoll>>()?;
-        Poll::new(id, self.title, options, self.max_choices)
+        Poll::new(id, self.title, options, self.max_choices)?.with_settings(self.settings)
     }
 }
 

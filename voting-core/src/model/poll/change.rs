@@ -1,62 +1,668 @@
-//! Another title or other labels for a poll that is stored: when they may be, and what is logged then.
+//! Changes of a stored poll: which are allowed in which state, and what becomes of the poll.
 
-use super::{Poll, text};
-use crate::error::StoreError;
+use serde::Serialize;
 
-/// A text of a poll that became another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TextChange<'a> {
-    /// The option whose label it is; `None` for the poll's title.
-    pub option: Option<&'a str>,
-    /// As it was.
-    pub old: &'a str,
-    /// As it is now.
-    pub new: &'a str,
+use super::{
+    Poll, PollFields, PollSettings,
+    life::{CHANGE_MARGIN, Life, Pending},
+    text,
+};
+use crate::{
+    error::StoreError,
+    model::{id::PollId, moment::Moment, poll_state::PollState},
+};
+
+/// A change of one poll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollChange {
+    /// The poll's id.
+    pub poll: PollId,
+    /// What is to become of it.
+    pub to: ChangeTo,
+    /// Refuse the change unless the poll has this [revision](Poll::revision).
+    pub if_revision: Option<u64>,
 }
 
-impl Poll {
-    /// Whether `new` may be stored in place of this poll, in the transaction that has read this
-    /// one, and which texts then change. If this poll is not open, nothing is to be written.
-    ///
-    /// Stores log what they have changed, see [`log_changes`].
-    ///
-    /// # Errors
-    /// [`StoreError::PollConflict`] when ballots would change their meaning.
-    /// [`StoreError::TextsFrozen`] when texts would change, and this poll is closing or final.
-    pub fn replaced_by<'a>(&'a self, new: &'a Self) -> Result<Vec<TextChange<'a>>, StoreError> {
-        if !self.counts_like(new) {
-            return Err(StoreError::PollConflict(self.id.clone()));
+/// What is to become of a poll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChangeTo {
+    /// The poll is stored if there is none with its id. A stored one only gets this title and these labels; its settings
+    /// and its state stay. For programs that bring their polls along at each start.
+    Defined(Box<Poll>),
+    /// The poll is stored, or the stored one gets this definition and these settings. Its state stays. Where the poll
+    /// is published and times or rules change, they are [pending](Poll::pending_window) first.
+    Put(Box<Poll>),
+    /// The poll is stored exactly as it is given, in place of an older [revision](Poll::revision) of it; only its state
+    /// moves on. For what gives a store back that was put back to an earlier state.
+    Restored(Box<Poll>),
+    /// The pending change of these times ends: every shard of the log has confirmed it, or not.
+    Settled {
+        /// The [number](super::PollWindow::times) of the pending times.
+        times: u32,
+        /// Whether it holds from now on.
+        is_confirmed: bool,
+    },
+    /// A later state, see [`PollState::advanced`].
+    State(PollState),
+    /// In the archive, or out of it. Only of a final poll.
+    Archived(bool),
+    /// Deleted, with its ballots. Only a draft, a final poll, or one that never had a ballot.
+    Deleted,
+}
+
+impl PollChange {
+    /// A change that does not depend on the poll's revision.
+    pub fn new(poll: PollId, to: ChangeTo) -> Self {
+        Self {
+            poll,
+            to,
+            if_revision: None,
         }
-        let title = (None, self.title.as_str(), new.title.as_str());
-        let labels = self.options.iter().zip(&new.options).map(|(old, new)| {
-            let id = Some(old.id.as_str());
-            (id, old.label.as_str(), new.label.as_str())
-        });
-        let changes: Vec<_> = std::iter::once(title)
-            .chain(labels)
-            // Texts that were stored by an earlier version may be in another form.
-            .filter(|(_, old, new)| text::stored_form(old) != text::stored_form(new))
-            .map(|(option, old, new)| TextChange { option, old, new })
-            .collect();
-        if !changes.is_empty() && !self.state.is_open() {
-            return Err(StoreError::TextsFrozen(self.id.clone()));
-        }
-        Ok(changes)
+    }
+
+    /// Stores this poll, or gives the stored one its definition and settings, see [`ChangeTo::Put`].
+    pub fn put(poll: Poll) -> Self {
+        Self::new(poll.id.clone(), ChangeTo::Put(Box::new(poll)))
     }
 }
 
-/// Logs what was changed, once it is stored. Voters may have voted by the older words.
-pub fn log_changes(poll: &Poll, changes: &[TextChange<'_>]) {
-    let poll = poll.id();
-    for TextChange { option, old, new } in changes {
+/// Why a stored poll cannot be changed so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeRefusal {
+    /// A published poll cannot become a draft again.
+    #[error("it is published, and cannot become a draft again")]
+    Published,
+    /// The opening or closing cannot be moved any more.
+    #[error(
+        "its times cannot change any more: one of them is less than 10 seconds away, or has passed"
+    )]
+    Times,
+    /// A poll that has opened can show its result to more people, never to fewer.
+    #[error("it has opened, and its result cannot be hidden from anybody who may see it now")]
+    Results,
+    /// Another change has not reached every shard of the log yet.
+    #[error("an earlier change of its times has not reached the whole ballot log yet; try again")]
+    Busy,
+    /// Only a final poll can be archived.
+    #[error("only a final poll can be archived")]
+    NotFinal,
+    /// Only a draft or a final poll can be deleted.
+    #[error("only a draft or a final poll can be deleted; close it first")]
+    NotDeletable,
+}
+
+/// What a change makes of a poll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// The poll as it is then; `None`: it is deleted.
+    pub poll: Option<Poll>,
+    /// Whether anything has changed. If not, nothing is to be written.
+    pub is_changed: bool,
+    /// What is to be added to the audit log.
+    pub note: Option<ChangeNote>,
+}
+
+/// What the audit log says of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeNote {
+    /// What was done, such as `poll.changed`.
+    pub action: &'static str,
+    /// The poll before, as JSON.
+    pub before: Option<String>,
+    /// The poll after, as JSON.
+    pub after: Option<String>,
+}
+
+/// A poll as the audit log keeps it.
+#[derive(Serialize)]
+struct Audited<'a> {
+    #[serde(flatten)]
+    definition: PollFields,
+    state: &'static str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    archived: bool,
+    settings: &'a PollSettings,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<&'a Pending>,
+}
+
+fn audited(poll: &Poll) -> String {
+    let life = &poll.extras.life;
+    let audited = Audited {
+        definition: poll.clone().into(),
+        state: match poll.state() {
+            _ if life.draft => "draft",
+            PollState::Open => "open",
+            PollState::Closing(_) => "closing",
+            PollState::Final(_) => "final",
+        },
+        archived: life.archived,
+        settings: poll.settings(),
+        pending: life.pending.as_deref(),
+    };
+    serde_json::to_string(&audited).unwrap_or_default()
+}
+
+/// What `change` makes of a stored poll. Stores call this in the transaction that has read and locked the poll, and
+/// that writes the result. `now` is the present moment.
+///
+/// # Errors
+/// [`StoreError::PollConflict`], [`StoreError::TextsFrozen`], [`StoreError::ChangeRefused`]: the poll cannot be changed
+/// so. [`StoreError::RevisionChanged`]: somebody has changed it meanwhile. [`StoreError::NoPoll`]: there is none.
+pub fn change(
+    stored: Option<&Poll>,
+    change: &PollChange,
+    now: Moment,
+) -> Result<Changed, StoreError> {
+    let is_expected = |revision| stored.is_some_and(|stored| stored.revision() == revision);
+    if let Some(revision) = change.if_revision
+        && !is_expected(revision)
+    {
+        return Err(StoreError::RevisionChanged {
+            poll: change.poll.clone(),
+            expected: revision,
+            stored: stored.map(Poll::revision),
+        });
+    }
+    if let ChangeTo::Restored(poll) = &change.to {
+        return Ok(restored(stored, poll));
+    }
+    let Some(stored) = stored else {
+        return match &change.to {
+            ChangeTo::Defined(new) | ChangeTo::Put(new) => Ok(created(new)),
+            _ => Err(StoreError::NoPoll(change.poll.clone())),
+        };
+    };
+    let refused = |why| StoreError::ChangeRefused(stored.id.clone(), why);
+    let (action, after) = match &change.to {
+        ChangeTo::Defined(new) => ("poll.changed", stored.with_texts_of(new)?),
+        ChangeTo::Put(new) | ChangeTo::Restored(new) => ("poll.changed", stored.put(new, now)?),
+        ChangeTo::Settled {
+            times,
+            is_confirmed,
+        } => {
+            let action = if *is_confirmed {
+                "poll.times-confirmed"
+            } else {
+                "poll.times-taken-back"
+            };
+            (action, stored.settled(*times, *is_confirmed))
+        }
+        ChangeTo::State(to) => {
+            let mut after = stored.clone().in_state(stored.state().clone().advanced(to));
+            if after.state.is_final() && !stored.state.is_final() {
+                after.extras.life.final_at = Some(now);
+                after.extras.life.pending = None;
+            }
+            let action = if after.state.is_final() {
+                "poll.final"
+            } else {
+                "poll.closing"
+            };
+            if matches!(
+                (&stored.state, &after.state),
+                (PollState::Closing(_), PollState::Closing(_))
+            ) {
+                // Further shards are sealed: not a change that anybody made.
+                let is_changed = after.state != stored.state;
+                return Ok(Changed {
+                    poll: Some(after),
+                    is_changed,
+                    note: None,
+                });
+            }
+            (action, after)
+        }
+        ChangeTo::Archived(archived) => {
+            if !stored.state.is_final() {
+                return Err(refused(ChangeRefusal::NotFinal));
+            }
+            let mut after = stored.clone();
+            after.extras.life.archived = *archived;
+            ("poll.archived", after)
+        }
+        ChangeTo::Deleted => {
+            if !stored.is_draft() && !stored.state.is_final() {
+                return Err(refused(ChangeRefusal::NotDeletable));
+            }
+            return Ok(Changed {
+                poll: None,
+                is_changed: true,
+                note: Some(ChangeNote {
+                    action: "poll.deleted",
+                    before: Some(audited(stored)),
+                    after: None,
+                }),
+            });
+        }
+    };
+    if after == *stored {
+        return Ok(Changed {
+            poll: Some(after),
+            is_changed: false,
+            note: None,
+        });
+    }
+    let mut after = after;
+    after.extras.life.revision = stored.revision() + 1;
+    Ok(Changed {
+        note: Some(ChangeNote {
+            action,
+            before: Some(audited(stored)),
+            after: Some(audited(&after)),
+        }),
+        is_changed: true,
+        poll: Some(after),
+    })
+}
+
+/// A poll that a store lacked, or had as it was before.
+fn restored(stored: Option<&Poll>, poll: &Poll) -> Changed {
+    let state = stored.map_or(&PollState::Open, Poll::state).clone();
+    let after = match stored {
+        Some(stored) if stored.revision() >= poll.revision() => stored.clone(),
+        _ => poll.clone().in_state(state),
+    };
+    let is_changed = stored != Some(&after);
+    Changed {
+        is_changed,
+        note: is_changed.then(|| ChangeNote {
+            action: "poll.restored",
+            before: stored.map(audited),
+            after: Some(audited(&after)),
+        }),
+        poll: Some(after),
+    }
+}
+
+/// A poll that is stored for the first time.
+fn created(new: &Poll) -> Changed {
+    let mut poll = new.clone().in_state(PollState::Open);
+    let draft = poll.is_draft();
+    poll.extras.life = Life {
+        draft,
+        ..Life::default()
+    };
+    if !draft {
+        poll.publish();
+    }
+    Changed {
+        note: Some(ChangeNote {
+            action: "poll.created",
+            before: None,
+            after: Some(audited(&poll)),
+        }),
+        is_changed: true,
+        poll: Some(poll),
+    }
+}
+
+impl Poll {
+    /// Ballots can come from now on: the log must have the times.
+    fn publish(&mut self) {
+        let settings = &self.extras.settings;
+        let has_times = settings.opens_at.is_some() || settings.closes_at.is_some();
+        let life = &mut self.extras.life;
+        life.draft = false;
+        if has_times {
+            (life.rules, life.times) = (life.rules + 1, life.times + 1);
+        }
+    }
+
+    /// This poll with the title and the labels of another one.
+    fn with_texts_of(&self, new: &Self) -> Result<Self, StoreError> {
+        if !self.counts_like(new) {
+            return Err(StoreError::PollConflict(self.id.clone()));
+        }
+        if text_changes(self, new).next().is_none() {
+            return Ok(self.clone());
+        }
+        if !self.state.is_open() {
+            return Err(StoreError::TextsFrozen(self.id.clone()));
+        }
+        let mut after = self.clone();
+        after.title.clone_from(&new.title);
+        after.options.clone_from(&new.options);
+        Ok(after)
+    }
+
+    /// This poll with the definition and the settings of another one.
+    fn put(&self, new: &Self, now: Moment) -> Result<Self, StoreError> {
+        let refused = |why| Err(StoreError::ChangeRefused(self.id.clone(), why));
+        let mut after = new.clone().in_state(self.state.clone());
+        after.extras.life = self.extras.life.clone();
+        if self.is_draft() {
+            if !new.is_draft() {
+                after.publish();
+            }
+            return Ok(after);
+        }
+        if new.is_draft() {
+            return refused(ChangeRefusal::Published);
+        }
+        let (was, is) = (self.settings(), new.settings());
+        let other_rules = !self.counts_like(new) || was.revote != is.revote;
+        let other_times = (was.opens_at, was.closes_at) != (is.opens_at, is.closes_at);
+        // For certain: the log decides, by its own clock.
+        let has_opened = was
+            .opens_at
+            .is_none_or(|opens| opens <= now.plus(CHANGE_MARGIN));
+        if other_rules && has_opened {
+            return Err(StoreError::PollConflict(self.id.clone()));
+        }
+        if has_opened && is.results < was.results {
+            return refused(ChangeRefusal::Results);
+        }
+        if !self.state.is_open() {
+            if other_times {
+                return refused(ChangeRefusal::Times);
+            }
+            if text_changes(self, new).next().is_some() || !was.has_texts_of(is) {
+                return Err(StoreError::TextsFrozen(self.id.clone()));
+            }
+        }
+        if !other_rules && !other_times {
+            // Texts that were stored by an earlier version may be in another form.
+            if text_changes(self, new).next().is_none() {
+                after.title.clone_from(&self.title);
+                after.options.clone_from(&self.options);
+            }
+            return Ok(after);
+        }
+        if self.extras.life.pending.is_some() {
+            return refused(ChangeRefusal::Busy);
+        }
+        let mut after = self.clone();
+        let life = &mut after.extras.life;
+        life.pending = Some(Box::new(Pending {
+            definition: new.clone().into(),
+            settings: is.clone(),
+            rules: life.rules + u32::from(other_rules),
+            times: life.times + 1,
+        }));
+        Ok(after)
+    }
+
+    /// This poll once its pending change has ended.
+    fn settled(&self, times: u32, is_confirmed: bool) -> Self {
+        let mut after = self.clone();
+        let life = &mut after.extras.life;
+        let Some(pending) = life.pending.take_if(|pending| pending.times == times) else {
+            return after;
+        };
+        if !is_confirmed {
+            // Shards that have the new times take the old ones again, under a higher number.
+            life.times = pending.times + 1;
+            return after;
+        }
+        (life.rules, life.times) = (pending.rules, pending.times);
+        after.extras.settings = pending.settings;
+        let PollFields {
+            title,
+            options,
+            max_choices,
+            ..
+        } = pending.definition;
+        (after.title, after.options, after.max_choices) = (title, options, max_choices);
+        after
+    }
+}
+
+/// A text of a poll that became another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct TextChange<'a> {
+    /// The option whose label it is; `None` for the poll's title.
+    option: Option<&'a str>,
+    old: &'a str,
+    new: &'a str,
+}
+
+fn text_changes<'a>(old: &'a Poll, new: &'a Poll) -> impl Iterator<Item = TextChange<'a>> {
+    let title = (None, old.title.as_str(), new.title.as_str());
+    let labels = old.options.iter().zip(&new.options).map(|(old, new)| {
+        let id = Some(old.id.as_str());
+        (id, old.label.as_str(), new.label.as_str())
+    });
+    std::iter::once(title)
+        .chain(labels)
+        // Texts that were stored by an earlier version may be in another form.
+        .filter(|(_, old, new)| text::stored_form(old) != text::stored_form(new))
+        .map(|(option, old, new)| TextChange { option, old, new })
+}
+
+/// Logs which texts of an open poll were changed, once the change is stored. Voters may have voted by the older words.
+pub fn log_changes(before: Option<&Poll>, after: Option<&Poll>) {
+    let (Some(before), Some(after)) = (before, after) else {
+        return;
+    };
+    if before.is_draft() || !before.counts_like(after) {
+        return;
+    }
+    let poll = after.id();
+    for TextChange { option, old, new } in text_changes(before, after) {
         // Written so that characters which steer a terminal, or the direction of text, are spelt out.
         match option {
             None => {
-                tracing::warn!(%poll, field = "title", ?old, ?new, "an open poll's title changed")
+                tracing::warn!(%poll, field = "title", ?old, ?new, "an open poll's title changed");
             }
             Some(option) => {
                 tracing::warn!(%poll, field = "label", option, ?old, ?new, "an open poll's label changed");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::poll::{Phase, PollBuilder, ShowResults};
+
+    fn builder() -> PollBuilder {
+        Poll::builder("p", "Which?")
+            .option("a", "A")
+            .option("b", "B")
+    }
+
+    fn at(seconds: u64) -> Option<Moment> {
+        Moment::from_unix_ms(seconds * 1_000)
+    }
+
+    fn now() -> Moment {
+        at(1_000).unwrap()
+    }
+
+    fn poll(set: impl FnOnce(&mut PollSettings)) -> Poll {
+        let mut settings = PollSettings::default();
+        set(&mut settings);
+        builder().settings(settings).build().unwrap()
+    }
+
+    fn apply(stored: Option<&Poll>, to: ChangeTo) -> Result<Poll, StoreError> {
+        let change = PollChange::new("p".parse().unwrap(), to);
+        super::change(stored, &change, now()).map(|changed| changed.poll.unwrap())
+    }
+
+    fn put(stored: Option<&Poll>, new: Poll) -> Result<Poll, StoreError> {
+        apply(stored, ChangeTo::Put(Box::new(new)))
+    }
+
+    fn why(changed: Result<Poll, StoreError>) -> ChangeRefusal {
+        match changed {
+            Err(StoreError::ChangeRefused(_, why)) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn texts_change_only_while_the_poll_is_open() {
+        let stored = put(None, poll(|_| ())).unwrap();
+        let renamed = || {
+            let poll = Poll::builder("p", "Or which?").option("a", "A");
+            poll.option("b", "B").build().unwrap()
+        };
+        let after = put(Some(&stored), renamed()).unwrap();
+        assert_eq!((after.title(), after.revision()), ("Or which?", 1));
+        let defined = |stored: &Poll| apply(Some(stored), ChangeTo::Defined(Box::new(renamed())));
+        assert_eq!(defined(&stored).unwrap().title(), "Or which?");
+        for state in [
+            PollState::Closing(Default::default()),
+            PollState::Final(Default::default()),
+        ] {
+            let closed = stored.clone().in_state(state);
+            for refused in [defined(&closed), put(Some(&closed), renamed())] {
+                assert!(matches!(refused, Err(StoreError::TextsFrozen(_))));
+            }
+            assert_eq!(put(Some(&closed), poll(|_| ())).unwrap(), closed);
+        }
+        // As an earlier version stored it.
+        let decomposed = Poll {
+            title: "Cafe\u{301}".to_owned(),
+            ..closed_like(&stored)
+        };
+        let composed = Poll {
+            title: "Café".to_owned(),
+            ..stored
+        };
+        assert_eq!(put(Some(&decomposed), composed).unwrap(), decomposed);
+    }
+
+    fn closed_like(poll: &Poll) -> Poll {
+        poll.clone()
+            .in_state(PollState::Closing(Default::default()))
+    }
+
+    #[test]
+    fn a_definition_that_is_brought_along_leaves_the_settings_as_they_are() {
+        let stored = put(None, poll(|settings| settings.listed = false)).unwrap();
+        let after = apply(Some(&stored), ChangeTo::Defined(Box::new(poll(|_| ())))).unwrap();
+        assert_eq!(after, stored);
+    }
+
+    #[test]
+    fn a_draft_can_change_in_all_ways_and_never_comes_back() {
+        let draft = put(None, poll(|_| ()).as_draft()).unwrap();
+        let other = Poll::builder("p", "Else?")
+            .option("x", "X")
+            .option("y", "Y");
+        let other = other.build().unwrap();
+        let changed = put(Some(&draft), other.clone().as_draft()).unwrap();
+        assert!(changed.is_draft());
+        let published = put(Some(&changed), other.clone()).unwrap();
+        assert!(!published.is_draft());
+        let back = put(Some(&published), other.as_draft());
+        assert_eq!(why(back), ChangeRefusal::Published);
+    }
+
+    #[test]
+    fn times_of_a_published_poll_are_pending_until_the_log_has_confirmed_them() {
+        let stored = put(None, poll(|_| ())).unwrap();
+        assert_eq!((stored.window(), stored.rules()), (None, None));
+        let pending = put(
+            Some(&stored),
+            poll(|settings| settings.closes_at = at(2_000)),
+        )
+        .unwrap();
+        assert_eq!(pending.settings().closes_at, None);
+        assert_eq!(pending.pending_window().unwrap().closes_at, at(2_000));
+        assert_ne!(pending.version(), stored.version());
+        assert!(pending.is_in_time(3_000_000), "by the old times");
+        let again = put(
+            Some(&pending),
+            poll(|settings| settings.closes_at = at(3_000)),
+        );
+        assert_eq!(why(again), ChangeRefusal::Busy);
+        let settle = |is_confirmed| {
+            let to = ChangeTo::Settled {
+                times: 1,
+                is_confirmed,
+            };
+            apply(Some(&pending), to).unwrap()
+        };
+        let confirmed = settle(true);
+        assert_eq!(confirmed.window().unwrap().closes_at, at(2_000));
+        assert_eq!(confirmed.rules(), Some(0));
+        assert!(!confirmed.is_in_time(2_000_000));
+        let taken_back = settle(false);
+        assert_eq!(taken_back.settings().closes_at, None);
+        // The shards that have the new times must take the old ones again.
+        assert_eq!(taken_back.window().unwrap().times, 2);
+    }
+
+    #[test]
+    fn rules_change_only_before_the_poll_opens() {
+        let opens = |seconds| move |settings: &mut PollSettings| settings.opens_at = at(seconds);
+        let once = |seconds| {
+            move |settings: &mut PollSettings| {
+                settings.opens_at = at(seconds);
+                settings.revote = false;
+            }
+        };
+        let scheduled = put(None, poll(opens(1_020))).unwrap();
+        assert_eq!(scheduled.rules(), Some(1));
+        let pending = put(Some(&scheduled), poll(once(1_020))).unwrap();
+        assert_eq!(pending.pending_window().unwrap().rules, 2);
+        let soon = put(None, poll(opens(1_010))).unwrap();
+        let refused = put(Some(&soon), poll(once(1_010)));
+        assert!(matches!(refused, Err(StoreError::PollConflict(_))));
+        let open = put(None, poll(|_| ())).unwrap();
+        let refused = put(Some(&open), poll(|settings| settings.revote = false));
+        assert!(matches!(refused, Err(StoreError::PollConflict(_))));
+    }
+
+    #[test]
+    fn a_result_that_was_shown_is_never_hidden_again() {
+        let showing = |results| poll(|settings| settings.results = results);
+        let stored = put(None, showing(ShowResults::AfterVote)).unwrap();
+        let narrower = put(Some(&stored), showing(ShowResults::AfterClose));
+        assert_eq!(why(narrower), ChangeRefusal::Results);
+        let wider = put(Some(&stored), showing(ShowResults::Always)).unwrap();
+        assert_eq!(wider.settings().results, ShowResults::Always);
+        let scheduled = |results| {
+            poll(|settings| {
+                settings.results = results;
+                settings.opens_at = at(5_000);
+            })
+        };
+        let stored = put(None, scheduled(ShowResults::Always)).unwrap();
+        assert!(put(Some(&stored), scheduled(ShowResults::Host)).is_ok());
+    }
+
+    #[test]
+    fn only_a_final_poll_is_archived_and_only_a_draft_or_a_final_poll_is_deleted() {
+        let open = put(None, poll(|_| ())).unwrap();
+        let archive = ChangeTo::Archived(true);
+        assert_eq!(
+            why(apply(Some(&open), archive.clone())),
+            ChangeRefusal::NotFinal
+        );
+        assert_eq!(
+            why(apply(Some(&open), ChangeTo::Deleted)),
+            ChangeRefusal::NotDeletable
+        );
+        let end = ChangeTo::State(PollState::Final(Default::default()));
+        let done = apply(Some(&open), end).unwrap();
+        assert_eq!(done.final_at(), Some(now()));
+        let archived = apply(Some(&done), archive).unwrap();
+        assert_eq!(archived.phase(now()), Phase::Archived);
+        let delete = PollChange::new("p".parse().unwrap(), ChangeTo::Deleted);
+        let deleted = change(Some(&archived), &delete, now()).unwrap();
+        assert_eq!(deleted.poll, None);
+        assert!(deleted.note.unwrap().before.unwrap().contains("Which?"));
+    }
+
+    #[test]
+    fn a_change_can_depend_on_the_revision() {
+        let stored = put(None, poll(|_| ())).unwrap();
+        let mut change = PollChange::put(poll(|settings| settings.listed = false));
+        change.if_revision = Some(0);
+        let after = super::change(Some(&stored), &change, now()).unwrap();
+        let after = after.poll.unwrap();
+        assert_eq!(after.revision(), 1);
+        let refused = super::change(Some(&after), &change, now());
+        assert!(matches!(refused, Err(StoreError::RevisionChanged { .. })));
+        let refused = super::change(None, &change, now());
+        assert!(matches!(refused, Err(StoreError::RevisionChanged { .. })));
     }
 }

@@ -9,6 +9,8 @@ use unicode_properties::{
 };
 use unicode_script::{Script, UnicodeScript};
 
+use super::settings::MAX_DESCRIPTION_CHARS;
+
 /// The longest title or label, in characters.
 pub const MAX_LABEL_CHARS: usize = 200;
 
@@ -26,6 +28,9 @@ pub enum BadText {
     /// More than [`MAX_LABEL_CHARS`].
     #[error("it has {0} characters, and may have {MAX_LABEL_CHARS}")]
     TooLong(usize),
+    /// A description of more than [`MAX_DESCRIPTION_CHARS`].
+    #[error("it has {0} characters, and may have {MAX_DESCRIPTION_CHARS}")]
+    LongDescription(usize),
     /// A control character or the end of a line.
     #[error("it has the control character {} in it", code(*.0))]
     Control(char),
@@ -69,6 +74,35 @@ pub(super) fn check(text: &str) -> Result<String, BadText> {
     }
     check_marks(&text)?;
     Ok(text)
+}
+
+/// Checks a description: paragraphs with an empty line between two of them. Returns it as it is to be stored; it may be
+/// empty.
+pub(super) fn check_paragraphs(text: &str) -> Result<String, BadText> {
+    let chars = text.chars().count();
+    if chars > MAX_DESCRIPTION_CHARS {
+        return Err(BadText::LongDescription(chars));
+    }
+    let mut checked = String::with_capacity(text.len());
+    // Empty lines that are not written yet: of several, one is kept.
+    let mut is_apart = false;
+    for line in text.lines().map(stored_form) {
+        if line.is_empty() {
+            is_apart = !checked.is_empty();
+            continue;
+        }
+        check_characters(&line)?;
+        check_marks(&line)?;
+        if is_apart {
+            checked.push('\n');
+        }
+        if !checked.is_empty() {
+            checked.push('\n');
+        }
+        checked.push_str(&line);
+        is_apart = false;
+    }
+    Ok(checked)
 }
 
 fn check_characters(text: &str) -> Result<(), BadText> {

@@ -1,5 +1,5 @@
-//! Makes a [`Batch`] of log entries: decodes the entries, finds the invalid ballots, and keeps the newest ballot of
-//! each voter.
+//! Makes a [`Batch`] of log entries: decodes the entries, finds the invalid ballots, and keeps the ballot of each
+//! voter that counts.
 
 use std::collections::{HashMap, HashSet};
 
@@ -127,7 +127,16 @@ pub(super) fn prepare(gathered: &Gathered, polls: &Known) -> Batch {
         }
         batch.entries.push(((shard, id), valid));
     }
-    batch.keep_newest();
+    let mut last = None;
+    for id in gathered.polls() {
+        // Mostly the poll of the ballot before.
+        if last.replace(id) != Some(id)
+            && let Some(poll) = polls.get(id)
+        {
+            batch.judge_by(poll);
+        }
+    }
+    batch.keep_one_of_each_voter();
     batch
 }
 

@@ -112,7 +112,7 @@ impl Sealed {
     fn refuses(&self, shard: ShardId, entry: &NewEntry, len: usize) -> Result<(), CastError> {
         let sealed = locked(&self.0);
         let is_sealed = |poll: &&PollId| sealed.contains(&(shard, cut(poll, len)));
-        match entry.polls.iter().find(is_sealed) {
+        match entry.polls.iter().map(|poll| &poll.id).find(is_sealed) {
             Some(poll) => Err(CastError::Closed(poll.clone())),
             None => Ok(()),
         }

@@ -7,7 +7,7 @@ use voting_core::{
     BatchFlusher, DeadLetterStore, Poll, PollDirectory, PollId, PollState, PollStore, Receipt,
     ReceiptState, StoreError, Tally, TallyStore,
     conformance::Backend,
-    model::{position::Position, tally::Recount},
+    model::{poll::PollChange, position::Position, tally::Recount},
     store::{
         batch::Batch,
         dead_letter::DeadLetter,
@@ -165,10 +165,15 @@ impl<B: BrokenStore> PollStore for Around<B> {
         self.broken.put_poll(&self.store, poll).await
     }
 
-    async fn advance_poll(
+    async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
+        self.store.polls.change_poll(change, by).await
+    }
+
+    async fn advance_poll_by(
         &self,
         poll: &PollId,
         to: &PollState,
+        _: &str,
     ) -> Result<Option<PollState>, StoreError> {
         self.broken.advance_poll(&self.store, poll, to).await
     }

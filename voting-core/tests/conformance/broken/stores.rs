@@ -9,7 +9,11 @@ use std::{
 use async_trait::async_trait;
 use voting_core::{
     Choices, Poll, PollId, PollState, Receipt, ReceiptState, StoreError, Tally, VoterId,
-    model::position::{Position, ShardId},
+    model::{
+        moment::Moment,
+        poll::{ChangeTo, PollChange},
+        position::{Position, ShardId},
+    },
     store::{batch::Batch, dead_letter::DeadLetter, outcome::Flushed},
 };
 
@@ -66,7 +70,7 @@ fn with_voters(batch: &mut Batch, cut: impl Fn(u128) -> u128) {
     for placed in batch.ballots.iter_mut().chain(&mut batch.replaced) {
         placed.ballot.voter = cut_voter(placed.ballot.voter, &cut);
     }
-    batch.keep_newest();
+    batch.keep_one_of_each_voter();
 }
 
 fn cut_voter(voter: VoterId, cut: impl Fn(u128) -> u128) -> VoterId {
@@ -320,7 +324,9 @@ impl BrokenStore for LooksAtTheStateBeforeItsTransaction {
 
     async fn put_poll(&self, store: &Store, poll: &Poll) -> Result<(), StoreError> {
         if let Some(stored) = store.polls.poll(poll.id()).await? {
-            stored.replaced_by(poll)?;
+            let change =
+                PollChange::new(poll.id().clone(), ChangeTo::Defined(Box::new(poll.clone())));
+            voting_core::model::poll::change(Some(&stored), &change, Moment::now())?;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.0.put_poll(store, poll).await

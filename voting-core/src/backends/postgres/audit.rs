@@ -1,0 +1,84 @@
+//! The audit log.
+
+use async_trait::async_trait;
+
+use super::{Inner, Postgres, from_column, prepared::Transaction, to_column};
+use crate::{
+    error::StoreError,
+    model::moment::Moment,
+    store::{
+        AuditLog,
+        audit::{AuditEntry, AuditNote},
+    },
+};
+
+/// Adds a note in the transaction that does what it says.
+pub(super) fn add_to_audit_log(
+    transaction: &mut Transaction<'_>,
+    note: &AuditNote,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "INSERT INTO audit_log (by, action, poll, before, after) VALUES ($1, $2, $3, $4, $5)",
+        &[
+            &note.by,
+            &note.action,
+            &note.poll.as_ref().map(|poll| poll.as_str()),
+            &note.before,
+            &note.after,
+        ],
+    )?;
+    Ok(())
+}
+
+impl Inner {
+    fn add_note(&self, note: &AuditNote) -> Result<(), StoreError> {
+        self.on_connection(|connection| {
+            let mut transaction = connection.begin()?;
+            add_to_audit_log(&mut transaction, note)?;
+            Ok(transaction.commit()?)
+        })
+    }
+
+    fn notes(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        let (after, limit) = (to_column(after)?, i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows = self.ask(|connection| {
+            Ok(connection.query(
+                "SELECT number, (EXTRACT(epoch FROM at) * 1000)::bigint, by, action, poll, before, after
+                 FROM audit_log WHERE number > $1 ORDER BY number LIMIT $2",
+                &[&after, &limit],
+            )?)
+        })?;
+        let entries = rows.iter().map(|row| {
+            let ms = from_column(row.get(1))?;
+            let corrupt = || StoreError::Corrupt(format!("time {ms} in the audit log"));
+            let poll: Option<String> = row.get(4);
+            let poll = poll.map(|poll| poll.parse()).transpose();
+            Ok(AuditEntry {
+                number: from_column(row.get(0))?,
+                at: Moment::from_unix_ms(ms).ok_or_else(corrupt)?,
+                note: AuditNote {
+                    by: row.get(2),
+                    action: row.get(3),
+                    poll: poll.map_err(|error: crate::model::id::InvalidId| {
+                        StoreError::Corrupt(error.to_string())
+                    })?,
+                    before: row.get(5),
+                    after: row.get(6),
+                },
+            })
+        });
+        entries.collect()
+    }
+}
+
+#[async_trait]
+impl AuditLog for Postgres {
+    async fn add_to_audit_log(&self, note: &AuditNote) -> Result<(), StoreError> {
+        let note = note.clone();
+        self.call(move |inner| inner.add_note(&note)).await
+    }
+
+    async fn audit_log(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        self.call(move |inner| inner.notes(after, limit)).await
+    }
+}

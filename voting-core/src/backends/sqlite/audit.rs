@@ -1,0 +1,93 @@
+//! The audit log.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, Transaction, params};
+
+use super::{Inner, Sqlite, begin, lock};
+use crate::{
+    error::StoreError,
+    model::moment::Moment,
+    store::{
+        AuditLog,
+        audit::{AuditEntry, AuditNote},
+    },
+};
+
+/// Adds a note in the transaction that does what it says.
+pub(super) fn add_to_audit_log(
+    transaction: &Transaction<'_>,
+    note: &AuditNote,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "INSERT INTO audit_log (at, by, action, poll, before, after) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            Moment::now().unix_ms(),
+            note.by,
+            note.action,
+            note.poll.as_ref().map(|poll| poll.as_str()),
+            note.before,
+            note.after,
+        ],
+    )?;
+    Ok(())
+}
+
+fn notes(reader: &Connection, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+    let mut query = reader.prepare_cached(
+        "SELECT number, at, by, action, poll, before, after FROM audit_log
+         WHERE number > ?1 ORDER BY number LIMIT ?2",
+    )?;
+    let rows = query.query_map(params![after, limit], |row| {
+        let note = AuditNote {
+            by: row.get(2)?,
+            action: row.get(3)?,
+            poll: None,
+            before: row.get(5)?,
+            after: row.get(6)?,
+        };
+        Ok((
+            row.get(0)?,
+            row.get(1)?,
+            row.get::<_, Option<String>>(4)?,
+            note,
+        ))
+    })?;
+    let entries = rows.map(|row| {
+        let (number, at, poll, note) = row?;
+        let corrupt = || StoreError::Corrupt(format!("time {at} in the audit log"));
+        let poll = poll.map(|poll| poll.parse()).transpose();
+        Ok(AuditEntry {
+            number,
+            at: Moment::from_unix_ms(at).ok_or_else(corrupt)?,
+            note: AuditNote {
+                poll: poll.map_err(|error: crate::model::id::InvalidId| {
+                    StoreError::Corrupt(error.to_string())
+                })?,
+                ..note
+            },
+        })
+    });
+    entries.collect()
+}
+
+impl Inner {
+    fn add_note(&self, note: &AuditNote) -> Result<(), StoreError> {
+        let mut writer = self.writer()?;
+        let transaction = begin(&mut writer)?;
+        add_to_audit_log(&transaction, note)?;
+        Ok(self.commit(transaction)?)
+    }
+}
+
+#[async_trait]
+impl AuditLog for Sqlite {
+    async fn add_to_audit_log(&self, note: &AuditNote) -> Result<(), StoreError> {
+        let note = note.clone();
+        self.blocking(move |inner| inner.add_note(&note)).await
+    }
+
+    async fn audit_log(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        self.reading(move |inner| notes(&lock(&inner.reader), after, limit))
+            .await
+    }
+}

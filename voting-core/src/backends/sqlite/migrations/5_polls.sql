@@ -1,0 +1,28 @@
+-- The settings of a poll and how far its life has come, as JSON; NULL: none of it was ever set.
+ALTER TABLE polls ADD COLUMN extras TEXT;
+
+-- Polls that were deleted. Their ids are never used again.
+CREATE TABLE deleted_polls (
+    id TEXT PRIMARY KEY,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What was done, by whom and when. It only grows.
+CREATE TABLE audit_log (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at     INTEGER NOT NULL,
+    by     TEXT NOT NULL,
+    action TEXT NOT NULL,
+    poll   TEXT,
+    before TEXT, -- JSON
+    after  TEXT  -- JSON
+) STRICT;
+
+-- Between which moments the log takes ballots, and by which rules.
+CREATE TABLE windows (
+    poll      TEXT PRIMARY KEY,
+    rules     INTEGER NOT NULL,
+    times     INTEGER NOT NULL,
+    opens_at  INTEGER,
+    closes_at INTEGER
+) STRICT, WITHOUT ROWID;
