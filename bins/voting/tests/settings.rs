@@ -453,7 +453,7 @@ fn a_fault_in_a_poll_is_told_with_the_poll_the_field_and_the_file() {
     for (poll, parts) in [
         (format!("title = 't'\n{options}"), &["polls[1]", "id is missing"][..]),
         (format!("id = 'lunch'\n{options}"), &["polls[1] (lunch)", "title is missing"]),
-        (format!("id = 'lunch'\ntitel = 't'\n{options}"), &["polls[1] (lunch)", "unknown field titel", "id, title, max_choices, options"]),
+        (format!("id = 'lunch'\ntitel = 't'\n{options}"), &["polls[1] (lunch)", "unknown field titel", "id, title, description, options, max_choices"]),
         (format!("id = 'Lu nch'\ntitle = 't'\n{options}"), &["polls[1] (Lu nch).id"]),
         (format!("id = 'lunch'\ntitle = ''\n{options}"), &["polls[1] (lunch).title"]),
         (format!("id = 'lunch'\ntitle = 't'\nmax_choices = 'many'\n{options}"), &["polls[1] (lunch).max_choices", "many"]),

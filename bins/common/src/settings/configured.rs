@@ -1,14 +1,33 @@
 //! Stores the polls of the settings.
 
-use voting_core::{Poll, PollStore, StoreError};
+use voting_core::{
+    Poll, PollStore, StoreError,
+    model::poll::{ChangeTo, PollChange},
+};
 
-/// Stores a poll of the settings, or gives the stored poll its title and labels. A closed poll keeps its own texts:
-/// this is logged, and does not prevent the start.
+/// Stores a poll of the settings, or gives the stored poll its title and labels. A closed poll keeps its own texts, a
+/// stored one its own settings, and a deleted one stays deleted: this is logged, and does not prevent the start.
 ///
 /// # Errors
 /// The store fails, or has the poll with other options.
 pub(crate) async fn put_configured(store: &impl PollStore, poll: &Poll) -> Result<(), StoreError> {
-    match store.put_poll(poll).await {
+    let to = ChangeTo::Defined(Box::new(poll.clone()));
+    let change = PollChange::new(poll.id().clone(), to);
+    match store.change_poll(&change, "settings").await {
+        Ok(Some(stored)) => {
+            if stored.settings() != poll.settings() {
+                tracing::info!(
+                    poll = %poll.id(),
+                    "the stored poll keeps its own description, times and rules; those in the settings are used only \
+                     when a poll is stored for the first time"
+                );
+            }
+            Ok(())
+        }
+        Err(StoreError::PollDeleted(id)) => {
+            tracing::warn!(poll = %id, "the poll was deleted and stays deleted; remove it from the settings");
+            Ok(())
+        }
         Err(StoreError::TextsFrozen(id)) => {
             tracing::warn!(
                 poll = %id,
@@ -16,7 +35,8 @@ pub(crate) async fn put_configured(store: &impl PollStore, poll: &Poll) -> Resul
             );
             Ok(())
         }
-        stored => stored,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

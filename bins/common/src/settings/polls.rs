@@ -6,15 +6,31 @@ use config::{File, FileFormat, Map, Source, Value, ValueKind};
 use serde::{Deserialize, de::DeserializeOwned};
 use voting_core::{
     Poll, PollOption,
-    model::poll::{MAX_LABEL_CHARS, check_text},
+    model::poll::{MAX_LABEL_CHARS, PollSettings, check_text},
 };
 
 use voting_http::OnceJson;
 
 use crate::settings::{provenance::in_short, typed};
 
-const POLL_FIELDS: [&str; 4] = ["id", "title", "max_choices", "options"];
-const OPTION_FIELDS: [&str; 2] = ["id", "label"];
+const POLL_FIELDS: [&str; 15] = [
+    "id",
+    "title",
+    "description",
+    "options",
+    "max_choices",
+    "revote",
+    "opens_at",
+    "closes_at",
+    "time_zone",
+    "results",
+    "order",
+    "listed",
+    "language",
+    "retention_days",
+    "draft",
+];
+const OPTION_FIELDS: [&str; 3] = ["id", "label", "description"];
 
 /// Reads the list of polls.
 ///
@@ -131,6 +147,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// As [`take`](Self::take), where the field may be missing.
+    fn take_if_set<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        self.table.contains_key(name).then(|| self.take(name))?
+    }
+
     fn take_list(&mut self, name: &str) -> Option<Vec<Value>> {
         match self.table.remove(name).map(|value| value.kind) {
             Some(ValueKind::Array(list)) => return Some(list),
@@ -164,14 +185,22 @@ fn poll(index: usize, value: Value, faults: &mut Faults) -> Option<Poll> {
         true => fields.take("max_choices"),
         false => Some(1),
     };
+    let before = fields.faults.0.len();
+    let (mut settings, draft) = settings(&mut fields);
+    let settings_are_read = fields.faults.0.len() == before;
     let options = fields.take_list("options");
-    let options: Vec<Option<PollOption>> = options?
+    let options: Vec<Option<(PollOption, Option<String>)>> = options?
         .into_iter()
         .enumerate()
         .map(|(at, value)| option(format!("{place}.options[{at}]"), value, faults))
         .collect();
-    let options: Option<Vec<PollOption>> = options.into_iter().collect();
+    let options: Option<Vec<_>> = options.into_iter().collect();
     let (id, title, max_choices, options) = (id?, title?, max_choices?, options?);
+    for (option, description) in &options {
+        let description = description.clone().map(|text| (option.id.clone(), text));
+        settings.option_descriptions.extend(description);
+    }
+    let options: Vec<PollOption> = options.into_iter().map(|(option, _)| option).collect();
     // A wrong text is reported with its field, a fault of the whole poll with the poll.
     let known = faults.0.len();
     let mut check = |place: &str, text: &str| {
@@ -184,10 +213,12 @@ fn poll(index: usize, value: Value, faults: &mut Faults) -> Option<Poll> {
     for (at, option) in options.iter().enumerate() {
         check(&format!("{place}.options[{at}].label"), &option.label);
     }
-    if faults.0.len() > known {
+    if faults.0.len() > known || !settings_are_read {
         return None;
     }
-    match Poll::new(id, title, options, max_choices) {
+    let poll = Poll::new(id, title, options, max_choices);
+    match poll.and_then(|poll| poll.with_settings(settings)) {
+        Ok(poll) if draft => Some(poll.as_draft()),
         Ok(poll) => Some(poll),
         Err(error) => {
             faults.add(&place, &error.to_string());
@@ -196,11 +227,121 @@ fn poll(index: usize, value: Value, faults: &mut Faults) -> Option<Poll> {
     }
 }
 
-fn option(place: String, value: Value, faults: &mut Faults) -> Option<PollOption> {
+/// What a poll has beside its question and its options, and whether it is a draft.
+fn settings(fields: &mut Fields<'_>) -> (PollSettings, bool) {
+    let mut settings = PollSettings::default();
+    if let Some(description) = fields.take_if_set("description") {
+        settings.description = description;
+    }
+    if let Some(revote) = fields.take_if_set("revote") {
+        settings.revote = revote;
+    }
+    if let Some(results) = fields.take_if_set("results") {
+        settings.results = results;
+    }
+    if let Some(order) = fields.take_if_set("order") {
+        settings.order = order;
+    }
+    if let Some(listed) = fields.take_if_set("listed") {
+        settings.listed = listed;
+    }
+    settings.opens_at = fields.take_if_set("opens_at");
+    settings.closes_at = fields.take_if_set("closes_at");
+    settings.time_zone = fields.take_if_set("time_zone");
+    settings.language = fields.take_if_set("language");
+    settings.retention_days = fields.take_if_set("retention_days");
+    (settings, fields.take_if_set("draft").unwrap_or_default())
+}
+
+/// An option, and its description if it has one.
+fn option(
+    place: String,
+    value: Value,
+    faults: &mut Faults,
+) -> Option<(PollOption, Option<String>)> {
     let mut fields = Fields::of(place, value, &OPTION_FIELDS, faults)?;
     let (id, label) = (fields.take("id"), fields.take("label"));
-    Some(PollOption {
+    let description = fields.take_if_set("description");
+    let option = PollOption {
         id: id?,
         label: label?,
-    })
+    };
+    Some((option, description))
+}
+
+#[cfg(test)]
+mod tests {
+    use voting_core::model::poll::{OptionOrder, ShowResults};
+
+    use super::*;
+
+    fn read_file(fields: &str) -> Result<Poll, Vec<String>> {
+        let file = format!(
+            "[[polls]]\nid = 'lunch'\ntitle = 'Lunch?'\n{fields}\n\
+             [[polls.options]]\nid = 'rice'\nlabel = 'Rice'\ndescription = 'With peas.'\n\
+             [[polls.options]]\nid = 'soup'\nlabel = 'Soup'\n"
+        );
+        let file = File::from_str(&file, FileFormat::Toml).collect();
+        let polls = file.expect("TOML").remove("polls").expect("polls");
+        read(polls).map(|mut polls| polls.remove(0))
+    }
+
+    #[test]
+    fn all_settings_of_a_poll_are_read() {
+        let poll = read_file(
+            "description = 'At noon.'\nrevote = false\nopens_at = 2026-11-27T10:00:00+01:00\n\
+             closes_at = '2026-11-27T12:00:00Z'\ntime_zone = 'Europe/Berlin'\nresults = 'after_close'\n\
+             order = 'shuffled'\nlisted = false\nlanguage = 'en'\nretention_days = 30\ndraft = true",
+        );
+        let poll = poll.expect("a poll");
+        let settings = poll.settings();
+        assert_eq!(settings.description, "At noon.");
+        let rice = "rice".parse().expect("an id");
+        assert_eq!(settings.option_descriptions[&rice], "With peas.");
+        let moment = |text: &str| text.parse().ok();
+        assert_eq!(settings.opens_at, moment("2026-11-27T09:00:00Z"));
+        assert_eq!(settings.closes_at, moment("2026-11-27T12:00:00Z"));
+        assert_eq!(settings.results, ShowResults::AfterClose);
+        assert_eq!(settings.order, OptionOrder::Shuffled);
+        assert_eq!((settings.revote, settings.listed), (false, false));
+        assert_eq!(settings.time_zone.as_deref(), Some("Europe/Berlin"));
+        assert_eq!(settings.language.as_deref(), Some("en"));
+        assert_eq!(settings.retention_days, Some(30));
+        assert!(poll.is_draft());
+        let plain = read_file("").expect("a poll");
+        assert!(plain.settings().revote && !plain.is_draft());
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named_with_its_poll() {
+        for (field, place, why) in [
+            ("revote = 3", "polls[0] (lunch).revote", "true or false"),
+            (
+                "results = 'never'",
+                "polls[0] (lunch).results",
+                "after_close",
+            ),
+            (
+                "closes_at = 2026-11-27",
+                "polls[0] (lunch).closes_at",
+                "offset",
+            ),
+            (
+                "time_zone = 'Berlin time'",
+                "polls[0] (lunch)",
+                "Europe/Berlin",
+            ),
+            ("retention_days = 0", "polls[0] (lunch)", "36500"),
+            (
+                "opens_at = 2026-11-27T12:00:00Z\ncloses_at = 2026-11-27T12:00:00Z",
+                "polls[0] (lunch)",
+                "would close",
+            ),
+        ] {
+            let faults = read_file(field).expect_err(field);
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(faults[0].starts_with(place), "{faults:?}");
+            assert!(faults[0].contains(why), "{faults:?}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use config::{Value, ValueKind};
 use serde::{
     Deserialize, Deserializer,
     de::{
-        Error, IntoDeserializer, Unexpected, Visitor,
+        self, Error, IntoDeserializer, Unexpected, Visitor,
         value::{MapDeserializer, SeqDeserializer},
     },
     forward_to_deserialize_any,
@@ -164,6 +164,22 @@ impl<'de> Deserializer<'de> for Typed<'de> {
         self.fraction(visitor)
     }
 
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Unfit> {
+        let ValueKind::String(text) = &self.0.kind else {
+            return Err(Unfit::custom(format_args!(
+                "it must be one of {}",
+                known.join(", ")
+            )));
+        };
+        let text: de::value::StrDeserializer<'_, Unfit> = text.trim().into_deserializer();
+        text.deserialize_enum(name, known, visitor)
+    }
+
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
         match self.0.kind {
             ValueKind::Nil => visitor.visit_none(),
@@ -185,8 +201,7 @@ impl<'de> Deserializer<'de> for Typed<'de> {
     }
 
     forward_to_deserialize_any! {
-        i128 u128 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map enum
-        identifier
+        i128 u128 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map identifier
     }
 }
 
