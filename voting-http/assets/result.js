@@ -29,7 +29,7 @@
   var BEHIND_MS = 3000;
   // Screen readers hear the totals at most this often; the eye gets every change.
   var ANNOUNCE_EVERY_MS = 10000;
-  var STEPS = { open: 0, closing: 1, final: 2 };
+  var STEPS = { draft: 0, scheduled: 0, open: 1, closing: 2, final: 3, archived: 4 };
 
   // A clock that nobody sets.
   function now() {
@@ -100,7 +100,7 @@
   // How fresh the numbers are: live, waiting, polled, stalled (with the time) or final.
   function freshness(kind, since) {
     // A final result has nothing live about it. The stream stays, for the texts may change.
-    if (state === "final" && (kind === "live" || kind === "polled")) kind = "final";
+    if (STEPS[state] >= STEPS.final && (kind === "live" || kind === "polled")) kind = "final";
     var words = live.getAttribute("data-words-" + kind);
     put(liveText, since ? words + " " + clock(since) : words);
     live.setAttribute("data-state", kind);
@@ -189,6 +189,7 @@
       freshness("live");
     });
     on("stalled", function (data) { freshness("stalled", JSON.parse(data).since); });
+    on("hidden", function () { leave(); });
     on("alive", function () { /* a sign of life is all that it is */ });
     opened.addEventListener("error", function () {
       if (opened !== source) return;
@@ -236,6 +237,7 @@
     asked.open("GET", root.getAttribute("data-live") + ".json");
     asked.timeout = PATIENCE_MS;
     asked.onload = function () {
+      if (asked.status === 403) return leave();
       var answer = null;
       // What answers may be something else: a proxy, a login.
       try { answer = asked.status === 200 ? JSON.parse(asked.responseText) : null; } catch (e) { /* no answer */ }
@@ -243,6 +245,12 @@
     };
     asked.onerror = asked.ontimeout = function () { answered(null); };
     asked.send();
+  }
+
+  // The result is no longer shown to this browser: the page says why. Not all browsers load it at the same moment.
+  function leave() {
+    stop();
+    setTimeout(function () { location.reload(); }, 1000 + Math.random() * 2000);
   }
 
   function stopPolling() {

@@ -5,6 +5,7 @@ mod change;
 mod life;
 mod look;
 mod settings;
+mod shown;
 mod text;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ pub use self::{
     change::{ChangeNote, ChangeRefusal, ChangeTo, Changed, PollChange, change, log_changes},
     life::{CHANGE_MARGIN, Phase, PollExtras, PollVersion, PollWindow},
     settings::{MAX_DESCRIPTION_CHARS, MAX_RETENTION_DAYS, OptionOrder, PollSettings, ShowResults},
+    shown::{Hidden, Shown, Viewer},
     text::{BadText, MAX_LABEL_CHARS},
 };
 use crate::model::{

@@ -17,12 +17,19 @@ use tokio::{
     sync::watch,
     time::{sleep_until, timeout},
 };
-use voting_core::{Poll, PollId, StoreError, TallyStore, error::in_one_line};
+use voting_core::{
+    Poll, PollId, StoreError, Tally, TallyStore,
+    error::in_one_line,
+    model::{
+        moment::Moment,
+        poll::{Shown, Viewer},
+    },
+};
 
 use crate::{
     cache::{live_metrics::LiveMetrics, polls::Polls},
     problem::{Problem, trouble::Trouble},
-    views::{result_texts::ResultTexts, since::Since, tally_view::TallyView},
+    views::{poll_view::StateView, result_texts::ResultTexts, since::Since, tally_view::TallyView},
 };
 
 /// The greatest age of a tally that is shown as current.
@@ -34,9 +41,18 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long reads may fail before viewers are told.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
 
-/// A tally in all the forms in which it is sent.
+/// A tally, and the poll by whose rule it is shown.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
+    poll: Arc<Poll>,
+    state: StateView,
+    tally: Tally,
+    figures: Figures,
+}
+
+/// A tally in all the forms in which it is sent.
+#[derive(Debug)]
+pub(crate) struct Figures {
     pub(crate) view: TallyView,
     pub(crate) texts: ResultTexts,
     /// The tally as a server-sent event.
@@ -48,7 +64,38 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    fn new(view: TallyView, texts: ResultTexts) -> Result<Self, Problem> {
+    fn new(poll: Arc<Poll>, state: StateView, tally: Tally) -> Result<Self, Problem> {
+        Ok(Self {
+            figures: Figures::new(&poll, state, &tally)?,
+            poll,
+            state,
+            tally,
+        })
+    }
+
+    /// The tally for this viewer. This is the only way to it, so nothing can show a result that is hidden.
+    ///
+    /// # Errors
+    /// [`ProblemKind::ResultHidden`](crate::problem::kind::ProblemKind::ResultHidden), if the poll's rule hides it.
+    pub(crate) fn figures(&self, to: Viewer) -> Result<&Figures, Problem> {
+        match self.poll.shows_result(to, Moment::now()) {
+            Shown::Yes => Ok(&self.figures),
+            Shown::Hidden(hidden) => {
+                Err(Problem::result_hidden(&self.poll, &hidden, self.voters()))
+            }
+        }
+    }
+
+    /// The voters whose ballot counts. This number is not hidden.
+    pub(crate) fn voters(&self) -> u64 {
+        self.tally.voters
+    }
+}
+
+impl Figures {
+    fn new(poll: &Poll, state: StateView, tally: &Tally) -> Result<Self, Problem> {
+        let view = TallyView::new(poll, state, tally);
+        let texts = ResultTexts::new(poll, state, tally);
         let json = serde_json::to_string(&texts).map_err(|error| {
             tracing::error!(%error, "could not write a result as JSON");
             Problem::internal()
@@ -205,15 +252,14 @@ impl LiveTallies {
         })?;
         trouble.worked();
         let tally = tally.ok_or_else(|| Problem::no_poll(poll.id().as_str()))?;
-        let view = TallyView::new(&poll, &tally);
+        let state = StateView::now(&poll);
         if let Some(last) = last
-            && last.view == view
-            && last.texts.title == poll.title()
+            && (last.state, &last.tally) == (state, &tally)
+            && last.poll == poll
         {
             return Ok(last);
         }
-        let texts = ResultTexts::new(&poll, &tally);
-        Snapshot::new(view, texts).map(Arc::new)
+        Snapshot::new(poll, state, tally).map(Arc::new)
     }
 
     /// The current tally of a poll. If the store cannot be read, it is the last one that was read.
@@ -338,7 +384,7 @@ mod tests {
     use async_trait::async_trait;
     use tracing::{Event, Level, Metadata, span};
     use voting_core::{
-        PollOption, PollStore, Receipt, ReceiptState, Tally, backends::memory::Memory,
+        PollOption, PollStore, Receipt, ReceiptState, backends::memory::Memory,
         model::tally::Recount,
     };
 

@@ -8,7 +8,10 @@ use std::{
 };
 
 use tokio::{sync::Mutex, time::timeout};
-use voting_core::{Poll, PollDirectory, PollId, StoreError};
+use voting_core::{
+    Poll, PollDirectory, PollId, StoreError,
+    model::{moment::Moment, poll::Phase},
+};
 
 use crate::problem::{Problem, trouble::Trouble};
 
@@ -43,19 +46,25 @@ struct Inner {
     default: Option<PollId>,
 }
 
-/// The polls as pages list them.
+/// The polls as pages list them: without those that are not listed, and those that are archived.
 #[derive(Clone, Default)]
 pub(crate) struct Listed {
-    /// All polls, the oldest first.
+    /// The oldest first.
     pub(crate) all: Arc<[Arc<Poll>]>,
     /// The newest open polls, the newest first. There is one more than a page links to, since a page does not link to
     /// its own poll.
     pub(crate) newest_open: Arc<[Arc<Poll>]>,
 }
 
+/// Whether a poll is in lists and menus. Others are reached by their address.
+fn is_listed(poll: &Arc<Poll>) -> bool {
+    poll.settings().listed && !poll.is_archived()
+}
+
 #[derive(Clone)]
 struct Snapshot {
     at: Instant,
+    /// Those that are listed.
     list: Arc<[Arc<Poll>]>,
     newest_open: Arc<[Arc<Poll>]>,
     by_id: Arc<HashMap<PollId, Arc<Poll>>>,
@@ -111,7 +120,7 @@ impl Polls {
         Ok(self.snapshot().await?.by_id.get(&name).cloned())
     }
 
-    /// The poll at `/`.
+    /// The poll at `/`: the one that is set, or the first of those that are listed.
     pub(crate) async fn default(&self) -> Result<Arc<Poll>, Problem> {
         match &self.0.default {
             Some(default) => self.get(default.as_str()).await,
@@ -122,12 +131,7 @@ impl Polls {
         }
     }
 
-    /// All polls, the oldest first.
-    pub(crate) async fn all(&self) -> Result<Arc<[Arc<Poll>]>, Problem> {
-        Ok(self.snapshot().await?.list)
-    }
-
-    /// All polls for a page.
+    /// The polls for lists and menus.
     pub(crate) async fn listed(&self) -> Result<Listed, Problem> {
         let snapshot = self.snapshot().await?;
         Ok(Listed {
@@ -182,17 +186,20 @@ impl Polls {
                 self.0.trouble.worked();
                 // A directory that is the store itself has drafts, too. Only their host sees them.
                 let published = polls.into_iter().filter(|poll| !poll.is_draft());
-                let list: Arc<[_]> = published.map(Arc::new).collect();
-                let by_id = list
+                let published: Vec<_> = published.map(Arc::new).collect();
+                let named = published
                     .iter()
                     .map(|poll| (poll.id().clone(), Arc::clone(poll)));
+                let by_id: HashMap<_, _> = named.collect();
+                let list: Arc<[_]> = published.into_iter().filter(is_listed).collect();
+                let now = Moment::now();
                 let snapshot = Snapshot {
                     at: Instant::now(),
-                    by_id: Arc::new(by_id.collect()),
+                    by_id: Arc::new(by_id),
                     newest_open: list
                         .iter()
                         .rev()
-                        .filter(|poll| poll.state().is_open())
+                        .filter(|poll| poll.phase(now) == Phase::Open)
                         .take(NEWEST_OPEN + 1)
                         .cloned()
                         .collect(),

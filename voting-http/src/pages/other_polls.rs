@@ -23,7 +23,7 @@ impl<'a> OtherPolls<'a> {
             base,
             this,
             newest_open: listed.newest_open,
-            are_any: listed.all.len() > 1,
+            are_any: listed.all.iter().any(|poll| poll.id() != this),
         }
     }
 

@@ -1,10 +1,5 @@
 //! The page of all polls.
 
-use std::sync::Arc;
-
-use poem::{Endpoint, Request, Response, http::header};
-use voting_core::Poll;
-
 use crate::{
     cache::polls::Polls,
     pages::{
@@ -16,6 +11,7 @@ use crate::{
     problem::Problem,
     views::poll_view::StateView,
 };
+use poem::{Endpoint, Request, Response, http::header};
 
 /// How many polls are on a page.
 const PER_PAGE: usize = 50;
@@ -46,25 +42,33 @@ impl Endpoint for Show {
             .ok_or_else(Problem::no_such_address)?;
         let prefix = Prefix::of(&request);
         let base = prefix.as_str();
-        let newest_first = || all.iter().rev();
-        let is_open = |poll: &&Arc<Poll>| poll.state().is_open();
-        let ordered = newest_first()
-            .filter(is_open)
-            .chain(newest_first().filter(|poll| !is_open(poll)));
+        let mut ordered: Vec<_> = all
+            .iter()
+            .rev()
+            .map(|poll| (poll, StateView::now(poll)))
+            .collect();
+        // The sort is stable: polls of the same state stay in their order.
+        ordered.sort_by_key(|(_, state)| match state {
+            StateView::Open => 0,
+            StateView::Scheduled => 1,
+            _ => 2,
+        });
+        let open = ordered.iter().filter(|(_, state)| state.is_open()).count();
         let rows = ordered
+            .into_iter()
             .skip((page - 1) * PER_PAGE)
             .take(PER_PAGE)
-            .map(|poll| PollRow {
+            .map(|(poll, state)| PollRow {
                 href: format!("{base}/polls/{}", poll.id()),
                 title: poll.title(),
-                state: StateView::from(poll.state()),
+                state,
             });
         let link = |page: usize| format!("{base}/polls?page={page}");
         let mut answer = templates::render(&PollListPage {
             base,
             assets_version: assets::version(),
             preview: Preview::of_list(&self.site, base),
-            open: newest_first().filter(is_open).count(),
+            open,
             total: all.len(),
             rows: rows.collect(),
             page,

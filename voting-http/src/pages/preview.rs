@@ -2,9 +2,9 @@
 //! for a long time.
 
 use poem::{Endpoint, Response, endpoint::make_sync};
-use voting_core::{Poll, PollState};
+use voting_core::Poll;
 
-use crate::pages::site::Site;
+use crate::{pages::site::Site, views::poll_view::StateView};
 
 /// Search engines show about this many characters.
 const LONGEST: usize = 155;
@@ -42,17 +42,21 @@ pub(crate) struct Preview<'a> {
 impl<'a> Preview<'a> {
     pub(crate) fn of_vote(site: &Site, base: &str, poll: &'a Poll) -> Self {
         let options = poll.options().len();
-        let begin = match (poll.state(), poll.max_choices()) {
-            (PollState::Open, 1) => format!("Vote for one of {options} options"),
-            (PollState::Open, max) => format!("Vote for up to {max} of {options} options"),
+        let begin = match (StateView::now(poll), poll.max_choices()) {
+            (StateView::Scheduled, _) => {
+                "This poll is not open yet. It has these options".to_owned()
+            }
+            (StateView::Open, 1) => format!("Vote for one of {options} options"),
+            (StateView::Open, max) => format!("Vote for up to {max} of {options} options"),
             _ => "This poll is closed. It had these options".to_owned(),
         };
         Self::new(site, base, poll.title(), with_labels(&begin, poll)).at(&poll_path(poll))
     }
 
-    pub(crate) fn of_result(site: &Site, base: &str, poll: &'a Poll) -> Self {
-        let begin = match poll.state() {
-            PollState::Open => "Watch the result come in",
+    pub(crate) fn of_result(site: &Site, base: &str, poll: &'a Poll, is_shown: bool) -> Self {
+        let begin = match StateView::now(poll) {
+            _ if !is_shown => "The result of this poll is not shown here yet",
+            StateView::Open => "Watch the result come in",
             _ => "The result of a poll",
         };
         Self::new(site, base, poll.title(), with_labels(begin, poll)).at(&poll_path(poll))
@@ -125,7 +129,7 @@ mod tests {
         let vote = Preview::of_vote(&site, "", &poll);
         assert_eq!(vote.description, "Vote for one of 2 options: Cats, Dogs.");
         assert_eq!((vote.address.as_str(), vote.is_whole), ("/polls/p", false));
-        let result = Preview::of_result(&site, "", &poll);
+        let result = Preview::of_result(&site, "", &poll, true);
         assert_eq!(result.description, "Watch the result come in: Cats, Dogs.");
         let site = Site {
             public_url: Some("https://vote.test".parse().unwrap()),

@@ -266,7 +266,39 @@ impl ResultPage<'_> {
     }
 
     fn is_final(&self) -> bool {
-        self.result.state == StateView::Final
+        self.result.state.is_final()
+    }
+}
+
+/// The page of a result that is not shown.
+#[derive(Debug, Clone, Template)]
+#[template(path = "hidden.html")]
+pub(crate) struct HiddenPage<'a> {
+    /// URL prefix where the service is mounted, without a final slash.
+    pub(crate) base: &'a str,
+    /// Changes whenever an asset changes.
+    pub(crate) assets_version: &'a str,
+    /// What previews of this page show.
+    pub(crate) preview: Preview<'a>,
+    /// The question.
+    pub(crate) title: &'a str,
+    /// `1 voter`, `1,000 voters`.
+    pub(crate) turnout: String,
+    /// To whom the result is shown, and when.
+    pub(crate) reason: &'a str,
+    /// Where the script asks whether the result is shown. Same origin.
+    pub(crate) follow_url: String,
+    /// The voting page, if there is one to link to.
+    pub(crate) vote_url: Option<String>,
+    /// Other polls to link to.
+    pub(crate) other_polls: OtherPolls<'a>,
+    /// The name of the replica that answered, if pages show it.
+    pub(crate) served_by: Option<&'a str>,
+}
+
+impl HiddenPage<'_> {
+    fn title_size(&self) -> &'static str {
+        text_size(self.title.chars().count(), 28, 80)
     }
 }
 
@@ -326,9 +358,11 @@ impl PollListPage<'_> {
 impl PollRow<'_> {
     fn state_word(&self) -> &'static str {
         match self.state {
+            StateView::Draft => "Draft",
+            StateView::Scheduled => "Not open yet",
             StateView::Open => "Open",
             StateView::Closing => "Being counted",
-            StateView::Final => "Closed",
+            StateView::Final | StateView::Archived => "Closed",
         }
     }
 }

@@ -49,6 +49,9 @@ kinds! {
     PollNotOpen = "urn:voting:problem:poll-not-open", CONFLICT, "This poll is not open yet";
     /// The poll was changed after the voter saw it. Look it up again.
     PollChanged = "urn:voting:problem:poll-changed", CONFLICT, "This poll has changed";
+    /// The result of the poll is not shown, or not yet, or not to this client. The detail says to whom it is shown, and
+    /// when.
+    ResultHidden = "urn:voting:problem:result-hidden", FORBIDDEN, "The result is not shown";
     /// Somebody has changed the poll since it was read: its `ETag` is another one.
     RevisionChanged = "urn:voting:problem:revision-changed", PRECONDITION_FAILED, "Changed meanwhile";
     /// The ballot names no options of the poll, or too many.

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use poem::{
     Body, Error, Response,
     error::ResponseError,
@@ -21,10 +22,16 @@ use poem_openapi::{
     types::{ToJSON, Type},
 };
 use voting_core::{
-    CastError, PollId, StoreError, model::poll::InvalidChoice, pipeline::rule::Refusal,
+    CastError, Poll, PollId, StoreError,
+    model::{
+        moment::Moment,
+        poll::{Hidden, InvalidChoice},
+    },
+    pipeline::rule::Refusal,
 };
 
 use self::{kind::ProblemKind, trouble::Trouble};
+use crate::views::hidden_words::why_hidden;
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -40,7 +47,7 @@ const STREAM_RETRY: Duration = Duration::from_secs(30);
 
 /// Why a request failed.
 #[derive(Debug, Clone, Object)]
-#[oai(rename = "Problem")]
+#[oai(rename = "Problem", skip_serializing_if_is_none)]
 pub(crate) struct ProblemDocument {
     /// The kind of problem, for programs. It is the same for each occurrence.
     #[oai(rename = "type")]
@@ -51,6 +58,18 @@ pub(crate) struct ProblemDocument {
     status: u16,
     /// What is wrong with this request, as a sentence for people.
     detail: String,
+    /// Of `result-hidden`: when the poll closes, if that is known and still to come: RFC 3339, in UTC. The result is shown
+    /// a moment later, once the last ballots are counted.
+    closes_at: Option<String>,
+    /// Of `result-hidden`: the voters whose ballot counts.
+    voters: Option<u64>,
+}
+
+/// What is said of a hidden result besides the detail.
+#[derive(Debug, Clone)]
+struct OfHidden {
+    closes_at: Option<Moment>,
+    voters: u64,
 }
 
 /// Why a service is not ready, with causes that clients are not told. The response to `/readyz` has it as data, for
@@ -77,6 +96,7 @@ pub(crate) struct Problem {
     sign_in: Option<String>,
     /// The cause, which the client is not told.
     cause: Option<WhyNotReady>,
+    hidden: Option<Box<OfHidden>>,
 }
 
 impl Problem {
@@ -90,6 +110,7 @@ impl Problem {
             retry_after: (kind.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
             sign_in: None,
             cause: None,
+            hidden: None,
         }
     }
 
@@ -132,6 +153,15 @@ impl Problem {
             "This poll is closed: votes can no longer be cast or changed. A vote that was confirmed \
              before counts.",
         )
+    }
+
+    /// The result of the poll may not be shown. `voters` is how many have voted.
+    pub(crate) fn result_hidden(poll: &Poll, hidden: &Hidden, voters: u64) -> Self {
+        let closes_at = hidden.closes_at;
+        Self {
+            hidden: Some(Box::new(OfHidden { closes_at, voters })),
+            ..Self::new(ProblemKind::ResultHidden, why_hidden(poll, hidden))
+        }
     }
 
     pub(crate) fn still_rejected(detail: String) -> Self {
@@ -290,11 +320,14 @@ impl Problem {
     }
 
     fn document(&self) -> ProblemDocument {
+        let hidden = self.hidden.as_deref();
         ProblemDocument {
             kind: self.kind,
             title: self.title.to_owned(),
             status: self.status.as_u16(),
             detail: self.detail.clone().into_owned(),
+            closes_at: hidden.and_then(|hidden| Some(hidden.closes_at?.to_string())),
+            voters: hidden.map(|hidden| hidden.voters),
         }
     }
 
@@ -385,8 +418,26 @@ impl Problem {
         response
     }
 
+    /// The problem document as a server-sent event.
+    pub(crate) fn as_event(&self, name: &str) -> Bytes {
+        let document = self.document().to_json_string();
+        format!("event: {name}\ndata: {document}\n\n").into()
+    }
+
     pub(crate) fn to_response(&self) -> Response {
-        let body = Body::from_string(self.document().to_json_string());
+        self.with_document(self.document().to_json_string())
+    }
+
+    /// The same, with a further text in the document.
+    pub(crate) fn to_response_with(&self, name: &str, text: &str) -> Response {
+        let mut document = self.document().to_json_string();
+        let text = serde_json::Value::from(text);
+        document.truncate(document.len() - 1);
+        self.with_document(format!("{document},\"{name}\":{text}}}"))
+    }
+
+    fn with_document(&self, document: String) -> Response {
+        let body = Body::from_string(document);
         self.finish(Response::builder().content_type(PROBLEM_JSON).body(body))
     }
 }

@@ -2,7 +2,7 @@
 
 use poem::Request;
 use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json};
-use voting_core::ReceiptState;
+use voting_core::{ReceiptState, model::poll::Viewer};
 
 use super::{
     ResultService,
@@ -51,7 +51,11 @@ enum StateView {
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         id: "getTally",
-        problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
+        problems: &[
+            ProblemKind::UnknownPoll,
+            ProblemKind::ResultHidden,
+            ProblemKind::StoreUnavailable,
+        ],
         body: None,
         answers: &[(
             "200",
@@ -62,6 +66,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         id: "watchTally",
         problems: &[
             ProblemKind::UnknownPoll,
+            ProblemKind::ResultHidden,
             ProblemKind::StoreUnavailable,
             ProblemKind::TooManyViewers,
             ProblemKind::TooManyViewersHere,
@@ -84,7 +89,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
 impl Api {
     /// Get the tally of a poll. It is at most a quarter of a second old.
     ///
-    /// While the tally cannot be read, the answer is 503, never an older tally.
+    /// While the tally cannot be read, the answer is 503, never an older tally. While the poll's rule hides the result,
+    /// the answer is 403, `urn:voting:problem:result-hidden`.
     #[oai(
         path = "/v1/polls/:poll/tally",
         method = "get",
@@ -93,7 +99,8 @@ impl Api {
     async fn tally(&self, poll: Path<String>) -> Result<Json<TallyView>, Problem> {
         let service = &self.0.0;
         let poll = service.polls.get(&poll).await?;
-        Ok(Json(service.live.current(poll.id()).await?.view.clone()))
+        let current = service.live.current(poll.id()).await?;
+        Ok(Json(current.figures(Viewer::Public)?.view.clone()))
     }
 
     /// Watch the tally of a poll as server-sent events: first the present tally, then each new one.
@@ -110,7 +117,9 @@ impl Api {
         let poll = service.polls.get(&poll).await?;
         let place = service.site.gate.stream(request)?;
         Ok(TallyEvents(
-            self.0.events(&poll, Content::Tally, place).await?,
+            self.0
+                .events(&poll, Viewer::Public, Content::Tally, place)
+                .await?,
         ))
     }
 

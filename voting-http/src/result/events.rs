@@ -26,9 +26,10 @@ use poem_openapi::{
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
+use voting_core::model::poll::Viewer;
 
 use crate::{
-    cache::live::{Known, Snapshot},
+    cache::live::{Figures, Known, Snapshot},
     server::gate::StreamPlace,
     views::tally_view::TallyView,
 };
@@ -53,10 +54,10 @@ pub(super) enum Content {
 }
 
 impl Content {
-    fn of(self, snapshot: &Snapshot) -> &Bytes {
+    fn of(self, figures: &Figures) -> &Bytes {
         match self {
-            Self::Tally => &snapshot.tally_event,
-            Self::Texts => &snapshot.texts_event,
+            Self::Tally => &figures.tally_event,
+            Self::Texts => &figures.texts_event,
         }
     }
 }
@@ -64,17 +65,21 @@ impl Content {
 /// Sends the current tally, and then each change. It ends when the service stops, and when its time is over.
 pub(super) struct Events {
     content: Content,
+    viewer: Viewer,
     tallies: watch::Receiver<Known>,
     sent: Option<Arc<Snapshot>>,
     stop: CancellationToken,
     viewers: Gauge,
     place: StreamPlace,
     begun: bool,
+    /// The result was hidden meanwhile: nothing follows.
+    ended: bool,
 }
 
 impl Events {
     pub(super) fn new(
         content: Content,
+        viewer: Viewer,
         mut tallies: watch::Receiver<Known>,
         stop: CancellationToken,
         viewers: Gauge,
@@ -84,12 +89,14 @@ impl Events {
         viewers.inc();
         Self {
             content,
+            viewer,
             tallies,
             sent: None,
             stop,
             viewers,
             place,
             begun: false,
+            ended: false,
         }
     }
 
@@ -100,7 +107,7 @@ impl Events {
             return Some(Bytes::from_static(RETRY));
         }
         let left = self.place.ends_at.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if left.is_zero() || self.ended {
             // A client that still watches connects again; meanwhile another client can take the place.
             return None;
         }
@@ -115,7 +122,14 @@ impl Events {
     /// The bytes for a change. If the snapshot is the same one, it is sent again, to say that it is current again.
     fn news(&mut self) -> Bytes {
         let known = self.tallies.borrow_and_update();
-        let snapshot = self.content.of(&known.snapshot);
+        let figures = match known.snapshot.figures(self.viewer) {
+            Ok(figures) => figures,
+            Err(hidden) => {
+                self.ended = true;
+                return hidden.as_event("hidden");
+            }
+        };
+        let snapshot = self.content.of(figures);
         let seen = self.sent.as_ref();
         let seen = seen.is_some_and(|sent| Arc::ptr_eq(sent, &known.snapshot));
         let news = match &known.stalled {
@@ -197,7 +211,8 @@ impl ApiResponse for TallyEvents {
                 description: "`tally`: the tally, at first and whenever it differs; `id` is its version, the \
                     same for two events when only the state or a text changed. `stalled`: newer tallies \
                     cannot be read; data `{\"since\":\"2026-11-26T14:05:00Z\"}` says since when the last one \
-                    may be out of date; the next `tally` says that it is over. `alive`: nothing else was sent \
+                    may be out of date; the next `tally` says that it is over. `hidden`: the result is no longer \
+                    shown to this client; data is a Problem as JSON, and the stream ends. `alive`: nothing else was sent \
                     for 15 seconds; whoever hears nothing for 40 seconds should connect anew.",
                 status: Some(200),
                 status_range: None,

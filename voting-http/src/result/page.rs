@@ -9,14 +9,14 @@ use poem::{
     http::{HeaderValue, header},
 };
 use sha2::{Digest, Sha256};
-use voting_core::Poll;
+use voting_core::{Poll, model::poll::Viewer};
 
 use super::{
     ResultService,
     events::{Content, Events},
 };
 use crate::{
-    cache::live::Known,
+    cache::live::{Figures, Known, Snapshot},
     edge::security_headers,
     pages::{
         assets,
@@ -24,10 +24,11 @@ use crate::{
         poll_of_page::{PagePlace, Shown},
         preview::Preview,
         site::Prefix,
-        templates::{self, ResultPage},
+        templates::{self, HiddenPage, ResultPage},
     },
     problem::Problem,
     server::gate::StreamPlace,
+    views::result_texts::turnout,
 };
 
 /// `GET`: the page.
@@ -61,14 +62,20 @@ impl Endpoint for Show {
             Shown::Elsewhere(there) => return Ok(there),
         };
         let known = service.live.known(poll.id()).await?;
-        let result = &known.snapshot.texts;
         let prefix = Prefix::of(&request);
         let base = prefix.as_str();
         let id = poll.id();
+        let result = match known.snapshot.figures(Viewer::Public) {
+            Ok(figures) => &figures.texts,
+            Err(hidden) => {
+                let page = self.0.hidden(&request, &poll, &known.snapshot, &hidden);
+                return Ok(page.await);
+            }
+        };
         let mut page = templates::render(&ResultPage {
             base,
             assets_version: assets::version(),
-            preview: Preview::of_result(&service.site, base, &poll),
+            preview: Preview::of_result(&service.site, base, &poll, true),
             result,
             stalled_since: known.stalled.as_ref().map(|stalled| stalled.since),
             live_url: format!("{base}/polls/{id}/live"),
@@ -92,7 +99,8 @@ impl Endpoint for Live {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let poll = self.0.poll_of(&request).await?;
         let place = self.0.0.site.gate.stream(&request)?;
-        let events = self.0.events(&poll, Content::Texts, place).await?;
+        let viewer = Viewer::Public;
+        let events = self.0.events(&poll, viewer, Content::Texts, place).await?;
         Ok(events.into_response())
     }
 }
@@ -103,20 +111,23 @@ impl Endpoint for LiveJson {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let poll = self.0.poll_of(&request).await?;
         let known = self.0.0.live.known(poll.id()).await?;
-        Ok(Response::builder()
-            .content_type("application/json; charset=utf-8")
-            .body(in_one_piece(&known)))
+        Ok(match known.snapshot.figures(Viewer::Public) {
+            Ok(figures) => Response::builder()
+                .content_type("application/json; charset=utf-8")
+                .body(in_one_piece(&known, figures)),
+            Err(hidden) => hidden.to_response_with("turnout", &turnout(known.snapshot.voters())),
+        })
     }
 }
 
 /// The texts of the page, and since when they may be out of date, or `null`.
-fn in_one_piece(known: &Known) -> Bytes {
+fn in_one_piece(known: &Known, figures: &Figures) -> Bytes {
     let since = match &known.stalled {
         Some(stalled) => format!("\"{}\"", stalled.since.rfc3339()),
         None => "null".to_owned(),
     };
     let mut json = format!("{{\"stalled_since\":{since},\"result\":").into_bytes();
-    json.extend_from_slice(&known.snapshot.texts_json);
+    json.extend_from_slice(&figures.texts_json);
     json.push(b'}');
     json.into()
 }
@@ -126,16 +137,43 @@ impl ResultService {
         PagePlace::Named.poll(&self.0.polls, request).await
     }
 
+    /// The page of a result that is hidden.
+    async fn hidden(
+        &self,
+        request: &Request,
+        poll: &Poll,
+        snapshot: &Snapshot,
+        hidden: &Problem,
+    ) -> Response {
+        let prefix = Prefix::of(request);
+        let (base, id) = (prefix.as_str(), poll.id());
+        let page = templates::render(&HiddenPage {
+            base,
+            assets_version: assets::version(),
+            preview: Preview::of_result(&self.0.site, base, poll, false),
+            title: poll.title(),
+            turnout: turnout(snapshot.voters()),
+            reason: hidden.detail(),
+            follow_url: format!("{base}/polls/{id}/live.json"),
+            vote_url: self.0.site.peer.poll_url(request, id),
+            other_polls: OtherPolls::beside(id, base, &self.0.polls).await,
+            served_by: self.0.site.served_by.as_deref(),
+        });
+        hidden.finish(page)
+    }
+
     /// An event stream of a poll's tally.
     pub(super) async fn events(
         &self,
         poll: &Poll,
+        viewer: Viewer,
         content: Content,
         place: StreamPlace,
     ) -> Result<Events, Problem> {
         let tallies = self.0.live.watch(poll).await?;
+        tallies.borrow().snapshot.figures(viewer)?;
         let viewers = self.0.live.metrics().viewers.clone();
         let stop = self.0.options.stop.clone();
-        Ok(Events::new(content, tallies, stop, viewers, place))
+        Ok(Events::new(content, viewer, tallies, stop, viewers, place))
     }
 }

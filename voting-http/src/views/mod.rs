@@ -1,5 +1,7 @@
 //! The views of a poll, a tally and a vote: as JSON for clients, and in words for people.
 
+pub(crate) mod hidden_words;
+pub(crate) mod moment_words;
 pub(crate) mod poll_view;
 pub(crate) mod reason_view;
 pub(crate) mod result_texts;

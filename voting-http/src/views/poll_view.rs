@@ -1,18 +1,28 @@
 //! A poll as clients of the APIs see it.
 
 use poem_openapi::{Enum, Object};
-use voting_core::{Poll, PollState};
+use voting_core::{
+    Poll, PollState,
+    model::{moment::Moment, poll::Phase},
+};
 
-/// Whether ballots are taken, and whether the count can still change.
+/// Where the poll is in its life. The service that answers goes by its own clock; only the clock of the ballot log
+/// decides which ballots are taken. A client takes a state that it does not know for one in which no ballots are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "PollState", rename_all = "lowercase")]
 pub(crate) enum StateView {
+    /// Only the host sees it.
+    Draft,
+    /// It opens at `opens_at`.
+    Scheduled,
     /// Ballots are taken and counted.
     Open,
     /// Ballots are refused, in all places within a moment; the last ones are being counted.
     Closing,
     /// All ballots are counted, and the count never changes again.
     Final,
+    /// Final, and in no list.
+    Archived,
 }
 
 impl From<&PollState> for StateView {
@@ -25,17 +35,43 @@ impl From<&PollState> for StateView {
     }
 }
 
+impl From<Phase> for StateView {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Draft => Self::Draft,
+            Phase::Scheduled => Self::Scheduled,
+            Phase::Open => Self::Open,
+            Phase::Closing => Self::Closing,
+            Phase::Final => Self::Final,
+            Phase::Archived => Self::Archived,
+        }
+    }
+}
+
 impl StateView {
+    /// The state of a poll now, by the clock of this machine.
+    pub(crate) fn now(poll: &Poll) -> Self {
+        poll.phase(Moment::now()).into()
+    }
+
     pub(crate) fn is_open(self) -> bool {
         self == Self::Open
+    }
+
+    /// Whether the count never changes again.
+    pub(crate) fn is_final(self) -> bool {
+        matches!(self, Self::Final | Self::Archived)
     }
 
     /// The state as in the API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::Draft => "draft",
+            Self::Scheduled => "scheduled",
             Self::Open => "open",
             Self::Closing => "closing",
             Self::Final => "final",
+            Self::Archived => "archived",
         }
     }
 }
@@ -124,7 +160,7 @@ impl From<&Poll> for PollView {
         Self {
             id: poll.id().to_string(),
             title: poll.title().to_owned(),
-            state: poll.state().into(),
+            state: StateView::now(poll),
             max_choices: poll.max_choices(),
             options: options.collect(),
         }

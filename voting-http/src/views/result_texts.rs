@@ -15,7 +15,7 @@ const PLACES: usize = 3;
 pub(crate) struct ResultTexts {
     /// Names the poll.
     pub(crate) poll: String,
-    /// `open`, `closing` or `final`.
+    /// As in the API, such as `open`.
     #[serde(serialize_with = "state")]
     pub(crate) state: StateView,
     /// Grows whenever the tally changes.
@@ -63,11 +63,10 @@ fn state<S: serde::Serializer>(state: &StateView, to: S) -> Result<S::Ok, S::Err
 }
 
 impl ResultTexts {
-    pub(crate) fn new(poll: &Poll, tally: &Tally) -> Self {
+    pub(crate) fn new(poll: &Poll, state: StateView, tally: &Tally) -> Self {
         let most = tally.votes.iter().copied().max().unwrap_or_default();
         let leads = |votes: u64| votes == most && most > 0;
         let leaders = tally.votes.iter().filter(|votes| leads(**votes)).count();
-        let state = StateView::from(poll.state());
         let shares = shares(poll, &tally.votes, tally.voters);
         let options: Vec<_> = poll
             .options()
@@ -83,7 +82,7 @@ impl ResultTexts {
                 leads: leads(*votes),
             })
             .collect();
-        let total = counted(tally.voters, "voter");
+        let total = turnout(tally.voters);
         let summary = summary(state, tally.voters);
         let longest = poll.options().iter().map(|o| o.label.chars().count()).max();
         Self {
@@ -109,19 +108,25 @@ impl ResultTexts {
     }
 }
 
+/// `1 voter`, `1,000 voters`.
+pub(crate) fn turnout(voters: u64) -> String {
+    counted(voters, "voter")
+}
+
 fn summary(state: StateView, voters: u64) -> &'static str {
     match (state, voters) {
         // The text is the same before and after the first vote, so that nothing moves.
+        (StateView::Draft | StateView::Scheduled, _) => "Voting has not begun yet.",
         (StateView::Open, _) => "Voting is open.",
         (StateView::Closing, _) => "Voting has ended. The last votes are being counted.",
-        (StateView::Final, 0) => "The poll closed without any votes.",
-        (StateView::Final, _) => "The poll is closed. This is the result.",
+        (StateView::Final | StateView::Archived, 0) => "The poll closed without any votes.",
+        (StateView::Final | StateView::Archived, _) => "The poll is closed. This is the result.",
     }
 }
 
 fn lead_word(leaders: usize, state: StateView) -> &'static str {
     match (leaders, state) {
-        (0 | 1, StateView::Final) => "Most votes",
+        (0 | 1, state) if state.is_final() => "Most votes",
         (0 | 1, _) => "Leading",
         _ => "Tied",
     }
@@ -142,8 +147,8 @@ fn announcement(
         .map(|(option, _)| format!("{} {}", option.label, option.share))
         .collect();
     let ended = match state {
-        StateView::Open => String::new(),
-        StateView::Closing | StateView::Final => format!("{summary} "),
+        StateView::Draft | StateView::Scheduled | StateView::Open => String::new(),
+        StateView::Closing | StateView::Final | StateView::Archived => format!("{summary} "),
     };
     format!("{ended}{total}. {}.", places.join(", "))
 }
@@ -188,7 +193,7 @@ mod tests {
             voters,
             votes: votes.to_vec(),
         };
-        ResultTexts::new(poll, &tally)
+        ResultTexts::new(poll, StateView::Open, &tally)
     }
 
     #[test]

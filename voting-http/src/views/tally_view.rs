@@ -33,7 +33,7 @@ pub(crate) struct OptionTally {
 }
 
 impl TallyView {
-    pub(crate) fn new(poll: &Poll, tally: &Tally) -> Self {
+    pub(crate) fn new(poll: &Poll, state: StateView, tally: &Tally) -> Self {
         let options = poll
             .options()
             .iter()
@@ -45,7 +45,7 @@ impl TallyView {
             });
         Self {
             poll: poll.id().to_string(),
-            state: poll.state().into(),
+            state,
             version: tally.version,
             voters: tally.voters,
             options: options.collect(),

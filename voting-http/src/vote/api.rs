@@ -108,10 +108,10 @@ enum CastAnswer {
 
 #[OpenApi]
 impl Api {
-    /// List all polls, also the closed ones.
+    /// List the polls, also the closed ones. Polls that are not listed, and polls that are archived, are left out.
     #[oai(path = "/v1/polls", method = "get", operation_id = "listPolls")]
     async fn polls(&self) -> Result<Json<PollsView>, Problem> {
-        let polls = self.0.0.polls.all().await?;
+        let polls = self.0.0.polls.listed().await?.all;
         let polls = polls
             .iter()
             .map(|poll| PollView::from(poll.as_ref()))

@@ -304,7 +304,7 @@ impl VoteService {
             title: poll.title(),
             options: options.collect(),
             max_choices: poll.max_choices(),
-            state: match poll.state().into() {
+            state: match StateView::now(poll) {
                 StateView::Open if shown.closed => StateView::Closing,
                 state => state,
             },

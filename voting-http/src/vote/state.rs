@@ -97,7 +97,7 @@ fn state_of(poll: &Poll, remembered: Option<Remembered>) -> State<'_> {
     let chosen = chosen.into_iter().flat_map(|choices| choices.indices());
     State {
         title: poll.title(),
-        state: StateView::from(poll.state()).as_str(),
+        state: StateView::now(poll).as_str(),
         labels: options.iter().map(|option| option.label.as_str()).collect(),
         voter: None,
         ballot: None,
