@@ -6,9 +6,11 @@ use async_trait::async_trait;
 use voting_core::{
     BatchFlusher, Choices, DeadLetterStore, Poll, PollDirectory, PollId, PollStore, Receipt,
     ReceiptState, StoreError, Tally, TallyStore, VoterId,
+    log::entry,
     model::{
         moment::Moment,
         poll::{self, PollChange},
+        poll_state::Seals,
         position::{EntryId, EntryKey, Position, ShardId},
         rejection::RejectReason,
         tally::{Recount, TallyDelta},
@@ -36,8 +38,8 @@ pub(crate) struct Tables {
     /// All entries below these are flushed: of them no mark of their own is kept.
     applied_below: HashMap<ShardId, EntryId>,
     superseded: u64,
-    /// Ids that are never used again.
-    deleted: HashSet<PollId>,
+    /// Polls that were deleted: their seals, and how many voters had a ballot. Their ids are never used again.
+    deleted: BTreeMap<PollId, (Seals, u64)>,
     audit_log: Vec<AuditEntry>,
 }
 
@@ -117,8 +119,9 @@ impl Tables {
             }
         }
         for letter in &batch.dead_letters {
-            let kept = letter.bounded().into_owned();
-            if self.dead_letters.insert(letter.position, kept).is_none() {
+            if !self.dead_letters.contains_key(&letter.position) {
+                let kept = letter.bounded().into_owned();
+                self.dead_letters.insert(letter.position, kept);
                 outcome.rejected(letter);
             }
         }
@@ -156,7 +159,12 @@ impl BatchFlusher for OwnBackend {
         let tables = self.tables();
         let letters = tables.dead_letters.values();
         Ok(Totals {
-            counted: tables.polls.iter().map(|row| row.tally.voters).sum(),
+            counted: tables.polls.iter().map(|row| row.tally.voters).sum::<u64>()
+                + tables
+                    .deleted
+                    .values()
+                    .map(|(_, voters)| voters)
+                    .sum::<u64>(),
             superseded: tables.superseded,
             rejected: letters.map(|letter| u64::from(letter.ballots)).sum(),
         })
@@ -218,9 +226,29 @@ impl PollDirectory for OwnBackend {
         let tables = self.tables();
         Ok(tables.polls.iter().map(|row| row.poll.clone()).collect())
     }
+
+    async fn is_deleted(&self, id: &PollId) -> Result<bool, StoreError> {
+        Ok(self.tables().deleted.contains_key(id))
+    }
 }
 
 impl Tables {
+    fn delete(&mut self, id: &PollId) {
+        let Some(index) = self.polls.iter().position(|row| row.poll.id() == id) else {
+            return;
+        };
+        let Row { poll, tally, .. } = self.polls.remove(index);
+        let kept = (poll.state().seals().clone(), tally.voters);
+        self.deleted.insert(id.clone(), kept);
+        // Ballots in it that could not be counted go as well.
+        let beginning = entry::beginning_of_one(id);
+        let letters = self.dead_letters.values_mut();
+        for letter in letters.filter(|letter| letter.payload.starts_with(&beginning)) {
+            letter.payload.clear();
+            letter.detail.clear();
+        }
+    }
+
     fn note(&mut self, note: AuditNote) {
         let number = self.audit_log.last().map_or(0, |entry| entry.number) + 1;
         let at = Moment::now();
@@ -233,7 +261,7 @@ impl PollStore for OwnBackend {
     async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
         let id = &change.poll;
         let mut tables = self.tables();
-        if tables.deleted.contains(id) {
+        if tables.deleted.contains_key(id) {
             return Err(StoreError::PollDeleted(id.clone()));
         }
         let stored = tables.row(id).map(|row| row.poll.clone());
@@ -253,14 +281,20 @@ impl PollStore for OwnBackend {
                 }
             },
             None => {
-                tables.polls.retain(|row| row.poll.id() != id);
-                tables.deleted.insert(id.clone());
+                tables.delete(id);
             }
         }
         if let Some(note) = changed.note {
             tables.note(AuditNote::of_change(id, note, by));
         }
         Ok(changed.poll)
+    }
+
+    async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {
+        let tables = self.tables();
+        let deleted = tables.deleted.iter();
+        let seals = deleted.map(|(id, (seals, _))| (id.clone(), seals.clone()));
+        Ok(seals.collect())
     }
 }
 

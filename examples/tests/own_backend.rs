@@ -15,7 +15,8 @@ async fn backend() -> Backend {
         flusher: all.clone(),
         tallies: all.clone(),
         polls: all.clone(),
-        dead_letters: all,
+        dead_letters: all.clone(),
+        audit: all,
         claim_timeout,
         // Nothing of it outlives the process.
         reopen: None,

@@ -8,12 +8,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Database, at, ballot, batch, connect, in_words, poll, poll_id, receipt, votes};
+use support::{
+    Database, at, ballot, batch, connect, in_words, poll, poll_id, poll_named, receipt, votes,
+};
 use voting_core::{
-    BatchFlusher, DeadLetterStore, PollDirectory, PollStore, ReceiptState, StoreError, TallyStore,
+    BatchFlusher, DeadLetterStore, PollDirectory, PollState, PollStore, ReceiptState, StoreError,
+    TallyStore,
     backends::postgres::{Migrated, Postgres, PostgresOptions, Roles},
-    model::{position::ShardId, rejection::RejectReason},
-    store::{AppliedStore, dead_letter::DeadLetter},
+    model::{
+        poll::{ChangeTo, PollChange},
+        poll_state::Seals,
+        position::ShardId,
+        rejection::RejectReason,
+    },
+    store::{AppliedStore, AuditLog, dead_letter::DeadLetter},
 };
 use voting_testing::PostgresServer;
 
@@ -168,7 +176,7 @@ fn is_refused(url: &str, statements: impl IntoIterator<Item = String>) {
     }
 }
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 12] = [
     "refinery_schema_history",
     "polls",
     "ballots",
@@ -178,6 +186,9 @@ const TABLES: [&str; 9] = [
     "dead_letters",
     "applied",
     "applied_below",
+    "deleted_polls",
+    "audit_log",
+    "upgrades",
 ];
 
 /// What no service may do.
@@ -199,6 +210,13 @@ fn of_the_owner() -> impl Iterator<Item = String> {
         "DELETE FROM refinery_schema_history",
         "UPDATE dead_letters SET reason = ''",
         "UPDATE applied SET ms = 0",
+        "UPDATE audit_log SET by = 'somebody else'",
+        "DELETE FROM audit_log",
+        "UPDATE upgrades SET finished = 99",
+        "INSERT INTO deleted_polls (id, state, voters) VALUES ('drinks', '', 0)",
+        "UPDATE deleted_polls SET voters = 0",
+        "DELETE FROM deleted_polls",
+        "CREATE OR REPLACE FUNCTION delete_poll(text) RETURNS void LANGUAGE sql AS ''",
         "INSERT INTO refinery_schema_history VALUES (99, '', '', '')",
         "UPDATE refinery_schema_history SET version = 0",
     ];
@@ -251,6 +269,65 @@ async fn the_workers_role_is_enough_for_the_worker_and_for_nothing_else() {
     worker.flush(&third).await.expect("flushed");
     assert_eq!(votes(&worker, 16).await.0, [3, 9]);
     is_refused(&url, of_the_owner());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worker_deletes_polls_and_only_those_that_are_final_or_drafts() {
+    let database = Database::new();
+    let owner = database.with_poll().await;
+    owner.grant(&Roles::default()).await.expect("granted");
+    let url = database.login(Some("voting_worker"));
+    let worker = connect(&url);
+    let votes = batch(1, (1..=5).map(|voter| ballot(voter, 0b01)));
+    worker.flush(&votes).await.expect("flushed");
+    // The function has the owner's rights, so it looks for itself.
+    for state in [PollState::Open, PollState::Closing(Seals::default())] {
+        let there = worker.advance_poll(&poll_id(), &state).await;
+        assert_eq!(there.expect("stored"), Some(state));
+        let called = PostgresServer::sql(&url, "SELECT delete_poll('p')");
+        let error = called.expect_err("refused");
+        assert!(error.contains("neither a draft nor final"), "{error}");
+    }
+    let result = database.login(Some("voting_result"));
+    is_refused(&result, ["SELECT delete_poll('p')".to_owned()]);
+    is_refused(
+        &database.login(None),
+        ["SELECT delete_poll('p')".to_owned()],
+    );
+    let done = PollState::Final(Seals::default());
+    let there = worker.advance_poll(&poll_id(), &done).await;
+    there.expect("stored");
+    let delete = PollChange::new(poll_id(), ChangeTo::Deleted);
+    let deleted = worker.change_poll(&delete, "operator").await;
+    assert_eq!(deleted.expect("deleted"), None);
+    for table in ["polls", "ballots", "tallies", "turnouts"] {
+        let left = database.sql(&format!("SELECT count(*) FROM {table}"));
+        assert_eq!(left, "0", "{table}");
+    }
+    assert_eq!(worker.totals().await.expect("totals").counted, 5);
+    let audit = worker.audit_log(0, 9).await.expect("the log");
+    assert_eq!(audit.last().expect("a note").note.action, "poll.deleted");
+}
+
+/// A database with tables of the version before, and a poll in them, is migrated.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_deleted_while_programs_of_the_version_before_may_be_at_work() {
+    let database = Database::new();
+    let store = database.with_poll().await;
+    database.sql("UPDATE upgrades SET finished = 2");
+    let done = PollState::Final(Seals::default());
+    let there = store.advance_poll(&poll_id(), &done).await;
+    there.expect("stored");
+    let delete = PollChange::new(poll_id(), ChangeTo::Deleted);
+    let refused = store.change_poll(&delete, "operator").await;
+    assert!(matches!(refused, Err(StoreError::UpgradeUnfinished(_))));
+    let draft = PollChange::put(poll_named("q").as_draft());
+    let refused = store.change_poll(&draft, "operator").await;
+    assert!(matches!(refused, Err(StoreError::UpgradeUnfinished(_))));
+    assert_eq!(store.polls().await.expect("polls").len(), 1);
+    database.sql("UPDATE upgrades SET finished = 3");
+    let deleted = store.change_poll(&delete, "operator").await;
+    assert_eq!(deleted.expect("deleted"), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,13 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::error::StoreError;
+use crate::{
+    error::StoreError,
+    model::{
+        id::{InvalidId, PollId},
+        poll_state::{PollState, Seals},
+    },
+};
 
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::Corrupt(error.to_string()))
@@ -10,4 +16,11 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
 
 pub(crate) fn write(value: &(impl Serialize + ?Sized)) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(StoreError::unavailable)
+}
+
+/// The id of a poll that was deleted, and the seals in the state that it had.
+pub(crate) fn tombstone(id: &str, state: &str) -> Result<(PollId, Seals), StoreError> {
+    let corrupt = |error: InvalidId| StoreError::Corrupt(error.to_string());
+    let state: PollState = read(state)?;
+    Ok((id.parse().map_err(corrupt)?, state.seals().clone()))
 }

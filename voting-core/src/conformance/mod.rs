@@ -17,7 +17,8 @@
 //!         flusher: all.clone(),
 //!         tallies: all.clone(),
 //!         polls: all.clone(),
-//!         dead_letters: all,
+//!         dead_letters: all.clone(),
+//!         audit: all,
 //!         claim_timeout,
 //!         // All data is gone when the process ends.
 //!         reopen: None,
@@ -33,9 +34,13 @@
 //! `conformance_suite!(backend(); flush, store_range, polls)` writes only the tests of the named parts, for example for
 //! a store whose log is tested elsewhere.
 
+pub mod audit;
 pub mod close;
+pub mod delete;
 mod faults;
+pub mod first;
 pub mod flush;
+pub mod life;
 pub mod log_range;
 pub mod polls;
 pub mod queue;
@@ -48,7 +53,7 @@ use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
     log::{BallotLog, BallotQueue},
-    store::{BatchFlusher, DeadLetterStore, PollStore, TallyStore},
+    store::{AuditLog, BatchFlusher, DeadLetterStore, PollStore, TallyStore},
 };
 
 /// A back end under test: a log and a store that nothing else uses.
@@ -66,6 +71,8 @@ pub struct Backend {
     pub polls: Arc<dyn PollStore>,
     /// The store.
     pub dead_letters: Arc<dyn DeadLetterStore>,
+    /// The store.
+    pub audit: Arc<dyn AuditLog>,
     /// The log hands an entry out again if it is not acknowledged within this time. The suite waits for this time, so
     /// make it short, but no shorter than 200 ms.
     pub claim_timeout: Duration,
@@ -92,6 +99,7 @@ impl Backend {
             tallies,
             polls,
             dead_letters,
+            audit,
             reopen,
             keep,
             claim_timeout: _,
@@ -100,7 +108,7 @@ impl Backend {
             eprintln!("not tried: this back end keeps nothing beyond its process");
             return None;
         };
-        drop((log, queue, flusher, tallies, polls, dead_letters));
+        drop((log, queue, flusher, tallies, polls, dead_letters, audit));
         let mut opened = reopen().await;
         opened.keep = Box::new((opened.keep, keep));
         Some(opened)
@@ -115,7 +123,8 @@ impl Backend {
 macro_rules! conformance_suite {
     ($backend:expr) => {
         $crate::conformance_suite! {
-            $backend; queue, log_range, flush, store_range, polls, work, close, restart
+            $backend; queue, log_range, flush, first, store_range, polls, life, audit, delete, work, close,
+            restart
         }
     };
     ($backend:expr; $($part:ident),+) => {
@@ -171,6 +180,21 @@ macro_rules! conformance_suite {
             }
         }
     };
+    (@first $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, first by_reference {
+                of_a_voters_ballots_in_a_batch_the_oldest_counts,
+                batches_in_any_order_end_with_the_oldest_ballots,
+                an_older_ballot_that_comes_late_replaces_the_newer_one,
+                a_replayed_batch_leaves_the_oldest_ballot,
+                if_the_oldest_ballot_is_a_dead_letter_the_next_one_counts,
+                a_dead_letter_that_is_mended_counts_if_it_is_the_oldest,
+                a_batch_may_have_polls_of_both_kinds,
+                racing_flushes_end_with_the_oldest_ballots,
+                every_voter_counts_once_with_the_first_choice,
+            }
+        }
+    };
     (@store_range $backend:expr) => {
         $crate::conformance_suite! {
             @tests $backend, store_range by_reference {
@@ -193,6 +217,45 @@ macro_rules! conformance_suite {
                 the_texts_of_a_poll_that_is_not_open_stay,
                 no_text_changes_once_a_poll_has_closed,
                 the_seals_of_a_poll_are_its_own_and_kept_whole,
+            }
+        }
+    };
+    (@life $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, life by_reference {
+                the_settings_of_a_poll_are_kept_whole,
+                a_draft_changes_freely_and_is_published_once,
+                a_change_that_was_made_of_an_older_revision_is_refused,
+                of_racing_changes_of_one_revision_one_is_made,
+                new_times_are_pending_until_they_are_settled,
+                only_a_final_poll_is_archived,
+                a_batch_that_was_judged_by_other_rules_is_refused_whole,
+            }
+        }
+    };
+    (@audit $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, audit by_reference {
+                every_change_of_a_poll_is_in_the_audit_log,
+                what_changes_nothing_leaves_no_note,
+                the_audit_log_is_read_in_order_and_in_pages,
+            }
+        }
+    };
+    (@delete $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, delete by_reference {
+                only_a_draft_or_a_final_poll_is_deleted,
+                of_a_deleted_poll_only_its_seals_and_numbers_stay,
+                the_id_of_a_deleted_poll_is_never_used_again,
+                ballots_of_a_deleted_poll_that_come_again_change_nothing,
+                a_batch_and_the_store_agree_on_what_is_deleted,
+                a_deleted_poll_is_sealed_again_in_a_log_that_was_made_anew,
+            }
+        }
+        $crate::conformance_suite! {
+            @tests $backend, delete by_value {
+                a_poll_that_is_deleted_stays_so,
             }
         }
     };

@@ -182,6 +182,18 @@ pub fn of_one(ballot: &Ballot) -> NewEntry {
     entry.finish()
 }
 
+/// How the payload of an [entry of one ballot](of_one) in this poll begins. No entry of one ballot in another poll begins
+/// so. A store that deletes a poll finds the poll's dead letters by it.
+pub fn beginning_of_one(poll: &PollId) -> Vec<u8> {
+    let id = poll.as_str().as_bytes();
+    let length = u8::try_from(id.len()).unwrap_or(u8::MAX);
+    let mut bytes = vec![VERSION, 1, length];
+    bytes.extend(id);
+    // One ballot, in the first of the polls.
+    bytes.extend([0, 1, 0]);
+    bytes
+}
+
 /// Reads an entry; its ballots in their order.
 ///
 /// # Errors

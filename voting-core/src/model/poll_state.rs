@@ -88,6 +88,15 @@ impl PollState {
         matches!(self, Self::Final(_))
     }
 
+    /// The seals of the poll; none while it is open.
+    pub fn seals(&self) -> &Seals {
+        static NONE: Seals = Seals(BTreeMap::new());
+        match self {
+            Self::Open => &NONE,
+            Self::Closing(seals) | Self::Final(seals) => seals,
+        }
+    }
+
     /// Whether a ballot in this entry counts: it does unless it came after its shard was sealed.
     pub fn takes(&self, shard: ShardId, entry: EntryId) -> bool {
         match self {

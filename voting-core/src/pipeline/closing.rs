@@ -30,7 +30,7 @@ const CLOSING: &str = "worker";
 
 /// Does one step for all polls that are to close. Returns the number of closing polls that are not final yet.
 ///
-/// Final polls are sealed again, because the log may have been created again since.
+/// Final and deleted polls are sealed again, because the log may have been created again since.
 ///
 /// # Errors
 /// The log or the store does not answer. Some polls may already have been moved to their next state.
@@ -42,10 +42,12 @@ pub async fn advance(
     let there = polls.polls().await?;
     let closed = there.iter().filter(|poll| !poll.state().is_open());
     let closed: Vec<&Poll> = closed.collect();
-    if closed.is_empty() {
+    let mut ids: Vec<PollId> = closed.iter().map(|poll| poll.id().clone()).collect();
+    let deleted = polls.deleted_polls().await?;
+    ids.extend(deleted.into_iter().map(|(id, _)| id));
+    if ids.is_empty() {
         return Ok(0);
     }
-    let ids: Vec<PollId> = closed.iter().map(|poll| poll.id().clone()).collect();
     let mut sealed = Vec::new();
     for shard in (0..log.shards()).map(ShardId) {
         sealed.push((shard, log.seal(shard, &ids).await?));

@@ -32,6 +32,7 @@ use crate::{
     model::{
         id::PollId,
         poll::{Poll, PollChange},
+        poll_state::Seals,
     },
     store::{PollDirectory, PollStore, SeparateStore},
 };
@@ -159,6 +160,10 @@ impl PollDirectory for Announcing {
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
         self.store.polls().await
     }
+
+    async fn is_deleted(&self, id: &PollId) -> Result<bool, StoreError> {
+        self.store.is_deleted(id).await
+    }
 }
 
 #[async_trait]
@@ -167,5 +172,9 @@ impl PollStore for Announcing {
         let changed = self.store.change_poll(change, by).await;
         self.changed.notify_one();
         changed
+    }
+
+    async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {
+        self.store.deleted_polls().await
     }
 }

@@ -87,6 +87,7 @@ pub async fn bring_back_polls(
     let published = log.published().await?.unwrap_or_default();
     let stored = store.polls().await?;
     let find = |id: &PollId| stored.iter().find(|poll| poll.id() == id);
+    let mut deleted = BTreeSet::new();
     for poll in &published {
         // A poll that was changed since the backup is published as it was changed.
         if find(poll.id()).is_none_or(|stored| stored.revision() < poll.revision()) {
@@ -97,13 +98,17 @@ pub async fn bring_back_polls(
             {
                 Ok(_) => back.polls.push(poll.id().clone()),
                 // It was deleted just now, and is not published any more.
-                Err(StoreError::PollDeleted(_)) => {}
+                Err(StoreError::PollDeleted(id)) => {
+                    deleted.insert(id);
+                }
                 Err(error) => return Err(error),
             }
         }
     }
     let open = |poll: &&Poll| find(poll.id()).is_none_or(|poll| poll.state().is_open());
-    let published_as_closed = published.iter().filter(open);
+    let published_as_closed = published
+        .iter()
+        .filter(|poll| open(poll) && !deleted.contains(poll.id()));
     let mut to_close: HashMap<PollId, Seals> = published_as_closed
         .filter_map(|poll| match poll.state() {
             PollState::Open => None,
@@ -233,5 +238,9 @@ impl PollDirectory for GuardedStore {
 
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
         self.store.polls().await
+    }
+
+    async fn is_deleted(&self, id: &PollId) -> Result<bool, StoreError> {
+        self.store.is_deleted(id).await
     }
 }

@@ -87,14 +87,22 @@ async fn prepare(
         Err(error) => return Ok(Err((RejectReason::Malformed, error.to_string()))),
     };
     let mut batch = Batch::default();
-    let mut first_reason = None;
+    let (mut first_reason, mut of_deleted) = (None, 0);
     for placed in ballots {
         let (ballot, position) = (&placed.ballot, placed.position);
         let poll = polls.poll(&ballot.poll).await?;
         let checked = match &poll {
+            // Nobody can vote in it.
+            Some(poll) if poll.is_draft() => Err(RejectReason::UnknownPoll),
             // It is too late also for what came in time: a final count never changes.
             Some(poll) if poll.state().is_final() => Err(RejectReason::PollClosed),
             Some(poll) => poll.check(ballot.choices, position),
+            None if polls.is_deleted(&ballot.poll).await? => {
+                // As the worker drops it: a deleted poll keeps no ballots.
+                of_deleted += 1;
+                batch.deleted.insert(ballot.poll.clone());
+                continue;
+            }
             None => Err(RejectReason::UnknownPoll),
         };
         let refused = match (checked, rule, &poll) {
@@ -105,6 +113,9 @@ async fn prepare(
             (Err(reason), _) => DeadLetter::of(&placed, reason),
             (Ok(()), Some(refusal)) => DeadLetter::refused(&placed, &refusal),
             (Ok(()), None) => {
+                if let Some(poll) = &poll {
+                    batch.judge_by(poll);
+                }
                 batch.ballots.push(placed);
                 continue;
             }
@@ -112,12 +123,12 @@ async fn prepare(
         first_reason.get_or_insert((letter.reason, letter.detail.clone()));
         batch.dead_letters.push(letter);
     }
-    if let (true, Some(reason)) = (batch.ballots.is_empty(), first_reason) {
+    if let (true, 0, Some(reason)) = (batch.ballots.is_empty(), of_deleted, first_reason) {
         return Ok(Err(reason));
     }
     batch.revived.push(Revival {
         position: letter.position,
-        valid: batch.ballots.len() as u64,
+        valid: batch.ballots.len() as u64 + of_deleted,
     });
     batch.keep_one_of_each_voter();
     Ok(Ok(batch))

@@ -182,6 +182,10 @@ impl<L: BallotLog, S: PollStore> PollDirectory for ScheduledPolls<L, S> {
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
         self.polls.polls().await
     }
+
+    async fn is_deleted(&self, id: &PollId) -> Result<bool, StoreError> {
+        self.polls.is_deleted(id).await
+    }
 }
 
 #[async_trait]
@@ -194,6 +198,10 @@ impl<L: BallotLog, S: PollStore> PollStore for ScheduledPolls<L, S> {
             }
             (changed, _) => Ok(changed),
         }
+    }
+
+    async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {
+        self.polls.deleted_polls().await
     }
 }
 
@@ -212,5 +220,9 @@ impl<D: PollDirectory> PollDirectory for Published<D> {
         let mut polls = self.0.polls().await?;
         polls.retain(|poll| !poll.is_draft());
         Ok(polls)
+    }
+
+    async fn is_deleted(&self, id: &PollId) -> Result<bool, StoreError> {
+        self.0.is_deleted(id).await
     }
 }

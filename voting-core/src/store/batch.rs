@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
     /// The entries that make up the batch, each once, with its number of valid ballots, also of
-    /// those that a newer one in the batch replaced.
+    /// those that a newer one in the batch replaced, and of those in [deleted polls](Self::deleted).
     pub entries: Vec<(EntryKey, u64)>,
     /// At most one ballot a voter and poll, the one that counts: the newest, or the oldest in
     /// [some polls](Self::first_counts); sorted by poll and voter.
@@ -35,6 +35,8 @@ pub struct Batch {
     pub versions: HashMap<PollId, PollVersion>,
     /// The polls in which a voter's oldest ballot counts. A ballot there replaces the stored one if it is older.
     pub first_counts: HashSet<PollId>,
+    /// The polls that were deleted and in which the batch's entries have ballots. These ballots are not in the batch.
+    pub deleted: HashSet<PollId>,
     /// Up to where the log is done with, see [`Claim::acknowledged_below`](crate::log::claim::Claim::acknowledged_below).
     pub acknowledged_below: HashMap<ShardId, EntryId>,
 }
@@ -100,7 +102,7 @@ impl Batch {
         // The ballots are sorted by poll.
         let by_poll = self.ballots.chunk_by(|a, b| a.ballot.poll == b.ballot.poll);
         let of_ballots = by_poll.map(|ballots| &ballots[0].ballot.poll);
-        of_ballots.chain(self.versions.keys())
+        of_ballots.chain(self.versions.keys()).chain(&self.deleted)
     }
 
     /// Checks, inside a flush, that each poll is as the worker has judged its ballots, and takes them, by the polls in
@@ -113,6 +115,10 @@ impl Batch {
         stored: impl Fn(&PollId) -> Option<(&'a PollState, PollVersion)>,
     ) -> Result<(), StoreError> {
         let changed = |poll: &PollId| StoreError::PollChanged(poll.clone());
+        // It is there again if the store was put back to an earlier state. Its ballots must count then.
+        if let Some(poll) = self.deleted.iter().find(|poll| stored(poll).is_some()) {
+            return Err(changed(poll));
+        }
         for (poll, version) in &self.versions {
             if stored(poll).is_none_or(|(_, stored)| stored != *version) {
                 return Err(changed(poll));

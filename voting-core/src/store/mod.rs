@@ -25,7 +25,7 @@ use crate::{
     model::{
         id::PollId,
         poll::{ChangeTo, Poll, PollChange},
-        poll_state::PollState,
+        poll_state::{PollState, Seals},
         position::{EntryId, Position},
         receipt::{Receipt, ReceiptState},
         tally::{Recount, Tally},
@@ -83,6 +83,11 @@ pub trait PollDirectory: Send + Sync {
 
     /// All polls, in the order in which they were first stored.
     async fn polls(&self) -> Result<Vec<Poll>, StoreError>;
+
+    /// Whether a poll with this id was deleted. Ballots in it are neither counted nor set aside.
+    async fn is_deleted(&self, _id: &PollId) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 }
 
 /// Keeps the polls.
@@ -101,6 +106,12 @@ pub trait PollStore: PollDirectory {
     /// [`StoreError::UpgradeUnfinished`] if the poll [needs new programs](Poll::needs_new_programs), and older ones may
     /// be at work.
     async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError>;
+
+    /// The polls that were deleted, each with the seals that it had.
+    async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// Stores a poll, or gives a stored one another title or other labels, see
     /// [`ChangeTo::Defined`](crate::model::poll::ChangeTo::Defined).
     ///
@@ -134,7 +145,7 @@ pub trait PollStore: PollDirectory {
         let change = PollChange::new(poll.clone(), ChangeTo::State(to.clone()));
         match self.change_poll(&change, by).await {
             Ok(poll) => Ok(poll.map(|poll| poll.state().clone())),
-            Err(StoreError::NoPoll(_)) => Ok(None),
+            Err(StoreError::NoPoll(_) | StoreError::PollDeleted(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }

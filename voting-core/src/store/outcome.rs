@@ -18,7 +18,8 @@ use crate::{
 pub struct FlushReport {
     /// Ballots of voters who had none in the poll.
     pub counted: u64,
-    /// Ballots that a newer one has replaced or kept out, each told once.
+    /// Ballots that a newer one has replaced or kept out, each told once. Among them are those that came after their
+    /// poll was deleted.
     pub superseded: u64,
     /// Ballots that went to the dead letters, each told once.
     pub rejected: u64,
@@ -39,9 +40,9 @@ pub struct Flushed {
 /// Where all ballots that ever left the log have gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Ballots that count: one a voter and poll.
+    /// Ballots that count, one a voter and poll, and those that counted in a poll until it was deleted.
     pub counted: u64,
-    /// Ballots whose voter has a newer one.
+    /// Ballots in whose place another one of the voter counts, and those that came after their poll was deleted.
     pub superseded: u64,
     /// Ballots among the dead letters.
     pub rejected: u64,

@@ -11,7 +11,7 @@ mod changes;
 use std::{any::Any, sync::Arc, time::Duration};
 
 use voting_core::{
-    BallotLog, BallotQueue, BatchFlusher, DeadLetterStore, PollStore, TallyStore,
+    BallotLog, BallotQueue, Store,
     backends::{
         memory::{Memory, MemoryOptions},
         sqlite::{Sqlite, SqliteOptions},
@@ -29,7 +29,7 @@ fn backend<L, S>(
 ) -> Backend
 where
     L: BallotLog + 'static,
-    S: BatchFlusher + TallyStore + PollStore + DeadLetterStore + 'static,
+    S: Store,
 {
     let store = Arc::new(store);
     Backend {
@@ -38,7 +38,8 @@ where
         flusher: store.clone(),
         tallies: store.clone(),
         polls: store.clone(),
-        dead_letters: store,
+        dead_letters: store.clone(),
+        audit: store,
         claim_timeout: CLAIM_TIMEOUT,
         reopen: None,
         keep: Box::new(()),
@@ -141,7 +142,7 @@ mod redis {
         store: impl Fn() -> S + Send + Sync + 'static,
     ) -> Backend
     where
-        S: BatchFlusher + TallyStore + PollStore + DeadLetterStore + 'static,
+        S: Store,
     {
         let redis = log();
         let queues = redis.clone();
@@ -258,7 +259,7 @@ mod postgres {
     }
 
     voting_core::conformance_suite!(
-        memory_log(); flush, store_range, polls, work, close, restart
+        memory_log(); flush, first, store_range, polls, life, audit, delete, work, close, restart
     );
 
     mod with_the_workers_rights {
@@ -276,7 +277,7 @@ mod postgres {
         }
 
         voting_core::conformance_suite!(
-            memory_log(); flush, store_range, polls, work, close, restart
+            memory_log(); flush, first, store_range, polls, life, audit, delete, work, close, restart
         );
     }
 
@@ -288,6 +289,6 @@ mod postgres {
             redis::with_store(redis::log(3), move || connect(&url))
         }
 
-        voting_core::conformance_suite!(redis_log(); work, close, restart);
+        voting_core::conformance_suite!(redis_log(); work, delete, close, restart);
     }
 }

@@ -70,11 +70,16 @@ pub fn poll_id() -> PollId {
 }
 
 pub fn poll() -> Poll {
+    poll_named("p")
+}
+
+pub fn poll_named(id: &str) -> Poll {
     let options = ["a", "b"].map(|id| PollOption {
         id: id.parse().expect("an id"),
         label: id.to_owned(),
     });
-    Poll::new(poll_id(), "Which?", options.to_vec(), 1).expect("a poll")
+    let id = id.parse().expect("an id");
+    Poll::new(id, "Which?", options.to_vec(), 1).expect("a poll")
 }
 
 pub fn ballot(voter: u128, bits: u64) -> Ballot {

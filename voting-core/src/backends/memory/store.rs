@@ -1,17 +1,19 @@
 //! The store of the memory back end.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map::Entry};
 
 use async_trait::async_trait;
 
 use super::Memory;
 use crate::{
     error::StoreError,
+    log::entry,
     model::{
         ballot::{Choices, VoterId},
         id::PollId,
         moment::Moment,
         poll::{self, Poll, PollChange, log_changes},
+        poll_state::Seals,
         position::{EntryId, EntryKey, Position, ShardId},
         receipt::{Receipt, ReceiptState},
         rejection::RejectReason,
@@ -36,7 +38,7 @@ pub(super) struct Store {
     /// Marks below this are not kept: all of them are applied.
     applied_below: HashMap<ShardId, EntryId>,
     superseded: u64,
-    deleted: HashSet<PollId>,
+    deleted: BTreeMap<PollId, Tombstone>,
     audit_log: Vec<AuditEntry>,
 }
 
@@ -47,6 +49,14 @@ struct StoredPoll {
     ballots: HashMap<VoterId, (Position, Choices)>,
 }
 
+/// What stays of a poll that was deleted.
+#[derive(Debug)]
+struct Tombstone {
+    seals: Seals,
+    /// The number of voters whose ballots counted.
+    voters: u64,
+}
+
 impl Store {
     fn poll(&self, id: &PollId) -> Option<&StoredPoll> {
         self.polls.iter().find(|stored| stored.poll.id() == id)
@@ -55,7 +65,7 @@ impl Store {
     fn change_poll(&mut self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
         let id = &change.poll;
         let index = self.polls.iter().position(|s| s.poll.id() == id);
-        if index.is_none() && self.deleted.contains(id) {
+        if index.is_none() && self.deleted.contains_key(id) {
             return Err(StoreError::PollDeleted(id.clone()));
         }
         let before = index.map(|index| self.polls[index].poll.clone());
@@ -69,8 +79,7 @@ impl Store {
                 ballots: HashMap::new(),
             }),
             (Some(index), None) => {
-                self.polls.remove(index);
-                self.deleted.insert(id.clone());
+                self.bury(index);
             }
             (None, None) => {}
         }
@@ -79,6 +88,23 @@ impl Store {
         }
         log_changes(before.as_ref(), after.as_ref());
         Ok(after)
+    }
+
+    /// Removes a poll with its ballots, and keeps its id from being used again.
+    fn bury(&mut self, index: usize) {
+        let StoredPoll { poll, tally, .. } = self.polls.remove(index);
+        let tombstone = Tombstone {
+            seals: poll.state().seals().clone(),
+            voters: tally.voters,
+        };
+        let beginning = entry::beginning_of_one(poll.id());
+        self.deleted.insert(poll.id().clone(), tombstone);
+        for letter in self.dead_letters.values_mut() {
+            if letter.payload.starts_with(&beginning) {
+                letter.payload.clear();
+                letter.detail.clear();
+            }
+        }
     }
 
     fn add_to_audit_log(&mut self, note: AuditNote) {
@@ -147,11 +173,8 @@ impl Store {
             }
         }
         for letter in &batch.dead_letters {
-            if self
-                .dead_letters
-                .insert(letter.position, letter.bounded().into_owned())
-                .is_none()
-            {
+            if let Entry::Vacant(new) = self.dead_letters.entry(letter.position) {
+                new.insert(letter.bounded().into_owned());
                 outcome.rejected(letter);
             }
         }
@@ -203,7 +226,12 @@ impl BatchFlusher for Memory {
     async fn totals(&self) -> Result<Totals, StoreError> {
         let store = self.store();
         Ok(Totals {
-            counted: store.polls.iter().map(|stored| stored.tally.voters).sum(),
+            counted: store
+                .polls
+                .iter()
+                .map(|stored| stored.tally.voters)
+                .sum::<u64>()
+                + store.deleted.values().map(|poll| poll.voters).sum::<u64>(),
             superseded: store.superseded,
             rejected: store
                 .dead_letters
@@ -260,12 +288,24 @@ impl PollDirectory for Memory {
             .map(|stored| stored.poll.clone())
             .collect())
     }
+
+    async fn is_deleted(&self, id: &PollId) -> Result<bool, StoreError> {
+        Ok(self.store().deleted.contains_key(id))
+    }
 }
 
 #[async_trait]
 impl PollStore for Memory {
     async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
         self.store().change_poll(change, by)
+    }
+
+    async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {
+        let store = self.store();
+        let deleted = store.deleted.iter();
+        Ok(deleted
+            .map(|(id, poll)| (id.clone(), poll.seals.clone()))
+            .collect())
     }
 }
 

@@ -17,6 +17,11 @@ pub(super) fn add_to_audit_log(
     transaction: &mut Transaction<'_>,
     note: &AuditNote,
 ) -> Result<(), StoreError> {
+    // One after the other, so that whoever has read up to a number finds all later entries above it.
+    transaction.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('audit log', 0))",
+        &[],
+    )?;
     transaction.execute(
         "INSERT INTO audit_log (by, action, poll, before, after) VALUES ($1, $2, $3, $4, $5)",
         &[

@@ -189,7 +189,8 @@ impl Inner {
     fn totals(&self) -> Result<Totals, StoreError> {
         self.read(|snapshot| {
             let row = snapshot.query_one(
-                "SELECT (SELECT COALESCE(SUM(voters), 0)::bigint FROM turnouts),
+                "SELECT (SELECT COALESCE(SUM(voters), 0)::bigint FROM turnouts)
+                        + (SELECT COALESCE(SUM(voters), 0)::bigint FROM deleted_polls),
                         (SELECT COALESCE(SUM(ballots), 0)::bigint FROM superseded),
                         (SELECT COALESCE(SUM(ballots), 0)::bigint FROM dead_letters)",
                 &[],

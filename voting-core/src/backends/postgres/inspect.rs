@@ -261,6 +261,14 @@ fn inspect_login(connection: &mut Connection) -> Result<LoginReport, StoreError>
             report.result_lacks.push(right.to_string());
         }
     }
+    for function in roles::WORKERS_FUNCTIONS {
+        let ask = "SELECT has_function_privilege($1, 'EXECUTE')";
+        if !connection.query_one(ask, &[&function])?.get::<_, bool>(0) {
+            report.worker_lacks.push(format!("EXECUTE on {function}"));
+        } else {
+            report.may_write.push(format!("EXECUTE on {function}"));
+        }
+    }
     Ok(report)
 }
 

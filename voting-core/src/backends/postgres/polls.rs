@@ -11,6 +11,7 @@ use crate::{
         id::PollId,
         moment::Moment,
         poll::{self, Poll, PollChange, log_changes},
+        poll_state::Seals,
     },
     store::{PollDirectory, PollStore, audit::AuditNote},
 };
@@ -56,8 +57,7 @@ impl Inner {
             )?;
             let before = row.as_ref().map(to_poll).transpose()?;
             if before.is_none() {
-                let deleted = transaction
-                    .query_opt("SELECT 1 FROM deleted_polls WHERE id = $1", &[&id.as_str()])?;
+                let deleted = transaction.query_opt(IS_DELETED, &[&id.as_str()])?;
                 if deleted.is_some() {
                     return Err(StoreError::PollDeleted(id.clone()));
                 }
@@ -80,12 +80,21 @@ impl Inner {
     }
 }
 
+/// Refuses what programs of an earlier version would not understand, until none of them is at work.
+fn needs_finished_upgrade(
+    transaction: &mut Transaction<'_>,
+    poll: &PollId,
+) -> Result<(), StoreError> {
+    let row = transaction.query_opt("SELECT finished FROM upgrades", &[])?;
+    if row.is_none_or(|row| row.get::<_, i32>(0) < KNOWS_EXTRAS) {
+        return Err(StoreError::UpgradeUnfinished(poll.clone()));
+    }
+    Ok(())
+}
+
 fn write_poll(transaction: &mut Transaction<'_>, poll: &Poll) -> Result<(), StoreError> {
     if poll.needs_new_programs() {
-        let row = transaction.query_opt("SELECT finished FROM upgrades", &[])?;
-        if row.is_none_or(|row| row.get::<_, i32>(0) < KNOWS_EXTRAS) {
-            return Err(StoreError::UpgradeUnfinished(poll.id().clone()));
-        }
+        needs_finished_upgrade(transaction, poll.id())?;
     }
     let extras = stored_json::write(poll.extras())?;
     transaction.execute(
@@ -104,20 +113,15 @@ fn write_poll(transaction: &mut Transaction<'_>, poll: &Poll) -> Result<(), Stor
 
 /// Deletes a poll with its ballots and counts, and keeps its id from being used again.
 fn delete_poll(transaction: &mut Transaction<'_>, id: &PollId) -> Result<(), StoreError> {
-    for delete in [
-        "DELETE FROM ballots WHERE poll = (SELECT key FROM polls WHERE id = $1)",
-        "DELETE FROM tallies WHERE poll = (SELECT key FROM polls WHERE id = $1)",
-        "DELETE FROM turnouts WHERE poll = (SELECT key FROM polls WHERE id = $1)",
-    ] {
-        transaction.execute(delete, &[&id.as_str()])?;
-    }
-    transaction.execute("DELETE FROM polls WHERE id = $1", &[&id.as_str()])?;
-    transaction.execute(
-        "INSERT INTO deleted_polls (id) VALUES ($1) ON CONFLICT DO NOTHING",
-        &[&id.as_str()],
-    )?;
+    // An earlier program would store the poll again, or count its ballots as unknown ones.
+    needs_finished_upgrade(transaction, id)?;
+    // A poll may have so many ballots that this takes longer than other statements may.
+    transaction.batch_execute("SET LOCAL statement_timeout = 0")?;
+    transaction.execute("SELECT delete_poll($1)", &[&id.as_str()])?;
     Ok(())
 }
+
+const IS_DELETED: &str = "SELECT 1 FROM deleted_polls WHERE id = $1";
 
 #[async_trait]
 impl PollDirectory for Postgres {
@@ -139,6 +143,17 @@ impl PollDirectory for Postgres {
         })
         .await
     }
+
+    async fn is_deleted(&self, id: &PollId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.call(move |inner| {
+            inner.ask(|connection| {
+                let deleted = connection.query_opt(IS_DELETED, &[&id.as_str()])?;
+                Ok(deleted.is_some())
+            })
+        })
+        .await
+    }
 }
 
 #[async_trait]
@@ -147,5 +162,17 @@ impl PollStore for Postgres {
         let (change, by) = (change.clone(), by.to_owned());
         self.call(move |inner| inner.change_poll(&change, &by))
             .await
+    }
+    async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {
+        self.call(|inner| {
+            inner.ask(|connection| {
+                let all = "SELECT id, state FROM deleted_polls ORDER BY id";
+                let rows = connection.query(all, &[])?;
+                let rows = rows.iter();
+                rows.map(|row| stored_json::tombstone(row.get(0), row.get(1)))
+                    .collect()
+            })
+        })
+        .await
     }
 }

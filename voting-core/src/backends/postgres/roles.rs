@@ -11,15 +11,15 @@ use crate::error::StoreError;
 /// a line here; a test sees to it.
 const RIGHTS: [(&str, &str, &str); 12] = [
     (HISTORY, "SELECT", "SELECT"),
-    ("polls", "SELECT, INSERT, UPDATE, DELETE", "SELECT"),
+    ("polls", "SELECT, INSERT, UPDATE", "SELECT"),
     (
         "ballots",
-        "SELECT, INSERT, UPDATE, DELETE",
+        "SELECT, INSERT, UPDATE",
         // Not the choices: of a voter it says where the ballot is, of a poll it has the tally.
         "SELECT (poll, voter, shard, ms, n)",
     ),
-    ("tallies", "SELECT, INSERT, UPDATE, DELETE", "SELECT"),
-    ("turnouts", "SELECT, INSERT, UPDATE, DELETE", "SELECT"),
+    ("tallies", "SELECT, INSERT, UPDATE", "SELECT"),
+    ("turnouts", "SELECT, INSERT, UPDATE", "SELECT"),
     ("superseded", "SELECT, INSERT, UPDATE", ""),
     // Those hold ballots as they were cast.
     (
@@ -27,7 +27,8 @@ const RIGHTS: [(&str, &str, &str); 12] = [
         "SELECT, INSERT, DELETE",
         "SELECT (shard, ms, n, reason)",
     ),
-    ("deleted_polls", "SELECT, INSERT", ""),
+    // Filled by the function below.
+    ("deleted_polls", "SELECT", ""),
     // Nobody may change it, also not the worker.
     ("audit_log", "SELECT, INSERT", ""),
     ("upgrades", "SELECT", ""),
@@ -35,6 +36,9 @@ const RIGHTS: [(&str, &str, &str); 12] = [
     // To lock a row for a share needs the right to change it.
     ("applied_below", "SELECT, INSERT, UPDATE", ""),
 ];
+
+/// What the worker calls. These functions have the rights of the tables' owner, and check what they do.
+pub(super) const WORKERS_FUNCTIONS: [&str; 1] = ["delete_poll(text)"];
 
 /// One right.
 pub(super) struct Right<'a> {
@@ -190,6 +194,12 @@ fn grant(client: &mut Client, roles: &Roles) -> Result<(), StoreError> {
                 transaction.batch_execute(&grant)?;
             }
         }
+    }
+    for function in WORKERS_FUNCTIONS {
+        transaction.batch_execute(&format!(
+            "REVOKE ALL ON FUNCTION {schema}.{function} FROM PUBLIC, {worker}, {result};
+             GRANT EXECUTE ON FUNCTION {schema}.{function} TO {worker}"
+        ))?;
     }
     transaction.commit()?;
     Ok(())

@@ -63,7 +63,8 @@ impl Inner {
 
 pub(super) fn totals(reader: &Connection) -> Result<Totals, StoreError> {
     let mut query = reader.prepare_cached(
-        "SELECT (SELECT COALESCE(SUM(voters), 0) FROM polls), superseded,
+        "SELECT (SELECT COALESCE(SUM(voters), 0) FROM polls)
+                + (SELECT COALESCE(SUM(voters), 0) FROM deleted_polls), superseded,
                 (SELECT COALESCE(SUM(ballots), 0) FROM dead_letters)
          FROM totals",
     )?;

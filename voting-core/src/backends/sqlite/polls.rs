@@ -7,10 +7,12 @@ use super::{Inner, Sqlite, audit::add_to_audit_log, begin, lock};
 use crate::{
     backends::stored_json,
     error::StoreError,
+    log::entry,
     model::{
         id::PollId,
         moment::Moment,
         poll::{self, Poll, PollChange, log_changes},
+        poll_state::Seals,
     },
     store::{PollDirectory, PollStore, audit::AuditNote},
 };
@@ -50,6 +52,17 @@ pub(super) fn polls(reader: &Connection) -> Result<Vec<Poll>, StoreError> {
     rows.map(|row| Ok(to_poll(row?)?.1)).collect()
 }
 
+fn deleted_polls(reader: &Connection) -> Result<Vec<(PollId, Seals)>, StoreError> {
+    let mut query = reader.prepare_cached("SELECT id, state FROM deleted_polls ORDER BY id")?;
+    let mut rows = query.query([])?;
+    let mut deleted = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, state): (String, String) = (row.get(0)?, row.get(1)?);
+        deleted.push(stored_json::tombstone(&id, &state)?);
+    }
+    Ok(deleted)
+}
+
 impl Inner {
     fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
         let id = &change.poll;
@@ -78,9 +91,9 @@ impl Inner {
     }
 }
 
-fn is_deleted(transaction: &Transaction<'_>, id: &PollId) -> Result<bool, StoreError> {
+fn is_deleted(connection: &Connection, id: &PollId) -> Result<bool, StoreError> {
     let mut query =
-        transaction.prepare_cached("SELECT EXISTS (SELECT 1 FROM deleted_polls WHERE id = ?1)")?;
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM deleted_polls WHERE id = ?1)")?;
     Ok(query.query_row([id.as_str()], |row| row.get(0))?)
 }
 
@@ -101,13 +114,20 @@ fn write_poll(transaction: &Transaction<'_>, poll: &Poll) -> Result<(), StoreErr
 
 /// Deletes a poll with its ballots and counts, and keeps its id from being used again.
 fn delete_poll(transaction: &Transaction<'_>, id: &PollId, key: i64) -> Result<(), StoreError> {
+    transaction.execute(
+        "INSERT INTO deleted_polls (id, at, state, voters)
+         SELECT id, ?2, state, voters FROM polls WHERE key = ?1",
+        params![key, Moment::now().unix_ms()],
+    )?;
     for table in ["ballots", "tallies"] {
         transaction.execute(&format!("DELETE FROM {table} WHERE poll = ?1"), [key])?;
     }
     transaction.execute("DELETE FROM polls WHERE key = ?1", [key])?;
+    let beginning = entry::beginning_of_one(id);
     transaction.execute(
-        "INSERT OR IGNORE INTO deleted_polls VALUES (?1, ?2)",
-        params![id.as_str(), Moment::now().unix_ms()],
+        "UPDATE dead_letters SET payload = x'', detail = ''
+         WHERE substr(payload, 1, length(?1)) = ?1",
+        [beginning],
     )?;
     Ok(())
 }
@@ -163,6 +183,12 @@ impl PollDirectory for Sqlite {
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
         self.reading(|inner| polls(&lock(&inner.reader))).await
     }
+
+    async fn is_deleted(&self, id: &PollId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.reading(move |inner| is_deleted(&lock(&inner.reader), &id))
+            .await
+    }
 }
 
 #[async_trait]
@@ -170,6 +196,11 @@ impl PollStore for Sqlite {
     async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
         let (change, by) = (change.clone(), by.to_owned());
         self.blocking(move |inner| inner.change_poll(&change, &by))
+            .await
+    }
+
+    async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {
+        self.reading(|inner| deleted_polls(&lock(&inner.reader)))
             .await
     }
 }

@@ -47,7 +47,7 @@ pub enum ChangeTo {
     State(PollState),
     /// In the archive, or out of it. Only of a final poll.
     Archived(bool),
-    /// Deleted, with its ballots. Only a draft, a final poll, or one that never had a ballot.
+    /// Deleted, with its ballots. Only a draft or a final poll. Its id is never used again.
     Deleted,
 }
 

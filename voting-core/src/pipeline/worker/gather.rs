@@ -42,7 +42,7 @@ pub(super) async fn run(
         }
         worker
             .polls
-            .look_up(&worker.progress, &mut retry, &gathered)
+            .look_up(&worker.progress, &mut retry, &mut gathered)
             .await?;
         worker.ask_rule(&mut retry, &mut gathered).await?;
         let batch = prepare(&gathered, &worker.polls.known());

@@ -40,36 +40,51 @@ impl Polls {
         Arc::make_mut(&mut known).remove(poll);
     }
 
-    /// Looks up the polls of these ballots that are not in the cache.
+    /// Looks up the polls of these ballots that are not in the cache, and notes which of them were deleted.
     pub(super) async fn look_up(
         &self,
         progress: &ProgressSender,
         retry: &mut Retry,
-        gathered: &Gathered,
+        gathered: &mut Gathered,
     ) -> Result<(), GaveUp> {
         let known = self.known();
-        let missing: HashSet<&PollId> = gathered
+        gathered.deleted.clear();
+        let missing: HashSet<PollId> = gathered
             .polls()
             .filter(|poll| !known.contains_key(poll))
+            .cloned()
             .collect();
         if missing.is_empty() {
             return Ok(());
         }
-        let found = retry
+        let (found, deleted) = retry
             .until_done("look up polls", progress, || self.find(&missing))
             .await?;
+        gathered.deleted = deleted;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let found = found.into_iter().map(|poll| (poll.id().clone(), poll));
         Arc::make_mut(&mut known).extend(found);
         Ok(())
     }
 
-    /// The polls with these ids that exist.
-    async fn find(&self, ids: &HashSet<&PollId>) -> Result<Vec<Poll>, StoreError> {
+    /// The polls with these ids that exist, and the ids of those that were deleted.
+    async fn find(
+        &self,
+        ids: &HashSet<PollId>,
+    ) -> Result<(Vec<Poll>, HashSet<PollId>), StoreError> {
         let mut found = Vec::with_capacity(ids.len());
+        let mut deleted = HashSet::new();
         for id in ids {
-            found.extend(self.directory.poll(id).await?);
+            match self.directory.poll(id).await? {
+                // Nobody can vote in a draft.
+                Some(poll) if poll.is_draft() => {}
+                Some(poll) => found.push(poll),
+                None if self.directory.is_deleted(id).await? => {
+                    deleted.insert(id.clone());
+                }
+                None => {}
+            }
         }
-        Ok(found)
+        Ok((found, deleted))
     }
 }

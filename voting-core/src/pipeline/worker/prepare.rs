@@ -34,6 +34,8 @@ pub(super) struct Gathered {
     seen: HashSet<EntryKey>,
     acknowledged_below: HashMap<ShardId, EntryId>,
     ballots: usize,
+    /// The polls of its ballots that were deleted.
+    pub(super) deleted: HashSet<PollId>,
     /// What the application's rule refuses.
     pub(super) refused: HashMap<Position, Refusal>,
     pub(super) followed: Followed,
@@ -93,6 +95,7 @@ pub(super) fn prepare(gathered: &Gathered, polls: &Known) -> Batch {
     let mut batch = Batch {
         ballots: Vec::with_capacity(gathered.ballots),
         acknowledged_below: gathered.acknowledged_below.clone(),
+        deleted: gathered.deleted.clone(),
         ..Batch::default()
     };
     for (log_entry, decoded) in &gathered.entries {
@@ -101,6 +104,11 @@ pub(super) fn prepare(gathered: &Gathered, polls: &Known) -> Batch {
         match decoded {
             Ok(ballots) => {
                 for (index, ballot) in (0..=u16::MAX).zip(ballots) {
+                    if gathered.deleted.contains(&ballot.poll) {
+                        // It is not set aside either: a deleted poll keeps no ballots.
+                        valid += 1;
+                        continue;
+                    }
                     let placed = PlacedBallot {
                         position: Position::new(shard, id, index),
                         ballot: ballot.clone(),

@@ -84,7 +84,7 @@ async fn flush(
             }
             worker
                 .polls
-                .look_up(&worker.progress, &mut retry, &gathered)
+                .look_up(&worker.progress, &mut retry, &mut gathered)
                 .await?;
             worker.ask_rule(&mut retry, &mut gathered).await?;
             batch = prepare(&gathered, &worker.polls.known());

@@ -4,6 +4,7 @@
 
 mod log;
 mod logs;
+mod polls;
 mod store;
 mod stores;
 
@@ -50,7 +51,8 @@ mod unbroken {
     }
 
     voting_core::conformance_suite!(
-        async { around(memory_of(3)) }; queue, log_range, flush, store_range, polls, work, close
+        async { around(memory_of(3)) }; queue, log_range, flush, first, store_range, polls,
+        life, audit, delete, work, close
     );
 
     voting_core::conformance_suite!(async { around(sqlite_backend().await) }; restart);
@@ -91,6 +93,11 @@ does_not_pass! {
             let all = backend(memory.clone(), || unreachable!("its log is not used"), memory);
             Backend { log: on_disk.log, queue: on_disk.queue, keep: on_disk.keep, ..all }
         }) => after restart::what_was_flushed_is_still_there;
+    a_store_whose_deleted_polls_are_gone_with_its_process:
+        with_memory_instead(sqlite_backend().await, |on_disk, memory| {
+            let all = backend(memory.clone(), || unreachable!("its log is not used"), memory);
+            Backend { log: on_disk.log, queue: on_disk.queue, keep: on_disk.keep, ..all }
+        }) => after delete::a_poll_that_is_deleted_stays_so;
 }
 
 fn memory_of(shards: u16) -> Backend {

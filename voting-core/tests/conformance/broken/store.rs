@@ -7,8 +7,10 @@ use voting_core::{
     BatchFlusher, DeadLetterStore, Poll, PollDirectory, PollId, PollState, PollStore, Receipt,
     ReceiptState, StoreError, Tally, TallyStore,
     conformance::Backend,
-    model::{poll::PollChange, position::Position, tally::Recount},
+    model::{poll::PollChange, poll_state::Seals, position::Position, tally::Recount},
     store::{
+        AuditLog,
+        audit::{AuditEntry, AuditNote},
         batch::Batch,
         dead_letter::DeadLetter,
         outcome::{Flushed, Totals},
@@ -23,6 +25,7 @@ pub struct Store {
     pub tallies: Arc<dyn TallyStore>,
     pub polls: Arc<dyn PollStore>,
     pub dead_letters: Arc<dyn DeadLetterStore>,
+    pub audit: Arc<dyn AuditLog>,
 }
 
 /// What is done otherwise; by itself nothing.
@@ -53,6 +56,36 @@ pub trait BrokenStore: Default + Send + Sync + 'static {
         receipt: &Receipt,
     ) -> Result<ReceiptState, StoreError> {
         store.tallies.receipt_state(receipt).await
+    }
+
+    async fn change_poll(
+        &self,
+        store: &Store,
+        change: &PollChange,
+        by: &str,
+    ) -> Result<Option<Poll>, StoreError> {
+        store.polls.change_poll(change, by).await
+    }
+
+    async fn is_deleted(&self, store: &Store, poll: &PollId) -> Result<bool, StoreError> {
+        store.polls.is_deleted(poll).await
+    }
+
+    async fn deleted_polls(&self, store: &Store) -> Result<Vec<(PollId, Seals)>, StoreError> {
+        store.polls.deleted_polls().await
+    }
+
+    async fn totals(&self, store: &Store) -> Result<Totals, StoreError> {
+        store.flusher.totals().await
+    }
+
+    async fn audit_log(
+        &self,
+        store: &Store,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        store.audit.audit_log(after, limit).await
     }
 
     async fn put_poll(&self, store: &Store, poll: &Poll) -> Result<(), StoreError> {
@@ -91,6 +124,7 @@ pub fn with_store<B: BrokenStore>(backend: Backend) -> Backend {
             tallies: backend.tallies,
             polls: backend.polls,
             dead_letters: backend.dead_letters,
+            audit: backend.audit,
         },
         broken: B::default(),
     });
@@ -99,7 +133,8 @@ pub fn with_store<B: BrokenStore>(backend: Backend) -> Backend {
         flusher: around.clone(),
         tallies: around.clone(),
         polls: around.clone(),
-        dead_letters: around,
+        dead_letters: around.clone(),
+        audit: around,
         reopen: None,
         ..backend
     };
@@ -118,7 +153,7 @@ impl<B: BrokenStore> BatchFlusher for Around<B> {
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
-        self.store.flusher.totals().await
+        self.broken.totals(&self.store).await
     }
 }
 
@@ -157,6 +192,10 @@ impl<B: BrokenStore> PollDirectory for Around<B> {
             .map(|poll| self.broken.read(poll))
             .collect())
     }
+
+    async fn is_deleted(&self, poll: &PollId) -> Result<bool, StoreError> {
+        self.broken.is_deleted(&self.store, poll).await
+    }
 }
 
 #[async_trait]
@@ -166,7 +205,11 @@ impl<B: BrokenStore> PollStore for Around<B> {
     }
 
     async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
-        self.store.polls.change_poll(change, by).await
+        self.broken.change_poll(&self.store, change, by).await
+    }
+
+    async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {
+        self.broken.deleted_polls(&self.store).await
     }
 
     async fn advance_poll_by(
@@ -176,6 +219,17 @@ impl<B: BrokenStore> PollStore for Around<B> {
         _: &str,
     ) -> Result<Option<PollState>, StoreError> {
         self.broken.advance_poll(&self.store, poll, to).await
+    }
+}
+
+#[async_trait]
+impl<B: BrokenStore> AuditLog for Around<B> {
+    async fn add_to_audit_log(&self, note: &AuditNote) -> Result<(), StoreError> {
+        self.store.audit.add_to_audit_log(note).await
+    }
+
+    async fn audit_log(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        self.broken.audit_log(&self.store, after, limit).await
     }
 }
 

@@ -3,8 +3,10 @@ ALTER TABLE polls ADD COLUMN extras text;
 
 -- Polls that were deleted. Their ids are never used again.
 CREATE TABLE deleted_polls (
-    id text PRIMARY KEY,
-    at timestamptz NOT NULL DEFAULT clock_timestamp()
+    id     text PRIMARY KEY,
+    at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    state  text NOT NULL, -- JSON, as in polls
+    voters bigint NOT NULL -- whose ballots counted
 );
 
 -- What was done, by whom and when. It only grows.
@@ -22,3 +24,40 @@ CREATE TABLE audit_log (
 -- nothing to upgrade.
 CREATE TABLE upgrades (finished integer NOT NULL);
 INSERT INTO upgrades SELECT CASE WHEN EXISTS (SELECT 1 FROM polls) THEN 2 ELSE 3 END;
+
+-- Deletes a poll with its ballots and its counts, and keeps its id from being used again. It has the rights of the
+-- tables' owner, since no service may delete ballots by itself. So it looks itself whether the poll may be deleted.
+DO $migration$
+BEGIN
+    EXECUTE format($statement$
+        CREATE FUNCTION delete_poll(poll_id text) RETURNS void
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = %I, pg_temp
+        AS $function$
+        DECLARE
+            found_poll polls%%ROWTYPE;
+            -- The payload of a dead letter of one ballot in this poll begins so, see log/entry.rs.
+            beginning bytea := '\x0101'::bytea || set_byte('\x00'::bytea, 0, octet_length(poll_id))
+                || convert_to(poll_id, 'UTF8') || '\x000100'::bytea;
+        BEGIN
+            SELECT * INTO STRICT found_poll FROM polls WHERE polls.id = poll_id FOR UPDATE;
+            IF found_poll.state::jsonb ->> 'state' <> 'final'
+                AND NOT COALESCE((found_poll.extras::jsonb #>> '{life,draft}')::boolean, false)
+            THEN
+                RAISE EXCEPTION 'poll %% is neither a draft nor final', poll_id
+                    USING ERRCODE = 'object_not_in_prerequisite_state';
+            END IF;
+            INSERT INTO deleted_polls (id, state, voters)
+                SELECT poll_id, found_poll.state, COALESCE(SUM(turnouts.voters), 0)
+                FROM turnouts WHERE turnouts.poll = found_poll.key;
+            DELETE FROM ballots WHERE ballots.poll = found_poll.key;
+            DELETE FROM tallies WHERE tallies.poll = found_poll.key;
+            DELETE FROM turnouts WHERE turnouts.poll = found_poll.key;
+            UPDATE dead_letters SET payload = '', detail = ''
+                WHERE substring(payload FROM 1 FOR octet_length(beginning)) = beginning;
+            DELETE FROM polls WHERE polls.key = found_poll.key;
+        END
+        $function$
+    $statement$, current_schema());
+END
+$migration$;
+REVOKE ALL ON FUNCTION delete_poll(text) FROM PUBLIC;

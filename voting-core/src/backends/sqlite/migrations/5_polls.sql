@@ -3,8 +3,10 @@ ALTER TABLE polls ADD COLUMN extras TEXT;
 
 -- Polls that were deleted. Their ids are never used again.
 CREATE TABLE deleted_polls (
-    id TEXT PRIMARY KEY,
-    at INTEGER NOT NULL
+    id     TEXT PRIMARY KEY,
+    at     INTEGER NOT NULL,
+    state  TEXT NOT NULL, -- JSON, as in polls
+    voters INTEGER NOT NULL -- whose ballots counted
 ) STRICT, WITHOUT ROWID;
 
 -- What was done, by whom and when. It only grows.
