@@ -138,8 +138,15 @@ impl Endpoint for Metrics {
             }
         }
         if let Some(polls) = polls {
+            now(
+                "voting_poll_overdue_seconds",
+                "The longest time for which a poll should have been closed, and is not; 0 if there is none",
+                polls.overdue.as_secs_f64(),
+            );
             let by_state: Family<InState, Gauge> = Family::default();
             for (state, polls) in [
+                ("draft", polls.drafts),
+                ("scheduled", polls.scheduled),
                 ("open", polls.open),
                 ("closing", polls.closing),
                 ("final", polls.finished),

@@ -9,7 +9,12 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use voting_core::{Poll, PollState, StoreError, log::stats::QueueStats, store::outcome::Totals};
+use voting_core::{
+    Poll, StoreError,
+    log::stats::QueueStats,
+    model::{moment::Moment, poll::Phase},
+    store::outcome::Totals,
+};
 
 use super::Pipeline;
 
@@ -30,22 +35,34 @@ pub(super) struct Sample {
     pub(super) polls: Option<PollCounts>,
 }
 
-/// The number of polls in each state.
+/// The number of polls in each state, by the clock of this machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct PollCounts {
+    pub(super) drafts: i64,
+    pub(super) scheduled: i64,
     pub(super) open: i64,
     pub(super) closing: i64,
     pub(super) finished: i64,
+    /// The longest time for which a poll should have been closed, and is not.
+    pub(super) overdue: Duration,
 }
 
 impl PollCounts {
-    fn of(polls: &[Poll]) -> Self {
+    fn of(polls: &[Poll], now: Moment) -> Self {
         let mut counts = Self::default();
         for poll in polls {
-            match poll.state() {
-                PollState::Open => counts.open += 1,
-                PollState::Closing(_) => counts.closing += 1,
-                PollState::Final(_) => counts.finished += 1,
+            match poll.phase(now) {
+                Phase::Draft => counts.drafts += 1,
+                Phase::Scheduled => counts.scheduled += 1,
+                Phase::Open => counts.open += 1,
+                Phase::Closing => counts.closing += 1,
+                Phase::Final | Phase::Archived => counts.finished += 1,
+            }
+            if let Some(closes) = poll.settings().closes_at
+                && poll.state().is_open()
+                && !poll.is_draft()
+            {
+                counts.overdue = counts.overdue.max(now.since(closes));
             }
         }
         counts
@@ -118,7 +135,7 @@ impl Sample {
         Self {
             stats: known("ballot log", stats),
             totals: known("tally store", totals),
-            polls: known("polls", polls).as_deref().map(PollCounts::of),
+            polls: known("polls", polls).map(|polls| PollCounts::of(&polls, Moment::now())),
         }
     }
 }
@@ -161,6 +178,11 @@ fn rate(samples: &VecDeque<(Instant, Sample)>, counter: impl Fn(&Sample) -> Opti
 
 #[cfg(test)]
 mod tests {
+    use voting_core::{
+        PollState,
+        model::{poll::PollSettings, poll_state::Seals},
+    };
+
     use super::*;
 
     fn sample(accepted: Option<u64>) -> Sample {
@@ -171,6 +193,25 @@ mod tests {
             }),
             ..Sample::default()
         }
+    }
+
+    #[test]
+    fn a_poll_that_should_be_closed_and_is_not_is_overdue() {
+        let at = |seconds: u64| Moment::from_unix_ms(seconds * 1_000).unwrap();
+        let mut settings = PollSettings::default();
+        settings.opens_at = Some(at(10));
+        settings.closes_at = Some(at(20));
+        let poll = Poll::builder("p", "Which?")
+            .option("a", "A")
+            .option("b", "B");
+        let poll = poll.settings(settings).build().unwrap();
+        let counts = |now| PollCounts::of(std::slice::from_ref(&poll), at(now));
+        assert_eq!(counts(9).scheduled, 1);
+        assert_eq!(counts(10).open, 1);
+        let late = counts(50);
+        assert_eq!((late.closing, late.overdue), (1, Duration::from_secs(30)));
+        let closed = poll.clone().in_state(PollState::Closing(Seals::default()));
+        assert_eq!(PollCounts::of(&[closed], at(50)).overdue, Duration::ZERO);
     }
 
     #[test]

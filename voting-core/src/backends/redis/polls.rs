@@ -7,7 +7,11 @@ use crate::backends::redis::Redis;
 use crate::{
     backends::stored_json,
     error::StoreError,
-    model::{id::PollId, poll::Poll, poll_state::PollState},
+    model::{
+        id::PollId,
+        poll::{Poll, PollExtras},
+        poll_state::PollState,
+    },
     store::{PollDirectory, PollPublisher},
 };
 
@@ -15,6 +19,9 @@ use crate::{
 #[derive(Serialize, Deserialize)]
 struct Published {
     poll: Poll,
+    /// Programs before version 0.2 ignore it.
+    #[serde(default)]
+    extras: PollExtras,
     #[serde(flatten)]
     state: PollState,
 }
@@ -32,7 +39,7 @@ impl Redis {
         let Some(there) = there else { return Ok(None) };
         let there: Vec<Published> = stored_json::read(&there)?;
         let polls = there.into_iter();
-        let polls = polls.map(|there| there.poll.in_state(there.state));
+        let polls = polls.map(|there| there.poll.in_state(there.state).with_extras(there.extras));
         Ok(Some(polls.collect()))
     }
 }
@@ -59,6 +66,7 @@ impl PollPublisher for Redis {
             .iter()
             .map(|poll| Published {
                 poll: poll.clone(),
+                extras: poll.extras().clone(),
                 state: poll.state().clone(),
             })
             .collect();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use voting_core::{
     backends::sqlite::{FileContent, FileReport, InspectError, inspect},
     error::in_one_line,
+    model::moment::Moment,
 };
 use voting_service::anybody_may_read;
 
@@ -12,7 +13,7 @@ use super::{
     Visit,
     count::{Counted, Marks, judge, waiting},
     count_of,
-    polls::states,
+    polls::{overdue, states},
     secret,
 };
 use crate::commands::report::{Finding, Level};
@@ -118,7 +119,10 @@ fn check_content(visit: &mut Visit<'_>, content: &FileContent) {
             "restore the backup, and tell the developers",
         ),
     });
-    visit.add(states(polls));
+    visit.add(states(polls, Moment::now()));
+    for finding in overdue(polls, Moment::now()) {
+        visit.add(finding);
+    }
     visit.add(waiting(dead_letters));
     secret::of_file(visit, content);
     let kept = visit.config.beside_database("secret");

@@ -6,7 +6,11 @@ use voting_core::{
     Poll, PollDirectory, PollId, PollState, StoreError,
     backends::{postgres::Postgres, redis::Redis},
     log::SeparateLog,
-    model::position::{EntryId, ShardId},
+    model::{
+        moment::Moment,
+        poll::Phase,
+        position::{EntryId, ShardId},
+    },
 };
 
 use super::{Visit, count_of};
@@ -16,6 +20,9 @@ use crate::commands::report::Finding;
 const STEPS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// A poll is closed within seconds of its time.
+const OVERDUE: Duration = Duration::from_secs(10);
+
 /// How many polls are named.
 const NAMES: usize = 5;
 
@@ -23,7 +30,12 @@ pub(super) async fn check(visit: &mut Visit<'_>, redis: Option<&Redis>, postgres
     let Some(mut polls) = visit.look("polls", postgres.polls()).await else {
         return;
     };
-    visit.add(states(&polls));
+    visit.add(states(&polls, Moment::now()));
+    for finding in overdue(&polls, Moment::now()) {
+        visit.add(finding);
+    }
+    // Drafts are not published.
+    polls.retain(|poll| !poll.is_draft());
     let mut log = match redis {
         Some(redis) => match visit.ask(Log::of(redis, &polls)).await {
             Ok(log) => Some(log),
@@ -46,7 +58,7 @@ pub(super) async fn check(visit: &mut Visit<'_>, redis: Option<&Redis>, postgres
         }
         tokio::time::sleep(PAUSE).await;
         if let Ok(now) = visit.ask(postgres.polls()).await {
-            polls = now;
+            polls = now.into_iter().filter(|poll| !poll.is_draft()).collect();
         }
         if let (Some(redis), Some(log)) = (redis, &mut log)
             && let Ok(now) = visit.ask(Log::of(redis, &polls)).await
@@ -105,21 +117,60 @@ async fn settled(redis: &Redis) -> Result<Vec<(ShardId, EntryId)>, StoreError> {
     Ok(settled)
 }
 
-/// The number of polls in each state.
-pub(super) fn states(polls: &[Poll]) -> Finding {
+/// The number of polls in each state, by this machine's clock.
+pub(super) fn states(polls: &[Poll], now: Moment) -> Finding {
     let check = "polls";
     if polls.is_empty() {
         let todo =
             "start a worker, which stores those of the settings; or add one (POST /v1/polls)";
         return Finding::warn(check, "there is no poll", todo);
     }
-    let count = |is: fn(&PollState) -> bool| polls.iter().filter(|poll| is(poll.state())).count();
-    let (open, done) = (count(PollState::is_open), count(PollState::is_final));
-    let closing = polls.len() - open - done;
-    Finding::ok(
-        check,
-        format!("{open} open, {closing} closing, {done} final"),
-    )
+    let count = |phase| polls.iter().filter(|poll| poll.phase(now) == phase).count();
+    let always = [Phase::Open, Phase::Closing, Phase::Final];
+    let if_any = [Phase::Draft, Phase::Scheduled, Phase::Archived];
+    let counted = always.map(|phase| (phase, count(phase))).into_iter();
+    let more = if_any.map(|phase| (phase, count(phase))).into_iter();
+    let told: Vec<String> = counted
+        .chain(more.filter(|(_, polls)| *polls > 0))
+        .map(|(phase, polls)| format!("{polls} {}", phase.as_str()))
+        .collect();
+    Finding::ok(check, told.join(", "))
+}
+
+/// Polls whose time is over and that no worker has closed, and polls whose new times do not reach the log.
+pub(super) fn overdue(polls: &[Poll], now: Moment) -> Vec<Finding> {
+    let check = "schedule";
+    let late = |poll: &&Poll| {
+        let closes = poll.settings().closes_at;
+        let is_over = closes.is_some_and(|closes| now.since(closes) > OVERDUE);
+        poll.state().is_open() && !poll.is_draft() && is_over
+    };
+    let closing = polls.iter().filter(late).map(|poll| {
+        let closes = poll.settings().closes_at.map(|closes| closes.to_string());
+        Finding::fail(
+            check,
+            format!(
+                "{} should have been closed at {}, and is still open in the store; the log refuses its ballots",
+                poll.id(),
+                closes.unwrap_or_default()
+            ),
+            "start a worker, or see in its log why it does not close the poll",
+        )
+    });
+    let pending = polls
+        .iter()
+        .filter(|poll| poll.pending_window().is_some())
+        .map(|poll| {
+            Finding::warn(
+                check,
+                format!(
+                    "a change of the times of {} is on its way to the log",
+                    poll.id()
+                ),
+                "run the doctor again; if the change does not end, see in the worker's log why",
+            )
+        });
+    closing.chain(pending).collect()
 }
 
 /// The finding for a closing poll that did not proceed while it was watched.
@@ -225,6 +276,7 @@ fn closed_in_the_log(sealed: &BTreeSet<PollId>) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use voting_core::model::poll::PollSettings;
     use voting_service::cats_vs_dogs;
 
     use super::*;
@@ -232,6 +284,18 @@ mod tests {
 
     fn entry(ms: u64) -> EntryId {
         EntryId::new(ms, 0).unwrap()
+    }
+
+    #[test]
+    fn a_poll_that_should_be_closed_and_is_not_is_told() {
+        let at = |seconds: u64| Moment::from_unix_ms(seconds * 1_000).unwrap();
+        let mut settings = PollSettings::default();
+        settings.closes_at = Some(at(100));
+        let poll = cats_vs_dogs().with_settings(settings).unwrap();
+        let told = |now| overdue(std::slice::from_ref(&poll), at(now));
+        assert_eq!(told(110).len(), 0);
+        assert_eq!(told(111)[0].level, Level::Fail);
+        assert!(told(111)[0].found.contains("1970-01-01T00:01:40Z"));
     }
 
     #[test]
