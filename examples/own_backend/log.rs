@@ -142,6 +142,10 @@ impl BallotLog for OwnBackend {
         Ok(entries.last)
     }
 
+    fn keeps_windows(&self) -> bool {
+        true
+    }
+
     async fn set_windows(
         &self,
         _: ShardId,

@@ -95,6 +95,8 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         .stop(stop.clone())
         .build();
     let operator = OperatorService::builder(worker.clone(), queue, voting.store(), &token.key)
+        .polls(voting.polls())
+        .directory(voting.directory())
         .gate(gates.worker.clone())
         .stop(stop)
         .build();

@@ -98,6 +98,11 @@ pub trait BallotLog: Send + Sync {
     /// The log does not have to know the polls. The call may be repeated. A call without polls seals nothing.
     async fn seal(&self, shard: ShardId, polls: &[PollId]) -> Result<EntryId, StoreError>;
 
+    /// Whether the log can keep [windows](Self::set_windows). If not, no poll with opening or closing times is stored.
+    fn keeps_windows(&self) -> bool {
+        false
+    }
+
     /// Gives this shard windows, between which it takes ballots in their polls, and returns what it has then. Returns once
     /// this is durable. [`PollWindow::replaces`] says which windows the shard takes; the shard keeps its own otherwise. A
     /// call without windows only asks for the shard's clock.

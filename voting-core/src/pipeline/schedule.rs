@@ -12,7 +12,7 @@
 use async_trait::async_trait;
 
 use crate::{
-    error::{StoreError, in_one_line},
+    error::{ErrorKind, StoreError, in_one_line},
     log::{BallotLog, ShardWindows},
     model::{
         id::PollId,
@@ -191,6 +191,15 @@ impl<L: BallotLog, S: PollStore> PollDirectory for ScheduledPolls<L, S> {
 #[async_trait]
 impl<L: BallotLog, S: PollStore> PollStore for ScheduledPolls<L, S> {
     async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
+        if let ChangeTo::Put(poll) | ChangeTo::Defined(poll) = &change.to
+            && poll.settings().has_times()
+            && !self.log.keeps_windows()
+        {
+            return Err(StoreError::of_kind(
+                ErrorKind::Unsupported,
+                "this ballot log cannot open and close polls at set times",
+            ));
+        }
         let changed = self.polls.change_poll(change, by).await?;
         match (changed, &change.to) {
             (Some(poll), ChangeTo::Put(_)) if poll.pending_window().is_some() => {

@@ -216,6 +216,10 @@ impl BallotLog for Memory {
         self.log().seal(shard, polls)
     }
 
+    fn keeps_windows(&self) -> bool {
+        true
+    }
+
     async fn set_windows(
         &self,
         shard: ShardId,

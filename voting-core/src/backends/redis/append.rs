@@ -67,6 +67,10 @@ impl BallotLog for Redis {
         self.0.options.shards
     }
 
+    fn keeps_windows(&self) -> bool {
+        true
+    }
+
     async fn append(&self, shard: ShardId, entry: NewEntry) -> Result<EntryId, CastError> {
         if shard.0 >= self.0.options.shards {
             return Err(CastError::Refused(

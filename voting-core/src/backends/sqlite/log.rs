@@ -336,6 +336,10 @@ impl BallotLog for Sqlite {
         self.blocking(move |inner| inner.seal(&polls)).await
     }
 
+    fn keeps_windows(&self) -> bool {
+        true
+    }
+
     async fn set_windows(
         &self,
         shard: ShardId,

@@ -302,8 +302,7 @@ fn created(new: &Poll) -> Changed {
 impl Poll {
     /// Ballots can come from now on: the log must have the times.
     fn publish(&mut self) {
-        let settings = &self.extras.settings;
-        let has_times = settings.opens_at.is_some() || settings.closes_at.is_some();
+        let has_times = self.extras.settings.has_times();
         let life = &mut self.extras.life;
         life.draft = false;
         if has_times {

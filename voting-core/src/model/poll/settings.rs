@@ -125,6 +125,11 @@ impl PollSettings {
             && self.closes_at.is_none_or(|closes| at_ms < closes.unix_ms())
     }
 
+    /// Whether the poll opens or closes at a set time.
+    pub fn has_times(&self) -> bool {
+        self.opens_at.is_some() || self.closes_at.is_some()
+    }
+
     /// Whether the descriptions are the same.
     pub(super) fn has_texts_of(&self, other: &Self) -> bool {
         self.description == other.description
