@@ -10,9 +10,10 @@ use crate::backends::redis::{
 };
 use crate::{
     error::{CastError, StoreError},
-    log::{BallotLog, entry::NewEntry},
+    log::{BallotLog, ShardWindows, entry::NewEntry},
     model::{
         id::PollId,
+        poll::PollWindow,
         position::{EntryId, ShardId},
         secret::Fingerprint,
     },
@@ -31,12 +32,19 @@ fn certainly_not_done(error: &RedisError) -> bool {
 
 /// Why the script did not append the entry.
 fn refusal(error: RedisError) -> CastError {
-    if error.code() == Some("SEALED") {
+    let why: Option<fn(PollId) -> CastError> = match error.code() {
+        Some("SEALED") => Some(CastError::Closed),
+        Some("NOTOPEN") => Some(CastError::NotOpen),
+        Some("CHANGED") => Some(CastError::Changed),
+        Some("NOTIMES") => Some(CastError::TimesUnknown),
+        _ => None,
+    };
+    if let Some(why) = why {
         // In a script's error Redis may say more behind it.
         let poll = error.detail().unwrap_or_default();
         let poll = poll.split_whitespace().next().unwrap_or_default();
-        if let Ok(poll) = poll.parse::<PollId>() {
-            return CastError::Closed(poll);
+        if let Ok(poll) = poll.parse() {
+            return why(poll);
         }
     }
     if certainly_not_done(&error) {
@@ -90,12 +98,16 @@ impl BallotLog for Redis {
         append
             .key(self.stats_key(shard))
             .key(self.sealed_key(shard))
+            .key(self.windows_key(shard))
             .arg(entry.payload)
             .arg(entry.ballots)
             .arg(deadline_ms)
             .arg(entry.traces);
         for poll in &entry.polls {
-            append.arg(poll.id.as_str());
+            let rules = poll
+                .rules
+                .map_or_else(String::new, |rules| rules.to_string());
+            append.arg(poll.id.as_str()).arg(rules);
         }
         let sent = Instant::now();
         let appended = self.0.connection.run_on::<(String, i64)>(&append).await;
@@ -124,6 +136,14 @@ impl BallotLog for Redis {
         let (last, server): (String, _) = self.0.connection.run_on(&seal).await?;
         watch::after(self, &server, sent).await?;
         parse_id(&last)
+    }
+
+    async fn set_windows(
+        &self,
+        shard: ShardId,
+        windows: &[PollWindow],
+    ) -> Result<ShardWindows, StoreError> {
+        self.windows_of(shard, windows).await
     }
 
     async fn ready_to_append(&self) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! The log in Redis Streams. It is durable, and takes entries from any number of writers for any number of workers.
 //!
-//! Each shard has three keys. The braces keep them on one node of a cluster.
+//! Each shard has four keys. The braces keep them on one node of a cluster.
 //!
 //! - `<prefix>:{<shard>}:log` is a stream. Its entries have two fields: `b`, the bytes of
 //!   [`entry`](crate::log::entry), and `n`, the number of ballots in these bytes. If a ballot of the entry is followed,
@@ -8,12 +8,16 @@
 //! - `<prefix>:{<shard>}:stats` is a hash. It has the numbers of ballots that were ever `accepted` and `acknowledged`,
 //!   and the number of entries that were `lost`.
 //! - `<prefix>:{<shard>}:sealed` is a set. It has the polls in which the shard takes no more ballots.
+//! - `<prefix>:{<shard>}:windows` is a hash. It has a [window](crate::model::poll::PollWindow) for each poll with opening
+//!   and closing times: the rules, the times, and the moments of opening and closing in ms (`-`: no limit), with a space
+//!   between.
 //!
 //! The key `<prefix>:layout` has the number of shards. The key `<prefix>:secrets` has the fingerprints of the secrets
 //! that vote services may have.
 //!
-//! Writers in other languages append with the script `append.lua`, or check the set `sealed` in the transaction that
-//! appends. An entry that is appended after its poll was sealed is not counted.
+//! Writers in other languages append with the script `append.lua`, or check the set `sealed` and the hash `windows` in
+//! the script that appends. An entry that is appended after its poll was sealed, or whose id is outside the poll's
+//! window, is not counted.
 //!
 //! Redis must be durable. It needs the settings `appendonly yes`, `appendfsync always`, `aof-load-truncated no`,
 //! `no-appendfsync-on-rewrite no` and `maxmemory-policy noeviction`. Redis reads its own log with the rights of its
@@ -35,6 +39,7 @@ mod rewind;
 mod scripts;
 mod secrets;
 mod separate;
+mod windows;
 
 use std::{sync::Arc, time::Duration};
 
@@ -171,6 +176,10 @@ impl Redis {
 
     fn sealed_key(&self, shard: ShardId) -> String {
         format!("{}:{{{shard}}}:sealed", self.0.options.prefix)
+    }
+
+    fn windows_key(&self, shard: ShardId) -> String {
+        format!("{}:{{{shard}}}:windows", self.0.options.prefix)
     }
 
     fn layout_key(&self) -> String {

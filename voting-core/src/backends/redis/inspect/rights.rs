@@ -28,22 +28,28 @@ enum Who {
 /// against the user's rights too. If a service sends a new command, add a line here.
 fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
     let shard = ShardId(0);
-    let (log, stats, sealed) = (
+    let (log, stats, sealed, windows) = (
         redis.log_key(shard),
         redis.stats_key(shard),
         redis.sealed_key(shard),
+        redis.windows_key(shard),
     );
     let (layout, polls, secrets) = (redis.layout_key(), redis.polls_key(), redis.secrets_key());
     let sha = "0".repeat(40);
-    let given: [(Who, &[&str]); 32] = [
+    let given: [(Who, &[&str]); 35] = [
         (Who::Both, &["CONFIG", "GET", "appendonly"]),
         (Who::Both, &["ACL", "DRYRUN", "default", "PING"]),
         (Who::Both, &["SCRIPT", "LOAD", "return 1"]),
-        (Who::Both, &["EVALSHA", &sha, "3", &log, &stats, &sealed]),
+        (
+            Who::Both,
+            &["EVALSHA", &sha, "4", &log, &stats, &sealed, &windows],
+        ),
         (Who::Both, &["TIME"]),
         (Who::Both, &["GET", &polls]),
         (Who::Both, &["GET", &layout]),
         (Who::Both, &["SISMEMBER", &sealed, "p"]),
+        (Who::Both, &["HGET", &windows, "p"]),
+        (Who::Both, &["EXISTS", &log]),
         (Who::Both, &["HINCRBY", &stats, "f", "1"]),
         (Who::Both, &["XINFO", "GROUPS", &log]),
         (Who::Vote, &["XADD", &log, "*", "b", "x", "n", "1"]),
@@ -56,7 +62,7 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
         (Who::Vote, &["GET", &secrets]),
         (Who::Vote, &["SET", &secrets, "x"]),
         (Who::Worker, &["SET", &polls, "x"]),
-        (Who::Worker, &["XINFO", "STREAM", &log]),
+        (Who::Both, &["XINFO", "STREAM", &log]),
         (Who::Worker, &["XINFO", "CONSUMERS", &log, GROUP]),
         (
             Who::Worker,
@@ -71,6 +77,7 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
         (Who::Worker, &["XGROUP", "DELCONSUMER", &log, GROUP, "c"]),
         (Who::Worker, &["HGET", &stats, "f"]),
         (Who::Worker, &["HSET", &stats, "f", "1"]),
+        (Who::Worker, &["HSET", &windows, "p", "x"]),
         (Who::Worker, &["HMGET", &stats, "f"]),
         (Who::Worker, &["SADD", &sealed, "p"]),
         (Who::Worker, &["EVALSHA", &sha, "1", &log]),

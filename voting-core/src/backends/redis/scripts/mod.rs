@@ -5,6 +5,7 @@ use ::redis::Script;
 pub(in crate::backends::redis) struct Scripts {
     pub(in crate::backends::redis) append: Script,
     pub(in crate::backends::redis) seal: Script,
+    pub(in crate::backends::redis) set_windows: Script,
     pub(in crate::backends::redis) sealed: Script,
     pub(in crate::backends::redis) raise: Script,
     pub(in crate::backends::redis) acknowledge: Script,
@@ -22,6 +23,7 @@ impl Scripts {
         Self {
             append: Script::new(include_str!("append.lua")),
             seal: Script::new(include_str!("seal.lua")),
+            set_windows: Script::new(include_str!("set_windows.lua")),
             sealed: Script::new(include_str!("sealed.lua")),
             raise: Script::new(include_str!("raise.lua")),
             acknowledge: Script::new(include_str!("acknowledge.lua")),
