@@ -47,6 +47,7 @@ pub mod queue;
 pub mod restart;
 mod scene;
 pub mod store_range;
+pub mod times;
 pub mod work;
 
 use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -124,7 +125,7 @@ macro_rules! conformance_suite {
     ($backend:expr) => {
         $crate::conformance_suite! {
             $backend; queue, log_range, flush, first, store_range, polls, life, audit, delete, work, close,
-            restart
+            times, moving, restart
         }
     };
     ($backend:expr; $($part:ident),+) => {
@@ -294,12 +295,34 @@ macro_rules! conformance_suite {
             }
         }
     };
+    (@times $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, times by_reference {
+                an_entry_is_in_time_by_its_own_id,
+                a_refusal_says_why_and_the_first_reason_counts,
+                an_entry_is_refused_whole_for_any_of_its_polls,
+                a_shard_takes_a_window_in_place_of_another_as_the_rules_say,
+                a_shards_clock_is_never_before_its_last_entry,
+                each_shard_has_windows_of_its_own,
+                a_poll_opens_and_closes_at_its_times_under_load,
+                an_opening_that_moves_under_load_holds_from_then_on,
+            }
+        }
+    };
+    (@moving $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, times by_reference {
+                a_closing_that_moves_under_load_keeps_every_acknowledged_ballot,
+            }
+        }
+    };
     (@restart $backend:expr) => {
         $crate::conformance_suite! {
             @tests $backend, restart by_value {
                 what_was_appended_and_not_acknowledged_is_still_there,
                 ids_go_on_where_they_were,
                 a_seal_holds,
+                a_window_holds,
                 what_was_flushed_is_still_there,
                 a_poll_that_was_closing_becomes_final_with_all_its_ballots,
             }

@@ -6,11 +6,13 @@
 use super::{
     Backend, close,
     scene::{LONG, ballot, batch, claim_all, entry_key, poll_id, poll_of, quick, voter},
+    times,
 };
 use crate::{
     error::{CastError, StoreError},
     log::{VoteSink, entry},
     model::{
+        poll::PollWindow,
         poll_state::{PollState, Seals},
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
@@ -101,6 +103,41 @@ pub async fn a_seal_holds(backend: Backend) {
         );
     }
     assert!(append("other").await.expect("appended") > last);
+}
+
+pub async fn a_window_holds(backend: Backend) {
+    let now = times::clock(&backend, ShardId(0)).await;
+    let (long_ago, later) = (Some(now - 3_600_000), Some(now + 3_600_000));
+    let windows = [
+        PollWindow {
+            times: 4,
+            ..times::window("open", 3, long_ago, later)
+        },
+        times::window("late", 1, None, long_ago),
+        times::window("early", 1, later, None),
+    ];
+    for shard in (0..backend.log.shards()).map(ShardId) {
+        times::has(&backend, shard, &windows).await;
+    }
+    let Some(backend) = backend.reopened().await else {
+        return;
+    };
+    for shard in (0..backend.log.shards()).map(ShardId) {
+        let append =
+            async |poll, rules| times::append(&backend, shard, &[(poll, Some(rules))]).await;
+        append("open", 3).await.expect("it is open");
+        assert_eq!(times::why(append("open", 2).await), "open changed");
+        assert_eq!(times::why(append("late", 1).await), "late closed");
+        assert_eq!(times::why(append("early", 1).await), "early not open");
+        let older = PollWindow {
+            times: 3,
+            closes_at: long_ago.map(times::moment),
+            ..windows[0].clone()
+        };
+        let answer = times::set(&backend, shard, &[older]).await;
+        assert_eq!(answer.held, windows[..1], "an older window was taken");
+        assert!(answer.clock_ms >= now);
+    }
 }
 
 pub async fn what_was_flushed_is_still_there(backend: Backend) {

@@ -156,11 +156,14 @@ mod redis {
         with_store(log, move || memory.clone())
     }
 
-    voting_core::conformance_suite!(redis_backend(log(1)); queue, log_range, work, close, restart);
+    voting_core::conformance_suite!(
+        redis_backend(log(1)); queue, log_range, work, close, times, restart
+    );
 
     mod of_several_shards {
         voting_core::conformance_suite!(
-            super::redis_backend(super::log(5)); queue, log_range, work, close, restart
+            super::redis_backend(super::log(5));
+            queue, log_range, work, close, times, moving, restart
         );
     }
 
@@ -172,13 +175,14 @@ mod redis {
         }
 
         voting_core::conformance_suite!(
-            redis_backend(log(1)); queue, log_range, work, close, restart
+            redis_backend(log(1)); queue, log_range, work, close, times, restart
         );
 
         // More than there are masters.
         mod of_several_shards {
             voting_core::conformance_suite!(
-                super::redis_backend(super::log(5)); queue, log_range, work, close, restart
+                super::redis_backend(super::log(5));
+                queue, log_range, work, close, times, moving, restart
             );
         }
     }
@@ -259,7 +263,8 @@ mod postgres {
     }
 
     voting_core::conformance_suite!(
-        memory_log(); flush, first, store_range, polls, life, audit, delete, work, close, restart
+        memory_log();
+        flush, first, store_range, polls, life, audit, delete, work, close, times, restart
     );
 
     mod with_the_workers_rights {
@@ -289,6 +294,8 @@ mod postgres {
             redis::with_store(redis::log(3), move || connect(&url))
         }
 
-        voting_core::conformance_suite!(redis_log(); work, delete, close, restart);
+        voting_core::conformance_suite!(
+            redis_log(); work, delete, close, times, restart
+        );
     }
 }

@@ -6,8 +6,11 @@ use async_trait::async_trait;
 use voting_core::{
     BallotLog, BallotQueue, CastError, PollId, StoreError,
     conformance::Backend,
-    log::{claim::Claim, entry::NewEntry, stats::QueueStats},
-    model::position::{EntryId, EntryKey, ShardId},
+    log::{ShardWindows, claim::Claim, entry::NewEntry, stats::QueueStats},
+    model::{
+        poll::PollWindow,
+        position::{EntryId, EntryKey, ShardId},
+    },
 };
 
 use super::With;
@@ -36,6 +39,15 @@ pub trait BrokenLog: Default + Send + Sync + 'static {
         polls: &[PollId],
     ) -> Result<EntryId, StoreError> {
         log.seal(shard, polls).await
+    }
+
+    async fn set_windows(
+        &self,
+        log: &dyn BallotLog,
+        shard: ShardId,
+        windows: &[PollWindow],
+    ) -> Result<ShardWindows, StoreError> {
+        log.set_windows(shard, windows).await
     }
 
     async fn claim(
@@ -108,6 +120,15 @@ impl<B: BrokenLog> BallotLog for Log<B> {
 
     async fn seal(&self, shard: ShardId, polls: &[PollId]) -> Result<EntryId, StoreError> {
         self.broken.seal(self.log.as_ref(), shard, polls).await
+    }
+
+    async fn set_windows(
+        &self,
+        shard: ShardId,
+        windows: &[PollWindow],
+    ) -> Result<ShardWindows, StoreError> {
+        let log = self.log.as_ref();
+        self.broken.set_windows(log, shard, windows).await
     }
 
     async fn ready_to_append(&self) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ mod logs;
 mod polls;
 mod store;
 mod stores;
+mod windows;
 
 use voting_core::{backends::memory::Memory, conformance::Backend};
 
@@ -52,7 +53,7 @@ mod unbroken {
 
     voting_core::conformance_suite!(
         async { around(memory_of(3)) }; queue, log_range, flush, first, store_range, polls,
-        life, audit, delete, work, close
+        life, audit, delete, work, close, times
     );
 
     voting_core::conformance_suite!(async { around(sqlite_backend().await) }; restart);
