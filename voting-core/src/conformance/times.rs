@@ -130,11 +130,9 @@ pub async fn an_entry_is_in_time_by_its_own_id(backend: &Backend) {
             tokio::task::yield_now().await;
         }
     };
-    let casters = std::iter::repeat_with(caster).take(8);
-    let told = futures_util::future::join_all(casters).await;
-    let (early, taken) = told.iter().fold((0, 0), |(early, taken), told| {
-        (early + told.0, taken + told.1)
-    });
+    let (a, b, c, d) = tokio::join!(caster(), caster(), caster(), caster());
+    let told = [a, b, c, d].into_iter();
+    let (early, taken) = told.fold((0, 0), |sum, told| (sum.0 + told.0, sum.1 + told.1));
     assert!(early > 0 && taken > 0, "{early} early, {taken} in time");
     assert!(
         clock(backend, FIRST).await >= closes,
