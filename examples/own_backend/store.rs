@@ -1,6 +1,6 @@
 //! The store: polls, the newest ballot of each voter, tallies, and what could not be counted.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, btree_map::Entry};
 
 use async_trait::async_trait;
 use voting_core::{
@@ -119,9 +119,8 @@ impl Tables {
             }
         }
         for letter in &batch.dead_letters {
-            if !self.dead_letters.contains_key(&letter.position) {
-                let kept = letter.bounded().into_owned();
-                self.dead_letters.insert(letter.position, kept);
+            if let Entry::Vacant(free) = self.dead_letters.entry(letter.position) {
+                free.insert(letter.bounded().into_owned());
                 outcome.rejected(letter);
             }
         }

@@ -3,9 +3,11 @@
 use std::{
     fmt,
     num::NonZeroU64,
+    str::FromStr,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::model::{id::PollId, secret::MacKey};
@@ -57,8 +59,17 @@ impl fmt::Debug for Choices {
 }
 
 /// Who casts a ballot: 128 bits. One voter has one counted ballot in a poll.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+///
+/// As text and in JSON it is a UUID. Whoever knows a voter's id can find the voter's ballots in the store: keep it out of
+/// logs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct VoterId(u128);
+
+/// The text is no voter's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a voter's id: expected a UUID")]
+pub struct InvalidVoterId;
 
 impl VoterId {
     /// A new voter. Ids issued later sort later (`UUIDv7`), which keeps the store's index local.
@@ -95,6 +106,35 @@ impl fmt::Debug for VoterId {
     }
 }
 
+impl fmt::Display for VoterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Uuid::from_u128(self.0).fmt(f)
+    }
+}
+
+impl FromStr for VoterId {
+    type Err = InvalidVoterId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidVoterId> {
+        let id = Uuid::try_parse(text).map_err(|_| InvalidVoterId)?;
+        Ok(Self(id.as_u128()))
+    }
+}
+
+impl TryFrom<String> for VoterId {
+    type Error = InvalidVoterId;
+
+    fn try_from(text: String) -> Result<Self, InvalidVoterId> {
+        text.parse()
+    }
+}
+
+impl From<VoterId> for String {
+    fn from(voter: VoterId) -> Self {
+        voter.to_string()
+    }
+}
+
 /// One voter's vote in one poll. Its [`Position`](crate::model::position::Position) in the log says when the
 /// ballot was cast.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +168,15 @@ mod tests {
                 .collect::<Vec<_>>(),
             [0, 2]
         );
+    }
+
+    #[test]
+    fn a_voter_reads_back_from_its_text() {
+        let voter = VoterId::issue();
+        assert_eq!(voter.to_string().parse(), Ok(voter));
+        let json = serde_json::to_string(&voter).unwrap();
+        assert_eq!(serde_json::from_str::<VoterId>(&json).unwrap(), voter);
+        assert_eq!("me".parse::<VoterId>(), Err(InvalidVoterId));
     }
 
     #[test]

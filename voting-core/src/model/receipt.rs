@@ -1,12 +1,18 @@
 //! What a voter gets for a ballot, and what became of it.
 
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
 use crate::model::{ballot::VoterId, id::PollId, position::Position, rejection::RejectReason};
 
 /// Proof that a ballot is in the log. It does not say what was chosen.
 ///
 /// It names the voter, who is found by it in the store without a further index; hand it out
-/// only signed, to the voter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// only signed or sealed, to the voter. As text and in JSON it is `poll/voter/position`, for an application that keeps
+/// receipts itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Receipt {
     /// Where the ballot was cast.
     pub poll: PollId,
@@ -14,6 +20,47 @@ pub struct Receipt {
     pub voter: VoterId,
     /// Which ballot it is.
     pub position: Position,
+}
+
+/// The text is no receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a receipt: expected poll/voter/position")]
+pub struct InvalidReceipt;
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.poll, self.voter, self.position)
+    }
+}
+
+impl FromStr for Receipt {
+    type Err = InvalidReceipt;
+
+    fn from_str(text: &str) -> Result<Self, InvalidReceipt> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let [poll, voter, position] = parts[..] else {
+            return Err(InvalidReceipt);
+        };
+        Ok(Self {
+            poll: poll.parse().map_err(|_| InvalidReceipt)?,
+            voter: voter.parse().map_err(|_| InvalidReceipt)?,
+            position: position.parse().map_err(|_| InvalidReceipt)?,
+        })
+    }
+}
+
+impl TryFrom<String> for Receipt {
+    type Error = InvalidReceipt;
+
+    fn try_from(text: String) -> Result<Self, InvalidReceipt> {
+        text.parse()
+    }
+}
+
+impl From<Receipt> for String {
+    fn from(receipt: Receipt) -> Self {
+        receipt.to_string()
+    }
 }
 
 impl Receipt {
@@ -53,6 +100,27 @@ impl ReceiptState {
             (_, Some(reason)) => Self::Rejected(reason),
             (Some(stored), _) if is_kept(stored) => Self::Superseded,
             _ => Self::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::position::{EntryId, ShardId};
+
+    #[test]
+    fn a_receipt_reads_back_from_its_text() {
+        let receipt = Receipt {
+            poll: "lunch".parse().unwrap(),
+            voter: VoterId::issue(),
+            position: Position::new(ShardId(3), EntryId::new(7, 2).unwrap(), 1),
+        };
+        assert_eq!(receipt.to_string().parse(), Ok(receipt.clone()));
+        let json = serde_json::to_string(&receipt).unwrap();
+        assert_eq!(serde_json::from_str::<Receipt>(&json).unwrap(), receipt);
+        for text in ["", "lunch", "lunch/x/3-7-2", "a/b/c/d"] {
+            assert_eq!(text.parse::<Receipt>(), Err(InvalidReceipt));
         }
     }
 }
