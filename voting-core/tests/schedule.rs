@@ -6,6 +6,8 @@ use std::time::Duration;
 use voting_core::{
     backends::{
         memory::Memory,
+        postgres::{Postgres, PostgresOptions},
+        redis::{Redis, RedisOptions},
         sqlite::{Sqlite, SqliteOptions},
     },
     model::{
@@ -15,6 +17,7 @@ use voting_core::{
     pipeline::schedule,
     prelude::*,
 };
+use voting_testing::{PostgresServer, RedisServer};
 
 const STOP: Duration = Duration::from_secs(10);
 
@@ -78,6 +81,17 @@ async fn a_poll_in_a_file_opens_and_closes_by_itself() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = Sqlite::open(folder.path().join("votes.db"), SqliteOptions::default());
     let voting = Voting::embedded(file.expect("opened")).start().await;
+    opens_and_closes_by_itself(&voting.expect("started")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_in_redis_and_postgres_opens_and_closes_by_itself() {
+    let (redis, postgres) = (RedisServer::start(), PostgresServer::start());
+    let redis = Redis::new(&redis.url(), RedisOptions::default()).expect("an address");
+    let address = postgres.database("voting");
+    let postgres = Postgres::new(&address, PostgresOptions::default()).expect("an address");
+    postgres.migrate().await.expect("migrated");
+    let voting = Voting::over(redis, postgres).start().await;
     opens_and_closes_by_itself(&voting.expect("started")).await;
 }
 
