@@ -400,7 +400,7 @@ fn a_method_that_an_address_does_not_take_is_answered_with_those_that_it_takes()
         (result, "/v1/receipts/x", read),
         (operator, "/", read),
         (operator, "/v1/pipeline", read),
-        (operator, "/v1/polls", "POST"),
+        (operator, "/v1/polls", "GET, HEAD, POST"),
         (operator, "/v1/polls/many/close", "POST"),
         (operator, "/v1/dead-letters/0-1-0", read),
         (operator, "/v1/dead-letters/0-1-0/replay", "POST"),

@@ -6,9 +6,10 @@ use poem::{Request, http::HeaderMap};
 use crate::problem::Problem;
 
 /// The headers, written as in messages. A header with a list, such as `Accept` or `Cookie`, may occur more than once.
-const SINGLE: [&str; 6] = [
+const SINGLE: [&str; 7] = [
     "Authorization",
     "Content-Type",
+    "If-Match",
     "Origin",
     "Sec-Fetch-Mode",
     "Sec-Fetch-Site",

@@ -1,7 +1,7 @@
 //! JSON bodies that all readers understand in the same way: no field twice, no unknown field, no number in place of a
 //! text. Other bodies are refused, since a filter in a proxy could read them differently from the service.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 use poem::{FromRequest, Request, RequestBody, Result};
 use poem_openapi::{
@@ -41,7 +41,15 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     }
     let OnceJson(value) = serde_json::from_slice(body)
         .map_err(|error| format!("The body is not valid JSON: {error}."))?;
-    serde_path_to_error::deserialize(Strict(&value)).map_err(|error| {
+    of_value(&value)
+}
+
+/// Reads a value that is JSON already.
+///
+/// # Errors
+/// Says what is wrong with it, and where.
+pub(crate) fn of_value<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
+    serde_path_to_error::deserialize(Strict(value)).map_err(|error| {
         let path = error.path().to_string();
         let what = error.into_inner();
         if path == "." {
@@ -55,9 +63,14 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 /// Whether a `Content-Type` is JSON, which is UTF-8. Other types whose syntax is JSON, such as
 /// `application/problem+json`, are not accepted: they have another meaning.
 fn is_json(content_type: &str) -> bool {
+    is_of_type(content_type, "application/json")
+}
+
+/// Whether a `Content-Type` is this one, in UTF-8.
+fn is_of_type(content_type: &str, expected: &str) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let kind = parts.next().unwrap_or_default();
-    kind.eq_ignore_ascii_case("application/json")
+    kind.eq_ignore_ascii_case(expected)
         && parts
             .filter(|part| !part.is_empty())
             .all(|part| match part.split_once('=') {
@@ -290,6 +303,55 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for StrictJson<T> {
             .into()),
             None => Err(ContentTypeError::ExpectContentType.into()),
         }
+    }
+}
+
+/// A body that is a JSON merge patch (RFC 7396). `T` has the fields that can be in it, for the document.
+#[derive(Debug)]
+pub(crate) struct MergePatch<T>(pub(crate) Value, PhantomData<T>);
+
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+impl<'a, T: Type> ApiExtractor<'a> for MergePatch<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        Json::<T>::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let content = [MERGE_PATCH, Json::<T>::CONTENT_TYPE].map(|content_type| MetaMediaType {
+            content_type,
+            schema: Json::<T>::schema_ref(),
+        });
+        Some(MetaRequest {
+            description: None,
+            content: content.into(),
+            required: true,
+        })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        let kind = request.content_type();
+        let kind = kind.ok_or(ContentTypeError::ExpectContentType)?;
+        if !is_json(kind) && !is_of_type(kind, MERGE_PATCH) {
+            let content_type = kind.to_owned();
+            return Err(ContentTypeError::NotSupported { content_type }.into());
+        }
+        let body = <Vec<u8> as FromRequest>::from_request(request, body).await?;
+        let OnceJson(patch) = read(&body).map_err(Problem::bad_request)?;
+        if !patch.is_object() {
+            let why = "The body is not an object, so it is no patch.";
+            return Err(Problem::bad_request(why).into());
+        }
+        Ok(Self(patch, PhantomData))
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod api;
 mod builder;
+pub(crate) mod changes;
 mod dead_letters;
+pub(crate) mod form;
 mod metrics;
 mod overview;
 mod polls;
@@ -179,9 +181,10 @@ impl OperatorService {
 }
 
 impl OperatorService {
-    fn authorize(&self, operator: &api::Operator) -> Result<(), Problem> {
+    /// Who sends the request.
+    fn authorize(&self, operator: &api::Operator) -> Result<&'static str, Problem> {
         if self.0.operator.is(&operator.0.token) {
-            return Ok(());
+            return Ok("operator");
         }
         Err(Problem::unauthorized("This is not the operator's token."))
     }

@@ -1,31 +1,50 @@
 //! The operator's API: polls.
 
-use std::time::Duration;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Header, Path, Query},
+    payload::Json,
+};
+use voting_core::{Poll, PollState, Tally};
 
-use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
-use serde::Deserialize;
-use tokio::time::{sleep, timeout};
-use voting_core::{Poll, PollId, PollOption, PollState, Tally, model::poll_state::Seals};
-
-use super::{OperatorService, api::Operator};
+use super::{
+    OperatorService,
+    api::Operator,
+    changes::{Expected, Saved},
+    form::{OptionForm, PollForm},
+};
 use crate::{
-    cache::polls::FRESH_MISS,
-    edge::strict_json::StrictJson,
+    edge::strict_json::{MergePatch, StrictJson},
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
-    views::poll_view::{self, PollView, StoredPollView},
+    views::poll_view::{self, OrderView, PollView, ResultsView, StoredPollView},
 };
 
-/// How long a request waits until a stored poll is published.
-const PUBLISHED_WITHIN: Duration = Duration::from_secs(3);
-
-/// How often the directory is asked during this time.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How many tallies are read at a time for a list of polls.
+const TALLIES_AT_ONCE: usize = 8;
 
 pub(super) struct Api(pub(super) OperatorService);
 
+/// How a change of a stored poll can fail.
+const CHANGE: &[ProblemKind] = &[
+    ProblemKind::UnknownPoll,
+    ProblemKind::Invalid,
+    ProblemKind::Conflict,
+    ProblemKind::RevisionChanged,
+    ProblemKind::StoreUnavailable,
+];
+
+const BODY: &str = r#"{"id":"lunch","title":"What is for lunch?","description":"For Friday.","max_choices":2,"options":[{"id":"rice","label":"Rice","description":"With vegetables."},{"id":"soup","label":"Soup"}],"closes_at":"2027-01-31T18:00:00+01:00","time_zone":"Europe/Berlin","results":"after_close"}"#;
+
 /// Facts about the operations for the OpenAPI document that the code does not contain.
 pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "listPolls",
+        problems: &[ProblemKind::StoreUnavailable],
+        body: None,
+        answers: &[("200", poll_view::COUNTED_LIST_EXAMPLE)],
+    },
     Operation {
         id: "putPoll",
         problems: &[
@@ -33,19 +52,72 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ProblemKind::Conflict,
             ProblemKind::StoreUnavailable,
         ],
-        body: Some(
-            r#"{"id":"lunch","title":"What is for lunch?","max_choices":2,"options":[{"id":"rice","label":"Rice"},{"id":"soup","label":"Soup"}]}"#,
-        ),
+        body: Some(BODY),
         answers: &[
             ("200", poll_view::STORED_EXAMPLE),
             ("201", poll_view::STORED_EXAMPLE),
         ],
     },
     Operation {
-        id: "closePoll",
+        id: "getPoll",
         problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
         body: None,
+        answers: &[("200", poll_view::COUNTED_EXAMPLE)],
+    },
+    Operation {
+        id: "replacePoll",
+        problems: CHANGE,
+        body: Some(BODY),
+        answers: &[
+            ("200", poll_view::STORED_EXAMPLE),
+            ("201", poll_view::STORED_EXAMPLE),
+        ],
+    },
+    Operation {
+        id: "patchPoll",
+        problems: CHANGE,
+        body: Some(r#"{"closes_at":"2027-01-31T18:00:00+01:00","listed":false}"#),
+        answers: &[("200", poll_view::STORED_EXAMPLE)],
+    },
+    Operation {
+        id: "deletePoll",
+        problems: CHANGE,
+        body: None,
+        answers: &[],
+    },
+    Operation {
+        id: "publishPoll",
+        problems: CHANGE,
+        body: None,
+        answers: &[("200", poll_view::STORED_EXAMPLE)],
+    },
+    Operation {
+        id: "openPoll",
+        problems: CHANGE,
+        body: None,
+        answers: &[("200", poll_view::STORED_EXAMPLE)],
+    },
+    Operation {
+        id: "closePoll",
+        problems: &[
+            ProblemKind::UnknownPoll,
+            ProblemKind::Conflict,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: None,
         answers: &[("200", poll_view::EXAMPLE), ("202", poll_view::EXAMPLE)],
+    },
+    Operation {
+        id: "archivePoll",
+        problems: CHANGE,
+        body: None,
+        answers: &[("200", poll_view::STORED_EXAMPLE)],
+    },
+    Operation {
+        id: "unarchivePoll",
+        problems: CHANGE,
+        body: None,
+        answers: &[("200", poll_view::STORED_EXAMPLE)],
     },
     Operation {
         id: "recountPoll",
@@ -58,44 +130,59 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
 ];
 
-/// A poll to be stored.
-#[derive(Debug, Object, Deserialize)]
-#[oai(deny_unknown_fields)]
-#[serde(deny_unknown_fields)]
-struct NewPoll {
-    /// Names the poll in addresses: 1 to 63 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
-    /// both ends.
-    id: String,
-    /// The question: up to 200 characters that can be seen, and none that turn the direction of text
-    /// around.
-    title: String,
+/// The fields of a poll that are to change. A field that is `null` gets its default again.
+#[derive(Debug, Object)]
+#[oai(rename = "PollPatch")]
+struct PollPatch {
+    /// The question.
+    title: Option<String>,
+    /// Plain text below the title; paragraphs are separated by empty lines.
+    description: Option<String>,
     /// How many options one ballot may choose.
-    #[oai(
-        default = "one",
-        validator(minimum(value = "1"), maximum(value = "63"))
-    )]
-    #[serde(default = "one")]
-    max_choices: usize,
-    /// What can be voted for: 2 to 63 options. They cannot change once the poll is stored; their
-    /// labels can while it is open.
+    #[oai(validator(minimum(value = "1"), maximum(value = "63")))]
+    max_choices: Option<usize>,
+    /// All options, in order.
     #[oai(validator(min_items = 2, max_items = 63))]
-    options: Vec<NewOption>,
+    options: Option<Vec<OptionForm>>,
+    /// Whether a voter may vote again.
+    revote: Option<bool>,
+    /// When the poll opens: RFC 3339 with an offset, now or later.
+    opens_at: Option<String>,
+    /// When the poll closes: RFC 3339 with an offset, later than now.
+    closes_at: Option<String>,
+    /// The time zone in which pages show these moments: an IANA name such as `Europe/Berlin`.
+    time_zone: Option<String>,
+    /// Who sees the result, and when.
+    results: Option<ResultsView>,
+    /// The order in which a voter sees the options.
+    order: Option<OrderView>,
+    /// Whether the poll is in lists and menus.
+    listed: Option<bool>,
+    /// The language of the texts, a tag such as `de` or `pt-BR`.
+    language: Option<String>,
+    /// How many days the final poll is kept before it is deleted.
+    #[oai(validator(minimum(value = "1"), maximum(value = "36500")))]
+    retention_days: Option<u32>,
+    /// `false` publishes a draft.
+    draft: Option<bool>,
 }
 
-/// One thing that can be voted for.
-#[derive(Debug, Object, Deserialize)]
-#[oai(deny_unknown_fields)]
-#[serde(deny_unknown_fields)]
-struct NewOption {
-    /// Names the option in a ballot: 1 to 32 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
-    /// both ends.
-    id: String,
-    /// The option in words: as the title, and no other option's label looks the same.
-    label: String,
+/// A poll, and how many voters it has.
+#[derive(Debug, Object)]
+#[oai(rename = "CountedPoll")]
+struct CountedPollView {
+    #[oai(flatten)]
+    poll: PollView,
+    /// Voters whose ballot counts.
+    voters: u64,
 }
 
-fn one() -> usize {
-    1
+/// The polls that there are.
+#[derive(Debug, Object)]
+#[oai(rename = "CountedPolls")]
+struct CountedPollsView {
+    /// The oldest first.
+    polls: Vec<CountedPollView>,
 }
 
 /// The kept tally beside a count of the ballots.
@@ -144,14 +231,75 @@ impl CountView {
     }
 }
 
+/// The revision of a poll, as an entity tag.
+fn tag(poll: &Poll) -> String {
+    format!("\"{}\"", poll.revision())
+}
+
+/// What a request says must be stored.
+fn expected(if_match: &Header<Option<String>>) -> Result<Expected, Problem> {
+    match if_match.0.as_deref().map(str::trim) {
+        None => Ok(Expected::Any),
+        Some("*") => Ok(Expected::Stored),
+        Some(tag) => {
+            let revision = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+            let revision = revision.and_then(|revision| revision.parse().ok());
+            revision.map(Expected::Revision).ok_or_else(|| {
+                Problem::bad_request("If-Match is the ETag of the poll, such as \"3\", or *.")
+            })
+        }
+    }
+}
+
+#[derive(ApiResponse)]
+enum GetAnswer {
+    /// The poll.
+    #[oai(status = 200)]
+    Found(
+        Json<CountedPollView>,
+        /// The poll's revision, for `If-Match`.
+        #[oai(header = "ETag")]
+        String,
+    ),
+}
+
 #[derive(ApiResponse)]
 enum PutAnswer {
-    /// The poll was there, and has these texts now.
+    /// The poll was there, and is now as the answer says.
     #[oai(status = 200)]
-    Changed(Json<StoredPollView>),
-    /// The poll is stored, and can be voted in if it is `published`.
+    Changed(
+        Json<StoredPollView>,
+        /// The poll's revision, for `If-Match`.
+        #[oai(header = "ETag")]
+        String,
+    ),
+    /// The poll is stored, and can be voted in if it is `published` and open.
     #[oai(status = 201)]
-    Created(Json<StoredPollView>),
+    Created(
+        Json<StoredPollView>,
+        /// The poll's revision, for `If-Match`.
+        #[oai(header = "ETag")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum ChangeAnswer {
+    /// The poll is now as the answer says.
+    #[oai(status = 200)]
+    Changed(
+        Json<StoredPollView>,
+        /// The poll's revision, for `If-Match`.
+        #[oai(header = "ETag")]
+        String,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum DeleteAnswer {
+    /// The poll is deleted.
+    #[oai(status = 204)]
+    Deleted,
 }
 
 #[derive(ApiResponse)]
@@ -164,62 +312,193 @@ enum CloseAnswer {
     Closing(Json<PollView>),
 }
 
-impl Api {
-    async fn find(&self, name: &str) -> Result<Poll, Problem> {
-        let id: PollId = name.parse().map_err(|_| Problem::no_poll(name))?;
-        let poll = self.0.0.pipeline.polls.poll(&id).await?;
-        poll.ok_or_else(|| Problem::no_poll(name))
-    }
-
-    /// Waits until the vote services find the poll as it is now. They look in the directory.
-    async fn is_published(&self, poll: &Poll) {
-        let mut was_there = false;
-        loop {
-            let found = self.0.0.pipeline.directory.poll(poll.id()).await;
-            let is_there = found.is_ok_and(|found| {
-                found.is_some_and(|found| {
-                    found.title() == poll.title() && found.options() == poll.options()
-                })
-            });
-            // The poll must be seen twice: another worker may still write a list that it has read before.
-            if is_there && was_there {
-                return;
-            }
-            was_there = is_there;
-            // A vote service that has just looked up the polls does not look again within this time.
-            sleep(if is_there { FRESH_MISS } else { LOOK_AGAIN }).await;
+impl From<Saved> for PutAnswer {
+    fn from(saved: Saved) -> Self {
+        let view = Json(StoredPollView::new(&saved.poll, saved.is_published));
+        let tag = tag(&saved.poll);
+        if saved.is_new {
+            Self::Created(view, tag)
+        } else {
+            Self::Changed(view, tag)
         }
+    }
+}
+
+impl From<Saved> for ChangeAnswer {
+    fn from(saved: Saved) -> Self {
+        let view = Json(StoredPollView::new(&saved.poll, saved.is_published));
+        Self::Changed(view, tag(&saved.poll))
+    }
+}
+
+impl Api {
+    async fn counted(&self, poll: &Poll) -> Result<CountedPollView, Problem> {
+        let tally = self.0.0.pipeline.store.tally(poll.id()).await?;
+        Ok(CountedPollView {
+            poll: poll.into(),
+            voters: tally.map_or(0, |tally| tally.voters),
+        })
     }
 }
 
 #[OpenApi]
 impl Api {
+    /// List all polls, also drafts and archived ones.
+    #[oai(path = "/v1/polls", method = "get", operation_id = "listPolls")]
+    async fn polls(&self, operator: Operator) -> Result<Json<CountedPollsView>, Problem> {
+        self.0.authorize(&operator)?;
+        let polls = self.0.stored_polls().await?;
+        let counting: Vec<_> = polls.iter().map(|poll| self.counted(poll)).collect();
+        let counted = stream::iter(counting).buffered(TALLIES_AT_ONCE);
+        let polls = counted.try_collect().await?;
+        Ok(Json(CountedPollsView { polls }))
+    }
+
     /// Store a poll, or give a stored one another title or labels.
     ///
-    /// A poll that is closing or final keeps the texts that its voters have read (409).
+    /// For programs that bring their polls along. The settings of a stored poll stay. If the body has settings of its
+    /// own, and they are not those of the stored poll, it is refused (409): change them with PUT or PATCH. A poll that
+    /// is closing or final keeps the texts that its voters have read (409).
     /// The answer comes once the vote services find the poll, or after 3 seconds: `published` says which.
     #[oai(path = "/v1/polls", method = "post", operation_id = "putPoll")]
     async fn put_poll(
         &self,
         operator: Operator,
-        poll: StrictJson<NewPoll>,
+        poll: StrictJson<PollForm>,
     ) -> Result<PutAnswer, Problem> {
+        let by = self.0.authorize(&operator)?;
+        Ok(self.0.define_poll(&poll.0, by).await?.into())
+    }
+
+    /// Get a poll in any state, with its revision as `ETag`.
+    #[oai(path = "/v1/polls/:poll", method = "get", operation_id = "getPoll")]
+    async fn poll(&self, operator: Operator, poll: Path<String>) -> Result<GetAnswer, Problem> {
         self.0.authorize(&operator)?;
-        let poll = poll.0.check()?;
-        let polls = &self.0.0.pipeline.polls;
-        let before = polls.poll(poll.id()).await?;
-        polls.put_poll(&poll).await?;
-        let was_there = before.is_some();
-        // The state of a stored poll does not change here.
-        let state = before.map_or(PollState::Open, |poll| poll.state().clone());
-        let poll = poll.in_state(state);
-        let published = timeout(PUBLISHED_WITHIN, self.is_published(&poll)).await;
-        let view = Json(StoredPollView::new(&poll, published.is_ok()));
-        Ok(if was_there {
-            PutAnswer::Changed(view)
-        } else {
-            PutAnswer::Created(view)
-        })
+        let poll = self.0.stored_poll(&poll).await?;
+        let view = self.counted(&poll).await?;
+        Ok(GetAnswer::Found(Json(view), tag(&poll)))
+    }
+
+    /// Store a poll, or replace the definition and all settings of a stored one.
+    ///
+    /// Fields that the body does not have get their defaults, except `draft`: a draft stays a draft.
+    #[oai(path = "/v1/polls/:poll", method = "put", operation_id = "replacePoll")]
+    async fn replace(
+        &self,
+        operator: Operator,
+        poll: Path<String>,
+        /// Only change the poll with this `ETag`; `*`: only a stored one.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
+        /// `*`: only store a poll that is not there.
+        #[oai(name = "If-None-Match")]
+        if_none_match: Header<Option<String>>,
+        form: StrictJson<PollForm>,
+    ) -> Result<PutAnswer, Problem> {
+        let by = self.0.authorize(&operator)?;
+        if form.0.id != poll.0 {
+            return Err(Problem::invalid(
+                "The poll's id in the body is not the one in the address.",
+            ));
+        }
+        let expected = match if_none_match.0.as_deref().map(str::trim) {
+            None => expected(&if_match)?,
+            Some("*") if if_match.0.is_none() => Expected::Nothing,
+            Some(_) => {
+                return Err(Problem::bad_request(
+                    "If-None-Match can be * only, and without If-Match.",
+                ));
+            }
+        };
+        Ok(self.0.save_poll(&form.0, expected, by).await?.into())
+    }
+
+    /// Change single fields of a poll.
+    ///
+    /// The body is a JSON merge patch (RFC 7396): only the fields that it has change, and a field that is `null` gets
+    /// its default again. `options` are replaced as a whole. The id cannot change.
+    #[oai(path = "/v1/polls/:poll", method = "patch", operation_id = "patchPoll")]
+    async fn patch(
+        &self,
+        operator: Operator,
+        poll: Path<String>,
+        /// Only change the poll with this `ETag`.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
+        patch: MergePatch<PollPatch>,
+    ) -> Result<ChangeAnswer, Problem> {
+        let by = self.0.authorize(&operator)?;
+        let expected = expected(&if_match)?;
+        let saved = self.0.patch_poll(&poll, &patch.0, expected, by).await?;
+        Ok(saved.into())
+    }
+
+    /// Delete a draft or a final poll, with its ballots.
+    ///
+    /// Its id is never used again. The audit log keeps what it was.
+    #[oai(
+        path = "/v1/polls/:poll",
+        method = "delete",
+        operation_id = "deletePoll"
+    )]
+    async fn delete(
+        &self,
+        operator: Operator,
+        poll: Path<String>,
+        /// The poll's id. Needed if the poll has ballots.
+        confirm: Query<Option<String>>,
+        /// Only delete the poll with this `ETag`.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
+    ) -> Result<DeleteAnswer, Problem> {
+        let by = self.0.authorize(&operator)?;
+        let expected = expected(&if_match)?;
+        self.0
+            .delete_poll(&poll, confirm.0.as_deref(), expected, by)
+            .await?;
+        Ok(DeleteAnswer::Deleted)
+    }
+
+    /// Publish a draft: it opens at once, or at its time.
+    ///
+    /// A poll that is published stays as it is.
+    #[oai(
+        path = "/v1/polls/:poll/publish",
+        method = "post",
+        operation_id = "publishPoll"
+    )]
+    async fn publish(
+        &self,
+        operator: Operator,
+        poll: Path<String>,
+        /// Only publish the poll with this `ETag`.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
+    ) -> Result<ChangeAnswer, Problem> {
+        let by = self.0.authorize(&operator)?;
+        let expected = expected(&if_match)?;
+        Ok(self.0.publish_poll(&poll, expected, by).await?.into())
+    }
+
+    /// Open a poll now that is a draft or opens later.
+    ///
+    /// A poll that is open stays as it is.
+    #[oai(
+        path = "/v1/polls/:poll/open",
+        method = "post",
+        operation_id = "openPoll"
+    )]
+    async fn open(
+        &self,
+        operator: Operator,
+        poll: Path<String>,
+        /// Only open the poll with this `ETag`.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
+    ) -> Result<ChangeAnswer, Problem> {
+        let by = self.0.authorize(&operator)?;
+        let expected = expected(&if_match)?;
+        Ok(self.0.open_poll(&poll, expected, by).await?.into())
     }
 
     /// Close a poll, for good. Every ballot that was acknowledged before counts.
@@ -232,24 +511,52 @@ impl Api {
         operation_id = "closePoll"
     )]
     async fn close(&self, operator: Operator, poll: Path<String>) -> Result<CloseAnswer, Problem> {
-        self.0.authorize(&operator)?;
-        let found = self.find(&poll).await?;
-        let polls = &self.0.0.pipeline.polls;
-        let closing = PollState::Closing(Seals::default());
-        let state = polls
-            .advance_poll_by(found.id(), &closing, "operator")
-            .await?;
-        let state = state.ok_or_else(|| Problem::no_poll(&poll))?;
-        if found.state().is_open() {
-            tracing::info!(poll = %found.id(), "the poll is closing");
-        }
-        let is_final = matches!(state, PollState::Final(_));
-        let view = Json(PollView::from(&found.in_state(state)));
-        Ok(if is_final {
-            CloseAnswer::Final(view)
-        } else {
-            CloseAnswer::Closing(view)
+        let by = self.0.authorize(&operator)?;
+        let poll = self.0.close_poll(&poll, by).await?;
+        let view = Json(PollView::from(&poll));
+        Ok(match poll.state() {
+            PollState::Final(_) => CloseAnswer::Final(view),
+            _ => CloseAnswer::Closing(view),
         })
+    }
+
+    /// Put a final poll into the archive: it is in no list any more.
+    #[oai(
+        path = "/v1/polls/:poll/archive",
+        method = "post",
+        operation_id = "archivePoll"
+    )]
+    async fn archive(
+        &self,
+        operator: Operator,
+        poll: Path<String>,
+        /// Only archive the poll with this `ETag`.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
+    ) -> Result<ChangeAnswer, Problem> {
+        let by = self.0.authorize(&operator)?;
+        let expected = expected(&if_match)?;
+        Ok(self.0.archive_poll(&poll, true, expected, by).await?.into())
+    }
+
+    /// Take a poll out of the archive.
+    #[oai(
+        path = "/v1/polls/:poll/unarchive",
+        method = "post",
+        operation_id = "unarchivePoll"
+    )]
+    async fn unarchive(
+        &self,
+        operator: Operator,
+        poll: Path<String>,
+        /// Only take the poll with this `ETag` out.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
+    ) -> Result<ChangeAnswer, Problem> {
+        let by = self.0.authorize(&operator)?;
+        let expected = expected(&if_match)?;
+        let saved = self.0.archive_poll(&poll, false, expected, by).await?;
+        Ok(saved.into())
     }
 
     /// Count the ballots of a poll and compare with its tally, both of one moment.
@@ -264,7 +571,7 @@ impl Api {
         poll: Path<String>,
     ) -> Result<Json<RecountView>, Problem> {
         self.0.authorize(&operator)?;
-        let definition = self.find(&poll).await?;
+        let definition = self.0.stored_poll(&poll).await?;
         let id = definition.id();
         let recount = self.0.0.pipeline.store.recount(id).await?;
         let recount = recount.ok_or_else(|| Problem::no_poll(&poll))?;
@@ -277,30 +584,5 @@ impl Api {
             kept: CountView::new(&definition, &recount.kept),
             counted: CountView::new(&definition, &recount.counted),
         }))
-    }
-}
-
-impl NewPoll {
-    fn check(self) -> Result<Poll, Problem> {
-        let invalid = |error: &dyn std::error::Error| {
-            Problem::invalid(format!(
-                "{}.",
-                crate::problem::capitalized(&error.to_string())
-            ))
-        };
-        let id = self.id.parse().map_err(|error| invalid(&error))?;
-        let options = self
-            .options
-            .into_iter()
-            .map(|option| {
-                let id = option.id.parse()?;
-                Ok(PollOption {
-                    id,
-                    label: option.label,
-                })
-            })
-            .collect::<Result<_, voting_core::model::id::InvalidId>>()
-            .map_err(|error| invalid(&error))?;
-        Poll::new(id, self.title, options, self.max_choices).map_err(|error| invalid(&error))
     }
 }

@@ -270,6 +270,19 @@ impl Problem {
         Self::new(ProblemKind::Invalid, detail)
     }
 
+    /// Somebody has changed the poll since the client read it.
+    fn revision_changed(poll: &PollId, expected: u64, stored: Option<u64>) -> Self {
+        let detail = match stored {
+            Some(stored) => {
+                format!(
+                    "Poll {poll} was changed meanwhile: its revision is {stored}, not {expected}."
+                )
+            }
+            None => format!("There is no poll {poll} any more."),
+        };
+        Self::new(ProblemKind::RevisionChanged, detail)
+    }
+
     pub(crate) fn conflict(detail: String) -> Self {
         Self::new(ProblemKind::Conflict, detail)
     }
@@ -485,9 +498,11 @@ impl From<StoreError> for Problem {
             | StoreError::ChangeRefused(..)
             | StoreError::PollDeleted(_)
             | StoreError::UpgradeUnfinished(_) => return Self::conflict(detail()),
-            StoreError::RevisionChanged { .. } => {
-                return Self::new(ProblemKind::RevisionChanged, detail());
-            }
+            StoreError::RevisionChanged {
+                poll,
+                expected,
+                stored,
+            } => return Self::revision_changed(poll, *expected, *stored),
             StoreError::NoPoll(id) => return Self::no_poll(id.as_str()),
             _ => {}
         }

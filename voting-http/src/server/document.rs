@@ -178,7 +178,10 @@ fn complete_operation(operation: &mut Value, known: &Operation, has_voters: bool
         operation["responses"][status.to_string()] = problem_response(status, &kinds);
     }
     if let Some(body) = known.body {
-        operation["requestBody"]["content"]["application/json"]["example"] = parsed(body);
+        let content = operation["requestBody"]["content"].as_object_mut();
+        for media in content.into_iter().flat_map(Map::values_mut) {
+            media["example"] = parsed(body);
+        }
     }
     for (status, answer) in known.answers {
         let content = operation["responses"][*status]["content"].as_object_mut();

@@ -1,9 +1,13 @@
 //! A poll as clients of the APIs see it.
 
 use poem_openapi::{Enum, Object};
+use serde::{Deserialize, Serialize};
 use voting_core::{
     Poll, PollState,
-    model::{moment::Moment, poll::Phase},
+    model::{
+        moment::Moment,
+        poll::{OptionOrder, Phase, ShowResults},
+    },
 };
 
 /// Where the poll is in its life. The service that answers goes by its own clock; only the clock of the ballot log
@@ -76,66 +80,143 @@ impl StateView {
     }
 }
 
+/// Who sees the result, and when.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum, Serialize, Deserialize)]
+#[oai(rename = "ShowResults", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum ResultsView {
+    /// Everybody, from the beginning.
+    #[default]
+    Always,
+    /// Who has voted; and everybody, once the poll is final.
+    AfterVote,
+    /// Everybody, once the poll is final.
+    AfterClose,
+    /// Only the host.
+    Host,
+}
+
+impl From<ShowResults> for ResultsView {
+    fn from(results: ShowResults) -> Self {
+        match results {
+            ShowResults::Always => Self::Always,
+            ShowResults::AfterVote => Self::AfterVote,
+            ShowResults::AfterClose => Self::AfterClose,
+            ShowResults::Host => Self::Host,
+        }
+    }
+}
+
+impl From<ResultsView> for ShowResults {
+    fn from(results: ResultsView) -> Self {
+        match results {
+            ResultsView::Always => Self::Always,
+            ResultsView::AfterVote => Self::AfterVote,
+            ResultsView::AfterClose => Self::AfterClose,
+            ResultsView::Host => Self::Host,
+        }
+    }
+}
+
+/// The order in which a voter sees the options.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum, Serialize, Deserialize)]
+#[oai(rename = "OptionOrder", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum OrderView {
+    /// As the poll has them.
+    #[default]
+    Fixed,
+    /// Mixed for each voter, and always the same for one voter.
+    Shuffled,
+}
+
+impl From<OptionOrder> for OrderView {
+    fn from(order: OptionOrder) -> Self {
+        match order {
+            OptionOrder::Fixed => Self::Fixed,
+            OptionOrder::Shuffled => Self::Shuffled,
+        }
+    }
+}
+
+impl From<OrderView> for OptionOrder {
+    fn from(order: OrderView) -> Self {
+        match order {
+            OrderView::Fixed => Self::Fixed,
+            OrderView::Shuffled => Self::Shuffled,
+        }
+    }
+}
+
 /// A poll as the API shows it, for the documents.
-pub(crate) const EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}"#;
+pub(crate) const EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats","description":"They purr."},{"id":"b","label":"Dogs"}],"revote":true,"closes_at":"2027-01-31T17:00:00Z","time_zone":"Europe/Berlin","results":"after_close","order":"fixed","listed":true,"revision":3}"#;
+
+/// A poll with its voters, for the documents.
+pub(crate) const COUNTED_EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"revote":true,"results":"always","order":"fixed","listed":true,"revision":0,"voters":12}"#;
+
+/// A list of such polls, for the documents.
+pub(crate) const COUNTED_LIST_EXAMPLE: &str = r#"{"polls":[{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"revote":true,"results":"always","order":"fixed","listed":true,"revision":0,"voters":12}]}"#;
 
 /// A stored poll as the API shows it, for the documents.
-pub(crate) const STORED_EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"published":true}"#;
+pub(crate) const STORED_EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"revote":true,"results":"always","order":"fixed","listed":true,"revision":0,"published":true}"#;
 
 /// A list of polls, for the documents.
-pub(crate) const LIST_EXAMPLE: &str = r#"{"polls":[{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}]}]}"#;
+pub(crate) const LIST_EXAMPLE: &str = r#"{"polls":[{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"revote":true,"results":"always","order":"fixed","listed":true,"revision":0}]}"#;
 
 /// A poll.
 #[derive(Debug, Clone, Object)]
-#[oai(rename = "Poll")]
+#[oai(rename = "Poll", skip_serializing_if_is_none)]
 pub(crate) struct PollView {
     /// Names the poll in addresses.
     id: String,
     /// The question.
     title: String,
-    /// Whether ballots are taken, and whether the count can still change.
+    /// Plain text below the title; paragraphs are separated by empty lines. Absent: none.
+    description: Option<String>,
+    /// Where the poll is in its life.
     state: StateView,
     /// How many options one ballot may choose.
     max_choices: usize,
     /// What can be voted for, in the poll's order.
     options: Vec<OptionView>,
+    /// Whether a voter may vote again. If so, the newest ballot of the voter counts, else the oldest.
+    revote: bool,
+    /// When the poll opens: RFC 3339, in UTC. Absent: it opened at once.
+    opens_at: Option<String>,
+    /// When the poll closes: RFC 3339, in UTC. A ballot at this moment comes too late. Absent: when somebody closes it.
+    closes_at: Option<String>,
+    /// The time zone in which pages show these moments: an IANA name. Absent: UTC.
+    time_zone: Option<String>,
+    /// Who sees the result, and when.
+    results: ResultsView,
+    /// The order in which a voter sees the options.
+    order: OrderView,
+    /// Whether the poll is in lists and menus.
+    listed: bool,
+    /// The language of the texts, a tag such as `de` or `pt-BR`. Absent: not known.
+    language: Option<String>,
+    /// How many days the final poll is kept before it is deleted. Absent: what the deployment says.
+    retention_days: Option<u32>,
+    /// The number of changes since the poll was stored.
+    revision: u64,
 }
 
 /// A poll that was stored, and whether it can be voted in yet.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "StoredPoll")]
 pub(crate) struct StoredPollView {
-    /// Names the poll in addresses.
-    id: String,
-    /// The question.
-    title: String,
-    /// Whether ballots are taken, and whether the count can still change.
-    state: StateView,
-    /// How many options one ballot may choose.
-    max_choices: usize,
-    /// What can be voted for, in the poll's order.
-    options: Vec<OptionView>,
+    #[oai(flatten)]
+    poll: PollView,
     /// Whether the vote services find the poll, and so take ballots in it, from now on; they show
-    /// changed texts a second later. If `false`, the poll is stored, and they find it once the
+    /// changed texts a second later. If `false`, the poll is a draft, or it is stored and they find it once the
     /// worker reaches the ballot log: send the request again to see.
     published: bool,
 }
 
 impl StoredPollView {
     pub(crate) fn new(poll: &Poll, published: bool) -> Self {
-        let PollView {
-            id,
-            title,
-            state,
-            max_choices,
-            options,
-        } = poll.into();
         Self {
-            id,
-            title,
-            state,
-            max_choices,
-            options,
+            poll: poll.into(),
             published,
         }
     }
@@ -143,26 +224,42 @@ impl StoredPollView {
 
 /// One thing that can be voted for.
 #[derive(Debug, Clone, Object)]
-#[oai(rename = "Option")]
+#[oai(rename = "Option", skip_serializing_if_is_none)]
 struct OptionView {
     /// Names the option in a ballot.
     id: String,
     /// The option in words.
     label: String,
+    /// Plain text below the label. Absent: none.
+    description: Option<String>,
 }
 
 impl From<&Poll> for PollView {
     fn from(poll: &Poll) -> Self {
+        let settings = poll.settings();
         let options = poll.options().iter().map(|option| OptionView {
             id: option.id.to_string(),
             label: option.label.clone(),
+            description: settings.option_descriptions.get(&option.id).cloned(),
         });
+        let description = &settings.description;
         Self {
             id: poll.id().to_string(),
             title: poll.title().to_owned(),
+            description: (!description.is_empty()).then(|| description.clone()),
             state: StateView::now(poll),
             max_choices: poll.max_choices(),
             options: options.collect(),
+            revote: settings.revote,
+            opens_at: settings.opens_at.map(|at| at.to_string()),
+            closes_at: settings.closes_at.map(|at| at.to_string()),
+            time_zone: settings.time_zone.clone(),
+            results: settings.results.into(),
+            order: settings.order.into(),
+            listed: settings.listed,
+            language: settings.language.clone(),
+            retention_days: settings.retention_days,
+            revision: poll.revision(),
         }
     }
 }

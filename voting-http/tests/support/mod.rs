@@ -22,7 +22,7 @@ use voting_core::{
     backends::memory::{Memory, MemoryOptions},
     log::entry::NewEntry,
     model::{position::ShardId, secret::Fingerprint},
-    pipeline::closing,
+    pipeline::{closing, schedule::ScheduledPolls},
 };
 use voting_http::{
     Gate, Limits, OperatorService, OperatorServiceBuilder, PeerLink, ResultService,
@@ -162,7 +162,9 @@ impl Services {
         let result_builder = ResultService::builder(tallies, result_directory, &setup.secret)
             .site(site(vote, &gates[1]))
             .stop(stop.clone());
+        let polls = ScheduledPolls::new(memory.clone(), memory.clone());
         let operator_builder = OperatorService::builder(worker.clone(), queue, all, &token)
+            .polls(Arc::new(polls))
             .directory(directory)
             .gate(gates[2].clone())
             .stop(stop.clone());
@@ -315,6 +317,7 @@ pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> A
     let request = match method {
         "POST" => agent().post(url),
         "PUT" => agent().put(url),
+        "PATCH" => agent().patch(url),
         "DELETE" => agent().delete(url).force_send_body(),
         "OPTIONS" => agent().options(url).force_send_body(),
         other => panic!("{other}"),

@@ -33,6 +33,8 @@ pub enum ChangeTo {
     /// The poll is stored, or the stored one gets this definition and these settings. Its state stays. Where the poll
     /// is published and times or rules change, they are [pending](Poll::pending_window) first.
     Put(Box<Poll>),
+    /// The poll is stored, if there is none with its id.
+    New(Box<Poll>),
     /// The poll is stored exactly as it is given, in place of an older [revision](Poll::revision) of it; only its state
     /// moves on. For what gives a store back that was put back to an earlier state.
     Restored(Box<Poll>),
@@ -71,6 +73,9 @@ impl PollChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChangeRefusal {
+    /// There is a poll of this id.
+    #[error("it is stored already")]
+    Exists,
     /// A published poll cannot become a draft again.
     #[error("it is published, and cannot become a draft again")]
     Published,
@@ -171,13 +176,14 @@ pub fn change(
     }
     let Some(stored) = stored else {
         return match &change.to {
-            ChangeTo::Defined(new) | ChangeTo::Put(new) => Ok(created(new)),
+            ChangeTo::Defined(new) | ChangeTo::Put(new) | ChangeTo::New(new) => Ok(created(new)),
             _ => Err(StoreError::NoPoll(change.poll.clone())),
         };
     };
     let refused = |why| StoreError::ChangeRefused(stored.id.clone(), why);
     let (action, after) = match &change.to {
         ChangeTo::Defined(new) => ("poll.changed", stored.with_texts_of(new)?),
+        ChangeTo::New(_) => return Err(refused(ChangeRefusal::Exists)),
         ChangeTo::Put(new) | ChangeTo::Restored(new) => ("poll.changed", stored.put(new, now)?),
         ChangeTo::Settled {
             times,
@@ -221,7 +227,12 @@ pub fn change(
             }
             let mut after = stored.clone();
             after.extras.life.archived = *archived;
-            ("poll.archived", after)
+            let action = if *archived {
+                "poll.archived"
+            } else {
+                "poll.unarchived"
+            };
+            (action, after)
         }
         ChangeTo::Deleted => {
             if !stored.is_draft() && !stored.state.is_final() {
@@ -649,6 +660,13 @@ mod tests {
         let deleted = change(Some(&archived), &delete, now()).unwrap();
         assert_eq!(deleted.poll, None);
         assert!(deleted.note.unwrap().before.unwrap().contains("Which?"));
+    }
+
+    #[test]
+    fn a_new_poll_takes_the_place_of_no_other_one() {
+        let new = || ChangeTo::New(Box::new(poll(|_| ())));
+        let stored = apply(None, new()).unwrap();
+        assert_eq!(why(apply(Some(&stored), new())), ChangeRefusal::Exists);
     }
 
     #[test]
