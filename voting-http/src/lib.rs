@@ -2,6 +2,7 @@
 
 mod cache;
 mod edge;
+mod host;
 mod operator;
 mod pages;
 mod problem;

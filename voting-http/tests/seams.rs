@@ -463,7 +463,7 @@ fn links_begin_with_the_base_path_that_was_told() {
     );
     assert_eq!(
         get(&services.operator, &[]).header("location"),
-        "/voting/operator/docs/"
+        "/voting/operator/sign-in"
     );
 }
 
@@ -499,7 +499,7 @@ fn what_is_not_exposed_is_not_there() {
             assert_eq!(status(url, path), 200, "{path}");
         }
     }
-    assert_eq!(status(&services.operator, "/"), 404);
+    assert_eq!(status(&services.operator, "/sign-in"), 200);
     let token = format!("Bearer {OPERATOR_TOKEN}");
     let pipeline = format!("{}/v1/pipeline", services.operator);
     assert_eq!(get(&pipeline, &[("authorization", &token)]).status, 200);

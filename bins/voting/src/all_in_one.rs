@@ -1,12 +1,12 @@
 //! All services in one process: combines them, runs them, and stops them in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU16, sync::Arc, time::Duration};
 
 use voting_core::{
     BallotLog, BallotQueue, PollDirectory, PollId, StoreError, Voting,
     backends::sqlite::{OpenError, Sqlite, SqliteOptions},
 };
-use voting_http::{OperatorService, ResultService, Site, VoteService};
+use voting_http::{OperatorService, PeerLink, ResultService, Site, VoteService};
 use voting_service::{
     Config, Exit, Kept, ResolvedSecret, SecretError, Service, Services, StopOn, cats_vs_dogs,
     resolve_secret, site,
@@ -94,9 +94,16 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         .site(with_default(result_site))
         .stop(stop.clone())
         .build();
+    let voters = match &config.vote.public_url {
+        Some(url) => PeerLink::Url(url.clone()),
+        None => PeerLink::Port(
+            (config.vote.public_port).map_or_else(|| vote_at.port(), NonZeroU16::get),
+        ),
+    };
     let operator = OperatorService::builder(worker.clone(), queue, voting.store(), &token.key)
         .polls(voting.polls())
         .directory(voting.directory())
+        .site(Site::default().with_peer(voters))
         .gate(gates.worker.clone())
         .stop(stop)
         .build();

@@ -12,7 +12,10 @@ use tokio::time::timeout;
 use crate::problem::Problem;
 
 /// A vote for all of 63 options is far smaller, in any encoding.
-const MAX_BYTES: usize = 16 * 1024;
+pub(crate) const OF_VOTER: usize = 16 * 1024;
+
+/// A form with 63 options that each have the longest label and the longest description, percent-encoded, has 1.3 MB.
+pub(crate) const OF_HOST: usize = 2 * 1024 * 1024;
 
 /// How long the body of a request may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,9 +24,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// closed while it sends does not see the answer.
 const MAX_DISCARDED: usize = 32 * 1024 * 1024;
 
-pub(crate) async fn limit_body(request: &mut Request) -> Result<(), Problem> {
+pub(crate) async fn limit_body(request: &mut Request, limit: usize) -> Result<(), Problem> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let body = timeout(BODY_TIMEOUT, read(request))
+        let body = timeout(BODY_TIMEOUT, read(request, limit))
             .await
             .map_err(|_| Problem::too_slow())??;
         request.set_body(body);
@@ -31,25 +34,25 @@ pub(crate) async fn limit_body(request: &mut Request) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn read(request: &mut Request) -> Result<Vec<u8>, Problem> {
+async fn read(request: &mut Request, limit: usize) -> Result<Vec<u8>, Problem> {
     let announced = request
         .header(header::CONTENT_LENGTH)
         .and_then(|length| length.parse().ok());
     let announced: usize = announced.unwrap_or(0);
-    let mut body = Vec::with_capacity(announced.min(MAX_BYTES));
+    let mut body = Vec::with_capacity(announced.min(OF_VOTER));
     let mut chunks = request.take_body().into_bytes_stream();
     let mut received = 0usize;
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Problem::invalid("The request's body ended early."))?;
         received = received.saturating_add(chunk.len());
-        if received <= MAX_BYTES {
+        if received <= limit {
             body.extend_from_slice(&chunk);
         } else if received.max(announced) > MAX_DISCARDED {
             break;
         }
     }
-    if received > MAX_BYTES {
-        return Err(Problem::too_large(MAX_BYTES));
+    if received > limit {
+        return Err(Problem::too_large(limit));
     }
     Ok(body)
 }

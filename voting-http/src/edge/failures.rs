@@ -30,11 +30,11 @@ struct Asked {
 }
 
 impl Failures {
-    pub(crate) fn of(request: &Request) -> Self {
+    pub(crate) fn of(request: &Request, has_voters: bool) -> Self {
         let page = accept::wants_html(request).then(|| Asked {
             prefix: Prefix::of(request),
             address: site::address_of(request).filter(|at| !at.starts_with("//")),
-            is_vote: request.method() == Method::POST,
+            is_vote: has_voters && request.method() == Method::POST,
         });
         Self { page }
     }

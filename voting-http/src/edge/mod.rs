@@ -32,7 +32,7 @@ use poem::{
 use tracing::{Instrument, Span};
 
 use self::{
-    body_limit::limit_body,
+    body_limit::{OF_HOST, OF_VOTER, limit_body},
     cors::{Cors, CrossOrigin},
     failures::Failures,
     options::Options,
@@ -41,6 +41,7 @@ use self::{
     visitor::{Visit, Voters},
 };
 use crate::{
+    host::Sessions,
     pages::{
         compression::Packing,
         site::{BasePath, Site},
@@ -59,6 +60,7 @@ pub(crate) struct Edge<R> {
     cors: Option<Cors>,
     voters: Option<(Voters, Site)>,
     operator: Option<(OperatorKey, Gate)>,
+    hosts: Option<Sessions>,
     methods: Methods,
 }
 
@@ -72,6 +74,7 @@ impl<R: Endpoint> Edge<R> {
             cors: Cors::new(&options.origins),
             voters: None,
             operator: None,
+            hosts: None,
             methods: Methods::default(),
         }
     }
@@ -97,6 +100,12 @@ impl<R: Endpoint> Edge<R> {
     /// Requires the operator's token for the API.
     pub(crate) fn for_operator(mut self, key: OperatorKey, gate: Gate) -> Self {
         self.operator = Some((key, gate));
+        self
+    }
+
+    /// Takes large forms from who is signed in, and tells people of failures in the words of the host's pages.
+    pub(crate) fn for_hosts(mut self, sessions: Sessions) -> Self {
+        self.hosts = Some(sessions);
         self
     }
 
@@ -152,7 +161,7 @@ impl<R: Endpoint> Edge<R> {
         if let Some(base) = &self.base_path {
             request.set_data(base.clone());
         }
-        let failures = Failures::of(&request);
+        let failures = Failures::of(&request, self.voters.is_some());
         let headers = SecurityHeaders::of(&request, self.https);
         let packing = Packing::of(&request);
         let cors = self.cors.as_ref().map(|cors| cors.standing(&request));
@@ -171,7 +180,14 @@ impl<R: Endpoint> Edge<R> {
             Err(problem) => (None, Err(problem)),
         };
         if fit.is_ok() && self.takes_bodies {
-            fit = limit_body(&mut request).await;
+            // Nobody else makes this service read much.
+            let hosts = self.hosts.as_ref();
+            let is_host = hosts.is_some_and(|sessions| sessions.has_issued(&request));
+            // In the API of the operator, the token was checked by now.
+            let is_host =
+                is_host || (self.operator.is_some() && request.uri().path().starts_with("/v1/"));
+            let limit = if is_host { OF_HOST } else { OF_VOTER };
+            fit = limit_body(&mut request, limit).await;
         }
         let routed = match fit {
             Ok(()) => {

@@ -10,6 +10,8 @@ use voting_core::{BallotQueue, PollDirectory, PollStore, SecretKey, WorkerHandle
 use super::{Inner, OperatorService, Pipeline, overview::Overview};
 use crate::{
     edge::options::{Options, option_methods},
+    host,
+    pages::site::Site,
     server::gate::Gate,
     tokens::signed::OperatorKey,
 };
@@ -18,8 +20,9 @@ use crate::{
 #[must_use]
 pub struct OperatorServiceBuilder {
     pipeline: Pipeline,
-    operator: OperatorKey,
+    token: SecretKey,
     gate: Gate,
+    site: Site,
     options: Options,
 }
 
@@ -39,8 +42,9 @@ impl OperatorServiceBuilder {
                 store,
                 directory,
             },
-            operator: OperatorKey::new(operator_token),
+            token: operator_token.clone(),
             gate: Gate::default(),
+            site: Site::default(),
             options: Options::default(),
         }
     }
@@ -59,6 +63,13 @@ impl OperatorServiceBuilder {
         self
     }
 
+    /// Sets the address that hosts use, and in [`Site::peer`] where the voting page is: the host's pages show its
+    /// address. With a public URL of `https://`, cookies are marked secure. The other fields of the site are not used.
+    pub fn site(mut self, site: Site) -> Self {
+        self.site = site;
+        self
+    }
+
     /// Sets the limits of the service. It must be served with the same gate.
     pub fn gate(mut self, gate: Gate) -> Self {
         self.gate = gate;
@@ -69,12 +80,15 @@ impl OperatorServiceBuilder {
 
     /// Builds the service.
     pub fn build(self) -> OperatorService {
+        let site = self.site.with_gate(self.gate.clone());
         OperatorService(Arc::new(Inner {
             pipeline: self.pipeline,
             overview: Overview::default(),
             asking: Once::new(),
-            operator: self.operator,
+            operator: OperatorKey::new(&self.token),
+            sessions: host::sessions(&self.token, &site),
             gate: self.gate,
+            site,
             options: self.options,
         }))
     }

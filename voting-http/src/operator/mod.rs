@@ -11,7 +11,7 @@ mod polls;
 
 use std::sync::{Arc, Once};
 
-use poem::{IntoEndpoint, IntoResponse, Request, Route, endpoint::make_sync, get, web::Redirect};
+use poem::{IntoEndpoint, Route};
 use poem_openapi::OpenApiService;
 use voting_core::{
     BallotQueue, PollDirectory, PollStore, SecretKey, StoreError, WorkerHandle, store::Store,
@@ -21,7 +21,8 @@ pub use self::builder::OperatorServiceBuilder;
 use self::overview::Overview;
 use crate::{
     edge::{Edge, endpoint::ServiceEndpoint, options::Options},
-    pages::{assets, site::Prefix},
+    host::{self, Host},
+    pages::{assets, site::Site},
     problem::Problem,
     server::{
         api_routes::ApiRoutes,
@@ -45,7 +46,11 @@ struct Inner {
     /// Starts the task that asks the stores regularly.
     asking: Once,
     operator: OperatorKey,
+    /// Who is signed in to the host's pages.
+    sessions: host::Sessions,
     gate: Gate,
+    /// Where the host's pages are, and the voting page.
+    site: Site,
     options: Options,
 }
 
@@ -90,17 +95,13 @@ impl OperatorService {
             let overview = self.0.overview.clone();
             tokio::spawn(overview.keep_asking(self.0.pipeline.clone(), options.stop.clone()));
         });
-        let home = make_sync(|request: Request| {
-            let prefix = Prefix::of(&request);
-            Redirect::see_other(format!("{}/docs/", prefix.as_str())).into_response()
-        });
         let health = self.health();
         let metrics = metrics::Metrics::new(self.clone(), health.clone());
-        let mut pages = Route::new().nest("/assets", assets::route());
-        if options.exposed.docs {
-            pages = pages.at("/", get(home));
-        }
-        let methods = Methods::of(&self.openapi());
+        let pages = Route::new().nest("/assets", assets::route());
+        let pages = self.host().add_to(pages);
+        let methods = Methods::of(&self.openapi())
+            .and(host::FORMS, "GET, HEAD, POST")
+            .and(host::ONLY_FORMS, "POST");
         let routes = ApiRoutes::new(
             self.documented(health),
             self.openapi(),
@@ -110,7 +111,9 @@ impl OperatorService {
         );
         let edge = Edge::new(routes, options)
             .with_methods(methods)
+            .over_https(self.0.site.is_https())
             .taking_bodies()
+            .for_hosts(self.0.sessions.clone())
             .for_operator(self.0.operator.clone(), self.0.gate.clone());
         ServiceEndpoint::new(edge)
     }
@@ -133,6 +136,25 @@ impl OperatorService {
                 health::OPERATIONS,
             ],
         )
+    }
+
+    /// The pages for people.
+    fn host(&self) -> Host {
+        let Pipeline {
+            queue,
+            store,
+            polls,
+            ..
+        } = self.0.pipeline.clone();
+        Host::new(host::Parts {
+            queue,
+            store,
+            polls,
+            operator: self.0.operator.clone(),
+            sessions: self.0.sessions.clone(),
+            gate: self.0.gate.clone(),
+            site: self.0.site.clone(),
+        })
     }
 
     fn health(&self) -> Health {

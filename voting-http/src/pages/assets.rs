@@ -100,11 +100,13 @@ macro_rules! asset {
     };
 }
 
-static ASSETS: [Asset; 5] = [
+static ASSETS: [Asset; 7] = [
     asset!("voting.css", "text/css; charset=utf-8"),
     asset!("vote.js", "text/javascript; charset=utf-8"),
     asset!("result.js", "text/javascript; charset=utf-8"),
     asset!("hidden.js", "text/javascript; charset=utf-8"),
+    asset!("host.css", "text/css; charset=utf-8"),
+    asset!("host.js", "text/javascript; charset=utf-8"),
     asset!("favicon.svg", "image/svg+xml"),
 ];
 

@@ -189,6 +189,13 @@ impl Problem {
         )
     }
 
+    pub(crate) fn cross_site_form() -> Self {
+        Self::new(
+            ProblemKind::CrossSite,
+            "This form can only be sent from this site's own page.",
+        )
+    }
+
     pub(crate) fn no_such_address() -> Self {
         Self {
             status: StatusCode::NOT_FOUND,

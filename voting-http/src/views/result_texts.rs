@@ -154,7 +154,7 @@ fn announcement(
 }
 
 /// Such as `1 vote` or `1,000 votes`.
-fn counted(number: u64, what: &str) -> String {
+pub(crate) fn counted(number: u64, what: &str) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + 14);
     for (index, digit) in digits.chars().enumerate() {

@@ -1,0 +1,82 @@
+// Makes the host's pages more comfortable. Without this script they do all of it too.
+(function () {
+  "use strict";
+
+  // ---- The address can be copied ----
+  var copy = document.getElementById("copy");
+  if (copy && navigator.clipboard) {
+    var address = document.getElementById("address");
+    copy.hidden = false;
+    copy.addEventListener("click", function () {
+      navigator.clipboard.writeText(address.value).then(function () {
+        copy.textContent = copy.dataset.done;
+      }, function () {
+        address.select();
+      });
+    });
+  }
+
+  // ---- Figures are loaded again while the page is looked at ----
+  var EVERY = 3000;
+
+  function load() {
+    var live = document.getElementById("live");
+    if (!live || live.dataset.live !== "true") return;
+    if (document.hidden) {
+      setTimeout(load, EVERY);
+      return;
+    }
+    fetch(location.pathname, { headers: { accept: "text/html" }, redirect: "error" }).then(function (answer) {
+      return answer.ok ? answer.text() : null;
+    }).then(function (text) {
+      if (!text) return;
+      var newer = new DOMParser().parseFromString(text, "text/html").getElementById("live");
+      if (newer && newer.innerHTML !== live.innerHTML) {
+        var began = newer.dataset.live !== live.dataset.live || phase(newer) !== phase(live);
+        // What can be done has changed too, and is outside of the part that is replaced.
+        if (began) {
+          location.reload();
+          return;
+        }
+        live.replaceWith(newer);
+      }
+    }).catch(function () {
+      // The next one may come through.
+    }).then(function () {
+      setTimeout(load, EVERY);
+    });
+  }
+
+  function phase(part) {
+    var pill = part.querySelector(".pill");
+    return pill ? pill.className : "";
+  }
+
+  setTimeout(load, EVERY);
+
+  // ---- The time until a poll opens or closes ----
+  function unit(number, name) {
+    return number === 1 ? "1 " + name : number + " " + name + "s";
+  }
+
+  function two(large, of, small, than) {
+    return "in " + unit(large, of) + (small ? " and " + unit(small, than) : "");
+  }
+
+  // The same words as in host/times.rs.
+  function until(seconds) {
+    var minutes = Math.floor(seconds / 60), hours = Math.floor(seconds / 3600), days = Math.floor(seconds / 86400);
+    if (seconds <= 0) return "now";
+    if (seconds < 60) return "in " + unit(seconds, "second");
+    if (seconds < 3600) return two(minutes, "minute", seconds % 60, "second");
+    if (seconds < 86400) return two(hours, "hour", minutes % 60, "minute");
+    return two(days, "day", hours % 24, "hour");
+  }
+
+  setInterval(function () {
+    document.querySelectorAll("[data-until]").forEach(function (place) {
+      var text = until(Math.floor((Date.parse(place.dataset.until) - Date.now()) / 1000));
+      if (place.textContent !== text) place.textContent = text;
+    });
+  }, 1000);
+})();

@@ -1,0 +1,224 @@
+//! One poll: where it is in its life, its figures, and what the host can do with it.
+
+use askama::Template;
+use poem::{Request, Response, http::header};
+use voting_core::{
+    Poll, Tally,
+    model::{
+        moment::Moment,
+        poll::{OptionOrder, Phase, ShowResults},
+    },
+};
+
+use super::{Frame, Visit, list, qr, times};
+use crate::{
+    pages::{site::Site, templates::render},
+    problem::Problem,
+    views::{result_texts::counted, shares::shares},
+};
+
+/// A moment of the poll.
+struct When {
+    /// Such as `Opens`.
+    word: &'static str,
+    /// For people, in the poll's zone.
+    at: String,
+    /// For programs.
+    moment: String,
+    /// How long until then, in words.
+    until: Option<String>,
+}
+
+/// The figures of one option.
+struct OptionRow {
+    label: String,
+    votes: String,
+    share: String,
+    /// How much of the bar is full, such as `66.7%`.
+    bar: String,
+}
+
+#[derive(Template)]
+#[template(path = "host/poll.html")]
+struct PollPage {
+    base: String,
+    assets_version: &'static str,
+    frame: Frame,
+    id: String,
+    title: String,
+    phase: Phase,
+    /// What the state means, in a sentence.
+    standing: &'static str,
+    /// A change of times or rules that has not reached the whole log yet.
+    is_changing: bool,
+    paragraphs: Vec<String>,
+    times: Vec<When>,
+    /// How many have voted.
+    turnout: String,
+    options: Vec<OptionRow>,
+    max_choices: usize,
+    lag: String,
+    /// Who else sees these figures.
+    seen_by: &'static str,
+    /// What was set, in sentences.
+    rules: Vec<String>,
+    /// The address for voters, if it is known.
+    vote_url: Option<String>,
+    /// The modules of the QR code of this address, as the path of an SVG, and its size in modules.
+    qr: Option<(String, usize)>,
+}
+
+/// Who sees the figures beside the host, in words.
+pub(super) fn seen_by(results: ShowResults, phase: Phase) -> &'static str {
+    match (results, phase) {
+        (_, Phase::Draft) => "Only hosts see a draft.",
+        (ShowResults::Host, _) => "Only hosts see these figures.",
+        (ShowResults::Always, _) => "Everybody sees these figures.",
+        (_, Phase::Final | Phase::Archived) => {
+            "Everybody sees these figures, since the poll is closed."
+        }
+        (ShowResults::AfterClose, _) => {
+            "Only hosts see these figures now. Everybody sees them once the poll is closed."
+        }
+        (ShowResults::AfterVote, _) => {
+            "Who has voted sees these figures, and everybody once the poll is closed."
+        }
+    }
+}
+
+fn standing(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Draft => {
+            "Nobody can vote yet. Publish the poll to open it, or to have it open at its time."
+        }
+        Phase::Scheduled => "The poll is published and opens at its time.",
+        Phase::Open => "Voters can vote now.",
+        Phase::Closing => "Voting has ended. The last votes are being counted.",
+        Phase::Final => "The poll is closed. All votes are counted, and the result stays as it is.",
+        Phase::Archived => "The poll is closed, and is in no list.",
+    }
+}
+
+fn rules(poll: &Poll) -> Vec<String> {
+    let settings = poll.settings();
+    let mut rules = vec![match poll.max_choices() {
+        1 => "Each voter chooses one option.".to_owned(),
+        max => format!("Each voter chooses up to {max} options."),
+    }];
+    rules.push(match settings.revote {
+        true => "Voters can change their vote: the last one counts.".into(),
+        false => "The first vote of each voter counts, and stays.".into(),
+    });
+    if settings.order == OptionOrder::Shuffled {
+        rules.push("Each voter sees the options in an order of their own.".into());
+    }
+    if !settings.listed {
+        rules.push("The poll is in no list: voters need its address.".into());
+    }
+    if let Some(language) = &settings.language {
+        rules.push(format!("The language of the texts is {language}."));
+    }
+    if let Some(days) = settings.retention_days {
+        let days = counted(days.into(), "day");
+        rules.push(format!("It is deleted {days} after it was closed."));
+    }
+    rules
+}
+
+fn times_of(poll: &Poll, phase: Phase, now: Moment) -> Vec<When> {
+    let settings = poll.settings();
+    let zone = settings.time_zone.as_deref();
+    let when = |word: [&'static str; 2], at: Moment| {
+        let is_past = at <= now && phase != Phase::Draft;
+        When {
+            word: word[usize::from(is_past)],
+            at: times::for_people(at, zone),
+            moment: at.to_string(),
+            until: (!is_past && at > now).then(|| times::until(at, now)),
+        }
+    };
+    let opens = settings.opens_at.map(|at| when(["Opens", "Opened"], at));
+    let closes = settings.closes_at.map(|at| when(["Closes", "Closed"], at));
+    let counted = poll.final_at().map(|at| when(["Final", "Final since"], at));
+    [opens, closes, counted].into_iter().flatten().collect()
+}
+
+fn option_rows(poll: &Poll, tally: &Tally) -> Vec<OptionRow> {
+    let shares = shares(poll, &tally.votes, tally.voters);
+    let options = poll.options().iter().zip(&tally.votes).zip(shares);
+    let rows = options.map(|((option, votes), share)| OptionRow {
+        label: option.label.clone(),
+        votes: counted(*votes, "vote"),
+        share: share.text,
+        bar: format!("{}.{}%", share.bar / 10, share.bar % 10),
+    });
+    rows.collect()
+}
+
+/// The address of a poll for its voters, with a scheme and a host, so that it can be copied.
+pub(super) fn vote_url(site: &Site, request: &Request, poll: &Poll) -> Option<String> {
+    let found = site.peer.poll_url(request, poll.id())?;
+    if found.starts_with("//") {
+        // With HTTPS, the address is set.
+        return Some(format!("http:{found}"));
+    }
+    if !found.starts_with('/') {
+        return Some(found);
+    }
+    if let Some(own) = &site.public_url {
+        return Some(format!("{own}{found}"));
+    }
+    let host = request.header(header::HOST)?;
+    Some(format!("http://{host}{found}"))
+}
+
+/// `GET /polls/:poll`.
+pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
+    let poll = visit.poll().await?;
+    let phase = poll.phase(visit.now);
+    let tally = visit.parts().store.tally(poll.id()).await?;
+    let tally = tally.unwrap_or_else(|| Tally::empty(poll.id().clone(), poll.options().len()));
+    let vote_url = vote_url(&visit.parts().site, &visit.request, &poll);
+    let qr = vote_url.as_deref().and_then(qr::path);
+    let frame = visit.frame();
+    Ok(render(&PollPage {
+        base: frame.base.clone(),
+        assets_version: frame.assets_version,
+        frame,
+        id: poll.id().to_string(),
+        title: poll.title().to_owned(),
+        phase,
+        standing: standing(phase),
+        is_changing: poll.pending_window().is_some(),
+        paragraphs: paragraphs(&poll.settings().description),
+        times: times_of(&poll, phase, visit.now),
+        turnout: counted(tally.voters, "voter"),
+        options: option_rows(&poll, &tally),
+        max_choices: poll.max_choices(),
+        lag: list::lag(&visit).await,
+        seen_by: seen_by(poll.settings().results, phase),
+        rules: rules(&poll),
+        vote_url,
+        qr,
+    }))
+}
+
+fn paragraphs(text: &str) -> Vec<String> {
+    let parts = text.split("\n\n").filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
+}
+
+impl PollPage {
+    fn phase_word(&self) -> &'static str {
+        list::phase_word(self.phase)
+    }
+
+    fn is_draft(&self) -> bool {
+        self.phase == Phase::Draft
+    }
+
+    /// Whether the figures can change while the page is looked at.
+    fn is_live(&self) -> bool {
+        matches!(self.phase, Phase::Scheduled | Phase::Open | Phase::Closing)
+    }
+}

@@ -1,0 +1,190 @@
+//! Signing in with a token, and out.
+
+use askama::Template;
+use poem::{Request, Response};
+use voting_core::model::moment::Moment;
+
+use super::{
+    Frame, Host, done,
+    form::Form,
+    query, see,
+    session::{Carried, Session},
+};
+use crate::{
+    pages::{
+        assets,
+        site::{self, Prefix},
+        templates::render,
+    },
+    problem::Problem,
+};
+
+/// The field with the token. Another form may be sent together with it, so its name is unlike all others.
+pub(super) const TOKEN: &str = "sign_in_token";
+
+#[derive(Template)]
+#[template(path = "host/sign_in.html")]
+struct SignInPage {
+    base: String,
+    assets_version: &'static str,
+    frame: Frame,
+    /// Where the form is sent.
+    action: String,
+    /// Why nobody is signed in.
+    error: Option<String>,
+    /// Why the token is asked for again.
+    note: Option<&'static str>,
+    /// The address to go to afterwards.
+    next: Option<String>,
+    /// What somebody has typed before, which is sent together with the token.
+    held: Vec<(String, String)>,
+}
+
+impl SignInPage {
+    fn new(prefix: &Prefix, action: String) -> Self {
+        let base = prefix.as_str().to_owned();
+        Self {
+            base: base.clone(),
+            assets_version: assets::version(),
+            frame: Frame {
+                base,
+                assets_version: assets::version(),
+                name: None,
+                done: None,
+            },
+            action,
+            error: None,
+            note: None,
+            next: None,
+            held: Vec::new(),
+        }
+    }
+}
+
+const ENDED: &str =
+    "You are no longer signed in: more than 12 hours have passed, or the token was changed.";
+
+/// An address of ours that somebody is sent to after signing in. An address of another site would be a way to lead
+/// people there.
+fn own(address: &str) -> Option<&str> {
+    let is_own = address.starts_with('/')
+        && !address.starts_with("//")
+        && !address.contains('\\')
+        && address.bytes().all(|byte| byte.is_ascii_graphic());
+    is_own.then_some(address)
+}
+
+/// To the page where people sign in, and back.
+pub(super) fn redirect(request: &Request, carried: &Carried) -> Response {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if *carried == Carried::Over {
+        query.append_pair("ended", "1");
+    }
+    // The address within the service: the prefix is added again.
+    let there = request.uri().path_and_query().map(|there| there.as_str());
+    if let Some(there) = there.filter(|there| *there != "/")
+        && let Some(there) = own(there)
+    {
+        query.append_pair("next", there);
+    }
+    let query = query.finish();
+    let mark = if query.is_empty() { "" } else { "?" };
+    see(&Prefix::of(request), &format!("/sign-in{mark}{query}"))
+}
+
+/// `GET`: the form.
+pub(super) async fn ask(host: Host, request: Request) -> Result<Response, Problem> {
+    let prefix = Prefix::of(&request);
+    let next = query(&request, "next");
+    let next = next.as_deref().and_then(own);
+    if let Carried::Signed(_) = host.0.sessions.carried(&request, Moment::now()) {
+        return Ok(see(&prefix, next.unwrap_or("/")));
+    }
+    let mut page = SignInPage::new(&prefix, format!("{}/sign-in", prefix.as_str()));
+    page.frame.done = query(&request, "done").and_then(|key| done(&key));
+    page.note = query(&request, "ended").map(|_| ENDED);
+    page.next = next.map(str::to_owned);
+    Ok(render(&page))
+}
+
+/// `POST`: the token.
+pub(super) async fn take(host: Host, mut request: Request) -> Result<Response, Problem> {
+    let form = Form::read(&mut request).await?;
+    let prefix = Prefix::of(&request);
+    let next = own(form.text("next"));
+    match host.signed_in(&request, form.text(TOKEN)) {
+        Ok(session) => {
+            let mut answer = see(&prefix, next.unwrap_or("/"));
+            host.0.sessions.begin(&mut answer, &session);
+            tracing::info!(name = session.name, "signed in");
+            Ok(answer)
+        }
+        Err(problem) => {
+            let mut page = SignInPage::new(&prefix, format!("{}/sign-in", prefix.as_str()));
+            page.error = Some(told(&problem));
+            page.next = next.map(str::to_owned);
+            Ok(problem.finish(render(&page)))
+        }
+    }
+}
+
+/// `POST`: signs out.
+pub(super) async fn leave(host: Host, request: Request) -> Result<Response, Problem> {
+    let mut answer = see(&Prefix::of(&request), "/sign-in?done=signed-out");
+    host.0.sessions.end(&mut answer);
+    Ok(answer)
+}
+
+/// For a form that came without a session: the token that came with it, or a page that asks for one and holds what was
+/// typed.
+pub(super) fn again(
+    host: &Host,
+    request: &Request,
+    prefix: &Prefix,
+    form: &Form,
+    carried: &Carried,
+) -> Result<Session, Box<Response>> {
+    let asked = form.get(TOKEN);
+    let problem = match asked.map(|token| host.signed_in(request, token)) {
+        Some(Ok(session)) => return Ok(session),
+        Some(Err(problem)) => problem,
+        None => Problem::unauthorized("Sign in first."),
+    };
+    let action = site::address_of(request).filter(|at| !at.starts_with("//"));
+    let mut page = SignInPage::new(prefix, action.unwrap_or_default());
+    match asked {
+        Some(_) => page.error = Some(told(&problem)),
+        None if *carried == Carried::Over => {
+            page.note = Some(
+                "You are no longer signed in. What you sent was not done yet: sign in, and it is done then.",
+            );
+        }
+        None => page.note = Some("Sign in, and what you sent is done then."),
+    }
+    let held = form.without(TOKEN);
+    page.held = held
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    Err(Box::new(problem.finish(render(&page))))
+}
+
+fn told(problem: &Problem) -> String {
+    problem.detail().to_owned()
+}
+
+impl Host {
+    /// The session of whoever sends this token. The right token is always taken, as by the API; a wrong one makes its
+    /// sender wait.
+    fn signed_in(&self, request: &Request, token: &str) -> Result<Session, Problem> {
+        let parts = &*self.0;
+        // What is copied may bring spaces along.
+        let token = token.trim();
+        if token.is_empty() {
+            return Err(Problem::unauthorized("Enter the token."));
+        }
+        if parts.operator.is(token) {
+            return Ok(parts.sessions.of_operator(Moment::now()));
+        }
+        Err(parts.gate.wrong_token(request))
+    }
+}
