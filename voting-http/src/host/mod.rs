@@ -125,7 +125,7 @@ impl Host {
             let (host, answer) = (host.clone(), answer.clone());
             async move {
                 let asked = Asked::of(&request);
-                let answered = match host.from_own_page(&request) {
+                let answered = match host.check_origin(&request) {
                     Ok(()) => answer(host, request).await,
                     Err(problem) => Err(problem),
                 };
@@ -135,12 +135,12 @@ impl Host {
     }
 
     /// Refuses what a page of another site sends.
-    fn from_own_page(&self, request: &Request) -> Result<(), Problem> {
+    fn check_origin(&self, request: &Request) -> Result<(), Problem> {
         same_site::check(request, &self.0.site).map_err(|_| Problem::cross_site_form())
     }
 
     async fn admit(&self, mut request: Request) -> Result<Admitted, Problem> {
-        self.from_own_page(&request)?;
+        self.check_origin(&request)?;
         let is_form = request.method() == Method::POST;
         let form = match is_form {
             true => Form::read(&mut request).await?,
