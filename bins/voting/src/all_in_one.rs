@@ -5,12 +5,16 @@ use std::{num::NonZeroU16, sync::Arc, time::Duration};
 use voting_core::{
     BallotLog, BallotQueue, PollDirectory, PollId, StoreError, Voting,
     backends::sqlite::{OpenError, Sqlite, SqliteOptions},
+    pipeline::retention::keep_deleting,
 };
 use voting_http::{OperatorService, PeerLink, ResultService, Site, VoteService};
 use voting_service::{
     Config, Exit, Kept, ResolvedSecret, SecretError, Service, Services, StopOn, cats_vs_dogs,
     resolve_secret, site,
 };
+
+/// How often polls are looked for that were kept long enough.
+const RETENTION_ROUND: Duration = Duration::from_secs(3_600);
 
 /// Why the system does not start.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +136,9 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
                 tracing::error!("the disk failed; the next start reads what the file holds");
                 Exit::AtOnce
             }
+            never = keep_deleting(voting.polls(), config.retention_days, RETENTION_ROUND) => {
+                match never {}
+            }
             exit = worker.ended() => {
                 tracing::error!(?exit, "the worker ended unexpectedly");
                 Exit::Failed
@@ -212,11 +219,19 @@ async fn set_up_polls(store: &Sqlite, config: &Config) -> Result<Option<PollId>,
         Some(polls) => polls.first().map(|poll| poll.id().clone()),
         None => Some(cats_vs_dogs().id().clone()),
     };
-    let Some(default) = &config.default_poll else {
-        return Ok(first);
+    let Some(default) = config.default_poll.clone().or(first) else {
+        return Ok(None);
     };
-    match store.poll(default).await.map_err(failed)? {
-        Some(_) => Ok(Some(default.clone())),
-        None => Err(StartError::DefaultPoll(default.clone())),
+    if store.poll(&default).await.map_err(failed)?.is_some() {
+        return Ok(Some(default));
+    }
+    // The settings still name it. The oldest poll takes its place.
+    if store.is_deleted(&default).await.map_err(failed)? {
+        tracing::warn!(poll = %default, "the poll at / was deleted; the oldest one takes its place");
+        return Ok(None);
+    }
+    match config.default_poll {
+        Some(_) => Err(StartError::DefaultPoll(default)),
+        None => Ok(Some(default)),
     }
 }

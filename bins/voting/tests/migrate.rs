@@ -2,8 +2,23 @@
 
 mod support;
 
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, Stdio},
+};
+
 use support::deployment::Told;
-use voting_testing::PostgresServer;
+use voting_core::{
+    BallotLog, PollStore, StoreError,
+    backends::{
+        postgres::{Postgres, PostgresOptions},
+        redis::{Redis, RedisOptions},
+    },
+    model::poll::PollChange,
+};
+use voting_service::cats_vs_dogs;
+use voting_testing::{PostgresServer, RedisServer};
 
 fn migrate(url: &str, more: &[&str]) -> Told {
     let settings = [("VOTING_POSTGRES__URL", url.to_owned())];
@@ -49,7 +64,8 @@ fn who_cannot_migrate_is_told_what_to_do() {
         &["database \"nowhere\" does not exist", "To do: "],
     );
     sql("ALTER DATABASE voting SET default_transaction_read_only = on");
-    let delete = "DELETE FROM refinery_schema_history WHERE version = 2";
+    let newest = "SELECT max(version) FROM refinery_schema_history";
+    let delete = format!("DELETE FROM refinery_schema_history WHERE version = ({newest})");
     sql(&format!("BEGIN READ WRITE; {delete}; COMMIT"));
     refuses(
         &migrate(&small, &[]),
@@ -76,4 +92,114 @@ fn who_cannot_migrate_is_told_what_to_do() {
         &told,
         &["postgres.url is not set; set it, or postgres.url_file"],
     );
+}
+
+/// A connection to Postgres that calls itself as programs before version 0.2 did.
+fn earlier_program(url: &str) -> Child {
+    let mut psql = PostgresServer::psql(url);
+    let psql = psql.env("PGAPPNAME", "voting");
+    let psql = psql.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut psql = psql.spawn().expect("psql is there");
+    let input = psql.stdin.as_mut().expect("its input");
+    input.write_all(b"SELECT 'there';\n").expect("written");
+    let mut said = String::new();
+    let mut output = BufReader::new(psql.stdout.as_mut().expect("its output"));
+    output.read_line(&mut said).expect("a line");
+    assert_eq!(said, "there\n");
+    psql
+}
+
+/// A connection to Redis that has sent this command.
+fn client_of_redis(server: &RedisServer, name: Option<&str>, command: &str) -> TcpStream {
+    let mut client = TcpStream::connect(("127.0.0.1", server.port())).expect("connected");
+    let name = name.map_or(String::new(), |name| format!("CLIENT SETNAME {name}\r\n"));
+    let commands = format!("{name}{command}\r\nECHO there\r\n{command}\r\n");
+    client.write_all(commands.as_bytes()).expect("written");
+    let mut said = Vec::new();
+    while !said.ends_with(b"there\r\n$-1\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte).expect("an answer");
+        said.push(byte[0]);
+    }
+    client
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_is_finished_once_no_program_of_before_is_at_work() {
+    let (postgres, redis) = (PostgresServer::start(), RedisServer::start());
+    let owner = postgres.database("voting");
+    let finish = |url: &str, more: &[&str]| {
+        let settings = [
+            ("VOTING_POSTGRES__URL", url.to_owned()),
+            ("VOTING_REDIS__URL", redis.url()),
+        ];
+        let mut arguments = vec!["migrate", "--finish"];
+        arguments.extend(more);
+        Told::by(&settings, &arguments)
+    };
+    let finished = || {
+        let asked = PostgresServer::sql(&owner, "SELECT finished FROM upgrades");
+        asked.expect("an answer")
+    };
+    // There is nothing to upgrade in new tables.
+    let new = migrate(&owner, &[]);
+    new.ended(0);
+    assert!(!new.text.contains("--finish"), "{new}");
+    let told = finish(&owner, &[]);
+    told.ended(0);
+    assert!(told.text.contains("finished already"), "{told}");
+    PostgresServer::sql(&owner, "UPDATE upgrades SET finished = 2").expect("done");
+    let told = migrate(&owner, &[]);
+    told.ended(0);
+    assert!(
+        told.text.contains("run `voting migrate --finish`"),
+        "{told}"
+    );
+
+    // Those of this version do not count, nor what has nothing to do with voting.
+    let store = Postgres::new(&owner, PostgresOptions::default()).expect("an address");
+    let draft = PollChange::put(cats_vs_dogs().as_draft());
+    let refused = store.change_poll(&draft, "operator").await;
+    assert!(
+        matches!(refused, Err(StoreError::UpgradeUnfinished(_))),
+        "{refused:?}"
+    );
+    let log = Redis::new(&redis.url(), RedisOptions::default()).expect("an address");
+    log.ready_to_append().await.expect("ready");
+    let _named = client_of_redis(&redis, Some("exporter"), "GET x");
+    let _other = client_of_redis(&redis, None, "LPOP x");
+
+    let mut program = earlier_program(&owner);
+    let told = finish(&owner, &[]);
+    refuses(
+        &told,
+        &[
+            "nothing was changed",
+            "to Postgres (process ",
+            "To do: stop them",
+        ],
+    );
+    assert!(!told.errors.contains("last command"), "{told}");
+    program.kill().expect("killed");
+    program.wait().expect("gone");
+    let program = client_of_redis(&redis, None, "GET x");
+    let place = program.local_addr().expect("an address").to_string();
+    // Postgres has noticed by then that the other one is gone, or has not.
+    let told = finish(&owner, &[]);
+    refuses(&told, &[&place, "whose last command was get"]);
+    assert_eq!(finished(), "2");
+    PostgresServer::sql(&owner, "CREATE ROLE stranger LOGIN").expect("done");
+    let told = finish(&postgres.url_as("stranger", "voting"), &["--anyway"]);
+    assert_eq!(finished(), "2", "{told}");
+    drop(program);
+    voting_testing::await_that("nobody is there", || {
+        let told = finish(&owner, &[]);
+        told.code == 0 && told.text.contains("The upgrade is finished.")
+    });
+    assert_eq!(finished(), "3");
+    let told = finish(&owner, &[]);
+    told.ended(0);
+    assert!(told.text.contains("finished already"), "{told}");
+    let stored = store.change_poll(&draft, "operator").await;
+    assert!(stored.expect("stored").expect("a poll").is_draft());
 }

@@ -9,13 +9,16 @@ use self::set_up::set_up;
 use voting_core::{
     BallotQueue, Worker, WorkerOptions,
     error::in_one_line,
-    pipeline::{coordinator::Coordinator, worker::WorkerExit},
+    pipeline::{coordinator::Coordinator, retention::keep_deleting, worker::WorkerExit},
 };
 use voting_http::OperatorService;
 use voting_service::{Config, Exit, Service, Services, StartError, StopOn};
 
 /// How long Redis may take to remove the consumer of a worker that ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often polls are looked for that were kept long enough.
+const RETENTION_ROUND: Duration = Duration::from_secs(3_600);
 
 /// Runs the service until it is asked to stop, or fails.
 ///
@@ -60,6 +63,9 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
             Err(error) = coordinator.run(|| set_up(&postgres, &config)) => {
                 tracing::error!(error = in_one_line(&error), "cannot set up the polls");
                 Exit::Failed
+            }
+            never = keep_deleting(coordinator.polls(), config.retention_days, RETENTION_ROUND) => {
+                match never {}
             }
             exit = worker.ended() => {
                 tracing::error!(?exit, "the worker ended unexpectedly");

@@ -27,6 +27,11 @@ use std::error::Error;
 
 use crate::error::ErrorKind;
 
+/// The version that programs tell the servers with each connection, so that those of an earlier version can be told from
+/// them. Programs before version 0.2 tell none.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+const PROGRAM_VERSION: &str = "0.2";
+
 /// The kind of an error that one of the back ends has made, and which one.
 pub(crate) fn kind_of(error: &(dyn Error + 'static)) -> Option<(ErrorKind, &'static str)> {
     #[cfg(feature = "redis")]

@@ -5,6 +5,7 @@ pub mod coordinator;
 pub mod group_commit;
 pub mod put_back;
 pub mod replay;
+pub mod retention;
 pub mod rule;
 pub mod schedule;
 pub mod worker;

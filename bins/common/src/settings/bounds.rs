@@ -1,6 +1,7 @@
 //! Checks that values are within their bounds.
 
 use poem::http::uri::{Scheme, Uri};
+use voting_core::model::poll::MAX_RETENTION_DAYS;
 
 use crate::settings::{config::Config, course, log};
 
@@ -22,7 +23,7 @@ fn is_share(share: Option<usize>, of: usize) -> bool {
 }
 
 /// The bounds of all settings that have bounds.
-pub(crate) const BOUNDS: [Bounds; 15] = [
+pub(crate) const BOUNDS: [Bounds; 16] = [
     Bounds {
         key: "vote.max_connections",
         range: "in 1 to 1000000",
@@ -87,6 +88,14 @@ pub(crate) const BOUNDS: [Bounds; 15] = [
         range: "in 0 to 10000",
         // This delay and the steps after it must fit in the 30 s that supervisors commonly give.
         is_within: |all| all.drain_delay_ms <= 10_000,
+    },
+    Bounds {
+        key: "retention_days",
+        range: "in 1 to 36500",
+        is_within: |all| {
+            let days = all.retention_days;
+            days.is_none_or(|days| (1..=MAX_RETENTION_DAYS).contains(&days))
+        },
     },
     Bounds {
         key: "redis.shards",

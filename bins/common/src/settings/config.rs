@@ -59,6 +59,9 @@ pub struct Config {
     /// Polls that are stored at each start; stored open ones get these titles and labels. Without `polls`, the poll
     /// `cats-vs-dogs` is made if it is missing. In the environment this is the list as JSON or TOML.
     pub polls: Option<Vec<Poll>>,
+    /// How many days a final poll is kept before it is deleted with its ballots. A poll may have its own number. Unless
+    /// set, polls are kept until somebody deletes them.
+    pub retention_days: Option<u32>,
     /// The label of the first option of `cats-vs-dogs`. The variable `OPTION_A` sets it, too, as in the Docker course.
     pub option_a: Option<String>,
     /// The label of its second option; also `OPTION_B`.
@@ -289,6 +292,7 @@ impl Default for Config {
             show_served_by: false,
             default_poll: None,
             polls: None,
+            retention_days: None,
             option_a: None,
             option_b: None,
         }

@@ -123,6 +123,7 @@ fn range(key: &str) -> String {
         Some((_, "ms")) => "milliseconds",
         Some((_, "s")) => "seconds",
         Some((_, "hours")) => "hours",
+        Some((_, "days")) => "days",
         _ => "",
     };
     let bounds = BOUNDS.iter().find(|bounds| bounds.key == key);

@@ -5,7 +5,11 @@ use std::error::Error;
 use clap::Args;
 use voting_core::{
     ErrorKind, StoreError,
-    backends::postgres::{Migrated, Roles, SchemaError},
+    backends::{
+        self,
+        postgres::{Migrated, Roles, SchemaError},
+        redis::Redis,
+    },
     error::in_one_line,
 };
 use voting_service::{Config, Exit, StoreSettings, announce};
@@ -32,6 +36,17 @@ pub(crate) struct Migrate {
         requires = "create_roles"
     )]
     role_prefix: Roles,
+    /// After an upgrade, once no program of the version before is at work: allow what such a program would not
+    /// understand
+    ///
+    /// From then on polls can be drafts, open and close at set times, hide their results, count the first vote, and be
+    /// deleted. The command first looks for connections of such programs to Postgres and Redis, and changes nothing if
+    /// it finds one. It needs redis.url as well, with a user that may send CLIENT LIST.
+    #[arg(long)]
+    finish: bool,
+    /// Finish although connections were found: they are of other programs
+    #[arg(long, requires = "finish")]
+    anyway: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +60,17 @@ pub(crate) enum MigrateError {
         why: String,
         todo: &'static str,
     },
+    #[error(
+        "cannot see which programs use Redis: {why}. To do: start Redis, or give a user that may send CLIENT LIST in \
+         redis.url or redis.url_file"
+    )]
+    Redis { why: String },
+    #[error(
+        "programs of the version before may be at work; nothing was changed. Connected are: {}. To do: stop them, or \
+         start them again from the new version, then run it again. If these connections are of other programs, add \
+         --anyway", .0.join("; ")
+    )]
+    AtWork(Vec<String>),
 }
 
 /// The advice for a migration that failed.
@@ -117,6 +143,66 @@ impl Migrate {
             granted.map_err(|error| failed("give the roles their rights", &error, true))?;
             announce(&format!("The roles {roles} have their rights.\n"));
         }
+        // A login that may not read it is not told: it could not finish the upgrade either.
+        let is_finished = postgres.upgrade_is_finished().await.unwrap_or(true);
+        if !self.finish {
+            if !is_finished {
+                announce(UNFINISHED);
+            }
+            return Ok(Exit::Clean);
+        }
+        if is_finished {
+            announce("The upgrade is finished already.\n");
+            return Ok(Exit::Clean);
+        }
+        if !self.anyway {
+            let look = "look for programs of the version before";
+            let found = postgres.earlier_programs().await;
+            let found = found.map_err(|error| failed(look, &error, false))?;
+            let mut at_work: Vec<_> = found.iter().map(in_postgres).collect();
+            at_work.extend(in_redis(&config.redis()?).await?);
+            if !at_work.is_empty() {
+                return Err(MigrateError::AtWork(at_work));
+            }
+        }
+        let finished = postgres.finish_upgrade().await;
+        finished.map_err(|error| failed("finish the upgrade", &error, false))?;
+        announce(
+            "The upgrade is finished. Polls can now have all settings, and final ones can be deleted.\n",
+        );
         Ok(Exit::Clean)
     }
+}
+
+/// What is to be done after an upgrade.
+const UNFINISHED: &str = "Programs of the version before can go on for now. Until they are replaced, no poll can be a \
+                          draft, have times, hide its result, count the first vote, or be deleted. Once they are, run \
+                          `voting migrate --finish`.\n";
+
+fn in_postgres(program: &backends::postgres::EarlierProgram) -> String {
+    let address = program.address.as_deref().unwrap_or("this machine");
+    format!(
+        "{} from {address} to Postgres (process {})",
+        program.login, program.process
+    )
+}
+
+async fn in_redis(redis: &Redis) -> Result<Vec<String>, MigrateError> {
+    let cannot = |error: &StoreError| MigrateError::Redis {
+        why: error
+            .source()
+            .map_or_else(|| error.to_string(), in_one_line),
+    };
+    let nodes = redis.nodes().await.map_err(|error| cannot(&error))?;
+    let mut found = Vec::new();
+    for node in nodes {
+        let clients = node.earlier_programs().await;
+        for client in clients.map_err(|error| cannot(&error))? {
+            found.push(format!(
+                "{} from {} to {}, whose last command was {}",
+                client.user, client.address, node.name, client.command
+            ));
+        }
+    }
+    Ok(found)
 }

@@ -15,7 +15,10 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{PostgresOptions, failure::CannotConnect, prepared::Connection};
-use crate::{backends::tls, error::StoreError};
+use crate::{
+    backends::{PROGRAM_VERSION, tls},
+    error::StoreError,
+};
 
 /// How to connect to the server of an address.
 #[derive(Clone)]
@@ -114,7 +117,7 @@ pub(super) fn connector(mut config: Config, options: &PostgresOptions) -> Connec
         .keepalives_interval(KEEPALIVE_INTERVAL)
         .keepalives_retries(KEEPALIVE_RETRIES)
         .tcp_user_timeout(GONE_AFTER)
-        .application_name("voting");
+        .application_name(&format!("voting {PROGRAM_VERSION}"));
     let roots = match &options.ca {
         Some(ca) => ca.roots(),
         None if encrypted => Arc::new(tls::trusted_by_the_system()),

@@ -18,6 +18,7 @@ mod read;
 mod roles;
 mod schema;
 mod split;
+mod upgrade;
 
 use std::{
     collections::HashMap,
@@ -35,6 +36,7 @@ pub use self::{
     inspect::{LoginReport, Room, ServerReport, TRIED_MIB},
     roles::{BadPrefix, Roles},
     schema::{Migrated, SchemaError},
+    upgrade::EarlierProgram,
 };
 use self::{
     connect::{Connector, LastFailure, Manager},

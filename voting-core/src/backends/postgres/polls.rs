@@ -3,7 +3,9 @@
 use ::postgres::{GenericClient, Row};
 use async_trait::async_trait;
 
-use super::{Inner, Postgres, audit::add_to_audit_log, prepared::Transaction};
+use super::{
+    Inner, Postgres, audit::add_to_audit_log, prepared::Transaction, upgrade::must_be_finished,
+};
 use crate::{
     backends::stored_json,
     error::StoreError,
@@ -36,9 +38,6 @@ pub(super) fn to_poll(row: &Row) -> Result<Poll, StoreError> {
         None => poll,
     })
 }
-
-/// The version of the tables whose programs know all that a poll can be.
-const KNOWS_EXTRAS: i32 = 3;
 
 impl Inner {
     fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
@@ -80,21 +79,9 @@ impl Inner {
     }
 }
 
-/// Refuses what programs of an earlier version would not understand, until none of them is at work.
-fn needs_finished_upgrade(
-    transaction: &mut Transaction<'_>,
-    poll: &PollId,
-) -> Result<(), StoreError> {
-    let row = transaction.query_opt("SELECT finished FROM upgrades", &[])?;
-    if row.is_none_or(|row| row.get::<_, i32>(0) < KNOWS_EXTRAS) {
-        return Err(StoreError::UpgradeUnfinished(poll.clone()));
-    }
-    Ok(())
-}
-
 fn write_poll(transaction: &mut Transaction<'_>, poll: &Poll) -> Result<(), StoreError> {
     if poll.needs_new_programs() {
-        needs_finished_upgrade(transaction, poll.id())?;
+        must_be_finished(transaction, poll.id())?;
     }
     let extras = stored_json::write(poll.extras())?;
     transaction.execute(
@@ -114,7 +101,7 @@ fn write_poll(transaction: &mut Transaction<'_>, poll: &Poll) -> Result<(), Stor
 /// Deletes a poll with its ballots and counts, and keeps its id from being used again.
 fn delete_poll(transaction: &mut Transaction<'_>, id: &PollId) -> Result<(), StoreError> {
     // An earlier program would store the poll again, or count its ballots as unknown ones.
-    needs_finished_upgrade(transaction, id)?;
+    must_be_finished(transaction, id)?;
     // A poll may have so many ballots that this takes longer than other statements may.
     transaction.batch_execute("SET LOCAL statement_timeout = 0")?;
     transaction.execute("SELECT delete_poll($1)", &[&id.as_str()])?;

@@ -56,7 +56,7 @@ use self::{
 pub use self::{
     client::{
         address::InvalidAddress,
-        node::{Node, NodeInfo, Rights},
+        node::{EarlierProgram, Node, NodeInfo, Rights},
     },
     inspect::{Consumer, ShardReport},
     reader::RedisQueue,

@@ -48,6 +48,37 @@ pub struct NodeInfo {
     pub log_size: u64,
 }
 
+/// A connection that may be of a program of an earlier version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierProgram {
+    /// Where it comes from: a host and a port.
+    pub address: String,
+    /// Its user.
+    pub user: String,
+    /// Its last command, in small letters and without a subcommand.
+    pub command: String,
+}
+
+impl EarlierProgram {
+    /// From a line of `CLIENT LIST`. `None` if the client has a name.
+    fn read(line: &str) -> Option<Self> {
+        let fields: HashMap<&str, &str> = line
+            .split(' ')
+            .filter_map(|field| field.split_once('='))
+            .collect();
+        let field = |name| fields.get(name).copied().unwrap_or_default();
+        field("name").is_empty().then(|| Self {
+            address: field("addr").to_owned(),
+            user: field("user").to_owned(),
+            command: field("cmd")
+                .split('|')
+                .next()
+                .unwrap_or_default()
+                .to_lowercase(),
+        })
+    }
+}
+
 /// The fields of an answer to `INFO`.
 pub(in crate::backends::redis) fn fields(info: &str) -> HashMap<&str, &str> {
     let lines = info.lines();
@@ -135,6 +166,22 @@ impl Node {
     pub async fn time_ms(&self) -> Result<u64, StoreError> {
         let (seconds, micros): (u64, u64) = self.ask(&::redis::cmd("TIME")).await?;
         Ok(seconds.saturating_mul(1000) + micros / 1000)
+    }
+
+    /// The connections that may be of programs of an earlier version: they tell no version, and their last command is one
+    /// that the services send.
+    ///
+    /// # Errors
+    /// The server does not answer, or the user may not send the command.
+    pub async fn earlier_programs(&self) -> Result<Vec<EarlierProgram>, StoreError> {
+        let mut ask = ::redis::cmd("CLIENT");
+        ask.arg("LIST").arg("TYPE").arg("normal");
+        let clients: String = self.ask(&ask).await?;
+        let ours = rights::command_names(&self.redis);
+        let found = clients.lines().filter_map(EarlierProgram::read);
+        Ok(found
+            .filter(|found| ours.contains(&found.command))
+            .collect())
     }
 
     /// The number of connections that read the log at the moment. A single server has one for each running worker,

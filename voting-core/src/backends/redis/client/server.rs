@@ -25,7 +25,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::backends::redis::{client::address::CONNECT_TIMEOUT, durability::watch::Watch};
+use crate::backends::{
+    PROGRAM_VERSION,
+    redis::{client::address::CONNECT_TIMEOUT, durability::watch::Watch},
+};
 
 /// This is less than a readiness check waits, so the check can tell the reason and not only that there is no answer.
 const PATIENCE_APART: Duration = Duration::from_millis(1_500);
@@ -167,7 +170,11 @@ fn connect(client: Client, response_timeout: Duration) -> Connecting {
                     .await
                     .unwrap_or_else(|| never_sent(error)))
             }
-            connection => connection.map_err(never_sent),
+            Err(error) => Err(never_sent(error)),
+            Ok(mut connection) => {
+                tell_version(&mut connection).await?;
+                Ok(connection)
+            }
         }
     };
     // This is a task of its own, so it continues even if the first user stops waiting. A half-made connection that is
@@ -179,6 +186,17 @@ fn connect(client: Client, response_timeout: Duration) -> Connecting {
         })
     });
     connecting.boxed().shared()
+}
+
+/// Names the connection after the version of this program, see [`Node::earlier_programs`](super::node::Node::earlier_programs).
+/// A user that may not do so is served all the same.
+async fn tell_version(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    let mut name = ::redis::cmd("CLIENT");
+    name.arg("SETNAME").arg(format!("voting/{PROGRAM_VERSION}"));
+    match connection.req_packed_command(&name).await {
+        Err(error) if error.is_unrecoverable_error() => Err(never_sent(error)),
+        _ => Ok(()),
+    }
 }
 
 /// How long a server may take to turn a client away, and, below, the most bytes of its reason.

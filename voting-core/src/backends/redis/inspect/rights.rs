@@ -1,5 +1,7 @@
 //! The rights that the services' users need in Redis.
 
+use std::collections::BTreeSet;
+
 use ::redis::RedisError;
 
 use crate::backends::redis::{GROUP, Redis, client::server::Server};
@@ -36,7 +38,8 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
     );
     let (layout, polls, secrets) = (redis.layout_key(), redis.polls_key(), redis.secrets_key());
     let sha = "0".repeat(40);
-    let given: [(Who, &[&str]); 35] = [
+    let given: [(Who, &[&str]); 36] = [
+        (Who::Both, &["CLIENT", "SETNAME", "x"]),
         (Who::Both, &["CONFIG", "GET", "appendonly"]),
         (Who::Both, &["ACL", "DRYRUN", "default", "PING"]),
         (Who::Both, &["SCRIPT", "LOAD", "return 1"]),
@@ -90,6 +93,15 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
         .collect()
 }
 
+/// The commands that services send, in small letters and without subcommands. Programs of an earlier version send no
+/// others.
+pub(in crate::backends::redis) fn command_names(redis: &Redis) -> BTreeSet<String> {
+    let commands = commands(redis).into_iter();
+    let mut names: BTreeSet<_> = commands.map(|(_, words)| words[0].to_lowercase()).collect();
+    names.remove("client");
+    names
+}
+
 /// Asks the server about each command. The server carries out none of them.
 pub(in crate::backends::redis) async fn missing(
     redis: &Redis,
@@ -124,7 +136,7 @@ pub(in crate::backends::redis) async fn missing(
 
 /// The command, with its subcommand if it has one.
 fn name(command: &[String]) -> String {
-    let has_sub = ["ACL", "CONFIG", "SCRIPT", "XGROUP", "XINFO"];
+    let has_sub = ["ACL", "CLIENT", "CONFIG", "SCRIPT", "XGROUP", "XINFO"];
     let words = if has_sub.contains(&command[0].as_str()) {
         2
     } else {
