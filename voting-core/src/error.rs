@@ -93,10 +93,11 @@ pub enum StoreError {
     /// A poll of that id was deleted. The id is never used again.
     #[error("a poll {0} was deleted; its id cannot be used again")]
     PollDeleted(PollId),
-    /// The poll uses what programs of an earlier version do not know, and such programs may still be at work.
+    /// Programs of an earlier version would not understand the poll, or that it is deleted, and such programs may still be
+    /// at work.
     #[error(
-        "poll {0} needs what programs of an earlier version do not know; run `voting migrate --finish` once none of \
-         them is at work"
+        "programs of an earlier version may be at work, and would not understand this change of poll {0}; run `voting \
+         migrate --finish` once none of them is"
     )]
     UpgradeUnfinished(PollId),
     /// A batch has a ballot in a poll that is not, or no longer, as the batch takes it to be: it is

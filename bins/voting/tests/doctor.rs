@@ -14,7 +14,7 @@ use support::{
     deployment::{CLAIM_TIMEOUT, Deployment, SECRETS, Told, set_mode},
 };
 use tempfile::TempDir;
-use voting_core::SecretKey;
+use voting_core::{SecretKey, backends::postgres::Postgres};
 use voting_testing::{Authority, PgBouncer, PostgresServer, RedisCluster, RedisServer, await_some};
 
 /// A deployment with a worker that has counted some ballots.
@@ -435,13 +435,13 @@ fn tables_of_another_version_are_told() {
         told.ended(1).only("FAIL", &["postgres tables"]);
         told
     };
-    let older = "CREATE TABLE kept AS SELECT * FROM refinery_schema_history WHERE version = 2;
-                 DELETE FROM refinery_schema_history WHERE version = 2";
-    version(older).says(
-        "FAIL",
-        "postgres tables",
-        &["version 1;", "run `voting migrate`"],
+    let newest = Postgres::wanted_schema_version();
+    let older = format!(
+        "CREATE TABLE kept AS SELECT * FROM refinery_schema_history WHERE version = {newest};
+         DELETE FROM refinery_schema_history WHERE version = {newest}"
     );
+    let found = format!("version {};", newest - 1);
+    version(&older).says("FAIL", "postgres tables", &[&found, "run `voting migrate`"]);
     let newer = "INSERT INTO refinery_schema_history SELECT * FROM kept;
                  INSERT INTO refinery_schema_history
                  SELECT 999, 'later', applied_on, checksum FROM kept";

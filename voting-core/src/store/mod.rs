@@ -103,8 +103,8 @@ pub trait PollStore: PollDirectory {
     ///
     /// # Errors
     /// As [`change`](crate::model::poll::change). [`StoreError::PollDeleted`] if a poll of this id was deleted.
-    /// [`StoreError::UpgradeUnfinished`] if the poll [needs new programs](Poll::needs_new_programs), and older ones may
-    /// be at work.
+    /// [`StoreError::UpgradeUnfinished`] if the poll [needs new programs](Poll::needs_new_programs) or is to be deleted,
+    /// and older programs may be at work.
     async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError>;
 
     /// The polls that were deleted, each with the seals that it had.

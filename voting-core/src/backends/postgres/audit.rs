@@ -37,11 +37,7 @@ pub(super) fn add_to_audit_log(
 
 impl Inner {
     fn add_note(&self, note: &AuditNote) -> Result<(), StoreError> {
-        self.on_connection(|connection| {
-            let mut transaction = connection.begin()?;
-            add_to_audit_log(&mut transaction, note)?;
-            Ok(transaction.commit()?)
-        })
+        self.in_transaction(|transaction| add_to_audit_log(transaction, note))
     }
 
     fn notes(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {

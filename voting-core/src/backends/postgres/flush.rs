@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// How often a flush that another session got in the way of is tried again at once.
-const RETRIES: usize = 5;
+pub(super) const RETRIES: usize = 5;
 
 /// How a batch is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -222,7 +222,7 @@ impl Inner {
 
 /// Whether the transaction only failed because of another one: a deadlock, or a conflict. Or because a pooler
 /// has given the connection another session: what is prepared in the transaction itself is then found.
-fn passes(error: &StoreError) -> bool {
+pub(super) fn passes(error: &StoreError) -> bool {
     let StoreError::Unavailable(source) = error else {
         return false;
     };

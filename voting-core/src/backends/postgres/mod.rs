@@ -170,6 +170,31 @@ impl Inner {
         })
     }
 
+    /// Runs `work` in a transaction, and runs it again if another session got in the way, or if a pooler has given the
+    /// connection another session.
+    fn in_transaction<T>(
+        &self,
+        work: impl Fn(&mut prepared::Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.on_connection(|connection| {
+            let mut retries = 0;
+            loop {
+                let mut transaction = connection.begin()?;
+                let done = work(&mut transaction).and_then(|done| {
+                    transaction.commit()?;
+                    Ok(done)
+                });
+                if matches!(done, Err(StoreError::Unavailable(_))) {
+                    connection.forget_prepared();
+                }
+                match done {
+                    Err(error) if retries < flush::RETRIES && flush::passes(&error) => retries += 1,
+                    done => return done,
+                }
+            }
+        })
+    }
+
     /// Like [`Self::on_connection`], for tables of any version.
     fn on_any_schema<T>(
         &self,

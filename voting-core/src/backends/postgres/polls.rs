@@ -41,42 +41,49 @@ pub(super) fn to_poll(row: &Row) -> Result<Poll, StoreError> {
 
 impl Inner {
     fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
-        let id = &change.poll;
-        self.on_connection(|connection| {
-            let mut transaction = connection.begin()?;
-            // Locks the id, also where there is no row: two processes may store the same poll. The lock of the row
-            // waits for the flushes that hold a share of it.
-            transaction.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended('poll ' || $1, 0))",
-                &[&id.as_str()],
-            )?;
-            let row = transaction.query_opt(
-                "SELECT key, definition, state, extras FROM polls WHERE id = $1 FOR NO KEY UPDATE",
-                &[&id.as_str()],
-            )?;
-            let before = row.as_ref().map(to_poll).transpose()?;
-            if before.is_none() {
-                let deleted = transaction.query_opt(IS_DELETED, &[&id.as_str()])?;
-                if deleted.is_some() {
-                    return Err(StoreError::PollDeleted(id.clone()));
-                }
-            }
-            let changed = poll::change(before.as_ref(), change, Moment::now())?;
-            if !changed.is_changed {
-                return Ok(changed.poll);
-            }
-            match &changed.poll {
-                Some(after) => write_poll(&mut transaction, after)?,
-                None => delete_poll(&mut transaction, id)?,
-            }
-            if let Some(note) = changed.note {
-                add_to_audit_log(&mut transaction, &AuditNote::of_change(id, note, by))?;
-            }
-            transaction.commit()?;
-            log_changes(before.as_ref(), changed.poll.as_ref());
-            Ok(changed.poll)
-        })
+        let (before, after) =
+            self.in_transaction(|transaction| change_poll(transaction, change, by))?;
+        log_changes(before.as_ref(), after.as_ref());
+        Ok(after)
     }
+}
+
+/// The poll before, and after.
+fn change_poll(
+    transaction: &mut Transaction<'_>,
+    change: &PollChange,
+    by: &str,
+) -> Result<(Option<Poll>, Option<Poll>), StoreError> {
+    let id = &change.poll;
+    // Locks the id, also where there is no row: two processes may store the same poll. The lock of the row waits for the
+    // flushes that hold a share of it.
+    transaction.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('poll ' || $1, 0))",
+        &[&id.as_str()],
+    )?;
+    let row = transaction.query_opt(
+        "SELECT key, definition, state, extras FROM polls WHERE id = $1 FOR NO KEY UPDATE",
+        &[&id.as_str()],
+    )?;
+    let before = row.as_ref().map(to_poll).transpose()?;
+    if before.is_none() {
+        let deleted = transaction.query_opt(IS_DELETED, &[&id.as_str()])?;
+        if deleted.is_some() {
+            return Err(StoreError::PollDeleted(id.clone()));
+        }
+    }
+    let changed = poll::change(before.as_ref(), change, Moment::now())?;
+    if !changed.is_changed {
+        return Ok((before, changed.poll));
+    }
+    match &changed.poll {
+        Some(after) => write_poll(transaction, after)?,
+        None => delete_poll(transaction, id)?,
+    }
+    if let Some(note) = changed.note {
+        add_to_audit_log(transaction, &AuditNote::of_change(id, note, by))?;
+    }
+    Ok((before, changed.poll))
 }
 
 fn write_poll(transaction: &mut Transaction<'_>, poll: &Poll) -> Result<(), StoreError> {

@@ -14,9 +14,12 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, Sqlite};
-use crate::backends::{
-    embedded::{Arrivals, Group},
-    private_files,
+use crate::{
+    backends::{
+        embedded::{Arrivals, Group},
+        private_files,
+    },
+    error::StoreError,
 };
 
 /// Reads that may wait for the readers' connections at a time.
@@ -88,6 +91,14 @@ pub enum OpenError {
         /// What SQLite found first.
         found: String,
     },
+    /// The ballots of a poll that was deleted cannot be removed.
+    #[error("cannot remove the ballots of a deleted poll from {path}")]
+    Leftovers {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
     /// It was written by a newer version of this software, or is of other software.
     #[error("cannot bring {path} to this version's schema")]
     Migrate {
@@ -130,7 +141,7 @@ impl Sqlite {
                 path: path.clone(),
                 source,
             })?;
-        Ok(Self(Arc::new(Inner {
+        let opened = Self(Arc::new(Inner {
             writer: Mutex::new(writer),
             tail: Mutex::new(open_reader(&path).map_err(failed)?),
             reader: Mutex::new(open_reader(&path).map_err(failed)?),
@@ -139,8 +150,12 @@ impl Sqlite {
             broken: CancellationToken::new(),
             reads: Semaphore::new(MAX_READS),
             _lock: lock,
-            path,
-        })))
+            path: path.clone(),
+        }));
+        // The process may have ended while it removed the ballots of a deleted poll.
+        let removed = opened.0.remove_leftovers();
+        removed.map_err(|source| OpenError::Leftovers { path, source })?;
+        Ok(opened)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The polls in the file.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{Inner, Sqlite, audit::add_to_audit_log, begin, lock};
 use crate::{
     backends::stored_json,
-    error::StoreError,
+    error::{StoreError, in_one_line},
     log::entry,
     model::{
         id::PollId,
@@ -46,7 +48,8 @@ fn to_poll((key, definition, state, extras): Columns) -> Result<(i64, Poll), Sto
 }
 
 pub(super) fn polls(reader: &Connection) -> Result<Vec<Poll>, StoreError> {
-    let all = "SELECT key, definition, state, extras FROM polls ORDER BY key";
+    let all = "SELECT key, definition, state, extras FROM polls
+               WHERE substr(id, 1, 1) <> '!' ORDER BY key";
     let mut query = reader.prepare_cached(all)?;
     let rows = query.query_map([], columns)?;
     rows.map(|row| Ok(to_poll(row?)?.1)).collect()
@@ -86,7 +89,17 @@ impl Inner {
             add_to_audit_log(&transaction, &AuditNote::of_change(id, note, by))?;
         }
         self.commit(transaction)?;
+        drop(writer);
         log_changes(before.as_ref(), changed.poll.as_ref());
+        if changed.poll.is_none()
+            && let Err(error) = self.remove_leftovers()
+        {
+            let error = in_one_line(&error);
+            tracing::warn!(
+                error,
+                "ballots of a deleted poll are left; the next start removes them"
+            );
+        }
         Ok(changed.poll)
     }
 }
@@ -112,17 +125,19 @@ fn write_poll(transaction: &Transaction<'_>, poll: &Poll) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Deletes a poll with its ballots and counts, and keeps its id from being used again.
+/// Deletes a poll, and keeps its id from being used again. Its ballots are removed by [`Inner::remove_leftovers`]. Until
+/// then its row has an id that no poll can have, so that nobody finds it.
 fn delete_poll(transaction: &Transaction<'_>, id: &PollId, key: i64) -> Result<(), StoreError> {
     transaction.execute(
         "INSERT INTO deleted_polls (id, at, state, voters)
          SELECT id, ?2, state, voters FROM polls WHERE key = ?1",
         params![key, Moment::now().unix_ms()],
     )?;
-    for table in ["ballots", "tallies"] {
-        transaction.execute(&format!("DELETE FROM {table} WHERE poll = ?1"), [key])?;
-    }
-    transaction.execute("DELETE FROM polls WHERE key = ?1", [key])?;
+    transaction.execute("DELETE FROM tallies WHERE poll = ?1", [key])?;
+    transaction.execute(
+        "UPDATE polls SET id = '!' || key, definition = '', extras = NULL, voters = 0 WHERE key = ?1",
+        [key],
+    )?;
     let beginning = entry::beginning_of_one(id);
     transaction.execute(
         "UPDATE dead_letters SET payload = x'', detail = ''
@@ -130,6 +145,47 @@ fn delete_poll(transaction: &Transaction<'_>, id: &PollId, key: i64) -> Result<(
         [beginning],
     )?;
     Ok(())
+}
+
+/// How many ballots of a deleted poll are removed at once. Other writers wait so long.
+const REMOVED_AT_ONCE: u32 = 5_000;
+
+/// Between two such steps, so that other writers have their turn.
+const TURN_OF_OTHERS: Duration = Duration::from_millis(1);
+
+impl Inner {
+    /// Removes the ballots of polls that were deleted, step by step: a poll may have millions, and nobody can vote while
+    /// the file is written to.
+    pub(super) fn remove_leftovers(&self) -> Result<(), StoreError> {
+        while self.remove_some_leftovers()? {
+            std::thread::sleep(TURN_OF_OTHERS);
+        }
+        Ok(())
+    }
+
+    /// False if there are none.
+    fn remove_some_leftovers(&self) -> Result<bool, StoreError> {
+        let mut writer = self.writer()?;
+        let transaction = begin(&mut writer)?;
+        let key: Option<i64> = transaction
+            .prepare_cached("SELECT key FROM polls WHERE substr(id, 1, 1) = '!' LIMIT 1")?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        let Some(key) = key else {
+            return Ok(false);
+        };
+        let removed = transaction
+            .prepare_cached(
+                "DELETE FROM ballots WHERE poll = ?1
+                 AND voter IN (SELECT voter FROM ballots WHERE poll = ?1 LIMIT ?2)",
+            )?
+            .execute(params![key, REMOVED_AT_ONCE])?;
+        if removed == 0 {
+            transaction.execute("DELETE FROM polls WHERE key = ?1", [key])?;
+        }
+        self.commit(transaction)?;
+        Ok(true)
+    }
 }
 
 /// Whether nothing in the file can speak of a poll: it is open and has never had a ballot, and there is neither an
@@ -202,5 +258,103 @@ impl PollStore for Sqlite {
     async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {
         self.reading(|inner| deleted_polls(&lock(&inner.reader)))
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        backends::sqlite::SqliteOptions,
+        model::{
+            ballot::{Ballot, Choices, VoterId},
+            poll::ChangeTo,
+            poll_state::PollState,
+            position::{EntryId, Position, ShardId},
+        },
+        store::{
+            BatchFlusher,
+            batch::{Batch, PlacedBallot},
+        },
+    };
+
+    fn rows(store: &Sqlite, table: &str) -> i64 {
+        let count = format!("SELECT count(*) FROM {table}");
+        let writer = lock(&store.0.writer);
+        writer.query_row(&count, [], |row| row.get(0)).unwrap()
+    }
+
+    /// A file with a poll that is final and has more ballots than are removed at once, and with a poll of one ballot.
+    async fn with_many_ballots(store: &Sqlite) -> PollId {
+        let poll = |id: &str| {
+            let poll = Poll::builder(id, "Which?")
+                .option("a", "A")
+                .option("b", "B");
+            poll.build().unwrap()
+        };
+        let (large, small) = (poll("large"), poll("small"));
+        let mut batch = Batch::default();
+        for number in 0..=u64::from(2 * REMOVED_AT_ONCE) {
+            let of = if number == 0 { &small } else { &large };
+            let entry = (ShardId(0), EntryId::new(number + 1, 0).unwrap());
+            batch.entries.push((entry, 1));
+            batch.ballots.push(PlacedBallot {
+                position: Position::new(entry.0, entry.1, 0),
+                ballot: Ballot {
+                    poll: of.id().clone(),
+                    voter: VoterId::from_bytes(u128::from(number).to_be_bytes()),
+                    choices: Choices::from_bits(1).unwrap(),
+                    rules: None,
+                },
+            });
+        }
+        for poll in [&large, &small] {
+            store.put_poll(poll).await.unwrap();
+        }
+        batch.keep_one_of_each_voter();
+        store.flush(&batch).await.unwrap();
+        let done = PollState::Final(Seals::default());
+        store.advance_poll(large.id(), &done).await.unwrap();
+        large.id().clone()
+    }
+
+    #[tokio::test]
+    async fn all_ballots_of_a_deleted_poll_are_removed_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("votes.db");
+        let store = Sqlite::open(&path, SqliteOptions::default()).unwrap();
+        let large = with_many_ballots(&store).await;
+        let delete = PollChange::new(large, ChangeTo::Deleted);
+        store.change_poll(&delete, "operator").await.unwrap();
+        for (table, left) in [("ballots", 1), ("polls", 1), ("tallies", 1)] {
+            assert_eq!(rows(&store, table), left, "{table}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_end_of_the_process_leaves_is_never_seen_and_goes_at_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("votes.db");
+        let store = Sqlite::open(&path, SqliteOptions::default()).unwrap();
+        let large = with_many_ballots(&store).await;
+        let before = store.totals().await.unwrap();
+        {
+            let mut writer = lock(&store.0.writer);
+            let transaction = begin(&mut writer).unwrap();
+            let (key, _) = read_poll(&transaction, &large).unwrap().unwrap();
+            delete_poll(&transaction, &large, key).unwrap();
+            transaction.commit().unwrap();
+        }
+        assert!(store.0.remove_some_leftovers().unwrap());
+        assert!(rows(&store, "ballots") > 1);
+        assert_eq!(store.poll(&large).await.unwrap(), None);
+        assert_eq!(store.polls().await.unwrap().len(), 1);
+        assert_eq!(store.totals().await.unwrap(), before);
+        drop(store);
+        let store = Sqlite::open(&path, SqliteOptions::default()).unwrap();
+        for (table, left) in [("ballots", 1), ("polls", 1), ("deleted_polls", 1)] {
+            assert_eq!(rows(&store, table), left, "{table}");
+        }
+        assert_eq!(store.totals().await.unwrap(), before);
     }
 }
