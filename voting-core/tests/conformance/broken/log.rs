@@ -122,6 +122,10 @@ impl<B: BrokenLog> BallotLog for Log<B> {
         self.broken.seal(self.log.as_ref(), shard, polls).await
     }
 
+    fn keeps_windows(&self) -> bool {
+        self.log.keeps_windows()
+    }
+
     async fn set_windows(
         &self,
         shard: ShardId,
