@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet, btree_map::Entry};
 
 use async_trait::async_trait;
 use voting_core::{
-    BatchFlusher, Choices, DeadLetterStore, Poll, PollDirectory, PollId, PollStore, Receipt,
-    ReceiptState, StoreError, Tally, TallyStore, VoterId,
+    BatchFlusher, Choices, DeadLetterStore, ExportStore, Poll, PollDirectory, PollId, PollStore,
+    Receipt, ReceiptState, StoreError, Tally, TallyStore, VoterId,
     log::entry,
     model::{
         moment::Moment,
@@ -20,6 +20,7 @@ use voting_core::{
         audit::{AuditEntry, AuditNote},
         batch::Batch,
         dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
+        export::{BallotExport, check_exportable},
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
     },
@@ -308,6 +309,25 @@ impl AuditLog for OwnBackend {
         let tables = self.tables();
         let later = tables.audit_log.iter().filter(|entry| entry.number > after);
         Ok(later.take(limit).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl ExportStore for OwnBackend {
+    async fn counted_poll(&self, poll: &PollId) -> Result<Option<(Poll, Tally)>, StoreError> {
+        let tables = self.tables();
+        let row = tables.row(poll);
+        Ok(row.map(|row| (row.poll.clone(), row.tally.clone())))
+    }
+
+    async fn export_ballots(&self, poll: &PollId) -> Result<BallotExport, StoreError> {
+        let tables = self.tables();
+        let row = tables.row(poll);
+        check_exportable(poll, row.map(|row| &row.poll))?;
+        let row = row.ok_or_else(|| StoreError::NoPoll(poll.clone()))?;
+        let ballots = row.ballots.values().map(|(_, choices)| *choices);
+        // A database sorts at random itself, and sends the ballots piece by piece: see `BallotExport::new`.
+        Ok(BallotExport::of(row.poll.clone(), ballots.collect()))
     }
 }
 

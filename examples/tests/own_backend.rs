@@ -16,7 +16,8 @@ async fn backend() -> Backend {
         tallies: all.clone(),
         polls: all.clone(),
         dead_letters: all.clone(),
-        audit: all,
+        audit: all.clone(),
+        exports: all,
         claim_timeout,
         // Nothing of it outlives the process.
         reopen: None,

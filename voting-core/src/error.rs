@@ -87,6 +87,9 @@ pub enum StoreError {
         /// The revision that is stored; `None`: there is no such poll.
         stored: Option<u64>,
     },
+    /// The poll is not final, so its ballots can still change.
+    #[error("poll {0} is not final yet, so its ballots cannot be exported")]
+    NotFinal(PollId),
     /// There is no such poll.
     #[error("there is no poll {0}")]
     NoPoll(PollId),
@@ -162,6 +165,7 @@ impl StoreError {
             Self::TextsFrozen(_) => "texts-frozen",
             Self::ChangeRefused(..) => "change-refused",
             Self::RevisionChanged { .. } => "revision-changed",
+            Self::NotFinal(_) => "not-final",
             Self::NoPoll(_) => "no-poll",
             Self::PollDeleted(_) => "poll-deleted",
             Self::UpgradeUnfinished(_) => "upgrade-unfinished",

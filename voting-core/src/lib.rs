@@ -29,7 +29,8 @@ pub use pipeline::{
     worker::{AfterFlush, Worker, WorkerHandle, WorkerOptions},
 };
 pub use store::{
-    BatchFlusher, DeadLetterStore, PollDirectory, PollPublisher, PollStore, Store, TallyStore,
+    BatchFlusher, DeadLetterStore, ExportStore, PollDirectory, PollPublisher, PollStore, Store,
+    TallyStore,
 };
 pub use voting::{Voting, VotingError};
 

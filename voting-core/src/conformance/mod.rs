@@ -18,7 +18,8 @@
 //!         tallies: all.clone(),
 //!         polls: all.clone(),
 //!         dead_letters: all.clone(),
-//!         audit: all,
+//!         audit: all.clone(),
+//!         exports: all,
 //!         claim_timeout,
 //!         // All data is gone when the process ends.
 //!         reopen: None,
@@ -37,6 +38,7 @@
 pub mod audit;
 pub mod close;
 pub mod delete;
+pub mod export;
 mod faults;
 pub mod first;
 pub mod flush;
@@ -54,7 +56,7 @@ use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
     log::{BallotLog, BallotQueue},
-    store::{AuditLog, BatchFlusher, DeadLetterStore, PollStore, TallyStore},
+    store::{AuditLog, BatchFlusher, DeadLetterStore, ExportStore, PollStore, TallyStore},
 };
 
 /// A back end under test: a log and a store that nothing else uses.
@@ -74,6 +76,8 @@ pub struct Backend {
     pub dead_letters: Arc<dyn DeadLetterStore>,
     /// The store.
     pub audit: Arc<dyn AuditLog>,
+    /// The store.
+    pub exports: Arc<dyn ExportStore>,
     /// The log hands an entry out again if it is not acknowledged within this time. The suite waits for this time, so
     /// make it short, but no shorter than 200 ms.
     pub claim_timeout: Duration,
@@ -101,6 +105,7 @@ impl Backend {
             polls,
             dead_letters,
             audit,
+            exports,
             reopen,
             keep,
             claim_timeout: _,
@@ -109,7 +114,16 @@ impl Backend {
             eprintln!("not tried: this back end keeps nothing beyond its process");
             return None;
         };
-        drop((log, queue, flusher, tallies, polls, dead_letters, audit));
+        drop((
+            log,
+            queue,
+            flusher,
+            tallies,
+            polls,
+            dead_letters,
+            audit,
+            exports,
+        ));
         let mut opened = reopen().await;
         opened.keep = Box::new((opened.keep, keep));
         Some(opened)
@@ -124,7 +138,7 @@ impl Backend {
 macro_rules! conformance_suite {
     ($backend:expr) => {
         $crate::conformance_suite! {
-            $backend; queue, log_range, flush, first, store_range, polls, life, audit, delete, work, close,
+            $backend; queue, log_range, flush, first, store_range, polls, life, audit, delete, export, work, close,
             times, moving, restart
         }
     };
@@ -257,6 +271,15 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! {
             @tests $backend, delete by_value {
                 a_poll_that_is_deleted_stays_so,
+            }
+        }
+    };
+    (@export $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, export by_reference {
+                ballots_are_exported_once_a_poll_is_final,
+                an_export_has_the_counted_ballot_of_each_voter_in_another_order_each_time,
+                an_export_that_is_dropped_or_slow_holds_nothing_up,
             }
         }
     };

@@ -38,6 +38,8 @@ pub enum ErrorKind {
     ChangeRefused,
     /// Somebody has changed the poll meanwhile.
     RevisionChanged,
+    /// The poll is not final.
+    NotFinal,
     /// There is no such poll.
     NoPoll,
     /// A poll of that id was deleted.
@@ -75,6 +77,7 @@ impl ErrorKind {
             Self::TextsFrozen => "texts-frozen",
             Self::ChangeRefused => "change-refused",
             Self::RevisionChanged => "revision-changed",
+            Self::NotFinal => "not-final",
             Self::NoPoll => "no-poll",
             Self::PollDeleted => "poll-deleted",
             Self::UpgradeUnfinished => "upgrade-unfinished",
@@ -137,6 +140,7 @@ impl StoreError {
             Self::TextsFrozen(_) => ErrorKind::TextsFrozen,
             Self::ChangeRefused(..) => ErrorKind::ChangeRefused,
             Self::RevisionChanged { .. } => ErrorKind::RevisionChanged,
+            Self::NotFinal(_) => ErrorKind::NotFinal,
             Self::NoPoll(_) => ErrorKind::NoPoll,
             Self::PollDeleted(_) => ErrorKind::PollDeleted,
             Self::UpgradeUnfinished(_) => ErrorKind::UpgradeUnfinished,

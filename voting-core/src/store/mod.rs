@@ -8,6 +8,7 @@ pub mod applied;
 pub mod audit;
 pub mod batch;
 pub mod dead_letter;
+pub mod export;
 pub mod older;
 pub mod outcome;
 
@@ -18,6 +19,7 @@ use self::{
     applied::Applied,
     audit::{AuditEntry, AuditNote},
     batch::Batch,
+    export::BallotExport,
     outcome::{Flushed, Totals},
 };
 use crate::{
@@ -188,14 +190,33 @@ pub trait AuditLog: Send + Sync {
     async fn audit_log(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
 }
 
+/// Takes tallies and ballots out of the store, to be published or kept elsewhere.
+#[async_trait]
+#[auto_impl(&, Arc, Box)]
+pub trait ExportStore: Send + Sync {
+    /// A poll and its tally, both of one moment; `None` when there is no such poll.
+    async fn counted_poll(&self, poll: &PollId) -> Result<Option<(Poll, Tally)>, StoreError>;
+
+    /// The choices of all counted ballots of a final poll, in an order that nobody can foresee or retrace, and another
+    /// one each time. It is read piece by piece, never delays writes or other reads, and ends when it is dropped. It may
+    /// take a connection of its own, so the caller limits how many there are at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::NoPoll`]; [`StoreError::NotFinal`] while the ballots can still change.
+    async fn export_ballots(&self, poll: &PollId) -> Result<BallotExport, StoreError>;
+}
+
 /// A whole store. Every type that implements all of these traits is a `Store`. An `Arc<dyn Store>` coerces to an `Arc`
 /// of each trait.
 pub trait Store:
-    BatchFlusher + TallyStore + PollStore + DeadLetterStore + AuditLog + 'static
+    BatchFlusher + TallyStore + PollStore + DeadLetterStore + AuditLog + ExportStore + 'static
 {
 }
 
-impl<T: BatchFlusher + TallyStore + PollStore + DeadLetterStore + AuditLog + 'static> Store for T {}
+impl<T> Store for T where
+    T: BatchFlusher + TallyStore + PollStore + DeadLetterStore + AuditLog + ExportStore + 'static
+{
+}
 
 /// Says which entries of the log the store has.
 #[async_trait]

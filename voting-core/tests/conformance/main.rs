@@ -39,7 +39,8 @@ where
         tallies: store.clone(),
         polls: store.clone(),
         dead_letters: store.clone(),
-        audit: store,
+        audit: store.clone(),
+        exports: store,
         claim_timeout: CLAIM_TIMEOUT,
         reopen: None,
         keep: Box::new(()),
@@ -264,7 +265,7 @@ mod postgres {
 
     voting_core::conformance_suite!(
         memory_log();
-        flush, first, store_range, polls, life, audit, delete, work, close, times, restart
+        flush, first, store_range, polls, life, audit, delete, export, work, close, times, restart
     );
 
     mod with_the_workers_rights {
@@ -282,7 +283,7 @@ mod postgres {
         }
 
         voting_core::conformance_suite!(
-            memory_log(); flush, first, store_range, polls, life, audit, delete, work, close, restart
+            memory_log(); flush, first, store_range, polls, life, audit, delete, export, work, close, restart
         );
     }
 

@@ -20,10 +20,11 @@ use crate::{
         tally::{Recount, Tally, TallyDelta},
     },
     store::{
-        AuditLog, BatchFlusher, DeadLetterStore, PollDirectory, PollStore, TallyStore,
+        AuditLog, BatchFlusher, DeadLetterStore, ExportStore, PollDirectory, PollStore, TallyStore,
         audit::{AuditEntry, AuditNote},
         batch::Batch,
         dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, and_one_more},
+        export::{BallotExport, check_exportable},
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
     },
@@ -320,6 +321,24 @@ impl AuditLog for Memory {
         let store = self.store();
         let later = store.audit_log.iter().filter(|entry| entry.number > after);
         Ok(later.take(limit).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl ExportStore for Memory {
+    async fn counted_poll(&self, poll: &PollId) -> Result<Option<(Poll, Tally)>, StoreError> {
+        let store = self.store();
+        let stored = store.poll(poll);
+        Ok(stored.map(|stored| (stored.poll.clone(), stored.tally.clone())))
+    }
+
+    async fn export_ballots(&self, poll: &PollId) -> Result<BallotExport, StoreError> {
+        let store = self.store();
+        let stored = store.poll(poll);
+        check_exportable(poll, stored.map(|stored| &stored.poll))?;
+        let stored = stored.ok_or_else(|| StoreError::NoPoll(poll.clone()))?;
+        let ballots = stored.ballots.values().map(|(_, choices)| *choices);
+        Ok(BallotExport::of(stored.poll.clone(), ballots.collect()))
     }
 }
 

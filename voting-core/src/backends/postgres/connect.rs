@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ::postgres::{Client, Config, config::SslMode};
+use ::postgres::{CancelToken, Client, Config, config::SslMode};
 use r2d2::{Pool, PooledConnection};
 use r2d2_postgres::PostgresConnectionManager;
 use rustls::{ClientConfig, RootCertStore};
@@ -36,6 +36,11 @@ impl Connector {
         let mut client = self.config.connect(self.tls.clone()).map_err(cannot)?;
         set_up(&mut client, statement_timeout)?;
         Ok(client)
+    }
+
+    /// Stops what the server does for a connection.
+    pub(super) fn cancel(&self, running: &CancelToken) -> Result<(), ::postgres::Error> {
+        running.cancel_query(self.tls.clone())
     }
 }
 

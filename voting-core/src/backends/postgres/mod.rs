@@ -8,6 +8,7 @@
 mod address;
 mod audit;
 mod connect;
+mod export;
 mod failure;
 mod flush;
 mod inspect;

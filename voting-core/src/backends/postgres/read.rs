@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The tally of a poll, and the poll's key.
-fn read_tally(
+pub(super) fn read_tally(
     snapshot: &mut Transaction<'_>,
     id: &PollId,
 ) -> Result<Option<(i32, Tally)>, StoreError> {

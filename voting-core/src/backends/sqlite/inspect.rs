@@ -115,7 +115,7 @@ pub fn inspect(path: &Path) -> Result<FileReport, InspectError> {
     })
 }
 
-fn open(path: &Path) -> Result<Connection, InspectError> {
+pub(super) fn open(path: &Path) -> Result<Connection, InspectError> {
     let failed = |source| InspectError::Read {
         path: path.to_owned(),
         source,

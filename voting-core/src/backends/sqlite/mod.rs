@@ -5,6 +5,7 @@
 //! enforces this.
 
 mod audit;
+mod export;
 #[cfg(test)]
 mod faults;
 mod flush;
@@ -26,6 +27,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    export::SqliteReader,
     inspect::{FileContent, FileReport, InspectError, inspect},
     log::SqliteQueue,
     open::{OpenError, SqliteOptions},

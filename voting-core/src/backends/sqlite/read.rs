@@ -23,7 +23,10 @@ use crate::{
 };
 
 /// Reads within the caller's transaction, so that all is of one moment.
-fn read_tally(connection: &Connection, id: &PollId) -> Result<Option<(i64, Tally)>, StoreError> {
+pub(super) fn read_tally(
+    connection: &Connection,
+    id: &PollId,
+) -> Result<Option<(i64, Tally)>, StoreError> {
     let Some((_, poll)) = read_poll(connection, id)? else {
         return Ok(None);
     };

@@ -53,7 +53,7 @@ mod unbroken {
 
     voting_core::conformance_suite!(
         async { around(memory_of(3)) }; queue, log_range, flush, first, store_range, polls,
-        life, audit, delete, work, close, times
+        life, audit, delete, export, work, close, times
     );
 
     voting_core::conformance_suite!(async { around(sqlite_backend().await) }; restart);

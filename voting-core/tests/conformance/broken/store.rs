@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use voting_core::{
-    BatchFlusher, DeadLetterStore, Poll, PollDirectory, PollId, PollState, PollStore, Receipt,
-    ReceiptState, StoreError, Tally, TallyStore,
+    BatchFlusher, DeadLetterStore, ExportStore, Poll, PollDirectory, PollId, PollState, PollStore,
+    Receipt, ReceiptState, StoreError, Tally, TallyStore,
     conformance::Backend,
     model::{poll::PollChange, poll_state::Seals, position::Position, tally::Recount},
     store::{
@@ -13,6 +13,7 @@ use voting_core::{
         audit::{AuditEntry, AuditNote},
         batch::Batch,
         dead_letter::DeadLetter,
+        export::BallotExport,
         outcome::{Flushed, Totals},
     },
 };
@@ -26,6 +27,7 @@ pub struct Store {
     pub polls: Arc<dyn PollStore>,
     pub dead_letters: Arc<dyn DeadLetterStore>,
     pub audit: Arc<dyn AuditLog>,
+    pub exports: Arc<dyn ExportStore>,
 }
 
 /// What is done otherwise; by itself nothing.
@@ -109,6 +111,14 @@ pub trait BrokenStore: Default + Send + Sync + 'static {
     ) -> Result<Vec<DeadLetter>, StoreError> {
         store.dead_letters.dead_letters(after, limit).await
     }
+
+    async fn export_ballots(
+        &self,
+        store: &Store,
+        poll: &PollId,
+    ) -> Result<BallotExport, StoreError> {
+        store.exports.export_ballots(poll).await
+    }
 }
 
 struct Around<B> {
@@ -125,6 +135,7 @@ pub fn with_store<B: BrokenStore>(backend: Backend) -> Backend {
             polls: backend.polls,
             dead_letters: backend.dead_letters,
             audit: backend.audit,
+            exports: backend.exports,
         },
         broken: B::default(),
     });
@@ -134,7 +145,8 @@ pub fn with_store<B: BrokenStore>(backend: Backend) -> Backend {
         tallies: around.clone(),
         polls: around.clone(),
         dead_letters: around.clone(),
-        audit: around,
+        audit: around.clone(),
+        exports: around,
         reopen: None,
         ..backend
     };
@@ -245,5 +257,16 @@ impl<B: BrokenStore> DeadLetterStore for Around<B> {
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         self.broken.dead_letters(&self.store, after, limit).await
+    }
+}
+
+#[async_trait]
+impl<B: BrokenStore> ExportStore for Around<B> {
+    async fn counted_poll(&self, poll: &PollId) -> Result<Option<(Poll, Tally)>, StoreError> {
+        self.store.exports.counted_poll(poll).await
+    }
+
+    async fn export_ballots(&self, poll: &PollId) -> Result<BallotExport, StoreError> {
+        self.broken.export_ballots(&self.store, poll).await
     }
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 use voting_core::{
     Choices, Poll, PollId, PollState, Receipt, ReceiptState, StoreError, Tally, VoterId,
     model::{
@@ -14,7 +15,12 @@ use voting_core::{
         poll::{ChangeTo, PollChange},
         position::{Position, ShardId},
     },
-    store::{batch::Batch, dead_letter::DeadLetter, outcome::Flushed},
+    store::{
+        batch::Batch,
+        dead_letter::DeadLetter,
+        export::{BallotExport, CHUNK},
+        outcome::Flushed,
+    },
 };
 
 use super::{
@@ -368,7 +374,68 @@ impl BrokenStore for CutsTitles {
     }
 }
 
+/// All ballots of an export.
+async fn exported(mut export: BallotExport) -> Result<Vec<Choices>, StoreError> {
+    let mut ballots = Vec::new();
+    while let Some(chunk) = export.next().await {
+        ballots.extend(chunk?);
+    }
+    Ok(ballots)
+}
+
+#[derive(Default)]
+struct ExportsInOrder;
+
+#[async_trait]
+impl BrokenStore for ExportsInOrder {
+    async fn export_ballots(
+        &self,
+        store: &Store,
+        poll: &PollId,
+    ) -> Result<BallotExport, StoreError> {
+        let export = store.exports.export_ballots(poll).await?;
+        let head = export.head().clone();
+        let mut ballots = exported(export).await?;
+        ballots.sort_unstable();
+        let (sender, export) = BallotExport::new(head, CancellationToken::new());
+        tokio::task::spawn_blocking(move || {
+            let chunks = ballots.chunks(CHUNK);
+            chunks
+                .map(<[_]>::to_vec)
+                .try_for_each(|chunk| sender.send(chunk, || Ok(())))
+        });
+        Ok(export)
+    }
+}
+
+#[derive(Default)]
+struct ExportsPollsThatAreNotFinal;
+
+#[async_trait]
+impl BrokenStore for ExportsPollsThatAreNotFinal {
+    async fn export_ballots(
+        &self,
+        store: &Store,
+        poll: &PollId,
+    ) -> Result<BallotExport, StoreError> {
+        match store.exports.export_ballots(poll).await {
+            Err(StoreError::NotFinal(_)) => {
+                let found = store.polls.poll(poll).await?;
+                let found = found.ok_or_else(|| StoreError::NoPoll(poll.clone()))?;
+                Ok(BallotExport::of(found, Vec::new()))
+            }
+            other => other,
+        }
+    }
+}
+
 does_not_pass! {
+    one_that_exports_ballots_in_order:
+        with_store::<ExportsInOrder>(memory_of(1))
+        => of export::an_export_has_the_counted_ballot_of_each_voter_in_another_order_each_time;
+    one_that_exports_polls_that_are_not_final:
+        with_store::<ExportsPollsThatAreNotFinal>(memory_of(1))
+        => of export::ballots_are_exported_once_a_poll_is_final;
     one_that_stores_only_the_first_polls_ballots:
         with_store::<StoresOnlyTheFirstPoll>(memory_of(1))
         => of store_range::a_batch_of_many_polls_counts_in_each;
