@@ -722,7 +722,7 @@ fn a_value_in_a_variable_is_text_and_read_as_what_it_must_be() {
         (
             "VOTING_POLLS",
             "[1]",
-            "polls[0]: it is not a table of id, title, max_choices, options",
+            "polls[0]: it is not a table of id, title, description, options, max_choices",
         ),
     ] {
         let told = with(key, value);

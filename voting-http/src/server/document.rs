@@ -84,12 +84,31 @@ fn close_bodies(document: &mut Value) {
         let Some(schema) = schemas[&name].as_object_mut() else {
             continue;
         };
+        describe_defaults(schema);
         if schema.get("type") == Some(&json!("object"))
             && schema
                 .insert("additionalProperties".to_owned(), json!(false))
                 .is_none()
         {
             open.extend(references(&schemas[&name]));
+        }
+    }
+}
+
+/// Moves the defaults of a body's fields into their descriptions. Generators of typed clients take a field with a default for
+/// one that every request must have, so a new field would break the clients of yesterday.
+fn describe_defaults(schema: &mut Map<String, Value>) {
+    let fields = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for field in fields.into_iter().flat_map(Map::values_mut) {
+        let Some(default) = field
+            .as_object_mut()
+            .and_then(|field| field.remove("default"))
+        else {
+            continue;
+        };
+        if default != json!("") {
+            let words = field["description"].as_str().unwrap_or_default();
+            field["description"] = format!("{words} Default: `{default}`.").into();
         }
     }
 }
