@@ -14,8 +14,15 @@
   var send = byId("send");
   var count = byId("count");
   var forget = byId("forget");
+  var deadline = byId("deadline");
+  var countdown = byId("countdown");
   var max = Number(form.dataset.max);
   var several = max > 1;
+  var revote = form.dataset.revote === "true"; // else the first vote counts
+  var words = parsed(form.dataset.words); // what is said of the poll, as long as it has not changed
+  var opens = Number(form.dataset.opens) || 0; // in milliseconds since 1970; 0: at no set time
+  var closes = Number(form.dataset.closes) || 0;
+  var ahead = (Number(form.dataset.now) || Date.now()) - Date.now(); // how far the server's clock is ahead of this one
 
   // In the page it would be there twice.
   inputs.forEach(function (input, index) { options[index].dataset.option = input.value; });
@@ -24,11 +31,11 @@
   var FOLLOW_MS = 5000; // the poll is looked at after so long, and up to two seconds more
   var OFFLINE_MS = 300000; // what could not be sent for longer is not sent by itself any more
 
-  var pollState = form.dataset.state; // open, closing, final
+  var pollState = form.dataset.state; // scheduled, open, closing, final, archived
   var voter = form.dataset.voter; // names the voter to the server; not who it is
   var confirmed = all(form, ".chosen").map(idOf); // the last vote that the server has confirmed
   var ballot = form.dataset.ballot || ""; // another one for each vote that is confirmed
-  var forgotten = hint.textContent === hint.dataset.forgotten; // there was a vote, and the voter had its choices forgotten
+  var forgotten = hint.textContent === words.forgotten; // there was a vote, and the voter had its choices forgotten
   var unsure = false; // a later vote may have arrived as well
   var tried = null; // the choices of that vote, if this page has sent it
   var sending = null; // the choices that are on their way
@@ -54,6 +61,11 @@
     return pollState === "open";
   }
 
+  // Whether a vote can be sent.
+  function takes() {
+    return isOpen() && (revote || !confirmed.length);
+  }
+
   function ticked() {
     return inputs.filter(function (input) { return input.checked; }).map(function (input) { return input.value; });
   }
@@ -66,7 +78,7 @@
     element.classList[on ? "add" : "remove"](name);
   }
 
-  // ---- Words. What a voter is told has the words of src/views/vote_words.rs, src/pages/templates.rs and src/problem/. ----
+  // ---- Words. What a voter is told of a vote has the words of src/views/vote_words.rs, src/pages/templates.rs and src/problem/. ----
 
   var UNKNOWN = "We do not know whether your vote arrived. Trying again is safe: it counts once.";
   var OFFLINE = "You are offline. We do not know whether your vote arrived. It is sent again when you are online; it counts once.";
@@ -74,6 +86,7 @@
   var UNREADABLE = "Your browser's cookie does not say who you are.";
   var UNKNOWN_BEFORE = "We do not know whether your last try arrived. Trying again is safe: it counts once.";
   var LOST = "This browser has lost the cookie of your vote, which still counts. If you vote now, you vote as a new voter.";
+  var RECEIVED = "Received. If you voted before, your first vote counts.";
   var CLOSED_FIRST = "This poll closed before your vote arrived. It was not counted.";
 
   function labelOf(option) {
@@ -144,24 +157,52 @@
 
   function draw() {
     var open = isOpen();
-    if (open) setText(hint, confirmed.length ? hint.dataset.after : forgotten ? hint.dataset.forgotten : hint.dataset.before);
-    else drawClosed();
+    if (open) setText(hint, confirmed.length ? words.after : forgotten ? words.forgotten : words.before);
+    else drawShut();
+    var until = !open ? "" : confirmed.length || forgotten ? words.deadline_after : words.deadline;
+    setText(deadline, until || "");
+    deadline.hidden = !until;
+    drawCountdown();
     toggle(list, "voted", confirmed.length > 0);
-    toggle(list, "shut", !open);
+    toggle(list, "shut", !takes());
     toggle(forget, "off", !confirmed.length);
     form.setAttribute("aria-busy", String(sending !== null));
     options.forEach(drawOption);
     if (!send) return;
     // aria-disabled, not disabled or hidden: those would lose the keyboard focus.
-    send.setAttribute("aria-disabled", String(!open || sending !== null));
-    send.textContent = !open ? "Closed" : sending ? "Sending…" : confirmed.length ? "Change vote" : "Vote";
+    if (takes()) send.disabled = false;
+    send.setAttribute("aria-disabled", String(!takes() || sending !== null));
+    setText(send, !open ? words.shut : sending ? "Sending…" : !confirmed.length ? "Vote" : revote ? "Change vote" : "Received");
     drawCount();
   }
 
-  function drawClosed() {
-    if (hint.querySelector(".pill")) return;
-    hint.textContent = "";
-    hint.appendChild(byId("closed-line").content.cloneNode(true));
+  function drawShut() {
+    if (!hint.querySelector(".pill")) {
+      hint.textContent = "";
+      hint.appendChild(byId("shut-line").content.cloneNode(true));
+    }
+    setText(hint.querySelector(".shut"), words.shut);
+    setText(hint.querySelector(".shut-line"), words.shut_line);
+  }
+
+  // How long it is until the poll opens. The line above says when it does.
+  function drawCountdown() {
+    clearTimeout(countdownTimer);
+    var left = pollState === "scheduled" && opens ? opens - serverNow() : 0;
+    countdown.hidden = left <= 0;
+    if (left <= 0) return;
+    setText(countdown, "Opens in " + inWords(Math.ceil(left / 1000)) + ".");
+    countdownTimer = setTimeout(drawCountdown, left % 1000 + 20);
+  }
+
+  function inWords(seconds) {
+    var units = [[Math.floor(seconds / 86400), "day"], [Math.floor(seconds / 3600) % 24, "hour"], [Math.floor(seconds / 60) % 60, "minute"], [seconds % 60, "second"]];
+    while (units.length > 1 && !units[0][0]) units.shift();
+    return units.slice(0, 2).map(function (unit) { return unit[0] + " " + unit[1] + (unit[0] === 1 ? "" : "s"); }).join(" ");
+  }
+
+  function serverNow() {
+    return Date.now() + ahead;
   }
 
   function drawOption(option) {
@@ -172,31 +213,31 @@
     toggle(option, "chosen", chosen);
     toggle(option, "busy", onItsWay && !input);
     var control = input || option;
-    if (isOpen()) control.disabled = false;
-    control.setAttribute("aria-disabled", String(!isOpen() || (sending !== null && !input)));
+    if (takes()) control.disabled = false;
+    control.setAttribute("aria-disabled", String(!takes() || (sending !== null && !input)));
     option.querySelector(".action").textContent = actionText(id, input, chosen, onItsWay);
   }
 
   function actionText(id, input, chosen, onItsWay) {
     if (onItsWay) return "Sending…";
-    var yours = unsure ? "Last confirmed vote" : "Your vote";
+    var yours = !revote ? "Received" : unsure ? "Last confirmed vote" : "Your vote";
     var wasTried = unsure && tried && tried.indexOf(id) >= 0;
     if (input) {
-      if (chosen) return input.checked || !isOpen() ? yours : yours + ", until you send";
-      if (wasTried && (input.checked || !isOpen())) return "Sent, not confirmed";
-      return input.checked && isOpen() ? "Not sent yet" : "";
+      if (chosen) return input.checked || !takes() ? yours : yours + ", until you send";
+      if (wasTried && (input.checked || !takes())) return "Sent, not confirmed";
+      return input.checked && takes() ? "Not sent yet" : "";
     }
     if (chosen) return yours;
     if (wasTried) return "Sent, not confirmed";
-    if (!isOpen()) return "";
+    if (!takes()) return "";
     return confirmed.length ? "Change to this" : "Vote";
   }
 
   function drawCount(text) {
     toggle(count, "full", Boolean(text));
     var now = ticked();
-    var sum = several && isOpen() ? now.length + " of " + max + " chosen. " : "";
-    var sent = !isOpen() || sending ? "" : sentText(now);
+    var sum = several && takes() ? now.length + " of " + max + " chosen. " : "";
+    var sent = !takes() || sending ? "" : sentText(now);
     setText(count, text || (sum + sent).trim());
   }
 
@@ -270,7 +311,7 @@
       isSure();
       keepTicks(null);
       // Above a list the hint says so all the time.
-      say("good", voteFor(choices) + " in." + (inputs.length ? "" : " You can change your vote until the poll closes."));
+      say("good", revote ? voteFor(choices) + " in." + (words.thanks ? " " + words.thanks : "") : RECEIVED);
       tellOtherTabs();
     }
   };
@@ -304,10 +345,14 @@
   }
 
   function refused(text, again, word) {
+    return refusedAs("Your vote was not counted. " + text, again, word);
+  }
+
+  function refusedAs(text, again, word) {
     return {
       tell: function (choices) {
         if (!unsure) remember(false);
-        say("bad", "Your vote was not counted. " + text + (unsure ? whatCounts() : ""), again && function () { again(choices); }, word);
+        say("bad", text + (unsure ? whatCounts() : ""), again && function () { again(choices); }, word);
       }
     };
   }
@@ -349,6 +394,7 @@
   function problem(kind, response, answer) {
     if (kind === "outcome-unknown" || kind === "internal") return unknown();
     if (kind === "poll-closed") return closed;
+    if (kind === "poll-not-open" || kind === "poll-changed") return refusedAs(String(answer.detail));
     if (kind === "cookies-needed") return refused(COOKIES, sendAgain);
     if (/-voter-cookie$/.test(kind)) return refused(UNREADABLE, function () { location.reload(); }, "Start over");
     var reason = String(answer.detail || answer.title);
@@ -407,16 +453,21 @@
   // ---- Following the poll, and what other tabs of this browser do ----
 
   var timer = 0;
+  var countdownTimer = 0;
   var asking = false;
 
   function follow(after) {
     clearTimeout(timer);
-    if (pollState === "final" && after > 0) return;
+    if ((pollState === "final" || pollState === "archived") && after > 0) return;
     timer = setTimeout(ask, after);
   }
 
   function later() {
-    if (!document.hidden) follow(FOLLOW_MS + Math.random() * 2000);
+    if (document.hidden) return;
+    var wait = FOLLOW_MS + Math.random() * 2000;
+    // At a set time the poll changes. Not all browsers ask at the same moment.
+    var left = (pollState === "scheduled" ? opens : isOpen() ? closes : 0) - serverNow();
+    follow(left > 0 && left < wait ? left + 100 + Math.random() * 900 : wait);
   }
 
   function ask() {
@@ -435,7 +486,12 @@
   }
 
   function take(now) {
-    if (!Array.isArray(now.labels) || !Array.isArray(now.choices) || now.labels.length !== options.length) return;
+    if (!Array.isArray(now.ids) || !Array.isArray(now.labels) || !Array.isArray(now.choices) || !now.words) return;
+    // This page has another form than the poll. What is selected is kept.
+    if (now.shape !== form.dataset.shape) return location.reload();
+    words = now.words;
+    opens = now.opens || 0;
+    closes = now.closes || 0;
     if (now.voter === null && isOpen()) {
       if (!isSaid()) say("bad", COOKIES);
     } else if (typeof now.voter === "string" && now.voter !== voter) {
@@ -462,10 +518,15 @@
 
   function takeTexts(now) {
     var changed = false;
-    var texts = [byId("question")].concat(all(form, ".label"));
-    [now.title].concat(now.labels).forEach(function (text, index) {
-      if (texts[index].textContent.trim() !== text) changed = true;
-      setText(texts[index], text);
+    function put(element, text) {
+      if (element.textContent.trim() !== text) changed = true;
+      setText(element, text);
+    }
+    put(byId("question"), now.title);
+    // A page may have the options in an order of its own.
+    options.forEach(function (option) {
+      var index = now.ids.indexOf(idOf(option));
+      if (index >= 0) put(option.querySelector(".label"), now.labels[index]);
     });
     document.title = now.title;
     return changed && "The texts of this poll have been changed. Please read them again.";
@@ -473,7 +534,9 @@
 
   function takeState(now) {
     var wasOpen = isOpen();
+    var before = pollState;
     pollState = now.state;
+    if (before === "scheduled" && (pollState === "closing" || pollState === "final")) location.reload();
     if (isOpen() === wasOpen) return "";
     if (isOpen()) {
       if (form.querySelector("div.option") || (inputs.length && !send)) location.reload(); // nothing there to press yet
@@ -497,7 +560,8 @@
     isSure();
     if (untouched) tick(confirmed);
     if (!confirmed.length && !statusBox.querySelector(".bad")) hush();
-    return confirmed.length ? voteFor(confirmed) + " in." : "";
+    if (!confirmed.length) return "";
+    return revote ? voteFor(confirmed) + " in." : RECEIVED;
   }
 
   // Tells other tabs of this browser that there is something new. What it is they ask the server: nothing
@@ -557,7 +621,7 @@
 
   inputs.forEach(function (input, index) {
     input.addEventListener("click", function (event) {
-      if (!isOpen() || sending) event.preventDefault();
+      if (!takes() || sending) event.preventDefault();
     });
     input.addEventListener("change", function () {
       // Undo with a reason beats switching boxes off: those can be reached by nobody.
@@ -582,7 +646,7 @@
   form.addEventListener("submit", function (event) {
     if (!inputs.length) return; // sent by its button, below
     event.preventDefault();
-    if (!isOpen() || sending) return;
+    if (!takes() || sending) return;
     if (ticked().length) vote(ticked());
     else drawCount(several ? "Choose at least one." : "Pick one first.");
   });
@@ -591,7 +655,7 @@
     if (option.tagName !== "BUTTON") return;
     option.addEventListener("click", function (event) {
       event.preventDefault();
-      if (isOpen() && !sending) vote([idOf(option)]);
+      if (takes() && !sending) vote([idOf(option)]);
     });
   });
 

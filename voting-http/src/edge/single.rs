@@ -11,6 +11,7 @@ const SINGLE: [&str; 7] = [
     "Content-Type",
     "If-Match",
     "Origin",
+    "Result-Grant",
     "Sec-Fetch-Mode",
     "Sec-Fetch-Site",
     "Voter-Tag",

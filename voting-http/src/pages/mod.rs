@@ -3,6 +3,7 @@
 pub(crate) mod accept;
 pub(crate) mod assets;
 pub(crate) mod compression;
+pub(crate) mod language;
 pub(crate) mod other_polls;
 pub(crate) mod poll_list;
 pub(crate) mod poll_of_page;

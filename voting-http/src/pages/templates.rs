@@ -10,11 +10,15 @@ use poem::{
 };
 
 use crate::{
-    pages::{assets, other_polls::OtherPolls, preview::Preview, site::Prefix},
+    pages::{assets, language::Language, other_polls::OtherPolls, preview::Preview, site::Prefix},
     problem::{Problem, UNKNOWN},
     views::{
-        poll_view::StateView, result_texts::ResultTexts, since::Since, text_size::text_size,
-        vote_words,
+        paragraphs::Piece,
+        poll_view::StateView,
+        result_texts::ResultTexts,
+        since::Since,
+        text_size::text_size,
+        vote_words::{self, PollWords},
     },
 };
 
@@ -95,6 +99,8 @@ pub(crate) struct VoteOption<'a> {
     pub(crate) id: &'a str,
     /// The text for people, of any length and in any script.
     pub(crate) label: &'a str,
+    /// A further text below the label; empty if there is none.
+    pub(crate) about: &'a str,
     /// True if this browser is known to have voted for the option.
     pub(crate) chosen: bool,
     /// True if the option is selected in the form, sent or not.
@@ -119,8 +125,25 @@ pub(crate) struct VotePage<'a> {
     pub(crate) options: Vec<VoteOption<'a>>,
     /// How many options one vote may name. 1: radio buttons, or for two options a button each. More: checkboxes.
     pub(crate) max_choices: usize,
+    /// Whether a voter may vote again.
+    pub(crate) revote: bool,
     /// If the poll is not open, labels stay readable and nothing can be sent.
     pub(crate) state: StateView,
+    /// What is said of the poll, here and by the script.
+    pub(crate) words: PollWords,
+    /// Differs if the form differs. The script loads the page again if the poll has another one.
+    pub(crate) shape: String,
+    /// When the poll opens, in milliseconds since 1970.
+    pub(crate) opens_ms: Option<u64>,
+    /// When the poll closes, in milliseconds since 1970.
+    pub(crate) closes_ms: Option<u64>,
+    /// The service's time, in milliseconds since 1970, if the poll opens or closes at a set time. The script does not
+    /// depend on the clock of the browser.
+    pub(crate) now_ms: Option<u64>,
+    /// The paragraphs below the question.
+    pub(crate) description: Vec<Vec<Piece<'a>>>,
+    /// The language of the poll's texts.
+    pub(crate) language: Language<'a>,
     /// The page's own address. Without scripts the form is sent there; the addresses that the script requests are
     /// below it.
     pub(crate) address: String,
@@ -141,6 +164,8 @@ pub(crate) struct VotePage<'a> {
     pub(crate) unsure: bool,
     /// The result page, if there is one to link to.
     pub(crate) result_url: Option<String>,
+    /// The same, if the result is shown to this voter once the voter has voted.
+    pub(crate) see_result_url: Option<String>,
     /// The outcome of the form post that led to this page.
     pub(crate) notice: Option<Notice>,
     /// Other polls to link to.
@@ -164,42 +189,74 @@ impl VotePage<'_> {
         self.state == StateView::Open
     }
 
+    /// Whether the poll has been open, and will not be again.
+    fn is_over(&self) -> bool {
+        matches!(
+            self.state,
+            StateView::Closing | StateView::Final | StateView::Archived
+        )
+    }
+
+    /// Whether a vote can be sent.
+    fn takes(&self) -> bool {
+        self.is_open() && (self.revote || !self.has_vote())
+    }
+
     fn has_vote(&self) -> bool {
         self.voted == Voted::Shown
     }
 
     /// The line under the question while the poll is open. It depends on what is known of the vote.
-    fn hint(&self, voted: Voted) -> String {
-        match (voted, self.max_choices, self.options.len()) {
-            (Voted::Forgotten, ..) => {
-                "A vote was cast in this browser. If you vote now, your vote takes its place."
-                    .into()
-            }
-            (Voted::Unknown, 1, 2) => "Pick one to vote.".into(),
-            (Voted::Unknown, 1, _) => "Pick one, then send your vote.".into(),
-            (Voted::Unknown, max, _) => format!("Choose up to {max}, then send your vote."),
-            (Voted::Shown, 1, 2) => {
-                "You have voted. To change your vote, pick the other one.".into()
-            }
-            (Voted::Shown, 1, _) => {
-                "You have voted. To change your vote, pick another one and send again.".into()
-            }
-            (Voted::Shown, max, _) => {
-                format!("You have voted. You can choose others, up to {max}, and send again.")
-            }
+    fn hint(&self) -> &str {
+        match self.voted {
+            Voted::Unknown => &self.words.before,
+            Voted::Shown => &self.words.after,
+            Voted::Forgotten => self.words.forgotten,
         }
     }
 
-    fn hint_now(&self) -> String {
-        self.hint(self.voted)
+    /// Until when one can vote.
+    fn deadline(&self) -> &str {
+        match self.voted {
+            _ if !self.is_open() => "",
+            Voted::Unknown => &self.words.deadline,
+            _ => &self.words.deadline_after,
+        }
+    }
+
+    /// The words for the script.
+    fn words_json(&self) -> String {
+        serde_json::to_string(&self.words).unwrap_or_default()
     }
 
     /// The words beside a chosen option. `vote.js` uses the same words.
     fn chosen_word(&self) -> &'static str {
-        if self.unsure {
+        if !self.revote {
+            // A vote of before counts, if there was one.
+            "Received"
+        } else if self.unsure {
             "Last confirmed vote"
         } else {
             "Your vote"
+        }
+    }
+
+    /// The words on an option of two that was not chosen. `vote.js` uses the same words.
+    fn other_word(&self) -> &'static str {
+        match (self.takes(), self.has_vote()) {
+            (true, true) => "Change to this",
+            (true, false) => "Vote",
+            (false, _) => "",
+        }
+    }
+
+    /// The words on the button that sends. `vote.js` uses the same words.
+    fn send_word(&self) -> &'static str {
+        match (self.is_open(), self.has_vote()) {
+            (false, _) => self.words.shut,
+            (true, true) if !self.revote => "Received",
+            (true, true) => "Change vote",
+            (true, false) => "Vote",
         }
     }
 
@@ -214,8 +271,12 @@ impl VotePage<'_> {
             .options
             .iter()
             .map(|option| vote_words::quoted(option.label));
-        let thanks = labels.map(|label| {
-            format!("Your vote for {label} is in. You can change your vote until the poll closes. See results")
+        let thanks = labels.map(|label| match self.revote {
+            true => format!(
+                "Your vote for {label} is in. {} See results",
+                self.words.thanks
+            ),
+            false => format!("{} See results", self.words.thanks),
         });
         let messages = thanks.chain([unknown]);
         messages
@@ -254,6 +315,10 @@ pub(crate) struct ResultPage<'a> {
     pub(crate) guard: &'static str,
     /// The voting page, if there is one to link to.
     pub(crate) vote_url: Option<String>,
+    /// The paragraphs below the question.
+    pub(crate) description: Vec<Vec<Piece<'a>>>,
+    /// The language of the poll's texts.
+    pub(crate) language: Language<'a>,
     /// Other polls to link to.
     pub(crate) other_polls: OtherPolls<'a>,
     /// The name of the replica that answered, if pages show it.
@@ -290,6 +355,10 @@ pub(crate) struct HiddenPage<'a> {
     pub(crate) follow_url: String,
     /// The voting page, if there is one to link to.
     pub(crate) vote_url: Option<String>,
+    /// An address of the voting page that leads who has voted to the result.
+    pub(crate) granted_url: Option<String>,
+    /// The language of the poll's texts.
+    pub(crate) language: Language<'a>,
     /// Other polls to link to.
     pub(crate) other_polls: OtherPolls<'a>,
     /// The name of the replica that answered, if pages show it.

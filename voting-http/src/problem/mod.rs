@@ -39,6 +39,12 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 pub(crate) const UNKNOWN: &str =
     "We do not know whether your vote arrived. Trying again is safe: it counts once.";
 
+/// The text for a voter whose vote came before the poll opened.
+const NOT_OPEN: &str = "This poll is not open yet. Your vote was not stored.";
+
+/// The text for a voter whose vote came from a page that is older than the poll.
+const CHANGED: &str = "This poll was changed a moment ago. Your vote was not stored. Look at the poll again, then vote.";
+
 /// The wait that a client is told while a store does not answer, in seconds.
 const RETRY_AFTER: u32 = 2;
 
@@ -150,8 +156,7 @@ impl Problem {
     pub(crate) fn poll_closed() -> Self {
         Self::new(
             ProblemKind::PollClosed,
-            "This poll is closed: votes can no longer be cast or changed. A vote that was confirmed \
-             before counts.",
+            "This poll is closed: it takes no more votes. A vote that was confirmed before counts.",
         )
     }
 
@@ -402,6 +407,12 @@ impl Problem {
         if self.leaves_unknown() {
             return UNKNOWN.to_owned();
         }
+        if matches!(
+            self.kind,
+            ProblemKind::PollNotOpen | ProblemKind::PollChanged
+        ) {
+            return self.detail.clone().into_owned();
+        }
         if self.is_poll_closed() {
             return "This poll closed before your vote arrived. It was not counted.".to_owned();
         }
@@ -476,14 +487,8 @@ impl From<CastError> for Problem {
     fn from(error: CastError) -> Self {
         match &error {
             CastError::Closed(_) => Self::poll_closed(),
-            CastError::NotOpen(_) => Self::new(
-                ProblemKind::PollNotOpen,
-                "This poll is not open yet, so your vote was not taken.",
-            ),
-            CastError::Changed(_) => Self::new(
-                ProblemKind::PollChanged,
-                "This poll was changed a moment ago, so your vote was not taken. Look at it again, then vote.",
-            ),
+            CastError::NotOpen(_) => Self::new(ProblemKind::PollNotOpen, NOT_OPEN),
+            CastError::Changed(_) => Self::new(ProblemKind::PollChanged, CHANGED),
             CastError::Overloaded => Self::new(
                 ProblemKind::Overloaded,
                 "Too many votes are arriving at once.",

@@ -1,8 +1,12 @@
 //! The result service's API.
 
 use poem::Request;
-use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json};
-use voting_core::{ReceiptState, model::poll::Viewer};
+use poem_openapi::{
+    Enum, Object, OpenApi,
+    param::{Header, Path},
+    payload::Json,
+};
+use voting_core::ReceiptState;
 
 use super::{
     ResultService,
@@ -96,11 +100,19 @@ impl Api {
         method = "get",
         operation_id = "getTally"
     )]
-    async fn tally(&self, poll: Path<String>) -> Result<Json<TallyView>, Problem> {
+    async fn tally(
+        &self,
+        request: &Request,
+        poll: Path<String>,
+        /// A grant that came with a vote in this poll: it shows a result that is shown to who has voted.
+        #[oai(name = "Result-Grant")]
+        _grant: Header<Option<String>>,
+    ) -> Result<Json<TallyView>, Problem> {
         let service = &self.0.0;
         let poll = service.polls.get(&poll).await?;
         let current = service.live.current(poll.id()).await?;
-        Ok(Json(current.figures(Viewer::Public)?.view.clone()))
+        let viewer = service.granted.viewer(request, poll.id());
+        Ok(Json(current.figures(viewer)?.view.clone()))
     }
 
     /// Watch the tally of a poll as server-sent events: first the present tally, then each new one.
@@ -112,14 +124,21 @@ impl Api {
         method = "get",
         operation_id = "watchTally"
     )]
-    async fn events(&self, request: &Request, poll: Path<String>) -> Result<TallyEvents, Problem> {
+    async fn events(
+        &self,
+        request: &Request,
+        poll: Path<String>,
+        /// A grant that came with a vote in this poll: it shows a result that is shown to who has voted. It is looked at
+        /// when the stream begins.
+        #[oai(name = "Result-Grant")]
+        _grant: Header<Option<String>>,
+    ) -> Result<TallyEvents, Problem> {
         let service = &self.0.0;
         let poll = service.polls.get(&poll).await?;
         let place = service.site.gate.stream(request)?;
+        let viewer = service.granted.viewer(request, poll.id());
         Ok(TallyEvents(
-            self.0
-                .events(&poll, Viewer::Public, Content::Tally, place)
-                .await?,
+            self.0.events(&poll, viewer, Content::Tally, place).await?,
         ))
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use voting_core::{PollDirectory, SecretKey, TallyStore};
 
-use super::{Inner, ResultService};
+use super::{Inner, ResultService, granted::Granted};
 use crate::{
     cache::{live::LiveTallies, polls::Polls},
     edge::options::{Options, option_methods},
@@ -53,6 +53,7 @@ impl ResultServiceBuilder {
             tallies: self.tallies,
             polls,
             receipts: ReceiptKey::new(&self.secret),
+            granted: Granted::new(&self.secret, self.site.is_https()),
             site: self.site,
             options: self.options,
         }))

@@ -81,7 +81,9 @@ impl Granted {
     /// address without it. A grant that is not valid is only taken out of the address.
     pub(super) fn exchange(&self, request: &Request, poll: &Poll) -> Option<Response> {
         let query = request.uri().query()?;
-        let grant = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == FIELD)?.1;
+        let grant = form_urlencoded::parse(query.as_bytes())
+            .find(|(name, _)| name == FIELD)?
+            .1;
         let id = poll.id();
         let clean = format!("{}/polls/{id}", Prefix::of(request).as_str());
         let mut answer = Response::builder()
@@ -119,7 +121,8 @@ impl Granted {
         let until = until.unix_ms().to_be_bytes();
         let mut cookie = format!("{name}=");
         let message = |message: &mut Vec<u8>| message.extend(until);
-        self.key.seal(&[name.as_bytes()], until.len(), message, &mut cookie);
+        self.key
+            .seal(&[name.as_bytes()], until.len(), message, &mut cookie);
         cookie.push_str(self.attributes());
         cookie
     }
@@ -134,7 +137,10 @@ impl Granted {
     fn surplus(&self, request: &Request, poll: &PollId) -> Vec<String> {
         let this = self.name(poll);
         let others = cookies(request).filter(|cookie| {
-            cookie.name() != this && cookie.name().starts_with(PREFIXES[usize::from(!self.secure)])
+            cookie.name() != this
+                && cookie
+                    .name()
+                    .starts_with(PREFIXES[usize::from(!self.secure)])
         });
         let mut known: Vec<_> = others
             .filter_map(|cookie| Some((self.until(&cookie)?, cookie.name().to_owned())))
@@ -206,6 +212,10 @@ mod tests {
         let dropped = keys.surplus(&with(&jar.join("; ")), &poll("new"));
         assert_eq!(dropped.len(), 4);
         assert!(dropped[0].starts_with(&format!("{}=;", keys.name(&poll("p0")))));
-        assert_eq!(keys.surplus(&with(&jar[..MOST - 1].join("; ")), &poll("new")).len(), 0);
+        assert_eq!(
+            keys.surplus(&with(&jar[..MOST - 1].join("; ")), &poll("new"))
+                .len(),
+            0
+        );
     }
 }

@@ -3,21 +3,23 @@
 mod api;
 mod builder;
 mod events;
+pub(crate) mod granted;
 mod page;
 
 use std::sync::Arc;
 
-use poem::{IntoEndpoint, Route, get};
+use poem::{IntoEndpoint, get};
 use poem_openapi::OpenApiService;
 use voting_core::{PollDirectory, SecretKey, TallyStore};
 
 pub use self::builder::ResultServiceBuilder;
+use self::granted::Granted;
 use crate::{
     cache::{live::LiveTallies, polls::Polls},
     edge::{Edge, endpoint::ServiceEndpoint, options::Options},
     pages::{assets, poll_list, poll_of_page::PagePlace, preview, site::Site},
     server::{
-        api_routes::ApiRoutes,
+        api_routes::{ApiRoutes, Pages},
         document,
         health::{self, Health},
         methods::Methods,
@@ -36,6 +38,7 @@ struct Inner {
     live: LiveTallies,
     polls: Polls,
     receipts: ReceiptKey,
+    granted: Granted,
     site: Site,
     options: Options,
 }
@@ -51,8 +54,23 @@ impl ResultService {
         ResultServiceBuilder::new(tallies, polls, secret)
     }
 
+    /// The patterns of all addresses that the service answers, such as `/polls/:poll` for pages and
+    /// `/v1/polls/{poll}/tally` for the API.
+    pub fn routes(&self) -> Vec<String> {
+        self.api_routes().patterns()
+    }
+
     /// The service as an endpoint, to be served or mounted.
     pub fn into_endpoint(self) -> ServiceEndpoint {
+        let options = &self.0.options;
+        let methods = Methods::of(&self.openapi());
+        let edge = Edge::new(self.api_routes(), options)
+            .with_methods(methods)
+            .over_https(self.0.site.is_https());
+        ServiceEndpoint::new(edge)
+    }
+
+    fn api_routes(&self) -> ApiRoutes {
         let page = |place| get(page::Show(self.clone(), place));
         let options = &self.0.options;
         let health = self.health();
@@ -61,7 +79,7 @@ impl ResultService {
             self.0.site.gate.register(registry);
         });
         let list = Arc::new(poll_list::Show::new(&self.0.polls, &self.0.site));
-        let pages = Route::new()
+        let pages = Pages::default()
             .at("/", page(PagePlace::Root))
             .at("/polls", get(list.clone()))
             .at("/polls/", get(list))
@@ -71,18 +89,13 @@ impl ResultService {
             .at("/polls/:poll/live.json", get(page::LiveJson(self.clone())))
             .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
-        let methods = Methods::of(&self.openapi());
-        let routes = ApiRoutes::new(
+        ApiRoutes::new(
             self.documented(health),
             self.openapi(),
             metrics,
             pages,
             options.exposed,
-        );
-        let edge = Edge::new(routes, options)
-            .with_methods(methods)
-            .over_https(self.0.site.is_https());
-        ServiceEndpoint::new(edge)
+        )
     }
 
     /// The service for axum, hyper and other users of tower services. If it is mounted below a path, set `base_path`.

@@ -9,7 +9,10 @@ use poem::{
     http::{HeaderValue, header},
 };
 use sha2::{Digest, Sha256};
-use voting_core::{Poll, model::poll::Viewer};
+use voting_core::{
+    Poll,
+    model::poll::{ShowResults, Viewer},
+};
 
 use super::{
     ResultService,
@@ -20,6 +23,7 @@ use crate::{
     edge::security_headers,
     pages::{
         assets,
+        language::Language,
         other_polls::OtherPolls,
         poll_of_page::{PagePlace, Shown},
         preview::Preview,
@@ -28,7 +32,7 @@ use crate::{
     },
     problem::Problem,
     server::gate::StreamPlace,
-    views::result_texts::turnout,
+    views::{paragraphs::paragraphs, result_texts::turnout},
 };
 
 /// `GET`: the page.
@@ -61,11 +65,15 @@ impl Endpoint for Show {
             Shown::Here(poll) => poll,
             Shown::Elsewhere(there) => return Ok(there),
         };
+        if let Some(clean) = service.granted.exchange(&request, &poll) {
+            return Ok(clean);
+        }
+        let viewer = service.granted.viewer(&request, poll.id());
         let known = service.live.known(poll.id()).await?;
         let prefix = Prefix::of(&request);
         let base = prefix.as_str();
         let id = poll.id();
-        let result = match known.snapshot.figures(Viewer::Public) {
+        let result = match known.snapshot.figures(viewer) {
             Ok(figures) => &figures.texts,
             Err(hidden) => {
                 let page = self.0.hidden(&request, &poll, &known.snapshot, &hidden);
@@ -81,6 +89,8 @@ impl Endpoint for Show {
             live_url: format!("{base}/polls/{id}/live"),
             guard: GUARD,
             vote_url: service.site.peer.poll_url(&request, id),
+            description: paragraphs(&poll.settings().description),
+            language: Language::of(&poll),
             other_polls: OtherPolls::beside(id, base, &service.polls).await,
             served_by: service.site.served_by.as_deref(),
         });
@@ -89,6 +99,7 @@ impl Endpoint for Show {
         // When a browser goes back, it shows the page as it was, and the page's script connects again.
         let caching = HeaderValue::from_static("private, no-cache");
         headers.insert(header::CACHE_CONTROL, caching);
+        headers.insert(header::VARY, HeaderValue::from_static("cookie"));
         Ok(page)
     }
 }
@@ -99,7 +110,7 @@ impl Endpoint for Live {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let poll = self.0.poll_of(&request).await?;
         let place = self.0.0.site.gate.stream(&request)?;
-        let viewer = Viewer::Public;
+        let viewer = self.0.0.granted.viewer(&request, poll.id());
         let events = self.0.events(&poll, viewer, Content::Texts, place).await?;
         Ok(events.into_response())
     }
@@ -111,7 +122,8 @@ impl Endpoint for LiveJson {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let poll = self.0.poll_of(&request).await?;
         let known = self.0.0.live.known(poll.id()).await?;
-        Ok(match known.snapshot.figures(Viewer::Public) {
+        let viewer = self.0.0.granted.viewer(&request, poll.id());
+        Ok(match known.snapshot.figures(viewer) {
             Ok(figures) => Response::builder()
                 .content_type("application/json; charset=utf-8")
                 .body(in_one_piece(&known, figures)),
@@ -155,11 +167,18 @@ impl ResultService {
             turnout: turnout(snapshot.voters()),
             reason: hidden.detail(),
             follow_url: format!("{base}/polls/{id}/live.json"),
+            granted_url: (poll.settings().results == ShowResults::AfterVote)
+                .then(|| Some(self.0.site.peer.poll_url(request, id)? + "/result"))
+                .flatten(),
             vote_url: self.0.site.peer.poll_url(request, id),
+            language: Language::of(poll),
             other_polls: OtherPolls::beside(id, base, &self.0.polls).await,
             served_by: self.0.site.served_by.as_deref(),
         });
-        hidden.finish(page)
+        let mut page = hidden.finish(page);
+        let vary = HeaderValue::from_static("cookie");
+        page.headers_mut().insert(header::VARY, vary);
+        page
     }
 
     /// An event stream of a poll's tally.

@@ -12,6 +12,8 @@ use poem::{
 };
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 
+use super::methods;
+
 /// Which parts a service serves besides its pages, its API and its health checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exposed {
@@ -41,10 +43,54 @@ impl Default for Exposed {
     }
 }
 
+/// Routes with their patterns, so that a test can visit each of them.
+#[derive(Default)]
+pub(crate) struct Pages {
+    route: Route,
+    patterns: Vec<&'static str>,
+}
+
+impl Pages {
+    /// As [`Route::at`].
+    pub(crate) fn at<E>(self, pattern: &'static str, endpoint: E) -> Self
+    where
+        E: IntoEndpoint,
+        E::Endpoint: 'static,
+    {
+        self.with(pattern, |route| route.at(pattern, endpoint))
+    }
+
+    /// As [`Route::nest`].
+    pub(crate) fn nest<E>(self, pattern: &'static str, endpoint: E) -> Self
+    where
+        E: IntoEndpoint,
+        E::Endpoint: 'static,
+    {
+        self.with(pattern, |route| route.nest(pattern, endpoint))
+    }
+
+    fn with(mut self, pattern: &'static str, add: impl FnOnce(Route) -> Route) -> Self {
+        self.patterns.push(pattern);
+        self.route = add(self.route);
+        self
+    }
+}
+
+/// Routes whose patterns nobody asks for.
+impl From<Route> for Pages {
+    fn from(route: Route) -> Self {
+        Self {
+            route,
+            patterns: Vec::new(),
+        }
+    }
+}
+
 /// The API of a service, and its other routes.
 pub(crate) struct ApiRoutes {
     api: BoxEndpoint<'static>,
     rest: Route,
+    patterns: Vec<String>,
 }
 
 impl ApiRoutes {
@@ -53,7 +99,7 @@ impl ApiRoutes {
         service: OpenApiService<T, W>,
         document: String,
         metrics: M,
-        pages: Route,
+        pages: impl Into<Pages>,
         exposed: Exposed,
     ) -> Self
     where
@@ -64,6 +110,7 @@ impl ApiRoutes {
         // Both are large, so one copy is shared by all requests. The page contains the document.
         let docs = service.swagger_ui_html();
         let docs = Bytes::from(docs.replacen(&service.spec(), &document, 1));
+        let mut patterns = methods::paths(&document);
         let document = Bytes::from(document);
         let document = make_sync(move |_| {
             Response::builder()
@@ -75,7 +122,7 @@ impl ApiRoutes {
                 .content_type("text/html; charset=utf-8")
                 .body(docs.clone())
         }));
-        let mut rest = pages;
+        let mut rest = pages.into();
         if exposed.metrics {
             rest = rest.at("/metrics", get(metrics));
         }
@@ -85,10 +132,17 @@ impl ApiRoutes {
                 .at("/docs", get(Arc::clone(&docs)))
                 .at("/docs/", get(docs));
         }
+        patterns.extend(rest.patterns.iter().map(ToString::to_string));
         Self {
             api: service.into_endpoint(),
-            rest,
+            rest: rest.route,
+            patterns,
         }
+    }
+
+    /// The patterns of all routes.
+    pub(crate) fn patterns(self) -> Vec<String> {
+        self.patterns
     }
 }
 

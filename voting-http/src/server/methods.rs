@@ -45,6 +45,17 @@ impl Methods {
     }
 }
 
+/// The paths of an OpenAPI document.
+pub(crate) fn paths(document: &str) -> Vec<String> {
+    let document: Value = serde_json::from_str(document).unwrap_or_default();
+    let paths = document["paths"].as_object();
+    paths
+        .into_iter()
+        .flatten()
+        .map(|(path, _)| path.clone())
+        .collect()
+}
+
 /// A pattern without the names of its parameters. The router and the document write these names differently.
 fn shape(pattern: &str) -> String {
     let parts = pattern.split('/').map(|part| match part.as_bytes() {

@@ -56,7 +56,7 @@ mod tests {
     fn a_grant_is_for_its_poll_and_a_minute() {
         let key = |byte| GrantKey::new(&SecretKey::new([byte; 32]).unwrap());
         let (poll, other) = ("five".parse().unwrap(), "six".parse().unwrap());
-        let at = |ms| Moment::from_unix_ms(1_790_000_000_000 + ms).unwrap();
+        let at = |ms: u64| Moment::from_unix_ms(1_790_000_000_000 + ms).unwrap();
         let grant = key(1).issue(&poll, at(0));
         assert!(key(1).is_valid(&grant, &poll, at(0)));
         assert!(key(1).is_valid(&grant, &poll, at(59_999)));

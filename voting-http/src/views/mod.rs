@@ -2,6 +2,7 @@
 
 pub(crate) mod hidden_words;
 pub(crate) mod moment_words;
+pub(crate) mod paragraphs;
 pub(crate) mod poll_view;
 pub(crate) mod reason_view;
 pub(crate) mod result_texts;

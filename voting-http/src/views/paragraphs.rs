@@ -42,16 +42,13 @@ fn pieces(mut text: &str) -> Vec<Piece<'_>> {
 
 /// Where the next address begins: not within a word.
 fn next_address(text: &str, from: usize) -> Option<usize> {
-    let rest = &text[from..];
-    let found = rest.match_indices("http").map(|(at, _)| from + at);
-    found
-        .filter(|at| {
-            let is_address =
-                text[*at..].starts_with("http://") || text[*at..].starts_with("https://");
-            let before = text[..*at].chars().next_back();
-            is_address && before.is_none_or(|char| !char.is_alphanumeric())
-        })
-        .next()
+    let mut found = text[from..].match_indices("http").map(|(at, _)| from + at);
+    found.find(|at| {
+        let rest = &text[*at..];
+        let before = text[..*at].chars().next_back();
+        (rest.starts_with("http://") || rest.starts_with("https://"))
+            && before.is_none_or(|char| !char.is_alphanumeric())
+    })
 }
 
 /// How many bytes of the text are the address: up to a space or a character that no address has, without the
@@ -94,7 +91,11 @@ mod tests {
         for (text, expected) in [
             (
                 "See https://a.test/x?y=1&z. Or not.",
-                vec![Text("See "), Link("https://a.test/x?y=1&z"), Text(". Or not.")],
+                vec![
+                    Text("See "),
+                    Link("https://a.test/x?y=1&z"),
+                    Text(". Or not."),
+                ],
             ),
             (
                 "(http://a.test/b_(c))",

@@ -13,7 +13,10 @@ use crate::{
     edge::strict_json::StrictJson,
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
-    views::poll_view::{self, PollView},
+    views::{
+        poll_view::{self, PollView},
+        vote_words,
+    },
 };
 
 pub(super) struct Api(pub(super) VoteService);
@@ -45,6 +48,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ProblemKind::CrossSite,
             ProblemKind::UnknownPoll,
             ProblemKind::PollClosed,
+            ProblemKind::PollNotOpen,
+            ProblemKind::PollChanged,
             ProblemKind::InvalidChoice,
             ProblemKind::Overloaded,
             ProblemKind::ForeignSecret,
@@ -85,18 +90,25 @@ struct BallotView {
 
 /// What a voter gets for a ballot.
 #[derive(Debug, Object)]
-#[oai(rename = "Accepted")]
+#[oai(rename = "Accepted", skip_serializing_if_is_none)]
 struct AcceptedView {
     /// The receipt of this ballot: ask the result service what became of it.
     receipt: String,
     /// A short tag of the voter, the same for all ballots of this voter in all polls. The voting page has it in
     /// `data-voter`. It grants nothing.
     voter: String,
+    /// In a poll where the first vote counts: a sentence that says so to the voter. It is not known here whether this
+    /// was the first vote.
+    note: Option<String>,
+    /// In a poll whose result is shown to who has voted: with this text in the header `Result-Grant`, the result
+    /// service shows the result. It is valid for a minute.
+    grant: Option<String>,
 }
 
 #[derive(ApiResponse)]
 enum CastAnswer {
-    /// The ballot is stored and will be counted, in place of any earlier one of this voter.
+    /// The ballot is stored. It will be counted in place of any earlier one of this voter; or, in a poll where the first
+    /// vote counts, if it is this voter's first.
     #[oai(status = 202)]
     Accepted(
         Json<AcceptedView>,
@@ -137,7 +149,10 @@ impl Api {
     /// `urn:voting:problem:invalid-voter-cookie`, `…:several-voter-cookies` or `…:outdated-voter-cookie`. To vote as
     /// a new voter, send no cookie.
     ///
-    /// A closed poll takes no ballots: 409, `urn:voting:problem:poll-closed`.
+    /// A poll with `revote: false` counts the voter's first accepted ballot.
+    ///
+    /// A closed poll takes no ballots: 409, `urn:voting:problem:poll-closed`; nor does a poll that is not open yet: 409,
+    /// `urn:voting:problem:poll-not-open`.
     #[oai(
         path = "/v1/polls/:poll/ballot",
         method = "put",
@@ -167,6 +182,8 @@ impl Api {
         let answer = AcceptedView {
             voter: self.0.0.tags.tag(receipt.voter),
             receipt: self.0.0.receipts.seal(&receipt),
+            note: (!poll.settings().revote).then(|| vote_words::RECEIVED.to_owned()),
+            grant: self.0.grant(&poll),
         };
         Ok(CastAnswer::Accepted(Json(answer), remember))
     }

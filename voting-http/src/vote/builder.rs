@@ -5,7 +5,8 @@ use std::{fmt, sync::Arc};
 use voting_core::{PollDirectory, SecretKey, VoteSink, pipeline::rule::BallotRule};
 
 use super::{
-    Inner, VoteService, memory::BallotCookies, metrics::CastMetrics, secret_guard::SecretGuard,
+    Inner, VoteService, memory::BallotCookies, metrics::CastMetrics, order::Orders,
+    secret_guard::SecretGuard,
 };
 use crate::{
     cache::polls::Polls,
@@ -15,7 +16,7 @@ use crate::{
         visitor::{VoterCookies, Voters},
     },
     pages::site::Site,
-    tokens::{receipt_key::ReceiptKey, signed::VoterTags},
+    tokens::{grant::GrantKey, receipt_key::ReceiptKey, signed::VoterTags},
 };
 
 /// Makes a [`VoteService`]; see [`VoteService::builder`].
@@ -98,6 +99,8 @@ impl VoteServiceBuilder {
             rule,
             tags: VoterTags::new(&secret),
             ballots: BallotCookies::new(&secret, site.is_https()),
+            orders: Orders::new(&secret),
+            grants: GrantKey::new(&secret),
             metrics: CastMetrics::default(),
             site,
             options,

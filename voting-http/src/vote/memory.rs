@@ -3,13 +3,17 @@
 //! device would see the vote. The page also has a button that forgets the vote earlier.
 //!
 //! Each vote has its own cookie, with the vote's position in the log. Two tabs may vote at the same time, and their
-//! answers may arrive in another order than their ballots. So no cookie replaces another: the one with the newest
-//! position is shown, and the next page drops the older ones.
+//! answers may arrive in another order than their ballots. So no cookie replaces another: the one whose ballot counts is
+//! shown, and the next page drops the others. It is the one with the newest position, or with the oldest where the first
+//! vote counts.
 //!
 //! These cookies never decide what is counted. If a cookie cannot be read, or is another voter's, the page shows no
 //! vote.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    cmp::Reverse,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use cookie::Cookie;
 use data_encoding::BASE64URL_NOPAD;
@@ -62,21 +66,21 @@ pub(super) struct Remembered {
 
 /// The cookies that a request brings for one poll.
 pub(super) struct Kept {
-    /// The vote in the newest cookie.
-    pub(super) newest: Option<Remembered>,
-    /// Values of `Set-Cookie` that drop all cookies but the newest one.
-    older: Vec<String>,
+    /// The vote that counts, of those in cookies.
+    pub(super) vote: Option<Remembered>,
+    /// Values of `Set-Cookie` that drop the cookies of the other votes.
+    others: Vec<String>,
 }
 
 impl Kept {
     /// Whether there are cookies to drop.
-    pub(super) fn has_older(&self) -> bool {
-        !self.older.is_empty()
+    pub(super) fn has_others(&self) -> bool {
+        !self.others.is_empty()
     }
 
-    /// Tells the browser to drop all cookies but the newest one.
-    pub(super) fn drop_older(&self, answer: &mut Response) {
-        for cookie in &self.older {
+    /// Tells the browser to drop the cookies of votes that do not count.
+    pub(super) fn drop_others(&self, answer: &mut Response) {
+        for cookie in &self.others {
             set_cookie(answer, cookie);
         }
     }
@@ -117,9 +121,11 @@ impl Remembered {
         seconds_now().saturating_sub(self.at) <= age.as_secs()
     }
 
-    /// The key by which votes are ordered; the greatest one is the newest.
-    fn order(&self) -> impl Ord + use<> {
-        (self.position, self.choices.is_none(), self.at)
+    /// The key by which votes are ordered; the vote with the greatest one counts.
+    fn order(&self, revote: bool) -> impl Ord + use<> {
+        let newest = self.position.filter(|_| revote);
+        let oldest = Reverse(self.position.filter(|_| !revote));
+        (newest, oldest, self.choices.is_none(), self.at)
     }
 
     fn to_bytes(self) -> Vec<u8> {
@@ -193,8 +199,14 @@ impl BallotCookies {
         BASE64URL_NOPAD.encode(&vote[..VOTE_LEN])
     }
 
-    /// The cookies of this voter's browser for the poll.
-    pub(super) fn read(&self, request: &Request, poll: &PollId, voter: VoterId) -> Kept {
+    /// The cookies of this voter's browser for the poll. `revote` says whether the newest vote counts, or the oldest.
+    pub(super) fn read(
+        &self,
+        request: &Request,
+        poll: &PollId,
+        revote: bool,
+        voter: VoterId,
+    ) -> Kept {
         let mark = self.mark(poll);
         let of_poll = |cookie: &Cookie<'_>| {
             // Earlier versions had one cookie for each poll, with nothing behind the mark.
@@ -206,12 +218,12 @@ impl BallotCookies {
             .filter(of_poll)
             .filter_map(|cookie| Some((self.open(&cookie, voter)?, cookie.name().to_owned())))
             .collect();
-        found.sort_by_key(|(what, _)| what.order());
-        let newest = found.pop().map(|(what, _)| what);
-        let older = found.into_iter().map(|(_, name)| drop_cookie(&name));
+        found.sort_by_key(|(what, _)| what.order(revote));
+        let vote = found.pop().map(|(what, _)| what);
+        let others = found.into_iter().map(|(_, name)| drop_cookie(&name));
         Kept {
-            newest,
-            older: older.collect(),
+            vote,
+            others: others.collect(),
         }
     }
 
@@ -309,18 +321,21 @@ mod tests {
         let what = vote(0b101, 7);
         let cookie = back(&keys.write(&poll, voter, what));
         let request = with(&["x=y".to_owned(), cookie.clone()]);
-        assert_eq!(keys.read(&request, &poll, voter).newest, Some(what));
-        assert!(!keys.read(&request, &poll, voter).has_older());
-        assert_eq!(keys.read(&request, &other, voter).newest, None);
-        assert_eq!(keys.read(&request, &poll, VoterId::issue()).newest, None);
+        assert_eq!(keys.read(&request, &poll, true, voter).vote, Some(what));
+        assert!(!keys.read(&request, &poll, true, voter).has_others());
+        assert_eq!(keys.read(&request, &other, true, voter).vote, None);
+        assert_eq!(
+            keys.read(&request, &poll, true, VoterId::issue()).vote,
+            None
+        );
         let moved = cookie.replace(&keys.mark(&poll), &keys.mark(&other));
-        assert_eq!(keys.read(&with(&[moved]), &other, voter).newest, None);
+        assert_eq!(keys.read(&with(&[moved]), &other, true, voter).vote, None);
         let stranger = keys_of(2);
         assert_ne!(stranger.mark(&poll), keys.mark(&poll));
         let forgotten = what.forgotten();
         let cookie = back(&keys.write(&poll, voter, forgotten));
         assert_eq!(
-            keys.read(&with(&[cookie]), &poll, voter).newest,
+            keys.read(&with(&[cookie]), &poll, true, voter).vote,
             Some(forgotten)
         );
     }
@@ -334,16 +349,33 @@ mod tests {
             [older.clone(), newer_too.clone()],
             [newer_too, older.clone()],
         ] {
-            let kept = keys.read(&with(&jar), &poll, voter);
-            assert_eq!(kept.newest, Some(newer));
+            let kept = keys.read(&with(&jar), &poll, true, voter);
+            assert_eq!(kept.vote, Some(newer));
             let name = older.split('=').next().unwrap();
-            assert_eq!(kept.older.len(), 1);
-            assert!(kept.older[0].starts_with(&format!("{name}=;")));
+            assert_eq!(kept.others.len(), 1);
+            assert!(kept.others[0].starts_with(&format!("{name}=;")));
         }
         // A forgotten vote stays forgotten, even if the answer to an older vote arrives late.
         let gone = newer.forgotten();
         let jar = [back(&keys.write(&poll, voter, gone)), older];
-        assert_eq!(keys.read(&with(&jar), &poll, voter).newest, Some(gone));
+        assert_eq!(keys.read(&with(&jar), &poll, true, voter).vote, Some(gone));
+    }
+
+    #[test]
+    fn where_the_first_vote_counts_the_oldest_is_shown() {
+        let (keys, voter, poll) = (keys_of(1), VoterId::issue(), poll("five"));
+        let (older, newer) = (vote(0b01, 7), vote(0b10, 8));
+        let [older_too, newer_too] =
+            [older, newer].map(|vote| back(&keys.write(&poll, voter, vote)));
+        let jar = [older_too.clone(), newer_too.clone()];
+        let kept = keys.read(&with(&jar), &poll, false, voter);
+        assert_eq!(kept.vote, Some(older));
+        assert!(kept.others[0].starts_with(newer_too.split('=').next().unwrap()));
+        // A forgotten vote stays forgotten.
+        let gone = older.forgotten();
+        let jar = [back(&keys.write(&poll, voter, gone)), older_too, newer_too];
+        let kept = keys.read(&with(&jar), &poll, false, voter);
+        assert_eq!(kept.vote, Some(gone));
     }
 
     #[test]
@@ -362,12 +394,12 @@ mod tests {
             let message = |message: &mut Vec<u8>| message.extend(&bytes);
             keys.key.seal(&context, 16, message, &mut cookie);
             assert_eq!(
-                keys.read(&with(&[cookie.clone()]), &poll, voter).newest,
+                keys.read(&with(&[cookie.clone()]), &poll, true, voter).vote,
                 Some(what)
             );
             let newer = back(&keys.write(&poll, voter, vote(2, 1)));
-            let kept = keys.read(&with(&[newer, cookie]), &poll, voter);
-            assert_eq!(kept.newest, Some(vote(2, 1)), "{prefix}");
+            let kept = keys.read(&with(&[newer, cookie]), &poll, true, voter);
+            assert_eq!(kept.vote, Some(vote(2, 1)), "{prefix}");
         }
     }
 

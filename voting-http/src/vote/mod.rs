@@ -6,6 +6,7 @@ mod builder;
 mod form;
 mod memory;
 mod metrics;
+mod order;
 mod page;
 mod secret_guard;
 mod start_over;
@@ -13,7 +14,7 @@ mod state;
 
 use std::{sync::Arc, time::Instant};
 
-use poem::{IntoEndpoint, Request, Route, get, post};
+use poem::{IntoEndpoint, Request, get, post};
 use poem_openapi::OpenApiService;
 use voting_core::{
     Ballot, CastError, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink, VoterId,
@@ -24,6 +25,7 @@ pub use self::builder::VoteServiceBuilder;
 use self::{
     memory::BallotCookies,
     metrics::CastMetrics,
+    order::Orders,
     secret_guard::{SecretGuard, Shut},
 };
 use crate::{
@@ -38,14 +40,14 @@ use crate::{
     pages::{assets, poll_list, poll_of_page::PagePlace, preview, site::Site},
     problem::Problem,
     server::{
-        api_routes::ApiRoutes,
+        api_routes::{ApiRoutes, Pages},
         document,
         health::{self, Health},
         methods::Methods,
         metrics::Metrics,
         tower::HttpService,
     },
-    tokens::{receipt_key::ReceiptKey, signed::VoterTags},
+    tokens::{grant::GrantKey, receipt_key::ReceiptKey, signed::VoterTags},
 };
 
 /// The vote service over its stores.
@@ -61,6 +63,8 @@ struct Inner {
     rule: Option<Arc<dyn BallotRule>>,
     tags: VoterTags,
     ballots: BallotCookies,
+    orders: Orders,
+    grants: GrantKey,
     metrics: CastMetrics,
     site: Site,
     options: Options,
@@ -77,8 +81,26 @@ impl VoteService {
         VoteServiceBuilder::new(sink, polls, secret)
     }
 
+    /// The patterns of all addresses that the service answers, such as `/polls/:poll` for pages and `/v1/polls/{poll}`
+    /// for the API.
+    pub fn routes(&self) -> Vec<String> {
+        self.api_routes().patterns()
+    }
+
     /// The service as an endpoint, to be served or mounted.
     pub fn into_endpoint(self) -> ServiceEndpoint {
+        let methods = Methods::of(&self.openapi())
+            .and(&["/", "/polls/:poll", "/polls/:poll/"], "GET, HEAD, POST")
+            .and(&[start_over::PATH, "/polls/:poll/forget"], "POST");
+        let edge = Edge::new(self.api_routes(), &self.0.options)
+            .with_methods(methods)
+            .over_https(self.0.site.is_https())
+            .taking_bodies()
+            .for_voters(self.0.voters.clone(), self.0.site.clone());
+        ServiceEndpoint::new(edge)
+    }
+
+    fn api_routes(&self) -> ApiRoutes {
         let page = |place| {
             let (show, cast) = (self.clone(), self.clone());
             get(page::Show(show, place)).post(page::Cast(cast, place))
@@ -90,7 +112,7 @@ impl VoteService {
             self.0.site.gate.register(registry);
         });
         let list = Arc::new(poll_list::Show::new(&self.0.polls, &self.0.site));
-        let mut pages = Route::new()
+        let mut pages = Pages::default()
             .at("/", page(PagePlace::Root))
             .at("/polls", get(list.clone()))
             .at("/polls/", get(list))
@@ -99,28 +121,20 @@ impl VoteService {
             .at("/polls/:poll/", page(PagePlace::Named))
             .at("/polls/:poll/state", get(state::Follow(self.clone())))
             .at("/polls/:poll/forget", post(page::Forget(self.clone())))
+            .at("/polls/:poll/result", get(page::SeeResult(self.clone())))
             .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
         if self.0.voters.cookies().is_some() {
             let start_over = start_over::StartOver(self.clone());
             pages = pages.at(start_over::PATH, post(start_over));
         }
-        let methods = Methods::of(&self.openapi())
-            .and(&["/", "/polls/:poll", "/polls/:poll/"], "GET, HEAD, POST")
-            .and(&[start_over::PATH, "/polls/:poll/forget"], "POST");
-        let routes = ApiRoutes::new(
+        ApiRoutes::new(
             self.documented(health),
             self.openapi(),
             metrics,
             pages,
             options.exposed,
-        );
-        let edge = Edge::new(routes, options)
-            .with_methods(methods)
-            .over_https(self.0.site.is_https())
-            .taking_bodies()
-            .for_voters(self.0.voters.clone(), self.0.site.clone());
-        ServiceEndpoint::new(edge)
+        )
     }
 
     /// The service for axum, hyper and other users of tower services. If it is mounted below a path, set `base_path`.

@@ -6,17 +6,25 @@ use poem::{
     Endpoint, Request, Response,
     http::{HeaderValue, StatusCode, header},
 };
-use voting_core::{Choices, Poll};
+use voting_core::{
+    Choices, Poll,
+    model::{
+        moment::Moment,
+        poll::{ShowResults, Viewer},
+    },
+};
 
 use super::{
     VoteService, form,
     memory::{Kept, Remembered, set_cookie},
     start_over,
+    state::shape_of,
 };
 use crate::{
     edge::visitor::Visitor,
     pages::{
         accept, assets,
+        language::Language,
         other_polls::OtherPolls,
         poll_of_page::{PagePlace, Shown as ShownAt},
         preview::Preview,
@@ -24,7 +32,12 @@ use crate::{
         templates::{self, Notice, VoteOption, VotePage, Voted},
     },
     problem::Problem,
-    views::{poll_view::StateView, vote_words},
+    result::granted::FIELD,
+    views::{
+        paragraphs::paragraphs,
+        poll_view::StateView,
+        vote_words::{self, PollWords},
+    },
 };
 
 /// How long after a vote the page says which vote was confirmed. Later it only shows the vote.
@@ -38,6 +51,9 @@ pub(super) struct Cast(pub(super) VoteService, pub(super) PagePlace);
 
 /// `POST`: this browser is to forget the vote.
 pub(super) struct Forget(pub(super) VoteService);
+
+/// `GET`: redirects to the result page; if this browser has voted, with a grant.
+pub(super) struct SeeResult(pub(super) VoteService);
 
 impl Endpoint for Show {
     type Output = Response;
@@ -53,8 +69,8 @@ impl Endpoint for Show {
         }
         let kept = self.0.kept(&request, &poll, visitor);
         let notice = kept
-            .newest
-            .filter(|vote| vote.is_within(TOLD_FOR) && poll.state().is_open())
+            .vote
+            .filter(|vote| vote.is_within(TOLD_FOR) && StateView::now(&poll).is_open())
             .map(|vote| Notice {
                 error: false,
                 text: match vote.choices {
@@ -64,11 +80,11 @@ impl Endpoint for Show {
             });
         let shown = Shown {
             notice,
-            ..Shown::of(kept.newest)
+            ..Shown::of(kept.vote)
         };
         let page = self.0.show(&request, &poll, visitor, shown).await;
         let mut page = kept_by_one_browser(page);
-        kept.drop_older(&mut page);
+        kept.drop_others(&mut page);
         for cookie in self.0.0.ballots.surplus(&request, visitor.id()) {
             set_cookie(&mut page, &cookie);
         }
@@ -145,13 +161,35 @@ impl Endpoint for Forget {
         let mut answer = see_page(&request, &poll);
         // If there was no vote, the page must not look as if there had been one.
         let kept = self.0.kept(&request, &poll, visitor);
-        if let Some(vote) = kept.newest {
+        if let Some(vote) = kept.vote {
             let forgotten = vote.forgotten();
             let cookie = self.0.0.ballots.write(poll.id(), visitor.id(), forgotten);
             set_cookie(&mut answer, &cookie);
         }
-        kept.drop_older(&mut answer);
+        kept.drop_others(&mut answer);
         Ok(answer)
+    }
+}
+
+impl Endpoint for SeeResult {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let poll = PagePlace::Named.poll(&self.0.0.polls, &request).await?;
+        let visitor = self.0.0.voters.visitor(&request).await?;
+        let id = poll.id();
+        let there = self.0.0.site.peer.poll_url(&request, id);
+        let mut there = there.ok_or_else(Problem::no_such_address)?;
+        // The cookie that shows the vote is the proof that there was one, also if its choices were forgotten.
+        let has_voted = self.0.kept(&request, &poll, visitor).vote.is_some();
+        if let Some(grant) = self.0.grant(&poll).filter(|_| has_voted) {
+            there = format!("{there}?{FIELD}={grant}");
+        }
+        Ok(Response::builder()
+            .status(StatusCode::SEE_OTHER)
+            .header(header::LOCATION, there)
+            .header(header::REFERRER_POLICY, "no-referrer")
+            .finish())
     }
 }
 
@@ -244,8 +282,16 @@ fn address(prefix: &Prefix, poll: &Poll) -> String {
 }
 
 impl VoteService {
-    fn kept(&self, request: &Request, poll: &Poll, visitor: Visitor) -> Kept {
-        self.0.ballots.read(request, poll.id(), visitor.id())
+    pub(super) fn kept(&self, request: &Request, poll: &Poll, visitor: Visitor) -> Kept {
+        let revote = poll.settings().revote;
+        let ballots = &self.0.ballots;
+        ballots.read(request, poll.id(), revote, visitor.id())
+    }
+
+    /// A grant for the result of this poll, if its result is for who has voted.
+    pub(super) fn grant(&self, poll: &Poll) -> Option<String> {
+        let is_needed = poll.settings().results == ShowResults::AfterVote;
+        is_needed.then(|| self.0.grants.issue(poll.id(), Moment::now()))
     }
 
     /// The page again, so that the voter can correct the vote there.
@@ -261,7 +307,7 @@ impl VoteService {
             return Err(problem.into());
         }
         let shown = Shown {
-            remembered: self.kept(request, poll, visitor).newest,
+            remembered: self.kept(request, poll, visitor).vote,
             ticked,
             notice: Some(Notice {
                 error: true,
@@ -286,16 +332,33 @@ impl VoteService {
         let id = poll.id();
         let chosen = shown.remembered.and_then(|vote| vote.choices);
         let chosen = chosen.map_or(0, Choices::bits);
-        let options = poll
-            .options()
-            .iter()
-            .enumerate()
-            .map(|(index, option)| VoteOption {
+        let settings = poll.settings();
+        let order = self.0.orders.of(poll, visitor.id());
+        let options = order.into_iter().map(|index| {
+            let option = &poll.options()[index];
+            let about = settings.option_descriptions.get(&option.id);
+            VoteOption {
                 id: option.id.as_str(),
                 label: &option.label,
+                about: about.map_or("", String::as_str),
                 chosen: chosen & (1 << index) != 0,
                 ticked: shown.ticked & (1 << index) != 0,
-            });
+            }
+        });
+        let state = match StateView::now(poll) {
+            StateView::Open if shown.closed => StateView::Closing,
+            state => state,
+        };
+        let result_url = self.0.site.peer.poll_url(request, id);
+        // The way over this service gives a grant to who has voted.
+        let result_url = match settings.results {
+            ShowResults::AfterVote => result_url.map(|_| address(&prefix, poll) + "/result"),
+            _ => result_url,
+        };
+        let now = Moment::now();
+        let is_shown = poll.shows_result(Viewer::Voted, now).is_shown();
+        let times = [settings.opens_at, settings.closes_at];
+        let times = times.map(|time| time.map(Moment::unix_ms));
         let mut response = templates::render(&VotePage {
             base,
             assets_version: assets::version(),
@@ -304,10 +367,16 @@ impl VoteService {
             title: poll.title(),
             options: options.collect(),
             max_choices: poll.max_choices(),
-            state: match StateView::now(poll) {
-                StateView::Open if shown.closed => StateView::Closing,
-                state => state,
-            },
+            revote: settings.revote,
+            state,
+            words: PollWords::new(poll, state),
+            shape: shape_of(poll),
+            opens_ms: times[0],
+            closes_ms: times[1],
+            now_ms: times.iter().flatten().next().map(|_| now.unix_ms()),
+            description: paragraphs(&settings.description),
+            language: Language::of(poll),
+            see_result_url: result_url.clone().filter(|_| is_shown),
             address: address(&prefix, poll),
             ballot_url: format!("{base}/v1/polls/{id}/ballot"),
             voter_tag: self.0.tags.tag(visitor.id()),
@@ -320,7 +389,7 @@ impl VoteService {
                 Some(_) => Voted::Forgotten,
             },
             unsure: shown.unsure,
-            result_url: self.0.site.peer.poll_url(request, id),
+            result_url,
             notice: shown.notice,
             other_polls: OtherPolls::beside(id, base, &self.0.polls).await,
             served_by: self.0.site.served_by.as_deref(),

@@ -8,12 +8,14 @@ use poem::{
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use voting_core::Poll;
+use voting_core::{Poll, model::moment::Moment};
 
 use super::{VoteService, memory::Remembered, page};
 use crate::{
-    edge::visitor::Visitor, pages::poll_of_page::PagePlace, problem::Problem,
-    views::poll_view::StateView,
+    edge::visitor::Visitor,
+    pages::poll_of_page::PagePlace,
+    problem::Problem,
+    views::{poll_view::StateView, vote_words::PollWords},
 };
 
 /// `GET`: the state, or 304 if the client has it already.
@@ -23,7 +25,16 @@ pub(super) struct Follow(pub(super) VoteService);
 struct State<'a> {
     title: &'a str,
     state: &'static str,
-    /// The labels in the poll's order.
+    /// As in the page. If it differs, the page has another form than the poll has now.
+    shape: String,
+    /// As in the page.
+    words: PollWords,
+    /// When the poll opens and closes, in milliseconds since 1970.
+    opens: Option<u64>,
+    closes: Option<u64>,
+    /// The options in the poll's order; the page may have them in another one.
+    ids: Vec<&'a str>,
+    /// Their labels.
     labels: Vec<&'a str>,
     /// The tag of the voter whom the cookie names, as in the page. `None` if the request has no cookie.
     voter: Option<String>,
@@ -47,10 +58,11 @@ impl Endpoint for Follow {
 
 impl VoteService {
     fn state(&self, request: &Request, poll: &Poll, visitor: Visitor) -> Result<Response, Problem> {
-        let kept = self.0.ballots.read(request, poll.id(), visitor.voter()?);
-        let state = state_of(poll, kept.newest);
+        visitor.voter()?;
+        let kept = self.kept(request, poll, visitor);
+        let state = state_of(poll, kept.vote);
         let voter = (!visitor.is_new()).then(|| self.0.tags.tag(visitor.id()));
-        let ballot = kept.newest.map(|vote| self.0.ballots.vote_mark(vote));
+        let ballot = kept.vote.map(|vote| self.0.ballots.vote_mark(vote));
         let body = serde_json::to_vec(&State {
             voter,
             ballot,
@@ -63,7 +75,7 @@ impl VoteService {
         let hash = BASE64URL_NOPAD.encode(&Sha256::digest(&body)[..12]);
         let etag = HeaderValue::try_from(format!("\"{hash}\"")).map_err(|_| Problem::internal())?;
         // A browser may ignore cookies in an answer 304, so there is no such answer while there are cookies to drop.
-        let known = has(request.headers(), &etag) && !kept.has_older();
+        let known = has(request.headers(), &etag) && !kept.has_others();
         let answer = match known {
             true => Response::builder()
                 .status(StatusCode::NOT_MODIFIED)
@@ -73,7 +85,7 @@ impl VoteService {
                 .body(body),
         };
         let mut answer = page::kept_by_one_browser(answer);
-        kept.drop_older(&mut answer);
+        kept.drop_others(&mut answer);
         answer.headers_mut().insert(header::ETAG, etag);
         Ok(answer)
     }
@@ -91,13 +103,38 @@ fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     })
 }
 
+/// A short text that differs if the form or the descriptions differ. Titles, labels and times are not part of it: an
+/// open page takes them over.
+pub(super) fn shape_of(poll: &Poll) -> String {
+    let settings = poll.settings();
+    let ids = poll.options().iter().map(|option| option.id.as_str());
+    let abouts = settings.option_descriptions.iter();
+    let parts = (
+        ids.collect::<Vec<_>>(),
+        poll.max_choices(),
+        settings.revote,
+        settings.order,
+        settings.language.as_deref(),
+        settings.description.as_str(),
+        abouts.collect::<Vec<_>>(),
+    );
+    let bytes = serde_json::to_vec(&parts).unwrap_or_default();
+    BASE64URL_NOPAD.encode(&Sha256::digest(bytes)[..6])
+}
+
 fn state_of(poll: &Poll, remembered: Option<Remembered>) -> State<'_> {
-    let options = poll.options();
+    let (options, state) = (poll.options(), StateView::now(poll));
+    let settings = poll.settings();
     let chosen = remembered.and_then(|vote| vote.choices);
     let chosen = chosen.into_iter().flat_map(|choices| choices.indices());
     State {
         title: poll.title(),
-        state: StateView::now(poll).as_str(),
+        state: state.as_str(),
+        shape: shape_of(poll),
+        words: PollWords::new(poll, state),
+        opens: settings.opens_at.map(Moment::unix_ms),
+        closes: settings.closes_at.map(Moment::unix_ms),
+        ids: options.iter().map(|option| option.id.as_str()).collect(),
         labels: options.iter().map(|option| option.label.as_str()).collect(),
         voter: None,
         ballot: None,

@@ -342,6 +342,41 @@ pub fn connect(url: &str) -> TcpStream {
     stream
 }
 
+/// The status of an answer, and its first piece: of an event stream, the first event.
+pub fn first_piece(url: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    let (host, path) = url
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split_once('/'))
+        .expect("an address");
+    let mut stream = connect(&format!("http://{host}"));
+    let mut request = format!("GET /{path} HTTP/1.0\r\nHost: test\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = BufReader::new(stream);
+    let mut text = String::new();
+    let is_whole = |text: &str| match text.split_once("\r\n\r\n") {
+        Some((_, body)) if text.contains("text/event-stream") => body.ends_with("\n\n"),
+        _ => false,
+    };
+    while !is_whole(&text) {
+        if answer.read_line(&mut text).expect("a line") == 0 {
+            break;
+        }
+    }
+    let status = text
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    let lines = text.lines().filter(|line| !line.starts_with("date:"));
+    (
+        status.expect("a status"),
+        lines.collect::<Vec<_>>().join("\n"),
+    )
+}
+
 /// An event stream, opened and read past its head.
 pub fn events(url: &str, path: &str) -> BufReader<TcpStream> {
     let mut stream = connect(url);
