@@ -64,7 +64,10 @@ impl SecurityHeaders {
             ),
         ];
         for (name, value) in fixed {
-            headers.insert(name, HeaderValue::from_static(value));
+            // An answer may have a stricter value of its own.
+            headers
+                .entry(name)
+                .or_insert(HeaderValue::from_static(value));
         }
         if self.https {
             let always = HeaderValue::from_static("max-age=31536000");

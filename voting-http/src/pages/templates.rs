@@ -224,6 +224,10 @@ impl VotePage<'_> {
         }
     }
 
+    fn closed_line(&self) -> &'static str {
+        vote_words::closed_line(self.revote)
+    }
+
     /// The words for the script.
     fn words_json(&self) -> String {
         serde_json::to_string(&self.words).unwrap_or_default()

@@ -16,7 +16,7 @@ pub(crate) fn why_hidden(poll: &Poll, hidden: &Hidden) -> String {
             "Voting has ended. The last votes are being counted. Then the result is shown."
         }
         ShowResults::AfterVote => {
-            "Who has voted can see the result now. Everybody can see it when the poll has closed."
+            "The result is shown to people who have voted. Everybody can see it when the poll has closed."
         }
         ShowResults::AfterClose | ShowResults::Always => {
             "The result is shown when the poll has closed."

@@ -171,13 +171,16 @@ fn shut_words(poll: &Poll, state: StateView) -> (&'static str, String) {
             ("Not open yet", format!("This poll opens on {at}."))
         }
         (StateView::Draft | StateView::Scheduled, None) => ("Not open yet", String::new()),
-        _ => ("This poll is closed", closed_line(poll).to_owned()),
+        _ => (
+            "This poll is closed",
+            closed_line(poll.settings().revote).to_owned(),
+        ),
     }
 }
 
 /// The line on the page of a poll that is closed.
-pub(crate) fn closed_line(poll: &Poll) -> &'static str {
-    match poll.settings().revote {
+pub(crate) fn closed_line(revote: bool) -> &'static str {
+    match revote {
         true => "Votes can no longer be cast or changed.",
         false => "Votes can no longer be cast.",
     }

@@ -268,11 +268,16 @@ fn the_state_of_the_poll_and_the_vote_is_there_for_the_page_to_follow() {
     let state = visitor.ask(path, None);
     assert_eq!(state.header("cache-control"), "private, no-cache");
     let voter = state.json()["voter"].as_str().unwrap().to_owned();
+    let page = visitor.ask("/", None).body;
+    let shape = state.json()["shape"].as_str().unwrap().to_owned();
+    assert!(page.contains(&format!("data-shape=\"{shape}\"")), "{page}");
     let expected = serde_json::json!({
-        "title": "Cats vs Dogs!", "state": "open", "labels": ["Cats", "Dogs"], "voter": voter,
+        "title": "Cats vs Dogs!", "state": "open", "shape": shape, "words": state.json()["words"],
+        "opens": null, "closes": null, "ids": ["a", "b"], "labels": ["Cats", "Dogs"], "voter": voter,
         "choices": [], "ballot": null, "forgotten": false,
     });
     assert_eq!(state.json(), expected);
+    assert_eq!(state.json()["words"]["before"], "Pick one to vote.");
     let etag = state.header("etag").to_owned();
     let again = |visitor: &Visitor| {
         let cookies = visitor.cookies();

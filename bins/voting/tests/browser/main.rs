@@ -1,6 +1,7 @@
 //! The two pages in a real browser. This file has the tests of both pages; each page has a file of its own.
 
 mod layout;
+mod life;
 mod results;
 #[path = "../support/mod.rs"]
 mod support;
