@@ -198,7 +198,7 @@
   function inWords(seconds) {
     var units = [[Math.floor(seconds / 86400), "day"], [Math.floor(seconds / 3600) % 24, "hour"], [Math.floor(seconds / 60) % 60, "minute"], [seconds % 60, "second"]];
     while (units.length > 1 && !units[0][0]) units.shift();
-    return units.slice(0, 2).map(function (unit) { return unit[0] + " " + unit[1] + (unit[0] === 1 ? "" : "s"); }).join(" ");
+    return units.slice(0, 2).filter(function (unit, index) { return unit[0] || !index; }).map(function (unit) { return unit[0] + " " + unit[1] + (unit[0] === 1 ? "" : "s"); }).join(" ");
   }
 
   function serverNow() {

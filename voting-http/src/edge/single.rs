@@ -6,7 +6,7 @@ use poem::{Request, http::HeaderMap};
 use crate::problem::Problem;
 
 /// The headers, written as in messages. A header with a list, such as `Accept` or `Cookie`, may occur more than once.
-const SINGLE: [&str; 7] = [
+const SINGLE: [&str; 8] = [
     "Authorization",
     "Content-Type",
     "If-Match",

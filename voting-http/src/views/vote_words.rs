@@ -39,7 +39,7 @@ fn vote_for(poll: &Poll, choices: Choices) -> String {
     }
 }
 
-/// Until when a vote can be changed.
+/// Until when a vote can be changed, for who does not see the page.
 fn until(poll: &Poll) -> String {
     match poll.settings().closes_at {
         Some(at) => format!("until {}", moment_words::of_poll(at, poll)),
@@ -74,8 +74,8 @@ pub(crate) fn confirmed(poll: &Poll, choices: Choices) -> String {
         (Some(option), 1) => format!("is for {}", quoted(&option.label)),
         (_, n) => format!("has {n} choices"),
     };
-    let until = until(poll);
-    format!("Your last confirmed vote {what}. You can change your vote {until}.")
+    // The page says when that is.
+    format!("Your last confirmed vote {what}. You can change your vote until the poll closes.")
 }
 
 /// The text after the choices were forgotten.
@@ -153,7 +153,7 @@ impl PollWords {
             thanks: match (revote, max, options) {
                 (false, ..) => RECEIVED.to_owned(),
                 // Below a long list, the line above it says so all the time.
-                (true, 1, 2) => format!("You can change your vote {}.", until(poll)),
+                (true, 1, 2) => "You can change your vote until the poll closes.".to_owned(),
                 (true, ..) => String::new(),
             },
             shut,
