@@ -79,4 +79,52 @@
       if (place.textContent !== text) place.textContent = text;
     });
   }, 1000);
+
+  // ---- A new poll is in the zone of its host ----
+  var form = document.getElementById("poll-form");
+  var zone = document.getElementById("time_zone");
+  if (form && zone && "new" in form.dataset && zone.value === "UTC") {
+    var own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    var known = Array.prototype.some.call(zone.options, function (option) {
+      return option.value === own;
+    });
+    if (known) zone.value = own;
+  }
+
+  // ---- Options are added without loading the page again ----
+  var rows = document.getElementById("option-rows");
+  var add = document.getElementById("add");
+  if (rows && add) {
+    add.addEventListener("click", function (event) {
+      if (rows.children.length >= 63) return;
+      event.preventDefault();
+      var row = rows.lastElementChild.cloneNode(true);
+      var number = rows.children.length;
+      row.querySelectorAll("input, textarea").forEach(function (field) {
+        field.value = "";
+        field.removeAttribute("aria-invalid");
+        field.removeAttribute("aria-describedby");
+        field.removeAttribute("autofocus");
+      });
+      row.querySelectorAll(".error").forEach(function (error) {
+        error.remove();
+      });
+      row.querySelectorAll(".nth").forEach(function (nth) {
+        nth.textContent = number + 1;
+      });
+      row.querySelector("details").open = false;
+      row.querySelector("label").htmlFor = "label-" + number;
+      row.querySelector("[name=label]").id = "label-" + number;
+      row.querySelector("[name=about]").id = "about-" + number;
+      row.querySelector("[name=about]").setAttribute("aria-label", "Description of option " + (number + 1));
+      ["up", "down", "remove"].forEach(function (what) {
+        row.querySelector("[value^=" + what + "]").value = what + "-" + number;
+      });
+      // What was the last row can move down now, and the new one can move up.
+      rows.lastElementChild.querySelector("[value^=down]").disabled = false;
+      row.querySelector("[value^=up]").disabled = false;
+      rows.append(row);
+      row.querySelector("[name=label]").focus();
+    });
+  }
 })();

@@ -313,3 +313,267 @@ fn the_pages_have_no_inline_script_and_no_inline_style() {
         assert_eq!(page.header("cache-control"), "no-store");
     }
 }
+
+/// The fields of a form that makes a poll.
+fn lunch() -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("title", "What is for lunch?"),
+        ("label", "Rice"),
+        ("option", ""),
+        ("about", ""),
+        ("label", "Soup"),
+        ("option", ""),
+        ("about", "Hot"),
+        ("max_choices", "1"),
+        ("revote", "yes"),
+        ("results", "after_close"),
+        ("order", "fixed"),
+        ("listed", "yes"),
+        ("time_zone", "Europe/Berlin"),
+    ]
+}
+
+/// The same form with another value of a field.
+fn with(
+    mut fields: Vec<(&'static str, &'static str)>,
+    name: &'static str,
+    value: &'static str,
+) -> Vec<(&'static str, &'static str)> {
+    fields.retain(|(known, _)| *known != name);
+    fields.push((name, value));
+    fields
+}
+
+#[test]
+fn a_host_makes_a_draft_edits_it_and_publishes_it() {
+    let browser = Browser::signed_in();
+    assert_eq!(browser.get("/polls/new").status, 200);
+    let saved = browser.post("/polls/new", &with(lunch(), "do", "save"));
+    assert_eq!(saved.status, 303, "{}", saved.body);
+    let there = saved.header("location").to_owned();
+    assert_eq!(there, "/polls/what-is-for-lunch?done=draft-saved");
+    let page = browser.get(&there).body;
+    assert!(page.contains("The draft is saved.") && page.contains("pill draft"));
+    // Nobody else sees it.
+    let vote = format!("{}/polls/what-is-for-lunch", browser.services.vote);
+    assert_eq!(get(&vote, &[BROWSER]).status, 404);
+
+    let form = browser.get("/polls/what-is-for-lunch/edit").body;
+    for text in [
+        r#"value="What is for lunch?""#,
+        r#"name="revision" value="0""#,
+        r#"<option value="Europe/Berlin" selected>Berlin"#,
+        r#"value="after_close" checked"#,
+    ] {
+        assert!(form.contains(text), "{text} in {form}");
+    }
+    let fields = with(lunch(), "title", "Lunch?");
+    let fields = with(with(fields, "do", "publish"), "revision", "0");
+    let saved = browser.post("/polls/what-is-for-lunch/edit", &fields);
+    let there = saved.header("location").to_owned();
+    assert_eq!(there, "/polls/what-is-for-lunch?done=published");
+    let page = browser.get(&there).body;
+    assert!(page.contains("pill open") && page.contains("Lunch?"));
+    assert_eq!(get(&vote, &[BROWSER]).status, 200);
+    let log = browser.get("/audit?poll=what-is-for-lunch").body;
+    assert!(
+        log.contains("poll.created") && log.contains("by operator"),
+        "{log}"
+    );
+}
+
+#[test]
+fn what_cannot_be_saved_stays_in_the_form_with_the_reasons() {
+    let browser = Browser::signed_in();
+    let fields = with(lunch(), "title", "");
+    let fields = with(with(fields, "max_choices", "7"), "do", "publish");
+    let refused = browser.post("/polls/new", &fields);
+    assert_eq!(refused.status, 422);
+    for text in [
+        "2 things are to be corrected",
+        r##"<a href="#title">Enter the question.</a>"##,
+        r##"<a href="#max_choices">"##,
+        r#"aria-invalid="true" aria-describedby="title-error""#,
+        r#"value="Soup""#,
+        "Hot</textarea>",
+        r#"value="7""#,
+    ] {
+        assert!(refused.body.contains(text), "{text} in {}", refused.body);
+    }
+    for (name, value, text) in [
+        (
+            "opens_at",
+            "2100-03-28T02:30",
+            "does not exist in Europe/Berlin",
+        ),
+        (
+            "closes_at",
+            "2100-10-31T02:30",
+            "comes twice in Europe/Berlin",
+        ),
+        ("closes_at", "2020-01-01T00:00", "This moment has passed."),
+        ("id", "Lunch!", "It begins and ends with"),
+        ("id", "many", "There is, or was, a poll with this address."),
+    ] {
+        let fields = with(with(lunch(), name, value), "do", "publish");
+        let refused = browser.post("/polls/new", &fields);
+        assert_eq!(refused.status, 422, "{name}: {}", refused.body);
+        assert!(refused.body.contains(text), "{text} in {}", refused.body);
+    }
+    // Which of the two is meant can be chosen.
+    let fields = with(lunch(), "closes_at", "2100-10-31T02:30");
+    let refused = browser.post("/polls/new", &fields);
+    assert!(
+        refused
+            .body
+            .contains(r#"name="closes_which" value="second""#)
+    );
+    let saved = browser.post("/polls/new", &with(fields, "closes_which", "second"));
+    assert_eq!(saved.status, 303);
+}
+
+#[test]
+fn options_are_added_moved_and_removed_without_scripts() {
+    let browser = Browser::signed_in();
+    let page = browser.post("/polls/new", &with(lunch(), "do", "add"));
+    assert_eq!(page.status, 200);
+    assert_eq!(page.body.matches("name=\"label\"").count(), 3);
+    assert!(page.body.contains(r#"id="label-2" name="label" type="text" maxlength="200" dir="auto" value="" autocomplete="off" autofocus"#));
+    let page = browser
+        .post("/polls/new", &with(lunch(), "do", "up-1"))
+        .body;
+    assert!(page.find("value=\"Soup\"") < page.find("value=\"Rice\""));
+    let page = browser
+        .post("/polls/new", &with(lunch(), "do", "remove-0"))
+        .body;
+    assert!(!page.contains("value=\"Rice\"") && page.contains("value=\"Soup\""));
+}
+
+#[test]
+fn a_poll_has_up_to_63_options_with_the_longest_texts() {
+    let browser = Browser::signed_in();
+    // Three bytes a character, and nine percent-encoded.
+    let long = "\u{4e00}".repeat(198);
+    let labels: Vec<_> = (10..73).map(|number| format!("{long}{number}")).collect();
+    let about = "\u{4e00}".repeat(2_000);
+    let mut fields = vec![("title", "So many?"), ("max_choices", "63"), ("do", "save")];
+    for label in &labels {
+        fields.extend([("label", label.as_str()), ("option", ""), ("about", &about)]);
+    }
+    let saved = browser.post("/polls/new", &fields);
+    assert_eq!(saved.header("location"), "/polls/so-many?done=draft-saved");
+    let form = browser.get("/polls/so-many/edit").body;
+    assert_eq!(form.matches("name=\"label\"").count(), 63);
+    assert!(!form.contains("Add an option"));
+    fields.extend([("label", "One more"), ("option", ""), ("about", "")]);
+    let refused = browser.post("/polls/new", &fields);
+    assert!(refused.body.contains("A poll has at most 63 options."));
+}
+
+#[test]
+fn a_lost_update_is_refused_and_both_versions_are_shown() {
+    let browser = Browser::signed_in();
+    let edit = |title: &'static str, revision: &'static str| {
+        let fields = [
+            ("title", title),
+            ("label", "Cats"),
+            ("option", "a"),
+            ("about", ""),
+            ("label", "Dogs"),
+            ("option", "b"),
+            ("about", ""),
+            ("max_choices", "1"),
+            ("results", "always"),
+            ("listed", "yes"),
+            ("revision", revision),
+            ("do", "save"),
+        ];
+        browser.post("/polls/cats-vs-dogs/edit", &fields)
+    };
+    assert_eq!(edit("First", "0").status, 303);
+    let refused = edit("Second", "0");
+    assert_eq!(refused.status, 412);
+    for text in [
+        "Somebody else has changed this poll meanwhile.",
+        r#"<td dir="auto">First</td><td dir="auto">Second</td>"#,
+        r#"name="revision" value="1""#,
+    ] {
+        assert!(refused.body.contains(text), "{text} in {}", refused.body);
+    }
+    assert_eq!(edit("Second", "1").status, 303);
+    assert!(browser.get("/polls/cats-vs-dogs").body.contains("Second"));
+}
+
+#[test]
+fn what_was_typed_survives_the_end_of_a_session() {
+    let browser = Browser::new(Services::start());
+    let asked = browser.post("/polls/new", &with(lunch(), "do", "save"));
+    assert_eq!(asked.status, 401);
+    assert!(
+        asked
+            .body
+            .contains(r#"<input type="hidden" name="title" value="What is for lunch?">"#)
+    );
+    assert!(asked.body.contains(r#"action="/polls/new""#));
+    let fields = with(with(lunch(), "do", "save"), "sign_in_token", "wrong");
+    assert_eq!(browser.post("/polls/new", &fields).status, 401);
+    let fields = with(fields, "sign_in_token", OPERATOR_TOKEN);
+    let saved = browser.post("/polls/new", &fields);
+    assert_eq!(
+        saved.header("location"),
+        "/polls/what-is-for-lunch?done=draft-saved"
+    );
+    assert!(saved.header("set-cookie").starts_with("host="));
+}
+
+#[test]
+fn a_poll_is_closed_archived_and_deleted_once_its_id_is_typed() {
+    let browser = Browser::signed_in();
+    let asked = browser.get("/polls/many/close").body;
+    assert!(asked.contains("cannot be opened again"));
+    let wrong = browser.post("/polls/many/close", &[("confirm", "cats")]);
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.body.contains("enter many"));
+    assert!(browser.get("/polls/many").body.contains("pill open"));
+    let closed = browser.post("/polls/many/close", &[("confirm", " many ")]);
+    assert_eq!(closed.header("location"), "/polls/many?done=closed");
+    voting_testing::await_some("the end of the count", || {
+        let page = browser.get("/polls/many").body;
+        page.contains("pill final").then_some(())
+    });
+    let recount = browser.post("/polls/many/recount", &[]);
+    assert!(recount.body.contains("The result is the same."));
+    let archived = browser.post("/polls/many/archive", &[("archived", "yes")]);
+    assert_eq!(archived.header("location"), "/polls/many?done=archived");
+    assert!(browser.get("/?show=archived").body.contains("/polls/many"));
+    let taken_out = browser.post("/polls/many/archive", &[("archived", "no")]);
+    assert_eq!(taken_out.header("location"), "/polls/many?done=unarchived");
+    let deleted = browser.post("/polls/many/delete", &[("confirm", "many")]);
+    assert_eq!(deleted.header("location"), "/?done=deleted");
+    assert_eq!(browser.get("/polls/many").status, 404);
+    let taken = with(with(lunch(), "id", "many"), "do", "save");
+    let refused = browser.post("/polls/new", &taken);
+    assert_eq!(refused.status, 409);
+    assert!(refused.body.contains("its id cannot be used again"));
+}
+
+#[test]
+fn a_draft_is_published_only_as_it_was_seen() {
+    let browser = Browser::signed_in();
+    browser.poll("draft", |_| (), true);
+    let seen = [("revision", "7")];
+    assert_eq!(browser.post("/polls/draft/publish", &seen).status, 412);
+    let seen = [("revision", "0")];
+    let published = browser.post("/polls/draft/publish", &seen);
+    assert_eq!(published.header("location"), "/polls/draft?done=published");
+}
+
+#[test]
+fn dead_letters_are_listed() {
+    let browser = Browser::signed_in();
+    assert!(browser.get("/dead-letters").body.contains("There is none."));
+    browser.services.push(b"poison");
+    browser.services.settle();
+    let page = browser.get("/dead-letters").body;
+    assert!(page.contains("malformed"), "{page}");
+}

@@ -1,6 +1,9 @@
 //! The host's pages, on the operator's service: polls, their lives and their results, for people with a browser. All of
 //! it works with plain forms; scripts only make it more comfortable. Nothing here can do what the API cannot do.
 
+mod actions;
+mod audit;
+mod edit;
 mod form;
 mod list;
 mod poll_page;
@@ -8,6 +11,7 @@ mod qr;
 mod session;
 mod sign_in;
 mod times;
+mod typed;
 
 use std::sync::Arc;
 
@@ -16,6 +20,7 @@ use poem::{
     endpoint::make,
     get,
     http::{HeaderValue, Method, StatusCode, header},
+    post,
 };
 use voting_core::{
     BallotQueue, Poll, PollDirectory, PollId, PollStore, SecretKey, model::moment::Moment,
@@ -29,6 +34,7 @@ use self::{
 };
 use crate::{
     edge::same_site,
+    operator::OperatorService,
     pages::{
         assets,
         site::{self, Prefix, Site},
@@ -41,9 +47,11 @@ use crate::{
 
 /// The parts that the pages show and change.
 pub(crate) struct Parts {
+    /// Changes polls, as for the API.
+    pub(crate) service: OperatorService,
     pub(crate) queue: Arc<dyn BallotQueue>,
     pub(crate) store: Arc<dyn Store>,
-    /// Where polls are stored and changed.
+    /// Where polls are stored.
     pub(crate) polls: Arc<dyn PollStore>,
     pub(crate) operator: OperatorKey,
     pub(crate) sessions: Sessions,
@@ -62,10 +70,22 @@ pub(crate) fn sessions(token: &SecretKey, site: &Site) -> Sessions {
 }
 
 /// The pages that take forms, for `Allow`.
-pub(crate) const FORMS: &[&str] = &["/sign-in"];
+pub(crate) const FORMS: &[&str] = &[
+    "/sign-in",
+    "/polls/new",
+    "/polls/:poll/edit",
+    "/polls/:poll/close",
+    "/polls/:poll/delete",
+];
 
 /// The pages that take nothing but forms.
-pub(crate) const ONLY_FORMS: &[&str] = &["/sign-out"];
+pub(crate) const ONLY_FORMS: &[&str] = &[
+    "/sign-out",
+    "/polls/:poll/publish",
+    "/polls/:poll/open",
+    "/polls/:poll/archive",
+    "/polls/:poll/recount",
+];
 
 impl Host {
     pub(crate) fn new(parts: Parts) -> Self {
@@ -77,12 +97,34 @@ impl Host {
         routes
             .at("/", get(self.page(list::show)))
             .at("/polls", get(self.page(list::show)))
+            .at(
+                "/polls/new",
+                get(self.page(edit::new)).post(self.page(edit::save)),
+            )
+            .at(
+                "/polls/:poll/edit",
+                get(self.page(edit::edit)).post(self.page(edit::save)),
+            )
+            .at(
+                "/polls/:poll/close",
+                get(self.page(actions::close)).post(self.page(actions::close)),
+            )
+            .at(
+                "/polls/:poll/delete",
+                get(self.page(actions::delete)).post(self.page(actions::delete)),
+            )
+            .at("/polls/:poll/publish", post(self.page(actions::publish)))
+            .at("/polls/:poll/open", post(self.page(actions::open)))
+            .at("/polls/:poll/archive", post(self.page(actions::archive)))
+            .at("/polls/:poll/recount", post(self.page(actions::recount)))
+            .at("/audit", get(self.page(audit::log)))
+            .at("/dead-letters", get(self.page(audit::dead_letters)))
             .at("/polls/:poll", get(self.page(poll_page::show)))
             .at(
                 "/sign-in",
                 get(self.open(sign_in::ask)).post(self.open(sign_in::take)),
             )
-            .at("/sign-out", poem::post(self.open(sign_in::leave)))
+            .at("/sign-out", post(self.open(sign_in::leave)))
     }
 
     /// A page for who is signed in.
@@ -166,6 +208,7 @@ impl Host {
             host: self.clone(),
             prefix,
             request,
+            form,
             session,
             now,
         };
@@ -185,6 +228,8 @@ struct Visit {
     host: Host,
     prefix: Prefix,
     request: Request,
+    /// What was sent with it; empty where nothing was.
+    form: Form,
     session: Session,
     now: Moment,
 }
@@ -241,6 +286,14 @@ struct Frame {
 /// What the host reads after something was done. The key is in the address, so that no process has to remember it.
 fn done(key: &str) -> Option<&'static str> {
     Some(match key {
+        "saved" => "The poll is saved.",
+        "draft-saved" => "The draft is saved. Only hosts see it until you publish it.",
+        "published" => "The poll is published.",
+        "opened" => "The poll is open.",
+        "closed" => "Voting has ended. The last votes are being counted.",
+        "archived" => "The poll is in the archive: it is in no list.",
+        "unarchived" => "The poll is out of the archive.",
+        "deleted" => "The poll is deleted.",
         "signed-out" => "You are signed out.",
         _ => return None,
     })

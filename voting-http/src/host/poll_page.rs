@@ -47,6 +47,8 @@ struct PollPage {
     id: String,
     title: String,
     phase: Phase,
+    /// How many changes the poll had, as it is shown here.
+    revision: u64,
     /// What the state means, in a sentence.
     standing: &'static str,
     /// A change of times or rules that has not reached the whole log yet.
@@ -188,6 +190,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
         id: poll.id().to_string(),
         title: poll.title().to_owned(),
         phase,
+        revision: poll.revision(),
         standing: standing(phase),
         is_changing: poll.pending_window().is_some(),
         paragraphs: paragraphs(&poll.settings().description),
@@ -215,6 +218,10 @@ impl PollPage {
 
     fn is_draft(&self) -> bool {
         self.phase == Phase::Draft
+    }
+
+    fn is_archived(&self) -> bool {
+        self.phase == Phase::Archived
     }
 
     /// Whether the figures can change while the page is looked at.

@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use jiff::{
     Timestamp,
-    tz::{TimeZone, TimeZoneDatabase},
+    civil::DateTime,
+    tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase},
 };
 use voting_core::model::moment::Moment;
 
@@ -25,9 +26,121 @@ pub(super) fn zone(name: &str) -> Option<TimeZone> {
     database().get(name).ok()
 }
 
+/// The zones of one part of the world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Region {
+    pub(super) name: String,
+    /// The IANA names, each with the text that is shown.
+    pub(super) zones: Vec<(String, String)>,
+}
+
+/// The zones that a host can choose from, by region. Names without a region are old ones; each of these zones also has a
+/// name with a region.
+pub(super) fn regions() -> &'static [Region] {
+    static REGIONS: OnceLock<Vec<Region>> = OnceLock::new();
+    REGIONS.get_or_init(|| {
+        let mut regions: Vec<Region> = Vec::new();
+        for name in database().available() {
+            let name = name.as_str();
+            let Some((region, place)) = name.split_once('/') else {
+                continue;
+            };
+            if matches!(region, "Etc" | "posix" | "right" | "SystemV") {
+                continue;
+            }
+            let shown = (name.to_owned(), place.replace('_', " "));
+            match regions.iter_mut().find(|known| known.name == region) {
+                Some(known) => known.zones.push(shown),
+                None => regions.push(Region {
+                    name: region.to_owned(),
+                    zones: vec![shown],
+                }),
+            }
+        }
+        for region in &mut regions {
+            region.zones.sort();
+        }
+        regions.sort_by(|one, other| one.name.cmp(&other.name));
+        regions
+    })
+}
+
+/// Which of two moments is meant by a local time that comes twice, when clocks go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    First,
+    Second,
+}
+
+/// Why a local time is no moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NoMoment {
+    /// The text is not a date and a time.
+    Unreadable,
+    /// Clocks go forward then: the time does not exist.
+    Skipped,
+    /// Clocks go back then: the time comes twice.
+    Twice,
+}
+
+impl NoMoment {
+    /// What the host is told.
+    pub(super) fn text(&self, zone: &str) -> String {
+        match self {
+            Self::Unreadable => {
+                "This is not a date and a time. Write it like 2026-11-27T18:00.".into()
+            }
+            Self::Skipped => format!(
+                "This time does not exist in {zone}: clocks go forward and skip it. Choose an earlier or a later time."
+            ),
+            Self::Twice => format!(
+                "This time comes twice in {zone}: clocks go back. Choose below which of the two you mean."
+            ),
+        }
+    }
+}
+
+/// The moment of a local time.
+pub(super) fn moment(
+    text: &str,
+    zone: &TimeZone,
+    which: Option<Which>,
+) -> Result<Moment, NoMoment> {
+    let local: DateTime = text.trim().parse().map_err(|_| NoMoment::Unreadable)?;
+    let ambiguous = zone.to_ambiguous_timestamp(local);
+    let at = match (ambiguous.offset(), which) {
+        (AmbiguousOffset::Gap { .. }, _) => return Err(NoMoment::Skipped),
+        (AmbiguousOffset::Fold { .. }, None) => return Err(NoMoment::Twice),
+        (_, Some(Which::Second)) => ambiguous.later(),
+        (_, _) => ambiguous.earlier(),
+    };
+    let at = at.map_err(|_| NoMoment::Unreadable)?;
+    let ms = u64::try_from(at.as_millisecond()).map_err(|_| NoMoment::Unreadable)?;
+    Moment::from_unix_ms(ms).ok_or(NoMoment::Unreadable)
+}
+
 fn timestamp(moment: Moment) -> Timestamp {
     let ms = i64::try_from(moment.unix_ms()).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+}
+
+/// A moment as the value of a field for a date and a time, and which of two it is if the time comes twice.
+pub(super) fn local(moment: Moment, zone: &TimeZone) -> (String, Option<Which>) {
+    let at = timestamp(moment);
+    let local = zone.to_datetime(at);
+    let text = match moment.unix_ms() % 60_000 {
+        0 => local.strftime("%Y-%m-%dT%H:%M").to_string(),
+        _ => local.strftime("%Y-%m-%dT%H:%M:%S%.f").to_string(),
+    };
+    let ambiguous = zone.to_ambiguous_timestamp(local);
+    let which = matches!(ambiguous.offset(), AmbiguousOffset::Fold { .. }).then(|| {
+        if ambiguous.earlier().is_ok_and(|earlier| earlier == at) {
+            Which::First
+        } else {
+            Which::Second
+        }
+    });
+    (text, which)
 }
 
 /// A moment for people, such as `Friday, 27 November 2026, 18:00 (Europe/Berlin, UTC+01)`.
@@ -73,8 +186,49 @@ pub(super) fn until(moment: Moment, now: Moment) -> String {
 mod tests {
     use super::*;
 
+    fn berlin() -> TimeZone {
+        zone("Europe/Berlin").unwrap()
+    }
+
     fn at(text: &str) -> Moment {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_local_time_is_a_moment_in_its_zone() {
+        let moment = |text: &str| moment(text, &berlin(), None);
+        assert_eq!(moment("2026-11-27T18:00"), Ok(at("2026-11-27T17:00:00Z")));
+        assert_eq!(
+            moment("2026-07-27T18:00:05"),
+            Ok(at("2026-07-27T16:00:05Z"))
+        );
+        for bad in ["", "tomorrow", "2026-13-01T00:00", "18:00"] {
+            assert_eq!(moment(bad), Err(NoMoment::Unreadable), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_clocks_skip_is_refused_and_one_that_comes_twice_is_asked_for() {
+        let zone = berlin();
+        let skipped = moment("2026-03-29T02:30", &zone, Some(Which::First));
+        assert_eq!(skipped, Err(NoMoment::Skipped));
+        let twice = |which| moment("2026-10-25T02:30", &zone, which);
+        assert_eq!(twice(None), Err(NoMoment::Twice));
+        let (first, second) = (at("2026-10-25T00:30:00Z"), at("2026-10-25T01:30:00Z"));
+        assert_eq!(twice(Some(Which::First)), Ok(first));
+        assert_eq!(twice(Some(Which::Second)), Ok(second));
+        for (moment, which) in [(first, Which::First), (second, Which::Second)] {
+            let shown = local(moment, &zone);
+            assert_eq!(shown, ("2026-10-25T02:30".to_owned(), Some(which)));
+        }
+    }
+
+    #[test]
+    fn what_is_shown_in_a_field_reads_back() {
+        for text in ["2026-11-27T17:00:00Z", "2026-11-27T17:00:01.25Z"] {
+            let (shown, which) = local(at(text), &berlin());
+            assert_eq!(moment(&shown, &berlin(), which), Ok(at(text)), "{shown}");
+        }
     }
 
     #[test]
@@ -107,5 +261,14 @@ mod tests {
                 "in 2 days"
             ]
         );
+    }
+
+    #[test]
+    fn the_zones_of_the_world_can_be_chosen() {
+        let all = regions();
+        let europe = all.iter().find(|region| region.name == "Europe").unwrap();
+        let berlin = ("Europe/Berlin".to_owned(), "Berlin".to_owned());
+        assert!(europe.zones.contains(&berlin));
+        assert!(all.iter().all(|region| region.name != "Etc"));
     }
 }

@@ -147,6 +147,7 @@ impl OperatorService {
             ..
         } = self.0.pipeline.clone();
         Host::new(host::Parts {
+            service: self.clone(),
             queue,
             store,
             polls,

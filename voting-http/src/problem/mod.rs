@@ -365,6 +365,11 @@ impl Problem {
         self.sign_in.as_deref()
     }
 
+    /// The kind of problem.
+    pub(crate) fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
     pub(crate) fn title(&self) -> &'static str {
         self.title
     }
