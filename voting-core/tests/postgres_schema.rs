@@ -212,6 +212,8 @@ fn of_the_owner() -> impl Iterator<Item = String> {
         "UPDATE applied SET ms = 0",
         "UPDATE audit_log SET by = 'somebody else'",
         "DELETE FROM audit_log",
+        "INSERT INTO audit_log (by, action, at) VALUES ('a', 'b', '2020-01-01')",
+        "INSERT INTO audit_log (number, by, action) OVERRIDING SYSTEM VALUE VALUES (1, 'a', 'b')",
         "UPDATE upgrades SET finished = 99",
         "INSERT INTO deleted_polls (id, state, voters) VALUES ('drinks', '', 0)",
         "UPDATE deleted_polls SET voters = 0",

@@ -3,7 +3,14 @@
 use std::{net::TcpListener, time::Duration};
 
 use tokio_util::sync::CancellationToken;
+use voting_core::{
+    Poll, PollDirectory, PollState, PollStore,
+    backends::postgres::{Postgres, PostgresOptions},
+    model::poll_state::Seals,
+    store::AuditLog,
+};
 use voting_service::{Config, Exit, Hidden, NotReady, StopOn, ready};
+use voting_testing::{PostgresServer, RedisServer};
 
 /// No program listens at this address.
 const NOWHERE: &str = "127.0.0.1:1";
@@ -13,13 +20,67 @@ async fn it_waits_for_its_stores_and_stops_when_it_is_asked_to() {
     tokio::spawn(runs()).await.expect("it does not panic");
 }
 
-async fn runs() {
+fn config(redis: &str, postgres: &str) -> Config {
     let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
     let mut config = Config::default();
     config.worker.listen = free.expect("a free port");
-    config.redis.url = Some(Hidden::new(format!("redis://{NOWHERE}/")));
-    config.postgres.url = Some(Hidden::new(format!("postgres://user@{NOWHERE}/voting")));
+    config.redis.url = Some(Hidden::new(redis));
+    config.postgres.url = Some(Hidden::new(postgres));
     config.worker.token = Some(Hidden::new("the operator's token, 32 bytes or more"));
+    config
+}
+
+/// As soon as it starts. Later it looks once an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_that_were_kept_long_enough_are_deleted() {
+    let (postgres, redis) = (PostgresServer::start(), RedisServer::start());
+    let url = postgres.database("voting");
+    let store = Postgres::new(&url, PostgresOptions::default()).expect("an address");
+    store.migrate().await.expect("migrated");
+    for id in ["old", "young"] {
+        let poll = Poll::builder(id, "Which?")
+            .option("a", "A")
+            .option("b", "B");
+        let poll = poll.build().expect("a poll");
+        store.put_poll(&poll).await.expect("stored");
+        let done = PollState::Final(Seals::default());
+        let there = store.advance_poll(poll.id(), &done).await;
+        there.expect("stored");
+    }
+    let age = "UPDATE polls SET extras = jsonb_set(extras::jsonb, '{life,final_at}',
+                   '\"2020-01-01T00:00:00Z\"')::text WHERE id = 'old'";
+    PostgresServer::sql(&url, age).expect("done");
+
+    let mut config = config(&redis.url(), &url);
+    config.polls = Some(Vec::new());
+    config.retention_days = Some(30);
+    let stop = CancellationToken::new();
+    let service = tokio::spawn(voting_worker::run(config, StopOn::Cancel(stop.clone())));
+    let old = "old".parse().expect("an id");
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+    while !store.is_deleted(&old).await.expect("an answer") {
+        assert!(!service.is_finished() && tokio::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stop.cancel();
+    let exit = service.await.expect("it does not panic");
+    assert_eq!(exit.expect("it starts"), Exit::Clean);
+    let left = store.polls().await.expect("polls");
+    let left: Vec<_> = left.iter().map(|poll| poll.id().as_str()).collect();
+    assert_eq!(left, ["young"]);
+    let log = store.audit_log(0, 100).await.expect("the log");
+    let last = log.last().expect("a note");
+    assert_eq!(
+        (last.note.by.as_str(), last.note.action.as_str()),
+        ("retention", "poll.deleted")
+    );
+}
+
+async fn runs() {
+    let config = config(
+        &format!("redis://{NOWHERE}/"),
+        &format!("postgres://user@{NOWHERE}/voting"),
+    );
     let url = format!("http://{}/", config.worker.listen);
     let stop = CancellationToken::new();
     let service = tokio::spawn(voting_worker::run(config, StopOn::Cancel(stop.clone())));

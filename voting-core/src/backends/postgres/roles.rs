@@ -29,8 +29,12 @@ const RIGHTS: [(&str, &str, &str); 12] = [
     ),
     // Filled by the function below.
     ("deleted_polls", "SELECT", ""),
-    // Nobody may change it, also not the worker.
-    ("audit_log", "SELECT, INSERT", ""),
+    // Nobody may change it, also not the worker; and the server says when something was done.
+    (
+        "audit_log",
+        "SELECT, INSERT (by, action, poll, before, after)",
+        "",
+    ),
     ("upgrades", "SELECT", ""),
     ("applied", "SELECT, INSERT, DELETE", ""),
     // To lock a row for a share needs the right to change it.
@@ -73,24 +77,30 @@ pub(super) fn of_result() -> Vec<Right<'static>> {
         .collect()
 }
 
-/// From `SELECT, INSERT` or `SELECT (a, b)`.
+/// From `SELECT, INSERT` or `SELECT, INSERT (a, b)`.
 fn split<'a>(table: &'a str, rights: &'a str) -> Vec<Right<'a>> {
-    if let Some((action, columns)) = rights.split_once(" (") {
-        let columns = columns.trim_end_matches(')').split(", ");
+    let mut found = Vec::new();
+    let mut rest = rights;
+    while !rest.is_empty() {
+        let (action, after) = rest.split_at(rest.find([',', '(']).unwrap_or(rest.len()));
+        let (columns, after) = match after.strip_prefix('(') {
+            Some(after) => after.split_once(')').unwrap_or((after, "")),
+            None => ("", after),
+        };
+        rest = after.trim_start_matches([',', ' ']);
+        let action = action.trim_end();
         let right = |column| Right {
             table,
-            column: Some(column),
+            column,
             action,
         };
-        return columns.map(right).collect();
+        if columns.is_empty() {
+            found.push(right(None));
+        } else {
+            found.extend(columns.split(", ").map(|column| right(Some(column))));
+        }
     }
-    let actions = rights.split(", ").filter(|action| !action.is_empty());
-    let right = |action| Right {
-        table,
-        column: None,
-        action,
-    };
-    actions.map(right).collect()
+    found
 }
 
 /// The names of the two roles. Roles are the server's, not the database's: two voting systems on
@@ -222,6 +232,29 @@ impl Postgres {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rights_are_told_one_by_one() {
+        let told = |rights| {
+            let rights = split("t", rights).into_iter();
+            rights.map(|right| right.to_string()).collect::<Vec<_>>()
+        };
+        assert!(told("").is_empty());
+        assert_eq!(told("SELECT, INSERT"), ["SELECT on t", "INSERT on t"]);
+        assert_eq!(
+            told("SELECT (a, b)"),
+            ["SELECT on t (a)", "SELECT on t (b)"]
+        );
+        assert_eq!(
+            told("SELECT, INSERT (a, b), DELETE"),
+            [
+                "SELECT on t",
+                "INSERT on t (a)",
+                "INSERT on t (b)",
+                "DELETE on t"
+            ]
+        );
+    }
 
     #[test]
     fn a_prefix_is_a_plain_name() {
