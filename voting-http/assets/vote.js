@@ -475,7 +475,9 @@
     asking = true;
     var before = casts;
     inTime(form.dataset.follow, { credentials: "same-origin", headers: { Accept: "application/json" } }, function (response) {
-      return response.status === 200 && !response.redirected ? response.text() : "";
+      if (response.status !== 200 || response.redirected) return "";
+      takeClock(Date.parse(response.headers.get("Date")));
+      return response.text();
     }).then(function (text) {
       // An answer from before a vote says nothing of that vote.
       if (casts === before) take(parsed(text));
@@ -483,6 +485,11 @@
       asking = false;
       later();
     });
+  }
+
+  // A page that a browser has kept is older than its text says. The header has whole seconds only.
+  function takeClock(at) {
+    if (at && Math.abs(at - serverNow()) > 2000) ahead = at + 500 - Date.now();
   }
 
   function take(now) {

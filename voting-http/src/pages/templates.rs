@@ -224,6 +224,16 @@ impl VotePage<'_> {
         }
     }
 
+    /// When a page of a poll that is not open yet is loaded again, in seconds: a moment after the opening, and after ten
+    /// minutes at the latest, since the opening may be moved.
+    fn reload_after(&self) -> Option<u64> {
+        let opens = self
+            .opens_ms
+            .filter(|_| self.state == StateView::Scheduled)?;
+        let left = opens.saturating_sub(self.now_ms?) / 1000 + 2;
+        Some(left.clamp(5, 600))
+    }
+
     fn closed_line(&self) -> &'static str {
         vote_words::closed_line(self.revote)
     }

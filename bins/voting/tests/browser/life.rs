@@ -82,6 +82,7 @@ async fn a_poll_opens_while_its_page_stands() {
             .patient_reads("#status", "This poll is open now.", 40)
             .await;
         assert!(is_marked(&browser).await, "without a reload");
+        plain.find("#ballot :enabled[name=vote]").await;
         if browser
             .run("return !!document.getElementById('send')")
             .await
