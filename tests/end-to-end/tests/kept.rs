@@ -148,4 +148,21 @@ fn a_log_and_a_database_of_before_are_counted_on_and_their_receipts_are_read() {
         let tally = tally(&result);
         (&tally["voters"], &tally["options"][1]["votes"]) == (&4.into(), &4.into())
     });
+
+    // Programs of before may be at work beside these. What they write is read.
+    let sql = |statement: &str| {
+        let done = PostgresServer::sql(&deployment.database, statement);
+        done.expect("done")
+    };
+    assert_eq!(sql("SELECT finished FROM upgrades"), "2");
+    sql(&format!(
+        "INSERT INTO polls (id, definition)
+             SELECT 'older', replace(definition, '\"id\":\"{POLL}\"', '\"id\":\"older\"')
+             FROM polls WHERE id = '{POLL}';
+         INSERT INTO dead_letters VALUES (0, 1, 0, 'malformed', 'no entry', '\\x00', 1)"
+    ));
+    await_that("the poll of an older program is there", || {
+        let url = format!("{}/v1/polls/older", vote_service.url);
+        get_json(&url).is_some_and(|poll| poll["id"] == "older")
+    });
 }
