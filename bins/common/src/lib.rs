@@ -32,6 +32,7 @@ pub use self::{
         course::cats_vs_dogs,
         layers::Origin,
         load::LoadedSettings,
+        polls::polls_of_text,
         provenance::{Setting, with_origin},
         requirements::SecretUse,
         service::Service,

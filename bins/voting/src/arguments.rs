@@ -4,7 +4,10 @@ use clap::{Parser, Subcommand};
 use voting_load::LoadArgs;
 use voting_service::Cli;
 
-use crate::commands::{doctor::Doctor, migrate::Migrate, rewind::Rewind, settings::Settings};
+use crate::commands::{
+    doctor::Doctor, export::Export, import_polls::ImportPolls, migrate::Migrate, rewind::Rewind,
+    settings::Settings,
+};
 
 /// The whole voting system in one process on one file, and tools for one on Redis and Postgres.
 ///
@@ -25,6 +28,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Doctor(Doctor),
     Config(Settings),
+    Export(Export),
+    ImportPolls(ImportPolls),
     Load(LoadArgs),
     Migrate(Migrate),
     Rewind(Rewind),

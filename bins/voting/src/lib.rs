@@ -31,6 +31,12 @@ pub fn main() -> ExitCode {
         None => run_with("voting", &settings, |config| run(config, StopOn::Signal)),
         Some(Command::Doctor(doctor)) => doctor.run(&settings),
         Some(Command::Config(config)) => config.run(&settings),
+        Some(Command::Export(export)) => {
+            run_with("voting", &settings, async |c| export.run(&c).await)
+        }
+        Some(Command::ImportPolls(import)) => {
+            run_with("voting", &settings, async |c| import.run(&c).await)
+        }
         Some(Command::Load(load)) => voting_load::run(&load),
         Some(Command::Migrate(migrate)) => {
             run_with("voting", &settings, async |c| migrate.run(&c).await)

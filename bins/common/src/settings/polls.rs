@@ -71,6 +71,14 @@ pub(crate) fn read(value: Value) -> Result<Vec<Poll>, Vec<String>> {
     }
 }
 
+/// Reads a list of polls from a text: JSON, or TOML as in the settings file. A poll has the same fields in both.
+///
+/// # Errors
+/// All faults of the list. Each begins with the poll and the field.
+pub fn polls_of_text(text: &str) -> Result<Vec<Poll>, Vec<String>> {
+    read(Value::from(text))
+}
+
 /// The list in a text: JSON, a list as TOML writes it, or a TOML file with `[[polls]]`.
 fn written(text: &str) -> Result<Vec<Value>, String> {
     let of_json = match serde_json::from_str(text).and_then(|OnceJson(list)| Vec::deserialize(list))

@@ -1,6 +1,8 @@
 //! The commands of `voting`: tools for operators.
 
 pub(crate) mod doctor;
+pub(crate) mod export;
+pub(crate) mod import_polls;
 pub(crate) mod migrate;
 pub(crate) mod report;
 pub(crate) mod rewind;

@@ -1,0 +1,156 @@
+//! `voting import-polls`: stores many polls at once.
+
+use std::{fs, io, path::PathBuf};
+
+use clap::Args;
+use voting_core::{
+    ExportStore, Poll, PollStore, StoreError,
+    backends::sqlite::{OpenError, Sqlite, SqliteOptions, SqliteReader},
+    error::in_one_line,
+    model::{
+        moment::Moment,
+        poll::{PollChange, change},
+    },
+};
+use voting_service::{Config, Exit, StoreSettings, announce, polls_of_text};
+
+use super::export::is_all_in_one;
+
+/// Store the polls of a file
+///
+/// The file has a list of polls, as JSON or TOML, each with the fields of a poll in the settings ([[polls]]). A stored
+/// poll gets the definition and the settings of the file, as far as its state allows. Says what became of each poll.
+/// Exits with 0 if none was refused, else with 1. The all-in-one must be stopped.
+#[derive(Debug, Args)]
+pub(crate) struct ImportPolls {
+    /// The file with the polls
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Change nothing, and say what would become of each poll
+    ///
+    /// It cannot say that the id of a deleted poll is used again, and that older programs must be stopped first.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CannotImport {
+    #[error(transparent)]
+    Settings(#[from] StoreSettings),
+    #[error("cannot read {}", .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    #[error("nothing was stored; {} has faults: {}", file.display(), faults.join("; "))]
+    Faults { file: PathBuf, faults: Vec<String> },
+    #[error("stop the all-in-one first, or store the polls by the operator's API")]
+    Open(#[from] OpenError),
+    #[error("cannot look poll {0} up")]
+    LookUp(voting_core::PollId, #[source] StoreError),
+}
+
+/// What became of a poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Became {
+    Created,
+    Changed,
+    Unchanged,
+}
+
+impl Became {
+    fn of(before: Option<&Poll>, after: Option<&Poll>) -> Self {
+        match before {
+            None => Self::Created,
+            Some(before) if after.is_some_and(|after| after == before) => Self::Unchanged,
+            Some(_) => Self::Changed,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+impl ImportPolls {
+    pub(crate) async fn run(&self, config: &Config) -> Result<Exit, CannotImport> {
+        let read = fs::read_to_string(&self.file);
+        let text = read.map_err(|error| CannotImport::Read(self.file.clone(), error))?;
+        let polls = polls_of_text(&text).map_err(|faults| CannotImport::Faults {
+            file: self.file.clone(),
+            faults,
+        })?;
+        if !is_all_in_one(config) {
+            let store = config.postgres()?;
+            return match self.dry_run {
+                true => try_all(Some(&store), &polls).await,
+                false => store_all(&store, &store, &polls).await,
+            };
+        }
+        let path = &config.sqlite.path;
+        if self.dry_run {
+            let reader = path.exists().then(|| SqliteReader::new(path));
+            return try_all(reader.as_ref(), &polls).await;
+        }
+        let store = Sqlite::open(path, SqliteOptions::default())?;
+        store_all(&store, &store, &polls).await
+    }
+}
+
+async fn look_up(store: &impl ExportStore, poll: &Poll) -> Result<Option<Poll>, CannotImport> {
+    let found = store.counted_poll(poll.id()).await;
+    let found = found.map_err(|error| CannotImport::LookUp(poll.id().clone(), error))?;
+    Ok(found.map(|(poll, _)| poll))
+}
+
+async fn store_all(
+    reads: &impl ExportStore,
+    store: &impl PollStore,
+    polls: &[Poll],
+) -> Result<Exit, CannotImport> {
+    let mut exit = Exit::Clean;
+    for poll in polls {
+        let before = look_up(reads, poll).await?;
+        let put = PollChange {
+            // So that what is said of it is true, also if somebody else changes it now.
+            if_revision: before.as_ref().map(Poll::revision),
+            ..PollChange::put(poll.clone())
+        };
+        let stored = store.change_poll(&put, "import-polls").await;
+        let stored = stored.map(|after| Became::of(before.as_ref(), after.as_ref()));
+        say(poll, stored, &mut exit);
+    }
+    Ok(exit)
+}
+
+/// Says what would become of the polls. `None`: there is no store yet.
+async fn try_all(store: Option<&impl ExportStore>, polls: &[Poll]) -> Result<Exit, CannotImport> {
+    let mut exit = Exit::Clean;
+    for poll in polls {
+        let before = match store {
+            Some(store) => look_up(store, poll).await?,
+            None => None,
+        };
+        let changed = change(
+            before.as_ref(),
+            &PollChange::put(poll.clone()),
+            Moment::now(),
+        );
+        let tried = changed.map(|changed| Became::of(before.as_ref(), changed.poll.as_ref()));
+        say(poll, tried, &mut exit);
+    }
+    announce("Nothing was changed: this was a dry run.\n");
+    Ok(exit)
+}
+
+fn say(poll: &Poll, became: Result<Became, StoreError>, exit: &mut Exit) {
+    let id = poll.id();
+    match became {
+        Ok(became) => announce(&format!("{id}: {}\n", became.as_str())),
+        Err(error) => {
+            *exit = Exit::Failed;
+            announce(&format!("{id}: refused: {}\n", in_one_line(&error)));
+        }
+    }
+}
