@@ -30,9 +30,9 @@ fn export(services: &Services, poll: &str, file: &str) -> support::Answer {
 fn finish(services: &Services, poll: &str) {
     services.settle();
     let done = PollState::Final(Seals::default());
-    let id = poll.parse().unwrap();
+    let id = poll.parse().expect("an id");
     let advanced = services.block_on(services.memory.advance_poll(&id, &done));
-    assert_eq!(advanced.unwrap(), Some(done));
+    assert_eq!(advanced.expect("stored"), Some(done));
 }
 
 #[test]
@@ -154,13 +154,13 @@ fn large_poll(services: &Services) -> u64 {
         .map(|(id, label)| (id.as_str(), label.as_str()))
         .collect();
     let poll = poll("large", &options, 63);
-    let entry = EntryId::new(1, 0).unwrap();
+    let entry = EntryId::new(1, 0).expect("an id");
     let placed = (0..VOTERS).map(|number| PlacedBallot {
         position: Position::new(ShardId(0), entry, number),
         ballot: Ballot {
             poll: poll.id().clone(),
             voter: VoterId::from_bytes(u128::from(number).to_be_bytes()),
-            choices: Choices::from_bits(u64::MAX >> 1).unwrap(),
+            choices: Choices::from_bits(u64::MAX >> 1).expect("choices"),
             rules: None,
         },
     });
@@ -169,8 +169,12 @@ fn large_poll(services: &Services) -> u64 {
         ballots: placed.collect(),
         ..Batch::default()
     };
-    services.block_on(services.memory.put_poll(&poll)).unwrap();
-    services.block_on(services.memory.flush(&batch)).unwrap();
+    services
+        .block_on(services.memory.put_poll(&poll))
+        .expect("stored");
+    services
+        .block_on(services.memory.flush(&batch))
+        .expect("flushed");
     finish(services, "large");
     VOTERS.into()
 }
