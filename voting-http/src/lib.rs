@@ -2,7 +2,6 @@
 
 mod cache;
 mod edge;
-pub mod export;
 mod host;
 mod operator;
 mod pages;

@@ -577,3 +577,28 @@ fn dead_letters_are_listed() {
     let page = browser.get("/dead-letters").body;
     assert!(page.contains("malformed"), "{page}");
 }
+
+#[test]
+fn a_preview_is_the_page_of_voters_where_nothing_can_be_sent() {
+    let browser = Browser::signed_in();
+    let preview = browser.post("/polls/new", &with(lunch(), "do", "preview"));
+    assert_eq!(preview.status, 200);
+    for text in [
+        "This is a preview",
+        "<fieldset disabled>",
+        "What is for lunch?",
+        "Hot",
+    ] {
+        assert!(preview.body.contains(text), "{text} in {}", preview.body);
+    }
+    assert!(!preview.body.contains("vote.js"));
+    // Nothing was saved.
+    assert_eq!(browser.get("/polls/what-is-for-lunch").status, 404);
+    let wrong = with(with(lunch(), "title", ""), "do", "preview");
+    assert_eq!(browser.post("/polls/new", &wrong).status, 422);
+    browser.poll("draft", |_| (), true);
+    let stored = browser.get("/polls/draft/preview").body;
+    assert!(stored.contains("This is a preview"));
+    let vote = format!("{}/polls/many", browser.services.vote);
+    assert!(!get(&vote, &[BROWSER]).body.contains("<fieldset disabled>"));
+}

@@ -8,7 +8,7 @@ use voting_core::{
 };
 
 use super::{
-    Frame, Visit, see,
+    Frame, Visit, preview, see,
     times::{self, Region},
     typed::{FieldError, Typed, TypedOption},
 };
@@ -131,6 +131,8 @@ enum Do {
     /// Save, as a draft if it is one.
     Save,
     Publish,
+    /// Show the page as voters will see it, without saving it.
+    Preview,
 }
 
 impl Do {
@@ -142,6 +144,7 @@ impl Do {
             Some(("down", at)) => Self::Down(index(at)),
             _ if key == "add" => Self::Add,
             _ if key == "publish" => Self::Publish,
+            _ if key == "preview" => Self::Preview,
             _ => Self::Save,
         }
     }
@@ -169,7 +172,7 @@ fn arrange(options: &mut Vec<TypedOption>, what: Do) -> Option<String> {
             options.swap(index, index + 1);
             index + 1
         }
-        Do::Save | Do::Publish => return None,
+        Do::Save | Do::Publish | Do::Preview => return None,
         _ => last,
     };
     Some(format!("label-{at}"))
@@ -237,6 +240,12 @@ pub(super) async fn save(visit: Visit) -> Result<Response, Problem> {
         page.revision = visit.revision().unwrap_or(page.revision);
         return Ok(render(&page));
     }
+    if what == Do::Preview
+        && let Ok(poll) = typed.to_poll()
+    {
+        return Ok(preview::show(&visit, &poll));
+    }
+    // A poll with errors is told of them, and is not saved.
     let publishes = what == Do::Publish;
     match try_save(&visit, stored.as_ref(), &typed, publishes).await {
         Ok(poll) => {

@@ -7,6 +7,7 @@ mod edit;
 mod form;
 mod list;
 mod poll_page;
+mod preview;
 mod qr;
 mod session;
 mod sign_in;
@@ -117,6 +118,7 @@ impl Host {
             .at("/polls/:poll/open", post(self.page(actions::open)))
             .at("/polls/:poll/archive", post(self.page(actions::archive)))
             .at("/polls/:poll/recount", post(self.page(actions::recount)))
+            .at("/polls/:poll/preview", get(self.page(preview::stored)))
             .at("/audit", get(self.page(audit::log)))
             .at("/dead-letters", get(self.page(audit::dead_letters)))
             .at("/polls/:poll", get(self.page(poll_page::show)))

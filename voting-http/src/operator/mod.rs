@@ -4,7 +4,6 @@ mod api;
 mod builder;
 pub(crate) mod changes;
 mod dead_letters;
-mod export;
 pub(crate) mod form;
 mod metrics;
 mod overview;
@@ -14,7 +13,6 @@ use std::sync::{Arc, Once};
 
 use poem::{IntoEndpoint, Route};
 use poem_openapi::OpenApiService;
-use tokio::sync::Semaphore;
 use voting_core::{
     BallotQueue, PollDirectory, PollStore, SecretKey, StoreError, WorkerHandle, store::Store,
 };
@@ -53,8 +51,6 @@ struct Inner {
     gate: Gate,
     /// Where the host's pages are, and the voting page.
     site: Site,
-    /// How many more exports of ballots may begin.
-    exports: Arc<Semaphore>,
     options: Options,
 }
 
@@ -137,7 +133,6 @@ impl OperatorService {
                 api::OPERATIONS,
                 polls::OPERATIONS,
                 dead_letters::OPERATIONS,
-                export::OPERATIONS,
                 health::OPERATIONS,
             ],
         )
@@ -193,13 +188,12 @@ impl OperatorService {
     fn documented(
         &self,
         health: Health,
-    ) -> OpenApiService<(api::Api, polls::Api, dead_letters::Api, export::Api, Health), ()> {
+    ) -> OpenApiService<(api::Api, polls::Api, dead_letters::Api, Health), ()> {
         OpenApiService::new(
             (
                 api::Api(self.clone()),
                 polls::Api(self.clone()),
                 dead_letters::Api(self.clone()),
-                export::Api(self.clone()),
                 health,
             ),
             "Worker",

@@ -27,6 +27,16 @@ impl<'a> OtherPolls<'a> {
         }
     }
 
+    /// No links.
+    pub(crate) fn none(this: &'a PollId, base: &'a str) -> Self {
+        Self {
+            base,
+            this,
+            newest_open: Arc::default(),
+            are_any: false,
+        }
+    }
+
     /// Whether there is another poll.
     pub(crate) fn are_any(&self) -> bool {
         self.are_any

@@ -172,6 +172,8 @@ pub(crate) struct VotePage<'a> {
     pub(crate) other_polls: OtherPolls<'a>,
     /// The name of the replica that answered, if pages show it.
     pub(crate) served_by: Option<&'a str>,
+    /// Whether a host looks at a draft: the page is as for a voter, and nothing can be sent.
+    pub(crate) is_preview: bool,
 }
 
 impl VotePage<'_> {

@@ -393,6 +393,7 @@ impl VoteService {
             notice: shown.notice,
             other_polls: OtherPolls::beside(id, base, &self.0.polls).await,
             served_by: self.0.site.served_by.as_deref(),
+            is_preview: false,
         });
         // The same address gives browsers and programs different answers.
         let vary = HeaderValue::from_static("accept, cookie");
