@@ -2,6 +2,7 @@
 
 mod cache;
 mod edge;
+pub mod export;
 mod host;
 mod operator;
 mod pages;

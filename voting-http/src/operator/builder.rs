@@ -5,9 +5,10 @@ use std::{
     sync::{Arc, Once},
 };
 
+use tokio::sync::Semaphore;
 use voting_core::{BallotQueue, PollDirectory, PollStore, SecretKey, WorkerHandle, store::Store};
 
-use super::{Inner, OperatorService, Pipeline, overview::Overview};
+use super::{Inner, OperatorService, Pipeline, export, overview::Overview};
 use crate::{
     edge::options::{Options, option_methods},
     host,
@@ -89,6 +90,7 @@ impl OperatorServiceBuilder {
             sessions: host::sessions(&self.token, &site),
             gate: self.gate,
             site,
+            exports: Arc::new(Semaphore::new(export::AT_ONCE)),
             options: self.options,
         }))
     }

@@ -4,6 +4,7 @@ mod api;
 mod builder;
 pub(crate) mod changes;
 mod dead_letters;
+mod export;
 pub(crate) mod form;
 mod metrics;
 mod overview;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Once};
 
 use poem::{IntoEndpoint, Route};
 use poem_openapi::OpenApiService;
+use tokio::sync::Semaphore;
 use voting_core::{
     BallotQueue, PollDirectory, PollStore, SecretKey, StoreError, WorkerHandle, store::Store,
 };
@@ -51,6 +53,8 @@ struct Inner {
     gate: Gate,
     /// Where the host's pages are, and the voting page.
     site: Site,
+    /// How many more exports of ballots may begin.
+    exports: Arc<Semaphore>,
     options: Options,
 }
 
@@ -133,6 +137,7 @@ impl OperatorService {
                 api::OPERATIONS,
                 polls::OPERATIONS,
                 dead_letters::OPERATIONS,
+                export::OPERATIONS,
                 health::OPERATIONS,
             ],
         )
@@ -188,12 +193,13 @@ impl OperatorService {
     fn documented(
         &self,
         health: Health,
-    ) -> OpenApiService<(api::Api, polls::Api, dead_letters::Api, Health), ()> {
+    ) -> OpenApiService<(api::Api, polls::Api, dead_letters::Api, export::Api, Health), ()> {
         OpenApiService::new(
             (
                 api::Api(self.clone()),
                 polls::Api(self.clone()),
                 dead_letters::Api(self.clone()),
+                export::Api(self.clone()),
                 health,
             ),
             "Worker",

@@ -47,6 +47,8 @@ kinds! {
     PollClosed = "urn:voting:problem:poll-closed", CONFLICT, "This poll is closed";
     /// The poll has not opened yet.
     PollNotOpen = "urn:voting:problem:poll-not-open", CONFLICT, "This poll is not open yet";
+    /// The poll is not final, so its ballots can still change.
+    PollNotFinal = "urn:voting:problem:poll-not-final", CONFLICT, "This poll is not final yet";
     /// The poll was changed after the voter saw it. Look it up again.
     PollChanged = "urn:voting:problem:poll-changed", CONFLICT, "This poll has changed";
     /// The result of the poll is not shown, or not yet, or not to this client. The detail says to whom it is shown, and
@@ -98,6 +100,8 @@ kinds! {
     StillRejected = "urn:voting:problem:still-rejected", CONFLICT, "It still cannot be counted";
     /// It conflicts with the stored poll.
     Conflict = "urn:voting:problem:conflict", CONFLICT, "Conflicts with the stored poll";
+    /// No more ballots can be exported at a time.
+    TooManyExports = "urn:voting:problem:too-many-exports", SERVICE_UNAVAILABLE, "Too many exports";
     /// No more live results can be open at a time.
     TooManyViewers = "urn:voting:problem:too-many-viewers", SERVICE_UNAVAILABLE, "Too many viewers";
     /// One address may have no more live results open.

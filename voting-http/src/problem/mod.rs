@@ -332,6 +332,13 @@ impl Problem {
         .after(wait)
     }
 
+    pub(crate) fn too_many_exports() -> Self {
+        Self::new(
+            ProblemKind::TooManyExports,
+            "Ballots are being exported already. Please try again when that has ended.",
+        )
+    }
+
     pub(crate) fn store_unavailable() -> Self {
         Self::new(
             ProblemKind::StoreUnavailable,
@@ -520,6 +527,7 @@ impl From<StoreError> for Problem {
                 expected,
                 stored,
             } => return Self::revision_changed(poll, *expected, *stored),
+            StoreError::NotFinal(_) => return Self::new(ProblemKind::PollNotFinal, detail()),
             StoreError::NoPoll(id) => return Self::no_poll(id.as_str()),
             _ => {}
         }
