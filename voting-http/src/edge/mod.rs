@@ -223,7 +223,9 @@ impl<R: Endpoint> Endpoint for Edge<R> {
     fn call(&self, request: Request) -> impl Future<Output = poem::Result<Response>> + Send {
         let followed = Followed::begin(&request);
         let span = followed.as_ref().map_or_else(Span::none, Followed::span);
-        self.answer(request, followed).map(Ok).instrument(span)
+        // The future holds the request, and the server's layers move it. In a box, only a pointer is moved.
+        let answer = Box::pin(self.answer(request, followed));
+        answer.map(Ok).instrument(span)
     }
 }
 

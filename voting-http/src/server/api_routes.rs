@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::Either;
 use poem::{
-    Endpoint, IntoEndpoint, Request, Response, Result, Route,
-    endpoint::{BoxEndpoint, make_sync},
+    Endpoint, EndpointExt, IntoEndpoint, Request, Response, Result, Route,
+    endpoint::{BoxEndpoint, DynEndpoint, make_sync},
     get,
 };
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
@@ -89,7 +88,7 @@ impl From<Route> for Pages {
 /// The API of a service, and its other routes.
 pub(crate) struct ApiRoutes {
     api: BoxEndpoint<'static>,
-    rest: Route,
+    rest: BoxEndpoint<'static>,
     patterns: Vec<String>,
 }
 
@@ -135,7 +134,7 @@ impl ApiRoutes {
         patterns.extend(rest.patterns.iter().map(ToString::to_string));
         Self {
             api: service.into_endpoint(),
-            rest: rest.route,
+            rest: rest.route.boxed(),
             patterns,
         }
     }
@@ -150,12 +149,11 @@ impl Endpoint for ApiRoutes {
     type Output = Response;
 
     // API requests go to the API's routes directly. Inside another router, each ballot would take one more step.
+    // Both are called as `dyn`, so that the future is only a pointer: the caller's future holds it, and is moved.
     fn call(&self, request: Request) -> impl Future<Output = Result<Response>> + Send {
         let path = request.uri().path();
-        if path.starts_with("/v1/") || matches!(path, "/healthz" | "/readyz") {
-            Either::Left(self.api.call(request))
-        } else {
-            Either::Right(self.rest.call(request))
-        }
+        let is_api = path.starts_with("/v1/") || matches!(path, "/healthz" | "/readyz");
+        let routes = if is_api { &self.api } else { &self.rest };
+        DynEndpoint::call(routes.as_ref(), request)
     }
 }

@@ -17,7 +17,7 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use poem::{
-    Addr, Endpoint, EndpointExt, IntoEndpoint, Request, Response,
+    Addr, EndpointExt, IntoEndpoint, Request, Response,
     endpoint::{DynEndpoint, ToDynEndpoint},
     http::{
         header::{CONNECTION, HeaderValue},
@@ -165,16 +165,22 @@ impl Server {
                 RemoteAddr(remote.map_or_else(unknown, Addr::from)),
             );
             async move {
-                let (local, remote) = addresses;
-                let mut request = Request::from((request, local, remote, Scheme::HTTP));
-                if is_short {
-                    request.extensions_mut().insert(ShortVisit);
-                }
-                let answer = AssertUnwindSafe(endpoint.get_response(request)).catch_unwind();
+                let answer = async {
+                    let (local, remote) = addresses;
+                    let mut request = Request::from((request, local, remote, Scheme::HTTP));
+                    if is_short {
+                        request.extensions_mut().insert(ShortVisit);
+                    }
+                    // Through `Endpoint`, this future would hold the request too.
+                    DynEndpoint::call(endpoint.as_ref(), request).await
+                };
                 // A panic must not end the connection.
-                let mut response = answer
-                    .await
-                    .unwrap_or_else(|_| Problem::internal().to_response());
+                let answer = AssertUnwindSafe(answer).catch_unwind().await;
+                let mut response = match answer {
+                    Ok(Ok(response)) => response,
+                    Ok(Err(error)) => error.into_response(),
+                    Err(_) => Problem::internal().to_response(),
+                };
                 if stop.is_cancelled() {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(CONNECTION, close);
