@@ -17,17 +17,46 @@ pub(crate) fn policy_with_script(hash: &str) -> HeaderValue {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(PAGES))
 }
 
+// The values are constants, since `from_static` looks at each byte of its text. So the compiler does that, once.
+
+const PAGES_POLICY: HeaderValue = HeaderValue::from_static(PAGES);
+
 /// Swagger UI is one document that contains its script and its style.
-const DOCS: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
-     img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; \
-     object-src 'none'";
+const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' data:; \
+     connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
+);
 
 /// Assets load nothing.
-const ASSETS: &str = "default-src 'none'";
+const ASSETS_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'");
+
+/// The same for all answers, except those that have a stricter value of their own.
+const FIXED: [(HeaderName, HeaderValue); 4] = [
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (header::REFERRER_POLICY, SAME_ORIGIN),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        SAME_ORIGIN,
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        SAME_ORIGIN,
+    ),
+];
+
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
+
+const ALWAYS_HTTPS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// Pages and answers are for one visitor and one moment. Assets set their own value.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// The headers that the answer to a request gets.
 pub(crate) struct SecurityHeaders {
-    policy: &'static str,
+    policy: HeaderValue,
     https: bool,
 }
 
@@ -36,9 +65,9 @@ impl SecurityHeaders {
         let path = request.uri().path();
         let docs = path == "/docs" || path.starts_with("/docs/");
         let policy = match path {
-            _ if docs => DOCS,
-            _ if path.starts_with("/assets/") => ASSETS,
-            _ => PAGES,
+            _ if docs => DOCS_POLICY,
+            _ if path.starts_with("/assets/") => ASSETS_POLICY,
+            _ => PAGES_POLICY,
         };
         Self { policy, https }
     }
@@ -50,32 +79,13 @@ impl SecurityHeaders {
         // A page may have a policy of its own.
         headers
             .entry(header::CONTENT_SECURITY_POLICY)
-            .or_insert(HeaderValue::from_static(self.policy));
-        let fixed = [
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (header::REFERRER_POLICY, "same-origin"),
-            (
-                HeaderName::from_static("cross-origin-opener-policy"),
-                "same-origin",
-            ),
-            (
-                HeaderName::from_static("cross-origin-resource-policy"),
-                "same-origin",
-            ),
-        ];
-        for (name, value) in fixed {
-            // An answer may have a stricter value of its own.
-            headers
-                .entry(name)
-                .or_insert(HeaderValue::from_static(value));
+            .or_insert_with(|| self.policy.clone());
+        for (name, value) in FIXED {
+            headers.entry(name).or_insert(value);
         }
         if self.https {
-            let always = HeaderValue::from_static("max-age=31536000");
-            headers.insert(header::STRICT_TRANSPORT_SECURITY, always);
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, ALWAYS_HTTPS);
         }
-        // Pages and answers are for one visitor and one moment. Assets set their own value.
-        headers
-            .entry(header::CACHE_CONTROL)
-            .or_insert(HeaderValue::from_static("no-store"));
+        headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
     }
 }
