@@ -39,7 +39,7 @@ pub(crate) struct Polls(Arc<Inner>);
 
 struct Inner {
     directory: Arc<dyn PollDirectory>,
-    known: RwLock<Option<Snapshot>>,
+    known: RwLock<Option<Arc<Snapshot>>>,
     /// The task that looks the polls up holds this lock. The value says when the last look-up failed, and why.
     looking: Mutex<Option<(Instant, Problem)>>,
     trouble: Trouble,
@@ -61,13 +61,12 @@ fn is_listed(poll: &Arc<Poll>) -> bool {
     poll.settings().listed && !poll.is_archived()
 }
 
-#[derive(Clone)]
 struct Snapshot {
     at: Instant,
     /// Those that are listed.
     list: Arc<[Arc<Poll>]>,
     newest_open: Arc<[Arc<Poll>]>,
-    by_id: Arc<HashMap<PollId, Arc<Poll>>>,
+    by_id: HashMap<PollId, Arc<Poll>>,
 }
 
 impl Polls {
@@ -135,8 +134,8 @@ impl Polls {
     pub(crate) async fn listed(&self) -> Result<Listed, Problem> {
         let snapshot = self.snapshot().await?;
         Ok(Listed {
-            all: snapshot.list,
-            newest_open: snapshot.newest_open,
+            all: Arc::clone(&snapshot.list),
+            newest_open: Arc::clone(&snapshot.newest_open),
         })
     }
 
@@ -145,12 +144,12 @@ impl Polls {
         self.0.directory.polls().await.map(|_| ())
     }
 
-    fn known(&self) -> Option<Snapshot> {
+    fn known(&self) -> Option<Arc<Snapshot>> {
         let known = self.0.known.read();
         known.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn snapshot(&self) -> Result<Snapshot, Problem> {
+    async fn snapshot(&self) -> Result<Arc<Snapshot>, Problem> {
         let Some(known) = self.known() else {
             return self.clone().look_up(FRESH).await;
         };
@@ -166,7 +165,7 @@ impl Polls {
     }
 
     /// Looks up the polls, unless the copy is younger than `fresh`.
-    async fn look_up(self, fresh: Duration) -> Result<Snapshot, Problem> {
+    async fn look_up(self, fresh: Duration) -> Result<Arc<Snapshot>, Problem> {
         let mut looking = self.0.looking.lock().await;
         if let Some(known) = self.known()
             && known.at.elapsed() < fresh
@@ -193,9 +192,9 @@ impl Polls {
                 let by_id: HashMap<_, _> = named.collect();
                 let list: Arc<[_]> = published.into_iter().filter(is_listed).collect();
                 let now = Moment::now();
-                let snapshot = Snapshot {
+                let snapshot = Arc::new(Snapshot {
                     at: Instant::now(),
-                    by_id: Arc::new(by_id),
+                    by_id,
                     newest_open: list
                         .iter()
                         .rev()
@@ -204,9 +203,9 @@ impl Polls {
                         .cloned()
                         .collect(),
                     list,
-                };
+                });
                 let mut known = self.0.known.write().unwrap_or_else(PoisonError::into_inner);
-                *known = Some(snapshot.clone());
+                *known = Some(Arc::clone(&snapshot));
                 Ok(snapshot)
             }
             Err(error) => {
