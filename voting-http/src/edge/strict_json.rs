@@ -1,7 +1,7 @@
 //! JSON bodies that all readers understand in the same way: no field twice, no unknown field, no number in place of a
 //! text. Other bodies are refused, since a filter in a proxy could read them differently from the service.
 
-use std::{fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use poem::{FromRequest, Request, RequestBody, Result};
 use poem_openapi::{
@@ -19,7 +19,7 @@ use serde::{
     },
     forward_to_deserialize_any,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{edge::unfit::Unfit, problem::Problem};
 
@@ -39,9 +39,9 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     if body.trim_ascii().is_empty() {
         return Err("The body is empty; it must be JSON.".to_owned());
     }
-    let OnceJson(value) = serde_json::from_slice(body)
+    let node: Node<'_> = serde_json::from_slice(body)
         .map_err(|error| format!("The body is not valid JSON: {error}."))?;
-    of_value(&value)
+    of_node(&node)
 }
 
 /// Reads a value that is JSON already.
@@ -49,7 +49,12 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 /// # Errors
 /// Says what is wrong with it, and where.
 pub(crate) fn of_value<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
-    serde_path_to_error::deserialize(Strict(value)).map_err(|error| {
+    let node = Node::deserialize(value).map_err(|error| format!("The body: {error}."))?;
+    of_node(&node)
+}
+
+fn of_node<T: DeserializeOwned>(node: &Node<'_>) -> Result<T, String> {
+    serde_path_to_error::deserialize(Strict(node)).map_err(|error| {
         let path = error.path().to_string();
         let what = error.into_inner();
         if path == "." {
@@ -91,96 +96,147 @@ pub struct OnceJson(pub Value);
 
 impl<'de> Deserialize<'de> for OnceJson {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(OnceVisitor).map(Self)
+        Node::deserialize(from).map(|node| Self(node.into()))
     }
 }
 
-struct OnceVisitor;
+/// The same, with texts that are not copied if the JSON has them as they are. [`Value`] has a hash table for each
+/// object, so a ballot would take longer to read.
+#[derive(Debug)]
+enum Node<'de> {
+    Null,
+    Bool(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Text(Cow<'de, str>),
+    List(Vec<Node<'de>>),
+    Object(Vec<(Cow<'de, str>, Node<'de>)>),
+}
 
-impl<'de> Visitor<'de> for OnceVisitor {
-    type Value = Value;
+impl From<Node<'_>> for Value {
+    fn from(node: Node<'_>) -> Self {
+        match node {
+            Node::Null => Self::Null,
+            Node::Bool(value) => value.into(),
+            Node::Unsigned(number) => number.into(),
+            Node::Signed(number) => number.into(),
+            Node::Float(number) => number.into(),
+            Node::Text(text) => text.into(),
+            Node::List(items) => items.into(),
+            Node::Object(fields) => {
+                let fields = fields.into_iter();
+                let fields = fields.map(|(name, value)| (name.into_owned(), value.into()));
+                Self::Object(fields.collect())
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_bool<E>(self, value: bool) -> Result<Node<'de>, E> {
+        Ok(Node::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_i64<E>(self, value: i64) -> Result<Node<'de>, E> {
+        Ok(Node::Signed(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_u64<E>(self, value: u64) -> Result<Node<'de>, E> {
+        Ok(Node::Unsigned(value))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_f64<E>(self, value: f64) -> Result<Node<'de>, E> {
+        Ok(Node::Float(value))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Node<'de>, E> {
+        Ok(Node::Text(value.into()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_str<E>(self, value: &str) -> Result<Node<'de>, E> {
+        Ok(Node::Text(value.to_owned().into()))
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<Node<'de>, E> {
+        Ok(Node::Null)
     }
 
-    fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Value, S::Error> {
+    fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Node<'de>, S::Error> {
         let mut all = Vec::new();
-        while let Some(OnceJson(item)) = items.next_element()? {
+        while let Some(item) = items.next_element()? {
             all.push(item);
         }
-        Ok(all.into())
+        Ok(Node::List(all))
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut fields: M) -> Result<Value, M::Error> {
-        let mut all = Map::new();
-        while let Some((name, OnceJson(value))) = fields.next_entry::<String, _>()? {
-            if all.contains_key(&name) {
-                return Err(M::Error::custom(format_args!(
-                    "field `{name}` is there twice"
-                )));
-            }
-            all.insert(name, value);
+    fn visit_map<M: MapAccess<'de>>(self, mut fields: M) -> Result<Node<'de>, M::Error> {
+        let mut all = Vec::new();
+        while let Some((name, value)) = fields.next_entry::<Node<'de>, _>()? {
+            let Node::Text(name) = name else {
+                return Err(M::Error::custom("the name of a field is not a text"));
+            };
+            all.push((name, value));
         }
-        Ok(all.into())
+        match repeated(&all) {
+            Some(name) => Err(M::Error::custom(format_args!(
+                "field `{name}` is there twice"
+            ))),
+            None => Ok(Node::Object(all)),
+        }
     }
+}
+
+/// A name that two of the fields have.
+fn repeated<'a>(fields: &'a [(Cow<'_, str>, Node<'_>)]) -> Option<&'a str> {
+    if fields.len() < 2 {
+        return None;
+    }
+    let mut names: Vec<_> = fields.iter().map(|(name, _)| name.as_ref()).collect();
+    names.sort_unstable();
+    let mut pairs = names.windows(2);
+    pairs.find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
 /// Reads a value as `serde_json` does, except that a list is not accepted for an object.
 #[derive(Clone, Copy)]
-struct Strict<'de>(&'de Value);
+struct Strict<'a>(&'a Node<'a>);
 
 impl<'de> Deserializer<'de> for Strict<'de> {
     type Error = Unfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
         match self.0 {
-            Value::Null => visitor.visit_unit(),
-            Value::Bool(value) => visitor.visit_bool(*value),
-            Value::Number(number) => match (number.as_u64(), number.as_i64()) {
-                (Some(number), _) => visitor.visit_u64(number),
-                (None, Some(number)) => visitor.visit_i64(number),
-                (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
-            },
-            Value::String(text) => visitor.visit_borrowed_str(text),
-            Value::Array(items) => {
+            Node::Null => visitor.visit_unit(),
+            Node::Bool(value) => visitor.visit_bool(*value),
+            Node::Unsigned(number) => visitor.visit_u64(*number),
+            Node::Signed(number) => visitor.visit_i64(*number),
+            Node::Float(number) => visitor.visit_f64(*number),
+            Node::Text(text) => visitor.visit_borrowed_str(text),
+            Node::List(items) => {
                 let mut items = SeqDeserializer::new(items.iter().map(Strict));
                 let value = visitor.visit_seq(&mut items)?;
                 items.end()?;
                 Ok(value)
             }
-            Value::Object(fields) => {
+            Node::Object(fields) => {
                 let fields = fields
                     .iter()
-                    .map(|(name, value)| (name.as_str(), Strict(value)));
+                    .map(|(name, value)| (name.as_ref(), Strict(value)));
                 let mut fields = MapDeserializer::new(fields);
                 let value = visitor.visit_map(&mut fields)?;
                 fields.end()?;
@@ -191,7 +247,7 @@ impl<'de> Deserializer<'de> for Strict<'de> {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
         match self.0 {
-            Value::Null => visitor.visit_none(),
+            Node::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
@@ -203,7 +259,7 @@ impl<'de> Deserializer<'de> for Strict<'de> {
         visitor: V,
     ) -> Result<V::Value, Unfit> {
         match self.0 {
-            Value::Array(_) => Err(Unfit::invalid_type(Unexpected::Seq, &visitor)),
+            Node::List(_) => Err(Unfit::invalid_type(Unexpected::Seq, &visitor)),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -223,7 +279,7 @@ impl<'de> Deserializer<'de> for Strict<'de> {
         visitor: V,
     ) -> Result<V::Value, Unfit> {
         match self.0 {
-            Value::String(name) => visitor.visit_enum(StrDeserializer::new(name)),
+            Node::Text(name) => visitor.visit_enum(StrDeserializer::new(name)),
             _ => self.deserialize_any(visitor),
         }
     }
