@@ -10,6 +10,7 @@ pub(crate) mod endpoint;
 pub(crate) mod failures;
 pub(crate) mod host;
 pub(crate) mod identity;
+pub(crate) mod json_answer;
 pub(crate) mod operator_token;
 pub(crate) mod options;
 pub(crate) mod same_site;

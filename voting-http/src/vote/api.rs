@@ -6,11 +6,11 @@ use poem_openapi::{
     param::{Header, Path},
     payload::Json,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{VoteService, memory::Remembered};
 use crate::{
-    edge::strict_json::StrictJson,
+    edge::{json_answer::JsonAnswer, strict_json::StrictJson},
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
     views::{
@@ -89,7 +89,7 @@ struct BallotView {
 }
 
 /// What a voter gets for a ballot.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(rename = "Accepted", skip_serializing_if_is_none)]
 struct AcceptedView {
     /// The receipt of this ballot: ask the result service what became of it.
@@ -99,9 +99,11 @@ struct AcceptedView {
     voter: String,
     /// In a poll where the first vote counts: a sentence that says so to the voter. It is not known here whether this
     /// was the first vote.
+    #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     /// In a poll whose result is shown to who has voted: with this text in the header `Result-Grant`, the result
     /// service shows the result. It is valid for a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
     grant: Option<String>,
 }
 
@@ -111,7 +113,7 @@ enum CastAnswer {
     /// vote counts, if it is this voter's first.
     #[oai(status = 202)]
     Accepted(
-        Json<AcceptedView>,
+        JsonAnswer<AcceptedView>,
         /// With `Voter-Tag`: a cookie for this browser session by which the voting page shows the vote.
         #[oai(header = "Set-Cookie")]
         Option<String>,
@@ -185,6 +187,6 @@ impl Api {
             note: (!poll.settings().revote).then(|| vote_words::RECEIVED.to_owned()),
             grant: self.0.grant(&poll),
         };
-        Ok(CastAnswer::Accepted(Json(answer), remember))
+        Ok(CastAnswer::Accepted(JsonAnswer(answer), remember))
     }
 }
