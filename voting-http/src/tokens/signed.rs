@@ -10,10 +10,8 @@ pub struct InvalidToken;
 
 const TAG_LEN: usize = 16;
 
-fn seal(key: &MacKey, mut message: Vec<u8>) -> String {
-    let tag = key.tag(&message);
-    message.extend(tag);
-    BASE64URL_NOPAD.encode(&message)
+fn seal(key: &MacKey, message: &[u8]) -> String {
+    BASE64URL_NOPAD.encode(&[message, &key.tag(message)].concat())
 }
 
 /// The message of a token whose tag is valid.
@@ -38,7 +36,7 @@ impl VoterKey {
     }
 
     pub(crate) fn seal(&self, voter: VoterId) -> String {
-        seal(&self.0, voter.to_bytes().to_vec())
+        seal(&self.0, &voter.to_bytes())
     }
 
     /// The voter of a token. The token need not be text.

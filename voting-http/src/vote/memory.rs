@@ -130,7 +130,8 @@ impl Remembered {
 
     fn to_bytes(self) -> Vec<u8> {
         let bits = self.choices.map_or(0, Choices::bits);
-        let mut bytes = bits.to_be_bytes().to_vec();
+        let mut bytes = Vec::with_capacity(34);
+        bytes.extend(bits.to_be_bytes());
         bytes.extend(self.at.to_be_bytes());
         if let Some(position) = self.position {
             bytes.extend(position.shard().0.to_be_bytes());
