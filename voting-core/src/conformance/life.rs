@@ -231,13 +231,17 @@ pub async fn new_times_are_pending_until_they_are_settled(backend: &Backend) {
     assert_eq!(again.window(), Some(pending.clone()), "it has ended");
     let taken_back = put(backend, &opening(4)).await;
     let second = taken_back.pending_window().expect("on their way");
-    let taken_back = settle(second.times, false).await;
-    let holds = taken_back.window().expect("it has times");
-    assert_eq!(holds.opens_at, pending.opens_at);
+    let given_up = settle(second.times, false).await;
+    let back = given_up.pending_window().expect("on their way");
+    assert_eq!(back.opens_at, pending.opens_at);
     assert!(
-        holds.times > second.times,
+        back.times > second.times,
         "shards take these in their place"
     );
+    assert_eq!(settle(back.times, false).await, given_up);
+    let taken_back = settle(back.times, true).await;
+    assert_eq!(taken_back.pending_window(), None);
+    assert_eq!(taken_back.window(), Some(back));
 }
 
 pub async fn only_a_final_poll_is_archived(backend: &Backend) {

@@ -6,8 +6,10 @@
 //!
 //! A change of the times is first stored as *pending*. It then goes to every shard. A shard takes it only while the old
 //! and the new times are far enough away ([`CHANGE_MARGIN`](crate::model::poll::CHANGE_MARGIN)), so all shards can be
-//! asked before one of them is reached. If all shards have taken the change, it holds; otherwise it is taken back. Each step may be
-//! repeated, and any process may do the next one.
+//! asked before one of them is reached. If all shards have taken the change, it holds; otherwise it is given up: the old
+//! times are then pending in its place, and go to every shard again. A shard that cannot take them any more, since they
+//! are too near, keeps the new ones; as long as one may have them, ballots that are in time by them count. Each step may
+//! be repeated, and any process may do the next one.
 
 use async_trait::async_trait;
 
@@ -33,18 +35,22 @@ const SCHEDULE: &str = "schedule";
 /// # Errors
 /// The log or the store does not answer. Some of the steps may have been taken.
 pub async fn round(log: &dyn BallotLog, polls: &dyn PollStore) -> Result<(), StoreError> {
-    let stored = polls.polls().await?;
-    for poll in stored.iter().filter(|poll| poll.pending_window().is_some()) {
-        match settle(log, polls, poll).await {
-            // Whoever asked for the change is told by its own call.
-            Ok(_) | Err(StoreError::ChangeRefused(..)) => {}
-            Err(error) => return Err(error),
+    let mut stored = polls.polls().await?;
+    let has_change = |poll: &&Poll| !poll.state().is_final() && poll.pending_window().is_some();
+    if stored.iter().any(|poll| has_change(&poll)) {
+        for poll in stored.iter().filter(has_change) {
+            match settle(log, polls, poll).await {
+                // Whoever asked for the change is told by its own call.
+                Ok(_) | Err(StoreError::ChangeRefused(..)) => {}
+                Err(error) => return Err(error),
+            }
         }
+        stored = polls.polls().await?;
     }
     let windows: Vec<PollWindow> = stored
         .iter()
-        .filter(|poll| !poll.state().is_final() && poll.pending_window().is_none())
-        .filter_map(Poll::window)
+        .filter(|poll| !poll.state().is_final())
+        .filter_map(|poll| poll.pending_window().or_else(|| poll.window()))
         .collect();
     if windows.is_empty() {
         return Ok(());
@@ -133,12 +139,32 @@ async fn settle(
     {
         return Ok(settled);
     }
-    let holds: Vec<PollWindow> = settled.window().into_iter().collect();
-    if let Err(error) = set_in_all(log, &holds).await {
-        let error = in_one_line(&error);
-        tracing::warn!(poll = %id, error, "could not take back new times yet; will retry");
+    if let Some(back) = settled.pending_window()
+        && back.times != window.times
+    {
+        match set_in_all(log, std::slice::from_ref(&back)).await {
+            Ok(shards) if all_have(&shards, &back) => {
+                let end = ChangeTo::Settled {
+                    times: back.times,
+                    is_confirmed: true,
+                };
+                polls
+                    .change_poll(&PollChange::new(id.clone(), end), SCHEDULE)
+                    .await?;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let error = in_one_line(&error);
+                tracing::warn!(poll = %id, error, "could not take back new times yet; will retry");
+            }
+        }
     }
     Err(why)
+}
+
+fn all_have(shards: &[ShardWindows], window: &PollWindow) -> bool {
+    let has = |shard: &ShardWindows| shard.held.first() == Some(window);
+    shards.iter().all(has)
 }
 
 async fn take_in_all(log: &dyn BallotLog, window: &PollWindow) -> Result<(), StoreError> {

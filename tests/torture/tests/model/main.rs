@@ -12,6 +12,7 @@
 mod properties;
 mod state;
 mod steps;
+mod times;
 
 use std::collections::BTreeSet;
 

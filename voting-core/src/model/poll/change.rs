@@ -38,7 +38,8 @@ pub enum ChangeTo {
     /// The poll is stored exactly as it is given, in place of an older [revision](Poll::revision) of it; only its state
     /// moves on. For what gives a store back that was put back to an earlier state.
     Restored(Box<Poll>),
-    /// The pending change of these times ends: every shard of the log has confirmed it, or not.
+    /// The pending change of these times ends, since every shard of the log has confirmed it; or it is given up. Then
+    /// the old times are pending, under a higher number, until every shard has confirmed them.
     Settled {
         /// The [number](super::PollWindow::times) of the pending times.
         times: u32,
@@ -391,6 +392,7 @@ impl Poll {
             settings: is.clone(),
             rules: life.rules + u32::from(other_rules),
             times: life.times + 1,
+            withdrawn: None,
         }));
         Ok(after)
     }
@@ -403,8 +405,19 @@ impl Poll {
             return after;
         };
         if !is_confirmed {
-            // Shards that have the new times take the old ones again, under a higher number.
-            life.times = pending.times + 1;
+            // Shards that have the new times must take the old ones again, under a higher number. Until they have, they
+            // take ballots by the new ones, which must count.
+            life.pending = Some(if pending.withdrawn.is_some() {
+                pending
+            } else {
+                Box::new(Pending {
+                    definition: self.clone().into(),
+                    settings: self.settings().clone(),
+                    rules: self.extras.life.rules,
+                    times: pending.times + 1,
+                    withdrawn: Some(pending.settings),
+                })
+            });
             return after;
         }
         (life.rules, life.times) = (pending.rules, pending.times);
@@ -594,10 +607,45 @@ mod tests {
         assert_eq!(confirmed.window().unwrap().closes_at, at(2_000));
         assert_eq!(confirmed.rules(), Some(0));
         assert!(!confirmed.is_in_time(2_000_000));
-        let taken_back = settle(false);
-        assert_eq!(taken_back.settings().closes_at, None);
+        let given_up = settle(false);
+        assert_eq!(given_up.settings().closes_at, None);
         // The shards that have the new times must take the old ones again.
-        assert_eq!(taken_back.window().unwrap().times, 2);
+        let back = given_up.pending_window().unwrap();
+        assert_eq!((back.times, back.closes_at), (2, None));
+        let settle = |poll: &Poll, is_confirmed| {
+            let to = ChangeTo::Settled {
+                times: 2,
+                is_confirmed,
+            };
+            apply(Some(poll), to).unwrap()
+        };
+        assert_eq!(settle(&given_up, false), given_up, "not all shards have");
+        let taken_back = settle(&given_up, true);
+        assert_eq!(taken_back.pending_window(), None);
+        assert_eq!(taken_back.window().unwrap(), back);
+    }
+
+    #[test]
+    fn ballots_count_by_times_that_were_given_up_until_no_shard_has_them() {
+        let closes = |seconds| poll(|settings| settings.closes_at = at(seconds));
+        let stored = put(None, closes(2_000)).unwrap();
+        let pending = put(Some(&stored), closes(3_000)).unwrap();
+        let settle = |poll: &Poll, times, is_confirmed| {
+            let to = ChangeTo::Settled {
+                times,
+                is_confirmed,
+            };
+            apply(Some(poll), to).unwrap()
+        };
+        let given_up = settle(&pending, 2, false);
+        assert_eq!(given_up.settings().closes_at, at(2_000));
+        assert!(given_up.is_in_time(2_999_999) && !given_up.is_in_time(3_000_000));
+        assert_eq!(
+            why(put(Some(&given_up), closes(4_000))),
+            ChangeRefusal::Busy
+        );
+        let taken_back = settle(&given_up, 3, true);
+        assert!(!taken_back.is_in_time(2_000_000));
     }
 
     #[test]

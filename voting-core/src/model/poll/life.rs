@@ -90,6 +90,10 @@ pub(super) struct Pending {
     pub(super) settings: PollSettings,
     pub(super) rules: u32,
     pub(super) times: u32,
+    /// The settings that were to hold and were given up. Until every shard has confirmed the others again, some may still
+    /// have these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) withdrawn: Option<PollSettings>,
 }
 
 /// By which rules a ballot was judged. A store refuses a batch that was judged by others than its own.
@@ -276,7 +280,10 @@ impl Poll {
         let pending = self.extras.life.pending.as_ref();
         self.extras.life.times == 0
             || self.settings().takes(at_ms)
-            || pending.is_some_and(|pending| pending.settings.takes(at_ms))
+            || pending.is_some_and(|pending| {
+                let withdrawn = pending.withdrawn.as_ref();
+                pending.settings.takes(at_ms) || withdrawn.is_some_and(|was| was.takes(at_ms))
+            })
     }
 
     /// Where the poll is in its life. `now` is close to the log's clock, which alone decides when a poll opens and closes.
