@@ -1,5 +1,6 @@
-//! The two pages in a real browser. This file has the tests of both pages; each page has a file of its own.
+//! The pages in a real browser. This file has the tests of the two pages for voters; each page has a file of its own.
 
+mod host;
 mod layout;
 mod life;
 mod results;
