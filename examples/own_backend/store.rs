@@ -8,6 +8,7 @@ use voting_core::{
     Receipt, ReceiptState, StoreError, Tally, TallyStore, VoterId,
     log::entry,
     model::{
+        id::TokenName,
         moment::Moment,
         poll::{self, PollChange},
         poll_state::Seals,
@@ -16,13 +17,14 @@ use voting_core::{
         tally::{Recount, TallyDelta},
     },
     store::{
-        AuditLog,
+        AuditLog, TokenStore,
         audit::{AuditEntry, AuditNote},
         batch::Batch,
         dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
         export::{BallotExport, check_exportable},
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
+        tokens::NamedToken,
     },
 };
 
@@ -42,6 +44,7 @@ pub(crate) struct Tables {
     /// Polls that were deleted: their seals, and how many voters had a ballot. Their ids are never used again.
     deleted: BTreeMap<PollId, (Seals, u64)>,
     audit_log: Vec<AuditEntry>,
+    tokens: BTreeMap<TokenName, NamedToken>,
 }
 
 #[derive(Debug, Clone)]
@@ -328,6 +331,32 @@ impl ExportStore for OwnBackend {
         let ballots = row.ballots.values().map(|(_, choices)| *choices);
         // A database sorts at random itself, and sends the ballots piece by piece: see `BallotExport::new`.
         Ok(BallotExport::of(row.poll.clone(), ballots.collect()))
+    }
+}
+
+#[async_trait]
+impl TokenStore for OwnBackend {
+    async fn add_token(&self, token: &NamedToken, by: &str) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        if tables.tokens.contains_key(&token.name) {
+            return Ok(false);
+        }
+        tables.tokens.insert(token.name.clone(), token.clone());
+        tables.note(token.added_note(by));
+        Ok(true)
+    }
+
+    async fn tokens(&self) -> Result<Vec<NamedToken>, StoreError> {
+        Ok(self.tables().tokens.values().cloned().collect())
+    }
+
+    async fn revoke_token(&self, name: &TokenName, by: &str) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let revoked = tables.tokens.remove(name);
+        if let Some(token) = &revoked {
+            tables.note(token.revoked_note(by));
+        }
+        Ok(revoked.is_some())
     }
 }
 

@@ -17,7 +17,8 @@ async fn backend() -> Backend {
         polls: all.clone(),
         dead_letters: all.clone(),
         audit: all.clone(),
-        exports: all,
+        exports: all.clone(),
+        tokens: all,
         claim_timeout,
         // Nothing of it outlives the process.
         reopen: None,

@@ -176,7 +176,7 @@ fn is_refused(url: &str, statements: impl IntoIterator<Item = String>) {
     }
 }
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "refinery_schema_history",
     "polls",
     "ballots",
@@ -188,6 +188,7 @@ const TABLES: [&str; 12] = [
     "applied_below",
     "deleted_polls",
     "audit_log",
+    "tokens",
     "upgrades",
 ];
 
@@ -214,6 +215,7 @@ fn of_the_owner() -> impl Iterator<Item = String> {
         "DELETE FROM audit_log",
         "INSERT INTO audit_log (by, action, at) VALUES ('a', 'b', '2020-01-01')",
         "INSERT INTO audit_log (number, by, action) OVERRIDING SYSTEM VALUE VALUES (1, 'a', 'b')",
+        "UPDATE tokens SET role = 'operator'",
         "UPDATE upgrades SET finished = 99",
         "INSERT INTO deleted_polls (id, state, voters) VALUES ('drinks', '', 0)",
         "UPDATE deleted_polls SET voters = 0",

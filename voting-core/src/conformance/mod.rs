@@ -19,7 +19,8 @@
 //!         polls: all.clone(),
 //!         dead_letters: all.clone(),
 //!         audit: all.clone(),
-//!         exports: all,
+//!         exports: all.clone(),
+//!         tokens: all,
 //!         claim_timeout,
 //!         // All data is gone when the process ends.
 //!         reopen: None,
@@ -50,13 +51,16 @@ pub mod restart;
 mod scene;
 pub mod store_range;
 pub mod times;
+pub mod tokens;
 pub mod work;
 
 use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
     log::{BallotLog, BallotQueue},
-    store::{AuditLog, BatchFlusher, DeadLetterStore, ExportStore, PollStore, TallyStore},
+    store::{
+        AuditLog, BatchFlusher, DeadLetterStore, ExportStore, PollStore, TallyStore, TokenStore,
+    },
 };
 
 /// A back end under test: a log and a store that nothing else uses.
@@ -78,6 +82,8 @@ pub struct Backend {
     pub audit: Arc<dyn AuditLog>,
     /// The store.
     pub exports: Arc<dyn ExportStore>,
+    /// The store.
+    pub tokens: Arc<dyn TokenStore>,
     /// The log hands an entry out again if it is not acknowledged within this time. The suite waits for this time, so
     /// make it short, but no shorter than 200 ms.
     pub claim_timeout: Duration,
@@ -106,6 +112,7 @@ impl Backend {
             dead_letters,
             audit,
             exports,
+            tokens,
             reopen,
             keep,
             claim_timeout: _,
@@ -123,6 +130,7 @@ impl Backend {
             dead_letters,
             audit,
             exports,
+            tokens,
         ));
         let mut opened = reopen().await;
         opened.keep = Box::new((opened.keep, keep));
@@ -138,7 +146,8 @@ impl Backend {
 macro_rules! conformance_suite {
     ($backend:expr) => {
         $crate::conformance_suite! {
-            $backend; queue, log_range, flush, first, store_range, polls, life, audit, delete, export, work, close,
+            $backend; queue, log_range, flush, first, store_range, polls, life, audit, tokens, delete, export, work,
+            close,
             times, moving, restart
         }
     };
@@ -254,6 +263,15 @@ macro_rules! conformance_suite {
                 every_change_of_a_poll_is_in_the_audit_log,
                 what_changes_nothing_leaves_no_note,
                 the_audit_log_is_read_in_order_and_in_pages,
+            }
+        }
+    };
+    (@tokens $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, tokens by_reference {
+                a_token_is_kept_until_it_is_revoked,
+                a_token_takes_the_place_of_no_other_one,
+                what_becomes_of_tokens_is_in_the_audit_log,
             }
         }
     };

@@ -95,6 +95,11 @@ identifier! {
     OptionId, 32
 }
 
+identifier! {
+    /// Names a token of the operator's API: 1 to 32 characters, of the same kind as a [`PollId`].
+    TokenName, 32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

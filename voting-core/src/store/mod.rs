@@ -11,6 +11,7 @@ pub mod dead_letter;
 pub mod export;
 pub mod older;
 pub mod outcome;
+pub mod tokens;
 
 use async_trait::async_trait;
 use auto_impl::auto_impl;
@@ -21,11 +22,12 @@ use self::{
     batch::Batch,
     export::BallotExport,
     outcome::{Flushed, Totals},
+    tokens::NamedToken,
 };
 use crate::{
     error::StoreError,
     model::{
-        id::PollId,
+        id::{PollId, TokenName},
         poll::{ChangeTo, Poll, PollChange},
         poll_state::{PollState, Seals},
         position::{EntryId, Position},
@@ -206,15 +208,45 @@ pub trait ExportStore: Send + Sync {
     async fn export_ballots(&self, poll: &PollId) -> Result<BallotExport, StoreError>;
 }
 
+/// Keeps the tokens that have names. Whoever has one may use the operator's API.
+#[async_trait]
+#[auto_impl(&, Arc, Box)]
+pub trait TokenStore: Send + Sync {
+    /// Stores a token, and [says so](NamedToken::added_note) in the [audit log](AuditLog), in one transaction. Returns
+    /// whether it is stored: `false` if there is one of this name, which stays.
+    async fn add_token(&self, token: &NamedToken, by: &str) -> Result<bool, StoreError>;
+
+    /// All tokens, sorted by name.
+    async fn tokens(&self) -> Result<Vec<NamedToken>, StoreError>;
+
+    /// Removes the token of this name, and [says so](NamedToken::revoked_note) in the [audit log](AuditLog), in one
+    /// transaction. Returns whether there was one.
+    async fn revoke_token(&self, name: &TokenName, by: &str) -> Result<bool, StoreError>;
+}
+
 /// A whole store. Every type that implements all of these traits is a `Store`. An `Arc<dyn Store>` coerces to an `Arc`
 /// of each trait.
 pub trait Store:
-    BatchFlusher + TallyStore + PollStore + DeadLetterStore + AuditLog + ExportStore + 'static
+    BatchFlusher
+    + TallyStore
+    + PollStore
+    + DeadLetterStore
+    + AuditLog
+    + ExportStore
+    + TokenStore
+    + 'static
 {
 }
 
 impl<T> Store for T where
-    T: BatchFlusher + TallyStore + PollStore + DeadLetterStore + AuditLog + ExportStore + 'static
+    T: BatchFlusher
+        + TallyStore
+        + PollStore
+        + DeadLetterStore
+        + AuditLog
+        + ExportStore
+        + TokenStore
+        + 'static
 {
 }
 

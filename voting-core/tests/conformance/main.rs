@@ -40,7 +40,8 @@ where
         polls: store.clone(),
         dead_letters: store.clone(),
         audit: store.clone(),
-        exports: store,
+        exports: store.clone(),
+        tokens: store,
         claim_timeout: CLAIM_TIMEOUT,
         reopen: None,
         keep: Box::new(()),
@@ -265,7 +266,7 @@ mod postgres {
 
     voting_core::conformance_suite!(
         memory_log();
-        flush, first, store_range, polls, life, audit, delete, export, work, close, times, restart
+        flush, first, store_range, polls, life, audit, tokens, delete, export, work, close, times, restart
     );
 
     mod with_the_workers_rights {
@@ -283,7 +284,7 @@ mod postgres {
         }
 
         voting_core::conformance_suite!(
-            memory_log(); flush, first, store_range, polls, life, audit, delete, export, work, close, restart
+            memory_log(); flush, first, store_range, polls, life, audit, tokens, delete, export, work, close, restart
         );
     }
 

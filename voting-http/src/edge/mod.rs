@@ -5,6 +5,7 @@
 //! service does with a ballot.
 
 pub(crate) mod body_limit;
+pub(crate) mod callers;
 pub(crate) mod cors;
 pub(crate) mod endpoint;
 pub(crate) mod failures;
@@ -34,6 +35,7 @@ use tracing::{Instrument, Span};
 
 use self::{
     body_limit::{OF_HOST, OF_VOTER, limit_body},
+    callers::Callers,
     cors::{Cors, CrossOrigin},
     failures::Failures,
     options::Options,
@@ -49,7 +51,6 @@ use crate::{
     },
     problem::Problem,
     server::{gate::Gate, methods::Methods},
-    tokens::signed::OperatorKey,
 };
 
 /// The routes of a service, with the checks before them and the headers after them.
@@ -60,7 +61,7 @@ pub(crate) struct Edge<R> {
     base_path: Option<BasePath>,
     cors: Option<Cors>,
     voters: Option<(Voters, Site)>,
-    operator: Option<(OperatorKey, Gate)>,
+    operator: Option<(Callers, Gate)>,
     hosts: Option<Sessions>,
     methods: Methods,
 }
@@ -98,9 +99,9 @@ impl<R: Endpoint> Edge<R> {
         self
     }
 
-    /// Requires the operator's token for the API.
-    pub(crate) fn for_operator(mut self, key: OperatorKey, gate: Gate) -> Self {
-        self.operator = Some((key, gate));
+    /// Requires a token for the API, and tells the routes whose it is.
+    pub(crate) fn for_operator(mut self, callers: Callers, gate: Gate) -> Self {
+        self.operator = Some((callers, gate));
         self
     }
 
@@ -123,12 +124,6 @@ impl<R: Endpoint> Edge<R> {
         // The router would ignore a part of the path that it cannot decode, as if it were absent.
         if !is_text(request.uri().path()) {
             return Err(Problem::no_such_address());
-        }
-        if let Some((key, gate)) = &self.operator
-            && request.uri().path().starts_with("/v1/")
-        {
-            // The token is checked before the body: the service neither waits for a stranger's body nor reads it.
-            operator_token::check(request, key, gate)?;
         }
         let Some((voters, site)) = &self.voters else {
             return Ok(None);
@@ -180,6 +175,20 @@ impl<R: Endpoint> Edge<R> {
             Ok(visit) => (visit, Ok(())),
             Err(problem) => (None, Err(problem)),
         };
+        if fit.is_ok()
+            && let Some((callers, gate)) = &self.operator
+            && request.uri().path().starts_with("/v1/")
+        {
+            // The token is checked before the body: the service neither waits for a stranger's body nor reads it.
+            fit = match operator_token::given(&request) {
+                Ok(token) => {
+                    // In a box, so that the future of a vote, which has no token, stays small.
+                    let who = Box::pin(callers.with_token(&token)).await;
+                    operator_token::admit(&mut request, who, gate)
+                }
+                Err(problem) => Err(problem),
+            };
+        }
         if fit.is_ok() && self.takes_bodies {
             // Nobody else makes this service read much.
             let hosts = self.hosts.as_ref();

@@ -30,7 +30,7 @@ const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
 /// Assets load nothing.
 const ASSETS_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'");
 
-/// The same for all answers, except those that have a stricter value of their own.
+/// The same for all answers.
 const FIXED: [(HeaderName, HeaderValue); 4] = [
     (
         header::X_CONTENT_TYPE_OPTIONS,
@@ -81,6 +81,7 @@ impl SecurityHeaders {
             .entry(header::CONTENT_SECURITY_POLICY)
             .or_insert_with(|| self.policy.clone());
         for (name, value) in FIXED {
+            // An answer may have a stricter value of its own.
             headers.entry(name).or_insert(value);
         }
         if self.https {

@@ -2,19 +2,53 @@
 
 use std::time::SystemTime;
 
+use poem::Request;
 use poem_openapi::{Object, OpenApi, SecurityScheme, auth::Bearer, payload::Json};
-use voting_core::pipeline::worker::Progress;
+use voting_core::{
+    Poll,
+    model::{moment::Moment, poll::Shown},
+    pipeline::worker::Progress,
+};
 
 use super::OperatorService;
 use crate::{
+    edge::callers::{Caller, Right},
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
 };
 
-/// The operator's token.
+/// The operator's token, or one with a name and a role.
 #[derive(SecurityScheme)]
-#[oai(ty = "bearer")]
-pub(super) struct Operator(pub(super) Bearer);
+#[oai(ty = "bearer", checker = "caller")]
+pub(super) struct Operator(Caller);
+
+/// Who sends the request. The check before the routes has found out.
+#[expect(clippy::unused_async, reason = "poem-openapi awaits it")]
+async fn caller(request: &Request, _: Bearer) -> Option<Caller> {
+    request.data::<Caller>().cloned()
+}
+
+impl Operator {
+    /// The caller's name, for the audit log, if the caller may do this.
+    ///
+    /// # Errors
+    /// The caller's role may not do this.
+    pub(super) fn may(&self, right: Right) -> Result<&str, Problem> {
+        self.0.may(right)
+    }
+
+    /// Whether the caller may see the result of a poll. A host always may; an auditor once the poll is final, or once
+    /// everybody may.
+    ///
+    /// # Errors
+    /// The result is hidden from the caller.
+    pub(super) fn may_see_result_of(&self, poll: &Poll, voters: u64) -> Result<(), Problem> {
+        match poll.shows_result(self.0.viewer(), Moment::now()) {
+            Shown::Yes => Ok(()),
+            Shown::Hidden(hidden) => Err(Problem::result_hidden(poll, &hidden, voters)),
+        }
+    }
+}
 
 pub(super) struct Api(pub(super) OperatorService);
 
@@ -78,7 +112,7 @@ impl Api {
     /// Get where all ballots are, and what the worker of this process does.
     #[oai(path = "/v1/pipeline", method = "get", operation_id = "getPipeline")]
     async fn pipeline(&self, operator: Operator) -> Result<Json<PipelineView>, Problem> {
-        self.0.authorize(&operator)?;
+        operator.may(Right::Read)?;
         let pipeline = &self.0.0.pipeline;
         let stats = pipeline.queue.stats().await?;
         let totals = pipeline.store.totals().await?;

@@ -10,6 +10,7 @@ use voting_core::{BallotQueue, PollDirectory, PollStore, SecretKey, WorkerHandle
 
 use super::{Inner, OperatorService, Pipeline, export, overview::Overview};
 use crate::{
+    edge::callers::Callers,
     edge::options::{Options, option_methods},
     host,
     pages::site::Site,
@@ -82,11 +83,14 @@ impl OperatorServiceBuilder {
     /// Builds the service.
     pub fn build(self) -> OperatorService {
         let site = self.site.with_gate(self.gate.clone());
+        let operator = OperatorKey::new(&self.token);
+        let tokens = Arc::<dyn Store>::clone(&self.pipeline.store);
         OperatorService(Arc::new(Inner {
             pipeline: self.pipeline,
             overview: Overview::default(),
             asking: Once::new(),
-            operator: OperatorKey::new(&self.token),
+            callers: Callers::new(operator.clone(), tokens),
+            operator,
             sessions: host::sessions(&self.token, &site),
             gate: self.gate,
             site,

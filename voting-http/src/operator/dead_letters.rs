@@ -14,6 +14,7 @@ use voting_core::{
 
 use super::{OperatorService, api::Operator};
 use crate::{
+    edge::callers::Right,
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
     views::reason_view::ReasonView,
@@ -177,7 +178,7 @@ impl Api {
         /// The position after which to go on.
         after: Query<Option<String>>,
     ) -> Result<Json<DeadLettersView>, Problem> {
-        self.0.authorize(&operator)?;
+        operator.may(Right::DeadLetters)?;
         let after = after.0.as_deref().map(position).transpose()?;
         let letters = self.0.0.pipeline.store.dead_letters(after, PAGE).await?;
         let next = letters.get(PAGE - 1).map(|last| last.position.to_string());
@@ -202,7 +203,7 @@ impl Api {
         /// Where it stood in the log.
         position: Path<String>,
     ) -> Result<Json<DetailsView>, Problem> {
-        self.0.authorize(&operator)?;
+        operator.may(Right::DeadLetters)?;
         let at = self::position(&position)?;
         let letter = self.0.0.pipeline.store.dead_letter(at).await?;
         let letter = letter.ok_or_else(Problem::no_dead_letter)?;
@@ -224,7 +225,7 @@ impl Api {
         /// Where it stood in the log.
         position: Path<String>,
     ) -> Result<Json<ReplayView>, Problem> {
-        self.0.authorize(&operator)?;
+        operator.may(Right::DeadLetters)?;
         let at = self::position(&position)?;
         let pipeline = &self.0.0.pipeline;
         let revived = replay::revive(

@@ -21,6 +21,7 @@ use voting_core::{PollId, store::audit::AuditNote};
 
 use super::{OperatorService, api::Operator};
 use crate::{
+    edge::callers::Right,
     export::{BallotFile, BallotsView, ExportFormat, TallyExport, tally_file, warning},
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
@@ -34,7 +35,11 @@ const WARNING: HeaderName = HeaderName::from_static("export-warning");
 
 pub(super) struct Api(pub(super) OperatorService);
 
-const TALLY: &[ProblemKind] = &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable];
+const TALLY: &[ProblemKind] = &[
+    ProblemKind::UnknownPoll,
+    ProblemKind::ResultHidden,
+    ProblemKind::StoreUnavailable,
+];
 
 const BALLOTS: &[ProblemKind] = &[
     ProblemKind::UnknownPoll,
@@ -250,10 +255,11 @@ impl Api {
         name: &str,
         format: ExportFormat,
     ) -> Result<Download<C>, Problem> {
-        self.0.authorize(operator)?;
+        operator.may(Right::Export)?;
         let id: PollId = name.parse().map_err(|_| Problem::no_poll(name))?;
         let counted = self.0.0.pipeline.store.counted_poll(&id).await?;
         let (poll, tally) = counted.ok_or_else(|| Problem::no_poll(name))?;
+        operator.may_see_result_of(&poll, tally.voters)?;
         Ok(Download {
             name: format!("tally-{id}.{}", format.as_str()),
             warning: None,
@@ -268,7 +274,7 @@ impl Api {
         name: &str,
         format: ExportFormat,
     ) -> Result<Download<C>, Problem> {
-        let by = self.0.authorize(operator)?;
+        let by = operator.may(Right::Export)?;
         let id: PollId = name.parse().map_err(|_| Problem::no_poll(name))?;
         let turn = Arc::clone(&self.0.0.exports).try_acquire_owned();
         let turn = turn.map_err(|_| Problem::too_many_exports())?;

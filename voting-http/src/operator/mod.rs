@@ -1,6 +1,7 @@
 //! The worker service: the operator's view of the pipeline, and the changes that operators can make.
 
 mod api;
+mod audit;
 mod builder;
 pub(crate) mod changes;
 mod dead_letters;
@@ -9,6 +10,7 @@ pub(crate) mod form;
 mod metrics;
 mod overview;
 mod polls;
+mod tokens;
 
 use std::sync::{Arc, Once};
 
@@ -22,10 +24,9 @@ use voting_core::{
 pub use self::builder::OperatorServiceBuilder;
 use self::overview::Overview;
 use crate::{
-    edge::{Edge, endpoint::ServiceEndpoint, options::Options},
+    edge::{Edge, callers::Callers, endpoint::ServiceEndpoint, options::Options},
     host::{self, Host},
     pages::{assets, site::Site},
-    problem::Problem,
     server::{
         api_routes::ApiRoutes,
         document,
@@ -47,6 +48,7 @@ struct Inner {
     overview: Overview,
     /// Starts the task that asks the stores regularly.
     asking: Once,
+    callers: Callers,
     operator: OperatorKey,
     /// Who is signed in to the host's pages.
     sessions: host::Sessions,
@@ -57,6 +59,17 @@ struct Inner {
     exports: Arc<Semaphore>,
     options: Options,
 }
+
+/// The operations of the service.
+type Apis = (
+    api::Api,
+    polls::Api,
+    dead_letters::Api,
+    audit::Api,
+    tokens::Api,
+    export::Api,
+    Health,
+);
 
 /// The parts that the operator's API shows and changes.
 #[derive(Clone)]
@@ -118,7 +131,7 @@ impl OperatorService {
             .over_https(self.0.site.is_https())
             .taking_bodies()
             .for_hosts(self.0.sessions.clone())
-            .for_operator(self.0.operator.clone(), self.0.gate.clone());
+            .for_operator(self.0.callers.clone(), self.0.gate.clone());
         ServiceEndpoint::new(edge)
     }
 
@@ -137,6 +150,8 @@ impl OperatorService {
                 api::OPERATIONS,
                 polls::OPERATIONS,
                 dead_letters::OPERATIONS,
+                audit::OPERATIONS,
+                tokens::OPERATIONS,
                 export::OPERATIONS,
                 health::OPERATIONS,
             ],
@@ -190,15 +205,14 @@ impl OperatorService {
             })
     }
 
-    fn documented(
-        &self,
-        health: Health,
-    ) -> OpenApiService<(api::Api, polls::Api, dead_letters::Api, export::Api, Health), ()> {
+    fn documented(&self, health: Health) -> OpenApiService<Apis, ()> {
         OpenApiService::new(
             (
                 api::Api(self.clone()),
                 polls::Api(self.clone()),
                 dead_letters::Api(self.clone()),
+                audit::Api(self.clone()),
+                tokens::Api(self.clone()),
                 export::Api(self.clone()),
                 health,
             ),
@@ -206,16 +220,6 @@ impl OperatorService {
             env!("CARGO_PKG_VERSION"),
         )
         .description("For the operator: polls, dead letters, and where all ballots are.")
-    }
-}
-
-impl OperatorService {
-    /// Who sends the request.
-    fn authorize(&self, operator: &api::Operator) -> Result<&'static str, Problem> {
-        if self.0.operator.is(&operator.0.token) {
-            return Ok("operator");
-        }
-        Err(Problem::unauthorized("This is not the operator's token."))
     }
 }
 

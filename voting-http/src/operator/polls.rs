@@ -15,7 +15,10 @@ use super::{
     form::{OptionForm, PollForm},
 };
 use crate::{
-    edge::strict_json::{MergePatch, StrictJson},
+    edge::{
+        callers::Right,
+        strict_json::{MergePatch, StrictJson},
+    },
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
     views::poll_view::{self, OrderView, PollView, ResultsView, StoredPollView},
@@ -121,7 +124,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         id: "recountPoll",
-        problems: &[ProblemKind::UnknownPoll, ProblemKind::StoreUnavailable],
+        problems: &[
+            ProblemKind::UnknownPoll,
+            ProblemKind::ResultHidden,
+            ProblemKind::StoreUnavailable,
+        ],
         body: None,
         answers: &[(
             "200",
@@ -346,7 +353,7 @@ impl Api {
     /// List all polls, also drafts and archived ones.
     #[oai(path = "/v1/polls", method = "get", operation_id = "listPolls")]
     async fn polls(&self, operator: Operator) -> Result<Json<CountedPollsView>, Problem> {
-        self.0.authorize(&operator)?;
+        operator.may(Right::Read)?;
         let polls = self.0.stored_polls().await?;
         let counting: Vec<_> = polls.iter().map(|poll| self.counted(poll)).collect();
         let counted = stream::iter(counting).buffered(TALLIES_AT_ONCE);
@@ -366,14 +373,14 @@ impl Api {
         operator: Operator,
         poll: StrictJson<PollForm>,
     ) -> Result<PutAnswer, Problem> {
-        let by = self.0.authorize(&operator)?;
+        let by = operator.may(Right::Polls)?;
         Ok(self.0.define_poll(&poll.0, by).await?.into())
     }
 
     /// Get a poll in any state, with its revision as `ETag`.
     #[oai(path = "/v1/polls/:poll", method = "get", operation_id = "getPoll")]
     async fn poll(&self, operator: Operator, poll: Path<String>) -> Result<GetAnswer, Problem> {
-        self.0.authorize(&operator)?;
+        operator.may(Right::Read)?;
         let poll = self.0.stored_poll(&poll).await?;
         let view = self.counted(&poll).await?;
         Ok(GetAnswer::Found(Json(view), tag(&poll)))
@@ -395,7 +402,7 @@ impl Api {
         if_none_match: Header<Option<String>>,
         form: StrictJson<PollForm>,
     ) -> Result<PutAnswer, Problem> {
-        let by = self.0.authorize(&operator)?;
+        let by = operator.may(Right::Polls)?;
         if form.0.id != poll.0 {
             return Err(Problem::invalid(
                 "The poll's id in the body is not the one in the address.",
@@ -427,7 +434,7 @@ impl Api {
         if_match: Header<Option<String>>,
         patch: MergePatch<PollPatch>,
     ) -> Result<ChangeAnswer, Problem> {
-        let by = self.0.authorize(&operator)?;
+        let by = operator.may(Right::Polls)?;
         let expected = expected(&if_match)?;
         let saved = self.0.patch_poll(&poll, &patch.0, expected, by).await?;
         Ok(saved.into())
@@ -451,7 +458,7 @@ impl Api {
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
     ) -> Result<DeleteAnswer, Problem> {
-        let by = self.0.authorize(&operator)?;
+        let by = operator.may(Right::Polls)?;
         let expected = expected(&if_match)?;
         self.0
             .delete_poll(&poll, confirm.0.as_deref(), expected, by)
@@ -475,7 +482,7 @@ impl Api {
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
     ) -> Result<ChangeAnswer, Problem> {
-        let by = self.0.authorize(&operator)?;
+        let by = operator.may(Right::Polls)?;
         let expected = expected(&if_match)?;
         Ok(self.0.publish_poll(&poll, expected, by).await?.into())
     }
@@ -496,7 +503,7 @@ impl Api {
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
     ) -> Result<ChangeAnswer, Problem> {
-        let by = self.0.authorize(&operator)?;
+        let by = operator.may(Right::Polls)?;
         let expected = expected(&if_match)?;
         Ok(self.0.open_poll(&poll, expected, by).await?.into())
     }
@@ -511,7 +518,7 @@ impl Api {
         operation_id = "closePoll"
     )]
     async fn close(&self, operator: Operator, poll: Path<String>) -> Result<CloseAnswer, Problem> {
-        let by = self.0.authorize(&operator)?;
+        let by = operator.may(Right::Polls)?;
         let poll = self.0.close_poll(&poll, by).await?;
         let view = Json(PollView::from(&poll));
         Ok(match poll.state() {
@@ -534,7 +541,7 @@ impl Api {
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
     ) -> Result<ChangeAnswer, Problem> {
-        let by = self.0.authorize(&operator)?;
+        let by = operator.may(Right::Polls)?;
         let expected = expected(&if_match)?;
         Ok(self.0.archive_poll(&poll, true, expected, by).await?.into())
     }
@@ -553,7 +560,7 @@ impl Api {
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
     ) -> Result<ChangeAnswer, Problem> {
-        let by = self.0.authorize(&operator)?;
+        let by = operator.may(Right::Polls)?;
         let expected = expected(&if_match)?;
         let saved = self.0.archive_poll(&poll, false, expected, by).await?;
         Ok(saved.into())
@@ -570,11 +577,12 @@ impl Api {
         operator: Operator,
         poll: Path<String>,
     ) -> Result<Json<RecountView>, Problem> {
-        self.0.authorize(&operator)?;
+        operator.may(Right::Recount)?;
         let definition = self.0.stored_poll(&poll).await?;
         let id = definition.id();
         let recount = self.0.0.pipeline.store.recount(id).await?;
         let recount = recount.ok_or_else(|| Problem::no_poll(&poll))?;
+        operator.may_see_result_of(&definition, recount.kept.voters)?;
         let agrees = recount.agrees();
         if !agrees {
             tracing::error!(poll = %id, ?recount, "the tally differs from the recounted ballots");

@@ -108,6 +108,12 @@ kinds! {
     TooManyViewersHere = "urn:voting:problem:too-many-viewers-here", TOO_MANY_REQUESTS, "Too many viewers at your address";
     /// One address has sent too many wrong tokens.
     TooManyTokens = "urn:voting:problem:too-many-tokens", TOO_MANY_REQUESTS, "Too many wrong tokens";
+    /// No token has this name.
+    UnknownToken = "urn:voting:problem:unknown-token", NOT_FOUND, "No such token";
+    /// There is a token of this name.
+    TokenExists = "urn:voting:problem:token-exists", CONFLICT, "There is such a token";
+    /// The token is known, and its role may not do this.
+    Forbidden = "urn:voting:problem:forbidden", FORBIDDEN, "Not for this role";
     /// The operator's token is missing or wrong.
     Unauthorized = "urn:voting:problem:unauthorized", UNAUTHORIZED, "Not authorized";
 }

@@ -28,6 +28,7 @@ use voting_core::{
         poll::{Hidden, InvalidChoice},
     },
     pipeline::rule::Refusal,
+    store::tokens::Role,
 };
 
 use self::{kind::ProblemKind, trouble::Trouble};
@@ -297,6 +298,29 @@ impl Problem {
 
     pub(crate) fn conflict(detail: String) -> Self {
         Self::new(ProblemKind::Conflict, detail)
+    }
+
+    /// The caller's role may not do this.
+    pub(crate) fn forbidden(name: &str, role: Role) -> Self {
+        Self::new(
+            ProblemKind::Forbidden,
+            format!("The token {name:?} has the role {role}, which may not do this."),
+        )
+    }
+
+    pub(crate) fn token_exists(name: &str) -> Self {
+        Self::new(
+            ProblemKind::TokenExists,
+            format!("There is a token {name:?} already; revoke it first, or choose another name."),
+        )
+    }
+
+    pub(crate) fn no_token(name: &str) -> Self {
+        let name: String = name.chars().take(64).collect();
+        Self::new(
+            ProblemKind::UnknownToken,
+            format!("There is no token {name:?}."),
+        )
     }
 
     pub(crate) fn unauthorized(detail: &'static str) -> Self {

@@ -177,12 +177,20 @@ fn complete_operation(operation: &mut Value, known: &Operation, has_voters: bool
     let takes_body = !operation["requestBody"].is_null();
     let mut problems = vec![ProblemKind::Request, ProblemKind::Internal];
     if is_protected {
-        problems.extend([ProblemKind::Unauthorized, ProblemKind::TooManyTokens]);
+        problems.extend([
+            ProblemKind::Unauthorized,
+            ProblemKind::Forbidden,
+            ProblemKind::TooManyTokens,
+            // A named token is looked up.
+            ProblemKind::StoreUnavailable,
+        ]);
     }
     if takes_body {
         problems.extend([ProblemKind::TooLarge, ProblemKind::TooSlow]);
     }
-    problems.extend(known.problems);
+    let also = known.problems.iter().copied();
+    problems
+        .extend(also.filter(|problem| !is_protected || *problem != ProblemKind::StoreUnavailable));
     let mut by_status = BTreeMap::<u16, Vec<ProblemKind>>::new();
     for problem in problems {
         by_status

@@ -1,5 +1,6 @@
 //! The views of a poll, a tally and a vote: as JSON for clients, and in words for people.
 
+pub(crate) mod csv;
 pub(crate) mod hidden_words;
 pub(crate) mod moment_words;
 pub(crate) mod paragraphs;

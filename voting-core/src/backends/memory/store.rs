@@ -10,7 +10,7 @@ use crate::{
     log::entry,
     model::{
         ballot::{Choices, VoterId},
-        id::PollId,
+        id::{PollId, TokenName},
         moment::Moment,
         poll::{self, Poll, PollChange, log_changes},
         poll_state::Seals,
@@ -21,12 +21,14 @@ use crate::{
     },
     store::{
         AuditLog, BatchFlusher, DeadLetterStore, ExportStore, PollDirectory, PollStore, TallyStore,
+        TokenStore,
         audit::{AuditEntry, AuditNote},
         batch::Batch,
         dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, and_one_more},
         export::{BallotExport, check_exportable},
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
+        tokens::NamedToken,
     },
 };
 
@@ -41,6 +43,7 @@ pub(super) struct Store {
     superseded: u64,
     deleted: BTreeMap<PollId, Tombstone>,
     audit_log: Vec<AuditEntry>,
+    tokens: BTreeMap<TokenName, NamedToken>,
 }
 
 #[derive(Debug)]
@@ -339,6 +342,32 @@ impl ExportStore for Memory {
         let stored = stored.ok_or_else(|| StoreError::NoPoll(poll.clone()))?;
         let ballots = stored.ballots.values().map(|(_, choices)| *choices);
         Ok(BallotExport::of(stored.poll.clone(), ballots.collect()))
+    }
+}
+
+#[async_trait]
+impl TokenStore for Memory {
+    async fn add_token(&self, token: &NamedToken, by: &str) -> Result<bool, StoreError> {
+        let mut store = self.store();
+        if store.tokens.contains_key(&token.name) {
+            return Ok(false);
+        }
+        store.tokens.insert(token.name.clone(), token.clone());
+        store.add_to_audit_log(token.added_note(by));
+        Ok(true)
+    }
+
+    async fn tokens(&self) -> Result<Vec<NamedToken>, StoreError> {
+        Ok(self.store().tokens.values().cloned().collect())
+    }
+
+    async fn revoke_token(&self, name: &TokenName, by: &str) -> Result<bool, StoreError> {
+        let mut store = self.store();
+        let revoked = store.tokens.remove(name);
+        if let Some(token) = &revoked {
+            store.add_to_audit_log(token.revoked_note(by));
+        }
+        Ok(revoked.is_some())
     }
 }
 

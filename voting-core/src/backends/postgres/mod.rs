@@ -19,6 +19,7 @@ mod read;
 mod roles;
 mod schema;
 mod split;
+mod tokens;
 mod upgrade;
 
 use std::{

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 
 /// What the worker and the result service do with each table. A migration that adds a table adds
 /// a line here; a test sees to it.
-const RIGHTS: [(&str, &str, &str); 12] = [
+const RIGHTS: [(&str, &str, &str); 13] = [
     (HISTORY, "SELECT", "SELECT"),
     ("polls", "SELECT, INSERT, UPDATE", "SELECT"),
     (
@@ -35,6 +35,7 @@ const RIGHTS: [(&str, &str, &str); 12] = [
         "SELECT, INSERT (by, action, poll, before, after)",
         "",
     ),
+    ("tokens", "SELECT, INSERT, DELETE", ""),
     ("upgrades", "SELECT", ""),
     ("applied", "SELECT, INSERT, DELETE", ""),
     // To lock a row for a share needs the right to change it.

@@ -15,6 +15,7 @@ mod open;
 mod polls;
 mod read;
 mod secrets;
+mod tokens;
 
 use std::{
     fs::File,

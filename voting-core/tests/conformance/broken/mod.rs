@@ -7,6 +7,7 @@ mod logs;
 mod polls;
 mod store;
 mod stores;
+mod tokens;
 mod windows;
 
 use voting_core::{backends::memory::Memory, conformance::Backend};
@@ -53,7 +54,7 @@ mod unbroken {
 
     voting_core::conformance_suite!(
         async { around(memory_of(3)) }; queue, log_range, flush, first, store_range, polls,
-        life, audit, delete, export, work, close, times
+        life, audit, tokens, delete, export, work, close, times
     );
 
     voting_core::conformance_suite!(async { around(sqlite_backend().await) }; restart);

@@ -20,6 +20,14 @@ CREATE TABLE audit_log (
     after  text  -- JSON
 );
 
+-- Who may use the operator's API, and for what. Of each token only its SHA-256 is kept.
+CREATE TABLE tokens (
+    name       text PRIMARY KEY,
+    role       text NOT NULL,
+    hash       bytea NOT NULL,
+    created_at bigint NOT NULL -- milliseconds since 1970
+);
+
 -- The version up to which an upgrade is finished: no program of an earlier one is at work. In new tables there is
 -- nothing to upgrade.
 CREATE TABLE upgrades (finished integer NOT NULL);

@@ -20,6 +20,14 @@ CREATE TABLE audit_log (
     after  TEXT  -- JSON
 ) STRICT;
 
+-- Who may use the operator's API, and for what. Of each token only its SHA-256 is kept.
+CREATE TABLE tokens (
+    name       TEXT PRIMARY KEY,
+    role       TEXT NOT NULL,
+    hash       BLOB NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Between which moments the log takes ballots, and by which rules.
 CREATE TABLE windows (
     poll      TEXT PRIMARY KEY,
