@@ -165,7 +165,8 @@ global
 defaults
   mode http
   log global
-  option httplog
+  # As `option httplog`, but with the path only: a query may have a grant for a hidden result.
+  log-format "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %HM %HP"
   # Only what went wrong.
   option dontlog-normal
   option forwardfor

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 pub(super) const MARK: &str = "\u{feff}";
 
 /// Adds a row with these fields.
-pub(super) fn row<'a>(file: &mut String, fields: impl IntoIterator<Item = Cow<'a, str>>) {
+pub(crate) fn row<'a>(file: &mut String, fields: impl IntoIterator<Item = Cow<'a, str>>) {
     for (index, field) in fields.into_iter().enumerate() {
         if index > 0 {
             file.push(',');

@@ -12,7 +12,7 @@
 //! The ballots are in random order. If few voters voted alike, a ballot may tell who cast it: see [`warning`].
 
 mod ballots;
-mod csv;
+pub(crate) mod csv;
 mod tally;
 
 pub use self::ballots::{BallotFile, FEW_VOTERS, warning};

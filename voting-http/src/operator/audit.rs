@@ -1,6 +1,6 @@
 //! The operator's API: the audit log.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use futures_util::{StreamExt, stream};
 use poem::Body;
@@ -13,9 +13,10 @@ use voting_core::{
 use super::{OperatorService, api::Operator};
 use crate::{
     edge::callers::Right,
+    export::csv,
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
-    views::csv::{self, Csv},
+    views::csv::Csv,
 };
 
 /// The most entries in one answer, and how many are read at a time.
@@ -156,7 +157,7 @@ impl Export {
                 note.before.as_deref().unwrap_or_default(),
                 note.after.as_deref().unwrap_or_default(),
             ];
-            csv::add_row(&mut rows, cells);
+            csv::row(&mut rows, cells.map(Cow::from));
         }
         Ok(Some(rows))
     }
