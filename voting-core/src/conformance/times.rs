@@ -106,7 +106,7 @@ pub(super) fn why(answer: Result<EntryId, CastError>) -> String {
 
 pub async fn an_entry_is_in_time_by_its_own_id(backend: &Backend) {
     let start = clock(backend, FIRST).await;
-    let (opens, closes) = (start + 150, start + 300);
+    let (opens, closes) = (start + 300, start + 900);
     has(backend, FIRST, &[window("p", 1, Some(opens), Some(closes))]).await;
     // Several at a time, so that one waits for another between a look at the clock and the entry's id.
     let caster = async || {

