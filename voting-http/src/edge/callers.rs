@@ -162,6 +162,7 @@ mod tests {
         let all = [
             Right::Read,
             Right::Polls,
+            Right::Export,
             Right::Recount,
             Right::Audit,
             Right::DeadLetters,
@@ -174,8 +175,11 @@ mod tests {
             may.collect::<Vec<_>>()
         };
         assert_eq!(rights(Role::Operator), all);
-        assert_eq!(rights(Role::Host), [Right::Read, Right::Polls]);
-        let auditor = [Right::Read, Right::Recount, Right::Audit];
+        assert_eq!(
+            rights(Role::Host),
+            [Right::Read, Right::Polls, Right::Export]
+        );
+        let auditor = [Right::Read, Right::Export, Right::Recount, Right::Audit];
         assert_eq!(rights(Role::Auditor), auditor);
     }
 }

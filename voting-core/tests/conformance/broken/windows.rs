@@ -111,7 +111,9 @@ impl BrokenLog for ClosesTooLate {
         windows: &[PollWindow],
     ) -> Result<ShardWindows, StoreError> {
         let later = |window: &PollWindow| PollWindow {
-            closes_at: window.closes_at.map(|at| at.plus(Duration::from_millis(100))),
+            closes_at: window
+                .closes_at
+                .map(|at| at.plus(Duration::from_millis(100))),
             ..window.clone()
         };
         set_changed(log, shard, windows, later).await
