@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use futures_util::{StreamExt, stream};
-use poem::Body;
+use poem::{Body, Request};
 use poem_openapi::{Object, OpenApi, param::Query, payload::Json};
 use voting_core::{
     PollId, StoreError,
@@ -128,6 +128,23 @@ fn poll_id(text: Option<&str>) -> Result<Option<PollId>, Problem> {
     id.map_err(|_| Problem::invalid("The poll is not named by an id."))
 }
 
+/// Refuses a parameter that is not known. A misspelt `poll` would give the entries of all polls.
+fn only_parameters(request: &Request, known: &[&str]) -> Result<(), Problem> {
+    let query = request.uri().query().unwrap_or_default();
+    let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    match names.find(|name| !known.contains(&name.as_ref())) {
+        None => Ok(()),
+        Some(name) => {
+            // What is echoed back must be bounded.
+            let name: String = name.chars().take(64).collect();
+            let known = known.join(", ");
+            Err(Problem::bad_request(format!(
+                "There is no parameter {name:?}; known here: {known}."
+            )))
+        }
+    }
+}
+
 /// What is read of the log for an export.
 struct Export {
     store: Arc<dyn Store>,
@@ -169,8 +186,10 @@ impl Api {
     #[oai(path = "/v1/audit", method = "get", operation_id = "listAuditLog")]
     async fn audit_log(
         &self,
+        request: &Request,
         operator: Operator,
         /// The number after which to go on.
+        #[oai(validator(minimum(value = "0")))]
         after: Query<Option<u64>>,
         /// The most entries in the answer, 1 to 200. There may be fewer although there is a `next`.
         limit: Query<Option<usize>>,
@@ -178,6 +197,7 @@ impl Api {
         poll: Query<Option<String>>,
     ) -> Result<Json<AuditLogView>, Problem> {
         operator.may(Right::Audit)?;
+        only_parameters(request, &["after", "limit", "poll"])?;
         let limit = limit.0.unwrap_or(PAGE);
         if !(1..=PAGE).contains(&limit) {
             return Err(Problem::invalid(format!("The limit is 1 to {PAGE}.")));
@@ -202,11 +222,13 @@ impl Api {
     )]
     async fn export(
         &self,
+        request: &Request,
         operator: Operator,
         /// Only what was done to the poll with this id.
         poll: Query<Option<String>>,
     ) -> Result<Csv, Problem> {
         operator.may(Right::Audit)?;
+        only_parameters(request, &["poll"])?;
         let mut export = Export {
             store: Arc::clone(&self.0.0.pipeline.store),
             poll: poll_id(poll.0.as_deref())?,

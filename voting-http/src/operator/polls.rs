@@ -252,7 +252,7 @@ fn expected(if_match: &Header<Option<String>>) -> Result<Expected, Problem> {
             let revision = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
             let revision = revision.and_then(|revision| revision.parse().ok());
             revision.map(Expected::Revision).ok_or_else(|| {
-                Problem::bad_request("If-Match is the ETag of the poll, such as \"3\", or *.")
+                Problem::invalid("If-Match is the ETag of the poll, such as \"3\", or *.")
             })
         }
     }
@@ -412,7 +412,7 @@ impl Api {
             None => expected(&if_match)?,
             Some("*") if if_match.0.is_none() => Expected::Nothing,
             Some(_) => {
-                return Err(Problem::bad_request(
+                return Err(Problem::invalid(
                     "If-None-Match can be * only, and without If-Match.",
                 ));
             }
