@@ -200,7 +200,7 @@ fn a_lost_update_is_refused() {
     );
     assert_eq!(change(first.header("etag"), "Two?").status, 200);
     assert_eq!(change("*", "Three?").status, 200);
-    assert_eq!(change("3", "Four?").status, 400);
+    assert_eq!(change("3", "Four?").status, 422);
     for (method, path) in [
         ("DELETE", "/cats-vs-dogs"),
         ("POST", "/cats-vs-dogs/open"),
