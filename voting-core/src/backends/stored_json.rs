@@ -2,12 +2,11 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{
-    error::StoreError,
-    model::{
-        id::{InvalidId, PollId},
-        poll_state::{PollState, Seals},
-    },
+use crate::error::StoreError;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use crate::model::{
+    id::{InvalidId, PollId},
+    poll_state::{PollState, Seals},
 };
 
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
@@ -19,6 +18,7 @@ pub(crate) fn write(value: &(impl Serialize + ?Sized)) -> Result<String, StoreEr
 }
 
 /// The id of a poll that was deleted, and the seals in the state that it had.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn tombstone(id: &str, state: &str) -> Result<(PollId, Seals), StoreError> {
     let corrupt = |error: InvalidId| StoreError::Corrupt(error.to_string());
     let state: PollState = read(state)?;

@@ -116,7 +116,7 @@ pub trait BallotLog: Send + Sync {
     /// A shard's clock is that of its server, and never before the `ms` of its last entry.
     ///
     /// # Errors
-    /// The default implementation has no windows: it fails with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), unless `windows` is empty: then it
+    /// The default implementation has no windows: it fails with [`ErrorKind::Unsupported`], unless `windows` is empty: then it
     /// returns the clock of this process.
     async fn set_windows(
         &self,

@@ -2,7 +2,7 @@
 //!
 //! A final poll is kept for as many days as its [settings](crate::model::poll::PollSettings::retention_days) say, or
 //! else as long as the deployment says. Then it is deleted with its ballots; see
-//! [`ChangeTo::Deleted`](crate::model::poll::ChangeTo::Deleted). A poll that became final before version 0.2 is kept:
+//! [`ChangeTo::Deleted`]. A poll that became final before version 0.2 is kept:
 //! nobody knows since when it is final.
 
 use std::{sync::Arc, time::Duration};

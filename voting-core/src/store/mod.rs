@@ -117,7 +117,7 @@ pub trait PollStore: PollDirectory {
     }
 
     /// Stores a poll, or gives a stored one another title or other labels, see
-    /// [`ChangeTo::Defined`](crate::model::poll::ChangeTo::Defined).
+    /// [`ChangeTo::Defined`].
     ///
     /// # Errors
     /// [`StoreError::PollConflict`] when the stored poll has other options or another number of choices: its ballots
