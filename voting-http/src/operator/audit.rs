@@ -192,6 +192,7 @@ impl Api {
         #[oai(validator(minimum(value = "0")))]
         after: Query<Option<u64>>,
         /// The most entries in the answer, 1 to 200. There may be fewer although there is a `next`.
+        #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
         limit: Query<Option<usize>>,
         /// Only what was done to the poll with this id.
         poll: Query<Option<String>>,

@@ -40,6 +40,17 @@ async fn look_at(browser: &Browser, name: &str) {
     browser.look(1280, 900, false).await;
 }
 
+/// Loads the page again until the last votes are counted.
+async fn is_closed_after_some_looks(browser: &Browser) {
+    for _ in 0..200 {
+        let state = browser.find("#live .pill").await.text().await;
+        if state.expect("a text") == "Closed" {
+            return;
+        }
+        browser.click(".refresh a").await;
+    }
+}
+
 async fn makes_a_poll(scripts: bool) {
     let folder = tempfile::tempdir().expect("a folder");
     let voting = Voting::start(folder.path());
@@ -106,7 +117,7 @@ async fn makes_a_poll(scripts: bool) {
     browser.click("button.danger").await;
     browser.reads(".done", "Voting has ended.").await;
     if !scripts {
-        browser.click(".refresh a").await;
+        is_closed_after_some_looks(&browser).await;
     }
     browser.reads("#live .pill", "Closed").await;
     browser.click("form[action$=recount] button").await;
