@@ -76,6 +76,12 @@ fn each_operation_is_for_the_roles_that_are_known_here() {
                 .replace("{poll}", "nowhere")
                 .replace("{position}", "0-1-0-0")
                 .replace("{name}", "nobody");
+            let url = format!("{}{path}", services.operator);
+            let nobody = match method.as_str() {
+                "get" => get(&url, &[]),
+                method => send(&method.to_uppercase(), &url, &[JSON], b"{}"),
+            };
+            assert_eq!(nobody.status, 401, "{id} without a token: {}", nobody.body);
             for (short, token) in &tokens {
                 let answer = ask(&services, token, &method.to_uppercase(), &path, &body);
                 let is_refused = answer.status == 403;

@@ -53,8 +53,13 @@ node typescript/out/votes.js
 echo "== schemathesis"
 for service in "vote $VOTE" "result $RESULT" "operator $OPERATOR"; do
     read -r name address <<<"$service"
+    # An address is answered with 429 after 20 wrong tokens. That each operation needs a token is tested in
+    # voting-http/tests/tokens.rs.
+    without=()
+    [ "$name" != operator ] || without=(--exclude-checks ignored_auth)
     # The same cases each time; another seed finds others.
-    venv/bin/schemathesis --config-file "$here/schemathesis.toml" run "$address/openapi.json" --checks all --max-examples 20 \
+    venv/bin/schemathesis --config-file "$here/schemathesis.toml" run "$address/openapi.json" --checks all "${without[@]}" \
+        --max-examples 20 \
         --seed "${SEED:-1}" --request-timeout 10 --header "Authorization: Bearer $TOKEN" >"$name.cases" 2>&1 || {
         cat "$name.cases"
         exit 1
