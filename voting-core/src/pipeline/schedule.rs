@@ -217,7 +217,7 @@ impl<L: BallotLog, S: PollStore> PollDirectory for ScheduledPolls<L, S> {
 #[async_trait]
 impl<L: BallotLog, S: PollStore> PollStore for ScheduledPolls<L, S> {
     async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
-        if let ChangeTo::Put(poll) | ChangeTo::Defined(poll) = &change.to
+        if let ChangeTo::Put(poll) | ChangeTo::Defined(poll) | ChangeTo::New(poll) = &change.to
             && poll.settings().has_times()
             && !self.log.keeps_windows()
         {
