@@ -189,7 +189,8 @@ impl Api {
         request: &Request,
         operator: Operator,
         /// The number after which to go on.
-        #[oai(validator(minimum(value = "0")))]
+        // Well below 2^53: up to there a number in JSON is exact.
+        #[oai(validator(minimum(value = "0"), maximum(value = "1000000000000000")))]
         after: Query<Option<u64>>,
         /// The most entries in the answer, 1 to 200. There may be fewer although there is a `next`.
         #[oai(validator(minimum(value = "1"), maximum(value = "200")))]
