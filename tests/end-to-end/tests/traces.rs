@@ -3,12 +3,7 @@
 
 mod support;
 
-use std::{
-    fs::File,
-    net::TcpListener,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fs::File, net::TcpListener, path::Path};
 
 use opentelemetry_proto::tonic::trace::v1::{span::SpanKind, status::StatusCode};
 use serde_json::Value;
@@ -357,23 +352,19 @@ fn a_collector_that_hangs_or_is_gone_costs_no_vote() {
     let (worker, result) = (deployment.worker(), deployment.result());
     await_ready(&[&worker, &vote, &result]);
     let crowd = Crowd::gather(&[&vote]);
-    // Each has two spans in the vote service: more than wait there.
-    crowd.await_more(3_000);
     let said = |what: &str| {
         let log = std::fs::read_to_string(&log).expect("a log");
         log.matches(what).count()
     };
+    // Each ballot has two spans in the vote service; after some time no more of them find room in its queue.
+    await_that("the vote service says so", || said("dropped a Span") >= 1);
     await_that("the worker says so", || said("cannot deliver traces") >= 1);
     let known = crowd.disperse();
     assert_eq!((known.refused, known.unanswered), (0, 0));
     support::all_is_well(&worker, &result, &known);
-    let begun = Instant::now();
+    // They end although the one collector never answers.
     stop([vote, worker, result]);
-    assert!(
-        begun.elapsed() < Duration::from_secs(15),
-        "{:?}",
-        begun.elapsed()
-    );
-    assert!(said("cannot deliver traces") <= 3, "once by each service");
-    assert_eq!(said("dropped a Span"), 1);
+    for what in ["cannot deliver traces", "dropped a Span"] {
+        assert!(said(what) <= 3, "{what}: once by each service");
+    }
 }
