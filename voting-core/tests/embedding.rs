@@ -18,7 +18,7 @@ use voting_core::{
         redis::{Redis, RedisOptions},
         sqlite::{Sqlite, SqliteOptions},
     },
-    log::{entry::NewEntry, signed_entry::EntryKeys},
+    log::{entry::NewEntry, entry_keys::EntryKeys},
     model::{position::ShardId, rejection::RejectReason},
     pipeline::{
         replay::{self, Revived},

@@ -30,6 +30,7 @@ pub use self::{
         cli::Cli,
         config::{Config, TraceSettings},
         course::cats_vs_dogs,
+        entry_keys::EntrySecrets,
         layers::Origin,
         load::LoadedSettings,
         polls::polls_of_text,

@@ -27,6 +27,7 @@ const RETENTION_ROUND: Duration = Duration::from_secs(3_600);
 pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let mut services = Services::new(&config, stop)?;
     let token = config.operator_token(None)?;
+    let entry_keys = config.entry_keys()?;
     let redis = config.redis()?;
     let postgres = Arc::new(config.postgres()?);
     let queue = Arc::new(redis.queue());
@@ -43,7 +44,8 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     };
     let claims = queue.clone();
     let guarded = coordinator.guarded();
-    let worker = Worker::new(queue.clone(), guarded.clone(), guarded, options).start();
+    let worker = Worker::new(queue.clone(), guarded.clone(), guarded, options);
+    let worker = worker.with_entry_keys(entry_keys).start();
     services.watch(worker.progress().clone(), queue.clone());
     let gate = config.gates(Service::Worker).worker;
     let operator =

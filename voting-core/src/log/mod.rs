@@ -7,6 +7,7 @@
 pub mod claim;
 pub mod entry;
 pub mod entry_context;
+pub mod entry_keys;
 pub mod signed_entry;
 pub mod stats;
 

@@ -25,15 +25,9 @@
 //!
 //! Each entry has one form only; any other is malformed.
 
-use std::{collections::HashMap, fmt};
-
 use super::entry::{MalformedEntry, Reader};
 use crate::model::{
-    ballot::{Ballot, Choices, VoterId},
-    id::PollId,
-    poll::MAX_OPTIONS,
-    position::ShardId,
-    secret::MacKey,
+    ballot::VoterId, id::PollId, poll::MAX_OPTIONS, position::ShardId, secret::MacKey,
 };
 
 /// The version of these entries.
@@ -238,90 +232,15 @@ fn is_ranking(ranks: &[Rank]) -> bool {
     true
 }
 
-/// The keys under which a log's entries are signed, and the log's name, which the tags are over.
-#[derive(Clone, Default)]
-pub struct EntryKeys {
-    log: String,
-    keys: HashMap<u8, MacKey>,
-}
-
-/// The entry may be genuine, but was signed under a key that this process does not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an entry is signed under key {0}, which this process does not have")]
-pub struct UnknownKey(pub u8);
-
-impl EntryKeys {
-    /// No keys yet, for the log of this name: of Redis the prefix of its keys.
-    pub fn new(log: impl Into<String>) -> Self {
-        Self {
-            log: log.into(),
-            keys: HashMap::new(),
-        }
-    }
-
-    /// Adds a key under its id. Keep old keys for as long as the log keeps entries.
-    #[must_use]
-    pub fn with(mut self, id: u8, key: MacKey) -> Self {
-        self.keys.insert(id, key);
-        self
-    }
-
-    /// The ballots of an entry of version 2 that stands in this shard, once its tag is checked.
-    ///
-    /// # Errors
-    /// [`UnknownKey`]: nothing can be said of the entry; it must stay in the log. The inner error says why the entry
-    /// is not counted.
-    pub fn open(
-        &self,
-        bytes: &[u8],
-        shard: ShardId,
-    ) -> Result<Result<Vec<Ballot>, MalformedEntry>, UnknownKey> {
-        let entry = match SignedEntry::read(bytes) {
-            Ok(entry) => entry,
-            Err(error) => return Ok(Err(error)),
-        };
-        let key = self.keys.get(&entry.key).ok_or(UnknownKey(entry.key))?;
-        if !entry.is_authentic(key, &self.log, shard) {
-            return Ok(Err(MalformedEntry::Unauthenticated));
-        }
-        // Polls of this version have ballots with choices only.
-        let ballots = entry
-            .ballots
-            .into_iter()
-            .enumerate()
-            .map(|(index, ballot)| {
-                let choices = match ballot.marks {
-                    Marks::Choice(bits) => Choices::from_bits(bits),
-                    _ => None,
-                };
-                Ok(Ballot {
-                    poll: ballot.poll,
-                    voter: ballot.voter,
-                    choices: choices.ok_or(MalformedEntry::Choices(index))?,
-                    rules: None,
-                })
-            });
-        Ok(ballots.collect())
-    }
-}
-
-impl fmt::Debug for EntryKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut ids: Vec<_> = self.keys.keys().collect();
-        ids.sort_unstable();
-        f.debug_struct("EntryKeys")
-            .field("log", &self.log)
-            .field("ids", &ids)
-            .finish()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::secret::SecretKey;
+    use crate::{
+        log::entry_keys::{EntryKeys, UnknownKey},
+        model::secret::SecretKey,
+    };
 
     fn hex(text: &str) -> Vec<u8> {
         let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();

@@ -68,6 +68,10 @@ pub struct InvalidFingerprint;
 
 impl Fingerprint {
     const LEN: usize = 8;
+
+    pub(crate) fn first_byte(self) -> u8 {
+        self.0[0]
+    }
 }
 
 impl fmt::Display for Fingerprint {

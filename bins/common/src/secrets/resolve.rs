@@ -34,6 +34,17 @@ pub enum SecretError {
     /// The token is the same as the secret.
     #[error("worker.token is the same as secret; `openssl rand -hex 32` makes another one")]
     TokenIsSecret,
+    /// The key that signs entries is the same as the secret.
+    #[error(
+        "entry_key is the same as secret, which the result service has, too; `openssl rand -hex 32` makes another one"
+    )]
+    EntryKeyIsSecret,
+    /// Two keys have the same id, so an entry does not say which of them signed it.
+    #[error(
+        "two keys among entry_key and other_entry_key_files have the id {0}: they are the same key, or need to be made again; \
+         `openssl rand -hex 32` makes another one"
+    )]
+    SameEntryKeyId(u8),
     /// The system gave no random bytes to make the secret.
     #[error("the system gave no random bytes")]
     Random(#[source] getrandom::Error),

@@ -23,7 +23,7 @@ fn is_share(share: Option<usize>, of: usize) -> bool {
 }
 
 /// The bounds of all settings that have bounds.
-pub(crate) const BOUNDS: [Bounds; 16] = [
+pub(crate) const BOUNDS: [Bounds; 17] = [
     Bounds {
         key: "vote.max_connections",
         range: "in 1 to 1000000",
@@ -88,6 +88,14 @@ pub(crate) const BOUNDS: [Bounds; 16] = [
         range: "in 0 to 10000",
         // This delay and the steps after it must fit in the 30 s that supervisors commonly give.
         is_within: |all| all.drain_delay_ms <= 10_000,
+    },
+    Bounds {
+        key: "entry_version",
+        range: "in 1 to 2",
+        is_within: |all| {
+            let version = all.entry_version;
+            version.is_none_or(|version| (1..=2).contains(&version))
+        },
     },
     Bounds {
         key: "retention_days",

@@ -13,7 +13,7 @@ use voting_http::{Limits, PublicUrl, TrustedProxies};
 
 use crate::{
     secrets::Hidden,
-    settings::{listen, log::LogFormat},
+    settings::{files, listen, log::LogFormat},
 };
 
 /// All settings.
@@ -42,6 +42,21 @@ pub struct Config {
     pub secret: Option<Hidden>,
     /// A file with the secret, instead of `secret`.
     pub secret_file: Option<PathBuf>,
+    /// Signs the entries of the log in Redis; 32 bytes or more, and not the secret. Only for vote services and workers,
+    /// which all have the same one. The all-in-one does not use it.
+    pub entry_key: Option<Hidden>,
+    /// A file with this key, instead of `entry_key`.
+    pub entry_key_file: Option<PathBuf>,
+    /// Files with other keys, under which entries are read and not signed: the next key or the one before. In the
+    /// environment they are separated by commas.
+    #[serde(deserialize_with = "files::read")]
+    pub other_entry_key_files: Vec<PathBuf>,
+    /// The version of the entries that vote services write: 1 is not signed, 2 is signed. It is 2 where an entry key is
+    /// set, else 1.
+    pub entry_version: Option<u16>,
+    /// Whether the worker counts ballots of entries that are not signed. Where it is `false`, the worker still counts those
+    /// that were in the log when a worker first ran with `false`.
+    pub accept_unsigned_entries: bool,
     /// After the signal to stop: how long the service is not ready and still serves, so that a load balancer takes it
     /// out first.
     pub drain_delay_ms: u64,
@@ -285,6 +300,11 @@ impl Default for Config {
             postgres: PostgresSettings::default(),
             secret: None,
             secret_file: None,
+            entry_key: None,
+            entry_key_file: None,
+            other_entry_key_files: Vec::new(),
+            entry_version: None,
+            accept_unsigned_entries: true,
             drain_delay_ms: 0,
             trusted_proxies: TrustedProxies::default(),
             streams: Streams::default(),

@@ -6,6 +6,8 @@ pub(crate) mod config;
 pub(crate) mod configured;
 pub(crate) mod course;
 pub(crate) mod credentials;
+pub(crate) mod entry_keys;
+pub(crate) mod files;
 pub(crate) mod layers;
 pub(crate) mod listen;
 pub(crate) mod load;

@@ -112,6 +112,7 @@ fn kind_in_words(kind: &str) -> &'static str {
         "LogFormat" => "`text` or `json`",
         "TrustedProxies" => "list of addresses",
         "PollId" => "poll id",
+        "Vec<PathBuf>" => "list of paths",
         "Vec<Poll>" => "list of polls",
         other => panic!("say in words what a {other} is"),
     }

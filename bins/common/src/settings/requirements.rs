@@ -74,6 +74,9 @@ impl Config {
                 secrets.push(found);
             }
         }
+        if any(Service::uses_entry_keys) {
+            secrets.extend(self.entry_key_uses());
+        }
         let addresses = [
             (
                 any(Service::uses_redis),
@@ -116,6 +119,11 @@ impl Config {
             if let Some(Err(error)) = &secret.state {
                 note(error);
             }
+        }
+        if service.uses_entry_keys()
+            && let Err(error) = self.entry_secrets()
+        {
+            note(&error);
         }
         // A program that is built without a store never runs a service that uses the store.
         #[cfg(feature = "redis")]
@@ -200,6 +208,15 @@ impl Config {
                     .to_owned(),
             );
         }
+        if any(Service::uses_entry_keys)
+            && let Ok(found) = self.entry_secrets()
+            && found.all().any(|secret| is_weak(secret.key.as_bytes()))
+        {
+            remarks.push(
+                "an entry key is weak: whoever guesses it and can write to Redis can vote for everybody; change it"
+                    .to_owned(),
+            );
+        }
         if self.trusted_proxies.names_everybody() {
             remarks.push(
                 "trusted_proxies names every address: any client can pretend to have another one, so no limit by address works"
@@ -229,7 +246,7 @@ impl Config {
     }
 }
 
-fn long_secret(
+pub(super) fn long_secret(
     name: &'static str,
     value: Option<&Hidden>,
     file: Option<&Path>,

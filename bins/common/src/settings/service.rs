@@ -31,6 +31,11 @@ impl Service {
         self != Self::Worker
     }
 
+    /// Whether it uses the keys that sign the log's entries.
+    pub fn uses_entry_keys(self) -> bool {
+        self.uses_redis()
+    }
+
     /// Whether it uses the operator's token.
     pub fn uses_token(self) -> bool {
         matches!(self, Self::Worker | Self::AllInOne)

@@ -28,7 +28,7 @@ use self::{polls::Polls, progress::ProgressSender};
 use crate::{
     log::{
         BallotQueue,
-        signed_entry::{EntryKeys, UnknownKey},
+        entry_keys::{EntryKeys, UnknownKey},
     },
     pipeline::rule::BallotRule,
     store::{BatchFlusher, PollDirectory},

@@ -7,7 +7,8 @@ use crate::{
     log::{
         claim::{Claim, LogEntry},
         entry::{self, MalformedEntry},
-        signed_entry::{self, EntryKeys, UnknownKey},
+        entry_keys::{EntryKeys, UnknownKey},
+        signed_entry,
     },
     model::{
         ballot::Ballot,

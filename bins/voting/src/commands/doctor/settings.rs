@@ -100,6 +100,10 @@ fn secret_finding(secret: &SecretUse, loaded: &LoadedSettings) -> Finding {
                 (SecretError::NotGiven(_) | SecretError::Short(..), "worker.token") => {
                     "set it; `openssl rand -hex 32` makes a token, which all workers share"
                 }
+                (
+                    SecretError::NotGiven(_) | SecretError::Short(..),
+                    "entry_key" | "other_entry_key_files",
+                ) => "give it the entry key that the other vote services and workers have",
                 (SecretError::NotGiven(_) | SecretError::Short(..), _) => {
                     "give it the secret that the other services have; with another one everybody could \
                      vote again. Only where nobody has voted yet, make one: openssl rand -hex 32"

@@ -1,0 +1,159 @@
+//! The keys under which entries of version 2 are signed and read.
+
+use std::{collections::HashMap, fmt};
+
+use super::{
+    entry::MalformedEntry,
+    signed_entry::{Marks, SignedEntry},
+};
+use crate::model::{
+    ballot::{Ballot, Choices},
+    position::ShardId,
+    secret::{MacKey, SecretKey},
+};
+
+/// What the keys are derived for.
+const PURPOSE: &str = "entries 2";
+
+/// The keys under which a log's entries are signed, and the log's name, which the tags are over.
+#[derive(Clone, Default)]
+pub struct EntryKeys {
+    log: String,
+    keys: HashMap<u8, MacKey>,
+    /// The key that signs.
+    current: Option<u8>,
+}
+
+/// The entry may be genuine, but was signed under a key that this process does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an entry is signed under key {0}, which this process does not have")]
+pub struct UnknownKey(pub u8);
+
+/// Two keys have the same id, so that an entry does not say which of them signed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("two keys have the id {0}")]
+pub struct SameKeyId(pub u8);
+
+impl EntryKeys {
+    /// No keys yet, for the log of this name: of Redis the prefix of its keys.
+    pub fn new(log: impl Into<String>) -> Self {
+        Self {
+            log: log.into(),
+            keys: HashMap::new(),
+            current: None,
+        }
+    }
+
+    /// The id of a key, which entries name: the first byte of its fingerprint.
+    pub fn id_of(key: &SecretKey) -> u8 {
+        key.fingerprint().first_byte()
+    }
+
+    /// Adds a key under which entries are read. Keep old keys for as long as the log keeps entries.
+    ///
+    /// # Errors
+    /// [`SameKeyId`]: there is a key with this id, or this key itself.
+    pub fn with_secret(self, key: &SecretKey) -> Result<Self, SameKeyId> {
+        let id = Self::id_of(key);
+        if self.keys.contains_key(&id) {
+            return Err(SameKeyId(id));
+        }
+        Ok(self.with(id, key.derive(PURPOSE)))
+    }
+
+    /// Signs new entries with this key. They are read under it, too.
+    #[must_use]
+    pub fn signing_with(mut self, key: &SecretKey) -> Self {
+        let id = Self::id_of(key);
+        self.current = Some(id);
+        self.with(id, key.derive(PURPOSE))
+    }
+
+    /// Adds a key under an id.
+    #[must_use]
+    pub fn with(mut self, id: u8, key: MacKey) -> Self {
+        self.keys.insert(id, key);
+        self
+    }
+
+    /// Whether new entries are signed.
+    pub fn signs(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// The ids of all keys, in their order.
+    pub fn ids(&self) -> Vec<u8> {
+        let mut ids: Vec<_> = self.keys.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// The ballots of an entry of version 2 that stands in this shard, once its tag is checked.
+    ///
+    /// # Errors
+    /// [`UnknownKey`]: nothing can be said of the entry; it must stay in the log. The inner error says why the entry
+    /// is not counted.
+    pub fn open(
+        &self,
+        bytes: &[u8],
+        shard: ShardId,
+    ) -> Result<Result<Vec<Ballot>, MalformedEntry>, UnknownKey> {
+        let entry = match SignedEntry::read(bytes) {
+            Ok(entry) => entry,
+            Err(error) => return Ok(Err(error)),
+        };
+        let key = self.keys.get(&entry.key).ok_or(UnknownKey(entry.key))?;
+        if !entry.is_authentic(key, &self.log, shard) {
+            return Ok(Err(MalformedEntry::Unauthenticated));
+        }
+        // Polls of this version have ballots with choices only.
+        let ballots = entry
+            .ballots
+            .into_iter()
+            .enumerate()
+            .map(|(index, ballot)| {
+                let choices = match ballot.marks {
+                    Marks::Choice(bits) => Choices::from_bits(bits),
+                    _ => None,
+                };
+                Ok(Ballot {
+                    poll: ballot.poll,
+                    voter: ballot.voter,
+                    choices: choices.ok_or(MalformedEntry::Choices(index))?,
+                    rules: None,
+                })
+            });
+        Ok(ballots.collect())
+    }
+}
+
+impl fmt::Debug for EntryKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntryKeys")
+            .field("log", &self.log)
+            .field("ids", &self.ids())
+            .field("current", &self.current)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_the_id_of_its_fingerprint_and_no_two_have_the_same() {
+        let key = |byte| SecretKey::new([byte; 32]).unwrap();
+        // Entries name it, so it must never become another one.
+        assert_eq!(EntryKeys::id_of(&key(7)), 0x72);
+        let keys = EntryKeys::new("voting").with_secret(&key(7)).unwrap();
+        assert!(!keys.signs());
+        assert_eq!(
+            keys.clone().with_secret(&key(7)).unwrap_err(),
+            SameKeyId(0x72)
+        );
+        let keys = keys.signing_with(&key(8));
+        assert!(keys.signs());
+        assert_eq!(keys.ids().len(), 2);
+    }
+}
