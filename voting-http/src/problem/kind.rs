@@ -108,6 +108,8 @@ kinds! {
     TooManyViewersHere = "urn:voting:problem:too-many-viewers-here", TOO_MANY_REQUESTS, "Too many viewers at your address";
     /// One address has sent too many wrong tokens.
     TooManyTokens = "urn:voting:problem:too-many-tokens", TOO_MANY_REQUESTS, "Too many wrong tokens";
+    /// Too many voters who had not voted before came from one address. The ballot was not stored.
+    TooManyNewVoters = "urn:voting:problem:too-many-new-voters", TOO_MANY_REQUESTS, "Too many new voters at your address";
     /// No token has this name.
     UnknownToken = "urn:voting:problem:unknown-token", NOT_FOUND, "No such token";
     /// There is a token of this name.

@@ -356,6 +356,15 @@ impl Problem {
         .after(wait)
     }
 
+    /// Too many voters who had not voted before came from one address.
+    pub(crate) fn too_many_new_voters(wait: Duration) -> Self {
+        Self::new(
+            ProblemKind::TooManyNewVoters,
+            "Very many new voters came from your network within a short time.",
+        )
+        .after(wait)
+    }
+
     pub(crate) fn too_many_exports() -> Self {
         Self::new(
             ProblemKind::TooManyExports,
@@ -452,10 +461,12 @@ impl Problem {
         if self.is_poll_closed() {
             return "This poll closed before your vote arrived. It was not counted.".to_owned();
         }
-        let again = if self.status.is_server_error() {
-            " Please try again in a moment."
-        } else {
-            ""
+        let again = match self.retry_after {
+            Some(seconds) if self.status == StatusCode::TOO_MANY_REQUESTS && seconds > 1 => {
+                format!(" Please try again in {seconds} seconds.")
+            }
+            None if !self.status.is_server_error() => String::new(),
+            _ => " Please try again in a moment.".to_owned(),
         };
         format!("Your vote was not counted. {}{again}", self.detail)
     }

@@ -51,6 +51,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ProblemKind::PollNotOpen,
             ProblemKind::PollChanged,
             ProblemKind::InvalidChoice,
+            ProblemKind::TooManyNewVoters,
             ProblemKind::Overloaded,
             ProblemKind::ForeignSecret,
             ProblemKind::NotStored,
@@ -153,6 +154,9 @@ impl Api {
     ///
     /// A poll with `revote: false` counts the voter's first accepted ballot.
     ///
+    /// An address can have a limited number of voters whose request does not show that they have voted before: 429,
+    /// `urn:voting:problem:too-many-new-voters`. The ballot is not stored.
+    ///
     /// A closed poll takes no ballots: 409, `urn:voting:problem:poll-closed`; nor does a poll that is not open yet: 409,
     /// `urn:voting:problem:poll-not-open`.
     #[oai(
@@ -175,7 +179,7 @@ impl Api {
         let visitor = self.0.caster(request).await?;
         let voter = self.0.identify(request, visitor, from_page)?;
         let named = ballot.0.choices.iter().map(String::as_str);
-        let cast = self.0.cast(&poll, voter, named).await;
+        let cast = self.0.cast(request, &poll, visitor, voter, named).await;
         let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;
         let remember = from_page.map(|_| {
             let vote = Remembered::stored(choices, &receipt);

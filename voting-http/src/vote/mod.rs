@@ -42,6 +42,7 @@ use crate::{
     server::{
         api_routes::{ApiRoutes, Pages},
         document,
+        gate::NewVoter,
         health::{self, Health},
         methods::Methods,
         metrics::Metrics,
@@ -229,10 +230,24 @@ impl VoteService {
         }
     }
 
+    /// Counts a voter who has not voted in the poll before, as far as the request shows, for the client's address.
+    fn new_voter(
+        &self,
+        request: &Request,
+        poll: &Poll,
+        visitor: Visitor,
+    ) -> Result<NewVoter<'_>, Problem> {
+        // A voter whom the application names cannot be made by dropping a cookie.
+        let has_voted = || visitor.is_named() || self.kept(request, poll, visitor).vote.is_some();
+        self.0.site.gate.new_voter(request, poll.id(), has_voted)
+    }
+
     /// Casts a voter's vote for the options with these names.
     async fn cast<'a>(
         &self,
+        request: &Request,
         poll: &Poll,
+        visitor: Visitor,
         voter: VoterId,
         named: impl IntoIterator<Item = &'a str>,
     ) -> Result<(Choices, Receipt), Problem> {
@@ -252,9 +267,13 @@ impl VoteService {
             let verdict = rule.check(&ballot, poll).await?;
             verdict.map_err(|refusal| Problem::refused_by_rule(&refusal))?;
         }
+        let new_voter = self.new_voter(request, poll, visitor)?;
         let begun = Instant::now();
         let receipt = self.0.sink.cast(ballot).await;
         self.0.metrics.cast(begun.elapsed().as_secs_f64(), &receipt);
+        if receipt.is_err() {
+            new_voter.take_back();
+        }
         Ok((choices, receipt?))
     }
 }

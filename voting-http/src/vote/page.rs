@@ -110,7 +110,10 @@ impl Endpoint for Cast {
         };
         let from_page = form.voter();
         let cast = match self.0.identify(&request, visitor, from_page) {
-            Ok(voter) => self.0.cast(&poll, voter, form.votes()).await,
+            Ok(voter) => {
+                let votes = form.votes();
+                self.0.cast(&request, &poll, visitor, voter, votes).await
+            }
             Err(problem) => Err(problem),
         };
         match cast {

@@ -95,6 +95,7 @@ impl Config {
             max_streams_per_address: self.streams.max_per_address,
             stream_life: Duration::from_secs(self.streams.life_s),
             trusted_proxies: self.trusted_proxies.clone(),
+            new_voters: self.new_voters.limit(),
             ..Limits::default()
         };
         let web = |web: &Web| limits(web.max_connections, web.max_connections_per_address);

@@ -23,7 +23,7 @@ fn is_share(share: Option<usize>, of: usize) -> bool {
 }
 
 /// The bounds of all settings that have bounds.
-pub(crate) const BOUNDS: [Bounds; 17] = [
+pub(crate) const BOUNDS: [Bounds; 19] = [
     Bounds {
         key: "vote.max_connections",
         range: "in 1 to 1000000",
@@ -71,6 +71,16 @@ pub(crate) const BOUNDS: [Bounds; 17] = [
         key: "streams.life_s",
         range: "in 60 to 86400",
         is_within: |all| (60..=86_400).contains(&all.streams.life_s),
+    },
+    Bounds {
+        key: "new_voters.burst",
+        range: "in 1 to 1000000",
+        is_within: |all| all.new_voters.burst.get() <= 1_000_000,
+    },
+    Bounds {
+        key: "new_voters.per_minute",
+        range: "in 1 to 1000000",
+        is_within: |all| all.new_voters.per_minute.get() <= 1_000_000,
     },
     Bounds {
         key: "worker.max_ballots",

@@ -2,14 +2,14 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    num::NonZeroU16,
+    num::{NonZeroU16, NonZeroU32},
     path::PathBuf,
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize, Serializer};
 use voting_core::{Poll, PollId, WorkerOptions};
-use voting_http::{Limits, PublicUrl, TrustedProxies};
+use voting_http::{Limits, NewVoters, PublicUrl, TrustedProxies};
 
 use crate::{
     secrets::Hidden,
@@ -65,6 +65,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// The live result's event streams.
     pub streams: Streams,
+    /// How many new voters one address may have in a poll.
+    pub new_voters: NewVoterSettings,
     /// Traces of single requests and ballots.
     pub traces: TraceSettings,
     /// Whether pages show which replica answered.
@@ -124,6 +126,43 @@ impl Default for Streams {
             max: None,
             max_per_address: None,
             life_s: Limits::default().stream_life.as_secs(),
+        }
+    }
+}
+
+/// How many new voters one address may have in a poll: an IPv4 address or an IPv6 `/64`.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewVoterSettings {
+    /// Whether there is a limit. Set it to `false` where very many people vote behind one address, as in a hall. Voters
+    /// who have voted in the poll before are never counted, and neither are requests from this machine or from
+    /// `trusted_proxies` themselves.
+    pub limited: bool,
+    /// How many new voters may come at once.
+    pub burst: NonZeroU32,
+    /// How many new voters may come each minute after that.
+    pub per_minute: NonZeroU32,
+}
+
+impl NewVoterSettings {
+    /// The limit, if there is one.
+    pub fn limit(&self) -> Option<NewVoters> {
+        let Self {
+            limited,
+            burst,
+            per_minute,
+        } = *self;
+        limited.then_some(NewVoters { burst, per_minute })
+    }
+}
+
+impl Default for NewVoterSettings {
+    fn default() -> Self {
+        let NewVoters { burst, per_minute } = NewVoters::default();
+        Self {
+            limited: true,
+            burst,
+            per_minute,
         }
     }
 }
@@ -308,6 +347,7 @@ impl Default for Config {
             drain_delay_ms: 0,
             trusted_proxies: TrustedProxies::default(),
             streams: Streams::default(),
+            new_voters: NewVoterSettings::default(),
             traces: TraceSettings::default(),
             show_served_by: false,
             default_poll: None,

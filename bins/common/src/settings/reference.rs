@@ -106,6 +106,7 @@ fn kind_in_words(kind: &str) -> &'static str {
         "bool" => "`true` or `false`",
         "u16" | "u32" | "u64" | "usize" => "whole number",
         "NonZeroU16" => "port",
+        "NonZeroU32" => "whole number",
         "f64" => "number",
         "SocketAddr" => "address and port",
         "PublicUrl" => "URL",

@@ -182,6 +182,11 @@ impl Client {
         client
     }
 
+    /// Whether the client is a program on this machine, or its address is not known.
+    pub(crate) fn is_local_or_unknown(self) -> bool {
+        self.0.is_none_or(|address| address.is_loopback())
+    }
+
     pub(crate) fn is_among(self, proxies: &TrustedProxies) -> bool {
         proxies.has(self.0)
     }

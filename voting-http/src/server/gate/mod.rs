@@ -1,4 +1,4 @@
-//! Limits on connections, event streams and wrong tokens, in total and by address.
+//! Limits on connections, event streams, new voters and wrong tokens, in total and by address.
 //!
 //! No single address can take all connections. Each address has a share of the connections and of the streams.
 //! Streams leave some connections for other requests. Beyond the limit, a reserve serves each further connection with
@@ -10,7 +10,9 @@ mod pace;
 mod tell;
 
 use std::{
+    hash::{BuildHasher, RandomState},
     net::SocketAddr,
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,10 +20,11 @@ use std::{
 use poem::Request;
 use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use voting_core::PollId;
 
 use self::{
     holders::{Held, Holders},
-    pace::Pace,
+    pace::{Pace, Topic},
     tell::{Tell, Why},
 };
 use crate::{
@@ -34,6 +37,9 @@ const WRONG_TOKENS: u32 = 20;
 
 /// The time between two answers to wrong tokens of one address.
 const TOKEN_PAUSE: Duration = Duration::from_secs(10);
+
+/// Wrong tokens are one topic: they have one burst, whatever they were sent for.
+const TOKENS: Topic = 0;
 
 /// Limits on the connections and event streams of a service.
 ///
@@ -57,6 +63,33 @@ pub struct Limits {
     pub stream_life: Duration,
     /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: TrustedProxies,
+    /// How many new voters one address may have in a poll. `None`: any number. By default as in
+    /// [`NewVoters::default`].
+    pub new_voters: Option<NewVoters>,
+}
+
+/// How many new voters one address may have in a poll: an IPv4 address or an IPv6 `/64`. A `/48` may have eight times as
+/// many. A new voter is one whose browser does not show that it has voted in the poll before; so a changed vote is not
+/// counted. Requests from this machine or from a trusted proxy itself, and requests whose address is not known, are not
+/// counted.
+///
+/// Voters whom the application [identifies](crate::Identify) are not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewVoters {
+    /// How many may come at once. By default 200.
+    pub burst: NonZeroU32,
+    /// How many may come each minute after that. By default 30.
+    pub per_minute: NonZeroU32,
+}
+
+impl Default for NewVoters {
+    fn default() -> Self {
+        let number = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Self {
+            burst: number(200),
+            per_minute: number(30),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -69,6 +102,7 @@ impl Default for Limits {
             max_streams_per_address: None,
             stream_life: Duration::from_secs(3_600),
             trusted_proxies: TrustedProxies::default(),
+            new_voters: Some(NewVoters::default()),
         }
     }
 }
@@ -122,6 +156,9 @@ struct Inner {
     streams: Arc<Semaphore>,
     watching: Arc<Holders>,
     wrong_tokens: Pace,
+    new_voters: Option<Pace>,
+    /// Makes topics of polls. It is seeded, so nobody can choose polls that share a topic.
+    topics: RandomState,
     tell: Tell,
 }
 
@@ -146,6 +183,11 @@ impl Gate {
             streams: Arc::new(Semaphore::new(streams.min(Semaphore::MAX_PERMITS))),
             watching: Holders::new(of_streams, of_site(of_streams, streams)),
             wrong_tokens: Pace::new(WRONG_TOKENS, TOKEN_PAUSE),
+            new_voters: limits.new_voters.map(|new| {
+                let interval = Duration::from_secs(60) / new.per_minute.get();
+                Pace::new(new.burst.get(), interval)
+            }),
+            topics: RandomState::new(),
             tell: Tell::new(connections),
             limits,
         }))
@@ -233,9 +275,40 @@ impl Gate {
     pub(crate) fn wrong_token(&self, request: &Request) -> Problem {
         let client = self.client(request);
         self.0.tell.turned_away(Why::WrongToken, client);
-        match self.0.wrong_tokens.once_more(client) {
+        match self.0.wrong_tokens.once_more(TOKENS, client) {
             Ok(()) => Problem::unauthorized("This is not the operator's token."),
             Err(wait) => Problem::too_many_tokens(wait),
+        }
+    }
+
+    /// Counts a new voter of a poll, unless `has_voted` is true.
+    ///
+    /// # Errors
+    /// Too many new voters of this poll have come from the client's address.
+    pub(crate) fn new_voter(
+        &self,
+        request: &Request,
+        poll: &PollId,
+        has_voted: impl FnOnce() -> bool,
+    ) -> Result<NewVoter<'_>, Problem> {
+        let nobody = NewVoter(None);
+        let Some(pace) = &self.0.new_voters else {
+            return Ok(nobody);
+        };
+        let client = self.client(request);
+        // The clients behind such an address are not known, and could be anybody.
+        let is_spared =
+            client.is_local_or_unknown() || client.is_among(&self.0.limits.trusted_proxies);
+        if is_spared || has_voted() {
+            return Ok(nobody);
+        }
+        let topic = self.0.topics.hash_one(poll.as_str());
+        match pace.once_more(topic, client) {
+            Ok(()) => Ok(NewVoter(Some((pace, topic, client)))),
+            Err(wait) => {
+                self.0.tell.turned_away(Why::NewVoters, client);
+                Err(Problem::too_many_new_voters(wait))
+            }
         }
     }
 
@@ -246,6 +319,20 @@ impl Gate {
 
     fn client(&self, request: &Request) -> Client {
         Client::of(request, &self.0.limits.trusted_proxies)
+    }
+}
+
+/// A new voter who was counted for an address, or nobody.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct NewVoter<'a>(Option<(&'a Pace, Topic, Client)>);
+
+impl NewVoter<'_> {
+    /// The vote was not stored, so the next try of this voter must not count as another voter.
+    pub(crate) fn take_back(self) {
+        if let Some((pace, topic, client)) = self.0 {
+            pace.once_less(topic, client);
+        }
     }
 }
 

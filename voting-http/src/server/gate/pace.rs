@@ -1,9 +1,9 @@
 //! Limits how often an address may do something: a burst at once, then one each interval (GCRA). The table has one
-//! number for each address and a fixed maximum size.
+//! number for each address and topic, and a fixed maximum size.
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use crate::server::gate::client_address::Client;
 
-/// So many entries take some 2 MB.
+/// So many entries take some 3 MB.
 const MAX_KEYS: usize = 32_768;
 
 /// How many entries are compared to choose one to forget, when the table is full.
@@ -19,6 +19,11 @@ const LOOKED_AT: usize = 16;
 
 /// A site of IPv6 may do as much as this many of its networks.
 const WIDE: u32 = 8;
+
+/// What an address does, such as the poll in which it votes: each topic has its own burst. It is a hash.
+pub(super) type Topic = u64;
+
+type Key = (Topic, IpNet);
 
 /// One thing that is limited by address and time.
 #[derive(Debug)]
@@ -29,7 +34,7 @@ pub(super) struct Pace {
     max_keys: usize,
     /// The time at which all intervals that the address has used are over, in nanoseconds since `begin`. The hash is
     /// seeded, so nobody can choose addresses that make the table slow.
-    busy_until: Mutex<HashMap<IpNet, u64>>,
+    busy_until: Mutex<HashMap<Key, u64>>,
 }
 
 impl Pace {
@@ -47,31 +52,33 @@ impl Pace {
     ///
     /// # Errors
     /// The address must wait this long first. Nothing is counted.
-    pub(super) fn once_more(&self, client: Client) -> Result<(), Duration> {
-        self.once_more_at(client, self.begin.elapsed())
+    pub(super) fn once_more(&self, topic: Topic, client: Client) -> Result<(), Duration> {
+        self.once_more_at(topic, client, self.begin.elapsed())
     }
 
-    fn once_more_at(&self, client: Client, now: Duration) -> Result<(), Duration> {
+    /// Takes back one time that was counted.
+    pub(super) fn once_less(&self, topic: Topic, client: Client) {
+        let mut table = self.table();
+        for (key, step) in self.steps(topic, client) {
+            if let Some(until) = table.get_mut(&key) {
+                *until = until.saturating_sub(step);
+            }
+        }
+    }
+
+    fn once_more_at(&self, topic: Topic, client: Client, now: Duration) -> Result<(), Duration> {
         let (now, interval) = (nanos(now), nanos(self.interval));
-        let keys = [
-            Some((client.narrow(), interval)),
-            client.wide().map(|wide| (wide, interval / u64::from(WIDE))),
-        ];
-        let keys = keys.into_iter().flatten();
-        let mut table = self
-            .busy_until
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table();
         // The loop runs twice, so that nothing is charged to one key if the other key refuses.
         let burst = interval.saturating_mul(self.burst.into());
-        for (key, step) in keys.clone() {
+        for (key, step) in self.steps(topic, client) {
             let until = next_of(&table, &key, now).saturating_add(step);
             let wait = until.saturating_sub(now.saturating_add(burst));
             if wait > 0 {
                 return Err(Duration::from_nanos(wait));
             }
         }
-        for (key, step) in keys {
+        for (key, step) in self.steps(topic, client) {
             let until = next_of(&table, &key, now).saturating_add(step);
             if !table.contains_key(&key) && table.len() >= self.max_keys {
                 make_room(&mut table, now);
@@ -80,15 +87,30 @@ impl Pace {
         }
         Ok(())
     }
+
+    fn table(&self) -> MutexGuard<'_, HashMap<Key, u64>> {
+        self.busy_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entries of a client, each with the time that doing it once takes, in nanoseconds.
+    fn steps(&self, topic: Topic, client: Client) -> impl Iterator<Item = (Key, u64)> {
+        let interval = nanos(self.interval);
+        let narrow = ((topic, client.narrow()), interval);
+        let wide = client.wide();
+        let wide = wide.map(|wide| ((topic, wide), interval / u64::from(WIDE)));
+        [Some(narrow), wide].into_iter().flatten()
+    }
 }
 
 /// The time at which all intervals that the address has used are over; not before `now`.
-fn next_of(table: &HashMap<IpNet, u64>, key: &IpNet, now: u64) -> u64 {
+fn next_of(table: &HashMap<Key, u64>, key: &Key, now: u64) -> u64 {
     table.get(key).copied().unwrap_or(0).max(now)
 }
 
 /// Forgets the addresses that do not have to wait. If none is found, it forgets one with a short wait.
-fn make_room(table: &mut HashMap<IpNet, u64>, now: u64) {
+fn make_room(table: &mut HashMap<Key, u64>, now: u64) {
     let mut some = table.iter().take(LOOKED_AT);
     let first = some.next().map(|(key, until)| (*key, *until));
     let least = some.fold(first, |least, (key, until)| match least {
@@ -123,7 +145,7 @@ mod tests {
     #[test]
     fn a_burst_is_let_through_and_then_one_each_interval() {
         let pace = Pace::new(3, SECOND);
-        let at = |ms| pace.once_more_at(client([1, 1, 1, 1]), Duration::from_millis(ms));
+        let at = |ms| pace.once_more_at(0, client([1, 1, 1, 1]), Duration::from_millis(ms));
         assert_eq!([at(0), at(0), at(0)], [Ok(()); 3]);
         assert_eq!(at(0), Err(SECOND));
         assert_eq!(at(400), Err(Duration::from_millis(600)));
@@ -131,8 +153,24 @@ mod tests {
         assert!(at(1_000).is_err());
         // After a while the full burst is available again.
         assert_eq!([at(9_000), at(9_000), at(9_000)], [Ok(()); 3]);
-        let other = pace.once_more_at(client([1, 1, 1, 2]), Duration::ZERO);
+        let other = pace.once_more_at(0, client([1, 1, 1, 2]), Duration::ZERO);
         assert_eq!(other, Ok(()));
+    }
+
+    #[test]
+    fn each_topic_has_a_burst_and_what_is_taken_back_was_not_used() {
+        let pace = Pace::new(2, SECOND);
+        let at = |topic| pace.once_more_at(topic, client([1, 1, 1, 1]), Duration::ZERO);
+        assert_eq!([at(1), at(1), at(2), at(2)], [Ok(()); 4]);
+        assert!(at(1).is_err());
+        pace.once_less(1, client([1, 1, 1, 1]));
+        assert_eq!(at(1), Ok(()));
+        assert!(at(1).is_err());
+        assert!(at(2).is_err());
+        // One who never came has nothing to take back.
+        pace.once_less(3, client([1, 1, 1, 1]));
+        assert_eq!([at(3), at(3)], [Ok(()); 2]);
+        assert!(at(3).is_err());
     }
 
     #[test]
@@ -141,7 +179,10 @@ mod tests {
         let mut through = 0;
         for network in 0..1_000 {
             let address: std::net::Ipv6Addr = format!("a:0:0:{network:x}::1").parse().unwrap();
-            through += u32::from(pace.once_more_at(client(address), Duration::ZERO).is_ok());
+            through += u32::from(
+                pace.once_more_at(0, client(address), Duration::ZERO)
+                    .is_ok(),
+            );
         }
         assert_eq!(through, 2 * WIDE);
     }
@@ -157,7 +198,7 @@ mod tests {
             let (mut now, mut done) = (0, vec![Vec::new(); 3]);
             for (wait, who) in steps {
                 now += wait;
-                let asked = pace.once_more_at(client([1, 1, 1, who]), Duration::from_millis(now));
+                let asked = pace.once_more_at(0, client([1, 1, 1, who]), Duration::from_millis(now));
                 let done = &mut done[usize::from(who)];
                 match asked {
                     Ok(()) => done.push(now),
@@ -176,7 +217,7 @@ mod tests {
             let pace = Pace { max_keys: 32, ..Pace::new(busy, SECOND) };
             for (at, address) in (0u64..).zip(&addresses) {
                 for _ in 0..busy {
-                    let _ = pace.once_more_at(client(*address), Duration::from_millis(at * 50));
+                    let _ = pace.once_more_at(0, client(*address), Duration::from_millis(at * 50));
                 }
             }
             prop_assert!(pace.busy_until.lock().unwrap().len() <= 32);

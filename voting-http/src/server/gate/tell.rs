@@ -25,15 +25,18 @@ pub(super) enum Why {
     WrongToken,
     /// A form was sent from a page of another origin.
     OtherOrigin,
+    /// Too many voters without an earlier vote came from one address.
+    NewVoters,
 }
 
-const ALL: [Why; 6] = [
+const ALL: [Why; 7] = [
     Why::Connections,
     Why::ConnectionsOfAddress,
     Why::Streams,
     Why::StreamsOfAddress,
     Why::WrongToken,
     Why::OtherOrigin,
+    Why::NewVoters,
 ];
 
 impl Why {
@@ -45,6 +48,7 @@ impl Why {
             Self::StreamsOfAddress => "streams_of_address",
             Self::WrongToken => "wrong_token",
             Self::OtherOrigin => "other_origin",
+            Self::NewVoters => "new_voters",
         }
     }
 
@@ -73,6 +77,11 @@ impl Why {
                 "votes are refused since they seem to come from another site's page. If `origin` is \
                  the address that voters use, set vote.public_url to it: a proxy has changed the \
                  header Host"
+            }
+            Self::NewVoters => {
+                "votes are refused because too many new voters came from one address. If it is a proxy of \
+                 yours, name it in trusted_proxies; if it is a hall, raise new_voters.burst, or set \
+                 new_voters.limited to false"
             }
         }
     }
