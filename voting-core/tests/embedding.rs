@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use voting_core::{
-    BallotLog, ErrorKind, Worker,
+    BallotLog, ErrorKind, GroupCommit, GroupCommitOptions, Worker,
     backends::{
         memory::{Memory, MemoryOptions},
         postgres::{Postgres, PostgresOptions},
@@ -258,6 +258,7 @@ fn signed(key: &SecretKey, voter: VoterId) -> NewEntry {
         ballots: 1,
         polls: vec!["drinks".parse::<PollId>().expect("an id").into()],
         traces: Vec::new(),
+        deadline_ms: None,
     }
 }
 
@@ -321,6 +322,66 @@ async fn a_signed_entry_waits_in_the_log_until_a_worker_has_its_key() {
         .await
         .expect("counted");
     assert_eq!(worker.progress().borrow().trouble, None);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn entries_that_are_not_signed_are_set_aside_from_the_moment_on_that_a_worker_first_did_so() {
+    let memory = Memory::new(MemoryOptions {
+        shards: 2,
+        ..MemoryOptions::default()
+    });
+    let all = Arc::new(memory.clone());
+    memory.put_poll(&drinks()).await.expect("stored");
+    let poll = drinks();
+    let ballot = |option: &str| Ballot {
+        poll: poll.id().clone(),
+        voter: VoterId::issue(),
+        choices: poll.choose([option]).expect("a choice"),
+        rules: None,
+    };
+    memory.sink().cast(ballot("tea")).await.expect("cast");
+    let key = SecretKey::new([9; 32]).expect("a secret");
+    let keys = EntryKeys::new("house").signing_with(&key);
+    let start = || {
+        let queue = Arc::new(memory.queue());
+        Worker::new(queue, all.clone(), all.clone(), WorkerOptions::default())
+            .with_entry_keys(keys.clone())
+            .refusing_unsigned(all.clone(), all.clone())
+            .start()
+    };
+    let settled = async || {
+        while memory.queue().stats().await.expect("stats").pending > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let tally = memory.tally(poll.id()).await.expect("a tally");
+        tally.expect("a poll").votes
+    };
+    let worker = start();
+    assert_eq!(settled().await, [1, 0], "it was there before");
+    // In both shards.
+    for _ in 0..16 {
+        memory.sink().cast(ballot("coffee")).await.expect("cast");
+    }
+    assert_eq!(settled().await, [1, 0]);
+    let letters = memory.dead_letters(None, 100).await.expect("letters");
+    assert_eq!(letters.len(), 16);
+    assert!(
+        letters
+            .iter()
+            .all(|letter| letter.reason == RejectReason::Unauthenticated)
+    );
+    worker.stop().await;
+    let worker = start();
+    memory.sink().cast(ballot("coffee")).await.expect("cast");
+    let options = GroupCommitOptions::default();
+    let signing = GroupCommit::signing(all.clone(), options, keys.clone());
+    signing.cast(ballot("coffee")).await.expect("cast");
+    assert_eq!(
+        settled().await,
+        [1, 1],
+        "the moment stays, and a key counts"
+    );
     worker.stop().await;
 }
 

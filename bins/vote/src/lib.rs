@@ -15,6 +15,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     config.warn_of_remarks(Service::Vote);
     let secret = config.secret()?;
     let redis = config.redis()?;
+    let entry_keys = config.entry_keys()?;
     let listener = services
         .listen("vote", "the voting page", config.vote.listen)
         .await?;
@@ -23,7 +24,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let site = site(&config.vote, &config.result, peer_port, &gate)
         .with_served_by(config.served_by())
         .with_default_poll(config.default_poll);
-    let sink = Arc::new(redis.sink());
+    let sink = Arc::new(redis.signing_sink(entry_keys));
     let vote = VoteService::builder(sink.clone(), Arc::new(redis), &secret)
         .site(site)
         .stop(services.leaving().clone())

@@ -45,7 +45,11 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let claims = queue.clone();
     let guarded = coordinator.guarded();
     let worker = Worker::new(queue.clone(), guarded.clone(), guarded, options);
-    let worker = worker.with_entry_keys(entry_keys).start();
+    let mut worker = worker.with_entry_keys(entry_keys);
+    if !config.accept_unsigned_entries {
+        worker = worker.refusing_unsigned(Arc::new(redis.clone()), postgres.clone());
+    }
+    let worker = worker.start();
     services.watch(worker.progress().clone(), queue.clone());
     let gate = config.gates(Service::Worker).worker;
     let operator =

@@ -31,6 +31,8 @@ pub struct Deployment {
     pub usual: Vec<(&'static str, String)>,
     /// Settings of the services that are started from now on.
     pub more: Vec<(&'static str, String)>,
+    /// Settings that the services which are started from now on do not know.
+    pub without: Vec<&'static str>,
     /// Where services log, if not to the standard error output of this process.
     pub log: Option<File>,
 }
@@ -81,6 +83,7 @@ impl Deployment {
             programs: programs.clone(),
             usual,
             more: Vec::new(),
+            without: Vec::new(),
             log: None,
         }
     }
@@ -97,6 +100,7 @@ impl Deployment {
                 ("VOTING_REDIS__CLAIM_TIMEOUT_MS", claim_timeout),
             ],
             more: Vec::new(),
+            without: Vec::new(),
             log: None,
         }
     }
@@ -110,7 +114,18 @@ impl Deployment {
             settings.retain(|(key, _)| later.iter().all(|(again, _)| key != again));
             settings.extend(later.iter().cloned());
         }
+        settings.retain(|(key, _)| !self.without.contains(key));
         settings
+    }
+
+    /// The programs of which services are started.
+    pub fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    /// Starts services of these programs from now on.
+    pub fn set_programs(&mut self, programs: &Programs) {
+        self.programs = programs.clone();
     }
 
     /// How a service is started, with its settings.

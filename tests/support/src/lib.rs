@@ -39,7 +39,7 @@ pub use self::{
     program::Program,
     programs::{Programs, cargo, program},
     redis::RedisServer,
-    service::{SECRET, Service, ServiceKind, TOKEN, common_settings},
+    service::{ENTRY_KEY, SECRET, Service, ServiceKind, TOKEN, common_settings},
     tls::Authority,
     wait::{LONG, await_some, await_that, within},
 };

@@ -63,6 +63,11 @@ impl Programs {
         Self(target.join(if profile == "dev" { "debug" } else { profile }))
     }
 
+    /// Programs that were built before, of any version.
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self(folder.into())
+    }
+
     /// Where a program is.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)

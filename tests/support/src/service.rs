@@ -13,10 +13,13 @@ use crate::{
 /// The secret of the services, which signs cookies and receipts.
 pub const SECRET: &str = "the secret of the tests, 32 bytes or more";
 
+/// The key of vote services and workers, which signs the log's entries.
+pub const ENTRY_KEY: &str = "the entry key of the tests, 32 bytes or more";
+
 /// Opens the operator's API.
 pub const TOKEN: &str = "the token of the tests, 32 bytes or more";
 
-/// What each service is told: to listen on a free port, the secret and the token.
+/// What each service is told: to listen on a free port, the secret, the entry key and the token.
 pub fn common_settings() -> Vec<(&'static str, String)> {
     let free = || "127.0.0.1:0".to_owned();
     vec![
@@ -24,6 +27,7 @@ pub fn common_settings() -> Vec<(&'static str, String)> {
         ("VOTING_RESULT__LISTEN", free()),
         ("VOTING_WORKER__LISTEN", free()),
         ("VOTING_SECRET", SECRET.to_owned()),
+        ("VOTING_ENTRY_KEY", ENTRY_KEY.to_owned()),
         ("VOTING_WORKER__TOKEN", TOKEN.to_owned()),
     ]
 }
@@ -59,12 +63,12 @@ impl ServiceKind {
     }
 
     /// Whether it is told this setting: the vote service is told nothing of Postgres, and the result service
-    /// nothing of Redis.
+    /// nothing of Redis and its entries.
     pub fn is_told(self, setting: &str) -> bool {
         match self {
             Self::Vote => !setting.contains("POSTGRES"),
             Self::Worker => true,
-            Self::Result => !setting.contains("REDIS"),
+            Self::Result => !setting.contains("REDIS") && !setting.contains("ENTR"),
         }
     }
 }

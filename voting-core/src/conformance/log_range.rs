@@ -22,6 +22,7 @@ fn entry_of(payload: Vec<u8>, ballots: u16, polls: &[PollId]) -> NewEntry {
         ballots,
         polls: polls.iter().cloned().map(Into::into).collect(),
         traces: Vec::new(),
+        deadline_ms: None,
     }
 }
 

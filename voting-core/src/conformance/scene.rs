@@ -120,6 +120,7 @@ impl Backend {
             ballots: 1,
             polls: Vec::new(),
             traces: Vec::new(),
+            deadline_ms: None,
         };
         (
             shard,

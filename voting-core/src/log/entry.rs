@@ -19,9 +19,15 @@
 //! A ballot in a poll of up to 7 options takes 18 bytes. Ballots have the order in which they stand in the entry. The
 //! tests below have test vectors for other languages.
 
+use super::{
+    entry_keys::EntryKeys,
+    signed_entry::{self, Source},
+};
 use crate::model::{
     ballot::{Ballot, Choices, VoterId},
     id::PollId,
+    position::ShardId,
+    rejection::RejectReason,
 };
 
 const VERSION: u8 = 1;
@@ -66,7 +72,29 @@ pub enum MalformedEntry {
     /// Somebody without the key wrote it, or changed it.
     #[error("the entry's signature is not valid")]
     Unauthenticated,
+    /// It is not signed, and comes after the last entry that need not be.
+    #[error("the entry is not signed")]
+    Unsigned,
+    /// It is signed, and somebody appended it again after its deadline.
+    #[error("the entry was appended {0} ms after its deadline")]
+    Late(u64),
 }
+
+impl MalformedEntry {
+    /// Why the ballots of such an entry are not counted.
+    pub fn reason(&self) -> RejectReason {
+        match self {
+            Self::Unauthenticated | Self::Unsigned | Self::Late(_) => RejectReason::Unauthenticated,
+            _ => RejectReason::Malformed,
+        }
+    }
+}
+
+/// The log's clock was after the [deadline](NewEntry::deadline_ms) of the entry, which is certainly not in the log. The source
+/// of a [`CastError::Refused`](crate::CastError::Refused).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the entry came after its deadline")]
+pub struct LateEntry;
 
 /// An entry that is to be appended to the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +109,10 @@ pub struct NewEntry {
     /// The traces of ballots in it that are followed, see [`entry_context`](crate::log::entry_context); mostly none.
     /// A log should keep them beside the payload, but may drop them.
     pub traces: Vec<u8>,
+    /// The log's clock, in ms since 1970, after which it must not append the entry: the [`ms`](crate::model::position::EntryId::ms)
+    /// of the entry's id are not after it. It is part of a signed payload. A log that gives
+    /// [no deadlines](crate::log::BallotLog::deadline_ms) ignores it.
+    pub deadline_ms: Option<u64>,
 }
 
 /// A poll in which an entry has ballots.
@@ -171,7 +203,30 @@ impl EntryBuilder {
             ballots: self.len,
             polls: self.polls,
             traces: Vec::new(),
+            deadline_ms: None,
         }
+    }
+
+    /// The same as an entry of [version 2](super::signed_entry), for this shard. `None`: these keys sign nothing.
+    pub(crate) fn signed(
+        &self,
+        keys: &EntryKeys,
+        shard: ShardId,
+        deadline_ms: u64,
+    ) -> Option<NewEntry> {
+        let head = signed_entry::Head {
+            source: Source::Voters,
+            deadline_ms,
+            polls: &self.polls,
+            ballots: self.len,
+        };
+        Some(NewEntry {
+            payload: keys.sign(shard, |key| head.bytes(key, &self.ballots))?,
+            ballots: self.len,
+            polls: self.polls.clone(),
+            traces: Vec::new(),
+            deadline_ms: Some(deadline_ms),
+        })
     }
 }
 

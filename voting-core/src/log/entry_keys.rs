@@ -4,11 +4,11 @@ use std::{collections::HashMap, fmt};
 
 use super::{
     entry::MalformedEntry,
-    signed_entry::{Marks, SignedEntry},
+    signed_entry::{Marks, SignedEntry, message},
 };
 use crate::model::{
     ballot::{Ballot, Choices},
-    position::ShardId,
+    position::{EntryKey, ShardId},
     secret::{MacKey, SecretKey},
 };
 
@@ -88,7 +88,21 @@ impl EntryKeys {
         ids
     }
 
-    /// The ballots of an entry of version 2 that stands in this shard, once its tag is checked.
+    /// Adds the tag to an entry, of which `bytes` makes the bytes for the id of the key that signs. `None`: no key signs.
+    pub(super) fn sign(
+        &self,
+        shard: ShardId,
+        bytes: impl FnOnce(u8) -> Vec<u8>,
+    ) -> Option<Vec<u8>> {
+        let id = self.current?;
+        let key = self.keys.get(&id)?;
+        let mut bytes = bytes(id);
+        let tag = key.tag(&message(&self.log, shard, &bytes));
+        bytes.extend(tag);
+        Some(bytes)
+    }
+
+    /// The ballots of an entry of version 2 that stands at this place, once its tag and its deadline are checked.
     ///
     /// # Errors
     /// [`UnknownKey`]: nothing can be said of the entry; it must stay in the log. The inner error says why the entry
@@ -96,7 +110,7 @@ impl EntryKeys {
     pub fn open(
         &self,
         bytes: &[u8],
-        shard: ShardId,
+        (shard, id): EntryKey,
     ) -> Result<Result<Vec<Ballot>, MalformedEntry>, UnknownKey> {
         let entry = match SignedEntry::read(bytes) {
             Ok(entry) => entry,
@@ -105,6 +119,9 @@ impl EntryKeys {
         let key = self.keys.get(&entry.key).ok_or(UnknownKey(entry.key))?;
         if !entry.is_authentic(key, &self.log, shard) {
             return Ok(Err(MalformedEntry::Unauthenticated));
+        }
+        if let late @ 1.. = id.ms().saturating_sub(entry.deadline_ms) {
+            return Ok(Err(MalformedEntry::Late(late)));
         }
         // Polls of this version have ballots with choices only.
         let ballots = entry

@@ -89,6 +89,16 @@ pub trait BallotLog: Send + Sync {
     /// error or [`CastError::Refused`] only when the entry is certainly not in the log and never will be.
     async fn append(&self, shard: ShardId, entry: NewEntry) -> Result<EntryId, CastError>;
 
+    /// The shard's clock, in ms since 1970, after which an entry that is made now must not be appended any more: the
+    /// [deadline](NewEntry::deadline_ms) for an entry. An entry that comes later is refused with [`CastError::Refused`], whose source is
+    /// [`LateEntry`](crate::log::entry::LateEntry).
+    ///
+    /// The default implementation is for logs that append an entry at once or never: it returns the end of time.
+    async fn deadline_ms(&self, shard: ShardId) -> Result<u64, StoreError> {
+        let _ = shard;
+        Ok(u64::MAX)
+    }
+
     /// Seals this shard for these polls: from now on, the shard refuses every entry with a ballot in one of them,
     /// for ever. Returns once this is durable.
     ///

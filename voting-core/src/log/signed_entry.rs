@@ -1,5 +1,5 @@
-//! Version 2 of a log entry: signed, with a deadline, and with more kinds of ballots. This version of the library
-//! reads it and does not write it.
+//! Version 2 of a log entry: signed, with a deadline, and with more kinds of ballots. A
+//! [`GroupCommit`](crate::GroupCommit) that has a key writes it.
 //!
 //! Whoever can write to the log, but does not have the key, can neither cast a ballot, nor change one, nor move it
 //! to another shard or log. An old entry that is appended again comes after its deadline.
@@ -25,7 +25,7 @@
 //!
 //! Each entry has one form only; any other is malformed.
 
-use super::entry::{MalformedEntry, Reader};
+use super::entry::{EntryPoll, MalformedEntry, Reader};
 use crate::model::{
     ballot::VoterId, id::PollId, poll::MAX_OPTIONS, position::ShardId, secret::MacKey,
 };
@@ -40,9 +40,9 @@ const TAG_LEN: usize = 16;
 #[non_exhaustive]
 pub enum Source {
     /// Voters, each for themselves.
-    Voters,
+    Voters = 0,
     /// A server that is trusted: a kiosk, a telephone service, paper ballots.
-    TrustedServer,
+    TrustedServer = 1,
 }
 
 /// What a ballot says, by the kind of its poll's ballots.
@@ -155,8 +155,38 @@ impl<'a> SignedEntry<'a> {
     }
 }
 
+/// What stands before the ballots of an entry.
+pub(super) struct Head<'a> {
+    pub(super) source: Source,
+    pub(super) deadline_ms: u64,
+    pub(super) polls: &'a [EntryPoll],
+    pub(super) ballots: u16,
+}
+
+impl Head<'_> {
+    /// All bytes before the tag, with ballots of polls where voters choose options.
+    pub(super) fn bytes(&self, key: u8, ballots: &[u8]) -> Vec<u8> {
+        let names = self.polls.iter().map(|poll| 2 + poll.id.as_str().len());
+        let names: usize = names.sum();
+        let mut bytes = Vec::with_capacity(14 + names + ballots.len() + TAG_LEN);
+        bytes.extend([VERSION, key, self.source as u8]);
+        bytes.extend(self.deadline_ms.to_be_bytes());
+        // Both fit: an entry has no 256th poll, and no identifier is that long.
+        bytes.push(u8::try_from(self.polls.len()).unwrap_or(u8::MAX));
+        for poll in self.polls {
+            let id = poll.id.as_str();
+            bytes.push(u8::try_from(id.len()).unwrap_or(u8::MAX));
+            bytes.extend(id.as_bytes());
+            bytes.push(Kind::Choice as u8);
+        }
+        bytes.extend(self.ballots.to_be_bytes());
+        bytes.extend(ballots);
+        bytes
+    }
+}
+
 /// What the tag of an entry is over.
-fn message(log: &str, shard: ShardId, signed: &[u8]) -> Vec<u8> {
+pub(super) fn message(log: &str, shard: ShardId, signed: &[u8]) -> Vec<u8> {
     let name = log.as_bytes();
     // A name of that length is no name of a log; its length is then wrong, and no tag is valid.
     let len = u16::try_from(name.len()).unwrap_or(u16::MAX);
@@ -170,9 +200,9 @@ fn message(log: &str, shard: ShardId, signed: &[u8]) -> Vec<u8> {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    Choice,
-    Ranking,
-    Score,
+    Choice = 0,
+    Ranking = 1,
+    Score = 2,
 }
 
 impl Kind {
@@ -238,8 +268,15 @@ mod tests {
 
     use super::*;
     use crate::{
-        log::entry_keys::{EntryKeys, UnknownKey},
-        model::secret::SecretKey,
+        log::{
+            entry::EntryBuilder,
+            entry_keys::{EntryKeys, UnknownKey},
+        },
+        model::{
+            ballot::{Ballot, Choices},
+            position::{EntryId, EntryKey},
+            secret::SecretKey,
+        },
     };
 
     fn hex(text: &str) -> Vec<u8> {
@@ -265,6 +302,7 @@ mod tests {
     }
 
     const HEAD: &str = "02 05 00 0000018bcfe56800";
+    const PLACE: EntryKey = (ShardId(3), EntryId::MIN);
     const VOTER: &str = "00112233445566778899aabbccddeeff";
 
     /// The bytes of one entry, for other languages.
@@ -280,7 +318,7 @@ mod tests {
         let entry = SignedEntry::read(&bytes).unwrap();
         assert_eq!((entry.key, entry.source), (5, Source::Voters));
         assert_eq!(entry.deadline_ms, 1_700_000_000_000);
-        let ballots = keys().open(&bytes, ShardId(3)).unwrap().unwrap();
+        let ballots = keys().open(&bytes, PLACE).unwrap().unwrap();
         assert_eq!(ballots[0].poll.as_str(), "a");
         assert_eq!(ballots[0].choices.bits(), 0b101);
         assert_eq!(ballots[0].voter.to_bytes().to_vec(), hex(VOTER));
@@ -289,7 +327,7 @@ mod tests {
     #[test]
     fn an_entry_holds_for_its_key_its_log_and_its_shard_only() {
         let bytes = signed(&format!("{HEAD} 01 0161 00 0001 00 {VOTER} 05"));
-        let open = |keys: &EntryKeys, shard| keys.open(&bytes, ShardId(shard));
+        let open = |keys: &EntryKeys, shard| keys.open(&bytes, (ShardId(shard), PLACE.1));
         assert!(open(&keys(), 3).unwrap().is_ok());
         let unauthenticated = Ok(Err(MalformedEntry::Unauthenticated));
         assert_eq!(open(&keys(), 2), unauthenticated);
@@ -309,11 +347,55 @@ mod tests {
         for index in 3..bytes.len() {
             let mut changed = bytes.clone();
             changed[index] ^= 1;
-            assert!(
-                keys().open(&changed, ShardId(3)).unwrap().is_err(),
-                "{index}"
-            );
+            assert!(keys().open(&changed, PLACE).unwrap().is_err(), "{index}");
         }
+    }
+
+    #[test]
+    fn an_entry_that_is_appended_after_its_deadline_is_set_aside() {
+        let bytes = signed(&format!("{HEAD} 01 0161 00 0001 00 {VOTER} 05"));
+        let at = |ms| (ShardId(3), EntryId::new(ms, 7).unwrap());
+        let in_time = keys().open(&bytes, at(1_700_000_000_000));
+        assert!(in_time.unwrap().is_ok());
+        assert_eq!(
+            keys().open(&bytes, at(1_700_000_000_042)),
+            Ok(Err(MalformedEntry::Late(42)))
+        );
+    }
+
+    /// The bytes of an entry that is written, for other languages.
+    #[test]
+    fn what_is_written_matches_the_published_vector_and_reads_back() {
+        let ballot = |poll: &str, voter: u128, bits| Ballot {
+            poll: poll.parse().unwrap(),
+            voter: VoterId::from_bytes(voter.to_be_bytes()),
+            choices: Choices::from_bits(bits).unwrap(),
+            rules: None,
+        };
+        let ballots = [
+            ballot("cats-vs-dogs", 0x0123_4567_89ab_cdef, 2),
+            ballot("b", u128::MAX, 0x80),
+            ballot("cats-vs-dogs", 3, u64::MAX >> 1),
+        ];
+        let mut builder = EntryBuilder::default();
+        for ballot in &ballots {
+            builder.push(ballot).unwrap();
+        }
+        let secret = SecretKey::new([7; 32]).unwrap();
+        let keys = EntryKeys::new("voting").signing_with(&secret);
+        let deadline_ms = 1_700_000_000_000;
+        let entry = builder.signed(&keys, ShardId(3), deadline_ms).unwrap();
+        let body = "02 72 00 0000018bcfe56800
+             02 0c636174732d76732d646f6773 00 0162 00 0003
+             00 00000000000000000123456789abcdef 02
+             01 ffffffffffffffffffffffffffffffff 8001
+             00 00000000000000000000000000000003 ffffffffffffffff7f";
+        assert_eq!(entry.payload, signed(body));
+        assert_eq!((entry.ballots, entry.deadline_ms), (3, Some(deadline_ms)));
+        let read = keys.open(&entry.payload, PLACE).unwrap();
+        assert_eq!(read.unwrap(), ballots);
+        let unsigned = EntryKeys::new("voting").with_secret(&secret).unwrap();
+        assert!(builder.signed(&unsigned, ShardId(3), 0).is_none());
     }
 
     #[test]
@@ -348,7 +430,7 @@ mod tests {
     #[test]
     fn what_this_version_cannot_count_is_set_aside_and_not_guessed() {
         let bytes = signed(&format!("{HEAD} 01 0161 01 0001 00 {VOTER} 01 00"));
-        let opened = keys().open(&bytes, ShardId(3)).unwrap();
+        let opened = keys().open(&bytes, PLACE).unwrap();
         assert_eq!(opened, Err(MalformedEntry::Choices(0)));
     }
 

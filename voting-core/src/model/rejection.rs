@@ -10,6 +10,8 @@ pub enum RejectReason {
     Malformed,
     /// There is no such poll.
     UnknownPoll,
+    /// Somebody without the key wrote or changed the entry, or appended it again after its deadline.
+    Unauthenticated,
     /// The poll has no such option.
     UnknownOption,
     /// More options than the poll allows.
@@ -25,8 +27,9 @@ pub enum RejectReason {
 }
 
 impl RejectReason {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Malformed,
+        Self::Unauthenticated,
         Self::UnknownPoll,
         Self::UnknownOption,
         Self::TooManyChoices,
@@ -40,6 +43,7 @@ impl RejectReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
+            Self::Unauthenticated => "unauthenticated",
             Self::UnknownPoll => "unknown-poll",
             Self::UnknownOption => "unknown-option",
             Self::TooManyChoices => "too-many-choices",

@@ -9,6 +9,7 @@
 mod admission;
 mod entry_size;
 mod refusals;
+mod signed;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +28,7 @@ use crate::{
         BallotLog, VoteSink,
         entry::{self, EntryBuilder},
         entry_context,
+        entry_keys::EntryKeys,
     },
     model::{
         ballot::Ballot,
@@ -92,6 +94,12 @@ struct Waiting {
 impl GroupCommit {
     /// A sink that writes to `log`.
     pub fn new(log: Arc<dyn BallotLog>, options: GroupCommitOptions) -> Self {
+        Self::signing(log, options, EntryKeys::default())
+    }
+
+    /// A sink that writes to `log`, and signs the entries if these keys [sign](EntryKeys::signs).
+    pub fn signing(log: Arc<dyn BallotLog>, options: GroupCommitOptions, keys: EntryKeys) -> Self {
+        let keys = Arc::new(keys);
         let closing = CancellationToken::new();
         let tasks = TaskTracker::new();
         let refusals = Arc::new(Refusals::new(log.shards().max(1)));
@@ -101,6 +109,7 @@ impl GroupCommit {
                 let limit = Arc::new(Limit::new(options.max_delay));
                 let lane = Lane {
                     log: Arc::clone(&log),
+                    keys: Arc::clone(&keys),
                     shard: ShardId(shard),
                     size: EntrySize::new(options.max_entry.clamp(1, entry::MAX_BALLOTS)),
                     limit: Arc::clone(&limit),
@@ -198,6 +207,7 @@ impl GroupCommit {
 /// Writes the entries of one shard, one at a time.
 struct Lane {
     log: Arc<dyn BallotLog>,
+    keys: Arc<EntryKeys>,
     shard: ShardId,
     size: EntrySize,
     limit: Arc<Limit>,
@@ -247,12 +257,18 @@ impl Lane {
             .take(self.size.get())
             .take_while(|waiting| builder.push(&waiting.ballot).is_some())
             .count();
-        let (log, shard) = (Arc::clone(&self.log), self.shard);
-        let mut entry = builder.finish();
-        entry.traces = traces(&gathered[..fitting]);
+        let (log, keys, shard) = (Arc::clone(&self.log), Arc::clone(&self.keys), self.shard);
+        let traces = traces(&gathered[..fitting]);
         let begun = Instant::now();
         // The write has its own task: if the log panics, the lane must continue.
-        let write = tokio::spawn(async move { log.append(shard, entry).await });
+        let write = tokio::spawn(async move {
+            if keys.signs() {
+                return signed::append(&*log, &keys, shard, &builder, &traces).await;
+            }
+            let mut entry = builder.finish();
+            entry.traces = traces;
+            log.append(shard, entry).await
+        });
         let written = write
             .await
             .unwrap_or_else(|error| Err(CastError::Unknown(error.into())));

@@ -84,7 +84,7 @@ async fn prepare(
 ) -> Result<Result<Batch, (RejectReason, String)>, StoreError> {
     let ballots = match ballots(letter) {
         Ok(ballots) => ballots,
-        Err(error) => return Ok(Err((RejectReason::Malformed, error.to_string()))),
+        Err(error) => return Ok(Err((error.reason(), error.to_string()))),
     };
     let mut batch = Batch::default();
     let (mut first_reason, mut of_deleted) = (None, 0);

@@ -82,7 +82,7 @@ impl DeadLetter {
         let (detail, payload) = kept(&detail, &found.payload);
         Self {
             position: Position::new(found.shard, found.id, 0),
-            reason: RejectReason::Malformed,
+            reason: error.reason(),
             detail,
             payload,
             ballots: found.ballots,

@@ -12,6 +12,7 @@ pub mod export;
 pub mod older;
 pub mod outcome;
 pub mod tokens;
+pub mod unsigned;
 
 use async_trait::async_trait;
 use auto_impl::auto_impl;

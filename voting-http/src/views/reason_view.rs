@@ -9,6 +9,8 @@ use voting_core::model::rejection::RejectReason;
 pub(crate) enum ReasonView {
     /// The entry is not in a format that the worker reads.
     Malformed,
+    /// The entry is not signed with a key of the deployment, or was appended again after its deadline.
+    Unauthenticated,
     /// There is no such poll.
     UnknownPoll,
     /// The poll has no such option.
@@ -31,6 +33,7 @@ impl From<RejectReason> for ReasonView {
     fn from(reason: RejectReason) -> Self {
         match reason {
             RejectReason::Malformed => Self::Malformed,
+            RejectReason::Unauthenticated => Self::Unauthenticated,
             RejectReason::UnknownPoll => Self::UnknownPoll,
             RejectReason::UnknownOption => Self::UnknownOption,
             RejectReason::TooManyChoices => Self::TooManyChoices,
@@ -53,6 +56,7 @@ mod tests {
     fn each_reason_has_the_name_that_stores_and_metrics_have() {
         for name in [
             "malformed",
+            "unauthenticated",
             "unknown-poll",
             "unknown-option",
             "too-many-choices",

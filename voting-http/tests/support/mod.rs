@@ -231,6 +231,7 @@ impl Services {
             ballots: 1,
             polls: Vec::new(),
             traces: Vec::new(),
+            deadline_ms: None,
         };
         let appended = self.memory.append(ShardId(0), entry);
         self.block_on(appended).expect("appended");

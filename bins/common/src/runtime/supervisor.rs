@@ -210,6 +210,7 @@ mod tests {
             ballots: 1,
             polls: Vec::new(),
             traces: Vec::new(),
+            deadline_ms: None,
         };
         memory.append(ShardId(0), entry).await.expect("it works");
         let mut progress = worker.progress().clone();

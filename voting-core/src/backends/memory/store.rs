@@ -29,6 +29,7 @@ use crate::{
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
         tokens::NamedToken,
+        unsigned::UnsignedStore,
     },
 };
 
@@ -44,6 +45,7 @@ pub(super) struct Store {
     deleted: BTreeMap<PollId, Tombstone>,
     audit_log: Vec<AuditEntry>,
     tokens: BTreeMap<TokenName, NamedToken>,
+    unsigned_until: HashMap<ShardId, EntryId>,
 }
 
 #[derive(Debug)]
@@ -397,4 +399,22 @@ fn cut(letter: &DeadLetter, bytes: usize) -> DeadLetter {
     let mut letter = letter.clone();
     letter.payload.truncate(and_one_more(bytes));
     letter
+}
+
+#[async_trait]
+impl UnsignedStore for Memory {
+    async fn unsigned_until(&self) -> Result<HashMap<ShardId, EntryId>, StoreError> {
+        Ok(self.store().unsigned_until.clone())
+    }
+
+    async fn keep_unsigned_until(
+        &self,
+        until: &HashMap<ShardId, EntryId>,
+    ) -> Result<(), StoreError> {
+        let mut store = self.store();
+        for (shard, id) in until {
+            store.unsigned_until.entry(*shard).or_insert(*id);
+        }
+        Ok(())
+    }
 }

@@ -150,9 +150,9 @@ impl Postgres {
     }
 }
 
-type Columns = (Vec<i32>, Vec<i64>, Vec<i64>);
+pub(super) type Columns = (Vec<i32>, Vec<i64>, Vec<i64>);
 
-fn columns(keys: &[EntryKey]) -> Result<Columns, StoreError> {
+pub(super) fn columns(keys: &[EntryKey]) -> Result<Columns, StoreError> {
     let mut columns = Columns::default();
     for (shard, id) in keys {
         columns.0.push(shard.0.into());
@@ -162,7 +162,7 @@ fn columns(keys: &[EntryKey]) -> Result<Columns, StoreError> {
     Ok(columns)
 }
 
-fn key(row: &Row) -> Result<EntryKey, StoreError> {
+pub(super) fn key(row: &Row) -> Result<EntryKey, StoreError> {
     let (shard, ms, seq): (i32, i64, i64) = (row.get(0), row.get(1), row.get(2));
     let corrupt = || StoreError::Corrupt(format!("applied mark {shard} {ms}-{seq}"));
     let shard = u16::try_from(shard).map_err(|_| corrupt())?;

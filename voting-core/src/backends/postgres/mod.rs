@@ -20,6 +20,7 @@ mod roles;
 mod schema;
 mod split;
 mod tokens;
+mod unsigned;
 mod upgrade;
 
 use std::{

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 
 /// What the worker and the result service do with each table. A migration that adds a table adds
 /// a line here; a test sees to it.
-const RIGHTS: [(&str, &str, &str); 13] = [
+const RIGHTS: [(&str, &str, &str); 14] = [
     (HISTORY, "SELECT", "SELECT"),
     ("polls", "SELECT, INSERT, UPDATE", "SELECT"),
     (
@@ -37,6 +37,7 @@ const RIGHTS: [(&str, &str, &str); 13] = [
     ),
     ("tokens", "SELECT, INSERT, DELETE", ""),
     ("upgrades", "SELECT", ""),
+    ("unsigned_until", "SELECT, INSERT", ""),
     ("applied", "SELECT, INSERT, DELETE", ""),
     // To lock a row for a share needs the right to change it.
     ("applied_below", "SELECT, INSERT, UPDATE", ""),

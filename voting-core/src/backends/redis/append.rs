@@ -6,11 +6,15 @@ use tokio::time::Instant;
 
 use crate::backends::redis::{
     Redis,
+    clock::Deadline,
     durability::{self, watch},
 };
 use crate::{
     error::{CastError, StoreError},
-    log::{BallotLog, ShardWindows, entry::NewEntry},
+    log::{
+        BallotLog, ShardWindows,
+        entry::{LateEntry, NewEntry},
+    },
     model::{
         id::PollId,
         poll::PollWindow,
@@ -32,6 +36,9 @@ fn certainly_not_done(error: &RedisError) -> bool {
 
 /// Why the script did not append the entry.
 fn refusal(error: RedisError) -> CastError {
+    if error.code() == Some("LATE") {
+        return CastError::Refused(LateEntry.into());
+    }
     let why: Option<fn(PollId) -> CastError> = match error.code() {
         Some("SEALED") => Some(CastError::Closed),
         Some("NOTOPEN") => Some(CastError::NotOpen),
@@ -56,16 +63,19 @@ fn refusal(error: RedisError) -> CastError {
 
 impl Redis {
     /// The moment on the shard's server after which it must not append any more.
-    async fn deadline_ms(&self, shard: ShardId) -> Result<i64, RedisError> {
+    async fn deadline(&self, shard: ShardId) -> Result<Deadline, StoreError> {
         let (clocks, patience) = (&self.0.clocks, self.0.options.response_timeout);
         let index = usize::from(shard.0);
-        if let Some(deadline) = clocks.deadline_ms(index, patience) {
+        if let Some(deadline) = clocks.deadline(index, patience) {
             return Ok(deadline);
         }
         let ask = self.0.scripts.time.key(self.log_key(shard));
-        let now_ms = self.0.connection.run(&ask).await?;
-        clocks.learn(index, now_ms);
-        Ok(clocks.deadline_ms(index, patience).unwrap_or(now_ms))
+        let (now_ms, last_ms): (i64, u64) = self.0.connection.run(&ask).await?;
+        clocks.learn(index, now_ms, last_ms);
+        Ok(clocks.deadline(index, patience).unwrap_or(Deadline {
+            server_ms: now_ms,
+            log_ms: now_ms,
+        }))
     }
 }
 
@@ -89,9 +99,9 @@ impl BallotLog for Redis {
             self.prepare().await?;
             // Not only a matter of readiness: nobody may ask.
             watch::before(self, shard).await?;
-            Ok::<_, StoreError>(self.deadline_ms(shard).await?)
+            self.deadline(shard).await
         };
-        let deadline_ms = fit
+        let deadline = fit
             .await
             .map_err(|error| CastError::Refused(error.into()))?;
         let mut append = self.0.scripts.append.key(self.log_key(shard));
@@ -101,8 +111,13 @@ impl BallotLog for Redis {
             .key(self.windows_key(shard))
             .arg(entry.payload)
             .arg(entry.ballots)
-            .arg(deadline_ms)
-            .arg(entry.traces);
+            .arg(deadline.server_ms)
+            .arg(entry.traces)
+            .arg(
+                entry
+                    .deadline_ms
+                    .map_or_else(String::new, |ms| ms.to_string()),
+            );
         for poll in &entry.polls {
             let rules = poll
                 .rules
@@ -116,11 +131,18 @@ impl BallotLog for Redis {
             self.0.clocks.forget(shard.0.into());
             refusal(error)
         })?;
-        self.0.clocks.learn(shard.0.into(), now_ms);
+        let id = parse_id(&id).map_err(|error| CastError::Unknown(error.into()))?;
+        self.0.clocks.learn(shard.0.into(), now_ms, id.ms());
         // It is in the log, but may not stay there.
         let kept = watch::after(self, &server, sent).await;
         kept.map_err(|error| CastError::Unknown(error.into()))?;
-        parse_id(&id).map_err(|error| CastError::Unknown(error.into()))
+        Ok(id)
+    }
+
+    async fn deadline_ms(&self, shard: ShardId) -> Result<u64, StoreError> {
+        self.prepare().await?;
+        let deadline = self.deadline(shard).await?;
+        Ok(u64::try_from(deadline.log_ms).unwrap_or(0))
     }
 
     async fn seal(&self, shard: ShardId, polls: &[PollId]) -> Result<EntryId, StoreError> {

@@ -20,8 +20,19 @@ pub(super) struct Clocks {
 #[derive(Debug, Clone, Copy)]
 struct Ahead {
     ms: i64,
+    /// How far the ids of the log are ahead of Redis' clock: not at all, unless this clock was set back.
+    lead_ms: i64,
     /// On our clock.
     learned_at_ms: i64,
+}
+
+/// A moment after which a command must not be carried out any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Deadline {
+    /// On the server's clock.
+    pub(super) server_ms: i64,
+    /// On the log's clock, which is never behind the id of its last entry.
+    pub(super) log_ms: i64,
 }
 
 /// Clocks drift: what was learned is forgotten after this time.
@@ -42,10 +53,17 @@ impl Clocks {
     /// Takes in what a server said its time was, in an answer that has just come. It said so before now,
     /// so its clock may be further ahead than this makes it, but not less far: a deadline is rather too
     /// early than too late.
-    pub(super) fn learn(&self, shard: usize, said_ms: i64) {
+    ///
+    /// `last_ms` are the milliseconds of the last id that the log had then.
+    pub(super) fn learn(&self, shard: usize, said_ms: i64, last_ms: u64) {
         let learned_at_ms = self.now_ms();
-        let ms = said_ms.saturating_sub(learned_at_ms);
-        self.set(shard, Some(Ahead { ms, learned_at_ms }));
+        let last_ms = i64::try_from(last_ms).unwrap_or(i64::MAX);
+        let ahead = Ahead {
+            ms: said_ms.saturating_sub(learned_at_ms),
+            lead_ms: last_ms.saturating_sub(said_ms).max(0),
+            learned_at_ms,
+        };
+        self.set(shard, Some(ahead));
     }
 
     /// What was known does not hold: the clock was set, or another server has taken over.
@@ -60,8 +78,8 @@ impl Clocks {
         }
     }
 
-    /// The moment on the server's clock that is `patience` from now; `None` when nothing is known of it.
-    pub(super) fn deadline_ms(&self, shard: usize, patience: Duration) -> Option<i64> {
+    /// The moment that is `patience` from now; `None` when nothing is known of the server's clock.
+    pub(super) fn deadline(&self, shard: usize, patience: Duration) -> Option<Deadline> {
         let all = self.ahead_ms.lock().unwrap_or_else(PoisonError::into_inner);
         let ahead = all.get(shard).copied().flatten()?;
         let now_ms = self.now_ms();
@@ -69,7 +87,11 @@ impl Clocks {
             return None;
         }
         let patience = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
-        Some(ahead.ms.saturating_add(now_ms).saturating_add(patience))
+        let server_ms = ahead.ms.saturating_add(now_ms).saturating_add(patience);
+        Some(Deadline {
+            server_ms,
+            log_ms: server_ms.saturating_add(ahead.lead_ms),
+        })
     }
 }
 
@@ -77,15 +99,26 @@ impl Clocks {
 mod tests {
     use super::*;
 
+    const START: i64 = 1_700_000_000_000;
+
     #[test]
     fn a_deadline_is_on_the_servers_clock() {
         let clocks = Clocks::new(2);
-        assert_eq!(clocks.deadline_ms(0, Duration::ZERO), None);
-        clocks.learn(0, 1_700_000_000_000);
-        let deadline = clocks.deadline_ms(0, Duration::from_secs(5)).unwrap();
-        assert!((1_700_000_005_000..1_700_000_006_000).contains(&deadline));
-        assert_eq!(clocks.deadline_ms(1, Duration::ZERO), None);
+        assert_eq!(clocks.deadline(0, Duration::ZERO), None);
+        clocks.learn(0, START, 0);
+        let deadline = clocks.deadline(0, Duration::from_secs(5)).unwrap();
+        assert!((START + 5_000..START + 6_000).contains(&deadline.server_ms));
+        assert_eq!(deadline.log_ms, deadline.server_ms);
+        assert_eq!(clocks.deadline(1, Duration::ZERO), None);
         clocks.forget(0);
-        assert_eq!(clocks.deadline_ms(0, Duration::ZERO), None);
+        assert_eq!(clocks.deadline(0, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_deadline_of_ids_is_after_the_last_one_where_the_clock_was_set_back() {
+        let clocks = Clocks::new(1);
+        clocks.learn(0, START, 1_700_000_060_000);
+        let deadline = clocks.deadline(0, Duration::ZERO).unwrap();
+        assert_eq!(deadline.log_ms - deadline.server_ms, 60_000);
     }
 }

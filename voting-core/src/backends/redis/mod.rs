@@ -66,6 +66,7 @@ pub(super) use self::{durability::kind_of_flaw, failure::kind_of};
 use crate::{
     backends::tls::Authorities,
     error::{ErrorKind, StoreError},
+    log::entry_keys::EntryKeys,
     model::position::ShardId,
     pipeline::group_commit::{GroupCommit, GroupCommitOptions},
 };
@@ -153,6 +154,12 @@ impl Redis {
     /// A sink that writes to the log.
     pub fn sink(&self) -> GroupCommit {
         GroupCommit::new(Arc::new(self.clone()), GroupCommitOptions::default())
+    }
+
+    /// A sink that writes to the log, and signs the entries if these keys [sign](EntryKeys::signs). The keys must be for this
+    /// log: their name is the [prefix](RedisOptions::prefix).
+    pub fn signing_sink(&self, keys: EntryKeys) -> GroupCommit {
+        GroupCommit::signing(Arc::new(self.clone()), GroupCommitOptions::default(), keys)
     }
 
     /// A new reading end of the log, like [`Log::reader`](crate::log::Log::reader). It is a new consumer. The name of a

@@ -5,11 +5,14 @@ use std::time::Duration;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    Shared,
+    Shared, SignedOnly,
     prepare::{Gathered, prepare},
     retry::{GaveUp, Retry},
 };
-use crate::store::batch::Batch;
+use crate::store::{
+    batch::Batch,
+    unsigned::{UnsignedUntil, settle},
+};
 
 /// How long one claim waits for a first entry. A claim must not be dropped before it returns, so the worker may notice
 /// a stop only after this time.
@@ -30,10 +33,18 @@ pub(super) async fn run(
     mut retry: Retry,
     batches: mpsc::Sender<Prepared>,
 ) -> Result<(), GaveUp> {
+    let unsigned = match &worker.signed_only {
+        Some(SignedOnly { log, store }) => {
+            let settle = || settle(log, store);
+            let what = "find out which entries must be signed";
+            Some(retry.until_done(what, &worker.progress, settle).await?)
+        }
+        None => None,
+    };
     loop {
         // Checked before the claim, so that ballots that were cast before the stop are still claimed.
         let stopping = retry.stopping();
-        let mut gathered = gather(worker, &mut retry).await?;
+        let mut gathered = gather(worker, unsigned.as_ref(), &mut retry).await?;
         if gathered.ballots() == 0 {
             if stopping {
                 return Ok(());
@@ -57,7 +68,11 @@ pub(super) async fn run(
 
 /// Takes entries until there are enough, or until the first entry has waited long enough. If the worker was asked to
 /// stop, also returns when there are no more entries.
-async fn gather(worker: &Shared, retry: &mut Retry) -> Result<Gathered, GaveUp> {
+async fn gather(
+    worker: &Shared,
+    unsigned: Option<&UnsignedUntil>,
+    retry: &mut Retry,
+) -> Result<Gathered, GaveUp> {
     let (options, progress) = (&worker.options, &worker.progress);
     let mut gathered = Gathered::default();
     let mut deadline = None;
@@ -86,7 +101,7 @@ async fn gather(worker: &Shared, retry: &mut Retry) -> Result<Gathered, GaveUp> 
         };
         progress.claimed();
         let came_empty = claim.entries.is_empty();
-        if let Some(key) = gathered.add(claim, &worker.keys) {
+        if let Some(key) = gathered.add(claim, &worker.keys, unsigned) {
             worker.lacks_key(key);
         }
         if gathered.ballots() == 0 {

@@ -27,11 +27,11 @@ pub use self::{
 use self::{polls::Polls, progress::ProgressSender};
 use crate::{
     log::{
-        BallotQueue,
+        BallotLog, BallotQueue,
         entry_keys::{EntryKeys, UnknownKey},
     },
     pipeline::rule::BallotRule,
-    store::{BatchFlusher, PollDirectory},
+    store::{BatchFlusher, PollDirectory, unsigned::UnsignedStore},
 };
 
 /// A worker that is ready to start.
@@ -42,7 +42,14 @@ pub struct Worker {
     rule: Option<Arc<dyn BallotRule>>,
     hook: Option<Arc<dyn AfterFlush>>,
     keys: EntryKeys,
+    signed_only: Option<SignedOnly>,
     options: WorkerOptions,
+}
+
+/// Where a worker finds out which entries must be signed.
+struct SignedOnly {
+    log: Arc<dyn BallotLog>,
+    store: Arc<dyn UnsignedStore>,
 }
 
 /// What the steps of a running worker share.
@@ -53,6 +60,7 @@ struct Shared {
     rule: Option<Arc<dyn BallotRule>>,
     hook: Option<Arc<dyn AfterFlush>>,
     keys: EntryKeys,
+    signed_only: Option<SignedOnly>,
     options: WorkerOptions,
     progress: ProgressSender,
 }
@@ -81,6 +89,7 @@ impl Worker {
             rule: None,
             hook: None,
             keys: EntryKeys::default(),
+            signed_only: None,
             options,
         }
     }
@@ -97,6 +106,18 @@ impl Worker {
     #[must_use]
     pub fn with_entry_keys(mut self, keys: EntryKeys) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// Makes dead letters of entries that are not signed, unless they were in the log when a worker first did so: this is kept
+    /// in the store. Without it, unsigned entries are counted.
+    #[must_use]
+    pub fn refusing_unsigned(
+        mut self,
+        log: Arc<dyn BallotLog>,
+        store: Arc<dyn UnsignedStore>,
+    ) -> Self {
+        self.signed_only = Some(SignedOnly { log, store });
         self
     }
 

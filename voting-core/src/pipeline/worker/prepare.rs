@@ -21,6 +21,7 @@ use crate::{
     store::{
         batch::{Batch, PlacedBallot},
         dead_letter::DeadLetter,
+        unsigned::UnsignedUntil,
     },
     trace::Followed,
 };
@@ -44,22 +45,34 @@ pub(super) struct Gathered {
 
 impl Gathered {
     /// Adds the entries of a claim. An entry that is signed with an unknown key is left out, so that it stays in the
-    /// log. Returns the last unknown key.
-    pub(super) fn add(&mut self, claim: Claim, keys: &EntryKeys) -> Option<UnknownKey> {
+    /// log. If `unsigned` is given, an entry after it must be signed. Returns the last unknown key.
+    pub(super) fn add(
+        &mut self,
+        claim: Claim,
+        keys: &EntryKeys,
+        unsigned: Option<&UnsignedUntil>,
+    ) -> Option<UnknownKey> {
         let mut unknown = None;
         for entry in claim.entries {
             // After a long time without an acknowledgement, the log hands a worker its own entries again.
             if self.seen.insert((entry.shard, entry.id)) {
                 let decoded = match entry.payload.first() {
-                    Some(&signed_entry::VERSION) => match keys.open(&entry.payload, entry.shard) {
-                        Ok(decoded) => decoded,
-                        Err(key) => {
-                            self.seen.remove(&(entry.shard, entry.id));
-                            unknown = Some(key);
-                            continue;
+                    Some(&signed_entry::VERSION) => {
+                        match keys.open(&entry.payload, (entry.shard, entry.id)) {
+                            Ok(decoded) => decoded,
+                            Err(key) => {
+                                self.seen.remove(&(entry.shard, entry.id));
+                                unknown = Some(key);
+                                continue;
+                            }
                         }
-                    },
-                    _ => entry::decode(&entry.payload),
+                    }
+                    _ => entry::decode(&entry.payload).and_then(|ballots| match unsigned {
+                        Some(until) if !until.takes(entry.shard, entry.id) => {
+                            Err(MalformedEntry::Unsigned)
+                        }
+                        _ => Ok(ballots),
+                    }),
                 };
                 self.followed.add(&entry);
                 self.ballots += decoded.as_ref().map_or(1, Vec::len);

@@ -44,6 +44,7 @@ pub(super) async fn run(
         rule: worker.rule,
         hook: worker.hook,
         keys: worker.keys,
+        signed_only: worker.signed_only,
         options: worker.options,
         progress,
     };

@@ -69,3 +69,10 @@ BEGIN
 END
 $migration$;
 REVOKE ALL ON FUNCTION delete_poll(text) FROM PUBLIC;
+
+-- Up to which entry of each shard the log's entries need not be signed.
+CREATE TABLE unsigned_until (
+    shard integer PRIMARY KEY,
+    ms    bigint NOT NULL,
+    seq   bigint NOT NULL
+);

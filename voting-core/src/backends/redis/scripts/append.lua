@@ -1,7 +1,8 @@
 -- Appends an entry, unless it comes too late, or the shard takes no ballots in one of its polls: it is sealed for
 -- the poll, or has a window for it that says otherwise.
 -- KEYS: log, stats, sealed, windows. ARGV: payload, ballots, deadline in ms of this server's clock, traces
--- (may be empty), then of each poll its id and the rules by which its ballots were cast (may be empty).
+-- (may be empty), the ms after which the entry's id must not be (may be empty), then of each poll its id and the rules by
+-- which its ballots were cast (may be empty).
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now > tonumber(ARGV[3]) then
@@ -13,7 +14,10 @@ local is_timed = false
 
 -- Why the shard does not take the entry at this moment; nothing if it does.
 local function refusal(ms)
-    for i = 5, #ARGV, 2 do
+    if ARGV[5] ~= '' and ms > tonumber(ARGV[5]) then
+        return 'LATE the entry came after its deadline'
+    end
+    for i = 6, #ARGV, 2 do
         local poll, rules = ARGV[i], ARGV[i + 1]
         if redis.call('SISMEMBER', KEYS[3], poll) == 1 then
             return 'SEALED ' .. poll
@@ -59,7 +63,7 @@ local function add(call, id)
     return call('XADD', KEYS[1], id, 'b', ARGV[1], 'n', ARGV[2], 't', ARGV[4])
 end
 
--- Appends the entry with the ms in its id that the windows were compared with, which is done first: an entry that was
+-- Appends the entry with the ms in its id that the windows and the deadline were compared with, which is done first: an entry that was
 -- added cannot be taken back. Tries the server's clock; then, where this is behind the ids, the ms of the last id;
 -- then, where all ids of that ms are in use, the next one.
 local function add_in_time(why)
@@ -81,7 +85,7 @@ end
 
 local why = refusal(now)
 local id
-if is_timed then
+if is_timed or ARGV[5] ~= '' then
     id = add_in_time(why)
 elseif why then
     id = redis.error_reply(why)

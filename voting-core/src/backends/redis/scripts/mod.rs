@@ -14,7 +14,7 @@ pub(in crate::backends::redis) struct Scripts {
     pub(in crate::backends::redis) room: Script,
     pub(in crate::backends::redis) writable: Script,
     pub(in crate::backends::redis) acknowledgeable: Script,
-    /// The server's time in milliseconds since 1970; its key says which server.
+    /// The server's time, and that in the id of the last entry, in milliseconds since 1970; the log's key says which server.
     pub(in crate::backends::redis) time: Script,
 }
 
@@ -32,10 +32,7 @@ impl Scripts {
             room: Script::new(include_str!("room.lua")),
             writable: Script::new(include_str!("writable.lua")),
             acknowledgeable: Script::new(include_str!("acknowledgeable.lua")),
-            time: Script::new(
-                "local t = redis.call('TIME')
-                 return t[1] * 1000 + math.floor(t[2] / 1000)",
-            ),
+            time: Script::new(include_str!("time.lua")),
         }
     }
 }
