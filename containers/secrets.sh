@@ -5,22 +5,6 @@
 set -euo pipefail
 cd "${1:-/secrets}"
 
-folders=(vote worker result owner postgres redis)
-
-made=() missing=()
-for folder in "${folders[@]}"; do
-    if [ -e "$folder/made" ]; then made+=("$folder"); else missing+=("$folder"); fi
-done
-if [ "${#missing[@]}" -eq 0 ]; then
-    echo "the secrets are there"
-    exit
-fi
-if [ "${#made[@]}" -gt 0 ]; then
-    # To make new ones would let everybody vote again, or fit no password that a database knows.
-    echo "there are secrets for ${made[*]}, but none for ${missing[*]}: put those back" >&2
-    exit 1
-fi
-
 random() { od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n'; }
 
 # put TEXT FILE…
@@ -34,11 +18,41 @@ put() {
     done
 }
 
+# The key that signs the log's entries. Secrets of an earlier version have none, and it may be made at any time: all
+# entries before it are not signed.
+entry_key() {
+    if [ ! -e worker/entry-key ]; then
+        put "$(random)" worker/entry-key
+    fi
+    if [ ! -e vote/entry-key ]; then
+        put "$(cat worker/entry-key)" vote/entry-key
+    fi
+}
+
+folders=(vote worker result owner postgres redis)
+
+made=() missing=()
+for folder in "${folders[@]}"; do
+    if [ -e "$folder/made" ]; then made+=("$folder"); else missing+=("$folder"); fi
+done
+if [ "${#missing[@]}" -eq 0 ]; then
+    entry_key
+    echo "the secrets are there"
+    exit
+fi
+if [ "${#made[@]}" -gt 0 ]; then
+    # To make new ones would let everybody vote again, or fit no password that a database knows.
+    echo "there are secrets for ${made[*]}, but none for ${missing[*]}: put those back" >&2
+    exit 1
+fi
+
 voters=$(random) operator=$(random)
 redis=$(random) owner=$(random) worker=$(random) result=$(random)
 
 put "$voters" {vote,result}/voters
 put "$operator" worker/operator
+rm -f worker/entry-key vote/entry-key
+entry_key
 put "redis://:$redis@redis:6379/" {vote,worker}/redis-url
 put "postgres://worker:$worker@postgres/voting" worker/postgres-url
 put "postgres://result:$result@postgres/voting" result/postgres-url

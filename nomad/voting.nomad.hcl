@@ -1,9 +1,9 @@
 # The three services. Any of them may run as often as you like, and twice for a while: a new version starts as a
 # canary beside the old one, takes over when it is ready, and is taken back when it is not.
 #
-# Secrets, made by secrets.sh, of which each service reads its own: nomad/jobs/voting/vote with `secret` and
-# `redis_password`, …/worker with `token`, `redis_password` and `postgres_password`, …/result with `secret` and
-# `postgres_password`.
+# Secrets, made by secrets.sh, of which each service reads its own: nomad/jobs/voting/vote with `secret`, `entry_key` and
+# `redis_password`, …/worker with `token`, `entry_key`, `redis_password` and `postgres_password`, …/result with `secret` and
+# `postgres_password`. Without an `entry_key`, entries of the log are not signed.
 
 variable "driver" {
   description = "docker, exec or raw_exec"
@@ -260,6 +260,16 @@ job "voting" {
         data        = "{{ with nomadVar \"nomad/jobs/voting/vote\" }}{{ .secret }}{{ end }}"
       }
 
+      # As a variable, since a file would have to have a key in it. An empty variable is not set.
+      template {
+        destination = "secrets/entry-key.env"
+        env         = true
+        perms       = "0400"
+        uid         = var.user.uid
+        gid         = var.user.gid
+        data        = "VOTING_ENTRY_KEY={{ with nomadVar \"nomad/jobs/voting/vote\" }}{{ .entry_key }}{{ end }}"
+      }
+
       template {
         destination = "secrets/redis"
         perms       = "0400"
@@ -369,6 +379,16 @@ job "voting" {
         uid         = var.user.uid
         gid         = var.user.gid
         data        = "{{ with nomadVar \"nomad/jobs/voting/worker\" }}{{ .token }}{{ end }}"
+      }
+
+      # As a variable, since a file would have to have a key in it. An empty variable is not set.
+      template {
+        destination = "secrets/entry-key.env"
+        env         = true
+        perms       = "0400"
+        uid         = var.user.uid
+        gid         = var.user.gid
+        data        = "VOTING_ENTRY_KEY={{ with nomadVar \"nomad/jobs/voting/worker\" }}{{ .entry_key }}{{ end }}"
       }
 
       template {

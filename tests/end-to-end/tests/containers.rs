@@ -398,12 +398,17 @@ fn secrets_are_made_once_for_those_who_need_them_and_nobody_else() {
         let names: BTreeSet<String> = files.keys().filter(inside).map(name).collect();
         names.into_iter().collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(of("vote"), "made redis-url voters");
-    assert_eq!(of("worker"), "made operator postgres-url redis-url");
+    assert_eq!(of("vote"), "entry-key made redis-url voters");
+    assert_eq!(
+        of("worker"),
+        "entry-key made operator postgres-url redis-url"
+    );
     assert_eq!(of("result"), "made postgres-url voters");
     // Nobody has the password of another.
     let at = |path: &str| &files[&secrets.0.path().join(path)];
     assert_eq!(at("vote/voters"), at("result/voters"));
+    assert_eq!(at("vote/entry-key"), at("worker/entry-key"));
+    assert_ne!(at("vote/entry-key"), at("vote/voters"));
     assert_ne!(at("worker/postgres-url"), at("result/postgres-url"));
     assert!(at("owner/postgres-url").contains(at("postgres/owner").trim()));
     assert!(at("worker/redis-url").contains(at("redis/password").trim()));
@@ -414,6 +419,16 @@ fn secrets_are_made_once_for_those_who_need_them_and_nobody_else() {
     let others = Secrets::made();
     let other = others.0.path().join("vote/voters");
     assert_ne!(&others.files()[&other], at("vote/voters"));
+
+    // An earlier version made no key for the log's entries.
+    let key = ["vote", "worker"].map(|part| secrets.0.path().join(part).join("entry-key"));
+    for file in &key {
+        fs::remove_file(file).expect("removed");
+    }
+    assert!(secrets.run().status.success());
+    let [vote, worker] = key.each_ref().map(|file| fs::read(file).expect("made"));
+    assert_eq!(vote, worker);
+    assert_eq!(secrets.files().len(), files.len());
 
     // Of a first start that was cut off before its end.
     for (path, _) in files.iter().filter(|(path, _)| path.ends_with("made")) {
