@@ -11,7 +11,10 @@ use voting_core::{
     Ballot, CastError, Choices, Poll, PollId, PollOption, PollStore, Receipt, SecretKey,
     StoreError, VoteSink, VoterId,
     backends::memory::{Memory, MemoryOptions},
-    log::entry::{self, EntryBuilder},
+    log::{
+        entry::{self, EntryBuilder},
+        entry_keys::EntryKeys,
+    },
     model::position::{EntryId, Position, ShardId},
     store::batch::{Batch, PlacedBallot},
 };
@@ -99,6 +102,38 @@ fn encode_an_entry(bencher: Bencher<'_, '_>) {
         }
         builder.finish()
     });
+}
+
+#[divan::bench]
+fn encode_and_sign_an_entry(bencher: Bencher<'_, '_>) {
+    let (ballots, keys) = (ballots(), entry_keys());
+    bencher.counter(ItemsCount::new(BALLOTS)).bench(|| {
+        let mut builder = EntryBuilder::default();
+        for ballot in &ballots {
+            builder.push(ballot);
+        }
+        builder.signed(&keys, ShardId(0), u64::MAX)
+    });
+}
+
+#[divan::bench]
+fn check_and_decode_a_signed_entry(bencher: Bencher<'_, '_>) {
+    let keys = entry_keys();
+    let mut builder = EntryBuilder::default();
+    for ballot in ballots() {
+        builder.push(&ballot);
+    }
+    let entry = builder.signed(&keys, ShardId(0), u64::MAX);
+    let payload = entry.expect("signed").payload;
+    let place = (ShardId(0), EntryId::MIN);
+    bencher
+        .counter(ItemsCount::new(BALLOTS))
+        .bench(|| keys.open(black_box(&payload), place));
+}
+
+fn entry_keys() -> EntryKeys {
+    let key = SecretKey::new([7; 32]).expect("a key");
+    EntryKeys::new("voting").signing_with(&key)
 }
 
 #[divan::bench]

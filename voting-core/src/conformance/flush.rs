@@ -457,16 +457,19 @@ pub async fn a_receipt_tells_what_became_of_its_ballot(backend: &Backend) {
         payload: Vec::new(),
         ballots: 1,
     };
-    let unreadable = DeadLetter {
-        position: Position::new(entry_key(2, 0).0, entry_key(2, 0).1, 0),
-        reason: RejectReason::Malformed,
+    let whole = |ms, reason| DeadLetter {
+        position: Position::new(entry_key(ms, 0).0, entry_key(ms, 0).1, 0),
+        reason,
         detail: String::new(),
         payload: vec![9],
         ballots: 3,
     };
+    let unreadable = whole(2, RejectReason::Malformed);
+    let unauthenticated = whole(4, RejectReason::Unauthenticated);
+    let keys = [3, 2, 4].map(|ms| (entry_key(ms, 0), 0));
     let dead = Batch {
-        entries: vec![(entry_key(3, 0), 0), (entry_key(2, 0), 0)],
-        dead_letters: vec![rejected, unreadable],
+        entries: keys.to_vec(),
+        dead_letters: vec![rejected, unreadable, unauthenticated],
         ..Batch::default()
     };
     flush(backend, &dead).await;
@@ -475,18 +478,17 @@ pub async fn a_receipt_tells_what_became_of_its_ballot(backend: &Backend) {
         ReceiptState::Rejected(RejectReason::UnknownOption)
     );
     // Each ballot of an entry that could not be read, also those behind the first.
-    let (shard, entry) = entry_key(2, 0);
-    let mut inside = receipt(2);
-    inside.position = Position::new(shard, entry, 2);
-    let state = backend.tallies.receipt_state(&inside).await;
-    assert_eq!(
-        state.expect("a state"),
-        ReceiptState::Rejected(RejectReason::Malformed)
-    );
+    for (ms, reason) in [2, 4].into_iter().zip(RejectReason::OF_WHOLE_ENTRIES) {
+        let (shard, entry) = entry_key(ms, 0);
+        let mut inside = receipt(2);
+        inside.position = Position::new(shard, entry, 2);
+        let state = backend.tallies.receipt_state(&inside).await;
+        assert_eq!(state.expect("a state"), ReceiptState::Rejected(reason));
+    }
     assert_eq!(
         totals(backend).await.rejected,
-        4,
-        "one, and the three of the entry"
+        7,
+        "one, and the three of each entry"
     );
 }
 

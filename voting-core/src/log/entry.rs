@@ -208,12 +208,7 @@ impl EntryBuilder {
     }
 
     /// The same as an entry of [version 2](super::signed_entry), for this shard. `None`: these keys sign nothing.
-    pub(crate) fn signed(
-        &self,
-        keys: &EntryKeys,
-        shard: ShardId,
-        deadline_ms: u64,
-    ) -> Option<NewEntry> {
+    pub fn signed(&self, keys: &EntryKeys, shard: ShardId, deadline_ms: u64) -> Option<NewEntry> {
         let head = signed_entry::Head {
             source: Source::Voters,
             deadline_ms,

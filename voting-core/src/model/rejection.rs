@@ -39,6 +39,9 @@ impl RejectReason {
         Self::NotEligible,
     ];
 
+    /// The reasons for which a whole entry is one dead letter, at its first position.
+    pub const OF_WHOLE_ENTRIES: [Self; 2] = [Self::Malformed, Self::Unauthenticated];
+
     /// The reason's name in stores, APIs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {

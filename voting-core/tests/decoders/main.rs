@@ -7,6 +7,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use voting_core::{
     Ballot, Choices, VoterId,
     log::{entry::EntryBuilder, entry_context},
+    model::position::ShardId,
     trace::TraceContext,
 };
 
@@ -92,6 +93,18 @@ fn damaged(valid: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn entries() -> Vec<Vec<u8>> {
+    let mut entries = vec![Vec::new()];
+    entries.extend(builders().into_iter().map(|entry| entry.finish().payload));
+    entries
+}
+
+fn signed_entries() -> Vec<Vec<u8>> {
+    let signed = |entry: EntryBuilder| entry.signed(&checks::entry_keys(), ShardId(3), 1 << 40);
+    let signed = builders().into_iter().map(signed);
+    signed.map(|entry| entry.expect("signed").payload).collect()
+}
+
+fn builders() -> Vec<EntryBuilder> {
     let entry = |ballots: &[(&str, u128, u64)]| {
         let mut entry = EntryBuilder::default();
         for (poll, voter, bits) in ballots {
@@ -103,13 +116,12 @@ fn entries() -> Vec<Vec<u8>> {
             };
             entry.push(&ballot).expect("room");
         }
-        entry.finish().payload
+        entry
     };
     let many: Vec<_> = (0..40)
         .map(|voter| ("a", voter, 1 << (voter % 63)))
         .collect();
     vec![
-        Vec::new(),
         entry(&[("a", 1, 1)]),
         entry(&[
             ("cats-vs-dogs", 0x0123_4567_89ab_cdef, 2),
@@ -137,6 +149,13 @@ proptest! {
     #[test]
     fn a_damaged_entry_is_refused_or_read_and_never_a_panic(bytes in damaged(entries())) {
         checks::entry_decode(&bytes);
+    }
+
+    #[test]
+    fn a_damaged_signed_entry_is_refused_or_read_and_never_a_panic(
+        bytes in damaged(signed_entries()),
+    ) {
+        checks::signed_entry(&bytes);
     }
 
     #[test]

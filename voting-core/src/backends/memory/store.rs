@@ -261,7 +261,7 @@ impl TallyStore for Memory {
             .and_then(|stored| stored.ballots.get(&receipt.voter))
             .map(|(position, _)| *position);
         let whole = store.dead_letters.get(&receipt.whole_entry());
-        let whole = whole.filter(|letter| letter.reason == RejectReason::Malformed);
+        let whole = whole.filter(|letter| RejectReason::OF_WHOLE_ENTRIES.contains(&letter.reason));
         let dead = store.dead_letters.get(&receipt.position).or(whole);
         Ok(ReceiptState::judge(
             receipt.position,

@@ -107,14 +107,16 @@ fn receipt_state(
     let own = receipt.position;
     let dead = snapshot.query_opt(
         "SELECT reason FROM dead_letters
-         WHERE shard = $1 AND ms = $2 AND (n = $3 OR n = $4 AND reason = $5)
+         WHERE shard = $1 AND ms = $2 AND (n = $3 OR n = $4 AND reason = ANY ($5))
          LIMIT 1",
         &[
             &i32::from(own.shard().0),
             &to_column(own.ms())?,
             &to_column(own.n())?,
             &to_column(receipt.whole_entry().n())?,
-            &RejectReason::Malformed.as_str(),
+            &RejectReason::OF_WHOLE_ENTRIES
+                .map(RejectReason::as_str)
+                .as_slice(),
         ],
     )?;
     let dead = dead.map(|row| reason(row.get(0))).transpose()?;

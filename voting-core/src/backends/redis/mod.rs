@@ -58,7 +58,7 @@ pub use self::{
         address::InvalidAddress,
         node::{EarlierProgram, Node, NodeInfo, Rights},
     },
-    inspect::{Consumer, ShardReport},
+    inspect::{Consumer, ShardReport, SignedBy},
     reader::RedisQueue,
     rewind::{LookBack, RewindError},
 };

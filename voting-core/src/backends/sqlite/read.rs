@@ -105,10 +105,11 @@ impl Inner {
             None => false,
         };
         let position = receipt.position;
+        let [malformed, unauthenticated] = RejectReason::OF_WHOLE_ENTRIES;
         let dead: Option<String> = snapshot
             .prepare_cached(
                 "SELECT reason FROM dead_letters
-                 WHERE shard = ?1 AND ms = ?2 AND (n = ?3 OR n = ?4 AND reason = ?5)",
+                 WHERE shard = ?1 AND ms = ?2 AND (n = ?3 OR n = ?4 AND reason IN (?5, ?6))",
             )?
             .query_row(
                 params![
@@ -116,7 +117,8 @@ impl Inner {
                     position.ms(),
                     position.n(),
                     receipt.whole_entry().n(),
-                    RejectReason::Malformed.as_str(),
+                    malformed.as_str(),
+                    unauthenticated.as_str(),
                 ],
                 |row| row.get(0),
             )

@@ -6,6 +6,7 @@
 mod certificate;
 mod clocks;
 mod count;
+mod entry_keys;
 mod file;
 mod log;
 mod open_files;
@@ -124,6 +125,7 @@ impl Doctor {
         let postgres = postgres.as_ref();
         if let Some(redis) = redis {
             secret::of_redis(&mut visit, redis).await;
+            entry_keys::check(&mut visit, redis).await;
             log::check(&mut visit, redis).await;
         }
         if let Some(postgres) = postgres {

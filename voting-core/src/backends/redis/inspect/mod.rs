@@ -1,7 +1,10 @@
 //! The contents of the log, for operators. This module only reads, and never changes anything: it makes no stream, no
 //! group and no consumer.
 
+mod keys;
 pub(super) mod rights;
+
+pub use self::keys::SignedBy;
 
 use std::{io, sync::Arc, time::Duration};
 

@@ -14,6 +14,7 @@ pub(in crate::backends::redis) struct Scripts {
     pub(in crate::backends::redis) room: Script,
     pub(in crate::backends::redis) writable: Script,
     pub(in crate::backends::redis) acknowledgeable: Script,
+    pub(in crate::backends::redis) keys: Script,
     /// The server's time, and that in the id of the last entry, in milliseconds since 1970; the log's key says which server.
     pub(in crate::backends::redis) time: Script,
 }
@@ -32,6 +33,7 @@ impl Scripts {
             room: Script::new(include_str!("room.lua")),
             writable: Script::new(include_str!("writable.lua")),
             acknowledgeable: Script::new(include_str!("acknowledgeable.lua")),
+            keys: Script::new(include_str!("keys.lua")),
             time: Script::new(include_str!("time.lua")),
         }
     }
