@@ -14,7 +14,7 @@ use support::{
     deployment::{CLAIM_TIMEOUT, Deployment, SECRETS, Told, set_mode},
 };
 use tempfile::TempDir;
-use voting_core::{SecretKey, backends::postgres::Postgres};
+use voting_core::{SecretKey, backends::postgres::Postgres, log::entry_keys::EntryKeys};
 use voting_testing::{Authority, PgBouncer, PostgresServer, RedisCluster, RedisServer, await_some};
 
 /// A deployment with a worker that has counted some ballots.
@@ -24,6 +24,36 @@ fn healthy() -> Deployment {
     deployment.cast(20);
     deployment.settle();
     deployment
+}
+
+#[test]
+fn an_entry_key_that_is_needed_and_not_here_is_a_failure_and_one_that_is_not_needed_is_told() {
+    let mut deployment = healthy();
+    let key = SecretKey::new(SECRETS[1]).expect("a key");
+    let id = EntryKeys::id_of(&key);
+    let keys = EntryKeys::new("voting").signing_with(&key);
+    deployment.cast_signed(1, keys);
+    let needed = format!("1 entry of key {id}, which is not here");
+    let told = deployment.doctor(&["--for", "worker"]);
+    told.ended(1).says("FAIL", "entry keys", &[&needed, "wait"]);
+    let file = deployment.file("token");
+    let file = file.to_str().expect("a text");
+    deployment.set("VOTING_OTHER_ENTRY_KEY_FILES", file);
+    let told = deployment.doctor(&["--for", "worker"]);
+    let there = format!("1 entry of key {id}; keep it");
+    told.says("ok", "entry keys", &[&there]).only("FAIL", &[]);
+    deployment.set("VOTING_ENTRY_KEY", "another entry key of 32 bytes or more");
+    let told = deployment.doctor(&["--for", "vote"]);
+    told.says("ok", "secrets", &["entry_key is set, not in a file"]);
+    let file = deployment.file("secret");
+    deployment.set(
+        "VOTING_OTHER_ENTRY_KEY_FILES",
+        file.to_str().expect("a text"),
+    );
+    deployment
+        .doctor(&[])
+        .ended(1)
+        .says("FAIL", "settings", &["entry_key is the same as secret"]);
 }
 
 #[test]
@@ -48,6 +78,8 @@ fn of_a_healthy_deployment_nothing_is_wrong() {
         .says("ok", "redis rights", &["user default"])
         .says("ok", "redis shards", &["4, as in the log"])
         .says("ok", "secret", &["not held to a secret yet"])
+        .says("ok", "entry keys", &["does not sign"])
+        .says("ok", "entry keys", &["without a signature"])
         .says(
             "ok",
             "log",

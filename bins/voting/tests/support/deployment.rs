@@ -18,6 +18,7 @@ use voting_core::{
         postgres::{Postgres, PostgresOptions, Roles},
         redis::{Redis, RedisOptions, RedisQueue},
     },
+    log::entry_keys::EntryKeys,
     pipeline::coordinator::Coordinator,
 };
 use voting_service::cats_vs_dogs;
@@ -286,8 +287,13 @@ impl Deployment {
 
     /// Casts so many ballots. Each is from a new voter.
     pub fn cast(&self, ballots: usize) {
+        self.cast_signed(ballots, EntryKeys::default());
+    }
+
+    /// The same, in entries that these keys sign.
+    pub fn cast_signed(&self, ballots: usize, keys: EntryKeys) {
         self.runtime.block_on(async {
-            let sink = self.log.sink();
+            let sink = self.log.signing_sink(keys);
             for _ in 0..ballots {
                 let ballot = Ballot {
                     poll: cats_vs_dogs().id().clone(),
