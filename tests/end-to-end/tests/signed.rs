@@ -203,10 +203,9 @@ fn what_others_write_into_redis_or_change_there_is_not_counted() {
 fn a_worker_that_lacks_the_key_says_so_and_leaves_the_ballots_to_one_that_has_it() {
     let mut deployment = Deployment::new();
     let vote = deployment.vote();
-    await_that("the vote service is ready", || vote.is_ready());
     deployment.more = vec![("VOTING_ENTRY_KEY", String::new())];
     let without = deployment.worker();
-    await_that("the tables are there", || without.is_ready());
+    await_that("both are ready", || vote.is_ready() && without.is_ready());
     let url = format!("{}/v1/polls/cats-vs-dogs/ballot", vote.url);
     let ballot = agent().put(url).content_type("application/json");
     let answer = ballot.send(r#"{"choices":["b"]}"#).expect("an answer");
