@@ -10,11 +10,11 @@ const BURST: u32 = 3;
 
 /// At most three new voters, and then one a minute, for each address behind a proxy on this machine.
 fn limits() -> Limits {
-    let mut new_voters = NewVoters::default();
-    new_voters.burst = BURST.try_into().expect("not zero");
-    new_voters.per_minute = 1.try_into().expect("not zero");
     Limits {
-        new_voters: Some(new_voters),
+        new_voters: Some(NewVoters {
+            burst: BURST.try_into().expect("not zero"),
+            per_minute: 1.try_into().expect("not zero"),
+        }),
         trusted_proxies: TrustedProxies::new(["127.0.0.1"]).expect("an address"),
         ..Limits::default()
     }
