@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Authority, free_port, guard::Server, tls::Identity, wait::await_that};
+use crate::{Authority, Clock, free_port, guard::Server, tls::Identity, wait::await_that};
 
 /// The user of an encrypted server, and its password: one that an address cannot hold as it is.
 const USER: &str = "voting";
@@ -24,6 +24,7 @@ pub struct RedisServer {
     data: PathBuf,
     settings: Vec<String>,
     encrypted: Option<Identity>,
+    clock: Option<Clock>,
 }
 
 impl RedisServer {
@@ -35,6 +36,13 @@ impl RedisServer {
     /// Starts it with settings beside the usual ones, such as `--maxmemory 10mb`.
     pub fn start_with(settings: &[&str]) -> Self {
         let mut redis = Self::new(free_port(), settings);
+        redis.launch();
+        redis
+    }
+
+    /// Starts it with a clock of its own.
+    pub fn start_by(clock: Clock) -> Self {
+        let mut redis = Self::new(free_port(), &[]).with_clock(Some(clock));
         redis.launch();
         redis
     }
@@ -77,6 +85,16 @@ impl RedisServer {
         redis
     }
 
+    /// Its clock, if it is not the machine's. It can be set while the server runs.
+    pub fn clock(&self) -> Option<&Clock> {
+        self.clock.as_ref()
+    }
+
+    pub(crate) fn with_clock(mut self, clock: Option<Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
     pub(crate) fn new(port: u16, settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Self {
@@ -89,6 +107,7 @@ impl RedisServer {
                 .map(|setting| (*setting).to_owned())
                 .collect(),
             encrypted: None,
+            clock: None,
         }
     }
 
@@ -102,7 +121,13 @@ impl RedisServer {
         self.mend();
         let port = self.port.to_string();
         let data = self.data.to_string_lossy().into_owned();
-        let mut command = vec![
+        let clock = self.clock.iter().flat_map(Clock::environment);
+        let clock = clock.map(|(name, value)| format!("{name}={}", value.to_string_lossy()));
+        let clock: Vec<_> = clock.collect();
+        // It becomes the program, so that its id is the server's.
+        let mut command = vec!["env"];
+        command.extend(clock.iter().map(String::as_str));
+        command.extend([
             "redis-server",
             "--port",
             &port,
@@ -120,7 +145,7 @@ impl RedisServer {
             "no",
             "--maxmemory-policy",
             "noeviction",
-        ];
+        ]);
         command.extend(self.settings.iter().map(String::as_str));
         self.server = Some(Server::start(self.folder.path(), "KILL", &command));
         let listens = || TcpStream::connect(("127.0.0.1", self.port)).is_ok();
