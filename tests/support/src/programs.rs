@@ -63,6 +63,11 @@ impl Programs {
         Self(target.join(if profile == "dev" { "debug" } else { profile }))
     }
 
+    /// Those in a folder, whoever built them.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self(folder.to_owned())
+    }
+
     /// Where a program is.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)

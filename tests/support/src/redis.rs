@@ -1,6 +1,7 @@
 //! A private Redis.
 
 use std::{
+    fs,
     io::{Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
@@ -14,6 +15,16 @@ use crate::{Authority, Clock, free_port, guard::Server, tls::Identity, wait::awa
 /// The user of an encrypted server, and its password: one that an address cannot hold as it is.
 const USER: &str = "voting";
 const PASSWORD: &str = "pass/word,2";
+
+/// The folder of its log, in that of its data.
+const LOG: &str = "appendonlydir";
+
+fn copy_files(from: &Path, to: &Path) {
+    for file in fs::read_dir(from).expect("a folder") {
+        let file = file.expect("a file");
+        fs::copy(file.path(), to.join(file.file_name())).expect("copied");
+    }
+}
 
 /// A Redis that is set up to be durable, unless told otherwise.
 #[derive(Debug)]
@@ -63,7 +74,7 @@ impl RedisServer {
         let user = format!("user {USER} on >{PASSWORD} ~* &* +@all\nuser default off ~* +@all\n");
         let file = |path: &Path| path.to_string_lossy().into_owned();
         let users = redis.folder.path().join("users.acl");
-        std::fs::write(&users, user).expect("written");
+        fs::write(&users, user).expect("written");
         redis.settings = vec![
             "--port".to_owned(),
             "0".to_owned(),
@@ -183,7 +194,24 @@ impl RedisServer {
     /// Ends it without a warning and takes all it had; [`RedisServer::launch`] starts with nothing.
     pub fn wipe(&mut self) {
         self.kill();
-        std::fs::remove_dir_all(self.data.join("appendonlydir")).expect("removed");
+        fs::remove_dir_all(self.data.join(LOG)).expect("removed");
+    }
+
+    /// Copies what it has. For that it is ended and started again.
+    pub fn back_up(&mut self) -> TempDir {
+        let copy = tempfile::tempdir().expect("a folder");
+        self.kill();
+        copy_files(&self.data.join(LOG), copy.path());
+        self.launch();
+        copy
+    }
+
+    /// Ends it without a warning, and starts it with what was copied.
+    pub fn restore(&mut self, copy: &TempDir) {
+        self.wipe();
+        fs::create_dir(self.data.join(LOG)).expect("a folder");
+        copy_files(copy.path(), &self.data.join(LOG));
+        self.launch();
     }
 
     /// The id of its process.

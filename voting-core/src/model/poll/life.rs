@@ -161,7 +161,8 @@ impl PollWindow {
     /// Whether a shard that has `held` and whose clock shows `clock_ms` takes this window in its place. Every log decides
     /// so, in the step that stores the window.
     ///
-    /// - A shard without a window takes every window: it is new, or was restored.
+    /// - A shard without a window takes every window: it is new, or was restored. So does a shard that knows that it may have
+    ///   been restored with an old window, if the times are not older than that.
     /// - Older times are never taken. Of equal times, other rules are taken.
     /// - A later opening is taken up to [`CHANGE_MARGIN`] before the held one; an earlier one always: the shard takes no
     ///   ballot before it knows.
