@@ -126,12 +126,6 @@ pub struct PollWindow {
 }
 
 impl PollWindow {
-    /// Whether a ballot at this moment is within the window.
-    pub fn takes(&self, at_ms: u64) -> bool {
-        self.opens_at.is_none_or(|opens| opens.unix_ms() <= at_ms)
-            && self.closes_at.is_none_or(|closes| at_ms < closes.unix_ms())
-    }
-
     /// Whether a shard with this window for a poll, or without one, takes an entry at this moment with ballots of the poll
     /// that were cast by these rules. For logs, which decide so in the step that appends the entry.
     ///
@@ -153,7 +147,13 @@ impl PollWindow {
             (Some(held), _) if held.opens_at.is_some_and(|opens| at_ms < opens.unix_ms()) => {
                 Err(CastError::NotOpen(poll()))
             }
-            (Some(held), _) if !held.takes(at_ms) => Err(CastError::Closed(poll())),
+            (Some(held), _)
+                if held
+                    .closes_at
+                    .is_some_and(|closes| closes.unix_ms() <= at_ms) =>
+            {
+                Err(CastError::Closed(poll()))
+            }
             (Some(_), _) => Ok(()),
         }
     }
