@@ -6,7 +6,7 @@ use support::{
     Answer, BROWSER, FORM, JSON, Services, Setup, any_event, events, first_piece, get, poll, send,
 };
 use voting_core::{
-    PollId, PollStore,
+    PollId, PollStore, Worker, WorkerOptions,
     model::{
         moment::Moment,
         poll::{ChangeTo, OptionOrder, PollChange, PollSettings, ShowResults},
@@ -151,6 +151,66 @@ fn a_hidden_result_says_why_and_until_when() {
     assert_eq!(page.status, 403);
     assert!(page.body.contains(words), "{}", page.body);
     assert!(page.body.contains("1 voter"), "{}", page.body);
+}
+
+/// Its time is over, and a vote that was taken before is not counted yet, since no worker runs.
+#[test]
+fn a_poll_whose_time_is_over_says_that_votes_are_being_counted_until_it_is_final() {
+    let services = Services::start();
+    let closes_at = in_seconds(3);
+    for (id, results) in [
+        ("always", ShowResults::Always),
+        ("after-close", ShowResults::AfterClose),
+    ] {
+        put(&services, id, |settings| {
+            (settings.results, settings.closes_at) = (results, closes_at);
+        });
+        assert_eq!(cast(&services, id, "a", "").status, 202);
+    }
+    services.settle();
+    services.block_on(services.worker.clone().stop());
+    for id in ["always", "after-close"] {
+        assert_eq!(cast(&services, id, "b", "").status, 202, "it closes later");
+    }
+    let page = |id: &str| get(&format!("{}/polls/{id}", services.result), &[BROWSER]);
+    let words = "Voting has ended. The last votes are being counted.";
+    let shown = await_some("the result page says so", || {
+        let page = page("always");
+        page.body.contains(words).then_some(page)
+    });
+    assert!(Moment::now() >= closes_at.expect("a moment"), "too early");
+    assert_eq!(shown.status, 200);
+    assert!(!shown.body.contains("Voting is open"), "{}", shown.body);
+    assert!(!shown.body.contains("This is the result"), "{}", shown.body);
+    let late = cast(&services, "always", "c", "");
+    assert_eq!(late.status, 409);
+    assert_eq!(late.json()["type"], "urn:voting:problem:poll-closed");
+    let tally = |id: &str| get(&format!("{}/v1/polls/{id}/tally", services.result), &[]);
+    let told = tally("always");
+    assert_eq!(told.json()["state"], "closing", "{}", told.body);
+    assert_eq!(told.json()["voters"], 1, "{}", told.body);
+    let hidden = page("after-close");
+    assert_eq!(hidden.status, 403);
+    let then = format!("{words} Then the result is shown.");
+    assert!(hidden.body.contains(&then), "{}", hidden.body);
+    let hidden = tally("after-close");
+    assert_eq!(hidden.status, 403);
+    assert_eq!(hidden.json()["closes_at"], serde_json::Value::Null);
+
+    let worker = services.block_on(async {
+        let memory = std::sync::Arc::new(services.memory.clone());
+        let queue = std::sync::Arc::new(memory.queue());
+        Worker::new(queue, memory.clone(), memory, WorkerOptions::default()).start()
+    });
+    for id in ["always", "after-close"] {
+        let page = await_some("the result is final", || {
+            let page = page(id);
+            let words = "The poll is closed. This is the result.";
+            (page.status == 200 && page.body.contains(words)).then_some(page)
+        });
+        assert!(page.body.contains("2 voters"), "{}", page.body);
+    }
+    services.block_on(worker.stop());
 }
 
 #[test]

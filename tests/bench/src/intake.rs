@@ -8,9 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::json;
 use tokio::runtime::Runtime;
+use voting_core::model::moment::Moment;
 use voting_load::{Latencies, Load, Pace, Plan};
-use voting_testing::{Deployment, Programs, Service};
+use voting_testing::{Deployment, Operator, Programs, Service, TOKEN, agent, await_that};
 
 use crate::{
     figures::{median, ms, processor, quantile},
@@ -27,8 +29,50 @@ const JSON: (&str, &str) = (
     r#"wrk.method="PUT" wrk.body='{"choices":["a"]}' wrk.headers["Content-Type"]="application/json""#,
 );
 
+/// The same in a poll that closes at a set time.
+const TIMED_FORM: (&str, &str) = ("/polls/scheduled", FORM.1);
+const TIMED_JSON: (&str, &str) = ("/v1/polls/scheduled/ballot", JSON.1);
+
+/// The poll that closes at a set time.
+const TIMED: &str = "scheduled";
+
+/// The vote services that are measured, and their servers.
+struct Measured {
+    deployment: Deployment,
+    vote: Service,
+}
+
+impl Measured {
+    /// With a poll that closes tomorrow beside the usual one, if these programs can have one.
+    fn of(programs: &Programs, is_timed: bool) -> Self {
+        let deployment = deploy(programs);
+        // The polls are published by a worker; while votes come in none works.
+        let worker = ready(deployment.worker());
+        let vote = ready(deployment.vote());
+        if is_timed {
+            let closes = Moment::now().plus(Duration::from_secs(24 * 3600));
+            let options = json!([{"id": "a", "label": "A"}, {"id": "b", "label": "B"}]);
+            let poll = json!({
+                "id": TIMED, "title": "Timed", "options": options, "closes_at": closes.to_string(),
+            });
+            let operator = Operator::new(&worker.url, TOKEN);
+            let stored = operator.post_json("polls", &poll).expect("an answer");
+            assert!(stored.status().is_success(), "{stored:?}");
+            await_that("the poll takes votes", || {
+                let ballot = agent().put(format!("{}{}", vote.url, TIMED_JSON.0));
+                let ballot = ballot.content_type("application/json");
+                let answer = ballot.send(r#"{"choices":["a"]}"#).expect("an answer");
+                answer.status() == 202
+            });
+        }
+        worker.kill();
+        Self { deployment, vote }
+    }
+}
+
 pub(crate) fn measure(
     programs: &Programs,
+    beside: Option<&Programs>,
     runtime: &Runtime,
     rounds: usize,
     seconds: u64,
@@ -39,42 +83,57 @@ pub(crate) fn measure(
          takes {:.2} ms",
         ms(sync_time())
     );
-    let deployment = deploy(programs);
-    // The poll is published by a worker; while votes come in none works.
-    let worker = ready(deployment.worker());
-    let vote = ready(deployment.vote());
-    worker.kill();
+    let ours = Measured::of(programs, true);
+    let older = beside.map(|programs| Measured::of(programs, false));
     let own = std::env::current_exe().expect("this program");
     let noop = start_noop(&own);
-    let redis = deployment.redis.id();
+    let mut what = vec![
+        ("nothing", &noop, FORM, &ours),
+        ("form", &ours.vote, FORM, &ours),
+        ("JSON", &ours.vote, JSON, &ours),
+        ("form, closes at a set time", &ours.vote, TIMED_FORM, &ours),
+        ("JSON, closes at a set time", &ours.vote, TIMED_JSON, &ours),
+    ];
+    if let Some(older) = &older {
+        what.push(("form, programs beside", &older.vote, FORM, older));
+        what.push(("JSON, programs beside", &older.vote, JSON, older));
+    }
     let mut peak = 0.0_f64;
     for &connections in connections {
-        let (mut none, mut forms, mut jsons) = (Vec::new(), Vec::new(), Vec::new());
+        let mut all: Vec<Vec<Run>> = what.iter().map(|_| Vec::new()).collect();
         for _ in 0..rounds {
-            let run = |service, request| Run::of(service, request, redis, connections, seconds);
-            none.push(run(&noop, FORM));
-            forms.push(run(&vote, FORM));
-            jsons.push(run(&vote, JSON));
-            // What is in the log is of no more use, and takes memory.
-            empty(&deployment);
+            for ((_, service, request, at), runs) in what.iter().zip(&mut all) {
+                let redis = at.deployment.redis.id();
+                runs.push(Run::of(service, *request, redis, connections, seconds));
+                // What is in the log is of no more use, and takes memory.
+                empty(&at.deployment);
+            }
         }
         let of = |runs: &[Run], value: fn(&Run) -> f64| median(runs.iter().map(value).collect());
-        let share = |runs: &[Run]| {
-            let pairs = runs.iter().zip(&none);
-            median(pairs.map(|(run, none)| run.rate / none.rate).collect())
+        let share = |runs: &[Run], of: &[Run]| {
+            let pairs = runs.iter().zip(of);
+            median(pairs.map(|(run, of)| run.rate / of.rate).collect())
         };
-        for (what, runs) in [("form", &forms), ("JSON", &jsons), ("nothing", &none)] {
+        for (nth, ((what, ..), runs)) in what.iter().zip(&all).enumerate() {
+            let beside = match nth {
+                1 | 3 if older.is_some() => Some(&all[5]),
+                2 | 4 if older.is_some() => Some(&all[6]),
+                _ => None,
+            };
+            let beside = beside.map(|of| format!(", {:.2} of programs beside", share(runs, of)));
             println!(
-                "  {connections:>4} connections, {what:<7}: {:>6.0}/s, {:.2} of nothing (goal 0.75); \
+                "  {connections:>4} connections, {what}: {:.0}/s, {:.2} of nothing (goal 0.75){}; \
                  processor time of each: {:.1} µs in the service, {:.1} in Redis",
                 of(runs, |run| run.rate),
-                share(runs),
+                share(runs, &all[0]),
+                beside.unwrap_or_default(),
                 of(runs, |run| run.service),
                 of(runs, |run| run.redis),
             );
         }
-        peak = peak.max(of(&forms, |run| run.rate));
+        peak = peak.max(of(&all[1], |run| run.rate));
     }
+    let vote = &ours.vote;
     let rate = (peak / 2.0).floor();
     let plan = Plan {
         votes: vec![vote.url.clone()],

@@ -19,7 +19,10 @@ mod sizes;
 mod viewers;
 mod visible;
 
+use std::path::PathBuf;
+
 use clap::{Parser, ValueEnum};
+use voting_testing::Programs;
 
 /// As the services have it, so that the handler that does nothing is no slower for this.
 #[global_allocator]
@@ -55,6 +58,9 @@ struct Cli {
     /// The programs' build profile
     #[arg(long, default_value = "release")]
     profile: String,
+    /// A folder with the services of another build, of which intake is measured beside
+    #[arg(long)]
+    beside: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,7 +84,7 @@ fn main() {
     if cli.what == [What::Noop] {
         return runtime.block_on(noop::serve());
     }
-    let programs = voting_testing::Programs::of_profile(&cli.profile);
+    let programs = Programs::of_profile(&cli.profile);
     let wanted = |what| cli.what.is_empty() || cli.what.contains(&what);
     if wanted(What::Footprint) {
         footprint::measure(&programs, &runtime, cli.seconds);
@@ -86,6 +92,7 @@ fn main() {
     if wanted(What::Intake) {
         intake::measure(
             &programs,
+            cli.beside.as_deref().map(Programs::in_folder).as_ref(),
             &runtime,
             cli.rounds,
             cli.seconds,

@@ -1,6 +1,6 @@
 //! A private Redis Cluster.
 
-use crate::{RedisServer, free_port, wait::await_that};
+use crate::{Clock, RedisServer, free_port, wait::await_that};
 
 /// Three masters that share the keys, and perhaps a replica.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub struct RedisCluster {
 }
 
 /// Two ports: a node's own, and the one that nodes use among themselves, which would else be 10000 higher.
-fn node(more: &[&str]) -> RedisServer {
+fn node(more: &[&str], clock: Option<Clock>) -> RedisServer {
     let (port, bus) = (free_port(), free_port().to_string());
     let mut settings = vec![
         "--cluster-enabled",
@@ -27,7 +27,7 @@ fn node(more: &[&str]) -> RedisServer {
         "no",
     ];
     settings.extend(more);
-    let mut node = RedisServer::new(port, &settings);
+    let mut node = RedisServer::new(port, &settings).with_clock(clock);
     node.launch();
     node
 }
@@ -35,7 +35,16 @@ fn node(more: &[&str]) -> RedisServer {
 impl RedisCluster {
     /// Starts it.
     pub fn start() -> Self {
-        let masters: Vec<_> = (0..3).map(|_| node(&[])).collect();
+        Self::start_of(std::array::from_fn(|_| node(&[], None)))
+    }
+
+    /// Starts it with masters whose clocks are ahead of the machine's by so many milliseconds, or behind it.
+    pub fn start_with_clocks(shifts: [i64; 3]) -> Self {
+        Self::start_of(shifts.map(|shift| node(&[], Some(Clock::ahead_by_ms(shift)))))
+    }
+
+    fn start_of(masters: [RedisServer; 3]) -> Self {
+        let masters = Vec::from(masters);
         let cluster = Self {
             masters,
             replica: None,
@@ -58,7 +67,7 @@ impl RedisCluster {
 
     /// A further master, without any slot.
     pub fn add_master(&mut self) -> &RedisServer {
-        let new = node(&[]);
+        let new = node(&[], None);
         self.join(&new);
         let nodes = self.masters.len() + 1;
         self.masters.push(new);
@@ -72,7 +81,7 @@ impl RedisCluster {
 
     /// A replica of the first master, with settings beside the usual ones.
     pub fn add_replica(&mut self, more: &[&str]) -> &RedisServer {
-        let new = node(more);
+        let new = node(more, None);
         self.join(&new);
         let nodes = self.masters.len() + 1;
         await_that("the new node is known", || knows_of(&new, nodes));

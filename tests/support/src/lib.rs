@@ -10,8 +10,10 @@
 //!   address, and a [`Deployment`] is Redis, Postgres and the services on them.
 //! - Asking: [`agent`], [`get_json`] and the [`Operator`]'s API; [`await_that`], [`await_some`] and [`within`] ask
 //!   until something holds.
+//! - A [`Clock`] is one that is wrong.
 //! - [`processes`] by their ids; with the feature `link`, the network between two of them.
 
+mod clock;
 mod cluster;
 mod deployment;
 mod guard;
@@ -31,6 +33,7 @@ mod wait;
 use std::path::Path;
 
 pub use self::{
+    clock::Clock,
     cluster::RedisCluster,
     deployment::{CLAIM_TIMEOUT, Deployment},
     http::{Operator, agent, agent_within, get_json, get_json_by, is_ready, text_of},

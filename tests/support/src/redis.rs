@@ -1,6 +1,7 @@
 //! A private Redis.
 
 use std::{
+    fs,
     io::{Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
@@ -9,11 +10,21 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Authority, free_port, guard::Server, tls::Identity, wait::await_that};
+use crate::{Authority, Clock, free_port, guard::Server, tls::Identity, wait::await_that};
 
 /// The user of an encrypted server, and its password: one that an address cannot hold as it is.
 const USER: &str = "voting";
 const PASSWORD: &str = "pass/word,2";
+
+/// The folder of its log, in that of its data.
+const LOG: &str = "appendonlydir";
+
+fn copy_files(from: &Path, to: &Path) {
+    for file in fs::read_dir(from).expect("a folder") {
+        let file = file.expect("a file");
+        fs::copy(file.path(), to.join(file.file_name())).expect("copied");
+    }
+}
 
 /// A Redis that is set up to be durable, unless told otherwise.
 #[derive(Debug)]
@@ -24,6 +35,7 @@ pub struct RedisServer {
     data: PathBuf,
     settings: Vec<String>,
     encrypted: Option<Identity>,
+    clock: Option<Clock>,
 }
 
 impl RedisServer {
@@ -35,6 +47,13 @@ impl RedisServer {
     /// Starts it with settings beside the usual ones, such as `--maxmemory 10mb`.
     pub fn start_with(settings: &[&str]) -> Self {
         let mut redis = Self::new(free_port(), settings);
+        redis.launch();
+        redis
+    }
+
+    /// Starts it with a clock of its own.
+    pub fn start_by(clock: Clock) -> Self {
+        let mut redis = Self::new(free_port(), &[]).with_clock(Some(clock));
         redis.launch();
         redis
     }
@@ -55,7 +74,7 @@ impl RedisServer {
         let user = format!("user {USER} on >{PASSWORD} ~* &* +@all\nuser default off ~* +@all\n");
         let file = |path: &Path| path.to_string_lossy().into_owned();
         let users = redis.folder.path().join("users.acl");
-        std::fs::write(&users, user).expect("written");
+        fs::write(&users, user).expect("written");
         redis.settings = vec![
             "--port".to_owned(),
             "0".to_owned(),
@@ -77,6 +96,16 @@ impl RedisServer {
         redis
     }
 
+    /// Its clock, if it is not the machine's. It can be set while the server runs.
+    pub fn clock(&self) -> Option<&Clock> {
+        self.clock.as_ref()
+    }
+
+    pub(crate) fn with_clock(mut self, clock: Option<Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
     pub(crate) fn new(port: u16, settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Self {
@@ -89,6 +118,7 @@ impl RedisServer {
                 .map(|setting| (*setting).to_owned())
                 .collect(),
             encrypted: None,
+            clock: None,
         }
     }
 
@@ -102,7 +132,13 @@ impl RedisServer {
         self.mend();
         let port = self.port.to_string();
         let data = self.data.to_string_lossy().into_owned();
-        let mut command = vec![
+        let clock = self.clock.iter().flat_map(Clock::environment);
+        let clock = clock.map(|(name, value)| format!("{name}={}", value.to_string_lossy()));
+        let clock: Vec<_> = clock.collect();
+        // It becomes the program, so that its id is the server's.
+        let mut command = vec!["env"];
+        command.extend(clock.iter().map(String::as_str));
+        command.extend([
             "redis-server",
             "--port",
             &port,
@@ -120,7 +156,7 @@ impl RedisServer {
             "no",
             "--maxmemory-policy",
             "noeviction",
-        ];
+        ]);
         command.extend(self.settings.iter().map(String::as_str));
         self.server = Some(Server::start(self.folder.path(), "KILL", &command));
         let listens = || TcpStream::connect(("127.0.0.1", self.port)).is_ok();
@@ -158,7 +194,24 @@ impl RedisServer {
     /// Ends it without a warning and takes all it had; [`RedisServer::launch`] starts with nothing.
     pub fn wipe(&mut self) {
         self.kill();
-        std::fs::remove_dir_all(self.data.join("appendonlydir")).expect("removed");
+        fs::remove_dir_all(self.data.join(LOG)).expect("removed");
+    }
+
+    /// Copies what it has. For that it is ended and started again.
+    pub fn back_up(&mut self) -> TempDir {
+        let copy = tempfile::tempdir().expect("a folder");
+        self.kill();
+        copy_files(&self.data.join(LOG), copy.path());
+        self.launch();
+        copy
+    }
+
+    /// Ends it without a warning, and starts it with what was copied.
+    pub fn restore(&mut self, copy: &TempDir) {
+        self.wipe();
+        fs::create_dir(self.data.join(LOG)).expect("a folder");
+        copy_files(copy.path(), &self.data.join(LOG));
+        self.launch();
     }
 
     /// The id of its process.

@@ -1,6 +1,6 @@
 //! Builds that break the promise, to see that a run finds out.
 //!
-//! The sources are copied, changed in a few places, and the worker is built from the copy. So no switch
+//! The sources are copied, changed in a few places, and the program with the change is built from the copy. So no switch
 //! that breaks the promise is anywhere in the sources that are shipped, where a `cfg` would be, and a
 //! change of theirs that this no longer fits is a failure, not a build that is not broken.
 
@@ -21,6 +21,8 @@ pub enum Broken {
     AckBeforeCommit,
     /// The store takes a voter's older ballot for the newer one if it comes later.
     NoOrderGuard,
+    /// The log takes ballots after the moment at which their poll closes.
+    LateBallots,
 }
 
 /// A text that is in a file once, and what is put in its place.
@@ -47,44 +49,59 @@ const NO_ORDER_GUARD: &[Change] = &[Change {
     to: "const NEWEST: &str = \"true\";",
 }];
 
+const LATE_BALLOTS: &[Change] = &[Change {
+    file: "voting-core/src/backends/redis/scripts/append.lua",
+    from: "if closes ~= '-' and ms >= tonumber(closes) then",
+    to: "if false then",
+}];
+
 impl Broken {
     fn changes(self) -> &'static [Change] {
         match self {
             Self::Everysec => &[],
             Self::AckBeforeCommit => ACK_BEFORE_COMMIT,
             Self::NoOrderGuard => NO_ORDER_GUARD,
+            Self::LateBallots => LATE_BALLOTS,
         }
     }
 
-    /// Whether it takes a worker of its own.
+    /// The program that is broken.
+    pub(crate) fn program(self) -> &'static str {
+        match self {
+            Self::LateBallots => "voting-vote",
+            _ => "voting-worker",
+        }
+    }
+
+    /// Whether it takes a program of its own.
     pub fn is_a_build(self) -> bool {
         !self.changes().is_empty()
     }
 
-    /// Builds the worker, below `target/broken`, and says where it is.
+    /// Builds the program, below `target/broken`, and says where it is.
     ///
     /// # Errors
     /// The sources cannot be copied, or no longer have what is to be changed, or cannot be built.
-    pub fn build_worker(self, profile: &str) -> io::Result<PathBuf> {
+    pub fn build_program(self, profile: &str) -> io::Result<PathBuf> {
         let folder = root().join("target").join("broken");
         let copy = folder.join("source");
         copy_changed(root(), &copy, self.changes())?;
         let target = folder.join("target");
         let built = cargo()
             .current_dir(&copy)
-            .args(["build", "--quiet", "--locked", "-p", "voting-worker"])
+            .args(["build", "--quiet", "--locked", "-p", self.program()])
             .args(["--profile", profile])
             .arg("--target-dir")
             .arg(&target)
             .status()?;
         if !built.success() {
-            return Err(io::Error::other("the broken worker cannot be built"));
+            return Err(io::Error::other("the broken program cannot be built"));
         }
         let profile = if profile == "dev" { "debug" } else { profile };
         // The next one is built in the same place.
-        let worker = folder.join(format!("voting-worker-{self:?}"));
-        fs::copy(target.join(profile).join("voting-worker"), &worker)?;
-        Ok(worker)
+        let program = folder.join(format!("{}-{self:?}", self.program()));
+        fs::copy(target.join(profile).join(self.program()), &program)?;
+        Ok(program)
     }
 }
 
@@ -224,7 +241,11 @@ mod tests {
     #[test]
     fn what_is_broken_fits_the_sources() {
         let to = TempDir::new().unwrap();
-        for broken in [Broken::AckBeforeCommit, Broken::NoOrderGuard] {
+        for broken in [
+            Broken::AckBeforeCommit,
+            Broken::NoOrderGuard,
+            Broken::LateBallots,
+        ] {
             copy_changed(root(), to.path(), broken.changes()).unwrap();
         }
     }

@@ -19,6 +19,7 @@ mod programs;
 mod report;
 mod run;
 mod target;
+mod timed;
 mod watch;
 
 pub use self::{

@@ -13,6 +13,7 @@ use crate::{
     ask::{self, POLLS},
     error::RunError,
     report::Report,
+    timed,
 };
 
 /// Those who change their minds.
@@ -97,6 +98,11 @@ impl Loads {
         let (pipeline, recounts) = drained.await.map_err(io::Error::other)?;
         report.pipeline = pipeline;
         report.recounts = recounts.to_vec();
+        let (polls, at) = (report.timed.clone(), postgres.to_owned());
+        let wrong = tokio::task::spawn_blocking(move || timed::judge(&polls, &at));
+        report
+            .services
+            .extend(wrong.await.map_err(io::Error::other)?);
         for history in &histories {
             let sources = Sources {
                 result: Some(addresses.results[0].clone()),

@@ -35,6 +35,8 @@ pub(crate) enum What {
     Jump(Duration),
     /// Redis writes its log anew.
     Rewrite,
+    /// No fault: a poll opens and closes at set times, so long one after the other, while voters vote.
+    Timed(Duration),
 }
 
 /// A fault in a plan.
@@ -63,7 +65,7 @@ pub struct Pace {
 const SHORTEST: Duration = Duration::from_millis(50);
 
 /// Makes a plan. The first faults are one of each kind, the next ones whatever of killing, pausing and
-/// restarting each process is not among them; only after these 36 all is left to chance.
+/// restarting each process is not among them; only after these 37 all is left to chance.
 pub(crate) fn plan(seed: u64, faults: usize, pace: Pace) -> Vec<Fault> {
     let mut rng = Rng::with_seed(seed);
     let first = first(&mut rng);
@@ -126,11 +128,12 @@ pub(crate) enum Kind {
     Memory,
     Jump,
     Rewrite,
+    Timed,
 }
 
 impl Kind {
     /// All there are.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::KillService,
         Self::KillServer,
         Self::PauseService,
@@ -149,6 +152,7 @@ impl Kind {
         Self::Memory,
         Self::Jump,
         Self::Rewrite,
+        Self::Timed,
     ];
 
     /// What each process must bear.
@@ -178,7 +182,7 @@ impl Kind {
             Self::KillService => 14,
             Self::PauseService => 12,
             Self::RestartService => 8,
-            Self::RedisPower => 7,
+            Self::RedisPower | Self::Timed => 7,
             Self::Cut | Self::Silence | Self::NoAnswers => 7,
             Self::KillServer | Self::PauseServer | Self::PostgresPower => 5,
             Self::NoRequests | Self::Slow | Self::BothPower | Self::RestartServer => 4,
@@ -217,6 +221,7 @@ impl Kind {
             Self::Memory => What::Memory,
             Self::Jump => What::Jump(Duration::from_millis(rng.u64(1_000..=60_000))),
             Self::Rewrite => What::Rewrite,
+            Self::Timed => What::Timed(Duration::from_millis(rng.u64(500..=4_000))),
         }
     }
 }
@@ -271,6 +276,7 @@ impl fmt::Display for What {
             Self::Memory => write!(f, "Redis has no more memory"),
             Self::Jump(by) => write!(f, "Redis' ids jump {:.1} s ahead", by.as_secs_f64()),
             Self::Rewrite => write!(f, "Redis writes its log anew"),
+            Self::Timed(lasts) => write!(f, "a poll is open for {} ms", lasts.as_millis()),
         }
     }
 }
@@ -344,7 +350,7 @@ mod tests {
     #[test]
     fn each_process_is_killed_paused_and_restarted_early_on() {
         for seed in 0..100 {
-            let plan = plan(seed, 36, PACE);
+            let plan = plan(seed, 37, PACE);
             for must in Target::all().flat_map(Kind::of_process) {
                 let is = |fault: &&Fault| (fault.kind, fault.what) == must;
                 assert_eq!(plan.iter().filter(is).count(), 1, "{must:?}");

@@ -24,10 +24,10 @@ const GRACE: Duration = Duration::from_secs(10);
 /// What the services are started with.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// Where the vote and the result service are.
+    /// Where the services are.
     pub programs: Programs,
-    /// The worker, which may be a broken one.
-    pub worker: PathBuf,
+    /// A broken service, which is used in place of the one of its name.
+    pub broken: Option<(&'static str, PathBuf)>,
     /// Where the services log.
     pub logs: PathBuf,
     /// Whether Redis is set up to be durable.
@@ -78,9 +78,10 @@ impl Ended {
 
 impl Process {
     pub(crate) fn new(which: ServiceId, config: &Config, links: &BTreeMap<End, Arc<Link>>) -> Self {
-        let executable = match which {
-            ServiceId::Worker(_) => config.worker.clone(),
-            _ => config.programs.path(which.kind().program()),
+        let program = which.kind().program();
+        let executable = match &config.broken {
+            Some((broken, executable)) if *broken == program => executable.clone(),
+            _ => config.programs.path(program),
         };
         let name = which.to_string().replace(' ', "-");
         let mut settings = common_settings();

@@ -20,15 +20,13 @@ pub(crate) fn revision() -> String {
     text.unwrap_or_else(|| "unknown".to_owned())
 }
 
-/// The programs, and the worker.
+/// The programs, and the one that is used in place of another of its name, since it is broken.
 ///
 /// # Errors
 /// They cannot be built.
-pub(crate) fn build(broken: Option<Broken>) -> io::Result<(Programs, PathBuf)> {
+pub(crate) fn build(broken: Option<Broken>) -> io::Result<(Programs, Option<PathBuf>)> {
     let programs = Programs::current_of(&["voting-vote", "voting-worker", "voting-result"])?;
-    let worker = match broken {
-        Some(broken) if broken.is_a_build() => broken.build_worker(&Programs::own_profile()?)?,
-        _ => programs.path("voting-worker"),
-    };
-    Ok((programs, worker))
+    let broken = broken.filter(|broken| broken.is_a_build());
+    let broken = broken.map(|broken| broken.build_program(&Programs::own_profile()?));
+    Ok((programs, broken.transpose()?))
 }

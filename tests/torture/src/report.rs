@@ -5,7 +5,7 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 use serde_json::Value;
 use voting_load::Verdict;
 
-use crate::{ask::POLLS, faults::Faults, options::Options, target::ServiceId};
+use crate::{ask::POLLS, faults::Faults, options::Options, target::ServiceId, timed::TimedPoll};
 
 /// What a run has found.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Report {
     pub(crate) verdicts: Vec<Verdict>,
     /// Ballots that the log had accepted before the load.
     pub(crate) accepted_before: u64,
+    /// Those that opened and closed at set times.
+    pub(crate) timed: Vec<TimedPoll>,
     /// Where the services say that all ballots are.
     pub(crate) pipeline: Option<Value>,
     /// By poll.
@@ -40,6 +42,7 @@ impl Report {
             took: Duration::ZERO,
             verdicts: Vec::new(),
             accepted_before: 0,
+            timed: Vec::new(),
             pipeline: None,
             recounts: Vec::new(),
         }
@@ -129,8 +132,11 @@ impl Report {
 
     /// How many ballots are in the log for sure, and how many may be: all that voters were told.
     fn told(&self) -> RangeInclusive<u64> {
+        let timed = |of: fn(&TimedPoll) -> u64| self.timed.iter().map(of).sum::<u64>();
         let least = self.sum(|verdict| verdict.counts.acknowledged);
+        let least = least + timed(|poll| poll.acknowledged);
         let doubtful = self.sum(|verdict| verdict.counts.unknown + verdict.counts.unexpected);
+        let doubtful = doubtful + timed(|poll| poll.unknown);
         least..=least + doubtful
     }
 
@@ -210,6 +216,16 @@ impl fmt::Display for Report {
                 number("pending"),
             )?;
         }
+        let timed = |of: fn(&TimedPoll) -> u64| self.timed.iter().map(of).sum::<u64>();
+        writeln!(
+            f,
+            "{} polls opened and closed at set times: {} ballots acknowledged, {} of unknown outcome, {} refused as too \
+             early or too late",
+            self.timed.len(),
+            timed(|poll| poll.acknowledged),
+            timed(|poll| poll.unknown),
+            timed(|poll| poll.refused),
+        )?;
         if let Some(accepted) = self.accepted() {
             let told = self.told();
             writeln!(

@@ -19,10 +19,11 @@ use crate::{
     loads::Loads,
     logs,
     options::Options,
-    plan::{Fault, plan},
+    plan::{Fault, What, plan},
     process::Config,
     programs,
     report::Report,
+    timed::{self, TimedPoll},
     watch::Watch,
 };
 
@@ -43,10 +44,10 @@ pub async fn run(options: &Options) -> Result<Report, RunError> {
 
     let broken = options.broken;
     let built = tokio::task::spawn_blocking(move || programs::build(broken)).await;
-    let (programs, worker) = built.map_err(io::Error::other)??;
+    let (programs, executable) = built.map_err(io::Error::other)??;
     let config = Config {
         programs,
-        worker,
+        broken: broken.map(Broken::program).zip(executable),
         logs: journal.folder().to_owned(),
         durable: broken != Some(Broken::Everysec),
     };
@@ -95,6 +96,7 @@ async fn torture(
     let told = Told {
         start,
         loads: &loads,
+        addresses: &addresses,
         journal,
     };
     make_faults(cluster, faults, options.at_once, &told, &mut report).await?;
@@ -127,6 +129,7 @@ fn secs(since: Instant) -> f64 {
 struct Told<'a> {
     start: Instant,
     loads: &'a Loads,
+    addresses: &'a Addresses,
     journal: &'a Arc<Journal>,
 }
 
@@ -149,7 +152,19 @@ async fn make_faults(
     let mut running = JoinSet::new();
     for (nth, fault) in (1..).zip(faults) {
         tokio::time::sleep(fault.gap).await;
-        let turn = Arc::clone(&turns).acquire_owned().await;
+        // What is no fault does not keep faults from being made.
+        let timed = match fault.what {
+            What::Timed(lasts) => Some((
+                lasts,
+                told.addresses.votes.clone(),
+                told.addresses.workers.clone(),
+            )),
+            _ => None,
+        };
+        let turn = match timed {
+            Some(_) => None,
+            None => Some(Arc::clone(&turns).acquire_owned().await),
+        };
         let targets = Targets::of(&fault.what, cluster).await;
         while let Some(over) = running.try_join_next() {
             is_over(over, told, report)?;
@@ -159,9 +174,17 @@ async fn make_faults(
         running.spawn_blocking(move || {
             let _turn = turn;
             let began = Instant::now();
-            let outcome = targets.hit(fault.what, fault.length);
+            let (outcome, timed) = match timed {
+                Some((lasts, votes, workers)) => {
+                    let (outcome, poll) =
+                        timed::hold(&format!("timed-{nth}"), lasts, &votes, &workers);
+                    (outcome, poll)
+                }
+                None => (targets.hit(fault.what, fault.length), None),
+            };
             goes_on.abort();
             Over {
+                timed,
                 nth,
                 fault,
                 at,
@@ -190,6 +213,7 @@ struct Over {
     at: f64,
     took: Duration,
     outcome: Outcome,
+    timed: Option<TimedPoll>,
 }
 
 fn is_over(
@@ -211,7 +235,9 @@ fn is_over(
         at,
         took,
         outcome,
+        timed,
     } = over;
+    report.timed.extend(timed);
     report.faults.add(fault.kind, outcome.made.is_ok());
     let note = match outcome.made {
         Ok(note) if note.is_empty() => note,

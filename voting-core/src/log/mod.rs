@@ -122,7 +122,7 @@ pub trait BallotLog: Send + Sync {
     /// polls, so that the id of an entry alone says whether the entry came in time: [`CastError::NotOpen`] before the
     /// window opens, [`CastError::Closed`] from its closing on, [`CastError::Changed`] if the entry's ballots were cast by
     /// other rules. The entry is refused with [`CastError::TimesUnknown`] if its ballots [name rules](crate::log::entry::EntryPoll)
-    /// for a poll of which the shard has no window.
+    /// for a poll of which the shard has no window, or one that may come from a backup.
     ///
     /// A shard's clock is that of its server, and never before the `ms` of its last entry.
     ///

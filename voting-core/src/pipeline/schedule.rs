@@ -229,6 +229,11 @@ impl<L: BallotLog, S: PollStore> PollStore for ScheduledPolls<L, S> {
         let changed = self.polls.change_poll(change, by).await?;
         match (changed, &change.to) {
             (Some(poll), ChangeTo::Put(_)) if poll.pending_window().is_some() => {
+                // A shard that was restarted takes any newer times, however near they are, unless it has got those from
+                // before the change again. If it does not answer, the change is taken back below.
+                if let Some(window) = poll.window() {
+                    let _ = set_in_all(&self.log, std::slice::from_ref(&window)).await;
+                }
                 settle(&self.log, &self.polls, &poll).await.map(Some)
             }
             (changed, _) => Ok(changed),

@@ -1,5 +1,7 @@
 //! The moments at which polls open and close, where Redis' clock or memory is not as usual.
 
+use std::time::Duration;
+
 use voting_core::{
     BallotLog, CastError, StoreError,
     backends::redis::Redis,
@@ -10,7 +12,7 @@ use voting_core::{
         position::{EntryId, ShardId},
     },
 };
-use voting_testing::RedisServer;
+use voting_testing::{RedisServer, await_that};
 
 use super::{ballot, options};
 
@@ -26,6 +28,114 @@ fn window(poll: &str, opens: Option<u64>, closes: Option<u64>) -> PollWindow {
         opens_at: at(opens),
         closes_at: at(closes),
     }
+}
+
+/// The same poll, with its first times or its second ones.
+fn times(times: u32, closes: u64) -> PollWindow {
+    PollWindow {
+        times,
+        ..window("p", None, Some(closes))
+    }
+}
+
+async fn is_held(redis: &Redis, window: &PollWindow) {
+    let answer = redis.set_windows(SHARD, std::slice::from_ref(window)).await;
+    assert_eq!(answer.expect("an answer").held[0], *window);
+}
+
+async fn lacks_the_times(redis: &Redis) {
+    let refused = cast(redis, "p").await.expect_err("it lacks the times");
+    assert!(matches!(refused, CastError::TimesUnknown(_)), "{refused:?}");
+}
+
+async fn becomes_ready(redis: &Redis) {
+    while redis.ready_to_append().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+const MARGIN_MS: u64 = 10_000;
+const HOUR_MS: u64 = 3_600_000;
+
+/// The closing was moved since the backup, to an earlier moment or to a later one. The old or the new one is so near by
+/// now that a shard with the old times would not take the new ones.
+#[tokio::test]
+async fn a_redis_that_was_restored_with_old_times_takes_no_ballot_by_them() {
+    for is_moved_back in [false, true] {
+        let mut server = RedisServer::start();
+        let redis = Redis::new(&server.url(), options(1)).expect("an address");
+        redis.ready_to_append().await.expect("ready");
+        let (near, far) = (3_000 + MARGIN_MS, HOUR_MS);
+        let begun = Moment::now().unix_ms();
+        let (old, new) = if is_moved_back {
+            (far, near)
+        } else {
+            (near, far)
+        };
+        let (old, new) = (times(1, begun + old), times(2, begun + new));
+        is_held(&redis, &old).await;
+        cast(&redis, "p").await.expect("taken");
+        let backup = server.back_up();
+        becomes_ready(&redis).await;
+        is_held(&redis, &old).await;
+        is_held(&redis, &new).await;
+        server.restore(&backup);
+        becomes_ready(&redis).await;
+        lacks_the_times(&redis).await;
+        while Moment::now().unix_ms() < begun + near - MARGIN_MS {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        lacks_the_times(&redis).await;
+        is_held(&redis, &new).await;
+        cast(&redis, "p").await.expect("taken");
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_was_restarted_gets_no_older_times_than_it_had() {
+    let mut server = RedisServer::start();
+    let redis = Redis::new(&server.url(), options(1)).expect("an address");
+    redis.ready_to_append().await.expect("ready");
+    let closes = Moment::now().unix_ms() + HOUR_MS;
+    let (old, new) = (times(1, closes), times(2, closes + HOUR_MS));
+    is_held(&redis, &old).await;
+    is_held(&redis, &new).await;
+    server.kill();
+    server.launch();
+    becomes_ready(&redis).await;
+    lacks_the_times(&redis).await;
+    let answer = redis.set_windows(SHARD, std::slice::from_ref(&old)).await;
+    assert_eq!(answer.expect("an answer").held, std::slice::from_ref(&new));
+    lacks_the_times(&redis).await;
+    is_held(&redis, &new).await;
+    cast(&redis, "p").await.expect("taken");
+    // What it has is its own again.
+    let answer = redis.set_windows(SHARD, std::slice::from_ref(&old)).await;
+    assert_eq!(answer.expect("an answer").held, [new]);
+    cast(&redis, "p").await.expect("taken");
+}
+
+/// It may have been promoted before a change of the times reached it.
+#[tokio::test]
+async fn a_replica_that_takes_over_takes_no_ballot_by_the_times_of_its_master() {
+    let mut master = RedisServer::start();
+    let of = format!("127.0.0.1 {}", master.port());
+    let replica = RedisServer::start_with(&["--replicaof", &of]);
+    let redis = Redis::new(&master.url(), options(1)).expect("an address");
+    redis.ready_to_append().await.expect("ready");
+    let window = times(1, Moment::now().unix_ms() + HOUR_MS);
+    is_held(&redis, &window).await;
+    cast(&redis, "p").await.expect("taken");
+    await_that("the replica has all", || {
+        replica.command(&["XLEN", LOG]) == "1"
+    });
+    master.kill();
+    replica.command(&["REPLICAOF", "NO", "ONE"]);
+    let redis = Redis::new(&replica.url(), options(1)).expect("an address");
+    redis.ready_to_append().await.expect("ready");
+    lacks_the_times(&redis).await;
+    is_held(&redis, &window).await;
+    cast(&redis, "p").await.expect("taken");
 }
 
 async fn cast(redis: &Redis, poll: &str) -> Result<EntryId, CastError> {

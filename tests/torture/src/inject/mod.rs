@@ -64,6 +64,7 @@ impl Targets {
                 redis, postgres, ..
             } => (*redis, *postgres),
             What::Backend => (false, true),
+            What::Timed(_) => (false, false),
             What::Memory | What::Jump(_) | What::Rewrite => (true, false),
             What::Network(cable, _) => {
                 let link = Arc::clone(&cluster.cables[cable]);

@@ -9,8 +9,10 @@
 //!   and the number of entries that were `lost`.
 //! - `<prefix>:{<shard>}:sealed` is a set. It has the polls in which the shard takes no more ballots.
 //! - `<prefix>:{<shard>}:windows` is a hash. It has a [window](crate::model::poll::PollWindow) for each poll with opening
-//!   and closing times: the rules, the times, and the moments of opening and closing in ms (`-`: no limit), with a space
-//!   between.
+//!   and closing times: the rules, the times, the moments of opening and closing in ms (`-`: no limit), and the server's
+//!   `master_replid` when the window was given, with a space between. If the server has another `master_replid` now, it was
+//!   restarted or restored, or was a replica: then it takes no ballots in the poll until a worker has given it the window
+//!   again.
 //!
 //! The key `<prefix>:layout` has the number of shards. The key `<prefix>:secrets` has the fingerprints of the secrets
 //! that vote services may have.

@@ -126,12 +126,6 @@ pub struct PollWindow {
 }
 
 impl PollWindow {
-    /// Whether a ballot at this moment is within the window.
-    pub fn takes(&self, at_ms: u64) -> bool {
-        self.opens_at.is_none_or(|opens| opens.unix_ms() <= at_ms)
-            && self.closes_at.is_none_or(|closes| at_ms < closes.unix_ms())
-    }
-
     /// Whether a shard with this window for a poll, or without one, takes an entry at this moment with ballots of the poll
     /// that were cast by these rules. For logs, which decide so in the step that appends the entry.
     ///
@@ -153,7 +147,13 @@ impl PollWindow {
             (Some(held), _) if held.opens_at.is_some_and(|opens| at_ms < opens.unix_ms()) => {
                 Err(CastError::NotOpen(poll()))
             }
-            (Some(held), _) if !held.takes(at_ms) => Err(CastError::Closed(poll())),
+            (Some(held), _)
+                if held
+                    .closes_at
+                    .is_some_and(|closes| closes.unix_ms() <= at_ms) =>
+            {
+                Err(CastError::Closed(poll()))
+            }
             (Some(_), _) => Ok(()),
         }
     }
@@ -161,7 +161,8 @@ impl PollWindow {
     /// Whether a shard that has `held` and whose clock shows `clock_ms` takes this window in its place. Every log decides
     /// so, in the step that stores the window.
     ///
-    /// - A shard without a window takes every window: it is new, or was restored.
+    /// - A shard without a window takes every window: it is new, or was restored. So does a shard that knows that it may have
+    ///   been restored with an old window, if the times are not older than that.
     /// - Older times are never taken. Of equal times, other rules are taken.
     /// - A later opening is taken up to [`CHANGE_MARGIN`] before the held one; an earlier one always: the shard takes no
     ///   ballot before it knows.

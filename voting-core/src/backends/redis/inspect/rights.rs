@@ -38,7 +38,7 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
     );
     let (layout, polls, secrets) = (redis.layout_key(), redis.polls_key(), redis.secrets_key());
     let sha = "0".repeat(40);
-    let given: [(Who, &[&str]); 36] = [
+    let given: [(Who, &[&str]); 37] = [
         (Who::Both, &["CLIENT", "SETNAME", "x"]),
         (Who::Both, &["CONFIG", "GET", "appendonly"]),
         (Who::Both, &["ACL", "DRYRUN", "default", "PING"]),
@@ -52,6 +52,7 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
         (Who::Both, &["GET", &layout]),
         (Who::Both, &["SISMEMBER", &sealed, "p"]),
         (Who::Both, &["HGET", &windows, "p"]),
+        (Who::Both, &["INFO", "replication"]),
         (Who::Both, &["EXISTS", &log]),
         (Who::Both, &["HINCRBY", &stats, "f", "1"]),
         (Who::Both, &["XINFO", "GROUPS", &log]),

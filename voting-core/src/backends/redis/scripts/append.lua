@@ -12,6 +12,15 @@ end
 -- Whether the shard has a window for one of the polls.
 local is_timed = false
 
+-- The server's data has had no other source since it got this number: Redis draws it when it starts, and when a
+-- replica begins to take writes. So a window with another one may be from a backup, or from a master that had newer times.
+local life
+
+local function is_of_this_life(of)
+    life = life or string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+    return of == life
+end
+
 -- Why the shard does not take the entry at this moment; nothing if it does.
 local function refusal(ms)
     if ARGV[5] ~= '' and ms > tonumber(ARGV[5]) then
@@ -25,9 +34,12 @@ local function refusal(ms)
         local window = redis.call('HGET', KEYS[4], poll)
         if window then
             is_timed = true
-            local held, opens, closes = string.match(window, '^(%d+) %d+ ([%d-]+) ([%d-]+)$')
+            local held, opens, closes, of = string.match(window, '^(%d+) %d+ ([%d-]+) ([%d-]+) (%x+)$')
             if not held then
                 return 'UNREADABLE the window of poll ' .. poll
+            end
+            if not is_of_this_life(of) then
+                return 'NOTIMES ' .. poll
             end
             if tonumber(rules == '' and 0 or rules) ~= tonumber(held) then
                 return 'CHANGED ' .. poll

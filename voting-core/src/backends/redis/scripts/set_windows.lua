@@ -13,11 +13,16 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
     end
 end
 local early = clock + tonumber(ARGV[1])
+-- See append.lua.
+local life = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 
 local function read(window)
-    local rules, times, opens, closes = string.match(window, '^(%d+) (%d+) ([%d-]+) ([%d-]+)$')
+    local rest, rules, times, opens, closes, of =
+        string.match(window, '^((%d+) (%d+) ([%d-]+) ([%d-]+)) (%x+)$')
     if rules then
         return {
+            text = rest,
+            life = of,
             rules = tonumber(rules),
             times = tonumber(times),
             opens = tonumber(opens) or 0,
@@ -26,8 +31,12 @@ local function read(window)
     end
 end
 
--- The same as `PollWindow::replaces`.
+-- The same as `PollWindow::replaces`. A window of an earlier life is an absent one, but for older times: a process that
+-- has not heard of a change could otherwise take it back.
 local function replaces(new, held)
+    if held.life ~= life then
+        return new.times >= held.times
+    end
     if new.times <= held.times then
         return new.times == held.times
     end
@@ -39,19 +48,18 @@ end
 
 local answer = {}
 for i = 2, #ARGV, 5 do
-    local new = table.concat(ARGV, ' ', i + 1, i + 4)
-    local held = redis.call('HGET', KEYS[2], ARGV[i])
-    -- Only what changes: at its memory limit Redis refuses to write even what is there.
-    if held ~= new then
-        local window = held and read(held)
-        if held and not window then
-            return redis.error_reply('UNREADABLE the window of poll ' .. ARGV[i])
-        end
-        if not held or replaces(read(new), window) then
-            redis.call('HSET', KEYS[2], ARGV[i], new)
-            held = new
-        end
+    local text = table.concat(ARGV, ' ', i + 1, i + 4) .. ' ' .. life
+    local new = read(text)
+    local there = redis.call('HGET', KEYS[2], ARGV[i])
+    local held = there and read(there)
+    if there and not held then
+        return redis.error_reply('UNREADABLE the window of poll ' .. ARGV[i])
     end
-    answer[#answer + 1] = held
+    -- Only what changes: at its memory limit Redis refuses to write even what is there.
+    if there ~= text and (not held or replaces(new, held)) then
+        redis.call('HSET', KEYS[2], ARGV[i], text)
+        held = new
+    end
+    answer[#answer + 1] = held.text
 end
 return { clock, answer }
