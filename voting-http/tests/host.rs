@@ -4,79 +4,12 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Answer, BROWSER, FORM, OPERATOR_TOKEN, Services, Setup, get, send};
+use support::{BROWSER, FORM, OPERATOR_TOKEN, Services, Setup, get, host_browser::Browser, send};
 use voting_core::{
-    PollStore,
     backends::memory::Memory,
-    model::{
-        moment::Moment,
-        poll::{PollChange, PollSettings},
-    },
+    model::{moment::Moment, poll::PollSettings},
 };
 use voting_http::{PeerLink, Site};
-
-/// A browser at the host's pages.
-struct Browser {
-    services: Services,
-    cookie: String,
-}
-
-fn encoded(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.extend_pairs(fields);
-    form.finish().into_bytes()
-}
-
-impl Browser {
-    fn new(services: Services) -> Self {
-        Self {
-            services,
-            cookie: String::new(),
-        }
-    }
-
-    /// Somebody who has just signed in.
-    fn signed_in() -> Self {
-        let mut browser = Self::new(Services::start());
-        browser.sign_in();
-        browser
-    }
-
-    fn sign_in(&mut self) {
-        let answer = self.post("/sign-in", &[("sign_in_token", OPERATOR_TOKEN)]);
-        assert_eq!(answer.status, 303, "{}", answer.body);
-        self.cookie = answer.cookie();
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        let url = format!("{}{path}", self.services.operator);
-        get(&url, &[BROWSER, ("cookie", &self.cookie)])
-    }
-
-    fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        self.post_with(path, fields, &[("sec-fetch-site", "same-origin")])
-    }
-
-    fn post_with(&self, path: &str, fields: &[(&str, &str)], more: &[(&str, &str)]) -> Answer {
-        let url = format!("{}{path}", self.services.operator);
-        let headers = [&[FORM, BROWSER, ("cookie", &*self.cookie)], more].concat();
-        send("POST", &url, &headers, &encoded(fields))
-    }
-
-    /// Stores a poll with these settings.
-    fn poll(&self, id: &str, set: impl FnOnce(&mut PollSettings), is_draft: bool) {
-        let mut settings = PollSettings::default();
-        set(&mut settings);
-        let poll = support::poll(id, &[("a", "A"), ("b", "B")], 1);
-        let mut poll = poll.with_settings(settings).expect("a poll");
-        if is_draft {
-            poll = poll.as_draft();
-        }
-        let change = PollChange::put(poll);
-        let stored = self.services.memory.change_poll(&change, "operator");
-        self.services.block_on(stored).expect("stored");
-    }
-}
 
 fn in_an_hour() -> Option<Moment> {
     Some(Moment::now().plus(Duration::from_hours(1)))
@@ -136,7 +69,7 @@ fn a_wrong_token_is_told_and_makes_its_sender_wait_but_not_the_host() {
     let browser = Browser::new(Services::start());
     let wrong = browser.post("/sign-in", &[("sign_in_token", "wrong")]);
     assert_eq!(wrong.status, 401);
-    assert!(wrong.body.contains("This is not the operator"));
+    assert!(wrong.body.contains("This token is not known here"));
     assert!(!wrong.body.contains("value=\"wrong\""));
     assert_eq!(wrong.header("set-cookie"), "");
     let mut tries = 0;
