@@ -19,6 +19,13 @@ use voting_core::{
 };
 use voting_http::OperatorService;
 
+/// A token in the page on which it is shown.
+fn shown_token(page: &str) -> &str {
+    let (_, rest) = page.split_once("readonly value=\"vt-").expect("a token");
+    let (token, _) = rest.split_once('"').expect("its end");
+    token
+}
+
 const ROLES: [(char, Role); 3] = [
     ('H', Role::Host),
     ('A', Role::Auditor),
@@ -82,7 +89,8 @@ fn roles(method: &str, page: &str) -> Option<&'static str> {
         ("GET" | "POST", "/polls/:poll/close" | "/polls/:poll/delete") => "HO",
         ("POST", "/polls/:poll/publish" | "/polls/:poll/open" | "/polls/:poll/archive") => "HO",
         ("POST", "/polls/:poll/recount") | ("GET", "/audit") => "AO",
-        ("GET", "/dead-letters") => "O",
+        ("GET", "/dead-letters" | "/people") => "O",
+        ("POST", "/people" | "/people/:name/revoke") => "O",
         ("GET" | "POST", "/sign-in") | ("POST", "/sign-out") => return None,
         other => panic!("who may use {other:?}?"),
     })
@@ -264,4 +272,72 @@ fn an_auditor_sees_no_result_that_is_hidden_from_auditors() {
             .then_some(())
     });
     assert_eq!(browser.post("/polls/hidden/recount", &[]).status, 200);
+}
+
+#[test]
+fn a_token_is_made_shown_once_and_revoked() {
+    let browser = Browser::signed_in();
+    let page = browser.get("/people").body;
+    assert!(page.contains("Nobody has a token yet"), "{page}");
+    let new = [("name", " Anna "), ("role", "host")];
+    let made = browser.post("/people", &new);
+    assert_eq!(made.status, 200, "{}", made.body);
+    assert_eq!(made.header("cache-control"), "no-store");
+    assert!(
+        made.body.contains("The token of anna is made."),
+        "{}",
+        made.body
+    );
+    let token = format!("vt-{}", shown_token(&made.body));
+    let page = browser.get("/people").body;
+    assert!(
+        page.contains("<b>anna</b>") && !page.contains(&token),
+        "{page}"
+    );
+
+    let url = format!("{}/", browser.services.operator);
+    let sign_in = [("sign_in_token", token.as_str())];
+    let cookie = browser.post("/sign-in", &sign_in).cookie();
+    let of_anna = || get(&url, &[BROWSER, ("cookie", &cookie)]);
+    assert!(of_anna().body.contains("<b>anna</b>"));
+    let revoked = browser.post("/people/anna/revoke", &[]);
+    assert_eq!(revoked.header("location"), "/people?done=revoked");
+    assert_eq!(of_anna().header("location"), "/sign-in?ended=1", "at once");
+    assert!(
+        browser
+            .get("/people?done=revoked")
+            .body
+            .contains("The token is revoked.")
+    );
+    assert_eq!(browser.post("/people/anna/revoke", &[]).status, 404);
+    let log = browser.get("/audit").body;
+    assert!(!log.contains(&token), "{log}");
+}
+
+#[test]
+fn a_token_that_cannot_be_made_is_told_and_the_form_stays() {
+    let browser = Browser::signed_in();
+    add(&browser.services, "anna", Role::Host);
+    for (name, role, status, text) in [
+        (
+            "anna",
+            "host",
+            409,
+            "There is a token &#34;anna&#34; already",
+        ),
+        ("operator", "host", 422, "choose another name"),
+        ("A B", "auditor", 422, "a-z"),
+        ("bert", "king", 422, "Choose a role."),
+    ] {
+        let refused = browser.post("/people", &[("name", name), ("role", role)]);
+        assert_eq!(refused.status, status, "{name}: {}", refused.body);
+        assert!(refused.body.contains(text), "{text} in {}", refused.body);
+        assert!(
+            refused
+                .body
+                .contains(&format!("value=\"{}\"", name.to_lowercase()))
+        );
+    }
+    let refused = browser.post("/people", &[("name", "A B"), ("role", "auditor")]);
+    assert!(refused.body.contains(r#"value="auditor" checked"#));
 }

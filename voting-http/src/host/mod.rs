@@ -6,6 +6,7 @@ mod audit;
 mod edit;
 mod form;
 mod list;
+mod people;
 mod poll_page;
 mod preview;
 mod problem;
@@ -17,7 +18,7 @@ mod typed;
 
 use std::sync::Arc;
 
-use Right::{Audit, DeadLetters, Polls, Read, Recount};
+use Right::{Audit, DeadLetters, Polls, Read, Recount, Tokens};
 use poem::{
     Endpoint, Request, Response,
     endpoint::make,
@@ -83,6 +84,7 @@ pub(crate) const FORMS: &[&str] = &[
     "/polls/:poll/edit",
     "/polls/:poll/close",
     "/polls/:poll/delete",
+    "/people",
 ];
 
 /// The pages that take nothing but forms.
@@ -92,6 +94,7 @@ pub(crate) const ONLY_FORMS: &[&str] = &[
     "/polls/:poll/open",
     "/polls/:poll/archive",
     "/polls/:poll/recount",
+    "/people/:name/revoke",
 ];
 
 impl Host {
@@ -143,6 +146,14 @@ impl Host {
                 get(self.page(DeadLetters, audit::dead_letters)),
             )
             .at("/polls/:poll", get(self.page(Read, poll_page::show)))
+            .at(
+                "/people",
+                get(self.page(Tokens, people::show)).post(self.page(Tokens, people::make)),
+            )
+            .at(
+                "/people/:name/revoke",
+                post(self.page(Tokens, people::revoke)),
+            )
             .at(
                 "/sign-in",
                 get(self.open(sign_in::ask)).post(self.open(sign_in::take)),
@@ -357,6 +368,10 @@ impl Frame {
         self.may(DeadLetters)
     }
 
+    fn may_manage_tokens(&self) -> bool {
+        self.may(Tokens)
+    }
+
     fn may_change_polls(&self) -> bool {
         self.may(Polls)
     }
@@ -377,6 +392,7 @@ fn done(key: &str) -> Option<&'static str> {
         "archived" => "The poll is in the archive: it is in no list.",
         "unarchived" => "The poll is out of the archive.",
         "deleted" => "The poll is deleted.",
+        "revoked" => "The token is revoked.",
         "signed-out" => "You are signed out.",
         _ => return None,
     })
