@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use support::{BROWSER, FORM, OPERATOR_TOKEN, Services, Setup, get, host_browser::Browser, send};
 use voting_core::{
+    Ballot, Choices, VoterId,
     backends::memory::Memory,
     model::{moment::Moment, poll::PollSettings},
 };
@@ -509,6 +510,93 @@ fn dead_letters_are_listed() {
     browser.services.settle();
     let page = browser.get("/dead-letters").body;
     assert!(page.contains("malformed"), "{page}");
+    let (_, rest) = page
+        .split_once("action=\"/dead-letters/")
+        .expect("a button");
+    let (position, _) = rest.split_once("/replay\"").expect("a position");
+    let refused = browser.post(&format!("/dead-letters/{position}/replay"), &[]);
+    assert_eq!(refused.status, 409, "{}", refused.body);
+    assert!(refused.body.contains("malformed:"), "{}", refused.body);
+    assert!(browser.get("/dead-letters").body.contains(position));
+    let none = browser.post("/dead-letters/0-1-0/replay", &[]);
+    assert_eq!(none.status, 404);
+}
+
+#[test]
+fn a_dead_letter_is_counted_once_its_cause_is_mended() {
+    let browser = Browser::signed_in();
+    let mut entry = voting_core::log::entry::EntryBuilder::default();
+    entry.push(&Ballot {
+        poll: "later".parse().expect("an id"),
+        voter: VoterId::issue(),
+        choices: Choices::from_bits(1).expect("a choice"),
+        rules: None,
+    });
+    browser.services.push(&entry.finish().payload);
+    browser.services.settle();
+    let page = browser.get("/dead-letters").body;
+    assert!(page.contains("There is no such poll."), "{page}");
+    browser.poll("later", |_| (), false);
+    let (_, rest) = page
+        .split_once("action=\"/dead-letters/")
+        .expect("a button");
+    let (position, _) = rest.split_once("/replay\"").expect("a position");
+    let counted = browser.post(&format!("/dead-letters/{position}/replay"), &[]);
+    assert_eq!(counted.header("location"), "/dead-letters?done=replayed");
+    let page = browser.get("/dead-letters?done=replayed").body;
+    assert!(page.contains("There is none."), "{page}");
+    assert_eq!(browser.services.votes("later"), [1, 0]);
+    let log = browser.get("/audit").body;
+    assert!(log.contains("dead_letter.replayed"), "{log}");
+}
+
+#[test]
+fn results_and_ballots_are_taken_out_as_files() {
+    let browser = Browser::signed_in();
+    let vote = format!("{}/polls/cats-vs-dogs", browser.services.vote);
+    send("POST", &vote, &[FORM], b"vote=a");
+    browser.services.settle();
+    let page = browser.get("/polls/cats-vs-dogs").body;
+    for (file, is_there) in [
+        ("/export/tally.csv\"", true),
+        ("/export/tally.json\"", true),
+        ("/polls/cats-vs-dogs/export\"", false),
+    ] {
+        assert_eq!(page.contains(file), is_there, "{file} in {page}");
+    }
+    let tally = browser.get("/polls/cats-vs-dogs/export/tally.csv");
+    assert_eq!(tally.header("content-type"), "text/csv; charset=utf-8");
+    let disposition = tally.header("content-disposition");
+    assert_eq!(
+        disposition,
+        "attachment; filename=\"tally-cats-vs-dogs.csv\""
+    );
+    assert!(tally.body.contains("a,Cats,1,"), "{}", tally.body);
+    let tally = browser.get("/polls/cats-vs-dogs/export/tally.json").json();
+    assert_eq!(tally["voters"], 1);
+    // Ballots can still change.
+    let early = browser.get("/polls/cats-vs-dogs/export/ballots.csv");
+    assert_eq!(early.status, 409);
+    let page = browser.get("/polls/cats-vs-dogs/export").body;
+    assert!(page.contains("once the poll is closed"), "{page}");
+
+    let confirmed = [("confirm", "cats-vs-dogs")];
+    browser.post("/polls/cats-vs-dogs/close", &confirmed);
+    voting_testing::await_some("the end of the count", || {
+        let page = browser.get("/polls/cats-vs-dogs").body;
+        page.contains("/polls/cats-vs-dogs/export\"").then_some(())
+    });
+    let page = browser.get("/polls/cats-vs-dogs/export").body;
+    assert!(page.contains("There is only 1 ballot."), "{page}");
+    let ballots = browser.get("/polls/cats-vs-dogs/export/ballots.csv");
+    assert_eq!(ballots.body, "choice\r\na\r\n");
+    let ballots = browser.get("/polls/cats-vs-dogs/export/ballots.json");
+    assert_eq!(ballots.json()["ballots"], serde_json::json!([["a"]]));
+    let log = browser.get("/audit.csv?poll=cats-vs-dogs");
+    assert_eq!(log.body.matches("poll.exported").count(), 2, "{}", log.body);
+    let name = "attachment; filename=\"audit-log.csv\"";
+    assert_eq!(log.header("content-disposition"), name);
+    assert_eq!(browser.get("/audit.csv?poll=A%20B").status, 422);
 }
 
 #[test]

@@ -88,9 +88,13 @@ fn roles(method: &str, page: &str) -> Option<&'static str> {
         ("GET" | "POST", "/polls/new" | "/polls/:poll/edit") => "HO",
         ("GET" | "POST", "/polls/:poll/close" | "/polls/:poll/delete") => "HO",
         ("POST", "/polls/:poll/publish" | "/polls/:poll/open" | "/polls/:poll/archive") => "HO",
-        ("POST", "/polls/:poll/recount") | ("GET", "/audit") => "AO",
+        ("POST", "/polls/:poll/recount") | ("GET", "/audit" | "/audit.csv") => "AO",
+        ("GET", "/polls/:poll/export") => "HAO",
+        ("GET", "/polls/:poll/export/tally.csv" | "/polls/:poll/export/tally.json") => "HAO",
+        ("GET", "/polls/:poll/export/ballots.csv" | "/polls/:poll/export/ballots.json") => "HAO",
         ("GET", "/dead-letters" | "/people") => "O",
         ("POST", "/people" | "/people/:name/revoke") => "O",
+        ("POST", "/dead-letters/:position/replay") => "O",
         ("GET" | "POST", "/sign-in") | ("POST", "/sign-out") => return None,
         other => panic!("who may use {other:?}?"),
     })
@@ -111,7 +115,10 @@ fn each_page_is_for_the_roles_that_are_known_here() {
         .flat_map(|page| [("GET", page), ("POST", page)])
     {
         // Nothing is there, so that nothing is changed.
-        let url = page.replace(":poll", "nowhere").replace(":name", "nobody");
+        let url = page
+            .replace(":poll", "nowhere")
+            .replace(":name", "nobody")
+            .replace(":position", "0-1-0-0");
         let url = format!("{}{url}", browser.services.operator);
         let ask = |cookie: &str| match method {
             "GET" => get(&url, &[BROWSER, ("cookie", cookie)]),
@@ -258,6 +265,10 @@ fn an_auditor_sees_no_result_that_is_hidden_from_auditors() {
         "{page}"
     );
     assert!(!page.contains("/polls/hidden/recount"), "{page}");
+    assert!(!page.contains("/export"), "{page}");
+    let export = browser.get("/polls/hidden/export/tally.csv");
+    assert_eq!(export.status, 403);
+    assert!(!export.body.contains("Cats,1"), "{}", export.body);
     let recount = browser.post("/polls/hidden/recount", &[]);
     assert_eq!(recount.status, 403);
     assert!(!recount.body.contains("<td>1</td>"), "{}", recount.body);

@@ -1,10 +1,7 @@
-//! The audit log and the dead letters, to be read.
-
-use std::time::Duration;
+//! The audit log, to be read.
 
 use askama::Template;
 use poem::Response;
-use voting_core::model::moment::Moment;
 
 use super::{Frame, Visit, times};
 use crate::{pages::templates::render, problem::Problem};
@@ -77,54 +74,6 @@ pub(super) async fn log(visit: Visit) -> Result<Response, Problem> {
         entries,
         poll: poll.to_owned(),
         is_later: asked.is_some(),
-        next,
-    }))
-}
-
-struct Letter {
-    at: String,
-    reason: &'static str,
-    detail: String,
-    ballots: u16,
-    position: String,
-}
-
-#[derive(Template)]
-#[template(path = "host/dead_letters.html")]
-struct DeadLettersPage {
-    base: String,
-    assets_version: &'static str,
-    frame: Frame,
-    letters: Vec<Letter>,
-    next: Option<String>,
-}
-
-/// `GET /dead-letters`: ballots that could not be counted.
-pub(super) async fn dead_letters(visit: Visit) -> Result<Response, Problem> {
-    let after = visit.query("after");
-    let after = after.map(|after| after.parse()).transpose();
-    let after =
-        after.map_err(|_| Problem::invalid("This is not the position of a dead letter."))?;
-    let found = visit.parts().store.dead_letters(after, ON_A_PAGE).await?;
-    let last = found.last().map(|letter| letter.position.to_string());
-    let next = last.filter(|_| found.len() == ON_A_PAGE);
-    let letters = found.into_iter().map(|letter| {
-        let at = Moment::from_unix_ms(0)
-            .map(|begin| begin.plus(Duration::from_millis(letter.position.ms())));
-        Letter {
-            at: at.map(|at| times::for_people(at, None)).unwrap_or_default(),
-            reason: letter.reason.as_str(),
-            detail: letter.detail,
-            ballots: letter.ballots,
-            position: letter.position.to_string(),
-        }
-    });
-    let frame = visit.frame();
-    Ok(render(&DeadLettersPage {
-        base: frame.base.clone(),
-        assets_version: frame.assets_version,
-        frame,
-        letters: letters.collect(),
         next,
     }))
 }

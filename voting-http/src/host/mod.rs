@@ -3,7 +3,9 @@
 
 mod actions;
 mod audit;
+mod dead_letters;
 mod edit;
+mod export;
 mod form;
 mod list;
 mod people;
@@ -18,7 +20,7 @@ mod typed;
 
 use std::sync::Arc;
 
-use Right::{Audit, DeadLetters, Polls, Read, Recount, Tokens};
+use Right::{Audit, DeadLetters, Export, Polls, Read, Recount, Tokens};
 use poem::{
     Endpoint, Request, Response,
     endpoint::make,
@@ -95,6 +97,7 @@ pub(crate) const ONLY_FORMS: &[&str] = &[
     "/polls/:poll/archive",
     "/polls/:poll/recount",
     "/people/:name/revoke",
+    "/dead-letters/:position/replay",
 ];
 
 impl Host {
@@ -143,7 +146,29 @@ impl Host {
             .at("/audit", get(self.page(Audit, audit::log)))
             .at(
                 "/dead-letters",
-                get(self.page(DeadLetters, audit::dead_letters)),
+                get(self.page(DeadLetters, dead_letters::show)),
+            )
+            .at(
+                "/dead-letters/:position/replay",
+                post(self.page(DeadLetters, dead_letters::replay)),
+            )
+            .at("/audit.csv", get(self.page(Audit, export::audit_csv)))
+            .at("/polls/:poll/export", get(self.page(Export, export::show)))
+            .at(
+                "/polls/:poll/export/tally.csv",
+                get(self.page(Export, export::tally_csv)),
+            )
+            .at(
+                "/polls/:poll/export/tally.json",
+                get(self.page(Export, export::tally_json)),
+            )
+            .at(
+                "/polls/:poll/export/ballots.csv",
+                get(self.page(Export, export::ballots_csv)),
+            )
+            .at(
+                "/polls/:poll/export/ballots.json",
+                get(self.page(Export, export::ballots_json)),
             )
             .at("/polls/:poll", get(self.page(Read, poll_page::show)))
             .at(
@@ -376,6 +401,10 @@ impl Frame {
         self.may(Polls)
     }
 
+    fn may_export(&self) -> bool {
+        self.may(Export)
+    }
+
     fn may_recount(&self) -> bool {
         self.may(Recount)
     }
@@ -392,6 +421,9 @@ fn done(key: &str) -> Option<&'static str> {
         "archived" => "The poll is in the archive: it is in no list.",
         "unarchived" => "The poll is out of the archive.",
         "deleted" => "The poll is deleted.",
+        "replayed" => {
+            "The dead letter was read again, and its ballots have their place in the count now."
+        }
         "revoked" => "The token is revoked.",
         "signed-out" => "You are signed out.",
         _ => return None,

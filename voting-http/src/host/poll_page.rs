@@ -227,6 +227,11 @@ impl PollPage {
         self.phase == Phase::Draft
     }
 
+    /// Whether all ballots are counted, and nothing changes any more.
+    fn is_final(&self) -> bool {
+        matches!(self.phase, Phase::Final | Phase::Archived)
+    }
+
     fn is_archived(&self) -> bool {
         self.phase == Phase::Archived
     }

@@ -33,6 +33,11 @@ impl Operator {
         self.0.may(right)
     }
 
+    /// Who calls.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.0
+    }
+
     /// Whether the caller may see the result of a poll.
     ///
     /// # Errors
