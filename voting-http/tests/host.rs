@@ -9,6 +9,7 @@ use voting_core::{
     Ballot, Choices, VoterId,
     backends::memory::Memory,
     model::{moment::Moment, poll::PollSettings},
+    store::{AuditLog, audit::AuditNote},
 };
 use voting_http::{PeerLink, Site};
 
@@ -311,7 +312,9 @@ fn a_host_makes_a_draft_edits_it_and_publishes_it() {
     assert_eq!(get(&vote, &[BROWSER]).status, 200);
     let log = browser.get("/audit?poll=what-is-for-lunch").body;
     assert!(
-        log.contains("poll.created") && log.contains("by operator"),
+        log.contains("Draft made")
+            && log.contains("Poll published, and changed: the question")
+            && log.contains("by operator"),
         "{log}"
     );
 }
@@ -547,7 +550,7 @@ fn a_dead_letter_is_counted_once_its_cause_is_mended() {
     assert!(page.contains("There is none."), "{page}");
     assert_eq!(browser.services.votes("later"), [1, 0]);
     let log = browser.get("/audit").body;
-    assert!(log.contains("dead_letter.replayed"), "{log}");
+    assert!(log.contains("Dead letter counted"), "{log}");
 }
 
 #[test]
@@ -622,4 +625,43 @@ fn a_preview_is_the_page_of_voters_where_nothing_can_be_sent() {
     assert!(stored.contains("This is a preview"));
     let vote = format!("{}/polls/many", browser.services.vote);
     assert!(!get(&vote, &[BROWSER]).body.contains("<fieldset disabled>"));
+}
+
+#[test]
+fn the_audit_log_begins_with_the_newest_entry_and_has_pages() {
+    let browser = Browser::signed_in();
+    for number in 0..230 {
+        let note = AuditNote {
+            by: "anna".to_owned(),
+            action: format!("test-{number}-"),
+            poll: (number % 4 == 1).then(|| "lunch".parse().expect("an id")),
+            before: None,
+            after: None,
+        };
+        let added = browser.services.memory.add_to_audit_log(&note);
+        browser.services.block_on(added).expect("added");
+    }
+    let read = |query: &str| {
+        let (mut all, mut pages) = (Vec::new(), 0);
+        let mut next = Some(format!("/audit{query}"));
+        while let Some(at) = next {
+            let page = browser.get(&at).body;
+            let entries = page.split("<b>test-").skip(1);
+            all.extend(entries.map(|rest| {
+                let (number, _) = rest.split_once('-').expect("its end");
+                number.parse::<u32>().expect("a number")
+            }));
+            pages += 1;
+            let link = page.split("rel=\"next\" href=\"").nth(1);
+            let link = link.map(|rest| rest.split('"').next().expect("its end"));
+            next = link.map(|link| link.replace("&#38;", "&").replace("&amp;", "&"));
+        }
+        (all, pages)
+    };
+    let whole: Vec<_> = (0..230).rev().collect();
+    assert_eq!(read(""), (whole, 5));
+    let of_lunch: Vec<_> = (0..230).rev().filter(|number| number % 4 == 1).collect();
+    assert_eq!(read("?poll=lunch"), (of_lunch, 2));
+    let none = browser.get("/audit?poll=none").body;
+    assert!(none.contains("There is no entry of this poll."), "{none}");
 }

@@ -3,6 +3,7 @@
 
 mod actions;
 mod audit;
+mod audit_words;
 mod dead_letters;
 mod edit;
 mod export;
