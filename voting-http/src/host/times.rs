@@ -3,28 +3,14 @@
 use std::sync::OnceLock;
 
 use jiff::{
-    Timestamp,
     civil::DateTime,
-    tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase},
+    tz::{AmbiguousOffset, TimeZone},
 };
 use voting_core::model::moment::Moment;
 
-/// The zone of a poll that has none.
-pub(super) const UTC: &str = "UTC";
+use crate::views::time_zones::{database, timestamp};
 
-/// The database in the binary: it is the same on every machine.
-fn database() -> &'static TimeZoneDatabase {
-    static DATABASE: OnceLock<TimeZoneDatabase> = OnceLock::new();
-    DATABASE.get_or_init(TimeZoneDatabase::bundled)
-}
-
-/// The zone with this IANA name.
-pub(super) fn zone(name: &str) -> Option<TimeZone> {
-    if name == UTC {
-        return Some(TimeZone::UTC);
-    }
-    database().get(name).ok()
-}
+pub(super) use crate::views::time_zones::{UTC, zone};
 
 /// The zones of one part of the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,11 +103,6 @@ pub(super) fn moment(
     let at = at.map_err(|_| NoMoment::Unreadable)?;
     let ms = u64::try_from(at.as_millisecond()).map_err(|_| NoMoment::Unreadable)?;
     Moment::from_unix_ms(ms).ok_or(NoMoment::Unreadable)
-}
-
-fn timestamp(moment: Moment) -> Timestamp {
-    let ms = i64::try_from(moment.unix_ms()).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
 }
 
 /// A moment as the value of a field for a date and a time, and which of two it is if the time comes twice.
