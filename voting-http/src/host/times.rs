@@ -131,9 +131,9 @@ pub(super) fn for_people(moment: Moment, zone_name: Option<&str>) -> String {
         return moment.to_string();
     };
     let at = timestamp(moment).to_zoned_datetime(zone);
-    let time = match moment.unix_ms() % 60_000 {
+    let time = match at.second() {
         0 => "%H:%M",
-        _ => "%H:%M:%S%.f",
+        _ => "%H:%M:%S",
     };
     let text = at.strftime(&format!("%A, %-d %B %Y, {time}")).to_string();
     match name {

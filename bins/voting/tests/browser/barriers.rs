@@ -66,6 +66,9 @@ pub async fn on(browser: &Browser) -> Vec<String> {
     let Some(script) = script() else {
         return Vec::new();
     };
+    // Colours that are still changing are none of those that people see.
+    let settle = "document.getAnimations().forEach((animation) => animation.finish())";
+    browser.run(settle).await;
     browser.run(script).await;
     let look = "const done = arguments[arguments.length - 1];
         axe.run(document, { runOnly: arguments[0], resultTypes: ['violations'] })

@@ -9,8 +9,8 @@ use crate::{
     support::{Voting, browser::Browser},
 };
 
-const LONG: &str = "Which of the many proposals for the rebuilding of the old town hall, including the one that came in \
-                    late and the one of Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft?";
+const LONG: &str = "Which of the many proposals for the rebuilding of the old town hall, also the late one and the one of \
+                    Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft?";
 
 /// What is looked at, and what was wrong with it.
 struct Tour {
