@@ -88,6 +88,12 @@ variable "result_url" {
   default     = ""
 }
 
+variable "operator_url" {
+  description = "The address of the host's pages, such as https://host.example.org, if a proxy publishes them"
+  type        = string
+  default     = ""
+}
+
 variable "trusted_proxies" {
   description = "Whose X-Forwarded-For is believed: the networks of the Nomad clients, where the front is"
   type        = string
@@ -122,7 +128,11 @@ locals {
     VOTING_VOTE__PUBLIC_PORT   = "${var.vote_port}"
     VOTING_RESULT__PUBLIC_PORT = "${var.result_port}"
   }, local.public, var.settings)
-  urls   = { VOTING_VOTE__PUBLIC_URL = var.vote_url, VOTING_RESULT__PUBLIC_URL = var.result_url }
+  urls = {
+    VOTING_VOTE__PUBLIC_URL   = var.vote_url
+    VOTING_RESULT__PUBLIC_URL = var.result_url
+    VOTING_WORKER__PUBLIC_URL = var.operator_url
+  }
   public = { for name, url in local.urls : name => url if url != "" }
 
   redis    = var.redis_address != "" ? var.redis_address : replace(local.found, "STORE", "redis")

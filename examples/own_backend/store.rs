@@ -313,6 +313,17 @@ impl AuditLog for OwnBackend {
         let later = tables.audit_log.iter().filter(|entry| entry.number > after);
         Ok(later.take(limit).cloned().collect())
     }
+
+    async fn newest_of_audit_log(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let tables = self.tables();
+        let newest = tables.audit_log.iter().rev();
+        let earlier = newest.filter(|entry| before.is_none_or(|before| entry.number < before));
+        Ok(earlier.take(limit).cloned().collect())
+    }
 }
 
 #[async_trait]

@@ -30,16 +30,18 @@
       return answer.ok ? answer.text() : null;
     }).then(function (text) {
       if (!text) return;
-      var newer = new DOMParser().parseFromString(text, "text/html").getElementById("live");
-      if (newer && newer.innerHTML !== live.innerHTML) {
-        var began = newer.dataset.live !== live.dataset.live || phase(newer) !== phase(live);
-        // What can be done has changed too, and is outside of the part that is replaced.
-        if (began) {
-          location.reload();
-          return;
-        }
-        live.replaceWith(newer);
+      var page = new DOMParser().parseFromString(text, "text/html");
+      var newer = page.getElementById("live");
+      if (!newer) return;
+      // What can be done has changed too, and is outside of the parts that are replaced.
+      if (newer.dataset.live !== live.dataset.live || phase(newer) !== phase(live)) {
+        location.reload();
+        return;
       }
+      ["live", "live-figures"].forEach(function (id) {
+        var old = document.getElementById(id), now = page.getElementById(id);
+        if (old && now && now.innerHTML !== old.innerHTML) old.replaceWith(now);
+      });
     }).catch(function () {
       // The next one may come through.
     }).then(function () {

@@ -4,79 +4,14 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Answer, BROWSER, FORM, OPERATOR_TOKEN, Services, Setup, get, send};
+use support::{BROWSER, FORM, OPERATOR_TOKEN, Services, Setup, get, host_browser::Browser, send};
 use voting_core::{
-    PollStore,
+    Ballot, Choices, VoterId,
     backends::memory::Memory,
-    model::{
-        moment::Moment,
-        poll::{PollChange, PollSettings},
-    },
+    model::{moment::Moment, poll::PollSettings},
+    store::{AuditLog, audit::AuditNote},
 };
 use voting_http::{PeerLink, Site};
-
-/// A browser at the host's pages.
-struct Browser {
-    services: Services,
-    cookie: String,
-}
-
-fn encoded(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.extend_pairs(fields);
-    form.finish().into_bytes()
-}
-
-impl Browser {
-    fn new(services: Services) -> Self {
-        Self {
-            services,
-            cookie: String::new(),
-        }
-    }
-
-    /// Somebody who has just signed in.
-    fn signed_in() -> Self {
-        let mut browser = Self::new(Services::start());
-        browser.sign_in();
-        browser
-    }
-
-    fn sign_in(&mut self) {
-        let answer = self.post("/sign-in", &[("sign_in_token", OPERATOR_TOKEN)]);
-        assert_eq!(answer.status, 303, "{}", answer.body);
-        self.cookie = answer.cookie();
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        let url = format!("{}{path}", self.services.operator);
-        get(&url, &[BROWSER, ("cookie", &self.cookie)])
-    }
-
-    fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        self.post_with(path, fields, &[("sec-fetch-site", "same-origin")])
-    }
-
-    fn post_with(&self, path: &str, fields: &[(&str, &str)], more: &[(&str, &str)]) -> Answer {
-        let url = format!("{}{path}", self.services.operator);
-        let headers = [&[FORM, BROWSER, ("cookie", &*self.cookie)], more].concat();
-        send("POST", &url, &headers, &encoded(fields))
-    }
-
-    /// Stores a poll with these settings.
-    fn poll(&self, id: &str, set: impl FnOnce(&mut PollSettings), is_draft: bool) {
-        let mut settings = PollSettings::default();
-        set(&mut settings);
-        let poll = support::poll(id, &[("a", "A"), ("b", "B")], 1);
-        let mut poll = poll.with_settings(settings).expect("a poll");
-        if is_draft {
-            poll = poll.as_draft();
-        }
-        let change = PollChange::put(poll);
-        let stored = self.services.memory.change_poll(&change, "operator");
-        self.services.block_on(stored).expect("stored");
-    }
-}
 
 fn in_an_hour() -> Option<Moment> {
     Some(Moment::now().plus(Duration::from_hours(1)))
@@ -136,7 +71,7 @@ fn a_wrong_token_is_told_and_makes_its_sender_wait_but_not_the_host() {
     let browser = Browser::new(Services::start());
     let wrong = browser.post("/sign-in", &[("sign_in_token", "wrong")]);
     assert_eq!(wrong.status, 401);
-    assert!(wrong.body.contains("This is not the operator"));
+    assert!(wrong.body.contains("This token is not known here"));
     assert!(!wrong.body.contains("value=\"wrong\""));
     assert_eq!(wrong.header("set-cookie"), "");
     let mut tries = 0;
@@ -377,7 +312,9 @@ fn a_host_makes_a_draft_edits_it_and_publishes_it() {
     assert_eq!(get(&vote, &[BROWSER]).status, 200);
     let log = browser.get("/audit?poll=what-is-for-lunch").body;
     assert!(
-        log.contains("poll.created") && log.contains("by operator"),
+        log.contains("Draft made")
+            && log.contains("Poll published, and changed: the question")
+            && log.contains("by operator"),
         "{log}"
     );
 }
@@ -576,6 +513,93 @@ fn dead_letters_are_listed() {
     browser.services.settle();
     let page = browser.get("/dead-letters").body;
     assert!(page.contains("malformed"), "{page}");
+    let (_, rest) = page
+        .split_once("action=\"/dead-letters/")
+        .expect("a button");
+    let (position, _) = rest.split_once("/replay\"").expect("a position");
+    let refused = browser.post(&format!("/dead-letters/{position}/replay"), &[]);
+    assert_eq!(refused.status, 409, "{}", refused.body);
+    assert!(refused.body.contains("malformed:"), "{}", refused.body);
+    assert!(browser.get("/dead-letters").body.contains(position));
+    let none = browser.post("/dead-letters/0-1-0/replay", &[]);
+    assert_eq!(none.status, 404);
+}
+
+#[test]
+fn a_dead_letter_is_counted_once_its_cause_is_mended() {
+    let browser = Browser::signed_in();
+    let mut entry = voting_core::log::entry::EntryBuilder::default();
+    entry.push(&Ballot {
+        poll: "later".parse().expect("an id"),
+        voter: VoterId::issue(),
+        choices: Choices::from_bits(1).expect("a choice"),
+        rules: None,
+    });
+    browser.services.push(&entry.finish().payload);
+    browser.services.settle();
+    let page = browser.get("/dead-letters").body;
+    assert!(page.contains("There is no such poll."), "{page}");
+    browser.poll("later", |_| (), false);
+    let (_, rest) = page
+        .split_once("action=\"/dead-letters/")
+        .expect("a button");
+    let (position, _) = rest.split_once("/replay\"").expect("a position");
+    let counted = browser.post(&format!("/dead-letters/{position}/replay"), &[]);
+    assert_eq!(counted.header("location"), "/dead-letters?done=replayed");
+    let page = browser.get("/dead-letters?done=replayed").body;
+    assert!(page.contains("There is none."), "{page}");
+    assert_eq!(browser.services.votes("later"), [1, 0]);
+    let log = browser.get("/audit").body;
+    assert!(log.contains("Dead letter counted"), "{log}");
+}
+
+#[test]
+fn results_and_ballots_are_taken_out_as_files() {
+    let browser = Browser::signed_in();
+    let vote = format!("{}/polls/cats-vs-dogs", browser.services.vote);
+    send("POST", &vote, &[FORM], b"vote=a");
+    browser.services.settle();
+    let page = browser.get("/polls/cats-vs-dogs").body;
+    for (file, is_there) in [
+        ("/export/tally.csv\"", true),
+        ("/export/tally.json\"", true),
+        ("/polls/cats-vs-dogs/export\"", false),
+    ] {
+        assert_eq!(page.contains(file), is_there, "{file} in {page}");
+    }
+    let tally = browser.get("/polls/cats-vs-dogs/export/tally.csv");
+    assert_eq!(tally.header("content-type"), "text/csv; charset=utf-8");
+    let disposition = tally.header("content-disposition");
+    assert_eq!(
+        disposition,
+        "attachment; filename=\"tally-cats-vs-dogs.csv\""
+    );
+    assert!(tally.body.contains("a,Cats,1,"), "{}", tally.body);
+    let tally = browser.get("/polls/cats-vs-dogs/export/tally.json").json();
+    assert_eq!(tally["voters"], 1);
+    // Ballots can still change.
+    let early = browser.get("/polls/cats-vs-dogs/export/ballots.csv");
+    assert_eq!(early.status, 409);
+    let page = browser.get("/polls/cats-vs-dogs/export").body;
+    assert!(page.contains("once the poll is closed"), "{page}");
+
+    let confirmed = [("confirm", "cats-vs-dogs")];
+    browser.post("/polls/cats-vs-dogs/close", &confirmed);
+    voting_testing::await_some("the end of the count", || {
+        let page = browser.get("/polls/cats-vs-dogs").body;
+        page.contains("/polls/cats-vs-dogs/export\"").then_some(())
+    });
+    let page = browser.get("/polls/cats-vs-dogs/export").body;
+    assert!(page.contains("There is only 1 ballot."), "{page}");
+    let ballots = browser.get("/polls/cats-vs-dogs/export/ballots.csv");
+    assert_eq!(ballots.body, "choice\r\na\r\n");
+    let ballots = browser.get("/polls/cats-vs-dogs/export/ballots.json");
+    assert_eq!(ballots.json()["ballots"], serde_json::json!([["a"]]));
+    let log = browser.get("/audit.csv?poll=cats-vs-dogs");
+    assert_eq!(log.body.matches("poll.exported").count(), 2, "{}", log.body);
+    let name = "attachment; filename=\"audit-log.csv\"";
+    assert_eq!(log.header("content-disposition"), name);
+    assert_eq!(browser.get("/audit.csv?poll=A%20B").status, 422);
 }
 
 #[test]
@@ -601,4 +625,43 @@ fn a_preview_is_the_page_of_voters_where_nothing_can_be_sent() {
     assert!(stored.contains("This is a preview"));
     let vote = format!("{}/polls/many", browser.services.vote);
     assert!(!get(&vote, &[BROWSER]).body.contains("<fieldset disabled>"));
+}
+
+#[test]
+fn the_audit_log_begins_with_the_newest_entry_and_has_pages() {
+    let browser = Browser::signed_in();
+    for number in 0..230 {
+        let note = AuditNote {
+            by: "anna".to_owned(),
+            action: format!("test-{number}-"),
+            poll: (number % 4 == 1).then(|| "lunch".parse().expect("an id")),
+            before: None,
+            after: None,
+        };
+        let added = browser.services.memory.add_to_audit_log(&note);
+        browser.services.block_on(added).expect("added");
+    }
+    let read = |query: &str| {
+        let (mut all, mut pages) = (Vec::new(), 0);
+        let mut next = Some(format!("/audit{query}"));
+        while let Some(at) = next {
+            let page = browser.get(&at).body;
+            let entries = page.split("<b>test-").skip(1);
+            all.extend(entries.map(|rest| {
+                let (number, _) = rest.split_once('-').expect("its end");
+                number.parse::<u32>().expect("a number")
+            }));
+            pages += 1;
+            let link = page.split("rel=\"next\" href=\"").nth(1);
+            let link = link.map(|rest| rest.split('"').next().expect("its end"));
+            next = link.map(|link| link.replace("&#38;", "&").replace("&amp;", "&"));
+        }
+        (all, pages)
+    };
+    let whole: Vec<_> = (0..230).rev().collect();
+    assert_eq!(read(""), (whole, 5));
+    let of_lunch: Vec<_> = (0..230).rev().filter(|number| number % 4 == 1).collect();
+    assert_eq!(read("?poll=lunch"), (of_lunch, 2));
+    let none = browser.get("/audit?poll=none").body;
+    assert!(none.contains("There is no entry of this poll."), "{none}");
 }

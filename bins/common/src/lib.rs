@@ -22,7 +22,7 @@ pub use self::{
         listener::Listener,
         program::{check_config, run, run_with},
         services::{Exit, Services, StopOn, announce},
-        site::site,
+        site::{host_site, site},
         start_error::StartError,
     },
     secrets::{Hidden, Kept, ResolvedSecret, SecretError, anybody_may_read, resolve_secret},

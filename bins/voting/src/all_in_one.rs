@@ -1,16 +1,16 @@
 //! All services in one process: combines them, runs them, and stops them in order.
 
-use std::{num::NonZeroU16, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use voting_core::{
     BallotLog, BallotQueue, PollDirectory, PollId, StoreError, Voting,
     backends::sqlite::{OpenError, Sqlite, SqliteOptions},
     pipeline::retention::keep_deleting,
 };
-use voting_http::{OperatorService, PeerLink, ResultService, Site, VoteService};
+use voting_http::{OperatorService, ResultService, Site, VoteService};
 use voting_service::{
     Config, Exit, Kept, ResolvedSecret, SecretError, Service, Services, StopOn, cats_vs_dogs,
-    resolve_secret, site,
+    host_site, resolve_secret, site,
 };
 
 /// How often polls are looked for that were kept long enough.
@@ -98,16 +98,10 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         .site(with_default(result_site))
         .stop(stop.clone())
         .build();
-    let voters = match &config.vote.public_url {
-        Some(url) => PeerLink::Url(url.clone()),
-        None => PeerLink::Port(
-            (config.vote.public_port).map_or_else(|| vote_at.port(), NonZeroU16::get),
-        ),
-    };
     let operator = OperatorService::builder(worker.clone(), queue, voting.store(), &token.key)
         .polls(voting.polls())
         .directory(voting.directory())
-        .site(Site::default().with_peer(voters))
+        .site(host_site(&config.worker, &config.vote, vote_at.port()))
         .gate(gates.worker.clone())
         .stop(stop)
         .build();
@@ -118,8 +112,9 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     };
     services.announce("Vote", &vote_at.url(), "");
     services.announce("Result", &result_at.url(), "");
+    services.announce("Host", &worker_at.url(), &format!(" ({token})"));
     let operator_url = format!("{}docs/", worker_at.url());
-    services.announce("Operator", &operator_url, &format!(" ({token})"));
+    services.announce("Operator", &operator_url, "");
     services.remark(&format!(
         "Ballots:   {}\nPress Ctrl-C to stop.\n",
         database.display()

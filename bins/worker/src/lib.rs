@@ -12,7 +12,7 @@ use voting_core::{
     pipeline::{coordinator::Coordinator, retention::keep_deleting, worker::WorkerExit},
 };
 use voting_http::OperatorService;
-use voting_service::{Config, Exit, Service, Services, StartError, StopOn};
+use voting_service::{Config, Exit, Service, Services, StartError, StopOn, host_site};
 
 /// How long Redis may take to remove the consumer of a worker that ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -52,13 +52,16 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let worker = worker.start();
     services.watch(worker.progress().clone(), queue.clone());
     let gate = config.gates(Service::Worker).worker;
+    let site = host_site(&config.worker, &config.vote, config.vote.listen.port());
     let operator =
         OperatorService::builder(worker.clone(), queue.clone(), postgres.clone(), &token.key)
             .polls(coordinator.polls())
             .directory(Arc::new(redis))
+            .site(site)
             .gate(gate.clone())
             .stop(services.leaving().clone())
             .build();
+    services.announce("Host", &listener.url(), "");
     services.announce("Operator", &format!("{}docs/", listener.url()), "");
     services.name_stores(&[("ballot log", "Redis"), ("tally store", "Postgres")]);
     config.warn_of_remarks(Service::Worker);

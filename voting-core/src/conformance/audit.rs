@@ -129,4 +129,17 @@ pub async fn the_audit_log_is_read_in_order_and_in_pages(backend: &Backend) {
     assert_eq!(pages, whole);
     let none = backend.audit.audit_log(0, 0).await.expect("a page");
     assert!(none.is_empty());
+    let mut backwards: Vec<AuditEntry> = Vec::new();
+    loop {
+        let before = backwards.last().map(|entry| entry.number);
+        let page = backend.audit.newest_of_audit_log(before, 3).await;
+        let page = page.expect("a page");
+        assert!(page.len() <= 3);
+        if page.is_empty() {
+            break;
+        }
+        backwards.extend(page);
+    }
+    backwards.reverse();
+    assert_eq!(backwards, whole, "also the newest first");
 }

@@ -191,6 +191,13 @@ pub trait AuditLog: Send + Sync {
 
     /// Up to `limit` entries with numbers after `after`, in order.
     async fn audit_log(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// Up to `limit` entries with numbers below `before`, the newest first; without `before`, the newest of all.
+    async fn newest_of_audit_log(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError>;
 }
 
 /// Takes tallies and ballots out of the store, to be published or kept elsewhere.

@@ -8,8 +8,11 @@ use std::{
 
 use tokio::sync::Mutex;
 use voting_core::{
-    StoreError,
-    model::poll::Viewer,
+    Poll, StoreError,
+    model::{
+        moment::Moment,
+        poll::{Shown, Viewer},
+    },
     store::{
         TokenStore,
         tokens::{Role, TokenHash},
@@ -53,7 +56,27 @@ pub(crate) enum Right {
 }
 
 impl Right {
-    fn is_of(self, role: Role) -> bool {
+    /// What it is, for a sentence that begins with `To`.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Read => "look at polls",
+            Self::Polls => "make and change polls",
+            Self::Export => "take results and ballots out",
+            Self::Recount => "count ballots again",
+            Self::Audit => "read the audit log",
+            Self::DeadLetters => "read dead letters and count them",
+            Self::Tokens => "manage tokens",
+        }
+    }
+
+    /// The roles that have it, for a sentence: `host or operator`.
+    fn roles(self) -> String {
+        let all = [Role::Host, Role::Auditor, Role::Operator];
+        let roles = all.into_iter().filter(|role| self.is_of(*role));
+        roles.map(Role::as_str).collect::<Vec<_>>().join(" or ")
+    }
+
+    pub(crate) fn is_of(self, role: Role) -> bool {
         match role {
             Role::Operator => true,
             Role::Host => matches!(self, Self::Read | Self::Polls | Self::Export),
@@ -66,8 +89,16 @@ impl Right {
 }
 
 impl Caller {
+    /// Whoever has the deployment's own token.
+    pub(crate) fn operator() -> Self {
+        Self {
+            name: OPERATOR.into(),
+            role: Role::Operator,
+        }
+    }
+
     /// As whom the caller sees results.
-    pub(crate) fn viewer(&self) -> Viewer {
+    fn viewer(&self) -> Viewer {
         match self.role {
             Role::Host | Role::Operator => Viewer::Host,
             Role::Auditor => Viewer::Auditor,
@@ -82,7 +113,25 @@ impl Caller {
         if right.is_of(self.role) {
             return Ok(&self.name);
         }
-        Err(Problem::forbidden(&self.name, self.role))
+        Err(Problem::forbidden(format!(
+            "To {}, a token needs the role {}. The token {:?} has the role {}.",
+            right.words(),
+            right.roles(),
+            self.name,
+            self.role
+        )))
+    }
+
+    /// Whether the caller may see the result of a poll. A host always may; an auditor once the poll is final, or once
+    /// everybody may.
+    ///
+    /// # Errors
+    /// The result is hidden from the caller.
+    pub(crate) fn may_see_result_of(&self, poll: &Poll, voters: u64) -> Result<(), Problem> {
+        match poll.shows_result(self.viewer(), Moment::now()) {
+            Shown::Yes => Ok(()),
+            Shown::Hidden(hidden) => Err(Problem::result_hidden(poll, &hidden, voters)),
+        }
     }
 }
 
@@ -111,13 +160,15 @@ impl Callers {
     /// # Errors
     /// The store does not answer, so whether somebody has the token is not known.
     pub(crate) async fn with_token(&self, token: &str) -> Result<Option<Caller>, StoreError> {
-        if self.0.operator.is(token) {
-            return Ok(Some(Caller {
-                name: OPERATOR.into(),
-                role: Role::Operator,
-            }));
+        if self.is_of_deployment(token) {
+            return Ok(Some(Caller::operator()));
         }
         self.with_hash(TokenHash::of(token)).await
+    }
+
+    /// Whether this is the deployment's own token.
+    pub(crate) fn is_of_deployment(&self, token: &str) -> bool {
+        self.0.operator.is(token)
     }
 
     /// Who has the named token with this hash; `None` if nobody has, or not any more.
@@ -181,5 +232,18 @@ mod tests {
         );
         let auditor = [Right::Read, Right::Export, Right::Recount, Right::Audit];
         assert_eq!(rights(Role::Auditor), auditor);
+    }
+
+    #[test]
+    fn who_is_refused_reads_what_is_missing() {
+        let caller = Caller {
+            name: "anna".into(),
+            role: Role::Auditor,
+        };
+        let refused = caller.may(Right::Polls).unwrap_err();
+        assert_eq!(
+            refused.detail(),
+            "To make and change polls, a token needs the role host or operator. The token \"anna\" has the role auditor."
+        );
     }
 }

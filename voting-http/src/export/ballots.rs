@@ -51,7 +51,8 @@ pub fn warning(head: &ExportHead) -> Option<String> {
     }
     let mut text = String::new();
     if ballots < FEW_VOTERS {
-        text = format!("There are only {}. ", count(ballots, "ballot"));
+        let verb = if ballots == 1 { "is" } else { "are" };
+        text = format!("There {verb} only {}. ", count(ballots, "ballot"));
     }
     if few_alike > 0 {
         text += &format!(

@@ -63,7 +63,7 @@ pub(super) async fn publish(visit: Visit) -> Result<Response, Problem> {
     let poll = visit.poll().await?;
     let service = &visit.parts().service;
     service
-        .publish_poll(poll.id().as_str(), visit.expected(), &visit.session.name)
+        .publish_poll(poll.id().as_str(), visit.expected(), visit.by())
         .await?;
     Ok(visit.done(&poll, "published"))
 }
@@ -73,7 +73,7 @@ pub(super) async fn open(visit: Visit) -> Result<Response, Problem> {
     let poll = visit.poll().await?;
     let service = &visit.parts().service;
     service
-        .open_poll(poll.id().as_str(), visit.expected(), &visit.session.name)
+        .open_poll(poll.id().as_str(), visit.expected(), visit.by())
         .await?;
     Ok(visit.done(&poll, "opened"))
 }
@@ -84,12 +84,7 @@ pub(super) async fn archive(visit: Visit) -> Result<Response, Problem> {
     let archived = visit.form.text("archived") != "no";
     let service = &visit.parts().service;
     service
-        .archive_poll(
-            poll.id().as_str(),
-            archived,
-            visit.expected(),
-            &visit.session.name,
-        )
+        .archive_poll(poll.id().as_str(), archived, visit.expected(), visit.by())
         .await?;
     let done = if archived { "archived" } else { "unarchived" };
     Ok(visit.done(&poll, done))
@@ -100,6 +95,7 @@ pub(super) async fn recount(visit: Visit) -> Result<Response, Problem> {
     let poll = visit.poll().await?;
     let recount = visit.parts().store.recount(poll.id()).await?;
     let recount = recount.ok_or_else(|| Problem::no_poll(poll.id().as_str()))?;
+    visit.caller.may_see_result_of(&poll, recount.kept.voters)?;
     if !recount.agrees() {
         tracing::error!(poll = %poll.id(), ?recount, "the tally differs from the recounted ballots");
     }
@@ -142,7 +138,7 @@ async fn confirmed(visit: Visit, what: Final) -> Result<Response, Problem> {
     let poll = visit.poll().await?;
     let typed = visit.form.get("confirm").map(str::trim);
     let service = &visit.parts().service;
-    let (id, by) = (poll.id().as_str(), &*visit.session.name);
+    let (id, by) = (poll.id().as_str(), visit.by());
     match (what, typed) {
         (Final::Close, Some(typed)) if typed == id => {
             service.close_poll(id, by).await?;

@@ -334,9 +334,7 @@ async fn try_save(
         Some(stored) => Expected::Revision(visit.revision().unwrap_or(stored.revision())),
     };
     let service = &visit.parts().service;
-    let saved = service
-        .save_poll(&form, expected, &visit.session.name)
-        .await;
+    let saved = service.save_poll(&form, expected, visit.by()).await;
     match saved {
         Ok(saved) => Ok(saved.poll),
         Err(problem) if problem.kind() != ProblemKind::RevisionChanged => {

@@ -3,11 +3,16 @@
 
 mod actions;
 mod audit;
+mod audit_words;
+mod dead_letters;
 mod edit;
+mod export;
 mod form;
 mod list;
+mod people;
 mod poll_page;
 mod preview;
+mod problem;
 mod qr;
 mod session;
 mod sign_in;
@@ -16,8 +21,9 @@ mod typed;
 
 use std::sync::Arc;
 
+use Right::{Audit, DeadLetters, Export, Polls, Read, Recount, Tokens};
 use poem::{
-    Endpoint, Request, Response, Route,
+    Endpoint, Request, Response,
     endpoint::make,
     get,
     http::{HeaderValue, Method, StatusCode, header},
@@ -31,19 +37,22 @@ use voting_core::{
 pub(crate) use self::session::Sessions;
 use self::{
     form::Form,
+    problem::{Asked, ProblemPage},
     session::{Carried, Session},
 };
 use crate::{
-    edge::same_site,
+    edge::{
+        callers::{Caller, Callers, Right},
+        same_site,
+    },
     operator::OperatorService,
     pages::{
         assets,
-        site::{self, Prefix, Site},
-        templates::{self, Next},
+        site::{Prefix, Site},
+        templates::render,
     },
     problem::Problem,
-    server::gate::Gate,
-    tokens::signed::OperatorKey,
+    server::{api_routes::Pages, gate::Gate},
 };
 
 /// The parts that the pages show and change.
@@ -54,7 +63,8 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     /// Where polls are stored.
     pub(crate) polls: Arc<dyn PollStore>,
-    pub(crate) operator: OperatorKey,
+    /// Recognises who signs in, and says what they may do: as in the API.
+    pub(crate) callers: Callers,
     pub(crate) sessions: Sessions,
     pub(crate) gate: Gate,
     /// Where these pages and the voting page are.
@@ -77,6 +87,7 @@ pub(crate) const FORMS: &[&str] = &[
     "/polls/:poll/edit",
     "/polls/:poll/close",
     "/polls/:poll/delete",
+    "/people",
 ];
 
 /// The pages that take nothing but forms.
@@ -86,6 +97,8 @@ pub(crate) const ONLY_FORMS: &[&str] = &[
     "/polls/:poll/open",
     "/polls/:poll/archive",
     "/polls/:poll/recount",
+    "/people/:name/revoke",
+    "/dead-letters/:position/replay",
 ];
 
 impl Host {
@@ -93,35 +106,80 @@ impl Host {
         Self(Arc::new(parts))
     }
 
-    /// Adds the pages to the routes of a service.
-    pub(crate) fn add_to(&self, routes: Route) -> Route {
+    /// Adds the pages to the routes of a service. Each names the right that its visitors need.
+    pub(crate) fn add_to(&self, routes: Pages) -> Pages {
         routes
-            .at("/", get(self.page(list::show)))
-            .at("/polls", get(self.page(list::show)))
+            .at("/", get(self.page(Read, list::show)))
+            .at("/polls", get(self.page(Read, list::show)))
             .at(
                 "/polls/new",
-                get(self.page(edit::new)).post(self.page(edit::save)),
+                get(self.page(Polls, edit::new)).post(self.page(Polls, edit::save)),
             )
             .at(
                 "/polls/:poll/edit",
-                get(self.page(edit::edit)).post(self.page(edit::save)),
+                get(self.page(Polls, edit::edit)).post(self.page(Polls, edit::save)),
             )
             .at(
                 "/polls/:poll/close",
-                get(self.page(actions::close)).post(self.page(actions::close)),
+                get(self.page(Polls, actions::close)).post(self.page(Polls, actions::close)),
             )
             .at(
                 "/polls/:poll/delete",
-                get(self.page(actions::delete)).post(self.page(actions::delete)),
+                get(self.page(Polls, actions::delete)).post(self.page(Polls, actions::delete)),
             )
-            .at("/polls/:poll/publish", post(self.page(actions::publish)))
-            .at("/polls/:poll/open", post(self.page(actions::open)))
-            .at("/polls/:poll/archive", post(self.page(actions::archive)))
-            .at("/polls/:poll/recount", post(self.page(actions::recount)))
-            .at("/polls/:poll/preview", get(self.page(preview::stored)))
-            .at("/audit", get(self.page(audit::log)))
-            .at("/dead-letters", get(self.page(audit::dead_letters)))
-            .at("/polls/:poll", get(self.page(poll_page::show)))
+            .at(
+                "/polls/:poll/publish",
+                post(self.page(Polls, actions::publish)),
+            )
+            .at("/polls/:poll/open", post(self.page(Polls, actions::open)))
+            .at(
+                "/polls/:poll/archive",
+                post(self.page(Polls, actions::archive)),
+            )
+            .at(
+                "/polls/:poll/recount",
+                post(self.page(Recount, actions::recount)),
+            )
+            .at(
+                "/polls/:poll/preview",
+                get(self.page(Read, preview::stored)),
+            )
+            .at("/audit", get(self.page(Audit, audit::log)))
+            .at(
+                "/dead-letters",
+                get(self.page(DeadLetters, dead_letters::show)),
+            )
+            .at(
+                "/dead-letters/:position/replay",
+                post(self.page(DeadLetters, dead_letters::replay)),
+            )
+            .at("/audit.csv", get(self.page(Audit, export::audit_csv)))
+            .at("/polls/:poll/export", get(self.page(Export, export::show)))
+            .at(
+                "/polls/:poll/export/tally.csv",
+                get(self.page(Export, export::tally_csv)),
+            )
+            .at(
+                "/polls/:poll/export/tally.json",
+                get(self.page(Export, export::tally_json)),
+            )
+            .at(
+                "/polls/:poll/export/ballots.csv",
+                get(self.page(Export, export::ballots_csv)),
+            )
+            .at(
+                "/polls/:poll/export/ballots.json",
+                get(self.page(Export, export::ballots_json)),
+            )
+            .at("/polls/:poll", get(self.page(Read, poll_page::show)))
+            .at(
+                "/people",
+                get(self.page(Tokens, people::show)).post(self.page(Tokens, people::make)),
+            )
+            .at(
+                "/people/:name/revoke",
+                post(self.page(Tokens, people::revoke)),
+            )
             .at(
                 "/sign-in",
                 get(self.open(sign_in::ask)).post(self.open(sign_in::take)),
@@ -129,8 +187,8 @@ impl Host {
             .at("/sign-out", post(self.open(sign_in::leave)))
     }
 
-    /// A page for who is signed in.
-    fn page<F, A>(&self, answer: F) -> impl Endpoint<Output = Response> + use<F, A>
+    /// A page for who is signed in and has this right.
+    fn page<F, A>(&self, right: Right, answer: F) -> impl Endpoint<Output = Response> + use<F, A>
     where
         F: Fn(Visit) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Result<Response, Problem>> + Send + 'static,
@@ -140,20 +198,24 @@ impl Host {
             let (host, answer) = (host.clone(), answer.clone());
             async move {
                 let asked = Asked::of(&request);
-                let answered = match host.admit(request).await {
-                    Ok(Admitted::In(visit, newly)) => {
-                        let signed = newly.then(|| visit.session.clone());
-                        answer(*visit).await.map(|mut answer| {
-                            if let Some(session) = signed {
-                                host.0.sessions.begin(&mut answer, &session);
-                            }
-                            answer
-                        })
-                    }
-                    Ok(Admitted::Not(answer)) => Ok(answer),
+                let (visit, newly) = match host.admit(request).await {
+                    Ok(Admitted::In(visit, newly)) => (visit, newly),
+                    Ok(Admitted::Not(answer)) => return Ok(answer),
+                    Err(problem) => return Ok(asked.told(&problem)),
+                };
+                let signed = newly.then(|| visit.session.clone());
+                let frame = visit.frame();
+                let answered = match visit.caller.may(right) {
+                    Ok(_) => answer(*visit).await,
                     Err(problem) => Err(problem),
                 };
-                Ok::<_, poem::Error>(asked.told(answered))
+                let mut answer = answered.unwrap_or_else(|problem| {
+                    problem.finish(render(&ProblemPage::new(frame, &asked, &problem)))
+                });
+                if let Some(session) = signed {
+                    host.0.sessions.begin(&mut answer, &session);
+                }
+                Ok::<_, poem::Error>(answer)
             }
         })
     }
@@ -173,7 +235,7 @@ impl Host {
                     Ok(()) => answer(host, request).await,
                     Err(problem) => Err(problem),
                 };
-                Ok::<_, poem::Error>(asked.told(answered))
+                Ok::<_, poem::Error>(answered.unwrap_or_else(|problem| asked.told(&problem)))
             }
         })
     }
@@ -181,6 +243,17 @@ impl Host {
     /// Refuses what a page of another site sends.
     fn check_origin(&self, request: &Request) -> Result<(), Problem> {
         same_site::check(request, &self.0.site).map_err(|_| Problem::cross_site_form())
+    }
+
+    /// Who sent the request.
+    async fn who(&self, request: &Request, now: Moment) -> Result<Known, Problem> {
+        let session = match self.0.sessions.carried(request, now) {
+            Carried::Signed(session) => session,
+            Carried::Over => return Ok(Known::Over),
+            Carried::Nothing => return Ok(Known::Nobody),
+        };
+        let caller = session.caller(&self.0.callers).await?;
+        Ok(caller.map_or(Known::Over, |caller| Known::Signed(session, caller)))
     }
 
     async fn admit(&self, mut request: Request) -> Result<Admitted, Problem> {
@@ -191,19 +264,21 @@ impl Host {
             false => Form::default(),
         };
         let now = Moment::now();
-        let carried = self.0.sessions.carried(&request, now);
         let prefix = Prefix::of(&request);
-        let (session, newly) = match carried {
-            Carried::Signed(session) => (session, false),
+        let known = self.who(&request, now).await?;
+        let (session, caller, newly) = match known {
+            Known::Signed(session, caller) => (session, caller, false),
             // What somebody typed is not lost: it is sent again together with the token.
-            Carried::Nothing | Carried::Over if is_form => {
-                match sign_in::again(self, &request, &prefix, &form, &carried) {
-                    Ok(session) => (session, true),
-                    Err(answer) => return Ok(Admitted::Not(*answer)),
+            _ if is_form => match sign_in::again(self, &request, &prefix, &form, &known).await {
+                Ok((session, caller)) => (session, caller, true),
+                Err(answer) => return Ok(Admitted::Not(*answer)),
+            },
+            _ => {
+                let mut answer = sign_in::redirect(&request, &known);
+                if known == Known::Over {
+                    self.0.sessions.end(&mut answer);
                 }
-            }
-            Carried::Nothing | Carried::Over => {
-                return Ok(Admitted::Not(sign_in::redirect(&request, &carried)));
+                return Ok(Admitted::Not(answer));
             }
         };
         let visit = Visit {
@@ -212,10 +287,22 @@ impl Host {
             request,
             form,
             session,
+            caller,
             now,
         };
         Ok(Admitted::In(Box::new(visit), newly))
     }
+}
+
+/// Who sent a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Known {
+    /// Nobody who has signed in.
+    Nobody,
+    /// Somebody who was signed in, and is not any more.
+    Over,
+    /// Somebody who is signed in.
+    Signed(Session, Caller),
 }
 
 enum Admitted {
@@ -233,6 +320,8 @@ struct Visit {
     /// What was sent with it; empty where nothing was.
     form: Form,
     session: Session,
+    /// Who is signed in.
+    caller: Caller,
     now: Moment,
 }
 
@@ -255,12 +344,17 @@ impl Visit {
         poll.ok_or_else(|| Problem::no_poll(name))
     }
 
+    /// The name of who is signed in, for the audit log.
+    fn by(&self) -> &str {
+        &self.caller.name
+    }
+
     /// What all pages show.
     fn frame(&self) -> Frame {
         Frame {
             base: self.prefix.as_str().to_owned(),
             assets_version: assets::version(),
-            name: Some(self.session.name.clone()),
+            who: Some(self.caller.clone()),
             done: self.query("done").and_then(|key| done(&key)),
         }
     }
@@ -280,9 +374,41 @@ struct Frame {
     base: String,
     assets_version: &'static str,
     /// Who is signed in.
-    name: Option<String>,
+    who: Option<Caller>,
     /// What was done before this page.
     done: Option<&'static str>,
+}
+
+impl Frame {
+    /// Whether who is signed in has this right. Without it a page has no button for it; the routes check it again.
+    fn may(&self, right: Right) -> bool {
+        let caller = self.who.as_ref();
+        caller.is_some_and(|caller| caller.may(right).is_ok())
+    }
+
+    fn may_read_audit_log(&self) -> bool {
+        self.may(Audit)
+    }
+
+    fn may_read_dead_letters(&self) -> bool {
+        self.may(DeadLetters)
+    }
+
+    fn may_manage_tokens(&self) -> bool {
+        self.may(Tokens)
+    }
+
+    fn may_change_polls(&self) -> bool {
+        self.may(Polls)
+    }
+
+    fn may_export(&self) -> bool {
+        self.may(Export)
+    }
+
+    fn may_recount(&self) -> bool {
+        self.may(Recount)
+    }
 }
 
 /// What the host reads after something was done. The key is in the address, so that no process has to remember it.
@@ -296,6 +422,10 @@ fn done(key: &str) -> Option<&'static str> {
         "archived" => "The poll is in the archive: it is in no list.",
         "unarchived" => "The poll is out of the archive.",
         "deleted" => "The poll is deleted.",
+        "replayed" => {
+            "The dead letter was read again, and its ballots have their place in the count now."
+        }
+        "revoked" => "The token is revoked.",
         "signed-out" => "You are signed out.",
         _ => return None,
     })
@@ -309,36 +439,4 @@ fn see(prefix: &Prefix, to: &str) -> Response {
         answer.headers_mut().insert(header::LOCATION, location);
     }
     answer
-}
-
-/// What the page about a failure needs of its request.
-struct Asked {
-    prefix: Prefix,
-    address: Option<String>,
-    is_form: bool,
-}
-
-impl Asked {
-    fn of(request: &Request) -> Self {
-        Self {
-            prefix: Prefix::of(request),
-            address: site::address_of(request).filter(|at| !at.starts_with("//")),
-            is_form: request.method() == Method::POST,
-        }
-    }
-
-    fn told(&self, answered: Result<Response, Problem>) -> Response {
-        let problem = match answered {
-            Ok(answer) => return answer,
-            Err(problem) => problem,
-        };
-        let next = match &self.address {
-            Some(address) if problem.status().is_server_error() && !self.is_form => {
-                Next::Again(address)
-            }
-            _ => Next::AllPolls,
-        };
-        let page = templates::message(&self.prefix, &problem, problem.detail(), next);
-        problem.finish(page)
-    }
 }

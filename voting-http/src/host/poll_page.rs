@@ -58,6 +58,8 @@ struct PollPage {
     /// How many have voted.
     turnout: String,
     options: Vec<OptionRow>,
+    /// Why there are no figures, if who is signed in may not see them.
+    hidden: Option<String>,
     max_choices: usize,
     lag: String,
     /// Who else sees these figures.
@@ -73,7 +75,7 @@ struct PollPage {
 /// Who sees the figures beside the host, in words.
 pub(super) fn seen_by(results: ShowResults, phase: Phase) -> &'static str {
     match (results, phase) {
-        (_, Phase::Draft) => "Only hosts see a draft.",
+        (_, Phase::Draft) => "Voters do not see a draft.",
         (ShowResults::Host, _) => "Only hosts see these figures.",
         (ShowResults::Always, _) => "Everybody sees these figures.",
         (_, Phase::Final | Phase::Archived) => {
@@ -180,6 +182,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let phase = poll.phase(visit.now);
     let tally = visit.parts().store.tally(poll.id()).await?;
     let tally = tally.unwrap_or_else(|| Tally::empty(poll.id().clone(), poll.options().len()));
+    let hidden = visit.caller.may_see_result_of(&poll, tally.voters).err();
     let vote_url = vote_url(&visit.parts().site, &visit.request, &poll);
     let qr = vote_url.as_deref().and_then(qr::path);
     let frame = visit.frame();
@@ -196,7 +199,11 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
         paragraphs: paragraphs(&poll.settings().description),
         times: times_of(&poll, phase, visit.now),
         turnout: counted(tally.voters, "voter"),
-        options: option_rows(&poll, &tally),
+        options: match hidden {
+            None => option_rows(&poll, &tally),
+            Some(_) => Vec::new(),
+        },
+        hidden: hidden.map(|problem| problem.detail().to_owned()),
         max_choices: poll.max_choices(),
         lag: list::lag(&visit).await,
         seen_by: seen_by(poll.settings().results, phase),
@@ -218,6 +225,11 @@ impl PollPage {
 
     fn is_draft(&self) -> bool {
         self.phase == Phase::Draft
+    }
+
+    /// Whether all ballots are counted, and nothing changes any more.
+    fn is_final(&self) -> bool {
+        matches!(self.phase, Phase::Final | Phase::Archived)
     }
 
     fn is_archived(&self) -> bool {

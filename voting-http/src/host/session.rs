@@ -7,31 +7,34 @@ use poem::{
     http::{HeaderMap, HeaderValue, header},
 };
 use serde::{Deserialize, Serialize};
-use voting_core::{SecretKey, model::moment::Moment};
+use voting_core::{SecretKey, StoreError, model::moment::Moment, store::tokens::TokenHash};
 
-use crate::tokens::sealed::SealingKey;
+use crate::{
+    edge::callers::{Caller, Callers},
+    tokens::sealed::SealingKey,
+};
 
 /// How long somebody stays signed in.
 pub(super) const LASTS: Duration = Duration::from_hours(12);
 
 /// What a cookie of this kind is sealed with, beside the key.
-const CONTEXT: &[&[u8]] = &[b"host session 1"];
+const CONTEXT: &[&[u8]] = &[b"host session 2"];
 
-/// What somebody who is signed in may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// By what somebody has signed in. Name and role are not in the cookie: they are looked up with each request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Role {
-    /// All of it.
-    Operator,
+enum By {
+    /// The deployment's own token.
+    Deployment,
+    /// The named token with this hash.
+    Named([u8; 32]),
 }
 
-/// Somebody who is signed in.
+/// A browser that is signed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Session {
-    /// Stands in the audit log: `operator`, or the name of a token.
-    pub(crate) name: String,
-    pub(crate) role: Role,
-    /// Tells the token with which they signed in from others. Another token ends the session.
+    by: By,
+    /// Tells the deployment's token from others. Another one ends all sessions.
     fingerprint: String,
     /// When they have to sign in again.
     until: Moment,
@@ -42,9 +45,10 @@ pub(crate) struct Session {
 pub(crate) enum Carried {
     /// There is no cookie.
     Nothing,
-    /// There is a cookie that nobody can use any more: its time is over, the token was changed, or it is damaged.
+    /// There is a cookie that nobody can use any more: its time is over, the deployment's token was changed, or it is
+    /// damaged.
     Over,
-    /// Somebody is signed in.
+    /// Somebody has signed in, with a token that may have been revoked since.
     Signed(Session),
 }
 
@@ -54,6 +58,19 @@ pub(crate) struct Sessions {
     key: SealingKey,
     fingerprint: String,
     https: bool,
+}
+
+impl Session {
+    /// Whose session it is; `None` if the token was revoked.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(super) async fn caller(&self, callers: &Callers) -> Result<Option<Caller>, StoreError> {
+        match self.by {
+            By::Deployment => Ok(Some(Caller::operator())),
+            By::Named(hash) => callers.with_hash(TokenHash::from_bytes(hash)).await,
+        }
+    }
 }
 
 impl Sessions {
@@ -70,11 +87,14 @@ impl Sessions {
         if self.https { "__Host-host" } else { "host" }
     }
 
-    /// A session of whoever has the operator's token.
-    pub(crate) fn of_operator(&self, now: Moment) -> Session {
+    /// A session of whoever has this token.
+    pub(super) fn new_session(&self, token: &str, callers: &Callers, now: Moment) -> Session {
+        let by = match callers.is_of_deployment(token) {
+            true => By::Deployment,
+            false => By::Named(*TokenHash::of(token).as_bytes()),
+        };
         Session {
-            name: "operator".to_owned(),
-            role: Role::Operator,
+            by,
             fingerprint: self.fingerprint.clone(),
             until: now.plus(LASTS),
         }
@@ -92,7 +112,8 @@ impl Sessions {
         carried
     }
 
-    /// Whether this service has made the request's cookie, be it over or not.
+    /// Whether this service has made the request's cookie, be it over or not. Whether its token was revoked is not
+    /// looked up.
     pub(crate) fn has_issued(&self, request: &Request) -> bool {
         values(request.headers(), self.cookie_name()).any(|value| self.open(value).is_some())
     }
@@ -144,7 +165,12 @@ fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use voting_core::backends::memory::Memory;
+
     use super::*;
+    use crate::tokens::signed::OperatorKey;
 
     fn sessions(byte: u8, https: bool) -> Sessions {
         Sessions::new(&SecretKey::new([byte; 32]).unwrap(), https)
@@ -154,9 +180,16 @@ mod tests {
         Moment::from_unix_ms(seconds * 1_000).unwrap()
     }
 
+    fn session(sessions: &Sessions, now: Moment) -> Session {
+        let token = SecretKey::new([9; 32]).unwrap();
+        let store = Arc::new(Memory::default());
+        let callers = Callers::new(OperatorKey::new(&token), store);
+        sessions.new_session("a token", &callers, now)
+    }
+
     fn signed_in(sessions: &Sessions, now: Moment) -> String {
         let mut answer = Response::default();
-        sessions.begin(&mut answer, &sessions.of_operator(now));
+        sessions.begin(&mut answer, &session(sessions, now));
         let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap();
         cookie.to_owned()
     }
@@ -171,7 +204,7 @@ mod tests {
         let cookie = signed_in(&sessions, at(0));
         let request = request(&cookie);
         let carried = |seconds| sessions.carried(&request, at(seconds));
-        assert_eq!(carried(0), Carried::Signed(sessions.of_operator(at(0))));
+        assert_eq!(carried(0), Carried::Signed(session(&sessions, at(0))));
         assert!(matches!(carried(12 * 3_600 - 1), Carried::Signed(_)));
         assert_eq!(carried(12 * 3_600), Carried::Over);
         assert!(sessions.has_issued(&request));
@@ -180,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn another_token_ends_all_sessions() {
+    fn another_token_of_the_deployment_ends_all_sessions() {
         let cookie = signed_in(&sessions(1, false), at(0));
         let request = request(&cookie);
         let other = sessions(2, false);

@@ -4,13 +4,9 @@ use askama::Template;
 use poem::{Request, Response};
 use voting_core::model::moment::Moment;
 
-use super::{
-    Frame, Host, done,
-    form::Form,
-    query, see,
-    session::{Carried, Session},
-};
+use super::{Frame, Host, Known, done, form::Form, query, see, session::Session};
 use crate::{
+    edge::callers::Caller,
     pages::{
         assets,
         site::{self, Prefix},
@@ -49,7 +45,7 @@ impl SignInPage {
             frame: Frame {
                 base,
                 assets_version: assets::version(),
-                name: None,
+                who: None,
                 done: None,
             },
             action,
@@ -61,8 +57,7 @@ impl SignInPage {
     }
 }
 
-const ENDED: &str =
-    "You are no longer signed in: more than 12 hours have passed, or the token was changed.";
+const ENDED: &str = "You are no longer signed in: more than 12 hours have passed, or your token was revoked or changed.";
 
 /// An address of ours that somebody is sent to after signing in. An address of another site would be a way to lead
 /// people there.
@@ -75,9 +70,9 @@ fn own(address: &str) -> Option<&str> {
 }
 
 /// To the page where people sign in, and back.
-pub(super) fn redirect(request: &Request, carried: &Carried) -> Response {
+pub(super) fn redirect(request: &Request, known: &Known) -> Response {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    if *carried == Carried::Over {
+    if *known == Known::Over {
         query.append_pair("ended", "1");
     }
     // The address within the service: the prefix is added again.
@@ -97,7 +92,7 @@ pub(super) async fn ask(host: Host, request: Request) -> Result<Response, Proble
     let prefix = Prefix::of(&request);
     let next = query(&request, "next");
     let next = next.as_deref().and_then(own);
-    if let Carried::Signed(_) = host.0.sessions.carried(&request, Moment::now()) {
+    if let Known::Signed(..) = host.who(&request, Moment::now()).await? {
         return Ok(see(&prefix, next.unwrap_or("/")));
     }
     let mut page = SignInPage::new(&prefix, format!("{}/sign-in", prefix.as_str()));
@@ -112,11 +107,11 @@ pub(super) async fn take(host: Host, mut request: Request) -> Result<Response, P
     let form = Form::read(&mut request).await?;
     let prefix = Prefix::of(&request);
     let next = own(form.text("next"));
-    match host.signed_in(&request, form.text(TOKEN)) {
-        Ok(session) => {
+    match host.signed_in(&request, form.text(TOKEN)).await {
+        Ok((session, caller)) => {
             let mut answer = see(&prefix, next.unwrap_or("/"));
             host.0.sessions.begin(&mut answer, &session);
-            tracing::info!(name = session.name, "signed in");
+            tracing::info!(name = &*caller.name, role = %caller.role, "signed in");
             Ok(answer)
         }
         Err(problem) => {
@@ -137,24 +132,26 @@ pub(super) async fn leave(host: Host, request: Request) -> Result<Response, Prob
 
 /// For a form that came without a session: the token that came with it, or a page that asks for one and holds what was
 /// typed.
-pub(super) fn again(
+pub(super) async fn again(
     host: &Host,
     request: &Request,
     prefix: &Prefix,
     form: &Form,
-    carried: &Carried,
-) -> Result<Session, Box<Response>> {
+    known: &Known,
+) -> Result<(Session, Caller), Box<Response>> {
     let asked = form.get(TOKEN);
-    let problem = match asked.map(|token| host.signed_in(request, token)) {
-        Some(Ok(session)) => return Ok(session),
-        Some(Err(problem)) => problem,
+    let problem = match asked {
+        Some(token) => match host.signed_in(request, token).await {
+            Ok(signed) => return Ok(signed),
+            Err(problem) => problem,
+        },
         None => Problem::unauthorized("Sign in first."),
     };
     let action = site::address_of(request).filter(|at| !at.starts_with("//"));
     let mut page = SignInPage::new(prefix, action.unwrap_or_default());
     match asked {
         Some(_) => page.error = Some(told(&problem)),
-        None if *carried == Carried::Over => {
+        None if *known == Known::Over => {
             page.note = Some(
                 "You are no longer signed in. What you sent was not done yet: sign in, and it is done then.",
             );
@@ -175,16 +172,23 @@ fn told(problem: &Problem) -> String {
 impl Host {
     /// The session of whoever sends this token. The right token is always taken, as by the API; a wrong one makes its
     /// sender wait.
-    fn signed_in(&self, request: &Request, token: &str) -> Result<Session, Problem> {
+    async fn signed_in(
+        &self,
+        request: &Request,
+        token: &str,
+    ) -> Result<(Session, Caller), Problem> {
         let parts = &*self.0;
         // What is copied may bring spaces along.
         let token = token.trim();
         if token.is_empty() {
             return Err(Problem::unauthorized("Enter the token."));
         }
-        if parts.operator.is(token) {
-            return Ok(parts.sessions.of_operator(Moment::now()));
-        }
-        Err(parts.gate.wrong_token(request))
+        let Some(caller) = parts.callers.with_token(token).await? else {
+            return Err(parts.gate.wrong_token(request));
+        };
+        let session = parts
+            .sessions
+            .new_session(token, &parts.callers, Moment::now());
+        Ok((session, caller))
     }
 }

@@ -3,28 +3,14 @@
 use std::sync::OnceLock;
 
 use jiff::{
-    Timestamp,
     civil::DateTime,
-    tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase},
+    tz::{AmbiguousOffset, TimeZone},
 };
 use voting_core::model::moment::Moment;
 
-/// The zone of a poll that has none.
-pub(super) const UTC: &str = "UTC";
+use crate::views::time_zones::{database, timestamp};
 
-/// The database in the binary: it is the same on every machine.
-fn database() -> &'static TimeZoneDatabase {
-    static DATABASE: OnceLock<TimeZoneDatabase> = OnceLock::new();
-    DATABASE.get_or_init(TimeZoneDatabase::bundled)
-}
-
-/// The zone with this IANA name.
-pub(super) fn zone(name: &str) -> Option<TimeZone> {
-    if name == UTC {
-        return Some(TimeZone::UTC);
-    }
-    database().get(name).ok()
-}
+pub(super) use crate::views::time_zones::{UTC, zone};
 
 /// The zones of one part of the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,11 +105,6 @@ pub(super) fn moment(
     Moment::from_unix_ms(ms).ok_or(NoMoment::Unreadable)
 }
 
-fn timestamp(moment: Moment) -> Timestamp {
-    let ms = i64::try_from(moment.unix_ms()).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
-}
-
 /// A moment as the value of a field for a date and a time, and which of two it is if the time comes twice.
 pub(super) fn local(moment: Moment, zone: &TimeZone) -> (String, Option<Which>) {
     let at = timestamp(moment);
@@ -150,9 +131,9 @@ pub(super) fn for_people(moment: Moment, zone_name: Option<&str>) -> String {
         return moment.to_string();
     };
     let at = timestamp(moment).to_zoned_datetime(zone);
-    let time = match moment.unix_ms() % 60_000 {
+    let time = match at.second() {
         0 => "%H:%M",
-        _ => "%H:%M:%S%.f",
+        _ => "%H:%M:%S",
     };
     let text = at.strftime(&format!("%A, %-d %B %Y, {time}")).to_string();
     match name {

@@ -4,11 +4,7 @@ use std::time::SystemTime;
 
 use poem::Request;
 use poem_openapi::{Object, OpenApi, SecurityScheme, auth::Bearer, payload::Json};
-use voting_core::{
-    Poll,
-    model::{moment::Moment, poll::Shown},
-    pipeline::worker::Progress,
-};
+use voting_core::{Poll, pipeline::worker::Progress};
 
 use super::OperatorService;
 use crate::{
@@ -37,16 +33,17 @@ impl Operator {
         self.0.may(right)
     }
 
-    /// Whether the caller may see the result of a poll. A host always may; an auditor once the poll is final, or once
-    /// everybody may.
+    /// Who calls.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.0
+    }
+
+    /// Whether the caller may see the result of a poll.
     ///
     /// # Errors
     /// The result is hidden from the caller.
     pub(super) fn may_see_result_of(&self, poll: &Poll, voters: u64) -> Result<(), Problem> {
-        match poll.shows_result(self.0.viewer(), Moment::now()) {
-            Shown::Yes => Ok(()),
-            Shown::Hidden(hidden) => Err(Problem::result_hidden(poll, &hidden, voters)),
-        }
+        self.0.may_see_result_of(poll, voters)
     }
 }
 

@@ -180,6 +180,32 @@ impl Export {
     }
 }
 
+impl OperatorService {
+    /// The audit log as CSV, of one poll if that is given.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn audit_table(&self, poll: Option<PollId>) -> Result<Body, Problem> {
+        let mut export = Export {
+            store: Arc::clone(&self.0.pipeline.store),
+            poll,
+            next: Some(0),
+        };
+        let mut table = "number,at,by,action,poll,before,after\r\n".to_owned();
+        // A store that does not answer is told with a status.
+        table.extend(export.rows().await?);
+        let rest = stream::unfold(export, |mut export| async {
+            let rows = export.rows().await.transpose()?;
+            if rows.is_err() {
+                export.next = None;
+            }
+            Some((rows.map_err(std::io::Error::other), export))
+        });
+        let table = stream::once(async { Ok(table) }).chain(rest);
+        Ok(Body::from_bytes_stream(table))
+    }
+}
+
 #[OpenApi]
 impl Api {
     /// What was done, by whom and when, the oldest first.
@@ -231,22 +257,7 @@ impl Api {
     ) -> Result<Csv, Problem> {
         operator.may(Right::Audit)?;
         only_parameters(request, &["poll"])?;
-        let mut export = Export {
-            store: Arc::clone(&self.0.0.pipeline.store),
-            poll: poll_id(poll.0.as_deref())?,
-            next: Some(0),
-        };
-        let mut table = "number,at,by,action,poll,before,after\r\n".to_owned();
-        // A store that does not answer is told with a status.
-        table.extend(export.rows().await?);
-        let rest = stream::unfold(export, |mut export| async {
-            let rows = export.rows().await.transpose()?;
-            if rows.is_err() {
-                export.next = None;
-            }
-            Some((rows.map_err(std::io::Error::other), export))
-        });
-        let table = stream::once(async { Ok(table) }).chain(rest);
-        Ok(Csv(Body::from_bytes_stream(table)))
+        let poll = poll_id(poll.0.as_deref())?;
+        Ok(Csv(self.0.audit_table(poll).await?))
     }
 }

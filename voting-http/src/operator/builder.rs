@@ -83,14 +83,12 @@ impl OperatorServiceBuilder {
     /// Builds the service.
     pub fn build(self) -> OperatorService {
         let site = self.site.with_gate(self.gate.clone());
-        let operator = OperatorKey::new(&self.token);
         let tokens = Arc::<dyn Store>::clone(&self.pipeline.store);
         OperatorService(Arc::new(Inner {
             pipeline: self.pipeline,
             overview: Overview::default(),
             asking: Once::new(),
-            callers: Callers::new(operator.clone(), tokens),
-            operator,
+            callers: Callers::new(OperatorKey::new(&self.token), tokens),
             sessions: host::sessions(&self.token, &site),
             gate: self.gate,
             site,

@@ -9,7 +9,11 @@ use poem_openapi::{
 use voting_core::{
     model::position::Position,
     pipeline::replay::{self, Revived},
-    store::dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
+    store::{
+        audit::AuditNote,
+        dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
+        outcome::FlushReport,
+    },
 };
 
 use super::{OperatorService, api::Operator};
@@ -162,6 +166,46 @@ fn position(text: &str) -> Result<Position, Problem> {
         .map_err(|error| Problem::invalid(format!("This is {error}.")))
 }
 
+impl OperatorService {
+    /// Counts a dead letter, and tells the audit log what became of its ballots.
+    ///
+    /// # Errors
+    /// There is none at this position, its ballots still cannot be counted, or the store does not answer.
+    pub(crate) async fn count_dead_letter(
+        &self,
+        position: &str,
+        by: &str,
+    ) -> Result<FlushReport, Problem> {
+        let at = self::position(position)?;
+        let pipeline = &self.0.pipeline;
+        let store = pipeline.store.as_ref();
+        let rule = pipeline.worker.rule().map(AsRef::as_ref);
+        let report = match replay::revive(store, store, store, rule, at).await? {
+            Revived::NotFound => return Err(Problem::no_dead_letter()),
+            Revived::Rejected(reason, detail) => {
+                return Err(Problem::still_rejected(format!("{reason}: {detail}.")));
+            }
+            Revived::Flushed(report) => report,
+        };
+        tracing::info!(position = %at, ?report, by, "a dead letter was counted");
+        let told = serde_json::json!({
+            "position": at.to_string(),
+            "counted": report.counted,
+            "superseded": report.superseded,
+            "rejected": report.rejected,
+        });
+        let note = AuditNote {
+            by: by.to_owned(),
+            action: "dead_letter.replayed".to_owned(),
+            poll: None,
+            before: None,
+            after: Some(told.to_string()),
+        };
+        store.add_to_audit_log(&note).await?;
+        Ok(report)
+    }
+}
+
 #[OpenApi]
 impl Api {
     /// The ballots that could not be counted, 100 at a time.
@@ -225,30 +269,12 @@ impl Api {
         /// Where it stood in the log.
         position: Path<String>,
     ) -> Result<Json<ReplayView>, Problem> {
-        operator.may(Right::DeadLetters)?;
-        let at = self::position(&position)?;
-        let pipeline = &self.0.0.pipeline;
-        let revived = replay::revive(
-            pipeline.store.as_ref(),
-            pipeline.store.as_ref(),
-            pipeline.store.as_ref(),
-            pipeline.worker.rule().map(AsRef::as_ref),
-            at,
-        )
-        .await?;
-        match revived {
-            Revived::NotFound => Err(Problem::no_dead_letter()),
-            Revived::Rejected(reason, detail) => {
-                Err(Problem::still_rejected(format!("{reason}: {detail}.")))
-            }
-            Revived::Flushed(report) => {
-                tracing::info!(position = %at, ?report, "a dead letter was counted");
-                Ok(Json(ReplayView {
-                    counted: report.counted,
-                    superseded: report.superseded,
-                    rejected: report.rejected,
-                }))
-            }
-        }
+        let by = operator.may(Right::DeadLetters)?;
+        let report = self.0.count_dead_letter(&position, by).await?;
+        Ok(Json(ReplayView {
+            counted: report.counted,
+            superseded: report.superseded,
+            rejected: report.rejected,
+        }))
     }
 }

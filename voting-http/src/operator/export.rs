@@ -17,11 +17,14 @@ use poem_openapi::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
-use voting_core::{PollId, store::audit::AuditNote};
+use voting_core::{
+    PollId,
+    store::{audit::AuditNote, export::BallotExport},
+};
 
 use super::{OperatorService, api::Operator};
 use crate::{
-    edge::callers::Right,
+    edge::callers::{Caller, Right},
     export::{BallotFile, BallotsView, ExportFormat, TallyExport, tally_file, warning},
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
@@ -32,6 +35,9 @@ pub(super) const AT_ONCE: usize = 2;
 
 /// The header with the warning of an export of ballots.
 const WARNING: HeaderName = HeaderName::from_static("export-warning");
+
+const CSV: &str = "text/csv; charset=utf-8";
+const JSON: &str = "application/json; charset=utf-8";
 
 pub(super) struct Api(pub(super) OperatorService);
 
@@ -108,7 +114,7 @@ fn text() -> MetaSchemaRef {
 }
 
 impl Content for TallyCsv {
-    const TYPE: &'static str = "text/csv; charset=utf-8";
+    const TYPE: &'static str = CSV;
     const DESCRIPTION: &'static str = "A row for each option, with a byte order mark at the beginning. A field that a \
         spreadsheet could take for a formula begins with `'`.";
     const WARNS: bool = false;
@@ -119,7 +125,7 @@ impl Content for TallyCsv {
 }
 
 impl Content for TallyJson {
-    const TYPE: &'static str = "application/json; charset=utf-8";
+    const TYPE: &'static str = JSON;
     const DESCRIPTION: &'static str = "The count, with what it is a count of.";
     const WARNS: bool = false;
 
@@ -133,7 +139,7 @@ impl Content for TallyJson {
 }
 
 impl Content for BallotsCsv {
-    const TYPE: &'static str = "text/csv; charset=utf-8";
+    const TYPE: &'static str = CSV;
     const DESCRIPTION: &'static str = "A row for each ballot. If a voter had one choice: the column `choice` with the id \
         of the option. Otherwise: a column for each option, named by its id, with 1 if it was chosen and else 0. An \
         answer that is cut off is not whole.";
@@ -145,7 +151,7 @@ impl Content for BallotsCsv {
 }
 
 impl Content for BallotsJson {
-    const TYPE: &'static str = "application/json; charset=utf-8";
+    const TYPE: &'static str = JSON;
     const DESCRIPTION: &'static str =
         "The ballots. Each has a line of its own. An answer that is cut off is not whole.";
     const WARNS: bool = true;
@@ -160,16 +166,18 @@ impl Content for BallotsJson {
 }
 
 /// A file to be saved.
-struct Download<C> {
+pub(crate) struct ExportFile {
     name: String,
+    content_type: &'static str,
     warning: Option<String>,
     body: Body,
-    content: PhantomData<fn() -> C>,
 }
 
-impl<C: Content> IntoResponse for Download<C> {
+impl IntoResponse for ExportFile {
     fn into_response(self) -> Response {
-        let mut answer = Response::builder().content_type(C::TYPE).body(self.body);
+        let mut answer = Response::builder()
+            .content_type(self.content_type)
+            .body(self.body);
         let headers = answer.headers_mut();
         let disposition = format!("attachment; filename=\"{}\"", self.name);
         if let Ok(disposition) = HeaderValue::try_from(disposition) {
@@ -179,6 +187,32 @@ impl<C: Content> IntoResponse for Download<C> {
             headers.insert(WARNING, warning);
         }
         answer
+    }
+}
+
+fn content_type(format: ExportFormat) -> &'static str {
+    match format {
+        ExportFormat::Csv => CSV,
+        ExportFormat::Json => JSON,
+    }
+}
+
+/// A file as an answer of the API.
+struct Download<C> {
+    file: ExportFile,
+    content: PhantomData<fn() -> C>,
+}
+
+impl<C> From<ExportFile> for Download<C> {
+    fn from(file: ExportFile) -> Self {
+        let content = PhantomData;
+        Self { file, content }
+    }
+}
+
+impl<C: Content> IntoResponse for Download<C> {
+    fn into_response(self) -> Response {
+        self.file.into_response()
     }
 }
 
@@ -248,38 +282,69 @@ impl Sent {
     }
 }
 
-impl Api {
-    async fn tally<C: Content>(
+impl OperatorService {
+    /// The tally of a poll as a file.
+    ///
+    /// # Errors
+    /// The caller may not export, or may not see this result; there is no such poll, or the store does not answer.
+    pub(crate) async fn export_tally(
         &self,
-        operator: &Operator,
+        caller: &Caller,
         name: &str,
         format: ExportFormat,
-    ) -> Result<Download<C>, Problem> {
-        operator.may(Right::Export)?;
+    ) -> Result<ExportFile, Problem> {
+        caller.may(Right::Export)?;
         let id: PollId = name.parse().map_err(|_| Problem::no_poll(name))?;
-        let counted = self.0.0.pipeline.store.counted_poll(&id).await?;
+        let counted = self.0.pipeline.store.counted_poll(&id).await?;
         let (poll, tally) = counted.ok_or_else(|| Problem::no_poll(name))?;
-        operator.may_see_result_of(&poll, tally.voters)?;
-        Ok(Download {
+        caller.may_see_result_of(&poll, tally.voters)?;
+        Ok(ExportFile {
             name: format!("tally-{id}.{}", format.as_str()),
+            content_type: content_type(format),
             warning: None,
             body: Body::from_string(tally_file(&poll, &tally, format)),
-            content: PhantomData,
         })
     }
 
-    async fn ballots<C: Content>(
+    /// An export of the ballots of a final poll, which holds one of the few turns.
+    async fn begin_export(
         &self,
-        operator: &Operator,
+        id: &PollId,
+    ) -> Result<(BallotExport, OwnedSemaphorePermit), Problem> {
+        let turn = Arc::clone(&self.0.exports).try_acquire_owned();
+        let turn = turn.map_err(|_| Problem::too_many_exports())?;
+        let export = self.0.pipeline.store.export_ballots(id).await?;
+        Ok((export, turn))
+    }
+
+    /// What an export of the ballots of a poll would be warned of; `None` if there is nothing to warn of.
+    ///
+    /// # Errors
+    /// As [`export_ballots`](Self::export_ballots).
+    pub(crate) async fn export_warning(
+        &self,
+        caller: &Caller,
+        id: &PollId,
+    ) -> Result<Option<String>, Problem> {
+        caller.may(Right::Export)?;
+        let (export, _turn) = self.begin_export(id).await?;
+        Ok(warning(export.head()))
+    }
+
+    /// The ballots of a final poll as a file. The audit log tells of it.
+    ///
+    /// # Errors
+    /// The caller may not export; there is no such poll, or it is not final; there are too many exports, or the store
+    /// does not answer.
+    pub(crate) async fn export_ballots(
+        &self,
+        caller: &Caller,
         name: &str,
         format: ExportFormat,
-    ) -> Result<Download<C>, Problem> {
-        let by = operator.may(Right::Export)?;
+    ) -> Result<ExportFile, Problem> {
+        let by = caller.may(Right::Export)?;
         let id: PollId = name.parse().map_err(|_| Problem::no_poll(name))?;
-        let turn = Arc::clone(&self.0.0.exports).try_acquire_owned();
-        let turn = turn.map_err(|_| Problem::too_many_exports())?;
-        let store = &self.0.0.pipeline.store;
-        let export = store.export_ballots(&id).await?;
+        let (export, turn) = self.begin_export(&id).await?;
         let head = export.head();
         let note = serde_json::json!({
             "ballots": head.ballots,
@@ -294,17 +359,17 @@ impl Api {
             before: None,
             after: Some(note.to_string()),
         };
-        store.add_to_audit_log(&note).await?;
+        self.0.pipeline.store.add_to_audit_log(&note).await?;
         let sent = Sent {
             file: BallotFile::new(export, format),
-            stop: self.0.0.options.stop.clone(),
+            stop: self.0.options.stop.clone(),
             _turn: turn,
         };
-        Ok(Download {
+        Ok(ExportFile {
             name: format!("ballots-{id}.{}", format.as_str()),
+            content_type: content_type(format),
             warning,
             body: Body::from_bytes_stream(stream::unfold(sent, Sent::next)),
-            content: PhantomData,
         })
     }
 }
@@ -322,7 +387,10 @@ impl Api {
         operator: Operator,
         poll: Path<String>,
     ) -> Result<Download<TallyCsv>, Problem> {
-        self.tally(&operator, &poll, ExportFormat::Csv).await
+        let file = self
+            .0
+            .export_tally(operator.caller(), &poll, ExportFormat::Csv);
+        Ok(file.await?.into())
     }
 
     /// Get the tally of a poll as JSON, with the poll's times and its rule of counting.
@@ -336,7 +404,10 @@ impl Api {
         operator: Operator,
         poll: Path<String>,
     ) -> Result<Download<TallyJson>, Problem> {
-        self.tally(&operator, &poll, ExportFormat::Json).await
+        let file = self
+            .0
+            .export_tally(operator.caller(), &poll, ExportFormat::Json);
+        Ok(file.await?.into())
     }
 
     /// Get the ballots of a final poll as CSV: what each voter chose, without the voter and the time, in random order.
@@ -352,7 +423,10 @@ impl Api {
         operator: Operator,
         poll: Path<String>,
     ) -> Result<Download<BallotsCsv>, Problem> {
-        self.ballots(&operator, &poll, ExportFormat::Csv).await
+        let file = self
+            .0
+            .export_ballots(operator.caller(), &poll, ExportFormat::Csv);
+        Ok(file.await?.into())
     }
 
     /// Get the ballots of a final poll as JSON: what each voter chose, without the voter and the time, in random order.
@@ -368,6 +442,9 @@ impl Api {
         operator: Operator,
         poll: Path<String>,
     ) -> Result<Download<BallotsJson>, Problem> {
-        self.ballots(&operator, &poll, ExportFormat::Json).await
+        let file = self
+            .0
+            .export_ballots(operator.caller(), &poll, ExportFormat::Json);
+        Ok(file.await?.into())
     }
 }

@@ -12,7 +12,10 @@ use voting_core::{
 
 use crate::{
     problem::{Problem, capitalized},
-    views::poll_view::{OrderView, ResultsView},
+    views::{
+        poll_view::{OrderView, ResultsView},
+        time_zones,
+    },
 };
 
 /// A poll as somebody writes it, before it is checked.
@@ -156,10 +159,8 @@ fn moment(field: &'static str, text: Option<&str>) -> Result<Option<Moment>, Inv
 /// The name of a time zone as the database of time zones spells it.
 fn zone(name: &str) -> Result<String, InvalidForm> {
     let name: String = name.chars().take(65).collect();
-    let found = jiff::tz::TimeZone::get(&name);
-    let found = found
-        .ok()
-        .and_then(|zone| zone.iana_name().map(str::to_owned));
+    let found = time_zones::zone(&name);
+    let found = found.and_then(|zone| zone.iana_name().map(str::to_owned));
     found.ok_or_else(|| {
         let sentence = format!(
             "There is no time zone {name:?}; its name is one of the IANA database, such as Europe/Berlin."

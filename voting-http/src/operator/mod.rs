@@ -14,7 +14,7 @@ mod tokens;
 
 use std::sync::{Arc, Once};
 
-use poem::{IntoEndpoint, Route};
+use poem::IntoEndpoint;
 use poem_openapi::OpenApiService;
 use tokio::sync::Semaphore;
 use voting_core::{
@@ -28,14 +28,13 @@ use crate::{
     host::{self, Host},
     pages::{assets, site::Site},
     server::{
-        api_routes::ApiRoutes,
+        api_routes::{ApiRoutes, Pages},
         document,
         gate::Gate,
         health::{self, Health},
         methods::Methods,
         tower::HttpService,
     },
-    tokens::signed::OperatorKey,
 };
 
 /// The operator's service. It shows where all ballots are, and lets the operator change and close polls. It runs
@@ -49,7 +48,6 @@ struct Inner {
     /// Starts the task that asks the stores regularly.
     asking: Once,
     callers: Callers,
-    operator: OperatorKey,
     /// Who is signed in to the host's pages.
     sessions: host::Sessions,
     gate: Gate,
@@ -112,27 +110,35 @@ impl OperatorService {
             let overview = self.0.overview.clone();
             tokio::spawn(overview.keep_asking(self.0.pipeline.clone(), options.stop.clone()));
         });
-        let health = self.health();
-        let metrics = metrics::Metrics::new(self.clone(), health.clone());
-        let pages = Route::new().nest("/assets", assets::route());
-        let pages = self.host().add_to(pages);
         let methods = Methods::of(&self.openapi())
             .and(host::FORMS, "GET, HEAD, POST")
             .and(host::ONLY_FORMS, "POST");
-        let routes = ApiRoutes::new(
-            self.documented(health),
-            self.openapi(),
-            metrics,
-            pages,
-            options.exposed,
-        );
-        let edge = Edge::new(routes, options)
+        let edge = Edge::new(self.api_routes(), options)
             .with_methods(methods)
             .over_https(self.0.site.is_https())
             .taking_bodies()
             .for_hosts(self.0.sessions.clone())
             .for_operator(self.0.callers.clone(), self.0.gate.clone());
         ServiceEndpoint::new(edge)
+    }
+
+    /// The patterns of all addresses that the service answers, such as `/polls/:poll` for pages and `/v1/polls/{poll}`
+    /// for the API.
+    pub fn routes(&self) -> Vec<String> {
+        self.api_routes().patterns()
+    }
+
+    fn api_routes(&self) -> ApiRoutes {
+        let health = self.health();
+        let metrics = metrics::Metrics::new(self.clone(), health.clone());
+        let pages = Pages::default().nest("/assets", assets::route());
+        ApiRoutes::new(
+            self.documented(health),
+            self.openapi(),
+            metrics,
+            self.host().add_to(pages),
+            self.0.options.exposed,
+        )
     }
 
     /// The service for axum, hyper and other users of tower services. If it is mounted below a path, set `base_path`.
@@ -171,7 +177,7 @@ impl OperatorService {
             queue,
             store,
             polls,
-            operator: self.0.operator.clone(),
+            callers: self.0.callers.clone(),
             sessions: self.0.sessions.clone(),
             gate: self.0.gate.clone(),
             site: self.0.site.clone(),

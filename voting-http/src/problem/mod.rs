@@ -28,7 +28,6 @@ use voting_core::{
         poll::{Hidden, InvalidChoice},
     },
     pipeline::rule::Refusal,
-    store::tokens::Role,
 };
 
 use self::{kind::ProblemKind, trouble::Trouble};
@@ -300,12 +299,9 @@ impl Problem {
         Self::new(ProblemKind::Conflict, detail)
     }
 
-    /// The caller's role may not do this.
-    pub(crate) fn forbidden(name: &str, role: Role) -> Self {
-        Self::new(
-            ProblemKind::Forbidden,
-            format!("The token {name:?} has the role {role}, which may not do this."),
-        )
+    /// The caller's role may not do this; `detail` says what is missing.
+    pub(crate) fn forbidden(detail: String) -> Self {
+        Self::new(ProblemKind::Forbidden, detail)
     }
 
     pub(crate) fn token_exists(name: &str) -> Self {
@@ -351,7 +347,7 @@ impl Problem {
     pub(crate) fn too_many_tokens(wait: Duration) -> Self {
         Self::new(
             ProblemKind::TooManyTokens,
-            "This is not the operator's token, and too many wrong ones came from your address.",
+            "This token is not known here, and too many wrong ones came from your address.",
         )
         .after(wait)
     }

@@ -1,7 +1,9 @@
 //! Moments as people read them.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::tz::TimeZone;
 use voting_core::{Poll, model::moment::Moment};
+
+use super::time_zones::{UTC, timestamp, zone as known_zone};
 
 /// A moment in words, in the time zone of the poll: `Friday, 27 November 2026, 18:00 (Europe/Berlin)`.
 pub(crate) fn of_poll(moment: Moment, poll: &Poll) -> String {
@@ -10,13 +12,9 @@ pub(crate) fn of_poll(moment: Moment, poll: &Poll) -> String {
 
 /// A moment in words. A time zone that is not in the database is shown as UTC: the words then say so.
 fn in_words(moment: Moment, zone: Option<&str>) -> String {
-    let known = zone.and_then(|name| Some((name, TimeZone::get(name).ok()?)));
-    let (name, zone) = known.unwrap_or(("UTC", TimeZone::UTC));
-    let ms = i64::try_from(moment.unix_ms()).unwrap_or(i64::MAX);
-    let Ok(at) = Timestamp::from_millisecond(ms) else {
-        return moment.to_string();
-    };
-    let at = at.to_zoned_datetime(zone.clone());
+    let known = zone.and_then(|name| Some((name, known_zone(name)?)));
+    let (name, zone) = known.unwrap_or((UTC, TimeZone::UTC));
+    let at = timestamp(moment).to_zoned_datetime(zone.clone());
     let time = match at.second() {
         0 => "%H:%M",
         _ => "%H:%M:%S",

@@ -1,6 +1,8 @@
 //! The three services over a back end in memory, on real sockets.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
+pub mod host_browser;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener as StdListener, TcpStream},

@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU16;
 
-use voting_http::{Gate, PeerLink, Site};
+use voting_http::{Gate, PeerLink, PublicUrl, Site};
 
-use crate::settings::config::{Config, Web};
+use crate::settings::config::{Config, Web, Worker};
 
 impl Config {
     /// The name of this replica on the pages, if pages show it.
@@ -14,24 +14,76 @@ impl Config {
     }
 }
 
-/// The surroundings of a service with pages, when the other service listens on `peer_port`. The pages do not name the
-/// replica; see [`Config::served_by`].
-pub fn site(own: &Web, peer: &Web, peer_port: u16, gate: &Gate) -> Site {
+/// Where the pages of another service are, for a service at this URL or, behind a mapping of ports, at this port. The
+/// other service listens on `peer_port`.
+fn peer_link(
+    own_url: Option<&PublicUrl>,
+    own_port: Option<NonZeroU16>,
+    peer: &Web,
+    peer_port: u16,
+) -> PeerLink {
     let peer_port = peer.public_port.map_or(peer_port, NonZeroU16::get);
-    let peer = match (&own.public_url, &peer.public_url) {
+    match (own_url, &peer.public_url) {
         (_, Some(url)) => PeerLink::Url(url.clone()),
-        (None, None) => match own.public_port {
+        (None, None) => match own_port {
             Some(own) => PeerLink::MappedPort {
                 own: own.get(),
                 peer: peer_port,
             },
             None => PeerLink::Port(peer_port),
         },
-        // Behind a proxy, voters do not use the other service's port.
+        // Behind a proxy, nobody uses the other service's port.
         (Some(_), None) => PeerLink::None,
-    };
+    }
+}
+
+/// The surroundings of a service with pages, when the other service listens on `peer_port`. The pages do not name the
+/// replica; see [`Config::served_by`].
+pub fn site(own: &Web, peer: &Web, peer_port: u16, gate: &Gate) -> Site {
+    let url = own.public_url.as_ref();
     Site::default()
         .with_public_url(own.public_url.clone())
-        .with_peer(peer)
+        .with_peer(peer_link(url, own.public_port, peer, peer_port))
         .with_gate(gate.clone())
+}
+
+/// The surroundings of the host's pages, when the vote service listens on `vote_port`.
+pub fn host_site(worker: &Worker, vote: &Web, vote_port: u16) -> Site {
+    let url = worker.public_url.as_ref();
+    Site::default()
+        .with_public_url(worker.public_url.clone())
+        .with_peer(peer_link(url, worker.public_port, vote, vote_port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn urls(worker: Option<&str>, vote: Option<&str>, port: Option<u16>) -> Site {
+        let config = Config::default();
+        let (mut own, mut web) = (config.worker, config.vote);
+        let url = |text: Option<&str>| text.map(|text| text.parse().unwrap());
+        own.public_url = url(worker);
+        own.public_port = port.and_then(NonZeroU16::new);
+        web.public_url = url(vote);
+        host_site(&own, &web, 8080)
+    }
+
+    #[test]
+    fn the_hosts_pages_know_where_voters_vote() {
+        let (host, vote) = ("https://host.test", "https://vote.test");
+        let of_voters = PeerLink::Url(vote.parse().unwrap());
+        assert_eq!(urls(None, None, None).peer, PeerLink::Port(8080));
+        let mapped = PeerLink::MappedPort {
+            own: 30082,
+            peer: 8080,
+        };
+        assert_eq!(urls(None, None, Some(30082)).peer, mapped);
+        assert_eq!(urls(None, Some(vote), Some(30082)).peer, of_voters);
+        let both = urls(Some(host), Some(vote), None);
+        assert_eq!(both.peer, of_voters);
+        assert_eq!(both.public_url.unwrap().to_string(), host);
+        // Nobody outside uses the port of the vote service.
+        assert_eq!(urls(Some(host), None, None).peer, PeerLink::None);
+    }
 }

@@ -182,6 +182,12 @@ pub struct Worker {
     /// The address to listen on, or a name of this machine. Port 0 takes a free port.
     #[serde(deserialize_with = "listen::read")]
     pub listen: SocketAddr,
+    /// The address that hosts use, if it is another one, as behind a proxy. With `https://`, the cookie of who is signed
+    /// in is bound to this host and sent over HTTPS only.
+    #[serde(serialize_with = "as_text")]
+    pub public_url: Option<PublicUrl>,
+    /// Without a `public_url`: the port that hosts use, if it is not that of `listen`, as behind a published port.
+    pub public_port: Option<NonZeroU16>,
     /// The token that opens the operator's API; 32 bytes or more, hard to guess, and not the secret. The all-in-one
     /// makes one unless it is set, and keeps it beside the database.
     pub token: Option<Hidden>,
@@ -316,6 +322,8 @@ impl Default for Worker {
         let options = WorkerOptions::default();
         Self {
             listen: loopback(8082),
+            public_url: None,
+            public_port: None,
             token: None,
             token_file: None,
             max_ballots: options.max_ballots,

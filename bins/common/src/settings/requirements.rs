@@ -189,6 +189,15 @@ impl Config {
                     .to_owned(),
             );
         }
+        if any(Service::uses_token)
+            && self.worker.public_url.is_some()
+            && self.vote.public_url.is_none()
+        {
+            remarks.push(
+                "worker.public_url is set and vote.public_url is not: the host's pages have no address for voters"
+                    .to_owned(),
+            );
+        }
         if let (Some(default), Some(polls)) = (&self.default_poll, &self.polls)
             && polls.iter().all(|poll| poll.id() != default)
         {

@@ -123,7 +123,7 @@ async fn makes_a_poll(scripts: bool) {
     browser.click("form[action$=recount] button").await;
     browser.reads(".done", "The result is the same.").await;
     browser.click(".host-nav a[href$=audit]").await;
-    browser.reads(".entries", "poll.created").await;
+    browser.reads(".entries", "Draft made").await;
     if scripts {
         look_at(&browser, "audit").await;
     }

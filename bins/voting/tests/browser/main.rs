@@ -1,11 +1,13 @@
 //! The pages in a real browser. This file has the tests of the two pages for voters; each page has a file of its own.
 
+mod barriers;
 mod host;
 mod layout;
 mod life;
 mod results;
 #[path = "../support/mod.rs"]
 mod support;
+mod tour;
 mod unsure;
 mod voting;
 

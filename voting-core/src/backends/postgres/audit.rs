@@ -12,6 +12,14 @@ use crate::{
     },
 };
 
+const LATER: &str =
+    "SELECT number, (EXTRACT(epoch FROM at) * 1000)::bigint, by, action, poll, before, after
+     FROM audit_log WHERE number > $1 ORDER BY number LIMIT $2";
+
+const EARLIER: &str =
+    "SELECT number, (EXTRACT(epoch FROM at) * 1000)::bigint, by, action, poll, before, after
+     FROM audit_log WHERE number < $1 ORDER BY number DESC LIMIT $2";
+
 /// Adds a note in the transaction that does what it says.
 pub(super) fn add_to_audit_log(
     transaction: &mut Transaction<'_>,
@@ -40,15 +48,15 @@ impl Inner {
         self.in_transaction(|transaction| add_to_audit_log(transaction, note))
     }
 
-    fn notes(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
-        let (after, limit) = (to_column(after)?, i64::try_from(limit).unwrap_or(i64::MAX));
-        let rows = self.ask(|connection| {
-            Ok(connection.query(
-                "SELECT number, (EXTRACT(epoch FROM at) * 1000)::bigint, by, action, poll, before, after
-                 FROM audit_log WHERE number > $1 ORDER BY number LIMIT $2",
-                &[&after, &limit],
-            )?)
-        })?;
+    /// The entries on one side of a number.
+    fn notes(
+        &self,
+        query: &'static str,
+        number: i64,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.ask(|connection| Ok(connection.query(query, &[&number, &limit])?))?;
         let entries = rows.iter().map(|row| {
             let ms = from_column(row.get(1))?;
             let corrupt = || StoreError::Corrupt(format!("time {ms} in the audit log"));
@@ -80,6 +88,18 @@ impl AuditLog for Postgres {
     }
 
     async fn audit_log(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
-        self.call(move |inner| inner.notes(after, limit)).await
+        let after = to_column(after)?;
+        self.call(move |inner| inner.notes(LATER, after, limit))
+            .await
+    }
+
+    async fn newest_of_audit_log(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let before = before.map_or(Ok(i64::MAX), to_column)?;
+        self.call(move |inner| inner.notes(EARLIER, before, limit))
+            .await
     }
 }

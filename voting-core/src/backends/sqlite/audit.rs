@@ -32,12 +32,21 @@ pub(super) fn add_to_audit_log(
     Ok(())
 }
 
-fn notes(reader: &Connection, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
-    let mut query = reader.prepare_cached(
-        "SELECT number, at, by, action, poll, before, after FROM audit_log
-         WHERE number > ?1 ORDER BY number LIMIT ?2",
-    )?;
-    let rows = query.query_map(params![after, limit], |row| {
+const LATER: &str = "SELECT number, at, by, action, poll, before, after FROM audit_log
+     WHERE number > ?1 ORDER BY number LIMIT ?2";
+
+const EARLIER: &str = "SELECT number, at, by, action, poll, before, after FROM audit_log
+     WHERE number < ?1 ORDER BY number DESC LIMIT ?2";
+
+/// The entries on one side of a number.
+fn notes(
+    reader: &Connection,
+    query: &str,
+    number: u64,
+    limit: usize,
+) -> Result<Vec<AuditEntry>, StoreError> {
+    let mut query = reader.prepare_cached(query)?;
+    let rows = query.query_map(params![number, limit], |row| {
         let note = AuditNote {
             by: row.get(2)?,
             action: row.get(3)?,
@@ -87,7 +96,17 @@ impl AuditLog for Sqlite {
     }
 
     async fn audit_log(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
-        self.reading(move |inner| notes(&lock(&inner.reader), after, limit))
+        self.reading(move |inner| notes(&lock(&inner.reader), LATER, after, limit))
+            .await
+    }
+
+    async fn newest_of_audit_log(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let before = before.unwrap_or(i64::MAX.unsigned_abs());
+        self.reading(move |inner| notes(&lock(&inner.reader), EARLIER, before, limit))
             .await
     }
 }

@@ -212,6 +212,26 @@ impl BrokenStore for PagesFromTheLastNumberOn {
 }
 
 #[derive(Default)]
+struct ForgetsTheNewestNote;
+
+#[async_trait]
+impl BrokenStore for ForgetsTheNewestNote {
+    async fn newest_of_audit_log(
+        &self,
+        store: &Store,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let mut page = store.audit.newest_of_audit_log(before, limit + 1).await?;
+        if before.is_none() {
+            page.drain(..1);
+        }
+        page.truncate(limit);
+        Ok(page)
+    }
+}
+
+#[derive(Default)]
 struct DeletesAnyPoll;
 
 #[async_trait]
@@ -436,6 +456,9 @@ does_not_pass! {
         => of audit::what_changes_nothing_leaves_no_note;
     one_that_pages_from_the_last_number_on:
         with_store::<PagesFromTheLastNumberOn>(memory_of(1))
+        => of audit::the_audit_log_is_read_in_order_and_in_pages;
+    one_that_forgets_the_newest_note:
+        with_store::<ForgetsTheNewestNote>(memory_of(1))
         => of audit::the_audit_log_is_read_in_order_and_in_pages;
     one_that_deletes_any_poll:
         with_store::<DeletesAnyPoll>(memory_of(1))

@@ -90,6 +90,15 @@ pub trait BrokenStore: Default + Send + Sync + 'static {
         store.audit.audit_log(after, limit).await
     }
 
+    async fn newest_of_audit_log(
+        &self,
+        store: &Store,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        store.audit.newest_of_audit_log(before, limit).await
+    }
+
     async fn put_poll(&self, store: &Store, poll: &Poll) -> Result<(), StoreError> {
         store.polls.put_poll(poll).await
     }
@@ -242,6 +251,15 @@ impl<B: BrokenStore> AuditLog for Around<B> {
 
     async fn audit_log(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
         self.broken.audit_log(&self.store, after, limit).await
+    }
+
+    async fn newest_of_audit_log(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let broken = &self.broken;
+        broken.newest_of_audit_log(&self.store, before, limit).await
     }
 }
 

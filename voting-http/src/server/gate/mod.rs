@@ -276,7 +276,7 @@ impl Gate {
         let client = self.client(request);
         self.0.tell.turned_away(Why::WrongToken, client);
         match self.0.wrong_tokens.once_more(TOKENS, client) {
-            Ok(()) => Problem::unauthorized("This is not the operator's token."),
+            Ok(()) => Problem::unauthorized("This token is not known here, or it was revoked."),
             Err(wait) => Problem::too_many_tokens(wait),
         }
     }
