@@ -28,8 +28,10 @@ impl Write for Lines {
 impl Lines {
     /// The fields of those with this message.
     fn with(&self, message: &str) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let text = String::from_utf8(self.0.lock().expect("sound").clone()).expect("a text");
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"));
         let events = lines.map(|line: Value| line["fields"].clone());
         events.filter(|event| event["message"] == message).collect()
     }
