@@ -1,36 +1,11 @@
-//! `docs/testing.md` names tests and files that there are.
+//! `docs/testing.md` and `docs/security.md` name tests and files that there are.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+mod repository;
 
+use std::{collections::BTreeSet, fs, path::Path};
+
+use repository::files;
 use voting_testing::root;
-
-/// The files of the repository, as they are called from its root.
-fn files() -> BTreeSet<String> {
-    let mut files = BTreeSet::new();
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(root().join(&folder)).expect("a folder") {
-            let entry = entry.expect("a file");
-            let name = entry.file_name().into_string().expect("a text");
-            let is_made = name == "target" || name == "node_modules";
-            let is_hidden = name.starts_with('.') && name != ".ci" && name != ".github";
-            if is_made || is_hidden {
-                continue;
-            }
-            let path = folder.join(&name);
-            if entry.file_type().expect("a kind").is_dir() {
-                folders.push(path);
-            } else {
-                files.insert(path.to_string_lossy().into_owned());
-            }
-        }
-    }
-    files
-}
 
 /// The names of the tests in a source file: functions with an attribute of a test, the requirements of the conformance
 /// suite, which a macro makes tests of, and the names that `does_not_pass!` makes tests of, each on a line of its own
@@ -166,17 +141,46 @@ fn is_there(files: &BTreeSet<String>, name: &str) -> bool {
     })
 }
 
+/// A test of the repository.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Test {
+    file: String,
+    name: String,
+}
+
+/// All tests of the repository.
+fn tests(files: &BTreeSet<String>) -> BTreeSet<Test> {
+    let sources = files
+        .iter()
+        .filter(|file| Path::new(file).extension().is_some_and(|it| it == "rs"));
+    let tests = sources.flat_map(|file| {
+        let source = fs::read_to_string(root().join(file)).expect("a text");
+        let named = tests_in(file, &source).into_iter();
+        named.map(|name| Test {
+            file: file.clone(),
+            name,
+        })
+    });
+    tests.collect()
+}
+
+/// Whether a test is the one that is meant, by its name and the file or folder that it is in.
+fn is_test(test: &Test, module: &str, name: &str) -> bool {
+    let file = [test.file.clone()].into();
+    is_meant(name, &test.name)
+        && (module.is_empty()
+            || is_there(&file, module)
+            || is_there(&file, &format!("{module}.rs")))
+}
+
 /// What is mentioned and is not there.
-fn missing(document: &str, files: &BTreeSet<String>, tests: &BTreeSet<String>) -> Vec<String> {
+fn missing(document: &str, files: &BTreeSet<String>, tests: &BTreeSet<Test>) -> Vec<String> {
     let mut missing = Vec::new();
     for mention in mentions(document) {
         let Mention { line, text, .. } = mention;
         if names_a_test(&mention) {
             let (module, name) = text.rsplit_once("::").unwrap_or(("", text));
-            let has_module = module.is_empty()
-                || is_there(files, module)
-                || is_there(files, &format!("{module}.rs"));
-            if !has_module || !tests.iter().any(|test| is_meant(name, test)) {
+            if !tests.iter().any(|test| is_test(test, module, name)) {
                 missing.push(format!("line {line}: no test {text}"));
             }
         } else if names_a_file(text) && !is_there(files, text) {
@@ -189,16 +193,9 @@ fn missing(document: &str, files: &BTreeSet<String>, tests: &BTreeSet<String>) -
 #[test]
 fn each_test_and_file_that_the_list_of_guards_names_exists() {
     let files = files();
-    let sources = files
-        .iter()
-        .filter(|file| Path::new(file).extension().is_some_and(|it| it == "rs"));
-    let tests: BTreeSet<_> = sources
-        .flat_map(|file| {
-            let source = fs::read_to_string(root().join(file)).expect("a text");
-            tests_in(file, &source)
-        })
-        .collect();
-    assert!(tests.contains("each_test_and_file_that_the_list_of_guards_names_exists"));
+    let tests = tests(&files);
+    let own = "each_test_and_file_that_the_list_of_guards_names_exists";
+    assert!(tests.iter().any(|test| test.name == own));
     let document = fs::read_to_string(root().join("docs/testing.md")).expect("a text");
     let named = mentions(&document)
         .iter()
@@ -209,14 +206,55 @@ fn each_test_and_file_that_the_list_of_guards_names_exists() {
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
+/// The rows of the table of ASVS items: number, what it asks, how it is met, and what shows that.
+fn asvs_rows(document: &str) -> Vec<[&str; 4]> {
+    let rows = document.lines().filter(|line| line.starts_with("| "));
+    let cells = rows.map(|line| line.trim_matches('|').split('|').map(str::trim));
+    let rows = cells.filter_map(|cells| <[&str; 4]>::try_from(cells.collect::<Vec<_>>()).ok());
+    let is_number = |text: &str| {
+        let parts = text.split('.');
+        parts.clone().count() == 3 && parts.into_iter().all(|part| part.parse::<u8>().is_ok())
+    };
+    rows.filter(|[item, ..]| is_number(item)).collect()
+}
+
+#[test]
+fn each_test_that_the_security_page_names_exists_and_what_is_met_has_one() {
+    let files = files();
+    let document = fs::read_to_string(root().join("docs/security.md")).expect("a text");
+    let missing = missing(&document, &files, &tests(&files));
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+
+    let rows = asvs_rows(&document);
+    assert!(rows.len() > 100, "only {} items", rows.len());
+    let items: BTreeSet<_> = rows.iter().map(|[item, ..]| *item).collect();
+    assert_eq!(items.len(), rows.len(), "an item is there twice");
+    let verdicts = ["Met.", "In part.", "Not met.", "Does not apply."];
+    for [item, _, how, shown] in rows {
+        let verdict = verdicts.iter().find(|verdict| how.starts_with(**verdict));
+        let verdict = verdict.unwrap_or_else(|| panic!("{item} does not say whether it is met"));
+        let is_shown = shown.contains('`') || shown.contains("](");
+        assert!(*verdict != "Met." || is_shown, "what shows {item}?");
+        let says_more = how.len() > verdict.len() + 1;
+        assert!(
+            *verdict == "Met." || says_more,
+            "what is missing of {item}?"
+        );
+    }
+}
+
 #[test]
 fn what_a_document_names_and_is_not_there_is_found() {
     let files = ["docs/testing.md", "voting-core/src/pipeline/worker/run.rs"];
     let files = files.map(str::to_owned).into();
-    let tests = ["a_vote_counts_once_only", "it_works"];
-    let tests = tests.map(str::to_owned).into();
+    let run = "voting-core/src/pipeline/worker/run.rs";
+    let tests = ["a_vote_counts_once_only", "it_works"].map(|name| Test {
+        file: run.to_owned(),
+        name: name.to_owned(),
+    });
+    let tests = tests.into();
     let document = "`a_vote_counts_…` `… once_only` `it_works_no_longer_at_all` `run.rs` `worker/` `gone.rs`\n\
-        `target/x.rs` `/polls/` `max_wait` `gone::a_vote_counts_once_only` `run::a_vote_…_once_only`\n\
+        `target/x.rs` `/polls/` `max_wait` `gone::a_vote_counts_once_only` `testing.md::a_vote_counts_once_only` `run::a_vote_…_once_only`\n\
         ```\n`no_test_of_this_name`\n```\n\
         | guard | seen |\n| --- | --- |\n| `max_wait` | `it_works`, `it_worked`; `a_…_twice_…` |\n";
     assert_eq!(

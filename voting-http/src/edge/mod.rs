@@ -14,6 +14,7 @@ pub(crate) mod identity;
 pub(crate) mod json_answer;
 pub(crate) mod operator_token;
 pub(crate) mod options;
+pub(crate) mod refused;
 pub(crate) mod same_site;
 pub(crate) mod security_headers;
 pub(crate) mod single;
@@ -39,6 +40,7 @@ use self::{
     cors::{Cors, CrossOrigin},
     failures::Failures,
     options::Options,
+    refused::Attempt,
     security_headers::SecurityHeaders,
     traced::Followed,
     visitor::{Visit, Voters},
@@ -199,6 +201,10 @@ impl<R: Endpoint> Edge<R> {
             let limit = if is_host { OF_HOST } else { OF_VOTER };
             fit = limit_body(&mut request, limit).await;
         }
+        let attempt = self
+            .operator
+            .as_ref()
+            .and_then(|(_, gate)| Attempt::of(&request, gate));
         let routed = match fit {
             Ok(()) => {
                 let routed = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
@@ -211,6 +217,11 @@ impl<R: Endpoint> Edge<R> {
             Ok(answer) => answer.into_response(),
             Err(error) => self.failed(&failures, &error),
         };
+        if let Some(attempt) = attempt
+            && answer.status() == StatusCode::FORBIDDEN
+        {
+            attempt.log();
+        }
         if let Some(visit) = visit {
             // The cookie is set with a failure too, so that a retry comes from the same voter.
             visit.part(&mut answer);

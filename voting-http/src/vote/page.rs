@@ -83,7 +83,7 @@ impl Endpoint for Show {
             ..Shown::of(kept.vote)
         };
         let page = self.0.show(&request, &poll, visitor, shown).await;
-        let mut page = kept_by_one_browser(page);
+        let mut page = kept_by_one_browser(page, kept.vote.is_some());
         kept.drop_others(&mut page);
         for cookie in self.0.0.ballots.surplus(&request, visitor.id()) {
             set_cookie(&mut page, &cookie);
@@ -250,11 +250,15 @@ impl Form {
 }
 
 /// A browser may store the answer, and must ask before it uses it again. When it goes back, it shows the stored
-/// answer at once.
-pub(super) fn kept_by_one_browser(mut answer: Response) -> Response {
+/// answer at once. An answer that shows a vote is not stored: its copy would outlast the cookie that remembers the vote,
+/// and the next person at a shared device could find it.
+pub(super) fn kept_by_one_browser(mut answer: Response, shows_vote: bool) -> Response {
     let headers = answer.headers_mut();
-    let caching = HeaderValue::from_static("private, no-cache");
-    headers.insert(header::CACHE_CONTROL, caching);
+    let caching = match shows_vote {
+        true => "no-store",
+        false => "private, no-cache",
+    };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     headers.insert(header::VARY, HeaderValue::from_static("accept, cookie"));
     answer
 }

@@ -84,7 +84,7 @@ impl VoteService {
                 .content_type("application/json")
                 .body(body),
         };
-        let mut answer = page::kept_by_one_browser(answer);
+        let mut answer = page::kept_by_one_browser(answer, kept.vote.is_some());
         kept.drop_others(&mut answer);
         answer.headers_mut().insert(header::ETAG, etag);
         Ok(answer)

@@ -358,6 +358,21 @@ fn a_page_may_be_shown_again_by_going_back() {
 }
 
 #[test]
+fn what_shows_a_vote_is_not_stored_by_the_browser() {
+    let services = Services::start();
+    let mut visitor = Visitor::new(&services);
+    let asked = |visitor: &mut Visitor| {
+        ["/", "/polls/cats-vs-dogs", "/polls/cats-vs-dogs/state"]
+            .map(|path| visitor.ask(path, None).header("cache-control").to_owned())
+    };
+    assert_eq!(asked(&mut visitor), ["private, no-cache"; 3]);
+    visitor.post("/polls/cats-vs-dogs", "vote=b");
+    assert_eq!(asked(&mut visitor), ["no-store"; 3]);
+    let other = visitor.ask("/polls/many", None);
+    assert_eq!(other.header("cache-control"), "private, no-cache");
+}
+
+#[test]
 fn a_page_that_fails_leads_back_to_the_same_address() {
     let services = Services::set_up(|_| Setup {
         sink: Some(Arc::new(Failing(|| CastError::Overloaded))),

@@ -317,7 +317,8 @@ impl Gate {
         self.0.tell.other_origin(origin, host);
     }
 
-    fn client(&self, request: &Request) -> Client {
+    /// The client that sent a request.
+    pub(crate) fn client(&self, request: &Request) -> Client {
         Client::of(request, &self.0.limits.trusted_proxies)
     }
 }

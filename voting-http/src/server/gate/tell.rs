@@ -1,4 +1,5 @@
-//! Reports clients that were turned away: in a metric, and once a minute in the log.
+//! Reports clients that were turned away: in a metric, and in the log once a minute, wrong tokens one by one up to a
+//! limit.
 
 use std::fmt;
 
@@ -38,6 +39,9 @@ const ALL: [Why; 7] = [
     Why::OtherOrigin,
     Why::NewVoters,
 ];
+
+/// So many wrong tokens a minute are logged one by one, each with its address. More would let a stranger fill the log.
+const TOKEN_LINES: u64 = 30;
 
 impl Why {
     fn name(self) -> &'static str {
@@ -119,7 +123,10 @@ impl Tell {
             connections: Gauge::default(),
             limit,
             turned_away,
-            lines: Default::default(),
+            lines: ALL.map(|why| match why {
+                Why::WrongToken => Seldom::up_to(TOKEN_LINES),
+                _ => Seldom::default(),
+            }),
         }
     }
 

@@ -25,6 +25,8 @@ impl Deliverer {
         let agent = Agent::config_builder()
             .timeout_global(Some(timeout))
             .http_status_as_error(false)
+            // Spans go to the address of the settings, and not where its answer points.
+            .max_redirects(0)
             .build()
             .new_agent();
         Self {
@@ -72,5 +74,38 @@ impl HttpClient for Deliverer {
                 Err(error.into())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{ErrorKind, Read, Write},
+        net::TcpListener,
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn spans_go_to_no_other_address_than_that_of_the_settings() {
+        let [collector, elsewhere] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let there = elsewhere.local_addr().unwrap();
+        let url = format!("http://{}/v1/traces", collector.local_addr().unwrap());
+        let answering = thread::spawn(move || {
+            let (mut client, _) = collector.accept().unwrap();
+            let _ = client.read(&mut [0; 4_096]).unwrap();
+            let answer = format!(
+                "HTTP/1.1 302 Found\r\nlocation: http://{there}/\r\ncontent-length: 0\r\n\r\n"
+            );
+            client.write_all(answer.as_bytes()).unwrap();
+        });
+        let request = Request::post(url).body(Bytes::from_static(b"spans"));
+        let answer = Deliverer::new(Duration::from_secs(5)).deliver(request.unwrap());
+        answering.join().unwrap();
+        elsewhere.set_nonblocking(true).unwrap();
+        let asked = elsewhere.accept().map_err(|error| error.kind());
+        assert!(matches!(asked, Err(ErrorKind::WouldBlock)), "{asked:?}");
+        assert_eq!(answer.unwrap().status(), 302);
     }
 }

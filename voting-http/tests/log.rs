@@ -1,0 +1,84 @@
+//! What the log says of people who may not do what they try.
+
+mod support;
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::{Value, json};
+use support::{JSON, OPERATOR_TOKEN, Services, get, send};
+
+/// The lines that were logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    /// The fields of those with this message.
+    fn with(&self, message: &str) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().expect("sound").clone()).expect("a text");
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"));
+        let events = lines.map(|line: Value| line["fields"].clone());
+        events.filter(|event| event["message"] == message).collect()
+    }
+}
+
+/// One test, since the lines of the whole process are read.
+#[test]
+fn who_is_refused_is_logged_with_what_and_from_where_and_without_the_token() {
+    let log = Lines::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .json()
+        .with_writer(move || writer.clone())
+        .init();
+    let services = Services::start();
+    let at = |path: &str| format!("{}{path}", services.operator);
+    let bearer = |token: &str| format!("Bearer {token}");
+
+    let operator = bearer(OPERATOR_TOKEN);
+    let operator = [JSON, ("authorization", operator.as_str())];
+    let new = json!({"name": "anna", "role": "auditor"}).to_string();
+    let added = send("POST", &at("/v1/tokens"), &operator, new.as_bytes());
+    assert_eq!(added.status, 201, "{}", added.body);
+    let anna = added.json()["token"].as_str().unwrap().to_owned();
+    let close = at("/v1/polls/cats-vs-dogs/close?why=secret-words");
+    let as_anna = bearer(&anna);
+    let refused = send("POST", &close, &[("authorization", as_anna.as_str())], b"");
+    assert_eq!(refused.status, 403);
+    let read = get(&at("/v1/polls"), &[("authorization", &as_anna)]);
+    assert_eq!(read.status, 200);
+    let lines = log.with("refused: the token's role may not do this");
+    let expected = json!({
+        "message": "refused: the token's role may not do this", "name": "anna", "role": "auditor",
+        "method": "POST", "path": "/v1/polls/cats-vs-dogs/close", "address": "127.0.0.1",
+    });
+    assert_eq!(lines, [expected]);
+
+    for number in 0..40 {
+        let wrong = bearer(&format!("wrong {number}"));
+        get(&at("/v1/pipeline"), &[("authorization", &wrong)]);
+    }
+    let lines = log.with("somebody shows wrong operator's tokens");
+    assert_eq!(lines.len(), 30, "so many a minute");
+    assert!(lines.iter().all(|line| line["address"] == "127.0.0.1"));
+
+    let all = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for secret in [OPERATOR_TOKEN, &anna, "wrong 1", "secret-words"] {
+        assert!(!all.contains(secret), "{secret} in {all}");
+    }
+}
