@@ -308,9 +308,6 @@ mod tests {
             format!("{gap} ms, {}, {length} ms", fault.what)
         };
         let lines: Vec<_> = plan.iter().map(line).collect();
-        assert_eq!(lines[..3], GOLDEN[..3]);
-        assert_eq!(lines[40], GOLDEN[3]);
-        assert_eq!(lines[999], GOLDEN[4]);
         // FNV-1a, which no library changes.
         let hash = lines
             .concat()
@@ -318,7 +315,8 @@ mod tests {
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
             });
-        assert_eq!(hash, 0xbdf2_d299_dbdc_d5cf);
+        let told = [0, 1, 2, 40, 999].map(|nth: usize| lines[nth].as_str());
+        assert_eq!((told, hash), (GOLDEN, 0xbdf2_d299_dbdc_d5cf));
     }
 
     const GOLDEN: [&str; 5] = [
