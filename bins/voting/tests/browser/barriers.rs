@@ -62,7 +62,7 @@ fn script() -> Option<&'static str> {
 }
 
 /// The barriers of the page as it is shown: for each, the rule, what it is about, and where.
-pub async fn on(browser: &Browser) -> Vec<String> {
+pub(crate) async fn on(browser: &Browser) -> Vec<String> {
     let Some(script) = script() else {
         return Vec::new();
     };
