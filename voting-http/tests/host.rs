@@ -194,6 +194,11 @@ fn the_page_of_a_poll_has_its_figures_also_where_voters_do_not_see_them() {
     let page = browser.get("/polls/ends").body;
     let shown = "Friday, 15 January 2100, 18:00 (Europe/Berlin, UTC+01:00)";
     assert!(page.contains(shown), "{page}");
+    assert!(page.contains("<dt>Closes</dt>"), "{page}");
+    browser.post("/polls/ends/close", &[("confirm", "ends")]);
+    let page = browser.get("/polls/ends").body;
+    assert!(page.contains("<dt>Was to close</dt>"), "{page}");
+    assert!(!page.contains("data-until"), "nothing is to come: {page}");
     assert_eq!(browser.get("/polls/none").status, 404);
     assert_eq!(browser.get("/polls/NONE%FF").status, 404);
 }

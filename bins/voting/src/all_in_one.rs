@@ -112,9 +112,9 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     };
     services.announce("Vote", &vote_at.url(), "");
     services.announce("Result", &result_at.url(), "");
-    services.announce("Host", &worker_at.url(), &format!(" ({token})"));
     let operator_url = format!("{}docs/", worker_at.url());
-    services.announce("Operator", &operator_url, "");
+    services.announce("Operator", &operator_url, &format!(" ({token})"));
+    services.announce("Host", &worker_at.url(), "");
     services.remark(&format!(
         "Ballots:   {}\nPress Ctrl-C to stop.\n",
         database.display()

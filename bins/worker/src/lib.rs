@@ -61,8 +61,8 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
             .gate(gate.clone())
             .stop(services.leaving().clone())
             .build();
-    services.announce("Host", &listener.url(), "");
     services.announce("Operator", &format!("{}docs/", listener.url()), "");
+    services.announce("Host", &listener.url(), "");
     services.name_stores(&[("ballot log", "Redis"), ("tally store", "Postgres")]);
     config.warn_of_remarks(Service::Worker);
     services.serve(listener, operator.into_endpoint(), gate);

@@ -415,7 +415,7 @@ impl Frame {
 fn done(key: &str) -> Option<&'static str> {
     Some(match key {
         "saved" => "The poll is saved.",
-        "draft-saved" => "The draft is saved. Only hosts see it until you publish it.",
+        "draft-saved" => "The draft is saved. Voters do not see it until you publish it.",
         "published" => "The poll is published.",
         "opened" => "The poll is open.",
         "closed" => "Voting has ended. The last votes are being counted.",

@@ -142,7 +142,16 @@ fn times_of(poll: &Poll, phase: Phase, now: Moment) -> Vec<When> {
         }
     };
     let opens = settings.opens_at.map(|at| when(["Opens", "Opened"], at));
-    let closes = settings.closes_at.map(|at| when(["Closes", "Closed"], at));
+    let is_over = !matches!(phase, Phase::Draft | Phase::Scheduled | Phase::Open);
+    let closes = settings.closes_at.map(|at| match is_over && at > now {
+        // Somebody has closed it before.
+        true => When {
+            word: "Was to close",
+            until: None,
+            ..when(["", ""], at)
+        },
+        false => when(["Closes", "Closed"], at),
+    });
     let counted = poll.final_at().map(|at| when(["Final", "Final since"], at));
     [opens, closes, counted].into_iter().flatten().collect()
 }
