@@ -232,8 +232,7 @@ fn an_upgrade_from_entries_of_version_1_and_back_loses_no_vote() {
     let folder = std::env::var_os("EARLIER_PROGRAMS").expect("EARLIER_PROGRAMS names a folder");
     let earlier = Programs::in_folder(folder);
     let mut deployment = Deployment::new();
-    let unsigned = || vec![("VOTING_ENTRY_KEY", String::new())];
-    deployment.more = unsigned();
+    deployment.more = vec![("VOTING_ENTRY_KEY", String::new())];
     let new = deployment.programs().clone();
     // The older programs know no setting for the key.
     let old_settings = |deployment: &mut Deployment| {
