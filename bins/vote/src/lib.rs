@@ -24,10 +24,13 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         .with_served_by(config.served_by())
         .with_default_poll(config.default_poll);
     let sink = Arc::new(redis.sink());
-    let vote = VoteService::builder(sink.clone(), Arc::new(redis), &secret)
+    let mut vote = VoteService::builder(sink.clone(), Arc::new(redis), &secret)
         .site(site)
-        .stop(services.leaving().clone())
-        .build();
+        .stop(services.leaving().clone());
+    if let Some(keys) = config.poll_keys()? {
+        vote = vote.poll_keys(keys);
+    }
+    let vote = vote.build();
     services.announce("Vote", &listener.url(), "");
     services.name_stores(&[("ballot log", "Redis"), ("polls", "Redis")]);
     services.serve(listener, vote.into_endpoint(), gate);

@@ -5,7 +5,7 @@ use voting_load::LoadArgs;
 use voting_service::Cli;
 
 use crate::commands::{
-    doctor::Doctor, export::Export, import_polls::ImportPolls, migrate::Migrate, rewind::Rewind,
+    codes::Codes, doctor::Doctor, export::Export, import_polls::ImportPolls, migrate::Migrate, rewind::Rewind,
     settings::Settings,
 };
 
@@ -26,6 +26,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Codes(Codes),
     Doctor(Doctor),
     Config(Settings),
     Export(Export),

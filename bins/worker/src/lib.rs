@@ -9,9 +9,9 @@ use self::set_up::set_up;
 use voting_core::{
     BallotQueue, Worker, WorkerOptions,
     error::in_one_line,
-    pipeline::{coordinator::Coordinator, retention::keep_deleting, worker::WorkerExit},
+    pipeline::{coordinator::Coordinator, poll_keys::KeyedPolls, retention::keep_deleting, worker::WorkerExit},
 };
-use voting_http::OperatorService;
+use voting_http::{OperatorService, PeerLink, Site};
 use voting_service::{Config, Exit, Service, Services, StartError, StopOn};
 
 /// How long Redis may take to remove the consumer of a worker that ends.
@@ -28,6 +28,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let mut services = Services::new(&config, stop)?;
     let token = config.operator_token(None)?;
     let entry_keys = config.entry_keys()?;
+    let poll_keys = config.poll_keys()?;
     let redis = config.redis()?;
     let postgres = Arc::new(config.postgres()?);
     let queue = Arc::new(redis.queue());
@@ -48,13 +49,21 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let worker = worker.with_entry_keys(entry_keys).start();
     services.watch(worker.progress().clone(), queue.clone());
     let gate = config.gates(Service::Worker).worker;
-    let operator =
+    let polls = KeyedPolls::new(coordinator.polls(), poll_keys.clone());
+    let voters = config.vote.public_url.clone().map(PeerLink::Url);
+    let mut operator =
         OperatorService::builder(worker.clone(), queue.clone(), postgres.clone(), &token.key)
-            .polls(coordinator.polls())
+            .polls(Arc::new(polls))
             .directory(Arc::new(redis))
             .gate(gate.clone())
-            .stop(services.leaving().clone())
-            .build();
+            .stop(services.leaving().clone());
+    if let Some(voters) = voters {
+        operator = operator.site(Site::default().with_peer(voters));
+    }
+    if let Some(keys) = poll_keys.clone() {
+        operator = operator.poll_keys(keys);
+    }
+    let operator = operator.build();
     services.announce("Operator", &format!("{}docs/", listener.url()), "");
     services.name_stores(&[("ballot log", "Redis"), ("tally store", "Postgres")]);
     config.warn_of_remarks(Service::Worker);
@@ -62,7 +71,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
 
     let broken = async {
         tokio::select! {
-            Err(error) = coordinator.run(|| set_up(&postgres, &config)) => {
+            Err(error) = coordinator.run(|| set_up(&postgres, &config, poll_keys.as_ref())) => {
                 tracing::error!(error = in_one_line(&error), "cannot set up the polls");
                 Exit::Failed
             }

@@ -338,8 +338,14 @@ mod tests {
         let poll = poll("ours");
         let key = PollKey::new(&poll, &[7; LEN]);
         let voter = VoterId::from_bytes([1; 16]);
-        assert_eq!(key.pseudonym(voter).to_string(), "01010101-5794-1e90-6d16-9a7c5160da5e");
-        assert_eq!(key.holder(5).to_string(), "a1b7b902-d5e5-5fa8-3c46-b2f32ea6243f");
+        assert_eq!(
+            key.pseudonym(voter).to_string(),
+            "01010101-5794-1e90-6d16-9a7c5160da5e"
+        );
+        assert_eq!(
+            key.holder(5).to_string(),
+            "a1b7b902-d5e5-5fa8-3c46-b2f32ea6243f"
+        );
         assert_eq!(key.codes().code(5, 0).to_string(), "0000-01BC-FGEB-GFMR");
         assert_eq!(key.codes().code(5, 1).to_string(), "0000-01BK-VYXY-AQH8");
     }

@@ -93,14 +93,20 @@ pub async fn rewrap_all(polls: &impl PollStore, wrap: &PollKeyWrap) -> Result<us
             from: Box::new(wrapped.clone()),
             to: Box::new(new),
         };
-        match polls.change_poll(&PollChange::new(id.clone(), to), KEYS).await {
+        match polls
+            .change_poll(&PollChange::new(id.clone(), to), KEYS)
+            .await
+        {
             Ok(_) => done += 1,
             Err(StoreError::NoPoll(_) | StoreError::PollDeleted(_)) => {}
             Err(error) => return Err(error),
         }
     }
     if done > 0 {
-        tracing::info!(polls = done, "wrapped the keys of polls under the current key");
+        tracing::info!(
+            polls = done,
+            "wrapped the keys of polls under the current key"
+        );
     }
     Ok(done)
 }
@@ -162,7 +168,11 @@ mod tests {
         let voter = VoterId::issue();
         let before = key(old).await.unwrap().pseudonym(voter);
         let new = PollKeyWrap::new(&secret(2));
-        assert_eq!(rewrap_all(&memory, &new).await.unwrap(), 0, "it cannot be read");
+        assert_eq!(
+            rewrap_all(&memory, &new).await.unwrap(),
+            0,
+            "it cannot be read"
+        );
         let both = new.clone().reading(&secret(1));
         assert_eq!(rewrap_all(&memory, &both).await.unwrap(), 1);
         assert_eq!(rewrap_all(&memory, &both).await.unwrap(), 0);

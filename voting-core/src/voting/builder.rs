@@ -14,8 +14,8 @@ use crate::{
     pipeline::{
         closing,
         coordinator::Coordinator,
-        poll_keys::{KeyedPolls, rewrap_all},
         group_commit::{GroupCommit, GroupCommitOptions},
+        poll_keys::{KeyedPolls, rewrap_all},
         rule::BallotRule,
         schedule::{Published, ScheduledPolls},
         worker::{AfterFlush, Worker, WorkerOptions},

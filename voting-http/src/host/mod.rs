@@ -8,7 +8,7 @@ mod form;
 mod list;
 mod poll_page;
 mod preview;
-mod qr;
+pub(crate) mod qr;
 mod session;
 mod sign_in;
 mod times;

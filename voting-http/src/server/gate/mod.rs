@@ -35,6 +35,20 @@ const WRONG_TOKENS: u32 = 20;
 /// The time between two answers to wrong tokens of one address.
 const TOKEN_PAUSE: Duration = Duration::from_secs(10);
 
+/// How many wrong codes of one address are answered at once. After that, one is answered each [`CODE_PAUSE`]. A class behind
+/// one address can mistype so many.
+const WRONG_CODES: u32 = 60;
+
+/// The time between two answers to wrong codes of one address.
+const CODE_PAUSE: Duration = Duration::from_secs(5);
+
+/// How many wrong codes of all addresses together are answered at once. After that, one is answered each
+/// [`ALL_CODES_PAUSE`].
+const ALL_WRONG_CODES: u32 = 5_000;
+
+/// The time between two answers to wrong codes of all addresses together.
+const ALL_CODES_PAUSE: Duration = Duration::from_millis(20);
+
 /// Limits on the connections and event streams of a service.
 ///
 /// A limit that is `None` is a share of `max_connections`, such that neither one address nor all streams together can
@@ -122,6 +136,9 @@ struct Inner {
     streams: Arc<Semaphore>,
     watching: Arc<Holders>,
     wrong_tokens: Pace,
+    wrong_codes: Pace,
+    /// One for all clients.
+    all_wrong_codes: Pace,
     tell: Tell,
 }
 
@@ -146,6 +163,8 @@ impl Gate {
             streams: Arc::new(Semaphore::new(streams.min(Semaphore::MAX_PERMITS))),
             watching: Holders::new(of_streams, of_site(of_streams, streams)),
             wrong_tokens: Pace::new(WRONG_TOKENS, TOKEN_PAUSE),
+            wrong_codes: Pace::new(WRONG_CODES, CODE_PAUSE),
+            all_wrong_codes: Pace::new(ALL_WRONG_CODES, ALL_CODES_PAUSE),
             tell: Tell::new(connections),
             limits,
         }))
@@ -236,6 +255,18 @@ impl Gate {
         match self.0.wrong_tokens.once_more(client) {
             Ok(()) => Problem::unauthorized("This is not the operator's token."),
             Err(wait) => Problem::too_many_tokens(wait),
+        }
+    }
+
+    /// Counts a wrong code of a poll, and says how to answer its sender: with this problem, or to wait.
+    pub(crate) fn wrong_code(&self, request: &Request, problem: Problem) -> Problem {
+        let client = self.client(request);
+        self.0.tell.turned_away(Why::WrongCode, client);
+        let everybody = Client::at(None);
+        let paced = self.0.wrong_codes.once_more(client);
+        match paced.and_then(|()| self.0.all_wrong_codes.once_more(everybody)) {
+            Ok(()) => problem,
+            Err(wait) => Problem::too_many_codes(wait),
         }
     }
 

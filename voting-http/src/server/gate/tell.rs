@@ -23,16 +23,19 @@ pub(super) enum Why {
     StreamsOfAddress,
     /// The operator's token was wrong.
     WrongToken,
+    /// The code of a voter was wrong.
+    WrongCode,
     /// A form was sent from a page of another origin.
     OtherOrigin,
 }
 
-const ALL: [Why; 6] = [
+const ALL: [Why; 7] = [
     Why::Connections,
     Why::ConnectionsOfAddress,
     Why::Streams,
     Why::StreamsOfAddress,
     Why::WrongToken,
+    Why::WrongCode,
     Why::OtherOrigin,
 ];
 
@@ -44,6 +47,7 @@ impl Why {
             Self::Streams => "streams",
             Self::StreamsOfAddress => "streams_of_address",
             Self::WrongToken => "wrong_token",
+            Self::WrongCode => "wrong_code",
             Self::OtherOrigin => "other_origin",
         }
     }
@@ -69,6 +73,7 @@ impl Why {
                  (streams.max_per_address)"
             }
             Self::WrongToken => "somebody shows wrong operator's tokens",
+            Self::WrongCode => "somebody enters wrong codes of a poll",
             Self::OtherOrigin => {
                 "votes are refused since they seem to come from another site's page. If `origin` is \
                  the address that voters use, set vote.public_url to it: a proxy has changed the \
