@@ -59,7 +59,9 @@ impl Board {
 
     fn change(&self, id: &str, change: CodeChange) {
         let change = PollChange::new(id.parse().expect("an id"), ChangeTo::Codes(change));
-        let changed = self.services.block_on(self.memory.change_poll(&change, "test"));
+        let changed = self
+            .services
+            .block_on(self.memory.change_poll(&change, "test"));
         changed.expect("changed");
         // The copy at the vote service is a second old at most.
         std::thread::sleep(std::time::Duration::from_millis(1_100));
@@ -99,7 +101,10 @@ fn kind(answer: &Answer) -> String {
 fn a_code_has_one_vote_by_header_by_link_and_typed() {
     let board = Board::start(3);
     let code = board.code(1);
-    let by_header = board.put(&[("voter-code", &code.to_lowercase().replace('-', " "))], "a");
+    let by_header = board.put(
+        &[("voter-code", &code.to_lowercase().replace('-', " "))],
+        "a",
+    );
     assert_eq!(by_header.status, 202, "{}", by_header.body);
     assert_eq!(by_header.header("set-cookie"), "", "no voter's cookie");
     // The link, in a browser.
@@ -119,11 +124,21 @@ fn a_code_has_one_vote_by_header_by_link_and_typed() {
     assert_eq!(board.services.votes("board"), [0, 1]);
     // The form.
     let typed = format!("code={}", code.replace('-', "").replace('0', "o"));
-    let typed = send("POST", &board.url("/polls/board/code"), &[FORM, BROWSER], typed.as_bytes());
+    let typed = send(
+        "POST",
+        &board.url("/polls/board/code"),
+        &[FORM, BROWSER],
+        typed.as_bytes(),
+    );
     assert_eq!(typed.status, 303, "{}", typed.body);
     let headers = [FORM, BROWSER, ("cookie", &typed.cookie())];
     let voted = send("POST", &board.url("/polls/board"), &headers, b"vote=a");
-    assert!(voted.status.as_u16() < 400, "{} {}", voted.status, voted.body);
+    assert!(
+        voted.status.as_u16() < 400,
+        "{} {}",
+        voted.status,
+        voted.body
+    );
     assert_eq!(board.services.votes("board"), [1, 0]);
 }
 
@@ -158,10 +173,18 @@ fn another_code_in_the_same_browser_is_asked_about() {
     assert!(asked.body.contains("name=\"replace\""), "{}", asked.body);
     let form = format!("code={}&replace=yes", board.code(1));
     let headers = [FORM, BROWSER, ("cookie", first.as_str())];
-    let replaced = send("POST", &board.url("/polls/board/code"), &headers, form.as_bytes());
+    let replaced = send(
+        "POST",
+        &board.url("/polls/board/code"),
+        &headers,
+        form.as_bytes(),
+    );
     assert_eq!(replaced.status, 303);
     assert_eq!(board.put(&[("cookie", &first)], "a").status, 202);
-    assert_eq!(board.put(&[("cookie", &replaced.cookie())], "a").status, 202);
+    assert_eq!(
+        board.put(&[("cookie", &replaced.cookie())], "a").status,
+        202
+    );
     assert_eq!(board.services.votes("board"), [2, 0]);
 }
 
@@ -169,7 +192,10 @@ fn another_code_in_the_same_browser_is_asked_about() {
 fn a_code_of_another_poll_a_revoked_and_a_replaced_one_are_refused() {
     let board = Board::start(3);
     let foreign = board.key("other").codes().code(0, 0).to_string();
-    assert_eq!(kind(&board.put(&[("voter-code", &foreign)], "a")), "invalid-code");
+    assert_eq!(
+        kind(&board.put(&[("voter-code", &foreign)], "a")),
+        "invalid-code"
+    );
     let link = |serial| {
         let url = board.url(&format!("/polls/board/c/{}", board.code(serial)));
         get(&url, &[BROWSER]).cookie()
@@ -183,7 +209,10 @@ fn a_code_of_another_poll_a_revoked_and_a_replaced_one_are_refused() {
     }
     for serial in [1, 2] {
         let refused = board.put(&[("voter-code", &board.code(serial))], "b");
-        assert_eq!((kind(&refused).as_str(), refused.status.as_u16()), ("invalid-code", 403));
+        assert_eq!(
+            (kind(&refused).as_str(), refused.status.as_u16()),
+            ("invalid-code", 403)
+        );
     }
     assert_eq!(board.services.votes("board"), [1, 0]);
     let newer = board.key("board").codes().code(2, 1).to_string();
@@ -191,7 +220,12 @@ fn a_code_of_another_poll_a_revoked_and_a_replaced_one_are_refused() {
     assert_eq!(board.services.votes("board"), [0, 1], "the same voter");
     let open = "/v1/polls/cats-vs-dogs/ballot";
     let url = board.url(open);
-    let with_code = send("PUT", &url, &[JSON, ("voter-code", &newer)], br#"{"choices":["a"]}"#);
+    let with_code = send(
+        "PUT",
+        &url,
+        &[JSON, ("voter-code", &newer)],
+        br#"{"choices":["a"]}"#,
+    );
     assert_eq!(with_code.status, 422, "{}", with_code.body);
 }
 
@@ -208,14 +242,20 @@ fn who_tries_codes_waits_and_a_right_one_is_taken_nevertheless() {
     }
     assert_eq!(statuses[..60], [403; 60]);
     assert!(statuses[65..].contains(&429), "{statuses:?}");
-    assert_eq!(board.put(&[("voter-code", &board.code(0))], "a").status, 202);
+    assert_eq!(
+        board.put(&[("voter-code", &board.code(0))], "a").status,
+        202
+    );
 }
 
 #[test]
 fn eligibility_is_told_by_code_and_by_cookie() {
     let board = Board::start(1);
     let asked = |poll: &str, headers: &[(&str, &str)]| {
-        get(&board.url(&format!("/v1/polls/{poll}/eligibility")), headers)
+        get(
+            &board.url(&format!("/v1/polls/{poll}/eligibility")),
+            headers,
+        )
     };
     let told = |answer: &Answer| -> Value { answer.json() };
     let code = board.code(0);
@@ -311,7 +351,9 @@ fn a_voter_with_a_cookie_has_another_id_in_each_new_poll_and_one_vote() {
     });
     let keyed = KeyedPolls::new(services.memory.clone(), Some(wrap()));
     for id in ["one", "two"] {
-        let poll = Poll::builder(id, "Which?").option("a", "A").option("b", "B");
+        let poll = Poll::builder(id, "Which?")
+            .option("a", "A")
+            .option("b", "B");
         let poll = poll.build().expect("a poll");
         services.block_on(async { keyed.put_poll(&poll).await.expect("stored") });
     }
@@ -319,7 +361,12 @@ fn a_voter_with_a_cookie_has_another_id_in_each_new_poll_and_one_vote() {
     let url = |poll: &str| format!("{}/v1/polls/{poll}/ballot", services.vote);
     let put = |poll: &str, cookie: &str, choice: &str| {
         let body = json!({"choices": [choice]}).to_string();
-        let answer = send("PUT", &url(poll), &[JSON, ("cookie", cookie)], body.as_bytes());
+        let answer = send(
+            "PUT",
+            &url(poll),
+            &[JSON, ("cookie", cookie)],
+            body.as_bytes(),
+        );
         assert_eq!(answer.status, 202, "{}", answer.body);
         answer
     };
@@ -331,14 +378,21 @@ fn a_voter_with_a_cookie_has_another_id_in_each_new_poll_and_one_vote() {
     assert_eq!(first.json()["voter"], other.json()["voter"], "the same tag");
     let key = voting_http::ReceiptKey::new(&secret());
     let voter = |answer: &Answer| {
-        let receipt = answer.json()["receipt"].as_str().expect("a receipt").to_owned();
+        let receipt = answer.json()["receipt"]
+            .as_str()
+            .expect("a receipt")
+            .to_owned();
         key.open(&receipt).expect("a receipt").voter.to_bytes()
     };
     let (one, two) = (voter(&again), voter(&other));
     assert_eq!(one[..4], two[..4], "the time");
     assert_ne!(one[4..], two[4..]);
     let state = get(
-        &format!("{}/v1/receipts/{}", services.result, again.json()["receipt"].as_str().expect("a receipt")),
+        &format!(
+            "{}/v1/receipts/{}",
+            services.result,
+            again.json()["receipt"].as_str().expect("a receipt")
+        ),
         &[],
     );
     assert!(state.body.contains("\"counted\""), "{}", state.body);
@@ -348,7 +402,9 @@ fn a_voter_with_a_cookie_has_another_id_in_each_new_poll_and_one_vote() {
 fn a_service_without_the_key_takes_no_votes_under_another_id() {
     let services = Services::start();
     let keyed = KeyedPolls::new(services.memory.clone(), Some(wrap()));
-    let poll = Poll::builder("one", "Which?").option("a", "A").option("b", "B");
+    let poll = Poll::builder("one", "Which?")
+        .option("a", "A")
+        .option("b", "B");
     let poll = poll.build().expect("a poll");
     services.block_on(async { keyed.put_poll(&poll).await.expect("stored") });
     std::thread::sleep(std::time::Duration::from_millis(1_100));

@@ -14,6 +14,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let mut services = Services::new(&config, stop)?;
     config.warn_of_remarks(Service::Vote);
     let secret = config.secret()?;
+    let poll_keys = config.poll_keys()?;
     let redis = config.redis()?;
     let listener = services
         .listen("vote", "the voting page", config.vote.listen)
@@ -27,7 +28,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let mut vote = VoteService::builder(sink.clone(), Arc::new(redis), &secret)
         .site(site)
         .stop(services.leaving().clone());
-    if let Some(keys) = config.poll_keys()? {
+    if let Some(keys) = poll_keys {
         vote = vote.poll_keys(keys);
     }
     let vote = vote.build();

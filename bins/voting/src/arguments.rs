@@ -5,8 +5,8 @@ use voting_load::LoadArgs;
 use voting_service::Cli;
 
 use crate::commands::{
-    codes::Codes, doctor::Doctor, export::Export, import_polls::ImportPolls, migrate::Migrate, rewind::Rewind,
-    settings::Settings,
+    codes::Codes, doctor::Doctor, export::Export, import_polls::ImportPolls, migrate::Migrate,
+    rewind::Rewind, settings::Settings,
 };
 
 /// The whole voting system in one process on one file, and tools for one on Redis and Postgres.

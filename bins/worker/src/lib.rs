@@ -9,7 +9,10 @@ use self::set_up::set_up;
 use voting_core::{
     BallotQueue, Worker, WorkerOptions,
     error::in_one_line,
-    pipeline::{coordinator::Coordinator, poll_keys::KeyedPolls, retention::keep_deleting, worker::WorkerExit},
+    pipeline::{
+        coordinator::Coordinator, poll_keys::KeyedPolls, retention::keep_deleting,
+        worker::WorkerExit,
+    },
 };
 use voting_http::{OperatorService, PeerLink, Site};
 use voting_service::{Config, Exit, Service, Services, StartError, StopOn};

@@ -58,10 +58,7 @@ impl Right {
     fn is_of(self, role: Role) -> bool {
         match role {
             Role::Operator => true,
-            Role::Host => matches!(
-                self,
-                Self::Read | Self::Polls | Self::Codes | Self::Export
-            ),
+            Role::Host => matches!(self, Self::Read | Self::Polls | Self::Codes | Self::Export),
             Role::Auditor => matches!(
                 self,
                 Self::Read | Self::Export | Self::Recount | Self::Audit

@@ -13,7 +13,7 @@ use voting_core::{
 };
 
 use super::csv;
-use crate::{host::qr, pages::site::PublicUrl};
+use crate::host::qr;
 
 /// How many codes are made at a time.
 const AT_ONCE: u32 = 1_000;
@@ -45,18 +45,19 @@ pub struct CodeFile {
 }
 
 impl CodeFile {
-    /// The codes with these serial numbers, of generation 0. `voters` is the address of the vote service.
+    /// The codes with these serial numbers, of generation 0. `page` is the address of the poll's page for voters, such as
+    /// `https://vote.example.org/polls/lunch`.
     pub fn new(
         poll: &Poll,
         key: PollKey,
         serials: Range<Serial>,
         format: CodeFormat,
-        voters: Option<&PublicUrl>,
+        page: Option<String>,
     ) -> Self {
         Self {
             key,
             title: poll.title().to_owned(),
-            links: voters.map(|url| format!("{url}/polls/{}/c/", poll.id())),
+            links: page.map(|page| page + "/c/"),
             format,
             next: serials.start,
             all: serials,
@@ -197,8 +198,8 @@ mod tests {
         let wrap = PollKeyWrap::new(&SecretKey::new([1; 32]).unwrap());
         let key = wrap.make(poll.id()).unwrap();
         let key = wrap.open(poll.id(), &key).unwrap();
-        let voters = voters.map(|url| url.parse().unwrap());
-        let file = CodeFile::new(&poll, key, serials, format, voters.as_ref());
+        let page = voters.map(|url| format!("{url}/polls/lunch"));
+        let file = CodeFile::new(&poll, key, serials, format, page);
         let pieces = file.map(|piece| String::from_utf8(piece.to_vec()).unwrap());
         pieces.collect()
     }

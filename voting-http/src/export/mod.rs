@@ -16,11 +16,11 @@ mod codes;
 pub(crate) mod csv;
 mod tally;
 
+pub(crate) use self::{ballots::BallotsView, tally::TallyExport};
 pub use self::{
     ballots::{BallotFile, FEW_VOTERS, warning},
     codes::{CodeFile, CodeFormat},
 };
-pub(crate) use self::{ballots::BallotsView, tally::TallyExport};
 
 use voting_core::{Poll, Tally};
 

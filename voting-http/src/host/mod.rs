@@ -3,6 +3,7 @@
 
 mod actions;
 mod audit;
+mod codes;
 mod edit;
 mod form;
 mod list;
@@ -86,6 +87,8 @@ pub(crate) const ONLY_FORMS: &[&str] = &[
     "/polls/:poll/open",
     "/polls/:poll/archive",
     "/polls/:poll/recount",
+    "/polls/:poll/codes/issue",
+    "/polls/:poll/codes/change",
 ];
 
 impl Host {
@@ -118,6 +121,9 @@ impl Host {
             .at("/polls/:poll/open", post(self.page(actions::open)))
             .at("/polls/:poll/archive", post(self.page(actions::archive)))
             .at("/polls/:poll/recount", post(self.page(actions::recount)))
+            .at("/polls/:poll/codes", get(self.page(codes::show)))
+            .at("/polls/:poll/codes/issue", post(self.page(codes::issue)))
+            .at("/polls/:poll/codes/change", post(self.page(codes::change)))
             .at("/polls/:poll/preview", get(self.page(preview::stored)))
             .at("/audit", get(self.page(audit::log)))
             .at("/dead-letters", get(self.page(audit::dead_letters)))

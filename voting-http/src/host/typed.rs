@@ -6,7 +6,9 @@ use voting_core::{
     model::{
         id::OptionId,
         moment::Moment,
-        poll::{InvalidPoll, MAX_OPTIONS, OptionOrder, PollSettings, ShowResults, Voters, check_text},
+        poll::{
+            InvalidPoll, MAX_OPTIONS, OptionOrder, PollSettings, ShowResults, Voters, check_text,
+        },
     },
 };
 

@@ -23,7 +23,7 @@ use super::{OperatorService, api::Operator};
 use crate::{
     edge::{callers::Right, strict_json::StrictJson},
     export::{CodeFile, CodeFormat},
-    pages::site::{PeerLink, PublicUrl},
+    pages::site::PeerLink,
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
 };
@@ -149,10 +149,10 @@ impl OperatorService {
         })
     }
 
-    /// The address of the vote service, if it is known whatever the request.
-    pub(crate) fn voters_url(&self) -> Option<&PublicUrl> {
+    /// The address of a poll's page for voters, if it is known whatever the request.
+    fn page_for_voters(&self, poll: &Poll) -> Option<String> {
         match &self.0.site.peer {
-            PeerLink::Url(url) => Some(url),
+            PeerLink::Url(url) => Some(format!("{url}/polls/{}", poll.id())),
             _ => None,
         }
     }
@@ -185,7 +185,9 @@ impl OperatorService {
         count: u32,
         by: &str,
     ) -> Result<NewlyIssued, Problem> {
-        let poll = self.change_codes(name, CodeChange::Issue(count), by).await?;
+        let poll = self
+            .change_codes(name, CodeChange::Issue(count), by)
+            .await?;
         let issued = poll.codes().issued();
         let key = self.poll_key(&poll)?;
         tracing::info!(poll = %poll.id(), count, by, "issued codes");
@@ -253,13 +255,13 @@ impl Api {
         }
         let issued = self.0.issue_codes(&poll, count, by).await?;
         let name = format!("codes-{}-{}.csv", issued.poll.id(), issued.serials.start);
-        let voters = self.0.voters_url();
+        let page = self.0.page_for_voters(&issued.poll);
         let file = CodeFile::new(
             &issued.poll,
             issued.key,
             issued.serials,
             CodeFormat::Csv,
-            voters,
+            page,
         );
         let pieces = stream::iter(file.map(Ok::<_, io::Error>));
         Ok(Issued::File(
@@ -308,10 +310,11 @@ impl Api {
             .change_codes(&poll, CodeChange::Replace(serial), by)
             .await?;
         let generation = poll.codes().generation(serial);
-        let generation = generation.map_err(|_| Problem::conflict("It was just revoked.".into()))?;
+        let generation =
+            generation.map_err(|_| Problem::conflict("It was just revoked.".into()))?;
         let code = self.0.poll_key(&poll)?.codes().code(serial, generation);
-        let voters = self.0.voters_url();
-        let link = voters.map(|url| format!("{url}/polls/{}/c/{code}", poll.id()));
+        let page = self.0.page_for_voters(&poll);
+        let link = page.map(|page| format!("{page}/c/{code}"));
         Ok(Json(ReplacedView {
             serial,
             code: code.to_string(),

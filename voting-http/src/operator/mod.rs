@@ -3,8 +3,8 @@
 mod api;
 mod audit;
 mod builder;
-pub(crate) mod codes;
 pub(crate) mod changes;
+pub(crate) mod codes;
 mod dead_letters;
 mod export;
 pub(crate) mod form;

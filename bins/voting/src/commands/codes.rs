@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use voting_core::{
-    Poll, PollDirectory, PollId, PollStore, StoreError,
+    Poll, PollId, PollStore, StoreError,
     backends::sqlite::{OpenError, Sqlite, SqliteOptions},
     model::{
         code::Serial,
@@ -105,7 +105,9 @@ pub(crate) enum CannotChange {
     Store(PollId, #[source] StoreError),
     #[error("the code was changed by somebody else at the same time")]
     Code(#[from] CodeRefusal),
-    #[error("the codes {first} to {last} are issued, but not all of them were written; revoke them, or issue others")]
+    #[error(
+        "the codes {first} to {last} are issued, but not all of them were written; revoke them, or issue others"
+    )]
     Write {
         first: Serial,
         last: Serial,
@@ -159,7 +161,13 @@ impl Codes {
                 if url.is_none() {
                     eprintln!("voting: the file has no links: vote.public_url is not set");
                 }
-                let file = CodeFile::new(&changed, key, first..issued, format, url);
+                let file = CodeFile::new(
+                    &changed,
+                    key,
+                    first..issued,
+                    format,
+                    url.map(|url| format!("{url}/polls/{poll}")),
+                );
                 let written = write(file, *count, output.clone());
                 written.map_err(|error| CannotChange::Write {
                     first,
