@@ -116,24 +116,32 @@ pub(crate) enum CannotChange {
     },
 }
 
+/// The keys under which the keys of polls are wrapped. Those of the all-in-one follow from its secret, which is made beside a
+/// database that is not there yet.
+pub(crate) fn poll_keys(config: &Config) -> Result<Option<PollKeyWrap>, SecretError> {
+    if !is_all_in_one(config) {
+        return config.poll_keys();
+    }
+    let kept = Kept {
+        path: &config.beside_database("secret"),
+        may_make: !config.sqlite.path.exists(),
+    };
+    let (value, file) = (config.secret.as_ref(), config.secret_file.as_deref());
+    let secret = resolve_secret("secret", value, file, Some(kept))?;
+    Ok(Some(PollKeyWrap::new(&secret.key)))
+}
+
 impl Codes {
     pub(crate) async fn run(&self, config: &Config) -> Result<Exit, CannotChange> {
-        if !is_all_in_one(config) {
-            let keys = config.poll_keys()?.ok_or(CannotChange::NoKey)?;
-            return self.change(config, &config.postgres()?, &keys).await;
-        }
         let path = &config.sqlite.path;
-        if !path.exists() {
+        if is_all_in_one(config) && !path.exists() {
             return Err(CannotChange::NoFile(path.clone()));
         }
-        let kept = Kept {
-            path: &config.beside_database("secret"),
-            may_make: false,
-        };
-        let (value, file) = (config.secret.as_ref(), config.secret_file.as_deref());
-        let secret = resolve_secret("secret", value, file, Some(kept))?;
+        let keys = poll_keys(config)?.ok_or(CannotChange::NoKey)?;
+        if !is_all_in_one(config) {
+            return self.change(config, &config.postgres()?, &keys).await;
+        }
         let store = Sqlite::open(path, SqliteOptions::default())?;
-        let keys = PollKeyWrap::new(&secret.key);
         self.change(config, &store, &keys).await
     }
 
