@@ -15,6 +15,7 @@ use voting_core::{
     },
     pipeline::poll_keys::KeyedPolls,
 };
+use voting_testing::await_that;
 
 const BALLOT: &str = "/v1/polls/board/ballot";
 
@@ -62,9 +63,8 @@ impl Board {
         let changed = self
             .services
             .block_on(self.memory.change_poll(&change, "test"));
-        changed.expect("changed");
-        // The copy at the vote service is a second old at most.
-        std::thread::sleep(std::time::Duration::from_millis(1_100));
+        let changed = changed.expect("changed").expect("the poll");
+        await_copy(&self.services, id, changed.revision());
     }
 
     fn key(&self, id: &str) -> PollKey {
@@ -89,6 +89,15 @@ impl Board {
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.services.vote)
     }
+}
+
+/// Waits until the vote service has this revision of a poll.
+fn await_copy(services: &Services, id: &str, revision: u64) {
+    let url = format!("{}/v1/polls/{id}", services.vote);
+    await_that("the vote service knows the poll", || {
+        let answer = get(&url, &[]);
+        answer.status == 200 && answer.json()["revision"] == revision
+    });
 }
 
 fn kind(answer: &Answer) -> String {
@@ -291,7 +300,8 @@ fn the_operator_issues_revokes_and_replaces_codes() {
     assert_eq!(revoked.status, 200, "{}", revoked.body);
     let replaced = operator("POST", "/4/replace", &json!(null));
     let code = replaced.json()["code"].as_str().expect("a code").to_owned();
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    // Issued twice, revoked, replaced.
+    await_copy(&board.services, "board", 4);
     assert_eq!(board.put(&[("voter-code", &code)], "a").status, 202);
     board.services.settle();
     let url = format!("{}/v1/polls/board/codes", board.services.operator);
@@ -357,7 +367,7 @@ fn a_voter_with_a_cookie_has_another_id_in_each_new_poll_and_one_vote() {
         let poll = poll.build().expect("a poll");
         services.block_on(async { keyed.put_poll(&poll).await.expect("stored") });
     }
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    await_copy(&services, "two", 0);
     let url = |poll: &str| format!("{}/v1/polls/{poll}/ballot", services.vote);
     let put = |poll: &str, cookie: &str, choice: &str| {
         let body = json!({"choices": [choice]}).to_string();
@@ -407,7 +417,7 @@ fn a_service_without_the_key_takes_no_votes_under_another_id() {
         .option("b", "B");
     let poll = poll.build().expect("a poll");
     services.block_on(async { keyed.put_poll(&poll).await.expect("stored") });
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    await_copy(&services, "one", 0);
     let url = format!("{}/v1/polls/one/ballot", services.vote);
     let refused = send("PUT", &url, &[JSON], br#"{"choices":["a"]}"#);
     assert_eq!(refused.status, 503, "{}", refused.body);
