@@ -233,7 +233,7 @@ impl Api {
         Ok(Json(self.0.codes_view(&poll).await?))
     }
 
-    /// Issue codes of a poll whose `voters` are `codes`, and get them as CSV.
+    /// Issue codes of a poll whose `electorate` is `codes`, and get them as CSV.
     ///
     /// They are told only here: whoever has them can vote with them. The vote services take them a second later. If the answer
     /// does not come whole, its codes are issued nevertheless.

@@ -190,7 +190,7 @@ impl Api {
     async fn eligibility(
         &self,
         poll: Path<String>,
-        /// The voter's code, in a poll whose `voters` are `codes`.
+        /// The voter's code, in a poll whose `electorate` is `codes`.
         #[oai(name = "Voter-Code", validator(max_length = 100))]
         _code: Header<Option<String>>,
         request: &Request,
@@ -234,7 +234,7 @@ impl Api {
     /// `urn:voting:problem:invalid-voter-cookie`, `…:several-voter-cookies` or `…:outdated-voter-cookie`. To vote as
     /// a new voter, send no cookie.
     ///
-    /// A poll whose `voters` are `codes` takes a ballot from whoever has one of its codes: in the header `Voter-Code`, or by the
+    /// A poll whose `electorate` is `codes` takes a ballot from whoever has one of its codes: in the header `Voter-Code`, or by the
     /// cookie that the poll's page sets for a code. It neither needs nor sets the voter's cookie. Without a code: 401,
     /// `urn:voting:problem:code-needed`; with one that is not valid: 403, `urn:voting:problem:invalid-code`.
     ///
@@ -255,7 +255,7 @@ impl Api {
         /// cookie, the ballot is refused and not counted for a new voter: 400, `urn:voting:problem:cookies-needed`.
         #[oai(name = "Voter-Tag")]
         voter_tag: Header<Option<String>>,
-        /// The voter's code, in a poll whose `voters` are `codes`. Hyphens, spaces and small letters are as well.
+        /// The voter's code, in a poll whose `electorate` is `codes`. Hyphens, spaces and small letters are as well.
         #[oai(name = "Voter-Code", validator(max_length = 100))]
         _code: Header<Option<String>>,
         request: &Request,
