@@ -165,8 +165,9 @@ global
 defaults
   mode http
   log global
-  # As `option httplog`, but with the path only: a query may have a grant for a hidden result.
-  log-format "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %HM %HP"
+  # As `option httplog`, but with the path only, and without the code of a voter: a query may have a grant for a hidden
+  # result, and whoever reads a code can vote with it.
+  log-format "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %HM %[var(txn.logged)]"
   # Only what went wrong.
   option dontlog-normal
   option forwardfor
@@ -195,6 +196,7 @@ defaults
 
 frontend {{ $service }}
   bind ${local.in_docker ? ":" : "{{ env \"NOMAD_IP_vote\" }}:"}{{ $port }}
+  http-request set-var(txn.logged) path,regsub(/c/.*,/c/-)
   http-request return status 200 if { path /front-alive }
   # What operators ask is not for voters.
   http-request return status 404 if { path /metrics /readyz /healthz /openapi.json } || { path_beg /docs }

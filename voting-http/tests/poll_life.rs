@@ -87,8 +87,9 @@ fn a_poll_has_all_its_settings_in_all_answers() {
     let expected = json!({
         "id": "lunch", "title": "Lunch?", "description": "For Friday.", "state": "open", "max_choices": 2,
         "options": [{"id": "x", "label": "X", "description": "First"}, {"id": "y", "label": "Y"}],
-        "revote": false, "closes_at": closes, "time_zone": "Europe/Berlin", "results": "after_vote",
-        "order": "shuffled", "listed": false, "language": "de", "retention_days": 30, "revision": 0
+        "electorate": "open", "revote": false, "closes_at": closes, "time_zone": "Europe/Berlin",
+        "results": "after_vote", "order": "shuffled", "listed": false, "language": "de", "retention_days": 30,
+        "revision": 0
     });
     let with = |name: &str, value: Value| {
         let mut expected = expected.clone();

@@ -566,7 +566,7 @@ fn polls_are_listed_with_what_a_client_needs_to_vote() {
     assert_eq!(poll, polls["polls"][0]);
     assert_eq!(
         poll.to_string(),
-        r#"{"id":"cats-vs-dogs","title":"Cats vs Dogs!","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"revote":true,"results":"always","order":"fixed","listed":true,"revision":0}"#
+        r#"{"id":"cats-vs-dogs","title":"Cats vs Dogs!","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"electorate":"open","revote":true,"results":"always","order":"fixed","listed":true,"revision":0}"#
     );
 }
 

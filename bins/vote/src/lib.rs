@@ -14,6 +14,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let mut services = Services::new(&config, stop)?;
     config.warn_of_remarks(Service::Vote);
     let secret = config.secret()?;
+    let poll_keys = config.poll_keys()?;
     let redis = config.redis()?;
     let entry_keys = config.entry_keys()?;
     let listener = services
@@ -25,10 +26,13 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         .with_served_by(config.served_by())
         .with_default_poll(config.default_poll);
     let sink = Arc::new(redis.signing_sink(entry_keys));
-    let vote = VoteService::builder(sink.clone(), Arc::new(redis), &secret)
+    let mut vote = VoteService::builder(sink.clone(), Arc::new(redis), &secret)
         .site(site)
-        .stop(services.leaving().clone())
-        .build();
+        .stop(services.leaving().clone());
+    if let Some(keys) = poll_keys {
+        vote = vote.poll_keys(keys);
+    }
+    let vote = vote.build();
     services.announce("Vote", &listener.url(), "");
     services.name_stores(&[("ballot log", "Redis"), ("polls", "Redis")]);
     services.serve(listener, vote.into_endpoint(), gate);

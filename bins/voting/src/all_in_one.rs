@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use voting_core::{
     BallotLog, BallotQueue, PollDirectory, PollId, StoreError, Voting,
     backends::sqlite::{OpenError, Sqlite, SqliteOptions},
-    pipeline::retention::keep_deleting,
+    model::poll_key::PollKeyWrap,
+    pipeline::{poll_keys::KeyedPolls, retention::keep_deleting},
 };
 use voting_http::{OperatorService, ResultService, Site, VoteService};
 use voting_service::{
@@ -66,7 +67,8 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let secret = secret(&config, &store).await?;
     hold_to_secret(&store, &config, &secret).await?;
     let token = operator_token(&config)?;
-    let default_poll = set_up_polls(&store, &config).await?;
+    let poll_keys = PollKeyWrap::new(&secret.key);
+    let default_poll = set_up_polls(&store, &config, &poll_keys).await?;
 
     let vote_at = services
         .listen("vote", "the voting page", config.vote.listen)
@@ -87,11 +89,13 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let result_site = site(&config.result, &config.vote, vote_at.port(), &gates.result);
 
     let voting = Voting::embedded(store.clone()).worker_options(config.worker_options());
+    let voting = voting.poll_keys(poll_keys.clone());
     let voting = voting.start().await.map_err(StartError::Pipeline)?;
     let (worker, queue) = (voting.worker().clone(), voting.queue());
     services.watch(worker.progress().clone(), Arc::clone(&queue));
     let vote = VoteService::builder(voting.sink(), voting.directory(), &secret.key)
         .site(with_default(vote_site))
+        .poll_keys(poll_keys.clone())
         .stop(stop.clone())
         .build();
     let result = ResultService::builder(voting.store(), voting.directory(), &secret.key)
@@ -101,6 +105,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let operator = OperatorService::builder(worker.clone(), queue, voting.store(), &token.key)
         .polls(voting.polls())
         .directory(voting.directory())
+        .poll_keys(poll_keys)
         .site(host_site(&config.worker, &config.vote, vote_at.port()))
         .gate(gates.worker.clone())
         .stop(stop)
@@ -206,9 +211,14 @@ async fn remove_left_over(store: &Sqlite, config: &Config) -> Result<(), StoreEr
 }
 
 /// Stores the configured polls and says which one is at `/`.
-async fn set_up_polls(store: &Sqlite, config: &Config) -> Result<Option<PollId>, StartError> {
+async fn set_up_polls(
+    store: &Sqlite,
+    config: &Config,
+    keys: &PollKeyWrap,
+) -> Result<Option<PollId>, StartError> {
     let failed = StartError::Polls;
-    config.put_polls(store).await.map_err(failed)?;
+    let keyed = KeyedPolls::new(store, Some(keys.clone()));
+    config.put_polls(&keyed).await.map_err(failed)?;
     remove_left_over(store, config).await.map_err(failed)?;
     let first = match &config.polls {
         Some(polls) => polls.first().map(|poll| poll.id().clone()),

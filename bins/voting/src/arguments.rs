@@ -5,8 +5,8 @@ use voting_load::LoadArgs;
 use voting_service::Cli;
 
 use crate::commands::{
-    doctor::Doctor, export::Export, import_polls::ImportPolls, migrate::Migrate, rewind::Rewind,
-    settings::Settings,
+    codes::Codes, doctor::Doctor, export::Export, import_polls::ImportPolls, migrate::Migrate,
+    rewind::Rewind, settings::Settings,
 };
 
 /// The whole voting system in one process on one file, and tools for one on Redis and Postgres.
@@ -26,6 +26,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Codes(Codes),
     Doctor(Doctor),
     Config(Settings),
     Export(Export),

@@ -29,6 +29,7 @@ pub fn main() -> ExitCode {
         }),
         None if settings.check_config => check_config("voting", &settings),
         None => run_with("voting", &settings, |config| run(config, StopOn::Signal)),
+        Some(Command::Codes(codes)) => run_with("voting", &settings, async |c| codes.run(&c).await),
         Some(Command::Doctor(doctor)) => doctor.run(&settings),
         Some(Command::Config(config)) => config.run(&settings),
         Some(Command::Export(export)) => {

@@ -9,7 +9,10 @@ use self::set_up::set_up;
 use voting_core::{
     BallotQueue, Worker, WorkerOptions,
     error::in_one_line,
-    pipeline::{coordinator::Coordinator, retention::keep_deleting, worker::WorkerExit},
+    pipeline::{
+        coordinator::Coordinator, poll_keys::KeyedPolls, retention::keep_deleting,
+        worker::WorkerExit,
+    },
 };
 use voting_http::OperatorService;
 use voting_service::{Config, Exit, Service, Services, StartError, StopOn, host_site};
@@ -28,6 +31,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let mut services = Services::new(&config, stop)?;
     let token = config.operator_token(None)?;
     let entry_keys = config.entry_keys()?;
+    let poll_keys = config.poll_keys()?;
     let redis = config.redis()?;
     let postgres = Arc::new(config.postgres()?);
     let queue = Arc::new(redis.queue());
@@ -53,14 +57,18 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     services.watch(worker.progress().clone(), queue.clone());
     let gate = config.gates(Service::Worker).worker;
     let site = host_site(&config.worker, &config.vote, config.vote.listen.port());
-    let operator =
+    let polls = KeyedPolls::new(coordinator.polls(), poll_keys.clone());
+    let mut operator =
         OperatorService::builder(worker.clone(), queue.clone(), postgres.clone(), &token.key)
-            .polls(coordinator.polls())
+            .polls(Arc::new(polls))
             .directory(Arc::new(redis))
             .site(site)
             .gate(gate.clone())
-            .stop(services.leaving().clone())
-            .build();
+            .stop(services.leaving().clone());
+    if let Some(keys) = poll_keys.clone() {
+        operator = operator.poll_keys(keys);
+    }
+    let operator = operator.build();
     services.announce("Operator", &format!("{}docs/", listener.url()), "");
     services.announce("Host", &listener.url(), "");
     services.name_stores(&[("ballot log", "Redis"), ("tally store", "Postgres")]);
@@ -69,7 +77,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
 
     let broken = async {
         tokio::select! {
-            Err(error) = coordinator.run(|| set_up(&postgres, &config)) => {
+            Err(error) = coordinator.run(|| set_up(&postgres, &config, poll_keys.as_ref())) => {
                 tracing::error!(error = in_one_line(&error), "cannot set up the polls");
                 Exit::Failed
             }

@@ -1,13 +1,26 @@
 //! The steps before the first round of the coordinator.
 
-use voting_core::{PollDirectory, StoreError, backends::postgres::Postgres};
+use voting_core::{
+    PollDirectory, StoreError,
+    backends::postgres::Postgres,
+    model::poll_key::PollKeyWrap,
+    pipeline::poll_keys::{KeyedPolls, rewrap_all},
+};
 use voting_service::{Config, cats_vs_dogs};
 
-/// Brings the schema up to date and stores the configured polls.
-pub(crate) async fn set_up(postgres: &Postgres, config: &Config) -> Result<(), StoreError> {
+/// Brings the schema up to date, stores the configured polls, and wraps the keys of polls under the current key.
+pub(crate) async fn set_up(
+    postgres: &Postgres,
+    config: &Config,
+    keys: Option<&PollKeyWrap>,
+) -> Result<(), StoreError> {
     // This does nothing if `voting migrate` was run before. That is needed if this login may not change tables.
     postgres.migrate().await?;
-    config.put_polls(postgres).await?;
+    if let Some(keys) = keys {
+        rewrap_all(postgres, keys).await?;
+    }
+    let polls = KeyedPolls::new(postgres, keys.cloned());
+    config.put_polls(&polls).await?;
     // The course's poll may have been made by a start without polls. It cannot be removed safely: vote services may
     // know it, and may take ballots for it.
     let course = postgres.poll(cats_vs_dogs().id()).await?;

@@ -15,7 +15,12 @@ use voting_core::{
         entry::{self, EntryBuilder},
         entry_keys::EntryKeys,
     },
-    model::position::{EntryId, Position, ShardId},
+    model::{
+        poll::{ChangeTo, CodeChange, PollChange, PollSettings, Voters},
+        poll_key::PollKeyWrap,
+        position::{EntryId, Position, ShardId},
+    },
+    pipeline::poll_keys::KeyedPolls,
     store::batch::{Batch, PlacedBallot},
 };
 use voting_http::{ReceiptKey, VoteService};
@@ -236,4 +241,84 @@ fn cast_by_json(bencher: Bencher<'_, '_>) {
     let path = "/v1/polls/cats-vs-dogs/ballot";
     let body = r#"{"choices":["a"]}"#;
     through_the_service(bencher, &Method::PUT, path, "application/json", body);
+}
+
+/// How a voter is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// By the cookie, with the cookie's id.
+    Cookie,
+    /// By the cookie, with another id in each poll.
+    CookieInKeyedPoll,
+    /// By a code in the header.
+    Code,
+    /// By the cookie of a code.
+    CookieOfCode,
+}
+
+/// A vote of a voter who is known already, in each of the ways.
+#[divan::bench(args = [Known::Cookie, Known::CookieInKeyedPoll, Known::Code, Known::CookieOfCode])]
+fn cast_by_json_of_a_known_voter(bencher: Bencher<'_, '_>, known: Known) {
+    let runtime = Runtime::new().expect("a runtime");
+    let memory = Memory::new(MemoryOptions::default());
+    let secret = SecretKey::new("a secret of the benches, 32 bytes or more").expect("long enough");
+    let wrap = PollKeyWrap::new(&secret);
+    let mut settings = PollSettings::default();
+    if matches!(known, Known::Code | Known::CookieOfCode) {
+        settings.voters = Voters::Codes;
+    }
+    let poll = poll().with_settings(settings).expect("settings");
+    let keys = (known != Known::Cookie).then(|| wrap.clone());
+    let polls = KeyedPolls::new(memory.clone(), keys);
+    runtime.block_on(polls.put_poll(&poll)).expect("stored");
+    let mut name = ("accept", "*/*".to_owned());
+    let service = VoteService::builder(Arc::new(AtOnce), Arc::new(memory), &secret);
+    let endpoint = service.poll_keys(wrap.clone()).build().into_endpoint();
+    let path = "/v1/polls/cats-vs-dogs/ballot";
+    let body = r#"{"choices":["a"]}"#;
+    let cast = |(header, value): &(&'static str, String)| {
+        Request::builder()
+            .method(Method::PUT)
+            .uri(path.parse().expect("a path"))
+            .header("host", "localhost")
+            .header("content-length", body.len())
+            .header(*header, value)
+            .content_type("application/json")
+            .body(body)
+    };
+    let cookie_of = |answer: poem::Response| {
+        let set = answer.header("set-cookie").expect("a cookie");
+        ("cookie", set.split(';').next().expect("it").to_owned())
+    };
+    if poll.settings().voters == Voters::Codes {
+        let issue = ChangeTo::Codes(CodeChange::Issue(1));
+        let change = PollChange::new(poll.id().clone(), issue);
+        let stored = runtime.block_on(polls.change_poll(&change, "bench"));
+        let stored = stored.expect("issued").expect("the poll");
+        let key = stored.wrapped_key().expect("a key");
+        let code = wrap
+            .open(poll.id(), key)
+            .expect("the key")
+            .codes()
+            .code(0, 0);
+        name = ("voter-code", code.to_string());
+        if known == Known::CookieOfCode {
+            let link = Request::builder()
+                .uri(
+                    format!("/polls/cats-vs-dogs/c/{code}")
+                        .parse()
+                        .expect("a path"),
+                )
+                .header("host", "localhost")
+                .finish();
+            name = cookie_of(runtime.block_on(endpoint.get_response(link)));
+        }
+    } else {
+        name = cookie_of(runtime.block_on(endpoint.get_response(cast(&name))));
+    }
+    let answer = runtime.block_on(endpoint.get_response(cast(&name)));
+    assert!(answer.status().is_success(), "{answer:?}");
+    bencher
+        .with_inputs(|| cast(&name))
+        .bench_values(|request| runtime.block_on(endpoint.get_response(request)));
 }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod change;
+mod electorate;
 mod life;
 mod look;
 mod settings;
@@ -14,8 +15,13 @@ use self::look::Look;
 pub use self::{
     builder::PollBuilder,
     change::{ChangeNote, ChangeRefusal, ChangeTo, Changed, PollChange, change, log_changes},
+    electorate::{
+        CodeChange, CodeRefusal, CodeRegister, MAX_CHANGED_CODES, MAX_CODES, VoterScheme,
+    },
     life::{CHANGE_MARGIN, Phase, PollExtras, PollVersion, PollWindow},
-    settings::{MAX_DESCRIPTION_CHARS, MAX_RETENTION_DAYS, OptionOrder, PollSettings, ShowResults},
+    settings::{
+        MAX_DESCRIPTION_CHARS, MAX_RETENTION_DAYS, OptionOrder, PollSettings, ShowResults, Voters,
+    },
     shown::{Hidden, Shown, Viewer},
     text::{BadText, MAX_LABEL_CHARS},
 };

@@ -3,6 +3,7 @@
 pub mod closing;
 pub mod coordinator;
 pub mod group_commit;
+pub mod poll_keys;
 pub mod put_back;
 pub mod replay;
 pub mod retention;

@@ -10,10 +10,12 @@ use super::{Inner, Voting};
 use crate::{
     error::{StoreError, in_one_line},
     log::{Log, SeparateLog},
+    model::poll_key::PollKeyWrap,
     pipeline::{
         closing,
         coordinator::Coordinator,
         group_commit::{GroupCommit, GroupCommitOptions},
+        poll_keys::{KeyedPolls, rewrap_all},
         rule::BallotRule,
         schedule::{Published, ScheduledPolls},
         worker::{AfterFlush, Worker, WorkerOptions},
@@ -32,6 +34,7 @@ pub struct VotingBuilder {
     worker: WorkerOptions,
     rule: Option<Arc<dyn BallotRule>>,
     hook: Option<Arc<dyn AfterFlush>>,
+    keys: Option<PollKeyWrap>,
 }
 
 /// Where ballots wait, and where they are counted.
@@ -94,6 +97,7 @@ impl VotingBuilder {
             worker: WorkerOptions::default(),
             rule: None,
             hook: None,
+            keys: None,
         }
     }
 
@@ -118,6 +122,13 @@ impl VotingBuilder {
     /// What is called after each flush.
     pub fn after_flush(mut self, hook: impl AfterFlush + 'static) -> Self {
         self.hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// Gives each new poll a [key](crate::model::poll_key), wrapped under this one, so that a poll can have codes, and that
+    /// a voter with a cookie has another id in each poll. The vote service needs the same keys.
+    pub fn poll_keys(mut self, keys: PollKeyWrap) -> Self {
+        self.keys = Some(keys);
         self
     }
 
@@ -163,6 +174,9 @@ impl VotingBuilder {
                 }
             }
         };
+        if let Some(keys) = &self.keys {
+            rewrap_all(&parts.polls, keys).await?;
+        }
         let mut worker = Worker::new(
             Arc::clone(&parts.queue),
             parts.worker_polls,
@@ -196,7 +210,7 @@ impl VotingBuilder {
             log: parts.log,
             queue: parts.queue,
             store: parts.store,
-            polls: parts.polls,
+            polls: Arc::new(KeyedPolls::new(parts.polls, self.keys)),
             directory: parts.directory,
             coordinator: parts.coordinator,
             rule: self.rule,

@@ -43,6 +43,8 @@ pub(crate) enum Right {
     Read,
     /// Make polls, change them, close and delete them.
     Polls,
+    /// Issue, revoke and replace the codes of a poll.
+    Codes,
     /// Take the tally and the ballots of a poll out.
     Export,
     /// Count the ballots of a poll again.
@@ -61,6 +63,7 @@ impl Right {
         match self {
             Self::Read => "look at polls",
             Self::Polls => "make and change polls",
+            Self::Codes => "issue codes for voters, replace and revoke them",
             Self::Export => "take results and ballots out",
             Self::Recount => "count ballots again",
             Self::Audit => "read the audit log",
@@ -79,7 +82,7 @@ impl Right {
     pub(crate) fn is_of(self, role: Role) -> bool {
         match role {
             Role::Operator => true,
-            Role::Host => matches!(self, Self::Read | Self::Polls | Self::Export),
+            Role::Host => matches!(self, Self::Read | Self::Polls | Self::Codes | Self::Export),
             Role::Auditor => matches!(
                 self,
                 Self::Read | Self::Export | Self::Recount | Self::Audit
@@ -213,6 +216,7 @@ mod tests {
         let all = [
             Right::Read,
             Right::Polls,
+            Right::Codes,
             Right::Export,
             Right::Recount,
             Right::Audit,
@@ -228,7 +232,7 @@ mod tests {
         assert_eq!(rights(Role::Operator), all);
         assert_eq!(
             rights(Role::Host),
-            [Right::Read, Right::Polls, Right::Export]
+            [Right::Read, Right::Polls, Right::Codes, Right::Export]
         );
         let auditor = [Right::Read, Right::Export, Right::Recount, Right::Audit];
         assert_eq!(rights(Role::Auditor), auditor);

@@ -6,7 +6,7 @@ use poem::{Request, http::HeaderMap};
 use crate::problem::Problem;
 
 /// The headers, written as in messages. A header with a list, such as `Accept` or `Cookie`, may occur more than once.
-const SINGLE: [&str; 8] = [
+const SINGLE: [&str; 9] = [
     "Authorization",
     "Content-Type",
     "If-Match",
@@ -14,6 +14,7 @@ const SINGLE: [&str; 8] = [
     "Result-Grant",
     "Sec-Fetch-Mode",
     "Sec-Fetch-Site",
+    "Voter-Code",
     "Voter-Tag",
 ];
 

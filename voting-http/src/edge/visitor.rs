@@ -2,7 +2,10 @@
 //! cookie cannot be read.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -11,7 +14,7 @@ use poem::{
     Request, Response,
     http::{HeaderValue, Method, header},
 };
-use voting_core::{SecretKey, VoterId};
+use voting_core::{SecretKey, VoterId, model::poll::CodeRefusal};
 
 use crate::{
     edge::{
@@ -46,6 +49,31 @@ enum CookieFound {
     Refused(Refusal),
     /// No cookie is used: the application says who the voter is.
     Unused,
+    /// The voter has a code of the poll.
+    Code,
+    /// The poll has codes, and the request says none that is valid.
+    NoCode(NoCode),
+}
+
+/// Why a request about a poll with codes does not say who the voter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoCode {
+    /// There is no code, and no cookie for the poll.
+    Needed,
+    /// The cookie for the poll is damaged, or was not set here, or there are several.
+    Unreadable,
+    /// The code is not valid.
+    Refused(CodeRefusal),
+}
+
+/// Attached to each request. A route sets it if the request is about a poll whose voters have no voter cookie.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NoVoterCookie(Arc<AtomicBool>);
+
+impl NoVoterCookie {
+    pub(crate) fn set(&self) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 /// Why a cookie does not say who the voter is. If its sender counted as a new voter, one person could count twice. So
@@ -98,6 +126,40 @@ impl Visitor {
         }
     }
 
+    /// The holder of a code.
+    pub(crate) fn with_code(id: VoterId) -> Self {
+        Self {
+            id,
+            cookie: CookieFound::Code,
+        }
+    }
+
+    /// Somebody without a valid code, in a poll that has codes. The id is nobody's.
+    pub(crate) fn without_code(why: NoCode) -> Self {
+        Self {
+            id: VoterId::from_bytes([0; 16]),
+            cookie: CookieFound::NoCode(why),
+        }
+    }
+
+    /// Why the visitor has no valid code, in a poll that has codes.
+    pub(crate) fn no_code(&self) -> Option<NoCode> {
+        match self.cookie {
+            CookieFound::NoCode(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Whether there is a cookie for a code, and it is not valid.
+    pub(crate) fn has_invalid_code(&self) -> bool {
+        self.no_code().is_some_and(|why| why != NoCode::Needed)
+    }
+
+    /// Whether the visitor votes with a code.
+    pub(crate) fn has_code(&self) -> bool {
+        self.cookie == CookieFound::Code
+    }
+
     /// Whether the application has named the voter.
     pub(crate) fn is_named(&self) -> bool {
         self.cookie == CookieFound::Unused
@@ -107,6 +169,7 @@ impl Visitor {
     pub(crate) fn voter(&self) -> Result<VoterId, Problem> {
         match self.cookie {
             CookieFound::Refused(refusal) => Err(refusal.into()),
+            CookieFound::NoCode(why) => Err(why.into()),
             _ => Ok(self.id),
         }
     }
@@ -269,8 +332,10 @@ impl VoterCookies {
             ),
             docs: request.uri().path().starts_with("/docs"),
             crosses: request.data::<CrossOrigin>().is_some(),
+            without: NoVoterCookie::default(),
         };
         request.set_data(visitor);
+        request.set_data(visit.without.clone());
         visit
     }
 }
@@ -283,6 +348,7 @@ pub(crate) struct Visit<'a> {
     docs: bool,
     /// Whether a script of another origin sent the request. It gets the cookie before it casts.
     crosses: bool,
+    without: NoVoterCookie,
 }
 
 impl Visit<'_> {
@@ -294,6 +360,7 @@ impl Visit<'_> {
             kind.is_some_and(|kind| kind.starts_with("text/html"))
         };
         if matches!(self.visitor.cookie, CookieFound::None | CookieFound::Older)
+            && !self.without.0.load(Relaxed)
             && (self.casts || self.crosses || is_page(answer) && !self.docs)
             && let Some(cookie) = self.cookies.issue(self.visitor.id)
         {

@@ -12,11 +12,15 @@
 //! The ballots are in random order. If few voters voted alike, a ballot may tell who cast it: see [`warning`].
 
 mod ballots;
+mod codes;
 pub(crate) mod csv;
 mod tally;
 
-pub use self::ballots::{BallotFile, FEW_VOTERS, warning};
 pub(crate) use self::{ballots::BallotsView, tally::TallyExport};
+pub use self::{
+    ballots::{BallotFile, FEW_VOTERS, warning},
+    codes::{CodeFile, CodeFormat},
+};
 
 use voting_core::{Poll, Tally};
 

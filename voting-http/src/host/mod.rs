@@ -4,6 +4,7 @@
 mod actions;
 mod audit;
 mod audit_words;
+mod codes;
 mod dead_letters;
 mod edit;
 mod export;
@@ -13,7 +14,7 @@ mod people;
 mod poll_page;
 mod preview;
 mod problem;
-mod qr;
+pub(crate) mod qr;
 mod session;
 mod sign_in;
 mod times;
@@ -21,7 +22,7 @@ mod typed;
 
 use std::sync::Arc;
 
-use Right::{Audit, DeadLetters, Export, Polls, Read, Recount, Tokens};
+use Right::{Audit, Codes, DeadLetters, Export, Polls, Read, Recount, Tokens};
 use poem::{
     Endpoint, Request, Response,
     endpoint::make,
@@ -99,6 +100,8 @@ pub(crate) const ONLY_FORMS: &[&str] = &[
     "/polls/:poll/recount",
     "/people/:name/revoke",
     "/dead-letters/:position/replay",
+    "/polls/:poll/codes/issue",
+    "/polls/:poll/codes/change",
 ];
 
 impl Host {
@@ -179,6 +182,15 @@ impl Host {
             .at(
                 "/people/:name/revoke",
                 post(self.page(Tokens, people::revoke)),
+            )
+            .at("/polls/:poll/codes", get(self.page(Codes, codes::show)))
+            .at(
+                "/polls/:poll/codes/issue",
+                post(self.page(Codes, codes::issue)),
+            )
+            .at(
+                "/polls/:poll/codes/change",
+                post(self.page(Codes, codes::change)),
             )
             .at(
                 "/sign-in",

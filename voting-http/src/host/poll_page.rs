@@ -6,7 +6,7 @@ use voting_core::{
     Poll, Tally,
     model::{
         moment::Moment,
-        poll::{OptionOrder, Phase, ShowResults},
+        poll::{OptionOrder, Phase, ShowResults, Voters},
     },
 };
 
@@ -64,6 +64,8 @@ struct PollPage {
     lag: String,
     /// Who else sees these figures.
     seen_by: &'static str,
+    /// Whether voters have codes.
+    has_codes: bool,
     /// What was set, in sentences.
     rules: Vec<String>,
     /// The address for voters, if it is known.
@@ -109,6 +111,9 @@ fn rules(poll: &Poll) -> Vec<String> {
         1 => "Each voter chooses one option.".to_owned(),
         max => format!("Each voter chooses up to {max} options."),
     }];
+    if settings.voters == Voters::Codes {
+        rules.push("Whoever has a code of this poll can vote.".into());
+    }
     rules.push(match settings.revote {
         true => "Voters can change their vote: the last one counts.".into(),
         false => "The first vote of each voter counts, and stays.".into(),
@@ -215,6 +220,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
         hidden: hidden.map(|problem| problem.detail().to_owned()),
         max_choices: poll.max_choices(),
         lag: list::lag(&visit).await,
+        has_codes: poll.settings().voters == Voters::Codes,
         seen_by: seen_by(poll.settings().results, phase),
         rules: rules(&poll),
         vote_url,

@@ -58,6 +58,7 @@ pub(super) fn show(visit: &Visit, poll: &Poll) -> Response {
         voter_tag: String::new(),
         ballot_mark: None,
         new_voter: false,
+        has_code: false,
         login: false,
         voted: Voted::Unknown,
         unsure: false,

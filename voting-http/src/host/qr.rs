@@ -8,7 +8,7 @@ use qrcodegen::{QrCode, QrCodeEcc};
 const QUIET: i32 = 4;
 
 /// The dark modules as the path of an SVG, and the size of the whole in modules. `None` if the text is too long.
-pub(super) fn path(text: &str) -> Option<(String, usize)> {
+pub(crate) fn path(text: &str) -> Option<(String, usize)> {
     let code = QrCode::encode_text(text, QrCodeEcc::Medium).ok()?;
     let mut path = String::new();
     for y in 0..code.size() {

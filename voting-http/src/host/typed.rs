@@ -6,7 +6,9 @@ use voting_core::{
     model::{
         id::OptionId,
         moment::Moment,
-        poll::{InvalidPoll, MAX_OPTIONS, OptionOrder, PollSettings, ShowResults, check_text},
+        poll::{
+            InvalidPoll, MAX_OPTIONS, OptionOrder, PollSettings, ShowResults, Voters, check_text,
+        },
     },
 };
 
@@ -40,6 +42,7 @@ pub(super) struct Typed {
     pub(super) description: String,
     pub(super) options: Vec<TypedOption>,
     pub(super) max_choices: String,
+    pub(super) voters: String,
     pub(super) revote: bool,
     pub(super) results: String,
     pub(super) shuffled: bool,
@@ -155,6 +158,7 @@ impl Typed {
             description: text("description"),
             options: options.take(MAX_OPTIONS + 1).collect(),
             max_choices: text("max_choices"),
+            voters: text("voters"),
             revote: form.text("revote") != "no",
             results: text("results"),
             shuffled: form.text("order") == "shuffled",
@@ -194,6 +198,11 @@ impl Typed {
             description: settings.description.clone(),
             options: options.collect(),
             max_choices: poll.max_choices().to_string(),
+            voters: match settings.voters {
+                Voters::Codes => "codes",
+                _ => "open",
+            }
+            .to_owned(),
             revote: settings.revote,
             results: results_key(settings.results).to_owned(),
             shuffled: settings.order == OptionOrder::Shuffled,
@@ -370,6 +379,9 @@ impl Typed {
                     .option_descriptions
                     .insert(option.id.clone(), about);
             }
+        }
+        if self.voters == "codes" {
+            settings.voters = Voters::Codes;
         }
         settings.revote = self.revote;
         settings.results = match &*self.results {

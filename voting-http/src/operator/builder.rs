@@ -6,7 +6,10 @@ use std::{
 };
 
 use tokio::sync::Semaphore;
-use voting_core::{BallotQueue, PollDirectory, PollStore, SecretKey, WorkerHandle, store::Store};
+use voting_core::{
+    BallotQueue, PollDirectory, PollStore, SecretKey, WorkerHandle, model::poll_key::PollKeyWrap,
+    store::Store,
+};
 
 use super::{Inner, OperatorService, Pipeline, export, overview::Overview};
 use crate::{
@@ -25,6 +28,7 @@ pub struct OperatorServiceBuilder {
     token: SecretKey,
     gate: Gate,
     site: Site,
+    keys: Option<PollKeyWrap>,
     options: Options,
 }
 
@@ -47,6 +51,7 @@ impl OperatorServiceBuilder {
             token: operator_token.clone(),
             gate: Gate::default(),
             site: Site::default(),
+            keys: None,
             options: Options::default(),
         }
     }
@@ -78,6 +83,13 @@ impl OperatorServiceBuilder {
         self
     }
 
+    /// Sets the keys under which the keys of polls are wrapped. Without them no codes are issued. New polls get their keys
+    /// where they are stored, see [`KeyedPolls`](voting_core::pipeline::poll_keys::KeyedPolls).
+    pub fn poll_keys(mut self, keys: PollKeyWrap) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
     option_methods!();
 
     /// Builds the service.
@@ -92,6 +104,7 @@ impl OperatorServiceBuilder {
             sessions: host::sessions(&self.token, &site),
             gate: self.gate,
             site,
+            keys: self.keys,
             exports: Arc::new(Semaphore::new(export::AT_ONCE)),
             options: self.options,
         }))

@@ -13,7 +13,7 @@ use voting_core::{
 use crate::{
     problem::{Problem, capitalized},
     views::{
-        poll_view::{OrderView, ResultsView},
+        poll_view::{OrderView, ResultsView, VotersView},
         time_zones,
     },
 };
@@ -44,6 +44,10 @@ pub(crate) struct PollForm {
     /// is open.
     #[oai(validator(min_items = 2, max_items = 63))]
     pub(crate) options: Vec<OptionForm>,
+    /// Who may vote. It cannot change once the poll has opened.
+    #[oai(default)]
+    #[serde(default)]
+    pub(crate) voters: VotersView,
     /// Whether a voter may vote again. If so, the newest ballot of the voter counts, else the oldest.
     #[oai(default = "yes")]
     #[serde(default = "yes")]
@@ -194,6 +198,7 @@ impl PollForm {
             });
         }
         settings.description.clone_from(&self.description);
+        settings.voters = self.voters.into();
         settings.revote = self.revote;
         settings.opens_at = moment("opens_at", self.opens_at.as_deref())?;
         settings.closes_at = moment("closes_at", self.closes_at.as_deref())?;
@@ -231,6 +236,7 @@ impl From<&Poll> for PollForm {
             description: settings.description.clone(),
             max_choices: poll.max_choices(),
             options: options.collect(),
+            voters: settings.voters.into(),
             revote: settings.revote,
             opens_at: settings.opens_at.map(|at| at.to_string()),
             closes_at: settings.closes_at.map(|at| at.to_string()),
@@ -258,7 +264,7 @@ mod tests {
         let poll = read(
             r#"{"id":"p","title":"Which?","description":"One.\n\nTwo.","max_choices":2,
                 "options":[{"id":"a","label":"A","description":"First"},{"id":"b","label":"B"}],
-                "revote":false,"opens_at":"2027-01-01T09:00:00+01:00","closes_at":"2027-01-02T00:00:00Z",
+                "voters":"codes","revote":false,"opens_at":"2027-01-01T09:00:00+01:00","closes_at":"2027-01-02T00:00:00Z",
                 "time_zone":"europe/berlin","results":"after_vote","order":"shuffled","listed":false,
                 "language":"de","retention_days":30,"draft":true}"#,
         )

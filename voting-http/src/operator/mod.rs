@@ -4,6 +4,7 @@ mod api;
 mod audit;
 mod builder;
 pub(crate) mod changes;
+pub(crate) mod codes;
 mod dead_letters;
 mod export;
 pub(crate) mod form;
@@ -18,7 +19,8 @@ use poem::IntoEndpoint;
 use poem_openapi::OpenApiService;
 use tokio::sync::Semaphore;
 use voting_core::{
-    BallotQueue, PollDirectory, PollStore, SecretKey, StoreError, WorkerHandle, store::Store,
+    BallotQueue, PollDirectory, PollStore, SecretKey, StoreError, WorkerHandle,
+    model::poll_key::PollKeyWrap, store::Store,
 };
 
 pub use self::builder::OperatorServiceBuilder;
@@ -53,6 +55,8 @@ struct Inner {
     gate: Gate,
     /// Where the host's pages are, and the voting page.
     site: Site,
+    /// With these the keys of polls are read.
+    keys: Option<PollKeyWrap>,
     /// How many more exports of ballots may begin.
     exports: Arc<Semaphore>,
     options: Options,
@@ -66,6 +70,7 @@ type Apis = (
     audit::Api,
     tokens::Api,
     export::Api,
+    codes::Api,
     Health,
 );
 
@@ -159,6 +164,7 @@ impl OperatorService {
                 audit::OPERATIONS,
                 tokens::OPERATIONS,
                 export::OPERATIONS,
+                codes::OPERATIONS,
                 health::OPERATIONS,
             ],
         )
@@ -220,6 +226,7 @@ impl OperatorService {
                 audit::Api(self.clone()),
                 tokens::Api(self.clone()),
                 export::Api(self.clone()),
+                codes::Api(self.clone()),
                 health,
             ),
             "Worker",

@@ -21,7 +21,7 @@ use crate::{
     },
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
-    views::poll_view::{self, OrderView, PollView, ResultsView, StoredPollView},
+    views::poll_view::{self, OrderView, PollView, ResultsView, StoredPollView, VotersView},
 };
 
 /// How many tallies are read at a time for a list of polls.
@@ -151,6 +151,8 @@ struct PollPatch {
     /// All options, in order.
     #[oai(validator(min_items = 2, max_items = 63))]
     options: Option<Vec<OptionForm>>,
+    /// Who may vote. It cannot change once the poll has opened.
+    voters: Option<VotersView>,
     /// Whether a voter may vote again.
     revote: Option<bool>,
     /// When the poll opens: RFC 3339 with an offset, now or later.

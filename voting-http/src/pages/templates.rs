@@ -107,6 +107,25 @@ pub(crate) struct VoteOption<'a> {
     pub(crate) ticked: bool,
 }
 
+/// The page that asks for a code, or whether another code is to be replaced.
+#[derive(Debug, Clone, Template)]
+#[template(path = "code.html")]
+pub(crate) struct CodePage<'a> {
+    pub(crate) base: &'a str,
+    pub(crate) assets_version: &'a str,
+    /// The question.
+    pub(crate) title: &'a str,
+    pub(crate) description: Vec<Vec<Piece<'a>>>,
+    pub(crate) language: Language<'a>,
+    /// The address of the poll's page.
+    pub(crate) address: &'a str,
+    /// What is wrong with the last code.
+    pub(crate) error: Option<&'a str>,
+    /// A valid code, where the browser has another one.
+    pub(crate) instead: Option<&'a str>,
+    pub(crate) result_url: Option<String>,
+}
+
 /// The voting page.
 #[derive(Debug, Clone, Template)]
 #[template(path = "vote.html")]
@@ -158,6 +177,8 @@ pub(crate) struct VotePage<'a> {
     pub(crate) new_voter: bool,
     /// Whether the application says who votes, in place of our cookie.
     pub(crate) login: bool,
+    /// Whether the visitor votes with a code.
+    pub(crate) has_code: bool,
     /// What the service knows of the visitor's vote.
     pub(crate) voted: Voted,
     /// Whether a later vote may have replaced the one that is shown.

@@ -78,6 +78,12 @@ kinds! {
     SignInNeeded = "urn:voting:problem:sign-in-needed", UNAUTHORIZED, "Sign in to vote";
     /// The voter may not vote here, or a rule refuses the ballot. The detail says why.
     NotEligible = "urn:voting:problem:not-eligible", FORBIDDEN, "This vote cannot be taken";
+    /// The poll is for whoever has one of its codes, and the request has none.
+    CodeNeeded = "urn:voting:problem:code-needed", UNAUTHORIZED, "You need a code";
+    /// The code is not one of the poll, or is not valid any more. The detail says which.
+    InvalidCode = "urn:voting:problem:invalid-code", FORBIDDEN, "This code is not valid";
+    /// Too many wrong codes came from one address, or from all together. A right code is taken nevertheless.
+    TooManyCodes = "urn:voting:problem:too-many-codes", TOO_MANY_REQUESTS, "Too many wrong codes";
     /// The page was made for another voter than the one who is signed in now.
     VoterChanged = "urn:voting:problem:voter-changed", CONFLICT, "Somebody else is signed in";
     /// Another site sent the request.

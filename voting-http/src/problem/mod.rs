@@ -361,6 +361,16 @@ impl Problem {
         .after(wait)
     }
 
+    /// Too many wrong codes came from the address, or from all addresses together.
+    pub(crate) fn too_many_codes(wait: Duration) -> Self {
+        Self::new(
+            ProblemKind::TooManyCodes,
+            "This is not a code of this poll, and too many wrong ones were tried. Compare it with the one that you were \
+             given, and wait a moment. A right code is always taken.",
+        )
+        .after(wait)
+    }
+
     pub(crate) fn too_many_exports() -> Self {
         Self::new(
             ProblemKind::TooManyExports,
@@ -482,6 +492,7 @@ impl Problem {
             // HTTP requires a scheme with 401, and the application's sign-in is not a scheme that HTTP knows.
             let scheme = match self.kind {
                 ProblemKind::SignInNeeded => "Application",
+                ProblemKind::CodeNeeded => "Voter-Code",
                 _ => "Bearer",
             };
             let scheme = HeaderValue::from_static(scheme);

@@ -246,7 +246,12 @@ fn problem_response(status: u16, kinds: &[ProblemKind]) -> Value {
         "description": format!("A problem (RFC 9457) of type {}.", types.join(" or ")),
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}}
     });
+    let needs_code = kinds.contains(&ProblemKind::CodeNeeded);
     let scheme = match kinds.contains(&ProblemKind::SignInNeeded) {
+        true if needs_code => {
+            "`Application`: the application that mounts the service signs people in. Or `Voter-Code`: the header, or the \
+             cookie that the poll's page sets for a code."
+        }
         true => "`Application`: the application that mounts the service signs people in.",
         false => "`Bearer`.",
     };

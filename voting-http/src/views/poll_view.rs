@@ -6,7 +6,7 @@ use voting_core::{
     Poll, PollState,
     model::{
         moment::Moment,
-        poll::{OptionOrder, Phase, ShowResults},
+        poll::{OptionOrder, Phase, ShowResults, Voters},
     },
 };
 
@@ -80,6 +80,36 @@ impl StateView {
     }
 }
 
+/// Who may vote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum, Serialize, Deserialize)]
+#[oai(rename = "Voters", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum VotersView {
+    /// Everybody: a cookie tells voters apart, or the application says who they are.
+    #[default]
+    Open,
+    /// Whoever has one of the poll's codes.
+    Codes,
+}
+
+impl From<Voters> for VotersView {
+    fn from(voters: Voters) -> Self {
+        match voters {
+            Voters::Codes => Self::Codes,
+            _ => Self::Open,
+        }
+    }
+}
+
+impl From<VotersView> for Voters {
+    fn from(voters: VotersView) -> Self {
+        match voters {
+            VotersView::Open => Self::Open,
+            VotersView::Codes => Self::Codes,
+        }
+    }
+}
+
 /// Who sees the result, and when.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[oai(rename = "ShowResults", rename_all = "snake_case")]
@@ -149,19 +179,19 @@ impl From<OrderView> for OptionOrder {
 }
 
 /// A poll as the API shows it, for the documents.
-pub(crate) const EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats","description":"They purr."},{"id":"b","label":"Dogs"}],"revote":true,"closes_at":"2027-01-31T17:00:00Z","time_zone":"Europe/Berlin","results":"after_close","order":"fixed","listed":true,"revision":3}"#;
+pub(crate) const EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats","description":"They purr."},{"id":"b","label":"Dogs"}],"electorate":"open","revote":true,"closes_at":"2027-01-31T17:00:00Z","time_zone":"Europe/Berlin","results":"after_close","order":"fixed","listed":true,"revision":3}"#;
 
 /// A poll with its voters, for the documents.
-pub(crate) const COUNTED_EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"revote":true,"results":"always","order":"fixed","listed":true,"revision":0,"voters":12}"#;
+pub(crate) const COUNTED_EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"electorate":"open","revote":true,"results":"always","order":"fixed","listed":true,"revision":0,"voters":12}"#;
 
 /// A list of such polls, for the documents.
-pub(crate) const COUNTED_LIST_EXAMPLE: &str = r#"{"polls":[{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"revote":true,"results":"always","order":"fixed","listed":true,"revision":0,"voters":12}]}"#;
+pub(crate) const COUNTED_LIST_EXAMPLE: &str = r#"{"polls":[{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"electorate":"open","revote":true,"results":"always","order":"fixed","listed":true,"revision":0,"voters":12}]}"#;
 
 /// A stored poll as the API shows it, for the documents.
-pub(crate) const STORED_EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"revote":true,"results":"always","order":"fixed","listed":true,"revision":0,"published":true}"#;
+pub(crate) const STORED_EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"electorate":"open","revote":true,"results":"always","order":"fixed","listed":true,"revision":0,"published":true}"#;
 
 /// A list of polls, for the documents.
-pub(crate) const LIST_EXAMPLE: &str = r#"{"polls":[{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"revote":true,"results":"always","order":"fixed","listed":true,"revision":0}]}"#;
+pub(crate) const LIST_EXAMPLE: &str = r#"{"polls":[{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"electorate":"open","revote":true,"results":"always","order":"fixed","listed":true,"revision":0}]}"#;
 
 /// A poll.
 #[derive(Debug, Clone, Object)]
@@ -179,6 +209,8 @@ pub(crate) struct PollView {
     max_choices: usize,
     /// What can be voted for, in the poll's order.
     options: Vec<OptionView>,
+    /// Who may vote: the field `voters` of a poll that is stored. Here `voters` is a number.
+    electorate: VotersView,
     /// Whether a voter may vote again. If so, the newest ballot of the voter counts, else the oldest.
     revote: bool,
     /// When the poll opens: RFC 3339, in UTC. Absent: it opened at once.
@@ -250,6 +282,7 @@ impl From<&Poll> for PollView {
             state: StateView::now(poll),
             max_choices: poll.max_choices(),
             options: options.collect(),
+            electorate: settings.voters.into(),
             revote: settings.revote,
             opens_at: settings.opens_at.map(|at| at.to_string()),
             closes_at: settings.closes_at.map(|at| at.to_string()),

@@ -14,7 +14,7 @@ use crate::{
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
     views::{
-        poll_view::{self, PollView},
+        poll_view::{self, PollView, StateView},
         vote_words,
     },
 };
@@ -36,6 +36,21 @@ pub(super) const OPERATIONS: &[Operation] = &[
         answers: &[("200", poll_view::EXAMPLE)],
     },
     Operation {
+        id: "getEligibility",
+        problems: &[
+            ProblemKind::InvalidVoterCookie,
+            ProblemKind::SeveralVoterCookies,
+            ProblemKind::OutdatedVoterCookie,
+            ProblemKind::InvalidCode,
+            ProblemKind::TooManyCodes,
+            ProblemKind::UnknownPoll,
+            ProblemKind::Invalid,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: None,
+        answers: &[("200", r#"{"eligible":true}"#)],
+    },
+    Operation {
         id: "castBallot",
         problems: &[
             ProblemKind::InvalidVoterCookie,
@@ -44,6 +59,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ProblemKind::CookiesNeeded,
             ProblemKind::SignInNeeded,
             ProblemKind::NotEligible,
+            ProblemKind::CodeNeeded,
+            ProblemKind::InvalidCode,
+            ProblemKind::TooManyCodes,
+            ProblemKind::Invalid,
             ProblemKind::VoterChanged,
             ProblemKind::CrossSite,
             ProblemKind::UnknownPoll,
@@ -80,6 +99,25 @@ struct PollsView {
     polls: Vec<PollView>,
 }
 
+/// Why somebody may not vote, as a fact and not as a failure.
+const EXCLUDES: &[ProblemKind] = &[
+    ProblemKind::CodeNeeded,
+    ProblemKind::SignInNeeded,
+    ProblemKind::NotEligible,
+];
+
+/// Whether somebody may vote.
+#[derive(Debug, Object)]
+#[oai(rename = "Eligibility", skip_serializing_if_is_none)]
+struct EligibilityView {
+    /// Whether a ballot of this sender would be taken now.
+    eligible: bool,
+    /// Why not: the type of the problem that a ballot would be answered with.
+    reason: Option<ProblemKind>,
+    /// The same in words, for people.
+    detail: Option<String>,
+}
+
 /// A vote.
 #[derive(Debug, Object, Deserialize)]
 #[oai(rename = "Ballot", deny_unknown_fields)]
@@ -95,8 +133,8 @@ struct BallotView {
 struct AcceptedView {
     /// The receipt of this ballot: ask the result service what became of it.
     receipt: String,
-    /// A short tag of the voter, the same for all ballots of this voter in all polls. The voting page has it in
-    /// `data-voter`. It grants nothing.
+    /// A short tag of the voter, the same for all ballots of this voter in all polls; of the holder of a code, the same for
+    /// all ballots in its poll. The voting page has it in `data-voter`. It grants nothing.
     voter: String,
     /// In a poll where the first vote counts: a sentence that says so to the voter. It is not known here whether this
     /// was the first vote.
@@ -141,6 +179,51 @@ impl Api {
         Ok(Json(PollView::from(poll.as_ref())))
     }
 
+    /// Whether the sender may vote in a poll now: by the cookie, by the application's sign-in, or by a code.
+    ///
+    /// It says who may vote, and not who has voted. A rule of the application's own is not asked. A code that is not valid is
+    /// a problem, as for a ballot.
+    #[oai(
+        path = "/v1/polls/:poll/eligibility",
+        method = "get",
+        operation_id = "getEligibility"
+    )]
+    async fn eligibility(
+        &self,
+        poll: Path<String>,
+        /// The voter's code, in a poll whose `electorate` is `codes`.
+        #[oai(name = "Voter-Code", validator(max_length = 100))]
+        _code: Header<Option<String>>,
+        request: &Request,
+    ) -> Result<Json<EligibilityView>, Problem> {
+        let poll = self.0.0.polls.get(&poll).await?;
+        let voter = match self.0.visitor(request, &poll).await {
+            Ok(visitor) => self.0.voter_in(&poll, visitor).map(|_| ()),
+            Err(problem) => Err(problem),
+        };
+        let state = StateView::now(&poll);
+        let why = match voter {
+            Err(problem) if EXCLUDES.contains(&problem.kind()) => problem,
+            Err(problem) => return Err(problem),
+            Ok(()) if state.is_open() => {
+                return Ok(Json(EligibilityView {
+                    eligible: true,
+                    reason: None,
+                    detail: None,
+                }));
+            }
+            Ok(()) if state == StateView::Scheduled => {
+                Problem::new(ProblemKind::PollNotOpen, "This poll is not open yet.")
+            }
+            Ok(()) => Problem::poll_closed(),
+        };
+        Ok(Json(EligibilityView {
+            eligible: false,
+            reason: Some(why.kind()),
+            detail: Some(why.detail().to_owned()),
+        }))
+    }
+
     /// Cast a ballot.
     ///
     /// The cookie `voter-xxxxxx` (`__Host-voter-xxxxxx` over HTTPS) names the voter; `xxxxxx` differs between
@@ -151,6 +234,10 @@ impl Api {
     /// A cookie that is sent but cannot be read is not replaced, and the ballot is refused: 400,
     /// `urn:voting:problem:invalid-voter-cookie`, `…:several-voter-cookies` or `…:outdated-voter-cookie`. To vote as
     /// a new voter, send no cookie.
+    ///
+    /// A poll whose `electorate` is `codes` takes a ballot from whoever has one of its codes: in the header `Voter-Code`, or by the
+    /// cookie that the poll's page sets for a code. It neither needs nor sets the voter's cookie. Without a code: 401,
+    /// `urn:voting:problem:code-needed`; with one that is not valid: 403, `urn:voting:problem:invalid-code`.
     ///
     /// A poll with `revote: false` counts the voter's first accepted ballot.
     ///
@@ -172,21 +259,24 @@ impl Api {
         /// cookie, the ballot is refused and not counted for a new voter: 400, `urn:voting:problem:cookies-needed`.
         #[oai(name = "Voter-Tag")]
         voter_tag: Header<Option<String>>,
+        /// The voter's code, in a poll whose `electorate` is `codes`. Hyphens, spaces and small letters are as well.
+        #[oai(name = "Voter-Code", validator(max_length = 100))]
+        _code: Header<Option<String>>,
         request: &Request,
     ) -> Result<CastAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
         let from_page = voter_tag.0.as_deref();
-        let visitor = self.0.caster(request).await?;
-        let voter = self.0.identify(request, visitor, from_page)?;
+        let visitor = self.0.caster(request, &poll).await?;
+        let voter = self.0.identify(request, &poll, visitor, from_page)?;
         let named = ballot.0.choices.iter().map(String::as_str);
         let cast = self.0.cast(request, &poll, visitor, voter, named).await;
         let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;
         let remember = from_page.map(|_| {
             let vote = Remembered::stored(choices, &receipt);
-            self.0.0.ballots.write(poll.id(), receipt.voter, vote)
+            self.0.0.ballots.write(poll.id(), visitor.id(), vote)
         });
         let answer = AcceptedView {
-            voter: self.0.0.tags.tag(receipt.voter),
+            voter: self.0.0.tags.tag(visitor.id()),
             receipt: self.0.0.receipts.seal(&receipt),
             note: (!poll.settings().revote).then(|| vote_words::RECEIVED.to_owned()),
             grant: self.0.grant(&poll),

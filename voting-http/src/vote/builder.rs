@@ -2,11 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
-use voting_core::{PollDirectory, SecretKey, VoteSink, pipeline::rule::BallotRule};
+use voting_core::{
+    PollDirectory, SecretKey, VoteSink, model::poll_key::PollKeyWrap, pipeline::rule::BallotRule,
+};
 
 use super::{
-    Inner, VoteService, memory::BallotCookies, metrics::CastMetrics, order::Orders,
-    secret_guard::SecretGuard,
+    Inner, VoteService, electors::Electors, memory::BallotCookies, metrics::CastMetrics,
+    order::Orders, secret_guard::SecretGuard,
 };
 use crate::{
     cache::polls::Polls,
@@ -28,6 +30,7 @@ pub struct VoteServiceBuilder {
     site: Site,
     identity: Option<Arc<dyn Identify>>,
     rule: Option<Arc<dyn BallotRule>>,
+    keys: Option<PollKeyWrap>,
     options: Options,
 }
 
@@ -44,6 +47,7 @@ impl VoteServiceBuilder {
             site: Site::default(),
             identity: None,
             rule: None,
+            keys: None,
             options: Options::default(),
         }
     }
@@ -72,6 +76,13 @@ impl VoteServiceBuilder {
         self
     }
 
+    /// Sets the keys under which the keys of polls are wrapped. Without them the service takes no votes in a poll that has a
+    /// key: each poll with codes, and each poll that was made while the process that makes polls had such a key.
+    pub fn poll_keys(mut self, keys: PollKeyWrap) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
     option_methods!();
 
     /// Builds the service.
@@ -83,6 +94,7 @@ impl VoteServiceBuilder {
             site,
             identity,
             rule,
+            keys,
             options,
         } = self;
         let guard = SecretGuard::new(Arc::clone(&sink), secret.fingerprint());
@@ -98,6 +110,7 @@ impl VoteServiceBuilder {
             voters,
             rule,
             tags: VoterTags::new(&secret),
+            electors: Electors::new(&secret, keys, site.is_https()),
             ballots: BallotCookies::new(&secret, site.is_https()),
             orders: Orders::new(&secret),
             grants: GrantKey::new(&secret),

@@ -3,6 +3,8 @@
 
 mod api;
 mod builder;
+mod code;
+mod electors;
 mod form;
 mod memory;
 mod metrics;
@@ -18,11 +20,12 @@ use poem::{IntoEndpoint, Request, get, post};
 use poem_openapi::OpenApiService;
 use voting_core::{
     Ballot, CastError, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink, VoterId,
-    pipeline::rule::BallotRule,
+    model::poll::Voters as Electorate, pipeline::rule::BallotRule,
 };
 
 pub use self::builder::VoteServiceBuilder;
 use self::{
+    electors::Electors,
     memory::BallotCookies,
     metrics::CastMetrics,
     order::Orders,
@@ -63,6 +66,7 @@ struct Inner {
     voters: Voters,
     rule: Option<Arc<dyn BallotRule>>,
     tags: VoterTags,
+    electors: Electors,
     ballots: BallotCookies,
     orders: Orders,
     grants: GrantKey,
@@ -92,7 +96,10 @@ impl VoteService {
     pub fn into_endpoint(self) -> ServiceEndpoint {
         let methods = Methods::of(&self.openapi())
             .and(&["/", "/polls/:poll", "/polls/:poll/"], "GET, HEAD, POST")
-            .and(&[start_over::PATH, "/polls/:poll/forget"], "POST");
+            .and(
+                &[start_over::PATH, "/polls/:poll/forget", "/polls/:poll/code"],
+                "POST",
+            );
         let edge = Edge::new(self.api_routes(), &self.0.options)
             .with_methods(methods)
             .over_https(self.0.site.is_https())
@@ -122,6 +129,8 @@ impl VoteService {
             .at("/polls/:poll/", page(PagePlace::Named))
             .at("/polls/:poll/state", get(state::Follow(self.clone())))
             .at("/polls/:poll/forget", post(page::Forget(self.clone())))
+            .at("/polls/:poll/c/:code", get(code::Follow(self.clone())))
+            .at("/polls/:poll/code", post(code::Enter(self.clone())))
             .at("/polls/:poll/result", get(page::SeeResult(self.clone())))
             .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
@@ -183,11 +192,12 @@ impl VoteService {
         .description("Casts ballots.")
     }
 
-    /// The voter, if the request says who the voter is. `from_page` is the voter's tag in a request from one of our
-    /// pages.
+    /// The id under which the sender votes in this poll, if the request says who the sender is. `from_page` is the voter's
+    /// tag in a request from one of our pages.
     fn identify(
         &self,
         request: &Request,
+        poll: &Poll,
         visitor: Visitor,
         from_page: Option<&str>,
     ) -> Result<VoterId, Problem> {
@@ -198,10 +208,11 @@ impl VoteService {
             return Err(Problem::cookies_needed());
         }
         // A click must not count as the vote of another person who has signed in since.
-        if visitor.is_named() && from_page.is_some_and(|tag| tag != self.0.tags.tag(visitor.id())) {
+        let can_change = visitor.is_named() || visitor.has_code();
+        if can_change && from_page.is_some_and(|tag| tag != self.0.tags.tag(visitor.id())) {
             return Err(Problem::voter_changed());
         }
-        let voter = visitor.voter();
+        let voter = self.voter_in(poll, visitor);
         if voter.is_err() {
             self.0.metrics.unidentified();
         }
@@ -209,8 +220,8 @@ impl VoteService {
     }
 
     /// Who sent a request that casts a ballot.
-    async fn caster(&self, request: &Request) -> Result<Visitor, Problem> {
-        let visitor = self.0.voters.visitor(request).await;
+    async fn caster(&self, request: &Request, poll: &Poll) -> Result<Visitor, Problem> {
+        let visitor = self.visitor(request, poll).await;
         visitor.inspect_err(|_| self.0.metrics.unidentified())
     }
 
@@ -237,8 +248,10 @@ impl VoteService {
         poll: &Poll,
         visitor: Visitor,
     ) -> Result<NewVoter<'_>, Problem> {
-        // A voter whom the application names cannot be made by dropping a cookie.
-        let has_voted = || visitor.is_named() || self.kept(request, poll, visitor).vote.is_some();
+        // Neither a voter whom the application names nor a voter with a code is made by dropping a cookie.
+        let is_open = poll.settings().voters == Electorate::Open;
+        let has_voted =
+            || !is_open || visitor.is_named() || self.kept(request, poll, visitor).vote.is_some();
         self.0.site.gate.new_voter(request, poll.id(), has_voted)
     }
 

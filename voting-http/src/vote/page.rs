@@ -63,9 +63,12 @@ impl Endpoint for Show {
             ShownAt::Here(poll) => poll,
             ShownAt::Elsewhere(there) => return Ok(there),
         };
-        let visitor = self.0.0.voters.visitor(&request).await?;
+        let visitor = self.0.visitor(&request, &poll).await?;
         if let Some(refusal) = visitor.refusal() {
             return Ok(start_over::ask(&request, poll.id(), refusal, false));
+        }
+        if let Some(page) = self.0.ask_visitor(&request, &poll, visitor, false) {
+            return Ok(page);
         }
         let kept = self.0.kept(&request, &poll, visitor);
         let notice = kept
@@ -97,19 +100,25 @@ impl Endpoint for Cast {
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let poll = self.1.poll(&self.0.0.polls, &request).await?;
-        let visitor = self.0.caster(&request).await?;
+        let visitor = self.0.caster(&request, &poll).await?;
         if let Some(refusal) = visitor.refusal()
             && accept::wants_html(&request)
         {
             self.0.0.metrics.unidentified();
             return Ok(start_over::ask(&request, poll.id(), refusal, true));
         }
+        if accept::wants_html(&request)
+            && let Some(page) = self.0.ask_visitor(&request, &poll, visitor, true)
+        {
+            self.0.0.metrics.unidentified();
+            return Ok(page);
+        }
         let form = match Form::read(&mut request).await {
             Ok(form) => form,
             Err(problem) => return self.0.refuse(&request, &poll, visitor, 0, problem).await,
         };
         let from_page = form.voter();
-        let cast = match self.0.identify(&request, visitor, from_page) {
+        let cast = match self.0.identify(&request, &poll, visitor, from_page) {
             Ok(voter) => {
                 let votes = form.votes();
                 self.0.cast(&request, &poll, visitor, voter, votes).await
@@ -139,7 +148,7 @@ impl Endpoint for Cast {
                 };
                 if follows {
                     // Programs do not use this cookie, so they get none.
-                    let remember = self.0.0.ballots.write(poll.id(), receipt.voter, vote);
+                    let remember = self.0.0.ballots.write(poll.id(), visitor.id(), vote);
                     set_cookie(&mut answer, &remember);
                 }
                 Ok(answer)
@@ -160,7 +169,7 @@ impl Endpoint for Forget {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let poll = PagePlace::Named.poll(&self.0.0.polls, &request).await?;
-        let visitor = self.0.0.voters.visitor(&request).await?;
+        let visitor = self.0.visitor(&request, &poll).await?;
         let mut answer = see_page(&request, &poll);
         // If there was no vote, the page must not look as if there had been one.
         let kept = self.0.kept(&request, &poll, visitor);
@@ -179,7 +188,7 @@ impl Endpoint for SeeResult {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let poll = PagePlace::Named.poll(&self.0.0.polls, &request).await?;
-        let visitor = self.0.0.voters.visitor(&request).await?;
+        let visitor = self.0.visitor(&request, &poll).await?;
         let id = poll.id();
         let there = self.0.0.site.peer.poll_url(&request, id);
         let mut there = there.ok_or_else(Problem::no_such_address)?;
@@ -277,14 +286,14 @@ fn told(mut text: String, served_by: Option<&str>) -> Response {
 }
 
 /// Redirects a browser to the poll's page.
-fn see_page(request: &Request, poll: &Poll) -> Response {
+pub(super) fn see_page(request: &Request, poll: &Poll) -> Response {
     Response::builder()
         .status(StatusCode::SEE_OTHER)
         .header(header::LOCATION, address(&Prefix::of(request), poll))
         .finish()
 }
 
-fn address(prefix: &Prefix, poll: &Poll) -> String {
+pub(super) fn address(prefix: &Prefix, poll: &Poll) -> String {
     format!("{}/polls/{}", prefix.as_str(), poll.id())
 }
 
@@ -390,6 +399,7 @@ impl VoteService {
             ballot_mark: shown.remembered.map(|vote| self.0.ballots.vote_mark(vote)),
             new_voter: visitor.is_new(),
             login: visitor.is_named(),
+            has_code: visitor.has_code(),
             voted: match shown.remembered {
                 None => Voted::Unknown,
                 Some(_) if chosen != 0 => Voted::Shown,

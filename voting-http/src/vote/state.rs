@@ -51,7 +51,7 @@ impl Endpoint for Follow {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let poll = PagePlace::Named.poll(&self.0.0.polls, &request).await?;
-        let visitor = self.0.0.voters.visitor(&request).await?;
+        let visitor = self.0.visitor(&request, &poll).await?;
         Ok(self.0.state(&request, &poll, visitor)?)
     }
 }

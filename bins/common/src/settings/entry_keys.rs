@@ -1,6 +1,6 @@
 //! The keys under which entries of the log are signed and read.
 
-use voting_core::log::entry_keys::EntryKeys;
+use voting_core::{log::entry_keys::EntryKeys, model::poll_key::PollKeyWrap};
 
 use crate::{
     secrets::{ResolvedSecret, SecretError, resolve_secret},
@@ -61,6 +61,20 @@ impl Config {
         }
         self.keys_of(&secrets)?;
         Ok(secrets)
+    }
+
+    /// The keys under which the keys of polls are wrapped: the first one, and others that are only read with. `None` if there
+    /// is no current one: no poll can have codes then.
+    ///
+    /// # Errors
+    /// As [`entry_secrets`](Self::entry_secrets).
+    pub fn poll_keys(&self) -> Result<Option<PollKeyWrap>, SecretError> {
+        let secrets = self.entry_secrets()?;
+        let others = secrets.others.iter();
+        Ok(secrets.current.as_ref().map(|current| {
+            let wrap = PollKeyWrap::new(&current.key);
+            others.fold(wrap, |wrap, other| wrap.reading(&other.key))
+        }))
     }
 
     /// The keys for the log. Entries are signed with the current key if `entry_version` says so.

@@ -13,12 +13,13 @@ use voting_http::OnceJson;
 
 use crate::settings::{provenance::in_short, typed};
 
-const POLL_FIELDS: [&str; 15] = [
+const POLL_FIELDS: [&str; 16] = [
     "id",
     "title",
     "description",
     "options",
     "max_choices",
+    "voters",
     "revote",
     "opens_at",
     "closes_at",
@@ -240,6 +241,9 @@ fn settings(fields: &mut Fields<'_>) -> (PollSettings, bool) {
     let mut settings = PollSettings::default();
     if let Some(description) = fields.take_if_set("description") {
         settings.description = description;
+    }
+    if let Some(voters) = fields.take_if_set("voters") {
+        settings.voters = voters;
     }
     if let Some(revote) = fields.take_if_set("revote") {
         settings.revote = revote;

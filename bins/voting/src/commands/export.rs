@@ -182,14 +182,14 @@ fn begin(bar: &ProgressBar, ballots: u64) {
 }
 
 /// Where the file is written. Until it is whole, it has another name, so no half of it is taken for the whole.
-struct Output {
+pub(crate) struct Output {
     writer: BufWriter<Box<dyn Write + Send>>,
     /// The name until then, and the name of the whole file.
     names: Option<(PathBuf, PathBuf)>,
 }
 
 impl Output {
-    fn create(path: Option<&Path>) -> Result<Self, CannotExport> {
+    pub(crate) fn create(path: Option<&Path>) -> Result<Self, CannotExport> {
         let Some(path) = path else {
             return Ok(Self {
                 writer: BufWriter::new(Box::new(io::stdout())),
@@ -207,12 +207,12 @@ impl Output {
         })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), CannotExport> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), CannotExport> {
         let written = self.writer.write_all(bytes);
         written.map_err(|error| self.failed(error))
     }
 
-    fn finish(mut self) -> Result<(), CannotExport> {
+    pub(crate) fn finish(mut self) -> Result<(), CannotExport> {
         let written = self.writer.flush();
         written.map_err(|error| self.failed(error))?;
         if let Some((part, path)) = self.names.take() {

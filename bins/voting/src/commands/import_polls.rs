@@ -4,17 +4,19 @@ use std::{fs, io, path::PathBuf};
 
 use clap::Args;
 use voting_core::{
-    ExportStore, Poll, PollStore, StoreError,
+    ExportStore, Poll, PollStore, SecretKey, StoreError,
     backends::sqlite::{OpenError, Sqlite, SqliteOptions, SqliteReader},
     error::in_one_line,
     model::{
         moment::Moment,
         poll::{PollChange, change},
+        poll_key::PollKeyWrap,
     },
+    pipeline::poll_keys::KeyedPolls,
 };
-use voting_service::{Config, Exit, StoreSettings, announce, polls_of_text};
+use voting_service::{Config, Exit, SecretError, StoreSettings, announce, polls_of_text};
 
-use super::export::is_all_in_one;
+use super::{codes::poll_keys, export::is_all_in_one};
 
 /// Store the polls of a file
 ///
@@ -37,6 +39,8 @@ pub(crate) struct ImportPolls {
 pub(crate) enum CannotImport {
     #[error(transparent)]
     Settings(#[from] StoreSettings),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
     #[error("nothing was stored; {} has faults: {}", file.display(), faults.join("; "))]
@@ -83,18 +87,22 @@ impl ImportPolls {
         })?;
         if !is_all_in_one(config) {
             let store = config.postgres()?;
-            return match self.dry_run {
-                true => try_all(Some(&store), &polls).await,
-                false => store_all(&store, &store, &polls).await,
-            };
+            if self.dry_run {
+                let has_keys = config.poll_keys()?.is_some();
+                return try_all(Some(&store), &polls, has_keys).await;
+            }
+            let keyed = KeyedPolls::new(&store, poll_keys(config)?);
+            return store_all(&store, &keyed, &polls).await;
         }
         let path = &config.sqlite.path;
         if self.dry_run {
             let reader = path.exists().then(|| SqliteReader::new(path));
-            return try_all(reader.as_ref(), &polls).await;
+            return try_all(reader.as_ref(), &polls, true).await;
         }
+        let keys = poll_keys(config)?;
         let store = Sqlite::open(path, SqliteOptions::default())?;
-        store_all(&store, &store, &polls).await
+        let keyed = KeyedPolls::new(&store, keys);
+        store_all(&store, &keyed, &polls).await
     }
 }
 
@@ -125,12 +133,24 @@ async fn store_all(
 }
 
 /// Says what would become of the polls. `None`: there is no store yet.
-async fn try_all(store: Option<&impl ExportStore>, polls: &[Poll]) -> Result<Exit, CannotImport> {
+async fn try_all(
+    store: Option<&impl ExportStore>,
+    polls: &[Poll],
+    has_keys: bool,
+) -> Result<Exit, CannotImport> {
+    // Nothing is stored, so any key does.
+    let any = SecretKey::new([0; SecretKey::MIN_LEN]).ok();
+    let keys = any.filter(|_| has_keys).map(|any| PollKeyWrap::new(&any));
     let mut exit = Exit::Clean;
     for poll in polls {
         let before = match store {
             Some(store) => look_up(store, poll).await?,
             None => None,
+        };
+        let key = keys.as_ref().and_then(|keys| keys.make(poll.id()).ok());
+        let poll = match key {
+            Some(key) => poll.clone().with_key(key),
+            None => poll.clone(),
         };
         let changed = change(
             before.as_ref(),
@@ -138,7 +158,7 @@ async fn try_all(store: Option<&impl ExportStore>, polls: &[Poll]) -> Result<Exi
             Moment::now(),
         );
         let tried = changed.map(|changed| Became::of(before.as_ref(), changed.poll.as_ref()));
-        say(poll, tried, &mut exit);
+        say(&poll, tried, &mut exit);
     }
     announce("Nothing was changed: this was a dry run.\n");
     Ok(exit)

@@ -1,5 +1,6 @@
 //! The commands of `voting`: tools for operators.
 
+pub(crate) mod codes;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod import_polls;

@@ -12,7 +12,7 @@ use crate::{
     model::{
         id::PollId,
         moment::Moment,
-        poll::{self, Poll, PollChange, log_changes},
+        poll::{self, ChangeTo, Poll, PollChange, log_changes},
         poll_state::Seals,
     },
     store::{PollDirectory, PollStore, audit::AuditNote},
@@ -72,7 +72,18 @@ fn change_poll(
             return Err(StoreError::PollDeleted(id.clone()));
         }
     }
-    let changed = poll::change(before.as_ref(), change, Moment::now())?;
+    let mut changed = poll::change(before.as_ref(), change, Moment::now())?;
+    // Beside an earlier program, voters of a new poll keep the ids of their cookies: that program knows no others, and a
+    // voter who came to both would count twice. A poll that is restored has its key already.
+    if before.is_none()
+        && !matches!(change.to, ChangeTo::Restored(_))
+        && let Some(poll) = &mut changed.poll
+        && poll.wrapped_key().is_some()
+        && !poll.needs_new_programs_without_key()
+        && must_be_finished(transaction, id).is_err()
+    {
+        *poll = poll.clone().without_key();
+    }
     if !changed.is_changed {
         return Ok((before, changed.poll));
     }

@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use super::{
-    Poll, PollFields, PollSettings,
+    CodeChange, CodeRegister, Poll, PollFields, PollSettings, Voters,
     life::{CHANGE_MARGIN, Life, Pending},
     text,
 };
 use crate::{
     error::StoreError,
-    model::{id::PollId, moment::Moment, poll_state::PollState},
+    model::{id::PollId, moment::Moment, poll_key::WrappedPollKey, poll_state::PollState},
 };
 
 /// A change of one poll.
@@ -50,6 +50,15 @@ pub enum ChangeTo {
     State(PollState),
     /// In the archive, or out of it. Only of a final poll.
     Archived(bool),
+    /// Codes are issued, revoked or replaced. Only of a poll whose [voters](PollSettings::voters) have codes.
+    Codes(CodeChange),
+    /// The poll's key is wrapped under another key of the deployment, if it is still wrapped so. It is the same key.
+    Rewrapped {
+        /// As it was.
+        from: Box<WrappedPollKey>,
+        /// As it is to be.
+        to: Box<WrappedPollKey>,
+    },
     /// Deleted, with its ballots. Only a draft or a final poll. Its id is never used again.
     Deleted,
 }
@@ -94,6 +103,27 @@ pub enum ChangeRefusal {
     /// Only a final poll can be archived.
     #[error("only a final poll can be archived")]
     NotFinal,
+    /// A poll with codes needs a key, and the deployment has no key to wrap it with.
+    #[error(
+        "codes need a key of the deployment: set entry_key_file for the workers and the vote services"
+    )]
+    NoPollKey,
+    /// The poll has no codes.
+    #[error("it has no codes: everybody may vote in it")]
+    NoCodes,
+    /// The poll is closing or final.
+    #[error("it takes no votes any more, so its codes cannot change")]
+    CodesFrozen,
+    /// No valid code has this serial number.
+    #[error("no valid code has this serial number")]
+    UnknownCode,
+    /// A poll has at most so many codes.
+    #[error(
+        "it would have too many codes: at most {max} are issued, and {changed} of them revoked or replaced, each of them \
+         up to 255 times",
+        max = super::MAX_CODES, changed = super::MAX_CHANGED_CODES
+    )]
+    TooManyCodes,
     /// Only a draft or a final poll can be deleted.
     #[error("only a draft or a final poll can be deleted; close it first")]
     NotDeletable,
@@ -177,7 +207,7 @@ pub fn change(
     }
     let Some(stored) = stored else {
         return match &change.to {
-            ChangeTo::Defined(new) | ChangeTo::Put(new) | ChangeTo::New(new) => Ok(created(new)),
+            ChangeTo::Defined(new) | ChangeTo::Put(new) | ChangeTo::New(new) => created(new),
             _ => Err(StoreError::NoPoll(change.poll.clone())),
         };
     };
@@ -221,6 +251,35 @@ pub fn change(
                 });
             }
             (action, after)
+        }
+        ChangeTo::Codes(change) => {
+            let mut after = stored.with_codes_changed(*change).map_err(refused)?;
+            let is_changed = after != *stored;
+            after.extras.life.revision += u64::from(is_changed);
+            return Ok(Changed {
+                note: is_changed.then(|| ChangeNote {
+                    action: change.action(),
+                    before: Some(stored.audited_codes(*change)),
+                    after: Some(after.audited_codes(*change)),
+                }),
+                is_changed,
+                poll: Some(after),
+            });
+        }
+        ChangeTo::Rewrapped { from, to } => {
+            let mut after = stored.clone();
+            // Another process may have done it.
+            let is_changed = stored.wrapped_key() == Some(&**from) && from != to;
+            if is_changed {
+                after = after.with_key((**to).clone());
+                after.extras.life.revision += 1;
+            }
+            // Not a change that anybody made.
+            return Ok(Changed {
+                note: None,
+                is_changed,
+                poll: Some(after),
+            });
         }
         ChangeTo::Archived(archived) => {
             if !stored.state.is_final() {
@@ -290,8 +349,10 @@ fn restored(stored: Option<&Poll>, poll: &Poll) -> Changed {
 }
 
 /// A poll that is stored for the first time.
-fn created(new: &Poll) -> Changed {
+fn created(new: &Poll) -> Result<Changed, StoreError> {
     let mut poll = new.clone().in_state(PollState::Open);
+    poll.extras.electorate.codes = CodeRegister::default();
+    poll.must_have_key()?;
     let draft = poll.is_draft();
     poll.extras.life = Life {
         draft,
@@ -300,7 +361,7 @@ fn created(new: &Poll) -> Changed {
     if !draft {
         poll.publish();
     }
-    Changed {
+    Ok(Changed {
         note: Some(ChangeNote {
             action: "poll.created",
             before: None,
@@ -308,10 +369,20 @@ fn created(new: &Poll) -> Changed {
         }),
         is_changed: true,
         poll: Some(poll),
-    }
+    })
 }
 
 impl Poll {
+    /// # Errors
+    /// [`ChangeRefusal::NoPollKey`]: its voters are to have codes, and it has no key.
+    fn must_have_key(&self) -> Result<(), StoreError> {
+        if self.settings().voters == Voters::Codes && self.wrapped_key().is_none() {
+            let why = ChangeRefusal::NoPollKey;
+            return Err(StoreError::ChangeRefused(self.id.clone(), why));
+        }
+        Ok(())
+    }
+
     /// Ballots can come from now on: the log must have the times.
     fn publish(&mut self) {
         let has_times = self.extras.settings.has_times();
@@ -344,7 +415,10 @@ impl Poll {
         let refused = |why| Err(StoreError::ChangeRefused(self.id.clone(), why));
         let mut after = new.clone().in_state(self.state.clone());
         after.extras.life = self.extras.life.clone();
+        after.extras.electorate = self.extras.electorate.clone();
         if self.is_draft() {
+            after.take_key_of(new);
+            after.must_have_key()?;
             if !new.is_draft() {
                 after.publish();
             }
@@ -354,7 +428,8 @@ impl Poll {
             return refused(ChangeRefusal::Published);
         }
         let (was, is) = (self.settings(), new.settings());
-        let other_rules = !self.counts_like(new) || was.revote != is.revote;
+        let other_rules =
+            !self.counts_like(new) || was.revote != is.revote || was.voters != is.voters;
         let other_times = (was.opens_at, was.closes_at) != (is.opens_at, is.closes_at);
         // For certain: the log decides, by its own clock.
         let has_opened = was
@@ -386,6 +461,13 @@ impl Poll {
             return refused(ChangeRefusal::Busy);
         }
         let mut after = self.clone();
+        if other_rules {
+            // Nobody has voted yet.
+            after.take_key_of(new);
+        }
+        if is.voters == Voters::Codes && after.wrapped_key().is_none() {
+            return refused(ChangeRefusal::NoPollKey);
+        }
         let life = &mut after.extras.life;
         life.pending = Some(Box::new(Pending {
             definition: new.clone().into(),
@@ -395,6 +477,14 @@ impl Poll {
             withdrawn: None,
         }));
         Ok(after)
+    }
+
+    /// Where this poll has no key, it gets that of the other one.
+    fn take_key_of(&mut self, new: &Self) {
+        let key = &mut self.extras.electorate.key;
+        if key.is_none() {
+            key.clone_from(&new.extras.electorate.key);
+        }
     }
 
     /// This poll once its pending change has ended.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Poll, PollFields, PollSettings};
+use super::{Poll, PollFields, PollSettings, Voters, electorate::Electorate};
 use crate::{
     error::CastError,
     model::{id::PollId, moment::Moment, poll_state::PollState},
@@ -52,6 +52,8 @@ impl Phase {
 pub struct PollExtras {
     pub(super) settings: PollSettings,
     pub(super) life: Life,
+    #[serde(skip_serializing_if = "Electorate::is_empty")]
+    pub(super) electorate: Electorate,
 }
 
 impl PollExtras {
@@ -306,10 +308,16 @@ impl Poll {
     }
 
     /// Whether programs before version 0.2 would take this poll for another one than it is: they know no times, no
-    /// drafts, no hidden results, and always count the newest ballot.
+    /// drafts, no hidden results, no codes and no pseudonyms, and always count the newest ballot.
     pub fn needs_new_programs(&self) -> bool {
+        self.wrapped_key().is_some() || self.needs_new_programs_without_key()
+    }
+
+    /// The same, were it not for the [key](Self::wrapped_key).
+    pub(crate) fn needs_new_programs_without_key(&self) -> bool {
         let settings = self.settings();
         self.is_draft()
+            || settings.voters != Voters::Open
             || self.extras.life.times > 0
             || self.extras.life.pending.is_some()
             || settings.opens_at.is_some()

@@ -33,6 +33,9 @@ pub struct PollSettings {
     /// Plain text below an option. An option without an entry has none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub option_descriptions: BTreeMap<OptionId, String>,
+    /// Who may vote. Frozen once the poll has opened. Default: everybody.
+    #[serde(skip_serializing_if = "is_default")]
+    pub voters: Voters,
     /// Whether a voter may vote again. If so, the newest ballot of the voter counts, else the oldest. Default: true.
     #[serde(skip_serializing_if = "is_true")]
     pub revote: bool,
@@ -62,6 +65,18 @@ pub struct PollSettings {
     /// deployment says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_days: Option<u32>,
+}
+
+/// Who may vote in a poll.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Voters {
+    /// Everybody. The vote service tells voters apart by a cookie, or the application says who they are.
+    #[default]
+    Open,
+    /// Whoever has one of the poll's [codes](crate::model::code).
+    Codes,
 }
 
 /// Who sees the result of a poll, and when. Sorted: each shows more than the one before it.
@@ -97,6 +112,7 @@ impl Default for PollSettings {
         Self {
             description: String::new(),
             option_descriptions: BTreeMap::new(),
+            voters: Voters::default(),
             revote: true,
             opens_at: None,
             closes_at: None,

@@ -38,8 +38,22 @@ const WRONG_TOKENS: u32 = 20;
 /// The time between two answers to wrong tokens of one address.
 const TOKEN_PAUSE: Duration = Duration::from_secs(10);
 
-/// Wrong tokens are one topic: they have one burst, whatever they were sent for.
-const TOKENS: Topic = 0;
+/// What is wrong is one topic: an address has one burst of it, whatever it was sent for.
+const WRONG: Topic = 0;
+
+/// How many wrong codes of one address are answered at once. After that, one is answered each [`CODE_PAUSE`]. A class behind
+/// one address can mistype so many.
+const WRONG_CODES: u32 = 60;
+
+/// The time between two answers to wrong codes of one address.
+const CODE_PAUSE: Duration = Duration::from_secs(5);
+
+/// How many wrong codes of all addresses together are answered at once. After that, one is answered each
+/// [`ALL_CODES_PAUSE`].
+const ALL_WRONG_CODES: u32 = 5_000;
+
+/// The time between two answers to wrong codes of all addresses together.
+const ALL_CODES_PAUSE: Duration = Duration::from_millis(20);
 
 /// Limits on the connections and event streams of a service.
 ///
@@ -159,6 +173,9 @@ struct Inner {
     new_voters: Option<Pace>,
     /// Makes topics of polls. It is seeded, so nobody can choose polls that share a topic.
     topics: RandomState,
+    wrong_codes: Pace,
+    /// One for all clients.
+    all_wrong_codes: Pace,
     tell: Tell,
 }
 
@@ -188,6 +205,8 @@ impl Gate {
                 Pace::new(new.burst.get(), interval)
             }),
             topics: RandomState::new(),
+            wrong_codes: Pace::new(WRONG_CODES, CODE_PAUSE),
+            all_wrong_codes: Pace::new(ALL_WRONG_CODES, ALL_CODES_PAUSE),
             tell: Tell::new(connections),
             limits,
         }))
@@ -275,7 +294,7 @@ impl Gate {
     pub(crate) fn wrong_token(&self, request: &Request) -> Problem {
         let client = self.client(request);
         self.0.tell.turned_away(Why::WrongToken, client);
-        match self.0.wrong_tokens.once_more(TOKENS, client) {
+        match self.0.wrong_tokens.once_more(WRONG, client) {
             Ok(()) => Problem::unauthorized("This token is not known here, or it was revoked."),
             Err(wait) => Problem::too_many_tokens(wait),
         }
@@ -309,6 +328,18 @@ impl Gate {
                 self.0.tell.turned_away(Why::NewVoters, client);
                 Err(Problem::too_many_new_voters(wait))
             }
+        }
+    }
+
+    /// Counts a wrong code of a poll, and says how to answer its sender: with this problem, or to wait.
+    pub(crate) fn wrong_code(&self, request: &Request, problem: Problem) -> Problem {
+        let client = self.client(request);
+        self.0.tell.turned_away(Why::WrongCode, client);
+        let everybody = Client::at(None);
+        let paced = self.0.wrong_codes.once_more(WRONG, client);
+        match paced.and_then(|()| self.0.all_wrong_codes.once_more(WRONG, everybody)) {
+            Ok(()) => problem,
+            Err(wait) => Problem::too_many_codes(wait),
         }
     }
 

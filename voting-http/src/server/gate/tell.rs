@@ -24,18 +24,21 @@ pub(super) enum Why {
     StreamsOfAddress,
     /// The operator's token was wrong.
     WrongToken,
+    /// The code of a voter was wrong.
+    WrongCode,
     /// A form was sent from a page of another origin.
     OtherOrigin,
     /// Too many voters without an earlier vote came from one address.
     NewVoters,
 }
 
-const ALL: [Why; 7] = [
+const ALL: [Why; 8] = [
     Why::Connections,
     Why::ConnectionsOfAddress,
     Why::Streams,
     Why::StreamsOfAddress,
     Why::WrongToken,
+    Why::WrongCode,
     Why::OtherOrigin,
     Why::NewVoters,
 ];
@@ -51,6 +54,7 @@ impl Why {
             Self::Streams => "streams",
             Self::StreamsOfAddress => "streams_of_address",
             Self::WrongToken => "wrong_token",
+            Self::WrongCode => "wrong_code",
             Self::OtherOrigin => "other_origin",
             Self::NewVoters => "new_voters",
         }
@@ -77,6 +81,7 @@ impl Why {
                  (streams.max_per_address)"
             }
             Self::WrongToken => "somebody shows wrong operator's tokens",
+            Self::WrongCode => "somebody enters wrong codes of a poll",
             Self::OtherOrigin => {
                 "votes are refused since they seem to come from another site's page. If `origin` is \
                  the address that voters use, set vote.public_url to it: a proxy has changed the \

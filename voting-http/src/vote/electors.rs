@@ -1,0 +1,407 @@
+//! Who votes in a poll: the voter of the cookie, under the id of this poll, or the holder of one of the poll's codes.
+//!
+//! The holder of a code is known by the code itself, in a header, or by a cookie for the poll. The cookie has the serial
+//! number and the generation of the code, not the code, and only the services can read it. Nothing is looked up: the copy of the
+//! poll says which codes are valid.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use cookie::Cookie;
+use data_encoding::BASE64URL_NOPAD;
+use poem::{Request, http::header};
+use voting_core::{
+    Poll, PollId, SecretKey, StoreError, VoterId,
+    error::{ErrorKind, in_one_line},
+    model::{
+        code::{Generation, Serial, VoterCode},
+        poll::{CodeRefusal, VoterScheme},
+        poll_key::{PollKey, PollKeyWrap, WrappedPollKey},
+        secret::MacKey,
+    },
+};
+
+use super::VoteService;
+use crate::{
+    edge::visitor::{NoCode, NoVoterCookie, Visitor},
+    problem::{Problem, kind::ProblemKind, seldom::Seldom},
+    tokens::sealed::SealingKey,
+};
+
+/// The header with a code, in the API.
+pub(super) const CODE_HEADER: &str = "voter-code";
+
+/// What a cookie's name begins with, over HTTPS and without.
+const PREFIXES: [&str; 2] = ["__Host-code-", "code-"];
+
+/// Bytes of a tag in the name, for the poll.
+const NAME_LEN: usize = 9;
+
+/// The keys of the polls, and the cookies of codes.
+pub(super) struct Electors {
+    wrap: Option<PollKeyWrap>,
+    known: RwLock<HashMap<PollId, (WrappedPollKey, Arc<PollKey>)>>,
+    cookies: SealingKey,
+    names: MacKey,
+    secure: bool,
+    warnings: Seldom,
+}
+
+/// Whoever has this code, in its current generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Holder {
+    pub(super) serial: Serial,
+    pub(super) generation: Generation,
+}
+
+impl Electors {
+    pub(super) fn new(secret: &SecretKey, wrap: Option<PollKeyWrap>, secure: bool) -> Self {
+        Self {
+            wrap,
+            known: RwLock::default(),
+            cookies: SealingKey::new(secret, "code cookie 1"),
+            names: secret.derive("code cookie name 1"),
+            secure,
+            warnings: Seldom::default(),
+        }
+    }
+
+    /// The key of a poll that has one.
+    ///
+    /// # Errors
+    /// The poll has none, or it cannot be read. Nobody can vote then: under another id a voter would count twice.
+    fn key(&self, poll: &Poll) -> Result<Arc<PollKey>, Problem> {
+        let wrapped = poll.wrapped_key();
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let (Some((same, key)), Some(wrapped)) = (known.get(poll.id()), wrapped)
+            && same == wrapped
+        {
+            return Ok(Arc::clone(key));
+        }
+        drop(known);
+        let opened = match (&self.wrap, wrapped) {
+            (Some(wrap), Some(wrapped)) => wrap
+                .open(poll.id(), wrapped)
+                .map(|key| (wrapped.clone(), Arc::new(key)))
+                .map_err(|error| in_one_line(&error)),
+            (None, Some(_)) => Err("this service has no entry_key_file".to_owned()),
+            (_, None) => Err("the poll has no key".to_owned()),
+        };
+        match opened {
+            Ok((wrapped, key)) => {
+                let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+                known.insert(poll.id().clone(), (wrapped, Arc::clone(&key)));
+                Ok(key)
+            }
+            Err(why) => {
+                if let Some(held_back) = self.warnings.due() {
+                    tracing::error!(poll = %poll.id(), error = why, held_back, "nobody can vote in this poll");
+                }
+                Err(
+                    StoreError::of_kind(ErrorKind::Other, "the key of the poll cannot be read")
+                        .into(),
+                )
+            }
+        }
+    }
+
+    fn name(&self, poll: &PollId) -> String {
+        let tag = self.names.tag(poll.as_str().as_bytes());
+        let mark = BASE64URL_NOPAD.encode(&tag[..NAME_LEN]);
+        format!("{}{mark}", PREFIXES[usize::from(!self.secure)])
+    }
+
+    /// The cookie for the holder of a code, as the value of `Set-Cookie`. It ends with the browser.
+    pub(super) fn cookie(&self, poll: &PollId, holder: Holder) -> String {
+        let name = self.name(poll);
+        let mut cookie = format!("{name}=");
+        let context = [name.as_bytes(), poll.as_str().as_bytes()];
+        let write = |message: &mut Vec<u8>| {
+            message.extend(holder.serial.to_be_bytes());
+            message.push(holder.generation);
+        };
+        self.cookies.seal(&context, 5, write, &mut cookie);
+        cookie.push_str(self.attributes());
+        cookie
+    }
+
+    /// Drops the cookie for this poll.
+    pub(super) fn drop_cookie(&self, poll: &PollId) -> String {
+        format!("{}={}; Max-Age=0", self.name(poll), self.attributes())
+    }
+
+    fn attributes(&self) -> &'static str {
+        match self.secure {
+            true => "; HttpOnly; SameSite=Lax; Secure; Path=/",
+            false => "; HttpOnly; SameSite=Lax; Path=/",
+        }
+    }
+
+    fn from_cookie(&self, request: &Request, poll: &Poll) -> Result<Holder, NoCode> {
+        let name = self.name(poll.id());
+        let headers = request.headers().get_all(header::COOKIE).into_iter();
+        // A cookie that is not text is another site's.
+        let mut found: Vec<Cookie<'_>> = headers
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(Cookie::split_parse)
+            .filter_map(Result::ok)
+            .filter(|cookie| cookie.name() == name)
+            .collect();
+        found.dedup_by(|one, other| one.value() == other.value());
+        let cookie = match found.as_slice() {
+            [] => return Err(NoCode::Needed),
+            [cookie] => cookie,
+            // Which of them is this person's is not known.
+            _ => return Err(NoCode::Unreadable),
+        };
+        let context = [name.as_bytes(), poll.id().as_str().as_bytes()];
+        let opened = self.cookies.open(&context, cookie.value().as_bytes());
+        let opened: Option<[u8; 5]> = opened.ok().and_then(|bytes| bytes.try_into().ok());
+        let Some([a, b, c, d, generation]) = opened else {
+            return Err(NoCode::Unreadable);
+        };
+        let serial = Serial::from_be_bytes([a, b, c, d]);
+        match poll.codes().generation(serial) {
+            Ok(current) if current == generation => Ok(Holder { serial, generation }),
+            Ok(_) => Err(NoCode::Refused(CodeRefusal::Replaced)),
+            Err(why) => Err(NoCode::Refused(why)),
+        }
+    }
+}
+
+impl From<NoCode> for Problem {
+    fn from(why: NoCode) -> Self {
+        let refused = |detail| Self::new(ProblemKind::InvalidCode, detail);
+        match why {
+            NoCode::Needed => Self::new(
+                ProblemKind::CodeNeeded,
+                "You need a code to vote in this poll. It is on the letter or in the message that invited you.",
+            ),
+            NoCode::Unreadable => refused(
+                "Your browser's cookie for your code is damaged, or was not set here. Enter your code again.",
+            ),
+            NoCode::Refused(CodeRefusal::Wrong) => refused(
+                "This is not a code of this poll. Compare it with the one that you were given.",
+            ),
+            NoCode::Refused(CodeRefusal::Replaced) => {
+                refused("This code was replaced by another one. Use the newer one.")
+            }
+            NoCode::Refused(CodeRefusal::Revoked) => {
+                refused("This code is not valid any more. Ask whoever gave it to you.")
+            }
+        }
+    }
+}
+
+impl VoteService {
+    /// Who sent a request about this poll.
+    ///
+    /// # Errors
+    /// The application does not name a voter, a header has a wrong code, or the poll's key cannot be read. A sender without a
+    /// code is no error.
+    pub(super) async fn visitor(&self, request: &Request, poll: &Poll) -> Result<Visitor, Problem> {
+        let given = request.headers().get(CODE_HEADER);
+        if poll.voter_scheme() != VoterScheme::Code {
+            return match given {
+                None => self.0.voters.visitor(request).await,
+                // Its sender would become a new voter with each request.
+                Some(_) => Err(Problem::invalid(
+                    "This poll has no codes: send no header Voter-Code.",
+                )),
+            };
+        }
+        if let Some(without) = request.data::<NoVoterCookie>() {
+            without.set();
+        }
+        let holder = match given {
+            Some(code) => {
+                let code = code.to_str().unwrap_or_default();
+                Ok(self.check_code(request, poll, code)?)
+            }
+            None => self.0.electors.from_cookie(request, poll),
+        };
+        match holder {
+            Ok(holder) => {
+                let key = self.0.electors.key(poll)?;
+                Ok(Visitor::with_code(key.holder(holder.serial)))
+            }
+            Err(why) => Ok(Visitor::without_code(why)),
+        }
+    }
+
+    /// The holder of this code. A wrong code makes its sender wait; a right one is always taken.
+    ///
+    /// # Errors
+    /// It is not a valid code of this poll.
+    pub(super) fn check_code(
+        &self,
+        request: &Request,
+        poll: &Poll,
+        code: &str,
+    ) -> Result<Holder, Problem> {
+        let key = self.0.electors.key(poll)?;
+        let read = code.parse::<VoterCode>().map_err(|_| CodeRefusal::Wrong);
+        let checked = read.and_then(|code| {
+            let generation = poll.codes().check(&code, &key)?;
+            Ok(Holder {
+                serial: code.serial(),
+                generation,
+            })
+        });
+        checked.map_err(|why| match why {
+            CodeRefusal::Wrong => self
+                .0
+                .site
+                .gate
+                .wrong_code(request, NoCode::Refused(why).into()),
+            _ => NoCode::Refused(why).into(),
+        })
+    }
+
+    /// The holder whose cookie the browser has.
+    pub(super) fn current_holder(&self, request: &Request, poll: &Poll) -> Option<Holder> {
+        self.0.electors.from_cookie(request, poll).ok()
+    }
+
+    /// The id under which a visitor votes in this poll.
+    ///
+    /// # Errors
+    /// The poll's key cannot be read.
+    pub(super) fn voter_in(&self, poll: &Poll, visitor: Visitor) -> Result<VoterId, Problem> {
+        let id = visitor.voter()?;
+        match poll.voter_scheme() {
+            // The application decides what its ids are, and its rules know them.
+            VoterScheme::Pseudonym if !visitor.is_named() => {
+                Ok(self.0.electors.key(poll)?.pseudonym(id))
+            }
+            _ => Ok(id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use voting_core::model::{
+        moment::Moment,
+        poll::{ChangeTo, CodeChange, PollChange, PollSettings, Voters, change},
+    };
+
+    use super::*;
+
+    fn secret(byte: u8) -> SecretKey {
+        SecretKey::new([byte; 32]).unwrap()
+    }
+
+    fn wrap() -> PollKeyWrap {
+        PollKeyWrap::new(&secret(1))
+    }
+
+    fn electors() -> Electors {
+        Electors::new(&secret(2), Some(wrap()), false)
+    }
+
+    fn applied(stored: Option<&Poll>, poll: &str, to: ChangeTo) -> Poll {
+        let to = PollChange::new(poll.parse().unwrap(), to);
+        let changed = change(stored, &to, Moment::from_unix_ms(1).unwrap());
+        changed.unwrap().poll.unwrap()
+    }
+
+    /// A poll with so many codes.
+    fn poll(id: &str, codes: u32) -> Poll {
+        let builder = Poll::builder(id, "Which?")
+            .option("a", "A")
+            .option("b", "B");
+        let mut settings = PollSettings::default();
+        settings.voters = Voters::Codes;
+        let poll = builder.settings(settings).build().unwrap();
+        let key = wrap().make(poll.id()).unwrap();
+        let poll = applied(None, id, ChangeTo::New(Box::new(poll.with_key(key))));
+        changed(&poll, CodeChange::Issue(codes))
+    }
+
+    fn changed(poll: &Poll, change: CodeChange) -> Poll {
+        applied(Some(poll), poll.id().as_str(), ChangeTo::Codes(change))
+    }
+
+    fn with(cookies: &str) -> Request {
+        Request::builder().header("cookie", cookies).finish()
+    }
+
+    fn back(set: &str) -> &str {
+        set.split(';').next().unwrap()
+    }
+
+    const THIRD: Holder = Holder {
+        serial: 2,
+        generation: 0,
+    };
+
+    #[test]
+    fn a_cookie_reads_back_for_its_poll_until_its_code_is_replaced_or_revoked() {
+        let (electors, poll) = (electors(), poll("ours", 3));
+        let cookie = electors.cookie(poll.id(), THIRD);
+        let request = with(back(&cookie));
+        assert_eq!(electors.from_cookie(&request, &poll), Ok(THIRD));
+        assert_eq!(
+            electors.from_cookie(&with("a=b"), &poll),
+            Err(NoCode::Needed)
+        );
+        let replaced = changed(&poll, CodeChange::Replace(2));
+        let refused = electors.from_cookie(&request, &replaced);
+        assert_eq!(refused, Err(NoCode::Refused(CodeRefusal::Replaced)));
+        let revoked = changed(&poll, CodeChange::Revoke(2));
+        let refused = electors.from_cookie(&request, &revoked);
+        assert_eq!(refused, Err(NoCode::Refused(CodeRefusal::Revoked)));
+    }
+
+    #[test]
+    fn a_cookie_of_another_poll_or_secret_is_none() {
+        let (electors, ours, other) = (electors(), poll("ours", 3), poll("other", 3));
+        let cookie = electors.cookie(ours.id(), THIRD);
+        let cookie = back(&cookie);
+        let read = electors.from_cookie(&with(cookie), &other);
+        assert_eq!(read, Err(NoCode::Needed));
+        let moved = cookie.replace(&electors.name(ours.id()), &electors.name(other.id()));
+        let read = electors.from_cookie(&with(&moved), &other);
+        assert_eq!(read, Err(NoCode::Unreadable));
+        let stranger = Electors::new(&secret(3), Some(wrap()), false);
+        let theirs = stranger.cookie(ours.id(), THIRD);
+        let theirs = back(&theirs).replace(&stranger.name(ours.id()), &electors.name(ours.id()));
+        let read = electors.from_cookie(&with(&theirs), &ours);
+        assert_eq!(read, Err(NoCode::Unreadable));
+        let fourth = Holder { serial: 3, ..THIRD };
+        let both = format!("{cookie}; {}", back(&electors.cookie(ours.id(), fourth)));
+        let read = electors.from_cookie(&with(&both), &ours);
+        assert_eq!(read, Err(NoCode::Unreadable));
+    }
+
+    #[test]
+    fn without_the_key_of_the_deployment_nobody_votes_under_another_id() {
+        let poll = poll("ours", 3);
+        for wrap in [None, Some(PollKeyWrap::new(&secret(9)))] {
+            let electors = Electors::new(&secret(2), wrap, false);
+            let refused = electors.key(&poll).unwrap_err();
+            assert_eq!(refused.status().as_u16(), 503);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_forged_cookie_is_refused(place in 0usize..28, to in 0u8..64) {
+            let (electors, poll) = (electors(), poll("ours", 3));
+            let cookie = electors.cookie(poll.id(), THIRD);
+            let (name, value) = back(&cookie).split_once('=').unwrap();
+            let mut forged = value.as_bytes().to_vec();
+            prop_assert_eq!(forged.len(), 28);
+            let to = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[usize::from(to)];
+            prop_assume!(forged[place] != to);
+            forged[place] = to;
+            let forged = String::from_utf8(forged).unwrap();
+            let read = electors.from_cookie(&with(&format!("{name}={forged}")), &poll);
+            prop_assert_eq!(read, Err(NoCode::Unreadable));
+        }
+    }
+}
