@@ -217,7 +217,7 @@ async fn voters_pages(scripts: bool) {
         ("once", "button[value=o0]", None),
         ("hidden", "label.option:has([value=o1])", Some("#send")),
         ("several", "label.option:has([value=o1])", Some("#send")),
-        ("many", "label.option:has([value=o40])", Some("#send")),
+        ("many", "label.option:has([value=o1])", Some("#send")),
         ("long", "label.option:has([value=o1])", Some("#send")),
     ] {
         tour.browser.goto(&format!("{vote}/polls/{poll}")).await;
