@@ -39,12 +39,19 @@ struct Plan {
     kept: u64,
     /// At a time that is set while voters vote.
     moved: u64,
+    /// Time in ms for each change of a poll, beside what it takes while nobody votes.
+    slack: u64,
     /// By so much the clocks of shards differ from the machine's, at most.
     spread: u64,
 }
 
 const FEW: u64 = 4;
 const MANY: u64 = 100;
+
+/// The more polls there are, the more a worker has to do in each of its rounds.
+fn slack(polls: u64) -> u64 {
+    100 + polls * 6
+}
 
 #[test]
 fn polls_close_exactly_whatever_the_clocks_of_vote_services_say() {
@@ -62,6 +69,7 @@ fn closes_exactly_on_one_redis(polls: u64) {
     let plan = Plan {
         kept: polls,
         moved: polls,
+        slack: slack(polls),
         spread: 0,
     };
     closes_exactly(&deployment, &[&deployment.redis], &plan);
@@ -85,6 +93,7 @@ fn closes_exactly_in_a_cluster(polls: u64) {
     let plan = Plan {
         kept: polls,
         moved: polls,
+        slack: slack(polls),
         spread: 1_000,
     };
     let masters: Vec<_> = cluster.masters.iter().collect();
@@ -180,7 +189,7 @@ fn closes_exactly(deployment: &Deployment, servers: &[&RedisServer], plan: &Plan
     };
     let begun = Instant::now();
     spare.put(&worker, spare.at_first);
-    let one = u64::try_from(begun.elapsed().as_millis()).expect("ms") * 3 + 100;
+    let one = u64::try_from(begun.elapsed().as_millis()).expect("ms") * 3 + plan.slack;
     let first = now() + 2_500 + plan.spread + (plan.kept + plan.moved) * one;
     let first_moved = first + 11_500 + plan.spread + plan.moved * one;
     let polls: Vec<Timed> = (0..plan.kept)
