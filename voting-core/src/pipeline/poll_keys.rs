@@ -120,12 +120,12 @@ mod tests {
     };
 
     fn secret(byte: u8) -> SecretKey {
-        SecretKey::new([byte; 32]).unwrap()
+        SecretKey::new([byte; 32]).expect("long enough")
     }
 
     fn poll() -> Poll {
         let poll = Poll::builder("p", "Which?").option("a", "A");
-        poll.option("b", "B").build().unwrap()
+        poll.option("b", "B").build().expect("a poll")
     }
 
     #[tokio::test]

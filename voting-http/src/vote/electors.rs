@@ -139,7 +139,7 @@ impl Electors {
         }
     }
 
-    fn from_cookie(&self, request: &Request, poll: &Poll) -> Result<Holder, NoCode> {
+    fn of_cookie(&self, request: &Request, poll: &Poll) -> Result<Holder, NoCode> {
         let name = self.name(poll.id());
         let headers = request.headers().get_all(header::COOKIE).into_iter();
         // A cookie that is not text is another site's.
@@ -220,7 +220,7 @@ impl VoteService {
                 let code = code.to_str().unwrap_or_default();
                 Ok(self.check_code(request, poll, code)?)
             }
-            None => self.0.electors.from_cookie(request, poll),
+            None => self.0.electors.of_cookie(request, poll),
         };
         match holder {
             Ok(holder) => {
@@ -262,7 +262,7 @@ impl VoteService {
 
     /// The holder whose cookie the browser has.
     pub(super) fn current_holder(&self, request: &Request, poll: &Poll) -> Option<Holder> {
-        self.0.electors.from_cookie(request, poll).ok()
+        self.0.electors.of_cookie(request, poll).ok()
     }
 
     /// The id under which a visitor votes in this poll.
@@ -344,16 +344,16 @@ mod tests {
         let (electors, poll) = (electors(), poll("ours", 3));
         let cookie = electors.cookie(poll.id(), THIRD);
         let request = with(back(&cookie));
-        assert_eq!(electors.from_cookie(&request, &poll), Ok(THIRD));
+        assert_eq!(electors.of_cookie(&request, &poll), Ok(THIRD));
         assert_eq!(
-            electors.from_cookie(&with("a=b"), &poll),
+            electors.of_cookie(&with("a=b"), &poll),
             Err(NoCode::Needed)
         );
         let replaced = changed(&poll, CodeChange::Replace(2));
-        let refused = electors.from_cookie(&request, &replaced);
+        let refused = electors.of_cookie(&request, &replaced);
         assert_eq!(refused, Err(NoCode::Refused(CodeRefusal::Replaced)));
         let revoked = changed(&poll, CodeChange::Revoke(2));
-        let refused = electors.from_cookie(&request, &revoked);
+        let refused = electors.of_cookie(&request, &revoked);
         assert_eq!(refused, Err(NoCode::Refused(CodeRefusal::Revoked)));
     }
 
@@ -362,19 +362,19 @@ mod tests {
         let (electors, ours, other) = (electors(), poll("ours", 3), poll("other", 3));
         let cookie = electors.cookie(ours.id(), THIRD);
         let cookie = back(&cookie);
-        let read = electors.from_cookie(&with(cookie), &other);
+        let read = electors.of_cookie(&with(cookie), &other);
         assert_eq!(read, Err(NoCode::Needed));
         let moved = cookie.replace(&electors.name(ours.id()), &electors.name(other.id()));
-        let read = electors.from_cookie(&with(&moved), &other);
+        let read = electors.of_cookie(&with(&moved), &other);
         assert_eq!(read, Err(NoCode::Unreadable));
         let stranger = Electors::new(&secret(3), Some(wrap()), false);
         let theirs = stranger.cookie(ours.id(), THIRD);
         let theirs = back(&theirs).replace(&stranger.name(ours.id()), &electors.name(ours.id()));
-        let read = electors.from_cookie(&with(&theirs), &ours);
+        let read = electors.of_cookie(&with(&theirs), &ours);
         assert_eq!(read, Err(NoCode::Unreadable));
         let fourth = Holder { serial: 3, ..THIRD };
         let both = format!("{cookie}; {}", back(&electors.cookie(ours.id(), fourth)));
-        let read = electors.from_cookie(&with(&both), &ours);
+        let read = electors.of_cookie(&with(&both), &ours);
         assert_eq!(read, Err(NoCode::Unreadable));
     }
 
@@ -400,7 +400,7 @@ mod tests {
             prop_assume!(forged[place] != to);
             forged[place] = to;
             let forged = String::from_utf8(forged).unwrap();
-            let read = electors.from_cookie(&with(&format!("{name}={forged}")), &poll);
+            let read = electors.of_cookie(&with(&format!("{name}={forged}")), &poll);
             prop_assert_eq!(read, Err(NoCode::Unreadable));
         }
     }

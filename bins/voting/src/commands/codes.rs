@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IsTerminal},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -176,7 +176,7 @@ impl Codes {
                     format,
                     url.map(|url| format!("{url}/polls/{poll}")),
                 );
-                let written = write(file, *count, output.clone());
+                let written = write(file, *count, output.as_deref());
                 written.map_err(|error| CannotChange::Write {
                     first,
                     last: issued - 1,
@@ -225,9 +225,9 @@ async fn change(
     Ok((changed.ok_or_else(none)?, key))
 }
 
-fn write(mut file: CodeFile, count: u32, path: Option<PathBuf>) -> Result<(), CannotExport> {
+fn write(mut file: CodeFile, count: u32, path: Option<&Path>) -> Result<(), CannotExport> {
     let bar = progress(count);
-    let mut output = Output::create(path.as_deref())?;
+    let mut output = Output::create(path)?;
     while let Some(piece) = file.next() {
         output.write(&piece)?;
         bar.set_position(file.written().into());

@@ -508,7 +508,7 @@ mod tests {
             // Of another poll, and with a tag that somebody made up.
             let foreign = other.codes().code(n % 1_000, 0);
             let serial = format!("{:08x}", n % 1_000);
-            tag.copy_from_slice(&[&serial.as_bytes()[4..], &[(n >> 8) as u8, n as u8]].concat());
+            tag.copy_from_slice(&[&serial.as_bytes()[4..], &n.to_be_bytes()[2..]].concat());
             let made_up = VoterCode::from_parts(n % 1_000, tag);
             for code in [foreign, made_up] {
                 assert_eq!(
