@@ -69,6 +69,9 @@ const VOTE: &[(&str, Door)] = &[
     ("/polls/:poll/state", Other),
     ("/polls/:poll/forget", Post),
     ("/polls/:poll/result", Other),
+    // A code sets a cookie, or asks for a code.
+    ("/polls/:poll/c/:code", Other),
+    ("/polls/:poll/code", Post),
     ("/start-over", Post),
     ("/robots.txt", Other),
     ("/assets", Other),
@@ -79,6 +82,7 @@ const VOTE: &[(&str, Door)] = &[
     ("/v1/polls", Other),
     ("/v1/polls/{poll}", Other),
     ("/v1/polls/{poll}/ballot", Post),
+    ("/v1/polls/{poll}/eligibility", Other),
     ("/healthz", Other),
     ("/readyz", Other),
 ];

@@ -398,7 +398,12 @@ fn a_poll_has_up_to_63_options_with_the_longest_texts() {
     let long = "\u{4e00}".repeat(198);
     let labels: Vec<_> = (10..73).map(|number| format!("{long}{number}")).collect();
     let about = "\u{4e00}".repeat(2_000);
-    let mut fields = vec![("title", "So many?"), ("max_choices", "63"), ("do", "save")];
+    let mut fields = vec![
+        ("title", "So many?"),
+        ("max_choices", "63"),
+        ("results", "always"),
+        ("do", "save"),
+    ];
     for label in &labels {
         fields.extend([("label", label.as_str()), ("option", ""), ("about", &about)]);
     }

@@ -250,6 +250,61 @@ fn a_program_that_brings_its_polls_along_changes_texts_only() {
 }
 
 #[test]
+fn a_change_that_does_not_say_who_sees_the_result_shows_it_to_nobody_else() {
+    let services = Services::start();
+    let host = Host(&services);
+    assert_eq!(
+        host.put("lunch", &lunch(&json!({"results": "host"})))
+            .status,
+        201
+    );
+    let results = || host.poll("lunch")["results"].clone();
+    assert_eq!(host.put("lunch", &lunch(&json!({}))).status, 200);
+    assert_eq!(results(), "host");
+    assert_eq!(host.patch("lunch", &json!({"results": null})).status, 200);
+    assert_eq!(results(), "host");
+    let brought = host.ask("POST", "", &[], &lunch(&json!({"results": "always"})));
+    assert_eq!(brought.status, 409, "{}", brought.body);
+    assert_eq!(
+        host.put("lunch", &lunch(&json!({"results": "after_close"})))
+            .status,
+        200
+    );
+    assert_eq!(results(), "after_close");
+}
+
+/// The result service has looked the poll up a moment before, when its result was for everybody and had no votes.
+#[test]
+fn a_result_that_is_hidden_before_the_poll_is_opened_at_once_is_never_shown() {
+    let services = Services::start();
+    let host = Host(&services);
+    let opens = Moment::now().plus(DAY).to_string();
+    assert_eq!(
+        host.put("lunch", &lunch(&json!({"opens_at": opens})))
+            .status,
+        201
+    );
+    let tally = || get(&format!("{}/v1/polls/lunch/tally", services.result), &[]);
+    assert_eq!(tally().status, 200);
+    assert_eq!(host.patch("lunch", &json!({"results": "host"})).status, 200);
+    assert_eq!(host.post("/lunch/open").status, 200);
+    let ballot = format!("{}/v1/polls/lunch/ballot", services.vote);
+    // Until then the tally has no votes.
+    while tally().status == 200 {
+        let cast = send("PUT", &ballot, &[JSON], br#"{"choices":["x"]}"#);
+        if cast.status == 202 {
+            services.settle();
+        }
+        let shown = tally();
+        assert!(
+            shown.status == 403 || shown.json()["voters"] == 0,
+            "{}",
+            shown.body
+        );
+    }
+}
+
+#[test]
 fn a_final_poll_is_archived_and_deleted_and_its_id_is_gone() {
     let services = Services::start();
     let host = Host(&services);

@@ -114,6 +114,22 @@ fn imports_and_exports(
             "{told}"
         );
     }
+    // A file that does not say who sees the result shows it to nobody else.
+    let hidden = POLLS
+        .replace("lunch", "dinner")
+        .replace("max_choices = 2", "max_choices = 2\nresults = \"host\"");
+    let hidden = file(folder.path(), "hidden.toml", &hidden);
+    run(&["import-polls", &hidden]).ended(0);
+    let silent = POLLS.replace("lunch", "dinner");
+    let silent = file(folder.path(), "silent.toml", &silent);
+    for dry in [&["--dry-run"][..], &[]] {
+        let told = run(&[&["import-polls", &silent], dry].concat());
+        told.ended(1);
+        assert!(told.text.starts_with("dinner: refused: "), "{told}");
+    }
+    let told = run(&["import-polls", &silent, "--show-results"]);
+    told.ended(0);
+    assert!(told.text.starts_with("dinner: changed\n"), "{told}");
     let wrong = POLLS.replace("max_choices = 2", "max_choices = 3");
     let wrong = file(folder.path(), "wrong.toml", &wrong);
     let told = run(&["import-polls", &wrong]);

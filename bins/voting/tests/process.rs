@@ -538,7 +538,7 @@ fn as_json_each_line_is_an_object_also_where_it_listens() {
         .filter(|object| object["address"].is_string())
         .map(|object| object["service"].as_str().unwrap())
         .collect();
-    assert_eq!(services, ["vote", "result", "operator"]);
+    assert_eq!(services, ["vote", "result", "operator", "host"]);
     // The reason why it does not start has the same format.
     for settings in [
         "log_format = 'json'\nsecret = 'short'",

@@ -22,7 +22,7 @@ use voting_core::{
     error::in_one_line,
     model::{
         moment::Moment,
-        poll::{Shown, Viewer},
+        poll::{Phase, Shown, Viewer},
     },
 };
 
@@ -252,6 +252,13 @@ impl LiveTallies {
         })?;
         trouble.worked();
         let tally = tally.ok_or_else(|| Problem::no_poll(poll.id().as_str()))?;
+        // Somebody has opened the poll since the copy of it was read. Until then, its rule for the result could become
+        // stricter, too.
+        let is_outdated = tally.voters > 0 && poll.phase(Moment::now()) == Phase::Scheduled;
+        let poll = match is_outdated {
+            true => self.0.polls.get_now(poll.id()).await?,
+            false => poll,
+        };
         let state = StateView::now(&poll);
         if let Some(last) = last
             && (last.state, &last.tally) == (state, &tally)

@@ -108,6 +108,13 @@ impl Polls {
         poll.ok_or_else(|| Problem::no_poll(id.as_str()))
     }
 
+    /// The poll with this id, looked up now.
+    pub(crate) async fn get_now(&self, id: &PollId) -> Result<Arc<Poll>, Problem> {
+        let snapshot = self.clone().look_up(Duration::ZERO).await?;
+        let poll = snapshot.by_id.get(id).cloned();
+        poll.ok_or_else(|| Problem::no_poll(id.as_str()))
+    }
+
     /// The poll whose id is this text in lower case. Ids have no capitals.
     pub(crate) async fn in_lower_case(&self, id: &str) -> Result<Option<Arc<Poll>>, Problem> {
         // Any other text that is not an id is refused without a look-up.

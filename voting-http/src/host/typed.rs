@@ -388,7 +388,13 @@ impl Typed {
             "host" => ShowResults::Host,
             "after_close" => ShowResults::AfterClose,
             "after_vote" => ShowResults::AfterVote,
-            _ => ShowResults::Always,
+            "always" => ShowResults::Always,
+            // Whoever sends no rule must not show the result to everybody by that.
+            _ => {
+                let text = "Choose who sees the result.";
+                errors.push(FieldError::new("results", text));
+                ShowResults::Host
+            }
         };
         if self.shuffled {
             settings.order = OptionOrder::Shuffled;

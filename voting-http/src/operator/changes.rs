@@ -85,6 +85,14 @@ pub(crate) fn check_times(poll: &Poll, before: Option<&Poll>) -> Result<(), Inva
     }
 }
 
+/// A poll of a form that does not say who sees the result: it keeps the rule of the stored poll. With the default the
+/// result of a running poll would be shown to everybody, and nobody could take that back.
+fn keeping_results(poll: Poll, stored: &Poll) -> Result<Poll, Problem> {
+    let mut settings = poll.settings().clone();
+    settings.results = stored.settings().results;
+    Ok(poll.with_settings(settings).map_err(InvalidForm::from)?)
+}
+
 /// A poll as the change of a stored one: with other settings, and no draft any more.
 fn published(poll: &Poll, settings: PollSettings) -> Result<Poll, Problem> {
     let poll = poll.clone().with_extras(PollExtras::default());
@@ -151,6 +159,11 @@ impl OperatorService {
         if form.draft.is_none() && before.as_ref().is_some_and(Poll::is_draft) {
             poll = poll.as_draft();
         }
+        if form.results.is_none()
+            && let Some(stored) = &before
+        {
+            poll = keeping_results(poll, stored)?;
+        }
         check_times(&poll, before.as_ref())?;
         let to = match expected {
             Expected::Nothing => ChangeTo::New(Box::new(poll.clone())),
@@ -184,8 +197,9 @@ impl OperatorService {
                     ChangeTo::New(Box::new(poll.clone()))
                 }
                 Some(stored) => {
-                    let says_more =
-                        form.draft.is_some() || *poll.settings() != PollSettings::default();
+                    let says_more = form.draft.is_some()
+                        || form.results.is_some()
+                        || *poll.settings() != PollSettings::default();
                     let is_same = poll.settings() == stored.settings()
                         && poll.is_draft() == stored.is_draft();
                     if says_more && !is_same {
@@ -227,6 +241,9 @@ impl OperatorService {
             let mut poll = form.to_poll()?;
             if form.draft.is_none() && stored.is_draft() {
                 poll = poll.as_draft();
+            }
+            if form.results.is_none() {
+                poll = keeping_results(poll, stored)?;
             }
             check_times(&poll, Some(stored))?;
             Ok(Some(put(poll)))

@@ -62,10 +62,10 @@ pub(crate) struct PollForm {
     /// The time zone in which pages show these moments: an IANA name such as `Europe/Berlin`. Default: UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) time_zone: Option<String>,
-    /// Who sees the result, and when. Once the poll has opened, this changes only so that more people see it.
-    #[oai(default)]
-    #[serde(default)]
-    pub(crate) results: ResultsView,
+    /// Who sees the result, and when. Once the poll has opened, this changes only so that more people see it. Default: a
+    /// stored poll keeps its rule, and a new one shows its result always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) results: Option<ResultsView>,
     /// The order in which a voter sees the options.
     #[oai(default)]
     #[serde(default)]
@@ -203,7 +203,7 @@ impl PollForm {
         settings.opens_at = moment("opens_at", self.opens_at.as_deref())?;
         settings.closes_at = moment("closes_at", self.closes_at.as_deref())?;
         settings.time_zone = self.time_zone.as_deref().map(zone).transpose()?;
-        settings.results = self.results.into();
+        settings.results = self.results.map(Into::into).unwrap_or_default();
         settings.order = self.order.into();
         settings.listed = self.listed;
         settings.language.clone_from(&self.language);
@@ -241,7 +241,7 @@ impl From<&Poll> for PollForm {
             opens_at: settings.opens_at.map(|at| at.to_string()),
             closes_at: settings.closes_at.map(|at| at.to_string()),
             time_zone: settings.time_zone.clone(),
-            results: settings.results.into(),
+            results: Some(settings.results.into()),
             order: settings.order.into(),
             listed: settings.listed,
             language: settings.language.clone(),

@@ -345,10 +345,7 @@ mod tests {
         let cookie = electors.cookie(poll.id(), THIRD);
         let request = with(back(&cookie));
         assert_eq!(electors.of_cookie(&request, &poll), Ok(THIRD));
-        assert_eq!(
-            electors.of_cookie(&with("a=b"), &poll),
-            Err(NoCode::Needed)
-        );
+        assert_eq!(electors.of_cookie(&with("a=b"), &poll), Err(NoCode::Needed));
         let replaced = changed(&poll, CodeChange::Replace(2));
         let refused = electors.of_cookie(&request, &replaced);
         assert_eq!(refused, Err(NoCode::Refused(CodeRefusal::Replaced)));

@@ -21,7 +21,8 @@ use super::{codes::poll_keys, export::is_all_in_one};
 /// Store the polls of a file
 ///
 /// The file has a list of polls, as JSON or TOML, each with the fields of a poll in the settings ([[polls]]). A stored
-/// poll gets the definition and the settings of the file, as far as its state allows. Says what became of each poll.
+/// poll gets the definition and the settings of the file, as far as its state allows. Says what became of each poll. A
+/// poll that is published does not show its result to more people unless --show-results is there, too.
 /// Exits with 0 if none was refused, else with 1. The all-in-one must be stopped.
 #[derive(Debug, Args)]
 pub(crate) struct ImportPolls {
@@ -33,6 +34,11 @@ pub(crate) struct ImportPolls {
     /// It cannot say that the id of a deleted poll is used again, and that older programs must be stopped first.
     #[arg(long)]
     dry_run: bool,
+    /// Also where a poll's result is then shown to more people, as by a file without `results`
+    ///
+    /// Once a poll has opened, this cannot be undone.
+    #[arg(long)]
+    show_results: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -89,21 +95,31 @@ impl ImportPolls {
             let store = config.postgres()?;
             if self.dry_run {
                 let has_keys = config.poll_keys()?.is_some();
-                return try_all(Some(&store), &polls, has_keys).await;
+                return try_all(Some(&store), &polls, has_keys, self.show_results).await;
             }
             let keyed = KeyedPolls::new(&store, poll_keys(config)?);
-            return store_all(&store, &keyed, &polls).await;
+            return store_all(&store, &keyed, &polls, self.show_results).await;
         }
         let path = &config.sqlite.path;
         if self.dry_run {
             let reader = path.exists().then(|| SqliteReader::new(path));
-            return try_all(reader.as_ref(), &polls, true).await;
+            return try_all(reader.as_ref(), &polls, true, self.show_results).await;
         }
         let keys = poll_keys(config)?;
         let store = Sqlite::open(path, SqliteOptions::default())?;
         let keyed = KeyedPolls::new(&store, keys);
-        store_all(&store, &keyed, &polls).await
+        store_all(&store, &keyed, &polls, self.show_results).await
     }
+}
+
+const SHOWS_MORE: &str = "its result would be shown to more people, which cannot be undone once it has opened; name the stored rule as \
+     `results`, or repeat this with --show-results";
+
+/// Whether the result of a published poll would be shown to more people.
+fn shows_more(before: Option<&Poll>, poll: &Poll) -> bool {
+    before.is_some_and(|before| {
+        !before.is_draft() && before.settings().results < poll.settings().results
+    })
 }
 
 async fn look_up(store: &impl ExportStore, poll: &Poll) -> Result<Option<Poll>, CannotImport> {
@@ -116,10 +132,15 @@ async fn store_all(
     reads: &impl ExportStore,
     store: &impl PollStore,
     polls: &[Poll],
+    shows: bool,
 ) -> Result<Exit, CannotImport> {
     let mut exit = Exit::Clean;
     for poll in polls {
         let before = look_up(reads, poll).await?;
+        if !shows && shows_more(before.as_ref(), poll) {
+            refuse(poll, SHOWS_MORE, &mut exit);
+            continue;
+        }
         let put = PollChange {
             // So that what is said of it is true, also if somebody else changes it now.
             if_revision: before.as_ref().map(Poll::revision),
@@ -137,6 +158,7 @@ async fn try_all(
     store: Option<&impl ExportStore>,
     polls: &[Poll],
     has_keys: bool,
+    shows: bool,
 ) -> Result<Exit, CannotImport> {
     // Nothing is stored, so any key does.
     let any = SecretKey::new([0; SecretKey::MIN_LEN]).ok();
@@ -147,6 +169,10 @@ async fn try_all(
             Some(store) => look_up(store, poll).await?,
             None => None,
         };
+        if !shows && shows_more(before.as_ref(), poll) {
+            refuse(poll, SHOWS_MORE, &mut exit);
+            continue;
+        }
         let key = keys.as_ref().and_then(|keys| keys.make(poll.id()).ok());
         let poll = match key {
             Some(key) => poll.clone().with_key(key),
@@ -168,9 +194,11 @@ fn say(poll: &Poll, became: Result<Became, StoreError>, exit: &mut Exit) {
     let id = poll.id();
     match became {
         Ok(became) => announce(&format!("{id}: {}\n", became.as_str())),
-        Err(error) => {
-            *exit = Exit::Failed;
-            announce(&format!("{id}: refused: {}\n", in_one_line(&error)));
-        }
+        Err(error) => refuse(poll, &in_one_line(&error), exit),
     }
+}
+
+fn refuse(poll: &Poll, why: &str, exit: &mut Exit) {
+    *exit = Exit::Failed;
+    announce(&format!("{}: refused: {why}\n", poll.id()));
 }
