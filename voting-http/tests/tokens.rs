@@ -41,10 +41,11 @@ fn audit_log(services: &Services, query: &str) -> Value {
 /// The roles that may do an operation, in short: H, A and O. A new one must be added here.
 fn roles(operation: &str) -> &'static str {
     match operation {
-        "getPipeline" | "listPolls" | "getPoll" | "exportTallyCsv" | "exportTally"
+        "getPipeline" | "listPolls" | "getPoll" | "getCodes" | "exportTallyCsv" | "exportTally"
         | "exportBallotsCsv" | "exportBallots" => "HAO",
         "putPoll" | "replacePoll" | "patchPoll" | "deletePoll" | "publishPoll" | "openPoll"
-        | "closePoll" | "archivePoll" | "unarchivePoll" => "HO",
+        | "closePoll" | "archivePoll" | "unarchivePoll" | "issueCodes" | "revokeCode"
+        | "replaceCode" => "HO",
         "recountPoll" | "listAuditLog" | "exportAuditLog" => "AO",
         "listDeadLetters" | "getDeadLetter" | "replayDeadLetter" | "listTokens" | "addToken"
         | "revokeToken" => "O",
@@ -75,6 +76,7 @@ fn each_operation_is_for_the_roles_that_are_known_here() {
             let path = path
                 .replace("{poll}", "nowhere")
                 .replace("{position}", "0-1-0-0")
+                .replace("{serial}", "0")
                 .replace("{name}", "nobody");
             let url = format!("{}{path}", services.operator);
             let nobody = match method.as_str() {

@@ -193,6 +193,11 @@ pub trait BallotQueue: Send + Sync {
     /// [`BallotLog::seal`] returned for the shard. A poll becomes final only then.
     async fn stats(&self) -> Result<QueueStats, StoreError>;
 
+    /// From now on, entries that another consumer has not acknowledged in time are left to other consumers. A worker that
+    /// cannot read some of the entries calls this: it would take them again and again, and keep them from a worker that
+    /// can read them. By default, nothing changes.
+    fn leave_abandoned(&self) {}
+
     /// Checks that entries can be claimed and acknowledged now. A log that can be read does not always take
     /// writes.
     async fn ready_to_claim(&self) -> Result<(), StoreError> {

@@ -66,8 +66,10 @@ struct Shared {
 }
 
 impl Shared {
-    /// Reports a missing key once. Keys are read only at the start, so this trouble stays until the next start.
+    /// Reports a missing key once. Keys are read only at the start, so this trouble stays until the next start. From now on
+    /// the worker takes no entries over: those are left to workers that may have the key.
     fn lacks_key(&self, key: UnknownKey) {
+        self.queue.leave_abandoned();
         if self.progress.trouble("read entries", Some(key.to_string())) {
             tracing::error!(key = key.0, "{key}; such entries stay in the log");
         }

@@ -6,7 +6,10 @@ pub(super) mod reply;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -47,6 +50,8 @@ pub struct RedisQueue {
     claiming: tokio::sync::Mutex<Claiming>,
     /// The number of ballots in each entry that is claimed and not acknowledged.
     in_hand: Mutex<HashMap<EntryKey, u16>>,
+    /// Whether entries of other consumers are left to others.
+    leaves_abandoned: AtomicBool,
 }
 
 /// The state between claims.
@@ -75,6 +80,7 @@ impl RedisQueue {
             }),
             blocking,
             in_hand: Mutex::default(),
+            leaves_abandoned: AtomicBool::new(false),
             consumer,
             redis,
         }
@@ -246,6 +252,10 @@ impl BallotQueue for RedisQueue {
         Ok(claim)
     }
 
+    fn leave_abandoned(&self) {
+        self.leaves_abandoned.store(true, Ordering::Relaxed);
+    }
+
     async fn acknowledge(&self, entries: &[EntryKey]) -> Result<(), StoreError> {
         let mut by_shard = HashMap::<ShardId, Vec<(String, u16)>>::new();
         {
@@ -340,13 +350,20 @@ impl RedisQueue {
         let count = size.of_each(self.redis.0.options.shards, max_ballots);
         let mut claim = Claim::default();
         loop {
-            if upkeep.take_over.is_due() && self.take_over(max_ballots, &mut claim, backoff).await {
+            let takes_over = !self.leaves_abandoned.load(Ordering::Relaxed);
+            if takes_over
+                && upkeep.take_over.is_due()
+                && self.take_over(max_ballots, &mut claim, backoff).await
+            {
                 upkeep.take_over.again();
             }
             upkeep.run_if_due(&self.redis, backoff).await;
             if claim.entries.is_empty() {
                 let left = deadline.saturating_duration_since(Instant::now());
-                let left = left.min(upkeep.take_over.left());
+                let left = match takes_over {
+                    true => left.min(upkeep.take_over.left()),
+                    false => left,
+                };
                 claim.entries = match &self.blocking {
                     Some(connection) => {
                         let take = self.take_new(connection, count, left);
