@@ -52,7 +52,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
         id: "issueCodes",
         problems: CHANGE,
         body: Some(r#"{"count":2}"#),
-        answers: &[],
+        answers: &[(
+            "200",
+            r#""serial,code,link\r\n17,0000-0H5Z-8S1M-Q0VE,https://vote.example.org/polls/lunch/c/0000-0H5Z-8S1M-Q0VE\r\n""#,
+        )],
     },
     Operation {
         id: "revokeCode",
