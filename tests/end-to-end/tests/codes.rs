@@ -163,7 +163,8 @@ fn the_key_of_the_deployment_is_exchanged_and_codes_stay_valid() {
 
 #[test]
 fn without_a_key_codes_are_refused_in_words_and_an_open_poll_is_made() {
-    let deployment = Deployment::new();
+    let mut deployment = Deployment::new();
+    deployment.more = vec![("VOTING_ENTRY_KEY", String::new())];
     let worker = deployment.worker();
     await_that("the worker is ready", || worker.is_ready());
     let options = json!([{"id": "a", "label": "A"}, {"id": "b", "label": "B"}]);

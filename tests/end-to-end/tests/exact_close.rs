@@ -16,7 +16,7 @@ use std::{
 
 use serde_json::{Value, json};
 use ureq::Agent;
-use voting_core::{log::entry, model::moment::Moment};
+use voting_core::{log::signed_entry::SignedEntry, model::moment::Moment};
 use voting_testing::{
     Clock, Deployment, Operator, PostgresServer, RedisCluster, RedisServer, Service, ServiceKind,
     TOKEN, agent, await_that, processes, text_of,
@@ -381,8 +381,9 @@ fn logged(servers: &[&RedisServer]) -> BTreeMap<String, Vec<u64>> {
                 let ms: u64 = id.split('-').next().expect("ms").parse().expect("a number");
                 let byte = |index: usize| u8::from_str_radix(&hex[index..index + 2], 16);
                 let bytes: Result<Vec<_>, _> = (0..hex.len()).step_by(2).map(byte).collect();
-                let ballots = entry::decode(&bytes.expect("digits")).expect("an entry");
-                for ballot in ballots {
+                let bytes = bytes.expect("digits");
+                let entry = SignedEntry::read(&bytes).expect("an entry");
+                for ballot in entry.ballots {
                     let poll = logged.entry(ballot.poll.to_string());
                     poll.or_insert_with(Vec::new).push(ms);
                 }
