@@ -186,7 +186,7 @@ impl TallyStore for OwnBackend {
         let stored = row.and_then(|row| row.ballots.get(&receipt.voter));
         // An entry that cannot be read is one dead letter for all its ballots.
         let whole = tables.dead_letters.get(&receipt.whole_entry());
-        let whole = whole.filter(|letter| letter.reason == RejectReason::Malformed);
+        let whole = whole.filter(|letter| RejectReason::OF_WHOLE_ENTRIES.contains(&letter.reason));
         let dead = tables.dead_letters.get(&receipt.position).or(whole);
         Ok(ReceiptState::judge(
             receipt.position,

@@ -92,6 +92,8 @@ fn roles(method: &str, page: &str) -> Option<&'static str> {
         ("GET", "/polls/:poll/export") => "HAO",
         ("GET", "/polls/:poll/export/tally.csv" | "/polls/:poll/export/tally.json") => "HAO",
         ("GET", "/polls/:poll/export/ballots.csv" | "/polls/:poll/export/ballots.json") => "HAO",
+        ("GET", "/polls/:poll/codes") => "HO",
+        ("POST", "/polls/:poll/codes/issue" | "/polls/:poll/codes/change") => "HO",
         ("GET", "/dead-letters" | "/people") => "O",
         ("POST", "/people" | "/people/:name/revoke") => "O",
         ("POST", "/dead-letters/:position/replay") => "O",

@@ -89,7 +89,9 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let result_site = site(&config.result, &config.vote, vote_at.port(), &gates.result);
 
     let voting = Voting::embedded(store.clone()).worker_options(config.worker_options());
-    let voting = voting.poll_keys(poll_keys.clone());
+    let voting = voting
+        .poll_keys(poll_keys.clone())
+        .voter_pseudonyms(config.voter_pseudonyms);
     let voting = voting.start().await.map_err(StartError::Pipeline)?;
     let (worker, queue) = (voting.worker().clone(), voting.queue());
     services.watch(worker.progress().clone(), Arc::clone(&queue));
@@ -218,6 +220,7 @@ async fn set_up_polls(
 ) -> Result<Option<PollId>, StartError> {
     let failed = StartError::Polls;
     let keyed = KeyedPolls::new(store, Some(keys.clone()));
+    let keyed = keyed.with_pseudonyms(config.voter_pseudonyms);
     config.put_polls(&keyed).await.map_err(failed)?;
     remove_left_over(store, config).await.map_err(failed)?;
     let first = match &config.polls {

@@ -58,6 +58,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let gate = config.gates(Service::Worker).worker;
     let site = host_site(&config.worker, &config.vote, config.vote.listen.port());
     let polls = KeyedPolls::new(coordinator.polls(), poll_keys.clone());
+    let polls = polls.with_pseudonyms(config.voter_pseudonyms);
     let mut operator =
         OperatorService::builder(worker.clone(), queue.clone(), postgres.clone(), &token.key)
             .polls(Arc::new(polls))

@@ -20,6 +20,7 @@ pub(crate) async fn set_up(
         rewrap_all(postgres, keys).await?;
     }
     let polls = KeyedPolls::new(postgres, keys.cloned());
+    let polls = polls.with_pseudonyms(config.voter_pseudonyms);
     config.put_polls(&polls).await?;
     // The course's poll may have been made by a start without polls. It cannot be removed safely: vote services may
     // know it, and may take ballots for it.

@@ -16,17 +16,29 @@ use crate::{
 /// Who wraps keys anew, if a store asks.
 const KEYS: &str = "poll-keys";
 
-/// A store in which each new poll gets a [key](crate::model::poll_key). Make all changes of polls through this.
+/// A store in which each new poll with codes gets a [key](crate::model::poll_key). Make all changes of polls through this.
 #[derive(Debug, Clone)]
 pub struct KeyedPolls<S> {
     polls: S,
     wrap: Option<PollKeyWrap>,
+    pseudonyms: bool,
 }
 
 impl<S: PollStore> KeyedPolls<S> {
     /// Polls that are kept in `polls`. Without a key of the deployment no poll gets a key, and none can have codes.
     pub fn new(polls: S, wrap: Option<PollKeyWrap>) -> Self {
-        Self { polls, wrap }
+        Self {
+            polls,
+            wrap,
+            pseudonyms: false,
+        }
+    }
+
+    /// Whether new polls for everybody get a key, too, so that a voter with a cookie has another id in each of them. By
+    /// default they do not.
+    #[must_use]
+    pub fn with_pseudonyms(self, pseudonyms: bool) -> Self {
+        Self { pseudonyms, ..self }
     }
 }
 
@@ -55,6 +67,7 @@ impl<S: PollStore> PollStore for KeyedPolls<S> {
         // A poll that is stored keeps the key that it has; this one is then not used.
         if let ChangeTo::Put(poll) | ChangeTo::Defined(poll) | ChangeTo::New(poll) = &mut change.to
             && poll.wrapped_key().is_none()
+            && (self.pseudonyms || poll.settings().voters == Voters::Codes)
         {
             let key = wrap.make(poll.id())?;
             **poll = (**poll).clone().with_key(key);
@@ -134,6 +147,7 @@ mod tests {
         let keyless = KeyedPolls::new(memory.clone(), None);
         keyless.put_poll(&poll()).await.unwrap();
         let keyed = KeyedPolls::new(memory, Some(PollKeyWrap::new(&secret(1))));
+        let keyed = keyed.with_pseudonyms(true);
         let put = |poll: Poll| {
             let keyed = &keyed;
             async move {
@@ -149,13 +163,18 @@ mod tests {
         let stored = put(new()).await;
         assert_eq!(stored.voter_scheme(), VoterScheme::Pseudonym);
         assert_eq!(put(new()).await, stored);
+        let keyed = keyed.clone().with_pseudonyms(false);
+        let plain = Poll::builder("plain", "Which?").option("a", "A");
+        let plain = PollChange::put(plain.option("b", "B").build().unwrap());
+        let plain = keyed.change_poll(&plain, "host").await.unwrap().unwrap();
+        assert_eq!(plain.voter_scheme(), VoterScheme::Raw);
     }
 
     #[tokio::test]
     async fn keys_are_wrapped_under_the_current_key_and_stay_the_same() {
         let memory = Memory::default();
         let old = PollKeyWrap::new(&secret(1));
-        let keyed = KeyedPolls::new(memory.clone(), Some(old.clone()));
+        let keyed = KeyedPolls::new(memory.clone(), Some(old.clone())).with_pseudonyms(true);
         keyed.put_poll(&poll()).await.unwrap();
         let id = poll().id().clone();
         let key = |wrap: PollKeyWrap| {

@@ -35,6 +35,7 @@ pub struct VotingBuilder {
     rule: Option<Arc<dyn BallotRule>>,
     hook: Option<Arc<dyn AfterFlush>>,
     keys: Option<PollKeyWrap>,
+    pseudonyms: bool,
 }
 
 /// Where ballots wait, and where they are counted.
@@ -98,6 +99,7 @@ impl VotingBuilder {
             rule: None,
             hook: None,
             keys: None,
+            pseudonyms: false,
         }
     }
 
@@ -125,10 +127,17 @@ impl VotingBuilder {
         self
     }
 
-    /// Gives each new poll a [key](crate::model::poll_key), wrapped under this one, so that a poll can have codes, and that
-    /// a voter with a cookie has another id in each poll. The vote service needs the same keys.
+    /// Gives each new poll with codes a [key](crate::model::poll_key), wrapped under this one. The vote service needs the same
+    /// keys.
     pub fn poll_keys(mut self, keys: PollKeyWrap) -> Self {
         self.keys = Some(keys);
+        self
+    }
+
+    /// Whether a voter with a cookie has another id in each new poll for everybody. Needs [`poll_keys`](Self::poll_keys). By
+    /// default voters have the same id in all of them.
+    pub fn voter_pseudonyms(mut self, pseudonyms: bool) -> Self {
+        self.pseudonyms = pseudonyms;
         self
     }
 
@@ -210,7 +219,9 @@ impl VotingBuilder {
             log: parts.log,
             queue: parts.queue,
             store: parts.store,
-            polls: Arc::new(KeyedPolls::new(parts.polls, self.keys)),
+            polls: Arc::new(
+                KeyedPolls::new(parts.polls, self.keys).with_pseudonyms(self.pseudonyms),
+            ),
             directory: parts.directory,
             coordinator: parts.coordinator,
             rule: self.rule,

@@ -57,6 +57,9 @@ pub struct Config {
     /// Whether the worker counts ballots of entries that are not signed. Where it is `false`, the worker still counts those
     /// that were in the log when a worker first ran with `false`.
     pub accept_unsigned_entries: bool,
+    /// Whether a voter with a cookie has another id in each poll that is made from now on, so that the stores do not show
+    /// which ballots in several polls are of one voter. Needs an entry key. `voting load` cannot check such polls.
+    pub voter_pseudonyms: bool,
     /// After the signal to stop: how long the service is not ready and still serves, so that a load balancer takes it
     /// out first.
     pub drain_delay_ms: u64,
@@ -352,6 +355,7 @@ impl Default for Config {
             other_entry_key_files: Vec::new(),
             entry_version: None,
             accept_unsigned_entries: true,
+            voter_pseudonyms: false,
             drain_delay_ms: 0,
             trusted_proxies: TrustedProxies::default(),
             streams: Streams::default(),

@@ -98,6 +98,7 @@ impl ImportPolls {
                 return try_all(Some(&store), &polls, has_keys, self.show_results).await;
             }
             let keyed = KeyedPolls::new(&store, poll_keys(config)?);
+            let keyed = keyed.with_pseudonyms(config.voter_pseudonyms);
             return store_all(&store, &keyed, &polls, self.show_results).await;
         }
         let path = &config.sqlite.path;
@@ -107,7 +108,7 @@ impl ImportPolls {
         }
         let keys = poll_keys(config)?;
         let store = Sqlite::open(path, SqliteOptions::default())?;
-        let keyed = KeyedPolls::new(&store, keys);
+        let keyed = KeyedPolls::new(&store, keys).with_pseudonyms(config.voter_pseudonyms);
         store_all(&store, &keyed, &polls, self.show_results).await
     }
 }
