@@ -115,12 +115,13 @@ fn imports_and_exports(
         );
     }
     // A file that does not say who sees the result shows it to nobody else.
+    let rule = "results = \"after_close\"\n";
     let hidden = POLLS
         .replace("lunch", "dinner")
-        .replace("max_choices = 2", "max_choices = 2\nresults = \"host\"");
+        .replace(rule, "results = \"host\"\n");
     let hidden = file(folder.path(), "hidden.toml", &hidden);
     run(&["import-polls", &hidden]).ended(0);
-    let silent = POLLS.replace("lunch", "dinner");
+    let silent = POLLS.replace("lunch", "dinner").replace(rule, "");
     let silent = file(folder.path(), "silent.toml", &silent);
     for dry in [&["--dry-run"][..], &[]] {
         let told = run(&[&["import-polls", &silent], dry].concat());
