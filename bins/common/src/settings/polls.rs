@@ -13,13 +13,14 @@ use voting_http::OnceJson;
 
 use crate::settings::{provenance::in_short, typed};
 
-const POLL_FIELDS: [&str; 15] = [
+const POLL_FIELDS: [&str; 16] = [
     "id",
     "title",
     "description",
     "options",
     "max_choices",
     "revote",
+    "blank",
     "opens_at",
     "closes_at",
     "time_zone",
@@ -243,6 +244,9 @@ fn settings(fields: &mut Fields<'_>) -> (PollSettings, bool) {
     }
     if let Some(revote) = fields.take_if_set("revote") {
         settings.revote = revote;
+    }
+    if let Some(blank) = fields.take_if_set("blank") {
+        settings.blank = blank;
     }
     if let Some(results) = fields.take_if_set("results") {
         settings.results = results;

@@ -306,7 +306,7 @@ impl Poll {
     }
 
     /// Whether programs before version 0.2 would take this poll for another one than it is: they know no times, no
-    /// drafts, no hidden results, and always count the newest ballot.
+    /// drafts, no hidden results, no blank votes, and always count the newest ballot.
     pub fn needs_new_programs(&self) -> bool {
         let settings = self.settings();
         self.is_draft()
@@ -315,6 +315,7 @@ impl Poll {
             || settings.opens_at.is_some()
             || settings.closes_at.is_some()
             || !settings.revote
+            || settings.blank
             || settings.results != super::ShowResults::Always
     }
 }
