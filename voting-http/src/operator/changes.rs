@@ -85,9 +85,16 @@ pub(crate) fn check_times(poll: &Poll, before: Option<&Poll>) -> Result<(), Inva
     }
 }
 
-/// A poll of a form that does not say who sees the result: it keeps the rule of the stored poll. With the default the
-/// result of a running poll would be shown to everybody, and nobody could take that back.
-fn keeping_results(poll: Poll, stored: &Poll) -> Result<Poll, Problem> {
+/// The poll of a form that changes a stored poll. Where the form does not say whether the poll is a draft, or who sees the
+/// result, it keeps what is stored: by the default, the result of a running poll would be shown to everybody, and nobody
+/// could take that back.
+fn keeping(mut poll: Poll, form: &PollForm, stored: &Poll) -> Result<Poll, Problem> {
+    if form.draft.is_none() && stored.is_draft() {
+        poll = poll.as_draft();
+    }
+    if form.results.is_some() {
+        return Ok(poll);
+    }
     let mut settings = poll.settings().clone();
     settings.results = stored.settings().results;
     Ok(poll.with_settings(settings).map_err(InvalidForm::from)?)
@@ -151,19 +158,15 @@ impl OperatorService {
         expected: Expected,
         by: &str,
     ) -> Result<Saved, Problem> {
-        let mut poll = form.to_poll()?;
+        let poll = form.to_poll()?;
         let before = self.0.pipeline.polls.poll(poll.id()).await?;
         if expected == Expected::Stored && before.is_none() {
             return Err(Problem::no_poll(poll.id().as_str()));
         }
-        if form.draft.is_none() && before.as_ref().is_some_and(Poll::is_draft) {
-            poll = poll.as_draft();
-        }
-        if form.results.is_none()
-            && let Some(stored) = &before
-        {
-            poll = keeping_results(poll, stored)?;
-        }
+        let poll = match &before {
+            Some(stored) => keeping(poll, form, stored)?,
+            None => poll,
+        };
         check_times(&poll, before.as_ref())?;
         let to = match expected {
             Expected::Nothing => ChangeTo::New(Box::new(poll.clone())),
@@ -238,13 +241,7 @@ impl OperatorService {
             if form.id != stored.id().as_str() {
                 return Err(Problem::invalid("The id of a poll cannot change."));
             }
-            let mut poll = form.to_poll()?;
-            if form.draft.is_none() && stored.is_draft() {
-                poll = poll.as_draft();
-            }
-            if form.results.is_none() {
-                poll = keeping_results(poll, stored)?;
-            }
+            let poll = keeping(form.to_poll()?, &form, stored)?;
             check_times(&poll, Some(stored))?;
             Ok(Some(put(poll)))
         })

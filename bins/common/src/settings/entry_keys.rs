@@ -34,7 +34,7 @@ impl Config {
     ///
     /// # Errors
     /// A key cannot be read, or is too short; it is the same as the secret; two keys have the same id; or another setting
-    /// needs a key and there is none.
+    /// needs a key, and no key is set.
     pub fn entry_secrets(&self) -> Result<EntrySecrets, SecretError> {
         let (value, file) = (self.entry_key.as_ref(), self.entry_key_file.as_deref());
         let current = match resolve_secret(KEY, value, file, None) {

@@ -116,11 +116,15 @@ impl ImportPolls {
 const SHOWS_MORE: &str = "its result would be shown to more people, which cannot be undone once it has opened; name the stored rule as \
      `results`, or repeat this with --show-results";
 
-/// Whether the result of a published poll would be shown to more people.
-fn shows_more(before: Option<&Poll>, poll: &Poll) -> bool {
-    before.is_some_and(|before| {
+/// Refuses a poll, and says so, if the result of the published poll would be shown to more people.
+fn refuses_to_show(before: Option<&Poll>, poll: &Poll, exit: &mut Exit) -> bool {
+    let shows_more = before.is_some_and(|before| {
         !before.is_draft() && before.settings().results < poll.settings().results
-    })
+    });
+    if shows_more {
+        refuse(poll, SHOWS_MORE, exit);
+    }
+    shows_more
 }
 
 async fn look_up(store: &impl ExportStore, poll: &Poll) -> Result<Option<Poll>, CannotImport> {
@@ -138,8 +142,7 @@ async fn store_all(
     let mut exit = Exit::Clean;
     for poll in polls {
         let before = look_up(reads, poll).await?;
-        if !shows && shows_more(before.as_ref(), poll) {
-            refuse(poll, SHOWS_MORE, &mut exit);
+        if !shows && refuses_to_show(before.as_ref(), poll, &mut exit) {
             continue;
         }
         let put = PollChange {
@@ -170,8 +173,7 @@ async fn try_all(
             Some(store) => look_up(store, poll).await?,
             None => None,
         };
-        if !shows && shows_more(before.as_ref(), poll) {
-            refuse(poll, SHOWS_MORE, &mut exit);
+        if !shows && refuses_to_show(before.as_ref(), poll, &mut exit) {
             continue;
         }
         let key = keys.as_ref().and_then(|keys| keys.make(poll.id()).ok());
