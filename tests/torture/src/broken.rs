@@ -34,12 +34,12 @@ struct Change {
 
 const ACK_BEFORE_COMMIT: &[Change] = &[Change {
     file: "voting-core/src/pipeline/worker/run.rs",
-    from: "        let mut changed_again = false;\n",
+    from: "        let mut changed = HashSet::new();\n",
     to: "        let early: Vec<_> = batch.entries.iter().map(|(key, _)| *key).collect();
         retry
             .until_done(\"acknowledge\", &worker.progress, || worker.queue.acknowledge(&early))
             .await?;
-        let mut changed_again = false;
+        let mut changed = HashSet::new();
 ",
 }];
 

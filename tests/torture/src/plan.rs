@@ -219,7 +219,8 @@ impl Kind {
                 What::Network(Cable::any(rng), Condition::Slow(delay))
             }
             Self::Memory => What::Memory,
-            Self::Jump => What::Jump(Duration::from_millis(rng.u64(1_000..=60_000))),
+            // Further than anything waits. Polls with times wait for the clock to reach the ids.
+            Self::Jump => What::Jump(Duration::from_millis(rng.u64(1_000..=15_000))),
             Self::Rewrite => What::Rewrite,
             Self::Timed => What::Timed(Duration::from_millis(rng.u64(500..=4_000))),
         }

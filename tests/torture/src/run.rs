@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::{sync::Semaphore, task::JoinSet};
+use voting_core::model::moment::Moment;
 
 use crate::{
     addresses::Addresses,
@@ -150,6 +151,8 @@ async fn make_faults(
 ) -> Result<(), RunError> {
     let turns = Arc::new(Semaphore::new(at_once.max(1)));
     let mut running = JoinSet::new();
+    // Redis' ids are not ahead of its clock before they jump.
+    let mut ids = Moment::now();
     for (nth, fault) in (1..).zip(faults) {
         tokio::time::sleep(fault.gap).await;
         // What is no fault does not keep faults from being made.
@@ -166,6 +169,9 @@ async fn make_faults(
             None => Some(Arc::clone(&turns).acquire_owned().await),
         };
         let targets = Targets::of(&fault.what, cluster).await;
+        if let What::Jump(by) = fault.what {
+            ids = Moment::now().max(ids).plus(by);
+        }
         while let Some(over) = running.try_join_next() {
             is_over(over, told, report)?;
         }
@@ -177,7 +183,7 @@ async fn make_faults(
             let (outcome, timed) = match timed {
                 Some((lasts, votes, workers)) => {
                     let (outcome, poll) =
-                        timed::hold(&format!("timed-{nth}"), lasts, &votes, &workers);
+                        timed::hold(&format!("timed-{nth}"), lasts, ids, &votes, &workers);
                     (outcome, poll)
                 }
                 None => (targets.hit(fault.what, fault.length), None),

@@ -12,7 +12,8 @@ use voting_testing::{Operator, PostgresServer, TOKEN, agent_within};
 
 use crate::inject::Outcome;
 
-/// From the request to the opening: as long as all shards need to hear of it, if nothing fails.
+/// From the request, or from when Redis' clock has reached its ids, to the opening: as long as all shards need to
+/// hear of it, if nothing fails.
 const AHEAD: Duration = Duration::from_millis(2_000);
 
 /// Voters come so long before the opening, and stay for so long after the closing.
@@ -40,14 +41,16 @@ pub(crate) struct TimedPoll {
     wrong: Vec<String>,
 }
 
-/// Stores a poll that is open for so long, and votes in it.
+/// Stores a poll that is open for so long, and votes in it. `ids`: the moment of the log's newest id, which may be
+/// ahead of the clock, and by which polls open and close.
 pub(crate) fn hold(
     name: &str,
     lasts: Duration,
+    ids: Moment,
     votes: &[String],
     workers: &[String],
 ) -> (Outcome, Option<TimedPoll>) {
-    let Some(mut poll) = stored(name, lasts, workers) else {
+    let Some(mut poll) = stored(name, lasts, ids, workers) else {
         let outcome = Outcome {
             made: Err("no worker stored the poll".to_owned()),
             wrong: Vec::new(),
@@ -86,10 +89,15 @@ pub(crate) fn hold(
 }
 
 /// Asks one worker after the other, each for a poll of its own: of one that does not answer the poll may be there.
-fn stored(name: &str, lasts: Duration, workers: &[String]) -> Option<TimedPoll> {
+fn stored(
+    name: &str,
+    lasts: Duration,
+    ids: Moment,
+    workers: &[String],
+) -> Option<TimedPoll> {
     let begun = Instant::now();
     for turn in 0.. {
-        let opens_at = Moment::now().plus(AHEAD);
+        let opens_at = Moment::now().max(ids).plus(AHEAD);
         let closes_at = opens_at.plus(lasts);
         let poll = TimedPoll {
             id: format!("{name}-{turn}"),

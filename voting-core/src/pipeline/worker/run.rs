@@ -1,6 +1,8 @@
 //! The worker's loop has three steps, and each step works on a different batch. While the store commits one batch, the
 //! next batch is gathered and checked, and the batch before is acknowledged.
 
+use std::collections::HashSet;
+
 use tokio::{sync::mpsc, try_join};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -70,16 +72,17 @@ async fn flush(
 ) -> Result<(), GaveUp> {
     while let Some(Prepared { gathered, batch }) = batches.recv().await {
         let (mut gathered, mut batch) = (gathered, batch);
-        let mut changed_again = false;
+        let mut changed = HashSet::new();
         let flushed_now = loop {
             match flush_one(worker, &mut retry, &batch, &gathered.followed).await? {
                 Ok(flushed) => break flushed,
                 Err(poll) => {
                     worker.polls.forget(&poll);
-                    // The first `PollChanged` is expected. After a second one, pause before the next attempt.
-                    if std::mem::replace(&mut changed_again, true) {
-                        let changed = StoreError::PollChanged(poll);
-                        retry.wait_out("flush", &changed, &worker.progress).await?;
+                    // Each poll of a batch may have changed once: it has closed, for example. If one changes again,
+                    // pause before the next attempt.
+                    if !changed.insert(poll.clone()) {
+                        let again = StoreError::PollChanged(poll);
+                        retry.wait_out("flush", &again, &worker.progress).await?;
                     }
                 }
             }
