@@ -134,21 +134,11 @@ impl Tables {
         for (id, delta) in &flushed.tallies {
             if let Some(row) = self.row_mut(id) {
                 row.tally.version += u64::from(delta.changed());
-                add(&mut row.tally, delta)?;
+                row.tally.add(delta)?;
             }
         }
         Ok(flushed)
     }
-}
-
-fn add(tally: &mut Tally, delta: &TallyDelta) -> Result<(), StoreError> {
-    tally.voters += delta.voters;
-    for (option, by) in delta.votes() {
-        let moved = tally.votes[option].checked_add_signed(by);
-        tally.votes[option] =
-            moved.ok_or_else(|| StoreError::Corrupt(format!("option {option} is below zero")))?;
-    }
-    Ok(())
 }
 
 #[async_trait]
@@ -162,7 +152,7 @@ impl BatchFlusher for OwnBackend {
         let tables = self.tables();
         let letters = tables.dead_letters.values();
         Ok(Totals {
-            counted: tables.polls.iter().map(|row| row.tally.voters).sum::<u64>()
+            counted: tables.polls.iter().map(|row| row.tally.rows()).sum::<u64>()
                 + tables
                     .deleted
                     .values()
@@ -207,7 +197,7 @@ impl TallyStore for OwnBackend {
         for (_, choices) in row.ballots.values() {
             all.record(None, *choices);
         }
-        add(&mut counted, &all)?;
+        counted.add(&all)?;
         Ok(Some(Recount {
             kept: row.tally.clone(),
             counted,
@@ -241,7 +231,7 @@ impl Tables {
             return;
         };
         let Row { poll, tally, .. } = self.polls.remove(index);
-        let kept = (poll.state().seals().clone(), tally.voters);
+        let kept = (poll.state().seals().clone(), tally.rows());
         self.deleted.insert(id.clone(), kept);
         // Ballots in it that could not be counted go as well.
         let beginning = entry::beginning_of_one(id);

@@ -39,6 +39,7 @@
 pub mod audit;
 pub mod close;
 pub mod delete;
+pub mod empty;
 pub mod export;
 mod faults;
 pub mod first;
@@ -146,7 +147,7 @@ impl Backend {
 macro_rules! conformance_suite {
     ($backend:expr) => {
         $crate::conformance_suite! {
-            $backend; queue, log_range, flush, first, store_range, polls, life, audit, tokens, delete, export, work,
+            $backend; queue, log_range, flush, first, empty, store_range, polls, life, audit, tokens, delete, export, work,
             close,
             times, moving, restart
         }
@@ -216,6 +217,16 @@ macro_rules! conformance_suite {
                 a_batch_may_have_polls_of_both_kinds,
                 racing_flushes_end_with_the_oldest_ballots,
                 every_voter_counts_once_with_the_first_choice,
+            }
+        }
+    };
+    (@empty $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, empty by_reference {
+                a_blank_ballot_counts_for_no_option,
+                a_ballot_that_is_taken_back_does_not_count_and_may_come_again,
+                an_export_has_blank_ballots_and_none_that_are_taken_back,
+                a_poll_takes_no_empty_ballot_unless_its_rules_say_so,
             }
         }
     };

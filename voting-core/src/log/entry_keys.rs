@@ -130,7 +130,8 @@ impl EntryKeys {
             .enumerate()
             .map(|(index, ballot)| {
                 let choices = match ballot.marks {
-                    Marks::Choice(bits) => Choices::from_bits(bits),
+                    Marks::Choice(bits) => Choices::from_code(bits),
+                    Marks::Withdrawn => Some(Choices::WITHDRAWN),
                     _ => None,
                 };
                 Ok(Ballot {

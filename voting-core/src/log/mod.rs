@@ -48,6 +48,12 @@ pub trait VoteSink: Send + Sync {
     /// [`CastError`] says whether the ballot was refused or its outcome is unknown.
     async fn cast(&self, ballot: Ballot) -> Result<Receipt, CastError>;
 
+    /// Whether ballots that are blank or taken back can be cast. Programs before version 0.2 set such ballots aside, unless they
+    /// are in entries that are signed.
+    fn takes_empty_ballots(&self) -> bool {
+        false
+    }
+
     /// Checks that ballots can be cast now, and that they are durable once cast.
     async fn ready_to_cast(&self) -> Result<(), StoreError>;
 
@@ -97,6 +103,12 @@ pub trait BallotLog: Send + Sync {
     async fn deadline_ms(&self, shard: ShardId) -> Result<u64, StoreError> {
         let _ = shard;
         Ok(u64::MAX)
+    }
+
+    /// Whether no other program, which may be older, reads this log. Then entries that are not signed may have ballots that are
+    /// blank or taken back.
+    fn has_one_program(&self) -> bool {
+        false
     }
 
     /// Seals this shard for these polls: from now on, the shard refuses every entry with a ballot in one of them,

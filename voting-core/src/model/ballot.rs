@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    num::NonZeroU64,
     str::FromStr,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -12,23 +11,58 @@ use uuid::Uuid;
 
 use crate::model::{id::PollId, secret::MacKey};
 
-/// The options that a ballot chooses: a set of option indices, never empty, each below 63.
+/// What a ballot says: the options that it chooses, each below 63. A ballot may also be [blank](Self::BLANK), or take the
+/// voter's ballot [back](Self::WITHDRAWN).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Choices(NonZeroU64);
+pub struct Choices(u64);
 
 impl Choices {
+    /// No option: the voter is counted, and no option gets a vote. Only in polls that [allow it](crate::model::poll::PollSettings::blank).
+    pub const BLANK: Self = Self(0);
+
+    /// The voter takes the ballot back, and has none that counts.
+    pub const WITHDRAWN: Self = Self(1 << 63);
+
     /// The set whose bit `i` says that option `i` is chosen; `None` when no bit is set, or a bit
     /// past the 63rd option.
     pub fn from_bits(bits: u64) -> Option<Self> {
-        if bits > u64::MAX >> 1 {
-            return None;
-        }
-        NonZeroU64::new(bits).map(Self)
+        (1..=u64::MAX >> 1).contains(&bits).then_some(Self(bits))
     }
 
-    /// The set as bits, at most 63 of them, so that it also fits a signed 64-bit column.
+    /// The choices from their [code](Self::code).
+    pub fn from_code(code: u64) -> Option<Self> {
+        match Self(code) {
+            special @ (Self::BLANK | Self::WITHDRAWN) => Some(special),
+            _ => Self::from_bits(code),
+        }
+    }
+
+    /// All choices as a number, as in a log entry: their [bits](Self::bits), or bit 63 alone for a ballot that is taken back.
+    pub fn code(self) -> u64 {
+        self.0
+    }
+
+    /// The chosen options as bits, at most 63 of them.
     pub fn bits(self) -> u64 {
-        self.0.get()
+        self.0 & (u64::MAX >> 1)
+    }
+
+    /// The code as a signed number, for a column.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "sqlite")),
+        allow(dead_code, reason = "of stores with columns")
+    )]
+    pub(crate) fn to_column(self) -> i64 {
+        i64::from_be_bytes(self.0.to_be_bytes())
+    }
+
+    /// The choices in a column.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "sqlite")),
+        allow(dead_code, reason = "of stores with columns")
+    )]
+    pub(crate) fn from_column(column: i64) -> Option<Self> {
+        Self::from_code(u64::from_be_bytes(column.to_be_bytes()))
     }
 
     /// How many options are chosen.
@@ -36,9 +70,9 @@ impl Choices {
         self.bits().count_ones() as usize
     }
 
-    /// Always `false`: a ballot chooses at least one option.
+    /// Whether no option is chosen: the ballot is blank, or taken back.
     pub fn is_empty(self) -> bool {
-        false
+        self.bits() == 0
     }
 
     /// The indices of the chosen options, lowest first.
@@ -54,7 +88,10 @@ impl Choices {
 
 impl fmt::Debug for Choices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.indices()).finish()
+        match *self {
+            Self::WITHDRAWN => f.write_str("withdrawn"),
+            _ => f.debug_set().entries(self.indices()).finish(),
+        }
     }
 }
 
@@ -155,7 +192,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn choices_are_never_empty_and_fit_a_signed_column() {
+    fn a_ballot_may_choose_nothing_only_by_saying_so() {
+        for special in [Choices::BLANK, Choices::WITHDRAWN] {
+            assert_eq!(Choices::from_code(special.code()), Some(special));
+            assert_eq!(Choices::from_column(special.to_column()), Some(special));
+            assert!(special.is_empty() && special.indices().next().is_none());
+        }
+        assert!(Choices::from_code(1 << 63 | 1).is_none());
+        assert_eq!(Choices::from_code(5), Choices::from_bits(5));
+    }
+
+    #[test]
+    fn chosen_options_are_some_and_fit_a_signed_column() {
         assert!(Choices::from_bits(0).is_none());
         assert!(Choices::from_bits(1 << 63).is_none());
         let all = Choices::from_bits(u64::MAX >> 1).unwrap();

@@ -330,6 +330,34 @@ impl Poll {
         Choices::from_bits(bits).ok_or(InvalidChoice::Nothing)
     }
 
+    /// Whether the poll takes a ballot that chooses no option. A ballot with options is always taken.
+    fn takes_nothing(&self, choices: Choices) -> bool {
+        match choices {
+            Choices::BLANK => self.settings().blank,
+            // Where the first ballot counts, there is nothing to take back.
+            Choices::WITHDRAWN => self.settings().revote,
+            _ => true,
+        }
+    }
+
+    /// The choices of a blank ballot.
+    ///
+    /// # Errors
+    /// [`InvalidChoice::Nothing`]: the poll does not allow it.
+    pub fn blank(&self) -> Result<Choices, InvalidChoice> {
+        let blank = Some(Choices::BLANK).filter(|blank| self.takes_nothing(*blank));
+        blank.ok_or(InvalidChoice::Nothing)
+    }
+
+    /// The choices of a ballot that takes the voter's ballot back.
+    ///
+    /// # Errors
+    /// [`InvalidChoice::Nothing`]: the first ballot counts.
+    pub fn withdraw(&self) -> Result<Choices, InvalidChoice> {
+        let withdrawn = Some(Choices::WITHDRAWN).filter(|back| self.takes_nothing(*back));
+        withdrawn.ok_or(InvalidChoice::Nothing)
+    }
+
     /// Checks a ballot that is in the log at this position.
     ///
     /// # Errors
@@ -346,6 +374,9 @@ impl Poll {
         }
         if choices.len() > self.max_choices {
             return Err(RejectReason::TooManyChoices);
+        }
+        if !self.takes_nothing(choices) {
+            return Err(RejectReason::NothingChosen);
         }
         Ok(())
     }

@@ -16,6 +16,8 @@ pub enum RejectReason {
     UnknownOption,
     /// More options than the poll allows.
     TooManyChoices,
+    /// It is blank and the poll does not allow this, or it takes a ballot back where the first one counts.
+    NothingChosen,
     /// It came after the log was sealed for its poll.
     PollClosed,
     /// It came before its poll opened, or after it closed, by the time in its position.
@@ -27,12 +29,13 @@ pub enum RejectReason {
 }
 
 impl RejectReason {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Malformed,
         Self::Unauthenticated,
         Self::UnknownPoll,
         Self::UnknownOption,
         Self::TooManyChoices,
+        Self::NothingChosen,
         Self::PollClosed,
         Self::OutsideTimes,
         Self::Unstorable,
@@ -50,6 +53,7 @@ impl RejectReason {
             Self::UnknownPoll => "unknown-poll",
             Self::UnknownOption => "unknown-option",
             Self::TooManyChoices => "too-many-choices",
+            Self::NothingChosen => "nothing-chosen",
             Self::PollClosed => "poll-closed",
             Self::OutsideTimes => "outside-times",
             Self::Unstorable => "unstorable",

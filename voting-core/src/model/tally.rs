@@ -1,6 +1,9 @@
 //! The count of a poll.
 
-use crate::model::{ballot::Choices, id::PollId};
+use crate::{
+    error::StoreError,
+    model::{ballot::Choices, id::PollId},
+};
 
 /// How many votes each option of a poll has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,8 +12,12 @@ pub struct Tally {
     pub poll: PollId,
     /// Grows whenever the tally changes, and only then.
     pub version: u64,
-    /// Voters whose ballot counts.
+    /// Voters whose ballot counts, with those who voted blank.
     pub voters: u64,
+    /// Of these, the voters who voted blank.
+    pub blank: u64,
+    /// Voters who voted and took their ballot back. They are not among `voters`.
+    pub withdrawn: u64,
     /// Votes by option index, as long as the poll has options. With more than one choice
     /// allowed their sum exceeds `voters`.
     pub votes: Vec<u64>,
@@ -23,9 +30,65 @@ impl Tally {
             poll,
             version: 0,
             voters: 0,
+            blank: 0,
+            withdrawn: 0,
             votes: vec![0; options],
         }
     }
+
+    /// Moves the tally by what ballots changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]: a number would be below zero, or the poll has no such option.
+    pub fn add(&mut self, delta: &TallyDelta) -> Result<(), StoreError> {
+        let rows = self.rows() + delta.voters;
+        for (counter, by) in delta.votes() {
+            let corrupt = || StoreError::Corrupt(format!("the counter {counter} of {}", self.poll));
+            let corrupt = corrupt();
+            let Some(votes) = self.counter_mut(counter) else {
+                return Err(corrupt);
+            };
+            *votes = votes.checked_add_signed(by).ok_or(corrupt)?;
+        }
+        self.set_rows(rows)
+    }
+
+    /// The counter of an option by its index, [`BLANK`] or [`WITHDRAWN`].
+    pub fn counter_mut(&mut self, counter: usize) -> Option<&mut u64> {
+        match counter {
+            BLANK => Some(&mut self.blank),
+            WITHDRAWN => Some(&mut self.withdrawn),
+            option => self.votes.get_mut(option),
+        }
+    }
+
+    /// The voters who have a ballot in the store, also one that is taken back.
+    pub fn rows(&self) -> u64 {
+        self.voters + self.withdrawn
+    }
+
+    /// Sets the number of voters, once the counters are set.
+    pub(crate) fn set_rows(&mut self, rows: u64) -> Result<(), StoreError> {
+        let corrupt = || StoreError::Corrupt(format!("the voters of {}", self.poll));
+        self.voters = rows.checked_sub(self.withdrawn).ok_or_else(corrupt)?;
+        Ok(())
+    }
+}
+
+/// The counter of blank ballots, among those of options by their index. No poll has so many options.
+pub const BLANK: usize = 63;
+
+/// The counter of ballots that are taken back.
+pub const WITHDRAWN: usize = 64;
+
+/// The counters that a ballot is in.
+pub(crate) fn counters(choices: Choices) -> impl Iterator<Item = usize> {
+    let special = match choices {
+        Choices::BLANK => Some(BLANK),
+        Choices::WITHDRAWN => Some(WITHDRAWN),
+        _ => None,
+    };
+    choices.indices().chain(special)
 }
 
 /// A tally beside what the ballots say, both of one moment.
@@ -47,7 +110,7 @@ impl Recount {
 /// The change that ballots make to a tally, by option: gathered first, applied once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TallyDelta {
-    /// Ballots of voters who had none.
+    /// Voters who had no ballot, not even one that is taken back.
     pub voters: u64,
     votes: Vec<i64>,
     changed: bool,
@@ -58,14 +121,14 @@ impl TallyDelta {
     pub fn record(&mut self, old: Option<Choices>, new: Choices) {
         self.voters += u64::from(old.is_none());
         self.changed |= old != Some(new);
-        let gone = old.map_or(0, Choices::bits);
-        for index in new.indices().filter(|index| gone & (1 << index) == 0) {
-            self.add(index, 1);
+        if old == Some(new) {
+            return;
         }
-        if let Some(old) = old {
-            for index in old.indices().filter(|index| new.bits() & (1 << index) == 0) {
-                self.add(index, -1);
-            }
+        for counter in counters(new) {
+            self.add(counter, 1);
+        }
+        for counter in old.into_iter().flat_map(counters) {
+            self.add(counter, -1);
         }
     }
 
@@ -82,7 +145,7 @@ impl TallyDelta {
         self.changed
     }
 
-    /// The options whose votes change, by index, and by how many.
+    /// The options whose votes change, by index, and by how many; also [`BLANK`] and [`WITHDRAWN`].
     pub fn votes(&self) -> impl Iterator<Item = (usize, i64)> {
         self.votes
             .iter()
@@ -104,6 +167,21 @@ mod tests {
         delta.record(Some(choices(0b011)), choices(0b110));
         assert_eq!(delta.voters, 1);
         assert_eq!(delta.votes().collect::<Vec<_>>(), [(1, 1), (2, 1)]);
+
+        let mut nothing = TallyDelta::default();
+        nothing.record(None, Choices::BLANK);
+        nothing.record(Some(choices(0b11)), Choices::WITHDRAWN);
+        let moved = [(0, -1), (1, -1), (BLANK, 1), (WITHDRAWN, 1)];
+        assert_eq!(nothing.votes().collect::<Vec<_>>(), moved);
+        let mut tally = Tally::empty("p".parse().unwrap(), 2);
+        tally.votes = vec![1, 1];
+        tally.voters = 1;
+        tally.add(&nothing).unwrap();
+        assert_eq!(
+            (tally.voters, tally.blank, tally.withdrawn, &tally.votes[..]),
+            (1, 1, 1, &[0, 0][..])
+        );
+        assert!(tally.add(&nothing).is_err(), "below zero");
 
         let mut same = TallyDelta::default();
         same.record(Some(choices(1)), choices(1));

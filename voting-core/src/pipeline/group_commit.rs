@@ -73,6 +73,7 @@ pub struct GroupCommit {
     log: Arc<dyn BallotLog>,
     lanes: Vec<Entrance>,
     refusals: Arc<Refusals>,
+    takes_empty: bool,
     closing: CancellationToken,
     tasks: TaskTracker,
 }
@@ -99,6 +100,7 @@ impl GroupCommit {
 
     /// A sink that writes to `log`, and signs the entries if these keys [sign](EntryKeys::signs).
     pub fn signing(log: Arc<dyn BallotLog>, options: GroupCommitOptions, keys: EntryKeys) -> Self {
+        let takes_empty = keys.signs() || log.has_one_program();
         let keys = Arc::new(keys);
         let closing = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -124,6 +126,7 @@ impl GroupCommit {
             log,
             lanes,
             refusals,
+            takes_empty,
             closing,
             tasks,
         }
@@ -147,6 +150,11 @@ impl std::fmt::Debug for GroupCommit {
 #[async_trait]
 impl VoteSink for GroupCommit {
     async fn cast(&self, ballot: Ballot) -> Result<Receipt, CastError> {
+        if ballot.choices.is_empty() && !self.takes_empty {
+            return Err(CastError::Refused(
+                "a ballot that chooses nothing needs entries that are signed".into(),
+            ));
+        }
         let shard = ShardId::of(ballot.voter, self.log.shards());
         let (poll, voter) = (ballot.poll.clone(), ballot.voter);
         let span = trace::send_span(shard);
@@ -161,6 +169,10 @@ impl VoteSink for GroupCommit {
             voter,
             position: cast?,
         })
+    }
+
+    fn takes_empty_ballots(&self) -> bool {
+        self.takes_empty
     }
 
     async fn ready_to_cast(&self) -> Result<(), StoreError> {

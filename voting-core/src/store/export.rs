@@ -38,7 +38,7 @@ pub struct ExportHead {
     pub few_alike: u64,
 }
 
-/// The choices of all counted ballots of a poll, in random order. Neither their voters nor their positions are in it.
+/// The choices of all counted ballots of a poll, also of blank ones, in random order. Neither their voters nor their positions are in it.
 /// Reading it costs the same memory for any number of ballots. If it is dropped, the store stops working on it.
 #[derive(Debug)]
 pub struct BallotExport {
@@ -95,8 +95,10 @@ impl BallotExport {
         (sender, export)
     }
 
-    /// An export of ballots that are in memory, in any order: it shuffles them. Call it within a tokio runtime.
+    /// An export of ballots that are in memory, in any order: it shuffles them. It leaves out those that are taken back. Call it
+    /// within a tokio runtime.
     pub fn of(poll: Poll, mut ballots: Vec<Choices>) -> Self {
+        ballots.retain(|choices| *choices != Choices::WITHDRAWN);
         // By a function of the index that nobody knows.
         let keys = RandomState::new();
         let mut index = 0_u64;

@@ -266,7 +266,7 @@ mod postgres {
 
     voting_core::conformance_suite!(
         memory_log();
-        flush, first, store_range, polls, life, audit, tokens, delete, export, work, close, times, restart
+        flush, first, empty, store_range, polls, life, audit, tokens, delete, export, work, close, times, restart
     );
 
     mod with_the_workers_rights {
@@ -284,7 +284,7 @@ mod postgres {
         }
 
         voting_core::conformance_suite!(
-            memory_log(); flush, first, store_range, polls, life, audit, tokens, delete, export, work, close, restart
+            memory_log(); flush, first, empty, store_range, polls, life, audit, tokens, delete, export, work, close, restart
         );
     }
 

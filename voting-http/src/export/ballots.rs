@@ -180,6 +180,11 @@ impl BallotFile {
         let bits = choices.bits();
         match self.format {
             ExportFormat::Csv if self.poll().max_choices() == 1 => {
+                if choices.is_empty() {
+                    // A line with nothing would be no row for many readers.
+                    file.push_str("\"\"\r\n");
+                    return;
+                }
                 let chosen = choices.indices().filter_map(|index| options.get(index));
                 csv::row(file, chosen.map(|option| option.id.as_str().into()));
             }

@@ -33,8 +33,12 @@ pub(crate) struct TallyExport {
     revote: bool,
     /// The rule of counting in words.
     counting: String,
-    /// Voters whose ballot counts.
+    /// Voters whose ballot counts, with those who voted blank.
     voters: u64,
+    /// Of these, the voters who voted blank; absent if the poll does not allow it.
+    blank: Option<u64>,
+    /// Voters who took their ballot back, and are not among `voters`; absent if there are none.
+    withdrawn: Option<u64>,
     /// When the file was made.
     exported_at: String,
     /// The votes, in the poll's order of options.
@@ -66,7 +70,11 @@ pub(super) fn counting(poll: &Poll) -> String {
     } else {
         "first"
     };
-    format!("{choices} If a voter has voted more than once, the {which} ballot counts.")
+    let blank = match poll.settings().blank {
+        true => " A voter may vote blank, for no option.",
+        false => "",
+    };
+    format!("{choices}{blank} If a voter has voted more than once, the {which} ballot counts.")
 }
 
 fn share(votes: u64, voters: u64) -> Option<f64> {
@@ -99,6 +107,8 @@ impl TallyExport {
             revote: settings.revote,
             counting: counting(poll),
             voters: tally.voters,
+            blank: settings.blank.then_some(tally.blank),
+            withdrawn: Some(tally.withdrawn).filter(|withdrawn| *withdrawn > 0),
             exported_at: text(Moment::now()),
             options: options.collect(),
         }
@@ -128,7 +138,14 @@ impl TallyExport {
             "exported_at",
         ];
         csv::row(&mut file, names.map(Cow::from));
-        for option in &self.options {
+        // Blank votes are a row without an option's id.
+        let blank = self.blank.map(|votes| OptionExport {
+            id: String::new(),
+            label: "Blank".to_owned(),
+            votes,
+            share: share(votes, self.voters),
+        });
+        for option in self.options.iter().chain(&blank) {
             let share = option.share.map(|share| share.to_string());
             let fields: [Cow<'_, str>; 15] = [
                 (&option.id).into(),

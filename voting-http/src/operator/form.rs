@@ -52,6 +52,10 @@ pub(crate) struct PollForm {
     #[oai(default = "yes")]
     #[serde(default = "yes")]
     pub(crate) revote: bool,
+    /// Whether a voter may vote blank: for no option.
+    #[oai(default)]
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub(crate) blank: bool,
     /// When the poll opens: RFC 3339 with an offset, now or later. Default: at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) opens_at: Option<String>,
@@ -173,6 +177,11 @@ fn zone(name: &str) -> Result<String, InvalidForm> {
     })
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_no(value: &bool) -> bool {
+    !*value
+}
+
 impl PollForm {
     /// The poll. Whether its times are still to come is not looked at here. A draft is marked as one.
     ///
@@ -200,6 +209,7 @@ impl PollForm {
         settings.description.clone_from(&self.description);
         settings.voters = self.voters.into();
         settings.revote = self.revote;
+        settings.blank = self.blank;
         settings.opens_at = moment("opens_at", self.opens_at.as_deref())?;
         settings.closes_at = moment("closes_at", self.closes_at.as_deref())?;
         settings.time_zone = self.time_zone.as_deref().map(zone).transpose()?;
@@ -238,6 +248,7 @@ impl From<&Poll> for PollForm {
             options: options.collect(),
             voters: settings.voters.into(),
             revote: settings.revote,
+            blank: settings.blank,
             opens_at: settings.opens_at.map(|at| at.to_string()),
             closes_at: settings.closes_at.map(|at| at.to_string()),
             time_zone: settings.time_zone.clone(),

@@ -155,6 +155,8 @@ struct PollPatch {
     voters: Option<VotersView>,
     /// Whether a voter may vote again.
     revote: Option<bool>,
+    /// Whether a voter may vote blank: for no option.
+    blank: Option<bool>,
     /// When the poll opens: RFC 3339 with an offset, now or later.
     opens_at: Option<String>,
     /// When the poll closes: RFC 3339 with an offset, later than now.

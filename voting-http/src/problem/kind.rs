@@ -74,6 +74,8 @@ kinds! {
     CookiesNeeded = "urn:voting:problem:cookies-needed", BAD_REQUEST, "Cookies are needed to vote";
     /// This service has another secret than the log is held to. Another service may take the ballot.
     ForeignSecret = "urn:voting:problem:foreign-secret", SERVICE_UNAVAILABLE, "This server takes no votes";
+    /// The entries of the log are not signed, so that they cannot have ballots that are blank or taken back.
+    EmptyBallotsNotTaken = "urn:voting:problem:empty-ballots-not-taken", CONFLICT, "This vote is not possible here yet";
     /// The voter must sign in to the application first.
     SignInNeeded = "urn:voting:problem:sign-in-needed", UNAUTHORIZED, "Sign in to vote";
     /// The voter may not vote here, or a rule refuses the ballot. The detail says why.

@@ -209,6 +209,13 @@ impl Problem {
         }
     }
 
+    pub(crate) fn empty_ballots_not_taken() -> Self {
+        Self::new(
+            ProblemKind::EmptyBallotsNotTaken,
+            "Blank votes, and taking a vote back, are not possible here yet: the entries of the log are not signed.",
+        )
+    }
+
     pub(crate) fn foreign_secret() -> Self {
         Self::new(
             ProblemKind::ForeignSecret,

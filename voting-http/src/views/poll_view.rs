@@ -213,6 +213,8 @@ pub(crate) struct PollView {
     electorate: VotersView,
     /// Whether a voter may vote again. If so, the newest ballot of the voter counts, else the oldest.
     revote: bool,
+    /// Whether a voter may vote blank: with no `choices`. Absent: no.
+    blank: Option<bool>,
     /// When the poll opens: RFC 3339, in UTC. Absent: it opened at once.
     opens_at: Option<String>,
     /// When the poll closes: RFC 3339, in UTC. A ballot at this moment comes too late. Absent: when somebody closes it.
@@ -284,6 +286,7 @@ impl From<&Poll> for PollView {
             options: options.collect(),
             electorate: settings.voters.into(),
             revote: settings.revote,
+            blank: settings.blank.then_some(true),
             opens_at: settings.opens_at.map(|at| at.to_string()),
             closes_at: settings.closes_at.map(|at| at.to_string()),
             time_zone: settings.time_zone.clone(),

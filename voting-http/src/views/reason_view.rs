@@ -17,6 +17,8 @@ pub(crate) enum ReasonView {
     UnknownOption,
     /// More options than the poll allows.
     TooManyChoices,
+    /// The ballot is blank and the poll does not allow this, or it takes a ballot back where the first one counts.
+    NothingChosen,
     /// The ballot came after the poll was closed.
     PollClosed,
     /// The ballot came before the poll opened, or after it closed.
@@ -37,6 +39,7 @@ impl From<RejectReason> for ReasonView {
             RejectReason::UnknownPoll => Self::UnknownPoll,
             RejectReason::UnknownOption => Self::UnknownOption,
             RejectReason::TooManyChoices => Self::TooManyChoices,
+            RejectReason::NothingChosen => Self::NothingChosen,
             RejectReason::PollClosed => Self::PollClosed,
             RejectReason::OutsideTimes => Self::OutsideTimes,
             RejectReason::NotEligible => Self::NotEligible,
@@ -60,6 +63,7 @@ mod tests {
             "unknown-poll",
             "unknown-option",
             "too-many-choices",
+            "nothing-chosen",
             "poll-closed",
             "outside-times",
             "not-eligible",

@@ -82,7 +82,14 @@ impl ResultTexts {
                 leads: leads(*votes),
             })
             .collect();
-        let total = turnout(tally.voters);
+        let total = match tally.blank {
+            0 => turnout(tally.voters),
+            blank => format!(
+                "{}, {}",
+                turnout(tally.voters),
+                counted(blank, "blank vote")
+            ),
+        };
         let summary = summary(state, tally.voters);
         let longest = poll.options().iter().map(|o| o.label.chars().count()).max();
         Self {
@@ -191,9 +198,20 @@ mod tests {
             poll: poll.id().clone(),
             version: 7,
             voters,
+            blank: 0,
+            withdrawn: 0,
             votes: votes.to_vec(),
         };
         ResultTexts::new(poll, StateView::Open, &tally)
+    }
+
+    #[test]
+    fn blank_votes_are_told_beside_the_voters() {
+        let mut tally = Tally::empty("p".parse().unwrap(), 2);
+        (tally.voters, tally.blank, tally.votes) = (3, 1, vec![2, 0]);
+        let texts = ResultTexts::new(&poll(1), StateView::Open, &tally);
+        assert_eq!(texts.total, "3 voters, 1 blank vote");
+        assert_eq!(texts.options[0].share, "66.7%");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::views::poll_view::StateView;
 
 /// The count of a poll.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
-#[oai(rename = "Tally")]
+#[oai(rename = "Tally", skip_serializing_if_is_none)]
 pub(crate) struct TallyView {
     /// Names the poll.
     pub(crate) poll: String,
@@ -15,8 +15,12 @@ pub(crate) struct TallyView {
     pub(crate) state: StateView,
     /// Grows whenever the tally changes, and only then.
     pub(crate) version: u64,
-    /// Voters whose ballot counts.
+    /// Voters whose ballot counts, with those who voted blank.
     pub(crate) voters: u64,
+    /// Of these, the voters who voted blank. Absent: none did, and the poll does not allow it.
+    pub(crate) blank: Option<u64>,
+    /// Voters who took their ballot back, and are not among `voters`. Absent: none.
+    pub(crate) withdrawn: Option<u64>,
     /// The votes, in the poll's order of options.
     pub(crate) options: Vec<OptionTally>,
 }
@@ -48,6 +52,8 @@ impl TallyView {
             state,
             version: tally.version,
             voters: tally.voters,
+            blank: Some(tally.blank).filter(|blank| *blank > 0 || poll.settings().blank),
+            withdrawn: Some(tally.withdrawn).filter(|withdrawn| *withdrawn > 0),
             options: options.collect(),
         }
     }

@@ -71,6 +71,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ProblemKind::PollChanged,
             ProblemKind::InvalidChoice,
             ProblemKind::TooManyNewVoters,
+            ProblemKind::EmptyBallotsNotTaken,
             ProblemKind::Overloaded,
             ProblemKind::ForeignSecret,
             ProblemKind::NotStored,
@@ -81,6 +82,36 @@ pub(super) const OPERATIONS: &[Operation] = &[
         answers: &[(
             "202",
             r#"{"receipt":"2.13HGy3gzMkkqM6i7MzKn1hz_4i2DKByiI_UY9m0Hz9LRHgbpid3Ox8kTnzpMT8A2_5KMOEqoAsJbI-Wr2o4","voter":"3Kx0_q1Z"}"#,
+        )],
+    },
+    Operation {
+        id: "withdrawBallot",
+        problems: &[
+            ProblemKind::InvalidVoterCookie,
+            ProblemKind::SeveralVoterCookies,
+            ProblemKind::OutdatedVoterCookie,
+            ProblemKind::CookiesNeeded,
+            ProblemKind::SignInNeeded,
+            ProblemKind::NotEligible,
+            ProblemKind::VoterChanged,
+            ProblemKind::CrossSite,
+            ProblemKind::UnknownPoll,
+            ProblemKind::PollClosed,
+            ProblemKind::PollNotOpen,
+            ProblemKind::PollChanged,
+            ProblemKind::InvalidChoice,
+            ProblemKind::TooManyNewVoters,
+            ProblemKind::EmptyBallotsNotTaken,
+            ProblemKind::Overloaded,
+            ProblemKind::ForeignSecret,
+            ProblemKind::NotStored,
+            ProblemKind::OutcomeUnknown,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: None,
+        answers: &[(
+            "202",
+            r#"{"receipt":"2.13HGy3gzMkkqM6i7MzKn1hz_4i2DKByiI_UY9m0Hz9LRHgbpid3Ox8kTnzpMT8A2_5KMOEqoAsJbI-Wr2o4"}"#,
         )],
     },
 ];
@@ -123,7 +154,8 @@ struct EligibilityView {
 #[oai(rename = "Ballot", deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 struct BallotView {
-    /// The options that are voted for, by their ids; one up to the poll's `max_choices`.
+    /// The options that are voted for, by their ids; one up to the poll's `max_choices`. In a poll with `blank: true` there may be
+    /// none: a blank vote.
     choices: Vec<String>,
 }
 
@@ -144,6 +176,21 @@ struct AcceptedView {
     /// service shows the result. It is valid for a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     grant: Option<String>,
+}
+
+/// What a voter gets who takes a ballot back.
+#[derive(Debug, Object)]
+#[oai(rename = "Withdrawn")]
+struct WithdrawnView {
+    /// A receipt: ask the result service whether the ballot is taken back.
+    receipt: String,
+}
+
+#[derive(ApiResponse)]
+enum WithdrawAnswer {
+    /// It is stored. Once it is counted, the voter's ballot does not count any more.
+    #[oai(status = 202)]
+    Accepted(Json<WithdrawnView>),
 }
 
 #[derive(ApiResponse)]
@@ -268,8 +315,15 @@ impl Api {
         let from_page = voter_tag.0.as_deref();
         let visitor = self.0.caster(request, &poll).await?;
         let voter = self.0.identify(request, &poll, visitor, from_page)?;
-        let named = ballot.0.choices.iter().map(String::as_str);
-        let cast = self.0.cast(request, &poll, visitor, voter, named).await;
+        let named = || ballot.0.choices.iter().map(String::as_str);
+        let choose = || match named().next() {
+            None => poll.blank(),
+            Some(_) => poll.choose(named()),
+        };
+        let cast = self
+            .0
+            .cast_what(request, &poll, visitor, voter, choose)
+            .await;
         let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;
         let remember = from_page.map(|_| {
             let vote = Remembered::stored(choices, &receipt);
@@ -282,5 +336,45 @@ impl Api {
             grant: self.0.grant(&poll),
         };
         Ok(CastAnswer::Accepted(JsonAnswer(answer), remember))
+    }
+
+    /// Take a ballot back.
+    ///
+    /// The voter then has no ballot that counts, and may vote again. The request names the voter as `castBallot` does. Without the
+    /// voter's cookie there is nothing to take back: 400, `urn:voting:problem:cookies-needed`.
+    ///
+    /// In a poll with `revote: false` no ballot can be taken back: 422, `urn:voting:problem:invalid-choice`.
+    #[oai(
+        path = "/v1/polls/:poll/ballot",
+        method = "delete",
+        operation_id = "withdrawBallot"
+    )]
+    async fn withdraw(
+        &self,
+        poll: Path<String>,
+        /// Sent by the voting page: the `voter` that the page was given.
+        #[oai(name = "Voter-Tag")]
+        voter_tag: Header<Option<String>>,
+        /// The voter's code, in a poll whose `electorate` is `codes`.
+        #[oai(name = "Voter-Code", validator(max_length = 100))]
+        _code: Header<Option<String>>,
+        request: &Request,
+    ) -> Result<WithdrawAnswer, Problem> {
+        let poll = self.0.0.polls.get(&poll).await?;
+        let visitor = self.0.caster(request, &poll).await?;
+        if visitor.is_new() {
+            return Err(Problem::cookies_needed());
+        }
+        let voter = self
+            .0
+            .identify(request, &poll, visitor, voter_tag.0.as_deref())?;
+        let cast = self
+            .0
+            .cast_what(request, &poll, visitor, voter, || poll.withdraw())
+            .await;
+        let (_, receipt) = cast.map_err(|problem| problem.for_client(false))?;
+        Ok(WithdrawAnswer::Accepted(Json(WithdrawnView {
+            receipt: self.0.0.receipts.seal(&receipt),
+        })))
     }
 }

@@ -20,7 +20,8 @@ use poem::{IntoEndpoint, Request, get, post};
 use poem_openapi::OpenApiService;
 use voting_core::{
     Ballot, CastError, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink, VoterId,
-    model::poll::Voters as Electorate, pipeline::rule::BallotRule,
+    model::poll::{InvalidChoice, Voters as Electorate},
+    pipeline::rule::BallotRule,
 };
 
 pub use self::builder::VoteServiceBuilder;
@@ -264,11 +265,27 @@ impl VoteService {
         voter: VoterId,
         named: impl IntoIterator<Item = &'a str>,
     ) -> Result<(Choices, Receipt), Problem> {
+        self.cast_what(request, poll, visitor, voter, || poll.choose(named))
+            .await
+    }
+
+    /// Casts what a voter says.
+    async fn cast_what(
+        &self,
+        request: &Request,
+        poll: &Poll,
+        visitor: Visitor,
+        voter: VoterId,
+        choices: impl FnOnce() -> Result<Choices, InvalidChoice>,
+    ) -> Result<(Choices, Receipt), Problem> {
         // This check tells the voter early. The log refuses ballots of a poll whose closing is not known here yet.
         if !poll.state().is_open() {
             return Err(Problem::poll_closed());
         }
-        let choices = poll.choose(named)?;
+        let choices = choices()?;
+        if choices.is_empty() && !self.0.sink.takes_empty_ballots() {
+            return Err(Problem::empty_ballots_not_taken());
+        }
         self.admit().await?;
         let ballot = Ballot {
             poll: PollId::clone(poll.id()),

@@ -21,6 +21,7 @@ const POLL_FIELDS: [&str; 16] = [
     "max_choices",
     "voters",
     "revote",
+    "blank",
     "opens_at",
     "closes_at",
     "time_zone",
@@ -247,6 +248,9 @@ fn settings(fields: &mut Fields<'_>) -> (PollSettings, bool) {
     }
     if let Some(revote) = fields.take_if_set("revote") {
         settings.revote = revote;
+    }
+    if let Some(blank) = fields.take_if_set("blank") {
+        settings.blank = blank;
     }
     if let Some(results) = fields.take_if_set("results") {
         settings.results = results;

@@ -216,6 +216,10 @@ impl BallotLog for Memory {
         self.log().seal(shard, polls)
     }
 
+    fn has_one_program(&self) -> bool {
+        true
+    }
+
     fn keeps_windows(&self) -> bool {
         true
     }

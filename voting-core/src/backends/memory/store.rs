@@ -101,7 +101,7 @@ impl Store {
         let StoredPoll { poll, tally, .. } = self.polls.remove(index);
         let tombstone = Tombstone {
             seals: poll.state().seals().clone(),
-            voters: tally.voters,
+            voters: tally.rows(),
         };
         let beginning = entry::beginning_of_one(poll.id());
         self.deleted.insert(poll.id().clone(), tombstone);
@@ -189,7 +189,7 @@ impl Store {
         for (id, delta) in &flushed.tallies {
             if let Some(stored) = self.polls.iter_mut().find(|s| s.poll.id() == id) {
                 stored.tally.version += u64::from(delta.changed());
-                add(&mut stored.tally, delta)?;
+                stored.tally.add(delta)?;
             }
         }
         Ok(flushed)
@@ -205,22 +205,12 @@ impl Store {
         for (_, choices) in stored.ballots.values() {
             all.record(None, *choices);
         }
-        add(&mut counted, &all)?;
+        counted.add(&all)?;
         Ok(Some(Recount {
             kept: stored.tally.clone(),
             counted,
         }))
     }
-}
-
-fn add(tally: &mut Tally, delta: &TallyDelta) -> Result<(), StoreError> {
-    tally.voters += delta.voters;
-    for (option, by) in delta.votes() {
-        let votes = tally.votes[option].checked_add_signed(by);
-        tally.votes[option] = votes
-            .ok_or_else(|| StoreError::Corrupt(format!("option {option} below zero votes")))?;
-    }
-    Ok(())
 }
 
 #[async_trait]
@@ -235,7 +225,7 @@ impl BatchFlusher for Memory {
             counted: store
                 .polls
                 .iter()
-                .map(|stored| stored.tally.voters)
+                .map(|stored| stored.tally.rows())
                 .sum::<u64>()
                 + store.deleted.values().map(|poll| poll.voters).sum::<u64>(),
             superseded: store.superseded,

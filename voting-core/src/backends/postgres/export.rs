@@ -70,8 +70,9 @@ impl Inner {
             SORTED_WITHIN.as_millis()
         ))?;
         let (key, head) = head(&mut snapshot, id)?;
-        let shuffled =
-            snapshot.prepare("SELECT choices FROM ballots WHERE poll = $1 ORDER BY random()")?;
+        let shuffled = snapshot.prepare(
+            "SELECT choices FROM ballots WHERE poll = $1 AND choices >= 0 ORDER BY random()",
+        )?;
         let portal = snapshot.bind(&shuffled, &[&key])?;
         let (sender, export) = BallotExport::new(head, gone.clone());
         let sender = sent.insert(sender);
@@ -124,7 +125,8 @@ fn head(snapshot: &mut Transaction<'_>, id: &PollId) -> Result<(i32, ExportHead)
     let few = i64::try_from(FEW).unwrap_or(i64::MAX);
     let row = snapshot.query_one(
         "SELECT COALESCE(SUM(voters), 0)::bigint, COALESCE(SUM(voters) FILTER (WHERE voters < $2), 0)::bigint
-         FROM (SELECT COUNT(*) AS voters FROM ballots WHERE poll = $1 GROUP BY choices) AS alike",
+         FROM (SELECT COUNT(*) AS voters FROM ballots WHERE poll = $1 AND choices >= 0
+               GROUP BY choices) AS alike",
         &[&key, &few],
     )?;
     let head = ExportHead {
@@ -136,7 +138,7 @@ fn head(snapshot: &mut Transaction<'_>, id: &PollId) -> Result<(i32, ExportHead)
 }
 
 fn choices(id: &PollId, column: i64) -> Result<Choices, StoreError> {
-    let choices = Choices::from_bits(from_column(column)?);
+    let choices = Choices::from_column(column);
     choices.ok_or_else(|| StoreError::Corrupt(format!("choices {column} in poll {id}")))
 }
 

@@ -357,8 +357,10 @@ pub(super) fn write_ballots<'a>(
     }
     let voters = ballots.iter().map(|placed| placed.ballot.voter.to_bytes());
     let voters: Vec<_> = voters.map(Uuid::from_bytes).collect();
-    let choices = ballots.iter().map(|placed| placed.ballot.choices.bits());
-    let choices: Vec<_> = choices.map(to_column).collect::<Result<_, _>>()?;
+    let choices = ballots
+        .iter()
+        .map(|placed| placed.ballot.choices.to_column());
+    let choices: Vec<_> = choices.collect();
     let (shards, ms, n) = position_columns(ballots.iter().map(|placed| placed.position))?;
     let first_counts = polls.values().filter(|(_, poll)| !poll.settings().revote);
     let first_counts: Vec<i32> = first_counts.map(|(key, _)| *key).collect();
@@ -382,9 +384,8 @@ pub(super) fn write_ballots<'a>(
         next = index + 1;
         let old: Option<i64> = row.get(2);
         let corrupt = || StoreError::Corrupt(format!("choices {old:?}"));
-        let old = old.map(from_column).transpose()?;
         let old = old
-            .map(|bits| Choices::from_bits(bits).ok_or_else(corrupt))
+            .map(|column| Choices::from_column(column).ok_or_else(corrupt))
             .transpose()?;
         Ok((ballots[index], old))
     });

@@ -15,7 +15,7 @@ use crate::{
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
         rejection::{RejectReason, UnknownReason},
-        tally::{Recount, Tally},
+        tally::{Recount, Tally, counters},
     },
     store::{
         DeadLetterStore, TallyStore,
@@ -37,7 +37,7 @@ pub(super) fn read_tally(
          FROM turnouts WHERE poll = $1",
         &[&key],
     )?;
-    tally.voters = from_column(row.get(0))?;
+    let voters = from_column(row.get(0))?;
     tally.version = from_column(row.get(1))?;
     let rows = snapshot.query(
         "SELECT option, SUM(votes)::bigint FROM tallies WHERE poll = $1 GROUP BY option",
@@ -46,10 +46,11 @@ pub(super) fn read_tally(
     for row in rows {
         let (option, votes): (i16, i64) = (row.get(0), row.get(1));
         let index = usize::try_from(option).ok();
-        let slot = index.and_then(|index| tally.votes.get_mut(index));
+        let slot = index.and_then(|index| tally.counter_mut(index));
         *slot.ok_or_else(|| StoreError::Corrupt(format!("votes for option {option} of {id}")))? =
             from_column(votes)?;
     }
+    tally.set_rows(voters)?;
     Ok(Some((key, tally)))
 }
 
@@ -72,18 +73,20 @@ fn recount(snapshot: &mut Transaction<'_>, id: &PollId) -> Result<Option<Recount
     };
     let mut counted = Tally::empty(id.clone(), kept.votes.len());
     counted.version = kept.version;
+    let mut rows_counted = 0;
     let rows = snapshot.query(
         "SELECT choices, COUNT(*) FROM ballots WHERE poll = $1 GROUP BY choices",
         &[&key],
     )?;
     for row in rows {
-        let (choices, ballots) = (from_column(row.get(0))?, from_column(row.get(1))?);
+        let (choices, ballots): (i64, _) = (row.get(0), from_column(row.get(1))?);
         let corrupt = || StoreError::Corrupt(format!("choices {choices} in poll {id}"));
-        counted.voters += ballots;
-        for option in Choices::from_bits(choices).ok_or_else(corrupt)?.indices() {
-            *counted.votes.get_mut(option).ok_or_else(corrupt)? += ballots;
+        rows_counted += ballots;
+        for counter in counters(Choices::from_column(choices).ok_or_else(corrupt)?) {
+            *counted.counter_mut(counter).ok_or_else(corrupt)? += ballots;
         }
     }
+    counted.set_rows(rows_counted)?;
     Ok(Some(Recount { kept, counted }))
 }
 

@@ -150,7 +150,7 @@ fn prepare(
     check_exportable(id, found.as_ref().map(|(_, poll)| poll))?;
     let (key, poll) = found.ok_or_else(|| StoreError::NoPoll(id.clone()))?;
     snapshot.execute(
-        "CREATE TEMP TABLE shuffled AS SELECT choices FROM ballots WHERE poll = ?1 ORDER BY random()",
+        "CREATE TEMP TABLE shuffled AS SELECT choices FROM ballots WHERE poll = ?1 AND choices >= 0 ORDER BY random()",
         [key],
     )?;
     snapshot.commit()?;
@@ -174,8 +174,8 @@ fn send(connection: &Connection, id: &PollId, sender: &ExportSender) -> Result<(
     let mut rows = query.query([])?;
     let mut chunk = Vec::with_capacity(CHUNK);
     while let Some(row) = rows.next()? {
-        let bits: u64 = row.get(0)?;
-        let choices = Choices::from_bits(bits);
+        let bits: i64 = row.get(0)?;
+        let choices = Choices::from_column(bits);
         let corrupt = || StoreError::Corrupt(format!("choices {bits} in poll {id}"));
         chunk.push(choices.ok_or_else(corrupt)?);
         if chunk.len() == CHUNK {

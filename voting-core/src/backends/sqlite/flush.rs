@@ -173,7 +173,7 @@ fn write_ballot(
     let voter = ballot.voter.to_bytes();
     // The transaction is the only writer, so nothing can come between the two statements.
     let first_counts = batch.first_counts.contains(&ballot.poll);
-    let old: Option<(u64, bool)> = transaction
+    let old: Option<(i64, bool)> = transaction
         .prepare_cached(
             "SELECT choices, CASE WHEN ?6 THEN (?3, ?4, ?5) < (ms, n, shard)
                 ELSE (?3, ?4, ?5) > (ms, n, shard) END
@@ -194,7 +194,7 @@ fn write_ballot(
     let old = match old {
         Some((_, false)) => return Ok(None),
         Some((choices, true)) => Some(
-            Choices::from_bits(choices)
+            Choices::from_column(choices)
                 .ok_or_else(|| StoreError::Corrupt(format!("choices {choices}")))?,
         ),
         None => None,
@@ -209,7 +209,7 @@ fn write_ballot(
         .execute(params![
             poll,
             voter,
-            ballot.choices.bits(),
+            ballot.choices.to_column(),
             position.shard().0,
             position.ms(),
             position.n(),

@@ -336,6 +336,10 @@ impl BallotLog for Sqlite {
         self.blocking(move |inner| inner.seal(&polls)).await
     }
 
+    fn has_one_program(&self) -> bool {
+        true
+    }
+
     fn keeps_windows(&self) -> bool {
         true
     }

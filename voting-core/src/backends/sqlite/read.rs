@@ -14,7 +14,7 @@ use crate::{
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
         rejection::RejectReason,
-        tally::{Recount, Tally},
+        tally::{Recount, Tally, counters},
     },
     store::{
         DeadLetterStore, TallyStore,
@@ -36,7 +36,6 @@ pub(super) fn read_tally(
         .query_row([id.as_str()], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
-    tally.voters = voters;
     tally.version = version;
     let mut query =
         connection.prepare_cached("SELECT option, votes FROM tallies WHERE poll = ?1")?;
@@ -45,11 +44,11 @@ pub(super) fn read_tally(
         let option = usize::from(row.get::<_, u8>(0)?);
         let votes = row.get(1)?;
         *tally
-            .votes
-            .get_mut(option)
+            .counter_mut(option)
             .ok_or_else(|| StoreError::Corrupt(format!("votes for option {option} of {id}")))? =
             votes;
     }
+    tally.set_rows(voters)?;
     Ok(Some((key, tally)))
 }
 
@@ -69,18 +68,20 @@ impl Inner {
         };
         let mut counted = Tally::empty(id.clone(), kept.votes.len());
         counted.version = kept.version;
+        let mut rows_counted = 0;
         let mut query = snapshot
             .prepare("SELECT choices, COUNT(*) FROM ballots WHERE poll = ?1 GROUP BY choices")?;
         let mut rows = query.query([key])?;
         while let Some(row) = rows.next()? {
-            let (choices, ballots): (u64, u64) = (row.get(0)?, row.get(1)?);
+            let (choices, ballots): (i64, u64) = (row.get(0)?, row.get(1)?);
             let corrupt = || StoreError::Corrupt(format!("choices {choices} in poll {id}"));
-            counted.voters += ballots;
-            let choices = Choices::from_bits(choices).ok_or_else(corrupt)?;
-            for option in choices.indices() {
-                *counted.votes.get_mut(option).ok_or_else(corrupt)? += ballots;
+            rows_counted += ballots;
+            let choices = Choices::from_column(choices).ok_or_else(corrupt)?;
+            for counter in counters(choices) {
+                *counted.counter_mut(counter).ok_or_else(corrupt)? += ballots;
             }
         }
+        counted.set_rows(rows_counted)?;
         Ok(Some(Recount { kept, counted }))
     }
 

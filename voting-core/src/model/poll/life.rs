@@ -308,7 +308,7 @@ impl Poll {
     }
 
     /// Whether programs before version 0.2 would take this poll for another one than it is: they know no times, no
-    /// drafts, no hidden results, no codes and no pseudonyms, and always count the newest ballot.
+    /// drafts, no hidden results, no codes, no pseudonyms and no blank votes, and always count the newest ballot.
     pub fn needs_new_programs(&self) -> bool {
         self.wrapped_key().is_some() || self.needs_new_programs_without_key()
     }
@@ -323,6 +323,7 @@ impl Poll {
             || settings.opens_at.is_some()
             || settings.closes_at.is_some()
             || !settings.revote
+            || settings.blank
             || settings.results != super::ShowResults::Always
     }
 }

@@ -39,6 +39,9 @@ pub struct PollSettings {
     /// Whether a voter may vote again. If so, the newest ballot of the voter counts, else the oldest. Default: true.
     #[serde(skip_serializing_if = "is_true")]
     pub revote: bool,
+    /// Whether a voter may vote blank: for no option. Default: false.
+    #[serde(skip_serializing_if = "is_default")]
+    pub blank: bool,
     /// When the poll opens, by the log's clock. Default: at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opens_at: Option<Moment>,
@@ -114,6 +117,7 @@ impl Default for PollSettings {
             option_descriptions: BTreeMap::new(),
             voters: Voters::default(),
             revote: true,
+            blank: false,
             opens_at: None,
             closes_at: None,
             time_zone: None,

@@ -53,7 +53,7 @@ mod unbroken {
     }
 
     voting_core::conformance_suite!(
-        async { around(memory_of(3)) }; queue, log_range, flush, first, store_range, polls,
+        async { around(memory_of(3)) }; queue, log_range, flush, first, empty, store_range, polls,
         life, audit, tokens, delete, export, work, close, times
     );
 
