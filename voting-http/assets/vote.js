@@ -14,6 +14,8 @@
   var send = byId("send");
   var count = byId("count");
   var forget = byId("forget");
+  var blankForm = byId("blank"); // where a vote may be blank
+  var withdraw = byId("withdraw"); // where a vote may be taken back
   var deadline = byId("deadline");
   var countdown = byId("countdown");
   var max = Number(form.dataset.max);
@@ -34,6 +36,7 @@
   var pollState = form.dataset.state; // scheduled, open, closing, final, archived
   var voter = form.dataset.voter; // names the voter to the server; not who it is
   var confirmed = all(form, ".chosen").map(idOf); // the last vote that the server has confirmed
+  var blank = form.dataset.blank === "true"; // that vote is blank
   var ballot = form.dataset.ballot || ""; // another one for each vote that is confirmed
   var forgotten = hint.textContent === words.forgotten; // there was a vote, and the voter had its choices forgotten
   var unsure = false; // a later vote may have arrived as well
@@ -61,9 +64,14 @@
     return pollState === "open";
   }
 
+  // Whether a vote is known. The choices of one that was forgotten are not.
+  function hasVote() {
+    return confirmed.length > 0 || blank;
+  }
+
   // Whether a vote can be sent.
   function takes() {
-    return isOpen() && (revote || !confirmed.length);
+    return isOpen() && (revote || !hasVote());
   }
 
   function ticked() {
@@ -102,6 +110,7 @@
 
   // The beginning of a sentence.
   function voteFor(choices) {
+    if (!choices.length) return "Your blank vote is";
     if (choices.length !== 1) return "Your " + choices.length + " choices are";
     var label = options.filter(function (option) { return idOf(option) === choices[0]; }).map(labelOf)[0];
     return "Your vote for " + quoted(label || "") + " is";
@@ -110,7 +119,7 @@
   // What is left when a vote came too late, or was refused.
   function whatCounts() {
     if (unsure) return " We do not know whether an earlier try arrived.";
-    return confirmed.length ? " The vote that was confirmed before counts." : "";
+    return hasVote() ? " The vote that was confirmed before counts." : "";
   }
 
   // ---- What is said ----
@@ -157,22 +166,24 @@
 
   function draw() {
     var open = isOpen();
-    if (open) setText(hint, confirmed.length ? words.after : forgotten ? words.forgotten : words.before);
+    if (open) setText(hint, confirmed.length ? words.after : blank ? words.blank : forgotten ? words.forgotten : words.before);
     else drawShut();
-    var until = !open ? "" : confirmed.length || forgotten ? words.deadline_after : words.deadline;
+    var until = !open ? "" : hasVote() || forgotten ? words.deadline_after : words.deadline;
     setText(deadline, until || "");
     deadline.hidden = !until;
     drawCountdown();
     toggle(list, "voted", confirmed.length > 0);
     toggle(list, "shut", !takes());
-    toggle(forget, "off", !confirmed.length);
+    toggle(forget, "off", !hasVote());
+    if (blankForm) toggle(blankForm, "off", !takes() || blank || sending !== null);
+    if (withdraw) toggle(withdraw, "off", !open || !(hasVote() || forgotten) || sending !== null);
     form.setAttribute("aria-busy", String(sending !== null));
     options.forEach(drawOption);
     if (!send) return;
     // aria-disabled, not disabled or hidden: those would lose the keyboard focus.
     if (takes()) send.disabled = false;
     send.setAttribute("aria-disabled", String(!takes() || sending !== null));
-    setText(send, !open ? words.shut : sending ? "Sending…" : !confirmed.length ? "Vote" : revote ? "Change vote" : "Received");
+    setText(send, !open ? words.shut : sending ? "Sending…" : !hasVote() ? "Vote" : revote ? "Change vote" : "Received");
     drawCount();
   }
 
@@ -230,7 +241,7 @@
     if (chosen) return yours;
     if (wasTried) return "Sent, not confirmed";
     if (!takes()) return "";
-    return confirmed.length ? "Change to this" : "Vote";
+    return hasVote() ? "Change to this" : "Vote";
   }
 
   function drawCount(text) {
@@ -307,7 +318,7 @@
   var stored = {
     tell: function (choices) {
       confirmed = choices;
-      forgotten = false;
+      forgotten = blank = false;
       isSure();
       keepTicks(null);
       // Above a list the hint says so all the time.
@@ -513,12 +524,13 @@
   // Two tabs of a new browser are given a cookie each; the browser keeps one. But if the voter of before has voted, the
   // cookie is lost, and this one is of a new voter.
   function takeVoter(now) {
-    if (!confirmed.length && !unsure || now.choices.length) {
+    if (!hasVote() && !unsure || now.choices.length || now.blank) {
       voter = now.voter;
       return;
     }
     newVoter = now.voter;
     confirmed = [];
+    blank = false;
     isSure();
     sayLost();
   }
@@ -561,13 +573,15 @@
     // What was tried before is not sent again in its place.
     if ((now.ballot || "") !== ballot) failed = dropOffline();
     ballot = now.ballot || "";
-    if (same(now.choices, confirmed)) return "";
+    var wasBlank = blank;
+    blank = now.blank === true;
+    if (same(now.choices, confirmed) && blank === wasBlank) return "";
     var untouched = same(ticked(), confirmed);
     confirmed = now.choices;
     isSure();
     if (untouched) tick(confirmed);
-    if (!confirmed.length && !statusBox.querySelector(".bad")) hush();
-    if (!confirmed.length) return "";
+    if (!hasVote() && !statusBox.querySelector(".bad")) hush();
+    if (!hasVote()) return "";
     return revote ? voteFor(confirmed) + " in." : RECEIVED;
   }
 
@@ -664,6 +678,11 @@
       event.preventDefault();
       if (takes() && !sending) vote([idOf(option)]);
     });
+  });
+
+  // These load the page anew. They name the voter whom the cookie names by now.
+  [blankForm, withdraw].filter(Boolean).forEach(function (other) {
+    other.addEventListener("submit", function () { other.elements.voter.value = voter; });
   });
 
   document.addEventListener("keydown", function (event) {

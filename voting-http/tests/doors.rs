@@ -68,6 +68,7 @@ const VOTE: &[(&str, Door)] = &[
     ("/polls/:poll/", Other),
     ("/polls/:poll/state", Other),
     ("/polls/:poll/forget", Post),
+    ("/polls/:poll/withdraw", Post),
     ("/polls/:poll/result", Other),
     // A code sets a cookie, or asks for a code.
     ("/polls/:poll/c/:code", Other),

@@ -6,16 +6,20 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Child, Stdio},
+    sync::Arc,
 };
 
 use support::deployment::Told;
 use voting_core::{
-    BallotLog, PollStore, StoreError,
+    BallotLog, Poll, PollDirectory, PollStore, StoreError,
     backends::{
         postgres::{Postgres, PostgresOptions},
         redis::{Redis, RedisOptions},
     },
+    log::{Log, SeparateLog},
     model::poll::PollChange,
+    pipeline::coordinator::Coordinator,
+    store::SeparateStore,
 };
 use voting_service::cats_vs_dogs;
 use voting_testing::{PostgresServer, RedisServer};
@@ -166,6 +170,20 @@ async fn an_upgrade_is_finished_once_no_program_of_before_is_at_work() {
     );
     let log = Redis::new(&redis.url(), RedisOptions::default()).expect("an address");
     log.ready_to_append().await.expect("ready");
+    // A worker of before would set ballots aside that take one back.
+    let queue = log.reader();
+    let (log, separate): (Arc<dyn SeparateLog>, Arc<dyn SeparateStore>) =
+        (Arc::new(log), Arc::new(store.clone()));
+    let coordinator = Coordinator::new(Arc::clone(&log), queue, separate);
+    let open = PollChange::put(cats_vs_dogs());
+    let open = store.change_poll(&open, "operator").await;
+    open.expect("stored").expect("a poll");
+    let takes_back = async || {
+        coordinator.round().await.expect("a round");
+        let polls = log.polls().await.expect("polls");
+        !polls[0].keeps_ballots()
+    };
+    assert!(!takes_back().await);
     let _named = client_of_redis(&redis, Some("exporter"), "GET x");
     let _other = client_of_redis(&redis, None, "LPOP x");
 
@@ -200,6 +218,10 @@ async fn an_upgrade_is_finished_once_no_program_of_before_is_at_work() {
     let told = finish(&owner, &[]);
     told.ended(0);
     assert!(told.text.contains("finished already"), "{told}");
+    assert!(takes_back().await);
+    let draft = Poll::builder("draft", "Later?").option("a", "A");
+    let draft = draft.option("b", "B").build().expect("a poll");
+    let draft = PollChange::put(draft.as_draft());
     let stored = store.change_poll(&draft, "operator").await;
     assert!(stored.expect("stored").expect("a poll").is_draft());
 }

@@ -89,12 +89,7 @@ pub(crate) fn hold(
 }
 
 /// Asks one worker after the other, each for a poll of its own: of one that does not answer the poll may be there.
-fn stored(
-    name: &str,
-    lasts: Duration,
-    ids: Moment,
-    workers: &[String],
-) -> Option<TimedPoll> {
+fn stored(name: &str, lasts: Duration, ids: Moment, workers: &[String]) -> Option<TimedPoll> {
     let begun = Instant::now();
     for turn in 0.. {
         let opens_at = Moment::now().max(ids).plus(AHEAD);

@@ -158,9 +158,12 @@ pub enum InvalidPoll {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidChoice {
-    /// Nothing was chosen.
+    /// Nothing was chosen, and the poll does not allow blank ballots.
     #[error("no option was chosen")]
     Nothing,
+    /// A ballot is to be taken back in a poll where the first ballot counts.
+    #[error("the first vote counts in this poll, so a vote cannot be taken back")]
+    FirstCounts,
     /// The poll has no such option.
     #[error("the poll has no option {0:?}")]
     UnknownOption(String),
@@ -352,10 +355,23 @@ impl Poll {
     /// The choices of a ballot that takes the voter's ballot back.
     ///
     /// # Errors
-    /// [`InvalidChoice::Nothing`]: the first ballot counts.
+    /// [`InvalidChoice::FirstCounts`]: the first ballot counts.
     pub fn withdraw(&self) -> Result<Choices, InvalidChoice> {
         let withdrawn = Some(Choices::WITHDRAWN).filter(|back| self.takes_nothing(*back));
-        withdrawn.ok_or(InvalidChoice::Nothing)
+        withdrawn.ok_or(InvalidChoice::FirstCounts)
+    }
+
+    /// Whether programs at work may not know ballots that take one back. Only the copy for vote services says so, while
+    /// an upgrade from a version before 0.2 is not finished.
+    pub fn keeps_ballots(&self) -> bool {
+        self.extras.keeps_ballots
+    }
+
+    /// The poll for vote services that are to refuse to take ballots back.
+    #[must_use]
+    pub fn keeping_ballots(mut self) -> Self {
+        self.extras.keeps_ballots = true;
+        self
     }
 
     /// Checks a ballot that is in the log at this position.

@@ -93,8 +93,12 @@ impl Coordinator {
         bring_back_polls(log, self.store.as_ref()).await?;
         schedule::round(log, self.store.as_ref()).await?;
         closing::advance(log, self.queue.as_ref(), self.store.as_ref()).await?;
-        log.publish(&Published(self.store.as_ref()).polls().await?)
-            .await
+        let mut polls = Published(self.store.as_ref()).polls().await?;
+        // An earlier worker would set ballots aside that take one back.
+        if !self.store.upgrade_is_finished().await? {
+            polls = polls.into_iter().map(Poll::keeping_ballots).collect();
+        }
+        log.publish(&polls).await
     }
 
     /// Calls `set_up` until it succeeds, then takes a round each second, and at once after a change of a poll.

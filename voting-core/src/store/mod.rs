@@ -268,6 +268,12 @@ pub trait AppliedStore: Send + Sync {
 
     /// The marks of all entries that are flushed.
     async fn applied(&self) -> Result<Applied, StoreError>;
+
+    /// Whether no program before version 0.2 is at work any more, as far as the store was told. By default, no store has
+    /// been used by such programs.
+    async fn upgrade_is_finished(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
 }
 
 /// A store in another server than the log, such as Postgres beside Redis. Every type that implements [`Store`] and

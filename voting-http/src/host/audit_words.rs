@@ -10,14 +10,16 @@ const FIELDS: [(&str, &str); 3] = [
     ("max_choices", "the number of choices"),
 ];
 
-const SETTINGS: [(&str, &str); 11] = [
+const SETTINGS: [(&str, &str); 13] = [
     ("description", "the description"),
     ("option_descriptions", "the descriptions of options"),
     ("opens_at", "when it opens"),
     ("closes_at", "when it closes"),
     ("time_zone", "the time zone"),
     ("results", "who sees the result"),
+    ("voters", "who may vote"),
     ("revote", "whether votes can be changed"),
+    ("blank", "whether a vote can be blank"),
     ("order", "the order of the options"),
     ("listed", "whether it is listed"),
     ("language", "the language"),

@@ -118,6 +118,9 @@ fn rules(poll: &Poll) -> Vec<String> {
         true => "Voters can change their vote: the last one counts.".into(),
         false => "The first vote of each voter counts, and stays.".into(),
     });
+    if settings.blank {
+        rules.push("Voters can vote blank: for none of the options.".into());
+    }
     if settings.order == OptionOrder::Shuffled {
         rules.push("Each voter sees the options in an order of their own.".into());
     }

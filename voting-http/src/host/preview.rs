@@ -61,6 +61,8 @@ pub(super) fn show(visit: &Visit, poll: &Poll) -> Response {
         has_code: false,
         login: false,
         voted: Voted::Unknown,
+        takes_blank: settings.blank,
+        takes_back: false,
         unsure: false,
         result_url: None,
         see_result_url: None,

@@ -44,6 +44,7 @@ pub(super) struct Typed {
     pub(super) max_choices: String,
     pub(super) voters: String,
     pub(super) revote: bool,
+    pub(super) blank: bool,
     pub(super) results: String,
     pub(super) shuffled: bool,
     pub(super) listed: bool,
@@ -136,6 +137,7 @@ impl Typed {
             options: vec![TypedOption::default(); 2],
             max_choices: "1".to_owned(),
             revote: true,
+            blank: false,
             results: "always".to_owned(),
             listed: true,
             time_zone: zone.to_owned(),
@@ -160,6 +162,7 @@ impl Typed {
             max_choices: text("max_choices"),
             voters: text("voters"),
             revote: form.text("revote") != "no",
+            blank: form.get("blank").is_some(),
             results: text("results"),
             shuffled: form.text("order") == "shuffled",
             listed: form.get("listed").is_some(),
@@ -204,6 +207,7 @@ impl Typed {
             }
             .to_owned(),
             revote: settings.revote,
+            blank: settings.blank,
             results: results_key(settings.results).to_owned(),
             shuffled: settings.order == OptionOrder::Shuffled,
             listed: settings.listed,
@@ -384,6 +388,7 @@ impl Typed {
             settings.voters = Voters::Codes;
         }
         settings.revote = self.revote;
+        settings.blank = self.blank;
         settings.results = match &*self.results {
             "host" => ShowResults::Host,
             "after_close" => ShowResults::AfterClose,
@@ -483,6 +488,7 @@ impl Typed {
                 ("Options", options(typed)),
                 ("Choices for each voter", typed.max_choices.clone()),
                 ("Votes can be changed", yes(typed.revote)),
+                ("Blank votes", yes(typed.blank)),
                 ("Who sees the result", typed.results.replace('_', " ")),
                 ("Options in mixed order", yes(typed.shuffled)),
                 ("In the list of polls", yes(typed.listed)),

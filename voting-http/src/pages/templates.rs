@@ -88,6 +88,8 @@ pub(crate) enum Voted {
     Unknown,
     /// The choices of the vote are shown.
     Shown,
+    /// The vote is blank.
+    Blank,
     /// There is a vote, and the visitor had its choices forgotten.
     Forgotten,
 }
@@ -181,6 +183,10 @@ pub(crate) struct VotePage<'a> {
     pub(crate) has_code: bool,
     /// What the service knows of the visitor's vote.
     pub(crate) voted: Voted,
+    /// Whether a voter may vote blank.
+    pub(crate) takes_blank: bool,
+    /// Whether a voter may take the vote back.
+    pub(crate) takes_back: bool,
     /// Whether a later vote may have replaced the one that is shown.
     pub(crate) unsure: bool,
     /// The result page, if there is one to link to.
@@ -226,7 +232,17 @@ impl VotePage<'_> {
     }
 
     fn has_vote(&self) -> bool {
-        self.voted == Voted::Shown
+        matches!(self.voted, Voted::Shown | Voted::Blank)
+    }
+
+    /// Whether the button for a blank vote can be used.
+    fn offers_blank(&self) -> bool {
+        self.takes() && self.voted != Voted::Blank
+    }
+
+    /// Whether there may be a vote to take back.
+    fn offers_back(&self) -> bool {
+        self.is_open() && self.voted != Voted::Unknown
     }
 
     /// The line under the question while the poll is open. It depends on what is known of the vote.
@@ -234,6 +250,7 @@ impl VotePage<'_> {
         match self.voted {
             Voted::Unknown => &self.words.before,
             Voted::Shown => &self.words.after,
+            Voted::Blank => self.words.blank,
             Voted::Forgotten => self.words.forgotten,
         }
     }

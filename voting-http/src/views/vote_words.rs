@@ -28,8 +28,14 @@ pub(crate) fn quoted(label: &str) -> Cow<'_, str> {
     Cow::Owned(format!("“{}…”", cut.trim_end()))
 }
 
+/// The text after a vote was taken back. It follows from the acknowledgement: the log has nothing newer of this voter.
+const WITHDRAWN: &str = "You took your vote back. No vote of yours counts now.";
+
 /// The beginning of a sentence, which says what the vote was for.
 fn vote_for(poll: &Poll, choices: Choices) -> String {
+    if choices == Choices::BLANK {
+        return "Your blank vote is".to_owned();
+    }
     let mut chosen = choices
         .indices()
         .filter_map(|index| poll.options().get(index));
@@ -53,7 +59,9 @@ pub(crate) fn thanks(poll: &Poll, choices: Choices, new_voter: bool) -> String {
         return RECEIVED.to_owned();
     }
     let (what, until) = (vote_for(poll, choices), until(poll));
-    if new_voter {
+    if choices == Choices::WITHDRAWN {
+        format!("{WITHDRAWN} You can vote again {until}.")
+    } else if new_voter {
         format!(
             "{what} in. You can change your vote {until}, if you keep the cookie that came \
              with this answer."
@@ -68,10 +76,14 @@ pub(crate) fn confirmed(poll: &Poll, choices: Choices) -> String {
     if !poll.settings().revote {
         return RECEIVED.to_owned();
     }
+    if choices == Choices::WITHDRAWN {
+        return format!("{WITHDRAWN} You can vote again until the poll closes.");
+    }
     let chosen = choices.indices().next();
     let option = chosen.and_then(|index| poll.options().get(index));
     let what = match (option, choices.len()) {
         (Some(option), 1) => format!("is for {}", quoted(&option.label)),
+        (_, 0) => "is blank".to_owned(),
         (_, n) => format!("has {n} choices"),
     };
     // The page says when that is.
@@ -89,6 +101,8 @@ pub(crate) struct PollWords {
     pub(crate) before: String,
     /// The same once a vote is known.
     pub(crate) after: String,
+    /// The same once a blank vote is known.
+    pub(crate) blank: &'static str,
     /// The same once the choices of the vote were forgotten.
     pub(crate) forgotten: &'static str,
     /// Until when one can vote, below that line; empty if that is not known.
@@ -142,6 +156,10 @@ impl PollWords {
                 false => format!("{pick} Your first vote counts."),
             },
             after,
+            blank: match revote {
+                true => "You voted blank. You can still vote for an option.",
+                false => "You have voted. Your first vote counts.",
+            },
             forgotten: match revote {
                 true => {
                     "A vote was cast in this browser. If you vote now, your vote takes its place."

@@ -317,13 +317,10 @@ impl Api {
         let voter = self.0.identify(request, &poll, visitor, from_page)?;
         let named = || ballot.0.choices.iter().map(String::as_str);
         let choose = || match named().next() {
-            None => poll.blank(),
-            Some(_) => poll.choose(named()),
+            None => Ok(poll.blank()?),
+            Some(_) => Ok(poll.choose(named())?),
         };
-        let cast = self
-            .0
-            .cast_what(request, &poll, visitor, voter, choose)
-            .await;
+        let cast = self.0.cast(request, &poll, visitor, voter, choose).await;
         let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;
         let remember = from_page.map(|_| {
             let vote = Remembered::stored(choices, &receipt);
@@ -370,7 +367,7 @@ impl Api {
             .identify(request, &poll, visitor, voter_tag.0.as_deref())?;
         let cast = self
             .0
-            .cast_what(request, &poll, visitor, voter, || poll.withdraw())
+            .cast(request, &poll, visitor, voter, || Ok(poll.withdraw()?))
             .await;
         let (_, receipt) = cast.map_err(|problem| problem.for_client(false))?;
         Ok(WithdrawAnswer::Accepted(Json(WithdrawnView {

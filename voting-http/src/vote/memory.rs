@@ -45,6 +45,12 @@ const VOTE_LEN: usize = 3;
 /// other prefix are still read.
 const PREFIXES: [&str; 2] = ["__Host-ballot-", "ballot-"];
 
+/// What a cookie has in place of the choices if the voter had them forgotten.
+const FORGOTTEN: u64 = 0;
+
+/// And of a blank vote, whose own code is taken by [`FORGOTTEN`]. It is no code of other choices.
+const BLANK: u64 = 1 << 63 | 1;
+
 /// Reads and writes the cookies.
 #[derive(Clone)]
 pub(super) struct BallotCookies {
@@ -116,6 +122,11 @@ impl Remembered {
         }
     }
 
+    /// Whether the voter took the ballot back.
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.choices == Some(Choices::WITHDRAWN)
+    }
+
     /// Whether the vote was confirmed within the last `age`.
     pub(super) fn is_within(&self, age: Duration) -> bool {
         seconds_now().saturating_sub(self.at) <= age.as_secs()
@@ -129,9 +140,13 @@ impl Remembered {
     }
 
     fn to_bytes(self) -> Vec<u8> {
-        let bits = self.choices.map_or(0, Choices::bits);
+        let code = match self.choices {
+            None => FORGOTTEN,
+            Some(Choices::BLANK) => BLANK,
+            Some(choices) => choices.code(),
+        };
         let mut bytes = Vec::with_capacity(34);
-        bytes.extend(bits.to_be_bytes());
+        bytes.extend(code.to_be_bytes());
         bytes.extend(self.at.to_be_bytes());
         if let Some(position) = self.position {
             bytes.extend(position.shard().0.to_be_bytes());
@@ -142,7 +157,7 @@ impl Remembered {
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (bits, bytes) = bytes.split_first_chunk()?;
+        let (code, bytes) = bytes.split_first_chunk()?;
         let (at, bytes) = bytes.split_first_chunk()?;
         let position = if bytes.is_empty() {
             None
@@ -159,9 +174,12 @@ impl Remembered {
                 n,
             )?)
         };
-        let bits = u64::from_be_bytes(*bits);
-        let choices = Choices::from_bits(bits);
-        (choices.is_some() || bits == 0).then_some(Self {
+        let choices = match u64::from_be_bytes(*code) {
+            FORGOTTEN => None,
+            BLANK => Some(Choices::BLANK),
+            code => Some(Choices::from_code(code)?),
+        };
+        Some(Self {
             choices,
             at: u64::from_be_bytes(*at),
             position,
@@ -333,12 +351,17 @@ mod tests {
         assert_eq!(keys.read(&with(&[moved]), &other, true, voter).vote, None);
         let stranger = keys_of(2);
         assert_ne!(stranger.mark(&poll), keys.mark(&poll));
-        let forgotten = what.forgotten();
-        let cookie = back(&keys.write(&poll, voter, forgotten));
-        assert_eq!(
-            keys.read(&with(&[cookie]), &poll, true, voter).vote,
-            Some(forgotten)
-        );
+        let of = |choices| Remembered {
+            choices: Some(choices),
+            ..what
+        };
+        for special in [what.forgotten(), of(Choices::BLANK), of(Choices::WITHDRAWN)] {
+            let cookie = back(&keys.write(&poll, voter, special));
+            assert_eq!(
+                keys.read(&with(&[cookie]), &poll, true, voter).vote,
+                Some(special)
+            );
+        }
     }
 
     #[test]

@@ -20,8 +20,7 @@ use poem::{IntoEndpoint, Request, get, post};
 use poem_openapi::OpenApiService;
 use voting_core::{
     Ballot, CastError, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink, VoterId,
-    model::poll::{InvalidChoice, Voters as Electorate},
-    pipeline::rule::BallotRule,
+    model::poll::Voters as Electorate, pipeline::rule::BallotRule,
 };
 
 pub use self::builder::VoteServiceBuilder;
@@ -98,7 +97,12 @@ impl VoteService {
         let methods = Methods::of(&self.openapi())
             .and(&["/", "/polls/:poll", "/polls/:poll/"], "GET, HEAD, POST")
             .and(
-                &[start_over::PATH, "/polls/:poll/forget", "/polls/:poll/code"],
+                &[
+                    start_over::PATH,
+                    "/polls/:poll/forget",
+                    "/polls/:poll/withdraw",
+                    "/polls/:poll/code",
+                ],
                 "POST",
             );
         let edge = Edge::new(self.api_routes(), &self.0.options)
@@ -130,6 +134,7 @@ impl VoteService {
             .at("/polls/:poll/", page(PagePlace::Named))
             .at("/polls/:poll/state", get(state::Follow(self.clone())))
             .at("/polls/:poll/forget", post(page::Forget(self.clone())))
+            .at("/polls/:poll/withdraw", post(page::Withdraw(self.clone())))
             .at("/polls/:poll/c/:code", get(code::Follow(self.clone())))
             .at("/polls/:poll/code", post(code::Enter(self.clone())))
             .at("/polls/:poll/result", get(page::SeeResult(self.clone())))
@@ -256,34 +261,27 @@ impl VoteService {
         self.0.site.gate.new_voter(request, poll.id(), has_voted)
     }
 
-    /// Casts a voter's vote for the options with these names.
-    async fn cast<'a>(
-        &self,
-        request: &Request,
-        poll: &Poll,
-        visitor: Visitor,
-        voter: VoterId,
-        named: impl IntoIterator<Item = &'a str>,
-    ) -> Result<(Choices, Receipt), Problem> {
-        self.cast_what(request, poll, visitor, voter, || poll.choose(named))
-            .await
+    /// Whether the log can have blank ballots of this poll; or, if `is_back`, ballots that take one back.
+    fn takes_empty(&self, poll: &Poll, is_back: bool) -> bool {
+        self.0.sink.takes_empty_ballots() && !(is_back && poll.keeps_ballots())
     }
 
     /// Casts what a voter says.
-    async fn cast_what(
+    async fn cast(
         &self,
         request: &Request,
         poll: &Poll,
         visitor: Visitor,
         voter: VoterId,
-        choices: impl FnOnce() -> Result<Choices, InvalidChoice>,
+        choices: impl FnOnce() -> Result<Choices, Problem>,
     ) -> Result<(Choices, Receipt), Problem> {
         // This check tells the voter early. The log refuses ballots of a poll whose closing is not known here yet.
         if !poll.state().is_open() {
             return Err(Problem::poll_closed());
         }
         let choices = choices()?;
-        if choices.is_empty() && !self.0.sink.takes_empty_ballots() {
+        let is_back = choices == Choices::WITHDRAWN;
+        if choices.is_empty() && !self.takes_empty(poll, is_back) {
             return Err(Problem::empty_ballots_not_taken());
         }
         self.admit().await?;

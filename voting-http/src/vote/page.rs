@@ -49,6 +49,9 @@ pub(super) struct Show(pub(super) VoteService, pub(super) PagePlace);
 /// `POST`: the form.
 pub(super) struct Cast(pub(super) VoteService, pub(super) PagePlace);
 
+/// `POST`: the voter takes the vote back.
+pub(super) struct Withdraw(pub(super) VoteService);
+
 /// `POST`: this browser is to forget the vote.
 pub(super) struct Forget(pub(super) VoteService);
 
@@ -98,30 +101,57 @@ impl Endpoint for Show {
 impl Endpoint for Cast {
     type Output = Response;
 
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+    async fn call(&self, request: Request) -> poem::Result<Response> {
         let poll = self.1.poll(&self.0.0.polls, &request).await?;
-        let visitor = self.0.caster(&request, &poll).await?;
+        self.0
+            .cast_by_form(request, &poll, |form, _| form.choices(&poll))
+            .await
+    }
+}
+
+impl Endpoint for Withdraw {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let poll = PagePlace::Named.poll(&self.0.0.polls, &request).await?;
+        let choose = |_: &Form, visitor: Visitor| match visitor.is_new() {
+            true => Err(Problem::cookies_needed()),
+            false => Ok(poll.withdraw()?),
+        };
+        self.0.cast_by_form(request, &poll, choose).await
+    }
+}
+
+impl VoteService {
+    /// Casts what a form says, and answers with the page, or with a sentence for a program.
+    async fn cast_by_form(
+        &self,
+        mut request: Request,
+        poll: &Poll,
+        choose: impl FnOnce(&Form, Visitor) -> Result<Choices, Problem>,
+    ) -> poem::Result<Response> {
+        let visitor = self.caster(&request, poll).await?;
         if let Some(refusal) = visitor.refusal()
             && accept::wants_html(&request)
         {
-            self.0.0.metrics.unidentified();
+            self.0.metrics.unidentified();
             return Ok(start_over::ask(&request, poll.id(), refusal, true));
         }
         if accept::wants_html(&request)
-            && let Some(page) = self.0.ask_visitor(&request, &poll, visitor, true)
+            && let Some(page) = self.ask_visitor(&request, poll, visitor, true)
         {
-            self.0.0.metrics.unidentified();
+            self.0.metrics.unidentified();
             return Ok(page);
         }
         let form = match Form::read(&mut request).await {
             Ok(form) => form,
-            Err(problem) => return self.0.refuse(&request, &poll, visitor, 0, problem).await,
+            Err(problem) => return self.refuse(&request, poll, visitor, 0, problem).await,
         };
         let from_page = form.voter();
-        let cast = match self.0.identify(&request, &poll, visitor, from_page) {
+        let cast = match self.identify(&request, poll, visitor, from_page) {
             Ok(voter) => {
-                let votes = form.votes();
-                self.0.cast(&request, &poll, visitor, voter, votes).await
+                let choose = || choose(&form, visitor);
+                self.cast(&request, poll, visitor, voter, choose).await
             }
             Err(problem) => Err(problem),
         };
@@ -132,33 +162,31 @@ impl Endpoint for Cast {
                 // the vote by its cookie; a visitor without cookies is told now.
                 let follows = accept::navigates(&request).unwrap_or(from_page.is_some());
                 let mut answer = if follows && !visitor.is_new() {
-                    see_page(&request, &poll)
+                    see_page(&request, poll)
                 } else {
-                    let text = vote_words::thanks(&poll, choices, visitor.is_new());
+                    let text = vote_words::thanks(poll, choices, visitor.is_new());
                     if accept::wants_html(&request) {
                         let notice = Some(Notice { error: false, text });
                         let shown = Shown {
                             notice,
                             ..Shown::of(Some(vote))
                         };
-                        self.0.show(&request, &poll, visitor, shown).await
+                        self.show(&request, poll, visitor, shown).await
                     } else {
-                        told(text, self.0.0.site.served_by.as_deref())
+                        told(text, self.0.site.served_by.as_deref())
                     }
                 };
                 if follows {
                     // Programs do not use this cookie, so they get none.
-                    let remember = self.0.0.ballots.write(poll.id(), visitor.id(), vote);
+                    let remember = self.0.ballots.write(poll.id(), visitor.id(), vote);
                     set_cookie(&mut answer, &remember);
                 }
                 Ok(answer)
             }
             Err(problem) => {
                 let problem = problem.for_client(visitor.is_new());
-                let ticked = form.ticked(&poll);
-                self.0
-                    .refuse(&request, &poll, visitor, ticked, problem)
-                    .await
+                let ticked = form.ticked(poll);
+                self.refuse(&request, poll, visitor, ticked, problem).await
             }
         }
     }
@@ -193,7 +221,8 @@ impl Endpoint for SeeResult {
         let there = self.0.0.site.peer.poll_url(&request, id);
         let mut there = there.ok_or_else(Problem::no_such_address)?;
         // The cookie that shows the vote is the proof that there was one, also if its choices were forgotten.
-        let has_voted = self.0.kept(&request, &poll, visitor).vote.is_some();
+        let kept = self.0.kept(&request, &poll, visitor).vote;
+        let has_voted = kept.is_some_and(|vote| !vote.is_withdrawn());
         if let Some(grant) = self.0.grant(&poll).filter(|_| has_voted) {
             there = format!("{there}?{FIELD}={grant}");
         }
@@ -240,6 +269,21 @@ impl Form {
     fn votes(&self) -> impl Iterator<Item = &str> {
         let votes = self.0.iter().filter(|(name, _)| name == "vote");
         votes.map(|(_, value)| value.as_str())
+    }
+
+    /// What the form says.
+    fn choices(&self, poll: &Poll) -> Result<Choices, Problem> {
+        let is_blank = self
+            .0
+            .iter()
+            .any(|(name, value)| name == "blank" && value == "yes");
+        match (is_blank, self.votes().next()) {
+            (true, Some(_)) => Err(Problem::invalid(
+                "A vote is either blank or for options, not both.",
+            )),
+            (true, None) => Ok(poll.blank()?),
+            (false, _) => Ok(poll.choose(self.votes())?),
+        }
     }
 
     /// The tag of the voter for whom the form was made. Only forms of our own pages have it.
@@ -400,11 +444,14 @@ impl VoteService {
             new_voter: visitor.is_new(),
             login: visitor.is_named(),
             has_code: visitor.has_code(),
-            voted: match shown.remembered {
-                None => Voted::Unknown,
-                Some(_) if chosen != 0 => Voted::Shown,
-                Some(_) => Voted::Forgotten,
+            voted: match shown.remembered.map(|vote| vote.choices) {
+                None | Some(Some(Choices::WITHDRAWN)) => Voted::Unknown,
+                Some(None) => Voted::Forgotten,
+                Some(Some(Choices::BLANK)) => Voted::Blank,
+                Some(Some(_)) => Voted::Shown,
             },
+            takes_blank: settings.blank && self.takes_empty(poll, false),
+            takes_back: settings.revote && self.takes_empty(poll, true),
             unsure: shown.unsure,
             result_url,
             notice: shown.notice,

@@ -8,7 +8,7 @@ use poem::{
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use voting_core::{Poll, model::moment::Moment};
+use voting_core::{Choices, Poll, model::moment::Moment};
 
 use super::{VoteService, memory::Remembered, page};
 use crate::{
@@ -44,6 +44,8 @@ struct State<'a> {
     ballot: Option<String>,
     /// There is a vote, and the voter had its choices forgotten.
     forgotten: bool,
+    /// The last confirmed vote is blank.
+    blank: bool,
 }
 
 impl Endpoint for Follow {
@@ -113,6 +115,8 @@ pub(super) fn shape_of(poll: &Poll) -> String {
         ids.collect::<Vec<_>>(),
         poll.max_choices(),
         settings.revote,
+        settings.blank,
+        poll.keeps_ballots(),
         settings.order,
         settings.language.as_deref(),
         settings.description.as_str(),
@@ -143,5 +147,6 @@ fn state_of(poll: &Poll, remembered: Option<Remembered>) -> State<'_> {
             .map(|option| option.id.as_str())
             .collect(),
         forgotten: remembered.is_some_and(|vote| vote.choices.is_none()),
+        blank: remembered.is_some_and(|vote| vote.choices == Some(Choices::BLANK)),
     }
 }

@@ -11,6 +11,7 @@ use voting_core::{
         redis::Redis,
     },
     error::in_one_line,
+    store::AppliedStore,
 };
 use voting_service::{Config, Exit, StoreSettings, announce};
 

@@ -147,9 +147,11 @@ fn store_polls(tour: &Tour) {
     let long: Vec<_> = (1..=5).map(|nth| format!("{nth}. {LONG}")).collect();
     let about =
         json!({"description": "One line.\n\nAnother paragraph, with https://example.org/ in it."});
-    tour.poll("two", "Tea or coffee?", &labels(2, "Cup"), &json!({}));
+    let blank = json!({"blank": true});
+    tour.poll("two", "Tea or coffee?", &labels(2, "Cup"), &blank);
     tour.poll("five", "What shall we eat?", &labels(5, "Dish"), &about);
-    let several = json!({"max_choices": 3, "closes_at": far(), "time_zone": "Europe/Berlin"});
+    let several =
+        json!({"blank": true, "max_choices": 3, "closes_at": far(), "time_zone": "Europe/Berlin"});
     tour.poll("several", "Which talks?", &labels(5, "Talk"), &several);
     tour.poll(
         "many",
@@ -227,6 +229,15 @@ async fn voters_pages(scripts: bool) {
         }
         tour.browser.reads("#status", "o").await;
         tour.look(&format!("voted-{poll}")).await;
+    }
+    for (poll, form, said) in [
+        ("two", "#withdraw", "No vote of yours counts now."),
+        ("several", "#blank", "Your last confirmed vote is blank."),
+    ] {
+        tour.browser.goto(&format!("{vote}/polls/{poll}")).await;
+        tour.browser.click(&format!("{form} button")).await;
+        tour.browser.reads("#status", said).await;
+        tour.look(&format!("voted-{poll}-{}", &form[1..])).await;
     }
     tour.voting.settled();
     for poll in [

@@ -28,7 +28,7 @@ pub(crate) fn start(folder: &std::path::Path) -> Voting {
     let long = "One label of two hundred characters, as somebody writes it who has a whole sentence to \
                 say, and then another one that says nearly the same in other words, so that it goes on";
     let polls = format!(
-        "[[polls]]\nid = 'cats-vs-dogs'\ntitle = 'Cats vs Dogs!'\n\
+        "[[polls]]\nid = 'cats-vs-dogs'\ntitle = 'Cats vs Dogs!'\nblank = true\n\
          options = [{{ id = 'a', label = 'Cats' }}, {{ id = 'b', label = 'Dogs' }}]\n\
          [[polls]]\nid = 'numbers'\ntitle = 'Which number?'\n\
          options = [{{ id = 'one', label = 'One' }}, {{ id = 'two', label = 'Two' }}, {{ id = 'three', label = 'Three' }}]\n\
@@ -330,6 +330,60 @@ async fn tabs_of_one_browser_show_the_same_vote() {
         .await;
     assert_eq!(browser.chosen().await, json!([]));
     assert_eq!(tally(&voting, "numbers")["options"][2]["votes"], 1);
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vote_is_taken_back_and_can_be_blank() {
+    let folder = tempfile::tempdir().unwrap();
+    let voting = start(folder.path());
+    let browser = Browser::start(true).await;
+    browser.goto(&voting.vote).await;
+    let is_off = |form| async {
+        let script = format!("return document.querySelector('{form}').classList.contains('off')");
+        browser.run(&script).await
+    };
+    assert_eq!(
+        (is_off("#blank").await, is_off("#withdraw").await),
+        (json!(false), json!(true))
+    );
+    browser.click(CATS).await;
+    browser.reads("#status", "Your vote for Cats is in.").await;
+    assert_eq!(
+        (is_off("#blank").await, is_off("#withdraw").await),
+        (json!(false), json!(false))
+    );
+    browser.click("#withdraw button").await;
+    browser
+        .reads("#status", "No vote of yours counts now.")
+        .await;
+    browser.reads("#hint", "Pick one to vote.").await;
+    assert_eq!(browser.chosen().await, json!([]));
+    assert_eq!(voters(&voting, "cats-vs-dogs"), 0);
+
+    // Another tab follows.
+    let first = browser.client.window().await.unwrap();
+    let second = browser.client.new_window(true).await.unwrap().handle;
+    browser.client.switch_to_window(second).await.unwrap();
+    browser.goto(&voting.vote).await;
+    browser.click("#blank button").await;
+    browser
+        .reads("#status", "Your last confirmed vote is blank.")
+        .await;
+    assert_eq!(
+        (is_off("#blank").await, is_off("#withdraw").await),
+        (json!(true), json!(false))
+    );
+    browser.client.switch_to_window(first).await.unwrap();
+    browser.patient_reads("#hint", "You voted blank.", 20).await;
+    browser.click(DOGS).await;
+    browser.reads("#status", "Your vote for Dogs is in.").await;
+    let counted = tally(&voting, "cats-vs-dogs");
+    assert_eq!(
+        (&counted["voters"], &counted["blank"]),
+        (&json!(1), &json!(0))
+    );
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
     browser.end().await;
 }
 

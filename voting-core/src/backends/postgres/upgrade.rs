@@ -36,7 +36,9 @@ fn finish(client: &mut Client) -> Result<bool, StoreError> {
 }
 
 impl Inner {
-    fn upgrade_is_finished(&self) -> Result<bool, StoreError> {
+    /// Whether it was said that no program of an earlier version is at work, see [`Postgres::finish_upgrade`]. Tables that
+    /// this version made are so from the beginning.
+    pub(super) fn upgrade_is_finished(&self) -> Result<bool, StoreError> {
         self.ask(|connection| {
             let row = connection.query_opt("SELECT finished FROM upgrades", &[])?;
             Ok(row.is_some_and(|row| row.get::<_, i32>(0) >= KNOWS_EXTRAS))
@@ -70,15 +72,6 @@ pub(super) fn must_be_finished(
 }
 
 impl Postgres {
-    /// Whether it was said that no program of an earlier version is at work, see [`finish_upgrade`](Self::finish_upgrade).
-    /// Tables that this version made are so from the beginning.
-    ///
-    /// # Errors
-    /// The store does not answer, or the login may not read it.
-    pub async fn upgrade_is_finished(&self) -> Result<bool, StoreError> {
-        self.call(Inner::upgrade_is_finished).await
-    }
-
     /// The connections of programs of an earlier version to this database. A program that has lost its connection is not
     /// found, nor one behind a pooler that has given its connection to another one.
     ///

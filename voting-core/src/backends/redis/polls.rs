@@ -22,6 +22,9 @@ struct Published {
     /// Programs before version 0.2 ignore it.
     #[serde(default)]
     extras: PollExtras,
+    /// Whether ballots may be taken back. Workers before version 0.2 do not say so, and would set such ballots aside.
+    #[serde(default)]
+    takes_back: bool,
     #[serde(flatten)]
     state: PollState,
 }
@@ -39,7 +42,13 @@ impl Redis {
         let Some(there) = there else { return Ok(None) };
         let there: Vec<Published> = stored_json::read(&there)?;
         let polls = there.into_iter();
-        let polls = polls.map(|there| there.poll.in_state(there.state).with_extras(there.extras));
+        let polls = polls.map(|there| {
+            let poll = there.poll.in_state(there.state).with_extras(there.extras);
+            match there.takes_back {
+                true => poll,
+                false => poll.keeping_ballots(),
+            }
+        });
         Ok(Some(polls.collect()))
     }
 }
@@ -67,6 +76,7 @@ impl PollPublisher for Redis {
             .map(|poll| Published {
                 poll: poll.clone(),
                 extras: poll.extras().clone(),
+                takes_back: !poll.keeps_ballots(),
                 state: poll.state().clone(),
             })
             .collect();

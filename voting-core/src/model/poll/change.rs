@@ -428,11 +428,10 @@ impl Poll {
             return refused(ChangeRefusal::Published);
         }
         let (was, is) = (self.settings(), new.settings());
-        let other_rules =
-            !self.counts_like(new)
-                || was.revote != is.revote
-                || was.blank != is.blank
-                || was.voters != is.voters;
+        let other_rules = !self.counts_like(new)
+            || was.revote != is.revote
+            || was.blank != is.blank
+            || was.voters != is.voters;
         let other_times = (was.opens_at, was.closes_at) != (is.opens_at, is.closes_at);
         // For certain: the log decides, by its own clock.
         let has_opened = was

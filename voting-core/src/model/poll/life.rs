@@ -54,6 +54,9 @@ pub struct PollExtras {
     pub(super) life: Life,
     #[serde(skip_serializing_if = "Electorate::is_empty")]
     pub(super) electorate: Electorate,
+    /// See [`Poll::keeps_ballots`]. No store keeps it.
+    #[serde(skip)]
+    pub(super) keeps_ballots: bool,
 }
 
 impl PollExtras {
