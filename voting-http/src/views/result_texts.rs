@@ -67,7 +67,10 @@ impl ResultTexts {
         let most = tally.votes.iter().copied().max().unwrap_or_default();
         let leads = |votes: u64| votes == most && most > 0;
         let leaders = tally.votes.iter().filter(|votes| leads(**votes)).count();
-        let shares = shares(poll, &tally.votes, tally.voters);
+        // Blank votes have a share, too, so that all of them add up.
+        let parts: Vec<_> = tally.votes.iter().copied().chain([tally.blank]).collect();
+        let mut shares = shares(poll, &parts, tally.voters);
+        let blank_share = shares.pop().map_or_else(String::new, |share| share.text);
         let options: Vec<_> = poll
             .options()
             .iter()
@@ -85,9 +88,9 @@ impl ResultTexts {
         let total = match tally.blank {
             0 => turnout(tally.voters),
             blank => format!(
-                "{}, {}",
+                "{}, {} voted blank ({blank_share})",
                 turnout(tally.voters),
-                counted(blank, "blank vote")
+                grouped(blank)
             ),
         };
         let summary = summary(state, tally.voters);
@@ -162,18 +165,19 @@ fn announcement(
 
 /// Such as `1 vote` or `1,000 votes`.
 pub(crate) fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", grouped(number))
+}
+
+/// `1,000`.
+fn grouped(number: u64) -> String {
     let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + 14);
+    let mut text = String::with_capacity(digits.len() + 7);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
-    }
-    text.push(' ');
-    text.push_str(what);
-    if number != 1 {
-        text.push('s');
     }
     text
 }
@@ -210,8 +214,13 @@ mod tests {
         let mut tally = Tally::empty("p".parse().unwrap(), 2);
         (tally.voters, tally.blank, tally.votes) = (3, 1, vec![2, 0]);
         let texts = ResultTexts::new(&poll(1), StateView::Open, &tally);
-        assert_eq!(texts.total, "3 voters, 1 blank vote");
+        assert_eq!(texts.total, "3 voters, 1 voted blank (33.3%)");
         assert_eq!(texts.options[0].share, "66.7%");
+        (tally.blank, tally.votes) = (1, vec![1, 1]);
+        let texts = ResultTexts::new(&poll(1), StateView::Open, &tally);
+        let shares = [&texts.options[0].share, &texts.options[1].share];
+        assert_eq!(shares, ["33.4%", "33.3%"]);
+        assert_eq!(texts.total, "3 voters, 1 voted blank (33.3%)");
     }
 
     #[test]

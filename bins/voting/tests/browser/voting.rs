@@ -339,7 +339,7 @@ async fn a_vote_is_taken_back_and_can_be_blank() {
     let voting = start(folder.path());
     let browser = Browser::start(true).await;
     browser.goto(&voting.vote).await;
-    let is_off = |form| async {
+    let is_off = async |form: &str| {
         let script = format!("return document.querySelector('{form}').classList.contains('off')");
         browser.run(&script).await
     };
