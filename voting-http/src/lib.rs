@@ -34,7 +34,9 @@ pub use self::{
         tower::{HttpService, PeerAddress},
     },
     tokens::{receipt_key::ReceiptKey, signed::InvalidToken},
-    vote::{VoteService, VoteServiceBuilder},
+    vote::{
+        InvalidHeader, KeySource, Logins, ProxyLogins, TokenLogins, VoteService, VoteServiceBuilder,
+    },
 };
 #[doc(no_inline)]
 pub use async_trait::async_trait;

@@ -73,6 +73,7 @@ const VOTE: &[(&str, Door)] = &[
     // A code sets a cookie, or asks for a code.
     ("/polls/:poll/c/:code", Other),
     ("/polls/:poll/code", Post),
+    ("/polls/:poll/sign-out", Post),
     ("/start-over", Post),
     ("/robots.txt", Other),
     ("/assets", Other),
@@ -84,6 +85,7 @@ const VOTE: &[(&str, Door)] = &[
     ("/v1/polls/{poll}", Other),
     ("/v1/polls/{poll}/ballot", Post),
     ("/v1/polls/{poll}/eligibility", Other),
+    ("/v1/session", Post),
     ("/healthz", Other),
     ("/readyz", Other),
 ];

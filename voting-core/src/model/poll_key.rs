@@ -197,6 +197,7 @@ impl fmt::Debug for PollKeyWrap {
 pub struct PollKey {
     pseudonyms: MacKey,
     holders: MacKey,
+    logins: MacKey,
     codes: CodeTags,
 }
 
@@ -206,6 +207,7 @@ impl PollKey {
         Self {
             pseudonyms: key.derive("pseudonyms 1"),
             holders: key.derive("voters with codes 1"),
+            logins: key.derive("voters who sign in 1"),
             codes: CodeTags::new(poll, key.derive("codes 1")),
         }
     }
@@ -224,6 +226,16 @@ impl PollKey {
     /// The id under which the holder of the code with this serial number votes: the same for all generations of the code.
     pub fn holder(&self, serial: Serial) -> VoterId {
         VoterId::from_bytes(self.holders.tag(&serial.to_be_bytes()))
+    }
+
+    /// The id under which a person votes who has signed in: `subject` is the person's name at `issuer`.
+    pub fn login(&self, issuer: &str, subject: &str) -> VoterId {
+        let mut message = Vec::with_capacity(16 + issuer.len() + subject.len());
+        for part in [issuer, subject] {
+            message.extend((part.len() as u64).to_be_bytes());
+            message.extend(part.as_bytes());
+        }
+        VoterId::from_bytes(self.logins.tag(&message))
     }
 
     /// Makes and checks the poll's codes.

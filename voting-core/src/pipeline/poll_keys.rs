@@ -6,7 +6,7 @@ use crate::{
     error::{StoreError, in_one_line},
     model::{
         id::PollId,
-        poll::{ChangeTo, Poll, PollChange, Voters},
+        poll::{ChangeTo, Poll, PollChange},
         poll_key::PollKeyWrap,
         poll_state::Seals,
     },
@@ -16,7 +16,7 @@ use crate::{
 /// Who wraps keys anew, if a store asks.
 const KEYS: &str = "poll-keys";
 
-/// A store in which each new poll with codes gets a [key](crate::model::poll_key). Make all changes of polls through this.
+/// A store in which each new poll whose voters have codes or sign in gets a [key](crate::model::poll_key). Make all changes of polls through this.
 #[derive(Debug, Clone)]
 pub struct KeyedPolls<S> {
     polls: S,
@@ -67,7 +67,7 @@ impl<S: PollStore> PollStore for KeyedPolls<S> {
         // A poll that is stored keeps the key that it has; this one is then not used.
         if let ChangeTo::Put(poll) | ChangeTo::Defined(poll) | ChangeTo::New(poll) = &mut change.to
             && poll.wrapped_key().is_none()
-            && (self.pseudonyms || poll.settings().voters == Voters::Codes)
+            && (self.pseudonyms || poll.settings().voters.need_key())
         {
             let key = wrap.make(poll.id())?;
             **poll = (**poll).clone().with_key(key);
@@ -97,8 +97,7 @@ pub async fn rewrap_all(polls: &impl PollStore, wrap: &PollKeyWrap) -> Result<us
             Ok(None) => continue,
             Err(error) => {
                 let error = in_one_line(&error);
-                let has_codes = poll.settings().voters == Voters::Codes;
-                tracing::error!(poll = %id, has_codes, error, "nobody can vote in this poll");
+                tracing::error!(poll = %id, error, "nobody can vote in this poll");
                 continue;
             }
         };

@@ -53,6 +53,40 @@ enum CookieFound {
     Code,
     /// The poll has codes, and the request says none that is valid.
     NoCode(NoCode),
+    /// The voter has signed in.
+    Login,
+    /// The poll's voters sign in, and this one has not, or may not vote.
+    NoLogin(NoLogin),
+}
+
+/// Why nobody who may vote has signed in with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoLogin {
+    /// There is no session for the poll, or it is over.
+    Needed,
+    /// The cookie of the session, or what the proxy says, cannot be read.
+    Unreadable,
+    /// The person does not have the groups, or the e-mail domain, that the poll asks for.
+    NotEligible,
+}
+
+impl From<NoLogin> for Problem {
+    fn from(why: NoLogin) -> Self {
+        match why {
+            NoLogin::Needed => {
+                Self::new(ProblemKind::SignInNeeded, "Sign in to vote in this poll.")
+            }
+            NoLogin::Unreadable => Self::new(
+                ProblemKind::SignInNeeded,
+                "Who you are could not be read from this request. Sign in again.",
+            ),
+            NoLogin::NotEligible => Self::new(
+                ProblemKind::NotEligible,
+                "You have signed in, but this poll is for other people: it asks for a group or an e-mail domain that you \
+                 do not have.",
+            ),
+        }
+    }
 }
 
 /// Why a request about a poll with codes does not say who the voter is.
@@ -142,6 +176,35 @@ impl Visitor {
         }
     }
 
+    /// Somebody who has signed in.
+    pub(crate) fn with_login(id: VoterId) -> Self {
+        Self {
+            id,
+            cookie: CookieFound::Login,
+        }
+    }
+
+    /// Somebody who has not signed in, or may not vote, in a poll whose voters sign in. The id is nobody's.
+    pub(crate) fn without_login(why: NoLogin) -> Self {
+        Self {
+            id: VoterId::from_bytes([0; 16]),
+            cookie: CookieFound::NoLogin(why),
+        }
+    }
+
+    /// Why nobody who may vote has signed in, in a poll whose voters sign in.
+    pub(crate) fn no_login(&self) -> Option<NoLogin> {
+        match self.cookie {
+            CookieFound::NoLogin(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Whether the visitor votes as somebody who has signed in here.
+    pub(crate) fn has_login(&self) -> bool {
+        self.cookie == CookieFound::Login
+    }
+
     /// Why the visitor has no valid code, in a poll that has codes.
     pub(crate) fn no_code(&self) -> Option<NoCode> {
         match self.cookie {
@@ -170,6 +233,7 @@ impl Visitor {
         match self.cookie {
             CookieFound::Refused(refusal) => Err(refusal.into()),
             CookieFound::NoCode(why) => Err(why.into()),
+            CookieFound::NoLogin(why) => Err(why.into()),
             _ => Ok(self.id),
         }
     }

@@ -10,7 +10,7 @@ const FIELDS: [(&str, &str); 3] = [
     ("max_choices", "the number of choices"),
 ];
 
-const SETTINGS: [(&str, &str); 13] = [
+const SETTINGS: [(&str, &str); 15] = [
     ("description", "the description"),
     ("option_descriptions", "the descriptions of options"),
     ("opens_at", "when it opens"),
@@ -18,6 +18,8 @@ const SETTINGS: [(&str, &str); 13] = [
     ("time_zone", "the time zone"),
     ("results", "who sees the result"),
     ("voters", "who may vote"),
+    ("groups", "the groups that may vote"),
+    ("email_domains", "the e-mail domains that may vote"),
     ("revote", "whether votes can be changed"),
     ("blank", "whether a vote can be blank"),
     ("order", "the order of the options"),

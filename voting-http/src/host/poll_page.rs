@@ -114,6 +114,21 @@ fn rules(poll: &Poll) -> Vec<String> {
     if settings.voters == Voters::Codes {
         rules.push("Whoever has a code of this poll can vote.".into());
     }
+    if settings.voters == Voters::Identity {
+        rules.push("Voters sign in to vote.".into());
+    }
+    if !settings.groups.is_empty() {
+        rules.push(format!(
+            "They must be in one of these groups: {}.",
+            settings.groups.join(", ")
+        ));
+    }
+    if !settings.email_domains.is_empty() {
+        let domains = settings.email_domains.join(", ");
+        rules.push(format!(
+            "They must have a verified e-mail address of: {domains}."
+        ));
+    }
     rules.push(match settings.revote {
         true => "Voters can change their vote: the last one counts.".into(),
         false => "The first vote of each voter counts, and stays.".into(),

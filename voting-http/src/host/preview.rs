@@ -59,6 +59,7 @@ pub(super) fn show(visit: &Visit, poll: &Poll) -> Response {
         ballot_mark: None,
         new_voter: false,
         has_code: false,
+        has_session: false,
         login: false,
         voted: Voted::Unknown,
         takes_blank: settings.blank,

@@ -43,6 +43,9 @@ pub(super) struct Typed {
     pub(super) options: Vec<TypedOption>,
     pub(super) max_choices: String,
     pub(super) voters: String,
+    /// With commas between them.
+    pub(super) groups: String,
+    pub(super) email_domains: String,
     pub(super) revote: bool,
     pub(super) blank: bool,
     pub(super) results: String,
@@ -161,6 +164,8 @@ impl Typed {
             options: options.take(MAX_OPTIONS + 1).collect(),
             max_choices: text("max_choices"),
             voters: text("voters"),
+            groups: text("groups"),
+            email_domains: text("email_domains"),
             revote: form.text("revote") != "no",
             blank: form.get("blank").is_some(),
             results: text("results"),
@@ -203,9 +208,12 @@ impl Typed {
             max_choices: poll.max_choices().to_string(),
             voters: match settings.voters {
                 Voters::Codes => "codes",
+                Voters::Identity => "identity",
                 _ => "open",
             }
             .to_owned(),
+            groups: settings.groups.join(", "),
+            email_domains: settings.email_domains.join(", "),
             revote: settings.revote,
             blank: settings.blank,
             results: results_key(settings.results).to_owned(),
@@ -384,8 +392,21 @@ impl Typed {
                     .insert(option.id.clone(), about);
             }
         }
-        if self.voters == "codes" {
-            settings.voters = Voters::Codes;
+        settings.voters = match &*self.voters {
+            "codes" => Voters::Codes,
+            "identity" => Voters::Identity,
+            _ => Voters::Open,
+        };
+        if settings.voters == Voters::Identity {
+            let all = |text: &str| {
+                let parts = text.split(',').map(str::trim);
+                parts
+                    .filter(|part| !part.is_empty())
+                    .map(str::to_owned)
+                    .collect()
+            };
+            settings.groups = all(&self.groups);
+            settings.email_domains = all(&self.email_domains);
         }
         settings.revote = self.revote;
         settings.blank = self.blank;
@@ -487,6 +508,9 @@ impl Typed {
                 ("Description", typed.description.replace('\r', "")),
                 ("Options", options(typed)),
                 ("Choices for each voter", typed.max_choices.clone()),
+                ("Who may vote", typed.voters.clone()),
+                ("Groups", typed.groups.clone()),
+                ("E-mail domains", typed.email_domains.clone()),
                 ("Votes can be changed", yes(typed.revote)),
                 ("Blank votes", yes(typed.blank)),
                 ("Who sees the result", typed.results.replace('_', " ")),

@@ -48,6 +48,15 @@ pub(crate) struct PollForm {
     #[oai(default)]
     #[serde(default)]
     pub(crate) voters: VotersView,
+    /// Where voters sign in: who may vote must be in one of these groups. It cannot change once the poll has opened.
+    #[oai(default, validator(max_items = 32))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) groups: Vec<String>,
+    /// Where voters sign in: who may vote must have a verified e-mail address in one of these domains. It cannot change once
+    /// the poll has opened.
+    #[oai(default, validator(max_items = 32))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) email_domains: Vec<String>,
     /// Whether a voter may vote again. If so, the newest ballot of the voter counts, else the oldest.
     #[oai(default = "yes")]
     #[serde(default = "yes")]
@@ -208,6 +217,8 @@ impl PollForm {
         }
         settings.description.clone_from(&self.description);
         settings.voters = self.voters.into();
+        settings.groups.clone_from(&self.groups);
+        settings.email_domains.clone_from(&self.email_domains);
         settings.revote = self.revote;
         settings.blank = self.blank;
         settings.opens_at = moment("opens_at", self.opens_at.as_deref())?;
@@ -247,6 +258,8 @@ impl From<&Poll> for PollForm {
             max_choices: poll.max_choices(),
             options: options.collect(),
             voters: settings.voters.into(),
+            groups: settings.groups.clone(),
+            email_domains: settings.email_domains.clone(),
             revote: settings.revote,
             blank: settings.blank,
             opens_at: settings.opens_at.map(|at| at.to_string()),

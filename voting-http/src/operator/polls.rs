@@ -153,6 +153,12 @@ struct PollPatch {
     options: Option<Vec<OptionForm>>,
     /// Who may vote. It cannot change once the poll has opened.
     voters: Option<VotersView>,
+    /// Where voters sign in: who may vote must be in one of these groups.
+    #[oai(validator(max_items = 32))]
+    groups: Option<Vec<String>>,
+    /// Where voters sign in: who may vote must have a verified e-mail address in one of these domains.
+    #[oai(validator(max_items = 32))]
+    email_domains: Option<Vec<String>>,
     /// Whether a voter may vote again.
     revote: Option<bool>,
     /// Whether a voter may vote blank: for no option.

@@ -181,6 +181,8 @@ pub(crate) struct VotePage<'a> {
     pub(crate) login: bool,
     /// Whether the visitor votes with a code.
     pub(crate) has_code: bool,
+    /// Whether the visitor has a session, which can be ended here.
+    pub(crate) has_session: bool,
     /// What the service knows of the visitor's vote.
     pub(crate) voted: Voted,
     /// Whether a voter may vote blank.
@@ -423,6 +425,28 @@ impl HiddenPage<'_> {
     fn title_size(&self) -> &'static str {
         text_size(self.title.chars().count(), 28, 80)
     }
+}
+
+/// The page that asks a voter to sign in, in place of the ballot.
+#[derive(Debug, Clone, Template)]
+#[template(path = "vote_sign_in.html")]
+pub(crate) struct SignInPage<'a> {
+    /// URL prefix where the service is mounted, without a final slash.
+    pub(crate) base: &'a str,
+    /// Changes whenever an asset changes.
+    pub(crate) assets_version: &'a str,
+    /// The question.
+    pub(crate) title: &'a str,
+    /// The paragraphs below the question.
+    pub(crate) description: Vec<Vec<Piece<'a>>>,
+    /// The language of the poll's texts.
+    pub(crate) language: Language<'a>,
+    /// What the voter has to do, or why the voter may not vote.
+    pub(crate) detail: &'a str,
+    /// Where people sign in, if it is known.
+    pub(crate) sign_in_url: Option<&'a str>,
+    /// The result page, if its result is shown to everybody.
+    pub(crate) result_url: Option<String>,
 }
 
 /// A poll in the list of all polls.

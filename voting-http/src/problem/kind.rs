@@ -84,6 +84,8 @@ kinds! {
     CodeNeeded = "urn:voting:problem:code-needed", UNAUTHORIZED, "You need a code";
     /// The code is not one of the poll, or is not valid any more. The detail says which.
     InvalidCode = "urn:voting:problem:invalid-code", FORBIDDEN, "This code is not valid";
+    /// The token of an identity provider is missing or not valid. The detail says why.
+    InvalidToken = "urn:voting:problem:invalid-token", UNAUTHORIZED, "This token is not valid";
     /// Too many wrong codes came from one address, or from all together. A right code is taken nevertheless.
     TooManyCodes = "urn:voting:problem:too-many-codes", TOO_MANY_REQUESTS, "Too many wrong codes";
     /// The page was made for another voter than the one who is signed in now.

@@ -90,12 +90,15 @@ pub enum VotersView {
     Open,
     /// Whoever has one of the poll's codes.
     Codes,
+    /// Whoever signs in, and has the groups or the e-mail domain that the poll asks for.
+    Identity,
 }
 
 impl From<Voters> for VotersView {
     fn from(voters: Voters) -> Self {
         match voters {
             Voters::Codes => Self::Codes,
+            Voters::Identity => Self::Identity,
             _ => Self::Open,
         }
     }
@@ -106,6 +109,7 @@ impl From<VotersView> for Voters {
         match voters {
             VotersView::Open => Self::Open,
             VotersView::Codes => Self::Codes,
+            VotersView::Identity => Self::Identity,
         }
     }
 }
@@ -211,6 +215,10 @@ pub(crate) struct PollView {
     options: Vec<OptionView>,
     /// Who may vote: the field `voters` of a poll that is stored. Here `voters` is a number.
     electorate: VotersView,
+    /// Where voters sign in: they must be in one of these groups. Absent: no group is needed.
+    groups: Option<Vec<String>>,
+    /// Where voters sign in: they must have a verified e-mail address in one of these domains. Absent: none is needed.
+    email_domains: Option<Vec<String>>,
     /// Whether a voter may vote again. If so, the newest ballot of the voter counts, else the oldest.
     revote: bool,
     /// Whether a voter may vote blank: with no `choices`. Absent: no.
@@ -285,6 +293,8 @@ impl From<&Poll> for PollView {
             max_choices: poll.max_choices(),
             options: options.collect(),
             electorate: settings.voters.into(),
+            groups: Some(settings.groups.clone()).filter(|all| !all.is_empty()),
+            email_domains: Some(settings.email_domains.clone()).filter(|all| !all.is_empty()),
             revote: settings.revote,
             blank: settings.blank.then_some(true),
             opens_at: settings.opens_at.map(|at| at.to_string()),

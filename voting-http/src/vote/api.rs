@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{VoteService, memory::Remembered};
 use crate::{
-    edge::{json_answer::JsonAnswer, strict_json::StrictJson},
+    edge::{json_answer::JsonAnswer, strict_json::StrictJson, visitor::NoVoterCookie},
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
     views::{
@@ -85,8 +85,29 @@ pub(super) const OPERATIONS: &[Operation] = &[
         )],
     },
     Operation {
+        id: "openSession",
+        problems: &[
+            ProblemKind::InvalidToken,
+            ProblemKind::NotEligible,
+            ProblemKind::TooManyTokens,
+            ProblemKind::UnknownPoll,
+            ProblemKind::Invalid,
+            ProblemKind::CrossSite,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: Some(r#"{"poll":"cats-vs-dogs"}"#),
+        answers: &[(
+            "200",
+            r#"{"voter":"3Kx0_q1Z","ends_at":"2026-11-27T21:00:00Z"}"#,
+        )],
+    },
+    Operation {
         id: "withdrawBallot",
         problems: &[
+            ProblemKind::CodeNeeded,
+            ProblemKind::InvalidCode,
+            ProblemKind::TooManyCodes,
+            ProblemKind::Invalid,
             ProblemKind::InvalidVoterCookie,
             ProblemKind::SeveralVoterCookies,
             ProblemKind::OutdatedVoterCookie,
@@ -128,6 +149,38 @@ pub(super) const CAST_BY_LOGIN: &str = "The voter is the one who has signed in t
 struct PollsView {
     /// The oldest first.
     polls: Vec<PollView>,
+}
+
+/// A session that is to be opened.
+#[derive(Debug, Object, Deserialize)]
+#[oai(deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
+struct NewSession {
+    /// The id of the poll.
+    #[oai(validator(max_length = 63))]
+    poll: String,
+}
+
+/// A session in a poll.
+#[derive(Debug, Object)]
+#[oai(rename = "Session")]
+struct SessionView {
+    /// A short tag of the voter in this poll. It grants nothing.
+    voter: String,
+    /// When the session ends: RFC 3339, in UTC.
+    ends_at: String,
+}
+
+#[derive(ApiResponse)]
+enum SessionAnswer {
+    /// The session is open.
+    #[oai(status = 200)]
+    Opened(
+        Json<SessionView>,
+        /// The cookie of the session. It ends with the session, or with the browser.
+        #[oai(header = "Set-Cookie")]
+        String,
+    ),
 }
 
 /// Why somebody may not vote, as a fact and not as a failure.
@@ -286,6 +339,10 @@ impl Api {
     /// cookie that the poll's page sets for a code. It neither needs nor sets the voter's cookie. Without a code: 401,
     /// `urn:voting:problem:code-needed`; with one that is not valid: 403, `urn:voting:problem:invalid-code`.
     ///
+    /// A poll whose `electorate` is `identity` takes a ballot from whoever has signed in: with the cookie of a session
+    /// (`openSession`), or through the proxy that signs people in. Otherwise: 401, `urn:voting:problem:sign-in-needed`; and
+    /// 403, `urn:voting:problem:not-eligible`, if the poll is for other people.
+    ///
     /// A poll with `revote: false` counts the voter's first accepted ballot.
     ///
     /// An address can have a limited number of voters whose request does not show that they have voted before: 429,
@@ -333,6 +390,31 @@ impl Api {
             grant: self.0.grant(&poll),
         };
         Ok(CastAnswer::Accepted(JsonAnswer(answer), remember))
+    }
+
+    /// Sign in to vote in a poll whose `electorate` is `identity`, by a token of the deployment's identity provider.
+    ///
+    /// The token is a JSON Web Token, sent as `Authorization: Bearer`. The answer sets the cookie of a session in this poll.
+    /// Send the cookie with each ballot. The same person is the same voter on all devices.
+    #[oai(path = "/v1/session", method = "post", operation_id = "openSession")]
+    async fn open_session(
+        &self,
+        wanted: StrictJson<NewSession>,
+        /// `Bearer` and the token.
+        #[oai(name = "Authorization", validator(max_length = 16400))]
+        _token: Header<Option<String>>,
+        request: &Request,
+    ) -> Result<SessionAnswer, Problem> {
+        let poll = self.0.0.polls.get(&wanted.0.poll).await?;
+        if let Some(without) = request.data::<NoVoterCookie>() {
+            without.set();
+        }
+        let session = self.0.open_session(request, &poll).await?;
+        let answer = SessionView {
+            voter: self.0.0.tags.tag(session.voter),
+            ends_at: session.ends.to_string(),
+        };
+        Ok(SessionAnswer::Opened(Json(answer), session.cookie))
     }
 
     /// Take a ballot back.

@@ -7,8 +7,8 @@ use voting_core::{
 };
 
 use super::{
-    Inner, VoteService, electors::Electors, memory::BallotCookies, metrics::CastMetrics,
-    order::Orders, secret_guard::SecretGuard,
+    Inner, VoteService, electors::Electors, login::LoginCheck, logins::Logins,
+    memory::BallotCookies, metrics::CastMetrics, order::Orders, secret_guard::SecretGuard,
 };
 use crate::{
     cache::polls::Polls,
@@ -31,6 +31,7 @@ pub struct VoteServiceBuilder {
     identity: Option<Arc<dyn Identify>>,
     rule: Option<Arc<dyn BallotRule>>,
     keys: Option<PollKeyWrap>,
+    logins: Logins,
     options: Options,
 }
 
@@ -48,6 +49,7 @@ impl VoteServiceBuilder {
             identity: None,
             rule: None,
             keys: None,
+            logins: Logins::default(),
             options: Options::default(),
         }
     }
@@ -83,6 +85,13 @@ impl VoteServiceBuilder {
         self
     }
 
+    /// Sets how people sign in to vote in polls whose voters are [`Identity`](voting_core::model::poll::Voters::Identity). By
+    /// default nobody can, so such polls take no votes.
+    pub fn logins(mut self, logins: Logins) -> Self {
+        self.logins = logins;
+        self
+    }
+
     option_methods!();
 
     /// Builds the service.
@@ -95,6 +104,7 @@ impl VoteServiceBuilder {
             identity,
             rule,
             keys,
+            logins,
             options,
         } = self;
         let guard = SecretGuard::new(Arc::clone(&sink), secret.fingerprint());
@@ -111,6 +121,7 @@ impl VoteServiceBuilder {
             rule,
             tags: VoterTags::new(&secret),
             electors: Electors::new(&secret, keys, site.is_https()),
+            logins: LoginCheck::new(&secret, logins, site.is_https()),
             ballots: BallotCookies::new(&secret, site.is_https()),
             orders: Orders::new(&secret),
             grants: GrantKey::new(&secret),

@@ -21,7 +21,7 @@ use crate::{
         language::Language,
         poll_of_page::PagePlace,
         site::Prefix,
-        templates::{self, CodePage},
+        templates::{self, CodePage, SignInPage},
     },
     problem::Problem,
     views::paragraphs::paragraphs,
@@ -119,7 +119,7 @@ impl VoteService {
         is_private(answer)
     }
 
-    /// The same, in place of a page for a visitor without a code.
+    /// The page that asks a visitor who has no code, or has not signed in, to do so.
     pub(super) fn ask_visitor(
         &self,
         request: &Request,
@@ -127,11 +127,37 @@ impl VoteService {
         visitor: Visitor,
         casts: bool,
     ) -> Option<Response> {
+        if visitor.no_login().is_some() {
+            return self.ask_sign_in(request, poll, visitor, casts);
+        }
         visitor.no_code()?;
         let problem = visitor.voter().err();
         // Who has not been asked yet has made no mistake.
         let problem = problem.filter(|_| casts || visitor.has_invalid_code());
         Some(self.ask_code(request, poll, problem.as_ref()))
+    }
+
+    /// The page that asks to sign in, at `url` if that is known.
+    pub(super) fn sign_in_page(
+        &self,
+        request: &Request,
+        poll: &Poll,
+        problem: &Problem,
+        url: Option<&str>,
+    ) -> Response {
+        let prefix = Prefix::of(request);
+        let is_shown = poll.shows_result(Viewer::Public, Moment::now()).is_shown();
+        let result_url = self.0.site.peer.poll_url(request, poll.id());
+        is_private(templates::render(&SignInPage {
+            base: prefix.as_str(),
+            assets_version: assets::version(),
+            title: poll.title(),
+            description: paragraphs(&poll.settings().description),
+            language: Language::of(poll),
+            detail: problem.detail(),
+            sign_in_url: url,
+            result_url: result_url.filter(|_| is_shown),
+        }))
     }
 
     fn code_page(

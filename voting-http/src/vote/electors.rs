@@ -9,9 +9,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use cookie::Cookie;
-use data_encoding::BASE64URL_NOPAD;
-use poem::{Request, http::header};
+use poem::Request;
 use voting_core::{
     Poll, PollId, SecretKey, StoreError, VoterId,
     error::{ErrorKind, in_one_line},
@@ -19,33 +17,26 @@ use voting_core::{
         code::{Generation, Serial, VoterCode},
         poll::{CodeRefusal, VoterScheme},
         poll_key::{PollKey, PollKeyWrap, WrappedPollKey},
-        secret::MacKey,
     },
 };
 
-use super::VoteService;
+use super::{
+    VoteService,
+    poll_cookie::{PollCookies, Unread},
+};
 use crate::{
     edge::visitor::{NoCode, NoVoterCookie, Visitor},
     problem::{Problem, kind::ProblemKind, seldom::Seldom},
-    tokens::sealed::SealingKey,
 };
 
 /// The header with a code, in the API.
 pub(super) const CODE_HEADER: &str = "voter-code";
 
-/// What a cookie's name begins with, over HTTPS and without.
-const PREFIXES: [&str; 2] = ["__Host-code-", "code-"];
-
-/// Bytes of a tag in the name, for the poll.
-const NAME_LEN: usize = 9;
-
 /// The keys of the polls, and the cookies of codes.
 pub(super) struct Electors {
     wrap: Option<PollKeyWrap>,
     known: RwLock<HashMap<PollId, (WrappedPollKey, Arc<PollKey>)>>,
-    cookies: SealingKey,
-    names: MacKey,
-    secure: bool,
+    codes: PollCookies,
     warnings: Seldom,
 }
 
@@ -61,9 +52,7 @@ impl Electors {
         Self {
             wrap,
             known: RwLock::default(),
-            cookies: SealingKey::new(secret, "code cookie 1"),
-            names: secret.derive("code cookie name 1"),
-            secure,
+            codes: PollCookies::new(secret, "code", secure),
             warnings: Seldom::default(),
         }
     }
@@ -72,7 +61,7 @@ impl Electors {
     ///
     /// # Errors
     /// The poll has none, or it cannot be read. Nobody can vote then: under another id a voter would count twice.
-    fn key(&self, poll: &Poll) -> Result<Arc<PollKey>, Problem> {
+    pub(super) fn key(&self, poll: &Poll) -> Result<Arc<PollKey>, Problem> {
         let wrapped = poll.wrapped_key();
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         if let (Some((same, key)), Some(wrapped)) = (known.get(poll.id()), wrapped)
@@ -107,58 +96,24 @@ impl Electors {
         }
     }
 
-    fn name(&self, poll: &PollId) -> String {
-        let tag = self.names.tag(poll.as_str().as_bytes());
-        let mark = BASE64URL_NOPAD.encode(&tag[..NAME_LEN]);
-        format!("{}{mark}", PREFIXES[usize::from(!self.secure)])
-    }
-
-    /// The cookie for the holder of a code, as the value of `Set-Cookie`. It ends with the browser.
+    /// The cookie for the holder of a code, as the value of `Set-Cookie`.
     pub(super) fn cookie(&self, poll: &PollId, holder: Holder) -> String {
-        let name = self.name(poll);
-        let mut cookie = format!("{name}=");
-        let context = [name.as_bytes(), poll.as_str().as_bytes()];
-        let write = |message: &mut Vec<u8>| {
-            message.extend(holder.serial.to_be_bytes());
-            message.push(holder.generation);
-        };
-        self.cookies.seal(&context, 5, write, &mut cookie);
-        cookie.push_str(self.attributes());
-        cookie
+        let [a, b, c, d] = holder.serial.to_be_bytes();
+        self.codes.set(poll, &[a, b, c, d, holder.generation])
     }
 
     /// Drops the cookie for this poll.
     pub(super) fn drop_cookie(&self, poll: &PollId) -> String {
-        format!("{}={}; Max-Age=0", self.name(poll), self.attributes())
-    }
-
-    fn attributes(&self) -> &'static str {
-        match self.secure {
-            true => "; HttpOnly; SameSite=Lax; Secure; Path=/",
-            false => "; HttpOnly; SameSite=Lax; Path=/",
-        }
+        self.codes.drop(poll)
     }
 
     fn of_cookie(&self, request: &Request, poll: &Poll) -> Result<Holder, NoCode> {
-        let name = self.name(poll.id());
-        let headers = request.headers().get_all(header::COOKIE).into_iter();
-        // A cookie that is not text is another site's.
-        let mut found: Vec<Cookie<'_>> = headers
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(Cookie::split_parse)
-            .filter_map(Result::ok)
-            .filter(|cookie| cookie.name() == name)
-            .collect();
-        found.dedup_by(|one, other| one.value() == other.value());
-        let cookie = match found.as_slice() {
-            [] => return Err(NoCode::Needed),
-            [cookie] => cookie,
-            // Which of them is this person's is not known.
-            _ => return Err(NoCode::Unreadable),
-        };
-        let context = [name.as_bytes(), poll.id().as_str().as_bytes()];
-        let opened = self.cookies.open(&context, cookie.value().as_bytes());
-        let opened: Option<[u8; 5]> = opened.ok().and_then(|bytes| bytes.try_into().ok());
+        let opened = self.codes.read(request, poll.id());
+        let opened = opened.map_err(|why| match why {
+            Unread::Missing => NoCode::Needed,
+            Unread::Unreadable => NoCode::Unreadable,
+        })?;
+        let opened: Option<[u8; 5]> = opened.try_into().ok();
         let Some([a, b, c, d, generation]) = opened else {
             return Err(NoCode::Unreadable);
         };
@@ -203,17 +158,21 @@ impl VoteService {
     /// code is no error.
     pub(super) async fn visitor(&self, request: &Request, poll: &Poll) -> Result<Visitor, Problem> {
         let given = request.headers().get(CODE_HEADER);
-        if poll.voter_scheme() != VoterScheme::Code {
-            return match given {
-                None => self.0.voters.visitor(request).await,
-                // Its sender would become a new voter with each request.
-                Some(_) => Err(Problem::invalid(
-                    "This poll has no codes: send no header Voter-Code.",
-                )),
-            };
+        let scheme = poll.voter_scheme();
+        if scheme != VoterScheme::Code && given.is_some() {
+            // Its sender would become a new voter with each request.
+            return Err(Problem::invalid(
+                "This poll has no codes: send no header Voter-Code.",
+            ));
+        }
+        if !matches!(scheme, VoterScheme::Code | VoterScheme::Login) {
+            return self.0.voters.visitor(request).await;
         }
         if let Some(without) = request.data::<NoVoterCookie>() {
             without.set();
+        }
+        if scheme == VoterScheme::Login {
+            return self.signed_in(request, poll).await;
         }
         let holder = match given {
             Some(code) => {
@@ -361,12 +320,18 @@ mod tests {
         let cookie = back(&cookie);
         let read = electors.of_cookie(&with(cookie), &other);
         assert_eq!(read, Err(NoCode::Needed));
-        let moved = cookie.replace(&electors.name(ours.id()), &electors.name(other.id()));
+        let moved = cookie.replace(
+            &electors.codes.name(ours.id()),
+            &electors.codes.name(other.id()),
+        );
         let read = electors.of_cookie(&with(&moved), &other);
         assert_eq!(read, Err(NoCode::Unreadable));
         let stranger = Electors::new(&secret(3), Some(wrap()), false);
         let theirs = stranger.cookie(ours.id(), THIRD);
-        let theirs = back(&theirs).replace(&stranger.name(ours.id()), &electors.name(ours.id()));
+        let theirs = back(&theirs).replace(
+            &stranger.codes.name(ours.id()),
+            &electors.codes.name(ours.id()),
+        );
         let read = electors.of_cookie(&with(&theirs), &ours);
         assert_eq!(read, Err(NoCode::Unreadable));
         let fourth = Holder { serial: 3, ..THIRD };

@@ -6,10 +6,13 @@ mod builder;
 mod code;
 mod electors;
 mod form;
+mod login;
+mod logins;
 mod memory;
 mod metrics;
 mod order;
 mod page;
+mod poll_cookie;
 mod secret_guard;
 mod start_over;
 mod state;
@@ -23,9 +26,13 @@ use voting_core::{
     model::poll::Voters as Electorate, pipeline::rule::BallotRule,
 };
 
-pub use self::builder::VoteServiceBuilder;
+pub use self::{
+    builder::VoteServiceBuilder,
+    logins::{InvalidHeader, KeySource, Logins, ProxyLogins, TokenLogins},
+};
 use self::{
     electors::Electors,
+    login::LoginCheck,
     memory::BallotCookies,
     metrics::CastMetrics,
     order::Orders,
@@ -67,6 +74,7 @@ struct Inner {
     rule: Option<Arc<dyn BallotRule>>,
     tags: VoterTags,
     electors: Electors,
+    logins: LoginCheck,
     ballots: BallotCookies,
     orders: Orders,
     grants: GrantKey,
@@ -102,6 +110,7 @@ impl VoteService {
                     "/polls/:poll/forget",
                     "/polls/:poll/withdraw",
                     "/polls/:poll/code",
+                    "/polls/:poll/sign-out",
                 ],
                 "POST",
             );
@@ -137,6 +146,7 @@ impl VoteService {
             .at("/polls/:poll/withdraw", post(page::Withdraw(self.clone())))
             .at("/polls/:poll/c/:code", get(code::Follow(self.clone())))
             .at("/polls/:poll/code", post(code::Enter(self.clone())))
+            .at("/polls/:poll/sign-out", post(login::SignOut(self.clone())))
             .at("/polls/:poll/result", get(page::SeeResult(self.clone())))
             .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
@@ -214,7 +224,7 @@ impl VoteService {
             return Err(Problem::cookies_needed());
         }
         // A click must not count as the vote of another person who has signed in since.
-        let can_change = visitor.is_named() || visitor.has_code();
+        let can_change = visitor.is_named() || visitor.has_code() || visitor.has_login();
         if can_change && from_page.is_some_and(|tag| tag != self.0.tags.tag(visitor.id())) {
             return Err(Problem::voter_changed());
         }

@@ -442,8 +442,9 @@ impl VoteService {
             voter_tag: self.0.tags.tag(visitor.id()),
             ballot_mark: shown.remembered.map(|vote| self.0.ballots.vote_mark(vote)),
             new_voter: visitor.is_new(),
-            login: visitor.is_named(),
+            login: visitor.is_named() || visitor.has_login(),
             has_code: visitor.has_code(),
+            has_session: visitor.has_login() && self.0.logins.has_session(request, poll),
             voted: match shown.remembered.map(|vote| vote.choices) {
                 None | Some(Some(Choices::WITHDRAWN)) => Voted::Unknown,
                 Some(None) => Voted::Forgotten,

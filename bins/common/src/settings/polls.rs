@@ -13,13 +13,15 @@ use voting_http::OnceJson;
 
 use crate::settings::{provenance::in_short, typed};
 
-const POLL_FIELDS: [&str; 17] = [
+const POLL_FIELDS: [&str; 19] = [
     "id",
     "title",
     "description",
     "options",
     "max_choices",
     "voters",
+    "groups",
+    "email_domains",
     "revote",
     "blank",
     "opens_at",

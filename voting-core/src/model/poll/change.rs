@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    CodeChange, CodeRegister, Poll, PollFields, PollSettings, Voters,
+    CodeChange, CodeRegister, Poll, PollFields, PollSettings,
     life::{CHANGE_MARGIN, Life, Pending},
     text,
 };
@@ -105,7 +105,7 @@ pub enum ChangeRefusal {
     NotFinal,
     /// A poll with codes needs a key, and the deployment has no key to wrap it with.
     #[error(
-        "codes need a key of the deployment: set entry_key_file for the workers and the vote services"
+        "codes and logins need a key of the deployment: set entry_key_file for the workers and the vote services"
     )]
     NoPollKey,
     /// The poll has no codes.
@@ -374,9 +374,9 @@ fn created(new: &Poll) -> Result<Changed, StoreError> {
 
 impl Poll {
     /// # Errors
-    /// [`ChangeRefusal::NoPollKey`]: its voters are to have codes, and it has no key.
+    /// [`ChangeRefusal::NoPollKey`]: its voters are to have codes or to sign in, and it has no key.
     fn must_have_key(&self) -> Result<(), StoreError> {
-        if self.settings().voters == Voters::Codes && self.wrapped_key().is_none() {
+        if self.settings().voters.need_key() && self.wrapped_key().is_none() {
             let why = ChangeRefusal::NoPollKey;
             return Err(StoreError::ChangeRefused(self.id.clone(), why));
         }
@@ -431,7 +431,8 @@ impl Poll {
         let other_rules = !self.counts_like(new)
             || was.revote != is.revote
             || was.blank != is.blank
-            || was.voters != is.voters;
+            || (was.voters, &was.groups, &was.email_domains)
+                != (is.voters, &is.groups, &is.email_domains);
         let other_times = (was.opens_at, was.closes_at) != (is.opens_at, is.closes_at);
         // For certain: the log decides, by its own clock.
         let has_opened = was
@@ -467,7 +468,7 @@ impl Poll {
             // Nobody has voted yet.
             after.take_key_of(new);
         }
-        if is.voters == Voters::Codes && after.wrapped_key().is_none() {
+        if is.voters.need_key() && after.wrapped_key().is_none() {
             return refused(ChangeRefusal::NoPollKey);
         }
         let life = &mut after.extras.life;

@@ -26,6 +26,8 @@ pub enum VoterScheme {
     Pseudonym,
     /// [`PollKey::holder`] of the code's serial number.
     Code,
+    /// [`PollKey::login`] of the person who has signed in.
+    Login,
 }
 
 /// What is stored beside the settings of who may vote.
@@ -200,6 +202,7 @@ impl Poll {
     pub fn voter_scheme(&self) -> VoterScheme {
         match (self.settings().voters, self.wrapped_key()) {
             (Voters::Codes, _) => VoterScheme::Code,
+            (Voters::Identity, _) => VoterScheme::Login,
             (Voters::Open, Some(_)) => VoterScheme::Pseudonym,
             (Voters::Open, None) => VoterScheme::Raw,
         }

@@ -13,6 +13,12 @@ pub const MAX_DESCRIPTION_CHARS: usize = 2_000;
 /// The most days that a final poll can be kept: a hundred years.
 pub const MAX_RETENTION_DAYS: u32 = 36_500;
 
+/// The most groups, or e-mail domains, that a poll can name.
+const MAX_CLAIMS: usize = 32;
+
+/// The longest name of a group, in characters.
+const MAX_CLAIM_CHARS: usize = 200;
+
 /// What the host of a poll sets beside its question and its options. All of it has a default, see each field.
 ///
 /// ```
@@ -36,6 +42,14 @@ pub struct PollSettings {
     /// Who may vote. Frozen once the poll has opened. Default: everybody.
     #[serde(skip_serializing_if = "is_default")]
     pub voters: Voters,
+    /// Where voters [sign in](Voters::Identity): who may vote must be in one of these groups. Frozen like `voters`. Default:
+    /// no group is needed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Where voters sign in: who may vote must have a verified e-mail address in one of these domains, in small letters.
+    /// Frozen like `voters`. Default: no address is needed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub email_domains: Vec<String>,
     /// Whether a voter may vote again. If so, the newest ballot of the voter counts, else the oldest. Default: true.
     #[serde(skip_serializing_if = "is_true")]
     pub revote: bool,
@@ -80,6 +94,16 @@ pub enum Voters {
     Open,
     /// Whoever has one of the poll's [codes](crate::model::code).
     Codes,
+    /// Whoever signs in at the deployment's identity provider, and has the groups or the e-mail domain that the poll asks
+    /// for.
+    Identity,
+}
+
+impl Voters {
+    /// Whether the ids of such voters are made with the [key](crate::model::poll_key) of the poll.
+    pub fn need_key(self) -> bool {
+        self != Self::Open
+    }
 }
 
 /// Who sees the result of a poll, and when. Sorted: each shows more than the one before it.
@@ -116,6 +140,8 @@ impl Default for PollSettings {
             description: String::new(),
             option_descriptions: BTreeMap::new(),
             voters: Voters::default(),
+            groups: Vec::new(),
+            email_domains: Vec::new(),
             revote: true,
             blank: false,
             opens_at: None,
@@ -187,6 +213,39 @@ impl PollSettings {
             let rule = "1 to 36500 days";
             return Err(setting("retention_days", &days.to_string(), rule));
         }
+        if self.voters != Voters::Identity
+            && let Some(field) = [
+                ("groups", self.groups.is_empty()),
+                ("email_domains", self.email_domains.is_empty()),
+            ]
+            .iter()
+            .find_map(|(field, is_empty)| (!is_empty).then_some(*field))
+        {
+            let rule = "only for polls whose voters sign in";
+            return Err(setting(field, "a list", rule));
+        }
+        let is_group = |group: &String| {
+            let visible = group.chars().all(|c| !c.is_control());
+            (1..=MAX_CLAIM_CHARS).contains(&group.chars().count()) && visible
+        };
+        if let Some(group) = self.groups.iter().find(|group| !is_group(group)) {
+            return Err(setting("groups", group, "1 to 200 visible characters each"));
+        }
+        for domain in &mut self.email_domains {
+            domain.make_ascii_lowercase();
+            if !is_domain(domain) {
+                let rule = "a domain such as example.org";
+                return Err(setting("email_domains", domain, rule));
+            }
+        }
+        for (field, count) in [
+            ("groups", self.groups.len()),
+            ("email_domains", self.email_domains.len()),
+        ] {
+            if count > MAX_CLAIMS {
+                return Err(setting(field, &count.to_string(), "a list of up to 32"));
+            }
+        }
         let described = |reason| InvalidPoll::Description { reason };
         self.description = text::check_paragraphs(&self.description).map_err(described)?;
         for (option, description) in &mut self.option_descriptions {
@@ -199,6 +258,18 @@ impl PollSettings {
         self.option_descriptions.retain(|_, text| !text.is_empty());
         Ok(self)
     }
+}
+
+/// Whether a text has the form of a domain, in small letters.
+fn is_domain(domain: &str) -> bool {
+    let is_part = |part: &str| {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        (1..=63).contains(&part.len())
+            && part.bytes().all(allowed)
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+    };
+    domain.len() <= 253 && domain.split('.').all(is_part)
 }
 
 /// Whether a text has the form of a name in the IANA time zone database. Whether the database has it is not known
@@ -283,6 +354,31 @@ mod tests {
         }
         assert!(checked(|settings| settings.language = Some("zh-Hant-TW".to_owned())).is_ok());
         assert!(checked(|settings| settings.retention_days = Some(0)).is_err());
+        let signing_in = |groups: &[&str], domains: &[&str]| {
+            let all = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+            let (groups, domains): (Vec<_>, Vec<_>) = (all(groups), all(domains));
+            checked(|settings| {
+                settings.voters = Voters::Identity;
+                (settings.groups, settings.email_domains) = (groups, domains);
+            })
+        };
+        let settings = signing_in(&["/members", "Board of directors"], &["Example.ORG"]);
+        assert_eq!(settings.unwrap().email_domains, ["example.org"]);
+        for (groups, domains) in [
+            (vec![""], vec![]),
+            (vec!["a\nb"], vec![]),
+            (vec!["x"; 33], vec![]),
+            (vec![], vec!["@example.org"]),
+            (vec![], vec!["-a.org"]),
+            (vec![], vec!["a..org"]),
+            (vec![], vec!["a.org"; 33]),
+        ] {
+            assert!(
+                signing_in(&groups, &domains).is_err(),
+                "{groups:?} {domains:?}"
+            );
+        }
+        assert!(checked(|settings| settings.groups = vec!["x".into()]).is_err());
         let option = "c".parse::<OptionId>().unwrap();
         let set = checked(|settings| drop(settings.option_descriptions.insert(option, "?".into())));
         assert!(set.is_err());

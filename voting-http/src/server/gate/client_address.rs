@@ -147,12 +147,16 @@ impl Client {
         Self(peer.map(|peer| peer.ip().to_canonical()))
     }
 
-    pub(crate) fn of(request: &Request, proxies: &TrustedProxies) -> Self {
-        let peer = match &request.remote_addr().0 {
+    /// The other end of the socket.
+    pub(crate) fn peer(request: &Request) -> Self {
+        Self::at(match &request.remote_addr().0 {
             Addr::SocketAddr(peer) => Some(*peer),
             _ => None,
-        };
-        Self::at(peer).forwarded(request.headers(), proxies)
+        })
+    }
+
+    pub(crate) fn of(request: &Request, proxies: &TrustedProxies) -> Self {
+        Self::peer(request).forwarded(request.headers(), proxies)
     }
 
     /// The client for whom the socket's other end sends the request.

@@ -343,6 +343,16 @@ impl Gate {
         }
     }
 
+    /// Counts a login that failed. It returns the problem, or one that says that there were too many.
+    pub(crate) fn wrong_login(&self, request: &Request, problem: Problem) -> Problem {
+        let client = self.client(request);
+        self.0.tell.turned_away(Why::WrongToken, client);
+        match self.0.wrong_tokens.once_more(WRONG, client) {
+            Ok(()) => problem,
+            Err(wait) => Problem::too_many_tokens(wait),
+        }
+    }
+
     /// Counts a form that came from a page of another origin.
     pub(crate) fn other_origin(&self, origin: &str, host: &str) {
         self.0.tell.other_origin(origin, host);
