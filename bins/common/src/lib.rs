@@ -33,6 +33,7 @@ pub use self::{
         entry_keys::EntrySecrets,
         layers::Origin,
         load::LoadedSettings,
+        logins::LoginError,
         polls::polls_of_text,
         provenance::{Setting, with_origin},
         requirements::SecretUse,

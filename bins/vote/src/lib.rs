@@ -24,10 +24,11 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let gate = config.gates(Service::Vote).vote;
     let site = site(&config.vote, &config.result, peer_port, &gate)
         .with_served_by(config.served_by())
-        .with_default_poll(config.default_poll);
+        .with_default_poll(config.default_poll.clone());
     let sink = Arc::new(redis.signing_sink(entry_keys));
     let mut vote = VoteService::builder(sink.clone(), Arc::new(redis), &secret)
         .site(site)
+        .logins(config.logins()?)
         .stop(services.leaving().clone());
     if let Some(keys) = poll_keys {
         vote = vote.poll_keys(keys);

@@ -10,8 +10,8 @@ use voting_core::{
 };
 use voting_http::{OperatorService, ResultService, Site, VoteService};
 use voting_service::{
-    Config, Exit, Kept, ResolvedSecret, SecretError, Service, Services, StopOn, cats_vs_dogs,
-    host_site, resolve_secret, site,
+    Config, Exit, Kept, LoginError, ResolvedSecret, SecretError, Service, Services, StopOn,
+    cats_vs_dogs, host_site, resolve_secret, site,
 };
 
 /// How often polls are looked for that were kept long enough.
@@ -26,6 +26,9 @@ pub enum StartError {
     /// A secret is missing.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The settings of logins do not fit together.
+    #[error(transparent)]
+    Logins(#[from] LoginError),
     /// The ballots in the file belong to another secret.
     #[error(
         "the ballots in {path} were cast under another secret (its fingerprint is {there}, that of this one \
@@ -97,6 +100,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     services.watch(worker.progress().clone(), Arc::clone(&queue));
     let vote = VoteService::builder(voting.sink(), voting.directory(), &secret.key)
         .site(with_default(vote_site))
+        .logins(config.logins()?)
         .poll_keys(poll_keys.clone())
         .stop(stop.clone())
         .build();

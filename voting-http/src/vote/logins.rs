@@ -23,8 +23,14 @@ pub trait KeySource: Send + Sync {
     /// The key set as JSON, of at most 256 KiB, within a few seconds.
     ///
     /// # Errors
-    /// It cannot be had now. It is asked for again after a minute.
+    /// It cannot be had now.
     async fn fetch(&self) -> Result<String, Box<dyn Error + Send + Sync>>;
+
+    /// The least time between two fetches, whatever tokens come. Default: a minute. So long, tokens of a key that the provider
+    /// had not published before may be refused.
+    fn pause(&self) -> Duration {
+        Duration::from_secs(60)
+    }
 }
 
 /// JSON Web Tokens of one identity provider. A token is taken if its `iss` and `aud` are these, it is signed by RS256, ES256
@@ -35,7 +41,7 @@ pub struct TokenLogins {
     pub(super) issuer: String,
     pub(super) audience: String,
     pub(super) keys: Arc<dyn KeySource>,
-    pub(super) groups: Vec<String>,
+    pub(super) groups: String,
 }
 
 impl TokenLogins {
@@ -49,14 +55,14 @@ impl TokenLogins {
             issuer: issuer.into(),
             audience: audience.into(),
             keys: Arc::new(keys),
-            groups: vec!["groups".to_owned()],
+            groups: "groups".to_owned(),
         }
     }
 
-    /// Sets where a token has the person's groups, as names of members, from the outside in: `["realm_access", "roles"]`.
-    /// Default: `["groups"]`. It is a list of texts, or one text.
-    pub fn groups_in(mut self, path: Vec<String>) -> Self {
-        self.groups = path;
+    /// Sets the claim with the person's groups: a list of texts, or one text. Dots lead into objects: `realm_access.roles`,
+    /// unless there is a claim of just this name. Default: `groups`.
+    pub fn groups_in(mut self, claim: impl Into<String>) -> Self {
+        self.groups = claim.into();
         self
     }
 }
@@ -137,6 +143,22 @@ impl Logins {
     pub fn session(mut self, session: Duration) -> Self {
         self.session = Some(session);
         self
+    }
+
+    /// Whether there is a provider whose tokens are taken.
+    pub fn takes_tokens(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    /// How many keys the provider publishes now with which it can sign tokens for us.
+    ///
+    /// # Errors
+    /// They cannot be had. The text says why.
+    pub async fn count_keys(&self) -> Result<usize, String> {
+        match &self.tokens {
+            Some(tokens) => tokens.count_keys().await,
+            None => Ok(0),
+        }
     }
 
     pub(super) fn tokens(&self) -> Option<&Verifier> {

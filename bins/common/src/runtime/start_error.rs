@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use crate::{secrets::SecretError, stores::StoreSettings};
+use crate::{secrets::SecretError, settings::logins::LoginError, stores::StoreSettings};
 
 /// Why services do not start.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,9 @@ pub enum StartError {
     /// The settings do not say where a store is.
     #[error(transparent)]
     Store(#[from] StoreSettings),
+    /// The settings of logins do not fit together.
+    #[error(transparent)]
+    Logins(#[from] LoginError),
     /// The address cannot be listened on.
     #[error("cannot serve {what} on {address}")]
     Listen {

@@ -23,7 +23,7 @@ fn is_share(share: Option<usize>, of: usize) -> bool {
 }
 
 /// The bounds of all settings that have bounds.
-pub(crate) const BOUNDS: [Bounds; 19] = [
+pub(crate) const BOUNDS: [Bounds; 20] = [
     Bounds {
         key: "vote.max_connections",
         range: "in 1 to 1000000",
@@ -81,6 +81,11 @@ pub(crate) const BOUNDS: [Bounds; 19] = [
         key: "new_voters.per_minute",
         range: "in 1 to 1000000",
         is_within: |all| all.new_voters.per_minute.get() <= 1_000_000,
+    },
+    Bounds {
+        key: "login.session_minutes",
+        range: "in 1 to 525600",
+        is_within: |all| all.login.session_minutes.get() <= 525_600,
     },
     Bounds {
         key: "worker.max_ballots",

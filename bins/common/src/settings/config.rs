@@ -70,6 +70,8 @@ pub struct Config {
     pub streams: Streams,
     /// How many new voters one address may have in a poll.
     pub new_voters: NewVoterSettings,
+    /// How people sign in to vote, in polls whose voters do.
+    pub login: LoginSettings,
     /// Traces of single requests and ballots.
     pub traces: TraceSettings,
     /// Whether pages show which replica answered.
@@ -166,6 +168,54 @@ impl Default for NewVoterSettings {
             limited: true,
             burst,
             per_minute,
+        }
+    }
+}
+
+/// How people sign in to vote: by tokens of an identity provider, or by headers of a proxy that signs people in. Only for
+/// vote services.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoginSettings {
+    /// The `iss` of tokens that are taken: the identity provider.
+    pub issuer: Option<String>,
+    /// The `aud` of tokens that are taken: this deployment, as the provider knows it.
+    pub audience: Option<String>,
+    /// The address of the provider's public keys (JWKS), `https://…`; `http://` only on this machine.
+    pub jwks_url: Option<String>,
+    /// A file with these keys, instead of `login.jwks_url`. It is read again when a new key is needed.
+    pub jwks_file: Option<PathBuf>,
+    /// A file of the certificate authorities that vouch for `login.jwks_url`, as PEM. Unless set, those that the system
+    /// trusts.
+    pub ca_file: Option<PathBuf>,
+    /// The claim with a person's groups. Dots lead into objects, as in `realm_access.roles`.
+    pub groups_claim: String,
+    /// The header in which one of `trusted_proxies` names the person who has signed in, such as `X-Forwarded-User`.
+    pub user_header: Option<String>,
+    /// The header with this person's groups, with commas between them.
+    pub groups_header: Option<String>,
+    /// The header with this person's verified e-mail address.
+    pub email_header: Option<String>,
+    /// The address of the page where people sign in. The voting page links to it.
+    pub sign_in_url: Option<String>,
+    /// How long a session lasts after a token was taken, in minutes.
+    pub session_minutes: NonZeroU32,
+}
+
+impl Default for LoginSettings {
+    fn default() -> Self {
+        Self {
+            issuer: None,
+            audience: None,
+            jwks_url: None,
+            jwks_file: None,
+            ca_file: None,
+            groups_claim: "groups".to_owned(),
+            user_header: None,
+            groups_header: None,
+            email_header: None,
+            sign_in_url: None,
+            session_minutes: NonZeroU32::new(720).unwrap_or(NonZeroU32::MIN),
         }
     }
 }
@@ -360,6 +410,7 @@ impl Default for Config {
             trusted_proxies: TrustedProxies::default(),
             streams: Streams::default(),
             new_voters: NewVoterSettings::default(),
+            login: LoginSettings::default(),
             traces: TraceSettings::default(),
             show_served_by: false,
             default_poll: None,

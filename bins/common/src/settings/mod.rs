@@ -12,6 +12,7 @@ pub(crate) mod layers;
 pub(crate) mod listen;
 pub(crate) mod load;
 pub(crate) mod log;
+pub(crate) mod logins;
 pub(crate) mod polls;
 pub(crate) mod provenance;
 #[cfg(test)]

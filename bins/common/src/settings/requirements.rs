@@ -125,6 +125,11 @@ impl Config {
         {
             note(&error);
         }
+        if matches!(service, Service::Vote | Service::AllInOne)
+            && let Err(error) = self.logins()
+        {
+            note(&error);
+        }
         // A program that is built without a store never runs a service that uses the store.
         #[cfg(feature = "redis")]
         if service.uses_redis()

@@ -71,6 +71,11 @@ impl TrustedProxies {
         Ok(Self(named.collect::<Result<_, _>>()?))
     }
 
+    /// Whether the list names nobody.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a network in the list is so large that it may contain anybody.
     pub fn names_everybody(&self) -> bool {
         self.0

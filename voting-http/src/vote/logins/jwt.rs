@@ -20,7 +20,7 @@ const LEEWAY_S: u64 = 60;
 pub(in crate::vote) struct Verifier {
     issuer: String,
     audience: String,
-    groups: Vec<String>,
+    groups: String,
     keys: Keys,
 }
 
@@ -84,13 +84,20 @@ impl Verifier {
         Err(invalid(why))
     }
 
+    /// How many keys the provider publishes now that can be used.
+    pub(super) async fn count_keys(&self) -> Result<usize, String> {
+        Ok(self.keys.fetch().await?.len())
+    }
+
     fn read(&self, claims: Claims) -> Result<Person, &'static str> {
         if claims.sub.is_empty() || claims.sub.len() > MAX_SUBJECT {
             return Err("its sub is empty or too long");
         }
-        let mut path = self.groups.iter();
-        let first = path.next().and_then(|name| claims.rest.get(name));
-        let groups = path.fold(first, |value, name| value.and_then(|value| value.get(name)));
+        let groups = claims.rest.get(&self.groups).or_else(|| {
+            let mut path = self.groups.split('.');
+            let first = path.next().and_then(|name| claims.rest.get(name));
+            path.fold(first, |value, name| value?.get(name))
+        });
         let groups = match groups {
             Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
             Some(Value::String(one)) => vec![one.as_str()],

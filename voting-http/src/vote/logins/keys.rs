@@ -25,9 +25,6 @@ use super::KeySource;
 /// Keys are fetched again after this time, so that a key that the provider has withdrawn is not taken for longer.
 const FRESH: Duration = Duration::from_secs(10 * 60);
 
-/// Keys are fetched at most once in this time, whatever tokens come.
-const PAUSE: Duration = Duration::from_secs(60);
-
 /// If no newer keys can be had, the last ones are taken for so long.
 const KEPT: Duration = Duration::from_secs(24 * 3_600);
 
@@ -37,7 +34,6 @@ const MAX_LEN: usize = 256 * 1024;
 pub(super) struct Keys {
     source: Arc<dyn KeySource>,
     state: Mutex<State>,
-    pause: Duration,
 }
 
 #[derive(Default)]
@@ -47,7 +43,7 @@ struct State {
     tried: Option<Instant>,
 }
 
-struct Key {
+pub(super) struct Key {
     id: Option<String>,
     algorithm: Algorithm,
     key: DecodingKey,
@@ -59,7 +55,6 @@ impl Keys {
         Self {
             source,
             state: Mutex::default(),
-            pause: PAUSE,
         }
     }
 
@@ -76,7 +71,9 @@ impl Keys {
         // One fetch at a time; the others wait for it.
         let mut state = self.state.lock().await;
         let is_fresh = state.fetched.is_some_and(|at| at.elapsed() < FRESH);
-        let may_try = state.tried.is_none_or(|at| at.elapsed() >= self.pause);
+        let may_try = state
+            .tried
+            .is_none_or(|at| at.elapsed() >= self.source.pause());
         let found = state.find(id, algorithm);
         if (is_fresh && !found.is_empty()) || !may_try {
             return state.checked(found);
@@ -96,7 +93,7 @@ impl Keys {
         state.checked(found)
     }
 
-    async fn fetch(&self) -> Result<Vec<Key>, String> {
+    pub(super) async fn fetch(&self) -> Result<Vec<Key>, String> {
         let text = self.source.fetch().await;
         read(&text.map_err(|error| error.to_string())?)
     }
@@ -246,6 +243,7 @@ mod tests {
     struct Sets {
         left: StdMutex<Vec<String>>,
         fetched: AtomicUsize,
+        pause: Duration,
     }
 
     #[async_trait]
@@ -258,6 +256,10 @@ mod tests {
             } else {
                 left[0].clone()
             })
+        }
+
+        fn pause(&self) -> Duration {
+            self.pause
         }
     }
 
@@ -273,9 +275,9 @@ mod tests {
         let sets = Arc::new(Sets {
             left: StdMutex::new(sets.iter().map(|&set| set.to_owned()).collect()),
             fetched: AtomicUsize::new(0),
+            pause,
         });
-        let keys = Keys::new(Arc::new(Arc::clone(&sets)));
-        (Keys { pause, ..keys }, sets)
+        (Keys::new(Arc::new(Arc::clone(&sets))), sets)
     }
 
     async fn count(keys: &Keys, id: Option<&str>) -> Option<usize> {
@@ -285,7 +287,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_unknown_key_is_asked_for_once_and_then_not_for_a_while() {
-        let (keys, sets) = keys(&[&set(&["a"]), &set(&["a", "b"])], PAUSE);
+        let (keys, sets) = keys(&[&set(&["a"]), &set(&["a", "b"])], Duration::from_secs(60));
         for (id, found) in [(Some("a"), 1), (Some("b"), 0), (Some("c"), 0), (None, 1)] {
             assert_eq!(count(&keys, id).await, Some(found));
         }

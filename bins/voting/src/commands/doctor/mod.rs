@@ -9,6 +9,7 @@ mod count;
 mod entry_keys;
 mod file;
 mod log;
+mod logins;
 mod open_files;
 mod polls;
 mod postgres;
@@ -111,6 +112,7 @@ impl Doctor {
     async fn visit(&self, loaded: &LoadedSettings, mut visit: Visit<'_>) -> Report {
         settings::check(&mut visit, loaded);
         open_files::check(&mut visit);
+        logins::check(&mut visit).await;
         let uses = |uses: fn(Service) -> bool| visit.services.iter().any(|service| uses(*service));
         let (uses_redis, uses_postgres) = (uses(Service::uses_redis), uses(Service::uses_postgres));
         let redis = match uses_redis {

@@ -1,0 +1,280 @@
+//! How people sign in to vote, as the settings say.
+
+use std::{error::Error, fs, io::Read as _, path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use poem::http::Uri;
+use rustls::crypto::ring;
+use ureq::{
+    Agent,
+    tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem},
+};
+use voting_http::{InvalidHeader, KeySource, Logins, ProxyLogins, TokenLogins};
+
+use crate::settings::config::Config;
+
+/// So long the provider has to answer.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// The longest key set that is read, in bytes.
+const MAX_LEN: u64 = 256 * 1024;
+
+/// The settings of logins do not fit together.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoginError {
+    /// Tokens cannot be checked with what is set.
+    #[error(
+        "to take tokens, set login.issuer, login.audience, and one of login.jwks_url and login.jwks_file"
+    )]
+    Tokens,
+    /// The keys have no address.
+    #[error("login.jwks_url is {0:?}; it must be an https:// address, or http:// on this machine")]
+    Url(String),
+    /// A page has no address.
+    #[error("login.sign_in_url is {0:?}; it must be an http:// or https:// address")]
+    SignInUrl(String),
+    /// Nobody would be believed.
+    #[error(
+        "login.user_header is set and trusted_proxies is not: name the proxy that signs people in"
+    )]
+    NoProxy,
+    /// Headers without the one that names the person.
+    #[error("login.groups_header and login.email_header need login.user_header")]
+    NoUser,
+    /// A header has an impossible name.
+    #[error(transparent)]
+    Header(#[from] InvalidHeader),
+    /// The file of authorities cannot be read.
+    #[error("cannot read login.ca_file")]
+    CaFile(#[source] std::io::Error),
+    /// The file has no authorities.
+    #[error("login.ca_file has no certificate")]
+    NoAuthorities,
+}
+
+/// The keys in a file.
+struct FileKeys(PathBuf);
+
+#[async_trait]
+impl KeySource for FileKeys {
+    async fn fetch(&self) -> Result<String, Box<dyn Error + Send + Sync>> {
+        let file = self.0.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut text = String::new();
+            let file = fs::File::open(file)?;
+            file.take(MAX_LEN + 1).read_to_string(&mut text)?;
+            Ok::<_, std::io::Error>(text)
+        });
+        Ok(read.await??)
+    }
+
+    fn pause(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+}
+
+/// The keys at an address.
+struct UrlKeys {
+    agent: Agent,
+    url: String,
+}
+
+#[async_trait]
+impl KeySource for UrlKeys {
+    async fn fetch(&self) -> Result<String, Box<dyn Error + Send + Sync>> {
+        let (agent, url) = (self.agent.clone(), self.url.clone());
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut answer = agent.get(&url).call()?;
+            let body = answer.body_mut().with_config().limit(MAX_LEN);
+            body.read_to_string()
+        });
+        Ok(asked.await??)
+    }
+}
+
+impl Config {
+    /// How people sign in to vote.
+    ///
+    /// # Errors
+    /// [`LoginError`] says which settings do not fit together.
+    pub fn logins(&self) -> Result<Logins, LoginError> {
+        let login = &self.login;
+        let minutes = Duration::from_secs(60 * u64::from(login.session_minutes.get()));
+        let mut logins = Logins::default().session(minutes);
+        if let Some(tokens) = self.token_logins()? {
+            logins = logins.with_tokens(tokens);
+        }
+        if let Some(user) = &login.user_header {
+            if self.trusted_proxies.is_empty() {
+                return Err(LoginError::NoProxy);
+            }
+            let mut proxy = ProxyLogins::new(self.trusted_proxies.clone(), user);
+            if let Some(groups) = &login.groups_header {
+                proxy = proxy.groups_in(groups);
+            }
+            if let Some(email) = &login.email_header {
+                proxy = proxy.email_in(email);
+            }
+            logins = logins.with_proxy(&proxy)?;
+        } else if login.groups_header.is_some() || login.email_header.is_some() {
+            return Err(LoginError::NoUser);
+        }
+        if let Some(url) = &login.sign_in_url {
+            let is_page = url
+                .parse::<Uri>()
+                .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+            if !is_page {
+                return Err(LoginError::SignInUrl(url.clone()));
+            }
+            logins = logins.sign_in_at(url);
+        }
+        Ok(logins)
+    }
+
+    fn token_logins(&self) -> Result<Option<TokenLogins>, LoginError> {
+        let login = &self.login;
+        let is_set = login.issuer.is_some()
+            || login.audience.is_some()
+            || login.jwks_url.is_some()
+            || login.jwks_file.is_some();
+        if !is_set {
+            return Ok(None);
+        }
+        let (Some(issuer), Some(audience)) = (&login.issuer, &login.audience) else {
+            return Err(LoginError::Tokens);
+        };
+        let tokens = match (&login.jwks_url, &login.jwks_file) {
+            (Some(url), None) => TokenLogins::new(issuer, audience, self.url_keys(url)?),
+            (None, Some(file)) => TokenLogins::new(issuer, audience, FileKeys(file.clone())),
+            _ => return Err(LoginError::Tokens),
+        };
+        Ok(Some(tokens.groups_in(&login.groups_claim)))
+    }
+
+    fn url_keys(&self, url: &str) -> Result<UrlKeys, LoginError> {
+        let uri = url.parse::<Uri>().ok();
+        let is_local = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+        let is_allowed = uri.is_some_and(|uri| match (uri.scheme_str(), uri.host()) {
+            (Some("https"), Some(_)) => true,
+            (Some("http"), Some(host)) => is_local(host),
+            _ => false,
+        });
+        if !is_allowed {
+            return Err(LoginError::Url(url.to_owned()));
+        }
+        let authorities = match &self.login.ca_file {
+            Some(file) => {
+                let pem = fs::read(file).map_err(LoginError::CaFile)?;
+                let items = parse_pem(&pem).filter_map(Result::ok);
+                let certificates = items.filter_map(|item| match item {
+                    PemItem::Certificate(certificate) => Some(certificate),
+                    _ => None,
+                });
+                let certificates: Vec<_> = certificates.collect();
+                if certificates.is_empty() {
+                    return Err(LoginError::NoAuthorities);
+                }
+                certificates
+            }
+            None => {
+                let trusted = rustls_native_certs::load_native_certs().certs;
+                let trusted = trusted.iter();
+                trusted
+                    .map(|certificate| Certificate::from_der(certificate).to_owned())
+                    .collect()
+            }
+        };
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+            .root_certs(RootCerts::Specific(Arc::new(authorities)))
+            .build();
+        let agent = Agent::config_builder()
+            .timeout_global(Some(WITHIN))
+            .max_redirects(0)
+            .tls_config(tls)
+            .build()
+            .new_agent();
+        Ok(UrlKeys {
+            agent,
+            url: url.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(set: impl FnOnce(&mut Config)) -> Option<String> {
+        let mut config = Config::default();
+        set(&mut config);
+        config.logins().err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(fault(|_| {}), None);
+        let tokens = |config: &mut Config| {
+            config.login.issuer = Some("https://id.test".to_owned());
+            config.login.audience = Some("voting".to_owned());
+        };
+        for url in [
+            "https://id.test/keys",
+            "http://localhost:1/keys",
+            "http://127.0.0.1/",
+        ] {
+            let set = fault(|config| {
+                tokens(config);
+                config.login.jwks_url = text(url);
+            });
+            assert_eq!(set, None, "{url}");
+        }
+        for url in [
+            "http://id.test/keys",
+            "id.test",
+            "file:///keys",
+            "http://localhost.evil.test/",
+        ] {
+            let set = fault(|config| {
+                tokens(config);
+                config.login.jwks_url = text(url);
+            });
+            assert!(set.expect(url).contains("jwks_url"));
+        }
+        let incomplete: [fn(&mut Config); 3] = [
+            |config| config.login.issuer = Some("x".to_owned()),
+            |config| config.login.jwks_file = Some("keys".into()),
+            |config| {
+                config.login.issuer = Some("x".to_owned());
+                config.login.audience = Some("x".to_owned());
+                config.login.jwks_file = Some("keys".into());
+                config.login.jwks_url = Some("https://id.test".to_owned());
+            },
+        ];
+        for set in incomplete {
+            assert!(fault(set).expect("a fault").contains("login.issuer"));
+        }
+        let proxy = fault(|config| config.login.user_header = text("Remote-User"));
+        assert!(proxy.expect("a fault").contains("trusted_proxies"));
+        let named = |config: &mut Config| config.trusted_proxies = "10.0.0.1".parse().unwrap();
+        assert_eq!(
+            fault(|config| {
+                named(config);
+                config.login.user_header = text("Remote-User");
+            }),
+            None
+        );
+        let bad = fault(|config| {
+            named(config);
+            config.login.user_header = text("Remote User");
+        });
+        assert!(bad.expect("a fault").contains("Remote User"));
+        let alone = fault(|config| config.login.email_header = text("Remote-Email"));
+        assert!(alone.expect("a fault").contains("user_header"));
+        let page = fault(|config| config.login.sign_in_url = text("javascript:alert(1)"));
+        assert!(page.expect("a fault").contains("sign_in_url"));
+    }
+}

@@ -1,0 +1,176 @@
+//! Voters who sign in, with keys of the provider in a file and at an address, and how new keys come.
+
+mod support;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    path::Path,
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use data_encoding::BASE64URL_NOPAD;
+use ring::{
+    rand::SystemRandom,
+    signature::{Ed25519KeyPair, KeyPair},
+};
+use serde_json::{Value, json};
+use support::{Voting, command, deployment::Told, front::answer};
+use voting_testing::{agent, await_that};
+
+const ISSUER: &str = "https://id.test";
+
+/// A key of the provider.
+struct Key {
+    id: &'static str,
+    pair: Ed25519KeyPair,
+}
+
+impl Key {
+    fn new(id: &'static str) -> Self {
+        let pair = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("a key");
+        let pair = Ed25519KeyPair::from_pkcs8(pair.as_ref()).expect("a key");
+        Self { id, pair }
+    }
+
+    fn public(&self) -> Value {
+        let x = BASE64URL_NOPAD.encode(self.pair.public_key().as_ref());
+        json!({"kty": "OKP", "crv": "Ed25519", "kid": self.id, "x": x})
+    }
+
+    fn token(&self, person: &str) -> String {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a time");
+        let header = json!({"alg": "EdDSA", "kid": self.id});
+        let claims =
+            json!({"iss": ISSUER, "aud": "voting", "sub": person, "exp": now.as_secs() + 300});
+        let encoded = |value: Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+        let message = format!("{}.{}", encoded(header), encoded(claims));
+        let signature = self.pair.sign(message.as_bytes());
+        format!("{message}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
+    }
+}
+
+fn publish(file: &Path, keys: &[&Key]) {
+    let keys: Vec<_> = keys.iter().map(|key| key.public()).collect();
+    let new = file.with_extension("new");
+    fs::write(&new, json!({"keys": keys}).to_string()).expect("written");
+    fs::rename(new, file).expect("renamed");
+}
+
+/// The status, and the cookie of the session.
+fn sign_in(voting: &Voting, token: &str) -> (u16, String) {
+    let url = format!("{}/v1/session", voting.vote);
+    let asked = agent()
+        .post(&url)
+        .header("authorization", format!("Bearer {token}"));
+    let asked = asked
+        .content_type("application/json")
+        .send(r#"{"poll":"club"}"#);
+    let answer = asked.expect("an answer");
+    let cookie = answer.headers().get("set-cookie");
+    let cookie = cookie.map_or("", |set| set.to_str().expect("a text"));
+    let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
+    (answer.status().as_u16(), cookie)
+}
+
+fn vote(voting: &Voting, cookie: &str, choice: &str) -> u16 {
+    let url = format!("{}/v1/polls/club/ballot", voting.vote);
+    let ballot = agent().put(&url).header("cookie", cookie);
+    let ballot = ballot.content_type("application/json");
+    let sent = ballot.send(json!({"choices": [choice]}).to_string());
+    sent.expect("an answer").status().as_u16()
+}
+
+fn votes(voting: &Voting) -> Value {
+    voting.settled();
+    let tally = support::get(&format!("{}/v1/polls/club/tally", voting.result));
+    json!([tally["options"][0]["votes"], tally["options"][1]["votes"]])
+}
+
+/// A provider that answers each request with this. Its address.
+fn provider(answer: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut lines = BufReader::new(&client).lines();
+            // To the empty line after the head.
+            let is_read = lines.any(|line| line.is_ok_and(|line| line.is_empty()));
+            assert!(is_read);
+            client.write_all(answer.as_bytes()).expect("sent");
+        }
+    });
+    url
+}
+
+const POLL: &str = "[[polls]]\nid = 'club'\ntitle = 'Who?'\nvoters = 'identity'\n\
+     options = [{ id = 'a', label = 'Anna' }, { id = 'b', label = 'Ben' }]\n";
+
+#[test]
+fn keys_are_exchanged_while_people_vote_and_nobody_is_refused_or_counts_twice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("keys.json");
+    let (first, second, stranger) = (Key::new("first"), Key::new("second"), Key::new("stranger"));
+    publish(&file, &[&first]);
+    let settings = format!(
+        "[login]\nissuer = '{ISSUER}'\naudience = 'voting'\njwks_file = '{}'\n{POLL}",
+        file.display()
+    );
+    fs::write(folder.path().join("settings.toml"), settings).expect("written");
+    let voting = Voting::start_with(folder.path(), &["--config", "settings.toml"]);
+
+    let (status, anna) = sign_in(&voting, &first.token("anna"));
+    assert_eq!((status, vote(&voting, &anna, "a")), (200, 202));
+    let (status, _) = sign_in(&voting, &stranger.token("anna"));
+    assert_eq!(status, 401);
+
+    // The provider publishes the next key before it signs with it.
+    publish(&file, &[&first, &second]);
+    await_that("the next key is known", || {
+        sign_in(&voting, &second.token("anna")).0 == 200
+    });
+    for (key, person, choice) in [
+        (&first, "ben", "a"),
+        (&second, "ben", "b"),
+        (&second, "anna", "b"),
+    ] {
+        let (status, session) = sign_in(&voting, &key.token(person));
+        assert_eq!(
+            (status, vote(&voting, &session, choice)),
+            (200, 202),
+            "{person}"
+        );
+    }
+    assert_eq!(votes(&voting), json!([0, 2]));
+    // The session of before goes on.
+    assert_eq!(vote(&voting, &anna, "a"), 202);
+    assert_eq!(votes(&voting), json!([1, 1]));
+}
+
+#[test]
+fn keys_come_from_an_address_and_the_doctor_looks_at_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = Key::new("key");
+    let keys = json!({"keys": [key.public()]}).to_string();
+    let provider = provider(answer("200 OK", "application/json", &keys));
+    let settings = [
+        ("VOTING_LOGIN__ISSUER", ISSUER.to_owned()),
+        ("VOTING_LOGIN__AUDIENCE", "voting".to_owned()),
+        ("VOTING_LOGIN__JWKS_URL", format!("{provider}/keys")),
+    ];
+    fs::write(folder.path().join("polls.toml"), POLL).expect("written");
+    let mut command = command(folder.path());
+    command.args(["--config", "polls.toml"]);
+    for (name, value) in &settings {
+        command.env(name, value);
+    }
+    let voting = Voting::start_as(folder.path(), &mut command);
+    let (status, session) = sign_in(&voting, &key.token("anna"));
+    assert_eq!((status, vote(&voting, &session, "a")), (200, 202));
+    let told = Told::by(&settings, &["doctor"]);
+    told.says("ok", "login keys", &["1 key of the identity provider"]);
+}
