@@ -243,7 +243,12 @@ struct WithdrawnView {
 enum WithdrawAnswer {
     /// It is stored. Once it is counted, the voter's ballot does not count any more.
     #[oai(status = 202)]
-    Accepted(Json<WithdrawnView>),
+    Accepted(
+        Json<WithdrawnView>,
+        /// With `Voter-Tag`: a cookie for this browser session, so that the voting page shows no vote.
+        #[oai(header = "Set-Cookie")]
+        Option<String>,
+    ),
 }
 
 #[derive(ApiResponse)]
@@ -444,16 +449,20 @@ impl Api {
         if visitor.is_new() {
             return Err(Problem::cookies_needed());
         }
-        let voter = self
-            .0
-            .identify(request, &poll, visitor, voter_tag.0.as_deref())?;
+        let from_page = voter_tag.0.as_deref();
+        let voter = self.0.identify(request, &poll, visitor, from_page)?;
         let cast = self
             .0
             .cast(request, &poll, visitor, voter, || Ok(poll.withdraw()?))
             .await;
-        let (_, receipt) = cast.map_err(|problem| problem.for_client(false))?;
-        Ok(WithdrawAnswer::Accepted(Json(WithdrawnView {
+        let (choices, receipt) = cast.map_err(|problem| problem.for_client(false))?;
+        let remember = from_page.map(|_| {
+            let vote = Remembered::stored(choices, &receipt);
+            self.0.0.ballots.write(poll.id(), visitor.id(), vote)
+        });
+        let answer = WithdrawnView {
             receipt: self.0.0.receipts.seal(&receipt),
-        })))
+        };
+        Ok(WithdrawAnswer::Accepted(Json(answer), remember))
     }
 }

@@ -346,7 +346,7 @@ impl Gate {
     /// Counts a login that failed. It returns the problem, or one that says that there were too many.
     pub(crate) fn wrong_login(&self, request: &Request, problem: Problem) -> Problem {
         let client = self.client(request);
-        self.0.tell.turned_away(Why::WrongToken, client);
+        self.0.tell.turned_away(Why::WrongLogin, client);
         match self.0.wrong_tokens.once_more(WRONG, client) {
             Ok(()) => problem,
             Err(wait) => Problem::too_many_tokens(wait),

@@ -26,19 +26,22 @@ pub(super) enum Why {
     WrongToken,
     /// The code of a voter was wrong.
     WrongCode,
+    /// The token with which a voter signs in was wrong.
+    WrongLogin,
     /// A form was sent from a page of another origin.
     OtherOrigin,
     /// Too many voters without an earlier vote came from one address.
     NewVoters,
 }
 
-const ALL: [Why; 8] = [
+const ALL: [Why; 9] = [
     Why::Connections,
     Why::ConnectionsOfAddress,
     Why::Streams,
     Why::StreamsOfAddress,
     Why::WrongToken,
     Why::WrongCode,
+    Why::WrongLogin,
     Why::OtherOrigin,
     Why::NewVoters,
 ];
@@ -55,6 +58,7 @@ impl Why {
             Self::StreamsOfAddress => "streams_of_address",
             Self::WrongToken => "wrong_token",
             Self::WrongCode => "wrong_code",
+            Self::WrongLogin => "wrong_login",
             Self::OtherOrigin => "other_origin",
             Self::NewVoters => "new_voters",
         }
@@ -82,6 +86,7 @@ impl Why {
             }
             Self::WrongToken => "somebody shows wrong operator's tokens",
             Self::WrongCode => "somebody enters wrong codes of a poll",
+            Self::WrongLogin => "somebody signs in to vote with wrong tokens",
             Self::OtherOrigin => {
                 "votes are refused since they seem to come from another site's page. If `origin` is \
                  the address that voters use, set vote.public_url to it: a proxy has changed the \
