@@ -219,7 +219,7 @@ fn complete_operation(operation: &mut Value, known: &Operation, has_voters: bool
     if operation["security"].is_null() {
         operation["security"] = json!([]);
     }
-    if has_voters && takes_body {
+    if has_voters && !operation["responses"]["202"].is_null() {
         // The cookie is optional: a client without the cookie gets one.
         operation["security"] = json!([{"Voter": []}, {}]);
         operation["responses"]["202"]["headers"] = json!({
