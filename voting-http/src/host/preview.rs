@@ -13,7 +13,9 @@ use crate::{
         templates::{Notice, VoteOption, VotePage, Voted, render},
     },
     problem::Problem,
-    views::{paragraphs::paragraphs, poll_view::StateView, vote_words::PollWords},
+    views::{
+        paragraphs::paragraphs, poll_view::StateView, secrecy_words::secrecy, vote_words::PollWords,
+    },
 };
 
 /// `GET /polls/:poll/preview`.
@@ -59,6 +61,7 @@ pub(super) fn show(visit: &Visit, poll: &Poll) -> Response {
         ballot_mark: None,
         new_voter: false,
         has_code: false,
+        secrecy: secrecy(poll, false),
         login: false,
         voted: Voted::Unknown,
         takes_blank: settings.blank,

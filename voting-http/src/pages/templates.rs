@@ -181,6 +181,8 @@ pub(crate) struct VotePage<'a> {
     pub(crate) login: bool,
     /// Whether the visitor votes with a code.
     pub(crate) has_code: bool,
+    /// Who could link a vote to a person, in sentences.
+    pub(crate) secrecy: Vec<String>,
     /// What the service knows of the visitor's vote.
     pub(crate) voted: Voted,
     /// Whether a voter may vote blank.

@@ -107,6 +107,12 @@ impl Electors {
         }
     }
 
+    /// The poll's key is destroyed.
+    fn forget_key(&self, poll: &PollId) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.remove(poll);
+    }
+
     fn name(&self, poll: &PollId) -> String {
         let tag = self.names.tag(poll.as_str().as_bytes());
         let mark = BASE64URL_NOPAD.encode(&tag[..NAME_LEN]);
@@ -203,6 +209,14 @@ impl VoteService {
     /// code is no error.
     pub(super) async fn visitor(&self, request: &Request, poll: &Poll) -> Result<Visitor, Problem> {
         let given = request.headers().get(CODE_HEADER);
+        if poll.voters_are_forgotten() && poll.voter_scheme() == VoterScheme::Code {
+            // Without the poll's key, nobody can be told from anybody else, and nobody can vote.
+            self.0.electors.forget_key(poll.id());
+            if let Some(without) = request.data::<NoVoterCookie>() {
+                without.set();
+            }
+            return Ok(Visitor::with_code(VoterId::from_bytes([0; 16])));
+        }
         if poll.voter_scheme() != VoterScheme::Code {
             return match given {
                 None => self.0.voters.visitor(request).await,

@@ -23,7 +23,7 @@ fn is_share(share: Option<usize>, of: usize) -> bool {
 }
 
 /// The bounds of all settings that have bounds.
-pub(crate) const BOUNDS: [Bounds; 19] = [
+pub(crate) const BOUNDS: [Bounds; 20] = [
     Bounds {
         key: "vote.max_connections",
         range: "in 1 to 1000000",
@@ -113,6 +113,14 @@ pub(crate) const BOUNDS: [Bounds; 19] = [
         is_within: |all| {
             let days = all.retention_days;
             days.is_none_or(|days| (1..=MAX_RETENTION_DAYS).contains(&days))
+        },
+    },
+    Bounds {
+        key: "forget_voters_days",
+        range: "in 0 to 36500",
+        is_within: |all| {
+            let days = all.forget_voters_days;
+            days.is_none_or(|days| days <= MAX_RETENTION_DAYS)
         },
     },
     Bounds {

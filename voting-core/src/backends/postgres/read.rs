@@ -114,7 +114,9 @@ fn receipt_state(
         None => PollExtras::default(),
     };
     let first_counts = !extras.settings().revote;
-    let ballot = found.as_ref().filter(|row| row.get::<_, Option<i32>>(1).is_some());
+    let ballot = found
+        .as_ref()
+        .filter(|row| row.get::<_, Option<i32>>(1).is_some());
     let stored = ballot.map(|row| position(row, 1)).transpose()?;
     let own = receipt.position;
     let dead = snapshot.query_opt(

@@ -364,7 +364,8 @@ fn restored(stored: Option<&Poll>, poll: &Poll) -> Changed {
             let life = &mut after.extras.life;
             // The store has the voters again, or gets them with the ballots that come again and must count.
             let forgotten_at = stored.and_then(Poll::voters_forgotten_at);
-            life.forget_voters_again |= life.voters_forgotten_at.is_some() && forgotten_at.is_none();
+            life.forget_voters_again |=
+                life.voters_forgotten_at.is_some() && forgotten_at.is_none();
             life.voters_forgotten_at = forgotten_at;
             after
         }

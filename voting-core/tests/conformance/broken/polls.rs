@@ -378,7 +378,9 @@ impl BrokenStore for WritesTheRest {
         let mut batch = batch.clone();
         for poll in store.polls.polls().await? {
             if poll.voters_are_forgotten() {
-                batch.ballots.retain(|placed| placed.ballot.poll != *poll.id());
+                batch
+                    .ballots
+                    .retain(|placed| placed.ballot.poll != *poll.id());
                 batch.versions.remove(poll.id());
             }
         }
