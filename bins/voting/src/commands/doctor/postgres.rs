@@ -69,6 +69,9 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Postgres> {
     if !check_tables(visit, &postgres).await {
         return None;
     }
+    if writes {
+        check_upgrade(visit, &postgres).await;
+    }
     let check = "postgres rights";
     if let Some(login) = visit.look(check, postgres.inspect_login()).await {
         for finding in rights(&login, &visit.services) {
@@ -314,6 +317,21 @@ async fn check_tables(visit: &mut Visit<'_>, postgres: &Postgres) -> bool {
     };
     visit.add(finding);
     false
+}
+
+/// Checks that polls may use what programs of the version before do not know.
+async fn check_upgrade(visit: &mut Visit<'_>, postgres: &Postgres) {
+    let check = "postgres upgrade";
+    match visit.look(check, postgres.upgrade_is_finished()).await {
+        Some(true) => visit.add(Finding::ok(check, "finished")),
+        Some(false) => visit.add(Finding::warn(
+            check,
+            "not finished: polls with drafts, times, codes, hidden results or a first vote that counts are refused, and no \
+             poll can be deleted or have its voters forgotten",
+            "once no program of the version before is at work, run `voting migrate --finish` as the owner of the database",
+        )),
+        None => {}
+    }
 }
 
 fn other_tables(error: &StoreError) -> Finding {
