@@ -318,7 +318,7 @@ mod tests {
             position::{EntryId, Position, ShardId},
         },
         store::{
-            BatchFlusher,
+            BatchFlusher, ExportStore, TallyStore,
             batch::{Batch, PlacedBallot},
         },
     };
@@ -374,6 +374,59 @@ mod tests {
         for (table, left) in [("ballots", 1), ("polls", 1), ("tallies", 1)] {
             assert_eq!(rows(&store, table), left, "{table}");
         }
+    }
+
+    #[tokio::test]
+    async fn voters_that_are_forgotten_are_in_no_page_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("votes.db");
+        let store = Sqlite::open(&path, SqliteOptions::default()).unwrap();
+        let large = with_many_ballots(&store).await;
+        let forget = PollChange::new(large.clone(), ChangeTo::VotersForgotten);
+        store.change_poll(&forget, "operator").await.unwrap();
+        for (table, left) in [("ballots", 1), ("polls", 2), ("ballots_without_voters", 1)] {
+            assert_eq!(rows(&store, table), left, "{table}");
+        }
+        // When it is closed, all is in the file.
+        drop(store);
+        let closed = std::fs::read(&path).unwrap();
+        let has = |number: u128| {
+            let voter = number.to_be_bytes();
+            closed.windows(voter.len()).any(|bytes| bytes == voter)
+        };
+        assert!(has(0), "a voter of the other poll");
+        for number in [1, 2, 4_999, 5_000, 10_000] {
+            assert!(!has(number), "voter {number}");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_voters_that_are_being_forgotten_an_end_of_the_process_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("votes.db");
+        let store = Sqlite::open(&path, SqliteOptions::default()).unwrap();
+        let large = with_many_ballots(&store).await;
+        let before = store.recount(&large).await.unwrap().unwrap();
+        assert!(before.agrees());
+        {
+            let mut writer = lock(&store.0.writer);
+            let transaction = begin(&mut writer).unwrap();
+            let (key, poll) = read_poll(&transaction, &large).unwrap().unwrap();
+            let forget = PollChange::new(large.clone(), ChangeTo::VotersForgotten);
+            let after = poll::change(Some(&poll), &forget, Moment::now()).unwrap();
+            write_poll(&transaction, &after.poll.unwrap()).unwrap();
+            forget_voters(&transaction, &large, key).unwrap();
+            transaction.commit().unwrap();
+        }
+        assert!(store.0.remove_some_leftovers().unwrap());
+        assert!(rows(&store, "ballots") > 1);
+        assert_eq!(store.recount(&large).await.unwrap().unwrap(), before);
+        let exported = store.export_ballots(&large).await.unwrap();
+        assert_eq!(exported.head().ballots, before.kept.voters);
+        drop((store, exported));
+        let store = Sqlite::open(&path, SqliteOptions::default()).unwrap();
+        assert_eq!(rows(&store, "ballots"), 1);
+        assert_eq!(store.recount(&large).await.unwrap().unwrap(), before);
     }
 
     #[tokio::test]
