@@ -471,10 +471,5 @@ fn without_the_key_that_was_destroyed_everybody_sees_that_the_poll_is_closed() {
     assert_eq!((link.status.as_u16(), link.cookie()), (303, String::new()));
     let eligible = board.url("/v1/polls/board/eligibility");
     let eligible = get(&eligible, &[("voter-code", &code)]);
-    assert_eq!(
-        eligible.json()["reason"],
-        "poll-closed",
-        "{}",
-        eligible.body
-    );
+    assert!(eligible.body.contains(":poll-closed"), "{}", eligible.body);
 }

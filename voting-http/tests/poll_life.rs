@@ -388,11 +388,10 @@ fn the_voters_of_a_final_poll_are_forgotten_and_the_result_stays() {
     assert_eq!(again.status, 200);
     assert_eq!(again.json()["revision"], forgotten.json()["revision"]);
     assert_eq!(forget("?confirm=nowhere").status, 200);
-    let page = get(&services.vote, &[support::BROWSER]).body;
-    assert!(
-        page.contains("The voters of this poll are forgotten"),
-        "{page}"
-    );
+    voting_testing::await_that("its page says so", || {
+        let page = get(&services.vote, &[support::BROWSER]).body;
+        page.contains("The voters of this poll are forgotten")
+    });
     host.ask(
         "DELETE",
         "/cats-vs-dogs?confirm=cats-vs-dogs",

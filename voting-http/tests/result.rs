@@ -476,7 +476,7 @@ fn another_label_is_seen_without_another_vote() {
     next_event(&mut viewer).expect("a snapshot");
     let renamed = support::poll("cats-vs-dogs", &[("a", "Felines"), ("b", "Dogs")], 1);
     services
-        .block_on(voting_core::PollStore::put_poll(&services.memory, &renamed))
+        .block_on(services.memory.put_poll(&renamed))
         .expect("renamed");
     let (_, change) = next_event(&mut viewer).expect("a change");
     assert_eq!(change["options"][0]["label"], "Felines");
@@ -492,7 +492,7 @@ fn another_title_is_seen_without_another_vote() {
     let id = "cats-vs-dogs".parse().expect("an id");
     let renamed = Poll::new(id, "Which one?", options, 1).expect("a poll");
     services
-        .block_on(voting_core::PollStore::put_poll(&services.memory, &renamed))
+        .block_on(services.memory.put_poll(&renamed))
         .expect("renamed");
     assert_eq!(news(&mut viewer).data["title"], "Which one?");
 }
