@@ -261,7 +261,9 @@ fn voters_that_are_forgotten_come_back_with_no_rewind_and_are_forgotten_again_af
     );
     assert_eq!(recount["agrees"], true);
     let is_as_it_was = |worker: &Service| {
-        assert_eq!(tally_of(&result, "done"), tally);
+        // The version counts how often the tally changed, which a restore may do in other steps.
+        let figures = |tally: &str| tally.split_once(r#""voters""#).map(|(_, it)| it.to_owned());
+        assert_eq!(figures(&tally_of(&result, "done")), figures(&tally));
         assert_eq!(operator(worker).recount("done").as_ref(), Some(&recount));
         let pipeline = settled(worker);
         let number = |name: &str| pipeline[name].as_u64().expect("a number");

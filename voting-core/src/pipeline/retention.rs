@@ -2,8 +2,7 @@
 //!
 //! A final poll keeps its voters for as many days as its
 //! [settings](crate::model::poll::PollSettings::forget_voters_days) say, or else as long as the deployment says. Then they are
-//! forgotten; see [`ChangeTo::VotersForgotten`]. They are forgotten again, without delay, if the store was put back to a time
-//! before. In the same way the poll itself is kept for
+//! forgotten; see [`ChangeTo::VotersForgotten`]. In the same way the poll itself is kept for
 //! [so many days](crate::model::poll::PollSettings::retention_days), and then deleted with its ballots; see
 //! [`ChangeTo::Deleted`]. A poll that became final before version 0.2 is kept as it is: nobody knows since when it is final.
 
@@ -27,9 +26,6 @@ const RETENTION: &str = "retention";
 /// The pause after a failure.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// The pause while a poll is to become final whose voters are to be forgotten again.
-const SOON: Duration = Duration::from_secs(1);
-
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// How many days final polls are kept that do not say so themselves; `None`: for ever.
@@ -49,8 +45,6 @@ pub struct Cleared {
     pub deleted: Vec<PollId>,
     /// The polls whose voters were forgotten.
     pub without_voters: Vec<PollId>,
-    /// The polls whose voters are to be forgotten again, and are needed to count.
-    pub to_forget_again: Vec<PollId>,
 }
 
 /// Deletes the final polls whose time is over at the moment `now`, and forgets the voters of others whose time for that is
@@ -70,16 +64,10 @@ pub async fn clear_expired(
         let is_deleted = is_over(settings.retention_days, kept.polls);
         let to = if is_deleted {
             ChangeTo::Deleted
-        } else if poll.state().is_final()
-            && !poll.voters_are_forgotten()
-            && (poll.voters_are_to_be_forgotten_again()
-                || is_over(settings.forget_voters_days, kept.voters))
+        } else if !poll.voters_are_forgotten() && is_over(settings.forget_voters_days, kept.voters)
         {
             ChangeTo::VotersForgotten
         } else {
-            if poll.voters_are_to_be_forgotten_again() {
-                cleared.to_forget_again.push(id);
-            }
             continue;
         };
         let change = PollChange {
@@ -117,7 +105,7 @@ fn is_expired(poll: &Poll, days: Option<u32>, now: Moment) -> bool {
 }
 
 /// Calls [`clear_expired`] again and again, with a pause of `every`, for as long as the future is polled. A failure is
-/// logged, and tried again after a minute. The pause is a second while voters are to be forgotten again.
+/// logged, and tried again after a minute.
 pub async fn keep_clearing(
     polls: Arc<dyn PollStore>,
     kept: KeptDays,
@@ -127,12 +115,9 @@ pub async fn keep_clearing(
     loop {
         let done = clear_expired(polls.as_ref(), kept, Moment::now()).await;
         let pause = match done {
-            Ok(cleared) => {
+            Ok(_) => {
                 trouble = None;
-                match cleared.to_forget_again.is_empty() {
-                    true => every,
-                    false => every.min(SOON),
-                }
+                every
             }
             Err(error) => {
                 let error = in_one_line(&error);
@@ -231,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn voters_are_forgotten_after_their_days_and_again_in_a_store_that_was_put_back() {
+    async fn voters_are_forgotten_after_their_days() {
         let memory = Memory::default();
         for (id, days) in [("at-once", Some(0)), ("of-two", Some(2)), ("of-none", None)] {
             stores(&memory, id, None).await;
@@ -269,25 +254,6 @@ mod tests {
             .iter()
             .filter(|e| e.note.action == "poll.voters-forgotten");
         assert_eq!(forgotten.count(), 3);
-
-        // A poll of no days that was put back.
-        let published = memory
-            .poll(&"of-none".parse().unwrap())
-            .await
-            .unwrap()
-            .unwrap();
-        let other = Memory::default();
-        let restored = ChangeTo::Restored(Box::new(published.clone()));
-        let restored = PollChange::new(published.id().clone(), restored);
-        other.change_poll(&restored, "coordinator").await.unwrap();
-        let clear = async || {
-            let cleared = clear_expired(&other, KeptDays::default(), now).await;
-            cleared.unwrap().without_voters
-        };
-        assert!(clear().await.is_empty(), "its ballots are needed to count");
-        to(&other, "of-none", PollState::Final(Seals::default())).await;
-        assert_eq!(ids(&clear().await), ["of-none"]);
-        assert!(clear().await.is_empty());
     }
 
     /// Its polls have been final for long.
