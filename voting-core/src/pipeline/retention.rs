@@ -168,7 +168,7 @@ mod tests {
             polls,
             ..KeptDays::default()
         };
-        let cleared = clear_expired(memory, kept, now).await.unwrap();
+        let cleared = clear_expired(memory, kept, now).await.expect("cleared");
         assert!(cleared.without_voters.is_empty());
         cleared.deleted
     }
