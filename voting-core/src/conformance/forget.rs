@@ -13,7 +13,7 @@ use crate::{
     error::StoreError,
     log::entry,
     model::{
-        ballot::Choices,
+        ballot::{Ballot, Choices},
         moment::Moment,
         poll::{self, ChangeRefusal, ChangeTo, Poll, PollChange},
         poll_key::PollKeyWrap,
@@ -121,6 +121,21 @@ pub async fn without_voters_a_poll_has_the_same_result(backend: &Backend) {
         (2, ballot("p", 2, 0b110)),
         (3, ballot("p", 3, 0b110)),
         (4, ballot("p", 4, 0b100)),
+        // One that was taken back, and a blank one.
+        (
+            11,
+            Ballot {
+                choices: Choices::WITHDRAWN,
+                ..ballot("p", 5, 1)
+            },
+        ),
+        (
+            12,
+            Ballot {
+                choices: Choices::BLANK,
+                ..ballot("p", 6, 1)
+            },
+        ),
         (5, ballot("pp", 1, 0b010)),
         (6, ballot("o", 1, 0b010)),
     ]);
@@ -144,7 +159,7 @@ pub async fn without_voters_a_poll_has_the_same_result(backend: &Backend) {
     assert!(counted.agrees(), "{counted:?}");
     assert_eq!(counted.kept.votes, [0, 3, 4]);
     let chosen = exported(backend, "p").await;
-    assert_eq!(chosen, [0b100, 0b110, 0b110, 0b110]);
+    assert_eq!(chosen, [0, 0b100, 0b110, 0b110, 0b110]);
 
     forget(backend, "p").await;
     assert_eq!(stored(backend, "p").await.wrapped_key(), None);

@@ -13,7 +13,7 @@ use voting_http::OnceJson;
 
 use crate::settings::{provenance::in_short, typed};
 
-const POLL_FIELDS: [&str; 17] = [
+const POLL_FIELDS: [&str; 18] = [
     "id",
     "title",
     "description",

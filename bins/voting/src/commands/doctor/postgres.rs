@@ -6,6 +6,7 @@ use voting_core::{
     backends::postgres::{
         Failure, LoginReport, Postgres, Room, SchemaError, ServerReport, TRIED_MIB,
     },
+    store::AppliedStore,
 };
 use voting_service::Service;
 
