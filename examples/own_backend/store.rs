@@ -52,6 +52,26 @@ struct Row {
     poll: Poll,
     tally: Tally,
     ballots: HashMap<VoterId, (Position, Choices)>,
+    /// How many ballots there are of each choice, once the voters are forgotten.
+    without_voters: BTreeMap<Choices, u64>,
+}
+
+impl Row {
+    /// Of the ballots only the number of each choice stays.
+    fn forget_voters(&mut self) {
+        for (_, choices) in std::mem::take(&mut self.ballots).into_values() {
+            *self.without_voters.entry(choices).or_default() += 1;
+        }
+    }
+
+    /// What each counted ballot chooses.
+    fn choices(&self) -> Vec<Choices> {
+        let mut all: Vec<_> = self.ballots.values().map(|(_, choices)| *choices).collect();
+        for (choices, ballots) in &self.without_voters {
+            all.extend((0..*ballots).map(|_| *choices));
+        }
+        all
+    }
 }
 
 impl Tables {
@@ -178,12 +198,21 @@ impl TallyStore for OwnBackend {
         let whole = tables.dead_letters.get(&receipt.whole_entry());
         let whole = whole.filter(|letter| RejectReason::OF_WHOLE_ENTRIES.contains(&letter.reason));
         let dead = tables.dead_letters.get(&receipt.position).or(whole);
-        Ok(ReceiptState::judge(
+        let state = ReceiptState::judge(
             receipt.position,
             stored.map(|(position, _)| *position),
             dead.map(|letter| letter.reason),
             row.is_some_and(|row| !row.poll.settings().revote),
-        ))
+        );
+        Ok(match row {
+            Some(row) if row.poll.voters_are_forgotten() => {
+                state.or_if_pending(ReceiptState::VotersForgotten)
+            }
+            None if tables.deleted.contains_key(&receipt.poll) => {
+                state.or_if_pending(ReceiptState::PollDeleted)
+            }
+            _ => state,
+        })
     }
 
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
@@ -194,8 +223,8 @@ impl TallyStore for OwnBackend {
         let mut counted = Tally::empty(poll.clone(), row.poll.options().len());
         counted.version = row.tally.version;
         let mut all = TallyDelta::default();
-        for (_, choices) in row.ballots.values() {
-            all.record(None, *choices);
+        for choices in row.choices() {
+            all.record(None, choices);
         }
         counted.add(&all)?;
         Ok(Some(Recount {
@@ -233,7 +262,11 @@ impl Tables {
         let Row { poll, tally, .. } = self.polls.remove(index);
         let kept = (poll.state().seals().clone(), tally.rows());
         self.deleted.insert(id.clone(), kept);
-        // Ballots in it that could not be counted go as well.
+        self.empty_dead_letters(id);
+    }
+
+    /// Removes the ballots in this poll that could not be counted.
+    fn empty_dead_letters(&mut self, id: &PollId) {
         let beginning = entry::beginning_of_one(id);
         let letters = self.dead_letters.values_mut();
         for letter in letters.filter(|letter| letter.payload.starts_with(&beginning)) {
@@ -261,15 +294,23 @@ impl PollStore for OwnBackend {
         // Says which changes are allowed, and what becomes of the poll. A database calls it in the transaction that
         // has locked the row.
         let changed = poll::change(stored.as_ref(), change, Moment::now())?;
+        let forgets_voters = changed.forgets_voters(stored.as_ref());
         match &changed.poll {
             Some(poll) => match tables.row_mut(id) {
-                Some(row) => row.poll = poll.clone(),
+                Some(row) => {
+                    row.poll = poll.clone();
+                    if forgets_voters {
+                        row.forget_voters();
+                        tables.empty_dead_letters(id);
+                    }
+                }
                 None => {
                     let tally = Tally::empty(id.clone(), poll.options().len());
                     tables.polls.push(Row {
                         poll: poll.clone(),
                         tally,
                         ballots: HashMap::new(),
+                        without_voters: BTreeMap::new(),
                     });
                 }
             },
@@ -329,9 +370,8 @@ impl ExportStore for OwnBackend {
         let row = tables.row(poll);
         check_exportable(poll, row.map(|row| &row.poll))?;
         let row = row.ok_or_else(|| StoreError::NoPoll(poll.clone()))?;
-        let ballots = row.ballots.values().map(|(_, choices)| *choices);
         // A database sorts at random itself, and sends the ballots piece by piece: see `BallotExport::new`.
-        Ok(BallotExport::of(row.poll.clone(), ballots.collect()))
+        Ok(BallotExport::of(row.poll.clone(), row.choices()))
     }
 }
 

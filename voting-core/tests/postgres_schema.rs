@@ -176,7 +176,7 @@ fn is_refused(url: &str, statements: impl IntoIterator<Item = String>) {
     }
 }
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "refinery_schema_history",
     "polls",
     "ballots",
@@ -187,6 +187,7 @@ const TABLES: [&str; 13] = [
     "applied",
     "applied_below",
     "deleted_polls",
+    "ballots_without_voters",
     "audit_log",
     "tokens",
     "upgrades",
@@ -221,6 +222,10 @@ fn of_the_owner() -> impl Iterator<Item = String> {
         "UPDATE deleted_polls SET voters = 0",
         "DELETE FROM deleted_polls",
         "CREATE OR REPLACE FUNCTION delete_poll(text) RETURNS void LANGUAGE sql AS ''",
+        "INSERT INTO ballots_without_voters VALUES (1, 1, 1)",
+        "UPDATE ballots_without_voters SET ballots = 9",
+        "DELETE FROM ballots_without_voters",
+        "CREATE OR REPLACE FUNCTION forget_voters(text) RETURNS void LANGUAGE sql AS ''",
         "INSERT INTO refinery_schema_history VALUES (99, '', '', '')",
         "UPDATE refinery_schema_history SET version = 0",
     ];
@@ -313,6 +318,48 @@ async fn the_worker_deletes_polls_and_only_those_that_are_final_or_drafts() {
     assert_eq!(audit.last().expect("a note").note.action, "poll.deleted");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worker_forgets_voters_and_only_those_of_final_polls() {
+    let database = Database::new();
+    let owner = database.with_poll().await;
+    owner.grant(&Roles::default()).await.expect("granted");
+    let url = database.login(Some("voting_worker"));
+    let worker = connect(&url);
+    let votes = batch(1, (1..=5).map(|voter| ballot(voter, 0b01)));
+    worker.flush(&votes).await.expect("flushed");
+    // The function has the owner's rights, so it looks for itself.
+    for state in [PollState::Open, PollState::Closing(Seals::default())] {
+        let there = worker.advance_poll(&poll_id(), &state).await;
+        assert_eq!(there.expect("stored"), Some(state));
+        let called = PostgresServer::sql(&url, "SELECT forget_voters('p')");
+        let error = called.expect_err("refused");
+        assert!(error.contains("is not final"), "{error}");
+    }
+    let call = || ["SELECT forget_voters('p')".to_owned()];
+    is_refused(&database.login(Some("voting_result")), call());
+    is_refused(&database.login(None), call());
+    let done = PollState::Final(Seals::default());
+    let there = worker.advance_poll(&poll_id(), &done).await;
+    there.expect("stored");
+    let forget = PollChange::new(poll_id(), ChangeTo::VotersForgotten);
+    database.sql("UPDATE upgrades SET finished = 2");
+    let refused = worker.change_poll(&forget, "operator").await;
+    assert!(matches!(refused, Err(StoreError::UpgradeUnfinished(_))));
+    assert_eq!(database.sql("SELECT count(*) FROM ballots"), "5");
+    database.sql("UPDATE upgrades SET finished = 3");
+    let forgotten = worker.change_poll(&forget, "operator").await;
+    assert!(
+        forgotten
+            .expect("forgotten")
+            .expect("the poll")
+            .voters_are_forgotten()
+    );
+    assert_eq!(database.sql("SELECT count(*) FROM ballots"), "0");
+    let kept = "SELECT choices, ballots FROM ballots_without_voters";
+    assert_eq!(database.sql(kept), "1|5");
+    assert_eq!(worker.totals().await.expect("totals").counted, 5);
+}
+
 /// A database with tables of the version before, and a poll in them, is migrated.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_deleted_while_programs_of_the_version_before_may_be_at_work() {
@@ -390,6 +437,8 @@ async fn the_results_role_reads_what_it_shows_and_nothing_else() {
         "SELECT payload FROM dead_letters",
         "SELECT detail FROM dead_letters",
         "SELECT * FROM applied",
+        "SELECT * FROM ballots_without_voters",
+        "SELECT state FROM deleted_polls",
         "SELECT 1 FROM polls FOR SHARE",
     ];
     is_refused(&url, others.map(str::to_owned));

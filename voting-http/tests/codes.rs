@@ -12,6 +12,7 @@ use voting_core::{
     model::{
         poll::{ChangeTo, CodeChange, PollChange, PollSettings, Voters},
         poll_key::{PollKey, PollKeyWrap},
+        poll_state::{PollState, Seals},
     },
     pipeline::poll_keys::KeyedPolls,
 };
@@ -426,4 +427,49 @@ fn a_service_without_the_key_takes_no_votes_under_another_id() {
     let refused = send("PUT", &url, &[JSON], br#"{"choices":["a"]}"#);
     assert_eq!(refused.status, 503, "{}", refused.body);
     assert_eq!(services.votes("one"), [0, 0]);
+}
+
+#[test]
+fn without_the_key_that_was_destroyed_everybody_sees_that_the_poll_is_closed() {
+    let board = Board::start(2);
+    let code = board.code(1);
+    let link = board.url(&format!("/polls/board/c/{code}"));
+    let cookie = get(&link, &[BROWSER]).cookie();
+    assert_eq!(board.put(&[("cookie", &cookie)], "a").status, 202);
+    board.services.settle();
+    let id = "board".parse().expect("an id");
+    let done = PollState::Final(Seals::default());
+    let change = |to| {
+        let change = PollChange::new("board".parse().expect("an id"), to);
+        let changed = board
+            .services
+            .block_on(board.memory.change_poll(&change, "test"));
+        changed.expect("changed").expect("the poll")
+    };
+    board
+        .services
+        .block_on(board.memory.advance_poll(&id, &done))
+        .expect("final");
+    let forgotten = change(ChangeTo::VotersForgotten);
+    assert_eq!(forgotten.wrapped_key(), None);
+    await_copy(&board.services, "board", forgotten.revision());
+    for cookies in [cookie.as_str(), "", "code-x=y"] {
+        let page = get(&board.url("/polls/board"), &[BROWSER, ("cookie", cookies)]);
+        assert_eq!(page.status, 200, "{cookies}: {}", page.body);
+        assert!(page.body.contains("This poll is closed"), "{}", page.body);
+        assert!(page.body.contains("voters of this poll are forgotten"));
+        assert!(!page.body.contains("You vote with a code"));
+        let cast = board.put(&[("cookie", cookies)], "b");
+        assert_eq!(
+            (cast.status.as_u16(), kind(&cast).as_str()),
+            (409, "poll-closed")
+        );
+    }
+    let by_header = board.put(&[("voter-code", &code)], "b");
+    assert_eq!(kind(&by_header), "poll-closed", "{}", by_header.body);
+    let link = get(&link, &[BROWSER]);
+    assert_eq!((link.status.as_u16(), link.cookie()), (303, String::new()));
+    let eligible = board.url("/v1/polls/board/eligibility");
+    let eligible = get(&eligible, &[("voter-code", &code)]);
+    assert!(eligible.body.contains(":poll-closed"), "{}", eligible.body);
 }

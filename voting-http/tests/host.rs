@@ -495,6 +495,21 @@ fn a_poll_is_closed_archived_and_deleted_once_its_id_is_typed() {
     assert!(browser.get("/?show=archived").body.contains("/polls/many"));
     let taken_out = browser.post("/polls/many/archive", &[("archived", "no")]);
     assert_eq!(taken_out.header("location"), "/polls/many?done=unarchived");
+    let asked = browser.get("/polls/many").body;
+    assert!(asked.contains("/polls/many/forget-voters"));
+    let meaning = browser.get("/polls/many/forget-voters").body;
+    assert!(meaning.contains("cannot be undone"), "{meaning}");
+    let wrong = browser.post("/polls/many/forget-voters", &[("confirm", "cats")]);
+    assert_eq!(wrong.status, 422);
+    let forgotten = browser.post("/polls/many/forget-voters", &[("confirm", "many")]);
+    assert_eq!(
+        forgotten.header("location"),
+        "/polls/many?done=voters-forgotten"
+    );
+    let without = browser.get("/polls/many?done=voters-forgotten").body;
+    assert!(without.contains("The voters of the poll are forgotten."));
+    assert!(without.contains("The voters are forgotten since"));
+    assert!(!without.contains("/polls/many/forget-voters"));
     let deleted = browser.post("/polls/many/delete", &[("confirm", "many")]);
     assert_eq!(deleted.header("location"), "/?done=deleted");
     assert_eq!(browser.get("/polls/many").status, 404);

@@ -87,6 +87,7 @@ fn roles(method: &str, page: &str) -> Option<&'static str> {
         ("GET", "/" | "/polls" | "/polls/:poll" | "/polls/:poll/preview") => "HAO",
         ("GET" | "POST", "/polls/new" | "/polls/:poll/edit") => "HO",
         ("GET" | "POST", "/polls/:poll/close" | "/polls/:poll/delete") => "HO",
+        ("GET" | "POST", "/polls/:poll/forget-voters") => "HO",
         ("POST", "/polls/:poll/publish" | "/polls/:poll/open" | "/polls/:poll/archive") => "HO",
         ("POST", "/polls/:poll/recount") | ("GET", "/audit" | "/audit.csv") => "AO",
         ("GET", "/polls/:poll/export") => "HAO",

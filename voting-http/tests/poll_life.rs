@@ -344,6 +344,76 @@ fn a_final_poll_is_archived_and_deleted_and_its_id_is_gone() {
 }
 
 #[test]
+fn the_voters_of_a_final_poll_are_forgotten_and_the_result_stays() {
+    let services = Services::start();
+    let host = Host(&services);
+    let cast = voter_casts(&services, "a");
+    services.settle();
+    let forget = |query: &str| host.post(&format!("/cats-vs-dogs/forget-voters{query}"));
+    let refused = forget("?confirm=cats-vs-dogs");
+    assert_eq!(refused.status, 409, "it is open");
+    assert!(
+        detail(&refused).contains("once it is final"),
+        "{}",
+        refused.body
+    );
+    host.post("/cats-vs-dogs/close");
+    voting_testing::await_some("the poll is final", || {
+        (host.poll("cats-vs-dogs")["state"] == "final").then_some(())
+    });
+    let receipt = || {
+        let url = format!("{}/v1/receipts/{cast}", services.result);
+        get(&url, &[]).json()["state"].clone()
+    };
+    assert_eq!(receipt(), "counted");
+    for wrong in ["", "?confirm=lunch"] {
+        let refused = forget(wrong);
+        assert_eq!(refused.status, 409, "{wrong}");
+        assert!(
+            detail(&refused).contains("cats-vs-dogs"),
+            "{}",
+            refused.body
+        );
+    }
+    assert_eq!(receipt(), "counted");
+    let recount = || host.post("/cats-vs-dogs/recount").json();
+    let before = recount();
+    let forgotten = forget("?confirm=cats-vs-dogs");
+    assert_eq!(forgotten.status, 200, "{}", forgotten.body);
+    assert!(forgotten.json()["voters_forgotten_at"].is_string());
+    assert_eq!(receipt(), "forgotten");
+    assert_eq!(recount(), before);
+    assert_eq!(before["agrees"], true);
+    let again = forget("");
+    assert_eq!(again.status, 200);
+    assert_eq!(again.json()["revision"], forgotten.json()["revision"]);
+    assert_eq!(forget("?confirm=nowhere").status, 200);
+    voting_testing::await_that("its page says so", || {
+        let page = get(&services.vote, &[support::BROWSER]).body;
+        page.contains("The voters of this poll are forgotten")
+    });
+    host.ask(
+        "DELETE",
+        "/cats-vs-dogs?confirm=cats-vs-dogs",
+        &[],
+        &Value::Null,
+    );
+    assert_eq!(receipt(), "deleted");
+}
+
+/// The receipt of a new voter's vote.
+fn voter_casts(services: &Services, option: &str) -> String {
+    let url = format!("{}/v1/polls/cats-vs-dogs/ballot", services.vote);
+    let body = json!({"choices": [option]}).to_string();
+    let cast = send("PUT", &url, &[JSON], body.as_bytes());
+    assert_eq!(cast.status, 202, "{}", cast.body);
+    cast.json()["receipt"]
+        .as_str()
+        .expect("a receipt")
+        .to_owned()
+}
+
+#[test]
 fn a_patch_is_a_merge_patch() {
     let services = Services::start();
     let host = Host(&services);

@@ -13,8 +13,12 @@ use std::{
 use async_trait::async_trait;
 use support::{BROWSER, Event, FORM, Services, Setup, any_event, events, get, next_event, send};
 use voting_core::{
-    Poll, PollDirectory, PollId, Receipt, ReceiptState, StoreError, Tally, TallyStore,
-    backends::memory::Memory, model::tally::Recount,
+    Poll, PollDirectory, PollId, PollStore, Receipt, ReceiptState, StoreError, Tally, TallyStore,
+    backends::memory::Memory,
+    model::{
+        poll::{PollSettings, ShowResults},
+        tally::Recount,
+    },
 };
 use voting_testing::await_some;
 
@@ -202,6 +206,37 @@ fn assert_stalled(event: &Event, begun: time::OffsetDateTime) {
     let after = since - begun;
     let expected = time::Duration::seconds(-2)..time::Duration::seconds(20);
     assert!(expected.contains(&after), "{after}");
+}
+
+#[test]
+fn in_place_of_a_hidden_result_it_is_told_that_the_count_cannot_be_read() {
+    let (services, store) = in_trouble();
+    let mut settings = PollSettings::default();
+    settings.results = ShowResults::AfterClose;
+    let poll = Poll::builder("sealed", "Which?").option("a", "A");
+    let poll = poll.option("b", "B").settings(settings).build();
+    let stored = services.memory.put_poll(poll.as_ref().expect("a poll"));
+    services.block_on(stored).expect("stored");
+    let url = format!("{}/polls/sealed", services.result);
+    let page = || get(&url, &[BROWSER]);
+    let words = "The count cannot be read right now";
+    await_some("the poll is known", || (page().status == 403).then_some(()));
+    let known = page().body;
+    assert!(
+        known.contains("0 voters") && !known.contains(words),
+        "{known}"
+    );
+    store.has(FAILS);
+    let told = await_some("it is told", || {
+        let page = page();
+        assert_eq!(page.status, 403, "{}", page.body);
+        page.body.contains(words).then_some(page.body)
+    });
+    assert!(told.contains("0 voters, not updated since "), "{told}");
+    let followed = get(&format!("{url}/live.json"), &[]).json();
+    assert!(followed["detail"].as_str().expect("a text").contains(words));
+    let turnout = followed["turnout"].as_str().expect("a text");
+    assert!(turnout.contains("not updated since"), "{followed}");
 }
 
 #[test]
@@ -441,7 +476,7 @@ fn another_label_is_seen_without_another_vote() {
     next_event(&mut viewer).expect("a snapshot");
     let renamed = support::poll("cats-vs-dogs", &[("a", "Felines"), ("b", "Dogs")], 1);
     services
-        .block_on(voting_core::PollStore::put_poll(&services.memory, &renamed))
+        .block_on(services.memory.put_poll(&renamed))
         .expect("renamed");
     let (_, change) = next_event(&mut viewer).expect("a change");
     assert_eq!(change["options"][0]["label"], "Felines");
@@ -457,7 +492,7 @@ fn another_title_is_seen_without_another_vote() {
     let id = "cats-vs-dogs".parse().expect("an id");
     let renamed = Poll::new(id, "Which one?", options, 1).expect("a poll");
     services
-        .block_on(voting_core::PollStore::put_poll(&services.memory, &renamed))
+        .block_on(services.memory.put_poll(&renamed))
         .expect("renamed");
     assert_eq!(news(&mut viewer).data["title"], "Which one?");
 }

@@ -44,8 +44,8 @@ fn roles(operation: &str) -> &'static str {
         "getPipeline" | "listPolls" | "getPoll" | "getCodes" | "exportTallyCsv" | "exportTally"
         | "exportBallotsCsv" | "exportBallots" => "HAO",
         "putPoll" | "replacePoll" | "patchPoll" | "deletePoll" | "publishPoll" | "openPoll"
-        | "closePoll" | "archivePoll" | "unarchivePoll" | "issueCodes" | "revokeCode"
-        | "replaceCode" => "HO",
+        | "closePoll" | "archivePoll" | "unarchivePoll" | "forgetVoters" | "issueCodes"
+        | "revokeCode" | "replaceCode" => "HO",
         "recountPoll" | "listAuditLog" | "exportAuditLog" => "AO",
         "listDeadLetters" | "getDeadLetter" | "replayDeadLetter" | "listTokens" | "addToken"
         | "revokeToken" => "O",

@@ -6,7 +6,7 @@ use voting_core::{
     BallotLog, BallotQueue, PollDirectory, PollId, StoreError, Voting,
     backends::sqlite::{OpenError, Sqlite, SqliteOptions},
     model::poll_key::PollKeyWrap,
-    pipeline::{poll_keys::KeyedPolls, retention::keep_deleting},
+    pipeline::retention::keep_clearing,
 };
 use voting_http::{OperatorService, ResultService, Site, VoteService};
 use voting_service::{
@@ -142,7 +142,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
                 tracing::error!("the disk failed; the next start reads what the file holds");
                 Exit::AtOnce
             }
-            never = keep_deleting(voting.polls(), config.retention_days, RETENTION_ROUND) => {
+            never = keep_clearing(voting.polls(), config.kept_days(), RETENTION_ROUND) => {
                 match never {}
             }
             exit = worker.ended() => {
@@ -223,8 +223,7 @@ async fn set_up_polls(
     keys: &PollKeyWrap,
 ) -> Result<Option<PollId>, StartError> {
     let failed = StartError::Polls;
-    let keyed = KeyedPolls::new(store, Some(keys.clone()));
-    let keyed = keyed.with_pseudonyms(config.voter_pseudonyms);
+    let keyed = config.keyed_polls(store, Some(keys.clone()));
     config.put_polls(&keyed).await.map_err(failed)?;
     remove_left_over(store, config).await.map_err(failed)?;
     let first = match &config.polls {

@@ -5,8 +5,8 @@ use voting_load::LoadArgs;
 use voting_service::Cli;
 
 use crate::commands::{
-    codes::Codes, doctor::Doctor, export::Export, import_polls::ImportPolls, migrate::Migrate,
-    rewind::Rewind, settings::Settings,
+    codes::Codes, doctor::Doctor, export::Export, forget_voters::ForgetVoters,
+    import_polls::ImportPolls, migrate::Migrate, rewind::Rewind, settings::Settings,
 };
 
 /// The whole voting system in one process on one file, and tools for one on Redis and Postgres.
@@ -30,6 +30,7 @@ pub(crate) enum Command {
     Doctor(Doctor),
     Config(Settings),
     Export(Export),
+    ForgetVoters(ForgetVoters),
     ImportPolls(ImportPolls),
     Load(LoadArgs),
     Migrate(Migrate),

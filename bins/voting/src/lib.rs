@@ -35,6 +35,9 @@ pub fn main() -> ExitCode {
         Some(Command::Export(export)) => {
             run_with("voting", &settings, async |c| export.run(&c).await)
         }
+        Some(Command::ForgetVoters(forget)) => {
+            run_with("voting", &settings, async |c| forget.run(&c).await)
+        }
         Some(Command::ImportPolls(import)) => {
             run_with("voting", &settings, async |c| import.run(&c).await)
         }

@@ -87,6 +87,7 @@ fn of_a_healthy_deployment_nothing_is_wrong() {
         )
         .says("ok", "workers", &["1 worker"])
         .says("ok", "postgres tables", &["which this program needs"])
+        .says("ok", "postgres upgrade", &["finished"])
         .says("ok", "postgres rights", &["worker_login"])
         .says("ok", "polls", &["1 open, 0 closing, 0 final"])
         .says(
@@ -102,6 +103,15 @@ fn of_a_healthy_deployment_nothing_is_wrong() {
     let checks = document["checks"].as_array().expect("checks");
     assert!(checks.len() > 20, "{json}");
     assert!(checks.iter().all(|check| check["level"] == "ok"), "{json}");
+}
+
+#[test]
+fn an_upgrade_that_is_not_finished_is_told() {
+    let deployment = healthy();
+    deployment.sql("UPDATE upgrades SET finished = 2");
+    let told = deployment.doctor(&[]);
+    told.says("warn", "postgres upgrade", &["migrate --finish"]);
+    told.only("warn", &["postgres upgrade"]);
 }
 
 #[test]

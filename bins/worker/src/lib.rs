@@ -9,10 +9,7 @@ use self::set_up::set_up;
 use voting_core::{
     BallotQueue, Worker, WorkerOptions,
     error::in_one_line,
-    pipeline::{
-        coordinator::Coordinator, poll_keys::KeyedPolls, retention::keep_deleting,
-        worker::WorkerExit,
-    },
+    pipeline::{coordinator::Coordinator, retention::keep_clearing, worker::WorkerExit},
 };
 use voting_http::OperatorService;
 use voting_service::{Config, Exit, Service, Services, StartError, StopOn, host_site};
@@ -57,8 +54,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     services.watch(worker.progress().clone(), queue.clone());
     let gate = config.gates(Service::Worker).worker;
     let site = host_site(&config.worker, &config.vote, config.vote.listen.port());
-    let polls = KeyedPolls::new(coordinator.polls(), poll_keys.clone());
-    let polls = polls.with_pseudonyms(config.voter_pseudonyms);
+    let polls = config.keyed_polls(coordinator.polls(), poll_keys.clone());
     let mut operator =
         OperatorService::builder(worker.clone(), queue.clone(), postgres.clone(), &token.key)
             .polls(Arc::new(polls))
@@ -82,7 +78,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
                 tracing::error!(error = in_one_line(&error), "cannot set up the polls");
                 Exit::Failed
             }
-            never = keep_deleting(coordinator.polls(), config.retention_days, RETENTION_ROUND) => {
+            never = keep_clearing(coordinator.polls(), config.kept_days(), RETENTION_ROUND) => {
                 match never {}
             }
             exit = worker.ended() => {

@@ -1,10 +1,8 @@
 //! The steps before the first round of the coordinator.
 
 use voting_core::{
-    PollDirectory, StoreError,
-    backends::postgres::Postgres,
-    model::poll_key::PollKeyWrap,
-    pipeline::poll_keys::{KeyedPolls, rewrap_all},
+    PollDirectory, StoreError, backends::postgres::Postgres, model::poll_key::PollKeyWrap,
+    pipeline::poll_keys::rewrap_all,
 };
 use voting_service::{Config, cats_vs_dogs};
 
@@ -19,8 +17,7 @@ pub(crate) async fn set_up(
     if let Some(keys) = keys {
         rewrap_all(postgres, keys).await?;
     }
-    let polls = KeyedPolls::new(postgres, keys.cloned());
-    let polls = polls.with_pseudonyms(config.voter_pseudonyms);
+    let polls = config.keyed_polls(postgres, keys.cloned());
     config.put_polls(&polls).await?;
     // The course's poll may have been made by a start without polls. It cannot be removed safely: vote services may
     // know it, and may take ballots for it.

@@ -2,10 +2,15 @@
 
 mod support;
 
-use std::{path::Path, process::Output};
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, ChildStdin, Command, Output, Stdio},
+};
 
+use serde_json::{Value, json};
 use support::{Crowd, all_is_well, operator, settled};
-use voting_testing::{Deployment, PostgresServer, Service, agent, await_that, text_of};
+use voting_testing::{Deployment, PostgresServer, Service, agent, await_that, get_json, text_of};
 
 fn backup(database: &str, file: &Path) {
     let mut dump = PostgresServer::tool("pg_dump");
@@ -193,6 +198,151 @@ fn a_worker_counts_nothing_on_a_backup_that_was_restored_under_it() {
     let (code, text) = said(&deployment.voting(&["doctor"]));
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("dead letters: none"), "{text}");
+}
+
+/// What the operator's service says of a poll.
+fn poll_of(worker: &Service, id: &str) -> Value {
+    operator(worker)
+        .get(&format!("polls/{id}"))
+        .expect("an answer")
+}
+
+/// A vote of a new voter; its receipt.
+fn vote_for(vote: &Service, poll: &str, option: &str) -> String {
+    let ballot = agent().put(format!("{}/v1/polls/{poll}/ballot", vote.url));
+    let body = json!({"choices": [option]}).to_string();
+    let answer = ballot.content_type("application/json").send(body);
+    let answer: Value = serde_json::from_str(&text_of(answer.expect("an answer"))).expect("JSON");
+    answer["receipt"].as_str().expect("a receipt").to_owned()
+}
+
+fn state_of(result: &Service, receipt: &str) -> String {
+    let answer = get_json(&format!("{}/v1/receipts/{receipt}", result.url));
+    answer.expect("an answer")["state"]
+        .as_str()
+        .expect("a state")
+        .to_owned()
+}
+
+#[test]
+fn voters_that_are_forgotten_come_back_with_no_rewind_and_are_forgotten_again_after_a_restore() {
+    const VOTERS: u64 = 30;
+    let deployment = Deployment::new();
+    let database = deployment.postgres.url("voting");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("backup");
+    let (vote, result) = (deployment.vote(), deployment.result());
+    let worker = deployment.worker();
+    await_that("the worker is ready", || worker.is_ready());
+    make_a_poll(&worker, "done", "Which?");
+    await_that("a ballot is cast in it", || cast_in(&vote, "done") == 202);
+    let mut receipts: Vec<_> = (1..VOTERS)
+        .map(|number| vote_for(&vote, "done", ["a", "b"][usize::from(number % 3 == 0)]))
+        .collect();
+    backup(&database, &file);
+    receipts.push(vote_for(&vote, "done", "b"));
+    let ballots = "SELECT COUNT(*) FROM ballots JOIN polls ON poll = key WHERE id = 'done'";
+    let ballots = || PostgresServer::sql(&database, ballots).expect("asked");
+    let forget = ["forget-voters", "done", "--confirm", "done"];
+    let (code, text) = said(&deployment.voting(&forget));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("once it is final"), "{text}");
+    operator(&worker).close("done");
+    await_that("it is final", || {
+        tally_of(&result, "done").contains("final")
+    });
+    let (tally, recount) = (
+        tally_of(&result, "done"),
+        operator(&worker).recount("done").expect("a recount"),
+    );
+    assert!(
+        tally.contains(&format!(r#""voters":{}"#, VOTERS + 1)),
+        "{tally}"
+    );
+    assert_eq!(recount["agrees"], true);
+    let is_as_it_was = |worker: &Service| {
+        // The version counts how often the tally changed, which a restore may do in other steps.
+        let figures = |tally: &str| tally.split_once(r#""voters""#).map(|(_, it)| it.to_owned());
+        assert_eq!(figures(&tally_of(&result, "done")), figures(&tally));
+        assert_eq!(operator(worker).recount("done").as_ref(), Some(&recount));
+        let pipeline = settled(worker);
+        let number = |name: &str| pipeline[name].as_u64().expect("a number");
+        let told = number("counted") + number("superseded") + number("rejected");
+        assert_eq!(number("accepted"), told, "{pipeline}");
+    };
+
+    // Killed in the middle: nothing is forgotten.
+    let (holder, input) = holds_dead_letters(&database);
+    let mut forgetting = Command::new(deployment.programs().path("voting"));
+    forgetting.env_clear().envs(deployment.settings());
+    let mut killed = forgetting.args(forget).spawn().expect("it starts");
+    await_that("it waits for the table", || {
+        let waits = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%forget_voters%'";
+        PostgresServer::sql(&database, waits) == Ok("1".to_owned())
+    });
+    killed.kill().expect("it runs");
+    killed.wait().expect("gone");
+    release(holder, input);
+    await_that("its transaction is undone", || {
+        let open = "SELECT COUNT(*) FROM pg_stat_activity WHERE query LIKE '%forget_voters%' AND pid <> pg_backend_pid()";
+        PostgresServer::sql(&database, open) == Ok("0".to_owned())
+    });
+    assert_eq!(ballots(), (VOTERS + 1).to_string());
+    assert_eq!(state_of(&result, &receipts[0]), "counted");
+    is_as_it_was(&worker);
+
+    let (code, text) = said(&deployment.voting(&forget));
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(ballots(), "0");
+    assert_eq!(state_of(&result, &receipts[0]), "forgotten");
+    is_as_it_was(&worker);
+    await_that("the vote services know it", || {
+        let poll = get_json(&format!("{}/v1/polls/done", vote.url));
+        poll.is_some_and(|poll| poll["voters_forgotten_at"].is_string())
+    });
+
+    // A rewind hands out all ballots again.
+    assert_eq!(worker.stop().code(), Some(0));
+    assert_eq!(said(&deployment.voting(&["rewind"])).0, Some(0));
+    let worker = deployment.worker();
+    await_that("the worker is ready", || worker.is_ready());
+    is_as_it_was(&worker);
+    assert_eq!(ballots(), "0");
+
+    // A backup has voters, and lacks one who must count.
+    assert_eq!(worker.stop().code(), Some(0));
+    restore(&deployment.postgres, &file);
+    assert_eq!(said(&deployment.voting(&["rewind"])).0, Some(0));
+    let worker = deployment.worker();
+    await_that("the worker is ready", || worker.is_ready());
+    await_that("the voters are forgotten again", || {
+        poll_of(&worker, "done")["voters_forgotten_at"].is_string()
+    });
+    is_as_it_was(&worker);
+    assert_eq!(ballots(), "0");
+    assert_eq!(state_of(&result, &receipts[0]), "forgotten");
+    let (code, text) = said(&deployment.voting(&["doctor"]));
+    assert_eq!(code, Some(0), "{text}");
+}
+
+/// A session of `psql` that keeps others from changing dead letters until its input is closed.
+fn holds_dead_letters(database: &str) -> (Child, ChildStdin) {
+    let mut psql = PostgresServer::psql(database);
+    let holder = psql.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut holder = holder.expect("psql is there");
+    let mut input = holder.stdin.take().expect("its input");
+    let hold = "BEGIN; LOCK TABLE dead_letters IN EXCLUSIVE MODE; SELECT 'held';\n";
+    input.write_all(hold.as_bytes()).expect("written");
+    let mut said = String::new();
+    let mut output = BufReader::new(holder.stdout.take().expect("its output"));
+    output.read_line(&mut said).expect("a line");
+    assert_eq!(said, "held\n");
+    (holder, input)
+}
+
+fn release(mut holder: Child, input: ChildStdin) {
+    drop(input);
+    holder.wait().expect("gone");
 }
 
 /// So many the database has of all polls.

@@ -8,6 +8,7 @@ mod cluster;
 pub mod disk;
 mod error;
 mod faults;
+mod forgotten;
 mod inject;
 mod journal;
 mod loads;

@@ -109,6 +109,17 @@ impl Process {
         }
     }
 
+    /// From its next start on it has this setting.
+    pub(crate) fn set(&mut self, key: &'static str, value: &str) {
+        self.settings.retain(|(other, _)| *other != key);
+        self.settings.push((key, value.to_owned()));
+    }
+
+    /// What it is started with.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.settings.iter().cloned()
+    }
+
     /// Starts it.
     ///
     /// # Panics

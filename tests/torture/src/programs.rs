@@ -25,7 +25,10 @@ pub(crate) fn revision() -> String {
 /// # Errors
 /// They cannot be built.
 pub(crate) fn build(broken: Option<Broken>) -> io::Result<(Programs, Option<PathBuf>)> {
-    let programs = Programs::current_of(&["voting-vote", "voting-worker", "voting-result"])?;
+    let shipped = ["voting-vote", "voting-worker", "voting-result", "voting"];
+    // What is broken never gets as far as the commands.
+    let needed = shipped.len() - usize::from(broken.is_some());
+    let programs = Programs::current_of(&shipped[..needed])?;
     let broken = broken.filter(|broken| broken.is_a_build());
     let broken = broken.map(|broken| broken.build_program(&Programs::own_profile()?));
     Ok((programs, broken.transpose()?))

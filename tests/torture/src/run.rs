@@ -15,6 +15,7 @@ use crate::{
     cluster::Cluster,
     disk,
     error::RunError,
+    forgotten,
     inject::{Outcome, Targets},
     journal::Journal,
     loads::Loads,
@@ -61,7 +62,7 @@ pub async fn run(options: &Options) -> Result<Report, RunError> {
         let why = &error.0;
         journal.say(&format!("{error}: {why}. Power cuts are only kills."));
     }
-    let report = torture(options, &cluster, &journal).await;
+    let report = torture(options, &cluster, &journal, &config).await;
     let failed = report
         .as_ref()
         .map_or(true, |report| !report.wrong().is_empty());
@@ -83,6 +84,7 @@ async fn torture(
     options: &Options,
     cluster: &Cluster,
     journal: &Arc<Journal>,
+    config: &Config,
 ) -> Result<Report, RunError> {
     let addresses = Addresses::of(cluster).await;
     addresses.prepare().await?;
@@ -114,8 +116,15 @@ async fn torture(
     report.services.extend(loads.goes_on(options.ballots).await);
     let postgres = cluster.postgres.lock().await.server.url("voting");
     told.say("the load ends, and all is to be counted");
+    let told = |what: &str| journal.say(&format!("{:8.3} s  {what}", secs(start)));
     loads.judge(&addresses, &postgres, &mut report).await?;
     report.services.extend(cluster.found_dead().await);
+    if options.broken.is_none() {
+        told("the voters of a poll are forgotten, and the log is rewound");
+        let wrong = forgotten::judge(cluster, &addresses, &config.programs).await?;
+        report.services.extend(wrong);
+        told("the result without voters is compared");
+    }
     report.services.extend(cluster.stop_services().await);
     report.services.extend(logs::panics(journal.folder())?);
     report.took = start.elapsed();

@@ -18,6 +18,8 @@ pub mod private_files;
 pub mod redis;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod stored_audit;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod stored_json;
 #[cfg(any(feature = "postgres", feature = "redis"))]

@@ -47,7 +47,7 @@ async fn delete(backend: &Backend, id: &str) {
 }
 
 /// Without the log.
-async fn make_final(backend: &Backend, id: &str) -> Seals {
+pub(super) async fn make_final(backend: &Backend, id: &str) -> Seals {
     let seals: Seals = [entry_key(100, 2)].into_iter().collect();
     let done = PollState::Final(seals.clone());
     let there = backend.polls.advance_poll(&poll_id(id), &done).await;
@@ -82,7 +82,7 @@ pub async fn only_a_draft_or_a_final_poll_is_deleted(backend: &Backend) {
     assert!(backend.polls.polls().await.expect("polls").is_empty());
 }
 
-fn letter(ms: u64, ballot: &Ballot) -> DeadLetter {
+pub(super) fn letter(ms: u64, ballot: &Ballot) -> DeadLetter {
     let placed = &batch(&[(ms, ballot.clone())]).ballots[0];
     DeadLetter::of(placed, RejectReason::UnknownOption)
 }
@@ -189,13 +189,13 @@ pub async fn the_id_of_a_deleted_poll_is_never_used_again(backend: &Backend) {
 
 /// A log that hands out what it is given.
 #[derive(Default)]
-struct HandsOut {
+pub(super) struct HandsOut {
     entries: Mutex<VecDeque<LogEntry>>,
     acknowledged: Mutex<Vec<EntryKey>>,
 }
 
 impl HandsOut {
-    fn again(&self, entries: &[(EntryKey, Vec<u8>)]) {
+    pub(super) fn again(&self, entries: &[(EntryKey, Vec<u8>)]) {
         let entries = entries.iter().map(|((shard, id), payload)| LogEntry {
             shard: *shard,
             id: *id,
@@ -208,7 +208,7 @@ impl HandsOut {
         waiting.extend(entries);
     }
 
-    fn acknowledged(&self) -> usize {
+    pub(super) fn acknowledged(&self) -> usize {
         let done = self.acknowledged.lock();
         done.unwrap_or_else(PoisonError::into_inner).len()
     }
@@ -241,7 +241,7 @@ impl BallotQueue for HandsOut {
     }
 }
 
-fn worker(backend: &Backend, queue: &Arc<HandsOut>) -> WorkerHandle {
+pub(super) fn worker(backend: &Backend, queue: &Arc<HandsOut>) -> WorkerHandle {
     let (polls, flusher) = (Arc::clone(&backend.polls), Arc::clone(&backend.flusher));
     Worker::new(Arc::clone(queue) as _, polls, flusher, quick()).start()
 }

@@ -69,6 +69,7 @@ pub async fn the_settings_of_a_poll_are_kept_whole(backend: &Backend) {
         settings.listed = false;
         settings.language = Some("pt-BR".to_owned());
         settings.retention_days = Some(36_500);
+        settings.forget_voters_days = Some(0);
     });
     let none = poll_of("none", 2, 1);
     for poll in [&all, &none] {

@@ -44,6 +44,7 @@ pub mod export;
 mod faults;
 pub mod first;
 pub mod flush;
+pub mod forget;
 pub mod life;
 pub mod log_range;
 pub mod polls;
@@ -147,8 +148,8 @@ impl Backend {
 macro_rules! conformance_suite {
     ($backend:expr) => {
         $crate::conformance_suite! {
-            $backend; queue, log_range, flush, first, empty, store_range, polls, life, audit, tokens, delete, export, work,
-            close,
+            $backend; queue, log_range, flush, first, empty, store_range, polls, life, audit, tokens, delete, forget,
+            export, work, close,
             times, moving, restart
         }
     };
@@ -300,6 +301,23 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! {
             @tests $backend, delete by_value {
                 a_poll_that_is_deleted_stays_so,
+            }
+        }
+    };
+    (@forget $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, forget by_reference {
+                only_the_voters_of_a_final_poll_are_forgotten,
+                without_voters_a_poll_has_the_same_result,
+                ballots_that_come_again_to_a_poll_without_voters_change_nothing,
+                a_batch_and_the_store_agree_on_whose_voters_are_forgotten,
+                voters_that_a_restored_store_has_again_count_and_are_to_be_forgotten_again,
+                what_becomes_of_a_ballot_is_told_as_long_as_it_is_known,
+            }
+        }
+        $crate::conformance_suite! {
+            @tests $backend, forget by_value {
+                voters_that_are_forgotten_stay_so,
             }
         }
     };

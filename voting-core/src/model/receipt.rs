@@ -82,6 +82,11 @@ pub enum ReceiptState {
     Superseded,
     /// It is among the dead letters.
     Rejected(RejectReason),
+    /// The voters of its poll are forgotten, so nobody can tell any more which ballot was whose. It was counted, or
+    /// another one of the voter.
+    VotersForgotten,
+    /// Its poll is deleted, with all ballots.
+    PollDeleted,
 }
 
 impl ReceiptState {
@@ -100,6 +105,15 @@ impl ReceiptState {
             (_, Some(reason)) => Self::Rejected(reason),
             (Some(stored), _) if is_kept(stored) => Self::Superseded,
             _ => Self::Pending,
+        }
+    }
+
+    /// This state; or `otherwise` if the store knows nothing of the ballot.
+    #[must_use]
+    pub fn or_if_pending(self, otherwise: Self) -> Self {
+        match self {
+            Self::Pending => otherwise,
+            known => known,
         }
     }
 }

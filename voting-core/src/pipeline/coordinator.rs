@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     closing,
-    put_back::{GuardedStore, bring_back_polls},
+    put_back::{GuardedStore, bring_back_polls, forget_voters_again},
     schedule::{self, Published, ScheduledPolls},
 };
 use crate::{
@@ -98,7 +98,8 @@ impl Coordinator {
         if !self.store.upgrade_is_finished().await? {
             polls = polls.into_iter().map(Poll::keeping_ballots).collect();
         }
-        log.publish(&polls).await
+        log.publish(&polls).await?;
+        forget_voters_again(self.store.as_ref(), &polls).await
     }
 
     /// Calls `set_up` until it succeeds, then takes a round each second, and at once after a change of a poll.

@@ -140,6 +140,28 @@ pub async fn bring_back_polls(
     Ok(back)
 }
 
+/// Forgets the voters of the polls of which a store was given back that they were forgotten, once they are final. Logs each.
+///
+/// # Errors
+/// The store does not answer.
+pub(super) async fn forget_voters_again(
+    store: &(impl PollStore + ?Sized),
+    polls: &[Poll],
+) -> Result<(), StoreError> {
+    let is_due = |poll: &&Poll| poll.voters_are_to_be_forgotten_again() && poll.state().is_final();
+    for poll in polls.iter().filter(is_due) {
+        let change = PollChange::new(poll.id().clone(), ChangeTo::VotersForgotten);
+        match store.change_poll(&change, COORDINATOR).await {
+            Ok(_) => {
+                tracing::info!(poll = %poll.id(), "the store has the voters of the poll no more; it was put back");
+            }
+            Err(StoreError::PollDeleted(_) | StoreError::NoPoll(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// A store that takes no batch after it was put back to an earlier state.
 ///
 /// A database that is put back fails first: its connections or its tables are gone. So after each failure it is

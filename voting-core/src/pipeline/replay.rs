@@ -87,19 +87,25 @@ async fn prepare(
         Err(error) => return Ok(Err((error.reason(), error.to_string()))),
     };
     let mut batch = Batch::default();
-    let (mut first_reason, mut of_deleted) = (None, 0);
+    let (mut first_reason, mut dropped) = (None, 0);
     for placed in ballots {
         let (ballot, position) = (&placed.ballot, placed.position);
         let poll = polls.poll(&ballot.poll).await?;
         let checked = match &poll {
             // Nobody can vote in it.
             Some(poll) if poll.is_draft() => Err(RejectReason::UnknownPoll),
+            // As the worker drops it: nobody can tell any more whether the voter has another one.
+            Some(poll) if poll.voters_are_forgotten() => {
+                dropped += 1;
+                batch.judge_by(poll);
+                continue;
+            }
             // It is too late also for what came in time: a final count never changes.
             Some(poll) if poll.state().is_final() => Err(RejectReason::PollClosed),
             Some(poll) => poll.check(ballot.choices, position),
             None if polls.is_deleted(&ballot.poll).await? => {
                 // As the worker drops it: a deleted poll keeps no ballots.
-                of_deleted += 1;
+                dropped += 1;
                 batch.deleted.insert(ballot.poll.clone());
                 continue;
             }
@@ -123,12 +129,12 @@ async fn prepare(
         first_reason.get_or_insert((letter.reason, letter.detail.clone()));
         batch.dead_letters.push(letter);
     }
-    if let (true, 0, Some(reason)) = (batch.ballots.is_empty(), of_deleted, first_reason) {
+    if let (true, 0, Some(reason)) = (batch.ballots.is_empty(), dropped, first_reason) {
         return Ok(Err(reason));
     }
     batch.revived.push(Revival {
         position: letter.position,
-        valid: batch.ballots.len() as u64 + of_deleted,
+        valid: batch.ballots.len() as u64 + dropped,
     });
     batch.keep_one_of_each_voter();
     Ok(Ok(batch))

@@ -1,9 +1,10 @@
-//! Deletes polls that were kept long enough.
+//! Forgets the voters of polls, and deletes polls, that were kept long enough.
 //!
-//! A final poll is kept for as many days as its [settings](crate::model::poll::PollSettings::retention_days) say, or
-//! else as long as the deployment says. Then it is deleted with its ballots; see
-//! [`ChangeTo::Deleted`]. A poll that became final before version 0.2 is kept:
-//! nobody knows since when it is final.
+//! A final poll keeps its voters for as many days as its
+//! [settings](crate::model::poll::PollSettings::forget_voters_days) say, or else as long as the deployment says. Then they are
+//! forgotten; see [`ChangeTo::VotersForgotten`]. In the same way the poll itself is kept for
+//! [so many days](crate::model::poll::PollSettings::retention_days), and then deleted with its ballots; see
+//! [`ChangeTo::Deleted`]. A poll that became final before version 0.2 is kept as it is: nobody knows since when it is final.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use crate::{
     store::PollStore,
 };
 
-/// Who deletes polls, in the audit log.
+/// Who deletes polls and forgets voters, in the audit log.
 const RETENTION: &str = "retention";
 
 /// The pause after a failure.
@@ -27,32 +28,61 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Deletes the final polls whose time is over at the moment `now`, and returns their ids. `default_days` is how many days
-/// a poll is kept that does not say so itself; `None`: for ever.
+/// How many days final polls are kept that do not say so themselves; `None`: for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeptDays {
+    /// With their voters.
+    pub voters: Option<u32>,
+    /// At all.
+    pub polls: Option<u32>,
+}
+
+/// What was done to polls that were kept long enough.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cleared {
+    /// The polls that were deleted.
+    pub deleted: Vec<PollId>,
+    /// The polls whose voters were forgotten.
+    pub without_voters: Vec<PollId>,
+}
+
+/// Deletes the final polls whose time is over at the moment `now`, and forgets the voters of others whose time for that is
+/// over.
 ///
 /// # Errors
-/// The store does not answer, or does not delete polls yet ([`StoreError::UpgradeUnfinished`]). Some polls may have been
-/// deleted.
-pub async fn delete_expired(
+/// The store does not answer, or does neither yet ([`StoreError::UpgradeUnfinished`]). Some of it may have been done.
+pub async fn clear_expired(
     polls: &(impl PollStore + ?Sized),
-    default_days: Option<u32>,
+    kept: KeptDays,
     now: Moment,
-) -> Result<Vec<PollId>, StoreError> {
-    let mut deleted = Vec::new();
-    let stored = polls.polls().await?;
-    for poll in stored
-        .iter()
-        .filter(|poll| is_expired(poll, default_days, now))
-    {
+) -> Result<Cleared, StoreError> {
+    let mut cleared = Cleared::default();
+    for poll in polls.polls().await? {
+        let (id, settings) = (poll.id().clone(), poll.settings());
+        let is_over = |own: Option<u32>, default| is_expired(&poll, own.or(default), now);
+        let is_deleted = is_over(settings.retention_days, kept.polls);
+        let to = if is_deleted {
+            ChangeTo::Deleted
+        } else if !poll.voters_are_forgotten() && is_over(settings.forget_voters_days, kept.voters)
+        {
+            ChangeTo::VotersForgotten
+        } else {
+            continue;
+        };
         let change = PollChange {
             // Somebody may just have changed how long it is kept.
             if_revision: Some(poll.revision()),
-            ..PollChange::new(poll.id().clone(), ChangeTo::Deleted)
+            ..PollChange::new(id.clone(), to)
         };
         match polls.change_poll(&change, RETENTION).await {
+            Ok(_) if is_deleted => {
+                tracing::info!(poll = %id, "the poll was kept long enough; deleted it with its ballots");
+                cleared.deleted.push(id);
+            }
             Ok(_) => {
-                tracing::info!(poll = %poll.id(), "the poll was kept long enough; deleted it with its ballots");
-                deleted.push(poll.id().clone());
+                tracing::info!(poll = %id, "the voters of the poll were kept long enough; forgot them");
+                cleared.without_voters.push(id);
             }
             // Another process was faster, or the next call looks at the poll again.
             Err(
@@ -63,27 +93,27 @@ pub async fn delete_expired(
             Err(error) => return Err(error),
         }
     }
-    Ok(deleted)
+    Ok(cleared)
 }
 
-fn is_expired(poll: &Poll, default_days: Option<u32>, now: Moment) -> bool {
-    let days = poll.settings().retention_days.or(default_days);
+/// Whether a poll has been final for so many days.
+fn is_expired(poll: &Poll, days: Option<u32>, now: Moment) -> bool {
     match (poll.state().is_final(), poll.final_at(), days) {
         (true, Some(final_at), Some(days)) => final_at.plus(DAY * days) <= now,
         _ => false,
     }
 }
 
-/// Calls [`delete_expired`] again and again, with a pause of `every`, for as long as the future is polled. A failure is
+/// Calls [`clear_expired`] again and again, with a pause of `every`, for as long as the future is polled. A failure is
 /// logged, and tried again after a minute.
-pub async fn keep_deleting(
+pub async fn keep_clearing(
     polls: Arc<dyn PollStore>,
-    default_days: Option<u32>,
+    kept: KeptDays,
     every: Duration,
 ) -> std::convert::Infallible {
     let mut trouble = None;
     loop {
-        let done = delete_expired(polls.as_ref(), default_days, Moment::now()).await;
+        let done = clear_expired(polls.as_ref(), kept, Moment::now()).await;
         let pause = match done {
             Ok(_) => {
                 trouble = None;
@@ -94,7 +124,7 @@ pub async fn keep_deleting(
                 if trouble.as_ref() != Some(&error) {
                     tracing::warn!(
                         error,
-                        "could not delete polls that were kept long enough; will retry"
+                        "could not clear polls that were kept long enough; will retry"
                     );
                     trouble = Some(error);
                 }
@@ -133,6 +163,16 @@ mod tests {
         assert_eq!(moved.expect("stored"), Some(state));
     }
 
+    async fn deleted(memory: &Memory, polls: Option<u32>, now: Moment) -> Vec<PollId> {
+        let kept = KeptDays {
+            polls,
+            ..KeptDays::default()
+        };
+        let cleared = clear_expired(memory, kept, now).await.expect("cleared");
+        assert!(cleared.without_voters.is_empty());
+        cleared.deleted
+    }
+
     fn ids(deleted: &[PollId]) -> Vec<&str> {
         deleted.iter().map(PollId::as_str).collect()
     }
@@ -157,23 +197,15 @@ mod tests {
         let final_at = final_at.unwrap().final_at().unwrap();
         let after = |days: u32| final_at.plus(DAY * days);
         let early = Moment::from_unix_ms(after(1).unix_ms() - 1).unwrap();
-        assert!(
-            delete_expired(&memory, None, early)
-                .await
-                .unwrap()
-                .is_empty()
-        );
-        let deleted = delete_expired(&memory, None, after(1)).await.unwrap();
-        assert_eq!(ids(&deleted), ["of-one"]);
-        let again = delete_expired(&memory, None, after(2)).await.unwrap();
-        assert!(again.is_empty());
+        assert!(deleted(&memory, None, early).await.is_empty());
+        assert_eq!(ids(&deleted(&memory, None, after(1)).await), ["of-one"]);
+        assert!(deleted(&memory, None, after(2)).await.is_empty());
         // Another poll may have become final some milliseconds later.
         let late = after(5).plus(Duration::from_secs(60));
-        let deleted = delete_expired(&memory, Some(5), late).await.unwrap();
-        assert_eq!(ids(&deleted), ["of-none"], "by the deployment's days");
+        let by_default = deleted(&memory, Some(5), late).await;
+        assert_eq!(ids(&by_default), ["of-none"], "by the deployment's days");
         let late = after(10_000);
-        let deleted = delete_expired(&memory, Some(5), late).await.unwrap();
-        assert_eq!(ids(&deleted), ["of-ten"]);
+        assert_eq!(ids(&deleted(&memory, Some(5), late).await), ["of-ten"]);
         let left = memory.polls().await.unwrap();
         let left: Vec<_> = left.iter().map(|poll| poll.id().as_str()).collect();
         assert_eq!(left, ["open", "closing"]);
@@ -181,6 +213,47 @@ mod tests {
         let by = log.iter().filter(|e| e.note.action == "poll.deleted");
         let by: Vec<_> = by.map(|entry| entry.note.by.as_str()).collect();
         assert_eq!(by, [RETENTION; 3]);
+    }
+
+    #[tokio::test]
+    async fn voters_are_forgotten_after_their_days() {
+        let memory = Memory::default();
+        for (id, days) in [("at-once", Some(0)), ("of-two", Some(2)), ("of-none", None)] {
+            stores(&memory, id, None).await;
+            let poll = memory.poll(&id.parse().unwrap()).await.unwrap().unwrap();
+            let mut settings = poll.settings().clone();
+            settings.forget_voters_days = days;
+            let poll = poll.with_settings(settings).unwrap();
+            memory
+                .change_poll(&PollChange::put(poll), "host")
+                .await
+                .unwrap();
+        }
+        let clear = async |voters, now| {
+            let kept = KeptDays {
+                voters,
+                polls: None,
+            };
+            let cleared = clear_expired(&memory, kept, now).await.unwrap();
+            assert!(cleared.deleted.is_empty());
+            cleared.without_voters
+        };
+        let late = Moment::now().plus(DAY * 10_000);
+        assert!(clear(Some(0), late).await.is_empty(), "none is final");
+        for id in ["at-once", "of-two", "of-none"] {
+            to(&memory, id, PollState::Final(Seals::default())).await;
+        }
+        let now = Moment::now();
+        assert_eq!(ids(&clear(None, now).await), ["at-once"]);
+        assert!(clear(None, now).await.is_empty());
+        let later = now.plus(DAY * 3);
+        assert_eq!(ids(&clear(Some(5), later).await), ["of-two"]);
+        assert_eq!(ids(&clear(Some(5), later.plus(DAY * 3)).await), ["of-none"]);
+        let log = memory.audit_log(0, 100).await.unwrap();
+        let forgotten = log
+            .iter()
+            .filter(|e| e.note.action == "poll.voters-forgotten");
+        assert_eq!(forgotten.count(), 3);
     }
 
     /// Its polls have been final for long.
@@ -219,7 +292,11 @@ mod tests {
         stores(&memory, "old", Some(1)).await;
         to(&memory, "old", PollState::Final(Seals::default())).await;
         let store: Arc<dyn PollStore> = Arc::new(Old(memory.clone()));
-        let deleting = tokio::spawn(keep_deleting(store, None, Duration::from_secs(3_600)));
+        let deleting = tokio::spawn(keep_clearing(
+            store,
+            KeptDays::default(),
+            Duration::from_secs(3_600),
+        ));
         let id: PollId = "old".parse().unwrap();
         let gone = async {
             while !memory.is_deleted(&id).await.unwrap() {

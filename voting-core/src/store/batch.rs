@@ -18,7 +18,8 @@ use crate::{
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
     /// The entries that make up the batch, each once, with its number of valid ballots, also of
-    /// those that a newer one in the batch replaced, and of those in [deleted polls](Self::deleted).
+    /// those that a newer one in the batch replaced, and of those in [deleted polls](Self::deleted) and in polls whose
+    /// voters are forgotten. The ballots of both are not in the batch.
     pub entries: Vec<(EntryKey, u64)>,
     /// At most one ballot a voter and poll, the one that counts: the newest, or the oldest in
     /// [some polls](Self::first_counts); sorted by poll and voter.

@@ -103,6 +103,9 @@ pub trait PollStore: PollDirectory {
     /// [`change`](crate::model::poll::change) decides what becomes of the poll. Returns the poll as it is then; `None` if
     /// the change has deleted it. `by` says who changes it, such as `operator`.
     ///
+    /// If the change [forgets the voters](crate::model::poll::Changed::forgets_voters), the same transaction replaces the
+    /// poll's ballots with the number of ballots of each choice, and empties the dead letters of single ballots in the poll.
+    ///
     /// A flush that began before this call may have seen the earlier poll. Every such flush has ended when this
     /// method returns.
     ///

@@ -19,7 +19,7 @@ pub struct FlushReport {
     /// Ballots of voters who had none in the poll.
     pub counted: u64,
     /// Ballots that a newer one has replaced or kept out, each told once. Among them are those that came after their
-    /// poll was deleted.
+    /// poll was deleted or its voters were forgotten.
     pub superseded: u64,
     /// Ballots that went to the dead letters, each told once.
     pub rejected: u64,
@@ -42,7 +42,8 @@ pub struct Flushed {
 pub struct Totals {
     /// Ballots that count, one a voter and poll, and those that counted in a poll until it was deleted.
     pub counted: u64,
-    /// Ballots in whose place another one of the voter counts, and those that came after their poll was deleted.
+    /// Ballots in whose place another one of the voter counts, and those that came after their poll was deleted or its
+    /// voters were forgotten.
     pub superseded: u64,
     /// Ballots among the dead letters.
     pub rejected: u64,

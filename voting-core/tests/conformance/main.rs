@@ -266,7 +266,8 @@ mod postgres {
 
     voting_core::conformance_suite!(
         memory_log();
-        flush, first, empty, store_range, polls, life, audit, tokens, delete, export, work, close, times, restart
+        flush, first, empty, store_range, polls, life, audit, tokens, delete, forget, export, work,
+        close, times, restart
     );
 
     mod with_the_workers_rights {
@@ -284,7 +285,8 @@ mod postgres {
         }
 
         voting_core::conformance_suite!(
-            memory_log(); flush, first, empty, store_range, polls, life, audit, tokens, delete, export, work, close, restart
+            memory_log();
+            flush, first, empty, store_range, polls, life, audit, tokens, delete, forget, export, work, close, restart
         );
     }
 
@@ -297,7 +299,7 @@ mod postgres {
         }
 
         voting_core::conformance_suite!(
-            redis_log(); work, delete, close, times, restart
+            redis_log(); work, delete, forget, close, times, restart
         );
     }
 }

@@ -14,6 +14,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Final {
     Close,
+    ForgetVoters,
     Delete,
 }
 
@@ -129,6 +130,11 @@ pub(super) async fn close(visit: Visit) -> Result<Response, Problem> {
     confirmed(visit, Final::Close).await
 }
 
+/// `GET` and `POST /polls/:poll/forget-voters`.
+pub(super) async fn forget_voters(visit: Visit) -> Result<Response, Problem> {
+    confirmed(visit, Final::ForgetVoters).await
+}
+
 /// `GET` and `POST /polls/:poll/delete`.
 pub(super) async fn delete(visit: Visit) -> Result<Response, Problem> {
     confirmed(visit, Final::Delete).await
@@ -143,6 +149,11 @@ async fn confirmed(visit: Visit, what: Final) -> Result<Response, Problem> {
         (Final::Close, Some(typed)) if typed == id => {
             service.close_poll(id, by).await?;
             Ok(visit.done(&poll, "closed"))
+        }
+        (Final::ForgetVoters, Some(typed)) if typed == id => {
+            let expected = Expected::Stored;
+            service.forget_voters(id, Some(typed), expected, by).await?;
+            Ok(visit.done(&poll, "voters-forgotten"))
         }
         (Final::Delete, Some(typed)) if typed == id => {
             let expected = Expected::Stored;
@@ -171,6 +182,19 @@ async fn confirm_page(
             "Voting ends now. Every vote that was confirmed to its voter counts.".to_owned(),
             "A poll that is closed cannot be opened again.".to_owned(),
         ],
+        Final::ForgetVoters => vec![
+            format!(
+                "Of the votes of {}, only the number for each choice is kept. The result stays as it is, and can be \
+                 counted again.",
+                counted(voters, "voter")
+            ),
+            "Nobody can tell any more who cast which vote. A voter who asks what became of a vote is told so. This cannot \
+             be undone."
+                .to_owned(),
+            "Backups of the database and entries that the ballot log keeps may still have the voters, until they are \
+             deleted."
+                .to_owned(),
+        ],
         Final::Delete if poll.phase(visit.now) == Phase::Draft => {
             vec!["The draft is deleted. Nobody has voted in it.".to_owned()]
         }
@@ -192,10 +216,12 @@ async fn confirm_page(
         title: poll.title().to_owned(),
         action: match what {
             Final::Close => "close",
+            Final::ForgetVoters => "forget-voters",
             Final::Delete => "delete",
         },
         heading: match what {
             Final::Close => "Close this poll now",
+            Final::ForgetVoters => "Forget the voters",
             Final::Delete => "Delete this poll",
         },
         meaning,

@@ -10,7 +10,7 @@ const FIELDS: [(&str, &str); 3] = [
     ("max_choices", "the number of choices"),
 ];
 
-const SETTINGS: [(&str, &str); 15] = [
+const SETTINGS: [(&str, &str); 16] = [
     ("description", "the description"),
     ("option_descriptions", "the descriptions of options"),
     ("opens_at", "when it opens"),
@@ -26,6 +26,7 @@ const SETTINGS: [(&str, &str); 15] = [
     ("listed", "whether it is listed"),
     ("language", "the language"),
     ("retention_days", "how long it is kept"),
+    ("forget_voters_days", "when its voters are forgotten"),
 ];
 
 fn read(json: Option<&str>) -> Value {
@@ -80,6 +81,7 @@ pub(super) fn words(note: &AuditNote) -> String {
         "poll.final" => "All ballots counted: the result is final".to_owned(),
         "poll.archived" => "Poll put into the archive".to_owned(),
         "poll.unarchived" => "Poll taken out of the archive".to_owned(),
+        "poll.voters-forgotten" => "Voters of the poll forgotten".to_owned(),
         "poll.deleted" => "Poll deleted".to_owned(),
         "poll.restored" => "Poll put back into the store".to_owned(),
         "poll.exported" => match after["ballots"].as_u64() {
@@ -152,6 +154,7 @@ mod tests {
             "poll.final",
             "poll.archived",
             "poll.unarchived",
+            "poll.voters-forgotten",
             "poll.deleted",
             "poll.restored",
             "poll.exported",

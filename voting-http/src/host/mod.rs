@@ -87,6 +87,7 @@ pub(crate) const FORMS: &[&str] = &[
     "/polls/new",
     "/polls/:poll/edit",
     "/polls/:poll/close",
+    "/polls/:poll/forget-voters",
     "/polls/:poll/delete",
     "/people",
 ];
@@ -125,6 +126,11 @@ impl Host {
             .at(
                 "/polls/:poll/close",
                 get(self.page(Polls, actions::close)).post(self.page(Polls, actions::close)),
+            )
+            .at(
+                "/polls/:poll/forget-voters",
+                get(self.page(Polls, actions::forget_voters))
+                    .post(self.page(Polls, actions::forget_voters)),
             )
             .at(
                 "/polls/:poll/delete",
@@ -433,6 +439,7 @@ fn done(key: &str) -> Option<&'static str> {
         "closed" => "Voting has ended. The last votes are being counted.",
         "archived" => "The poll is in the archive: it is in no list.",
         "unarchived" => "The poll is out of the archive.",
+        "voters-forgotten" => "The voters of the poll are forgotten.",
         "deleted" => "The poll is deleted.",
         "replayed" => {
             "The dead letter was read again, and its ballots have their place in the count now."

@@ -66,6 +66,8 @@ struct PollPage {
     seen_by: &'static str,
     /// Whether voters have codes.
     has_codes: bool,
+    /// Whether the voters can be forgotten.
+    has_voters_to_forget: bool,
     /// What was set, in sentences.
     rules: Vec<String>,
     /// The address for voters, if it is known.
@@ -144,6 +146,20 @@ fn rules(poll: &Poll) -> Vec<String> {
     }
     if let Some(language) = &settings.language {
         rules.push(format!("The language of the texts is {language}."));
+    }
+    if let Some(at) = poll.voters_forgotten_at() {
+        let at = times::for_people(at, settings.time_zone.as_deref());
+        rules.push(format!(
+            "The voters are forgotten since {at}. Backups from before may still have them."
+        ));
+    } else if let Some(days) = settings.forget_voters_days {
+        rules.push(match days {
+            0 => "Its voters are forgotten within an hour after it was closed.".to_owned(),
+            days => {
+                let days = counted(days.into(), "day");
+                format!("Its voters are forgotten {days} after it was closed.")
+            }
+        });
     }
     if let Some(days) = settings.retention_days {
         let days = counted(days.into(), "day");
@@ -239,6 +255,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
         max_choices: poll.max_choices(),
         lag: list::lag(&visit).await,
         has_codes: poll.settings().voters == Voters::Codes,
+        has_voters_to_forget: poll.state().is_final() && !poll.voters_are_forgotten(),
         seen_by: seen_by(poll.settings().results, phase),
         rules: rules(&poll),
         vote_url,

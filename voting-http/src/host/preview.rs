@@ -13,7 +13,9 @@ use crate::{
         templates::{Notice, VoteOption, VotePage, Voted, render},
     },
     problem::Problem,
-    views::{paragraphs::paragraphs, poll_view::StateView, vote_words::PollWords},
+    views::{
+        paragraphs::paragraphs, poll_view::StateView, secrecy_words::secrecy, vote_words::PollWords,
+    },
 };
 
 /// `GET /polls/:poll/preview`.
@@ -60,6 +62,7 @@ pub(super) fn show(visit: &Visit, poll: &Poll) -> Response {
         new_voter: false,
         has_code: false,
         has_session: false,
+        secrecy: secrecy(poll, false),
         login: false,
         voted: Voted::Unknown,
         takes_blank: settings.blank,

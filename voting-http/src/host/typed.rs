@@ -59,6 +59,7 @@ pub(super) struct Typed {
     pub(super) closes_which: String,
     pub(super) time_zone: String,
     pub(super) retention_days: String,
+    pub(super) forget_voters_days: String,
 }
 
 /// What is wrong with a field.
@@ -178,6 +179,7 @@ impl Typed {
             closes_which: text("closes_which"),
             time_zone: text("time_zone"),
             retention_days: text("retention_days"),
+            forget_voters_days: text("forget_voters_days"),
         }
     }
 
@@ -227,6 +229,10 @@ impl Typed {
             time_zone: zone_name.to_owned(),
             retention_days: settings
                 .retention_days
+                .map(|days| days.to_string())
+                .unwrap_or_default(),
+            forget_voters_days: settings
+                .forget_voters_days
                 .map(|days| days.to_string())
                 .unwrap_or_default(),
         }
@@ -438,6 +444,16 @@ impl Typed {
                 }
             }
         }
+        let days = self.forget_voters_days.trim();
+        if !days.is_empty() {
+            match days.parse() {
+                Ok(days) => settings.forget_voters_days = Some(days),
+                Err(_) => {
+                    let text = "Enter a number of days from 0 to 36500, or nothing.";
+                    errors.push(FieldError::new("forget_voters_days", text));
+                }
+            }
+        }
         settings
     }
 
@@ -521,6 +537,10 @@ impl Typed {
                 ("Closes", typed.closes_at.clone()),
                 ("Time zone", typed.time_zone.clone()),
                 ("Days until it is deleted", typed.retention_days.clone()),
+                (
+                    "Days until its voters are forgotten",
+                    typed.forget_voters_days.clone(),
+                ),
             ]
         };
         let both = fields(self).into_iter().zip(fields(other));
@@ -611,6 +631,7 @@ mod tests {
         typed.results = "after_close".to_owned();
         typed.language = "de".to_owned();
         typed.retention_days = "30".to_owned();
+        typed.forget_voters_days = "0".to_owned();
         typed.shuffled = true;
         typed.listed = false;
         let poll = typed.to_poll().unwrap();
@@ -646,6 +667,10 @@ mod tests {
         assert_eq!(
             errors(|typed| typed.retention_days = "0".to_owned()),
             ["retention_days"]
+        );
+        assert_eq!(
+            errors(|typed| typed.forget_voters_days = "-1".to_owned()),
+            ["forget_voters_days"]
         );
         let skipped = |typed: &mut Typed| typed.opens_at = "2100-03-28T02:30".to_owned();
         assert_eq!(errors(skipped), ["opens_at"]);

@@ -342,6 +342,33 @@ impl OperatorService {
         .await
     }
 
+    /// Forgets the voters of a final poll.
+    ///
+    /// # Errors
+    /// `confirm` is not the poll's id; the poll is not final; there is none; or it is not what is expected.
+    pub(crate) async fn forget_voters(
+        &self,
+        name: &str,
+        confirm: Option<&str>,
+        expected: Expected,
+        by: &str,
+    ) -> Result<Saved, Problem> {
+        let saved = self.change_stored(name, expected, by, |poll| {
+            let id = poll.id();
+            // A poll whose voters are needed is refused for that reason, whatever is confirmed.
+            let is_possible = poll.state().is_final() && !poll.voters_are_forgotten();
+            if is_possible && confirm != Some(id.as_str()) {
+                return Err(Problem::conflict(format!(
+                    "This cannot be undone. Confirm with the id of poll {id} that its voters are to be forgotten."
+                )));
+            }
+            Ok(Some(ChangeTo::VotersForgotten))
+        });
+        let saved = saved.await?;
+        tracing::info!(poll = %saved.poll.id(), by, "the voters of the poll are forgotten");
+        Ok(saved)
+    }
+
     /// Deletes a draft or a final poll, with its ballots. Its id is never used again.
     ///
     /// # Errors

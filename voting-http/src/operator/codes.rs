@@ -142,7 +142,10 @@ impl OperatorService {
         let no = |why: &str| Problem::conflict(format!("Poll {}: {why}", poll.id()));
         let wrapped = poll
             .wrapped_key()
-            .ok_or_else(|| no("it has no codes, and no key for them."))?;
+            .ok_or_else(|| match poll.voters_are_forgotten() {
+                true => no("its voters are forgotten, and its codes with them."),
+                false => no("it has no codes, and no key for them."),
+            })?;
         let keys = self.0.keys.as_ref();
         let keys = keys.ok_or_else(|| no("this worker has no entry_key_file."))?;
         let opened = keys.open(poll.id(), wrapped);

@@ -94,6 +94,11 @@ pub(crate) struct PollForm {
     #[oai(validator(minimum(value = "1"), maximum(value = "36500")))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retention_days: Option<u32>,
+    /// How many days after the poll is final its voters are forgotten: of its ballots only the number of each choice
+    /// stays. Default: what the deployment says.
+    #[oai(validator(minimum(value = "0"), maximum(value = "36500")))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) forget_voters_days: Option<u32>,
     /// `true`: only the host sees the poll, until it is published. `false`: it is published. Default: a stored poll
     /// stays what it is, and a new one is published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -229,6 +234,7 @@ impl PollForm {
         settings.listed = self.listed;
         settings.language.clone_from(&self.language);
         settings.retention_days = self.retention_days;
+        settings.forget_voters_days = self.forget_voters_days;
         let poll = Poll::new(id, self.title.clone(), options, self.max_choices)?;
         let poll = poll.with_settings(settings)?;
         Ok(if self.draft == Some(true) {
@@ -270,6 +276,7 @@ impl From<&Poll> for PollForm {
             listed: settings.listed,
             language: settings.language.clone(),
             retention_days: settings.retention_days,
+            forget_voters_days: settings.forget_voters_days,
             draft: poll.is_draft().then_some(true),
         }
     }
@@ -290,7 +297,7 @@ mod tests {
                 "options":[{"id":"a","label":"A","description":"First"},{"id":"b","label":"B"}],
                 "voters":"codes","revote":false,"opens_at":"2027-01-01T09:00:00+01:00","closes_at":"2027-01-02T00:00:00Z",
                 "time_zone":"europe/berlin","results":"after_vote","order":"shuffled","listed":false,
-                "language":"de","retention_days":30,"draft":true}"#,
+                "language":"de","retention_days":30,"forget_voters_days":0,"draft":true}"#,
         )
         .unwrap();
         assert_eq!(poll.settings().time_zone.as_deref(), Some("Europe/Berlin"));
@@ -321,6 +328,7 @@ mod tests {
             (r#","time_zone":"""#, "time_zone"),
             (r#","language":"d""#, "language"),
             (r#","retention_days":0"#, "retention_days"),
+            (r#","forget_voters_days":36501"#, "forget_voters_days"),
             (r#","max_choices":3"#, "max_choices"),
             (r#","description":"\u202e""#, "description"),
         ] {

@@ -123,6 +123,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         answers: &[("200", poll_view::STORED_EXAMPLE)],
     },
     Operation {
+        id: "forgetVoters",
+        problems: CHANGE,
+        body: None,
+        answers: &[("200", poll_view::WITHOUT_VOTERS_EXAMPLE)],
+    },
+    Operation {
         id: "recountPoll",
         problems: &[
             ProblemKind::UnknownPoll,
@@ -180,6 +186,9 @@ struct PollPatch {
     /// How many days the final poll is kept before it is deleted.
     #[oai(validator(minimum(value = "1"), maximum(value = "36500")))]
     retention_days: Option<u32>,
+    /// How many days after the poll is final its voters are forgotten.
+    #[oai(validator(minimum(value = "0"), maximum(value = "36500")))]
+    forget_voters_days: Option<u32>,
     /// `false` publishes a draft.
     draft: Option<bool>,
 }
@@ -573,6 +582,34 @@ impl Api {
         let by = operator.may(Right::Polls)?;
         let expected = expected(&if_match)?;
         let saved = self.0.archive_poll(&poll, false, expected, by).await?;
+        Ok(saved.into())
+    }
+
+    /// Forget the voters of a final poll.
+    ///
+    /// Of its ballots only the number of each choice stays, and the poll's key is destroyed. Tally, recount and export stay
+    /// as they are. Nobody can tell any more which ballot was whose, except from backups of the store, and from what the
+    /// ballot log still keeps. This cannot be undone. A poll whose voters are forgotten stays as it is. In a large poll it
+    /// takes a while.
+    #[oai(
+        path = "/v1/polls/:poll/forget-voters",
+        method = "post",
+        operation_id = "forgetVoters"
+    )]
+    async fn forget_voters(
+        &self,
+        operator: Operator,
+        poll: Path<String>,
+        /// The poll's id, since this cannot be undone.
+        confirm: Query<Option<String>>,
+        /// Only forget the voters of the poll with this `ETag`.
+        #[oai(name = "If-Match")]
+        if_match: Header<Option<String>>,
+    ) -> Result<ChangeAnswer, Problem> {
+        let by = operator.may(Right::Polls)?;
+        let expected = expected(&if_match)?;
+        let confirm = confirm.0.as_deref();
+        let saved = self.0.forget_voters(&poll, confirm, expected, by).await?;
         Ok(saved.into())
     }
 

@@ -183,6 +183,8 @@ pub(crate) struct VotePage<'a> {
     pub(crate) has_code: bool,
     /// Whether the visitor has a session, which can be ended here.
     pub(crate) has_session: bool,
+    /// Who could link a vote to a person, in sentences.
+    pub(crate) secrecy: Vec<String>,
     /// What the service knows of the visitor's vote.
     pub(crate) voted: Voted,
     /// Whether a voter may vote blank.

@@ -244,6 +244,14 @@ impl Problem {
         Self::new(ProblemKind::NotEligible, refusal.detail().to_owned())
     }
 
+    /// The same problem in other words.
+    pub(crate) fn with_detail(self, detail: String) -> Self {
+        Self {
+            detail: detail.into(),
+            ..self
+        }
+    }
+
     /// Adds the address where people sign in.
     pub(crate) fn with_sign_in(self, at: Option<String>) -> Self {
         Self {

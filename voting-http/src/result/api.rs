@@ -49,6 +49,11 @@ enum StateView {
     Superseded,
     /// It could not be counted.
     Rejected,
+    /// The voters of its poll are forgotten, so nobody can tell any more which ballot was whose. It was counted, or
+    /// another one of the voter.
+    Forgotten,
+    /// Its poll is deleted, with all ballots.
+    Deleted,
 }
 
 /// Facts about the operations for the OpenAPI document that the code does not contain.
@@ -163,6 +168,8 @@ impl Api {
                 ReceiptState::Counted => StateView::Counted,
                 ReceiptState::Superseded => StateView::Superseded,
                 ReceiptState::Rejected(_) => StateView::Rejected,
+                ReceiptState::VotersForgotten => StateView::Forgotten,
+                ReceiptState::PollDeleted => StateView::Deleted,
                 _ => StateView::Pending,
             },
             reason: match state {

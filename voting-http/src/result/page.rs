@@ -19,7 +19,7 @@ use super::{
     events::{Content, Events},
 };
 use crate::{
-    cache::live::{Figures, Known, Snapshot},
+    cache::live::{Figures, Known},
     edge::security_headers,
     pages::{
         assets,
@@ -76,7 +76,7 @@ impl Endpoint for Show {
         let result = match known.snapshot.figures(viewer) {
             Ok(figures) => &figures.texts,
             Err(hidden) => {
-                let page = self.0.hidden(&request, &poll, &known.snapshot, &hidden);
+                let page = self.0.hidden(&request, &poll, &known, &hidden);
                 return Ok(page.await);
             }
         };
@@ -127,7 +127,11 @@ impl Endpoint for LiveJson {
             Ok(figures) => Response::builder()
                 .content_type("application/json; charset=utf-8")
                 .body(in_one_piece(&known, figures)),
-            Err(hidden) => hidden.to_response_with("turnout", &turnout(known.snapshot.voters())),
+            Err(hidden) => {
+                let words = HiddenWords::new(&known, &hidden);
+                let hidden = hidden.with_detail(words.reason);
+                hidden.to_response_with("turnout", &words.turnout)
+            }
         })
     }
 }
@@ -144,6 +148,31 @@ fn in_one_piece(known: &Known, figures: &Figures) -> Bytes {
     json.into()
 }
 
+/// What is said in place of a result that is hidden.
+struct HiddenWords {
+    turnout: String,
+    /// To whom the result is shown, and when.
+    reason: String,
+}
+
+impl HiddenWords {
+    fn new(known: &Known, hidden: &Problem) -> Self {
+        let (turnout, reason) = (turnout(known.snapshot.voters()), hidden.detail());
+        match &known.stalled {
+            None => Self {
+                turnout,
+                reason: reason.to_owned(),
+            },
+            Some(stalled) => Self {
+                turnout: format!("{turnout}, not updated since {}", stalled.since),
+                reason: format!(
+                    "{reason} The count cannot be read right now, so this may be out of date."
+                ),
+            },
+        }
+    }
+}
+
 impl ResultService {
     async fn poll_of(&self, request: &Request) -> Result<Arc<Poll>, Problem> {
         PagePlace::Named.poll(&self.0.polls, request).await
@@ -154,9 +183,10 @@ impl ResultService {
         &self,
         request: &Request,
         poll: &Poll,
-        snapshot: &Snapshot,
+        known: &Known,
         hidden: &Problem,
     ) -> Response {
+        let words = HiddenWords::new(known, hidden);
         let prefix = Prefix::of(request);
         let (base, id) = (prefix.as_str(), poll.id());
         let page = templates::render(&HiddenPage {
@@ -164,8 +194,8 @@ impl ResultService {
             assets_version: assets::version(),
             preview: Preview::of_result(&self.0.site, base, poll, false),
             title: poll.title(),
-            turnout: turnout(snapshot.voters()),
-            reason: hidden.detail(),
+            turnout: words.turnout,
+            reason: &words.reason,
             follow_url: format!("{base}/polls/{id}/live.json"),
             granted_url: (poll.settings().results == ShowResults::AfterVote)
                 .then(|| Some(self.0.site.peer.poll_url(request, id)? + "/result"))

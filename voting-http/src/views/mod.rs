@@ -7,6 +7,7 @@ pub(crate) mod paragraphs;
 pub(crate) mod poll_view;
 pub(crate) mod reason_view;
 pub(crate) mod result_texts;
+pub(crate) mod secrecy_words;
 pub(crate) mod shares;
 pub(crate) mod since;
 pub(crate) mod tally_view;

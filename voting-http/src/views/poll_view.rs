@@ -194,6 +194,9 @@ pub(crate) const COUNTED_LIST_EXAMPLE: &str = r#"{"polls":[{"id":"cats-vs-dogs",
 /// A stored poll as the API shows it, for the documents.
 pub(crate) const STORED_EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"electorate":"open","revote":true,"results":"always","order":"fixed","listed":true,"revision":0,"published":true}"#;
 
+/// A poll whose voters are forgotten, for the documents.
+pub(crate) const WITHOUT_VOTERS_EXAMPLE: &str = r#"{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"final","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"electorate":"open","revote":true,"results":"always","order":"fixed","listed":true,"voters_forgotten_at":"2027-01-31T17:00:00Z","revision":4,"published":true}"#;
+
 /// A list of polls, for the documents.
 pub(crate) const LIST_EXAMPLE: &str = r#"{"polls":[{"id":"cats-vs-dogs","title":"Cats or dogs?","state":"open","max_choices":1,"options":[{"id":"a","label":"Cats"},{"id":"b","label":"Dogs"}],"electorate":"open","revote":true,"results":"always","order":"fixed","listed":true,"revision":0}]}"#;
 
@@ -239,6 +242,10 @@ pub(crate) struct PollView {
     language: Option<String>,
     /// How many days the final poll is kept before it is deleted. Absent: what the deployment says.
     retention_days: Option<u32>,
+    /// How many days after the poll is final its voters are forgotten. Absent: what the deployment says.
+    forget_voters_days: Option<u32>,
+    /// When its voters were forgotten: RFC 3339, in UTC. Absent: they are not.
+    voters_forgotten_at: Option<String>,
     /// The number of changes since the poll was stored.
     revision: u64,
 }
@@ -305,6 +312,8 @@ impl From<&Poll> for PollView {
             listed: settings.listed,
             language: settings.language.clone(),
             retention_days: settings.retention_days,
+            forget_voters_days: settings.forget_voters_days,
+            voters_forgotten_at: poll.voters_forgotten_at().map(|at| at.to_string()),
             revision: poll.revision(),
         }
     }

@@ -86,7 +86,7 @@ impl VoteService {
     /// Sets the cookie for the holder of this code, and redirects to the poll's page. Where this browser has another code of
     /// the poll, it asks first, unless that one is to be replaced.
     fn enter(&self, request: &Request, poll: &Poll, code: &str, replaces: bool) -> Response {
-        if poll.voter_scheme() != VoterScheme::Code {
+        if poll.voter_scheme() != VoterScheme::Code || poll.voters_are_forgotten() {
             return is_private(page::see_page(request, poll));
         }
         let code: String = code.chars().take(MAX_TYPED).collect();

@@ -96,6 +96,12 @@ impl Electors {
         }
     }
 
+    /// The poll's key is destroyed.
+    fn forget_key(&self, poll: &PollId) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.remove(poll);
+    }
+
     /// The cookie for the holder of a code, as the value of `Set-Cookie`.
     pub(super) fn cookie(&self, poll: &PollId, holder: Holder) -> String {
         let [a, b, c, d] = holder.serial.to_be_bytes();
@@ -159,13 +165,22 @@ impl VoteService {
     pub(super) async fn visitor(&self, request: &Request, poll: &Poll) -> Result<Visitor, Problem> {
         let given = request.headers().get(CODE_HEADER);
         let scheme = poll.voter_scheme();
+        let has_own = matches!(scheme, VoterScheme::Code | VoterScheme::Login);
+        if poll.voters_are_forgotten() && has_own {
+            // Without the poll's key, nobody can be told from anybody else, and nobody can vote.
+            self.0.electors.forget_key(poll.id());
+            if let Some(without) = request.data::<NoVoterCookie>() {
+                without.set();
+            }
+            return Ok(Visitor::with_code(VoterId::from_bytes([0; 16])));
+        }
         if scheme != VoterScheme::Code && given.is_some() {
             // Its sender would become a new voter with each request.
             return Err(Problem::invalid(
                 "This poll has no codes: send no header Voter-Code.",
             ));
         }
-        if !matches!(scheme, VoterScheme::Code | VoterScheme::Login) {
+        if !has_own {
             return self.0.voters.visitor(request).await;
         }
         if let Some(without) = request.data::<NoVoterCookie>() {

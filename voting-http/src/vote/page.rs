@@ -36,6 +36,7 @@ use crate::{
     views::{
         paragraphs::paragraphs,
         poll_view::StateView,
+        secrecy_words::secrecy,
         vote_words::{self, PollWords},
     },
 };
@@ -443,8 +444,9 @@ impl VoteService {
             ballot_mark: shown.remembered.map(|vote| self.0.ballots.vote_mark(vote)),
             new_voter: visitor.is_new(),
             login: visitor.is_named() || visitor.has_login(),
-            has_code: visitor.has_code(),
+            has_code: visitor.has_code() && !poll.voters_are_forgotten(),
             has_session: visitor.has_login() && self.0.logins.has_session(request, poll),
+            secrecy: secrecy(poll, visitor.is_named()),
             voted: match shown.remembered.map(|vote| vote.choices) {
                 None | Some(Some(Choices::WITHDRAWN)) => Voted::Unknown,
                 Some(None) => Voted::Forgotten,

@@ -121,6 +121,14 @@ pub(crate) const BOUNDS: [Bounds; 20] = [
         },
     },
     Bounds {
+        key: "forget_voters_days",
+        range: "in 0 to 36500",
+        is_within: |all| {
+            let days = all.forget_voters_days;
+            days.is_none_or(|days| days <= MAX_RETENTION_DAYS)
+        },
+    },
+    Bounds {
         key: "redis.shards",
         range: "in 1 to 65535",
         is_within: |all| all.redis.shards != 0,

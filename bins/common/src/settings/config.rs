@@ -84,6 +84,9 @@ pub struct Config {
     /// How many days a final poll is kept before it is deleted with its ballots. A poll may have its own number. Unless
     /// set, polls are kept until somebody deletes them.
     pub retention_days: Option<u32>,
+    /// How many days after a poll is final its voters are forgotten: of its ballots only the number of each choice stays.
+    /// A poll may have its own number. Unless set, voters are kept until somebody has them forgotten.
+    pub forget_voters_days: Option<u32>,
     /// The label of the first option of `cats-vs-dogs`. The variable `OPTION_A` sets it, too, as in the Docker course.
     pub option_a: Option<String>,
     /// The label of its second option; also `OPTION_B`.
@@ -416,6 +419,7 @@ impl Default for Config {
             default_poll: None,
             polls: None,
             retention_days: None,
+            forget_voters_days: None,
             option_a: None,
             option_b: None,
         }

@@ -19,4 +19,5 @@ pub(crate) mod provenance;
 mod reference;
 pub(crate) mod requirements;
 pub(crate) mod service;
+mod stored_polls;
 pub(crate) mod typed;

@@ -13,7 +13,7 @@ use voting_http::OnceJson;
 
 use crate::settings::{provenance::in_short, typed};
 
-const POLL_FIELDS: [&str; 19] = [
+const POLL_FIELDS: [&str; 20] = [
     "id",
     "title",
     "description",
@@ -32,6 +32,7 @@ const POLL_FIELDS: [&str; 19] = [
     "listed",
     "language",
     "retention_days",
+    "forget_voters_days",
     "draft",
 ];
 const OPTION_FIELDS: [&str; 3] = ["id", "label", "description"];
@@ -268,6 +269,7 @@ fn settings(fields: &mut Fields<'_>) -> (PollSettings, bool) {
     settings.time_zone = fields.take_if_set("time_zone");
     settings.language = fields.take_if_set("language");
     settings.retention_days = fields.take_if_set("retention_days");
+    settings.forget_voters_days = fields.take_if_set("forget_voters_days");
     (settings, fields.take_if_set("draft").unwrap_or_default())
 }
 
@@ -309,7 +311,8 @@ mod tests {
         let poll = read_file(
             "description = 'At noon.'\nrevote = false\nopens_at = 2026-11-27T10:00:00+01:00\n\
              closes_at = '2026-11-27T12:00:00Z'\ntime_zone = 'Europe/Berlin'\nresults = 'after_close'\n\
-             order = 'shuffled'\nlisted = false\nlanguage = 'en'\nretention_days = 30\ndraft = true",
+             order = 'shuffled'\nlisted = false\nlanguage = 'en'\nretention_days = 30\n\
+             forget_voters_days = 0\ndraft = true",
         );
         let poll = poll.expect("a poll");
         let settings = poll.settings();
@@ -325,6 +328,7 @@ mod tests {
         assert_eq!(settings.time_zone.as_deref(), Some("Europe/Berlin"));
         assert_eq!(settings.language.as_deref(), Some("en"));
         assert_eq!(settings.retention_days, Some(30));
+        assert_eq!(settings.forget_voters_days, Some(0));
         assert!(poll.is_draft());
         let plain = read_file("").expect("a poll");
         assert!(plain.settings().revote && !plain.is_draft());

@@ -97,7 +97,7 @@ pub(crate) enum CannotChange {
     Open(#[from] OpenError),
     #[error("there is no poll {0}")]
     NoPoll(PollId),
-    #[error("poll {0} has no key: it was made without codes")]
+    #[error("poll {0} has no key: it was made without codes, or its voters are forgotten")]
     NoPollKey(PollId),
     #[error(transparent)]
     Key(#[from] PollKeyError),

@@ -12,7 +12,6 @@ use voting_core::{
         poll::{PollChange, change},
         poll_key::PollKeyWrap,
     },
-    pipeline::poll_keys::KeyedPolls,
 };
 use voting_service::{Config, Exit, SecretError, StoreSettings, announce, polls_of_text};
 
@@ -97,8 +96,7 @@ impl ImportPolls {
                 let has_keys = config.poll_keys()?.is_some();
                 return try_all(Some(&store), &polls, has_keys, self.show_results).await;
             }
-            let keyed = KeyedPolls::new(&store, poll_keys(config)?);
-            let keyed = keyed.with_pseudonyms(config.voter_pseudonyms);
+            let keyed = config.keyed_polls(&store, poll_keys(config)?);
             return store_all(&store, &keyed, &polls, self.show_results).await;
         }
         let path = &config.sqlite.path;
@@ -108,7 +106,7 @@ impl ImportPolls {
         }
         let keys = poll_keys(config)?;
         let store = Sqlite::open(path, SqliteOptions::default())?;
-        let keyed = KeyedPolls::new(&store, keys).with_pseudonyms(config.voter_pseudonyms);
+        let keyed = config.keyed_polls(&store, keys);
         store_all(&store, &keyed, &polls, self.show_results).await
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod codes;
 pub(crate) mod doctor;
 pub(crate) mod export;
+pub(crate) mod forget_voters;
 pub(crate) mod import_polls;
 pub(crate) mod migrate;
 pub(crate) mod report;

@@ -53,6 +53,25 @@ struct StoredPoll {
     poll: Poll,
     tally: Tally,
     ballots: HashMap<VoterId, (Position, Choices)>,
+    /// How many ballots there are of each choice, once the voters are forgotten.
+    without_voters: BTreeMap<Choices, u64>,
+}
+
+impl StoredPoll {
+    fn forget_voters(&mut self) {
+        for (_, choices) in std::mem::take(&mut self.ballots).into_values() {
+            *self.without_voters.entry(choices).or_default() += 1;
+        }
+    }
+
+    /// What each counted ballot chooses.
+    fn choices(&self) -> impl Iterator<Item = Choices> {
+        let without_voters = self.without_voters.iter();
+        let without_voters =
+            without_voters.flat_map(|(choices, ballots)| (0..*ballots).map(|_| *choices));
+        let ballots = self.ballots.values().map(|(_, choices)| *choices);
+        ballots.chain(without_voters)
+    }
 }
 
 /// What stays of a poll that was deleted.
@@ -76,13 +95,21 @@ impl Store {
         }
         let before = index.map(|index| self.polls[index].poll.clone());
         let changed = poll::change(before.as_ref(), change, Moment::now())?;
+        let forgets_voters = changed.forgets_voters(before.as_ref());
         let after = changed.poll;
         match (index, &after) {
-            (Some(index), Some(after)) => self.polls[index].poll = after.clone(),
+            (Some(index), Some(after)) => {
+                self.polls[index].poll = after.clone();
+                if forgets_voters {
+                    self.polls[index].forget_voters();
+                    self.empty_dead_letters(id);
+                }
+            }
             (None, Some(after)) => self.polls.push(StoredPoll {
                 poll: after.clone(),
                 tally: Tally::empty(id.clone(), after.options().len()),
                 ballots: HashMap::new(),
+                without_voters: BTreeMap::new(),
             }),
             (Some(index), None) => {
                 self.bury(index);
@@ -103,8 +130,13 @@ impl Store {
             seals: poll.state().seals().clone(),
             voters: tally.rows(),
         };
-        let beginning = entry::beginning_of_one(poll.id());
         self.deleted.insert(poll.id().clone(), tombstone);
+        self.empty_dead_letters(poll.id());
+    }
+
+    /// Removes the ballot from each dead letter of a single ballot in this poll.
+    fn empty_dead_letters(&mut self, poll: &PollId) {
+        let beginning = entry::beginning_of_one(poll);
         for letter in self.dead_letters.values_mut() {
             if letter.payload.starts_with(&beginning) {
                 letter.payload.clear();
@@ -202,8 +234,8 @@ impl Store {
         let mut counted = Tally::empty(id.clone(), stored.poll.options().len());
         counted.version = stored.tally.version;
         let mut all = TallyDelta::default();
-        for (_, choices) in stored.ballots.values() {
-            all.record(None, *choices);
+        for choices in stored.choices() {
+            all.record(None, choices);
         }
         counted.add(&all)?;
         Ok(Some(Recount {
@@ -253,12 +285,21 @@ impl TallyStore for Memory {
         let whole = store.dead_letters.get(&receipt.whole_entry());
         let whole = whole.filter(|letter| RejectReason::OF_WHOLE_ENTRIES.contains(&letter.reason));
         let dead = store.dead_letters.get(&receipt.position).or(whole);
-        Ok(ReceiptState::judge(
+        let state = ReceiptState::judge(
             receipt.position,
             stored,
             dead.map(|letter| letter.reason),
             poll.is_some_and(|stored| !stored.poll.settings().revote),
-        ))
+        );
+        Ok(match poll {
+            Some(stored) if stored.poll.voters_are_forgotten() => {
+                state.or_if_pending(ReceiptState::VotersForgotten)
+            }
+            None if store.deleted.contains_key(&receipt.poll) => {
+                state.or_if_pending(ReceiptState::PollDeleted)
+            }
+            _ => state,
+        })
     }
 
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
@@ -343,8 +384,8 @@ impl ExportStore for Memory {
         let stored = store.poll(poll);
         check_exportable(poll, stored.map(|stored| &stored.poll))?;
         let stored = stored.ok_or_else(|| StoreError::NoPoll(poll.clone()))?;
-        let ballots = stored.ballots.values().map(|(_, choices)| *choices);
-        Ok(BallotExport::of(stored.poll.clone(), ballots.collect()))
+        let ballots = stored.choices().collect();
+        Ok(BallotExport::of(stored.poll.clone(), ballots))
     }
 }
 

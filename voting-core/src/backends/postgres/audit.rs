@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::{Inner, Postgres, from_column, prepared::Transaction, to_column};
 use crate::{
+    backends::stored_audit::AuditColumns,
     error::StoreError,
-    model::moment::Moment,
     store::{
         AuditLog,
         audit::{AuditEntry, AuditNote},
@@ -58,23 +58,16 @@ impl Inner {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.ask(|connection| Ok(connection.query(query, &[&number, &limit])?))?;
         let entries = rows.iter().map(|row| {
-            let ms = from_column(row.get(1))?;
-            let corrupt = || StoreError::Corrupt(format!("time {ms} in the audit log"));
-            let poll: Option<String> = row.get(4);
-            let poll = poll.map(|poll| poll.parse()).transpose();
-            Ok(AuditEntry {
+            let columns = AuditColumns {
                 number: from_column(row.get(0))?,
-                at: Moment::from_unix_ms(ms).ok_or_else(corrupt)?,
-                note: AuditNote {
-                    by: row.get(2),
-                    action: row.get(3),
-                    poll: poll.map_err(|error: crate::model::id::InvalidId| {
-                        StoreError::Corrupt(error.to_string())
-                    })?,
-                    before: row.get(5),
-                    after: row.get(6),
-                },
-            })
+                at: from_column(row.get(1))?,
+                by: row.get(2),
+                action: row.get(3),
+                poll: row.get(4),
+                before: row.get(5),
+                after: row.get(6),
+            };
+            columns.try_into()
         });
         entries.collect()
     }

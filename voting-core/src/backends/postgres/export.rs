@@ -26,6 +26,15 @@ use crate::{
 /// How long the server may sort. An export whose reader goes away is cancelled before that.
 const SORTED_WITHIN: Duration = Duration::from_secs(15 * 60);
 
+/// A poll has rows in one of the two tables only; in the second one a row stands for many ballots.
+const SHUFFLED: &str = "
+    SELECT choices FROM (
+        SELECT choices FROM ballots WHERE poll = $1 AND choices >= 0
+        UNION ALL
+        SELECT choices FROM ballots_without_voters, generate_series(1, ballots)
+        WHERE poll = $1 AND choices >= 0
+    ) AS counted ORDER BY random()";
+
 /// Where the export, or the reason why there is none, is awaited.
 type Answer = oneshot::Sender<Result<BallotExport, StoreError>>;
 
@@ -70,9 +79,7 @@ impl Inner {
             SORTED_WITHIN.as_millis()
         ))?;
         let (key, head) = head(&mut snapshot, id)?;
-        let shuffled = snapshot.prepare(
-            "SELECT choices FROM ballots WHERE poll = $1 AND choices >= 0 ORDER BY random()",
-        )?;
+        let shuffled = snapshot.prepare(SHUFFLED)?;
         let portal = snapshot.bind(&shuffled, &[&key])?;
         let (sender, export) = BallotExport::new(head, gone.clone());
         let sender = sent.insert(sender);
@@ -125,8 +132,9 @@ fn head(snapshot: &mut Transaction<'_>, id: &PollId) -> Result<(i32, ExportHead)
     let few = i64::try_from(FEW).unwrap_or(i64::MAX);
     let row = snapshot.query_one(
         "SELECT COALESCE(SUM(voters), 0)::bigint, COALESCE(SUM(voters) FILTER (WHERE voters < $2), 0)::bigint
-         FROM (SELECT COUNT(*) AS voters FROM ballots WHERE poll = $1 AND choices >= 0
-               GROUP BY choices) AS alike",
+         FROM (SELECT COUNT(*) AS voters FROM ballots WHERE poll = $1 AND choices >= 0 GROUP BY choices
+               UNION ALL SELECT ballots FROM ballots_without_voters WHERE poll = $1 AND choices >= 0)
+               AS alike",
         &[&key, &few],
     )?;
     let head = ExportHead {

@@ -91,6 +91,11 @@ fn change_poll(
         Some(after) => write_poll(transaction, after)?,
         None => delete_poll(transaction, id)?,
     }
+    if changed.forgets_voters(before.as_ref()) {
+        // As of a deleted poll, there may be many.
+        transaction.batch_execute("SET LOCAL statement_timeout = 0")?;
+        transaction.execute("SELECT forget_voters($1)", &[&id.as_str()])?;
+    }
     if let Some(note) = changed.note {
         add_to_audit_log(transaction, &AuditNote::of_change(id, note, by))?;
     }
@@ -126,7 +131,7 @@ fn delete_poll(transaction: &mut Transaction<'_>, id: &PollId) -> Result<(), Sto
     Ok(())
 }
 
-const IS_DELETED: &str = "SELECT 1 FROM deleted_polls WHERE id = $1";
+pub(super) const IS_DELETED: &str = "SELECT 1 FROM deleted_polls WHERE id = $1";
 
 #[async_trait]
 impl PollDirectory for Postgres {

@@ -4,7 +4,11 @@ use ::postgres::{Row, Transaction};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Inner, Postgres, from_column, polls::read_poll, to_column};
+use super::{
+    Inner, Postgres, from_column,
+    polls::{IS_DELETED, read_poll},
+    to_column,
+};
 use crate::{
     backends::stored_json,
     error::StoreError,
@@ -74,8 +78,10 @@ fn recount(snapshot: &mut Transaction<'_>, id: &PollId) -> Result<Option<Recount
     let mut counted = Tally::empty(id.clone(), kept.votes.len());
     counted.version = kept.version;
     let mut rows_counted = 0;
+    // A poll has rows in one of the two tables only.
     let rows = snapshot.query(
-        "SELECT choices, COUNT(*) FROM ballots WHERE poll = $1 GROUP BY choices",
+        "SELECT choices, COUNT(*) FROM ballots WHERE poll = $1 GROUP BY choices
+         UNION ALL SELECT choices, ballots FROM ballots_without_voters WHERE poll = $1",
         &[&key],
     )?;
     for row in rows {
@@ -94,19 +100,24 @@ fn receipt_state(
     snapshot: &mut Transaction<'_>,
     receipt: &Receipt,
 ) -> Result<ReceiptState, StoreError> {
-    let stored = snapshot.query_opt(
-        "SELECT shard, ms, n, extras FROM ballots JOIN polls ON polls.key = ballots.poll
-         WHERE polls.id = $1 AND voter = $2",
+    let found = snapshot.query_opt(
+        "SELECT polls.extras, ballots.shard, ballots.ms, ballots.n
+         FROM polls LEFT JOIN ballots ON ballots.poll = polls.key AND ballots.voter = $2
+         WHERE polls.id = $1",
         &[
             &receipt.poll.as_str(),
             &Uuid::from_bytes(receipt.voter.to_bytes()),
         ],
     )?;
-    let first_counts = match stored.as_ref().and_then(|row| row.get(3)) {
-        Some(extras) => !stored_json::read::<PollExtras>(extras)?.settings().revote,
-        None => false,
+    let extras = match found.as_ref().and_then(|row| row.get(0)) {
+        Some(extras) => stored_json::read::<PollExtras>(extras)?,
+        None => PollExtras::default(),
     };
-    let stored = stored.map(|row| position(&row, 0)).transpose()?;
+    let first_counts = !extras.settings().revote;
+    let ballot = found
+        .as_ref()
+        .filter(|row| row.get::<_, Option<i32>>(1).is_some());
+    let stored = ballot.map(|row| position(row, 1)).transpose()?;
     let own = receipt.position;
     let dead = snapshot.query_opt(
         "SELECT reason FROM dead_letters
@@ -123,7 +134,17 @@ fn receipt_state(
         ],
     )?;
     let dead = dead.map(|row| reason(row.get(0))).transpose()?;
-    Ok(ReceiptState::judge(own, stored, dead, first_counts))
+    let state = ReceiptState::judge(own, stored, dead, first_counts);
+    let id = &receipt.poll;
+    Ok(match found {
+        Some(_) if extras.voters_are_forgotten() => {
+            state.or_if_pending(ReceiptState::VotersForgotten)
+        }
+        None if snapshot.query_opt(IS_DELETED, &[&id.as_str()])?.is_some() => {
+            state.or_if_pending(ReceiptState::PollDeleted)
+        }
+        _ => state,
+    })
 }
 
 impl Inner {

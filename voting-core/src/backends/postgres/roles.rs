@@ -9,7 +9,7 @@ use crate::error::StoreError;
 
 /// What the worker and the result service do with each table. A migration that adds a table adds
 /// a line here; a test sees to it.
-const RIGHTS: [(&str, &str, &str); 14] = [
+const RIGHTS: [(&str, &str, &str); 15] = [
     (HISTORY, "SELECT", "SELECT"),
     ("polls", "SELECT, INSERT, UPDATE", "SELECT"),
     (
@@ -27,8 +27,9 @@ const RIGHTS: [(&str, &str, &str); 14] = [
         "SELECT, INSERT, DELETE",
         "SELECT (shard, ms, n, reason)",
     ),
-    // Filled by the function below.
-    ("deleted_polls", "SELECT", ""),
+    // Filled by the functions below. The result service tells who has a receipt that the poll was deleted.
+    ("deleted_polls", "SELECT", "SELECT (id)"),
+    ("ballots_without_voters", "SELECT", ""),
     // Nobody may change it, also not the worker; and the server says when something was done.
     (
         "audit_log",
@@ -44,7 +45,7 @@ const RIGHTS: [(&str, &str, &str); 14] = [
 ];
 
 /// What the worker calls. These functions have the rights of the tables' owner, and check what they do.
-pub(super) const WORKERS_FUNCTIONS: [&str; 1] = ["delete_poll(text)"];
+pub(super) const WORKERS_FUNCTIONS: [&str; 2] = ["delete_poll(text)", "forget_voters(text)"];
 
 /// One right.
 pub(super) struct Right<'a> {

@@ -30,8 +30,7 @@ fn to_token(row: &Row) -> Result<NamedToken, StoreError> {
 impl Inner {
     fn add_token(&self, token: &NamedToken, by: &str) -> Result<bool, StoreError> {
         let created_at = to_column(token.created_at.unix_ms())?;
-        self.on_connection(|connection| {
-            let mut transaction = connection.begin()?;
+        self.in_transaction(|transaction| {
             let added = transaction.execute(
                 "INSERT INTO tokens (name, role, hash, created_at) VALUES ($1, $2, $3, $4)
                  ON CONFLICT (name) DO NOTHING",
@@ -45,22 +44,19 @@ impl Inner {
             if added == 0 {
                 return Ok(false);
             }
-            add_to_audit_log(&mut transaction, &token.added_note(by))?;
-            transaction.commit()?;
+            add_to_audit_log(transaction, &token.added_note(by))?;
             Ok(true)
         })
     }
 
     fn revoke_token(&self, name: &TokenName, by: &str) -> Result<bool, StoreError> {
-        self.on_connection(|connection| {
-            let mut transaction = connection.begin()?;
+        self.in_transaction(|transaction| {
             let row = transaction.query_opt(
                 "DELETE FROM tokens WHERE name = $1 RETURNING name, role, hash, created_at",
                 &[&name.as_str()],
             )?;
             let Some(row) = row else { return Ok(false) };
-            add_to_audit_log(&mut transaction, &to_token(&row)?.revoked_note(by))?;
-            transaction.commit()?;
+            add_to_audit_log(transaction, &to_token(&row)?.revoked_note(by))?;
             Ok(true)
         })
     }

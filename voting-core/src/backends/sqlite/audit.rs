@@ -5,6 +5,7 @@ use rusqlite::{Connection, Transaction, params};
 
 use super::{Inner, Sqlite, begin, lock};
 use crate::{
+    backends::stored_audit::AuditColumns,
     error::StoreError,
     model::moment::Moment,
     store::{
@@ -47,36 +48,17 @@ fn notes(
 ) -> Result<Vec<AuditEntry>, StoreError> {
     let mut query = reader.prepare_cached(query)?;
     let rows = query.query_map(params![number, limit], |row| {
-        let note = AuditNote {
+        Ok(AuditColumns {
+            number: row.get(0)?,
+            at: row.get(1)?,
             by: row.get(2)?,
             action: row.get(3)?,
-            poll: None,
+            poll: row.get(4)?,
             before: row.get(5)?,
             after: row.get(6)?,
-        };
-        Ok((
-            row.get(0)?,
-            row.get(1)?,
-            row.get::<_, Option<String>>(4)?,
-            note,
-        ))
-    })?;
-    let entries = rows.map(|row| {
-        let (number, at, poll, note) = row?;
-        let corrupt = || StoreError::Corrupt(format!("time {at} in the audit log"));
-        let poll = poll.map(|poll| poll.parse()).transpose();
-        Ok(AuditEntry {
-            number,
-            at: Moment::from_unix_ms(at).ok_or_else(corrupt)?,
-            note: AuditNote {
-                poll: poll.map_err(|error: crate::model::id::InvalidId| {
-                    StoreError::Corrupt(error.to_string())
-                })?,
-                ..note
-            },
         })
-    });
-    entries.collect()
+    })?;
+    rows.map(|row| row?.try_into()).collect()
 }
 
 impl Inner {

@@ -149,8 +149,20 @@ fn prepare(
     let found = read_poll(&snapshot, id)?;
     check_exportable(id, found.as_ref().map(|(_, poll)| poll))?;
     let (key, poll) = found.ok_or_else(|| StoreError::NoPoll(id.clone()))?;
+    let ballots = match poll.voters_are_forgotten() {
+        // Of each choice as many rows as there are ballots.
+        true => {
+            "WITH RECURSIVE each (choices, others) AS (
+                SELECT choices, ballots - 1 FROM ballots_without_voters
+                WHERE poll = ?1 AND choices >= 0
+                UNION ALL SELECT choices, others - 1 FROM each WHERE others > 0
+             )
+             SELECT choices FROM each"
+        }
+        false => "SELECT choices FROM ballots WHERE poll = ?1 AND choices >= 0",
+    };
     snapshot.execute(
-        "CREATE TEMP TABLE shuffled AS SELECT choices FROM ballots WHERE poll = ?1 AND choices >= 0 ORDER BY random()",
+        &format!("CREATE TEMP TABLE shuffled AS SELECT choices FROM ({ballots}) ORDER BY random()"),
         [key],
     )?;
     snapshot.commit()?;

@@ -80,10 +80,14 @@ impl Inner {
         if !changed.is_changed {
             return Ok(changed.poll);
         }
+        let forgets_voters = changed.forgets_voters(before.as_ref());
         match (&changed.poll, key) {
             (Some(after), _) => write_poll(&transaction, after)?,
             (None, Some(key)) => delete_poll(&transaction, id, key)?,
             (None, None) => {}
+        }
+        if let (true, Some(key)) = (forgets_voters, key) {
+            forget_voters(&transaction, id, key)?;
         }
         if let Some(note) = changed.note {
             add_to_audit_log(&transaction, &AuditNote::of_change(id, note, by))?;
@@ -91,20 +95,20 @@ impl Inner {
         self.commit(transaction)?;
         drop(writer);
         log_changes(before.as_ref(), changed.poll.as_ref());
-        if changed.poll.is_none()
+        if (changed.poll.is_none() || forgets_voters)
             && let Err(error) = self.remove_leftovers()
         {
             let error = in_one_line(&error);
             tracing::warn!(
                 error,
-                "ballots of a deleted poll are left; the next start removes them"
+                "ballots of a deleted poll, or with voters that are forgotten, are left; the next start removes them"
             );
         }
         Ok(changed.poll)
     }
 }
 
-fn is_deleted(connection: &Connection, id: &PollId) -> Result<bool, StoreError> {
+pub(super) fn is_deleted(connection: &Connection, id: &PollId) -> Result<bool, StoreError> {
     let mut query =
         connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM deleted_polls WHERE id = ?1)")?;
     Ok(query.query_row([id.as_str()], |row| row.get(0))?)
@@ -134,10 +138,27 @@ fn delete_poll(transaction: &Transaction<'_>, id: &PollId, key: i64) -> Result<(
         params![key, Moment::now().unix_ms()],
     )?;
     transaction.execute("DELETE FROM tallies WHERE poll = ?1", [key])?;
+    transaction.execute("DELETE FROM ballots_without_voters WHERE poll = ?1", [key])?;
     transaction.execute(
         "UPDATE polls SET id = '!' || key, definition = '', extras = NULL, voters = 0 WHERE key = ?1",
         [key],
     )?;
+    empty_dead_letters(transaction, id)
+}
+
+/// Keeps of the ballots of a poll only how many there are of each choice. The ballots themselves count no more, and are
+/// removed by [`Inner::remove_leftovers`].
+fn forget_voters(transaction: &Transaction<'_>, id: &PollId, key: i64) -> Result<(), StoreError> {
+    transaction.execute(
+        "INSERT INTO ballots_without_voters (poll, choices, ballots)
+         SELECT poll, choices, COUNT(*) FROM ballots WHERE poll = ?1 GROUP BY choices",
+        [key],
+    )?;
+    empty_dead_letters(transaction, id)
+}
+
+/// Removes the ballot from each dead letter of a single ballot in this poll.
+fn empty_dead_letters(transaction: &Transaction<'_>, id: &PollId) -> Result<(), StoreError> {
     let beginning = entry::beginning_of_one(id);
     transaction.execute(
         "UPDATE dead_letters SET payload = x'', detail = ''
@@ -147,16 +168,31 @@ fn delete_poll(transaction: &Transaction<'_>, id: &PollId, key: i64) -> Result<(
     Ok(())
 }
 
-/// How many ballots of a deleted poll are removed at once. Other writers wait so long.
+/// A poll whose ballots are to be removed: it is deleted, or its voters are forgotten.
+const HAS_LEFTOVERS: &str = "
+    SELECT key FROM polls
+    WHERE substr(id, 1, 1) = '!'
+        OR EXISTS (SELECT 1 FROM ballots_without_voters WHERE poll = key)
+            AND EXISTS (SELECT 1 FROM ballots WHERE poll = key)
+    LIMIT 1";
+
+/// How many ballots of such a poll are removed at once. Other writers wait so long.
 const REMOVED_AT_ONCE: u32 = 5_000;
 
 /// Between two such steps, so that other writers have their turn.
 const TURN_OF_OTHERS: Duration = Duration::from_millis(1);
 
 impl Inner {
-    /// Removes the ballots of polls that were deleted, step by step: a poll may have millions, and nobody can vote while
-    /// the file is written to.
+    /// Removes the ballots of polls that were deleted or whose voters were forgotten, step by step: a poll may have
+    /// millions, and nobody can vote while the file is written to. What is removed is overwritten in the file.
     pub(super) fn remove_leftovers(&self) -> Result<(), StoreError> {
+        self.writer()?.pragma_update(None, "secure_delete", true)?;
+        let removed = self.remove_all_leftovers();
+        self.writer()?.pragma_update(None, "secure_delete", false)?;
+        removed
+    }
+
+    fn remove_all_leftovers(&self) -> Result<(), StoreError> {
         while self.remove_some_leftovers()? {
             std::thread::sleep(TURN_OF_OTHERS);
         }
@@ -168,7 +204,7 @@ impl Inner {
         let mut writer = self.writer()?;
         let transaction = begin(&mut writer)?;
         let key: Option<i64> = transaction
-            .prepare_cached("SELECT key FROM polls WHERE substr(id, 1, 1) = '!' LIMIT 1")?
+            .prepare_cached(HAS_LEFTOVERS)?
             .query_row([], |row| row.get(0))
             .optional()?;
         let Some(key) = key else {
@@ -185,6 +221,15 @@ impl Inner {
         }
         self.commit(transaction)?;
         Ok(true)
+    }
+}
+
+/// What the counted ballots of a poll choose, and how many there are of each choice: of the poll with the key `?1`, whose
+/// voters are forgotten or not.
+pub(super) fn counted_choices(poll: &Poll) -> &'static str {
+    match poll.voters_are_forgotten() {
+        true => "SELECT choices, ballots FROM ballots_without_voters WHERE poll = ?1",
+        false => "SELECT choices, COUNT(*) FROM ballots WHERE poll = ?1 GROUP BY choices",
     }
 }
 
@@ -273,10 +318,13 @@ mod tests {
             position::{EntryId, Position, ShardId},
         },
         store::{
-            BatchFlusher,
+            BatchFlusher, ExportStore, TallyStore,
             batch::{Batch, PlacedBallot},
         },
     };
+
+    /// Their ids begin so. It is found by chance nowhere else in the file.
+    const VOTERS: u128 = 0xb0b5_5eed_feed_c0de << 64;
 
     fn rows(store: &Sqlite, table: &str) -> i64 {
         let count = format!("SELECT count(*) FROM {table}");
@@ -302,7 +350,7 @@ mod tests {
                 position: Position::new(entry.0, entry.1, 0),
                 ballot: Ballot {
                     poll: of.id().clone(),
-                    voter: VoterId::from_bytes(u128::from(number).to_be_bytes()),
+                    voter: VoterId::from_bytes((VOTERS + u128::from(number)).to_be_bytes()),
                     choices: Choices::from_bits(1).unwrap(),
                     rules: None,
                 },
@@ -329,6 +377,59 @@ mod tests {
         for (table, left) in [("ballots", 1), ("polls", 1), ("tallies", 1)] {
             assert_eq!(rows(&store, table), left, "{table}");
         }
+    }
+
+    #[tokio::test]
+    async fn voters_that_are_forgotten_are_in_no_page_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("votes.db");
+        let store = Sqlite::open(&path, SqliteOptions::default()).unwrap();
+        let large = with_many_ballots(&store).await;
+        let forget = PollChange::new(large.clone(), ChangeTo::VotersForgotten);
+        store.change_poll(&forget, "operator").await.unwrap();
+        for (table, left) in [("ballots", 1), ("polls", 2), ("ballots_without_voters", 1)] {
+            assert_eq!(rows(&store, table), left, "{table}");
+        }
+        // When it is closed, all is in the file.
+        drop(store);
+        let closed = std::fs::read(&path).unwrap();
+        let has = |number: u128| {
+            let voter = (VOTERS + number).to_be_bytes();
+            closed.windows(voter.len()).any(|bytes| bytes == voter)
+        };
+        assert!(has(0), "a voter of the other poll");
+        for number in [1, 2, 4_999, 5_000, 10_000] {
+            assert!(!has(number), "voter {number}");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_voters_that_are_being_forgotten_an_end_of_the_process_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("votes.db");
+        let store = Sqlite::open(&path, SqliteOptions::default()).unwrap();
+        let large = with_many_ballots(&store).await;
+        let before = store.recount(&large).await.unwrap().unwrap();
+        assert!(before.agrees());
+        {
+            let mut writer = lock(&store.0.writer);
+            let transaction = begin(&mut writer).unwrap();
+            let (key, poll) = read_poll(&transaction, &large).unwrap().unwrap();
+            let forget = PollChange::new(large.clone(), ChangeTo::VotersForgotten);
+            let after = poll::change(Some(&poll), &forget, Moment::now()).unwrap();
+            write_poll(&transaction, &after.poll.unwrap()).unwrap();
+            forget_voters(&transaction, &large, key).unwrap();
+            transaction.commit().unwrap();
+        }
+        assert!(store.0.remove_some_leftovers().unwrap());
+        assert!(rows(&store, "ballots") > 1);
+        assert_eq!(store.recount(&large).await.unwrap().unwrap(), before);
+        let exported = store.export_ballots(&large).await.unwrap();
+        assert_eq!(exported.head().ballots, before.kept.voters);
+        drop((store, exported));
+        let store = Sqlite::open(&path, SqliteOptions::default()).unwrap();
+        assert_eq!(rows(&store, "ballots"), 1);
+        assert_eq!(store.recount(&large).await.unwrap().unwrap(), before);
     }
 
     #[tokio::test]

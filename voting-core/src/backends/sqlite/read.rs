@@ -3,14 +3,16 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Inner, Sqlite, lock, open::open_reader, polls::read_poll};
+use super::{
+    Inner, Sqlite, lock,
+    open::open_reader,
+    polls::{counted_choices, is_deleted, read_poll},
+};
 use crate::{
-    backends::stored_json,
     error::StoreError,
     model::{
         ballot::Choices,
         id::PollId,
-        poll::PollExtras,
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
         rejection::RejectReason,
@@ -69,8 +71,10 @@ impl Inner {
         let mut counted = Tally::empty(id.clone(), kept.votes.len());
         counted.version = kept.version;
         let mut rows_counted = 0;
-        let mut query = snapshot
-            .prepare("SELECT choices, COUNT(*) FROM ballots WHERE poll = ?1 GROUP BY choices")?;
+        let Some((_, poll)) = read_poll(&snapshot, id)? else {
+            return Ok(None);
+        };
+        let mut query = snapshot.prepare(counted_choices(&poll))?;
         let mut rows = query.query([key])?;
         while let Some(row) = rows.next()? {
             let (choices, ballots): (i64, u64) = (row.get(0)?, row.get(1)?);
@@ -88,23 +92,18 @@ impl Inner {
     fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
         let mut reader = lock(&self.reader);
         let snapshot = reader.transaction()?;
-        let stored = snapshot
-            .prepare_cached(
-                "SELECT ballots.shard, ballots.ms, ballots.n, polls.extras
-                 FROM ballots JOIN polls ON polls.key = ballots.poll
-                 WHERE polls.id = ?1 AND ballots.voter = ?2",
-            )?
-            .query_row(
-                params![receipt.poll.as_str(), receipt.voter.to_bytes()],
-                |row| Ok((position_columns(row)?, row.get::<_, Option<String>>(3)?)),
-            )
-            .optional()?;
-        let (stored, extras) = stored.unzip();
-        let stored = stored.map(to_position).transpose()?;
-        let first_counts = match extras.flatten() {
-            Some(extras) => !stored_json::read::<PollExtras>(&extras)?.settings().revote,
-            None => false,
+        let poll = read_poll(&snapshot, &receipt.poll)?;
+        let stored = match &poll {
+            Some((key, poll)) if !poll.voters_are_forgotten() => snapshot
+                .prepare_cached("SELECT shard, ms, n FROM ballots WHERE poll = ?1 AND voter = ?2")?
+                .query_row(params![key, receipt.voter.to_bytes()], position_columns)
+                .optional()?,
+            _ => None,
         };
+        let stored = stored.map(to_position).transpose()?;
+        let first_counts = poll
+            .as_ref()
+            .is_some_and(|(_, poll)| !poll.settings().revote);
         let position = receipt.position;
         let [malformed, unauthenticated] = RejectReason::OF_WHOLE_ENTRIES;
         let dead: Option<String> = snapshot
@@ -125,7 +124,16 @@ impl Inner {
             )
             .optional()?;
         let dead = dead.as_deref().map(to_reason).transpose()?;
-        Ok(ReceiptState::judge(position, stored, dead, first_counts))
+        let state = ReceiptState::judge(position, stored, dead, first_counts);
+        Ok(match &poll {
+            Some((_, poll)) if poll.voters_are_forgotten() => {
+                state.or_if_pending(ReceiptState::VotersForgotten)
+            }
+            None if is_deleted(&snapshot, &receipt.poll)? => {
+                state.or_if_pending(ReceiptState::PollDeleted)
+            }
+            _ => state,
+        })
     }
 
     fn dead_letters(

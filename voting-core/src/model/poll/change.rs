@@ -59,6 +59,10 @@ pub enum ChangeTo {
         /// As it is to be.
         to: Box<WrappedPollKey>,
     },
+    /// Its voters are forgotten. Only of a final poll. The poll's [key](Poll::wrapped_key) is destroyed. Of its ballots
+    /// the store keeps only how many there are of each choice, so tally, recount and export stay. Ballots among its
+    /// dead letters go. A ballot that comes again changes nothing. This cannot be undone.
+    VotersForgotten,
     /// Deleted, with its ballots. Only a draft or a final poll. Its id is never used again.
     Deleted,
 }
@@ -103,6 +107,9 @@ pub enum ChangeRefusal {
     /// Only a final poll can be archived.
     #[error("only a final poll can be archived")]
     NotFinal,
+    /// The voters of a poll that is not final are needed to count.
+    #[error("its voters can be forgotten once it is final")]
+    VotersNeeded,
     /// A poll with codes needs a key, and the deployment has no key to wrap it with.
     #[error(
         "codes and logins need a key of the deployment: set entry_key_file for the workers and the vote services"
@@ -140,6 +147,15 @@ pub struct Changed {
     pub note: Option<ChangeNote>,
 }
 
+impl Changed {
+    /// Whether the store is to forget the voters of the poll, which is `stored` before the change, in the transaction
+    /// that writes it. See [`ChangeTo::VotersForgotten`].
+    pub fn forgets_voters(&self, stored: Option<&Poll>) -> bool {
+        let is_so = |poll: Option<&Poll>| poll.is_some_and(Poll::voters_are_forgotten);
+        is_so(self.poll.as_ref()) && !is_so(stored)
+    }
+}
+
 /// What the audit log says of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeNote {
@@ -162,6 +178,8 @@ struct Audited<'a> {
     settings: &'a PollSettings,
     #[serde(skip_serializing_if = "Option::is_none")]
     pending: Option<&'a Pending>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    voters_forgotten_at: Option<Moment>,
 }
 
 fn audited(poll: &Poll) -> String {
@@ -177,6 +195,7 @@ fn audited(poll: &Poll) -> String {
         archived: life.archived,
         settings: poll.settings(),
         pending: life.pending.as_deref(),
+        voters_forgotten_at: life.voters_forgotten_at,
     };
     serde_json::to_string(&audited).unwrap_or_default()
 }
@@ -294,6 +313,12 @@ pub fn change(
             };
             (action, after)
         }
+        ChangeTo::VotersForgotten => {
+            if !stored.state.is_final() {
+                return Err(refused(ChangeRefusal::VotersNeeded));
+            }
+            ("poll.voters-forgotten", stored.without_voters(now))
+        }
         ChangeTo::Deleted => {
             if !stored.is_draft() && !stored.state.is_final() {
                 return Err(refused(ChangeRefusal::NotDeletable));
@@ -334,7 +359,16 @@ fn restored(stored: Option<&Poll>, poll: &Poll) -> Changed {
     let state = stored.map_or(&PollState::Open, Poll::state).clone();
     let after = match stored {
         Some(stored) if stored.revision() >= poll.revision() => stored.clone(),
-        _ => poll.clone().in_state(state),
+        _ => {
+            let mut after = poll.clone().in_state(state);
+            let life = &mut after.extras.life;
+            // The store has the voters again, or gets them with the ballots that come again and must count.
+            let forgotten_at = stored.and_then(Poll::voters_forgotten_at);
+            life.forget_voters_again |=
+                life.voters_forgotten_at.is_some() && forgotten_at.is_none();
+            life.voters_forgotten_at = forgotten_at;
+            after
+        }
     };
     let is_changed = stored != Some(&after);
     Changed {

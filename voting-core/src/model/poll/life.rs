@@ -64,6 +64,11 @@ impl PollExtras {
     pub fn settings(&self) -> &PollSettings {
         &self.settings
     }
+
+    /// As [`Poll::voters_are_forgotten`].
+    pub fn voters_are_forgotten(&self) -> bool {
+        self.life.voters_forgotten_at.is_some()
+    }
 }
 
 /// How far a poll's life has come.
@@ -86,6 +91,12 @@ pub(super) struct Life {
     /// When the poll became final, by the clock of the process that noticed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) final_at: Option<Moment>,
+    /// When its voters were forgotten, by the clock of the process that did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) voters_forgotten_at: Option<Moment>,
+    /// The store was put back to a time before its voters were forgotten. They are to be forgotten again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) forget_voters_again: bool,
 }
 
 /// A definition and settings that hold once every shard of the log has confirmed them.
@@ -106,10 +117,13 @@ pub(super) struct Pending {
 pub struct PollVersion {
     rules: u32,
     times: u32,
+    /// Its ballots are not looked at any more.
+    voters_are_forgotten: bool,
 }
 
 impl PollVersion {
-    /// Whether the poll never had opening or closing times, and nothing that gives a ballot its meaning ever changed.
+    /// Whether the poll never had opening or closing times, nothing that gives a ballot its meaning ever changed, and its
+    /// voters are not forgotten.
     pub fn is_first(self) -> bool {
         self == Self::default()
     }
@@ -241,6 +255,33 @@ impl Poll {
         self.extras.life.final_at
     }
 
+    /// When the voters of the poll were forgotten, see [`ChangeTo::VotersForgotten`](super::ChangeTo::VotersForgotten);
+    /// `None` if they are not.
+    pub fn voters_forgotten_at(&self) -> Option<Moment> {
+        self.extras.life.voters_forgotten_at
+    }
+
+    /// Whether the voters of the poll are forgotten. All its ballots are counted then: one that comes again changes
+    /// nothing.
+    pub fn voters_are_forgotten(&self) -> bool {
+        self.voters_forgotten_at().is_some()
+    }
+
+    /// Whether the voters were forgotten once, and the store was put back to an earlier time since. They are to be
+    /// forgotten again once the poll is final.
+    pub fn voters_are_to_be_forgotten_again(&self) -> bool {
+        self.extras.life.forget_voters_again
+    }
+
+    /// This final poll without its voters: with its key gone, nobody can tell any more which id a voter had.
+    pub(super) fn without_voters(&self, now: Moment) -> Self {
+        let mut after = self.clone().without_key();
+        let life = &mut after.extras.life;
+        life.voters_forgotten_at.get_or_insert(now);
+        life.forget_voters_again = false;
+        after
+    }
+
     /// By which rules and times ballots are judged now.
     pub fn version(&self) -> PollVersion {
         let life = &self.extras.life;
@@ -248,6 +289,7 @@ impl Poll {
         PollVersion {
             rules: pending.map_or(life.rules, |pending| pending.rules),
             times: pending.map_or(life.times, |pending| pending.times),
+            voters_are_forgotten: self.voters_are_forgotten(),
         }
     }
 
@@ -311,7 +353,8 @@ impl Poll {
     }
 
     /// Whether programs before version 0.2 would take this poll for another one than it is: they know no times, no
-    /// drafts, no hidden results, no codes, no pseudonyms and no blank votes, and always count the newest ballot.
+    /// drafts, no hidden results, no codes, no pseudonyms, no blank votes and no forgotten voters, and always count the
+    /// newest ballot.
     pub fn needs_new_programs(&self) -> bool {
         self.wrapped_key().is_some() || self.needs_new_programs_without_key()
     }
@@ -328,6 +371,7 @@ impl Poll {
             || !settings.revote
             || settings.blank
             || settings.results != super::ShowResults::Always
+            || self.voters_are_forgotten()
     }
 }
 

@@ -82,6 +82,10 @@ pub struct PollSettings {
     /// deployment says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_days: Option<u32>,
+    /// How many days after the poll is final its [voters are forgotten](super::ChangeTo::VotersForgotten), 0 to
+    /// [`MAX_RETENTION_DAYS`]. Default: what the deployment says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forget_voters_days: Option<u32>,
 }
 
 /// Who may vote in a poll.
@@ -152,6 +156,7 @@ impl Default for PollSettings {
             listed: true,
             language: None,
             retention_days: None,
+            forget_voters_days: None,
         }
     }
 }
@@ -245,6 +250,12 @@ impl PollSettings {
             if count > MAX_CLAIMS {
                 return Err(setting(field, &count.to_string(), "a list of up to 32"));
             }
+        }
+        if let Some(days) = self.forget_voters_days
+            && days > MAX_RETENTION_DAYS
+        {
+            let rule = "0 to 36500 days";
+            return Err(setting("forget_voters_days", &days.to_string(), rule));
         }
         let described = |reason| InvalidPoll::Description { reason };
         self.description = text::check_paragraphs(&self.description).map_err(described)?;
@@ -379,6 +390,8 @@ mod tests {
             );
         }
         assert!(checked(|settings| settings.groups = vec!["x".into()]).is_err());
+        assert!(checked(|settings| settings.forget_voters_days = Some(0)).is_ok());
+        assert!(checked(|settings| settings.forget_voters_days = Some(36_501)).is_err());
         let option = "c".parse::<OptionId>().unwrap();
         let set = checked(|settings| drop(settings.option_descriptions.insert(option, "?".into())));
         assert!(set.is_err());

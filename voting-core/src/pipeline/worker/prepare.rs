@@ -118,8 +118,11 @@ pub(super) fn prepare(gathered: &Gathered, polls: &Known) -> Batch {
         match decoded {
             Ok(ballots) => {
                 for (index, ballot) in (0..=u16::MAX).zip(ballots) {
-                    if gathered.deleted.contains(&ballot.poll) {
-                        // It is not set aside either: a deleted poll keeps no ballots.
+                    let is_over = |poll: &Poll| poll.voters_are_forgotten();
+                    if gathered.deleted.contains(&ballot.poll)
+                        || polls.get(&ballot.poll).is_some_and(is_over)
+                    {
+                        // It is not set aside either: neither a deleted poll nor one without voters keeps ballots.
                         valid += 1;
                         continue;
                     }

@@ -54,7 +54,7 @@ mod unbroken {
 
     voting_core::conformance_suite!(
         async { around(memory_of(3)) }; queue, log_range, flush, first, empty, store_range, polls,
-        life, audit, tokens, delete, export, work, close, times
+        life, audit, tokens, delete, forget, export, work, close, times
     );
 
     voting_core::conformance_suite!(async { around(sqlite_backend().await) }; restart);
@@ -100,6 +100,11 @@ does_not_pass! {
             let all = backend(memory.clone(), || unreachable!("its log is not used"), memory);
             Backend { log: on_disk.log, queue: on_disk.queue, keep: on_disk.keep, ..all }
         }) => after delete::a_poll_that_is_deleted_stays_so;
+    a_store_whose_forgotten_voters_are_gone_with_its_process:
+        with_memory_instead(sqlite_backend().await, |on_disk, memory| {
+            let all = backend(memory.clone(), || unreachable!("its log is not used"), memory);
+            Backend { log: on_disk.log, queue: on_disk.queue, keep: on_disk.keep, ..all }
+        }) => after forget::voters_that_are_forgotten_stay_so;
 }
 
 fn memory_of(shards: u16) -> Backend {

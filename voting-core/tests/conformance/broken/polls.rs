@@ -11,7 +11,8 @@ use serde_json::Value;
 use voting_core::{
     Poll, PollId, PollState, Receipt, ReceiptState, StoreError, VoterId,
     model::{
-        poll::{ChangeRefusal, ChangeTo, PollChange, PollExtras},
+        moment::Moment,
+        poll::{ChangeRefusal, ChangeTo, PollChange, PollExtras, change as change_of},
         poll_state::Seals,
     },
     store::{
@@ -328,6 +329,124 @@ impl BrokenStore for ForgetsDeletedPolls {
 }
 
 #[derive(Default)]
+struct ForgetsTheVotersOfAnyPoll;
+
+#[async_trait]
+impl BrokenStore for ForgetsTheVotersOfAnyPoll {
+    async fn change_poll(
+        &self,
+        store: &Store,
+        change: &PollChange,
+        by: &str,
+    ) -> Result<Option<Poll>, StoreError> {
+        if change.to == ChangeTo::VotersForgotten {
+            let done = PollState::Final(Seals::default());
+            store.polls.advance_poll(&change.poll, &done).await?;
+        }
+        store.polls.change_poll(change, by).await
+    }
+}
+
+/// Says that it has forgotten the voters, and has not.
+#[derive(Default)]
+struct ForgetsNobody;
+
+#[async_trait]
+impl BrokenStore for ForgetsNobody {
+    async fn change_poll(
+        &self,
+        store: &Store,
+        change: &PollChange,
+        by: &str,
+    ) -> Result<Option<Poll>, StoreError> {
+        if change.to != ChangeTo::VotersForgotten {
+            return store.polls.change_poll(change, by).await;
+        }
+        let poll = store.polls.poll(&change.poll).await?;
+        let poll = poll.ok_or_else(|| StoreError::NoPoll(change.poll.clone()))?;
+        Ok(change_of(Some(&poll), change, Moment::now())?.poll)
+    }
+}
+
+/// Writes the rest of a batch that has ballots of a poll without voters.
+#[derive(Default)]
+struct WritesTheRest;
+
+#[async_trait]
+impl BrokenStore for WritesTheRest {
+    async fn flush(&self, store: &Store, batch: &Batch) -> Result<Flushed, StoreError> {
+        let mut batch = batch.clone();
+        for poll in store.polls.polls().await? {
+            if poll.voters_are_forgotten() {
+                batch
+                    .ballots
+                    .retain(|placed| placed.ballot.poll != *poll.id());
+                batch.versions.remove(poll.id());
+            }
+        }
+        store.flusher.flush(&batch).await
+    }
+}
+
+/// Believes a copy that says that the voters are forgotten.
+#[derive(Default)]
+struct BelievesTheCopy;
+
+#[async_trait]
+impl BrokenStore for BelievesTheCopy {
+    async fn change_poll(
+        &self,
+        store: &Store,
+        change: &PollChange,
+        by: &str,
+    ) -> Result<Option<Poll>, StoreError> {
+        let changed = store.polls.change_poll(change, by).await?;
+        Ok(match &change.to {
+            ChangeTo::Restored(poll) => {
+                changed.map(|stored| stored.with_extras(poll.extras().clone()))
+            }
+            _ => changed,
+        })
+    }
+}
+
+#[derive(Default)]
+struct TakesWhatIsForgottenForPending;
+
+#[async_trait]
+impl BrokenStore for TakesWhatIsForgottenForPending {
+    async fn receipt_state(
+        &self,
+        store: &Store,
+        receipt: &Receipt,
+    ) -> Result<ReceiptState, StoreError> {
+        let state = store.tallies.receipt_state(receipt).await?;
+        Ok(match state {
+            ReceiptState::VotersForgotten => ReceiptState::Pending,
+            state => state,
+        })
+    }
+}
+
+#[derive(Default)]
+struct TakesWhatIsDeletedForPending;
+
+#[async_trait]
+impl BrokenStore for TakesWhatIsDeletedForPending {
+    async fn receipt_state(
+        &self,
+        store: &Store,
+        receipt: &Receipt,
+    ) -> Result<ReceiptState, StoreError> {
+        let state = store.tallies.receipt_state(receipt).await?;
+        Ok(match state {
+            ReceiptState::PollDeleted => ReceiptState::Pending,
+            state => state,
+        })
+    }
+}
+
+#[derive(Default)]
 struct BelievesTheBatch;
 
 impl BrokenStore for BelievesTheBatch {
@@ -478,6 +597,30 @@ does_not_pass! {
     one_that_believes_the_batch:
         with_store::<BelievesTheBatch>(memory_of(1))
         => of delete::a_batch_and_the_store_agree_on_what_is_deleted;
+    one_that_forgets_the_voters_of_any_poll:
+        with_store::<ForgetsTheVotersOfAnyPoll>(memory_of(1))
+        => of forget::only_the_voters_of_a_final_poll_are_forgotten;
+    one_that_forgets_nobody:
+        with_store::<ForgetsNobody>(memory_of(1))
+        => of forget::without_voters_a_poll_has_the_same_result;
+    one_that_keeps_the_voters_of_dead_letters:
+        with_store::<KeepsTheBallotsOfDeadLetters>(memory_of(1))
+        => of forget::without_voters_a_poll_has_the_same_result;
+    one_that_sets_ballots_aside_in_a_poll_without_voters:
+        with_store::<ForgetsNobody>(memory_of(1))
+        => of forget::ballots_that_come_again_to_a_poll_without_voters_change_nothing;
+    one_that_writes_the_rest_of_a_batch:
+        with_store::<WritesTheRest>(memory_of(1))
+        => of forget::a_batch_and_the_store_agree_on_whose_voters_are_forgotten;
+    one_that_believes_the_copy:
+        with_store::<BelievesTheCopy>(memory_of(1))
+        => of forget::voters_that_a_restored_store_has_again_count_and_are_to_be_forgotten_again;
+    one_that_takes_what_is_forgotten_for_pending:
+        with_store::<TakesWhatIsForgottenForPending>(memory_of(1))
+        => of forget::what_becomes_of_a_ballot_is_told_as_long_as_it_is_known;
+    one_that_takes_what_is_deleted_for_pending:
+        with_store::<TakesWhatIsDeletedForPending>(memory_of(1))
+        => of forget::what_becomes_of_a_ballot_is_told_as_long_as_it_is_known;
     one_that_forgets_deleted_polls:
         with_store::<ForgetsDeletedPolls>(memory_of(1))
         => of delete::a_deleted_poll_is_sealed_again_in_a_log_that_was_made_anew;

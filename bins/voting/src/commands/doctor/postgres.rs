@@ -6,6 +6,7 @@ use voting_core::{
     backends::postgres::{
         Failure, LoginReport, Postgres, Room, SchemaError, ServerReport, TRIED_MIB,
     },
+    store::AppliedStore,
 };
 use voting_service::Service;
 
@@ -73,6 +74,9 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Postgres> {
     if let Some(login) = visit.look(check, postgres.inspect_login()).await {
         for finding in rights(&login, &visit.services) {
             visit.add(finding);
+        }
+        if writes && login.worker_lacks.is_empty() {
+            check_upgrade(visit, &postgres).await;
         }
     }
     Some(postgres)
@@ -314,6 +318,21 @@ async fn check_tables(visit: &mut Visit<'_>, postgres: &Postgres) -> bool {
     };
     visit.add(finding);
     false
+}
+
+/// Checks that polls may use what programs of the version before do not know.
+async fn check_upgrade(visit: &mut Visit<'_>, postgres: &Postgres) {
+    let check = "postgres upgrade";
+    match visit.look(check, postgres.upgrade_is_finished()).await {
+        Some(true) => visit.add(Finding::ok(check, "finished")),
+        Some(false) => visit.add(Finding::warn(
+            check,
+            "not finished: polls with drafts, times, codes, hidden results or a first vote that counts are refused, and no \
+             poll can be deleted or have its voters forgotten",
+            "once no program of the version before is at work, run `voting migrate --finish` as the owner of the database",
+        )),
+        None => {}
+    }
 }
 
 fn other_tables(error: &StoreError) -> Finding {

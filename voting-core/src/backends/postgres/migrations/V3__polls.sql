@@ -60,6 +60,7 @@ BEGIN
             DELETE FROM ballots WHERE ballots.poll = found_poll.key;
             DELETE FROM tallies WHERE tallies.poll = found_poll.key;
             DELETE FROM turnouts WHERE turnouts.poll = found_poll.key;
+            DELETE FROM ballots_without_voters WHERE ballots_without_voters.poll = found_poll.key;
             UPDATE dead_letters SET payload = '', detail = ''
                 WHERE substring(payload FROM 1 FOR octet_length(beginning)) = beginning;
             DELETE FROM polls WHERE polls.key = found_poll.key;
@@ -76,3 +77,46 @@ CREATE TABLE unsigned_until (
     ms    bigint NOT NULL,
     seq   bigint NOT NULL
 );
+
+-- The ballots of polls whose voters are forgotten: how many there are of each choice.
+CREATE TABLE ballots_without_voters (
+    poll    integer NOT NULL,
+    choices bigint NOT NULL, -- bit i is option i
+    ballots bigint NOT NULL,
+    PRIMARY KEY (poll, choices)
+);
+
+-- Forgets the voters of a final poll: of its ballots only the number of each choice stays. It has the rights of the
+-- tables' owner, as delete_poll has.
+DO $migration$
+BEGIN
+    EXECUTE format($statement$
+        CREATE FUNCTION forget_voters(poll_id text) RETURNS void
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = %I, pg_temp
+        AS $function$
+        DECLARE
+            found_poll polls%%ROWTYPE;
+            -- As in delete_poll.
+            beginning bytea := '\x0101'::bytea || set_byte('\x00'::bytea, 0, octet_length(poll_id))
+                || convert_to(poll_id, 'UTF8') || '\x000100'::bytea;
+        BEGIN
+            SELECT * INTO STRICT found_poll FROM polls WHERE polls.id = poll_id FOR UPDATE;
+            IF found_poll.state::jsonb ->> 'state' <> 'final' THEN
+                RAISE EXCEPTION 'poll %% is not final', poll_id
+                    USING ERRCODE = 'object_not_in_prerequisite_state';
+            END IF;
+            -- In one statement, so that what is removed is what was counted.
+            WITH removed AS (
+                DELETE FROM ballots WHERE ballots.poll = found_poll.key RETURNING ballots.choices
+            )
+            INSERT INTO ballots_without_voters AS kept (poll, choices, ballots)
+                SELECT found_poll.key, removed.choices, COUNT(*) FROM removed GROUP BY removed.choices
+                ON CONFLICT (poll, choices) DO UPDATE SET ballots = kept.ballots + excluded.ballots;
+            UPDATE dead_letters SET payload = '', detail = ''
+                WHERE substring(payload FROM 1 FOR octet_length(beginning)) = beginning;
+        END
+        $function$
+    $statement$, current_schema());
+END
+$migration$;
+REVOKE ALL ON FUNCTION forget_voters(text) FROM PUBLIC;

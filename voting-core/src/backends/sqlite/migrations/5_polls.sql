@@ -36,3 +36,12 @@ CREATE TABLE windows (
     opens_at  INTEGER,
     closes_at INTEGER
 ) STRICT, WITHOUT ROWID;
+
+-- The ballots of polls whose voters are forgotten: how many there are of each choice. Such a poll may still have rows in
+-- the table of ballots: they count no more, and are removed step by step.
+CREATE TABLE ballots_without_voters (
+    poll    INTEGER NOT NULL REFERENCES polls,
+    choices INTEGER NOT NULL, -- bit i is option i
+    ballots INTEGER NOT NULL,
+    PRIMARY KEY (poll, choices)
+) STRICT, WITHOUT ROWID;
