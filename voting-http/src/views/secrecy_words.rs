@@ -21,6 +21,10 @@ pub(crate) fn secrecy(poll: &Poll, named: bool) -> Vec<String> {
             "Your vote is stored with a number that is made from your code, without your name. Whoever runs this site, \
              and knows to whom your code was given, could tell how you voted."
         }
+        VoterScheme::Login => {
+            "Your vote is stored with a number that is made from the name under which you signed in, without this name. Whoever \
+             runs this site, and knows this name, could tell how you voted."
+        }
         VoterScheme::Raw | VoterScheme::Pseudonym => {
             "Your vote is stored with a number that is made from a cookie in your browser, without your name. Whoever \
              runs this site, and gets hold of this cookie, could tell how you voted."

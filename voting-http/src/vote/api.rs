@@ -91,6 +91,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ProblemKind::NotEligible,
             ProblemKind::TooManyTokens,
             ProblemKind::UnknownPoll,
+            ProblemKind::PollClosed,
             ProblemKind::Invalid,
             ProblemKind::CrossSite,
             ProblemKind::StoreUnavailable,

@@ -135,6 +135,9 @@ impl VoteService {
         if poll.voter_scheme() != VoterScheme::Login {
             return Err(Problem::invalid("The voters of this poll do not sign in."));
         }
+        if poll.voters_are_forgotten() {
+            return Err(Problem::poll_closed());
+        }
         let Some(tokens) = check.logins.tokens() else {
             return Err(Problem::invalid("This deployment takes no tokens."));
         };

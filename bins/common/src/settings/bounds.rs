@@ -23,7 +23,7 @@ fn is_share(share: Option<usize>, of: usize) -> bool {
 }
 
 /// The bounds of all settings that have bounds.
-pub(crate) const BOUNDS: [Bounds; 20] = [
+pub(crate) const BOUNDS: [Bounds; 21] = [
     Bounds {
         key: "vote.max_connections",
         range: "in 1 to 1000000",
