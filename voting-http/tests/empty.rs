@@ -100,7 +100,7 @@ fn a_poll_takes_no_empty_ballot_that_its_rules_do_not_allow() {
     let back = delete(&services, "strict", &cookie);
     assert_eq!(problem(&back), (422, "invalid-choice".to_owned()));
     let nobody = delete(&services, "blank", "");
-    assert_eq!(problem(&nobody), (400, "cookies-needed".to_owned()));
+    assert_eq!(problem(&nobody), (404, "nothing-to-take-back".to_owned()));
     tally(&services, "strict", 1, None);
     tally(&services, "blank", 0, None);
 }

@@ -76,6 +76,8 @@ kinds! {
     ForeignSecret = "urn:voting:problem:foreign-secret", SERVICE_UNAVAILABLE, "This server takes no votes";
     /// The entries of the log are not signed, so that they cannot have ballots that are blank or taken back.
     EmptyBallotsNotTaken = "urn:voting:problem:empty-ballots-not-taken", CONFLICT, "This vote is not possible here yet";
+    /// The request names no voter, so there is no ballot to take back.
+    NothingToTakeBack = "urn:voting:problem:nothing-to-take-back", NOT_FOUND, "No vote to take back";
     /// The voter must sign in to the application first.
     SignInNeeded = "urn:voting:problem:sign-in-needed", UNAUTHORIZED, "Sign in to vote";
     /// The voter may not vote here, or a rule refuses the ballot. The detail says why.

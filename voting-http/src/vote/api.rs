@@ -112,7 +112,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ProblemKind::InvalidVoterCookie,
             ProblemKind::SeveralVoterCookies,
             ProblemKind::OutdatedVoterCookie,
-            ProblemKind::CookiesNeeded,
+            ProblemKind::NothingToTakeBack,
             ProblemKind::SignInNeeded,
             ProblemKind::NotEligible,
             ProblemKind::VoterChanged,
@@ -426,7 +426,7 @@ impl Api {
     /// Take a ballot back.
     ///
     /// The voter then has no ballot that counts, and may vote again. The request names the voter as `castBallot` does. Without the
-    /// voter's cookie there is nothing to take back: 400, `urn:voting:problem:cookies-needed`.
+    /// voter's cookie there is nothing to take back: 404, `urn:voting:problem:nothing-to-take-back`.
     ///
     /// In a poll with `revote: false` no ballot can be taken back: 422, `urn:voting:problem:invalid-choice`.
     #[oai(
@@ -448,7 +448,10 @@ impl Api {
         let poll = self.0.0.polls.get(&poll).await?;
         let visitor = self.0.caster(request, &poll).await?;
         if visitor.is_new() {
-            return Err(Problem::cookies_needed());
+            return Err(Problem::new(
+                ProblemKind::NothingToTakeBack,
+                "The request names no voter: send the voter's cookie along.",
+            ));
         }
         let from_page = voter_tag.0.as_deref();
         let voter = self.0.identify(request, &poll, visitor, from_page)?;

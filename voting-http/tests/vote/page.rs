@@ -274,7 +274,7 @@ fn the_state_of_the_poll_and_the_vote_is_there_for_the_page_to_follow() {
     let expected = serde_json::json!({
         "title": "Cats vs Dogs!", "state": "open", "shape": shape, "words": state.json()["words"],
         "opens": null, "closes": null, "ids": ["a", "b"], "labels": ["Cats", "Dogs"], "voter": voter,
-        "choices": [], "ballot": null, "forgotten": false,
+        "choices": [], "ballot": null, "forgotten": false, "blank": false,
     });
     assert_eq!(state.json(), expected);
     assert_eq!(state.json()["words"]["before"], "Pick one to vote.");
