@@ -1,5 +1,5 @@
-//! All pages in all their states: they fit a phone and a desktop, and have no barriers. Pictures of them are in
-//! `target/screenshots`.
+//! All pages in all their states: they fit a phone and a desktop, and have no barriers. With the variable `SCREENSHOTS`,
+//! pictures of them are saved in `target/screenshots`.
 
 use serde_json::{Value, json};
 use voting_testing::agent;
@@ -33,14 +33,17 @@ impl Tour {
         }
     }
 
-    /// Looks at the page that the browser shows.
+    /// Looks at the page that the browser shows: on a phone in dark and on a desktop in light colours. With pictures, in all
+    /// four ways.
     async fn look(&mut self, name: &str) {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/screenshots");
-        std::fs::create_dir_all(folder).expect("a folder");
-        let plain = if self.scripts { "" } else { "-plain" };
+        let pictures = std::env::var_os("SCREENSHOTS").is_some();
         for (device, width, height) in [("phone", 390, 844), ("desktop", 1280, 900)] {
             for (colours, dark) in [("light", false), ("dark", true)] {
+                let is_usual = dark == (device == "phone");
                 if !self.scripts && (dark || device == "desktop") {
+                    continue;
+                }
+                if self.scripts && !pictures && !is_usual {
                     continue;
                 }
                 self.browser.look(width, height, dark).await;
@@ -57,16 +60,28 @@ impl Tour {
                         .map(|barrier| format!("{name} on a {device} ({colours}): {barrier}"));
                     self.wrong.extend(barriers);
                 }
-                let whole = "return document.documentElement.scrollHeight";
-                let whole = self.browser.run(whole).await.as_u64().expect("a number");
-                let whole = u32::try_from(whole).expect("a height");
-                self.browser.look(width, whole.max(height), dark).await;
-                let picture = self.browser.client.screenshot().await.expect("a picture");
-                let file = format!("{folder}/tour-{name}{plain}-{device}-{colours}.png");
-                std::fs::write(file, picture).expect("written");
+                if pictures {
+                    self.picture(name, (device, width, height), colours).await;
+                }
             }
         }
         self.browser.look(1280, 900, false).await;
+    }
+
+    /// Saves a picture of the whole page.
+    async fn picture(&self, name: &str, of: (&str, u32, u32), colours: &str) {
+        let (device, width, height) = of;
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/screenshots");
+        std::fs::create_dir_all(folder).expect("a folder");
+        let whole = "return document.documentElement.scrollHeight";
+        let whole = self.browser.run(whole).await.as_u64().expect("a number");
+        let whole = u32::try_from(whole).expect("a height");
+        let dark = colours == "dark";
+        self.browser.look(width, whole.max(height), dark).await;
+        let picture = self.browser.client.screenshot().await.expect("a picture");
+        let plain = if self.scripts { "" } else { "-plain" };
+        let file = format!("{folder}/tour-{name}{plain}-{device}-{colours}.png");
+        std::fs::write(file, picture).expect("written");
     }
 
     async fn at(&mut self, name: &str, url: &str) {
