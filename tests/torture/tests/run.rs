@@ -139,3 +139,12 @@ fn a_store_without_the_order_guard_is_found_out() {
         "ballots lost",
     );
 }
+
+#[test]
+#[ignore = "builds a broken vote service, which takes minutes; .ci/run does it"]
+fn a_log_that_takes_ballots_after_the_closing_is_found_out() {
+    is_found_out(
+        "--seed 1 --faults 60 --gap-ms 300 --longest-ms 3000 --rate 1000 --broken late-ballots",
+        "acknowledged ballots do not count",
+    );
+}
