@@ -45,7 +45,11 @@ struct Measured {
 impl Measured {
     /// With a poll that closes tomorrow beside the usual one, if these programs can have one.
     fn of(programs: &Programs, is_timed: bool) -> Self {
-        let deployment = deploy(programs);
+        let mut deployment = deploy(programs);
+        if !is_timed {
+            // Programs without times sign no entries either.
+            deployment.without = vec!["VOTING_ENTRY_KEY"];
+        }
         // The polls are published by a worker; while votes come in none works.
         let worker = ready(deployment.worker());
         let vote = ready(deployment.vote());
