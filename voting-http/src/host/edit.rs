@@ -67,6 +67,13 @@ impl EditPage {
         !matches!(self.phase, Phase::Draft | Phase::Scheduled)
     }
 
+    /// Whether groups or e-mail domains are typed, or are not valid.
+    fn names_claims(&self) -> bool {
+        let typed = &self.typed;
+        let is_typed = !typed.groups.is_empty() || !typed.email_domains.is_empty();
+        is_typed || self.error("groups").is_some() || self.error("email_domains").is_some()
+    }
+
     /// Whether the texts and the times can no longer change.
     fn is_frozen(&self) -> bool {
         self.is_fixed() && self.phase != Phase::Open
