@@ -7,10 +7,15 @@ use poem_openapi::{
     payload::Json,
 };
 use serde::{Deserialize, Serialize};
+use voting_core::{Choices, Poll, Receipt};
 
 use super::{VoteService, memory::Remembered};
 use crate::{
-    edge::{json_answer::JsonAnswer, strict_json::StrictJson, visitor::NoVoterCookie},
+    edge::{
+        json_answer::JsonAnswer,
+        strict_json::StrictJson,
+        visitor::{NoVoterCookie, Visitor},
+    },
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
     views::{
@@ -265,6 +270,20 @@ enum CastAnswer {
     ),
 }
 
+impl Api {
+    /// The cookie by which the voting page shows a vote.
+    fn remembered(
+        &self,
+        poll: &Poll,
+        visitor: Visitor,
+        choices: Choices,
+        receipt: &Receipt,
+    ) -> String {
+        let vote = Remembered::stored(choices, receipt);
+        self.0.0.ballots.write(poll.id(), visitor.id(), vote)
+    }
+}
+
 #[OpenApi]
 impl Api {
     /// List the polls, also the closed ones. Polls that are not listed, and polls that are archived, are left out.
@@ -385,10 +404,7 @@ impl Api {
         };
         let cast = self.0.cast(request, &poll, visitor, voter, choose).await;
         let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;
-        let remember = from_page.map(|_| {
-            let vote = Remembered::stored(choices, &receipt);
-            self.0.0.ballots.write(poll.id(), visitor.id(), vote)
-        });
+        let remember = from_page.map(|_| self.remembered(&poll, visitor, choices, &receipt));
         let answer = AcceptedView {
             voter: self.0.0.tags.tag(visitor.id()),
             receipt: self.0.0.receipts.seal(&receipt),
@@ -460,10 +476,7 @@ impl Api {
             .cast(request, &poll, visitor, voter, || Ok(poll.withdraw()?))
             .await;
         let (choices, receipt) = cast.map_err(|problem| problem.for_client(false))?;
-        let remember = from_page.map(|_| {
-            let vote = Remembered::stored(choices, &receipt);
-            self.0.0.ballots.write(poll.id(), visitor.id(), vote)
-        });
+        let remember = from_page.map(|_| self.remembered(&poll, visitor, choices, &receipt));
         let answer = WithdrawnView {
             receipt: self.0.0.receipts.seal(&receipt),
         };
