@@ -241,7 +241,7 @@ async fn a_hook_is_told_by_how_much_each_tally_moved() {
 
 /// A signed entry with one ballot for the first option in the poll `drinks`.
 fn signed(key: &SecretKey, voter: VoterId) -> NewEntry {
-    let mut payload = vec![2, 5, 0];
+    let mut payload = vec![2, EntryKeys::id_of(key), 0];
     payload.extend(u64::MAX.to_be_bytes());
     payload.extend([1, 6]);
     payload.extend(b"drinks");
@@ -252,7 +252,7 @@ fn signed(key: &SecretKey, voter: VoterId) -> NewEntry {
     message.extend(b"house");
     message.extend([0, 0]);
     message.extend(&payload);
-    payload.extend(key.derive("entries").tag(&message));
+    payload.extend(key.derive("entries 2").tag(&message));
     NewEntry {
         payload,
         ballots: 1,
@@ -286,7 +286,7 @@ async fn a_signed_entry_waits_in_the_log_until_a_worker_has_its_key() {
     let trouble = trouble.expect("a worker").trouble.clone();
     assert_eq!(
         trouble.as_deref(),
-        Some("an entry is signed under key 5, which this process does not have")
+        Some("an entry is signed under key 140, which this process does not have")
     );
     // What comes after it is counted all the same.
     let poll = drinks();
@@ -315,7 +315,8 @@ async fn a_signed_entry_waits_in_the_log_until_a_worker_has_its_key() {
     worker.stop().await;
     assert_eq!(memory.dead_letters(None, 10).await.expect("letters"), []);
 
-    let keys = EntryKeys::new("house").with(5, key.derive("entries"));
+    let keys = EntryKeys::new("house");
+    let keys = keys.with_secret(&key).expect("one key");
     let worker = Worker::new(Arc::new(memory.queue()), all.clone(), all, options);
     let worker = worker.with_entry_keys(keys).start();
     tokio::time::timeout(STOP, counted([1, 1]))

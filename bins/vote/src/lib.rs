@@ -16,7 +16,6 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let secret = config.secret()?;
     let poll_keys = config.poll_keys()?;
     let redis = config.redis()?;
-    let entry_keys = config.entry_keys()?;
     let listener = services
         .listen("vote", "the voting page", config.vote.listen)
         .await?;
@@ -25,7 +24,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let site = site(&config.vote, &config.result, peer_port, &gate)
         .with_served_by(config.served_by())
         .with_default_poll(config.default_poll.clone());
-    let sink = Arc::new(redis.signing_sink(entry_keys));
+    let sink = Arc::new(redis.sink());
     let mut vote = VoteService::builder(sink.clone(), Arc::new(redis), &secret)
         .site(site)
         .logins(config.logins()?)

@@ -1,4 +1,4 @@
-//! The keys under which entries of version 2 are signed and read.
+//! The keys under which entries of version 2, and the published polls, are signed and read.
 
 use std::{collections::HashMap, fmt};
 
@@ -12,19 +12,32 @@ use crate::model::{
     secret::{MacKey, SecretKey},
 };
 
-/// What the keys are derived for.
-const PURPOSE: &str = "entries 2";
-
-/// The keys under which a log's entries are signed, and the log's name, which the tags are over.
+/// The keys under which a log's entries and its published polls are signed, and the log's name, which the tags are over.
 #[derive(Clone, Default)]
 pub struct EntryKeys {
     log: String,
-    keys: HashMap<u8, MacKey>,
+    keys: HashMap<u8, Derived>,
     /// The key that signs.
     current: Option<u8>,
 }
 
-/// The entry may be genuine, but was signed under a key that this process does not have.
+/// What is derived from one key. A tag for one purpose is none for the other.
+#[derive(Clone)]
+struct Derived {
+    entries: MacKey,
+    polls: MacKey,
+}
+
+impl Derived {
+    fn from(key: &SecretKey) -> Self {
+        Self {
+            entries: key.derive("entries 2"),
+            polls: key.derive("published polls"),
+        }
+    }
+}
+
+/// The entry, or the copy of the polls, may be genuine, but was signed under a key that this process does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an entry is signed under key {0}, which this process does not have")]
 pub struct UnknownKey(pub u8);
@@ -58,7 +71,7 @@ impl EntryKeys {
         if self.keys.contains_key(&id) {
             return Err(SameKeyId(id));
         }
-        Ok(self.with(id, key.derive(PURPOSE)))
+        Ok(self.with(id, Derived::from(key)))
     }
 
     /// Signs new entries with this key. They are read under it, too.
@@ -66,19 +79,34 @@ impl EntryKeys {
     pub fn signing_with(mut self, key: &SecretKey) -> Self {
         let id = Self::id_of(key);
         self.current = Some(id);
-        self.with(id, key.derive(PURPOSE))
+        self.with(id, Derived::from(key))
     }
 
-    /// Adds a key under an id.
-    #[must_use]
-    pub fn with(mut self, id: u8, key: MacKey) -> Self {
-        self.keys.insert(id, key);
+    fn with(mut self, id: u8, keys: Derived) -> Self {
+        self.keys.insert(id, keys);
         self
+    }
+
+    /// Adds a key for entries under any id.
+    #[cfg(test)]
+    pub(super) fn with_entries(self, id: u8, entries: MacKey) -> Self {
+        let polls = entries.clone();
+        self.with(id, Derived { entries, polls })
+    }
+
+    /// Whether there is no key at all.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// Whether new entries are signed.
     pub fn signs(&self) -> bool {
         self.current.is_some()
+    }
+
+    /// The id of the key that signs.
+    pub fn signing_id(&self) -> Option<u8> {
+        self.current
     }
 
     /// The ids of all keys, in their order.
@@ -97,9 +125,40 @@ impl EntryKeys {
         let id = self.current?;
         let key = self.keys.get(&id)?;
         let mut bytes = bytes(id);
-        let tag = key.tag(&message(&self.log, shard, &bytes));
+        let tag = key.entries.tag(&message(&self.log, shard, &bytes));
         bytes.extend(tag);
         Some(bytes)
+    }
+
+    /// The id of the key that signs, and its tag over this revision of the published polls. `None`: no key signs.
+    #[cfg(feature = "redis")]
+    pub(crate) fn sign_polls(&self, revision: u64, polls: &str) -> Option<(u8, [u8; 16])> {
+        let id = self.current?;
+        let key = self.keys.get(&id)?;
+        Some((id, key.polls.tag(&self.polls_message(revision, polls))))
+    }
+
+    /// Whether the tag is that of the key with this id over this revision of the published polls.
+    #[cfg(feature = "redis")]
+    pub(crate) fn are_polls_authentic(
+        &self,
+        (id, tag): (u8, &[u8; 16]),
+        revision: u64,
+        polls: &str,
+    ) -> Result<bool, UnknownKey> {
+        let key = self.keys.get(&id).ok_or(UnknownKey(id))?;
+        Ok(key.polls.verify(&self.polls_message(revision, polls), tag))
+    }
+
+    #[cfg(feature = "redis")]
+    fn polls_message(&self, revision: u64, polls: &str) -> Vec<u8> {
+        let len = self.log.len() as u64;
+        let mut message = Vec::with_capacity(16 + self.log.len() + polls.len());
+        message.extend(revision.to_be_bytes());
+        message.extend(len.to_be_bytes());
+        message.extend(self.log.as_bytes());
+        message.extend(polls.as_bytes());
+        message
     }
 
     /// The ballots of an entry of version 2 that stands at this place, once its tag and its deadline are checked.
@@ -117,7 +176,7 @@ impl EntryKeys {
             Err(error) => return Ok(Err(error)),
         };
         let key = self.keys.get(&entry.key).ok_or(UnknownKey(entry.key))?;
-        if !entry.is_authentic(key, &self.log, shard) {
+        if !entry.is_authentic(&key.entries, &self.log, shard) {
             return Ok(Err(MalformedEntry::Unauthenticated));
         }
         if let late @ 1.. = id.ms().saturating_sub(entry.deadline_ms) {

@@ -298,7 +298,7 @@ mod tests {
     }
 
     fn keys() -> EntryKeys {
-        EntryKeys::new("voting").with(5, key())
+        EntryKeys::new("voting").with_entries(5, key())
     }
 
     const HEAD: &str = "02 05 00 0000018bcfe56800";
@@ -332,16 +332,16 @@ mod tests {
         let unauthenticated = Ok(Err(MalformedEntry::Unauthenticated));
         assert_eq!(open(&keys(), 2), unauthenticated);
         assert_eq!(
-            open(&EntryKeys::new("other").with(5, key()), 3),
+            open(&EntryKeys::new("other").with_entries(5, key()), 3),
             unauthenticated
         );
         let other = SecretKey::new([8; 32]).unwrap().derive("entries 2");
         assert_eq!(
-            open(&EntryKeys::new("voting").with(5, other), 3),
+            open(&EntryKeys::new("voting").with_entries(5, other), 3),
             unauthenticated
         );
         assert_eq!(
-            open(&EntryKeys::new("voting").with(4, key()), 3),
+            open(&EntryKeys::new("voting").with_entries(4, key()), 3),
             Err(UnknownKey(5))
         );
         for index in 3..bytes.len() {

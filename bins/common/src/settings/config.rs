@@ -55,7 +55,8 @@ pub struct Config {
     /// set, else 1.
     pub entry_version: Option<u16>,
     /// Whether the worker counts ballots of entries that are not signed. Where it is `false`, the worker still counts those
-    /// that were in the log when a worker first ran with `false`.
+    /// that were in the log when a worker first ran with `false`; and the vote service uses only polls that a worker has
+    /// signed.
     pub accept_unsigned_entries: bool,
     /// Whether a voter with a cookie has another id in each poll that is made from now on, so that the stores do not show
     /// which ballots in several polls are of one voter. Needs an entry key. `voting load` cannot check such polls.

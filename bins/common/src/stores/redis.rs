@@ -31,6 +31,8 @@ impl Config {
             accept_loss: settings.accept_loss,
             cluster: settings.cluster,
             ca: authorities(settings.ca_file.as_deref())?,
+            entry_keys: self.entry_keys()?,
+            accept_unsigned_polls: self.accept_unsigned_entries,
             ..RedisOptions::default()
         };
         Redis::new(&url, options).map_err(|error| StoreSettings::Redis(error.into()))

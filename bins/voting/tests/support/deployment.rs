@@ -19,7 +19,10 @@ use voting_core::{
         redis::{Redis, RedisOptions, RedisQueue},
     },
     log::entry_keys::EntryKeys,
-    pipeline::coordinator::Coordinator,
+    pipeline::{
+        coordinator::Coordinator,
+        group_commit::{GroupCommit, GroupCommitOptions},
+    },
 };
 use voting_service::cats_vs_dogs;
 use voting_testing::{PostgresServer, RedisServer, SECRET, TOKEN};
@@ -293,7 +296,8 @@ impl Deployment {
     /// The same, in entries that these keys sign.
     pub fn cast_signed(&self, ballots: usize, keys: EntryKeys) {
         self.runtime.block_on(async {
-            let sink = self.log.signing_sink(keys);
+            let log = Arc::new(self.log.clone());
+            let sink = GroupCommit::signing(log, GroupCommitOptions::default(), keys);
             for _ in 0..ballots {
                 let ballot = Ballot {
                     poll: cats_vs_dogs().id().clone(),

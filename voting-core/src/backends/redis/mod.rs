@@ -15,7 +15,8 @@
 //!   again.
 //!
 //! The key `<prefix>:layout` has the number of shards. The key `<prefix>:secrets` has the fingerprints of the secrets
-//! that vote services may have.
+//! that vote services may have. The key `<prefix>:polls` has the polls that vote services read, as JSON; where workers
+//! have an entry key, they sign it.
 //!
 //! Writers in other languages append with the script `append.lua`, or check the set `sealed` and the hash `windows` in
 //! the script that appends. An entry that is appended after its poll was sealed, or whose id is outside the poll's
@@ -41,9 +42,13 @@ mod rewind;
 mod scripts;
 mod secrets;
 mod separate;
+mod signed_polls;
 mod windows;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use ::redis::RedisError;
 use tokio::sync::OnceCell;
@@ -98,6 +103,11 @@ pub struct RedisOptions {
     /// The certificate authorities for encrypted connections (`rediss://`); `None` for those that the system
     /// trusts.
     pub ca: Option<Authorities>,
+    /// The keys under which entries and the published polls are signed and read. They are for this log: their name is the
+    /// prefix. Default: none; then the polls are not signed, and are read whether they are signed or not.
+    pub entry_keys: EntryKeys,
+    /// Whether the published polls are read if they are not signed. It matters only where there are keys. Default: true.
+    pub accept_unsigned_polls: bool,
 }
 
 impl Default for RedisOptions {
@@ -111,6 +121,8 @@ impl Default for RedisOptions {
             accept_loss: false,
             cluster: false,
             ca: None,
+            entry_keys: EntryKeys::default(),
+            accept_unsigned_polls: true,
         }
     }
 }
@@ -128,6 +140,8 @@ struct Inner {
     /// Set once the layout is checked and the consumer groups exist.
     prepared: OnceCell<()>,
     watched: Watched,
+    /// The newest revision of the published polls that was read.
+    newest_polls: AtomicU64,
 }
 
 impl Redis {
@@ -145,6 +159,7 @@ impl Redis {
         Ok(Self(Arc::new(Inner {
             connection,
             watched: Watched::default(),
+            newest_polls: AtomicU64::new(0),
             place,
             scripts: Scripts::new(),
             clocks: Clocks::new(options.shards),
@@ -153,14 +168,9 @@ impl Redis {
         })))
     }
 
-    /// A sink that writes to the log.
+    /// A sink that writes to the log. It signs the entries if one of the [keys](RedisOptions::entry_keys) signs.
     pub fn sink(&self) -> GroupCommit {
-        GroupCommit::new(Arc::new(self.clone()), GroupCommitOptions::default())
-    }
-
-    /// A sink that writes to the log, and signs the entries if these keys [sign](EntryKeys::signs). The keys must be for this
-    /// log: their name is the [prefix](RedisOptions::prefix).
-    pub fn signing_sink(&self, keys: EntryKeys) -> GroupCommit {
+        let keys = self.0.options.entry_keys.clone();
         GroupCommit::signing(Arc::new(self.clone()), GroupCommitOptions::default(), keys)
     }
 

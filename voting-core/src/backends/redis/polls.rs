@@ -1,14 +1,20 @@
 //! The polls' copy in Redis, so that the vote service needs no other store.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::backends::redis::Redis;
+use crate::backends::redis::{
+    Redis,
+    signed_polls::{self, Copy, Judgement, NotGenuine},
+};
 use crate::{
     backends::stored_json,
     error::StoreError,
     model::{
         id::PollId,
+        moment::Moment,
         poll::{Poll, PollExtras},
         poll_state::PollState,
     },
@@ -34,13 +40,26 @@ impl Redis {
         format!("{}:polls", self.0.options.prefix)
     }
 
-    /// The polls as the vote services know them; `None` before any were published.
-    pub(super) async fn published_polls(&self) -> Result<Option<Vec<Poll>>, StoreError> {
-        let mut get = ::redis::cmd("GET");
-        get.arg(self.polls_key());
-        let there: Option<String> = self.0.connection.read(&get).await?;
-        let Some(there) = there else { return Ok(None) };
-        let there: Vec<Published> = stored_json::read(&there)?;
+    /// The polls as the vote services know them; `None` before any were published. The inner error says why they are not
+    /// used.
+    pub(super) async fn published_polls(
+        &self,
+    ) -> Result<Option<Result<Vec<Poll>, NotGenuine>>, StoreError> {
+        // Before the question: an answer that another task reads meanwhile may be newer than this one.
+        let newest = self.0.newest_polls.load(Ordering::Relaxed);
+        let Some(copy) = self.copy_of_polls().await? else {
+            return Ok(None);
+        };
+        let options = &self.0.options;
+        let (keys, accept) = (&options.entry_keys, options.accept_unsigned_polls);
+        match copy.judge(keys, accept, newest)? {
+            Judgement::Not(why) => return Ok(Some(Err(why))),
+            Judgement::Genuine(Some(revision)) => {
+                self.0.newest_polls.fetch_max(revision, Ordering::Relaxed);
+            }
+            Judgement::Genuine(None) => {}
+        }
+        let there: Vec<Published> = stored_json::read(&copy.polls)?;
         let polls = there.into_iter();
         let polls = polls.map(|there| {
             let poll = there.poll.in_state(there.state).with_extras(there.extras);
@@ -49,7 +68,20 @@ impl Redis {
                 false => poll.keeping_ballots(),
             }
         });
-        Ok(Some(polls.collect()))
+        Ok(Some(Ok(polls.collect())))
+    }
+
+    /// The id of the key under which the published polls are signed; `None` if they are not signed, or there are none.
+    pub async fn polls_signed_by(&self) -> Result<Option<u8>, StoreError> {
+        let copy = self.copy_of_polls().await?;
+        Ok(copy.and_then(|copy| copy.key()))
+    }
+
+    async fn copy_of_polls(&self) -> Result<Option<Copy>, StoreError> {
+        let mut get = ::redis::cmd("GET");
+        get.arg(self.polls_key());
+        let there: Option<String> = self.0.connection.read(&get).await?;
+        Ok(there.map(Copy::read))
     }
 }
 
@@ -60,11 +92,13 @@ impl PollDirectory for Redis {
         Ok(polls.into_iter().find(|poll| poll.id() == id))
     }
 
-    /// An error before polls were first published: whether there are any is then not known.
+    /// An error before polls were first published: whether there are any is then not known. It is an error, too, if
+    /// somebody without the entry key has written them.
     async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
-        self.published_polls().await?.ok_or_else(|| {
+        let published = self.published_polls().await?.ok_or_else(|| {
             StoreError::unavailable("no worker has published the polls to Redis yet")
-        })
+        })?;
+        published.map_err(StoreError::unavailable)
     }
 }
 
@@ -81,13 +115,22 @@ impl PollPublisher for Redis {
             })
             .collect();
         let text = stored_json::write(&published)?;
-        let (mut get, mut set) = (::redis::cmd("GET"), ::redis::cmd("SET"));
-        get.arg(self.polls_key());
-        let there: Option<String> = self.0.connection.read(&get).await?;
-        if there.as_ref() != Some(&text) {
-            set.arg(self.polls_key()).arg(text);
-            self.0.connection.ask::<()>(&set).await?;
+        let keys = &self.0.options.entry_keys;
+        let there = self.copy_of_polls().await?;
+        let revision = there.as_ref().and_then(|copy| copy.revision(keys));
+        if let Some(there) = &there
+            && there.polls == text
+            && (!keys.signs() || (revision.is_some() && there.key() == keys.signing_id()))
+        {
+            return Ok(());
         }
-        Ok(())
+        // Above all that any service may have read, also if Redis was restored or this clock is behind.
+        let before = revision.max(Some(self.0.newest_polls.load(Ordering::Relaxed)));
+        let now = Moment::now().unix_ms();
+        let revision = now.max(before.unwrap_or_default().saturating_add(1));
+        let mut set = ::redis::cmd("SET");
+        set.arg(self.polls_key())
+            .arg(signed_polls::sign(keys, revision, &text)?);
+        Ok(self.0.connection.ask::<()>(&set).await?)
     }
 }

@@ -13,6 +13,7 @@ use super::{Visit, count_of};
 use crate::commands::report::Finding;
 
 const CHECK: &str = "entry keys";
+const POLLS: &str = "published polls";
 
 /// The entries of one key, in all shards.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,8 +54,38 @@ pub(super) async fn check(visit: &mut Visit<'_>, redis: &Redis) {
         .map(|key| EntryKeys::id_of(&key.key))
         .collect();
     let signs = visit.config.entry_version != Some(1);
-    for finding in findings(current.filter(|_| signs), current, &others, &found) {
+    let signing = current.filter(|_| signs);
+    for finding in findings(signing, current, &others, &found) {
         visit.add(finding);
+    }
+    if let Some(signing) = signing
+        && let Some(by) = visit.look(POLLS, redis.polls_signed_by()).await
+    {
+        let refuses = !visit.config.accept_unsigned_entries;
+        visit.add(signature_of_polls(signing, by, refuses));
+    }
+}
+
+/// Of the copy that vote services read.
+fn signature_of_polls(signing: u8, by: Option<u8>, refuses_unsigned: bool) -> Finding {
+    match by {
+        Some(by) if by == signing => Finding::ok(POLLS, format!("signed under key {by}")),
+        Some(by) => Finding::warn(
+            POLLS,
+            format!(
+                "signed under key {by}, and a worker with these settings signs with key {signing}"
+            ),
+            "start a worker with these settings; until then all services need that key",
+        ),
+        None if refuses_unsigned => Finding::warn(
+            POLLS,
+            "not signed: vote services that accept only what is signed do not use them, unless there are no polls",
+            "start a worker with an entry key; if one runs, find out who else writes to Redis",
+        ),
+        None => Finding::ok(
+            POLLS,
+            "not signed: either there are none, or no worker with an entry key has published them",
+        ),
     }
 }
 
@@ -118,6 +149,20 @@ fn findings(
 mod tests {
     use super::*;
     use crate::commands::report::Level;
+
+    #[test]
+    fn the_signature_of_the_polls_is_told() {
+        let told = |by, refuses| {
+            let finding = signature_of_polls(7, by, refuses);
+            (finding.level, finding.found)
+        };
+        assert_eq!(told(Some(7), true).0, Level::Ok);
+        let (level, found) = told(Some(8), false);
+        assert_eq!(level, Level::Warn);
+        assert!(found.contains("key 8"), "{found}");
+        assert_eq!(told(None, true).0, Level::Warn);
+        assert_eq!(told(None, false).0, Level::Ok);
+    }
 
     #[test]
     fn a_key_that_is_needed_and_not_here_is_a_failure() {
