@@ -244,6 +244,7 @@ impl LoadArgs {
             ballots: if endless { Some(10_000) } else { self.ballots },
             duration: self.duration,
             voters: self.voters.map(NonZeroU32::get),
+            electors: Vec::new(),
             changes: self.changes,
             form: self.form,
             timeout: self.timeout,

@@ -34,7 +34,7 @@ pub use self::{
     counts::Counts,
     history::History,
     latencies::Latencies,
-    plan::{InvalidPlan, Pace, Plan},
+    plan::{Elector, InvalidPlan, Pace, Plan},
     run::run,
     token::Secret,
 };

@@ -23,6 +23,9 @@ pub struct Plan {
     pub duration: Option<Duration>,
     /// The most voters, at least one. `None` means as many as needed.
     pub voters: Option<u32>,
+    /// Who votes, where that is known before. If there are any, nobody else votes, and `voters` and `changes` are not
+    /// used. If there are none, the vote service names each voter by a cookie.
+    pub electors: Vec<Elector>,
     /// The share of ballots that are cast by voters who have voted before, 0 to 1. Once all voters have voted, this
     /// holds for all further ballots.
     pub changes: f64,
@@ -36,6 +39,25 @@ pub struct Plan {
     /// Opens receipts. Without the secret it is not checked whether a voter's acknowledgements are in order, or
     /// whether a receipt belongs to its voter.
     pub secret: Option<Secret>,
+}
+
+/// A voter who has something to show that is not a voter's cookie, such as a code.
+#[derive(Clone)]
+pub struct Elector {
+    /// The voter's id in the poll, under which receipts and the store have the voter.
+    pub voter: u128,
+    /// The name of the header that says who the voter is, in lower case.
+    pub header: &'static str,
+    /// What the header says.
+    pub credential: String,
+}
+
+/// Shows no credential.
+impl std::fmt::Debug for Elector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { voter, header, .. } = self;
+        write!(f, "Elector({voter:032x}, {header}: …)")
+    }
 }
 
 /// When ballots are sent.
@@ -59,6 +81,7 @@ impl Default for Plan {
             ballots: None,
             duration: None,
             voters: None,
+            electors: Vec::new(),
             changes: 0.0,
             form: false,
             timeout: Duration::from_secs(10),
@@ -116,7 +139,10 @@ impl Plan {
 
     /// The number of connections that can be busy: each has one voter's ballot in flight.
     pub(crate) fn casters(&self) -> usize {
-        let voters = self.voters.map_or(usize::MAX, |voters| voters as usize);
+        let voters = match self.electors.len() {
+            0 => self.voters.map_or(usize::MAX, |voters| voters as usize),
+            electors => electors,
+        };
         self.connections.min(voters)
     }
 }

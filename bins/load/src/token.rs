@@ -24,7 +24,7 @@ pub(crate) struct Position {
 /// The signature at the end of a cookie.
 type MacTag = [u8; 16];
 
-/// The cookie that names a voter.
+/// Who a voter is, and the cookie that says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct VoterToken {
     pub(crate) voter: u128,
@@ -39,6 +39,14 @@ impl VoterToken {
             voter: u128::from_be_bytes(*voter),
             tag: tag.try_into().ok()?,
         })
+    }
+
+    /// Of a voter who has no cookie. Its text is never sent.
+    pub(crate) fn of_elector(voter: u128) -> Self {
+        Self {
+            voter,
+            tag: [0; 16],
+        }
     }
 
     pub(crate) fn text(&self) -> String {

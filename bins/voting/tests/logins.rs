@@ -8,57 +8,23 @@ use std::{
     net::TcpListener,
     path::Path,
     thread,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
-use data_encoding::BASE64URL_NOPAD;
-use ring::{
-    rand::SystemRandom,
-    signature::{Ed25519KeyPair, KeyPair},
-};
-use serde_json::{Value, json};
+use serde_json::json;
 use support::{Voting, command, deployment::Told, front::answer};
-use voting_testing::{agent, await_that};
+use voting_testing::{ProviderKey, agent, await_that};
 
 const ISSUER: &str = "https://id.test";
 
-/// A key of the provider.
-struct Key {
-    id: &'static str,
-    pair: Ed25519KeyPair,
-}
-
-impl Key {
-    fn new(id: &'static str) -> Self {
-        let pair = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("a key");
-        let pair = Ed25519KeyPair::from_pkcs8(pair.as_ref()).expect("a key");
-        Self { id, pair }
-    }
-
-    fn public(&self) -> Value {
-        let x = BASE64URL_NOPAD.encode(self.pair.public_key().as_ref());
-        json!({"kty": "OKP", "crv": "Ed25519", "kid": self.id, "x": x})
-    }
-
-    fn token(&self, person: &str) -> String {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .expect("a time");
-        let header = json!({"alg": "EdDSA", "kid": self.id});
-        let claims =
-            json!({"iss": ISSUER, "aud": "voting", "sub": person, "exp": now.as_secs() + 300});
-        let encoded = |value: Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-        let message = format!("{}.{}", encoded(header), encoded(claims));
-        let signature = self.pair.sign(message.as_bytes());
-        format!("{message}.{}", BASE64URL_NOPAD.encode(signature.as_ref()))
-    }
-}
-
-fn publish(file: &Path, keys: &[&Key]) {
-    let keys: Vec<_> = keys.iter().map(|key| key.public()).collect();
+fn publish(file: &Path, keys: &[&ProviderKey]) {
     let new = file.with_extension("new");
-    fs::write(&new, json!({"keys": keys}).to_string()).expect("written");
+    fs::write(&new, ProviderKey::set(keys).to_string()).expect("written");
     fs::rename(new, file).expect("renamed");
+}
+
+/// A token for this service.
+fn token(key: &ProviderKey, person: &str) -> String {
+    key.token(ISSUER, "voting", person)
 }
 
 /// The status, and the cookie of the session.
@@ -118,7 +84,11 @@ const POLL: &str = "[[polls]]\nid = 'club'\ntitle = 'Who?'\nvoters = 'identity'\
 fn keys_are_exchanged_while_people_vote_and_nobody_is_refused_or_counts_twice() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("keys.json");
-    let (first, second, stranger) = (Key::new("first"), Key::new("second"), Key::new("stranger"));
+    let (first, second, stranger) = (
+        ProviderKey::new("first"),
+        ProviderKey::new("second"),
+        ProviderKey::new("stranger"),
+    );
     publish(&file, &[&first]);
     let settings = format!(
         "[login]\nissuer = '{ISSUER}'\naudience = 'voting'\njwks_file = '{}'\n{POLL}",
@@ -127,22 +97,22 @@ fn keys_are_exchanged_while_people_vote_and_nobody_is_refused_or_counts_twice() 
     fs::write(folder.path().join("settings.toml"), settings).expect("written");
     let voting = Voting::start_with(folder.path(), &["--config", "settings.toml"]);
 
-    let (status, anna) = sign_in(&voting, &first.token("anna"));
+    let (status, anna) = sign_in(&voting, &token(&first, "anna"));
     assert_eq!((status, vote(&voting, &anna, "a")), (200, 202));
-    let (status, _) = sign_in(&voting, &stranger.token("anna"));
+    let (status, _) = sign_in(&voting, &token(&stranger, "anna"));
     assert_eq!(status, 401);
 
     // The provider publishes the next key before it signs with it.
     publish(&file, &[&first, &second]);
     await_that("the next key is known", || {
-        sign_in(&voting, &second.token("anna")).0 == 200
+        sign_in(&voting, &token(&second, "anna")).0 == 200
     });
     for (key, person, choice) in [
         (&first, "ben", "a"),
         (&second, "ben", "b"),
         (&second, "anna", "b"),
     ] {
-        let (status, session) = sign_in(&voting, &key.token(person));
+        let (status, session) = sign_in(&voting, &token(key, person));
         assert_eq!(
             (status, vote(&voting, &session, choice)),
             (200, 202),
@@ -158,8 +128,8 @@ fn keys_are_exchanged_while_people_vote_and_nobody_is_refused_or_counts_twice() 
 #[test]
 fn keys_come_from_an_address_and_the_doctor_looks_at_them() {
     let folder = tempfile::tempdir().expect("a folder");
-    let key = Key::new("key");
-    let keys = json!({"keys": [key.public()]}).to_string();
+    let key = ProviderKey::new("key");
+    let keys = ProviderKey::set(&[&key]).to_string();
     let provider = provider(answer("200 OK", "application/json", &keys));
     let settings = [
         ("VOTING_LOGIN__ISSUER", ISSUER.to_owned()),
@@ -173,7 +143,7 @@ fn keys_come_from_an_address_and_the_doctor_looks_at_them() {
         command.env(name, value);
     }
     let voting = Voting::start_as(folder.path(), &mut command);
-    let (status, session) = sign_in(&voting, &key.token("anna"));
+    let (status, session) = sign_in(&voting, &token(&key, "anna"));
     assert_eq!((status, vote(&voting, &session, "a")), (200, 202));
     let told = Told::by(&settings, &["doctor"]);
     told.says("ok", "login keys", &["1 key of the identity provider"]);

@@ -25,6 +25,8 @@ mod postgres;
 pub mod processes;
 mod program;
 mod programs;
+#[cfg(feature = "provider")]
+mod provider_key;
 mod redis;
 mod service;
 mod tls;
@@ -32,6 +34,8 @@ mod wait;
 
 use std::path::Path;
 
+#[cfg(feature = "provider")]
+pub use self::provider_key::ProviderKey;
 pub use self::{
     clock::Clock,
     cluster::RedisCluster,

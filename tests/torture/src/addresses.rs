@@ -5,6 +5,7 @@ use std::io;
 use crate::{
     ask::{self, POLLS},
     cluster::Cluster,
+    electorate,
     error::RunError,
     target::ServiceId,
 };
@@ -55,8 +56,11 @@ impl Addresses {
             for poll in POLLS {
                 // The first is there, and cannot have other labels than it has.
                 if poll != POLLS[0] {
-                    ask::until(|| ask::add_poll(&workers[0], poll))
-                        .ok_or(RunError::Never("a poll is added"))?;
+                    let add = || match electorate::add_poll(&workers[0], poll) {
+                        Some(added) => added,
+                        None => ask::add_poll(&workers[0], poll),
+                    };
+                    ask::until(add).ok_or(RunError::Never("a poll is added"))?;
                 }
                 for vote in &votes {
                     ask::until(|| ask::knows(vote, poll).then_some(()))

@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use voting_testing::{LONG, Operator, TOKEN, agent, agent_within, get_json_by, within};
 
-use crate::target::ServiceId;
+use crate::{
+    electorate::{CODES, LOGINS},
+    target::ServiceId,
+};
 
 /// Polls to vote in: one by ever new voters, so that no ballot hides the loss of another; one by few who
-/// change their minds all the time, so that the order matters.
-pub(crate) const POLLS: [&str; 2] = ["cats-vs-dogs", "fickle"];
+/// change their minds all the time, so that the order matters; and two in which only certain people may vote.
+pub(crate) const POLLS: [&str; 4] = ["cats-vs-dogs", "fickle", CODES, LOGINS];
 
 /// Long enough for a service that works.
 const BRIEFLY: Duration = Duration::from_secs(2);

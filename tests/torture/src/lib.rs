@@ -6,6 +6,7 @@ mod ask;
 mod broken;
 mod cluster;
 pub mod disk;
+mod electorate;
 mod error;
 mod faults;
 mod forgotten;

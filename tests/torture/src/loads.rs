@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use voting_load::{Before, Load, Pace, Plan, Secret, Sources, StartError, check};
+use voting_load::{Before, Elector, Load, Pace, Plan, Secret, Sources, StartError, check};
 use voting_testing::SECRET;
 
 use crate::{
@@ -23,10 +23,15 @@ const FICKLE: u32 = 200;
 pub(crate) struct Loads(Vec<Load>, Vec<String>);
 
 impl Loads {
-    pub(crate) fn start(votes: &[String], rate: f64) -> Result<Self, StartError> {
+    /// The electors are those of the last two polls.
+    pub(crate) fn start(
+        votes: &[String],
+        rate: f64,
+        electors: [Vec<Elector>; 2],
+    ) -> Result<Self, StartError> {
         let usual = Plan {
             votes: votes.to_vec(),
-            pace: Pace::Rate(rate / 2.0),
+            pace: Pace::Rate(rate / 4.0),
             connections: 32,
             poll: POLLS[0].to_owned(),
             changes: 0.1,
@@ -39,7 +44,15 @@ impl Loads {
             changes: 1.0,
             ..usual.clone()
         };
-        let loads = vec![Load::start(usual)?, Load::start(fickle)?];
+        let [codes, logins] = electors;
+        let only = |poll: &str, electors| Plan {
+            poll: poll.to_owned(),
+            electors,
+            ..usual.clone()
+        };
+        let (codes, logins) = (only(POLLS[2], codes), only(POLLS[3], logins));
+        let plans = [usual, fickle, codes, logins].into_iter();
+        let loads = plans.map(Load::start).collect::<Result<_, _>>()?;
         Ok(Self(loads, votes.to_vec()))
     }
 

@@ -15,7 +15,10 @@ use voting_testing::{
     CLAIM_TIMEOUT, Programs, Service, common_settings, link::Link, processes::runs,
 };
 
-use crate::target::{End, ServiceId};
+use crate::{
+    electorate::Provider,
+    target::{End, ServiceId},
+};
 
 /// So long a worker that is asked to end waits for a store, before it leaves the rest to others and ends
 /// with a failure: its `WorkerOptions::grace`.
@@ -32,6 +35,8 @@ pub(crate) struct Config {
     pub logs: PathBuf,
     /// Whether Redis is set up to be durable.
     pub durable: bool,
+    /// At whom voters sign in.
+    pub provider: Arc<Provider>,
 }
 
 /// A service that runs, or is down.
@@ -92,6 +97,8 @@ impl Process {
             CLAIM_TIMEOUT.as_millis().to_string(),
         );
         set("VOTING_REDIS__ACCEPT_LOSS", (!config.durable).to_string());
+        settings.extend(config.provider.settings());
+        let mut set = |key, value| settings.push((key, value));
         if let Some(link) = links.get(&End::Redis) {
             set("VOTING_REDIS__URL", format!("redis://{}/", link.address()));
         }

@@ -276,7 +276,7 @@ mod tests {
             ..Verdict::default()
         };
         let mut report = Report::new(&Options::least(), true);
-        report.verdicts = vec![verdict.clone(), verdict];
+        report.verdicts = vec![verdict; 2];
         report.accepted_before = 7;
         report.pipeline = Some(pipeline(18));
         report.recounts = vec![Some(json!({"agrees": true})); POLLS.len()];

@@ -14,6 +14,7 @@ use crate::{
     broken::Broken,
     cluster::Cluster,
     disk,
+    electorate::{self, Provider},
     error::RunError,
     forgotten,
     inject::{Outcome, Targets},
@@ -52,6 +53,7 @@ pub async fn run(options: &Options) -> Result<Report, RunError> {
         broken: broken.map(Broken::program).zip(executable),
         logs: journal.folder().to_owned(),
         durable: broken != Some(Broken::Everysec),
+        provider: Arc::new(Provider::in_folder(journal.folder())?),
     };
     let mut cluster = Cluster::start(&config).await?;
     if let Some(error) = cluster.no_fuse.take() {
@@ -88,10 +90,12 @@ async fn torture(
 ) -> Result<Report, RunError> {
     let addresses = Addresses::of(cluster).await;
     addresses.prepare().await?;
+    let postgres = cluster.postgres.lock().await.server.url("voting");
+    let electors = electorate::electors(&config.provider, &addresses, &postgres).await?;
     let accepted_before = addresses.accepted().await?;
 
     let start = Instant::now();
-    let loads = Loads::start(&addresses.votes, options.rate)?;
+    let loads = Loads::start(&addresses.votes, options.rate, electors)?;
     let mut report = Report::new(options, cluster.has_power_cuts().await);
     report.accepted_before = accepted_before;
     let watch = Watch::start(&addresses)?;
@@ -114,7 +118,6 @@ async fn torture(
     report.services.extend(wrong);
     report.longest_away = longest;
     report.services.extend(loads.goes_on(options.ballots).await);
-    let postgres = cluster.postgres.lock().await.server.url("voting");
     told.say("the load ends, and all is to be counted");
     let told = |what: &str| journal.say(&format!("{:8.3} s  {what}", secs(start)));
     loads.judge(&addresses, &postgres, &mut report).await?;

@@ -130,17 +130,19 @@ impl EntryKeys {
         Some(bytes)
     }
 
-    /// The id of the key that signs, and its tag over this revision of the published polls. `None`: no key signs.
-    #[cfg(feature = "redis")]
-    pub(crate) fn sign_polls(&self, revision: u64, polls: &str) -> Option<(u8, [u8; 16])> {
+    /// The id of the key that signs, and its tag over this revision of the published polls, which are a text of any form.
+    /// `None`: no key signs.
+    pub fn sign_polls(&self, revision: u64, polls: &str) -> Option<(u8, [u8; 16])> {
         let id = self.current?;
         let key = self.keys.get(&id)?;
         Some((id, key.polls.tag(&self.polls_message(revision, polls))))
     }
 
     /// Whether the tag is that of the key with this id over this revision of the published polls.
-    #[cfg(feature = "redis")]
-    pub(crate) fn are_polls_authentic(
+    ///
+    /// # Errors
+    /// [`UnknownKey`]: nothing can be said of the polls.
+    pub fn are_polls_authentic(
         &self,
         (id, tag): (u8, &[u8; 16]),
         revision: u64,
@@ -150,7 +152,6 @@ impl EntryKeys {
         Ok(key.polls.verify(&self.polls_message(revision, polls), tag))
     }
 
-    #[cfg(feature = "redis")]
     fn polls_message(&self, revision: u64, polls: &str) -> Vec<u8> {
         let len = self.log.len() as u64;
         let mut message = Vec::with_capacity(16 + self.log.len() + polls.len());

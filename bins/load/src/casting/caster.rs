@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Method, Request,
-    header::{CONTENT_TYPE, COOKIE, HOST, HeaderValue},
+    header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue},
 };
 use tokio::time::{sleep, timeout};
 
@@ -153,8 +153,9 @@ impl Caster {
             "application/json"
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        if let Some(cookie) = &ballot.cookie {
-            headers.insert(COOKIE, HeaderValue::from_str(cookie).ok()?);
+        if let Some((name, value)) = &ballot.credential {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            headers.insert(name, HeaderValue::from_str(value).ok()?);
         }
         Some(request)
     }

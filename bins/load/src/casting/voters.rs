@@ -12,7 +12,7 @@ use crate::{
     casting::answer::{Cookie, Outcome},
     counts::{Counters, up},
     history::{Acknowledged, History, Voter, bit, latencies, micros},
-    plan::Plan,
+    plan::{Elector, Plan},
     token::{ReceiptToken, VoterToken},
 };
 
@@ -28,13 +28,15 @@ pub(crate) struct Sending {
     /// The voter, if it has a name. A new voter has none yet.
     pub(crate) voter: Option<u32>,
     pub(crate) option: u8,
-    /// The cookie, as the voter sends it back.
-    pub(crate) cookie: Option<String>,
+    /// The header that says who the voter is.
+    pub(crate) credential: Option<(&'static str, String)>,
 }
 
 /// What the voters know, and which of them are free.
 pub(crate) struct Voters {
     pub(crate) history: History,
+    /// The first voters, if they are known before.
+    electors: Vec<Elector>,
     /// Voters with a name and no ballot in flight.
     free: Vec<u32>,
     /// How many new voters may still come.
@@ -52,10 +54,18 @@ pub(crate) struct Voters {
 
 impl Voters {
     pub(crate) fn new(plan: &Plan, counters: Arc<Counters>) -> Self {
+        let mut history = History::new(&plan.poll, &plan.options, plan.secret.clone());
+        let electors = plan.electors.iter();
+        let electors = electors.map(|elector| Voter::new(VoterToken::of_elector(elector.voter)));
+        history.voters.extend(electors);
         Self {
-            history: History::new(&plan.poll, &plan.options, plan.secret.clone()),
-            free: Vec::new(),
-            newcomers: plan.voters.unwrap_or(u32::MAX),
+            free: (0..).take(history.voters.len()).collect(),
+            newcomers: match history.voters.is_empty() {
+                true => plan.voters.unwrap_or(u32::MAX),
+                false => 0,
+            },
+            history,
+            electors: plan.electors.clone(),
             changes: plan.changes,
             cookie_name: String::new(),
             watched: plan.watch.is_some(),
@@ -77,15 +87,21 @@ impl Voters {
             return Sending {
                 voter: None,
                 option,
-                cookie: None,
+                credential: None,
             };
         }
         let index = self.free.swap_remove(fastrand::usize(..self.free.len()));
-        let token = &self.history.voters[index as usize].token;
+        let credential = match self.electors.get(index as usize) {
+            Some(elector) => (elector.header, elector.credential.clone()),
+            None => {
+                let token = &self.history.voters[index as usize].token;
+                ("cookie", format!("{}={}", self.cookie_name, token.text()))
+            }
+        };
         Sending {
             voter: Some(index),
             option,
-            cookie: Some(format!("{}={}", self.cookie_name, token.text())),
+            credential: Some(credential),
         }
     }
 
