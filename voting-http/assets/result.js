@@ -17,6 +17,8 @@
   var announcer = document.getElementById("announce");
   var voteLink = document.getElementById("vote-link");
   var list = document.getElementById("rows");
+  // Names the language of this page.
+  var query = root.getAttribute("data-query") || "";
 
   // The stream gives a sign of life every 15 s. After this long without one nobody is there.
   var SILENT_MS = 40000;
@@ -177,7 +179,7 @@
     connectedAt = now();
     waitForSign();
     if (!window.EventSource) return;
-    var opened = source = new EventSource(root.getAttribute("data-live"));
+    var opened = source = new EventSource(root.getAttribute("data-live") + query);
     function on(name, does) {
       opened.addEventListener(name, function (event) {
         if (opened !== source) return;
@@ -235,7 +237,7 @@
       }
       pollTimer = setTimeout(poll, POLL_MS);
     }
-    asked.open("GET", root.getAttribute("data-json") || root.getAttribute("data-live") + ".json");
+    asked.open("GET", root.getAttribute("data-live") + ".json" + query);
     asked.timeout = PATIENCE_MS;
     asked.onload = function () {
       if (asked.status === 403) return leave();

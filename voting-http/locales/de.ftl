@@ -214,7 +214,7 @@ stop-reading = Änderungen nicht mehr vorlesen
 start-reading = Änderungen vorlesen
 shares-of-voters =
     { $number ->
-        [one] Jeder Anteil bezieht sich auf alle, die abgestimmt haben. Jede Person konnte { $number } Antwort wählen.
+        [one] Jeder Anteil bezieht sich auf alle, die abgestimmt haben, bis zu { $whole }. Jede Person konnte { $number } Antwort wählen.
        *[other] Jeder Anteil bezieht sich auf alle, die abgestimmt haben. Jede Person konnte bis zu { $number } Antworten wählen, also können die Anteile zusammen mehr als { $whole } ergeben.
     }
 voters =

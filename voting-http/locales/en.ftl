@@ -215,7 +215,7 @@ stop-reading = Stop reading changes aloud
 start-reading = Read changes aloud
 shares-of-voters =
     { $number ->
-        [one] Each share is a share of the voters. Each voter could choose { $number }.
+        [one] Each share is a share of the voters, up to { $whole }. Each voter could choose { $number }.
        *[other] Each share is a share of the voters. Each voter could choose up to { $number }, so the shares can add up to more than { $whole }.
     }
 voters =

@@ -233,7 +233,7 @@ stop-reading = Dejar de leer los cambios en voz alta
 start-reading = Leer los cambios en voz alta
 shares-of-voters =
     { $number ->
-        [one] Cada porcentaje es sobre quienes votaron. Cada persona podía elegir { $number } opción.
+        [one] Cada porcentaje es sobre quienes votaron, hasta el { $whole }. Cada persona podía elegir { $number } opción.
         [many] Cada porcentaje es sobre quienes votaron. Cada persona podía elegir hasta { $number } de opciones, así que la suma puede superar el { $whole }.
        *[other] Cada porcentaje es sobre quienes votaron. Cada persona podía elegir hasta { $number } opciones, así que la suma puede superar el { $whole }.
     }

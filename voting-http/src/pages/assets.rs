@@ -33,6 +33,9 @@ struct Sent {
     gzip: Option<Bytes>,
 }
 
+/// Makes what is sent, for the first request.
+type Made = Box<dyn Fn() -> &'static Sent + Send + Sync>;
+
 impl Asset {
     /// The bytes that are sent. They are made for the first request.
     fn sent(&self) -> &Sent {
@@ -56,21 +59,20 @@ impl Asset {
         }
     }
 
-    /// The addresses, and what is sent there. A script with words has an address for each language. Pages of earlier versions
-    /// know the one without a language.
-    fn addresses(&'static self) -> Vec<(String, Box<dyn Fn() -> &'static Sent + Send + Sync>)> {
+    /// The addresses, each with what is sent there. A script with words has an address for each language. English has the
+    /// one of earlier versions, which are asked for it while replicas of two versions run.
+    fn addresses(&'static self) -> Vec<(String, Made)> {
         if self.name != WITH_WORDS {
-            return vec![(format!("/{}", self.name), Box::new(|| self.sent()))];
+            return vec![(self.name.to_owned(), Box::new(|| self.sent()))];
         }
-        let mut addresses: Vec<(_, Box<dyn Fn() -> &'static Sent + Send + Sync>)> = vec![(
-            format!("/{}", self.name),
-            Box::new(|| self.in_language(Texts::english())),
-        )];
-        for t in Texts::all() {
-            let name = self.name.replace(".js", &format!(".{}.js", t.tag));
-            addresses.push((format!("/{name}"), Box::new(|| self.in_language(t))));
-        }
-        addresses
+        let in_language = |t: &'static Texts| -> (String, Made) {
+            let name = match t.is_english() {
+                true => self.name.to_owned(),
+                false => self.name.replace(".js", &format!(".{}.js", t.tag)),
+            };
+            (name, Box::new(|| self.in_language(t)))
+        };
+        Texts::all().iter().map(in_language).collect()
     }
 }
 
@@ -177,7 +179,7 @@ pub(crate) fn route() -> impl Endpoint {
     });
     addresses.fold(route, |route, (asset, address, sent)| {
         route.at(
-            address,
+            format!("/{address}"),
             get(make_sync(move |request| {
                 // An address without the current version may soon return other bytes.
                 let current = request.uri().query() == Some(&format!("v={}", version()));

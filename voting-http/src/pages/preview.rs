@@ -102,7 +102,12 @@ fn with_labels(begin: &str, poll: &Poll, t: &Texts) -> String {
         room -= takes;
         fitting += 1;
     }
-    let labels = t.list(poll.options().iter().take(fitting).map(|option| &option.label));
+    let labels = t.list(
+        poll.options()
+            .iter()
+            .take(fitting)
+            .map(|option| &option.label),
+    );
     match fitting {
         0 => t.preview_bare(begin),
         all if all == poll.options().len() => t.preview_options(begin, &labels),
@@ -149,7 +154,8 @@ mod tests {
     fn a_preview_is_as_short_as_it_is_shown() {
         let long = ["x", "y", "z"].map(|letter| letter.repeat(70));
         let poll = poll(&[&long[0], &long[1], &long[2]], 2);
-        let description = Preview::of_vote(&Site::default(), "", &poll, Texts::english()).description;
+        let description =
+            Preview::of_vote(&Site::default(), "", &poll, Texts::english()).description;
         assert!(description.chars().count() <= LONGEST, "{description}");
         assert!(description.ends_with(", …"), "{description}");
     }

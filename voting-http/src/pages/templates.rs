@@ -48,10 +48,7 @@ pub(crate) fn render(page: &impl Template) -> Response {
 pub(crate) fn render_in(t: &Texts, page: &impl Template) -> Response {
     let mut answer = render(page);
     let headers = answer.headers_mut();
-    headers.insert(
-        header::CONTENT_LANGUAGE,
-        HeaderValue::from_static(t.tag),
-    );
+    headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(t.tag));
     headers.insert(header::VARY, BY_LANGUAGE);
     answer
 }
@@ -404,10 +401,8 @@ pub(crate) struct ResultPage<'a> {
     pub(crate) result: &'a ResultTexts,
     /// That the numbers may be out of date, and since when, if newer ones cannot be read.
     pub(crate) stalled_since: Option<String>,
-    /// Where the script finds the event stream. Same origin.
+    /// Where the script finds the event stream, and the same result as one document. Same origin.
     pub(crate) live_url: String,
-    /// The result as one document.
-    pub(crate) json_url: String,
     /// Reloads the page if `result.js` does not run.
     pub(crate) guard: &'static str,
     /// The voting page, if there is one to link to.
@@ -426,7 +421,8 @@ impl ResultPage<'_> {
     /// What the shares of a poll with several choices are shares of.
     fn about_shares(&self) -> String {
         let whole = self.t.share(1000, false);
-        self.t.shares_of_voters(self.result.max_choices as u64, &whole)
+        self.t
+            .shares_of_voters(self.result.max_choices as u64, &whole)
     }
 
     /// `Not updated since {since}`, where the script puts the time.

@@ -154,7 +154,10 @@ impl Problem {
         let closes_at = hidden.closes_at;
         Self {
             hidden: Some(Box::new(OfHidden { closes_at, voters })),
-            ..Self::new(ProblemKind::ResultHidden, why_hidden(poll, hidden, Texts::english()))
+            ..Self::new(
+                ProblemKind::ResultHidden,
+                why_hidden(poll, hidden, Texts::english()),
+            )
         }
     }
 
@@ -193,7 +196,9 @@ impl Problem {
     }
 
     pub(crate) fn empty_ballots_not_taken() -> Self {
-        Self::said(ProblemKind::EmptyBallotsNotTaken, |t| &t.detail_not_possible)
+        Self::said(ProblemKind::EmptyBallotsNotTaken, |t| {
+            &t.detail_not_possible
+        })
     }
 
     pub(crate) fn foreign_secret() -> Self {
@@ -337,14 +342,12 @@ impl Problem {
 
     /// Too many voters who had not voted before came from one address.
     pub(crate) fn too_many_new_voters(wait: Duration) -> Self {
-        Self::said(ProblemKind::TooManyNewVoters, |t| &t.detail_new_voters)
-        .after(wait)
+        Self::said(ProblemKind::TooManyNewVoters, |t| &t.detail_new_voters).after(wait)
     }
 
     /// Too many wrong codes came from the address, or from all addresses together.
     pub(crate) fn too_many_codes(wait: Duration) -> Self {
-        Self::said(ProblemKind::TooManyCodes, |t| &t.too_many_codes)
-        .after(wait)
+        Self::said(ProblemKind::TooManyCodes, |t| &t.too_many_codes).after(wait)
     }
 
     pub(crate) fn too_many_exports() -> Self {

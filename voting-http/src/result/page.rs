@@ -93,8 +93,7 @@ impl Endpoint for Show {
                 .stalled
                 .as_ref()
                 .map(|stalled| t.stalled_since(&stalled.since.in_words(t))),
-            live_url: format!("{base}/polls/{id}/live?lang={}", t.tag),
-            json_url: format!("{base}/polls/{id}/live.json?lang={}", t.tag),
+            live_url: format!("{base}/polls/{id}/live"),
             guard: GUARD,
             vote_url: service.site.peer.poll_url(&request, id),
             description: paragraphs(&poll.settings().description),
@@ -120,7 +119,10 @@ impl Endpoint for Live {
         let place = self.0.0.site.gate.stream(&request)?;
         let viewer = self.0.0.granted.viewer(&request, poll.id());
         let t = Texts::of(&request, Some(&poll));
-        let events = self.0.events(&poll, viewer, Content::Texts(t), place).await?;
+        let events = self
+            .0
+            .events(&poll, viewer, Content::Texts(t), place)
+            .await?;
         Ok(events.into_response())
     }
 }

@@ -8,8 +8,11 @@ use voting_core::Poll;
 
 use super::Texts;
 
-/// The field of an address, and the cookie, with the language that was chosen.
-const NAME: &str = "lang";
+/// The field of an address with the language that was chosen.
+const FIELD: &str = "lang";
+
+/// The cookie with that language: over HTTPS, where browsers accept this name from the very host only, and over HTTP.
+const COOKIES: [&str; 2] = ["__Host-voting-lang", "voting-lang"];
 
 impl Texts {
     /// The texts for the answer to this request.
@@ -25,7 +28,7 @@ impl Texts {
 fn in_address(request: &Request) -> Option<&'static Texts> {
     let query = request.uri().query()?;
     let mut fields = form_urlencoded::parse(query.as_bytes());
-    let (_, tag) = fields.find(|(name, _)| name == NAME)?;
+    let (_, tag) = fields.find(|(name, _)| name == FIELD)?;
     Texts::in_language(&tag)
 }
 
@@ -36,13 +39,20 @@ fn in_cookie(request: &Request) -> Option<&'static Texts> {
         .flat_map(|line| line.split(';'));
     cookies.find_map(|cookie| {
         let (name, tag) = cookie.trim().split_once('=')?;
-        if name == NAME { Texts::in_language(tag) } else { None }
+        if COOKIES.contains(&name) {
+            Texts::in_language(tag)
+        } else {
+            None
+        }
     })
 }
 
 /// The language of `Accept-Language` (RFC 9110, 12.5.4) with the greatest weight; of equal ones, the first.
 fn asked_for(request: &Request) -> Option<&'static Texts> {
-    let lines = request.headers().get_all(header::ACCEPT_LANGUAGE).into_iter();
+    let lines = request
+        .headers()
+        .get_all(header::ACCEPT_LANGUAGE)
+        .into_iter();
     let ranges = lines
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(','));
@@ -80,10 +90,14 @@ impl Chosen {
         if !language.is_some_and(|language| language == texts.tag) {
             return;
         }
-        let secure = if https { "; Secure" } else { "" };
+        let (name, secure) = match https {
+            true => (COOKIES[0], "; Secure"),
+            false => (COOKIES[1], ""),
+        };
         // It says nothing of a vote, and no script needs it.
         let tag = texts.tag;
-        let cookie = format!("{NAME}={tag}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly{secure}");
+        let cookie =
+            format!("{name}={tag}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly{secure}");
         if let Ok(cookie) = HeaderValue::try_from(cookie) {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
         }

@@ -77,8 +77,13 @@ impl File {
         for (_, form) in &message.forms {
             check_places(id, form, places, &[NUMBER])?;
         }
-        check_places(id, &message.other, &[places, &[NUMBER]].concat(), &[])
-            .or_else(|why| if message.forms.is_empty() { Err(why) } else { check_places(id, &message.other, places, &[NUMBER]) })?;
+        check_places(id, &message.other, &[places, &[NUMBER]].concat(), &[]).or_else(|why| {
+            if message.forms.is_empty() {
+                Err(why)
+            } else {
+                check_places(id, &message.other, places, &[NUMBER])
+            }
+        })?;
         if !message.forms.is_empty() {
             let has = |category| message.forms.iter().any(|(known, _)| *known == category);
             for category in used(rules) {
@@ -98,7 +103,9 @@ impl File {
     }
 
     fn take(&mut self, id: &str) -> Result<Message, String> {
-        self.0.remove(id).ok_or_else(|| format!("there is no message {id}"))
+        self.0
+            .remove(id)
+            .ok_or_else(|| format!("there is no message {id}"))
     }
 }
 
@@ -114,12 +121,20 @@ fn used(rules: &PluralRules) -> Vec<PluralCategory> {
     used
 }
 
-fn check_places(id: &str, template: &Template, needed: &[&str], allowed: &[&str]) -> Result<(), String> {
+fn check_places(
+    id: &str,
+    template: &Template,
+    needed: &[&str],
+    allowed: &[&str],
+) -> Result<(), String> {
     let there: BTreeSet<_> = template.places().collect();
     if let Some(missing) = needed.iter().find(|name| !there.contains(*name)) {
         return Err(format!("{id} lacks ${missing}: {:?}", template.as_str()));
     }
-    match there.iter().find(|name| !needed.contains(*name) && !allowed.contains(*name)) {
+    match there
+        .iter()
+        .find(|name| !needed.contains(*name) && !allowed.contains(*name))
+    {
         Some(unknown) => Err(format!("{id} has ${unknown}, which has no value")),
         None => Ok(()),
     }
@@ -162,7 +177,10 @@ impl Message {
 
     /// The templates by the names of their categories, for scripts.
     pub(super) fn forms(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let forms = self.forms.iter().map(|(category, form)| (name(*category), form.as_str()));
+        let forms = self
+            .forms
+            .iter()
+            .map(|(category, form)| (name(*category), form.as_str()));
         forms.chain([(name(PluralCategory::Other), self.other.as_str())])
     }
 }
@@ -174,7 +192,11 @@ fn template(pattern: &Pattern<&str>, form: Option<&Variant<&str>>) -> Result<Tem
     Ok(template)
 }
 
-fn write(pattern: &Pattern<&str>, form: Option<&Variant<&str>>, to: &mut Template) -> Result<(), String> {
+fn write(
+    pattern: &Pattern<&str>,
+    form: Option<&Variant<&str>>,
+    to: &mut Template,
+) -> Result<(), String> {
     for element in &pattern.elements {
         match element {
             PatternElement::TextElement { value } if value.contains(['\n', '{', '}']) => {
@@ -217,7 +239,9 @@ fn category(variant: &Variant<&str>) -> Result<PluralCategory, String> {
         return Err("a form is for a plural category, not for a number".to_owned());
     };
     let found = CATEGORIES.iter().find(|(_, known)| *known == name);
-    found.map(|(category, _)| *category).ok_or_else(|| format!("{name} is no plural category"))
+    found
+        .map(|(category, _)| *category)
+        .ok_or_else(|| format!("{name} is no plural category"))
 }
 
 #[cfg(test)]
@@ -235,7 +259,8 @@ mod tests {
     fn a_number_has_a_form_for_each_category_or_one_for_all() {
         assert!(counted("votes = Голосов: { $number }\n").is_ok());
         let three = "votes = { $number ->\n [one] { $number } голос\n [few] { $number } голоса\n";
-        let whole = format!("{three} [many] {{ $number }} голосов\n *[other] {{ $number }} голоса\n }}\n");
+        let whole =
+            format!("{three} [many] {{ $number }} голосов\n *[other] {{ $number }} голоса\n }}\n");
         let message = counted(&whole).unwrap();
         assert_eq!(message.of(PluralCategory::Few).as_str(), "{number} голоса");
         let lacks = format!("{three} *[other] {{ $number }} голоса\n }}\n");
@@ -248,8 +273,14 @@ mod tests {
             ("votes = None\n", "lacks $number"),
             ("votes = { $number } of { $all }\n", "$all"),
             ("other = x\n", "no message votes"),
-            ("votes = { $n ->\n [one] a\n *[other] b\n }\n", "only $number"),
-            ("votes = { $number ->\n [1] a\n *[other] b\n }\n", "not for a number"),
+            (
+                "votes = { $n ->\n [one] a\n *[other] b\n }\n",
+                "only $number",
+            ),
+            (
+                "votes = { $number ->\n [1] a\n *[other] b\n }\n",
+                "not for a number",
+            ),
             ("votes = { NUMBER($number) }\n", "only texts"),
             ("votes\n", "Expected"),
         ] {

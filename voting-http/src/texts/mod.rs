@@ -14,11 +14,11 @@ use icu_decimal::{DecimalFormatter, input::Decimal};
 use icu_locale_core::Locale;
 use icu_plurals::PluralRules;
 
+pub(crate) use self::{choose::Chosen, script::for_vote_page};
 use self::{
     file::{File, Message, NUMBER},
     template::Template,
 };
-pub(crate) use self::{choose::Chosen, script::for_vote_page};
 use crate::pages::language::direction;
 
 /// The languages: the tag, and the file. The first is the one that is used if nothing speaks for another.
@@ -60,6 +60,7 @@ macro_rules! texts {
             pub(crate) dir: &'static str,
             rules: PluralRules,
             decimal: DecimalFormatter,
+            has_latin_digits: bool,
             $(pub(crate) $fixed: String,)*
             templates: Templates,
         }
@@ -78,12 +79,14 @@ macro_rules! texts {
                 let rules = PluralRules::try_new((&locale).into(), Default::default());
                 let rules = rules.map_err(|error| error.to_string())?;
                 let decimal = DecimalFormatter::try_new((&locale).into(), Default::default());
+                let decimal = decimal.map_err(|error| error.to_string())?;
                 let mut file = File::read(file)?;
                 let texts = Self {
                     index,
                     tag,
                     dir: direction(tag),
-                    decimal: decimal.map_err(|error| error.to_string())?,
+                    has_latin_digits: decimal.format_to_string(&Decimal::from(0_u8)) == "0",
+                    decimal,
                     $($fixed: file.fixed(&id(stringify!($fixed)))?,)*
                     templates: Templates {
                         $($phrase: file.phrase(&id(stringify!($phrase)), &[$(stringify!($value)),*])?,)*
@@ -186,7 +189,8 @@ impl Texts {
     /// The texts in this language, or in the one that it is a variety of: `de` for `de-AT`.
     pub(crate) fn in_language(tag: &str) -> Option<&'static Self> {
         let language = tag.split(['-', '_']).next().unwrap_or_default();
-        ALL.iter().find(|texts| texts.tag.eq_ignore_ascii_case(language))
+        ALL.iter()
+            .find(|texts| texts.tag.eq_ignore_ascii_case(language))
     }
 
     pub(crate) fn is_english(&self) -> bool {
@@ -195,6 +199,10 @@ impl Texts {
 
     /// A number as people write it: `1,234`.
     pub(crate) fn number(&self, number: u64) -> String {
+        // Most numbers on a voting page are small.
+        if number < 1_000 && self.has_latin_digits {
+            return number.to_string();
+        }
         self.decimal.format_to_string(&Decimal::from(number))
     }
 
@@ -219,7 +227,9 @@ impl Texts {
     /// A list of texts.
     pub(crate) fn list<T: AsRef<str>>(&self, texts: impl IntoIterator<Item = T>) -> String {
         let mut texts = texts.into_iter();
-        let first = texts.next().map_or_else(String::new, |text| text.as_ref().to_owned());
+        let first = texts
+            .next()
+            .map_or_else(String::new, |text| text.as_ref().to_owned());
         texts.fold(first, |list, text| self.listed(&list, text.as_ref()))
     }
 
@@ -266,7 +276,10 @@ mod tests {
         for file in std::fs::read_dir(folder).unwrap() {
             let name = file.unwrap().file_name().into_string().unwrap();
             let tag = name.strip_suffix(".ftl").unwrap();
-            assert!(FILES.iter().any(|(known, _)| *known == tag), "{name} is in no list");
+            assert!(
+                FILES.iter().any(|(known, _)| *known == tag),
+                "{name} is in no list"
+            );
         }
     }
 
@@ -281,12 +294,24 @@ mod tests {
         assert_eq!(votes("ja", 2), "2票");
         let russian = [1, 2, 5, 11, 21, 22, 25].map(|number| votes("ru", number));
         let expected = [
-            "1 голос", "2 голоса", "5 голосов", "11 голосов", "21 голос", "22 голоса", "25 голосов",
+            "1 голос",
+            "2 голоса",
+            "5 голосов",
+            "11 голосов",
+            "21 голос",
+            "22 голоса",
+            "25 голосов",
         ];
         assert_eq!(russian, expected);
         let arabic = [0, 1, 2, 3, 11, 100, 103].map(|number| votes("ar", number));
         let expected = [
-            "لا أصوات", "صوت واحد", "صوتان", "3 أصوات", "11 صوتًا", "100 صوت", "103 أصوات",
+            "لا أصوات",
+            "صوت واحد",
+            "صوتان",
+            "3 أصوات",
+            "11 صوتًا",
+            "100 صوت",
+            "103 أصوات",
         ];
         assert_eq!(arabic, expected);
         assert_eq!(of("en").share(660, true), "66.0%");

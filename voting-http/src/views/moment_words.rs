@@ -45,11 +45,25 @@ fn weekday(day: Weekday, t: &Texts) -> &str {
 /// A date: `27 November 2026`. Months are numbered from 1.
 pub(crate) fn date(year: i32, month: u8, day: impl ToString, t: &Texts) -> String {
     let months = [
-        &t.january, &t.february, &t.march, &t.april, &t.may, &t.june, &t.july, &t.august,
-        &t.september, &t.october, &t.november, &t.december,
+        &t.january,
+        &t.february,
+        &t.march,
+        &t.april,
+        &t.may,
+        &t.june,
+        &t.july,
+        &t.august,
+        &t.september,
+        &t.october,
+        &t.november,
+        &t.december,
     ];
     let month = months.get(usize::from(month.saturating_sub(1)));
-    t.date(&day.to_string(), month.map_or("", |month| month), &year.to_string())
+    t.date(
+        &day.to_string(),
+        month.map_or("", |month| month),
+        &year.to_string(),
+    )
 }
 
 #[cfg(test)]
@@ -96,8 +110,14 @@ mod tests {
     #[test]
     fn a_moment_is_written_as_in_the_language() {
         for (tag, expected) in [
-            ("de", "Freitag, 27. November 2026, 18:00 Uhr (Europe/Berlin)"),
-            ("es", "viernes, 27 de noviembre de 2026, 18:00 (Europe/Berlin)"),
+            (
+                "de",
+                "Freitag, 27. November 2026, 18:00 Uhr (Europe/Berlin)",
+            ),
+            (
+                "es",
+                "viernes, 27 de noviembre de 2026, 18:00 (Europe/Berlin)",
+            ),
             ("ru", "27 ноября 2026 г. (пятница), 18:00 (Europe/Berlin)"),
             ("ar", "الجمعة، 27 نوفمبر 2026، 18:00 (Europe/Berlin)"),
             ("ja", "2026年11月27日（金）18:00（Europe/Berlin）"),

@@ -122,7 +122,12 @@ mod tests {
     }
 
     fn texts(votes: &[u64]) -> Vec<String> {
-        let shares = shares(&poll(votes.len(), 1), votes, votes.iter().sum(), Texts::english());
+        let shares = shares(
+            &poll(votes.len(), 1),
+            votes,
+            votes.iter().sum(),
+            Texts::english(),
+        );
         shares.into_iter().map(|share| share.text).collect()
     }
 

@@ -54,7 +54,9 @@ pub(crate) fn thanks(poll: &Poll, choices: Choices, new_voter: bool, t: &Texts) 
     if !settings.revote {
         return t.received.clone();
     }
-    let closes = settings.closes_at.map(|at| moment_words::of_poll(at, poll, t));
+    let closes = settings
+        .closes_at
+        .map(|at| moment_words::of_poll(at, poll, t));
     let is_back = choices == Choices::WITHDRAWN;
     let until = match (closes, is_back, new_voter) {
         (Some(at), true, _) => t.again_until(&at),
@@ -129,7 +131,9 @@ impl PollWords {
             (1, _) => t.voted_one.clone(),
             (max, _) => t.voted_several(max as u64),
         };
-        let closes = settings.closes_at.map(|at| moment_words::of_poll(at, poll, t));
+        let closes = settings
+            .closes_at
+            .map(|at| moment_words::of_poll(at, poll, t));
         let (deadline, deadline_after) = match closes {
             None => (String::new(), String::new()),
             Some(at) if revote => (t.vote_until(&at), t.change_until(&at)),
@@ -228,7 +232,8 @@ mod tests {
             let choices = Choices::from_bits(1).unwrap();
             let t = Texts::english();
             for state in [StateView::Scheduled, StateView::Open, StateView::Final] {
-                let said = serde_json::to_string(&PollWords::new(&poll, state, Texts::english())).unwrap();
+                let said =
+                    serde_json::to_string(&PollWords::new(&poll, state, Texts::english())).unwrap();
                 assert!(!said.contains("change"), "{said}");
             }
             assert_eq!(thanks(&poll, choices, true, t), t.received);
@@ -245,7 +250,12 @@ mod tests {
             },
             1,
         );
-        let said = thanks(&poll, Choices::from_bits(1).unwrap(), false, Texts::english());
+        let said = thanks(
+            &poll,
+            Choices::from_bits(1).unwrap(),
+            false,
+            Texts::english(),
+        );
         assert_eq!(
             said,
             "Your vote for Cats is in. You can change your vote until Friday, 27 November 2026, 18:00 \

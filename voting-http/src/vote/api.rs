@@ -19,9 +19,7 @@ use crate::{
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
     texts::Texts,
-    views::{
-        poll_view::{self, PollView, StateView},
-    },
+    views::poll_view::{self, PollView, StateView},
 };
 
 pub(super) struct Api(pub(super) VoteService);

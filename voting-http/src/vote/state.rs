@@ -127,11 +127,7 @@ pub(super) fn shape_of(poll: &Poll) -> String {
     BASE64URL_NOPAD.encode(&Sha256::digest(bytes)[..6])
 }
 
-fn state_of<'a>(
-    poll: &'a Poll,
-    remembered: Option<Remembered>,
-    t: &'static Texts,
-) -> State<'a> {
+fn state_of<'a>(poll: &'a Poll, remembered: Option<Remembered>, t: &'static Texts) -> State<'a> {
     let (options, state) = (poll.options(), StateView::now(poll));
     let settings = poll.settings();
     let chosen = remembered.and_then(|vote| vote.choices);

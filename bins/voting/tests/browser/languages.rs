@@ -10,7 +10,11 @@ use crate::{
 
 /// The language, its direction, and what the page says after a vote for cats.
 const LANGUAGES: [(&str, &str, &str); 6] = [
-    ("en", "ltr", "Your vote for Cats is in. You can change your vote until the poll closes."),
+    (
+        "en",
+        "ltr",
+        "Your vote for Cats is in. You can change your vote until the poll closes.",
+    ),
     ("de", "ltr", "Ihre Stimme für Cats ist angekommen."),
     ("es", "ltr", "Se ha recibido su voto por Cats."),
     ("ru", "ltr", "Ваш голос за вариант Cats принят."),
@@ -44,7 +48,8 @@ async fn look(browser: &Browser, name: &str, tag: &str, dir: &str) -> Vec<String
     if said != json!([tag, dir]) {
         wrong.push(format!("{name} says {said}"));
     }
-    for (device, width, height, dark) in [("phone", 390, 844, true), ("desktop", 1280, 900, false)] {
+    for (device, width, height, dark) in [("phone", 390, 844, true), ("desktop", 1280, 900, false)]
+    {
         browser.look(width, height, dark).await;
         let beyond = "return document.documentElement.scrollWidth - innerWidth";
         let beyond = browser.run(beyond).await;
@@ -64,7 +69,11 @@ async fn look(browser: &Browser, name: &str, tag: &str, dir: &str) -> Vec<String
         }
     }
     let barriers = barriers::on(browser).await;
-    wrong.extend(barriers.into_iter().map(|barrier| format!("{name}, {tag}: {barrier}")));
+    wrong.extend(
+        barriers
+            .into_iter()
+            .map(|barrier| format!("{name}, {tag}: {barrier}")),
+    );
     wrong
 }
 
@@ -80,7 +89,9 @@ async fn the_pages_speak_each_language_and_have_no_barriers_in_any() {
         // The link on the page; all that follows is by its cookie.
         if tag != "en" {
             browser.goto(&format!("{}/polls/pets", voting.vote)).await;
-            browser.click(&format!(".languages a[hreflang={tag}]")).await;
+            browser
+                .click(&format!(".languages a[hreflang={tag}]"))
+                .await;
         }
         browser.find(&format!("html[lang={tag}]")).await;
         wrong.extend(look(&browser, "languages-vote", tag, dir).await);
