@@ -7,7 +7,7 @@ own-name = Deutsch
 ## Numbers, dates and lists
 
 percent = { $share } %
-date = { $day }. { $month } { $year }
+date = { $day }. { $month } { $year }
 moment = { $weekday }, { $date }, { $time } Uhr ({ $zone })
 since-at = { $date }, { $time } UTC
 sentences = { $one } { $two }

@@ -8,7 +8,7 @@ own-name = Русский
 ## Numbers, dates and lists
 
 percent = { $share } %
-date = { $day } { $month } { $year } г.
+date = { $day } { $month } { $year } г.
 moment = { $date } ({ $weekday }), { $time } ({ $zone })
 since-at = { $date }, { $time } UTC
 sentences = { $one } { $two }
@@ -41,8 +41,8 @@ home = Главная
 languages = Язык
 this-poll = Это голосование
 vote = Голосовать
-results = Результаты
-see-results = Смотреть результаты
+results = Итоги
+see-results = Смотреть итоги
 other-polls = Другие голосования
 all-polls = Все голосования
 served-by = Ответил сервер
@@ -233,7 +233,7 @@ unsent-not-counted = Неотправленный выбор не засчиты
 
 ## The result page
 
-results-of = Результаты: { $title }
+results-of = Итоги: { $title }
 result = Результат
 vote-now = Проголосовать
 live = В прямом эфире

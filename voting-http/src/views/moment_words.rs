@@ -112,13 +112,13 @@ mod tests {
         for (tag, expected) in [
             (
                 "de",
-                "Freitag, 27. November 2026, 18:00 Uhr (Europe/Berlin)",
+                "Freitag, 27.\u{a0}November 2026, 18:00 Uhr (Europe/Berlin)",
             ),
             (
                 "es",
                 "viernes, 27 de noviembre de 2026, 18:00 (Europe/Berlin)",
             ),
-            ("ru", "27 ноября 2026 г. (пятница), 18:00 (Europe/Berlin)"),
+            ("ru", "27\u{a0}ноября 2026\u{a0}г. (пятница), 18:00 (Europe/Berlin)"),
             ("ar", "الجمعة، 27 نوفمبر 2026، 18:00 (Europe/Berlin)"),
             ("ja", "2026年11月27日（金）18:00（Europe/Berlin）"),
         ] {

@@ -22,6 +22,13 @@ const LANGUAGES: [(&str, &str, &str); 6] = [
     ("ja", "ltr", "Cats への投票を受け付けました。"),
 ];
 
+/// The sizes of windows, and whether the colours are dark.
+const LOOKS: [(&str, u32, u32, bool); 3] = [
+    ("small-phone", 320, 640, false),
+    ("phone", 390, 844, true),
+    ("desktop", 1280, 900, false),
+];
+
 const POLLS: &str = r#"
 [[polls]]
 id = "pets"
@@ -48,8 +55,7 @@ async fn look(browser: &Browser, name: &str, tag: &str, dir: &str) -> Vec<String
     if said != json!([tag, dir]) {
         wrong.push(format!("{name} says {said}"));
     }
-    for (device, width, height, dark) in [("phone", 390, 844, true), ("desktop", 1280, 900, false)]
-    {
+    for (device, width, height, dark) in LOOKS {
         browser.look(width, height, dark).await;
         let beyond = "return document.documentElement.scrollWidth - innerWidth";
         let beyond = browser.run(beyond).await;
