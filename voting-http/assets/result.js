@@ -17,6 +17,8 @@
   var announcer = document.getElementById("announce");
   var voteLink = document.getElementById("vote-link");
   var list = document.getElementById("rows");
+  // Names the language of this page.
+  var query = root.getAttribute("data-query") || "";
 
   // The stream gives a sign of life every 15 s. After this long without one nobody is there.
   var SILENT_MS = 40000;
@@ -76,7 +78,7 @@
 
     put(title, result.title);
     title.className = result.title_size;
-    document.title = "Results: " + result.title;
+    document.title = result.page_title || result.title;
     put(total, result.total);
     put(summary, result.summary);
     if (voteLink) voteLink.hidden = state !== "open";
@@ -102,15 +104,16 @@
     // A final result has nothing live about it. The stream stays, for the texts may change.
     if (STEPS[state] >= STEPS.final && (kind === "live" || kind === "polled")) kind = "final";
     var words = live.getAttribute("data-words-" + kind);
-    put(liveText, since ? words + " " + clock(since) : words);
+    put(liveText, since ? words.replace("{since}", clock(since)) : words);
     live.setAttribute("data-state", kind);
   }
 
   function clock(since) {
     var at = new Date(since);
     var today = new Date().toDateString() === at.toDateString();
-    var time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    return today ? time : at.toLocaleDateString() + ", " + time;
+    var language = document.documentElement.lang;
+    var time = at.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hour12: false });
+    return today ? time : at.toLocaleDateString(language) + ", " + time;
   }
 
   // ---- What is read aloud ----
@@ -176,7 +179,7 @@
     connectedAt = now();
     waitForSign();
     if (!window.EventSource) return;
-    var opened = source = new EventSource(root.getAttribute("data-live"));
+    var opened = source = new EventSource(root.getAttribute("data-live") + query);
     function on(name, does) {
       opened.addEventListener(name, function (event) {
         if (opened !== source) return;
@@ -234,7 +237,7 @@
       }
       pollTimer = setTimeout(poll, POLL_MS);
     }
-    asked.open("GET", root.getAttribute("data-live") + ".json");
+    asked.open("GET", root.getAttribute("data-live") + ".json" + query);
     asked.timeout = PATIENCE_MS;
     asked.onload = function () {
       if (asked.status === 403) return leave();

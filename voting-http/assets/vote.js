@@ -1,5 +1,7 @@
 // The vote page: votes without a reload, and follows its poll. Without this script the form posts as usual.
 // Written so that browsers of ten years can read it; those that lack what it needs are left with the form.
+//
+// It has no words of its own: the service puts those of the page's language before it, as votingWords.
 (function () {
   "use strict";
 
@@ -21,6 +23,7 @@
   var max = Number(form.dataset.max);
   var several = max > 1;
   var revote = form.dataset.revote === "true"; // else the first vote counts
+  var texts = window.votingWords; // what is said in all polls, in the language of the page
   var words = parsed(form.dataset.words); // what is said of the poll, as long as it has not changed
   var opens = Number(form.dataset.opens) || 0; // in milliseconds since 1970; 0: at no set time
   var closes = Number(form.dataset.closes) || 0;
@@ -86,16 +89,27 @@
     element.classList[on ? "add" : "remove"](name);
   }
 
-  // ---- Words. What a voter is told of a vote has the words of src/views/vote_words.rs, src/pages/templates.rs and src/problem/. ----
+  // ---- Words ----
 
-  var UNKNOWN = "We do not know whether your vote arrived. Trying again is safe: it counts once.";
-  var OFFLINE = "You are offline. We do not know whether your vote arrived. It is sent again when you are online; it counts once.";
-  var COOKIES = "Your browser does not keep the cookie that makes sure that you count once. Allow cookies for this site, then vote.";
-  var UNREADABLE = "Your browser's cookie does not say who you are.";
-  var UNKNOWN_BEFORE = "We do not know whether your last try arrived. Trying again is safe: it counts once.";
-  var LOST = "This browser has lost the cookie of your vote, which still counts. If you vote now, you vote as a new voter.";
-  var RECEIVED = "Received. If you voted before, your first vote counts.";
-  var CLOSED_FIRST = "This poll closed before your vote arrived. It was not counted.";
+  // A text with these values in its places, which are written {name}.
+  function fill(text, values) {
+    return text.replace(/\{(\w+)\}/g, function (place, name) { return name in values ? values[name] : place; });
+  }
+
+  // The form for this number. A browser that knows no plural forms gets the one that fits most numbers.
+  function counted(forms, number, values) {
+    var rules = window.Intl && Intl.PluralRules ? new Intl.PluralRules(document.documentElement.lang) : null;
+    var all = values || {};
+    all.number = number;
+    return fill(forms[rules ? rules.select(number) : "other"] || forms.other, all);
+  }
+
+  // Sentences, one after the other. Empty ones are left out.
+  function inARow() {
+    return Array.prototype.reduce.call(arguments, function (one, two) {
+      return one && two ? fill(texts.sentences, { one: one, two: two }) : one || two || "";
+    }, "");
+  }
 
   function labelOf(option) {
     return option.querySelector(".label").textContent.trim();
@@ -103,23 +117,27 @@
 
   // A short label as it is, a long one in quotes and cut.
   function quoted(label) {
-    if (label.length <= 28) return label;
-    if (label.length <= 40) return "“" + label + "”";
-    return "“" + label.slice(0, 40).replace(/[\ud800-\udbff]$/, "").trim() + "…”";
+    if (label.length <= 28) return markedOff(label);
+    return fill(texts.quoted, { text: markedOff(label.length <= 40 ? label : label.slice(0, 40).replace(/[\ud800-\udbff]$/, "").trim() + "…") });
   }
 
-  // The beginning of a sentence.
-  function voteFor(choices) {
-    if (!choices.length) return "Your blank vote is";
-    if (choices.length !== 1) return "Your " + choices.length + " choices are";
+  // Where the label or the page is written from right to left, neither moves signs of the other.
+  function markedOff(label) {
+    var meets = document.documentElement.dir === "rtl" || /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe]|\ud802|\ud803|\ud83a|\ud83b/.test(label);
+    return meets ? "\u2068" + label + "\u2069" : label;
+  }
+
+  function isIn(choices) {
+    if (!choices.length) return texts.blank_is_in;
+    if (choices.length !== 1) return counted(texts.choices_are_in, choices.length);
     var label = options.filter(function (option) { return idOf(option) === choices[0]; }).map(labelOf)[0];
-    return "Your vote for " + quoted(label || "") + " is";
+    return fill(texts.vote_is_in, { label: quoted(label || "") });
   }
 
   // What is left when a vote came too late, or was refused.
   function whatCounts() {
-    if (unsure) return " We do not know whether an earlier try arrived.";
-    return hasVote() ? " The vote that was confirmed before counts." : "";
+    if (unsure) return texts.unknown_earlier;
+    return hasVote() ? texts.earlier_counts : "";
   }
 
   // ---- What is said ----
@@ -183,7 +201,7 @@
     // aria-disabled, not disabled or hidden: those would lose the keyboard focus.
     if (takes()) send.disabled = false;
     send.setAttribute("aria-disabled", String(!takes() || sending !== null));
-    setText(send, !open ? words.shut : sending ? "Sending…" : !hasVote() ? "Vote" : revote ? "Change vote" : "Received");
+    setText(send, !open ? words.shut : sending ? texts.sending : !hasVote() ? texts.vote : revote ? texts.change_vote : texts.received_word);
     drawCount();
   }
 
@@ -202,14 +220,17 @@
     var left = pollState === "scheduled" && opens ? opens - serverNow() : 0;
     countdown.hidden = left <= 0;
     if (left <= 0) return;
-    setText(countdown, "Opens in " + inWords(Math.ceil(left / 1000)) + ".");
+    setText(countdown, fill(texts.opens_in, { time: inWords(Math.ceil(left / 1000)) }));
     countdownTimer = setTimeout(drawCountdown, left % 1000 + 20);
   }
 
   function inWords(seconds) {
-    var units = [[Math.floor(seconds / 86400), "day"], [Math.floor(seconds / 3600) % 24, "hour"], [Math.floor(seconds / 60) % 60, "minute"], [seconds % 60, "second"]];
+    var units = [[Math.floor(seconds / 86400), texts.days], [Math.floor(seconds / 3600) % 24, texts.hours], [Math.floor(seconds / 60) % 60, texts.minutes], [seconds % 60, texts.seconds]];
     while (units.length > 1 && !units[0][0]) units.shift();
-    return units.slice(0, 2).filter(function (unit, index) { return unit[0] || !index; }).map(function (unit) { return unit[0] + " " + unit[1] + (unit[0] === 1 ? "" : "s"); }).join(" ");
+    var parts = units.slice(0, 2).filter(function (unit, index) { return unit[0] || !index; });
+    return parts.map(function (unit) { return counted(unit[1], unit[0]); }).reduce(function (one, two) {
+      return fill(texts.time_parts, { one: one, two: two });
+    });
   }
 
   function serverNow() {
@@ -230,33 +251,33 @@
   }
 
   function actionText(id, input, chosen, onItsWay) {
-    if (onItsWay) return "Sending…";
-    var yours = !revote ? "Received" : unsure ? "Last confirmed vote" : "Your vote";
+    if (onItsWay) return texts.sending;
+    var yours = !revote ? texts.received_word : unsure ? texts.last_confirmed : texts.your_vote;
     var wasTried = unsure && tried && tried.indexOf(id) >= 0;
     if (input) {
-      if (chosen) return input.checked || !takes() ? yours : yours + ", until you send";
-      if (wasTried && (input.checked || !takes())) return "Sent, not confirmed";
-      return input.checked && takes() ? "Not sent yet" : "";
+      if (chosen) return input.checked || !takes() ? yours : texts.until_sent;
+      if (wasTried && (input.checked || !takes())) return texts.sent_not_confirmed;
+      return input.checked && takes() ? texts.not_sent : "";
     }
     if (chosen) return yours;
-    if (wasTried) return "Sent, not confirmed";
+    if (wasTried) return texts.sent_not_confirmed;
     if (!takes()) return "";
-    return hasVote() ? "Change to this" : "Vote";
+    return hasVote() ? texts.change_to_this : texts.vote;
   }
 
   function drawCount(text) {
     toggle(count, "full", Boolean(text));
     var now = ticked();
-    var sum = several && takes() ? now.length + " of " + max + " chosen. " : "";
+    var sum = several && takes() ? counted(texts.chosen_of, now.length, { max: max }) : "";
     var sent = !takes() || sending ? "" : sentText(now);
-    setText(count, text || (sum + sent).trim());
+    setText(count, text || inARow(sum, sent));
   }
 
   function sentText(now) {
-    if (unsure && tried && same(now, tried)) return "Sent, but not confirmed.";
-    if (!same(now, confirmed)) return "Not sent yet.";
+    if (unsure && tried && same(now, tried)) return texts.count_not_confirmed;
+    if (!same(now, confirmed)) return texts.count_not_sent;
     if (!now.length) return "";
-    return unsure ? "This is your last confirmed vote." : "This is your vote.";
+    return unsure ? texts.count_last_confirmed : texts.count_yours;
   }
 
   // A live region speaks whenever its text is set, even to the same.
@@ -290,7 +311,7 @@
       newVoter = null;
       sendAgain(choices);
     };
-    say("bad", LOST, anew, "Vote as a new voter");
+    say("bad", texts.cookie_lost, anew, texts.vote_as_new);
   }
 
   // Whether the outcome of a vote is not known: also after this page is loaded again.
@@ -322,7 +343,7 @@
       isSure();
       keepTicks(null);
       // Above a list the hint says so all the time.
-      say("good", revote ? voteFor(choices) + " in." + (words.thanks ? " " + words.thanks : "") : RECEIVED);
+      say("good", revote ? inARow(isIn(choices), words.thanks) : texts.received);
       tellOtherTabs();
     }
   };
@@ -338,7 +359,7 @@
       pollState = "closing";
       if (!unsure) remember(false);
       dropTicks();
-      say("bad", CLOSED_FIRST + whatCounts());
+      say("bad", inARow(texts.closed_before, whatCounts()));
     }
   };
 
@@ -350,20 +371,20 @@
         tried = choices;
         failed = { choices: choices, at: Date.now() };
         offline = retried ? failed : null;
-        say("bad", text || UNKNOWN, function () { sendAgain(choices); });
+        say("bad", text || texts.unknown, function () { sendAgain(choices); });
       }
     };
   }
 
   function refused(text, again, word) {
-    return refusedAs("Your vote was not counted. " + text, again, word);
+    return refusedAs(inARow(texts.not_counted, text), again, word);
   }
 
   function refusedAs(text, again, word) {
     return {
       tell: function (choices) {
         if (!unsure) remember(false);
-        say("bad", text + (unsure ? whatCounts() : ""), again && function () { again(choices); }, word);
+        say("bad", inARow(text, unsure && whatCounts()), again && function () { again(choices); }, word);
       }
     };
   }
@@ -382,7 +403,7 @@
     return inTime(form.dataset.url, request, read).then(null, function () {
       // Lost on the way there or on the way back: nobody can tell which.
       var isOffline = navigator.onLine === false && mayRetry;
-      return unknown(isOffline && OFFLINE, isOffline);
+      return unknown(isOffline && texts.offline, isOffline);
     });
   }
 
@@ -405,14 +426,14 @@
   function problem(kind, response, answer) {
     if (kind === "outcome-unknown" || kind === "internal") return unknown();
     if (kind === "poll-closed") return closed;
-    if (kind === "poll-not-open" || kind === "poll-changed") return refusedAs(String(answer.detail));
-    if (kind === "cookies-needed") return refused(COOKIES, sendAgain);
-    if (/-voter-cookie$/.test(kind)) return refused(UNREADABLE, function () { location.reload(); }, "Start over");
-    var reason = String(answer.detail || answer.title);
+    // A program would be told in English. What an application refuses is in its own words.
+    var reason = (texts.problems && texts.problems[kind]) || String(answer.detail || answer.title);
+    if (kind === "poll-not-open" || kind === "poll-changed") return refusedAs(reason);
+    if (kind === "cookies-needed") return refused(texts.cookies_blocked, sendAgain);
+    if (/-voter-cookie$/.test(kind)) return refused(texts.cookie_unreadable, function () { location.reload(); }, texts.start_over);
     if (response.status < 500 && response.status !== 429 && response.status !== 408) return refused(reason);
     var seconds = Number(response.headers.get("Retry-After"));
-    var when = seconds > 1 ? "in " + seconds + " seconds" : "in a moment";
-    return refused((reason + " Please try again " + when + ".").trim(), sendAgain);
+    return refused(inARow(reason, seconds > 1 ? counted(texts.again_in_seconds, seconds) : texts.again_soon), sendAgain);
   }
 
   function parsed(text) {
@@ -447,7 +468,7 @@
     retrying = true;
     vote(choices);
     retrying = false;
-    say("news", "You are online again. Your vote is being sent once more…");
+    say("news", texts.online_again);
   });
 
   function dropOffline() {
@@ -458,7 +479,7 @@
 
   window.addEventListener("offline", function () {
     // A vote that was lost just before was lost by this.
-    if (failed && isSaid() && Date.now() - failed.at < ANSWER_MS) unknown(OFFLINE, true).tell(failed.choices);
+    if (failed && isSaid() && Date.now() - failed.at < ANSWER_MS) unknown(texts.offline, true).tell(failed.choices);
   });
 
   // ---- Following the poll, and what other tabs of this browser do ----
@@ -511,14 +532,14 @@
     opens = now.opens || 0;
     closes = now.closes || 0;
     if (now.voter === null && isOpen()) {
-      if (!isSaid()) say("bad", COOKIES);
+      if (!isSaid()) say("bad", texts.cookies_blocked);
     } else if (typeof now.voter === "string" && now.voter !== voter) {
       // Somebody else has signed in: this page was made for another person.
       form.dataset.login ? location.reload() : takeVoter(now);
     }
     var news = [takeTexts(now), takeVote(now), takeState(now)].filter(Boolean);
     draw();
-    if (news.length) say("news", news.join(" "));
+    if (news.length) say("news", inARow.apply(null, news));
   }
 
   // Two tabs of a new browser are given a cookie each; the browser keeps one. But if the voter of before has voted, the
@@ -548,7 +569,7 @@
       if (index >= 0) put(option.querySelector(".label"), now.labels[index]);
     });
     document.title = now.title;
-    return changed && "The texts of this poll have been changed. Please read them again.";
+    return changed && texts.texts_changed;
   }
 
   function takeState(now) {
@@ -559,12 +580,12 @@
     if (isOpen() === wasOpen) return "";
     if (isOpen()) {
       if (form.querySelector("div.option") || (inputs.length && !send)) location.reload(); // nothing there to press yet
-      return "This poll is open now.";
+      return texts.open_now;
     }
     failed = offline = null;
-    var unsent = inputs.length && !same(ticked(), confirmed) && !(unsure && tried && same(ticked(), tried)) ? " What you had not sent is not counted." : "";
+    var unsent = inputs.length && !same(ticked(), confirmed) && !(unsure && tried && same(ticked(), tried)) ? texts.unsent_not_counted : "";
     dropTicks();
-    return "This poll has closed." + unsent + whatCounts();
+    return inARow(texts.closed_now, unsent, whatCounts());
   }
 
   // What another tab has sent, or had forgotten.
@@ -582,7 +603,7 @@
     if (untouched) tick(confirmed);
     if (!hasVote() && !statusBox.querySelector(".bad")) hush();
     if (!hasVote()) return "";
-    return revote ? voteFor(confirmed) + " in." : RECEIVED;
+    return revote ? isIn(confirmed) : texts.received;
   }
 
   // Tells other tabs of this browser that there is something new. What it is they ask the server: nothing
@@ -651,7 +672,7 @@
       dismiss(); // what it said is about an earlier choice
       keepTicks(ticked());
       draw();
-      if (tooMany) drawCount(max + " is the most. Clear one first.");
+      if (tooMany) drawCount(counted(texts.is_the_most, max));
     });
     // As between radio buttons.
     input.addEventListener("keydown", function (event) {
@@ -669,7 +690,7 @@
     event.preventDefault();
     if (!takes() || sending) return;
     if (ticked().length) vote(ticked());
-    else drawCount(several ? "Choose at least one." : "Pick one first.");
+    else drawCount(several ? texts.choose_one : texts.pick_first);
   });
 
   options.forEach(function (option) {
@@ -694,7 +715,7 @@
   form.querySelector(".said").appendChild(statusBox);
   if (keptTicks() && isOpen()) tick(keptTicks());
   unsure = isOpenEnded();
-  if (unsure && isOpen()) say("bad", UNKNOWN_BEFORE);
+  if (unsure && isOpen()) say("bad", texts.unknown_before);
   draw();
   // A new visitor: is the cookie kept?
   if (form.dataset.new === "true") follow(0);

@@ -9,6 +9,7 @@ mod pages;
 mod problem;
 mod result;
 mod server;
+mod texts;
 mod tokens;
 mod views;
 mod vote;

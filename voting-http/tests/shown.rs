@@ -452,6 +452,6 @@ fn descriptions_are_paragraphs_with_links_and_nothing_else() {
             "{page}"
         );
         assert!(!page.contains("<i>") && !page.contains("<b>"), "{page}");
-        assert!(page.contains("dir=\"rtl\" lang=\"ar\""), "{page}");
+        assert!(page.contains("lang=\"ar\" dir=\"rtl\">Cats"), "{page}");
     }
 }

@@ -243,6 +243,31 @@ fn cast_by_json(bencher: Bencher<'_, '_>) {
     through_the_service(bencher, &Method::PUT, path, "application/json", body);
 }
 
+/// The page of a new visitor, whose browser asks for a language.
+#[divan::bench(args = ["en-GB,en;q=0.9", "de"])]
+fn open_the_page(bencher: Bencher<'_, '_>, language: &str) {
+    let runtime = Runtime::new().expect("a runtime");
+    let memory = Memory::new(MemoryOptions::default());
+    runtime.block_on(memory.put_poll(&poll())).expect("stored");
+    let secret = SecretKey::new("a secret of the benches, 32 bytes or more").expect("long enough");
+    let service = VoteService::builder(Arc::new(AtOnce), Arc::new(memory), &secret).build();
+    let endpoint = service.into_endpoint();
+    let request = || {
+        Request::builder()
+            .uri("/".parse().expect("a path"))
+            .header("host", "localhost")
+            .header("accept", "text/html")
+            .header("accept-encoding", "gzip")
+            .header("accept-language", language)
+            .finish()
+    };
+    let answer = runtime.block_on(endpoint.get_response(request()));
+    assert!(answer.status().is_success(), "{answer:?}");
+    bencher
+        .with_inputs(request)
+        .bench_values(|request| runtime.block_on(endpoint.get_response(request)));
+}
+
 /// How a voter is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {

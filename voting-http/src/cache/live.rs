@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -29,7 +29,11 @@ use voting_core::{
 use crate::{
     cache::{live_metrics::LiveMetrics, polls::Polls},
     problem::{Problem, trouble::Trouble},
-    views::{poll_view::StateView, result_texts::ResultTexts, since::Since, tally_view::TallyView},
+    texts::{LANGUAGES, Texts},
+    views::{
+        hidden_words::why_hidden, poll_view::StateView, result_texts::ResultTexts, since::Since,
+        tally_view::TallyView,
+    },
 };
 
 /// The greatest age of a tally that is shown as current.
@@ -54,23 +58,41 @@ pub(crate) struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct Figures {
     pub(crate) view: TallyView,
-    pub(crate) texts: ResultTexts,
     /// The tally as a server-sent event.
     pub(crate) tally_event: Bytes,
+    /// The tally in words, for each language in which it was asked for.
+    languages: [OnceLock<InLanguage>; LANGUAGES],
+    poll: Arc<Poll>,
+    state: StateView,
+    tally: Tally,
+}
+
+/// The tally in the words of a language.
+#[derive(Debug)]
+pub(crate) struct InLanguage {
+    pub(crate) texts: ResultTexts,
     /// The texts of the result page, as JSON.
-    pub(crate) texts_json: Bytes,
+    pub(crate) json: Bytes,
     /// The texts of the result page, as a server-sent event.
-    pub(crate) texts_event: Bytes,
+    pub(crate) event: Bytes,
 }
 
 impl Snapshot {
-    fn new(poll: Arc<Poll>, state: StateView, tally: Tally) -> Result<Self, Problem> {
-        Ok(Self {
-            figures: Figures::new(&poll, state, &tally)?,
+    fn new(poll: Arc<Poll>, state: StateView, tally: Tally) -> Self {
+        Self {
+            figures: Figures::new(&poll, state, &tally),
             poll,
             state,
             tally,
-        })
+        }
+    }
+
+    /// To whom the result is shown, and when, if it is hidden.
+    pub(crate) fn why_hidden(&self, t: &Texts) -> String {
+        match self.poll.shows_result(Viewer::Public, Moment::now()) {
+            Shown::Yes => String::new(),
+            Shown::Hidden(hidden) => why_hidden(&self.poll, &hidden, t),
+        }
     }
 
     /// The tally for this viewer. This is the only way to it, so nothing can show a result that is hidden.
@@ -93,25 +115,35 @@ impl Snapshot {
 }
 
 impl Figures {
-    fn new(poll: &Poll, state: StateView, tally: &Tally) -> Result<Self, Problem> {
+    fn new(poll: &Arc<Poll>, state: StateView, tally: &Tally) -> Self {
         let view = TallyView::new(poll, state, tally);
-        let texts = ResultTexts::new(poll, state, tally);
-        let json = serde_json::to_string(&texts).map_err(|error| {
-            tracing::error!(%error, "could not write a result as JSON");
-            Problem::internal()
-        })?;
-        let event = |name: &str, data: &str| {
-            let id = view.version;
-            Bytes::from(format!("event: {name}\nid: {id}\ndata: {data}\n\n"))
-        };
-        Ok(Self {
-            tally_event: event("tally", &view.to_json_string()),
-            texts_event: event("result", &json),
-            texts_json: json.into(),
+        Self {
+            tally_event: event("tally", view.version, &view.to_json_string()),
             view,
-            texts,
+            languages: Default::default(),
+            poll: Arc::clone(poll),
+            state,
+            tally: tally.clone(),
+        }
+    }
+
+    /// The tally in the words of this language. All who ask for it get the same.
+    pub(crate) fn in_language(&self, t: &'static Texts) -> &InLanguage {
+        self.languages[t.index].get_or_init(|| {
+            let texts = ResultTexts::new(&self.poll, self.state, &self.tally, t);
+            // Texts and numbers can always be written.
+            let json = serde_json::to_string(&texts).unwrap_or_default();
+            InLanguage {
+                event: event("result", texts.version, &json),
+                json: json.into(),
+                texts,
+            }
         })
     }
+}
+
+fn event(name: &str, id: u64, data: &str) -> Bytes {
+    Bytes::from(format!("event: {name}\nid: {id}\ndata: {data}\n\n"))
 }
 
 /// A snapshot, and whether it may be out of date.
@@ -266,7 +298,7 @@ impl LiveTallies {
         {
             return Ok(last);
         }
-        Snapshot::new(poll, state, tally).map(Arc::new)
+        Ok(Arc::new(Snapshot::new(poll, state, tally)))
     }
 
     /// The current tally of a poll. If the store cannot be read, it is the last one that was read.

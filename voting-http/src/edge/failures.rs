@@ -11,7 +11,8 @@ use crate::{
         site::{self, Prefix},
         templates::{self, Next},
     },
-    problem::Problem,
+    problem::{Problem, on_page::PageText},
+    texts::Texts,
 };
 
 /// How the client of a request is told of a failure.
@@ -27,6 +28,9 @@ struct Asked {
     address: Option<String>,
     /// Whether the request was a vote from the form.
     is_vote: bool,
+    /// Whether the address can be asked for once more.
+    is_get: bool,
+    texts: &'static Texts,
 }
 
 impl Failures {
@@ -35,6 +39,8 @@ impl Failures {
             prefix: Prefix::of(request),
             address: site::address_of(request).filter(|at| !at.starts_with("//")),
             is_vote: has_voters && request.method() == Method::POST,
+            is_get: request.method() == Method::GET,
+            texts: Texts::of(request, None),
         });
         Self { page }
     }
@@ -55,9 +61,13 @@ impl Failures {
 
 impl Asked {
     fn page(&self, problem: &Problem) -> Response {
+        let t = self.texts;
         let detail = match self.is_vote {
-            true => problem.to_voter(),
-            false => problem.detail().to_owned(),
+            true => PageText {
+                text: problem.to_voter(t).into(),
+                lang: None,
+            },
+            false => problem.page_detail(t),
         };
         // To repeat the request is of use only if the failure may pass.
         let passes = problem.status().is_server_error()
@@ -70,6 +80,7 @@ impl Asked {
             (Some(address), _) if passes => Next::Again(address),
             _ => Next::AllPolls,
         };
-        templates::message(&self.prefix, problem, &detail, next)
+        let here = self.address.as_deref().filter(|_| self.is_get);
+        templates::message(&self.prefix, problem, detail, next, here, t)
     }
 }

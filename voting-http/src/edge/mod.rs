@@ -53,6 +53,7 @@ use crate::{
     },
     problem::Problem,
     server::{gate::Gate, methods::Methods},
+    texts::Chosen,
 };
 
 /// The routes of a service, with the checks before them and the headers after them.
@@ -162,6 +163,7 @@ impl<R: Endpoint> Edge<R> {
         let failures = Failures::of(&request, self.voters.is_some());
         let headers = SecurityHeaders::of(&request, self.https);
         let packing = Packing::of(&request);
+        let chosen = Chosen::of(&request);
         let cors = self.cors.as_ref().map(|cors| cors.standing(&request));
         if let Some(cors) = &cors {
             if let Some(mut answer) = cors.preflight(&request) {
@@ -226,6 +228,7 @@ impl<R: Endpoint> Edge<R> {
             // The cookie is set with a failure too, so that a retry comes from the same voter.
             visit.part(&mut answer);
         }
+        chosen.keep(&mut answer, self.https);
         packing.pack(&mut answer);
         headers.put_on(&mut answer);
         if let Some(cors) = &cors {

@@ -73,18 +73,9 @@ pub(crate) enum NoLogin {
 impl From<NoLogin> for Problem {
     fn from(why: NoLogin) -> Self {
         match why {
-            NoLogin::Needed => {
-                Self::new(ProblemKind::SignInNeeded, "Sign in to vote in this poll.")
-            }
-            NoLogin::Unreadable => Self::new(
-                ProblemKind::SignInNeeded,
-                "Who you are could not be read from this request. Sign in again.",
-            ),
-            NoLogin::NotEligible => Self::new(
-                ProblemKind::NotEligible,
-                "You have signed in, but this poll is for other people: it asks for a group or an e-mail domain that you \
-                 do not have.",
-            ),
+            NoLogin::Needed => Self::said(ProblemKind::SignInNeeded, |t| &t.sign_in_needed),
+            NoLogin::Unreadable => Self::said(ProblemKind::SignInNeeded, |t| &t.sign_in_again),
+            NoLogin::NotEligible => Self::said(ProblemKind::NotEligible, |t| &t.other_people),
         }
     }
 }
@@ -137,11 +128,9 @@ impl From<Refusal> for Problem {
                 "The cookie that names you as a voter is damaged, or was not issued here. To vote as a \
                  new voter, open the voting page and start over there.",
             ),
-            Refusal::Several => Self::new(
-                ProblemKind::SeveralVoterCookies,
-                "Your browser sent several cookies that name a voter, and they differ. Delete the cookies \
-                 of this site in your browser, and of the site above it, then open this page again.",
-            ),
+            Refusal::Several => {
+                Self::said(ProblemKind::SeveralVoterCookies, |t| &t.several_cookies)
+            }
             Refusal::Outdated => Self::new(
                 ProblemKind::OutdatedVoterCookie,
                 "The cookie that names you as a voter is of a kind that is no longer taken. To vote as a \

@@ -14,6 +14,7 @@ use super::{Frame, Visit, list, qr, times};
 use crate::{
     pages::{site::Site, templates::render},
     problem::Problem,
+    texts::Texts,
     views::{result_texts::counted, shares::shares},
 };
 
@@ -196,7 +197,7 @@ fn times_of(poll: &Poll, phase: Phase, now: Moment) -> Vec<When> {
 }
 
 fn option_rows(poll: &Poll, tally: &Tally) -> Vec<OptionRow> {
-    let shares = shares(poll, &tally.votes, tally.voters);
+    let shares = shares(poll, &tally.votes, tally.voters, Texts::english());
     let options = poll.options().iter().zip(&tally.votes).zip(shares);
     let rows = options.map(|((option, votes), share)| OptionRow {
         label: option.label.clone(),

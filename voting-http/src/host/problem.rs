@@ -10,6 +10,7 @@ use crate::{
         templates::{self, Next},
     },
     problem::Problem,
+    texts::Texts,
 };
 
 /// What the page about a failure needs of its request.
@@ -37,7 +38,9 @@ impl Asked {
     /// The page for somebody of whom it is not known whether they are signed in.
     pub(super) fn told(&self, problem: &Problem) -> Response {
         let next = self.again(problem).map_or(Next::AllPolls, Next::Again);
-        let page = templates::message(&self.prefix, problem, problem.detail(), next);
+        let t = Texts::english();
+        let detail = problem.page_detail(t);
+        let page = templates::message(&self.prefix, problem, detail, next, None, t);
         problem.finish(page)
     }
 }

@@ -13,7 +13,10 @@ use poem::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::pages::compression::{self, BY_ENCODING, GZIP};
+use crate::{
+    pages::compression::{self, BY_ENCODING, GZIP},
+    texts::{self, LANGUAGES, Texts},
+};
 
 struct Asset {
     name: &'static str,
@@ -21,6 +24,8 @@ struct Asset {
     source: &'static str,
     /// The bytes that are sent.
     sent: OnceLock<Sent>,
+    /// The same in each language, with the words before the code.
+    languages: [OnceLock<Sent>; LANGUAGES],
 }
 
 struct Sent {
@@ -28,21 +33,59 @@ struct Sent {
     gzip: Option<Bytes>,
 }
 
+/// Makes what is sent, for the first request.
+type Made = Box<dyn Fn() -> &'static Sent + Send + Sync>;
+
 impl Asset {
     /// The bytes that are sent. They are made for the first request.
     fn sent(&self) -> &Sent {
-        self.sent.get_or_init(|| {
-            let lean = lean(self.source);
-            let plain = Bytes::from(match self.name.rsplit_once('.') {
-                Some((_, "css")) => without(&lean, &STYLE),
-                Some((_, "js")) => without(&lean, &SCRIPT),
-                _ => lean,
-            });
-            let gzip = compression::gzip_once(&plain);
-            Sent { plain, gzip }
+        self.sent.get_or_init(|| Sent::new(self.lean()))
+    }
+
+    /// The script in this language.
+    fn in_language(&self, t: &Texts) -> &Sent {
+        self.languages[t.index].get_or_init(|| {
+            let words = texts::for_vote_page(t);
+            Sent::new(format!("var votingWords={words};\n{}", self.lean()))
         })
     }
+
+    fn lean(&self) -> String {
+        let lean = lean(self.source);
+        match self.name.rsplit_once('.') {
+            Some((_, "css")) => without(&lean, &STYLE),
+            Some((_, "js")) => without(&lean, &SCRIPT),
+            _ => lean,
+        }
+    }
+
+    /// The addresses, each with what is sent there. A script with words has an address for each language. English has the
+    /// one of earlier versions, which are asked for it while replicas of two versions run.
+    fn addresses(&'static self) -> Vec<(String, Made)> {
+        if self.name != WITH_WORDS {
+            return vec![(self.name.to_owned(), Box::new(|| self.sent()))];
+        }
+        let in_language = |t: &'static Texts| -> (String, Made) {
+            let name = match t.is_english() {
+                true => self.name.to_owned(),
+                false => self.name.replace(".js", &format!(".{}.js", t.tag)),
+            };
+            (name, Box::new(|| self.in_language(t)))
+        };
+        Texts::all().iter().map(in_language).collect()
+    }
 }
+
+impl Sent {
+    fn new(text: String) -> Self {
+        let plain = Bytes::from(text);
+        let gzip = compression::gzip_once(&plain);
+        Self { plain, gzip }
+    }
+}
+
+/// The script that is sent with the words of a language.
+const WITH_WORDS: &str = "vote.js";
 
 /// Removes comments and indentation. No text in our sources contains anything that looks like them.
 fn lean(source: &str) -> String {
@@ -96,6 +139,7 @@ macro_rules! asset {
             content_type: $content_type,
             source: include_str!(concat!("../../assets/", $name)),
             sent: OnceLock::new(),
+            languages: [const { OnceLock::new() }; LANGUAGES],
         }
     };
 }
@@ -110,11 +154,14 @@ static ASSETS: [Asset; 7] = [
     asset!("favicon.svg", "image/svg+xml"),
 ];
 
-/// A hash of all assets. It is in their addresses, so that browsers can cache them for ever.
+/// A hash of all assets, with the words of all languages. It is in their addresses, so that browsers can cache them for ever.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hash = Sha256::new();
     for asset in &ASSETS {
         hash.update(asset.source);
+    }
+    for t in Texts::all() {
+        hash.update(texts::for_vote_page(t).to_string());
     }
     HEXLOWER.encode(&hash.finalize()[..6])
 });
@@ -126,9 +173,13 @@ pub(crate) fn version() -> &'static str {
 /// The assets. The route is mounted at `/assets`.
 pub(crate) fn route() -> impl Endpoint {
     let route = Route::new();
-    ASSETS.iter().fold(route, |route, asset| {
+    let addresses = ASSETS.iter().flat_map(|asset| {
+        let addresses = asset.addresses().into_iter();
+        addresses.map(move |(address, sent)| (asset, address, sent))
+    });
+    addresses.fold(route, |route, (asset, address, sent)| {
         route.at(
-            format!("/{}", asset.name),
+            format!("/{address}"),
             get(make_sync(move |request| {
                 // An address without the current version may soon return other bytes.
                 let current = request.uri().query() == Some(&format!("v={}", version()));
@@ -141,7 +192,7 @@ pub(crate) fn route() -> impl Endpoint {
                     .content_type(asset.content_type)
                     .header(header::CACHE_CONTROL, HeaderValue::from_static(caching))
                     .header(header::VARY, BY_ENCODING);
-                let sent = asset.sent();
+                let sent = sent();
                 match &sent.gzip {
                     Some(gzip) if compression::accepts_gzip(request.headers()) => {
                         let answer = answer.header(header::CONTENT_ENCODING, GZIP);

@@ -1,4 +1,4 @@
-//! The language of a poll's texts. The words of the pages around them are English.
+//! The language of a poll's texts. The page around them may be in another one.
 
 use voting_core::Poll;
 
@@ -15,8 +15,8 @@ const SCRIPTS: [&str; 8] = [
 /// The attributes of an element with a text of a poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Language<'a> {
-    /// The tag of the language; `None` if it is not known.
-    pub(crate) tag: Option<&'a str>,
+    /// The tag of the language; empty if it is not known, which says so in HTML too.
+    pub(crate) tag: &'a str,
     /// `ltr`, `rtl`, or `auto`: by the text itself.
     pub(crate) dir: &'static str,
 }
@@ -25,13 +25,14 @@ impl<'a> Language<'a> {
     pub(crate) fn of(poll: &'a Poll) -> Self {
         let tag = poll.settings().language.as_deref();
         Self {
-            tag,
+            tag: tag.unwrap_or_default(),
             dir: tag.map_or("auto", direction),
         }
     }
 }
 
-fn direction(tag: &str) -> &'static str {
+/// The direction in which a language is written: `ltr` or `rtl`.
+pub(crate) fn direction(tag: &str) -> &'static str {
     let mut parts = tag.split('-').map(str::to_ascii_lowercase);
     let language = parts.next().unwrap_or_default();
     let is_rtl = match parts.find(|part| part.len() == 4 && !part.starts_with(char::is_numeric)) {

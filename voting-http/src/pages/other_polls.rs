@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use voting_core::{Poll, PollId};
 
+use super::language::Language;
 use crate::cache::polls::{NEWEST_OPEN, Polls};
 
 /// The links to other polls below a page.
@@ -48,6 +49,11 @@ impl<'a> OtherPolls<'a> {
         others
             .filter(|poll: &&Poll| poll.id() != self.this)
             .take(NEWEST_OPEN)
+    }
+
+    /// The language of a poll's question.
+    pub(crate) fn language<'p>(&self, poll: &'p Poll) -> Language<'p> {
+        Language::of(poll)
     }
 
     /// The address of a poll's page.

@@ -4,11 +4,13 @@ use crate::{
     cache::polls::Polls,
     pages::{
         assets,
+        language::Language,
         preview::Preview,
         site::{Prefix, Site},
         templates::{self, PollListPage, PollRow},
     },
     problem::Problem,
+    texts::Texts,
     views::poll_view::StateView,
 };
 use poem::{Endpoint, Request, Response, http::header};
@@ -61,13 +63,17 @@ impl Endpoint for Show {
             .map(|(poll, state)| PollRow {
                 href: format!("{base}/polls/{}", poll.id()),
                 title: poll.title(),
+                language: Language::of(poll),
                 state,
             });
         let link = |page: usize| format!("{base}/polls?page={page}");
-        let mut answer = templates::render(&PollListPage {
+        let t = Texts::of(&request, None);
+        let list = PollListPage {
+            t,
+            here: &link(page),
             base,
             assets_version: assets::version(),
-            preview: Preview::of_list(&self.site, base),
+            preview: Preview::of_list(&self.site, base, t),
             open,
             total: all.len(),
             rows: rows.collect(),
@@ -76,7 +82,8 @@ impl Endpoint for Show {
             previous_url: (page > 1).then(|| link(page - 1)),
             next_url: (page < pages).then(|| link(page + 1)),
             served_by: self.site.served_by.as_deref(),
-        });
+        };
+        let mut answer = templates::render_in(t, &list);
         let caching = header::HeaderValue::from_static("private, no-cache");
         answer.headers_mut().insert(header::CACHE_CONTROL, caching);
         Ok(answer)

@@ -4,7 +4,7 @@
 use poem::{Endpoint, Response, endpoint::make_sync};
 use voting_core::Poll;
 
-use crate::{pages::site::Site, views::poll_view::StateView};
+use crate::{pages::site::Site, texts::Texts, views::poll_view::StateView};
 
 /// Search engines show about this many characters.
 const LONGEST: usize = 155;
@@ -40,31 +40,34 @@ pub(crate) struct Preview<'a> {
 }
 
 impl<'a> Preview<'a> {
-    pub(crate) fn of_vote(site: &Site, base: &str, poll: &'a Poll) -> Self {
-        let options = poll.options().len();
+    pub(crate) fn of_vote(site: &Site, base: &str, poll: &'a Poll, t: &Texts) -> Self {
+        let options = poll.options().len() as u64;
         let begin = match (StateView::now(poll), poll.max_choices()) {
-            (StateView::Scheduled, _) => {
-                "This poll is not open yet. It has these options".to_owned()
-            }
-            (StateView::Open, 1) => format!("Vote for one of {options} options"),
-            (StateView::Open, max) => format!("Vote for up to {max} of {options} options"),
-            _ => "This poll is closed. It had these options".to_owned(),
+            (StateView::Scheduled, _) => t.preview_scheduled.clone(),
+            (StateView::Open, 1) => t.preview_one(options),
+            (StateView::Open, max) => t.preview_several(options, &t.number(max as u64)),
+            _ => t.preview_closed.clone(),
         };
-        Self::new(site, base, poll.title(), with_labels(&begin, poll)).at(&poll_path(poll))
+        Self::new(site, base, poll.title(), with_labels(&begin, poll, t)).at(&poll_path(poll))
     }
 
-    pub(crate) fn of_result(site: &Site, base: &str, poll: &'a Poll, is_shown: bool) -> Self {
+    pub(crate) fn of_result(
+        site: &Site,
+        base: &str,
+        poll: &'a Poll,
+        is_shown: bool,
+        t: &Texts,
+    ) -> Self {
         let begin = match StateView::now(poll) {
-            _ if !is_shown => "The result of this poll is not shown here yet",
-            StateView::Open => "Watch the result come in",
-            _ => "The result of a poll",
+            _ if !is_shown => &t.preview_hidden,
+            StateView::Open => &t.preview_live,
+            _ => &t.preview_result,
         };
-        Self::new(site, base, poll.title(), with_labels(begin, poll)).at(&poll_path(poll))
+        Self::new(site, base, poll.title(), with_labels(begin, poll, t)).at(&poll_path(poll))
     }
 
-    pub(crate) fn of_list(site: &Site, base: &str) -> Self {
-        let description = "The polls that are open, and those that are closed.";
-        Self::new(site, base, "All polls", description.to_owned()).at("/polls")
+    pub(crate) fn of_list(site: &Site, base: &str, t: &'a Texts) -> Self {
+        Self::new(site, base, &t.all_polls, t.preview_list.clone()).at("/polls")
     }
 
     fn new(site: &Site, base: &str, title: &'a str, description: String) -> Self {
@@ -88,21 +91,28 @@ fn poll_path(poll: &Poll) -> String {
 }
 
 /// The beginning, and as many labels of the poll as fit.
-fn with_labels(begin: &str, poll: &Poll) -> String {
-    let mut text = begin.to_owned();
-    let mut room = LONGEST.saturating_sub(text.chars().count() + 3);
-    for (index, option) in poll.options().iter().enumerate() {
+fn with_labels(begin: &str, poll: &Poll, t: &Texts) -> String {
+    let mut room = LONGEST.saturating_sub(begin.chars().count() + 3);
+    let mut fitting = 0;
+    for option in poll.options() {
         let takes = option.label.chars().count() + 2;
         if takes > room {
-            text.push_str(if index == 0 { "." } else { ", …" });
-            return text;
+            break;
         }
-        text.push_str(if index == 0 { ": " } else { ", " });
-        text.push_str(&option.label);
         room -= takes;
+        fitting += 1;
     }
-    text.push('.');
-    text
+    let labels = t.list(
+        poll.options()
+            .iter()
+            .take(fitting)
+            .map(|option| &option.label),
+    );
+    match fitting {
+        0 => t.preview_bare(begin),
+        all if all == poll.options().len() => t.preview_options(begin, &labels),
+        _ => t.preview_cut(begin, &labels),
+    }
 }
 
 #[cfg(test)]
@@ -126,16 +136,16 @@ mod tests {
     #[test]
     fn a_preview_names_the_options_and_has_no_figures_of_the_count() {
         let (poll, site) = (poll(&["Cats", "Dogs"], 1), Site::default());
-        let vote = Preview::of_vote(&site, "", &poll);
+        let vote = Preview::of_vote(&site, "", &poll, Texts::english());
         assert_eq!(vote.description, "Vote for one of 2 options: Cats, Dogs.");
         assert_eq!((vote.address.as_str(), vote.is_whole), ("/polls/p", false));
-        let result = Preview::of_result(&site, "", &poll, true);
+        let result = Preview::of_result(&site, "", &poll, true, Texts::english());
         assert_eq!(result.description, "Watch the result come in: Cats, Dogs.");
         let site = Site {
             public_url: Some("https://vote.test".parse().unwrap()),
             ..site
         };
-        let vote = Preview::of_vote(&site, "/vote", &poll);
+        let vote = Preview::of_vote(&site, "/vote", &poll, Texts::english());
         assert_eq!(vote.address, "https://vote.test/vote/polls/p");
         assert!(vote.is_whole);
     }
@@ -144,7 +154,8 @@ mod tests {
     fn a_preview_is_as_short_as_it_is_shown() {
         let long = ["x", "y", "z"].map(|letter| letter.repeat(70));
         let poll = poll(&[&long[0], &long[1], &long[2]], 2);
-        let description = Preview::of_vote(&Site::default(), "", &poll).description;
+        let description =
+            Preview::of_vote(&Site::default(), "", &poll, Texts::english()).description;
         assert!(description.chars().count() <= LONGEST, "{description}");
         assert!(description.ends_with(", …"), "{description}");
     }

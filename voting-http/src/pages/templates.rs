@@ -3,6 +3,8 @@
 //! The structs contain only what is printed: a number comes with its text (`"1,000 votes"`), so templates format
 //! nothing.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use poem::{
     Body, Response,
@@ -11,12 +13,12 @@ use poem::{
 
 use crate::{
     pages::{assets, language::Language, other_polls::OtherPolls, preview::Preview, site::Prefix},
-    problem::{Problem, UNKNOWN},
+    problem::{Problem, on_page::PageText},
+    texts::Texts,
     views::{
         paragraphs::Piece,
         poll_view::StateView,
         result_texts::ResultTexts,
-        since::Since,
         text_size::text_size,
         vote_words::{self, PollWords},
     },
@@ -42,21 +44,40 @@ pub(crate) fn render(page: &impl Template) -> Response {
     }
 }
 
-/// A page that says what failed.
+/// A page in this language as an answer.
+pub(crate) fn render_in(t: &Texts, page: &impl Template) -> Response {
+    let mut answer = render(page);
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(t.tag));
+    headers.insert(header::VARY, BY_LANGUAGE);
+    answer
+}
+
+/// For `Vary`: what decides about the language of a page.
+pub(crate) const BY_LANGUAGE: HeaderValue = HeaderValue::from_static("accept-language, cookie");
+
+/// A page that says what failed. `here` is its address, if the page can be asked for in another language.
 pub(crate) fn message(
     prefix: &Prefix,
     problem: &Problem,
-    detail: &str,
+    detail: PageText<'_>,
     next: Next<'_>,
+    here: Option<&str>,
+    t: &'static Texts,
 ) -> Response {
-    render(&MessagePage {
-        base: prefix.as_str(),
-        assets_version: assets::version(),
-        status: problem.status().as_u16(),
-        title: problem.title(),
-        detail,
-        next,
-    })
+    render_in(
+        t,
+        &MessagePage {
+            t,
+            here: here.unwrap_or_default(),
+            base: prefix.as_str(),
+            assets_version: assets::version(),
+            status: problem.status().as_u16(),
+            title: problem.page_title(t),
+            detail,
+            next,
+        },
+    )
 }
 
 /// The link on a page that says what failed.
@@ -113,6 +134,10 @@ pub(crate) struct VoteOption<'a> {
 #[derive(Debug, Clone, Template)]
 #[template(path = "code.html")]
 pub(crate) struct CodePage<'a> {
+    /// The texts in the language of the page.
+    pub(crate) t: &'static Texts,
+    /// The address of the page, to which the links of the languages lead. Empty if it cannot be asked for.
+    pub(crate) here: &'a str,
     pub(crate) base: &'a str,
     pub(crate) assets_version: &'a str,
     /// The question.
@@ -132,6 +157,10 @@ pub(crate) struct CodePage<'a> {
 #[derive(Debug, Clone, Template)]
 #[template(path = "vote.html")]
 pub(crate) struct VotePage<'a> {
+    /// The texts in the language of the page.
+    pub(crate) t: &'static Texts,
+    /// The address of the page, to which the links of the languages lead. Empty if it cannot be asked for.
+    pub(crate) here: &'a str,
     /// URL prefix where the service is mounted: `""` or e.g. `"/vote"`, without a final slash.
     pub(crate) base: &'a str,
     /// Changes whenever an asset changes, so that assets can be cached for ever.
@@ -184,7 +213,7 @@ pub(crate) struct VotePage<'a> {
     /// Whether the visitor has a session, which can be ended here.
     pub(crate) has_session: bool,
     /// Who could link a vote to a person, in sentences.
-    pub(crate) secrecy: Vec<String>,
+    pub(crate) secrecy: [Cow<'static, str>; 2],
     /// What the service knows of the visitor's vote.
     pub(crate) voted: Voted,
     /// Whether a voter may vote blank.
@@ -278,8 +307,10 @@ impl VotePage<'_> {
         Some(left.clamp(5, 600))
     }
 
-    fn closed_line(&self) -> &'static str {
-        vote_words::closed_line(self.revote)
+    /// What stands in the line under the question once the poll is closed.
+    fn room_for_closed(&self) -> String {
+        let line = vote_words::closed_line(self.revote, self.t);
+        self.t.sentences(&self.t.is_closed_now, line)
     }
 
     /// The words for the script.
@@ -291,19 +322,19 @@ impl VotePage<'_> {
     fn chosen_word(&self) -> &'static str {
         if !self.revote {
             // A vote of before counts, if there was one.
-            "Received"
+            &self.t.received_word
         } else if self.unsure {
-            "Last confirmed vote"
+            &self.t.last_confirmed
         } else {
-            "Your vote"
+            &self.t.your_vote
         }
     }
 
     /// The words on an option of two that was not chosen. `vote.js` uses the same words.
     fn other_word(&self) -> &'static str {
         match (self.takes(), self.has_vote()) {
-            (true, true) => "Change to this",
-            (true, false) => "Vote",
+            (true, true) => &self.t.change_to_this,
+            (true, false) => &self.t.vote,
             (false, _) => "",
         }
     }
@@ -312,30 +343,29 @@ impl VotePage<'_> {
     fn send_word(&self) -> &'static str {
         match (self.is_open(), self.has_vote()) {
             (false, _) => self.words.shut,
-            (true, true) if !self.revote => "Received",
-            (true, true) => "Change vote",
-            (true, false) => "Vote",
+            (true, true) if !self.revote => &self.t.received_word,
+            (true, true) => &self.t.change_vote,
+            (true, false) => &self.t.vote,
         }
     }
 
     /// The longest of the usual messages. The page reserves space for it, so that nothing moves when a message
     /// appears.
     fn room_for(&self) -> String {
-        let unknown = format!("{UNKNOWN} Try again");
+        let t = self.t;
+        let unknown = t.in_a_row(&t.unknown, &t.try_again);
         if !self.is_duo() {
             return unknown;
         }
         let labels = self
             .options
             .iter()
-            .map(|option| vote_words::quoted(option.label));
+            .map(|option| vote_words::quoted(option.label, t));
         let thanks = labels.map(|label| match self.revote {
-            true => format!(
-                "Your vote for {label} is in. {} See results",
-                self.words.thanks
-            ),
-            false => format!("{} See results", self.words.thanks),
+            true => t.in_a_row(&t.vote_is_in(&label), self.words.thanks),
+            false => self.words.thanks.to_owned(),
         });
+        let thanks = thanks.map(|thanks| t.in_a_row(&thanks, &t.see_results));
         let messages = thanks.chain([unknown]);
         messages
             .max_by_key(|message| message.chars().count())
@@ -357,6 +387,10 @@ impl VotePage<'_> {
 #[derive(Debug, Clone, Template)]
 #[template(path = "result.html")]
 pub(crate) struct ResultPage<'a> {
+    /// The texts in the language of the page.
+    pub(crate) t: &'static Texts,
+    /// The address of the page, to which the links of the languages lead. Empty if it cannot be asked for.
+    pub(crate) here: &'a str,
     /// URL prefix where the service is mounted, without a final slash.
     pub(crate) base: &'a str,
     /// Changes whenever an asset changes.
@@ -365,8 +399,8 @@ pub(crate) struct ResultPage<'a> {
     pub(crate) preview: Preview<'a>,
     /// The numbers with their words.
     pub(crate) result: &'a ResultTexts,
-    /// Since when the numbers may be out of date, if newer ones cannot be read.
-    pub(crate) stalled_since: Option<Since>,
+    /// That the numbers may be out of date, and since when, if newer ones cannot be read.
+    pub(crate) stalled_since: Option<String>,
     /// Where the script finds the event stream, and the same result as one document. Same origin.
     pub(crate) live_url: String,
     /// Reloads the page if `result.js` does not run.
@@ -384,6 +418,18 @@ pub(crate) struct ResultPage<'a> {
 }
 
 impl ResultPage<'_> {
+    /// What the shares of a poll with several choices are shares of.
+    fn about_shares(&self) -> String {
+        let whole = self.t.share(1000, false);
+        self.t
+            .shares_of_voters(self.result.max_choices as u64, &whole)
+    }
+
+    /// `Not updated since {since}`, where the script puts the time.
+    fn stalled_template(&self) -> String {
+        self.t.stalled_since("{since}")
+    }
+
     fn is_open(&self) -> bool {
         self.result.state == StateView::Open
     }
@@ -397,6 +443,10 @@ impl ResultPage<'_> {
 #[derive(Debug, Clone, Template)]
 #[template(path = "hidden.html")]
 pub(crate) struct HiddenPage<'a> {
+    /// The texts in the language of the page.
+    pub(crate) t: &'static Texts,
+    /// The address of the page, to which the links of the languages lead. Empty if it cannot be asked for.
+    pub(crate) here: &'a str,
     /// URL prefix where the service is mounted, without a final slash.
     pub(crate) base: &'a str,
     /// Changes whenever an asset changes.
@@ -433,6 +483,10 @@ impl HiddenPage<'_> {
 #[derive(Debug, Clone, Template)]
 #[template(path = "vote_sign_in.html")]
 pub(crate) struct SignInPage<'a> {
+    /// The texts in the language of the page.
+    pub(crate) t: &'static Texts,
+    /// The address of the page, to which the links of the languages lead. Empty if it cannot be asked for.
+    pub(crate) here: &'a str,
     /// URL prefix where the service is mounted, without a final slash.
     pub(crate) base: &'a str,
     /// Changes whenever an asset changes.
@@ -458,6 +512,8 @@ pub(crate) struct PollRow<'a> {
     pub(crate) href: String,
     /// The question.
     pub(crate) title: &'a str,
+    /// The language of the question.
+    pub(crate) language: Language<'a>,
     /// Whether it is open, being closed, or final.
     pub(crate) state: StateView,
 }
@@ -466,6 +522,10 @@ pub(crate) struct PollRow<'a> {
 #[derive(Debug, Clone, Template)]
 #[template(path = "polls.html")]
 pub(crate) struct PollListPage<'a> {
+    /// The texts in the language of the page.
+    pub(crate) t: &'static Texts,
+    /// The address of the page, to which the links of the languages lead. Empty if it cannot be asked for.
+    pub(crate) here: &'a str,
     /// URL prefix where the service is mounted, without a final slash.
     pub(crate) base: &'a str,
     /// Changes whenever an asset changes.
@@ -491,27 +551,31 @@ pub(crate) struct PollListPage<'a> {
 }
 
 impl PollListPage<'_> {
+    fn page_of(&self) -> String {
+        let number = |number: usize| self.t.number(number as u64);
+        self.t.page_of(&number(self.page), &number(self.pages))
+    }
+
     /// The line below the headline.
     fn summary(&self) -> String {
-        match (self.total, self.open) {
-            (0, _) => "There is no poll here yet.".into(),
-            (1, 1) => "1 poll, which is open.".into(),
-            (1, _) => "1 poll, which is closed.".into(),
-            (total, open) if open == total => format!("{total} polls, all of them open."),
-            (total, 0) => format!("{total} polls, none of them open."),
-            (total, open) => format!("{total} polls, {open} of them open."),
+        let (t, total, open) = (self.t, self.total as u64, self.open as u64);
+        match (total, open) {
+            (0, _) => t.no_poll_yet.clone(),
+            (_, 0) => t.none_open(total),
+            (total, open) if open == total => t.all_open(total),
+            (total, open) => t.some_open(total, &t.number(open)),
         }
     }
 }
 
 impl PollRow<'_> {
-    fn state_word(&self) -> &'static str {
+    fn state_word(&self, t: &'static Texts) -> &'static str {
         match self.state {
-            StateView::Draft => "Draft",
-            StateView::Scheduled => "Not open yet",
-            StateView::Open => "Open",
-            StateView::Closing => "Being counted",
-            StateView::Final | StateView::Archived => "Closed",
+            StateView::Draft => &t.draft,
+            StateView::Scheduled => &t.not_open_yet,
+            StateView::Open => &t.open,
+            StateView::Closing => &t.being_counted,
+            StateView::Final | StateView::Archived => &t.closed,
         }
     }
 }
@@ -520,6 +584,10 @@ impl PollRow<'_> {
 #[derive(Debug, Clone, Template)]
 #[template(path = "message.html")]
 pub(crate) struct MessagePage<'a> {
+    /// The texts in the language of the page.
+    pub(crate) t: &'static Texts,
+    /// The address of the page, to which the links of the languages lead. Empty if it cannot be asked for.
+    pub(crate) here: &'a str,
     /// URL prefix where the service is mounted, without a final slash.
     pub(crate) base: &'a str,
     /// Changes whenever an asset changes.
@@ -529,7 +597,7 @@ pub(crate) struct MessagePage<'a> {
     /// A few words: what happened.
     pub(crate) title: &'a str,
     /// A sentence or two: why, and what to do next.
-    pub(crate) detail: &'a str,
+    pub(crate) detail: PageText<'a>,
     /// The link to the next step.
     pub(crate) next: Next<'a>,
 }

@@ -1,6 +1,7 @@
 //! Errors as clients see them: problem documents (RFC 9457), or a page for a browser.
 
 pub(crate) mod kind;
+pub(crate) mod on_page;
 pub(crate) mod seldom;
 pub(crate) mod trouble;
 
@@ -30,20 +31,10 @@ use voting_core::{
     pipeline::rule::Refusal,
 };
 
-use self::{kind::ProblemKind, trouble::Trouble};
-use crate::views::hidden_words::why_hidden;
+use self::{kind::ProblemKind, on_page::Said, trouble::Trouble};
+use crate::{texts::Texts, views::hidden_words::why_hidden};
 
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
-
-/// The text for a voter whose vote may or may not be stored. `vote.js` has the same words.
-pub(crate) const UNKNOWN: &str =
-    "We do not know whether your vote arrived. Trying again is safe: it counts once.";
-
-/// The text for a voter whose vote came before the poll opened.
-const NOT_OPEN: &str = "This poll is not open yet. Your vote was not stored.";
-
-/// The text for a voter whose vote came from a page that is older than the poll.
-const CHANGED: &str = "This poll was changed a moment ago. Your vote was not stored. Look at the poll again, then vote.";
 
 /// The wait that a client is told while a store does not answer, in seconds.
 const RETRY_AFTER: u32 = 2;
@@ -103,6 +94,8 @@ pub(crate) struct Problem {
     /// The cause, which the client is not told.
     cause: Option<WhyNotReady>,
     hidden: Option<Box<OfHidden>>,
+    /// The words for pages, if there are any in all languages.
+    said: Option<Said>,
 }
 
 impl Problem {
@@ -117,6 +110,7 @@ impl Problem {
             sign_in: None,
             cause: None,
             hidden: None,
+            said: None,
         }
     }
 
@@ -128,10 +122,7 @@ impl Problem {
     }
 
     pub(crate) fn internal() -> Self {
-        Self::new(
-            ProblemKind::Internal,
-            "This is a fault of the service. It has been logged.",
-        )
+        Self::said(ProblemKind::Internal, |t| &t.detail_internal)
     }
 
     pub(crate) fn no_poll(id: &str) -> Self {
@@ -140,6 +131,7 @@ impl Problem {
             ProblemKind::UnknownPoll,
             format!("There is no poll {id:?} here."),
         )
+        .said_as(Said::Fixed(|t| &t.detail_unknown_poll))
     }
 
     /// The same, when the id differs from an existing poll's id only by capitals.
@@ -150,14 +142,11 @@ impl Problem {
     }
 
     pub(crate) fn no_polls() -> Self {
-        Self::new(ProblemKind::NoPolls, "There is no poll here yet.")
+        Self::said(ProblemKind::NoPolls, |t| &t.no_poll_yet)
     }
 
     pub(crate) fn poll_closed() -> Self {
-        Self::new(
-            ProblemKind::PollClosed,
-            "This poll is closed: it takes no more votes. A vote that was confirmed before counts.",
-        )
+        Self::said(ProblemKind::PollClosed, |t| &t.detail_poll_closed)
     }
 
     /// The result of the poll may not be shown. `voters` is how many have voted.
@@ -165,7 +154,10 @@ impl Problem {
         let closes_at = hidden.closes_at;
         Self {
             hidden: Some(Box::new(OfHidden { closes_at, voters })),
-            ..Self::new(ProblemKind::ResultHidden, why_hidden(poll, hidden))
+            ..Self::new(
+                ProblemKind::ResultHidden,
+                why_hidden(poll, hidden, Texts::english()),
+            )
         }
     }
 
@@ -188,55 +180,38 @@ impl Problem {
     }
 
     pub(crate) fn cross_site() -> Self {
-        Self::new(
-            ProblemKind::CrossSite,
-            "A vote can only be sent from this site's own page.",
-        )
+        Self::said(ProblemKind::CrossSite, |t| &t.detail_cross_site)
     }
 
     pub(crate) fn cross_site_form() -> Self {
-        Self::new(
-            ProblemKind::CrossSite,
-            "This form can only be sent from this site's own page.",
-        )
+        Self::said(ProblemKind::CrossSite, |t| &t.detail_cross_site_form)
     }
 
     pub(crate) fn no_such_address() -> Self {
         Self {
             status: StatusCode::NOT_FOUND,
             title: "Not Found",
-            ..Self::new(ProblemKind::Request, "There is nothing at this address.")
+            ..Self::said(ProblemKind::Request, |t| &t.detail_not_found)
         }
     }
 
     pub(crate) fn empty_ballots_not_taken() -> Self {
-        Self::new(
-            ProblemKind::EmptyBallotsNotTaken,
-            "Blank votes, and taking a vote back, are not possible here yet: the entries of the log are not signed.",
-        )
+        Self::said(ProblemKind::EmptyBallotsNotTaken, |t| {
+            &t.detail_not_possible
+        })
     }
 
     pub(crate) fn foreign_secret() -> Self {
-        Self::new(
-            ProblemKind::ForeignSecret,
-            "This server is set up with another secret than the others, so it takes no votes.",
-        )
+        Self::said(ProblemKind::ForeignSecret, |t| &t.detail_foreign_secret)
     }
 
     pub(crate) fn cookies_needed() -> Self {
-        Self::new(
-            ProblemKind::CookiesNeeded,
-            "Your browser did not send the cookie that makes sure that you count once. Allow cookies for \
-             this site, then vote again.",
-        )
+        Self::said(ProblemKind::CookiesNeeded, |t| &t.detail_cookies_needed)
     }
 
     /// The voter who is signed in is not the voter for whom the page was made.
     pub(crate) fn voter_changed() -> Self {
-        Self::new(
-            ProblemKind::VoterChanged,
-            "Somebody else has signed in since this page was loaded. Load the page again, then vote.",
-        )
+        Self::said(ProblemKind::VoterChanged, |t| &t.detail_voter_changed)
     }
 
     /// A rule of the application refuses the ballot.
@@ -248,6 +223,7 @@ impl Problem {
     pub(crate) fn with_detail(self, detail: String) -> Self {
         Self {
             detail: detail.into(),
+            said: None,
             ..self
         }
     }
@@ -268,10 +244,7 @@ impl Problem {
     }
 
     pub(crate) fn too_slow() -> Self {
-        Self::new(
-            ProblemKind::TooSlow,
-            "The request's body did not arrive in time.",
-        )
+        Self::said(ProblemKind::TooSlow, |t| &t.detail_too_slow)
     }
 
     pub(crate) fn not_a_form() -> Self {
@@ -369,21 +342,12 @@ impl Problem {
 
     /// Too many voters who had not voted before came from one address.
     pub(crate) fn too_many_new_voters(wait: Duration) -> Self {
-        Self::new(
-            ProblemKind::TooManyNewVoters,
-            "Very many new voters came from your network within a short time.",
-        )
-        .after(wait)
+        Self::said(ProblemKind::TooManyNewVoters, |t| &t.detail_new_voters).after(wait)
     }
 
     /// Too many wrong codes came from the address, or from all addresses together.
     pub(crate) fn too_many_codes(wait: Duration) -> Self {
-        Self::new(
-            ProblemKind::TooManyCodes,
-            "This is not a code of this poll, and too many wrong ones were tried. Compare it with the one that you were \
-             given, and wait a moment. A right code is always taken.",
-        )
-        .after(wait)
+        Self::said(ProblemKind::TooManyCodes, |t| &t.too_many_codes).after(wait)
     }
 
     pub(crate) fn too_many_exports() -> Self {
@@ -394,10 +358,7 @@ impl Problem {
     }
 
     pub(crate) fn store_unavailable() -> Self {
-        Self::new(
-            ProblemKind::StoreUnavailable,
-            "Please try again in a moment.",
-        )
+        Self::said(ProblemKind::StoreUnavailable, |t| &t.again_soon)
     }
 
     /// The request itself is wrong: its head or its body.
@@ -455,41 +416,11 @@ impl Problem {
 
     /// The problem as it is told to a client; `new` means that the client came without a cookie.
     #[must_use]
-    pub(crate) fn for_client(mut self, new: bool) -> Self {
+    pub(crate) fn for_client(self, new: bool) -> Self {
         if new && self.kind == ProblemKind::OutcomeUnknown {
-            self.detail =
-                "We do not know whether your vote arrived. Trying again is safe: it counts once, \
-                           if you keep the cookie that came with this answer."
-                    .into();
+            return Self::said(self.kind, |t| &t.unknown_with_cookie);
         }
         self
-    }
-
-    /// The text for a voter whose cast failed. `vote.js` uses the same words.
-    pub(crate) fn to_voter(&self) -> String {
-        if self.kind == ProblemKind::OutcomeUnknown {
-            return self.detail.clone().into_owned();
-        }
-        if self.leaves_unknown() {
-            return UNKNOWN.to_owned();
-        }
-        if matches!(
-            self.kind,
-            ProblemKind::PollNotOpen | ProblemKind::PollChanged
-        ) {
-            return self.detail.clone().into_owned();
-        }
-        if self.is_poll_closed() {
-            return "This poll closed before your vote arrived. It was not counted.".to_owned();
-        }
-        let again = match self.retry_after {
-            Some(seconds) if self.status == StatusCode::TOO_MANY_REQUESTS && seconds > 1 => {
-                format!(" Please try again in {seconds} seconds.")
-            }
-            None if !self.status.is_server_error() => String::new(),
-            _ => " Please try again in a moment.".to_owned(),
-        };
-        format!("Your vote was not counted. {}{again}", self.detail)
     }
 
     /// Adds the headers of the problem; the body may be a document or a page.
@@ -545,10 +476,18 @@ impl Problem {
 /// The poll does not accept the choice.
 impl From<InvalidChoice> for Problem {
     fn from(error: InvalidChoice) -> Self {
-        Self::new(
+        let problem = Self::new(
             ProblemKind::InvalidChoice,
             format!("{}.", capitalized(&error.to_string())),
-        )
+        );
+        match error {
+            InvalidChoice::Nothing => problem.said_as(Said::Fixed(|t| &t.detail_nothing_chosen)),
+            InvalidChoice::FirstCounts => problem.said_as(Said::Fixed(|t| &t.detail_no_withdrawal)),
+            InvalidChoice::TooMany { chosen, max } => {
+                problem.said_as(Said::TooMany(chosen as u64, max as u64))
+            }
+            _ => problem,
+        }
     }
 }
 
@@ -556,14 +495,11 @@ impl From<CastError> for Problem {
     fn from(error: CastError) -> Self {
         match &error {
             CastError::Closed(_) => Self::poll_closed(),
-            CastError::NotOpen(_) => Self::new(ProblemKind::PollNotOpen, NOT_OPEN),
-            CastError::Changed(_) => Self::new(ProblemKind::PollChanged, CHANGED),
-            CastError::Overloaded => Self::new(
-                ProblemKind::Overloaded,
-                "Too many votes are arriving at once.",
-            ),
-            CastError::Unknown(_) => Self::new(ProblemKind::OutcomeUnknown, UNKNOWN),
-            _ => Self::new(ProblemKind::NotStored, "Votes cannot be stored right now."),
+            CastError::NotOpen(_) => Self::said(ProblemKind::PollNotOpen, |t| &t.detail_not_open),
+            CastError::Changed(_) => Self::said(ProblemKind::PollChanged, |t| &t.detail_changed),
+            CastError::Overloaded => Self::said(ProblemKind::Overloaded, |t| &t.detail_overloaded),
+            CastError::Unknown(_) => Self::said(ProblemKind::OutcomeUnknown, |t| &t.unknown),
+            _ => Self::said(ProblemKind::NotStored, |t| &t.detail_not_stored),
         }
     }
 }

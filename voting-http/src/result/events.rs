@@ -31,6 +31,7 @@ use voting_core::model::poll::Viewer;
 use crate::{
     cache::live::{Figures, Known, Snapshot},
     server::gate::StreamPlace,
+    texts::Texts,
     views::tally_view::TallyView,
 };
 
@@ -50,14 +51,14 @@ pub(super) enum Content {
     /// The tally, for programs.
     Tally,
     /// The texts that the page shows.
-    Texts,
+    Texts(&'static Texts),
 }
 
 impl Content {
     fn of(self, figures: &Figures) -> &Bytes {
         match self {
             Self::Tally => &figures.tally_event,
-            Self::Texts => &figures.texts_event,
+            Self::Texts(t) => &figures.in_language(t).event,
         }
     }
 }

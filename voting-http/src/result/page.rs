@@ -19,7 +19,7 @@ use super::{
     events::{Content, Events},
 };
 use crate::{
-    cache::live::{Figures, Known},
+    cache::live::{InLanguage, Known},
     edge::security_headers,
     pages::{
         assets,
@@ -32,7 +32,8 @@ use crate::{
     },
     problem::Problem,
     server::gate::StreamPlace,
-    views::{paragraphs::paragraphs, result_texts::turnout},
+    texts::Texts,
+    views::paragraphs::paragraphs,
 };
 
 /// `GET`: the page.
@@ -73,19 +74,25 @@ impl Endpoint for Show {
         let prefix = Prefix::of(&request);
         let base = prefix.as_str();
         let id = poll.id();
+        let t = Texts::of(&request, Some(&poll));
         let result = match known.snapshot.figures(viewer) {
-            Ok(figures) => &figures.texts,
+            Ok(figures) => &figures.in_language(t).texts,
             Err(hidden) => {
                 let page = self.0.hidden(&request, &poll, &known, &hidden);
                 return Ok(page.await);
             }
         };
-        let mut page = templates::render(&ResultPage {
+        let result_page = ResultPage {
+            t,
+            here: &format!("{base}/polls/{id}"),
             base,
             assets_version: assets::version(),
-            preview: Preview::of_result(&service.site, base, &poll, true),
+            preview: Preview::of_result(&service.site, base, &poll, true, t),
             result,
-            stalled_since: known.stalled.as_ref().map(|stalled| stalled.since),
+            stalled_since: known
+                .stalled
+                .as_ref()
+                .map(|stalled| t.stalled_since(&stalled.since.in_words(t))),
             live_url: format!("{base}/polls/{id}/live"),
             guard: GUARD,
             vote_url: service.site.peer.poll_url(&request, id),
@@ -93,13 +100,13 @@ impl Endpoint for Show {
             language: Language::of(&poll),
             other_polls: OtherPolls::beside(id, base, &service.polls).await,
             served_by: service.site.served_by.as_deref(),
-        });
+        };
+        let mut page = templates::render_in(t, &result_page);
         let headers = page.headers_mut();
         headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
         // When a browser goes back, it shows the page as it was, and the page's script connects again.
         let caching = HeaderValue::from_static("private, no-cache");
         headers.insert(header::CACHE_CONTROL, caching);
-        headers.insert(header::VARY, HeaderValue::from_static("cookie"));
         Ok(page)
     }
 }
@@ -111,7 +118,11 @@ impl Endpoint for Live {
         let poll = self.0.poll_of(&request).await?;
         let place = self.0.0.site.gate.stream(&request)?;
         let viewer = self.0.0.granted.viewer(&request, poll.id());
-        let events = self.0.events(&poll, viewer, Content::Texts, place).await?;
+        let t = Texts::of(&request, Some(&poll));
+        let events = self
+            .0
+            .events(&poll, viewer, Content::Texts(t), place)
+            .await?;
         Ok(events.into_response())
     }
 }
@@ -123,12 +134,13 @@ impl Endpoint for LiveJson {
         let poll = self.0.poll_of(&request).await?;
         let known = self.0.0.live.known(poll.id()).await?;
         let viewer = self.0.0.granted.viewer(&request, poll.id());
+        let t = Texts::of(&request, Some(&poll));
         Ok(match known.snapshot.figures(viewer) {
             Ok(figures) => Response::builder()
                 .content_type("application/json; charset=utf-8")
-                .body(in_one_piece(&known, figures)),
+                .body(in_one_piece(&known, figures.in_language(t))),
             Err(hidden) => {
-                let words = HiddenWords::new(&known, &hidden);
+                let words = HiddenWords::new(&known, t);
                 let hidden = hidden.with_detail(words.reason);
                 hidden.to_response_with("turnout", &words.turnout)
             }
@@ -137,13 +149,13 @@ impl Endpoint for LiveJson {
 }
 
 /// The texts of the page, and since when they may be out of date, or `null`.
-fn in_one_piece(known: &Known, figures: &Figures) -> Bytes {
+fn in_one_piece(known: &Known, figures: &InLanguage) -> Bytes {
     let since = match &known.stalled {
         Some(stalled) => format!("\"{}\"", stalled.since.rfc3339()),
         None => "null".to_owned(),
     };
     let mut json = format!("{{\"stalled_since\":{since},\"result\":").into_bytes();
-    json.extend_from_slice(&figures.texts_json);
+    json.extend_from_slice(&figures.json);
     json.push(b'}');
     json.into()
 }
@@ -156,18 +168,14 @@ struct HiddenWords {
 }
 
 impl HiddenWords {
-    fn new(known: &Known, hidden: &Problem) -> Self {
-        let (turnout, reason) = (turnout(known.snapshot.voters()), hidden.detail());
+    fn new(known: &Known, t: &'static Texts) -> Self {
+        let turnout = t.voters(known.snapshot.voters());
+        let reason = known.snapshot.why_hidden(t);
         match &known.stalled {
-            None => Self {
-                turnout,
-                reason: reason.to_owned(),
-            },
+            None => Self { turnout, reason },
             Some(stalled) => Self {
-                turnout: format!("{turnout}, not updated since {}", stalled.since),
-                reason: format!(
-                    "{reason} The count cannot be read right now, so this may be out of date."
-                ),
+                turnout: t.turnout_since(&turnout, &stalled.since.in_words(t)),
+                reason: t.sentences(&reason, &t.count_out_of_date),
             },
         }
     }
@@ -186,17 +194,20 @@ impl ResultService {
         known: &Known,
         hidden: &Problem,
     ) -> Response {
-        let words = HiddenWords::new(known, hidden);
+        let t = Texts::of(request, Some(poll));
+        let words = HiddenWords::new(known, t);
         let prefix = Prefix::of(request);
         let (base, id) = (prefix.as_str(), poll.id());
-        let page = templates::render(&HiddenPage {
+        let page = HiddenPage {
+            t,
+            here: &format!("{base}/polls/{id}"),
             base,
             assets_version: assets::version(),
-            preview: Preview::of_result(&self.0.site, base, poll, false),
+            preview: Preview::of_result(&self.0.site, base, poll, false, t),
             title: poll.title(),
             turnout: words.turnout,
             reason: &words.reason,
-            follow_url: format!("{base}/polls/{id}/live.json"),
+            follow_url: format!("{base}/polls/{id}/live.json?lang={}", t.tag),
             granted_url: (poll.settings().results == ShowResults::AfterVote)
                 .then(|| Some(self.0.site.peer.poll_url(request, id)? + "/result"))
                 .flatten(),
@@ -204,11 +215,8 @@ impl ResultService {
             language: Language::of(poll),
             other_polls: OtherPolls::beside(id, base, &self.0.polls).await,
             served_by: self.0.site.served_by.as_deref(),
-        });
-        let mut page = hidden.finish(page);
-        let vary = HeaderValue::from_static("cookie");
-        page.headers_mut().insert(header::VARY, vary);
-        page
+        };
+        hidden.finish(templates::render_in(t, &page))
     }
 
     /// An event stream of a poll's tally.

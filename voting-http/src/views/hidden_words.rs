@@ -5,26 +5,23 @@ use voting_core::{
     model::poll::{Hidden, Phase, ShowResults},
 };
 
-use crate::views::moment_words;
+use crate::{texts::Texts, views::moment_words};
 
 /// One or two sentences: to whom the result is shown, and when.
-pub(crate) fn why_hidden(poll: &Poll, hidden: &Hidden) -> String {
+pub(crate) fn why_hidden(poll: &Poll, hidden: &Hidden, t: &Texts) -> String {
     let has_ended = hidden.phase == Phase::Closing;
     let rule = match hidden.rule {
-        ShowResults::Host => return "Only the host of this poll sees its result.".to_owned(),
-        _ if has_ended => {
-            "Voting has ended. The last votes are being counted. Then the result is shown."
-        }
-        ShowResults::AfterVote => {
-            "The result is shown to people who have voted. Everybody can see it when the poll has closed."
-        }
-        ShowResults::AfterClose | ShowResults::Always => {
-            "The result is shown when the poll has closed."
-        }
+        ShowResults::Host => return t.only_the_host.clone(),
+        _ if has_ended => &t.then_shown,
+        ShowResults::AfterVote => &t.shown_after_vote,
+        ShowResults::AfterClose | ShowResults::Always => &t.shown_after_close,
     };
     match hidden.closes_at {
-        Some(at) => format!("{rule} It closes on {}.", moment_words::of_poll(at, poll)),
-        None => rule.to_owned(),
+        Some(at) => {
+            let closes = t.it_closes_on(&moment_words::of_poll(at, poll, t));
+            t.sentences(rule, &closes)
+        }
+        None => rule.clone(),
     }
 }
 
@@ -48,7 +45,7 @@ mod tests {
         let poll = poll.build().unwrap().with_settings(settings).unwrap();
         let poll = poll.in_state(state);
         match poll.shows_result(Viewer::Public, Moment::from_unix_ms(now).unwrap()) {
-            Shown::Hidden(hidden) => why_hidden(&poll, &hidden),
+            Shown::Hidden(hidden) => why_hidden(&poll, &hidden, Texts::english()),
             Shown::Yes => panic!("it is shown"),
         }
     }

@@ -1,32 +1,69 @@
-//! Moments as people read them.
+//! Moments as people read them. The day has 24 hours in all languages: `18:00` says the same everywhere.
 
-use jiff::tz::TimeZone;
+use jiff::{civil::Weekday, tz::TimeZone};
 use voting_core::{Poll, model::moment::Moment};
 
 use super::time_zones::{UTC, timestamp, zone as known_zone};
+use crate::texts::Texts;
 
 /// A moment in words, in the time zone of the poll: `Friday, 27 November 2026, 18:00 (Europe/Berlin)`.
-pub(crate) fn of_poll(moment: Moment, poll: &Poll) -> String {
-    in_words(moment, poll.settings().time_zone.as_deref())
+pub(crate) fn of_poll(moment: Moment, poll: &Poll, t: &Texts) -> String {
+    in_words(moment, poll.settings().time_zone.as_deref(), t)
 }
 
 /// A moment in words. A time zone that is not in the database is shown as UTC: the words then say so.
-fn in_words(moment: Moment, zone: Option<&str>) -> String {
+fn in_words(moment: Moment, zone: Option<&str>, t: &Texts) -> String {
     let known = zone.and_then(|name| Some((name, known_zone(name)?)));
     let (name, zone) = known.unwrap_or((UTC, TimeZone::UTC));
     let at = timestamp(moment).to_zoned_datetime(zone.clone());
+    let (hour, minute) = (at.hour(), at.minute());
     let time = match at.second() {
-        0 => "%H:%M",
-        _ => "%H:%M:%S",
+        0 => format!("{hour:02}:{minute:02}"),
+        second => format!("{hour:02}:{minute:02}:{second:02}"),
     };
     // When clocks are set back, an hour comes twice.
-    let offset = match zone.to_ambiguous_timestamp(at.datetime()).is_ambiguous() {
-        true => ", UTC%:z",
-        false => "",
+    let zone = match zone.to_ambiguous_timestamp(at.datetime()).is_ambiguous() {
+        true => at.strftime(&format!("{name}, UTC%:z")).to_string(),
+        false => name.to_owned(),
     };
-    let date = "%A, %-d %B %Y";
-    at.strftime(&format!("{date}, {time} ({name}{offset})"))
-        .to_string()
+    let day = date(at.year().into(), at.month().unsigned_abs(), at.day(), t);
+    t.moment(weekday(at.weekday(), t), &day, &time, &zone)
+}
+
+fn weekday(day: Weekday, t: &Texts) -> &str {
+    match day {
+        Weekday::Monday => &t.monday,
+        Weekday::Tuesday => &t.tuesday,
+        Weekday::Wednesday => &t.wednesday,
+        Weekday::Thursday => &t.thursday,
+        Weekday::Friday => &t.friday,
+        Weekday::Saturday => &t.saturday,
+        Weekday::Sunday => &t.sunday,
+    }
+}
+
+/// A date: `27 November 2026`. Months are numbered from 1.
+pub(crate) fn date(year: i32, month: u8, day: impl ToString, t: &Texts) -> String {
+    let months = [
+        &t.january,
+        &t.february,
+        &t.march,
+        &t.april,
+        &t.may,
+        &t.june,
+        &t.july,
+        &t.august,
+        &t.september,
+        &t.october,
+        &t.november,
+        &t.december,
+    ];
+    let month = months.get(usize::from(month.saturating_sub(1)));
+    t.date(
+        &day.to_string(),
+        month.map_or("", |month| month),
+        &year.to_string(),
+    )
 }
 
 #[cfg(test)]
@@ -34,7 +71,7 @@ mod tests {
     use super::*;
 
     fn words(moment: &str, zone: Option<&str>) -> String {
-        in_words(moment.parse().unwrap(), zone)
+        in_words(moment.parse().unwrap(), zone, Texts::english())
     }
 
     #[test]
@@ -68,5 +105,26 @@ mod tests {
             second,
             "Sunday, 25 October 2026, 02:30 (Europe/Berlin, UTC+01:00)"
         );
+    }
+
+    #[test]
+    fn a_moment_is_written_as_in_the_language() {
+        for (tag, expected) in [
+            (
+                "de",
+                "Freitag, 27.\u{a0}November 2026, 18:00 Uhr (Europe/Berlin)",
+            ),
+            (
+                "es",
+                "viernes, 27 de noviembre de 2026, 18:00 (Europe/Berlin)",
+            ),
+            ("ru", "27\u{a0}ноября 2026\u{a0}г. (пятница), 18:00 (Europe/Berlin)"),
+            ("ar", "الجمعة، 27 نوفمبر 2026، 18:00 (Europe/Berlin)"),
+            ("ja", "2026年11月27日（金）18:00（Europe/Berlin）"),
+        ] {
+            let at = "2026-11-27T17:00:00Z".parse().unwrap();
+            let texts = Texts::in_language(tag).unwrap();
+            assert_eq!(in_words(at, Some("Europe/Berlin"), texts), expected);
+        }
     }
 }

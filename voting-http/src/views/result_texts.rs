@@ -5,7 +5,10 @@ use serde::Serialize;
 use voting_core::{Poll, Tally};
 
 use super::shares::{Share, shares};
-use crate::{views::poll_view::StateView, views::text_size::text_size};
+use crate::{
+    texts::Texts,
+    views::{poll_view::StateView, text_size::text_size},
+};
 
 /// How many places are read aloud. To hear sixty-three places would help nobody.
 const PLACES: usize = 3;
@@ -22,6 +25,8 @@ pub(crate) struct ResultTexts {
     pub(crate) version: u64,
     /// The question.
     pub(crate) title: String,
+    /// The title of the page.
+    pub(crate) page_title: String,
     /// The CSS class of the title's size.
     pub(crate) title_size: &'static str,
     /// `1 voter`, `1,000 voters`.
@@ -63,13 +68,13 @@ fn state<S: serde::Serializer>(state: &StateView, to: S) -> Result<S::Ok, S::Err
 }
 
 impl ResultTexts {
-    pub(crate) fn new(poll: &Poll, state: StateView, tally: &Tally) -> Self {
+    pub(crate) fn new(poll: &Poll, state: StateView, tally: &Tally, t: &'static Texts) -> Self {
         let most = tally.votes.iter().copied().max().unwrap_or_default();
         let leads = |votes: u64| votes == most && most > 0;
         let leaders = tally.votes.iter().filter(|votes| leads(**votes)).count();
         // Blank votes have a share, too, so that all of them add up.
         let parts: Vec<_> = tally.votes.iter().copied().chain([tally.blank]).collect();
-        let mut shares = shares(poll, &parts, tally.voters);
+        let mut shares = shares(poll, &parts, tally.voters, t);
         let blank_share = shares.pop().map_or_else(String::new, |share| share.text);
         let options: Vec<_> = poll
             .options()
@@ -79,32 +84,29 @@ impl ResultTexts {
             .map(|((option, votes), Share { text, bar })| OptionTexts {
                 id: option.id.to_string(),
                 label: option.label.clone(),
-                votes: counted(*votes, "vote"),
+                votes: t.votes(*votes),
                 share: text,
                 bar: format!("{}.{}%", bar / 10, bar % 10),
                 leads: leads(*votes),
             })
             .collect();
         let total = match tally.blank {
-            0 => turnout(tally.voters),
-            blank => format!(
-                "{}, {} voted blank ({blank_share})",
-                turnout(tally.voters),
-                grouped(blank)
-            ),
+            0 => t.voters(tally.voters),
+            blank => t.voters_and_blank(blank, &t.voters(tally.voters), &blank_share),
         };
-        let summary = summary(state, tally.voters);
+        let summary = summary(state, tally.voters, t);
         let longest = poll.options().iter().map(|o| o.label.chars().count()).max();
         Self {
             poll: poll.id().to_string(),
             state,
             version: tally.version,
             title: poll.title().to_owned(),
+            page_title: t.results_of(poll.title()),
             title_size: text_size(poll.title().chars().count(), 28, 80),
-            announcement: announcement(state, summary, &total, &options, &tally.votes),
+            announcement: announcement(state, summary, &total, &options, &tally.votes, t),
             total,
             summary,
-            lead_word: lead_word(leaders, state),
+            lead_word: lead_word(leaders, state, t),
             // Labels side by side have the same size, which fits the longest one.
             label_size: text_size(longest.unwrap_or(0), 16, 60),
             options,
@@ -118,27 +120,22 @@ impl ResultTexts {
     }
 }
 
-/// `1 voter`, `1,000 voters`.
-pub(crate) fn turnout(voters: u64) -> String {
-    counted(voters, "voter")
-}
-
-fn summary(state: StateView, voters: u64) -> &'static str {
+fn summary(state: StateView, voters: u64, t: &'static Texts) -> &'static str {
     match (state, voters) {
         // The text is the same before and after the first vote, so that nothing moves.
-        (StateView::Draft | StateView::Scheduled, _) => "Voting has not begun yet.",
-        (StateView::Open, _) => "Voting is open.",
-        (StateView::Closing, _) => "Voting has ended. The last votes are being counted.",
-        (StateView::Final | StateView::Archived, 0) => "The poll closed without any votes.",
-        (StateView::Final | StateView::Archived, _) => "The poll is closed. This is the result.",
+        (StateView::Draft | StateView::Scheduled, _) => &t.not_begun,
+        (StateView::Open, _) => &t.voting_is_open,
+        (StateView::Closing, _) => &t.voting_has_ended,
+        (StateView::Final | StateView::Archived, 0) => &t.closed_without_votes,
+        (StateView::Final | StateView::Archived, _) => &t.closed_with_result,
     }
 }
 
-fn lead_word(leaders: usize, state: StateView) -> &'static str {
+fn lead_word(leaders: usize, state: StateView, t: &'static Texts) -> &'static str {
     match (leaders, state) {
-        (0 | 1, state) if state.is_final() => "Most votes",
-        (0 | 1, _) => "Leading",
-        _ => "Tied",
+        (0 | 1, state) if state.is_final() => &t.most_votes,
+        (0 | 1, _) => &t.leading,
+        _ => &t.tied,
     }
 }
 
@@ -148,22 +145,24 @@ fn announcement(
     total: &str,
     options: &[OptionTexts],
     votes: &[u64],
+    t: &Texts,
 ) -> String {
     let mut places: Vec<_> = options.iter().zip(votes).collect();
     places.sort_by_key(|(_, votes)| std::cmp::Reverse(**votes));
-    let places: Vec<_> = places
+    let places = places
         .into_iter()
         .take(PLACES)
-        .map(|(option, _)| format!("{} {}", option.label, option.share))
-        .collect();
-    let ended = match state {
-        StateView::Draft | StateView::Scheduled | StateView::Open => String::new(),
-        StateView::Closing | StateView::Final | StateView::Archived => format!("{summary} "),
-    };
-    format!("{ended}{total}. {}.", places.join(", "))
+        .map(|(option, _)| t.place(&t.marked_off(&option.label), &option.share));
+    let places = t.announcement(total, &t.list(places));
+    match state {
+        StateView::Draft | StateView::Scheduled | StateView::Open => places,
+        StateView::Closing | StateView::Final | StateView::Archived => {
+            t.sentences(summary, &places)
+        }
+    }
 }
 
-/// Such as `1 vote` or `1,000 votes`.
+/// Such as `1 vote` or `1,000 votes`, for the host's pages.
 pub(crate) fn counted(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", grouped(number))
@@ -206,18 +205,18 @@ mod tests {
             withdrawn: 0,
             votes: votes.to_vec(),
         };
-        ResultTexts::new(poll, StateView::Open, &tally)
+        ResultTexts::new(poll, StateView::Open, &tally, Texts::english())
     }
 
     #[test]
     fn blank_votes_are_told_beside_the_voters() {
         let mut tally = Tally::empty("p".parse().unwrap(), 2);
         (tally.voters, tally.blank, tally.votes) = (3, 1, vec![2, 0]);
-        let texts = ResultTexts::new(&poll(1), StateView::Open, &tally);
+        let texts = ResultTexts::new(&poll(1), StateView::Open, &tally, Texts::english());
         assert_eq!(texts.total, "3 voters, 1 voted blank (33.3%)");
         assert_eq!(texts.options[0].share, "66.7%");
         (tally.blank, tally.votes) = (1, vec![1, 1]);
-        let texts = ResultTexts::new(&poll(1), StateView::Open, &tally);
+        let texts = ResultTexts::new(&poll(1), StateView::Open, &tally, Texts::english());
         let shares = [&texts.options[0].share, &texts.options[1].share];
         assert_eq!(shares, ["33.4%", "33.3%"]);
         assert_eq!(texts.total, "3 voters, 1 voted blank (33.3%)");

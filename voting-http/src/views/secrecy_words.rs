@@ -1,54 +1,34 @@
 //! Who could link a vote to a person, and until when, for voters. `docs/privacy.md` has it in full.
 
+use std::borrow::Cow;
+
 use voting_core::{Poll, model::poll::VoterScheme};
 
-use super::result_texts::counted;
+use crate::texts::Texts;
 
 /// The sentences for voters of this poll. `named`: the application says who votes.
-pub(crate) fn secrecy(poll: &Poll, named: bool) -> Vec<String> {
+pub(crate) fn secrecy(poll: &Poll, named: bool, t: &'static Texts) -> [Cow<'static, str>; 2] {
+    let fixed = |text: &'static str| Cow::Borrowed(text);
     if poll.voters_are_forgotten() {
-        return vec![
-            "The voters of this poll are forgotten: only the number of votes for each choice is kept.".to_owned(),
-            "Backups and logs from before may still say who cast which vote, until they are deleted.".to_owned(),
-        ];
+        return [fixed(&t.secrecy_forgotten), fixed(&t.secrecy_backups)];
     }
     let stored = match poll.voter_scheme() {
-        _ if named => {
-            "Your vote is stored with a number that the application you signed in to has given you. Whoever runs this \
-             site, and knows whose number it is, could tell how you voted."
-        }
-        VoterScheme::Code => {
-            "Your vote is stored with a number that is made from your code, without your name. Whoever runs this site, \
-             and knows to whom your code was given, could tell how you voted."
-        }
-        VoterScheme::Login => {
-            "Your vote is stored with a number that is made from the name under which you signed in, without this name. Whoever \
-             runs this site, and knows this name, could tell how you voted."
-        }
-        VoterScheme::Raw | VoterScheme::Pseudonym => {
-            "Your vote is stored with a number that is made from a cookie in your browser, without your name. Whoever \
-             runs this site, and gets hold of this cookie, could tell how you voted."
-        }
+        _ if named => &t.secrecy_application,
+        VoterScheme::Code => &t.secrecy_code,
+        VoterScheme::Login => &t.secrecy_login,
+        VoterScheme::Raw | VoterScheme::Pseudonym => &t.secrecy_cookie,
     };
     let settings = poll.settings();
-    let after = |days: u32| match days {
-        0 => "when the poll is closed".to_owned(),
-        days => format!("{} after the poll is closed", counted(days.into(), "day")),
-    };
     let until = match (settings.forget_voters_days, settings.retention_days) {
-        (Some(forget), delete) if delete.is_none_or(|delete| forget < delete) => format!(
-            "The voters are forgotten {}. Backups and logs from before may keep them longer.",
-            after(forget)
-        ),
-        (_, Some(delete)) => format!(
-            "The votes are deleted {}. Backups and logs may keep them longer.",
-            after(delete)
-        ),
-        _ => "This stays so for as long as the votes, their backups and logs are kept, or until the host has the voters \
-              forgotten."
-            .to_owned(),
+        (Some(forget), delete) if delete.is_none_or(|delete| forget < delete) => match forget {
+            0 => fixed(&t.forgotten_at_close),
+            days => t.forgotten_after(days.into()).into(),
+        },
+        (_, Some(0)) => fixed(&t.deleted_at_close),
+        (_, Some(days)) => t.deleted_after(days.into()).into(),
+        _ => fixed(&t.kept_for_good),
     };
-    vec![stored.to_owned(), until]
+    [fixed(stored), until]
 }
 
 #[cfg(test)]
@@ -72,7 +52,7 @@ mod tests {
 
     #[test]
     fn what_is_said_fits_the_poll() {
-        let said = |poll: &Poll, named| secrecy(poll, named).join(" ");
+        let said = |poll: &Poll, named| secrecy(poll, named, Texts::english()).join(" ");
         let open = poll(|_| ());
         assert!(said(&open, false).contains("cookie"));
         assert!(!said(&open, true).contains("cookie"));
@@ -99,7 +79,7 @@ mod tests {
         let done = open_and_final();
         let forget = PollChange::new(done.id().clone(), ChangeTo::VotersForgotten);
         let changed = change(Some(&done), &forget, Moment::now()).unwrap();
-        let said = secrecy(&changed.poll.unwrap(), false).join(" ");
+        let said = secrecy(&changed.poll.unwrap(), false, Texts::english()).join(" ");
         assert!(said.contains("are forgotten") && said.contains("Backups"));
         assert!(!said.contains("cookie"));
     }

@@ -2,6 +2,8 @@
 
 use voting_core::Poll;
 
+use crate::texts::Texts;
+
 /// One share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Share {
@@ -23,7 +25,7 @@ const WHOLE: u128 = 1000;
 /// and then by the poll's order. If voters have several choices, each share is rounded by itself.
 ///
 /// All shares have the same number of decimals: none if all are whole, otherwise one.
-pub(crate) fn shares(poll: &Poll, votes: &[u64], voters: u64) -> Vec<Share> {
+pub(crate) fn shares(poll: &Poll, votes: &[u64], voters: u64, t: &Texts) -> Vec<Share> {
     let tenths = if poll.max_choices() == 1 {
         apportioned(votes, voters)
     } else {
@@ -41,7 +43,7 @@ pub(crate) fn shares(poll: &Poll, votes: &[u64], voters: u64) -> Vec<Share> {
     let whole = kinds
         .iter()
         .all(|kind| matches!(kind, Kind::Exact(tenths) if tenths % 10 == 0));
-    kinds.iter().map(|kind| kind.share(whole)).collect()
+    kinds.iter().map(|kind| kind.share(whole, t)).collect()
 }
 
 enum Kind {
@@ -53,22 +55,18 @@ enum Kind {
 }
 
 impl Kind {
-    fn share(&self, whole: bool) -> Share {
+    fn share(&self, whole: bool, t: &Texts) -> Share {
         match self {
             Self::Below => Share {
-                text: "<0.1%".to_owned(),
+                text: format!("<{}", t.share(1, true)),
                 bar: 1,
             },
             Self::Above => Share {
-                text: ">99.9%".to_owned(),
+                text: format!(">{}", t.share(999, true)),
                 bar: 999,
             },
             Self::Exact(tenths) => Share {
-                text: if whole {
-                    format!("{}%", tenths / 10)
-                } else {
-                    format!("{}.{}%", tenths / 10, tenths % 10)
-                },
+                text: t.share(*tenths, !whole),
                 bar: *tenths,
             },
         }
@@ -124,7 +122,12 @@ mod tests {
     }
 
     fn texts(votes: &[u64]) -> Vec<String> {
-        let shares = shares(&poll(votes.len(), 1), votes, votes.iter().sum());
+        let shares = shares(
+            &poll(votes.len(), 1),
+            votes,
+            votes.iter().sum(),
+            Texts::english(),
+        );
         shares.into_iter().map(|share| share.text).collect()
     }
 
@@ -164,7 +167,7 @@ mod tests {
 
     fn adds_up(votes: &[u64]) {
         let voters = votes.iter().sum();
-        let shares = shares(&poll(votes.len(), 1), votes, voters);
+        let shares = shares(&poll(votes.len(), 1), votes, voters, Texts::english());
         let decimals: Vec<_> = shares
             .iter()
             .map(|share| share.text.contains('.'))
@@ -183,7 +186,7 @@ mod tests {
     #[test]
     fn more_votes_never_have_a_smaller_share() {
         for votes in [[5, 3, 2, 1], [333, 333, 334, 1], [1, 1, 1, 997]] {
-            let shares = shares(&poll(4, 1), &votes, votes.iter().sum());
+            let shares = shares(&poll(4, 1), &votes, votes.iter().sum(), Texts::english());
             for (one, a) in votes.iter().zip(&shares) {
                 for (other, b) in votes.iter().zip(&shares) {
                     assert!(one <= other || a.bar >= b.bar, "{votes:?}: {shares:?}");
@@ -195,7 +198,7 @@ mod tests {
     #[test]
     fn of_several_choices_each_is_a_share_of_the_voters() {
         let of = |votes: &[u64], voters| {
-            let shares = shares(&poll(votes.len(), 2), votes, voters);
+            let shares = shares(&poll(votes.len(), 2), votes, voters, Texts::english());
             shares
                 .into_iter()
                 .map(|share| share.text)

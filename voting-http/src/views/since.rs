@@ -1,8 +1,11 @@
 //! The moment since when numbers may be out of date.
 
-use std::{fmt, time::SystemTime};
+use std::time::SystemTime;
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::moment_words::date;
+use crate::texts::Texts;
 
 /// The last moment at which the shown numbers were known to be current.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,13 +22,12 @@ impl Since {
     pub(crate) fn rfc3339(self) -> String {
         self.0.format(&Rfc3339).unwrap_or_default()
     }
-}
 
-/// The time for people: `14:05 UTC on 2026-11-26`.
-impl fmt::Display for Since {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (hour, minute, date) = (self.0.hour(), self.0.minute(), self.0.date());
-        write!(f, "{hour:02}:{minute:02} UTC on {date}")
+    /// The time for people: `14:05 UTC on 26 November 2026`.
+    pub(crate) fn in_words(self, t: &Texts) -> String {
+        let time = format!("{:02}:{:02}", self.0.hour(), self.0.minute());
+        let (year, month, day) = self.0.to_calendar_date();
+        t.since_at(&time, &date(year, month.into(), day, t))
     }
 }
 
@@ -39,6 +41,9 @@ mod tests {
     fn a_moment_reads_well_for_programs_and_for_people() {
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_764_166_500_750);
         assert_eq!(Since::new(at).rfc3339(), "2025-11-26T14:15:00Z");
-        assert_eq!(Since::new(at).to_string(), "14:15 UTC on 2025-11-26");
+        assert_eq!(
+            Since::new(at).in_words(Texts::english()),
+            "14:15 UTC on 26 November 2025"
+        );
     }
 }

@@ -1,97 +1,95 @@
-//! The texts that tell a voter about a poll and a vote. The page has those that `vote.js` shows later in attributes; the
-//! others are written twice, here and in `vote.js`.
+//! What a voter is told about a poll and a vote, in the language of the page. The page has those texts that depend on the poll
+//! and that `vote.js` shows later in attributes; the script's other texts come with the script.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 use voting_core::{Choices, Poll};
 
-use crate::views::{moment_words, poll_view::StateView};
+use crate::{
+    texts::Texts,
+    views::{moment_words, poll_view::StateView},
+};
 
 /// A longer label is put in quotes and cut, since a voter reads a message at a glance.
 const SHORT: usize = 28;
 const CUT_AT: usize = 40;
 
-/// The text after a vote in a poll where the first vote counts. Nobody knows at once whether there was an older one.
-pub(crate) const RECEIVED: &str = "Received. If you voted before, your first vote counts.";
-
 /// A label as a part of a sentence.
-pub(crate) fn quoted(label: &str) -> Cow<'_, str> {
+pub(crate) fn quoted<'a>(label: &'a str, t: &Texts) -> Cow<'a, str> {
     let chars = label.chars().count();
     if chars <= SHORT {
-        return Cow::Borrowed(label);
+        return t.marked_off(label);
     }
-    if chars <= CUT_AT {
-        return Cow::Owned(format!("“{label}”"));
-    }
-    let cut: String = label.chars().take(CUT_AT).collect();
-    Cow::Owned(format!("“{}…”", cut.trim_end()))
+    let cut: Cow<'a, str> = match chars <= CUT_AT {
+        true => label.into(),
+        false => {
+            let cut: String = label.chars().take(CUT_AT).collect();
+            format!("{}…", cut.trim_end()).into()
+        }
+    };
+    t.quoted(&t.marked_off(&cut)).into()
 }
 
-/// The text after a vote was taken back. It follows from the acknowledgement: the log has nothing newer of this voter.
-const WITHDRAWN: &str = "You took your vote back. No vote of yours counts now.";
-
-/// The beginning of a sentence, which says what the vote was for.
-fn vote_for(poll: &Poll, choices: Choices) -> String {
+/// Says that a vote was taken.
+fn is_in(poll: &Poll, choices: Choices, t: &Texts) -> String {
     if choices == Choices::BLANK {
-        return "Your blank vote is".to_owned();
+        return t.blank_is_in.clone();
     }
     let mut chosen = choices
         .indices()
         .filter_map(|index| poll.options().get(index));
     match (chosen.next(), choices.len()) {
-        (Some(option), 1) => format!("Your vote for {} is", quoted(&option.label)),
-        (_, n) => format!("Your {n} choices are"),
-    }
-}
-
-/// Until when a vote can be changed, for who does not see the page.
-fn until(poll: &Poll) -> String {
-    match poll.settings().closes_at {
-        Some(at) => format!("until {}", moment_words::of_poll(at, poll)),
-        None => "until the poll closes".to_owned(),
+        (Some(option), 1) => t.vote_is_in(&quoted(&option.label, t)),
+        (_, n) => t.choices_are_in(n as u64),
     }
 }
 
 /// The text after a vote. A client that came without a cookie (`new_voter`) may not keep the one that it gets.
-pub(crate) fn thanks(poll: &Poll, choices: Choices, new_voter: bool) -> String {
-    if !poll.settings().revote {
-        return RECEIVED.to_owned();
+///
+/// A vote that was taken back follows from the acknowledgement: the log has nothing newer of this voter. In a poll where
+/// the first vote counts, nobody knows at once whether there was an older one.
+pub(crate) fn thanks(poll: &Poll, choices: Choices, new_voter: bool, t: &Texts) -> String {
+    let settings = poll.settings();
+    if !settings.revote {
+        return t.received.clone();
     }
-    let (what, until) = (vote_for(poll, choices), until(poll));
-    if choices == Choices::WITHDRAWN {
-        format!("{WITHDRAWN} You can vote again {until}.")
-    } else if new_voter {
-        format!(
-            "{what} in. You can change your vote {until}, if you keep the cookie that came \
-             with this answer."
-        )
-    } else {
-        format!("{what} in. You can change your vote {until}.")
+    let closes = settings
+        .closes_at
+        .map(|at| moment_words::of_poll(at, poll, t));
+    let is_back = choices == Choices::WITHDRAWN;
+    let until = match (closes, is_back, new_voter) {
+        (Some(at), true, _) => t.again_until(&at),
+        (None, true, _) => t.again_until_closed.clone(),
+        (Some(at), _, true) => t.change_until_with_cookie(&at),
+        (None, _, true) => t.change_until_closed_with_cookie.clone(),
+        (Some(at), ..) => t.change_until(&at),
+        (None, ..) => t.change_until_closed.clone(),
+    };
+    match is_back {
+        true => t.sentences(&t.withdrawn, &until),
+        false => t.sentences(&is_in(poll, choices, t), &until),
     }
 }
 
 /// The text on a page that is loaded after a vote. A later attempt may have arrived although its answer did not.
-pub(crate) fn confirmed(poll: &Poll, choices: Choices) -> String {
+pub(crate) fn confirmed(poll: &Poll, choices: Choices, t: &Texts) -> String {
     if !poll.settings().revote {
-        return RECEIVED.to_owned();
+        return t.received.clone();
     }
     if choices == Choices::WITHDRAWN {
-        return format!("{WITHDRAWN} You can vote again until the poll closes.");
+        return t.sentences(&t.withdrawn, &t.again_until_closed);
     }
     let chosen = choices.indices().next();
     let option = chosen.and_then(|index| poll.options().get(index));
     let what = match (option, choices.len()) {
-        (Some(option), 1) => format!("is for {}", quoted(&option.label)),
-        (_, 0) => "is blank".to_owned(),
-        (_, n) => format!("has {n} choices"),
+        (Some(option), 1) => t.confirmed(&quoted(&option.label, t)),
+        (_, 0) => t.confirmed_blank.clone(),
+        (_, n) => t.confirmed_choices(n as u64),
     };
     // The page says when that is.
-    format!("Your last confirmed vote {what}. You can change your vote until the poll closes.")
+    t.sentences(&what, &t.change_until_closed)
 }
-
-/// The text after the choices were forgotten.
-pub(crate) const FORGOTTEN: &str = "Your vote is no longer shown in this browser. It still counts.";
 
 /// What the page says of its poll, whatever is known of the voter's vote. The page's script gets the same anew when the
 /// poll changes.
@@ -110,7 +108,7 @@ pub(crate) struct PollWords {
     /// The same once a vote is known.
     pub(crate) deadline_after: String,
     /// The end of the message after a vote.
-    pub(crate) thanks: String,
+    pub(crate) thanks: &'static str,
     /// The words that stand out while nobody can vote.
     pub(crate) shut: &'static str,
     /// The line beside these words.
@@ -118,61 +116,51 @@ pub(crate) struct PollWords {
 }
 
 impl PollWords {
-    pub(crate) fn new(poll: &Poll, state: StateView) -> Self {
+    pub(crate) fn new(poll: &Poll, state: StateView, t: &'static Texts) -> Self {
         let settings = poll.settings();
         let revote = settings.revote;
         let (max, options) = (poll.max_choices(), poll.options().len());
         let pick = match (max, options) {
-            (1, 2) => "Pick one to vote.".to_owned(),
-            (1, _) => "Pick one, then send your vote.".to_owned(),
-            (max, _) => format!("Choose up to {max}, then send your vote."),
+            (1, 2) => t.pick_of_two.clone(),
+            (1, _) => t.pick_one.clone(),
+            (max, _) => t.pick_several(max as u64),
         };
         let after = match (max, options) {
-            _ if !revote => "You have voted. Your first vote counts.".to_owned(),
-            (1, 2) => "You have voted. To change your vote, pick the other one.".to_owned(),
-            (1, _) => {
-                "You have voted. To change your vote, pick another one and send again.".to_owned()
-            }
-            (max, _) => {
-                format!("You have voted. You can choose others, up to {max}, and send again.")
-            }
+            _ if !revote => t.voted_first_counts.clone(),
+            (1, 2) => t.voted_of_two.clone(),
+            (1, _) => t.voted_one.clone(),
+            (max, _) => t.voted_several(max as u64),
         };
-        let closes = settings.closes_at.map(|at| moment_words::of_poll(at, poll));
+        let closes = settings
+            .closes_at
+            .map(|at| moment_words::of_poll(at, poll, t));
         let (deadline, deadline_after) = match closes {
             None => (String::new(), String::new()),
-            Some(at) if revote => (
-                format!("You can vote until {at}."),
-                format!("You can change your vote until {at}."),
-            ),
-            Some(at) => (
-                format!("You can vote until {at}."),
-                format!("The poll closes on {at}."),
-            ),
+            Some(at) if revote => (t.vote_until(&at), t.change_until(&at)),
+            Some(at) => (t.vote_until(&at), t.closes_on(&at)),
         };
-        let (shut, shut_line) = shut_words(poll, state);
+        let (shut, shut_line) = shut_words(poll, state, t);
         Self {
             before: match revote {
                 true => pick,
-                false => format!("{pick} Your first vote counts."),
+                false => t.sentences(&pick, &t.first_vote_counts),
             },
             after,
             blank: match revote {
-                true => "You voted blank. You can still vote for an option.",
-                false => "You have voted. Your first vote counts.",
+                true => &t.voted_blank,
+                false => &t.voted_first_counts,
             },
             forgotten: match revote {
-                true => {
-                    "A vote was cast in this browser. If you vote now, your vote takes its place."
-                }
-                false => "A vote was cast in this browser. The first vote counts.",
+                true => &t.forgotten,
+                false => &t.forgotten_first_counts,
             },
             deadline,
             deadline_after,
             thanks: match (revote, max, options) {
-                (false, ..) => RECEIVED.to_owned(),
+                (false, ..) => &t.received,
                 // Below a long list, the line above it says so all the time.
-                (true, 1, 2) => "You can change your vote until the poll closes.".to_owned(),
-                (true, ..) => String::new(),
+                (true, 1, 2) => &t.change_until_closed,
+                (true, ..) => "",
             },
             shut,
             shut_line,
@@ -181,26 +169,26 @@ impl PollWords {
 }
 
 /// What stands in place of the line under the question while nobody can vote.
-fn shut_words(poll: &Poll, state: StateView) -> (&'static str, String) {
+fn shut_words(poll: &Poll, state: StateView, t: &'static Texts) -> (&'static str, String) {
     let opens = poll.settings().opens_at;
     match (state, opens) {
         (StateView::Draft | StateView::Scheduled, Some(at)) => {
-            let at = moment_words::of_poll(at, poll);
-            ("Not open yet", format!("This poll opens on {at}."))
+            let at = moment_words::of_poll(at, poll, t);
+            (&t.not_open_yet, t.opens_on(&at))
         }
-        (StateView::Draft | StateView::Scheduled, None) => ("Not open yet", String::new()),
+        (StateView::Draft | StateView::Scheduled, None) => (&t.not_open_yet, String::new()),
         _ => (
-            "This poll is closed",
-            closed_line(poll.settings().revote).to_owned(),
+            &t.is_closed,
+            closed_line(poll.settings().revote, t).to_owned(),
         ),
     }
 }
 
 /// The line on the page of a poll that is closed.
-pub(crate) fn closed_line(revote: bool) -> &'static str {
+pub(crate) fn closed_line(revote: bool, t: &'static Texts) -> &'static str {
     match revote {
-        true => "Votes can no longer be cast or changed.",
-        false => "Votes can no longer be cast.",
+        true => &t.no_votes_no_changes,
+        false => &t.no_votes,
     }
 }
 
@@ -223,6 +211,8 @@ mod tests {
 
     #[test]
     fn a_long_label_is_quoted_and_cut() {
+        let english = Texts::english();
+        let quoted = |label: &str| quoted(label, english).into_owned();
         assert_eq!(quoted("Dogs"), "Dogs");
         let middle = "What a load balancer really does";
         assert_eq!(quoted(middle), format!("“{middle}”"));
@@ -240,12 +230,14 @@ mod tests {
         for max in [1, 2] {
             let poll = poll(first, max);
             let choices = Choices::from_bits(1).unwrap();
+            let t = Texts::english();
             for state in [StateView::Scheduled, StateView::Open, StateView::Final] {
-                let said = serde_json::to_string(&PollWords::new(&poll, state)).unwrap();
+                let said =
+                    serde_json::to_string(&PollWords::new(&poll, state, Texts::english())).unwrap();
                 assert!(!said.contains("change"), "{said}");
             }
-            assert_eq!(thanks(&poll, choices, true), RECEIVED);
-            assert_eq!(confirmed(&poll, choices), RECEIVED);
+            assert_eq!(thanks(&poll, choices, true, t), t.received);
+            assert_eq!(confirmed(&poll, choices, t), t.received);
         }
     }
 
@@ -258,7 +250,12 @@ mod tests {
             },
             1,
         );
-        let said = thanks(&poll, Choices::from_bits(1).unwrap(), false);
+        let said = thanks(
+            &poll,
+            Choices::from_bits(1).unwrap(),
+            false,
+            Texts::english(),
+        );
         assert_eq!(
             said,
             "Your vote for Cats is in. You can change your vote until Friday, 27 November 2026, 18:00 \

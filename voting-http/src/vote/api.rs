@@ -18,10 +18,8 @@ use crate::{
     },
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
-    views::{
-        poll_view::{self, PollView, StateView},
-        vote_words,
-    },
+    texts::Texts,
+    views::poll_view::{self, PollView, StateView},
 };
 
 pub(super) struct Api(pub(super) VoteService);
@@ -408,7 +406,7 @@ impl Api {
         let answer = AcceptedView {
             voter: self.0.0.tags.tag(visitor.id()),
             receipt: self.0.0.receipts.seal(&receipt),
-            note: (!poll.settings().revote).then(|| vote_words::RECEIVED.to_owned()),
+            note: (!poll.settings().revote).then(|| Texts::english().received.clone()),
             grant: self.0.grant(&poll),
         };
         Ok(CastAnswer::Accepted(JsonAnswer(answer), remember))

@@ -24,6 +24,7 @@ use crate::{
         templates::{self, CodePage, SignInPage},
     },
     problem::Problem,
+    texts::Texts,
     views::paragraphs::paragraphs,
 };
 
@@ -148,16 +149,20 @@ impl VoteService {
         let prefix = Prefix::of(request);
         let is_shown = poll.shows_result(Viewer::Public, Moment::now()).is_shown();
         let result_url = self.0.site.peer.poll_url(request, poll.id());
-        is_private(templates::render(&SignInPage {
+        let t = Texts::of(request, Some(poll));
+        let asked = SignInPage {
+            t,
+            here: &page::address(&prefix, poll),
             base: prefix.as_str(),
             assets_version: assets::version(),
             title: poll.title(),
             description: paragraphs(&poll.settings().description),
             language: Language::of(poll),
-            detail: problem.detail(),
+            detail: &problem.page_detail(t).text,
             sign_in_url: url,
             result_url: result_url.filter(|_| is_shown),
-        }))
+        };
+        is_private(templates::render_in(t, &asked))
     }
 
     fn code_page(
@@ -171,19 +176,24 @@ impl VoteService {
         let address = page::address(&prefix, poll);
         let is_shown = poll.shows_result(Viewer::Public, Moment::now()).is_shown();
         let result_url = self.0.site.peer.poll_url(request, poll.id());
-        let mut answer = templates::render(&CodePage {
+        let t = Texts::of(request, Some(poll));
+        let error = problem.map(|problem| problem.page_detail(t).text);
+        let asked = CodePage {
+            t,
+            here: &address,
             base: prefix.as_str(),
             assets_version: assets::version(),
             title: poll.title(),
             description: paragraphs(&poll.settings().description),
             language: Language::of(poll),
             address: &address,
-            error: problem.map(Problem::detail),
+            error: error.as_deref(),
             instead,
             result_url: result_url.filter(|_| is_shown),
-        });
+        };
+        let mut answer = templates::render_in(t, &asked);
         answer.set_status(StatusCode::OK);
-        let vary = HeaderValue::from_static("accept, cookie");
+        let vary = HeaderValue::from_static(page::VARY);
         answer.headers_mut().insert(header::VARY, vary);
         answer
     }

@@ -134,23 +134,17 @@ impl Electors {
 
 impl From<NoCode> for Problem {
     fn from(why: NoCode) -> Self {
-        let refused = |detail| Self::new(ProblemKind::InvalidCode, detail);
         match why {
-            NoCode::Needed => Self::new(
-                ProblemKind::CodeNeeded,
-                "You need a code to vote in this poll. It is on the letter or in the message that invited you.",
-            ),
-            NoCode::Unreadable => refused(
-                "Your browser's cookie for your code is damaged, or was not set here. Enter your code again.",
-            ),
-            NoCode::Refused(CodeRefusal::Wrong) => refused(
-                "This is not a code of this poll. Compare it with the one that you were given.",
-            ),
+            NoCode::Needed => Self::said(ProblemKind::CodeNeeded, |t| &t.code_needed),
+            NoCode::Unreadable => Self::said(ProblemKind::InvalidCode, |t| &t.code_unreadable),
+            NoCode::Refused(CodeRefusal::Wrong) => {
+                Self::said(ProblemKind::InvalidCode, |t| &t.code_wrong)
+            }
             NoCode::Refused(CodeRefusal::Replaced) => {
-                refused("This code was replaced by another one. Use the newer one.")
+                Self::said(ProblemKind::InvalidCode, |t| &t.code_replaced)
             }
             NoCode::Refused(CodeRefusal::Revoked) => {
-                refused("This code is not valid any more. Ask whoever gave it to you.")
+                Self::said(ProblemKind::InvalidCode, |t| &t.code_revoked)
             }
         }
     }

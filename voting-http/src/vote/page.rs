@@ -33,6 +33,7 @@ use crate::{
     },
     problem::Problem,
     result::granted::FIELD,
+    texts::Texts,
     views::{
         paragraphs::paragraphs,
         poll_view::StateView,
@@ -40,6 +41,9 @@ use crate::{
         vote_words::{self, PollWords},
     },
 };
+
+/// The same address gives browsers and programs different answers, in different languages.
+pub(super) const VARY: &str = "accept, accept-language, cookie";
 
 /// How long after a vote the page says which vote was confirmed. Later it only shows the vote.
 const TOLD_FOR: Duration = Duration::from_secs(60);
@@ -69,20 +73,21 @@ impl Endpoint for Show {
         };
         let visitor = self.0.visitor(&request, &poll).await?;
         if let Some(refusal) = visitor.refusal() {
-            return Ok(start_over::ask(&request, poll.id(), refusal, false));
+            return Ok(start_over::ask(&request, &poll, refusal, false));
         }
         if let Some(page) = self.0.ask_visitor(&request, &poll, visitor, false) {
             return Ok(page);
         }
         let kept = self.0.kept(&request, &poll, visitor);
+        let t = Texts::of(&request, Some(&poll));
         let notice = kept
             .vote
             .filter(|vote| vote.is_within(TOLD_FOR) && StateView::now(&poll).is_open())
             .map(|vote| Notice {
                 error: false,
                 text: match vote.choices {
-                    Some(choices) => vote_words::confirmed(&poll, choices),
-                    None => vote_words::FORGOTTEN.to_owned(),
+                    Some(choices) => vote_words::confirmed(&poll, choices, t),
+                    None => t.not_shown.clone(),
                 },
             });
         let shown = Shown {
@@ -136,7 +141,7 @@ impl VoteService {
             && accept::wants_html(&request)
         {
             self.0.metrics.unidentified();
-            return Ok(start_over::ask(&request, poll.id(), refusal, true));
+            return Ok(start_over::ask(&request, poll, refusal, true));
         }
         if accept::wants_html(&request)
             && let Some(page) = self.ask_visitor(&request, poll, visitor, true)
@@ -165,8 +170,14 @@ impl VoteService {
                 let mut answer = if follows && !visitor.is_new() {
                     see_page(&request, poll)
                 } else {
-                    let text = vote_words::thanks(poll, choices, visitor.is_new());
-                    if accept::wants_html(&request) {
+                    let is_page = accept::wants_html(&request);
+                    // What programs are told stays English.
+                    let t = match is_page {
+                        true => Texts::of(&request, Some(poll)),
+                        false => Texts::english(),
+                    };
+                    let text = vote_words::thanks(poll, choices, visitor.is_new(), t);
+                    if is_page {
                         let notice = Some(Notice { error: false, text });
                         let shown = Shown {
                             notice,
@@ -313,7 +324,7 @@ pub(super) fn kept_by_one_browser(mut answer: Response, shows_vote: bool) -> Res
         false => "private, no-cache",
     };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
-    headers.insert(header::VARY, HeaderValue::from_static("accept, cookie"));
+    headers.insert(header::VARY, HeaderValue::from_static(VARY));
     answer
 }
 
@@ -326,7 +337,7 @@ fn told(mut text: String, served_by: Option<&str>) -> Response {
     Response::builder()
         .content_type("text/plain; charset=utf-8")
         .header(header::CACHE_CONTROL, "no-store")
-        .header(header::VARY, "accept, cookie")
+        .header(header::VARY, VARY)
         .body(text)
 }
 
@@ -372,7 +383,7 @@ impl VoteService {
             ticked,
             notice: Some(Notice {
                 error: true,
-                text: problem.to_voter(),
+                text: problem.to_voter(Texts::of(request, Some(poll))),
             }),
             unsure: problem.leaves_unknown(),
             closed: problem.is_poll_closed(),
@@ -420,17 +431,21 @@ impl VoteService {
         let is_shown = poll.shows_result(Viewer::Voted, now).is_shown();
         let times = [settings.opens_at, settings.closes_at];
         let times = times.map(|time| time.map(Moment::unix_ms));
-        let mut response = templates::render(&VotePage {
+        let t = Texts::of(request, Some(poll));
+        let here = address(&prefix, poll);
+        let page = VotePage {
+            t,
+            here: &here,
             base,
             assets_version: assets::version(),
-            preview: Preview::of_vote(&self.0.site, base, poll),
+            preview: Preview::of_vote(&self.0.site, base, poll, t),
             poll: id.as_str(),
             title: poll.title(),
             options: options.collect(),
             max_choices: poll.max_choices(),
             revote: settings.revote,
             state,
-            words: PollWords::new(poll, state),
+            words: PollWords::new(poll, state, t),
             shape: shape_of(poll),
             opens_ms: times[0],
             closes_ms: times[1],
@@ -438,7 +453,7 @@ impl VoteService {
             description: paragraphs(&settings.description),
             language: Language::of(poll),
             see_result_url: result_url.clone().filter(|_| is_shown),
-            address: address(&prefix, poll),
+            address: here.clone(),
             ballot_url: format!("{base}/v1/polls/{id}/ballot"),
             voter_tag: self.0.tags.tag(visitor.id()),
             ballot_mark: shown.remembered.map(|vote| self.0.ballots.vote_mark(vote)),
@@ -446,7 +461,7 @@ impl VoteService {
             login: visitor.is_named() || visitor.has_login(),
             has_code: visitor.has_code() && !poll.voters_are_forgotten(),
             has_session: visitor.has_login() && self.0.logins.has_session(request, poll),
-            secrecy: secrecy(poll, visitor.is_named()),
+            secrecy: secrecy(poll, visitor.is_named(), t),
             voted: match shown.remembered.map(|vote| vote.choices) {
                 None | Some(Some(Choices::WITHDRAWN)) => Voted::Unknown,
                 Some(None) => Voted::Forgotten,
@@ -461,9 +476,9 @@ impl VoteService {
             other_polls: OtherPolls::beside(id, base, &self.0.polls).await,
             served_by: self.0.site.served_by.as_deref(),
             is_preview: false,
-        });
-        // The same address gives browsers and programs different answers.
-        let vary = HeaderValue::from_static("accept, cookie");
+        };
+        let mut response = templates::render_in(t, &page);
+        let vary = HeaderValue::from_static(VARY);
         response.headers_mut().insert(header::VARY, vary);
         response
     }

@@ -6,27 +6,24 @@ use poem::{
     Endpoint, Request, Response,
     http::{HeaderValue, StatusCode, header},
 };
-use voting_core::PollId;
+use voting_core::{Poll, PollId};
 
-use super::{VoteService, form};
+use super::{VoteService, form, page};
 use crate::{
     edge::visitor::Refusal,
     pages::{assets, site::Prefix, templates},
     problem::Problem,
+    texts::Texts,
 };
 
 /// The path that the form is sent to.
 pub(super) const PATH: &str = "/start-over";
 
-// Programs are told where to start over. This page has a button for it, so its texts do not say where.
-const UNREADABLE: &str = "Your browser's cookie for this site does not say who you are. It is damaged, or this site did \
-                          not give it.";
-const OUTDATED: &str =
-    "Your browser's cookie for this site is of an older kind that this site no longer takes.";
-
 #[derive(Template)]
 #[template(path = "start_over.html")]
 struct StartOverPage<'a> {
+    t: &'static Texts,
+    here: &'a str,
     base: &'a str,
     assets_version: &'a str,
     title: &'a str,
@@ -39,23 +36,28 @@ struct StartOverPage<'a> {
     poll: &'a str,
 }
 
-/// The page that explains the problem, in place of the ballot.
-pub(super) fn ask(request: &Request, poll: &PollId, refusal: Refusal, cast: bool) -> Response {
+/// The page that explains the problem, in place of the ballot. Programs are told where to start over. This page has a button
+/// for it, so its texts do not say where.
+pub(super) fn ask(request: &Request, poll: &Poll, refusal: Refusal, cast: bool) -> Response {
     let (prefix, problem) = (Prefix::of(request), Problem::from(refusal));
     let base = prefix.as_str();
-    problem.finish(templates::render(&StartOverPage {
+    let t = Texts::of(request, Some(poll));
+    let page = StartOverPage {
+        t,
+        here: &page::address(&prefix, poll),
         base,
         assets_version: assets::version(),
-        title: problem.title(),
+        title: problem.page_title(t),
         detail: match refusal {
-            Refusal::Unreadable => UNREADABLE,
-            Refusal::Outdated => OUTDATED,
-            Refusal::Several => problem.detail(),
+            Refusal::Unreadable => &t.cookie_damaged,
+            Refusal::Outdated => &t.cookie_outdated,
+            Refusal::Several => &t.several_cookies,
         },
         cast,
         action: refusal.can_start_over().then(|| format!("{base}{PATH}")),
-        poll: poll.as_str(),
-    }))
+        poll: poll.id().as_str(),
+    };
+    problem.finish(templates::render_in(t, &page))
 }
 
 /// `POST`: sets a new cookie for a visitor whose cookie does not say who the visitor is, then redirects to the poll's

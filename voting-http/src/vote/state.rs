@@ -15,6 +15,7 @@ use crate::{
     edge::visitor::Visitor,
     pages::poll_of_page::PagePlace,
     problem::Problem,
+    texts::Texts,
     views::{poll_view::StateView, vote_words::PollWords},
 };
 
@@ -62,7 +63,7 @@ impl VoteService {
     fn state(&self, request: &Request, poll: &Poll, visitor: Visitor) -> Result<Response, Problem> {
         visitor.voter()?;
         let kept = self.kept(request, poll, visitor);
-        let state = state_of(poll, kept.vote);
+        let state = state_of(poll, kept.vote, Texts::of(request, Some(poll)));
         let voter = (!visitor.is_new()).then(|| self.0.tags.tag(visitor.id()));
         let ballot = kept.vote.map(|vote| self.0.ballots.vote_mark(vote));
         let body = serde_json::to_vec(&State {
@@ -126,7 +127,7 @@ pub(super) fn shape_of(poll: &Poll) -> String {
     BASE64URL_NOPAD.encode(&Sha256::digest(bytes)[..6])
 }
 
-fn state_of(poll: &Poll, remembered: Option<Remembered>) -> State<'_> {
+fn state_of<'a>(poll: &'a Poll, remembered: Option<Remembered>, t: &'static Texts) -> State<'a> {
     let (options, state) = (poll.options(), StateView::now(poll));
     let settings = poll.settings();
     let chosen = remembered.and_then(|vote| vote.choices);
@@ -135,7 +136,7 @@ fn state_of(poll: &Poll, remembered: Option<Remembered>) -> State<'_> {
         title: poll.title(),
         state: state.as_str(),
         shape: shape_of(poll),
-        words: PollWords::new(poll, state),
+        words: PollWords::new(poll, state, t),
         opens: settings.opens_at.map(Moment::unix_ms),
         closes: settings.closes_at.map(Moment::unix_ms),
         ids: options.iter().map(|option| option.id.as_str()).collect(),

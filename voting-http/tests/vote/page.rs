@@ -352,7 +352,7 @@ fn a_page_may_be_shown_again_by_going_back() {
     let services = Services::start();
     let page = get(&services.vote, &[BROWSER]);
     assert_eq!(page.header("cache-control"), "private, no-cache");
-    assert_eq!(page.header("vary"), "accept, cookie");
+    assert_eq!(page.header("vary"), "accept, accept-language, cookie");
     let failed = send("POST", &services.vote, &[FORM, BROWSER], b"vote=z");
     assert_eq!(failed.header("cache-control"), "no-store");
 }

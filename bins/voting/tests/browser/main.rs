@@ -2,6 +2,7 @@
 
 mod barriers;
 mod host;
+mod languages;
 mod layout;
 mod life;
 mod results;

@@ -1,0 +1,64 @@
+//! What the script of the voting page says, as JSON. The script has no words of its own.
+
+use serde_json::{Map, Value};
+
+use super::{Texts, file::Message};
+
+macro_rules! words {
+    ($t:ident; fixed $($fixed:ident)*; phrases $($phrase:ident)*; counted $($counted:ident)*) => {{
+        let mut words = Map::new();
+        $(words.insert(stringify!($fixed).to_owned(), $t.$fixed.as_str().into());)*
+        $(words.insert(stringify!($phrase).to_owned(), $t.templates.$phrase.as_str().into());)*
+        $(words.insert(stringify!($counted).to_owned(), forms(&$t.templates.$counted));)*
+        words
+    }};
+}
+
+/// The words for the script of the voting page, under the names that they have in the files of the languages.
+pub(crate) fn for_vote_page(t: &Texts) -> Value {
+    let mut words = words! { t;
+        fixed vote change_vote received received_word sending your_vote last_confirmed until_sent sent_not_confirmed
+            not_sent change_to_this count_not_sent count_not_confirmed count_last_confirmed count_yours choose_one
+            pick_first blank_is_in unknown unknown_before unknown_earlier offline online_again cookies_blocked
+            cookie_unreadable cookie_lost vote_as_new start_over closed_before earlier_counts not_counted again_soon
+            texts_changed open_now closed_now unsent_not_counted;
+        phrases sentences quoted opens_in time_parts vote_is_in;
+        counted chosen_of is_the_most days hours minutes seconds choices_are_in again_in_seconds
+    };
+    // In English, the script says what the answer says.
+    if !t.is_english() {
+        words.insert("problems".to_owned(), problems(t));
+    }
+    words.into()
+}
+
+/// The template for each plural category, or the one for all.
+fn forms(message: &Message) -> Value {
+    let forms = message.forms();
+    let forms = forms.map(|(name, form)| (name.to_owned(), form.into()));
+    Value::Object(forms.collect())
+}
+
+/// What refused votes are told, by the kind of the problem.
+fn problems(t: &Texts) -> Value {
+    let problems = [
+        ("poll-not-open", &t.detail_not_open),
+        ("poll-changed", &t.detail_changed),
+        ("unknown-poll", &t.detail_unknown_poll),
+        ("invalid-choice", &t.title_invalid_choice),
+        ("overloaded", &t.detail_overloaded),
+        ("not-stored", &t.detail_not_stored),
+        ("store-unavailable", &t.detail_not_stored),
+        ("foreign-secret", &t.detail_foreign_secret),
+        ("empty-ballots-not-taken", &t.detail_not_possible),
+        ("sign-in-needed", &t.sign_in_needed),
+        ("code-needed", &t.code_needed),
+        ("invalid-code", &t.title_invalid_code),
+        ("too-many-new-voters", &t.detail_new_voters),
+        ("voter-changed", &t.detail_voter_changed),
+        ("cross-site", &t.detail_cross_site),
+        ("too-slow", &t.detail_too_slow),
+    ];
+    let problems = problems.map(|(kind, text)| (kind.to_owned(), text.as_str().into()));
+    Value::Object(problems.into_iter().collect())
+}
