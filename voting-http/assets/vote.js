@@ -1,7 +1,7 @@
 // The vote page: votes without a reload, and follows its poll. Without this script the form posts as usual.
 // Written so that browsers of ten years can read it; those that lack what it needs are left with the form.
 //
-// It has no words of its own: the service puts those of the page's language before it, as votingWords.
+// It has no words of its own. Where it reads texts.NAME, the service puts the text of this name, in the language of the page.
 (function () {
   "use strict";
 
@@ -23,7 +23,6 @@
   var max = Number(form.dataset.max);
   var several = max > 1;
   var revote = form.dataset.revote === "true"; // else the first vote counts
-  var texts = window.votingWords; // what is said in all polls, in the language of the page
   var words = parsed(form.dataset.words); // what is said of the poll, as long as it has not changed
   var opens = Number(form.dataset.opens) || 0; // in milliseconds since 1970; 0: at no set time
   var closes = Number(form.dataset.closes) || 0;
@@ -427,7 +426,7 @@
     if (kind === "outcome-unknown" || kind === "internal") return unknown();
     if (kind === "poll-closed") return closed;
     // A program would be told in English. What an application refuses is in its own words.
-    var reason = (texts.problems && texts.problems[kind]) || String(answer.detail || answer.title);
+    var reason = texts.problems[kind] || String(answer.detail || answer.title);
     if (kind === "poll-not-open" || kind === "poll-changed") return refusedAs(reason);
     if (kind === "cookies-needed") return refused(texts.cookies_blocked, sendAgain);
     if (/-voter-cookie$/.test(kind)) return refused(texts.cookie_unreadable, function () { location.reload(); }, texts.start_over);

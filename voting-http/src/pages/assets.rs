@@ -24,7 +24,7 @@ struct Asset {
     source: &'static str,
     /// The bytes that are sent.
     sent: OnceLock<Sent>,
-    /// The same in each language, with the words before the code.
+    /// The same with the words of each language.
     languages: [OnceLock<Sent>; LANGUAGES],
 }
 
@@ -44,10 +44,8 @@ impl Asset {
 
     /// The script in this language.
     fn in_language(&self, t: &Texts) -> &Sent {
-        self.languages[t.index].get_or_init(|| {
-            let words = texts::for_vote_page(t);
-            Sent::new(format!("var votingWords={words};\n{}", self.lean()))
-        })
+        let made = || Sent::new(texts::script_in_language(&self.lean(), t));
+        self.languages[t.index].get_or_init(made)
     }
 
     fn lean(&self) -> String {
@@ -161,7 +159,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
         hash.update(asset.source);
     }
     for t in Texts::all() {
-        hash.update(texts::for_vote_page(t).to_string());
+        hash.update(texts::script_in_language(include_str!("../../assets/vote.js"), t));
     }
     HEXLOWER.encode(&hash.finalize()[..6])
 });

@@ -14,7 +14,7 @@ use icu_decimal::{DecimalFormatter, input::Decimal};
 use icu_locale_core::Locale;
 use icu_plurals::PluralRules;
 
-pub(crate) use self::{choose::Chosen, script::for_vote_page};
+pub(crate) use self::{choose::Chosen, script::in_language as script_in_language};
 use self::{
     file::{File, Message, NUMBER},
     template::Template,

@@ -1,8 +1,30 @@
-//! What the script of the voting page says, as JSON. The script has no words of its own.
+//! What the script of the voting page says. The script has no words of its own: where it reads `texts.NAME`, the text of this
+//! name is put in, as JSON. So each language has a script that is no larger than one that was written in it.
 
 use serde_json::{Map, Value};
 
 use super::{Texts, file::Message};
+
+/// How the script begins the name of a text.
+const NAMED: &str = "texts.";
+
+/// The script in this language.
+pub(crate) fn in_language(script: &str, t: &Texts) -> String {
+    let words = words(t);
+    let mut parts = script.split(NAMED);
+    let mut said = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|sign: char| !sign.is_ascii_lowercase() && sign != '_');
+        let (name, rest) = part.split_at(end.unwrap_or(part.len()));
+        match words.get(name) {
+            Some(text) => said.push_str(&text.to_string()),
+            // A test knows all names.
+            None => said.extend([NAMED, name]),
+        }
+        said.push_str(rest);
+    }
+    said
+}
 
 macro_rules! words {
     ($t:ident; fixed $($fixed:ident)*; phrases $($phrase:ident)*; counted $($counted:ident)*) => {{
@@ -14,8 +36,8 @@ macro_rules! words {
     }};
 }
 
-/// The words for the script of the voting page, under the names that they have in the files of the languages.
-pub(crate) fn for_vote_page(t: &Texts) -> Value {
+/// The words, under the names that they have in the files of the languages.
+fn words(t: &Texts) -> Map<String, Value> {
     let mut words = words! { t;
         fixed vote change_vote received received_word sending your_vote last_confirmed until_sent sent_not_confirmed
             not_sent change_to_this count_not_sent count_not_confirmed count_last_confirmed count_yours choose_one
@@ -26,10 +48,12 @@ pub(crate) fn for_vote_page(t: &Texts) -> Value {
         counted chosen_of is_the_most days hours minutes seconds choices_are_in again_in_seconds
     };
     // In English, the script says what the answer says.
-    if !t.is_english() {
-        words.insert("problems".to_owned(), problems(t));
-    }
-    words.into()
+    let problems = match t.is_english() {
+        true => Value::Object(Map::new()),
+        false => problems(t),
+    };
+    words.insert("problems".to_owned(), problems);
+    words
 }
 
 /// The template for each plural category, or the one for all.
@@ -61,4 +85,28 @@ fn problems(t: &Texts) -> Value {
     ];
     let problems = problems.map(|(kind, text)| (kind.to_owned(), text.as_str().into()));
     Value::Object(problems.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCRIPT: &str = include_str!("../../assets/vote.js");
+
+    #[test]
+    fn the_script_gets_each_text_and_uses_all_of_them() {
+        let code: Vec<_> = SCRIPT
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect();
+        let code = code.join("\n");
+        for t in Texts::all() {
+            let said = in_language(&code, t);
+            assert!(!said.contains(NAMED), "{said}");
+            assert!(said.contains(&Value::from(t.sending.as_str()).to_string()));
+        }
+        for name in words(Texts::english()).keys() {
+            assert!(code.contains(&format!("{NAMED}{name}")), "{name}");
+        }
+    }
 }

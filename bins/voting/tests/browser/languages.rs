@@ -55,6 +55,12 @@ async fn look(browser: &Browser, name: &str, tag: &str, dir: &str) -> Vec<String
     if said != json!([tag, dir]) {
         wrong.push(format!("{name} says {said}"));
     }
+    // Bars are mirrored from right to left, but no text is.
+    let mirrored = "return [...document.querySelectorAll('main *')].filter((element) =>
+        element.textContent.trim() && getComputedStyle(element).scale !== 'none').length";
+    if browser.run(mirrored).await != 0 {
+        wrong.push(format!("{name} has mirrored text in {tag}"));
+    }
     for (device, width, height, dark) in LOOKS {
         browser.look(width, height, dark).await;
         let beyond = "return document.documentElement.scrollWidth - innerWidth";
