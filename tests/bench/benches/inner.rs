@@ -1,7 +1,7 @@
 //! The inner parts, by themselves: `cargo bench -p voting-bench`. Each line is the time of one call; with
 //! ballots, also of one ballot.
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use async_trait::async_trait;
 use divan::{Bencher, black_box, counter::ItemsCount};
@@ -23,11 +23,15 @@ use voting_core::{
     pipeline::poll_keys::KeyedPolls,
     store::batch::{Batch, PlacedBallot},
 };
-use voting_http::{ReceiptKey, VoteService};
+use voting_http::{KeySource, Logins, ReceiptKey, TokenLogins, VoteService};
+use voting_testing::ProviderKey;
 
 /// As the services have it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// An identity provider.
+const ISSUER: &str = "https://id.test";
 
 /// A full entry.
 const BALLOTS: usize = 4_096;
@@ -279,26 +283,44 @@ enum Known {
     Code,
     /// By the cookie of a code.
     CookieOfCode,
+    /// By the session of somebody who has signed in.
+    Session,
+}
+
+/// What the identity provider publishes.
+struct Published(String);
+
+#[async_trait]
+impl KeySource for Published {
+    async fn fetch(&self) -> Result<String, Box<dyn Error + Send + Sync>> {
+        Ok(self.0.clone())
+    }
 }
 
 /// A vote of a voter who is known already, in each of the ways.
-#[divan::bench(args = [Known::Cookie, Known::CookieInKeyedPoll, Known::Code, Known::CookieOfCode])]
+#[divan::bench(args = [Known::Cookie, Known::CookieInKeyedPoll, Known::Code, Known::CookieOfCode, Known::Session])]
 fn cast_by_json_of_a_known_voter(bencher: Bencher<'_, '_>, known: Known) {
     let runtime = Runtime::new().expect("a runtime");
     let memory = Memory::new(MemoryOptions::default());
     let secret = SecretKey::new("a secret of the benches, 32 bytes or more").expect("long enough");
     let wrap = PollKeyWrap::new(&secret);
     let mut settings = PollSettings::default();
-    if matches!(known, Known::Code | Known::CookieOfCode) {
-        settings.voters = Voters::Codes;
+    match known {
+        Known::Cookie | Known::CookieInKeyedPoll => {}
+        Known::Code | Known::CookieOfCode => settings.voters = Voters::Codes,
+        Known::Session => settings.voters = Voters::Identity,
     }
+    let provider = ProviderKey::new("bench");
+    let published = Published(ProviderKey::set(&[&provider]).to_string());
+    let logins = Logins::default().with_tokens(TokenLogins::new(ISSUER, "voting", published));
     let poll = poll().with_settings(settings).expect("settings");
     let keys = (known != Known::Cookie).then(|| wrap.clone());
     let polls = KeyedPolls::new(memory.clone(), keys);
     runtime.block_on(polls.put_poll(&poll)).expect("stored");
     let mut name = ("accept", "*/*".to_owned());
     let service = VoteService::builder(Arc::new(AtOnce), Arc::new(memory), &secret);
-    let endpoint = service.poll_keys(wrap.clone()).build().into_endpoint();
+    let service = service.poll_keys(wrap.clone()).logins(logins);
+    let endpoint = service.build().into_endpoint();
     let path = "/v1/polls/cats-vs-dogs/ballot";
     let body = r#"{"choices":["a"]}"#;
     let cast = |(header, value): &(&'static str, String)| {
@@ -338,6 +360,16 @@ fn cast_by_json_of_a_known_voter(bencher: Bencher<'_, '_>, known: Known) {
                 .finish();
             name = cookie_of(runtime.block_on(endpoint.get_response(link)));
         }
+    } else if known == Known::Session {
+        let token = provider.token(ISSUER, "voting", "anna");
+        let session = Request::builder()
+            .method(Method::POST)
+            .uri("/v1/session".parse().expect("a path"))
+            .header("host", "localhost")
+            .header("authorization", format!("Bearer {token}"))
+            .content_type("application/json")
+            .body(r#"{"poll":"cats-vs-dogs"}"#);
+        name = cookie_of(runtime.block_on(endpoint.get_response(session)));
     } else {
         name = cookie_of(runtime.block_on(endpoint.get_response(cast(&name))));
     }
