@@ -134,7 +134,7 @@ texts! {
         about_code_kept forget_code about_session sign_out
         secrecy secrecy_forgotten secrecy_backups secrecy_application secrecy_code secrecy_login secrecy_cookie
         forgotten_at_close deleted_at_close kept_for_good
-        sending until_sent sent_not_confirmed count_not_sent count_not_confirmed count_last_confirmed count_yours
+        sending sent_not_confirmed count_not_sent count_not_confirmed count_last_confirmed count_yours
         choose_one pick_first unknown unknown_before unknown_earlier unknown_with_cookie offline online_again
         cookies_blocked cookie_unreadable cookie_lost vote_as_new start_over closed_before earlier_counts not_counted
         again_soon texts_changed open_now closed_now unsent_not_counted
@@ -172,7 +172,7 @@ texts! {
         shares_of_voters(whole) voters() voters_and_blank(voters, share) votes()
         all_open() none_open() some_open(open) preview_one() preview_several(max) detail_too_many(max)
     }
-    script_phrases { opens_in(time) time_parts(one, two) }
+    script_phrases { until_sent(what) opens_in(time) time_parts(one, two) }
     script_counted { chosen_of(max) is_the_most() days() hours() minutes() seconds() }
 }
 
