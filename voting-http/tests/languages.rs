@@ -292,6 +292,10 @@ fn the_script_has_the_words_of_the_page() {
         &format!("{}/assets/vote.js?v=0123456789ab", services.vote),
         &[],
     );
-    assert!(old.body.contains("Your vote for {label} is in."), "{}", old.body);
+    assert!(
+        old.body.contains("Your vote for {label} is in."),
+        "{}",
+        old.body
+    );
     assert_eq!(old.header("cache-control"), "no-cache");
 }

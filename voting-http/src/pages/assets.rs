@@ -159,7 +159,10 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
         hash.update(asset.source);
     }
     for t in Texts::all() {
-        hash.update(texts::script_in_language(include_str!("../../assets/vote.js"), t));
+        hash.update(texts::script_in_language(
+            include_str!("../../assets/vote.js"),
+            t,
+        ));
     }
     HEXLOWER.encode(&hash.finalize()[..6])
 });

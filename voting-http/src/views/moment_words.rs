@@ -118,7 +118,10 @@ mod tests {
                 "es",
                 "viernes, 27 de noviembre de 2026, 18:00 (Europe/Berlin)",
             ),
-            ("ru", "27\u{a0}ноября 2026\u{a0}г. (пятница), 18:00 (Europe/Berlin)"),
+            (
+                "ru",
+                "27\u{a0}ноября 2026\u{a0}г. (пятница), 18:00 (Europe/Berlin)",
+            ),
             ("ar", "الجمعة، 27 نوفمبر 2026، 18:00 (Europe/Berlin)"),
             ("ja", "2026年11月27日（金）18:00（Europe/Berlin）"),
         ] {
