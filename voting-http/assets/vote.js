@@ -254,7 +254,7 @@
     var yours = !revote ? texts.received_word : unsure ? texts.last_confirmed : texts.your_vote;
     var wasTried = unsure && tried && tried.indexOf(id) >= 0;
     if (input) {
-      if (chosen) return input.checked || !takes() ? yours : texts.until_sent;
+      if (chosen) return input.checked || !takes() ? yours : fill(texts.until_sent, { what: yours });
       if (wasTried && (input.checked || !takes())) return texts.sent_not_confirmed;
       return input.checked && takes() ? texts.not_sent : "";
     }

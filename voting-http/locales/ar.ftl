@@ -167,7 +167,7 @@ kept-for-good = يبقى الأمر كذلك ما دامت الأصوات ونس
 ## What the vote page's script says
 
 sending = جارٍ الإرسال…
-until-sent = صوتك، حتى ترسل غيره
+until-sent = { $what }، حتى ترسل غيره
 sent-not-confirmed = أُرسل ولم يُؤكد
 count-not-sent = لم يُرسل بعد.
 count-not-confirmed = أُرسل لكنه لم يُؤكد.

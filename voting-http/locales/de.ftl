@@ -143,7 +143,7 @@ kept-for-good = Das bleibt so, solange es die Stimmen, ihre Sicherungskopien und
 ## What the vote page's script says
 
 sending = Wird gesendet …
-until-sent = Ihre Stimme, bis Sie neu absenden
+until-sent = { $what }, bis Sie neu absenden
 sent-not-confirmed = Gesendet, nicht bestätigt
 count-not-sent = Noch nicht gesendet.
 count-not-confirmed = Gesendet, aber nicht bestätigt.

@@ -144,7 +144,7 @@ kept-for-good = This stays so for as long as the votes, their backups and logs a
 ## What the vote page's script says
 
 sending = Sending…
-until-sent = Your vote, until you send
+until-sent = { $what }, until you send
 sent-not-confirmed = Sent, not confirmed
 count-not-sent = Not sent yet.
 count-not-confirmed = Sent, but not confirmed.

@@ -152,7 +152,7 @@ kept-for-good = Será así mientras se guarden los votos, sus copias de segurida
 ## What the vote page's script says
 
 sending = Enviando…
-until-sent = Su voto, hasta que envíe otro
+until-sent = { $what }, hasta que envíe otro
 sent-not-confirmed = Enviado, sin confirmar
 count-not-sent = Aún no enviado.
 count-not-confirmed = Enviado, pero sin confirmar.

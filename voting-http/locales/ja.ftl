@@ -127,7 +127,7 @@ kept-for-good = これは、票やそのバックアップ、ログが残って�
 ## What the vote page's script says
 
 sending = 送信中…
-until-sent = 現在の投票（送信するまで）
+until-sent = { $what }（送信するまで）
 sent-not-confirmed = 送信済み・未確認
 count-not-sent = まだ送信していません。
 count-not-confirmed = 送信しましたが、確認できていません。

@@ -164,7 +164,7 @@ kept-for-good = Так будет, пока хранятся голоса, их 
 ## What the vote page's script says
 
 sending = Отправляется…
-until-sent = Ваш голос, пока вы не отправите новый
+until-sent = { $what }, пока вы не отправите новый
 sent-not-confirmed = Отправлено, не подтверждено
 count-not-sent = Ещё не отправлено.
 count-not-confirmed = Отправлено, но не подтверждено.

@@ -15,7 +15,10 @@ use super::template::Template;
 pub(super) const NUMBER: &str = "number";
 
 /// The messages of a file, by their names.
-pub(super) struct File(HashMap<String, Message>);
+pub(super) struct File {
+    messages: HashMap<String, Message>,
+    faults: Vec<String>,
+}
 
 /// A message: a template for each plural category, or one for all.
 #[derive(Debug, Clone, Default)]
@@ -46,66 +49,68 @@ impl File {
                 }
             }
         }
-        Ok(Self(messages))
+        Ok(Self {
+            messages,
+            faults: Vec::new(),
+        })
     }
 
-    /// Takes a text without values.
-    pub(super) fn fixed(&mut self, id: &str) -> Result<String, String> {
-        let template = self.phrase(id, &[])?;
-        Ok(template.as_str().to_owned())
+    /// Takes a text without values. As below, what is wrong with it is told at the end: a function that reads hundreds of
+    /// texts would take minutes to compile if each of them could end it.
+    #[inline(never)]
+    pub(super) fn fixed(&mut self, field: &str, to: &mut String) {
+        let mut template = Template::default();
+        self.phrase(field, &[], &mut template);
+        *to = template.as_str().to_owned();
     }
 
     /// Takes a text with exactly these values.
-    pub(super) fn phrase(&mut self, id: &str, places: &[&str]) -> Result<Template, String> {
-        let message = self.take(id)?;
-        if !message.forms.is_empty() {
-            return Err(format!("{id} has no plural forms in other files"));
+    #[inline(never)]
+    pub(super) fn phrase(&mut self, field: &str, places: &[&str], to: &mut Template) {
+        if let Some(message) = self.take(field, |id, message| message.check_phrase(id, places)) {
+            *to = message.other;
         }
-        check_places(id, &message.other, places, &[])?;
-        Ok(message.other)
     }
 
     /// Takes a text with a number and these values. It has either one form, or one for each plural category of the language.
+    #[inline(never)]
     pub(super) fn counted(
         &mut self,
-        id: &str,
+        field: &str,
         places: &[&str],
         rules: &PluralRules,
-    ) -> Result<Message, String> {
-        let message = self.take(id)?;
-        // A form may say its number in words, such as a dual.
-        for (_, form) in &message.forms {
-            check_places(id, form, places, &[NUMBER])?;
+        to: &mut Message,
+    ) {
+        if let Some(message) = self.take(field, |id, message| message.check(id, places, rules)) {
+            *to = message;
         }
-        check_places(id, &message.other, &[places, &[NUMBER]].concat(), &[]).or_else(|why| {
-            if message.forms.is_empty() {
-                Err(why)
-            } else {
-                check_places(id, &message.other, places, &[NUMBER])
-            }
-        })?;
-        if !message.forms.is_empty() {
-            let has = |category| message.forms.iter().any(|(known, _)| *known == category);
-            for category in used(rules) {
-                if category != PluralCategory::Other && !has(category) {
-                    return Err(format!("{id} has no form for {category:?}"));
-                }
-            }
-        }
-        Ok(message)
     }
 
-    /// What was not taken.
-    pub(super) fn rest(&self) -> Vec<&str> {
-        let mut rest: Vec<_> = self.0.keys().map(String::as_str).collect();
+    /// # Errors
+    /// What is wrong with the file: also if it has a message that was not taken.
+    pub(super) fn finish(mut self) -> Result<(), String> {
+        let mut rest: Vec<_> = self.messages.into_keys().collect();
         rest.sort_unstable();
-        rest
+        let unused = rest.into_iter().map(|id| format!("nothing uses {id}"));
+        self.faults.extend(unused);
+        match self.faults.as_slice() {
+            [] => Ok(()),
+            faults => Err(faults.join("\n")),
+        }
     }
 
-    fn take(&mut self, id: &str) -> Result<Message, String> {
-        self.0
-            .remove(id)
+    /// The message of a field, if it passes the check.
+    fn take(
+        &mut self,
+        field: &str,
+        check: impl FnOnce(&str, &Message) -> Result<(), String>,
+    ) -> Option<Message> {
+        let id = field.replace('_', "-");
+        let taken = self.messages.remove(&id);
+        let checked = taken
             .ok_or_else(|| format!("there is no message {id}"))
+            .and_then(|message| check(&id, &message).map(|()| message));
+        checked.map_err(|fault| self.faults.push(fault)).ok()
     }
 }
 
@@ -167,6 +172,31 @@ impl Message {
             }
         }
         Ok(message)
+    }
+
+    fn check_phrase(&self, id: &str, places: &[&str]) -> Result<(), String> {
+        if !self.forms.is_empty() {
+            return Err(format!("{id} has no plural forms in other files"));
+        }
+        check_places(id, &self.other, places, &[])
+    }
+
+    fn check(&self, id: &str, places: &[&str], rules: &PluralRules) -> Result<(), String> {
+        if self.forms.is_empty() {
+            return check_places(id, &self.other, &[places, &[NUMBER]].concat(), &[]);
+        }
+        let forms = self.forms.iter().map(|(_, form)| form);
+        for form in forms.chain([&self.other]) {
+            // A form may say its number in words, such as a dual.
+            check_places(id, form, places, &[NUMBER])?;
+        }
+        let has = |category| self.forms.iter().any(|(known, _)| *known == category);
+        for category in used(rules) {
+            if category != PluralCategory::Other && !has(category) {
+                return Err(format!("{id} has no form for {category:?}"));
+            }
+        }
+        Ok(())
     }
 
     /// The template for numbers of this category.
@@ -252,7 +282,9 @@ mod tests {
 
     fn counted(text: &str) -> Result<Message, String> {
         let rules = PluralRules::try_new(locale!("ru").into(), Default::default()).unwrap();
-        File::read(text)?.counted("votes", &[], &rules)
+        let (mut file, mut message) = (File::read(text)?, Message::default());
+        file.counted("votes", &[], &rules, &mut message);
+        file.finish().map(|()| message)
     }
 
     #[test]

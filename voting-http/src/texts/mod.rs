@@ -81,25 +81,28 @@ macro_rules! texts {
                 let decimal = DecimalFormatter::try_new((&locale).into(), Default::default());
                 let decimal = decimal.map_err(|error| error.to_string())?;
                 let mut file = File::read(file)?;
-                let texts = Self {
+                let mut texts = Self {
                     index,
                     tag,
                     dir: direction(tag),
+                    rules,
                     has_latin_digits: decimal.format_to_string(&Decimal::from(0_u8)) == "0",
                     decimal,
-                    $($fixed: file.fixed(&id(stringify!($fixed)))?,)*
+                    $($fixed: String::new(),)*
                     templates: Templates {
-                        $($phrase: file.phrase(&id(stringify!($phrase)), &[$(stringify!($value)),*])?,)*
-                        $($counted: file.counted(&id(stringify!($counted)), &[$(stringify!($more)),*], &rules)?,)*
-                        $($script_phrase: file.phrase(&id(stringify!($script_phrase)), &[$(stringify!($script_value)),*])?,)*
-                        $($script_counted: file.counted(&id(stringify!($script_counted)), &[$(stringify!($script_more)),*], &rules)?,)*
+                        $($phrase: Template::default(),)*
+                        $($counted: Message::default(),)*
+                        $($script_phrase: Template::default(),)*
+                        $($script_counted: Message::default(),)*
                     },
-                    rules,
                 };
-                match file.rest().as_slice() {
-                    [] => Ok(texts),
-                    rest => Err(format!("nothing uses {rest:?}")),
-                }
+                let (of, rules) = (&mut texts.templates, &texts.rules);
+                $(file.fixed(stringify!($fixed), &mut texts.$fixed);)*
+                $(file.phrase(stringify!($phrase), &[$(stringify!($value)),*], &mut of.$phrase);)*
+                $(file.counted(stringify!($counted), &[$(stringify!($more)),*], rules, &mut of.$counted);)*
+                $(file.phrase(stringify!($script_phrase), &[$(stringify!($script_value)),*], &mut of.$script_phrase);)*
+                $(file.counted(stringify!($script_counted), &[$(stringify!($script_more)),*], rules, &mut of.$script_counted);)*
+                file.finish().map(|()| texts)
             }
 
             $(pub(crate) fn $phrase(&self, $($value: &str),*) -> String {
@@ -112,11 +115,6 @@ macro_rules! texts {
             })*
         }
     };
-}
-
-/// The name of a message, as in the files.
-fn id(field: &str) -> String {
-    field.replace('_', "-")
 }
 
 texts! {
@@ -134,7 +132,7 @@ texts! {
         about_code_kept forget_code about_session sign_out
         secrecy secrecy_forgotten secrecy_backups secrecy_application secrecy_code secrecy_login secrecy_cookie
         forgotten_at_close deleted_at_close kept_for_good
-        sending until_sent sent_not_confirmed count_not_sent count_not_confirmed count_last_confirmed count_yours
+        sending sent_not_confirmed count_not_sent count_not_confirmed count_last_confirmed count_yours
         choose_one pick_first unknown unknown_before unknown_earlier unknown_with_cookie offline online_again
         cookies_blocked cookie_unreadable cookie_lost vote_as_new start_over closed_before earlier_counts not_counted
         again_soon texts_changed open_now closed_now unsent_not_counted
@@ -172,7 +170,7 @@ texts! {
         shares_of_voters(whole) voters() voters_and_blank(voters, share) votes()
         all_open() none_open() some_open(open) preview_one() preview_several(max) detail_too_many(max)
     }
-    script_phrases { opens_in(time) time_parts(one, two) }
+    script_phrases { until_sent(what) opens_in(time) time_parts(one, two) }
     script_counted { chosen_of(max) is_the_most() days() hours() minutes() seconds() }
 }
 

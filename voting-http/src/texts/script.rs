@@ -39,12 +39,12 @@ macro_rules! words {
 /// The words, under the names that they have in the files of the languages.
 fn words(t: &Texts) -> Map<String, Value> {
     let mut words = words! { t;
-        fixed vote change_vote received received_word sending your_vote last_confirmed until_sent sent_not_confirmed
+        fixed vote change_vote received received_word sending your_vote last_confirmed sent_not_confirmed
             not_sent change_to_this count_not_sent count_not_confirmed count_last_confirmed count_yours choose_one
             pick_first blank_is_in unknown unknown_before unknown_earlier offline online_again cookies_blocked
             cookie_unreadable cookie_lost vote_as_new start_over closed_before earlier_counts not_counted again_soon
             texts_changed open_now closed_now unsent_not_counted;
-        phrases sentences quoted opens_in time_parts vote_is_in;
+        phrases sentences quoted until_sent opens_in time_parts vote_is_in;
         counted chosen_of is_the_most days hours minutes seconds choices_are_in again_in_seconds
     };
     // In English, the script says what the answer says.

@@ -44,7 +44,7 @@ async fn a_result_that_stands_still_says_so_and_since_when() {
     let hour = viewer.text("#live-text").await;
     assert!(hour.contains(':'), "{hour}");
     plain.goto(&voting.result).await;
-    plain.reads("#live-text", "UTC on 20").await;
+    plain.reads("#live-text", " UTC on ").await;
     sql(&voting, "ALTER TABLE elsewhere RENAME TO tallies");
     viewer.reads("#live-text", "Live").await;
     vote(&voting, "cats-vs-dogs", "a");
