@@ -6,9 +6,10 @@ use poem::{Request, http::HeaderMap};
 use crate::problem::Problem;
 
 /// The headers, written as in messages. A header with a list, such as `Accept` or `Cookie`, may occur more than once.
-const SINGLE: [&str; 9] = [
+const SINGLE: [&str; 10] = [
     "Authorization",
     "Content-Type",
+    "Idempotency-Key",
     "If-Match",
     "Origin",
     "Result-Grant",

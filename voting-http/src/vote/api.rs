@@ -319,6 +319,9 @@ impl Api {
         /// The voter's code, in a poll whose `electorate` is `codes`.
         #[oai(name = "Voter-Code", validator(max_length = 100))]
         _code: Header<Option<String>>,
+        /// In a poll whose `electorate` is `open`: names the voter, as for `castBallot`.
+        #[oai(name = "Idempotency-Key")]
+        _key: Header<Option<String>>,
         request: &Request,
     ) -> Result<Json<EligibilityView>, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
@@ -360,6 +363,11 @@ impl Api {
     /// `urn:voting:problem:invalid-voter-cookie`, `…:several-voter-cookies` or `…:outdated-voter-cookie`. To vote as
     /// a new voter, send no cookie.
     ///
+    /// A program that keeps no cookies can name the voter by the header `Idempotency-Key` instead. The same key is the same
+    /// voter in this poll, so trying again is safe: the voter counts once, with the last accepted ballot. In another poll
+    /// the same key is another voter. The answer sets no cookie. A key that is not valid, a key beside a voter's cookie, and a
+    /// key in a poll whose `electorate` is not `open` are refused: 422, `urn:voting:problem:invalid`.
+    ///
     /// A poll whose `electorate` is `codes` takes a ballot from whoever has one of its codes: in the header `Voter-Code`, or by the
     /// cookie that the poll's page sets for a code. It neither needs nor sets the voter's cookie. Without a code: 401,
     /// `urn:voting:problem:code-needed`; with one that is not valid: 403, `urn:voting:problem:invalid-code`.
@@ -391,6 +399,11 @@ impl Api {
         /// The voter's code, in a poll whose `electorate` is `codes`. Hyphens, spaces and small letters are as well.
         #[oai(name = "Voter-Code", validator(max_length = 100))]
         _code: Header<Option<String>>,
+        /// In a poll whose `electorate` is `open`, from a program that sends no cookie: names the voter by a key that the program
+        /// makes for this voter, of at least 128 random bits. 32 to 128 hexadecimal digits, or 22 to 128 letters, digits, `-` and
+        /// `_`; with or without double quotes around it. No UUID: it has fewer random bits.
+        #[oai(name = "Idempotency-Key")]
+        _key: Header<Option<String>>,
         request: &Request,
     ) -> Result<CastAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
@@ -459,6 +472,9 @@ impl Api {
         /// The voter's code, in a poll whose `electorate` is `codes`.
         #[oai(name = "Voter-Code", validator(max_length = 100))]
         _code: Header<Option<String>>,
+        /// In a poll whose `electorate` is `open`: names the voter, as for `castBallot`.
+        #[oai(name = "Idempotency-Key")]
+        _key: Header<Option<String>>,
         request: &Request,
     ) -> Result<WithdrawAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;

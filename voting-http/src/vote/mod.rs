@@ -13,6 +13,7 @@ mod metrics;
 mod order;
 mod page;
 mod poll_cookie;
+mod program_key;
 mod secret_guard;
 mod start_over;
 mod state;
