@@ -31,6 +31,7 @@
 
   var ANSWER_MS = 10000; // a vote may take so long
   var FOLLOW_MS = 5000; // the poll is looked at after so long, and up to two seconds more
+  var PROOF_MS = 60000; // a browser computes for so long, then its form waits instead
   var OFFLINE_MS = 300000; // what could not be sent for longer is not sent by itself any more
 
   var pollState = form.dataset.state; // scheduled, open, closing, final, archived
@@ -95,6 +96,8 @@
   var UNKNOWN_BEFORE = "We do not know whether your last try arrived. Trying again is safe: it counts once.";
   var LOST = "This browser has lost the cookie of your vote, which still counts. If you vote now, you vote as a new voter.";
   var RECEIVED = "Received. If you voted before, your first vote counts.";
+  var PROVING = "Very many people vote here just now. Your vote is sent in a moment.";
+  var CROWDED = "Very many people vote here just now. Please try again.";
   var CLOSED_FIRST = "This poll closed before your vote arrived. It was not counted.";
 
   function labelOf(option) {
@@ -369,7 +372,7 @@
   }
 
   // Never fails: it says what is known.
-  function put(choices) {
+  function put(choices, proof) {
     var mayRetry = !retrying;
     var request = {
       method: "PUT",
@@ -379,11 +382,59 @@
       headers: { "Content-Type": "application/json", "Accept": "application/json", "Voter-Tag": voter },
       body: JSON.stringify({ choices: choices })
     };
-    return inTime(form.dataset.url, request, read).then(null, function () {
+    if (proof) request.headers["Voter-Proof"] = proof;
+    return inTime(form.dataset.url, request, read).then(function (outcome) {
+      return outcome.challenge && !proof ? prove(choices, outcome.challenge) : outcome;
+    }, function () {
       // Lost on the way there or on the way back: nobody can tell which.
       var isOffline = navigator.onLine === false && mayRetry;
       return unknown(isOffline && OFFLINE, isOffline);
     });
+  }
+
+  // Very many new voters come, and each of them does some work (ALTCHA's proof of work).
+  function prove(choices, challenge) {
+    say("news", PROVING);
+    return solve(challenge).then(function (proof) {
+      return proof ? put(choices, proof) : sendForm(choices);
+    });
+  }
+
+  // An empty text if this browser cannot solve it in time.
+  function solve(challenge) {
+    return new Promise(function (resolve) {
+      var worker = null;
+      var timer = setTimeout(end, PROOF_MS, "");
+      function end(proof) {
+        clearTimeout(timer);
+        if (worker) worker.terminate();
+        resolve(proof);
+      }
+      try {
+        worker = new Worker(form.dataset.proof);
+        worker.onmessage = function (event) { end(event.data); };
+        worker.onerror = function () { end(""); };
+        worker.postMessage(challenge);
+      } catch (error) {
+        end("");
+      }
+    });
+  }
+
+  // The answer is a page whose form waits.
+  function sendForm(choices) {
+    tick(choices);
+    if (!inputs.length) {
+      var field = document.createElement("input");
+      field.type = "hidden";
+      field.name = "vote";
+      field.value = choices[0];
+      form.appendChild(field);
+    }
+    form.elements.voter.value = voter;
+    if (!unsure) remember(false);
+    form.submit();
+    return new Promise(function () { });
   }
 
   // Only what our service says in so many words is known. All else may be from somebody in between.
@@ -409,6 +460,11 @@
     if (kind === "cookies-needed") return refused(COOKIES, sendAgain);
     if (/-voter-cookie$/.test(kind)) return refused(UNREADABLE, function () { location.reload(); }, "Start over");
     var reason = String(answer.detail || answer.title);
+    if (kind === "proof-needed" && answer.challenge) {
+      var needed = refused(CROWDED, sendAgain);
+      needed.challenge = answer.challenge;
+      return needed;
+    }
     if (response.status < 500 && response.status !== 429 && response.status !== 408) return refused(reason);
     var seconds = Number(response.headers.get("Retry-After"));
     var when = seconds > 1 ? "in " + seconds + " seconds" : "in a moment";

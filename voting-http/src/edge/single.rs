@@ -6,7 +6,7 @@ use poem::{Request, http::HeaderMap};
 use crate::problem::Problem;
 
 /// The headers, written as in messages. A header with a list, such as `Accept` or `Cookie`, may occur more than once.
-const SINGLE: [&str; 10] = [
+const SINGLE: [&str; 11] = [
     "Authorization",
     "Content-Type",
     "Idempotency-Key",
@@ -16,6 +16,7 @@ const SINGLE: [&str; 10] = [
     "Sec-Fetch-Mode",
     "Sec-Fetch-Site",
     "Voter-Code",
+    "Voter-Proof",
     "Voter-Tag",
 ];
 

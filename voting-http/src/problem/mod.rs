@@ -69,6 +69,60 @@ pub(crate) struct ProblemDocument {
     closes_at: Option<String>,
     /// Of `result-hidden`: the voters whose ballot counts.
     voters: Option<u64>,
+    /// Of `proof-needed`: what is to be solved.
+    challenge: Option<ChallengeView>,
+}
+
+/// A challenge of ALTCHA's proof of work, version 2. Find the number (`counter`) for which SHA-256 of the salt, the nonce
+/// and the number, as four bytes with the highest first, begins with `keyPrefix`.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Challenge")]
+pub(crate) struct ChallengeView {
+    parameters: ChallengeParametersView,
+    /// Send it back unchanged.
+    signature: String,
+}
+
+/// The parameters of a challenge. Send them back unchanged.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "ChallengeParameters")]
+pub(crate) struct ChallengeParametersView {
+    /// `SHA-256`.
+    algorithm: String,
+    /// How often the hash is computed for each number: once.
+    cost: u32,
+    /// When the challenge ends, in seconds since 1970.
+    #[oai(rename = "expiresAt")]
+    expires_at: u64,
+    /// How many bytes the hash has.
+    #[oai(rename = "keyLength")]
+    key_length: u32,
+    /// The first bytes of the hash, as hexadecimal digits.
+    #[oai(rename = "keyPrefix")]
+    key_prefix: String,
+    /// 16 bytes, as hexadecimal digits.
+    nonce: String,
+    /// 16 bytes, as hexadecimal digits.
+    salt: String,
+}
+
+impl ChallengeView {
+    /// The challenge as clients see it; `None` if it is of another kind than those that are made here.
+    fn new(challenge: &altcha::Challenge) -> Option<Self> {
+        let of = &challenge.parameters;
+        Some(Self {
+            parameters: ChallengeParametersView {
+                algorithm: of.algorithm.clone(),
+                cost: of.cost,
+                expires_at: of.expires_at?.try_into().ok()?,
+                key_length: of.key_length.try_into().ok()?,
+                key_prefix: of.key_prefix.clone(),
+                nonce: of.nonce.clone(),
+                salt: of.salt.clone(),
+            },
+            signature: challenge.signature.clone()?,
+        })
+    }
 }
 
 /// What is said of a hidden result besides the detail.
@@ -103,6 +157,7 @@ pub(crate) struct Problem {
     /// The cause, which the client is not told.
     cause: Option<WhyNotReady>,
     hidden: Option<Box<OfHidden>>,
+    challenge: Option<Box<ChallengeView>>,
 }
 
 impl Problem {
@@ -117,6 +172,7 @@ impl Problem {
             sign_in: None,
             cause: None,
             hidden: None,
+            challenge: None,
         }
     }
 
@@ -376,6 +432,41 @@ impl Problem {
         .after(wait)
     }
 
+    /// Too many voters who had not voted before came to one poll.
+    pub(crate) fn too_many_new_voters_of_poll(wait: Duration) -> Self {
+        Self::new(
+            ProblemKind::TooManyNewVotersOfPoll,
+            "Very many people vote here for the first time just now.",
+        )
+        .after(wait)
+    }
+
+    /// The voter is to solve this challenge.
+    pub(crate) fn proof_needed(why: &'static str, challenge: &altcha::Challenge) -> Self {
+        Self {
+            challenge: ChallengeView::new(challenge).map(Box::new),
+            ..Self::new(ProblemKind::ProofNeeded, why)
+        }
+    }
+
+    /// The voter is to send the form again after this time; `None`: too many wait already.
+    pub(crate) fn form_waits(wait: Option<Duration>) -> Self {
+        match wait {
+            Some(wait) => Self::new(
+                ProblemKind::ProofNeeded,
+                "Very many people vote here for the first time just now. Keep this page open, and send your vote again from \
+                 it.",
+            )
+            .after(wait),
+            None => Self::new(
+                ProblemKind::ProofNeeded,
+                "Very many people vote here for the first time just now, and too many wait already. In a browser with \
+                 scripts you do not have to wait.",
+            )
+            .after(Duration::from_secs(60)),
+        }
+    }
+
     /// Too many wrong codes came from the address, or from all addresses together.
     pub(crate) fn too_many_codes(wait: Duration) -> Self {
         Self::new(
@@ -414,6 +505,7 @@ impl Problem {
             detail: self.detail.clone().into_owned(),
             closes_at: hidden.and_then(|hidden| Some(hidden.closes_at?.to_string())),
             voters: hidden.map(|hidden| hidden.voters),
+            challenge: self.challenge.as_deref().cloned(),
         }
     }
 

@@ -9,7 +9,7 @@ use poem_openapi::{
 use serde::{Deserialize, Serialize};
 use voting_core::{Choices, Poll, Receipt};
 
-use super::{VoteService, memory::Remembered};
+use super::{VoteService, memory::Remembered, proof::of_header};
 use crate::{
     edge::{
         json_answer::JsonAnswer,
@@ -76,6 +76,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ProblemKind::PollChanged,
             ProblemKind::InvalidChoice,
             ProblemKind::TooManyNewVoters,
+            ProblemKind::TooManyNewVotersOfPoll,
+            ProblemKind::ProofNeeded,
             ProblemKind::EmptyBallotsNotTaken,
             ProblemKind::Overloaded,
             ProblemKind::ForeignSecret,
@@ -379,7 +381,10 @@ impl Api {
     /// A poll with `revote: false` counts the voter's first accepted ballot.
     ///
     /// An address can have a limited number of voters whose request does not show that they have voted before: 429,
-    /// `urn:voting:problem:too-many-new-voters`. The ballot is not stored.
+    /// `urn:voting:problem:too-many-new-voters`. The ballot is not stored. The same holds for a poll as a whole, if the
+    /// deployment limits it: 429, `urn:voting:problem:too-many-new-voters-of-poll`. Or, when very many such voters come, each
+    /// of them does a proof of work: 429, `urn:voting:problem:proof-needed`, with a challenge. A solution is good for this voter
+    /// in this poll, for ten minutes.
     ///
     /// A closed poll takes no ballots: 409, `urn:voting:problem:poll-closed`; nor does a poll that is not open yet: 409,
     /// `urn:voting:problem:poll-not-open`.
@@ -404,6 +409,11 @@ impl Api {
         /// `_`; with or without double quotes around it. No UUID: it has fewer random bits.
         #[oai(name = "Idempotency-Key")]
         _key: Header<Option<String>>,
+        /// Sent after `urn:voting:problem:proof-needed`: the JSON `{"challenge":…,"solution":{"counter":…,"derivedKey":"…"}}` in
+        /// Base64, as ALTCHA's own clients make it. `challenge` is that of the answer, `counter` the number that was
+        /// found, `derivedKey` the whole hash as hexadecimal digits.
+        #[oai(name = "Voter-Proof", validator(max_length = 4096))]
+        _proof: Header<Option<String>>,
         request: &Request,
     ) -> Result<CastAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
@@ -415,7 +425,9 @@ impl Api {
             None => Ok(poll.blank()?),
             Some(_) => Ok(poll.choose(named())?),
         };
-        let cast = self.0.cast(request, &poll, visitor, voter, choose).await;
+        let proof = of_header(request);
+        let cast = self.0.cast(request, &poll, visitor, voter, choose, proof);
+        let cast = cast.await;
         let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;
         let remember = from_page.map(|_| self.remembered(&poll, visitor, choices, &receipt));
         let answer = AcceptedView {
@@ -489,7 +501,14 @@ impl Api {
         let voter = self.0.identify(request, &poll, visitor, from_page)?;
         let cast = self
             .0
-            .cast(request, &poll, visitor, voter, || Ok(poll.withdraw()?))
+            .cast(
+                request,
+                &poll,
+                visitor,
+                voter,
+                || Ok(poll.withdraw()?),
+                None,
+            )
             .await;
         let (choices, receipt) = cast.map_err(|problem| problem.for_client(false))?;
         let remember = from_page.map(|_| self.remembered(&poll, visitor, choices, &receipt));

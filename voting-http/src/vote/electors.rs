@@ -23,7 +23,7 @@ use voting_core::{
 use super::{
     VoteService,
     poll_cookie::{PollCookies, Unread},
-    program_key::{ProgramKey, ProgramVoters},
+    program_key::ProgramKey,
 };
 use crate::{
     edge::visitor::{KEY_HEADER, NoCode, NoVoterCookie, Visitor},
@@ -38,7 +38,6 @@ pub(super) struct Electors {
     wrap: Option<PollKeyWrap>,
     known: RwLock<HashMap<PollId, (WrappedPollKey, Arc<PollKey>)>>,
     codes: PollCookies,
-    programs: ProgramVoters,
     warnings: Seldom,
 }
 
@@ -55,7 +54,6 @@ impl Electors {
             wrap,
             known: RwLock::default(),
             codes: PollCookies::new(secret, "code", secure),
-            programs: ProgramVoters::new(secret),
             warnings: Seldom::default(),
         }
     }
@@ -240,7 +238,7 @@ impl VoteService {
         let key = ProgramKey::parse(key)?;
         let id = match scheme {
             VoterScheme::Pseudonym => self.0.electors.key(poll)?.program(key.as_bytes()),
-            _ => self.0.electors.programs.voter(poll.id(), key),
+            _ => key.voter(poll.id()),
         };
         Ok(Visitor::with_key(id))
     }

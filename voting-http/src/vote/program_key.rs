@@ -3,7 +3,8 @@
 //! A key is the same voter each time, so a request that is sent again is not another voter. Whoever knows a key can change
 //! the vote. So a key must be hard to guess, and it is not logged.
 
-use voting_core::{PollId, SecretKey, VoterId, model::secret::MacKey};
+use sha2::{Digest, Sha256};
+use voting_core::{PollId, VoterId};
 
 use crate::problem::Problem;
 
@@ -87,19 +88,20 @@ fn different(key: &[u8]) -> usize {
     seen.into_iter().filter(|seen| *seen).count()
 }
 
-/// Gives voters with a key their ids in polls that have no key of their own.
-pub(super) struct ProgramVoters(MacKey);
+/// What is hashed begins with this, so that the hash is of no other use.
+const PURPOSE: &[u8] = b"voters with idempotency keys 1\0";
 
-impl ProgramVoters {
-    pub(super) fn new(secret: &SecretKey) -> Self {
-        Self(secret.derive("voters with idempotency keys 1"))
-    }
-
-    /// The voter with this key in this poll: another one in each poll.
-    pub(super) fn voter(&self, poll: &PollId, key: ProgramKey<'_>) -> VoterId {
+impl ProgramKey<'_> {
+    /// The id of the voter with this key, in a poll that has no key of its own: another one in each poll. It is a hash: a key
+    /// with 128 random bits cannot be found from it. It is not made with the secret of the deployment, since under the next
+    /// secret the same key must not be another voter.
+    pub(super) fn voter(self, poll: &PollId) -> VoterId {
         // No id of a poll contains this byte, so no two pairs have the same text.
-        let message = [poll.as_str().as_bytes(), b"\0", key.as_bytes()].concat();
-        VoterId::from_bytes(self.0.tag(&message))
+        let text = [PURPOSE, poll.as_str().as_bytes(), b"\0", self.0].concat();
+        let hash: [u8; 32] = Sha256::digest(text).into();
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash[..16]);
+        VoterId::from_bytes(id)
     }
 }
 
@@ -153,15 +155,14 @@ mod tests {
             key
         );
         let digits = ProgramKey::parse(b"9f2c4e6a8b0d1f3e5a7c9b8d6f4e2a10").unwrap();
-        let voters = ProgramVoters::new(&SecretKey::new([7; 32]).unwrap());
         let [ours, other] = ["ours", "other"].map(|id| id.parse::<PollId>().unwrap());
-        assert_eq!(voters.voter(&ours, key), voters.voter(&ours, key));
-        assert_ne!(voters.voter(&ours, key), voters.voter(&ours, digits));
-        assert_ne!(voters.voter(&ours, key), voters.voter(&other, key));
+        assert_eq!(key.voter(&ours), key.voter(&ours));
+        assert_ne!(key.voter(&ours), digits.voter(&ours));
+        assert_ne!(key.voter(&ours), key.voter(&other));
         // A retry after an upgrade must be the same voter.
         assert_eq!(
-            voters.voter(&ours, key).to_string(),
-            "cdf3c6e0-8ce9-732e-74ef-bcfefe132987"
+            key.voter(&ours).to_string(),
+            "0374c19e-7eec-4884-b9d0-1f5108ac4eac"
         );
     }
 
