@@ -125,11 +125,16 @@ impl ChallengeView {
     }
 }
 
-/// What is said of a hidden result besides the detail.
+/// What is said of some problems besides the detail.
 #[derive(Debug, Clone)]
-struct OfHidden {
-    closes_at: Option<Moment>,
-    voters: u64,
+enum More {
+    /// Of a hidden result.
+    Hidden {
+        closes_at: Option<Moment>,
+        voters: u64,
+    },
+    /// What is to be solved.
+    Proof(ChallengeView),
 }
 
 /// Why a service is not ready, with causes that clients are not told. The response to `/readyz` has it as data, for
@@ -156,8 +161,7 @@ pub(crate) struct Problem {
     sign_in: Option<String>,
     /// The cause, which the client is not told.
     cause: Option<WhyNotReady>,
-    hidden: Option<Box<OfHidden>>,
-    challenge: Option<Box<ChallengeView>>,
+    more: Option<Box<More>>,
 }
 
 impl Problem {
@@ -171,8 +175,7 @@ impl Problem {
             retry_after: (kind.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
             sign_in: None,
             cause: None,
-            hidden: None,
-            challenge: None,
+            more: None,
         }
     }
 
@@ -220,7 +223,7 @@ impl Problem {
     pub(crate) fn result_hidden(poll: &Poll, hidden: &Hidden, voters: u64) -> Self {
         let closes_at = hidden.closes_at;
         Self {
-            hidden: Some(Box::new(OfHidden { closes_at, voters })),
+            more: Some(Box::new(More::Hidden { closes_at, voters })),
             ..Self::new(ProblemKind::ResultHidden, why_hidden(poll, hidden))
         }
     }
@@ -444,7 +447,7 @@ impl Problem {
     /// The voter is to solve this challenge.
     pub(crate) fn proof_needed(why: &'static str, challenge: &altcha::Challenge) -> Self {
         Self {
-            challenge: ChallengeView::new(challenge).map(Box::new),
+            more: ChallengeView::new(challenge).map(|challenge| Box::new(More::Proof(challenge))),
             ..Self::new(ProblemKind::ProofNeeded, why)
         }
     }
@@ -497,15 +500,19 @@ impl Problem {
     }
 
     fn document(&self) -> ProblemDocument {
-        let hidden = self.hidden.as_deref();
+        let (closes_at, voters, challenge) = match self.more.as_deref() {
+            Some(More::Hidden { closes_at, voters }) => (*closes_at, Some(*voters), None),
+            Some(More::Proof(challenge)) => (None, None, Some(challenge.clone())),
+            None => (None, None, None),
+        };
         ProblemDocument {
             kind: self.kind,
             title: self.title.to_owned(),
             status: self.status.as_u16(),
             detail: self.detail.clone().into_owned(),
-            closes_at: hidden.and_then(|hidden| Some(hidden.closes_at?.to_string())),
-            voters: hidden.map(|hidden| hidden.voters),
-            challenge: self.challenge.as_deref().cloned(),
+            closes_at: closes_at.map(|at| at.to_string()),
+            voters,
+            challenge,
         }
     }
 
