@@ -393,6 +393,10 @@ impl Api {
         method = "put",
         operation_id = "castBallot"
     )]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the document has the headers that are arguments"
+    )]
     async fn cast(
         &self,
         poll: Path<String>,
