@@ -33,6 +33,7 @@
 
   var ANSWER_MS = 10000; // a vote may take so long
   var FOLLOW_MS = 5000; // the poll is looked at after so long, and up to two seconds more
+  var PROOF_MS = 60000; // a browser computes for so long, then its form waits instead
   var OFFLINE_MS = 300000; // what could not be sent for longer is not sent by itself any more
 
   var pollState = form.dataset.state; // scheduled, open, closing, final, archived
@@ -389,7 +390,7 @@
   }
 
   // Never fails: it says what is known.
-  function put(choices) {
+  function put(choices, proof) {
     var mayRetry = !retrying;
     var request = {
       method: "PUT",
@@ -399,11 +400,59 @@
       headers: { "Content-Type": "application/json", "Accept": "application/json", "Voter-Tag": voter },
       body: JSON.stringify({ choices: choices })
     };
-    return inTime(form.dataset.url, request, read).then(null, function () {
+    if (proof) request.headers["Voter-Proof"] = proof;
+    return inTime(form.dataset.url, request, read).then(function (outcome) {
+      return outcome.challenge && !proof ? prove(choices, outcome.challenge) : outcome;
+    }, function () {
       // Lost on the way there or on the way back: nobody can tell which.
       var isOffline = navigator.onLine === false && mayRetry;
       return unknown(isOffline && texts.offline, isOffline);
     });
+  }
+
+  // Very many new voters come, and each of them does some work (ALTCHA's proof of work).
+  function prove(choices, challenge) {
+    say("news", texts.proving);
+    return solve(challenge).then(function (proof) {
+      return proof ? put(choices, proof) : sendForm(choices);
+    });
+  }
+
+  // An empty text if this browser cannot solve it in time.
+  function solve(challenge) {
+    return new Promise(function (resolve) {
+      var worker = null;
+      var timer = setTimeout(end, PROOF_MS, "");
+      function end(proof) {
+        clearTimeout(timer);
+        if (worker) worker.terminate();
+        resolve(proof);
+      }
+      try {
+        worker = new Worker(form.dataset.proof);
+        worker.onmessage = function (event) { end(event.data); };
+        worker.onerror = function () { end(""); };
+        worker.postMessage(challenge);
+      } catch (error) {
+        end("");
+      }
+    });
+  }
+
+  // The answer is a page whose form waits.
+  function sendForm(choices) {
+    tick(choices);
+    if (!inputs.length) {
+      var field = document.createElement("input");
+      field.type = "hidden";
+      field.name = "vote";
+      field.value = choices[0];
+      form.appendChild(field);
+    }
+    form.elements.voter.value = voter;
+    if (!unsure) remember(false);
+    form.submit();
+    return new Promise(function () { });
   }
 
   // Only what our service says in so many words is known. All else may be from somebody in between.
@@ -430,6 +479,11 @@
     if (kind === "poll-not-open" || kind === "poll-changed") return refusedAs(reason);
     if (kind === "cookies-needed") return refused(texts.cookies_blocked, sendAgain);
     if (/-voter-cookie$/.test(kind)) return refused(texts.cookie_unreadable, function () { location.reload(); }, texts.start_over);
+    if (kind === "proof-needed" && answer.challenge) {
+      var needed = refused(texts.crowded, sendAgain);
+      needed.challenge = answer.challenge;
+      return needed;
+    }
     if (response.status < 500 && response.status !== 429 && response.status !== 408) return refused(reason);
     var seconds = Number(response.headers.get("Retry-After"));
     return refused(inARow(reason, seconds > 1 ? counted(texts.again_in_seconds, seconds) : texts.again_soon), sendAgain);

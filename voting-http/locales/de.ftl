@@ -199,6 +199,8 @@ texts-changed = Die Texte dieser Abstimmung wurden geändert. Bitte lesen Sie si
 open-now = Die Abstimmung ist jetzt offen.
 closed-now = Die Abstimmung ist beendet.
 unsent-not-counted = Was Sie nicht abgesendet hatten, zählt nicht.
+proving = Gerade stimmen hier sehr viele Menschen ab. Ihre Stimme wird gleich gesendet.
+crowded = Gerade stimmen hier sehr viele Menschen ab. Bitte versuchen Sie es noch einmal.
 
 ## The result page
 
@@ -361,6 +363,7 @@ title-cross-site = Von einer anderen Seite gesendet
 title-too-slow = Das hat zu lange gedauert
 title-store = Die Daten sind gerade nicht erreichbar
 title-new-voters = Zu viele neue Stimmen aus Ihrem Netz
+title-crowded = Zu viele neue Stimmen in dieser Abstimmung
 detail-internal = Das ist ein Fehler des Dienstes. Er wurde protokolliert.
 detail-not-found = Unter dieser Adresse gibt es nichts.
 detail-unknown-poll = Unter dieser Adresse gibt es keine Abstimmung.
@@ -384,3 +387,6 @@ detail-too-slow = Die Daten kamen nicht rechtzeitig an.
 detail-new-voters = Aus Ihrem Netz kamen in kurzer Zeit sehr viele neue Stimmen.
 detail-overloaded = Gerade kommen zu viele Stimmen auf einmal.
 detail-not-stored = Stimmen können gerade nicht gespeichert werden.
+detail-crowded = Gerade stimmen hier sehr viele Menschen zum ersten Mal ab.
+form-waits = Gerade stimmen hier sehr viele Menschen zum ersten Mal ab. Lassen Sie diese Seite offen und senden Sie Ihre Stimme von hier aus noch einmal ab.
+line-is-full = Gerade stimmen hier sehr viele Menschen zum ersten Mal ab, und zu viele warten schon. In einem Browser mit Skripten müssen Sie nicht warten.

@@ -200,6 +200,8 @@ texts-changed = The texts of this poll have been changed. Please read them again
 open-now = This poll is open now.
 closed-now = This poll has closed.
 unsent-not-counted = What you had not sent is not counted.
+proving = Very many people vote here just now. Your vote is sent in a moment.
+crowded = Very many people vote here just now. Please try again.
 
 ## The result page
 
@@ -358,6 +360,7 @@ title-cross-site = Sent from another site
 title-too-slow = The request took too long
 title-store = The store does not answer
 title-new-voters = Too many new voters at your address
+title-crowded = Too many new voters in this poll
 detail-internal = This is a fault of the service. It has been logged.
 detail-not-found = There is nothing at this address.
 detail-unknown-poll = There is no poll at this address.
@@ -381,3 +384,6 @@ detail-too-slow = The request's body did not arrive in time.
 detail-new-voters = Very many new voters came from your network within a short time.
 detail-overloaded = Too many votes are arriving at once.
 detail-not-stored = Votes cannot be stored right now.
+detail-crowded = Very many people vote here for the first time just now.
+form-waits = Very many people vote here for the first time just now. Keep this page open, and send your vote again from it.
+line-is-full = Very many people vote here for the first time just now, and too many wait already. In a browser with scripts you do not have to wait.

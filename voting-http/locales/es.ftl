@@ -218,6 +218,8 @@ texts-changed = Los textos de esta votación han cambiado. Vuelva a leerlos.
 open-now = La votación ya está abierta.
 closed-now = La votación se ha cerrado.
 unsent-not-counted = Lo que no había enviado no cuenta.
+proving = En este momento vota aquí muchísima gente. Su voto se envía enseguida.
+crowded = En este momento vota aquí muchísima gente. Inténtelo de nuevo.
 
 ## The result page
 
@@ -389,6 +391,7 @@ title-cross-site = Enviado desde otro sitio
 title-too-slow = La solicitud tardó demasiado
 title-store = Los datos no responden
 title-new-voters = Demasiados votantes nuevos desde su red
+title-crowded = Demasiados votantes nuevos en esta votación
 detail-internal = Es un fallo del servicio. Ha quedado registrado.
 detail-not-found = No hay nada en esta dirección.
 detail-unknown-poll = No hay ninguna votación en esta dirección.
@@ -413,3 +416,6 @@ detail-too-slow = Los datos no llegaron a tiempo.
 detail-new-voters = Desde su red llegaron muchísimos votantes nuevos en poco tiempo.
 detail-overloaded = Están llegando demasiados votos a la vez.
 detail-not-stored = Ahora mismo no se pueden guardar votos.
+detail-crowded = En este momento muchísima gente vota aquí por primera vez.
+form-waits = En este momento muchísima gente vota aquí por primera vez. Deje abierta esta página y envíe su voto otra vez desde ella.
+line-is-full = En este momento muchísima gente vota aquí por primera vez y ya hay demasiadas personas esperando. En un navegador con scripts no hace falta esperar.

@@ -163,6 +163,8 @@ texts-changed = この投票の文面が変わりました。もう一度お読�
 open-now = 投票が始まりました。
 closed-now = この投票は締め切られました。
 unsent-not-counted = 送信していない選択は数えられません。
+proving = 現在、たいへん多くの方が投票しています。まもなく送信されます。
+crowded = 現在、たいへん多くの方が投票しています。もう一度お試しください。
 
 ## The result page
 
@@ -289,6 +291,7 @@ title-cross-site = 別のサイトから送信されました
 title-too-slow = 時間がかかりすぎました
 title-store = データに接続できません
 title-new-voters = 同じネットワークからの新しい投票者が多すぎます
+title-crowded = この投票への新しい参加者が多すぎます
 detail-internal = サービスの不具合です。記録されました。
 detail-not-found = このアドレスには何もありません。
 detail-unknown-poll = このアドレスに投票はありません。
@@ -308,3 +311,6 @@ detail-too-slow = データが時間内に届きませんでした。
 detail-new-voters = 同じネットワークから、短い時間に非常に多くの新しい投票者がありました。
 detail-overloaded = 一度に届く投票が多すぎます。
 detail-not-stored = いま投票を保存できません。
+detail-crowded = 現在、たいへん多くの方が初めて投票しています。
+form-waits = 現在、たいへん多くの方が初めて投票しています。このページを開いたままにして、ここからもう一度送信してください。
+line-is-full = 現在、たいへん多くの方が初めて投票しており、すでに多くの方が待っています。スクリプトが使えるブラウザーでは待つ必要はありません。

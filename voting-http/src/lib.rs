@@ -28,7 +28,7 @@ pub use self::{
     server::{
         api_routes::Exposed,
         gate::{
-            Gate, Limits, NewVoters,
+            Gate, Limits, NewVoters, ProofOfWork,
             client_address::{InvalidProxy, TrustedProxies},
         },
         serve::{ServeOptions, serve},

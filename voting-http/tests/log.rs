@@ -8,7 +8,8 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use support::{JSON, OPERATOR_TOKEN, Services, get, send};
+use support::{JSON, OPERATOR_TOKEN, Services, Setup, get, send};
+use voting_http::{Limits, NewVoters};
 
 /// The lines that were logged.
 #[derive(Clone, Default)]
@@ -76,6 +77,29 @@ fn who_is_refused_is_logged_with_what_and_from_where_and_without_the_token() {
     let lines = log.with("somebody shows wrong operator's tokens");
     assert_eq!(lines.len(), 30, "so many a minute");
     assert!(lines.iter().all(|line| line["address"] == "127.0.0.1"));
+
+    // A poll that is full is named, and no address.
+    let one = 1.try_into().expect("not zero");
+    let limit = NewVoters {
+        burst: one,
+        per_minute: one,
+    };
+    let full = Services::set_up(|_| Setup {
+        limits: Limits {
+            new_voters_of_poll: Some(limit),
+            ..Limits::default()
+        },
+        ..Setup::default()
+    });
+    let url = format!("{}/v1/polls/many/ballot", full.vote);
+    let statuses = [(); 3].map(|()| send("PUT", &url, &[JSON], br#"{"choices":["a"]}"#).status);
+    assert_eq!(statuses.map(|status| status.as_u16()), [202, 429, 429]);
+    let message = "votes are refused because too many new voters came to one poll. If they are people, raise \
+                   new_voters.poll_per_minute, or name the poll in new_voters.unlimited_polls";
+    let expected = json!({
+        "message": message, "poll": "many", "times": 1, "reason": "new_voters_of_poll",
+    });
+    assert_eq!(log.with(message), [expected]);
 
     let all = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     for secret in [OPERATOR_TOKEN, &anna, "wrong 1", "secret-words"] {

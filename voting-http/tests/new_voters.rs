@@ -38,9 +38,15 @@ fn cast(services: &Services, poll: &str, from: (&str, &str)) -> Answer {
 }
 
 fn turned_away(services: &Services) -> u64 {
+    turned_away_for(services, "new_voters")
+}
+
+fn turned_away_for(services: &Services, reason: &str) -> u64 {
     let metrics = get(&format!("{}/metrics", services.vote), &[]).body;
-    let line = "voting_turned_away_total{reason=\"new_voters\"} ";
-    let mut counts = metrics.lines().filter_map(|found| found.strip_prefix(line));
+    let line = format!("voting_turned_away_total{{reason=\"{reason}\"}} ");
+    let mut counts = metrics
+        .lines()
+        .filter_map(|found| found.strip_prefix(&line));
     counts
         .next()
         .expect("the metric")
@@ -190,4 +196,93 @@ fn programs_on_this_machine_and_deployments_without_the_limit_are_not_limited() 
     for _ in 0..3 * BURST {
         assert_eq!(cast(&unlimited, "cats-vs-dogs", HERE).status, 202);
     }
+}
+
+/// At most three new voters of a poll at once, from wherever they come.
+fn of_poll() -> Limits {
+    let number = |number: u32| number.try_into().expect("not zero");
+    Limits {
+        new_voters_of_poll: Some(NewVoters {
+            burst: number(BURST),
+            per_minute: number(1),
+        }),
+        new_voters: None,
+        unlimited_polls: vec!["many".parse().expect("an id")],
+        ..limits()
+    }
+}
+
+#[test]
+fn a_poll_as_a_whole_can_have_a_limit() {
+    let services = Services::set_up(|_| Setup {
+        limits: of_poll(),
+        ..Setup::default()
+    });
+    let mut voter = Browser::open(&services, HERE);
+    assert_eq!(voter.vote(&services, "a").status, 303);
+    // Also this machine is counted.
+    for from in [ELSEWHERE, ("x-y", "z")] {
+        assert_eq!(cast(&services, "cats-vs-dogs", from).status, 202);
+    }
+    let refused = cast(
+        &services,
+        "cats-vs-dogs",
+        ("x-forwarded-for", "2001:db8::1"),
+    );
+    assert_eq!(refused.status, 429);
+    let kind = "urn:voting:problem:too-many-new-voters-of-poll";
+    assert_eq!(refused.json()["type"], kind);
+    let wait: u64 = refused.header("retry-after").parse().expect("seconds");
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(turned_away_for(&services, "new_voters_of_poll"), 1);
+    // Who has voted is none of them, and neither is who takes a vote back.
+    assert_eq!(voter.vote(&services, "b").status, 303);
+    let url = format!("{}/v1/polls/cats-vs-dogs/ballot", services.vote);
+    let back = send("DELETE", &url, &[("cookie", &refused.cookie())], b"");
+    assert_eq!(back.status, 202, "{}", back.body);
+    for _ in 0..2 * BURST {
+        assert_eq!(cast(&services, "many", HERE).status, 202);
+    }
+    assert_eq!(services.votes("cats-vs-dogs"), [2, 1]);
+}
+
+#[test]
+fn a_poll_can_be_without_the_limit_of_addresses() {
+    let services = Services::set_up(|_| Setup {
+        limits: Limits {
+            unlimited_polls: vec!["many".parse().expect("an id")],
+            ..limits()
+        },
+        ..Setup::default()
+    });
+    for _ in 0..2 * BURST {
+        assert_eq!(cast(&services, "many", HERE).status, 202);
+    }
+    for _ in 0..BURST {
+        assert_eq!(cast(&services, "cats-vs-dogs", HERE).status, 202);
+    }
+    assert_eq!(cast(&services, "cats-vs-dogs", HERE).status, 429);
+}
+
+#[test]
+fn a_vote_that_the_poll_has_no_place_for_takes_none_of_the_address() {
+    let number = |number: u32| number.try_into().expect("not zero");
+    let few = NewVoters {
+        burst: number(1),
+        per_minute: number(1),
+    };
+    let services = Services::set_up(|_| Setup {
+        limits: Limits {
+            new_voters_of_poll: Some(few),
+            ..limits()
+        },
+        ..Setup::default()
+    });
+    assert_eq!(cast(&services, "cats-vs-dogs", ELSEWHERE).status, 202);
+    for _ in 0..2 * BURST {
+        let refused = cast(&services, "cats-vs-dogs", HERE);
+        let kind = "urn:voting:problem:too-many-new-voters-of-poll";
+        assert_eq!(refused.json()["type"], kind);
+    }
+    assert_eq!(turned_away(&services), 0);
 }

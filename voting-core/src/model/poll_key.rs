@@ -198,6 +198,7 @@ pub struct PollKey {
     pseudonyms: MacKey,
     holders: MacKey,
     logins: MacKey,
+    programs: MacKey,
     codes: CodeTags,
 }
 
@@ -208,6 +209,7 @@ impl PollKey {
             pseudonyms: key.derive("pseudonyms 1"),
             holders: key.derive("voters with codes 1"),
             logins: key.derive("voters who sign in 1"),
+            programs: key.derive("voters with idempotency keys 1"),
             codes: CodeTags::new(poll, key.derive("codes 1")),
         }
     }
@@ -236,6 +238,11 @@ impl PollKey {
             message.extend(part.as_bytes());
         }
         VoterId::from_bytes(self.logins.tag(&message))
+    }
+
+    /// The id under which the voter votes whom a program names by this text, in a poll for everybody.
+    pub fn program(&self, key: &[u8]) -> VoterId {
+        VoterId::from_bytes(self.programs.tag(key))
     }
 
     /// Makes and checks the poll's codes.
@@ -333,6 +340,8 @@ mod tests {
         assert_ne!(a[4..], voter.to_bytes()[4..]);
         assert_ne!(one.holder(1), other.holder(1));
         assert_ne!(one.holder(1), one.holder(2));
+        assert_ne!(one.program(b"a"), other.program(b"a"));
+        assert_ne!(one.program(b"a"), one.program(b"b"));
     }
 
     #[test]
@@ -357,6 +366,10 @@ mod tests {
         assert_eq!(
             key.holder(5).to_string(),
             "a1b7b902-d5e5-5fa8-3c46-b2f32ea6243f"
+        );
+        assert_eq!(
+            key.program(b"jfq5vC3KWPsIgTFh2hSUbQ").to_string(),
+            "91c7b053-bcae-60c5-3103-04809f392cec"
         );
         assert_eq!(key.codes().code(5, 0).to_string(), "0000-01BC-FGEB-GFMR");
         assert_eq!(key.codes().code(5, 1).to_string(), "0000-01BK-VYXY-AQH8");

@@ -6,15 +6,17 @@ use poem::{Request, http::HeaderMap};
 use crate::problem::Problem;
 
 /// The headers, written as in messages. A header with a list, such as `Accept` or `Cookie`, may occur more than once.
-const SINGLE: [&str; 9] = [
+const SINGLE: [&str; 11] = [
     "Authorization",
     "Content-Type",
+    "Idempotency-Key",
     "If-Match",
     "Origin",
     "Result-Grant",
     "Sec-Fetch-Mode",
     "Sec-Fetch-Site",
     "Voter-Code",
+    "Voter-Proof",
     "Voter-Tag",
 ];
 

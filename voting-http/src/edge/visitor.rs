@@ -26,6 +26,9 @@ use crate::{
     tokens::signed::VoterKey,
 };
 
+/// The header by which a program names a voter that has no cookie.
+pub(crate) const KEY_HEADER: &str = "idempotency-key";
+
 /// Browsers keep a cookie for at most this long.
 const MAX_AGE: time::Duration = time::Duration::days(400);
 
@@ -53,6 +56,8 @@ enum CookieFound {
     Code,
     /// The poll has codes, and the request says none that is valid.
     NoCode(NoCode),
+    /// A program without a cookie names the voter by a key of its own.
+    Key,
     /// The voter has signed in.
     Login,
     /// The poll's voters sign in, and this one has not, or may not vote.
@@ -165,6 +170,14 @@ impl Visitor {
         }
     }
 
+    /// The voter whom a program names by a key of its own. The id is that in the poll.
+    pub(crate) fn with_key(id: VoterId) -> Self {
+        Self {
+            id,
+            cookie: CookieFound::Key,
+        }
+    }
+
     /// Somebody who has signed in.
     pub(crate) fn with_login(id: VoterId) -> Self {
         Self {
@@ -215,6 +228,11 @@ impl Visitor {
     /// Whether the application has named the voter.
     pub(crate) fn is_named(&self) -> bool {
         self.cookie == CookieFound::Unused
+    }
+
+    /// Whether a program names the voter by a key of its own.
+    pub(crate) fn has_key(&self) -> bool {
+        self.cookie == CookieFound::Key
     }
 
     /// The voter, if this visitor may vote.
@@ -387,6 +405,10 @@ impl VoterCookies {
             crosses: request.data::<CrossOrigin>().is_some(),
             without: NoVoterCookie::default(),
         };
+        // A cookie beside the key would name another voter.
+        if request.headers().contains_key(KEY_HEADER) {
+            visit.without.set();
+        }
         request.set_data(visitor);
         request.set_data(visit.without.clone());
         visit

@@ -81,6 +81,8 @@ pub(super) fn show(visit: &Visit, poll: &Poll) -> Response {
         }),
         other_polls: OtherPolls::none(poll.id(), base),
         served_by: None,
+        proves: false,
+        proof: None,
         is_preview: true,
     })
 }

@@ -226,6 +226,10 @@ pub(crate) struct VotePage<'a> {
     pub(crate) result_url: Option<String>,
     /// The same, if the result is shown to this voter once the voter has voted.
     pub(crate) see_result_url: Option<String>,
+    /// Whether the script may have to do a proof of work.
+    pub(crate) proves: bool,
+    /// A signed time stamp: from when on the form may be sent, where it has to wait.
+    pub(crate) proof: Option<String>,
     /// The outcome of the form post that led to this page.
     pub(crate) notice: Option<Notice>,
     /// Other polls to link to.

@@ -122,6 +122,11 @@ kinds! {
     TooManyTokens = "urn:voting:problem:too-many-tokens", TOO_MANY_REQUESTS, "Too many wrong tokens";
     /// Too many voters who had not voted before came from one address. The ballot was not stored.
     TooManyNewVoters = "urn:voting:problem:too-many-new-voters", TOO_MANY_REQUESTS, "Too many new voters at your address";
+    /// Too many voters who had not voted before came to one poll. The ballot was not stored.
+    TooManyNewVotersOfPoll = "urn:voting:problem:too-many-new-voters-of-poll", TOO_MANY_REQUESTS, "Too many new voters in this poll";
+    /// So many voters who had not voted before came to the poll that each of them does a proof of work. The ballot was not
+    /// stored. Solve the challenge, and send the solution.
+    ProofNeeded = "urn:voting:problem:proof-needed", TOO_MANY_REQUESTS, "A proof of work is needed";
     /// No token has this name.
     UnknownToken = "urn:voting:problem:unknown-token", NOT_FOUND, "No such token";
     /// There is a token of this name.

@@ -60,13 +60,72 @@ pub(crate) struct ProblemDocument {
     closes_at: Option<String>,
     /// Of `result-hidden`: the voters whose ballot counts.
     voters: Option<u64>,
+    /// Of `proof-needed`: what is to be solved.
+    challenge: Option<ChallengeView>,
 }
 
-/// What is said of a hidden result besides the detail.
+/// A challenge of ALTCHA's proof of work, version 2. Find the number (`counter`) for which SHA-256 of the salt, the nonce
+/// and the number, as four bytes with the highest first, begins with `keyPrefix`.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "Challenge")]
+pub(crate) struct ChallengeView {
+    parameters: ChallengeParametersView,
+    /// Send it back unchanged.
+    signature: String,
+}
+
+/// The parameters of a challenge. Send them back unchanged.
+#[derive(Debug, Clone, Object)]
+#[oai(rename = "ChallengeParameters")]
+pub(crate) struct ChallengeParametersView {
+    /// `SHA-256`.
+    algorithm: String,
+    /// How often the hash is computed for each number: once.
+    cost: u32,
+    /// When the challenge ends, in seconds since 1970.
+    #[oai(rename = "expiresAt")]
+    expires_at: u64,
+    /// How many bytes the hash has.
+    #[oai(rename = "keyLength")]
+    key_length: u32,
+    /// The first bytes of the hash, as hexadecimal digits.
+    #[oai(rename = "keyPrefix")]
+    key_prefix: String,
+    /// 16 bytes, as hexadecimal digits.
+    nonce: String,
+    /// 16 bytes, as hexadecimal digits.
+    salt: String,
+}
+
+impl ChallengeView {
+    /// The challenge as clients see it; `None` if it is of another kind than those that are made here.
+    fn new(challenge: &altcha::Challenge) -> Option<Self> {
+        let of = &challenge.parameters;
+        Some(Self {
+            parameters: ChallengeParametersView {
+                algorithm: of.algorithm.clone(),
+                cost: of.cost,
+                expires_at: of.expires_at?.try_into().ok()?,
+                key_length: of.key_length.try_into().ok()?,
+                key_prefix: of.key_prefix.clone(),
+                nonce: of.nonce.clone(),
+                salt: of.salt.clone(),
+            },
+            signature: challenge.signature.clone()?,
+        })
+    }
+}
+
+/// What is said of some problems besides the detail.
 #[derive(Debug, Clone)]
-struct OfHidden {
-    closes_at: Option<Moment>,
-    voters: u64,
+enum More {
+    /// Of a hidden result.
+    Hidden {
+        closes_at: Option<Moment>,
+        voters: u64,
+    },
+    /// What is to be solved.
+    Proof(ChallengeView),
 }
 
 /// Why a service is not ready, with causes that clients are not told. The response to `/readyz` has it as data, for
@@ -93,7 +152,7 @@ pub(crate) struct Problem {
     sign_in: Option<String>,
     /// The cause, which the client is not told.
     cause: Option<WhyNotReady>,
-    hidden: Option<Box<OfHidden>>,
+    more: Option<Box<More>>,
     /// The words for pages, if there are any in all languages.
     said: Option<Said>,
 }
@@ -109,7 +168,7 @@ impl Problem {
             retry_after: (kind.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER),
             sign_in: None,
             cause: None,
-            hidden: None,
+            more: None,
             said: None,
         }
     }
@@ -153,7 +212,7 @@ impl Problem {
     pub(crate) fn result_hidden(poll: &Poll, hidden: &Hidden, voters: u64) -> Self {
         let closes_at = hidden.closes_at;
         Self {
-            hidden: Some(Box::new(OfHidden { closes_at, voters })),
+            more: Some(Box::new(More::Hidden { closes_at, voters })),
             ..Self::new(
                 ProblemKind::ResultHidden,
                 why_hidden(poll, hidden, Texts::english()),
@@ -345,6 +404,28 @@ impl Problem {
         Self::said(ProblemKind::TooManyNewVoters, |t| &t.detail_new_voters).after(wait)
     }
 
+    /// Too many voters who had not voted before came to one poll.
+    pub(crate) fn too_many_new_voters_of_poll(wait: Duration) -> Self {
+        Self::said(ProblemKind::TooManyNewVotersOfPoll, |t| &t.detail_crowded).after(wait)
+    }
+
+    /// The voter is to solve this challenge.
+    pub(crate) fn proof_needed(why: &'static str, challenge: &altcha::Challenge) -> Self {
+        Self {
+            more: ChallengeView::new(challenge).map(|challenge| Box::new(More::Proof(challenge))),
+            ..Self::new(ProblemKind::ProofNeeded, why)
+        }
+    }
+
+    /// The voter is to send the form again after this time; `None`: too many wait already.
+    pub(crate) fn form_waits(wait: Option<Duration>) -> Self {
+        match wait {
+            Some(wait) => Self::said(ProblemKind::ProofNeeded, |t| &t.form_waits).after(wait),
+            None => Self::said(ProblemKind::ProofNeeded, |t| &t.line_is_full)
+                .after(Duration::from_secs(60)),
+        }
+    }
+
     /// Too many wrong codes came from the address, or from all addresses together.
     pub(crate) fn too_many_codes(wait: Duration) -> Self {
         Self::said(ProblemKind::TooManyCodes, |t| &t.too_many_codes).after(wait)
@@ -367,14 +448,19 @@ impl Problem {
     }
 
     fn document(&self) -> ProblemDocument {
-        let hidden = self.hidden.as_deref();
+        let (closes_at, voters, challenge) = match self.more.as_deref() {
+            Some(More::Hidden { closes_at, voters }) => (*closes_at, Some(*voters), None),
+            Some(More::Proof(challenge)) => (None, None, Some(challenge.clone())),
+            None => (None, None, None),
+        };
         ProblemDocument {
             kind: self.kind,
             title: self.title.to_owned(),
             status: self.status.as_u16(),
             detail: self.detail.clone().into_owned(),
-            closes_at: hidden.and_then(|hidden| Some(hidden.closes_at?.to_string())),
-            voters: hidden.map(|hidden| hidden.voters),
+            closes_at: closes_at.map(|at| at.to_string()),
+            voters,
+            challenge,
         }
     }
 

@@ -141,6 +141,7 @@ fn title_of(kind: ProblemKind, t: &'static Texts) -> Option<&'static str> {
         ProblemKind::TooSlow => &t.title_too_slow,
         ProblemKind::StoreUnavailable => &t.title_store,
         ProblemKind::TooManyNewVoters => &t.title_new_voters,
+        ProblemKind::TooManyNewVotersOfPoll | ProblemKind::ProofNeeded => &t.title_crowded,
         _ => return None,
     })
 }

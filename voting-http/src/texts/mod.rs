@@ -135,7 +135,7 @@ texts! {
         sending sent_not_confirmed count_not_sent count_not_confirmed count_last_confirmed count_yours
         choose_one pick_first unknown unknown_before unknown_earlier unknown_with_cookie offline online_again
         cookies_blocked cookie_unreadable cookie_lost vote_as_new start_over closed_before earlier_counts not_counted
-        again_soon texts_changed open_now closed_now unsent_not_counted
+        again_soon texts_changed open_now closed_now unsent_not_counted proving crowded
         result vote_now live reconnecting polled final_word stop_reading start_reading not_begun voting_is_open
         voting_has_ended closed_without_votes closed_with_result most_votes leading tied only_the_host then_shown
         shown_after_vote shown_after_close count_out_of_date go_to_poll i_have_voted
@@ -149,11 +149,11 @@ texts! {
         title_not_taken title_not_confirmed title_cookie_unreadable title_several_cookies title_cookie_outdated
         title_cookies_needed title_foreign_secret title_not_possible title_sign_in_needed title_not_eligible
         title_code_needed title_invalid_code title_too_many_codes title_voter_changed title_cross_site title_too_slow
-        title_store title_new_voters
+        title_store title_new_voters title_crowded
         detail_internal detail_not_found detail_unknown_poll detail_poll_closed detail_not_open detail_changed
         detail_nothing_chosen detail_no_withdrawal detail_cross_site detail_cross_site_form detail_not_possible
         detail_foreign_secret detail_cookies_needed detail_voter_changed detail_too_slow detail_new_voters
-        detail_overloaded detail_not_stored
+        detail_overloaded detail_not_stored detail_crowded form_waits line_is_full
     }
     phrases {
         percent(share) date(day, month, year) moment(weekday, date, time, zone) since_at(time, date)

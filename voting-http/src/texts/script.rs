@@ -43,7 +43,7 @@ fn words(t: &Texts) -> Map<String, Value> {
             not_sent change_to_this count_not_sent count_not_confirmed count_last_confirmed count_yours choose_one
             pick_first blank_is_in unknown unknown_before unknown_earlier offline online_again cookies_blocked
             cookie_unreadable cookie_lost vote_as_new start_over closed_before earlier_counts not_counted again_soon
-            texts_changed open_now closed_now unsent_not_counted;
+            texts_changed open_now closed_now unsent_not_counted proving crowded;
         phrases sentences quoted until_sent opens_in time_parts vote_is_in;
         counted chosen_of is_the_most days hours minutes seconds choices_are_in again_in_seconds
     };
@@ -79,6 +79,7 @@ fn problems(t: &Texts) -> Value {
         ("code-needed", &t.code_needed),
         ("invalid-code", &t.title_invalid_code),
         ("too-many-new-voters", &t.detail_new_voters),
+        ("too-many-new-voters-of-poll", &t.detail_crowded),
         ("voter-changed", &t.detail_voter_changed),
         ("cross-site", &t.detail_cross_site),
         ("too-slow", &t.detail_too_slow),

@@ -9,7 +9,7 @@ use poem_openapi::{
 use serde::{Deserialize, Serialize};
 use voting_core::{Choices, Poll, Receipt};
 
-use super::{VoteService, memory::Remembered};
+use super::{VoteService, memory::Remembered, proof::of_header};
 use crate::{
     edge::{
         json_answer::JsonAnswer,
@@ -74,6 +74,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
             ProblemKind::PollChanged,
             ProblemKind::InvalidChoice,
             ProblemKind::TooManyNewVoters,
+            ProblemKind::TooManyNewVotersOfPoll,
+            ProblemKind::ProofNeeded,
             ProblemKind::EmptyBallotsNotTaken,
             ProblemKind::Overloaded,
             ProblemKind::ForeignSecret,
@@ -317,6 +319,9 @@ impl Api {
         /// The voter's code, in a poll whose `electorate` is `codes`.
         #[oai(name = "Voter-Code", validator(max_length = 100))]
         _code: Header<Option<String>>,
+        /// In a poll whose `electorate` is `open`: names the voter, as for `castBallot`.
+        #[oai(name = "Idempotency-Key")]
+        _key: Header<Option<String>>,
         request: &Request,
     ) -> Result<Json<EligibilityView>, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
@@ -358,6 +363,11 @@ impl Api {
     /// `urn:voting:problem:invalid-voter-cookie`, `…:several-voter-cookies` or `…:outdated-voter-cookie`. To vote as
     /// a new voter, send no cookie.
     ///
+    /// A program that keeps no cookies can name the voter by the header `Idempotency-Key` instead. The same key is the same
+    /// voter in this poll, so trying again is safe: the voter counts once, with the last accepted ballot. In another poll
+    /// the same key is another voter. The answer sets no cookie. A key that is not valid, a key beside a voter's cookie, and a
+    /// key in a poll whose `electorate` is not `open` are refused: 422, `urn:voting:problem:invalid`.
+    ///
     /// A poll whose `electorate` is `codes` takes a ballot from whoever has one of its codes: in the header `Voter-Code`, or by the
     /// cookie that the poll's page sets for a code. It neither needs nor sets the voter's cookie. Without a code: 401,
     /// `urn:voting:problem:code-needed`; with one that is not valid: 403, `urn:voting:problem:invalid-code`.
@@ -369,7 +379,10 @@ impl Api {
     /// A poll with `revote: false` counts the voter's first accepted ballot.
     ///
     /// An address can have a limited number of voters whose request does not show that they have voted before: 429,
-    /// `urn:voting:problem:too-many-new-voters`. The ballot is not stored.
+    /// `urn:voting:problem:too-many-new-voters`. The ballot is not stored. The same holds for a poll as a whole, if the
+    /// deployment limits it: 429, `urn:voting:problem:too-many-new-voters-of-poll`. Or, when very many such voters come, each
+    /// of them does a proof of work: 429, `urn:voting:problem:proof-needed`, with a challenge. A solution is good for this voter
+    /// in this poll, for ten minutes.
     ///
     /// A closed poll takes no ballots: 409, `urn:voting:problem:poll-closed`; nor does a poll that is not open yet: 409,
     /// `urn:voting:problem:poll-not-open`.
@@ -377,6 +390,10 @@ impl Api {
         path = "/v1/polls/:poll/ballot",
         method = "put",
         operation_id = "castBallot"
+    )]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the document has the headers that are arguments"
     )]
     async fn cast(
         &self,
@@ -389,6 +406,16 @@ impl Api {
         /// The voter's code, in a poll whose `electorate` is `codes`. Hyphens, spaces and small letters are as well.
         #[oai(name = "Voter-Code", validator(max_length = 100))]
         _code: Header<Option<String>>,
+        /// In a poll whose `electorate` is `open`, from a program that sends no cookie: names the voter by a key that the program
+        /// makes for this voter, of at least 128 random bits. 32 to 128 hexadecimal digits, or 22 to 128 letters, digits, `-` and
+        /// `_`; with or without double quotes around it. No UUID: it has fewer random bits.
+        #[oai(name = "Idempotency-Key")]
+        _key: Header<Option<String>>,
+        /// Sent after `urn:voting:problem:proof-needed`: the JSON `{"challenge":…,"solution":{"counter":…,"derivedKey":"…"}}` in
+        /// Base64, as ALTCHA's own clients make it. `challenge` is that of the answer, `counter` the number that was
+        /// found, `derivedKey` the whole hash as hexadecimal digits.
+        #[oai(name = "Voter-Proof", validator(max_length = 4096))]
+        _proof: Header<Option<String>>,
         request: &Request,
     ) -> Result<CastAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
@@ -400,7 +427,9 @@ impl Api {
             None => Ok(poll.blank()?),
             Some(_) => Ok(poll.choose(named())?),
         };
-        let cast = self.0.cast(request, &poll, visitor, voter, choose).await;
+        let proof = of_header(request);
+        let cast = self.0.cast(request, &poll, visitor, voter, choose, proof);
+        let cast = cast.await;
         let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;
         let remember = from_page.map(|_| self.remembered(&poll, visitor, choices, &receipt));
         let answer = AcceptedView {
@@ -457,6 +486,9 @@ impl Api {
         /// The voter's code, in a poll whose `electorate` is `codes`.
         #[oai(name = "Voter-Code", validator(max_length = 100))]
         _code: Header<Option<String>>,
+        /// In a poll whose `electorate` is `open`: names the voter, as for `castBallot`.
+        #[oai(name = "Idempotency-Key")]
+        _key: Header<Option<String>>,
         request: &Request,
     ) -> Result<WithdrawAnswer, Problem> {
         let poll = self.0.0.polls.get(&poll).await?;
@@ -471,7 +503,14 @@ impl Api {
         let voter = self.0.identify(request, &poll, visitor, from_page)?;
         let cast = self
             .0
-            .cast(request, &poll, visitor, voter, || Ok(poll.withdraw()?))
+            .cast(
+                request,
+                &poll,
+                visitor,
+                voter,
+                || Ok(poll.withdraw()?),
+                None,
+            )
             .await;
         let (choices, receipt) = cast.map_err(|problem| problem.for_client(false))?;
         let remember = from_page.map(|_| self.remembered(&poll, visitor, choices, &receipt));

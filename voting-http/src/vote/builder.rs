@@ -8,7 +8,8 @@ use voting_core::{
 
 use super::{
     Inner, VoteService, electors::Electors, login::LoginCheck, logins::Logins,
-    memory::BallotCookies, metrics::CastMetrics, order::Orders, secret_guard::SecretGuard,
+    memory::BallotCookies, metrics::CastMetrics, order::Orders, proof::Proofs,
+    secret_guard::SecretGuard,
 };
 use crate::{
     cache::polls::Polls,
@@ -125,6 +126,7 @@ impl VoteServiceBuilder {
             ballots: BallotCookies::new(&secret, site.is_https()),
             orders: Orders::new(&secret),
             grants: GrantKey::new(&secret),
+            proofs: Proofs::new(&secret),
             metrics: CastMetrics::default(),
             site,
             options,

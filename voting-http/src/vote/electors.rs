@@ -23,9 +23,10 @@ use voting_core::{
 use super::{
     VoteService,
     poll_cookie::{PollCookies, Unread},
+    program_key::ProgramKey,
 };
 use crate::{
-    edge::visitor::{NoCode, NoVoterCookie, Visitor},
+    edge::visitor::{KEY_HEADER, NoCode, NoVoterCookie, Visitor},
     problem::{Problem, kind::ProblemKind, seldom::Seldom},
 };
 
@@ -157,6 +158,9 @@ impl VoteService {
     /// The application does not name a voter, a header has a wrong code, or the poll's key cannot be read. A sender without a
     /// code is no error.
     pub(super) async fn visitor(&self, request: &Request, poll: &Poll) -> Result<Visitor, Problem> {
+        if let Some(key) = request.headers().get(KEY_HEADER) {
+            return self.named_by_key(request, poll, key.as_bytes()).await;
+        }
         let given = request.headers().get(CODE_HEADER);
         let scheme = poll.voter_scheme();
         let has_own = matches!(scheme, VoterScheme::Code | VoterScheme::Login);
@@ -197,6 +201,40 @@ impl VoteService {
             }
             Err(why) => Ok(Visitor::without_code(why)),
         }
+    }
+
+    /// The voter whom a program names by a key.
+    ///
+    /// # Errors
+    /// The key could be guessed, or is not of the alphabet; the poll has voters of another kind; there is a cookie, too; or
+    /// the poll's key cannot be read.
+    async fn named_by_key(
+        &self,
+        request: &Request,
+        poll: &Poll,
+        key: &[u8],
+    ) -> Result<Visitor, Problem> {
+        let scheme = poll.voter_scheme();
+        let has_own = matches!(scheme, VoterScheme::Code | VoterScheme::Login);
+        if has_own || self.0.voters.cookies().is_none() {
+            return Err(Problem::invalid(
+                "Only polls for everybody take the header Idempotency-Key, and the voters of this poll are known otherwise. \
+                 Send no such header.",
+            ));
+        }
+        // The cookie may be that of another voter, or one that cannot be read.
+        if !self.0.voters.visitor(request).await?.is_new() {
+            return Err(Problem::invalid(
+                "This request has a voter's cookie and the header Idempotency-Key. Each of them names a voter: send only one \
+                 of them.",
+            ));
+        }
+        let key = ProgramKey::parse(key)?;
+        let id = match scheme {
+            VoterScheme::Pseudonym => self.0.electors.key(poll)?.program(key.as_bytes()),
+            _ => key.voter(poll.id()),
+        };
+        Ok(Visitor::with_key(id))
     }
 
     /// The holder of this code. A wrong code makes its sender wait; a right one is always taken.
@@ -241,7 +279,7 @@ impl VoteService {
         let id = visitor.voter()?;
         match poll.voter_scheme() {
             // The application decides what its ids are, and its rules know them.
-            VoterScheme::Pseudonym if !visitor.is_named() => {
+            VoterScheme::Pseudonym if !visitor.is_named() && !visitor.has_key() => {
                 Ok(self.0.electors.key(poll)?.pseudonym(id))
             }
             _ => Ok(id),

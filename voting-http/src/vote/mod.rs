@@ -13,6 +13,8 @@ mod metrics;
 mod order;
 mod page;
 mod poll_cookie;
+mod program_key;
+mod proof;
 mod secret_guard;
 mod start_over;
 mod state;
@@ -36,6 +38,7 @@ use self::{
     memory::BallotCookies,
     metrics::CastMetrics,
     order::Orders,
+    proof::Proofs,
     secret_guard::{SecretGuard, Shut},
 };
 use crate::{
@@ -78,6 +81,7 @@ struct Inner {
     ballots: BallotCookies,
     orders: Orders,
     grants: GrantKey,
+    proofs: Proofs,
     metrics: CastMetrics,
     site: Site,
     options: Options,
@@ -263,12 +267,16 @@ impl VoteService {
         request: &Request,
         poll: &Poll,
         visitor: Visitor,
+        is_back: bool,
+        proof: Option<&str>,
     ) -> Result<NewVoter<'_>, Problem> {
         // Neither a voter whom the application names nor a voter with a code is made by dropping a cookie.
         let is_open = poll.settings().voters == Electorate::Open;
         let has_voted =
             || !is_open || visitor.is_named() || self.kept(request, poll, visitor).vote.is_some();
-        self.0.site.gate.new_voter(request, poll.id(), has_voted)
+        let show_proof = || self.check_proof(poll, visitor, proof);
+        let gate = &self.0.site.gate;
+        gate.new_voter(request, poll.id(), is_back, has_voted, show_proof)
     }
 
     /// Whether the log can have blank ballots of this poll; or, if `is_back`, ballots that take one back.
@@ -276,7 +284,7 @@ impl VoteService {
         self.0.sink.takes_empty_ballots() && !(is_back && poll.keeps_ballots())
     }
 
-    /// Casts what a voter says.
+    /// Casts what a voter says. `proof` is what the voter shows when very many new voters come.
     async fn cast(
         &self,
         request: &Request,
@@ -284,6 +292,7 @@ impl VoteService {
         visitor: Visitor,
         voter: VoterId,
         choices: impl FnOnce() -> Result<Choices, Problem>,
+        proof: Option<&str>,
     ) -> Result<(Choices, Receipt), Problem> {
         // This check tells the voter early. The log refuses ballots of a poll whose closing is not known here yet.
         if !poll.state().is_open() {
@@ -305,7 +314,7 @@ impl VoteService {
             let verdict = rule.check(&ballot, poll).await?;
             verdict.map_err(|refusal| Problem::refused_by_rule(&refusal))?;
         }
-        let new_voter = self.new_voter(request, poll, visitor)?;
+        let new_voter = self.new_voter(request, poll, visitor, is_back, proof)?;
         let begun = Instant::now();
         let receipt = self.0.sink.cast(ballot).await;
         self.0.metrics.cast(begun.elapsed().as_secs_f64(), &receipt);

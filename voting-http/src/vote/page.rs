@@ -17,6 +17,7 @@ use voting_core::{
 use super::{
     VoteService, form,
     memory::{Kept, Remembered, set_cookie},
+    proof::{PROOF_FIELD, of_header},
     start_over,
     state::shape_of,
 };
@@ -31,7 +32,7 @@ use crate::{
         site::Prefix,
         templates::{self, Notice, VoteOption, VotePage, Voted},
     },
-    problem::Problem,
+    problem::{Problem, kind::ProblemKind},
     result::granted::FIELD,
     texts::Texts,
     views::{
@@ -151,13 +152,19 @@ impl VoteService {
         }
         let form = match Form::read(&mut request).await {
             Ok(form) => form,
-            Err(problem) => return self.refuse(&request, poll, visitor, 0, problem).await,
+            Err(problem) => {
+                return self
+                    .refuse(&request, poll, visitor, &Form::default(), problem)
+                    .await;
+            }
         };
         let from_page = form.voter();
         let cast = match self.identify(&request, poll, visitor, from_page) {
             Ok(voter) => {
                 let choose = || choose(&form, visitor);
-                self.cast(&request, poll, visitor, voter, choose).await
+                let proof = form.proof().or_else(|| of_header(&request));
+                self.cast(&request, poll, visitor, voter, choose, proof)
+                    .await
             }
             Err(problem) => Err(problem),
         };
@@ -197,8 +204,7 @@ impl VoteService {
             }
             Err(problem) => {
                 let problem = problem.for_client(visitor.is_new());
-                let ticked = form.ticked(poll);
-                self.refuse(&request, poll, visitor, ticked, problem).await
+                self.refuse(&request, poll, visitor, &form, problem).await
             }
         }
     }
@@ -256,6 +262,8 @@ struct Shown {
     unsure: bool,
     /// The log has refused a vote because the poll is closed. The copy of the poll at this service may still be open.
     closed: bool,
+    /// When the form may be sent, signed.
+    proof: Option<String>,
 }
 
 impl Shown {
@@ -270,6 +278,7 @@ impl Shown {
 }
 
 /// The fields of the form.
+#[derive(Default)]
 struct Form(Vec<(String, String)>);
 
 impl Form {
@@ -303,6 +312,13 @@ impl Form {
         let mut fields = self.0.iter();
         let voter = fields.find(|(name, _)| name == "voter")?;
         Some(&voter.1)
+    }
+
+    /// A proof that the form has waited.
+    fn proof(&self) -> Option<&str> {
+        let mut fields = self.0.iter();
+        let proof = fields.find(|(name, _)| name == PROOF_FIELD)?;
+        Some(&proof.1)
     }
 
     /// The selected options, as bits, even if they are not a valid vote.
@@ -372,21 +388,26 @@ impl VoteService {
         request: &Request,
         poll: &Poll,
         visitor: Visitor,
-        ticked: u64,
+        form: &Form,
         problem: Problem,
     ) -> poem::Result<Response> {
         if !accept::wants_html(request) {
             return Err(problem.into());
         }
+        let (problem, proof) = match problem.kind() {
+            ProblemKind::ProofNeeded => self.make_form_wait(poll, visitor, form.proof()),
+            _ => (problem, None),
+        };
         let shown = Shown {
             remembered: self.kept(request, poll, visitor).vote,
-            ticked,
+            ticked: form.ticked(poll),
             notice: Some(Notice {
                 error: true,
                 text: problem.to_voter(Texts::of(request, Some(poll))),
             }),
             unsure: problem.leaves_unknown(),
             closed: problem.is_poll_closed(),
+            proof,
         };
         let page = self.show(request, poll, visitor, shown).await;
         Ok(problem.finish(page))
@@ -472,6 +493,8 @@ impl VoteService {
             takes_back: settings.revote && self.takes_empty(poll, true),
             unsure: shown.unsure,
             result_url,
+            proves: self.0.site.gate.proof_of_work().is_some(),
+            proof: shown.proof,
             notice: shown.notice,
             other_polls: OtherPolls::beside(id, base, &self.0.polls).await,
             served_by: self.0.site.served_by.as_deref(),

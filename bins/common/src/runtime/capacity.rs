@@ -96,6 +96,9 @@ impl Config {
             stream_life: Duration::from_secs(self.streams.life_s),
             trusted_proxies: self.trusted_proxies.clone(),
             new_voters: self.new_voters.limit(),
+            new_voters_of_poll: self.new_voters.poll_limit(),
+            unlimited_polls: self.new_voters.unlimited_polls.clone(),
+            proof_of_work: self.proof_of_work.asked(),
             ..Limits::default()
         };
         let web = |web: &Web| limits(web.max_connections, web.max_connections_per_address);

@@ -23,7 +23,7 @@ fn is_share(share: Option<usize>, of: usize) -> bool {
 }
 
 /// The bounds of all settings that have bounds.
-pub(crate) const BOUNDS: [Bounds; 21] = [
+pub(crate) const BOUNDS: [Bounds; 27] = [
     Bounds {
         key: "vote.max_connections",
         range: "in 1 to 1000000",
@@ -81,6 +81,42 @@ pub(crate) const BOUNDS: [Bounds; 21] = [
         key: "new_voters.per_minute",
         range: "in 1 to 1000000",
         is_within: |all| all.new_voters.per_minute.get() <= 1_000_000,
+    },
+    Bounds {
+        key: "new_voters.poll_per_minute",
+        range: "in 1 to 1000000",
+        is_within: |all| {
+            let rate = all.new_voters.poll_per_minute;
+            rate.is_none_or(|rate| rate.get() <= 1_000_000)
+        },
+    },
+    Bounds {
+        key: "new_voters.poll_burst",
+        range: "in 1 to 1000000",
+        is_within: |all| all.new_voters.poll_burst.get() <= 1_000_000,
+    },
+    Bounds {
+        key: "proof_of_work.above_per_minute",
+        range: "in 1 to 1000000",
+        is_within: |all| {
+            let rate = all.proof_of_work.above_per_minute;
+            rate.is_none_or(|rate| rate.get() <= 1_000_000)
+        },
+    },
+    Bounds {
+        key: "proof_of_work.burst",
+        range: "in 1 to 1000000",
+        is_within: |all| all.proof_of_work.burst.get() <= 1_000_000,
+    },
+    Bounds {
+        key: "proof_of_work.attempts",
+        range: "in 1 to 100000000",
+        is_within: |all| all.proof_of_work.attempts.get() <= 100_000_000,
+    },
+    Bounds {
+        key: "proof_of_work.wait_s",
+        range: "in 1 to 600",
+        is_within: |all| (1..=600).contains(&all.proof_of_work.wait_s),
     },
     Bounds {
         key: "login.session_minutes",

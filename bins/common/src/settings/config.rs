@@ -9,11 +9,11 @@ use std::{
 
 use serde::{Deserialize, Serialize, Serializer};
 use voting_core::{Poll, PollId, WorkerOptions};
-use voting_http::{Limits, NewVoters, PublicUrl, TrustedProxies};
+use voting_http::{Limits, NewVoters, ProofOfWork, PublicUrl, TrustedProxies};
 
 use crate::{
     secrets::Hidden,
-    settings::{files, listen, log::LogFormat},
+    settings::{listen, lists, log::LogFormat},
 };
 
 /// All settings.
@@ -49,7 +49,7 @@ pub struct Config {
     pub entry_key_file: Option<PathBuf>,
     /// Files with other keys, under which entries are read and not signed: the next key or the one before. In the
     /// environment they are separated by commas.
-    #[serde(deserialize_with = "files::read")]
+    #[serde(deserialize_with = "lists::read")]
     pub other_entry_key_files: Vec<PathBuf>,
     /// The version of the entries that vote services write: 1 is not signed, 2 is signed. It is 2 where an entry key is
     /// set, else 1.
@@ -69,8 +69,10 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// The live result's event streams.
     pub streams: Streams,
-    /// How many new voters one address may have in a poll.
+    /// How many new voters one address may have in a poll, and all addresses together.
     pub new_voters: NewVoterSettings,
+    /// What new voters do when very many of them come to a poll.
+    pub proof_of_work: ProofOfWorkSettings,
     /// How people sign in to vote, in polls whose voters do.
     pub login: LoginSettings,
     /// Traces of single requests and ballots.
@@ -139,7 +141,8 @@ impl Default for Streams {
     }
 }
 
-/// How many new voters one address may have in a poll: an IPv4 address or an IPv6 `/64`.
+/// How many new voters one address may have in a poll: an IPv4 address or an IPv6 `/64`; and how many a poll may have, from
+/// wherever they come. Each vote service counts for itself.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewVoterSettings {
@@ -151,15 +154,32 @@ pub struct NewVoterSettings {
     pub burst: NonZeroU32,
     /// How many new voters may come each minute after that.
     pub per_minute: NonZeroU32,
+    /// How many new voters a poll may have each minute, from all addresses together, also from this machine. Unless set, any
+    /// number.
+    pub poll_per_minute: Option<NonZeroU32>,
+    /// How many new voters a poll may have at once before `new_voters.poll_per_minute` holds.
+    pub poll_burst: NonZeroU32,
+    /// The ids of polls in which nothing is asked of new voters and their number has no limit, such as one for a hall. In the
+    /// environment they are separated by commas.
+    #[serde(deserialize_with = "lists::read")]
+    pub unlimited_polls: Vec<PollId>,
 }
 
 impl NewVoterSettings {
-    /// The limit, if there is one.
+    /// The limit of a poll, if there is one.
+    pub fn poll_limit(&self) -> Option<NewVoters> {
+        let burst = self.poll_burst;
+        let limit = |per_minute| NewVoters { burst, per_minute };
+        self.poll_per_minute.map(limit)
+    }
+
+    /// The limit of an address, if there is one.
     pub fn limit(&self) -> Option<NewVoters> {
         let Self {
             limited,
             burst,
             per_minute,
+            ..
         } = *self;
         limited.then_some(NewVoters { burst, per_minute })
     }
@@ -172,6 +192,55 @@ impl Default for NewVoterSettings {
             limited: true,
             burst,
             per_minute,
+            poll_per_minute: None,
+            poll_burst: NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN),
+            unlimited_polls: Vec::new(),
+        }
+    }
+}
+
+/// A proof of work, which a poll for everybody asks of new voters when very many of them come. The page's script does it in
+/// the background; without scripts the form waits. Voters who have voted in the poll before, and voters with a code or a
+/// login, are never asked. Each vote service counts for itself.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProofOfWorkSettings {
+    /// How many new voters of a poll each minute are not asked. Unless set, nobody is asked.
+    pub above_per_minute: Option<NonZeroU32>,
+    /// How many new voters may come at once before `proof_of_work.above_per_minute` holds.
+    pub burst: NonZeroU32,
+    /// How many numbers a browser tries at most until it finds the right one; half of them on average. A browser tries
+    /// some hundred thousand in a second, an old telephone some ten thousand.
+    pub attempts: NonZeroU32,
+    /// How long a form without scripts waits at least.
+    pub wait_s: u32,
+}
+
+impl ProofOfWorkSettings {
+    /// When a proof is asked, and which, if ever.
+    pub fn asked(&self) -> Option<ProofOfWork> {
+        Some(ProofOfWork {
+            burst: self.burst,
+            above_per_minute: self.above_per_minute?,
+            attempts: self.attempts,
+            wait: Duration::from_secs(self.wait_s.into()),
+        })
+    }
+}
+
+impl Default for ProofOfWorkSettings {
+    fn default() -> Self {
+        let ProofOfWork {
+            burst,
+            attempts,
+            wait,
+            ..
+        } = ProofOfWork::above(NonZeroU32::MIN);
+        Self {
+            above_per_minute: None,
+            burst,
+            attempts,
+            wait_s: u32::try_from(wait.as_secs()).unwrap_or(u32::MAX),
         }
     }
 }
@@ -414,6 +483,7 @@ impl Default for Config {
             trusted_proxies: TrustedProxies::default(),
             streams: Streams::default(),
             new_voters: NewVoterSettings::default(),
+            proof_of_work: ProofOfWorkSettings::default(),
             login: LoginSettings::default(),
             traces: TraceSettings::default(),
             show_served_by: false,

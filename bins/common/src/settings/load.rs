@@ -231,6 +231,7 @@ impl Config {
 mod tests {
     use std::io::Write;
 
+    use voting_core::PollId;
     use voting_http::TrustedProxies;
 
     use super::*;
@@ -340,6 +341,8 @@ mod tests {
         }
         assert!(wrong("trusted_proxies = ['proxy']", &[]).contains("proxy"));
         assert!(wrong("", &[("VOTING_TRUSTED_PROXIES", "10.0.0.0/40")]).contains("10.0.0.0/40"));
+        assert!(wrong("new_voters.unlimited_polls = ['A hall']", &[]).contains("A hall"));
+        assert!(wrong("proof_of_work.wait_s = 0", &[]).contains("proof_of_work.wait_s"));
         assert!(wrong("polls = []", &[]).contains("polls: the list is empty"));
         assert!(wrong("worker.max_wait_ms = 60000", &[]).contains("max_wait_ms"));
         assert!(wrong("traces.sample_ratio = 1.5", &[]).contains("traces.sample_ratio"));
@@ -366,6 +369,33 @@ mod tests {
         let (list, text) = (list.unwrap().trusted_proxies, text.unwrap().trusted_proxies);
         assert_eq!(list, text);
         assert_ne!(list, TrustedProxies::default());
+    }
+
+    #[test]
+    fn limits_of_a_whole_poll_are_off_unless_they_are_set() {
+        let config = load("", &[], &Cli::default()).unwrap();
+        assert_eq!(config.new_voters.poll_limit(), None);
+        assert_eq!(config.proof_of_work.asked(), None);
+        let file = "new_voters.unlimited_polls = ['hall', 'school']\n\
+                    new_voters.poll_per_minute = 600\nproof_of_work.above_per_minute = 120\n";
+        let config = load(file, &[], &Cli::default()).unwrap();
+        let text = [
+            ("VOTING_NEW_VOTERS__UNLIMITED_POLLS", "hall, school"),
+            ("VOTING_NEW_VOTERS__POLL_PER_MINUTE", "600"),
+            ("VOTING_PROOF_OF_WORK__ABOVE_PER_MINUTE", "120"),
+        ];
+        let same = load("", &text, &Cli::default()).unwrap();
+        for config in [&config, &same] {
+            let polls = &config.new_voters.unlimited_polls;
+            assert_eq!(
+                polls.iter().map(PollId::as_str).collect::<Vec<_>>(),
+                ["hall", "school"]
+            );
+            let limit = config.new_voters.poll_limit().unwrap();
+            assert_eq!((limit.burst.get(), limit.per_minute.get()), (1_000, 600));
+            let proof = config.proof_of_work.asked().unwrap();
+            assert_eq!((proof.burst.get(), proof.attempts.get()), (100, 500_000));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The pages in a real browser. This file has the tests of the two pages for voters; each page has a file of its own.
 
 mod barriers;
+mod crowd;
 mod host;
 mod languages;
 mod layout;

@@ -38,6 +38,9 @@ const WRONG_TOKENS: u32 = 20;
 /// The time between two answers to wrong tokens of one address.
 const TOKEN_PAUSE: Duration = Duration::from_secs(10);
 
+/// The longest that a form without scripts waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
+
 /// What is wrong is one topic: an address has one burst of it, whatever it was sent for.
 const WRONG: Topic = 0;
 
@@ -80,6 +83,12 @@ pub struct Limits {
     /// How many new voters one address may have in a poll. `None`: any number. By default as in
     /// [`NewVoters::default`].
     pub new_voters: Option<NewVoters>,
+    /// How many new voters a poll may have, from wherever they come. `None`, the default: any number.
+    pub new_voters_of_poll: Option<NewVoters>,
+    /// Polls whose new voters are neither counted nor asked for a proof of work, such as one for a hall. By default none.
+    pub unlimited_polls: Vec<PollId>,
+    /// A proof of work that new voters of a poll do when very many of them come. `None`, the default: none.
+    pub proof_of_work: Option<ProofOfWork>,
 }
 
 /// How many new voters one address may have in a poll: an IPv4 address or an IPv6 `/64`. A `/48` may have eight times as
@@ -94,6 +103,33 @@ pub struct NewVoters {
     pub burst: NonZeroU32,
     /// How many may come each minute after that. By default 30.
     pub per_minute: NonZeroU32,
+}
+
+/// A proof of work that is asked of the new voters of a poll, as in [`NewVoters`], once they come faster than this. It makes
+/// each new voter cost some computing. Whoever does not have scripts waits instead; [`above_per_minute`](Self::above_per_minute)
+/// is also how many of these come each minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProofOfWork {
+    /// How many may come at once and are not asked.
+    pub burst: NonZeroU32,
+    /// How many may come each minute after that and are not asked.
+    pub above_per_minute: NonZeroU32,
+    /// How many numbers are tried at most until the right one is found; half of them on average.
+    pub attempts: NonZeroU32,
+    /// How long a form without scripts waits at least, in whole seconds.
+    pub wait: Duration,
+}
+
+impl ProofOfWork {
+    /// A proof of usual size, once more come each minute than these.
+    pub fn above(per_minute: NonZeroU32) -> Self {
+        Self {
+            burst: NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN),
+            above_per_minute: per_minute,
+            attempts: NonZeroU32::new(500_000).unwrap_or(NonZeroU32::MIN),
+            wait: Duration::from_secs(20),
+        }
+    }
 }
 
 impl Default for NewVoters {
@@ -117,6 +153,9 @@ impl Default for Limits {
             stream_life: Duration::from_secs(3_600),
             trusted_proxies: TrustedProxies::default(),
             new_voters: Some(NewVoters::default()),
+            new_voters_of_poll: None,
+            unlimited_polls: Vec::new(),
+            proof_of_work: None,
         }
     }
 }
@@ -151,6 +190,10 @@ impl Limits {
     }
 }
 
+fn each_minute(burst: NonZeroU32, number: NonZeroU32) -> Pace {
+    Pace::new(burst.get(), Duration::from_secs(60) / number.get())
+}
+
 /// The limit of an IPv6 site, from the limit of one of its networks.
 fn of_site(each: usize, all: usize) -> usize {
     each.saturating_mul(2).min(all / 4 * 3).max(each)
@@ -171,7 +214,12 @@ struct Inner {
     watching: Arc<Holders>,
     wrong_tokens: Pace,
     new_voters: Option<Pace>,
-    /// Makes topics of polls. It is seeded, so nobody can choose polls that share a topic.
+    new_voters_of_poll: Option<Pace>,
+    /// New voters of a poll who are not asked for a proof.
+    unproven: Option<Pace>,
+    /// Forms of a poll that wait.
+    waiting: Option<Pace>,
+    /// Makes topics of polls.
     topics: RandomState,
     wrong_codes: Pace,
     /// One for all clients.
@@ -200,10 +248,18 @@ impl Gate {
             streams: Arc::new(Semaphore::new(streams.min(Semaphore::MAX_PERMITS))),
             watching: Holders::new(of_streams, of_site(of_streams, streams)),
             wrong_tokens: Pace::new(WRONG_TOKENS, TOKEN_PAUSE),
-            new_voters: limits.new_voters.map(|new| {
-                let interval = Duration::from_secs(60) / new.per_minute.get();
-                Pace::new(new.burst.get(), interval)
-            }),
+            new_voters: limits
+                .new_voters
+                .map(|new| each_minute(new.burst, new.per_minute)),
+            new_voters_of_poll: limits
+                .new_voters_of_poll
+                .map(|new| each_minute(new.burst, new.per_minute)),
+            unproven: limits
+                .proof_of_work
+                .map(|proof| each_minute(proof.burst, proof.above_per_minute)),
+            waiting: limits
+                .proof_of_work
+                .map(|proof| each_minute(NonZeroU32::MIN, proof.above_per_minute)),
             topics: RandomState::new(),
             wrong_codes: Pace::new(WRONG_CODES, CODE_PAUSE),
             all_wrong_codes: Pace::new(ALL_WRONG_CODES, ALL_CODES_PAUSE),
@@ -300,35 +356,75 @@ impl Gate {
         }
     }
 
-    /// Counts a new voter of a poll, unless `has_voted` is true.
+    /// Counts a new voter of a poll, unless `has_voted` is true. A voter who takes a ballot back (`is_back`) is one of the
+    /// address only: the poll gets no vote. `show_proof` fails if the voter shows no proof of work; it is asked once very many
+    /// new voters come.
     ///
     /// # Errors
-    /// Too many new voters of this poll have come from the client's address.
+    /// Too many new voters of this poll have come from the client's address, or from all addresses; or `show_proof` fails.
     pub(crate) fn new_voter(
         &self,
         request: &Request,
         poll: &PollId,
+        is_back: bool,
         has_voted: impl FnOnce() -> bool,
+        show_proof: impl FnOnce() -> Result<(), Problem>,
     ) -> Result<NewVoter<'_>, Problem> {
-        let nobody = NewVoter(None);
-        let Some(pace) = &self.0.new_voters else {
-            return Ok(nobody);
-        };
+        let inner = &*self.0;
+        let mut new = NewVoter::default();
         let client = self.client(request);
         // The clients behind such an address are not known, and could be anybody.
         let is_spared =
-            client.is_local_or_unknown() || client.is_among(&self.0.limits.trusted_proxies);
-        if is_spared || has_voted() {
-            return Ok(nobody);
+            client.is_local_or_unknown() || client.is_among(&inner.limits.trusted_proxies);
+        let of_address = inner.new_voters.as_ref().filter(|_| !is_spared);
+        let of_poll = inner.new_voters_of_poll.as_ref().filter(|_| !is_back);
+        let unproven = inner.unproven.as_ref().filter(|_| !is_back);
+        let has_limits = of_address.or(of_poll).or(unproven).is_some();
+        if !has_limits || inner.limits.unlimited_polls.contains(poll) || has_voted() {
+            return Ok(new);
         }
-        let topic = self.0.topics.hash_one(poll.as_str());
-        match pace.once_more(topic, client) {
-            Ok(()) => Ok(NewVoter(Some((pace, topic, client)))),
-            Err(wait) => {
-                self.0.tell.turned_away(Why::NewVoters, client);
-                Err(Problem::too_many_new_voters(wait))
-            }
+        let topic = self.topic(poll);
+        if let Some(pace) = of_address
+            && let Err(wait) = new.count(pace, topic, client)
+        {
+            inner.tell.turned_away(Why::NewVoters, client);
+            return Err(Problem::too_many_new_voters(wait));
         }
+        let everybody = Client::at(None);
+        if let Some(pace) = of_poll
+            && let Err(wait) = new.count(pace, topic, everybody)
+        {
+            new.take_back();
+            inner.tell.turned_away_from(poll, Why::NewVotersOfPoll);
+            return Err(Problem::too_many_new_voters_of_poll(wait));
+        }
+        if let Some(pace) = unproven
+            && new.count(pace, topic, everybody).is_err()
+            && let Err(problem) = show_proof()
+        {
+            new.take_back();
+            inner.tell.turned_away_from(poll, Why::ProofNeeded);
+            return Err(problem);
+        }
+        Ok(new)
+    }
+
+    /// The proof of work that new voters are asked for.
+    pub(crate) fn proof_of_work(&self) -> Option<&ProofOfWork> {
+        self.0.limits.proof_of_work.as_ref()
+    }
+
+    /// Takes a place for a form of this poll that waits, and says for how long. `None` if too many wait already.
+    pub(crate) fn wait(&self, poll: &PollId) -> Option<Duration> {
+        let waiting = self.0.waiting.as_ref()?;
+        let least = self.proof_of_work()?.wait;
+        let place = waiting.place(self.topic(poll), Client::at(None), LONGEST_WAIT)?;
+        Some(place.max(least))
+    }
+
+    /// The hash is seeded, so nobody can choose polls that share a topic.
+    fn topic(&self, poll: &PollId) -> Topic {
+        self.0.topics.hash_one(poll.as_str())
     }
 
     /// Counts a wrong code of a poll, and says how to answer its sender: with this problem, or to wait.
@@ -364,15 +460,22 @@ impl Gate {
     }
 }
 
-/// A new voter who was counted for an address, or nobody.
-#[derive(Debug)]
+/// Where a new voter was counted. Nobody was if there is no limit, or the voter is not new.
+#[derive(Debug, Default)]
 #[must_use]
-pub(crate) struct NewVoter<'a>(Option<(&'a Pace, Topic, Client)>);
+pub(crate) struct NewVoter<'a>([Option<(&'a Pace, Topic, Client)>; 3]);
 
-impl NewVoter<'_> {
+impl<'a> NewVoter<'a> {
+    fn count(&mut self, pace: &'a Pace, topic: Topic, client: Client) -> Result<(), Duration> {
+        pace.once_more(topic, client)?;
+        let free = self.0.iter_mut().find(|counted| counted.is_none());
+        *free.expect("there are three limits") = Some((pace, topic, client));
+        Ok(())
+    }
+
     /// The vote was not stored, so the next try of this voter must not count as another voter.
     pub(crate) fn take_back(self) {
-        if let Some((pace, topic, client)) = self.0 {
+        for (pace, topic, client) in self.0.into_iter().flatten() {
             pace.once_less(topic, client);
         }
     }

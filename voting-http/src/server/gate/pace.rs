@@ -56,6 +56,33 @@ impl Pace {
         self.once_more_at(topic, client, self.begin.elapsed())
     }
 
+    /// Takes the next place in the line of those who do this: one comes each interval. Returns how long it is until then;
+    /// `None` if that is longer than `most`, and no place is taken.
+    pub(super) fn place(&self, topic: Topic, client: Client, most: Duration) -> Option<Duration> {
+        self.place_at(topic, client, most, self.begin.elapsed())
+    }
+
+    fn place_at(
+        &self,
+        topic: Topic,
+        client: Client,
+        most: Duration,
+        now: Duration,
+    ) -> Option<Duration> {
+        let (now, key) = (nanos(now), (topic, client.narrow()));
+        let mut table = self.table();
+        let place = next_of(&table, &key, now);
+        let wait = Duration::from_nanos(place - now);
+        if wait > most {
+            return None;
+        }
+        if !table.contains_key(&key) && table.len() >= self.max_keys {
+            make_room(&mut table, now);
+        }
+        table.insert(key, place.saturating_add(nanos(self.interval)));
+        Some(wait)
+    }
+
     /// Takes back one time that was counted.
     pub(super) fn once_less(&self, topic: Topic, client: Client) {
         let mut table = self.table();
@@ -171,6 +198,22 @@ mod tests {
         pace.once_less(3, client([1, 1, 1, 1]));
         assert_eq!([at(3), at(3)], [Ok(()); 2]);
         assert!(at(3).is_err());
+    }
+
+    #[test]
+    fn places_come_one_each_interval_and_the_line_has_an_end() {
+        let pace = Pace::new(1, SECOND);
+        let at = |ms| {
+            let now = Duration::from_millis(ms);
+            pace.place_at(0, Client::at(None), 2 * SECOND, now)
+        };
+        assert_eq!(at(0), Some(Duration::ZERO));
+        assert_eq!(at(0), Some(SECOND));
+        assert_eq!(at(500), Some(Duration::from_millis(1_500)));
+        assert_eq!(at(500), None);
+        assert_eq!(at(1_000), Some(2 * SECOND));
+        // Nobody waits for places that nobody took.
+        assert_eq!(at(9_000), Some(Duration::ZERO));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+use voting_core::PollId;
 
 use crate::{problem::seldom::Seldom, server::gate::client_address::Client};
 
@@ -32,9 +33,13 @@ pub(super) enum Why {
     OtherOrigin,
     /// Too many voters without an earlier vote came from one address.
     NewVoters,
+    /// Too many voters without an earlier vote came to one poll.
+    NewVotersOfPoll,
+    /// So many came that a proof is needed, and there was none.
+    ProofNeeded,
 }
 
-const ALL: [Why; 9] = [
+const ALL: [Why; 11] = [
     Why::Connections,
     Why::ConnectionsOfAddress,
     Why::Streams,
@@ -44,6 +49,8 @@ const ALL: [Why; 9] = [
     Why::WrongLogin,
     Why::OtherOrigin,
     Why::NewVoters,
+    Why::NewVotersOfPoll,
+    Why::ProofNeeded,
 ];
 
 /// So many wrong tokens a minute are logged one by one, each with its address. More would let a stranger fill the log.
@@ -61,6 +68,8 @@ impl Why {
             Self::WrongLogin => "wrong_login",
             Self::OtherOrigin => "other_origin",
             Self::NewVoters => "new_voters",
+            Self::NewVotersOfPoll => "new_voters_of_poll",
+            Self::ProofNeeded => "proof_needed",
         }
     }
 
@@ -96,6 +105,14 @@ impl Why {
                 "votes are refused because too many new voters came from one address. If it is a proxy of \
                  yours, name it in trusted_proxies; if it is a hall, raise new_voters.burst, or set \
                  new_voters.limited to false"
+            }
+            Self::NewVotersOfPoll => {
+                "votes are refused because too many new voters came to one poll. If they are people, raise \
+                 new_voters.poll_per_minute, or name the poll in new_voters.unlimited_polls"
+            }
+            Self::ProofNeeded => {
+                "very many new voters come to one poll, so they are asked for a proof of work \
+                 (proof_of_work.above_per_minute)"
             }
         }
     }
@@ -172,6 +189,13 @@ impl Tell {
     pub(super) fn turned_away(&self, why: Why, client: Client) {
         if let Some(times) = self.count(why) {
             tracing::warn!(address = %client, times, reason = why.name(), "{}", why.in_words());
+        }
+    }
+
+    /// The same for what concerns a poll and not an address.
+    pub(super) fn turned_away_from(&self, poll: &PollId, why: Why) {
+        if let Some(times) = self.count(why) {
+            tracing::warn!(%poll, times, reason = why.name(), "{}", why.in_words());
         }
     }
 
