@@ -20,6 +20,7 @@ pub use self::{
         strict_json::OnceJson,
         unfit::Unfit,
     },
+    host::oidc::{HostLogins, ProviderClient},
     operator::{OperatorService, OperatorServiceBuilder},
     pages::site::{InvalidPublicUrl, PeerLink, PublicUrl, Site},
     problem::WhyNotReady,

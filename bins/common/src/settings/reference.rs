@@ -114,6 +114,7 @@ fn kind_in_words(kind: &str) -> &'static str {
         "TrustedProxies" => "list of addresses",
         "PollId" => "poll id",
         "Vec<PathBuf>" => "list of paths",
+        "Vec<String>" => "list of texts",
         "Vec<Poll>" => "list of polls",
         other => panic!("say in words what a {other} is"),
     }

@@ -2,6 +2,7 @@
 
 mod barriers;
 mod host;
+mod host_login;
 mod layout;
 mod life;
 mod results;
