@@ -65,7 +65,7 @@ async fn signs_in_and_out(scripts: bool) {
     assert_eq!(at.path(), "/polls/cats-vs-dogs");
     if scripts {
         browser
-            .run("sessionStorage.setItem('kept', '1'); document.cookie = 'voter=1'")
+            .run("sessionStorage.setItem('kept', '1'); document.cookie = 'voter=1; path=/'")
             .await;
     }
     browser.click(".host-nav form button").await;
