@@ -24,7 +24,8 @@ use voting_core::{
         export::{BallotExport, check_exportable},
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
-        tokens::NamedToken,
+        sessions::HostSession,
+        tokens::{NamedToken, TokenHash},
     },
 };
 
@@ -45,6 +46,7 @@ pub(crate) struct Tables {
     deleted: BTreeMap<PollId, (Seals, u64)>,
     audit_log: Vec<AuditEntry>,
     tokens: BTreeMap<TokenName, NamedToken>,
+    sessions: HashMap<TokenHash, HostSession>,
 }
 
 #[derive(Debug, Clone)]
@@ -398,6 +400,45 @@ impl TokenStore for OwnBackend {
             tables.note(token.revoked_note(by));
         }
         Ok(revoked.is_some())
+    }
+
+    async fn add_session(&self, session: &HostSession) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let oldest = session.removes_before();
+        tables.sessions.retain(|_, kept| kept.until >= oldest);
+        if tables.sessions.contains_key(&session.hash) {
+            return Ok(false);
+        }
+        tables.sessions.insert(session.hash, session.clone());
+        tables.note(session.began_note());
+        Ok(true)
+    }
+
+    async fn session(&self, hash: TokenHash) -> Result<Option<HostSession>, StoreError> {
+        Ok(self.tables().sessions.get(&hash).cloned())
+    }
+
+    async fn use_session(&self, hash: TokenHash, at: Moment) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        if let Some(session) = tables.sessions.get_mut(&hash)
+            && !session.has_ended
+        {
+            session.used_at = session.used_at.max(at);
+        }
+        Ok(())
+    }
+
+    async fn end_session(&self, hash: TokenHash) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let Some(session) = tables.sessions.get_mut(&hash) else {
+            return Ok(false);
+        };
+        if std::mem::replace(&mut session.has_ended, true) {
+            return Ok(false);
+        }
+        let note = session.ended_note();
+        tables.note(note);
+        Ok(true)
     }
 }
 

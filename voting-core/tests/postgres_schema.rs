@@ -176,7 +176,7 @@ fn is_refused(url: &str, statements: impl IntoIterator<Item = String>) {
     }
 }
 
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "refinery_schema_history",
     "polls",
     "ballots",
@@ -190,6 +190,7 @@ const TABLES: [&str; 14] = [
     "ballots_without_voters",
     "audit_log",
     "tokens",
+    "host_sessions",
     "upgrades",
 ];
 
@@ -217,6 +218,7 @@ fn of_the_owner() -> impl Iterator<Item = String> {
         "INSERT INTO audit_log (by, action, at) VALUES ('a', 'b', '2020-01-01')",
         "INSERT INTO audit_log (number, by, action) OVERRIDING SYSTEM VALUE VALUES (1, 'a', 'b')",
         "UPDATE tokens SET role = 'operator'",
+        "UPDATE host_sessions SET role = 'operator'",
         "UPDATE upgrades SET finished = 99",
         "INSERT INTO deleted_polls (id, state, voters) VALUES ('drinks', '', 0)",
         "UPDATE deleted_polls SET voters = 0",

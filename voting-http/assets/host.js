@@ -26,7 +26,10 @@
       setTimeout(load, EVERY);
       return;
     }
-    fetch(location.pathname, { headers: { accept: "text/html" }, redirect: "error" }).then(function (answer) {
+    // The header says that nobody has done anything: who only leaves the page open is signed out after some time.
+    fetch(location.pathname, { headers: { accept: "text/html", "x-refresh": "1" }, redirect: "manual" }).then(function (answer) {
+      // To the page where people sign in.
+      if (answer.type === "opaqueredirect") location.reload();
       return answer.ok ? answer.text() : null;
     }).then(function (text) {
       if (!text) return;

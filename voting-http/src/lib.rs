@@ -21,6 +21,7 @@ pub use self::{
         strict_json::OnceJson,
         unfit::Unfit,
     },
+    host::oidc::{HostLogins, ProviderClient},
     operator::{OperatorService, OperatorServiceBuilder},
     pages::site::{InvalidPublicUrl, PeerLink, PublicUrl, Site},
     problem::WhyNotReady,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use support::{JSON, OPERATOR_TOKEN, Services, Setup, get, send};
+use support::{JSON, OPERATOR_TOKEN, Services, Setup, get, host_browser::Browser, send};
 use voting_http::{Limits, NewVoters};
 
 /// The lines that were logged.
@@ -47,8 +47,15 @@ fn who_is_refused_is_logged_with_what_and_from_where_and_without_the_token() {
         .json()
         .with_writer(move || writer.clone())
         .init();
-    let services = Services::start();
-    let at = |path: &str| format!("{}{path}", services.operator);
+    let services = Services::set_up(|_| Setup {
+        limits: Limits {
+            trusted_proxies: "127.0.0.1".parse().expect("a proxy"),
+            ..Limits::default()
+        },
+        ..Setup::default()
+    });
+    let url = services.operator.clone();
+    let at = |path: &str| format!("{url}{path}");
     let bearer = |token: &str| format!("Bearer {token}");
 
     let operator = bearer(OPERATOR_TOKEN);
@@ -69,6 +76,31 @@ fn who_is_refused_is_logged_with_what_and_from_where_and_without_the_token() {
         "method": "POST", "path": "/v1/polls/cats-vs-dogs/close", "address": "127.0.0.1",
     });
     assert_eq!(lines, [expected]);
+
+    // On the host's pages, behind a proxy whose word is taken.
+    let mut browser = Browser::new(services);
+    let from = ("x-forwarded-for", "203.0.113.7");
+    let form = [("sign_in_token", anna.as_str())];
+    let signed = browser.post_with("/sign-in", &form, &[from]);
+    assert_eq!(signed.status, 303);
+    browser.cookie = signed.cookie();
+    let refused = browser.post_with("/polls/many/close?why=secret-words", &[], &[from]);
+    assert_eq!(refused.status, 403);
+    let read = browser.post_with("/polls/many/recount", &[], &[from]);
+    assert_eq!(read.status, 200);
+    browser.post_with("/sign-out", &[], &[from]);
+    let lines = log.with("refused: the token's role may not do this");
+    let expected = json!({
+        "message": "refused: the token's role may not do this", "name": "anna", "role": "auditor",
+        "method": "POST", "path": "/polls/many/close", "address": "203.0.113.7",
+    });
+    assert_eq!(lines[1..], [expected]);
+    for message in ["signed in", "signed out"] {
+        let expected = json!({
+            "message": message, "name": "anna", "role": "auditor", "address": "203.0.113.7",
+        });
+        assert_eq!(log.with(message), [expected]);
+    }
 
     for number in 0..40 {
         let wrong = bearer(&format!("wrong {number}"));
@@ -102,7 +134,13 @@ fn who_is_refused_is_logged_with_what_and_from_where_and_without_the_token() {
     assert_eq!(log.with(message), [expected]);
 
     let all = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    for secret in [OPERATOR_TOKEN, &anna, "wrong 1", "secret-words"] {
+    for secret in [
+        OPERATOR_TOKEN,
+        &anna,
+        "wrong 1",
+        "secret-words",
+        &browser.cookie,
+    ] {
         assert!(!all.contains(secret), "{secret} in {all}");
     }
 }

@@ -31,6 +31,7 @@ pub use self::{
         config::{Config, TraceSettings},
         course::cats_vs_dogs,
         entry_keys::EntrySecrets,
+        host_logins::HostLoginError,
         layers::Origin,
         load::LoadedSettings,
         logins::LoginError,

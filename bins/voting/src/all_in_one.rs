@@ -10,8 +10,8 @@ use voting_core::{
 };
 use voting_http::{OperatorService, ResultService, Site, VoteService};
 use voting_service::{
-    Config, Exit, Kept, LoginError, ResolvedSecret, SecretError, Service, Services, StopOn,
-    cats_vs_dogs, host_site, resolve_secret, site,
+    Config, Exit, HostLoginError, Kept, LoginError, ResolvedSecret, SecretError, Service, Services,
+    StopOn, cats_vs_dogs, host_site, resolve_secret, site,
 };
 
 /// How often polls are looked for that were kept long enough.
@@ -29,6 +29,9 @@ pub enum StartError {
     /// The settings of logins do not fit together.
     #[error(transparent)]
     Logins(#[from] LoginError),
+    /// The settings of the host's sign-in do not fit together.
+    #[error(transparent)]
+    HostLogins(#[from] HostLoginError),
     /// The ballots in the file belong to another secret.
     #[error(
         "the ballots in {path} were cast under another secret (its fingerprint is {there}, that of this one \
@@ -114,8 +117,13 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         .poll_keys(poll_keys)
         .site(host_site(&config.worker, &config.vote, vote_at.port()))
         .gate(gates.worker.clone())
-        .stop(stop)
-        .build();
+        .idle_time_out(config.host_idle())
+        .stop(stop);
+    let operator = match config.host_logins()? {
+        Some(logins) => operator.host_logins(logins),
+        None => operator,
+    };
+    let operator = operator.build();
 
     let token = match &token.file {
         Some(file) => format!("token: {}", file.display()),

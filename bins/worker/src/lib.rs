@@ -61,7 +61,11 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
             .directory(Arc::new(redis))
             .site(site)
             .gate(gate.clone())
+            .idle_time_out(config.host_idle())
             .stop(services.leaving().clone());
+    if let Some(logins) = config.host_logins()? {
+        operator = operator.host_logins(logins);
+    }
     if let Some(keys) = poll_keys.clone() {
         operator = operator.poll_keys(keys);
     }

@@ -89,4 +89,11 @@ fn workers_know_the_voters_address_and_who_is_signed_in() {
     await_some("the other worker hears of it", || {
         (get(&second, "/", &of_anna).0 == 303).then_some(())
     });
+
+    // Who signs out at one worker is signed out at all, also with a copy of the cookie.
+    let signed_out = post(&second, "/sign-out", &cookie, &[]);
+    assert_eq!(signed_out.status(), 303);
+    for worker in [&first, &second] {
+        assert_eq!(get(worker, "/", &cookie).0, 303, "at once");
+    }
 }

@@ -11,6 +11,7 @@
 //! - Asking: [`agent`], [`get_json`] and the [`Operator`]'s API; [`await_that`], [`await_some`] and [`within`] ask
 //!   until something holds.
 //! - A [`Clock`] is one that is wrong.
+//! - With the feature `oidc`, an identity provider at which people sign in.
 //! - [`processes`] by their ids; with the feature `link`, the network between two of them.
 
 mod clock;
@@ -20,6 +21,8 @@ mod guard;
 mod http;
 #[cfg(feature = "link")]
 pub mod link;
+#[cfg(feature = "oidc")]
+pub mod oidc;
 mod pgbouncer;
 mod postgres;
 pub mod processes;

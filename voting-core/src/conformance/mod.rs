@@ -51,6 +51,7 @@ pub mod polls;
 pub mod queue;
 pub mod restart;
 mod scene;
+pub mod sessions;
 pub mod store_range;
 pub mod times;
 pub mod tokens;
@@ -148,7 +149,8 @@ impl Backend {
 macro_rules! conformance_suite {
     ($backend:expr) => {
         $crate::conformance_suite! {
-            $backend; queue, log_range, flush, first, empty, store_range, polls, life, audit, tokens, delete, forget,
+            $backend; queue, log_range, flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete,
+            forget,
             export, work, close,
             times, moving, restart
         }
@@ -284,6 +286,16 @@ macro_rules! conformance_suite {
                 a_token_is_kept_until_it_is_revoked,
                 a_token_takes_the_place_of_no_other_one,
                 what_becomes_of_tokens_is_in_the_audit_log,
+            }
+        }
+    };
+    (@sessions $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, sessions by_reference {
+                a_session_is_kept_until_it_ends_and_never_comes_back,
+                a_session_was_used_at_the_latest_moment_that_was_told,
+                sessions_whose_time_is_long_over_are_removed,
+                what_becomes_of_sessions_is_in_the_audit_log,
             }
         }
     };

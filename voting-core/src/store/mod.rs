@@ -11,6 +11,7 @@ pub mod dead_letter;
 pub mod export;
 pub mod older;
 pub mod outcome;
+pub mod sessions;
 pub mod tokens;
 pub mod unsigned;
 
@@ -23,12 +24,14 @@ use self::{
     batch::Batch,
     export::BallotExport,
     outcome::{Flushed, Totals},
-    tokens::NamedToken,
+    sessions::HostSession,
+    tokens::{NamedToken, TokenHash},
 };
 use crate::{
     error::StoreError,
     model::{
         id::{PollId, TokenName},
+        moment::Moment,
         poll::{ChangeTo, Poll, PollChange},
         poll_state::{PollState, Seals},
         position::{EntryId, Position},
@@ -219,7 +222,8 @@ pub trait ExportStore: Send + Sync {
     async fn export_ballots(&self, poll: &PollId) -> Result<BallotExport, StoreError>;
 }
 
-/// Keeps the tokens that have names. Whoever has one may use the operator's API.
+/// Keeps the tokens that have names, and the sessions at the host's pages. Whoever has such a token may use the operator's
+/// API.
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
 pub trait TokenStore: Send + Sync {
@@ -233,6 +237,22 @@ pub trait TokenStore: Send + Sync {
     /// Removes the token of this name, and [says so](NamedToken::revoked_note) in the [audit log](AuditLog), in one
     /// transaction. Returns whether there was one.
     async fn revoke_token(&self, name: &TokenName, by: &str) -> Result<bool, StoreError>;
+
+    /// Stores a session, and [says so](HostSession::began_note) in the [audit log](AuditLog), in one transaction. Returns
+    /// whether it is stored: `false` if there is one of this hash, which stays. Sessions that were to end
+    /// [long before](HostSession::removes_before) are removed.
+    async fn add_session(&self, session: &HostSession) -> Result<bool, StoreError>;
+
+    /// The session with this hash, also one that has ended.
+    async fn session(&self, hash: TokenHash) -> Result<Option<HostSession>, StoreError>;
+
+    /// Notes that a session was used at this moment. A later moment that is stored stays, and so does a session that has
+    /// ended.
+    async fn use_session(&self, hash: TokenHash, at: Moment) -> Result<(), StoreError>;
+
+    /// Ends a session for good, and [says so](HostSession::ended_note) in the [audit log](AuditLog), in one transaction.
+    /// Returns whether there was one that had not ended.
+    async fn end_session(&self, hash: TokenHash) -> Result<bool, StoreError>;
 }
 
 /// A whole store. Every type that implements all of these traits is a `Store`. An `Arc<dyn Store>` coerces to an `Arc`

@@ -266,8 +266,8 @@ mod postgres {
 
     voting_core::conformance_suite!(
         memory_log();
-        flush, first, empty, store_range, polls, life, audit, tokens, delete, forget, export, work,
-        close, times, restart
+        flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete, forget,
+        export, work, close, times, restart
     );
 
     mod with_the_workers_rights {
@@ -286,7 +286,8 @@ mod postgres {
 
         voting_core::conformance_suite!(
             memory_log();
-            flush, first, empty, store_range, polls, life, audit, tokens, delete, forget, export, work, close, restart
+            flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete, forget, export,
+            work, close, restart
         );
     }
 

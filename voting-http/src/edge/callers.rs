@@ -24,6 +24,9 @@ use crate::{problem::Problem, tokens::signed::OperatorKey};
 /// The name of whoever has the deployment's own token.
 pub(crate) const OPERATOR: &str = "operator";
 
+/// The names of people whom an identity provider has signed in begin with this.
+pub(crate) const LOGIN: &str = "login:";
+
 /// For how long the stored tokens are not looked up again. A token that another process has revoked is taken for this
 /// long.
 const KNOWN_FOR: Duration = Duration::from_secs(1);
@@ -100,6 +103,11 @@ impl Caller {
         }
     }
 
+    /// Whether an identity provider has signed the caller in. No token has such a name.
+    fn is_by_provider(&self) -> bool {
+        self.name.starts_with(LOGIN)
+    }
+
     /// As whom the caller sees results.
     fn viewer(&self) -> Viewer {
         match self.role {
@@ -116,13 +124,16 @@ impl Caller {
         if right.is_of(self.role) {
             return Ok(&self.name);
         }
-        Err(Problem::forbidden(format!(
-            "To {}, a token needs the role {}. The token {:?} has the role {}.",
-            right.words(),
-            right.roles(),
-            self.name,
-            self.role
-        )))
+        let (what, roles, role) = (right.words(), right.roles(), self.role);
+        Err(Problem::forbidden(match self.is_by_provider() {
+            true => format!("To {what}, you need the role {roles}. You have the role {role}."),
+            false => {
+                let name = &self.name;
+                format!(
+                    "To {what}, a token needs the role {roles}. The token {name:?} has the role {role}."
+                )
+            }
+        }))
     }
 
     /// Whether the caller may see the result of a poll. A host always may; an auditor once the poll is final, or once

@@ -8,7 +8,7 @@ use crate::server::gate::{Gate, client_address::Client};
 /// A path is logged up to this length. Longer ones name nothing that exists.
 const MAX_PATH: usize = 200;
 
-/// What a caller of the operator's API asks for.
+/// What a caller of the operator's API, or somebody at the host's pages, asks for.
 pub(crate) struct Attempt {
     caller: Caller,
     method: Method,
@@ -19,13 +19,17 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// `None` for a request of somebody who is not known by a token.
     pub(crate) fn of(request: &Request, gate: &Gate) -> Option<Self> {
-        let caller = request.data::<Caller>()?;
-        Some(Self {
+        Some(Self::by(request.data::<Caller>()?, request, gate))
+    }
+
+    /// What this caller asks for.
+    pub(crate) fn by(caller: &Caller, request: &Request, gate: &Gate) -> Self {
+        Self {
             caller: caller.clone(),
             method: request.method().clone(),
             path: request.uri().path().chars().take(MAX_PATH).collect(),
             from: gate.client(request),
-        })
+        }
     }
 
     /// Each refusal is logged: only holders of tokens can cause such lines. The query is left out.

@@ -95,6 +95,8 @@ pub(super) fn words(note: &AuditNote) -> String {
             text(&after["name"]),
             text(&after["role"])
         ),
+        "session.began" => format!("Signed in as {}", text(&after["role"])),
+        "session.ended" => "Signed out".to_owned(),
         "token.revoked" => format!("Token of {} revoked", text(&before["name"])),
         // Of a newer program.
         other => other.to_owned(),

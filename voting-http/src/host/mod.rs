@@ -10,17 +10,19 @@ mod edit;
 mod export;
 mod form;
 mod list;
+pub(crate) mod oidc;
 mod people;
 mod poll_page;
 mod preview;
 mod problem;
+mod provider;
 pub(crate) mod qr;
 mod session;
 mod sign_in;
 mod times;
 mod typed;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use Right::{Audit, Codes, DeadLetters, Export, Polls, Read, Recount, Tokens};
 use poem::{
@@ -35,15 +37,17 @@ use voting_core::{
     store::Store,
 };
 
-pub(crate) use self::session::Sessions;
+pub(crate) use self::session::{IDLE, Sessions};
 use self::{
     form::Form,
+    oidc::{Oidc, Provider},
     problem::{Asked, ProblemPage},
     session::{Carried, Session},
 };
 use crate::{
     edge::{
         callers::{Caller, Callers, Right},
+        refused::Attempt,
         same_site,
     },
     operator::OperatorService,
@@ -52,7 +56,7 @@ use crate::{
         site::{Prefix, Site},
         templates::render,
     },
-    problem::Problem,
+    problem::{Problem, seldom::Seldom},
     server::{api_routes::Pages, gate::Gate},
 };
 
@@ -67,7 +71,11 @@ pub(crate) struct Parts {
     /// Recognises who signs in, and says what they may do: as in the API.
     pub(crate) callers: Callers,
     pub(crate) sessions: Sessions,
+    /// The identity provider at which people sign in, if there is one.
+    pub(crate) oidc: Option<Arc<Oidc>>,
     pub(crate) gate: Gate,
+    /// How often it is logged that the provider signs somebody in and we do not.
+    pub(crate) failed_logins: Arc<Seldom>,
     /// Where these pages and the voting page are.
     pub(crate) site: Site,
 }
@@ -77,8 +85,8 @@ pub(crate) struct Parts {
 pub(crate) struct Host(Arc<Parts>);
 
 /// What the pages keep of the process: how the browser signs in.
-pub(crate) fn sessions(token: &SecretKey, site: &Site) -> Sessions {
-    Sessions::new(token, site.is_https())
+pub(crate) fn sessions(token: &SecretKey, site: &Site, idle: Duration) -> Sessions {
+    Sessions::new(token, site.is_https(), idle)
 }
 
 /// The pages that take forms, for `Allow`.
@@ -202,6 +210,8 @@ impl Host {
                 "/sign-in",
                 get(self.open(sign_in::ask)).post(self.open(sign_in::take)),
             )
+            .at("/sign-in/start", get(self.open(provider::start)))
+            .at("/sign-in/back", get(self.open(provider::back)))
             .at("/sign-out", post(self.open(sign_in::leave)))
     }
 
@@ -223,6 +233,7 @@ impl Host {
                 };
                 let signed = newly.then(|| visit.session.clone());
                 let frame = visit.frame();
+                let attempt = Attempt::by(&visit.caller, &visit.request, &host.0.gate);
                 let answered = match visit.caller.may(right) {
                     Ok(_) => answer(*visit).await,
                     Err(problem) => Err(problem),
@@ -230,6 +241,9 @@ impl Host {
                 let mut answer = answered.unwrap_or_else(|problem| {
                     problem.finish(render(&ProblemPage::new(frame, &asked, &problem)))
                 });
+                if answer.status() == StatusCode::FORBIDDEN {
+                    attempt.log();
+                }
                 if let Some(session) = signed {
                     host.0.sessions.begin(&mut answer, &session);
                 }
@@ -263,6 +277,11 @@ impl Host {
         same_site::check(request, &self.0.site).map_err(|_| Problem::cross_site_form())
     }
 
+    /// Where people sign in without a token.
+    fn provider(&self) -> Option<&Provider> {
+        self.0.oidc.as_ref().map(|oidc| &oidc.provider)
+    }
+
     /// Who sent the request.
     async fn who(&self, request: &Request, now: Moment) -> Result<Known, Problem> {
         let session = match self.0.sessions.carried(request, now) {
@@ -270,8 +289,18 @@ impl Host {
             Carried::Over => return Ok(Known::Over),
             Carried::Nothing => return Ok(Known::Nobody),
         };
-        let caller = session.caller(&self.0.callers).await?;
-        Ok(caller.map_or(Known::Over, |caller| Known::Signed(session, caller)))
+        let parts = &*self.0;
+        let caller = session.caller(&parts.callers, self.provider());
+        let Some(caller) = caller.await? else {
+            return Ok(Known::Over);
+        };
+        let goes_on = parts
+            .sessions
+            .goes_on(&session, &caller, request, &*parts.store, now);
+        Ok(match goes_on.await? {
+            true => Known::Signed(session, caller),
+            false => Known::Over,
+        })
     }
 
     async fn admit(&self, mut request: Request) -> Result<Admitted, Problem> {
@@ -446,6 +475,9 @@ fn done(key: &str) -> Option<&'static str> {
         }
         "revoked" => "The token is revoked.",
         "signed-out" => "You are signed out.",
+        "signed-out-here" => {
+            "You are signed out here. At the identity provider you may still be signed in."
+        }
         _ => return None,
     })
 }

@@ -1,10 +1,18 @@
 //! Signing in with a token, and out.
 
 use askama::Template;
-use poem::{Request, Response};
+use poem::{
+    Request, Response,
+    http::{HeaderName, HeaderValue},
+};
 use voting_core::model::moment::Moment;
 
-use super::{Frame, Host, Known, done, form::Form, query, see, session::Session};
+use super::{
+    Frame, Host, Known, done,
+    form::Form,
+    query, see,
+    session::{Carried, Session},
+};
 use crate::{
     edge::callers::Caller,
     pages::{
@@ -32,12 +40,14 @@ struct SignInPage {
     note: Option<&'static str>,
     /// The address to go to afterwards.
     next: Option<String>,
+    /// The identity provider at which people can sign in instead.
+    provider: Option<String>,
     /// What somebody has typed before, which is sent together with the token.
     held: Vec<(String, String)>,
 }
 
 impl SignInPage {
-    fn new(prefix: &Prefix, action: String) -> Self {
+    fn new(host: &Host, prefix: &Prefix, action: String) -> Self {
         let base = prefix.as_str().to_owned();
         Self {
             base: base.clone(),
@@ -52,16 +62,21 @@ impl SignInPage {
             error: None,
             note: None,
             next: None,
+            provider: host.provider().map(|provider| provider.name().to_owned()),
             held: Vec::new(),
         }
     }
 }
 
-const ENDED: &str = "You are no longer signed in: more than 12 hours have passed, or your token was revoked or changed.";
+const ENDED: &str = "You are no longer signed in: you did nothing here for some time, more than 12 hours have passed, or your token was revoked or changed.";
+
+/// What the browser removes when somebody signs out. Not cookies: those of voters at this host would be removed, too, and
+/// then the person at this browser would be another voter.
+const CLEARED: HeaderValue = HeaderValue::from_static("\"cache\", \"storage\"");
 
 /// An address of ours that somebody is sent to after signing in. An address of another site would be a way to lead
 /// people there.
-fn own(address: &str) -> Option<&str> {
+pub(super) fn own(address: &str) -> Option<&str> {
     let is_own = address.starts_with('/')
         && !address.starts_with("//")
         && !address.contains('\\')
@@ -95,7 +110,7 @@ pub(super) async fn ask(host: Host, request: Request) -> Result<Response, Proble
     if let Known::Signed(..) = host.who(&request, Moment::now()).await? {
         return Ok(see(&prefix, next.unwrap_or("/")));
     }
-    let mut page = SignInPage::new(&prefix, format!("{}/sign-in", prefix.as_str()));
+    let mut page = SignInPage::new(&host, &prefix, format!("{}/sign-in", prefix.as_str()));
     page.frame.done = query(&request, "done").and_then(|key| done(&key));
     page.note = query(&request, "ended").map(|_| ENDED);
     page.next = next.map(str::to_owned);
@@ -108,14 +123,13 @@ pub(super) async fn take(host: Host, mut request: Request) -> Result<Response, P
     let prefix = Prefix::of(&request);
     let next = own(form.text("next"));
     match host.signed_in(&request, form.text(TOKEN)).await {
-        Ok((session, caller)) => {
+        Ok((session, _)) => {
             let mut answer = see(&prefix, next.unwrap_or("/"));
             host.0.sessions.begin(&mut answer, &session);
-            tracing::info!(name = &*caller.name, role = %caller.role, "signed in");
             Ok(answer)
         }
         Err(problem) => {
-            let mut page = SignInPage::new(&prefix, format!("{}/sign-in", prefix.as_str()));
+            let mut page = SignInPage::new(&host, &prefix, format!("{}/sign-in", prefix.as_str()));
             page.error = Some(told(&problem));
             page.next = next.map(str::to_owned);
             Ok(problem.finish(render(&page)))
@@ -123,10 +137,50 @@ pub(super) async fn take(host: Host, mut request: Request) -> Result<Response, P
     }
 }
 
-/// `POST`: signs out.
+impl SignInPage {
+    /// Where somebody signs in at the provider, and then goes to `next`.
+    fn at_provider(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if let Some(next) = &self.next {
+            query.append_pair("next", next);
+        }
+        let query = query.finish();
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{}/sign-in/start{mark}{query}", self.base)
+    }
+}
+
+/// The form, for somebody whom the provider has not signed in.
+pub(super) fn failed(
+    host: &Host,
+    request: &Request,
+    problem: &Problem,
+    next: Option<&str>,
+) -> Response {
+    let prefix = Prefix::of(request);
+    let mut page = SignInPage::new(host, &prefix, format!("{}/sign-in", prefix.as_str()));
+    page.error = Some(told(problem));
+    page.next = next.map(str::to_owned);
+    problem.finish(render(&page))
+}
+
+/// `POST`: signs out. If the store does not answer, the cookie stays, so that the person can try again.
 pub(super) async fn leave(host: Host, request: Request) -> Result<Response, Problem> {
-    let mut answer = see(&Prefix::of(&request), "/sign-in?done=signed-out");
+    let known = host.who(&request, Moment::now()).await?;
+    let done = match Host::is_by_provider(&known) {
+        true => "/sign-in?done=signed-out-here",
+        false => "/sign-in?done=signed-out",
+    };
+    if let Known::Signed(session, caller) = known {
+        host.0.store.end_session(session.hash()).await?;
+        let Caller { name, role } = &caller;
+        let address = host.0.gate.client(&request);
+        tracing::info!(name = &**name, %role, %address, "signed out");
+    }
+    let mut answer = see(&Prefix::of(&request), done);
     host.0.sessions.end(&mut answer);
+    let headers = answer.headers_mut();
+    headers.insert(HeaderName::from_static("clear-site-data"), CLEARED);
     Ok(answer)
 }
 
@@ -148,7 +202,7 @@ pub(super) async fn again(
         None => Problem::unauthorized("Sign in first."),
     };
     let action = site::address_of(request).filter(|at| !at.starts_with("//"));
-    let mut page = SignInPage::new(prefix, action.unwrap_or_default());
+    let mut page = SignInPage::new(host, prefix, action.unwrap_or_default());
     match asked {
         Some(_) => page.error = Some(told(&problem)),
         None if *known == Known::Over => {
@@ -186,9 +240,31 @@ impl Host {
         let Some(caller) = parts.callers.with_token(token).await? else {
             return Err(parts.gate.wrong_token(request));
         };
-        let session = parts
-            .sessions
-            .new_session(token, &parts.callers, Moment::now());
+        let now = Moment::now();
+        let session = parts.sessions.new_session(token, &parts.callers, now)?;
+        self.store_session(request, &session, &caller, now).await?;
         Ok((session, caller))
+    }
+
+    /// Stores a session that begins, and ends the one that the browser had.
+    pub(super) async fn store_session(
+        &self,
+        request: &Request,
+        session: &Session,
+        caller: &Caller,
+        now: Moment,
+    ) -> Result<(), Problem> {
+        let parts = &*self.0;
+        parts
+            .store
+            .add_session(&session.stored(caller, now))
+            .await?;
+        if let Carried::Signed(before) = parts.sessions.carried(request, now) {
+            parts.store.end_session(before.hash()).await?;
+        }
+        let Caller { name, role } = caller;
+        let address = parts.gate.client(request);
+        tracing::info!(name = &**name, %role, %address, "signed in");
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     sync::{Arc, Once},
+    time::Duration,
 };
 
 use tokio::sync::Semaphore;
@@ -15,7 +16,10 @@ use super::{Inner, OperatorService, Pipeline, export, overview::Overview};
 use crate::{
     edge::callers::Callers,
     edge::options::{Options, option_methods},
-    host,
+    host::{
+        self,
+        oidc::{HostLogins, Oidc},
+    },
     pages::site::Site,
     server::gate::Gate,
     tokens::signed::OperatorKey,
@@ -29,6 +33,8 @@ pub struct OperatorServiceBuilder {
     gate: Gate,
     site: Site,
     keys: Option<PollKeyWrap>,
+    idle: Duration,
+    logins: Option<HostLogins>,
     options: Options,
 }
 
@@ -52,6 +58,8 @@ impl OperatorServiceBuilder {
             gate: Gate::default(),
             site: Site::default(),
             keys: None,
+            idle: host::IDLE,
+            logins: None,
             options: Options::default(),
         }
     }
@@ -90,18 +98,36 @@ impl OperatorServiceBuilder {
         self
     }
 
+    /// Sets how long somebody who does nothing stays signed in to the host's pages. Default: an hour. In any case people sign
+    /// in again after 12 hours.
+    pub fn idle_time_out(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// Lets people sign in to the host's pages at an identity provider, beside the form for a token.
+    pub fn host_logins(mut self, logins: HostLogins) -> Self {
+        self.logins = Some(logins);
+        self
+    }
+
     option_methods!();
 
     /// Builds the service.
     pub fn build(self) -> OperatorService {
         let site = self.site.with_gate(self.gate.clone());
+        let oidc = self.logins.map(|logins| {
+            let oidc = Oidc::new(logins, &self.token, site.is_https());
+            Arc::new(oidc)
+        });
         let tokens = Arc::<dyn Store>::clone(&self.pipeline.store);
         OperatorService(Arc::new(Inner {
             pipeline: self.pipeline,
             overview: Overview::default(),
             asking: Once::new(),
             callers: Callers::new(OperatorKey::new(&self.token), tokens),
-            sessions: host::sessions(&self.token, &site),
+            sessions: host::sessions(&self.token, &site, self.idle),
+            oidc,
             gate: self.gate,
             site,
             keys: self.keys,

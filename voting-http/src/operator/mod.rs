@@ -27,8 +27,9 @@ pub use self::builder::OperatorServiceBuilder;
 use self::overview::Overview;
 use crate::{
     edge::{Edge, callers::Callers, endpoint::ServiceEndpoint, options::Options},
-    host::{self, Host},
+    host::{self, Host, oidc::Oidc},
     pages::{assets, site::Site},
+    problem::seldom::Seldom,
     server::{
         api_routes::{ApiRoutes, Pages},
         document,
@@ -52,6 +53,8 @@ struct Inner {
     callers: Callers,
     /// Who is signed in to the host's pages.
     sessions: host::Sessions,
+    /// Where people sign in without a token.
+    oidc: Option<Arc<Oidc>>,
     gate: Gate,
     /// Where the host's pages are, and the voting page.
     site: Site,
@@ -185,7 +188,9 @@ impl OperatorService {
             polls,
             callers: self.0.callers.clone(),
             sessions: self.0.sessions.clone(),
+            oidc: self.0.oidc.clone(),
             gate: self.0.gate.clone(),
+            failed_logins: Arc::new(Seldom::up_to(30)),
             site: self.0.site.clone(),
         })
     }

@@ -1,6 +1,6 @@
 //! How people sign in to vote: by a token of an identity provider, or by headers of a proxy that signs people in.
 
-mod jwt;
+pub(crate) mod jwt;
 mod keys;
 mod person;
 mod proxy;

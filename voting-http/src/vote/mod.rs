@@ -28,6 +28,7 @@ use voting_core::{
     model::poll::Voters as Electorate, pipeline::rule::BallotRule,
 };
 
+pub(crate) use self::logins::jwt;
 pub use self::{
     builder::VoteServiceBuilder,
     logins::{InvalidHeader, KeySource, Logins, ProxyLogins, TokenLogins},

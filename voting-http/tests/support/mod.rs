@@ -27,7 +27,7 @@ use voting_core::{
     pipeline::{closing, schedule::ScheduledPolls},
 };
 use voting_http::{
-    Gate, Limits, OperatorService, OperatorServiceBuilder, PeerLink, ResultService,
+    Gate, HostLogins, Limits, OperatorService, OperatorServiceBuilder, PeerLink, ResultService,
     ResultServiceBuilder, ServeOptions, Site, VoteService, VoteServiceBuilder, serve,
 };
 
@@ -83,6 +83,7 @@ pub struct Setup {
     pub vote: fn(VoteServiceBuilder) -> VoteServiceBuilder,
     pub result: fn(ResultServiceBuilder) -> ResultServiceBuilder,
     pub operator: fn(OperatorServiceBuilder) -> OperatorServiceBuilder,
+    pub host_logins: Option<HostLogins>,
     pub secret: SecretKey,
 }
 
@@ -101,6 +102,7 @@ impl Default for Setup {
             vote: |builder| builder,
             result: |builder| builder,
             operator: |builder| builder,
+            host_logins: None,
             secret: secret(),
         }
     }
@@ -170,6 +172,10 @@ impl Services {
             .directory(directory)
             .gate(gates[2].clone())
             .stop(stop.clone());
+        let operator_builder = match setup.host_logins {
+            Some(logins) => operator_builder.host_logins(logins),
+            None => operator_builder,
+        };
         let endpoints = [
             (setup.vote)(vote_builder).build().boxed(),
             (setup.result)(result_builder).build().boxed(),

@@ -2,7 +2,11 @@
 
 use std::{io, net::SocketAddr};
 
-use crate::{secrets::SecretError, settings::logins::LoginError, stores::StoreSettings};
+use crate::{
+    secrets::SecretError,
+    settings::{host_logins::HostLoginError, logins::LoginError},
+    stores::StoreSettings,
+};
 
 /// Why services do not start.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +20,9 @@ pub enum StartError {
     /// The settings of logins do not fit together.
     #[error(transparent)]
     Logins(#[from] LoginError),
+    /// The settings of the host's sign-in do not fit together.
+    #[error(transparent)]
+    HostLogins(#[from] HostLoginError),
     /// The address cannot be listened on.
     #[error("cannot serve {what} on {address}")]
     Listen {

@@ -75,6 +75,8 @@ pub struct Config {
     pub proof_of_work: ProofOfWorkSettings,
     /// How people sign in to vote, in polls whose voters do.
     pub login: LoginSettings,
+    /// How people sign in to the host's pages, beside the form for a token.
+    pub host_login: HostLoginSettings,
     /// Traces of single requests and ballots.
     pub traces: TraceSettings,
     /// Whether pages show which replica answered.
@@ -293,6 +295,54 @@ impl Default for LoginSettings {
     }
 }
 
+/// How people sign in to the host's pages at an identity provider, by OpenID Connect. Only for the worker and the
+/// all-in-one, and only with a `worker.public_url`: the provider must know the address `/sign-in/back` there. People can
+/// still sign in with a token.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostLoginSettings {
+    /// The identity provider, as in the `iss` of its tokens: `https://…`; `http://` only on this machine. The document
+    /// `/.well-known/openid-configuration` there says the rest.
+    pub issuer: Option<String>,
+    /// This deployment, as the provider knows it.
+    pub client_id: Option<String>,
+    /// The secret that the provider has given to this deployment.
+    pub client_secret: Option<Hidden>,
+    /// A file with this secret, instead of `host_login.client_secret`.
+    pub client_secret_file: Option<PathBuf>,
+    /// The claim of the ID token that gives roles: a list of texts, or one text. Dots lead into objects, as in
+    /// `realm_access.roles`.
+    pub roles_claim: String,
+    /// Whoever has one of these values in the claim has the role `host`. In the environment they are separated by commas.
+    /// Whoever has no role is not let in.
+    #[serde(deserialize_with = "lists::read")]
+    pub hosts: Vec<String>,
+    /// Whoever has one of these values has the role `auditor`, unless the role is `host` by another value.
+    #[serde(deserialize_with = "lists::read")]
+    pub auditors: Vec<String>,
+    /// Whoever has one of these values has the role `operator`.
+    #[serde(deserialize_with = "lists::read")]
+    pub operators: Vec<String>,
+    /// A file of the certificate authorities that vouch for the provider, as PEM. Unless set, those that the system trusts.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for HostLoginSettings {
+    fn default() -> Self {
+        Self {
+            issuer: None,
+            client_id: None,
+            client_secret: None,
+            client_secret_file: None,
+            roles_claim: "groups".to_owned(),
+            hosts: Vec::new(),
+            auditors: Vec::new(),
+            operators: Vec::new(),
+            ca_file: None,
+        }
+    }
+}
+
 fn max_connections() -> usize {
     Limits::DEFAULT_CONNECTIONS
 }
@@ -319,6 +369,9 @@ pub struct Worker {
     pub token: Option<Hidden>,
     /// A file with the token, instead of `worker.token`.
     pub token_file: Option<PathBuf>,
+    /// How long somebody who does nothing stays signed in to the host's pages, in minutes. In any case people sign in again
+    /// after 12 hours.
+    pub session_idle_minutes: NonZeroU32,
     /// A batch is written when it has this many ballots.
     pub max_ballots: usize,
     /// A batch is written this long after its first ballot, even if it is small.
@@ -452,6 +505,7 @@ impl Default for Worker {
             public_port: None,
             token: None,
             token_file: None,
+            session_idle_minutes: NonZeroU32::new(60).unwrap_or(NonZeroU32::MIN),
             max_ballots: options.max_ballots,
             max_wait_ms: u64::try_from(options.max_wait.as_millis()).unwrap_or(u64::MAX),
         }
@@ -485,6 +539,7 @@ impl Default for Config {
             new_voters: NewVoterSettings::default(),
             proof_of_work: ProofOfWorkSettings::default(),
             login: LoginSettings::default(),
+            host_login: HostLoginSettings::default(),
             traces: TraceSettings::default(),
             show_served_by: false,
             default_poll: None,
@@ -498,6 +553,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// How long somebody who does nothing stays signed in to the host's pages.
+    pub fn host_idle(&self) -> Duration {
+        Duration::from_secs(60 * u64::from(self.worker.session_idle_minutes.get()))
+    }
+
     /// The options of the worker.
     pub fn worker_options(&self) -> WorkerOptions {
         WorkerOptions {

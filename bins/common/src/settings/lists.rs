@@ -1,4 +1,4 @@
-//! Lists, which are a text with commas in the environment.
+//! Lists, which are a text with commas in the environment. What is empty is left out.
 
 use std::{fmt, marker::PhantomData, str::FromStr};
 
@@ -32,7 +32,9 @@ pub(crate) fn read<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
         fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Self::Value, S::Error> {
             let mut items = Vec::new();
             while let Some(text) = list.next_element::<String>()? {
-                items.push(item(&text)?);
+                if !text.trim().is_empty() {
+                    items.push(item(&text)?);
+                }
             }
             Ok(items)
         }

@@ -1,23 +1,17 @@
 //! How people sign in to vote, as the settings say.
 
-use std::{error::Error, fs, io::Read as _, path::PathBuf, sync::Arc, time::Duration};
+use std::{error::Error, fs, io::Read as _, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use poem::http::Uri;
-use rustls::crypto::ring;
-use ureq::{
-    Agent,
-    tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem},
+use voting_http::{
+    InvalidHeader, KeySource, Logins, ProviderClient as _, ProxyLogins, TokenLogins,
 };
-use voting_http::{InvalidHeader, KeySource, Logins, ProxyLogins, TokenLogins};
 
-use crate::settings::config::Config;
-
-/// So long the provider has to answer.
-const WITHIN: Duration = Duration::from_secs(5);
-
-/// The longest key set that is read, in bytes.
-const MAX_LEN: u64 = 256 * 1024;
+use crate::settings::{
+    config::Config,
+    provider::{Client, MAX_LEN, NoAuthorities, agent, is_private},
+};
 
 /// The settings of logins do not fit together.
 #[derive(Debug, thiserror::Error)]
@@ -76,20 +70,14 @@ impl KeySource for FileKeys {
 
 /// The keys at an address.
 struct UrlKeys {
-    agent: Agent,
+    client: Client,
     url: String,
 }
 
 #[async_trait]
 impl KeySource for UrlKeys {
     async fn fetch(&self) -> Result<String, Box<dyn Error + Send + Sync>> {
-        let (agent, url) = (self.agent.clone(), self.url.clone());
-        let asked = tokio::task::spawn_blocking(move || {
-            let mut answer = agent.get(&url).call()?;
-            let body = answer.body_mut().with_config().limit(MAX_LEN);
-            body.read_to_string()
-        });
-        Ok(asked.await??)
+        self.client.get(&self.url).await
     }
 }
 
@@ -153,51 +141,15 @@ impl Config {
     }
 
     fn url_keys(&self, url: &str) -> Result<UrlKeys, LoginError> {
-        let uri = url.parse::<Uri>().ok();
-        let is_local = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "[::1]");
-        let is_allowed = uri.is_some_and(|uri| match (uri.scheme_str(), uri.host()) {
-            (Some("https"), Some(_)) => true,
-            (Some("http"), Some(host)) => is_local(host),
-            _ => false,
-        });
-        if !is_allowed {
+        if !is_private(url) {
             return Err(LoginError::Url(url.to_owned()));
         }
-        let authorities = match &self.login.ca_file {
-            Some(file) => {
-                let pem = fs::read(file).map_err(LoginError::CaFile)?;
-                let items = parse_pem(&pem).filter_map(Result::ok);
-                let certificates = items.filter_map(|item| match item {
-                    PemItem::Certificate(certificate) => Some(certificate),
-                    _ => None,
-                });
-                let certificates: Vec<_> = certificates.collect();
-                if certificates.is_empty() {
-                    return Err(LoginError::NoAuthorities);
-                }
-                certificates
-            }
-            None => {
-                let trusted = rustls_native_certs::load_native_certs().certs;
-                let trusted = trusted.iter();
-                trusted
-                    .map(|certificate| Certificate::from_der(certificate).to_owned())
-                    .collect()
-            }
-        };
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-            .root_certs(RootCerts::Specific(Arc::new(authorities)))
-            .build();
-        let agent = Agent::config_builder()
-            .timeout_global(Some(WITHIN))
-            .max_redirects(0)
-            .tls_config(tls)
-            .build()
-            .new_agent();
+        let agent = agent(self.login.ca_file.as_deref()).map_err(|error| match error {
+            NoAuthorities::Unreadable(error) => LoginError::CaFile(error),
+            NoAuthorities::None => LoginError::NoAuthorities,
+        })?;
         Ok(UrlKeys {
-            agent,
+            client: Client(agent),
             url: url.to_owned(),
         })
     }

@@ -7,14 +7,17 @@ pub(crate) mod configured;
 pub(crate) mod course;
 pub(crate) mod credentials;
 pub(crate) mod entry_keys;
+pub(crate) mod host_logins;
 pub(crate) mod layers;
 pub(crate) mod listen;
 pub(crate) mod lists;
 pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod logins;
+mod names;
 pub(crate) mod polls;
 pub(crate) mod provenance;
+mod provider;
 #[cfg(test)]
 mod reference;
 pub(crate) mod requirements;

@@ -115,6 +115,7 @@ fn kind_in_words(kind: &str) -> &'static str {
         "PollId" => "poll id",
         "Vec<PathBuf>" => "list of paths",
         "Vec<PollId>" => "list of poll ids",
+        "Vec<String>" => "list of texts",
         "Vec<Poll>" => "list of polls",
         other => panic!("say in words what a {other} is"),
     }

@@ -77,6 +77,19 @@ impl Config {
         if any(Service::uses_entry_keys) {
             secrets.extend(self.entry_key_uses());
         }
+        if any(Service::uses_token) && self.host_login.client_secret_file.is_some() {
+            let name = "host_login.client_secret";
+            let (value, file) = (
+                &self.host_login.client_secret,
+                &self.host_login.client_secret_file,
+            );
+            let given = secrets::given(name, value.as_ref(), file.as_deref());
+            secrets.push(SecretUse {
+                name,
+                file: file.clone(),
+                state: Some(given.map(drop)),
+            });
+        }
         let addresses = [
             (
                 any(Service::uses_redis),
@@ -127,6 +140,11 @@ impl Config {
         }
         if matches!(service, Service::Vote | Service::AllInOne)
             && let Err(error) = self.logins()
+        {
+            note(&error);
+        }
+        if service.uses_token()
+            && let Err(error) = self.host_logins()
         {
             note(&error);
         }

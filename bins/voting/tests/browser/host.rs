@@ -18,7 +18,7 @@ async fn sign_in(browser: &Browser, voting: &Voting) {
 }
 
 /// Saves pictures of the page in `target/screenshots`, on a phone and a desktop, and checks that the page fits.
-async fn look_at(browser: &Browser, name: &str) {
+pub(crate) async fn look_at(browser: &Browser, name: &str) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/screenshots");
     std::fs::create_dir_all(folder).expect("a folder");
     for (device, width, height) in [("phone", 390, 844), ("desktop", 1280, 900)] {

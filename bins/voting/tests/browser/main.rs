@@ -3,6 +3,7 @@
 mod barriers;
 mod crowd;
 mod host;
+mod host_login;
 mod languages;
 mod layout;
 mod life;

@@ -23,14 +23,20 @@ pub struct Voting {
 
 /// The command, set up to run in `folder` and to take free ports.
 pub fn command(folder: &Path) -> Command {
+    command_with_hosts_at(folder, "127.0.0.1:0")
+}
+
+/// The same, with this address for the host's pages.
+pub fn command_with_hosts_at(folder: &Path, worker: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_voting"));
     command.current_dir(folder);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VOTING_")) {
         command.env_remove(name);
     }
-    for flag in ["--vote-listen", "--result-listen", "--worker-listen"] {
+    for flag in ["--vote-listen", "--result-listen"] {
         command.args([flag, "127.0.0.1:0"]);
     }
+    command.args(["--worker-listen", worker]);
     command
 }
 

@@ -28,7 +28,8 @@ use crate::{
         export::{BallotExport, check_exportable},
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
-        tokens::NamedToken,
+        sessions::HostSession,
+        tokens::{NamedToken, TokenHash},
         unsigned::UnsignedStore,
     },
 };
@@ -45,6 +46,7 @@ pub(super) struct Store {
     deleted: BTreeMap<PollId, Tombstone>,
     audit_log: Vec<AuditEntry>,
     tokens: BTreeMap<TokenName, NamedToken>,
+    sessions: HashMap<TokenHash, HostSession>,
     unsigned_until: HashMap<ShardId, EntryId>,
 }
 
@@ -412,6 +414,45 @@ impl TokenStore for Memory {
             store.add_to_audit_log(token.revoked_note(by));
         }
         Ok(revoked.is_some())
+    }
+
+    async fn add_session(&self, session: &HostSession) -> Result<bool, StoreError> {
+        let mut store = self.store();
+        let oldest = session.removes_before();
+        store.sessions.retain(|_, kept| kept.until >= oldest);
+        if store.sessions.contains_key(&session.hash) {
+            return Ok(false);
+        }
+        store.sessions.insert(session.hash, session.clone());
+        store.add_to_audit_log(session.began_note());
+        Ok(true)
+    }
+
+    async fn session(&self, hash: TokenHash) -> Result<Option<HostSession>, StoreError> {
+        Ok(self.store().sessions.get(&hash).cloned())
+    }
+
+    async fn use_session(&self, hash: TokenHash, at: Moment) -> Result<(), StoreError> {
+        let mut store = self.store();
+        if let Some(session) = store.sessions.get_mut(&hash)
+            && !session.has_ended
+        {
+            session.used_at = session.used_at.max(at);
+        }
+        Ok(())
+    }
+
+    async fn end_session(&self, hash: TokenHash) -> Result<bool, StoreError> {
+        let mut store = self.store();
+        let Some(session) = store.sessions.get_mut(&hash) else {
+            return Ok(false);
+        };
+        if std::mem::replace(&mut session.has_ended, true) {
+            return Ok(false);
+        }
+        let note = session.ended_note();
+        store.add_to_audit_log(note);
+        Ok(true)
     }
 }
 

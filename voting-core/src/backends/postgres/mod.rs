@@ -18,6 +18,7 @@ mod prepared;
 mod read;
 mod roles;
 mod schema;
+mod sessions;
 mod split;
 mod tokens;
 mod unsigned;

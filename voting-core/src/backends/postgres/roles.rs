@@ -9,7 +9,7 @@ use crate::error::StoreError;
 
 /// What the worker and the result service do with each table. A migration that adds a table adds
 /// a line here; a test sees to it.
-const RIGHTS: [(&str, &str, &str); 15] = [
+const RIGHTS: [(&str, &str, &str); 16] = [
     (HISTORY, "SELECT", "SELECT"),
     ("polls", "SELECT, INSERT, UPDATE", "SELECT"),
     (
@@ -37,6 +37,11 @@ const RIGHTS: [(&str, &str, &str); 15] = [
         "",
     ),
     ("tokens", "SELECT, INSERT, DELETE", ""),
+    (
+        "host_sessions",
+        "SELECT, INSERT, UPDATE (used_at, has_ended), DELETE",
+        "",
+    ),
     ("upgrades", "SELECT", ""),
     ("unsigned_until", "SELECT, INSERT", ""),
     ("applied", "SELECT, INSERT, DELETE", ""),

@@ -9,6 +9,7 @@ use crate::{
     model::{id::TokenName, moment::Moment},
     store::{
         TokenStore,
+        sessions::HostSession,
         tokens::{NamedToken, TokenHash},
     },
 };
@@ -83,5 +84,22 @@ impl TokenStore for Postgres {
     async fn revoke_token(&self, name: &TokenName, by: &str) -> Result<bool, StoreError> {
         let (name, by) = (name.clone(), by.to_owned());
         self.call(move |inner| inner.revoke_token(&name, &by)).await
+    }
+
+    async fn add_session(&self, session: &HostSession) -> Result<bool, StoreError> {
+        let session = session.clone();
+        self.call(move |inner| inner.add_session(&session)).await
+    }
+
+    async fn session(&self, hash: TokenHash) -> Result<Option<HostSession>, StoreError> {
+        self.call(move |inner| inner.session(hash)).await
+    }
+
+    async fn use_session(&self, hash: TokenHash, at: Moment) -> Result<(), StoreError> {
+        self.call(move |inner| inner.use_session(hash, at)).await
+    }
+
+    async fn end_session(&self, hash: TokenHash) -> Result<bool, StoreError> {
+        self.call(move |inner| inner.end_session(hash)).await
     }
 }

@@ -15,6 +15,7 @@ mod open;
 mod polls;
 mod read;
 mod secrets;
+mod sessions;
 mod tokens;
 
 use std::{

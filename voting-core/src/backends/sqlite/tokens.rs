@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Inner, Sqlite, audit::add_to_audit_log, begin, lock};
+use super::{Inner, Sqlite, audit::add_to_audit_log, begin, lock, sessions};
 use crate::{
     error::StoreError,
     model::{id::TokenName, moment::Moment},
     store::{
         TokenStore,
+        sessions::HostSession,
         tokens::{NamedToken, TokenHash},
     },
 };
@@ -88,5 +89,25 @@ impl TokenStore for Sqlite {
         let (name, by) = (name.clone(), by.to_owned());
         self.blocking(move |inner| inner.revoke_token(&name, &by))
             .await
+    }
+
+    async fn add_session(&self, session: &HostSession) -> Result<bool, StoreError> {
+        let session = session.clone();
+        self.blocking(move |inner| inner.add_session(&session))
+            .await
+    }
+
+    async fn session(&self, hash: TokenHash) -> Result<Option<HostSession>, StoreError> {
+        self.reading(move |inner| sessions::session(&lock(&inner.reader), hash))
+            .await
+    }
+
+    async fn use_session(&self, hash: TokenHash, at: Moment) -> Result<(), StoreError> {
+        self.blocking(move |inner| inner.use_session(hash, at))
+            .await
+    }
+
+    async fn end_session(&self, hash: TokenHash) -> Result<bool, StoreError> {
+        self.blocking(move |inner| inner.end_session(hash)).await
     }
 }

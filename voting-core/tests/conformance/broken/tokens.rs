@@ -1,13 +1,18 @@
 //! Broken stores of tokens.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use voting_core::{
     StoreError,
     conformance::Backend,
-    model::id::TokenName,
-    store::{TokenStore, audit::AuditEntry, tokens::NamedToken},
+    model::{id::TokenName, moment::Moment},
+    store::{
+        TokenStore,
+        audit::AuditEntry,
+        sessions::HostSession,
+        tokens::{NamedToken, TokenHash},
+    },
 };
 
 use super::{
@@ -22,6 +27,14 @@ enum Fault {
     RevokesNothing,
     /// A new token takes the place of the one of its name.
     Replaces,
+    /// An ended session is gone.
+    Forgets,
+    /// Only the first use of a session counts.
+    UsesOnce,
+    /// Nothing is ever removed.
+    KeepsAll,
+    /// It says that it has ended a session.
+    EndsNothing,
 }
 
 struct Broken(Fault, Arc<dyn TokenStore>);
@@ -45,7 +58,40 @@ impl TokenStore for Broken {
                 let tokens = self.1.tokens().await?;
                 Ok(tokens.iter().any(|token| token.name == *name))
             }
-            Fault::Replaces => self.1.revoke_token(name, by).await,
+            _ => self.1.revoke_token(name, by).await,
+        }
+    }
+
+    async fn add_session(&self, session: &HostSession) -> Result<bool, StoreError> {
+        let mut session = session.clone();
+        if matches!(self.0, Fault::KeepsAll) {
+            session.until = session.until.plus(Duration::from_hours(1_000));
+        }
+        self.1.add_session(&session).await
+    }
+
+    async fn session(&self, hash: TokenHash) -> Result<Option<HostSession>, StoreError> {
+        let found = self.1.session(hash).await?;
+        Ok(match self.0 {
+            Fault::Forgets => found.filter(|session| !session.has_ended),
+            _ => found,
+        })
+    }
+
+    async fn use_session(&self, hash: TokenHash, at: Moment) -> Result<(), StoreError> {
+        match self.0 {
+            Fault::UsesOnce => match self.1.session(hash).await? {
+                Some(session) if session.used_at != session.began_at => Ok(()),
+                _ => self.1.use_session(hash, at).await,
+            },
+            _ => self.1.use_session(hash, at).await,
+        }
+    }
+
+    async fn end_session(&self, hash: TokenHash) -> Result<bool, StoreError> {
+        match self.0 {
+            Fault::EndsNothing => Ok(self.1.session(hash).await?.is_some()),
+            _ => self.1.end_session(hash).await,
         }
     }
 }
@@ -82,6 +128,14 @@ does_not_pass! {
         with(Fault::RevokesNothing) => of tokens::a_token_is_kept_until_it_is_revoked;
     one_that_replaces_tokens:
         with(Fault::Replaces) => of tokens::a_token_takes_the_place_of_no_other_one;
+    one_that_forgets_ended_sessions:
+        with(Fault::Forgets) => of sessions::a_session_is_kept_until_it_ends_and_never_comes_back;
+    one_that_ends_no_session:
+        with(Fault::EndsNothing) => of sessions::what_becomes_of_sessions_is_in_the_audit_log;
+    one_that_notes_the_first_use_of_a_session:
+        with(Fault::UsesOnce) => of sessions::a_session_was_used_at_the_latest_moment_that_was_told;
+    one_that_keeps_all_sessions:
+        with(Fault::KeepsAll) => of sessions::sessions_whose_time_is_long_over_are_removed;
     one_that_notes_not_who_revokes:
         with_store::<NotesNotWhoRevokes>(memory_of(1))
         => of tokens::what_becomes_of_tokens_is_in_the_audit_log;

@@ -27,7 +27,7 @@ pub(super) enum Why {
     WrongToken,
     /// The code of a voter was wrong.
     WrongCode,
-    /// The token with which a voter signs in was wrong.
+    /// The token with which a voter signs in was wrong, or the answer with which a host comes back from the provider.
     WrongLogin,
     /// A form was sent from a page of another origin.
     OtherOrigin,
@@ -95,7 +95,9 @@ impl Why {
             }
             Self::WrongToken => "somebody shows wrong operator's tokens",
             Self::WrongCode => "somebody enters wrong codes of a poll",
-            Self::WrongLogin => "somebody signs in to vote with wrong tokens",
+            Self::WrongLogin => {
+                "somebody fails to sign in at the identity provider, or with its tokens"
+            }
             Self::OtherOrigin => {
                 "votes are refused since they seem to come from another site's page. If `origin` is \
                  the address that voters use, set vote.public_url to it: a proxy has changed the \

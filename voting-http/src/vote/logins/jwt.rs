@@ -17,7 +17,7 @@ const MAX_SUBJECT: usize = 255;
 /// How far the clocks of the provider and of this service may differ, in seconds.
 const LEEWAY_S: u64 = 60;
 
-pub(in crate::vote) struct Verifier {
+pub(crate) struct Verifier {
     issuer: String,
     audience: String,
     groups: String,
@@ -26,28 +26,29 @@ pub(in crate::vote) struct Verifier {
 
 /// Why a token is not taken.
 #[derive(Debug)]
-pub(in crate::vote) enum TokenFault {
+pub(crate) enum TokenFault {
     /// The token is not valid. The text says why; it contains nothing of the token.
     Invalid(&'static str),
     /// The keys of the provider cannot be had.
     NoKeys(StoreError),
 }
 
+/// What a token says that is signed, is not over and is for us.
 #[derive(Deserialize)]
-struct Claims {
+pub(crate) struct Claims {
     iss: String,
-    sub: String,
+    pub(crate) sub: String,
     /// In seconds since 1970; a number in any case, so that no other kind of value is taken for a missing one.
     #[serde(rename = "exp")]
     _exp: f64,
     #[serde(rename = "nbf", default)]
     _nbf: Option<f64>,
     #[serde(flatten)]
-    rest: Map<String, Value>,
+    pub(crate) rest: Map<String, Value>,
 }
 
 impl Verifier {
-    pub(super) fn new(logins: TokenLogins) -> Self {
+    pub(crate) fn new(logins: TokenLogins) -> Self {
         Self {
             issuer: logins.issuer,
             audience: logins.audience,
@@ -58,6 +59,14 @@ impl Verifier {
 
     /// The person for whom the provider has issued this token.
     pub(in crate::vote) async fn person(&self, token: &str) -> Result<Person, TokenFault> {
+        Ok(self.read(self.claims(token).await?))
+    }
+
+    /// What a token of the provider for us says.
+    ///
+    /// # Errors
+    /// It is no such token, or its time is over.
+    pub(crate) async fn claims(&self, token: &str) -> Result<Claims, TokenFault> {
         let invalid = TokenFault::Invalid;
         if token.len() > MAX_LEN {
             return Err(invalid("it is too long"));
@@ -77,7 +86,7 @@ impl Verifier {
         let mut why = "";
         for key in keys {
             match jsonwebtoken::decode::<Claims>(token, &key, &validation) {
-                Ok(decoded) => return self.read(decoded.claims).map_err(invalid),
+                Ok(decoded) => return checked(decoded.claims).map_err(invalid),
                 Err(error) => why = why_not(&error),
             }
         }
@@ -85,24 +94,12 @@ impl Verifier {
     }
 
     /// How many keys the provider publishes now that can be used.
-    pub(super) async fn count_keys(&self) -> Result<usize, String> {
+    pub(crate) async fn count_keys(&self) -> Result<usize, String> {
         Ok(self.keys.fetch().await?.len())
     }
 
-    fn read(&self, claims: Claims) -> Result<Person, &'static str> {
-        if claims.sub.is_empty() || claims.sub.len() > MAX_SUBJECT {
-            return Err("its sub is empty or too long");
-        }
-        let groups = claims.rest.get(&self.groups).or_else(|| {
-            let mut path = self.groups.split('.');
-            let first = path.next().and_then(|name| claims.rest.get(name));
-            path.fold(first, |value, name| value?.get(name))
-        });
-        let groups = match groups {
-            Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
-            Some(Value::String(one)) => vec![one.as_str()],
-            _ => Vec::new(),
-        };
+    fn read(&self, claims: Claims) -> Person {
+        let groups = texts(&claims.rest, &self.groups);
         let is_verified = match claims.rest.get("email_verified") {
             Some(Value::Bool(is)) => *is,
             // Some providers write it as a text.
@@ -110,12 +107,33 @@ impl Verifier {
             _ => false,
         };
         let email = claims.rest.get("email").and_then(Value::as_str);
-        Ok(Person {
+        Person {
             groups: groups.into_iter().map(str::to_owned).collect(),
             email: email.filter(|_| is_verified).map(str::to_owned),
             issuer: claims.iss,
             subject: claims.sub,
-        })
+        }
+    }
+}
+
+fn checked(claims: Claims) -> Result<Claims, &'static str> {
+    match claims.sub.is_empty() || claims.sub.len() > MAX_SUBJECT {
+        true => Err("its sub is empty or too long"),
+        false => Ok(claims),
+    }
+}
+
+/// The texts of a claim: a list of texts, or one text. Dots lead into objects, unless there is a claim of just this name.
+pub(crate) fn texts<'a>(claims: &'a Map<String, Value>, name: &str) -> Vec<&'a str> {
+    let found = claims.get(name).or_else(|| {
+        let mut path = name.split('.');
+        let first = path.next().and_then(|name| claims.get(name));
+        path.fold(first, |value, name| value?.get(name))
+    });
+    match found {
+        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
+        Some(Value::String(one)) => vec![one.as_str()],
+        _ => Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ mod clocks;
 mod count;
 mod entry_keys;
 mod file;
+mod host_logins;
 mod log;
 mod logins;
 mod open_files;
@@ -113,6 +114,7 @@ impl Doctor {
         settings::check(&mut visit, loaded);
         open_files::check(&mut visit);
         logins::check(&mut visit).await;
+        host_logins::check(&mut visit).await;
         let uses = |uses: fn(Service) -> bool| visit.services.iter().any(|service| uses(*service));
         let (uses_redis, uses_postgres) = (uses(Service::uses_redis), uses(Service::uses_postgres));
         let redis = match uses_redis {

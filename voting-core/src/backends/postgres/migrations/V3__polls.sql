@@ -120,3 +120,14 @@ BEGIN
 END
 $migration$;
 REVOKE ALL ON FUNCTION forget_voters(text) FROM PUBLIC;
+
+-- Who has signed in to the host's pages. Of each session only the SHA-256 of what its browser has is kept.
+CREATE TABLE host_sessions (
+    hash      bytea PRIMARY KEY,
+    name      text NOT NULL,
+    role      text NOT NULL,
+    began_at  bigint NOT NULL, -- this and the following are milliseconds since 1970
+    used_at   bigint NOT NULL,
+    until     bigint NOT NULL,
+    has_ended boolean NOT NULL -- kept until its time is over, so that it does not come back
+);

@@ -45,3 +45,14 @@ CREATE TABLE ballots_without_voters (
     ballots INTEGER NOT NULL,
     PRIMARY KEY (poll, choices)
 ) STRICT, WITHOUT ROWID;
+
+-- Who has signed in to the host's pages. Of each session only the SHA-256 of what its browser has is kept.
+CREATE TABLE host_sessions (
+    hash      BLOB PRIMARY KEY,
+    name      TEXT NOT NULL,
+    role      TEXT NOT NULL,
+    began_at  INTEGER NOT NULL,
+    used_at   INTEGER NOT NULL,
+    until     INTEGER NOT NULL,
+    has_ended INTEGER NOT NULL -- kept until its time is over, so that it does not come back
+) STRICT, WITHOUT ROWID;

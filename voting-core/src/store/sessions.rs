@@ -1,0 +1,62 @@
+//! Sessions of people at the host's pages.
+
+use super::{
+    audit::AuditNote,
+    tokens::{Role, TokenHash},
+};
+use crate::model::moment::Moment;
+
+/// How long a session is kept after its time is over, so that clocks that differ remove none too early.
+const KEPT_MS: u64 = 24 * 3_600 * 1_000;
+
+/// A session as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostSession {
+    /// What the session is recognised by: the hash of a random text that only the browser has.
+    pub hash: TokenHash,
+    /// Who has signed in, as in the audit log.
+    pub name: String,
+    /// What they might do when they signed in.
+    pub role: Role,
+    /// When they signed in. This and the other times are by the clock of the process that they used.
+    pub began_at: Moment,
+    /// When they used it last.
+    pub used_at: Moment,
+    /// When they have to sign in again.
+    pub until: Moment,
+    /// Whether they have signed out. Such a session stays until its time is over, so that it cannot be stored again.
+    pub has_ended: bool,
+}
+
+impl HostSession {
+    /// What the audit log says once the session is stored.
+    pub fn began_note(&self) -> AuditNote {
+        self.note("session.began", |note, told| note.after = Some(told))
+    }
+
+    /// What the audit log says once the session has ended.
+    pub fn ended_note(&self) -> AuditNote {
+        self.note("session.ended", |note, told| note.before = Some(told))
+    }
+
+    /// Sessions that were to end before this moment are removed when this one is stored.
+    pub fn removes_before(&self) -> Moment {
+        let earliest = self.began_at.unix_ms().saturating_sub(KEPT_MS);
+        Moment::from_unix_ms(earliest).unwrap_or(self.began_at)
+    }
+
+    fn note(&self, action: &str, tell: fn(&mut AuditNote, String)) -> AuditNote {
+        let mut note = AuditNote {
+            by: self.name.clone(),
+            action: action.to_owned(),
+            poll: None,
+            before: None,
+            after: None,
+        };
+        tell(
+            &mut note,
+            serde_json::json!({"role": self.role.as_str()}).to_string(),
+        );
+        note
+    }
+}
