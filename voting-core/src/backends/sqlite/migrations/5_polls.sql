@@ -45,3 +45,7 @@ CREATE TABLE ballots_without_voters (
     ballots INTEGER NOT NULL,
     PRIMARY KEY (poll, choices)
 ) STRICT, WITHOUT ROWID;
+
+-- The secrets to which the log is held: the one that came last has the highest place. One that is not accepted any more has
+-- place -1.
+ALTER TABLE secrets ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
