@@ -5,6 +5,8 @@ mod api;
 mod builder;
 mod code;
 mod electors;
+#[cfg(test)]
+mod forged;
 mod form;
 mod login;
 mod logins;
