@@ -51,6 +51,8 @@ enum CookieFound {
     /// The cookie has an older name, or the voter's id is old. It is set again under the current name.
     Older,
     None,
+    /// There may be one that this service cannot read. It takes no ballots, and gives no cookie.
+    Withheld,
     Refused(Refusal),
     /// No cookie is used: the application says who the voter is.
     Unused,
@@ -286,11 +288,22 @@ impl Voters {
     }
 }
 
-/// Knows under which secrets cookies were issued once that are not read any more.
+/// What the log says of cookies that this service cannot read.
+#[derive(Debug, Clone)]
+pub(crate) enum Unread {
+    /// The log has not answered yet.
+    NotKnown,
+    /// There are cookies of a secret that the log accepts. So this service takes no ballots.
+    Accepted,
+    /// There are cookies of secrets that were dropped: these.
+    Dropped(Arc<[Fingerprint]>),
+}
+
+/// Knows under which secrets cookies were issued that this service cannot read.
 #[async_trait]
-pub(crate) trait DroppedSecrets: Send + Sync {
-    /// `None` if it is not known yet.
-    fn known(&self) -> Option<Arc<[Fingerprint]>>;
+pub(crate) trait UnreadSecrets: Send + Sync {
+    /// What is known.
+    fn known(&self) -> Unread;
 
     /// Finds it out, if that is possible now.
     async fn ask(&self);
@@ -300,7 +313,7 @@ pub(crate) trait DroppedSecrets: Send + Sync {
 pub(crate) struct VoterCookies {
     key: VoterKey,
     names: Names,
-    dropped: Option<Arc<dyn DroppedSecrets>>,
+    unread: Option<Arc<dyn UnreadSecrets>>,
     /// The part of `Set-Cookie` behind the value. It is the same for all voters.
     attributes: String,
     clock: fn() -> SystemTime,
@@ -321,7 +334,7 @@ impl VoterCookies {
         Self {
             key: VoterKey::new(secrets),
             names,
-            dropped: None,
+            unread: None,
             attributes,
             clock: SystemTime::now,
             warnings: Seldom::default(),
@@ -329,9 +342,9 @@ impl VoterCookies {
     }
 
     /// Also recognises cookies of secrets that were dropped. Their voters are asked to start over.
-    pub(crate) fn refusing(self, dropped: Arc<dyn DroppedSecrets>) -> Self {
+    pub(crate) fn refusing(self, unread: Arc<dyn UnreadSecrets>) -> Self {
         Self {
-            dropped: Some(dropped),
+            unread: Some(unread),
             ..self
         }
     }
@@ -339,34 +352,41 @@ impl VoterCookies {
     /// Before the request is [met](Self::meet): finds out which secrets were dropped, if that matters for this request and is
     /// not known. So a service asks at most until its log has answered once, and for few visitors only.
     pub(crate) async fn prepare(&self, request: &Request) {
-        if let Some(dropped) = self.dropped.as_ref().filter(|_| self.must_prepare(request)) {
-            dropped.ask().await;
+        if let Some(unread) = self.unread.as_ref().filter(|_| self.must_prepare(request)) {
+            unread.ask().await;
         }
     }
 
     /// Whether [`prepare`](Self::prepare) has something to do.
     pub(crate) fn must_prepare(&self, request: &Request) -> bool {
-        let dropped = self.dropped.as_ref();
-        dropped.is_some_and(|dropped| dropped.known().is_none())
+        let unread = self.unread.as_ref();
+        unread.is_some_and(|unread| matches!(unread.known(), Unread::NotKnown))
             && self.names.has_foreign(request.headers())
     }
 
-    /// Whether the request's cookie is of a secret that was dropped.
+    /// What a cookie is, if it was issued under a secret that is not here; `None` if there is no such cookie.
     ///
     /// # Errors
     /// It is not known which secrets were dropped. The visitor could become another voter without a word.
-    fn has_dropped(&self, request: &Request) -> Result<bool, Problem> {
-        let Some(dropped) = &self.dropped else {
-            return Ok(false);
+    fn unread(&self, request: &Request) -> Result<Option<CookieFound>, Problem> {
+        let Some(unread) = &self.unread else {
+            return Ok(None);
         };
         let headers = request.headers();
-        match dropped.known() {
-            Some(dropped) => Ok(self.names.has_dropped(headers, &dropped)),
-            None if self.names.has_foreign(headers) => Err(StoreError::unavailable(
+        match unread.known() {
+            Unread::Dropped(dropped) => {
+                let is_dropped = self.names.has_dropped(headers, &dropped);
+                Ok(is_dropped.then_some(CookieFound::Refused(Refusal::Outdated)))
+            }
+            Unread::Accepted => {
+                let is_foreign = self.names.has_foreign(headers);
+                Ok(is_foreign.then_some(CookieFound::Withheld))
+            }
+            Unread::NotKnown if self.names.has_foreign(headers) => Err(StoreError::unavailable(
                 "the log has not said which secrets were dropped",
             )
             .into()),
-            None => Ok(false),
+            Unread::NotKnown => Ok(None),
         }
     }
 
@@ -380,8 +400,8 @@ impl VoterCookies {
             id: VoterId::issue(),
             cookie,
         };
-        if self.has_dropped(request)? {
-            return Ok(new(CookieFound::Refused(Refusal::Outdated)));
+        if let Some(cookie) = self.unread(request)? {
+            return Ok(new(cookie));
         }
         Ok(match self.names.find(request.headers(), self.clock) {
             Carried::Nothing => new(CookieFound::None),
@@ -632,11 +652,11 @@ mod tests {
     }
 
     /// What a log has said.
-    struct Told(Option<Arc<[Fingerprint]>>);
+    struct Told(Unread);
 
     #[async_trait]
-    impl DroppedSecrets for Told {
-        fn known(&self) -> Option<Arc<[Fingerprint]>> {
+    impl UnreadSecrets for Told {
+        fn known(&self) -> Unread {
             self.0.clone()
         }
 
@@ -647,16 +667,13 @@ mod tests {
     fn a_cookie_of_a_secret_that_was_dropped_is_never_replaced_in_silence() {
         let old = VoterCookies::new(&secret(7), false);
         let old = cookie(&old, VoterId::issue());
-        let service = |told: Option<&[u8]>| {
-            let told = told.map(|bytes| bytes.iter().map(|byte| secret(*byte).known().current));
-            let told = Told(told.map(Iterator::collect));
-            VoterCookies::new(&secret(8), false).refusing(Arc::new(told))
-        };
+        let service = |told| VoterCookies::new(&secret(8), false).refusing(Arc::new(Told(told)));
+        let dropped = |byte| Unread::Dropped([secret(byte).known().current].into());
         let refusal = |cookies: &VoterCookies| visitor(cookies, &old).refusal();
-        assert_eq!(refusal(&service(Some(&[7]))), Some(Refusal::Outdated));
+        assert_eq!(refusal(&service(dropped(7))), Some(Refusal::Outdated));
         // It is another system's.
-        assert_eq!(refusal(&service(Some(&[9]))), None);
-        let unsure = service(None);
+        assert_eq!(refusal(&service(dropped(9))), None);
+        let unsure = service(Unread::NotKnown);
         let request = |header: &str| Request::builder().header("cookie", header).finish();
         let problem = unsure.read(&request(&old)).unwrap_err();
         assert_eq!(problem.status().as_u16(), 503);
@@ -665,9 +682,13 @@ mod tests {
         assert!(unsure.read(&request("a=b")).unwrap().is_new());
         assert!(!unsure.must_prepare(&request("a=b")));
         let ours = cookie(&unsure, VoterId::issue());
-        let known = service(Some(&[7]));
+        let known = service(dropped(7));
         let found = visitor(&known, &format!("{old}; {ours}"));
         assert_eq!(found.cookie, CookieFound::Valid);
+        // A service that takes no ballots gives nobody a cookie beside the one that it cannot read.
+        let lacking = service(Unread::Accepted);
+        assert_eq!(visitor(&lacking, &old).cookie, CookieFound::Withheld);
+        assert!(visitor(&lacking, "a=b").is_new());
     }
 
     fn visitor(cookies: &VoterCookies, header: &str) -> Visitor {

@@ -14,13 +14,12 @@ use std::{
 use async_trait::async_trait;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{sync::Mutex, time::timeout};
-use voting_core::{
-    StoreError, VoteSink,
-    error::in_one_line,
-    model::{secret::Fingerprint, secrets::KnownSecrets},
-};
+use voting_core::{StoreError, VoteSink, error::in_one_line, model::secrets::KnownSecrets};
 
-use crate::{edge::visitor::DroppedSecrets, problem::seldom::Seldom};
+use crate::{
+    edge::visitor::{Unread, UnreadSecrets},
+    problem::seldom::Seldom,
+};
 
 /// How old an answer may be before the log is asked again. No ballot waits for this.
 const FRESH: Duration = Duration::from_secs(1);
@@ -41,8 +40,8 @@ pub(super) enum Shut {
 pub(super) struct SecretGuard {
     sink: Arc<dyn VoteSink>,
     ours: KnownSecrets,
-    /// What the log accepted before, as it said last.
-    dropped: RwLock<Option<Arc<[Fingerprint]>>>,
+    /// Of which secrets there are cookies that this service cannot read, as the log said last.
+    unread: RwLock<Unread>,
     begun: Instant,
     /// Whether ballots are accepted.
     open: AtomicBool,
@@ -61,7 +60,7 @@ impl SecretGuard {
         Self {
             sink,
             ours,
-            dropped: RwLock::new(None),
+            unread: RwLock::new(Unread::NotKnown),
             begun: Instant::now(),
             open: AtomicBool::new(false),
             asked: AtomicU64::new(0),
@@ -120,6 +119,11 @@ impl SecretGuard {
         });
     }
 
+    fn note(&self, said: Unread) {
+        let mut unread = self.unread.write().unwrap_or_else(PoisonError::into_inner);
+        *unread = said;
+    }
+
     /// Asks the log now.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
         let asked = timeout(ANSWER_TIMEOUT, self.sink.check_secrets(&self.ours)).await;
@@ -127,15 +131,14 @@ impl SecretGuard {
         self.asked.store(self.now(), Relaxed);
         match &asked {
             Ok(dropped) => {
-                let mut known = self.dropped.write().unwrap_or_else(PoisonError::into_inner);
-                *known = Some(dropped.as_slice().into());
-                drop(known);
+                self.note(Unread::Dropped(dropped.as_slice().into()));
                 self.open.store(true, Relaxed);
                 if self.foreign.set(0) == 1 {
                     tracing::info!("accepting ballots: this service has the secrets of the log");
                 }
             }
             Err(error @ StoreError::ForeignSecret { .. }) => {
+                self.note(Unread::Accepted);
                 self.open.store(false, Relaxed);
                 let is_new = self.foreign.set(1) == 0;
                 if self.warnings.due().is_some() || is_new {
@@ -153,10 +156,10 @@ impl SecretGuard {
 }
 
 #[async_trait]
-impl DroppedSecrets for SecretGuard {
-    fn known(&self) -> Option<Arc<[Fingerprint]>> {
-        let known = self.dropped.read().unwrap_or_else(PoisonError::into_inner);
-        known.clone()
+impl UnreadSecrets for SecretGuard {
+    fn known(&self) -> Unread {
+        let unread = self.unread.read().unwrap_or_else(PoisonError::into_inner);
+        unread.clone()
     }
 
     async fn ask(&self) {
