@@ -107,17 +107,17 @@ pub enum StoreError {
     /// not stored, or its log was sealed before the ballot came. Look the poll up, and check again.
     #[error("poll {0} is not as the batch takes it to be")]
     PollChanged(PollId),
-    /// The log is held to another secret: its ballots were cast by voters whose cookies ours cannot read, and
+    /// The log is held to another secret: its ballots were cast by voters whose cookies this service cannot read, and
     /// who would count again.
     #[error(
-        "the secret of this service (fingerprint {ours}) is not the one under which ballots are cast in \
-         this log (fingerprint {})",
+        "ballots are cast in this log under a secret that this service does not have (fingerprint of its own: {ours}; of \
+         the log: {})",
         in_a_row(allowed)
     )]
     ForeignSecret {
-        /// The one that was asked about.
+        /// That of the secret under which the service makes cookies.
         ours: Fingerprint,
-        /// The log's.
+        /// The log's, the one that came last at the end.
         allowed: Vec<Fingerprint>,
     },
     /// The store holds something that its schema does not allow.

@@ -559,7 +559,7 @@
     if (asking || sending) return later();
     asking = true;
     var before = casts;
-    inTime(form.dataset.follow, { credentials: "same-origin", headers: { Accept: "application/json" } }, function (response) {
+    inTime(form.dataset.follow, { credentials: "same-origin", headers: { "Accept": "application/json", "Voter-Tag": voter } }, function (response) {
       if (response.status !== 200 || response.redirected) return "";
       takeClock(Date.parse(response.headers.get("Date")));
       return response.text();

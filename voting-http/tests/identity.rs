@@ -349,7 +349,9 @@ fn a_service_with_another_secret_takes_no_ballots_and_says_so() {
     let ready = get(&format!("{}/readyz", foreign.vote), &[]);
     assert_eq!(ready.status, 503);
     assert!(
-        ready.body.contains("secret of this service"),
+        ready
+            .body
+            .contains("under a secret that this service does not have"),
         "{}",
         ready.body
     );

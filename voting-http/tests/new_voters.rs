@@ -3,7 +3,10 @@
 mod support;
 
 use support::{Answer, BROWSER, FORM, JSON, Services, Setup, get, send};
-use voting_core::{Ballot, CastError, Receipt, StoreError, VoteSink, model::secret::Fingerprint};
+use voting_core::{
+    Ballot, CastError, Receipt, StoreError, VoteSink,
+    model::{secret::Fingerprint, secrets::KnownSecrets},
+};
 use voting_http::{Limits, NewVoters, TrustedProxies};
 
 const BURST: u32 = 3;
@@ -137,8 +140,8 @@ impl VoteSink for Full {
         Ok(())
     }
 
-    async fn check_secret(&self, _: Fingerprint) -> Result<(), StoreError> {
-        Ok(())
+    async fn check_secrets(&self, _: &KnownSecrets) -> Result<Vec<Fingerprint>, StoreError> {
+        Ok(Vec::new())
     }
 }
 

@@ -15,7 +15,7 @@ use voting_service::{Config, Exit, Service, Services, StartError, StopOn, site};
 pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let mut services = Services::new(&config, stop)?;
     config.warn_of_remarks(Service::Result);
-    let secret = config.secret()?;
+    let secrets = config.secrets()?;
     let postgres = Arc::new(config.postgres()?);
     let listener = services
         .listen("result", "the result page", config.result.listen)
@@ -25,7 +25,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let site = site(&config.result, &config.vote, peer_port, &gate)
         .with_served_by(config.served_by())
         .with_default_poll(config.default_poll);
-    let result = ResultService::builder(postgres.clone(), postgres, &secret)
+    let result = ResultService::builder(postgres.clone(), postgres, &secrets)
         .site(site)
         .stop(services.leaving().clone())
         .build();

@@ -13,7 +13,7 @@ use voting_service::{Config, Exit, Service, Services, StartError, StopOn, site};
 pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let mut services = Services::new(&config, stop)?;
     config.warn_of_remarks(Service::Vote);
-    let secret = config.secret()?;
+    let secrets = config.secrets()?;
     let poll_keys = config.poll_keys()?;
     let redis = config.redis()?;
     let listener = services
@@ -25,7 +25,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         .with_served_by(config.served_by())
         .with_default_poll(config.default_poll.clone());
     let sink = Arc::new(redis.sink());
-    let mut vote = VoteService::builder(sink.clone(), Arc::new(redis), &secret)
+    let mut vote = VoteService::builder(sink.clone(), Arc::new(redis), &secrets)
         .site(site)
         .logins(config.logins()?)
         .stop(services.leaving().clone());

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use voting_core::{
     BallotLog, BallotQueue, PollDirectory, PollId, StoreError, Voting,
     backends::sqlite::{OpenError, Sqlite, SqliteOptions},
-    model::poll_key::PollKeyWrap,
+    model::{poll_key::PollKeyWrap, secrets::Secrets},
     pipeline::retention::keep_clearing,
 };
 use voting_http::{OperatorService, ResultService, Site, VoteService};
@@ -35,7 +35,7 @@ pub enum StartError {
     /// The ballots in the file belong to another secret.
     #[error(
         "the ballots in {path} were cast under another secret (its fingerprint is {there}, that of this one \
-         {ours}): their voters would count again; put that secret back"
+         {ours}): their voters would count again; put that secret back, or name its file in other_secret_files"
     )]
     OtherSecret {
         /// The file.
@@ -70,10 +70,10 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let mut services = Services::new(&config, stop)?;
     let database = &config.sqlite.path;
     let store = Sqlite::open(database, SqliteOptions::default())?;
-    let secret = secret(&config, &store).await?;
-    hold_to_secret(&store, &config, &secret).await?;
+    let secrets = secrets(&config, &store).await?;
+    hold_to_secrets(&store, &config, &secrets).await?;
     let token = operator_token(&config)?;
-    let poll_keys = PollKeyWrap::new(&secret.key);
+    let poll_keys = PollKeyWrap::of_secrets(&secrets);
     let default_poll = set_up_polls(&store, &config, &poll_keys).await?;
 
     let vote_at = services
@@ -101,13 +101,13 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let voting = voting.start().await.map_err(StartError::Pipeline)?;
     let (worker, queue) = (voting.worker().clone(), voting.queue());
     services.watch(worker.progress().clone(), Arc::clone(&queue));
-    let vote = VoteService::builder(voting.sink(), voting.directory(), &secret.key)
+    let vote = VoteService::builder(voting.sink(), voting.directory(), &secrets)
         .site(with_default(vote_site))
         .logins(config.logins()?)
         .poll_keys(poll_keys.clone())
         .stop(stop.clone())
         .build();
-    let result = ResultService::builder(voting.store(), voting.directory(), &secret.key)
+    let result = ResultService::builder(voting.store(), voting.directory(), &secrets)
         .site(with_default(result_site))
         .stop(stop.clone())
         .build();
@@ -170,7 +170,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     Ok(services.run(broken, finish).await)
 }
 
-async fn secret(config: &Config, store: &Sqlite) -> Result<ResolvedSecret, StartError> {
+async fn secrets(config: &Config, store: &Sqlite) -> Result<Secrets, StartError> {
     let stats = store.queue().stats().await.map_err(StartError::Polls)?;
     let kept = Kept {
         path: &config.beside_database("secret"),
@@ -178,18 +178,19 @@ async fn secret(config: &Config, store: &Sqlite) -> Result<ResolvedSecret, Start
         may_make: stats.accepted == 0,
     };
     let (value, file) = (config.secret.as_ref(), config.secret_file.as_deref());
-    Ok(resolve_secret("secret", value, file, Some(kept))?)
+    let secret = resolve_secret("secret", value, file, Some(kept))?;
+    Ok(config.with_other_secrets(&secret.key)?)
 }
 
-/// Checks that the ballots in the file belong to this secret.
-async fn hold_to_secret(
+/// Checks that the voters of the ballots in the file have cookies of these secrets.
+async fn hold_to_secrets(
     store: &Sqlite,
     config: &Config,
-    secret: &ResolvedSecret,
+    secrets: &Secrets,
 ) -> Result<(), StartError> {
-    let ours = secret.key.fingerprint();
-    store.check_secret(ours).await.map_err(|error| match error {
-        StoreError::ForeignSecret { allowed, .. } => StartError::OtherSecret {
+    let checked = store.check_secrets(&secrets.known()).await;
+    checked.map(drop).map_err(|error| match error {
+        StoreError::ForeignSecret { allowed, ours } => StartError::OtherSecret {
             path: config.sqlite.path.display().to_string(),
             there: allowed
                 .iter()

@@ -822,7 +822,17 @@ fn a_secret_that_is_not_the_logs_is_told() {
         &["0123456789abcdef", "none that can be compared"],
     );
     hold(&format!("0123456789abcdef {ours}"));
-    deployment.doctor(&[]).ended(0).says("ok", "secret", &[]);
+    let drops = ["drops 0123456789abcdef", "step 3"];
+    deployment
+        .doctor(&[])
+        .ended(0)
+        .says("warn", "secret", &drops);
+    hold(&format!("{ours} 0123456789abcdef"));
+    let lacks = ["cast under 0123456789abcdef", "no service takes"];
+    deployment
+        .doctor(&[])
+        .ended(1)
+        .says("FAIL", "secret", &lacks);
     hold("something else");
     deployment
         .doctor(&[])

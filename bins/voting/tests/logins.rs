@@ -7,7 +7,12 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::TcpListener,
     path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
     thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
@@ -61,8 +66,8 @@ fn await_votes(voting: &Voting, votes: [u64; 2]) {
     });
 }
 
-/// A provider that answers each request with this. Its address.
-fn provider(answer: String) -> String {
+/// A provider that answers each request with what this is at the time. Its address.
+fn provider(answer: Arc<Mutex<String>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     thread::spawn(move || {
@@ -71,6 +76,7 @@ fn provider(answer: String) -> String {
             // To the empty line after the head.
             let is_read = lines.any(|line| line.is_ok_and(|line| line.is_empty()));
             assert!(is_read);
+            let answer = answer.lock().expect("sound").clone();
             client.write_all(answer.as_bytes()).expect("sent");
         }
     });
@@ -125,24 +131,92 @@ fn keys_are_exchanged_while_people_vote_and_nobody_is_refused_or_counts_twice() 
     await_votes(&voting, [1, 1]);
 }
 
+/// The answer of a provider with these keys.
+fn published(keys: &[&ProviderKey]) -> String {
+    let keys = ProviderKey::set(keys).to_string();
+    answer("200 OK", "application/json", &keys)
+}
+
+fn keys_at(provider: &str) -> [(&'static str, String); 3] {
+    [
+        ("VOTING_LOGIN__ISSUER", ISSUER.to_owned()),
+        ("VOTING_LOGIN__AUDIENCE", "voting".to_owned()),
+        ("VOTING_LOGIN__JWKS_URL", format!("{provider}/keys")),
+    ]
+}
+
+fn started(folder: &Path, settings: &[(&'static str, String)]) -> Voting {
+    fs::write(folder.join("polls.toml"), POLL).expect("written");
+    let mut command = command(folder);
+    command.args(["--config", "polls.toml"]);
+    for (name, value) in settings {
+        command.env(name, value);
+    }
+    Voting::start_as(folder, &mut command)
+}
+
+/// Keys at an address are asked for at most once a minute, so this takes a little longer.
+#[test]
+#[ignore = "takes more than a minute"]
+fn keys_at_an_address_are_exchanged_while_people_vote() {
+    const PEOPLE: [&str; 4] = ["anna", "ben", "cleo", "dora"];
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, second) = (ProviderKey::new("first"), ProviderKey::new("second"));
+    let answers = Arc::new(Mutex::new(published(&[&first])));
+    let voting = started(folder.path(), &keys_at(&provider(Arc::clone(&answers))));
+    let signs = Mutex::new(&first);
+    let (stop, visits) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (has_visits, begun) = (|| visits.load(Relaxed), Instant::now());
+    thread::scope(|scope| {
+        for person in PEOPLE {
+            let (voting, signs, stop, visits) = (&voting, &signs, &stop, &visits);
+            scope.spawn(move || {
+                let mut choice = "a";
+                while !stop.load(Relaxed) {
+                    let current = *signs.lock().expect("sound");
+                    let (status, session) = sign_in(voting, &token(current, person));
+                    assert_eq!((status, vote(voting, &session, choice)), (200, 202));
+                    choice = if choice == "a" { "b" } else { "a" };
+                    visits.fetch_add(1, Relaxed);
+                    thread::sleep(Duration::from_millis(20));
+                }
+                let current = *signs.lock().expect("sound");
+                let (_, session) = sign_in(voting, &token(current, person));
+                assert_eq!(vote(voting, &session, "b"), 202);
+            });
+        }
+        // If a check fails here, the threads are to end as well.
+        let stop = StopAtEnd(&stop);
+        await_that("people vote", || has_visits() > 50);
+        *answers.lock().expect("sound") = published(&[&first, &second]);
+        // The provider signs with the next key a minute after it has published it.
+        thread::sleep(Duration::from_secs(61).saturating_sub(begun.elapsed()));
+        *signs.lock().expect("sound") = &second;
+        let before = has_visits();
+        await_that("people vote", || has_visits() > before + 50);
+        *answers.lock().expect("sound") = published(&[&second]);
+        let before = has_visits();
+        await_that("people vote", || has_visits() > before + 50);
+        drop(stop);
+    });
+    await_votes(&voting, [0, 4]);
+}
+
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 #[test]
 fn keys_come_from_an_address_and_the_doctor_looks_at_them() {
     let folder = tempfile::tempdir().expect("a folder");
     let key = ProviderKey::new("key");
-    let keys = ProviderKey::set(&[&key]).to_string();
-    let provider = provider(answer("200 OK", "application/json", &keys));
-    let settings = [
-        ("VOTING_LOGIN__ISSUER", ISSUER.to_owned()),
-        ("VOTING_LOGIN__AUDIENCE", "voting".to_owned()),
-        ("VOTING_LOGIN__JWKS_URL", format!("{provider}/keys")),
-    ];
-    fs::write(folder.path().join("polls.toml"), POLL).expect("written");
-    let mut command = command(folder.path());
-    command.args(["--config", "polls.toml"]);
-    for (name, value) in &settings {
-        command.env(name, value);
-    }
-    let voting = Voting::start_as(folder.path(), &mut command);
+    let provider = provider(Arc::new(Mutex::new(published(&[&key]))));
+    let settings = keys_at(&provider);
+    let voting = started(folder.path(), &settings);
     let (status, session) = sign_in(&voting, &token(&key, "anna"));
     assert_eq!((status, vote(&voting, &session, "a")), (200, 202));
     let told = Told::by(&settings, &["doctor"]);

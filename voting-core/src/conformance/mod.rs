@@ -51,6 +51,7 @@ pub mod polls;
 pub mod queue;
 pub mod restart;
 mod scene;
+pub mod secrets;
 pub mod sessions;
 pub mod store_range;
 pub mod times;
@@ -152,7 +153,7 @@ macro_rules! conformance_suite {
             $backend; queue, log_range, flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete,
             forget,
             export, work, close,
-            times, moving, restart
+            times, moving, secrets, restart
         }
     };
     ($backend:expr; $($part:ident),+) => {
@@ -395,6 +396,20 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! {
             @tests $backend, times by_reference {
                 a_closing_that_moves_under_load_keeps_every_acknowledged_ballot,
+            }
+        }
+    };
+    (@secrets $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, secrets by_reference {
+                a_log_is_held_to_the_secret_of_its_first_ballot,
+                another_secret_takes_its_place_in_three_steps,
+                services_that_come_at_once_agree_on_the_secrets,
+            }
+        }
+        $crate::conformance_suite! {
+            @tests $backend, secrets by_value {
+                the_secrets_of_a_log_stay,
             }
         }
     };

@@ -31,6 +31,7 @@ use crate::{
         position::{EntryId, EntryKey, ShardId},
         receipt::Receipt,
         secret::Fingerprint,
+        secrets::KnownSecrets,
     },
     store::{PollDirectory, PollPublisher},
 };
@@ -57,14 +58,14 @@ pub trait VoteSink: Send + Sync {
     /// Checks that ballots can be cast now, and that they are durable once cast.
     async fn ready_to_cast(&self) -> Result<(), StoreError>;
 
-    /// Checks whether services with the secret of this fingerprint can cast ballots, see
-    /// [`BallotLog::check_secret`]. A sink without a log accepts every secret.
+    /// Checks whether services with these secrets can cast ballots, see [`BallotLog::check_secrets`]. A sink without a log
+    /// accepts every secret.
     ///
     /// # Errors
     /// [`StoreError::ForeignSecret`] if they cannot.
-    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
-        let _ = secret;
-        Ok(())
+    async fn check_secrets(&self, secrets: &KnownSecrets) -> Result<Vec<Fingerprint>, StoreError> {
+        let _ = secrets;
+        Ok(Vec::new())
     }
 }
 
@@ -162,18 +163,22 @@ pub trait BallotLog: Send + Sync {
     /// Checks that entries can be appended now, and that they are durable once appended.
     async fn ready_to_append(&self) -> Result<(), StoreError>;
 
-    /// Checks whether the log accepts the secret with this fingerprint, which signs the voters' cookies. A log
-    /// accepts one secret only: the first one that it is asked about. It stores this fingerprint durably. If two
-    /// secrets come at the same time, one of them is the first.
+    /// Checks whether the log accepts a service with these secrets, which sign the voters' cookies. A log accepts the first
+    /// secret that it is asked about, and stores its fingerprint durably. If two secrets come at the same time, one of them
+    /// is the first. [`LogSecrets::admit`] says how another secret takes its place.
+    ///
+    /// Returns the fingerprints of the secrets that were accepted before and are not accepted now.
     ///
     /// A service calls this before its first ballot, and repeatedly after that. The default implementation stores
     /// nothing and accepts every secret.
     ///
     /// # Errors
-    /// [`StoreError::ForeignSecret`] if the log accepts another secret.
-    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
-        let _ = secret;
-        Ok(())
+    /// [`StoreError::ForeignSecret`] if the service cannot read the cookies of some voters.
+    ///
+    /// [`LogSecrets::admit`]: crate::model::secrets::LogSecrets::admit
+    async fn check_secrets(&self, secrets: &KnownSecrets) -> Result<Vec<Fingerprint>, StoreError> {
+        let _ = secrets;
+        Ok(Vec::new())
     }
 }
 

@@ -12,4 +12,5 @@ pub mod position;
 pub mod receipt;
 pub mod rejection;
 pub mod secret;
+pub mod secrets;
 pub mod tally;

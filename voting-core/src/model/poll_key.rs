@@ -18,6 +18,7 @@ use crate::{
         code::{CodeTags, Serial},
         id::PollId,
         secret::{MacKey, SecretKey},
+        secrets::Secrets,
     },
 };
 
@@ -51,7 +52,7 @@ pub enum PollKeyError {
     /// This process does not have the key under which it is wrapped.
     #[error(
         "the key of poll {0} is wrapped under a key of the deployment that this process does not have ({1}); set \
-         entry_key_file, or other_entry_key_files"
+         entry_key_file or other_entry_key_files, and in the all-in-one secret_file or other_secret_files"
     )]
     UnknownKey(PollId, String),
     /// The bytes were changed, or are those of another poll.
@@ -119,6 +120,13 @@ impl PollKeyWrap {
             current: WrappingKey::new(current),
             others: Vec::new(),
         }
+    }
+
+    /// For the all-in-one, which has no other key of the deployment: wraps under the current secret, and reads also what is
+    /// wrapped under the others.
+    pub fn of_secrets(secrets: &Secrets) -> Self {
+        let others = secrets.others().iter();
+        others.fold(Self::new(secrets.current()), Self::reading)
     }
 
     /// Reads also what is wrapped under this key. While the key of the deployment is exchanged, both are there.

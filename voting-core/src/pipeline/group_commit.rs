@@ -36,6 +36,7 @@ use crate::{
         position::{EntryId, Position, ShardId},
         receipt::Receipt,
         secret::Fingerprint,
+        secrets::KnownSecrets,
     },
     trace,
 };
@@ -179,8 +180,8 @@ impl VoteSink for GroupCommit {
         self.refusals.judge(self.log.ready_to_append().await)
     }
 
-    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
-        self.log.check_secret(secret).await
+    async fn check_secrets(&self, secrets: &KnownSecrets) -> Result<Vec<Fingerprint>, StoreError> {
+        self.log.check_secrets(secrets).await
     }
 }
 

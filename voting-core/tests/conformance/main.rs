@@ -159,13 +159,13 @@ mod redis {
     }
 
     voting_core::conformance_suite!(
-        redis_backend(log(1)); queue, log_range, work, close, times, restart
+        redis_backend(log(1)); queue, log_range, work, close, times, secrets, restart
     );
 
     mod of_several_shards {
         voting_core::conformance_suite!(
             super::redis_backend(super::log(5));
-            queue, log_range, work, close, times, moving, restart
+            queue, log_range, work, close, times, moving, secrets, restart
         );
     }
 
@@ -177,14 +177,14 @@ mod redis {
         }
 
         voting_core::conformance_suite!(
-            redis_backend(log(1)); queue, log_range, work, close, times, restart
+            redis_backend(log(1)); queue, log_range, work, close, times, secrets, restart
         );
 
         // More than there are masters.
         mod of_several_shards {
             voting_core::conformance_suite!(
                 super::redis_backend(super::log(5));
-                queue, log_range, work, close, times, moving, restart
+                queue, log_range, work, close, times, moving, secrets, restart
             );
         }
     }

@@ -11,7 +11,11 @@ use voting_core::{
     VoteSink, VoterId,
     backends::redis::{Redis, RedisOptions, RewindError},
     log::{SeparateLog, entry},
-    model::{position::ShardId, secret::Fingerprint},
+    model::{
+        position::ShardId,
+        secret::Fingerprint,
+        secrets::{KnownSecrets, LogSecrets},
+    },
     store::applied::Applied,
 };
 use voting_testing::RedisServer;
@@ -87,13 +91,13 @@ async fn of_secrets_that_come_at_once_one_is_the_logs() {
         let server = RedisServer::start();
         let ask = |byte| {
             let redis = Redis::new(&server.url(), options(1)).expect("an address");
-            async move { redis.check_secret(fingerprint(byte)).await }
+            async move { redis.check_secrets(&fingerprint(byte).into()).await }
         };
         let asked = futures_util::future::join_all((1..=8).map(ask)).await;
         let admitted = asked.iter().filter(|answer| answer.is_ok()).count();
         assert_eq!(admitted, 1, "{asked:?}");
-        let foreign = |answer: &Result<(), _>| {
-            matches!(answer, Ok(()) | Err(StoreError::ForeignSecret { .. }))
+        let foreign = |answer: &Result<Vec<_>, _>| {
+            matches!(answer, Ok(_) | Err(StoreError::ForeignSecret { .. }))
         };
         assert!(asked.iter().all(foreign), "{asked:?}");
         // And stays it, whoever asks again.
@@ -110,11 +114,20 @@ async fn the_secrets_that_are_allowed_stand_beside_the_layout() {
     let mut server = RedisServer::start();
     let redis = Redis::new(&server.url(), options(1)).expect("an address");
     redis.ready_to_append().await.expect("ready");
-    assert_eq!(redis.allowed_secrets().await.expect("an answer"), None);
-    redis.check_secret(fingerprint(1)).await.expect("the first");
-    redis.check_secret(fingerprint(1)).await.expect("the same");
+    assert_eq!(
+        redis.log_secrets().await.expect("an answer"),
+        LogSecrets::default()
+    );
     redis
-        .check_secret(fingerprint(2))
+        .check_secrets(&fingerprint(1).into())
+        .await
+        .expect("the first");
+    redis
+        .check_secrets(&fingerprint(1).into())
+        .await
+        .expect("the same");
+    redis
+        .check_secrets(&fingerprint(2).into())
         .await
         .expect_err("another");
     // An older program compares this exactly.
@@ -124,27 +137,75 @@ async fn the_secrets_that_are_allowed_stand_beside_the_layout() {
     );
     server.kill();
     server.launch();
-    redis.check_secret(fingerprint(2)).await.expect_err("still");
-    // An operator allows another one.
+    redis
+        .check_secrets(&fingerprint(2).into())
+        .await
+        .expect_err("still");
+    // Whoever has both is accepted, and nobody else.
     let both = format!("{} {}", fingerprint(1), fingerprint(2));
     server.command(&["SET", "voting:secrets", &both]);
-    for byte in [1, 2] {
-        redis
-            .check_secret(fingerprint(byte))
-            .await
-            .expect("allowed");
+    for (current, other) in [(1, 2), (2, 1)] {
+        let known = KnownSecrets {
+            current: fingerprint(current),
+            others: vec![fingerprint(other)],
+        };
+        redis.check_secrets(&known).await.expect("it has both");
     }
-    redis
-        .check_secret(fingerprint(3))
-        .await
-        .expect_err("another");
+    for byte in [1, 3] {
+        let lacking = redis.check_secrets(&fingerprint(byte).into()).await;
+        lacking.expect_err("it lacks one");
+    }
     for text in ["", " ", "x", &both[1..]] {
         server.command(&["SET", "voting:secrets", text]);
         for byte in [1, 2] {
-            let answer = redis.check_secret(fingerprint(byte)).await;
+            let answer = redis.check_secrets(&fingerprint(byte).into()).await;
             assert!(matches!(answer, Err(StoreError::Corrupt(_))), "{answer:?}");
         }
     }
+}
+
+/// What an older program does: it has one secret, and knows one text.
+fn older_accepts(server: &RedisServer, byte: u8) -> bool {
+    let text = server.command(&["GET", "voting:secrets"]);
+    let print = fingerprint(byte).to_string();
+    text.split_whitespace().any(|word| word == print)
+}
+
+#[tokio::test]
+async fn once_there_are_cookies_of_a_new_secret_an_older_program_takes_no_ballots() {
+    let server = RedisServer::start();
+    let redis = Redis::new(&server.url(), options(1)).expect("an address");
+    let known = |current, other| KnownSecrets {
+        current: fingerprint(current),
+        others: vec![fingerprint(other)],
+    };
+    redis.check_secrets(&known(1, 2)).await.expect("the first");
+    assert!(older_accepts(&server, 1));
+    redis
+        .check_secrets(&known(2, 1))
+        .await
+        .expect("it has both");
+    assert!(!older_accepts(&server, 1));
+    redis
+        .check_secrets(&known(1, 2))
+        .await
+        .expect("it has both");
+    assert!(!older_accepts(&server, 1));
+    let secrets = redis.log_secrets().await.expect("an answer");
+    assert_eq!(secrets.accepted, [fingerprint(1), fingerprint(2)]);
+    // A process that ends in between leaves the earlier text first.
+    server.command(&["SET", "voting:secrets", &fingerprint(1).to_string()]);
+    let secrets = redis.log_secrets().await.expect("an answer");
+    assert_eq!(secrets.accepted, [fingerprint(1)]);
+    redis
+        .check_secrets(&known(2, 1))
+        .await
+        .expect("it has both");
+    let dropped = redis.check_secrets(&fingerprint(2).into()).await;
+    assert_eq!(dropped.expect("the last one"), [fingerprint(1)]);
+    assert!(older_accepts(&server, 2) && !older_accepts(&server, 1));
+    let secrets = redis.log_secrets().await.expect("an answer");
+    assert_eq!(secrets.accepted, [fingerprint(2)]);
 }
 
 /// What it would leave out of its own log at its next start are the ballots.

@@ -17,6 +17,7 @@ pub(crate) mod options;
 pub(crate) mod refused;
 pub(crate) mod same_site;
 pub(crate) mod security_headers;
+pub(crate) mod set_cookies;
 pub(crate) mod single;
 pub(crate) mod strict_json;
 pub(crate) mod traced;
@@ -42,6 +43,7 @@ use self::{
     options::Options,
     refused::Attempt,
     security_headers::SecurityHeaders,
+    set_cookies::SetCookies,
     traced::Followed,
     visitor::{Visit, Voters},
 };
@@ -67,6 +69,7 @@ pub(crate) struct Edge<R> {
     operator: Option<(Callers, Gate)>,
     hosts: Option<Sessions>,
     methods: Methods,
+    renews_cookies: bool,
 }
 
 impl<R: Endpoint> Edge<R> {
@@ -81,7 +84,14 @@ impl<R: Endpoint> Edge<R> {
             operator: None,
             hosts: None,
             methods: Methods::default(),
+            renews_cookies: false,
         }
+    }
+
+    /// Lets routes give cookies anew that were made under another secret.
+    pub(crate) fn renewing_cookies(mut self, renews: bool) -> Self {
+        self.renews_cookies = renews;
+        self
     }
 
     /// Tells browsers to use HTTPS only.
@@ -137,7 +147,7 @@ impl<R: Endpoint> Edge<R> {
             same_site::check(request, site)?;
         }
         Ok(match voters {
-            Voters::Cookie(cookies) => Some(cookies.meet(request)),
+            Voters::Cookie(cookies) => Some(cookies.meet(request)?),
             // The application is asked later, where a route needs the voter.
             Voters::Application(_) => None,
         })
@@ -174,6 +184,16 @@ impl<R: Endpoint> Edge<R> {
             if cors.is_allowed() {
                 request.set_data(CrossOrigin);
             }
+        }
+        let set_cookies = self.renews_cookies.then(SetCookies::default);
+        if let Some(cookies) = &set_cookies {
+            request.set_data(cookies.clone());
+        }
+        if let Some((Voters::Cookie(cookies), _)) = &self.voters
+            && cookies.must_prepare(&request)
+        {
+            // In a box, so that the future of a vote, for which this is hardly ever needed, stays small.
+            Box::pin(cookies.prepare(&request)).await;
         }
         let (visit, mut fit) = match self.admit(&mut request) {
             Ok(visit) => (visit, Ok(())),
@@ -227,6 +247,9 @@ impl<R: Endpoint> Edge<R> {
         if let Some(visit) = visit {
             // The cookie is set with a failure too, so that a retry comes from the same voter.
             visit.part(&mut answer);
+        }
+        if let Some(cookies) = set_cookies {
+            cookies.put_on(&mut answer);
         }
         chosen.keep(&mut answer, self.https);
         packing.pack(&mut answer);

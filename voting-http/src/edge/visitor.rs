@@ -9,17 +9,22 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use async_trait::async_trait;
 use cookie::{Cookie, SameSite, time};
 use poem::{
     Request, Response,
     http::{HeaderValue, Method, header},
 };
-use voting_core::{SecretKey, VoterId, model::poll::CodeRefusal};
+use voting_core::{
+    StoreError, VoterId,
+    model::{poll::CodeRefusal, secret::Fingerprint, secrets::Secrets},
+};
 
 use crate::{
     edge::{
         cors::CrossOrigin,
         identity::{Identify, RequestHead},
+        set_cookies::SetCookies,
         voter_cookies::{Carried, Names},
     },
     problem::{Problem, kind::ProblemKind, seldom::Seldom},
@@ -49,6 +54,8 @@ enum CookieFound {
     /// The cookie has an older name, or the voter's id is old. It is set again under the current name.
     Older,
     None,
+    /// There may be one that this service cannot read. It takes no ballots, and gives no cookie.
+    Withheld,
     Refused(Refusal),
     /// No cookie is used: the application says who the voter is.
     Unused,
@@ -114,7 +121,8 @@ pub(crate) enum Refusal {
     Unreadable,
     /// There are several cookies with different values.
     Several,
-    /// The cookie has a name that any subdomain could have set. Such cookies are no longer accepted.
+    /// The cookie has a name that any subdomain could have set, or was issued under a secret that was dropped. Such cookies
+    /// are no longer accepted.
     Outdated,
 }
 
@@ -298,11 +306,32 @@ impl Voters {
     }
 }
 
+/// What the log says of cookies that this service cannot read.
+#[derive(Debug, Clone)]
+pub(crate) enum Unread {
+    /// The log has not answered yet.
+    NotKnown,
+    /// There are cookies of a secret that the log accepts. So this service takes no ballots.
+    Accepted,
+    /// There are cookies of secrets that were dropped: these.
+    Dropped(Arc<[Fingerprint]>),
+}
+
+/// Knows under which secrets cookies were issued that this service cannot read.
+#[async_trait]
+pub(crate) trait UnreadSecrets: Send + Sync {
+    /// What is known.
+    fn known(&self) -> Unread;
+
+    /// Finds it out, if that is possible now.
+    async fn ask(&self);
+}
+
 /// Reads and issues the voter's cookie.
-#[derive(Debug)]
 pub(crate) struct VoterCookies {
     key: VoterKey,
     names: Names,
+    unread: Option<Arc<dyn UnreadSecrets>>,
     /// The part of `Set-Cookie` behind the value. It is the same for all voters.
     attributes: String,
     clock: fn() -> SystemTime,
@@ -310,8 +339,8 @@ pub(crate) struct VoterCookies {
 }
 
 impl VoterCookies {
-    pub(crate) fn new(secret: &SecretKey, https: bool) -> Self {
-        let names = Names::new(secret.fingerprint(), https);
+    pub(crate) fn new(secrets: &Secrets, https: bool) -> Self {
+        let names = Names::new(&secrets.known(), https);
         let cookie = Cookie::build((names.current.as_str(), ""))
             .path("/")
             .http_only(true)
@@ -321,11 +350,61 @@ impl VoterCookies {
         let mut attributes = cookie.to_string();
         attributes.drain(..=names.current.len());
         Self {
-            key: VoterKey::new(secret),
+            key: VoterKey::new(secrets),
             names,
+            unread: None,
             attributes,
             clock: SystemTime::now,
             warnings: Seldom::default(),
+        }
+    }
+
+    /// Also recognises cookies of secrets that were dropped. Their voters are asked to start over.
+    pub(crate) fn refusing(self, unread: Arc<dyn UnreadSecrets>) -> Self {
+        Self {
+            unread: Some(unread),
+            ..self
+        }
+    }
+
+    /// Before the request is [met](Self::meet): finds out which secrets were dropped, if that matters for this request and is
+    /// not known. So a service asks at most until its log has answered once, and for few visitors only.
+    pub(crate) async fn prepare(&self, request: &Request) {
+        if let Some(unread) = self.unread.as_ref().filter(|_| self.must_prepare(request)) {
+            unread.ask().await;
+        }
+    }
+
+    /// Whether [`prepare`](Self::prepare) has something to do.
+    pub(crate) fn must_prepare(&self, request: &Request) -> bool {
+        let unread = self.unread.as_ref();
+        unread.is_some_and(|unread| matches!(unread.known(), Unread::NotKnown))
+            && self.names.has_foreign(request.headers())
+    }
+
+    /// What a cookie is, if it was issued under a secret that is not here; `None` if there is no such cookie.
+    ///
+    /// # Errors
+    /// It is not known which secrets were dropped. The visitor could become another voter without a word.
+    fn unread(&self, request: &Request) -> Result<Option<CookieFound>, Problem> {
+        let Some(unread) = &self.unread else {
+            return Ok(None);
+        };
+        let headers = request.headers();
+        match unread.known() {
+            Unread::Dropped(dropped) => {
+                let is_dropped = self.names.has_dropped(headers, &dropped);
+                Ok(is_dropped.then_some(CookieFound::Refused(Refusal::Outdated)))
+            }
+            Unread::Accepted => {
+                let is_foreign = self.names.has_foreign(headers);
+                Ok(is_foreign.then_some(CookieFound::Withheld))
+            }
+            Unread::NotKnown if self.names.has_foreign(headers) => Err(StoreError::unavailable(
+                "the log has not said which secrets were dropped",
+            )
+            .into()),
+            Unread::NotKnown => Ok(None),
         }
     }
 
@@ -334,12 +413,15 @@ impl VoterCookies {
         &self.names.current
     }
 
-    fn read(&self, request: &Request) -> Visitor {
+    fn read(&self, request: &Request) -> Result<Visitor, Problem> {
         let new = |cookie| Visitor {
             id: VoterId::issue(),
             cookie,
         };
-        match self.names.find(request.headers(), self.clock) {
+        if let Some(cookie) = self.unread(request)? {
+            return Ok(new(cookie));
+        }
+        Ok(match self.names.find(request.headers(), self.clock) {
             Carried::Nothing => new(CookieFound::None),
             Carried::Several => new(CookieFound::Refused(Refusal::Several)),
             Carried::One {
@@ -358,7 +440,32 @@ impl VoterCookies {
                 },
                 Err(_) => new(CookieFound::Refused(Refusal::Unreadable)),
             },
-        }
+            Carried::EachSecret {
+                values,
+                has_current,
+            } => match self.one_of(&values) {
+                // All services choose the same one.
+                Some((id, is_first)) if is_first && has_current && !self.is_old(id) => Visitor {
+                    id,
+                    cookie: CookieFound::Valid,
+                },
+                Some((id, _)) => Visitor {
+                    id,
+                    cookie: CookieFound::Older,
+                },
+                None => new(CookieFound::Refused(Refusal::Unreadable)),
+            },
+        })
+    }
+
+    /// The voter whom these cookies name, and whether the first of them does. They name two if two services have each given
+    /// the browser its first cookie at the same time. Then it is the one who was issued first. `None` if one of them cannot be
+    /// read.
+    fn one_of(&self, values: &[&[u8]]) -> Option<(VoterId, bool)> {
+        let voters = values.iter().map(|value| self.key.open(value).ok());
+        let voters: Vec<_> = voters.collect::<Option<_>>()?;
+        let voter = *voters.iter().min()?;
+        Some((voter, voters.first() == Some(&voter)))
     }
 
     /// Whether the cookie may be about to expire. A voter's id says when it was issued. It is not known when the
@@ -379,9 +486,22 @@ impl VoterCookies {
         HeaderValue::try_from([name, "=", &token, &self.attributes].concat()).ok()
     }
 
+    /// Gives a visitor, whose cookie does not say who the visitor is, another one. Cookies of other secrets are dropped: they
+    /// would be refused again.
+    pub(crate) fn start_over(&self, request: &Request, voter: VoterId) -> Option<HeaderValue> {
+        for name in self.names.others_in(request.headers()) {
+            let drop = [name, "=", &self.attributes, "; Max-Age=0"].concat();
+            SetCookies::add(request, drop);
+        }
+        self.issue(voter)
+    }
+
     /// Attaches the visitor to the request, for the routes.
-    pub(crate) fn meet(&self, request: &mut Request) -> Visit<'_> {
-        let visitor = self.read(request);
+    ///
+    /// # Errors
+    /// It is not known whether the visitor's cookie was issued here.
+    pub(crate) fn meet(&self, request: &mut Request) -> Result<Visit<'_>, Problem> {
+        let visitor = self.read(request)?;
         if let CookieFound::Refused(refusal) = visitor.cookie
             && let Some(held_back) = self.warnings.due()
         {
@@ -411,7 +531,7 @@ impl VoterCookies {
         }
         request.set_data(visitor);
         request.set_data(visit.without.clone());
-        visit
+        Ok(visit)
     }
 }
 
@@ -446,21 +566,162 @@ impl Visit<'_> {
 
 #[cfg(test)]
 mod tests {
+    use voting_core::SecretKey;
+
     use super::*;
 
-    fn secret() -> SecretKey {
-        SecretKey::new([7; 32]).unwrap()
+    fn secret(byte: u8) -> Secrets {
+        Secrets::new(SecretKey::new([byte; 32]).unwrap())
+    }
+
+    /// A service that makes cookies under the first secret, and reads those of both.
+    fn of_both(first: u8, other: u8) -> VoterCookies {
+        let other = SecretKey::new([other; 32]).unwrap();
+        VoterCookies::new(&secret(first).reading(other), false)
+    }
+
+    fn cookie(cookies: &VoterCookies, voter: VoterId) -> String {
+        let set = cookies.issue(voter).unwrap();
+        let set = set.to_str().unwrap();
+        set.split(';').next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn while_a_secret_is_exchanged_a_voter_is_the_same_at_every_service() {
+        let (signs_old, signs_new) = (of_both(7, 8), of_both(8, 7));
+        let (old, new) = (
+            VoterCookies::new(&secret(7), false),
+            VoterCookies::new(&secret(8), false),
+        );
+        let voter = VoterId::issue();
+        let (by_old, by_new) = (cookie(&signs_old, voter), cookie(&signs_new, voter));
+        assert_eq!(by_old, cookie(&old, voter));
+        assert_eq!(by_new, cookie(&new, voter));
+        let both = format!("{by_new}; {by_old}");
+        for (cookies, header, found) in [
+            (&old, &by_old, CookieFound::Valid),
+            (&signs_old, &by_old, CookieFound::Valid),
+            (&signs_old, &by_new, CookieFound::Older),
+            (&signs_old, &both, CookieFound::Valid),
+            (&signs_new, &by_old, CookieFound::Older),
+            (&signs_new, &by_new, CookieFound::Valid),
+            (&signs_new, &both, CookieFound::Valid),
+            (&new, &by_new, CookieFound::Valid),
+            (&new, &both, CookieFound::Valid),
+        ] {
+            let visitor = visitor(cookies, header);
+            assert_eq!((visitor.id, visitor.cookie), (voter, found), "{header}");
+        }
+    }
+
+    #[test]
+    fn of_two_voters_that_a_browser_was_given_at_once_every_service_takes_the_same() {
+        let (signs_old, signs_new) = (of_both(7, 8), of_both(8, 7));
+        let (first, second) = (VoterId::issue(), VoterId::issue());
+        assert!(first < second);
+        for (by_old, by_new) in [(first, second), (second, first)] {
+            let header = format!(
+                "{}; {}",
+                cookie(&signs_old, by_old),
+                cookie(&signs_new, by_new)
+            );
+            for (cookies, own) in [(&signs_old, by_old), (&signs_new, by_new)] {
+                let found = match own == first {
+                    true => CookieFound::Valid,
+                    false => CookieFound::Older,
+                };
+                let visitor = visitor(cookies, &header);
+                assert_eq!((visitor.id, visitor.cookie), (first, found));
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_cookie_of_one_secret_is_refused_beside_that_of_another() {
+        let (signs_old, signs_new) = (of_both(7, 8), of_both(8, 7));
+        let (by_old, by_new) = (
+            cookie(&signs_old, VoterId::issue()),
+            cookie(&signs_new, VoterId::issue()),
+        );
+        for header in [
+            format!("{by_old}x; {by_new}"),
+            format!("{by_old}; {by_new}x"),
+            format!("{by_old}x"),
+            format!("{by_new}x"),
+        ] {
+            for cookies in [&signs_old, &signs_new] {
+                let visitor = visitor(cookies, &header);
+                assert_eq!(visitor.refusal(), Some(Refusal::Unreadable), "{header}");
+            }
+        }
+        // Who starts over has one cookie afterwards, which all services read.
+        let voter = VoterId::issue();
+        let mut request = Request::builder().header("cookie", format!("{by_old}x; {by_new}"));
+        request = request.method(Method::POST);
+        let mut request = request.finish();
+        let further = SetCookies::default();
+        request.set_data(further.clone());
+        let set = signs_new.start_over(&request, voter).unwrap();
+        let mut answer = Response::builder().header("set-cookie", set).finish();
+        further.put_on(&mut answer);
+        let set = answer.headers().get_all("set-cookie").iter();
+        let set: Vec<_> = set.map(|set| set.to_str().unwrap()).collect();
+        assert_eq!(set.len(), 2, "{set:?}");
+        assert!(set[0].starts_with(&cookie(&signs_new, voter)), "{set:?}");
+        let name = by_old.split('=').next().unwrap();
+        assert!(set[1].starts_with(&format!("{name}=;")), "{set:?}");
+        assert!(set[1].ends_with("; Max-Age=0"), "{set:?}");
+    }
+
+    /// What a log has said.
+    struct Told(Unread);
+
+    #[async_trait]
+    impl UnreadSecrets for Told {
+        fn known(&self) -> Unread {
+            self.0.clone()
+        }
+
+        async fn ask(&self) {}
+    }
+
+    #[test]
+    fn a_cookie_of_a_secret_that_was_dropped_is_never_replaced_in_silence() {
+        let old = VoterCookies::new(&secret(7), false);
+        let old = cookie(&old, VoterId::issue());
+        let service = |told| VoterCookies::new(&secret(8), false).refusing(Arc::new(Told(told)));
+        let dropped = |byte| Unread::Dropped([secret(byte).known().current].into());
+        let refusal = |cookies: &VoterCookies| visitor(cookies, &old).refusal();
+        assert_eq!(refusal(&service(dropped(7))), Some(Refusal::Outdated));
+        // It is another system's.
+        assert_eq!(refusal(&service(dropped(9))), None);
+        let unsure = service(Unread::NotKnown);
+        let request = |header: &str| Request::builder().header("cookie", header).finish();
+        let problem = unsure.read(&request(&old)).unwrap_err();
+        assert_eq!(problem.status().as_u16(), 503);
+        assert!(unsure.must_prepare(&request(&old)));
+        // Nobody else notices.
+        assert!(unsure.read(&request("a=b")).unwrap().is_new());
+        assert!(!unsure.must_prepare(&request("a=b")));
+        let ours = cookie(&unsure, VoterId::issue());
+        let known = service(dropped(7));
+        let found = visitor(&known, &format!("{old}; {ours}"));
+        assert_eq!(found.cookie, CookieFound::Valid);
+        // A service that takes no ballots gives nobody a cookie beside the one that it cannot read.
+        let lacking = service(Unread::Accepted);
+        assert_eq!(visitor(&lacking, &old).cookie, CookieFound::Withheld);
+        assert!(visitor(&lacking, "a=b").is_new());
     }
 
     fn visitor(cookies: &VoterCookies, header: &str) -> Visitor {
         let request = Request::builder().header("cookie", header).finish();
-        cookies.read(&request)
+        cookies.read(&request).unwrap()
     }
 
     #[test]
     fn a_cookie_of_an_older_name_is_the_same_voter_until_a_set_date() {
         let voter = VoterId::issue();
-        let mut cookies = VoterCookies::new(&secret(), true);
+        let mut cookies = VoterCookies::new(&secret(7), true);
         let token = cookies.key.seal(voter);
         for name in ["voter", "voter-721edc", "__Host-voter"] {
             let visitor = visitor(&cookies, &format!("{name}={token}"));
@@ -478,7 +739,7 @@ mod tests {
     #[test]
     fn the_cookie_of_a_voter_who_comes_again_is_given_anew_after_a_month() {
         let voter = VoterId::issue();
-        let mut cookies = VoterCookies::new(&secret(), false);
+        let mut cookies = VoterCookies::new(&secret(7), false);
         let token = cookies.key.seal(voter);
         let header = format!("voter-721edc={token}");
         assert_eq!(visitor(&cookies, &header).cookie, CookieFound::Valid);
@@ -493,8 +754,8 @@ mod tests {
 
     #[test]
     fn a_cookie_of_another_secret_is_unreadable_and_stays_so() {
-        let cookies = VoterCookies::new(&secret(), false);
-        let other = VoterKey::new(&SecretKey::new([8; 32]).unwrap()).seal(VoterId::issue());
+        let cookies = VoterCookies::new(&secret(7), false);
+        let other = VoterKey::new(&secret(8)).seal(VoterId::issue());
         for header in [
             format!("voter-721edc={other}"),
             format!("voter={other}"),

@@ -1,9 +1,12 @@
 //! The names that a voter's cookie may have, and which of them a request carries.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    iter,
+    time::{Duration, SystemTime},
+};
 
 use poem::http::{HeaderMap, header};
-use voting_core::model::secret::Fingerprint;
+use voting_core::model::{secret::Fingerprint, secrets::KnownSecrets};
 
 /// Over HTTPS, a cookie that any subdomain could have set is accepted until this moment, the end of 2027, in seconds
 /// since 1970. Services of older versions set such cookies for 400 days at most.
@@ -13,12 +16,15 @@ const TAKEN_OVER_UNTIL: u64 = 1_830_297_600;
 /// different names.
 const MARK: usize = 6;
 
-/// The current name of the cookie, and the names that older versions used.
+/// The names of the cookie under the secrets of the service, and the names that older versions used.
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
     pub(crate) current: String,
+    /// Under the secrets that only read.
+    others: Vec<String>,
     /// If a request has several of these, the first in this list counts.
-    older: [Older; 3],
+    older: Vec<Older>,
+    https: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -47,7 +53,7 @@ impl<'a> Seen<'a> {
 }
 
 /// The voter's cookie in a request, under any of its names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Carried<'a> {
     /// The request has no such cookie.
     Nothing,
@@ -58,42 +64,76 @@ pub(crate) enum Carried<'a> {
         /// The name is no longer accepted.
         is_over: bool,
     },
-    /// Different values under one name.
+    /// There is one value under each of several secrets.
+    EachSecret {
+        values: Vec<&'a [u8]>,
+        /// Whether the first of them is that of the current secret.
+        has_current: bool,
+    },
+    /// There are different values under one name.
     Several,
 }
 
-impl Names {
-    /// With the prefix `__Host-`, browsers accept the cookie from this very host only.
-    pub(crate) fn new(secret: Fingerprint, https: bool) -> Self {
-        let mut mark = secret.to_string();
-        mark.truncate(MARK);
-        let (plain, bound) = (format!("voter-{mark}"), format!("__Host-voter-{mark}"));
-        let older = |name: &str, until| Older {
-            name: name.to_owned(),
-            until,
-        };
-        let until = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(TAKEN_OVER_UNTIL));
-        if https {
-            Self {
-                // The names that no subdomain can set come first.
-                older: [
-                    older("__Host-voter", None),
-                    older(&plain, until),
-                    older("voter", until),
-                ],
-                current: bound,
-            }
-        } else {
-            Self {
-                // While `public_url` is being changed, replicas may differ in it.
-                older: [
-                    older(&bound, None),
-                    older("__Host-voter", None),
-                    older("voter", None),
-                ],
-                current: plain,
-            }
+/// The names under one secret: that for the scheme that browsers use, and that for the other scheme.
+fn of_secret(secret: Fingerprint, https: bool) -> (String, String) {
+    let mark = mark(secret);
+    let (plain, bound) = (format!("voter-{mark}"), format!("__Host-voter-{mark}"));
+    match https {
+        true => (bound, plain),
+        false => (plain, bound),
+    }
+}
+
+fn mark(secret: Fingerprint) -> String {
+    let mut mark = secret.to_string();
+    mark.truncate(MARK);
+    mark
+}
+
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let headers = headers.get_all(header::COOKIE).into_iter();
+    headers.flat_map(|header| header.as_bytes().split(|byte| *byte == b';').map(split))
+}
+
+fn seen<'a>(headers: &'a HeaderMap, name: &str) -> Seen<'a> {
+    let mut seen = Seen::Nothing;
+    for (other, value) in pairs(headers) {
+        if other == name.as_bytes() {
+            seen.note(value);
         }
+    }
+    seen
+}
+
+impl Names {
+    pub(crate) fn new(secrets: &KnownSecrets, https: bool) -> Self {
+        let until = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(TAKEN_OVER_UNTIL));
+        // While `public_url` is being changed, replicas may differ in it. Over HTTPS, the names that no subdomain can set
+        // come first.
+        let until = until.filter(|_| https);
+        let older = |name: String, until| Older { name, until };
+        let bound = older("__Host-voter".to_owned(), None);
+        let plain = older("voter".to_owned(), until);
+        let all = iter::once(secrets.current).chain(secrets.others.iter().copied());
+        let (mut names, scheme): (Vec<_>, Vec<_>) =
+            all.map(|secret| of_secret(secret, https)).unzip();
+        let scheme = scheme.into_iter().map(|name| older(name, until));
+        let older = match https {
+            true => iter::once(bound).chain(scheme).chain([plain]).collect(),
+            false => scheme.chain([bound, plain]).collect(),
+        };
+        Self {
+            current: names.remove(0),
+            others: names,
+            older,
+            https,
+        }
+    }
+
+    /// The names under the secrets that only read, if a request has a cookie with such a name.
+    pub(crate) fn others_in<'a>(&'a self, headers: &HeaderMap) -> impl Iterator<Item = &'a str> {
+        let others = self.others.iter().map(String::as_str);
+        others.filter(|name| seen(headers, name) != Seen::Nothing)
     }
 
     /// The voter's cookie in a request. Other cookies are ignored, even if they are not text.
@@ -102,38 +142,70 @@ impl Names {
         headers: &'a HeaderMap,
         now: impl FnOnce() -> SystemTime,
     ) -> Carried<'a> {
-        let (mut current, mut older) = (Seen::Nothing, [Seen::Nothing; 3]);
-        for header in headers.get_all(header::COOKIE) {
-            for (name, value) in header.as_bytes().split(|byte| *byte == b';').map(split) {
-                if name == self.current.as_bytes() {
-                    current.note(value);
-                    continue;
-                }
-                for (seen, Older { name: known, .. }) in older.iter_mut().zip(&self.older) {
-                    if name == known.as_bytes() {
-                        seen.note(value);
-                    }
-                }
+        let one = |value, is_older, is_over| Carried::One {
+            value,
+            is_older,
+            is_over,
+        };
+        let current = seen(headers, &self.current);
+        let others = self.others.iter().map(|name| seen(headers, name));
+        let others: Vec<_> = others.filter(|seen| *seen != Seen::Nothing).collect();
+        match (current, others.as_slice()) {
+            (Seen::Several, _) => return Carried::Several,
+            (Seen::One(value), []) => return one(value, false, false),
+            (Seen::Nothing, [Seen::One(value)]) => return one(value, true, false),
+            (Seen::Nothing, []) => {}
+            (current, _) => {
+                let has_current = current != Seen::Nothing;
+                let all = iter::once(current).filter(|_| has_current).chain(others);
+                let values = all.map(|seen| match seen {
+                    Seen::One(value) => Some(value),
+                    Seen::Nothing | Seen::Several => None,
+                });
+                return match values.collect() {
+                    Some(values) => Carried::EachSecret {
+                        values,
+                        has_current,
+                    },
+                    None => Carried::Several,
+                };
             }
         }
-        let found = |seen, is_older, is_over| match seen {
-            Seen::Nothing => None,
-            Seen::One(value) => Some(Carried::One {
-                value,
-                is_older,
-                is_over,
-            }),
-            Seen::Several => Some(Carried::Several),
-        };
-        if let Some(found) = found(current, false, false) {
-            return found;
+        for older in &self.older {
+            let is_over = |now: SystemTime| older.until.is_some_and(|until| now >= until);
+            match seen(headers, &older.name) {
+                Seen::Nothing => {}
+                Seen::One(value) => return one(value, true, is_over(now())),
+                Seen::Several => return Carried::Several,
+            }
         }
-        let mut older = older.into_iter().zip(&self.older);
-        let Some((seen, name)) = older.find(|(seen, _)| *seen != Seen::Nothing) else {
-            return Carried::Nothing;
-        };
-        let is_over = name.until.is_some_and(|until| now() >= until);
-        found(seen, true, is_over).unwrap_or(Carried::Nothing)
+        Carried::Nothing
+    }
+
+    /// Whether a request has no cookie under a secret of this service, and one with the name of another secret: that of
+    /// another system on this host, or one that this system has used before.
+    pub(crate) fn has_foreign(&self, headers: &HeaderMap) -> bool {
+        self.has_none(headers)
+            && pairs(headers).any(|(name, _)| {
+                let name = name.strip_prefix(b"__Host-").unwrap_or(name);
+                let mark = name.strip_prefix(b"voter-").unwrap_or_default();
+                mark.len() == MARK && mark.iter().all(u8::is_ascii_hexdigit)
+            })
+    }
+
+    /// Whether a request has no cookie under a secret of this service, and one under one of these secrets.
+    pub(crate) fn has_dropped(&self, headers: &HeaderMap, dropped: &[Fingerprint]) -> bool {
+        let mut names = dropped.iter().map(|secret| of_secret(*secret, self.https));
+        !dropped.is_empty()
+            && self.has_none(headers)
+            && names.any(|(name, other)| {
+                seen(headers, &name) != Seen::Nothing || seen(headers, &other) != Seen::Nothing
+            })
+    }
+
+    fn has_none(&self, headers: &HeaderMap) -> bool {
+        let mut names = iter::once(&self.current).chain(&self.others);
+        names.all(|name| seen(headers, name) == Seen::Nothing)
     }
 }
 
@@ -158,8 +230,85 @@ mod tests {
     use super::*;
 
     fn names(https: bool) -> Names {
-        let secret = SecretKey::new([7; 32]).unwrap();
-        Names::new(secret.fingerprint(), https)
+        Names::new(&print(7).into(), https)
+    }
+
+    fn print(byte: u8) -> Fingerprint {
+        SecretKey::new([byte; 32]).unwrap().fingerprint()
+    }
+
+    /// Under the secret of the other tests, beside one that only reads.
+    fn both(https: bool) -> Names {
+        let secrets = KnownSecrets {
+            current: print(7),
+            others: vec![print(8)],
+        };
+        Names::new(&secrets, https)
+    }
+
+    #[test]
+    fn a_cookie_of_each_secret_is_found() {
+        let names = both(false);
+        let other = format!("voter-{}", mark(print(8)));
+        let find = |cookies: &str| {
+            let headers = headers(&[cookies.as_bytes()]);
+            let carried = names.find(&headers, at(0));
+            // The values do not live longer than the headers.
+            match carried {
+                Carried::EachSecret {
+                    values,
+                    has_current,
+                } => {
+                    let values: Vec<_> = values.into_iter().map(<[u8]>::to_vec).collect();
+                    (values, Some(has_current))
+                }
+                Carried::One {
+                    value, is_older, ..
+                } => (vec![value.to_vec()], Some(!is_older)),
+                Carried::Several => (vec![], None),
+                Carried::Nothing => (vec![], Some(false)),
+            }
+        };
+        let value = |text: &str| text.as_bytes().to_vec();
+        assert_eq!(find("voter-721edc=v"), (vec![value("v")], Some(true)));
+        assert_eq!(find(&format!("{other}=w")), (vec![value("w")], Some(false)));
+        assert_eq!(
+            find(&format!("{other}=w; voter=x; voter-721edc=v")),
+            (vec![value("v"), value("w")], Some(true))
+        );
+        for several in [
+            format!("{other}=w; {other}=x"),
+            format!("{other}=w; {other}=x; voter-721edc=v"),
+            format!("{other}=w; voter-721edc=x; voter-721edc=v"),
+        ] {
+            assert_eq!(find(&several), (vec![], None), "{several}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_of_a_secret_that_was_dropped_is_recognised_where_no_other_is_there() {
+        let old = mark(print(9));
+        for https in [false, true] {
+            let names = both(https);
+            for (name, foreign, dropped) in [
+                (format!("voter-{old}"), true, true),
+                (format!("__Host-voter-{old}"), true, true),
+                ("voter-000000".to_owned(), true, false),
+                ("voter-00000g".to_owned(), false, false),
+                ("voter".to_owned(), false, false),
+            ] {
+                let has = |headers: &HeaderMap| {
+                    let dropped = names.has_dropped(headers, &[print(9)]);
+                    (names.has_foreign(headers), dropped)
+                };
+                let alone = headers(&[format!("a=b; {name}=v").as_bytes()]);
+                assert_eq!(has(&alone), (foreign, dropped), "{name}");
+                for ours in [&names.current, &names.others[0]] {
+                    let beside = headers(&[format!("{name}=v; {ours}=w").as_bytes()]);
+                    assert_eq!(has(&beside), (false, false), "{name}");
+                }
+            }
+        }
     }
 
     fn headers(cookies: &[&[u8]]) -> HeaderMap {

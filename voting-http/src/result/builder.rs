@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use voting_core::{PollDirectory, SecretKey, TallyStore};
+use voting_core::{PollDirectory, TallyStore, model::secrets::Secrets};
 
 use super::{Inner, ResultService, granted::Granted};
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 pub struct ResultServiceBuilder {
     tallies: Arc<dyn TallyStore>,
     polls: Arc<dyn PollDirectory>,
-    secret: SecretKey,
+    secrets: Secrets,
     site: Site,
     options: Options,
 }
@@ -26,12 +26,12 @@ impl ResultServiceBuilder {
     pub(super) fn new(
         tallies: Arc<dyn TallyStore>,
         polls: Arc<dyn PollDirectory>,
-        secret: &SecretKey,
+        secrets: Secrets,
     ) -> Self {
         Self {
             tallies,
             polls,
-            secret: secret.clone(),
+            secrets,
             site: Site::default(),
             options: Options::default(),
         }
@@ -52,8 +52,9 @@ impl ResultServiceBuilder {
             live: LiveTallies::new(Arc::clone(&self.tallies), polls.clone()),
             tallies: self.tallies,
             polls,
-            receipts: ReceiptKey::new(&self.secret),
-            granted: Granted::new(&self.secret, self.site.is_https()),
+            receipts: ReceiptKey::new(&self.secrets),
+            granted: Granted::new(&self.secrets, self.site.is_https()),
+            renews_cookies: !self.secrets.others().is_empty(),
             site: self.site,
             options: self.options,
         }))

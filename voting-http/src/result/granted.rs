@@ -3,7 +3,7 @@
 //! The vote service sends a browser here with a grant in the address. The answer sets the cookie and redirects to the
 //! address without the grant, so no page, history or referrer has it.
 
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use cookie::Cookie;
 use data_encoding::BASE64URL_NOPAD;
@@ -13,11 +13,11 @@ use poem::{
 };
 use voting_core::{
     Poll, PollId, SecretKey,
-    model::{moment::Moment, poll::Viewer, secret::MacKey},
+    model::{moment::Moment, poll::Viewer, secret::MacKey, secrets::Secrets},
 };
 
 use crate::{
-    edge::single,
+    edge::{set_cookies::SetCookies, single},
     pages::site::Prefix,
     tokens::{grant::GrantKey, sealed::SealingKey},
 };
@@ -43,19 +43,52 @@ const NAME_LEN: usize = 9;
 /// Recognises who may see the result of a poll after a vote.
 pub(super) struct Granted {
     grants: GrantKey,
-    key: SealingKey,
-    names: MacKey,
+    current: Keys,
+    /// Of secrets that only read.
+    others: Vec<Keys>,
     secure: bool,
 }
 
-impl Granted {
-    pub(super) fn new(secret: &SecretKey, secure: bool) -> Self {
+/// Of one secret.
+struct Keys {
+    sealing: SealingKey,
+    names: MacKey,
+}
+
+impl Keys {
+    fn new(secret: &SecretKey) -> Self {
         Self {
-            grants: GrantKey::new(secret),
-            key: SealingKey::new(secret, "result cookie 1"),
+            sealing: SealingKey::new(secret, "result cookie 1"),
             names: secret.derive("result cookie name 1"),
+        }
+    }
+
+    /// The name depends on the secret, so that systems on one host do not overwrite each other's cookies.
+    fn name(&self, poll: &PollId, secure: bool) -> String {
+        let tag = self.names.tag(poll.as_str().as_bytes());
+        let mark = BASE64URL_NOPAD.encode(&tag[..NAME_LEN]);
+        format!("{}{mark}", PREFIXES[usize::from(!secure)])
+    }
+
+    fn until(&self, cookie: &Cookie<'_>) -> Option<Moment> {
+        let context = [cookie.name().as_bytes()];
+        let opened = self.sealing.open(&context, cookie.value().as_bytes());
+        Moment::from_unix_ms(u64::from_be_bytes(opened.ok()?.try_into().ok()?))
+    }
+}
+
+impl Granted {
+    pub(super) fn new(secrets: &Secrets, secure: bool) -> Self {
+        Self {
+            grants: GrantKey::new(secrets),
+            current: Keys::new(secrets.current()),
+            others: secrets.others().iter().map(Keys::new).collect(),
             secure,
         }
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &Keys> {
+        iter::once(&self.current).chain(&self.others)
     }
 
     /// Who sent this request for the result of a poll.
@@ -63,18 +96,29 @@ impl Granted {
         let now = Moment::now();
         let header = single::only(request.headers(), HEADER);
         let is_granted = header.is_some_and(|grant| self.grants.is_valid(grant, poll, now))
-            || self.has_cookie(request, poll, now);
+            || self.cookie_of(request, poll, now).is_some();
         match is_granted {
             true => Viewer::Voted,
             false => Viewer::Public,
         }
     }
 
-    fn has_cookie(&self, request: &Request, poll: &PollId, now: Moment) -> bool {
-        let name = self.name(poll);
-        cookies(request)
-            .filter(|cookie| cookie.name() == name)
-            .any(|cookie| self.until(&cookie).is_some_and(|until| now < until))
+    /// Until when the request's cookie is valid, and whether it is of the current secret.
+    fn cookie_of(&self, request: &Request, poll: &PollId, now: Moment) -> Option<(Moment, bool)> {
+        self.keys().enumerate().find_map(|(number, keys)| {
+            let name = keys.name(poll, self.secure);
+            let mut found = cookies(request).filter(|cookie| cookie.name() == name);
+            let until =
+                found.find_map(|cookie| keys.until(&cookie).filter(|until| now < *until))?;
+            Some((until, number == 0))
+        })
+    }
+
+    /// Gives a browser its cookie under the current secret, if it has it under another one only.
+    pub(super) fn renew(&self, request: &Request, poll: &PollId) {
+        if let Some((until, false)) = self.cookie_of(request, poll, Moment::now()) {
+            SetCookies::add(request, self.cookie(poll, until));
+        }
     }
 
     /// If the address has a grant: the answer that takes the grant in exchange for a cookie, and redirects to the
@@ -109,11 +153,8 @@ impl Granted {
         Some(answer)
     }
 
-    /// The name depends on the secret, so that systems on one host do not overwrite each other's cookies.
     fn name(&self, poll: &PollId) -> String {
-        let tag = self.names.tag(poll.as_str().as_bytes());
-        let mark = BASE64URL_NOPAD.encode(&tag[..NAME_LEN]);
-        format!("{}{mark}", PREFIXES[usize::from(!self.secure)])
+        self.current.name(poll, self.secure)
     }
 
     fn cookie(&self, poll: &PollId, until: Moment) -> String {
@@ -121,16 +162,10 @@ impl Granted {
         let until = until.unix_ms().to_be_bytes();
         let mut cookie = format!("{name}=");
         let message = |message: &mut Vec<u8>| message.extend(until);
-        self.key
-            .seal(&[name.as_bytes()], until.len(), message, &mut cookie);
+        let sealing = &self.current.sealing;
+        sealing.seal(&[name.as_bytes()], until.len(), message, &mut cookie);
         cookie.push_str(self.attributes());
         cookie
-    }
-
-    fn until(&self, cookie: &Cookie<'_>) -> Option<Moment> {
-        let context = [cookie.name().as_bytes()];
-        let until = self.key.open(&context, cookie.value().as_bytes()).ok()?;
-        Moment::from_unix_ms(u64::from_be_bytes(until.try_into().ok()?))
     }
 
     /// Values of `Set-Cookie` that drop the oldest cookies, if there are too many beside that of this poll.
@@ -143,7 +178,7 @@ impl Granted {
                     .starts_with(PREFIXES[usize::from(!self.secure)])
         });
         let mut known: Vec<_> = others
-            .filter_map(|cookie| Some((self.until(&cookie)?, cookie.name().to_owned())))
+            .filter_map(|cookie| Some((self.current.until(&cookie)?, cookie.name().to_owned())))
             .collect();
         known.sort_unstable();
         known.truncate((known.len() + 1).saturating_sub(MOST));
@@ -171,7 +206,49 @@ mod tests {
     use super::*;
 
     fn granted(byte: u8, secure: bool) -> Granted {
-        Granted::new(&SecretKey::new([byte; 32]).unwrap(), secure)
+        Granted::new(&Secrets::new(SecretKey::new([byte; 32]).unwrap()), secure)
+    }
+
+    impl Granted {
+        fn has_cookie(&self, request: &Request, poll: &PollId, now: Moment) -> bool {
+            self.cookie_of(request, poll, now).is_some()
+        }
+    }
+
+    #[test]
+    fn while_a_secret_is_exchanged_the_cookie_is_read_everywhere_and_renewed() {
+        let [old, new] = [1, 2].map(|byte| SecretKey::new([byte; 32]).unwrap());
+        let both = |current: &SecretKey, other: &SecretKey| {
+            Granted::new(&Secrets::from(current).reading(other.clone()), true)
+        };
+        let (signs_old, signs_new) = (both(&old, &new), both(&new, &old));
+        let five = poll("five");
+        let until = Moment::now().plus(COOKIE_LIFE);
+        let [by_old, by_new] = [1, 2].map(|byte| {
+            let set = granted(byte, true).cookie(&five, until);
+            set.split(';').next().unwrap().to_owned()
+        });
+        let two = format!("{by_old}; {by_new}");
+        for (keys, jar, renewed) in [
+            (&signs_old, &by_old, None),
+            (&signs_new, &by_old, Some(&by_new)),
+            (&signs_old, &by_new, Some(&by_old)),
+            (&signs_new, &two, None),
+            (&signs_old, &two, None),
+            (&granted(2, true), &two, None),
+        ] {
+            let mut request = with(jar);
+            let set = SetCookies::default();
+            request.set_data(set.clone());
+            assert!(keys.viewer(&request, &five) == Viewer::Voted);
+            keys.renew(&request, &five);
+            let mut answer = Response::default();
+            set.put_on(&mut answer);
+            let set = answer.headers().get("set-cookie");
+            let set = set.map(|set| set.to_str().unwrap().split(';').next().unwrap());
+            assert_eq!(set, renewed.map(String::as_str));
+        }
+        assert!(granted(2, true).viewer(&with(&by_old), &five) == Viewer::Public);
     }
 
     fn poll(name: &str) -> PollId {

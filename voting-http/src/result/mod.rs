@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use poem::{IntoEndpoint, get};
 use poem_openapi::OpenApiService;
-use voting_core::{PollDirectory, SecretKey, TallyStore};
+use voting_core::{PollDirectory, TallyStore, model::secrets::Secrets};
 
 pub use self::builder::ResultServiceBuilder;
 use self::granted::Granted;
@@ -39,19 +39,20 @@ struct Inner {
     polls: Polls,
     receipts: ReceiptKey,
     granted: Granted,
+    renews_cookies: bool,
     site: Site,
     options: Options,
 }
 
 impl ResultService {
     /// A service that shows the tallies in `tallies` of the polls in `polls`. To read receipts, it needs the vote
-    /// service's secret.
+    /// service's secret, or all [`Secrets`] while it is exchanged.
     pub fn builder(
         tallies: Arc<dyn TallyStore>,
         polls: Arc<dyn PollDirectory>,
-        secret: &SecretKey,
+        secrets: impl Into<Secrets>,
     ) -> ResultServiceBuilder {
-        ResultServiceBuilder::new(tallies, polls, secret)
+        ResultServiceBuilder::new(tallies, polls, secrets.into())
     }
 
     /// The patterns of all addresses that the service answers, such as `/polls/:poll` for pages and
@@ -66,6 +67,7 @@ impl ResultService {
         let methods = Methods::of(&self.openapi());
         let edge = Edge::new(self.api_routes(), options)
             .with_methods(methods)
+            .renewing_cookies(self.0.renews_cookies)
             .over_https(self.0.site.is_https());
         ServiceEndpoint::new(edge)
     }

@@ -70,6 +70,7 @@ impl Endpoint for Show {
             return Ok(clean);
         }
         let viewer = service.granted.viewer(&request, poll.id());
+        service.granted.renew(&request, poll.id());
         let known = service.live.known(poll.id()).await?;
         let prefix = Prefix::of(&request);
         let base = prefix.as_str();

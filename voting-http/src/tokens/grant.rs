@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use voting_core::{PollId, SecretKey, model::moment::Moment};
+use voting_core::{
+    PollId,
+    model::{moment::Moment, secrets::Secrets},
+};
 
-use crate::tokens::{sealed::SealingKey, signed::InvalidToken};
+use crate::tokens::{sealed::SealingKeys, signed::InvalidToken};
 
 /// A grant is taken for so long. A browser gets a cookie for it at once.
 const LIFE: Duration = Duration::from_secs(60);
@@ -15,11 +18,11 @@ const SLACK: Duration = Duration::from_secs(60);
 
 /// Makes and reads the grants of a deployment.
 #[derive(Debug, Clone)]
-pub(crate) struct GrantKey(SealingKey);
+pub(crate) struct GrantKey(SealingKeys);
 
 impl GrantKey {
-    pub(crate) fn new(secret: &SecretKey) -> Self {
-        Self(SealingKey::new(secret, "result grant 1"))
+    pub(crate) fn new(secrets: &Secrets) -> Self {
+        Self(SealingKeys::new(secrets, "result grant 1"))
     }
 
     /// A grant for the result of this poll.
@@ -50,11 +53,31 @@ impl GrantKey {
 
 #[cfg(test)]
 mod tests {
+    use voting_core::SecretKey;
+
     use super::*;
+
+    fn key(byte: u8) -> GrantKey {
+        GrantKey::new(&secrets(byte))
+    }
+
+    fn secrets(byte: u8) -> Secrets {
+        Secrets::new(SecretKey::new([byte; 32]).unwrap())
+    }
+
+    #[test]
+    fn a_grant_of_another_secret_is_taken_while_it_is_read() {
+        let (next, poll) = (SecretKey::new([2; 32]).unwrap(), "five".parse().unwrap());
+        let now = Moment::now();
+        let both = GrantKey::new(&secrets(1).reading(next));
+        assert!(both.is_valid(&key(2).issue(&poll, now), &poll, now));
+        assert!(both.is_valid(&key(1).issue(&poll, now), &poll, now));
+        assert!(key(1).is_valid(&both.issue(&poll, now), &poll, now));
+        assert!(!both.is_valid(&key(3).issue(&poll, now), &poll, now));
+    }
 
     #[test]
     fn a_grant_is_for_its_poll_and_a_minute() {
-        let key = |byte| GrantKey::new(&SecretKey::new([byte; 32]).unwrap());
         let (poll, other) = ("five".parse().unwrap(), "six".parse().unwrap());
         let at = |ms: u64| Moment::from_unix_ms(1_790_000_000_000 + ms).unwrap();
         let grant = key(1).issue(&poll, at(0));

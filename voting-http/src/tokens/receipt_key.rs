@@ -11,15 +11,16 @@
 //! HMAC-SHA-256. Those receipts can still be read.
 
 use voting_core::{
-    PollId, Receipt, SecretKey, VoterId,
+    PollId, Receipt, VoterId,
     model::{
         position::{Position, ShardId},
         secret::MacKey,
+        secrets::Secrets,
     },
 };
 
 use crate::tokens::{
-    sealed::SealingKey,
+    sealed::SealingKeys,
     signed::{self, InvalidToken},
 };
 
@@ -32,9 +33,9 @@ const NOTHING: &[&[u8]] = &[];
 /// Makes texts of receipts, and reads them. Only the holder of the secret can do either.
 #[derive(Clone)]
 pub struct ReceiptKey {
-    sealing: SealingKey,
-    /// The key of signed receipts, as in earlier versions.
-    signing: MacKey,
+    sealing: SealingKeys,
+    /// The keys of signed receipts, as in earlier versions.
+    signing: Vec<MacKey>,
 }
 
 impl std::fmt::Debug for ReceiptKey {
@@ -44,11 +45,14 @@ impl std::fmt::Debug for ReceiptKey {
 }
 
 impl ReceiptKey {
-    /// The key of a deployment.
-    pub fn new(secret: &SecretKey) -> Self {
+    /// The key of a deployment with this secret, or with these [`Secrets`]: receipts are sealed under the current one, and
+    /// opened under each.
+    pub fn new(secrets: impl Into<Secrets>) -> Self {
+        let secrets = secrets.into();
+        let signing = secrets.all().map(|secret| secret.derive("receipt 1"));
         Self {
-            sealing: SealingKey::new(secret, "receipt 2"),
-            signing: secret.derive("receipt 1"),
+            sealing: SealingKeys::new(&secrets, "receipt 2"),
+            signing: signing.collect(),
         }
     }
 
@@ -64,11 +68,11 @@ impl ReceiptKey {
     /// The receipt in a text.
     ///
     /// # Errors
-    /// [`InvalidToken`] unless [`ReceiptKey::seal`] made it with the same secret, now or in an earlier version.
+    /// [`InvalidToken`] unless [`ReceiptKey::seal`] made it under one of the secrets, now or in an earlier version.
     pub fn open(&self, text: &str) -> Result<Receipt, InvalidToken> {
         let message = match text.strip_prefix(SEALED) {
             Some(sealed) => self.sealing.open(NOTHING, sealed.as_bytes())?,
-            None => signed::open(&self.signing, text.as_bytes())?,
+            None => signed::open_with(&self.signing, text.as_bytes())?,
         };
         read(&message).ok_or(InvalidToken)
     }
@@ -106,7 +110,7 @@ fn read(message: &[u8]) -> Option<Receipt> {
 #[cfg(test)]
 mod tests {
     use data_encoding::BASE64URL_NOPAD;
-    use voting_core::model::position::EntryId;
+    use voting_core::{SecretKey, model::position::EntryId};
 
     use super::*;
 
@@ -126,7 +130,7 @@ mod tests {
     fn signed(key: &ReceiptKey, receipt: &Receipt) -> String {
         let mut message = Vec::new();
         write(receipt, &mut message);
-        let tag = key.signing.tag(&message);
+        let tag = key.signing[0].tag(&message);
         message.extend(tag);
         BASE64URL_NOPAD.encode(&message)
     }
@@ -168,6 +172,20 @@ mod tests {
     }
 
     #[test]
+    fn a_receipt_of_each_secret_is_read() {
+        let [one, two] = [1, 2].map(|byte| SecretKey::new([byte; 32]).unwrap());
+        let both = ReceiptKey::new(Secrets::new(two).reading(one));
+        assert_eq!(both.seal(&receipt()), key(2).seal(&receipt()));
+        for byte in [1, 2] {
+            assert_eq!(both.open(&key(byte).seal(&receipt())), Ok(receipt()));
+            assert_eq!(both.open(&signed(&key(byte), &receipt())), Ok(receipt()));
+        }
+        for text in [key(3).seal(&receipt()), signed(&key(3), &receipt())] {
+            assert_eq!(both.open(&text), Err(InvalidToken));
+        }
+    }
+
+    #[test]
     fn two_receipts_of_one_voter_have_nothing_in_common() {
         let one = receipt();
         let mut two = one.clone();
@@ -193,7 +211,7 @@ mod tests {
         assert_eq!(key(1).open(&text), Ok(receipt()));
         assert_eq!(key(2).open(&text), Err(InvalidToken));
         assert_eq!(key(1).open(&format!("2.{text}")), Err(InvalidToken));
-        let cookie = signed::VoterKey::new(&SecretKey::new([1; 32]).unwrap());
+        let cookie = signed::VoterKey::new(&Secrets::new(SecretKey::new([1; 32]).unwrap()));
         let cookie = cookie.seal(receipt().voter);
         assert_eq!(key(1).open(&cookie), Err(InvalidToken));
     }

@@ -6,9 +6,45 @@ use aes_siv::{
     siv::{Aes128Siv, IV_SIZE},
 };
 use data_encoding::BASE64URL_NOPAD;
-use voting_core::SecretKey;
+use voting_core::{SecretKey, model::secrets::Secrets};
 
 use crate::tokens::signed::InvalidToken;
+
+/// Keys for one purpose, of each secret of a deployment. The current one seals, and all of them open.
+#[derive(Debug, Clone)]
+pub(crate) struct SealingKeys {
+    current: SealingKey,
+    others: Vec<SealingKey>,
+}
+
+impl SealingKeys {
+    pub(crate) fn new(secrets: &Secrets, purpose: &str) -> Self {
+        let key = |secret| SealingKey::new(secret, purpose);
+        Self {
+            current: key(secrets.current()),
+            others: secrets.others().iter().map(key).collect(),
+        }
+    }
+
+    /// As [`SealingKey::seal`].
+    pub(crate) fn seal(
+        &self,
+        context: &[&[u8]],
+        len: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+        text: &mut String,
+    ) {
+        self.current.seal(context, len, write, text);
+    }
+
+    /// As [`SealingKey::open`].
+    pub(crate) fn open(&self, context: &[&[u8]], text: &[u8]) -> Result<Vec<u8>, InvalidToken> {
+        let others = self.others.iter();
+        others.fold(self.current.open(context, text), |opened, key| {
+            opened.or_else(|_| key.open(context, text))
+        })
+    }
+}
 
 /// A key for one purpose.
 #[derive(Clone)]

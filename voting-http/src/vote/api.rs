@@ -433,7 +433,7 @@ impl Api {
         let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;
         let remember = from_page.map(|_| self.remembered(&poll, visitor, choices, &receipt));
         let answer = AcceptedView {
-            voter: self.0.0.tags.tag(visitor.id()),
+            voter: self.0.0.tags.tag_for(from_page, visitor.id()),
             receipt: self.0.0.receipts.seal(&receipt),
             note: (!poll.settings().revote).then(|| Texts::english().received.clone()),
             grant: self.0.grant(&poll),

@@ -3,7 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use voting_core::{
-    PollDirectory, SecretKey, VoteSink, model::poll_key::PollKeyWrap, pipeline::rule::BallotRule,
+    PollDirectory, VoteSink,
+    model::{poll_key::PollKeyWrap, secrets::Secrets},
+    pipeline::rule::BallotRule,
 };
 
 use super::{
@@ -27,7 +29,7 @@ use crate::{
 pub struct VoteServiceBuilder {
     sink: Arc<dyn VoteSink>,
     polls: Arc<dyn PollDirectory>,
-    secret: SecretKey,
+    secrets: Secrets,
     site: Site,
     identity: Option<Arc<dyn Identify>>,
     rule: Option<Arc<dyn BallotRule>>,
@@ -40,12 +42,12 @@ impl VoteServiceBuilder {
     pub(super) fn new(
         sink: Arc<dyn VoteSink>,
         polls: Arc<dyn PollDirectory>,
-        secret: &SecretKey,
+        secrets: Secrets,
     ) -> Self {
         Self {
             sink,
             polls,
-            secret: secret.clone(),
+            secrets,
             site: Site::default(),
             identity: None,
             rule: None,
@@ -100,7 +102,7 @@ impl VoteServiceBuilder {
         let Self {
             sink,
             polls,
-            secret,
+            secrets,
             site,
             identity,
             rule,
@@ -108,26 +110,31 @@ impl VoteServiceBuilder {
             logins,
             options,
         } = self;
-        let guard = SecretGuard::new(Arc::clone(&sink), secret.fingerprint());
+        let guard = Arc::new(SecretGuard::new(Arc::clone(&sink), secrets.known()));
         let voters = match identity {
             Some(identity) => Voters::Application(identity),
-            None => Voters::Cookie(Arc::new(VoterCookies::new(&secret, site.is_https()))),
+            None => {
+                let cookies = VoterCookies::new(&secrets, site.is_https());
+                let guard = Arc::<SecretGuard>::clone(&guard);
+                Voters::Cookie(Arc::new(cookies.refusing(guard)))
+            }
         };
         VoteService(Arc::new(Inner {
             sink,
-            guard: Arc::new(guard),
+            guard,
             polls: Polls::new(polls, site.default_poll.clone()),
-            receipts: ReceiptKey::new(&secret),
+            receipts: ReceiptKey::new(&secrets),
             voters,
             rule,
-            tags: VoterTags::new(&secret),
-            electors: Electors::new(&secret, keys, site.is_https()),
-            logins: LoginCheck::new(&secret, logins, site.is_https()),
-            ballots: BallotCookies::new(&secret, site.is_https()),
-            orders: Orders::new(&secret),
-            grants: GrantKey::new(&secret),
-            proofs: Proofs::new(&secret),
+            tags: VoterTags::new(&secrets),
+            electors: Electors::new(&secrets, keys, site.is_https()),
+            logins: LoginCheck::new(&secrets, logins, site.is_https()),
+            ballots: BallotCookies::new(&secrets, site.is_https()),
+            orders: Orders::new(secrets.current()),
+            grants: GrantKey::new(&secrets),
+            proofs: Proofs::new(secrets.current()),
             metrics: CastMetrics::default(),
+            renews_cookies: !secrets.others().is_empty(),
             site,
             options,
         }))

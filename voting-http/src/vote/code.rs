@@ -60,7 +60,10 @@ impl Endpoint for Enter {
         };
         if field("forget").is_some() {
             let mut answer = page::see_page(&request, &poll);
-            set_cookie(&mut answer, &self.0.0.electors.drop_cookie(poll.id()));
+            set_cookie(
+                &mut answer,
+                &self.0.0.electors.drop_cookie(&request, poll.id()),
+            );
             return Ok(answer);
         }
         let code = field("code").unwrap_or_default();
@@ -100,7 +103,7 @@ impl VoteService {
             return is_private(self.code_page(request, poll, None, Some(&code)));
         }
         let mut answer = is_private(page::see_page(request, poll));
-        let cookie = self.0.electors.cookie(poll.id(), holder);
+        let cookie = self.0.electors.cookie(request, poll.id(), holder);
         set_cookie(&mut answer, &cookie);
         answer
     }

@@ -11,12 +11,13 @@ use std::{
 
 use poem::Request;
 use voting_core::{
-    Poll, PollId, SecretKey, StoreError, VoterId,
+    Poll, PollId, StoreError, VoterId,
     error::{ErrorKind, in_one_line},
     model::{
         code::{Generation, Serial, VoterCode},
         poll::{CodeRefusal, VoterScheme},
         poll_key::{PollKey, PollKeyWrap, WrappedPollKey},
+        secrets::Secrets,
     },
 };
 
@@ -49,11 +50,11 @@ pub(super) struct Holder {
 }
 
 impl Electors {
-    pub(super) fn new(secret: &SecretKey, wrap: Option<PollKeyWrap>, secure: bool) -> Self {
+    pub(super) fn new(secrets: &Secrets, wrap: Option<PollKeyWrap>, secure: bool) -> Self {
         Self {
             wrap,
             known: RwLock::default(),
-            codes: PollCookies::new(secret, "code", secure),
+            codes: PollCookies::new(secrets, "code", secure),
             warnings: Seldom::default(),
         }
     }
@@ -104,18 +105,21 @@ impl Electors {
     }
 
     /// The cookie for the holder of a code, as the value of `Set-Cookie`.
-    pub(super) fn cookie(&self, poll: &PollId, holder: Holder) -> String {
+    pub(super) fn cookie(&self, request: &Request, poll: &PollId, holder: Holder) -> String {
+        self.codes.drop_others(request, poll);
         let [a, b, c, d] = holder.serial.to_be_bytes();
         self.codes.set(poll, &[a, b, c, d, holder.generation])
     }
 
     /// Drops the cookie for this poll.
-    pub(super) fn drop_cookie(&self, poll: &PollId) -> String {
+    pub(super) fn drop_cookie(&self, request: &Request, poll: &PollId) -> String {
+        self.codes.drop_others(request, poll);
         self.codes.drop(poll)
     }
 
-    fn of_cookie(&self, request: &Request, poll: &Poll) -> Result<Holder, NoCode> {
-        let opened = self.codes.read(request, poll.id());
+    pub(super) fn of_cookie(&self, request: &Request, poll: &Poll) -> Result<Holder, NoCode> {
+        // Which of two codes is this person's is not known.
+        let opened = self.codes.read(request, poll.id(), |_, _| None);
         let opened = opened.map_err(|why| match why {
             Unread::Missing => NoCode::Needed,
             Unread::Unreadable => NoCode::Unreadable,
@@ -290,9 +294,12 @@ impl VoteService {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use voting_core::model::{
-        moment::Moment,
-        poll::{ChangeTo, CodeChange, PollChange, PollSettings, Voters, change},
+    use voting_core::{
+        SecretKey,
+        model::{
+            moment::Moment,
+            poll::{ChangeTo, CodeChange, PollChange, PollSettings, Voters, change},
+        },
     };
 
     use super::*;
@@ -301,12 +308,20 @@ mod tests {
         SecretKey::new([byte; 32]).unwrap()
     }
 
+    fn secrets(byte: u8) -> Secrets {
+        Secrets::new(secret(byte))
+    }
+
+    fn cookie_of(electors: &Electors, poll: &Poll, holder: Holder) -> String {
+        electors.cookie(&with("a=b"), poll.id(), holder)
+    }
+
     fn wrap() -> PollKeyWrap {
         PollKeyWrap::new(&secret(1))
     }
 
     fn electors() -> Electors {
-        Electors::new(&secret(2), Some(wrap()), false)
+        Electors::new(&secrets(2), Some(wrap()), false)
     }
 
     fn applied(stored: Option<&Poll>, poll: &str, to: ChangeTo) -> Poll {
@@ -348,7 +363,7 @@ mod tests {
     #[test]
     fn a_cookie_reads_back_for_its_poll_until_its_code_is_replaced_or_revoked() {
         let (electors, poll) = (electors(), poll("ours", 3));
-        let cookie = electors.cookie(poll.id(), THIRD);
+        let cookie = cookie_of(&electors, &poll, THIRD);
         let request = with(back(&cookie));
         assert_eq!(electors.of_cookie(&request, &poll), Ok(THIRD));
         assert_eq!(electors.of_cookie(&with("a=b"), &poll), Err(NoCode::Needed));
@@ -363,7 +378,7 @@ mod tests {
     #[test]
     fn a_cookie_of_another_poll_or_secret_is_none() {
         let (electors, ours, other) = (electors(), poll("ours", 3), poll("other", 3));
-        let cookie = electors.cookie(ours.id(), THIRD);
+        let cookie = cookie_of(&electors, &ours, THIRD);
         let cookie = back(&cookie);
         let read = electors.of_cookie(&with(cookie), &other);
         assert_eq!(read, Err(NoCode::Needed));
@@ -373,8 +388,8 @@ mod tests {
         );
         let read = electors.of_cookie(&with(&moved), &other);
         assert_eq!(read, Err(NoCode::Unreadable));
-        let stranger = Electors::new(&secret(3), Some(wrap()), false);
-        let theirs = stranger.cookie(ours.id(), THIRD);
+        let stranger = Electors::new(&secrets(3), Some(wrap()), false);
+        let theirs = cookie_of(&stranger, &ours, THIRD);
         let theirs = back(&theirs).replace(
             &stranger.codes.name(ours.id()),
             &electors.codes.name(ours.id()),
@@ -382,7 +397,7 @@ mod tests {
         let read = electors.of_cookie(&with(&theirs), &ours);
         assert_eq!(read, Err(NoCode::Unreadable));
         let fourth = Holder { serial: 3, ..THIRD };
-        let both = format!("{cookie}; {}", back(&electors.cookie(ours.id(), fourth)));
+        let both = format!("{cookie}; {}", back(&cookie_of(&electors, &ours, fourth)));
         let read = electors.of_cookie(&with(&both), &ours);
         assert_eq!(read, Err(NoCode::Unreadable));
     }
@@ -391,7 +406,7 @@ mod tests {
     fn without_the_key_of_the_deployment_nobody_votes_under_another_id() {
         let poll = poll("ours", 3);
         for wrap in [None, Some(PollKeyWrap::new(&secret(9)))] {
-            let electors = Electors::new(&secret(2), wrap, false);
+            let electors = Electors::new(&secrets(2), wrap, false);
             let refused = electors.key(&poll).unwrap_err();
             assert_eq!(refused.status().as_u16(), 503);
         }
@@ -401,7 +416,7 @@ mod tests {
         #[test]
         fn a_forged_cookie_is_refused(place in 0usize..28, to in 0u8..64) {
             let (electors, poll) = (electors(), poll("ours", 3));
-            let cookie = electors.cookie(poll.id(), THIRD);
+            let cookie = cookie_of(&electors, &poll, THIRD);
             let (name, value) = back(&cookie).split_once('=').unwrap();
             let mut forged = value.as_bytes().to_vec();
             prop_assert_eq!(forged.len(), 28);

@@ -8,8 +8,8 @@ use poem::{
     http::{StatusCode, header},
 };
 use voting_core::{
-    Poll, SecretKey, VoterId,
-    model::{moment::Moment, poll::VoterScheme},
+    Poll, VoterId,
+    model::{moment::Moment, poll::VoterScheme, secrets::Secrets},
 };
 
 use super::{
@@ -45,11 +45,18 @@ pub(super) struct Session {
     pub(super) cookie: String,
 }
 
+/// Of two sessions of one voter, the one that ends later.
+fn later(one: Vec<u8>, other: Vec<u8>) -> Option<Vec<u8>> {
+    let voter = |content: &[u8]| content.first_chunk::<16>().copied();
+    // The moment is behind the voter.
+    (voter(&one) == voter(&other)).then(|| one.max(other))
+}
+
 impl LoginCheck {
-    pub(super) fn new(secret: &SecretKey, logins: Logins, secure: bool) -> Self {
+    pub(super) fn new(secrets: &Secrets, logins: Logins, secure: bool) -> Self {
         Self {
             logins,
-            sessions: PollCookies::new(secret, "login", secure),
+            sessions: PollCookies::new(secrets, "login", secure),
         }
     }
 
@@ -59,10 +66,11 @@ impl LoginCheck {
 
     /// Whether the request has a session, which a browser can end.
     pub(super) fn has_session(&self, request: &Request, poll: &Poll) -> bool {
-        self.sessions.read(request, poll.id()).is_ok()
+        self.sessions.read(request, poll.id(), later).is_ok()
     }
 
-    fn open(&self, poll: &Poll, voter: VoterId) -> Session {
+    pub(super) fn open(&self, request: &Request, poll: &Poll, voter: VoterId) -> Session {
+        self.sessions.drop_others(request, poll.id());
         let ends = Moment::now().plus(self.logins.session_length());
         let content = [&voter.to_bytes()[..], &ends.unix_ms().to_be_bytes()].concat();
         Session {
@@ -72,8 +80,8 @@ impl LoginCheck {
         }
     }
 
-    fn of_cookie(&self, request: &Request, poll: &Poll) -> Result<VoterId, NoLogin> {
-        let content = self.sessions.read(request, poll.id());
+    pub(super) fn of_cookie(&self, request: &Request, poll: &Poll) -> Result<VoterId, NoLogin> {
+        let content = self.sessions.read(request, poll.id(), later);
         let content = content.map_err(|why| match why {
             Unread::Missing => NoLogin::Needed,
             Unread::Unreadable => NoLogin::Unreadable,
@@ -165,7 +173,7 @@ impl VoteService {
             TokenFault::NoKeys(error) => error.into(),
         })?;
         let voter = self.voter_of(poll, &person)?;
-        Ok(check.open(poll, voter.map_err(Problem::from)?))
+        Ok(check.open(request, poll, voter.map_err(Problem::from)?))
     }
 
     /// The page that asks to sign in, in place of a page for a visitor who has not, or who may not vote.
@@ -197,7 +205,9 @@ impl Endpoint for SignOut {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let poll = PagePlace::Named.poll(&self.0.0.polls, &request).await?;
         let mut answer = page::see_page(&request, &poll);
-        set_cookie(&mut answer, &self.0.0.logins.sessions.drop(poll.id()));
+        let sessions = &self.0.0.logins.sessions;
+        sessions.drop_others(&request, poll.id());
+        set_cookie(&mut answer, &sessions.drop(poll.id()));
         Ok(answer)
     }
 }
@@ -206,13 +216,16 @@ impl Endpoint for SignOut {
 mod tests {
     use std::time::Duration;
 
-    use voting_core::model::poll::{PollSettings, Voters};
+    use voting_core::{
+        SecretKey,
+        model::poll::{PollSettings, Voters},
+    };
 
     use super::*;
 
     fn check(byte: u8, session: Duration) -> LoginCheck {
-        let secret = SecretKey::new([byte; 32]).unwrap();
-        LoginCheck::new(&secret, Logins::default().session(session), false)
+        let secrets = Secrets::new(SecretKey::new([byte; 32]).unwrap());
+        LoginCheck::new(&secrets, Logins::default().session(session), false)
     }
 
     fn poll(id: &str) -> Poll {
@@ -233,7 +246,7 @@ mod tests {
         let (ours, other) = (poll("ours"), poll("other"));
         let voter = VoterId::issue();
         let back = |session: &Session| session.cookie.split(';').next().unwrap().to_owned();
-        let cookie = back(&check.open(&ours, voter));
+        let cookie = back(&check.open(&with("a=b"), &ours, voter));
         assert_eq!(check.of_cookie(&with(&cookie), &ours), Ok(voter));
         assert_eq!(
             check.of_cookie(&with(&cookie), &other),
@@ -247,7 +260,7 @@ mod tests {
             check.of_cookie(&with(&moved), &other),
             Err(NoLogin::Unreadable)
         );
-        let theirs = back(&stranger.open(&ours, voter)).replace(
+        let theirs = back(&stranger.open(&with("a=b"), &ours, voter)).replace(
             &stranger.sessions.name(ours.id()),
             &check.sessions.name(ours.id()),
         );
@@ -256,7 +269,16 @@ mod tests {
             Err(NoLogin::Unreadable)
         );
         let over = self::check(1, Duration::ZERO);
-        let cookie = back(&over.open(&ours, voter));
+        let cookie = back(&over.open(&with("a=b"), &ours, voter));
         assert_eq!(check.of_cookie(&with(&cookie), &ours), Err(NoLogin::Needed));
+    }
+
+    #[test]
+    fn of_two_sessions_of_one_voter_the_later_one_counts_and_of_two_voters_none() {
+        let session = |voter: u8, ends: u64| [&[voter; 16][..], &ends.to_be_bytes()].concat();
+        let (early, late) = (session(1, 7), session(1, 300));
+        assert_eq!(later(early.clone(), late.clone()), Some(late.clone()));
+        assert_eq!(later(late.clone(), early), Some(late.clone()));
+        assert_eq!(later(late, session(2, 7)), None);
     }
 }

@@ -12,6 +12,7 @@
 
 use std::{
     cmp::Reverse,
+    iter,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -26,6 +27,7 @@ use voting_core::{
     model::{
         position::{Position, ShardId},
         secret::MacKey,
+        secrets::Secrets,
     },
 };
 
@@ -54,9 +56,39 @@ const BLANK: u64 = 1 << 63 | 1;
 /// Reads and writes the cookies.
 #[derive(Clone)]
 pub(super) struct BallotCookies {
-    key: SealingKey,
-    names: MacKey,
+    current: Keys,
+    /// Of secrets that only read.
+    others: Vec<Keys>,
     secure: bool,
+}
+
+/// Of one secret.
+#[derive(Clone)]
+struct Keys {
+    sealing: SealingKey,
+    names: MacKey,
+}
+
+impl Keys {
+    fn new(secret: &SecretKey) -> Self {
+        Self {
+            sealing: SealingKey::new(secret, "ballot cookie 1"),
+            names: secret.derive("ballot cookie name 1"),
+        }
+    }
+
+    /// The part of a cookie's name that stands for the poll. It depends on the secret, so that systems on one host do
+    /// not overwrite each other's cookies.
+    fn mark(&self, poll: &PollId) -> String {
+        let tag = self.names.tag(poll.as_str().as_bytes());
+        BASE64URL_NOPAD.encode(&tag[..NAME_LEN])
+    }
+
+    fn open(&self, cookie: &Cookie<'_>, voter: VoterId) -> Option<Remembered> {
+        let context = [cookie.name().as_bytes(), &voter.to_bytes()];
+        let opened = self.sealing.open(&context, cookie.value().as_bytes());
+        Remembered::from_bytes(&opened.ok()?)
+    }
 }
 
 /// The vote of this browser in a poll.
@@ -76,12 +108,21 @@ pub(super) struct Kept {
     pub(super) vote: Option<Remembered>,
     /// Values of `Set-Cookie` that drop the cookies of the other votes.
     others: Vec<String>,
+    /// The vote's cookie under the current secret, if the browser has it under another one only.
+    renewed: Option<String>,
 }
 
 impl Kept {
     /// Whether there are cookies to drop.
     pub(super) fn has_others(&self) -> bool {
         !self.others.is_empty()
+    }
+
+    /// Gives the browser the cookie of its vote under the current secret, unless it has that.
+    pub(super) fn renew(&self, answer: &mut Response) {
+        if let Some(cookie) = &self.renewed {
+            set_cookie(answer, cookie);
+        }
     }
 
     /// Tells the browser to drop the cookies of votes that do not count.
@@ -188,33 +229,30 @@ impl Remembered {
 }
 
 impl BallotCookies {
-    pub(super) fn new(secret: &SecretKey, secure: bool) -> Self {
+    pub(super) fn new(secrets: &Secrets, secure: bool) -> Self {
         Self {
-            key: SealingKey::new(secret, "ballot cookie 1"),
-            names: secret.derive("ballot cookie name 1"),
+            current: Keys::new(secrets.current()),
+            others: secrets.others().iter().map(Keys::new).collect(),
             secure,
         }
     }
 
-    /// The part of a cookie's name that stands for the poll. It depends on the secret, so that systems on one host do
-    /// not overwrite each other's cookies.
-    fn mark(&self, poll: &PollId) -> String {
-        let tag = self.names.tag(poll.as_str().as_bytes());
-        BASE64URL_NOPAD.encode(&tag[..NAME_LEN])
+    fn keys(&self) -> impl Iterator<Item = &Keys> {
+        iter::once(&self.current).chain(&self.others)
     }
 
     fn name(&self, poll: &PollId, what: Remembered) -> String {
         format!(
             "{}{}.{}",
             PREFIXES[usize::from(!self.secure)],
-            self.mark(poll),
+            self.current.mark(poll),
             self.vote_mark(what)
         )
     }
 
     /// A text that differs from vote to vote, and reveals nothing else.
     pub(super) fn vote_mark(&self, what: Remembered) -> String {
-        let vote = self.names.tag(&what.to_bytes());
+        let vote = self.current.names.tag(&what.to_bytes());
         BASE64URL_NOPAD.encode(&vote[..VOTE_LEN])
     }
 
@@ -226,23 +264,42 @@ impl BallotCookies {
         revote: bool,
         voter: VoterId,
     ) -> Kept {
-        let mark = self.mark(poll);
-        let of_poll = |cookie: &Cookie<'_>| {
-            // Earlier versions had one cookie for each poll, with nothing behind the mark.
-            behind_prefix(cookie.name())
-                .and_then(|name| name.strip_prefix(mark.as_str()))
-                .is_some_and(|vote| vote.is_empty() || vote.starts_with('.'))
+        // While a secret is exchanged, a vote may have a cookie of each. All of them are kept, so that all services show it.
+        let mut found = Vec::new();
+        for (number, keys) in self.keys().enumerate() {
+            let mark = keys.mark(poll);
+            let of_poll = |cookie: &Cookie<'_>| {
+                // Earlier versions had one cookie for each poll, with nothing behind the mark.
+                behind_prefix(cookie.name())
+                    .and_then(|name| name.strip_prefix(mark.as_str()))
+                    .is_some_and(|vote| vote.is_empty() || vote.starts_with('.'))
+            };
+            let opened = cookies(request).filter(of_poll).filter_map(|cookie| {
+                Some((keys.open(&cookie, voter)?, number, cookie.name().to_owned()))
+            });
+            found.extend(opened);
+        }
+        // Of equal votes, the cookie of the current secret is the last.
+        found.sort_by_key(|(what, number, _)| (what.order(revote), Reverse(*number)));
+        let Some((vote, first, _)) = found.pop() else {
+            return Kept {
+                vote: None,
+                others: Vec::new(),
+                renewed: None,
+            };
         };
-        let mut found: Vec<_> = cookies(request)
-            .filter(of_poll)
-            .filter_map(|cookie| Some((self.open(&cookie, voter)?, cookie.name().to_owned())))
-            .collect();
-        found.sort_by_key(|(what, _)| what.order(revote));
-        let vote = found.pop().map(|(what, _)| what);
-        let others = found.into_iter().map(|(_, name)| drop_cookie(&name));
+        let mut kept = vec![first];
+        let others = found.into_iter().rev().filter(|(what, number, _)| {
+            let is_copy = *what == vote && !kept.contains(number);
+            if is_copy {
+                kept.push(*number);
+            }
+            !is_copy
+        });
         Kept {
-            vote,
-            others: others.collect(),
+            vote: Some(vote),
+            others: others.map(|(_, _, name)| drop_cookie(&name)).collect(),
+            renewed: (first != 0).then(|| self.write(poll, voter, vote)),
         }
     }
 
@@ -253,29 +310,27 @@ impl BallotCookies {
         let mut cookie = format!("{name}=");
         let context = [name.as_bytes(), &voter.to_bytes()];
         let message = |message: &mut Vec<u8>| message.extend(&bytes);
-        self.key.seal(&context, bytes.len(), message, &mut cookie);
+        let sealing = &self.current.sealing;
+        sealing.seal(&context, bytes.len(), message, &mut cookie);
         cookie.push_str(attributes(self.secure));
         cookie
     }
 
-    /// Values of `Set-Cookie` that drop the oldest votes, if more than [`MOST`] are remembered.
+    /// Values of `Set-Cookie` that drop the oldest votes, if more than [`MOST`] are remembered under one secret.
     pub(super) fn surplus(&self, request: &Request, voter: VoterId) -> Vec<String> {
-        let ours = cookies(request).filter(|cookie| behind_prefix(cookie.name()).is_some());
-        let mut known: Vec<_> = ours
-            .filter_map(|cookie| Some((self.open(&cookie, voter)?.at, cookie.name().to_owned())))
-            .collect();
-        known.sort_unstable();
-        known.truncate(known.len().saturating_sub(MOST));
-        known
-            .into_iter()
-            .map(|(_, name)| drop_cookie(&name))
-            .collect()
-    }
-
-    fn open(&self, cookie: &Cookie<'_>, voter: VoterId) -> Option<Remembered> {
-        let context = [cookie.name().as_bytes(), &voter.to_bytes()];
-        let opened = self.key.open(&context, cookie.value().as_bytes());
-        Remembered::from_bytes(&opened.ok()?)
+        let mut surplus = Vec::new();
+        for keys in self.keys() {
+            let ours = cookies(request).filter(|cookie| behind_prefix(cookie.name()).is_some());
+            let mut known: Vec<_> = ours
+                .filter_map(|cookie| {
+                    Some((keys.open(&cookie, voter)?.at, cookie.name().to_owned()))
+                })
+                .collect();
+            known.sort_unstable();
+            known.truncate(known.len().saturating_sub(MOST));
+            surplus.extend(known.into_iter().map(|(_, name)| drop_cookie(&name)));
+        }
+        surplus
     }
 }
 
@@ -306,8 +361,12 @@ fn cookies(request: &Request) -> impl Iterator<Item = Cookie<'_>> {
 mod tests {
     use super::*;
 
+    fn secrets(byte: u8) -> Secrets {
+        Secrets::new(SecretKey::new([byte; 32]).unwrap())
+    }
+
     fn keys_of(byte: u8) -> BallotCookies {
-        BallotCookies::new(&SecretKey::new([byte; 32]).unwrap(), false)
+        BallotCookies::new(&secrets(byte), false)
     }
 
     fn back(set: &str) -> String {
@@ -347,10 +406,10 @@ mod tests {
             keys.read(&request, &poll, true, VoterId::issue()).vote,
             None
         );
-        let moved = cookie.replace(&keys.mark(&poll), &keys.mark(&other));
+        let moved = cookie.replace(&keys.current.mark(&poll), &keys.current.mark(&other));
         assert_eq!(keys.read(&with(&[moved]), &other, true, voter).vote, None);
         let stranger = keys_of(2);
-        assert_ne!(stranger.mark(&poll), keys.mark(&poll));
+        assert_ne!(stranger.current.mark(&poll), keys.current.mark(&poll));
         let of = |choices| Remembered {
             choices: Some(choices),
             ..what
@@ -406,7 +465,7 @@ mod tests {
     fn a_cookie_of_an_earlier_version_or_of_the_other_scheme_is_read() {
         let (keys, voter, poll) = (keys_of(1), VoterId::issue(), poll("five"));
         for prefix in PREFIXES {
-            let name = format!("{prefix}{}", keys.mark(&poll));
+            let name = format!("{prefix}{}", keys.current.mark(&poll));
             let what = Remembered {
                 position: None,
                 ..vote(1, 7)
@@ -416,7 +475,9 @@ mod tests {
             let bytes = what.to_bytes();
             assert_eq!(bytes.len(), 16);
             let message = |message: &mut Vec<u8>| message.extend(&bytes);
-            keys.key.seal(&context, 16, message, &mut cookie);
+            keys.current
+                .sealing
+                .seal(&context, 16, message, &mut cookie);
             assert_eq!(
                 keys.read(&with(&[cookie.clone()]), &poll, true, voter).vote,
                 Some(what)
@@ -428,9 +489,49 @@ mod tests {
     }
 
     #[test]
+    fn while_a_secret_is_exchanged_the_vote_is_shown_everywhere_and_renewed() {
+        let (voter, five) = (VoterId::issue(), poll("five"));
+        let [old, new] = [1, 2].map(keys_of);
+        let both = |current, other| {
+            let other = SecretKey::new([other; 32]).unwrap();
+            BallotCookies::new(&secrets(current).reading(other), false)
+        };
+        let (signs_old, signs_new) = (both(1, 2), both(2, 1));
+        let what = vote(0b101, 7);
+        let by_old = back(&old.write(&five, voter, what));
+        let by_new = back(&new.write(&five, voter, what));
+        let two = vec![by_old.clone(), by_new.clone()];
+        for (keys, jar, renewed) in [
+            (&signs_old, vec![by_old.clone()], None),
+            (&signs_new, vec![by_old.clone()], Some(&by_new)),
+            (&signs_old, vec![by_new.clone()], Some(&by_old)),
+            (&signs_old, two.clone(), None),
+            (&signs_new, two.clone(), None),
+            (&new, two.clone(), None),
+        ] {
+            let kept = keys.read(&with(&jar), &five, true, voter);
+            assert_eq!(kept.vote, Some(what));
+            assert_eq!(kept.renewed.as_deref().map(back).as_ref(), renewed);
+            assert!(!kept.has_others(), "{:?}", kept.others);
+        }
+        // A newer vote takes the place of both.
+        let newer = vote(0b11, 8);
+        let jar = [two, vec![back(&new.write(&five, voter, newer))]].concat();
+        let kept = signs_old.read(&with(&jar), &five, true, voter);
+        assert_eq!((kept.vote, kept.others.len()), (Some(newer), 2));
+        assert!(kept.renewed.is_some());
+        // Of many polls, as many are remembered as ever.
+        let mut jar = Vec::new();
+        for number in 0..MOST as u64 {
+            let (poll, what) = (poll(&format!("p{number}")), vote(1, number));
+            jar.extend([&old, &new].map(|keys| back(&keys.write(&poll, voter, what))));
+        }
+        assert_eq!(signs_new.surplus(&with(&jar), voter), Vec::<String>::new());
+    }
+
+    #[test]
     fn it_is_a_session_cookie_that_no_script_reads() {
-        let secret = SecretKey::new([1; 32]).unwrap();
-        let keys = BallotCookies::new(&secret, true);
+        let keys = BallotCookies::new(&secrets(1), true);
         let set = keys.write(&poll("five"), VoterId::issue(), vote(1, 7));
         let set = Cookie::parse(set).unwrap();
         assert!(set.name().starts_with("__Host-ballot-"), "{set}");

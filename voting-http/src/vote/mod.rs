@@ -5,6 +5,8 @@ mod api;
 mod builder;
 mod code;
 mod electors;
+#[cfg(test)]
+mod forged;
 mod form;
 mod login;
 mod logins;
@@ -24,8 +26,9 @@ use std::{sync::Arc, time::Instant};
 use poem::{IntoEndpoint, Request, get, post};
 use poem_openapi::OpenApiService;
 use voting_core::{
-    Ballot, CastError, Choices, Poll, PollDirectory, PollId, Receipt, SecretKey, VoteSink, VoterId,
-    model::poll::Voters as Electorate, pipeline::rule::BallotRule,
+    Ballot, CastError, Choices, Poll, PollDirectory, PollId, Receipt, VoteSink, VoterId,
+    model::{poll::Voters as Electorate, secrets::Secrets},
+    pipeline::rule::BallotRule,
 };
 
 pub(crate) use self::logins::jwt;
@@ -84,19 +87,20 @@ struct Inner {
     grants: GrantKey,
     proofs: Proofs,
     metrics: CastMetrics,
+    renews_cookies: bool,
     site: Site,
     options: Options,
 }
 
 impl VoteService {
     /// A service that casts into `sink`, for the polls in `polls`. All replicas and the result service need the same
-    /// secret.
+    /// secret. While it is exchanged, give them [`Secrets`]: the one that signs, and the other one, which is only read.
     pub fn builder(
         sink: Arc<dyn VoteSink>,
         polls: Arc<dyn PollDirectory>,
-        secret: &SecretKey,
+        secrets: impl Into<Secrets>,
     ) -> VoteServiceBuilder {
-        VoteServiceBuilder::new(sink, polls, secret)
+        VoteServiceBuilder::new(sink, polls, secrets.into())
     }
 
     /// The patterns of all addresses that the service answers, such as `/polls/:poll` for pages and `/v1/polls/{poll}`
@@ -122,6 +126,7 @@ impl VoteService {
         let edge = Edge::new(self.api_routes(), &self.0.options)
             .with_methods(methods)
             .over_https(self.0.site.is_https())
+            .renewing_cookies(self.0.renews_cookies)
             .taking_bodies()
             .for_voters(self.0.voters.clone(), self.0.site.clone());
         ServiceEndpoint::new(edge)
@@ -230,7 +235,7 @@ impl VoteService {
         }
         // A click must not count as the vote of another person who has signed in since.
         let can_change = visitor.is_named() || visitor.has_code() || visitor.has_login();
-        if can_change && from_page.is_some_and(|tag| tag != self.0.tags.tag(visitor.id())) {
+        if can_change && from_page.is_some_and(|tag| !self.0.tags.is(tag, visitor.id())) {
             return Err(Problem::voter_changed());
         }
         let voter = self.voter_in(poll, visitor);

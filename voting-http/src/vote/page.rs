@@ -97,6 +97,7 @@ impl Endpoint for Show {
         };
         let page = self.0.show(&request, &poll, visitor, shown).await;
         let mut page = kept_by_one_browser(page, kept.vote.is_some());
+        kept.renew(&mut page);
         kept.drop_others(&mut page);
         for cookie in self.0.0.ballots.surplus(&request, visitor.id()) {
             set_cookie(&mut page, &cookie);

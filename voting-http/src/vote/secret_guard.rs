@@ -1,19 +1,25 @@
-//! Refuses ballots while the log accepts only another secret than this service has. This service could not read the
+//! Refuses ballots while the log accepts a secret that this service does not have. This service could not read the
 //! cookies of the other vote services, so each voter would count once more.
+//!
+//! The log also says which secrets it has accepted before. The voters of their cookies are asked to start over.
 
 use std::{
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{sync::Mutex, time::timeout};
-use voting_core::{StoreError, VoteSink, error::in_one_line, model::secret::Fingerprint};
+use voting_core::{StoreError, VoteSink, error::in_one_line, model::secrets::KnownSecrets};
 
-use crate::problem::seldom::Seldom;
+use crate::{
+    edge::visitor::{Unread, UnreadSecrets},
+    problem::seldom::Seldom,
+};
 
 /// How old an answer may be before the log is asked again. No ballot waits for this.
 const FRESH: Duration = Duration::from_secs(1);
@@ -24,16 +30,18 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Why ballots are refused.
 #[derive(Debug, Clone)]
 pub(super) enum Shut {
-    /// The log accepts only another secret.
+    /// The log accepts a secret that this service does not have.
     Foreign,
     /// The log has never answered this question, and does not answer now. The text says why.
     Unknown(String),
 }
 
-/// Asks the log whether it accepts this secret.
+/// Asks the log whether it accepts these secrets.
 pub(super) struct SecretGuard {
     sink: Arc<dyn VoteSink>,
-    ours: Fingerprint,
+    ours: KnownSecrets,
+    /// Of which secrets there are cookies that this service cannot read, as the log said last.
+    unread: RwLock<Unread>,
     begun: Instant,
     /// Whether ballots are accepted.
     open: AtomicBool,
@@ -42,16 +50,17 @@ pub(super) struct SecretGuard {
     /// The task that asks holds this lock. The value says when the log was last asked without success, and why
     /// ballots are refused.
     asking: Mutex<Option<(Instant, Shut)>>,
-    /// 1 while the log accepts only another secret, otherwise 0.
+    /// 1 while the log accepts a secret that this service does not have, otherwise 0.
     pub(super) foreign: Gauge,
     warnings: Seldom,
 }
 
 impl SecretGuard {
-    pub(super) fn new(sink: Arc<dyn VoteSink>, ours: Fingerprint) -> Self {
+    pub(super) fn new(sink: Arc<dyn VoteSink>, ours: KnownSecrets) -> Self {
         Self {
             sink,
             ours,
+            unread: RwLock::new(Unread::NotKnown),
             begun: Instant::now(),
             open: AtomicBool::new(false),
             asked: AtomicU64::new(0),
@@ -75,6 +84,11 @@ impl SecretGuard {
             }
             return Ok(());
         }
+        self.answer().await
+    }
+
+    /// What the log says, if it was not known whether ballots may be cast.
+    async fn answer(&self) -> Result<(), Shut> {
         // One task asks for all that wait. So the log gets one question a second, even if many ballots wait.
         let mut asking = self.asking.lock().await;
         if self.open.load(Relaxed) {
@@ -105,31 +119,51 @@ impl SecretGuard {
         });
     }
 
+    fn note(&self, said: Unread) {
+        let mut unread = self.unread.write().unwrap_or_else(PoisonError::into_inner);
+        *unread = said;
+    }
+
     /// Asks the log now.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
-        let asked = timeout(ANSWER_TIMEOUT, self.sink.check_secret(self.ours)).await;
+        let asked = timeout(ANSWER_TIMEOUT, self.sink.check_secrets(&self.ours)).await;
         let asked = asked.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")));
         self.asked.store(self.now(), Relaxed);
         match &asked {
-            Ok(()) => {
+            Ok(dropped) => {
+                self.note(Unread::Dropped(dropped.as_slice().into()));
                 self.open.store(true, Relaxed);
                 if self.foreign.set(0) == 1 {
-                    tracing::info!("accepting ballots: the log is held to this secret");
+                    tracing::info!("accepting ballots: this service has the secrets of the log");
                 }
             }
             Err(error @ StoreError::ForeignSecret { .. }) => {
+                self.note(Unread::Accepted);
                 self.open.store(false, Relaxed);
                 let is_new = self.foreign.set(1) == 0;
                 if self.warnings.due().is_some() || is_new {
                     tracing::error!(
                         error = in_one_line(error),
-                        "refusing ballots: the log is held to another secret; give all vote services the same one"
+                        "refusing ballots: the log accepts a secret that is not here; give all vote services the same ones"
                     );
                 }
             }
             // The earlier answer stays valid.
             Err(_) => {}
         }
-        asked
+        asked.map(drop)
+    }
+}
+
+#[async_trait]
+impl UnreadSecrets for SecretGuard {
+    fn known(&self) -> Unread {
+        let unread = self.unread.read().unwrap_or_else(PoisonError::into_inner);
+        unread.clone()
+    }
+
+    async fn ask(&self) {
+        // The caller sees whether it is known afterwards.
+        let _ = self.answer().await;
     }
 }

@@ -83,7 +83,7 @@ impl Endpoint for StartOver {
         answer.headers_mut().insert(header::LOCATION, location);
         if visitor.refusal().is_some_and(Refusal::can_start_over)
             && let Some(cookies) = self.0.0.voters.cookies()
-            && let Some(cookie) = cookies.issue(visitor.id())
+            && let Some(cookie) = cookies.start_over(&request, visitor.id())
         {
             answer.headers_mut().append(header::SET_COOKIE, cookie);
         }

@@ -64,7 +64,11 @@ impl VoteService {
         visitor.voter()?;
         let kept = self.kept(request, poll, visitor);
         let state = state_of(poll, kept.vote, Texts::of(request, Some(poll)));
-        let voter = (!visitor.is_new()).then(|| self.0.tags.tag(visitor.id()));
+        // The page may come from a service that makes its tags under another secret.
+        let known = request.headers().get("voter-tag");
+        let known = known.and_then(|tag| tag.to_str().ok());
+        let tag = || self.0.tags.tag_for(known, visitor.id());
+        let voter = (!visitor.is_new()).then(tag);
         let ballot = kept.vote.map(|vote| self.0.ballots.vote_mark(vote));
         let body = serde_json::to_vec(&State {
             voter,

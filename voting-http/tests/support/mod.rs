@@ -23,7 +23,7 @@ use voting_core::{
     Receipt, SecretKey, StoreError, TallyStore, VoteSink, Worker, WorkerHandle, WorkerOptions,
     backends::memory::{Memory, MemoryOptions},
     log::entry::NewEntry,
-    model::{position::ShardId, secret::Fingerprint},
+    model::{position::ShardId, secret::Fingerprint, secrets::KnownSecrets},
     pipeline::{closing, schedule::ScheduledPolls},
 };
 use voting_http::{
@@ -474,7 +474,7 @@ impl VoteSink for Exchanged {
         self.now().ready_to_cast().await
     }
 
-    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
-        self.now().check_secret(secret).await
+    async fn check_secrets(&self, secrets: &KnownSecrets) -> Result<Vec<Fingerprint>, StoreError> {
+        self.now().check_secrets(secrets).await
     }
 }

@@ -34,6 +34,11 @@ pub enum SecretError {
     /// The token is the same as the secret.
     #[error("worker.token is the same as secret; `openssl rand -hex 32` makes another one")]
     TokenIsSecret,
+    /// One of the other secrets is the secret.
+    #[error(
+        "a file of other_secret_files has the same secret as secret or as another one of these files: name each secret once"
+    )]
+    SameSecret,
     /// The key that signs entries is the same as the secret.
     #[error(
         "entry_key is the same as secret, which the result service has, too; `openssl rand -hex 32` makes another one"

@@ -42,6 +42,10 @@ pub struct Config {
     pub secret: Option<Hidden>,
     /// A file with the secret, instead of `secret`.
     pub secret_file: Option<PathBuf>,
+    /// Files with other secrets, under which cookies and receipts are read and not made: the next secret or the one before.
+    /// In the environment they are separated by commas.
+    #[serde(deserialize_with = "files::read")]
+    pub other_secret_files: Vec<PathBuf>,
     /// Signs the entries of the log in Redis; 32 bytes or more, and not the secret. Only for vote services and workers,
     /// which all have the same one. The all-in-one does not use it.
     pub entry_key: Option<Hidden>,
@@ -527,6 +531,7 @@ impl Default for Config {
             postgres: PostgresSettings::default(),
             secret: None,
             secret_file: None,
+            other_secret_files: Vec::new(),
             entry_key: None,
             entry_key_file: None,
             other_entry_key_files: Vec::new(),

@@ -1,11 +1,16 @@
 //! The secrets that the settings name.
 
-use voting_core::SecretKey;
+use voting_core::{SecretKey, model::secrets::Secrets};
 
 use crate::{
     secrets::{Kept, ResolvedSecret, SecretError, is_weak, resolve_secret},
-    settings::config::Config,
+    settings::{
+        config::Config,
+        requirements::{SecretUse, long_secret},
+    },
 };
+
+const OTHERS: &str = "other_secret_files";
 
 impl Config {
     /// The secret that all services share.
@@ -15,6 +20,46 @@ impl Config {
     pub fn secret(&self) -> Result<SecretKey, SecretError> {
         let (value, file) = (self.secret.as_ref(), self.secret_file.as_deref());
         resolve_secret("secret", value, file, None).map(|found| found.key)
+    }
+
+    /// The secret that all services share, and those that they only read.
+    ///
+    /// # Errors
+    /// A secret is not set, or cannot be read, or two are the same.
+    pub fn secrets(&self) -> Result<Secrets, SecretError> {
+        self.with_other_secrets(&self.secret()?)
+    }
+
+    /// This secret, and those that are only read.
+    ///
+    /// # Errors
+    /// A secret cannot be read, or two are the same.
+    pub fn with_other_secrets(&self, secret: &SecretKey) -> Result<Secrets, SecretError> {
+        let mut secrets = Secrets::from(secret);
+        for other in self.other_secrets()? {
+            if secrets
+                .all()
+                .any(|known| known.as_bytes() == other.as_bytes())
+            {
+                return Err(SecretError::SameSecret);
+            }
+            secrets = secrets.reading(other);
+        }
+        Ok(secrets)
+    }
+
+    pub(super) fn other_secrets(&self) -> Result<Vec<SecretKey>, SecretError> {
+        let files = self.other_secret_files.iter();
+        let found = files.map(|file| resolve_secret(OTHERS, None, Some(file), None));
+        found.map(|found| Ok(found?.key)).collect()
+    }
+
+    /// The other secrets, each with whether it is readable and long enough.
+    pub(super) fn other_secret_uses(&self) -> Vec<SecretUse> {
+        let files = self.other_secret_files.iter();
+        files
+            .map(|file| long_secret(OTHERS, None, Some(file), None))
+            .collect()
     }
 
     /// The operator's token.
@@ -52,8 +97,11 @@ impl Config {
             may_make: false,
         };
         let (value, file) = (self.secret.as_ref(), self.secret_file.as_deref());
-        let secret = resolve_secret("secret", value, file, Some(kept));
-        if secret.is_ok_and(|secret| secret.key.as_bytes() == token) {
+        let secret = resolve_secret("secret", value, file, Some(kept)).map(|found| found.key);
+        // Faults in these have their own messages.
+        let others = self.other_secrets().unwrap_or_default();
+        let mut secrets = secret.iter().chain(&others);
+        if secrets.any(|secret| secret.as_bytes() == token) {
             return Err(SecretError::TokenIsSecret);
         }
         Ok(())

@@ -47,11 +47,11 @@ impl Config {
             .map(|file| resolve_secret(OTHERS, None, Some(file), None))
             .collect::<Result<_, _>>()?;
         let secrets = EntrySecrets { current, others };
-        if let Ok(secret) = self.secret()
-            && secrets
-                .all()
-                .any(|key| key.key.as_bytes() == secret.as_bytes())
-        {
+        // Faults in these have their own messages.
+        let mut cookies = self.other_secrets().unwrap_or_default();
+        cookies.extend(self.secret());
+        let is_secret = |key: &[u8]| cookies.iter().any(|secret| secret.as_bytes() == key);
+        if secrets.all().any(|key| is_secret(key.key.as_bytes())) {
             return Err(SecretError::EntryKeyIsSecret);
         }
         let signs_without = self.entry_version == Some(2) && secrets.current.is_none();

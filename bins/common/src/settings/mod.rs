@@ -14,7 +14,6 @@ pub(crate) mod lists;
 pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod logins;
-mod names;
 pub(crate) mod polls;
 pub(crate) mod provenance;
 mod provider;

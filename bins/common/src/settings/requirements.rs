@@ -72,6 +72,9 @@ impl Config {
                     found.state = Some(self.check_token());
                 }
                 secrets.push(found);
+                if name == "secret" {
+                    secrets.extend(self.other_secret_uses());
+                }
             }
         }
         if any(Service::uses_entry_keys) {
@@ -132,6 +135,11 @@ impl Config {
             if let Some(Err(error)) = &secret.state {
                 note(error);
             }
+        }
+        if service.uses_secret()
+            && let Err(error @ SecretError::SameSecret) = self.secrets()
+        {
+            note(&error);
         }
         if service.uses_entry_keys()
             && let Err(error) = self.entry_secrets()
@@ -233,10 +241,9 @@ impl Config {
             && let Ok(found) = resolve_secret("secret", secret.0, secret.1, None)
             && is_weak(found.key.as_bytes())
         {
-            // This is only a remark: with another secret, everybody who has voted would be a new voter.
+            // This is only a remark: services that do not start would help nobody.
             remarks.push(
-                "secret is weak: whoever guesses it can vote for everybody; make another one before \
-                 the first vote"
+                "secret is weak: whoever guesses it can vote for everybody; change it, as docs/operations.md says"
                     .to_owned(),
             );
         }

@@ -128,7 +128,8 @@ pub(crate) fn poll_keys(config: &Config) -> Result<Option<PollKeyWrap>, SecretEr
     };
     let (value, file) = (config.secret.as_ref(), config.secret_file.as_deref());
     let secret = resolve_secret("secret", value, file, Some(kept))?;
-    Ok(Some(PollKeyWrap::new(&secret.key)))
+    let secrets = config.with_other_secrets(&secret.key)?;
+    Ok(Some(PollKeyWrap::of_secrets(&secrets)))
 }
 
 impl Codes {

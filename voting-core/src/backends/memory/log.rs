@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     future::ready,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -27,6 +27,7 @@ use crate::{
         poll::PollWindow,
         position::{EntryId, EntryKey, ShardId},
         secret::Fingerprint,
+        secrets::KnownSecrets,
     },
 };
 
@@ -236,15 +237,13 @@ impl BallotLog for Memory {
         Ok(())
     }
 
-    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
-        let there = *self.0.secret.get_or_init(|| secret);
-        if there == secret {
-            return Ok(());
+    async fn check_secrets(&self, secrets: &KnownSecrets) -> Result<Vec<Fingerprint>, StoreError> {
+        let there = self.0.secrets.lock();
+        let mut there = there.unwrap_or_else(PoisonError::into_inner);
+        if let Some(next) = there.admit(secrets)? {
+            *there = next;
         }
-        Err(StoreError::ForeignSecret {
-            ours: secret,
-            allowed: vec![there],
-        })
+        Ok(there.no_longer_accepted())
     }
 }
 

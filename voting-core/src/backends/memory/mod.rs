@@ -7,7 +7,7 @@ mod log;
 mod store;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ pub use self::log::MemoryQueue;
 use self::{log::Log, store::Store};
 use crate::{
     backends::embedded::Arrivals,
-    model::secret::Fingerprint,
+    model::secrets::LogSecrets,
     pipeline::group_commit::{GroupCommit, GroupCommitOptions},
 };
 
@@ -47,7 +47,7 @@ struct Inner {
     arrivals: Arrivals,
     store: Mutex<Store>,
     /// To which the log is held.
-    secret: OnceLock<Fingerprint>,
+    secrets: Mutex<LogSecrets>,
     shards: u16,
 }
 
@@ -64,7 +64,7 @@ impl Inner {
             log: Mutex::new(Log::new(shards, options.claim_timeout)),
             arrivals: Arrivals::default(),
             store: Mutex::default(),
-            secret: OnceLock::new(),
+            secrets: Mutex::default(),
             shards,
         }
     }

@@ -20,6 +20,7 @@ use crate::{
         poll::PollWindow,
         position::{EntryId, ShardId},
         secret::Fingerprint,
+        secrets::KnownSecrets,
     },
 };
 
@@ -174,8 +175,8 @@ impl BallotLog for Redis {
         self.takes_ballots().await
     }
 
-    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
-        self.hold_to_secret(secret).await
+    async fn check_secrets(&self, secrets: &KnownSecrets) -> Result<Vec<Fingerprint>, StoreError> {
+        self.hold_to_secrets(secrets).await
     }
 }
 

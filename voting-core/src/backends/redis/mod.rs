@@ -14,9 +14,9 @@
 //!   restarted or restored, or was a replica: then it takes no ballots in the poll until a worker has given it the window
 //!   again.
 //!
-//! The key `<prefix>:layout` has the number of shards. The key `<prefix>:secrets` has the fingerprints of the secrets
-//! that vote services may have. The key `<prefix>:polls` has the polls that vote services read, as JSON; where workers
-//! have an entry key, they sign it.
+//! The key `<prefix>:layout` has the number of shards. The keys `<prefix>:secrets`, `<prefix>:earlier-secrets` and
+//! `<prefix>:dropped-secrets` have the fingerprints of the secrets that vote services may have, or had. The key
+//! `<prefix>:polls` has the polls that vote services read, as JSON; where workers have an entry key, they sign it.
 //!
 //! Writers in other languages append with the script `append.lua`, or check the set `sealed` and the hash `windows` in
 //! the script that appends. An entry that is appended after its poll was sealed, or whose id is outside the poll's

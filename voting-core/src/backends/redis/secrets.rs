@@ -1,57 +1,161 @@
-//! The secret to which the log is held, so that services with different ones do not count a voter twice.
+//! The secrets to which the log is held, so that services with different ones do not count a voter twice.
 //!
-//! `<prefix>:secrets` is a text: the fingerprints of the secrets that are allowed, separated by spaces. It stands
-//! beside the layout and not in it, since an older program compares the layout's text exactly.
+//! Three texts have the fingerprints of secrets, separated by spaces. They stand beside the layout and not in it, since an
+//! older program compares the layout's text exactly.
+//!
+//! - `<prefix>:secrets`: the one that came last. An older program knows only this text, and has one secret. So it takes no
+//!   more ballots once there are cookies of another one.
+//! - `<prefix>:earlier-secrets`: those that are accepted as well. Once there are none any more, it has the same secret as
+//!   the first text: to remove it, services would need one more right.
+//! - `<prefix>:dropped-secrets`: those that were accepted before.
 
 use crate::backends::redis::Redis;
-use crate::{error::StoreError, model::secret::Fingerprint};
+use crate::{
+    error::StoreError,
+    model::{
+        secret::Fingerprint,
+        secrets::{KnownSecrets, LogSecrets},
+    },
+};
+
+/// So often it is tried again if others change the secrets at the same time.
+const TRIES: usize = 8;
+
+fn text_of(secrets: &[Fingerprint]) -> String {
+    let texts: Vec<_> = secrets.iter().map(ToString::to_string).collect();
+    texts.join(" ")
+}
 
 impl Redis {
     pub(super) fn secrets_key(&self) -> String {
         format!("{}:secrets", self.0.options.prefix)
     }
 
-    /// The fingerprints of the secrets that vote services may have; `None` if none has asked yet.
+    pub(super) fn earlier_secrets_key(&self) -> String {
+        format!("{}:earlier-secrets", self.0.options.prefix)
+    }
+
+    pub(super) fn dropped_secrets_key(&self) -> String {
+        format!("{}:dropped-secrets", self.0.options.prefix)
+    }
+
+    /// The secrets that vote services may have, and those that they may not have any more. Both lists are empty if no vote
+    /// service has asked yet.
     ///
     /// # Errors
     /// Redis does not answer, or what is there are no fingerprints.
-    pub async fn allowed_secrets(&self) -> Result<Option<Vec<Fingerprint>>, StoreError> {
+    pub async fn log_secrets(&self) -> Result<LogSecrets, StoreError> {
+        Ok(self.texts().await?.into())
+    }
+
+    async fn texts(&self) -> Result<Texts, StoreError> {
+        // In the opposite order in which they are written.
+        Ok(Texts {
+            last: self.secrets_at(self.secrets_key()).await?,
+            earlier: self.secrets_at(self.earlier_secrets_key()).await?,
+            dropped: self.secrets_at(self.dropped_secrets_key()).await?,
+        })
+    }
+
+    async fn secrets_at(&self, key: String) -> Result<Vec<Fingerprint>, StoreError> {
         let mut get = ::redis::cmd("GET");
-        get.arg(self.secrets_key());
+        get.arg(&key);
         let there: Option<String> = self.0.connection.read(&get).await?;
-        there.map(|text| self.read_secrets(&text)).transpose()
-    }
-
-    /// Never empty: a text without fingerprints would allow nobody, and nobody could have meant that.
-    fn read_secrets(&self, text: &str) -> Result<Vec<Fingerprint>, StoreError> {
+        let Some(text) = there else {
+            return Ok(Vec::new());
+        };
+        // A text without fingerprints would accept nobody, and nobody could have meant that.
         let read: Result<Vec<_>, _> = text.split_whitespace().map(str::parse).collect();
-        match read {
-            Ok(there) if !there.is_empty() => Ok(there),
-            _ => {
-                let key = self.secrets_key();
-                let text: String = text.chars().take(64).collect();
-                Err(StoreError::Corrupt(format!(
-                    "{key} is {text:?}, not fingerprints of secrets"
-                )))
-            }
-        }
+        read.ok().filter(|there| !there.is_empty()).ok_or_else(|| {
+            let text: String = text.chars().take(64).collect();
+            StoreError::Corrupt(format!("{key} is {text:?}, not fingerprints of secrets"))
+        })
     }
 
-    pub(super) async fn hold_to_secret(&self, ours: Fingerprint) -> Result<(), StoreError> {
-        // Asked first: at its memory limit Redis takes nothing new.
-        let mut there = self.allowed_secrets().await?;
-        if there.is_none() {
-            let mut set = ::redis::cmd("SET");
-            set.arg(self.secrets_key()).arg(ours.to_string());
-            // Of two that come at once, one is told what the other has set.
-            let before: Option<String> = self.0.connection.ask(set.arg("NX").arg("GET")).await?;
-            there = before.map(|text| self.read_secrets(&text)).transpose()?;
-        }
-        match there {
-            Some(allowed) if !allowed.contains(&ours) => {
-                Err(StoreError::ForeignSecret { ours, allowed })
+    /// Returns the secrets that are not accepted any more.
+    pub(super) async fn hold_to_secrets(
+        &self,
+        ours: &KnownSecrets,
+    ) -> Result<Vec<Fingerprint>, StoreError> {
+        for _ in 0..TRIES {
+            // Asked first: at its memory limit Redis takes nothing new.
+            let texts = self.texts().await?;
+            let there = LogSecrets::from(texts.clone());
+            let Some(next) = there.admit(ours)? else {
+                return Ok(there.no_longer_accepted());
+            };
+            if self.replace(&texts, &next).await? {
+                tracing::info!(
+                    accepted = text_of(&next.accepted),
+                    before = text_of(&there.accepted),
+                    "the log accepts other secrets than before"
+                );
+                return Ok(next.no_longer_accepted());
             }
-            _ => Ok(()),
         }
+        Err(StoreError::unavailable(
+            "other services change the secrets of the log all the time",
+        ))
+    }
+
+    /// Whether the texts were still as they were, and are now as they should be. Wherever this ends early, no secret is missing
+    /// that is accepted.
+    async fn replace(&self, there: &Texts, next: &LogSecrets) -> Result<bool, StoreError> {
+        let Some((last, earlier)) = next.accepted.split_last() else {
+            return Ok(true);
+        };
+        let earlier = match earlier {
+            [] if !there.earlier.is_empty() => &[*last],
+            earlier => earlier,
+        };
+        let dropped = self.dropped_secrets_key();
+        if !self
+            .exchange(dropped, &there.dropped, &next.dropped)
+            .await?
+        {
+            return Ok(false);
+        }
+        let key = self.earlier_secrets_key();
+        if !self.exchange(key, &there.earlier, earlier).await? {
+            return Ok(false);
+        }
+        self.exchange(self.secrets_key(), &there.last, &[*last])
+            .await
+    }
+
+    /// Whether the text was still as it was, and is now as it should be.
+    async fn exchange(
+        &self,
+        key: String,
+        from: &[Fingerprint],
+        to: &[Fingerprint],
+    ) -> Result<bool, StoreError> {
+        if from == to {
+            return Ok(true);
+        }
+        let mut exchange = self.0.scripts.exchange.key(key);
+        exchange.arg(text_of(from)).arg(text_of(to));
+        self.0.connection.run(&exchange).await.map_err(Into::into)
+    }
+}
+
+/// What Redis has.
+#[derive(Clone)]
+struct Texts {
+    last: Vec<Fingerprint>,
+    earlier: Vec<Fingerprint>,
+    dropped: Vec<Fingerprint>,
+}
+
+impl From<Texts> for LogSecrets {
+    fn from(texts: Texts) -> Self {
+        let Texts {
+            last,
+            earlier: mut accepted,
+            dropped,
+        } = texts;
+        accepted.retain(|secret| !last.contains(secret));
+        accepted.extend(last);
+        Self { accepted, dropped }
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::StoreError,
     log::stats::QueueStats,
-    model::{poll::Poll, secret::Fingerprint},
+    model::{poll::Poll, secrets::LogSecrets},
     store::outcome::Totals,
 };
 
@@ -41,8 +41,8 @@ pub struct FileContent {
     pub polls: Vec<Poll>,
     /// The dead letters, counted by reason.
     pub dead_letters: Vec<(String, u64)>,
-    /// The fingerprints of the secrets to which the log is held; none if nobody has cast a ballot yet.
-    pub secrets: Vec<Fingerprint>,
+    /// The secrets to which the log is held; none if nobody has cast a ballot yet.
+    pub secrets: LogSecrets,
 }
 
 /// Why it was not found out.
@@ -104,7 +104,7 @@ pub fn inspect(path: &Path) -> Result<FileReport, InspectError> {
             totals: flush::totals(&snapshot)?,
             polls: polls::polls(&snapshot)?,
             dead_letters: read::dead_letter_reasons(&snapshot)?,
-            secrets: secrets::allowed(&snapshot)?,
+            secrets: secrets::held_to(&snapshot)?,
         }),
         _ => None,
     };

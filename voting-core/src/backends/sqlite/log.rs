@@ -21,6 +21,7 @@ use crate::{
         poll::PollWindow,
         position::{EntryId, EntryKey, ShardId},
         secret::Fingerprint,
+        secrets::KnownSecrets,
     },
 };
 
@@ -363,8 +364,10 @@ impl BallotLog for Sqlite {
         self.blocking(Inner::check_writable).await
     }
 
-    async fn check_secret(&self, secret: Fingerprint) -> Result<(), StoreError> {
-        self.blocking(move |inner| inner.check_secret(secret)).await
+    async fn check_secrets(&self, secrets: &KnownSecrets) -> Result<Vec<Fingerprint>, StoreError> {
+        let secrets = secrets.clone();
+        self.blocking(move |inner| inner.check_secrets(&secrets))
+            .await
     }
 }
 

@@ -1,46 +1,83 @@
-//! The secret to which the log in the file is held.
+//! The secrets to which the log in the file is held.
 
 use rusqlite::Connection;
 
 use super::{Inner, begin, lock};
-use crate::{error::StoreError, model::secret::Fingerprint};
+use crate::{
+    error::StoreError,
+    model::{
+        secret::Fingerprint,
+        secrets::{KnownSecrets, LogSecrets},
+    },
+};
 
-const ALLOWED: &str = "SELECT fingerprint FROM secrets ORDER BY 1";
+const ALL: &str = "SELECT fingerprint, place FROM secrets ORDER BY place, fingerprint";
 
-/// The fingerprints of those that are allowed; none if nobody has held the log to one yet.
-pub(super) fn allowed(connection: &Connection) -> Result<Vec<Fingerprint>, StoreError> {
-    let mut query = connection.prepare_cached(ALLOWED)?;
-    let rows = query.query_map([], |row| row.get::<_, String>(0))?;
-    rows.map(|row| {
-        let text = row?;
-        text.parse()
-            .map_err(|_| StoreError::Corrupt(format!("{text:?} in secrets")))
-    })
-    .collect()
+/// The place of a secret that is not accepted any more.
+const DROPPED: i64 = -1;
+
+/// None is accepted if nobody has held the log to one yet.
+pub(super) fn held_to(connection: &Connection) -> Result<LogSecrets, StoreError> {
+    let mut query = connection.prepare_cached(ALL)?;
+    let rows = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    let mut there = LogSecrets::default();
+    for row in rows {
+        let (text, place): (_, i64) = row?;
+        let secret = text
+            .parse()
+            .map_err(|_| StoreError::Corrupt(format!("{text:?} in secrets")))?;
+        match place {
+            DROPPED => there.dropped.push(secret),
+            _ => there.accepted.push(secret),
+        }
+    }
+    Ok(there)
+}
+
+fn store(connection: &Connection, secrets: &LogSecrets) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM secrets", [])?;
+    let mut insert = connection.prepare_cached("INSERT INTO secrets VALUES (?1, ?2)")?;
+    for (place, secret) in (0_i64..).zip(&secrets.accepted) {
+        insert.execute((secret.to_string(), place))?;
+    }
+    for secret in secrets.no_longer_accepted() {
+        insert.execute((secret.to_string(), DROPPED))?;
+    }
+    Ok(())
 }
 
 impl Inner {
-    pub(super) fn check_secret(&self, ours: Fingerprint) -> Result<(), StoreError> {
-        let there = allowed(&lock(&self.reader))?;
-        if there.contains(&ours) {
-            return Ok(());
+    /// Returns the secrets that are not accepted any more.
+    pub(super) fn check_secrets(
+        &self,
+        ours: &KnownSecrets,
+    ) -> Result<Vec<Fingerprint>, StoreError> {
+        let there = held_to(&lock(&self.reader))?;
+        if let Ok(None) = there.admit(ours) {
+            return Ok(there.no_longer_accepted());
         }
         let mut writer = self.writer()?;
         let transaction = begin(&mut writer)?;
         // Once more: another one may have come, and had its first ballot, since it was read.
-        let there = allowed(&transaction)?;
-        // Before the first ballot there is nobody who could count again.
-        let may_change = "SELECT accepted = 0 FROM log_state";
-        if !there.is_empty() && !transaction.query_row(may_change, [], |row| row.get(0))? {
-            return Err(StoreError::ForeignSecret {
-                ours,
-                allowed: there,
-            });
-        }
-        transaction.execute("DELETE FROM secrets", [])?;
-        transaction.execute("INSERT INTO secrets VALUES (?1)", [ours.to_string()])?;
+        let there = held_to(&transaction)?;
+        let next = match there.admit(ours) {
+            Ok(None) => return Ok(there.no_longer_accepted()),
+            Ok(Some(next)) => next,
+            Err(foreign) => {
+                // Before the first ballot there is nobody who could count again.
+                let may_change = "SELECT accepted = 0 FROM log_state";
+                if !transaction.query_row(may_change, [], |row| row.get(0))? {
+                    return Err(foreign);
+                }
+                LogSecrets {
+                    accepted: vec![ours.current],
+                    ..LogSecrets::default()
+                }
+            }
+        };
+        store(&transaction, &next)?;
         self.commit(transaction)?;
-        Ok(())
+        Ok(next.no_longer_accepted())
     }
 }
 
@@ -65,7 +102,7 @@ mod tests {
         let path = folder.path().join("voting.db");
         let store = Sqlite::open(&path, SqliteOptions::default()).unwrap();
         for byte in [1, 2, 1] {
-            store.check_secret(secret(byte)).await.unwrap();
+            store.check_secrets(&secret(byte).into()).await.unwrap();
         }
         let ballot = Ballot {
             poll: "p".parse().unwrap(),
@@ -78,8 +115,8 @@ mod tests {
         sink.close().await;
         drop((sink, store));
         let store = Sqlite::open(&path, SqliteOptions::default()).unwrap();
-        store.check_secret(secret(1)).await.unwrap();
-        let foreign = store.check_secret(secret(2)).await;
+        store.check_secrets(&secret(1).into()).await.unwrap();
+        let foreign = store.check_secrets(&secret(2).into()).await;
         assert!(
             matches!(&foreign, Err(StoreError::ForeignSecret { ours, allowed })
                 if *ours == secret(2) && *allowed == [secret(1)]),
@@ -95,10 +132,10 @@ mod tests {
         let inner = &store.0;
         let writer = inner.writer().unwrap();
         let late = std::thread::scope(|scope| {
-            let late = scope.spawn(|| inner.check_secret(secret(2)));
+            let late = scope.spawn(|| inner.check_secrets(&secret(2).into()));
             let has_looked = || {
                 let reader = lock(&inner.reader);
-                let query = reader.prepare_cached(ALLOWED).unwrap();
+                let query = reader.prepare_cached(ALL).unwrap();
                 query.get_status(StatementStatus::Run) > 0
             };
             // It has read that there is none, and waits for its turn to write.
@@ -106,7 +143,7 @@ mod tests {
                 assert!(!late.is_finished());
                 std::thread::yield_now();
             }
-            let first = "INSERT INTO secrets VALUES (?1)";
+            let first = "INSERT INTO secrets VALUES (?1, 0)";
             writer.execute(first, [secret(1).to_string()]).unwrap();
             let ballot = "UPDATE log_state SET accepted = 1";
             writer.execute(ballot, []).unwrap();

@@ -10,6 +10,8 @@ use voting_core::{
     model::{
         poll::PollWindow,
         position::{EntryId, EntryKey, ShardId},
+        secret::Fingerprint,
+        secrets::KnownSecrets,
     },
 };
 
@@ -48,6 +50,14 @@ pub trait BrokenLog: Default + Send + Sync + 'static {
         windows: &[PollWindow],
     ) -> Result<ShardWindows, StoreError> {
         log.set_windows(shard, windows).await
+    }
+
+    async fn check_secrets(
+        &self,
+        log: &dyn BallotLog,
+        secrets: &KnownSecrets,
+    ) -> Result<Vec<Fingerprint>, StoreError> {
+        log.check_secrets(secrets).await
     }
 
     async fn claim(
@@ -137,6 +147,10 @@ impl<B: BrokenLog> BallotLog for Log<B> {
 
     async fn ready_to_append(&self) -> Result<(), StoreError> {
         self.log.ready_to_append().await
+    }
+
+    async fn check_secrets(&self, secrets: &KnownSecrets) -> Result<Vec<Fingerprint>, StoreError> {
+        self.broken.check_secrets(self.log.as_ref(), secrets).await
     }
 }
 

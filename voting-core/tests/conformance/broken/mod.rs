@@ -5,6 +5,7 @@
 mod log;
 mod logs;
 mod polls;
+mod secrets;
 mod store;
 mod stores;
 mod tokens;
@@ -54,7 +55,7 @@ mod unbroken {
 
     voting_core::conformance_suite!(
         async { around(memory_of(3)) }; queue, log_range, flush, first, empty, store_range, polls,
-        life, audit, tokens, sessions, delete, forget, export, work, close, times
+        life, audit, tokens, sessions, delete, forget, export, work, close, times, secrets
     );
 
     voting_core::conformance_suite!(async { around(sqlite_backend().await) }; restart);

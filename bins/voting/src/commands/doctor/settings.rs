@@ -104,6 +104,9 @@ fn secret_finding(secret: &SecretUse, loaded: &LoadedSettings) -> Finding {
                     SecretError::NotGiven(_) | SecretError::Short(..),
                     "entry_key" | "other_entry_key_files",
                 ) => "give it the entry key that the other vote services and workers have",
+                (SecretError::NotGiven(_) | SecretError::Short(..), "other_secret_files") => {
+                    "give it the next secret, or the one before, whole"
+                }
                 (SecretError::NotGiven(_) | SecretError::Short(..), _) => {
                     "give it the secret that the other services have; with another one everybody could \
                      vote again. Only where nobody has voted yet, make one: openssl rand -hex 32"

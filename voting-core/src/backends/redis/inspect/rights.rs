@@ -36,9 +36,11 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
         redis.sealed_key(shard),
         redis.windows_key(shard),
     );
-    let (layout, polls, secrets) = (redis.layout_key(), redis.polls_key(), redis.secrets_key());
+    let (layout, polls) = (redis.layout_key(), redis.polls_key());
+    let (secrets, dropped) = (redis.secrets_key(), redis.dropped_secrets_key());
+    let earlier = redis.earlier_secrets_key();
     let sha = "0".repeat(40);
-    let given: [(Who, &[&str]); 37] = [
+    let given: [(Who, &[&str]); 41] = [
         (Who::Both, &["CLIENT", "SETNAME", "x"]),
         (Who::Both, &["CONFIG", "GET", "appendonly"]),
         (Who::Both, &["ACL", "DRYRUN", "default", "PING"]),
@@ -65,6 +67,10 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
         ),
         (Who::Vote, &["GET", &secrets]),
         (Who::Vote, &["SET", &secrets, "x"]),
+        (Who::Vote, &["GET", &earlier]),
+        (Who::Vote, &["SET", &earlier, "x"]),
+        (Who::Vote, &["GET", &dropped]),
+        (Who::Vote, &["SET", &dropped, "x"]),
         (Who::Worker, &["SET", &polls, "x"]),
         (Who::Both, &["XINFO", "STREAM", &log]),
         (Who::Worker, &["XINFO", "CONSUMERS", &log, GROUP]),

@@ -15,6 +15,7 @@ pub(in crate::backends::redis) struct Scripts {
     pub(in crate::backends::redis) writable: Script,
     pub(in crate::backends::redis) acknowledgeable: Script,
     pub(in crate::backends::redis) keys: Script,
+    pub(in crate::backends::redis) exchange: Script,
     /// The server's time, and that in the id of the last entry, in milliseconds since 1970; the log's key says which server.
     pub(in crate::backends::redis) time: Script,
 }
@@ -34,6 +35,7 @@ impl Scripts {
             writable: Script::new(include_str!("writable.lua")),
             acknowledgeable: Script::new(include_str!("acknowledgeable.lua")),
             keys: Script::new(include_str!("keys.lua")),
+            exchange: Script::new(include_str!("exchange.lua")),
             time: Script::new(include_str!("time.lua")),
         }
     }

@@ -56,3 +56,7 @@ CREATE TABLE host_sessions (
     until     INTEGER NOT NULL,
     has_ended INTEGER NOT NULL -- kept until its time is over, so that it does not come back
 ) STRICT, WITHOUT ROWID;
+
+-- The secrets to which the log is held: the one that came last has the highest place. One that is not accepted any more has
+-- place -1.
+ALTER TABLE secrets ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
