@@ -106,6 +106,10 @@ pub trait PollStore: PollDirectory {
     /// If the change [forgets the voters](crate::model::poll::Changed::forgets_voters), the same transaction replaces the
     /// poll's ballots with the number of ballots of each choice, and empties the dead letters of single ballots in the poll.
     ///
+    /// If the change [voids other ballots](crate::model::poll::Changed::voids_other_ballots), the same transaction moves
+    /// the tally by what the ballots that are stored count for then. Each flush asks
+    /// [`Poll::counted`](crate::Poll::counted) of the poll that it finds in its transaction.
+    ///
     /// A flush that began before this call may have seen the earlier poll. Every such flush has ended when this
     /// method returns.
     ///

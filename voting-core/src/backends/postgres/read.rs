@@ -8,6 +8,7 @@ use super::{
     Inner, Postgres, from_column,
     polls::{IS_DELETED, read_poll},
     to_column,
+    voiding::{self, Rules},
 };
 use crate::{
     backends::stored_json,
@@ -15,7 +16,7 @@ use crate::{
     model::{
         ballot::Choices,
         id::PollId,
-        poll::PollExtras,
+        poll::{Poll, PollExtras},
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
         rejection::{RejectReason, UnknownReason},
@@ -78,12 +79,17 @@ fn recount(snapshot: &mut Transaction<'_>, id: &PollId) -> Result<Option<Recount
     let mut counted = Tally::empty(id.clone(), kept.votes.len());
     counted.version = kept.version;
     let mut rows_counted = 0;
-    // A poll has rows in one of the two tables only.
-    let rows = snapshot.query(
-        "SELECT choices, COUNT(*) FROM ballots WHERE poll = $1 GROUP BY choices
-         UNION ALL SELECT choices, ballots FROM ballots_without_voters WHERE poll = $1",
-        &[&key],
-    )?;
+    let poll = read_poll(snapshot, id)?.map(|(_, poll)| poll);
+    let voids = |poll: &Poll| !poll.voidings().is_empty() && !poll.voters_are_forgotten();
+    let rows = match poll.filter(voids) {
+        Some(poll) => snapshot.query(voiding::COUNTED, &Rules::of(&poll)?.parameters(&key))?,
+        // A poll has rows in one of the two tables only.
+        None => snapshot.query(
+            "SELECT choices, COUNT(*) FROM ballots WHERE poll = $1 GROUP BY choices
+             UNION ALL SELECT choices, ballots FROM ballots_without_voters WHERE poll = $1",
+            &[&key],
+        )?,
+    };
     for row in rows {
         let (choices, ballots): (i64, _) = (row.get(0), from_column(row.get(1))?);
         let corrupt = || StoreError::Corrupt(format!("choices {choices} in poll {id}"));
@@ -135,6 +141,7 @@ fn receipt_state(
     )?;
     let dead = dead.map(|row| reason(row.get(0))).transpose()?;
     let state = ReceiptState::judge(own, stored, dead, first_counts);
+    let state = state.unless_voided(receipt, extras.voidings());
     let id = &receipt.poll;
     Ok(match found {
         Some(_) if extras.voters_are_forgotten() => {

@@ -16,6 +16,7 @@ mod polls;
 mod read;
 mod secrets;
 mod tokens;
+mod voiding;
 
 use std::{
     fs::File,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Inner, Sqlite, audit::add_to_audit_log, begin, lock};
+use super::{Inner, Sqlite, audit::add_to_audit_log, begin, lock, voiding::void_by};
 use crate::{
     backends::stored_json,
     error::{StoreError, in_one_line},
@@ -85,6 +85,11 @@ impl Inner {
             (Some(after), _) => write_poll(&transaction, after)?,
             (None, Some(key)) => delete_poll(&transaction, id, key)?,
             (None, None) => {}
+        }
+        if let (Some(after), Some(key)) = (&changed.poll, key)
+            && changed.voids_other_ballots(before.as_ref())
+        {
+            void_by(&transaction, key, after)?;
         }
         if let (true, Some(key)) = (forgets_voters, key) {
             forget_voters(&transaction, id, key)?;

@@ -120,3 +120,6 @@ BEGIN
 END
 $migration$;
 REVOKE ALL ON FUNCTION forget_voters(text) FROM PUBLIC;
+
+-- What a ballot chooses that an operator has voided: its choices say only that it is voided.
+ALTER TABLE ballots ADD COLUMN voided bigint;

@@ -45,3 +45,6 @@ CREATE TABLE ballots_without_voters (
     ballots INTEGER NOT NULL,
     PRIMARY KEY (poll, choices)
 ) STRICT, WITHOUT ROWID;
+
+-- What a ballot chooses that an operator has voided: its choices say only that it is voided.
+ALTER TABLE ballots ADD COLUMN voided INTEGER;
