@@ -54,6 +54,7 @@ mod scene;
 pub mod store_range;
 pub mod times;
 pub mod tokens;
+pub mod voiding;
 pub mod work;
 
 use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -149,7 +150,7 @@ macro_rules! conformance_suite {
     ($backend:expr) => {
         $crate::conformance_suite! {
             $backend; queue, log_range, flush, first, empty, store_range, polls, life, audit, tokens, delete, forget,
-            export, work, close,
+            voiding, export, work, close,
             times, moving, restart
         }
     };
@@ -318,6 +319,31 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! {
             @tests $backend, forget by_value {
                 voters_that_are_forgotten_stay_so,
+            }
+        }
+    };
+    (@voiding $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, voiding by_reference {
+                a_span_voids_the_ballots_in_it_and_no_others,
+                a_span_is_of_all_shards,
+                a_ballot_that_comes_late_is_voided_as_well,
+                earlier_choices_are_not_revived_and_later_ones_count,
+                where_the_first_ballot_counts_it_keeps_its_place,
+                blank_ballots_and_those_that_take_one_back_are_voided_as_well,
+                the_ballots_of_revoked_codes_are_voided_whenever_they_come,
+                a_ballot_counts_again_once_no_rule_voids_it,
+                racing_rules_and_flushes_end_with_the_ballots_that_no_rule_voids,
+                of_many_ballots_each_is_voided,
+                a_dead_letter_that_is_mended_is_voided_as_well,
+                a_final_poll_keeps_its_rules,
+                only_ballots_of_a_published_poll_are_voided,
+                the_rules_of_a_poll_that_is_restored_hold,
+            }
+        }
+        $crate::conformance_suite! {
+            @tests $backend, voiding by_value {
+                what_is_voided_stays_so,
             }
         }
     };

@@ -65,6 +65,8 @@ struct PollPage {
     lag: String,
     /// Who else sees these figures.
     seen_by: &'static str,
+    /// How many votes are voided, in words; none if none are, and none can be.
+    voided: Option<String>,
     /// Whether voters have codes.
     has_codes: bool,
     /// Whether the voters can be forgotten.
@@ -255,6 +257,8 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
         hidden: hidden.map(|problem| problem.detail().to_owned()),
         max_choices: poll.max_choices(),
         lag: list::lag(&visit).await,
+        voided: (!poll.is_draft() && (tally.voided > 0 || !poll.state().is_final()))
+            .then(|| counted(tally.voided, "vote")),
         has_codes: poll.settings().voters == Voters::Codes,
         has_voters_to_forget: poll.state().is_final() && !poll.voters_are_forgotten(),
         seen_by: seen_by(poll.settings().results, phase),

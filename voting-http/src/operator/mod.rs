@@ -12,6 +12,7 @@ mod metrics;
 mod overview;
 mod polls;
 mod tokens;
+pub(crate) mod voidings;
 
 use std::sync::{Arc, Once};
 
@@ -71,6 +72,7 @@ type Apis = (
     tokens::Api,
     export::Api,
     codes::Api,
+    voidings::Api,
     Health,
 );
 
@@ -165,6 +167,7 @@ impl OperatorService {
                 tokens::OPERATIONS,
                 export::OPERATIONS,
                 codes::OPERATIONS,
+                voidings::OPERATIONS,
                 health::OPERATIONS,
             ],
         )
@@ -227,6 +230,7 @@ impl OperatorService {
                 tokens::Api(self.clone()),
                 export::Api(self.clone()),
                 codes::Api(self.clone()),
+                voidings::Api(self.clone()),
                 health,
             ),
             "Worker",

@@ -394,9 +394,7 @@ pub(super) fn write_ballots<'a>(
     let choices: Vec<_> = counted.iter().map(|choices| choices.to_column()).collect();
     let (shards, ms, n) = position_columns(ballots.iter().map(|placed| placed.position))?;
     let mut columns: Vec<&(dyn ToSql + Sync)> = vec![&keys, &voters, &choices, &shards, &ms, &n];
-    let is_voided = polls
-        .values()
-        .any(|(_, poll)| !poll.voidings().is_empty());
+    let is_voided = polls.values().any(|(_, poll)| !poll.voidings().is_empty());
     let voided = counted.iter().zip(ballots).map(|(counted, placed)| {
         let choices = placed.ballot.choices;
         (*counted != choices).then(|| choices.to_column())

@@ -86,7 +86,8 @@ impl Inner {
         if !poll.voidings().is_empty() && !poll.voters_are_forgotten() {
             // By the rules, and not by what is written beside the ballots.
             each_stored(&snapshot, key, |some| {
-                some.iter().try_for_each(|ballot| add(ballot.counted(&poll), 1))
+                some.iter()
+                    .try_for_each(|ballot| add(ballot.counted(&poll), 1))
             })?;
         } else {
             let mut query = snapshot.prepare(counted_choices(&poll))?;

@@ -93,7 +93,12 @@ pub(super) fn void_by(
                 .prepare_cached(
                     "UPDATE ballots SET choices = ?3, voided = ?4 WHERE poll = ?1 AND voter = ?2",
                 )?
-                .execute(params![key, ballot.voter.to_bytes(), counted.to_column(), kept])?;
+                .execute(params![
+                    key,
+                    ballot.voter.to_bytes(),
+                    counted.to_column(),
+                    kept
+                ])?;
         }
         Ok(())
     })?;

@@ -137,7 +137,9 @@ pub enum ChangeRefusal {
     )]
     TooManyCodes,
     /// A draft has no ballots, and the count of a final poll never changes.
-    #[error("ballots can be voided, and voided ballots count again, only from its opening until it is final")]
+    #[error(
+        "ballots can be voided, and voided ballots count again, only from its opening until it is final"
+    )]
     CountFixed,
     /// A span of moments that has no moment, or does not end before the present one.
     #[error("a span of ballots to be voided begins before it ends, and does not end in the future")]

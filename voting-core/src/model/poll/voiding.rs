@@ -20,7 +20,7 @@ use crate::model::{
 pub const MAX_VOIDINGS: usize = 100;
 
 /// The most characters of the reason of a rule.
-pub const MAX_VOIDING_REASON: usize = 500;
+pub const MAX_VOIDING_REASON: usize = 200;
 
 /// The most serial numbers that the audit log names for one rule.
 const NAMED_SERIALS: usize = 1_000;

@@ -8,6 +8,7 @@ mod polls;
 mod store;
 mod stores;
 mod tokens;
+mod voiding;
 mod windows;
 
 use voting_core::{backends::memory::Memory, conformance::Backend};
@@ -54,7 +55,7 @@ mod unbroken {
 
     voting_core::conformance_suite!(
         async { around(memory_of(3)) }; queue, log_range, flush, first, empty, store_range, polls,
-        life, audit, tokens, delete, forget, export, work, close, times
+        life, audit, tokens, delete, forget, voiding, export, work, close, times
     );
 
     voting_core::conformance_suite!(async { around(sqlite_backend().await) }; restart);
