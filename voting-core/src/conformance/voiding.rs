@@ -73,7 +73,14 @@ async fn undo(backend: &Backend, id: &str, number: u32) {
 }
 
 async fn flush(backend: &Backend, entries: &[(u64, Ballot)]) {
-    let flushed = backend.flusher.flush(&batch(entries)).await;
+    let mut batch = batch(entries);
+    // As the worker does: where the first ballot counts, the batch says so.
+    for poll in backend.polls.polls().await.expect("the polls") {
+        if entries.iter().any(|(_, ballot)| ballot.poll == *poll.id()) {
+            batch.judge_by(&poll);
+        }
+    }
+    let flushed = backend.flusher.flush(&batch).await;
     flushed.expect("flushed");
 }
 
