@@ -10,6 +10,7 @@ use voting_core::{
     model::{
         id::TokenName,
         moment::Moment,
+        new_voters::NewVoters,
         poll::{self, PollChange},
         poll_state::Seals,
         position::{EntryId, EntryKey, Position, ShardId},
@@ -54,6 +55,8 @@ struct Row {
     ballots: HashMap<VoterId, (Position, Choices)>,
     /// How many ballots there are of each choice, once the voters are forgotten.
     without_voters: BTreeMap<Choices, u64>,
+    /// How many voters were new in each minute, by its number.
+    new_voters: BTreeMap<u64, u64>,
 }
 
 impl Row {
@@ -181,6 +184,9 @@ impl Tables {
             if let Some(row) = self.row_mut(id) {
                 row.tally.version += u64::from(delta.changed());
                 row.tally.add(delta)?;
+                for (minute, voters) in delta.new_voters() {
+                    *row.new_voters.entry(minute).or_default() += voters;
+                }
             }
         }
         Ok(flushed)
@@ -260,6 +266,22 @@ impl TallyStore for OwnBackend {
         Ok(Some(Recount {
             kept: row.tally.clone(),
             counted,
+        }))
+    }
+
+    async fn new_voters(
+        &self,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        let tables = self.tables();
+        Ok(tables.row(poll).map(|row| {
+            let minutes = row.new_voters.range(..NewVoters::minutes_before(before));
+            let minutes = minutes.rev().take(limit);
+            minutes
+                .filter_map(|(minute, voters)| NewVoters::new(*minute, *voters))
+                .collect()
         }))
     }
 
@@ -345,6 +367,7 @@ impl PollStore for OwnBackend {
                         tally,
                         ballots: HashMap::new(),
                         without_voters: BTreeMap::new(),
+                        new_voters: BTreeMap::new(),
                     });
                 }
             },

@@ -176,7 +176,7 @@ fn is_refused(url: &str, statements: impl IntoIterator<Item = String>) {
     }
 }
 
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "refinery_schema_history",
     "polls",
     "ballots",
@@ -188,6 +188,7 @@ const TABLES: [&str; 14] = [
     "applied_below",
     "deleted_polls",
     "ballots_without_voters",
+    "new_voters",
     "audit_log",
     "tokens",
     "upgrades",

@@ -42,7 +42,7 @@ fn audit_log(services: &Services, query: &str) -> Value {
 fn roles(operation: &str) -> &'static str {
     match operation {
         "getPipeline" | "listPolls" | "getPoll" | "getCodes" | "exportTallyCsv" | "exportTally"
-        | "exportBallotsCsv" | "exportBallots" | "listVoidings" => "HAO",
+        | "exportBallotsCsv" | "exportBallots" | "listVoidings" | "listNewVoters" => "HAO",
         "putPoll" | "replacePoll" | "patchPoll" | "deletePoll" | "publishPoll" | "openPoll"
         | "closePoll" | "archivePoll" | "unarchivePoll" | "forgetVoters" | "issueCodes"
         | "revokeCode" | "replaceCode" => "HO",

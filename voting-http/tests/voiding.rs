@@ -252,6 +252,50 @@ fn the_votes_of_revoked_codes_are_voided() {
 }
 
 #[test]
+fn the_minutes_in_which_voters_came_are_told() {
+    let browser = Browser::signed_in();
+    let services = &browser.services;
+    let path = format!("{POLL}/new-voters");
+    let none = ask(services, "GET", &path, &Value::Null);
+    assert_eq!(none.json(), json!({"minutes": []}));
+    assert!(
+        !browser
+            .get(&format!("/polls/{POLL}"))
+            .body
+            .contains("by the minute")
+    );
+    cast(services, &[], POLL, "a");
+    cast(services, &[], POLL, "b");
+    let told = ask(services, "GET", &path, &Value::Null).json();
+    let minutes = told["minutes"].as_array().expect("minutes");
+    // The minute may have changed meanwhile.
+    let voters = minutes
+        .iter()
+        .map(|minute| minute["voters"].as_u64().expect("a number"));
+    assert_eq!(voters.sum::<u64>(), 2, "{told}");
+    let newest = minutes[0]["minute"].as_str().expect("a moment");
+    assert!(newest.ends_with(":00Z"), "{told}");
+    let one = ask(services, "GET", &format!("{path}?limit=1"), &Value::Null).json();
+    assert_eq!(one["next"], newest, "{one}");
+    let before = format!("{path}?before=2026-01-01T00:00:00Z");
+    let before = ask(services, "GET", &before, &Value::Null).json();
+    assert_eq!(before, json!({"minutes": []}));
+    for query in ["?limit=0", "?limit=1441", "?before=now"] {
+        let refused = ask(services, "GET", &format!("{path}{query}"), &Value::Null);
+        assert!(
+            refused.status.is_client_error(),
+            "{query}: {}",
+            refused.body
+        );
+    }
+    let nowhere = ask(services, "GET", "nowhere/new-voters", &Value::Null);
+    assert_eq!(nowhere.status, 404);
+    let page = browser.get(&format!("/polls/{POLL}")).body;
+    assert!(page.contains("New voters by the minute"), "{page}");
+    assert!(page.contains(&newest[..16].replace('T', " ")), "{page}");
+}
+
+#[test]
 fn an_operator_voids_votes_on_the_hosts_page() {
     let browser = Browser::signed_in();
     let services = &browser.services;

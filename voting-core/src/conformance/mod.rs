@@ -339,6 +339,7 @@ macro_rules! conformance_suite {
                 a_final_poll_keeps_its_rules,
                 only_ballots_of_a_published_poll_are_voided,
                 the_rules_of_a_poll_that_is_restored_hold,
+                new_voters_are_counted_by_the_minute,
             }
         }
         $crate::conformance_suite! {

@@ -587,6 +587,57 @@ pub async fn the_rules_of_a_poll_that_is_restored_hold(backend: &Backend) {
     assert_eq!(counted(backend, "p").await, (3, 0, 0, 0, vec![1, 2, 0]));
 }
 
+/// Each voter is in one minute: that of the first ballot. What becomes of it later changes nothing.
+pub async fn new_voters_are_counted_by_the_minute(backend: &Backend) {
+    let minutes = async |before: Option<u64>, limit| {
+        let before = before.map(at);
+        let poll = poll_id("p");
+        let all = backend.tallies.new_voters(&poll, before, limit).await;
+        let all = all.expect("an answer");
+        all.map(|all| {
+            let all = all.iter().map(|of| (of.minute.unix_ms(), of.voters));
+            all.collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(minutes(None, 9).await, None);
+    has(backend, "p", |_| ()).await;
+    has(backend, "q", |_| ()).await;
+    assert_eq!(minutes(None, 9).await, Some(Vec::new()));
+    const MINUTE: u64 = 60_000;
+    let votes = [
+        (MINUTE - 1, ballot("p", 1, 0b001)),
+        (MINUTE, ballot("p", 2, 0b001)),
+        (2 * MINUTE - 1, ballot("p", 3, 0b001)),
+        (2 * MINUTE, ballot("q", 3, 0b001)),
+        (9 * MINUTE, ballot("p", 4, 0b001)),
+    ];
+    let all = vec![(9 * MINUTE, 1), (MINUTE, 2), (0, 1)];
+    for _ in 0..2 {
+        flush(backend, &votes).await;
+        assert_eq!(minutes(None, 9).await, Some(all.clone()));
+    }
+    // Another ballot of a voter who is known.
+    flush(backend, &[(5 * MINUTE, ballot("p", 1, 0b010))]).await;
+    voided(backend, "p", span(0, 2 * MINUTE)).await;
+    assert_eq!(minutes(None, 9).await, Some(all.clone()));
+    assert_eq!(minutes(None, 2).await, Some(all[..2].to_vec()));
+    assert_eq!(minutes(Some(9 * MINUTE), 9).await, Some(all[1..].to_vec()));
+    assert_eq!(minutes(Some(9 * MINUTE + 1), 9).await, Some(all.clone()));
+    assert_eq!(minutes(Some(MINUTE), 9).await, Some(all[2..].to_vec()));
+    assert_eq!(minutes(Some(0), 9).await, Some(Vec::new()));
+    // Ballots of the same minute that come later.
+    flush(backend, &[(9 * MINUTE + 7, ballot("p", 5, 0b001))]).await;
+    assert_eq!(minutes(None, 1).await, Some(vec![(9 * MINUTE, 2)]));
+    make_final(backend, "p").await;
+    let forgotten = change(backend, "p", ChangeTo::VotersForgotten).await;
+    forgotten.expect("forgotten");
+    assert_eq!(minutes(None, 1).await, Some(vec![(9 * MINUTE, 2)]));
+    change(backend, "p", ChangeTo::Deleted)
+        .await
+        .expect("deleted");
+    assert_eq!(minutes(None, 9).await, None);
+}
+
 pub async fn what_is_voided_stays_so(backend: Backend) {
     has(&backend, "p", |_| ()).await;
     let mut positions = Vec::new();

@@ -1,8 +1,10 @@
 //! The count of a poll.
 
+use std::collections::BTreeMap;
+
 use crate::{
     error::StoreError,
-    model::{ballot::Choices, id::PollId},
+    model::{ballot::Choices, id::PollId, new_voters::minute_of, position::Position},
 };
 
 /// How many votes each option of a poll has.
@@ -124,6 +126,8 @@ pub struct TallyDelta {
     pub voters: u64,
     votes: Vec<i64>,
     changed: bool,
+    /// By the number of the minute.
+    new_voters: BTreeMap<u64, u64>,
 }
 
 impl TallyDelta {
@@ -140,6 +144,18 @@ impl TallyDelta {
         for counter in old.into_iter().flat_map(counters) {
             self.add(counter, -1);
         }
+    }
+
+    /// Takes in that a voter is new, whose ballot is at this position.
+    pub(crate) fn new_voter(&mut self, position: Position) {
+        *self.new_voters.entry(minute_of(position)).or_default() += 1;
+    }
+
+    /// The minutes of the positions of new voters' ballots, numbered since 1970 began, and how many voters there are of each.
+    pub fn new_voters(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.new_voters
+            .iter()
+            .map(|(minute, voters)| (*minute, *voters))
     }
 
     /// Takes in that so many voters' choices went from `old` to `new`, such as [`Choices::VOIDED`].

@@ -29,6 +29,8 @@ use crate::{
     error::StoreError,
     model::{
         id::{PollId, TokenName},
+        moment::Moment,
+        new_voters::NewVoters,
         poll::{ChangeTo, Poll, PollChange},
         poll_state::{PollState, Seals},
         position::{EntryId, Position},
@@ -74,6 +76,16 @@ pub trait TallyStore: Send + Sync {
 
     /// Counts the ballots of a poll, and reads the stored tally in the same snapshot.
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError>;
+
+    /// How many voters were new in each minute, by the positions of the ballots with which they were first counted: up to
+    /// `limit` minutes that begin before `before`, the newest first; `None` when there is no such poll. Minutes without new
+    /// voters are left out. A voter whose ballot is taken back or voided stays.
+    async fn new_voters(
+        &self,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError>;
 
     /// Checks that the store answers.
     async fn ready_to_read(&self) -> Result<(), StoreError>;

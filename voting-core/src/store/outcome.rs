@@ -117,6 +117,9 @@ impl FlushOutcome {
             None => self.deltas.entry(ballot.poll.clone()).or_default(),
         };
         delta.record(old, counted);
+        if old.is_none() {
+            delta.new_voter(placed.position);
+        }
     }
 
     /// Takes in that the store refuses a valid ballot for good. Its dead letter is told beside it.

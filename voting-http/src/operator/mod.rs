@@ -9,6 +9,7 @@ mod dead_letters;
 mod export;
 pub(crate) mod form;
 mod metrics;
+mod new_voters;
 mod overview;
 mod polls;
 mod tokens;
@@ -73,6 +74,7 @@ type Apis = (
     export::Api,
     codes::Api,
     voidings::Api,
+    new_voters::Api,
     Health,
 );
 
@@ -168,6 +170,7 @@ impl OperatorService {
                 export::OPERATIONS,
                 codes::OPERATIONS,
                 voidings::OPERATIONS,
+                new_voters::OPERATIONS,
                 health::OPERATIONS,
             ],
         )
@@ -231,6 +234,7 @@ impl OperatorService {
                 export::Api(self.clone()),
                 codes::Api(self.clone()),
                 voidings::Api(self.clone()),
+                new_voters::Api(self.clone()),
                 health,
             ),
             "Worker",

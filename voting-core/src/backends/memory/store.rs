@@ -12,6 +12,7 @@ use crate::{
         ballot::{Choices, VoterId},
         id::{PollId, TokenName},
         moment::Moment,
+        new_voters::NewVoters,
         poll::{self, Poll, PollChange, log_changes},
         poll_state::Seals,
         position::{EntryId, EntryKey, Position, ShardId},
@@ -55,6 +56,8 @@ struct StoredPoll {
     ballots: HashMap<VoterId, (Position, Choices)>,
     /// How many ballots there are of each choice, once the voters are forgotten.
     without_voters: BTreeMap<Choices, u64>,
+    /// By the number of the minute.
+    new_voters: BTreeMap<u64, u64>,
 }
 
 impl StoredPoll {
@@ -129,6 +132,7 @@ impl Store {
                 tally: Tally::empty(id.clone(), after.options().len()),
                 ballots: HashMap::new(),
                 without_voters: BTreeMap::new(),
+                new_voters: BTreeMap::new(),
             }),
             (Some(index), None) => {
                 self.bury(index);
@@ -243,6 +247,9 @@ impl Store {
             if let Some(stored) = self.polls.iter_mut().find(|s| s.poll.id() == id) {
                 stored.tally.version += u64::from(delta.changed());
                 stored.tally.add(delta)?;
+                for (minute, voters) in delta.new_voters() {
+                    *stored.new_voters.entry(minute).or_default() += voters;
+                }
             }
         }
         Ok(flushed)
@@ -329,6 +336,22 @@ impl TallyStore for Memory {
 
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
         self.store().recount(poll)
+    }
+
+    async fn new_voters(
+        &self,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        let store = self.store();
+        Ok(store.poll(poll).map(|stored| {
+            let minutes = stored.new_voters.range(..NewVoters::minutes_before(before));
+            let minutes = minutes.rev().take(limit);
+            minutes
+                .filter_map(|(minute, voters)| NewVoters::new(*minute, *voters))
+                .collect()
+        }))
     }
 
     async fn ready_to_read(&self) -> Result<(), StoreError> {

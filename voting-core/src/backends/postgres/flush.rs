@@ -168,15 +168,29 @@ impl Inner {
         poll: i32,
         delta: &TallyDelta,
     ) -> Result<(), StoreError> {
+        let (mut minutes, mut new_voters) = (Vec::new(), Vec::new());
+        for (minute, voters) in delta.new_voters() {
+            minutes.push(to_column(minute)?);
+            new_voters.push(to_column(voters)?);
+        }
+        // In one statement, so that the minutes cost no round trip of their own.
         transaction.execute(
-            "INSERT INTO turnouts AS t VALUES ($1, $2, $3, $4)
-             ON CONFLICT (poll, stripe) DO UPDATE
-             SET voters = t.voters + excluded.voters, version = t.version + excluded.version",
+            "WITH turnout AS (
+                 INSERT INTO turnouts AS t VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (poll, stripe) DO UPDATE
+                 SET voters = t.voters + excluded.voters, version = t.version + excluded.version
+             )
+             INSERT INTO new_voters AS v
+             SELECT $1, minute, $2, voters
+             FROM unnest($5::bigint[], $6::bigint[]) AS m (minute, voters)
+             ON CONFLICT (poll, minute, stripe) DO UPDATE SET voters = v.voters + excluded.voters",
             &[
                 &poll,
                 &self.stripe,
                 &to_column(delta.voters)?,
                 &i64::from(delta.changed()),
+                &minutes,
+                &new_voters,
             ],
         )?;
         let mut options = Vec::new();

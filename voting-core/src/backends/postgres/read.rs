@@ -16,6 +16,8 @@ use crate::{
     model::{
         ballot::Choices,
         id::PollId,
+        moment::Moment,
+        new_voters::NewVoters,
         poll::{Poll, PollExtras},
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
@@ -100,6 +102,29 @@ fn recount(snapshot: &mut Transaction<'_>, id: &PollId) -> Result<Option<Recount
     }
     counted.set_rows(rows_counted)?;
     Ok(Some(Recount { kept, counted }))
+}
+
+fn new_voters(
+    snapshot: &mut Transaction<'_>,
+    id: &PollId,
+    before: Option<Moment>,
+    limit: usize,
+) -> Result<Option<Vec<NewVoters>>, StoreError> {
+    let Some((key, _)) = read_poll(snapshot, id)? else {
+        return Ok(None);
+    };
+    let before = to_column(NewVoters::minutes_before(before))?;
+    let rows = snapshot.query(
+        "SELECT minute, SUM(voters)::bigint FROM new_voters WHERE poll = $1 AND minute < $2
+         GROUP BY minute ORDER BY minute DESC LIMIT $3",
+        &[&key, &before, &to_column(limit as u64)?],
+    )?;
+    let minutes = rows.iter().map(|row| {
+        let (minute, voters) = (from_column(row.get(0))?, from_column(row.get(1))?);
+        let corrupt = || StoreError::Corrupt(format!("minute {minute} of {id}"));
+        NewVoters::new(minute, voters).ok_or_else(corrupt)
+    });
+    minutes.collect::<Result<_, _>>().map(Some)
 }
 
 fn receipt_state(
@@ -228,6 +253,17 @@ impl TallyStore for Postgres {
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
         let poll = poll.clone();
         self.call(move |inner| inner.read(|snapshot| recount(snapshot, &poll)))
+            .await
+    }
+
+    async fn new_voters(
+        &self,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        let poll = poll.clone();
+        self.call(move |inner| inner.read(|snapshot| new_voters(snapshot, &poll, before, limit)))
             .await
     }
 

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 
 /// What the worker and the result service do with each table. A migration that adds a table adds
 /// a line here; a test sees to it.
-const RIGHTS: [(&str, &str, &str); 15] = [
+const RIGHTS: [(&str, &str, &str); 16] = [
     (HISTORY, "SELECT", "SELECT"),
     ("polls", "SELECT, INSERT, UPDATE", "SELECT"),
     (
@@ -21,6 +21,7 @@ const RIGHTS: [(&str, &str, &str); 15] = [
     ("tallies", "SELECT, INSERT, UPDATE", "SELECT"),
     ("turnouts", "SELECT, INSERT, UPDATE", "SELECT"),
     ("superseded", "SELECT, INSERT, UPDATE", ""),
+    ("new_voters", "SELECT, INSERT, UPDATE", ""),
     // Those hold ballots as they were cast.
     (
         "dead_letters",

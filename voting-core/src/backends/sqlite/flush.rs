@@ -276,6 +276,14 @@ pub(super) fn move_tally(
             )?
             .execute(params![poll, option as u64, by])?;
     }
+    for (minute, voters) in delta.new_voters() {
+        transaction
+            .prepare_cached(
+                "INSERT INTO new_voters VALUES (?1, ?2, ?3)
+                 ON CONFLICT (poll, minute) DO UPDATE SET voters = voters + excluded.voters",
+            )?
+            .execute(params![poll, minute, voters])?;
+    }
     Ok(())
 }
 

@@ -144,6 +144,7 @@ fn delete_poll(transaction: &Transaction<'_>, id: &PollId, key: i64) -> Result<(
     )?;
     transaction.execute("DELETE FROM tallies WHERE poll = ?1", [key])?;
     transaction.execute("DELETE FROM ballots_without_voters WHERE poll = ?1", [key])?;
+    transaction.execute("DELETE FROM new_voters WHERE poll = ?1", [key])?;
     transaction.execute(
         "UPDATE polls SET id = '!' || key, definition = '', extras = NULL, voters = 0 WHERE key = ?1",
         [key],

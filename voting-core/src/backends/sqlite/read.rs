@@ -14,6 +14,8 @@ use crate::{
     model::{
         ballot::Choices,
         id::PollId,
+        moment::Moment,
+        new_voters::NewVoters,
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
         rejection::RejectReason,
@@ -100,6 +102,32 @@ impl Inner {
         }
         counted.set_rows(rows_counted)?;
         Ok(Some(Recount { kept, counted }))
+    }
+
+    fn new_voters(
+        &self,
+        id: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        let mut reader = lock(&self.reader);
+        let snapshot = reader.transaction()?;
+        let Some((key, _)) = read_poll(&snapshot, id)? else {
+            return Ok(None);
+        };
+        let mut query = snapshot.prepare_cached(
+            "SELECT minute, voters FROM new_voters WHERE poll = ?1 AND minute < ?2
+             ORDER BY minute DESC LIMIT ?3",
+        )?;
+        let before = NewVoters::minutes_before(before);
+        let mut rows = query.query(params![key, before, limit as u64])?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (minute, voters): (u64, u64) = (row.get(0)?, row.get(1)?);
+            let corrupt = || StoreError::Corrupt(format!("minute {minute} of {id}"));
+            all.push(NewVoters::new(minute, voters).ok_or_else(corrupt)?);
+        }
+        Ok(Some(all))
     }
 
     fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
@@ -249,6 +277,17 @@ impl TallyStore for Sqlite {
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
         let poll = poll.clone();
         self.reading(move |inner| inner.recount(&poll)).await
+    }
+
+    async fn new_voters(
+        &self,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        let poll = poll.clone();
+        self.reading(move |inner| inner.new_voters(&poll, before, limit))
+            .await
     }
 
     async fn ready_to_read(&self) -> Result<(), StoreError> {

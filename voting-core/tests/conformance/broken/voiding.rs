@@ -7,6 +7,7 @@ use voting_core::{
     Poll, PollId, Receipt, ReceiptState, StoreError, Tally,
     model::{
         moment::Moment,
+        new_voters::NewVoters,
         poll::{ChangeRefusal, ChangeTo, NewVoided, NewVoiding, PollChange},
     },
     store::{batch::Batch, outcome::Flushed},
@@ -275,7 +276,60 @@ impl BrokenStore for TellsThatVoidedBallotsCount {
     }
 }
 
+/// Also those before the minute in question.
+#[derive(Default)]
+struct ListsTheMinuteBefore;
+
+#[async_trait]
+impl BrokenStore for ListsTheMinuteBefore {
+    async fn new_voters(
+        &self,
+        store: &Store,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        let before = before.map(|before| moved(before, 1));
+        store.tallies.new_voters(poll, before, limit).await
+    }
+}
+
+/// Each ballot of a voter is taken for one of a new voter.
+#[derive(Default)]
+struct CountsAllBallotsOfAMinute(Mutex<u64>);
+
+#[async_trait]
+impl BrokenStore for CountsAllBallotsOfAMinute {
+    async fn flush(&self, store: &Store, batch: &Batch) -> Result<Flushed, StoreError> {
+        let flushed = store.flusher.flush(batch).await?;
+        let mut more = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *more += batch.ballots.len() as u64 - flushed.report.counted;
+        Ok(flushed)
+    }
+
+    async fn new_voters(
+        &self,
+        store: &Store,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        let mut all = store.tallies.new_voters(poll, before, limit).await?;
+        let more = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(newest) = all.as_mut().and_then(|all| all.first_mut()) {
+            newest.voters += more;
+        }
+        Ok(all)
+    }
+}
+
 does_not_pass! {
+    one_that_lists_the_minute_before:
+        with_store::<ListsTheMinuteBefore>(memory_of(1))
+        => of voiding::new_voters_are_counted_by_the_minute;
+    one_that_counts_all_ballots_of_a_minute:
+        with_store::<CountsAllBallotsOfAMinute>(memory_of(1))
+        => of voiding::new_voters_are_counted_by_the_minute;
     one_that_voids_the_first_moment_after_a_span:
         with_store::<VoidsTheFirstMomentAfterASpan>(memory_of(1))
         => of voiding::a_span_voids_the_ballots_in_it_and_no_others;

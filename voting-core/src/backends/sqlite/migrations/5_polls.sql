@@ -48,3 +48,12 @@ CREATE TABLE ballots_without_voters (
 
 -- What a ballot chooses that an operator has voided: its choices say only that it is voided.
 ALTER TABLE ballots ADD COLUMN voided INTEGER;
+
+-- How many voters were new in each minute since 1970 began, by the positions of the ballots with which they were first
+-- counted.
+CREATE TABLE new_voters (
+    poll   INTEGER NOT NULL REFERENCES polls,
+    minute INTEGER NOT NULL,
+    voters INTEGER NOT NULL,
+    PRIMARY KEY (poll, minute)
+) STRICT, WITHOUT ROWID;
