@@ -10,6 +10,7 @@ use voting_core::{
     model::{
         id::TokenName,
         moment::Moment,
+        new_voters::NewVoters,
         poll::{self, PollChange},
         poll_state::Seals,
         position::{EntryId, EntryKey, Position, ShardId},
@@ -56,19 +57,44 @@ struct Row {
     ballots: HashMap<VoterId, (Position, Choices)>,
     /// How many ballots there are of each choice, once the voters are forgotten.
     without_voters: BTreeMap<Choices, u64>,
+    /// How many voters were new in each minute, by its number.
+    new_voters: BTreeMap<u64, u64>,
 }
 
 impl Row {
     /// Of the ballots only the number of each choice stays.
     fn forget_voters(&mut self) {
-        for (_, choices) in std::mem::take(&mut self.ballots).into_values() {
+        for choices in self.counted(&self.poll) {
             *self.without_voters.entry(choices).or_default() += 1;
         }
+        self.ballots.clear();
+    }
+
+    /// What the stored ballots count for by the rules of this poll. A database would do it in a statement.
+    fn counted(&self, poll: &Poll) -> Vec<Choices> {
+        let ballots = self.ballots.iter();
+        ballots
+            .map(|(voter, (position, choices))| poll.counted(*voter, *position, *choices))
+            .collect()
+    }
+
+    /// The tally moves, since other ballots are voided once the poll is this one.
+    fn void_by(&mut self, after: &Poll) -> Result<(), StoreError> {
+        let mut moved = TallyDelta::default();
+        for (was, is) in self
+            .counted(&self.poll)
+            .into_iter()
+            .zip(self.counted(after))
+        {
+            moved.record_all(was, is, 1);
+        }
+        self.tally.version += u64::from(moved.changed());
+        self.tally.add(&moved)
     }
 
     /// What each counted ballot chooses.
     fn choices(&self) -> Vec<Choices> {
-        let mut all: Vec<_> = self.ballots.values().map(|(_, choices)| *choices).collect();
+        let mut all = self.counted(&self.poll);
         for (choices, ballots) in &self.without_voters {
             all.extend((0..*ballots).map(|_| *choices));
         }
@@ -141,7 +167,10 @@ impl Tables {
             if old.is_none_or(counts) {
                 let new = (placed.position, ballot.choices);
                 let old = row.ballots.insert(ballot.voter, new);
-                outcome.written(placed, old.map(|(_, choices)| choices));
+                // A rule of the poll may void either of them.
+                let counted =
+                    |(position, choices)| row.poll.counted(ballot.voter, position, choices);
+                outcome.written(placed, counted(new), old.map(counted));
             }
         }
         for letter in &batch.dead_letters {
@@ -157,6 +186,9 @@ impl Tables {
             if let Some(row) = self.row_mut(id) {
                 row.tally.version += u64::from(delta.changed());
                 row.tally.add(delta)?;
+                for (minute, voters) in delta.new_voters() {
+                    *row.new_voters.entry(minute).or_default() += voters;
+                }
             }
         }
         Ok(flushed)
@@ -206,6 +238,10 @@ impl TallyStore for OwnBackend {
             dead.map(|letter| letter.reason),
             row.is_some_and(|row| !row.poll.settings().revote),
         );
+        let state = match row {
+            Some(row) => state.unless_voided(receipt, row.poll.voidings()),
+            None => state,
+        };
         Ok(match row {
             Some(row) if row.poll.voters_are_forgotten() => {
                 state.or_if_pending(ReceiptState::VotersForgotten)
@@ -232,6 +268,22 @@ impl TallyStore for OwnBackend {
         Ok(Some(Recount {
             kept: row.tally.clone(),
             counted,
+        }))
+    }
+
+    async fn new_voters(
+        &self,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        let tables = self.tables();
+        Ok(tables.row(poll).map(|row| {
+            let minutes = row.new_voters.range(..NewVoters::minutes_before(before));
+            let minutes = minutes.rev().take(limit);
+            minutes
+                .filter_map(|(minute, voters)| NewVoters::new(*minute, *voters))
+                .collect()
         }))
     }
 
@@ -297,9 +349,13 @@ impl PollStore for OwnBackend {
         // has locked the row.
         let changed = poll::change(stored.as_ref(), change, Moment::now())?;
         let forgets_voters = changed.forgets_voters(stored.as_ref());
+        let voids_other_ballots = changed.voids_other_ballots(stored.as_ref());
         match &changed.poll {
             Some(poll) => match tables.row_mut(id) {
                 Some(row) => {
+                    if voids_other_ballots {
+                        row.void_by(poll)?;
+                    }
                     row.poll = poll.clone();
                     if forgets_voters {
                         row.forget_voters();
@@ -313,6 +369,7 @@ impl PollStore for OwnBackend {
                         tally,
                         ballots: HashMap::new(),
                         without_voters: BTreeMap::new(),
+                        new_voters: BTreeMap::new(),
                     });
                 }
             },

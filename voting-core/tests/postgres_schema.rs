@@ -188,6 +188,7 @@ const TABLES: [&str; 15] = [
     "applied_below",
     "deleted_polls",
     "ballots_without_voters",
+    "new_voters",
     "audit_log",
     "tokens",
     "host_sessions",

@@ -95,6 +95,8 @@ fn roles(method: &str, page: &str) -> Option<&'static str> {
         ("GET", "/polls/:poll/export/ballots.csv" | "/polls/:poll/export/ballots.json") => "HAO",
         ("GET", "/polls/:poll/codes") => "HO",
         ("POST", "/polls/:poll/codes/issue" | "/polls/:poll/codes/change") => "HO",
+        ("GET", "/polls/:poll/voidings") => "HAO",
+        ("POST", "/polls/:poll/voidings" | "/polls/:poll/voidings/:number/undo") => "O",
         ("GET", "/dead-letters" | "/people") => "O",
         ("POST", "/people" | "/people/:name/revoke") => "O",
         ("POST", "/dead-letters/:position/replay") => "O",
@@ -123,6 +125,7 @@ fn each_page_is_for_the_roles_that_are_known_here() {
         let url = page
             .replace(":poll", "nowhere")
             .replace(":name", "nobody")
+            .replace(":number", "1")
             .replace(":position", "0-1-0-0");
         let url = format!("{}{url}", browser.services.operator);
         let ask = |cookie: &str| match method {

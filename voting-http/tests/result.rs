@@ -16,6 +16,8 @@ use voting_core::{
     Poll, PollDirectory, PollId, PollStore, Receipt, ReceiptState, StoreError, Tally, TallyStore,
     backends::memory::Memory,
     model::{
+        moment::Moment,
+        new_voters::NewVoters,
         poll::{PollSettings, ShowResults},
         tally::Recount,
     },
@@ -109,6 +111,15 @@ impl TallyStore for Counting {
         self.memory.recount(poll).await
     }
 
+    async fn new_voters(
+        &self,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        self.memory.new_voters(poll, before, limit).await
+    }
+
     async fn ready_to_read(&self) -> Result<(), StoreError> {
         Ok(())
     }
@@ -149,6 +160,15 @@ impl TallyStore for Troubled {
 
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
         self.memory.recount(poll).await
+    }
+
+    async fn new_voters(
+        &self,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        self.memory.new_voters(poll, before, limit).await
     }
 
     async fn ready_to_read(&self) -> Result<(), StoreError> {

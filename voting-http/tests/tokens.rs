@@ -42,13 +42,13 @@ fn audit_log(services: &Services, query: &str) -> Value {
 fn roles(operation: &str) -> &'static str {
     match operation {
         "getPipeline" | "listPolls" | "getPoll" | "getCodes" | "exportTallyCsv" | "exportTally"
-        | "exportBallotsCsv" | "exportBallots" => "HAO",
+        | "exportBallotsCsv" | "exportBallots" | "listVoidings" | "listNewVoters" => "HAO",
         "putPoll" | "replacePoll" | "patchPoll" | "deletePoll" | "publishPoll" | "openPoll"
         | "closePoll" | "archivePoll" | "unarchivePoll" | "forgetVoters" | "issueCodes"
         | "revokeCode" | "replaceCode" => "HO",
         "recountPoll" | "listAuditLog" | "exportAuditLog" => "AO",
         "listDeadLetters" | "getDeadLetter" | "replayDeadLetter" | "listTokens" | "addToken"
-        | "revokeToken" => "O",
+        | "revokeToken" | "voidBallots" | "undoVoiding" => "O",
         other => panic!("who may do {other}?"),
     }
 }

@@ -6,7 +6,7 @@ use voting_service::Cli;
 
 use crate::commands::{
     codes::Codes, doctor::Doctor, export::Export, forget_voters::ForgetVoters,
-    import_polls::ImportPolls, migrate::Migrate, rewind::Rewind, settings::Settings,
+    import_polls::ImportPolls, migrate::Migrate, rewind::Rewind, settings::Settings, void::Void,
 };
 
 /// The whole voting system in one process on one file, and tools for one on Redis and Postgres.
@@ -35,4 +35,5 @@ pub(crate) enum Command {
     Load(LoadArgs),
     Migrate(Migrate),
     Rewind(Rewind),
+    Void(Void),
 }

@@ -48,5 +48,6 @@ pub fn main() -> ExitCode {
         Some(Command::Rewind(rewind)) => {
             run_with("voting", &settings, async |c| rewind.run(&c).await)
         }
+        Some(Command::Void(void)) => run_with("voting", &settings, async |c| void.run(&c).await),
     }
 }

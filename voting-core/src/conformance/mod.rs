@@ -56,6 +56,7 @@ pub mod sessions;
 pub mod store_range;
 pub mod times;
 pub mod tokens;
+pub mod voiding;
 pub mod work;
 
 use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -151,8 +152,7 @@ macro_rules! conformance_suite {
     ($backend:expr) => {
         $crate::conformance_suite! {
             $backend; queue, log_range, flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete,
-            forget,
-            export, work, close,
+            forget, voiding, export, work, close,
             times, moving, secrets, restart
         }
     };
@@ -331,6 +331,32 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! {
             @tests $backend, forget by_value {
                 voters_that_are_forgotten_stay_so,
+            }
+        }
+    };
+    (@voiding $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, voiding by_reference {
+                a_span_voids_the_ballots_in_it_and_no_others,
+                a_span_is_of_all_shards,
+                a_ballot_that_comes_late_is_voided_as_well,
+                earlier_choices_are_not_revived_and_later_ones_count,
+                where_the_first_ballot_counts_it_keeps_its_place,
+                blank_ballots_and_those_that_take_one_back_are_voided_as_well,
+                the_ballots_of_revoked_codes_are_voided_whenever_they_come,
+                a_ballot_counts_again_once_no_rule_voids_it,
+                racing_rules_and_flushes_end_with_the_ballots_that_no_rule_voids,
+                of_many_ballots_each_is_voided,
+                a_dead_letter_that_is_mended_is_voided_as_well,
+                a_final_poll_keeps_its_rules,
+                only_ballots_of_a_published_poll_are_voided,
+                the_rules_of_a_poll_that_is_restored_hold,
+                new_voters_are_counted_by_the_minute,
+            }
+        }
+        $crate::conformance_suite! {
+            @tests $backend, voiding by_value {
+                what_is_voided_stays_so,
             }
         }
     };

@@ -23,6 +23,10 @@ impl Choices {
     /// The voter takes the ballot back, and has none that counts.
     pub const WITHDRAWN: Self = Self(1 << 63);
 
+    /// What a ballot counts for that an operator has [voided](crate::model::poll::ChangeTo::Voided). No ballot in the log
+    /// says so.
+    pub const VOIDED: Self = Self(1 << 63 | 1);
+
     /// The set whose bit `i` says that option `i` is chosen; `None` when no bit is set, or a bit
     /// past the 63rd option.
     pub fn from_bits(bits: u64) -> Option<Self> {
@@ -44,7 +48,10 @@ impl Choices {
 
     /// The chosen options as bits, at most 63 of them.
     pub fn bits(self) -> u64 {
-        self.0 & (u64::MAX >> 1)
+        match self.0 >> 63 {
+            0 => self.0,
+            _ => 0,
+        }
     }
 
     /// The code as a signed number, for a column.
@@ -62,7 +69,10 @@ impl Choices {
         allow(dead_code, reason = "of stores with columns")
     )]
     pub(crate) fn from_column(column: i64) -> Option<Self> {
-        Self::from_code(u64::from_be_bytes(column.to_be_bytes()))
+        match Self(u64::from_be_bytes(column.to_be_bytes())) {
+            Self::VOIDED => Some(Self::VOIDED),
+            Self(code) => Self::from_code(code),
+        }
     }
 
     /// How many options are chosen.
@@ -70,7 +80,7 @@ impl Choices {
         self.bits().count_ones() as usize
     }
 
-    /// Whether no option is chosen: the ballot is blank, or taken back.
+    /// Whether no option is chosen: the ballot is blank, taken back or voided.
     pub fn is_empty(self) -> bool {
         self.bits() == 0
     }
@@ -90,6 +100,7 @@ impl fmt::Debug for Choices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::WITHDRAWN => f.write_str("withdrawn"),
+            Self::VOIDED => f.write_str("voided"),
             _ => f.debug_set().entries(self.indices()).finish(),
         }
     }
@@ -198,7 +209,10 @@ mod tests {
             assert_eq!(Choices::from_column(special.to_column()), Some(special));
             assert!(special.is_empty() && special.indices().next().is_none());
         }
-        assert!(Choices::from_code(1 << 63 | 1).is_none());
+        assert!(Choices::from_code(Choices::VOIDED.code()).is_none());
+        let column = Choices::VOIDED.to_column();
+        assert_eq!(Choices::from_column(column), Some(Choices::VOIDED));
+        assert!(Choices::VOIDED.is_empty() && column < 0);
         assert_eq!(Choices::from_code(5), Choices::from_bits(5));
     }
 

@@ -4,6 +4,7 @@ pub mod ballot;
 pub mod code;
 pub mod id;
 pub mod moment;
+pub mod new_voters;
 pub mod placed_ballot;
 pub mod poll;
 pub mod poll_key;

@@ -8,6 +8,7 @@ mod look;
 mod settings;
 mod shown;
 mod text;
+mod voiding;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,10 @@ pub use self::{
     },
     shown::{Hidden, Shown, Viewer},
     text::{BadText, MAX_LABEL_CHARS},
+    voiding::{
+        InvalidVoters, MAX_VOIDING_REASON, MAX_VOIDINGS, NewVoided, NewVoiding, VoidedBallots,
+        VoidedVoters, Voiding, Voidings,
+    },
 };
 use crate::model::{
     ballot::Choices,

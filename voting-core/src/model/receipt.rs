@@ -4,7 +4,9 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ballot::VoterId, id::PollId, position::Position, rejection::RejectReason};
+use crate::model::{
+    ballot::VoterId, id::PollId, poll::Voidings, position::Position, rejection::RejectReason,
+};
 
 /// Proof that a ballot is in the log. It does not say what was chosen.
 ///
@@ -82,6 +84,8 @@ pub enum ReceiptState {
     Superseded,
     /// It is among the dead letters.
     Rejected(RejectReason),
+    /// It is the voter's ballot, and does not count: an operator has voided it. No other ballot of the voter counts.
+    Voided,
     /// The voters of its poll are forgotten, so nobody can tell any more which ballot was whose. It was counted, or
     /// another one of the voter.
     VotersForgotten,
@@ -105,6 +109,15 @@ impl ReceiptState {
             (_, Some(reason)) => Self::Rejected(reason),
             (Some(stored), _) if is_kept(stored) => Self::Superseded,
             _ => Self::Pending,
+        }
+    }
+
+    /// This state; or voided, if the ballot would count and a rule of the poll voids it.
+    #[must_use]
+    pub fn unless_voided(self, receipt: &Receipt, voidings: &Voidings) -> Self {
+        match self {
+            Self::Counted if voidings.void(receipt.voter, receipt.position) => Self::Voided,
+            state => state,
         }
     }
 

@@ -1,8 +1,10 @@
 //! The count of a poll.
 
+use std::collections::BTreeMap;
+
 use crate::{
     error::StoreError,
-    model::{ballot::Choices, id::PollId},
+    model::{ballot::Choices, id::PollId, new_voters::minute_of, position::Position},
 };
 
 /// How many votes each option of a poll has.
@@ -18,6 +20,8 @@ pub struct Tally {
     pub blank: u64,
     /// Voters who voted and took their ballot back. They are not among `voters`.
     pub withdrawn: u64,
+    /// Voters whose ballot an operator has [voided](crate::model::poll::ChangeTo::Voided). They are not among `voters`.
+    pub voided: u64,
     /// Votes by option index, as long as the poll has options. With more than one choice
     /// allowed their sum exceeds `voters`.
     pub votes: Vec<u64>,
@@ -32,6 +36,7 @@ impl Tally {
             voters: 0,
             blank: 0,
             withdrawn: 0,
+            voided: 0,
             votes: vec![0; options],
         }
     }
@@ -53,24 +58,27 @@ impl Tally {
         self.set_rows(rows)
     }
 
-    /// The counter of an option by its index, [`BLANK`] or [`WITHDRAWN`].
+    /// The counter of an option by its index, [`BLANK`], [`WITHDRAWN`] or [`VOIDED`].
     pub fn counter_mut(&mut self, counter: usize) -> Option<&mut u64> {
         match counter {
             BLANK => Some(&mut self.blank),
             WITHDRAWN => Some(&mut self.withdrawn),
+            VOIDED => Some(&mut self.voided),
             option => self.votes.get_mut(option),
         }
     }
 
-    /// The voters who have a ballot in the store, also one that is taken back.
+    /// The voters who have a ballot in the store, also one that is taken back or voided.
     pub fn rows(&self) -> u64 {
-        self.voters + self.withdrawn
+        self.voters + self.withdrawn + self.voided
     }
 
     /// Sets the number of voters, once the counters are set.
     pub(crate) fn set_rows(&mut self, rows: u64) -> Result<(), StoreError> {
         let corrupt = || StoreError::Corrupt(format!("the voters of {}", self.poll));
-        self.voters = rows.checked_sub(self.withdrawn).ok_or_else(corrupt)?;
+        let voters = rows.checked_sub(self.withdrawn);
+        let voters = voters.and_then(|voters| voters.checked_sub(self.voided));
+        self.voters = voters.ok_or_else(corrupt)?;
         Ok(())
     }
 }
@@ -81,11 +89,15 @@ pub const BLANK: usize = 63;
 /// The counter of ballots that are taken back.
 pub const WITHDRAWN: usize = 64;
 
+/// The counter of ballots that are voided.
+pub const VOIDED: usize = 65;
+
 /// The counters that a ballot is in.
 pub(crate) fn counters(choices: Choices) -> impl Iterator<Item = usize> {
     let special = match choices {
         Choices::BLANK => Some(BLANK),
         Choices::WITHDRAWN => Some(WITHDRAWN),
+        Choices::VOIDED => Some(VOIDED),
         _ => None,
     };
     choices.indices().chain(special)
@@ -110,10 +122,12 @@ impl Recount {
 /// The change that ballots make to a tally, by option: gathered first, applied once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TallyDelta {
-    /// Voters who had no ballot, not even one that is taken back.
+    /// Voters who had no ballot, not even one that is taken back or voided.
     pub voters: u64,
     votes: Vec<i64>,
     changed: bool,
+    /// By the number of the minute.
+    new_voters: BTreeMap<u64, u64>,
 }
 
 impl TallyDelta {
@@ -132,6 +146,32 @@ impl TallyDelta {
         }
     }
 
+    /// Takes in that a voter is new, whose ballot is at this position.
+    pub(crate) fn new_voter(&mut self, position: Position) {
+        *self.new_voters.entry(minute_of(position)).or_default() += 1;
+    }
+
+    /// The minutes of the positions of new voters' ballots, numbered since 1970 began, and how many voters there are of each.
+    pub fn new_voters(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.new_voters
+            .iter()
+            .map(|(minute, voters)| (*minute, *voters))
+    }
+
+    /// Takes in that so many voters' choices went from `old` to `new`, such as [`Choices::VOIDED`].
+    pub fn record_all(&mut self, old: Choices, new: Choices, ballots: i64) {
+        if old == new || ballots == 0 {
+            return;
+        }
+        self.changed = true;
+        for counter in counters(new) {
+            self.add(counter, ballots);
+        }
+        for counter in counters(old) {
+            self.add(counter, -ballots);
+        }
+    }
+
     fn add(&mut self, index: usize, by: i64) {
         if self.votes.len() <= index {
             self.votes.resize(index + 1, 0);
@@ -145,7 +185,7 @@ impl TallyDelta {
         self.changed
     }
 
-    /// The options whose votes change, by index, and by how many; also [`BLANK`] and [`WITHDRAWN`].
+    /// The options whose votes change, by index, and by how many; also [`BLANK`], [`WITHDRAWN`] and [`VOIDED`].
     pub fn votes(&self) -> impl Iterator<Item = (usize, i64)> {
         self.votes
             .iter()

@@ -95,10 +95,10 @@ impl BallotExport {
         (sender, export)
     }
 
-    /// An export of ballots that are in memory, in any order: it shuffles them. It leaves out those that are taken back. Call it
-    /// within a tokio runtime.
+    /// An export of ballots that are in memory, in any order: it shuffles them. It leaves out those that are taken back or
+    /// voided. Call it within a tokio runtime.
     pub fn of(poll: Poll, mut ballots: Vec<Choices>) -> Self {
-        ballots.retain(|choices| *choices != Choices::WITHDRAWN);
+        ballots.retain(|choices| ![Choices::WITHDRAWN, Choices::VOIDED].contains(choices));
         // By a function of the index that nobody knows.
         let keys = RandomState::new();
         let mut index = 0_u64;

@@ -32,6 +32,7 @@ use crate::{
     model::{
         id::{PollId, TokenName},
         moment::Moment,
+        new_voters::NewVoters,
         poll::{ChangeTo, Poll, PollChange},
         poll_state::{PollState, Seals},
         position::{EntryId, Position},
@@ -78,6 +79,16 @@ pub trait TallyStore: Send + Sync {
     /// Counts the ballots of a poll, and reads the stored tally in the same snapshot.
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError>;
 
+    /// How many voters were new in each minute, by the positions of the ballots with which they were first counted: up to
+    /// `limit` minutes that begin before `before`, the newest first; `None` when there is no such poll. Minutes without new
+    /// voters are left out. A voter whose ballot is taken back or voided stays.
+    async fn new_voters(
+        &self,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError>;
+
     /// Checks that the store answers.
     async fn ready_to_read(&self) -> Result<(), StoreError>;
 }
@@ -108,6 +119,10 @@ pub trait PollStore: PollDirectory {
     ///
     /// If the change [forgets the voters](crate::model::poll::Changed::forgets_voters), the same transaction replaces the
     /// poll's ballots with the number of ballots of each choice, and empties the dead letters of single ballots in the poll.
+    ///
+    /// If the change [voids other ballots](crate::model::poll::Changed::voids_other_ballots), the same transaction moves
+    /// the tally by what the ballots that are stored count for then. Each flush asks
+    /// [`Poll::counted`](crate::Poll::counted) of the poll that it finds in its transaction.
     ///
     /// A flush that began before this call may have seen the earlier poll. Every such flush has ended when this
     /// method returns.

@@ -100,8 +100,9 @@ impl FlushOutcome {
         all.filter(|placed| self.is_replay(placed))
     }
 
-    /// Takes in that the store wrote a ballot, over the voter's `old` choices if any.
-    pub fn written(&mut self, placed: &PlacedBallot, old: Option<Choices>) {
+    /// Takes in that the store wrote a ballot that counts for `counted`, over the voter's `old` choices if any. Both are
+    /// as [`Poll::counted`](crate::Poll::counted) says by the rules in the store.
+    pub fn written(&mut self, placed: &PlacedBallot, counted: Choices, old: Option<Choices>) {
         let ballot = &placed.ballot;
         if old.is_none() {
             self.report.counted += 1;
@@ -115,7 +116,10 @@ impl FlushOutcome {
             Some(delta) => delta,
             None => self.deltas.entry(ballot.poll.clone()).or_default(),
         };
-        delta.record(old, ballot.choices);
+        delta.record(old, counted);
+        if old.is_none() {
+            delta.new_voter(placed.position);
+        }
     }
 
     /// Takes in that the store refuses a valid ballot for good. Its dead letter is told beside it.

@@ -266,7 +266,7 @@ mod postgres {
 
     voting_core::conformance_suite!(
         memory_log();
-        flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete, forget,
+        flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete, forget, voiding,
         export, work, close, times, restart
     );
 
@@ -286,8 +286,8 @@ mod postgres {
 
         voting_core::conformance_suite!(
             memory_log();
-            flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete, forget, export,
-            work, close, restart
+            flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete, forget, voiding,
+            export, work, close, restart
         );
     }
 
@@ -300,7 +300,7 @@ mod postgres {
         }
 
         voting_core::conformance_suite!(
-            redis_log(); work, delete, forget, close, times, restart
+            redis_log(); work, delete, forget, voiding, close, times, restart
         );
     }
 }

@@ -423,8 +423,9 @@ mod tests {
     use async_trait::async_trait;
     use tracing::{Event, Level, Metadata, span};
     use voting_core::{
-        PollOption, PollStore, Receipt, ReceiptState, backends::memory::Memory,
-        model::tally::Recount,
+        PollOption, PollStore, Receipt, ReceiptState,
+        backends::memory::Memory,
+        model::{moment::Moment, new_voters::NewVoters, tally::Recount},
     };
 
     use super::*;
@@ -447,6 +448,15 @@ mod tests {
 
         async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
             self.0.recount(poll).await
+        }
+
+        async fn new_voters(
+            &self,
+            poll: &PollId,
+            before: Option<Moment>,
+            limit: usize,
+        ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+            self.0.new_voters(poll, before, limit).await
         }
 
         async fn ready_to_read(&self) -> Result<(), StoreError> {

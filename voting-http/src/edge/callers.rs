@@ -50,6 +50,8 @@ pub(crate) enum Right {
     Codes,
     /// Take the tally and the ballots of a poll out.
     Export,
+    /// Void ballots of a poll, and let them count again.
+    Void,
     /// Count the ballots of a poll again.
     Recount,
     /// Read the audit log.
@@ -68,6 +70,7 @@ impl Right {
             Self::Polls => "make and change polls",
             Self::Codes => "issue codes for voters, replace and revoke them",
             Self::Export => "take results and ballots out",
+            Self::Void => "void votes",
             Self::Recount => "count ballots again",
             Self::Audit => "read the audit log",
             Self::DeadLetters => "read dead letters and count them",

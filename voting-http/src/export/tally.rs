@@ -39,6 +39,8 @@ pub(crate) struct TallyExport {
     blank: Option<u64>,
     /// Voters who took their ballot back, and are not among `voters`; absent if there are none.
     withdrawn: Option<u64>,
+    /// Voters whose ballot an operator has voided, and who are not among `voters`. Absent: none.
+    voided: Option<u64>,
     /// When the file was made.
     exported_at: String,
     /// The votes, in the poll's order of options.
@@ -109,6 +111,7 @@ impl TallyExport {
             voters: tally.voters,
             blank: settings.blank.then_some(tally.blank),
             withdrawn: Some(tally.withdrawn).filter(|withdrawn| *withdrawn > 0),
+            voided: Some(tally.voided).filter(|voided| *voided > 0),
             exported_at: text(Moment::now()),
             options: options.collect(),
         }

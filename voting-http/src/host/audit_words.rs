@@ -89,6 +89,10 @@ pub(super) fn words(note: &AuditNote) -> String {
             Some(ballots) => format!("{ballots} ballots taken out as a file"),
             None => "Ballots taken out as a file".to_owned(),
         },
+        "ballots.voided" => format!("Votes voided: {}", text(&after["reason"])),
+        "ballots.voiding-undone" => {
+            format!("Voided votes count again: rule {} undone", before["number"])
+        }
         "dead_letter.replayed" => "Dead letter counted".to_owned(),
         "token.added" => format!(
             "Token of {} made, with the role {}",
@@ -160,6 +164,8 @@ mod tests {
             "poll.deleted",
             "poll.restored",
             "poll.exported",
+            "ballots.voided",
+            "ballots.voiding-undone",
             "dead_letter.replayed",
         ] {
             let words = words(&note(action, None, None));

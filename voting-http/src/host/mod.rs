@@ -21,10 +21,11 @@ mod session;
 mod sign_in;
 mod times;
 mod typed;
+mod voidings;
 
 use std::{sync::Arc, time::Duration};
 
-use Right::{Audit, Codes, DeadLetters, Export, Polls, Read, Recount, Tokens};
+use Right::{Audit, Codes, DeadLetters, Export, Polls, Read, Recount, Tokens, Void};
 use poem::{
     Endpoint, Request, Response,
     endpoint::make,
@@ -97,6 +98,7 @@ pub(crate) const FORMS: &[&str] = &[
     "/polls/:poll/close",
     "/polls/:poll/forget-voters",
     "/polls/:poll/delete",
+    "/polls/:poll/voidings",
     "/people",
 ];
 
@@ -111,6 +113,7 @@ pub(crate) const ONLY_FORMS: &[&str] = &[
     "/dead-letters/:position/replay",
     "/polls/:poll/codes/issue",
     "/polls/:poll/codes/change",
+    "/polls/:poll/voidings/:number/undo",
 ];
 
 impl Host {
@@ -205,6 +208,14 @@ impl Host {
             .at(
                 "/polls/:poll/codes/change",
                 post(self.page(Codes, codes::change)),
+            )
+            .at(
+                "/polls/:poll/voidings",
+                get(self.page(Read, voidings::show)).post(self.page(Void, voidings::make)),
+            )
+            .at(
+                "/polls/:poll/voidings/:number/undo",
+                post(self.page(Void, voidings::undo)),
             )
             .at(
                 "/sign-in",
@@ -451,6 +462,10 @@ impl Frame {
 
     fn may_export(&self) -> bool {
         self.may(Export)
+    }
+
+    fn may_void(&self) -> bool {
+        self.may(Void)
     }
 
     fn may_recount(&self) -> bool {

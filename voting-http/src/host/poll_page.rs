@@ -1,11 +1,13 @@
 //! One poll: where it is in its life, its figures, and what the host can do with it.
 
 use askama::Template;
+use jiff::tz::TimeZone;
 use poem::{Request, Response, http::header};
 use voting_core::{
     Poll, Tally,
     model::{
         moment::Moment,
+        new_voters::NewVoters,
         poll::{OptionOrder, Phase, ShowResults, Voters},
     },
 };
@@ -39,6 +41,17 @@ struct OptionRow {
     bar: String,
 }
 
+/// The new voters of a minute.
+struct MinuteRow {
+    at: String,
+    voters: String,
+    /// How much of the bar is full, such as `66.7%`.
+    bar: String,
+}
+
+/// How many minutes with new voters are shown.
+const MINUTES: usize = 60;
+
 #[derive(Template)]
 #[template(path = "host/poll.html")]
 struct PollPage {
@@ -65,6 +78,12 @@ struct PollPage {
     lag: String,
     /// Who else sees these figures.
     seen_by: &'static str,
+    /// How many votes are voided, in words; none if none are, and none can be.
+    voided: Option<String>,
+    /// The minutes in which the newest voters came, the oldest first.
+    new_voters: Vec<MinuteRow>,
+    /// The time zone of these minutes.
+    zone: String,
     /// Whether voters have codes.
     has_codes: bool,
     /// Whether the voters can be forgotten.
@@ -208,6 +227,20 @@ fn option_rows(poll: &Poll, tally: &Tally) -> Vec<OptionRow> {
     rows.collect()
 }
 
+fn minute_rows(minutes: &[NewVoters], zone: &TimeZone) -> Vec<MinuteRow> {
+    let most = minutes.iter().map(|of| of.voters).max().unwrap_or(0).max(1);
+    let rows = minutes.iter().rev().map(|of| {
+        let thousandths = of.voters * 1_000 / most;
+        let (at, _) = times::local(of.minute, zone);
+        MinuteRow {
+            at: at.replace('T', " "),
+            voters: counted(of.voters, "voter"),
+            bar: format!("{}.{}%", thousandths / 10, thousandths % 10),
+        }
+    });
+    rows.collect()
+}
+
 /// The address of a poll for its voters, with a scheme and a host, so that it can be copied.
 pub(super) fn vote_url(site: &Site, request: &Request, poll: &Poll) -> Option<String> {
     let found = site.peer.poll_url(request, poll.id())?;
@@ -234,8 +267,18 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let hidden = visit.caller.may_see_result_of(&poll, tally.voters).err();
     let vote_url = vote_url(&visit.parts().site, &visit.request, &poll);
     let qr = vote_url.as_deref().and_then(qr::path);
+    let id = poll.id().as_str();
+    let service = &visit.parts().service;
+    let minutes = service.new_voters(id, None, MINUTES).await?;
+    let zone = poll.settings().time_zone.as_deref();
+    let (name, zone) = match zone.and_then(|name| Some((name, times::zone(name)?))) {
+        Some(known) => known,
+        None => (times::UTC, TimeZone::UTC),
+    };
     let frame = visit.frame();
     Ok(render(&PollPage {
+        new_voters: minute_rows(&minutes, &zone),
+        zone: name.to_owned(),
         base: frame.base.clone(),
         assets_version: frame.assets_version,
         frame,
@@ -255,6 +298,8 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
         hidden: hidden.map(|problem| problem.detail().to_owned()),
         max_choices: poll.max_choices(),
         lag: list::lag(&visit).await,
+        voided: (!poll.is_draft() && (tally.voided > 0 || !poll.state().is_final()))
+            .then(|| counted(tally.voided, "vote")),
         has_codes: poll.settings().voters == Voters::Codes,
         has_voters_to_forget: poll.state().is_final() && !poll.voters_are_forgotten(),
         seen_by: seen_by(poll.settings().results, phase),

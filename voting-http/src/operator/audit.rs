@@ -129,7 +129,7 @@ fn poll_id(text: Option<&str>) -> Result<Option<PollId>, Problem> {
 }
 
 /// Refuses a parameter that is not known. A misspelt `poll` would give the entries of all polls.
-fn only_parameters(request: &Request, known: &[&str]) -> Result<(), Problem> {
+pub(super) fn only_parameters(request: &Request, known: &[&str]) -> Result<(), Problem> {
     let query = request.uri().query().unwrap_or_default();
     let mut names = form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
     match names.find(|name| !known.contains(&name.as_ref())) {

@@ -9,9 +9,11 @@ mod dead_letters;
 mod export;
 pub(crate) mod form;
 mod metrics;
+mod new_voters;
 mod overview;
 mod polls;
 mod tokens;
+pub(crate) mod voidings;
 
 use std::sync::{Arc, Once};
 
@@ -74,6 +76,8 @@ type Apis = (
     tokens::Api,
     export::Api,
     codes::Api,
+    voidings::Api,
+    new_voters::Api,
     Health,
 );
 
@@ -168,6 +172,8 @@ impl OperatorService {
                 tokens::OPERATIONS,
                 export::OPERATIONS,
                 codes::OPERATIONS,
+                voidings::OPERATIONS,
+                new_voters::OPERATIONS,
                 health::OPERATIONS,
             ],
         )
@@ -232,6 +238,8 @@ impl OperatorService {
                 tokens::Api(self.clone()),
                 export::Api(self.clone()),
                 codes::Api(self.clone()),
+                voidings::Api(self.clone()),
+                new_voters::Api(self.clone()),
                 health,
             ),
             "Worker",

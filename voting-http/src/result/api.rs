@@ -47,6 +47,8 @@ enum StateView {
     Counted,
     /// The voter has cast a newer one, which counts.
     Superseded,
+    /// It does not count: an operator of the poll has voided it. No earlier ballot of the voter counts in its place.
+    Voided,
     /// It could not be counted.
     Rejected,
     /// The voters of its poll are forgotten, so nobody can tell any more which ballot was whose. It was counted, or
@@ -167,6 +169,7 @@ impl Api {
             state: match state {
                 ReceiptState::Counted => StateView::Counted,
                 ReceiptState::Superseded => StateView::Superseded,
+                ReceiptState::Voided => StateView::Voided,
                 ReceiptState::Rejected(_) => StateView::Rejected,
                 ReceiptState::VotersForgotten => StateView::Forgotten,
                 ReceiptState::PollDeleted => StateView::Deleted,

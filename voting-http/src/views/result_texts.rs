@@ -203,6 +203,7 @@ mod tests {
             voters,
             blank: 0,
             withdrawn: 0,
+            voided: 0,
             votes: votes.to_vec(),
         };
         ResultTexts::new(poll, StateView::Open, &tally, Texts::english())

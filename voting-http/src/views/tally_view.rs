@@ -21,6 +21,8 @@ pub(crate) struct TallyView {
     pub(crate) blank: Option<u64>,
     /// Voters who took their ballot back, and are not among `voters`. Absent: none.
     pub(crate) withdrawn: Option<u64>,
+    /// Voters whose ballot an operator has voided. They are not among `voters`. Absent: none.
+    pub(crate) voided: Option<u64>,
     /// The votes, in the poll's order of options.
     pub(crate) options: Vec<OptionTally>,
 }
@@ -54,6 +56,7 @@ impl TallyView {
             voters: tally.voters,
             blank: Some(tally.blank).filter(|blank| *blank > 0 || poll.settings().blank),
             withdrawn: Some(tally.withdrawn).filter(|withdrawn| *withdrawn > 0),
+            voided: Some(tally.voided).filter(|voided| *voided > 0),
             options: options.collect(),
         }
     }

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use voting_core::{
     Ballot, CastError, PollId, Receipt, ReceiptState, StoreError, Tally, TallyStore, VoteSink,
-    model::{position::Position, tally::Recount},
+    model::{moment::Moment, new_voters::NewVoters, position::Position, tally::Recount},
 };
 
 #[derive(Clone, Copy)]
@@ -140,6 +140,15 @@ impl TallyStore for Shifted {
 
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
         self.0.recount(poll).await
+    }
+
+    async fn new_voters(
+        &self,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        self.0.new_voters(poll, before, limit).await
     }
 
     async fn ready_to_read(&self) -> Result<(), StoreError> {

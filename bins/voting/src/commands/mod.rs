@@ -9,3 +9,4 @@ pub(crate) mod migrate;
 pub(crate) mod report;
 pub(crate) mod rewind;
 pub(crate) mod settings;
+pub(crate) mod void;

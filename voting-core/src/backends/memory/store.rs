@@ -12,6 +12,7 @@ use crate::{
         ballot::{Choices, VoterId},
         id::{PollId, TokenName},
         moment::Moment,
+        new_voters::NewVoters,
         poll::{self, Poll, PollChange, log_changes},
         poll_state::Seals,
         position::{EntryId, EntryKey, Position, ShardId},
@@ -57,13 +58,27 @@ struct StoredPoll {
     ballots: HashMap<VoterId, (Position, Choices)>,
     /// How many ballots there are of each choice, once the voters are forgotten.
     without_voters: BTreeMap<Choices, u64>,
+    /// By the number of the minute.
+    new_voters: BTreeMap<u64, u64>,
 }
 
 impl StoredPoll {
     fn forget_voters(&mut self) {
-        for (_, choices) in std::mem::take(&mut self.ballots).into_values() {
+        for (voter, (position, choices)) in std::mem::take(&mut self.ballots) {
+            let choices = self.poll.counted(voter, position, choices);
             *self.without_voters.entry(choices).or_default() += 1;
         }
+    }
+
+    /// The poll becomes this one, by whose rules other ballots are voided.
+    fn void_by(&mut self, after: &Poll) -> Result<(), StoreError> {
+        let mut moved = TallyDelta::default();
+        for (voter, (position, choices)) in &self.ballots {
+            let was = self.poll.counted(*voter, *position, *choices);
+            moved.record_all(was, after.counted(*voter, *position, *choices), 1);
+        }
+        self.tally.version += u64::from(moved.changed());
+        self.tally.add(&moved)
     }
 
     /// What each counted ballot chooses.
@@ -71,7 +86,10 @@ impl StoredPoll {
         let without_voters = self.without_voters.iter();
         let without_voters =
             without_voters.flat_map(|(choices, ballots)| (0..*ballots).map(|_| *choices));
-        let ballots = self.ballots.values().map(|(_, choices)| *choices);
+        let ballots = self.ballots.iter().map(|(voter, (position, choices))| {
+            // By the rules, and not as the tally was moved.
+            self.poll.counted(*voter, *position, *choices)
+        });
         ballots.chain(without_voters)
     }
 }
@@ -98,9 +116,13 @@ impl Store {
         let before = index.map(|index| self.polls[index].poll.clone());
         let changed = poll::change(before.as_ref(), change, Moment::now())?;
         let forgets_voters = changed.forgets_voters(before.as_ref());
+        let voids_other_ballots = changed.voids_other_ballots(before.as_ref());
         let after = changed.poll;
         match (index, &after) {
             (Some(index), Some(after)) => {
+                if voids_other_ballots {
+                    self.polls[index].void_by(after)?;
+                }
                 self.polls[index].poll = after.clone();
                 if forgets_voters {
                     self.polls[index].forget_voters();
@@ -112,6 +134,7 @@ impl Store {
                 tally: Tally::empty(id.clone(), after.options().len()),
                 ballots: HashMap::new(),
                 without_voters: BTreeMap::new(),
+                new_voters: BTreeMap::new(),
             }),
             (Some(index), None) => {
                 self.bury(index);
@@ -209,7 +232,9 @@ impl Store {
             };
             if old.is_none_or(counts) {
                 let old = stored.ballots.insert(ballot.voter, row);
-                outcome.written(placed, old.map(|(_, choices)| choices));
+                let counted =
+                    |(position, choices)| stored.poll.counted(ballot.voter, position, choices);
+                outcome.written(placed, counted(row), old.map(counted));
             }
         }
         for letter in &batch.dead_letters {
@@ -224,6 +249,9 @@ impl Store {
             if let Some(stored) = self.polls.iter_mut().find(|s| s.poll.id() == id) {
                 stored.tally.version += u64::from(delta.changed());
                 stored.tally.add(delta)?;
+                for (minute, voters) in delta.new_voters() {
+                    *stored.new_voters.entry(minute).or_default() += voters;
+                }
             }
         }
         Ok(flushed)
@@ -293,6 +321,10 @@ impl TallyStore for Memory {
             dead.map(|letter| letter.reason),
             poll.is_some_and(|stored| !stored.poll.settings().revote),
         );
+        let state = match poll {
+            Some(stored) => state.unless_voided(receipt, stored.poll.voidings()),
+            None => state,
+        };
         Ok(match poll {
             Some(stored) if stored.poll.voters_are_forgotten() => {
                 state.or_if_pending(ReceiptState::VotersForgotten)
@@ -306,6 +338,22 @@ impl TallyStore for Memory {
 
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
         self.store().recount(poll)
+    }
+
+    async fn new_voters(
+        &self,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        let store = self.store();
+        Ok(store.poll(poll).map(|stored| {
+            let minutes = stored.new_voters.range(..NewVoters::minutes_before(before));
+            let minutes = minutes.rev().take(limit);
+            minutes
+                .filter_map(|(minute, voters)| NewVoters::new(*minute, *voters))
+                .collect()
+        }))
     }
 
     async fn ready_to_read(&self) -> Result<(), StoreError> {

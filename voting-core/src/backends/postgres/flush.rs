@@ -118,8 +118,8 @@ impl Inner {
             Way::AtOnce => (write_ballots(transaction, &polls, &live)?, Vec::new()),
             Way::InParts => split::ballots(transaction, &polls, live, &mut older, &mut outcome)?,
         };
-        for (placed, old) in written {
-            outcome.written(placed, old);
+        for (placed, counted, old) in written {
+            outcome.written(placed, counted, old);
         }
         for letter in batch.dead_letters.iter().chain(&unstorable) {
             let letter = &*letter.bounded();
@@ -157,32 +157,56 @@ impl Inner {
         // In one order everywhere, or two sessions could lock each other out.
         deltas.sort_unstable_by_key(|(poll, _)| *poll);
         for (poll, delta) in deltas {
-            transaction.execute(
-                "INSERT INTO turnouts AS t VALUES ($1, $2, $3, $4)
-                 ON CONFLICT (poll, stripe) DO UPDATE
-                 SET voters = t.voters + excluded.voters, version = t.version + excluded.version",
-                &[
-                    &poll,
-                    &self.stripe,
-                    &to_column(delta.voters)?,
-                    &i64::from(delta.changed()),
-                ],
-            )?;
-            let mut options = Vec::new();
-            let mut votes = Vec::new();
-            for (option, by) in delta.votes() {
-                let corrupt = |_| StoreError::Corrupt(format!("option {option}"));
-                options.push(i16::try_from(option).map_err(corrupt)?);
-                votes.push(by);
-            }
-            transaction.execute(
-                "INSERT INTO tallies AS t
-                 SELECT $1, $2, option, votes
-                 FROM unnest($3::smallint[], $4::bigint[]) AS d (option, votes)
-                 ON CONFLICT (poll, stripe, option) DO UPDATE SET votes = t.votes + excluded.votes",
-                &[&poll, &self.stripe, &options, &votes],
-            )?;
+            self.move_tally(transaction, poll, delta)?;
         }
+        Ok(())
+    }
+
+    pub(super) fn move_tally(
+        &self,
+        transaction: &mut Transaction<'_>,
+        poll: i32,
+        delta: &TallyDelta,
+    ) -> Result<(), StoreError> {
+        let (mut minutes, mut new_voters) = (Vec::new(), Vec::new());
+        for (minute, voters) in delta.new_voters() {
+            minutes.push(to_column(minute)?);
+            new_voters.push(to_column(voters)?);
+        }
+        // In one statement, so that the minutes cost no round trip of their own.
+        transaction.execute(
+            "WITH turnout AS (
+                 INSERT INTO turnouts AS t VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (poll, stripe) DO UPDATE
+                 SET voters = t.voters + excluded.voters, version = t.version + excluded.version
+             )
+             INSERT INTO new_voters AS v
+             SELECT $1, minute, $2, voters
+             FROM unnest($5::bigint[], $6::bigint[]) AS m (minute, voters)
+             ON CONFLICT (poll, minute, stripe) DO UPDATE SET voters = v.voters + excluded.voters",
+            &[
+                &poll,
+                &self.stripe,
+                &to_column(delta.voters)?,
+                &i64::from(delta.changed()),
+                &minutes,
+                &new_voters,
+            ],
+        )?;
+        let mut options = Vec::new();
+        let mut votes = Vec::new();
+        for (option, by) in delta.votes() {
+            let corrupt = |_| StoreError::Corrupt(format!("option {option}"));
+            options.push(i16::try_from(option).map_err(corrupt)?);
+            votes.push(by);
+        }
+        transaction.execute(
+            "INSERT INTO tallies AS t
+             SELECT $1, $2, option, votes
+             FROM unnest($3::smallint[], $4::bigint[]) AS d (option, votes)
+             ON CONFLICT (poll, stripe, option) DO UPDATE SET votes = t.votes + excluded.votes",
+            &[&poll, &self.stripe, &options, &votes],
+        )?;
         Ok(())
     }
 
@@ -315,61 +339,97 @@ fn dead_among(
 /// Which of a voter's two ballots counts, in polls where the newest one does.
 const NEWEST: &str = "(excluded.ms, excluded.n, excluded.shard) > (b.ms, b.n, b.shard)";
 
-/// The same where some of the polls keep the oldest: their keys are the seventh parameter.
-const NEWEST_OR_OLDEST: &str = "
-    CASE WHEN b.poll = ANY ($7) THEN (excluded.ms, excluded.n, excluded.shard) < (b.ms, b.n, b.shard)
-    ELSE (excluded.ms, excluded.n, excluded.shard) > (b.ms, b.n, b.shard) END";
+/// The same where some of the polls keep the oldest: their keys are the last parameter.
+fn newest_or_oldest(last: usize) -> String {
+    format!(
+        "CASE WHEN b.poll = ANY (${last}) THEN (excluded.ms, excluded.n, excluded.shard) < (b.ms, b.n, b.shard)
+         ELSE {NEWEST} END"
+    )
+}
 
-fn upsert(condition: &str) -> String {
+/// `voided`: in some of the polls ballots are voided, so the seventh parameter says what those choose.
+fn upsert(condition: &str, voided: bool) -> String {
+    // Where no ballot is voided, no row has anything in that column.
+    let (column, value, set) = match voided {
+        true => (
+            ", voided",
+            ", unnest($7::bigint[])",
+            ", voided = excluded.voided",
+        ),
+        false => ("", "", ""),
+    };
     // The row keeps what it held before, since nothing else can be asked of it that another
     // session could not change in between. The input is sorted by voter, so that two sessions
     // wait for each other and never lock each other out. The columns are unnested in the list, where
     // they come row by row: in the FROM clause each of them would be stored first.
     format!(
-        "INSERT INTO ballots AS b (poll, voter, choices, prev, shard, ms, n)
+        "INSERT INTO ballots AS b (poll, voter, choices, prev, shard, ms, n{column})
          SELECT unnest($1::integer[]), unnest($2::uuid[]), unnest($3::bigint[]), NULL::bigint,
-                unnest($4::integer[]), unnest($5::bigint[]), unnest($6::bigint[])
+                unnest($4::integer[]), unnest($5::bigint[]), unnest($6::bigint[]){value}
          ON CONFLICT (poll, voter) DO UPDATE
          SET prev = b.choices, choices = excluded.choices, shard = excluded.shard,
-             ms = excluded.ms, n = excluded.n
+             ms = excluded.ms, n = excluded.n{set}
          WHERE {condition}
          RETURNING poll, voter, prev"
     )
 }
 
-static KEEP_NEWEST: LazyLock<String> = LazyLock::new(|| upsert(NEWEST));
-static KEEP_NEWEST_OR_OLDEST: LazyLock<String> = LazyLock::new(|| upsert(NEWEST_OR_OLDEST));
+static KEEP_NEWEST: LazyLock<String> = LazyLock::new(|| upsert(NEWEST, false));
+static KEEP_NEWEST_OR_OLDEST: LazyLock<String> =
+    LazyLock::new(|| upsert(&newest_or_oldest(7), false));
+static KEEP_NEWEST_AND_VOID: LazyLock<String> = LazyLock::new(|| upsert(NEWEST, true));
+static KEEP_NEWEST_OR_OLDEST_AND_VOID: LazyLock<String> =
+    LazyLock::new(|| upsert(&newest_or_oldest(8), true));
 
-/// Gives each voter's row to the ballot if it counts before the one there. The ballots that got
-/// their row, each with the choices that were there.
+/// A ballot that was written, with what it counts for, and what the one that was there counted for.
+pub(super) type Written<'a> = (&'a PlacedBallot, Choices, Option<Choices>);
+
+/// Gives each voter's row to the ballot if it counts before the one there. Returns the ballots that got
+/// their row.
 pub(super) fn write_ballots<'a>(
     transaction: &mut Transaction<'_>,
     polls: &Polls,
     ballots: &[&'a PlacedBallot],
-) -> Result<Vec<(&'a PlacedBallot, Option<Choices>)>, StoreError> {
+) -> Result<Vec<Written<'a>>, StoreError> {
     if ballots.is_empty() {
         return Ok(Vec::new());
     }
     let mut keys = Vec::with_capacity(ballots.len());
+    let mut counted: Vec<Choices> = Vec::with_capacity(ballots.len());
     for in_poll in ballots.chunk_by(|a, b| a.ballot.poll == b.ballot.poll) {
-        let (key, _) = polls[&in_poll[0].ballot.poll];
-        keys.resize(keys.len() + in_poll.len(), key);
+        let (key, poll) = &polls[&in_poll[0].ballot.poll];
+        keys.resize(keys.len() + in_poll.len(), *key);
+        counted.extend(in_poll.iter().map(|placed| {
+            poll.counted(placed.ballot.voter, placed.position, placed.ballot.choices)
+        }));
     }
     let voters = ballots.iter().map(|placed| placed.ballot.voter.to_bytes());
     let voters: Vec<_> = voters.map(Uuid::from_bytes).collect();
-    let choices = ballots
-        .iter()
-        .map(|placed| placed.ballot.choices.to_column());
-    let choices: Vec<_> = choices.collect();
+    let choices: Vec<_> = counted.iter().map(|choices| choices.to_column()).collect();
     let (shards, ms, n) = position_columns(ballots.iter().map(|placed| placed.position))?;
+    let mut columns: Vec<&(dyn ToSql + Sync)> = vec![&keys, &voters, &choices, &shards, &ms, &n];
+    let is_voided = polls.values().any(|(_, poll)| !poll.voidings().is_empty());
+    let voided = counted.iter().zip(ballots).map(|(counted, placed)| {
+        let choices = placed.ballot.choices;
+        (*counted != choices).then(|| choices.to_column())
+    });
+    let voided: Vec<Option<i64>> = match is_voided {
+        true => voided.collect(),
+        false => Vec::new(),
+    };
+    if is_voided {
+        columns.push(&voided);
+    }
     let first_counts = polls.values().filter(|(_, poll)| !poll.settings().revote);
     let first_counts: Vec<i32> = first_counts.map(|(key, _)| *key).collect();
-    let mut columns: Vec<&(dyn ToSql + Sync)> = vec![&keys, &voters, &choices, &shards, &ms, &n];
-    let statement = if first_counts.is_empty() {
-        KEEP_NEWEST.as_str()
-    } else {
+    if !first_counts.is_empty() {
         columns.push(&first_counts);
-        KEEP_NEWEST_OR_OLDEST.as_str()
+    }
+    let statement: &'static str = match (first_counts.is_empty(), is_voided) {
+        (true, false) => &KEEP_NEWEST,
+        (false, false) => &KEEP_NEWEST_OR_OLDEST,
+        (true, true) => &KEEP_NEWEST_AND_VOID,
+        (false, true) => &KEEP_NEWEST_OR_OLDEST_AND_VOID,
     };
     let rows = transaction.query(statement, &columns)?;
     // Rows come as the ballots went in, so each is near the last one. In another order they would be
@@ -387,7 +447,7 @@ pub(super) fn write_ballots<'a>(
         let old = old
             .map(|column| Choices::from_column(column).ok_or_else(corrupt))
             .transpose()?;
-        Ok((ballots[index], old))
+        Ok((ballots[index], counted[index], old))
     });
     written.collect()
 }

@@ -23,6 +23,7 @@ mod split;
 mod tokens;
 mod unsigned;
 mod upgrade;
+mod voiding;
 
 use std::{
     collections::HashMap,

@@ -12,7 +12,7 @@ use crate::{
     model::{
         id::PollId,
         moment::Moment,
-        poll::{self, ChangeTo, Poll, PollChange, log_changes},
+        poll::{self, ChangeTo, Changed, Poll, PollChange, log_changes},
         poll_state::Seals,
     },
     store::{PollDirectory, PollStore, audit::AuditNote},
@@ -42,18 +42,33 @@ pub(super) fn to_poll(row: &Row) -> Result<Poll, StoreError> {
 impl Inner {
     fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
         let (before, after) =
-            self.in_transaction(|transaction| change_poll(transaction, change, by))?;
+            self.in_transaction(|transaction| self.change_poll_in(transaction, change, by))?;
         log_changes(before.as_ref(), after.as_ref());
         Ok(after)
     }
+
+    fn change_poll_in(
+        &self,
+        transaction: &mut Transaction<'_>,
+        change: &PollChange,
+        by: &str,
+    ) -> Result<(Option<Poll>, Option<Poll>), StoreError> {
+        let (key, before, changed) = change_poll(transaction, change, by)?;
+        if let (Some(key), Some(after)) = (key, &changed.poll)
+            && changed.voids_other_ballots(before.as_ref())
+        {
+            self.void_by(transaction, key, after)?;
+        }
+        Ok((before, changed.poll))
+    }
 }
 
-/// The poll before, and after.
+/// The key and the poll before, and what has changed.
 fn change_poll(
     transaction: &mut Transaction<'_>,
     change: &PollChange,
     by: &str,
-) -> Result<(Option<Poll>, Option<Poll>), StoreError> {
+) -> Result<(Option<i32>, Option<Poll>, Changed), StoreError> {
     let id = &change.poll;
     // Locks the id, also where there is no row: two processes may store the same poll. The lock of the row waits for the
     // flushes that hold a share of it.
@@ -84,8 +99,9 @@ fn change_poll(
     {
         *poll = poll.clone().without_key();
     }
+    let key = row.as_ref().map(|row| row.get(0));
     if !changed.is_changed {
-        return Ok((before, changed.poll));
+        return Ok((key, before, changed));
     }
     match &changed.poll {
         Some(after) => write_poll(transaction, after)?,
@@ -96,10 +112,10 @@ fn change_poll(
         transaction.batch_execute("SET LOCAL statement_timeout = 0")?;
         transaction.execute("SELECT forget_voters($1)", &[&id.as_str()])?;
     }
-    if let Some(note) = changed.note {
+    if let Some(note) = changed.note.take() {
         add_to_audit_log(transaction, &AuditNote::of_change(id, note, by))?;
     }
-    Ok((before, changed.poll))
+    Ok((key, before, changed))
 }
 
 fn write_poll(transaction: &mut Transaction<'_>, poll: &Poll) -> Result<(), StoreError> {

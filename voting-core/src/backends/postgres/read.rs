@@ -8,6 +8,7 @@ use super::{
     Inner, Postgres, from_column,
     polls::{IS_DELETED, read_poll},
     to_column,
+    voiding::{self, Rules},
 };
 use crate::{
     backends::stored_json,
@@ -15,7 +16,9 @@ use crate::{
     model::{
         ballot::Choices,
         id::PollId,
-        poll::PollExtras,
+        moment::Moment,
+        new_voters::NewVoters,
+        poll::{Poll, PollExtras},
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
         rejection::{RejectReason, UnknownReason},
@@ -78,12 +81,17 @@ fn recount(snapshot: &mut Transaction<'_>, id: &PollId) -> Result<Option<Recount
     let mut counted = Tally::empty(id.clone(), kept.votes.len());
     counted.version = kept.version;
     let mut rows_counted = 0;
-    // A poll has rows in one of the two tables only.
-    let rows = snapshot.query(
-        "SELECT choices, COUNT(*) FROM ballots WHERE poll = $1 GROUP BY choices
-         UNION ALL SELECT choices, ballots FROM ballots_without_voters WHERE poll = $1",
-        &[&key],
-    )?;
+    let poll = read_poll(snapshot, id)?.map(|(_, poll)| poll);
+    let voids = |poll: &Poll| !poll.voidings().is_empty() && !poll.voters_are_forgotten();
+    let rows = match poll.filter(voids) {
+        Some(poll) => snapshot.query(voiding::COUNTED, &Rules::of(&poll)?.parameters(&key))?,
+        // A poll has rows in one of the two tables only.
+        None => snapshot.query(
+            "SELECT choices, COUNT(*) FROM ballots WHERE poll = $1 GROUP BY choices
+             UNION ALL SELECT choices, ballots FROM ballots_without_voters WHERE poll = $1",
+            &[&key],
+        )?,
+    };
     for row in rows {
         let (choices, ballots): (i64, _) = (row.get(0), from_column(row.get(1))?);
         let corrupt = || StoreError::Corrupt(format!("choices {choices} in poll {id}"));
@@ -94,6 +102,29 @@ fn recount(snapshot: &mut Transaction<'_>, id: &PollId) -> Result<Option<Recount
     }
     counted.set_rows(rows_counted)?;
     Ok(Some(Recount { kept, counted }))
+}
+
+fn new_voters(
+    snapshot: &mut Transaction<'_>,
+    id: &PollId,
+    before: Option<Moment>,
+    limit: usize,
+) -> Result<Option<Vec<NewVoters>>, StoreError> {
+    let Some((key, _)) = read_poll(snapshot, id)? else {
+        return Ok(None);
+    };
+    let before = to_column(NewVoters::minutes_before(before))?;
+    let rows = snapshot.query(
+        "SELECT minute, SUM(voters)::bigint FROM new_voters WHERE poll = $1 AND minute < $2
+         GROUP BY minute ORDER BY minute DESC LIMIT $3",
+        &[&key, &before, &to_column(limit as u64)?],
+    )?;
+    let minutes = rows.iter().map(|row| {
+        let (minute, voters) = (from_column(row.get(0))?, from_column(row.get(1))?);
+        let corrupt = || StoreError::Corrupt(format!("minute {minute} of {id}"));
+        NewVoters::new(minute, voters).ok_or_else(corrupt)
+    });
+    minutes.collect::<Result<_, _>>().map(Some)
 }
 
 fn receipt_state(
@@ -135,6 +166,7 @@ fn receipt_state(
     )?;
     let dead = dead.map(|row| reason(row.get(0))).transpose()?;
     let state = ReceiptState::judge(own, stored, dead, first_counts);
+    let state = state.unless_voided(receipt, extras.voidings());
     let id = &receipt.poll;
     Ok(match found {
         Some(_) if extras.voters_are_forgotten() => {
@@ -221,6 +253,17 @@ impl TallyStore for Postgres {
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
         let poll = poll.clone();
         self.call(move |inner| inner.read(|snapshot| recount(snapshot, &poll)))
+            .await
+    }
+
+    async fn new_voters(
+        &self,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        let poll = poll.clone();
+        self.call(move |inner| inner.read(|snapshot| new_voters(snapshot, &poll, before, limit)))
             .await
     }
 

@@ -21,6 +21,7 @@ const RIGHTS: [(&str, &str, &str); 16] = [
     ("tallies", "SELECT, INSERT, UPDATE", "SELECT"),
     ("turnouts", "SELECT, INSERT, UPDATE", "SELECT"),
     ("superseded", "SELECT, INSERT, UPDATE", ""),
+    ("new_voters", "SELECT, INSERT, UPDATE", ""),
     // Those hold ballots as they were cast.
     (
         "dead_letters",

@@ -6,13 +6,13 @@
 use uuid::Uuid;
 
 use super::{
-    flush::{Polls, write_ballots, write_dead_letter},
+    flush::{Polls, Written, write_ballots, write_dead_letter},
     prepared::Transaction,
     read,
 };
 use crate::{
     error::StoreError,
-    model::{ballot::Choices, rejection::RejectReason},
+    model::rejection::RejectReason,
     store::{batch::PlacedBallot, dead_letter::DeadLetter, older::Older, outcome::FlushOutcome},
 };
 
@@ -56,9 +56,6 @@ fn refusal(error: StoreError) -> Result<Refusal, StoreError> {
 pub(super) fn is_refusal(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable(source) if source.is::<Refusal>())
 }
-
-/// A ballot that was written, with the choices that were there.
-type Written<'a> = (&'a PlacedBallot, Option<Choices>);
 
 /// Writes the ballots that can be, in place of one that cannot the voter's older one, and returns
 /// them with the dead letters of those that cannot, which are not written yet.

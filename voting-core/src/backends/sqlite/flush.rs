@@ -39,9 +39,11 @@ impl Inner {
         let dead = dead_among(&transaction, outcome.replays(batch))?;
         let mut older = Older::new(batch, dead);
         for placed in batch.ballots.iter().filter_map(|p| older.alive(p)) {
-            let (key, _) = polls[&placed.ballot.poll];
-            if let Some(old) = write_ballot(&transaction, key, batch, placed)? {
-                outcome.written(placed, old);
+            let (key, poll) = &polls[&placed.ballot.poll];
+            let ballot = &placed.ballot;
+            let counted = poll.counted(ballot.voter, placed.position, ballot.choices);
+            if let Some(old) = write_ballot(&transaction, *key, batch, placed, counted)? {
+                outcome.written(placed, counted, old);
             }
         }
         for letter in &batch.dead_letters {
@@ -162,12 +164,13 @@ fn polls_of<'a>(
 }
 
 /// Gives the voter's row to the ballot if it counts before the one there. `None` when it does not,
-/// otherwise the choices that were there.
+/// otherwise what the one that was there counted for. `counted` is what the new one counts for.
 fn write_ballot(
     transaction: &Transaction<'_>,
     poll: i64,
     batch: &Batch,
     placed: &PlacedBallot,
+    counted: Choices,
 ) -> Result<Option<Option<Choices>>, StoreError> {
     let PlacedBallot { position, ballot } = placed;
     let voter = ballot.voter.to_bytes();
@@ -201,18 +204,19 @@ fn write_ballot(
     };
     transaction
         .prepare_cached(
-            "INSERT INTO ballots (poll, voter, choices, shard, ms, n)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO ballots (poll, voter, choices, shard, ms, n, voided)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (poll, voter) DO UPDATE SET choices = excluded.choices,
-                shard = excluded.shard, ms = excluded.ms, n = excluded.n",
+                shard = excluded.shard, ms = excluded.ms, n = excluded.n, voided = excluded.voided",
         )?
         .execute(params![
             poll,
             voter,
-            ballot.choices.to_column(),
+            counted.to_column(),
             position.shard().0,
             position.ms(),
             position.n(),
+            (counted != ballot.choices).then(|| ballot.choices.to_column()),
         ])?;
     Ok(Some(old))
 }
@@ -254,7 +258,7 @@ fn write_dead_letter(
     Ok(written == 1)
 }
 
-fn move_tally(
+pub(super) fn move_tally(
     transaction: &Transaction<'_>,
     poll: i64,
     delta: &TallyDelta,
@@ -271,6 +275,14 @@ fn move_tally(
                  ON CONFLICT (poll, option) DO UPDATE SET votes = votes + excluded.votes",
             )?
             .execute(params![poll, option as u64, by])?;
+    }
+    for (minute, voters) in delta.new_voters() {
+        transaction
+            .prepare_cached(
+                "INSERT INTO new_voters VALUES (?1, ?2, ?3)
+                 ON CONFLICT (poll, minute) DO UPDATE SET voters = voters + excluded.voters",
+            )?
+            .execute(params![poll, minute, voters])?;
     }
     Ok(())
 }

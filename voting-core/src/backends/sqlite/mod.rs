@@ -17,6 +17,7 @@ mod read;
 mod secrets;
 mod sessions;
 mod tokens;
+mod voiding;
 
 use std::{
     fs::File,

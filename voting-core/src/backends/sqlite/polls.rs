@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Inner, Sqlite, audit::add_to_audit_log, begin, lock};
+use super::{Inner, Sqlite, audit::add_to_audit_log, begin, lock, voiding::void_by};
 use crate::{
     backends::stored_json,
     error::{StoreError, in_one_line},
@@ -86,6 +86,11 @@ impl Inner {
             (None, Some(key)) => delete_poll(&transaction, id, key)?,
             (None, None) => {}
         }
+        if let (Some(after), Some(key)) = (&changed.poll, key)
+            && changed.voids_other_ballots(before.as_ref())
+        {
+            void_by(&transaction, key, after)?;
+        }
         if let (true, Some(key)) = (forgets_voters, key) {
             forget_voters(&transaction, id, key)?;
         }
@@ -139,6 +144,7 @@ fn delete_poll(transaction: &Transaction<'_>, id: &PollId, key: i64) -> Result<(
     )?;
     transaction.execute("DELETE FROM tallies WHERE poll = ?1", [key])?;
     transaction.execute("DELETE FROM ballots_without_voters WHERE poll = ?1", [key])?;
+    transaction.execute("DELETE FROM new_voters WHERE poll = ?1", [key])?;
     transaction.execute(
         "UPDATE polls SET id = '!' || key, definition = '', extras = NULL, voters = 0 WHERE key = ?1",
         [key],

@@ -7,12 +7,15 @@ use super::{
     Inner, Sqlite, lock,
     open::open_reader,
     polls::{counted_choices, is_deleted, read_poll},
+    voiding::each_stored,
 };
 use crate::{
     error::StoreError,
     model::{
         ballot::Choices,
         id::PollId,
+        moment::Moment,
+        new_voters::NewVoters,
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
         rejection::RejectReason,
@@ -74,19 +77,57 @@ impl Inner {
         let Some((_, poll)) = read_poll(&snapshot, id)? else {
             return Ok(None);
         };
-        let mut query = snapshot.prepare(counted_choices(&poll))?;
-        let mut rows = query.query([key])?;
-        while let Some(row) = rows.next()? {
-            let (choices, ballots): (i64, u64) = (row.get(0)?, row.get(1)?);
-            let corrupt = || StoreError::Corrupt(format!("choices {choices} in poll {id}"));
+        let mut add = |choices: Choices, ballots: u64| {
+            let corrupt = || StoreError::Corrupt(format!("choices {choices:?} in poll {id}"));
             rows_counted += ballots;
-            let choices = Choices::from_column(choices).ok_or_else(corrupt)?;
             for counter in counters(choices) {
                 *counted.counter_mut(counter).ok_or_else(corrupt)? += ballots;
+            }
+            Ok(())
+        };
+        if !poll.voidings().is_empty() && !poll.voters_are_forgotten() {
+            // By the rules, and not by what is written beside the ballots.
+            each_stored(&snapshot, key, |some| {
+                some.iter()
+                    .try_for_each(|ballot| add(ballot.counted(&poll), 1))
+            })?;
+        } else {
+            let mut query = snapshot.prepare(counted_choices(&poll))?;
+            let mut rows = query.query([key])?;
+            while let Some(row) = rows.next()? {
+                let (choices, ballots): (i64, u64) = (row.get(0)?, row.get(1)?);
+                let corrupt = || StoreError::Corrupt(format!("choices {choices} in poll {id}"));
+                add(Choices::from_column(choices).ok_or_else(corrupt)?, ballots)?;
             }
         }
         counted.set_rows(rows_counted)?;
         Ok(Some(Recount { kept, counted }))
+    }
+
+    fn new_voters(
+        &self,
+        id: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        let mut reader = lock(&self.reader);
+        let snapshot = reader.transaction()?;
+        let Some((key, _)) = read_poll(&snapshot, id)? else {
+            return Ok(None);
+        };
+        let mut query = snapshot.prepare_cached(
+            "SELECT minute, voters FROM new_voters WHERE poll = ?1 AND minute < ?2
+             ORDER BY minute DESC LIMIT ?3",
+        )?;
+        let before = NewVoters::minutes_before(before);
+        let mut rows = query.query(params![key, before, limit as u64])?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (minute, voters): (u64, u64) = (row.get(0)?, row.get(1)?);
+            let corrupt = || StoreError::Corrupt(format!("minute {minute} of {id}"));
+            all.push(NewVoters::new(minute, voters).ok_or_else(corrupt)?);
+        }
+        Ok(Some(all))
     }
 
     fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
@@ -125,6 +166,10 @@ impl Inner {
             .optional()?;
         let dead = dead.as_deref().map(to_reason).transpose()?;
         let state = ReceiptState::judge(position, stored, dead, first_counts);
+        let state = match &poll {
+            Some((_, poll)) => state.unless_voided(receipt, poll.voidings()),
+            None => state,
+        };
         Ok(match &poll {
             Some((_, poll)) if poll.voters_are_forgotten() => {
                 state.or_if_pending(ReceiptState::VotersForgotten)
@@ -198,13 +243,13 @@ fn to_letter(row: &rusqlite::Row<'_>) -> Result<DeadLetter, StoreError> {
     })
 }
 
-type PositionColumns = (u16, u64, u64);
+pub(super) type PositionColumns = (u16, u64, u64);
 
-fn position_columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<PositionColumns> {
+pub(super) fn position_columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<PositionColumns> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
-fn to_position((shard, ms, n): PositionColumns) -> Result<Position, StoreError> {
+pub(super) fn to_position((shard, ms, n): PositionColumns) -> Result<Position, StoreError> {
     Position::from_parts(ShardId(shard), ms, n)
         .ok_or_else(|| StoreError::Corrupt(format!("position {shard}-{ms}-{n}")))
 }
@@ -232,6 +277,17 @@ impl TallyStore for Sqlite {
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
         let poll = poll.clone();
         self.reading(move |inner| inner.recount(&poll)).await
+    }
+
+    async fn new_voters(
+        &self,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        let poll = poll.clone();
+        self.reading(move |inner| inner.new_voters(&poll, before, limit))
+            .await
     }
 
     async fn ready_to_read(&self) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    CodeChange, CodeRegister, Poll, PollFields, PollSettings,
+    CodeChange, CodeRegister, NewVoiding, Poll, PollFields, PollSettings,
     life::{CHANGE_MARGIN, Life, Pending},
     text,
 };
@@ -59,6 +59,11 @@ pub enum ChangeTo {
         /// As it is to be.
         to: Box<WrappedPollKey>,
     },
+    /// A rule by which ballots of the poll are voided, also those that come late: they do not count. Only of a poll that
+    /// is published and not final. The store moves the tally in the transaction that writes the poll.
+    Voided(Box<NewVoiding>),
+    /// The rule of this number is undone. The ballots count again that no other rule voids.
+    VoidingUndone(u32),
     /// Its voters are forgotten. Only of a final poll. The poll's [key](Poll::wrapped_key) is destroyed. Of its ballots
     /// the store keeps only how many there are of each choice, so tally, recount and export stay. Ballots among its
     /// dead letters go. A ballot that comes again changes nothing. This cannot be undone.
@@ -131,6 +136,23 @@ pub enum ChangeRefusal {
         max = super::MAX_CODES, changed = super::MAX_CHANGED_CODES
     )]
     TooManyCodes,
+    /// A draft has no ballots, and the count of a final poll never changes.
+    #[error(
+        "ballots can be voided, and voided ballots count again, only from its opening until it is final"
+    )]
+    CountFixed,
+    /// A span of moments that has no moment, or does not end before the present one.
+    #[error("a span of ballots to be voided begins before it ends, and does not end in the future")]
+    BadSpan,
+    /// Only revoked codes can be voided: with others people can vote.
+    #[error("only votes that were cast with revoked codes can be voided; revoke the codes first")]
+    CodesNotRevoked,
+    /// No rule has this number.
+    #[error("it has no such rule by which votes are voided")]
+    NoVoiding,
+    /// A poll has at most so many rules.
+    #[error("it has {max} rules by which votes are voided, and cannot have more", max = super::MAX_VOIDINGS)]
+    TooManyVoidings,
     /// Only a draft or a final poll can be deleted.
     #[error("only a draft or a final poll can be deleted; close it first")]
     NotDeletable,
@@ -153,6 +175,19 @@ impl Changed {
     pub fn forgets_voters(&self, stored: Option<&Poll>) -> bool {
         let is_so = |poll: Option<&Poll>| poll.is_some_and(Poll::voters_are_forgotten);
         is_so(self.poll.as_ref()) && !is_so(stored)
+    }
+
+    /// Whether the store is to move the tally of the poll, which is `stored` before the change, in the transaction that
+    /// writes it: other ballots are voided then. [`Poll::counted`] says what each ballot counts for. See
+    /// [`ChangeTo::Voided`].
+    pub fn voids_other_ballots(&self, stored: Option<&Poll>) -> bool {
+        match (stored, &self.poll) {
+            (Some(before), Some(after)) => {
+                // Without its voters, the ballots of a poll cannot be told apart any more.
+                !before.voters_are_forgotten() && before.voidings() != after.voidings()
+            }
+            _ => false,
+        }
     }
 }
 
@@ -313,6 +348,14 @@ pub fn change(
             };
             (action, after)
         }
+        ChangeTo::Voided(new) => {
+            let voided = stored.with_voiding(new, now).map_err(refused)?;
+            return Ok(noted(stored, voided));
+        }
+        ChangeTo::VoidingUndone(number) => {
+            let undone = stored.without_voiding(*number).map_err(refused)?;
+            return Ok(noted(stored, Some(undone)));
+        }
         ChangeTo::VotersForgotten => {
             if !stored.state.is_final() {
                 return Err(refused(ChangeRefusal::VotersNeeded));
@@ -352,6 +395,23 @@ pub fn change(
         is_changed: true,
         poll: Some(after),
     })
+}
+
+/// A change with a note of its own; `None` if nothing has changed.
+fn noted(stored: &Poll, changed: Option<(Poll, ChangeNote)>) -> Changed {
+    let is_changed = changed.is_some();
+    let (poll, note) = match changed {
+        Some((mut after, note)) => {
+            after.extras.life.revision = stored.revision() + 1;
+            (after, Some(note))
+        }
+        None => (stored.clone(), None),
+    };
+    Changed {
+        poll: Some(poll),
+        is_changed,
+        note,
+    }
 }
 
 /// A poll that a store lacked, or had as it was before.

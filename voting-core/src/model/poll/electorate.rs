@@ -89,6 +89,16 @@ impl CodeRegister {
         self.revoked.len()
     }
 
+    /// Whether the code of this serial number is revoked.
+    pub fn is_revoked(&self, serial: Serial) -> bool {
+        self.revoked.contains(&serial)
+    }
+
+    /// The serial numbers of the codes that are revoked, sorted.
+    pub fn revoked_serials(&self) -> impl Iterator<Item = Serial> {
+        self.revoked.iter().copied()
+    }
+
     /// How many codes were replaced, once or several times.
     pub fn replaced(&self) -> usize {
         self.replaced.len()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Poll, PollFields, PollSettings, Voters, electorate::Electorate};
+use super::{Poll, PollFields, PollSettings, Voidings, Voters, electorate::Electorate};
 use crate::{
     error::CastError,
     model::{id::PollId, moment::Moment, poll_state::PollState},
@@ -97,6 +97,9 @@ pub(super) struct Life {
     /// The store was put back to a time before its voters were forgotten. They are to be forgotten again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) forget_voters_again: bool,
+    /// The rules by which ballots are voided.
+    #[serde(skip_serializing_if = "Voidings::were_none")]
+    pub(super) voidings: Voidings,
 }
 
 /// A definition and settings that hold once every shard of the log has confirmed them.
@@ -353,8 +356,8 @@ impl Poll {
     }
 
     /// Whether programs before version 0.2 would take this poll for another one than it is: they know no times, no
-    /// drafts, no hidden results, no codes, no pseudonyms, no blank votes and no forgotten voters, and always count the
-    /// newest ballot.
+    /// drafts, no hidden results, no codes, no pseudonyms, no blank votes, no forgotten voters and no voided ballots, and
+    /// always count the newest ballot.
     pub fn needs_new_programs(&self) -> bool {
         self.wrapped_key().is_some() || self.needs_new_programs_without_key()
     }
@@ -372,6 +375,7 @@ impl Poll {
             || settings.blank
             || settings.results != super::ShowResults::Always
             || self.voters_are_forgotten()
+            || !self.voidings().is_empty()
     }
 }
 

@@ -9,6 +9,7 @@ mod secrets;
 mod store;
 mod stores;
 mod tokens;
+mod voiding;
 mod windows;
 
 use voting_core::{backends::memory::Memory, conformance::Backend};
@@ -55,7 +56,7 @@ mod unbroken {
 
     voting_core::conformance_suite!(
         async { around(memory_of(3)) }; queue, log_range, flush, first, empty, store_range, polls,
-        life, audit, tokens, sessions, delete, forget, export, work, close, times, secrets
+        life, audit, tokens, sessions, delete, forget, voiding, export, work, close, times, secrets
     );
 
     voting_core::conformance_suite!(async { around(sqlite_backend().await) }; restart);

@@ -7,7 +7,10 @@ use voting_core::{
     BatchFlusher, DeadLetterStore, ExportStore, Poll, PollDirectory, PollId, PollState, PollStore,
     Receipt, ReceiptState, StoreError, Tally, TallyStore,
     conformance::Backend,
-    model::{poll::PollChange, poll_state::Seals, position::Position, tally::Recount},
+    model::{
+        moment::Moment, new_voters::NewVoters, poll::PollChange, poll_state::Seals,
+        position::Position, tally::Recount,
+    },
     store::{
         AuditLog,
         audit::{AuditEntry, AuditNote},
@@ -58,6 +61,16 @@ pub trait BrokenStore: Default + Send + Sync + 'static {
         receipt: &Receipt,
     ) -> Result<ReceiptState, StoreError> {
         store.tallies.receipt_state(receipt).await
+    }
+
+    async fn new_voters(
+        &self,
+        store: &Store,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        store.tallies.new_voters(poll, before, limit).await
     }
 
     async fn change_poll(
@@ -192,6 +205,16 @@ impl<B: BrokenStore> TallyStore for Around<B> {
 
     async fn recount(&self, poll: &PollId) -> Result<Option<Recount>, StoreError> {
         self.store.tallies.recount(poll).await
+    }
+
+    async fn new_voters(
+        &self,
+        poll: &PollId,
+        before: Option<Moment>,
+        limit: usize,
+    ) -> Result<Option<Vec<NewVoters>>, StoreError> {
+        let broken = &self.broken;
+        broken.new_voters(&self.store, poll, before, limit).await
     }
 
     async fn ready_to_read(&self) -> Result<(), StoreError> {

@@ -61,6 +61,7 @@ BEGIN
             DELETE FROM tallies WHERE tallies.poll = found_poll.key;
             DELETE FROM turnouts WHERE turnouts.poll = found_poll.key;
             DELETE FROM ballots_without_voters WHERE ballots_without_voters.poll = found_poll.key;
+            DELETE FROM new_voters WHERE new_voters.poll = found_poll.key;
             UPDATE dead_letters SET payload = '', detail = ''
                 WHERE substring(payload FROM 1 FOR octet_length(beginning)) = beginning;
             DELETE FROM polls WHERE polls.key = found_poll.key;
@@ -131,3 +132,16 @@ CREATE TABLE host_sessions (
     until     bigint NOT NULL,
     has_ended boolean NOT NULL -- kept until its time is over, so that it does not come back
 );
+
+-- What a ballot chooses that an operator has voided: its choices say only that it is voided.
+ALTER TABLE ballots ADD COLUMN voided bigint;
+
+-- How many voters were new in each minute since 1970 began, by the positions of the ballots with which they were first
+-- counted. The numbers are sums over stripes, as those of tallies are.
+CREATE TABLE new_voters (
+    poll   integer NOT NULL,
+    minute bigint NOT NULL,
+    stripe smallint NOT NULL,
+    voters bigint NOT NULL,
+    PRIMARY KEY (poll, minute, stripe)
+) WITH (fillfactor = 50);

@@ -60,3 +60,15 @@ CREATE TABLE host_sessions (
 -- The secrets to which the log is held: the one that came last has the highest place. One that is not accepted any more has
 -- place -1.
 ALTER TABLE secrets ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+
+-- What a ballot chooses that an operator has voided: its choices say only that it is voided.
+ALTER TABLE ballots ADD COLUMN voided INTEGER;
+
+-- How many voters were new in each minute since 1970 began, by the positions of the ballots with which they were first
+-- counted.
+CREATE TABLE new_voters (
+    poll   INTEGER NOT NULL REFERENCES polls,
+    minute INTEGER NOT NULL,
+    voters INTEGER NOT NULL,
+    PRIMARY KEY (poll, minute)
+) STRICT, WITHOUT ROWID;

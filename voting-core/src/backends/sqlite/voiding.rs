@@ -1,0 +1,106 @@
+//! Ballots that an operator has voided: their choices say so, and what they choose is kept beside.
+
+use rusqlite::{Connection, Row, Transaction, params};
+
+use super::{flush::move_tally, read::position_columns, read::to_position};
+use crate::{
+    error::StoreError,
+    model::{
+        ballot::{Choices, VoterId},
+        poll::Poll,
+        position::Position,
+        tally::TallyDelta,
+    },
+};
+
+/// So many ballots are looked at between two statements that change some of them.
+const LOOKED_AT_ONCE: usize = 10_000;
+
+/// A ballot that is stored.
+pub(super) struct Stored {
+    voter: VoterId,
+    position: Position,
+    choices: Choices,
+    is_voided: bool,
+}
+
+impl Stored {
+    /// What the ballot counts for by the rules of this poll, whatever is written beside it.
+    pub(super) fn counted(&self, poll: &Poll) -> Choices {
+        poll.counted(self.voter, self.position, self.choices)
+    }
+}
+
+/// Of the ballots of a poll, those of voters after `?2`, by voter. What is voided has its choices in the last column.
+const BALLOTS: &str = "
+    SELECT shard, ms, n, voter, COALESCE(voided, choices), voided IS NOT NULL
+    FROM ballots WHERE poll = ?1 AND voter > ?2 ORDER BY voter LIMIT ?3";
+
+fn stored(row: &Row<'_>) -> Result<Stored, StoreError> {
+    let choices: i64 = row.get(4)?;
+    let corrupt = || StoreError::Corrupt(format!("choices {choices}"));
+    Ok(Stored {
+        position: to_position(position_columns(row)?)?,
+        voter: VoterId::from_bytes(row.get(3)?),
+        choices: Choices::from_column(choices).ok_or_else(corrupt)?,
+        is_voided: row.get(5)?,
+    })
+}
+
+/// Looks at all ballots of the poll with this key, some at a time.
+pub(super) fn each_stored(
+    connection: &Connection,
+    key: i64,
+    mut look: impl FnMut(&[Stored]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut query = connection.prepare_cached(BALLOTS)?;
+    let mut after = Vec::new();
+    loop {
+        let mut rows = query.query(params![key, after, LOOKED_AT_ONCE as u64])?;
+        let mut some = Vec::new();
+        while let Some(row) = rows.next()? {
+            some.push(stored(row)?);
+        }
+        let Some(last) = some.last() else {
+            return Ok(());
+        };
+        after = last.voter.to_bytes().to_vec();
+        look(&some)?;
+    }
+}
+
+/// Voids the ballots that the rules of this poll void, and no others, and moves the tally.
+pub(super) fn void_by(
+    transaction: &Transaction<'_>,
+    key: i64,
+    poll: &Poll,
+) -> Result<(), StoreError> {
+    let mut moved = TallyDelta::default();
+    each_stored(transaction, key, |some| {
+        for ballot in some {
+            let counted = ballot.counted(poll);
+            let is_voided = counted == Choices::VOIDED;
+            if is_voided == ballot.is_voided {
+                continue;
+            }
+            let was = match ballot.is_voided {
+                true => Choices::VOIDED,
+                false => ballot.choices,
+            };
+            moved.record_all(was, counted, 1);
+            let kept = is_voided.then(|| ballot.choices.to_column());
+            transaction
+                .prepare_cached(
+                    "UPDATE ballots SET choices = ?3, voided = ?4 WHERE poll = ?1 AND voter = ?2",
+                )?
+                .execute(params![
+                    key,
+                    ballot.voter.to_bytes(),
+                    counted.to_column(),
+                    kept
+                ])?;
+        }
+        Ok(())
+    })?;
+    move_tally(transaction, key, &moved)
+}
