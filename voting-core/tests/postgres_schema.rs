@@ -176,7 +176,7 @@ fn is_refused(url: &str, statements: impl IntoIterator<Item = String>) {
     }
 }
 
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "refinery_schema_history",
     "polls",
     "ballots",

@@ -44,7 +44,7 @@ pub struct Config {
     pub secret_file: Option<PathBuf>,
     /// Files with other secrets, under which cookies and receipts are read and not made: the next secret or the one before.
     /// In the environment they are separated by commas.
-    #[serde(deserialize_with = "files::read")]
+    #[serde(deserialize_with = "lists::read")]
     pub other_secret_files: Vec<PathBuf>,
     /// Signs the entries of the log in Redis; 32 bytes or more, and not the secret. Only for vote services and workers,
     /// which all have the same one. The all-in-one does not use it.
