@@ -104,3 +104,71 @@ pub(super) fn void_by(
     })?;
     move_tally(transaction, key, &moved)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        backends::sqlite::{Sqlite, SqliteOptions, lock},
+        model::{
+            ballot::{Ballot, Choices, VoterId},
+            moment::Moment,
+            poll::{ChangeTo, NewVoided, NewVoiding, Poll, PollChange},
+            position::{EntryId, Position, ShardId},
+        },
+        store::{
+            BatchFlusher, PollStore, TallyStore,
+            batch::{Batch, PlacedBallot},
+        },
+    };
+
+    #[tokio::test]
+    async fn a_recount_goes_by_the_rules_and_finds_a_wrong_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("votes.db");
+        let store = Sqlite::open(&path, SqliteOptions::default()).unwrap();
+        let poll = Poll::builder("p", "Which?")
+            .option("a", "A")
+            .option("b", "B");
+        let poll = poll.build().unwrap();
+        store.put_poll(&poll).await.unwrap();
+        let mut batch = Batch::default();
+        for ms in 1..=9 {
+            let (shard, entry) = (ShardId(0), EntryId::new(ms, 0).unwrap());
+            batch.entries.push(((shard, entry), 1));
+            batch.ballots.push(PlacedBallot {
+                position: Position::new(shard, entry, 0),
+                ballot: Ballot {
+                    poll: poll.id().clone(),
+                    voter: VoterId::issue(),
+                    choices: Choices::from_bits(1).unwrap(),
+                    rules: None,
+                },
+            });
+        }
+        batch.keep_one_of_each_voter();
+        store.flush(&batch).await.unwrap();
+        let rule = NewVoiding {
+            ballots: NewVoided::Span {
+                from: Moment::from_unix_ms(1).unwrap(),
+                until: Moment::from_unix_ms(4).unwrap(),
+            },
+            reason: String::new(),
+        };
+        let change = PollChange::new(poll.id().clone(), ChangeTo::Voided(Box::new(rule)));
+        store.change_poll(&change, "operator").await.unwrap();
+        let recount = async || store.recount(poll.id()).await.unwrap().unwrap();
+        let right = recount().await;
+        assert!(right.agrees() && right.kept.voided == 3, "{right:?}");
+        // A ballot counts again, in its row and in the tally, though the rule is there.
+        lock(&store.0.writer)
+            .execute_batch(
+                "UPDATE ballots SET choices = voided, voided = NULL WHERE ms = 1;
+                 UPDATE tallies SET votes = votes + 1 WHERE option = 0;
+                 UPDATE tallies SET votes = votes - 1 WHERE option = 65;",
+            )
+            .unwrap();
+        let wrong = recount().await;
+        assert!(!wrong.agrees(), "{wrong:?}");
+        assert_eq!(wrong.counted, right.counted);
+    }
+}
