@@ -15,12 +15,14 @@ mod entry_size;
 mod refusals;
 mod signed;
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use tokio::{
     runtime::{self, Handle},
     sync::{mpsc, oneshot},
+    task::yield_now,
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -72,6 +74,9 @@ impl Default for GroupCommitOptions {
 /// The longest time that a ballot waits; it is longer than a voter waits. A voter may then have cast a newer ballot
 /// elsewhere, and a ballot that is written later would count in its place.
 const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// How often a lane lets the other tasks of its runtime run, at most, before it writes.
+const MAX_TURNS: usize = 4;
 
 /// A [`VoteSink`] over a [`BallotLog`], see the [module](self). Create it inside a tokio runtime. Ballots that were
 /// cast before the `GroupCommit` is dropped are still written.
@@ -319,7 +324,9 @@ impl Lane {
             let more = waiting.recv_many(&mut gathered, self.size.get());
             match closing.run_until_cancelled(more).await {
                 Some(0) => return,
-                Some(_) => {}
+                Some(_) => {
+                    self.take_along(&mut waiting, &mut gathered).await;
+                }
                 // A closed channel still returns the ballots that wait in it.
                 None if !waiting.is_closed() => waiting.close(),
                 None => {
@@ -331,6 +338,24 @@ impl Lane {
             while !gathered.is_empty() {
                 let written = self.write_some(&mut gathered).await;
                 self.tell(&written, &mut failing);
+            }
+        }
+    }
+
+    /// Takes the ballots along whose requests have arrived by now. Under load, the log then writes fewer entries.
+    async fn take_along(&self, waiting: &mut mpsc::Receiver<Waiting>, gathered: &mut Vec<Waiting>) {
+        let mut before = 0;
+        for _ in 0..MAX_TURNS {
+            if gathered.len() == before || gathered.len() >= self.size.get() {
+                return;
+            }
+            before = gathered.len();
+            // The runtime reads its sockets in between, and runs what has to be run.
+            yield_now().await;
+            while gathered.len() < self.size.get()
+                && let Ok(more) = waiting.try_recv()
+            {
+                gathered.push(more);
             }
         }
     }
@@ -354,21 +379,21 @@ impl Lane {
             .take(self.size.get())
             .take_while(|waiting| builder.push(&waiting.ballot).is_some())
             .count();
-        let (log, keys, shard) = (Arc::clone(&self.log), Arc::clone(&self.keys), self.shard);
+        let (log, keys, shard) = (&self.log, &self.keys, self.shard);
         let traces = traces(&gathered[..fitting]);
         let begun = Instant::now();
-        // The write has its own task: if the log panics, the lane must continue.
-        let write = tokio::spawn(async move {
+        let write = async {
             if keys.signs() {
-                return signed::append(&*log, &keys, shard, &builder, &traces).await;
+                return signed::append(&**log, keys, shard, &builder, &traces).await;
             }
             let mut entry = builder.finish();
             entry.traces = traces;
             log.append(shard, entry).await
-        });
-        let written = write
-            .await
-            .unwrap_or_else(|error| Err(CastError::Unknown(error.into())));
+        };
+        // If the log panics, the lane must continue.
+        let written = AssertUnwindSafe(write).catch_unwind().await;
+        let written =
+            written.unwrap_or_else(|_| Err(CastError::Unknown("the log has panicked".into())));
         let took = begun.elapsed();
         self.refusals.wrote(self.number, &written);
         self.size.wrote(fitting, took);
