@@ -9,11 +9,17 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::Semaphore;
+use tokio::{
+    runtime::{Builder, Handle},
+    sync::{Semaphore, oneshot},
+};
 use voting_core::{
     Ballot, BallotLog, CastError, Choices, GroupCommit, GroupCommitOptions, PollId, StoreError,
     VoteSink, VoterId,
-    log::entry::{self, NewEntry},
+    log::{
+        entry::{self, NewEntry},
+        entry_keys::EntryKeys,
+    },
     model::position::{EntryId, ShardId},
 };
 
@@ -339,6 +345,58 @@ async fn a_closed_sink_has_written_what_it_took_and_takes_no_more() {
         2,
         "the sink and the test hold it, no task does"
     );
+}
+
+/// A runtime with one thread, which ends when the sender is dropped.
+fn runtime() -> (Handle, oneshot::Sender<()>) {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let handle = runtime.handle().clone();
+    let (end, ended) = oneshot::channel::<()>();
+    std::thread::spawn(move || drop(runtime.block_on(ended)));
+    (handle, end)
+}
+
+#[tokio::test]
+async fn each_runtime_writes_the_ballots_that_are_cast_on_it() {
+    let (beside, logs) = (held(0), [held(1), held(1)]);
+    let (runtimes, ends): (Vec<_>, Vec<_>) = [runtime(), runtime()].into_iter().unzip();
+    let lanes = runtimes.iter().cloned().zip(&logs);
+    let lanes = lanes.map(|(runtime, log)| (runtime, log.clone() as Arc<dyn BallotLog>));
+    let sink = Arc::new(GroupCommit::on_runtimes(
+        beside.clone(),
+        lanes.collect(),
+        GroupCommitOptions::default(),
+        EntryKeys::default(),
+    ));
+    for (runtime, log) in runtimes.iter().zip(&logs).rev() {
+        let sink = Arc::clone(&sink);
+        let cast = runtime.spawn(async move { sink.cast(ballot("p")).await });
+        cast.await.expect("no panic").expect("cast");
+        assert_eq!(log.entries.lock().expect("sound").len(), 1);
+    }
+    // From a runtime without lanes a ballot goes to those of the first.
+    logs[0].permits.add_permits(1);
+    sink.cast(ballot("p")).await.expect("cast");
+    assert_eq!(logs[0].entries.lock().expect("sound").len(), 2);
+    assert!(beside.entries.lock().expect("sound").is_empty());
+    // Refused ballots count together, whichever lanes they were in.
+    for log in &logs {
+        log.fails.store(true, Ordering::Relaxed);
+        log.permits.add_permits(2);
+    }
+    for (refused, runtime) in runtimes.iter().cycle().take(3).enumerate() {
+        assert!(sink.ready_to_cast().await.is_ok(), "after {refused}");
+        let sink = Arc::clone(&sink);
+        let cast = runtime.spawn(async move { sink.cast(ballot("p")).await });
+        assert!(cast.await.expect("no panic").is_err());
+    }
+    assert!(sink.ready_to_cast().await.is_err());
+    sink.close().await;
+    for log in &logs {
+        assert_eq!(Arc::strong_count(log), 1, "only the test holds it");
+    }
+    drop(ends);
 }
 
 #[tokio::test]

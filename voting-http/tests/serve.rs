@@ -10,7 +10,11 @@ use std::{
 
 use poem::endpoint::{make, make_sync};
 use support::{Services, Setup, connect, get, read_to_end};
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Handle},
+    sync::oneshot,
+};
 use tokio_util::sync::CancellationToken;
 use voting_http::{Gate, Limits, ServeOptions, serve};
 use voting_testing::await_some;
@@ -93,6 +97,66 @@ async fn a_panic_is_answered_and_the_connection_goes_on() {
     assert!(failed.starts_with("HTTP/1.1 500"), "{failed}");
     assert!(well.starts_with("HTTP/1.1 200"), "{well}");
     stop.cancel();
+}
+
+/// A runtime with a thread of this name, which ends when the sender is dropped.
+fn runtime_of(name: &str) -> (Handle, oneshot::Sender<()>) {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.unwrap();
+    let handle = runtime.handle().clone();
+    let (end, ended) = oneshot::channel::<()>();
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(move || drop(runtime.block_on(ended))).unwrap();
+    (handle, end)
+}
+
+#[tokio::test]
+async fn each_connection_is_served_by_the_runtime_that_has_the_fewest() {
+    let endpoint = make(|_| async {
+        // The answer is made after a wait, by the thread that serves the connection.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        std::thread::current().name().unwrap_or_default().to_owned()
+    });
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let (runtimes, ends): (Vec<_>, Vec<_>) = ["one", "two"].map(runtime_of).into_iter().unzip();
+    let options = ServeOptions {
+        runtimes,
+        ..ServeOptions::default()
+    };
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(serve(socket, endpoint, options, stop.clone()));
+    let talk = tokio::task::spawn_blocking(move || {
+        let ask = |client: &mut TcpStream| {
+            client
+                .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                .unwrap();
+            let mut answer = [0; 4096];
+            let length = client.read(&mut answer).unwrap();
+            let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+            answer
+                .rsplit_once("\r\n")
+                .map(|(_, body)| body.to_owned())
+                .unwrap()
+        };
+        let open = |_| TcpStream::connect(address).unwrap();
+        let mut clients: Vec<_> = (0..6).map(open).collect();
+        let served: Vec<_> = clients.iter_mut().map(ask).collect();
+        let of_first = served.iter().filter(|by| *by == "one").count();
+        assert_eq!(of_first, 3, "{served:?}");
+        // The clients of the second leave. Then it serves as many others before the first serves one more.
+        let mut by = served.iter();
+        clients.retain(|_| by.next().is_some_and(|by| by == "one"));
+        await_some("the second serves those who come", || {
+            let mut later: Vec<_> = (0..3).map(open).collect();
+            let all = later.iter_mut().all(|client| ask(client) == "two");
+            all.then_some(())
+        });
+    });
+    talk.await.unwrap();
+    stop.cancel();
+    assert!(server.await.unwrap(), "all requests are answered");
+    drop(ends);
 }
 
 /// It takes 20 s, which is how long such a visit may last in all.

@@ -18,6 +18,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 pub use self::{
     runtime::{
         capacity::{Fitted, Gates, open_files},
+        cores::Cores,
         healthcheck::{NotReady, healthcheck, ready},
         listener::Listener,
         program::{check_config, run, run_with},

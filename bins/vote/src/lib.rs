@@ -4,7 +4,7 @@
 use std::{future::pending, sync::Arc};
 
 use voting_http::VoteService;
-use voting_service::{Config, Exit, Service, Services, StartError, StopOn, site};
+use voting_service::{Config, Exit, Service, Services, StartError, StopOn, StoreSettings, site};
 
 /// Runs the service until it is asked to stop, or fails.
 ///
@@ -24,7 +24,8 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let site = site(&config.vote, &config.result, peer_port, &gate)
         .with_served_by(config.served_by())
         .with_default_poll(config.default_poll.clone());
-    let sink = Arc::new(redis.sink());
+    let sink = redis.sink_on(services.on_each_core()?);
+    let sink = Arc::new(sink.map_err(|error| StoreSettings::Redis(error.into()))?);
     let mut vote = VoteService::builder(sink.clone(), Arc::new(redis), &secrets)
         .site(site)
         .logins(config.logins()?)

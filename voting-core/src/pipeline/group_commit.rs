@@ -5,17 +5,24 @@
 //! If ballots come faster than the log writes them, they wait. The number of waiting ballots and their time are
 //! limited. A ballot above a limit is refused at once. So its voter can try again later, and the waiting ballots are
 //! stored soon.
+//!
+//! Each shard of the log has a lane, which writes one entry at a time. A process that serves voters on several runtimes
+//! has such lanes on each of them, see [`GroupCommit::on_runtimes`]. So no ballot wakes the thread of another runtime. The
+//! lanes of two runtimes are like two processes: the log puts their ballots in order.
 
 mod admission;
 mod entry_size;
 mod refusals;
 mod signed;
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use tokio::{
+    runtime::{self, Handle},
     sync::{mpsc, oneshot},
+    task::yield_now,
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -44,7 +51,7 @@ use crate::{
 /// The limits of a [`GroupCommit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupCommitOptions {
-    /// How many ballots of each shard may wait for a write, in addition to those that are being written. Further
+    /// How many ballots of each lane may wait for a write, in addition to those that are being written. Further
     /// ballots are refused with [`CastError::Overloaded`]. Default: 16,384.
     pub max_waiting: usize,
     /// How long a ballot may wait until its write begins. While writes are so slow that a further ballot would wait
@@ -68,15 +75,26 @@ impl Default for GroupCommitOptions {
 /// elsewhere, and a ballot that is written later would count in its place.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
+/// How often a lane lets the other tasks of its runtime run, at most, before it writes.
+const MAX_TURNS: usize = 4;
+
 /// A [`VoteSink`] over a [`BallotLog`], see the [module](self). Create it inside a tokio runtime. Ballots that were
 /// cast before the `GroupCommit` is dropped are still written.
 pub struct GroupCommit {
     log: Arc<dyn BallotLog>,
-    lanes: Vec<Entrance>,
+    /// The lanes of each runtime. There is at least one.
+    groups: Vec<Group>,
     refusals: Arc<Refusals>,
     takes_empty: bool,
     closing: CancellationToken,
     tasks: TaskTracker,
+}
+
+/// The lanes on one runtime.
+struct Group {
+    runtime: runtime::Id,
+    /// One for each shard.
+    lanes: Vec<Entrance>,
 }
 
 /// The sending side of a [`Lane`].
@@ -101,31 +119,55 @@ impl GroupCommit {
 
     /// A sink that writes to `log`, and signs the entries if these keys [sign](EntryKeys::signs).
     pub fn signing(log: Arc<dyn BallotLog>, options: GroupCommitOptions, keys: EntryKeys) -> Self {
+        Self::on_runtimes(
+            Arc::clone(&log),
+            vec![(Handle::current(), log)],
+            options,
+            keys,
+        )
+    }
+
+    /// The same with lanes on each of these runtimes, which write to the log that is beside the runtime. All of them are
+    /// the same log; each may have a connection of its own. `log` is asked whether it is ready.
+    ///
+    /// A ballot goes to the lanes of the runtime on which it is cast; from elsewhere, to those of the first.
+    ///
+    /// # Panics
+    /// There is no runtime.
+    pub fn on_runtimes(
+        log: Arc<dyn BallotLog>,
+        runtimes: Vec<(Handle, Arc<dyn BallotLog>)>,
+        options: GroupCommitOptions,
+        keys: EntryKeys,
+    ) -> Self {
+        assert!(!runtimes.is_empty(), "lanes need a runtime");
         let takes_empty = keys.signs() || log.has_one_program();
-        let keys = Arc::new(keys);
-        let closing = CancellationToken::new();
-        let tasks = TaskTracker::new();
-        let refusals = Arc::new(Refusals::new(log.shards().max(1)));
-        let lanes = (0..log.shards().max(1))
-            .map(|shard| {
-                let (sender, receiver) = mpsc::channel(options.max_waiting.max(1));
-                let limit = Arc::new(Limit::new(options.max_delay));
-                let lane = Lane {
-                    log: Arc::clone(&log),
-                    keys: Arc::clone(&keys),
-                    shard: ShardId(shard),
-                    size: EntrySize::new(options.max_entry.clamp(1, entry::MAX_BALLOTS)),
-                    limit: Arc::clone(&limit),
-                    refusals: Arc::clone(&refusals),
-                };
-                tasks.spawn(lane.run(receiver, closing.clone()));
-                Entrance { sender, limit }
-            })
-            .collect();
+        let shards = log.shards().max(1);
+        let mut start = Start {
+            options,
+            keys: Arc::new(keys),
+            refusals: Arc::new(Refusals::new(usize::from(shards) * runtimes.len())),
+            closing: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            lanes: 0,
+        };
+        let groups = runtimes.into_iter().map(|(runtime, log)| Group {
+            runtime: runtime.id(),
+            lanes: (0..shards)
+                .map(|shard| start.lane(&runtime, &log, ShardId(shard)))
+                .collect(),
+        });
+        let groups = groups.collect();
+        let Start {
+            refusals,
+            closing,
+            tasks,
+            ..
+        } = start;
         tasks.close();
         Self {
             log,
-            lanes,
+            groups,
             refusals,
             takes_empty,
             closing,
@@ -143,7 +185,7 @@ impl GroupCommit {
 impl std::fmt::Debug for GroupCommit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GroupCommit")
-            .field("shards", &self.lanes.len())
+            .field("runtimes", &self.groups.len())
             .finish_non_exhaustive()
     }
 }
@@ -186,13 +228,26 @@ impl VoteSink for GroupCommit {
 }
 
 impl GroupCommit {
+    /// The lanes of the current runtime.
+    fn lanes(&self) -> &[Entrance] {
+        let [first, others @ ..] = self.groups.as_slice() else {
+            return &[];
+        };
+        if others.is_empty() {
+            return &first.lanes;
+        }
+        let here = Handle::try_current().map(|runtime| runtime.id()).ok();
+        let here = self.groups.iter().find(|group| Some(group.runtime) == here);
+        &here.unwrap_or(first).lanes
+    }
+
     async fn cast_in(
         &self,
         shard: ShardId,
         ballot: Ballot,
         span: Span,
     ) -> Result<Position, CastError> {
-        let lane = &self.lanes[usize::from(shard.0)];
+        let lane = &self.lanes()[usize::from(shard.0)];
         let waiting = lane.sender.max_capacity() - lane.sender.capacity();
         if !lane.limit.admits(waiting) {
             return Err(CastError::Overloaded);
@@ -217,6 +272,38 @@ impl GroupCommit {
     }
 }
 
+/// What all lanes of a sink have in common, while they are started.
+struct Start {
+    options: GroupCommitOptions,
+    keys: Arc<EntryKeys>,
+    refusals: Arc<Refusals>,
+    closing: CancellationToken,
+    tasks: TaskTracker,
+    /// How many were started.
+    lanes: usize,
+}
+
+impl Start {
+    fn lane(&mut self, runtime: &Handle, log: &Arc<dyn BallotLog>, shard: ShardId) -> Entrance {
+        let options = self.options;
+        let (sender, receiver) = mpsc::channel(options.max_waiting.max(1));
+        let limit = Arc::new(Limit::new(options.max_delay));
+        let lane = Lane {
+            log: Arc::clone(log),
+            keys: Arc::clone(&self.keys),
+            shard,
+            size: EntrySize::new(options.max_entry.clamp(1, entry::MAX_BALLOTS)),
+            limit: Arc::clone(&limit),
+            refusals: Arc::clone(&self.refusals),
+            number: self.lanes,
+        };
+        self.lanes += 1;
+        let lane = lane.run(receiver, self.closing.clone());
+        self.tasks.spawn_on(lane, runtime);
+        Entrance { sender, limit }
+    }
+}
+
 /// Writes the entries of one shard, one at a time.
 struct Lane {
     log: Arc<dyn BallotLog>,
@@ -225,6 +312,8 @@ struct Lane {
     size: EntrySize,
     limit: Arc<Limit>,
     refusals: Arc<Refusals>,
+    /// Each lane of the sink has another number.
+    number: usize,
 }
 
 impl Lane {
@@ -235,7 +324,9 @@ impl Lane {
             let more = waiting.recv_many(&mut gathered, self.size.get());
             match closing.run_until_cancelled(more).await {
                 Some(0) => return,
-                Some(_) => {}
+                Some(_) => {
+                    self.take_along(&mut waiting, &mut gathered).await;
+                }
                 // A closed channel still returns the ballots that wait in it.
                 None if !waiting.is_closed() => waiting.close(),
                 None => {
@@ -247,6 +338,24 @@ impl Lane {
             while !gathered.is_empty() {
                 let written = self.write_some(&mut gathered).await;
                 self.tell(&written, &mut failing);
+            }
+        }
+    }
+
+    /// Takes the ballots along whose requests have arrived by now. Under load, the log then writes fewer entries.
+    async fn take_along(&self, waiting: &mut mpsc::Receiver<Waiting>, gathered: &mut Vec<Waiting>) {
+        let mut before = 0;
+        for _ in 0..MAX_TURNS {
+            if gathered.len() == before || gathered.len() >= self.size.get() {
+                return;
+            }
+            before = gathered.len();
+            // The runtime reads its sockets in between, and runs what has to be run.
+            yield_now().await;
+            while gathered.len() < self.size.get()
+                && let Ok(more) = waiting.try_recv()
+            {
+                gathered.push(more);
             }
         }
     }
@@ -270,23 +379,23 @@ impl Lane {
             .take(self.size.get())
             .take_while(|waiting| builder.push(&waiting.ballot).is_some())
             .count();
-        let (log, keys, shard) = (Arc::clone(&self.log), Arc::clone(&self.keys), self.shard);
+        let (log, keys, shard) = (&self.log, &self.keys, self.shard);
         let traces = traces(&gathered[..fitting]);
         let begun = Instant::now();
-        // The write has its own task: if the log panics, the lane must continue.
-        let write = tokio::spawn(async move {
+        let write = async {
             if keys.signs() {
-                return signed::append(&*log, &keys, shard, &builder, &traces).await;
+                return signed::append(&**log, keys, shard, &builder, &traces).await;
             }
             let mut entry = builder.finish();
             entry.traces = traces;
             log.append(shard, entry).await
-        });
-        let written = write
-            .await
-            .unwrap_or_else(|error| Err(CastError::Unknown(error.into())));
+        };
+        // If the log panics, the lane must continue.
+        let written = AssertUnwindSafe(write).catch_unwind().await;
+        let written =
+            written.unwrap_or_else(|_| Err(CastError::Unknown("the log has panicked".into())));
         let took = begun.elapsed();
-        self.refusals.wrote(self.shard, &written);
+        self.refusals.wrote(self.number, &written);
         self.size.wrote(fitting, took);
         // An entry may be full with fewer ballots, for example if they are in very many polls.
         let is_full = fitting < gathered.len().min(self.size.get());

@@ -8,7 +8,16 @@
 //! is lost, and its sender does not know whether it was carried out. So a server that is to stop first answers with
 //! `Connection: close` for a while, and each client that sends a request leaves by itself.
 
-use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -27,6 +36,7 @@ use poem::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     time::{sleep, timeout},
 };
 use tokio_io_timeout::TimeoutStream;
@@ -51,6 +61,9 @@ pub struct ServeOptions {
     pub lame_duck: Duration,
     /// After `lame_duck`, how long to wait for requests in flight.
     pub drain: Duration,
+    /// The runtimes that serve the connections: each connection is served by the one that has the fewest. They must last
+    /// until [`serve()`] ends. If there are none, the runtime that accepts the connections serves them too.
+    pub runtimes: Vec<Handle>,
 }
 
 impl Default for ServeOptions {
@@ -61,6 +74,7 @@ impl Default for ServeOptions {
             gate: Gate::default(),
             lame_duck: Duration::from_secs(1),
             drain: Duration::from_secs(10),
+            runtimes: Vec::new(),
         }
     }
 }
@@ -110,6 +124,7 @@ where
         connections: GracefulShutdown::new(),
         tasks: TaskTracker::new(),
         stop: stop.clone(),
+        runtimes: options.runtimes.into_iter().map(Serving::new).collect(),
     };
     let mut failing = false;
     while let Some((stream, room)) = accept(&listener, &gate, &stop, &mut failing).await {
@@ -148,6 +163,37 @@ struct Server {
     connections: GracefulShutdown,
     tasks: TaskTracker,
     stop: CancellationToken,
+    runtimes: Vec<Serving>,
+}
+
+/// A runtime, and how many connections it serves.
+struct Serving {
+    runtime: Handle,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Serving {
+    fn new(runtime: Handle) -> Self {
+        Self {
+            runtime,
+            connections: Arc::default(),
+        }
+    }
+
+    /// Counts one more connection, until the guard is dropped.
+    fn one_more(&self) -> Served {
+        self.connections.fetch_add(1, Relaxed);
+        Served(Arc::clone(&self.connections))
+    }
+}
+
+/// One of the connections of a runtime.
+struct Served(Arc<AtomicUsize>);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 impl Server {
@@ -155,6 +201,37 @@ impl Server {
     fn open(&self, stream: TcpStream, place: Place) {
         // An answer is one small write. To wait until a packet is full would only delay it.
         let _ = stream.set_nodelay(true);
+        let fewest = self
+            .runtimes
+            .iter()
+            .min_by_key(|serving| serving.connections.load(Relaxed));
+        let Some(serving) = fewest else {
+            let connection = self.connection(stream, place);
+            self.tasks.spawn(connection);
+            return;
+        };
+        // A stream belongs to the runtime in which it is made, and so does a timer.
+        let _entered = serving.runtime.enter();
+        match stream.into_std().and_then(TcpStream::from_std) {
+            Ok(stream) => {
+                let served = serving.one_more();
+                let connection = self.connection(stream, place);
+                let connection = async move {
+                    connection.await;
+                    drop(served);
+                };
+                self.tasks.spawn_on(connection, &serving.runtime);
+            }
+            Err(error) => tracing::warn!(%error, "cannot serve a connection"),
+        }
+    }
+
+    /// Serves a connection until it ends.
+    fn connection(
+        &self,
+        stream: TcpStream,
+        place: Place,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let (local, remote) = (self.local, stream.peer_addr().ok());
         let is_short = place.is_short();
         let (endpoint, stop) = (Arc::clone(&self.endpoint), self.stop.clone());
@@ -198,7 +275,7 @@ impl Server {
         };
         let connection = http.serve_connection(stream, service);
         let connection = self.connections.watch(connection);
-        self.tasks.spawn(async move {
+        async move {
             let ended = if is_short {
                 timeout(SHORT_VISIT, connection).await.unwrap_or(Ok(()))
             } else {
@@ -208,7 +285,7 @@ impl Server {
                 tracing::debug!(%error, "a connection ended early");
             }
             drop(place);
-        });
+        }
     }
 }
 

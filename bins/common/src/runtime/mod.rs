@@ -1,6 +1,7 @@
 //! Runs services: from the command line to the exit code.
 
 pub(crate) mod capacity;
+pub(crate) mod cores;
 pub(crate) mod healthcheck;
 pub(crate) mod journal;
 pub(crate) mod listener;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use poem::{Endpoint, Response, endpoint::ToDynEndpoint};
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{runtime::Handle, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 use voting_core::{BallotQueue, pipeline::worker::ProgressWatch};
 use voting_http::{Gate, ServeOptions, serve};
@@ -18,6 +18,7 @@ use voting_signals::StopSignals;
 
 use crate::{
     runtime::{
+        cores::Cores,
         listener::{Inherited, Listener},
         logging,
         start_error::StartError,
@@ -92,6 +93,8 @@ pub struct Services {
     leaving: CancellationToken,
     stop: CancellationToken,
     drain_delay: Duration,
+    /// Where connections are served, if not where they are accepted.
+    cores: Option<Cores>,
 }
 
 impl Services {
@@ -114,7 +117,19 @@ impl Services {
             leaving: CancellationToken::new(),
             stop: CancellationToken::new(),
             drain_delay: Duration::from_millis(config.drain_delay_ms),
+            cores: None,
         })
+    }
+
+    /// Serves all connections on a thread of each core but one, each with a runtime of its own. Returns these runtimes. It
+    /// is called before [`Services::serve`].
+    ///
+    /// # Errors
+    /// [`StartError::Threads`].
+    pub fn on_each_core(&mut self) -> Result<&[Handle], StartError> {
+        let cores = Cores::start().map_err(StartError::Threads)?;
+        self.watchdog.runtimes = cores.runtimes().to_vec();
+        Ok(self.cores.insert(cores).runtimes())
     }
 
     /// This token is cancelled when the services are to stop. From then on they are not ready.
@@ -182,6 +197,10 @@ impl Services {
             gate,
             // This time, the longest drain delay before it and the work after it fit into DEADLINE.
             drain: Duration::from_secs(7),
+            runtimes: self
+                .cores
+                .as_ref()
+                .map_or_else(Vec::new, |cores| cores.runtimes().to_vec()),
             ..ServeOptions::default()
         };
         let stop = self.stop.clone();

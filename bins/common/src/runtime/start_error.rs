@@ -45,4 +45,7 @@ pub enum StartError {
     /// The system does not report signals.
     #[error("cannot listen for signals")]
     Signals(#[source] io::Error),
+    /// The system gives no thread for each core.
+    #[error("cannot start a thread for each core")]
+    Threads(#[source] io::Error),
 }

@@ -4,9 +4,14 @@
 use std::{sync::Arc, time::Duration};
 
 use poem::{Endpoint, Request, Response, endpoint::DynEndpoint, http::Uri};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    runtime::Handle,
+    time::{MissedTickBehavior, interval},
+};
 use voting_core::{BallotQueue, pipeline::worker::ProgressWatch};
 use voting_http::WhyNotReady;
+
+use crate::runtime::cores;
 
 /// How often a service is asked whether it is ready, so that the log and the supervisor show it.
 const LOOK: Duration = Duration::from_secs(1);
@@ -56,6 +61,8 @@ fn watchdog_timeout() -> Option<Duration> {
 pub(crate) struct Watchdog {
     pub(crate) services: Vec<Service>,
     pub(crate) worker: Option<ProgressWatch>,
+    /// The runtimes that serve connections, if they are not the one that feeds the watchdog.
+    pub(crate) runtimes: Vec<Handle>,
 }
 
 impl Watchdog {
@@ -87,6 +94,9 @@ impl Watchdog {
             if !answer.status().is_success() {
                 return Err("a service does not answer its health check");
             }
+        }
+        if !cores::are_alive(&self.runtimes).await {
+            return Err("a thread that serves connections is stuck");
         }
         // The progress changes with every claim, even an empty one, with every batch, and with every attempt that
         // fails because of a store. It does not change if a step of the worker is stuck.

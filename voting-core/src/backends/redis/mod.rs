@@ -51,7 +51,7 @@ use std::{
 };
 
 use ::redis::RedisError;
-use tokio::sync::OnceCell;
+use tokio::{runtime::Handle, sync::OnceCell};
 use uuid::Uuid;
 
 use self::{
@@ -73,7 +73,7 @@ pub(super) use self::{durability::kind_of_flaw, failure::kind_of};
 use crate::{
     backends::tls::Authorities,
     error::{ErrorKind, StoreError},
-    log::entry_keys::EntryKeys,
+    log::{BallotLog, entry_keys::EntryKeys},
     model::position::ShardId,
     pipeline::group_commit::{GroupCommit, GroupCommitOptions},
 };
@@ -154,7 +154,10 @@ impl Redis {
     /// # Errors
     /// The address is not valid, or the connection would be less protected than the address says.
     pub fn new(url: &str, options: RedisOptions) -> Result<Self, InvalidAddress> {
-        let place = Place::new(url, &options)?;
+        Self::at(Place::new(url, &options)?, options)
+    }
+
+    fn at(place: Place, options: RedisOptions) -> Result<Self, InvalidAddress> {
         let connection = Connection::new(&place, &options)?;
         Ok(Self(Arc::new(Inner {
             connection,
@@ -172,6 +175,37 @@ impl Redis {
     pub fn sink(&self) -> GroupCommit {
         let keys = self.0.options.entry_keys.clone();
         GroupCommit::signing(Arc::new(self.clone()), GroupCommitOptions::default(), keys)
+    }
+
+    /// The same for a process that serves voters on these runtimes: each has a connection and lanes of its own, see
+    /// [`GroupCommit::on_runtimes`].
+    ///
+    /// # Errors
+    /// The address is not valid; [`Redis::new`] has checked it.
+    pub fn sink_on(&self, runtimes: &[Handle]) -> Result<GroupCommit, InvalidAddress> {
+        let apart = |runtime: &Handle| {
+            let log = self.apart()?;
+            let connecting = log.clone();
+            // The first ballot need not wait for the connection. If there is none yet, a ballot tries again.
+            runtime.spawn(async move { connecting.prepare().await.ok() });
+            let log: Arc<dyn BallotLog> = Arc::new(log);
+            Ok((runtime.clone(), log))
+        };
+        let lanes = runtimes
+            .iter()
+            .map(apart)
+            .collect::<Result<_, InvalidAddress>>()?;
+        Ok(GroupCommit::on_runtimes(
+            Arc::new(self.clone()),
+            lanes,
+            GroupCommitOptions::default(),
+            self.0.options.entry_keys.clone(),
+        ))
+    }
+
+    /// The same log over a connection of its own. The runtime on which it is first used serves the connection.
+    fn apart(&self) -> Result<Self, InvalidAddress> {
+        Self::at(self.0.place.clone(), self.0.options.clone())
     }
 
     /// A new reading end of the log, like [`Log::reader`](crate::log::Log::reader). It is a new consumer. The name of a

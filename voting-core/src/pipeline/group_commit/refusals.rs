@@ -11,10 +11,10 @@ use std::{
 
 use crate::{
     error::{CastError, StoreError, in_one_line},
-    model::position::{EntryId, ShardId},
+    model::position::EntryId,
 };
 
-/// The log is not ready after this many refused entries in a row, added up over the shards.
+/// The log is not ready after this many refused entries in a row, added up over the lanes.
 const MANY: u32 = 3;
 
 /// How long a refusal counts.
@@ -25,7 +25,7 @@ pub(super) struct Refusals(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// For each shard, how many entries were refused since it last took one.
+    /// For each lane, how many of its entries were refused since one was taken.
     in_a_row: Vec<u32>,
     /// The newest refusal: when it came, and its text.
     last: Option<(Instant, String)>,
@@ -34,18 +34,18 @@ struct State {
 }
 
 impl Refusals {
-    pub(super) fn new(shards: u16) -> Self {
+    pub(super) fn new(lanes: usize) -> Self {
         Self(Mutex::new(State {
-            in_a_row: vec![0; usize::from(shards)],
+            in_a_row: vec![0; lanes],
             last: None,
             log_was_unwell: false,
         }))
     }
 
     /// Records the outcome of writing an entry.
-    pub(super) fn wrote(&self, shard: ShardId, written: &Result<EntryId, CastError>) {
+    pub(super) fn wrote(&self, lane: usize, written: &Result<EntryId, CastError>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(in_a_row) = state.in_a_row.get_mut(usize::from(shard.0)) else {
+        let Some(in_a_row) = state.in_a_row.get_mut(lane) else {
             return;
         };
         match written {
@@ -95,13 +95,13 @@ mod tests {
     #[test]
     fn a_log_that_refuses_several_entries_is_not_ready_until_it_takes_one() {
         let refusals = Refusals::new(2);
-        refusals.wrote(ShardId(0), &NO());
-        refusals.wrote(ShardId(1), &NO());
+        refusals.wrote(0, &NO());
+        refusals.wrote(1, &NO());
         assert!(is_ready(&refusals));
-        refusals.wrote(ShardId(0), &NO());
+        refusals.wrote(0, &NO());
         let why = refusals.judge(Ok(())).unwrap_err();
         assert!(in_one_line(&why).contains("no room"), "{why:?}");
-        refusals.wrote(ShardId(0), &Ok(EntryId::MIN));
+        refusals.wrote(0, &Ok(EntryId::MIN));
         assert!(is_ready(&refusals));
     }
 
@@ -109,8 +109,8 @@ mod tests {
     fn one_shard_that_takes_all_does_not_hide_another() {
         let refusals = Refusals::new(2);
         for _ in 0..MANY {
-            refusals.wrote(ShardId(0), &NO());
-            refusals.wrote(ShardId(1), &Ok(EntryId::MIN));
+            refusals.wrote(0, &NO());
+            refusals.wrote(1, &Ok(EntryId::MIN));
         }
         assert!(!is_ready(&refusals));
     }
@@ -119,12 +119,12 @@ mod tests {
     fn what_was_refused_long_ago_no_longer_counts_but_the_next_one_does() {
         let refusals = Refusals::new(1);
         for _ in 0..MANY {
-            refusals.wrote(ShardId(0), &NO());
+            refusals.wrote(0, &NO());
         }
         let long_ago = Instant::now().checked_sub(PAUSE).unwrap();
         refusals.0.lock().unwrap().last.as_mut().unwrap().0 = long_ago;
         assert!(is_ready(&refusals));
-        refusals.wrote(ShardId(0), &NO());
+        refusals.wrote(0, &NO());
         assert!(!is_ready(&refusals));
     }
 
@@ -132,7 +132,7 @@ mod tests {
     fn a_log_that_was_away_and_is_back_is_ready_at_once() {
         let refusals = Refusals::new(1);
         for _ in 0..MANY {
-            refusals.wrote(ShardId(0), &NO());
+            refusals.wrote(0, &NO());
         }
         assert!(
             refusals
@@ -147,7 +147,7 @@ mod tests {
         let refusals = Refusals::new(1);
         for _ in 0..MANY {
             let poll = "p".parse().unwrap();
-            refusals.wrote(ShardId(0), &Err(CastError::Closed(poll)));
+            refusals.wrote(0, &Err(CastError::Closed(poll)));
         }
         assert!(is_ready(&refusals));
     }

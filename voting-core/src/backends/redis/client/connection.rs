@@ -21,6 +21,7 @@ pub(in crate::backends::redis) enum Connection {
 }
 
 /// The servers that the address names.
+#[derive(Clone)]
 pub(in crate::backends::redis) enum Place {
     Server(Box<Client>),
     Cluster(Vec<Client>),
