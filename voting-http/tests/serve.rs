@@ -102,11 +102,12 @@ async fn a_panic_is_answered_and_the_connection_goes_on() {
 /// A runtime with a thread of this name, which ends when the sender is dropped.
 fn runtime_of(name: &str) -> (Handle, oneshot::Sender<()>) {
     let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.unwrap();
+    let runtime = runtime.expect("a runtime");
     let handle = runtime.handle().clone();
     let (end, ended) = oneshot::channel::<()>();
     let thread = std::thread::Builder::new().name(name.to_owned());
-    thread.spawn(move || drop(runtime.block_on(ended))).unwrap();
+    let runs = thread.spawn(move || drop(runtime.block_on(ended)));
+    runs.expect("a thread");
     (handle, end)
 }
 

@@ -468,7 +468,10 @@ fn send(mut client: TcpStream, status: &str, kind: &str, more: &str, body: &str)
 
 /// Claims that are added or, with `null`, removed.
 pub fn with_claims(more: Value) -> Wrong {
-    let more: Map<String, Value> = more.as_object().cloned().unwrap_or_default();
+    let more = match more {
+        Value::Object(more) => more,
+        _ => Map::new(),
+    };
     Wrong {
         claims: Box::new(move |claims| {
             if let Value::Object(claims) = claims {

@@ -151,7 +151,7 @@ pub(crate) struct Problem {
     /// The address where people sign in.
     sign_in: Option<String>,
     /// The cause, which the client is not told.
-    cause: Option<WhyNotReady>,
+    cause: Option<Box<WhyNotReady>>,
     more: Option<Box<More>>,
     /// The words for pages, if there are any in all languages.
     said: Option<Said>,
@@ -320,7 +320,7 @@ impl Problem {
     /// Adds the cause, for code in the same process.
     pub(crate) fn because(self, cause: WhyNotReady) -> Self {
         Self {
-            cause: Some(cause),
+            cause: Some(Box::new(cause)),
             ..self
         }
     }
@@ -518,7 +518,7 @@ impl Problem {
                 .insert(header::RETRY_AFTER, seconds.into());
         }
         if let Some(cause) = &self.cause {
-            response.set_data(cause.clone());
+            response.set_data(WhyNotReady::clone(cause));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             // HTTP requires a scheme with 401, and the application's sign-in is not a scheme that HTTP knows.

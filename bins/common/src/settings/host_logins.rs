@@ -123,7 +123,8 @@ mod tests {
     fn what_does_not_fit_together_is_refused() {
         assert!(Config::default().host_logins().unwrap().is_none());
         assert_eq!(fault(|_| ()), None);
-        let cases: [(fn(&mut Config), &str); 8] = [
+        type Change = fn(&mut Config);
+        let cases: [(Change, &str); 8] = [
             (
                 |config| config.host_login.issuer = None,
                 "host_login.client_id",
