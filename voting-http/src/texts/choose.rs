@@ -87,7 +87,7 @@ impl Chosen {
             return;
         };
         let language = answer.headers().get(header::CONTENT_LANGUAGE);
-        if !language.is_some_and(|language| language == texts.tag) {
+        if language.is_none_or(|language| language != texts.tag) {
             return;
         }
         let (name, secure) = match https {

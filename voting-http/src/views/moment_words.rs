@@ -26,7 +26,12 @@ fn in_words(moment: Moment, zone: Option<&str>, t: &Texts) -> String {
         true => at.strftime(&format!("{name}, UTC%:z")).to_string(),
         false => name.to_owned(),
     };
-    let day = date(at.year().into(), at.month().unsigned_abs(), at.day(), t);
+    let day = date(
+        at.year().into(),
+        at.month().unsigned_abs(),
+        at.day().unsigned_abs(),
+        t,
+    );
     t.moment(weekday(at.weekday(), t), &day, &time, &zone)
 }
 
@@ -43,7 +48,7 @@ fn weekday(day: Weekday, t: &Texts) -> &str {
 }
 
 /// A date: `27 November 2026`. Months are numbered from 1.
-pub(crate) fn date(year: i32, month: u8, day: impl ToString, t: &Texts) -> String {
+pub(crate) fn date(year: i32, month: u8, day: u8, t: &Texts) -> String {
     let months = [
         &t.january,
         &t.february,
