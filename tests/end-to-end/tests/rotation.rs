@@ -19,10 +19,10 @@ use voting_testing::{Deployment, SECRET, Service, agent, await_that, text_of};
 
 const NEW_SECRET: &str = "the next secret of the tests, 32 bytes or more";
 
-/// So many people come at a time.
+/// How many people vote at the same time.
 const AT_ONCE: usize = 4;
 
-/// So many people each of them is, in turn.
+/// How many people each task is, one after another.
 const PEOPLE: usize = 5;
 
 /// A browser's cookies. Cookies ignore ports, so all services see all of them.
@@ -126,13 +126,13 @@ fn read(result: &str, receipt: &str) -> u16 {
     agent().get(url).call().expect("an answer").status().into()
 }
 
-/// Where people find the services at the moment.
+/// The addresses of the services at the moment.
 struct Places {
     votes: [String; 2],
     result: String,
 }
 
-/// What those who come and go share with the test.
+/// What the tasks that vote share with the test.
 #[derive(Clone)]
 struct Way {
     places: Arc<Mutex<Places>>,
@@ -141,7 +141,7 @@ struct Way {
 }
 
 impl Way {
-    /// Is these people, one after another, until it is told to stop. They go to either service first.
+    /// Votes as these people, one after another, until it is stopped. They go to either service first.
     fn walk(&self, people: &mut [Person]) {
         let mut turn = 0;
         while !self.stop.load(Relaxed) {
@@ -313,7 +313,7 @@ fn the_secret_is_exchanged_in_three_steps_and_back_while_people_vote() {
         assert_eq!(read(&scene.result.url, &receipt), expected);
     }
 
-    // Who comes too late is not taken for somebody else in silence, and is asked for the code again.
+    // A voter who comes too late is asked to start over, and for the code again.
     let page = absent.jar.get(&format!("{}/polls/{POLL}", scene.urls()[0]));
     let (status, page) = (page.status(), text_of(page));
     assert_eq!(status, 400, "{page}");

@@ -37,7 +37,7 @@ impl Secrets {
         &self.current
     }
 
-    /// The secrets that only read.
+    /// The secrets that are only read: nothing new is made under them.
     pub fn others(&self) -> &[SecretKey] {
         &self.others
     }
@@ -73,7 +73,7 @@ impl From<&Secrets> for Secrets {
 pub struct KnownSecrets {
     /// That of the secret under which the service makes cookies.
     pub current: Fingerprint,
-    /// Those of the secrets that only read.
+    /// Those of the secrets that are only read.
     pub others: Vec<Fingerprint>,
 }
 
@@ -98,7 +98,7 @@ impl From<Fingerprint> for KnownSecrets {
 pub struct LogSecrets {
     /// The fingerprints of the secrets that it accepts. The one that came last is the last.
     pub accepted: Vec<Fingerprint>,
-    /// Those of secrets that it accepted before. One that is accepted again may still be in this list.
+    /// Those of secrets that it accepted before. A secret that is accepted again may still be in this list.
     pub dropped: Vec<Fingerprint>,
 }
 

@@ -146,7 +146,7 @@ impl TallyDelta {
         }
     }
 
-    /// Takes in that a voter is new, whose ballot is at this position.
+    /// Counts a new voter in the minute of this position.
     pub(crate) fn new_voter(&mut self, position: Position) {
         *self.new_voters.entry(minute_of(position)).or_default() += 1;
     }
@@ -158,7 +158,7 @@ impl TallyDelta {
             .map(|(minute, voters)| (*minute, *voters))
     }
 
-    /// Takes in that so many voters' choices went from `old` to `new`, such as [`Choices::VOIDED`].
+    /// Counts this many voters whose choices changed from `old` to `new`, such as [`Choices::VOIDED`].
     pub fn record_all(&mut self, old: Choices, new: Choices, ballots: i64) {
         if old == new || ballots == 0 {
             return;

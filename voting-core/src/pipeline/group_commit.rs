@@ -75,7 +75,7 @@ impl Default for GroupCommitOptions {
 /// elsewhere, and a ballot that is written later would count in its place.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// How often a lane lets the other tasks of its runtime run, at most, before it writes.
+/// The most times that a lane lets the other tasks of its runtime run before it writes.
 const MAX_TURNS: usize = 4;
 
 /// A [`VoteSink`] over a [`BallotLog`], see the [module](self). Create it inside a tokio runtime. Ballots that were

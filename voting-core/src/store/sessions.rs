@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::moment::Moment;
 
-/// How long a session is kept after its time is over, so that clocks that differ remove none too early.
+/// How long a session is kept after it has expired, so that clocks that differ remove none too early.
 const KEPT_MS: u64 = 24 * 3_600 * 1_000;
 
 /// A session as it is stored.

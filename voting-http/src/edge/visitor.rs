@@ -54,7 +54,7 @@ enum CookieFound {
     /// The cookie has an older name, or the voter's id is old. It is set again under the current name.
     Older,
     None,
-    /// There may be one that this service cannot read. It takes no ballots, and gives no cookie.
+    /// The request may have a cookie that this service cannot read. The service takes no ballots, and sets no cookie.
     Withheld,
     Refused(Refusal),
     /// No cookie is used: the application says who the voter is.

@@ -20,7 +20,7 @@ const MARK: usize = 6;
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
     pub(crate) current: String,
-    /// Under the secrets that only read.
+    /// Under the secrets that are only read.
     others: Vec<String>,
     /// If a request has several of these, the first in this list counts.
     older: Vec<Older>,
@@ -130,7 +130,7 @@ impl Names {
         }
     }
 
-    /// The names under the secrets that only read, if a request has a cookie with such a name.
+    /// The names under the secrets that are only read, if a request has a cookie with such a name.
     pub(crate) fn others_in<'a>(&'a self, headers: &HeaderMap) -> impl Iterator<Item = &'a str> {
         let others = self.others.iter().map(String::as_str);
         others.filter(|name| seen(headers, name) != Seen::Nothing)
@@ -237,7 +237,7 @@ mod tests {
         SecretKey::new([byte; 32]).unwrap().fingerprint()
     }
 
-    /// Under the secret of the other tests, beside one that only reads.
+    /// Under the secret of the other tests, beside one that is only read.
     fn both(https: bool) -> Names {
         let secrets = KnownSecrets {
             current: print(7),

@@ -75,7 +75,7 @@ pub(crate) struct Parts {
     /// The identity provider at which people sign in, if there is one.
     pub(crate) oidc: Option<Arc<Oidc>>,
     pub(crate) gate: Gate,
-    /// How often it is logged that the provider signs somebody in and we do not.
+    /// How often it is logged that the provider signs in a person to whom no role is given.
     pub(crate) failed_logins: Arc<Seldom>,
     /// Where these pages and the voting page are.
     pub(crate) site: Site,

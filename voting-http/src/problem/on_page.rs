@@ -12,7 +12,7 @@ use crate::texts::Texts;
 pub(crate) enum Said {
     /// These words. The document has the same in English.
     Fixed(fn(&'static Texts) -> &'static String),
-    /// So many options were chosen, and so many may be.
+    /// How many options were chosen, and how many may be chosen.
     TooMany(u64, u64),
 }
 

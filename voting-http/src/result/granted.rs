@@ -44,7 +44,7 @@ const NAME_LEN: usize = 9;
 pub(super) struct Granted {
     grants: GrantKey,
     current: Keys,
-    /// Of secrets that only read.
+    /// Those of secrets that are only read.
     others: Vec<Keys>,
     secure: bool,
 }

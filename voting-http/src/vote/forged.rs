@@ -22,7 +22,7 @@ use super::{
 };
 use crate::tokens::{grant::GrantKey, receipt_key::ReceiptKey, signed::VoterKey};
 
-/// So many codes are issued: a forger hits a valid serial number often.
+/// How many codes are issued: so many that a forger often finds a valid serial number.
 const CODES: u32 = 1_000_000;
 
 /// The characters of a code.

@@ -57,7 +57,7 @@ const BLANK: u64 = 1 << 63 | 1;
 #[derive(Clone)]
 pub(super) struct BallotCookies {
     current: Keys,
-    /// Of secrets that only read.
+    /// Those of secrets that are only read.
     others: Vec<Keys>,
     secure: bool,
 }

@@ -16,7 +16,7 @@ const NAME_LEN: usize = 9;
 /// Reads and writes the cookies of one kind.
 pub(super) struct PollCookies {
     current: Keys,
-    /// Of secrets that only read.
+    /// Those of secrets that are only read.
     others: Vec<Keys>,
     /// What a name begins with.
     prefix: String,

@@ -8,7 +8,7 @@ use voting_core::{PollId, VoterId};
 
 use crate::problem::Problem;
 
-/// The fewest characters of a key. So many of base64 have 132 bits.
+/// The fewest characters of a key: 22 characters of base64 have 132 bits.
 const FEWEST: usize = 22;
 
 /// The fewest hexadecimal digits, which have 128 bits.

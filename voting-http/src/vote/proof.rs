@@ -23,13 +23,13 @@ pub(super) const PROOF_HEADER: &str = "voter-proof";
 /// The field of a form with a time stamp or a solution.
 pub(super) const PROOF_FIELD: &str = "proof";
 
-/// How long a challenge can be solved.
+/// How long a solution is accepted after its challenge was made.
 const SOLVED_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// How long a form can be sent after its wait is over.
 const SENT_WITHIN: Duration = Duration::from_secs(30 * 60);
 
-/// Longer texts are not read.
+/// The longest text that is read, in bytes.
 const MOST: usize = 4_096;
 
 /// What a time stamp begins with. The solutions of challenges do not begin so.
@@ -53,7 +53,7 @@ pub(super) struct Proofs {
     stamps: MacKey,
 }
 
-/// Why a text shows nothing.
+/// Why a text is not a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoProof {
     /// It is no solution, or one of another voter or poll.

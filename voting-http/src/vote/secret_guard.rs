@@ -40,7 +40,7 @@ pub(super) enum Shut {
 pub(super) struct SecretGuard {
     sink: Arc<dyn VoteSink>,
     ours: KnownSecrets,
-    /// Of which secrets there are cookies that this service cannot read, as the log said last.
+    /// The secrets whose cookies this service cannot read, by the last answer of the log.
     unread: RwLock<Unread>,
     begun: Instant,
     /// Whether ballots are accepted.

@@ -11,7 +11,7 @@ use ureq::{
 };
 use voting_http::ProviderClient;
 
-/// So long a provider has to answer.
+/// How long a provider may take to answer.
 const WITHIN: Duration = Duration::from_secs(5);
 
 /// The longest answer that is read, in bytes.

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// So often it is tried again if others change the secrets at the same time.
+/// How often a change is tried if other services change the secrets at the same time.
 const TRIES: usize = 8;
 
 fn text_of(secrets: &[Fingerprint]) -> String {
@@ -64,7 +64,7 @@ impl Redis {
         let Some(text) = there else {
             return Ok(Vec::new());
         };
-        // A text without fingerprints would accept nobody, and nobody could have meant that.
+        // A text without fingerprints would accept no service, so it must be an error.
         let read: Result<Vec<_>, _> = text.split_whitespace().map(str::parse).collect();
         read.ok().filter(|there| !there.is_empty()).ok_or_else(|| {
             let text: String = text.chars().take(64).collect();
@@ -98,8 +98,8 @@ impl Redis {
         ))
     }
 
-    /// Whether the texts were still as they were, and are now as they should be. Wherever this ends early, no secret is missing
-    /// that is accepted.
+    /// Writes the texts if nobody has changed them since they were read, and returns whether it did. If it ends early, no
+    /// accepted secret is missing.
     async fn replace(&self, there: &Texts, next: &LogSecrets) -> Result<bool, StoreError> {
         let Some((last, earlier)) = next.accepted.split_last() else {
             return Ok(true);
@@ -123,7 +123,7 @@ impl Redis {
             .await
     }
 
-    /// Whether the text was still as it was, and is now as it should be.
+    /// Writes a text if nobody has changed it since it was read, and returns whether it did.
     async fn exchange(
         &self,
         key: String,

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// So many ballots are looked at between two statements that change some of them.
+/// How many ballots are read before some of them are changed.
 const LOOKED_AT_ONCE: usize = 10_000;
 
 /// A ballot that is stored.

@@ -284,7 +284,7 @@ impl Poll {
         self.may_void()?;
         let (ballots, serials) = match &new.ballots {
             NewVoided::Span { from, until } => {
-                // Nobody is told that a vote is in, and votes where it cannot count.
+                // Otherwise a vote could be acknowledged that is voided already.
                 if from >= until || *until > now {
                     return Err(ChangeRefusal::BadSpan);
                 }

@@ -17,7 +17,7 @@ use crate::{
     tokens::sealed::SealingKey,
 };
 
-/// So long somebody may take at the provider.
+/// How long a person may take to sign in at the provider.
 const LASTS: Duration = Duration::from_secs(10 * 60);
 
 /// The longest address to go to afterwards. A longer one is forgotten.

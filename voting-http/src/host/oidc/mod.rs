@@ -22,7 +22,7 @@ use crate::{
     vote::{TokenLogins, jwt::Verifier},
 };
 
-/// So many requests to the provider are made at a time. Each holds a thread for as long as the provider takes.
+/// How many requests to the provider are made at a time, at most. Each holds a thread for as long as the provider takes.
 const AT_ONCE: usize = 8;
 
 /// Sends requests to an identity provider. It follows no redirects and waits for a few seconds at most.

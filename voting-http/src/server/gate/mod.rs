@@ -121,7 +121,7 @@ pub struct ProofOfWork {
 }
 
 impl ProofOfWork {
-    /// A proof of usual size, once more come each minute than these.
+    /// The default proof, asked for once more new voters come each minute than these.
     pub fn above(per_minute: NonZeroU32) -> Self {
         Self {
             burst: NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN),
@@ -217,7 +217,7 @@ struct Inner {
     new_voters_of_poll: Option<Pace>,
     /// New voters of a poll who are not asked for a proof.
     unproven: Option<Pace>,
-    /// Forms of a poll that wait.
+    /// Waiting forms of a poll.
     waiting: Option<Pace>,
     /// Makes topics of polls.
     topics: RandomState,
@@ -356,9 +356,9 @@ impl Gate {
         }
     }
 
-    /// Counts a new voter of a poll, unless `has_voted` is true. A voter who takes a ballot back (`is_back`) is one of the
-    /// address only: the poll gets no vote. `show_proof` fails if the voter shows no proof of work; it is asked once very many
-    /// new voters come.
+    /// Counts a new voter of a poll, unless `has_voted` is true. A voter who takes a ballot back (`is_back`) counts
+    /// for the address only, since the poll gets no vote. `show_proof` fails if the voter shows no proof of work. It is called
+    /// once very many new voters come.
     ///
     /// # Errors
     /// Too many new voters of this poll have come from the client's address, or from all addresses; or `show_proof` fails.
@@ -414,7 +414,7 @@ impl Gate {
         self.0.limits.proof_of_work.as_ref()
     }
 
-    /// Takes a place for a form of this poll that waits, and says for how long. `None` if too many wait already.
+    /// Takes a place for a waiting form of this poll, and returns how long it waits. `None` if too many wait already.
     pub(crate) fn wait(&self, poll: &PollId) -> Option<Duration> {
         let waiting = self.0.waiting.as_ref()?;
         let least = self.proof_of_work()?.wait;
@@ -460,7 +460,7 @@ impl Gate {
     }
 }
 
-/// Where a new voter was counted. Nobody was if there is no limit, or the voter is not new.
+/// Where a new voter was counted: nowhere if there is no limit, or if the voter is not new.
 #[derive(Debug, Default)]
 #[must_use]
 pub(crate) struct NewVoter<'a>([Option<(&'a Pace, Topic, Client)>; 3]);

@@ -56,8 +56,8 @@ impl Pace {
         self.once_more_at(topic, client, self.begin.elapsed())
     }
 
-    /// Takes the next place in the line of those who do this: one comes each interval. Returns how long it is until then;
-    /// `None` if that is longer than `most`, and no place is taken.
+    /// Takes the next place in a line in which one place is free each interval. Returns how long to wait for the place.
+    /// `None`: the wait would be longer than `most`, and no place is taken.
     pub(super) fn place(&self, topic: Topic, client: Client, most: Duration) -> Option<Duration> {
         self.place_at(topic, client, most, self.begin.elapsed())
     }

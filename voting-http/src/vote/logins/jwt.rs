@@ -65,7 +65,7 @@ impl Verifier {
     /// What a token of the provider for us says.
     ///
     /// # Errors
-    /// It is no such token, or its time is over.
+    /// It is no such token, or it has expired.
     pub(crate) async fn claims(&self, token: &str) -> Result<Claims, TokenFault> {
         let invalid = TokenFault::Invalid;
         if token.len() > MAX_LEN {
