@@ -19,6 +19,8 @@ use voting_core::{
         moment::Moment,
         poll::PollWindow,
         position::{EntryId, EntryKey, ShardId},
+        secret::Fingerprint,
+        secrets::{KnownSecrets, LogSecrets},
     },
 };
 
@@ -38,6 +40,8 @@ pub(crate) struct Entries {
     /// Between which moments ballots are taken.
     windows: HashMap<PollId, PollWindow>,
     accepted: u64,
+    /// Under which secrets the cookies of its voters were made.
+    secrets: LogSecrets,
     claim_timeout: Duration,
 }
 
@@ -56,6 +60,7 @@ impl Entries {
             sealed: HashSet::new(),
             windows: HashMap::new(),
             accepted: 0,
+            secrets: LogSecrets::default(),
             claim_timeout,
         }
     }
@@ -168,6 +173,14 @@ impl BallotLog for OwnBackend {
 
     async fn ready_to_append(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn check_secrets(&self, secrets: &KnownSecrets) -> Result<Vec<Fingerprint>, StoreError> {
+        let mut entries = self.entries();
+        if let Some(next) = entries.secrets.admit(secrets)? {
+            entries.secrets = next;
+        }
+        Ok(entries.secrets.no_longer_accepted())
     }
 }
 

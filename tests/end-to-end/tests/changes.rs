@@ -138,8 +138,10 @@ fn after_stores_were_started_anew_no_question_fails() {
     }
     sleep(Duration::from_millis(1_100));
     deployment.redis.command(&kill);
-    assert_eq!(cast(&vote).0, 202);
-    assert_eq!(cast(&idle_vote).0, 202);
+    for one in [&vote, &idle_vote] {
+        let (status, said) = cast(one);
+        assert_eq!(status, 202, "{said}");
+    }
     settled(&worker);
 }
 

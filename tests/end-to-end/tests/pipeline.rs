@@ -104,7 +104,7 @@ fn vote_services_with_different_secrets_count_a_voter_once() {
     }
     let told = fs::read_to_string(log.path()).expect("a log");
     assert!(
-        told.contains("refusing ballots: the log is held to another secret"),
+        told.contains("refusing ballots: the log accepts a secret that is not here"),
         "{told}"
     );
     let doctor = deployment.voting(&["doctor"]);

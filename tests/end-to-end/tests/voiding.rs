@@ -71,6 +71,12 @@ fn succeeds(deployment: &Deployment, arguments: &[&str]) -> String {
     text
 }
 
+/// A worker that was killed is taken for one at work for some seconds.
+fn rewinds(deployment: &Deployment) {
+    let rewound = || said(&deployment.voting(&["rewind"])).0 == Some(0);
+    await_that("the log is rewound", rewound);
+}
+
 fn backup(database: &str, file: &Path) {
     let mut dump = PostgresServer::tool("pg_dump");
     dump.args(["--format=custom", "--file"]).arg(file);
@@ -192,7 +198,7 @@ fn what_is_voided_stays_so_after_a_kill_a_rewind_and_a_restore() {
 
     // A rewind hands out all votes again.
     assert_eq!(worker.stop().code(), Some(0));
-    succeeds(&deployment, &["rewind"]);
+    rewinds(&deployment);
     let worker = deployment.worker();
     await_that("the worker is ready", || worker.is_ready());
     assert_eq!(figures(&worker, &result), (2, 30, 1, 1));
@@ -200,7 +206,7 @@ fn what_is_voided_stays_so_after_a_kill_a_rewind_and_a_restore() {
     // A backup has neither the rules nor the late votes.
     assert_eq!(worker.stop().code(), Some(0));
     restore(&deployment.postgres, &file);
-    succeeds(&deployment, &["rewind"]);
+    rewinds(&deployment);
     let worker = deployment.worker();
     await_that("the worker is ready", || worker.is_ready());
     assert_eq!(figures(&worker, &result), (2, 30, 1, 1));

@@ -249,6 +249,8 @@ impl Visitor {
             CookieFound::Refused(refusal) => Err(refusal.into()),
             CookieFound::NoCode(why) => Err(why.into()),
             CookieFound::NoLogin(why) => Err(why.into()),
+            // The person has a cookie that only services with another secret can read.
+            CookieFound::Withheld => Err(Problem::foreign_secret()),
             _ => Ok(self.id),
         }
     }

@@ -182,7 +182,7 @@ impl Names {
         Carried::Nothing
     }
 
-    /// Whether a request has no cookie under a secret of this service, and one with the name of another secret: that of
+    /// Whether a request has no cookie that this service may read, and one with the name of another secret: that of
     /// another system on this host, or one that this system has used before.
     pub(crate) fn has_foreign(&self, headers: &HeaderMap) -> bool {
         self.has_none(headers)
@@ -193,7 +193,7 @@ impl Names {
             })
     }
 
-    /// Whether a request has no cookie under a secret of this service, and one under one of these secrets.
+    /// Whether a request has no cookie that this service may read, and one under one of these secrets.
     pub(crate) fn has_dropped(&self, headers: &HeaderMap, dropped: &[Fingerprint]) -> bool {
         let mut names = dropped.iter().map(|secret| of_secret(*secret, self.https));
         !dropped.is_empty()
@@ -204,7 +204,8 @@ impl Names {
     }
 
     fn has_none(&self, headers: &HeaderMap) -> bool {
-        let mut names = iter::once(&self.current).chain(&self.others);
+        let older = self.older.iter().map(|older| &older.name);
+        let mut names = iter::once(&self.current).chain(&self.others).chain(older);
         names.all(|name| seen(headers, name) == Seen::Nothing)
     }
 }

@@ -40,7 +40,8 @@ pub(super) async fn start(host: Host, request: Request) -> Result<Response, Prob
     if from.is_some_and(|from| !matches!(from.as_bytes(), b"same-origin" | b"none")) {
         return Ok(see(&prefix, "/sign-in"));
     }
-    let attempt = Attempt::new(next, Moment::now())?;
+    let now = Moment::now();
+    let attempt = Attempt::new(next, now)?.replacing(host.carried_session(&request, now));
     match oidc.provider.page(&attempt, prefix.as_str()).await {
         Ok(page) => {
             let mut answer = Response::builder().status(StatusCode::SEE_OTHER).finish();
@@ -59,11 +60,16 @@ pub(super) async fn back(host: Host, request: Request) -> Result<Response, Probl
     let now = Moment::now();
     let attempt = oidc.attempts.of(&request, now);
     let next = attempt.as_ref().and_then(|attempt| attempt.next.clone());
+    let before = attempt.as_ref().and_then(Attempt::replaced);
     let came = host.came_back(oidc, &request, attempt.as_ref()).await;
     let mut answer = match came {
         Ok(person) => {
-            host.sign_in_person(oidc, &request, &person, next, now)
-                .await?
+            let signed_in = host.sign_in_person(oidc, &request, &person, next, now);
+            let answer = signed_in.await?;
+            if let Some(before) = before {
+                host.0.store.end_session(before).await?;
+            }
+            answer
         }
         Err(fault) => host.not_signed_in(&request, &fault, next.as_deref()),
     };
@@ -92,6 +98,9 @@ impl Host {
         let attempt = attempt.ok_or(Fault::OtherTry)?;
         let answer = Answer::read(request.uri().query().unwrap_or_default());
         let answer = answer.ok_or(Fault::OtherProvider)?;
+        // Whoever has a try of their own can come back with it again and again.
+        let asks = self.0.gate.asks_provider(request);
+        asks.map_err(|_| Fault::Busy)?;
         let prefix = Prefix::of(request);
         oidc.provider.person(answer, attempt, prefix.as_str()).await
     }

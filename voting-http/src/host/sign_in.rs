@@ -5,7 +5,7 @@ use poem::{
     Request, Response,
     http::{HeaderName, HeaderValue},
 };
-use voting_core::model::moment::Moment;
+use voting_core::{model::moment::Moment, store::tokens::TokenHash};
 
 use super::{
     Frame, Host, Known, done,
@@ -246,6 +246,14 @@ impl Host {
         Ok((session, caller))
     }
 
+    /// The session whose cookie a request has, whether it is over or not.
+    pub(super) fn carried_session(&self, request: &Request, now: Moment) -> Option<TokenHash> {
+        match self.0.sessions.carried(request, now) {
+            Carried::Signed(session) => Some(session.hash()),
+            _ => None,
+        }
+    }
+
     /// Stores a session that begins, and ends the one that the browser had.
     pub(super) async fn store_session(
         &self,
@@ -259,8 +267,8 @@ impl Host {
             .store
             .add_session(&session.stored(caller, now))
             .await?;
-        if let Carried::Signed(before) = parts.sessions.carried(request, now) {
-            parts.store.end_session(before.hash()).await?;
+        if let Some(before) = self.carried_session(request, now) {
+            parts.store.end_session(before).await?;
         }
         let Caller { name, role } = caller;
         let address = parts.gate.client(request);

@@ -154,10 +154,11 @@ impl Remembered {
         }
     }
 
-    /// The same vote without its choices, which the voter has asked to forget.
+    /// The same vote without its choices, which the voter has asked to forget. Of a ballot that was taken back it is kept that it
+    /// was: whoever has no vote gets no grant for a result.
     pub(super) fn forgotten(self) -> Self {
         Self {
-            choices: None,
+            choices: self.choices.filter(|_| self.is_withdrawn()),
             at: seconds_now(),
             ..self
         }

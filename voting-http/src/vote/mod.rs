@@ -55,7 +55,7 @@ use crate::{
         visitor::{Visitor, Voters},
     },
     pages::{assets, poll_list, poll_of_page::PagePlace, preview, site::Site},
-    problem::Problem,
+    problem::{Problem, kind::ProblemKind},
     server::{
         api_routes::{ApiRoutes, Pages},
         document,
@@ -239,8 +239,12 @@ impl VoteService {
             return Err(Problem::voter_changed());
         }
         let voter = self.voter_in(poll, visitor);
-        if voter.is_err() {
-            self.0.metrics.unidentified();
+        match &voter {
+            Ok(_) => {}
+            Err(problem) if problem.kind() == ProblemKind::ForeignSecret => {
+                self.0.metrics.foreign_secret();
+            }
+            Err(_) => self.0.metrics.unidentified(),
         }
         voter
     }
@@ -278,8 +282,11 @@ impl VoteService {
     ) -> Result<NewVoter<'_>, Problem> {
         // Neither a voter whom the application names nor a voter with a code is made by dropping a cookie.
         let is_open = poll.settings().voters == Electorate::Open;
-        let has_voted =
-            || !is_open || visitor.is_named() || self.kept(request, poll, visitor).vote.is_some();
+        // A ballot that was taken back says nothing: it cost no proof.
+        let has_voted = || {
+            let kept = || self.kept(request, poll, visitor).vote;
+            !is_open || visitor.is_named() || kept().is_some_and(|vote| !vote.is_withdrawn())
+        };
         let show_proof = || self.check_proof(poll, visitor, proof);
         let gate = &self.0.site.gate;
         gate.new_voter(request, poll.id(), is_back, has_voted, show_proof)

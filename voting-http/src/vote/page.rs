@@ -396,7 +396,7 @@ impl VoteService {
             return Err(problem.into());
         }
         let (problem, proof) = match problem.kind() {
-            ProblemKind::ProofNeeded => self.make_form_wait(poll, visitor, form.proof()),
+            ProblemKind::ProofNeeded => self.make_form_wait(request, poll, visitor, form.proof()),
             _ => (problem, None),
         };
         let shown = Shown {

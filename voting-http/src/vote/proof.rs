@@ -189,6 +189,7 @@ impl VoteService {
     /// wait. A form that was sent too early keeps its time stamp.
     pub(super) fn make_form_wait(
         &self,
+        request: &Request,
         poll: &Poll,
         visitor: Visitor,
         given: Option<&str>,
@@ -199,7 +200,7 @@ impl VoteService {
         {
             return (Problem::form_waits(Some(wait)), Some(given.to_owned()));
         }
-        let wait = self.0.site.gate.wait(poll.id());
+        let wait = self.0.site.gate.wait(request, poll.id());
         let stamp = wait.map(|wait| proofs.stamp(poll.id(), voter, SystemTime::now() + wait));
         (Problem::form_waits(wait), stamp)
     }

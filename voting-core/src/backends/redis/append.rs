@@ -71,7 +71,7 @@ impl Redis {
             return Ok(deadline);
         }
         let ask = self.0.scripts.time.key(self.log_key(shard));
-        let (now_ms, last_ms): (i64, u64) = self.0.connection.run(&ask).await?;
+        let (now_ms, last_ms): (i64, u64) = self.0.connection.look(&ask).await?;
         clocks.learn(index, now_ms, last_ms);
         Ok(clocks.deadline(index, patience).unwrap_or(Deadline {
             server_ms: now_ms,

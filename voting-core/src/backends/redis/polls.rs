@@ -21,6 +21,9 @@ use crate::{
     store::{PollDirectory, PollPublisher},
 };
 
+/// How often a copy is written anew if other workers write theirs at the same time.
+const ATTEMPTS: usize = 5;
+
 /// A poll as it is published.
 #[derive(Serialize, Deserialize)]
 struct Published {
@@ -115,6 +118,21 @@ impl PollPublisher for Redis {
             })
             .collect();
         let text = stored_json::write(&published)?;
+        for _ in 0..ATTEMPTS {
+            if self.publish_text(&text).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::unavailable(
+            "the published polls change all the time",
+        ))
+    }
+}
+
+impl Redis {
+    /// Writes the polls if nobody else has meanwhile, so that a later copy always has the greater revision. Returns
+    /// whether they are there.
+    async fn publish_text(&self, text: &str) -> Result<bool, StoreError> {
         let keys = &self.0.options.entry_keys;
         let there = self.copy_of_polls().await?;
         let revision = there.as_ref().and_then(|copy| copy.revision(keys));
@@ -122,15 +140,16 @@ impl PollPublisher for Redis {
             && there.polls == text
             && (!keys.signs() || (revision.is_some() && there.key() == keys.signing_id()))
         {
-            return Ok(());
+            return Ok(true);
         }
         // Above all that any service may have read, also if Redis was restored or this clock is behind.
         let before = revision.max(Some(self.0.newest_polls.load(Ordering::Relaxed)));
         let now = Moment::now().unix_ms();
         let revision = now.max(before.unwrap_or_default().saturating_add(1));
-        let mut set = ::redis::cmd("SET");
-        set.arg(self.polls_key())
-            .arg(signed_polls::sign(keys, revision, &text)?);
-        Ok(self.0.connection.ask::<()>(&set).await?)
+        let mut exchange = self.0.scripts.exchange.key(self.polls_key());
+        exchange
+            .arg(there.map(|there| there.text).unwrap_or_default())
+            .arg(signed_polls::sign(keys, revision, text)?);
+        Ok(self.0.connection.run(&exchange).await?)
     }
 }

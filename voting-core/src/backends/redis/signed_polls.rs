@@ -31,6 +31,8 @@ struct Signature {
 
 /// A copy, with its signature apart.
 pub(super) struct Copy {
+    /// As it stands in Redis.
+    pub(super) text: String,
     signature: Option<Signature>,
     /// The polls as they were before they were signed.
     pub(super) polls: String,
@@ -61,12 +63,14 @@ impl Copy {
     pub(super) fn read(text: String) -> Self {
         match split(&text) {
             Some((signature, polls)) => Self {
+                text,
                 signature: Some(signature),
                 polls,
             },
             None => Self {
+                polls: text.clone(),
+                text,
                 signature: None,
-                polls: text,
             },
         }
     }

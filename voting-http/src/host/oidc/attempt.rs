@@ -9,7 +9,7 @@ use poem::{
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use voting_core::{SecretKey, model::moment::Moment};
+use voting_core::{SecretKey, model::moment::Moment, store::tokens::TokenHash};
 
 use crate::{
     host::session::{random_text, values},
@@ -37,6 +37,9 @@ pub(in crate::host) struct Attempt {
     pub(super) verifier: String,
     /// The address to go to afterwards.
     pub(in crate::host) next: Option<String>,
+    /// The hash of the session that the browser had. Its cookie is not sent on the way back, from another site.
+    #[serde(default)]
+    before: Option<[u8; 32]>,
     until: Moment,
 }
 
@@ -57,8 +60,20 @@ impl Attempt {
             next: next
                 .filter(|next| next.len() <= MAX_NEXT)
                 .map(str::to_owned),
+            before: None,
             until: now.plus(LASTS),
         })
+    }
+
+    /// The same try in a browser with a session, which ends if the try succeeds.
+    pub(in crate::host) fn replacing(mut self, session: Option<TokenHash>) -> Self {
+        self.before = session.map(|hash| *hash.as_bytes());
+        self
+    }
+
+    /// The session that the browser had.
+    pub(in crate::host) fn replaced(&self) -> Option<TokenHash> {
+        self.before.map(TokenHash::from_bytes)
     }
 
     /// What the provider compares the verifier with later.

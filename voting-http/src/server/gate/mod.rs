@@ -44,6 +44,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
 /// What is wrong is one topic: an address has one burst of it, whatever it was sent for.
 const WRONG: Topic = 0;
 
+/// The topic of questions to an identity provider.
+const PROVIDER: Topic = 1;
+
 /// How many wrong codes of one address are answered at once. After that, one is answered each [`CODE_PAUSE`]. A class behind
 /// one address can mistype so many.
 const WRONG_CODES: u32 = 60;
@@ -373,9 +376,7 @@ impl Gate {
         let inner = &*self.0;
         let mut new = NewVoter::default();
         let client = self.client(request);
-        // The clients behind such an address are not known, and could be anybody.
-        let is_spared =
-            client.is_local_or_unknown() || client.is_among(&inner.limits.trusted_proxies);
+        let is_spared = self.is_spared(client);
         let of_address = inner.new_voters.as_ref().filter(|_| !is_spared);
         let of_poll = inner.new_voters_of_poll.as_ref().filter(|_| !is_back);
         let unproven = inner.unproven.as_ref().filter(|_| !is_back);
@@ -414,12 +415,29 @@ impl Gate {
         self.0.limits.proof_of_work.as_ref()
     }
 
-    /// Takes a place for a waiting form of this poll, and returns how long it waits. `None` if too many wait already.
-    pub(crate) fn wait(&self, poll: &PollId) -> Option<Duration> {
+    /// Takes a place for a waiting form of this poll, and returns how long it waits. `None` if too many wait already, or if the
+    /// client's address has taken as many places as it may have new voters: nobody fills the line alone.
+    pub(crate) fn wait(&self, request: &Request, poll: &PollId) -> Option<Duration> {
         let waiting = self.0.waiting.as_ref()?;
         let least = self.proof_of_work()?.wait;
-        let place = waiting.place(self.topic(poll), Client::at(None), LONGEST_WAIT)?;
+        let topic = self.topic(poll);
+        let client = self.client(request);
+        if let Some(pace) = self
+            .0
+            .new_voters
+            .as_ref()
+            .filter(|_| !self.is_spared(client))
+        {
+            // The vote itself is counted apart, when the form comes again.
+            pace.once_more(topic.wrapping_add(1), client).ok()?;
+        }
+        let place = waiting.place(topic, Client::at(None), LONGEST_WAIT)?;
         Some(place.max(least))
+    }
+
+    /// Whether the client's address says nothing: the clients behind it are not known, and could be anybody.
+    fn is_spared(&self, client: Client) -> bool {
+        client.is_local_or_unknown() || client.is_among(&self.0.limits.trusted_proxies)
     }
 
     /// The hash is seeded, so nobody can choose polls that share a topic.
@@ -447,6 +465,15 @@ impl Gate {
             Ok(()) => problem,
             Err(wait) => Problem::too_many_tokens(wait),
         }
+    }
+
+    /// Counts a question to an identity provider, which a request from anywhere causes.
+    ///
+    /// # Errors
+    /// There were too many from this address.
+    pub(crate) fn asks_provider(&self, request: &Request) -> Result<(), Duration> {
+        let client = self.client(request);
+        self.0.wrong_tokens.once_more(PROVIDER, client)
     }
 
     /// Counts a form that came from a page of another origin.

@@ -100,6 +100,14 @@ impl Connection {
         }
     }
 
+    /// Runs a script that changes nothing; see [`Server::read`].
+    pub(in crate::backends::redis) async fn look<T: FromRedisValue>(
+        &self,
+        script: &::redis::ScriptInvocation<'_>,
+    ) -> Result<T, RedisError> {
+        once_more(|| self.run(script)).await
+    }
+
     /// Runs a script, and returns the server that has carried it out too.
     pub(in crate::backends::redis) async fn run_on<T: FromRedisValue>(
         &self,
