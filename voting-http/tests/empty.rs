@@ -284,6 +284,9 @@ fn who_took_the_vote_back_has_no_right_to_a_result_for_voters() {
     assert!(is_granted(&mut browser));
     browser.send("after", "/withdraw", "");
     assert!(!is_granted(&mut browser));
+    // Nor once the browser was asked to forget what it did.
+    browser.send("after", "/forget", "");
+    assert!(!is_granted(&mut browser));
 }
 
 #[test]

@@ -191,6 +191,27 @@ fn without_scripts_a_form_waits_and_forms_come_one_after_another() {
     assert_eq!(services.votes("cats-vs-dogs"), [0, 2]);
 }
 
+/// It costs no proof to take back what is not there.
+#[test]
+fn who_only_took_a_vote_back_is_asked_all_the_same() {
+    let services = crowded(Duration::from_secs(20));
+    let mut voter = Browser::open(&services);
+    let url = format!("{}/polls/cats-vs-dogs", services.vote);
+    for path in ["/withdraw", "/forget"] {
+        let cookies = voter.cookies.join("; ");
+        let headers = [FORM, BROWSER, NAVIGATES, ("cookie", &cookies)];
+        let answer = send("POST", &format!("{url}{path}"), &headers, b"");
+        assert_eq!(answer.status, 303, "{path}: {}", answer.body);
+        for set in answer.headers.get_all("set-cookie") {
+            let set = set.to_str().expect("a text");
+            let cookie = set.split(';').next().expect("a cookie");
+            voter.cookies.push(cookie.to_owned());
+        }
+        wait(&voter.vote("a", None));
+    }
+    assert_eq!(services.votes("cats-vs-dogs"), [0, 1]);
+}
+
 #[test]
 fn a_line_that_is_full_is_told_to_whoever_comes_next() {
     let services = crowded(Duration::from_secs(20));

@@ -304,7 +304,7 @@ mod tests {
                 };
                 let alone = headers(&[format!("a=b; {name}=v").as_bytes()]);
                 assert_eq!(has(&alone), (foreign, dropped), "{name}");
-                for ours in [&names.current, &names.others[0]] {
+                for ours in [&names.current, &names.others[0], &names.older[0].name] {
                     let beside = headers(&[format!("{name}=v; {ours}=w").as_bytes()]);
                     assert_eq!(has(&beside), (false, false), "{name}");
                 }
