@@ -44,8 +44,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
 /// What is wrong is one topic: an address has one burst of it, whatever it was sent for.
 const WRONG: Topic = 0;
 
-/// The topic of questions to an identity provider.
-const PROVIDER: Topic = 1;
+/// How many questions to an identity provider an address causes at once. After that, one in each [`QUESTION_PAUSE`].
+const QUESTIONS: u32 = 60;
+
+/// The time between two questions to an identity provider that one address causes.
+const QUESTION_PAUSE: Duration = Duration::from_secs(2);
 
 /// How many wrong codes of one address are answered at once. After that, one is answered each [`CODE_PAUSE`]. A class behind
 /// one address can mistype so many.
@@ -225,6 +228,8 @@ struct Inner {
     /// Makes topics of polls.
     topics: RandomState,
     wrong_codes: Pace,
+    /// To an identity provider.
+    questions: Pace,
     /// One for all clients.
     all_wrong_codes: Pace,
     tell: Tell,
@@ -265,6 +270,7 @@ impl Gate {
                 .map(|proof| each_minute(NonZeroU32::MIN, proof.above_per_minute)),
             topics: RandomState::new(),
             wrong_codes: Pace::new(WRONG_CODES, CODE_PAUSE),
+            questions: Pace::new(QUESTIONS, QUESTION_PAUSE),
             all_wrong_codes: Pace::new(ALL_WRONG_CODES, ALL_CODES_PAUSE),
             tell: Tell::new(connections),
             limits,
@@ -473,7 +479,7 @@ impl Gate {
     /// There were too many from this address.
     pub(crate) fn asks_provider(&self, request: &Request) -> Result<(), Duration> {
         let client = self.client(request);
-        self.0.wrong_tokens.once_more(PROVIDER, client)
+        self.0.questions.once_more(WRONG, client)
     }
 
     /// Counts a form that came from a page of another origin.
