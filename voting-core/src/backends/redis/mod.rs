@@ -246,6 +246,14 @@ impl Redis {
         self.0.connection.read(&get).await
     }
 
+    /// Writes a text if nobody has changed it since it was read, and returns whether it did. An empty text is one that is not
+    /// there.
+    async fn exchange(&self, key: String, from: &str, to: &str) -> Result<bool, StoreError> {
+        let mut exchange = self.0.scripts.exchange.key(key);
+        exchange.arg(from).arg(to);
+        Ok(self.0.connection.run(&exchange).await?)
+    }
+
     /// Checks the layout, and makes the consumer groups, once.
     async fn prepare(&self) -> Result<(), StoreError> {
         let prepared = self.0.prepared.get_or_try_init(|| async {

@@ -86,6 +86,27 @@ impl Redis {
         let there: Option<String> = self.0.connection.read(&get).await?;
         Ok(there.map(Copy::read))
     }
+
+    /// Writes the polls if nobody else has meanwhile, so that a later copy always has the greater revision. Returns
+    /// whether they are there.
+    async fn publish_text(&self, text: &str) -> Result<bool, StoreError> {
+        let keys = &self.0.options.entry_keys;
+        let there = self.copy_of_polls().await?;
+        let revision = there.as_ref().and_then(|copy| copy.revision(keys));
+        if let Some(there) = &there
+            && there.polls == text
+            && (!keys.signs() || (revision.is_some() && there.key() == keys.signing_id()))
+        {
+            return Ok(true);
+        }
+        // Above all that any service may have read, also if Redis was restored or this clock is behind.
+        let newest = self.0.newest_polls.load(Ordering::Relaxed);
+        let before = revision.unwrap_or_default().max(newest);
+        let revision = Moment::now().unix_ms().max(before.saturating_add(1));
+        let signed = signed_polls::sign(keys, revision, text)?;
+        let there = there.map(|there| there.text).unwrap_or_default();
+        self.exchange(self.polls_key(), &there, &signed).await
+    }
 }
 
 #[async_trait]
@@ -126,30 +147,5 @@ impl PollPublisher for Redis {
         Err(StoreError::unavailable(
             "the published polls change all the time",
         ))
-    }
-}
-
-impl Redis {
-    /// Writes the polls if nobody else has meanwhile, so that a later copy always has the greater revision. Returns
-    /// whether they are there.
-    async fn publish_text(&self, text: &str) -> Result<bool, StoreError> {
-        let keys = &self.0.options.entry_keys;
-        let there = self.copy_of_polls().await?;
-        let revision = there.as_ref().and_then(|copy| copy.revision(keys));
-        if let Some(there) = &there
-            && there.polls == text
-            && (!keys.signs() || (revision.is_some() && there.key() == keys.signing_id()))
-        {
-            return Ok(true);
-        }
-        // Above all that any service may have read, also if Redis was restored or this clock is behind.
-        let before = revision.max(Some(self.0.newest_polls.load(Ordering::Relaxed)));
-        let now = Moment::now().unix_ms();
-        let revision = now.max(before.unwrap_or_default().saturating_add(1));
-        let mut exchange = self.0.scripts.exchange.key(self.polls_key());
-        exchange
-            .arg(there.map(|there| there.text).unwrap_or_default())
-            .arg(signed_polls::sign(keys, revision, text)?);
-        Ok(self.0.connection.run(&exchange).await?)
     }
 }

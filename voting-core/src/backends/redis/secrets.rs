@@ -110,21 +110,21 @@ impl Redis {
         };
         let dropped = self.dropped_secrets_key();
         if !self
-            .exchange(dropped, &there.dropped, &next.dropped)
+            .exchange_secrets(dropped, &there.dropped, &next.dropped)
             .await?
         {
             return Ok(false);
         }
         let key = self.earlier_secrets_key();
-        if !self.exchange(key, &there.earlier, earlier).await? {
+        if !self.exchange_secrets(key, &there.earlier, earlier).await? {
             return Ok(false);
         }
-        self.exchange(self.secrets_key(), &there.last, &[*last])
+        self.exchange_secrets(self.secrets_key(), &there.last, &[*last])
             .await
     }
 
-    /// Writes a text if nobody has changed it since it was read, and returns whether it did.
-    async fn exchange(
+    /// Writes fingerprints if nobody has changed them since they were read, and returns whether it did.
+    async fn exchange_secrets(
         &self,
         key: String,
         from: &[Fingerprint],
@@ -133,9 +133,7 @@ impl Redis {
         if from == to {
             return Ok(true);
         }
-        let mut exchange = self.0.scripts.exchange.key(key);
-        exchange.arg(text_of(from)).arg(text_of(to));
-        self.0.connection.run(&exchange).await.map_err(Into::into)
+        self.exchange(key, &text_of(from), &text_of(to)).await
     }
 }
 
