@@ -4,39 +4,12 @@ mod support;
 
 use std::{
     io::{BufRead, BufReader, Write},
-    path::Path,
     process::{Child, ChildStdin, Command, Output, Stdio},
 };
 
 use serde_json::{Value, json};
 use support::{Crowd, all_is_well, operator, settled};
 use voting_testing::{Deployment, PostgresServer, Service, agent, await_that, get_json, text_of};
-
-fn backup(database: &str, file: &Path) {
-    let mut dump = PostgresServer::tool("pg_dump");
-    dump.args(["--format=custom", "--file"]).arg(file);
-    assert!(dump.arg(database).status().expect("it is there").success());
-}
-
-/// In place of the database, which is gone.
-fn restore(server: &PostgresServer, file: &Path) {
-    let others = server.url("postgres");
-    for statement in [
-        "DROP DATABASE voting WITH (FORCE)",
-        "CREATE DATABASE voting",
-    ] {
-        PostgresServer::sql(&others, statement).expect("done");
-    }
-    restore_as(server, file, "voting");
-}
-
-/// Into an empty database of this name.
-fn restore_as(server: &PostgresServer, file: &Path, name: &str) {
-    let mut restore = PostgresServer::tool("pg_restore");
-    restore.args(["--exit-on-error", "--dbname"]);
-    restore.arg(server.url(name)).arg(file);
-    assert!(restore.status().expect("it is there").success());
-}
 
 fn said(output: &Output) -> (Option<i32>, String) {
     let (out, err) = (&output.stdout, &output.stderr);
@@ -88,7 +61,7 @@ fn what_a_backup_lacks_is_counted_once_when_the_log_is_rewound() {
     crowd.await_more(300);
     make_a_poll(&worker, "shut", "Before");
     await_that("a ballot is cast in it", || cast_in(&vote, "shut") == 202);
-    backup(&database, &file);
+    PostgresServer::backup(&database, &file);
     make_a_poll(&worker, "later", "Later");
     await_that("a ballot is cast in the new poll", || {
         cast_in(&vote, "later") == 202
@@ -107,7 +80,7 @@ fn what_a_backup_lacks_is_counted_once_when_the_log_is_rewound() {
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("stop all workers first"), "{text}");
     assert_eq!(worker.stop().code(), Some(0));
-    restore(&deployment.postgres, &file);
+    deployment.postgres.restore_voting(&file);
     let (code, text) = said(&deployment.voting(&["rewind"]));
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("ballots are handed out again"), "{text}");
@@ -153,9 +126,9 @@ fn a_worker_counts_nothing_on_a_backup_that_was_restored_under_it() {
     await_that("the worker is ready", || worker.is_ready());
     let crowd = Crowd::gather(&[&vote]);
     crowd.await_more(300);
-    backup(&database, &file);
+    PostgresServer::backup(&database, &file);
     deployment.postgres.database("copy");
-    restore_as(&deployment.postgres, &file, "copy");
+    deployment.postgres.restore(&file, "copy");
     let in_backup = voters(&deployment.postgres.url("copy"));
     make_a_poll(&worker, "later", "Later");
     await_that("a ballot is cast in the new poll", || {
@@ -167,7 +140,7 @@ fn a_worker_counts_nothing_on_a_backup_that_was_restored_under_it() {
     });
     crowd.await_more(300);
 
-    restore(&deployment.postgres, &file);
+    deployment.postgres.restore_voting(&file);
     await_that("the worker says so", || {
         let said = std::fs::read_to_string(&log).expect("read");
         said.contains("put back to an earlier state") && said.contains("cannot flush")
@@ -239,7 +212,7 @@ fn voters_that_are_forgotten_come_back_with_no_rewind_and_are_forgotten_again_af
     let mut receipts: Vec<_> = (1..VOTERS)
         .map(|number| vote_for(&vote, "done", ["a", "b"][usize::from(number % 3 == 0)]))
         .collect();
-    backup(&database, &file);
+    PostgresServer::backup(&database, &file);
     receipts.push(vote_for(&vote, "done", "b"));
     let ballots = "SELECT COUNT(*) FROM ballots JOIN polls ON poll = key WHERE id = 'done'";
     let ballots = || PostgresServer::sql(&database, ballots).expect("asked");
@@ -311,7 +284,7 @@ fn voters_that_are_forgotten_come_back_with_no_rewind_and_are_forgotten_again_af
 
     // A backup has voters, and lacks one who must count.
     assert_eq!(worker.stop().code(), Some(0));
-    restore(&deployment.postgres, &file);
+    deployment.postgres.restore_voting(&file);
     assert_eq!(said(&deployment.voting(&["rewind"])).0, Some(0));
     let worker = deployment.worker();
     await_that("the worker is ready", || worker.is_ready());
@@ -360,12 +333,12 @@ fn a_worker_that_has_run_on_a_restored_backup_is_told_of() {
     await_that("the worker is ready", || worker.is_ready());
     let crowd = Crowd::gather(&[&vote]);
     crowd.await_more(300);
-    backup(&database, &file);
+    PostgresServer::backup(&database, &file);
     crowd.await_more(300);
     let known = crowd.disperse();
     settled(&worker);
     assert_eq!(worker.stop().code(), Some(0));
-    restore(&deployment.postgres, &file);
+    deployment.postgres.restore_voting(&file);
     // Earlier versions counted on, and marked all that was acknowledged as applied.
     let mark = "INSERT INTO applied_below
                 SELECT shard, (extract(epoch FROM now()) * 1000)::bigint, 0
@@ -390,7 +363,7 @@ fn a_worker_that_has_run_on_a_restored_backup_is_told_of() {
     assert!(text.contains("missing in the counters"), "{text}");
 
     // As they say.
-    restore(&deployment.postgres, &file);
+    deployment.postgres.restore_voting(&file);
     let (code, text) = said(&deployment.voting(&["rewind"]));
     assert_eq!(code, Some(0), "{text}");
     let (worker, result) = (deployment.worker(), deployment.result());
@@ -445,7 +418,7 @@ fn rewinding_says_what_neither_the_backup_nor_redis_has() {
     let file = folder.path().join("backup");
     let (vote, worker) = (deployment.vote(), deployment.worker());
     await_that("there are tables", || worker.is_ready());
-    backup(&database, &file);
+    PostgresServer::backup(&database, &file);
     let crowd = Crowd::gather(&[&vote]);
     crowd.await_more(300);
     await_that("Redis keeps none of the first ballots", || {
@@ -455,7 +428,7 @@ fn rewinding_says_what_neither_the_backup_nor_redis_has() {
     crowd.disperse();
     settled(&worker);
     worker.stop();
-    restore(&deployment.postgres, &file);
+    deployment.postgres.restore_voting(&file);
     let (code, text) = said(&deployment.voting(&["rewind"]));
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("may be missing"), "{text}");

@@ -4,7 +4,6 @@ mod support;
 
 use std::{
     io::{BufRead, BufReader, Write},
-    path::Path,
     process::{Child, ChildStdin, Command, Output, Stdio},
 };
 
@@ -77,27 +76,6 @@ fn rewinds(deployment: &Deployment) {
     await_that("the log is rewound", rewound);
 }
 
-fn backup(database: &str, file: &Path) {
-    let mut dump = PostgresServer::tool("pg_dump");
-    dump.args(["--format=custom", "--file"]).arg(file);
-    assert!(dump.arg(database).status().expect("it is there").success());
-}
-
-/// In place of the database, which is gone.
-fn restore(server: &PostgresServer, file: &Path) {
-    let others = server.url("postgres");
-    for statement in [
-        "DROP DATABASE voting WITH (FORCE)",
-        "CREATE DATABASE voting",
-    ] {
-        PostgresServer::sql(&others, statement).expect("done");
-    }
-    let mut restore = PostgresServer::tool("pg_restore");
-    restore.args(["--exit-on-error", "--dbname"]);
-    restore.arg(server.url("voting")).arg(file);
-    assert!(restore.status().expect("it is there").success());
-}
-
 /// A session of `psql` that keeps others from changing ballots until its input is closed.
 fn holds_ballots(database: &str) -> (Child, ChildStdin) {
     let mut psql = PostgresServer::psql(database);
@@ -131,7 +109,7 @@ fn what_is_voided_stays_so_after_a_kill_a_rewind_and_a_restore() {
     let until = now();
     vote_for(&vote, "b");
     assert_eq!(figures(&worker, &result), (22, 0, 1, 21));
-    backup(&database, &file);
+    PostgresServer::backup(&database, &file);
     let void = [
         "void",
         "done",
@@ -205,7 +183,7 @@ fn what_is_voided_stays_so_after_a_kill_a_rewind_and_a_restore() {
 
     // A backup has neither the rules nor the late votes.
     assert_eq!(worker.stop().code(), Some(0));
-    restore(&deployment.postgres, &file);
+    deployment.postgres.restore_voting(&file);
     rewinds(&deployment);
     let worker = deployment.worker();
     await_that("the worker is ready", || worker.is_ready());

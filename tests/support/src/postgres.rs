@@ -258,6 +258,42 @@ impl PostgresServer {
         self.url(name)
     }
 
+    /// Writes a backup of the database at this address.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn backup(url: &str, file: &Path) {
+        let mut dump = Self::tool("pg_dump");
+        dump.args(["--format=custom", "--file"]).arg(file);
+        assert!(dump.arg(url).status().expect("it is there").success());
+    }
+
+    /// Restores a backup into an empty database of this server.
+    ///
+    /// # Panics
+    /// It cannot be restored.
+    pub fn restore(&self, file: &Path, name: &str) {
+        let mut restore = Self::tool("pg_restore");
+        restore.args(["--exit-on-error", "--dbname"]);
+        restore.arg(self.url(name)).arg(file);
+        assert!(restore.status().expect("it is there").success());
+    }
+
+    /// Restores a backup in place of the database `voting`, which is gone.
+    ///
+    /// # Panics
+    /// It cannot be restored.
+    pub fn restore_voting(&self, file: &Path) {
+        let others = self.url("postgres");
+        for statement in [
+            "DROP DATABASE voting WITH (FORCE)",
+            "CREATE DATABASE voting",
+        ] {
+            Self::sql(&others, statement).expect("done");
+        }
+        self.restore(file, "voting");
+    }
+
     /// One of the programs that come with it, such as `pg_dump`.
     pub fn tool(name: &str) -> Command {
         Command::new(programs().join(name))
