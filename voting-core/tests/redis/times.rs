@@ -121,6 +121,11 @@ async fn a_replica_that_takes_over_takes_no_ballot_by_the_times_of_its_master() 
     let mut master = RedisServer::start();
     let of = format!("127.0.0.1 {}", master.port());
     let replica = RedisServer::start_with(&["--replicaof", &of]);
+    // A Redis draws a new `master_replid` when its first replica begins to copy it.
+    await_that("the replica follows", || {
+        let replication = replica.command(&["INFO", "replication"]);
+        replication.contains("master_link_status:up")
+    });
     let redis = Redis::new(&master.url(), options(1)).expect("an address");
     redis.ready_to_append().await.expect("ready");
     let window = times(1, Moment::now().unix_ms() + HOUR_MS);
