@@ -46,7 +46,7 @@ fn faults_of_every_kind_lose_nothing_and_count_nothing_twice() {
 }
 
 #[test]
-#[ignore = "of another seed each time; .ci/run does it"]
+#[ignore = "of another seed each time; the nightly run does it"]
 fn other_faults_lose_nothing_and_count_nothing_twice_either() {
     // It is drawn by the run, which prints the command for the same faults again.
     nothing_is_wrong(SHORT);
@@ -123,7 +123,7 @@ fn a_redis_that_syncs_once_a_second_is_found_out() {
 }
 
 #[test]
-#[ignore = "builds a broken worker, which takes minutes; .ci/run does it"]
+#[ignore = "builds a broken worker, which takes minutes; the nightly run does it"]
 fn a_worker_that_acknowledges_too_early_is_found_out() {
     is_found_out(
         "--seed 1 --faults 60 --gap-ms 300 --longest-ms 3000 --rate 1000 --broken ack-before-commit",
@@ -132,7 +132,7 @@ fn a_worker_that_acknowledges_too_early_is_found_out() {
 }
 
 #[test]
-#[ignore = "builds a broken worker, which takes minutes; .ci/run does it"]
+#[ignore = "builds a broken worker, which takes minutes; the nightly run does it"]
 fn a_store_without_the_order_guard_is_found_out() {
     is_found_out(
         "--seed 1 --faults 60 --gap-ms 300 --longest-ms 3000 --rate 1000 --broken no-order-guard",
@@ -141,7 +141,7 @@ fn a_store_without_the_order_guard_is_found_out() {
 }
 
 #[test]
-#[ignore = "builds a broken vote service, which takes minutes; .ci/run does it"]
+#[ignore = "builds a broken vote service, which takes minutes; the nightly run does it"]
 fn a_log_that_takes_ballots_after_the_closing_is_found_out() {
     is_found_out(
         "--seed 1 --faults 60 --gap-ms 300 --longest-ms 3000 --rate 1000 --broken late-ballots",
