@@ -237,10 +237,10 @@ fn an_upgrade_from_entries_of_version_1_and_back_loses_no_vote() {
     let mut deployment = Deployment::new();
     deployment.more = vec![("VOTING_ENTRY_KEY", String::new())];
     let new = deployment.programs().clone();
-    // The older programs know no setting for the key.
+    // The older programs know neither the key nor the version.
     let old_settings = |deployment: &mut Deployment| {
         deployment.set_programs(&earlier);
-        deployment.without = vec!["VOTING_ENTRY_KEY"];
+        deployment.without = vec!["VOTING_ENTRY_KEY", "VOTING_ENTRY_VERSION"];
     };
     old_settings(&mut deployment);
     let mut workers = vec![deployment.worker(), deployment.worker()];
