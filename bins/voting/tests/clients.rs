@@ -1,5 +1,6 @@
 //! The OpenAPI documents can be used: generated clients in Python and TypeScript vote, read, create and close a
-//! poll, a linter finds nothing, and schemathesis finds no answer that the documents do not declare.
+//! poll, a linter finds nothing, and schemathesis finds no answer that the documents do not declare. And the packages in
+//! `clients/` are current and work.
 
 mod support;
 
@@ -12,9 +13,19 @@ const NO_TOOLS: i32 = 77;
 
 #[test]
 fn generated_clients_can_do_all_that_the_documents_say() {
+    succeeds_against_services("tests/clients/run.sh");
+}
+
+#[test]
+fn the_packages_for_other_languages_are_current_and_work() {
+    succeeds_against_services("../../clients/try.sh");
+}
+
+/// Runs a script, by its path from this package.
+fn succeeds_against_services(script: &str) {
     let folder = tempfile::tempdir().unwrap();
     let voting = Voting::start(folder.path());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/run.sh");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
     let ran = Command::new("bash")
         .arg(script)
         .env("VOTE", &voting.vote)
