@@ -90,6 +90,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let with_default = |site: Site| {
         site.with_default_poll(default_poll.clone())
             .with_served_by(config.served_by())
+            .with_embed_origins(config.embed_origins.clone())
     };
     let vote_site = site(&config.vote, &config.result, result_at.port(), &gates.vote);
     let result_site = site(&config.result, &config.vote, vote_at.port(), &gates.result);

@@ -254,6 +254,15 @@ impl Problem {
         }
     }
 
+    /// No other site may show results inside its pages.
+    pub(crate) fn not_embedded() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            title: "Not Found",
+            ..Self::said(ProblemKind::Request, |t| &t.embedding_off)
+        }
+    }
+
     pub(crate) fn empty_ballots_not_taken() -> Self {
         Self::said(ProblemKind::EmptyBallotsNotTaken, |t| {
             &t.detail_not_possible
