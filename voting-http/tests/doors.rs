@@ -52,6 +52,8 @@ const RESULT: &[(&str, Door)] = &[
     ("/polls/:poll/present", Door::Result),
     ("/polls/:poll/qr.svg", Other),
     ("/polls/:poll/result.svg", Picture),
+    ("/polls/:poll/result.png", Picture),
+    ("/polls/:poll/preview.png", Other),
     ("/embed/polls/:poll", Door::Result),
     ("/oembed", Other),
     ("/robots.txt", Other),

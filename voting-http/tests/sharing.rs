@@ -272,7 +272,7 @@ fn pages_of_a_poll_in_no_list_ask_search_engines_to_leave_them_out() {
 }
 
 #[test]
-fn pages_say_where_other_sites_get_a_frame_for_them() {
+fn pages_say_where_other_sites_get_a_frame_and_a_picture_for_them() {
     let services = Services::set_up(|_| Setup {
         site: Site::default()
             .with_public_url(Some("https://result.test".parse().expect("an address")))
@@ -282,4 +282,51 @@ fn pages_say_where_other_sites_get_a_frame_for_them() {
     let page = result(&services, POLL).body;
     let link = "type=\"application/json+oembed\" href=\"https://result.test/oembed?url=https%3A%2F%2Fresult.test%2Fpolls%2Fcats-vs-dogs\"";
     assert!(page.contains(link), "{page}");
+    let picture = "og:image\" content=\"https://result.test/polls/cats-vs-dogs/preview.png?v=";
+    assert!(page.contains(picture), "{page}");
+}
+
+/// The size of a PNG, from its head.
+fn size_of(png: &[u8]) -> (u32, u32) {
+    assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
+    let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().expect("four bytes"));
+    (number(16), number(20))
+}
+
+fn bytes(url: &str) -> Vec<u8> {
+    let mut answer = ureq::get(url).call().expect("an answer");
+    assert_eq!(answer.headers()["content-type"], "image/png");
+    answer.body_mut().read_to_vec().expect("a picture")
+}
+
+#[test]
+fn messengers_get_a_picture_without_figures_and_mail_one_with_them() {
+    let services = Services::start();
+    let [preview, chart] = ["preview", "result"].map(|name| {
+        let url = format!("{}{POLL}/{name}.png", services.result);
+        move || bytes(&url)
+    });
+    let (before, empty) = (preview(), chart());
+    assert_eq!(size_of(&before), (1200, 630));
+    assert_eq!(size_of(&empty).0, 1440);
+    send("POST", &services.vote, &[FORM], b"vote=b");
+    services.settle();
+    await_some("the vote is drawn", || (chart() != empty).then_some(()));
+    assert_eq!(preview(), before);
+}
+
+#[test]
+fn a_picture_without_letters_for_a_poll_is_not_drawn() {
+    let services = Services::start();
+    let poll = poll("ocha", &[("a", "お茶"), ("b", "Coffee")], 1);
+    let stored = services.block_on(services.memory.put_poll(&poll));
+    stored.expect("the poll is stored");
+    let answer = await_some("the poll is found", || {
+        let answer = get(&format!("{}/polls/ocha/result.png", services.result), &[]);
+        answer.body.contains("result.svg").then_some(answer)
+    });
+    assert_eq!(answer.status, 404);
+    // Beside a link, the title is told anyway.
+    let preview = bytes(&format!("{}/polls/ocha/preview.png", services.result));
+    assert_eq!(size_of(&preview), (1200, 630));
 }

@@ -61,6 +61,8 @@ pub(crate) struct Preview<'a> {
     pub(crate) is_whole: bool,
     /// Whether search engines may show the page.
     pub(crate) is_listed: bool,
+    /// The address of the picture that messengers show, if it is known. It changes with the poll.
+    pub(crate) picture: Option<String>,
     /// Where other sites ask for a frame in place of this page.
     pub(crate) oembed: Option<String>,
 }
@@ -111,6 +113,7 @@ impl<'a> Preview<'a> {
             address: host.map(ToString::to_string).unwrap_or_default() + base,
             is_whole: host.is_some(),
             is_listed: true,
+            picture: None,
             oembed: None,
         }
     }
@@ -119,6 +122,9 @@ impl<'a> Preview<'a> {
     fn of_poll(self, poll: &Poll, site: &Site, results: Option<String>) -> Self {
         let mut preview = self.at(&format!("/polls/{}", poll.id()));
         preview.is_listed = poll.settings().listed;
+        let (id, revision) = (poll.id(), poll.revision());
+        let picture = |results: &String| format!("{results}/polls/{id}/preview.png?v={revision}");
+        preview.picture = results.as_ref().map(picture);
         if preview.is_whole && !site.embed_origins.is_empty() {
             let url: String = form_urlencoded::byte_serialize(preview.address.as_bytes()).collect();
             preview.oembed = results.map(|results| format!("{results}/oembed?url={url}"));

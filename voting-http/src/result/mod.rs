@@ -16,7 +16,7 @@ use voting_core::{PollDirectory, TallyStore, model::secrets::Secrets};
 pub use self::builder::ResultServiceBuilder;
 use self::{
     granted::Granted,
-    share::{embed, oembed, picture, present},
+    share::{embed, oembed, picture, png, present},
 };
 use crate::{
     cache::{live::LiveTallies, polls::Polls},
@@ -45,6 +45,7 @@ struct Inner {
     granted: Granted,
     renews_cookies: bool,
     site: Site,
+    pictures: png::Pictures,
     options: Options,
 }
 
@@ -98,6 +99,14 @@ impl ResultService {
             .at(
                 "/polls/:poll/result.svg",
                 get(picture::ResultSvg(self.clone())),
+            )
+            .at(
+                "/polls/:poll/result.png",
+                get(picture::ResultPng(self.clone())),
+            )
+            .at(
+                "/polls/:poll/preview.png",
+                get(picture::PreviewPng(self.clone())),
             )
             .at("/embed/polls/:poll", get(embed::Show(self.clone())))
             .at("/oembed", get(oembed::Show(self.clone())))

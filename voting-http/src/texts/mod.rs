@@ -245,7 +245,7 @@ impl Texts {
 }
 
 /// Whether a sign is of a script that is written from right to left. `vote.js` has the same ranges.
-fn is_right_to_left(sign: char) -> bool {
+pub(crate) fn is_right_to_left(sign: char) -> bool {
     matches!(sign, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefe}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
 }
 

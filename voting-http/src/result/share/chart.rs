@@ -1,12 +1,12 @@
 //! A result as one picture: an SVG that needs no style sheet, no script and no font of its own, so that it can be shown as
 //! an image.
-//!
-//! Browsers and rasterisers agree on little about texts from right to left. So no text relies on a direction: each is
-//! marked off with isolates and placed by its left or its right end.
 
 use std::fmt::Write;
 
-use super::board::Choice;
+use super::{
+    board::Choice,
+    texts::{Letters, Side, cut, escaped, length, put, wrapped},
+};
 
 const FONTS: &str = "system-ui, -apple-system, Segoe UI, Roboto, Noto Sans, sans-serif";
 
@@ -15,6 +15,11 @@ const MUTED: &str = "#4b5d66";
 const TRACK: &str = "#e3eaeb";
 const LEADS: &str = "#0b6067";
 const FOLLOWS: &str = "#7fb2b5";
+
+const TITLE: Letters = Letters::new(28, INK).bold();
+const TOTAL: Letters = Letters::new(18, MUTED);
+const LABEL: Letters = Letters::new(17, INK);
+const NOTE: Letters = Letters::new(15, MUTED);
 
 /// Distances, in pixels.
 const EDGE: u32 = 32;
@@ -47,9 +52,8 @@ impl Chart<'_> {
         let column = if columns == 1 { 656 } else { 440 };
         let width = 2 * EDGE + columns * column + (columns - 1) * GAP;
         let inner = width - 2 * EDGE;
-        // Bold letters are wider.
-        let title = wrapped(self.title, inner, 32);
-        let note = wrapped(self.note, inner, 15);
+        let title = wrapped(self.title, inner, TITLE);
+        let note = wrapped(self.note, inner, NOTE);
         let top = EDGE + to_u32(title.len()) * 36;
         let board = top + 44;
         let foot = board + rows * ROW + if rows > 0 { 14 } else { 0 };
@@ -64,9 +68,9 @@ impl Chart<'_> {
         let (begin, _) = self.sides(EDGE, width - EDGE);
         for (line, text) in (1..).zip(&title) {
             let y = EDGE + line * 36 - 8;
-            put(&mut svg, text, begin, y, "28", INK, " font-weight=\"700\"");
+            put(&mut svg, text, begin, y, TITLE);
         }
-        put(&mut svg, self.total, begin, top + 22, "18", MUTED, "");
+        put(&mut svg, self.total, begin, top + 22, TOTAL);
         for (index, choice) in (0_u32..).zip(self.choices) {
             let left = EDGE + (index / rows) * (column + GAP);
             let left = match self.is_rtl {
@@ -76,7 +80,7 @@ impl Chart<'_> {
             self.row(&mut svg, choice, left, board + (index % rows) * ROW, column);
         }
         for (line, text) in (1..).zip(&note) {
-            put(&mut svg, text, begin, foot + line * 22 - 6, "15", MUTED, "");
+            put(&mut svg, text, begin, foot + line * 22 - 6, NOTE);
         }
         svg.push_str("</svg>\n");
         svg
@@ -84,15 +88,15 @@ impl Chart<'_> {
 
     fn row(&self, svg: &mut String, choice: &Choice<'_>, left: u32, top: u32, width: u32) {
         let (begin, end) = self.sides(left, left + width);
-        let (color, weight) = match choice.leads {
-            true => (LEADS, " font-weight=\"700\""),
-            false => (FOLLOWS, ""),
+        let (color, letters) = match choice.leads {
+            true => (LEADS, LABEL.bold()),
+            false => (FOLLOWS, LABEL),
         };
         let figures = format!("{} · {}", choice.share, choice.votes);
-        let room = width.saturating_sub(16 + length(&figures, 19));
-        let label = cut(choice.label, room, 19);
-        put(svg, &label, begin, top + 18, "17", INK, weight);
-        put(svg, &figures, end, top + 18, "17", INK, weight);
+        let room = width.saturating_sub(16 + length(&figures, letters));
+        let label = cut(choice.label, room, letters);
+        put(svg, &label, begin, top + 18, letters);
+        put(svg, &figures, end, top + 18, letters);
         let y = top + 26;
         let _ = write!(
             svg,
@@ -119,122 +123,6 @@ impl Chart<'_> {
             false => (Side::Left(left), Side::Right(right)),
         }
     }
-}
-
-/// The place of a text: that of its left or of its right end.
-#[derive(Debug, Clone, Copy)]
-enum Side {
-    Left(u32),
-    Right(u32),
-}
-
-fn put(svg: &mut String, text: &str, at: Side, y: u32, size: &str, color: &str, more: &str) {
-    let (x, anchor) = match at {
-        Side::Left(x) => (x, "start"),
-        Side::Right(x) => (x, "end"),
-    };
-    let _ = write!(
-        svg,
-        "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" font-size=\"{size}\" fill=\"{color}\"{more}>\
-         \u{2068}{}\u{2069}</text>",
-        escaped(text)
-    );
-}
-
-/// About how long a text is, in pixels. The font of the reader is not known.
-fn length(text: &str, size: u32) -> u32 {
-    let hundredths: u32 = text.chars().map(wide).sum();
-    hundredths * size / 100
-}
-
-/// The width of a sign in hundredths of the size of the font.
-fn wide(sign: char) -> u32 {
-    match sign {
-        // Marks that are written over another sign.
-        '\u{300}'..='\u{36f}' | '\u{64b}'..='\u{65f}' | '\u{200b}'..='\u{200f}' => 0,
-        'i' | 'j' | 'l' | 'I' | '.' | ',' | ':' | ';' | '!' | '\'' | '|' | ' ' => 34,
-        'm' | 'w' | 'M' | 'W' | '@' | '%' => 92,
-        '\u{1100}'..='\u{11ff}' | '\u{2e80}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' => 100,
-        '\u{fe30}'..='\u{fe4f}' | '\u{ff00}'..='\u{ff60}' | '\u{1f000}'..='\u{3ffff}' => 105,
-        sign if sign.is_uppercase() => 70,
-        _ => 58,
-    }
-}
-
-/// A text, cut so that it has this room.
-fn cut(text: &str, room: u32, size: u32) -> String {
-    if length(text, size) <= room {
-        return text.to_owned();
-    }
-    let room = room.saturating_sub(size) * 100 / size;
-    let mut used = 0;
-    let fits = |sign: &char| {
-        used += wide(*sign);
-        used <= room
-    };
-    let kept: String = text.chars().take_while(fits).collect();
-    format!("{}…", kept.trim_end())
-}
-
-/// A text on at most three lines.
-fn wrapped(text: &str, room: u32, size: u32) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last().map_or("", String::as_str);
-        let longer = match line {
-            "" => word.to_owned(),
-            line => format!("{line} {word}"),
-        };
-        let fits = length(&longer, size) <= room || line.is_empty();
-        match lines.last_mut() {
-            Some(line) if fits => *line = longer,
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    // A text without spaces is broken anywhere.
-    let mut whole = Vec::new();
-    for line in lines {
-        let mut rest = line.as_str();
-        while length(rest, size) > room {
-            let mut used = 0;
-            let end = rest.char_indices().find(|(_, sign)| {
-                used += wide(*sign) * size / 100;
-                used > room
-            });
-            let (one, other) = rest.split_at(end.map_or(rest.len(), |(at, _)| at.max(1)));
-            whole.push(one.to_owned());
-            rest = other;
-        }
-        whole.push(rest.to_owned());
-    }
-    if whole.len() > 3 {
-        let rest = whole.split_off(2).join(" ");
-        whole.push(cut(&rest, room, size));
-    }
-    whole
-}
-
-pub(super) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for sign in text.chars() {
-        match sign {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            // No XML may have these.
-            '\u{0}'..='\u{8}'
-            | '\u{b}'
-            | '\u{c}'
-            | '\u{e}'..='\u{1f}'
-            | '\u{fffe}'
-            | '\u{ffff}' => {
-                escaped.push('\u{fffd}');
-            }
-            sign => escaped.push(sign),
-        }
-    }
-    escaped
 }
 
 fn to_u32(number: usize) -> u32 {
@@ -294,17 +182,5 @@ mod tests {
         );
         assert!(ltr.contains("<rect x=\"32.0\""), "{ltr}");
         assert!(rtl.contains("<rect x=\"250.4\""), "{rtl}");
-    }
-
-    #[test]
-    fn a_title_has_three_lines_at_most_also_without_spaces() {
-        for title in ["word ".repeat(200), "あ".repeat(400), "x".repeat(400)] {
-            let lines = wrapped(&title, 656, 28);
-            assert_eq!(lines.len(), 3, "{lines:?}");
-            for line in lines {
-                assert!(length(&line, 28) <= 656 + 28, "{line}");
-            }
-        }
-        assert_eq!(wrapped("Tea or coffee?", 656, 28), ["Tea or coffee?"]);
     }
 }

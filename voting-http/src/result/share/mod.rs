@@ -4,11 +4,14 @@
 
 mod address;
 mod board;
+mod card;
 mod chart;
 pub(super) mod embed;
 pub(super) mod oembed;
 pub(super) mod picture;
+pub(super) mod png;
 pub(super) mod present;
+mod texts;
 
 use poem::http::{HeaderMap, HeaderName, HeaderValue};
 

@@ -6,7 +6,7 @@ use poem::{
 };
 use serde_json::json;
 
-use super::chart::escaped;
+use super::texts::escaped;
 use crate::{
     pages::site::{PeerLink, Prefix, Site},
     problem::Problem,
