@@ -23,7 +23,7 @@ PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$here/python/src" "$tools/venv/bin/python"
 
 echo "== TypeScript"
 # Beside the tools, so that nothing is built in the source tree.
-cp -r "$here/typescript/"{src,tests,tsconfig.json,README.md} "$tools/typescript/"
+cp -r "$here/typescript/"{src,tests,examples,tsconfig.json,README.md} "$tools/typescript/"
 cd "$tools/typescript"
 node_modules/.bin/tsc -p tsconfig.json
 node --test tests/against_server.mjs
