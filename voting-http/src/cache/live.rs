@@ -32,7 +32,7 @@ use crate::{
     texts::{LANGUAGES, Texts},
     views::{
         hidden_words::why_hidden, poll_view::StateView, result_texts::ResultTexts, since::Since,
-        tally_view::TallyView,
+        tally_view::TallyView, turnout::turnout,
     },
 };
 
@@ -111,6 +111,11 @@ impl Snapshot {
     /// The voters whose ballot counts. This number is not hidden.
     pub(crate) fn voters(&self) -> u64 {
         self.tally.voters
+    }
+
+    /// How many people have voted, in words. This is not hidden.
+    pub(crate) fn turnout(&self, t: &Texts) -> String {
+        turnout(&self.poll, self.voters(), t)
     }
 }
 

@@ -14,6 +14,7 @@ use poem::{
 use crate::{
     pages::{assets, language::Language, other_polls::OtherPolls, preview::Preview, site::Prefix},
     problem::{Problem, on_page::PageText},
+    result::rows::Rows,
     texts::Texts,
     views::{
         paragraphs::Piece,
@@ -403,6 +404,10 @@ pub(crate) struct ResultPage<'a> {
     pub(crate) preview: Preview<'a>,
     /// The numbers with their words.
     pub(crate) result: &'a ResultTexts,
+    /// The options as they are asked for.
+    pub(crate) rows: Rows<'a>,
+    /// The word beside the options that this browser has voted for.
+    pub(crate) your_word: &'a str,
     /// That the numbers may be out of date, and since when, if newer ones cannot be read.
     pub(crate) stalled_since: Option<String>,
     /// Where the script finds the event stream, and the same result as one document. Same origin.
@@ -427,6 +432,10 @@ impl ResultPage<'_> {
         let whole = self.t.share(1000, false);
         self.t
             .shares_of_voters(self.result.max_choices as u64, &whole)
+    }
+
+    fn show_all(&self) -> String {
+        self.t.show_all(self.result.options.len() as u64)
     }
 
     /// `Not updated since {since}`, where the script puts the time.

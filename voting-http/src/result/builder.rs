@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use voting_core::{PollDirectory, TallyStore, model::secrets::Secrets};
 
-use super::{Inner, ResultService, granted::Granted};
+use super::{Inner, ResultService, granted::Granted, yours::Yours};
 use crate::{
     cache::{live::LiveTallies, polls::Polls},
     edge::options::{Options, option_methods},
@@ -54,6 +54,7 @@ impl ResultServiceBuilder {
             polls,
             receipts: ReceiptKey::new(&self.secrets),
             granted: Granted::new(&self.secrets, self.site.is_https()),
+            yours: Yours::new(&self.secrets, self.site.is_https()),
             renews_cookies: !self.secrets.others().is_empty(),
             site: self.site,
             options: self.options,

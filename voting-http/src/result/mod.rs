@@ -5,6 +5,8 @@ mod builder;
 mod events;
 pub(crate) mod granted;
 mod page;
+pub(crate) mod rows;
+mod yours;
 
 use std::sync::Arc;
 
@@ -13,7 +15,7 @@ use poem_openapi::OpenApiService;
 use voting_core::{PollDirectory, TallyStore, model::secrets::Secrets};
 
 pub use self::builder::ResultServiceBuilder;
-use self::granted::Granted;
+use self::{granted::Granted, yours::Yours};
 use crate::{
     cache::{live::LiveTallies, polls::Polls},
     edge::{Edge, endpoint::ServiceEndpoint, options::Options},
@@ -39,6 +41,7 @@ struct Inner {
     polls: Polls,
     receipts: ReceiptKey,
     granted: Granted,
+    yours: Yours,
     renews_cookies: bool,
     site: Site,
     options: Options,

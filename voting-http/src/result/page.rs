@@ -10,13 +10,15 @@ use poem::{
 };
 use sha2::{Digest, Sha256};
 use voting_core::{
-    Poll,
+    Choices, Poll,
     model::poll::{ShowResults, Viewer},
 };
 
 use super::{
     ResultService,
     events::{Content, Events},
+    rows::Rows,
+    yours,
 };
 use crate::{
     cache::live::{InLanguage, Known},
@@ -90,6 +92,8 @@ impl Endpoint for Show {
             assets_version: assets::version(),
             preview: Preview::of_result(&service.site, base, &poll, true, t),
             result,
+            rows: Rows::new(&request, result, service.yours.choices(&request, &poll)),
+            your_word: yours::word(&poll, t),
             stalled_since: known
                 .stalled
                 .as_ref()
@@ -139,7 +143,11 @@ impl Endpoint for LiveJson {
         Ok(match known.snapshot.figures(viewer) {
             Ok(figures) => Response::builder()
                 .content_type("application/json; charset=utf-8")
-                .body(in_one_piece(&known, figures.in_language(t))),
+                .header(header::CACHE_CONTROL, "private, no-cache")
+                .body({
+                    let yours = self.0.0.yours.choices(&request, &poll);
+                    in_one_piece(&known, figures.in_language(t), &poll, yours)
+                }),
             Err(hidden) => {
                 let words = HiddenWords::new(&known, t);
                 let hidden = hidden.with_detail(words.reason);
@@ -149,13 +157,22 @@ impl Endpoint for LiveJson {
     }
 }
 
-/// The texts of the page, and since when they may be out of date, or `null`.
-fn in_one_piece(known: &Known, figures: &InLanguage) -> Bytes {
+/// The texts of the page, since when they may be out of date, or `null`, and the options that this browser has voted for.
+fn in_one_piece(known: &Known, figures: &InLanguage, poll: &Poll, yours: Choices) -> Bytes {
     let since = match &known.stalled {
         Some(stalled) => format!("\"{}\"", stalled.since.rfc3339()),
         None => "null".to_owned(),
     };
-    let mut json = format!("{{\"stalled_since\":{since},\"result\":").into_bytes();
+    let options = poll.options();
+    let yours = yours.indices().filter_map(|index| options.get(index));
+    let yours: Vec<_> = yours.map(|option| option.id.as_str()).collect();
+    // Ids are of letters, digits and signs that need no escape.
+    let yours = match yours.is_empty() {
+        true => String::new(),
+        false => format!("\"{}\"", yours.join("\",\"")),
+    };
+    let mut json =
+        format!("{{\"stalled_since\":{since},\"yours\":[{yours}],\"result\":").into_bytes();
     json.extend_from_slice(&figures.json);
     json.push(b'}');
     json.into()
@@ -170,7 +187,7 @@ struct HiddenWords {
 
 impl HiddenWords {
     fn new(known: &Known, t: &'static Texts) -> Self {
-        let turnout = t.voters(known.snapshot.voters());
+        let turnout = known.snapshot.turnout(t);
         let reason = known.snapshot.why_hidden(t);
         match &known.stalled {
             None => Self { turnout, reason },
