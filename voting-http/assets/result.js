@@ -372,6 +372,32 @@
     request = null;
   }
 
+  // ---- The plot ----
+
+  var HISTORY_MS = 15000;
+  var plot = document.getElementById("history");
+  var plotted = version;
+
+  // The plot is drawn anew where votes have come. While somebody reads its numbers it stays.
+  function drawPlot() {
+    var part = document.getElementById("history-part");
+    var details = part.querySelector("details");
+    if (!running || version === plotted || (details && details.open) || part.contains(document.activeElement)) return;
+    var asked = new XMLHttpRequest();
+    var then = version;
+    asked.open("GET", plot.getAttribute("data-url") + query);
+    asked.timeout = PATIENCE_MS;
+    asked.onload = function () {
+      // What answers may be something else: a proxy, a login.
+      if (asked.status !== 200 || asked.responseText.indexOf('class="plot"') < 0) return;
+      part.innerHTML = asked.responseText;
+      plotted = then;
+    };
+    asked.send();
+  }
+
+  if (plot) setInterval(drawPlot, HISTORY_MS);
+
   // ---- Looks after both ----
 
   function watch() {

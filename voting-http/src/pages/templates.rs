@@ -17,6 +17,7 @@ use crate::{
     result::rows::Rows,
     texts::Texts,
     views::{
+        history_plot::HistoryPlot,
         paragraphs::Piece,
         poll_view::StateView,
         result_texts::ResultTexts,
@@ -414,6 +415,12 @@ pub(crate) struct ResultPage<'a> {
     pub(crate) live_url: String,
     /// Reloads the page if `result.js` does not run.
     pub(crate) guard: &'static str,
+    /// Whether the history could be read.
+    pub(crate) shows_history: bool,
+    /// The plot of the history; `None` before the first vote.
+    pub(crate) plot: Option<HistoryPlot>,
+    /// Where the script finds the plot anew. Same origin.
+    pub(crate) history_url: String,
     /// The voting page, if there is one to link to.
     pub(crate) vote_url: Option<String>,
     /// The paragraphs below the question.
@@ -426,7 +433,34 @@ pub(crate) struct ResultPage<'a> {
     pub(crate) served_by: Option<&'a str>,
 }
 
+/// The plot on the result page, by itself.
+#[derive(Debug, Clone, Template)]
+#[template(path = "history.html")]
+pub(crate) struct HistoryPart<'a> {
+    /// The texts in the language of the page.
+    pub(crate) t: &'static Texts,
+    /// The language of the poll's texts.
+    pub(crate) language: Language<'a>,
+    /// `None` before the first vote.
+    pub(crate) plot: Option<HistoryPlot>,
+}
+
+impl HistoryPart<'_> {
+    fn span(&self, plot: &HistoryPlot) -> String {
+        span(plot, self.t)
+    }
+}
+
+/// From when to when a plot shows the votes.
+fn span(plot: &HistoryPlot, t: &Texts) -> String {
+    t.from_to(&plot.begin, &plot.end, &plot.zone)
+}
+
 impl ResultPage<'_> {
+    fn span(&self, plot: &HistoryPlot) -> String {
+        span(plot, self.t)
+    }
+
     /// What the shares of a poll with several choices are shares of.
     fn about_shares(&self) -> String {
         let whole = self.t.share(1000, false);

@@ -6,7 +6,7 @@ use voting_core::{PollDirectory, TallyStore, model::secrets::Secrets};
 
 use super::{Inner, ResultService, granted::Granted, yours::Yours};
 use crate::{
-    cache::{live::LiveTallies, polls::Polls},
+    cache::{histories::Histories, live::LiveTallies, polls::Polls},
     edge::options::{Options, option_methods},
     pages::site::Site,
     tokens::receipt_key::ReceiptKey,
@@ -50,6 +50,7 @@ impl ResultServiceBuilder {
         let polls = Polls::new(self.polls, self.site.default_poll.clone());
         ResultService(Arc::new(Inner {
             live: LiveTallies::new(Arc::clone(&self.tallies), polls.clone()),
+            histories: Histories::new(Arc::clone(&self.tallies)),
             tallies: self.tallies,
             polls,
             receipts: ReceiptKey::new(&self.secrets),

@@ -17,7 +17,7 @@ use voting_core::{PollDirectory, TallyStore, model::secrets::Secrets};
 pub use self::builder::ResultServiceBuilder;
 use self::{granted::Granted, yours::Yours};
 use crate::{
-    cache::{live::LiveTallies, polls::Polls},
+    cache::{histories::Histories, live::LiveTallies, polls::Polls},
     edge::{Edge, endpoint::ServiceEndpoint, options::Options},
     pages::{assets, poll_list, poll_of_page::PagePlace, preview, site::Site},
     server::{
@@ -38,6 +38,7 @@ pub struct ResultService(Arc<Inner>);
 struct Inner {
     tallies: Arc<dyn TallyStore>,
     live: LiveTallies,
+    histories: Histories,
     polls: Polls,
     receipts: ReceiptKey,
     granted: Granted,
@@ -91,6 +92,7 @@ impl ResultService {
             .at("/polls/:poll", page(PagePlace::Named))
             .at("/polls/:poll/", page(PagePlace::Named))
             .at("/polls/:poll/live", get(page::Live(self.clone())))
+            .at("/polls/:poll/history", get(page::History(self.clone())))
             .at("/polls/:poll/live.json", get(page::LiveJson(self.clone())))
             .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());

@@ -11,7 +11,10 @@ use poem::{
 use sha2::{Digest, Sha256};
 use voting_core::{
     Choices, Poll,
-    model::poll::{ShowResults, Viewer},
+    model::{
+        poll::{ShowResults, Viewer},
+        vote_history::VoteHistory,
+    },
 };
 
 use super::{
@@ -30,12 +33,12 @@ use crate::{
         poll_of_page::{PagePlace, Shown},
         preview::Preview,
         site::Prefix,
-        templates::{self, HiddenPage, ResultPage},
+        templates::{self, HiddenPage, HistoryPart, ResultPage},
     },
     problem::Problem,
     server::gate::StreamPlace,
     texts::Texts,
-    views::paragraphs::paragraphs,
+    views::{history_plot::HistoryPlot, paragraphs::paragraphs},
 };
 
 /// `GET`: the page.
@@ -46,6 +49,9 @@ pub(super) struct Live(pub(super) ResultService);
 
 /// `GET`: the same as one document, for a page whose stream does not arrive.
 pub(super) struct LiveJson(pub(super) ResultService);
+
+/// `GET`: the plot of the history by itself.
+pub(super) struct History(pub(super) ResultService);
 
 /// The only script inside a page. It must run even if no script can be loaded: it reloads the page if `result.js` did
 /// not load, could not be parsed or failed at its start.
@@ -85,6 +91,11 @@ impl Endpoint for Show {
                 return Ok(page.await);
             }
         };
+        let version = known.snapshot.version();
+        let history = service.histories.of(id, version).await;
+        let history = history.inspect_err(|error| {
+            tracing::debug!(%error, "the result page has no history");
+        });
         let result_page = ResultPage {
             t,
             here: &format!("{base}/polls/{id}"),
@@ -100,6 +111,11 @@ impl Endpoint for Show {
                 .map(|stalled| t.stalled_since(&stalled.since.in_words(t))),
             live_url: format!("{base}/polls/{id}/live"),
             guard: GUARD,
+            shows_history: history.is_ok(),
+            plot: history
+                .ok()
+                .and_then(|history| HistoryPlot::new(&poll, &history, t)),
+            history_url: format!("{base}/polls/{id}/history"),
             vote_url: service.site.peer.poll_url(&request, id),
             description: paragraphs(&poll.settings().description),
             language: Language::of(&poll),
@@ -129,6 +145,28 @@ impl Endpoint for Live {
             .events(&poll, viewer, Content::Texts(t), place)
             .await?;
         Ok(events.into_response())
+    }
+}
+
+impl Endpoint for History {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let service = &self.0.0;
+        let poll = self.0.poll_of(&request).await?;
+        let history = self.0.history(&request, &poll).await?;
+        let t = Texts::of(&request, Some(&poll));
+        let part = HistoryPart {
+            t,
+            language: Language::of(&poll),
+            plot: HistoryPlot::new(&poll, &history, t),
+        };
+        let mut answer = templates::render_in(t, &part);
+        let caching = HeaderValue::from_static("private, no-cache");
+        let headers = answer.headers_mut();
+        headers.insert(header::CACHE_CONTROL, caching);
+        service.granted.renew(&request, poll.id());
+        Ok(answer)
     }
 }
 
@@ -235,6 +273,18 @@ impl ResultService {
             served_by: self.0.site.served_by.as_deref(),
         };
         hidden.finish(templates::render_in(t, &page))
+    }
+
+    /// The history of a poll, if its result is shown to who asks.
+    pub(super) async fn history(
+        &self,
+        request: &Request,
+        poll: &Poll,
+    ) -> Result<Arc<VoteHistory>, Problem> {
+        let current = self.0.live.current(poll.id()).await?;
+        let viewer = self.0.granted.viewer(request, poll.id());
+        current.figures(viewer)?;
+        self.0.histories.of(poll.id(), current.version()).await
     }
 
     /// An event stream of a poll's tally.

@@ -138,7 +138,7 @@ texts! {
         again_soon texts_changed open_now closed_now unsent_not_counted proving crowded
         result vote_now live reconnecting polled final_word stop_reading start_reading not_begun voting_is_open
         voting_has_ended closed_without_votes only_blank most_votes leading tied order_of_options by_votes by_poll find_option
-        find nothing_found only_the_host then_shown
+        find nothing_found votes_over_time numbers_of_chart time_word voters_word no_votes_yet only_the_host then_shown
         shown_after_vote shown_after_close count_out_of_date go_to_poll i_have_voted
         no_poll_yet draft open being_counted closed pages_of_list previous_page next_page
         preview_scheduled preview_closed preview_hidden preview_live preview_result preview_list
@@ -162,7 +162,7 @@ texts! {
         vote_until(at) change_until(at) change_until_with_cookie(at) again_until(at) closes_on(at) opens_on(at)
         vote_is_in(label) confirmed(label)
         results_of(title) stalled_since(since) place(label, share) announcement(total, places) it_closes_on(at)
-        wins(label, votes, voters) tie(labels, votes, voters)
+        from_to(begin, end, zone) wins(label, votes, voters) tie(labels, votes, voters)
         turnout_since(turnout, since) page_of(page, pages)
         preview_options(begin, options) preview_cut(begin, options) preview_bare(begin)
     }

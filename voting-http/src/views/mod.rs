@@ -2,6 +2,8 @@
 
 pub(crate) mod csv;
 pub(crate) mod hidden_words;
+pub(crate) mod history_plot;
+pub(crate) mod history_view;
 pub(crate) mod moment_words;
 pub(crate) mod paragraphs;
 pub(crate) mod poll_view;
