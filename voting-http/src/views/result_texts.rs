@@ -156,7 +156,7 @@ fn verdict(voters: u64, options: &[OptionTexts], t: &Texts) -> String {
     let first: Vec<_> = options.iter().filter(|option| option.leads).collect();
     let votes = first.first().map_or(0, |option| option.count);
     let (votes, voters) = (t.number(votes), t.number(voters));
-    let labels = first.iter().map(|option| t.marked_off(&option.label));
+    let labels = first.iter().map(|option| in_sentence(&option.label, t));
     match first.len() {
         0 => t.only_blank.clone(),
         1 => t.wins(&t.list(labels), &votes, &voters),
@@ -170,7 +170,24 @@ fn longest_summary(options: &[OptionTexts], voters: u64, t: &Texts) -> String {
     let labels = options.iter().map(|option| option.label.as_str());
     let longest = labels.max_by_key(|label| label.chars().count());
     let number = t.number(voters.max(100).saturating_mul(10));
-    t.wins(&t.marked_off(longest.unwrap_or_default()), &number, &number)
+    t.wins(
+        &in_sentence(longest.unwrap_or_default(), t),
+        &number,
+        &number,
+    )
+}
+
+/// A label has at most so many signs in a sentence.
+const LONGEST_LABEL: usize = 60;
+
+/// A label as a part of a sentence. A long one is cut: the row below has all of it.
+fn in_sentence(label: &str, t: &Texts) -> String {
+    match label.char_indices().nth(LONGEST_LABEL) {
+        Some((end, _)) => t
+            .marked_off(&format!("{}…", label[..end].trim_end()))
+            .into_owned(),
+        None => t.marked_off(label).into_owned(),
+    }
 }
 
 fn lead_word(leaders: usize, state: StateView, t: &'static Texts) -> &'static str {
@@ -324,6 +341,8 @@ mod tests {
         assert_eq!(said([1, 1, 1, 1, 1], 0), five);
         let none = "The poll closed without any votes.";
         assert_eq!(said([0; 5], 0), none);
+        let long = in_sentence(&"ab ".repeat(40), Texts::english());
+        assert_eq!(long, format!("{}ab…", "ab ".repeat(19)));
         let blank = "All votes are blank: no option has won.";
         assert_eq!(said([0; 5], 3), blank);
     }
