@@ -16,6 +16,7 @@ use voting_core::{
         position::{EntryId, EntryKey, Position, ShardId},
         rejection::RejectReason,
         tally::{Recount, TallyDelta},
+        vote_history::{HistoryChange, VOTERS, VoteHistory},
     },
     store::{
         AuditLog, TokenStore,
@@ -59,11 +60,15 @@ struct Row {
     without_voters: BTreeMap<Choices, u64>,
     /// How many voters were new in each minute, by its number.
     new_voters: BTreeMap<u64, u64>,
+    /// By how much each counter changed in each span of time, by the span's last second.
+    history: BTreeMap<(u64, usize), i64>,
 }
 
 impl Row {
     /// Of the ballots only the number of each choice stays.
     fn forget_voters(&mut self) {
+        // When votes for an option came.
+        self.history.retain(|(_, counter), _| *counter == VOTERS);
         for choices in self.counted(&self.poll) {
             *self.without_voters.entry(choices).or_default() += 1;
         }
@@ -89,7 +94,16 @@ impl Row {
             moved.record_all(was, is, 1);
         }
         self.tally.version += u64::from(moved.changed());
+        self.keep_history(&moved.clone().happening_at(Moment::now()));
         self.tally.add(&moved)
+    }
+
+    /// Adds to the history what moves the tally.
+    fn keep_history(&mut self, delta: &TallyDelta) {
+        let first = self.history.keys().next().map(|(until, _)| *until);
+        for change in delta.history(&self.poll, first) {
+            *self.history.entry((change.until, change.counter)).or_default() += change.by;
+        }
     }
 
     /// What each counted ballot chooses.
@@ -189,6 +203,7 @@ impl Tables {
                 for (minute, voters) in delta.new_voters() {
                     *row.new_voters.entry(minute).or_default() += voters;
                 }
+                row.keep_history(delta);
             }
         }
         Ok(flushed)
@@ -287,6 +302,19 @@ impl TallyStore for OwnBackend {
         }))
     }
 
+    async fn vote_history(&self, poll: &PollId) -> Result<Option<VoteHistory>, StoreError> {
+        let tables = self.tables();
+        Ok(tables.row(poll).map(|row| {
+            let changes = row.history.iter();
+            let changes = changes.map(|((until, counter), by)| HistoryChange {
+                until: *until,
+                counter: *counter,
+                by: *by,
+            });
+            VoteHistory::new(row.tally.clone(), changes)
+        }))
+    }
+
     async fn ready_to_read(&self) -> Result<(), StoreError> {
         Ok(())
     }
@@ -370,6 +398,7 @@ impl PollStore for OwnBackend {
                         ballots: HashMap::new(),
                         without_voters: BTreeMap::new(),
                         new_voters: BTreeMap::new(),
+                        history: BTreeMap::new(),
                     });
                 }
             },

@@ -176,7 +176,7 @@ fn is_refused(url: &str, statements: impl IntoIterator<Item = String>) {
     }
 }
 
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "refinery_schema_history",
     "polls",
     "ballots",
@@ -189,6 +189,7 @@ const TABLES: [&str; 16] = [
     "deleted_polls",
     "ballots_without_voters",
     "new_voters",
+    "vote_history",
     "audit_log",
     "tokens",
     "host_sessions",

@@ -17,6 +17,10 @@
   var announcer = document.getElementById("announce");
   var voteLink = document.getElementById("vote-link");
   var list = document.getElementById("rows");
+  var find = document.getElementById("find");
+  var cut = list.className.indexOf(" cut") >= 0;
+  // Rows that are sorted by votes stay where they are: to move them would take them away from who reads them.
+  var moves = list.getAttribute("data-sort") === "poll";
   // Names the language of this page.
   var query = root.getAttribute("data-query") || "";
 
@@ -79,7 +83,8 @@
     put(title, result.title);
     title.className = result.title_size;
     document.title = result.page_title || result.title;
-    put(total, result.total);
+    if (changed) runUp();
+    say(total, result.total, result.voters);
     put(summary, result.summary);
     if (voteLink) voteLink.hidden = state !== "open";
     if (list.children.length === 2) list.className = "rows duo " + result.label_size;
@@ -88,15 +93,103 @@
       var option = result.options[i];
       var row = rowOf(option.id);
       if (!row) continue;
-      if (list.children[i] !== row) list.insertBefore(row, list.children[i]);
-      row.className = option.leads ? "row leading" : "row";
+      if (moves && list.children[i] !== row) list.insertBefore(row, list.children[i]);
+      mark(row, "leading", option.leads);
       put(row.querySelector("bdi"), option.label);
       put(part(row, "percent"), option.share);
-      put(part(row, "votes"), option.votes);
+      say(part(row, "votes"), option.votes, option.count);
       put(part(row, "lead-word"), result.lead_word);
       row.querySelector("rect").setAttribute("width", option.bar);
     }
     if (changed) announceSoon(result.announcement);
+  }
+
+  // Sets or removes a class.
+  function mark(element, name, on) {
+    var without = (" " + element.className + " ").replace(" " + name + " ", " ").replace(/^ +| +$/g, "");
+    var classes = on ? without + " " + name : without;
+    if (element.className !== classes) element.className = classes;
+  }
+
+  // The options that this browser has voted for. They may have changed in another tab.
+  function drawYours(ids) {
+    for (var i = 0; i < list.children.length; i += 1) {
+      mark(list.children[i], "yours", ids.indexOf(list.children[i].getAttribute("data-option")) >= 0);
+    }
+  }
+
+  // ---- Numbers that run up ----
+
+  var RUN_MS = 600;
+  var still = !window.requestAnimationFrame || !window.Intl || !Intl.NumberFormat ||
+    (window.matchMedia && matchMedia("(prefers-reduced-motion: reduce)").matches);
+  var runs = [];
+  var runsSince = 0;
+  var frame = 0;
+
+  function runUp() {
+    // What has not arrived yet goes on from where it is.
+    runsSince = now();
+  }
+
+  // Writes a text with a number. A number that has grown by several runs up to there; the text is the server's all the time, with
+  // another number in it.
+  function say(element, text, to) {
+    if (!element) return;
+    var from = Number(element.getAttribute("data-said"));
+    var known = element.hasAttribute("data-said");
+    element.setAttribute("data-said", to);
+    for (var i = 0; i < runs.length; i += 1) {
+      if (runs[i].element === element) {
+        from = runs[i].at;
+        runs.splice(i, 1);
+        break;
+      }
+    }
+    var place = text.match(/[0-9][0-9.,\u00a0\u202f\u2009']*/);
+    if (still || !known || !place || !(to - from > 2) || document.hidden) return put(element, text);
+    var digits = place[0].replace(/[^0-9]+$/, "");
+    // Another number may be the first one, or written in another way.
+    if (new Intl.NumberFormat(document.documentElement.lang).format(to) !== digits) return put(element, text);
+    runs.push({ element: element, from: from, to: to, at: from, text: text, begin: place.index, end: place.index + digits.length });
+    if (!frame) frame = requestAnimationFrame(step);
+  }
+
+  function step() {
+    frame = 0;
+    var done = Math.min(1, (now() - runsSince) / RUN_MS);
+    var eased = 1 - Math.pow(1 - done, 3);
+    var numbers = new Intl.NumberFormat(document.documentElement.lang);
+    for (var i = 0; i < runs.length; i += 1) {
+      var run = runs[i];
+      run.at = Math.round(run.from + (run.to - run.from) * eased);
+      put(run.element, done < 1 ? run.text.slice(0, run.begin) + numbers.format(run.at) + run.text.slice(run.end) : run.text);
+    }
+    if (done < 1 && runs.length) frame = requestAnimationFrame(step);
+    else runs = [];
+  }
+
+  // ---- The search ----
+
+  if (find) {
+    mark(document.documentElement, "scripted", true);
+    var sought = document.getElementById("find-text");
+    var search = function () {
+      var text = sought.value.toLowerCase().replace(/^\s+|\s+$/g, "");
+      var found = 0;
+      mark(list, "cut", cut && !text);
+      for (var i = 0; i < list.children.length; i += 1) {
+        var label = list.children[i].querySelector("bdi").textContent.toLowerCase();
+        list.children[i].hidden = label.indexOf(text) < 0;
+        if (!list.children[i].hidden) found += 1;
+      }
+      document.getElementById("nothing").hidden = found > 0;
+    };
+    sought.addEventListener("input", search);
+    find.addEventListener("submit", function (event) {
+      event.preventDefault();
+      search();
+    });
   }
 
   // How fresh the numbers are: live, waiting, polled, stalled (with the time) or final.
@@ -154,6 +247,7 @@
   // ---- The stream ----
 
   var running = false;
+  var begun = false;
   var source = null;
   var connectedAt = 0; // when this connection was begun
   var heardAt = 0; // when the last event came
@@ -230,6 +324,7 @@
       done = true;
       if (answer) {
         receive(answer.result);
+        if (answer.yours) drawYours(answer.yours);
         if (answer.stalled_since) freshness("stalled", answer.stalled_since);
         else freshness("polled");
       } else {
@@ -256,6 +351,19 @@
     setTimeout(function () { location.reload(); }, 1000 + Math.random() * 2000);
   }
 
+  // Asks once which options this browser has voted for.
+  function askYours() {
+    var asked = new XMLHttpRequest();
+    asked.open("GET", root.getAttribute("data-live") + ".json" + query);
+    asked.timeout = PATIENCE_MS;
+    asked.onload = function () {
+      var answer = null;
+      try { answer = asked.status === 200 ? JSON.parse(asked.responseText) : null; } catch (e) { /* no answer */ }
+      if (answer && answer.yours) drawYours(answer.yours);
+    };
+    asked.send();
+  }
+
   function stopPolling() {
     if (!polling) return;
     polling = false;
@@ -263,6 +371,32 @@
     if (request) request.abort();
     request = null;
   }
+
+  // ---- The plot ----
+
+  var HISTORY_MS = 15000;
+  var plot = document.getElementById("history");
+  var plotted = version;
+
+  // The plot is drawn anew where votes have come. While somebody reads its numbers it stays.
+  function drawPlot() {
+    var part = document.getElementById("history-part");
+    var details = part.querySelector("details");
+    if (!running || version === plotted || (details && details.open) || part.contains(document.activeElement)) return;
+    var asked = new XMLHttpRequest();
+    var then = version;
+    asked.open("GET", plot.getAttribute("data-url") + query);
+    asked.timeout = PATIENCE_MS;
+    asked.onload = function () {
+      // What answers may be something else: a proxy, a login.
+      if (asked.status !== 200 || asked.responseText.indexOf('class="plot"') < 0) return;
+      part.innerHTML = asked.responseText;
+      plotted = then;
+    };
+    asked.send();
+  }
+
+  if (plot) setInterval(drawPlot, HISTORY_MS);
 
   // ---- Looks after both ----
 
@@ -280,6 +414,8 @@
     running = true;
     // What stands here may be of long ago.
     if (heardAt && now() - heardAt > POLL_MS) freshness("waiting");
+    if (begun) askYours();
+    begun = true;
     heard = true;
     connect();
   }

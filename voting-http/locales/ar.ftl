@@ -298,7 +298,48 @@ not-begun = لم يبدأ التصويت بعد.
 voting-is-open = التصويت مفتوح.
 voting-has-ended = انتهى التصويت. تُفرز الآن الأصوات الأخيرة.
 closed-without-votes = أُغلق التصويت دون أي أصوات.
-closed-with-result = التصويت مغلق. هذه هي النتيجة.
+wins = الفائز: { $label }، { $votes } من { $voters }.
+tie = تعادل: { $labels }، لكل منها { $votes } من { $voters }.
+tie-of =
+    { $number ->
+        [zero] تعادل: { $votes } من { $voters } لكل خيار.
+        [one] تعادل: { $votes } من { $voters } لكل خيار.
+        [two] تعادل بين خيارين: { $votes } من { $voters } لكل منهما.
+        [few] تعادل بين { $number } خيارات: { $votes } من { $voters } لكل منها.
+        [many] تعادل بين { $number } خيارًا: { $votes } من { $voters } لكل منها.
+       *[other] تعادل بين { $number } خيار: { $votes } من { $voters } لكل منها.
+    }
+only-blank = كل الأصوات بيضاء: لم يفز أي خيار.
+voted-of =
+    { $number ->
+        [zero] صوّت { $number } من { $electorate } ({ $share })
+        [one] صوّت { $number } من { $electorate } ({ $share })
+        [two] صوّت { $number } من { $electorate } ({ $share })
+        [few] صوّت { $number } من { $electorate } ({ $share })
+        [many] صوّت { $number } من { $electorate } ({ $share })
+       *[other] صوّت { $number } من { $electorate } ({ $share })
+    }
+order-of-options = ترتيب الخيارات
+by-votes = الأكثر أصواتًا أولًا
+by-poll = حسب ترتيب التصويت
+show-all =
+    { $number ->
+        [zero] عرض كل الخيارات
+        [one] عرض الخيار
+        [two] عرض الخيارين
+        [few] عرض كل الخيارات، وعددها { $number }
+        [many] عرض كل الخيارات، وعددها { $number }
+       *[other] عرض كل الخيارات، وعددها { $number }
+    }
+find-option = البحث عن خيار
+find = بحث
+nothing-found = لا يوجد خيار بهذا النص.
+votes-over-time = الأصوات مع مرور الوقت
+numbers-of-chart = أرقام هذا الرسم
+time-word = الوقت
+voters-word = المصوّتون
+from-to = من { $begin } إلى { $end } ({ $zone })
+no-votes-yet = لا أصوات بعد.
 most-votes = أكثر الأصوات
 leading = في المقدمة
 tied = تعادل

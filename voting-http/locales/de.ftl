@@ -238,7 +238,36 @@ not-begun = Die Abstimmung hat noch nicht begonnen.
 voting-is-open = Die Abstimmung läuft.
 voting-has-ended = Die Abstimmung ist beendet. Die letzten Stimmen werden gezählt.
 closed-without-votes = Die Abstimmung endete ohne Stimmen.
-closed-with-result = Die Abstimmung ist beendet. Das ist das Ergebnis.
+wins = { $label } gewinnt mit { $votes } von { $voters }.
+tie = Gleichstand: { $labels } haben je { $votes } von { $voters }.
+tie-of =
+    { $number ->
+        [one] Gleichstand: { $number } Antworten haben je { $votes } von { $voters }.
+       *[other] Gleichstand: { $number } Antworten haben je { $votes } von { $voters }.
+    }
+only-blank = Alle haben sich enthalten: keine Antwort hat gewonnen.
+voted-of =
+    { $number ->
+        [one] { $number } von { $electorate } hat abgestimmt ({ $share })
+       *[other] { $number } von { $electorate } haben abgestimmt ({ $share })
+    }
+order-of-options = Reihenfolge der Antworten
+by-votes = Meiste Stimmen zuerst
+by-poll = Wie auf dem Stimmzettel
+show-all =
+    { $number ->
+        [one] Alle { $number } Antworten zeigen
+       *[other] Alle { $number } Antworten zeigen
+    }
+find-option = Antwort suchen
+find = Suchen
+nothing-found = Keine Antwort hat diesen Text.
+votes-over-time = Stimmen im Zeitverlauf
+numbers-of-chart = Die Zahlen dieses Diagramms
+time-word = Zeit
+voters-word = Abstimmende
+from-to = { $begin } bis { $end } ({ $zone })
+no-votes-yet = Noch keine Stimmen.
 most-votes = Meiste Stimmen
 leading = Vorn
 tied = Gleichauf

@@ -235,7 +235,36 @@ not-begun = Voting has not begun yet.
 voting-is-open = Voting is open.
 voting-has-ended = Voting has ended. The last votes are being counted.
 closed-without-votes = The poll closed without any votes.
-closed-with-result = The poll is closed. This is the result.
+wins = { $label } wins with { $votes } of { $voters }.
+tie = A tie: { $labels } have { $votes } of { $voters } each.
+tie-of =
+    { $number ->
+        [one] A tie: { $number } options have { $votes } of { $voters } each.
+       *[other] A tie: { $number } options have { $votes } of { $voters } each.
+    }
+only-blank = All votes are blank: no option has won.
+voted-of =
+    { $number ->
+        [one] { $number } of { $electorate } voted ({ $share })
+       *[other] { $number } of { $electorate } voted ({ $share })
+    }
+order-of-options = Order of the options
+by-votes = Most votes first
+by-poll = In the poll's order
+show-all =
+    { $number ->
+        [one] Show all { $number } options
+       *[other] Show all { $number } options
+    }
+find-option = Find an option
+find = Find
+nothing-found = No option has this text.
+votes-over-time = Votes over time
+numbers-of-chart = The numbers of this chart
+time-word = Time
+voters-word = Voters
+from-to = { $begin } to { $end } ({ $zone })
+no-votes-yet = No votes yet.
 most-votes = Most votes
 leading = Leading
 tied = Tied

@@ -261,7 +261,39 @@ not-begun = La votación aún no ha empezado.
 voting-is-open = La votación está abierta.
 voting-has-ended = La votación ha terminado. Se cuentan los últimos votos.
 closed-without-votes = La votación se cerró sin votos.
-closed-with-result = La votación está cerrada. Este es el resultado.
+wins = Gana { $label } con { $votes } de { $voters }.
+tie = Empate: { $labels } tienen { $votes } de { $voters } cada una.
+tie-of =
+    { $number ->
+        [one] Empate: { $number } opciones tienen { $votes } de { $voters } cada una.
+        [many] Empate: { $number } opciones tienen { $votes } de { $voters } cada una.
+       *[other] Empate: { $number } opciones tienen { $votes } de { $voters } cada una.
+    }
+only-blank = Todos los votos son en blanco: no ha ganado ninguna opción.
+voted-of =
+    { $number ->
+        [one] { $number } de { $electorate } ha votado ({ $share })
+        [many] { $number } de { $electorate } han votado ({ $share })
+       *[other] { $number } de { $electorate } han votado ({ $share })
+    }
+order-of-options = Orden de las opciones
+by-votes = Más votos primero
+by-poll = En el orden de la votación
+show-all =
+    { $number ->
+        [one] Mostrar las { $number } opciones
+        [many] Mostrar las { $number } opciones
+       *[other] Mostrar las { $number } opciones
+    }
+find-option = Buscar una opción
+find = Buscar
+nothing-found = Ninguna opción tiene este texto.
+votes-over-time = Votos a lo largo del tiempo
+numbers-of-chart = Los números de este gráfico
+time-word = Hora
+voters-word = Votantes
+from-to = De { $begin } a { $end } ({ $zone })
+no-votes-yet = Aún no hay votos.
 most-votes = Más votos
 leading = En cabeza
 tied = Empate

@@ -277,7 +277,42 @@ not-begun = Голосование ещё не началось.
 voting-is-open = Голосование идёт.
 voting-has-ended = Голосование завершено. Подсчитываются последние голоса.
 closed-without-votes = Голосование закрылось без голосов.
-closed-with-result = Голосование закрыто. Это результат.
+wins = Победа за вариантом «{ $label }»: { $votes } из { $voters }.
+tie = Ничья: { $labels } — по { $votes } из { $voters }.
+tie-of =
+    { $number ->
+        [one] Ничья: у { $number } варианта по { $votes } из { $voters }.
+        [few] Ничья: у { $number } вариантов по { $votes } из { $voters }.
+        [many] Ничья: у { $number } вариантов по { $votes } из { $voters }.
+       *[other] Ничья: у { $number } вариантов по { $votes } из { $voters }.
+    }
+only-blank = Все воздержались: ни один вариант не победил.
+voted-of =
+    { $number ->
+        [one] Проголосовал { $number } из { $electorate } ({ $share })
+        [few] Проголосовали { $number } из { $electorate } ({ $share })
+        [many] Проголосовали { $number } из { $electorate } ({ $share })
+       *[other] Проголосовали { $number } из { $electorate } ({ $share })
+    }
+order-of-options = Порядок вариантов
+by-votes = Сначала больше голосов
+by-poll = Как в бюллетене
+show-all =
+    { $number ->
+        [one] Показать { $number } вариант
+        [few] Показать все { $number } варианта
+        [many] Показать все { $number } вариантов
+       *[other] Показать все { $number } варианта
+    }
+find-option = Найти вариант
+find = Найти
+nothing-found = Ни в одном варианте нет этого текста.
+votes-over-time = Голоса по времени
+numbers-of-chart = Числа этого графика
+time-word = Время
+voters-word = Проголосовавшие
+from-to = { $begin } – { $end } ({ $zone })
+no-votes-yet = Голосов пока нет.
 most-votes = Больше всего голосов
 leading = Впереди
 tied = Поровну

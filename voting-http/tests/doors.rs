@@ -27,6 +27,8 @@ const POLL: &str = "secret-poll";
 enum Door {
     /// The result: hidden, or shown.
     Result,
+    /// As the result, but of times in which it was hidden it says only how many voters there were.
+    History,
     /// The same as an event stream.
     Stream,
     /// The result as everybody sees it, whoever asks.
@@ -56,12 +58,14 @@ const RESULT: &[(&str, Door)] = &[
     ("/polls/:poll/preview.png", Other),
     ("/embed/polls/:poll", Door::Result),
     ("/oembed", Other),
+    ("/polls/:poll/history", Door::History),
     ("/robots.txt", Other),
     ("/assets", Other),
     ("/metrics", Metrics),
     ("/openapi.json", Other),
     ("/docs", Other),
     ("/docs/", Other),
+    ("/v1/polls/{poll}/history", Door::Result),
     ("/v1/polls/{poll}/tally", Door::Result),
     ("/v1/polls/{poll}/tally/events", Stream),
     ("/v1/receipts/{receipt}", Other),
@@ -266,7 +270,15 @@ fn compare(both: [&Deployment; 2], is_shown: bool, context: &str) {
                         assert_eq!((one.status, other.status), (200, 200), "{at}");
                         assert_ne!(one.text, other.text, "{at}: the test sees no difference");
                     }
-                    Door::Result | Stream | Picture => {
+                    Door::History if is_shown => {
+                        assert_eq!((one.status, other.status), (200, 200), "{at}");
+                        if context.starts_with("Always") {
+                            assert_ne!(one.text, other.text, "{at}: the test sees no difference");
+                        }
+                        let says_options = one.text.contains("Cats") || other.text.contains("Cats");
+                        assert_eq!(says_options, context.starts_with("Always"), "{at}");
+                    }
+                    Door::Result | Door::History | Stream | Picture => {
                         assert_eq!(one.status, 403, "{at}: {}", one.text);
                         is_same(&one, &other, &at);
                     }

@@ -20,6 +20,7 @@ use voting_core::{
         new_voters::NewVoters,
         poll::{PollSettings, ShowResults},
         tally::Recount,
+        vote_history::VoteHistory,
     },
 };
 use voting_testing::await_some;
@@ -120,6 +121,10 @@ impl TallyStore for Counting {
         self.memory.new_voters(poll, before, limit).await
     }
 
+    async fn vote_history(&self, poll: &PollId) -> Result<Option<VoteHistory>, StoreError> {
+        self.memory.vote_history(poll).await
+    }
+
     async fn ready_to_read(&self) -> Result<(), StoreError> {
         Ok(())
     }
@@ -169,6 +174,10 @@ impl TallyStore for Troubled {
         limit: usize,
     ) -> Result<Option<Vec<NewVoters>>, StoreError> {
         self.memory.new_voters(poll, before, limit).await
+    }
+
+    async fn vote_history(&self, poll: &PollId) -> Result<Option<VoteHistory>, StoreError> {
+        self.memory.vote_history(poll).await
     }
 
     async fn ready_to_read(&self) -> Result<(), StoreError> {
@@ -515,4 +524,174 @@ fn another_title_is_seen_without_another_vote() {
         .block_on(services.memory.put_poll(&renamed))
         .expect("renamed");
     assert_eq!(news(&mut viewer).data["title"], "Which one?");
+}
+
+/// Stores a poll with so many options, and waits until it is shown.
+fn with_options(services: &Services, id: &str, options: usize) {
+    let mut builder = Poll::builder(id, "Which tea?");
+    for number in 0..options {
+        builder = builder.option(&format!("o{number}"), format!("Tea {number}"));
+    }
+    let poll = builder.build().expect("a poll");
+    let stored = services.block_on(services.memory.put_poll(&poll));
+    stored.expect("stored");
+    for service in [&services.vote, &services.result] {
+        await_some("the poll is found", || {
+            let page = get(&format!("{service}/polls/{id}"), &[BROWSER]);
+            (page.status == 200).then_some(())
+        });
+    }
+}
+
+/// The ids of the rows, in their order, with their classes.
+fn rows(page: &str) -> Vec<(String, String)> {
+    let rows = page.split("<li class=\"row").skip(1);
+    rows.map(|row| {
+        let (classes, rest) = row.split_once('"').expect("classes");
+        let (_, id) = rest.split_once("data-option=\"").expect("an id");
+        let (id, rest) = id.split_once('"').expect("an id");
+        let tag = rest.split_once('>').expect("a tag").0;
+        let hidden = if tag.contains(" hidden") {
+            " hidden"
+        } else {
+            ""
+        };
+        (
+            id.to_owned(),
+            format!("{classes}{hidden}").trim().to_owned(),
+        )
+    })
+    .collect()
+}
+
+#[test]
+fn a_page_marks_what_its_browser_has_voted_for_and_no_other_page_does() {
+    let services = Services::start();
+    with_options(&services, "teas", 3);
+    let vote = format!("{}/polls/teas", services.vote);
+    let cast = send(
+        "POST",
+        &vote,
+        &[FORM, BROWSER, ("sec-fetch-mode", "navigate")],
+        b"vote=o1",
+    );
+    let set = cast.headers.get_all("set-cookie").iter();
+    let pairs = set.filter_map(|set| set.to_str().ok()?.split(';').next());
+    let jar = pairs.collect::<Vec<_>>().join("; ");
+    assert!(jar.contains("ballot-"), "{jar}");
+    services.settle();
+    let page = format!("{}/polls/teas", services.result);
+    let live = format!("{page}/live.json");
+    let marked = |jar: &str| {
+        let rows = rows(&get(&page, &[BROWSER, ("cookie", jar)]).body);
+        let yours = rows
+            .into_iter()
+            .filter(|(_, classes)| classes.contains("yours"));
+        let yours: Vec<_> = yours.map(|(id, _)| id).collect();
+        let json = get(&live, &[("cookie", jar)]).json();
+        let listed = json["yours"].as_array().expect("a list").iter();
+        let listed: Vec<_> = listed.map(|id| id.as_str().expect("an id")).collect();
+        assert_eq!(listed, yours);
+        yours
+    };
+    assert_eq!(marked(&jar), ["o1"]);
+    // Without the voter, or of another one, the cookie of a vote says nothing.
+    let ballot = jar.split("; ").find(|pair| pair.contains("ballot-"));
+    assert_eq!(marked(ballot.expect("one")), [""; 0]);
+    let other = get(&vote, &[BROWSER]).cookie();
+    assert_eq!(
+        marked(&format!("{other}; {}", ballot.expect("one"))),
+        [""; 0]
+    );
+    assert_eq!(marked("a=b"), [""; 0]);
+}
+
+#[test]
+fn rows_are_sorted_cut_and_searched_without_scripts() {
+    let services = Services::start();
+    with_options(&services, "teas", 12);
+    for option in [7, 7, 11] {
+        let vote = format!("vote=o{option}");
+        send(
+            "POST",
+            &format!("{}/polls/teas", services.vote),
+            &[FORM],
+            vote.as_bytes(),
+        );
+        services.settle();
+    }
+    let page = |query: &str| {
+        let url = format!("{}/polls/teas?{query}", services.result);
+        await_some("all is shown", || {
+            let page = get(&url, &[BROWSER]).body;
+            page.contains(">3 voters<").then_some(page)
+        })
+    };
+    let first = page("");
+    let ids = |page: &str| rows(page).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!(ids(&first)[..3], ["o7", "o11", "o0"]);
+    assert!(first.contains("rows cut\"") && first.contains("Show all 12 options"));
+    assert_eq!(ids(&page("sort=poll"))[..3], ["o0", "o1", "o2"]);
+    assert!(!page("all=1").contains("rows cut\""));
+    let found = page("find=%20TEA%201%3Cb%3E");
+    assert!(
+        rows(&found)
+            .iter()
+            .all(|(_, classes)| classes.ends_with("hidden"))
+    );
+    assert!(
+        found.contains("value=\"TEA 1&#60;b&#62;\""),
+        "it is escaped"
+    );
+    let shown: Vec<_> = rows(&page("find=tea+1"))
+        .into_iter()
+        .filter_map(|(id, classes)| (!classes.ends_with("hidden")).then_some(id))
+        .collect();
+    assert_eq!(shown, ["o11", "o1", "o10"]);
+}
+
+#[test]
+fn how_the_votes_grew_is_told_and_drawn() {
+    let services = Services::start();
+    let api = format!("{}/v1/polls/cats-vs-dogs/history", services.result);
+    let none = get(&api, &[]).json();
+    assert_eq!(
+        (&none["points"], &none["version"]),
+        (&serde_json::json!([]), &0.into())
+    );
+    for vote in ["vote=a", "vote=b", "vote=b"] {
+        send("POST", &services.vote, &[FORM], vote.as_bytes());
+        services.settle();
+    }
+    let told = await_some("all is told", || {
+        let told = get(&api, &[]).json();
+        (told["version"] == 3).then_some(told)
+    });
+    assert_eq!(told["options"], serde_json::json!(["a", "b"]));
+    let points = told["points"].as_array().expect("points");
+    assert_eq!(points[0]["voters"], 0);
+    let last = points.last().expect("a point");
+    assert_eq!(
+        (&last["voters"], &last["votes"]),
+        (&3.into(), &serde_json::json!([1, 2]))
+    );
+    let at = |point: &serde_json::Value| point["at"].as_str().unwrap().parse::<Moment>().unwrap();
+    assert!(at(&points[0]) <= at(last) && at(last) <= Moment::now());
+    let part = get(
+        &format!("{}/polls/cats-vs-dogs/history", services.result),
+        &[],
+    );
+    let page = get(&services.result, &[BROWSER]).body;
+    for text in [
+        "class=\"line line-2\" d=\"M0 240H",
+        "<th scope=\"col\"><bdi lang=\"\">Dogs</bdi></th>",
+    ] {
+        assert!(
+            part.body.contains(text) && page.contains(text),
+            "{text}: {}",
+            part.body
+        );
+    }
+    let missing = get(&format!("{}/v1/polls/none/history", services.result), &[]);
+    assert_eq!(missing.status, 404);
 }

@@ -45,6 +45,7 @@ mod faults;
 pub mod first;
 pub mod flush;
 pub mod forget;
+pub mod history;
 pub mod life;
 pub mod log_range;
 pub mod polls;
@@ -152,7 +153,7 @@ macro_rules! conformance_suite {
     ($backend:expr) => {
         $crate::conformance_suite! {
             $backend; queue, log_range, flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete,
-            forget, voiding, export, work, close,
+            forget, voiding, history, export, work, close,
             times, moving, secrets, restart
         }
     };
@@ -357,6 +358,17 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! {
             @tests $backend, voiding by_value {
                 what_is_voided_stays_so,
+            }
+        }
+    };
+    (@history $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, history by_reference {
+                votes_are_dated_by_the_positions_of_ballots,
+                what_is_voided_stays_in_the_history_until_then,
+                while_a_result_is_hidden_only_voters_are_dated,
+                a_history_is_kept_for_as_long_as_its_poll,
+                a_long_history_takes_little_room,
             }
         }
     };

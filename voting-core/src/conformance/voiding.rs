@@ -33,13 +33,17 @@ fn at(ms: u64) -> Moment {
     Moment::from_unix_ms(ms).expect("a moment")
 }
 
-async fn change(backend: &Backend, id: &str, to: ChangeTo) -> Result<Option<Poll>, StoreError> {
+pub(super) async fn change(
+    backend: &Backend,
+    id: &str,
+    to: ChangeTo,
+) -> Result<Option<Poll>, StoreError> {
     let change = PollChange::new(poll_id(id), to);
     backend.polls.change_poll(&change, "operator").await
 }
 
 /// From the first millisecond on, and before the second one.
-fn span(from: u64, until: u64) -> ChangeTo {
+pub(super) fn span(from: u64, until: u64) -> ChangeTo {
     ChangeTo::Voided(Box::new(NewVoiding {
         ballots: NewVoided::Span {
             from: at(from),
@@ -72,7 +76,7 @@ async fn undo(backend: &Backend, id: &str, number: u32) {
     undone.expect("undone").expect("the poll");
 }
 
-async fn flush(backend: &Backend, entries: &[(u64, Ballot)]) {
+pub(super) async fn flush(backend: &Backend, entries: &[(u64, Ballot)]) {
     let mut batch = batch(entries);
     // As the worker does: where the first ballot counts, the batch says so.
     for poll in backend.polls.polls().await.expect("the polls") {
@@ -120,7 +124,7 @@ async fn state(backend: &Backend, id: &str, number: u128, ms: u64) -> ReceiptSta
     state.expect("a state")
 }
 
-async fn has(backend: &Backend, id: &str, set: impl FnOnce(&mut PollSettings)) -> Poll {
+pub(super) async fn has(backend: &Backend, id: &str, set: impl FnOnce(&mut PollSettings)) -> Poll {
     let poll = poll_of(id, 3, 2);
     let mut settings = poll.settings().clone();
     set(&mut settings);

@@ -15,3 +15,4 @@ pub mod rejection;
 pub mod secret;
 pub mod secrets;
 pub mod tally;
+pub mod vote_history;

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::{
     error::StoreError,
-    model::{ballot::Choices, id::PollId, new_voters::minute_of, position::Position},
+    model::{
+        ballot::Choices, id::PollId, moment::Moment, new_voters::minute_of, position::Position,
+        vote_history::VOTERS,
+    },
 };
 
 /// How many votes each option of a poll has.
@@ -128,6 +131,8 @@ pub struct TallyDelta {
     changed: bool,
     /// By the number of the minute.
     new_voters: BTreeMap<u64, u64>,
+    /// By the second since 1970 began, and the counter of the history.
+    by_second: BTreeMap<(u64, usize), i64>,
 }
 
 impl TallyDelta {
@@ -149,6 +154,52 @@ impl TallyDelta {
     /// Counts a new voter in the minute of this position.
     pub(crate) fn new_voter(&mut self, position: Position) {
         *self.new_voters.entry(minute_of(position)).or_default() += 1;
+    }
+
+    /// Keeps for the history that a voter's choices went from `old` to `new` with the ballot at this position.
+    pub(crate) fn changed_at(&mut self, position: Position, old: Option<Choices>, new: Choices) {
+        if old == Some(new) {
+            return;
+        }
+        let second = position.ms() / 1000;
+        let is_counted =
+            |choices: Choices| choices != Choices::WITHDRAWN && choices != Choices::VOIDED;
+        let voters = i64::from(is_counted(new)) - i64::from(old.is_some_and(is_counted));
+        if voters != 0 {
+            *self.by_second.entry((second, VOTERS)).or_default() += voters;
+        }
+        for option in new.indices() {
+            *self.by_second.entry((second, option)).or_default() += 1;
+        }
+        for option in old.into_iter().flat_map(Choices::indices) {
+            *self.by_second.entry((second, option)).or_default() -= 1;
+        }
+    }
+
+    /// Keeps for the history that all of this happens at this moment, as when ballots are voided.
+    #[must_use]
+    pub fn happening_at(mut self, at: Moment) -> Self {
+        let second = at.unix_ms() / 1000;
+        self.by_second.clear();
+        let mut voters = i64::try_from(self.voters).unwrap_or(i64::MAX);
+        let options: Vec<_> = self.votes().collect();
+        for (counter, by) in options {
+            match counter {
+                BLANK => {}
+                WITHDRAWN | VOIDED => voters -= by,
+                option => {
+                    self.by_second.insert((second, option), by);
+                }
+            }
+        }
+        self.by_second.insert((second, VOTERS), voters);
+        self
+    }
+
+    /// By how much counters of the history changed in each second since 1970 began, sorted by time.
+    pub(crate) fn by_second(&self) -> impl Iterator<Item = (u64, usize, i64)> {
+        let all = self.by_second.iter();
+        all.map(|((second, counter), by)| (*second, *counter, *by))
     }
 
     /// The minutes of the positions of new voters' ballots, numbered since 1970 began, and how many voters there are of each.

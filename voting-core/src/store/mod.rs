@@ -38,6 +38,7 @@ use crate::{
         position::{EntryId, Position},
         receipt::{Receipt, ReceiptState},
         tally::{Recount, Tally},
+        vote_history::VoteHistory,
     },
     store::dead_letter::DeadLetter,
 };
@@ -88,6 +89,11 @@ pub trait TallyStore: Send + Sync {
         before: Option<Moment>,
         limit: usize,
     ) -> Result<Option<Vec<NewVoters>>, StoreError>;
+
+    /// How the votes of a poll grew with time; `None` when there is no such poll. The cost does not grow with the number of
+    /// ballots. A flush keeps it up by what [`TallyDelta::history`](crate::model::tally::TallyDelta::history) says, in its
+    /// transaction.
+    async fn vote_history(&self, poll: &PollId) -> Result<Option<VoteHistory>, StoreError>;
 
     /// Checks that the store answers.
     async fn ready_to_read(&self) -> Result<(), StoreError>;

@@ -117,6 +117,7 @@ impl FlushOutcome {
             None => self.deltas.entry(ballot.poll.clone()).or_default(),
         };
         delta.record(old, counted);
+        delta.changed_at(placed.position, old, counted);
         if old.is_none() {
             delta.new_voter(placed.position);
         }

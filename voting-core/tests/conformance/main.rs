@@ -266,7 +266,7 @@ mod postgres {
 
     voting_core::conformance_suite!(
         memory_log();
-        flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete, forget, voiding,
+        flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete, forget, voiding, history,
         export, work, close, times, restart
     );
 
@@ -286,7 +286,7 @@ mod postgres {
 
         voting_core::conformance_suite!(
             memory_log();
-            flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete, forget, voiding,
+            flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete, forget, voiding, history,
             export, work, close, restart
         );
     }

@@ -32,7 +32,7 @@ use crate::{
     texts::{LANGUAGES, Texts},
     views::{
         hidden_words::why_hidden, poll_view::StateView, result_texts::ResultTexts, since::Since,
-        tally_view::TallyView,
+        tally_view::TallyView, turnout::turnout,
     },
 };
 
@@ -111,6 +111,16 @@ impl Snapshot {
     /// The voters whose ballot counts. This number is not hidden.
     pub(crate) fn voters(&self) -> u64 {
         self.tally.voters
+    }
+
+    /// The version of the tally. This is not hidden: it says that votes have come, as the number of voters does.
+    pub(crate) fn version(&self) -> u64 {
+        self.tally.version
+    }
+
+    /// How many people have voted, in words. This is not hidden.
+    pub(crate) fn turnout(&self, t: &Texts) -> String {
+        turnout(&self.poll, self.voters(), t)
     }
 }
 
@@ -425,7 +435,7 @@ mod tests {
     use voting_core::{
         PollOption, PollStore, Receipt, ReceiptState,
         backends::memory::Memory,
-        model::{moment::Moment, new_voters::NewVoters, tally::Recount},
+        model::{moment::Moment, new_voters::NewVoters, tally::Recount, vote_history::VoteHistory},
     };
 
     use super::*;
@@ -457,6 +467,10 @@ mod tests {
             limit: usize,
         ) -> Result<Option<Vec<NewVoters>>, StoreError> {
             self.0.new_voters(poll, before, limit).await
+        }
+
+        async fn vote_history(&self, poll: &PollId) -> Result<Option<VoteHistory>, StoreError> {
+            self.0.vote_history(poll).await
         }
 
         async fn ready_to_read(&self) -> Result<(), StoreError> {

@@ -415,6 +415,13 @@ impl VoterCookies {
         &self.names.current
     }
 
+    /// The voter whom the cookie of a request names, if it has one that can be read.
+    pub(crate) fn voter(&self, request: &Request) -> Option<VoterId> {
+        let visitor = self.read(request).ok()?;
+        let is_named = matches!(visitor.cookie, CookieFound::Valid | CookieFound::Older);
+        is_named.then_some(visitor.id)
+    }
+
     fn read(&self, request: &Request) -> Result<Visitor, Problem> {
         let new = |cookie| Visitor {
             id: VoterId::issue(),

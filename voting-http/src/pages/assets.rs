@@ -142,11 +142,12 @@ macro_rules! asset {
     };
 }
 
-static ASSETS: [Asset; 13] = [
+static ASSETS: [Asset; 14] = [
     asset!("voting.css", "text/css; charset=utf-8"),
     asset!("vote.js", "text/javascript; charset=utf-8"),
     asset!("proof.js", "text/javascript; charset=utf-8"),
     asset!("result.js", "text/javascript; charset=utf-8"),
+    asset!("result.css", "text/css; charset=utf-8"),
     asset!("hidden.js", "text/javascript; charset=utf-8"),
     asset!("host.css", "text/css; charset=utf-8"),
     asset!("host.js", "text/javascript; charset=utf-8"),

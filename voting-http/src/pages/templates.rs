@@ -14,8 +14,10 @@ use poem::{
 use crate::{
     pages::{assets, language::Language, other_polls::OtherPolls, preview::Preview, site::Prefix},
     problem::{Problem, on_page::PageText},
+    result::rows::Rows,
     texts::Texts,
     views::{
+        history_plot::HistoryPlot,
         paragraphs::Piece,
         poll_view::StateView,
         result_texts::ResultTexts,
@@ -403,12 +405,22 @@ pub(crate) struct ResultPage<'a> {
     pub(crate) preview: Preview<'a>,
     /// The numbers with their words.
     pub(crate) result: &'a ResultTexts,
+    /// The options as they are asked for.
+    pub(crate) rows: Rows<'a>,
+    /// The word beside the options that this browser has voted for.
+    pub(crate) your_word: &'a str,
     /// That the numbers may be out of date, and since when, if newer ones cannot be read.
     pub(crate) stalled_since: Option<String>,
     /// Where the script finds the event stream, and the same result as one document. Same origin.
     pub(crate) live_url: String,
     /// Reloads the page if `result.js` does not run.
     pub(crate) guard: &'static str,
+    /// Whether the history could be read.
+    pub(crate) shows_history: bool,
+    /// The plot of the history; `None` before the first vote.
+    pub(crate) plot: Option<HistoryPlot>,
+    /// Where the script finds the plot anew. Same origin.
+    pub(crate) history_url: String,
     /// The voting page, if there is one to link to.
     pub(crate) vote_url: Option<String>,
     /// The paragraphs below the question.
@@ -421,10 +433,37 @@ pub(crate) struct ResultPage<'a> {
     pub(crate) served_by: Option<&'a str>,
 }
 
+/// The plot on the result page, by itself.
+#[derive(Debug, Clone, Template)]
+#[template(path = "history.html")]
+pub(crate) struct HistoryPart<'a> {
+    /// The texts in the language of the page.
+    pub(crate) t: &'static Texts,
+    /// The language of the poll's texts.
+    pub(crate) language: Language<'a>,
+    /// `None` before the first vote.
+    pub(crate) plot: Option<HistoryPlot>,
+}
+
+impl HistoryPart<'_> {
+    fn span(&self, plot: &HistoryPlot) -> String {
+        span(plot, self.t)
+    }
+}
+
+/// From when to when a plot shows the votes.
+fn span(plot: &HistoryPlot, t: &Texts) -> String {
+    t.from_to(&plot.begin, &plot.end, &plot.zone)
+}
+
 impl ResultPage<'_> {
     /// The screen for an audience.
     fn present_url(&self) -> String {
         format!("{}/present", self.here)
+    }
+
+    fn span(&self, plot: &HistoryPlot) -> String {
+        span(plot, self.t)
     }
 
     /// What the shares of a poll with several choices are shares of.
@@ -432,6 +471,10 @@ impl ResultPage<'_> {
         let whole = self.t.share(1000, false);
         self.t
             .shares_of_voters(self.result.max_choices as u64, &whole)
+    }
+
+    fn show_all(&self) -> String {
+        self.t.show_all(self.result.options.len() as u64)
     }
 
     /// `Not updated since {since}`, where the script puts the time.

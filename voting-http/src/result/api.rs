@@ -15,7 +15,10 @@ use super::{
 use crate::{
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
-    views::{reason_view::ReasonView, tally_view::TallyView},
+    views::{
+        history_view::HistoryView, poll_view::StateView as PollStateView, reason_view::ReasonView,
+        tally_view::TallyView,
+    },
 };
 
 const MINUTE_MS: u64 = 60_000;
@@ -74,6 +77,19 @@ pub(super) const OPERATIONS: &[Operation] = &[
         )],
     },
     Operation {
+        id: "getHistory",
+        problems: &[
+            ProblemKind::UnknownPoll,
+            ProblemKind::ResultHidden,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"poll":"cats-vs-dogs","state":"open","version":17,"options":["a","b"],"points":[{"at":"2026-11-27T18:00:00Z","voters":0,"votes":[0,0]},{"at":"2026-11-27T18:00:01Z","voters":3,"votes":[2,1]}]}"#,
+        )],
+    },
+    Operation {
         id: "watchTally",
         problems: &[
             ProblemKind::UnknownPoll,
@@ -120,6 +136,30 @@ impl Api {
         let current = service.live.current(poll.id()).await?;
         let viewer = service.granted.viewer(request, poll.id());
         Ok(Json(current.figures(viewer)?.view.clone()))
+    }
+
+    /// Get how the votes of a poll grew with time. It is at most a few seconds old.
+    ///
+    /// Votes are dated by when the log took them, and are kept by spans of time: a second at first, and longer the later it is
+    /// after the first vote. While the poll's rule hides the result, the answer is 403, `urn:voting:problem:result-hidden`. Of
+    /// times in which not everybody could see the result, only the number of voters is kept.
+    #[oai(
+        path = "/v1/polls/:poll/history",
+        method = "get",
+        operation_id = "getHistory"
+    )]
+    async fn history(
+        &self,
+        request: &Request,
+        poll: Path<String>,
+        /// A grant that came with a vote in this poll: it shows a result that is shown to who has voted.
+        #[oai(name = "Result-Grant")]
+        _grant: Header<Option<String>>,
+    ) -> Result<Json<HistoryView>, Problem> {
+        let poll = self.0.0.polls.get(&poll).await?;
+        let history = self.0.history(request, &poll).await?;
+        let state = PollStateView::now(&poll);
+        Ok(Json(HistoryView::new(&poll, state, &history)))
     }
 
     /// Watch the tally of a poll as server-sent events: first the present tally, then each new one.

@@ -4,9 +4,9 @@ use std::{fmt, sync::Arc};
 
 use voting_core::{PollDirectory, TallyStore, model::secrets::Secrets};
 
-use super::{Inner, ResultService, granted::Granted, share::png::Pictures};
+use super::{Inner, ResultService, granted::Granted, share::png::Pictures, yours::Yours};
 use crate::{
-    cache::{live::LiveTallies, polls::Polls},
+    cache::{histories::Histories, live::LiveTallies, polls::Polls},
     edge::options::{Options, option_methods},
     pages::site::Site,
     tokens::receipt_key::ReceiptKey,
@@ -50,10 +50,12 @@ impl ResultServiceBuilder {
         let polls = Polls::new(self.polls, self.site.default_poll.clone());
         ResultService(Arc::new(Inner {
             live: LiveTallies::new(Arc::clone(&self.tallies), polls.clone()),
+            histories: Histories::new(Arc::clone(&self.tallies)),
             tallies: self.tallies,
             polls,
             receipts: ReceiptKey::new(&self.secrets),
             granted: Granted::new(&self.secrets, self.site.is_https()),
+            yours: Yours::new(&self.secrets, self.site.is_https()),
             renews_cookies: !self.secrets.others().is_empty(),
             site: self.site,
             pictures: Pictures::default(),

@@ -5,7 +5,9 @@ mod builder;
 mod events;
 pub(crate) mod granted;
 mod page;
+pub(crate) mod rows;
 mod share;
+mod yours;
 
 use std::sync::Arc;
 
@@ -17,9 +19,10 @@ pub use self::builder::ResultServiceBuilder;
 use self::{
     granted::Granted,
     share::{embed, oembed, picture, png, present},
+    yours::Yours,
 };
 use crate::{
-    cache::{live::LiveTallies, polls::Polls},
+    cache::{histories::Histories, live::LiveTallies, polls::Polls},
     edge::{Edge, endpoint::ServiceEndpoint, options::Options},
     pages::{assets, poll_list, poll_of_page::PagePlace, preview, site::Site},
     server::{
@@ -40,9 +43,11 @@ pub struct ResultService(Arc<Inner>);
 struct Inner {
     tallies: Arc<dyn TallyStore>,
     live: LiveTallies,
+    histories: Histories,
     polls: Polls,
     receipts: ReceiptKey,
     granted: Granted,
+    yours: Yours,
     renews_cookies: bool,
     site: Site,
     pictures: png::Pictures,
@@ -93,6 +98,7 @@ impl ResultService {
             .at("/polls/:poll", page(PagePlace::Named))
             .at("/polls/:poll/", page(PagePlace::Named))
             .at("/polls/:poll/live", get(page::Live(self.clone())))
+            .at("/polls/:poll/history", get(page::History(self.clone())))
             .at("/polls/:poll/live.json", get(page::LiveJson(self.clone())))
             .at("/polls/:poll/present", get(present::Show(self.clone())))
             .at("/polls/:poll/qr.svg", get(picture::QrSvg(self.clone())))

@@ -10,13 +10,18 @@ use poem::{
 };
 use sha2::{Digest, Sha256};
 use voting_core::{
-    Poll,
-    model::poll::{ShowResults, Viewer},
+    Choices, Poll,
+    model::{
+        poll::{ShowResults, Viewer},
+        vote_history::VoteHistory,
+    },
 };
 
 use super::{
     ResultService,
     events::{Content, Events},
+    rows::Rows,
+    yours,
 };
 use crate::{
     cache::live::{InLanguage, Known},
@@ -28,12 +33,12 @@ use crate::{
         poll_of_page::{PagePlace, Shown},
         preview::{Preview, keep_unlisted_out_of_search},
         site::Prefix,
-        templates::{self, HiddenPage, ResultPage},
+        templates::{self, HiddenPage, HistoryPart, ResultPage},
     },
     problem::Problem,
     server::gate::StreamPlace,
     texts::Texts,
-    views::paragraphs::paragraphs,
+    views::{history_plot::HistoryPlot, paragraphs::paragraphs},
 };
 
 /// `GET`: the page.
@@ -44,6 +49,9 @@ pub(super) struct Live(pub(super) ResultService);
 
 /// `GET`: the same as one document, for a page whose stream does not arrive.
 pub(super) struct LiveJson(pub(super) ResultService);
+
+/// `GET`: the plot of the history by itself.
+pub(super) struct History(pub(super) ResultService);
 
 /// The only script inside a page. It must run even if no script can be loaded: it reloads the page if `result.js` did
 /// not load, could not be parsed or failed at its start.
@@ -83,6 +91,11 @@ impl Endpoint for Show {
                 return Ok(page.await);
             }
         };
+        let version = known.snapshot.version();
+        let history = service.histories.of(id, version).await;
+        let history = history.inspect_err(|error| {
+            tracing::debug!(%error, "the result page has no history");
+        });
         let result_page = ResultPage {
             t,
             here: &format!("{base}/polls/{id}"),
@@ -90,12 +103,19 @@ impl Endpoint for Show {
             assets_version: assets::version(),
             preview: Preview::of_result(&service.site, base, &poll, true, t),
             result,
+            rows: Rows::new(&request, result, service.yours.choices(&request, &poll)),
+            your_word: yours::word(&poll, t),
             stalled_since: known
                 .stalled
                 .as_ref()
                 .map(|stalled| t.stalled_since(&stalled.since.in_words(t))),
             live_url: format!("{base}/polls/{id}/live"),
             guard: GUARD,
+            shows_history: history.is_ok(),
+            plot: history
+                .ok()
+                .and_then(|history| HistoryPlot::new(&poll, &history, t)),
+            history_url: format!("{base}/polls/{id}/history"),
             vote_url: service.site.peer.poll_url(&request, id),
             description: paragraphs(&poll.settings().description),
             language: Language::of(&poll),
@@ -129,6 +149,28 @@ impl Endpoint for Live {
     }
 }
 
+impl Endpoint for History {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let service = &self.0.0;
+        let poll = self.0.poll_of(&request).await?;
+        let history = self.0.history(&request, &poll).await?;
+        let t = Texts::of(&request, Some(&poll));
+        let part = HistoryPart {
+            t,
+            language: Language::of(&poll),
+            plot: HistoryPlot::new(&poll, &history, t),
+        };
+        let mut answer = templates::render_in(t, &part);
+        let caching = HeaderValue::from_static("private, no-cache");
+        let headers = answer.headers_mut();
+        headers.insert(header::CACHE_CONTROL, caching);
+        service.granted.renew(&request, poll.id());
+        Ok(answer)
+    }
+}
+
 impl Endpoint for LiveJson {
     type Output = Response;
 
@@ -140,7 +182,11 @@ impl Endpoint for LiveJson {
         Ok(match known.snapshot.figures(viewer) {
             Ok(figures) => Response::builder()
                 .content_type("application/json; charset=utf-8")
-                .body(in_one_piece(&known, figures.in_language(t))),
+                .header(header::CACHE_CONTROL, "private, no-cache")
+                .body({
+                    let yours = self.0.0.yours.choices(&request, &poll);
+                    in_one_piece(&known, figures.in_language(t), &poll, yours)
+                }),
             Err(hidden) => {
                 let words = HiddenWords::new(&known, t);
                 let hidden = hidden.with_detail(words.reason);
@@ -150,13 +196,22 @@ impl Endpoint for LiveJson {
     }
 }
 
-/// The texts of the page, and since when they may be out of date, or `null`.
-fn in_one_piece(known: &Known, figures: &InLanguage) -> Bytes {
+/// The texts of the page, since when they may be out of date, or `null`, and the options that this browser has voted for.
+fn in_one_piece(known: &Known, figures: &InLanguage, poll: &Poll, yours: Choices) -> Bytes {
     let since = match &known.stalled {
         Some(stalled) => format!("\"{}\"", stalled.since.rfc3339()),
         None => "null".to_owned(),
     };
-    let mut json = format!("{{\"stalled_since\":{since},\"result\":").into_bytes();
+    let options = poll.options();
+    let yours = yours.indices().filter_map(|index| options.get(index));
+    let yours: Vec<_> = yours.map(|option| option.id.as_str()).collect();
+    // Ids are of letters, digits and signs that need no escape.
+    let yours = match yours.is_empty() {
+        true => String::new(),
+        false => format!("\"{}\"", yours.join("\",\"")),
+    };
+    let mut json =
+        format!("{{\"stalled_since\":{since},\"yours\":[{yours}],\"result\":").into_bytes();
     json.extend_from_slice(&figures.json);
     json.push(b'}');
     json.into()
@@ -171,7 +226,7 @@ pub(super) struct HiddenWords {
 
 impl HiddenWords {
     pub(super) fn new(known: &Known, t: &'static Texts) -> Self {
-        let turnout = t.voters(known.snapshot.voters());
+        let turnout = known.snapshot.turnout(t);
         let reason = known.snapshot.why_hidden(t);
         match &known.stalled {
             None => Self { turnout, reason },
@@ -221,6 +276,18 @@ impl ResultService {
         let mut answer = hidden.finish(templates::render_in(t, &page));
         keep_unlisted_out_of_search(poll, answer.headers_mut());
         answer
+    }
+
+    /// The history of a poll, if its result is shown to who asks.
+    pub(super) async fn history(
+        &self,
+        request: &Request,
+        poll: &Poll,
+    ) -> Result<Arc<VoteHistory>, Problem> {
+        let current = self.0.live.current(poll.id()).await?;
+        let viewer = self.0.granted.viewer(request, poll.id());
+        current.figures(viewer)?;
+        self.0.histories.of(poll.id(), current.version()).await
     }
 
     /// An event stream of a poll's tally.

@@ -137,7 +137,8 @@ texts! {
         cookies_blocked cookie_unreadable cookie_lost vote_as_new start_over closed_before earlier_counts not_counted
         again_soon texts_changed open_now closed_now unsent_not_counted proving crowded
         result vote_now live reconnecting polled final_word stop_reading start_reading not_begun voting_is_open
-        voting_has_ended closed_without_votes closed_with_result most_votes leading tied only_the_host then_shown
+        voting_has_ended closed_without_votes only_blank most_votes leading tied order_of_options by_votes by_poll find_option
+        find nothing_found votes_over_time numbers_of_chart time_word voters_word no_votes_yet only_the_host then_shown
         shown_after_vote shown_after_close count_out_of_date go_to_poll i_have_voted
         no_poll_yet draft open being_counted closed pages_of_list previous_page next_page
         preview_scheduled preview_closed preview_hidden preview_live preview_result preview_list
@@ -163,6 +164,7 @@ texts! {
         vote_until(at) change_until(at) change_until_with_cookie(at) again_until(at) closes_on(at) opens_on(at)
         vote_is_in(label) confirmed(label)
         results_of(title) stalled_since(since) place(label, share) announcement(total, places) it_closes_on(at)
+        from_to(begin, end, zone) wins(label, votes, voters) tie(labels, votes, voters)
         turnout_since(turnout, since) page_of(page, pages)
         preview_options(begin, options) preview_cut(begin, options) preview_bare(begin)
         picture_as_of(moment)
@@ -171,6 +173,7 @@ texts! {
         pick_several() voted_several() choices_are_in() confirmed_choices() forgotten_after() deleted_after()
         again_in_seconds()
         shares_of_voters(whole) voters() voters_and_blank(voters, share) votes()
+        tie_of(votes, voters) voted_of(electorate, share) show_all()
         all_open() none_open() some_open(open) preview_one() preview_several(max) detail_too_many(max)
     }
     script_phrases { until_sent(what) opens_in(time) time_parts(one, two) }

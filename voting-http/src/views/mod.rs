@@ -2,6 +2,8 @@
 
 pub(crate) mod csv;
 pub(crate) mod hidden_words;
+pub(crate) mod history_plot;
+pub(crate) mod history_view;
 pub(crate) mod moment_words;
 pub(crate) mod paragraphs;
 pub(crate) mod poll_view;
@@ -13,4 +15,5 @@ pub(crate) mod since;
 pub(crate) mod tally_view;
 pub(crate) mod text_size;
 pub(crate) mod time_zones;
+pub(crate) mod turnout;
 pub(crate) mod vote_words;

@@ -4,7 +4,10 @@
 use serde::Serialize;
 use voting_core::{Poll, Tally};
 
-use super::shares::{Share, shares};
+use super::{
+    shares::{Share, shares},
+    turnout::turnout,
+};
 use crate::{
     texts::Texts,
     views::{poll_view::StateView, text_size::text_size},
@@ -29,10 +32,15 @@ pub(crate) struct ResultTexts {
     pub(crate) page_title: String,
     /// The CSS class of the title's size.
     pub(crate) title_size: &'static str,
-    /// `1 voter`, `1,000 voters`.
+    /// `1 voter`, `1,000 voters`, or `13 of 40 voted (32.5%)` where it is known who may vote.
     pub(crate) total: String,
-    /// The line below the total.
-    pub(crate) summary: &'static str,
+    /// The number in this text.
+    pub(crate) voters: u64,
+    /// The line below the question: whether voting goes on, and once the result is final, which option has won.
+    pub(crate) summary: String,
+    /// A text about as long as the longest such line. The page keeps room for it, so that nothing moves at the end.
+    #[serde(skip)]
+    pub(crate) longest_summary: String,
     /// The word beside each leading option.
     pub(crate) lead_word: &'static str,
     /// The CSS class of the size of the labels, if two options stand side by side.
@@ -55,6 +63,8 @@ pub(crate) struct OptionTexts {
     pub(crate) label: String,
     /// `1 vote`, `1,000 votes`.
     pub(crate) votes: String,
+    /// The number of votes.
+    pub(crate) count: u64,
     /// `66.7%`.
     pub(crate) share: String,
     /// How much of the option's bar is full: `66.7%`.
@@ -85,16 +95,18 @@ impl ResultTexts {
                 id: option.id.to_string(),
                 label: option.label.clone(),
                 votes: t.votes(*votes),
+                count: *votes,
                 share: text,
                 bar: format!("{}.{}%", bar / 10, bar % 10),
                 leads: leads(*votes),
             })
             .collect();
+        let total = turnout(poll, tally.voters, t);
         let total = match tally.blank {
-            0 => t.voters(tally.voters),
-            blank => t.voters_and_blank(blank, &t.voters(tally.voters), &blank_share),
+            0 => total,
+            blank => t.voters_and_blank(blank, &total, &blank_share),
         };
-        let summary = summary(state, tally.voters, t);
+        let summary = summary(state, tally.voters, &options, t);
         let longest = poll.options().iter().map(|o| o.label.chars().count()).max();
         Self {
             poll: poll.id().to_string(),
@@ -103,9 +115,14 @@ impl ResultTexts {
             title: poll.title().to_owned(),
             page_title: t.results_of(poll.title()),
             title_size: text_size(poll.title().chars().count(), 28, 80),
-            announcement: announcement(state, summary, &total, &options, &tally.votes, t),
+            announcement: announcement(state, &summary, &total, &options, &tally.votes, t),
             total,
+            voters: tally.voters,
             summary,
+            longest_summary: match state.is_final() {
+                true => String::new(),
+                false => longest_summary(&options, tally.voters, t),
+            },
             lead_word: lead_word(leaders, state, t),
             // Labels side by side have the same size, which fits the longest one.
             label_size: text_size(longest.unwrap_or(0), 16, 60),
@@ -120,14 +137,56 @@ impl ResultTexts {
     }
 }
 
-fn summary(state: StateView, voters: u64, t: &'static Texts) -> &'static str {
+fn summary(state: StateView, voters: u64, options: &[OptionTexts], t: &Texts) -> String {
     match (state, voters) {
         // The text is the same before and after the first vote, so that nothing moves.
-        (StateView::Draft | StateView::Scheduled, _) => &t.not_begun,
-        (StateView::Open, _) => &t.voting_is_open,
-        (StateView::Closing, _) => &t.voting_has_ended,
-        (StateView::Final | StateView::Archived, 0) => &t.closed_without_votes,
-        (StateView::Final | StateView::Archived, _) => &t.closed_with_result,
+        (StateView::Draft | StateView::Scheduled, _) => t.not_begun.clone(),
+        (StateView::Open, _) => t.voting_is_open.clone(),
+        (StateView::Closing, _) => t.voting_has_ended.clone(),
+        (StateView::Final | StateView::Archived, 0) => t.closed_without_votes.clone(),
+        (StateView::Final | StateView::Archived, _) => verdict(voters, options, t),
+    }
+}
+
+/// So many options that are tied are named. More are counted.
+const NAMED: usize = 3;
+
+/// Which option has won a final poll. A tie is said to be one.
+fn verdict(voters: u64, options: &[OptionTexts], t: &Texts) -> String {
+    let first: Vec<_> = options.iter().filter(|option| option.leads).collect();
+    let votes = first.first().map_or(0, |option| option.count);
+    let (votes, voters) = (t.number(votes), t.number(voters));
+    let labels = first.iter().map(|option| in_sentence(&option.label, t));
+    match first.len() {
+        0 => t.only_blank.clone(),
+        1 => t.wins(&t.list(labels), &votes, &voters),
+        2..=NAMED => t.tie(&t.list(labels), &votes, &voters),
+        many => t.tie_of(many as u64, &votes, &voters),
+    }
+}
+
+/// The final line if the option with the longest label wins with ten times as many votes.
+fn longest_summary(options: &[OptionTexts], voters: u64, t: &Texts) -> String {
+    let labels = options.iter().map(|option| option.label.as_str());
+    let longest = labels.max_by_key(|label| label.chars().count());
+    let number = t.number(voters.max(100).saturating_mul(10));
+    t.wins(
+        &in_sentence(longest.unwrap_or_default(), t),
+        &number,
+        &number,
+    )
+}
+
+/// A label has at most so many signs in a sentence.
+const LONGEST_LABEL: usize = 60;
+
+/// A label as a part of a sentence. A long one is cut: the row below has all of it.
+fn in_sentence(label: &str, t: &Texts) -> String {
+    match label.char_indices().nth(LONGEST_LABEL) {
+        Some((end, _)) => t
+            .marked_off(&format!("{}…", label[..end].trim_end()))
+            .into_owned(),
+        None => t.marked_off(label).into_owned(),
     }
 }
 
@@ -255,9 +314,37 @@ mod tests {
         let nobody = of(&poll(1), [0, 0], 0);
         assert!(nobody.options.iter().all(|option| !option.leads));
         assert_eq!(
-            (nobody.total.as_str(), nobody.summary),
+            (nobody.total.as_str(), nobody.summary.as_str()),
             ("0 voters", "Voting is open.")
         );
+    }
+
+    #[test]
+    fn a_final_poll_names_who_won_and_a_tie_is_said_openly() {
+        let labels = ["Rice", "Beans", "Soup", "Bread", "Fish"];
+        let builder = labels
+            .iter()
+            .fold(Poll::builder("p", "P?"), |builder, label| {
+                builder.option(&label.to_lowercase(), *label)
+            });
+        let poll = builder.build().unwrap();
+        let said = |votes: [u64; 5], blank: u64| {
+            let mut tally = Tally::empty("p".parse().unwrap(), 5);
+            tally.voters = votes.iter().sum::<u64>() + blank;
+            (tally.blank, tally.votes) = (blank, votes.to_vec());
+            ResultTexts::new(&poll, StateView::Final, &tally, Texts::english()).summary
+        };
+        assert_eq!(said([13, 12, 5, 1, 0], 1), "Rice wins with 13 of 32.");
+        let two = "A tie: Rice, Soup have 2 of 5 each.";
+        assert_eq!(said([2, 1, 2, 0, 0], 0), two);
+        let five = "A tie: 5 options have 1 of 5 each.";
+        assert_eq!(said([1, 1, 1, 1, 1], 0), five);
+        let none = "The poll closed without any votes.";
+        assert_eq!(said([0; 5], 0), none);
+        let long = in_sentence(&"ab ".repeat(40), Texts::english());
+        assert_eq!(long, format!("{}ab…", "ab ".repeat(19)));
+        let blank = "All votes are blank: no option has won.";
+        assert_eq!(said([0; 5], 3), blank);
     }
 
     #[test]

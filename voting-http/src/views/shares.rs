@@ -34,16 +34,18 @@ pub(crate) fn shares(poll: &Poll, votes: &[u64], voters: u64, t: &Texts) -> Vec<
     let kinds: Vec<_> = votes
         .iter()
         .zip(tenths)
-        .map(|(votes, tenths)| match tenths {
-            0 if *votes > 0 => Kind::Below,
-            WHOLE if *votes < voters => Kind::Above,
-            tenths => Kind::Exact(u16::try_from(tenths).unwrap_or(u16::MAX)),
-        })
+        .map(|(votes, tenths)| Kind::new(*votes, voters, tenths))
         .collect();
     let whole = kinds
         .iter()
         .all(|kind| matches!(kind, Kind::Exact(tenths) if tenths % 10 == 0));
     kinds.iter().map(|kind| kind.share(whole, t)).collect()
+}
+
+/// The share of a part in a whole, by the same rules: it is 100% only of the whole.
+pub(crate) fn share_of(part: u64, whole: u64, t: &Texts) -> String {
+    let share = Kind::new(part, whole, rounded(part, whole)).share(part == whole || part == 0, t);
+    share.text
 }
 
 enum Kind {
@@ -55,6 +57,14 @@ enum Kind {
 }
 
 impl Kind {
+    fn new(votes: u64, voters: u64, tenths: u128) -> Self {
+        match tenths {
+            0 if votes > 0 => Self::Below,
+            WHOLE if votes < voters => Self::Above,
+            tenths => Self::Exact(u16::try_from(tenths).unwrap_or(u16::MAX)),
+        }
+    }
+
     fn share(&self, whole: bool, t: &Texts) -> Share {
         match self {
             Self::Below => Share {

@@ -55,7 +55,7 @@ const BLANK: u64 = 1 << 63 | 1;
 
 /// Reads and writes the cookies.
 #[derive(Clone)]
-pub(super) struct BallotCookies {
+pub(crate) struct BallotCookies {
     current: Keys,
     /// Those of secrets that are only read.
     others: Vec<Keys>,
@@ -93,9 +93,9 @@ impl Keys {
 
 /// The vote of this browser in a poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Remembered {
+pub(crate) struct Remembered {
     /// The choices of the last confirmed ballot; `None` if the voter had them forgotten.
-    pub(super) choices: Option<Choices>,
+    pub(crate) choices: Option<Choices>,
     /// When the vote was confirmed, in seconds since 1970, by the clock of the service that answered.
     at: u64,
     /// The position of the ballot in the log. Earlier versions did not store it.
@@ -103,9 +103,9 @@ pub(super) struct Remembered {
 }
 
 /// The cookies that a request brings for one poll.
-pub(super) struct Kept {
+pub(crate) struct Kept {
     /// The vote that counts, of those in cookies.
-    pub(super) vote: Option<Remembered>,
+    pub(crate) vote: Option<Remembered>,
     /// Values of `Set-Cookie` that drop the cookies of the other votes.
     others: Vec<String>,
     /// The vote's cookie under the current secret, if the browser has it under another one only.
@@ -230,7 +230,7 @@ impl Remembered {
 }
 
 impl BallotCookies {
-    pub(super) fn new(secrets: &Secrets, secure: bool) -> Self {
+    pub(crate) fn new(secrets: &Secrets, secure: bool) -> Self {
         Self {
             current: Keys::new(secrets.current()),
             others: secrets.others().iter().map(Keys::new).collect(),
@@ -258,7 +258,7 @@ impl BallotCookies {
     }
 
     /// The cookies of this voter's browser for the poll. `revote` says whether the newest vote counts, or the oldest.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         request: &Request,
         poll: &PollId,

@@ -10,7 +10,7 @@ mod forged;
 mod form;
 mod login;
 mod logins;
-mod memory;
+pub(crate) mod memory;
 mod metrics;
 mod order;
 mod page;

@@ -12,7 +12,10 @@ use std::{
 use async_trait::async_trait;
 use voting_core::{
     Ballot, CastError, PollId, Receipt, ReceiptState, StoreError, Tally, TallyStore, VoteSink,
-    model::{moment::Moment, new_voters::NewVoters, position::Position, tally::Recount},
+    model::{
+        moment::Moment, new_voters::NewVoters, position::Position, tally::Recount,
+        vote_history::VoteHistory,
+    },
 };
 
 #[derive(Clone, Copy)]
@@ -149,6 +152,10 @@ impl TallyStore for Shifted {
         limit: usize,
     ) -> Result<Option<Vec<NewVoters>>, StoreError> {
         self.0.new_voters(poll, before, limit).await
+    }
+
+    async fn vote_history(&self, poll: &PollId) -> Result<Option<VoteHistory>, StoreError> {
+        self.0.vote_history(poll).await
     }
 
     async fn ready_to_read(&self) -> Result<(), StoreError> {

@@ -176,14 +176,11 @@ async fn a_poll_that_closes_is_seen_to_be_closed_without_a_reload_and_the_vote_s
 
     voting.close("cats-vs-dogs");
     viewer.reads("#live-text", "Final").await;
-    viewer.reads("#summary", "The poll is closed.").await;
+    viewer.reads("#summary", "Cats wins with 1 of 1.").await;
     viewer.reads(".leading .lead-word", "Most votes").await;
     assert!(is_marked(&viewer).await);
     viewer
-        .reads(
-            "#announce",
-            "The poll is closed. This is the result. 1 voter.",
-        )
+        .reads("#announce", "Cats wins with 1 of 1. 1 voter.")
         .await;
 
     // The voter's page does not know of the closing yet.

@@ -336,5 +336,7 @@ async fn the_page_that_one_goes_back_to_is_live_again() {
     viewer.client.back().await.unwrap();
     viewer.reads("#total", "1 voter").await;
     viewer.reads("#live-text", "Live").await;
+    // Also if the browser shows the page as it was before the vote.
+    viewer.reads(".yours .label", "Cats").await;
     viewer.end().await;
 }

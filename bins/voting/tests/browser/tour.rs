@@ -69,6 +69,27 @@ impl Tour {
         self.browser.look(1280, 900, false).await;
     }
 
+    /// Searches among the 63 options of a result.
+    async fn search(&mut self, url: &str) {
+        self.browser.goto(url).await;
+        let shown = "return [...document.querySelectorAll('.row')].filter((row) => row.offsetParent).length";
+        let rows = self.browser.run(shown).await;
+        // The first ten, and the one that this browser has voted for if it is not among them.
+        if rows != json!(10) && rows != json!(11) {
+            self.wrong.push(format!("{rows} rows are shown at first"));
+        }
+        self.fill("#find-text", "number 63").await;
+        if !self.scripts {
+            self.browser.click("#find button").await;
+        }
+        self.browser.find("[data-option=o61][hidden]").await;
+        let rows = self.browser.run(shown).await;
+        if rows != json!(1) {
+            self.wrong.push(format!("{rows} rows are found"));
+        }
+        self.look("result-many-searched").await;
+    }
+
     /// Saves a picture of the whole page.
     async fn picture(&self, name: &str, of: (&str, u32, u32), colours: &str) {
         let (device, width, height) = of;
@@ -280,6 +301,7 @@ async fn voters_pages(scripts: bool) {
     if scripts {
         screen_is_live_and_covers_figures(&tour, &result).await;
     }
+    tour.search(&format!("{result}/polls/many")).await;
     tour.at("vote-list", &format!("{vote}/polls")).await;
     tour.at("result-list", &format!("{result}/polls")).await;
     tour.at("vote-none", &format!("{vote}/polls/none")).await;

@@ -19,6 +19,7 @@ use crate::{
         receipt::{Receipt, ReceiptState},
         rejection::RejectReason,
         tally::{Recount, Tally, TallyDelta},
+        vote_history::{HistoryChange, VOTERS, VoteHistory},
     },
     store::{
         AuditLog, BatchFlusher, DeadLetterStore, ExportStore, PollDirectory, PollStore, TallyStore,
@@ -60,10 +61,13 @@ struct StoredPoll {
     without_voters: BTreeMap<Choices, u64>,
     /// By the number of the minute.
     new_voters: BTreeMap<u64, u64>,
+    /// By the last second of the span, and the counter.
+    history: BTreeMap<(u64, usize), i64>,
 }
 
 impl StoredPoll {
     fn forget_voters(&mut self) {
+        self.history.retain(|(_, counter), _| *counter == VOTERS);
         for (voter, (position, choices)) in std::mem::take(&mut self.ballots) {
             let choices = self.poll.counted(voter, position, choices);
             *self.without_voters.entry(choices).or_default() += 1;
@@ -78,7 +82,18 @@ impl StoredPoll {
             moved.record_all(was, after.counted(*voter, *position, *choices), 1);
         }
         self.tally.version += u64::from(moved.changed());
+        self.keep_history(&moved.clone().happening_at(Moment::now()));
         self.tally.add(&moved)
+    }
+
+    fn keep_history(&mut self, delta: &TallyDelta) {
+        let first = self.history.keys().next().map(|(until, _)| *until);
+        for change in delta.history(&self.poll, first) {
+            *self
+                .history
+                .entry((change.until, change.counter))
+                .or_default() += change.by;
+        }
     }
 
     /// What each counted ballot chooses.
@@ -135,6 +150,7 @@ impl Store {
                 ballots: HashMap::new(),
                 without_voters: BTreeMap::new(),
                 new_voters: BTreeMap::new(),
+                history: BTreeMap::new(),
             }),
             (Some(index), None) => {
                 self.bury(index);
@@ -252,6 +268,7 @@ impl Store {
                 for (minute, voters) in delta.new_voters() {
                     *stored.new_voters.entry(minute).or_default() += voters;
                 }
+                stored.keep_history(delta);
             }
         }
         Ok(flushed)
@@ -353,6 +370,19 @@ impl TallyStore for Memory {
             minutes
                 .filter_map(|(minute, voters)| NewVoters::new(*minute, *voters))
                 .collect()
+        }))
+    }
+
+    async fn vote_history(&self, poll: &PollId) -> Result<Option<VoteHistory>, StoreError> {
+        let store = self.store();
+        Ok(store.poll(poll).map(|stored| {
+            let changes = stored.history.iter();
+            let changes = changes.map(|((until, counter), by)| HistoryChange {
+                until: *until,
+                counter: *counter,
+                by: *by,
+            });
+            VoteHistory::new(stored.tally.clone(), changes)
         }))
     }
 

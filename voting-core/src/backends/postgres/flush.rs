@@ -152,12 +152,12 @@ impl Inner {
     ) -> Result<(), StoreError> {
         let mut deltas: Vec<_> = deltas
             .iter()
-            .map(|(poll, delta)| (polls[poll].0, delta))
+            .map(|(poll, delta)| (&polls[poll], delta))
             .collect();
         // In one order everywhere, or two sessions could lock each other out.
-        deltas.sort_unstable_by_key(|(poll, _)| *poll);
-        for (poll, delta) in deltas {
-            self.move_tally(transaction, poll, delta)?;
+        deltas.sort_unstable_by_key(|((key, _), _)| *key);
+        for ((key, poll), delta) in deltas {
+            self.move_tally(transaction, *key, poll, delta)?;
         }
         Ok(())
     }
@@ -165,32 +165,50 @@ impl Inner {
     pub(super) fn move_tally(
         &self,
         transaction: &mut Transaction<'_>,
-        poll: i32,
+        key: i32,
+        poll: &Poll,
         delta: &TallyDelta,
     ) -> Result<(), StoreError> {
+        let first = self.first_span(transaction, key)?;
+        let history = delta.history(poll, first);
+        let (mut until, mut counters, mut changes) = (Vec::new(), Vec::new(), Vec::new());
+        for change in history {
+            until.push(to_column(change.until)?);
+            counters.push(i16::try_from(change.counter).unwrap_or(i16::MAX));
+            changes.push(change.by);
+        }
         let (mut minutes, mut new_voters) = (Vec::new(), Vec::new());
         for (minute, voters) in delta.new_voters() {
             minutes.push(to_column(minute)?);
             new_voters.push(to_column(voters)?);
         }
-        // In one statement, so that the minutes cost no round trip of their own.
+        // In one statement, so that the minutes and the history cost no round trips of their own.
         transaction.execute(
             "WITH turnout AS (
                  INSERT INTO turnouts AS t VALUES ($1, $2, $3, $4)
                  ON CONFLICT (poll, stripe) DO UPDATE
                  SET voters = t.voters + excluded.voters, version = t.version + excluded.version
+             ),
+             history AS (
+                 INSERT INTO vote_history AS h
+                 SELECT $1, until, $2, counter, votes
+                 FROM unnest($7::bigint[], $8::smallint[], $9::bigint[]) AS c (until, counter, votes)
+                 ON CONFLICT (poll, until, stripe, counter) DO UPDATE SET votes = h.votes + excluded.votes
              )
              INSERT INTO new_voters AS v
              SELECT $1, minute, $2, voters
              FROM unnest($5::bigint[], $6::bigint[]) AS m (minute, voters)
              ON CONFLICT (poll, minute, stripe) DO UPDATE SET voters = v.voters + excluded.voters",
             &[
-                &poll,
+                &key,
                 &self.stripe,
                 &to_column(delta.voters)?,
                 &i64::from(delta.changed()),
                 &minutes,
                 &new_voters,
+                &until,
+                &counters,
+                &changes,
             ],
         )?;
         let mut options = Vec::new();
@@ -205,9 +223,41 @@ impl Inner {
              SELECT $1, $2, option, votes
              FROM unnest($3::smallint[], $4::bigint[]) AS d (option, votes)
              ON CONFLICT (poll, stripe, option) DO UPDATE SET votes = t.votes + excluded.votes",
-            &[&poll, &self.stripe, &options, &votes],
+            &[&key, &self.stripe, &options, &votes],
         )?;
         Ok(())
+    }
+
+    /// The first span of a poll's history, which decides how long others are. It is looked up once: it hardly changes, and a
+    /// length that is not quite the usual one does no harm.
+    fn first_span(
+        &self,
+        transaction: &mut Transaction<'_>,
+        key: i32,
+    ) -> Result<Option<u64>, StoreError> {
+        let known = self
+            .first_spans
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .copied();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let rows = transaction.query(
+            "SELECT MIN(until) FROM vote_history WHERE poll = $1",
+            &[&key],
+        )?;
+        let first: Option<i64> = rows.first().and_then(|row| row.get(0));
+        let first = first.map(from_column).transpose()?;
+        if let Some(first) = first {
+            let mut known = self
+                .first_spans
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            known.insert(key, first);
+        }
+        Ok(first)
     }
 
     fn totals(&self) -> Result<Totals, StoreError> {

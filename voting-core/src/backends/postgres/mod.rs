@@ -99,6 +99,8 @@ struct Inner {
     stripe: i16,
     /// The id below which this process has last folded the applied marks, for each shard.
     folded: Mutex<HashMap<ShardId, EntryId>>,
+    /// The first span of the history of polls, by their keys.
+    first_spans: Mutex<HashMap<i32, u64>>,
     options: PostgresOptions,
     /// Whether the version of the tables was checked and is current.
     schema_is_current: AtomicBool,
@@ -130,6 +132,7 @@ impl Postgres {
             last_failure,
             stripe: stripe.into(),
             folded: Mutex::default(),
+            first_spans: Mutex::default(),
             options,
             schema_is_current: AtomicBool::new(false),
         })))

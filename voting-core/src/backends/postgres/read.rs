@@ -23,6 +23,7 @@ use crate::{
         receipt::{Receipt, ReceiptState},
         rejection::{RejectReason, UnknownReason},
         tally::{Recount, Tally, counters},
+        vote_history::{HistoryChange, VoteHistory},
     },
     store::{
         DeadLetterStore, TallyStore,
@@ -125,6 +126,30 @@ fn new_voters(
         NewVoters::new(minute, voters).ok_or_else(corrupt)
     });
     minutes.collect::<Result<_, _>>().map(Some)
+}
+
+fn vote_history(
+    snapshot: &mut Transaction<'_>,
+    id: &PollId,
+) -> Result<Option<VoteHistory>, StoreError> {
+    let Some((key, tally)) = read_tally(snapshot, id)? else {
+        return Ok(None);
+    };
+    let rows = snapshot.query(
+        "SELECT until, counter, SUM(votes)::bigint FROM vote_history WHERE poll = $1 GROUP BY until, counter",
+        &[&key],
+    )?;
+    let changes = rows.iter().map(|row| {
+        let (until, counter): (i64, i16) = (row.get(0), row.get(1));
+        let corrupt = |_| StoreError::Corrupt(format!("the history of {id}"));
+        Ok(HistoryChange {
+            until: from_column(until)?,
+            counter: usize::try_from(counter).map_err(corrupt)?,
+            by: row.get(2),
+        })
+    });
+    let changes = changes.collect::<Result<Vec<_>, StoreError>>()?;
+    Ok(Some(VoteHistory::new(tally, changes)))
 }
 
 fn receipt_state(
@@ -264,6 +289,12 @@ impl TallyStore for Postgres {
     ) -> Result<Option<Vec<NewVoters>>, StoreError> {
         let poll = poll.clone();
         self.call(move |inner| inner.read(|snapshot| new_voters(snapshot, &poll, before, limit)))
+            .await
+    }
+
+    async fn vote_history(&self, poll: &PollId) -> Result<Option<VoteHistory>, StoreError> {
+        let poll = poll.clone();
+        self.call(move |inner| inner.read(|snapshot| vote_history(snapshot, &poll)))
             .await
     }
 

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 
 /// What the worker and the result service do with each table. A migration that adds a table adds
 /// a line here; a test sees to it.
-const RIGHTS: [(&str, &str, &str); 17] = [
+const RIGHTS: [(&str, &str, &str); 18] = [
     (HISTORY, "SELECT", "SELECT"),
     ("polls", "SELECT, INSERT, UPDATE", "SELECT"),
     (
@@ -22,6 +22,7 @@ const RIGHTS: [(&str, &str, &str); 17] = [
     ("turnouts", "SELECT, INSERT, UPDATE", "SELECT"),
     ("superseded", "SELECT, INSERT, UPDATE", ""),
     ("new_voters", "SELECT, INSERT, UPDATE", ""),
+    ("vote_history", "SELECT, INSERT, UPDATE", "SELECT"),
     // Those hold ballots as they were cast.
     (
         "dead_letters",

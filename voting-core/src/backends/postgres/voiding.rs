@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Inner, from_column, prepared::Transaction, to_column};
 use crate::{
     error::StoreError,
-    model::{ballot::Choices, poll::Poll, tally::TallyDelta},
+    model::{ballot::Choices, moment::Moment, poll::Poll, tally::TallyDelta},
 };
 
 /// Whether a ballot `b` is voided: `$2` and `$3` are the spans of the rules, in milliseconds, and `$4` the voters. These are
@@ -100,7 +100,7 @@ impl Inner {
         for (choices, ballots) in changed(&rows)? {
             moved.record_all(Choices::VOIDED, choices, ballots);
         }
-        self.move_tally(transaction, key, &moved)
+        self.move_tally(transaction, key, poll, &moved.happening_at(Moment::now()))
     }
 }
 

@@ -56,7 +56,8 @@ impl Inner {
             .prepare_cached("UPDATE totals SET superseded = superseded + ?1")?
             .execute([flushed.report.superseded])?;
         for (poll, delta) in &flushed.tallies {
-            move_tally(&transaction, polls[poll].0, delta)?;
+            let (key, poll) = &polls[poll];
+            move_tally(&transaction, *key, poll, delta)?;
         }
         self.commit(transaction)?;
         Ok(flushed)
@@ -260,21 +261,22 @@ fn write_dead_letter(
 
 pub(super) fn move_tally(
     transaction: &Transaction<'_>,
-    poll: i64,
+    key: i64,
+    poll: &Poll,
     delta: &TallyDelta,
 ) -> Result<(), StoreError> {
     transaction
         .prepare_cached(
             "UPDATE polls SET voters = voters + ?2, version = version + ?3 WHERE key = ?1",
         )?
-        .execute(params![poll, delta.voters, delta.changed()])?;
+        .execute(params![key, delta.voters, delta.changed()])?;
     for (option, by) in delta.votes() {
         transaction
             .prepare_cached(
                 "INSERT INTO tallies VALUES (?1, ?2, ?3)
                  ON CONFLICT (poll, option) DO UPDATE SET votes = votes + excluded.votes",
             )?
-            .execute(params![poll, option as u64, by])?;
+            .execute(params![key, option as u64, by])?;
     }
     for (minute, voters) in delta.new_voters() {
         transaction
@@ -282,7 +284,18 @@ pub(super) fn move_tally(
                 "INSERT INTO new_voters VALUES (?1, ?2, ?3)
                  ON CONFLICT (poll, minute) DO UPDATE SET voters = voters + excluded.voters",
             )?
-            .execute(params![poll, minute, voters])?;
+            .execute(params![key, minute, voters])?;
+    }
+    let first = transaction
+        .prepare_cached("SELECT MIN(until) FROM vote_history WHERE poll = ?1")?
+        .query_row([key], |row| row.get(0))?;
+    for change in delta.history(poll, first) {
+        transaction
+            .prepare_cached(
+                "INSERT INTO vote_history VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (poll, until, counter) DO UPDATE SET votes = votes + excluded.votes",
+            )?
+            .execute(params![key, change.until, change.counter as u64, change.by])?;
     }
     Ok(())
 }

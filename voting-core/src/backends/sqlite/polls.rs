@@ -15,6 +15,7 @@ use crate::{
         moment::Moment,
         poll::{self, Poll, PollChange, log_changes},
         poll_state::Seals,
+        vote_history::VOTERS,
     },
     store::{PollDirectory, PollStore, audit::AuditNote},
 };
@@ -145,6 +146,7 @@ fn delete_poll(transaction: &Transaction<'_>, id: &PollId, key: i64) -> Result<(
     transaction.execute("DELETE FROM tallies WHERE poll = ?1", [key])?;
     transaction.execute("DELETE FROM ballots_without_voters WHERE poll = ?1", [key])?;
     transaction.execute("DELETE FROM new_voters WHERE poll = ?1", [key])?;
+    transaction.execute("DELETE FROM vote_history WHERE poll = ?1", [key])?;
     transaction.execute(
         "UPDATE polls SET id = '!' || key, definition = '', extras = NULL, voters = 0 WHERE key = ?1",
         [key],
@@ -155,6 +157,11 @@ fn delete_poll(transaction: &Transaction<'_>, id: &PollId, key: i64) -> Result<(
 /// Keeps of the ballots of a poll only how many there are of each choice. The ballots themselves count no more, and are
 /// removed by [`Inner::remove_leftovers`].
 fn forget_voters(transaction: &Transaction<'_>, id: &PollId, key: i64) -> Result<(), StoreError> {
+    // When votes for an option came.
+    transaction.execute(
+        "DELETE FROM vote_history WHERE poll = ?1 AND counter <> ?2",
+        params![key, VOTERS as u64],
+    )?;
     transaction.execute(
         "INSERT INTO ballots_without_voters (poll, choices, ballots)
          SELECT poll, choices, COUNT(*) FROM ballots WHERE poll = ?1 GROUP BY choices",

@@ -20,6 +20,7 @@ use crate::{
         receipt::{Receipt, ReceiptState},
         rejection::RejectReason,
         tally::{Recount, Tally, counters},
+        vote_history::{HistoryChange, VoteHistory},
     },
     store::{
         DeadLetterStore, TallyStore,
@@ -128,6 +129,26 @@ impl Inner {
             all.push(NewVoters::new(minute, voters).ok_or_else(corrupt)?);
         }
         Ok(Some(all))
+    }
+
+    fn vote_history(&self, id: &PollId) -> Result<Option<VoteHistory>, StoreError> {
+        let mut reader = lock(&self.reader);
+        let snapshot = reader.transaction()?;
+        let Some((key, tally)) = read_tally(&snapshot, id)? else {
+            return Ok(None);
+        };
+        let mut query = snapshot
+            .prepare_cached("SELECT until, counter, votes FROM vote_history WHERE poll = ?1")?;
+        let changes = query.query_map([key], |row| {
+            let counter: u32 = row.get(1)?;
+            Ok(HistoryChange {
+                until: row.get(0)?,
+                counter: counter as usize,
+                by: row.get(2)?,
+            })
+        })?;
+        let changes = changes.collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(VoteHistory::new(tally, changes)))
     }
 
     fn receipt_state(&self, receipt: &Receipt) -> Result<ReceiptState, StoreError> {
@@ -288,6 +309,11 @@ impl TallyStore for Sqlite {
         let poll = poll.clone();
         self.reading(move |inner| inner.new_voters(&poll, before, limit))
             .await
+    }
+
+    async fn vote_history(&self, poll: &PollId) -> Result<Option<VoteHistory>, StoreError> {
+        let poll = poll.clone();
+        self.reading(move |inner| inner.vote_history(&poll)).await
     }
 
     async fn ready_to_read(&self) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ use crate::{
     error::StoreError,
     model::{
         ballot::{Choices, VoterId},
+        moment::Moment,
         poll::Poll,
         position::Position,
         tally::TallyDelta,
@@ -102,7 +103,7 @@ pub(super) fn void_by(
         }
         Ok(())
     })?;
-    move_tally(transaction, key, &moved)
+    move_tally(transaction, key, poll, &moved.happening_at(Moment::now()))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Each is a real one in which a single step is done otherwise.
 
+mod history;
 mod log;
 mod logs;
 mod polls;
@@ -56,7 +57,7 @@ mod unbroken {
 
     voting_core::conformance_suite!(
         async { around(memory_of(3)) }; queue, log_range, flush, first, empty, store_range, polls,
-        life, audit, tokens, sessions, delete, forget, voiding, export, work, close, times, secrets
+        life, audit, tokens, sessions, delete, forget, voiding, history, export, work, close, times, secrets
     );
 
     voting_core::conformance_suite!(async { around(sqlite_backend().await) }; restart);

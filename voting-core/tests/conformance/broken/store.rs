@@ -9,7 +9,7 @@ use voting_core::{
     conformance::Backend,
     model::{
         moment::Moment, new_voters::NewVoters, poll::PollChange, poll_state::Seals,
-        position::Position, tally::Recount,
+        position::Position, tally::Recount, vote_history::VoteHistory,
     },
     store::{
         AuditLog,
@@ -71,6 +71,14 @@ pub trait BrokenStore: Default + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Option<Vec<NewVoters>>, StoreError> {
         store.tallies.new_voters(poll, before, limit).await
+    }
+
+    async fn vote_history(
+        &self,
+        store: &Store,
+        poll: &PollId,
+    ) -> Result<Option<VoteHistory>, StoreError> {
+        store.tallies.vote_history(poll).await
     }
 
     async fn change_poll(
@@ -215,6 +223,10 @@ impl<B: BrokenStore> TallyStore for Around<B> {
     ) -> Result<Option<Vec<NewVoters>>, StoreError> {
         let broken = &self.broken;
         broken.new_voters(&self.store, poll, before, limit).await
+    }
+
+    async fn vote_history(&self, poll: &PollId) -> Result<Option<VoteHistory>, StoreError> {
+        self.broken.vote_history(&self.store, poll).await
     }
 
     async fn ready_to_read(&self) -> Result<(), StoreError> {

@@ -62,6 +62,7 @@ BEGIN
             DELETE FROM turnouts WHERE turnouts.poll = found_poll.key;
             DELETE FROM ballots_without_voters WHERE ballots_without_voters.poll = found_poll.key;
             DELETE FROM new_voters WHERE new_voters.poll = found_poll.key;
+            DELETE FROM vote_history WHERE vote_history.poll = found_poll.key;
             UPDATE dead_letters SET payload = '', detail = ''
                 WHERE substring(payload FROM 1 FOR octet_length(beginning)) = beginning;
             DELETE FROM polls WHERE polls.key = found_poll.key;
@@ -113,6 +114,8 @@ BEGIN
             INSERT INTO ballots_without_voters AS kept (poll, choices, ballots)
                 SELECT found_poll.key, removed.choices, COUNT(*) FROM removed GROUP BY removed.choices
                 ON CONFLICT (poll, choices) DO UPDATE SET ballots = kept.ballots + excluded.ballots;
+            -- When votes for an option came; 66 are the voters.
+            DELETE FROM vote_history WHERE vote_history.poll = found_poll.key AND vote_history.counter <> 66;
             UPDATE dead_letters SET payload = '', detail = ''
                 WHERE substring(payload FROM 1 FOR octet_length(beginning)) = beginning;
         END
@@ -144,4 +147,15 @@ CREATE TABLE new_voters (
     stripe smallint NOT NULL,
     voters bigint NOT NULL,
     PRIMARY KEY (poll, minute, stripe)
+) WITH (fillfactor = 50);
+
+-- How the votes of polls grew: by how much counters changed within spans of time, in sums over stripes. A counter is an option
+-- by its index, or 66: the voters.
+CREATE TABLE vote_history (
+    poll    integer NOT NULL,
+    until   bigint NOT NULL, -- the last second of the span, since 1970 began
+    stripe  smallint NOT NULL,
+    counter smallint NOT NULL,
+    votes   bigint NOT NULL,
+    PRIMARY KEY (poll, until, stripe, counter)
 ) WITH (fillfactor = 50);

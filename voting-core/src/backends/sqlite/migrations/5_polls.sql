@@ -72,3 +72,13 @@ CREATE TABLE new_voters (
     voters INTEGER NOT NULL,
     PRIMARY KEY (poll, minute)
 ) STRICT, WITHOUT ROWID;
+
+-- How the votes of polls grew: by how much counters changed within spans of time. A counter is an option by its index, or 66:
+-- the voters.
+CREATE TABLE vote_history (
+    poll    INTEGER NOT NULL REFERENCES polls,
+    until   INTEGER NOT NULL, -- the last second of the span, since 1970 began
+    counter INTEGER NOT NULL,
+    votes   INTEGER NOT NULL,
+    PRIMARY KEY (poll, until, counter)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,67 @@
+//! How the votes of polls grew. Any number of readers costs the store as much as one reader, and at most one look-up of a poll
+//! every few seconds.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::time::timeout;
+use voting_core::{PollId, StoreError, TallyStore, model::vote_history::VoteHistory};
+
+use crate::problem::Problem;
+
+/// A history is kept for so long, even if the tally has changed since.
+const KEPT: Duration = Duration::from_secs(5);
+
+/// How long one look-up may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Of a history, so many points are shown.
+const POINTS: usize = 120;
+
+/// When the store was asked, and its answer. The lock is held during a look-up, so that concurrent requests cause one.
+type Latest = Arc<tokio::sync::Mutex<Option<(Instant, Arc<VoteHistory>)>>>;
+
+/// Reads histories, and keeps the latest one of each poll.
+pub(crate) struct Histories {
+    store: Arc<dyn TallyStore>,
+    latest: Mutex<HashMap<PollId, Latest>>,
+}
+
+impl Histories {
+    pub(crate) fn new(store: Arc<dyn TallyStore>) -> Self {
+        Self {
+            store,
+            latest: Mutex::default(),
+        }
+    }
+
+    /// The history of a poll whose tally has this version. It may be a few seconds old.
+    ///
+    /// # Errors
+    /// The store does not answer, or has no such poll.
+    pub(crate) async fn of(
+        &self,
+        poll: &PollId,
+        version: u64,
+    ) -> Result<Arc<VoteHistory>, Problem> {
+        let latest = {
+            let mut all = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(poll.clone()).or_default())
+        };
+        let mut latest = latest.lock().await;
+        if let Some((at, history)) = &*latest
+            && (history.tally.version == version || at.elapsed() < KEPT)
+        {
+            return Ok(Arc::clone(history));
+        }
+        let asked = timeout(READ_TIMEOUT, self.store.vote_history(poll)).await;
+        let history = asked.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")));
+        let history = history?.ok_or_else(|| Problem::no_poll(poll.as_str()))?;
+        let history = Arc::new(history.thinned(POINTS));
+        *latest = Some((Instant::now(), Arc::clone(&history)));
+        Ok(history)
+    }
+}
