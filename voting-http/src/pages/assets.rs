@@ -7,14 +7,15 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use poem::{
     Endpoint, Response, Route,
-    endpoint::make_sync,
+    endpoint::make,
     get,
     http::{HeaderValue, header},
 };
 use sha2::{Digest, Sha256};
 
 use crate::{
-    pages::compression::{self, BY_ENCODING, GZIP},
+    pages::compression::{self, BROTLI, BY_ENCODING, GZIP},
+    problem::Problem,
     texts::{self, LANGUAGES, Texts},
 };
 
@@ -31,10 +32,41 @@ struct Asset {
 struct Sent {
     plain: Bytes,
     gzip: Option<Bytes>,
+    brotli: Option<Bytes>,
 }
 
-/// Makes what is sent, for the first request.
-type Made = Box<dyn Fn() -> &'static Sent + Send + Sync>;
+/// What is sent at an address: an asset, in a language if it has words.
+#[derive(Clone, Copy)]
+struct At {
+    asset: &'static Asset,
+    language: Option<&'static Texts>,
+}
+
+impl At {
+    /// If it was made already.
+    fn known(self) -> Option<&'static Sent> {
+        match self.language {
+            None => self.asset.sent.get(),
+            Some(t) => self.asset.languages[t.index].get(),
+        }
+    }
+
+    fn made(self) -> &'static Sent {
+        match self.language {
+            None => self.asset.sent(),
+            Some(t) => self.asset.in_language(t),
+        }
+    }
+
+    /// What is sent. For the first request it is compressed beside the service's threads: votes go on there.
+    async fn sent(self) -> Result<&'static Sent, Problem> {
+        if let Some(sent) = self.known() {
+            return Ok(sent);
+        }
+        let made = tokio::task::spawn_blocking(move || self.made()).await;
+        made.map_err(|_| Problem::internal())
+    }
+}
 
 impl Asset {
     /// The bytes that are sent. They are made for the first request.
@@ -59,16 +91,20 @@ impl Asset {
 
     /// The addresses, each with what is sent there. A script with words has an address for each language. English has the
     /// one of earlier versions, which are asked for it while replicas of two versions run.
-    fn addresses(&'static self) -> Vec<(String, Made)> {
+    fn addresses(&'static self) -> Vec<(String, At)> {
+        let at = |language| At {
+            asset: self,
+            language,
+        };
         if self.name != WITH_WORDS {
-            return vec![(self.name.to_owned(), Box::new(|| self.sent()))];
+            return vec![(self.name.to_owned(), at(None))];
         }
-        let in_language = |t: &'static Texts| -> (String, Made) {
+        let in_language = |t: &'static Texts| -> (String, At) {
             let name = match t.is_english() {
                 true => self.name.to_owned(),
                 false => self.name.replace(".js", &format!(".{}.js", t.tag)),
             };
-            (name, Box::new(|| self.in_language(t)))
+            (name, at(Some(t)))
         };
         Texts::all().iter().map(in_language).collect()
     }
@@ -78,7 +114,12 @@ impl Sent {
     fn new(text: String) -> Self {
         let plain = Bytes::from(text);
         let gzip = compression::gzip_once(&plain);
-        Self { plain, gzip }
+        let brotli = compression::brotli_once(&plain);
+        Self {
+            plain,
+            gzip,
+            brotli,
+        }
     }
 }
 
@@ -177,12 +218,12 @@ pub(crate) fn route() -> impl Endpoint {
     let route = Route::new();
     let addresses = ASSETS.iter().flat_map(|asset| {
         let addresses = asset.addresses().into_iter();
-        addresses.map(move |(address, sent)| (asset, address, sent))
+        addresses.map(move |(address, at)| (asset, address, at))
     });
-    addresses.fold(route, |route, (asset, address, sent)| {
+    addresses.fold(route, |route, (asset, address, at)| {
         route.at(
             format!("/{address}"),
-            get(make_sync(move |request| {
+            get(make(move |request| async move {
                 // An address without the current version may soon return other bytes.
                 let current = request.uri().query() == Some(&format!("v={}", version()));
                 let caching = if current {
@@ -194,14 +235,18 @@ pub(crate) fn route() -> impl Endpoint {
                     .content_type(asset.content_type)
                     .header(header::CACHE_CONTROL, HeaderValue::from_static(caching))
                     .header(header::VARY, BY_ENCODING);
-                let sent = sent();
-                match &sent.gzip {
-                    Some(gzip) if compression::accepts_gzip(request.headers()) => {
+                let (sent, headers) = (at.sent().await?, request.headers());
+                Ok::<_, poem::Error>(match (&sent.brotli, &sent.gzip) {
+                    (Some(brotli), _) if compression::accepts_brotli(headers) => {
+                        let answer = answer.header(header::CONTENT_ENCODING, BROTLI);
+                        answer.body(brotli.clone())
+                    }
+                    (_, Some(gzip)) if compression::accepts_gzip(headers) => {
                         let answer = answer.header(header::CONTENT_ENCODING, GZIP);
                         answer.body(gzip.clone())
                     }
                     _ => answer.body(sent.plain.clone()),
-                }
+                })
             })),
         )
     })

@@ -12,5 +12,6 @@ pub(crate) mod shares;
 pub(crate) mod since;
 pub(crate) mod tally_view;
 pub(crate) mod text_size;
+pub(crate) mod time_left;
 pub(crate) mod time_zones;
 pub(crate) mod vote_words;

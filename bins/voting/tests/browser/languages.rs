@@ -13,7 +13,7 @@ const LANGUAGES: [(&str, &str, &str); 6] = [
     (
         "en",
         "ltr",
-        "Your vote for Cats is in. You can change your vote until the poll closes.",
+        "Your vote for Cats is in.",
     ),
     ("de", "ltr", "Ihre Stimme für Cats ist angekommen."),
     ("es", "ltr", "Se ha recibido su voto por Cats."),
