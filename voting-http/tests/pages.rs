@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use flate2::read::GzDecoder;
 use support::{BROWSER, FORM, JSON, Services, Setup, connect, get, poll, send};
 use voting_core::{Poll, PollId, PollState, PollStore, model::poll::PollSettings};
+use voting_http::{Site, Theme};
 
 /// What a browser sends.
 const GZIP: &str = "gzip, deflate, br";
@@ -311,8 +312,56 @@ fn polls_are_found_by_words_of_their_title_but_not_if_they_are_not_listed() {
         // The links to other languages keep the search, and so do those to other pages.
         assert!(find("a%26b").body.contains("q=a%26b&#38;page=1&lang=de"));
         assert_eq!(find(&"x".repeat(201)).status, 404);
-        assert_eq!(get(&format!("{service}/polls?q=lunch&page=2"), &[BROWSER]).status, 404);
+        assert_eq!(
+            get(&format!("{service}/polls?q=lunch&page=2"), &[BROWSER]).status,
+            404
+        );
     }
+}
+
+#[test]
+fn a_theme_is_on_each_page_and_its_files_are_kept_by_browsers() {
+    let services = Services::set_up(|_| {
+        let logo = &b"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 80 40'/>"[..];
+        let theme = Theme::default().with_name("Chess & Go").expect("a name");
+        let theme = theme.with_colour("#6b2fa0").expect("a colour");
+        let theme = theme.with_logo(logo).expect("a logo");
+        Setup {
+            site: Site::default().with_theme(theme),
+            ..Setup::default()
+        }
+    });
+    for service in [&services.vote, &services.result] {
+        for path in ["/", "/polls", "/polls/none"] {
+            let page = fetch(service, path, "identity").text();
+            assert!(page.contains(" – Chess &#38; Go</title>"), "{page}");
+            assert!(page.contains("class=\"site\" dir=\"auto\">Chess &#38; Go<"));
+            assert!(page.contains("width=\"72\" height=\"36\""));
+            assert!(!page.contains("favicon.svg"));
+            let own = assets(&page);
+            let own: Vec<_> = own
+                .iter()
+                .filter(|at| at.contains("theme.css?v=") || at.contains("logo.svg?v="))
+                .collect();
+            assert_eq!(own.len(), 2, "{page}");
+            for asset in own {
+                let sent = fetch(service, asset, GZIP);
+                assert!(sent.head.starts_with("http/1.1 200"), "{}", sent.head);
+                assert!(sent.head.contains("immutable"), "{}", sent.head);
+                assert!(sent.head.contains("default-src 'none'"), "{}", sent.head);
+                let (name, _) = asset.split_once('?').expect("a version");
+                let older = fetch(service, &format!("{name}?v=0"), GZIP);
+                assert!(older.head.contains("no-cache"), "{}", older.head);
+            }
+        }
+        let style = fetch(service, "/assets/theme.css", "identity").text();
+        assert!(style.contains("--one:#6b2fa0"), "{style}");
+    }
+    let plain = Services::start();
+    let page = fetch(&plain.vote, "/", "identity").text();
+    assert!(!page.contains("theme.css") && !page.contains("class=\"site\""));
+    let none = fetch(&plain.vote, "/assets/theme.css", "identity");
+    assert!(none.head.starts_with("http/1.1 404"), "{}", none.head);
 }
 
 #[test]

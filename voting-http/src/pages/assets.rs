@@ -6,8 +6,8 @@ use std::sync::{LazyLock, OnceLock};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use poem::{
-    Endpoint, Response, Route,
-    endpoint::make,
+    Endpoint, Request, Response, Route,
+    endpoint::{make, make_sync},
     get,
     http::{HeaderValue, header},
 };
@@ -17,6 +17,7 @@ use crate::{
     pages::compression::{self, BROTLI, BY_ENCODING, GZIP},
     problem::Problem,
     texts::{self, LANGUAGES, Texts},
+    theme::Theme,
 };
 
 struct Asset {
@@ -213,9 +214,36 @@ pub(crate) fn version() -> &'static str {
     &VERSION
 }
 
-/// The assets. The route is mounted at `/assets`.
-pub(crate) fn route() -> impl Endpoint {
-    let route = Route::new();
+/// Answers with a file of a theme, which is small.
+fn of_theme(route: Route, theme: &Theme) -> Route {
+    theme.files().fold(route, |route, (name, kind, bytes)| {
+        let current = format!("v={}", theme.version());
+        route.at(
+            format!("/{name}"),
+            get(make_sync(move |request| {
+                Response::builder()
+                    .content_type(kind)
+                    .header(header::CACHE_CONTROL, caching(&request, &current))
+                    .body(bytes.clone())
+            })),
+        )
+    })
+}
+
+/// How long a browser may keep an asset. An address without the current version may soon return other bytes.
+fn caching(request: &Request, current: &str) -> HeaderValue {
+    HeaderValue::from_static(match request.uri().query() == Some(current) {
+        true => "public, max-age=31536000, immutable",
+        false => "no-cache",
+    })
+}
+
+/// The assets, and those of a theme. The route is mounted at `/assets`.
+pub(crate) fn route(theme: Option<&Theme>) -> impl Endpoint + use<> {
+    let mut route = Route::new();
+    if let Some(theme) = theme {
+        route = of_theme(route, theme);
+    }
     let addresses = ASSETS.iter().flat_map(|asset| {
         let addresses = asset.addresses().into_iter();
         addresses.map(move |(address, at)| (asset, address, at))
@@ -224,16 +252,10 @@ pub(crate) fn route() -> impl Endpoint {
         route.at(
             format!("/{address}"),
             get(make(move |request| async move {
-                // An address without the current version may soon return other bytes.
-                let current = request.uri().query() == Some(&format!("v={}", version()));
-                let caching = if current {
-                    "public, max-age=31536000, immutable"
-                } else {
-                    "no-cache"
-                };
+                let caching = caching(&request, &format!("v={}", version()));
                 let answer = Response::builder()
                     .content_type(asset.content_type)
-                    .header(header::CACHE_CONTROL, HeaderValue::from_static(caching))
+                    .header(header::CACHE_CONTROL, caching)
                     .header(header::VARY, BY_ENCODING);
                 let (sent, headers) = (at.sent().await?, request.headers());
                 Ok::<_, poem::Error>(match (&sent.brotli, &sent.gzip) {

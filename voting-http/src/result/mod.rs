@@ -68,7 +68,8 @@ impl ResultService {
         let edge = Edge::new(self.api_routes(), options)
             .with_methods(methods)
             .renewing_cookies(self.0.renews_cookies)
-            .over_https(self.0.site.is_https());
+            .over_https(self.0.site.is_https())
+            .themed(self.0.site.theme.clone());
         ServiceEndpoint::new(edge)
     }
 
@@ -90,7 +91,7 @@ impl ResultService {
             .at("/polls/:poll/live", get(page::Live(self.clone())))
             .at("/polls/:poll/live.json", get(page::LiveJson(self.clone())))
             .at("/robots.txt", preview::robots())
-            .nest("/assets", assets::route());
+            .nest("/assets", assets::route(self.0.site.theme.as_ref()));
         ApiRoutes::new(
             self.documented(health),
             self.openapi(),

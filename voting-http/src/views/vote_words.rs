@@ -234,8 +234,7 @@ mod tests {
             let choices = Choices::from_bits(1).unwrap();
             let t = Texts::english();
             for state in [StateView::Scheduled, StateView::Open, StateView::Final] {
-                let said =
-                    serde_json::to_string(&PollWords::new(&poll, state, false, t)).unwrap();
+                let said = serde_json::to_string(&PollWords::new(&poll, state, false, t)).unwrap();
                 assert!(!said.contains("change"), "{said}");
             }
             assert_eq!(thanks(&poll, choices, true, t), t.received);

@@ -63,7 +63,12 @@ impl VoteService {
     fn state(&self, request: &Request, poll: &Poll, visitor: Visitor) -> Result<Response, Problem> {
         visitor.voter()?;
         let kept = self.kept(request, poll, visitor);
-        let state = state_of(poll, kept.vote, visitor.is_named(), Texts::of(request, Some(poll)));
+        let state = state_of(
+            poll,
+            kept.vote,
+            visitor.is_named(),
+            Texts::of(request, Some(poll)),
+        );
         // The page may come from a service that makes its tags under another secret.
         let known = request.headers().get("voter-tag");
         let known = known.and_then(|tag| tag.to_str().ok());

@@ -119,8 +119,12 @@ async fn a_hidden_result_shows_the_turnout_and_then_the_result() {
     mark(&viewer).await;
     let voter = Browser::start(true).await;
     voter.goto(&page(&voting, "pets")).await;
-    voter.reads("#deadline", "You can vote and change your vote until ").await;
-    voter.reads("#deadline", "Your vote is stored without your name.").await;
+    voter
+        .reads("#deadline", "You can vote and change your vote until ")
+        .await;
+    voter
+        .reads("#deadline", "Your vote is stored without your name.")
+        .await;
     voter.reads("#countdown", "Closes in ").await;
     voter.click(CATS).await;
     voter.reads("#status", "Your vote for Cats is in.").await;
