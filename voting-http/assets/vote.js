@@ -20,6 +20,7 @@
   var withdraw = byId("withdraw"); // where a vote may be taken back
   var deadline = byId("deadline");
   var countdown = byId("countdown");
+  var state = byId("state");
   var max = Number(form.dataset.max);
   var several = max > 1;
   var revote = form.dataset.revote === "true"; // else the first vote counts
@@ -184,8 +185,9 @@
 
   function draw() {
     var open = isOpen();
-    if (open) setText(hint, confirmed.length ? words.after : blank ? words.blank : forgotten ? words.forgotten : words.before);
-    else drawShut();
+    setText(hint, !open ? words.shut_line : confirmed.length ? words.after : blank ? words.blank : forgotten ? words.forgotten : words.before);
+    toggle(state, "open", open);
+    setText(byId("state-word"), open ? texts.open : words.shut);
     var until = !open ? "" : hasVote() || forgotten ? words.deadline_after : words.deadline;
     setText(deadline, until || "");
     deadline.hidden = !until;
@@ -205,22 +207,14 @@
     drawCount();
   }
 
-  function drawShut() {
-    if (!hint.querySelector(".pill")) {
-      hint.textContent = "";
-      hint.appendChild(byId("shut-line").content.cloneNode(true));
-    }
-    setText(hint.querySelector(".shut"), words.shut);
-    setText(hint.querySelector(".shut-line"), words.shut_line);
-  }
-
-  // How long it is until the poll opens. The line above says when it does.
+  // How long it is until the poll opens or closes. Another line says when it does.
   function drawCountdown() {
     clearTimeout(countdownTimer);
-    var left = pollState === "scheduled" && opens ? opens - serverNow() : 0;
+    var at = pollState === "scheduled" ? opens : isOpen() ? closes : 0;
+    var left = at && at - serverNow();
     countdown.hidden = left <= 0;
     if (left <= 0) return;
-    setText(countdown, fill(texts.opens_in, { time: inWords(Math.ceil(left / 1000)) }));
+    setText(countdown, fill(isOpen() ? texts.closes_in : texts.opens_in, { time: inWords(Math.ceil(left / 1000)) }));
     countdownTimer = setTimeout(drawCountdown, left % 1000 + 20);
   }
 

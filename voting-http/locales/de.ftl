@@ -53,13 +53,14 @@ pick-one = Wählen Sie eine Antwort und senden Sie dann Ihre Stimme ab.
 pick-several = Wählen Sie bis zu { $number } Antworten und senden Sie dann Ihre Stimme ab.
 first-vote-counts = Ihre erste Stimme zählt.
 voted-first-counts = Sie haben abgestimmt. Ihre erste Stimme zählt.
-voted-of-two = Sie haben abgestimmt. Um Ihre Stimme zu ändern, wählen Sie die andere Antwort.
-voted-one = Sie haben abgestimmt. Um Ihre Stimme zu ändern, wählen Sie eine andere Antwort und senden Sie noch einmal ab.
-voted-several = Sie haben abgestimmt. Sie können andere Antworten wählen, bis zu { $number }, und noch einmal absenden.
+voted-of-two = Um Ihre Stimme zu ändern, wählen Sie die andere Antwort.
+voted-one = Um Ihre Stimme zu ändern, wählen Sie eine andere Antwort und senden Sie noch einmal ab.
+voted-several = Sie können andere Antworten wählen, bis zu { $number }, und noch einmal absenden.
 voted-blank = Sie haben sich enthalten. Sie können immer noch für eine Antwort stimmen.
 forgotten = In diesem Browser wurde schon abgestimmt. Wenn Sie jetzt abstimmen, ersetzt Ihre neue Stimme die frühere.
 forgotten-first-counts = In diesem Browser wurde schon abgestimmt. Die erste Stimme zählt.
 vote-until = Sie können bis { $at } abstimmen.
+vote-and-change-until = Sie können bis { $at } abstimmen und Ihre Stimme ändern.
 change-until = Sie können Ihre Stimme bis { $at } ändern.
 change-until-closed = Sie können Ihre Stimme ändern, bis die Abstimmung endet.
 change-until-with-cookie = Sie können Ihre Stimme bis { $at } ändern, wenn Sie das Cookie behalten, das mit dieser Antwort kam.
@@ -70,7 +71,6 @@ closes-on = Ende der Abstimmung: { $at }.
 not-open-yet = Noch nicht offen
 opens-on = Beginn der Abstimmung: { $at }.
 is-closed = Diese Abstimmung ist beendet
-is-closed-now = Diese Abstimmung ist jetzt beendet.
 no-votes-no-changes = Stimmen können nicht mehr abgegeben oder geändert werden.
 no-votes = Stimmen können nicht mehr abgegeben werden.
 
@@ -126,6 +126,10 @@ secrecy-application = Ihre Stimme wird mit einer Nummer gespeichert, die Ihnen d
 secrecy-code = Ihre Stimme wird ohne Ihren Namen gespeichert, mit einer Nummer, die aus Ihrem Code entsteht. Wer diese Seite betreibt und weiß, wer Ihren Code bekommen hat, könnte erfahren, wie Sie abgestimmt haben.
 secrecy-login = Ihre Stimme wird mit einer Nummer gespeichert, die aus dem Namen entsteht, mit dem Sie sich angemeldet haben, aber ohne diesen Namen. Wer diese Seite betreibt und diesen Namen kennt, könnte erfahren, wie Sie abgestimmt haben.
 secrecy-cookie = Ihre Stimme wird ohne Ihren Namen gespeichert, mit einer Nummer, die aus einem Cookie in Ihrem Browser entsteht. Wer diese Seite betreibt und an dieses Cookie kommt, könnte erfahren, wie Sie abgestimmt haben.
+trust-cookie = Ihre Stimme wird ohne Ihren Namen gespeichert.
+trust-code = Ihre Stimme wird ohne Ihren Namen gespeichert, unter einer Nummer, die aus Ihrem Code gebildet wird.
+trust-login = Ihre Stimme wird ohne Ihren Namen gespeichert, unter einer Nummer, die aus Ihrer Anmeldung gebildet wird.
+trust-application = Ihre Stimme wird unter einer Nummer gespeichert, die Ihnen die Anwendung gegeben hat, bei der Sie angemeldet sind.
 forgotten-at-close = Wer abgestimmt hat, wird vergessen, wenn die Abstimmung endet. Ältere Sicherungskopien und Protokolle können es länger enthalten.
 forgotten-after =
     { $number ->
@@ -154,6 +158,7 @@ is-the-most = Mehr als { $number } geht nicht. Nehmen Sie zuerst eine Antwort zu
 choose-one = Wählen Sie mindestens eine Antwort.
 pick-first = Wählen Sie zuerst eine Antwort.
 opens-in = Beginnt in { $time }.
+closes-in = Endet in { $time }.
 days =
     { $number ->
         [one] { $number } Tag
@@ -261,7 +266,7 @@ show-all =
     }
 find-option = Antwort suchen
 find = Suchen
-nothing-found = Keine Antwort hat diesen Text.
+no-option-found = Keine Antwort hat diesen Text.
 votes-over-time = Stimmen im Zeitverlauf
 numbers-of-chart = Die Zahlen dieses Diagramms
 time-word = Zeit
@@ -286,6 +291,15 @@ i-have-voted = Ich habe abgestimmt
 ## The list of polls
 
 no-poll-yet = Hier gibt es noch keine Abstimmung.
+search = Suchen
+search-polls = Abstimmungen nach Titel suchen
+all-again = Alle Abstimmungen zeigen
+nothing-found = Keine Abstimmung hat { $query } im Titel.
+found =
+    { $number ->
+        [one] { $number } Abstimmung hat { $query } im Titel.
+       *[other] { $number } Abstimmungen haben { $query } im Titel.
+    }
 all-open =
     { $number ->
         [one] { $number } Abstimmung, sie ist offen.
@@ -364,8 +378,9 @@ start-over-as-new = Neu beginnen
 
 back-to-poll = Zurück zur Abstimmung
 see-all-polls = Alle Abstimmungen
+error-code = Fehler { $code }
 title-internal = Da ist etwas schiefgegangen
-title-not-found = Nicht gefunden
+title-not-found = Hier gibt es nichts
 title-request = Das hat nicht geklappt
 title-unknown-poll = Diese Abstimmung gibt es nicht
 title-no-polls = Noch keine Abstimmung
@@ -390,7 +405,7 @@ title-too-many-codes = Zu viele falsche Codes
 title-voter-changed = Jemand anderes ist angemeldet
 title-cross-site = Von einer anderen Seite gesendet
 title-too-slow = Das hat zu lange gedauert
-title-store = Die Daten sind gerade nicht erreichbar
+title-store = Diese Seite kann gerade nicht gezeigt werden
 title-new-voters = Zu viele neue Stimmen aus Ihrem Netz
 title-crowded = Zu viele neue Stimmen in dieser Abstimmung
 detail-internal = Das ist ein Fehler des Dienstes. Er wurde protokolliert.

@@ -54,13 +54,14 @@ pick-one = Pick one, then send your vote.
 pick-several = Choose up to { $number }, then send your vote.
 first-vote-counts = Your first vote counts.
 voted-first-counts = You have voted. Your first vote counts.
-voted-of-two = You have voted. To change your vote, pick the other one.
-voted-one = You have voted. To change your vote, pick another one and send again.
-voted-several = You have voted. You can choose others, up to { $number }, and send again.
+voted-of-two = To change your vote, pick the other one.
+voted-one = To change your vote, pick another one and send again.
+voted-several = You can choose others, up to { $number }, and send again.
 voted-blank = You voted blank. You can still vote for an option.
 forgotten = A vote was cast in this browser. If you vote now, your vote takes its place.
 forgotten-first-counts = A vote was cast in this browser. The first vote counts.
 vote-until = You can vote until { $at }.
+vote-and-change-until = You can vote and change your vote until { $at }.
 change-until = You can change your vote until { $at }.
 change-until-closed = You can change your vote until the poll closes.
 change-until-with-cookie = You can change your vote until { $at }, if you keep the cookie that came with this answer.
@@ -71,7 +72,6 @@ closes-on = The poll closes on { $at }.
 not-open-yet = Not open yet
 opens-on = This poll opens on { $at }.
 is-closed = This poll is closed
-is-closed-now = This poll is now closed.
 no-votes-no-changes = Votes can no longer be cast or changed.
 no-votes = Votes can no longer be cast.
 
@@ -127,6 +127,10 @@ secrecy-application = Your vote is stored with a number that the application you
 secrecy-code = Your vote is stored with a number that is made from your code, without your name. Whoever runs this site, and knows to whom your code was given, could tell how you voted.
 secrecy-login = Your vote is stored with a number that is made from the name under which you signed in, without this name. Whoever runs this site, and knows this name, could tell how you voted.
 secrecy-cookie = Your vote is stored with a number that is made from a cookie in your browser, without your name. Whoever runs this site, and gets hold of this cookie, could tell how you voted.
+trust-cookie = Your vote is stored without your name.
+trust-code = Your vote is stored without your name, under a number that is made from your code.
+trust-login = Your vote is stored without your name, under a number that is made from your sign-in.
+trust-application = Your vote is stored under a number that the application you signed in to has given you.
 forgotten-at-close = The voters are forgotten when the poll is closed. Backups and logs from before may keep them longer.
 forgotten-after =
     { $number ->
@@ -155,6 +159,7 @@ is-the-most = { $number } is the most. Clear one first.
 choose-one = Choose at least one.
 pick-first = Pick one first.
 opens-in = Opens in { $time }.
+closes-in = Closes in { $time }.
 days =
     { $number ->
         [one] { $number } day
@@ -258,7 +263,7 @@ show-all =
     }
 find-option = Find an option
 find = Find
-nothing-found = No option has this text.
+no-option-found = No option has this text.
 votes-over-time = Votes over time
 numbers-of-chart = The numbers of this chart
 time-word = Time
@@ -283,6 +288,15 @@ i-have-voted = I have voted
 ## The list of polls
 
 no-poll-yet = There is no poll here yet.
+search = Search
+search-polls = Search polls by title
+all-again = Show all polls
+nothing-found = No poll has { $query } in its title.
+found =
+    { $number ->
+        [one] { $number } poll has { $query } in its title.
+       *[other] { $number } polls have { $query } in their titles.
+    }
 all-open =
     { $number ->
         [one] { $number } poll, which is open.
@@ -361,8 +375,9 @@ start-over-as-new = Start over as a new voter
 
 back-to-poll = Back to the poll
 see-all-polls = See all polls
+error-code = Error { $code }
 title-internal = Something went wrong
-title-not-found = Not Found
+title-not-found = There is nothing here
 title-request = The request failed
 title-unknown-poll = No such poll
 title-no-polls = No poll yet
@@ -387,7 +402,7 @@ title-too-many-codes = Too many wrong codes
 title-voter-changed = Somebody else is signed in
 title-cross-site = Sent from another site
 title-too-slow = The request took too long
-title-store = The store does not answer
+title-store = This page cannot be shown just now
 title-new-voters = Too many new voters at your address
 title-crowded = Too many new voters in this poll
 detail-internal = This is a fault of the service. It has been logged.

@@ -58,13 +58,14 @@ pick-several =
     }
 first-vote-counts = Cuenta su primer voto.
 voted-first-counts = Ya ha votado. Cuenta su primer voto.
-voted-of-two = Ya ha votado. Para cambiar su voto, elija la otra opción.
-voted-one = Ya ha votado. Para cambiar su voto, elija otra opción y envíelo de nuevo.
-voted-several = Ya ha votado. Puede elegir otras opciones, hasta { $number }, y enviar de nuevo.
+voted-of-two = Para cambiar su voto, elija la otra opción.
+voted-one = Para cambiar su voto, elija otra opción y envíelo de nuevo.
+voted-several = Puede elegir otras opciones, hasta { $number }, y enviar de nuevo.
 voted-blank = Ha votado en blanco. Todavía puede votar por una opción.
 forgotten = Ya se votó en este navegador. Si vota ahora, su voto sustituye al anterior.
 forgotten-first-counts = Ya se votó en este navegador. Cuenta el primer voto.
 vote-until = Puede votar hasta el { $at }.
+vote-and-change-until = Puede votar y cambiar su voto hasta el { $at }.
 change-until = Puede cambiar su voto hasta el { $at }.
 change-until-closed = Puede cambiar su voto hasta que se cierre la votación.
 change-until-with-cookie = Puede cambiar su voto hasta el { $at }, si conserva la cookie que vino con esta respuesta.
@@ -75,7 +76,6 @@ closes-on = La votación se cierra el { $at }.
 not-open-yet = Aún no abierta
 opens-on = Esta votación se abre el { $at }.
 is-closed = Votación cerrada
-is-closed-now = Esta votación ya está cerrada.
 no-votes-no-changes = Ya no se puede votar ni cambiar el voto.
 no-votes = Ya no se puede votar.
 
@@ -133,6 +133,10 @@ secrecy-application = Su voto se guarda con un número que le dio la aplicación
 secrecy-code = Su voto se guarda sin su nombre, con un número que se obtiene de su código. Quien administre este sitio y sepa a quién se dio su código podría saber qué votó.
 secrecy-login = Su voto se guarda con un número que se obtiene del nombre con el que inició sesión, sin ese nombre. Quien administre este sitio y conozca ese nombre podría saber qué votó.
 secrecy-cookie = Su voto se guarda sin su nombre, con un número que se obtiene de una cookie de su navegador. Quien administre este sitio y consiga esa cookie podría saber qué votó.
+trust-cookie = Su voto se guarda sin su nombre.
+trust-code = Su voto se guarda sin su nombre, con un número que se obtiene de su código.
+trust-login = Su voto se guarda sin su nombre, con un número que se obtiene de su inicio de sesión.
+trust-application = Su voto se guarda con un número que le ha dado la aplicación en la que ha iniciado sesión.
 forgotten-at-close = Cuando se cierre la votación, dejará de constar quién votó. Las copias de seguridad y los registros anteriores pueden conservarlo más tiempo.
 forgotten-after =
     { $number ->
@@ -168,6 +172,7 @@ is-the-most = El máximo es { $number }. Quite una opción primero.
 choose-one = Elija al menos una opción.
 pick-first = Primero elija una opción.
 opens-in = Se abre dentro de { $time }.
+closes-in = Se cierra dentro de { $time }.
 days =
     { $number ->
         [one] { $number } día
@@ -287,7 +292,7 @@ show-all =
     }
 find-option = Buscar una opción
 find = Buscar
-nothing-found = Ninguna opción tiene este texto.
+no-option-found = Ninguna opción tiene este texto.
 votes-over-time = Votos a lo largo del tiempo
 numbers-of-chart = Los números de este gráfico
 time-word = Hora
@@ -312,6 +317,16 @@ i-have-voted = Ya he votado
 ## The list of polls
 
 no-poll-yet = Aquí aún no hay votaciones.
+search = Buscar
+search-polls = Buscar votaciones por título
+all-again = Ver todas las votaciones
+nothing-found = Ninguna votación tiene { $query } en el título.
+found =
+    { $number ->
+        [one] { $number } votación tiene { $query } en el título.
+        [many] { $number } de votaciones tienen { $query } en el título.
+       *[other] { $number } votaciones tienen { $query } en el título.
+    }
 all-open =
     { $number ->
         [one] { $number } votación, abierta.
@@ -395,8 +410,9 @@ start-over-as-new = Empezar de nuevo
 
 back-to-poll = Volver a la votación
 see-all-polls = Ver todas las votaciones
+error-code = Error { $code }
 title-internal = Algo ha fallado
-title-not-found = No se ha encontrado
+title-not-found = Aquí no hay nada
 title-request = La solicitud ha fallado
 title-unknown-poll = Esta votación no existe
 title-no-polls = Aún no hay votaciones
@@ -421,7 +437,7 @@ title-too-many-codes = Demasiados códigos incorrectos
 title-voter-changed = Otra persona ha iniciado sesión
 title-cross-site = Enviado desde otro sitio
 title-too-slow = La solicitud tardó demasiado
-title-store = Los datos no responden
+title-store = Esta página no se puede mostrar ahora
 title-new-voters = Demasiados votantes nuevos desde su red
 title-crowded = Demasiados votantes nuevos en esta votación
 detail-internal = Es un fallo del servicio. Ha quedado registrado.

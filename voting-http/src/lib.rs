@@ -10,6 +10,7 @@ mod problem;
 mod result;
 mod server;
 mod texts;
+mod theme;
 mod tokens;
 mod views;
 mod vote;
@@ -35,6 +36,7 @@ pub use self::{
         serve::{ServeOptions, serve},
         tower::{HttpService, PeerAddress},
     },
+    theme::{InvalidTheme, Theme},
     tokens::{receipt_key::ReceiptKey, signed::InvalidToken},
     vote::{
         InvalidHeader, KeySource, Logins, ProxyLogins, TokenLogins, VoteService, VoteServiceBuilder,

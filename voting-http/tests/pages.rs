@@ -6,7 +6,8 @@ use std::io::{Read, Write};
 
 use flate2::read::GzDecoder;
 use support::{BROWSER, FORM, JSON, Services, Setup, connect, get, poll, send};
-use voting_core::{PollId, PollState, PollStore};
+use voting_core::{Poll, PollId, PollState, PollStore, model::poll::PollSettings};
+use voting_http::{Site, Theme};
 
 /// What a browser sends.
 const GZIP: &str = "gzip, deflate, br";
@@ -20,7 +21,11 @@ impl Raw {
     /// What it says, whether it was compressed or not.
     fn text(&self) -> String {
         let mut text = String::new();
-        if self.head.contains("content-encoding: gzip") {
+        if self.head.contains("content-encoding: br\r") {
+            let mut read = Vec::new();
+            brotli::BrotliDecompress(&mut self.body.as_slice(), &mut read).expect("Brotli");
+            text = String::from_utf8(read).expect("a text");
+        } else if self.head.contains("content-encoding: gzip") {
             let read = GzDecoder::new(self.body.as_slice()).read_to_string(&mut text);
             read.expect("gzip of a text");
         } else {
@@ -142,17 +147,19 @@ fn who_cannot_read_gzip_gets_the_same_uncompressed() {
     }
     let page = fetch(&services.vote, "/", "identity").text();
     for asset in assets(&page) {
-        let (plain, small) = (
+        let (plain, small, smallest) = (
             fetch(&services.vote, &asset, "gzip;q=0"),
+            fetch(&services.vote, &asset, "gzip, deflate"),
             fetch(&services.vote, &asset, GZIP),
         );
         assert!(!plain.head.contains("content-encoding"), "{}", plain.head);
-        assert!(
-            small.head.contains("content-encoding: gzip"),
-            "{}",
-            small.head
-        );
-        for answer in [&plain, &small] {
+        for (answer, encoding) in [(&small, "gzip"), (&smallest, "br")] {
+            let line = format!("content-encoding: {encoding}\r\n");
+            assert!(answer.head.contains(&line), "{}", answer.head);
+            assert_eq!(answer.text(), plain.text());
+        }
+        assert!(smallest.body.len() < small.body.len());
+        for answer in [&plain, &small, &smallest] {
             assert!(
                 answer.head.contains("vary: accept-encoding"),
                 "{}",
@@ -160,7 +167,6 @@ fn who_cannot_read_gzip_gets_the_same_uncompressed() {
             );
             assert!(answer.head.contains("immutable"), "{}", answer.head);
         }
-        assert_eq!(small.text(), plain.text());
     }
 }
 
@@ -254,6 +260,14 @@ fn a_page_names_five_open_polls_and_leads_to_a_list_of_all() {
         assert_eq!(all.len(), 102);
         let first = get(&format!("{service}/polls"), &[BROWSER]).body;
         assert!(first.contains("102 polls, 68 of them open."), "{first}");
+        let headings = |page: &str| {
+            let parts = page.split("<h2>").skip(1);
+            let headings = parts.filter_map(|part| part.split("</h2>").next());
+            headings.map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        let second = get(&format!("{service}/polls?page=2"), &[BROWSER]).body;
+        assert_eq!(headings(&first), ["Open"]);
+        assert_eq!(headings(&second), ["Open", "Closed"]);
         let last = get(&format!("{service}/polls?page=3"), &[BROWSER]).body;
         assert!(
             last.contains("Closed") || last.contains("Being counted"),
@@ -264,6 +278,91 @@ fn a_page_names_five_open_polls_and_leads_to_a_list_of_all() {
             assert_eq!(list.status, 404, "{none}");
         }
     }
+}
+
+#[test]
+fn polls_are_found_by_words_of_their_title_but_not_if_they_are_not_listed() {
+    let services = Services::start();
+    let store = |id: &str, title: &str, listed: bool| {
+        let poll = Poll::builder(id, title).option("a", "A").option("b", "B");
+        let mut settings = PollSettings::default();
+        settings.listed = listed;
+        let poll = poll.settings(settings).build().expect("valid");
+        services
+            .block_on(services.memory.put_poll(&poll))
+            .expect("stored");
+    };
+    store("lunch", "What shall we have for Lunch?", true);
+    store("secret-lunch", "A lunch that is not listed?", false);
+    store("tea", "<b>Tea</b> & lunch?", true);
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    for service in [&services.vote, &services.result] {
+        let find = |query: &str| get(&format!("{service}/polls?q={query}"), &[BROWSER]);
+        let found = find("LUNCH+have").body;
+        assert!(found.contains("href=\"/polls/lunch\""), "{found}");
+        assert!(found.contains("1 poll has “LUNCH have” in its title."));
+        assert!(found.contains("noindex") && found.contains("href=\"/polls\""));
+        let both = find("lunch").body;
+        assert!(both.contains("2 polls have “lunch” in their titles."));
+        assert!(both.contains("&#60;b&#62;Tea") && !both.contains("<b>Tea"));
+        for list in [both, find("not+listed").body, find("").body] {
+            assert!(!list.contains("secret-lunch"), "{list}");
+        }
+        let odd = find("%22%3E%3Cscript%3E").body;
+        assert!(odd.contains("No poll has “") && !odd.contains("\"><script>"));
+        // The links to other languages keep the search, and so do those to other pages.
+        assert!(find("a%26b").body.contains("q=a%26b&#38;page=1&lang=de"));
+        assert_eq!(find(&"x".repeat(201)).status, 404);
+        assert_eq!(
+            get(&format!("{service}/polls?q=lunch&page=2"), &[BROWSER]).status,
+            404
+        );
+    }
+}
+
+#[test]
+fn a_theme_is_on_each_page_and_its_files_are_kept_by_browsers() {
+    let services = Services::set_up(|_| {
+        let logo = &b"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 80 40'/>"[..];
+        let theme = Theme::default().with_name("Chess & Go").expect("a name");
+        let theme = theme.with_colour("#6b2fa0").expect("a colour");
+        let theme = theme.with_logo(logo).expect("a logo");
+        Setup {
+            site: Site::default().with_theme(theme),
+            ..Setup::default()
+        }
+    });
+    for service in [&services.vote, &services.result] {
+        for path in ["/", "/polls", "/polls/none"] {
+            let page = fetch(service, path, "identity").text();
+            assert!(page.contains(" – Chess &#38; Go</title>"), "{page}");
+            assert!(page.contains("class=\"site\" dir=\"auto\">Chess &#38; Go<"));
+            assert!(page.contains("width=\"72\" height=\"36\""));
+            assert!(!page.contains("favicon.svg"));
+            let own = assets(&page);
+            let own: Vec<_> = own
+                .iter()
+                .filter(|at| at.contains("theme.css?v=") || at.contains("logo.svg?v="))
+                .collect();
+            assert_eq!(own.len(), 2, "{page}");
+            for asset in own {
+                let sent = fetch(service, asset, GZIP);
+                assert!(sent.head.starts_with("http/1.1 200"), "{}", sent.head);
+                assert!(sent.head.contains("immutable"), "{}", sent.head);
+                assert!(sent.head.contains("default-src 'none'"), "{}", sent.head);
+                let (name, _) = asset.split_once('?').expect("a version");
+                let older = fetch(service, &format!("{name}?v=0"), GZIP);
+                assert!(older.head.contains("no-cache"), "{}", older.head);
+            }
+        }
+        let style = fetch(service, "/assets/theme.css", "identity").text();
+        assert!(style.contains("--one:#6b2fa0"), "{style}");
+    }
+    let plain = Services::start();
+    let page = fetch(&plain.vote, "/", "identity").text();
+    assert!(!page.contains("theme.css") && !page.contains("class=\"site\""));
+    let none = fetch(&plain.vote, "/assets/theme.css", "identity");
+    assert!(none.head.starts_with("http/1.1 404"), "{}", none.head);
 }
 
 #[test]

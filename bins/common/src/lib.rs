@@ -40,6 +40,7 @@ pub use self::{
         provenance::{Setting, with_origin},
         requirements::SecretUse,
         service::Service,
+        theme::ThemeError,
     },
     stores::StoreSettings,
 };

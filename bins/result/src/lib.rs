@@ -25,6 +25,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let site = site(&config.result, &config.vote, peer_port, &gate)
         .with_served_by(config.served_by())
         .with_embed_origins(config.embed_origins.clone())
+        .with_theme(config.theme()?)
         .with_default_poll(config.default_poll);
     let result = ResultService::builder(postgres.clone(), postgres, &secrets)
         .site(site)

@@ -24,6 +24,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let site = site(&config.vote, &config.result, peer_port, &gate)
         .with_served_by(config.served_by())
         .with_embed_origins(config.embed_origins.clone())
+        .with_theme(config.theme()?)
         .with_default_poll(config.default_poll.clone());
     let sink = redis.sink_on(services.on_each_core()?);
     let sink = Arc::new(sink.map_err(|error| StoreSettings::Redis(error.into()))?);

@@ -11,7 +11,7 @@ use voting_core::{
 use voting_http::{OperatorService, ResultService, Site, VoteService};
 use voting_service::{
     Config, Exit, HostLoginError, Kept, LoginError, ResolvedSecret, SecretError, Service, Services,
-    StopOn, cats_vs_dogs, host_site, resolve_secret, site,
+    StopOn, ThemeError, cats_vs_dogs, host_site, resolve_secret, site,
 };
 
 /// How often polls are looked for that were kept long enough.
@@ -32,6 +32,9 @@ pub enum StartError {
     /// The settings of the host's sign-in do not fit together.
     #[error(transparent)]
     HostLogins(#[from] HostLoginError),
+    /// The theme of the pages is not valid.
+    #[error(transparent)]
+    Theme(#[from] ThemeError),
     /// The ballots in the file belong to another secret.
     #[error(
         "the ballots in {path} were cast under another secret (its fingerprint is {there}, that of this one \
@@ -87,10 +90,12 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         .await?;
     let stop = services.leaving().clone();
     let gates = config.gates(Service::AllInOne);
+    let theme = config.theme()?;
     let with_default = |site: Site| {
         site.with_default_poll(default_poll.clone())
             .with_served_by(config.served_by())
             .with_embed_origins(config.embed_origins.clone())
+            .with_theme(theme.clone())
     };
     let vote_site = site(&config.vote, &config.result, result_at.port(), &gates.vote);
     let result_site = site(&config.result, &config.vote, vote_at.port(), &gates.result);

@@ -27,7 +27,7 @@ pub(crate) mod voter_cookies;
 
 use std::panic::AssertUnwindSafe;
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::Either};
 use percent_encoding::percent_decode_str;
 use poem::{
     Endpoint, IntoResponse, PathPattern, Request, Response,
@@ -56,6 +56,7 @@ use crate::{
     problem::Problem,
     server::{gate::Gate, methods::Methods},
     texts::Chosen,
+    theme::Theme,
 };
 
 /// The routes of a service, with the checks before them and the headers after them.
@@ -70,6 +71,7 @@ pub(crate) struct Edge<R> {
     hosts: Option<Sessions>,
     methods: Methods,
     renews_cookies: bool,
+    theme: Option<Theme>,
 }
 
 impl<R: Endpoint> Edge<R> {
@@ -85,6 +87,7 @@ impl<R: Endpoint> Edge<R> {
             hosts: None,
             methods: Methods::default(),
             renews_cookies: false,
+            theme: None,
         }
     }
 
@@ -97,6 +100,12 @@ impl<R: Endpoint> Edge<R> {
     /// Tells browsers to use HTTPS only.
     pub(crate) fn over_https(mut self, https: bool) -> Self {
         self.https = https;
+        self
+    }
+
+    /// Makes this the theme of all pages.
+    pub(crate) fn themed(mut self, theme: Option<Theme>) -> Self {
+        self.theme = theme;
         self
     }
 
@@ -272,6 +281,10 @@ impl<R: Endpoint> Endpoint for Edge<R> {
         let span = followed.as_ref().map_or_else(Span::none, Followed::span);
         // The future holds the request, and the server's layers move it. In a box, only a pointer is moved.
         let answer = Box::pin(self.answer(request, followed));
+        let answer = match &self.theme {
+            None => Either::Left(answer),
+            Some(theme) => Either::Right(theme.around(answer)),
+        };
         answer.map(Ok).instrument(span)
     }
 }

@@ -1,7 +1,7 @@
 //! A poll as its voters will see it.
 
 use poem::Response;
-use voting_core::Poll;
+use voting_core::{Poll, model::moment::Moment};
 
 use super::Visit;
 use crate::{
@@ -15,7 +15,8 @@ use crate::{
     problem::Problem,
     texts::Texts,
     views::{
-        paragraphs::paragraphs, poll_view::StateView, secrecy_words::secrecy, vote_words::PollWords,
+        paragraphs::paragraphs, poll_view::StateView, secrecy_words::secrecy, time_left::time_left,
+        vote_words::PollWords,
     },
 };
 
@@ -52,10 +53,11 @@ pub(super) fn show(visit: &Visit, poll: &Poll) -> Response {
         max_choices: poll.max_choices(),
         revote: settings.revote,
         state: StateView::Open,
-        words: PollWords::new(poll, StateView::Open, t),
+        words: PollWords::new(poll, StateView::Open, false, t),
         shape: String::new(),
         opens_ms: None,
         closes_ms: None,
+        time_left: time_left(poll, StateView::Open, Moment::now(), t),
         now_ms: None,
         description: paragraphs(&settings.description),
         language: Language::of(poll),

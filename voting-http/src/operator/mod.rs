@@ -143,7 +143,7 @@ impl OperatorService {
     fn api_routes(&self) -> ApiRoutes {
         let health = self.health();
         let metrics = metrics::Metrics::new(self.clone(), health.clone());
-        let pages = Pages::default().nest("/assets", assets::route());
+        let pages = Pages::default().nest("/assets", assets::route(None));
         ApiRoutes::new(
             self.documented(health),
             self.openapi(),

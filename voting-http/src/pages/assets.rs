@@ -6,16 +6,18 @@ use std::sync::{LazyLock, OnceLock};
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use poem::{
-    Endpoint, Response, Route,
-    endpoint::make_sync,
+    Endpoint, Request, Response, Route,
+    endpoint::{make, make_sync},
     get,
     http::{HeaderValue, header},
 };
 use sha2::{Digest, Sha256};
 
 use crate::{
-    pages::compression::{self, BY_ENCODING, GZIP},
+    pages::compression::{self, BROTLI, BY_ENCODING, GZIP},
+    problem::Problem,
     texts::{self, LANGUAGES, Texts},
+    theme::Theme,
 };
 
 struct Asset {
@@ -31,10 +33,41 @@ struct Asset {
 struct Sent {
     plain: Bytes,
     gzip: Option<Bytes>,
+    brotli: Option<Bytes>,
 }
 
-/// Makes what is sent, for the first request.
-type Made = Box<dyn Fn() -> &'static Sent + Send + Sync>;
+/// What is sent at an address: an asset, in a language if it has words.
+#[derive(Clone, Copy)]
+struct At {
+    asset: &'static Asset,
+    language: Option<&'static Texts>,
+}
+
+impl At {
+    /// If it was made already.
+    fn known(self) -> Option<&'static Sent> {
+        match self.language {
+            None => self.asset.sent.get(),
+            Some(t) => self.asset.languages[t.index].get(),
+        }
+    }
+
+    fn made(self) -> &'static Sent {
+        match self.language {
+            None => self.asset.sent(),
+            Some(t) => self.asset.in_language(t),
+        }
+    }
+
+    /// What is sent. For the first request it is compressed beside the service's threads: votes go on there.
+    async fn sent(self) -> Result<&'static Sent, Problem> {
+        if let Some(sent) = self.known() {
+            return Ok(sent);
+        }
+        let made = tokio::task::spawn_blocking(move || self.made()).await;
+        made.map_err(|_| Problem::internal())
+    }
+}
 
 impl Asset {
     /// The bytes that are sent. They are made for the first request.
@@ -59,16 +92,20 @@ impl Asset {
 
     /// The addresses, each with what is sent there. A script with words has an address for each language. English has the
     /// one of earlier versions, which are asked for it while replicas of two versions run.
-    fn addresses(&'static self) -> Vec<(String, Made)> {
+    fn addresses(&'static self) -> Vec<(String, At)> {
+        let at = |language| At {
+            asset: self,
+            language,
+        };
         if self.name != WITH_WORDS {
-            return vec![(self.name.to_owned(), Box::new(|| self.sent()))];
+            return vec![(self.name.to_owned(), at(None))];
         }
-        let in_language = |t: &'static Texts| -> (String, Made) {
+        let in_language = |t: &'static Texts| -> (String, At) {
             let name = match t.is_english() {
                 true => self.name.to_owned(),
                 false => self.name.replace(".js", &format!(".{}.js", t.tag)),
             };
-            (name, Box::new(|| self.in_language(t)))
+            (name, at(Some(t)))
         };
         Texts::all().iter().map(in_language).collect()
     }
@@ -78,7 +115,12 @@ impl Sent {
     fn new(text: String) -> Self {
         let plain = Bytes::from(text);
         let gzip = compression::gzip_once(&plain);
-        Self { plain, gzip }
+        let brotli = compression::brotli_once(&plain);
+        Self {
+            plain,
+            gzip,
+            brotli,
+        }
     }
 }
 
@@ -178,36 +220,61 @@ pub(crate) fn version() -> &'static str {
     &VERSION
 }
 
-/// The assets. The route is mounted at `/assets`.
-pub(crate) fn route() -> impl Endpoint {
-    let route = Route::new();
+/// Answers with a file of a theme, which is small.
+fn of_theme(route: Route, theme: &Theme) -> Route {
+    theme.files().fold(route, |route, (name, kind, bytes)| {
+        let current = format!("v={}", theme.version());
+        route.at(
+            format!("/{name}"),
+            get(make_sync(move |request| {
+                Response::builder()
+                    .content_type(kind)
+                    .header(header::CACHE_CONTROL, caching(&request, &current))
+                    .body(bytes.clone())
+            })),
+        )
+    })
+}
+
+/// How long a browser may keep an asset. An address without the current version may soon return other bytes.
+fn caching(request: &Request, current: &str) -> HeaderValue {
+    HeaderValue::from_static(match request.uri().query() == Some(current) {
+        true => "public, max-age=31536000, immutable",
+        false => "no-cache",
+    })
+}
+
+/// The assets, and those of a theme. The route is mounted at `/assets`.
+pub(crate) fn route(theme: Option<&Theme>) -> impl Endpoint + use<> {
+    let mut route = Route::new();
+    if let Some(theme) = theme {
+        route = of_theme(route, theme);
+    }
     let addresses = ASSETS.iter().flat_map(|asset| {
         let addresses = asset.addresses().into_iter();
-        addresses.map(move |(address, sent)| (asset, address, sent))
+        addresses.map(move |(address, at)| (asset, address, at))
     });
-    addresses.fold(route, |route, (asset, address, sent)| {
+    addresses.fold(route, |route, (asset, address, at)| {
         route.at(
             format!("/{address}"),
-            get(make_sync(move |request| {
-                // An address without the current version may soon return other bytes.
-                let current = request.uri().query() == Some(&format!("v={}", version()));
-                let caching = if current {
-                    "public, max-age=31536000, immutable"
-                } else {
-                    "no-cache"
-                };
+            get(make(move |request| async move {
+                let caching = caching(&request, &format!("v={}", version()));
                 let answer = Response::builder()
                     .content_type(asset.content_type)
-                    .header(header::CACHE_CONTROL, HeaderValue::from_static(caching))
+                    .header(header::CACHE_CONTROL, caching)
                     .header(header::VARY, BY_ENCODING);
-                let sent = sent();
-                match &sent.gzip {
-                    Some(gzip) if compression::accepts_gzip(request.headers()) => {
+                let (sent, headers) = (at.sent().await?, request.headers());
+                Ok::<_, poem::Error>(match (&sent.brotli, &sent.gzip) {
+                    (Some(brotli), _) if compression::accepts_brotli(headers) => {
+                        let answer = answer.header(header::CONTENT_ENCODING, BROTLI);
+                        answer.body(brotli.clone())
+                    }
+                    (_, Some(gzip)) if compression::accepts_gzip(headers) => {
                         let answer = answer.header(header::CONTENT_ENCODING, GZIP);
                         answer.body(gzip.clone())
                     }
                     _ => answer.body(sent.plain.clone()),
-                }
+                })
             })),
         )
     })

@@ -1,11 +1,13 @@
 //! Compresses answers, for clients that accept it.
 //!
-//! Gzip only: every browser reads it, over plain HTTP too. Pages are compressed when they are sent, assets once (see
-//! [`assets`](crate::pages::assets)). An event stream is never compressed, since compression would hold events back.
+//! Pages are compressed when they are sent, with gzip: every browser reads it, over plain HTTP too. Assets are compressed once
+//! (see [`assets`](crate::pages::assets)), with gzip and with Brotli, which is smaller by a tenth and takes too long for
+//! anything that is sent once. An event stream is never compressed, since compression would hold events back.
 //! The answer to a cast is never compressed either.
 
 use std::cell::RefCell;
 
+use brotli::enc::{BrotliEncoderParams, backward_references::BrotliEncoderMode};
 use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use futures_util::FutureExt;
@@ -25,6 +27,7 @@ const SMALLEST: u64 = 1_024;
 const LARGEST: u64 = 256 * 1_024;
 
 pub(crate) const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+pub(crate) const BROTLI: HeaderValue = HeaderValue::from_static("br");
 
 /// For `Vary`: answers depend on this header of the request.
 pub(crate) const BY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
@@ -102,6 +105,21 @@ pub(crate) fn gzip_once(plain: &[u8]) -> Option<Bytes> {
     gzip(&mut Compress::new(Compression::best(), false), plain)
 }
 
+/// Compresses text with Brotli at the best level (RFC 7932): some 20 ms for the largest of our assets. `None` if the
+/// compressor fails; no input makes it fail.
+pub(crate) fn brotli_once(plain: &[u8]) -> Option<Bytes> {
+    let params = BrotliEncoderParams {
+        quality: 11,
+        mode: BrotliEncoderMode::BROTLI_MODE_TEXT,
+        lgwin: 18,
+        size_hint: plain.len(),
+        ..BrotliEncoderParams::default()
+    };
+    let (mut rest, mut packed) = (plain, Vec::with_capacity(plain.len() / 3));
+    brotli::BrotliCompress(&mut rest, &mut packed, &params).ok()?;
+    Some(packed.into())
+}
+
 /// A file of one member (RFC 1952) without a name or a time. `None` if the compressor fails; no input makes it fail.
 fn gzip(compress: &mut Compress, plain: &[u8]) -> Option<Bytes> {
     let mut file = Vec::with_capacity(plain.len() / 2 + 64);
@@ -135,6 +153,11 @@ pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     takes("gzip").or_else(|| takes("*")).unwrap_or(false)
 }
 
+/// Whether the client accepts Brotli, by name: browsers name it where they read it, over HTTPS.
+pub(crate) fn accepts_brotli(headers: &HeaderMap) -> bool {
+    accept::takes(headers, &header::ACCEPT_ENCODING, "br").unwrap_or(false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,7 +179,25 @@ mod tests {
                     file.read_to_end(&mut read).expect("gzip");
                     assert_eq!(read, text);
                 }
+                let (packed, mut read) = (brotli_once(text).expect("compressed"), Vec::new());
+                brotli::BrotliDecompress(&mut packed.as_ref(), &mut read).expect("Brotli");
+                assert_eq!(read, text);
             }
+        }
+    }
+
+    #[test]
+    fn only_who_names_brotli_gets_it() {
+        for (value, expected) in [
+            ("gzip, deflate, br", true),
+            ("br;q=0.1", true),
+            ("gzip, br;q=0", false),
+            ("*", false),
+            ("gzip", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+            assert_eq!(accepts_brotli(&headers), expected, "{value}");
         }
     }
 

@@ -9,7 +9,7 @@ use poem::{
 use serde::Deserialize;
 use voting_core::PollId;
 
-use crate::server::gate::Gate;
+use crate::{server::gate::Gate, theme::Theme};
 
 /// What a service with pages knows of its surroundings.
 ///
@@ -26,6 +26,8 @@ pub struct Site {
     pub default_poll: Option<PollId>,
     /// The limits of the service. It must be served with the same gate.
     pub gate: Gate,
+    /// The name, the colour and the logo of the pages.
+    pub theme: Option<Theme>,
     /// The name of this replica on the pages. By default the pages do not say which replica answered.
     pub served_by: Option<String>,
     /// The sites that may show results inside their pages. By default none may.
@@ -201,6 +203,13 @@ impl Site {
     #[must_use]
     pub fn with_gate(mut self, gate: Gate) -> Self {
         self.gate = gate;
+        self
+    }
+
+    /// Sets the name, the colour and the logo of the pages.
+    #[must_use]
+    pub fn with_theme(mut self, theme: impl Into<Option<Theme>>) -> Self {
+        self.theme = theme.into();
         self
     }
 

@@ -189,6 +189,8 @@ pub(crate) struct VotePage<'a> {
     pub(crate) opens_ms: Option<u64>,
     /// When the poll closes, in milliseconds since 1970.
     pub(crate) closes_ms: Option<u64>,
+    /// How long it is until the poll opens or closes, in words.
+    pub(crate) time_left: Option<String>,
     /// The service's time, in milliseconds since 1970, if the poll opens or closes at a set time. The script does not
     /// depend on the clock of the browser.
     pub(crate) now_ms: Option<u64>,
@@ -314,9 +316,13 @@ impl VotePage<'_> {
     }
 
     /// What stands in the line under the question once the poll is closed.
-    fn room_for_closed(&self) -> String {
-        let line = vote_words::closed_line(self.revote, self.t);
-        self.t.sentences(&self.t.is_closed_now, line)
+    fn room_for_closed(&self) -> &'static str {
+        vote_words::closed_line(self.revote, self.t)
+    }
+
+    /// How long it is until the poll opens or closes.
+    fn countdown(&self) -> Option<&str> {
+        self.time_left.as_deref()
     }
 
     /// The words for the script.
@@ -368,7 +374,7 @@ impl VotePage<'_> {
             .iter()
             .map(|option| vote_words::quoted(option.label, t));
         let thanks = labels.map(|label| match self.revote {
-            true => t.in_a_row(&t.vote_is_in(&label), self.words.thanks),
+            true => t.vote_is_in(&label),
             false => self.words.thanks.to_owned(),
         });
         let thanks = thanks.map(|thanks| t.in_a_row(&thanks, &t.see_results));
@@ -573,6 +579,16 @@ pub(crate) struct PollRow<'a> {
     pub(crate) language: Language<'a>,
     /// Whether it is open, being closed, or final.
     pub(crate) state: StateView,
+    /// How long it is until the poll opens or closes.
+    pub(crate) time_left: Option<String>,
+}
+
+/// Polls under a heading.
+#[derive(Debug, Clone)]
+pub(crate) struct PollRows<'a> {
+    /// The state of the first of them; the others are of the same kind.
+    pub(crate) state: StateView,
+    pub(crate) rows: Vec<PollRow<'a>>,
 }
 
 /// All polls, on several pages.
@@ -589,12 +605,16 @@ pub(crate) struct PollListPage<'a> {
     pub(crate) assets_version: &'a str,
     /// What previews of this page show.
     pub(crate) preview: Preview<'a>,
-    /// How many polls are open.
+    /// The text that is searched for; empty for all polls.
+    pub(crate) query: &'a str,
+    /// Whether there is anything to search in.
+    pub(crate) has_search: bool,
+    /// How many of the polls are open.
     pub(crate) open: usize,
-    /// How many polls there are.
+    /// How many polls there are, or were found.
     pub(crate) total: usize,
     /// The polls on this page: open ones first, and among them the newest first.
-    pub(crate) rows: Vec<PollRow<'a>>,
+    pub(crate) groups: Vec<PollRows<'a>>,
     /// The number of this page, from 1.
     pub(crate) page: usize,
     /// How many pages there are, at least 1.
@@ -616,6 +636,13 @@ impl PollListPage<'_> {
     /// The line below the headline.
     fn summary(&self) -> String {
         let (t, total, open) = (self.t, self.total as u64, self.open as u64);
+        if !self.query.is_empty() {
+            let query = t.quoted(&t.marked_off(self.query));
+            return match total {
+                0 => t.nothing_found(&query),
+                _ => t.found(total, &query),
+            };
+        }
         match (total, open) {
             (0, _) => t.no_poll_yet.clone(),
             (_, 0) => t.none_open(total),
@@ -626,13 +653,21 @@ impl PollListPage<'_> {
 }
 
 impl PollRow<'_> {
-    fn state_word(&self, t: &'static Texts) -> &'static str {
+    /// What is said beside the title: the heading says the state.
+    fn note(&self, t: &'static Texts) -> &str {
         match self.state {
-            StateView::Draft => &t.draft,
-            StateView::Scheduled => &t.not_open_yet,
-            StateView::Open => &t.open,
             StateView::Closing => &t.being_counted,
-            StateView::Final | StateView::Archived => &t.closed,
+            _ => self.time_left.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
+impl PollRows<'_> {
+    fn heading(&self, t: &'static Texts) -> &'static str {
+        match self.state {
+            StateView::Open => &t.open,
+            StateView::Draft | StateView::Scheduled => &t.not_open_yet,
+            StateView::Closing | StateView::Final | StateView::Archived => &t.closed,
         }
     }
 }
@@ -657,4 +692,10 @@ pub(crate) struct MessagePage<'a> {
     pub(crate) detail: PageText<'a>,
     /// The link to the next step.
     pub(crate) next: Next<'a>,
+}
+
+impl MessagePage<'_> {
+    fn code(&self) -> String {
+        self.status.to_string()
+    }
 }

@@ -51,12 +51,12 @@ impl Problem {
         }
     }
 
-    /// The headline of its page.
+    /// The headline of its page, in the words of voters. Documents have those of the service.
     pub(crate) fn page_title(&self, t: &'static Texts) -> &'static str {
-        if t.is_english() {
-            return self.title;
-        }
         title_of(self.kind, t).unwrap_or(match self.status {
+            StatusCode::NOT_FOUND if self.kind == ProblemKind::Request => &t.title_not_found,
+            // What voters do not meet has a headline in English only.
+            _ if t.is_english() => self.title,
             StatusCode::NOT_FOUND => &t.title_not_found,
             _ => &t.title_request,
         })
@@ -182,9 +182,15 @@ mod tests {
     ];
 
     #[test]
-    fn pages_and_documents_have_the_same_headlines_in_english() {
+    fn pages_have_the_headlines_of_documents_but_where_those_speak_of_the_service() {
         for kind in KINDS {
-            assert_eq!(title_of(kind, Texts::english()), Some(kind.title()));
+            let title = title_of(kind, Texts::english());
+            match kind {
+                ProblemKind::StoreUnavailable => {
+                    assert_eq!(title, Some("This page cannot be shown just now"));
+                }
+                _ => assert_eq!(title, Some(kind.title())),
+            }
         }
     }
 

@@ -78,7 +78,8 @@ impl ResultService {
         let edge = Edge::new(self.api_routes(), options)
             .with_methods(methods)
             .renewing_cookies(self.0.renews_cookies)
-            .over_https(self.0.site.is_https());
+            .over_https(self.0.site.is_https())
+            .themed(self.0.site.theme.clone());
         ServiceEndpoint::new(edge)
     }
 
@@ -117,7 +118,7 @@ impl ResultService {
             .at("/embed/polls/:poll", get(embed::Show(self.clone())))
             .at("/oembed", get(oembed::Show(self.clone())))
             .at("/robots.txt", preview::robots())
-            .nest("/assets", assets::route());
+            .nest("/assets", assets::route(self.0.site.theme.as_ref()));
         ApiRoutes::new(
             self.documented(health),
             self.openapi(),

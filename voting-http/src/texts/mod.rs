@@ -125,12 +125,13 @@ texts! {
         skip_to_content home languages this_poll vote results see_results other_polls all_polls served_by
         pick_of_two pick_one first_vote_counts voted_first_counts voted_of_two voted_one voted_blank forgotten
         forgotten_first_counts change_until_closed change_until_closed_with_cookie again_until_closed not_open_yet
-        is_closed is_closed_now no_votes_no_changes no_votes
+        is_closed no_votes_no_changes no_votes
         received withdrawn blank_is_in confirmed_blank not_shown your_vote last_confirmed received_word change_to_this
         change_vote not_sent
         or skip_options try_again dismiss about_blank vote_blank about_withdraw withdraw about_forget forget
         about_code_kept forget_code about_session sign_out
         secrecy secrecy_forgotten secrecy_backups secrecy_application secrecy_code secrecy_login secrecy_cookie
+        trust_cookie trust_code trust_login trust_application
         forgotten_at_close deleted_at_close kept_for_good
         sending sent_not_confirmed count_not_sent count_not_confirmed count_last_confirmed count_yours
         choose_one pick_first unknown unknown_before unknown_earlier unknown_with_cookie offline online_again
@@ -138,9 +139,9 @@ texts! {
         again_soon texts_changed open_now closed_now unsent_not_counted proving crowded
         result vote_now live reconnecting polled final_word stop_reading start_reading not_begun voting_is_open
         voting_has_ended closed_without_votes only_blank most_votes leading tied order_of_options by_votes by_poll find_option
-        find nothing_found votes_over_time numbers_of_chart time_word voters_word no_votes_yet only_the_host then_shown
+        find no_option_found votes_over_time numbers_of_chart time_word voters_word no_votes_yet only_the_host then_shown
         shown_after_vote shown_after_close count_out_of_date go_to_poll i_have_voted
-        no_poll_yet draft open being_counted closed pages_of_list previous_page next_page
+        no_poll_yet search search_polls all_again draft open being_counted closed pages_of_list previous_page next_page
         preview_scheduled preview_closed preview_hidden preview_live preview_result preview_list
         other_code use_new_code keep_other_code enter_code your_code go_on about_letters sign_in sign_in_needed
         sign_in_again other_people code_needed code_unreadable code_wrong code_replaced code_revoked too_many_codes
@@ -161,11 +162,12 @@ texts! {
     phrases {
         percent(share) date(day, month, year) moment(weekday, date, time, zone) since_at(time, date)
         sentences(one, two) listed(one, two) quoted(text)
-        vote_until(at) change_until(at) change_until_with_cookie(at) again_until(at) closes_on(at) opens_on(at)
+        vote_until(at) vote_and_change_until(at) change_until(at) change_until_with_cookie(at) again_until(at) closes_on(at) opens_on(at)
         vote_is_in(label) confirmed(label)
         results_of(title) stalled_since(since) place(label, share) announcement(total, places) it_closes_on(at)
         from_to(begin, end, zone) wins(label, votes, voters) tie(labels, votes, voters)
-        turnout_since(turnout, since) page_of(page, pages)
+        turnout_since(turnout, since) page_of(page, pages) nothing_found(query) error_code(code)
+        opens_in(time) closes_in(time) time_parts(one, two)
         preview_options(begin, options) preview_cut(begin, options) preview_bare(begin)
         picture_as_of(moment)
     }
@@ -174,10 +176,10 @@ texts! {
         again_in_seconds()
         shares_of_voters(whole) voters() voters_and_blank(voters, share) votes()
         tie_of(votes, voters) voted_of(electorate, share) show_all()
-        all_open() none_open() some_open(open) preview_one() preview_several(max) detail_too_many(max)
+        all_open() none_open() some_open(open) found(query) days() hours() minutes() seconds() preview_one() preview_several(max) detail_too_many(max)
     }
-    script_phrases { until_sent(what) opens_in(time) time_parts(one, two) }
-    script_counted { chosen_of(max) is_the_most() days() hours() minutes() seconds() }
+    script_phrases { until_sent(what) }
+    script_counted { chosen_of(max) is_the_most() }
 }
 
 impl Texts {

@@ -43,8 +43,8 @@ fn words(t: &Texts) -> Map<String, Value> {
             not_sent change_to_this count_not_sent count_not_confirmed count_last_confirmed count_yours choose_one
             pick_first blank_is_in unknown unknown_before unknown_earlier offline online_again cookies_blocked
             cookie_unreadable cookie_lost vote_as_new start_over closed_before earlier_counts not_counted again_soon
-            texts_changed open_now closed_now unsent_not_counted proving crowded;
-        phrases sentences quoted until_sent opens_in time_parts vote_is_in;
+            texts_changed open_now closed_now unsent_not_counted proving crowded open;
+        phrases sentences quoted until_sent opens_in closes_in time_parts vote_is_in;
         counted chosen_of is_the_most days hours minutes seconds choices_are_in again_in_seconds
     };
     // In English, the script says what the answer says.

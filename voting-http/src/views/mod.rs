@@ -14,6 +14,7 @@ pub(crate) mod shares;
 pub(crate) mod since;
 pub(crate) mod tally_view;
 pub(crate) mod text_size;
+pub(crate) mod time_left;
 pub(crate) mod time_zones;
 pub(crate) mod turnout;
 pub(crate) mod vote_words;

@@ -31,6 +31,17 @@ pub(crate) fn secrecy(poll: &Poll, named: bool, t: &'static Texts) -> [Cow<'stat
     [fixed(stored), until]
 }
 
+/// The same in one sentence, for the page of a poll that is open. Nothing is called anonymous: whoever runs the site may be
+/// able to link a vote to a person.
+pub(crate) fn trust(poll: &Poll, named: bool, t: &'static Texts) -> &'static str {
+    match poll.voter_scheme() {
+        _ if named => &t.trust_application,
+        VoterScheme::Code => &t.trust_code,
+        VoterScheme::Login => &t.trust_login,
+        VoterScheme::Raw | VoterScheme::Pseudonym => &t.trust_cookie,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use voting_core::model::{
@@ -58,6 +69,12 @@ mod tests {
         assert!(!said(&open, true).contains("cookie"));
         let codes = poll(|settings| settings.voters = Voters::Codes);
         assert!(said(&codes, false).contains("your code"));
+        let t = Texts::english();
+        assert_eq!(trust(&open, false, t), t.trust_cookie);
+        assert_eq!(trust(&open, true, t), t.trust_application);
+        assert_eq!(trust(&codes, false, t), t.trust_code);
+        let logins = poll(|settings| settings.voters = Voters::Identity);
+        assert_eq!(trust(&logins, false, t), t.trust_login);
         let days = |forget, delete| {
             said(
                 &poll(|settings| {

@@ -8,7 +8,7 @@ use voting_core::{Choices, Poll};
 
 use crate::{
     texts::Texts,
-    views::{moment_words, poll_view::StateView},
+    views::{moment_words, poll_view::StateView, secrecy_words::trust},
 };
 
 /// A longer label is put in quotes and cut, since a voter reads a message at a glance.
@@ -103,11 +103,12 @@ pub(crate) struct PollWords {
     pub(crate) blank: &'static str,
     /// The same once the choices of the vote were forgotten.
     pub(crate) forgotten: &'static str,
-    /// Until when one can vote, below that line; empty if that is not known.
+    /// How the vote is stored, and until when one can vote and change it, below that line.
     pub(crate) deadline: String,
     /// The same once a vote is known.
     pub(crate) deadline_after: String,
-    /// The end of the message after a vote.
+    /// The message after a vote where the first vote counts. Elsewhere the message says what was voted for; the page says
+    /// already what one can do then.
     pub(crate) thanks: &'static str,
     /// The words that stand out while nobody can vote.
     pub(crate) shut: &'static str,
@@ -116,7 +117,8 @@ pub(crate) struct PollWords {
 }
 
 impl PollWords {
-    pub(crate) fn new(poll: &Poll, state: StateView, t: &'static Texts) -> Self {
+    /// `named`: the application says who votes.
+    pub(crate) fn new(poll: &Poll, state: StateView, named: bool, t: &'static Texts) -> Self {
         let settings = poll.settings();
         let revote = settings.revote;
         let (max, options) = (poll.max_choices(), poll.options().len());
@@ -135,10 +137,12 @@ impl PollWords {
             .closes_at
             .map(|at| moment_words::of_poll(at, poll, t));
         let (deadline, deadline_after) = match closes {
+            None if revote => (t.change_until_closed.clone(), t.change_until_closed.clone()),
             None => (String::new(), String::new()),
-            Some(at) if revote => (t.vote_until(&at), t.change_until(&at)),
+            Some(at) if revote => (t.vote_and_change_until(&at), t.change_until(&at)),
             Some(at) => (t.vote_until(&at), t.closes_on(&at)),
         };
+        let trust = trust(poll, named, t);
         let (shut, shut_line) = shut_words(poll, state, t);
         Self {
             before: match revote {
@@ -154,13 +158,11 @@ impl PollWords {
                 true => &t.forgotten,
                 false => &t.forgotten_first_counts,
             },
-            deadline,
-            deadline_after,
-            thanks: match (revote, max, options) {
-                (false, ..) => &t.received,
-                // Below a long list, the line above it says so all the time.
-                (true, 1, 2) => &t.change_until_closed,
-                (true, ..) => "",
+            deadline: t.in_a_row(trust, &deadline),
+            deadline_after: t.in_a_row(trust, &deadline_after),
+            thanks: match revote {
+                false => &t.received,
+                true => "",
             },
             shut,
             shut_line,
@@ -232,8 +234,7 @@ mod tests {
             let choices = Choices::from_bits(1).unwrap();
             let t = Texts::english();
             for state in [StateView::Scheduled, StateView::Open, StateView::Final] {
-                let said =
-                    serde_json::to_string(&PollWords::new(&poll, state, Texts::english())).unwrap();
+                let said = serde_json::to_string(&PollWords::new(&poll, state, false, t)).unwrap();
                 assert!(!said.contains("change"), "{said}");
             }
             assert_eq!(thanks(&poll, choices, true, t), t.received);

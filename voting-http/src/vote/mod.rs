@@ -126,6 +126,7 @@ impl VoteService {
         let edge = Edge::new(self.api_routes(), &self.0.options)
             .with_methods(methods)
             .over_https(self.0.site.is_https())
+            .themed(self.0.site.theme.clone())
             .renewing_cookies(self.0.renews_cookies)
             .taking_bodies()
             .for_voters(self.0.voters.clone(), self.0.site.clone());
@@ -159,7 +160,7 @@ impl VoteService {
             .at("/polls/:poll/sign-out", post(login::SignOut(self.clone())))
             .at("/polls/:poll/result", get(page::SeeResult(self.clone())))
             .at("/robots.txt", preview::robots())
-            .nest("/assets", assets::route());
+            .nest("/assets", assets::route(self.0.site.theme.as_ref()));
         if self.0.voters.cookies().is_some() {
             let start_over = start_over::StartOver(self.clone());
             pages = pages.at(start_over::PATH, post(start_over));

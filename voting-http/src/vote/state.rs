@@ -63,7 +63,12 @@ impl VoteService {
     fn state(&self, request: &Request, poll: &Poll, visitor: Visitor) -> Result<Response, Problem> {
         visitor.voter()?;
         let kept = self.kept(request, poll, visitor);
-        let state = state_of(poll, kept.vote, Texts::of(request, Some(poll)));
+        let state = state_of(
+            poll,
+            kept.vote,
+            visitor.is_named(),
+            Texts::of(request, Some(poll)),
+        );
         // The page may come from a service that makes its tags under another secret.
         let known = request.headers().get("voter-tag");
         let known = known.and_then(|tag| tag.to_str().ok());
@@ -131,7 +136,12 @@ pub(super) fn shape_of(poll: &Poll) -> String {
     BASE64URL_NOPAD.encode(&Sha256::digest(bytes)[..6])
 }
 
-fn state_of<'a>(poll: &'a Poll, remembered: Option<Remembered>, t: &'static Texts) -> State<'a> {
+fn state_of<'a>(
+    poll: &'a Poll,
+    remembered: Option<Remembered>,
+    named: bool,
+    t: &'static Texts,
+) -> State<'a> {
     let (options, state) = (poll.options(), StateView::now(poll));
     let settings = poll.settings();
     let chosen = remembered.and_then(|vote| vote.choices);
@@ -140,7 +150,7 @@ fn state_of<'a>(poll: &'a Poll, remembered: Option<Remembered>, t: &'static Text
         title: poll.title(),
         state: state.as_str(),
         shape: shape_of(poll),
-        words: PollWords::new(poll, state, t),
+        words: PollWords::new(poll, state, named, t),
         opens: settings.opens_at.map(Moment::unix_ms),
         closes: settings.closes_at.map(Moment::unix_ms),
         ids: options.iter().map(|option| option.id.as_str()).collect(),

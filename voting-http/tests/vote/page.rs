@@ -438,7 +438,7 @@ fn a_vote_that_comes_too_late_is_said_to_be_so_on_a_closed_page() {
         page.body
             .contains("This poll closed before your vote arrived. It was not counted.")
     );
-    assert!(between(&page.body, "id=\"hint\"", "</p>").contains("This poll is closed"));
+    assert!(between(&page.body, "id=\"lead\"", "</p>").contains("This poll is closed"));
     assert!(
         !page.body.contains("<button class=\"option"),
         "{}",

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use crate::{
     secrets::SecretError,
-    settings::{host_logins::HostLoginError, logins::LoginError},
+    settings::{host_logins::HostLoginError, logins::LoginError, theme::ThemeError},
     stores::StoreSettings,
 };
 
@@ -23,6 +23,9 @@ pub enum StartError {
     /// The settings of the host's sign-in do not fit together.
     #[error(transparent)]
     HostLogins(#[from] HostLoginError),
+    /// The theme of the pages is not valid.
+    #[error(transparent)]
+    Theme(#[from] ThemeError),
     /// The address cannot be listened on.
     #[error("cannot serve {what} on {address}")]
     Listen {

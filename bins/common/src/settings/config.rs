@@ -81,6 +81,8 @@ pub struct Config {
     pub login: LoginSettings,
     /// How people sign in to the host's pages, beside the form for a token.
     pub host_login: HostLoginSettings,
+    /// The name, the colour and the logo of the voters' pages.
+    pub theme: ThemeSettings,
     /// Traces of single requests and ballots.
     pub traces: TraceSettings,
     /// The sites that may show results inside their pages: `https://` or `http://` and a host, such as
@@ -355,6 +357,19 @@ impl Default for HostLoginSettings {
     }
 }
 
+/// A name, a colour and a logo of one's own on the voters' pages. Give vote and result services the same.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ThemeSettings {
+    /// The name of the site, up to 40 characters: beside the logo, and in the titles of pages.
+    pub name: Option<String>,
+    /// The colour of buttons, bars and the first of two options, such as `#0b6067`. Where its contrast is too low, on light
+    /// or on dark pages, a darker or lighter one is used.
+    pub colour: Option<String>,
+    /// A file with the logo: a PNG, or an SVG with a `viewBox`; up to 32768 bytes, and at most 6 times as wide as high.
+    pub logo_file: Option<PathBuf>,
+}
+
 fn max_connections() -> usize {
     Limits::DEFAULT_CONNECTIONS
 }
@@ -557,6 +572,7 @@ impl Default for Config {
             proof_of_work: ProofOfWorkSettings::default(),
             login: LoginSettings::default(),
             host_login: HostLoginSettings::default(),
+            theme: ThemeSettings::default(),
             traces: TraceSettings::default(),
             embed_origins: Vec::new(),
             api_origins: Vec::new(),

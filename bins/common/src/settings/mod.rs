@@ -22,4 +22,5 @@ mod reference;
 pub(crate) mod requirements;
 pub(crate) mod service;
 mod stored_polls;
+pub(crate) mod theme;
 pub(crate) mod typed;

@@ -151,6 +151,11 @@ impl Config {
         {
             note(&error);
         }
+        if service != Service::Worker
+            && let Err(error) = self.theme()
+        {
+            note(&error);
+        }
         if service.uses_token()
             && let Err(error) = self.host_logins()
         {

@@ -10,11 +10,7 @@ use crate::{
 
 /// The language, its direction, and what the page says after a vote for cats.
 const LANGUAGES: [(&str, &str, &str); 6] = [
-    (
-        "en",
-        "ltr",
-        "Your vote for Cats is in. You can change your vote until the poll closes.",
-    ),
+    ("en", "ltr", "Your vote for Cats is in."),
     ("de", "ltr", "Ihre Stimme für Cats ist angekommen."),
     ("es", "ltr", "Se ha recibido su voto por Cats."),
     ("ru", "ltr", "Ваш голос за вариант Cats принят."),

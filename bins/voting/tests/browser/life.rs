@@ -61,8 +61,9 @@ async fn a_poll_opens_while_its_page_stands() {
             each.reads("#lead", "This poll opens on ").await;
             each.reads("#lead", "(Europe/Berlin).").await;
         }
-        browser.reads("#countdown", "Opens in ").await;
-        plain.find("#countdown[hidden]").await;
+        for each in [&browser, &plain] {
+            each.reads("#countdown", "Opens in ").await;
+        }
         plain.find("#ballot :disabled").await;
         mark(&browser).await;
         // The log decides, whatever the page shows.
@@ -118,11 +119,15 @@ async fn a_hidden_result_shows_the_turnout_and_then_the_result() {
     mark(&viewer).await;
     let voter = Browser::start(true).await;
     voter.goto(&page(&voting, "pets")).await;
-    voter.reads("#deadline", "You can vote until ").await;
-    voter.click(CATS).await;
     voter
-        .reads("#status", "You can change your vote until ")
+        .reads("#deadline", "You can vote and change your vote until ")
         .await;
+    voter
+        .reads("#deadline", "Your vote is stored without your name.")
+        .await;
+    voter.reads("#countdown", "Closes in ").await;
+    voter.click(CATS).await;
+    voter.reads("#status", "Your vote for Cats is in.").await;
     voter
         .reads("#deadline", "You can change your vote until ")
         .await;

@@ -230,7 +230,7 @@ async fn a_list_that_is_closed_shows_the_vote_and_nothing_else() {
         assert_eq!(browser.ticked().await, json!(["a", "b"]));
         assert_eq!(browser.text("[data-option=c] .action").await, "");
         browser.client.refresh().await.unwrap();
-        browser.reads("#hint", "This poll is closed").await;
+        browser.reads("#lead", "This poll is closed").await;
     }
     let dock = browser.client.find(Locator::Css("#send")).await;
     assert!(dock.is_err(), "nothing is left to send");
