@@ -341,6 +341,8 @@ mod tests {
         }
         assert!(wrong("trusted_proxies = ['proxy']", &[]).contains("proxy"));
         assert!(wrong("", &[("VOTING_TRUSTED_PROXIES", "10.0.0.0/40")]).contains("10.0.0.0/40"));
+        assert!(wrong("embed_origins = ['blog.test']", &[]).contains("blog.test"));
+        assert!(wrong("embed_origins = ['*']", &[]).contains("embed_origins"));
         assert!(wrong("new_voters.unlimited_polls = ['A hall']", &[]).contains("A hall"));
         assert!(wrong("proof_of_work.wait_s = 0", &[]).contains("proof_of_work.wait_s"));
         assert!(wrong("polls = []", &[]).contains("polls: the list is empty"));
@@ -369,6 +371,16 @@ mod tests {
         let (list, text) = (list.unwrap().trusted_proxies, text.unwrap().trusted_proxies);
         assert_eq!(list, text);
         assert_ne!(list, TrustedProxies::default());
+    }
+
+    #[test]
+    fn sites_that_may_show_results_are_named_in_a_list_or_with_commas() {
+        let text = [("VOTING_EMBED_ORIGINS", "https://a.test, http://b.test:81")];
+        let origins = load("", &text, &Cli::default()).unwrap().embed_origins;
+        let origins: Vec<_> = origins.iter().map(ToString::to_string).collect();
+        assert_eq!(origins, ["https://a.test", "http://b.test:81"]);
+        let none = load("", &[], &Cli::default()).unwrap().embed_origins;
+        assert_eq!(none, []);
     }
 
     #[test]

@@ -22,9 +22,9 @@ struct Tour {
 
 impl Tour {
     async fn start(folder: &std::path::Path, scripts: bool) -> Self {
-        let settings = "polls = []\nembed_origins = ['https://www.example.org']\n";
-        std::fs::write(folder.join("polls.toml"), settings).expect("written");
-        let voting = Voting::start(folder);
+        let settings = "embed_origins = ['https://www.example.org']\n";
+        std::fs::write(folder.join("settings.toml"), settings).expect("written");
+        let voting = Voting::start_with(folder, &["--config", "settings.toml"]);
         let browser = Browser::start(scripts).await;
         Self {
             browser,
@@ -297,6 +297,7 @@ async fn voters_pages(scripts: bool) {
     for poll in ["five", "hidden"] {
         let frame = format!("{result}/embed/polls/{poll}");
         tour.at(&format!("frame-{poll}"), &frame).await;
+        tour.browser.find(".embedded").await;
     }
     if scripts {
         screen_is_live_and_covers_figures(&tour, &result).await;
