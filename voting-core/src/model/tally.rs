@@ -131,8 +131,8 @@ pub struct TallyDelta {
     changed: bool,
     /// By the number of the minute.
     new_voters: BTreeMap<u64, u64>,
-    /// By the second since 1970 began, and the counter of the history.
-    by_second: BTreeMap<(u64, usize), i64>,
+    /// By the second since 1970 began: the counters of the history.
+    by_second: BTreeMap<u64, Vec<i64>>,
 }
 
 impl TallyDelta {
@@ -165,14 +165,16 @@ impl TallyDelta {
         let is_counted =
             |choices: Choices| choices != Choices::WITHDRAWN && choices != Choices::VOIDED;
         let voters = i64::from(is_counted(new)) - i64::from(old.is_some_and(is_counted));
-        if voters != 0 {
-            *self.by_second.entry((second, VOTERS)).or_default() += voters;
-        }
+        // Of many ballots in a batch, few are of different seconds.
+        let counters = self.by_second.entry(second).or_default();
         for option in new.indices() {
-            *self.by_second.entry((second, option)).or_default() += 1;
+            add_to(counters, option, 1);
         }
         for option in old.into_iter().flat_map(Choices::indices) {
-            *self.by_second.entry((second, option)).or_default() -= 1;
+            add_to(counters, option, -1);
+        }
+        if voters != 0 {
+            add_to(counters, VOTERS, voters);
         }
     }
 
@@ -180,26 +182,29 @@ impl TallyDelta {
     #[must_use]
     pub fn happening_at(mut self, at: Moment) -> Self {
         let second = at.unix_ms() / 1000;
-        self.by_second.clear();
+        let mut counters = Vec::new();
         let mut voters = i64::try_from(self.voters).unwrap_or(i64::MAX);
         let options: Vec<_> = self.votes().collect();
         for (counter, by) in options {
             match counter {
                 BLANK => {}
                 WITHDRAWN | VOIDED => voters -= by,
-                option => {
-                    self.by_second.insert((second, option), by);
-                }
+                option => add_to(&mut counters, option, by),
             }
         }
-        self.by_second.insert((second, VOTERS), voters);
+        add_to(&mut counters, VOTERS, voters);
+        self.by_second = BTreeMap::from([(second, counters)]);
         self
     }
 
     /// By how much counters of the history changed in each second since 1970 began, sorted by time.
     pub(crate) fn by_second(&self) -> impl Iterator<Item = (u64, usize, i64)> {
-        let all = self.by_second.iter();
-        all.map(|((second, counter), by)| (*second, *counter, *by))
+        let seconds = self.by_second.iter();
+        seconds.flat_map(|(second, counters)| {
+            let counters = counters.iter().enumerate();
+            let changed = counters.filter(|(_, by)| **by != 0);
+            changed.map(|(counter, by)| (*second, counter, *by))
+        })
     }
 
     /// The minutes of the positions of new voters' ballots, numbered since 1970 began, and how many voters there are of each.
@@ -224,10 +229,7 @@ impl TallyDelta {
     }
 
     fn add(&mut self, index: usize, by: i64) {
-        if self.votes.len() <= index {
-            self.votes.resize(index + 1, 0);
-        }
-        self.votes[index] += by;
+        add_to(&mut self.votes, index, by);
     }
 
     /// Whether the tally differs afterwards, for all that this delta knows. Moves that cancel
@@ -244,6 +246,13 @@ impl TallyDelta {
             .enumerate()
             .filter(|(_, by)| *by != 0)
     }
+}
+
+fn add_to(counters: &mut Vec<i64>, index: usize, by: i64) {
+    if counters.len() <= index {
+        counters.resize(index + 1, 0);
+    }
+    counters[index] += by;
 }
 
 #[cfg(test)]
