@@ -273,7 +273,7 @@ fn a_poll_that_is_closed_takes_no_more_votes_and_its_result_becomes_final() {
     assert!(!page.contains("<button class=\"option"), "{page}");
     let page = get(&services.result, &[BROWSER]).body;
     assert!(
-        page.contains("The poll is closed. This is the result."),
+        page.contains("<span id=\"live-text\">Final</span>"),
         "{page}"
     );
     // Whoever watches is told as well, though the votes are the same.
