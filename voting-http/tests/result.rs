@@ -530,7 +530,7 @@ fn another_title_is_seen_without_another_vote() {
 fn with_options(services: &Services, id: &str, options: usize) {
     let mut builder = Poll::builder(id, "Which tea?");
     for number in 0..options {
-        builder = builder.option(&format!("o{number}"), format!("Tea {number}"));
+        builder = builder.option(format!("o{number}"), format!("Tea {number}"));
     }
     let poll = builder.build().expect("a poll");
     let stored = services.block_on(services.memory.put_poll(&poll));

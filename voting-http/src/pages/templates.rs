@@ -459,7 +459,7 @@ impl HistoryPart<'_> {
 
 /// From when to when a plot shows the votes.
 fn span(plot: &HistoryPlot, t: &Texts) -> String {
-    t.from_to(&plot.begin, &plot.end, &plot.zone)
+    t.span_of_time(&plot.begin, &plot.end, &plot.zone)
 }
 
 impl ResultPage<'_> {

@@ -116,7 +116,7 @@ mod tests {
     fn result(options: u64) -> ResultTexts {
         let mut builder = Poll::builder("p", "P?");
         for number in 0..options {
-            builder = builder.option(&format!("o{number}"), format!("Tea {number}"));
+            builder = builder.option(format!("o{number}"), format!("Tea {number}"));
         }
         let poll = builder.build().unwrap();
         let mut tally = Tally::empty("p".parse().unwrap(), poll.options().len());

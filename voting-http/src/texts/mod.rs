@@ -165,7 +165,7 @@ texts! {
         vote_until(at) vote_and_change_until(at) change_until(at) change_until_with_cookie(at) again_until(at) closes_on(at) opens_on(at)
         vote_is_in(label) confirmed(label)
         results_of(title) stalled_since(since) place(label, share) announcement(total, places) it_closes_on(at)
-        from_to(begin, end, zone) wins(label, votes, voters) tie(labels, votes, voters)
+        span_of_time(begin, end, zone) wins(label, votes, voters) tie(labels, votes, voters)
         turnout_since(turnout, since) page_of(page, pages) nothing_found(query) error_code(code)
         opens_in(time) closes_in(time) time_parts(one, two)
         preview_options(begin, options) preview_cut(begin, options) preview_bare(begin)

@@ -98,9 +98,9 @@ impl HistoryPlot {
         };
         let lines = shown.iter().map(|option| {
             let mut path = format!("M0 {}", height(count(*option, 0)));
-            for index in 1..points.len() {
+            for (index, point) in points.iter().enumerate().skip(1) {
                 // A step: the number stands until it changes.
-                let (x, y) = (place(points[index].at), height(count(*option, index)));
+                let (x, y) = (place(point.at), height(count(*option, index)));
                 _ = write!(path, "H{x}V{y}");
             }
             _ = write!(path, "H{WIDTH}");
@@ -187,7 +187,7 @@ mod tests {
     fn poll(options: usize) -> Poll {
         let mut builder = Poll::builder("p", "P?");
         for number in 0..options {
-            builder = builder.option(&format!("o{number}"), format!("Tea {number}"));
+            builder = builder.option(format!("o{number}"), format!("Tea {number}"));
         }
         builder.build().unwrap()
     }

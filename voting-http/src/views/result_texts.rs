@@ -325,7 +325,7 @@ mod tests {
         let builder = labels
             .iter()
             .fold(Poll::builder("p", "P?"), |builder, label| {
-                builder.option(&label.to_lowercase(), *label)
+                builder.option(label.to_lowercase(), *label)
             });
         let poll = builder.build().unwrap();
         let said = |votes: [u64; 5], blank: u64| {
