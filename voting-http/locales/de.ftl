@@ -390,3 +390,18 @@ detail-not-stored = Stimmen können gerade nicht gespeichert werden.
 detail-crowded = Gerade stimmen hier sehr viele Menschen zum ersten Mal ab.
 form-waits = Gerade stimmen hier sehr viele Menschen zum ersten Mal ab. Lassen Sie diese Seite offen und senden Sie Ihre Stimme von hier aus noch einmal ab.
 line-is-full = Gerade stimmen hier sehr viele Menschen zum ersten Mal ab, und zu viele warten schon. In einem Browser mit Skripten müssen Sie nicht warten.
+
+## Die Leinwand für ein Publikum, Bilder eines Ergebnisses und das Teilen
+
+show-on-screen = Auf einer Leinwand zeigen
+screen-controls = Bedienung dieser Leinwand
+scan-to-vote = Zum Abstimmen den Code scannen oder diese Adresse öffnen:
+qr-of-vote = QR-Code der Adresse, unter der abgestimmt wird
+hide-figures = Zahlen verbergen
+show-figures = Zahlen zeigen
+next-poll = Nächste Abstimmung
+full-screen = Vollbild
+picture-as-of = Stand: { $moment }. Neuere Stimmen sind nicht in diesem Bild.
+embedding-off = Der Betreiber dieser Seite hat keine andere Website genannt, die Ergebnisse in ihren Seiten zeigen darf.
+share = Teilen
+link-copied = Der Link ist kopiert

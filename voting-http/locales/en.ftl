@@ -387,3 +387,18 @@ detail-not-stored = Votes cannot be stored right now.
 detail-crowded = Very many people vote here for the first time just now.
 form-waits = Very many people vote here for the first time just now. Keep this page open, and send your vote again from it.
 line-is-full = Very many people vote here for the first time just now, and too many wait already. In a browser with scripts you do not have to wait.
+
+## The screen for an audience, pictures of a result, and sharing
+
+show-on-screen = Show on a screen
+screen-controls = Controls of this screen
+scan-to-vote = Scan the code to vote, or go to
+qr-of-vote = QR code of the address where people vote
+hide-figures = Hide the figures
+show-figures = Show the figures
+next-poll = Next poll
+full-screen = Full screen
+picture-as-of = As of { $moment }. Newer votes are not in this picture.
+embedding-off = The operator of this site has named no other site that may show results in its pages.
+share = Share
+link-copied = The link is copied

@@ -419,3 +419,18 @@ detail-not-stored = Ahora mismo no se pueden guardar votos.
 detail-crowded = En este momento muchísima gente vota aquí por primera vez.
 form-waits = En este momento muchísima gente vota aquí por primera vez. Deje abierta esta página y envíe su voto otra vez desde ella.
 line-is-full = En este momento muchísima gente vota aquí por primera vez y ya hay demasiadas personas esperando. En un navegador con scripts no hace falta esperar.
+
+## La pantalla para un público, imágenes de un resultado y compartir
+
+show-on-screen = Mostrar en una pantalla
+screen-controls = Controles de esta pantalla
+scan-to-vote = Para votar, escanee el código o abra
+qr-of-vote = Código QR de la dirección donde se vota
+hide-figures = Ocultar las cifras
+show-figures = Mostrar las cifras
+next-poll = Votación siguiente
+full-screen = Pantalla completa
+picture-as-of = Datos de { $moment }. Los votos posteriores no están en esta imagen.
+embedding-off = El operador de este sitio no ha indicado ningún otro sitio que pueda mostrar resultados en sus páginas.
+share = Compartir
+link-copied = Enlace copiado

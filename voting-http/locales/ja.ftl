@@ -314,3 +314,18 @@ detail-not-stored = いま投票を保存できません。
 detail-crowded = 現在、たいへん多くの方が初めて投票しています。
 form-waits = 現在、たいへん多くの方が初めて投票しています。このページを開いたままにして、ここからもう一度送信してください。
 line-is-full = 現在、たいへん多くの方が初めて投票しており、すでに多くの方が待っています。スクリプトが使えるブラウザーでは待つ必要はありません。
+
+## 会場の画面、結果の画像、共有
+
+show-on-screen = 画面に表示
+screen-controls = この画面の操作
+scan-to-vote = コードを読み取るか、次のアドレスを開いて投票
+qr-of-vote = 投票先アドレスのQRコード
+hide-figures = 数字を隠す
+show-figures = 数字を表示
+next-poll = 次の投票
+full-screen = 全画面
+picture-as-of = { $moment }現在。これより新しい票はこの画像に含まれていません。
+embedding-off = このサイトの運営者は、結果をページ内に表示できる他のサイトを指定していません。
+share = 共有
+link-copied = リンクをコピーしました

@@ -17,7 +17,7 @@ use voting_core::{
         poll_state::{PollState, Seals},
     },
 };
-use voting_http::{ResultService, VoteService};
+use voting_http::{PeerLink, ResultService, Site, VoteService};
 use voting_testing::await_some;
 
 const POLL: &str = "secret-poll";
@@ -29,6 +29,8 @@ enum Door {
     Result,
     /// The same as an event stream.
     Stream,
+    /// The result as everybody sees it, whoever asks.
+    Picture,
     /// Anything else: it never differs.
     Other,
     /// Measurements of the process: they differ from process to process, and name no poll.
@@ -37,7 +39,7 @@ enum Door {
     Post,
 }
 
-use Door::{Metrics, Other, Post, Stream};
+use Door::{Metrics, Other, Picture, Post, Stream};
 
 const RESULT: &[(&str, Door)] = &[
     ("/", Door::Result),
@@ -47,6 +49,13 @@ const RESULT: &[(&str, Door)] = &[
     ("/polls/:poll/", Door::Result),
     ("/polls/:poll/live", Stream),
     ("/polls/:poll/live.json", Door::Result),
+    ("/polls/:poll/present", Door::Result),
+    ("/polls/:poll/qr.svg", Other),
+    ("/polls/:poll/result.svg", Picture),
+    ("/polls/:poll/result.png", Picture),
+    ("/polls/:poll/preview.png", Other),
+    ("/embed/polls/:poll", Door::Result),
+    ("/oembed", Other),
     ("/robots.txt", Other),
     ("/assets", Other),
     ("/metrics", Metrics),
@@ -117,6 +126,13 @@ impl Deployment {
     fn start(results: ShowResults, votes: [&str; 4], visitor: Option<&str>) -> Self {
         let services = Services::set_up(|_| support::Setup {
             polls: false,
+            // The code of an address differs with its port, so both deployments name the same one.
+            result: |builder| {
+                let vote = "http://vote.test".parse().expect("an address");
+                let embeds = "https://blog.test".parse().expect("an origin");
+                let site = Site::default().with_peer(PeerLink::Url(vote));
+                builder.site(site.with_embed_origins([embeds]))
+            },
             ..support::Setup::default()
         });
         let mut settings = PollSettings::default();
@@ -246,11 +262,11 @@ fn compare(both: [&Deployment; 2], is_shown: bool, context: &str) {
                         assert!(one.text.contains("voting_"), "{at}");
                         assert!(!one.text.contains(POLL), "{at}: {}", one.text);
                     }
-                    Door::Result | Stream if is_shown => {
+                    Door::Result | Stream | Picture if is_shown => {
                         assert_eq!((one.status, other.status), (200, 200), "{at}");
                         assert_ne!(one.text, other.text, "{at}: the test sees no difference");
                     }
-                    Door::Result | Stream => {
+                    Door::Result | Stream | Picture => {
                         assert_eq!(one.status, 403, "{at}: {}", one.text);
                         is_same(&one, &other, &at);
                     }

@@ -24,9 +24,11 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let gate = config.gates(Service::Result).result;
     let site = site(&config.result, &config.vote, peer_port, &gate)
         .with_served_by(config.served_by())
+        .with_embed_origins(config.embed_origins.clone())
         .with_default_poll(config.default_poll);
     let result = ResultService::builder(postgres.clone(), postgres, &secrets)
         .site(site)
+        .allow_origins(config.api_origins)
         .stop(services.leaving().clone())
         .build();
     services.announce("Result", &listener.url(), "");

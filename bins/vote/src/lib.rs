@@ -23,12 +23,14 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let gate = config.gates(Service::Vote).vote;
     let site = site(&config.vote, &config.result, peer_port, &gate)
         .with_served_by(config.served_by())
+        .with_embed_origins(config.embed_origins.clone())
         .with_default_poll(config.default_poll.clone());
     let sink = redis.sink_on(services.on_each_core()?);
     let sink = Arc::new(sink.map_err(|error| StoreSettings::Redis(error.into()))?);
     let mut vote = VoteService::builder(sink.clone(), Arc::new(redis), &secrets)
         .site(site)
         .logins(config.logins()?)
+        .allow_origins(config.api_origins.clone())
         .stop(services.leaving().clone());
     if let Some(keys) = poll_keys {
         vote = vote.poll_keys(keys);

@@ -90,6 +90,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let with_default = |site: Site| {
         site.with_default_poll(default_poll.clone())
             .with_served_by(config.served_by())
+            .with_embed_origins(config.embed_origins.clone())
     };
     let vote_site = site(&config.vote, &config.result, result_at.port(), &gates.vote);
     let result_site = site(&config.result, &config.vote, vote_at.port(), &gates.result);
@@ -103,12 +104,14 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     services.watch(worker.progress().clone(), Arc::clone(&queue));
     let vote = VoteService::builder(voting.sink(), voting.directory(), &secrets)
         .site(with_default(vote_site))
+        .allow_origins(config.api_origins.clone())
         .logins(config.logins()?)
         .poll_keys(poll_keys.clone())
         .stop(stop.clone())
         .build();
     let result = ResultService::builder(voting.store(), voting.directory(), &secrets)
         .site(with_default(result_site))
+        .allow_origins(config.api_origins.clone())
         .stop(stop.clone())
         .build();
     let operator = OperatorService::builder(worker.clone(), queue, voting.store(), &token.key)

@@ -6,6 +6,8 @@ use poem::{
     http::{HeaderName, HeaderValue, header},
 };
 
+use crate::pages::site::PublicUrl;
+
 const PAGES: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; \
      object-src 'none'";
@@ -14,6 +16,17 @@ const PAGES: &str = "default-src 'none'; script-src 'self'; style-src 'self'; im
 pub(crate) fn policy_with_script(hash: &str) -> HeaderValue {
     let scripts = format!("script-src 'self' 'sha256-{hash}'");
     let policy = PAGES.replace("script-src 'self'", &scripts);
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(PAGES))
+}
+
+/// The policy of a page that these sites may show inside theirs.
+pub(crate) fn policy_framed_by(origins: &[PublicUrl]) -> HeaderValue {
+    let ancestors = origins
+        .iter()
+        .fold("frame-ancestors".to_owned(), |list, origin| {
+            format!("{list} {origin}")
+        });
+    let policy = PAGES.replace("frame-ancestors 'none'", &ancestors);
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(PAGES))
 }
 
@@ -81,7 +94,7 @@ impl SecurityHeaders {
             .entry(header::CONTENT_SECURITY_POLICY)
             .or_insert_with(|| self.policy.clone());
         for (name, value) in FIXED {
-            // An answer may have a stricter value of its own.
+            // An answer may have a value of its own: a stricter one, or a picture that other sites may show.
             headers.entry(name).or_insert(value);
         }
         if self.https {

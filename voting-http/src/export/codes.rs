@@ -13,7 +13,7 @@ use voting_core::{
 };
 
 use super::csv;
-use crate::host::qr;
+use crate::pages::qr;
 
 /// How many codes are made at a time.
 const AT_ONCE: u32 = 1_000;

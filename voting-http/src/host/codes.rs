@@ -16,7 +16,7 @@ use voting_core::{
     },
 };
 
-use super::{Frame, Visit, poll_page};
+use super::{Frame, Visit};
 use crate::{
     export::{CodeFile, CodeFormat},
     pages::templates::render,
@@ -70,7 +70,7 @@ impl Outcome {
 }
 
 fn page_for_voters(visit: &Visit, poll: &Poll) -> Option<String> {
-    poll_page::vote_url(&visit.parts().site, &visit.request, poll)
+    visit.parts().site.whole_peer_url(&visit.request, poll.id())
 }
 
 /// The poll, if it has codes.

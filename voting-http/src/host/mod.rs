@@ -16,7 +16,6 @@ mod poll_page;
 mod preview;
 mod problem;
 mod provider;
-pub(crate) mod qr;
 mod session;
 mod sign_in;
 mod times;

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use jiff::tz::TimeZone;
-use poem::{Request, Response, http::header};
+use poem::Response;
 use voting_core::{
     Poll, Tally,
     model::{
@@ -12,9 +12,9 @@ use voting_core::{
     },
 };
 
-use super::{Frame, Visit, list, qr, times};
+use super::{Frame, Visit, list, times};
 use crate::{
-    pages::{site::Site, templates::render},
+    pages::{qr, templates::render},
     problem::Problem,
     texts::Texts,
     views::{result_texts::counted, shares::shares},
@@ -241,23 +241,6 @@ fn minute_rows(minutes: &[NewVoters], zone: &TimeZone) -> Vec<MinuteRow> {
     rows.collect()
 }
 
-/// The address of a poll for its voters, with a scheme and a host, so that it can be copied.
-pub(super) fn vote_url(site: &Site, request: &Request, poll: &Poll) -> Option<String> {
-    let found = site.peer.poll_url(request, poll.id())?;
-    if found.starts_with("//") {
-        // With HTTPS, the address is set.
-        return Some(format!("http:{found}"));
-    }
-    if !found.starts_with('/') {
-        return Some(found);
-    }
-    if let Some(own) = &site.public_url {
-        return Some(format!("{own}{found}"));
-    }
-    let host = request.header(header::HOST)?;
-    Some(format!("http://{host}{found}"))
-}
-
 /// `GET /polls/:poll`.
 pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let poll = visit.poll().await?;
@@ -265,7 +248,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let tally = visit.parts().store.tally(poll.id()).await?;
     let tally = tally.unwrap_or_else(|| Tally::empty(poll.id().clone(), poll.options().len()));
     let hidden = visit.caller.may_see_result_of(&poll, tally.voters).err();
-    let vote_url = vote_url(&visit.parts().site, &visit.request, &poll);
+    let vote_url = visit.parts().site.whole_peer_url(&visit.request, poll.id());
     let qr = vote_url.as_deref().and_then(qr::path);
     let id = poll.id().as_str();
     let service = &visit.parts().service;

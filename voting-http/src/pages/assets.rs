@@ -142,7 +142,7 @@ macro_rules! asset {
     };
 }
 
-static ASSETS: [Asset; 8] = [
+static ASSETS: [Asset; 13] = [
     asset!("voting.css", "text/css; charset=utf-8"),
     asset!("vote.js", "text/javascript; charset=utf-8"),
     asset!("proof.js", "text/javascript; charset=utf-8"),
@@ -151,6 +151,11 @@ static ASSETS: [Asset; 8] = [
     asset!("host.css", "text/css; charset=utf-8"),
     asset!("host.js", "text/javascript; charset=utf-8"),
     asset!("favicon.svg", "image/svg+xml"),
+    asset!("share.js", "text/javascript; charset=utf-8"),
+    asset!("screen.js", "text/javascript; charset=utf-8"),
+    asset!("present.js", "text/javascript; charset=utf-8"),
+    asset!("present.css", "text/css; charset=utf-8"),
+    asset!("embed.css", "text/css; charset=utf-8"),
 ];
 
 /// A hash of all assets, with the words of all languages. It is in their addresses, so that browsers can cache them for ever.

@@ -8,5 +8,6 @@ pub(crate) mod other_polls;
 pub(crate) mod poll_list;
 pub(crate) mod poll_of_page;
 pub(crate) mod preview;
+pub(crate) mod qr;
 pub(crate) mod site;
 pub(crate) mod templates;

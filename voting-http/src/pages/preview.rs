@@ -1,10 +1,18 @@
 //! What search engines and messengers show of a page before it is opened. It has no figures, since previews are kept
 //! for a long time.
 
-use poem::{Endpoint, Response, endpoint::make_sync};
+use poem::{
+    Endpoint, Response,
+    endpoint::make_sync,
+    http::{HeaderMap, HeaderName, HeaderValue},
+};
 use voting_core::Poll;
 
-use crate::{pages::site::Site, texts::Texts, views::poll_view::StateView};
+use crate::{
+    pages::site::{PeerLink, Site},
+    texts::Texts,
+    views::poll_view::StateView,
+};
 
 /// Search engines show about this many characters.
 const LONGEST: usize = 155;
@@ -16,7 +24,21 @@ const ROBOTS: &str = "User-agent: *\n\
     Disallow: /docs\n\
     Disallow: /openapi.json\n\
     Disallow: /metrics\n\
+    Disallow: /oembed\n\
     Disallow: /*/live\n";
+
+/// Search engines do not show this answer.
+pub(crate) fn keep_out_of_search(headers: &mut HeaderMap) {
+    let name = HeaderName::from_static("x-robots-tag");
+    headers.insert(name, HeaderValue::from_static("noindex"));
+}
+
+/// Search engines do not show the pages of a poll that is in no list: they are for whoever has the address.
+pub(crate) fn keep_unlisted_out_of_search(poll: &Poll, headers: &mut HeaderMap) {
+    if !poll.settings().listed {
+        keep_out_of_search(headers);
+    }
+}
 
 /// `GET /robots.txt`. Crawlers look for it only at the root of a host.
 pub(crate) fn robots() -> impl Endpoint {
@@ -37,6 +59,12 @@ pub(crate) struct Preview<'a> {
     pub(crate) address: String,
     /// Whether the address is absolute, as previews need it.
     pub(crate) is_whole: bool,
+    /// Whether search engines may show the page.
+    pub(crate) is_listed: bool,
+    /// The address of the picture that messengers show, if it is known. It changes with the poll.
+    pub(crate) picture: Option<String>,
+    /// Where other sites ask for a frame in place of this page.
+    pub(crate) oembed: Option<String>,
 }
 
 impl<'a> Preview<'a> {
@@ -48,7 +76,12 @@ impl<'a> Preview<'a> {
             (StateView::Open, max) => t.preview_several(options, &t.number(max as u64)),
             _ => t.preview_closed.clone(),
         };
-        Self::new(site, base, poll.title(), with_labels(&begin, poll, t)).at(&poll_path(poll))
+        let results = match &site.peer {
+            PeerLink::Url(results) => Some(results.to_string()),
+            _ => None,
+        };
+        Self::new(site, base, poll.title(), with_labels(&begin, poll, t))
+            .of_poll(poll, site, results)
     }
 
     pub(crate) fn of_result(
@@ -63,7 +96,9 @@ impl<'a> Preview<'a> {
             StateView::Open => &t.preview_live,
             _ => &t.preview_result,
         };
-        Self::new(site, base, poll.title(), with_labels(begin, poll, t)).at(&poll_path(poll))
+        let results = site.public_url.as_ref().map(|own| format!("{own}{base}"));
+        Self::new(site, base, poll.title(), with_labels(begin, poll, t))
+            .of_poll(poll, site, results)
     }
 
     pub(crate) fn of_list(site: &Site, base: &str, t: &'a Texts) -> Self {
@@ -77,17 +112,30 @@ impl<'a> Preview<'a> {
             description,
             address: host.map(ToString::to_string).unwrap_or_default() + base,
             is_whole: host.is_some(),
+            is_listed: true,
+            picture: None,
+            oembed: None,
         }
+    }
+
+    /// The preview of a poll's page. `results` is the address of the result service, if it is known.
+    fn of_poll(self, poll: &Poll, site: &Site, results: Option<String>) -> Self {
+        let mut preview = self.at(&format!("/polls/{}", poll.id()));
+        preview.is_listed = poll.settings().listed;
+        let (id, revision) = (poll.id(), poll.revision());
+        let picture = |results: &String| format!("{results}/polls/{id}/preview.png?v={revision}");
+        preview.picture = results.as_ref().map(picture);
+        if preview.is_whole && !site.embed_origins.is_empty() {
+            let url: String = form_urlencoded::byte_serialize(preview.address.as_bytes()).collect();
+            preview.oembed = results.map(|results| format!("{results}/oembed?url={url}"));
+        }
+        preview
     }
 
     fn at(mut self, path: &str) -> Self {
         self.address.push_str(path);
         self
     }
-}
-
-fn poll_path(poll: &Poll) -> String {
-    format!("/polls/{}", poll.id())
 }
 
 /// The beginning, and as many labels of the poll as fit.

@@ -28,6 +28,8 @@ pub struct Site {
     pub gate: Gate,
     /// The name of this replica on the pages. By default the pages do not say which replica answered.
     pub served_by: Option<String>,
+    /// The sites that may show results inside their pages. By default none may.
+    pub embed_origins: Vec<PublicUrl>,
 }
 
 /// Where the pages of the other service are.
@@ -207,6 +209,30 @@ impl Site {
     pub fn with_served_by(mut self, name: impl Into<Option<String>>) -> Self {
         self.served_by = name.into();
         self
+    }
+
+    /// Sets which sites may show results inside their pages.
+    #[must_use]
+    pub fn with_embed_origins(mut self, origins: impl Into<Vec<PublicUrl>>) -> Self {
+        self.embed_origins = origins.into();
+        self
+    }
+
+    /// The address of a poll's page at the other service, with a scheme and a host, so that it can be copied and scanned.
+    pub(crate) fn whole_peer_url(&self, request: &Request, poll: &PollId) -> Option<String> {
+        let found = self.peer.poll_url(request, poll)?;
+        if found.starts_with("//") {
+            // With HTTPS, the address is set.
+            return Some(format!("http:{found}"));
+        }
+        if !found.starts_with('/') {
+            return Some(found);
+        }
+        if let Some(own) = &self.public_url {
+            return Some(format!("{own}{found}"));
+        }
+        let host = request.header(header::HOST)?;
+        Some(format!("http://{host}{found}"))
     }
 
     /// Whether voters use HTTPS.

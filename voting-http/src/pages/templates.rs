@@ -422,6 +422,11 @@ pub(crate) struct ResultPage<'a> {
 }
 
 impl ResultPage<'_> {
+    /// The screen for an audience.
+    fn present_url(&self) -> String {
+        format!("{}/present", self.here)
+    }
+
     /// What the shares of a poll with several choices are shares of.
     fn about_shares(&self) -> String {
         let whole = self.t.share(1000, false);
@@ -478,6 +483,11 @@ pub(crate) struct HiddenPage<'a> {
 }
 
 impl HiddenPage<'_> {
+    /// The screen for an audience.
+    fn present_url(&self) -> String {
+        format!("{}/present", self.here)
+    }
+
     fn title_size(&self) -> &'static str {
         text_size(self.title.chars().count(), 28, 80)
     }

@@ -254,6 +254,28 @@ impl Problem {
         }
     }
 
+    /// No other site may show results inside its pages.
+    pub(crate) fn not_embedded() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            title: "Not Found",
+            ..Self::said(ProblemKind::Request, |t| &t.embedding_off)
+        }
+    }
+
+    /// The font of pictures lacks signs of the poll's texts.
+    pub(crate) fn no_letters() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            title: "Not Found",
+            ..Self::new(
+                ProblemKind::Request,
+                "The font for PNG pictures lacks signs of this poll's texts, such as Japanese ones. The picture result.svg \
+                 has them.",
+            )
+        }
+    }
+
     pub(crate) fn empty_ballots_not_taken() -> Self {
         Self::said(ProblemKind::EmptyBallotsNotTaken, |t| {
             &t.detail_not_possible

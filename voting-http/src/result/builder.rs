@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use voting_core::{PollDirectory, TallyStore, model::secrets::Secrets};
 
-use super::{Inner, ResultService, granted::Granted};
+use super::{Inner, ResultService, granted::Granted, share::png::Pictures};
 use crate::{
     cache::{live::LiveTallies, polls::Polls},
     edge::options::{Options, option_methods},
@@ -56,6 +56,7 @@ impl ResultServiceBuilder {
             granted: Granted::new(&self.secrets, self.site.is_https()),
             renews_cookies: !self.secrets.others().is_empty(),
             site: self.site,
+            pictures: Pictures::default(),
             options: self.options,
         }))
     }

@@ -5,6 +5,7 @@ mod builder;
 mod events;
 pub(crate) mod granted;
 mod page;
+mod share;
 
 use std::sync::Arc;
 
@@ -13,7 +14,10 @@ use poem_openapi::OpenApiService;
 use voting_core::{PollDirectory, TallyStore, model::secrets::Secrets};
 
 pub use self::builder::ResultServiceBuilder;
-use self::granted::Granted;
+use self::{
+    granted::Granted,
+    share::{embed, oembed, picture, png, present},
+};
 use crate::{
     cache::{live::LiveTallies, polls::Polls},
     edge::{Edge, endpoint::ServiceEndpoint, options::Options},
@@ -41,6 +45,7 @@ struct Inner {
     granted: Granted,
     renews_cookies: bool,
     site: Site,
+    pictures: png::Pictures,
     options: Options,
 }
 
@@ -89,6 +94,22 @@ impl ResultService {
             .at("/polls/:poll/", page(PagePlace::Named))
             .at("/polls/:poll/live", get(page::Live(self.clone())))
             .at("/polls/:poll/live.json", get(page::LiveJson(self.clone())))
+            .at("/polls/:poll/present", get(present::Show(self.clone())))
+            .at("/polls/:poll/qr.svg", get(picture::QrSvg(self.clone())))
+            .at(
+                "/polls/:poll/result.svg",
+                get(picture::ResultSvg(self.clone())),
+            )
+            .at(
+                "/polls/:poll/result.png",
+                get(picture::ResultPng(self.clone())),
+            )
+            .at(
+                "/polls/:poll/preview.png",
+                get(picture::PreviewPng(self.clone())),
+            )
+            .at("/embed/polls/:poll", get(embed::Show(self.clone())))
+            .at("/oembed", get(oembed::Show(self.clone())))
             .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
         ApiRoutes::new(

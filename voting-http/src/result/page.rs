@@ -26,7 +26,7 @@ use crate::{
         language::Language,
         other_polls::OtherPolls,
         poll_of_page::{PagePlace, Shown},
-        preview::Preview,
+        preview::{Preview, keep_unlisted_out_of_search},
         site::Prefix,
         templates::{self, HiddenPage, ResultPage},
     },
@@ -108,6 +108,7 @@ impl Endpoint for Show {
         // When a browser goes back, it shows the page as it was, and the page's script connects again.
         let caching = HeaderValue::from_static("private, no-cache");
         headers.insert(header::CACHE_CONTROL, caching);
+        keep_unlisted_out_of_search(&poll, headers);
         Ok(page)
     }
 }
@@ -162,14 +163,14 @@ fn in_one_piece(known: &Known, figures: &InLanguage) -> Bytes {
 }
 
 /// What is said in place of a result that is hidden.
-struct HiddenWords {
-    turnout: String,
+pub(super) struct HiddenWords {
+    pub(super) turnout: String,
     /// To whom the result is shown, and when.
-    reason: String,
+    pub(super) reason: String,
 }
 
 impl HiddenWords {
-    fn new(known: &Known, t: &'static Texts) -> Self {
+    pub(super) fn new(known: &Known, t: &'static Texts) -> Self {
         let turnout = t.voters(known.snapshot.voters());
         let reason = known.snapshot.why_hidden(t);
         match &known.stalled {
@@ -217,7 +218,9 @@ impl ResultService {
             other_polls: OtherPolls::beside(id, base, &self.0.polls).await,
             served_by: self.0.site.served_by.as_deref(),
         };
-        hidden.finish(templates::render_in(t, &page))
+        let mut answer = hidden.finish(templates::render_in(t, &page));
+        keep_unlisted_out_of_search(poll, answer.headers_mut());
+        answer
     }
 
     /// An event stream of a poll's tally.

@@ -154,6 +154,8 @@ texts! {
         detail_nothing_chosen detail_no_withdrawal detail_cross_site detail_cross_site_form detail_not_possible
         detail_foreign_secret detail_cookies_needed detail_voter_changed detail_too_slow detail_new_voters
         detail_overloaded detail_not_stored detail_crowded form_waits line_is_full
+        show_on_screen screen_controls scan_to_vote qr_of_vote hide_figures show_figures next_poll full_screen
+        embedding_off share link_copied
     }
     phrases {
         percent(share) date(day, month, year) moment(weekday, date, time, zone) since_at(time, date)
@@ -163,6 +165,7 @@ texts! {
         results_of(title) stalled_since(since) place(label, share) announcement(total, places) it_closes_on(at)
         turnout_since(turnout, since) page_of(page, pages)
         preview_options(begin, options) preview_cut(begin, options) preview_bare(begin)
+        picture_as_of(moment)
     }
     counted {
         pick_several() voted_several() choices_are_in() confirmed_choices() forgotten_after() deleted_after()
@@ -242,7 +245,7 @@ impl Texts {
 }
 
 /// Whether a sign is of a script that is written from right to left. `vote.js` has the same ranges.
-fn is_right_to_left(sign: char) -> bool {
+pub(crate) fn is_right_to_left(sign: char) -> bool {
     matches!(sign, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefe}' | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
 }
 

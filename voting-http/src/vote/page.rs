@@ -28,7 +28,7 @@ use crate::{
         language::Language,
         other_polls::OtherPolls,
         poll_of_page::{PagePlace, Shown as ShownAt},
-        preview::Preview,
+        preview::{Preview, keep_unlisted_out_of_search},
         site::Prefix,
         templates::{self, Notice, VoteOption, VotePage, Voted},
     },
@@ -504,6 +504,7 @@ impl VoteService {
         let mut response = templates::render_in(t, &page);
         let vary = HeaderValue::from_static(VARY);
         response.headers_mut().insert(header::VARY, vary);
+        keep_unlisted_out_of_search(poll, response.headers_mut());
         response
     }
 }

@@ -83,6 +83,14 @@ pub struct Config {
     pub host_login: HostLoginSettings,
     /// Traces of single requests and ballots.
     pub traces: TraceSettings,
+    /// The sites that may show results inside their pages: `https://` or `http://` and a host, such as
+    /// `https://www.example.org`. Without any, no site may. In the environment they are separated by commas.
+    #[serde(deserialize_with = "lists::read", serialize_with = "as_texts")]
+    pub embed_origins: Vec<PublicUrl>,
+    /// The sites whose scripts may use the API of the vote and result services (CORS), with the cookies of their visitors. Name
+    /// only sites that you trust. Without any, no site may. In the environment they are separated by commas.
+    #[serde(deserialize_with = "lists::read", serialize_with = "as_texts")]
+    pub api_origins: Vec<PublicUrl>,
     /// Whether pages show which replica answered.
     pub show_served_by: bool,
     /// The id of the poll at `/`. Unless set, it is the first of `polls`; the three services show the oldest poll.
@@ -355,6 +363,10 @@ fn as_text<S: Serializer>(url: &Option<PublicUrl>, to: S) -> Result<S::Ok, S::Er
     url.as_ref().map(ToString::to_string).serialize(to)
 }
 
+fn as_texts<S: Serializer>(urls: &[PublicUrl], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(urls.iter().map(ToString::to_string))
+}
+
 /// The worker and the operator's API.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -546,6 +558,8 @@ impl Default for Config {
             login: LoginSettings::default(),
             host_login: HostLoginSettings::default(),
             traces: TraceSettings::default(),
+            embed_origins: Vec::new(),
+            api_origins: Vec::new(),
             show_served_by: false,
             default_poll: None,
             polls: None,

@@ -113,6 +113,7 @@ fn kind_in_words(kind: &str) -> &'static str {
         "LogFormat" => "`text` or `json`",
         "TrustedProxies" => "list of addresses",
         "PollId" => "poll id",
+        "Vec<PublicUrl>" => "list of URLs",
         "Vec<PathBuf>" => "list of paths",
         "Vec<PollId>" => "list of poll ids",
         "Vec<String>" => "list of texts",

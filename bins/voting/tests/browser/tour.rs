@@ -22,7 +22,8 @@ struct Tour {
 
 impl Tour {
     async fn start(folder: &std::path::Path, scripts: bool) -> Self {
-        std::fs::write(folder.join("polls.toml"), "polls = []\n").expect("written");
+        let settings = "polls = []\nembed_origins = ['https://www.example.org']\n";
+        std::fs::write(folder.join("polls.toml"), settings).expect("written");
         let voting = Voting::start(folder);
         let browser = Browser::start(scripts).await;
         Self {
@@ -268,10 +269,38 @@ async fn voters_pages(scripts: bool) {
         tour.at(&format!("result-{poll}"), &format!("{result}/polls/{poll}"))
             .await;
     }
+    for poll in ["two", "many", "hidden", "closed"] {
+        let screen = format!("{result}/polls/{poll}/present");
+        tour.at(&format!("screen-{poll}"), &screen).await;
+    }
+    for poll in ["five", "hidden"] {
+        let frame = format!("{result}/embed/polls/{poll}");
+        tour.at(&format!("frame-{poll}"), &frame).await;
+    }
+    if scripts {
+        screen_is_live_and_covers_figures(&tour, &result).await;
+    }
     tour.at("vote-list", &format!("{vote}/polls")).await;
     tour.at("result-list", &format!("{result}/polls")).await;
     tour.at("vote-none", &format!("{vote}/polls/none")).await;
     tour.end().await;
+}
+
+async fn screen_is_live_and_covers_figures(tour: &Tour, result: &str) {
+    let screen = format!("{result}/polls/five/present");
+    tour.browser.goto(&screen).await;
+    tour.browser.reads("#live-text", "Live").await;
+    tour.vote("five", "o1");
+    tour.browser
+        .reads("[data-option=o1] .count", "2 votes")
+        .await;
+    let press = "document.dispatchEvent(new KeyboardEvent('keydown', {key: 'h'}));
+        var share = document.querySelector('[data-option=o1] .share');
+        return getComputedStyle(share).visibility + ' ' + location.search";
+    let covered = tour.browser.run(press).await;
+    assert_eq!(covered, "hidden ?figures=hidden");
+    let shown = tour.browser.run(press).await;
+    assert_eq!(shown, "visible ");
 }
 
 async fn hosts_pages(scripts: bool) {

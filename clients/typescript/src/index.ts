@@ -1,0 +1,7 @@
+export { Operator } from "./operator.js";
+export type { CountedPoll, NewPoll, Pipeline, StoredPoll } from "./operator.js";
+export { OutcomeUnknown, VotingProblem } from "./problem.js";
+export { Results } from "./results.js";
+export type { Receipt, Tally, Update } from "./results.js";
+export { Voter, newKey } from "./voter.js";
+export type { Accepted, Eligibility, Identity, KeyStore, Poll, Withdrawn } from "./voter.js";

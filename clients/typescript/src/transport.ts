@@ -1,0 +1,92 @@
+import { OutcomeUnknown, VotingProblem, problemOf } from "./problem.js";
+
+/** Settings that all parts have. */
+export interface TransportOptions {
+  /** For how many milliseconds a request is sent again while no answer comes, or one that says to try again: 30,000 by default. */
+  patience?: number;
+  /** Sends the requests, in place of the global `fetch`. */
+  fetch?: typeof fetch;
+}
+
+/** A proxy, or a service that starts or stops, answers with one of these. The service itself answers 503 where nothing was stored. */
+const TRY_AGAIN: readonly number[] = [429, 502, 503, 504];
+
+/** How long one try may take, in ms. */
+const ONE_TRY = 10_000;
+
+/** How long to wait before each further try, in ms: longer each time, and not at the same moment as others. */
+export class Pauses {
+  #next: number;
+
+  constructor(
+    private readonly first = 200,
+    private readonly longest = 5_000,
+  ) {
+    this.#next = first;
+  }
+
+  next(): number {
+    const pause = this.#next * (0.5 + Math.random() / 2);
+    this.#next = Math.min(this.#next * 2, this.longest);
+    return pause;
+  }
+
+  reset(): void {
+    this.#next = this.first;
+  }
+}
+
+/** The milliseconds that an answer asks to wait; 0 if it names none. */
+export function retryAfter(answer: Response): number {
+  const text = answer.headers.get("retry-after") ?? "";
+  return /^\d+$/.test(text) ? Number(text) * 1000 : 0;
+}
+
+/** Waits, or throws the signal's reason. */
+export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((done, fail) => {
+    signal?.throwIfAborted();
+    const stop = (): void => {
+      clearTimeout(timer);
+      fail(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      done();
+    }, ms);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}
+
+/**
+ * A `fetch` for requests that have the same effect however often they are sent. It sends again while no answer comes, or one that
+ * says to try again. It throws a `VotingProblem` for any other answer that is no success.
+ */
+export function patientFetch(options: TransportOptions): (request: Request) => Promise<Response> {
+  const patience = options.patience ?? 30_000;
+  return async (request) => {
+    const send = options.fetch ?? globalThis.fetch;
+    const ends = Date.now() + patience;
+    const waits = new Pauses();
+    for (;;) {
+      let failed: () => Error;
+      let pause = 0;
+      try {
+        const signal = AbortSignal.any([request.signal, AbortSignal.timeout(ONE_TRY)]);
+        const answer = await send(new Request(request.clone(), { signal }));
+        if (answer.ok) return answer;
+        const problem = await problemOf(answer);
+        if (!TRY_AGAIN.includes(answer.status) || "challenge" in problem.document) throw problem;
+        failed = () => problem;
+        pause = retryAfter(answer);
+      } catch (error) {
+        if (error instanceof VotingProblem) throw error;
+        request.signal.throwIfAborted();
+        failed = () => new OutcomeUnknown(`${request.method} ${new URL(request.url).pathname}`, error);
+      }
+      pause = Math.max(pause, waits.next());
+      if (Date.now() + pause > ends) throw failed();
+      await sleep(pause, request.signal);
+    }
+  };
+}

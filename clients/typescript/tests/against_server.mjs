@@ -1,0 +1,136 @@
+// Uses the built package against running services. VOTE, RESULT, OPERATOR and TOKEN name them.
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { after, before, test } from "node:test";
+import { Operator, OutcomeUnknown, Results, Voter, VotingProblem, newKey } from "../dist/index.js";
+
+const { VOTE, RESULT, OPERATOR, TOKEN } = process.env;
+const operator = new Operator(OPERATOR, TOKEN);
+const results = new Results(RESULT);
+
+async function until(ask) {
+  const ends = Date.now() + 30_000;
+  while (Date.now() < ends) {
+    try {
+      const answer = await ask();
+      if (answer) return answer;
+    } catch (error) {
+      if (error.status !== 404) throw error;
+    }
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  throw new Error("waited in vain");
+}
+
+async function made(id, more = {}) {
+  const options = [
+    { id: "tea", label: "Tea" },
+    { id: "coffee", label: "Coffee" },
+  ];
+  await operator.putPoll({ id, title: "Tea or coffee?", options, ...more });
+  const voter = new Voter(VOTE, { key: newKey() });
+  await until(() => voter.poll(id));
+  return voter;
+}
+
+const votes = async (poll) => (await results.tally(poll)).options.map((option) => option.votes);
+const isCounted = async (ballot) => (await results.receipt(ballot.receipt)).state === "counted";
+
+/** Answers 503 `refusals` times, and then hands requests on; drops `drops` connections after the service has answered. */
+const flaky = { refusals: 0, drops: 0, server: undefined, url: "" };
+
+before(async () => {
+  flaky.server = createServer(async (request, answer) => {
+    const body = [];
+    for await (const piece of request) body.push(piece);
+    if (flaky.refusals > 0) {
+      flaky.refusals -= 1;
+      answer.writeHead(503, { "retry-after": "0" }).end();
+      return;
+    }
+    const headers = {};
+    for (const name of ["content-type", "idempotency-key"]) {
+      if (request.headers[name]) headers[name] = request.headers[name];
+    }
+    const told = await fetch(VOTE + request.url, { method: request.method, headers, body: Buffer.concat(body) });
+    const text = await told.text();
+    if (flaky.drops > 0) {
+      flaky.drops -= 1;
+      request.socket.destroy();
+      return;
+    }
+    answer.writeHead(told.status, { "content-type": told.headers.get("content-type") }).end(text);
+  });
+  await new Promise((done) => flaky.server.listen(0, "127.0.0.1", done));
+  flaky.url = `http://127.0.0.1:${flaky.server.address().port}`;
+});
+
+after(() => flaky.server.close());
+
+test("a vote counts and is followed, and the poll ends", async () => {
+  const poll = "ts-life";
+  const voter = await made(poll);
+  const updates = results.follow(poll);
+  assert.equal((await updates.next()).value.tally.voters, 0);
+  // The newer one is sent after the older one.
+  const [first, second] = await Promise.all([voter.cast(poll, ["tea"]), voter.cast(poll, ["coffee"])]);
+  await until(() => isCounted(second));
+  assert.equal((await results.receipt(first.receipt)).state, "superseded");
+  for await (const { tally, isCurrent } of updates) {
+    if (tally.options[1].votes !== 1) continue;
+    assert.ok(isCurrent);
+    break;
+  }
+  assert.deepEqual(await votes(poll), [0, 1]);
+  assert.ok((await voter.polls()).some(({ id }) => id === poll));
+  assert.equal((await voter.eligibility(poll)).eligible, true);
+  await assert.rejects(voter.cast(poll, ["water"]), { type: "urn:voting:problem:invalid-choice" });
+  await voter.withdraw(poll);
+  await until(async () => (await votes(poll)).join() === "0,0");
+  assert.equal((await operator.closePoll(poll)).state, "final");
+  assert.equal((await operator.poll(poll)).state, "final");
+  const refused = await until(() => voter.cast(poll, ["tea"]).then(() => undefined, (error) => error));
+  assert.ok(refused instanceof VotingProblem);
+  assert.equal(refused.type, "urn:voting:problem:poll-closed");
+  await until(async () => (await operator.pipeline()).pending === 0);
+});
+
+test("a voter is remembered", async () => {
+  await made("ts-kept");
+  const kept = new Map();
+  const store = { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => void kept.set(name, value) };
+  let last;
+  for (const choice of ["tea", "coffee"]) last = await Voter.remembered(VOTE, store).cast("ts-kept", [choice]);
+  await until(() => isCounted(last));
+  assert.deepEqual(await votes("ts-kept"), [0, 1]);
+  assert.throws(() => Voter.remembered(VOTE, { getItem: () => null, setItem: () => {} }));
+});
+
+test("a ballot whose answer is lost counts once", async () => {
+  await made("ts-lost");
+  Object.assign(flaky, { refusals: 2, drops: 1 });
+  const last = await new Voter(flaky.url, { key: newKey() }).cast("ts-lost", ["tea"]);
+  assert.deepEqual([flaky.refusals, flaky.drops], [0, 0]);
+  await until(async () => (await results.receipt(last.receipt)).state !== "pending");
+  await until(async () => (await operator.pipeline()).pending === 0);
+  assert.deepEqual(await votes("ts-lost"), [1, 0]);
+  flaky.drops = 1;
+  const impatient = new Voter(flaky.url, { key: newKey() }, { patience: 0 });
+  await assert.rejects(impatient.cast("ts-lost", ["tea"]), OutcomeUnknown);
+});
+
+test("a hidden result is a problem", async () => {
+  await made("ts-hidden", { results: "after_close" });
+  const hidden = { type: "urn:voting:problem:result-hidden" };
+  await assert.rejects(until(() => results.tally("ts-hidden")), hidden);
+  await assert.rejects(until(() => results.follow("ts-hidden").next()), hidden);
+});
+
+test("whoever follows a result can stop", async () => {
+  await made("ts-stopped");
+  const stop = new AbortController();
+  const updates = results.follow("ts-stopped", { signal: stop.signal });
+  await updates.next();
+  stop.abort();
+  await assert.rejects(updates.next(), { name: "AbortError" });
+});
