@@ -1,9 +1,10 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod connection;
 mod error;
 mod follow;
-mod host;
+mod operator;
 mod results;
 mod retry;
 mod service;
@@ -13,7 +14,7 @@ mod voter;
 
 pub use error::{Error, Problem};
 pub use follow::{Follow, Update};
-pub use host::HostClient;
+pub use operator::OperatorClient;
 pub use results::ResultClient;
 pub use retry::Retry;
 pub use vote::VoteClient;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use support::Voting;
 use voting_client::{
-    Error, HostClient, ResultClient, VoteClient, Voter,
+    Error, OperatorClient, ResultClient, VoteClient, Voter,
     types::{NewPoll, PollState, ReceiptState},
 };
 
@@ -14,7 +14,7 @@ use voting_client::{
 async fn a_client_hosts_votes_and_follows_the_result_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let voting = Voting::start(folder.path());
-    let host = HostClient::new(&voting.operator, &voting.operator_token()).unwrap();
+    let host = OperatorClient::new(&voting.operator, &voting.operator_token()).unwrap();
     let vote = VoteClient::new(&voting.vote).unwrap();
     let results = ResultClient::new(&voting.result).unwrap();
 
@@ -78,7 +78,7 @@ async fn a_client_hosts_votes_and_follows_the_result_to_its_end() {
     let mut none = results.follow("no poll/here", None).unwrap();
     assert!(matches!(none.next().await, Some(Err(Error::Problem(_)))));
     assert!(none.next().await.is_none());
-    let stranger = HostClient::new(&voting.operator, "wrong").unwrap();
+    let stranger = OperatorClient::new(&voting.operator, "wrong").unwrap();
     let error = stranger.poll("drinks").await.unwrap_err();
     assert_eq!(error.kind(), Some("unauthorized"));
 }

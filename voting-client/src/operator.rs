@@ -16,9 +16,9 @@ use crate::{
 
 /// The operator's service, with a token. A copy uses the same connections.
 #[derive(Debug, Clone)]
-pub struct HostClient(Service);
+pub struct OperatorClient(Service);
 
-impl HostClient {
+impl OperatorClient {
     /// At an address, with the token of a host or an operator.
     ///
     /// # Errors
