@@ -260,6 +260,10 @@ async fn voters_pages(scripts: bool) {
         ("long", "label.option:has([value=o1])", Some("#send")),
     ] {
         tour.browser.goto(&format!("{vote}/polls/{poll}")).await;
+        // The dock may lie on an option that is at the end of the window.
+        let centre =
+            format!("document.querySelector('{choose}').scrollIntoView({{ block: 'center' }})");
+        tour.browser.run(&centre).await;
         tour.browser.click(choose).await;
         if let Some(send) = send {
             tour.browser.click(send).await;

@@ -226,8 +226,9 @@ async fn a_list_that_is_closed_shows_the_vote_and_nothing_else() {
     browser.click(&tick("c")).await;
     voting.close("talks");
     browser.reads("#status", "This poll has closed.").await;
+    assert_eq!(browser.ticked().await, json!(["a", "b"]));
     for _ in 0..2 {
-        assert_eq!(browser.ticked().await, json!(["a", "b"]));
+        assert_eq!(browser.chosen().await, json!(["a", "b"]));
         assert_eq!(browser.text("[data-option=c] .action").await, "");
         browser.client.refresh().await.unwrap();
         browser.reads("#lead", "This poll is closed").await;
