@@ -193,6 +193,7 @@
     toggle(list, "voted", confirmed.length > 0);
     toggle(list, "shut", !takes());
     toggle(forget, "off", !hasVote());
+    toggle(byId("receipt"), "off", !hasVote() && !forgotten);
     if (blankForm) toggle(blankForm, "off", !takes() || blank || sending !== null);
     if (withdraw) toggle(withdraw, "off", !open || !(hasVote() || forgotten) || sending !== null);
     form.setAttribute("aria-busy", String(sending !== null));

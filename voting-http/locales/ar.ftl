@@ -411,6 +411,33 @@ several-cookies = أرسل متصفحك عدة ملفات تعريف ارتبا�
 about-start-over = لا نعرف إن كنت قد صوّتَّ من قبل. إذا بدأت من جديد تصبح مصوّتًا جديدًا: يبقى صوتك السابق محتسبًا ولا يمكنك تغييره.
 start-over-as-new = البدء من جديد كمصوّت جديد
 
+## The receipt of a vote
+
+your-receipt = إيصالك
+about-receipt = بهذا الرمز يمكنك التحقق من احتساب صوتك، ما دام معروفًا من صوّت. وهو لا يُظهر ما اخترته.
+keep-receipt-private = كل من لديه الرمز يمكنه التحقق أيضًا، فاحتفظ به لنفسك.
+keep-as-file = حفظ كملف
+check-vote = التحقق من صوتي
+check-another = التحقق من إيصال آخر
+about-check = أدخل رمز إيصالك لترى ما حدث لصوتك. لا يظهر ما اخترته.
+receipt-code = رمز الإيصال
+receipt-wrong = هذا ليس رمز إيصال من هذا الموقع. قارنه بالرمز الذي احتفظت به.
+receipt-pending = وصل صوتك، وهو في انتظار العدّ.
+receipt-counted = صوتك مسجّل: وهو الذي يُحتسب من أصواتك.
+receipt-superseded = حل محله صوت أحدث لك.
+receipt-first-counts = في هذا التصويت يُحتسب الصوت الأول، ولك صوت أسبق.
+receipt-voided = أبطل منظّم التصويت هذا الصوت. لا يُحتسب.
+receipt-rejected = لم يُحتسب هذا الصوت.
+receipt-forgotten = لم يعد معروفًا من صوّت. لا يستطيع أحد أن يعرف أي صوت كان لك.
+receipt-deleted = حُذف هذا التصويت مع كل أصواته.
+reason-unreadable = تعذّرت قراءته أو حفظه. اسأل منظّم التصويت.
+reason-unknown-poll = لم يكن هذا التصويت معروفًا عند وصوله.
+reason-not-valid = لم يكن صوتًا صالحًا في هذا التصويت.
+reason-closed = وصل بعد إغلاق التصويت.
+reason-outside-times = وصل قبل فتح التصويت أو بعد إغلاقه.
+reason-not-eligible = قواعد هذا التصويت لا تسمح به.
+cast-in-minute = وقت الإدلاء به: { $at }.
+
 ## Failures
 
 back-to-poll = العودة إلى التصويت

@@ -359,6 +359,33 @@ several-cookies = Su navegador envió varias cookies que identifican a un votant
 about-start-over = No sabemos si ya votó. Si empieza de nuevo, un voto anterior suyo sigue contando y ya no podrá cambiarlo.
 start-over-as-new = Empezar de nuevo
 
+## The receipt of a vote
+
+your-receipt = Su comprobante
+about-receipt = Con este código puede comprobar si su voto cuenta, hasta que deje de constar quién votó. No muestra lo que eligió.
+keep-receipt-private = Quien tenga el código también puede comprobarlo; guárdelo para usted.
+keep-as-file = Guardar como archivo
+check-vote = Comprobar mi voto
+check-another = Comprobar otro comprobante
+about-check = Escriba el código de su comprobante para ver qué ha sido de su voto. No se muestra lo que eligió.
+receipt-code = Código del comprobante
+receipt-wrong = Este no es el código de un comprobante de este sitio. Compárelo con el que guardó.
+receipt-pending = Su voto ha llegado y espera a ser contado.
+receipt-counted = Su voto consta: de los suyos, es el que cuenta.
+receipt-superseded = Un voto suyo más reciente lo ha sustituido.
+receipt-first-counts = En esta votación cuenta el primer voto, y ya hay uno anterior suyo.
+receipt-voided = Quien organiza la votación ha anulado este voto. No cuenta.
+receipt-rejected = Este voto no se ha contado.
+receipt-forgotten = Ya no consta quién votó. Nadie puede decir ya cuál era su voto.
+receipt-deleted = Esta votación se ha borrado, con todos sus votos.
+reason-unreadable = No se pudo leer o guardar. Pregunte a quien organiza la votación.
+reason-unknown-poll = Su votación no se conocía cuando llegó.
+reason-not-valid = No era un voto válido en esta votación.
+reason-closed = Llegó después de cerrarse la votación.
+reason-outside-times = Llegó antes de abrirse la votación o después de cerrarse.
+reason-not-eligible = Las reglas de esta votación no lo permiten.
+cast-in-minute = Se emitió el { $at }.
+
 ## Failures
 
 back-to-poll = Volver a la votación

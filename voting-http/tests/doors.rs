@@ -47,6 +47,8 @@ const RESULT: &[(&str, Door)] = &[
     ("/polls/:poll/", Door::Result),
     ("/polls/:poll/live", Stream),
     ("/polls/:poll/live.json", Door::Result),
+    // What it says of a receipt, the API says too.
+    ("/receipt", Other),
     ("/robots.txt", Other),
     ("/assets", Other),
     ("/metrics", Metrics),
@@ -70,6 +72,8 @@ const VOTE: &[(&str, Door)] = &[
     ("/polls/:poll/forget", Post),
     ("/polls/:poll/withdraw", Post),
     ("/polls/:poll/result", Other),
+    ("/polls/:poll/receipt", Other),
+    ("/polls/:poll/receipt.txt", Other),
     // A code sets a cookie, or asks for a code.
     ("/polls/:poll/c/:code", Other),
     ("/polls/:poll/code", Post),

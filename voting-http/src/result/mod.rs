@@ -5,6 +5,7 @@ mod builder;
 mod events;
 pub(crate) mod granted;
 mod page;
+mod receipt;
 
 use std::sync::Arc;
 
@@ -28,6 +29,9 @@ use crate::{
     },
     tokens::receipt_key::ReceiptKey,
 };
+
+/// Of a vote, everybody but the services learns the minute only.
+const MINUTE_MS: u64 = 60_000;
 
 /// The result service over its store.
 #[derive(Clone)]
@@ -64,11 +68,12 @@ impl ResultService {
     /// The service as an endpoint, to be served or mounted.
     pub fn into_endpoint(self) -> ServiceEndpoint {
         let options = &self.0.options;
-        let methods = Methods::of(&self.openapi());
+        let methods = Methods::of(&self.openapi()).and(&["/receipt"], "GET, HEAD, POST");
         let edge = Edge::new(self.api_routes(), options)
             .with_methods(methods)
             .renewing_cookies(self.0.renews_cookies)
-            .over_https(self.0.site.is_https());
+            .over_https(self.0.site.is_https())
+            .taking_bodies();
         ServiceEndpoint::new(edge)
     }
 
@@ -89,6 +94,10 @@ impl ResultService {
             .at("/polls/:poll/", page(PagePlace::Named))
             .at("/polls/:poll/live", get(page::Live(self.clone())))
             .at("/polls/:poll/live.json", get(page::LiveJson(self.clone())))
+            .at(
+                "/receipt",
+                get(receipt::Ask).post(receipt::Check(self.clone())),
+            )
             .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route());
         ApiRoutes::new(
