@@ -413,9 +413,16 @@ impl VotePage<'_> {
     /// appears.
     fn room_for(&self) -> String {
         let t = self.t;
-        let unknown = t.in_a_row(&t.unknown, &t.try_again);
+        let unknown = [
+            t.in_a_row(&t.unknown, &t.try_again),
+            t.in_a_row(&t.kept, &t.do_not_send),
+        ];
+        let longest = |messages: &mut dyn Iterator<Item = String>| {
+            let message = messages.max_by_key(|message| message.chars().count());
+            message.unwrap_or_default()
+        };
         if !self.is_duo() {
-            return unknown;
+            return longest(&mut unknown.into_iter());
         }
         let labels = self
             .options
@@ -426,10 +433,7 @@ impl VotePage<'_> {
             false => self.words.thanks.to_owned(),
         });
         let thanks = thanks.map(|thanks| t.in_a_row(&thanks, &t.see_results));
-        let messages = thanks.chain([unknown]);
-        messages
-            .max_by_key(|message| message.chars().count())
-            .unwrap_or_default()
+        longest(&mut thanks.chain(unknown))
     }
 
     /// Both cards have the same text size, which fits the longer label.

@@ -133,7 +133,8 @@ texts! {
         secrecy secrecy_forgotten secrecy_backups secrecy_application secrecy_code secrecy_login secrecy_cookie
         forgotten_at_close deleted_at_close kept_for_good
         sending sent_not_confirmed count_not_sent count_not_confirmed count_last_confirmed count_yours
-        choose_one pick_first unknown unknown_before unknown_earlier unknown_with_cookie offline online_again
+        choose_one pick_first unknown unknown_before unknown_earlier unknown_with_cookie offline online_again kept
+        do_not_send sent_again not_sent_again
         cookies_blocked cookie_unreadable cookie_lost vote_as_new start_over closed_before earlier_counts not_counted
         again_soon texts_changed open_now closed_now unsent_not_counted proving crowded
         result vote_now live reconnecting polled final_word stop_reading start_reading not_begun voting_is_open
