@@ -35,7 +35,6 @@
   var ANSWER_MS = 10000; // a vote may take so long
   var FOLLOW_MS = 5000; // the poll is looked at after so long, and up to two seconds more
   var PROOF_MS = 60000; // a browser computes for so long, then its form waits instead
-  var OFFLINE_MS = 300000; // what could not be sent for longer is not sent by itself any more
 
   var pollState = form.dataset.state; // scheduled, open, closing, final, archived
   var voter = form.dataset.voter; // names the voter to the server; not who it is
@@ -47,8 +46,7 @@
   var tried = null; // the choices of that vote, if this page has sent it
   var sending = null; // the choices that are on their way
   var failed = null; // choices that did not get through, and when
-  var offline = null; // the same, where the voter was told that they are sent again when there is a network
-  var retrying = false; // that is done once
+  var offline = null; // the same, where the voter was told that they are sent again; kept in this page only
   var newVoter = null; // whom the cookie names by now, where it named another one who has voted
   var casts = 0;
 
@@ -195,6 +193,7 @@
     toggle(list, "voted", confirmed.length > 0);
     toggle(list, "shut", !takes());
     toggle(forget, "off", !hasVote());
+    toggle(byId("receipt"), "off", !hasVote() && !forgotten);
     if (blankForm) toggle(blankForm, "off", !takes() || blank || sending !== null);
     if (withdraw) toggle(withdraw, "off", !open || !(hasVote() || forgotten) || sending !== null);
     form.setAttribute("aria-busy", String(sending !== null));
@@ -281,16 +280,18 @@
 
   // ---- Voting ----
 
-  function vote(choices) {
+  // `kept` is what was kept of a try before, if this page tries again by itself.
+  function vote(choices, kept) {
     if (sending) return; // a second tap while the first is on its way
     if (newVoter) return sayLost(choices);
+    if (keeper && !kept) keeper.claim();
     sending = choices;
     failed = offline = null;
     casts += 1;
     remember(true);
     hush();
     draw();
-    put(choices).then(function (outcome) {
+    put(choices, kept).then(function (outcome) {
       sending = null;
       outcome.tell(choices);
       draw();
@@ -305,6 +306,7 @@
       newVoter = null;
       sendAgain(choices);
     };
+    failed = offline = null;
     say("bad", texts.cookie_lost, anew, texts.vote_as_new);
   }
 
@@ -357,15 +359,16 @@
     }
   };
 
-  // Whether it arrived is not known.
-  function unknown(text, retried) {
+  // Whether it arrived is not known. `kept`: it is sent again.
+  function unknown(kept) {
     return {
       tell: function (choices) {
         unsure = true;
         tried = choices;
         failed = { choices: choices, at: Date.now() };
-        offline = retried ? failed : null;
-        say("bad", text || texts.unknown, function () { sendAgain(choices); });
+        offline = kept || null;
+        if (kept) keeper.tell(kept, choices);
+        else say("bad", texts.unknown, function () { sendAgain(choices); });
       }
     };
   }
@@ -384,8 +387,7 @@
   }
 
   // Never fails: it says what is known.
-  function put(choices, proof) {
-    var mayRetry = !retrying;
+  function put(choices, kept, proof) {
     var request = {
       method: "PUT",
       credentials: "same-origin",
@@ -396,19 +398,18 @@
     };
     if (proof) request.headers["Voter-Proof"] = proof;
     return inTime(form.dataset.url, request, read).then(function (outcome) {
-      return outcome.challenge && !proof ? prove(choices, outcome.challenge) : outcome;
+      return outcome.challenge && !proof ? prove(choices, kept, outcome.challenge) : outcome;
     }, function () {
       // Lost on the way there or on the way back: nobody can tell which.
-      var isOffline = navigator.onLine === false && mayRetry;
-      return unknown(isOffline && texts.offline, isOffline);
+      return unknown(keeper && keeper.again(kept));
     });
   }
 
   // Very many new voters come, and each of them does some work (ALTCHA's proof of work).
-  function prove(choices, challenge) {
+  function prove(choices, kept, challenge) {
     say("news", texts.proving);
     return solve(challenge).then(function (proof) {
-      return proof ? put(choices, proof) : sendForm(choices);
+      return proof ? put(choices, kept, proof) : sendForm(choices);
     });
   }
 
@@ -505,29 +506,38 @@
     });
   }
 
-  // ---- Without a network ----
+  // ---- What did not get through, and is sent again: keep.js, which a first vote does not need ----
 
-  window.addEventListener("online", function () {
-    follow(0);
-    if (!offline || sending) return;
-    var choices = offline.choices;
-    if (Date.now() - offline.at > OFFLINE_MS) return unknown().tell(choices);
-    retrying = true;
-    vote(choices);
-    retrying = false;
-    say("news", texts.online_again);
+  var keeper = null;
+  var beside = document.currentScript.src.replace(/vote(?=[.\w]*\.js)/, "keep"); // in the same language
+
+  window.addEventListener("load", function () {
+    var script = document.createElement("script");
+    script.src = beside;
+    document.head.appendChild(script);
   });
 
-  function dropOffline() {
+  window.votingKeeper = function (make) {
+    keeper = make({
+      poll: form.dataset.poll,
+      say: say,
+      vote: vote,
+      drop: drop,
+      kept: function () { return offline; },
+      takes: function () { return !sending && !newVoter && takes(); },
+      // A vote that was lost just before the network was lost by this.
+      lost: function (kept) {
+        if (failed && isSaid() && Date.now() - failed.at < ANSWER_MS) unknown(kept).tell(failed.choices);
+      }
+    });
+  };
+
+  window.addEventListener("online", function () { follow(0); });
+
+  // Says that it is not sent again.
+  function drop() {
     if (offline) unknown().tell(offline.choices);
-    offline = null;
-    return null;
   }
-
-  window.addEventListener("offline", function () {
-    // A vote that was lost just before was lost by this.
-    if (failed && isSaid() && Date.now() - failed.at < ANSWER_MS) unknown(texts.offline, true).tell(failed.choices);
-  });
 
   // ---- Following the poll, and what other tabs of this browser do ----
 
@@ -559,7 +569,9 @@
       return response.text();
     }).then(function (text) {
       // An answer from before a vote says nothing of that vote.
-      if (casts === before) take(parsed(text));
+      if (casts !== before || !text) return;
+      take(parsed(text));
+      if (keeper) keeper.resend();
     }).then(null, function () { }).then(function () {
       asking = false;
       later();
@@ -629,17 +641,21 @@
       if (form.querySelector("div.option") || (inputs.length && !send)) location.reload(); // nothing there to press yet
       return texts.open_now;
     }
-    failed = offline = null;
     var unsent = inputs.length && !same(ticked(), confirmed) && !(unsure && tried && same(ticked(), tried)) ? texts.unsent_not_counted : "";
     dropTicks();
-    return inARow(texts.closed_now, unsent, whatCounts());
+    var notSent = offline && texts.not_sent_again;
+    failed = offline = null;
+    return inARow(texts.closed_now, unsent, notSent, whatCounts());
   }
 
   // What another tab has sent, or had forgotten.
   function takeVote(now) {
     forgotten = now.forgotten === true;
     // What was tried before is not sent again in its place.
-    if ((now.ballot || "") !== ballot) failed = dropOffline();
+    if ((now.ballot || "") !== ballot) {
+      drop();
+      failed = null;
+    }
     ballot = now.ballot || "";
     var wasBlank = blank;
     blank = now.blank === true;

@@ -186,6 +186,10 @@ unknown-earlier = Wir wissen nicht, ob ein früherer Versuch angekommen ist.
 unknown-with-cookie = Wir wissen nicht, ob Ihre Stimme angekommen ist. Sie können es gefahrlos noch einmal versuchen: Sie zählt nur einmal, wenn Sie das Cookie behalten, das mit dieser Antwort kam.
 offline = Sie sind offline. Wir wissen nicht, ob Ihre Stimme angekommen ist. Sie wird noch einmal gesendet, wenn Sie online sind, und zählt nur einmal.
 online-again = Sie sind wieder online. Ihre Stimme wird noch einmal gesendet …
+kept = Wir wissen nicht, ob Ihre Stimme angekommen ist. Sie wird von selbst noch einmal gesendet und zählt nur einmal.
+do-not-send = Nicht senden
+sent-again = Ihre Stimme wird noch einmal gesendet …
+not-sent-again = Ihre Stimme wurde nicht noch einmal gesendet.
 cookies-blocked = Ihr Browser behält das Cookie nicht, mit dem Ihre Stimme nur einmal zählt. Erlauben Sie Cookies für diese Seite und stimmen Sie dann ab.
 cookie-unreadable = Das Cookie Ihres Browsers sagt nicht, wer Sie sind.
 cookie-lost = Dieser Browser hat das Cookie Ihrer Stimme verloren. Die Stimme zählt weiterhin. Wenn Sie jetzt abstimmen, ist das eine weitere Stimme.
@@ -373,6 +377,33 @@ cookie-outdated = Das Cookie Ihres Browsers für diese Seite ist von einer älte
 several-cookies = Ihr Browser hat mehrere Cookies gesendet, die sagen sollen, wer abstimmt, und sie unterscheiden sich. Löschen Sie in Ihrem Browser die Cookies dieser Seite und der übergeordneten Domain und öffnen Sie diese Seite dann noch einmal.
 about-start-over = Wir wissen nicht, ob Sie schon abgestimmt haben. Wenn Sie neu beginnen, zählt eine frühere Stimme von Ihnen weiterhin, und Sie können sie nicht mehr ändern.
 start-over-as-new = Neu beginnen
+
+## The receipt of a vote
+
+your-receipt = Ihre Quittung
+about-receipt = Mit diesem Code können Sie prüfen, ob Ihre Stimme zählt, bis vergessen wird, wer abgestimmt hat. Er zeigt nicht, was Sie gewählt haben.
+keep-receipt-private = Wer den Code hat, kann das auch prüfen. Behalten Sie ihn deshalb für sich.
+keep-as-file = Als Datei aufbewahren
+check-vote = Meine Stimme prüfen
+check-another = Eine andere Quittung prüfen
+about-check = Geben Sie den Code Ihrer Quittung ein. Dann sehen Sie, was aus Ihrer Stimme geworden ist. Was Sie gewählt haben, wird nicht gezeigt.
+receipt-code = Code der Quittung
+receipt-wrong = Das ist kein Code einer Quittung von hier. Vergleichen Sie ihn mit dem, den Sie aufbewahrt haben.
+receipt-pending = Ihre Stimme ist angekommen. Sie wartet darauf, gezählt zu werden.
+receipt-counted = Ihre Stimme ist da: Von Ihren Stimmen ist sie die, die zählt.
+receipt-superseded = Eine neuere Stimme von Ihnen hat sie ersetzt.
+receipt-first-counts = In dieser Abstimmung zählt die erste Stimme, und es gibt eine frühere von Ihnen.
+receipt-voided = Wer die Abstimmung leitet, hat diese Stimme für ungültig erklärt. Sie zählt nicht.
+receipt-rejected = Diese Stimme wurde nicht gezählt.
+receipt-forgotten = Wer abgestimmt hat, ist vergessen. Niemand kann mehr sagen, welche Stimme Ihre war.
+receipt-deleted = Diese Abstimmung ist gelöscht, mit allen Stimmen.
+reason-unreadable = Sie konnte nicht gelesen oder nicht gespeichert werden. Fragen Sie, wer die Abstimmung leitet.
+reason-unknown-poll = Ihre Abstimmung war nicht bekannt, als sie ankam.
+reason-not-valid = Sie war in dieser Abstimmung nicht gültig.
+reason-closed = Sie kam, nachdem die Abstimmung geschlossen war.
+reason-outside-times = Sie kam, bevor die Abstimmung offen war oder nachdem sie geschlossen war.
+reason-not-eligible = Die Regeln dieser Abstimmung lassen sie nicht zu.
+cast-in-minute = Abgegeben am { $at }.
 
 ## Failures
 

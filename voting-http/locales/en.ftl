@@ -187,6 +187,10 @@ unknown-earlier = We do not know whether an earlier try arrived.
 unknown-with-cookie = We do not know whether your vote arrived. Trying again is safe: it counts once, if you keep the cookie that came with this answer.
 offline = You are offline. We do not know whether your vote arrived. It is sent again when you are online; it counts once.
 online-again = You are online again. Your vote is being sent once more…
+kept = We do not know whether your vote arrived. It is sent again by itself, and counts once.
+do-not-send = Do not send it
+sent-again = Your vote is being sent once more…
+not-sent-again = Your vote was not sent again.
 cookies-blocked = Your browser does not keep the cookie that makes sure that you count once. Allow cookies for this site, then vote.
 cookie-unreadable = Your browser's cookie does not say who you are.
 cookie-lost = This browser has lost the cookie of your vote, which still counts. If you vote now, you vote as a new voter.
@@ -370,6 +374,33 @@ cookie-outdated = Your browser's cookie for this site is of an older kind that t
 several-cookies = Your browser sent several cookies that name a voter, and they differ. Delete the cookies of this site in your browser, and of the site above it, then open this page again.
 about-start-over = We do not know whether you voted before. If you start over, you are a new voter: an earlier vote of yours still counts, and you can no longer change it.
 start-over-as-new = Start over as a new voter
+
+## The receipt of a vote
+
+your-receipt = Your receipt
+about-receipt = With this code you can check whether your vote counts, until the voters of this poll are forgotten. It does not show what you chose.
+keep-receipt-private = Whoever has the code can check this too, so keep it for yourself.
+keep-as-file = Keep it as a file
+check-vote = Check my vote
+check-another = Check another receipt
+about-check = Enter the code of your receipt to see what became of your vote. What you chose is not shown.
+receipt-code = Code of the receipt
+receipt-wrong = This is not the code of a receipt from here. Compare it with the one that you kept.
+receipt-pending = Your vote has arrived. It waits to be counted.
+receipt-counted = Your vote is in: it is the one of yours that counts.
+receipt-superseded = A newer vote of yours has taken its place.
+receipt-first-counts = In this poll the first vote counts, and an earlier vote of yours is there.
+receipt-voided = The host has voided this vote. It does not count.
+receipt-rejected = This vote was not counted.
+receipt-forgotten = The voters of this poll are forgotten. Nobody can tell any more which vote was yours.
+receipt-deleted = This poll is deleted, with all its votes.
+reason-unreadable = It could not be read or stored. Ask the host of the poll.
+reason-unknown-poll = Its poll was not known when it arrived.
+reason-not-valid = It was not a valid vote in this poll.
+reason-closed = It came after the poll was closed.
+reason-outside-times = It came before the poll was open, or after it was closed.
+reason-not-eligible = The rules of this poll do not allow it.
+cast-in-minute = It was cast on { $at }.
 
 ## Failures
 

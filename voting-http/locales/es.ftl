@@ -204,6 +204,10 @@ unknown-earlier = No sabemos si un intento anterior llegó.
 unknown-with-cookie = No sabemos si su voto llegó. Puede intentarlo de nuevo sin riesgo: cuenta una sola vez, si conserva la cookie que vino con esta respuesta.
 offline = No hay conexión. No sabemos si su voto llegó. Se enviará de nuevo cuando haya conexión y cuenta una sola vez.
 online-again = Vuelve a haber conexión. Su voto se envía de nuevo…
+kept = No sabemos si su voto llegó. Se enviará de nuevo por sí solo y cuenta una sola vez.
+do-not-send = No enviarlo
+sent-again = Su voto se envía de nuevo…
+not-sent-again = Su voto no se envió de nuevo.
 cookies-blocked = Su navegador no conserva la cookie que asegura que su voto cuente una sola vez. Permita las cookies de este sitio y vote después.
 cookie-unreadable = La cookie de su navegador no dice quién es usted.
 cookie-lost = Este navegador ha perdido la cookie de su voto, que sigue contando. Si vota ahora, votará como votante nuevo.
@@ -405,6 +409,33 @@ cookie-outdated = La cookie de su navegador para este sitio es de un tipo antigu
 several-cookies = Su navegador envió varias cookies que identifican a un votante, y son distintas. Borre en su navegador las cookies de este sitio y las del sitio superior, y abra esta página de nuevo.
 about-start-over = No sabemos si ya votó. Si empieza de nuevo, un voto anterior suyo sigue contando y ya no podrá cambiarlo.
 start-over-as-new = Empezar de nuevo
+
+## The receipt of a vote
+
+your-receipt = Su comprobante
+about-receipt = Con este código puede comprobar si su voto cuenta, hasta que deje de constar quién votó. No muestra lo que eligió.
+keep-receipt-private = Quien tenga el código también puede comprobarlo; guárdelo para usted.
+keep-as-file = Guardar como archivo
+check-vote = Comprobar mi voto
+check-another = Comprobar otro comprobante
+about-check = Escriba el código de su comprobante para ver qué ha sido de su voto. No se muestra lo que eligió.
+receipt-code = Código del comprobante
+receipt-wrong = Este no es el código de un comprobante de este sitio. Compárelo con el que guardó.
+receipt-pending = Su voto ha llegado y espera a ser contado.
+receipt-counted = Su voto consta: de los suyos, es el que cuenta.
+receipt-superseded = Un voto suyo más reciente lo ha sustituido.
+receipt-first-counts = En esta votación cuenta el primer voto, y ya hay uno anterior suyo.
+receipt-voided = Quien organiza la votación ha anulado este voto. No cuenta.
+receipt-rejected = Este voto no se ha contado.
+receipt-forgotten = Ya no consta quién votó. Nadie puede decir ya cuál era su voto.
+receipt-deleted = Esta votación se ha borrado, con todos sus votos.
+reason-unreadable = No se pudo leer o guardar. Pregunte a quien organiza la votación.
+reason-unknown-poll = Su votación no se conocía cuando llegó.
+reason-not-valid = No era un voto válido en esta votación.
+reason-closed = Llegó después de cerrarse la votación.
+reason-outside-times = Llegó antes de abrirse la votación o después de cerrarse.
+reason-not-eligible = Las reglas de esta votación no lo permiten.
+cast-in-minute = Se emitió el { $at }.
 
 ## Failures
 

@@ -154,6 +154,10 @@ unknown-earlier = 以前の送信が届いたかどうか分かりません。
 unknown-with-cookie = 投票が届いたかどうか分かりません。この応答に付いているCookieを保存していれば、もう一度送っても、数えられるのは1票だけなので安心です。
 offline = オフラインです。投票が届いたかどうか分かりません。オンラインになると、もう一度送信します。数えられるのは1票だけです。
 online-again = オンラインに戻りました。投票をもう一度送信しています…
+kept = 投票が届いたかどうか分かりません。自動でもう一度送信します。数えられるのは1票だけです。
+do-not-send = 送信しない
+sent-again = 投票をもう一度送信しています…
+not-sent-again = 投票は再送信されませんでした。
 cookies-blocked = 1人1票を守るためのCookieが、ブラウザーに保存されません。このサイトのCookieを許可してから投票してください。
 cookie-unreadable = ブラウザーのCookieからは、あなたが誰か分かりません。
 cookie-lost = このブラウザーから、投票のCookieがなくなりました。前の票は有効なままです。いま投票すると、新しい投票者としての投票になります。
@@ -285,6 +289,33 @@ cookie-outdated = このサイトのCookieは、もう使われていない古�
 several-cookies = 投票者を示すCookieが複数送られ、内容が異なります。ブラウザーでこのサイトと上位サイトのCookieを削除してから、このページをもう一度開いてください。
 about-start-over = 以前に投票したかどうか分かりません。やり直すと新しい投票者になります。以前の票は有効なまま残り、変更できなくなります。
 start-over-as-new = 新しい投票者としてやり直す
+
+## The receipt of a vote
+
+your-receipt = 投票の控え
+about-receipt = このコードで、あなたの票が数えられるかどうかを確かめられます（誰が投票したかの記録が消去されるまで）。選んだ内容は表示されません。
+keep-receipt-private = コードを持つ人は誰でも確かめられます。ほかの人に見せないでください。
+keep-as-file = ファイルとして保存
+check-vote = 自分の投票を確かめる
+check-another = 別の控えを確かめる
+about-check = 控えのコードを入力すると、投票がどうなったか分かります。選んだ内容は表示されません。
+receipt-code = 控えのコード
+receipt-wrong = これはこのサイトの控えのコードではありません。保存したものと見比べてください。
+receipt-pending = 投票は届いています。集計を待っています。
+receipt-counted = 投票は受け付けられています。あなたの票のうち、数えられるのはこの票です。
+receipt-superseded = あなたの新しい票に置き換えられました。
+receipt-first-counts = この投票では最初の票が有効で、あなたの前の票があります。
+receipt-voided = 主催者がこの票を無効にしました。数えられません。
+receipt-rejected = この票は数えられませんでした。
+receipt-forgotten = この投票では、誰が投票したかの記録は消去されました。どれがあなたの票だったかは、もう誰にも分かりません。
+receipt-deleted = この投票は、すべての票とともに削除されました。
+reason-unreadable = 読み取れなかったか、保存できませんでした。主催者に問い合わせてください。
+reason-unknown-poll = 届いたとき、この投票はここにありませんでした。
+reason-not-valid = この投票では有効な票ではありませんでした。
+reason-closed = 締め切り後に届きました。
+reason-outside-times = 開始前、または締め切り後に届きました。
+reason-not-eligible = この投票の規則では認められません。
+cast-in-minute = 投票日時：{ $at }
 
 ## Failures
 

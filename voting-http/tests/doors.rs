@@ -59,6 +59,8 @@ const RESULT: &[(&str, Door)] = &[
     ("/embed/polls/:poll", Door::Result),
     ("/oembed", Other),
     ("/polls/:poll/history", Door::History),
+    // What it says of a receipt, the API says too.
+    ("/receipt", Other),
     ("/robots.txt", Other),
     ("/assets", Other),
     ("/metrics", Metrics),
@@ -83,6 +85,8 @@ const VOTE: &[(&str, Door)] = &[
     ("/polls/:poll/forget", Post),
     ("/polls/:poll/withdraw", Post),
     ("/polls/:poll/result", Other),
+    ("/polls/:poll/receipt", Other),
+    ("/polls/:poll/receipt.txt", Other),
     // A code sets a cookie, or asks for a code.
     ("/polls/:poll/c/:code", Other),
     ("/polls/:poll/code", Post),

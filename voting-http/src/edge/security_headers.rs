@@ -30,6 +30,27 @@ pub(crate) fn policy_framed_by(origins: &[PublicUrl]) -> HeaderValue {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(PAGES))
 }
 
+/// The policy of a page with a form for the address `target`, which may be at another service. An address without a
+/// scheme has that of the page. `None` if no policy can name its host: an IPv6 address.
+pub(crate) fn policy_with_form(target: &str) -> Option<HeaderValue> {
+    let origin = match target.split_once("//") {
+        Some((scheme, rest)) => {
+            let host = rest.split('/').next().unwrap_or_default();
+            format!(
+                "{scheme}{}{host}",
+                if scheme.is_empty() { "" } else { "//" }
+            )
+        }
+        None => return Some(PAGES_POLICY),
+    };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'/');
+    if !origin.bytes().all(plain) {
+        return None;
+    }
+    let forms = format!("form-action 'self' {origin}");
+    HeaderValue::try_from(PAGES.replace("form-action 'self'", &forms)).ok()
+}
+
 // The values are constants, since `from_static` looks at each byte of its text. So the compiler does that, once.
 
 const PAGES_POLICY: HeaderValue = HeaderValue::from_static(PAGES);
@@ -101,5 +122,34 @@ impl SecurityHeaders {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, ALWAYS_HTTPS);
         }
         headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_may_be_sent_to_the_other_service_and_nowhere_else() {
+        let forms = |target: &str| {
+            let policy = policy_with_form(target)?;
+            let policy = policy.to_str().expect("text").to_owned();
+            let forms = policy
+                .split("; ")
+                .find(|part| part.starts_with("form-action"));
+            Some(forms.expect("forms").to_owned())
+        };
+        let other = |target: &str| forms(target).expect("a policy");
+        assert_eq!(other("/results/receipt"), "form-action 'self'");
+        assert_eq!(
+            other("//vote.test:8081/receipt"),
+            "form-action 'self' vote.test:8081"
+        );
+        assert_eq!(
+            other("https://results.test/receipt"),
+            "form-action 'self' https://results.test"
+        );
+        assert_eq!(forms("//[::1]:8081/receipt"), None);
+        assert_eq!(forms("//a;script-src *:1/receipt"), None);
     }
 }

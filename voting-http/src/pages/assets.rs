@@ -97,7 +97,7 @@ impl Asset {
             asset: self,
             language,
         };
-        if self.name != WITH_WORDS {
+        if !WITH_WORDS.contains(&self.name) {
             return vec![(self.name.to_owned(), at(None))];
         }
         let in_language = |t: &'static Texts| -> (String, At) {
@@ -124,8 +124,8 @@ impl Sent {
     }
 }
 
-/// The script that is sent with the words of a language.
-const WITH_WORDS: &str = "vote.js";
+/// The scripts that are sent with the words of a language.
+const WITH_WORDS: [&str; 2] = ["vote.js", "keep.js"];
 
 /// Removes comments and indentation. No text in our sources contains anything that looks like them.
 fn lean(source: &str) -> String {
@@ -184,9 +184,10 @@ macro_rules! asset {
     };
 }
 
-static ASSETS: [Asset; 14] = [
+static ASSETS: [Asset; 15] = [
     asset!("voting.css", "text/css; charset=utf-8"),
     asset!("vote.js", "text/javascript; charset=utf-8"),
+    asset!("keep.js", "text/javascript; charset=utf-8"),
     asset!("proof.js", "text/javascript; charset=utf-8"),
     asset!("result.js", "text/javascript; charset=utf-8"),
     asset!("result.css", "text/css; charset=utf-8"),
@@ -208,10 +209,12 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
         hash.update(asset.source);
     }
     for t in Texts::all() {
-        hash.update(texts::script_in_language(
-            include_str!("../../assets/vote.js"),
-            t,
-        ));
+        let scripts = ASSETS
+            .iter()
+            .filter(|asset| WITH_WORDS.contains(&asset.name));
+        for script in scripts {
+            hash.update(texts::script_in_language(script.source, t));
+        }
     }
     HEXLOWER.encode(&hash.finalize()[..6])
 });

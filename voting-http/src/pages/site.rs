@@ -59,23 +59,33 @@ pub enum PeerLink {
 impl PeerLink {
     /// The address of a poll's page at the other service.
     pub(crate) fn poll_url(&self, request: &Request, poll: &PollId) -> Option<String> {
+        Some(format!("{}/polls/{poll}", self.root(request)?))
+    }
+
+    /// The address of the page at the other service that says what became of a receipt.
+    pub(crate) fn receipt_url(&self, request: &Request) -> Option<String> {
+        Some(format!("{}/receipt", self.root(request)?))
+    }
+
+    /// The address of the other service, without a slash at the end.
+    fn root(&self, request: &Request) -> Option<String> {
         match self {
             Self::None => None,
-            Self::Url(url) => Some(format!("{url}/polls/{poll}")),
+            Self::Url(url) => Some(url.to_string()),
             Self::Port(peer) => {
                 let own = request.local_addr().as_socket_addr()?.port();
-                on_same_host(request, own, *peer, poll)
+                on_same_host(request, own, *peer)
             }
-            Self::MappedPort { own, peer } => on_same_host(request, *own, *peer, poll),
-            Self::Path(path) => Some(format!("{}/polls/{poll}", path.trim_end_matches('/'))),
+            Self::MappedPort { own, peer } => on_same_host(request, *own, *peer),
+            Self::Path(path) => Some(path.trim_end_matches('/').to_owned()),
         }
     }
 }
 
-/// The address of a poll's page on the host that the client used, if the client used the port `own`.
-fn on_same_host(request: &Request, own: u16, peer: u16, poll: &PollId) -> Option<String> {
+/// The port `peer` on the host that the client used, if the client used the port `own`.
+fn on_same_host(request: &Request, own: u16, peer: u16) -> Option<String> {
     let (name, port) = host_and_port(request)?;
-    (port == own).then(|| format!("//{name}:{peer}/polls/{poll}"))
+    (port == own).then(|| format!("//{name}:{peer}"))
 }
 
 /// The host and the port that the client used.

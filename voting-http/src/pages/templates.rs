@@ -155,6 +155,62 @@ pub(crate) struct CodePage<'a> {
     pub(crate) result_url: Option<String>,
 }
 
+/// The page with the receipt of this browser's vote.
+#[derive(Debug, Clone, Template)]
+#[template(path = "receipt.html")]
+pub(crate) struct ReceiptPage<'a> {
+    /// The texts in the language of the page.
+    pub(crate) t: &'static Texts,
+    /// The address of the page, to which the links of the languages lead.
+    pub(crate) here: &'a str,
+    pub(crate) base: &'a str,
+    pub(crate) assets_version: &'a str,
+    /// The question.
+    pub(crate) title: &'a str,
+    pub(crate) language: Language<'a>,
+    /// The address of the poll's page. The receipt as a file is below it.
+    pub(crate) address: &'a str,
+    /// The receipt as text.
+    pub(crate) code: &'a str,
+    /// The page of the result service that takes the code, if there is one to link to.
+    pub(crate) check_url: Option<String>,
+    /// Whether a form may send the code there.
+    pub(crate) sends: bool,
+}
+
+/// The page that says what became of a vote.
+#[derive(Debug, Clone, Template)]
+#[template(path = "check.html")]
+pub(crate) struct CheckPage<'a> {
+    /// The texts in the language of the page.
+    pub(crate) t: &'static Texts,
+    /// The address of the page. It has no code.
+    pub(crate) here: &'a str,
+    pub(crate) base: &'a str,
+    pub(crate) assets_version: &'a str,
+    /// What became of the vote, if there was a code.
+    pub(crate) checked: Option<Checked<'a>>,
+    /// What is wrong with the code.
+    pub(crate) error: Option<&'a str>,
+}
+
+/// What became of a vote. It never says for what the vote is.
+#[derive(Debug, Clone)]
+pub(crate) struct Checked<'a> {
+    /// Whether the vote is the one of its voter that counts.
+    pub(crate) counts: bool,
+    pub(crate) words: &'static str,
+    /// Why it was not counted; empty if it was, or if it waits.
+    pub(crate) reason: &'static str,
+    /// The minute in which it was cast.
+    pub(crate) cast: Option<String>,
+    /// The question, unless the poll is gone.
+    pub(crate) title: Option<&'a str>,
+    pub(crate) language: Option<Language<'a>>,
+    /// The result of the poll.
+    pub(crate) poll_url: Option<String>,
+}
+
 /// The voting page.
 #[derive(Debug, Clone, Template)]
 #[template(path = "vote.html")]
@@ -365,9 +421,16 @@ impl VotePage<'_> {
     /// appears.
     fn room_for(&self) -> String {
         let t = self.t;
-        let unknown = t.in_a_row(&t.unknown, &t.try_again);
+        let unknown = [
+            t.in_a_row(&t.unknown, &t.try_again),
+            t.in_a_row(&t.kept, &t.do_not_send),
+        ];
+        let longest = |messages: &mut dyn Iterator<Item = String>| {
+            let message = messages.max_by_key(|message| message.chars().count());
+            message.unwrap_or_default()
+        };
         if !self.is_duo() {
-            return unknown;
+            return longest(&mut unknown.into_iter());
         }
         let labels = self
             .options
@@ -378,10 +441,7 @@ impl VotePage<'_> {
             false => self.words.thanks.to_owned(),
         });
         let thanks = thanks.map(|thanks| t.in_a_row(&thanks, &t.see_results));
-        let messages = thanks.chain([unknown]);
-        messages
-            .max_by_key(|message| message.chars().count())
-            .unwrap_or_default()
+        longest(&mut thanks.chain(unknown))
     }
 
     /// Both cards have the same text size, which fits the longer label.

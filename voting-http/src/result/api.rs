@@ -9,7 +9,7 @@ use poem_openapi::{
 use voting_core::ReceiptState;
 
 use super::{
-    ResultService,
+    MINUTE_MS, ResultService,
     events::{Content, TallyEvents},
 };
 use crate::{
@@ -20,8 +20,6 @@ use crate::{
         tally_view::TallyView,
     },
 };
-
-const MINUTE_MS: u64 = 60_000;
 
 pub(super) struct Api(pub(super) ResultService);
 

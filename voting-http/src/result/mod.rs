@@ -5,6 +5,7 @@ mod builder;
 mod events;
 pub(crate) mod granted;
 mod page;
+mod receipt;
 pub(crate) mod rows;
 mod share;
 mod yours;
@@ -35,6 +36,9 @@ use crate::{
     },
     tokens::receipt_key::ReceiptKey,
 };
+
+/// Of a vote, everybody but the services learns the minute only.
+const MINUTE_MS: u64 = 60_000;
 
 /// The result service over its store.
 #[derive(Clone)]
@@ -74,12 +78,13 @@ impl ResultService {
     /// The service as an endpoint, to be served or mounted.
     pub fn into_endpoint(self) -> ServiceEndpoint {
         let options = &self.0.options;
-        let methods = Methods::of(&self.openapi());
+        let methods = Methods::of(&self.openapi()).and(&["/receipt"], "GET, HEAD, POST");
         let edge = Edge::new(self.api_routes(), options)
             .with_methods(methods)
             .renewing_cookies(self.0.renews_cookies)
             .over_https(self.0.site.is_https())
-            .themed(self.0.site.theme.clone());
+            .themed(self.0.site.theme.clone())
+            .taking_bodies();
         ServiceEndpoint::new(edge)
     }
 
@@ -117,6 +122,10 @@ impl ResultService {
             )
             .at("/embed/polls/:poll", get(embed::Show(self.clone())))
             .at("/oembed", get(oembed::Show(self.clone())))
+            .at(
+                "/receipt",
+                get(receipt::Ask).post(receipt::Check(self.clone())),
+            )
             .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route(self.0.site.theme.as_ref()));
         ApiRoutes::new(

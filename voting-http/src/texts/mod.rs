@@ -134,7 +134,8 @@ texts! {
         trust_cookie trust_code trust_login trust_application
         forgotten_at_close deleted_at_close kept_for_good
         sending sent_not_confirmed count_not_sent count_not_confirmed count_last_confirmed count_yours
-        choose_one pick_first unknown unknown_before unknown_earlier unknown_with_cookie offline online_again
+        choose_one pick_first unknown unknown_before unknown_earlier unknown_with_cookie offline online_again kept
+        do_not_send sent_again not_sent_again
         cookies_blocked cookie_unreadable cookie_lost vote_as_new start_over closed_before earlier_counts not_counted
         again_soon texts_changed open_now closed_now unsent_not_counted proving crowded
         result vote_now live reconnecting polled final_word stop_reading start_reading not_begun voting_is_open
@@ -146,6 +147,10 @@ texts! {
         other_code use_new_code keep_other_code enter_code your_code go_on about_letters sign_in sign_in_needed
         sign_in_again other_people code_needed code_unreadable code_wrong code_replaced code_revoked too_many_codes
         cookie_damaged cookie_outdated several_cookies about_start_over start_over_as_new
+        your_receipt about_receipt keep_receipt_private keep_as_file check_vote check_another about_check receipt_code
+        receipt_wrong receipt_pending receipt_counted receipt_superseded receipt_first_counts receipt_voided
+        receipt_rejected receipt_forgotten receipt_deleted reason_unreadable reason_unknown_poll reason_not_valid
+        reason_closed reason_outside_times reason_not_eligible
         back_to_poll see_all_polls title_internal title_not_found title_request title_unknown_poll title_no_polls
         title_poll_closed title_poll_not_open title_poll_changed title_result_hidden title_invalid_choice
         title_not_taken title_not_confirmed title_cookie_unreadable title_several_cookies title_cookie_outdated
@@ -166,7 +171,7 @@ texts! {
         vote_is_in(label) confirmed(label)
         results_of(title) stalled_since(since) place(label, share) announcement(total, places) it_closes_on(at)
         span_of_time(begin, end, zone) wins(label, votes, voters) tie(labels, votes, voters)
-        turnout_since(turnout, since) page_of(page, pages) nothing_found(query) error_code(code)
+        cast_in_minute(at) turnout_since(turnout, since) page_of(page, pages) nothing_found(query) error_code(code)
         opens_in(time) closes_in(time) time_parts(one, two)
         preview_options(begin, options) preview_cut(begin, options) preview_bare(begin)
         picture_as_of(moment)

@@ -1,4 +1,4 @@
-//! What the script of the voting page says. The script has no words of its own: where it reads `texts.NAME`, the text of this
+//! What the scripts of the voting page say. They have no words of their own: where one reads `texts.NAME`, the text of this
 //! name is put in, as JSON. So each language has a script that is no larger than one that was written in it.
 
 use serde_json::{Map, Value};
@@ -41,7 +41,8 @@ fn words(t: &Texts) -> Map<String, Value> {
     let mut words = words! { t;
         fixed vote change_vote received received_word sending your_vote last_confirmed sent_not_confirmed
             not_sent change_to_this count_not_sent count_not_confirmed count_last_confirmed count_yours choose_one
-            pick_first blank_is_in unknown unknown_before unknown_earlier offline online_again cookies_blocked
+            pick_first blank_is_in unknown unknown_before unknown_earlier offline online_again kept do_not_send
+            sent_again not_sent_again cookies_blocked
             cookie_unreadable cookie_lost vote_as_new start_over closed_before earlier_counts not_counted again_soon
             texts_changed open_now closed_now unsent_not_counted proving crowded open;
         phrases sentences quoted until_sent opens_in closes_in time_parts vote_is_in;
@@ -92,7 +93,10 @@ fn problems(t: &Texts) -> Value {
 mod tests {
     use super::*;
 
-    const SCRIPT: &str = include_str!("../../assets/vote.js");
+    const SCRIPT: &str = concat!(
+        include_str!("../../assets/vote.js"),
+        include_str!("../../assets/keep.js")
+    );
 
     #[test]
     fn the_script_gets_each_text_and_uses_all_of_them() {

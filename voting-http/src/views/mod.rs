@@ -8,6 +8,7 @@ pub(crate) mod moment_words;
 pub(crate) mod paragraphs;
 pub(crate) mod poll_view;
 pub(crate) mod reason_view;
+pub(crate) mod receipt_words;
 pub(crate) mod result_texts;
 pub(crate) mod secrecy_words;
 pub(crate) mod shares;

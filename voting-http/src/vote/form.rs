@@ -5,7 +5,7 @@ use poem::Request;
 use crate::problem::Problem;
 
 /// The fields of a form, not decoded yet.
-pub(super) async fn fields(request: &mut Request) -> Result<Vec<u8>, Problem> {
+pub(crate) async fn fields(request: &mut Request) -> Result<Vec<u8>, Problem> {
     let kind = request.content_type().unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {

@@ -164,6 +164,15 @@ impl Remembered {
         }
     }
 
+    /// The receipt of the vote, which this voter cast. Earlier versions did not store the position: such a vote has none here.
+    pub(super) fn receipt(&self, poll: &PollId, voter: VoterId) -> Option<Receipt> {
+        Some(Receipt {
+            poll: poll.clone(),
+            voter,
+            position: self.position?,
+        })
+    }
+
     /// Whether the voter took the ballot back.
     pub(super) fn is_withdrawn(&self) -> bool {
         self.choices == Some(Choices::WITHDRAWN)

@@ -7,7 +7,7 @@ mod code;
 mod electors;
 #[cfg(test)]
 mod forged;
-mod form;
+pub(crate) mod form;
 mod login;
 mod logins;
 pub(crate) mod memory;
@@ -17,6 +17,7 @@ mod page;
 mod poll_cookie;
 mod program_key;
 mod proof;
+mod receipt;
 mod secret_guard;
 mod start_over;
 mod state;
@@ -159,6 +160,11 @@ impl VoteService {
             .at("/polls/:poll/code", post(code::Enter(self.clone())))
             .at("/polls/:poll/sign-out", post(login::SignOut(self.clone())))
             .at("/polls/:poll/result", get(page::SeeResult(self.clone())))
+            .at("/polls/:poll/receipt", get(receipt::Show(self.clone())))
+            .at(
+                "/polls/:poll/receipt.txt",
+                get(receipt::AsFile(self.clone())),
+            )
             .at("/robots.txt", preview::robots())
             .nest("/assets", assets::route(self.0.site.theme.as_ref()));
         if self.0.voters.cookies().is_some() {

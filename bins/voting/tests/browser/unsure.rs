@@ -46,7 +46,9 @@ async fn an_old_try_is_not_sent_by_itself_after_a_newer_vote() {
         // The connection breaks, although the browser believes that it is online.
         front.votes_are(Votes::AnsweredInstead(String::new()));
         browser.click(CATS).await;
-        browser.reads("#status", NOT_KNOWN).await;
+        browser
+            .reads("#status", "We do not know whether your vote arrived.")
+            .await;
         if is_dismissed {
             browser.click("#status .dismiss").await;
         }

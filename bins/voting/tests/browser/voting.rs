@@ -18,6 +18,10 @@ use crate::{
 pub(crate) const NOT_KNOWN: &str =
     "We do not know whether your vote arrived. Trying again is safe: it counts once.";
 
+/// The same, where the page sends it again by itself.
+pub(crate) const KEPT: &str =
+    "We do not know whether your vote arrived. It is sent again by itself, and counts once.";
+
 /// A page notices changes of its poll within this time.
 const NOTICED: Duration = Duration::from_secs(10);
 
@@ -77,6 +81,18 @@ impl Browser {
             .await
     }
 
+    /// Waits until the page has what it needs to send a vote again.
+    pub(crate) async fn keeps(&self) {
+        let is_there = "return performance.getEntriesByType('resource').some((one) => one.name.includes('/assets/keep') && one.responseEnd > 0)";
+        for _ in 0..200 {
+            if self.run(is_there).await == json!(true) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the page has not loaded keep.js");
+    }
+
     pub(crate) async fn offline(&self, offline: bool) {
         let network = json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
         self.devtools("Network.enable", json!({})).await;
@@ -100,10 +116,14 @@ async fn a_vote_that_cannot_be_stored_is_not_shown_as_taken() {
     let voting = Voting::start(folder.path());
     let browser = Browser::start(true).await;
     browser.goto(&voting.vote).await;
+    browser.keeps().await;
     browser.click(CATS).await;
     browser.reads("#status", "Your vote for Cats is in.").await;
     voting.kill();
     browser.click(DOGS).await;
+    browser.reads("#status", KEPT).await;
+    browser.reads("#status button", "Do not send it").await;
+    browser.click("#status button.then").await;
     browser.reads("#status", NOT_KNOWN).await;
     browser.reads("#status button", "Try again").await;
     assert_eq!(browser.text("button.chosen .label").await, "Cats");
@@ -578,6 +598,7 @@ async fn a_vote_that_did_not_get_through_is_sent_once_more_when_there_is_a_netwo
     let front = Front::start(&voting.vote);
     let browser = Browser::start(true).await;
     browser.goto(&front.url).await;
+    browser.keeps().await;
     browser.offline(true).await;
     browser.click(DOGS).await;
     browser.reads("#status", "You are offline.").await;
@@ -596,6 +617,40 @@ async fn a_vote_that_did_not_get_through_is_sent_once_more_when_there_is_a_netwo
     browser.reads("#status", "Your vote for Dogs is in.").await;
     assert_eq!(front.seen(), 1, "once");
     assert_eq!(voters(&voting, "cats-vs-dogs"), 1);
+
+    // The service cannot be reached, although there is a network: as while it is started anew.
+    front.votes_are(Votes::AnsweredInstead(String::new()));
+    browser.click(CATS).await;
+    browser.reads("#status", KEPT).await;
+    front.votes_are(Votes::PassedOn);
+    browser.reads("#status", "Your vote for Cats is in.").await;
+
+    // A newer vote of another tab is not replaced by the kept one.
+    let first = browser.client.window().await.unwrap();
+    front.votes_are(Votes::AnsweredInstead(String::new()));
+    browser.click(DOGS).await;
+    browser.reads("#status", KEPT).await;
+    browser
+        .client
+        .execute("window.open(location.href)", Vec::new())
+        .await
+        .unwrap();
+    let tabs = browser.client.windows().await.unwrap();
+    let second = tabs.into_iter().find(|tab| *tab != first).expect("a tab");
+    browser
+        .client
+        .switch_to_window(second.clone())
+        .await
+        .unwrap();
+    browser.keeps().await;
+    browser.click(CATS).await;
+    browser.reads("#status", KEPT).await;
+    browser.client.switch_to_window(first).await.unwrap();
+    browser.reads("#status", NOT_KNOWN).await;
+    front.votes_are(Votes::PassedOn);
+    browser.client.switch_to_window(second).await.unwrap();
+    browser.reads("#status", "Your vote for Cats is in.").await;
+    assert_eq!(tally(&voting, "cats-vs-dogs")["options"][0]["votes"], 1);
     browser.end().await;
 }
 
