@@ -1,4 +1,5 @@
 //! The types have what the OpenAPI documents say.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
 //! What the client does when services fail. The "service" is a socket that answers as it is told, one answer a connection.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
     io::{Read, Write},

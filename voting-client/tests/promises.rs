@@ -3,6 +3,7 @@
 //!
 //! At a release, `UPDATE_PROMISES=1 cargo test -p voting-client --test promises` writes them again. It refuses to if a
 //! promise is broken.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
