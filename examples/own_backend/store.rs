@@ -102,7 +102,10 @@ impl Row {
     fn keep_history(&mut self, delta: &TallyDelta) {
         let first = self.history.keys().next().map(|(until, _)| *until);
         for change in delta.history(&self.poll, first) {
-            *self.history.entry((change.until, change.counter)).or_default() += change.by;
+            *self
+                .history
+                .entry((change.until, change.counter))
+                .or_default() += change.by;
         }
     }
 
