@@ -25,6 +25,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/polls/{poll}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get how the votes of a poll grew with time. It is at most a few seconds old.
+         * @description Votes are dated by when the log took them, and are kept by spans of time: a second at first, and longer the later it is
+         *     after the first vote. While the poll's rule hides the result, the answer is 403, `urn:voting:problem:result-hidden`. Of
+         *     times in which not everybody could see the result, only the number of voters is kept.
+         */
+        get: operations["getHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/polls/{poll}/tally/events": {
         parameters: {
             query?: never;
@@ -111,6 +133,42 @@ export interface components {
         Health: {
             /** @description `ok`. */
             status: string;
+        };
+        /**
+         * History
+         * @description How the votes of a poll grew with time.
+         */
+        History: {
+            /** @description Names the poll. */
+            poll: string;
+            state: components["schemas"]["PollState"];
+            /**
+             * Format: uint64
+             * @description The version of the tally as which the last point is.
+             */
+            version: number;
+            /** @description The ids of the options, in the order of `votes`. */
+            options: string[];
+            /**
+             * @description At most 120 points, sorted by time. The first is from before the first vote, as far as this is known, and the last is as
+             *     the tally of this version. None before the first vote.
+             */
+            points: components["schemas"]["HistoryPoint"][];
+        };
+        /**
+         * HistoryPoint
+         * @description How the votes stood at a moment.
+         */
+        HistoryPoint: {
+            /** @description The moment, in RFC 3339. */
+            at: string;
+            /**
+             * Format: uint64
+             * @description Voters whose ballot counted then.
+             */
+            voters: number;
+            /** @description The votes for each option. Absent: the result was hidden then, or only the sum is known. */
+            votes?: number[];
         };
         /**
          * OptionTally
@@ -316,6 +374,146 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Tally"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:result-hidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:result-hidden",
+                     *       "title": "The result is not shown",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unknown-poll`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unknown-poll",
+                     *       "title": "No such poll",
+                     *       "status": 404,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getHistory: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A grant that came with a vote in this poll: it shows a result that is shown to who has voted. */
+                "Result-Grant"?: string;
+            };
+            path: {
+                poll: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "poll": "cats-vs-dogs",
+                     *       "state": "open",
+                     *       "version": 17,
+                     *       "options": [
+                     *         "a",
+                     *         "b"
+                     *       ],
+                     *       "points": [
+                     *         {
+                     *           "at": "2026-11-27T18:00:00Z",
+                     *           "voters": 0,
+                     *           "votes": [
+                     *             0,
+                     *             0
+                     *           ]
+                     *         },
+                     *         {
+                     *           "at": "2026-11-27T18:00:01Z",
+                     *           "voters": 3,
+                     *           "votes": [
+                     *             2,
+                     *             1
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["History"];
                 };
             };
             /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */

@@ -19,6 +19,25 @@ class Health(TypedDict):
     """
 
 
+class HistoryPoint(TypedDict):
+    """
+    How the votes stood at a moment.
+    """
+
+    at: str
+    """
+    The moment, in RFC 3339.
+    """
+    voters: int
+    """
+    Voters whose ballot counted then.
+    """
+    votes: NotRequired[list[int]]
+    """
+    The votes for each option. Absent: the result was hidden then, or only the sum is known.
+    """
+
+
 class OptionTally(TypedDict):
     """
     The votes for one option.
@@ -133,6 +152,31 @@ ProblemType: TypeAlias = Literal['urn:voting:problem:internal', 'urn:voting:prob
 The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
 added.
 """
+
+
+class History(TypedDict):
+    """
+    How the votes of a poll grew with time.
+    """
+
+    poll: str
+    """
+    Names the poll.
+    """
+    state: PollState
+    version: int
+    """
+    The version of the tally as which the last point is.
+    """
+    options: list[str]
+    """
+    The ids of the options, in the order of `votes`.
+    """
+    points: list[HistoryPoint]
+    """
+    At most 120 points, sorted by time. The first is from before the first vote, as far as this is known, and the last is as
+    the tally of this version. None before the first vote.
+    """
 
 
 class Receipt(TypedDict):
