@@ -11,7 +11,7 @@ use crate::{CATS, support::browser::Browser, voting::start};
 /// Adds up how far elements have moved without a user's action.
 const WATCH: &str = "window.moved = 0;
     new PerformanceObserver((list) => {
-        for (const shift of list.getEntries()) window.moved += shift.value;
+        for (const shift of list.getEntries()) { window.moved += shift.value; window.what = (window.what || '') + shift.sources.map((s) => s.node && (s.node.outerHTML || s.node.textContent || '').slice(0, 90) + JSON.stringify([s.previousRect, s.currentRect])).join(); }
     }).observe({ type: 'layout-shift' });";
 
 /// Focuses every element that can have the focus, and returns those that are hidden then.
@@ -129,7 +129,9 @@ async fn nothing_moves_when_the_answer_comes() {
                 .await;
             browser.click("#send").await;
             browser.find("#status .notice.good").await;
-            assert_eq!(settled(&browser).await, json!(0), "{poll} at {width}");
+            let moved = settled(&browser).await;
+            let what = browser.run("return window.what").await;
+            assert_eq!(moved, json!(0), "{poll} at {width}: {what}");
         }
     }
     browser.end().await;
