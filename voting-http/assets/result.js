@@ -390,13 +390,17 @@
     asked.onload = function () {
       // What answers may be something else: a proxy, a login.
       if (asked.status !== 200 || asked.responseText.indexOf('class="plot"') < 0) return;
-      part.innerHTML = asked.responseText;
+      var page = new DOMParser().parseFromString(asked.responseText, "text/html");
+      // Old browsers read no HTML so. Their plot stays as it was.
+      if (!page || !page.body) return;
+      part.textContent = "";
+      while (page.body.firstChild) part.appendChild(page.body.firstChild);
       plotted = then;
     };
     asked.send();
   }
 
-  if (plot) setInterval(drawPlot, HISTORY_MS);
+  if (plot && window.DOMParser) setInterval(drawPlot, HISTORY_MS);
 
   // ---- Looks after both ----
 

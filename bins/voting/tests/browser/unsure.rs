@@ -12,7 +12,7 @@ use crate::{
         browser::Browser,
         front::{Front, Votes, answer},
     },
-    voting::{NOT_KNOWN, page, start, tally, tick, voters},
+    voting::{UNSURE, page, start, tally, tick, voters},
 };
 
 const LAST_TRY: &str = "We do not know whether your last try arrived.";
@@ -90,7 +90,7 @@ async fn a_loaded_page_does_not_say_that_the_vote_before_a_lost_one_is_in() {
         front.votes_are(votes);
         browser.click(DOGS).await;
         if waits {
-            browser.reads("#status", NOT_KNOWN).await;
+            browser.reads("#status", UNSURE).await;
         } else {
             browser.reads(&format!("{DOGS} .action"), "Sending").await;
         }
@@ -113,7 +113,7 @@ async fn a_loaded_page_does_not_say_that_the_vote_before_a_lost_one_is_in() {
     fresh.goto(&front.url).await;
     front.votes_are(lost());
     fresh.click(DOGS).await;
-    fresh.reads("#status", NOT_KNOWN).await;
+    fresh.reads("#status", UNSURE).await;
     fresh.client.refresh().await.unwrap();
     fresh.reads("#status", LAST_TRY).await;
     fresh.end().await;
@@ -168,7 +168,7 @@ async fn what_was_sent_and_not_confirmed_is_shown_as_that() {
         .reads("[data-option=two] .action", "Not sent yet")
         .await;
     browser.click("#send").await;
-    browser.reads("#status", NOT_KNOWN).await;
+    browser.reads("#status", UNSURE).await;
     for _ in 0..2 {
         let of = |option| format!("[data-option={option}] .action");
         browser.reads(&of("two"), "Sent, not confirmed").await;
