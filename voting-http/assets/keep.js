@@ -46,7 +46,8 @@
     function resend() {
       var kept = page.kept();
       if (!kept || !page.takes()) return;
-      if (!isNewest()) return page.drop();
+      // The timer may have stood still with the device.
+      if (!isNewest() || Date.now() - kept.at > KEPT_MS) return page.drop();
       if (Date.now() < kept.due) return;
       kept.tries += 1;
       page.vote(kept.choices, kept);

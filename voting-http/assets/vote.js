@@ -394,7 +394,7 @@
       cache: "no-store",
       redirect: "error", // nobody else takes votes
       headers: { "Content-Type": "application/json", "Accept": "application/json", "Voter-Tag": voter },
-      body: JSON.stringify({ choices: choices })
+      body: padded(JSON.stringify({ choices: choices }))
     };
     if (proof) request.headers["Voter-Proof"] = proof;
     return inTime(form.dataset.url, request, read).then(function (outcome) {
@@ -403,6 +403,12 @@
       // Lost on the way there or on the way back: nobody can tell which.
       return unknown(keeper && keeper.again(kept));
     });
+  }
+
+  // The number of bytes tells nobody on the network what was chosen.
+  function padded(text) {
+    while (text.length % 512) text += " ";
+    return text;
   }
 
   // Very many new voters come, and each of them does some work (ALTCHA's proof of work).
@@ -511,7 +517,8 @@
   var keeper = null;
   var beside = document.currentScript.src.replace(/vote(?=[.\w]*\.js)/, "keep"); // in the same language
 
-  window.addEventListener("load", function () {
+  // Whoever has a code or signs in may have voted on another device since.
+  if (form.dataset.keeps) window.addEventListener("load", function () {
     var script = document.createElement("script");
     script.src = beside;
     document.head.appendChild(script);
@@ -628,6 +635,7 @@
       if (index >= 0) put(option.querySelector(".label"), now.labels[index]);
     });
     document.title = now.title;
+    if (changed) drop(); // it was for other words
     return changed && texts.texts_changed;
   }
 

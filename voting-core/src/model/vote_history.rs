@@ -134,6 +134,41 @@ impl VoteHistory {
         }
     }
 
+    /// Without points between which fewer than `least` voters came. The first and the last stay.
+    ///
+    /// Somebody may learn in which minute a voter voted: from the voter, or from the voter's receipt. They must not look up later what
+    /// the only vote of that minute was for.
+    #[must_use]
+    pub fn of_many(mut self, least: u64) -> Self {
+        let Some(last) = self.points.pop() else {
+            return self;
+        };
+        // Of a hidden result, the numbers of voters tell nothing about a vote.
+        if self.points.iter().all(|point| point.votes.is_none()) {
+            self.points.push(last);
+            return self;
+        }
+        let mut kept: Vec<HistoryPoint> = Vec::new();
+        for point in self.points {
+            if kept
+                .last()
+                .is_none_or(|before| before.voters.abs_diff(point.voters) >= least)
+            {
+                kept.push(point);
+            }
+        }
+        while kept.len() > 1
+            && kept
+                .last()
+                .is_some_and(|before| before.voters.abs_diff(last.voters) < least)
+        {
+            kept.pop();
+        }
+        kept.push(last);
+        self.points = kept;
+        self
+    }
+
     /// At most this many points, evenly spread over the time. The first and the last stay.
     #[must_use]
     pub fn thinned(mut self, most: usize) -> Self {
@@ -238,6 +273,27 @@ mod tests {
         let history = VoteHistory::new(tally(8, [3, 5]), changes);
         let expected = [(10, 0, None), (11, 7, None), (21, 8, Some(vec![3, 5]))];
         assert_eq!(shape(&history), expected);
+    }
+
+    #[test]
+    fn between_two_points_came_several_voters_so_that_none_of_them_is_dated() {
+        let changes = (100..112).flat_map(|second| {
+            let option = usize::from(second % 3 == 0);
+            [change(second, VOTERS, 1), change(second, option, 1)]
+        });
+        let history = VoteHistory::new(tally(12, [8, 4]), changes).of_many(5);
+        let expected = [
+            (100, 0, Some(vec![0, 0])),
+            (105, 5, Some(vec![4, 1])),
+            (112, 12, Some(vec![8, 4])),
+        ];
+        assert_eq!(shape(&history), expected);
+        let few = VoteHistory::new(tally(1, [1, 0]), [change(7, VOTERS, 1), change(7, 0, 1)]);
+        assert_eq!(shape(&few.clone().of_many(5)), shape(&few));
+        // A history of voters only stays as it is.
+        let hidden = (0..9).map(|second| change(second, VOTERS, 1));
+        let hidden = VoteHistory::new(tally(9, [5, 4]), hidden);
+        assert_eq!(hidden.clone().of_many(5), hidden);
     }
 
     #[test]

@@ -18,6 +18,9 @@ const KEPT: Duration = Duration::from_secs(5);
 /// How long one look-up may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Between two moments at which the votes are told, so many voters came, or more.
+const LEAST_VOTERS: u64 = 5;
+
 /// Of a history, so many points are shown.
 const POINTS: usize = 120;
 
@@ -60,7 +63,7 @@ impl Histories {
         let asked = timeout(READ_TIMEOUT, self.store.vote_history(poll)).await;
         let history = asked.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")));
         let history = history?.ok_or_else(|| Problem::no_poll(poll.as_str()))?;
-        let history = Arc::new(history.thinned(POINTS));
+        let history = Arc::new(history.of_many(LEAST_VOTERS).thinned(POINTS));
         *latest = Some((Instant::now(), Arc::clone(&history)));
         Ok(history)
     }

@@ -96,6 +96,13 @@ impl Endpoint for Show {
         let history = history.inspect_err(|error| {
             tracing::debug!(%error, "the result page has no history");
         });
+        let yours = service.yours.choices(&request, &poll);
+        // When a browser goes back, it shows the page as it was, and the page's script connects again. But a vote that was
+        // forgotten meanwhile is shown to nobody.
+        let caching = match yours == Choices::BLANK {
+            true => "private, no-cache",
+            false => "no-store",
+        };
         let result_page = ResultPage {
             t,
             here: &format!("{base}/polls/{id}"),
@@ -103,7 +110,7 @@ impl Endpoint for Show {
             assets_version: assets::version(),
             preview: Preview::of_result(&service.site, base, &poll, true, t),
             result,
-            rows: Rows::new(&request, result, service.yours.choices(&request, &poll)),
+            rows: Rows::new(&request, result, yours),
             your_word: yours::word(&poll, t),
             stalled_since: known
                 .stalled
@@ -125,9 +132,7 @@ impl Endpoint for Show {
         let mut page = templates::render_in(t, &result_page);
         let headers = page.headers_mut();
         headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
-        // When a browser goes back, it shows the page as it was, and the page's script connects again.
-        let caching = HeaderValue::from_static("private, no-cache");
-        headers.insert(header::CACHE_CONTROL, caching);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
         keep_unlisted_out_of_search(&poll, headers);
         Ok(page)
     }

@@ -59,8 +59,11 @@ impl Endpoint for Check {
             .await
             .map_err(Problem::from)?;
         // A poll that is deleted has no texts any more.
-        let poll = service.polls.get_recent(&receipt.poll).await.ok();
-        let poll = poll.filter(|_| state != ReceiptState::PollDeleted);
+        let poll = match state {
+            ReceiptState::PollDeleted => None,
+            // The words depend on the poll's rules.
+            _ => Some(service.polls.get_recent(&receipt.poll).await?),
+        };
         let t = Texts::of(&request, poll.as_deref());
         let prefix = Prefix::of(&request);
         let checked = checked(&receipt, state, poll.as_deref(), prefix.as_str(), t);
