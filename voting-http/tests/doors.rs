@@ -171,7 +171,7 @@ impl Deployment {
         }
     }
 
-    fn end(&self) {
+    fn end(&self, is_shown: bool) {
         let id = POLL.parse().expect("an id");
         let closing = PollState::Closing(Seals::default());
         let memory = &self.services.memory;
@@ -179,9 +179,15 @@ impl Deployment {
         closed.expect("the poll is closed");
         await_some("the poll is final everywhere", || {
             let vote = get(&format!("{}/v1/polls/{POLL}", self.services.vote), &[]);
-            let list = get(&format!("{}/polls", self.services.result), &[]);
-            let is_final = vote.json()["state"] == "final" && list.body.contains("Closed");
-            is_final.then_some(())
+            let list = get(&format!("{}/polls", self.services.result), &[]).body;
+            let tally = format!("{}/v1/polls/{POLL}/tally", self.services.result);
+            let tally = get(&tally, &[]);
+            let is_told = match is_shown {
+                true => tally.status == 200 && tally.json()["state"] == "final",
+                false => tally.status == 403,
+            };
+            let is_listed = list.contains("Closed") && !list.contains("Being counted");
+            (vote.json()["state"] == "final" && is_listed && is_told).then_some(())
         });
     }
 
@@ -308,7 +314,7 @@ fn no_door_leaks(results: ShowResults, is_shown_at_the_end: bool) {
     let is_shown = results == ShowResults::Always;
     compare(both, is_shown, &format!("{results:?}, open"));
     for deployment in both {
-        deployment.end();
+        deployment.end(is_shown_at_the_end);
     }
     compare(both, is_shown_at_the_end, &format!("{results:?}, final"));
 }

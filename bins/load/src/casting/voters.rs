@@ -115,6 +115,8 @@ impl Voters {
     ) {
         let named = match (ballot.voter, cookie) {
             (Some(index), None) => Some(index),
+            // An answer that came before the poll was known may bring it. In this voter's poll it names nobody.
+            (Some(index), Some(_)) if (index as usize) < self.electors.len() => Some(index),
             // With the new cookie, the voter would be another one, and would count twice.
             (Some(index), Some(_)) => {
                 outcome = Outcome::Unexpected("another cookie for a voter that has one".to_owned());
