@@ -1,6 +1,7 @@
 """Uses the package against running services. VOTE, RESULT, OPERATOR and TOKEN name them."""
 
 import os
+import socket
 import stat
 import tempfile
 import threading
@@ -34,6 +35,8 @@ class Flaky(BaseHTTPRequestHandler):
 
     drops = 0
     refusals = 0
+    #: Whether what is not dropped is refused.
+    then_refuses = False
 
     def do_PUT(self):
         import httpx
@@ -54,7 +57,13 @@ class Flaky(BaseHTTPRequestHandler):
         answer = httpx.put(VOTE + self.path, content=body, headers=headers)
         if type(self).drops:
             type(self).drops -= 1
-            self.connection.close()
+            # Without an answer; the socket is shared with the two files that read and write it.
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        if type(self).then_refuses:
+            self.send_response(409)
+            self.send_header("content-length", "0")
+            self.end_headers()
             return
         self.send_response(answer.status_code)
         self.send_header("content-type", answer.headers["content-type"])
@@ -109,6 +118,7 @@ class AgainstServer(unittest.TestCase):
         until(lambda: self.votes("py-life") == [0, 0])
         self.assertEqual(self.operator.close_poll("py-life")["state"], "final")
         self.assertEqual(self.operator.poll("py-life")["state"], "final")
+        self.assertEqual(list(updates)[-1].tally["state"], "final")
 
         def refused():
             try:
@@ -146,6 +156,13 @@ class AgainstServer(unittest.TestCase):
         Flaky.drops = 1
         with self.assertRaises(OutcomeUnknown):
             Voter(url, key=new_key(), patience=0).cast("py-lost", ["tea"])
+        # A refusal says nothing about the try before it.
+        voter, Flaky.drops = Voter(url, key=new_key()), 1
+        Flaky.then_refuses = True
+        with self.assertRaises(OutcomeUnknown) as unknown:
+            voter.cast("py-lost", ["tea"])
+        self.assertIsInstance(unknown.exception.__cause__, VotingProblem)
+        Flaky.then_refuses = False
 
     def test_a_hidden_result_is_a_problem(self):
         self.made("py-hidden", results="after_close")

@@ -41,7 +41,7 @@ export class Operator {
     for (;;) {
       const answer = await this.api.POST("/v1/polls/{poll}/close", at(poll));
       const closed = answer.data as StoredPoll;
-      if (closed.state === "final") return closed;
+      if (closed.state === "final" || closed.state === "archived") return closed;
       if (Date.now() > ends) throw new Error(`the poll ${poll} is closing, and not yet final`);
       await sleep(200);
     }

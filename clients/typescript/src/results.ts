@@ -51,9 +51,9 @@ export class Results {
   }
 
   /**
-   * The tally, and each change of it, until the caller leaves the loop, the signal says so, or the result is no longer shown.
+   * The tally, and each change of it, until the poll is final, the caller leaves the loop, or the signal says so.
    *
-   * A broken connection is opened again. Throws `VotingProblem` if the service refuses.
+   * A broken connection is opened again. Throws `VotingProblem` if the service refuses, or if the result is no longer shown.
    */
   async *follow(poll: string, options: ResultOptions = {}): AsyncGenerator<Update, void, undefined> {
     const url = `${this.#url}/v1/polls/${encodeURIComponent(poll)}/tally/events`;
@@ -79,6 +79,7 @@ export class Results {
             if (event.event === "tally") {
               known = JSON.parse(event.data) as Tally;
               yield { tally: known, isCurrent: true };
+              if (known.state === "final" || known.state === "archived") return;
             } else if (event.event === "stalled" && known) {
               yield { tally: known, isCurrent: false };
             } else if (event.event === "hidden") {

@@ -8,7 +8,7 @@ export interface TransportOptions {
   fetch?: typeof fetch;
 }
 
-/** A proxy, or a service that starts or stops, answers with one of these. The service itself answers 503 where nothing was stored. */
+/** A proxy, or a service that starts or stops, answers with one of these. */
 const TRY_AGAIN: readonly number[] = [429, 502, 503, 504];
 
 /** How long one try may take, in ms. */
@@ -60,7 +60,8 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 
 /**
  * A `fetch` for requests that have the same effect however often they are sent. It sends again while no answer comes, or one that
- * says to try again. It throws a `VotingProblem` for any other answer that is no success.
+ * says to try again. It throws a `VotingProblem` for any other answer that is no success, and `OutcomeUnknown` if one of the tries may have
+ * done what was asked.
  */
 export function patientFetch(options: TransportOptions): (request: Request) => Promise<Response> {
   const patience = options.patience ?? 30_000;
@@ -68,24 +69,31 @@ export function patientFetch(options: TransportOptions): (request: Request) => P
     const send = options.fetch ?? globalThis.fetch;
     const ends = Date.now() + patience;
     const waits = new Pauses();
+    // Whether a try may have done what was asked, although nobody has said so.
+    let isInDoubt = false;
     for (;;) {
-      let failed: () => Error;
+      let failed: unknown;
+      let isFinal = false;
       let pause = 0;
       try {
         const signal = AbortSignal.any([request.signal, AbortSignal.timeout(ONE_TRY)]);
         const answer = await send(new Request(request.clone(), { signal }));
         if (answer.ok) return answer;
         const problem = await problemOf(answer);
-        if (!TRY_AGAIN.includes(answer.status) || "challenge" in problem.document) throw problem;
-        failed = () => problem;
+        isInDoubt ||= problem.mayBeDone;
+        isFinal = !TRY_AGAIN.includes(answer.status) || "challenge" in problem.document;
+        failed = problem;
         pause = retryAfter(answer);
       } catch (error) {
-        if (error instanceof VotingProblem) throw error;
         request.signal.throwIfAborted();
-        failed = () => new OutcomeUnknown(`${request.method} ${new URL(request.url).pathname}`, error);
+        isInDoubt = true;
+        failed = error;
       }
       pause = Math.max(pause, waits.next());
-      if (Date.now() + pause > ends) throw failed();
+      if (isFinal || Date.now() + pause > ends) {
+        const isRefused = failed instanceof VotingProblem && !(isInDoubt && request.method !== "GET");
+        throw isRefused ? failed : new OutcomeUnknown(`${request.method} ${new URL(request.url).pathname}`, failed);
+      }
       await sleep(pause, request.signal);
     }
   };

@@ -37,7 +37,7 @@ const votes = async (poll) => (await results.tally(poll)).options.map((option) =
 const isCounted = async (ballot) => (await results.receipt(ballot.receipt)).state === "counted";
 
 /** Answers 503 `refusals` times, and then hands requests on; drops `drops` connections after the service has answered. */
-const flaky = { refusals: 0, drops: 0, server: undefined, url: "" };
+const flaky = { refusals: 0, drops: 0, thenRefuses: false, server: undefined, url: "" };
 
 before(async () => {
   flaky.server = createServer(async (request, answer) => {
@@ -57,6 +57,10 @@ before(async () => {
     if (flaky.drops > 0) {
       flaky.drops -= 1;
       request.socket.destroy();
+      return;
+    }
+    if (flaky.thenRefuses) {
+      answer.writeHead(409).end();
       return;
     }
     answer.writeHead(told.status, { "content-type": told.headers.get("content-type") }).end(text);
@@ -81,6 +85,7 @@ test("a vote counts and is followed, and the poll ends", async () => {
     assert.ok(isCurrent);
     break;
   }
+  const followed = results.follow(poll);
   assert.deepEqual(await votes(poll), [0, 1]);
   assert.ok((await voter.polls()).some(({ id }) => id === poll));
   assert.equal((await voter.eligibility(poll)).eligible, true);
@@ -89,6 +94,9 @@ test("a vote counts and is followed, and the poll ends", async () => {
   await until(async () => (await votes(poll)).join() === "0,0");
   assert.equal((await operator.closePoll(poll)).state, "final");
   assert.equal((await operator.poll(poll)).state, "final");
+  let last;
+  for await (const { tally } of followed) last = tally;
+  assert.equal(last.state, "final");
   const refused = await until(() => voter.cast(poll, ["tea"]).then(() => undefined, (error) => error));
   assert.ok(refused instanceof VotingProblem);
   assert.equal(refused.type, "urn:voting:problem:poll-closed");
@@ -117,6 +125,10 @@ test("a ballot whose answer is lost counts once", async () => {
   flaky.drops = 1;
   const impatient = new Voter(flaky.url, { key: newKey() }, { patience: 0 });
   await assert.rejects(impatient.cast("ts-lost", ["tea"]), OutcomeUnknown);
+  // A refusal says nothing about the try before it.
+  Object.assign(flaky, { drops: 1, thenRefuses: true });
+  const refused = new Voter(flaky.url, { key: newKey() });
+  await assert.rejects(refused.cast("ts-lost", ["tea"]), OutcomeUnknown);
 });
 
 test("a hidden result is a problem", async () => {

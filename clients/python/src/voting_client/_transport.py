@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from .problem import OutcomeUnknown, problem_of
+from .problem import OutcomeUnknown, VotingProblem, problem_of
 
-#: A proxy, or a service that starts or stops, answers with one of these. The service itself answers 503 where nothing was stored.
+#: A proxy, or a service that starts or stops, answers with one of these.
 _TRY_AGAIN = frozenset({429, 502, 503, 504})
 
 #: The first pause between two tries, and the longest one, in seconds.
@@ -58,23 +58,30 @@ class Transport:
         """The JSON of the answer. Sends again for up to `patience` seconds while no answer comes, or one that says to try again."""
         ends = time.monotonic() + self.patience
         waits = Pauses()
+        # Whether a try may have done what was asked, although nobody has said so.
+        is_in_doubt = False
         while True:
-            cause: httpx.TransportError | None = None
             pause = 0.0
             try:
                 answer = self.http.request(method, self.url + path, **options)
             except httpx.TransportError as error:
-                cause = error
+                failed: Exception = error
+                # Without a connection nothing was sent.
+                is_in_doubt = is_in_doubt or not isinstance(error, httpx.ConnectError)
+                is_final = False
             else:
                 if answer.is_success:
                     return answer.json() if answer.content else None
                 problem = problem_of(answer)
-                if answer.status_code not in _TRY_AGAIN or "challenge" in problem.document:
-                    raise problem
+                is_in_doubt = is_in_doubt or problem.may_be_done
+                failed = problem
+                is_final = answer.status_code not in _TRY_AGAIN or "challenge" in problem.document
                 pause = retry_after(answer)
             pause = max(pause, waits.next())
-            if time.monotonic() + pause > ends:
-                if cause is not None:
-                    raise OutcomeUnknown(f"no answer to {method} {path}") from cause
-                raise problem
+            if is_final or time.monotonic() + pause > ends:
+                if is_in_doubt and method != "GET":
+                    raise OutcomeUnknown(f"it is not known what became of {method} {path}") from failed
+                if isinstance(failed, VotingProblem):
+                    raise failed
+                raise OutcomeUnknown(f"no answer to {method} {path}") from failed
             time.sleep(pause)

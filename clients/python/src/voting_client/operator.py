@@ -37,7 +37,7 @@ class Operator:
         ends = time.monotonic() + patience
         while True:
             closed = typed(StoredPoll, self.send("POST", f"{_path(poll)}/close"))
-            if closed["state"] == "final":
+            if closed["state"] in ("final", "archived"):
                 return closed
             if time.monotonic() > ends:
                 raise TimeoutError(f"the poll {poll} is closing, and not yet final")

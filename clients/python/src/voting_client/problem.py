@@ -7,6 +7,10 @@ from typing import Any
 import httpx
 
 
+#: The problems of the service with a status of 500 or more with which it says that nothing was stored.
+_NOTHING_STORED = frozenset({"overloaded", "not-stored", "foreign-secret"})
+
+
 class VotingProblem(Exception):
     """The service refused a request. The request changed nothing."""
 
@@ -19,11 +23,14 @@ class VotingProblem(Exception):
         self.type: str = document.get("type", "about:blank")
         #: What is wrong, in words for people.
         self.detail: str = document.get("detail") or document.get("title") or f"status {status}"
+        kind = self.type.removeprefix("urn:voting:problem:")
+        #: Whether the request may have been carried out all the same: a proxy may say so, or the service.
+        self.may_be_done = status >= 500 and kind not in _NOTHING_STORED
         super().__init__(f"{self.detail} ({self.type}, {status})")
 
 
 class OutcomeUnknown(Exception):
-    """No answer came, so it is not known whether the service did what was asked.
+    """No answer came, or one of a proxy, so it is not known whether the service did what was asked.
 
     It is safe to ask for the same again: a voter has one ballot, and the last one counts.
     """

@@ -47,9 +47,9 @@ class Results:
         return typed(Receipt, self._transport.send("GET", f"/v1/receipts/{quote(receipt, safe='')}"))
 
     def follow(self, poll: str, *, grant: str | None = None) -> Iterator[Update]:
-        """The tally, and each change of it, until the caller stops or the result is no longer shown.
+        """The tally, and each change of it, until the poll is final.
 
-        A broken connection is opened again. Raises `VotingProblem` if the service refuses.
+        A broken connection is opened again. Raises `VotingProblem` if the service refuses, or if the result is no longer shown.
         """
         url = f"{self._transport.url}{_path(poll)}/events"
         timeout = httpx.Timeout(10.0, read=_SILENCE)
@@ -68,6 +68,8 @@ class Results:
                             if event.event == "tally":
                                 known = typed(Tally, json.loads(event.data))
                                 yield Update(known, True)
+                                if known["state"] in ("final", "archived"):
+                                    return
                             elif event.event == "stalled" and known is not None:
                                 yield Update(known, False)
                             elif event.event == "hidden":
