@@ -30,11 +30,11 @@ fn run(arguments: &str) -> (Option<i32>, String) {
     (done.status.code(), printed)
 }
 
-/// It comes to a verdict, which says how ballots were lost.
-fn is_found_out(arguments: &str, how: &str) {
+/// It comes to a verdict, which says in one of these ways how ballots were lost.
+fn is_found_out(arguments: &str, ways: &[&str]) {
     let (code, printed) = run(arguments);
     assert_eq!(code, Some(1), "{printed}");
-    assert!(printed.contains(how), "{printed}");
+    assert!(ways.iter().any(|way| printed.contains(way)), "{printed}");
 }
 
 /// One fault of each kind, and each process killed, paused and restarted.
@@ -103,9 +103,16 @@ fn a_worker_that_ends_by_itself_is_noticed() {
     println!("{printed}");
     let code = running.wait().expect("it ends").code();
     assert_eq!(code, Some(1), "{printed}");
-    for wrong in ["is not ready again", "has ended by itself: signal: 9"] {
-        assert!(printed.contains(wrong), "{wrong} is missing: {printed}");
-    }
+    // Which of the two is said depends on when the run looks.
+    let is_missed = ["is not ready again", "was not ready for"];
+    assert!(
+        is_missed.iter().any(|missed| printed.contains(missed)),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("has ended by itself: signal: 9"),
+        "{printed}"
+    );
     assert!(!printed.contains("ballots lost"), "{printed}");
 }
 
@@ -118,7 +125,7 @@ fn a_redis_that_syncs_once_a_second_is_found_out() {
     // Those that their voters have replaced since are not lost as far as the store can tell, and these may be all.
     is_found_out(
         "--seed 1 --faults 19 --gap-ms 300 --longest-ms 1000 --rate 3000 --broken everysec",
-        "are missing from the log",
+        &["are missing from the log", "ballots lost"],
     );
 }
 
@@ -127,7 +134,7 @@ fn a_redis_that_syncs_once_a_second_is_found_out() {
 fn a_worker_that_acknowledges_too_early_is_found_out() {
     is_found_out(
         "--seed 1 --faults 60 --gap-ms 300 --longest-ms 3000 --rate 1000 --broken ack-before-commit",
-        "ballots lost",
+        &["ballots lost"],
     );
 }
 
@@ -136,7 +143,7 @@ fn a_worker_that_acknowledges_too_early_is_found_out() {
 fn a_store_without_the_order_guard_is_found_out() {
     is_found_out(
         "--seed 1 --faults 60 --gap-ms 300 --longest-ms 3000 --rate 1000 --broken no-order-guard",
-        "ballots lost",
+        &["ballots lost"],
     );
 }
 
@@ -145,6 +152,6 @@ fn a_store_without_the_order_guard_is_found_out() {
 fn a_log_that_takes_ballots_after_the_closing_is_found_out() {
     is_found_out(
         "--seed 1 --faults 60 --gap-ms 300 --longest-ms 3000 --rate 1000 --broken late-ballots",
-        "acknowledged ballots do not count",
+        &["acknowledged ballots do not count"],
     );
 }
