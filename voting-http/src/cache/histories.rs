@@ -12,11 +12,12 @@ use voting_core::{PollId, StoreError, TallyStore, model::vote_history::VoteHisto
 
 use crate::problem::Problem;
 
-/// A history is kept for so long, even if the tally has changed since.
+/// A history is kept for so long, and not longer: the voters may be forgotten, and with them the votes at each time. So is a
+/// failure, so that requests do not wait for a store that hangs, one after the other.
 const KEPT: Duration = Duration::from_secs(5);
 
 /// How long one look-up may take.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Between two moments at which the votes are told, so many voters came, or more.
 const LEAST_VOTERS: u64 = 5;
@@ -24,8 +25,8 @@ const LEAST_VOTERS: u64 = 5;
 /// Of a history, so many points are shown.
 const POINTS: usize = 120;
 
-/// When the store was asked, and its answer. The lock is held during a look-up, so that concurrent requests cause one.
-type Latest = Arc<tokio::sync::Mutex<Option<(Instant, Arc<VoteHistory>)>>>;
+/// When the store was asked, and its answer; `None` if it failed. The lock is held during a look-up, so that concurrent requests cause one.
+type Latest = Arc<tokio::sync::Mutex<Option<(Instant, Option<Arc<VoteHistory>>)>>>;
 
 /// Reads histories, and keeps the latest one of each poll.
 pub(crate) struct Histories {
@@ -41,30 +42,33 @@ impl Histories {
         }
     }
 
-    /// The history of a poll whose tally has this version. It may be a few seconds old.
+    /// The history of a poll. It may be a few seconds old.
     ///
     /// # Errors
-    /// The store does not answer, or has no such poll.
-    pub(crate) async fn of(
-        &self,
-        poll: &PollId,
-        version: u64,
-    ) -> Result<Arc<VoteHistory>, Problem> {
+    /// The store does not answer, or did not a moment ago, or has no such poll.
+    pub(crate) async fn of(&self, poll: &PollId) -> Result<Arc<VoteHistory>, Problem> {
         let latest = {
             let mut all = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(all.entry(poll.clone()).or_default())
         };
         let mut latest = latest.lock().await;
-        if let Some((at, history)) = &*latest
-            && (history.tally.version == version || at.elapsed() < KEPT)
+        if let Some((at, known)) = &*latest
+            && at.elapsed() < KEPT
         {
-            return Ok(Arc::clone(history));
+            let known = known.as_ref().map(Arc::clone);
+            return known.ok_or_else(|| StoreError::unavailable("no answer in time").into());
         }
         let asked = timeout(READ_TIMEOUT, self.store.vote_history(poll)).await;
         let history = asked.unwrap_or_else(|_| Err(StoreError::unavailable("no answer in time")));
-        let history = history?.ok_or_else(|| Problem::no_poll(poll.as_str()))?;
+        let history = match history {
+            Ok(history) => history.ok_or_else(|| Problem::no_poll(poll.as_str()))?,
+            Err(error) => {
+                *latest = Some((Instant::now(), None));
+                return Err(error.into());
+            }
+        };
         let history = Arc::new(history.of_many(LEAST_VOTERS).thinned(POINTS));
-        *latest = Some((Instant::now(), Arc::clone(&history)));
+        *latest = Some((Instant::now(), Some(Arc::clone(&history))));
         Ok(history)
     }
 }

@@ -113,11 +113,6 @@ impl Snapshot {
         self.tally.voters
     }
 
-    /// The version of the tally. This is not hidden: it says that votes have come, as the number of voters does.
-    pub(crate) fn version(&self) -> u64 {
-        self.tally.version
-    }
-
     /// How many people have voted, in words. This is not hidden.
     pub(crate) fn turnout(&self, t: &Texts) -> String {
         turnout(&self.poll, self.voters(), t)

@@ -91,8 +91,7 @@ impl Endpoint for Show {
                 return Ok(page.await);
             }
         };
-        let version = known.snapshot.version();
-        let history = service.histories.of(id, version).await;
+        let history = service.histories.of(id).await;
         let history = history.inspect_err(|error| {
             tracing::debug!(%error, "the result page has no history");
         });
@@ -292,7 +291,7 @@ impl ResultService {
         let current = self.0.live.current(poll.id()).await?;
         let viewer = self.0.granted.viewer(request, poll.id());
         current.figures(viewer)?;
-        self.0.histories.of(poll.id(), current.version()).await
+        self.0.histories.of(poll.id()).await
     }
 
     /// An event stream of a poll's tally.
