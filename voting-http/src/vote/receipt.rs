@@ -99,7 +99,6 @@ impl Endpoint for AsFile {
             Response::builder()
                 .content_type("text/plain; charset=utf-8")
                 .header(header::CONTENT_DISPOSITION, name)
-                .header(header::VARY, page::VARY)
                 .body(text),
         ))
     }
