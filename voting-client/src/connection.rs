@@ -75,7 +75,7 @@ impl Connection {
         })
     }
 
-    /// The body of an answer with a status of 2xx.
+    /// A whole answer with a status of 2xx.
     pub(crate) async fn send(
         &self,
         method: &Method,
@@ -83,10 +83,11 @@ impl Connection {
         headers: &Headers,
         body: Option<&Bytes>,
         limit: Duration,
-    ) -> Result<Bytes, Failure> {
+    ) -> Result<Response<Bytes>, Failure> {
         let answered = timeout(limit, async {
             let answer = self.open(method, path, headers, body).await?;
-            read(answer).await
+            let (head, body) = answer.into_parts();
+            Ok(Response::from_parts(head, read(body).await?))
         });
         match answered.await {
             Ok(answered) => answered,
@@ -127,8 +128,9 @@ impl Connection {
         if answer.status().is_success() {
             return Ok(answer);
         }
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let error = match problem(&headers, &read(answer).await?) {
+        let (head, body) = answer.into_parts();
+        let status = head.status;
+        let error = match problem(&head.headers, &read(body).await?) {
             Some(problem) => Error::Problem(Box::new(problem)),
             None => Error::Status(status.as_u16()),
         };
@@ -142,9 +144,8 @@ impl Connection {
     }
 }
 
-async fn read(answer: Response<Incoming>) -> Result<Bytes, Failure> {
-    let body = Limited::new(answer.into_body(), MOST_BYTES).collect().await;
-    match body {
+async fn read(body: Incoming) -> Result<Bytes, Failure> {
+    match Limited::new(body, MOST_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) => Err(Failure::no_answer(error, false)),
     }

@@ -1,7 +1,7 @@
 //! Requests to one service, which are sent again where that is safe.
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use tokio::time::sleep;
@@ -65,8 +65,8 @@ impl Service {
 
     pub(crate) async fn json<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Error> {
         let is_ballot = call.repeat == Repeat::Ballot;
-        let body = self.bytes(call).await?;
-        serde_json::from_slice(&body).map_err(|error| {
+        let answer = self.answer(call).await?;
+        serde_json::from_slice(answer.body()).map_err(|error| {
             let error = Error::Unreadable(error.into());
             if is_ballot {
                 Error::OutcomeUnknown(Box::new(error))
@@ -76,7 +76,7 @@ impl Service {
         })
     }
 
-    async fn bytes(&self, call: Call<'_>) -> Result<Bytes, Error> {
+    pub(crate) async fn answer(&self, call: Call<'_>) -> Result<Response<Bytes>, Error> {
         let (mut tried, mut unknown) = (0, false);
         loop {
             tried += 1;
@@ -86,7 +86,7 @@ impl Service {
                 .connection
                 .send(&call.method, call.path, call.headers, body, limit);
             let failure = match sent.await {
-                Ok(body) => return Ok(body),
+                Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
             unknown |= call.repeat == Repeat::Ballot && failure.may_be_stored();

@@ -1,10 +1,12 @@
 //! The vote service.
 
+use bytes::Bytes;
 use http::Method;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 
 use crate::{
+    connection::Headers,
     error::Error,
     retry::Retry,
     service::{Call, Repeat, Service, of_poll},
@@ -59,8 +61,8 @@ impl VoteClient {
     /// # Errors
     /// The request failed.
     pub async fn eligibility(&self, poll: &str, voter: &Voter) -> Result<Eligibility, Error> {
-        let path = of_poll(poll, "/eligibility");
-        self.0.get(&path, voter.headers()).await
+        let read = (Method::GET, "/eligibility", None, Repeat::Safe);
+        self.by(voter, poll, read).await
     }
 
     /// Casts a ballot for these options, by their ids. The ballot is stored once this returns `Ok`.
@@ -75,14 +77,9 @@ impl VoteClient {
         voter: &mut Voter,
         choices: &[&str],
     ) -> Result<Accepted, Error> {
-        let call = Call {
-            method: Method::PUT,
-            path: &of_poll(poll, "/ballot"),
-            headers: voter.headers(),
-            body: Some(json!({ "choices": choices }).to_string().into()),
-            repeat: Repeat::Ballot,
-        };
-        self.0.json(call).await
+        let body = json!({ "choices": choices });
+        let cast = (Method::PUT, "/ballot", Some(body), Repeat::Ballot);
+        self.by(voter, poll, cast).await
     }
 
     /// Takes the voter's ballot back.
@@ -90,13 +87,54 @@ impl VoteClient {
     /// # Errors
     /// As of [`cast`](Self::cast).
     pub async fn withdraw(&self, poll: &str, voter: &mut Voter) -> Result<Withdrawn, Error> {
-        let call = Call {
-            method: Method::DELETE,
-            path: &of_poll(poll, "/ballot"),
-            headers: voter.headers(),
-            body: None,
-            repeat: Repeat::Ballot,
+        let withdrawal = (Method::DELETE, "/ballot", None, Repeat::Ballot);
+        self.by(voter, poll, withdrawal).await
+    }
+
+    /// Asks for something in the name of a voter. A voter whose session has ended signs in again.
+    async fn by<T: DeserializeOwned>(
+        &self,
+        voter: &Voter,
+        poll: &str,
+        (method, rest, body, repeat): (Method, &str, Option<Value>, Repeat),
+    ) -> Result<T, Error> {
+        let path = of_poll(poll, rest);
+        let body = body.map(|body| Bytes::from(body.to_string()));
+        let call = |headers| Call {
+            method: method.clone(),
+            path: &path,
+            headers,
+            body: body.clone(),
+            repeat,
         };
-        self.0.json(call).await
+        let headers = self.headers(voter, poll).await?;
+        match self.0.json(call(&headers)).await {
+            Err(Error::Problem(problem)) if problem.status == 401 && voter.token().is_some() => {
+                voter.signed_out(poll);
+                let headers = self.headers(voter, poll).await?;
+                self.0.json(call(&headers)).await
+            }
+            answered => answered,
+        }
+    }
+
+    /// The headers that name the voter in a poll.
+    async fn headers(&self, voter: &Voter, poll: &str) -> Result<Headers, Error> {
+        if let Some(headers) = voter.headers(poll) {
+            return Ok(headers);
+        }
+        let token = voter.token().unwrap_or_default();
+        let call = Call {
+            method: Method::POST,
+            path: "v1/session",
+            headers: &token,
+            body: Some(json!({ "poll": poll }).to_string().into()),
+            // A session that nobody has does no harm.
+            repeat: Repeat::Safe,
+        };
+        let answer = self.0.answer(call).await?;
+        voter.signed_in(poll, answer.headers());
+        let no_session = || Error::Unreadable("no cookie of a session".into());
+        voter.headers(poll).ok_or_else(no_session)
     }
 }

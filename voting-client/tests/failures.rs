@@ -112,6 +112,38 @@ async fn a_refusal_is_told_as_one() {
 }
 
 #[tokio::test]
+async fn a_voter_whose_session_has_ended_signs_in_again() {
+    let session = |name: &str| {
+        let body = r#"{"voter":"v","ends_at":"2026-11-27T21:00:00Z"}"#;
+        let cookie = format!("set-cookie: session={name}; Path=/; HttpOnly\r\n\r\n");
+        answer(200, "application/json", body).replacen("\r\n\r\n", &format!("\r\n{cookie}"), 1)
+    };
+    let taken = answer(202, "application/json", r#"{"receipt":"r","voter":"v"}"#);
+    let ended = problem(401, "sign-in-needed");
+    let (first, second) = (session("one"), session("two"));
+    let sent = [&*first, &taken, &ended, &second, &taken];
+    let (address, asked) = answers(&sent);
+    let vote = VoteClient::new(&address).unwrap().with_retry(quick());
+    let mut voter = Voter::with_token("a.b.c").unwrap();
+    for _ in 0..2 {
+        let cast = vote.cast("p", &mut voter, &["a"]).await.unwrap();
+        assert_eq!(cast.receipt, "r");
+    }
+    let asked = asked.join().unwrap();
+    for (asked, (line, header)) in asked.iter().zip([
+        ("POST /v1/session", "authorization: Bearer a.b.c\r"),
+        ("PUT /v1/polls/p/ballot", "cookie: session=one\r"),
+        ("PUT /v1/polls/p/ballot", "cookie: session=one\r"),
+        ("POST /v1/session", "authorization: Bearer a.b.c\r"),
+        ("PUT /v1/polls/p/ballot", "cookie: session=two\r"),
+    ]) {
+        assert!(asked.starts_with(line) && asked.contains(header), "{asked}");
+        let is_session = line.starts_with("POST");
+        assert_eq!(asked.contains("authorization"), is_session, "{asked}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_is_opened_again_and_says_what_is_not_current() {
     let tally = |state, voters| {
         format!(

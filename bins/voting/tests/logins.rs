@@ -17,6 +17,8 @@ use std::{
 
 use serde_json::json;
 use support::{Voting, command, deployment::Told, front::answer};
+use tokio::runtime::Builder;
+use voting_client::{VoteClient, Voter};
 use voting_testing::{ProviderKey, agent, await_that};
 
 const ISSUER: &str = "https://id.test";
@@ -129,6 +131,22 @@ fn keys_are_exchanged_while_people_vote_and_nobody_is_refused_or_counts_twice() 
     // The session of before goes on.
     assert_eq!(vote(&voting, &anna, "a"), 202);
     await_votes(&voting, [1, 1]);
+
+    // The Rust client signs in by itself, as the same person.
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let client = VoteClient::new(&voting.vote).expect("an address");
+        let mut anna = Voter::with_token(&token(&second, "anna")).expect("a token");
+        let cast = client.cast("club", &mut anna, &["b"]).await;
+        cast.expect("Anna may vote");
+        let may = client.eligibility("club", &anna).await;
+        assert!(may.expect("she has a session").eligible);
+        let mut eve = Voter::with_token(&token(&stranger, "eve")).expect("a token");
+        let refused = client.cast("club", &mut eve, &["b"]).await;
+        let refused = refused.expect_err("no provider knows this key");
+        assert_eq!(refused.kind(), Some("invalid-token"));
+    });
+    await_votes(&voting, [0, 2]);
 }
 
 /// The answer of a provider with these keys.

@@ -1,5 +1,6 @@
 """Uses the package against running services. VOTE, RESULT, OPERATOR and TOKEN name them."""
 
+import json
 import os
 import socket
 import stat
@@ -10,6 +11,7 @@ import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 from voting_client import Operator, OutcomeUnknown, Results, Voter, VotingProblem, new_key
 
 VOTE, RESULT = os.environ["VOTE"], os.environ["RESULT"]
@@ -39,8 +41,6 @@ class Flaky(BaseHTTPRequestHandler):
     then_refuses = False
 
     def do_PUT(self):
-        import httpx
-
         body = self.rfile.read(int(self.headers["content-length"]))
         if type(self).refusals:
             type(self).refusals -= 1
@@ -70,6 +70,33 @@ class Flaky(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(answer.content)))
         self.end_headers()
         self.wfile.write(answer.content)
+
+    def log_message(self, *_):
+        pass
+
+
+class Sessions(BaseHTTPRequestHandler):
+    """Opens a session whose cookie is the token. The receipt of a ballot is its cookie. In the poll `page` it answers with a page."""
+
+    def _answers(self, kind, text, cookie=None):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(text)))
+        if cookie is not None:
+            self.send_header("set-cookie", f"session={cookie}; Path=/")
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def do_POST(self):
+        token = self.headers["authorization"].removeprefix("Bearer ")
+        self._answers("application/json", '{"voter": "v", "ends_at": ""}', cookie=token)
+
+    def do_PUT(self):
+        if "/page/" in self.path:
+            return self._answers("text/html", "<h1>Sign in")
+        receipt = json.dumps({"receipt": self.headers["cookie"], "voter": "v"})
+        return self._answers("application/json", receipt)
 
     def log_message(self, *_):
         pass
@@ -163,6 +190,21 @@ class AgainstServer(unittest.TestCase):
             voter.cast("py-lost", ["tea"])
         self.assertIsInstance(unknown.exception.__cause__, VotingProblem)
         Flaky.then_refuses = False
+
+    def test_voters_that_share_a_client_share_no_session(self):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Sessions)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        with httpx.Client() as http:
+            anna, ben = (Voter(url, token=token, http=http) for token in ("anna", "ben"))
+            for voter, cookie in ((anna, "anna"), (ben, "ben"), (anna, "anna")):
+                self.assertEqual(voter.cast("p", ["tea"])["receipt"], f"session={cookie}")
+            anyone = Voter(url, key=new_key(), http=http)
+            self.assertIsNone(anyone.cast("p", ["tea"])["receipt"])
+            # A page that somebody puts between says nothing about the ballot.
+            with self.assertRaises(OutcomeUnknown):
+                anyone.cast("page", ["tea"])
+        server.shutdown()
 
     def test_a_hidden_result_is_a_problem(self):
         self.made("py-hidden", results="after_close")

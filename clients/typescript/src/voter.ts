@@ -1,6 +1,6 @@
 import createClient, { type Client } from "openapi-fetch";
 import type { components, paths } from "./generated/vote.js";
-import { VotingProblem } from "./problem.js";
+import { OutcomeUnknown, VotingProblem } from "./problem.js";
 import { patientFetch, type TransportOptions } from "./transport.js";
 
 export type Accepted = components["schemas"]["Accepted"];
@@ -106,6 +106,8 @@ export class Voter {
       try {
         return await ask(await this.#named(poll));
       } catch (error) {
+        // Whatever else went wrong, a ballot may be stored: the answer may be cut off, or a proxy's.
+        if (!(error instanceof VotingProblem || error instanceof OutcomeUnknown)) throw new OutcomeUnknown(`a request in the poll ${poll}`, error);
         // The session has ended. Another one is of the same voter.
         const isSession = this.#token !== undefined && error instanceof VotingProblem && error.status === 401;
         if (!isSession) throw error;

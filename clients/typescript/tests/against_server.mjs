@@ -129,6 +129,9 @@ test("a ballot whose answer is lost counts once", async () => {
   Object.assign(flaky, { drops: 1, thenRefuses: true });
   const refused = new Voter(flaky.url, { key: newKey() });
   await assert.rejects(refused.cast("ts-lost", ["tea"]), OutcomeUnknown);
+  // A page that somebody puts between says nothing about the ballot.
+  const page = async () => new Response("<h1>Sign in", { headers: { "content-type": "text/html" } });
+  await assert.rejects(new Voter(VOTE, { key: newKey() }, { fetch: page }).cast("ts-lost", ["tea"]), OutcomeUnknown);
 });
 
 test("a hidden result is a problem", async () => {

@@ -17,8 +17,6 @@ _TRY_AGAIN = frozenset({429, 502, 503, 504})
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 
 
-
-
 class Pauses:
     """How long to wait before each further try: longer each time, and not at the same moment as others."""
 
@@ -56,6 +54,19 @@ class Transport:
 
     def send(self, method: str, path: str, **options: Any) -> Any:
         """The JSON of the answer. Sends again for up to `patience` seconds while no answer comes, or one that says to try again."""
+        answer = self.answer(method, path, **options)
+        if not answer.content:
+            return None
+        try:
+            return answer.json()
+        except ValueError as error:
+            # A proxy has answered, or a page to sign in.
+            raise OutcomeUnknown(f"the answer to {method} {path} is not JSON") from error
+
+    def answer(
+        self, method: str, path: str, *, cookie: str | None = None, **options: Any
+    ) -> httpx.Response:
+        """A successful answer. `cookie` is the only cookie that is sent: those of a shared client may be of somebody else."""
         ends = time.monotonic() + self.patience
         waits = Pauses()
         # Whether a try may have done what was asked, although nobody has said so.
@@ -63,7 +74,11 @@ class Transport:
         while True:
             pause = 0.0
             try:
-                answer = self.http.request(method, self.url + path, **options)
+                request = self.http.build_request(method, self.url + path, **options)
+                request.headers.pop("cookie", None)
+                if cookie is not None:
+                    request.headers["cookie"] = cookie
+                answer = self.http.send(request)
             except httpx.TransportError as error:
                 failed: Exception = error
                 # Without a connection nothing was sent.
@@ -71,7 +86,7 @@ class Transport:
                 is_final = False
             else:
                 if answer.is_success:
-                    return answer.json() if answer.content else None
+                    return answer
                 problem = problem_of(answer)
                 is_in_doubt = is_in_doubt or problem.may_be_done
                 failed = problem

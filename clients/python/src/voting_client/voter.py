@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
-from ._generated.vote import Accepted, Eligibility, Poll, Polls, Session, Withdrawn
+from ._generated.vote import Accepted, Eligibility, Poll, Polls, Withdrawn
 from ._transport import Transport
 from .problem import VotingProblem
 
@@ -51,7 +51,8 @@ class Voter:
             raise ValueError("name the voter by exactly one of key, code and token")
         self._transport = Transport(url, patience=patience, http=http)
         self._token = token
-        self._sessions: set[str] = set()
+        #: The cookie of the session in each poll.
+        self._sessions: dict[str, str] = {}
         self._one_at_a_time = threading.Lock()
         self._headers: dict[str, str] = {}
         if key is not None:
@@ -63,8 +64,17 @@ class Voter:
     def remembered(cls, url: str, file: str | os.PathLike[str], *, patience: float = 30.0) -> Voter:
         """The voter whose key is in this file. A new voter, and the file, if there is none."""
         path = Path(file)
+        if not path.exists():
+            cls._keep_new_key(path)
+        key = path.read_text().strip()
+        if not key:
+            raise ValueError(f"{path} has no key of a voter")
+        return cls(url, key=key, patience=patience)
+
+    @staticmethod
+    def _keep_new_key(path: Path) -> None:
+        """Of two programs that begin at the same time one makes the file, and both read it."""
         try:
-            # Of two programs that begin at the same time one makes the file, and both read it.
             beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
             descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
@@ -77,10 +87,6 @@ class Voter:
                 os.unlink(beside)
         except FileExistsError:
             pass
-        key = path.read_text().strip()
-        if not key:
-            raise ValueError(f"{path} has no key of a voter")
-        return cls(url, key=key, patience=patience)
 
     def cast(self, poll: str, choices: Sequence[str]) -> Accepted:
         """Casts the ballot, in place of any earlier one of this voter. `[]` is a blank vote, where the poll allows it.
@@ -110,11 +116,11 @@ class Voter:
 
     def _as_voter(self, method: str, poll: str, what: str, **options: Any) -> Any:
         with self._one_at_a_time:
-            self._begin_session(poll)
 
             def ask() -> Any:
+                cookie = self._session(poll)
                 return self._transport.send(
-                    method, _path(poll) + what, headers=self._headers, **options
+                    method, _path(poll) + what, headers=self._headers, cookie=cookie, **options
                 )
 
             try:
@@ -123,18 +129,21 @@ class Voter:
                 # The session has ended. Another one is of the same voter.
                 if self._token is None or problem.status != 401:
                     raise
-                self._sessions.discard(poll)
-                self._begin_session(poll)
+                self._sessions.pop(poll, None)
                 return ask()
 
-    def _begin_session(self, poll: str) -> None:
-        if self._token is None or poll in self._sessions:
-            return
-        headers = {"Authorization": f"Bearer {self._token}"}
-        begun = self._transport.send("POST", "/v1/session", json={"poll": poll}, headers=headers)
-        # The client keeps the cookie.
-        typed(Session, begun)
-        self._sessions.add(poll)
+    def _session(self, poll: str) -> str | None:
+        """The cookie of the voter's session in this poll; `None` if the voter is known without one."""
+        if self._token is None:
+            return None
+        if poll not in self._sessions:
+            headers = {"Authorization": f"Bearer {self._token}"}
+            begun = self._transport.answer(
+                "POST", "/v1/session", json={"poll": poll}, headers=headers
+            )
+            cookies = begun.headers.get_list("set-cookie")
+            self._sessions[poll] = "; ".join(cookie.split(";")[0] for cookie in cookies)
+        return self._sessions[poll]
 
     def close(self) -> None:
         self._transport.close()
