@@ -37,6 +37,8 @@
       if (asked.status === 200 && answer.result) return location.reload();
       if (asked.status === 403 && answer.type === "urn:voting:problem:result-hidden") {
         put(total, answer.turnout);
+        // The screen shows the address of the poll only while people can vote.
+        if (answer.state && root.getAttribute("data-state")) root.setAttribute("data-state", answer.state);
         put(reason, answer.detail);
       }
       later();

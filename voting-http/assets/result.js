@@ -47,6 +47,7 @@
   var version = Number(root.getAttribute("data-version"));
   var state = root.getAttribute("data-state");
   var behindTimer = 0;
+  var changedAt = now();
 
   function receive(result) {
     if (result.poll !== root.getAttribute("data-poll")) return;
@@ -76,6 +77,7 @@
 
   function draw(result) {
     var changed = result.version !== version || result.state !== state;
+    if (changed) changedAt = now();
     version = result.version;
     state = result.state;
     root.setAttribute("data-state", state);
@@ -376,6 +378,8 @@
 
   var HISTORY_MS = 15000;
   var plot = document.getElementById("history");
+  // The server may give a plot that is this old.
+  var PLOT_AGE_MS = 6000;
   var plotted = version;
 
   // The plot is drawn anew where votes have come. While somebody reads its numbers it stays.
@@ -384,7 +388,8 @@
     var details = part.querySelector("details");
     if (!running || version === plotted || (details && details.open) || part.contains(document.activeElement)) return;
     var asked = new XMLHttpRequest();
-    var then = version;
+    // A plot that may lack the newest votes is asked for once more.
+    var then = now() - changedAt > PLOT_AGE_MS ? version : plotted;
     asked.open("GET", plot.getAttribute("data-url") + query);
     asked.timeout = PATIENCE_MS;
     asked.onload = function () {

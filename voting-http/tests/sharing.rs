@@ -126,6 +126,13 @@ fn a_hidden_result_is_hidden_on_screens_in_frames_and_in_pictures() {
     assert!(screen.contains("class=\"qr\"") && screen.contains("Coffee"));
     let picture = result(&services, "/polls/sealed/result.svg");
     assert_eq!(picture.header("content-type"), "image/svg+xml");
+    // An open screen learns when it has to stop saying so.
+    let answer = result(&services, "/polls/sealed/live.json");
+    assert!(
+        answer.body.contains("\"state\":\"open\""),
+        "{}",
+        answer.body
+    );
 }
 
 #[test]

@@ -49,6 +49,10 @@ impl Histories {
     pub(crate) async fn of(&self, poll: &PollId) -> Result<Arc<VoteHistory>, Problem> {
         let latest = {
             let mut all = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+            if !all.contains_key(poll) {
+                // Polls may be deleted, and nobody says so here.
+                all.retain(|_, latest| is_in_use(latest));
+            }
             Arc::clone(all.entry(poll.clone()).or_default())
         };
         let mut latest = latest.lock().await;
@@ -70,5 +74,13 @@ impl Histories {
         let history = Arc::new(history.of_many(LEAST_VOTERS).thinned(POINTS));
         *latest = Some((Instant::now(), Some(Arc::clone(&history))));
         Ok(history)
+    }
+}
+
+/// Whether a request reads this history, or may take it as it is.
+fn is_in_use(latest: &Latest) -> bool {
+    match latest.try_lock() {
+        Ok(latest) => latest.as_ref().is_none_or(|(at, _)| at.elapsed() < KEPT),
+        Err(_) => true,
     }
 }

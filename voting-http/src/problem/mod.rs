@@ -567,12 +567,16 @@ impl Problem {
         self.with_document(self.document().to_json_string())
     }
 
-    /// The same, with a further text in the document.
-    pub(crate) fn to_response_with(&self, name: &str, text: &str) -> Response {
+    /// The same, with further texts in the document, each with its name.
+    pub(crate) fn to_response_with(&self, texts: &[(&str, &str)]) -> Response {
         let mut document = self.document().to_json_string();
-        let text = serde_json::Value::from(text);
         document.truncate(document.len() - 1);
-        self.with_document(format!("{document},\"{name}\":{text}}}"))
+        for (name, text) in texts {
+            let text = serde_json::Value::from(*text);
+            document.push_str(&format!(",\"{name}\":{text}"));
+        }
+        document.push('}');
+        self.with_document(document)
     }
 
     fn with_document(&self, document: String) -> Response {

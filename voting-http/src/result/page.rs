@@ -38,7 +38,7 @@ use crate::{
     problem::Problem,
     server::gate::StreamPlace,
     texts::Texts,
-    views::{history_plot::HistoryPlot, paragraphs::paragraphs},
+    views::{history_plot::HistoryPlot, paragraphs::paragraphs, poll_view::StateView},
 };
 
 /// `GET`: the page.
@@ -194,7 +194,8 @@ impl Endpoint for LiveJson {
             Err(hidden) => {
                 let words = HiddenWords::new(&known, t);
                 let hidden = hidden.with_detail(words.reason);
-                hidden.to_response_with("turnout", &words.turnout)
+                let state = StateView::now(&poll);
+                hidden.to_response_with(&[("turnout", &words.turnout), ("state", state.as_str())])
             }
         })
     }

@@ -147,7 +147,9 @@ impl Endpoint for QrSvg {
         let url = service.site.whole_peer_url(&request, poll.id());
         let address = url.and_then(VoteAddress::new);
         let address = address.ok_or_else(Problem::no_such_address)?;
-        Ok(answer(address.to_svg(), SVG, "public, max-age=300"))
+        let mut answer = answer(address.to_svg(), SVG, "public, max-age=300");
+        keep_unlisted_out_of_search(&poll, answer.headers_mut());
+        Ok(answer)
     }
 }
 

@@ -123,8 +123,8 @@ pub(super) fn wrapped(text: &str, room: u32, letters: Letters) -> Vec<String> {
         while length(rest, letters) > room {
             let mut used = 0;
             let end = rest.char_indices().find(|(_, sign)| {
-                used += letters.wide(*sign) * letters.size / 100;
-                used > room
+                used += letters.wide(*sign);
+                used * letters.size / 100 > room
             });
             let (one, other) = rest.split_at(end.map_or(rest.len(), |(at, _)| at.max(1)));
             whole.push(one.to_owned());
