@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, fs, thread, time::Duration};
 
 use support::{Crowd, all_is_well, close, settled, tally};
 use voting_testing::{
-    Authority, CLAIM_TIMEOUT, Deployment, RedisCluster, Service, agent, await_some, await_that,
+    Authority, CLAIM_TIMEOUT, Deployment, Engine, RedisCluster, ReplicatedRedis, Service, agent,
+    await_some, await_that, newer_stores,
 };
 
 #[test]
@@ -218,6 +219,32 @@ fn a_redis_that_is_killed_and_comes_back_has_lost_no_acknowledged_vote() {
         "in between, voters are asked to come back"
     );
     all_is_well(&worker, &result, &known);
+}
+
+#[test]
+fn a_redis_that_is_lost_with_its_disk_has_lost_no_acknowledged_vote() {
+    if newer_stores().is_none() {
+        return;
+    }
+    let mut servers = ReplicatedRedis::start(Engine::Valkey, 2);
+    let mut deployment = Deployment::new();
+    deployment.more = vec![
+        ("VOTING_REDIS__URL", servers.url()),
+        ("VOTING_REDIS__SENTINELS", servers.sentinels()),
+        ("VOTING_REDIS__REPLICAS", "1".to_owned()),
+    ];
+    let (vote, worker, result) = (deployment.vote(), deployment.worker(), deployment.result());
+    await_that("the vote service is ready", || vote.is_ready());
+    let crowd = Crowd::gather(&[&vote]);
+    crowd.await_more(300);
+    servers.lose_master();
+    crowd.await_more(300);
+    let known = crowd.disperse();
+    all_is_well(&worker, &result, &known);
+    let doctor = deployment.voting(&["doctor"]);
+    let found = String::from_utf8_lossy(&doctor.stdout);
+    assert!(found.contains("ok    redis replicas: "), "{found}");
+    assert!(vote.is_ready() && worker.is_ready(), "{found}");
 }
 
 #[test]

@@ -4,8 +4,8 @@
 //!
 //! Failures panic: a test cannot go on without its server.
 //!
-//! - Servers: [`RedisServer`], [`RedisCluster`], [`PostgresServer`], [`PgBouncer`], with certificates of an
-//!   [`Authority`].
+//! - Servers: [`RedisServer`], [`RedisCluster`], [`ReplicatedRedis`], [`PostgresServer`], [`PgBouncer`], with certificates of an
+//!   [`Authority`]; of another [`Engine`] than the one that is installed.
 //! - Services: [`Programs`] are what is built, a [`Program`] is one that runs, a [`Service`] is one that has an
 //!   address, and a [`Deployment`] is Redis, Postgres and the services on them.
 //! - Asking: [`agent`], [`get_json`] and the [`Operator`]'s API; [`await_that`], [`await_some`] and [`within`] ask
@@ -21,6 +21,7 @@ mod guard;
 mod http;
 #[cfg(feature = "link")]
 pub mod link;
+mod newer;
 #[cfg(feature = "oidc")]
 pub mod oidc;
 mod pgbouncer;
@@ -31,6 +32,7 @@ mod programs;
 #[cfg(feature = "provider")]
 mod provider_key;
 mod redis;
+mod replicated;
 mod service;
 mod tls;
 mod wait;
@@ -44,11 +46,13 @@ pub use self::{
     cluster::RedisCluster,
     deployment::{CLAIM_TIMEOUT, Deployment},
     http::{Operator, agent, agent_within, get_json, get_json_by, is_ready, text_of},
+    newer::{Engine, newer_stores},
     pgbouncer::PgBouncer,
     postgres::PostgresServer,
     program::Program,
     programs::{Programs, cargo, program},
     redis::RedisServer,
+    replicated::{MASTER, ReplicatedRedis},
     service::{ENTRY_KEY, SECRET, Service, ServiceKind, TOKEN, common_settings},
     tls::Authority,
     wait::{LONG, await_some, await_that, within},

@@ -10,7 +10,9 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Authority, Clock, free_port, guard::Server, tls::Identity, wait::await_that};
+use crate::{
+    Authority, Clock, free_port, guard::Server, newer::Engine, tls::Identity, wait::await_that,
+};
 
 /// The user of an encrypted server, and its password: one that an address cannot hold as it is.
 const USER: &str = "voting";
@@ -36,6 +38,7 @@ pub struct RedisServer {
     settings: Vec<String>,
     encrypted: Option<Identity>,
     clock: Option<Clock>,
+    engine: Engine,
 }
 
 impl RedisServer {
@@ -47,6 +50,14 @@ impl RedisServer {
     /// Starts it with settings beside the usual ones, such as `--maxmemory 10mb`.
     pub fn start_with(settings: &[&str]) -> Self {
         let mut redis = Self::new(free_port(), settings);
+        redis.launch();
+        redis
+    }
+
+    /// Starts one of another engine, with settings beside the usual ones.
+    pub fn start_engine(engine: Engine, settings: &[&str]) -> Self {
+        let mut redis = Self::new(free_port(), settings);
+        redis.engine = engine;
         redis.launch();
         redis
     }
@@ -119,6 +130,7 @@ impl RedisServer {
                 .collect(),
             encrypted: None,
             clock: None,
+            engine: Engine::Installed,
         }
     }
 
@@ -138,8 +150,9 @@ impl RedisServer {
         // It becomes the program, so that its id is the server's.
         let mut command = vec!["env"];
         command.extend(clock.iter().map(String::as_str));
+        let program = self.engine.program("server");
+        command.extend(program.iter().map(String::as_str));
         command.extend([
-            "redis-server",
             "--port",
             &port,
             "--bind",
@@ -169,8 +182,9 @@ impl RedisServer {
         if !manifest.exists() {
             return;
         }
-        let mut mend = Command::new("redis-check-aof");
-        mend.arg("--fix").arg(&manifest);
+        let program = self.engine.program("check-aof");
+        let mut mend = Command::new(&program[0]);
+        mend.args(&program[1..]).arg("--fix").arg(&manifest);
         let mut mend = mend
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

@@ -189,6 +189,58 @@ mod redis {
         }
     }
 
+    /// Newer engines, whose replica has each entry on its disk before it is acknowledged. Where they are not there, this runs on
+    /// the installed one, without a replica.
+    mod replicated {
+        use voting_testing::{Engine, newer_stores};
+
+        use super::*;
+
+        static REDIS: LazyLock<[RedisServer; 2]> = LazyLock::new(|| pair(Engine::Redis));
+        static VALKEY: LazyLock<[RedisServer; 2]> = LazyLock::new(|| pair(Engine::Valkey));
+
+        fn pair(engine: Engine) -> [RedisServer; 2] {
+            let master = RedisServer::start_engine(engine, &[]);
+            let follow = ["--replicaof", "127.0.0.1", &master.port().to_string()];
+            let replica = RedisServer::start_engine(engine, &follow);
+            voting_testing::await_that("the replica follows", || {
+                let status = master.command(&["INFO", "replication"]);
+                status.contains("state=online")
+            });
+            [master, replica]
+        }
+
+        fn log(
+            pair: &'static LazyLock<[RedisServer; 2]>,
+            shards: u16,
+        ) -> impl Fn() -> Redis + Send + Sync + 'static {
+            let (url, replicas) = match newer_stores() {
+                Some(_) => (pair[0].url(), 1),
+                None => (SERVER.url(), 0),
+            };
+            let options = RedisOptions {
+                prefix: uuid::Uuid::now_v7().to_string(),
+                shards,
+                claim_timeout: CLAIM_TIMEOUT,
+                replicas,
+                ..RedisOptions::default()
+            };
+            move || Redis::new(&url, options.clone()).expect("an address")
+        }
+
+        voting_core::conformance_suite!(
+            redis_backend(log(&REDIS, 3));
+            queue, log_range, work, close, times, moving, secrets, restart
+        );
+
+        mod valkey {
+            voting_core::conformance_suite!(
+                super::redis_backend(super::log(&super::VALKEY, 3));
+                queue, log_range, work, close, times, moving, secrets, restart
+            );
+        }
+    }
+
     /// The server is killed, and started again with what it had written.
     mod that_is_killed {
         use super::*;

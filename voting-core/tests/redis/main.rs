@@ -1,6 +1,7 @@
 //! What the Redis back end must do beside the conformance suite.
 
 mod changes;
+mod replicas;
 mod signed;
 mod times;
 

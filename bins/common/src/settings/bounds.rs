@@ -23,7 +23,7 @@ fn is_share(share: Option<usize>, of: usize) -> bool {
 }
 
 /// The bounds of all settings that have bounds.
-pub(crate) const BOUNDS: [Bounds; 28] = [
+pub(crate) const BOUNDS: [Bounds; 30] = [
     Bounds {
         key: "vote.max_connections",
         range: "in 1 to 1000000",
@@ -173,6 +173,19 @@ pub(crate) const BOUNDS: [Bounds; 28] = [
         key: "redis.shards",
         range: "in 1 to 65535",
         is_within: |all| all.redis.shards != 0,
+    },
+    Bounds {
+        key: "redis.replicas",
+        range: "in 0 to 8",
+        is_within: |all| all.redis.replicas <= 8,
+    },
+    Bounds {
+        key: "redis.cluster",
+        range: "false where redis.sentinels are set: the nodes of a cluster find the new master themselves",
+        is_within: |all| {
+            let has_sentinels = all.redis.sentinels.is_some() || all.redis.sentinels_file.is_some();
+            !(all.redis.cluster && has_sentinels)
+        },
     },
     Bounds {
         key: "postgres.connections",

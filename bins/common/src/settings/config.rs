@@ -431,6 +431,14 @@ pub struct RedisSettings {
     pub ca_file: Option<PathBuf>,
     /// Whether it is a Redis Cluster.
     pub cluster: bool,
+    /// How many replicas must have a ballot on their disks before it is acknowledged. With 0, no replica may take over. Needs
+    /// Redis 7.2 or Valkey.
+    pub replicas: u16,
+    /// The addresses of the Sentinels, separated by commas, such as `redis://:password@host:26379`. The host in `redis.url` is
+    /// then the name under which they know the master.
+    pub sentinels: Option<Hidden>,
+    /// A file with these addresses, instead of `redis.sentinels`.
+    pub sentinels_file: Option<PathBuf>,
     /// All keys in Redis begin with this.
     pub prefix: String,
     /// How many streams share the load. It cannot change once there is a log.
@@ -491,6 +499,9 @@ impl Default for RedisSettings {
             url_file: None,
             ca_file: None,
             cluster: false,
+            replicas: 0,
+            sentinels: None,
+            sentinels_file: None,
             prefix: "voting".to_owned(),
             shards: 4,
             claim_timeout_ms: 30_000,

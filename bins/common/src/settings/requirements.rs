@@ -119,6 +119,16 @@ impl Config {
                 });
             }
         }
+        let (value, file) = (&self.redis.sentinels, &self.redis.sentinels_file);
+        if any(Service::uses_redis) && (value.is_some() || file.is_some()) {
+            let name = "redis.sentinels";
+            let given = secrets::given(name, value.as_ref(), file.as_deref());
+            secrets.push(SecretUse {
+                name,
+                file: file.clone(),
+                state: Some(given.map(drop)),
+            });
+        }
         secrets
     }
 

@@ -23,6 +23,11 @@ impl Config {
             settings.url_file.as_deref(),
         )?;
         let url = url.ok_or(SecretError::NotGiven("redis.url"))?;
+        let sentinels = secrets::given(
+            "redis.sentinels",
+            settings.sentinels.as_ref(),
+            settings.sentinels_file.as_deref(),
+        )?;
         let options = RedisOptions {
             prefix: settings.prefix.clone(),
             shards: settings.shards,
@@ -30,6 +35,8 @@ impl Config {
             retention: Duration::from_secs(settings.retention_hours.saturating_mul(3600)),
             accept_loss: settings.accept_loss,
             cluster: settings.cluster,
+            replicas: settings.replicas,
+            sentinels,
             ca: authorities(settings.ca_file.as_deref())?,
             entry_keys: self.entry_keys()?,
             accept_unsigned_polls: self.accept_unsigned_entries,
@@ -48,6 +55,7 @@ mod tests {
     fn what_is_not_set_is_as_the_library_has_it() {
         let (settings, options) = (RedisSettings::default(), RedisOptions::default());
         assert_eq!(settings.cluster, options.cluster);
+        assert_eq!(settings.replicas, options.replicas);
         assert_eq!(settings.prefix, options.prefix);
         assert_eq!(settings.shards, options.shards);
         assert_eq!(

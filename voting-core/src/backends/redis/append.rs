@@ -100,6 +100,7 @@ impl BallotLog for Redis {
             self.prepare().await?;
             // Not only a matter of readiness: nobody may ask.
             watch::before(self, shard).await?;
+            self.replicas_keep_up(shard).await?;
             self.deadline(shard).await
         };
         let deadline = fit
@@ -126,17 +127,20 @@ impl BallotLog for Redis {
             append.arg(poll.id.as_str()).arg(rules);
         }
         let sent = Instant::now();
-        let appended = self.0.connection.run_on::<(String, i64)>(&append).await;
-        let ((id, now_ms), server) = appended.map_err(|error| {
+        let appended = self.lane(shard).run_on::<(String, i64)>(&append).await;
+        let appended = appended.map_err(|error| {
             // The next one may come to another server, or to one whose clock was set.
             self.0.clocks.forget(shard.0.into());
             refusal(error)
         })?;
-        let id = parse_id(&id).map_err(|error| CastError::Unknown(error.into()))?;
-        self.0.clocks.learn(shard.0.into(), now_ms, id.ms());
+        let unknown = |error: StoreError| CastError::Unknown(error.into());
+        let (id, now_ms) = &appended.answer;
+        let id = parse_id(id).map_err(unknown)?;
+        self.0.clocks.learn(shard.0.into(), *now_ms, id.ms());
         // It is in the log, but may not stay there.
-        let kept = watch::after(self, &server, sent).await;
-        kept.map_err(|error| CastError::Unknown(error.into()))?;
+        self.kept(&appended).await.map_err(unknown)?;
+        let kept = watch::after(self, &appended.server, sent).await;
+        kept.map_err(unknown)?;
         Ok(id)
     }
 
@@ -156,9 +160,10 @@ impl BallotLog for Redis {
         // A seal that is forgotten would let ballots into a poll that is final.
         watch::before(self, shard).await?;
         let sent = Instant::now();
-        let (last, server): (String, _) = self.0.connection.run_on(&seal).await?;
-        watch::after(self, &server, sent).await?;
-        parse_id(&last)
+        let sealed = self.lane(shard).run_on::<String>(&seal).await?;
+        self.kept(&sealed).await?;
+        watch::after(self, &sealed.server, sent).await?;
+        parse_id(&sealed.answer)
     }
 
     async fn set_windows(

@@ -26,7 +26,8 @@
 //! `no-appendfsync-on-rewrite no` and `maxmemory-policy noeviction`. Redis reads its own log with the rights of its
 //! user `default`, so this user needs all rights, even if the user is off. In a cluster each master must be durable,
 //! and no replica may take over by itself (`cluster-replica-no-failover yes`), because a replica may lack the latest
-//! ballots. If Redis is not durable, the log is not ready, unless [`RedisOptions::accept_loss`] says that acknowledged
+//! ballots. With [`RedisOptions::replicas`] replicas may take over, by Sentinel or in a cluster: nothing is acknowledged, and
+//! nothing is handed to a worker, before so many replicas have it on their disks. If Redis is not durable, the log is not ready, unless [`RedisOptions::accept_loss`] says that acknowledged
 //! ballots may be lost.
 
 mod append;
@@ -38,6 +39,7 @@ mod inspect;
 mod maintenance;
 mod polls;
 mod reader;
+mod replicas;
 mod rewind;
 mod scripts;
 mod secrets;
@@ -63,7 +65,7 @@ use self::{
 pub use self::{
     client::{
         address::InvalidAddress,
-        node::{EarlierProgram, Node, NodeInfo, Rights},
+        node::{EarlierProgram, Node, NodeInfo, Rights, SentinelReplica},
     },
     inspect::{Consumer, ShardReport, SignedBy},
     reader::RedisQueue,
@@ -100,6 +102,12 @@ pub struct RedisOptions {
     pub accept_loss: bool,
     /// Whether the Redis is a Redis Cluster. Default: false.
     pub cluster: bool,
+    /// How many replicas must have an entry on their disks before it is acknowledged: all that may take over. Needs Redis 7.2 or
+    /// Valkey. Default: 0; then no replica may take over.
+    pub replicas: u16,
+    /// The addresses of Sentinels, separated by commas. The host of the log's address is then the name under which they know the
+    /// master. Default: none.
+    pub sentinels: Option<String>,
     /// The certificate authorities for encrypted connections (`rediss://`); `None` for those that the system
     /// trusts.
     pub ca: Option<Authorities>,
@@ -120,6 +128,8 @@ impl Default for RedisOptions {
             response_timeout: Duration::from_secs(5),
             accept_loss: false,
             cluster: false,
+            replicas: 0,
+            sentinels: None,
             ca: None,
             entry_keys: EntryKeys::default(),
             accept_unsigned_polls: true,
@@ -135,6 +145,9 @@ struct Inner {
     options: RedisOptions,
     place: Place,
     connection: Connection,
+    /// Where replicas are waited for: a connection for each shard's entries, since a connection that waits carries out nothing
+    /// else. Empty where there are none to wait for.
+    lanes: Vec<Connection>,
     scripts: Scripts,
     clocks: Clocks,
     /// Set once the layout is checked and the consumer groups exist.
@@ -159,8 +172,14 @@ impl Redis {
 
     fn at(place: Place, options: RedisOptions) -> Result<Self, InvalidAddress> {
         let connection = Connection::new(&place, &options)?;
+        let lanes = match options.replicas {
+            0 => 0,
+            _ => options.shards,
+        };
+        let lanes = (0..lanes).map(|_| Connection::new(&place, &options));
         Ok(Self(Arc::new(Inner {
             connection,
+            lanes: lanes.collect::<Result<_, _>>()?,
             watched: Watched::default(),
             newest_polls: AtomicU64::new(0),
             place,
@@ -251,7 +270,7 @@ impl Redis {
     async fn exchange(&self, key: String, from: &str, to: &str) -> Result<bool, StoreError> {
         let mut exchange = self.0.scripts.exchange.key(key);
         exchange.arg(from).arg(to);
-        Ok(self.0.connection.run(&exchange).await?)
+        self.run_kept(&exchange).await
     }
 
     /// Checks the layout, and makes the consumer groups, once.
@@ -272,7 +291,9 @@ impl Redis {
         if there.is_none() {
             let mut set = ::redis::cmd("SET");
             set.arg(&key).arg(&ours).arg("NX").arg("GET");
-            there = self.0.connection.ask(&set).await?;
+            let set = self.0.connection.ask_on(&set).await?;
+            self.kept(&set).await?;
+            there = set.answer;
         }
         match there {
             Some(there) if there != ours => Err(StoreError::of_kind(
@@ -304,9 +325,9 @@ impl Redis {
             .arg(GROUP)
             .arg("0")
             .arg("MKSTREAM");
-        match self.0.connection.ask::<()>(&create).await {
+        match self.0.connection.ask_on::<()>(&create).await {
             Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
-            made => Ok(made?),
+            made => Ok(self.kept(&made?).await?),
         }
     }
 }

@@ -93,12 +93,7 @@ impl Redis {
                 .arg(GROUP)
                 .arg(last.to_string())
                 .arg(*ballots);
-            let ballots: u64 = self
-                .0
-                .connection
-                .run(&rewind)
-                .await
-                .map_err(StoreError::from)?;
+            let ballots: u64 = self.run_kept(&rewind).await?;
             handed_out += ballots;
         }
         Ok(handed_out)
@@ -126,7 +121,8 @@ impl Redis {
             add.arg(self.stats_key(ShardId(0)))
                 .arg(counter)
                 .arg(ballots);
-            self.0.connection.ask::<()>(&add).await?;
+            self.kept(&self.0.connection.ask_on::<()>(&add).await?)
+                .await?;
         }
         Ok(())
     }

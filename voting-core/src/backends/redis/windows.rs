@@ -34,9 +34,10 @@ impl Redis {
         // A window that is forgotten would let ballots in before or after it.
         watch::before(self, shard).await?;
         let sent = Instant::now();
-        let ((clock_ms, held), server): ((u64, Vec<String>), _) =
-            self.0.connection.run_on(&set).await?;
-        watch::after(self, &server, sent).await?;
+        let ran = self.lane(shard).run_on::<(u64, Vec<String>)>(&set).await?;
+        self.kept(&ran).await?;
+        watch::after(self, &ran.server, sent).await?;
+        let (clock_ms, held) = ran.answer;
         if held.len() != windows.len() {
             return Err(StoreError::Corrupt(format!("{} windows", held.len())));
         }

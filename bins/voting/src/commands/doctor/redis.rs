@@ -1,6 +1,6 @@
 //! Redis itself: whether it answers, keeps what it acknowledges, and has enough memory.
 
-use voting_core::backends::redis::{Node, NodeInfo, Redis};
+use voting_core::backends::redis::{Node, NodeInfo, Redis, SentinelReplica};
 use voting_service::Service;
 
 use super::{Visit, certificate};
@@ -51,6 +51,14 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Redis> {
         check_node(visit, node).await;
     }
     check_layout(visit, &redis).await;
+    if visit.config.redis.replicas > 0
+        && let Some(known) = visit
+            .look("redis replicas", redis.sentinel_replicas())
+            .await
+        && let Some(finding) = priorities(&known)
+    {
+        visit.add(finding);
+    }
     Some(redis)
 }
 
@@ -91,6 +99,11 @@ async fn check_node(visit: &mut Visit<'_>, node: &Node) {
             visit.add(memory(name, &info));
             visit.add(own_log(name, &info));
             if let Some(finding) = role(name, &info) {
+                visit.add(finding);
+            }
+            let settings = &visit.config.redis;
+            let chosen = settings.sentinels.is_some() || settings.sentinels_file.is_some();
+            if let Some(finding) = replicas(name, &info, settings.replicas, chosen) {
                 visit.add(finding);
             }
         }
@@ -151,6 +164,48 @@ fn role(name: &str, info: &NodeInfo) -> Option<Finding> {
         format!("{name} is a replica, of {master}; it takes no ballots"),
         "set redis.url to its master. REPLICAOF NO ONE makes it a master: do that only if it has the \
          latest ballots, and no other Redis goes on as the master",
+    ))
+}
+
+/// Whether there are as many replicas as ballots wait for. `chosen`: Sentinels choose the replica that takes over.
+fn replicas(name: &str, info: &NodeInfo, wanted: u16, chosen: bool) -> Option<Finding> {
+    let check = "redis replicas";
+    if wanted == 0 {
+        return None;
+    }
+    let (online, all) = info.replicas;
+    let found = format!("{name} has {online} replicas, and each ballot waits for {wanted} of them");
+    let wanted = usize::from(wanted);
+    Some(if online < wanted {
+        let found = format!("{found}; no ballot is acknowledged");
+        Finding::fail(
+            check,
+            found,
+            "start the replicas that are away, or others (REPLICAOF)",
+        )
+    } else if all > wanted && !chosen {
+        let found = format!("{found}; one of the others may take over without the latest ballots");
+        let todo = format!("set redis.replicas = {all}, or remove the replicas that are too many");
+        Finding::fail(check, found, todo)
+    } else {
+        Finding::ok(check, found)
+    })
+}
+
+/// Whether Sentinels choose the replica that has most.
+fn priorities(replicas: &[SentinelReplica]) -> Option<Finding> {
+    let may_take_over = |replica: &&SentinelReplica| replica.priority != 0;
+    let mut able = replicas.iter().filter(may_take_over);
+    let first = able.next()?;
+    let other = able.find(|replica| replica.priority != first.priority)?;
+    Some(Finding::fail(
+        "redis replicas",
+        format!(
+            "the replicas {} and {} differ in replica-priority ({} and {}), so Sentinel may choose one without the \
+             latest ballots",
+            first.name, other.name, first.priority, other.priority
+        ),
+        "give all replicas the same replica-priority, or 0 to those that are never to take over",
     ))
 }
 
@@ -317,6 +372,26 @@ mod tests {
             last_rewrite_is_ok: Some(true),
             ..NodeInfo::default()
         }
+    }
+
+    #[test]
+    fn replicas_are_as_many_as_ballots_wait_for() {
+        let level = |replicas, wanted, chosen| {
+            let info = NodeInfo { replicas, ..info() };
+            super::replicas("Redis", &info, wanted, chosen).map(|finding| finding.level)
+        };
+        assert_eq!(level((0, 0), 0, false), None);
+        assert_eq!(level((1, 1), 1, false), Some(Level::Ok));
+        assert_eq!(level((0, 1), 1, false), Some(Level::Fail));
+        assert_eq!(level((2, 2), 1, false), Some(Level::Fail));
+        assert_eq!(level((2, 2), 1, true), Some(Level::Ok));
+        let replica = |priority| SentinelReplica {
+            name: "10.0.0.2:6379".to_owned(),
+            priority,
+        };
+        assert!(priorities(&[replica(100), replica(100), replica(0)]).is_none());
+        assert!(priorities(&[replica(100), replica(50)]).is_some());
+        assert!(priorities(&[]).is_none());
     }
 
     #[test]

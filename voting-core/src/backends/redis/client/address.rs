@@ -75,6 +75,11 @@ const SCHEMES: [&str; 7] = [
     "unix://",
 ];
 
+/// Whether the address asks for an encrypted connection.
+pub(in crate::backends::redis) fn is_encrypted(url: &str) -> bool {
+    url.starts_with("rediss://") || url.starts_with("valkeys://")
+}
+
 /// A client for another server of the same cluster, with the same user, password and encryption.
 pub(in crate::backends::redis) fn sibling(
     of: &ConnectionInfo,

@@ -21,8 +21,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::backends::redis::client::{
     address,
-    server::Server,
+    server::{Server, is_read_only},
     slots::{self, Address, SlotMap},
+    target::Target,
 };
 use crate::backends::tls::Authorities;
 
@@ -87,7 +88,7 @@ impl Cluster {
                 }
                 _ => return Err(wrong("a cluster is reached by host and port")),
             };
-            let server = Server::new(name(&address), client, response_timeout);
+            let server = Server::new(name(&address), Target::Fixed(client), response_timeout);
             Ok((address, server))
         });
         Ok(Self(Arc::new(Inner {
@@ -127,7 +128,8 @@ impl Cluster {
         }
         let Address { host, port } = address;
         let client = address::sibling(&self.0.like, host, *port, self.0.ca.as_ref())?;
-        let server = Server::new(name(address), client, self.0.response_timeout);
+        let target = Target::Fixed(client);
+        let server = Server::new(name(address), target, self.0.response_timeout);
         known.nodes.insert(address.clone(), server.clone());
         Ok(server)
     }
@@ -202,7 +204,7 @@ impl Cluster {
     }
 
     /// Sends a command to the node of its key, and stores in `last` which node was asked last.
-    async fn send(&self, command: &Cmd, last: &mut Option<Address>) -> Result<Value, RedisError> {
+    async fn send(&self, command: &Cmd, last: &mut Option<Asked>) -> Result<Value, RedisError> {
         let slot = slots::of_command(command);
         let deadline = Instant::now() + self.0.response_timeout;
         let mut redirected = None;
@@ -212,7 +214,7 @@ impl Cluster {
                 None => (self.owner(slot).await?, false),
             };
             let mut node = self.node(&address)?;
-            *last = Some(address.clone());
+            *last = Some(Asked::now(&node));
             let answer = if is_asking {
                 ask_for(&mut node, command).await
             } else {
@@ -287,10 +289,6 @@ fn refused(text: String) -> RedisError {
     io::Error::new(io::ErrorKind::ConnectionRefused, text).into()
 }
 
-fn is_read_only(error: &RedisError) -> bool {
-    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
-}
-
 /// Where to send a command that the node has not carried out. `None` if the node has carried it out or may have, or
 /// if another node would not help.
 fn elsewhere(error: &RedisError, said_by: &Address) -> Option<Elsewhere> {
@@ -312,25 +310,43 @@ fn elsewhere(error: &RedisError, said_by: &Address) -> Option<Elsewhere> {
 /// script, goes to the node of the command before it.
 pub(in crate::backends::redis) struct Call {
     cluster: Cluster,
-    last: Option<Address>,
+    last: Option<Asked>,
+}
+
+/// A node, and over which of its connections it was asked.
+#[derive(Clone)]
+struct Asked {
+    server: Server,
+    turn: u64,
+}
+
+impl Asked {
+    fn now(server: &Server) -> Self {
+        Self {
+            turn: server.turn(),
+            server: server.clone(),
+        }
+    }
 }
 
 impl Call {
-    /// The node that was asked last.
-    pub(in crate::backends::redis) fn answered_by(&self) -> Result<Server, RedisError> {
-        let last = self.last.as_ref();
-        let last = last.ok_or_else(|| refused("no node was asked".to_owned()))?;
-        self.cluster.node(last)
+    /// The node that was asked last, and over which of its connections.
+    pub(in crate::backends::redis) fn answered_by(self) -> Result<(Server, u64), RedisError> {
+        match self.last {
+            Some(Asked { server, turn }) => Ok((server, turn)),
+            None => Err(refused("no node was asked".to_owned())),
+        }
     }
 }
 
 impl ConnectionLike for Call {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         async move {
-            if let Some(last) = &self.last
+            if let Some(last) = &mut self.last
                 && slots::of_command(command).is_none()
             {
-                return self.cluster.node(last)?.req_packed_command(command).await;
+                *last = Asked::now(&last.server);
+                return last.server.req_packed_command(command).await;
             }
             self.cluster.send(command, &mut self.last).await
         }

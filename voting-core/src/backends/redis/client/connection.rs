@@ -10,6 +10,7 @@ use crate::backends::redis::{
         address,
         cluster::Cluster,
         server::{Server, once_more},
+        target::Target,
     },
 };
 
@@ -23,8 +24,33 @@ pub(in crate::backends::redis) enum Connection {
 /// The servers that the address names.
 #[derive(Clone)]
 pub(in crate::backends::redis) enum Place {
-    Server(Box<Client>),
+    Server(Box<Target>),
     Cluster(Vec<Client>),
+}
+
+/// What a server has answered, which server, and over which of its connections.
+#[derive(Clone)]
+pub(in crate::backends::redis) struct Ran<T> {
+    pub(in crate::backends::redis) answer: T,
+    pub(in crate::backends::redis) server: Server,
+    pub(in crate::backends::redis) turn: u64,
+}
+
+impl<T> Ran<T> {
+    /// The answer, and the rest.
+    pub(in crate::backends::redis) fn split(self) -> (T, Ran<()>) {
+        let Self {
+            answer,
+            server,
+            turn,
+        } = self;
+        let rest = Ran {
+            answer: (),
+            server,
+            turn,
+        };
+        (answer, rest)
+    }
 }
 
 impl Place {
@@ -39,8 +65,11 @@ impl Place {
             let nodes = url.split(',').map(|url| address::client(url.trim(), ca));
             return nodes.collect::<Result<_, _>>().map(Self::Cluster);
         }
-        let client = address::client(url, ca)?;
-        Ok(Self::Server(Box::new(client)))
+        let target = match &options.sentinels {
+            Some(sentinels) => Target::behind(sentinels, url, options.ca.clone())?,
+            None => Target::Fixed(address::client(url, ca)?),
+        };
+        Ok(Self::Server(Box::new(target)))
     }
 }
 
@@ -51,7 +80,7 @@ impl Connection {
     ) -> Result<Self, RedisError> {
         let timeout = options.response_timeout;
         Ok(match place {
-            Place::Server(client) => Self::Server(only(client, timeout)),
+            Place::Server(target) => Self::Server(only(target, timeout)),
             Place::Cluster(nodes) => {
                 Self::Cluster(Cluster::new(nodes.clone(), options.ca.clone(), timeout)?)
             }
@@ -67,7 +96,7 @@ impl Connection {
     ) -> Option<Self> {
         let patience = options.response_timeout + block;
         match place {
-            Place::Server(client) => Some(Self::Server(only(client, patience))),
+            Place::Server(target) => Some(Self::Server(only(target, patience))),
             Place::Cluster(_) => None,
         }
     }
@@ -108,20 +137,68 @@ impl Connection {
         once_more(|| self.run(script)).await
     }
 
-    /// Runs a script, and returns the server that has carried it out too.
+    /// Runs a script, and says which server has carried it out.
     pub(in crate::backends::redis) async fn run_on<T: FromRedisValue>(
         &self,
         script: &::redis::ScriptInvocation<'_>,
-    ) -> Result<(T, Server), RedisError> {
+    ) -> Result<Ran<T>, RedisError> {
         match self {
             Self::Server(server) => {
+                let turn = server.turn();
                 let answer = script.invoke_async(&mut server.clone()).await?;
-                Ok((answer, server.clone()))
+                let server = server.clone();
+                Ok(Ran {
+                    answer,
+                    server,
+                    turn,
+                })
             }
             Self::Cluster(cluster) => {
                 let mut call = cluster.call();
                 let answer = script.invoke_async(&mut call).await?;
-                Ok((answer, call.answered_by()?))
+                let (server, turn) = call.answered_by()?;
+                Ok(Ran {
+                    answer,
+                    server,
+                    turn,
+                })
+            }
+        }
+    }
+
+    /// As [`read`](Self::read), and says which server has carried it out.
+    pub(in crate::backends::redis) async fn read_on<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+    ) -> Result<Ran<T>, RedisError> {
+        once_more(|| self.ask_on(command)).await
+    }
+
+    /// Sends a command, and says which server has carried it out.
+    pub(in crate::backends::redis) async fn ask_on<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+    ) -> Result<Ran<T>, RedisError> {
+        match self {
+            Self::Server(server) => {
+                let turn = server.turn();
+                let answer = command.query_async(&mut server.clone()).await?;
+                let server = server.clone();
+                Ok(Ran {
+                    answer,
+                    server,
+                    turn,
+                })
+            }
+            Self::Cluster(cluster) => {
+                let mut call = cluster.call();
+                let answer = command.query_async(&mut call).await?;
+                let (server, turn) = call.answered_by()?;
+                Ok(Ran {
+                    answer,
+                    server,
+                    turn,
+                })
             }
         }
     }
@@ -168,8 +245,8 @@ impl Connection {
 }
 
 /// The connection to a single server.
-fn only(client: &Client, response_timeout: Duration) -> Server {
-    Server::new("Redis".to_owned(), client.clone(), response_timeout)
+fn only(target: &Target, response_timeout: Duration) -> Server {
+    Server::new("Redis".to_owned(), target.clone(), response_timeout)
 }
 
 /// The servers of a cluster, or the single server.

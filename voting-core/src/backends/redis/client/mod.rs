@@ -6,3 +6,4 @@ pub(super) mod connection;
 pub(super) mod node;
 pub(super) mod server;
 mod slots;
+pub(super) mod target;

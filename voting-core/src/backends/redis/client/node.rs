@@ -6,7 +6,10 @@ use ::redis::{Cmd, FromRedisValue};
 
 use crate::backends::redis::{
     Redis,
-    client::{connection::Servers, server::Server},
+    client::{
+        connection::{Place, Servers},
+        server::Server,
+    },
     durability,
     inspect::rights,
 };
@@ -40,6 +43,8 @@ pub struct NodeInfo {
     pub is_loading: bool,
     /// The host and the port of its master; `None` if the server is not a replica.
     pub replica_of: Option<String>,
+    /// How many replicas follow it, and how many it has.
+    pub replicas: (usize, usize),
     /// Whether the last write to the append-only file succeeded; `None` if there is no such file.
     pub last_write_is_ok: Option<bool>,
     /// Whether the last rewrite of the append-only file succeeded; `None` if there is no such file.
@@ -105,6 +110,7 @@ impl NodeInfo {
         };
         Self {
             replica_of: replica_of(),
+            replicas: durability::replicas_in(text),
             version: told.get("redis_version").copied().unwrap_or("").to_owned(),
             used_memory: number("used_memory"),
             max_memory: number("maxmemory"),
@@ -134,6 +140,35 @@ impl Redis {
             redis: self.clone(),
         });
         Ok(nodes.collect())
+    }
+}
+
+/// A replica that Sentinels know of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentinelReplica {
+    /// Its host and its port.
+    pub name: String,
+    /// Of the replicas that are there, one with the lowest number takes over; one with 0 never does.
+    pub priority: u32,
+}
+
+impl Redis {
+    /// The replicas that the Sentinels know of. The list is empty if there are no Sentinels.
+    ///
+    /// # Errors
+    /// No Sentinel answers.
+    pub async fn sentinel_replicas(&self) -> Result<Vec<SentinelReplica>, StoreError> {
+        let Place::Server(target) = &self.0.place else {
+            return Ok(Vec::new());
+        };
+        let told = target.replicas().await?;
+        let replica = |told: &HashMap<String, String>| {
+            Some(SentinelReplica {
+                name: told.get("name")?.clone(),
+                priority: told.get("slave-priority")?.parse().ok()?,
+            })
+        };
+        Ok(told.iter().filter_map(replica).collect())
     }
 }
 
@@ -202,10 +237,11 @@ impl Node {
     /// # Errors
     /// The server does not answer, or the user may not send the command.
     pub async fn missing_settings(&self) -> Result<Vec<String>, StoreError> {
-        let needed: &[_] = if self.is_replica {
-            &[durability::WAITS]
-        } else {
-            &durability::NEEDED
+        let needed: &[_] = match self.is_replica {
+            // It may take over: it has all that was acknowledged.
+            true if self.redis.0.options.replicas > 0 => &[],
+            true => &[durability::WAITS],
+            false => &durability::NEEDED,
         };
         Ok(durability::lacks(&self.server, needed).await?)
     }
@@ -264,6 +300,8 @@ mod tests {
             (10, 20, 30)
         );
         assert_eq!(info.replica_of, None);
+        let master = "role:master\r\nslave0:ip=10.0.0.2,port=6379,state=online,offset=1,lag=0\r\n";
+        assert_eq!(NodeInfo::read(master).replicas, (1, 1));
         let replica = "role:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\n";
         let replica = NodeInfo::read(replica).replica_of;
         assert_eq!(replica.as_deref(), Some("10.0.0.1:6379"));

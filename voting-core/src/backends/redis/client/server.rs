@@ -11,8 +11,8 @@ use std::{
 };
 
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, Pipeline,
-    RedisError, RedisFuture, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue,
+    Pipeline, RedisError, RedisFuture, ServerErrorKind, Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
 use futures_util::{
@@ -27,14 +27,24 @@ use tokio::{
 
 use crate::backends::{
     PROGRAM_VERSION,
-    redis::{client::address::CONNECT_TIMEOUT, durability::watch::Watch},
+    redis::{
+        client::{address::CONNECT_TIMEOUT, target::Target},
+        durability::watch::Watch,
+    },
 };
 
 /// This is less than a readiness check waits, so the check can tell the reason and not only that there is no answer.
 const PATIENCE_APART: Duration = Duration::from_millis(1_500);
 
 /// Ends with the connection, or with the reason why there is none. All tasks that wait for the connection share it.
-type Connecting = Shared<BoxFuture<'static, Result<MultiplexedConnection, RedisError>>>;
+type Connecting = Shared<BoxFuture<'static, Result<Connected, RedisError>>>;
+
+/// A connection, and to where.
+#[derive(Clone)]
+struct Connected {
+    connection: MultiplexedConnection,
+    to: ConnectionAddr,
+}
 
 /// All users share it. It connects when it is first used. If the connection was lost or could not be made, it
 /// connects again at the next use.
@@ -44,11 +54,13 @@ pub(in crate::backends::redis) struct Server(Arc<Inner>);
 struct Inner {
     /// The name of the server in messages.
     name: String,
-    client: Client,
+    target: Target,
     response_timeout: Duration,
     /// The current connection, and the number of connections before it.
     current: Mutex<(u64, Connecting)>,
     watch: Watch,
+    /// The turn of the connection on which the replicas were too slow when they were last waited for.
+    slow: Mutex<Option<u64>>,
     /// A second connection, to ask whether the server takes writes. While writes are paused, Redis sends no more
     /// answers on a connection that has sent a write.
     apart: OnceLock<Server>,
@@ -58,16 +70,17 @@ impl Server {
     /// A server that may take `response_timeout` to answer.
     pub(in crate::backends::redis) fn new(
         name: String,
-        client: Client,
+        target: Target,
         response_timeout: Duration,
     ) -> Self {
-        let first = connect(client.clone(), response_timeout);
+        let first = connect(target.clone(), response_timeout);
         Self(Arc::new(Inner {
             name,
-            client,
+            target,
             response_timeout,
             current: Mutex::new((0, first)),
             watch: Watch::default(),
+            slow: Mutex::default(),
             apart: OnceLock::new(),
         }))
     }
@@ -86,7 +99,7 @@ impl Server {
     pub(in crate::backends::redis) fn apart(&self) -> Self {
         let apart = self.0.apart.get_or_init(|| {
             let patience = self.0.response_timeout.min(PATIENCE_APART);
-            Self::new(self.0.name.clone(), self.0.client.clone(), patience)
+            Self::new(self.0.name.clone(), self.0.target.clone(), patience)
         });
         apart.clone()
     }
@@ -100,24 +113,93 @@ impl Server {
         once_more(|| async { command.query_async(&mut self.clone()).await }).await
     }
 
-    /// The client that makes the connections.
-    pub(in crate::backends::redis) fn client(&self) -> &Client {
-        &self.0.client
+    /// How it connects.
+    pub(in crate::backends::redis) fn info(&self) -> &ConnectionInfo {
+        self.0.target.info()
+    }
+
+    /// Whether Sentinels choose which server it is.
+    pub(in crate::backends::redis) fn has_sentinels(&self) -> bool {
+        self.0.target.may_move()
+    }
+
+    /// Connects again at the next use, if the Sentinels say that the server is elsewhere by now.
+    pub(in crate::backends::redis) async fn look_elsewhere(&self) {
+        if !self.has_sentinels() {
+            return;
+        }
+        let (turn, connecting) = self.current();
+        let Ok(Connected { to, .. }) = connecting.await else {
+            return;
+        };
+        if let Ok(now) = self.0.target.client().await
+            && *now.get_connection_info().addr() != to
+        {
+            self.renew(turn);
+        }
+    }
+
+    /// Waits until everything that was sent over the connection of this [turn](Self::turn) is written to the disks of this
+    /// server and of so many replicas.
+    pub(in crate::backends::redis) async fn kept_by(
+        &self,
+        turn: u64,
+        replicas: u16,
+        patience: Duration,
+    ) -> Result<(), NotKept> {
+        let (now, mut connection) = self.connection().await?;
+        // A new connection has sent nothing, so its answer would say nothing.
+        if now != turn {
+            return Err(NotKept::ConnectionLost);
+        }
+        let mut wait = ::redis::cmd("WAITAOF");
+        let ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        wait.arg(1).arg(replicas).arg(ms);
+        let answer = wait.query_async::<(u16, u16)>(&mut connection).await;
+        self.note(turn, &answer);
+        // It answers also when its time is over.
+        let kept = match answer? {
+            (1.., kept) if kept >= replicas => Ok(()),
+            (0, _) => Err(NotKept::ByMaster),
+            (_, kept) => Err(NotKept::ByReplicas(kept, replicas)),
+        };
+        let mut slow = self.0.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        *slow = kept.is_err().then_some(turn);
+        kept
+    }
+
+    /// Fails if the replicas were too slow when they were last waited for, and still are.
+    pub(in crate::backends::redis) async fn is_kept_up(
+        &self,
+        replicas: u16,
+        patience: Duration,
+    ) -> Result<(), NotKept> {
+        let slow = *self.0.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.turn();
+        if slow != Some(turn) {
+            return Ok(());
+        }
+        let kept = self.kept_by(turn, replicas, patience).await;
+        if kept.is_err() {
+            self.look_elsewhere().await;
+        }
+        kept
     }
 
     /// The number of connections before the current one. If it has grown, the server may have been restarted.
     pub(in crate::backends::redis) fn turn(&self) -> u64 {
+        self.current().0
+    }
+
+    fn current(&self) -> (u64, Connecting) {
         let current = self.0.current.lock();
-        current.unwrap_or_else(PoisonError::into_inner).0
+        current.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn connection(&self) -> Result<(u64, MultiplexedConnection), RedisError> {
-        let (turn, connecting) = {
-            let current = self.0.current.lock();
-            current.unwrap_or_else(PoisonError::into_inner).clone()
-        };
+        let (turn, connecting) = self.current();
         match connecting.await {
-            Ok(connection) => Ok((turn, connection)),
+            Ok(Connected { connection, .. }) => Ok((turn, connection)),
             Err(error) => {
                 self.renew(turn);
                 Err(error)
@@ -130,16 +212,52 @@ impl Server {
         let current = self.0.current.lock();
         let mut current = current.unwrap_or_else(PoisonError::into_inner);
         if current.0 == turn {
-            let next = connect(self.0.client.clone(), self.0.response_timeout);
+            let next = connect(self.0.target.clone(), self.0.response_timeout);
             *current = (turn + 1, next);
         }
     }
 
     fn note<T>(&self, turn: u64, answer: &Result<T, RedisError>) {
-        if let Err(error) = answer
-            && error.is_unrecoverable_error()
-        {
+        let Err(error) = answer else { return };
+        // A master that does not answer, or has become a replica, may have a successor.
+        let is_left = || error.is_timeout() || is_read_only(error);
+        if error.is_unrecoverable_error() || (self.0.target.may_move() && is_left()) {
             self.renew(turn);
+        }
+    }
+}
+
+pub(in crate::backends::redis) fn is_read_only(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+}
+
+/// Why what was sent is not known to be on the disks of the replicas.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::backends::redis) enum NotKept {
+    #[error("the connection was lost before the replicas had it")]
+    ConnectionLost,
+    #[error("the master has not written it to its disk in time")]
+    ByMaster,
+    #[error("{0} of {1} replicas have written it to their disks in time")]
+    ByReplicas(u16, u16),
+    #[error("{CANNOT_WAIT}")]
+    CannotWait,
+    #[error("the server does not say whether its replicas have it")]
+    Unknown(#[source] RedisError),
+}
+
+/// What is wrong with a server that has no `WAITAOF`.
+pub(in crate::backends::redis) const CANNOT_WAIT: &str =
+    "it cannot wait for replicas (WAITAOF): that needs Redis 7.2 or later, or Valkey";
+
+impl From<RedisError> for NotKept {
+    fn from(error: RedisError) -> Self {
+        let is_unknown_command = error
+            .detail()
+            .is_some_and(|told| told.starts_with("unknown command"));
+        match is_unknown_command {
+            true => Self::CannotWait,
+            false => Self::Unknown(error),
         }
     }
 }
@@ -158,11 +276,12 @@ pub(in crate::backends::redis) async fn once_more<T, F: Future<Output = Result<T
     }
 }
 
-fn connect(client: Client, response_timeout: Duration) -> Connecting {
+fn connect(target: Target, response_timeout: Duration) -> Connecting {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(response_timeout));
     let connecting = async move {
+        let client = target.client().await.map_err(never_sent)?;
         let connection = client.get_multiplexed_async_connection_with_config(&config);
         match connection.await {
             Err(error) if error.is_connection_dropped() && !error.is_connection_refusal() => {
@@ -173,7 +292,8 @@ fn connect(client: Client, response_timeout: Duration) -> Connecting {
             Err(error) => Err(never_sent(error)),
             Ok(mut connection) => {
                 tell_version(&mut connection).await?;
-                Ok(connection)
+                let to = client.get_connection_info().addr().clone();
+                Ok(Connected { connection, to })
             }
         }
     };
@@ -265,6 +385,6 @@ impl ConnectionLike for Server {
     }
 
     fn get_db(&self) -> i64 {
-        self.0.client.get_connection_info().redis_settings().db()
+        self.0.target.info().redis_settings().db()
     }
 }

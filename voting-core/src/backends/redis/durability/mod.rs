@@ -6,12 +6,15 @@ mod writes;
 use std::{collections::HashMap, sync::Arc};
 
 use ::redis::{ErrorKind, RedisError, ServerErrorKind};
-use futures_util::future::{join_all, try_join, try_join_all};
+use futures_util::future::{join_all, try_join_all, try_join3};
 use tokio::time::Instant;
 
 use crate::backends::redis::{
     Redis,
-    client::{connection::Servers, server::Server},
+    client::{
+        connection::Servers,
+        server::{CANNOT_WAIT, Server},
+    },
 };
 use crate::{error::StoreError, model::position::ShardId};
 
@@ -100,6 +103,8 @@ pub(in crate::backends::redis) async fn ask(
 ) -> Result<(), Flaw> {
     match (redis.0.options.accept_loss, duty) {
         (true, Duty::Replica) => Ok(()),
+        // It has all that anybody was told of.
+        (false, Duty::Replica) if redis.0.options.replicas > 0 => Ok(()),
         (true, Duty::Master) => {
             let answer = server.read::<()>(&::redis::cmd("PING")).await;
             answer.map_err(|error| no_answer(server.name(), &error))
@@ -107,7 +112,12 @@ pub(in crate::backends::redis) async fn ask(
         (false, Duty::Replica) => ask_replica(server).await,
         (false, Duty::Master) => {
             let (settings, rights) = (ask_master(server), ask_rights(redis, server));
-            try_join(settings, rights).await.map(|_| ())
+            let replicas = ask_for_replicas(redis, server);
+            let found = try_join3(settings, rights, replicas).await;
+            if found.is_err() {
+                server.look_elsewhere().await;
+            }
+            found.map(|_| ())
         }
     }
 }
@@ -129,6 +139,66 @@ async fn ask_master(server: &Server) -> Result<(), Flaw> {
         return Err(Flaw::Told(text.into()));
     }
     Ok(())
+}
+
+/// Checks that a master has as many replicas as are waited for. With fewer, nothing could be acknowledged. With more, one of them could
+/// take over without the newest ballots, except with Sentinels: they choose the replica that has most.
+async fn ask_for_replicas(redis: &Redis, server: &Server) -> Result<(), Flaw> {
+    let wanted = redis.0.options.replicas;
+    if wanted == 0 {
+        return Ok(());
+    }
+    let name = server.name();
+    let mut ask = ::redis::cmd("INFO");
+    ask.arg("replication").arg("server");
+    let info = server.read::<String>(&ask).await;
+    let info = info.map_err(|error| no_answer(name, &error))?;
+    if !waits_for_disks(&info) {
+        let text = format!("{name} can lose acknowledged ballots: {CANNOT_WAIT}");
+        return Err(Flaw::Told(text.into()));
+    }
+    let (online, all) = replicas_in(&info);
+    let wanted = usize::from(wanted);
+    if all > wanted && !server.has_sentinels() {
+        let text = format!(
+            "{name} can lose acknowledged ballots: it has {all} replicas, and each ballot waits for {wanted}; one of the \
+             others may take over without it. Set redis.replicas to {all}"
+        );
+        return Err(Flaw::Told(text.into()));
+    }
+    if online < wanted {
+        let text = format!(
+            "{name} has {online} of {wanted} replicas; no ballot is acknowledged without them"
+        );
+        return Err(Flaw::unknown(text));
+    }
+    Ok(())
+}
+
+/// Whether a server of this version has `WAITAOF`, from `INFO server`. Valkey names the version of Redis that it is like.
+fn waits_for_disks(info: &str) -> bool {
+    let version = info
+        .lines()
+        .find_map(|line| line.strip_prefix("redis_version:"));
+    let mut numbers = version
+        .unwrap_or_default()
+        .trim()
+        .split('.')
+        .map(str::parse::<u32>);
+    let (major, minor) = (numbers.next(), numbers.next());
+    matches!((major, minor), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= (7, 2))
+}
+
+/// How many replicas follow a master, and how many it has, from `INFO replication`.
+pub(in crate::backends::redis) fn replicas_in(info: &str) -> (usize, usize) {
+    let is_replica = |line: &&str| {
+        let name = line.split(':').next().unwrap_or_default();
+        let number = name.strip_prefix("slave");
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    let replicas: Vec<_> = info.lines().filter(is_replica).collect();
+    let online = replicas.iter().filter(|line| line.contains("state=online"));
+    (online.count(), replicas.len())
 }
 
 async fn ask_rights(redis: &Redis, server: &Server) -> Result<(), Flaw> {
@@ -246,4 +316,29 @@ fn lacking(there: &HashMap<String, String>, needed: &[(&str, &str)]) -> Vec<Stri
         .filter(|(name, value)| there.get(*name).map(String::as_str) != Some(value))
         .map(|(name, value)| format!("{name} {value}"));
     lacking.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_are_counted() {
+        let info = "# Replication\r\nrole:master\r\nconnected_slaves:2\r\n\
+                    slave0:ip=10.0.0.2,port=6379,state=online,offset=14,lag=0\r\n\
+                    slave1:ip=10.0.0.3,port=6379,state=wait_bgsave,offset=0,lag=0\r\n\
+                    slave_read_only:1\r\nmaster_replid:8c\r\n";
+        assert_eq!(replicas_in(info), (1, 2));
+        assert_eq!(replicas_in("role:master\r\nconnected_slaves:0\r\n"), (0, 0));
+        for (version, waits) in [
+            ("7.0.15", false),
+            ("6.2.1", false),
+            ("7.2.4", true),
+            ("8.0.2", true),
+            ("x", false),
+        ] {
+            let info = format!("# Server\r\nredis_version:{version}\r\n");
+            assert_eq!(waits_for_disks(&info), waits, "{version}");
+        }
+    }
 }

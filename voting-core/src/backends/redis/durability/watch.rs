@@ -203,7 +203,7 @@ pub(in crate::backends::redis) async fn before(
     if is_due {
         begin_round(redis);
     }
-    let server = connection.server_of(&redis.log_key(shard)).await?;
+    let server = redis.lane(shard).server_of(&redis.log_key(shard)).await?;
     let is_recent = |seen: Seen| seen.ended.elapsed() <= FRESH;
     if server
         .watch()

@@ -8,7 +8,10 @@ pub use self::keys::SignedBy;
 
 use std::{io, sync::Arc, time::Duration};
 
-use ::redis::{ErrorKind, RedisError, ServerErrorKind, streams::StreamInfoConsumersReply};
+use ::redis::{
+    Client, ConnectionInfo, ErrorKind, RedisError, ServerErrorKind,
+    streams::StreamInfoConsumersReply,
+};
 
 use crate::backends::redis::{
     GROUP, Redis,
@@ -63,23 +66,27 @@ pub struct Consumer {
 }
 
 impl Redis {
-    /// The addresses: of the single server, or of the nodes that the configured address of a cluster names.
+    /// The addresses: of the single server, of its Sentinels, or of the nodes that the configured address of a cluster names.
     pub fn endpoints(&self) -> Vec<Endpoint> {
         match &self.0.place {
-            Place::Server(client) => vec![endpoint(client)],
-            Place::Cluster(nodes) => nodes.iter().map(endpoint).collect(),
+            Place::Server(target) => target.named().into_iter().map(endpoint).collect(),
+            Place::Cluster(nodes) => {
+                let infos = nodes.iter().map(Client::get_connection_info);
+                infos.map(endpoint).collect()
+            }
         }
     }
 
     /// Whether connections are encrypted and the server is verified.
     pub fn is_encrypted(&self) -> bool {
-        let is_encrypted = |client: &::redis::Client| {
-            let info = client.get_connection_info();
-            matches!(info.addr(), ::redis::ConnectionAddr::TcpTls { .. })
-        };
+        let is_encrypted =
+            |info: &ConnectionInfo| matches!(info.addr(), ::redis::ConnectionAddr::TcpTls { .. });
         match &self.0.place {
-            Place::Server(client) => is_encrypted(client),
-            Place::Cluster(nodes) => nodes.iter().all(is_encrypted),
+            Place::Server(target) => is_encrypted(target.info()),
+            Place::Cluster(nodes) => {
+                let mut infos = nodes.iter().map(Client::get_connection_info);
+                infos.all(is_encrypted)
+            }
         }
     }
 
@@ -90,11 +97,18 @@ impl Redis {
             return Vec::new();
         }
         let mut endpoints = self.endpoints();
+        if let Place::Server(target) = &self.0.place
+            && target.may_move()
+        {
+            let master = target.client().await.ok();
+            let master = master.as_ref().map(Client::get_connection_info);
+            endpoints = master.into_iter().map(endpoint).collect();
+        }
         if matches!(self.0.place, Place::Cluster(_))
             && let Ok(servers) = self.0.connection.each().await
         {
             let all = servers.masters.into_iter().chain(servers.replicas);
-            for endpoint in all.map(|server| endpoint(server.client())) {
+            for endpoint in all.map(|server| endpoint(server.info())) {
                 if !endpoints.contains(&endpoint) {
                     endpoints.push(endpoint);
                 }
@@ -174,9 +188,9 @@ impl Redis {
     }
 }
 
-fn endpoint(client: &::redis::Client) -> Endpoint {
+fn endpoint(info: &ConnectionInfo) -> Endpoint {
     use ::redis::ConnectionAddr;
-    match client.get_connection_info().addr() {
+    match info.addr() {
         ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => Endpoint {
             host: host.clone(),
             port: Some(*port),

@@ -93,9 +93,14 @@ fn commands(redis: &Redis) -> Vec<(Who, Vec<String>)> {
         (Who::Worker, &["EVALSHA", &sha, "1", &log]),
         (Who::Both, &["PING"]),
     ];
+    let waits: &[(Who, &[&str])] = match redis.0.options.replicas {
+        0 => &[],
+        _ => &[(Who::Both, &["WAITAOF", "1", "1", "1"])],
+    };
     let owned = |command: &[&str]| command.iter().map(|word| (*word).to_owned()).collect();
     given
         .iter()
+        .chain(waits)
         .map(|(who, command)| (*who, owned(command)))
         .collect()
 }

@@ -3,6 +3,7 @@
 pub(super) mod backoff;
 mod claim_size;
 pub(super) mod reply;
+mod unkept;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,9 +21,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::backends::redis::{
     GROUP, Redis,
-    client::connection::Connection,
+    client::connection::{Connection, Ran},
     maintenance::Upkeep,
-    reader::{backoff::ShardBackoff, claim_size::ClaimSize, reply::Taken},
+    reader::{backoff::ShardBackoff, claim_size::ClaimSize, reply::Taken, unkept::Unkept},
 };
 use crate::{
     error::{StoreError, in_one_line},
@@ -59,6 +60,8 @@ struct Claiming {
     upkeep: Upkeep,
     backoff: ShardBackoff,
     size: ClaimSize,
+    /// Entries that were taken, and that the replicas may lack.
+    unkept: Unkept,
 }
 
 impl std::fmt::Debug for RedisQueue {
@@ -77,6 +80,7 @@ impl RedisQueue {
                 upkeep: Upkeep::new(&redis),
                 backoff: ShardBackoff::new(blocking.is_some()),
                 size: ClaimSize::new(),
+                unkept: Unkept::default(),
             }),
             blocking,
             in_hand: Mutex::default(),
@@ -93,12 +97,13 @@ impl RedisQueue {
         max_ballots: usize,
         claim: &mut Claim,
         backoff: &mut ShardBackoff,
+        unkept: &mut Unkept,
     ) -> bool {
         let mut ballots = 0;
         for shard in self.redis.shards() {
             let mut cursor = "0-0".to_owned();
             while ballots < max_ballots {
-                let take = self.take_over_from(shard, &cursor);
+                let take = self.take_over_from(shard, &cursor, unkept);
                 let Some(taken) = backoff.unless_resting(shard, take).await else {
                     break;
                 };
@@ -132,7 +137,12 @@ impl RedisQueue {
         }
     }
 
-    async fn take_over_from(&self, shard: ShardId, cursor: &str) -> Result<Taken, StoreError> {
+    async fn take_over_from(
+        &self,
+        shard: ShardId,
+        cursor: &str,
+        unkept: &mut Unkept,
+    ) -> Result<Taken, StoreError> {
         let mut take = ::redis::cmd("XAUTOCLAIM");
         take.arg(self.redis.log_key(shard))
             .arg(GROUP)
@@ -143,8 +153,31 @@ impl RedisQueue {
             .arg(100);
         // If the answer is lost, its entries are handed out again after the claim time-out, like those of a worker
         // that has ended.
-        let answer: Value = self.redis.0.connection.read(&take).await?;
-        reply::taken(shard, answer)
+        let ran = self.redis.0.connection.read_on::<Value>(&take).await?;
+        let (answer, ran) = ran.split();
+        let mut taken = reply::taken(shard, answer)?;
+        taken.entries = self.only_kept(&ran, taken.entries, unkept).await?;
+        Ok(taken)
+    }
+
+    /// These entries, once the replicas have them: what is counted must not be gone after a replica has taken over. Those that they
+    /// may lack are set aside for the next claim.
+    async fn only_kept(
+        &self,
+        ran: &Ran<()>,
+        entries: Vec<LogEntry>,
+        unkept: &mut Unkept,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        if entries.is_empty() {
+            return Ok(entries);
+        }
+        match self.redis.kept(ran).await {
+            Ok(()) => Ok(entries),
+            Err(error) => {
+                unkept.push(ran.clone(), entries);
+                Err(error)
+            }
+        }
     }
 
     /// A command that reads entries of these shards that no consumer has had, up to `count` of each shard.
@@ -171,21 +204,24 @@ impl RedisQueue {
         connection: &Connection,
         count: usize,
         wait: Duration,
+        unkept: &mut Unkept,
     ) -> Result<Vec<LogEntry>, StoreError> {
         let shards: Vec<_> = self.redis.shards().collect();
         // In Redis, zero means to wait without a limit.
         let block = (wait >= Duration::from_millis(1)).then(|| wait.min(MAX_BLOCK));
         let read = self.read(&shards, count, block);
         // A lost answer is handled as in `take_over_from`.
-        let answer: Value = connection.read(&read).await?;
+        let ran = connection.read_on::<Value>(&read).await?;
+        let (answer, ran) = ran.split();
         let keys: Vec<_> = shards
             .iter()
             .map(|shard| (self.redis.log_key(*shard), *shard))
             .collect();
-        reply::read(answer, |key| {
+        let entries = reply::read(answer, |key| {
             let known = keys.iter().find(|(known, _)| known.as_bytes() == key);
             known.map(|(_, shard)| *shard)
-        })
+        });
+        self.only_kept(&ran, entries?, unkept).await
     }
 
     /// The same for a cluster, where each shard is asked separately. It waits for all answers: entries in an answer
@@ -195,6 +231,7 @@ impl RedisQueue {
         count: usize,
         wait: Duration,
         backoff: &mut ShardBackoff,
+        unkept: &mut Unkept,
     ) -> Vec<LogEntry> {
         let deadline = Instant::now() + wait;
         let mut pause = PAUSE[0];
@@ -206,17 +243,22 @@ impl RedisQueue {
             let reads = awake.map(|shard| async move {
                 let since = Instant::now();
                 let read = self.read(&[shard], count, None);
-                let answer: Result<Value, _> = self.redis.0.connection.read(&read).await;
-                let entries = answer.map_err(StoreError::from);
-                let entries = entries.and_then(|answer| reply::read(answer, |_| Some(shard)));
-                (shard, since, entries)
+                let mut unkept = Unkept::default();
+                let entries = async {
+                    let ran = self.redis.0.connection.read_on::<Value>(&read).await?;
+                    let (answer, ran) = ran.split();
+                    let entries = reply::read(answer, |_| Some(shard))?;
+                    self.only_kept(&ran, entries, &mut unkept).await
+                };
+                let entries = entries.await;
+                (shard, since, entries, unkept)
             });
             let answers = join_all(reads).await;
-            let entries: Vec<_> = answers
-                .into_iter()
-                .filter_map(|(shard, since, entries)| backoff.note(shard, since, entries))
-                .flatten()
-                .collect();
+            let mut entries = Vec::new();
+            for (shard, since, taken, aside) in answers {
+                unkept.append(aside);
+                entries.extend(backoff.note(shard, since, taken).into_iter().flatten());
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             if !entries.is_empty() || left.is_zero() {
                 return entries;
@@ -237,7 +279,7 @@ impl BallotQueue for RedisQueue {
         self.redis.prepare().await?;
         let mut claiming = self.claiming.lock().await;
         claiming.backoff.begin();
-        let claim = self.try_claim(max_ballots, wait, &mut claiming).await;
+        let claim = self.try_claim(max_ballots, wait, &mut claiming).await?;
         if claiming.backoff.groups_are_gone() {
             // The streams were deleted and made again.
             let made = self.redis.make_groups().await;
@@ -344,16 +386,22 @@ impl RedisQueue {
             upkeep,
             backoff,
             size,
+            unkept,
         }: &mut Claiming,
-    ) -> Claim {
+    ) -> Result<Claim, StoreError> {
         let deadline = Instant::now() + wait;
         let count = size.of_each(self.redis.0.options.shards, max_ballots);
-        let mut claim = Claim::default();
+        let mut claim = Claim {
+            entries: unkept.try_again(&self.redis).await?,
+            ..Claim::default()
+        };
         loop {
             let takes_over = !self.leaves_abandoned.load(Ordering::Relaxed);
             if takes_over
                 && upkeep.take_over.is_due()
-                && self.take_over(max_ballots, &mut claim, backoff).await
+                && self
+                    .take_over(max_ballots, &mut claim, backoff, unkept)
+                    .await
             {
                 upkeep.take_over.again();
             }
@@ -366,12 +414,12 @@ impl RedisQueue {
                 };
                 claim.entries = match &self.blocking {
                     Some(connection) => {
-                        let take = self.take_new(connection, count, left);
+                        let take = self.take_new(connection, count, left, unkept);
                         // On a single server, a failure of one shard is a failure of all.
                         let taken = backoff.unless_resting(ShardId(0), take).await;
                         taken.unwrap_or_default()
                     }
-                    None => self.take_new_from_each(count, left, backoff).await,
+                    None => self.take_new_from_each(count, left, backoff, unkept).await,
                 };
             }
             let is_hopeless = self.redis.shards().all(|shard| backoff.is_resting(shard));
@@ -387,6 +435,6 @@ impl RedisQueue {
                 .acknowledged_below
                 .insert(entry.shard, upkeep.settled(entry.shard));
         }
-        claim
+        Ok(claim)
     }
 }
