@@ -194,11 +194,12 @@ fn the_page_of_a_poll_has_its_figures_also_where_voters_do_not_see_them() {
 }
 
 #[test]
-fn the_address_for_voters_can_be_copied_and_scanned() {
+fn the_address_for_voters_can_be_copied_and_scanned_and_the_result_shown() {
     let mut browser = Browser::new(Services::set_up(|_| Setup {
         operator: |builder| {
-            let url = "https://vote.example.org".parse().expect("a URL");
-            builder.site(Site::default().with_peer(PeerLink::Url(url)))
+            let [vote, result] = ["https://vote.example.org", "https://result.example.org"]
+                .map(|url| PeerLink::Url(url.parse().expect("a URL")));
+            builder.site(Site::default().with_peer(vote).with_results(result))
         },
         ..Setup::default()
     }));
@@ -206,10 +207,14 @@ fn the_address_for_voters_can_be_copied_and_scanned() {
     let page = browser.get("/polls/many").body;
     assert!(page.contains(r#"value="https://vote.example.org/polls/many""#));
     assert!(page.contains(r#"<svg class="qr""#));
+    // So can the result be shown.
+    let screen = r#"href="https://result.example.org/polls/many/present""#;
+    assert!(page.contains(screen), "{page}");
     // Where the address is not known, none is made up.
     let browser = Browser::signed_in();
     let page = browser.get("/polls/many").body;
     assert!(!page.contains("class=\"qr\""));
+    assert!(!page.contains("/present"));
 }
 
 #[test]

@@ -53,7 +53,11 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let worker = worker.start();
     services.watch(worker.progress().clone(), queue.clone());
     let gate = config.gates(Service::Worker).worker;
-    let site = host_site(&config.worker, &config.vote, config.vote.listen.port());
+    let site = host_site(
+        &config,
+        config.vote.listen.port(),
+        config.result.listen.port(),
+    );
     let polls = config.keyed_polls(coordinator.polls(), poll_keys.clone());
     let mut operator =
         OperatorService::builder(worker.clone(), queue.clone(), postgres.clone(), &token.key)

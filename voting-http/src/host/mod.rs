@@ -479,7 +479,7 @@ fn done(key: &str) -> Option<&'static str> {
         "draft-saved" => "The draft is saved. Voters do not see it until you publish it.",
         "published" => "The poll is published.",
         "opened" => "The poll is open.",
-        "closed" => "Voting has ended. The last votes are being counted.",
+        "closed" => "Voting has ended.",
         "archived" => "The poll is in the archive: it is in no list.",
         "unarchived" => "The poll is out of the archive.",
         "voters-forgotten" => "The voters of the poll are forgotten.",

@@ -78,7 +78,7 @@ struct PollPage {
     lag: String,
     /// Who else sees these figures.
     seen_by: &'static str,
-    /// How many votes are voided, in words; none if none are, and none can be.
+    /// How many votes are voided, in words, or that they can be; none if none are, and none can be.
     voided: Option<String>,
     /// The minutes in which the newest voters came, the oldest first.
     new_voters: Vec<MinuteRow>,
@@ -92,6 +92,10 @@ struct PollPage {
     rules: Vec<String>,
     /// The address for voters, if it is known.
     vote_url: Option<String>,
+    /// The page on which everybody sees the result.
+    result_url: Option<String>,
+    /// Whether this page hides the figures from some.
+    hides_figures: bool,
     /// The modules of the QR code of this address, as the path of an SVG, and its size in modules.
     qr: Option<(String, usize)>,
 }
@@ -249,6 +253,10 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     let tally = tally.unwrap_or_else(|| Tally::empty(poll.id().clone(), poll.options().len()));
     let hidden = visit.caller.may_see_result_of(&poll, tally.voters).err();
     let vote_url = visit.parts().site.whole_peer_url(&visit.request, poll.id());
+    let result_url = visit
+        .parts()
+        .site
+        .whole_result_url(&visit.request, poll.id());
     let qr = vote_url.as_deref().and_then(qr::path);
     let id = poll.id().as_str();
     let service = &visit.parts().service;
@@ -281,13 +289,20 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
         hidden: hidden.map(|problem| problem.detail().to_owned()),
         max_choices: poll.max_choices(),
         lag: list::lag(&visit).await,
-        voided: (!poll.is_draft() && (tally.voided > 0 || !poll.state().is_final()))
-            .then(|| counted(tally.voided, "vote")),
+        voided: (!poll.is_draft() && (tally.voided > 0 || !poll.state().is_final())).then(|| {
+            match tally.voided {
+                0 => "Void votes".to_owned(),
+                votes => format!("{} voided", counted(votes, "vote")),
+            }
+        }),
         has_codes: poll.settings().voters == Voters::Codes,
         has_voters_to_forget: poll.state().is_final() && !poll.voters_are_forgotten(),
         seen_by: seen_by(poll.settings().results, phase),
         rules: rules(&poll),
         vote_url,
+        result_url,
+        hides_figures: poll.settings().results != ShowResults::Always
+            && !(poll.state().is_final() && poll.settings().results != ShowResults::Host),
         qr,
     }))
 }

@@ -22,6 +22,8 @@ pub struct Site {
     pub public_url: Option<PublicUrl>,
     /// Where the other page is: for the vote service the result page, for the result service the voting page.
     pub peer: PeerLink,
+    /// Where the result pages are, for the host's pages, whose [`peer`](Self::peer) is the voting page.
+    pub results: PeerLink,
     /// The poll at `/`. By default it is the oldest poll.
     pub default_poll: Option<PollId>,
     /// The limits of the service. It must be served with the same gate.
@@ -202,6 +204,13 @@ impl Site {
         self
     }
 
+    /// Sets where the result pages are, for the host's pages.
+    #[must_use]
+    pub fn with_results(mut self, results: PeerLink) -> Self {
+        self.results = results;
+        self
+    }
+
     /// Sets the poll at `/`.
     #[must_use]
     pub fn with_default_poll(mut self, poll: impl Into<Option<PollId>>) -> Self {
@@ -239,7 +248,15 @@ impl Site {
 
     /// The address of a poll's page at the other service, with a scheme and a host, so that it can be copied and scanned.
     pub(crate) fn whole_peer_url(&self, request: &Request, poll: &PollId) -> Option<String> {
-        let found = self.peer.poll_url(request, poll)?;
+        self.whole(request, self.peer.poll_url(request, poll)?)
+    }
+
+    /// The address of a poll's result page, with a scheme and a host.
+    pub(crate) fn whole_result_url(&self, request: &Request, poll: &PollId) -> Option<String> {
+        self.whole(request, self.results.poll_url(request, poll)?)
+    }
+
+    fn whole(&self, request: &Request, found: String) -> Option<String> {
         if found.starts_with("//") {
             // With HTTPS, the address is set.
             return Some(format!("http:{found}"));

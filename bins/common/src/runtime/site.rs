@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use voting_http::{Gate, PeerLink, PublicUrl, Site};
 
-use crate::settings::config::{Config, Web, Worker};
+use crate::settings::config::{Config, Web};
 
 impl Config {
     /// The name of this replica on the pages, if pages show it.
@@ -47,12 +47,17 @@ pub fn site(own: &Web, peer: &Web, peer_port: u16, gate: &Gate) -> Site {
         .with_gate(gate.clone())
 }
 
-/// The surroundings of the host's pages, when the vote service listens on `vote_port`.
-pub fn host_site(worker: &Worker, vote: &Web, vote_port: u16) -> Site {
-    let url = worker.public_url.as_ref();
+/// The surroundings of the host's pages, when the vote service and the result service listen on these ports.
+pub fn host_site(config: &Config, vote_port: u16, result_port: u16) -> Site {
+    let worker = &config.worker;
+    let link = |to: &Web, port| {
+        let url = worker.public_url.as_ref();
+        peer_link(url, worker.public_port, to, port)
+    };
     Site::default()
         .with_public_url(worker.public_url.clone())
-        .with_peer(peer_link(url, worker.public_port, vote, vote_port))
+        .with_peer(link(&config.vote, vote_port))
+        .with_results(link(&config.result, result_port))
 }
 
 #[cfg(test)]
@@ -60,13 +65,12 @@ mod tests {
     use super::*;
 
     fn urls(worker: Option<&str>, vote: Option<&str>, port: Option<u16>) -> Site {
-        let config = Config::default();
-        let (mut own, mut web) = (config.worker, config.vote);
+        let mut config = Config::default();
         let url = |text: Option<&str>| text.map(|text| text.parse().unwrap());
-        own.public_url = url(worker);
-        own.public_port = port.and_then(NonZeroU16::new);
-        web.public_url = url(vote);
-        host_site(&own, &web, 8080)
+        config.worker.public_url = url(worker);
+        config.worker.public_port = port.and_then(NonZeroU16::new);
+        config.vote.public_url = url(vote);
+        host_site(&config, 8080, 8081)
     }
 
     #[test]
@@ -74,6 +78,7 @@ mod tests {
         let (host, vote) = ("https://host.test", "https://vote.test");
         let of_voters = PeerLink::Url(vote.parse().unwrap());
         assert_eq!(urls(None, None, None).peer, PeerLink::Port(8080));
+        assert_eq!(urls(None, None, None).results, PeerLink::Port(8081));
         let mapped = PeerLink::MappedPort {
             own: 30082,
             peer: 8080,
