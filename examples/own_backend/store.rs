@@ -1,6 +1,6 @@
 //! The store: polls, the newest ballot of each voter, tallies, and what could not be counted.
 
-use std::collections::{BTreeMap, HashMap, HashSet, btree_map::Entry};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque, btree_map::Entry};
 
 use async_trait::async_trait;
 use voting_core::{
@@ -19,10 +19,11 @@ use voting_core::{
         vote_history::{HistoryChange, VOTERS, VoteHistory},
     },
     store::{
-        AuditLog, TokenStore,
+        AuditLog, EventStore, TokenStore,
         audit::{AuditEntry, AuditNote},
         batch::Batch,
         dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
+        events::{self, Event, Events, Mark, NewEvent},
         export::{BallotExport, check_exportable},
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
@@ -47,6 +48,11 @@ pub(crate) struct Tables {
     /// Polls that were deleted: their seals, and how many voters had a ballot. Their ids are never used again.
     deleted: BTreeMap<PollId, (Seals, u64)>,
     audit_log: Vec<AuditEntry>,
+    events: VecDeque<Event>,
+    /// The number of the newest event, also of one that was removed.
+    newest_event: u64,
+    /// What was last told, when, and of which poll.
+    marks: HashMap<String, (String, Moment, Option<PollId>)>,
     tokens: BTreeMap<TokenName, NamedToken>,
     sessions: HashMap<TokenHash, HostSession>,
 }
@@ -347,6 +353,7 @@ impl Tables {
         let Row { poll, tally, .. } = self.polls.remove(index);
         let kept = (poll.state().seals().clone(), tally.rows());
         self.deleted.insert(id.clone(), kept);
+        self.marks.retain(|_, (_, _, of)| of.as_ref() != Some(id));
         self.empty_dead_letters(id);
     }
 
@@ -365,6 +372,11 @@ impl Tables {
         let at = Moment::now();
         self.audit_log.push(AuditEntry { number, at, note });
     }
+
+    fn add_event(&mut self, what: NewEvent) {
+        self.newest_event += 1;
+        self.events.push_back(Event::new(self.newest_event, what));
+    }
 }
 
 #[async_trait]
@@ -378,7 +390,11 @@ impl PollStore for OwnBackend {
         let stored = tables.row(id).map(|row| row.poll.clone());
         // Says which changes are allowed, and what becomes of the poll. A database calls it in the transaction that
         // has locked the row.
-        let changed = poll::change(stored.as_ref(), change, Moment::now())?;
+        let now = Moment::now();
+        let changed = poll::change(stored.as_ref(), change, now)?;
+        for event in events::of_change(stored.as_ref(), &changed, now) {
+            tables.add_event(event);
+        }
         let forgets_voters = changed.forgets_voters(stored.as_ref());
         let voids_other_ballots = changed.voids_other_ballots(stored.as_ref());
         match &changed.poll {
@@ -445,6 +461,42 @@ impl AuditLog for OwnBackend {
         let newest = tables.audit_log.iter().rev();
         let earlier = newest.filter(|entry| before.is_none_or(|before| entry.number < before));
         Ok(earlier.take(limit).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl EventStore for OwnBackend {
+    async fn events(&self, after: u64, limit: usize) -> Result<Events, StoreError> {
+        let tables = self.tables();
+        let newest = tables.newest_event;
+        let first = tables.events.front();
+        let later = tables.events.iter().filter(|event| event.number > after);
+        Ok(Events {
+            list: later.take(limit).cloned().collect(),
+            oldest: first.map_or(newest + 1, |event| event.number),
+            newest,
+        })
+    }
+
+    async fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let now = Moment::now();
+        let told = tables.marks.get(&mark.name);
+        if !mark.is_news(told.map(|(value, at, _)| (value.as_str(), *at)), now) {
+            return Ok(false);
+        }
+        let told = (mark.value.clone(), now, event.poll.clone());
+        tables.marks.insert(mark.name.clone(), told);
+        tables.add_event(event.clone());
+        Ok(true)
+    }
+
+    async fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {
+        let mut tables = self.tables();
+        let old = tables.events.iter().take(limit);
+        let old = old.take_while(|event| event.at < before).count();
+        tables.events.drain(..old);
+        Ok(old)
     }
 }
 

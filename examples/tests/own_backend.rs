@@ -17,6 +17,7 @@ async fn backend() -> Backend {
         polls: all.clone(),
         dead_letters: all.clone(),
         audit: all.clone(),
+        events: all.clone(),
         exports: all.clone(),
         tokens: all,
         claim_timeout,

@@ -176,7 +176,7 @@ fn is_refused(url: &str, statements: impl IntoIterator<Item = String>) {
     }
 }
 
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 20] = [
     "refinery_schema_history",
     "polls",
     "ballots",
@@ -191,6 +191,9 @@ const TABLES: [&str; 17] = [
     "new_voters",
     "vote_history",
     "audit_log",
+    "events",
+    "event_numbers",
+    "event_marks",
     "tokens",
     "host_sessions",
     "upgrades",

@@ -20,6 +20,8 @@ pub mod redis;
 pub mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod stored_audit;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod stored_event;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod stored_json;
 #[cfg(any(feature = "postgres", feature = "redis"))]

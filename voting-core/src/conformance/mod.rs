@@ -19,6 +19,7 @@
 //!         polls: all.clone(),
 //!         dead_letters: all.clone(),
 //!         audit: all.clone(),
+//!         events: all.clone(),
 //!         exports: all.clone(),
 //!         tokens: all,
 //!         claim_timeout,
@@ -40,6 +41,7 @@ pub mod audit;
 pub mod close;
 pub mod delete;
 pub mod empty;
+pub mod events;
 pub mod export;
 mod faults;
 pub mod first;
@@ -65,7 +67,8 @@ use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
 use crate::{
     log::{BallotLog, BallotQueue},
     store::{
-        AuditLog, BatchFlusher, DeadLetterStore, ExportStore, PollStore, TallyStore, TokenStore,
+        AuditLog, BatchFlusher, DeadLetterStore, EventStore, ExportStore, PollStore, TallyStore,
+        TokenStore,
     },
 };
 
@@ -86,6 +89,8 @@ pub struct Backend {
     pub dead_letters: Arc<dyn DeadLetterStore>,
     /// The store.
     pub audit: Arc<dyn AuditLog>,
+    /// The store.
+    pub events: Arc<dyn EventStore>,
     /// The store.
     pub exports: Arc<dyn ExportStore>,
     /// The store.
@@ -117,6 +122,7 @@ impl Backend {
             polls,
             dead_letters,
             audit,
+            events,
             exports,
             tokens,
             reopen,
@@ -135,6 +141,7 @@ impl Backend {
             polls,
             dead_letters,
             audit,
+            events,
             exports,
             tokens,
         ));
@@ -152,7 +159,7 @@ impl Backend {
 macro_rules! conformance_suite {
     ($backend:expr) => {
         $crate::conformance_suite! {
-            $backend; queue, log_range, flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete,
+            $backend; queue, log_range, flush, first, empty, store_range, polls, life, audit, events, tokens, sessions, delete,
             forget, voiding, history, export, work, close,
             times, moving, secrets, restart
         }
@@ -279,6 +286,23 @@ macro_rules! conformance_suite {
                 every_change_of_a_poll_is_in_the_audit_log,
                 what_changes_nothing_leaves_no_note,
                 the_audit_log_is_read_in_order_and_in_pages,
+            }
+        }
+    };
+    (@events $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, events by_reference {
+                each_change_of_a_poll_has_its_events,
+                what_was_told_is_told_once,
+                of_a_deleted_poll_no_mark_is_left,
+                events_are_read_in_order_and_in_pages,
+                the_oldest_events_go_first_and_numbers_go_on,
+                a_reader_misses_no_event_of_writers_that_race,
+            }
+        }
+        $crate::conformance_suite! {
+            @tests $backend, events by_value {
+                events_stay_and_their_numbers_go_on,
             }
         }
     };

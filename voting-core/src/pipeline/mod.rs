@@ -2,6 +2,7 @@
 
 pub mod closing;
 pub mod coordinator;
+pub mod follow;
 pub mod group_commit;
 pub mod poll_keys;
 pub mod put_back;
@@ -9,4 +10,5 @@ pub mod replay;
 pub mod retention;
 pub mod rule;
 pub mod schedule;
+pub mod tell;
 pub mod worker;

@@ -8,6 +8,7 @@ pub mod applied;
 pub mod audit;
 pub mod batch;
 pub mod dead_letter;
+pub mod events;
 pub mod export;
 pub mod older;
 pub mod outcome;
@@ -22,6 +23,7 @@ use self::{
     applied::Applied,
     audit::{AuditEntry, AuditNote},
     batch::Batch,
+    events::{Events, Mark, NewEvent},
     export::BallotExport,
     outcome::{Flushed, Totals},
     sessions::HostSession,
@@ -227,6 +229,23 @@ pub trait AuditLog: Send + Sync {
     ) -> Result<Vec<AuditEntry>, StoreError>;
 }
 
+/// Keeps the [events](events). [`PollStore::change_poll`] adds those of a poll in its transaction, see
+/// [`events::of_change`].
+#[async_trait]
+#[auto_impl(&, Arc, Box)]
+pub trait EventStore: Send + Sync {
+    /// Up to `limit` events with numbers after `after`, in their order. A reader that goes on with the number of the last event
+    /// gets each event once, and misses none.
+    async fn events(&self, after: u64, limit: usize) -> Result<Events, StoreError>;
+
+    /// Adds an event, and changes its mark, in one transaction, if the mark [is news](Mark::is_news). Returns whether it did.
+    async fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError>;
+
+    /// Removes up to `limit` of the oldest events that were written before this moment, and returns how many. No event is removed
+    /// before an older one is.
+    async fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError>;
+}
+
 /// Takes tallies and ballots out of the store, to be published or kept elsewhere.
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
@@ -284,6 +303,7 @@ pub trait Store:
     + PollStore
     + DeadLetterStore
     + AuditLog
+    + EventStore
     + ExportStore
     + TokenStore
     + 'static
@@ -296,6 +316,7 @@ impl<T> Store for T where
         + PollStore
         + DeadLetterStore
         + AuditLog
+        + EventStore
         + ExportStore
         + TokenStore
         + 'static

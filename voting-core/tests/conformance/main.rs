@@ -40,6 +40,7 @@ where
         polls: store.clone(),
         dead_letters: store.clone(),
         audit: store.clone(),
+        events: store.clone(),
         exports: store.clone(),
         tokens: store,
         claim_timeout: CLAIM_TIMEOUT,
@@ -318,7 +319,7 @@ mod postgres {
 
     voting_core::conformance_suite!(
         memory_log();
-        flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete, forget, voiding, history,
+        flush, first, empty, store_range, polls, life, audit, events, tokens, sessions, delete, forget, voiding, history,
         export, work, close, times, restart
     );
 
@@ -338,7 +339,7 @@ mod postgres {
 
         voting_core::conformance_suite!(
             memory_log();
-            flush, first, empty, store_range, polls, life, audit, tokens, sessions, delete, forget, voiding, history,
+            flush, first, empty, store_range, polls, life, audit, events, tokens, sessions, delete, forget, voiding, history,
             export, work, close, restart
         );
     }

@@ -1,6 +1,6 @@
 //! The store of the memory back end.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque, btree_map::Entry};
 
 use async_trait::async_trait;
 
@@ -22,11 +22,12 @@ use crate::{
         vote_history::{HistoryChange, VOTERS, VoteHistory},
     },
     store::{
-        AuditLog, BatchFlusher, DeadLetterStore, ExportStore, PollDirectory, PollStore, TallyStore,
-        TokenStore,
+        AuditLog, BatchFlusher, DeadLetterStore, EventStore, ExportStore, PollDirectory, PollStore,
+        TallyStore, TokenStore,
         audit::{AuditEntry, AuditNote},
         batch::Batch,
         dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, and_one_more},
+        events::{self, Event, Events, Mark, NewEvent},
         export::{BallotExport, check_exportable},
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
@@ -47,6 +48,10 @@ pub(super) struct Store {
     superseded: u64,
     deleted: BTreeMap<PollId, Tombstone>,
     audit_log: Vec<AuditEntry>,
+    events: VecDeque<Event>,
+    newest_event: u64,
+    /// By name: what was last told, when, and of which poll.
+    marks: HashMap<String, (String, Moment, Option<PollId>)>,
     tokens: BTreeMap<TokenName, NamedToken>,
     sessions: HashMap<TokenHash, HostSession>,
     unsigned_until: HashMap<ShardId, EntryId>,
@@ -129,7 +134,11 @@ impl Store {
             return Err(StoreError::PollDeleted(id.clone()));
         }
         let before = index.map(|index| self.polls[index].poll.clone());
-        let changed = poll::change(before.as_ref(), change, Moment::now())?;
+        let now = Moment::now();
+        let changed = poll::change(before.as_ref(), change, now)?;
+        for event in events::of_change(before.as_ref(), &changed, now) {
+            self.add_event(event);
+        }
         let forgets_voters = changed.forgets_voters(before.as_ref());
         let voids_other_ballots = changed.voids_other_ballots(before.as_ref());
         let after = changed.poll;
@@ -172,6 +181,8 @@ impl Store {
             voters: tally.rows(),
         };
         self.deleted.insert(poll.id().clone(), tombstone);
+        self.marks
+            .retain(|_, (_, _, of)| of.as_ref() != Some(poll.id()));
         self.empty_dead_letters(poll.id());
     }
 
@@ -193,6 +204,12 @@ impl Store {
             at: Moment::now(),
             note,
         });
+    }
+
+    fn add_event(&mut self, what: NewEvent) {
+        self.newest_event += 1;
+        let event = Event::new(self.newest_event, what);
+        self.events.push_back(event);
     }
 
     /// Marks the batch's entries as applied and says which were not so before.
@@ -448,6 +465,47 @@ impl AuditLog for Memory {
         let newest = store.audit_log.iter().rev();
         let earlier = newest.filter(|entry| before.is_none_or(|before| entry.number < before));
         Ok(earlier.take(limit).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl EventStore for Memory {
+    async fn events(&self, after: u64, limit: usize) -> Result<Events, StoreError> {
+        let store = self.store();
+        let newest = store.newest_event;
+        let oldest = store
+            .events
+            .front()
+            .map_or(newest + 1, |event| event.number);
+        let passed = usize::try_from((after + 1).saturating_sub(oldest)).unwrap_or(usize::MAX);
+        let later = store.events.iter().skip(passed);
+        Ok(Events {
+            list: later.take(limit).cloned().collect(),
+            oldest,
+            newest,
+        })
+    }
+
+    async fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
+        let mut store = self.store();
+        let now = Moment::now();
+        let told = store.marks.get(&mark.name);
+        let told = told.map(|(value, at, _)| (value.as_str(), *at));
+        if !mark.is_news(told, now) {
+            return Ok(false);
+        }
+        let told = (mark.value.clone(), now, event.poll.clone());
+        store.marks.insert(mark.name.clone(), told);
+        store.add_event(event.clone());
+        Ok(true)
+    }
+
+    async fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {
+        let mut store = self.store();
+        let old = store.events.iter().take(limit);
+        let old = old.take_while(|event| event.at < before).count();
+        store.events.drain(..old);
+        Ok(old)
     }
 }
 

@@ -8,6 +8,7 @@
 mod address;
 mod audit;
 mod connect;
+mod events;
 mod export;
 mod failure;
 mod flush;

@@ -4,7 +4,8 @@ use ::postgres::{GenericClient, Row};
 use async_trait::async_trait;
 
 use super::{
-    Inner, Postgres, audit::add_to_audit_log, prepared::Transaction, upgrade::must_be_finished,
+    Inner, Postgres, audit::add_to_audit_log, events::add_events, prepared::Transaction,
+    upgrade::must_be_finished,
 };
 use crate::{
     backends::stored_json,
@@ -15,7 +16,7 @@ use crate::{
         poll::{self, ChangeTo, Changed, Poll, PollChange, log_changes},
         poll_state::Seals,
     },
-    store::{PollDirectory, PollStore, audit::AuditNote},
+    store::{PollDirectory, PollStore, audit::AuditNote, events},
 };
 
 const POLL: &str = "SELECT key, definition, state, extras FROM polls WHERE id = $1";
@@ -87,7 +88,8 @@ fn change_poll(
             return Err(StoreError::PollDeleted(id.clone()));
         }
     }
-    let mut changed = poll::change(before.as_ref(), change, Moment::now())?;
+    let now = Moment::now();
+    let mut changed = poll::change(before.as_ref(), change, now)?;
     // Beside an earlier program, voters of a new poll keep the ids of their cookies: that program knows no others, and a
     // voter who came to both would count twice. A poll that is restored has its key already.
     if before.is_none()
@@ -112,6 +114,10 @@ fn change_poll(
         transaction.batch_execute("SET LOCAL statement_timeout = 0")?;
         transaction.execute("SELECT forget_voters($1)", &[&id.as_str()])?;
     }
+    add_events(
+        transaction,
+        &events::of_change(before.as_ref(), &changed, now),
+    )?;
     if let Some(note) = changed.note.take() {
         add_to_audit_log(transaction, &AuditNote::of_change(id, note, by))?;
     }

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 
 /// What the worker and the result service do with each table. A migration that adds a table adds
 /// a line here; a test sees to it.
-const RIGHTS: [(&str, &str, &str); 18] = [
+const RIGHTS: [(&str, &str, &str); 21] = [
     (HISTORY, "SELECT", "SELECT"),
     ("polls", "SELECT, INSERT, UPDATE", "SELECT"),
     (
@@ -38,6 +38,9 @@ const RIGHTS: [(&str, &str, &str); 18] = [
         "SELECT, INSERT (by, action, poll, before, after)",
         "",
     ),
+    ("events", "SELECT, INSERT, UPDATE (number), DELETE", ""),
+    ("event_numbers", "SELECT, UPDATE", ""),
+    ("event_marks", "SELECT, INSERT, UPDATE", ""),
     ("tokens", "SELECT, INSERT, DELETE", ""),
     (
         "host_sessions",

@@ -5,6 +5,7 @@
 //! enforces this.
 
 mod audit;
+mod events;
 mod export;
 #[cfg(test)]
 mod faults;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Inner, Sqlite, audit::add_to_audit_log, begin, lock, voiding::void_by};
+use super::{
+    Inner, Sqlite, audit::add_to_audit_log, begin, events::add_events, lock, voiding::void_by,
+};
 use crate::{
     backends::stored_json,
     error::{StoreError, in_one_line},
@@ -17,7 +19,7 @@ use crate::{
         poll_state::Seals,
         vote_history::VOTERS,
     },
-    store::{PollDirectory, PollStore, audit::AuditNote},
+    store::{PollDirectory, PollStore, audit::AuditNote, events},
 };
 
 /// A poll and its key.
@@ -77,7 +79,8 @@ impl Inner {
             return Err(StoreError::PollDeleted(id.clone()));
         }
         let (key, before) = before.unzip();
-        let changed = poll::change(before.as_ref(), change, Moment::now())?;
+        let now = Moment::now();
+        let changed = poll::change(before.as_ref(), change, now)?;
         if !changed.is_changed {
             return Ok(changed.poll);
         }
@@ -95,6 +98,10 @@ impl Inner {
         if let (true, Some(key)) = (forgets_voters, key) {
             forget_voters(&transaction, id, key)?;
         }
+        add_events(
+            &transaction,
+            &events::of_change(before.as_ref(), &changed, now),
+        )?;
         if let Some(note) = changed.note {
             add_to_audit_log(&transaction, &AuditNote::of_change(id, note, by))?;
         }
@@ -147,6 +154,7 @@ fn delete_poll(transaction: &Transaction<'_>, id: &PollId, key: i64) -> Result<(
     transaction.execute("DELETE FROM ballots_without_voters WHERE poll = ?1", [key])?;
     transaction.execute("DELETE FROM new_voters WHERE poll = ?1", [key])?;
     transaction.execute("DELETE FROM vote_history WHERE poll = ?1", [key])?;
+    transaction.execute("DELETE FROM event_marks WHERE poll = ?1", [id.as_str()])?;
     transaction.execute(
         "UPDATE polls SET id = '!' || key, definition = '', extras = NULL, voters = 0 WHERE key = ?1",
         [key],

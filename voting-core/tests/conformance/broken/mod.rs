@@ -2,6 +2,7 @@
 //!
 //! Each is a real one in which a single step is done otherwise.
 
+mod events;
 mod history;
 mod log;
 mod logs;
@@ -57,7 +58,7 @@ mod unbroken {
 
     voting_core::conformance_suite!(
         async { around(memory_of(3)) }; queue, log_range, flush, first, empty, store_range, polls,
-        life, audit, tokens, sessions, delete, forget, voiding, history, export, work, close, times, secrets
+        life, audit, events, tokens, sessions, delete, forget, voiding, history, export, work, close, times, secrets
     );
 
     voting_core::conformance_suite!(async { around(sqlite_backend().await) }; restart);
@@ -103,6 +104,11 @@ does_not_pass! {
             let all = backend(memory.clone(), || unreachable!("its log is not used"), memory);
             Backend { log: on_disk.log, queue: on_disk.queue, keep: on_disk.keep, ..all }
         }) => after delete::a_poll_that_is_deleted_stays_so;
+    a_store_whose_events_are_gone_with_its_process:
+        with_memory_instead(sqlite_backend().await, |on_disk, memory| {
+            let all = backend(memory.clone(), || unreachable!("its log is not used"), memory);
+            Backend { log: on_disk.log, queue: on_disk.queue, keep: on_disk.keep, ..all }
+        }) => after events::events_stay_and_their_numbers_go_on;
     a_store_whose_forgotten_voters_are_gone_with_its_process:
         with_memory_instead(sqlite_backend().await, |on_disk, memory| {
             let all = backend(memory.clone(), || unreachable!("its log is not used"), memory);

@@ -63,6 +63,7 @@ BEGIN
             DELETE FROM ballots_without_voters WHERE ballots_without_voters.poll = found_poll.key;
             DELETE FROM new_voters WHERE new_voters.poll = found_poll.key;
             DELETE FROM vote_history WHERE vote_history.poll = found_poll.key;
+            DELETE FROM event_marks WHERE event_marks.poll = poll_id;
             UPDATE dead_letters SET payload = '', detail = ''
                 WHERE substring(payload FROM 1 FOR octet_length(beginning)) = beginning;
             DELETE FROM polls WHERE polls.key = found_poll.key;
@@ -159,3 +160,29 @@ CREATE TABLE vote_history (
     votes   bigint NOT NULL,
     PRIMARY KEY (poll, until, stripe, counter)
 ) WITH (fillfactor = 50);
+
+-- What has happened, for programs that follow it. A row is numbered after its transaction has ended, so that no reader passes
+-- over it.
+CREATE TABLE events (
+    place  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- in the order in which they were written
+    number bigint UNIQUE,
+    id     uuid NOT NULL,
+    at     bigint NOT NULL, -- milliseconds since 1970
+    kind   text NOT NULL,
+    poll   text,
+    data   text NOT NULL -- JSON
+);
+CREATE INDEX events_without_number ON events (place) WHERE number IS NULL;
+CREATE INDEX events_by_time ON events (at, number);
+
+-- The number of the newest event.
+CREATE TABLE event_numbers (last bigint NOT NULL);
+INSERT INTO event_numbers VALUES (0);
+
+-- What was last told of something.
+CREATE TABLE event_marks (
+    name  text PRIMARY KEY,
+    value text NOT NULL,
+    at    bigint NOT NULL, -- milliseconds since 1970
+    poll  text
+);

@@ -82,3 +82,22 @@ CREATE TABLE vote_history (
     votes   INTEGER NOT NULL,
     PRIMARY KEY (poll, until, counter)
 ) STRICT, WITHOUT ROWID;
+
+-- What has happened, for programs that follow it.
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id     BLOB NOT NULL,
+    at     INTEGER NOT NULL, -- milliseconds since 1970
+    kind   TEXT NOT NULL,
+    poll   TEXT,
+    data   TEXT NOT NULL -- JSON
+) STRICT;
+CREATE INDEX events_by_time ON events (at, number);
+
+-- What was last told of something.
+CREATE TABLE event_marks (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL,
+    at    INTEGER NOT NULL, -- milliseconds since 1970
+    poll  TEXT
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,139 @@
+//! The events. All writes go through one connection, so a number that is given when an event is written is below those of all later
+//! events.
+
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension, Transaction, params};
+use uuid::Uuid;
+
+use super::{Inner, Sqlite, begin, lock};
+use crate::{
+    backends::stored_event::EventColumns,
+    error::StoreError,
+    model::{id::PollId, moment::Moment},
+    store::{
+        EventStore,
+        events::{Event, Events, Mark, NewEvent},
+    },
+};
+
+/// Adds events in the transaction that does what they say.
+pub(super) fn add_events(
+    transaction: &Transaction<'_>,
+    events: &[NewEvent],
+) -> Result<(), StoreError> {
+    for event in events {
+        transaction.execute(
+            "INSERT INTO events (id, at, kind, poll, data) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                Uuid::now_v7().as_bytes(),
+                Moment::now().unix_ms(),
+                event.kind.as_str(),
+                event.poll.as_ref().map(PollId::as_str),
+                event.data,
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+impl Inner {
+    fn events(&self, after: u64, limit: usize) -> Result<Events, StoreError> {
+        let mut reader = lock(&self.reader);
+        // Of one moment.
+        let snapshot = reader.transaction()?;
+        let mut query = snapshot.prepare_cached(
+            "SELECT number, id, at, kind, poll, data FROM events
+             WHERE number > ?1 ORDER BY number LIMIT ?2",
+        )?;
+        let rows = query.query_map(params![after, limit], |row| {
+            Ok(EventColumns {
+                number: row.get(0)?,
+                id: Uuid::from_bytes(row.get(1)?),
+                at: row.get(2)?,
+                kind: row.get(3)?,
+                poll: row.get(4)?,
+                data: row.get(5)?,
+            })
+        })?;
+        let list = rows.map(|row| row?.try_into());
+        let list = list.collect::<Result<Vec<Event>, StoreError>>()?;
+        drop(query);
+        let (newest, oldest) = snapshot.query_row(
+            "SELECT last, COALESCE((SELECT MIN(number) FROM events), last + 1) FROM (
+                 SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) AS last)",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        Ok(Events {
+            list,
+            oldest,
+            newest,
+        })
+    }
+
+    fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
+        let mut writer = self.writer()?;
+        let transaction = begin(&mut writer)?;
+        let told = transaction.query_row(
+            "SELECT value, at FROM event_marks WHERE name = ?1",
+            [&mark.name],
+            |row| Ok((row.get::<_, String>(0)?, row.get(1)?)),
+        );
+        let told = match told.optional()? {
+            None => None,
+            Some((value, at)) => {
+                let corrupt = || StoreError::Corrupt(format!("mark {}", mark.name));
+                Some((value, Moment::from_unix_ms(at).ok_or_else(corrupt)?))
+            }
+        };
+        let now = Moment::now();
+        let told = told.as_ref().map(|(value, at)| (value.as_str(), *at));
+        if !mark.is_news(told, now) {
+            return Ok(false);
+        }
+        transaction.execute(
+            "INSERT INTO event_marks (name, value, at, poll) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value, at = excluded.at",
+            params![
+                mark.name,
+                mark.value,
+                now.unix_ms(),
+                event.poll.as_ref().map(PollId::as_str),
+            ],
+        )?;
+        add_events(&transaction, std::slice::from_ref(event))?;
+        self.commit(transaction)?;
+        Ok(true)
+    }
+
+    fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {
+        let mut writer = self.writer()?;
+        let transaction = begin(&mut writer)?;
+        // Only from the beginning, so that no gap appears.
+        let removed = transaction.execute(
+            "DELETE FROM events WHERE number IN (
+                 SELECT number FROM events ORDER BY number LIMIT ?2
+             ) AND number < COALESCE((SELECT MIN(number) FROM events WHERE at >= ?1), 9223372036854775807)",
+            params![before.unix_ms(), limit],
+        )?;
+        self.commit(transaction)?;
+        Ok(removed)
+    }
+}
+
+#[async_trait]
+impl EventStore for Sqlite {
+    async fn events(&self, after: u64, limit: usize) -> Result<Events, StoreError> {
+        self.reading(move |inner| inner.events(after, limit)).await
+    }
+
+    async fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
+        let (mark, event) = (mark.clone(), event.clone());
+        self.blocking(move |inner| inner.tell(&mark, &event)).await
+    }
+
+    async fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {
+        self.blocking(move |inner| inner.remove_events(before, limit))
+            .await
+    }
+}

@@ -1,0 +1,182 @@
+//! Tells [events](crate::store::events) of what no change of a poll says: that a poll has opened at its time, that votes were
+//! counted, that ballots could not be counted, and that the count is behind.
+//!
+//! It compares how things are with what was last told, again and again. So nothing is lost if a process ends in between, and
+//! any number of processes may do it: each event is told once. A flush of ballots does nothing for it.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use crate::{
+    error::{StoreError, in_one_line},
+    log::BallotQueue,
+    model::{
+        moment::Moment,
+        poll::{Phase, Poll, Viewer},
+    },
+    store::{
+        Store,
+        events::{EventKind, Mark, NewEvent, opening},
+    },
+};
+
+/// The time between two looks.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// The votes of a poll, and the number of dead letters, are told at most this often.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// How many old events are removed at once, and how many times one look does so.
+const REMOVED_AT_ONCE: usize = 1_000;
+const REMOVALS: usize = 20;
+
+/// What is told, and how long events are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TellOptions {
+    /// The count is behind when a ballot has waited for longer than this. Default: a minute.
+    pub behind_after: Duration,
+    /// How long events are kept. Default: 30 days.
+    pub kept: Duration,
+}
+
+impl Default for TellOptions {
+    fn default() -> Self {
+        Self {
+            behind_after: Duration::from_secs(60),
+            kept: Duration::from_secs(30 * 24 * 3_600),
+        }
+    }
+}
+
+fn mark(name: String, value: String, initial: &'static str, pause: Duration) -> Mark {
+    Mark {
+        name,
+        value,
+        initial,
+        pause_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// Looks once, and tells what is new. Repeat it every few seconds.
+///
+/// # Errors
+/// The log or the store does not answer. Some events may have been told.
+pub async fn tell(
+    store: &dyn Store,
+    queue: &dyn BallotQueue,
+    options: &TellOptions,
+    now: Moment,
+) -> Result<(), StoreError> {
+    for poll in store.polls().await? {
+        if let Some((mark, event)) = opening(&poll, now) {
+            store.tell(&mark, &event).await?;
+        }
+        tell_tally(store, &poll, now).await?;
+    }
+    let dead_letters = store.totals().await?.rejected;
+    let event = NewEvent {
+        kind: EventKind::DeadLetterCreated,
+        poll: None,
+        data: serde_json::json!({ "dead_letters": dead_letters }).to_string(),
+    };
+    let mark_of = mark(
+        "dead letters".to_owned(),
+        dead_letters.to_string(),
+        "0",
+        PAUSE,
+    );
+    store.tell(&mark_of, &event).await?;
+    tell_lag(store, queue, options, now).await?;
+    remove_old(store, options, now).await
+}
+
+/// That the votes of a poll have changed, while everybody may see them.
+async fn tell_tally(store: &dyn Store, poll: &Poll, now: Moment) -> Result<(), StoreError> {
+    let is_counting = matches!(poll.phase(now), Phase::Open | Phase::Closing);
+    if !is_counting || !poll.shows_result(Viewer::Public, now).is_shown() {
+        return Ok(());
+    }
+    let Some(tally) = store.tally(poll.id()).await? else {
+        return Ok(());
+    };
+    let event = NewEvent {
+        kind: EventKind::TallyChanged,
+        poll: Some(poll.id().clone()),
+        data: serde_json::json!({ "version": tally.version, "voters": tally.voters }).to_string(),
+    };
+    let name = format!("tally {}", poll.id());
+    let mark = mark(name, tally.version.to_string(), "0", PAUSE);
+    store.tell(&mark, &event).await.map(|_| ())
+}
+
+/// That ballots wait for too long, or do not any more.
+async fn tell_lag(
+    store: &dyn Store,
+    queue: &dyn BallotQueue,
+    options: &TellOptions,
+    now: Moment,
+) -> Result<(), StoreError> {
+    let stats = queue.stats().await?;
+    let waits = stats
+        .oldest_pending_ms
+        .map(|since| now.unix_ms().saturating_sub(since));
+    let limit = u64::try_from(options.behind_after.as_millis()).unwrap_or(u64::MAX);
+    let is_behind = waits.is_some_and(|waits| waits > limit);
+    let (kind, value) = match is_behind {
+        true => (EventKind::CountBehind, "behind"),
+        false => (EventKind::CountCaughtUp, "caught up"),
+    };
+    let data = serde_json::json!({ "pending": stats.pending, "waits_ms": waits.unwrap_or(0) });
+    let event = NewEvent {
+        kind,
+        poll: None,
+        data: data.to_string(),
+    };
+    let mark = mark(
+        "count".to_owned(),
+        value.to_owned(),
+        "caught up",
+        Duration::ZERO,
+    );
+    store.tell(&mark, &event).await.map(|_| ())
+}
+
+async fn remove_old(
+    store: &dyn Store,
+    options: &TellOptions,
+    now: Moment,
+) -> Result<(), StoreError> {
+    let kept = u64::try_from(options.kept.as_millis()).unwrap_or(u64::MAX);
+    let Some(before) = Moment::from_unix_ms(now.unix_ms().saturating_sub(kept)) else {
+        return Ok(());
+    };
+    for _ in 0..REMOVALS {
+        if store.remove_events(before, REMOVED_AT_ONCE).await? < REMOVED_AT_ONCE {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Looks every two seconds, for ever. Errors are logged, once each, and tried again. Dropping the future stops it.
+pub async fn keep_telling(
+    store: Arc<dyn Store>,
+    queue: Arc<dyn BallotQueue>,
+    options: TellOptions,
+) -> Infallible {
+    let mut trouble = None;
+    loop {
+        let told = tell(store.as_ref(), queue.as_ref(), &options, Moment::now()).await;
+        let error = told.err().map(|error| in_one_line(&error));
+        if let Some(error) = error
+            .as_ref()
+            .filter(|error| trouble.as_ref() != Some(*error))
+        {
+            tracing::warn!(error, "could not tell what is new; will retry");
+        }
+        trouble = error;
+        sleep(EVERY).await;
+    }
+}
