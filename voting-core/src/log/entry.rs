@@ -136,12 +136,22 @@ impl From<PollId> for EntryPoll {
 /// Gathers ballots into an entry.
 #[derive(Debug, Default)]
 pub struct EntryBuilder {
+    source: Source,
     polls: Vec<EntryPoll>,
     ballots: Vec<u8>,
     len: u16,
 }
 
 impl EntryBuilder {
+    /// An entry whose ballots all come from this source. The default is [`Source::Voters`]. Only entries that are
+    /// [signed](Self::signed) say what it is.
+    pub fn from_source(source: Source) -> Self {
+        Self {
+            source,
+            ..Self::default()
+        }
+    }
+
     /// Adds a ballot and returns its index. `None`: the entry is full, or it has ballots of the same poll that were cast
     /// by other rules. This is never so for the first ballot.
     pub fn push(&mut self, ballot: &Ballot) -> Option<u16> {
@@ -213,7 +223,7 @@ impl EntryBuilder {
     /// The same as an entry of [version 2](super::signed_entry), for this shard. `None`: these keys sign nothing.
     pub fn signed(&self, keys: &EntryKeys, shard: ShardId, deadline_ms: u64) -> Option<NewEntry> {
         let head = signed_entry::Head {
-            source: Source::Voters,
+            source: self.source,
             deadline_ms,
             polls: &self.polls,
             ballots: self.len,

@@ -36,10 +36,11 @@ pub(crate) const VERSION: u8 = 2;
 const TAG_LEN: usize = 16;
 
 /// Who handed the ballots in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Source {
     /// Voters, each for themselves.
+    #[default]
     Voters = 0,
     /// A server that is trusted: a kiosk, a telephone service, paper ballots.
     TrustedServer = 1,
