@@ -388,6 +388,43 @@ fn a_line_says_whether_its_outcome_is_unknown() {
     assert_eq!(services.votes("cats-vs-dogs"), [2, 0]);
 }
 
+/// In an all-in-one too, whose entries are not signed.
+#[test]
+fn votes_that_were_handed_in_are_told_apart_and_voided_by_their_source() {
+    let services = Services::start();
+    let bearer = bearer();
+    let headers = [("authorization", &*bearer), JSON];
+    let url = format!("{}/v1/polls/cats-vs-dogs", services.vote);
+    let own = send(
+        "PUT",
+        &format!("{url}/ballot"),
+        &[JSON],
+        br#"{"choices":["a"]}"#,
+    );
+    assert_eq!(own.status, 202);
+    let body: String = (0..3).map(|voter| line(key(voter), "b")).collect();
+    hand_in(&services, "cats-vs-dogs", &body);
+    assert_eq!(services.votes("cats-vs-dogs"), [1, 3]);
+    let url = format!("{}/v1/polls/cats-vs-dogs", services.operator);
+    let export = || get(&format!("{url}/export/tally.json"), &headers).json();
+    assert_eq!(export()["handed_in"], 3);
+    let voidings = format!("{url}/voidings");
+    let both = br#"{"reason":"x","handed_in":true,"revoked_codes":true}"#;
+    assert_eq!(send("POST", &voidings, &headers, both).status, 422);
+    let rule = br#"{"reason":"A kiosk was broken.","handed_in":true}"#;
+    let voided = send("POST", &voidings, &headers, rule);
+    assert_eq!(voided.status, 200, "{}", voided.body);
+    assert_eq!(voided.json()["voided"], 3);
+    assert_eq!(voided.json()["voidings"][0]["handed_in"], true);
+    // What comes later is voided, too.
+    hand_in(&services, "cats-vs-dogs", &line(key(9), "a"));
+    assert_eq!(services.votes("cats-vs-dogs"), [1, 0]);
+    assert_eq!(export()["handed_in"], Value::Null);
+    let undone = send("DELETE", &format!("{voidings}/1"), &headers, b"");
+    assert_eq!(undone.status, 200, "{}", undone.body);
+    assert_eq!(services.votes("cats-vs-dogs"), [2, 3]);
+}
+
 #[test]
 fn the_audit_log_says_who_handed_ballots_in() {
     let services = Services::start();

@@ -12,6 +12,9 @@
 //! | 16 | voter |
 //! | 1 to 10 | choices: bit `i` is option `i`, none is blank, bit 63 alone is taken back; unsigned LEB128, 7 bits a byte, the lowest first |
 //!
+//! Version 3 is the same, and says that a trusted server handed the ballots in. Only a log that no other program reads gets it; in
+//! others such entries are of [version 2](super::signed_entry).
+//!
 //! Programs before version 0.2 set entries with ballots that are blank or taken back aside. So only a log that no other
 //! program reads gets them in this version; see [`BallotLog::has_one_program`](crate::log::BallotLog::has_one_program).
 //!
@@ -34,6 +37,9 @@ use crate::model::{
 };
 
 const VERSION: u8 = 1;
+
+/// The version of entries that a trusted server handed in, and that are not signed.
+const HANDED_IN: u8 = 3;
 
 /// The most ballots an entry holds.
 pub const MAX_BALLOTS: usize = u16::MAX as usize;
@@ -143,8 +149,7 @@ pub struct EntryBuilder {
 }
 
 impl EntryBuilder {
-    /// An entry whose ballots all come from this source. The default is [`Source::Voters`]. Only entries that are
-    /// [signed](Self::signed) say what it is.
+    /// An entry whose ballots all come from this source. The default is [`Source::Voters`].
     pub fn from_source(source: Source) -> Self {
         Self {
             source,
@@ -202,7 +207,10 @@ impl EntryBuilder {
             .map(|poll| 1 + poll.id.as_str().len())
             .sum();
         let mut bytes = Vec::with_capacity(4 + names + self.ballots.len());
-        bytes.push(VERSION);
+        bytes.push(match self.source {
+            Source::Voters => VERSION,
+            Source::TrustedServer => HANDED_IN,
+        });
         // Both fit: `push` adds no 256th poll, and no identifier is that long.
         bytes.push(u8::try_from(self.polls.len()).unwrap_or(u8::MAX));
         for poll in &self.polls {
@@ -264,7 +272,7 @@ pub fn beginning_of_one(poll: &PollId) -> Vec<u8> {
 pub fn decode(bytes: &[u8]) -> Result<Vec<Ballot>, MalformedEntry> {
     let mut rest = Reader(bytes);
     let version = rest.byte()?;
-    if version != VERSION {
+    if ![VERSION, HANDED_IN].contains(&version) {
         return Err(MalformedEntry::Version(version));
     }
     let polls = (0..rest.byte()?)
@@ -292,6 +300,17 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Ballot>, MalformedEntry> {
     match rest.0.len() {
         0 => Ok(ballots),
         more => Err(MalformedEntry::Trailing(more)),
+    }
+}
+
+/// Who handed the ballots of an entry in, of any version. The entry could be read.
+pub(crate) fn source(bytes: &[u8]) -> Source {
+    match bytes {
+        [HANDED_IN, ..] => Source::TrustedServer,
+        [signed_entry::VERSION, _, source, ..] if *source == Source::TrustedServer as u8 => {
+            Source::TrustedServer
+        }
+        _ => Source::Voters,
     }
 }
 

@@ -159,3 +159,6 @@ CREATE TABLE vote_history (
     votes   bigint NOT NULL,
     PRIMARY KEY (poll, until, stripe, counter)
 ) WITH (fillfactor = 50);
+
+-- Who handed a ballot in: NULL is the voter, 1 a trusted server.
+ALTER TABLE ballots ADD COLUMN source smallint;

@@ -82,3 +82,6 @@ CREATE TABLE vote_history (
     votes   INTEGER NOT NULL,
     PRIMARY KEY (poll, until, counter)
 ) STRICT, WITHOUT ROWID;
+
+-- Who handed a ballot in: NULL is the voter, 1 a trusted server.
+ALTER TABLE ballots ADD COLUMN source INTEGER;
