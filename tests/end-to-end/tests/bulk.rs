@@ -137,4 +137,6 @@ fn a_file_whose_worker_is_killed_is_sent_again_and_each_line_counts_once() {
         assert_eq!(all.len(), LINES);
         assert_eq!(recount(&second), expected);
     }
+    let export = operator(&second).get("polls/bulk/export/tally.json");
+    assert_eq!(export.expect("an export")["handed_in"], LINES);
 }

@@ -432,6 +432,21 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_says_who_handed_it_in() {
+        let one = ballot("a", 1, 1);
+        let mut handed_in = EntryBuilder::from_source(Source::TrustedServer);
+        handed_in.push(&one);
+        let handed_in = handed_in.finish().payload;
+        let vector = "03 01 0161 0001  00 00000000000000000000000000000001 01";
+        assert_eq!(handed_in, hex(vector));
+        assert_eq!(decode(&handed_in), Ok(vec![one.clone()]));
+        assert_eq!(source(&handed_in), Source::TrustedServer);
+        assert_eq!(source(&encode(&[one])), Source::Voters);
+        assert_eq!(source(&[2, 7, 1]), Source::TrustedServer);
+        assert_eq!(source(&[2, 7, 0]), Source::Voters);
+    }
+
+    #[test]
     fn malformed_entries_say_what_is_wrong() {
         let voter = "00000000000000000000000000000001";
         let cases = [
