@@ -445,10 +445,11 @@ async fn casts_of_a_trusted_server_wait_for_room_in_their_order() {
     };
     let keys = EntryKeys::new("held").signing_with(&SecretKey::new([3; 32]).expect("long enough"));
     let sink = GroupCommit::for_trusted_server(log.clone(), options, keys.clone());
-    let ballots: Vec<_> = (0..20).map(|_| ballot("p")).collect();
+    // More than a task may begin without a break.
+    let ballots: Vec<_> = (0..2_000).map(|_| ballot("p")).collect();
     let voters: Vec<_> = ballots.iter().map(|ballot| ballot.voter).collect();
     log.permits.add_permits(Semaphore::MAX_PERMITS >> 3);
-    let outcomes: Vec<_> = cast_many(&sink, stream::iter(ballots), 7).collect().await;
+    let outcomes: Vec<_> = cast_many(&sink, stream::iter(ballots), 300).collect().await;
     let told: Vec<_> = outcomes
         .into_iter()
         .map(|outcome| outcome.expect("stored").voter)

@@ -25,7 +25,7 @@ use futures_util::FutureExt;
 use tokio::{
     runtime::{self, Handle},
     sync::{mpsc, oneshot},
-    task::yield_now,
+    task::{coop::unconstrained, yield_now},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -281,8 +281,12 @@ impl GroupCommit {
         let lane = &self.lanes()[usize::from(shard.0)];
         let stopped = || CastError::Refused("the writer stopped".into());
         let place = match self.source {
-            // The places are given in the order in which they were asked for.
-            Source::TrustedServer => lane.sender.reserve().await.map_err(|_| stopped())?,
+            // The places are given in the order in which they were asked for. The first poll must ask for one, also in a task
+            // that tokio would make wait since it has done much.
+            Source::TrustedServer => {
+                let place = unconstrained(lane.sender.reserve()).await;
+                place.map_err(|_| stopped())?
+            }
             Source::Voters => {
                 let waiting = lane.sender.max_capacity() - lane.sender.capacity();
                 if !lane.limit.admits(waiting) {

@@ -17,7 +17,10 @@ use futures_util::{
 };
 use poem::Body;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::yield_now,
+};
 use tokio_util::sync::CancellationToken;
 use voting_core::{
     Ballot, PollDirectory, StoreError, VoteSink, VoterId,
@@ -41,6 +44,9 @@ type Bytestream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// How many ballots of a request are on their way to the log at a time. Several entries of the log can be full.
 const AT_ONCE: usize = 8_192;
+
+/// After so many lines, others have their turn.
+const WITHOUT_BREAK: u64 = 64;
 
 /// How many answers are sent as one piece.
 const PIECE: usize = 256;
@@ -160,6 +166,9 @@ impl Intake {
     async fn next(mut self) -> Option<(Pending, Self)> {
         if self.is_over {
             return None;
+        }
+        if self.number.is_multiple_of(WITHOUT_BREAK) {
+            yield_now().await;
         }
         loop {
             let stop = self.stop.clone();
