@@ -15,6 +15,7 @@ use voting_core::{
         poll_state::Seals,
         position::{EntryId, EntryKey, Position, ShardId},
         rejection::RejectReason,
+        source::Source,
         tally::{Recount, TallyDelta},
         vote_history::{HistoryChange, VOTERS, VoteHistory},
     },
@@ -61,7 +62,7 @@ pub(crate) struct Tables {
 struct Row {
     poll: Poll,
     tally: Tally,
-    ballots: HashMap<VoterId, (Position, Choices)>,
+    ballots: HashMap<VoterId, (Position, Source, Choices)>,
     /// How many ballots there are of each choice, once the voters are forgotten.
     without_voters: BTreeMap<Choices, u64>,
     /// How many voters were new in each minute, by its number.
@@ -85,7 +86,9 @@ impl Row {
     fn counted(&self, poll: &Poll) -> Vec<Choices> {
         let ballots = self.ballots.iter();
         ballots
-            .map(|(voter, (position, choices))| poll.counted(*voter, *position, *choices))
+            .map(|(voter, (position, source, choices))| {
+                poll.counted(*voter, *position, *source, *choices)
+            })
             .collect()
     }
 
@@ -184,15 +187,20 @@ impl Tables {
             };
             // The order guard: only a ballot that counts before the stored one takes the voter's row.
             let old = row.ballots.get(&ballot.voter);
-            let counts = |(stored, _): &(Position, Choices)| {
+            let counts = |(stored, ..): &(Position, Source, Choices)| {
                 batch.counts_before(&ballot.poll, placed.position, *stored)
             };
             if old.is_none_or(counts) {
-                let new = (placed.position, ballot.choices);
+                let new = (
+                    placed.position,
+                    batch.source(placed.position),
+                    ballot.choices,
+                );
                 let old = row.ballots.insert(ballot.voter, new);
                 // A rule of the poll may void either of them.
-                let counted =
-                    |(position, choices)| row.poll.counted(ballot.voter, position, choices);
+                let counted = |(position, source, choices)| {
+                    row.poll.counted(ballot.voter, position, source, choices)
+                };
                 outcome.written(placed, counted(new), old.map(counted));
             }
         }
@@ -258,12 +266,15 @@ impl TallyStore for OwnBackend {
         let dead = tables.dead_letters.get(&receipt.position).or(whole);
         let state = ReceiptState::judge(
             receipt.position,
-            stored.map(|(position, _)| *position),
+            stored.map(|(position, ..)| *position),
             dead.map(|letter| letter.reason),
             row.is_some_and(|row| !row.poll.settings().revote),
         );
         let state = match row {
-            Some(row) => state.unless_voided(receipt, row.poll.voidings()),
+            Some(row) => {
+                let source = stored.map_or(Source::Voters, |(_, source, _)| *source);
+                state.unless_voided(receipt, source, row.poll.voidings())
+            }
             None => state,
         };
         Ok(match row {
@@ -506,6 +517,21 @@ impl ExportStore for OwnBackend {
         let tables = self.tables();
         let row = tables.row(poll);
         Ok(row.map(|row| (row.poll.clone(), row.tally.clone())))
+    }
+
+    async fn handed_in(&self, poll: &PollId) -> Result<Option<u64>, StoreError> {
+        let tables = self.tables();
+        let row = tables.row(poll);
+        let row = row.filter(|row| !row.poll.voters_are_forgotten());
+        Ok(row.map(|row| {
+            let ballots = row.ballots.iter();
+            let handed_in = ballots.filter(|(voter, (position, source, choices))| {
+                let counted = row.poll.counted(**voter, *position, *source, *choices);
+                *source == Source::TrustedServer
+                    && ![Choices::WITHDRAWN, Choices::VOIDED].contains(&counted)
+            });
+            handed_in.count() as u64
+        }))
     }
 
     async fn export_ballots(&self, poll: &PollId) -> Result<BallotExport, StoreError> {

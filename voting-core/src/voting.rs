@@ -4,7 +4,7 @@ mod builder;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use tokio::{task::JoinHandle, time::sleep};
 pub use self::builder::VotingBuilder;
 use crate::{
     error::{CastError, StoreError},
-    log::{BallotLog, BallotQueue, VoteSink},
+    log::{BallotLog, BallotQueue, VoteSink, entry_keys::EntryKeys},
     model::{
         ballot::{Ballot, VoterId},
         id::PollId,
@@ -25,7 +25,7 @@ use crate::{
     },
     pipeline::{
         coordinator::Coordinator,
-        group_commit::GroupCommit,
+        group_commit::{GroupCommit, GroupCommitOptions},
         rule::{BallotRule, Refusal},
         schedule,
         worker::{WorkerExit, WorkerHandle},
@@ -64,6 +64,8 @@ pub struct Voting(Arc<Inner>);
 
 struct Inner {
     sink: Arc<GroupCommit>,
+    /// Made when it is first asked for.
+    bulk: OnceLock<Arc<GroupCommit>>,
     log: Arc<dyn BallotLog>,
     queue: Arc<dyn BallotQueue>,
     store: Arc<dyn Store>,
@@ -255,6 +257,17 @@ impl Voting {
         Arc::clone(&self.0.sink) as _
     }
 
+    /// Where ballots are cast that a trusted server hands in for its voters, see [`GroupCommit::for_trusted_server`] and
+    /// [`cast_many`](crate::pipeline::cast_many). Call it within a tokio runtime.
+    pub fn bulk_sink(&self) -> Arc<dyn VoteSink> {
+        let make = || {
+            let log = Arc::clone(&self.0.log);
+            let (options, keys) = (GroupCommitOptions::default(), EntryKeys::default());
+            Arc::new(GroupCommit::for_trusted_server(log, options, keys))
+        };
+        Arc::clone(self.0.bulk.get_or_init(make)) as _
+    }
+
     /// Where the vote service looks polls up.
     pub fn directory(&self) -> Arc<dyn PollDirectory> {
         Arc::clone(&self.0.directory)
@@ -290,6 +303,9 @@ impl Voting {
     pub async fn shutdown(&self, within: Duration) -> Result<(), Unfinished> {
         let stop = async {
             self.0.sink.close().await;
+            if let Some(bulk) = self.0.bulk.get() {
+                bulk.close().await;
+            }
             let exit = self.0.worker.stop().await;
             let keeper = self.0.keeper.lock();
             let keeper = keeper.unwrap_or_else(PoisonError::into_inner).take();

@@ -26,9 +26,10 @@ fn shown_token(page: &str) -> &str {
     token
 }
 
-const ROLES: [(char, Role); 3] = [
+const ROLES: [(char, Role); 4] = [
     ('H', Role::Host),
     ('A', Role::Auditor),
+    ('C', Role::Caster),
     ('O', Role::Operator),
 ];
 

@@ -5,7 +5,7 @@ mod support;
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
-use support::{Answer, JSON, OPERATOR_TOKEN, Services, get, send};
+use support::{Answer, JSON, NDJSON, OPERATOR_TOKEN, Services, get, send};
 use voting_core::store::{AuditLog, TokenStore, audit::AuditNote};
 
 fn ask(services: &Services, token: &str, method: &str, path: &str, body: &Value) -> Answer {
@@ -38,7 +38,7 @@ fn audit_log(services: &Services, query: &str) -> Value {
     log.json()
 }
 
-/// The roles that may do an operation, in short: H, A and O. A new one must be added here.
+/// The roles that may do an operation, in short: H, A, C and O. A new one must be added here.
 fn roles(operation: &str) -> &'static str {
     match operation {
         "getPipeline" | "listPolls" | "getPoll" | "getCodes" | "exportTallyCsv" | "exportTally"
@@ -46,6 +46,7 @@ fn roles(operation: &str) -> &'static str {
         "putPoll" | "replacePoll" | "patchPoll" | "deletePoll" | "publishPoll" | "openPoll"
         | "closePoll" | "archivePoll" | "unarchivePoll" | "forgetVoters" | "issueCodes"
         | "revokeCode" | "replaceCode" => "HO",
+        "castBallots" => "CO",
         "recountPoll" | "listAuditLog" | "exportAuditLog" => "AO",
         "listDeadLetters" | "getDeadLetter" | "replayDeadLetter" | "listTokens" | "addToken"
         | "revokeToken" | "voidBallots" | "undoVoiding" => "O",
@@ -56,8 +57,13 @@ fn roles(operation: &str) -> &'static str {
 #[test]
 fn each_operation_is_for_the_roles_that_are_known_here() {
     let services = Services::start();
-    let tokens = [("H", "host"), ("A", "auditor"), ("O", "operator")]
-        .map(|(short, role)| (short, add(&services, &format!("{role}-1"), role)));
+    let tokens = [
+        ("H", "host"),
+        ("A", "auditor"),
+        ("C", "caster"),
+        ("O", "operator"),
+    ]
+    .map(|(short, role)| (short, add(&services, &format!("{role}-1"), role)));
     let document = get(&format!("{}/openapi.json", services.operator), &[]).json();
     let mut seen = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -68,10 +74,9 @@ fn each_operation_is_for_the_roles_that_are_known_here() {
             seen += 1;
             let id = operation["operationId"].as_str().unwrap();
             let allowed = roles(id);
-            let content = operation["requestBody"]["content"].as_object();
-            let body = content.map_or(Value::Null, |content| {
-                content["application/json"]["example"].clone()
-            });
+            let content = &operation["requestBody"]["content"];
+            let lines = &content["application/x-ndjson"]["example"];
+            let body = content["application/json"]["example"].clone();
             // Nothing is there, so that nothing is changed.
             let path = path
                 .replace("{poll}", "nowhere")
@@ -85,7 +90,14 @@ fn each_operation_is_for_the_roles_that_are_known_here() {
             };
             assert_eq!(nobody.status, 401, "{id} without a token: {}", nobody.body);
             for (short, token) in &tokens {
-                let answer = ask(&services, token, &method.to_uppercase(), &path, &body);
+                let answer = match lines.as_str() {
+                    Some(lines) => {
+                        let bearer = format!("Bearer {token}");
+                        let headers = [("authorization", bearer.as_str()), NDJSON];
+                        send("POST", &url, &headers, lines.as_bytes())
+                    }
+                    None => ask(&services, token, &method.to_uppercase(), &path, &body),
+                };
                 let is_refused = answer.status == 403;
                 assert_eq!(
                     is_refused,

@@ -123,6 +123,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         .polls(voting.polls())
         .directory(voting.directory())
         .poll_keys(poll_keys)
+        .bulk_casts(voting.bulk_sink(), &secrets)
         .site(host_site(&config, vote_at.port(), result_at.port()))
         .gate(gates.worker.clone())
         .idle_time_out(config.host_idle())

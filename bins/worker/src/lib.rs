@@ -62,7 +62,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let mut operator =
         OperatorService::builder(worker.clone(), queue.clone(), postgres.clone(), &token.key)
             .polls(Arc::new(polls))
-            .directory(Arc::new(redis))
+            .directory(Arc::new(redis.clone()))
             .site(site)
             .gate(gate.clone())
             .idle_time_out(config.host_idle())
@@ -73,6 +73,14 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     if let Some(keys) = poll_keys.clone() {
         operator = operator.poll_keys(keys);
     }
+    let bulk = match config.bulk_secrets()? {
+        Some(secrets) => {
+            let sink = Arc::new(redis.bulk_sink());
+            operator = operator.bulk_casts(sink.clone(), secrets);
+            Some(sink)
+        }
+        None => None,
+    };
     let operator = operator.build();
     services.announce("Operator", &format!("{}docs/", listener.url()), "");
     services.announce("Host", &listener.url(), "");
@@ -96,6 +104,10 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         }
     };
     let finish = async {
+        // Other workers count what is written now.
+        if let Some(bulk) = bulk {
+            bulk.close().await;
+        }
         let exit = worker.stop().await;
         if exit != WorkerExit::Clean {
             tracing::error!(?exit, "ballots stay in Redis; other workers count them");

@@ -7,6 +7,7 @@
 //!
 //! Failures panic: a measurement cannot go on without its server.
 
+mod bulk;
 mod drain;
 mod figures;
 mod footprint;
@@ -66,6 +67,7 @@ struct Cli {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
     Intake,
+    Bulk,
     Drain,
     Result,
     Viewers,
@@ -98,6 +100,9 @@ fn main() {
             cli.seconds,
             &cli.connections,
         );
+    }
+    if wanted(What::Bulk) {
+        bulk::measure(&programs, cli.rounds, cli.log);
     }
     if wanted(What::Drain) {
         drain::measure(&programs, &runtime, cli.rounds, cli.log);

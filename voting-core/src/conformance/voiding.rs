@@ -23,6 +23,7 @@ use crate::{
         receipt::{Receipt, ReceiptState},
         rejection::RejectReason,
         secret::SecretKey,
+        source::Source,
         tally::Recount,
     },
     pipeline::{replay::Revived, worker::WorkerExit},
@@ -214,6 +215,97 @@ pub async fn a_span_voids_the_ballots_in_it_and_no_others(backend: &Backend) {
         ),
         "{again:?}"
     );
+}
+
+/// The ballots that trusted servers hand in.
+pub(super) fn handed_in() -> ChangeTo {
+    ChangeTo::Voided(Box::new(NewVoiding {
+        ballots: NewVoided::HandedIn,
+        reason: "A kiosk was broken.".to_owned(),
+    }))
+}
+
+/// Flushes these ballots as a trusted server hands them in.
+async fn hand_in(backend: &Backend, entries: &[(u64, Ballot)]) {
+    let mut batch = batch(entries);
+    batch.handed_in = batch.entries.iter().map(|(entry, _)| *entry).collect();
+    for poll in backend.polls.polls().await.expect("the polls") {
+        if entries.iter().any(|(_, ballot)| ballot.poll == *poll.id()) {
+            batch.judge_by(&poll);
+        }
+    }
+    let flushed = backend.flusher.flush(&batch).await;
+    flushed.expect("flushed");
+}
+
+async fn number_handed_in(backend: &Backend, id: &str) -> Option<u64> {
+    let number = backend.exports.handed_in(&poll_id(id)).await;
+    number.expect("an answer")
+}
+
+pub async fn the_source_of_each_voters_ballot_is_kept(backend: &Backend) {
+    assert_eq!(number_handed_in(backend, "p").await, None);
+    for id in ["p", "q"] {
+        has(backend, id, |settings| settings.revote = id == "p").await;
+        assert_eq!(number_handed_in(backend, id).await, Some(0));
+        flush(
+            backend,
+            &[(1, ballot(id, 1, 0b001)), (2, ballot(id, 2, 0b001))],
+        )
+        .await;
+        let votes = [
+            (3, ballot(id, 2, 0b010)),
+            (4, ballot(id, 3, 0b010)),
+            (5, ballot(id, 4, 0b010)),
+            (6, ballot(id, 5, 0b010)),
+        ];
+        // Once more changes nothing.
+        for _ in 0..2 {
+            hand_in(backend, &votes).await;
+        }
+        flush(backend, &[(7, ballot(id, 4, 0b100))]).await;
+    }
+    // In the first poll the last ballot of a voter counts, in the second one the first.
+    assert_eq!(number_handed_in(backend, "p").await, Some(3));
+    assert_eq!(number_handed_in(backend, "q").await, Some(3));
+    let withdrawn = Ballot {
+        choices: Choices::WITHDRAWN,
+        ..ballot("p", 5, 1)
+    };
+    hand_in(backend, &[(8, withdrawn)]).await;
+    assert_eq!(number_handed_in(backend, "p").await, Some(2));
+}
+
+pub async fn what_is_handed_in_is_voided_by_its_source_whenever_it_comes(backend: &Backend) {
+    has(backend, "p", |_| ()).await;
+    flush(
+        backend,
+        &[(1, ballot("p", 1, 0b001)), (2, ballot("p", 2, 0b001))],
+    )
+    .await;
+    let votes = [(3, ballot("p", 2, 0b010)), (4, ballot("p", 3, 0b010))];
+    hand_in(backend, &votes).await;
+    let all = (3, 0, 0, 0, vec![1, 2, 0]);
+    assert_eq!(counted(backend, "p").await, all);
+    let number = voided(backend, "p", handed_in()).await;
+    assert_eq!(counted(backend, "p").await, (1, 0, 0, 2, vec![1, 0, 0]));
+    assert_eq!(number_handed_in(backend, "p").await, Some(0));
+    assert_eq!(state(backend, "p", 1, 1).await, ReceiptState::Counted);
+    assert_eq!(state(backend, "p", 2, 3).await, ReceiptState::Voided);
+    assert_eq!(
+        voided(backend, "p", handed_in()).await,
+        number,
+        "the same rule"
+    );
+    // What comes late, and what comes again; and a voter who votes after that counts.
+    hand_in(backend, &[(5, ballot("p", 4, 0b100))]).await;
+    hand_in(backend, &votes).await;
+    flush(backend, &[(6, ballot("p", 2, 0b100))]).await;
+    assert_eq!(counted(backend, "p").await, (2, 0, 0, 2, vec![1, 0, 1]));
+    assert_eq!(state(backend, "p", 2, 6).await, ReceiptState::Counted);
+    undo(backend, "p", number).await;
+    assert_eq!(counted(backend, "p").await, (4, 0, 0, 0, vec![1, 1, 2]));
+    assert_eq!(number_handed_in(backend, "p").await, Some(2));
 }
 
 /// All shards have the same time, so a span is of all of them; and of all ballots of an entry.
@@ -428,7 +520,8 @@ pub async fn racing_rules_and_flushes_end_with_the_ballots_that_no_rule_voids(ba
     let voided = (0..30).filter(|number| {
         let (shard, entry) = entry_key(12_000 + number, 0);
         let position = Position::new(shard, entry, 0);
-        poll.voidings().void(voter((*number).into()), position)
+        poll.voidings()
+            .void(voter((*number).into()), position, Source::Voters)
     });
     let voided = voided.count() as u64;
     let (left, mut votes) = (30 - voided, vec![0; 3]);

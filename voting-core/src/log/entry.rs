@@ -12,6 +12,9 @@
 //! | 16 | voter |
 //! | 1 to 10 | choices: bit `i` is option `i`, none is blank, bit 63 alone is taken back; unsigned LEB128, 7 bits a byte, the lowest first |
 //!
+//! Version 3 is the same, and says that a trusted server handed the ballots in. Only a log that no other program reads gets it; in
+//! others such entries are of [version 2](super::signed_entry).
+//!
 //! Programs before version 0.2 set entries with ballots that are blank or taken back aside. So only a log that no other
 //! program reads gets them in this version; see [`BallotLog::has_one_program`](crate::log::BallotLog::has_one_program).
 //!
@@ -34,6 +37,9 @@ use crate::model::{
 };
 
 const VERSION: u8 = 1;
+
+/// The version of entries that a trusted server handed in, and that are not signed.
+const HANDED_IN: u8 = 3;
 
 /// The most ballots an entry holds.
 pub const MAX_BALLOTS: usize = u16::MAX as usize;
@@ -136,12 +142,21 @@ impl From<PollId> for EntryPoll {
 /// Gathers ballots into an entry.
 #[derive(Debug, Default)]
 pub struct EntryBuilder {
+    source: Source,
     polls: Vec<EntryPoll>,
     ballots: Vec<u8>,
     len: u16,
 }
 
 impl EntryBuilder {
+    /// An entry whose ballots all come from this source. The default is [`Source::Voters`].
+    pub fn from_source(source: Source) -> Self {
+        Self {
+            source,
+            ..Self::default()
+        }
+    }
+
     /// Adds a ballot and returns its index. `None`: the entry is full, or it has ballots of the same poll that were cast
     /// by other rules. This is never so for the first ballot.
     pub fn push(&mut self, ballot: &Ballot) -> Option<u16> {
@@ -192,7 +207,10 @@ impl EntryBuilder {
             .map(|poll| 1 + poll.id.as_str().len())
             .sum();
         let mut bytes = Vec::with_capacity(4 + names + self.ballots.len());
-        bytes.push(VERSION);
+        bytes.push(match self.source {
+            Source::Voters => VERSION,
+            Source::TrustedServer => HANDED_IN,
+        });
         // Both fit: `push` adds no 256th poll, and no identifier is that long.
         bytes.push(u8::try_from(self.polls.len()).unwrap_or(u8::MAX));
         for poll in &self.polls {
@@ -213,7 +231,7 @@ impl EntryBuilder {
     /// The same as an entry of [version 2](super::signed_entry), for this shard. `None`: these keys sign nothing.
     pub fn signed(&self, keys: &EntryKeys, shard: ShardId, deadline_ms: u64) -> Option<NewEntry> {
         let head = signed_entry::Head {
-            source: Source::Voters,
+            source: self.source,
             deadline_ms,
             polls: &self.polls,
             ballots: self.len,
@@ -254,7 +272,7 @@ pub fn beginning_of_one(poll: &PollId) -> Vec<u8> {
 pub fn decode(bytes: &[u8]) -> Result<Vec<Ballot>, MalformedEntry> {
     let mut rest = Reader(bytes);
     let version = rest.byte()?;
-    if version != VERSION {
+    if ![VERSION, HANDED_IN].contains(&version) {
         return Err(MalformedEntry::Version(version));
     }
     let polls = (0..rest.byte()?)
@@ -282,6 +300,17 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Ballot>, MalformedEntry> {
     match rest.0.len() {
         0 => Ok(ballots),
         more => Err(MalformedEntry::Trailing(more)),
+    }
+}
+
+/// Who handed the ballots of an entry in, of any version. The entry could be read.
+pub(crate) fn source(bytes: &[u8]) -> Source {
+    match bytes {
+        [HANDED_IN, ..] => Source::TrustedServer,
+        [signed_entry::VERSION, _, source, ..] if *source == Source::TrustedServer as u8 => {
+            Source::TrustedServer
+        }
+        _ => Source::Voters,
     }
 }
 
@@ -400,6 +429,21 @@ mod tests {
             assert_eq!(encode(&ballots), hex(bytes));
             assert_eq!(decode(&hex(bytes)), Ok(ballots));
         }
+    }
+
+    #[test]
+    fn an_entry_says_who_handed_it_in() {
+        let one = ballot("a", 1, 1);
+        let mut handed_in = EntryBuilder::from_source(Source::TrustedServer);
+        handed_in.push(&one);
+        let handed_in = handed_in.finish().payload;
+        let vector = "03 01 0161 0001  00 00000000000000000000000000000001 01";
+        assert_eq!(handed_in, hex(vector));
+        assert_eq!(decode(&handed_in), Ok(vec![one.clone()]));
+        assert_eq!(source(&handed_in), Source::TrustedServer);
+        assert_eq!(source(&encode(&[one])), Source::Voters);
+        assert_eq!(source(&[2, 7, 1]), Source::TrustedServer);
+        assert_eq!(source(&[2, 7, 0]), Source::Voters);
     }
 
     #[test]

@@ -26,6 +26,7 @@
 //! Each entry has one form only; any other is malformed.
 
 use super::entry::{EntryPoll, MalformedEntry, Reader};
+pub use crate::model::source::Source;
 use crate::model::{
     ballot::VoterId, id::PollId, poll::MAX_OPTIONS, position::ShardId, secret::MacKey,
 };
@@ -34,16 +35,6 @@ use crate::model::{
 pub(crate) const VERSION: u8 = 2;
 
 const TAG_LEN: usize = 16;
-
-/// Who handed the ballots in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Source {
-    /// Voters, each for themselves.
-    Voters = 0,
-    /// A server that is trusted: a kiosk, a telephone service, paper ballots.
-    TrustedServer = 1,
-}
 
 /// What a ballot says, by the kind of its poll's ballots.
 #[derive(Debug, Clone, PartialEq, Eq)]

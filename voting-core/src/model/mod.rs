@@ -14,5 +14,6 @@ pub mod receipt;
 pub mod rejection;
 pub mod secret;
 pub mod secrets;
+pub mod source;
 pub mod tally;
 pub mod vote_history;

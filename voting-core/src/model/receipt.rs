@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     ballot::VoterId, id::PollId, poll::Voidings, position::Position, rejection::RejectReason,
+    source::Source,
 };
 
 /// Proof that a ballot is in the log. It does not say what was chosen.
@@ -112,11 +113,12 @@ impl ReceiptState {
         }
     }
 
-    /// This state; or voided, if the ballot would count and a rule of the poll voids it.
+    /// This state; or voided, if the ballot, which comes from this source, would count and a rule of the poll voids it.
     #[must_use]
-    pub fn unless_voided(self, receipt: &Receipt, voidings: &Voidings) -> Self {
+    pub fn unless_voided(self, receipt: &Receipt, source: Source, voidings: &Voidings) -> Self {
+        let (voter, position) = (receipt.voter, receipt.position);
         match self {
-            Self::Counted if voidings.void(receipt.voter, receipt.position) => Self::Voided,
+            Self::Counted if voidings.void(voter, position, source) => Self::Voided,
             state => state,
         }
     }

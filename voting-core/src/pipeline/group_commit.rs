@@ -9,6 +9,9 @@
 //! Each shard of the log has a lane, which writes one entry at a time. A process that serves voters on several runtimes
 //! has such lanes on each of them, see [`GroupCommit::on_runtimes`]. So no ballot wakes the thread of another runtime. The
 //! lanes of two runtimes are like two processes: the log puts their ballots in order.
+//!
+//! A sink [for a trusted server](GroupCommit::for_trusted_server) does not refuse the ballots above a limit. Their casts
+//! wait for room, in the order in which they were begun. So a file of ballots is cast as fast as the log writes it.
 
 mod admission;
 mod entry_size;
@@ -22,7 +25,7 @@ use futures_util::FutureExt;
 use tokio::{
     runtime::{self, Handle},
     sync::{mpsc, oneshot},
-    task::yield_now,
+    task::{coop::unconstrained, yield_now},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -36,6 +39,7 @@ use crate::{
         entry::{self, EntryBuilder},
         entry_context,
         entry_keys::EntryKeys,
+        signed_entry::Source,
     },
     model::{
         ballot::Ballot,
@@ -86,6 +90,7 @@ pub struct GroupCommit {
     groups: Vec<Group>,
     refusals: Arc<Refusals>,
     takes_empty: bool,
+    source: Source,
     closing: CancellationToken,
     tasks: TaskTracker,
 }
@@ -127,6 +132,20 @@ impl GroupCommit {
         )
     }
 
+    /// A sink for the ballots that a trusted server hands in for its voters, such as a kiosk or a telephone service. Its
+    /// entries, if they are signed, say so ([`Source::TrustedServer`]).
+    ///
+    /// A cast that finds no room waits for it, in the order in which the casts were begun. It may wait for as long as the
+    /// log takes no ballots, so limit how many are cast at a time: see [`cast_many`](crate::pipeline::cast_many).
+    pub fn for_trusted_server(
+        log: Arc<dyn BallotLog>,
+        options: GroupCommitOptions,
+        keys: EntryKeys,
+    ) -> Self {
+        let runtimes = vec![(Handle::current(), Arc::clone(&log))];
+        Self::start(log, runtimes, options, keys, Source::TrustedServer)
+    }
+
     /// The same with lanes on each of these runtimes, which write to the log that is beside the runtime. All of them are
     /// the same log; each may have a connection of its own. `log` is asked whether it is ready.
     ///
@@ -140,12 +159,23 @@ impl GroupCommit {
         options: GroupCommitOptions,
         keys: EntryKeys,
     ) -> Self {
+        Self::start(log, runtimes, options, keys, Source::Voters)
+    }
+
+    fn start(
+        log: Arc<dyn BallotLog>,
+        runtimes: Vec<(Handle, Arc<dyn BallotLog>)>,
+        options: GroupCommitOptions,
+        keys: EntryKeys,
+        source: Source,
+    ) -> Self {
         assert!(!runtimes.is_empty(), "lanes need a runtime");
         let takes_empty = keys.signs() || log.has_one_program();
         let shards = log.shards().max(1);
         let mut start = Start {
             options,
             keys: Arc::new(keys),
+            source,
             refusals: Arc::new(Refusals::new(usize::from(shards) * runtimes.len())),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -170,6 +200,7 @@ impl GroupCommit {
             groups,
             refusals,
             takes_empty,
+            source,
             closing,
             tasks,
         }
@@ -248,24 +279,32 @@ impl GroupCommit {
         span: Span,
     ) -> Result<Position, CastError> {
         let lane = &self.lanes()[usize::from(shard.0)];
-        let waiting = lane.sender.max_capacity() - lane.sender.capacity();
-        if !lane.limit.admits(waiting) {
-            return Err(CastError::Overloaded);
-        }
-        let (answer, answered) = oneshot::channel();
-        lane.sender
-            .try_send(Waiting {
-                ballot,
-                since: Instant::now(),
-                span,
-                answer,
-            })
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => CastError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => {
-                    CastError::Refused("the writer stopped".into())
+        let stopped = || CastError::Refused("the writer stopped".into());
+        let place = match self.source {
+            // The places are given in the order in which they were asked for. The first poll must ask for one, also in a task
+            // that tokio would make wait since it has done much.
+            Source::TrustedServer => {
+                let place = unconstrained(lane.sender.reserve()).await;
+                place.map_err(|_| stopped())?
+            }
+            Source::Voters => {
+                let waiting = lane.sender.max_capacity() - lane.sender.capacity();
+                if !lane.limit.admits(waiting) {
+                    return Err(CastError::Overloaded);
                 }
-            })?;
+                lane.sender.try_reserve().map_err(|error| match error {
+                    mpsc::error::TrySendError::Full(()) => CastError::Overloaded,
+                    mpsc::error::TrySendError::Closed(()) => stopped(),
+                })?
+            }
+        };
+        let (answer, answered) = oneshot::channel();
+        place.send(Waiting {
+            ballot,
+            since: Instant::now(),
+            span,
+            answer,
+        });
         answered
             .await
             .map_err(|_| CastError::Unknown("the writer stopped during a write".into()))?
@@ -276,6 +315,7 @@ impl GroupCommit {
 struct Start {
     options: GroupCommitOptions,
     keys: Arc<EntryKeys>,
+    source: Source,
     refusals: Arc<Refusals>,
     closing: CancellationToken,
     tasks: TaskTracker,
@@ -291,6 +331,7 @@ impl Start {
         let lane = Lane {
             log: Arc::clone(log),
             keys: Arc::clone(&self.keys),
+            source: self.source,
             shard,
             size: EntrySize::new(options.max_entry.clamp(1, entry::MAX_BALLOTS)),
             limit: Arc::clone(&limit),
@@ -308,6 +349,7 @@ impl Start {
 struct Lane {
     log: Arc<dyn BallotLog>,
     keys: Arc<EntryKeys>,
+    source: Source,
     shard: ShardId,
     size: EntrySize,
     limit: Arc<Limit>,
@@ -373,7 +415,7 @@ impl Lane {
         if gathered.is_empty() {
             return Ok(());
         }
-        let mut builder = EntryBuilder::default();
+        let mut builder = EntryBuilder::from_source(self.source);
         let fitting = gathered
             .iter()
             .take(self.size.get())

@@ -1,5 +1,6 @@
 //! What moves ballots along: into the log in groups, from there to the store in batches, and polls to their end.
 
+pub mod cast_many;
 pub mod closing;
 pub mod coordinator;
 pub mod follow;

@@ -10,6 +10,7 @@ use crate::{
         poll::{Poll, PollVersion},
         poll_state::PollState,
         position::{EntryId, EntryKey, Position, ShardId},
+        source::Source,
     },
     store::dead_letter::DeadLetter,
 };
@@ -21,6 +22,8 @@ pub struct Batch {
     /// those that a newer one in the batch replaced, and of those in [deleted polls](Self::deleted) and in polls whose
     /// voters are forgotten. The ballots of both are not in the batch.
     pub entries: Vec<(EntryKey, u64)>,
+    /// Of these entries, those that a trusted server has handed in.
+    pub handed_in: HashSet<EntryKey>,
     /// At most one ballot a voter and poll, the one that counts: the newest, or the oldest in
     /// [some polls](Self::first_counts); sorted by poll and voter.
     pub ballots: Vec<PlacedBallot>,
@@ -77,6 +80,18 @@ impl Batch {
             }
         }
         self.ballots = kept;
+    }
+
+    /// Who handed in the ballot at this position.
+    pub fn source(&self, position: Position) -> Source {
+        let is_handed_in = !self.handed_in.is_empty()
+            && self
+                .handed_in
+                .contains(&(position.shard(), position.entry()));
+        match is_handed_in {
+            true => Source::TrustedServer,
+            false => Source::Voters,
+        }
     }
 
     /// Whether a ballot at `position` counts in place of the voter's stored one, which is at `stored`.

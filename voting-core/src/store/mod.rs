@@ -253,6 +253,10 @@ pub trait ExportStore: Send + Sync {
     /// A poll and its tally, both of one moment; `None` when there is no such poll.
     async fn counted_poll(&self, poll: &PollId) -> Result<Option<(Poll, Tally)>, StoreError>;
 
+    /// How many of the counted ballots of a poll trusted servers have handed in. `None` if that is not known: there is no such
+    /// poll, or its voters are forgotten. It takes the longer, the more ballots there are.
+    async fn handed_in(&self, poll: &PollId) -> Result<Option<u64>, StoreError>;
+
     /// The choices of all counted ballots of a final poll, in an order that nobody can foresee or retrace, and another
     /// one each time. It is read piece by piece, never delays writes or other reads, and ends when it is dropped. It may
     /// take a connection of its own, so the caller limits how many there are at a time.

@@ -14,13 +14,15 @@ pub enum Role {
     Host,
     /// Read everything but dead letters, recount, and take results and the audit log out.
     Auditor,
+    /// Cast ballots for voters, many at a time, and nothing else.
+    Caster,
     /// Everything.
     Operator,
 }
 
 /// That is the name of no role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a role: host, auditor or operator")]
+#[error("{0:?} is not a role: host, auditor, caster or operator")]
 pub struct InvalidRole(String);
 
 impl Role {
@@ -29,6 +31,7 @@ impl Role {
         match self {
             Self::Host => "host",
             Self::Auditor => "auditor",
+            Self::Caster => "caster",
             Self::Operator => "operator",
         }
     }
@@ -44,7 +47,7 @@ impl FromStr for Role {
     type Err = InvalidRole;
 
     fn from_str(name: &str) -> Result<Self, InvalidRole> {
-        let all = [Self::Host, Self::Auditor, Self::Operator];
+        let all = [Self::Host, Self::Auditor, Self::Caster, Self::Operator];
         let found = all.into_iter().find(|role| role.as_str() == name);
         // What is echoed back must be bounded.
         found.ok_or_else(|| InvalidRole(name.chars().take(64).collect()))
@@ -122,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_role_reads_back_from_its_name() {
-        for role in [Role::Host, Role::Auditor, Role::Operator] {
+        for role in [Role::Host, Role::Auditor, Role::Caster, Role::Operator] {
             assert_eq!(role.to_string().parse(), Ok(role));
         }
         assert!("Host".parse::<Role>().is_err());

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -216,6 +216,7 @@ impl VotingBuilder {
         };
         Ok(Voting(Arc::new(Inner {
             sink: Arc::new(GroupCommit::new(Arc::clone(&parts.log) as _, self.sink)),
+            bulk: OnceLock::new(),
             log: parts.log,
             queue: parts.queue,
             store: parts.store,

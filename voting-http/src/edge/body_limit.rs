@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use poem::{
     Request,
     http::{Method, header},
@@ -32,6 +33,20 @@ pub(crate) async fn limit_body(request: &mut Request, limit: usize) -> Result<()
         request.set_body(body);
     }
     Ok(())
+}
+
+/// Reads a body and keeps nothing of it, so that the client sees the answer.
+pub(crate) async fn discard<E>(body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin)) {
+    let read = async {
+        let mut received = 0usize;
+        while received <= MAX_DISCARDED
+            && let Some(Ok(chunk)) = body.next().await
+        {
+            received = received.saturating_add(chunk.len());
+        }
+    };
+    // The answer is the same if the time is over.
+    let _ = timeout(BODY_TIMEOUT, read).await;
 }
 
 async fn read(request: &mut Request, limit: usize) -> Result<Vec<u8>, Problem> {

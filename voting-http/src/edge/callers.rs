@@ -50,6 +50,8 @@ pub(crate) enum Right {
     Codes,
     /// Take the tally and the ballots of a poll out.
     Export,
+    /// Cast ballots for voters.
+    Cast,
     /// Void ballots of a poll, and let them count again.
     Void,
     /// Count the ballots of a poll again.
@@ -70,6 +72,7 @@ impl Right {
             Self::Polls => "make and change polls",
             Self::Codes => "issue codes for voters, replace and revoke them",
             Self::Export => "take results and ballots out",
+            Self::Cast => "cast ballots for voters",
             Self::Void => "void votes",
             Self::Recount => "count ballots again",
             Self::Audit => "read the audit log",
@@ -80,7 +83,7 @@ impl Right {
 
     /// The roles that have it, for a sentence: `host or operator`.
     fn roles(self) -> String {
-        let all = [Role::Host, Role::Auditor, Role::Operator];
+        let all = [Role::Host, Role::Auditor, Role::Caster, Role::Operator];
         let roles = all.into_iter().filter(|role| self.is_of(*role));
         roles.map(Role::as_str).collect::<Vec<_>>().join(" or ")
     }
@@ -93,6 +96,7 @@ impl Right {
                 self,
                 Self::Read | Self::Export | Self::Recount | Self::Audit
             ),
+            Role::Caster => self == Self::Cast,
         }
     }
 }
@@ -116,6 +120,7 @@ impl Caller {
         match self.role {
             Role::Host | Role::Operator => Viewer::Host,
             Role::Auditor => Viewer::Auditor,
+            Role::Caster => Viewer::Public,
         }
     }
 
@@ -232,6 +237,7 @@ mod tests {
             Right::Polls,
             Right::Codes,
             Right::Export,
+            Right::Cast,
             Right::Recount,
             Right::Audit,
             Right::DeadLetters,
@@ -250,6 +256,7 @@ mod tests {
         );
         let auditor = [Right::Read, Right::Export, Right::Recount, Right::Audit];
         assert_eq!(rights(Role::Auditor), auditor);
+        assert_eq!(rights(Role::Caster), [Right::Cast]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) struct StrictJson<T>(pub(crate) T);
 ///
 /// # Errors
 /// Says what is wrong with the body, and where.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     if body.trim_ascii().is_empty() {
         return Err("The body is empty; it must be JSON.".to_owned());
@@ -72,7 +72,7 @@ fn is_json(content_type: &str) -> bool {
 }
 
 /// Whether a `Content-Type` is this one, in UTF-8.
-fn is_of_type(content_type: &str, expected: &str) -> bool {
+pub(crate) fn is_of_type(content_type: &str, expected: &str) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let kind = parts.next().unwrap_or_default();
     kind.eq_ignore_ascii_case(expected)

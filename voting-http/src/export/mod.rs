@@ -43,9 +43,15 @@ impl ExportFormat {
     }
 }
 
-/// The whole file with the tally of a poll.
-pub fn tally_file(poll: &Poll, tally: &Tally, format: ExportFormat) -> String {
-    let export = TallyExport::new(poll, tally);
+/// The whole file with the tally of a poll. `handed_in`: how many of the counted ballots
+/// [trusted servers have handed in](voting_core::store::ExportStore::handed_in); the file in JSON says so.
+pub fn tally_file(
+    poll: &Poll,
+    tally: &Tally,
+    handed_in: Option<u64>,
+    format: ExportFormat,
+) -> String {
+    let export = TallyExport::new(poll, tally, handed_in);
     match format {
         ExportFormat::Csv => export.to_csv(),
         ExportFormat::Json => export.to_json(),

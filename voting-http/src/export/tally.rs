@@ -41,6 +41,9 @@ pub(crate) struct TallyExport {
     withdrawn: Option<u64>,
     /// Voters whose ballot an operator has voided, and who are not among `voters`. Absent: none.
     voided: Option<u64>,
+    /// Of the `voters`, those whose ballot a trusted server has handed in: a kiosk, a telephone service, paper. Absent: none, or
+    /// not known since the voters of the poll are forgotten.
+    handed_in: Option<u64>,
     /// When the file was made.
     exported_at: String,
     /// The votes, in the poll's order of options.
@@ -88,7 +91,7 @@ fn share(votes: u64, voters: u64) -> Option<f64> {
 }
 
 impl TallyExport {
-    pub(crate) fn new(poll: &Poll, tally: &Tally) -> Self {
+    pub(crate) fn new(poll: &Poll, tally: &Tally, handed_in: Option<u64>) -> Self {
         let settings = poll.settings();
         let text = |moment: Moment| moment.to_string();
         let options = poll.options().iter().zip(&tally.votes);
@@ -112,6 +115,7 @@ impl TallyExport {
             blank: settings.blank.then_some(tally.blank),
             withdrawn: Some(tally.withdrawn).filter(|withdrawn| *withdrawn > 0),
             voided: Some(tally.voided).filter(|voided| *voided > 0),
+            handed_in: handed_in.filter(|handed_in| *handed_in > 0),
             exported_at: text(Moment::now()),
             options: options.collect(),
         }
@@ -199,7 +203,7 @@ mod tests {
         (tally.voters, tally.votes) = (3, vec![2, 1]);
         let export = TallyExport {
             exported_at: "now".to_owned(),
-            ..TallyExport::new(&poll, &tally)
+            ..TallyExport::new(&poll, &tally, None)
         };
         let state = StateView::now(&poll).as_str();
         let about = format!(

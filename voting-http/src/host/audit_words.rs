@@ -89,6 +89,7 @@ pub(super) fn words(note: &AuditNote) -> String {
             Some(ballots) => format!("{ballots} ballots taken out as a file"),
             None => "Ballots taken out as a file".to_owned(),
         },
+        "ballots.handed-in" => "Votes handed in for voters".to_owned(),
         "ballots.voided" => format!("Votes voided: {}", text(&after["reason"])),
         "ballots.voiding-undone" => {
             format!("Voided votes count again: rule {} undone", before["number"])
@@ -164,6 +165,7 @@ mod tests {
             "poll.deleted",
             "poll.restored",
             "poll.exported",
+            "ballots.handed-in",
             "ballots.voided",
             "ballots.voiding-undone",
             "dead_letter.replayed",

@@ -8,7 +8,7 @@ use super::{Frame, Visit, see, times};
 use crate::{pages::templates::render, problem::Problem};
 
 /// The roles that a host can choose from, with what they may do.
-const ROLES: [(Role, &str, &str); 3] = [
+const ROLES: [(Role, &str, &str); 4] = [
     (
         Role::Host,
         "Host",
@@ -18,6 +18,11 @@ const ROLES: [(Role, &str, &str); 3] = [
         Role::Auditor,
         "Auditor",
         "Reads polls and the audit log, counts ballots again, and takes results out. Changes nothing.",
+    ),
+    (
+        Role::Caster,
+        "Caster",
+        "For a program, not for people: hands in the votes of a kiosk, a telephone service or on paper. Sees nothing.",
     ),
     (
         Role::Operator,
@@ -57,7 +62,7 @@ struct PeoplePage {
 }
 
 impl PeoplePage {
-    fn roles(&self) -> [(Role, &'static str, &'static str); 3] {
+    fn roles(&self) -> [(Role, &'static str, &'static str); 4] {
         ROLES
     }
 

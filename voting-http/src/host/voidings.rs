@@ -87,6 +87,7 @@ fn rule(poll: &Poll, rule: &Voiding) -> Rule {
                 let codes = u64::try_from(voters.ids().len()).unwrap_or(u64::MAX);
                 format!("Votes with {}", counted(codes, "revoked code"))
             }
+            VoidedBallots::HandedIn => "Votes that were handed in by a server".to_owned(),
             _ => "Votes of a kind that this page does not know".to_owned(),
         },
         reason: rule.reason().to_owned(),
@@ -149,6 +150,7 @@ fn to_void(poll: &Poll, typed: &Typed) -> Result<ToVoid, Problem> {
         )));
     }
     match typed.what.as_str() {
+        "handed-in" => Ok(ToVoid::HandedIn),
         "revoked" => Ok(ToVoid::RevokedCodes),
         "codes" => {
             let serials = typed.serials.split([',', ' ', ';', '\n', '\r', '\t']);

@@ -8,11 +8,12 @@ use std::{
 
 use tokio::sync::Semaphore;
 use voting_core::{
-    BallotQueue, PollDirectory, PollStore, SecretKey, WorkerHandle, model::poll_key::PollKeyWrap,
+    BallotQueue, PollDirectory, PollStore, SecretKey, VoteSink, WorkerHandle,
+    model::{poll_key::PollKeyWrap, secrets::Secrets},
     store::Store,
 };
 
-use super::{Inner, OperatorService, Pipeline, export, overview::Overview};
+use super::{Inner, OperatorService, Pipeline, bulk::BulkCasts, export, overview::Overview};
 use crate::{
     edge::callers::Callers,
     edge::options::{Options, option_methods},
@@ -33,6 +34,7 @@ pub struct OperatorServiceBuilder {
     gate: Gate,
     site: Site,
     keys: Option<PollKeyWrap>,
+    bulk: Option<(Arc<dyn VoteSink>, Secrets)>,
     idle: Duration,
     logins: Option<HostLogins>,
     options: Options,
@@ -58,6 +60,7 @@ impl OperatorServiceBuilder {
             gate: Gate::default(),
             site: Site::default(),
             keys: None,
+            bulk: None,
             idle: host::IDLE,
             logins: None,
             options: Options::default(),
@@ -98,6 +101,14 @@ impl OperatorServiceBuilder {
         self
     }
 
+    /// Takes ballots that trusted servers hand in for voters, and casts them into `sink`, which should be
+    /// [for a trusted server](voting_core::GroupCommit::for_trusted_server): `Voting::bulk_sink`. The receipts are made with the
+    /// secrets of the vote service. Without it the service takes no ballots.
+    pub fn bulk_casts(mut self, sink: Arc<dyn VoteSink>, secrets: impl Into<Secrets>) -> Self {
+        self.bulk = Some((sink, secrets.into()));
+        self
+    }
+
     /// Sets how long somebody who does nothing stays signed in to the host's pages. Default: an hour. In any case people sign
     /// in again after 12 hours.
     pub fn idle_time_out(mut self, idle: Duration) -> Self {
@@ -120,6 +131,10 @@ impl OperatorServiceBuilder {
             let oidc = Oidc::new(logins, &self.token, site.is_https());
             Arc::new(oidc)
         });
+        let bulk = self.bulk.map(|(sink, secrets)| {
+            let directory = Arc::clone(&self.pipeline.directory);
+            Arc::new(BulkCasts::new(sink, secrets, directory, self.keys.clone()))
+        });
         let tokens = Arc::<dyn Store>::clone(&self.pipeline.store);
         OperatorService(Arc::new(Inner {
             pipeline: self.pipeline,
@@ -131,6 +146,7 @@ impl OperatorServiceBuilder {
             gate: self.gate,
             site,
             keys: self.keys,
+            bulk,
             exports: Arc::new(Semaphore::new(export::AT_ONCE)),
             options: self.options,
         }))

@@ -298,11 +298,15 @@ impl OperatorService {
         let counted = self.0.pipeline.store.counted_poll(&id).await?;
         let (poll, tally) = counted.ok_or_else(|| Problem::no_poll(name))?;
         caller.may_see_result_of(&poll, tally.voters)?;
+        let handed_in = match format {
+            ExportFormat::Csv => None,
+            ExportFormat::Json => self.0.pipeline.store.handed_in(&id).await?,
+        };
         Ok(ExportFile {
             name: format!("tally-{id}.{}", format.as_str()),
             content_type: content_type(format),
             warning: None,
-            body: Body::from_string(tally_file(&poll, &tally, format)),
+            body: Body::from_string(tally_file(&poll, &tally, handed_in, format)),
         })
     }
 

@@ -3,6 +3,7 @@
 mod api;
 mod audit;
 mod builder;
+mod bulk;
 pub(crate) mod changes;
 pub(crate) mod codes;
 mod dead_letters;
@@ -62,6 +63,8 @@ struct Inner {
     site: Site,
     /// With these the keys of polls are read.
     keys: Option<PollKeyWrap>,
+    /// Takes bulk casts, if they are set up.
+    bulk: Option<Arc<bulk::BulkCasts>>,
     /// How many more exports of ballots may begin.
     exports: Arc<Semaphore>,
     options: Options,
@@ -76,6 +79,7 @@ type Apis = (
     tokens::Api,
     export::Api,
     codes::Api,
+    bulk::Api,
     voidings::Api,
     new_voters::Api,
     Health,
@@ -172,6 +176,7 @@ impl OperatorService {
                 tokens::OPERATIONS,
                 export::OPERATIONS,
                 codes::OPERATIONS,
+                bulk::OPERATIONS,
                 voidings::OPERATIONS,
                 new_voters::OPERATIONS,
                 health::OPERATIONS,
@@ -238,6 +243,7 @@ impl OperatorService {
                 tokens::Api(self.clone()),
                 export::Api(self.clone()),
                 codes::Api(self.clone()),
+                bulk::Api(self.clone()),
                 voidings::Api(self.clone()),
                 new_voters::Api(self.clone()),
                 health,

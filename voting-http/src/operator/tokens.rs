@@ -69,6 +69,8 @@ enum RoleView {
     Host,
     /// Read everything but dead letters, recount, and take results and the audit log out.
     Auditor,
+    /// Cast ballots for voters, many at a time, and nothing else.
+    Caster,
     /// Everything.
     Operator,
 }
@@ -78,6 +80,7 @@ impl From<Role> for RoleView {
         match role {
             Role::Host => Self::Host,
             Role::Auditor => Self::Auditor,
+            Role::Caster => Self::Caster,
             Role::Operator => Self::Operator,
         }
     }
@@ -88,6 +91,7 @@ impl From<RoleView> for Role {
         match role {
             RoleView::Host => Self::Host,
             RoleView::Auditor => Self::Auditor,
+            RoleView::Caster => Self::Caster,
             RoleView::Operator => Self::Operator,
         }
     }

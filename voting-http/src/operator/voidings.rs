@@ -54,7 +54,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 ];
 
 /// Which ballots to void: those of a span of time (`from` and `until`), those of all revoked codes (`revoked_codes`), or
-/// those of some revoked codes (`codes`). Exactly one of the three.
+/// those of some revoked codes (`codes`), or those that trusted servers have handed in (`handed_in`). Exactly one of the four.
 #[derive(Debug, Object, Deserialize)]
 #[oai(deny_unknown_fields, rename = "NewVoiding")]
 #[serde(deny_unknown_fields)]
@@ -71,6 +71,8 @@ struct NewVoidingForm {
     /// The ballots that were cast with these codes, all of which are revoked.
     #[oai(validator(min_items = 1, max_items = 10000))]
     codes: Option<Vec<CodeForm>>,
+    /// `true`: all ballots that trusted servers have handed in (`castBallots`), also those that they hand in later.
+    handed_in: Option<bool>,
 }
 
 /// A code.
@@ -93,12 +95,14 @@ struct VoidingView {
     made_at: String,
     /// Why.
     reason: String,
-    /// The first moment of the span: RFC 3339, in UTC. Absent: the rule is about codes.
+    /// The first moment of the span: RFC 3339, in UTC. Absent: the rule is not about a span.
     from: Option<String>,
     /// The moment after the last one of the span.
     until: Option<String>,
-    /// Of how many revoked codes the ballots are voided. Absent: the rule is about a span.
+    /// Of how many revoked codes the ballots are voided. Absent: the rule is not about codes.
     codes: Option<usize>,
+    /// `true`: the ballots that trusted servers have handed in. Absent: the rule is not about them.
+    handed_in: Option<bool>,
 }
 
 /// The rules of a poll by which ballots are voided.
@@ -129,6 +133,7 @@ impl From<&Voiding> for VoidingView {
             from,
             until,
             codes,
+            handed_in: (*rule.ballots() == VoidedBallots::HandedIn).then_some(true),
         }
     }
 }
@@ -142,6 +147,8 @@ pub(crate) enum ToVoid {
     /// Of the codes that are revoked now.
     RevokedCodes,
     Codes(Vec<Serial>),
+    /// What trusted servers have handed in.
+    HandedIn,
 }
 
 impl OperatorService {
@@ -171,6 +178,11 @@ impl OperatorService {
                 }
                 return self
                     .change_voidings(&poll, NewVoided::Span { from, until }, reason, by)
+                    .await;
+            }
+            ToVoid::HandedIn => {
+                return self
+                    .change_voidings(&poll, NewVoided::HandedIn, reason, by)
                     .await;
             }
             ToVoid::RevokedCodes => poll.codes().revoked_serials().collect(),
@@ -239,20 +251,29 @@ impl NewVoidingForm {
     fn to_void(&self) -> Result<ToVoid, Problem> {
         let one = || {
             Problem::invalid(
-                "Name the votes to void in one way: from and until, or revoked_codes (true), or codes.",
+                "Name the votes to void in one way: from and until, or revoked_codes (true), or codes, or handed_in (true).",
             )
         };
         let moment = |text: &str| {
             let moment = text.parse::<Moment>();
             moment.map_err(|error| Problem::invalid(format!("{error}.")))
         };
-        match (&self.from, &self.until, self.revoked_codes, &self.codes) {
-            (Some(from), Some(until), None | Some(false), None) => Ok(ToVoid::Span {
+        let revoked_codes = self.revoked_codes.unwrap_or(false);
+        let codes = self.codes.as_ref();
+        if self.handed_in == Some(true) {
+            let is_alone = self.from.is_none() && self.until.is_none() && codes.is_none();
+            return match is_alone && !revoked_codes {
+                true => Ok(ToVoid::HandedIn),
+                false => Err(one()),
+            };
+        }
+        match (&self.from, &self.until, revoked_codes, codes) {
+            (Some(from), Some(until), false, None) => Ok(ToVoid::Span {
                 from: moment(from)?,
                 until: moment(until)?,
             }),
-            (None, None, Some(true), None) => Ok(ToVoid::RevokedCodes),
-            (None, None, None | Some(false), Some(codes)) => Ok(ToVoid::Codes(
+            (None, None, true, None) => Ok(ToVoid::RevokedCodes),
+            (None, None, false, Some(codes)) => Ok(ToVoid::Codes(
                 codes.iter().map(|code| code.serial).collect(),
             )),
             _ => Err(one()),

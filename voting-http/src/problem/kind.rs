@@ -112,6 +112,8 @@ kinds! {
     StillRejected = "urn:voting:problem:still-rejected", CONFLICT, "It still cannot be counted";
     /// It conflicts with the stored poll.
     Conflict = "urn:voting:problem:conflict", CONFLICT, "Conflicts with the stored poll";
+    /// The service does not take bulk casts: it lacks the secret that makes receipts, or it does not sign entries.
+    BulkCastsOff = "urn:voting:problem:bulk-casts-off", CONFLICT, "Bulk casts are not set up here";
     /// No more ballots can be exported at a time.
     TooManyExports = "urn:voting:problem:too-many-exports", SERVICE_UNAVAILABLE, "Too many exports";
     /// No more live results can be open at a time.

@@ -453,6 +453,13 @@ impl Problem {
         Self::said(ProblemKind::TooManyCodes, |t| &t.too_many_codes).after(wait)
     }
 
+    pub(crate) fn bulk_casts_off() -> Self {
+        Self::new(
+            ProblemKind::BulkCastsOff,
+            "This service takes no bulk casts. Set worker.bulk_casts to true for a worker that has secret_file and entry_key_file.",
+        )
+    }
+
     pub(crate) fn too_many_exports() -> Self {
         Self::new(
             ProblemKind::TooManyExports,

@@ -15,7 +15,7 @@ mod metrics;
 mod order;
 mod page;
 mod poll_cookie;
-mod program_key;
+pub(crate) mod program_key;
 mod proof;
 mod receipt;
 mod secret_guard;

@@ -26,9 +26,13 @@ const OF_UUID: [usize; 5] = [8, 4, 4, 4, 12];
 
 /// A key that is long enough, and of the right characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ProgramKey<'a>(&'a [u8]);
+pub(crate) struct ProgramKey<'a>(&'a [u8]);
 
 impl<'a> ProgramKey<'a> {
+    /// What a key may be.
+    pub(crate) const RIGHT: &'static str =
+        "32 to 128 hexadecimal digits, or 22 to 128 characters of A-Z, a-z, 0-9, - and _";
+
     /// Reads the value of the header. It may be in double quotes, as a string of RFC 9651.
     ///
     /// # Errors
@@ -36,8 +40,20 @@ impl<'a> ProgramKey<'a> {
     pub(super) fn parse(value: &'a [u8]) -> Result<Self, Problem> {
         let bare = value.strip_prefix(b"\"");
         let bare = bare.and_then(|value| value.strip_suffix(b"\""));
-        let key = bare.unwrap_or(value);
-        let why = if key.len() > MOST {
+        Self::check(bare.unwrap_or(value)).map_err(|why| {
+            Problem::invalid(format!(
+                "The header Idempotency-Key must have at least 128 random bits: {}. This one is not taken: {why}.",
+                Self::RIGHT
+            ))
+        })
+    }
+
+    /// The key with this text.
+    ///
+    /// # Errors
+    /// Says why it is not taken.
+    pub(crate) fn check(key: &'a [u8]) -> Result<Self, &'static str> {
+        Err(if key.len() > MOST {
             "it is longer"
         } else if !key.iter().all(|byte| is_allowed(*byte)) {
             "it has other characters"
@@ -49,14 +65,10 @@ impl<'a> ProgramKey<'a> {
             "it does not look random"
         } else {
             return Ok(Self(key));
-        };
-        Err(Problem::invalid(format!(
-            "The header Idempotency-Key must have at least 128 random bits: {FEWEST_DIGITS} to {MOST} hexadecimal digits, or \
-             {FEWEST} to {MOST} characters of A-Z, a-z, 0-9, - and _. This one is not taken: {why}."
-        )))
+        })
     }
 
-    pub(super) fn as_bytes(self) -> &'a [u8] {
+    pub(crate) fn as_bytes(self) -> &'a [u8] {
         self.0
     }
 }
@@ -95,7 +107,7 @@ impl ProgramKey<'_> {
     /// The id of the voter with this key, in a poll that has no key of its own: another one in each poll. It is a hash: a key
     /// with 128 random bits cannot be found from it. It is not made with the secret of the deployment, since under the next
     /// secret the same key must not be another voter.
-    pub(super) fn voter(self, poll: &PollId) -> VoterId {
+    pub(crate) fn voter(self, poll: &PollId) -> VoterId {
         // No id of a poll contains this byte, so no two pairs have the same text.
         let text = [PURPOSE, poll.as_str().as_bytes(), b"\0", self.0].concat();
         let hash: [u8; 32] = Sha256::digest(text).into();

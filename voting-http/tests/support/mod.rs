@@ -19,10 +19,11 @@ use ureq::{
     http::{HeaderMap, Response, StatusCode},
 };
 use voting_core::{
-    Ballot, BallotLog, BatchFlusher, CastError, Poll, PollDirectory, PollOption, PollStore,
-    Receipt, SecretKey, StoreError, TallyStore, VoteSink, Worker, WorkerHandle, WorkerOptions,
+    Ballot, BallotLog, BatchFlusher, CastError, GroupCommit, GroupCommitOptions, Poll,
+    PollDirectory, PollOption, PollStore, Receipt, SecretKey, StoreError, TallyStore, VoteSink,
+    Worker, WorkerHandle, WorkerOptions,
     backends::memory::{Memory, MemoryOptions},
-    log::entry::NewEntry,
+    log::{entry::NewEntry, entry_keys::EntryKeys},
     model::{position::ShardId, secret::Fingerprint, secrets::KnownSecrets},
     pipeline::{closing, schedule::ScheduledPolls},
 };
@@ -74,6 +75,10 @@ pub struct Setup {
     /// Of each of the services.
     pub limits: Limits,
     pub sink: Option<Arc<dyn VoteSink>>,
+    /// Where bulk casts go. The default is the log.
+    pub bulk: Option<Arc<dyn VoteSink>>,
+    /// Whether the operator's service takes bulk casts.
+    pub takes_bulk: bool,
     pub tallies: Option<Arc<dyn TallyStore>>,
     pub directory: Option<Arc<dyn PollDirectory>>,
     /// That of the result service.
@@ -95,6 +100,8 @@ impl Default for Setup {
             serve: ServeOptions::default(),
             limits: Limits::default(),
             sink: None,
+            bulk: None,
+            takes_bulk: true,
             tallies: None,
             directory: None,
             result_directory: None,
@@ -172,6 +179,17 @@ impl Services {
             .directory(directory)
             .gate(gates[2].clone())
             .stop(stop.clone());
+        let operator_builder = match setup.takes_bulk {
+            true => {
+                let bulk = setup.bulk.clone().unwrap_or_else(|| {
+                    let (options, keys) = (GroupCommitOptions::default(), EntryKeys::default());
+                    let log = Arc::new(memory.clone());
+                    Arc::new(GroupCommit::for_trusted_server(log, options, keys))
+                });
+                operator_builder.bulk_casts(bulk, &setup.secret)
+            }
+            false => operator_builder,
+        };
         let operator_builder = match setup.host_logins {
             Some(logins) => operator_builder.host_logins(logins),
             None => operator_builder,
@@ -339,6 +357,7 @@ pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> A
 }
 
 pub const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+pub const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
 pub const JSON: (&str, &str) = ("content-type", "application/json");
 pub const BROWSER: (&str, &str) = ("accept", "text/html,application/xhtml+xml");
 

@@ -39,6 +39,11 @@ pub enum SecretError {
         "a file of other_secret_files has the same secret as secret or as another one of these files: name each secret once"
     )]
     SameSecret,
+    /// Without a signed entry the log does not say that a trusted server handed the ballots in.
+    #[error(
+        "worker.bulk_casts is true, and no key signs entries: set entry_key_file, and remove entry_version = 1"
+    )]
+    BulkUnsigned,
     /// The key that signs entries is the same as the secret.
     #[error(
         "entry_key is the same as secret, which the result service has, too; `openssl rand -hex 32` makes another one"

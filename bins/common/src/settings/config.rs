@@ -403,6 +403,9 @@ pub struct Worker {
     /// How long somebody who does nothing stays signed in to the host's pages, in minutes. In any case people sign in again
     /// after 12 hours.
     pub session_idle_minutes: NonZeroU32,
+    /// Whether a worker takes ballots that trusted servers hand in for voters (`POST /v1/polls/{poll}/ballots`). It then needs the
+    /// secret, which makes receipts, and an entry key that signs. The all-in-one always takes them.
+    pub bulk_casts: bool,
     /// A batch is written when it has this many ballots.
     pub max_ballots: usize,
     /// A batch is written this long after its first ballot, even if it is small.
@@ -548,6 +551,7 @@ impl Default for Worker {
             token: None,
             token_file: None,
             session_idle_minutes: NonZeroU32::new(60).unwrap_or(NonZeroU32::MIN),
+            bulk_casts: false,
             max_ballots: options.max_ballots,
             max_wait_ms: u64::try_from(options.max_wait.as_millis()).unwrap_or(u64::MAX),
         }

@@ -30,6 +30,20 @@ impl Config {
         self.with_other_secrets(&self.secret()?)
     }
 
+    /// The secrets of a worker that takes bulk casts; `None` for one that does not.
+    ///
+    /// # Errors
+    /// No secret is set, or it cannot be read; or no key signs the entries of the log.
+    pub fn bulk_secrets(&self) -> Result<Option<Secrets>, SecretError> {
+        if !self.worker.bulk_casts {
+            return Ok(None);
+        }
+        if !self.entry_keys()?.signs() {
+            return Err(SecretError::BulkUnsigned);
+        }
+        self.secrets().map(Some)
+    }
+
     /// This secret, and those that are only read.
     ///
     /// # Errors

@@ -151,6 +151,11 @@ impl Config {
         {
             note(&error);
         }
+        if service == Service::Worker
+            && let Err(error) = self.bulk_secrets()
+        {
+            note(&error);
+        }
         if service.uses_entry_keys()
             && let Err(error) = self.entry_secrets()
         {

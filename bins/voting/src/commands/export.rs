@@ -103,8 +103,12 @@ impl Export {
             let counted = store.counted_poll(&self.poll).await.map_err(failed)?;
             let missing = || failed(StoreError::NoPoll(self.poll.clone()));
             let (poll, tally) = counted.ok_or_else(missing)?;
+            let handed_in = match format {
+                ExportFormat::Json => store.handed_in(&self.poll).await.map_err(failed)?,
+                ExportFormat::Csv => None,
+            };
             let mut output = Output::create(self.output.as_deref())?;
-            output.write(tally_file(&poll, &tally, format).as_bytes())?;
+            output.write(tally_file(&poll, &tally, handed_in, format).as_bytes())?;
             output.finish()?;
         }
         Ok(Exit::Clean)

@@ -25,14 +25,15 @@ const BY: &str = "voting-void";
 
 /// Void ballots of a poll that is not final: they do not count until the rule is undone
 ///
-/// A rule names the ballots of a span of time (--from and --until), of all revoked codes, or of some revoked codes. It holds
+/// A rule names the ballots of a span of time (--from and --until), of all revoked codes, of some revoked codes, or those that
+/// trusted servers have handed in. It holds
 /// for ballots that are stored later, too. Without any of these options the rules of the poll are listed. A rule can be
 /// undone until the poll is final.
 ///
 /// Works on Postgres if the settings name it, also while the services run; else on the file of the all-in-one, which must be
 /// stopped.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("what").args(["from", "revoked_codes", "codes", "undo"]))]
+#[command(group = clap::ArgGroup::new("what").args(["from", "revoked_codes", "codes", "handed_in", "undo"]))]
 pub(crate) struct Void {
     /// The id of the poll
     #[arg(value_name = "POLL")]
@@ -49,6 +50,9 @@ pub(crate) struct Void {
     /// Ballots that were cast with the codes of these serial numbers, all of them revoked
     #[arg(long, value_name = "SERIAL", value_delimiter = ',')]
     codes: Vec<Serial>,
+    /// Ballots that trusted servers have handed in, also those that they hand in later
+    #[arg(long)]
+    handed_in: bool,
     /// Undo the rule of this number
     #[arg(long, value_name = "NUMBER")]
     undo: Option<u32>,
@@ -141,6 +145,7 @@ impl Void {
         }
         let ballots = match (self.from, self.until) {
             (Some(from), Some(until)) => NewVoided::Span { from, until },
+            _ if self.handed_in => NewVoided::HandedIn,
             _ if self.names_codes() => self.codes_of(poll, keys)?,
             _ => return Ok(None),
         };
@@ -171,6 +176,7 @@ fn line(rule: &Voiding) -> String {
     let what = match rule.ballots() {
         VoidedBallots::Span { from, until } => format!("from {from} until {until}"),
         VoidedBallots::Codes(voters) => format!("{} revoked codes", voters.ids().len()),
+        VoidedBallots::HandedIn => "handed in by trusted servers".to_owned(),
         _ => "a rule of a newer program".to_owned(),
     };
     format!("{}: {what}: {}\n", rule.number(), rule.reason())

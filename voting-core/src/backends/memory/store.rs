@@ -18,6 +18,7 @@ use crate::{
         position::{EntryId, EntryKey, Position, ShardId},
         receipt::{Receipt, ReceiptState},
         rejection::RejectReason,
+        source::Source,
         tally::{Recount, Tally, TallyDelta},
         vote_history::{HistoryChange, VOTERS, VoteHistory},
     },
@@ -61,7 +62,7 @@ pub(super) struct Store {
 struct StoredPoll {
     poll: Poll,
     tally: Tally,
-    ballots: HashMap<VoterId, (Position, Choices)>,
+    ballots: HashMap<VoterId, (Position, Source, Choices)>,
     /// How many ballots there are of each choice, once the voters are forgotten.
     without_voters: BTreeMap<Choices, u64>,
     /// By the number of the minute.
@@ -73,8 +74,8 @@ struct StoredPoll {
 impl StoredPoll {
     fn forget_voters(&mut self) {
         self.history.retain(|(_, counter), _| *counter == VOTERS);
-        for (voter, (position, choices)) in std::mem::take(&mut self.ballots) {
-            let choices = self.poll.counted(voter, position, choices);
+        for (voter, (position, source, choices)) in std::mem::take(&mut self.ballots) {
+            let choices = self.poll.counted(voter, position, source, choices);
             *self.without_voters.entry(choices).or_default() += 1;
         }
     }
@@ -82,9 +83,10 @@ impl StoredPoll {
     /// The poll becomes this one, by whose rules other ballots are voided.
     fn void_by(&mut self, after: &Poll) -> Result<(), StoreError> {
         let mut moved = TallyDelta::default();
-        for (voter, (position, choices)) in &self.ballots {
-            let was = self.poll.counted(*voter, *position, *choices);
-            moved.record_all(was, after.counted(*voter, *position, *choices), 1);
+        for (voter, (position, source, choices)) in &self.ballots {
+            let was = self.poll.counted(*voter, *position, *source, *choices);
+            let is = after.counted(*voter, *position, *source, *choices);
+            moved.record_all(was, is, 1);
         }
         self.tally.version += u64::from(moved.changed());
         self.keep_history(&moved.clone().happening_at(Moment::now()));
@@ -106,10 +108,13 @@ impl StoredPoll {
         let without_voters = self.without_voters.iter();
         let without_voters =
             without_voters.flat_map(|(choices, ballots)| (0..*ballots).map(|_| *choices));
-        let ballots = self.ballots.iter().map(|(voter, (position, choices))| {
-            // By the rules, and not as the tally was moved.
-            self.poll.counted(*voter, *position, *choices)
-        });
+        let ballots = self
+            .ballots
+            .iter()
+            .map(|(voter, (position, source, choices))| {
+                // By the rules, and not as the tally was moved.
+                self.poll.counted(*voter, *position, *source, *choices)
+            });
         ballots.chain(without_voters)
     }
 }
@@ -258,15 +263,17 @@ impl Store {
             let Some(stored) = self.polls.iter_mut().find(|s| *s.poll.id() == ballot.poll) else {
                 continue;
             };
-            let row = (placed.position, ballot.choices);
+            let source = batch.source(placed.position);
+            let row = (placed.position, source, ballot.choices);
             let old = stored.ballots.get(&ballot.voter);
-            let counts = |(stored, _): &(Position, Choices)| {
+            let counts = |(stored, ..): &(Position, Source, Choices)| {
                 batch.counts_before(&ballot.poll, placed.position, *stored)
             };
             if old.is_none_or(counts) {
                 let old = stored.ballots.insert(ballot.voter, row);
-                let counted =
-                    |(position, choices)| stored.poll.counted(ballot.voter, position, choices);
+                let counted = |(position, source, choices)| {
+                    stored.poll.counted(ballot.voter, position, source, choices)
+                };
                 outcome.written(placed, counted(row), old.map(counted));
             }
         }
@@ -345,18 +352,19 @@ impl TallyStore for Memory {
         let poll = store.poll(&receipt.poll);
         let stored = poll
             .and_then(|stored| stored.ballots.get(&receipt.voter))
-            .map(|(position, _)| *position);
+            .map(|(position, source, _)| (*position, *source));
+        let source = stored.map_or(Source::Voters, |(_, source)| source);
         let whole = store.dead_letters.get(&receipt.whole_entry());
         let whole = whole.filter(|letter| RejectReason::OF_WHOLE_ENTRIES.contains(&letter.reason));
         let dead = store.dead_letters.get(&receipt.position).or(whole);
         let state = ReceiptState::judge(
             receipt.position,
-            stored,
+            stored.map(|(position, _)| position),
             dead.map(|letter| letter.reason),
             poll.is_some_and(|stored| !stored.poll.settings().revote),
         );
         let state = match poll {
-            Some(stored) => state.unless_voided(receipt, stored.poll.voidings()),
+            Some(stored) => state.unless_voided(receipt, source, stored.poll.voidings()),
             None => state,
         };
         Ok(match poll {
@@ -515,6 +523,21 @@ impl ExportStore for Memory {
         let store = self.store();
         let stored = store.poll(poll);
         Ok(stored.map(|stored| (stored.poll.clone(), stored.tally.clone())))
+    }
+
+    async fn handed_in(&self, poll: &PollId) -> Result<Option<u64>, StoreError> {
+        let store = self.store();
+        let stored = store.poll(poll);
+        let stored = stored.filter(|stored| !stored.poll.voters_are_forgotten());
+        let is_counted = |(voter, (position, source, choices)): &(&VoterId, &(_, _, _))| {
+            let Some(stored) = stored else { return false };
+            let counted = stored.poll.counted(**voter, *position, *source, *choices);
+            *source == Source::TrustedServer
+                && counted != Choices::WITHDRAWN
+                && counted != Choices::VOIDED
+        };
+        let counted = |stored: &StoredPoll| stored.ballots.iter().filter(is_counted).count();
+        Ok(stored.map(|stored| counted(stored) as u64))
     }
 
     async fn export_ballots(&self, poll: &PollId) -> Result<BallotExport, StoreError> {

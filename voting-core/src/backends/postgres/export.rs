@@ -165,6 +165,26 @@ impl ExportStore for Postgres {
         .await
     }
 
+    async fn handed_in(&self, poll: &PollId) -> Result<Option<u64>, StoreError> {
+        let poll = poll.clone();
+        self.call(move |inner| {
+            inner.read(|snapshot| {
+                let found = read_poll(snapshot, &poll)?;
+                let found = found.filter(|(_, poll)| !poll.voters_are_forgotten());
+                let Some((key, _)) = found else {
+                    return Ok(None);
+                };
+                // Ballots that are taken back or voided are negative.
+                let row = snapshot.query_one(
+                    "SELECT COUNT(*) FROM ballots WHERE poll = $1 AND source = 1 AND choices >= 0",
+                    &[&key],
+                )?;
+                from_column(row.get(0)).map(Some)
+            })
+        })
+        .await
+    }
+
     async fn export_ballots(&self, poll: &PollId) -> Result<BallotExport, StoreError> {
         let gone = CancellationToken::new();
         // If the caller no longer waits, nothing of it goes on.

@@ -115,8 +115,13 @@ impl Inner {
             .filter_map(|placed| older.alive(placed))
             .collect();
         let (written, unstorable) = match way {
-            Way::AtOnce => (write_ballots(transaction, &polls, &live)?, Vec::new()),
-            Way::InParts => split::ballots(transaction, &polls, live, &mut older, &mut outcome)?,
+            Way::AtOnce => (
+                write_ballots(transaction, &polls, batch, &live)?,
+                Vec::new(),
+            ),
+            Way::InParts => {
+                split::ballots(transaction, &polls, batch, live, &mut older, &mut outcome)?
+            }
         };
         for (placed, counted, old) in written {
             outcome.written(placed, counted, old);
@@ -397,16 +402,17 @@ fn newest_or_oldest(last: usize) -> String {
     )
 }
 
-/// `voided`: in some of the polls ballots are voided, so the seventh parameter says what those choose.
-fn upsert(condition: &str, voided: bool) -> String {
-    // Where no ballot is voided, no row has anything in that column.
-    let (column, value, set) = match voided {
+/// `more`: in some of the polls ballots are voided, or some ballots were handed in. Then the seventh parameter says what those
+/// choose that are voided, and the eighth from which source each comes.
+fn upsert(condition: &str, more: bool) -> String {
+    // Where no ballot is voided, no row has anything in that column. But the row may be that of a ballot that was handed in.
+    let (column, value, set) = match more {
         true => (
-            ", voided",
-            ", unnest($7::bigint[])",
-            ", voided = excluded.voided",
+            ", voided, source",
+            ", unnest($7::bigint[]), unnest($8::smallint[])",
+            ", voided = excluded.voided, source = excluded.source",
         ),
-        false => ("", "", ""),
+        false => ("", "", ", source = NULL"),
     };
     // The row keeps what it held before, since nothing else can be asked of it that another
     // session could not change in between. The input is sorted by voter, so that two sessions
@@ -427,9 +433,9 @@ fn upsert(condition: &str, voided: bool) -> String {
 static KEEP_NEWEST: LazyLock<String> = LazyLock::new(|| upsert(NEWEST, false));
 static KEEP_NEWEST_OR_OLDEST: LazyLock<String> =
     LazyLock::new(|| upsert(&newest_or_oldest(7), false));
-static KEEP_NEWEST_AND_VOID: LazyLock<String> = LazyLock::new(|| upsert(NEWEST, true));
-static KEEP_NEWEST_OR_OLDEST_AND_VOID: LazyLock<String> =
-    LazyLock::new(|| upsert(&newest_or_oldest(8), true));
+static KEEP_NEWEST_AND_MORE: LazyLock<String> = LazyLock::new(|| upsert(NEWEST, true));
+static KEEP_NEWEST_OR_OLDEST_AND_MORE: LazyLock<String> =
+    LazyLock::new(|| upsert(&newest_or_oldest(9), true));
 
 /// A ballot that was written, with what it counts for, and what the one that was there counted for.
 pub(super) type Written<'a> = (&'a PlacedBallot, Choices, Option<Choices>);
@@ -439,6 +445,7 @@ pub(super) type Written<'a> = (&'a PlacedBallot, Choices, Option<Choices>);
 pub(super) fn write_ballots<'a>(
     transaction: &mut Transaction<'_>,
     polls: &Polls,
+    batch: &Batch,
     ballots: &[&'a PlacedBallot],
 ) -> Result<Vec<Written<'a>>, StoreError> {
     if ballots.is_empty() {
@@ -450,7 +457,13 @@ pub(super) fn write_ballots<'a>(
         let (key, poll) = &polls[&in_poll[0].ballot.poll];
         keys.resize(keys.len() + in_poll.len(), *key);
         counted.extend(in_poll.iter().map(|placed| {
-            poll.counted(placed.ballot.voter, placed.position, placed.ballot.choices)
+            let source = batch.source(placed.position);
+            poll.counted(
+                placed.ballot.voter,
+                placed.position,
+                source,
+                placed.ballot.choices,
+            )
         }));
     }
     let voters = ballots.iter().map(|placed| placed.ballot.voter.to_bytes());
@@ -458,28 +471,33 @@ pub(super) fn write_ballots<'a>(
     let choices: Vec<_> = counted.iter().map(|choices| choices.to_column()).collect();
     let (shards, ms, n) = position_columns(ballots.iter().map(|placed| placed.position))?;
     let mut columns: Vec<&(dyn ToSql + Sync)> = vec![&keys, &voters, &choices, &shards, &ms, &n];
-    let is_voided = polls.values().any(|(_, poll)| !poll.voidings().is_empty());
+    let has_more =
+        !batch.handed_in.is_empty() || polls.values().any(|(_, poll)| !poll.voidings().is_empty());
     let voided = counted.iter().zip(ballots).map(|(counted, placed)| {
         let choices = placed.ballot.choices;
         (*counted != choices).then(|| choices.to_column())
     });
-    let voided: Vec<Option<i64>> = match is_voided {
-        true => voided.collect(),
-        false => Vec::new(),
+    let sources = ballots
+        .iter()
+        .map(|placed| batch.source(placed.position).to_column());
+    let (voided, sources): (Vec<Option<i64>>, Vec<Option<i16>>) = match has_more {
+        true => (voided.collect(), sources.collect()),
+        false => (Vec::new(), Vec::new()),
     };
-    if is_voided {
+    if has_more {
         columns.push(&voided);
+        columns.push(&sources);
     }
     let first_counts = polls.values().filter(|(_, poll)| !poll.settings().revote);
     let first_counts: Vec<i32> = first_counts.map(|(key, _)| *key).collect();
     if !first_counts.is_empty() {
         columns.push(&first_counts);
     }
-    let statement: &'static str = match (first_counts.is_empty(), is_voided) {
+    let statement: &'static str = match (first_counts.is_empty(), has_more) {
         (true, false) => &KEEP_NEWEST,
         (false, false) => &KEEP_NEWEST_OR_OLDEST,
-        (true, true) => &KEEP_NEWEST_AND_VOID,
-        (false, true) => &KEEP_NEWEST_OR_OLDEST_AND_VOID,
+        (true, true) => &KEEP_NEWEST_AND_MORE,
+        (false, true) => &KEEP_NEWEST_OR_OLDEST_AND_MORE,
     };
     let rows = transaction.query(statement, &columns)?;
     // Rows come as the ballots went in, so each is near the last one. In another order they would be

@@ -22,6 +22,7 @@ use crate::{
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
         rejection::{RejectReason, UnknownReason},
+        source::Source,
         tally::{Recount, Tally, counters},
         vote_history::{HistoryChange, VoteHistory},
     },
@@ -157,7 +158,7 @@ fn receipt_state(
     receipt: &Receipt,
 ) -> Result<ReceiptState, StoreError> {
     let found = snapshot.query_opt(
-        "SELECT polls.extras, ballots.shard, ballots.ms, ballots.n
+        "SELECT polls.extras, ballots.shard, ballots.ms, ballots.n, ballots.source
          FROM polls LEFT JOIN ballots ON ballots.poll = polls.key AND ballots.voter = $2
          WHERE polls.id = $1",
         &[
@@ -191,7 +192,8 @@ fn receipt_state(
     )?;
     let dead = dead.map(|row| reason(row.get(0))).transpose()?;
     let state = ReceiptState::judge(own, stored, dead, first_counts);
-    let state = state.unless_voided(receipt, extras.voidings());
+    let source = Source::from_column(ballot.and_then(|row| row.get(4)));
+    let state = state.unless_voided(receipt, source, extras.voidings());
     let id = &receipt.poll;
     Ok(match found {
         Some(_) if extras.voters_are_forgotten() => {

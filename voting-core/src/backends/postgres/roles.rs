@@ -16,7 +16,7 @@ const RIGHTS: [(&str, &str, &str); 21] = [
         "ballots",
         "SELECT, INSERT, UPDATE",
         // Not the choices: of a voter it says where the ballot is, of a poll it has the tally.
-        "SELECT (poll, voter, shard, ms, n)",
+        "SELECT (poll, voter, shard, ms, n, source)",
     ),
     ("tallies", "SELECT, INSERT, UPDATE", "SELECT"),
     ("turnouts", "SELECT, INSERT, UPDATE", "SELECT"),

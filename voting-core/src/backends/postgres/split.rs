@@ -13,7 +13,12 @@ use super::{
 use crate::{
     error::StoreError,
     model::rejection::RejectReason,
-    store::{batch::PlacedBallot, dead_letter::DeadLetter, older::Older, outcome::FlushOutcome},
+    store::{
+        batch::{Batch, PlacedBallot},
+        dead_letter::DeadLetter,
+        older::Older,
+        outcome::FlushOutcome,
+    },
 };
 
 /// Characters of the database's message that are kept with a dead letter.
@@ -62,6 +67,7 @@ pub(super) fn is_refusal(error: &StoreError) -> bool {
 pub(super) fn ballots<'a>(
     transaction: &mut Transaction<'_>,
     polls: &Polls,
+    batch: &Batch,
     live: Vec<&'a PlacedBallot>,
     older: &mut Older<'a>,
     outcome: &mut FlushOutcome,
@@ -72,7 +78,7 @@ pub(super) fn ballots<'a>(
     let mut parts = vec![live];
     while let Some(part) = parts.pop() {
         let mut savepoint = transaction.savepoint()?;
-        let refusal = match write_ballots(&mut savepoint, polls, &part) {
+        let refusal = match write_ballots(&mut savepoint, polls, batch, &part) {
             Ok(rows) => {
                 savepoint.commit()?;
                 written.extend(rows);

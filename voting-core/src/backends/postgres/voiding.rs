@@ -9,20 +9,22 @@ use crate::{
     model::{ballot::Choices, moment::Moment, poll::Poll, tally::TallyDelta},
 };
 
-/// Whether a ballot `b` is voided: `$2` and `$3` are the spans of the rules, in milliseconds, and `$4` the voters. These are
+/// Whether a ballot `b` is voided: `$2` and `$3` are the spans of the rules, in milliseconds, `$4` the voters, and `$5` whether
+/// all ballots are voided that were handed in. The voters are
 /// looked up in a hash table, which the server does not make of `= ANY` in every plan.
 macro_rules! is_voided {
     () => {
         "(EXISTS (SELECT FROM unnest($2::bigint[], $3::bigint[]) AS span (first, until)
                   WHERE b.ms >= span.first AND b.ms < span.until)
-          OR b.voter IN (SELECT unnest($4::uuid[])))"
+          OR b.voter IN (SELECT unnest($4::uuid[]))
+          OR $5::boolean AND b.source IS NOT NULL)"
     };
 }
 
-/// Voids ballots, whose choices become `$5`. Of how many of each choice.
+/// Voids ballots, whose choices become `$6`. Of how many of each choice.
 const VOID: &str = concat!(
     "WITH changed AS (
-         UPDATE ballots AS b SET voided = b.choices, choices = $5
+         UPDATE ballots AS b SET voided = b.choices, choices = $6
          WHERE b.poll = $1 AND b.voided IS NULL AND ",
     is_voided!(),
     " RETURNING b.voided AS choices)
@@ -43,7 +45,7 @@ const COUNT_AGAIN: &str = concat!(
 pub(super) const COUNTED: &str = concat!(
     "SELECT CASE WHEN ",
     is_voided!(),
-    " THEN $5 ELSE COALESCE(b.voided, b.choices) END AS counted, COUNT(*)
+    " THEN $6 ELSE COALESCE(b.voided, b.choices) END AS counted, COUNT(*)
      FROM ballots AS b WHERE b.poll = $1 GROUP BY counted"
 );
 
@@ -52,6 +54,7 @@ pub(super) struct Rules {
     first: Vec<i64>,
     until: Vec<i64>,
     voters: Vec<Uuid>,
+    handed_in: bool,
     voided: i64,
 }
 
@@ -70,12 +73,20 @@ impl Rules {
             first,
             until,
             voters: voters.collect(),
+            handed_in: rules.void_handed_in(),
             voided: Choices::VOIDED.to_column(),
         })
     }
 
-    pub(super) fn parameters<'a>(&'a self, key: &'a i32) -> [&'a (dyn ToSql + Sync); 5] {
-        [key, &self.first, &self.until, &self.voters, &self.voided]
+    pub(super) fn parameters<'a>(&'a self, key: &'a i32) -> [&'a (dyn ToSql + Sync); 6] {
+        [
+            key,
+            &self.first,
+            &self.until,
+            &self.voters,
+            &self.handed_in,
+            &self.voided,
+        ]
     }
 }
 
@@ -96,7 +107,7 @@ impl Inner {
         for (choices, ballots) in changed(&rows)? {
             moved.record_all(choices, Choices::VOIDED, ballots);
         }
-        let rows = transaction.query(COUNT_AGAIN, &parameters[..4])?;
+        let rows = transaction.query(COUNT_AGAIN, &parameters[..5])?;
         for (choices, ballots) in changed(&rows)? {
             moved.record_all(Choices::VOIDED, choices, ballots);
         }

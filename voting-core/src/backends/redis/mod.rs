@@ -196,7 +196,14 @@ impl Redis {
         GroupCommit::signing(Arc::new(self.clone()), GroupCommitOptions::default(), keys)
     }
 
-    /// The same for a process that serves voters on these runtimes: each has a connection and lanes of its own, see
+    /// A sink for the ballots that a trusted server hands in for its voters, see [`GroupCommit::for_trusted_server`].
+    pub fn bulk_sink(&self) -> GroupCommit {
+        let keys = self.0.options.entry_keys.clone();
+        let options = GroupCommitOptions::default();
+        GroupCommit::for_trusted_server(Arc::new(self.clone()), options, keys)
+    }
+
+    /// [`sink`](Self::sink) for a process that serves voters on these runtimes: each has a connection and lanes of its own, see
     /// [`GroupCommit::on_runtimes`].
     ///
     /// # Errors

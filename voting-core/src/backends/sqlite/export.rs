@@ -224,12 +224,35 @@ fn counted_poll(
     Ok(read_poll(&snapshot, poll)?.map(|(_, poll)| (poll, tally)))
 }
 
+fn handed_in(connection: &mut Connection, id: &PollId) -> Result<Option<u64>, StoreError> {
+    let snapshot = connection.transaction()?;
+    let found = read_poll(&snapshot, id)?;
+    let Some((key, _)) = found.filter(|(_, poll)| !poll.voters_are_forgotten()) else {
+        return Ok(None);
+    };
+    // Ballots that are taken back or voided are negative.
+    let handed_in = snapshot.query_row(
+        "SELECT COUNT(*) FROM ballots WHERE poll = ?1 AND source = 1 AND choices >= 0",
+        [key],
+        |row| row.get(0),
+    )?;
+    Ok(Some(handed_in))
+}
+
 #[async_trait]
 impl ExportStore for Sqlite {
     async fn counted_poll(&self, poll: &PollId) -> Result<Option<(Poll, Tally)>, StoreError> {
         let poll = poll.clone();
         self.reading(move |inner| counted_poll(&mut super::lock(&inner.reader), &poll))
             .await
+    }
+
+    async fn handed_in(&self, poll: &PollId) -> Result<Option<u64>, StoreError> {
+        let (path, poll) = (self.0.path.clone(), poll.clone());
+        // It may take long, and must not hold up the readers of tallies meanwhile.
+        let read =
+            tokio::task::spawn_blocking(move || handed_in(&mut Source::Own(path).open()?, &poll));
+        read.await.map_err(StoreError::unavailable)?
     }
 
     async fn export_ballots(&self, poll: &PollId) -> Result<BallotExport, StoreError> {
@@ -246,6 +269,17 @@ impl ExportStore for SqliteReader {
             let counted = counted_poll(&mut source.open()?, &poll)?;
             source.check_unchanged(before.as_ref())?;
             Ok(counted)
+        });
+        read.await.map_err(StoreError::unavailable)?
+    }
+
+    async fn handed_in(&self, poll: &PollId) -> Result<Option<u64>, StoreError> {
+        let (source, poll) = (Source::Other(self.0.clone()), poll.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            let before = source.stamp()?;
+            let handed_in = handed_in(&mut source.open()?, &poll)?;
+            source.check_unchanged(before.as_ref())?;
+            Ok(handed_in)
         });
         read.await.map_err(StoreError::unavailable)?
     }

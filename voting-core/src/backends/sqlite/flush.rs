@@ -41,7 +41,8 @@ impl Inner {
         for placed in batch.ballots.iter().filter_map(|p| older.alive(p)) {
             let (key, poll) = &polls[&placed.ballot.poll];
             let ballot = &placed.ballot;
-            let counted = poll.counted(ballot.voter, placed.position, ballot.choices);
+            let source = batch.source(placed.position);
+            let counted = poll.counted(ballot.voter, placed.position, source, ballot.choices);
             if let Some(old) = write_ballot(&transaction, *key, batch, placed, counted)? {
                 outcome.written(placed, counted, old);
             }
@@ -205,10 +206,11 @@ fn write_ballot(
     };
     transaction
         .prepare_cached(
-            "INSERT INTO ballots (poll, voter, choices, shard, ms, n, voided)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO ballots (poll, voter, choices, shard, ms, n, voided, source)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (poll, voter) DO UPDATE SET choices = excluded.choices,
-                shard = excluded.shard, ms = excluded.ms, n = excluded.n, voided = excluded.voided",
+                shard = excluded.shard, ms = excluded.ms, n = excluded.n, voided = excluded.voided,
+                source = excluded.source",
         )?
         .execute(params![
             poll,
@@ -218,6 +220,7 @@ fn write_ballot(
             position.ms(),
             position.n(),
             (counted != ballot.choices).then(|| ballot.choices.to_column()),
+            batch.source(*position).to_column(),
         ])?;
     Ok(Some(old))
 }

@@ -19,6 +19,7 @@ use crate::{
         position::{Position, ShardId},
         receipt::{Receipt, ReceiptState},
         rejection::RejectReason,
+        source::Source,
         tally::{Recount, Tally, counters},
         vote_history::{HistoryChange, VoteHistory},
     },
@@ -155,14 +156,21 @@ impl Inner {
         let mut reader = lock(&self.reader);
         let snapshot = reader.transaction()?;
         let poll = read_poll(&snapshot, &receipt.poll)?;
-        let stored = match &poll {
+        let stored: Option<(_, Option<i16>)> = match &poll {
             Some((key, poll)) if !poll.voters_are_forgotten() => snapshot
-                .prepare_cached("SELECT shard, ms, n FROM ballots WHERE poll = ?1 AND voter = ?2")?
-                .query_row(params![key, receipt.voter.to_bytes()], position_columns)
+                .prepare_cached(
+                    "SELECT shard, ms, n, source FROM ballots WHERE poll = ?1 AND voter = ?2",
+                )?
+                .query_row(params![key, receipt.voter.to_bytes()], |row| {
+                    Ok((position_columns(row)?, row.get(3)?))
+                })
                 .optional()?,
             _ => None,
         };
-        let stored = stored.map(to_position).transpose()?;
+        let source = stored.and_then(|(_, source)| source);
+        let stored = stored
+            .map(|(columns, _)| to_position(columns))
+            .transpose()?;
         let first_counts = poll
             .as_ref()
             .is_some_and(|(_, poll)| !poll.settings().revote);
@@ -188,7 +196,9 @@ impl Inner {
         let dead = dead.as_deref().map(to_reason).transpose()?;
         let state = ReceiptState::judge(position, stored, dead, first_counts);
         let state = match &poll {
-            Some((_, poll)) => state.unless_voided(receipt, poll.voidings()),
+            Some((_, poll)) => {
+                state.unless_voided(receipt, Source::from_column(source), poll.voidings())
+            }
             None => state,
         };
         Ok(match &poll {

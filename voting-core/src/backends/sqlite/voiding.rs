@@ -10,6 +10,7 @@ use crate::{
         moment::Moment,
         poll::Poll,
         position::Position,
+        source::Source,
         tally::TallyDelta,
     },
 };
@@ -21,6 +22,7 @@ const LOOKED_AT_ONCE: usize = 10_000;
 pub(super) struct Stored {
     voter: VoterId,
     position: Position,
+    source: Source,
     choices: Choices,
     is_voided: bool,
 }
@@ -28,13 +30,13 @@ pub(super) struct Stored {
 impl Stored {
     /// What the ballot counts for by the rules of this poll, whatever is written beside it.
     pub(super) fn counted(&self, poll: &Poll) -> Choices {
-        poll.counted(self.voter, self.position, self.choices)
+        poll.counted(self.voter, self.position, self.source, self.choices)
     }
 }
 
 /// Of the ballots of a poll, those of voters after `?2`, by voter. What is voided has its choices in the last column.
 const BALLOTS: &str = "
-    SELECT shard, ms, n, voter, COALESCE(voided, choices), voided IS NOT NULL
+    SELECT shard, ms, n, voter, COALESCE(voided, choices), voided IS NOT NULL, source
     FROM ballots WHERE poll = ?1 AND voter > ?2 ORDER BY voter LIMIT ?3";
 
 fn stored(row: &Row<'_>) -> Result<Stored, StoreError> {
@@ -45,6 +47,7 @@ fn stored(row: &Row<'_>) -> Result<Stored, StoreError> {
         voter: VoterId::from_bytes(row.get(3)?),
         choices: Choices::from_column(choices).ok_or_else(corrupt)?,
         is_voided: row.get(5)?,
+        source: Source::from_column(row.get(6)?),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Rules by which an operator voids ballots of a poll that is not final: they stay where they are, and do not count.
 //!
-//! A rule decides by the place of a ballot in the log and by its voter, so it decides the same for a ballot that comes late
+//! A rule decides by the place of a ballot in the log, by its voter and by its source, so it decides the same for a ballot that comes late
 //! or again. It does not change which of a voter's ballots is the one that is kept: if that one is voided, no other ballot of
 //! the voter counts in its place.
 
@@ -14,6 +14,7 @@ use crate::model::{
     code::Serial,
     moment::Moment,
     position::Position,
+    source::Source,
 };
 
 /// The most rules that a poll can have at a time.
@@ -47,6 +48,8 @@ pub enum NewVoided {
     /// Those that were cast with these codes, each with its voter. All of them must be revoked. A code that another rule
     /// has is left out.
     Codes(Vec<(Serial, VoterId)>),
+    /// As [`VoidedBallots::HandedIn`].
+    HandedIn,
 }
 
 /// Which ballots a rule voids.
@@ -63,6 +66,8 @@ pub enum VoidedBallots {
     },
     /// Those that were cast with revoked codes, whenever that was.
     Codes(VoidedVoters),
+    /// Those that a trusted server has handed in, whenever that was.
+    HandedIn,
 }
 
 /// The voters who had the codes that a rule is about.
@@ -155,12 +160,13 @@ impl Voiding {
         &self.ballots
     }
 
-    fn voids(&self, voter: VoterId, position: Position) -> bool {
+    fn voids(&self, voter: VoterId, position: Position, source: Source) -> bool {
         match &self.ballots {
             VoidedBallots::Span { from, until } => {
                 (from.unix_ms()..until.unix_ms()).contains(&position.ms())
             }
             VoidedBallots::Codes(voters) => voters.contains(voter),
+            VoidedBallots::HandedIn => source == Source::TrustedServer,
         }
     }
 }
@@ -190,16 +196,23 @@ impl Voidings {
         self.rules.iter()
     }
 
-    /// Whether a rule voids the ballot of this voter at this position.
-    pub fn void(&self, voter: VoterId, position: Position) -> bool {
-        self.rules.iter().any(|rule| rule.voids(voter, position))
+    /// Whether a rule voids the ballot of this voter at this position, from this source.
+    pub fn void(&self, voter: VoterId, position: Position, source: Source) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| rule.voids(voter, position, source))
+    }
+
+    /// Whether a rule voids all ballots that trusted servers have handed in.
+    pub fn void_handed_in(&self) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| rule.ballots == VoidedBallots::HandedIn)
     }
 
     /// The spans of the rules, in milliseconds since 1970: the first one, and the one after the last.
     pub fn spans(&self) -> impl Iterator<Item = (u64, u64)> {
         self.rules.iter().filter_map(|rule| match &rule.ballots {
             VoidedBallots::Span { from, until } => Some((from.unix_ms(), until.unix_ms())),
-            VoidedBallots::Codes(_) => None,
+            _ => None,
         })
     }
 
@@ -207,7 +220,7 @@ impl Voidings {
     pub fn voters(&self) -> impl Iterator<Item = VoterId> {
         let voters = self.rules.iter().filter_map(|rule| match &rule.ballots {
             VoidedBallots::Codes(voters) => Some(voters.ids()),
-            VoidedBallots::Span { .. } => None,
+            _ => None,
         });
         voters.flatten().copied()
     }
@@ -235,6 +248,8 @@ struct Audited<'a> {
     codes: Option<usize>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     serials: &'a [Serial],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handed_in: Option<bool>,
     reason: &'a str,
 }
 
@@ -242,6 +257,7 @@ fn audited(rule: &Voiding, serials: &[Serial]) -> String {
     let (from, until, codes) = match &rule.ballots {
         VoidedBallots::Span { from, until } => (Some(*from), Some(*until), None),
         VoidedBallots::Codes(voters) => (None, None, Some(voters.0.len())),
+        VoidedBallots::HandedIn => (None, None, None),
     };
     let audited = Audited {
         number: rule.number,
@@ -249,6 +265,7 @@ fn audited(rule: &Voiding, serials: &[Serial]) -> String {
         until,
         codes,
         serials: &serials[..serials.len().min(NAMED_SERIALS)],
+        handed_in: (rule.ballots == VoidedBallots::HandedIn).then_some(true),
         reason: &rule.reason,
     };
     serde_json::to_string(&audited).unwrap_or_default()
@@ -268,8 +285,14 @@ impl Poll {
     }
 
     /// What the stored ballot of this voter counts for: its choices, or nothing, [`Choices::VOIDED`].
-    pub fn counted(&self, voter: VoterId, position: Position, choices: Choices) -> Choices {
-        match self.voidings().void(voter, position) {
+    pub fn counted(
+        &self,
+        voter: VoterId,
+        position: Position,
+        source: Source,
+        choices: Choices,
+    ) -> Choices {
+        match self.voidings().void(voter, position, source) {
             true => Choices::VOIDED,
             false => choices,
         }
@@ -307,6 +330,7 @@ impl Poll {
                 let voters = VoidedVoters::new(voters.into_iter());
                 (VoidedBallots::Codes(voters), serials)
             }
+            NewVoided::HandedIn => (VoidedBallots::HandedIn, Vec::new()),
         };
         let mut after = self.clone();
         let voidings = &mut after.extras.life.voidings;
@@ -400,7 +424,7 @@ mod tests {
         let position = Position::new(ShardId(3), entry, 0);
         let choices = Choices::from_bits(1).unwrap();
         let voter = VoterId::from_bytes([1; 16]);
-        poll.counted(voter, position, choices) == Choices::VOIDED
+        poll.counted(voter, position, Source::Voters, choices) == Choices::VOIDED
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::{
         poll::Poll,
         position::{EntryId, EntryKey, Position, ShardId},
         rejection::RejectReason,
+        source::Source,
     },
     pipeline::rule::Refusal,
     store::{
@@ -114,6 +115,9 @@ pub(super) fn prepare(gathered: &Gathered, polls: &Known) -> Batch {
     };
     for (log_entry, decoded) in &gathered.entries {
         let (shard, id) = (log_entry.shard, log_entry.id);
+        if decoded.is_ok() && entry::source(&log_entry.payload) == Source::TrustedServer {
+            batch.handed_in.insert((shard, id));
+        }
         let mut valid = 0;
         match decoded {
             Ok(ballots) => {

@@ -319,6 +319,10 @@ impl<B: BrokenStore> ExportStore for Around<B> {
         self.store.exports.counted_poll(poll).await
     }
 
+    async fn handed_in(&self, poll: &PollId) -> Result<Option<u64>, StoreError> {
+        self.store.exports.handed_in(poll).await
+    }
+
     async fn export_ballots(&self, poll: &PollId) -> Result<BallotExport, StoreError> {
         self.broken.export_ballots(&self.store, poll).await
     }

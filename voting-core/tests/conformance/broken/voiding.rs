@@ -323,7 +323,26 @@ impl BrokenStore for CountsAllBallotsOfAMinute {
     }
 }
 
+/// Takes all ballots for those of voters.
+#[derive(Default)]
+struct ForgetsTheSource;
+
+#[async_trait]
+impl BrokenStore for ForgetsTheSource {
+    async fn flush(&self, store: &Store, batch: &Batch) -> Result<Flushed, StoreError> {
+        let mut batch = batch.clone();
+        batch.handed_in.clear();
+        store.flusher.flush(&batch).await
+    }
+}
+
 does_not_pass! {
+    one_that_forgets_the_source:
+        with_store::<ForgetsTheSource>(memory_of(1))
+        => of voiding::the_source_of_each_voters_ballot_is_kept;
+    one_that_voids_nothing_by_its_source:
+        with_store::<ForgetsTheSource>(memory_of(1))
+        => of voiding::what_is_handed_in_is_voided_by_its_source_whenever_it_comes;
     one_that_lists_the_minute_before:
         with_store::<ListsTheMinuteBefore>(memory_of(1))
         => of voiding::new_voters_are_counted_by_the_minute;

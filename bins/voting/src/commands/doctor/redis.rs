@@ -310,9 +310,18 @@ async fn check_rights(visit: &mut Visit<'_>, node: &Node) {
     };
     let (name, user) = (&node.name, &rights.user);
     let mut is_lacking = false;
+    let mut of_worker = rights.worker_lacks.clone();
+    if visit.config.worker.bulk_casts {
+        // It casts ballots as a vote service does.
+        let more = rights.vote_lacks.iter();
+        of_worker.extend(
+            more.filter(|lack| !rights.worker_lacks.contains(lack))
+                .cloned(),
+        );
+    }
     for (service, lacks) in [
         (Service::Vote, &rights.vote_lacks),
-        (Service::Worker, &rights.worker_lacks),
+        (Service::Worker, &of_worker),
     ] {
         if lacks.is_empty() || !visit.is_for(service) {
             continue;

@@ -186,3 +186,6 @@ CREATE TABLE event_marks (
     at    bigint NOT NULL, -- milliseconds since 1970
     poll  text
 );
+
+-- Who handed a ballot in: NULL is the voter, 1 a trusted server.
+ALTER TABLE ballots ADD COLUMN source smallint;

@@ -101,3 +101,6 @@ CREATE TABLE event_marks (
     at    INTEGER NOT NULL, -- milliseconds since 1970
     poll  TEXT
 ) STRICT, WITHOUT ROWID;
+
+-- Who handed a ballot in: NULL is the voter, 1 a trusted server.
+ALTER TABLE ballots ADD COLUMN source INTEGER;
