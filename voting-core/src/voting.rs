@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::Stream;
 use tokio::{task::JoinHandle, time::sleep};
 
 pub use self::builder::VotingBuilder;
@@ -25,12 +26,13 @@ use crate::{
     },
     pipeline::{
         coordinator::Coordinator,
+        follow::{FollowError, follow},
         group_commit::{GroupCommit, GroupCommitOptions},
         rule::{BallotRule, Refusal},
         schedule,
         worker::{WorkerExit, WorkerHandle},
     },
-    store::{PollDirectory, PollStore, Store},
+    store::{PollDirectory, PollStore, Store, events::Event},
 };
 
 /// How often is looked whether ballots are counted.
@@ -281,6 +283,15 @@ impl Voting {
     /// Where ballots are counted. An `Arc<dyn Store>` coerces to an `Arc` of each of its parts.
     pub fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.0.store)
+    }
+
+    /// The [events](crate::store::events) after this place, and then each new one, see [`follow`]. `after` is the number of the last event that was
+    /// dealt with, or 0.
+    pub fn events(
+        &self,
+        after: u64,
+    ) -> impl Stream<Item = Result<Event, FollowError>> + Send + use<> {
+        follow(self.store(), after)
     }
 
     /// The reading end of the log that the worker uses.

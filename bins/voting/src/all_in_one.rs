@@ -100,7 +100,9 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let vote_site = site(&config.vote, &config.result, result_at.port(), &gates.vote);
     let result_site = site(&config.result, &config.vote, vote_at.port(), &gates.result);
 
-    let voting = Voting::embedded(store.clone()).worker_options(config.worker_options());
+    let voting = Voting::embedded(store.clone())
+        .worker_options(config.worker_options())
+        .telling(config.tell_options());
     let voting = voting
         .poll_keys(poll_keys.clone())
         .voter_pseudonyms(config.voter_pseudonyms);

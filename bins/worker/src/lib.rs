@@ -9,7 +9,9 @@ use self::set_up::set_up;
 use voting_core::{
     BallotQueue, Worker, WorkerOptions,
     error::in_one_line,
-    pipeline::{coordinator::Coordinator, retention::keep_clearing, worker::WorkerExit},
+    pipeline::{
+        coordinator::Coordinator, retention::keep_clearing, tell::keep_telling, worker::WorkerExit,
+    },
 };
 use voting_http::OperatorService;
 use voting_service::{Config, Exit, Service, Services, StartError, StopOn, host_site};
@@ -95,6 +97,9 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
                 Exit::Failed
             }
             never = keep_clearing(coordinator.polls(), config.kept_days(), RETENTION_ROUND) => {
+                match never {}
+            }
+            never = keep_telling(postgres.clone(), queue.clone(), config.tell_options()) => {
                 match never {}
             }
             exit = worker.ended() => {

@@ -160,7 +160,10 @@ pub async fn events_are_read_in_order_and_in_pages(backend: &Backend) {
             break;
         }
         pages.extend(page.list);
-        assert!(pages.len() <= whole.len(), "each event comes once: {pages:?}");
+        assert!(
+            pages.len() <= whole.len(),
+            "each event comes once: {pages:?}"
+        );
     }
     assert_eq!(pages, whole);
     let none = backend.events.events(0, 0).await.expect("a page");

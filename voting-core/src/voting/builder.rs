@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::{BoxFuture, join};
+
 use super::{Inner, Voting};
 use crate::{
     error::{StoreError, in_one_line},
@@ -18,6 +20,7 @@ use crate::{
         poll_keys::{KeyedPolls, rewrap_all},
         rule::BallotRule,
         schedule::{Published, ScheduledPolls},
+        tell::{TellOptions, keep_telling},
         worker::{AfterFlush, Worker, WorkerOptions},
     },
     store::{SeparateStore, Store},
@@ -36,6 +39,7 @@ pub struct VotingBuilder {
     hook: Option<Arc<dyn AfterFlush>>,
     keys: Option<PollKeyWrap>,
     pseudonyms: bool,
+    telling: TellOptions,
 }
 
 /// Where ballots wait, and where they are counted.
@@ -100,7 +104,14 @@ impl VotingBuilder {
             hook: None,
             keys: None,
             pseudonyms: false,
+            telling: TellOptions::default(),
         }
+    }
+
+    /// What [events](crate::store::events) tell beside the changes of polls, and how long events are kept.
+    pub fn telling(mut self, options: TellOptions) -> Self {
+        self.telling = options;
+        self
     }
 
     /// How ballots are gathered on their way into the log.
@@ -199,21 +210,29 @@ impl VotingBuilder {
             worker = worker.after_flush(hook);
         }
         let worker = worker.start();
-        let keeper = match parts.coordinator.clone() {
-            Some(coordinator) => tokio::spawn(async move {
+        let telling = keep_telling(
+            Arc::clone(&parts.store),
+            Arc::clone(&parts.queue),
+            self.telling,
+        );
+        let keeping: BoxFuture<'static, ()> = match parts.coordinator.clone() {
+            Some(coordinator) => Box::pin(async move {
                 let Err(error) = coordinator.run(|| std::future::ready(Ok(()))).await;
                 tracing::error!(
                     error = in_one_line(&error),
                     "the coordinator has ended; polls do not close"
                 );
             }),
-            None => tokio::spawn(closing::keep_advancing(
+            None => Box::pin(closing::keep_advancing(
                 Arc::clone(&parts.log) as _,
                 Arc::clone(&parts.queue),
                 Arc::clone(&parts.polls),
                 CLOSING_STEP,
             )),
         };
+        let keeper = tokio::spawn(async move {
+            join(keeping, telling).await;
+        });
         Ok(Voting(Arc::new(Inner {
             sink: Arc::new(GroupCommit::new(Arc::clone(&parts.log) as _, self.sink)),
             bulk: OnceLock::new(),

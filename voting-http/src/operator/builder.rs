@@ -13,7 +13,9 @@ use voting_core::{
     store::Store,
 };
 
-use super::{Inner, OperatorService, Pipeline, bulk::BulkCasts, export, overview::Overview};
+use super::{
+    Inner, OperatorService, Pipeline, bulk::BulkCasts, events, export, overview::Overview,
+};
 use crate::{
     edge::callers::Callers,
     edge::options::{Options, option_methods},
@@ -135,6 +137,7 @@ impl OperatorServiceBuilder {
             let directory = Arc::clone(&self.pipeline.directory);
             Arc::new(BulkCasts::new(sink, secrets, directory, self.keys.clone()))
         });
+        let store = Arc::clone(&self.pipeline.store);
         let tokens = Arc::<dyn Store>::clone(&self.pipeline.store);
         OperatorService(Arc::new(Inner {
             pipeline: self.pipeline,
@@ -148,6 +151,8 @@ impl OperatorServiceBuilder {
             keys: self.keys,
             bulk,
             exports: Arc::new(Semaphore::new(export::AT_ONCE)),
+            followers: Arc::new(Semaphore::new(events::FOLLOWERS)),
+            newest_event: events::Newest::new(store),
             options: self.options,
         }))
     }

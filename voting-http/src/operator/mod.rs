@@ -7,6 +7,7 @@ mod bulk;
 pub(crate) mod changes;
 pub(crate) mod codes;
 mod dead_letters;
+mod events;
 mod export;
 pub(crate) mod form;
 mod metrics;
@@ -67,6 +68,9 @@ struct Inner {
     bulk: Option<Arc<bulk::BulkCasts>>,
     /// How many more exports of ballots may begin.
     exports: Arc<Semaphore>,
+    /// How many more may wait for events, or follow them.
+    followers: Arc<Semaphore>,
+    newest_event: events::Newest,
     options: Options,
 }
 
@@ -76,6 +80,7 @@ type Apis = (
     polls::Api,
     dead_letters::Api,
     audit::Api,
+    events::Api,
     tokens::Api,
     export::Api,
     codes::Api,
@@ -173,6 +178,7 @@ impl OperatorService {
                 polls::OPERATIONS,
                 dead_letters::OPERATIONS,
                 audit::OPERATIONS,
+                events::OPERATIONS,
                 tokens::OPERATIONS,
                 export::OPERATIONS,
                 codes::OPERATIONS,
@@ -240,6 +246,7 @@ impl OperatorService {
                 polls::Api(self.clone()),
                 dead_letters::Api(self.clone()),
                 audit::Api(self.clone()),
+                events::Api(self.clone()),
                 tokens::Api(self.clone()),
                 export::Api(self.clone()),
                 codes::Api(self.clone()),

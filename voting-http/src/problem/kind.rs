@@ -54,6 +54,11 @@ kinds! {
     /// The result of the poll is not shown, or not yet, or not to this client. The detail says to whom it is shown, and
     /// when.
     ResultHidden = "urn:voting:problem:result-hidden", FORBIDDEN, "The result is not shown";
+    /// Events after this place are not kept any more, or the place is that of another database. The detail names those that are
+    /// there.
+    EventsGone = "urn:voting:problem:events-gone", GONE, "These events are gone";
+    /// Too many wait for events, or follow them. Try again later.
+    TooManyFollowers = "urn:voting:problem:too-many-followers", SERVICE_UNAVAILABLE, "Too many follow the events";
     /// Somebody has changed the poll since it was read: its `ETag` is another one.
     RevisionChanged = "urn:voting:problem:revision-changed", PRECONDITION_FAILED, "Changed meanwhile";
     /// The ballot names no options of the poll, or too many.

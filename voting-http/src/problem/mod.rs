@@ -200,6 +200,23 @@ impl Problem {
         problem
     }
 
+    pub(crate) fn events_gone(oldest: u64, newest: u64) -> Self {
+        Self::new(
+            ProblemKind::EventsGone,
+            format!(
+                "Events after this place are gone, or it is the place in another database. The oldest event here is {oldest}, and \
+                 the newest {newest}. Read what you need to know anew, and go on after {newest}."
+            ),
+        )
+    }
+
+    pub(crate) fn too_many_followers() -> Self {
+        Self::new(
+            ProblemKind::TooManyFollowers,
+            "Too many clients wait for events now. Try again later.",
+        )
+    }
+
     pub(crate) fn no_polls() -> Self {
         Self::said(ProblemKind::NoPolls, |t| &t.no_poll_yet)
     }

@@ -23,7 +23,7 @@ fn is_share(share: Option<usize>, of: usize) -> bool {
 }
 
 /// The bounds of all settings that have bounds.
-pub(crate) const BOUNDS: [Bounds; 30] = [
+pub(crate) const BOUNDS: [Bounds; 31] = [
     Bounds {
         key: "vote.max_connections",
         range: "in 1 to 1000000",
@@ -71,6 +71,11 @@ pub(crate) const BOUNDS: [Bounds; 30] = [
         key: "streams.life_s",
         range: "in 60 to 86400",
         is_within: |all| (60..=86_400).contains(&all.streams.life_s),
+    },
+    Bounds {
+        key: "worker.event_days",
+        range: "in 1 to 3650",
+        is_within: |all| all.worker.event_days.get() <= 3_650,
     },
     Bounds {
         key: "worker.session_idle_minutes",

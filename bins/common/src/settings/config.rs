@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, Serializer};
-use voting_core::{Poll, PollId, WorkerOptions};
+use voting_core::{Poll, PollId, WorkerOptions, pipeline::tell::TellOptions};
 use voting_http::{Limits, NewVoters, ProofOfWork, PublicUrl, TrustedProxies};
 
 use crate::{
@@ -403,6 +403,8 @@ pub struct Worker {
     /// How long somebody who does nothing stays signed in to the host's pages, in minutes. In any case people sign in again
     /// after 12 hours.
     pub session_idle_minutes: NonZeroU32,
+    /// How long events are kept for programs that follow them, in days.
+    pub event_days: NonZeroU32,
     /// Whether a worker takes ballots that trusted servers hand in for voters (`POST /v1/polls/{poll}/ballots`). It then needs the
     /// secret, which makes receipts, and an entry key that signs. The all-in-one always takes them.
     pub bulk_casts: bool,
@@ -551,6 +553,7 @@ impl Default for Worker {
             token: None,
             token_file: None,
             session_idle_minutes: NonZeroU32::new(60).unwrap_or(NonZeroU32::MIN),
+            event_days: NonZeroU32::new(30).unwrap_or(NonZeroU32::MIN),
             bulk_casts: false,
             max_ballots: options.max_ballots,
             max_wait_ms: u64::try_from(options.max_wait.as_millis()).unwrap_or(u64::MAX),
@@ -606,6 +609,13 @@ impl Config {
     /// How long somebody who does nothing stays signed in to the host's pages.
     pub fn host_idle(&self) -> Duration {
         Duration::from_secs(60 * u64::from(self.worker.session_idle_minutes.get()))
+    }
+
+    /// What events tell, and how long they are kept.
+    pub fn tell_options(&self) -> TellOptions {
+        let mut options = TellOptions::default();
+        options.kept = Duration::from_secs(24 * 3_600 * u64::from(self.worker.event_days.get()));
+        options
     }
 
     /// The options of the worker.
