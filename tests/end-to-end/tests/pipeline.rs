@@ -226,7 +226,7 @@ fn a_redis_that_is_lost_with_its_disk_has_lost_no_acknowledged_vote() {
     if newer_stores().is_none() {
         return;
     }
-    let mut servers = ReplicatedRedis::start(Engine::Valkey, 2);
+    let mut servers = ReplicatedRedis::start(Engine::Valkey, 1);
     let mut deployment = Deployment::new();
     deployment.more = vec![
         ("VOTING_REDIS__URL", servers.url()),
@@ -238,6 +238,8 @@ fn a_redis_that_is_lost_with_its_disk_has_lost_no_acknowledged_vote() {
     let crowd = Crowd::gather(&[&vote]);
     crowd.await_more(300);
     servers.lose_master();
+    // A new machine, with an empty disk.
+    servers.add_replica();
     crowd.await_more(300);
     let known = crowd.disperse();
     all_is_well(&worker, &result, &known);

@@ -66,6 +66,10 @@ async fn what_the_replica_has_not_on_its_disk_is_not_acknowledged() {
         );
         let sealed = redis.seal(ShardId(0), &["q".parse().unwrap()]).await;
         sealed.expect_err("the replica may not know of the seal");
+        // Another process finds the seal there. It must not take it for kept.
+        let other = Redis::new(&master.url(), with_replicas(1)).expect("an address");
+        let sealed = other.seal(ShardId(0), &["q".parse().unwrap()]).await;
+        sealed.expect_err("the replica may not know of the seal");
         // It could be gone after the replica has taken over, so it must not be counted either.
         let claimed = queue.claim(10, Duration::from_millis(50)).await;
         assert!(
@@ -167,7 +171,7 @@ async fn a_replica_that_takes_over_has_every_acknowledged_entry() {
         return;
     }
     for engine in [Engine::Redis, Engine::Valkey] {
-        let mut servers = ReplicatedRedis::start(engine, 2);
+        let mut servers = ReplicatedRedis::start(engine, 1);
         let redis = behind(&servers, 1);
         until(async || redis.append(ShardId(0), entry()).await.is_ok()).await;
         let mut acknowledged = Vec::new();
@@ -200,7 +204,12 @@ async fn a_replica_that_takes_over_has_every_acknowledged_entry() {
                 acknowledged
             }
         });
-        let now = tokio::task::block_in_place(|| servers.lose_master());
+        let now = tokio::task::block_in_place(|| {
+            let now = servers.lose_master();
+            // Nothing is acknowledged before there is another replica.
+            servers.add_replica();
+            now
+        });
         has_moved.store(true, Ordering::Relaxed);
         acknowledged.extend(casting.await.expect("it ends"));
 

@@ -17,8 +17,9 @@ use poem_openapi::{
     param::{Header, Query},
     payload::{Json, Payload},
     registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
-    types::{Any, Type},
+    types::Type,
 };
+use serde::Deserialize;
 use tokio::{
     sync::{Mutex, OwnedSemaphorePermit},
     time::{sleep, timeout},
@@ -104,8 +105,32 @@ struct EventView {
     kind: String,
     /// The poll to which it happened, if it was one.
     poll: Option<String>,
-    /// More about it, by its type: see docs/events.md.
-    data: Any<serde_json::Value>,
+    /// More about it: the fields that events of this type have.
+    data: EventData,
+}
+
+/// More about an event. New fields may come.
+#[derive(Debug, Default, Deserialize, Object)]
+#[oai(skip_serializing_if_is_none)]
+struct EventData {
+    /// Of a poll: its title.
+    title: Option<String>,
+    /// Of a poll: its revision.
+    revision: Option<u64>,
+    /// Of `poll.changed`: what was done, as in the audit log, such as `poll.archived`.
+    action: Option<String>,
+    /// Of a poll: it is a draft.
+    draft: Option<bool>,
+    /// Of `tally.changed`: the version of the tally.
+    version: Option<u64>,
+    /// Of `tally.changed`: the voters whose ballot counts.
+    voters: Option<u64>,
+    /// Of `dead_letter.created`: the ballots that could not be counted, of all time.
+    dead_letters: Option<u64>,
+    /// Of `count.behind` and `count.caught_up`: the ballots that wait.
+    pending: Option<u64>,
+    /// Of `count.behind`: for how long the oldest one has waited, in milliseconds.
+    waits_ms: Option<u64>,
 }
 
 impl From<Event> for EventView {
@@ -116,7 +141,7 @@ impl From<Event> for EventView {
             at: event.at.to_string(),
             kind: event.what.kind.as_str().to_owned(),
             poll: event.what.poll.map(|poll| poll.to_string()),
-            data: Any(serde_json::from_str(&event.what.data).unwrap_or_default()),
+            data: serde_json::from_str(&event.what.data).unwrap_or_default(),
         }
     }
 }

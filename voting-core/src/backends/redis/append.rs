@@ -71,7 +71,7 @@ impl Redis {
             return Ok(deadline);
         }
         let ask = self.0.scripts.time.key(self.log_key(shard));
-        let (now_ms, last_ms): (i64, u64) = self.0.connection.look(&ask).await?;
+        let (now_ms, last_ms): (i64, u64) = self.lane(shard).look(&ask).await?;
         clocks.learn(index, now_ms, last_ms);
         Ok(clocks.deadline(index, patience).unwrap_or(Deadline {
             server_ms: now_ms,
@@ -161,7 +161,7 @@ impl BallotLog for Redis {
         watch::before(self, shard).await?;
         let sent = Instant::now();
         let sealed = self.lane(shard).run_on::<String>(&seal).await?;
-        self.kept(&sealed).await?;
+        self.kept_also_before(&sealed, shard).await?;
         watch::after(self, &sealed.server, sent).await?;
         parse_id(&sealed.answer)
     }

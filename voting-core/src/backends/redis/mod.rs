@@ -65,7 +65,7 @@ use self::{
 pub use self::{
     client::{
         address::InvalidAddress,
-        node::{EarlierProgram, Node, NodeInfo, Rights, SentinelReplica},
+        node::{EarlierProgram, Node, NodeInfo, Rights},
     },
     inspect::{Consumer, ShardReport, SignedBy},
     reader::RedisQueue,
@@ -277,7 +277,9 @@ impl Redis {
     async fn exchange(&self, key: String, from: &str, to: &str) -> Result<bool, StoreError> {
         let mut exchange = self.0.scripts.exchange.key(key);
         exchange.arg(from).arg(to);
-        self.run_kept(&exchange).await
+        let exchanged = self.0.connection.run_on(&exchange).await?;
+        self.kept(&exchanged).await?;
+        Ok(exchanged.answer)
     }
 
     /// Checks the layout, and makes the consumer groups, once.

@@ -39,8 +39,39 @@ impl Redis {
         }
         let kept = ran
             .server
-            .kept_by(ran.turn, replicas, self.patience_with_replicas());
+            .kept_by(ran.turn, None, replicas, self.patience_with_replicas());
         kept.await.map_err(StoreError::unavailable)
+    }
+
+    /// As [`kept`](Self::kept), also if the server had nothing to do, since it had done it before for somebody else who may
+    /// still wait for the replicas. What was done is in this shard.
+    pub(super) async fn kept_also_before<T>(
+        &self,
+        ran: &Ran<T>,
+        shard: ShardId,
+    ) -> Result<(), StoreError> {
+        let replicas = self.0.options.replicas;
+        if replicas == 0 {
+            return Ok(());
+        }
+        let mut touch = ::redis::cmd("HINCRBY");
+        touch.arg(self.stats_key(shard)).arg("touched").arg(0);
+        let kept = ran.server.kept_by(
+            ran.turn,
+            Some(&touch),
+            replicas,
+            self.patience_with_replicas(),
+        );
+        kept.await.map_err(StoreError::unavailable)
+    }
+
+    /// Looks whether the Sentinels name another master than the one to which these connections are.
+    pub(super) async fn look_elsewhere(&self, further: Option<&Connection>) {
+        for connection in [Some(&self.0.connection), further].into_iter().flatten() {
+            if let Connection::Server(server) = connection {
+                server.look_elsewhere().await;
+            }
+        }
     }
 
     /// Fails if the replicas are known to be too slow for another entry of the shard. So voters hear that their ballots are not
@@ -55,13 +86,14 @@ impl Redis {
         kept_up.await.map_err(StoreError::unavailable)
     }
 
-    /// Runs a script, and waits until the replicas have what it has written.
+    /// Runs a script in a shard, and waits until the replicas have what it has written.
     pub(super) async fn run_kept<T: FromRedisValue>(
         &self,
+        shard: ShardId,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, StoreError> {
         let ran = self.0.connection.run_on(script).await?;
-        self.kept(&ran).await?;
+        self.kept_also_before(&ran, shard).await?;
         Ok(ran.answer)
     }
 }

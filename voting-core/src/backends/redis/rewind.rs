@@ -93,7 +93,7 @@ impl Redis {
                 .arg(GROUP)
                 .arg(last.to_string())
                 .arg(*ballots);
-            let ballots: u64 = self.run_kept(&rewind).await?;
+            let ballots: u64 = self.run_kept(*shard, &rewind).await?;
             handed_out += ballots;
         }
         Ok(handed_out)

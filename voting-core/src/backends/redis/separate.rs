@@ -31,7 +31,7 @@ impl SeparateLog for Redis {
         for shard in self.shards() {
             let mut raise = self.0.scripts.raise.key(self.log_key(shard));
             raise.arg(newest.ms()).arg(newest.seq());
-            let behind_ms: i64 = self.run_kept(&raise).await?;
+            let behind_ms: i64 = self.run_kept(shard, &raise).await?;
             // The clocks of a cluster's nodes always differ a little.
             if behind_ms >= TOLD_FROM_MS {
                 tracing::warn!(%shard, %newest, behind_ms, "Redis' ids were behind the store; raised them");

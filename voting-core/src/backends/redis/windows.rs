@@ -35,7 +35,7 @@ impl Redis {
         watch::before(self, shard).await?;
         let sent = Instant::now();
         let ran = self.lane(shard).run_on::<(u64, Vec<String>)>(&set).await?;
-        self.kept(&ran).await?;
+        self.kept_also_before(&ran, shard).await?;
         watch::after(self, &ran.server, sent).await?;
         let (clock_ms, held) = ran.answer;
         if held.len() != windows.len() {

@@ -1,6 +1,6 @@
 //! Redis itself: whether it answers, keeps what it acknowledges, and has enough memory.
 
-use voting_core::backends::redis::{Node, NodeInfo, Redis, SentinelReplica};
+use voting_core::backends::redis::{Node, NodeInfo, Redis};
 use voting_service::Service;
 
 use super::{Visit, certificate};
@@ -51,14 +51,6 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Redis> {
         check_node(visit, node).await;
     }
     check_layout(visit, &redis).await;
-    if visit.config.redis.replicas > 0
-        && let Some(known) = visit
-            .look("redis replicas", redis.sentinel_replicas())
-            .await
-        && let Some(finding) = priorities(&known)
-    {
-        visit.add(finding);
-    }
     Some(redis)
 }
 
@@ -102,8 +94,7 @@ async fn check_node(visit: &mut Visit<'_>, node: &Node) {
                 visit.add(finding);
             }
             let settings = &visit.config.redis;
-            let chosen = settings.sentinels.is_some() || settings.sentinels_file.is_some();
-            if let Some(finding) = replicas(name, &info, settings.replicas, chosen) {
+            if let Some(finding) = replicas(name, &info, settings.replicas) {
                 visit.add(finding);
             }
         }
@@ -167,8 +158,8 @@ fn role(name: &str, info: &NodeInfo) -> Option<Finding> {
     ))
 }
 
-/// Whether there are as many replicas as ballots wait for. `chosen`: Sentinels choose the replica that takes over.
-fn replicas(name: &str, info: &NodeInfo, wanted: u16, chosen: bool) -> Option<Finding> {
+/// Whether there are as many replicas as ballots wait for.
+fn replicas(name: &str, info: &NodeInfo, wanted: u16) -> Option<Finding> {
     let check = "redis replicas";
     if wanted == 0 {
         return None;
@@ -183,30 +174,13 @@ fn replicas(name: &str, info: &NodeInfo, wanted: u16, chosen: bool) -> Option<Fi
             found,
             "start the replicas that are away, or others (REPLICAOF)",
         )
-    } else if all > wanted && !chosen {
+    } else if all > wanted {
         let found = format!("{found}; one of the others may take over without the latest ballots");
         let todo = format!("set redis.replicas = {all}, or remove the replicas that are too many");
         Finding::fail(check, found, todo)
     } else {
         Finding::ok(check, found)
     })
-}
-
-/// Whether Sentinels choose the replica that has most.
-fn priorities(replicas: &[SentinelReplica]) -> Option<Finding> {
-    let may_take_over = |replica: &&SentinelReplica| replica.priority != 0;
-    let mut able = replicas.iter().filter(may_take_over);
-    let first = able.next()?;
-    let other = able.find(|replica| replica.priority != first.priority)?;
-    Some(Finding::fail(
-        "redis replicas",
-        format!(
-            "the replicas {} and {} differ in replica-priority ({} and {}), so Sentinel may choose one without the \
-             latest ballots",
-            first.name, other.name, first.priority, other.priority
-        ),
-        "give all replicas the same replica-priority, or 0 to those that are never to take over",
-    ))
 }
 
 fn refuses(name: &str, why: &str) -> Finding {
@@ -385,22 +359,14 @@ mod tests {
 
     #[test]
     fn replicas_are_as_many_as_ballots_wait_for() {
-        let level = |replicas, wanted, chosen| {
+        let level = |replicas, wanted| {
             let info = NodeInfo { replicas, ..info() };
-            super::replicas("Redis", &info, wanted, chosen).map(|finding| finding.level)
+            super::replicas("Redis", &info, wanted).map(|finding| finding.level)
         };
-        assert_eq!(level((0, 0), 0, false), None);
-        assert_eq!(level((1, 1), 1, false), Some(Level::Ok));
-        assert_eq!(level((0, 1), 1, false), Some(Level::Fail));
-        assert_eq!(level((2, 2), 1, false), Some(Level::Fail));
-        assert_eq!(level((2, 2), 1, true), Some(Level::Ok));
-        let replica = |priority| SentinelReplica {
-            name: "10.0.0.2:6379".to_owned(),
-            priority,
-        };
-        assert!(priorities(&[replica(100), replica(100), replica(0)]).is_none());
-        assert!(priorities(&[replica(100), replica(50)]).is_some());
-        assert!(priorities(&[]).is_none());
+        assert_eq!(level((0, 0), 0), None);
+        assert_eq!(level((1, 1), 1), Some(Level::Ok));
+        assert_eq!(level((0, 1), 1), Some(Level::Fail));
+        assert_eq!(level((2, 2), 1), Some(Level::Fail));
     }
 
     #[test]

@@ -6,10 +6,7 @@ use ::redis::{Cmd, FromRedisValue};
 
 use crate::backends::redis::{
     Redis,
-    client::{
-        connection::{Place, Servers},
-        server::Server,
-    },
+    client::{connection::Servers, server::Server},
     durability,
     inspect::rights,
 };
@@ -140,35 +137,6 @@ impl Redis {
             redis: self.clone(),
         });
         Ok(nodes.collect())
-    }
-}
-
-/// A replica that Sentinels know of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SentinelReplica {
-    /// Its host and its port.
-    pub name: String,
-    /// Of the replicas that are there, one with the lowest number takes over; one with 0 never does.
-    pub priority: u32,
-}
-
-impl Redis {
-    /// The replicas that the Sentinels know of. The list is empty if there are no Sentinels.
-    ///
-    /// # Errors
-    /// No Sentinel answers.
-    pub async fn sentinel_replicas(&self) -> Result<Vec<SentinelReplica>, StoreError> {
-        let Place::Server(target) = &self.0.place else {
-            return Ok(Vec::new());
-        };
-        let told = target.replicas().await?;
-        let replica = |told: &HashMap<String, String>| {
-            Some(SentinelReplica {
-                name: told.get("name")?.clone(),
-                priority: told.get("slave-priority")?.parse().ok()?,
-            })
-        };
-        Ok(told.iter().filter_map(replica).collect())
     }
 }
 

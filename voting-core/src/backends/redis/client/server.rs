@@ -139,11 +139,12 @@ impl Server {
         }
     }
 
-    /// Waits until everything that was sent over the connection of this [turn](Self::turn) is written to the disks of this
-    /// server and of so many replicas.
+    /// Waits until everything that was written over the connection of this [turn](Self::turn) is on the disks of this server and of
+    /// so many replicas. With `touch`, a command that always writes, also what was written over other connections before.
     pub(in crate::backends::redis) async fn kept_by(
         &self,
         turn: u64,
+        touch: Option<&Cmd>,
         replicas: u16,
         patience: Duration,
     ) -> Result<(), NotKept> {
@@ -151,6 +152,12 @@ impl Server {
         // A new connection has sent nothing, so its answer would say nothing.
         if now != turn {
             return Err(NotKept::ConnectionLost);
+        }
+        if let Some(touch) = touch {
+            // A connection is waited for up to its own last write, and a command that finds all done writes nothing.
+            let touched = touch.query_async::<()>(&mut connection).await;
+            self.note(turn, &touched);
+            touched?;
         }
         let mut wait = ::redis::cmd("WAITAOF");
         let ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
@@ -179,7 +186,7 @@ impl Server {
         if slow != Some(turn) {
             return Ok(());
         }
-        let kept = self.kept_by(turn, replicas, patience).await;
+        let kept = self.kept_by(turn, None, replicas, patience).await;
         if kept.is_err() {
             self.look_elsewhere().await;
         }

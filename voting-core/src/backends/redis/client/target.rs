@@ -3,8 +3,7 @@
 use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
 use ::redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue,
-    RedisError,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError,
 };
 use futures_util::future::join_all;
 
@@ -94,25 +93,6 @@ impl Target {
     }
 }
 
-impl Target {
-    /// What the first Sentinel that answers says about each replica.
-    pub(in crate::backends::redis) async fn replicas(
-        &self,
-    ) -> Result<Vec<HashMap<String, String>>, RedisError> {
-        let Self::Sentinels(sentinels) = self else {
-            return Ok(Vec::new());
-        };
-        let mut failure = None;
-        for node in &sentinels.nodes {
-            match sentinels.send(node, "REPLICAS").await {
-                Ok(told) => return Ok(told),
-                Err(error) => failure = Some(error),
-            }
-        }
-        Err(failure.unwrap_or_else(|| sentinels.nobody("no Sentinel is named")))
-    }
-}
-
 /// What a Sentinel says about the master.
 struct Told {
     host: String,
@@ -150,19 +130,15 @@ impl Sentinels {
         }
     }
 
-    async fn send<T: FromRedisValue>(&self, node: &Client, what: &str) -> Result<T, RedisError> {
+    async fn ask(&self, node: &Client) -> Result<Told, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE));
         let connection = node.get_multiplexed_async_connection_with_config(&config);
         let mut connection = connection.await?;
         let mut ask = ::redis::cmd("SENTINEL");
-        ask.arg(what).arg(&self.name);
-        ask.query_async(&mut connection).await
-    }
-
-    async fn ask(&self, node: &Client) -> Result<Told, RedisError> {
-        let told: HashMap<String, String> = self.send(node, "MASTER").await?;
+        ask.arg("MASTER").arg(&self.name);
+        let told: HashMap<String, String> = ask.query_async(&mut connection).await?;
         let read = || {
             Some(Told {
                 host: told.get("ip")?.clone(),

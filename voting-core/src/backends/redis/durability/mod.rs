@@ -142,7 +142,7 @@ async fn ask_master(server: &Server) -> Result<(), Flaw> {
 }
 
 /// Checks that a master has as many replicas as are waited for. With fewer, nothing could be acknowledged. With more, one of them could
-/// take over without the newest ballots, except with Sentinels: they choose the replica that has most.
+/// take over without the newest ballots. Sentinel does not help: it chooses by what it heard of the replicas some seconds ago.
 async fn ask_for_replicas(redis: &Redis, server: &Server) -> Result<(), Flaw> {
     let wanted = redis.0.options.replicas;
     if wanted == 0 {
@@ -159,7 +159,7 @@ async fn ask_for_replicas(redis: &Redis, server: &Server) -> Result<(), Flaw> {
     }
     let (online, all) = replicas_in(&info);
     let wanted = usize::from(wanted);
-    if all > wanted && !server.has_sentinels() {
+    if all > wanted {
         let text = format!(
             "{name} can lose acknowledged ballots: it has {all} replicas, and each ballot waits for {wanted}; one of the \
              others may take over without it. Set redis.replicas to {all}"

@@ -42,6 +42,9 @@ const MAX_BLOCK: Duration = Duration::from_secs(1);
 /// the longest pause between two rounds.
 const PAUSE: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(20)];
 
+/// While nothing comes, the Sentinels are asked this often where the master is.
+const LOOK_ELSEWHERE: Duration = Duration::from_secs(2);
+
 /// One consumer of the log.
 pub struct RedisQueue {
     redis: Redis,
@@ -62,6 +65,8 @@ struct Claiming {
     size: ClaimSize,
     /// Entries that were taken, and that the replicas may lack.
     unkept: Unkept,
+    /// When the Sentinels were last asked for the master, because nothing came.
+    looked: Instant,
 }
 
 impl std::fmt::Debug for RedisQueue {
@@ -81,6 +86,7 @@ impl RedisQueue {
                 backoff: ShardBackoff::new(blocking.is_some()),
                 size: ClaimSize::new(),
                 unkept: Unkept::default(),
+                looked: Instant::now(),
             }),
             blocking,
             in_hand: Mutex::default(),
@@ -107,9 +113,6 @@ impl RedisQueue {
                 let Some(taken) = backoff.unless_resting(shard, take).await else {
                     break;
                 };
-                if !taken.deleted.is_empty() {
-                    self.tell_lost(shard, &taken.deleted).await;
-                }
                 for entry in &taken.entries {
                     ballots += usize::from(entry.ballots);
                 }
@@ -156,6 +159,9 @@ impl RedisQueue {
         let ran = self.redis.0.connection.read_on::<Value>(&take).await?;
         let (answer, ran) = ran.split();
         let mut taken = reply::taken(shard, answer)?;
+        if !taken.deleted.is_empty() {
+            self.tell_lost(shard, &taken.deleted).await;
+        }
         taken.entries = self.only_kept(&ran, taken.entries, unkept).await?;
         Ok(taken)
     }
@@ -387,12 +393,18 @@ impl RedisQueue {
             backoff,
             size,
             unkept,
+            looked,
         }: &mut Claiming,
     ) -> Result<Claim, StoreError> {
         let deadline = Instant::now() + wait;
         let count = size.of_each(self.redis.0.options.shards, max_ballots);
+        let entries = match unkept.try_again(&self.redis).await {
+            // The other shards of a cluster do not wait for this one.
+            Err(_) if self.blocking.is_none() => Vec::new(),
+            entries => entries?,
+        };
         let mut claim = Claim {
-            entries: unkept.try_again(&self.redis).await?,
+            entries,
             ..Claim::default()
         };
         loop {
@@ -428,6 +440,11 @@ impl RedisQueue {
             }
         }
         size.note(&claim.entries);
+        if claim.entries.is_empty() && looked.elapsed() > LOOK_ELSEWHERE {
+            // From a master that is cut off, nothing comes, and no error either.
+            self.redis.look_elsewhere(self.blocking.as_ref()).await;
+            *looked = Instant::now();
+        }
         let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
         for entry in &claim.entries {
             in_hand.insert((entry.shard, entry.id), entry.ballots);

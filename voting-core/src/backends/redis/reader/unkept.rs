@@ -36,7 +36,7 @@ impl Unkept {
     /// are forgotten.
     ///
     /// # Errors
-    /// There are such entries, and the replicas have none of them yet. Nothing more should be taken then.
+    /// There are such entries, and the replicas have none of them yet.
     pub(super) async fn try_again(&mut self, redis: &Redis) -> Result<Vec<LogEntry>, StoreError> {
         let ours_for = redis.0.options.claim_timeout / 2;
         self.0.retain(|aside| {
