@@ -44,7 +44,7 @@ class Webhooks(unittest.TestCase):
             verify_webhook(BODY, HEADERS, SECRET, now=SENT + away)
         for away in (-301, 301):
             self.refused(now=SENT + away)
-        for sent in ("", "soon", "-1", "1e9", "\u0661", "9" * 5000):
+        for sent in ("", "soon", "-1", "1e9", "\u0661", "\u00b2", "9" * 5000):
             self.refused(timestamp=sent)
 
     def test_a_missing_header_is_refused(self):
