@@ -26,5 +26,5 @@ echo "== TypeScript"
 cp -r "$here/typescript/"{src,tests,examples,tsconfig.json,README.md} "$tools/typescript/"
 cd "$tools/typescript"
 node_modules/.bin/tsc -p tsconfig.json
-node --test tests/against_server.mjs
+node --test tests/webhook.mjs tests/against_server.mjs
 npm pack --dry-run --ignore-scripts --silent >/dev/null

@@ -15,6 +15,7 @@ mod theme;
 mod tokens;
 mod views;
 mod vote;
+pub mod webhooks;
 
 pub use self::{
     edge::{

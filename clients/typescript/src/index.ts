@@ -5,3 +5,5 @@ export { Results } from "./results.js";
 export type { Receipt, Tally, Update } from "./results.js";
 export { Voter, newKey } from "./voter.js";
 export type { Accepted, Eligibility, Identity, KeyStore, Poll, Withdrawn } from "./voter.js";
+export { InvalidWebhook, verifyWebhook } from "./webhook.js";
+export type { WebhookHeaders, WebhookOptions } from "./webhook.js";

@@ -7,11 +7,13 @@ from .operator import Operator
 from .problem import OutcomeUnknown, VotingProblem
 from .results import Results, Update
 from .voter import Voter, new_key
+from .webhook import InvalidWebhook, verify_webhook
 
 __all__ = [
     "Accepted",
     "CountedPoll",
     "Eligibility",
+    "InvalidWebhook",
     "NewPoll",
     "Operator",
     "OutcomeUnknown",
@@ -26,4 +28,5 @@ __all__ = [
     "VotingProblem",
     "Withdrawn",
     "new_key",
+    "verify_webhook",
 ]
