@@ -1,5 +1,7 @@
 //! Bulk casts: a trusted server hands in ballots, a line for each, and reads an answer for each.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::{

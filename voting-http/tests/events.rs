@@ -62,10 +62,8 @@ fn events_are_read_from_a_place_on() {
 
     // The place is that of another database, or what came after it is gone.
     let later = ask(&services, &format!("?after={}", last + 1));
-    assert_eq!(
-        (later.status, later.json()["type"].as_str()),
-        (410, Some("urn:voting:problem:events-gone"))
-    );
+    assert_eq!(later.status, 410);
+    assert_eq!(later.json()["type"], "urn:voting:problem:events-gone");
     let soon = Moment::from_unix_ms(Moment::now().unix_ms() + 60_000).expect("a moment");
     let removed = services.block_on(
         services
@@ -82,7 +80,7 @@ fn events_are_read_from_a_place_on() {
         "?wait=31",
         "?since=1",
     ] {
-        assert!([400, 422].contains(&ask(&services, bad).status), "{bad}");
+        assert!(ask(&services, bad).status.is_client_error(), "{bad}");
     }
 }
 
@@ -145,9 +143,8 @@ fn a_stream_goes_on_where_its_reader_was() {
     assert_eq!((id, kind.as_str()), (newest.to_string(), "poll.opened"));
     assert_eq!(data["poll"], "lunch");
     let closing = PollState::Closing(voting_core::model::poll_state::Seals::default());
-    let closed = services
-        .memory
-        .advance_poll(&"lunch".parse().expect("an id"), &closing);
+    let lunch = "lunch".parse().expect("an id");
+    let closed = services.memory.advance_poll(&lunch, &closing);
     services.block_on(closed).expect("closing");
     let (id, kind, _) = next(&mut events);
     assert_eq!(

@@ -354,13 +354,10 @@ impl Api {
             let _place = self.0.follower()?;
             let newest = service.newest_event.clone();
             let came = timeout(wait, newest.after(after.unwrap_or_default()));
-            match service.options.stop.run_until_cancelled(came).await {
-                Some(Ok(came)) => {
-                    came?;
-                    events = read().await?;
-                }
-                // The time is over, or the service stops.
-                Some(Err(_)) | None => {}
+            // Otherwise the time is over, or the service stops.
+            if let Some(Ok(came)) = service.options.stop.run_until_cancelled(came).await {
+                came?;
+                events = read().await?;
             }
         }
         Ok(Json(EventsView {

@@ -88,7 +88,11 @@ impl Cluster {
                 }
                 _ => return Err(wrong("a cluster is reached by host and port")),
             };
-            let server = Server::new(name(&address), Target::Fixed(client), response_timeout);
+            let server = Server::new(
+                name(&address),
+                Target::Fixed(Box::new(client)),
+                response_timeout,
+            );
             Ok((address, server))
         });
         Ok(Self(Arc::new(Inner {
@@ -128,7 +132,7 @@ impl Cluster {
         }
         let Address { host, port } = address;
         let client = address::sibling(&self.0.like, host, *port, self.0.ca.as_ref())?;
-        let target = Target::Fixed(client);
+        let target = Target::Fixed(Box::new(client));
         let server = Server::new(name(address), target, self.0.response_timeout);
         known.nodes.insert(address.clone(), server.clone());
         Ok(server)

@@ -24,7 +24,7 @@ pub(in crate::backends::redis) enum Connection {
 /// The servers that the address names.
 #[derive(Clone)]
 pub(in crate::backends::redis) enum Place {
-    Server(Box<Target>),
+    Server(Target),
     Cluster(Vec<Client>),
 }
 
@@ -67,9 +67,9 @@ impl Place {
         }
         let target = match &options.sentinels {
             Some(sentinels) => Target::behind(sentinels, url, options.ca.clone())?,
-            None => Target::Fixed(address::client(url, ca)?),
+            None => Target::Fixed(Box::new(address::client(url, ca)?)),
         };
-        Ok(Self::Server(Box::new(target)))
+        Ok(Self::Server(target))
     }
 }
 

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Where to connect.
 #[derive(Clone)]
 pub(in crate::backends::redis) enum Target {
-    Fixed(Client),
+    Fixed(Box<Client>),
     Sentinels(Arc<Sentinels>),
 }
 
@@ -87,7 +87,7 @@ impl Target {
     /// A client for the server where it is now. If this fails, nothing was sent to the server.
     pub(in crate::backends::redis) async fn client(&self) -> Result<Client, RedisError> {
         match self {
-            Self::Fixed(client) => Ok(client.clone()),
+            Self::Fixed(client) => Ok(Client::clone(client)),
             Self::Sentinels(sentinels) => sentinels.master().await,
         }
     }
