@@ -52,7 +52,7 @@ fn events_are_read_from_a_place_on() {
     assert_eq!(first["number"], newest + 1);
     assert_eq!(
         (&first["poll"], &first["data"]["title"]),
-        (&"lunch".into(), &"Question?".into())
+        (&"lunch".into(), &"Cats vs Dogs!".into())
     );
     let last = events["newest"].as_u64().expect("a number");
     let none = ask(&services, &format!("?after={last}")).json();

@@ -305,6 +305,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What has happened, the oldest first.
+         * @description Keep the number of the last event that you have dealt with, and go on after it: you get each event once, and miss none.
+         *     The answer is 410 if events after this place are not kept any more, or if the place is that of another database.
+         */
+        get: operations["listEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/events/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happens, as server-sent events: first those after a place, then each new one.
+         * @description A client that connects again sends `Last-Event-ID`, as browsers do, and goes on where it was.
+         */
+        get: operations["streamEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tokens": {
         parameters: {
             query?: never;
@@ -473,6 +514,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/polls/{poll}/ballots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cast ballots for voters, a line for each.
+         * @description For servers that are trusted to say who votes: a kiosk, a telephone service, ballots on paper. It needs a token whose role is
+         *     `caster` or `operator`. Ballots are checked as by the vote service; there is no limit of new voters. A line that is not
+         *     taken stops no other line.
+         *
+         *     A voter is the same voter as at the vote service, and counts once. So it is safe to send a file again, as a whole: the same
+         *     ballots take each other's place. In a poll with `revote: false` the first counts.
+         *
+         *     Read the answer while you send: the service takes further lines when their answers find room.
+         */
+        post: operations["castBallots"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/polls/{poll}/voidings": {
         parameters: {
             query?: never;
@@ -624,6 +692,22 @@ export interface components {
              * @description Ask for those after this number; there may be more.
              */
             next?: number;
+        };
+        /**
+         * CastLine
+         * @description What became of a line.
+         */
+        CastLine: {
+            /**
+             * Format: uint64
+             * @description The number of the line in the request, from 1. Empty lines are counted, and not answered.
+             */
+            line: number;
+            /** @description The ballot is stored, and will be counted: ask the result service what became of it. Absent if it was not taken. */
+            receipt?: string;
+            type?: components["schemas"]["ProblemType"];
+            /** @description The same in words, for people. */
+            detail?: string;
         };
         /**
          * CodeToVoid
@@ -811,6 +895,86 @@ export interface components {
             next?: string;
         };
         /**
+         * Event
+         * @description Something that has happened.
+         */
+        Event: {
+            /**
+             * Format: uint64
+             * @description Its place: each event has the number of the one before it, plus one.
+             */
+            number: number;
+            /** @description A UUID that no other event has. */
+            id: string;
+            /** @description When it happened: RFC 3339, in UTC. */
+            at: string;
+            /** @description What has happened, such as `poll.final`. New types may come. */
+            type: string;
+            /** @description The poll to which it happened, if it was one. */
+            poll?: string;
+            data: components["schemas"]["EventData"];
+        };
+        /**
+         * EventData
+         * @description More about an event. New fields may come.
+         */
+        EventData: {
+            /** @description Of a poll: its title. */
+            title?: string;
+            /**
+             * Format: uint64
+             * @description Of a poll: its revision.
+             */
+            revision?: number;
+            /** @description Of `poll.changed`: what was done, as in the audit log, such as `poll.archived`. */
+            action?: string;
+            /** @description Of a poll: it is a draft. */
+            draft?: boolean;
+            /**
+             * Format: uint64
+             * @description Of `tally.changed`: the version of the tally.
+             */
+            version?: number;
+            /**
+             * Format: uint64
+             * @description Of `tally.changed`: the voters whose ballot counts.
+             */
+            voters?: number;
+            /**
+             * Format: uint64
+             * @description Of `dead_letter.created`: the ballots that could not be counted, of all time.
+             */
+            dead_letters?: number;
+            /**
+             * Format: uint64
+             * @description Of `count.behind` and `count.caught_up`: the ballots that wait.
+             */
+            pending?: number;
+            /**
+             * Format: uint64
+             * @description Of `count.behind`: for how long the oldest one has waited, in milliseconds.
+             */
+            waits_ms?: number;
+        };
+        /**
+         * Events
+         * @description A part of the events.
+         */
+        Events: {
+            /** @description In their order. */
+            events: components["schemas"]["Event"][];
+            /**
+             * Format: uint64
+             * @description The number of the oldest event that is kept; one more than `newest` if none is.
+             */
+            oldest: number;
+            /**
+             * Format: uint64
+             * @description The number of the newest event; 0 if there was none.
+             */
+            newest: number;
+        };
+        /**
          * ExportedBallots
          * @description The ballots of a poll, to be kept or published: only what was chosen, in random order.
          */
@@ -910,6 +1074,12 @@ export interface components {
              * @description Voters whose ballot an operator has voided, and who are not among `voters`. Absent: none.
              */
             voided?: number;
+            /**
+             * Format: uint64
+             * @description Of the `voters`, those whose ballot a trusted server has handed in: a kiosk, a telephone service, paper. Absent: none, or
+             *     not known since the voters of the poll are forgotten.
+             */
+            handed_in?: number;
             /** @description When the file was made. */
             exported_at: string;
             /** @description The votes, in the poll's order of options. */
@@ -1035,7 +1205,7 @@ export interface components {
         /**
          * NewVoiding
          * @description Which ballots to void: those of a span of time (`from` and `until`), those of all revoked codes (`revoked_codes`), or
-         *     those of some revoked codes (`codes`). Exactly one of the three.
+         *     those of some revoked codes (`codes`), or those that trusted servers have handed in (`handed_in`). Exactly one of the four.
          */
         NewVoiding: {
             /** @description Why, for people: one line of 1 to 200 characters. It stands in the audit log. */
@@ -1051,6 +1221,8 @@ export interface components {
             revoked_codes?: boolean;
             /** @description The ballots that were cast with these codes, all of which are revoked. */
             codes?: components["schemas"]["CodeToVoid"][];
+            /** @description `true`: all ballots that trusted servers have handed in (`castBallots`), also those that they hand in later. */
+            handed_in?: boolean;
         };
         /**
          * NewVoters
@@ -1278,6 +1450,12 @@ export interface components {
          */
         PollState: "draft" | "scheduled" | "open" | "closing" | "final" | "archived";
         /**
+         * @description The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
+         *     added.
+         * @enum {string}
+         */
+        ProblemType: "urn:voting:problem:internal" | "urn:voting:problem:request" | "urn:voting:problem:invalid" | "urn:voting:problem:unknown-poll" | "urn:voting:problem:no-polls" | "urn:voting:problem:poll-closed" | "urn:voting:problem:poll-not-open" | "urn:voting:problem:poll-not-final" | "urn:voting:problem:poll-changed" | "urn:voting:problem:result-hidden" | "urn:voting:problem:events-gone" | "urn:voting:problem:too-many-followers" | "urn:voting:problem:revision-changed" | "urn:voting:problem:invalid-choice" | "urn:voting:problem:overloaded" | "urn:voting:problem:not-stored" | "urn:voting:problem:outcome-unknown" | "urn:voting:problem:invalid-voter-cookie" | "urn:voting:problem:several-voter-cookies" | "urn:voting:problem:outdated-voter-cookie" | "urn:voting:problem:cookies-needed" | "urn:voting:problem:foreign-secret" | "urn:voting:problem:empty-ballots-not-taken" | "urn:voting:problem:nothing-to-take-back" | "urn:voting:problem:sign-in-needed" | "urn:voting:problem:not-eligible" | "urn:voting:problem:code-needed" | "urn:voting:problem:invalid-code" | "urn:voting:problem:invalid-token" | "urn:voting:problem:too-many-codes" | "urn:voting:problem:voter-changed" | "urn:voting:problem:cross-site" | "urn:voting:problem:too-large" | "urn:voting:problem:too-slow" | "urn:voting:problem:not-a-form" | "urn:voting:problem:not-ready" | "urn:voting:problem:store-unavailable" | "urn:voting:problem:unknown-receipt" | "urn:voting:problem:unknown-dead-letter" | "urn:voting:problem:still-rejected" | "urn:voting:problem:conflict" | "urn:voting:problem:bulk-casts-off" | "urn:voting:problem:too-many-exports" | "urn:voting:problem:too-many-viewers" | "urn:voting:problem:too-many-viewers-here" | "urn:voting:problem:too-many-tokens" | "urn:voting:problem:too-many-new-voters" | "urn:voting:problem:too-many-new-voters-of-poll" | "urn:voting:problem:proof-needed" | "urn:voting:problem:unknown-token" | "urn:voting:problem:token-exists" | "urn:voting:problem:forbidden" | "urn:voting:problem:unauthorized";
+        /**
          * Recount
          * @description The kept tally beside a count of the ballots.
          */
@@ -1332,7 +1510,7 @@ export interface components {
          * @description What somebody with a token may do.
          * @enum {string}
          */
-        Role: "host" | "auditor" | "operator";
+        Role: "host" | "auditor" | "caster" | "operator";
         /**
          * @description Who sees the result, and when.
          * @enum {string}
@@ -1435,15 +1613,17 @@ export interface components {
             made_at: string;
             /** @description Why. */
             reason: string;
-            /** @description The first moment of the span: RFC 3339, in UTC. Absent: the rule is about codes. */
+            /** @description The first moment of the span: RFC 3339, in UTC. Absent: the rule is not about a span. */
             from?: string;
             /** @description The moment after the last one of the span. */
             until?: string;
             /**
              * Format: uint64
-             * @description Of how many revoked codes the ballots are voided. Absent: the rule is about a span.
+             * @description Of how many revoked codes the ballots are voided. Absent: the rule is not about codes.
              */
             codes?: number;
+            /** @description `true`: the ballots that trusted servers have handed in. Absent: the rule is not about them. */
+            handed_in?: boolean;
         };
         /**
          * Voidings
@@ -1558,12 +1738,6 @@ export interface components {
             voters?: number;
             challenge?: components["schemas"]["Challenge"];
         };
-        /**
-         * @description The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
-         *     added.
-         * @enum {string}
-         */
-        ProblemType: "urn:voting:problem:internal" | "urn:voting:problem:request" | "urn:voting:problem:invalid" | "urn:voting:problem:unknown-poll" | "urn:voting:problem:no-polls" | "urn:voting:problem:poll-closed" | "urn:voting:problem:poll-not-open" | "urn:voting:problem:poll-not-final" | "urn:voting:problem:poll-changed" | "urn:voting:problem:result-hidden" | "urn:voting:problem:revision-changed" | "urn:voting:problem:invalid-choice" | "urn:voting:problem:overloaded" | "urn:voting:problem:not-stored" | "urn:voting:problem:outcome-unknown" | "urn:voting:problem:invalid-voter-cookie" | "urn:voting:problem:several-voter-cookies" | "urn:voting:problem:outdated-voter-cookie" | "urn:voting:problem:cookies-needed" | "urn:voting:problem:foreign-secret" | "urn:voting:problem:empty-ballots-not-taken" | "urn:voting:problem:nothing-to-take-back" | "urn:voting:problem:sign-in-needed" | "urn:voting:problem:not-eligible" | "urn:voting:problem:code-needed" | "urn:voting:problem:invalid-code" | "urn:voting:problem:invalid-token" | "urn:voting:problem:too-many-codes" | "urn:voting:problem:voter-changed" | "urn:voting:problem:cross-site" | "urn:voting:problem:too-large" | "urn:voting:problem:too-slow" | "urn:voting:problem:not-a-form" | "urn:voting:problem:not-ready" | "urn:voting:problem:store-unavailable" | "urn:voting:problem:unknown-receipt" | "urn:voting:problem:unknown-dead-letter" | "urn:voting:problem:still-rejected" | "urn:voting:problem:conflict" | "urn:voting:problem:too-many-exports" | "urn:voting:problem:too-many-viewers" | "urn:voting:problem:too-many-viewers-here" | "urn:voting:problem:too-many-tokens" | "urn:voting:problem:too-many-new-voters" | "urn:voting:problem:too-many-new-voters-of-poll" | "urn:voting:problem:proof-needed" | "urn:voting:problem:unknown-token" | "urn:voting:problem:token-exists" | "urn:voting:problem:forbidden" | "urn:voting:problem:unauthorized";
     };
     responses: never;
     parameters: never;
@@ -5588,6 +5762,368 @@ export interface operations {
             };
         };
     };
+    listEvents: {
+        parameters: {
+            query?: {
+                /** @description The number of the last event that you have dealt with; 0 for all that are kept. */
+                after?: number;
+                /** @description The most events in the answer, 1 to 200. */
+                limit?: number;
+                /** @description If there is no event yet, wait for one, at most this many seconds, 0 to 30. */
+                wait?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "events": [
+                     *         {
+                     *           "number": 7,
+                     *           "id": "01932a4e-7d7c-7000-8000-0a1b2c3d4e5f",
+                     *           "at": "2026-11-27T17:00:00.25Z",
+                     *           "type": "poll.final",
+                     *           "poll": "lunch",
+                     *           "data": {
+                     *             "title": "What is for lunch?",
+                     *             "revision": 3
+                     *           }
+                     *         }
+                     *       ],
+                     *       "oldest": 1,
+                     *       "newest": 7
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Events"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unauthorized`. */
+            401: {
+                headers: {
+                    /** @description `Bearer`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unauthorized",
+                     *       "title": "Not authorized",
+                     *       "status": 401,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:forbidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:forbidden",
+                     *       "title": "Not for this role",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:events-gone`. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:events-gone",
+                     *       "title": "These events are gone",
+                     *       "status": 410,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:invalid`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:invalid",
+                     *       "title": "Invalid request",
+                     *       "status": 422,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-tokens`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-tokens",
+                     *       "title": "Too many wrong tokens",
+                     *       "status": 429,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable` or `urn:voting:problem:too-many-followers`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    streamEvents: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The number of the last event that you have dealt with; 0 for all that are kept. Without it and `Last-Event-ID`, only new
+                 *     events come.
+                 */
+                after?: number;
+            };
+            header?: {
+                /** @description The number of the last event that came; it takes precedence. */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Each event has its type as `event`, its number as `id`, and an Event as JSON as `data`. `gone`: events after the reader's place are not kept; data is a Problem as JSON, and the stream ends. `alive`: nothing else was sent for 15 seconds. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": {
+                        event?: string;
+                        id?: string;
+                        data?: string;
+                    };
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unauthorized`. */
+            401: {
+                headers: {
+                    /** @description `Bearer`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unauthorized",
+                     *       "title": "Not authorized",
+                     *       "status": 401,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:forbidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:forbidden",
+                     *       "title": "Not for this role",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:events-gone`. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:events-gone",
+                     *       "title": "These events are gone",
+                     *       "status": 410,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:invalid`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:invalid",
+                     *       "title": "Invalid request",
+                     *       "status": 422,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-tokens`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-tokens",
+                     *       "title": "Too many wrong tokens",
+                     *       "status": 429,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable` or `urn:voting:problem:too-many-followers`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listTokens: {
         parameters: {
             query?: never;
@@ -7563,6 +8099,233 @@ export interface operations {
                 };
             };
             /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    castBallots: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                poll: string;
+            };
+            cookie?: never;
+        };
+        /** @description A line for each ballot, each a JSON object of at most 16,384 bytes. Empty lines are passed over. `voter`: in a poll whose `electorate` is `codes`, a code as a text; `identity`: `{"iss": …, "sub": …}`, the names of the identity provider and of the person, as in the person's tokens; `open`: a key that the server makes for this voter, as in the header `Idempotency-Key`. `choices`: the ids of the options, none for a blank vote. Or `"withdraw": true` in place of `choices`: the voter's ballot is taken back. */
+        requestBody: {
+            content: {
+                /** @example {"voter":"0001-9XKQ-7T2M-4HWD","choices":["a"]} */
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description A line for each ballot, in the order of the request, while the request is read. An answer that is cut off is not whole: the outcomes of the ballots without a line are unknown. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "line": 1,
+                     *       "receipt": "2.13HGy3gzMkkqM6i7MzKn1hz_4i2DKByiI_UY9m0Hz9LRHgbpid3Ox8kTnzpMT8A2_5KMOEqoAsJbI-Wr2o4"
+                     *     }
+                     */
+                    "application/x-ndjson": components["schemas"]["CastLine"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unauthorized`. */
+            401: {
+                headers: {
+                    /** @description `Bearer`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unauthorized",
+                     *       "title": "Not authorized",
+                     *       "status": 401,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:forbidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:forbidden",
+                     *       "title": "Not for this role",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unknown-poll`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unknown-poll",
+                     *       "title": "No such poll",
+                     *       "status": 404,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-slow`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-slow",
+                     *       "title": "The request took too long",
+                     *       "status": 408,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:poll-closed` or `urn:voting:problem:bulk-casts-off`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:poll-closed",
+                     *       "title": "This poll is closed",
+                     *       "status": 409,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-large",
+                     *       "title": "The request is too large",
+                     *       "status": 413,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Unsupported Media Type",
+                     *       "status": 415,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-tokens`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-tokens",
+                     *       "title": "Too many wrong tokens",
+                     *       "status": 429,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable` or `urn:voting:problem:overloaded` or `urn:voting:problem:foreign-secret`. */
             503: {
                 headers: {
                     /** @description Seconds to wait before the next try. */

@@ -111,6 +111,49 @@ class DeadBallot(TypedDict):
     """
 
 
+class EventData(TypedDict):
+    """
+    More about an event. New fields may come.
+    """
+
+    title: NotRequired[str]
+    """
+    Of a poll: its title.
+    """
+    revision: NotRequired[int]
+    """
+    Of a poll: its revision.
+    """
+    action: NotRequired[str]
+    """
+    Of `poll.changed`: what was done, as in the audit log, such as `poll.archived`.
+    """
+    draft: NotRequired[bool]
+    """
+    Of a poll: it is a draft.
+    """
+    version: NotRequired[int]
+    """
+    Of `tally.changed`: the version of the tally.
+    """
+    voters: NotRequired[int]
+    """
+    Of `tally.changed`: the voters whose ballot counts.
+    """
+    dead_letters: NotRequired[int]
+    """
+    Of `dead_letter.created`: the ballots that could not be counted, of all time.
+    """
+    pending: NotRequired[int]
+    """
+    Of `count.behind` and `count.caught_up`: the ballots that wait.
+    """
+    waits_ms: NotRequired[int]
+    """
+    Of `count.behind`: for how long the oldest one has waited, in milliseconds.
+    """
+
+
 class ExportedBallots(TypedDict):
     """
     The ballots of a poll, to be kept or published: only what was chosen, in random order.
@@ -231,6 +274,7 @@ NewVoiding = TypedDict(
         'until': NotRequired[str],
         'revoked_codes': NotRequired[bool],
         'codes': NotRequired[list[CodeToVoid]],
+        'handed_in': NotRequired[bool],
     },
     closed=True,
 )
@@ -313,6 +357,13 @@ decides which ballots are taken. A client takes a state that it does not know fo
 """
 
 
+ProblemType: TypeAlias = Literal['urn:voting:problem:internal', 'urn:voting:problem:request', 'urn:voting:problem:invalid', 'urn:voting:problem:unknown-poll', 'urn:voting:problem:no-polls', 'urn:voting:problem:poll-closed', 'urn:voting:problem:poll-not-open', 'urn:voting:problem:poll-not-final', 'urn:voting:problem:poll-changed', 'urn:voting:problem:result-hidden', 'urn:voting:problem:events-gone', 'urn:voting:problem:too-many-followers', 'urn:voting:problem:revision-changed', 'urn:voting:problem:invalid-choice', 'urn:voting:problem:overloaded', 'urn:voting:problem:not-stored', 'urn:voting:problem:outcome-unknown', 'urn:voting:problem:invalid-voter-cookie', 'urn:voting:problem:several-voter-cookies', 'urn:voting:problem:outdated-voter-cookie', 'urn:voting:problem:cookies-needed', 'urn:voting:problem:foreign-secret', 'urn:voting:problem:empty-ballots-not-taken', 'urn:voting:problem:nothing-to-take-back', 'urn:voting:problem:sign-in-needed', 'urn:voting:problem:not-eligible', 'urn:voting:problem:code-needed', 'urn:voting:problem:invalid-code', 'urn:voting:problem:invalid-token', 'urn:voting:problem:too-many-codes', 'urn:voting:problem:voter-changed', 'urn:voting:problem:cross-site', 'urn:voting:problem:too-large', 'urn:voting:problem:too-slow', 'urn:voting:problem:not-a-form', 'urn:voting:problem:not-ready', 'urn:voting:problem:store-unavailable', 'urn:voting:problem:unknown-receipt', 'urn:voting:problem:unknown-dead-letter', 'urn:voting:problem:still-rejected', 'urn:voting:problem:conflict', 'urn:voting:problem:bulk-casts-off', 'urn:voting:problem:too-many-exports', 'urn:voting:problem:too-many-viewers', 'urn:voting:problem:too-many-viewers-here', 'urn:voting:problem:too-many-tokens', 'urn:voting:problem:too-many-new-voters', 'urn:voting:problem:too-many-new-voters-of-poll', 'urn:voting:problem:proof-needed', 'urn:voting:problem:unknown-token', 'urn:voting:problem:token-exists', 'urn:voting:problem:forbidden', 'urn:voting:problem:unauthorized']
+"""
+The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
+added.
+"""
+
+
 RejectReason: TypeAlias = Literal['malformed', 'unauthenticated', 'unknown-poll', 'unknown-option', 'too-many-choices', 'nothing-chosen', 'poll-closed', 'outside-times', 'not-eligible', 'unstorable', 'other']
 """
 Why a ballot was not counted. New reasons may be added.
@@ -357,7 +408,7 @@ class Replay(TypedDict):
     """
 
 
-Role: TypeAlias = Literal['host', 'auditor', 'operator']
+Role: TypeAlias = Literal['host', 'auditor', 'caster', 'operator']
 """
 What somebody with a token may do.
 """
@@ -405,6 +456,7 @@ Voiding = TypedDict(
         'from': NotRequired[str],
         'until': NotRequired[str],
         'codes': NotRequired[int],
+        'handed_in': NotRequired[bool],
     },
 )
 
@@ -493,13 +545,6 @@ class ChallengeParameters(TypedDict):
     """
 
 
-ProblemType: TypeAlias = Literal['urn:voting:problem:internal', 'urn:voting:problem:request', 'urn:voting:problem:invalid', 'urn:voting:problem:unknown-poll', 'urn:voting:problem:no-polls', 'urn:voting:problem:poll-closed', 'urn:voting:problem:poll-not-open', 'urn:voting:problem:poll-not-final', 'urn:voting:problem:poll-changed', 'urn:voting:problem:result-hidden', 'urn:voting:problem:revision-changed', 'urn:voting:problem:invalid-choice', 'urn:voting:problem:overloaded', 'urn:voting:problem:not-stored', 'urn:voting:problem:outcome-unknown', 'urn:voting:problem:invalid-voter-cookie', 'urn:voting:problem:several-voter-cookies', 'urn:voting:problem:outdated-voter-cookie', 'urn:voting:problem:cookies-needed', 'urn:voting:problem:foreign-secret', 'urn:voting:problem:empty-ballots-not-taken', 'urn:voting:problem:nothing-to-take-back', 'urn:voting:problem:sign-in-needed', 'urn:voting:problem:not-eligible', 'urn:voting:problem:code-needed', 'urn:voting:problem:invalid-code', 'urn:voting:problem:invalid-token', 'urn:voting:problem:too-many-codes', 'urn:voting:problem:voter-changed', 'urn:voting:problem:cross-site', 'urn:voting:problem:too-large', 'urn:voting:problem:too-slow', 'urn:voting:problem:not-a-form', 'urn:voting:problem:not-ready', 'urn:voting:problem:store-unavailable', 'urn:voting:problem:unknown-receipt', 'urn:voting:problem:unknown-dead-letter', 'urn:voting:problem:still-rejected', 'urn:voting:problem:conflict', 'urn:voting:problem:too-many-exports', 'urn:voting:problem:too-many-viewers', 'urn:voting:problem:too-many-viewers-here', 'urn:voting:problem:too-many-tokens', 'urn:voting:problem:too-many-new-voters', 'urn:voting:problem:too-many-new-voters-of-poll', 'urn:voting:problem:proof-needed', 'urn:voting:problem:unknown-token', 'urn:voting:problem:token-exists', 'urn:voting:problem:forbidden', 'urn:voting:problem:unauthorized']
-"""
-The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
-added.
-"""
-
-
 class AddedToken(TypedDict):
     """
     A token that was made.
@@ -517,6 +562,26 @@ class AddedToken(TypedDict):
     token: str
     """
     The token. It is told only here.
+    """
+
+
+class CastLine(TypedDict):
+    """
+    What became of a line.
+    """
+
+    line: int
+    """
+    The number of the line in the request, from 1. Empty lines are counted, and not answered.
+    """
+    receipt: NotRequired[str]
+    """
+    The ballot is stored, and will be counted: ask the result service what became of it. Absent if it was not taken.
+    """
+    type: NotRequired[ProblemType]
+    detail: NotRequired[str]
+    """
+    The same in words, for people.
     """
 
 
@@ -708,6 +773,53 @@ class DeadLetters(TypedDict):
     """
 
 
+class Event(TypedDict):
+    """
+    Something that has happened.
+    """
+
+    number: int
+    """
+    Its place: each event has the number of the one before it, plus one.
+    """
+    id: str
+    """
+    A UUID that no other event has.
+    """
+    at: str
+    """
+    When it happened: RFC 3339, in UTC.
+    """
+    type: str
+    """
+    What has happened, such as `poll.final`. New types may come.
+    """
+    poll: NotRequired[str]
+    """
+    The poll to which it happened, if it was one.
+    """
+    data: EventData
+
+
+class Events(TypedDict):
+    """
+    A part of the events.
+    """
+
+    events: list[Event]
+    """
+    In their order.
+    """
+    oldest: int
+    """
+    The number of the oldest event that is kept; one more than `newest` if none is.
+    """
+    newest: int
+    """
+    The number of the newest event; 0 if there was none.
+    """
+
+
 class ExportedTally(TypedDict):
     """
     A poll's count, to be kept or published.
@@ -761,6 +873,11 @@ class ExportedTally(TypedDict):
     voided: NotRequired[int]
     """
     Voters whose ballot an operator has voided, and who are not among `voters`. Absent: none.
+    """
+    handed_in: NotRequired[int]
+    """
+    Of the `voters`, those whose ballot a trusted server has handed in: a kiosk, a telephone service, paper. Absent: none, or
+    not known since the voters of the poll are forgotten.
     """
     exported_at: str
     """
