@@ -1,17 +1,13 @@
 //! The operator's API: what has happened, as a list and as a stream.
 
 use std::{
-    convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use poem::{
-    Body, IntoResponse, Request, Response,
-    http::{HeaderName, HeaderValue},
-};
+use poem::{IntoResponse, Request, Response};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Header, Query},
@@ -35,7 +31,10 @@ use super::{OperatorService, api::Operator, audit::only_parameters};
 use crate::{
     edge::callers::Right,
     problem::{Problem, kind::ProblemKind},
-    server::document::Operation,
+    server::{
+        document::Operation,
+        event_stream::{self, EVENT_STREAM},
+    },
 };
 
 /// The most events in one answer.
@@ -202,7 +201,7 @@ impl IntoResponse for EventStream {
 }
 
 impl Payload for EventStream {
-    const CONTENT_TYPE: &'static str = "text/event-stream";
+    const CONTENT_TYPE: &'static str = EVENT_STREAM;
 
     fn schema_ref() -> MetaSchemaRef {
         // The schema is that of one event: this version of OpenAPI cannot describe a stream.
@@ -266,23 +265,9 @@ impl OperatorService {
         let pieces = stream::unfold(begin, async |state| {
             let (mut events, rest) = state?;
             let (piece, is_last) = next(&mut events, &rest.0, rest.1).await?;
-            Some((
-                Ok::<_, Infallible>(piece),
-                (!is_last).then_some((events, rest)),
-            ))
+            Some((piece, (!is_last).then_some((events, rest))))
         });
-        let pieces = stream::once(async { Ok(RETRY) }).chain(pieces);
-        let pieces =
-            pieces.map(|piece| piece.map_err(|never| -> std::io::Error { match never {} }));
-        let mut response = Response::builder()
-            .content_type(EventStream::CONTENT_TYPE)
-            .body(Body::from_bytes_stream(pieces));
-        // Without this header, nginx would collect events before it passes them on.
-        response.headers_mut().insert(
-            HeaderName::from_static("x-accel-buffering"),
-            HeaderValue::from_static("no"),
-        );
-        response
+        event_stream::answer(stream::once(async { RETRY }).chain(pieces))
     }
 }
 

@@ -6,17 +6,13 @@
 //! be read" and "the connection is dead".
 
 use std::{
-    convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, stream};
-use poem::{
-    Body, IntoResponse, Response,
-    http::{HeaderName, HeaderValue},
-};
+use futures_util::stream;
+use poem::{IntoResponse, Response};
 use poem_openapi::{
     ApiResponse,
     payload::Payload,
@@ -30,7 +26,10 @@ use voting_core::model::poll::Viewer;
 
 use crate::{
     cache::live::{Figures, Known, Snapshot},
-    server::gate::StreamPlace,
+    server::{
+        event_stream::{self, EVENT_STREAM},
+        gate::StreamPlace,
+    },
     texts::Texts,
     views::tally_view::TallyView,
 };
@@ -160,20 +159,9 @@ impl IntoResponse for Events {
     fn into_response(self) -> Response {
         let pieces = stream::unfold(self, async |mut events| {
             let piece = events.next().await?;
-            Some((Ok::<_, Infallible>(piece), events))
+            Some((piece, events))
         });
-        // The type of the body requires a stream that can fail; this stream cannot fail.
-        let pieces =
-            pieces.map(|piece| piece.map_err(|never| -> std::io::Error { match never {} }));
-        let mut response = Response::builder()
-            .content_type(TallyEvents::CONTENT_TYPE)
-            .body(Body::from_bytes_stream(pieces));
-        // Without this header, nginx would collect events before it passes them on.
-        response.headers_mut().insert(
-            HeaderName::from_static("x-accel-buffering"),
-            HeaderValue::from_static("no"),
-        );
-        response
+        event_stream::answer(pieces)
     }
 }
 
@@ -187,7 +175,7 @@ impl IntoResponse for TallyEvents {
 }
 
 impl Payload for TallyEvents {
-    const CONTENT_TYPE: &'static str = "text/event-stream";
+    const CONTENT_TYPE: &'static str = EVENT_STREAM;
 
     fn schema_ref() -> MetaSchemaRef {
         // The schema is that of one event: this version of OpenAPI cannot describe a stream.

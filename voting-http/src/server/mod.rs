@@ -2,6 +2,7 @@
 
 pub(crate) mod api_routes;
 pub(crate) mod document;
+pub(crate) mod event_stream;
 pub(crate) mod gate;
 pub(crate) mod health;
 pub(crate) mod methods;

@@ -118,14 +118,9 @@ impl Server {
         self.0.target.info()
     }
 
-    /// Whether Sentinels choose which server it is.
-    pub(in crate::backends::redis) fn has_sentinels(&self) -> bool {
-        self.0.target.may_move()
-    }
-
     /// Connects again at the next use, if the Sentinels say that the server is elsewhere by now.
     pub(in crate::backends::redis) async fn look_elsewhere(&self) {
-        if !self.has_sentinels() {
+        if !self.0.target.may_move() {
             return;
         }
         let (turn, connecting) = self.current();
