@@ -20,6 +20,7 @@ async fn backend() -> Backend {
         events: all.clone(),
         exports: all.clone(),
         tokens: all,
+        webhooks: None,
         claim_timeout,
         // Nothing of it outlives the process.
         reopen: None,

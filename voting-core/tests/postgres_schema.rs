@@ -176,7 +176,7 @@ fn is_refused(url: &str, statements: impl IntoIterator<Item = String>) {
     }
 }
 
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 22] = [
     "refinery_schema_history",
     "polls",
     "ballots",
@@ -192,6 +192,8 @@ const TABLES: [&str; 20] = [
     "vote_history",
     "audit_log",
     "events",
+    "webhooks",
+    "deliveries",
     "event_numbers",
     "event_marks",
     "tokens",

@@ -24,6 +24,8 @@ mod stored_audit;
 mod stored_event;
 #[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
 mod stored_json;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod stored_webhook;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 pub mod tls;
 

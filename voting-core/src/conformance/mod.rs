@@ -21,6 +21,7 @@
 //!         audit: all.clone(),
 //!         events: all.clone(),
 //!         exports: all.clone(),
+//!         webhooks: None,
 //!         tokens: all,
 //!         claim_timeout,
 //!         // All data is gone when the process ends.
@@ -60,6 +61,7 @@ pub mod store_range;
 pub mod times;
 pub mod tokens;
 pub mod voiding;
+pub mod webhooks;
 pub mod work;
 
 use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -68,7 +70,7 @@ use crate::{
     log::{BallotLog, BallotQueue},
     store::{
         AuditLog, BatchFlusher, DeadLetterStore, EventStore, ExportStore, PollStore, TallyStore,
-        TokenStore,
+        TokenStore, WebhookStore,
     },
 };
 
@@ -95,6 +97,8 @@ pub struct Backend {
     pub exports: Arc<dyn ExportStore>,
     /// The store.
     pub tokens: Arc<dyn TokenStore>,
+    /// The store, if it keeps webhooks. The part `webhooks` of the suite is for those that do; it is run only if it is named.
+    pub webhooks: Option<Arc<dyn WebhookStore>>,
     /// The log hands an entry out again if it is not acknowledged within this time. The suite waits for this time, so
     /// make it short, but no shorter than 200 ms.
     pub claim_timeout: Duration,
@@ -125,6 +129,7 @@ impl Backend {
             events,
             exports,
             tokens,
+            webhooks,
             reopen,
             keep,
             claim_timeout: _,
@@ -144,6 +149,7 @@ impl Backend {
             events,
             exports,
             tokens,
+            webhooks,
         ));
         let mut opened = reopen().await;
         opened.keep = Box::new((opened.keep, keep));
@@ -303,6 +309,26 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! {
             @tests $backend, events by_value {
                 events_stay_and_their_numbers_go_on,
+            }
+        }
+    };
+    (@webhooks $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, webhooks by_reference {
+                a_webhook_is_kept_and_changed_until_it_is_removed,
+                there_are_so_many_webhooks_and_no_more,
+                each_event_after_it_was_added_has_one_delivery,
+                a_webhook_is_with_one_sender_at_a_time,
+                what_failed_is_due_again_when_it_is_said,
+                a_disabled_webhook_gets_what_it_missed_once_it_is_enabled,
+                a_change_ends_the_turn_and_events_can_be_sent_again,
+                webhooks_take_turns,
+                old_deliveries_are_removed,
+            }
+        }
+        $crate::conformance_suite! {
+            @tests $backend, webhooks by_value {
+                webhooks_stay_and_their_deliveries_go_on,
             }
         }
     };

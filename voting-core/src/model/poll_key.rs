@@ -60,7 +60,14 @@ pub enum PollKeyError {
     Damaged(PollId),
 }
 
-/// The keys of the deployment under which the keys of polls are wrapped.
+/// Why wrapped bytes cannot be read.
+#[derive(Clone, Copy)]
+enum Unreadable {
+    UnknownKey,
+    Damaged,
+}
+
+/// The keys of the deployment under which the keys of polls are wrapped, and the secrets of webhooks.
 #[derive(Clone)]
 pub struct PollKeyWrap {
     current: WrappingKey,
@@ -85,9 +92,9 @@ impl WrappingKey {
         Aes128Siv::new(&self.bytes.into())
     }
 
-    fn seal(&self, poll: &PollId, key: &[u8; LEN]) -> WrappedPollKey {
+    fn seal(&self, of: &str, key: &[u8; LEN]) -> WrappedPollKey {
         let mut bytes = *key;
-        let context: [&[u8]; 1] = [poll.as_str().as_bytes()];
+        let context: [&[u8]; 1] = [of.as_bytes()];
         let iv = self
             .cipher()
             .encrypt_inout_detached(context, bytes.as_mut_slice().into())
@@ -144,7 +151,24 @@ impl PollKeyWrap {
         let mut key = [0; LEN];
         getrandom::fill(&mut key)
             .map_err(|error| StoreError::of_kind(ErrorKind::Other, error.to_string()))?;
-        Ok(self.current.seal(poll, &key))
+        Ok(self.current.seal(poll.as_str(), &key))
+    }
+
+    /// Wraps another secret than the key of a poll. `of` says which one it is, and has a colon, which no id of a poll has: so
+    /// none is read as another one.
+    pub fn wrap_secret(&self, of: &str, secret: &[u8; LEN]) -> WrappedPollKey {
+        self.current.seal(of, secret)
+    }
+
+    /// The secret that was [wrapped](Self::wrap_secret); `None` if this process does not have the key, or the bytes are those of
+    /// another secret.
+    pub fn unwrap_secret(&self, of: &str, wrapped: &WrappedPollKey) -> Option<[u8; LEN]> {
+        self.unwrap(of, wrapped).ok()
+    }
+
+    /// Whether this is wrapped under the current key of the deployment.
+    pub fn is_current(&self, wrapped: &WrappedPollKey) -> bool {
+        wrapped.under == self.current.id
     }
 
     /// The key of a poll.
@@ -152,7 +176,7 @@ impl PollKeyWrap {
     /// # Errors
     /// [`PollKeyError`] says why it cannot be read.
     pub fn open(&self, poll: &PollId, wrapped: &WrappedPollKey) -> Result<PollKey, PollKeyError> {
-        Ok(PollKey::new(poll, &self.unwrap(poll, wrapped)?))
+        Ok(PollKey::new(poll, &self.unwrap_key(poll, wrapped)?))
     }
 
     /// The same key, wrapped under the current key of the deployment; `None` if it is so already.
@@ -164,29 +188,43 @@ impl PollKeyWrap {
         poll: &PollId,
         wrapped: &WrappedPollKey,
     ) -> Result<Option<WrappedPollKey>, PollKeyError> {
-        if wrapped.under == self.current.id {
+        if self.is_current(wrapped) {
             return Ok(None);
         }
-        Ok(Some(self.current.seal(poll, &self.unwrap(poll, wrapped)?)))
+        let key = self.unwrap_key(poll, wrapped)?;
+        Ok(Some(self.current.seal(poll.as_str(), &key)))
     }
 
-    fn unwrap(&self, poll: &PollId, wrapped: &WrappedPollKey) -> Result<[u8; LEN], PollKeyError> {
+    fn unwrap_key(
+        &self,
+        poll: &PollId,
+        wrapped: &WrappedPollKey,
+    ) -> Result<[u8; LEN], PollKeyError> {
+        self.unwrap(poll.as_str(), wrapped)
+            .map_err(|fault| match fault {
+                Unreadable::UnknownKey => {
+                    // It comes from a store.
+                    let id = wrapped.under.chars().take(16).collect();
+                    PollKeyError::UnknownKey(poll.clone(), id)
+                }
+                Unreadable::Damaged => PollKeyError::Damaged(poll.clone()),
+            })
+    }
+
+    fn unwrap(&self, of: &str, wrapped: &WrappedPollKey) -> Result<[u8; LEN], Unreadable> {
         let mut keys = std::iter::once(&self.current).chain(&self.others);
-        let key = keys.find(|key| key.id == wrapped.under).ok_or_else(|| {
-            // It comes from a store.
-            let id = wrapped.under.chars().take(16).collect();
-            PollKeyError::UnknownKey(poll.clone(), id)
-        })?;
-        let damaged = || PollKeyError::Damaged(poll.clone());
-        let mut bytes = unhex(&wrapped.sealed).ok_or_else(damaged)?;
-        let (iv, sealed) = bytes.split_at_mut_checked(IV_SIZE).ok_or_else(damaged)?;
-        let iv = Tag::try_from(&*iv).map_err(|_| damaged())?;
-        let context: [&[u8]; 1] = [poll.as_str().as_bytes()];
+        let key = keys.find(|key| key.id == wrapped.under);
+        let key = key.ok_or(Unreadable::UnknownKey)?;
+        let damaged = Unreadable::Damaged;
+        let mut bytes = unhex(&wrapped.sealed).ok_or(damaged)?;
+        let (iv, sealed) = bytes.split_at_mut_checked(IV_SIZE).ok_or(damaged)?;
+        let iv = Tag::try_from(&*iv).map_err(|_| damaged)?;
+        let context: [&[u8]; 1] = [of.as_bytes()];
         let opened = key
             .cipher()
             .decrypt_inout_detached(context, (&mut *sealed).into(), &iv);
-        opened.map_err(|_| damaged())?;
-        (&*sealed).try_into().map_err(|_| damaged())
+        opened.map_err(|_| damaged)?;
+        (&*sealed).try_into().map_err(|_| damaged)
     }
 }
 

@@ -15,9 +15,11 @@ pub mod outcome;
 pub mod sessions;
 pub mod tokens;
 pub mod unsigned;
+pub mod webhooks;
 
 use async_trait::async_trait;
 use auto_impl::auto_impl;
+use uuid::Uuid;
 
 use self::{
     applied::Applied,
@@ -28,6 +30,7 @@ use self::{
     outcome::{Flushed, Totals},
     sessions::HostSession,
     tokens::{NamedToken, TokenHash},
+    webhooks::{Attempt, Delivery, Turn, Webhook, WebhookChange},
 };
 use crate::{
     error::StoreError,
@@ -297,6 +300,79 @@ pub trait TokenStore: Send + Sync {
     /// Ends a session for good, and [says so](HostSession::ended_note) in the [audit log](AuditLog), in one transaction.
     /// Returns whether there was one that had not ended.
     async fn end_session(&self, hash: TokenHash) -> Result<bool, StoreError>;
+}
+
+/// Keeps [webhooks](webhooks) and what is to be sent to them. It is no part of a [`Store`]: a store without it can do everything
+/// but webhooks. It reads the events of the same store.
+#[async_trait]
+#[auto_impl(&, Arc, Box)]
+pub trait WebhookStore: Send + Sync {
+    /// All webhooks, in the order in which they were added.
+    async fn webhooks(&self) -> Result<Vec<Webhook>, StoreError>;
+
+    /// Adds a webhook, and says so in the [audit log](AuditLog), in one transaction. The events that are there already are not sent
+    /// to it. Returns the webhook as it is stored; `None` if there are [as many as there may be](webhooks::MAX_WEBHOOKS).
+    async fn add_webhook(&self, webhook: &Webhook, by: &str)
+    -> Result<Option<Webhook>, StoreError>;
+
+    /// Changes a webhook as [`Webhook::changed`] says, and says so in the [audit log](AuditLog), in one transaction. Returns the
+    /// webhook as it is then; `None` if there is none of this id.
+    async fn change_webhook(
+        &self,
+        id: Uuid,
+        change: &WebhookChange,
+        by: &str,
+    ) -> Result<Option<Webhook>, StoreError>;
+
+    /// Removes a webhook with its deliveries, and says so in the [audit log](AuditLog), in one transaction. Returns whether there was
+    /// one.
+    async fn remove_webhook(&self, id: Uuid, by: &str) -> Result<bool, StoreError>;
+
+    /// Up to `limit` deliveries of a webhook, those of the newest events first; only those that come after the delivery `before` in
+    /// this order.
+    async fn deliveries(
+        &self,
+        webhook: Uuid,
+        before: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError>;
+
+    /// One delivery.
+    async fn delivery(&self, webhook: Uuid, id: Uuid) -> Result<Option<Delivery>, StoreError>;
+
+    /// Stores a delivery in the place of the one of the same id. Returns `false` if there is no such webhook; then nothing is stored.
+    async fn put_delivery(&self, delivery: &Delivery) -> Result<bool, StoreError>;
+
+    /// How many deliveries wait to be sent, over all webhooks that are enabled.
+    async fn waiting_deliveries(&self) -> Result<u64, StoreError>;
+
+    /// Takes the next turn: a webhook that is enabled, that no sender has and that does not rest, and for which something is due at
+    /// `now`. First it gets deliveries for events after [`Webhook::after`], up to
+    /// [`EVENTS_A_TURN`](webhooks::EVENTS_A_TURN). The turn has up to `limit` deliveries, perhaps none, and ends by itself at
+    /// `until`. The webhook that waits for the longest time is first.
+    async fn take_turn(
+        &self,
+        now: Moment,
+        until: Moment,
+        limit: usize,
+    ) -> Result<Option<Turn>, StoreError>;
+
+    /// Stores what came of an attempt: the [delivery](Delivery::after), and the [webhook](Webhook::after). The turn then ends at
+    /// `until`. If this disables the webhook, the audit log says so. Returns whether the turn goes on: `false` if another sender has
+    /// taken the webhook since, or if it is disabled or removed. In the first case nothing is stored.
+    async fn attempted(
+        &self,
+        turn: &Turn,
+        delivery: Uuid,
+        attempt: &Attempt,
+        until: Moment,
+    ) -> Result<bool, StoreError>;
+
+    /// Ends a turn, if it still goes on. The webhook rests until this moment.
+    async fn end_turn(&self, turn: &Turn, rests_until: Moment) -> Result<(), StoreError>;
+
+    /// Removes up to `limit` deliveries that were made before this moment, and returns how many.
+    async fn remove_deliveries(&self, before: Moment, limit: usize) -> Result<usize, StoreError>;
 }
 
 /// A whole store. Every type that implements all of these traits is a `Store`. An `Arc<dyn Store>` coerces to an `Arc`

@@ -17,6 +17,7 @@ use voting_core::{
         sqlite::{Sqlite, SqliteOptions},
     },
     conformance::{Backend, Opening, Reopen},
+    store::WebhookStore,
 };
 
 const CLAIM_TIMEOUT: Duration = Duration::from_millis(300);
@@ -29,7 +30,7 @@ fn backend<L, S>(
 ) -> Backend
 where
     L: BallotLog + 'static,
-    S: Store,
+    S: Store + WebhookStore,
 {
     let store = Arc::new(store);
     Backend {
@@ -42,7 +43,8 @@ where
         audit: store.clone(),
         events: store.clone(),
         exports: store.clone(),
-        tokens: store,
+        tokens: store.clone(),
+        webhooks: Some(store),
         claim_timeout: CLAIM_TIMEOUT,
         reopen: None,
         keep: Box::new(()),
@@ -77,6 +79,7 @@ fn memory_backend(shards: u16) -> Backend {
 
 mod memory {
     voting_core::conformance_suite!(async { super::memory_backend(1) });
+    voting_core::conformance_suite!(async { super::memory_backend(1) }; webhooks);
 }
 
 mod memory_of_several_shards {
@@ -105,6 +108,7 @@ mod sqlite {
     }
 
     voting_core::conformance_suite!(sqlite_backend());
+    voting_core::conformance_suite!(sqlite_backend(); webhooks);
 }
 
 mod redis {
@@ -145,7 +149,7 @@ mod redis {
         store: impl Fn() -> S + Send + Sync + 'static,
     ) -> Backend
     where
-        S: Store,
+        S: Store + WebhookStore,
     {
         let redis = log();
         let queues = redis.clone();
@@ -319,7 +323,7 @@ mod postgres {
 
     voting_core::conformance_suite!(
         memory_log();
-        flush, first, empty, store_range, polls, life, audit, events, tokens, sessions, delete, forget, voiding, history,
+        flush, first, empty, store_range, polls, life, audit, events, webhooks, tokens, sessions, delete, forget, voiding, history,
         export, work, close, times, restart
     );
 
@@ -339,7 +343,7 @@ mod postgres {
 
         voting_core::conformance_suite!(
             memory_log();
-            flush, first, empty, store_range, polls, life, audit, events, tokens, sessions, delete, forget, voiding, history,
+            flush, first, empty, store_range, polls, life, audit, events, webhooks, tokens, sessions, delete, forget, voiding, history,
             export, work, close, restart
         );
     }

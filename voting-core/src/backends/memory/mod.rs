@@ -5,6 +5,7 @@
 
 mod log;
 mod store;
+mod webhooks;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

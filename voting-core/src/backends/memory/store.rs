@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque, btree_map
 
 use async_trait::async_trait;
 
-use super::Memory;
+use super::{Memory, webhooks::Webhooks};
 use crate::{
     error::StoreError,
     log::entry,
@@ -49,8 +49,9 @@ pub(super) struct Store {
     superseded: u64,
     deleted: BTreeMap<PollId, Tombstone>,
     audit_log: Vec<AuditEntry>,
-    events: VecDeque<Event>,
-    newest_event: u64,
+    pub(super) events: VecDeque<Event>,
+    pub(super) newest_event: u64,
+    pub(super) webhooks: Webhooks,
     /// By name: what was last told, when, and of which poll.
     marks: HashMap<String, (String, Moment, Option<PollId>)>,
     tokens: BTreeMap<TokenName, NamedToken>,
@@ -202,7 +203,7 @@ impl Store {
         }
     }
 
-    fn add_to_audit_log(&mut self, note: AuditNote) {
+    pub(super) fn add_to_audit_log(&mut self, note: AuditNote) {
         let last = self.audit_log.last().map_or(0, |entry| entry.number);
         self.audit_log.push(AuditEntry {
             number: last + 1,

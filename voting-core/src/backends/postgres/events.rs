@@ -3,6 +3,7 @@
 //! A row gets its number after its transaction has ended: whoever reads numbers the rows that are there and have none. If a row
 //! were numbered when it is written, a transaction that ends late would put its event below a number that readers have passed.
 
+use ::postgres::Row;
 use async_trait::async_trait;
 
 use super::{Inner, Postgres, from_column, prepared::Transaction, to_column};
@@ -36,9 +37,22 @@ pub(super) fn add_events(
     Ok(())
 }
 
+/// From `number, id, at, kind, poll, data`.
+pub(super) fn to_event(row: &Row) -> Result<Event, StoreError> {
+    let columns = EventColumns {
+        number: from_column(row.get(0))?,
+        id: row.get(1),
+        at: from_column(row.get(2))?,
+        kind: row.get(3),
+        poll: row.get(4),
+        data: row.get(5),
+    };
+    columns.try_into()
+}
+
 impl Inner {
     /// Numbers the events that have no number.
-    fn number_events(&self) -> Result<(), StoreError> {
+    pub(super) fn number_events(&self) -> Result<(), StoreError> {
         let waiting = "SELECT EXISTS (SELECT FROM events WHERE number IS NULL)";
         let is_waiting: bool =
             self.ask(|connection| Ok(connection.query_one(waiting, &[])?.get(0)))?;
@@ -74,17 +88,7 @@ impl Inner {
                  WHERE number > $1 ORDER BY number LIMIT $2",
                 &[&after, &limit],
             )?;
-            let list = rows.iter().map(|row| {
-                let columns = EventColumns {
-                    number: from_column(row.get(0))?,
-                    id: row.get(1),
-                    at: from_column(row.get(2))?,
-                    kind: row.get(3),
-                    poll: row.get(4),
-                    data: row.get(5),
-                };
-                columns.try_into()
-            });
+            let list = rows.iter().map(to_event);
             let bounds = snapshot.query_one(
                 "SELECT last, COALESCE((SELECT MIN(number) FROM events), last + 1) FROM event_numbers",
                 &[],

@@ -25,6 +25,7 @@ mod tokens;
 mod unsigned;
 mod upgrade;
 mod voiding;
+mod webhooks;
 
 use std::{
     collections::HashMap,

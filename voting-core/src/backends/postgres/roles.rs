@@ -9,7 +9,7 @@ use crate::error::StoreError;
 
 /// What the worker and the result service do with each table. A migration that adds a table adds
 /// a line here; a test sees to it.
-const RIGHTS: [(&str, &str, &str); 21] = [
+const RIGHTS: [(&str, &str, &str); 23] = [
     (HISTORY, "SELECT", "SELECT"),
     ("polls", "SELECT, INSERT, UPDATE", "SELECT"),
     (
@@ -41,6 +41,8 @@ const RIGHTS: [(&str, &str, &str); 21] = [
     ("events", "SELECT, INSERT, UPDATE (number), DELETE", ""),
     ("event_numbers", "SELECT, UPDATE", ""),
     ("event_marks", "SELECT, INSERT, UPDATE", ""),
+    ("webhooks", "SELECT, INSERT, UPDATE, DELETE", ""),
+    ("deliveries", "SELECT, INSERT, UPDATE, DELETE", ""),
     ("tokens", "SELECT, INSERT, DELETE", ""),
     (
         "host_sessions",

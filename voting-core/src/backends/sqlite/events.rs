@@ -2,7 +2,7 @@
 //! events.
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use uuid::Uuid;
 
 use super::{Inner, Sqlite, begin, lock};
@@ -36,6 +36,25 @@ pub(super) fn add_events(
     Ok(())
 }
 
+/// From `number, id, at, kind, poll, data`.
+pub(super) fn columns(row: &Row<'_>) -> rusqlite::Result<EventColumns> {
+    Ok(EventColumns {
+        number: row.get(0)?,
+        id: Uuid::from_bytes(row.get(1)?),
+        at: row.get(2)?,
+        kind: row.get(3)?,
+        poll: row.get(4)?,
+        data: row.get(5)?,
+    })
+}
+
+/// The number of the newest event; 0 if there was none.
+pub(super) fn newest_event(connection: &Connection) -> rusqlite::Result<u64> {
+    let newest = "SELECT seq FROM sqlite_sequence WHERE name = 'events'";
+    let newest = connection.query_row(newest, [], |row| row.get(0));
+    Ok(newest.optional()?.unwrap_or(0))
+}
+
 impl Inner {
     fn events(&self, after: u64, limit: usize) -> Result<Events, StoreError> {
         let mut reader = lock(&self.reader);
@@ -45,24 +64,15 @@ impl Inner {
             "SELECT number, id, at, kind, poll, data FROM events
              WHERE number > ?1 ORDER BY number LIMIT ?2",
         )?;
-        let rows = query.query_map(params![after, limit], |row| {
-            Ok(EventColumns {
-                number: row.get(0)?,
-                id: Uuid::from_bytes(row.get(1)?),
-                at: row.get(2)?,
-                kind: row.get(3)?,
-                poll: row.get(4)?,
-                data: row.get(5)?,
-            })
-        })?;
+        let rows = query.query_map(params![after, limit], columns)?;
         let list = rows.map(|row| row?.try_into());
         let list = list.collect::<Result<Vec<Event>, StoreError>>()?;
         drop(query);
-        let (newest, oldest) = snapshot.query_row(
-            "SELECT last, COALESCE((SELECT MIN(number) FROM events), last + 1) FROM (
-                 SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) AS last)",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+        let newest = newest_event(&snapshot)?;
+        let oldest = snapshot.query_row(
+            "SELECT COALESCE(MIN(number), ?1) FROM events",
+            [newest + 1],
+            |row| row.get(0),
         )?;
         Ok(Events {
             list,

@@ -19,6 +19,7 @@ mod secrets;
 mod sessions;
 mod tokens;
 mod voiding;
+mod webhooks;
 
 use std::{
     fs::File,

@@ -12,6 +12,7 @@ mod store;
 mod stores;
 mod tokens;
 mod voiding;
+mod webhooks;
 mod windows;
 
 use voting_core::{backends::memory::Memory, conformance::Backend};

@@ -189,3 +189,29 @@ CREATE TABLE event_marks (
 
 -- Who handed a ballot in: NULL is the voter, 1 a trusted server.
 ALTER TABLE ballots ADD COLUMN source smallint;
+
+-- Where events are sent to.
+CREATE TABLE webhooks (
+    place      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- in the order in which they were added
+    id         uuid NOT NULL UNIQUE,
+    document   text NOT NULL, -- JSON
+    enabled    boolean NOT NULL,
+    after      bigint NOT NULL, -- the events up to this number have deliveries
+    turn       bigint NOT NULL, -- the number of the last turn
+    running    boolean NOT NULL, -- a sender has it, until not_before
+    not_before bigint NOT NULL  -- no turn begins before, in milliseconds since 1970
+);
+
+-- What is sent to them.
+CREATE TABLE deliveries (
+    webhook    uuid NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    id         uuid NOT NULL,
+    number     bigint NOT NULL,
+    created_at bigint NOT NULL, -- milliseconds since 1970
+    due        bigint, -- milliseconds since 1970; NULL once it is delivered or given up
+    document   text NOT NULL, -- JSON
+    PRIMARY KEY (webhook, id)
+);
+CREATE INDEX deliveries_by_number ON deliveries (webhook, number, id);
+CREATE INDEX deliveries_due ON deliveries (webhook, due, number) WHERE due IS NOT NULL;
+CREATE INDEX deliveries_by_time ON deliveries (created_at);

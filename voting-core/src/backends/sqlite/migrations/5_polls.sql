@@ -104,3 +104,29 @@ CREATE TABLE event_marks (
 
 -- Who handed a ballot in: NULL is the voter, 1 a trusted server.
 ALTER TABLE ballots ADD COLUMN source INTEGER;
+
+-- Where events are sent to.
+CREATE TABLE webhooks (
+    place      INTEGER PRIMARY KEY AUTOINCREMENT, -- in the order in which they were added
+    id         BLOB NOT NULL UNIQUE,
+    document   TEXT NOT NULL, -- JSON
+    enabled    INTEGER NOT NULL,
+    after      INTEGER NOT NULL, -- the events up to this number have deliveries
+    turn       INTEGER NOT NULL, -- the number of the last turn
+    running    INTEGER NOT NULL, -- a sender has it, until not_before
+    not_before INTEGER NOT NULL  -- no turn begins before, in milliseconds since 1970
+) STRICT;
+
+-- What is sent to them.
+CREATE TABLE deliveries (
+    webhook    BLOB NOT NULL,
+    id         BLOB NOT NULL,
+    number     INTEGER NOT NULL,
+    created_at INTEGER NOT NULL, -- milliseconds since 1970
+    due        INTEGER, -- milliseconds since 1970; NULL once it is delivered or given up
+    document   TEXT NOT NULL, -- JSON
+    PRIMARY KEY (webhook, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_by_number ON deliveries (webhook, number, id);
+CREATE INDEX deliveries_due ON deliveries (webhook, due, number) WHERE due IS NOT NULL;
+CREATE INDEX deliveries_by_time ON deliveries (created_at);
