@@ -15,8 +15,6 @@ mod theme;
 mod tokens;
 mod views;
 mod vote;
-// Public for the sender of webhooks, which is to come.
-#[doc(hidden)]
 pub mod webhooks;
 
 pub use self::{

@@ -101,6 +101,8 @@ fn roles(method: &str, page: &str) -> Option<&'static str> {
         ("GET", "/dead-letters" | "/people") => "O",
         ("POST", "/people" | "/people/:name/revoke") => "O",
         ("POST", "/dead-letters/:position/replay") => "O",
+        ("GET" | "POST", "/webhooks" | "/webhooks/:webhook") => "HO",
+        ("POST", page) if page.starts_with("/webhooks/:webhook/") => "HO",
         ("GET" | "POST", "/sign-in") | ("POST", "/sign-out") => return None,
         // Not there unless a provider is set: oidc.rs.
         ("GET", "/sign-in/start" | "/sign-in/back") => return None,
@@ -126,6 +128,8 @@ fn each_page_is_for_the_roles_that_are_known_here() {
         let url = page
             .replace(":poll", "nowhere")
             .replace(":name", "nobody")
+            .replace(":webhook", "00000000-0000-7000-8000-000000000000")
+            .replace(":delivery", "00000000-0000-7000-8000-000000000000")
             .replace(":number", "1")
             .replace(":position", "0-1-0-0");
         let url = format!("{}{url}", browser.services.operator);

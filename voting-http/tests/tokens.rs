@@ -46,7 +46,9 @@ fn roles(operation: &str) -> &'static str {
         | "listEvents" | "streamEvents" => "HAO",
         "putPoll" | "replacePoll" | "patchPoll" | "deletePoll" | "publishPoll" | "openPoll"
         | "closePoll" | "archivePoll" | "unarchivePoll" | "forgetVoters" | "issueCodes"
-        | "revokeCode" | "replaceCode" => "HO",
+        | "revokeCode" | "replaceCode" | "listWebhooks" | "addWebhook" | "changeWebhook"
+        | "removeWebhook" | "enableWebhook" | "disableWebhook" | "renewWebhookSecret"
+        | "testWebhook" | "sendEventsAgain" | "listDeliveries" | "sendAgain" => "HO",
         "castBallots" => "CO",
         "recountPoll" | "listAuditLog" | "exportAuditLog" => "AO",
         "listDeadLetters" | "getDeadLetter" | "replayDeadLetter" | "listTokens" | "addToken"

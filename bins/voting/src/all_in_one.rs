@@ -121,11 +121,13 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
         .allow_origins(config.api_origins.clone())
         .stop(stop.clone())
         .build();
+    let webhooks = config.webhooks(Arc::new(store.clone()), poll_keys.clone());
     let operator = OperatorService::builder(worker.clone(), queue, voting.store(), &token.key)
         .polls(voting.polls())
         .directory(voting.directory())
         .poll_keys(poll_keys)
         .bulk_casts(voting.bulk_sink(), &secrets)
+        .webhooks(webhooks.clone())
         .site(host_site(&config, vote_at.port(), result_at.port()))
         .gate(gates.worker.clone())
         .idle_time_out(config.host_idle())
@@ -164,6 +166,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
             never = keep_clearing(voting.polls(), config.kept_days(), RETENTION_ROUND) => {
                 match never {}
             }
+            never = webhooks.keep_sending(config.tell_options().kept) => match never {},
             exit = worker.ended() => {
                 tracing::error!(?exit, "the worker ended unexpectedly");
                 Exit::Failed

@@ -3,7 +3,7 @@
 
 mod set_up;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use self::set_up::set_up;
 use voting_core::{
@@ -75,6 +75,18 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     if let Some(keys) = poll_keys.clone() {
         operator = operator.poll_keys(keys);
     }
+    let webhooks = poll_keys
+        .clone()
+        .map(|keys| config.webhooks(postgres.clone(), keys));
+    if let Some(webhooks) = webhooks.clone() {
+        operator = operator.webhooks(webhooks);
+    }
+    let sending = async {
+        match webhooks {
+            Some(webhooks) => webhooks.keep_sending(config.tell_options().kept).await,
+            None => pending().await,
+        }
+    };
     let bulk = match config.bulk_secrets()? {
         Some(secrets) => {
             let sink = Arc::new(redis.bulk_sink());
@@ -102,6 +114,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
             never = keep_telling(postgres.clone(), queue.clone(), config.tell_options()) => {
                 match never {}
             }
+            never = sending => match never {},
             exit = worker.ended() => {
                 tracing::error!(?exit, "the worker ended unexpectedly");
                 Exit::Failed

@@ -62,6 +62,8 @@ pub(crate) enum Right {
     DeadLetters,
     /// Make and revoke tokens.
     Tokens,
+    /// Make, change and remove webhooks, and see what was sent to them.
+    Webhooks,
 }
 
 impl Right {
@@ -78,6 +80,7 @@ impl Right {
             Self::Audit => "read the audit log",
             Self::DeadLetters => "read dead letters and count them",
             Self::Tokens => "manage tokens",
+            Self::Webhooks => "manage webhooks",
         }
     }
 
@@ -91,7 +94,10 @@ impl Right {
     pub(crate) fn is_of(self, role: Role) -> bool {
         match role {
             Role::Operator => true,
-            Role::Host => matches!(self, Self::Read | Self::Polls | Self::Codes | Self::Export),
+            Role::Host => matches!(
+                self,
+                Self::Read | Self::Polls | Self::Codes | Self::Export | Self::Webhooks
+            ),
             Role::Auditor => matches!(
                 self,
                 Self::Read | Self::Export | Self::Recount | Self::Audit

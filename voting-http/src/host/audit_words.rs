@@ -103,6 +103,20 @@ pub(super) fn words(note: &AuditNote) -> String {
         "session.began" => format!("Signed in as {}", text(&after["role"])),
         "session.ended" => "Signed out".to_owned(),
         "token.revoked" => format!("Token of {} revoked", text(&before["name"])),
+        "webhook.added" => format!("Webhook to {} made", text(&after["site"])),
+        "webhook.changed" => format!("Webhook to {} changed", text(&after["site"])),
+        "webhook.secret_changed" => {
+            format!("New secret of the webhook to {}", text(&after["site"]))
+        }
+        "webhook.enabled" => format!("Webhook to {} enabled", text(&after["site"])),
+        "webhook.disabled" => format!("Webhook to {} disabled", text(&after["site"])),
+        "webhook.events_sent_again" => {
+            format!(
+                "Events sent again to the webhook to {}",
+                text(&after["site"])
+            )
+        }
+        "webhook.removed" => format!("Webhook to {} removed", text(&after["site"])),
         // Of a newer program.
         other => other.to_owned(),
     }
@@ -169,6 +183,13 @@ mod tests {
             "ballots.voided",
             "ballots.voiding-undone",
             "dead_letter.replayed",
+            "webhook.added",
+            "webhook.changed",
+            "webhook.secret_changed",
+            "webhook.enabled",
+            "webhook.disabled",
+            "webhook.events_sent_again",
+            "webhook.removed",
         ] {
             let words = words(&note(action, None, None));
             assert!(

@@ -21,10 +21,11 @@ mod sign_in;
 mod times;
 mod typed;
 mod voidings;
+mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 
-use Right::{Audit, Codes, DeadLetters, Export, Polls, Read, Recount, Tokens, Void};
+use Right::{Audit, Codes, DeadLetters, Export, Polls, Read, Recount, Tokens, Void, Webhooks};
 use poem::{
     Endpoint, Request, Response,
     endpoint::make,
@@ -99,6 +100,8 @@ pub(crate) const FORMS: &[&str] = &[
     "/polls/:poll/delete",
     "/polls/:poll/voidings",
     "/people",
+    "/webhooks",
+    "/webhooks/:webhook",
 ];
 
 /// The pages that take nothing but forms.
@@ -109,6 +112,12 @@ pub(crate) const ONLY_FORMS: &[&str] = &[
     "/polls/:poll/archive",
     "/polls/:poll/recount",
     "/people/:name/revoke",
+    "/webhooks/:webhook/enable",
+    "/webhooks/:webhook/disable",
+    "/webhooks/:webhook/secret",
+    "/webhooks/:webhook/test",
+    "/webhooks/:webhook/remove",
+    "/webhooks/:webhook/deliveries/:delivery/send-again",
     "/dead-letters/:position/replay",
     "/polls/:poll/codes/issue",
     "/polls/:poll/codes/change",
@@ -198,6 +207,38 @@ impl Host {
             .at(
                 "/people/:name/revoke",
                 post(self.page(Tokens, people::revoke)),
+            )
+            .at(
+                "/webhooks",
+                get(self.page(Webhooks, webhooks::show)).post(self.page(Webhooks, webhooks::make)),
+            )
+            .at(
+                "/webhooks/:webhook",
+                get(self.page(Webhooks, webhooks::one)).post(self.page(Webhooks, webhooks::edit)),
+            )
+            .at(
+                "/webhooks/:webhook/enable",
+                post(self.page(Webhooks, webhooks::enable)),
+            )
+            .at(
+                "/webhooks/:webhook/disable",
+                post(self.page(Webhooks, webhooks::disable)),
+            )
+            .at(
+                "/webhooks/:webhook/secret",
+                post(self.page(Webhooks, webhooks::renew)),
+            )
+            .at(
+                "/webhooks/:webhook/test",
+                post(self.page(Webhooks, webhooks::test)),
+            )
+            .at(
+                "/webhooks/:webhook/remove",
+                post(self.page(Webhooks, webhooks::remove)),
+            )
+            .at(
+                "/webhooks/:webhook/deliveries/:delivery/send-again",
+                post(self.page(Webhooks, webhooks::send_again)),
             )
             .at("/polls/:poll/codes", get(self.page(Codes, codes::show)))
             .at(
@@ -455,6 +496,10 @@ impl Frame {
         self.may(Tokens)
     }
 
+    fn may_manage_webhooks(&self) -> bool {
+        self.may(Webhooks)
+    }
+
     fn may_change_polls(&self) -> bool {
         self.may(Polls)
     }
@@ -488,6 +533,16 @@ fn done(key: &str) -> Option<&'static str> {
             "The dead letter was read again, and its ballots have their place in the count now."
         }
         "revoked" => "The token is revoked.",
+        "webhook-saved" => "The webhook is saved.",
+        "webhook-enabled" => "The webhook is enabled.",
+        "webhook-disabled" => "The webhook is disabled: nothing is sent.",
+        "webhook-tested" => {
+            "A test is sent. Load this page again in a moment to see what came of it."
+        }
+        "webhook-sent-again" => {
+            "The message is sent again. Load this page again in a moment to see what came of it."
+        }
+        "webhook-removed" => "The webhook is removed.",
         "signed-out" => "You are signed out.",
         "signed-out-here" => {
             "You are signed out here. At the identity provider you may still be signed in."

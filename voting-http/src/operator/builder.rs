@@ -26,6 +26,7 @@ use crate::{
     pages::site::Site,
     server::gate::Gate,
     tokens::signed::OperatorKey,
+    webhooks::Webhooks,
 };
 
 /// Makes an [`OperatorService`]; see [`OperatorService::builder`].
@@ -37,6 +38,7 @@ pub struct OperatorServiceBuilder {
     site: Site,
     keys: Option<PollKeyWrap>,
     bulk: Option<(Arc<dyn VoteSink>, Secrets)>,
+    webhooks: Option<Webhooks>,
     idle: Duration,
     logins: Option<HostLogins>,
     options: Options,
@@ -63,6 +65,7 @@ impl OperatorServiceBuilder {
             site: Site::default(),
             keys: None,
             bulk: None,
+            webhooks: None,
             idle: host::IDLE,
             logins: None,
             options: Options::default(),
@@ -111,6 +114,12 @@ impl OperatorServiceBuilder {
         self
     }
 
+    /// Lets hosts make webhooks. Run [`Webhooks::keep_sending`] beside the service. Without it the service has no webhooks.
+    pub fn webhooks(mut self, webhooks: Webhooks) -> Self {
+        self.webhooks = Some(webhooks);
+        self
+    }
+
     /// Sets how long somebody who does nothing stays signed in to the host's pages. Default: an hour. In any case people sign
     /// in again after 12 hours.
     pub fn idle_time_out(mut self, idle: Duration) -> Self {
@@ -150,6 +159,7 @@ impl OperatorServiceBuilder {
             site,
             keys: self.keys,
             bulk,
+            webhooks: self.webhooks,
             exports: Arc::new(Semaphore::new(export::AT_ONCE)),
             followers: Arc::new(Semaphore::new(events::FOLLOWERS)),
             newest_event: events::Newest::new(store),

@@ -14,10 +14,16 @@ use crate::server::{
     health::Health,
     metrics::{Common, encode, unix_seconds},
 };
+use crate::webhooks::Webhooks;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InState {
     state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    outcome: &'static str,
 }
 
 /// `GET /metrics`.
@@ -33,6 +39,44 @@ impl Metrics {
             common: Common::new(health),
         }
     }
+}
+
+/// What is known of webhooks; the numbers are up to 15 seconds old.
+fn register_webhooks(registry: &mut Registry, webhooks: &Webhooks) {
+    let attempts = Family::<Of, Counter<u64, AtomicU64>>::default();
+    for (outcome, number) in webhooks.attempts() {
+        attempts.get_or_create(&Of { outcome }).inc_by(number);
+    }
+    registry.register(
+        "voting_webhook_attempts",
+        "Messages that this worker has sent to webhooks, by what came of it: delivered or failed",
+        attempts,
+    );
+    let Some(numbers) = webhooks.numbers() else {
+        return;
+    };
+    let states = Family::<InState, Gauge<f64, AtomicU64>>::default();
+    for (state, webhooks) in [
+        ("well", numbers.well),
+        ("failing", numbers.failing),
+        ("disabled", numbers.disabled),
+    ] {
+        states
+            .get_or_create(&InState { state })
+            .set(number(webhooks));
+    }
+    registry.register(
+        "voting_webhooks",
+        "Webhooks, by state: well, failing (the last attempt has failed) or disabled (nothing is sent)",
+        states,
+    );
+    let waiting: Gauge<f64, AtomicU64> = Gauge::default();
+    waiting.set(number(numbers.waiting));
+    registry.register(
+        "voting_webhook_waiting",
+        "Messages that wait to be sent to webhooks that are enabled",
+        waiting,
+    );
 }
 
 impl Endpoint for Metrics {
@@ -52,6 +96,9 @@ impl Endpoint for Metrics {
         let mut registry = Registry::default();
         self.common.register(&mut registry);
         self.service.0.gate.register(&mut registry);
+        if let Some(webhooks) = &self.service.0.webhooks {
+            register_webhooks(&mut registry, webhooks);
+        }
         let mut total = |name: &str, help: &str, value: u64| {
             let counter: Counter<u64, AtomicU64> = Counter::default();
             counter.inc_by(value);

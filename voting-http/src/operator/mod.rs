@@ -16,6 +16,7 @@ mod overview;
 mod polls;
 mod tokens;
 pub(crate) mod voidings;
+pub(crate) mod webhooks;
 
 use std::sync::{Arc, Once};
 
@@ -42,6 +43,7 @@ use crate::{
         methods::Methods,
         tower::HttpService,
     },
+    webhooks::Webhooks,
 };
 
 /// The operator's service. It shows where all ballots are, and lets the operator change and close polls. It runs
@@ -66,6 +68,8 @@ struct Inner {
     keys: Option<PollKeyWrap>,
     /// Takes bulk casts, if they are set up.
     bulk: Option<Arc<bulk::BulkCasts>>,
+    /// Sends webhooks, if they are set up.
+    webhooks: Option<Webhooks>,
     /// How many more exports of ballots may begin.
     exports: Arc<Semaphore>,
     /// How many more may wait for events, or follow them.
@@ -87,6 +91,7 @@ type Apis = (
     bulk::Api,
     voidings::Api,
     new_voters::Api,
+    webhooks::Api,
     Health,
 );
 
@@ -185,6 +190,7 @@ impl OperatorService {
                 bulk::OPERATIONS,
                 voidings::OPERATIONS,
                 new_voters::OPERATIONS,
+                webhooks::OPERATIONS,
                 health::OPERATIONS,
             ],
         )
@@ -253,6 +259,7 @@ impl OperatorService {
                 bulk::Api(self.clone()),
                 voidings::Api(self.clone()),
                 new_voters::Api(self.clone()),
+                webhooks::Api(self.clone()),
                 health,
             ),
             "Worker",

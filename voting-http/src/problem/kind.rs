@@ -134,6 +134,12 @@ kinds! {
     /// So many voters who had not voted before came to the poll that each of them does a proof of work. The ballot was not
     /// stored. Solve the challenge, and send the solution.
     ProofNeeded = "urn:voting:problem:proof-needed", TOO_MANY_REQUESTS, "A proof of work is needed";
+    /// No webhook has this id, or it has no such delivery.
+    UnknownWebhook = "urn:voting:problem:unknown-webhook", NOT_FOUND, "No such webhook";
+    /// There are as many webhooks as there may be.
+    TooManyWebhooks = "urn:voting:problem:too-many-webhooks", CONFLICT, "Too many webhooks";
+    /// The service sends no webhooks: it has no key with which it could keep their secrets.
+    WebhooksOff = "urn:voting:problem:webhooks-off", CONFLICT, "Webhooks are not set up here";
     /// No token has this name.
     UnknownToken = "urn:voting:problem:unknown-token", NOT_FOUND, "No such token";
     /// There is a token of this name.

@@ -29,6 +29,7 @@ use voting_core::{
         poll::{Hidden, InvalidChoice},
     },
     pipeline::rule::Refusal,
+    store::webhooks::MAX_WEBHOOKS,
 };
 
 use self::{kind::ProblemKind, on_page::Said, trouble::Trouble};
@@ -394,6 +395,27 @@ impl Problem {
         Self::new(
             ProblemKind::TokenExists,
             format!("There is a token {name:?} already; revoke it first, or choose another name."),
+        )
+    }
+
+    pub(crate) fn no_webhook() -> Self {
+        Self::new(
+            ProblemKind::UnknownWebhook,
+            "There is no such webhook, or it has no such delivery.",
+        )
+    }
+
+    pub(crate) fn too_many_webhooks() -> Self {
+        Self::new(
+            ProblemKind::TooManyWebhooks,
+            format!("There are {MAX_WEBHOOKS} webhooks already; remove one first."),
+        )
+    }
+
+    pub(crate) fn webhooks_off() -> Self {
+        Self::new(
+            ProblemKind::WebhooksOff,
+            "This service sends no webhooks. Set entry_key_file for all workers: their secrets are kept under this key.",
         )
     }
 

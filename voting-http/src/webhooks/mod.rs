@@ -1,7 +1,7 @@
-//! The rules of webhooks: how a message is signed, where it may be sent, when it is sent again.
+//! Webhooks: events that are sent to programs as HTTP requests, by the rules of
+//! [Standard Webhooks](https://www.standardwebhooks.com) 1.0.0.
 //!
-//! They are those of [Standard Webhooks](https://www.standardwebhooks.com) 1.0.0. Nothing here stores or sends.
-//!
+//! - [`Webhooks`] sends what is due, through a [`WebhookClient`] of the application.
 //! - [`Secret`] makes and reads secrets, and [`sign`] signs a message with one or several of them.
 //! - [`Target`] is an endpoint's URL that may be used. [`Target::permitted`] says which of its addresses may be
 //!   connected to, and [`Allowed`] is what an operator permits beside public addresses.
@@ -10,8 +10,10 @@
 mod address;
 mod allowed;
 mod answer;
+mod client;
 mod schedule;
 mod secret;
+mod sender;
 mod signature;
 mod target;
 
@@ -19,8 +21,10 @@ pub use self::{
     address::is_public,
     allowed::{Allowed, InvalidAllowed},
     answer::Answer,
+    client::{WebhookAnswer, WebhookClient, WebhookRequest},
     schedule::{ATTEMPTS, MAX_WAIT, wait},
     secret::{InvalidSecret, Secret},
+    sender::Webhooks,
     signature::sign,
     target::{InvalidTarget, NotPermitted, Target},
 };

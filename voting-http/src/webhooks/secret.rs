@@ -35,6 +35,11 @@ impl Secret {
         format!("{PREFIX}{}", BASE64.encode(&self.0))
     }
 
+    /// The secret with these bytes, which were stored.
+    pub(super) fn of_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }

@@ -13,7 +13,7 @@ use voting_http::{Limits, NewVoters, ProofOfWork, PublicUrl, TrustedProxies};
 
 use crate::{
     secrets::Hidden,
-    settings::{listen, lists, log::LogFormat},
+    settings::{listen, lists, log::LogFormat, webhooks::WebhookHost},
 };
 
 /// All settings.
@@ -405,6 +405,10 @@ pub struct Worker {
     pub session_idle_minutes: NonZeroU32,
     /// How long events are kept for programs that follow them, in days.
     pub event_days: NonZeroU32,
+    /// Where webhooks may be sent although it is not on the public internet, and without TLS: names of hosts, addresses, and networks
+    /// such as `10.0.0.0/8`. In the environment they are separated by commas.
+    #[serde(deserialize_with = "lists::read")]
+    pub webhook_hosts: Vec<WebhookHost>,
     /// Whether a worker takes ballots that trusted servers hand in for voters (`POST /v1/polls/{poll}/ballots`). It then needs the
     /// secret, which makes receipts, and an entry key that signs. The all-in-one always takes them.
     pub bulk_casts: bool,
@@ -554,6 +558,7 @@ impl Default for Worker {
             token_file: None,
             session_idle_minutes: NonZeroU32::new(60).unwrap_or(NonZeroU32::MIN),
             event_days: NonZeroU32::new(30).unwrap_or(NonZeroU32::MIN),
+            webhook_hosts: Vec::new(),
             bulk_casts: false,
             max_ballots: options.max_ballots,
             max_wait_ms: u64::try_from(options.max_wait.as_millis()).unwrap_or(u64::MAX),

@@ -24,3 +24,4 @@ pub(crate) mod service;
 mod stored_polls;
 pub(crate) mod theme;
 pub(crate) mod typed;
+pub(crate) mod webhooks;

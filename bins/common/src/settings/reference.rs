@@ -114,6 +114,7 @@ fn kind_in_words(kind: &str) -> &'static str {
         "TrustedProxies" => "list of addresses",
         "PollId" => "poll id",
         "Vec<PublicUrl>" => "list of URLs",
+        "Vec<WebhookHost>" => "list of hosts and networks",
         "Vec<PathBuf>" => "list of paths",
         "Vec<PollId>" => "list of poll ids",
         "Vec<String>" => "list of texts",
