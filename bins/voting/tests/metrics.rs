@@ -36,7 +36,8 @@ same at its own address, except for the memory of Redis. [Operations](../operati
 const OPEN_LABELS: [&str; 2] = ["le", "version"];
 
 /// Once the worker reports these metrics, it reports all of them.
-const LAST_OF_WORKER: [&str; 3] = [
+const LAST_OF_WORKER: [&str; 4] = [
+    "voting_webhooks{",
     "voting_polls{",
     "voting_counted_ballots ",
     "voting_log_memory_limit_bytes ",
@@ -141,6 +142,7 @@ async fn metrics() -> Metrics {
         config.redis.url = Some(Hidden::new(redis.url()));
         config.postgres.url = Some(Hidden::new(database.as_str()));
         config.secret = Some(Hidden::new("the secret of the tests, 32 bytes or more"));
+        config.entry_key = Some(Hidden::new("the key of the tests, 32 bytes or more, for entries"));
         config.worker.token = Some(Hidden::new("the token of the tests, 32 bytes or more"));
         (config.vote.listen, config.result.listen) = (vote, result);
         config.worker.listen = worker;

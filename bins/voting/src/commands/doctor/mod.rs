@@ -18,6 +18,7 @@ mod redis;
 mod secret;
 mod services;
 mod settings;
+mod webhooks;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -134,6 +135,9 @@ impl Doctor {
         }
         if let Some(postgres) = postgres {
             count::dead_letters(&mut visit, postgres).await;
+            if visit.services.contains(&Service::Worker) {
+                webhooks::check(&mut visit, postgres).await;
+            }
             polls::check(&mut visit, redis, postgres).await;
         }
         if let (Some(redis), Some(postgres)) = (redis, postgres) {
