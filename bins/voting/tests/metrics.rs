@@ -142,7 +142,9 @@ async fn metrics() -> Metrics {
         config.redis.url = Some(Hidden::new(redis.url()));
         config.postgres.url = Some(Hidden::new(database.as_str()));
         config.secret = Some(Hidden::new("the secret of the tests, 32 bytes or more"));
-        config.entry_key = Some(Hidden::new("the key of the tests, 32 bytes or more, for entries"));
+        config.entry_key = Some(Hidden::new(
+            "the key of the tests, 32 bytes or more, for entries",
+        ));
         config.worker.token = Some(Hidden::new("the token of the tests, 32 bytes or more"));
         (config.vote.listen, config.result.listen) = (vote, result);
         config.worker.listen = worker;

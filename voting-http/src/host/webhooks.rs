@@ -78,24 +78,31 @@ struct WebhookPage {
     secret: Option<NewSecret>,
 }
 
-/// The types that a host can choose.
-fn types() -> [&'static str; EventKind::ALL.len()] {
-    EventKind::ALL.map(EventKind::as_str)
-}
-
-impl ListPage {
-    fn types(&self) -> [&'static str; EventKind::ALL.len()] {
-        types()
-    }
-}
-
-impl WebhookPage {
-    fn types(&self) -> [&'static str; EventKind::ALL.len()] {
-        types()
+/// What an event says, in words.
+fn words(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::PollCreated => "A poll is made.",
+        EventKind::PollChanged => "A poll is changed.",
+        EventKind::PollOpened => "Voters can vote.",
+        EventKind::PollClosing => "Voting has ended. The last votes are being counted.",
+        EventKind::PollFinal => "All votes are counted.",
+        EventKind::PollDeleted => "A poll is deleted.",
+        EventKind::DeadLetterCreated => "Ballots could not be counted.",
+        EventKind::CountBehind => "The count is behind.",
+        EventKind::CountCaughtUp => "The count is no longer behind.",
+        EventKind::TallyChanged => {
+            "Votes have come, at most once a minute. Not while the result is hidden."
+        }
+        _ => "",
     }
 }
 
 impl Filled {
+    /// The types that a host can choose.
+    fn types(&self) -> [(&'static str, &'static str); EventKind::ALL.len()] {
+        EventKind::ALL.map(|kind| (kind.as_str(), words(kind)))
+    }
+
     fn has(&self, name: &str) -> bool {
         self.types.iter().any(|chosen| chosen == name)
     }
