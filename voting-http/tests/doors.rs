@@ -8,9 +8,11 @@ mod support;
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
 use support::{Answer, BROWSER, JSON, Services, get, head, poll, secret, send};
 use voting_core::{
-    Poll, PollStore, SecretKey,
+    Poll, PollDirectory, PollStore, SecretKey, TallyStore,
     backends::memory::Memory,
     model::{
         poll::{PollSettings, ShowResults},
@@ -69,6 +71,8 @@ const RESULT: &[(&str, Door)] = &[
     ("/docs/", Other),
     ("/v1/polls/{poll}/history", Door::Result),
     ("/v1/polls/{poll}/tally", Door::Result),
+    ("/v1/polls/{poll}/tally/latest", Door::Result),
+    ("/v1/polls/{poll}/tally/{digest}", Door::Result),
     ("/v1/polls/{poll}/tally/events", Stream),
     ("/v1/receipts/{receipt}", Other),
     ("/healthz", Other),
@@ -105,6 +109,20 @@ const VOTE: &[(&str, Door)] = &[
     ("/v1/session", Post),
     ("/healthz", Other),
     ("/readyz", Other),
+];
+
+/// The doors whose answers caches may keep for everybody.
+const FOR_CACHES: &[&str] = &[
+    "/assets",
+    "/oembed",
+    "/polls/:poll/preview.png",
+    "/polls/:poll/qr.svg",
+    "/polls/:poll/result.png",
+    "/polls/:poll/result.svg",
+    "/robots.txt",
+    "/v1/polls/{poll}/tally",
+    "/v1/polls/{poll}/tally/latest",
+    "/v1/polls/{poll}/tally/{digest}",
 ];
 
 #[tokio::test]
@@ -195,11 +213,31 @@ impl Deployment {
         let path = pattern
             .replace(":poll", POLL)
             .replace("{poll}", POLL)
-            .replace("{receipt}", &self.receipt);
+            .replace("{receipt}", &self.receipt)
+            .replace("{digest}", &self.digest());
         match path.as_str() {
             "/assets" => "/assets/voting.css".to_owned(),
             _ => path,
         }
+    }
+
+    /// What names the tally, as whoever guesses it finds out.
+    fn digest(&self) -> String {
+        let id = POLL.parse().expect("an id");
+        let memory = &self.services.memory;
+        let tally = self.services.block_on(memory.tally(&id)).expect("read");
+        let tally = tally.expect("a tally");
+        let poll = self.services.block_on(memory.poll(&id)).expect("read");
+        let is_final = poll.expect("a poll").state().is_final();
+        let state = if is_final { "final" } else { "open" };
+        let [a, b, c] = tally.votes[..] else {
+            panic!("three options");
+        };
+        let json = format!(
+            r#"{{"poll":"{POLL}","state":"{state}","version":{},"voters":{},"options":[{{"id":"a","label":"Cats","votes":{a}}},{{"id":"b","label":"Dogs","votes":{b}}},{{"id":"c","label":"Cows","votes":{c}}}]}}"#,
+            tally.version, tally.voters
+        );
+        HEXLOWER.encode(&Sha256::digest(json)[..16])
     }
 
     fn ask(&self, service: &str, pattern: &str, door: Door, accept: (&str, &str)) -> Seen {
@@ -271,6 +309,14 @@ fn compare(both: [&Deployment; 2], is_shown: bool, context: &str) {
                     both[deployment].ask(&urls[deployment][index], pattern, *door, accept)
                 });
                 let at = format!("{pattern} ({}) {context}", accept.1);
+                for seen in [&one, &other] {
+                    let is_for_caches = seen.text.contains("cache-control: public");
+                    assert!(
+                        !is_for_caches || FOR_CACHES.contains(pattern),
+                        "{at}: {}",
+                        seen.text
+                    );
+                }
                 match door {
                     Metrics => {
                         assert!(one.text.contains("voting_"), "{at}");
@@ -290,6 +336,9 @@ fn compare(both: [&Deployment; 2], is_shown: bool, context: &str) {
                     }
                     Door::Result | Door::History | Stream | Picture => {
                         assert_eq!(one.status, 403, "{at}: {}", one.text);
+                        let caching = "cache-control: private, no-store";
+                        assert!(one.text.contains(caching), "{at}: {}", one.text);
+                        assert!(!one.text.contains("etag:"), "{at}: {}", one.text);
                         is_same(&one, &other, &at);
                     }
                     Other | Post => is_same(&one, &other, &at),

@@ -277,6 +277,12 @@ fn viewers_are_told_when_the_tally_cannot_be_read_and_since_when() {
     assert_eq!(news(&mut program).name, "tally");
     assert_eq!(news(&mut viewer).name, "result");
     assert!(!page().body.contains("data-state=\"stalled\""));
+    let tally = format!("{}/v1/polls/cats-vs-dogs/tally", services.result);
+    let latest = format!("{tally}/latest");
+    let digest = get(&latest, &[]).json()["digest"]
+        .as_str()
+        .expect("one")
+        .to_owned();
     for trouble in [FAILS, HANGS, POLLS_FAIL] {
         let begun = time::OffsetDateTime::now_utc();
         store.has(trouble);
@@ -296,8 +302,11 @@ fn viewers_are_told_when_the_tally_cannot_be_read_and_since_when() {
             &[],
         );
         assert!(one_piece.json()["stalled_since"].is_string());
-        let tally = format!("{}/v1/polls/cats-vs-dogs/tally", services.result);
-        assert_eq!(get(&tally, &[]).status, 503, "never an older one");
+        for path in [&tally, &latest] {
+            assert_eq!(get(path, &[]).status, 503, "never an older one");
+        }
+        // Under its own name it is never an older one.
+        assert_eq!(get(&format!("{tally}/{digest}"), &[]).status, 200);
 
         store.has(NONE);
         for stream in [&mut program, &mut late] {

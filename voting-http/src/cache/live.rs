@@ -27,7 +27,11 @@ use voting_core::{
 };
 
 use crate::{
-    cache::{live_metrics::LiveMetrics, polls::Polls},
+    cache::{
+        live_metrics::LiveMetrics,
+        polls::Polls,
+        sent::{Earlier, Sent},
+    },
     problem::{Problem, trouble::Trouble},
     texts::{LANGUAGES, Texts},
     views::{
@@ -57,9 +61,12 @@ pub(crate) struct Snapshot {
 /// A tally in all the forms in which it is sent.
 #[derive(Debug)]
 pub(crate) struct Figures {
-    pub(crate) view: TallyView,
+    /// The tally as JSON, and what names it.
+    pub(crate) sent: Arc<Sent>,
     /// The tally as a server-sent event.
     pub(crate) tally_event: Bytes,
+    /// What names the tally, as a server-sent event.
+    pub(crate) digest_event: Bytes,
     /// The tally in words, for each language in which it was asked for.
     languages: [OnceLock<InLanguage>; LANGUAGES],
     poll: Arc<Poll>,
@@ -108,6 +115,23 @@ impl Snapshot {
         }
     }
 
+    /// Whether the count never changes again.
+    pub(crate) fn is_final(&self) -> bool {
+        self.state.is_final()
+    }
+
+    /// The tally with this digest, if it is this one or one of those before.
+    ///
+    /// # Errors
+    /// The result is not shown to everybody.
+    fn sent(&self, latest: &Latest, digest: &str) -> Result<Option<Arc<Sent>>, Problem> {
+        let current = &self.figures(Viewer::Public)?.sent;
+        if current.digest == digest {
+            return Ok(Some(Arc::clone(current)));
+        }
+        Ok(lock(&latest.earlier).find(digest))
+    }
+
     /// The voters whose ballot counts. This number is not hidden.
     pub(crate) fn voters(&self) -> u64 {
         self.tally.voters
@@ -121,10 +145,13 @@ impl Snapshot {
 
 impl Figures {
     fn new(poll: &Arc<Poll>, state: StateView, tally: &Tally) -> Self {
-        let view = TallyView::new(poll, state, tally);
+        let json = TallyView::new(poll, state, tally).to_json_string();
+        let tally_event = event("tally", tally.version, json.as_bytes());
+        let sent = Sent::new(json, state);
         Self {
-            tally_event: event("tally", view.version, &view.to_json_string()),
-            view,
+            tally_event,
+            digest_event: event("digest", tally.version, &sent.pointer),
+            sent: Arc::new(sent),
             languages: Default::default(),
             poll: Arc::clone(poll),
             state,
@@ -139,7 +166,7 @@ impl Figures {
             // Texts and numbers can always be written.
             let json = serde_json::to_string(&texts).unwrap_or_default();
             InLanguage {
-                event: event("result", texts.version, &json),
+                event: event("result", texts.version, json.as_bytes()),
                 json: json.into(),
                 texts,
             }
@@ -147,8 +174,9 @@ impl Figures {
     }
 }
 
-fn event(name: &str, id: u64, data: &str) -> Bytes {
-    Bytes::from(format!("event: {name}\nid: {id}\ndata: {data}\n\n"))
+fn event(name: &str, id: u64, data: &[u8]) -> Bytes {
+    let head = format!("event: {name}\nid: {id}\ndata: ");
+    [head.as_bytes(), data, b"\n\n"].concat().into()
 }
 
 /// A snapshot, and whether it may be out of date.
@@ -200,6 +228,8 @@ struct Latest {
     asked: tokio::sync::Mutex<Option<Asked>>,
     /// The last answer that was not a failure.
     good: Mutex<Option<Good>>,
+    /// The tallies before that, as far as everybody could see them.
+    earlier: Mutex<Earlier>,
     trouble: Trouble,
 }
 
@@ -208,6 +238,7 @@ impl Latest {
         Self {
             asked: tokio::sync::Mutex::default(),
             good: Mutex::default(),
+            earlier: Mutex::default(),
             trouble: Trouble::with(format!("the tally of {poll}")),
         }
     }
@@ -216,6 +247,9 @@ impl Latest {
 #[derive(Clone)]
 struct Good {
     snapshot: Arc<Snapshot>,
+    /// When the read began.
+    begun: Instant,
+    /// When it ended.
     at: Instant,
     clock: SystemTime,
 }
@@ -255,12 +289,19 @@ impl LiveTallies {
             return outcome.clone();
         }
         let good = lock(&latest.good).clone();
-        let clock = SystemTime::now();
+        let (begun, clock) = (Instant::now(), SystemTime::now());
         let last = good.map(|good| good.snapshot);
-        let outcome = self.ask(poll, last, &latest.trouble).await;
+        let outcome = self.ask(poll, last.clone(), &latest.trouble).await;
         if let Ok(snapshot) = &outcome {
+            if let Some(last) = last.filter(|last| !Arc::ptr_eq(last, snapshot))
+                && let Ok(figures) = last.figures(Viewer::Public)
+            {
+                // It is kept before it is replaced, so that it can be found at all times.
+                lock(&latest.earlier).keep(Arc::clone(&figures.sent));
+            }
             *lock(&latest.good) = Some(Good {
                 snapshot: Arc::clone(snapshot),
+                begun,
                 at: Instant::now(),
                 clock,
             });
@@ -336,6 +377,37 @@ impl LiveTallies {
                 stalled: Some(Stalled::new(good.clock)),
             }),
         }
+    }
+
+    /// The tally with this digest, if it is the current one, or one of the last that this process has read.
+    ///
+    /// Another process may have read a newer tally than this one, and told its digest. So if the digest is not known, it is
+    /// compared with the next tally that is read. The store is not asked more often for this.
+    ///
+    /// # Errors
+    /// The result is not shown to everybody: then nothing is compared, so that nobody can find a hidden tally by guessing. Or
+    /// no such tally is known.
+    pub(crate) async fn by_digest(
+        &self,
+        poll: &PollId,
+        digest: &str,
+    ) -> Result<Arc<Sent>, Problem> {
+        let arrived = Instant::now();
+        let latest = self.of(poll);
+        let mut snapshot = self.known(poll).await?.snapshot;
+        if let Some(found) = snapshot.sent(&latest, digest)? {
+            return Ok(found);
+        }
+        if !Sent::is_digest(digest) {
+            return Err(Problem::no_tally());
+        }
+        let read = lock(&latest.good).clone();
+        if let Some(read) = read.filter(|read| read.begun < arrived) {
+            sleep_until((read.at + TICK).into()).await;
+            snapshot = self.current(poll).await?;
+        }
+        let found = snapshot.sent(&latest, digest)?;
+        found.ok_or_else(Problem::no_tally)
     }
 
     /// Follows the tally of a poll. The receiver has the current tally at once, and then each change. It also learns

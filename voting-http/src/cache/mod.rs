@@ -5,3 +5,4 @@ pub(crate) mod histories;
 pub(crate) mod live;
 pub(crate) mod live_metrics;
 pub(crate) mod polls;
+pub(crate) mod sent;

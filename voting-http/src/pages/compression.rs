@@ -32,6 +32,10 @@ pub(crate) const BROTLI: HeaderValue = HeaderValue::from_static("br");
 /// For `Vary`: answers depend on this header of the request.
 pub(crate) const BY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
 
+/// The mark of an answer that is compressed already, or is not to be compressed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packed;
+
 /// Whether an answer may be compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packing {
@@ -57,6 +61,7 @@ impl Packing {
     pub(crate) fn pack(self, answer: &mut Response) {
         if self == Self::Never
             || !is_text(answer)
+            || answer.data::<Packed>().is_some()
             || answer.headers().contains_key(header::CONTENT_ENCODING)
         {
             return;
@@ -103,6 +108,13 @@ fn gzip_page(plain: &[u8]) -> Option<Bytes> {
 /// Compresses at the best level, for content that is compressed once.
 pub(crate) fn gzip_once(plain: &[u8]) -> Option<Bytes> {
     gzip(&mut Compress::new(Compression::best(), false), plain)
+}
+
+/// Compresses content that is sent often, as fast as a page; `None` if it is so small or so large that it is sent as it is.
+pub(crate) fn gzip_if_useful(plain: &[u8]) -> Option<Bytes> {
+    let size = u64::try_from(plain.len()).ok()?;
+    let is_useful = (SMALLEST..=LARGEST).contains(&size);
+    is_useful.then(|| gzip_page(plain)).flatten()
 }
 
 /// Compresses text with Brotli at the best level (RFC 7932): some 20 ms for the largest of our assets. `None` if the

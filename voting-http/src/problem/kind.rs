@@ -54,6 +54,8 @@ kinds! {
     /// The result of the poll is not shown, or not yet, or not to this client. The detail says to whom it is shown, and
     /// when.
     ResultHidden = "urn:voting:problem:result-hidden", FORBIDDEN, "The result is not shown";
+    /// No tally with this digest is known here, or not any more. Ask for the pointer again.
+    UnknownTally = "urn:voting:problem:unknown-tally", NOT_FOUND, "No such tally";
     /// Events after this place are not kept any more, or the place is that of another database. The detail names those that are
     /// there.
     EventsGone = "urn:voting:problem:events-gone", GONE, "These events are gone";

@@ -238,6 +238,15 @@ impl Problem {
         }
     }
 
+    /// No tally with this digest is known.
+    pub(crate) fn no_tally() -> Self {
+        Self::new(
+            ProblemKind::UnknownTally,
+            "This is not the current tally, and not one of the last that this service has read. Ask for the pointer \
+             (tally/latest) again.",
+        )
+    }
+
     pub(crate) fn still_rejected(detail: String) -> Self {
         Self::new(ProblemKind::StillRejected, detail)
     }
@@ -584,6 +593,13 @@ impl Problem {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.kind == ProblemKind::ResultHidden {
+            // No cache keeps this for others, whatever the answer would say if the result were shown.
+            let caching = HeaderValue::from_static("private, no-store");
+            response
+                .headers_mut()
+                .insert(header::CACHE_CONTROL, caching);
         }
         if let Some(cause) = &self.cause {
             response.set_data(WhyNotReady::clone(cause));

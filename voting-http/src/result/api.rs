@@ -3,21 +3,21 @@
 use poem::Request;
 use poem_openapi::{
     Enum, Object, OpenApi,
-    param::{Header, Path},
+    param::{Header, Path, Query},
     payload::Json,
 };
-use voting_core::ReceiptState;
+use voting_core::{ReceiptState, model::poll::Viewer};
 
 use super::{
     MINUTE_MS, ResultService,
     events::{Content, TallyEvents},
+    tallies::{self, PointerAnswer, TallyAnswer},
 };
 use crate::{
     problem::{Problem, kind::ProblemKind},
     server::document::Operation,
     views::{
         history_view::HistoryView, poll_view::StateView as PollStateView, reason_view::ReasonView,
-        tally_view::TallyView,
     },
 };
 
@@ -59,12 +59,50 @@ enum StateView {
     Deleted,
 }
 
+/// What the events of a stream have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "StreamContent", rename_all = "lowercase")]
+enum StreamContent {
+    /// The tally.
+    Tally,
+    /// Only the digest of the tally and the state, for clients that fetch the tally from a cache. The stream is for everybody:
+    /// a grant is ignored.
+    Digest,
+}
+
 /// Facts about the operations for the OpenAPI document that the code does not contain.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         id: "getTally",
         problems: &[
             ProblemKind::UnknownPoll,
+            ProblemKind::ResultHidden,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"poll":"cats-vs-dogs","state":"open","version":17,"voters":3,"options":[{"id":"a","label":"Cats","votes":2},{"id":"b","label":"Dogs","votes":1}]}"#,
+        )],
+    },
+    Operation {
+        id: "getTallyPointer",
+        problems: &[
+            ProblemKind::UnknownPoll,
+            ProblemKind::ResultHidden,
+            ProblemKind::StoreUnavailable,
+        ],
+        body: None,
+        answers: &[(
+            "200",
+            r#"{"digest":"dad1ae866ea43418519455f509310417","state":"open"}"#,
+        )],
+    },
+    Operation {
+        id: "getTallyByDigest",
+        problems: &[
+            ProblemKind::UnknownPoll,
+            ProblemKind::UnknownTally,
             ProblemKind::ResultHidden,
             ProblemKind::StoreUnavailable,
         ],
@@ -128,12 +166,70 @@ impl Api {
         /// A grant that came with a vote in this poll: it shows a result that is shown to who has voted.
         #[oai(name = "Result-Grant")]
         _grant: Header<Option<String>>,
-    ) -> Result<Json<TallyView>, Problem> {
+        /// The `ETag` of a tally that the client has.
+        #[oai(name = "If-None-Match")]
+        _has: Header<Option<String>>,
+    ) -> Result<TallyAnswer, Problem> {
         let service = &self.0.0;
         let poll = service.polls.get(&poll).await?;
         let current = service.live.current(poll.id()).await?;
+        if let Ok(figures) = current.figures(Viewer::Public) {
+            return Ok(tallies::current(request, &figures.sent));
+        }
         let viewer = service.granted.viewer(request, poll.id());
-        Ok(Json(current.figures(viewer)?.view.clone()))
+        Ok(tallies::for_one(&current.figures(viewer)?.sent))
+    }
+
+    /// Get what names the current tally of a poll: its digest. It is at most a quarter of a second old, and as much older as
+    /// caches have kept it.
+    ///
+    /// With it, caches in front of the service answer very many viewers. The tally itself is at
+    /// `/v1/polls/{poll}/tally/{digest}`. While not everybody sees the result, the answer is 403,
+    /// `urn:voting:problem:result-hidden`, also with a grant.
+    #[oai(
+        path = "/v1/polls/:poll/tally/latest",
+        method = "get",
+        operation_id = "getTallyPointer"
+    )]
+    async fn pointer(
+        &self,
+        request: &Request,
+        poll: Path<String>,
+        /// The `ETag` of a pointer that the client has.
+        #[oai(name = "If-None-Match")]
+        _has: Header<Option<String>>,
+    ) -> Result<PointerAnswer, Problem> {
+        let service = &self.0.0;
+        let poll = service.polls.get(&poll).await?;
+        let current = service.live.current(poll.id()).await?;
+        let figures = current.figures(Viewer::Public)?;
+        Ok(tallies::pointer(request, &figures.sent, current.is_final()))
+    }
+
+    /// Get the tally with this digest. Caches may keep it for ever, since a digest always names the same tally.
+    ///
+    /// The service knows the current tally, and the last ones before it. For any other digest the answer is 404,
+    /// `urn:voting:problem:unknown-tally`: ask for the pointer again. While not everybody sees the result, the answer is 403,
+    /// `urn:voting:problem:result-hidden`, also with a grant.
+    #[oai(
+        path = "/v1/polls/:poll/tally/:digest",
+        method = "get",
+        operation_id = "getTallyByDigest"
+    )]
+    async fn by_digest(
+        &self,
+        request: &Request,
+        poll: Path<String>,
+        /// As in a pointer: 32 hexadecimal digits in small letters.
+        digest: Path<String>,
+        /// The `ETag` of a tally that the client has.
+        #[oai(name = "If-None-Match")]
+        _has: Header<Option<String>>,
+    ) -> Result<TallyAnswer, Problem> {
+        let service = &self.0.0;
+        let poll = service.polls.get(&poll).await?;
+        let sent = service.live.by_digest(poll.id(), &digest).await?;
+        Ok(tallies::by_digest(request, &sent))
     }
 
     /// Get how the votes of a poll grew with time. It is at most a few seconds old.
@@ -164,6 +260,8 @@ impl Api {
     ///
     /// The stream also says when the tally can no longer be read. Every 15 seconds without other events it sends
     /// `alive`. So a client can tell apart a quiet poll, a service that cannot read the tally, and a dead connection.
+    ///
+    /// With `content=digest`, events only name the tally, and the client fetches it from `/v1/polls/{poll}/tally/{digest}`.
     #[oai(
         path = "/v1/polls/:poll/tally/events",
         method = "get",
@@ -177,13 +275,20 @@ impl Api {
         /// when the stream begins.
         #[oai(name = "Result-Grant")]
         _grant: Header<Option<String>>,
+        /// What the events have. If it is absent: `tally`.
+        content: Query<Option<StreamContent>>,
     ) -> Result<TallyEvents, Problem> {
         let service = &self.0.0;
         let poll = service.polls.get(&poll).await?;
         let place = service.site.gate.stream(request)?;
-        let viewer = service.granted.viewer(request, poll.id());
+        let (viewer, content) = match content.0 {
+            Some(StreamContent::Digest) => (Viewer::Public, Content::Digest),
+            Some(StreamContent::Tally) | None => {
+                (service.granted.viewer(request, poll.id()), Content::Tally)
+            }
+        };
         Ok(TallyEvents(
-            self.0.events(&poll, viewer, Content::Tally, place).await?,
+            self.0.events(&poll, viewer, content, place).await?,
         ))
     }
 

@@ -1,7 +1,7 @@
 //! A poll's tally as an event stream. Each event is written once and shared by all streams.
 //!
-//! There are two kinds of streams: the API's stream has tallies, and the page's stream has the texts that the page
-//! shows. Both say when the tally can no longer be read. Both regularly send the event `alive`, which scripts can
+//! There are three kinds of streams: the API's stream has tallies, or only their digests, and the page's stream has the texts that
+//! the page shows. All say when the tally can no longer be read. All regularly send the event `alive`, which scripts can
 //! see; scripts do not see the protocol's comments. So a client can tell apart "nothing changes", "the tally cannot
 //! be read" and "the connection is dead".
 
@@ -31,7 +31,7 @@ use crate::{
         gate::StreamPlace,
     },
     texts::Texts,
-    views::tally_view::TallyView,
+    views::{pointer_view::PointerView, tally_view::TallyView},
 };
 
 /// The time between two `alive` events while nothing else is sent. `result.js` connects again after 40 s without any
@@ -49,6 +49,8 @@ const ALIVE: Bytes = Bytes::from_static(b"event: alive\ndata: {}\n\n");
 pub(super) enum Content {
     /// The tally, for programs.
     Tally,
+    /// What names the tally, for programs that fetch it from a cache.
+    Digest,
     /// The texts that the page shows.
     Texts(&'static Texts),
 }
@@ -57,6 +59,7 @@ impl Content {
     fn of(self, figures: &Figures) -> &Bytes {
         match self {
             Self::Tally => &figures.tally_event,
+            Self::Digest => &figures.digest_event,
             Self::Texts(t) => &figures.in_language(t).event,
         }
     }
@@ -180,7 +183,9 @@ impl Payload for TallyEvents {
     fn schema_ref() -> MetaSchemaRef {
         // The schema is that of one event: this version of OpenAPI cannot describe a stream.
         MetaSchemaRef::Inline(Box::new(MetaSchema {
-            description: Some("An event; `data` is a Tally as JSON."),
+            description: Some(
+                "An event; `data` is a Tally as JSON, or with `content=digest` a TallyPointer.",
+            ),
             properties: ["event", "id", "data"]
                 .map(|name| (name, String::schema_ref()))
                 .to_vec(),
@@ -190,6 +195,7 @@ impl Payload for TallyEvents {
 
     fn register(registry: &mut Registry) {
         TallyView::register(registry);
+        PointerView::register(registry);
     }
 }
 
@@ -198,9 +204,9 @@ impl ApiResponse for TallyEvents {
         MetaResponses {
             responses: vec![MetaResponse {
                 description: "`tally`: the tally, at first and whenever it differs; `id` is its version, the \
-                    same for two events when only the state or a text changed. `stalled`: newer tallies \
-                    cannot be read; data `{\"since\":\"2026-11-26T14:05:00Z\"}` says since when the last one \
-                    may be out of date; the next `tally` says that it is over. `hidden`: the result is no longer \
+                    same for two events when only the state or a text changed. With `content=digest` there is `digest` in \
+                    its place, whose data is a TallyPointer. `stalled`: newer tallies cannot be read; data `{\"since\":\"2026-11-26T14:05:00Z\"}` says since when the last one \
+                    may be out of date; the next `tally` or `digest` says that it is over. `hidden`: the result is no longer \
                     shown to this client; data is a Problem as JSON, and the stream ends. `alive`: nothing else was sent \
                     for 15 seconds; whoever hears nothing for 40 seconds should connect anew.",
                 status: Some(200),

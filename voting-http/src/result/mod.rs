@@ -8,6 +8,7 @@ mod page;
 mod receipt;
 pub(crate) mod rows;
 mod share;
+mod tallies;
 mod yours;
 
 use std::sync::Arc;

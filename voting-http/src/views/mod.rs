@@ -6,6 +6,7 @@ pub(crate) mod history_plot;
 pub(crate) mod history_view;
 pub(crate) mod moment_words;
 pub(crate) mod paragraphs;
+pub(crate) mod pointer_view;
 pub(crate) mod poll_view;
 pub(crate) mod reason_view;
 pub(crate) mod receipt_words;
