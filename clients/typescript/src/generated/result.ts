@@ -25,6 +25,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/polls/{poll}/tally/latest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get what names the current tally of a poll: its digest. It is at most a quarter of a second old, and as much older as
+         *     caches have kept it.
+         * @description With it, caches in front of the service answer very many viewers. The tally itself is at
+         *     `/v1/polls/{poll}/tally/{digest}`. While not everybody sees the result, the answer is 403,
+         *     `urn:voting:problem:result-hidden`, also with a grant.
+         */
+        get: operations["getTallyPointer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/polls/{poll}/tally/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the tally with this digest. Caches may keep it for ever, since a digest always names the same tally.
+         * @description The service knows the current tally, and the last ones before it. For any other digest the answer is 404,
+         *     `urn:voting:problem:unknown-tally`: ask for the pointer again. While not everybody sees the result, the answer is 403,
+         *     `urn:voting:problem:result-hidden`, also with a grant.
+         */
+        get: operations["getTallyByDigest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/polls/{poll}/history": {
         parameters: {
             query?: never;
@@ -58,6 +103,8 @@ export interface paths {
          * Watch the tally of a poll as server-sent events: first the present tally, then each new one.
          * @description The stream also says when the tally can no longer be read. Every 15 seconds without other events it sends
          *     `alive`. So a client can tell apart a quiet poll, a service that cannot read the tally, and a dead connection.
+         *
+         *     With `content=digest`, events only name the tally, and the client fetches it from `/v1/polls/{poll}/tally/{digest}`.
          */
         get: operations["watchTally"];
         put?: never;
@@ -218,6 +265,11 @@ export interface components {
          */
         RejectReason: "malformed" | "unauthenticated" | "unknown-poll" | "unknown-option" | "too-many-choices" | "nothing-chosen" | "poll-closed" | "outside-times" | "not-eligible" | "unstorable" | "other";
         /**
+         * @description What the events of a stream have.
+         * @enum {string}
+         */
+        StreamContent: "tally" | "digest";
+        /**
          * Tally
          * @description The count of a poll.
          */
@@ -252,6 +304,15 @@ export interface components {
             voided?: number;
             /** @description The votes, in the poll's order of options. */
             options: components["schemas"]["OptionTally"][];
+        };
+        /**
+         * TallyPointer
+         * @description Names the current tally of a poll.
+         */
+        TallyPointer: {
+            /** @description Names the tally: the first 128 bits of the SHA-256 of the tally as it is sent, as 32 hexadecimal digits in small letters. */
+            digest: string;
+            state: components["schemas"]["PollState"];
         };
         /**
          * Challenge
@@ -324,7 +385,7 @@ export interface components {
          *     added.
          * @enum {string}
          */
-        ProblemType: "urn:voting:problem:internal" | "urn:voting:problem:request" | "urn:voting:problem:invalid" | "urn:voting:problem:unknown-poll" | "urn:voting:problem:no-polls" | "urn:voting:problem:poll-closed" | "urn:voting:problem:poll-not-open" | "urn:voting:problem:poll-not-final" | "urn:voting:problem:poll-changed" | "urn:voting:problem:result-hidden" | "urn:voting:problem:events-gone" | "urn:voting:problem:too-many-followers" | "urn:voting:problem:revision-changed" | "urn:voting:problem:invalid-choice" | "urn:voting:problem:overloaded" | "urn:voting:problem:not-stored" | "urn:voting:problem:outcome-unknown" | "urn:voting:problem:invalid-voter-cookie" | "urn:voting:problem:several-voter-cookies" | "urn:voting:problem:outdated-voter-cookie" | "urn:voting:problem:cookies-needed" | "urn:voting:problem:foreign-secret" | "urn:voting:problem:empty-ballots-not-taken" | "urn:voting:problem:nothing-to-take-back" | "urn:voting:problem:sign-in-needed" | "urn:voting:problem:not-eligible" | "urn:voting:problem:code-needed" | "urn:voting:problem:invalid-code" | "urn:voting:problem:invalid-token" | "urn:voting:problem:too-many-codes" | "urn:voting:problem:voter-changed" | "urn:voting:problem:cross-site" | "urn:voting:problem:too-large" | "urn:voting:problem:too-slow" | "urn:voting:problem:not-a-form" | "urn:voting:problem:not-ready" | "urn:voting:problem:store-unavailable" | "urn:voting:problem:unknown-receipt" | "urn:voting:problem:unknown-dead-letter" | "urn:voting:problem:still-rejected" | "urn:voting:problem:conflict" | "urn:voting:problem:bulk-casts-off" | "urn:voting:problem:too-many-exports" | "urn:voting:problem:too-many-viewers" | "urn:voting:problem:too-many-viewers-here" | "urn:voting:problem:too-many-tokens" | "urn:voting:problem:too-many-new-voters" | "urn:voting:problem:too-many-new-voters-of-poll" | "urn:voting:problem:proof-needed" | "urn:voting:problem:unknown-token" | "urn:voting:problem:token-exists" | "urn:voting:problem:forbidden" | "urn:voting:problem:unauthorized";
+        ProblemType: "urn:voting:problem:internal" | "urn:voting:problem:request" | "urn:voting:problem:invalid" | "urn:voting:problem:unknown-poll" | "urn:voting:problem:no-polls" | "urn:voting:problem:poll-closed" | "urn:voting:problem:poll-not-open" | "urn:voting:problem:poll-not-final" | "urn:voting:problem:poll-changed" | "urn:voting:problem:result-hidden" | "urn:voting:problem:unknown-tally" | "urn:voting:problem:events-gone" | "urn:voting:problem:too-many-followers" | "urn:voting:problem:revision-changed" | "urn:voting:problem:invalid-choice" | "urn:voting:problem:overloaded" | "urn:voting:problem:not-stored" | "urn:voting:problem:outcome-unknown" | "urn:voting:problem:invalid-voter-cookie" | "urn:voting:problem:several-voter-cookies" | "urn:voting:problem:outdated-voter-cookie" | "urn:voting:problem:cookies-needed" | "urn:voting:problem:foreign-secret" | "urn:voting:problem:empty-ballots-not-taken" | "urn:voting:problem:nothing-to-take-back" | "urn:voting:problem:sign-in-needed" | "urn:voting:problem:not-eligible" | "urn:voting:problem:code-needed" | "urn:voting:problem:invalid-code" | "urn:voting:problem:invalid-token" | "urn:voting:problem:too-many-codes" | "urn:voting:problem:voter-changed" | "urn:voting:problem:cross-site" | "urn:voting:problem:too-large" | "urn:voting:problem:too-slow" | "urn:voting:problem:not-a-form" | "urn:voting:problem:not-ready" | "urn:voting:problem:store-unavailable" | "urn:voting:problem:unknown-receipt" | "urn:voting:problem:unknown-dead-letter" | "urn:voting:problem:still-rejected" | "urn:voting:problem:conflict" | "urn:voting:problem:bulk-casts-off" | "urn:voting:problem:too-many-exports" | "urn:voting:problem:too-many-viewers" | "urn:voting:problem:too-many-viewers-here" | "urn:voting:problem:too-many-tokens" | "urn:voting:problem:too-many-new-voters" | "urn:voting:problem:too-many-new-voters-of-poll" | "urn:voting:problem:proof-needed" | "urn:voting:problem:unknown-token" | "urn:voting:problem:token-exists" | "urn:voting:problem:forbidden" | "urn:voting:problem:unauthorized";
     };
     responses: never;
     parameters: never;
@@ -340,6 +401,8 @@ export interface operations {
             header?: {
                 /** @description A grant that came with a vote in this poll: it shows a result that is shown to who has voted. */
                 "Result-Grant"?: string;
+                /** @description The `ETag` of a tally that the client has. */
+                "If-None-Match"?: string;
             };
             path: {
                 poll: string;
@@ -348,8 +411,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description The tally. */
             200: {
                 headers: {
+                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: the result is shown to this client, and not to everybody. */
+                    ETag?: string;
+                    /** @description Who may keep the answer, and how long. */
+                    "Cache-Control"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -375,6 +443,17 @@ export interface operations {
                      */
                     "application/json": components["schemas"]["Tally"];
                 };
+            };
+            /** @description The client has it already, as `If-None-Match` says. */
+            304: {
+                headers: {
+                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: the result is shown to this client, and not to everybody. */
+                    ETag?: string;
+                    /** @description Who may keep the answer, and how long. */
+                    "Cache-Control"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
             400: {
@@ -411,6 +490,288 @@ export interface operations {
                 };
             };
             /** @description A problem (RFC 9457) of type `urn:voting:problem:unknown-poll`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unknown-poll",
+                     *       "title": "No such poll",
+                     *       "status": 404,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getTallyPointer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of a pointer that the client has. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                poll: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The pointer. */
+            200: {
+                headers: {
+                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: the result is shown to this client, and not to everybody. */
+                    ETag?: string;
+                    /** @description Who may keep the answer, and how long. */
+                    "Cache-Control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "digest": "dad1ae866ea43418519455f509310417",
+                     *       "state": "open"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TallyPointer"];
+                };
+            };
+            /** @description The client has it already, as `If-None-Match` says. */
+            304: {
+                headers: {
+                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: the result is shown to this client, and not to everybody. */
+                    ETag?: string;
+                    /** @description Who may keep the answer, and how long. */
+                    "Cache-Control"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:result-hidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:result-hidden",
+                     *       "title": "The result is not shown",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unknown-poll`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unknown-poll",
+                     *       "title": "No such poll",
+                     *       "status": 404,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getTallyByDigest: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of a tally that the client has. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                poll: string;
+                /** @description As in a pointer: 32 hexadecimal digits in small letters. */
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tally. */
+            200: {
+                headers: {
+                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: the result is shown to this client, and not to everybody. */
+                    ETag?: string;
+                    /** @description Who may keep the answer, and how long. */
+                    "Cache-Control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "poll": "cats-vs-dogs",
+                     *       "state": "open",
+                     *       "version": 17,
+                     *       "voters": 3,
+                     *       "options": [
+                     *         {
+                     *           "id": "a",
+                     *           "label": "Cats",
+                     *           "votes": 2
+                     *         },
+                     *         {
+                     *           "id": "b",
+                     *           "label": "Dogs",
+                     *           "votes": 1
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Tally"];
+                };
+            };
+            /** @description The client has it already, as `If-None-Match` says. */
+            304: {
+                headers: {
+                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: the result is shown to this client, and not to everybody. */
+                    ETag?: string;
+                    /** @description Who may keep the answer, and how long. */
+                    "Cache-Control"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:result-hidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:result-hidden",
+                     *       "title": "The result is not shown",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unknown-poll` or `urn:voting:problem:unknown-tally`. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -607,7 +968,10 @@ export interface operations {
     };
     watchTally: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description What the events have. If it is absent: `tally`. */
+                content?: components["schemas"]["StreamContent"];
+            };
             header?: {
                 /**
                  * @description A grant that came with a vote in this poll: it shows a result that is shown to who has voted. It is looked at
@@ -622,7 +986,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `tally`: the tally, at first and whenever it differs; `id` is its version, the same for two events when only the state or a text changed. `stalled`: newer tallies cannot be read; data `{"since":"2026-11-26T14:05:00Z"}` says since when the last one may be out of date; the next `tally` says that it is over. `hidden`: the result is no longer shown to this client; data is a Problem as JSON, and the stream ends. `alive`: nothing else was sent for 15 seconds; whoever hears nothing for 40 seconds should connect anew. */
+            /** @description `tally`: the tally, at first and whenever it differs; `id` is its version, the same for two events when only the state or a text changed. With `content=digest` there is `digest` in its place, whose data is a TallyPointer. `stalled`: newer tallies cannot be read; data `{"since":"2026-11-26T14:05:00Z"}` says since when the last one may be out of date; the next `tally` or `digest` says that it is over. `hidden`: the result is no longer shown to this client; data is a Problem as JSON, and the stream ends. `alive`: nothing else was sent for 15 seconds; whoever hears nothing for 40 seconds should connect anew. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -76,6 +76,12 @@ Why a ballot was not counted. New reasons may be added.
 """
 
 
+StreamContent: TypeAlias = Literal['tally', 'digest']
+"""
+What the events of a stream have.
+"""
+
+
 class Tally(TypedDict):
     """
     The count of a poll.
@@ -110,6 +116,18 @@ class Tally(TypedDict):
     """
     The votes, in the poll's order of options.
     """
+
+
+class TallyPointer(TypedDict):
+    """
+    Names the current tally of a poll.
+    """
+
+    digest: str
+    """
+    Names the tally: the first 128 bits of the SHA-256 of the tally as it is sent, as 32 hexadecimal digits in small letters.
+    """
+    state: PollState
 
 
 class ChallengeParameters(TypedDict):
@@ -147,7 +165,7 @@ class ChallengeParameters(TypedDict):
     """
 
 
-ProblemType: TypeAlias = Literal['urn:voting:problem:internal', 'urn:voting:problem:request', 'urn:voting:problem:invalid', 'urn:voting:problem:unknown-poll', 'urn:voting:problem:no-polls', 'urn:voting:problem:poll-closed', 'urn:voting:problem:poll-not-open', 'urn:voting:problem:poll-not-final', 'urn:voting:problem:poll-changed', 'urn:voting:problem:result-hidden', 'urn:voting:problem:events-gone', 'urn:voting:problem:too-many-followers', 'urn:voting:problem:revision-changed', 'urn:voting:problem:invalid-choice', 'urn:voting:problem:overloaded', 'urn:voting:problem:not-stored', 'urn:voting:problem:outcome-unknown', 'urn:voting:problem:invalid-voter-cookie', 'urn:voting:problem:several-voter-cookies', 'urn:voting:problem:outdated-voter-cookie', 'urn:voting:problem:cookies-needed', 'urn:voting:problem:foreign-secret', 'urn:voting:problem:empty-ballots-not-taken', 'urn:voting:problem:nothing-to-take-back', 'urn:voting:problem:sign-in-needed', 'urn:voting:problem:not-eligible', 'urn:voting:problem:code-needed', 'urn:voting:problem:invalid-code', 'urn:voting:problem:invalid-token', 'urn:voting:problem:too-many-codes', 'urn:voting:problem:voter-changed', 'urn:voting:problem:cross-site', 'urn:voting:problem:too-large', 'urn:voting:problem:too-slow', 'urn:voting:problem:not-a-form', 'urn:voting:problem:not-ready', 'urn:voting:problem:store-unavailable', 'urn:voting:problem:unknown-receipt', 'urn:voting:problem:unknown-dead-letter', 'urn:voting:problem:still-rejected', 'urn:voting:problem:conflict', 'urn:voting:problem:bulk-casts-off', 'urn:voting:problem:too-many-exports', 'urn:voting:problem:too-many-viewers', 'urn:voting:problem:too-many-viewers-here', 'urn:voting:problem:too-many-tokens', 'urn:voting:problem:too-many-new-voters', 'urn:voting:problem:too-many-new-voters-of-poll', 'urn:voting:problem:proof-needed', 'urn:voting:problem:unknown-token', 'urn:voting:problem:token-exists', 'urn:voting:problem:forbidden', 'urn:voting:problem:unauthorized']
+ProblemType: TypeAlias = Literal['urn:voting:problem:internal', 'urn:voting:problem:request', 'urn:voting:problem:invalid', 'urn:voting:problem:unknown-poll', 'urn:voting:problem:no-polls', 'urn:voting:problem:poll-closed', 'urn:voting:problem:poll-not-open', 'urn:voting:problem:poll-not-final', 'urn:voting:problem:poll-changed', 'urn:voting:problem:result-hidden', 'urn:voting:problem:unknown-tally', 'urn:voting:problem:events-gone', 'urn:voting:problem:too-many-followers', 'urn:voting:problem:revision-changed', 'urn:voting:problem:invalid-choice', 'urn:voting:problem:overloaded', 'urn:voting:problem:not-stored', 'urn:voting:problem:outcome-unknown', 'urn:voting:problem:invalid-voter-cookie', 'urn:voting:problem:several-voter-cookies', 'urn:voting:problem:outdated-voter-cookie', 'urn:voting:problem:cookies-needed', 'urn:voting:problem:foreign-secret', 'urn:voting:problem:empty-ballots-not-taken', 'urn:voting:problem:nothing-to-take-back', 'urn:voting:problem:sign-in-needed', 'urn:voting:problem:not-eligible', 'urn:voting:problem:code-needed', 'urn:voting:problem:invalid-code', 'urn:voting:problem:invalid-token', 'urn:voting:problem:too-many-codes', 'urn:voting:problem:voter-changed', 'urn:voting:problem:cross-site', 'urn:voting:problem:too-large', 'urn:voting:problem:too-slow', 'urn:voting:problem:not-a-form', 'urn:voting:problem:not-ready', 'urn:voting:problem:store-unavailable', 'urn:voting:problem:unknown-receipt', 'urn:voting:problem:unknown-dead-letter', 'urn:voting:problem:still-rejected', 'urn:voting:problem:conflict', 'urn:voting:problem:bulk-casts-off', 'urn:voting:problem:too-many-exports', 'urn:voting:problem:too-many-viewers', 'urn:voting:problem:too-many-viewers-here', 'urn:voting:problem:too-many-tokens', 'urn:voting:problem:too-many-new-voters', 'urn:voting:problem:too-many-new-voters-of-poll', 'urn:voting:problem:proof-needed', 'urn:voting:problem:unknown-token', 'urn:voting:problem:token-exists', 'urn:voting:problem:forbidden', 'urn:voting:problem:unauthorized']
 """
 The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
 added.
