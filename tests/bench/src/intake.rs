@@ -17,6 +17,7 @@ use voting_testing::{Deployment, Operator, Programs, Service, TOKEN, agent, awai
 use crate::{
     figures::{median, ms, processor, quantile},
     setup::{deploy, ready},
+    wrk::wrk,
 };
 
 /// Requests that `wrk` sends over and over: the course's form, and the API's JSON.
@@ -228,27 +229,4 @@ fn empty(deployment: &Deployment) {
             deployment.redis.command(&["XTRIM", key, "MAXLEN", "0"]);
         }
     }
-}
-
-/// Requests a second; all must be answered well.
-fn wrk(url: &str, (path, script): (&str, &str), connections: usize, seconds: u64) -> f64 {
-    let file = std::env::temp_dir().join(format!("voting-bench-{}.lua", std::process::id()));
-    fs::write(&file, script).expect("written");
-    let output = Command::new("wrk")
-        .args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s")])
-        .arg("-s")
-        .arg(&file)
-        .arg(format!("{url}{path}"))
-        .output()
-        .expect("wrk is installed");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        !said.contains("Non-2xx") && !said.contains("Socket errors"),
-        "{said}"
-    );
-    let rate = said
-        .lines()
-        .find_map(|line| line.strip_prefix("Requests/sec:"));
-    let rate = rate.and_then(|rate| rate.trim().parse().ok());
-    rate.expect("a rate")
 }

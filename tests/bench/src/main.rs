@@ -19,6 +19,7 @@ mod setup;
 mod sizes;
 mod viewers;
 mod visible;
+mod wrk;
 
 use std::path::PathBuf;
 
@@ -117,7 +118,7 @@ fn main() {
         sizes::measure(&programs, &runtime);
     }
     if wanted(What::Viewers) {
-        viewers::measure(&programs, &runtime, cli.viewers);
+        viewers::measure(&programs, &runtime, cli.viewers, cli.seconds);
     }
     if wanted(What::Result) {
         result::measure(&programs, cli.ballots, cli.looks);

@@ -16,11 +16,15 @@ use voting_testing::{Deployment, Programs, Service};
 use crate::{
     figures::{connections, memory, ms, processor, quantile},
     setup::{client, deploy, ready},
+    wrk::wrk,
 };
 
 const CHANGES: usize = 20;
 
-pub(crate) fn measure(programs: &Programs, runtime: &Runtime, viewers: usize) {
+/// Connections over which tallies are asked for.
+const CONNECTIONS: usize = 64;
+
+pub(crate) fn measure(programs: &Programs, runtime: &Runtime, viewers: usize, seconds: u64) {
     let viewers = viewers.min(connections());
     println!("viewers: {viewers} event streams of one result service");
     let deployment = deploy(programs);
@@ -88,6 +92,33 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, viewers: usize) {
         ms(quantile(&mut until_last, 0.5)),
         ms(quantile(&mut until_last, 1.0))
     );
+    ask(&result, seconds);
+}
+
+/// Asks for the tally in each of its forms, as fast as it is answered. The streams stay open meanwhile.
+fn ask(result: &Service, seconds: u64) {
+    let tally = "/v1/polls/cats-vs-dogs/tally";
+    let pointer = ureq::get(format!("{}{tally}/latest", result.url))
+        .call()
+        .expect("an answer");
+    let tag = pointer.headers().get("etag").expect("a tag");
+    let tag = tag.to_str().expect("a text").to_owned();
+    let by_digest = format!("{tally}/{}", tag.trim_matches('"'));
+    let has = format!("wrk.headers[\"If-None-Match\"]='{tag}'");
+    for (what, path, script) in [
+        ("the pointer", &*format!("{tally}/latest"), ""),
+        ("the pointer, unchanged", &*format!("{tally}/latest"), &*has),
+        ("the tally by its digest", &*by_digest, ""),
+        ("the current tally", tally, ""),
+        ("the current tally, unchanged", tally, &*has),
+    ] {
+        let before = processor(result.id());
+        let rate = wrk(&result.url, (path, script), CONNECTIONS, seconds);
+        let took = processor(result.id()) - before;
+        #[expect(clippy::cast_precision_loss, reason = "a few")]
+        let each = took * 1_000_000.0 / (rate * seconds as f64);
+        println!("  {what}: {rate:.0} answers/s, {each:.1} µs of the processor each");
+    }
 }
 
 /// What was done so far.
