@@ -309,7 +309,7 @@ fn asked_to_stop_it_counts_what_was_cast_and_exits_well() {
         let slow = ["--config", "slow.toml"];
         std::fs::write(
             folder.path().join("slow.toml"),
-            "[worker]\nmax_wait_ms = 10000",
+            "[worker]\nmax_wait_ms = 10000\nmin_wait_ms = 10000",
         )
         .unwrap();
         let voting = Voting::start_with(folder.path(), &slow);

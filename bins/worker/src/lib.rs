@@ -19,6 +19,9 @@ use voting_service::{Config, Exit, Service, Services, StartError, StopOn, host_s
 /// How long Redis may take to remove the consumer of a worker that ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Postgres writes each batch in a process of its own.
+const FLUSHES: usize = 2;
+
 /// How often polls are looked for that were kept long enough.
 const RETENTION_ROUND: Duration = Duration::from_secs(3_600);
 
@@ -43,6 +46,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let options = WorkerOptions {
         // Other workers continue, so there is nothing to drain.
         drain: Duration::ZERO,
+        flushes: FLUSHES,
         ..config.worker_options()
     };
     let claims = queue.clone();

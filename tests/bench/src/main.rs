@@ -60,6 +60,9 @@ struct Cli {
     /// The programs' build profile
     #[arg(long, default_value = "release")]
     profile: String,
+    /// A folder with services that were built before; they are measured in place of those of this version
+    #[arg(long)]
+    programs: Option<PathBuf>,
     /// A folder with the services of another build, of which intake is measured beside
     #[arg(long)]
     beside: Option<PathBuf>,
@@ -87,7 +90,10 @@ fn main() {
     if cli.what == [What::Noop] {
         return runtime.block_on(noop::serve());
     }
-    let programs = Programs::of_profile(&cli.profile);
+    let programs = match &cli.programs {
+        Some(folder) => Programs::in_folder(folder),
+        None => Programs::of_profile(&cli.profile),
+    };
     let wanted = |what| cli.what.is_empty() || cli.what.contains(&what);
     if wanted(What::Footprint) {
         footprint::measure(&programs, &runtime, cli.seconds);

@@ -158,6 +158,7 @@ pub async fn a_worker_that_stops_has_counted_all_that_was_cast(backend: &Backend
     backend.has_poll(2, 1).await;
     let options = WorkerOptions {
         max_wait: LONG,
+        min_wait: LONG,
         max_ballots: 7,
         ..quick()
     };
@@ -287,6 +288,7 @@ pub async fn a_worker_that_is_handed_its_own_entries_again_tells_them_once(backe
     let options = WorkerOptions {
         // Longer than the log waits for an acknowledgement.
         max_wait: backend.claim_timeout * 3,
+        min_wait: backend.claim_timeout * 3,
         ..quick()
     };
     let worker = backend.worker(options);

@@ -40,6 +40,10 @@ use crate::{
 /// The longest time between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
 
+/// The pause after a first failure. Each further pause is twice as long, up to [`ROUND`]: at the start, another process
+/// may be about to make the tables, or a store may be about to answer.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
 /// See the [module](self).
 #[derive(Clone)]
 pub struct Coordinator {
@@ -113,6 +117,7 @@ impl Coordinator {
     {
         let mut is_set_up = false;
         let mut trouble = None;
+        let mut pause = FIRST_PAUSE;
         loop {
             let step = async {
                 if !is_set_up {
@@ -122,7 +127,10 @@ impl Coordinator {
                 self.round().await
             };
             match step.await {
-                Ok(()) => trouble = None,
+                Ok(()) => {
+                    trouble = None;
+                    pause = FIRST_PAUSE;
+                }
                 Err(error @ StoreError::PollConflict(_)) => return Err(error),
                 Err(error) => {
                     let error = in_one_line(&error);
@@ -134,7 +142,8 @@ impl Coordinator {
                         trouble = Some(error);
                     }
                     // A change of a poll does not mend it.
-                    sleep(ROUND).await;
+                    sleep(pause).await;
+                    pause = ROUND.min(pause * 2);
                     continue;
                 }
             }

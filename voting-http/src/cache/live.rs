@@ -1,6 +1,6 @@
 //! Live tallies. Any number of readers costs the store as much as one reader: all requests within a tick get the same
-//! snapshot, and the event streams of a poll share one read of the store in each tick. The reads stop while nobody
-//! watches.
+//! snapshot, and the event streams of a poll share one read of the store in each pause. The pauses are short while
+//! the tally changes and few watch, and a tick at most. The reads stop while nobody watches.
 //!
 //! While the store cannot be read, viewers see the last snapshot, with the time since when it may be out of date.
 
@@ -40,8 +40,24 @@ use crate::{
     },
 };
 
-/// The greatest age of a tally that is shown as current.
+/// The greatest age of a tally that is shown as current. Also the longest pause between two reads for event streams.
 const TICK: Duration = Duration::from_millis(250);
+
+/// The shortest pause between two reads for event streams.
+const MIN_PAUSE: Duration = Duration::from_millis(50);
+
+/// The pause is at least this for each event stream of the poll. To write a change to a stream takes 10 µs.
+const PER_VIEWER: Duration = Duration::from_micros(25);
+
+/// The pause is at least this for each poll that is watched, so that many polls cause no more than 200 reads a second,
+/// or as many as with pauses of a tick.
+const PER_POLL: Duration = Duration::from_millis(5);
+
+/// The pause is at least so many times as long as the last read took.
+const PER_READ: u32 = 20;
+
+/// The pause is at least this part of the time since the last change. So it grows to a tick in four seconds.
+const OF_QUIET: u32 = 16;
 
 /// How long one read of the store may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -281,10 +297,15 @@ impl LiveTallies {
 
     /// The current tally of a poll, at most a tick old.
     pub(crate) async fn current(&self, poll: &PollId) -> Result<Arc<Snapshot>, Problem> {
+        self.younger_than(TICK, poll).await
+    }
+
+    /// The tally of a poll, at most this old.
+    async fn younger_than(&self, age: Duration, poll: &PollId) -> Result<Arc<Snapshot>, Problem> {
         let latest = self.of(poll);
         let mut asked = latest.asked.lock().await;
         if let Some((at, outcome)) = &*asked
-            && at.elapsed() < TICK
+            && at.elapsed() < age
         {
             return outcome.clone();
         }
@@ -430,8 +451,16 @@ impl LiveTallies {
     /// Sends each change, until nobody watches.
     async fn follow(self, poll: PollId, sender: watch::Sender<Known>) {
         let (mut at, mut clock) = (Instant::now(), SystemTime::now());
+        let (mut changed, mut took) = (at, Duration::ZERO);
         loop {
-            tokio::time::sleep(TICK).await;
+            let load = Load {
+                viewers: sender.receiver_count(),
+                polls: lock(&self.0.watched).len(),
+                took,
+                quiet: changed.elapsed(),
+            };
+            let pause = load.pause();
+            tokio::time::sleep(pause).await;
             {
                 // The lock is needed: otherwise a reader could subscribe to a sender that is about to be dropped.
                 let mut watched = lock(&self.0.watched);
@@ -440,8 +469,8 @@ impl LiveTallies {
                     return;
                 }
             }
-            let begun = SystemTime::now();
-            let mut look = pin!(self.current(&poll));
+            let (begun, asked) = (SystemTime::now(), Instant::now());
+            let mut look = pin!(self.younger_than(pause, &poll));
             let outcome = tokio::select! {
                 outcome = &mut look => outcome,
                 () = sleep_until((at + STALLED_AFTER).into()) => {
@@ -449,10 +478,13 @@ impl LiveTallies {
                     look.await
                 }
             };
+            took = asked.elapsed();
             match outcome {
                 Ok(snapshot) => {
                     (at, clock) = (Instant::now(), begun);
-                    renew(&sender, &poll, snapshot);
+                    if renew(&sender, &poll, snapshot) {
+                        changed = at;
+                    }
                 }
                 Err(error) if at.elapsed() >= STALLED_AFTER => {
                     stall(&sender, &poll, clock, Some(&error));
@@ -463,8 +495,37 @@ impl LiveTallies {
     }
 }
 
-/// Sends a new snapshot to viewers, or tells them that their snapshot is current again.
-fn renew(sender: &watch::Sender<Known>, poll: &PollId, snapshot: Arc<Snapshot>) {
+/// On what the pause between two reads for the event streams of a poll depends.
+struct Load {
+    /// The event streams of the poll.
+    viewers: usize,
+    /// The polls that are watched.
+    polls: usize,
+    /// How long the last read took.
+    took: Duration,
+    /// How long ago the last change was seen.
+    quiet: Duration,
+}
+
+impl Load {
+    fn pause(&self) -> Duration {
+        let times = |cost: Duration, number: usize| {
+            cost.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX))
+        };
+        let causes = [
+            times(PER_VIEWER, self.viewers),
+            times(PER_POLL, self.polls),
+            self.took.saturating_mul(PER_READ),
+            self.quiet / OF_QUIET,
+        ];
+        let longest = causes.into_iter().fold(MIN_PAUSE, Duration::max);
+        longest.min(TICK)
+    }
+}
+
+/// Sends a new snapshot to viewers, or tells them that their snapshot is current again. Returns whether there was
+/// something to send.
+fn renew(sender: &watch::Sender<Known>, poll: &PollId, snapshot: Arc<Snapshot>) -> bool {
     sender.send_if_modified(|known| {
         let recovered = known.stalled.take().is_some();
         if recovered {
@@ -474,7 +535,7 @@ fn renew(sender: &watch::Sender<Known>, poll: &PollId, snapshot: Arc<Snapshot>) 
         let differs = !Arc::ptr_eq(&known.snapshot, &snapshot);
         known.snapshot = snapshot;
         recovered || differs
-    });
+    })
 }
 
 /// Tells viewers, once, that their snapshot may be out of date.
@@ -506,6 +567,34 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn the_pause_between_two_reads_follows_the_load() {
+        let ms = Duration::from_millis;
+        let pause = |viewers, polls, took, quiet| {
+            let (took, quiet) = (ms(took), ms(quiet));
+            Load {
+                viewers,
+                polls,
+                took,
+                quiet,
+            }
+            .pause()
+        };
+        assert_eq!(pause(1, 1, 0, 0), MIN_PAUSE);
+        assert_eq!(pause(2_000, 10, 2, 800), MIN_PAUSE);
+        for [viewers, polls, took, quiet] in [
+            [4_000, 0, 0, 0],
+            [0, 20, 0, 0],
+            [0, 0, 5, 0],
+            [0, 0, 0, 1_600],
+        ] {
+            let found = pause(viewers, polls, took as u64, quiet as u64);
+            assert_eq!(found, ms(100), "{viewers} {polls} {took} {quiet}");
+        }
+        assert_eq!(pause(usize::MAX, 0, 0, 0), TICK);
+        assert_eq!(pause(0, 0, 0, 3_600_000), TICK);
+    }
 
     /// A store that can be made to stop answering.
     struct Broken(Memory, AtomicBool);

@@ -41,6 +41,10 @@ impl From<NotReady> for Problem {
 /// How long an outcome is valid, so that frequent requests do not load the stores.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// The same for a failure. It is shorter, since a service that has just started is not ready yet, and whoever waits for
+/// it should not wait for longer than it takes.
+const FRESH_FAILURE: Duration = Duration::from_millis(20);
+
 /// Answers the health checks of a service.
 #[derive(Clone)]
 pub(crate) struct Health {
@@ -75,14 +79,21 @@ impl Health {
         self
     }
 
-    /// Whether the service is ready, or why not. The answer is up to a second old.
+    /// Whether the service is ready, or why not. The answer is up to a second old, or up to 20 ms if it is a failure.
     async fn readiness(&self) -> Result<(), Problem> {
         if self.stop.is_cancelled() {
             return Err(Problem::not_ready("service", "it is about to stop"));
         }
         // The lock is held during the checks, so that concurrent requests share one outcome.
         let mut last = self.last.lock().await;
-        let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH);
+        let fresh = last.as_ref().filter(|(at, outcome)| {
+            let valid = if outcome.is_ok() {
+                FRESH
+            } else {
+                FRESH_FAILURE
+            };
+            at.elapsed() < valid
+        });
         let outcome = match fresh {
             Some((_, outcome)) => outcome.clone(),
             None => {

@@ -23,7 +23,7 @@ fn is_share(share: Option<usize>, of: usize) -> bool {
 }
 
 /// The bounds of all settings that have bounds.
-pub(crate) const BOUNDS: [Bounds; 31] = [
+pub(crate) const BOUNDS: [Bounds; 32] = [
     Bounds {
         key: "vote.max_connections",
         range: "in 1 to 1000000",
@@ -143,6 +143,11 @@ pub(crate) const BOUNDS: [Bounds; 31] = [
         range: "in 0 to 10000",
         // This is far below the time after which the log considers a worker dead.
         is_within: |all| all.worker.max_wait_ms <= 10_000,
+    },
+    Bounds {
+        key: "worker.min_wait_ms",
+        range: "in 0 to 10000",
+        is_within: |all| all.worker.min_wait_ms <= 10_000,
     },
     Bounds {
         key: "drain_delay_ms",

@@ -414,8 +414,11 @@ pub struct Worker {
     pub bulk_casts: bool,
     /// A batch is written when it has this many ballots.
     pub max_ballots: usize,
-    /// A batch is written this long after its first ballot, even if it is small.
+    /// A batch is written this long after its first ballot, even if it is small; earlier while the store has little to do.
     pub max_wait_ms: u64,
+    /// A batch that is not full is not written earlier than this after its first ballot, unless `max_wait_ms` is shorter. To spare
+    /// the store, raise it.
+    pub min_wait_ms: u64,
 }
 
 /// The embedded store.
@@ -562,6 +565,7 @@ impl Default for Worker {
             bulk_casts: false,
             max_ballots: options.max_ballots,
             max_wait_ms: u64::try_from(options.max_wait.as_millis()).unwrap_or(u64::MAX),
+            min_wait_ms: u64::try_from(options.min_wait.as_millis()).unwrap_or(u64::MAX),
         }
     }
 }
@@ -628,6 +632,7 @@ impl Config {
         WorkerOptions {
             max_ballots: self.worker.max_ballots,
             max_wait: Duration::from_millis(self.worker.max_wait_ms),
+            min_wait: Duration::from_millis(self.worker.min_wait_ms),
             ..WorkerOptions::default()
         }
     }

@@ -58,6 +58,7 @@ pub(super) async fn run(
         worker.ask_rule(&mut retry, &mut gathered).await?;
         let batch = prepare(&gathered, &worker.polls.known());
         worker.progress.batch_begun();
+        worker.pace.begins();
         let prepared = Prepared { gathered, batch };
         if batches.send(prepared).await.is_err() {
             // The next step has ended, and returns the reason.
@@ -66,8 +67,8 @@ pub(super) async fn run(
     }
 }
 
-/// Takes entries until there are enough, or until the first entry has waited long enough. If the worker was asked to
-/// stop, also returns when there are no more entries.
+/// Takes entries until there are enough, until the first entry has waited long enough, or while the store has little to
+/// do. If the worker was asked to stop, also returns when there are no more entries.
 async fn gather(
     worker: &Shared,
     unsigned: Option<&UnsignedUntil>,
@@ -75,16 +76,17 @@ async fn gather(
 ) -> Result<Gathered, GaveUp> {
     let (options, progress) = (&worker.options, &worker.progress);
     let mut gathered = Gathered::default();
-    let mut deadline = None;
+    // When the first entry came, and until when more are gathered.
+    let (mut first, mut until) = (None, Instant::now());
     loop {
         let stopping = retry.stopping();
         if stopping && !retry.draining() {
             return Ok(gathered);
         }
-        let wait = match deadline {
+        let wait = match first {
             _ if stopping => Duration::ZERO,
             None => CLAIM_WAIT,
-            Some(deadline) => CLAIM_WAIT.min(deadline - Instant::now()),
+            Some(_) => CLAIM_WAIT.min(until - Instant::now()),
         };
         let wanted = options
             .max_ballots
@@ -107,12 +109,18 @@ async fn gather(
         if gathered.ballots() == 0 {
             return Ok(gathered);
         }
-        let now = Instant::now();
-        let max_wait = options.max_wait.min(FAR);
-        let deadline = *deadline.get_or_insert(now + max_wait);
+        let first = *first.get_or_insert_with(Instant::now);
+        let [earliest, latest] =
+            [options.min_wait, options.max_wait].map(|wait| first + wait.min(FAR));
         let full = gathered.ballots() >= options.max_ballots;
-        if full || now >= deadline || (stopping && came_empty) {
+        if full || (stopping && came_empty) {
             return Ok(gathered);
+        }
+        match worker.pace.gathers_until(earliest, latest) {
+            Some(time) => until = time,
+            // While it stops, the worker takes all that is there.
+            None if stopping && Instant::now() < latest => {}
+            None => return Ok(gathered),
         }
     }
 }

@@ -7,6 +7,7 @@
 mod gather;
 mod hook;
 mod options;
+mod pace;
 mod polls;
 mod prepare;
 mod progress;
@@ -24,7 +25,7 @@ pub use self::{
     options::WorkerOptions,
     progress::{Progress, ProgressWatch},
 };
-use self::{polls::Polls, progress::ProgressSender};
+use self::{pace::Pace, polls::Polls, progress::ProgressSender};
 use crate::{
     log::{
         BallotLog, BallotQueue,
@@ -62,6 +63,7 @@ struct Shared {
     keys: EntryKeys,
     signed_only: Option<SignedOnly>,
     options: WorkerOptions,
+    pace: Pace,
     progress: ProgressSender,
 }
 

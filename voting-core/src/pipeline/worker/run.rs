@@ -1,15 +1,22 @@
 //! The worker's loop has three steps, and each step works on a different batch. While the store commits one batch, the
-//! next batch is gathered and checked, and the batch before is acknowledged.
+//! next batch is gathered and checked, and the batch before is acknowledged. Several batches may be flushed at a time:
+//! to the store, these flushes are like those of several workers.
 
 use std::collections::HashSet;
 
-use tokio::{sync::mpsc, try_join};
+use futures_util::future::try_join_all;
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::Instant,
+    try_join,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
     Shared, Worker, WorkerExit,
     gather::{self, Prepared},
+    pace::Pace,
     polls::Polls,
     prepare::prepare,
     progress::ProgressSender,
@@ -38,7 +45,13 @@ pub(super) async fn run(
 ) -> WorkerExit {
     let stop = Stop::new(stop);
     let retry = || Retry::new(&worker.options, stop.clone());
-    let [gathering, flushing, acknowledging] = [retry(), retry(), retry()];
+    let [gathering, acknowledging] = [retry(), retry()];
+    // A hook is told of the batches in the order of their commits.
+    let flushes = match worker.hook {
+        Some(_) => 1,
+        None => worker.options.flushes.max(1),
+    };
+    let flushing: Vec<_> = (0..flushes).map(|_| retry()).collect();
     let worker = Shared {
         queue: worker.queue,
         flusher: worker.flusher,
@@ -48,14 +61,22 @@ pub(super) async fn run(
         keys: worker.keys,
         signed_only: worker.signed_only,
         options: worker.options,
+        pace: Pace::new(),
         progress,
     };
     // At most one batch waits between two steps: the log hands out again what a worker holds for too long.
     let (prepared, to_flush) = mpsc::channel(1);
     let (flushed, to_acknowledge) = mpsc::channel(1);
+    let to_flush = Mutex::new(to_flush);
+    let flushes = flushing
+        .into_iter()
+        .map(|retry| flush(&worker, retry, &to_flush, flushed.clone()));
+    let flushes: Vec<_> = flushes.collect();
+    // The last step ends when all flushes have ended.
+    drop(flushed);
     let steps = try_join!(
         gather::run(&worker, gathering, prepared),
-        flush(&worker, flushing, to_flush, flushed),
+        try_join_all(flushes),
         acknowledge(&worker, acknowledging, to_acknowledge),
     );
     match steps {
@@ -67,11 +88,19 @@ pub(super) async fn run(
 async fn flush(
     worker: &Shared,
     mut retry: Retry,
-    mut batches: mpsc::Receiver<Prepared>,
+    batches: &Mutex<mpsc::Receiver<Prepared>>,
     flushed: mpsc::Sender<Done>,
 ) -> Result<(), GaveUp> {
-    while let Some(Prepared { gathered, batch }) = batches.recv().await {
-        let (mut gathered, mut batch) = (gathered, batch);
+    loop {
+        let next = batches.lock().await.recv().await;
+        let Some(Prepared {
+            mut gathered,
+            mut batch,
+        }) = next
+        else {
+            return Ok(());
+        };
+        let begun = Instant::now();
         let mut changed = HashSet::new();
         let flushed_now = loop {
             match flush_one(worker, &mut retry, &batch, &gathered.followed).await? {
@@ -93,6 +122,7 @@ async fn flush(
             worker.ask_rule(&mut retry, &mut gathered).await?;
             batch = prepare(&gathered, &worker.polls.known());
         };
+        worker.pace.ended(begun.elapsed());
         if let Some(hook) = &worker.hook {
             hook.flushed(&flushed_now);
         }
@@ -107,7 +137,6 @@ async fn flush(
             return Ok(());
         }
     }
-    Ok(())
 }
 
 /// Flushes a batch, or returns the poll that has changed since it was looked up.
