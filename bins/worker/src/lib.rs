@@ -108,7 +108,12 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
 
     let broken = async {
         tokio::select! {
-            Err(error) = coordinator.run(|| set_up(&postgres, &config, poll_keys.as_ref())) => {
+            Err(error) = coordinator.run(|| async {
+                set_up(&postgres, &config, poll_keys.as_ref()).await?;
+                // The worker may have looked for the tables before.
+                worker.try_again();
+                Ok(())
+            }) => {
                 tracing::error!(error = in_one_line(&error), "cannot set up the polls");
                 Exit::Failed
             }

@@ -56,8 +56,11 @@ const PER_POLL: Duration = Duration::from_millis(5);
 /// The pause is at least so many times as long as the last read took.
 const PER_READ: u32 = 20;
 
-/// The pause is at least this part of the time since the last change. So it grows to a tick in four seconds.
+/// The pause is at least this part of the time since the last change, up to [`QUIET`].
 const OF_QUIET: u32 = 16;
+
+/// The pause for a tally that has not changed for some seconds. It is short enough for the first vote after that.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// How long one read of the store may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -516,7 +519,7 @@ impl Load {
             times(PER_VIEWER, self.viewers),
             times(PER_POLL, self.polls),
             self.took.saturating_mul(PER_READ),
-            self.quiet / OF_QUIET,
+            QUIET.min(self.quiet / OF_QUIET),
         ];
         let longest = causes.into_iter().fold(MIN_PAUSE, Duration::max);
         longest.min(TICK)
@@ -593,7 +596,7 @@ mod tests {
             assert_eq!(found, ms(100), "{viewers} {polls} {took} {quiet}");
         }
         assert_eq!(pause(usize::MAX, 0, 0, 0), TICK);
-        assert_eq!(pause(0, 0, 0, 3_600_000), TICK);
+        assert_eq!(pause(0, 0, 0, 3_600_000), QUIET);
     }
 
     /// A store that can be made to stop answering.

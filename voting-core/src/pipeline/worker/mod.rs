@@ -17,7 +17,7 @@ mod run;
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
@@ -138,13 +138,16 @@ impl Worker {
         let (ended, end) = watch::channel(None);
         let (progress, watch) = progress::channel();
         let (stopped, rule) = (stop.clone(), self.rule.clone());
+        let again = Arc::new(Notify::new());
+        let notified = Arc::clone(&again);
         tokio::spawn(async move {
-            let exit = run::run(self, progress, stopped).await;
+            let exit = run::run(self, progress, stopped, notified).await;
             ended.send_replace(Some(exit));
         });
         WorkerHandle {
             rule,
             stop,
+            again,
             end,
             progress: watch,
         }
@@ -176,6 +179,7 @@ pub enum WorkerExit {
 pub struct WorkerHandle {
     rule: Option<Arc<dyn BallotRule>>,
     stop: CancellationToken,
+    again: Arc<Notify>,
     end: watch::Receiver<Option<WorkerExit>>,
     progress: ProgressWatch,
 }
@@ -186,6 +190,12 @@ impl WorkerHandle {
     pub async fn stop(&self) -> WorkerExit {
         self.stop.cancel();
         self.ended().await
+    }
+
+    /// Ends the worker's pauses after failures: it tries again at once. Call it when something was mended that the
+    /// worker may have met, for example when the tables were made.
+    pub fn try_again(&self) {
+        self.again.notify_waiters();
     }
 
     /// Waits until the worker has ended, for whatever reason.

@@ -9,7 +9,10 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{WorkerOptions, progress::ProgressSender};
@@ -51,12 +54,14 @@ pub(super) struct Retry {
     /// The steps that fail now, such as `flush`.
     failing: BTreeSet<&'static str>,
     stop: Stop,
+    again: Arc<Notify>,
     drain: Duration,
     grace: Duration,
 }
 
 impl Retry {
-    pub(super) fn new(options: &WorkerOptions, stop: Stop) -> Self {
+    /// A notification by `again` ends a pause.
+    pub(super) fn new(options: &WorkerOptions, stop: Stop, again: Arc<Notify>) -> Self {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(options.min_backoff)
             .with_max_delay(options.max_backoff)
@@ -67,6 +72,7 @@ impl Retry {
             pauses: backoff.build(),
             failing: BTreeSet::new(),
             stop,
+            again,
             drain: options.drain,
             grace: options.grace,
         }
@@ -143,6 +149,7 @@ impl Retry {
                 Err(GaveUp)
             }
             () = sleep(pause) => Ok(()),
+            () = self.again.notified() => Ok(()),
             // The worker was just asked to stop: make one more attempt at once.
             _ = self.stop.cancelled(), if !was_stopping => Ok(()),
         }

@@ -2,11 +2,11 @@
 //! next batch is gathered and checked, and the batch before is acknowledged. Several batches may be flushed at a time:
 //! to the store, these flushes are like those of several workers.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use futures_util::future::try_join_all;
 use tokio::{
-    sync::{Mutex, mpsc},
+    sync::{Mutex, Notify, mpsc},
     time::Instant,
     try_join,
 };
@@ -42,9 +42,10 @@ pub(super) async fn run(
     worker: Worker,
     progress: ProgressSender,
     stop: CancellationToken,
+    again: Arc<Notify>,
 ) -> WorkerExit {
     let stop = Stop::new(stop);
-    let retry = || Retry::new(&worker.options, stop.clone());
+    let retry = || Retry::new(&worker.options, stop.clone(), Arc::clone(&again));
     let [gathering, acknowledging] = [retry(), retry()];
     // A hook is told of the batches in the order of their commits.
     let flushes = match worker.hook {
