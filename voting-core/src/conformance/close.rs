@@ -324,6 +324,7 @@ pub async fn a_ballot_pushed_past_the_seal_is_set_aside_and_the_one_before_it_co
     // The worker gets to know the poll while it is open.
     let worker = backend.worker(WorkerOptions {
         max_wait: Duration::from_millis(100),
+        min_wait: Duration::from_millis(100),
         ..quick()
     });
     backend.cast(ballot("p", 1, 0b01)).await;
