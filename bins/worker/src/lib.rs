@@ -68,6 +68,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let mut operator =
         OperatorService::builder(worker.clone(), queue.clone(), postgres.clone(), &token.key)
             .polls(Arc::new(polls))
+            .coordinator(&coordinator)
             .directory(Arc::new(redis.clone()))
             .site(site)
             .gate(gate.clone())
@@ -102,7 +103,11 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let operator = operator.build();
     services.announce("Operator", &format!("{}docs/", listener.url()), "");
     services.announce("Host", &listener.url(), "");
-    services.name_stores(&[("ballot log", "Redis"), ("tally store", "Postgres")]);
+    services.name_stores(&[
+        ("ballot log", "Redis"),
+        ("tally store", "Postgres"),
+        ("polls", "Postgres"),
+    ]);
     config.warn_of_remarks(Service::Worker);
     services.serve(listener, operator.into_endpoint(), gate);
 

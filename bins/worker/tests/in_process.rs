@@ -30,6 +30,56 @@ fn config(redis: &str, postgres: &str) -> Config {
     config
 }
 
+/// Tables alone are not enough: a worker that is ready has stored the configured polls.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_ready_once_its_polls_are_stored() {
+    let (postgres, redis) = (PostgresServer::start(), RedisServer::start());
+    let url = postgres.database("voting");
+    let store = Postgres::new(&url, PostgresOptions::default()).expect("an address");
+    store.migrate().await.expect("migrated");
+    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                      $$ BEGIN RAISE 'not now'; END $$;
+                  CREATE TRIGGER refuse BEFORE INSERT ON polls EXECUTE FUNCTION refuse()";
+    PostgresServer::sql(&url, refuse).expect("done");
+
+    let config = config(&redis.url(), &url);
+    let address = format!("http://{}/", config.worker.listen);
+    let stop = CancellationToken::new();
+    let service = tokio::spawn(voting_worker::run(config, StopOn::Cancel(stop.clone())));
+    let answers = async |wanted: fn(&Result<(), NotReady>) -> bool| {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let asked = address.clone();
+            let asked = tokio::task::spawn_blocking(move || ready(&asked, Duration::from_secs(5)));
+            let answer = asked.await.expect("asked");
+            if wanted(&answer) {
+                return;
+            }
+            let refused = match &answer {
+                Ok(()) => false,
+                Err(NotReady::Silent(_)) => true,
+                Err(NotReady::Says(status, _)) => *status == 503,
+            };
+            assert!(refused, "{answer:?}");
+            assert!(
+                !service.is_finished() && tokio::time::Instant::now() < deadline,
+                "{answer:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    answers(
+        |answer| matches!(answer, Err(NotReady::Says(status, Some(why))) if *status == 503 && why.contains("polls")),
+    )
+    .await;
+    PostgresServer::sql(&url, "DROP TRIGGER refuse ON polls").expect("done");
+    answers(Result::is_ok).await;
+    assert_eq!(store.polls().await.expect("polls").len(), 1);
+    stop.cancel();
+    let exit = service.await.expect("it does not panic");
+    assert_eq!(exit.expect("it starts"), Exit::Clean);
+}
+
 /// As soon as it starts. Later it looks once an hour.
 #[tokio::test(flavor = "multi_thread")]
 async fn polls_that_were_kept_long_enough_are_deleted() {

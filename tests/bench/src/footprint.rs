@@ -32,7 +32,10 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, seconds: u64) {
     let worker = timed(deployment.worker());
     let (vote, result) = (timed(deployment.vote()), timed(deployment.result()));
     let (_, again) = timed(deployment.worker());
-    println!("  another voting-worker, with the tables there: ready after {:.0} ms", ms(again));
+    println!(
+        "  another voting-worker, with the tables there: ready after {:.0} ms",
+        ms(again)
+    );
     for (name, (service, ready_after)) in [
         ("voting-vote", &vote),
         ("voting-worker", &worker),

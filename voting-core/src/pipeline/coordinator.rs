@@ -13,7 +13,14 @@
 //! 5. Polls that are to close are [sealed and moved on](crate::pipeline::closing).
 //! 6. The polls are published to the log, where vote services look them up.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tokio::{
@@ -52,6 +59,7 @@ pub struct Coordinator {
     store: Arc<dyn SeparateStore>,
     guarded: Arc<GuardedStore>,
     changed: Arc<Notify>,
+    is_set_up: Arc<AtomicBool>,
 }
 
 impl Coordinator {
@@ -68,6 +76,7 @@ impl Coordinator {
             queue,
             store,
             changed: Arc::default(),
+            is_set_up: Arc::default(),
         }
     }
 
@@ -106,6 +115,11 @@ impl Coordinator {
         forget_voters_again(self.store.as_ref(), &polls).await
     }
 
+    /// Whether the `set_up` of [`run`](Self::run) has succeeded.
+    pub fn is_set_up(&self) -> bool {
+        self.is_set_up.load(Ordering::Acquire)
+    }
+
     /// Calls `set_up` until it succeeds, then takes a round each second, and at once after a change of a poll.
     /// Errors are logged, once each, and tried again.
     ///
@@ -115,14 +129,13 @@ impl Coordinator {
     where
         F: Future<Output = Result<(), StoreError>> + Send,
     {
-        let mut is_set_up = false;
         let mut trouble = None;
         let mut pause = FIRST_PAUSE;
         loop {
             let step = async {
-                if !is_set_up {
+                if !self.is_set_up() {
                     set_up().await?;
-                    is_set_up = true;
+                    self.is_set_up.store(true, Ordering::Release);
                 }
                 self.round().await
             };

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use voting_core::{
     BallotQueue, PollDirectory, PollStore, SecretKey, VoteSink, WorkerHandle,
     model::{poll_key::PollKeyWrap, secrets::Secrets},
+    pipeline::coordinator::Coordinator,
     store::Store,
 };
 
@@ -59,6 +60,7 @@ impl OperatorServiceBuilder {
                 polls: Arc::<dyn Store>::clone(&store),
                 store,
                 directory,
+                coordinator: None,
             },
             token: operator_token.clone(),
             gate: Gate::default(),
@@ -76,6 +78,13 @@ impl OperatorServiceBuilder {
     /// ([`Coordinator::polls`](voting_core::pipeline::coordinator::Coordinator::polls)).
     pub fn polls(mut self, polls: Arc<dyn PollStore>) -> Self {
         self.pipeline.polls = polls;
+        self
+    }
+
+    /// The service is ready only once this coordinator has set up what it is to set up, such as the tables and the
+    /// configured polls. By default the service does not wait for this.
+    pub fn coordinator(mut self, coordinator: &Coordinator) -> Self {
+        self.pipeline.coordinator = Some(coordinator.clone());
         self
     }
 

@@ -25,7 +25,7 @@ use poem_openapi::OpenApiService;
 use tokio::sync::Semaphore;
 use voting_core::{
     BallotQueue, PollDirectory, PollStore, SecretKey, StoreError, WorkerHandle,
-    model::poll_key::PollKeyWrap, store::Store,
+    model::poll_key::PollKeyWrap, pipeline::coordinator::Coordinator, store::Store,
 };
 
 pub use self::builder::OperatorServiceBuilder;
@@ -106,6 +106,8 @@ struct Pipeline {
     polls: Arc<dyn PollStore>,
     /// Where the vote services look polls up: the store, or the copy of its polls that is published for them.
     directory: Arc<dyn PollDirectory>,
+    /// Without its set-up, the service is not ready.
+    coordinator: Option<Coordinator>,
 }
 
 impl OperatorService {
@@ -223,6 +225,7 @@ impl OperatorService {
             queue,
             store,
             worker,
+            coordinator,
             ..
         } = self.0.pipeline.clone();
         let progress = worker.progress().clone();
@@ -242,6 +245,15 @@ impl OperatorService {
             .needs("worker", move || {
                 let trouble = progress.borrow().trouble.clone();
                 async move { trouble.map_or(Ok(()), |why| Err(StoreError::unavailable(why))) }
+            })
+            .needs("polls", move || {
+                let lacks = coordinator.as_ref().is_some_and(|all| !all.is_set_up());
+                async move {
+                    match lacks {
+                        true => Err(StoreError::unavailable("they are not set up yet")),
+                        false => Ok(()),
+                    }
+                }
             })
     }
 
