@@ -360,4 +360,24 @@ mod postgres {
             redis_log(); work, delete, forget, voiding, close, times, restart
         );
     }
+
+    /// The same statements, over ballots that are in partitions.
+    mod in_partitions {
+        use voting_core::backends::postgres::Partitions;
+
+        use super::*;
+
+        async fn memory_log() -> Backend {
+            let (url, owner, _) = database().await;
+            let parts = Partitions::new(4).expect("not too many");
+            owner.repartition(parts).await.expect("made");
+            over(memory(), url)
+        }
+
+        voting_core::conformance_suite!(
+            memory_log();
+            flush, first, empty, store_range, polls, life, audit, events, tokens, sessions, delete, forget, voiding, history,
+            export, work, close, times, restart
+        );
+    }
 }

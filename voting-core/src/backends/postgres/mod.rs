@@ -14,9 +14,11 @@ mod failure;
 mod flush;
 mod inspect;
 mod marks;
+mod partitions;
 mod polls;
 mod prepared;
 mod read;
+mod repartition;
 mod roles;
 mod schema;
 mod sessions;
@@ -41,6 +43,8 @@ pub use self::{
     address::InvalidAddress,
     failure::Failure,
     inspect::{LoginReport, Room, ServerReport, TRIED_MIB},
+    partitions::{BallotTable, PartitionError, Partitions},
+    repartition::Repartitioned,
     roles::{BadPrefix, Roles},
     schema::{Migrated, SchemaError},
     upgrade::EarlierProgram,
@@ -272,6 +276,9 @@ impl Drop for Inner {
 pub(super) fn kind_of(error: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
     if error.is::<SchemaError>() {
         return Some(ErrorKind::Schema);
+    }
+    if let Some(error) = error.downcast_ref::<PartitionError>() {
+        return Some(error.kind());
     }
     failure::kind_of(error)
 }
