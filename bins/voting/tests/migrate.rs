@@ -225,3 +225,66 @@ async fn an_upgrade_is_finished_once_no_program_of_before_is_at_work() {
     let stored = store.change_poll(&draft, "operator").await;
     assert!(stored.expect("stored").expect("a poll").is_draft());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ballots_move_into_partitions_and_back() {
+    let server = PostgresServer::start();
+    let owner = server.database("voting");
+    let sql = |statements: &str| PostgresServer::sql(&owner, statements).expect("done");
+    let told = migrate(&owner, &["--create-roles", "--partitions", "8"]);
+    told.ended(0);
+    assert!(
+        told.text
+            .contains("Moved 0 ballots from one table to 8 partitions."),
+        "{told}"
+    );
+    let again = migrate(&owner, &["--partitions", "8"]);
+    again.ended(0);
+    assert!(
+        again
+            .text
+            .contains("The ballots are in 8 partitions already."),
+        "{again}"
+    );
+    // Other migrations leave it so.
+    migrate(&owner, &["--create-roles"]).ended(0);
+    let parts = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'ballots'::regclass";
+    assert_eq!(sql(parts), "8");
+    sql("CREATE VIEW mine AS SELECT poll FROM ballots");
+    refuses(
+        &migrate(&owner, &["--partitions", "1"]),
+        &[
+            "change the partitions",
+            "view or rule mine",
+            "To do: drop them",
+        ],
+    );
+    sql("DROP VIEW mine; CREATE ROLE stranger LOGIN IN ROLE voting_worker");
+    refuses(
+        &migrate(&server.url_as("stranger", "voting"), &["--partitions", "1"]),
+        &[
+            "permission denied",
+            "To do: log in as the owner of the database",
+        ],
+    );
+    // A dump has them, too.
+    let folder = tempfile::tempdir().expect("a folder");
+    let dump = folder.path().join("voting.dump");
+    PostgresServer::backup(&owner, &dump);
+    let copy = server.database("copy");
+    server.restore(&dump, "copy");
+    let told = migrate(&copy, &["--partitions", "1"]);
+    told.ended(0);
+    assert!(
+        told.text.contains("from 8 partitions to one table."),
+        "{told}"
+    );
+    sql("CREATE TABLE ballots_next ();
+         COMMENT ON TABLE ballots_next IS 'An unfinished copy of ballots; `voting migrate` removes it again'");
+    let told = migrate(&owner, &[]);
+    told.ended(0);
+    assert!(told.text.contains("Removed an unfinished copy"), "{told}");
+    for none in ["0", "65", "many"] {
+        migrate(&owner, &["--partitions", none]).ended(2);
+    }
+}

@@ -1,4 +1,5 @@
-//! Ballots a second from a full log to Postgres, against the bare statements fed from memory.
+//! Ballots a second from a full log to Postgres, against the bare statements fed from memory, and against the same with the
+//! ballots in partitions.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,10 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 use voting_core::{
     Ballot, Choices, VoteSink, VoterId,
-    backends::redis::{Redis, RedisOptions},
+    backends::{
+        postgres::{Partitions, Postgres, PostgresOptions},
+        redis::{Redis, RedisOptions},
+    },
 };
 use voting_testing::{Deployment, Program, Programs, ServiceKind};
 
@@ -18,6 +22,9 @@ use crate::{
 
 /// As the worker is shipped.
 const BATCH: usize = 5_000;
+
+/// As many as the goal is about.
+const PARTITIONS: u16 = 8;
 
 /// Who casts at a time: it decides how many ballots an entry has.
 const CASTERS: usize = 256;
@@ -59,16 +66,23 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, rounds: usize, log
     let mut bare = Client::connect(&bare, postgres::NoTls).expect("connected");
     bare.batch_execute(TABLES).expect("made");
     let (mut bares, mut ones, mut twos) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut parted_ones, mut parted_twos) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         bares.push(flush_bare(&mut bare, log));
         ones.push(drain(&deployment, runtime, log, 1));
+        move_into(&deployment, runtime, PARTITIONS);
+        parted_ones.push(drain(&deployment, runtime, log, 1));
+        parted_twos.push(drain(&deployment, runtime, log, 2));
+        move_into(&deployment, runtime, 1);
         twos.push(drain(&deployment, runtime, log, 2));
         let last = |rates: &[f64]| rates.last().copied().unwrap_or_default();
         println!(
-            "  bare {:.0}/s, one worker {:.0}/s, two {:.0}/s",
+            "  bare {:.0}/s, one worker {:.0}/s, two {:.0}/s; in {PARTITIONS} partitions {:.0}/s, {:.0}/s",
             last(&bares),
             last(&ones),
-            last(&twos)
+            last(&twos),
+            last(&parted_ones),
+            last(&parted_twos)
         );
     }
     let share = |some: &[f64], of: &[f64]| {
@@ -76,11 +90,26 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, rounds: usize, log
         median(pairs.map(|(one, other)| one / other).collect())
     };
     let (of_bare, of_one) = (share(&ones, &bares), share(&twos, &ones));
-    let [bares, ones, twos] = [bares, ones, twos].map(median);
+    let (of_whole, of_whole_by_two) = (share(&parted_ones, &ones), share(&parted_twos, &twos));
+    let [bares, ones, twos, parted_ones, parted_twos] =
+        [bares, ones, twos, parted_ones, parted_twos].map(median);
     println!(
         "  bare statements {bares:.0}/s; one worker {ones:.0}/s, {of_bare:.2} of it (goal 0.8); \
          two workers {twos:.0}/s, {of_one:.2} of one (goal 1.6 with cores for them)"
     );
+    println!(
+        "  in {PARTITIONS} partitions: one worker {parted_ones:.0}/s, {of_whole:.2} of one table (goal 0.9); \
+         two workers {parted_twos:.0}/s, {of_whole_by_two:.2} of it"
+    );
+}
+
+/// The table has no rows that anybody needs.
+fn move_into(deployment: &Deployment, runtime: &Runtime, partitions: u16) {
+    begin_afresh(&mut client(deployment));
+    let store = Postgres::new(&deployment.database, PostgresOptions::default());
+    let partitions = Partitions::new(partitions).expect("not too many");
+    let moved = runtime.block_on(store.expect("an address").repartition(partitions));
+    moved.expect("moved");
 }
 
 type Columns = (Vec<Uuid>, Vec<i64>, Vec<i64>, Vec<i64>);

@@ -7,7 +7,9 @@ use voting_core::{
     ErrorKind, StoreError,
     backends::{
         self,
-        postgres::{Migrated, Roles, SchemaError},
+        postgres::{
+            BallotTable, Migrated, PartitionError, Partitions, Postgres, Roles, SchemaError,
+        },
         redis::Redis,
     },
     error::in_one_line,
@@ -48,6 +50,13 @@ pub(crate) struct Migrate {
     /// Finish although connections were found: they are of other programs
     #[arg(long, requires = "finish")]
     anyway: bool,
+    /// Also keep the ballots in so many partitions, by a hash of the voter; 1 is one table again
+    ///
+    /// The ballots are copied. People can vote and see results meanwhile, but no ballot is counted until it is done: ballots
+    /// wait in the log. The copy needs as much room on the disk of Postgres as the ballots. If the command is killed, the
+    /// ballots are as before; run it again.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(Partitions::MOST)))]
+    partitions: Option<u16>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +98,9 @@ fn todo(error: &StoreError, is_about_roles: bool) -> &'static str {
         }
         None => {}
     }
+    if let Some(error) = PartitionError::of(error) {
+        return todo_about_partitions(error);
+    }
     if error.kind() == ErrorKind::Forbidden && is_about_roles {
         return "log in as a role that owns the tables and may make roles (CREATEROLE), or let somebody \
                 who may make the roles, then run it again; the tables are up to date";
@@ -109,6 +121,49 @@ fn todo(error: &StoreError, is_about_roles: bool) -> &'static str {
         return "give the address of the primary: this server is a standby, or read-only";
     }
     "remove the cause and run it again: a migration is done completely or not at all"
+}
+
+/// The advice where the partitions were not changed.
+fn todo_about_partitions(error: &PartitionError) -> &'static str {
+    match error {
+        PartitionError::Table(BallotTable::Incomplete { .. }) => {
+            "attach the partitions that are missing (ALTER TABLE ballots ATTACH PARTITION …), or restore a backup; nothing \
+             was changed"
+        }
+        PartitionError::Table(_) => {
+            "make it one table again in the way in which it was partitioned; nothing was changed"
+        }
+        PartitionError::Extras(_) => {
+            "drop them, run it again, and make them anew; nothing was changed"
+        }
+        PartitionError::Readers(_) => {
+            "wait until they are done, as exports and backups, then run it again; nothing was changed"
+        }
+        PartitionError::ForeignCopy => {
+            "rename or drop this table, then run it again; nothing was changed"
+        }
+        _ => "remove the cause and run it again; nothing was changed",
+    }
+}
+
+/// Moves the ballots into so many partitions. Without a number, only removes what an earlier try has left.
+async fn partition(postgres: &Postgres, count: Option<Partitions>) -> Result<(), StoreError> {
+    let Some(count) = count else {
+        if postgres.remove_unfinished_copy().await? {
+            announce("Removed an unfinished copy of the ballots.\n");
+        }
+        return Ok(());
+    };
+    let done = postgres.repartition(count).await?;
+    let now = BallotTable::Whole(count);
+    announce(&match done.ballots {
+        Some(ballots) => {
+            let from = done.from;
+            format!("Moved {ballots} ballots from {from} to {now}.\n")
+        }
+        None => format!("The ballots are in {now} already.\n"),
+    });
+    Ok(())
 }
 
 impl Migrate {
@@ -138,6 +193,8 @@ impl Migrate {
                 format!("Brought the tables from version {from} to version {to}.\n")
             }
         });
+        let partitioned = partition(&postgres, self.partitions.and_then(Partitions::new)).await;
+        partitioned.map_err(|error| failed("change the partitions", &error, false))?;
         if self.create_roles {
             let roles = &self.role_prefix;
             let granted = postgres.grant(roles).await;

@@ -4,7 +4,8 @@
 use voting_core::{
     ErrorKind, StoreError,
     backends::postgres::{
-        Failure, LoginReport, Postgres, Room, SchemaError, ServerReport, TRIED_MIB,
+        BallotTable, Failure, LoginReport, Partitions, Postgres, Room, SchemaError, ServerReport,
+        TRIED_MIB,
     },
     store::AppliedStore,
 };
@@ -69,6 +70,14 @@ pub(super) async fn check(visit: &mut Visit<'_>) -> Option<Postgres> {
     check_disk(visit, &postgres).await;
     if !check_tables(visit, &postgres).await {
         return None;
+    }
+    if let Some((table, has_copy)) = visit
+        .look("postgres partitions", postgres.ballot_table())
+        .await
+    {
+        for finding in partitions(table, has_copy) {
+            visit.add(finding);
+        }
     }
     let check = "postgres rights";
     if let Some(login) = visit.look(check, postgres.inspect_login()).await {
@@ -335,6 +344,36 @@ async fn check_upgrade(visit: &mut Visit<'_>, postgres: &Postgres) {
     }
 }
 
+/// One table, as nearly all have it, is not mentioned.
+fn partitions(table: BallotTable, has_copy: bool) -> Vec<Finding> {
+    let check = "postgres partitions";
+    let mut findings = Vec::new();
+    match table {
+        BallotTable::Whole(Partitions::ONE) => {}
+        BallotTable::Whole(_) => {
+            findings.push(Finding::ok(check, format!("the ballots are in {table}")));
+        }
+        BallotTable::Incomplete { .. } => findings.push(Finding::fail(
+            check,
+            format!("there are {table} of the ballots: ballots of some voters cannot be counted, and wait in Redis"),
+            "attach the partitions that are missing: ALTER TABLE ballots ATTACH PARTITION …; if they are gone, restore a backup",
+        )),
+        _ => findings.push(Finding::warn(
+            check,
+            format!("the ballots are in {table}, which is not tested"),
+            "make it one table again, then run `voting migrate --partitions N` as the owner",
+        )),
+    }
+    if has_copy {
+        findings.push(Finding::warn(
+            check,
+            "there is an unfinished copy of the ballots: `voting migrate --partitions` is at work, or was killed",
+            "if it is not at work, run `voting migrate` as the owner, which removes the copy",
+        ));
+    }
+    findings
+}
+
 fn other_tables(error: &StoreError) -> Finding {
     let check = "postgres tables";
     let text = why(error);
@@ -464,6 +503,25 @@ mod tests {
             ..server()
         };
         assert_eq!(told(torn).level, Level::Fail);
+    }
+
+    #[test]
+    fn partitions_that_are_missing_are_told() {
+        let one = BallotTable::Whole(Partitions::ONE);
+        assert_eq!(partitions(one, false), []);
+        assert_eq!(partitions(one, true)[0].level, Level::Warn);
+        let eight = BallotTable::Whole(Partitions::new(8).unwrap());
+        let told = partitions(eight, false).remove(0);
+        assert_eq!(
+            (told.level, told.found.contains("8 partitions")),
+            (Level::Ok, true)
+        );
+        let missing = BallotTable::Incomplete { found: 7, of: 8 };
+        let told = partitions(missing, false).remove(0);
+        assert_eq!(
+            (told.level, told.found.contains("7 of 8")),
+            (Level::Fail, true)
+        );
     }
 
     #[test]
