@@ -5,7 +5,7 @@
 //! Failures panic: a test cannot go on without its server.
 //!
 //! - Servers: [`RedisServer`], [`RedisCluster`], [`ReplicatedRedis`], [`PostgresServer`], [`PgBouncer`], with certificates of an
-//!   [`Authority`]; of another [`Engine`] than the one that is installed.
+//!   [`Authority`]; of another [`Engine`] than the one that is installed; [`EtcdServer`].
 //! - Services: [`Programs`] are what is built, a [`Program`] is one that runs, a [`Service`] is one that has an
 //!   address, and a [`Deployment`] is Redis, Postgres and the services on them.
 //! - Asking: [`agent`], [`get_json`] and the [`Operator`]'s API; [`await_that`], [`await_some`] and [`within`] ask
@@ -17,6 +17,7 @@
 mod clock;
 mod cluster;
 mod deployment;
+mod etcd;
 mod guard;
 mod http;
 #[cfg(feature = "link")]
@@ -45,6 +46,7 @@ pub use self::{
     clock::Clock,
     cluster::RedisCluster,
     deployment::{CLAIM_TIMEOUT, Deployment},
+    etcd::{EtcdServer, has_etcd},
     http::{Operator, agent, agent_within, get_json, get_json_by, is_ready, text_of},
     newer::{Engine, newer_stores},
     pgbouncer::PgBouncer,

@@ -36,7 +36,8 @@
 //! Each requirement is a function that panics if the requirement is not met. So a test can also check that a broken
 //! back end does not pass. The parts of the suite are the modules here.
 //! `conformance_suite!(backend(); flush, store_range, polls)` writes only the tests of the named parts, for example for
-//! a store whose log is tested elsewhere.
+//! a store whose log is tested elsewhere. A log that [keeps no windows](crate::BallotLog::keeps_windows) leaves out `times`,
+//! `moving` and `restart_times`.
 
 pub mod audit;
 pub mod close;
@@ -167,7 +168,7 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! {
             $backend; queue, log_range, flush, first, empty, store_range, polls, life, audit, events, tokens, sessions, delete,
             forget, voiding, history, export, work, close,
-            times, moving, secrets, restart
+            times, moving, secrets, restart, restart_times
         }
     };
     ($backend:expr; $($part:ident),+) => {
@@ -509,9 +510,15 @@ macro_rules! conformance_suite {
                 what_was_appended_and_not_acknowledged_is_still_there,
                 ids_go_on_where_they_were,
                 a_seal_holds,
-                a_window_holds,
                 what_was_flushed_is_still_there,
                 a_poll_that_was_closing_becomes_final_with_all_its_ballots,
+            }
+        }
+    };
+    (@restart_times $backend:expr) => {
+        $crate::conformance_suite! {
+            @tests $backend, restart by_value {
+                a_window_holds,
             }
         }
     };

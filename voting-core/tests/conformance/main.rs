@@ -164,13 +164,13 @@ mod redis {
     }
 
     voting_core::conformance_suite!(
-        redis_backend(log(1)); queue, log_range, work, close, times, secrets, restart
+        redis_backend(log(1)); queue, log_range, work, close, times, secrets, restart, restart_times
     );
 
     mod of_several_shards {
         voting_core::conformance_suite!(
             super::redis_backend(super::log(5));
-            queue, log_range, work, close, times, moving, secrets, restart
+            queue, log_range, work, close, times, moving, secrets, restart, restart_times
         );
     }
 
@@ -182,14 +182,14 @@ mod redis {
         }
 
         voting_core::conformance_suite!(
-            redis_backend(log(1)); queue, log_range, work, close, times, secrets, restart
+            redis_backend(log(1)); queue, log_range, work, close, times, secrets, restart, restart_times
         );
 
         // More than there are masters.
         mod of_several_shards {
             voting_core::conformance_suite!(
                 super::redis_backend(super::log(5));
-                queue, log_range, work, close, times, moving, secrets, restart
+                queue, log_range, work, close, times, moving, secrets, restart, restart_times
             );
         }
     }
@@ -235,13 +235,13 @@ mod redis {
 
         voting_core::conformance_suite!(
             redis_backend(log(&REDIS, 3));
-            queue, log_range, work, close, times, moving, secrets, restart
+            queue, log_range, work, close, times, moving, secrets, restart, restart_times
         );
 
         mod valkey {
             voting_core::conformance_suite!(
                 super::redis_backend(super::log(&super::VALKEY, 3));
-                queue, log_range, work, close, times, moving, secrets, restart
+                queue, log_range, work, close, times, moving, secrets, restart, restart_times
             );
         }
     }
@@ -275,7 +275,7 @@ mod redis {
                 .with_reopen(move || Box::pin(reopen(log, memory)))
         }
 
-        voting_core::conformance_suite!(own_server(); restart);
+        voting_core::conformance_suite!(own_server(); restart, restart_times);
     }
 }
 
@@ -324,7 +324,7 @@ mod postgres {
     voting_core::conformance_suite!(
         memory_log();
         flush, first, empty, store_range, polls, life, audit, events, webhooks, tokens, sessions, delete, forget, voiding, history,
-        export, work, close, times, restart
+        export, work, close, times, restart, restart_times
     );
 
     mod with_the_workers_rights {
@@ -344,7 +344,7 @@ mod postgres {
         voting_core::conformance_suite!(
             memory_log();
             flush, first, empty, store_range, polls, life, audit, events, webhooks, tokens, sessions, delete, forget, voiding, history,
-            export, work, close, restart
+            export, work, close, restart, restart_times
         );
     }
 
@@ -357,7 +357,7 @@ mod postgres {
         }
 
         voting_core::conformance_suite!(
-            redis_log(); work, delete, forget, voiding, close, times, restart
+            redis_log(); work, delete, forget, voiding, close, times, restart, restart_times
         );
     }
 

@@ -67,7 +67,7 @@ mod unbroken {
         life, audit, events, tokens, sessions, delete, forget, voiding, history, export, work, close, times, secrets
     );
 
-    voting_core::conformance_suite!(async { around(sqlite_backend().await) }; restart);
+    voting_core::conformance_suite!(async { around(sqlite_backend().await) }; restart, restart_times);
 }
 
 /// All is in the file, but for what the test has in memory.
