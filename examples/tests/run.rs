@@ -102,6 +102,12 @@ fn publish_tells_each_result() {
     );
 }
 
+#[test]
+fn timed_counts_what_it_times() {
+    let told = output(env!("CARGO_BIN_EXE_timed"));
+    assert!(told.starts_with("3 ballots counted\n"), "{told}");
+}
+
 /// Asks as a browser does that has signed in, or has not.
 fn ask(method: &str, url: &str, session: Option<&str>, body: &str) -> (u16, String, String) {
     let agent = ureq::Agent::config_builder()
