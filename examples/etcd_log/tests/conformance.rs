@@ -1,14 +1,25 @@
 //! The log over etcd passes the conformance suite, but for what its README names.
 
 use std::{
-    sync::{Arc, LazyLock, Mutex},
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use voting_core::{
+    BallotLog, PollId, async_trait,
     backends::memory::Memory,
     conformance::Backend,
-    model::{moment::Moment, poll::PollSettings},
+    log::entry::{self, NewEntry},
+    model::{
+        moment::Moment,
+        poll::PollSettings,
+        position::{EntryId, ShardId},
+        secret::Fingerprint,
+        secrets::KnownSecrets,
+    },
     prelude::*,
 };
 use voting_etcd_log::EtcdLog;
@@ -35,10 +46,48 @@ fn prefix() -> String {
     format!("{}/", uuid::Uuid::now_v7())
 }
 
-fn with_store(log: EtcdLog, store: &Memory) -> Backend {
-    let (readers, store) = (log.clone(), Arc::new(store.clone()));
+/// Two vote services on one log: each call is of the other one. What one of them knows is old when its turn comes.
+struct TwoWriters {
+    writers: [EtcdLog; 2],
+    calls: AtomicUsize,
+}
+
+impl TwoWriters {
+    fn next(&self) -> &EtcdLog {
+        &self.writers[self.calls.fetch_add(1, Ordering::Relaxed) % 2]
+    }
+}
+
+#[async_trait]
+impl BallotLog for TwoWriters {
+    fn shards(&self) -> u16 {
+        self.next().shards()
+    }
+
+    async fn append(&self, shard: ShardId, entry: NewEntry) -> Result<EntryId, CastError> {
+        self.next().append(shard, entry).await
+    }
+
+    async fn seal(&self, shard: ShardId, polls: &[PollId]) -> Result<EntryId, StoreError> {
+        self.next().seal(shard, polls).await
+    }
+
+    async fn ready_to_append(&self) -> Result<(), StoreError> {
+        self.next().ready_to_append().await
+    }
+
+    async fn check_secrets(&self, secrets: &KnownSecrets) -> Result<Vec<Fingerprint>, StoreError> {
+        self.next().check_secrets(secrets).await
+    }
+}
+
+fn with_store(writers: [EtcdLog; 2], store: &Memory) -> Backend {
+    let (readers, store) = (writers[0].clone(), Arc::new(store.clone()));
     Backend {
-        log: Arc::new(log),
+        log: Arc::new(TwoWriters {
+            writers,
+            calls: AtomicUsize::new(0),
+        }),
         queue: Box::new(move || readers.reader()),
         flusher: store.clone(),
         tallies: store.clone(),
@@ -57,8 +106,8 @@ fn with_store(log: EtcdLog, store: &Memory) -> Backend {
 static SERVER: LazyLock<EtcdServer> = LazyLock::new(server);
 
 async fn shared() -> Backend {
-    let url = SERVER.url();
-    with_store(log_at(&url, &prefix()), &Memory::default())
+    let (url, prefix) = (SERVER.url(), prefix());
+    with_store([(); 2].map(|()| log_at(&url, &prefix)), &Memory::default())
 }
 
 /// The expression ends a test where there is no etcd.
@@ -82,8 +131,8 @@ mod that_is_killed {
     }
 
     fn again(server: EtcdServer, prefix: String, store: Memory) -> Backend {
-        let log = log_at(&server.url(), &prefix);
-        let backend = with_store(log, &store);
+        let writers = [(); 2].map(|()| log_at(&server.url(), &prefix));
+        let backend = with_store(writers, &store);
         let server = Arc::new(Mutex::new(Some(server)));
         let killed = Arc::clone(&server);
         let reopen = async move {
@@ -150,8 +199,8 @@ async fn without_etcd_a_ballot_is_refused_and_later_taken() {
         choices: Choices::from_bits(1).unwrap(),
         rules: None,
     };
-    let entry = || voting_core::log::entry::of_one(&ballot);
-    let shard = voting_core::model::position::ShardId(0);
+    let entry = || entry::of_one(&ballot);
+    let shard = ShardId(0);
     let first = log.append(shard, entry()).await.unwrap();
     log.ready_to_append().await.unwrap();
     server.kill();
