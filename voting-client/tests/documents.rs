@@ -13,6 +13,29 @@ use voting_client::{
     },
 };
 
+/// Whoever reads a version of a package finds it in the changelog.
+#[test]
+fn the_packages_for_other_languages_have_this_version() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let version = env!("CARGO_PKG_VERSION");
+    for (file, line) in [
+        (
+            "clients/python/pyproject.toml",
+            format!("version = \"{version}\""),
+        ),
+        (
+            "clients/typescript/package.json",
+            format!("\"version\": \"{version}\","),
+        ),
+    ] {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        let has_it = text.lines().any(|found| found.trim() == line);
+        assert!(has_it, "{file} has another version than {version}");
+    }
+    let clients = std::fs::read_to_string(root.join("docs/clients.md")).unwrap();
+    assert!(clients.contains(&format!("voting-client-{version}.tgz")));
+}
+
 fn schemas(service: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi");
     let text = std::fs::read_to_string(path.join(format!("{service}.json"))).unwrap();
