@@ -32,6 +32,7 @@ async fn backend() -> Backend {
         events: all.clone(),
         exports: all.clone(),
         tokens: all,
+        webhooks: None,
         claim_timeout,
         reopen: None,
         keep: Box::new(()),

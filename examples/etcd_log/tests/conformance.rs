@@ -97,6 +97,7 @@ fn with_store(writers: [EtcdLog; 2], store: &Memory) -> Backend {
         events: store.clone(),
         exports: store.clone(),
         tokens: store,
+        webhooks: None,
         claim_timeout: CLAIM_TIMEOUT,
         reopen: None,
         keep: Box::new(()),
