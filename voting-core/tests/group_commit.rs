@@ -463,3 +463,37 @@ async fn casts_of_a_trusted_server_wait_for_room_in_their_order() {
     });
     assert_eq!(written.collect::<Vec<_>>(), voters);
 }
+
+/// Of two ballots of a voter the later one counts, also where there is room again for some of those that wait and for more.
+#[tokio::test]
+async fn a_cast_of_a_trusted_server_never_overtakes_one_that_was_begun_before() {
+    for at_once in 1..40 {
+        let log = held(0);
+        let options = GroupCommitOptions {
+            max_waiting: 4,
+            max_entry: 4,
+            ..GroupCommitOptions::default()
+        };
+        let sink = GroupCommit::for_trusted_server(log.clone(), options, EntryKeys::default());
+        let ballots: Vec<_> = (0..200).map(|_| ballot("p")).collect();
+        let voters: Vec<_> = ballots.iter().map(|ballot| ballot.voter).collect();
+        let cast = cast_many(&sink, stream::iter(ballots), at_once).collect::<Vec<_>>();
+        // Each write takes a while, so that others wait for room.
+        let write = async {
+            loop {
+                for _ in 0..8 {
+                    tokio::task::yield_now().await;
+                }
+                log.permits.add_permits(1);
+            }
+        };
+        let outcomes = tokio::select! { outcomes = cast => outcomes, () = write => Vec::new() };
+        assert!(outcomes.iter().all(Result::is_ok));
+        let entries = log.entries.lock().expect("sound");
+        let written = entries
+            .iter()
+            .flat_map(|entry| entry::decode(entry).expect("an entry"))
+            .map(|ballot| ballot.voter);
+        assert_eq!(written.collect::<Vec<_>>(), voters, "{at_once} at once");
+    }
+}

@@ -10,8 +10,8 @@
 //! has such lanes on each of them, see [`GroupCommit::on_runtimes`]. So no ballot wakes the thread of another runtime. The
 //! lanes of two runtimes are like two processes: the log puts their ballots in order.
 //!
-//! A sink [for a trusted server](GroupCommit::for_trusted_server) does not refuse the ballots above a limit. Their casts
-//! wait for room, in the order in which they were begun. So a file of ballots is cast as fast as the log writes it.
+//! A sink [for a trusted server](GroupCommit::for_trusted_server) does not refuse the ballots above these limits. They wait
+//! in the order in which their casts were begun. So a file of ballots is cast as fast as the log writes it.
 
 mod admission;
 mod entry_size;
@@ -25,7 +25,7 @@ use futures_util::FutureExt;
 use tokio::{
     runtime::{self, Handle},
     sync::{mpsc, oneshot},
-    task::{coop::unconstrained, yield_now},
+    task::yield_now,
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -78,6 +78,11 @@ impl Default for GroupCommitOptions {
 /// The longest time that a ballot waits; it is longer than a voter waits. A voter may then have cast a newer ballot
 /// elsewhere, and a ballot that is written later would count in its place.
 const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// How many ballots of a trusted server may wait in a lane: twice as many as all requests of the operator's API may have on
+/// their way. They are in the queue from the beginning of the cast, since a cast that waited for room in it could be overtaken
+/// by a later one. There are more only if requests end early again and again while the log takes nothing.
+const MOST_HANDED_IN: usize = 131_072;
 
 /// The most times that a lane lets the other tasks of its runtime run before it writes.
 const MAX_TURNS: usize = 4;
@@ -135,8 +140,9 @@ impl GroupCommit {
     /// A sink for the ballots that a trusted server hands in for its voters, such as a kiosk or a telephone service. Its
     /// entries, if they are signed, say so ([`Source::TrustedServer`]).
     ///
-    /// A cast that finds no room waits for it, in the order in which the casts were begun. It may wait for as long as the
-    /// log takes no ballots, so limit how many are cast at a time: see [`cast_many`](crate::pipeline::cast_many).
+    /// Ballots wait in the order in which the casts were begun, for as long as the log takes no ballots. Limit how many are cast
+    /// at a time, see [`cast_many`](crate::pipeline::cast_many): above 131,072 in a lane they are refused with
+    /// [`CastError::Overloaded`].
     pub fn for_trusted_server(
         log: Arc<dyn BallotLog>,
         options: GroupCommitOptions,
@@ -280,24 +286,16 @@ impl GroupCommit {
     ) -> Result<Position, CastError> {
         let lane = &self.lanes()[usize::from(shard.0)];
         let stopped = || CastError::Refused("the writer stopped".into());
-        let place = match self.source {
-            // The places are given in the order in which they were asked for. The first poll must ask for one, also in a task
-            // that tokio would make wait since it has done much.
-            Source::TrustedServer => {
-                let place = unconstrained(lane.sender.reserve()).await;
-                place.map_err(|_| stopped())?
+        if self.source == Source::Voters {
+            let waiting = lane.sender.max_capacity() - lane.sender.capacity();
+            if !lane.limit.admits(waiting) {
+                return Err(CastError::Overloaded);
             }
-            Source::Voters => {
-                let waiting = lane.sender.max_capacity() - lane.sender.capacity();
-                if !lane.limit.admits(waiting) {
-                    return Err(CastError::Overloaded);
-                }
-                lane.sender.try_reserve().map_err(|error| match error {
-                    mpsc::error::TrySendError::Full(()) => CastError::Overloaded,
-                    mpsc::error::TrySendError::Closed(()) => stopped(),
-                })?
-            }
-        };
+        }
+        let place = lane.sender.try_reserve().map_err(|error| match error {
+            mpsc::error::TrySendError::Full(()) => CastError::Overloaded,
+            mpsc::error::TrySendError::Closed(()) => stopped(),
+        })?;
         let (answer, answered) = oneshot::channel();
         place.send(Waiting {
             ballot,
@@ -326,7 +324,11 @@ struct Start {
 impl Start {
     fn lane(&mut self, runtime: &Handle, log: &Arc<dyn BallotLog>, shard: ShardId) -> Entrance {
         let options = self.options;
-        let (sender, receiver) = mpsc::channel(options.max_waiting.max(1));
+        let room = match self.source {
+            Source::Voters => options.max_waiting.max(1),
+            Source::TrustedServer => options.max_waiting.max(MOST_HANDED_IN),
+        };
+        let (sender, receiver) = mpsc::channel(room);
         let limit = Arc::new(Limit::new(options.max_delay));
         let lane = Lane {
             log: Arc::clone(log),
@@ -407,8 +409,10 @@ impl Lane {
         // A caller that no longer waits may have cast a newer ballot elsewhere. The older ballot must not be written
         // after the newer one.
         gathered.retain(|waiting| !waiting.answer.is_closed());
-        // The ballots are in the order in which they came.
-        let late = gathered.partition_point(|waiting| waiting.since.elapsed() > MAX_WAIT);
+        // The ballots are in the order in which they came. A trusted server waits for as long as it likes.
+        let is_late =
+            |waiting: &Waiting| self.source == Source::Voters && waiting.since.elapsed() > MAX_WAIT;
+        let late = gathered.partition_point(is_late);
         for waiting in gathered.drain(..late) {
             let _ = waiting.answer.send(Err(CastError::Overloaded));
         }
