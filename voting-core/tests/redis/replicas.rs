@@ -174,6 +174,15 @@ async fn a_replica_that_takes_over_has_every_acknowledged_entry() {
         let mut servers = ReplicatedRedis::start(engine, 1);
         let redis = behind(&servers, 1);
         until(async || redis.append(ShardId(0), entry()).await.is_ok()).await;
+        let careless = behind(&servers, 0);
+        let error = careless.ready_to_append().await;
+        let error = error.expect_err("nobody waits for the replica that Sentinel may promote");
+        assert_eq!(error.kind(), ErrorKind::NotDurable);
+        let appended = careless.append(ShardId(0), entry()).await;
+        assert!(
+            matches!(appended, Err(CastError::Refused(_))),
+            "{engine:?}: {appended:?}"
+        );
         let mut acknowledged = Vec::new();
         for _ in 0..50 {
             acknowledged.push(redis.append(ShardId(0), entry()).await.expect("appended"));

@@ -94,7 +94,8 @@ async fn check_node(visit: &mut Visit<'_>, node: &Node) {
                 visit.add(finding);
             }
             let settings = &visit.config.redis;
-            if let Some(finding) = replicas(name, &info, settings.replicas) {
+            let has_sentinels = settings.sentinels.is_some() || settings.sentinels_file.is_some();
+            if let Some(finding) = replicas(name, &info, settings.replicas, has_sentinels) {
                 visit.add(finding);
             }
         }
@@ -158,13 +159,14 @@ fn role(name: &str, info: &NodeInfo) -> Option<Finding> {
     ))
 }
 
-/// Whether there are as many replicas as ballots wait for.
-fn replicas(name: &str, info: &NodeInfo, wanted: u16) -> Option<Finding> {
+/// Whether there are as many replicas as ballots wait for. Without Sentinels, a replica that nobody waits for takes over only if an
+/// operator says so.
+fn replicas(name: &str, info: &NodeInfo, wanted: u16, has_sentinels: bool) -> Option<Finding> {
     let check = "redis replicas";
-    if wanted == 0 {
+    let (online, all) = info.replicas;
+    if wanted == 0 && (all == 0 || !has_sentinels) {
         return None;
     }
-    let (online, all) = info.replicas;
     let found = format!("{name} has {online} replicas, and each ballot waits for {wanted} of them");
     let wanted = usize::from(wanted);
     Some(if online < wanted {
@@ -359,14 +361,17 @@ mod tests {
 
     #[test]
     fn replicas_are_as_many_as_ballots_wait_for() {
-        let level = |replicas, wanted| {
+        let level = |replicas, wanted, has_sentinels| {
             let info = NodeInfo { replicas, ..info() };
-            super::replicas("Redis", &info, wanted).map(|finding| finding.level)
+            let finding = super::replicas("Redis", &info, wanted, has_sentinels);
+            finding.map(|finding| finding.level)
         };
-        assert_eq!(level((0, 0), 0), None);
-        assert_eq!(level((1, 1), 1), Some(Level::Ok));
-        assert_eq!(level((0, 1), 1), Some(Level::Fail));
-        assert_eq!(level((2, 2), 1), Some(Level::Fail));
+        assert_eq!(level((0, 0), 0, true), None);
+        assert_eq!(level((1, 1), 0, false), None);
+        assert_eq!(level((1, 1), 0, true), Some(Level::Fail));
+        assert_eq!(level((1, 1), 1, true), Some(Level::Ok));
+        assert_eq!(level((0, 1), 1, true), Some(Level::Fail));
+        assert_eq!(level((2, 2), 1, true), Some(Level::Fail));
     }
 
     #[test]

@@ -142,10 +142,11 @@ async fn ask_master(server: &Server) -> Result<(), Flaw> {
 }
 
 /// Checks that a master has as many replicas as are waited for. With fewer, nothing could be acknowledged. With more, one of them could
-/// take over without the newest ballots. Sentinel does not help: it chooses by what it heard of the replicas some seconds ago.
+/// take over without the newest ballots. Sentinel does not help: it chooses by what it heard of the replicas some seconds ago. Without
+/// Sentinels an operator decides whether a replica that nobody waits for takes over.
 async fn ask_for_replicas(redis: &Redis, server: &Server) -> Result<(), Flaw> {
-    let wanted = redis.0.options.replicas;
-    if wanted == 0 {
+    let wanted = usize::from(redis.0.options.replicas);
+    if wanted == 0 && redis.0.options.sentinels.is_none() {
         return Ok(());
     }
     let name = server.name();
@@ -153,16 +154,19 @@ async fn ask_for_replicas(redis: &Redis, server: &Server) -> Result<(), Flaw> {
     ask.arg("replication").arg("server");
     let info = server.read::<String>(&ask).await;
     let info = info.map_err(|error| no_answer(name, &error))?;
-    if !waits_for_disks(&info) {
+    if wanted > 0 && !waits_for_disks(&info) {
         let text = format!("{name} can lose acknowledged ballots: {CANNOT_WAIT}");
         return Err(Flaw::Told(text.into()));
     }
     let (online, all) = replicas_in(&info);
-    let wanted = usize::from(wanted);
     if all > wanted {
+        let waits = match wanted {
+            0 => "no ballot waits for them; one of them".to_owned(),
+            _ => format!("each ballot waits for {wanted}; one of the others"),
+        };
         let text = format!(
-            "{name} can lose acknowledged ballots: it has {all} replicas, and each ballot waits for {wanted}; one of the \
-             others may take over without it. Set redis.replicas to {all}"
+            "{name} can lose acknowledged ballots: it has {all} replicas, and {waits} may take over without it. \
+             Set redis.replicas to {all}"
         );
         return Err(Flaw::Told(text.into()));
     }
