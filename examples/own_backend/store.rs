@@ -24,7 +24,7 @@ use voting_core::{
         audit::{AuditEntry, AuditNote},
         batch::Batch,
         dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD},
-        events::{self, Event, Events, Mark, NewEvent},
+        events::{self, Event, Events, Mark, NewEvent, News},
         export::{BallotExport, check_exportable},
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
@@ -384,6 +384,23 @@ impl Tables {
         self.audit_log.push(AuditEntry { number, at, note });
     }
 
+    fn tell(&mut self, mark: &Mark, event: &NewEvent) -> bool {
+        let now = Moment::now();
+        let last = self.marks.get(&mark.name);
+        let last = last.map(|(value, at, _)| (value.as_str(), *at));
+        let (news, told_at) = (mark.news(last, now), last.map(|(_, at)| at));
+        let is_told = news == News::Told;
+        if news != News::None {
+            let at = if is_told { now } else { told_at.unwrap_or(now) };
+            let noted = (mark.value.clone(), at, event.poll.clone());
+            self.marks.insert(mark.name.clone(), noted);
+        }
+        if is_told {
+            self.add_event(event.clone());
+        }
+        is_told
+    }
+
     fn add_event(&mut self, what: NewEvent) {
         self.newest_event += 1;
         self.events.push_back(Event::new(self.newest_event, what));
@@ -403,9 +420,12 @@ impl PollStore for OwnBackend {
         // has locked the row.
         let now = Moment::now();
         let changed = poll::change(stored.as_ref(), change, now)?;
-        for event in events::of_change(stored.as_ref(), &changed, now) {
-            tables.add_event(event);
-        }
+        let events = events::of_change(stored.as_ref(), &changed, now);
+        // Nobody may have told yet that the poll has opened at its time.
+        let opening = stored
+            .as_ref()
+            .filter(|_| changed.is_changed)
+            .and_then(|poll| events::opening(poll, now));
         let forgets_voters = changed.forgets_voters(stored.as_ref());
         let voids_other_ballots = changed.voids_other_ballots(stored.as_ref());
         match &changed.poll {
@@ -435,6 +455,12 @@ impl PollStore for OwnBackend {
             None => {
                 tables.delete(id);
             }
+        }
+        if let Some((mark, event)) = opening {
+            tables.tell(&mark, &event);
+        }
+        for event in events {
+            tables.add_event(event);
         }
         if let Some(note) = changed.note {
             tables.note(AuditNote::of_change(id, note, by));
@@ -491,15 +517,12 @@ impl EventStore for OwnBackend {
 
     async fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
         let mut tables = self.tables();
-        let now = Moment::now();
-        let told = tables.marks.get(&mark.name);
-        if !mark.is_news(told.map(|(value, at, _)| (value.as_str(), *at)), now) {
+        if let Some(poll) = &event.poll
+            && !events::is_told_of(tables.row(poll).map(|row| &row.poll))
+        {
             return Ok(false);
         }
-        let told = (mark.value.clone(), now, event.poll.clone());
-        tables.marks.insert(mark.name.clone(), told);
-        tables.add_event(event.clone());
-        Ok(true)
+        Ok(tables.tell(mark, event))
     }
 
     async fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {

@@ -101,6 +101,14 @@ fn who_waits_gets_an_event_when_it_comes() {
     let newest = newest + 2;
     let none = ask(&services, &format!("?after={newest}&wait=1")).json();
     assert!(types(&none).is_empty());
+    // What is gone is not waited for.
+    let soon = Moment::from_unix_ms(Moment::now().unix_ms() + 60_000).expect("a moment");
+    let removed = services.block_on(services.memory.remove_events(soon, 99));
+    removed.expect("removed");
+    let began = Instant::now();
+    let none = ask(&services, "?after=0&wait=1").json();
+    assert!(types(&none).is_empty());
+    assert!(began.elapsed() >= Duration::from_secs(1));
 }
 
 /// The next event of a stream: its number, its type and its data.
@@ -155,6 +163,10 @@ fn a_stream_goes_on_where_its_reader_was() {
     // As browsers do.
     let mut again = stream(&services, "", &format!("last-event-id: {newest}\r\n"));
     assert_eq!(next(&mut again).1, "poll.closing");
+    let mut nowhere = stream(&services, "", &format!("last-event-id: {}\r\n", u64::MAX));
+    let mut status = String::new();
+    nowhere.read_line(&mut status).expect("a line");
+    assert!(status.contains(" 410 "), "{status}");
 }
 
 #[test]
@@ -168,6 +180,7 @@ fn what_is_told_by_comparing_comes_as_an_event_too() {
         value: "behind".to_owned(),
         initial: "caught up",
         pause_ms: 0,
+        only_more: false,
     };
     let event = NewEvent {
         kind: EventKind::CountBehind,

@@ -14,10 +14,10 @@ use crate::{
     model::{
         id::PollId,
         moment::Moment,
-        poll::{ChangeTo, PollChange},
+        poll::{ChangeTo, PollChange, PollSettings},
         poll_state::{PollState, Seals},
     },
-    store::events::{Event, EventKind, Mark, NewEvent},
+    store::events::{Event, EventKind, Mark, NewEvent, opening},
 };
 
 async fn change(backend: &Backend, poll: &PollId, to: ChangeTo) -> Result<(), StoreError> {
@@ -46,6 +46,7 @@ fn mark(value: u64, pause_ms: u64) -> Mark {
         value: value.to_string(),
         initial: "0",
         pause_ms,
+        only_more: true,
     }
 }
 
@@ -116,7 +117,50 @@ pub async fn what_was_told_is_told_once(backend: &Backend) {
     assert_eq!(events[0].what, dead_letters(3));
 }
 
-pub async fn of_a_deleted_poll_no_mark_is_left(backend: &Backend) {
+pub async fn what_grows_is_told_when_it_grows(backend: &Backend) {
+    let events = &backend.events;
+    let told = async |value, pause| events.tell(&mark(value, pause), &dead_letters(value)).await;
+    assert!(told(5, 0).await.expect("news"));
+    assert!(!told(3, 3_600_000).await.expect("there are fewer"));
+    assert!(!told(5, 3_600_000).await.expect("it was told a moment ago"));
+    assert!(told(5, 0).await.expect("there are more again"));
+    assert!(!told(4, 0).await.expect("there are fewer"));
+    assert_eq!(all(backend).await.len(), 2);
+}
+
+pub async fn an_opening_at_its_time_is_told_once_and_before_what_comes_after(backend: &Backend) {
+    let (told, silent) = (poll_id("told"), poll_id("silent"));
+    let mut settings = PollSettings::default();
+    settings.opens_at = Moment::from_unix_ms(1_000);
+    for poll in [&told, &silent] {
+        let timed = poll_of(poll.as_str(), 2, 1).with_settings(settings.clone());
+        let stored = ChangeTo::Restored(Box::new(timed.expect("a poll")));
+        change(backend, poll, stored).await.expect("stored");
+    }
+    let stored = backend.polls.poll(&told).await.expect("polls");
+    let (mark, event) = opening(&stored.expect("stored"), Moment::now()).expect("it has opened");
+    let news = async || backend.events.tell(&mark, &event).await;
+    assert!(news().await.expect("news"));
+    for poll in [&told, &silent] {
+        let closing = ChangeTo::State(PollState::Closing(Seals::default()));
+        change(backend, poll, closing).await.expect("stored");
+    }
+    assert!(!news().await.expect("told"));
+    let events = all(backend).await;
+    for poll in [&told, &silent] {
+        let of_poll = events
+            .iter()
+            .filter(|event| event.what.poll.as_ref() == Some(poll));
+        let of_poll: Vec<_> = of_poll.cloned().collect();
+        assert_eq!(
+            kinds(&of_poll),
+            ["poll.created", "poll.opened", "poll.closing"],
+            "{poll}"
+        );
+    }
+}
+
+pub async fn of_a_poll_that_is_over_nothing_is_told(backend: &Backend) {
     let poll = poll_id("p");
     let opened = NewEvent {
         kind: EventKind::PollOpened,
@@ -130,8 +174,30 @@ pub async fn of_a_deleted_poll_no_mark_is_left(backend: &Backend) {
     change(backend, &poll, ChangeTo::Deleted)
         .await
         .expect("deleted");
-    let told = backend.events.tell(&mark(1, 0), &opened).await;
-    assert!(told.expect("its mark is gone"));
+    // Whoever tells may have read the poll before it was deleted.
+    let told = backend.events.tell(&mark(2, 0), &opened).await;
+    assert!(!told.expect("an answer"));
+
+    let poll = poll_id("q");
+    let put = ChangeTo::Put(Box::new(poll_of("q", 2, 1)));
+    change(backend, &poll, put).await.expect("stored");
+    let counted = NewEvent {
+        kind: EventKind::TallyChanged,
+        poll: Some(poll.clone()),
+        data: "{}".to_owned(),
+    };
+    for (state, is_told) in [
+        (PollState::Closing(Seals::default()), true),
+        (PollState::Final(Seals::default()), false),
+    ] {
+        let to = ChangeTo::State(state);
+        change(backend, &poll, to).await.expect("stored");
+        let value = 3 + u64::from(!is_told);
+        let told = backend.events.tell(&mark(value, 0), &counted).await;
+        assert_eq!(told.expect("an answer"), is_told);
+    }
+    let last = all(backend).await.pop().expect("an event");
+    assert_eq!(last.what.kind, EventKind::PollFinal);
 }
 
 pub async fn events_are_read_in_order_and_in_pages(backend: &Backend) {
@@ -170,6 +236,8 @@ pub async fn events_are_read_in_order_and_in_pages(backend: &Backend) {
     assert!(none.list.is_empty());
     let later = backend.events.events(1_000, 9).await.expect("a page");
     assert!(later.list.is_empty(), "there are none so far");
+    let last = backend.events.events(u64::MAX, 9).await.expect("a page");
+    assert_eq!((last.list.len(), last.newest), (0, 7));
 }
 
 pub async fn the_oldest_events_go_first_and_numbers_go_on(backend: &Backend) {

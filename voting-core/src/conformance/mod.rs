@@ -301,7 +301,9 @@ macro_rules! conformance_suite {
             @tests $backend, events by_reference {
                 each_change_of_a_poll_has_its_events,
                 what_was_told_is_told_once,
-                of_a_deleted_poll_no_mark_is_left,
+                what_grows_is_told_when_it_grows,
+                of_a_poll_that_is_over_nothing_is_told,
+                an_opening_at_its_time_is_told_once_and_before_what_comes_after,
                 events_are_read_in_order_and_in_pages,
                 the_oldest_events_go_first_and_numbers_go_on,
                 a_reader_misses_no_event_of_writers_that_race,

@@ -52,6 +52,7 @@ async fn happens(backend: &Backend, dead_letters: u64) {
         value: dead_letters.to_string(),
         initial: "0",
         pause_ms: 0,
+        only_more: false,
     };
     let event = NewEvent {
         kind: EventKind::DeadLetterCreated,

@@ -61,7 +61,7 @@ pub fn follow<S: EventStore + Clone + 'static>(
                     return Some((Err(error.into()), Some((store, after, ready))));
                 }
             };
-            if after + 1 < page.oldest || after > page.newest {
+            if page.is_gone(after) {
                 let gone = FollowError::Gone {
                     after,
                     oldest: page.oldest,

@@ -24,7 +24,7 @@ use crate::{
 /// The time between two looks.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// The votes of a poll, and the number of dead letters, are told at most this often.
+/// The votes of a poll, the number of dead letters, and whether the count is behind, are told at most this often.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// How many old events are removed at once, and how many times one look does so.
@@ -50,12 +50,13 @@ impl Default for TellOptions {
     }
 }
 
-fn mark(name: String, value: String, initial: &'static str, pause: Duration) -> Mark {
+fn mark(name: String, value: String, initial: &'static str) -> Mark {
     Mark {
         name,
         value,
         initial,
-        pause_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+        pause_ms: u64::try_from(PAUSE.as_millis()).unwrap_or(u64::MAX),
+        only_more: false,
     }
 }
 
@@ -81,13 +82,12 @@ pub async fn tell(
         poll: None,
         data: serde_json::json!({ "dead_letters": dead_letters }).to_string(),
     };
-    let mark_of = mark(
-        "dead letters".to_owned(),
-        dead_letters.to_string(),
-        "0",
-        PAUSE,
-    );
-    store.tell(&mark_of, &event).await?;
+    let mark = Mark {
+        // There are fewer once some were counted.
+        only_more: true,
+        ..mark("dead letters".to_owned(), dead_letters.to_string(), "0")
+    };
+    store.tell(&mark, &event).await?;
     tell_lag(store, queue, options, now).await?;
     remove_old(store, options, now).await
 }
@@ -107,7 +107,7 @@ async fn tell_tally(store: &dyn Store, poll: &Poll, now: Moment) -> Result<(), S
         data: serde_json::json!({ "version": tally.version, "voters": tally.voters }).to_string(),
     };
     let name = format!("tally {}", poll.id());
-    let mark = mark(name, tally.version.to_string(), "0", PAUSE);
+    let mark = mark(name, tally.version.to_string(), "0");
     store.tell(&mark, &event).await.map(|_| ())
 }
 
@@ -134,12 +134,7 @@ async fn tell_lag(
         poll: None,
         data: data.to_string(),
     };
-    let mark = mark(
-        "count".to_owned(),
-        value.to_owned(),
-        "caught up",
-        Duration::ZERO,
-    );
+    let mark = mark("count".to_owned(), value.to_owned(), "caught up");
     store.tell(&mark, &event).await.map(|_| ())
 }
 

@@ -34,7 +34,7 @@ pub enum EventKind {
     PollFinal,
     /// A poll was deleted, with its ballots.
     PollDeleted,
-    /// There are more dead letters than were told: ballots that could not be counted.
+    /// There are more dead letters than there were: ballots that could not be counted.
     DeadLetterCreated,
     /// Ballots wait for longer than usual to be counted.
     CountBehind,
@@ -144,6 +144,13 @@ pub struct Events {
     pub newest: u64,
 }
 
+impl Events {
+    /// Whether a reader with this place cannot go on: events after it are not kept any more, or it is the place in another store.
+    pub fn is_gone(&self, after: u64) -> bool {
+        after < self.oldest.saturating_sub(1) || after > self.newest
+    }
+}
+
 /// What was last told of something, and what there is to tell now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
@@ -156,18 +163,40 @@ pub struct Mark {
     /// After something was told of it, nothing more is told before this time has passed, in milliseconds. Then the newest value is
     /// told.
     pub pause_ms: u64,
+    /// The values are numbers, and only a larger one is told. A smaller one is noted.
+    pub only_more: bool,
+}
+
+/// What a store does with a [`Mark`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// Nothing.
+    None,
+    /// The mark gets the value. The moment at which it was last told stays.
+    Noted,
+    /// The mark gets the value and the present moment, and the event is written.
+    Told,
 }
 
 impl Mark {
-    /// Whether there is something to tell, if this was last told at that moment.
-    pub fn is_news(&self, told: Option<(&str, Moment)>, now: Moment) -> bool {
-        match told {
-            None => self.value != self.initial,
-            Some((value, at)) => {
-                let passed = now.unix_ms().saturating_sub(at.unix_ms());
-                // A clock that was set back must not keep it from being told.
-                let is_over = passed >= self.pause_ms || now < at;
-                value != self.value && is_over
+    /// What is to be done, if this value was noted last, and something was told at that moment.
+    pub fn news(&self, last: Option<(&str, Moment)>, now: Moment) -> News {
+        let (value, at) = match last {
+            None => (self.initial, None),
+            Some((value, at)) => (value, Some(at)),
+        };
+        let number = |text: &str| text.parse::<u64>().unwrap_or_default();
+        if value == self.value {
+            News::None
+        } else if self.only_more && number(&self.value) < number(value) {
+            News::Noted
+        } else {
+            // A clock that was set back must not keep it from being told for longer than the pause. The clock of another process may be
+            // a little behind.
+            let is_over = at.is_none_or(|at| at.unix_ms().abs_diff(now.unix_ms()) >= self.pause_ms);
+            match is_over {
+                true => News::Told,
+                false => News::None,
             }
         }
     }
@@ -185,7 +214,8 @@ fn data(poll: &Poll, action: Option<&str>) -> String {
     data.to_string()
 }
 
-/// The events of a change of a poll, which is `stored` before. Stores write them in the transaction that writes the change.
+/// The events of a change of a poll, which is `stored` before. Stores write them in the transaction that writes the change. Before them
+/// they tell of the [`opening`] of the stored poll, which nobody may have told yet.
 pub fn of_change(stored: Option<&Poll>, changed: &Changed, now: Moment) -> Vec<NewEvent> {
     if !changed.is_changed {
         return Vec::new();
@@ -228,16 +258,24 @@ pub fn of_change(stored: Option<&Poll>, changed: &Changed, now: Moment) -> Vec<N
     events
 }
 
-/// The mark and the event of an opening at a set time, once that has come.
+/// Whether something may be told of a poll, as a [mark](Mark) has it. After its end, and after it was deleted, nothing is: whoever tells may
+/// have read an earlier state of it.
+pub fn is_told_of(poll: Option<&Poll>) -> bool {
+    poll.is_some_and(|poll| !poll.state().is_final())
+}
+
+/// The mark and the event of an opening at a set time, once that has come. The poll may be over meanwhile, but nobody has closed it yet.
 pub fn opening(poll: &Poll, now: Moment) -> Option<(Mark, NewEvent)> {
     let opens_at = poll.settings().opens_at?;
-    (poll.phase(now) == Phase::Open).then(|| {
+    let has_opened = !poll.is_draft() && poll.state().is_open() && opens_at <= now;
+    has_opened.then(|| {
         let mark = Mark {
             name: format!("opened {}", poll.id()),
             // Another opening, of a poll whose times were changed, is told again.
             value: opens_at.to_string(),
             initial: "",
             pause_ms: 0,
+            only_more: false,
         };
         let event = NewEvent {
             kind: EventKind::PollOpened,
@@ -275,20 +313,36 @@ mod tests {
             value: "2".to_owned(),
             initial: "0",
             pause_ms: 60_000,
+            only_more: false,
         };
-        assert!(mark.is_news(None, at(5)));
+        let is_news = |last, now| mark.news(last, now) == News::Told;
+        assert!(is_news(None, at(5)));
         let unchanged = Mark {
             value: "0".to_owned(),
             ..mark.clone()
         };
-        assert!(!unchanged.is_news(None, at(5)));
-        assert!(!mark.is_news(Some(("2", at(0))), at(100_000)));
-        assert!(!mark.is_news(Some(("1", at(1_000))), at(60_999)));
-        assert!(mark.is_news(Some(("1", at(1_000))), at(61_000)));
+        assert_eq!(unchanged.news(None, at(5)), News::None);
+        assert!(!is_news(Some(("2", at(0))), at(100_000)));
+        assert!(!is_news(Some(("1", at(1_000))), at(60_999)));
+        assert!(is_news(Some(("1", at(1_000))), at(61_000)));
         assert!(
-            mark.is_news(Some(("1", at(61_000))), at(1_000)),
+            is_news(Some(("1", at(61_000))), at(1_000)),
             "the clock was set back"
         );
+        assert!(
+            !is_news(Some(("1", at(61_000))), at(60_000)),
+            "two clocks are never the same"
+        );
+        assert!(is_news(Some(("10", at(1_000))), at(61_000)));
+        let growing = Mark {
+            only_more: true,
+            ..mark
+        };
+        for (last, news) in [("10", News::Noted), ("2", News::None), ("1", News::Told)] {
+            assert_eq!(growing.news(Some((last, at(1_000))), at(61_000)), news);
+        }
+        assert_eq!(growing.news(Some(("1", at(1_000))), at(2_000)), News::None);
+        assert_eq!(growing.news(Some(("3", at(1_000))), at(2_000)), News::Noted);
     }
 
     #[test]

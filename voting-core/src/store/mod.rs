@@ -233,7 +233,7 @@ pub trait AuditLog: Send + Sync {
 }
 
 /// Keeps the [events](events). [`PollStore::change_poll`] adds those of a poll in its transaction, see
-/// [`events::of_change`].
+/// [`events::of_change`] and [`events::opening`].
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
 pub trait EventStore: Send + Sync {
@@ -241,7 +241,9 @@ pub trait EventStore: Send + Sync {
     /// gets each event once, and misses none.
     async fn events(&self, after: u64, limit: usize) -> Result<Events, StoreError>;
 
-    /// Adds an event, and changes its mark, in one transaction, if the mark [is news](Mark::is_news). Returns whether it did.
+    /// Adds an event, and changes its mark, in one transaction, if the mark [is news](Mark::news), and if something
+    /// [is told](events::is_told_of) of the event's poll. Returns whether it has added the event. It is called again and again with what was told
+    /// already.
     async fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError>;
 
     /// Removes up to `limit` of the oldest events that were written before this moment, and returns how many. No event is removed

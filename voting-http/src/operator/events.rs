@@ -1,6 +1,7 @@
 //! The operator's API: what has happened, as a list and as a stream.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,8 +24,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use voting_core::{
     StoreError,
-    pipeline::follow::{FollowError, follow},
-    store::{Store, events::Event},
+    store::{
+        Store,
+        events::{Event, Events},
+    },
 };
 
 use super::{OperatorService, api::Operator, audit::only_parameters};
@@ -124,7 +127,7 @@ struct EventData {
     version: Option<u64>,
     /// Of `tally.changed`: the voters whose ballot counts.
     voters: Option<u64>,
-    /// Of `dead_letter.created`: the ballots that could not be counted, of all time.
+    /// Of `dead_letter.created`: the ballots that are dead letters.
     dead_letters: Option<u64>,
     /// Of `count.behind` and `count.caught_up`: the ballots that wait.
     pending: Option<u64>,
@@ -180,6 +183,14 @@ impl Newest {
         let newest = self.store.events(u64::MAX >> 1, 0).await?.newest;
         *seen = Some((Instant::now(), newest));
         Ok(newest)
+    }
+
+    /// Waits until this is not the newest event.
+    async fn other_than(&self, number: u64) -> Result<(), StoreError> {
+        while self.number().await? == number {
+            sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     /// Waits until there is an event after this one.
@@ -257,40 +268,80 @@ impl OperatorService {
 
     /// The events after a place, one piece for each.
     fn stream(&self, after: u64, place: OwnedSemaphorePermit) -> Response {
-        let store = Arc::clone(&self.0.pipeline.store);
-        let (stop, ends_at) = (self.0.options.stop.clone(), Instant::now() + LONGEST_STREAM);
-        let events = Box::pin(follow(store, after));
-        // The place is given back with the stream.
-        let begin = Some((events, (stop, ends_at, place)));
-        let pieces = stream::unfold(begin, async |state| {
-            let (mut events, rest) = state?;
-            let (piece, is_last) = next(&mut events, &rest.0, rest.1).await?;
-            Some((piece, (!is_last).then_some((events, rest))))
+        let follower = Follower {
+            store: Arc::clone(&self.0.pipeline.store),
+            newest: self.0.newest_event.clone(),
+            after,
+            ready: VecDeque::new(),
+            stop: self.0.options.stop.clone(),
+            ends_at: Instant::now() + LONGEST_STREAM,
+            _place: place,
+        };
+        let pieces = stream::unfold(Some(follower), async |follower| {
+            let mut follower = follower?;
+            let (piece, is_last) = follower.next().await?;
+            Some((piece, (!is_last).then_some(follower)))
         });
         event_stream::answer(stream::once(async { RETRY }).chain(pieces))
     }
 }
 
-/// The next piece of a stream, and whether it is the last one; `None` at its end.
-async fn next(
-    events: &mut (impl stream::Stream<Item = Result<Event, FollowError>> + Unpin),
-    stop: &CancellationToken,
+/// Who follows the events by a stream.
+struct Follower {
+    store: Arc<dyn Store>,
+    newest: Newest,
+    /// The number of the last event that was sent.
+    after: u64,
+    /// Those that come next.
+    ready: VecDeque<Event>,
+    stop: CancellationToken,
     ends_at: Instant,
-) -> Option<(Bytes, bool)> {
-    let left = ends_at.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return None;
-    }
-    let came = timeout(KEEP_ALIVE.min(left), events.next());
-    match stop.run_until_cancelled(came).await? {
-        Ok(Some(Ok(event))) => Some((written(event), false)),
-        Ok(Some(Err(FollowError::Gone { oldest, newest, .. }))) => {
-            let gone = Problem::events_gone(oldest, newest);
-            Some((gone.as_event("gone"), true))
+    /// It is given back with the stream.
+    _place: OwnedSemaphorePermit,
+}
+
+impl Follower {
+    /// The next piece of the stream, and whether it is the last one; `None` at its end.
+    async fn next(&mut self) -> Option<(Bytes, bool)> {
+        loop {
+            let left = self.ends_at.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            if let Some(event) = self.ready.pop_front() {
+                self.after = event.number;
+                return Some((written(event), false));
+            }
+            let stop = self.stop.clone();
+            let came = timeout(KEEP_ALIVE.min(left), self.page());
+            match stop.run_until_cancelled(came).await? {
+                Ok(Ok(page)) if page.is_gone(self.after) => {
+                    let gone = Problem::events_gone(page.oldest, page.newest);
+                    return Some((gone.as_event("gone"), true));
+                }
+                Ok(Ok(page)) => self.ready.extend(page.list),
+                // A store that does not answer is asked again.
+                Ok(Err(_)) | Err(_) => return Some((ALIVE, false)),
+            }
         }
-        // A store that does not answer is asked again.
-        Ok(Some(Err(_))) | Err(_) => Some((ALIVE, false)),
-        Ok(None) => None,
+    }
+
+    /// What is after the place, once there is something. All who follow share the looks at the store until then.
+    async fn page(&self) -> Result<Events, StoreError> {
+        loop {
+            let read = async {
+                self.newest.other_than(self.after).await?;
+                self.store.events(self.after, PAGE).await
+            };
+            let page = read.await;
+            let is_news = |page: &Events| !page.list.is_empty() || page.is_gone(self.after);
+            if page.as_ref().is_ok_and(is_news) {
+                return page;
+            }
+            // The newest event was of a moment ago, or the store does not answer.
+            sleep(LOOK).await;
+            page?;
+        }
     }
 }
 
@@ -328,8 +379,7 @@ impl Api {
             let events = store.events(after.unwrap_or_default(), limit).await?;
             // Without a place, reading begins with what is kept.
             let after = after.filter(|after| *after > 0);
-            let is_gone = |after| after + 1 < events.oldest || after > events.newest;
-            if after.is_some_and(is_gone) {
+            if after.is_some_and(|after| events.is_gone(after)) {
                 return Err(Problem::events_gone(events.oldest, events.newest));
             }
             Ok(events)
@@ -338,7 +388,8 @@ impl Api {
         if events.list.is_empty() && !wait.is_zero() {
             let _place = self.0.follower()?;
             let newest = service.newest_event.clone();
-            let came = timeout(wait, newest.after(after.unwrap_or_default()));
+            // Those that are gone are not waited for.
+            let came = timeout(wait, newest.after(events.newest));
             // Otherwise the time is over, or the service stops.
             if let Some(Ok(came)) = service.options.stop.run_until_cancelled(came).await {
                 came?;
@@ -386,8 +437,8 @@ impl Api {
         let events = self.0.0.pipeline.store.events(u64::MAX >> 1, 0).await?;
         let after = match last {
             None => events.newest,
-            Some(0) => events.oldest - 1,
-            Some(after) if after + 1 < events.oldest || after > events.newest => {
+            Some(0) => events.oldest.saturating_sub(1),
+            Some(after) if events.is_gone(after) => {
                 return Err(Problem::events_gone(events.oldest, events.newest));
             }
             Some(after) => after,

@@ -28,7 +28,7 @@ use crate::{
         audit::{AuditEntry, AuditNote},
         batch::Batch,
         dead_letter::{DeadLetter, LISTED, MAX_PAYLOAD, and_one_more},
-        events::{self, Event, Events, Mark, NewEvent},
+        events::{self, Event, Events, Mark, NewEvent, News},
         export::{BallotExport, check_exportable},
         older::Older,
         outcome::{FlushOutcome, Flushed, Totals},
@@ -142,9 +142,11 @@ impl Store {
         let before = index.map(|index| self.polls[index].poll.clone());
         let now = Moment::now();
         let changed = poll::change(before.as_ref(), change, now)?;
-        for event in events::of_change(before.as_ref(), &changed, now) {
-            self.add_event(event);
-        }
+        let events = events::of_change(before.as_ref(), &changed, now);
+        let opening = before
+            .as_ref()
+            .filter(|_| changed.is_changed)
+            .and_then(|poll| events::opening(poll, now));
         let forgets_voters = changed.forgets_voters(before.as_ref());
         let voids_other_ballots = changed.voids_other_ballots(before.as_ref());
         let after = changed.poll;
@@ -171,6 +173,12 @@ impl Store {
                 self.bury(index);
             }
             (None, None) => {}
+        }
+        if let Some((mark, event)) = opening {
+            self.tell(&mark, &event);
+        }
+        for event in events {
+            self.add_event(event);
         }
         if let Some(note) = changed.note {
             self.add_to_audit_log(AuditNote::of_change(id, note, by));
@@ -210,6 +218,23 @@ impl Store {
             at: Moment::now(),
             note,
         });
+    }
+
+    fn tell(&mut self, mark: &Mark, event: &NewEvent) -> bool {
+        let now = Moment::now();
+        let last = self.marks.get(&mark.name);
+        let last = last.map(|(value, at, _)| (value.as_str(), *at));
+        let (news, told_at) = (mark.news(last, now), last.map(|(_, at)| at));
+        let is_told = news == News::Told;
+        if news != News::None {
+            let at = if is_told { now } else { told_at.unwrap_or(now) };
+            let noted = (mark.value.clone(), at, event.poll.clone());
+            self.marks.insert(mark.name.clone(), noted);
+        }
+        if is_told {
+            self.add_event(event.clone());
+        }
+        is_told
     }
 
     fn add_event(&mut self, what: NewEvent) {
@@ -486,7 +511,8 @@ impl EventStore for Memory {
             .events
             .front()
             .map_or(newest + 1, |event| event.number);
-        let passed = usize::try_from((after + 1).saturating_sub(oldest)).unwrap_or(usize::MAX);
+        let passed = after.saturating_add(1).saturating_sub(oldest);
+        let passed = usize::try_from(passed).unwrap_or(usize::MAX);
         let later = store.events.iter().skip(passed);
         Ok(Events {
             list: later.take(limit).cloned().collect(),
@@ -497,16 +523,12 @@ impl EventStore for Memory {
 
     async fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
         let mut store = self.store();
-        let now = Moment::now();
-        let told = store.marks.get(&mark.name);
-        let told = told.map(|(value, at, _)| (value.as_str(), *at));
-        if !mark.is_news(told, now) {
+        if let Some(poll) = &event.poll
+            && !events::is_told_of(store.poll(poll).map(|stored| &stored.poll))
+        {
             return Ok(false);
         }
-        let told = (mark.value.clone(), now, event.poll.clone());
-        store.marks.insert(mark.name.clone(), told);
-        store.add_event(event.clone());
-        Ok(true)
+        Ok(store.tell(mark, event))
     }
 
     async fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {

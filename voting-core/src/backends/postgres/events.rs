@@ -6,14 +6,14 @@
 use ::postgres::Row;
 use async_trait::async_trait;
 
-use super::{Inner, Postgres, from_column, prepared::Transaction, to_column};
+use super::{Inner, Postgres, from_column, polls::to_poll, prepared::Transaction, to_column};
 use crate::{
     backends::stored_event::EventColumns,
     error::StoreError,
     model::{id::PollId, moment::Moment},
     store::{
         EventStore,
-        events::{Event, Events, Mark, NewEvent},
+        events::{Event, Events, Mark, NewEvent, News, is_told_of},
     },
 };
 
@@ -50,6 +50,60 @@ pub(super) fn to_event(row: &Row) -> Result<Event, StoreError> {
     columns.try_into()
 }
 
+/// What was last noted of something, and when something was last told of it.
+type Last = Option<(String, Moment)>;
+
+const LAST: &str = "SELECT value, at FROM event_marks WHERE name = $1";
+
+fn last_told(row: Option<Row>, mark: &Mark) -> Result<Last, StoreError> {
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let at = Moment::from_unix_ms(from_column(row.get(1))?);
+    let corrupt = || StoreError::Corrupt(format!("mark {}", mark.name));
+    Ok(Some((row.get(0), at.ok_or_else(corrupt)?)))
+}
+
+fn borrowed(last: &Last) -> Option<(&str, Moment)> {
+    last.as_ref().map(|(value, at)| (value.as_str(), *at))
+}
+
+/// Tells what is news, and returns whether it was.
+pub(super) fn tell_in(
+    transaction: &mut Transaction<'_>,
+    mark: &Mark,
+    event: &NewEvent,
+) -> Result<bool, StoreError> {
+    // Locks the name, also where there is no row.
+    transaction.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('mark ' || $1, 0))",
+        &[&mark.name],
+    )?;
+    let last = last_told(transaction.query_opt(LAST, &[&mark.name])?, mark)?;
+    let now = Moment::now();
+    let news = mark.news(borrowed(&last), now);
+    let at = match (news, &last) {
+        (News::None, _) => return Ok(false),
+        (News::Noted, Some((_, at))) => *at,
+        (News::Noted | News::Told, _) => now,
+    };
+    transaction.execute(
+        "INSERT INTO event_marks (name, value, at, poll) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value, at = excluded.at",
+        &[
+            &mark.name,
+            &mark.value,
+            &to_column(at.unix_ms())?,
+            &event.poll.as_ref().map(PollId::as_str),
+        ],
+    )?;
+    let is_told = news == News::Told;
+    if is_told {
+        add_events(transaction, std::slice::from_ref(event))?;
+    }
+    Ok(is_told)
+}
+
 impl Inner {
     /// Numbers the events that have no number.
     pub(super) fn number_events(&self) -> Result<(), StoreError> {
@@ -81,7 +135,9 @@ impl Inner {
 
     fn events(&self, after: u64, limit: usize) -> Result<Events, StoreError> {
         self.number_events()?;
-        let (after, limit) = (to_column(after)?, i64::try_from(limit).unwrap_or(i64::MAX));
+        // There are no greater numbers.
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.read(|snapshot| {
             let rows = snapshot.query(
                 "SELECT number, id, at, kind, poll, data FROM events
@@ -102,40 +158,25 @@ impl Inner {
     }
 
     fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
+        // Mostly there is nothing to tell, and nothing is locked.
+        let last =
+            self.ask(|connection| last_told(connection.query_opt(LAST, &[&mark.name])?, mark))?;
+        if mark.news(borrowed(&last), Moment::now()) == News::None {
+            return Ok(false);
+        }
         self.in_transaction(|transaction| {
-            // Locks the name, also where there is no row.
-            transaction.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended('mark ' || $1, 0))",
-                &[&mark.name],
-            )?;
-            let told = transaction.query_opt(
-                "SELECT value, at FROM event_marks WHERE name = $1",
-                &[&mark.name],
-            )?;
-            let told = match &told {
-                None => None,
-                Some(row) => {
-                    let at = Moment::from_unix_ms(from_column(row.get(1))?);
-                    let corrupt = || StoreError::Corrupt(format!("mark {}", mark.name));
-                    Some((row.get::<_, &str>(0), at.ok_or_else(corrupt)?))
+            // The row of the poll is locked before the mark, as where a poll is changed.
+            if let Some(id) = &event.poll {
+                let row = transaction.query_opt(
+                    "SELECT key, definition, state, extras FROM polls WHERE id = $1 FOR SHARE",
+                    &[&id.as_str()],
+                )?;
+                let poll = row.as_ref().map(to_poll).transpose()?;
+                if !is_told_of(poll.as_ref()) {
+                    return Ok(false);
                 }
-            };
-            let now = Moment::now();
-            if !mark.is_news(told, now) {
-                return Ok(false);
             }
-            transaction.execute(
-                "INSERT INTO event_marks (name, value, at, poll) VALUES ($1, $2, $3, $4)
-                 ON CONFLICT (name) DO UPDATE SET value = excluded.value, at = excluded.at",
-                &[
-                    &mark.name,
-                    &mark.value,
-                    &to_column(now.unix_ms())?,
-                    &event.poll.as_ref().map(PollId::as_str),
-                ],
-            )?;
-            add_events(transaction, std::slice::from_ref(event))?;
-            Ok(true)
+            tell_in(transaction, mark, event)
         })
     }
 

@@ -4,7 +4,10 @@ use ::postgres::{GenericClient, Row};
 use async_trait::async_trait;
 
 use super::{
-    Inner, Postgres, audit::add_to_audit_log, events::add_events, prepared::Transaction,
+    Inner, Postgres,
+    audit::add_to_audit_log,
+    events::{add_events, tell_in},
+    prepared::Transaction,
     upgrade::must_be_finished,
 };
 use crate::{
@@ -113,6 +116,9 @@ fn change_poll(
         // As of a deleted poll, there may be many.
         transaction.batch_execute("SET LOCAL statement_timeout = 0")?;
         transaction.execute("SELECT forget_voters($1)", &[&id.as_str()])?;
+    }
+    if let Some((mark, event)) = before.as_ref().and_then(|poll| events::opening(poll, now)) {
+        tell_in(transaction, &mark, &event)?;
     }
     add_events(
         transaction,

@@ -5,14 +5,14 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use uuid::Uuid;
 
-use super::{Inner, Sqlite, begin, lock};
+use super::{Inner, Sqlite, begin, lock, polls::read_poll};
 use crate::{
     backends::stored_event::EventColumns,
     error::StoreError,
     model::{id::PollId, moment::Moment},
     store::{
         EventStore,
-        events::{Event, Events, Mark, NewEvent},
+        events::{Event, Events, Mark, NewEvent, News, is_told_of},
     },
 };
 
@@ -55,6 +55,62 @@ pub(super) fn newest_event(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(newest.optional()?.unwrap_or(0))
 }
 
+/// What was last noted of something, and when something was last told of it.
+type Last = Option<(String, Moment)>;
+
+fn last_told(connection: &Connection, mark: &Mark) -> Result<Last, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT value, at FROM event_marks WHERE name = ?1")?;
+    let last = query.query_row([&mark.name], |row| {
+        Ok((row.get::<_, String>(0)?, row.get(1)?))
+    });
+    let corrupt = || StoreError::Corrupt(format!("mark {}", mark.name));
+    let last = last.optional()?.map(|(value, at)| {
+        let at = Moment::from_unix_ms(at).ok_or_else(corrupt)?;
+        Ok((value, at))
+    });
+    last.transpose()
+}
+
+fn borrowed(last: &Last) -> Option<(&str, Moment)> {
+    last.as_ref().map(|(value, at)| (value.as_str(), *at))
+}
+
+/// Tells what is news, and returns whether it was.
+pub(super) fn tell_in(
+    transaction: &Transaction<'_>,
+    mark: &Mark,
+    event: &NewEvent,
+) -> Result<bool, StoreError> {
+    let (last, now) = (last_told(transaction, mark)?, Moment::now());
+    let news = mark.news(borrowed(&last), now);
+    let at = match (news, &last) {
+        (News::None, _) => return Ok(false),
+        (News::Noted, Some((_, at))) => *at,
+        (News::Noted | News::Told, _) => now,
+    };
+    transaction.execute(
+        "INSERT INTO event_marks (name, value, at, poll) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value, at = excluded.at",
+        params![
+            mark.name,
+            mark.value,
+            at.unix_ms(),
+            event.poll.as_ref().map(PollId::as_str),
+        ],
+    )?;
+    let is_told = news == News::Told;
+    if is_told {
+        add_events(transaction, std::slice::from_ref(event))?;
+    }
+    Ok(is_told)
+}
+
+/// A number that the database can compare with those of events.
+fn place(after: u64) -> i64 {
+    i64::try_from(after).unwrap_or(i64::MAX)
+}
+
 impl Inner {
     fn events(&self, after: u64, limit: usize) -> Result<Events, StoreError> {
         let mut reader = lock(&self.reader);
@@ -64,7 +120,7 @@ impl Inner {
             "SELECT number, id, at, kind, poll, data FROM events
              WHERE number > ?1 ORDER BY number LIMIT ?2",
         )?;
-        let rows = query.query_map(params![after, limit], columns)?;
+        let rows = query.query_map(params![place(after), limit], columns)?;
         let list = rows.map(|row| row?.try_into());
         let list = list.collect::<Result<Vec<Event>, StoreError>>()?;
         drop(query);
@@ -82,38 +138,22 @@ impl Inner {
     }
 
     fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
-        let mut writer = self.writer()?;
-        let transaction = begin(&mut writer)?;
-        let told = transaction.query_row(
-            "SELECT value, at FROM event_marks WHERE name = ?1",
-            [&mark.name],
-            |row| Ok((row.get::<_, String>(0)?, row.get(1)?)),
-        );
-        let told = match told.optional()? {
-            None => None,
-            Some((value, at)) => {
-                let corrupt = || StoreError::Corrupt(format!("mark {}", mark.name));
-                Some((value, Moment::from_unix_ms(at).ok_or_else(corrupt)?))
-            }
-        };
-        let now = Moment::now();
-        let told = told.as_ref().map(|(value, at)| (value.as_str(), *at));
-        if !mark.is_news(told, now) {
+        // Mostly there is nothing to tell, and no flush waits.
+        let last = last_told(&lock(&self.reader), mark)?;
+        if mark.news(borrowed(&last), Moment::now()) == News::None {
             return Ok(false);
         }
-        transaction.execute(
-            "INSERT INTO event_marks (name, value, at, poll) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value, at = excluded.at",
-            params![
-                mark.name,
-                mark.value,
-                now.unix_ms(),
-                event.poll.as_ref().map(PollId::as_str),
-            ],
-        )?;
-        add_events(&transaction, std::slice::from_ref(event))?;
+        let mut writer = self.writer()?;
+        let transaction = begin(&mut writer)?;
+        if let Some(id) = &event.poll {
+            let poll = read_poll(&transaction, id)?.map(|(_, poll)| poll);
+            if !is_told_of(poll.as_ref()) {
+                return Ok(false);
+            }
+        }
+        let is_told = tell_in(&transaction, mark, event)?;
         self.commit(transaction)?;
-        Ok(true)
+        Ok(is_told)
     }
 
     fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {

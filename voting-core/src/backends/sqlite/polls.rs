@@ -6,7 +6,12 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{
-    Inner, Sqlite, audit::add_to_audit_log, begin, events::add_events, lock, voiding::void_by,
+    Inner, Sqlite,
+    audit::add_to_audit_log,
+    begin,
+    events::{add_events, tell_in},
+    lock,
+    voiding::void_by,
 };
 use crate::{
     backends::stored_json,
@@ -97,6 +102,9 @@ impl Inner {
         }
         if let (true, Some(key)) = (forgets_voters, key) {
             forget_voters(&transaction, id, key)?;
+        }
+        if let Some((mark, event)) = before.as_ref().and_then(|poll| events::opening(poll, now)) {
+            tell_in(&transaction, &mark, &event)?;
         }
         add_events(
             &transaction,

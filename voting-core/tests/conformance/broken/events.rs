@@ -9,7 +9,7 @@ use voting_core::{
     model::moment::Moment,
     store::{
         EventStore,
-        events::{Events, Mark, NewEvent},
+        events::{Event, EventKind, Events, Mark, NewEvent},
     },
 };
 
@@ -25,6 +25,9 @@ enum Fault {
     RemovesMoreThanItIsTo,
     NumbersFromOneAgain,
     SaysNotWhatIsGone,
+    TellsOfWhatIsOver,
+    TellsThatThereIsLess,
+    HasNoOpening,
 }
 
 struct Broken(Fault, Arc<dyn EventStore>);
@@ -48,19 +51,25 @@ impl EventStore for Broken {
                 }
             }
             Fault::SaysNotWhatIsGone => events.oldest = 1,
+            Fault::HasNoOpening => {
+                let is_opening = |event: &Event| event.what.kind == EventKind::PollOpened;
+                events.list.retain(|event| !is_opening(event));
+            }
             _ => {}
         }
         Ok(events)
     }
 
     async fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
-        let mut mark = mark.clone();
+        let (mut mark, mut event) = (mark.clone(), event.clone());
         match self.0 {
             Fault::TellsTheSameAgain => mark.name = uuid::Uuid::now_v7().to_string(),
             Fault::TellsWithoutAPause => mark.pause_ms = 0,
+            Fault::TellsOfWhatIsOver => event.poll = None,
+            Fault::TellsThatThereIsLess => mark.only_more = false,
             _ => {}
         }
-        self.1.tell(&mark, event).await
+        self.1.tell(&mark, &event).await
     }
 
     async fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {
@@ -94,6 +103,12 @@ does_not_pass! {
         with(Fault::RemovesMoreThanItIsTo) => of events::the_oldest_events_go_first_and_numbers_go_on;
     one_that_numbers_from_one_again:
         with(Fault::NumbersFromOneAgain) => of events::the_oldest_events_go_first_and_numbers_go_on;
+    one_that_tells_of_what_is_over:
+        with(Fault::TellsOfWhatIsOver) => of events::of_a_poll_that_is_over_nothing_is_told;
+    one_that_tells_that_there_is_less:
+        with(Fault::TellsThatThereIsLess) => of events::what_grows_is_told_when_it_grows;
+    one_that_has_no_opening:
+        with(Fault::HasNoOpening) => of events::an_opening_at_its_time_is_told_once_and_before_what_comes_after;
     one_that_says_not_what_is_gone:
         with(Fault::SaysNotWhatIsGone) => of events::the_oldest_events_go_first_and_numbers_go_on;
 }
