@@ -942,7 +942,7 @@ export interface components {
             voters?: number;
             /**
              * Format: uint64
-             * @description Of `dead_letter.created`: the ballots that could not be counted, of all time.
+             * @description Of `dead_letter.created`: the ballots that are dead letters.
              */
             dead_letters?: number;
             /**

@@ -142,7 +142,7 @@ class EventData(TypedDict):
     """
     dead_letters: NotRequired[int]
     """
-    Of `dead_letter.created`: the ballots that could not be counted, of all time.
+    Of `dead_letter.created`: the ballots that are dead letters.
     """
     pending: NotRequired[int]
     """
