@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Authority, free_port, guard::Server, wait::await_that};
+use crate::{Authority, free_port, guard::Server, processes, wait::await_that};
 
 /// The password that an encrypted server asks for.
 const PASSWORD: &str = "pass word";
@@ -222,6 +222,61 @@ impl PostgresServer {
         await_that("Postgres is ready", ready);
     }
 
+    /// From now on its commits wait for a standby, and returns once there is one that they wait for.
+    ///
+    /// # Panics
+    /// There is none after a minute.
+    pub fn wait_for_standby(&self) {
+        self.set("synchronous_standby_names", "*");
+        let url = self.url("postgres");
+        await_that("the standby is synchronous", || {
+            let ask = "SELECT COUNT(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+            Self::sql(&url, ask) == Ok("1".to_owned())
+        });
+    }
+
+    /// A standby gets nothing more from its primary.
+    ///
+    /// # Panics
+    /// It still does after a minute.
+    pub fn stop_following(&self) {
+        self.set("primary_conninfo", "");
+        let url = self.url("postgres");
+        await_that("it follows nobody", || {
+            Self::sql(&url, "SELECT COUNT(*) FROM pg_stat_wal_receiver") == Ok("0".to_owned())
+        });
+    }
+
+    /// Makes a standby the primary.
+    ///
+    /// # Panics
+    /// It is none after a minute.
+    pub fn promote(&self) {
+        let promoted = Self::sql(&self.url("postgres"), "SELECT pg_promote()");
+        assert_eq!(promoted, Ok("t".to_owned()));
+    }
+
+    /// Changes a setting that needs no restart.
+    ///
+    /// # Panics
+    /// It cannot be changed.
+    pub fn set(&self, setting: &str, value: &str) {
+        let url = self.url("postgres");
+        let set = format!("ALTER SYSTEM SET {setting} = '{value}'");
+        for statement in [set.as_str(), "SELECT pg_reload_conf()"] {
+            Self::sql(&url, statement).expect("done");
+        }
+    }
+
+    /// Ends it and all its processes at once, as a power cut does.
+    pub fn kill_at_once(&mut self) {
+        let id = self.id();
+        let mut all = processes::children(id);
+        all.push(id);
+        processes::signal("KILL", &all);
+        self.server = None;
+    }
+
     /// Ends it without a warning.
     pub fn kill(&mut self) {
         if let Some(server) = self.server.take() {
@@ -338,6 +393,18 @@ impl PostgresServer {
             return format!("postgres://{user}@{host}:{port}/{database}?sslmode=require");
         }
         format!("postgres://postgres@{host}:{port}/{database}")
+    }
+
+    /// The address of two servers: that of the one that takes writes is used.
+    pub fn url_of_primary(&self, other: &Self, database: &str) -> String {
+        let host = |server: &Self| match server.is_encrypted {
+            true => format!("localhost:{}", server.port),
+            false => format!("127.0.0.1:{}", server.port),
+        };
+        let both = format!("{},{}", host(self), host(other));
+        let url = self.url(database).replacen(&host(self), &both, 1);
+        let next = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{next}target_session_attrs=read-write")
     }
 
     /// The same, for a role other than the superuser.

@@ -7,7 +7,8 @@
 //! 1. The log's ids are raised above the newest entry that the store has. Nobody can vote before there are
 //!    polls, so no ballot gets an id that makes it look older than one that is counted.
 //! 2. The store is checked against what the log knows to be acknowledged. If it lacks ballots, it was put back
-//!    to an earlier state: no poll becomes final then, and none is removed.
+//!    to an earlier state: no poll becomes final then, and none is removed. A poll becomes final only while the store is
+//!    the one that was checked.
 //! 3. The store gets back the polls that it lacks.
 //! 4. Every shard gets the times at which polls [open and close](crate::pipeline::schedule).
 //! 5. Polls that are to close are [sealed and moved on](crate::pipeline::closing).
@@ -30,7 +31,7 @@ use tokio::{
 
 use super::{
     closing,
-    put_back::{GuardedStore, bring_back_polls, forget_voters_again},
+    put_back::{GuardedStore, PollsInLife, bring_back_polls, forget_voters_again},
     schedule::{self, Published, ScheduledPolls},
 };
 use crate::{
@@ -102,10 +103,14 @@ impl Coordinator {
     pub async fn round(&self) -> Result<(), StoreError> {
         let log = self.log.as_ref();
         log.raise_ids(self.store.newest_applied().await?).await?;
-        self.guarded.check().await?;
+        let life = self.guarded.check().await?;
         bring_back_polls(log, self.store.as_ref()).await?;
         schedule::round(log, self.store.as_ref()).await?;
-        closing::advance(log, self.queue.as_ref(), self.store.as_ref()).await?;
+        let checked = PollsInLife {
+            store: self.store.as_ref(),
+            life,
+        };
+        closing::advance(log, self.queue.as_ref(), &checked).await?;
         let mut polls = Published(self.store.as_ref()).polls().await?;
         // An earlier worker would set ballots aside that take one back.
         if !self.store.upgrade_is_finished().await? {

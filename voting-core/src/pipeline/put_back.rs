@@ -22,7 +22,7 @@ use crate::{
     },
     store::{
         BatchFlusher, PollDirectory, PollStore, SeparateStore,
-        applied::{Applied, PutBack},
+        applied::{Applied, PutBack, StoreLife},
         batch::Batch,
         outcome::{Flushed, Totals},
     },
@@ -164,12 +164,19 @@ pub(super) async fn forget_voters_again(
 
 /// A store that takes no batch after it was put back to an earlier state.
 ///
-/// A database that is put back fails first: its connections or its tables are gone. So after each failure it is
-/// checked again before anything is written.
+/// A database is put back in another [life](StoreLife) than the one in which it was checked, and takes no batch then before it
+/// is checked again. After each failure it is checked, too.
 pub struct GuardedStore {
     log: Arc<dyn SeparateLog>,
     store: Arc<dyn SeparateStore>,
-    checked: Mutex<Option<Instant>>,
+    checked: Mutex<Option<Checked>>,
+}
+
+/// A check that has found nothing.
+#[derive(Clone)]
+struct Checked {
+    began: Instant,
+    life: Option<StoreLife>,
 }
 
 impl GuardedStore {
@@ -181,32 +188,38 @@ impl GuardedStore {
         }
     }
 
-    /// Asks both.
-    pub(super) async fn check(&self) -> Result<(), StoreError> {
+    /// Asks both. The life in which the store is checked.
+    pub(super) async fn check(&self) -> Result<Option<StoreLife>, StoreError> {
         let began = Instant::now();
         // In this order: what is acknowledged was in the store before.
         let below = self.log.acknowledged_below().await?;
-        self.check_since(began, &below).await
+        Ok(self.check_since(began, &below).await?.life)
     }
 
     async fn check_since(
         &self,
         began: Instant,
         below: &HashMap<ShardId, EntryId>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Checked, StoreError> {
         let applied = self.store.applied().await?;
-        let checked = check_applied(self.log.as_ref(), below, &applied).await;
-        self.note(checked.is_ok().then_some(began));
+        let found = check_applied(self.log.as_ref(), below, &applied).await;
+        let life = applied.life;
+        let checked = found.map(|()| Checked { began, life });
+        self.note(checked.as_ref().ok().cloned());
         checked
     }
 
-    fn note(&self, checked: Option<Instant>) {
+    fn note(&self, checked: Option<Checked>) {
         *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = checked;
     }
 
-    fn holds(&self) -> bool {
-        let checked = *self.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        checked.is_some_and(|checked| checked.elapsed() < HOLDS)
+    /// The last check, while it holds.
+    fn checked(&self) -> Option<Checked> {
+        let checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let checked = checked.as_ref();
+        checked
+            .filter(|checked| checked.began.elapsed() < HOLDS)
+            .cloned()
     }
 }
 
@@ -219,14 +232,16 @@ impl std::fmt::Debug for GuardedStore {
 #[async_trait]
 impl BatchFlusher for GuardedStore {
     async fn flush(&self, batch: &Batch) -> Result<Flushed, StoreError> {
-        if !self.holds() {
+        let mut checked = self.checked();
+        if checked.is_none() {
             let began = Instant::now();
             // If the log does not answer, the ballots in hand are better in the store than nowhere.
             if let Ok(below) = self.log.acknowledged_below().await {
-                self.check_since(began, &below).await?;
+                checked = Some(self.check_since(began, &below).await?);
             }
         }
-        let flushed = self.store.flush(batch).await;
+        let life = checked.and_then(|checked| checked.life);
+        let flushed = self.store.flush_in(batch, life.as_ref()).await;
         if flushed.is_err() {
             self.note(None);
         }
@@ -239,6 +254,40 @@ impl BatchFlusher for GuardedStore {
 
     async fn ready_to_flush(&self) -> Result<(), StoreError> {
         self.store.ready_to_flush().await
+    }
+}
+
+/// The polls of a store, which change only in the life in which the store was checked: a poll must not become final in a
+/// store that lacks ballots of it.
+pub(super) struct PollsInLife<'a> {
+    pub(super) store: &'a dyn SeparateStore,
+    pub(super) life: Option<StoreLife>,
+}
+
+#[async_trait]
+impl PollDirectory for PollsInLife<'_> {
+    async fn poll(&self, id: &PollId) -> Result<Option<Poll>, StoreError> {
+        self.store.poll(id).await
+    }
+
+    async fn polls(&self) -> Result<Vec<Poll>, StoreError> {
+        self.store.polls().await
+    }
+
+    async fn is_deleted(&self, id: &PollId) -> Result<bool, StoreError> {
+        self.store.is_deleted(id).await
+    }
+}
+
+#[async_trait]
+impl PollStore for PollsInLife<'_> {
+    async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
+        let life = self.life.as_ref();
+        self.store.change_poll_in(change, by, life).await
+    }
+
+    async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {
+        self.store.deleted_polls().await
     }
 }
 

@@ -7,13 +7,42 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    error::StoreError,
+    error::{ErrorKind, StoreError},
     model::position::{EntryId, EntryKey, ShardId},
 };
+
+/// One life of a store. Another one begins when its server is started, when a standby takes over, or when its tables are made
+/// anew. Only then may the store have gone back to an earlier state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreLife(String);
+
+impl StoreLife {
+    /// The life that is called so. For back ends.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+}
+
+/// The life of the store in which a batch was to be flushed is over. Nothing is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the database was started anew, or a standby has taken over: what it has is checked before it is written to"
+)]
+pub struct LifeIsOver;
+
+impl LifeIsOver {
+    /// As an error of a store. The batch can be flushed once it is known what the store has.
+    pub fn into_error(self) -> StoreError {
+        StoreError::of_kind(ErrorKind::Unreachable, self)
+    }
+}
 
 /// The marks of the entries that are in a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
+    /// The life of the store in which they were asked for, if it can go back to an earlier state. It is asked for before the
+    /// marks.
+    pub life: Option<StoreLife>,
     /// Of each shard: all entries below this are in the store.
     pub below: HashMap<ShardId, EntryId>,
     /// And these.
@@ -69,6 +98,7 @@ mod tests {
         let applied = Applied {
             below: [(shard, entry(5))].into(),
             also: [(shard, entry(7)), (other, entry(2))].into(),
+            ..Applied::default()
         };
         let has = |ms| applied.has((shard, entry(ms)));
         assert_eq!([has(4), has(5), has(6), has(7)], [true, false, false, true]);

@@ -22,7 +22,7 @@ use auto_impl::auto_impl;
 use uuid::Uuid;
 
 use self::{
-    applied::Applied,
+    applied::{Applied, StoreLife},
     audit::{AuditEntry, AuditNote},
     batch::Batch,
     events::{Events, Mark, NewEvent},
@@ -62,6 +62,20 @@ pub trait BatchFlusher: Send + Sync {
     /// [`StoreError::PollChanged`] when the poll of a ballot is not stored, or does not take the ballot (see
     /// [`PollState::takes`]). Nothing is written then.
     async fn flush(&self, batch: &Batch) -> Result<Flushed, StoreError>;
+
+    /// Writes a batch if the store is still in the life in which its marks [were asked for](AppliedStore::applied): this is
+    /// known in the transaction that writes. `None` stands for any life. By default, a store has one life.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush); [`LifeIsOver`](applied::LifeIsOver). Nothing is written then.
+    async fn flush_in(
+        &self,
+        batch: &Batch,
+        life: Option<&StoreLife>,
+    ) -> Result<Flushed, StoreError> {
+        let _ = life;
+        self.flush(batch).await
+    }
 
     /// How many flushed ballots are in each state, over all polls.
     async fn totals(&self) -> Result<Totals, StoreError>;
@@ -143,6 +157,20 @@ pub trait PollStore: PollDirectory {
     /// [`StoreError::UpgradeUnfinished`] if the poll [needs new programs](Poll::needs_new_programs) or is to be deleted,
     /// and older programs may be at work.
     async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError>;
+
+    /// Changes a poll if the store is still in this life, as [`BatchFlusher::flush_in`] does with a batch.
+    ///
+    /// # Errors
+    /// As [`change_poll`](Self::change_poll); [`LifeIsOver`](applied::LifeIsOver). Nothing is written then.
+    async fn change_poll_in(
+        &self,
+        change: &PollChange,
+        by: &str,
+        life: Option<&StoreLife>,
+    ) -> Result<Option<Poll>, StoreError> {
+        let _ = life;
+        self.change_poll(change, by).await
+    }
 
     /// The polls that were deleted, each with the seals that it had.
     async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {

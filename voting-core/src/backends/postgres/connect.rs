@@ -8,22 +8,30 @@ use std::{
     time::Duration,
 };
 
-use ::postgres::{CancelToken, Client, Config, config::SslMode};
-use r2d2::{Pool, PooledConnection};
+use ::postgres::{
+    CancelToken, Client, Config,
+    config::{SslMode, TargetSessionAttrs},
+};
+use r2d2::{ManageConnection, Pool, PooledConnection};
 use r2d2_postgres::PostgresConnectionManager;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{PostgresOptions, failure::CannotConnect, prepared::Connection};
+use super::{
+    PostgresOptions, failure::CannotConnect, prepared::Connection, replication::Unconfirmed,
+    servers::Servers,
+};
 use crate::{
     backends::{PROGRAM_VERSION, tls},
-    error::StoreError,
+    error::{ErrorKind, StoreError},
 };
 
-/// How to connect to the server of an address.
+/// How to connect to the servers of an address.
 #[derive(Clone)]
 pub(super) struct Connector {
-    config: Config,
+    servers: Servers,
+    /// Whether the address asks for a server that takes writes.
+    writes: bool,
     tls: MakeRustlsConnect,
     /// Who vouches for the server, if the connection is encrypted.
     pub(super) roots: Option<Arc<RootCertStore>>,
@@ -32,10 +40,22 @@ pub(super) struct Connector {
 impl Connector {
     /// Connects once, and returns at once the reason if this fails. The pool would try again until its time-out.
     pub(super) fn connect(&self, statement_timeout: Duration) -> Result<Client, StoreError> {
-        let cannot = |error: ::postgres::Error| CannotConnect::by(&error).into_error();
-        let mut client = self.config.connect(self.tls.clone()).map_err(cannot)?;
+        let client = self
+            .servers
+            .first(|config| config.connect(self.tls.clone()));
+        let mut client = client.map_err(CannotConnect::into_error)?;
         set_up(&mut client, statement_timeout)?;
         Ok(client)
+    }
+
+    /// A connection that notices commits which the standby has not confirmed.
+    fn connect_to_write(&self) -> Result<(Client, Unconfirmed), CannotConnect> {
+        self.servers.first(|config| {
+            let mut config = config.clone();
+            let unconfirmed = Unconfirmed::noticed_by(&mut config);
+            let manager = PostgresConnectionManager::new(config, self.tls.clone());
+            Ok((manager.connect()?, unconfirmed))
+        })
     }
 
     /// Stops what the server does for a connection.
@@ -46,7 +66,7 @@ impl Connector {
 
 /// Makes connections, of one type whether they are encrypted or not.
 pub(super) struct Manager {
-    connect: PostgresConnectionManager<MakeRustlsConnect>,
+    connector: Connector,
     /// How many connections were lost. If one was, the others may be, too, as when the server was started
     /// anew: each is tried before it is used again.
     lost: Arc<AtomicU64>,
@@ -55,20 +75,25 @@ pub(super) struct Manager {
 /// How long a connection that is tried may take to answer.
 const TRIED_FOR: Duration = Duration::from_secs(1);
 
-impl r2d2::ManageConnection for Manager {
+impl ManageConnection for Manager {
     type Connection = Connection;
-    type Error = ::postgres::Error;
+    type Error = CannotConnect;
 
-    fn connect(&self) -> Result<Connection, ::postgres::Error> {
+    fn connect(&self) -> Result<Connection, CannotConnect> {
         // Before it connects: what is lost meanwhile may be lost to this one, too.
         let lost = self.lost.load(Ordering::Acquire);
-        Ok(Connection::new(self.connect.connect()?, lost))
+        let (client, unconfirmed) = self.connector.connect_to_write()?;
+        Ok(Connection::new(client, lost, unconfirmed))
     }
 
-    fn is_valid(&self, connection: &mut Connection) -> Result<(), ::postgres::Error> {
+    fn is_valid(&self, connection: &mut Connection) -> Result<(), CannotConnect> {
         let lost = self.lost.load(Ordering::Acquire);
         if connection.trusted_at != lost {
-            connection.is_valid(TRIED_FOR)?;
+            let answers = connection.is_valid(TRIED_FOR);
+            answers.map_err(|error| CannotConnect::by(&error))?;
+            if self.connector.writes && !takes_writes(connection)? {
+                return Err(CannotConnect::read_only());
+            }
             connection.trusted_at = lost;
         }
         Ok(())
@@ -81,6 +106,21 @@ impl r2d2::ManageConnection for Manager {
         }
         is_lost
     }
+}
+
+/// Behind a proxy, the server of a connection may have become another one.
+fn takes_writes(connection: &mut Client) -> Result<bool, CannotConnect> {
+    let asked = connection.simple_query("SHOW transaction_read_only");
+    let asked = asked.map_err(|error| CannotConnect::by(&error))?;
+    Ok(asked.iter().any(|message| {
+        matches!(message, ::postgres::SimpleQueryMessage::Row(row) if row.get(0) == Some("off"))
+    }))
+}
+
+/// Whether a connection is not to be used again after this error. A server that takes no writes is left, too: another server
+/// may have taken over, and a new session may be allowed what this one is not.
+pub(super) fn is_of_no_use(error: &StoreError) -> bool {
+    is_lost(error) || error.kind() == ErrorKind::ReadOnly
 }
 
 /// Whether the server has ended the connection, or it was cut: nothing is wrong with what was asked.
@@ -134,7 +174,8 @@ pub(super) fn connector(mut config: Config, options: &PostgresOptions) -> Connec
         .with_root_certificates(Arc::clone(&roots))
         .with_no_client_auth();
     Connector {
-        config,
+        servers: Servers::new(&config),
+        writes: config.get_target_session_attrs() == TargetSessionAttrs::ReadWrite,
         tls: MakeRustlsConnect::new(tls),
         roots: encrypted.then_some(roots),
     }
@@ -157,7 +198,7 @@ pub(super) fn pool(
         }))
         .error_handler(Box::new(last_failure.clone()))
         .build_unchecked(Manager {
-            connect: PostgresConnectionManager::new(connector.config, connector.tls),
+            connector,
             lost: Arc::default(),
         })
 }
@@ -212,9 +253,9 @@ impl LastFailure {
     }
 }
 
-impl r2d2::HandleError<::postgres::Error> for LastFailure {
-    fn handle_error(&self, error: ::postgres::Error) {
-        self.set(Some(CannotConnect::by(&error)));
+impl r2d2::HandleError<CannotConnect> for LastFailure {
+    fn handle_error(&self, error: CannotConnect) {
+        self.set(Some(error));
     }
 }
 
@@ -225,10 +266,10 @@ struct SetUp {
     last_failure: LastFailure,
 }
 
-impl r2d2::CustomizeConnection<Connection, ::postgres::Error> for SetUp {
-    fn on_acquire(&self, connection: &mut Connection) -> Result<(), ::postgres::Error> {
+impl r2d2::CustomizeConnection<Connection, CannotConnect> for SetUp {
+    fn on_acquire(&self, connection: &mut Connection) -> Result<(), CannotConnect> {
         self.last_failure.set(None);
-        set_up(connection, self.statement_timeout)
+        set_up(connection, self.statement_timeout).map_err(|error| CannotConnect::by(&error))
     }
 }
 

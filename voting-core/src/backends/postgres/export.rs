@@ -65,7 +65,7 @@ impl Inner {
         sent: &mut Option<ExportSender>,
     ) -> Result<(), StoreError> {
         let client = self.connector.connect(SORTED_WITHIN)?;
-        let mut connection = Connection::new(client, 0);
+        let mut connection = Connection::alone(client);
         self.check_schema(&mut connection)?;
         self.cancel_when_gone(connection.cancel_token(), gone, done);
         let mut snapshot = connection

@@ -4,7 +4,10 @@ use std::error::Error;
 
 use ::postgres::error::SqlState;
 
-use crate::error::{ErrorKind, StoreError, causes, in_one_line};
+use crate::{
+    backends::endpoint::Endpoint,
+    error::{ErrorKind, StoreError, causes, in_one_line},
+};
 
 /// Why there was no connection.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -16,15 +19,63 @@ pub(super) struct CannotConnect {
 
 impl CannotConnect {
     pub(super) fn by(error: &::postgres::Error) -> Self {
+        if is_refused_for_writes(error) {
+            return Self::read_only();
+        }
         Self {
             reason: in_one_line(error),
             failure: Failure::by(error),
         }
     }
 
+    /// A server answers, and takes no writes.
+    pub(super) fn read_only() -> Self {
+        Self {
+            reason: TAKES_NO_WRITES.to_owned(),
+            failure: Some(Failure::ReadOnly),
+        }
+    }
+
+    /// None of the servers of an address can be used.
+    pub(super) fn of_each(failures: Vec<(&Endpoint, Self)>) -> Self {
+        if let [(_, only)] = &failures[..] {
+            return only.clone();
+        }
+        // A standby is no fault while there is a primary to be asked, which then has one.
+        let is_standby = |(_, of): &(_, Self)| of.failure == Some(Failure::ReadOnly);
+        let failure = match failures.iter().all(is_standby) {
+            true => Some(Failure::ReadOnly),
+            false => failures
+                .iter()
+                .filter(|of| !is_standby(of))
+                .find_map(|(_, of)| of.failure),
+        };
+        let reasons = failures.iter();
+        let reasons: Vec<_> = reasons
+            .map(|(endpoint, of)| format!("{endpoint}: {}", of.reason))
+            .collect();
+        Self {
+            reason: reasons.join("; "),
+            failure,
+        }
+    }
+
     pub(super) fn into_error(self) -> StoreError {
         StoreError::unavailable(self)
     }
+}
+
+/// Of a standby, or of a server or a login that is set so.
+const TAKES_NO_WRITES: &str =
+    "it takes no writes: it is a standby, or default_transaction_read_only is on";
+
+/// Whether the client has left a server that is not as `target_session_attrs=read-write` asks. A refusal of the system has
+/// a number, and this has none.
+fn is_refused_for_writes(error: &::postgres::Error) -> bool {
+    let io = causes(error).find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|io| {
+        io.kind() == std::io::ErrorKind::PermissionDenied && io.raw_os_error().is_none()
+    })
 }
 
 /// A kind of failure that an operator can do something about.

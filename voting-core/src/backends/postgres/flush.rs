@@ -27,6 +27,7 @@ use crate::{
     },
     store::{
         BatchFlusher,
+        applied::{LifeIsOver, StoreLife},
         batch::{Batch, PlacedBallot},
         dead_letter::DeadLetter,
         older::Older,
@@ -46,10 +47,15 @@ enum Way {
 }
 
 impl Inner {
-    fn flush(&self, connection: &mut Connection, batch: &Batch) -> Result<Flushed, StoreError> {
+    fn flush(
+        &self,
+        connection: &mut Connection,
+        batch: &Batch,
+        life: Option<&StoreLife>,
+    ) -> Result<Flushed, StoreError> {
         let (mut way, mut retries) = (Way::AtOnce, 0);
         let report = loop {
-            let mut transaction = connection.begin()?;
+            let mut transaction = begin_in(connection, life)?;
             let flushed = self.write(&mut transaction, batch, way);
             let flushed = flushed.and_then(|report| {
                 transaction.commit()?;
@@ -283,19 +289,36 @@ impl Inner {
     }
 }
 
+/// Begins a transaction in this life of the store.
+pub(super) fn begin_in<'a>(
+    connection: &'a mut Connection,
+    life: Option<&StoreLife>,
+) -> Result<Transaction<'a>, StoreError> {
+    let Some(life) = life else {
+        return Ok(connection.begin()?);
+    };
+    let (transaction, now) = connection.begin_and_ask(marks::LIFE)?;
+    if marks::life_named(now) != *life {
+        return Err(LifeIsOver.into_error());
+    }
+    Ok(transaction)
+}
+
 impl Inner {
     fn takes_writes(&self) -> Result<(), StoreError> {
         let ask = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on'";
-        let row = self.ask(|connection| Ok(connection.query_one(ask, &[])?))?;
-        let why = match (row.get(0), row.get(1)) {
-            (true, _) => "it is a standby",
-            (_, true) => "default_transaction_read_only is on",
-            _ => return Ok(()),
-        };
-        Err(StoreError::of_kind(
-            ErrorKind::ReadOnly,
-            format!("Postgres takes no writes: {why}"),
-        ))
+        self.ask(|connection| {
+            let row = connection.query_one(ask, &[])?;
+            let why = match (row.get(0), row.get(1)) {
+                (true, _) => "it is a standby",
+                (_, true) => "default_transaction_read_only is on",
+                _ => return Ok(()),
+            };
+            Err(StoreError::of_kind(
+                ErrorKind::ReadOnly,
+                format!("Postgres takes no writes: {why}"),
+            ))
+        })
     }
 }
 
@@ -546,9 +569,19 @@ pub(super) fn write_dead_letter(
 #[async_trait]
 impl BatchFlusher for Postgres {
     async fn flush(&self, batch: &Batch) -> Result<Flushed, StoreError> {
-        let batch = batch.clone();
-        self.call(move |inner| inner.on_connection(|connection| inner.flush(connection, &batch)))
-            .await
+        self.flush_in(batch, None).await
+    }
+
+    async fn flush_in(
+        &self,
+        batch: &Batch,
+        life: Option<&StoreLife>,
+    ) -> Result<Flushed, StoreError> {
+        let (batch, life) = (batch.clone(), life.cloned());
+        self.call(move |inner| {
+            inner.on_connection(|connection| inner.flush(connection, &batch, life.as_ref()))
+        })
+        .await
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {

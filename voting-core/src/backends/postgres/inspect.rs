@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ::postgres::{Client, Config, SimpleQueryMessage, config::Host, error::SqlState};
+use ::postgres::{Client, SimpleQueryMessage, error::SqlState};
 
 use super::{Inner, Postgres, from_column, prepared::Connection, roles};
 use crate::{
@@ -75,30 +75,10 @@ pub struct LoginReport {
     pub may_write: Vec<String>,
 }
 
-/// Where the address leads, without user and password.
-pub(super) fn endpoints(config: &Config) -> Vec<Endpoint> {
-    let ports = config.get_ports();
-    let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-    let hosts = config.get_hosts().iter().enumerate();
-    hosts
-        .map(|(index, host)| match host {
-            Host::Tcp(host) => Endpoint {
-                host: host.clone(),
-                port: Some(port(index)),
-            },
-            #[cfg(unix)]
-            Host::Unix(path) => Endpoint {
-                host: path.display().to_string(),
-                port: None,
-            },
-        })
-        .collect()
-}
-
 impl Inner {
     fn inspect(&self) -> Result<ServerReport, StoreError> {
         let patience = self.options.statement_timeout;
-        let mut connection = Connection::new(self.connector.connect(patience)?, 0);
+        let mut connection = Connection::alone(self.connector.connect(patience)?);
         // As the services commit.
         let row = connection.begin()?.query_opt(
             "SELECT split_part(current_setting('server_version'), ' ', 1),

@@ -13,8 +13,22 @@ use super::{
 use crate::{
     error::StoreError,
     model::position::{EntryId, EntryKey, ShardId},
-    store::{AppliedStore, applied::Applied, batch::Batch},
+    store::{
+        AppliedStore,
+        applied::{Applied, StoreLife},
+        batch::Batch,
+    },
 };
+
+/// What tells one life of the store from another: which server it is and since when it runs, whether it is a standby, and
+/// which table it is. The names of tables stay when a backup is restored; their numbers do not.
+pub(super) const LIFE: &str = "SELECT concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), \
+    pg_is_in_recovery(), to_regclass('applied_below')::oid)";
+
+/// The life, as [`LIFE`] calls it.
+pub(super) fn life_named(name: Option<String>) -> StoreLife {
+    StoreLife::new(name.unwrap_or_default())
+}
 
 /// Marks the batch's entries as applied and says which were not so before.
 pub(super) fn mark(
@@ -113,8 +127,14 @@ impl AppliedStore for Postgres {
             // In one statement, so that a mark is not missed while it is folded.
             let all = "SELECT shard, ms, seq, true FROM applied_below
                        UNION ALL SELECT shard, ms, seq, false FROM applied";
-            let marks = inner.ask(|connection| Ok(connection.query(all, &[])?))?;
-            let mut applied = Applied::default();
+            let (life, marks) = inner.ask(|connection| {
+                let life = connection.query_one(LIFE, &[])?.get(0);
+                Ok((life, connection.query(all, &[])?))
+            })?;
+            let mut applied = Applied {
+                life: Some(life_named(life)),
+                ..Applied::default()
+            };
             for row in &marks {
                 let mark = key(row)?;
                 if row.get(3) {

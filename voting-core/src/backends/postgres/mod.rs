@@ -19,8 +19,10 @@ mod polls;
 mod prepared;
 mod read;
 mod repartition;
+mod replication;
 mod roles;
 mod schema;
+mod servers;
 mod sessions;
 mod split;
 mod tokens;
@@ -57,6 +59,7 @@ use crate::{
     backends::{endpoint::Endpoint, tls::Authorities},
     error::{ErrorKind, StoreError},
     model::position::{EntryId, ShardId},
+    store::applied::StoreLife,
 };
 
 /// The number of rows of each tally. Workers add to different rows, so they seldom wait for each other.
@@ -126,7 +129,7 @@ impl Postgres {
     pub fn new(url: &str, options: PostgresOptions) -> Result<Self, InvalidAddress> {
         let last_failure = LastFailure::default();
         let config = address::parse(url)?;
-        let endpoints = inspect::endpoints(&config);
+        let endpoints = servers::endpoints(&config);
         let connector = connect::connector(config, &options);
         let pool = connect::pool(connector.clone(), &options, &last_failure);
         let stripe = uuid::Uuid::now_v7().as_bytes()[15] % STRIPES;
@@ -190,10 +193,19 @@ impl Inner {
         &self,
         work: impl Fn(&mut prepared::Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.in_transaction_in(None, work)
+    }
+
+    /// The same, in this life of the store.
+    fn in_transaction_in<T>(
+        &self,
+        life: Option<&StoreLife>,
+        work: impl Fn(&mut prepared::Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         self.on_connection(|connection| {
             let mut retries = 0;
             loop {
-                let mut transaction = connection.begin()?;
+                let mut transaction = flush::begin_in(connection, life)?;
                 let done = work(&mut transaction).and_then(|done| {
                     transaction.commit()?;
                     Ok(done)
@@ -219,7 +231,7 @@ impl Inner {
         let patience = self.options.connect_timeout;
         let mut connection = connect::take(pool, &self.last_failure, patience)?;
         let done = work(&mut connection);
-        connection.is_lost |= done.as_ref().is_err_and(connect::is_lost);
+        connection.is_lost |= done.as_ref().is_err_and(connect::is_of_no_use);
         done
     }
 

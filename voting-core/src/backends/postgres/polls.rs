@@ -19,7 +19,7 @@ use crate::{
         poll::{self, ChangeTo, Changed, Poll, PollChange, log_changes},
         poll_state::Seals,
     },
-    store::{PollDirectory, PollStore, audit::AuditNote, events},
+    store::{PollDirectory, PollStore, applied::StoreLife, audit::AuditNote, events},
 };
 
 const POLL: &str = "SELECT key, definition, state, extras FROM polls WHERE id = $1";
@@ -44,9 +44,15 @@ pub(super) fn to_poll(row: &Row) -> Result<Poll, StoreError> {
 }
 
 impl Inner {
-    fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
-        let (before, after) =
-            self.in_transaction(|transaction| self.change_poll_in(transaction, change, by))?;
+    fn change_poll(
+        &self,
+        change: &PollChange,
+        by: &str,
+        life: Option<&StoreLife>,
+    ) -> Result<Option<Poll>, StoreError> {
+        let (before, after) = self.in_transaction_in(life, |transaction| {
+            self.change_poll_in(transaction, change, by)
+        })?;
         log_changes(before.as_ref(), after.as_ref());
         Ok(after)
     }
@@ -197,10 +203,20 @@ impl PollDirectory for Postgres {
 #[async_trait]
 impl PollStore for Postgres {
     async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
-        let (change, by) = (change.clone(), by.to_owned());
-        self.call(move |inner| inner.change_poll(&change, &by))
+        self.change_poll_in(change, by, None).await
+    }
+
+    async fn change_poll_in(
+        &self,
+        change: &PollChange,
+        by: &str,
+        life: Option<&StoreLife>,
+    ) -> Result<Option<Poll>, StoreError> {
+        let (change, by, life) = (change.clone(), by.to_owned(), life.cloned());
+        self.call(move |inner| inner.change_poll(&change, &by, life.as_ref()))
             .await
     }
+
     async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {
         self.call(|inner| {
             inner.ask(|connection| {

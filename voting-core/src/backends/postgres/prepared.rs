@@ -6,7 +6,10 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
-use ::postgres::{Client, Error, Row, Statement, types::ToSql};
+use ::postgres::{Client, Error, Row, SimpleQueryMessage, Statement, types::ToSql};
+
+use super::replication::Unconfirmed;
+use crate::error::StoreError;
 
 /// By their text, of which there are only as many as stand in this code.
 type Statements = HashMap<&'static str, Statement>;
@@ -21,33 +24,63 @@ pub(super) struct Connection {
     pub(super) trusted_at: u64,
     /// It is not to be used again.
     pub(super) is_lost: bool,
+    /// Whether a commit was not confirmed by the standby.
+    unconfirmed: Unconfirmed,
 }
 
 impl Connection {
-    pub(super) fn new(client: Client, trusted_at: u64) -> Self {
+    pub(super) fn new(client: Client, trusted_at: u64, unconfirmed: Unconfirmed) -> Self {
         Self {
             client,
             statements: Statements::new(),
             trusted_at,
             is_lost: false,
+            unconfirmed,
         }
     }
 
-    /// Begins a transaction whose statements stay prepared, and whose commit waits for the disk.
+    /// A connection that is in no pool, and commits nothing.
+    pub(super) fn alone(client: Client) -> Self {
+        Self::new(client, 0, Unconfirmed::default())
+    }
+
+    /// Begins a transaction whose statements stay prepared, and whose commit waits for the disk, and for the standby if
+    /// there is a synchronous one.
     ///
     /// That is asked for in the transaction itself, though the session was told: behind a pooler the
     /// transaction may run in another session. With the `BEGIN` it takes no round trip of its own, which is
     /// why this is not the client's own transaction.
     pub(super) fn begin(&mut self) -> Result<Transaction<'_>, Error> {
-        let mut transaction = Transaction {
+        let mut transaction = self.transaction();
+        transaction.batch_execute(BEGIN)?;
+        Ok(transaction)
+    }
+
+    /// The same, and asks for one text first, which takes no round trip of its own.
+    pub(super) fn begin_and_ask(
+        &mut self,
+        question: &str,
+    ) -> Result<(Transaction<'_>, Option<String>), Error> {
+        let transaction = self.transaction();
+        let told = transaction
+            .client
+            .simple_query(&format!("{BEGIN}; {question}"))?;
+        let text = told.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        Ok((transaction, text.map(str::to_owned)))
+    }
+
+    fn transaction(&mut self) -> Transaction<'_> {
+        Transaction {
             client: &mut self.client,
             statements: &mut self.statements,
             is_lost: &mut self.is_lost,
+            unconfirmed: &self.unconfirmed,
             depth: 0,
             is_over: false,
-        };
-        transaction.batch_execute("BEGIN; SET LOCAL synchronous_commit = on")?;
-        Ok(transaction)
+        }
     }
 
     /// After a failure. It may be due to what is prepared: a table has changed, or the server has
@@ -56,6 +89,8 @@ impl Connection {
         self.statements.clear();
     }
 }
+
+const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit = on";
 
 impl Deref for Connection {
     type Target = Client;
@@ -76,6 +111,7 @@ pub(super) struct Transaction<'a> {
     client: &'a mut Client,
     statements: &'a mut Statements,
     is_lost: &'a mut bool,
+    unconfirmed: &'a Unconfirmed,
     /// The savepoints that it is in.
     depth: u32,
     is_over: bool,
@@ -121,18 +157,23 @@ impl Transaction<'_> {
             client: self.client,
             statements: self.statements,
             is_lost: self.is_lost,
+            unconfirmed: self.unconfirmed,
             depth,
             is_over: false,
         })
     }
 
-    pub(super) fn commit(mut self) -> Result<(), Error> {
+    /// # Errors
+    /// Also if the transaction is committed, and the synchronous standby has not confirmed it.
+    pub(super) fn commit(mut self) -> Result<(), StoreError> {
         self.is_over = true;
         let commit = match self.depth {
             0 => "COMMIT".to_owned(),
             depth => format!("RELEASE s{depth}"),
         };
-        self.client.batch_execute(&commit)
+        self.unconfirmed.forget();
+        self.client.batch_execute(&commit)?;
+        self.unconfirmed.check()
     }
 
     pub(super) fn rollback(mut self) -> Result<(), Error> {
