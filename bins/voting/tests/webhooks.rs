@@ -203,6 +203,7 @@ impl Days {
             value: number.to_string(),
             initial: "0",
             pause_ms: 0,
+            only_more: true,
         };
         let event = NewEvent {
             kind: EventKind::DeadLetterCreated,
