@@ -606,6 +606,161 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the webhooks. */
+        get: operations["listWebhooks"];
+        put?: never;
+        /** Make a webhook. Only this answer contains its secret. */
+        post: operations["addWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Change where the messages of a webhook go to, what it is for, and which events are sent. */
+        put: operations["changeWebhook"];
+        post?: never;
+        /** Remove a webhook, with its deliveries. */
+        delete: operations["removeWebhook"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Enable a webhook. What was not delivered is sent. */
+        post: operations["enableWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Disable a webhook: nothing is sent until it is enabled. */
+        post: operations["disableWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give a webhook a new secret. Only this answer contains it. The secret before it signs too for 24 hours. */
+        post: operations["renewWebhookSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a message of type `webhook.test`. */
+        post: operations["testWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook}/send-again": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send all events after a number again. */
+        post: operations["sendEventsAgain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was sent to a webhook and what waits, the newest first. */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook}/deliveries/{delivery}/send-again": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a message again, from the first attempt on. */
+        post: operations["sendAgain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -656,6 +811,15 @@ export interface components {
             created_at: string;
             /** @description The token. It is told only here. */
             token: string;
+        };
+        /**
+         * AddedWebhook
+         * @description A webhook that was made.
+         */
+        AddedWebhook: {
+            webhook: components["schemas"]["Webhook"];
+            /** @description The secret that signs its messages. It is shown only here. */
+            secret: string;
         };
         /**
          * AuditEntry
@@ -894,6 +1058,48 @@ export interface components {
             /** @description Ask for those after this one; there may be more. */
             next?: string;
         };
+        /**
+         * Deliveries
+         * @description A part of the deliveries of a webhook.
+         */
+        Deliveries: {
+            /** @description Those of the newest events first. */
+            deliveries: components["schemas"]["Delivery"][];
+        };
+        /**
+         * Delivery
+         * @description A message to a webhook.
+         */
+        Delivery: {
+            /** @description The id of the message and of its event, in each attempt the same. */
+            id: string;
+            /**
+             * Format: uint64
+             * @description The number of the event.
+             */
+            number: number;
+            /** @description The type of the event, or `webhook.test`. */
+            type: string;
+            state: components["schemas"]["DeliveryState"];
+            /** @description When it was made: RFC 3339, in UTC. */
+            created_at: string;
+            /**
+             * Format: uint32
+             * @description How often it was sent.
+             */
+            attempts: number;
+            /** @description When it is sent next: RFC 3339, in UTC. */
+            due?: string;
+            /** @description When it was last sent: RFC 3339, in UTC. */
+            last_at?: string;
+            /** @description What came of that: the status of the answer, or why there is none. */
+            last_result?: string;
+        };
+        /**
+         * @description How a delivery is.
+         * @enum {string}
+         */
+        DeliveryState: "waiting" | "delivered" | "given_up";
         /**
          * Event
          * @description Something that has happened.
@@ -1248,6 +1454,18 @@ export interface components {
             next?: string;
         };
         /**
+         * NewWebhook
+         * @description A webhook to be made, or what is changed of one.
+         */
+        NewWebhook: {
+            /** @description Where messages are sent to: `https://…`, of a host with a public address. */
+            url: string;
+            /** @description What it is for, at most 100 characters. */
+            note?: string;
+            /** @description The types of the events that are sent, such as `poll.final`. If it is empty or left out, all are. Default: `[]`. */
+            types?: string[];
+        };
+        /**
          * Option
          * @description One thing that can be voted for.
          */
@@ -1454,7 +1672,7 @@ export interface components {
          *     added.
          * @enum {string}
          */
-        ProblemType: "urn:voting:problem:internal" | "urn:voting:problem:request" | "urn:voting:problem:invalid" | "urn:voting:problem:unknown-poll" | "urn:voting:problem:no-polls" | "urn:voting:problem:poll-closed" | "urn:voting:problem:poll-not-open" | "urn:voting:problem:poll-not-final" | "urn:voting:problem:poll-changed" | "urn:voting:problem:result-hidden" | "urn:voting:problem:unknown-tally" | "urn:voting:problem:events-gone" | "urn:voting:problem:too-many-followers" | "urn:voting:problem:revision-changed" | "urn:voting:problem:invalid-choice" | "urn:voting:problem:overloaded" | "urn:voting:problem:not-stored" | "urn:voting:problem:outcome-unknown" | "urn:voting:problem:invalid-voter-cookie" | "urn:voting:problem:several-voter-cookies" | "urn:voting:problem:outdated-voter-cookie" | "urn:voting:problem:cookies-needed" | "urn:voting:problem:foreign-secret" | "urn:voting:problem:empty-ballots-not-taken" | "urn:voting:problem:nothing-to-take-back" | "urn:voting:problem:sign-in-needed" | "urn:voting:problem:not-eligible" | "urn:voting:problem:code-needed" | "urn:voting:problem:invalid-code" | "urn:voting:problem:invalid-token" | "urn:voting:problem:too-many-codes" | "urn:voting:problem:voter-changed" | "urn:voting:problem:cross-site" | "urn:voting:problem:too-large" | "urn:voting:problem:too-slow" | "urn:voting:problem:not-a-form" | "urn:voting:problem:not-ready" | "urn:voting:problem:store-unavailable" | "urn:voting:problem:unknown-receipt" | "urn:voting:problem:unknown-dead-letter" | "urn:voting:problem:still-rejected" | "urn:voting:problem:conflict" | "urn:voting:problem:bulk-casts-off" | "urn:voting:problem:too-many-exports" | "urn:voting:problem:too-many-viewers" | "urn:voting:problem:too-many-viewers-here" | "urn:voting:problem:too-many-tokens" | "urn:voting:problem:too-many-new-voters" | "urn:voting:problem:too-many-new-voters-of-poll" | "urn:voting:problem:proof-needed" | "urn:voting:problem:unknown-token" | "urn:voting:problem:token-exists" | "urn:voting:problem:forbidden" | "urn:voting:problem:unauthorized";
+        ProblemType: "urn:voting:problem:internal" | "urn:voting:problem:request" | "urn:voting:problem:invalid" | "urn:voting:problem:unknown-poll" | "urn:voting:problem:no-polls" | "urn:voting:problem:poll-closed" | "urn:voting:problem:poll-not-open" | "urn:voting:problem:poll-not-final" | "urn:voting:problem:poll-changed" | "urn:voting:problem:result-hidden" | "urn:voting:problem:unknown-tally" | "urn:voting:problem:events-gone" | "urn:voting:problem:too-many-followers" | "urn:voting:problem:revision-changed" | "urn:voting:problem:invalid-choice" | "urn:voting:problem:overloaded" | "urn:voting:problem:not-stored" | "urn:voting:problem:outcome-unknown" | "urn:voting:problem:invalid-voter-cookie" | "urn:voting:problem:several-voter-cookies" | "urn:voting:problem:outdated-voter-cookie" | "urn:voting:problem:cookies-needed" | "urn:voting:problem:foreign-secret" | "urn:voting:problem:empty-ballots-not-taken" | "urn:voting:problem:nothing-to-take-back" | "urn:voting:problem:sign-in-needed" | "urn:voting:problem:not-eligible" | "urn:voting:problem:code-needed" | "urn:voting:problem:invalid-code" | "urn:voting:problem:invalid-token" | "urn:voting:problem:too-many-codes" | "urn:voting:problem:voter-changed" | "urn:voting:problem:cross-site" | "urn:voting:problem:too-large" | "urn:voting:problem:too-slow" | "urn:voting:problem:not-a-form" | "urn:voting:problem:not-ready" | "urn:voting:problem:store-unavailable" | "urn:voting:problem:unknown-receipt" | "urn:voting:problem:unknown-dead-letter" | "urn:voting:problem:still-rejected" | "urn:voting:problem:conflict" | "urn:voting:problem:bulk-casts-off" | "urn:voting:problem:too-many-exports" | "urn:voting:problem:too-many-viewers" | "urn:voting:problem:too-many-viewers-here" | "urn:voting:problem:too-many-tokens" | "urn:voting:problem:too-many-new-voters" | "urn:voting:problem:too-many-new-voters-of-poll" | "urn:voting:problem:proof-needed" | "urn:voting:problem:unknown-webhook" | "urn:voting:problem:too-many-webhooks" | "urn:voting:problem:webhooks-off" | "urn:voting:problem:unknown-token" | "urn:voting:problem:token-exists" | "urn:voting:problem:forbidden" | "urn:voting:problem:unauthorized";
         /**
          * Recount
          * @description The kept tally beside a count of the ballots.
@@ -1511,6 +1729,17 @@ export interface components {
          * @enum {string}
          */
         Role: "host" | "auditor" | "caster" | "operator";
+        /**
+         * SendAgainAfter
+         * @description From where events are sent again.
+         */
+        SendAgainAfter: {
+            /**
+             * Format: uint64
+             * @description The events after this number are sent again, as far as they are kept.
+             */
+            after: number;
+        };
         /**
          * @description Who sees the result, and when.
          * @enum {string}
@@ -1648,6 +1877,54 @@ export interface components {
          * @enum {string}
          */
         Voters: "open" | "codes" | "identity";
+        /**
+         * Webhook
+         * @description An address to which events are sent.
+         */
+        Webhook: {
+            /** @description A UUID. */
+            id: string;
+            /** @description Where messages are sent to. */
+            url: string;
+            /** @description What it is for. */
+            note: string;
+            /** @description The types of the events that are sent. If the list is empty, all are. */
+            types: string[];
+            state: components["schemas"]["WebhookState"];
+            disabled_by?: components["schemas"]["WebhookDisabledBy"];
+            /** @description Since when it is disabled, or fails: RFC 3339, in UTC. */
+            since?: string;
+            /** @description When it was made: RFC 3339, in UTC. */
+            created_at: string;
+        };
+        /**
+         * @description Why nothing is sent.
+         * @enum {string}
+         */
+        WebhookDisabledBy: "host" | "gone" | "failures";
+        /**
+         * WebhookSecret
+         * @description A new secret.
+         */
+        WebhookSecret: {
+            /** @description The secret that signs messages from now on. It is shown only here. */
+            secret: string;
+            /** @description Until when the secret before it signs too: RFC 3339, in UTC. */
+            both_sign_until: string;
+        };
+        /**
+         * @description How a webhook is.
+         * @enum {string}
+         */
+        WebhookState: "well" | "failing" | "disabled";
+        /**
+         * Webhooks
+         * @description The webhooks.
+         */
+        Webhooks: {
+            /** @description In the order in which they were made. */
+            webhooks: components["schemas"]["Webhook"][];
+        };
         /**
          * Worker
          * @description What the worker of this process has done since it started.
@@ -9056,6 +9333,2237 @@ export interface operations {
                      *       "type": "urn:voting:problem:unknown-poll",
                      *       "title": "No such poll",
                      *       "status": 404,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:invalid`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:invalid",
+                     *       "title": "Invalid request",
+                     *       "status": 422,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-tokens`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-tokens",
+                     *       "title": "Too many wrong tokens",
+                     *       "status": 429,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listWebhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "webhooks": [
+                     *         {
+                     *           "id": "01932a4e-7d7c-7000-8000-0a1b2c3d4e5f",
+                     *           "url": "https://example.org/hooks/votes",
+                     *           "note": "The chat",
+                     *           "types": [
+                     *             "poll.final"
+                     *           ],
+                     *           "state": "well",
+                     *           "created_at": "2026-11-27T17:00:00.25Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Webhooks"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unauthorized`. */
+            401: {
+                headers: {
+                    /** @description `Bearer`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unauthorized",
+                     *       "title": "Not authorized",
+                     *       "status": 401,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:forbidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:forbidden",
+                     *       "title": "Not for this role",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:webhooks-off`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:webhooks-off",
+                     *       "title": "Webhooks are not set up here",
+                     *       "status": 409,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-tokens`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-tokens",
+                     *       "title": "Too many wrong tokens",
+                     *       "status": 429,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    addWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "url": "https://example.org/hooks/votes",
+                 *       "note": "The chat",
+                 *       "types": [
+                 *         "poll.final"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewWebhook"];
+            };
+        };
+        responses: {
+            /** @description The webhook is made. Events that come from now on are sent to it. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "webhook": {
+                     *         "id": "01932a4e-7d7c-7000-8000-0a1b2c3d4e5f",
+                     *         "url": "https://example.org/hooks/votes",
+                     *         "note": "The chat",
+                     *         "types": [
+                     *           "poll.final"
+                     *         ],
+                     *         "state": "well",
+                     *         "created_at": "2026-11-27T17:00:00.25Z"
+                     *       },
+                     *       "secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AddedWebhook"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unauthorized`. */
+            401: {
+                headers: {
+                    /** @description `Bearer`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unauthorized",
+                     *       "title": "Not authorized",
+                     *       "status": 401,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:forbidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:forbidden",
+                     *       "title": "Not for this role",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-slow`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-slow",
+                     *       "title": "The request took too long",
+                     *       "status": 408,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-webhooks` or `urn:voting:problem:webhooks-off`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-webhooks",
+                     *       "title": "Too many webhooks",
+                     *       "status": 409,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-large",
+                     *       "title": "The request is too large",
+                     *       "status": 413,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Unsupported Media Type",
+                     *       "status": 415,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:invalid`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:invalid",
+                     *       "title": "Invalid request",
+                     *       "status": 422,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-tokens`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-tokens",
+                     *       "title": "Too many wrong tokens",
+                     *       "status": 429,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the webhook. */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "url": "https://example.org/hooks/votes",
+                 *       "note": "The chat",
+                 *       "types": [
+                 *         "poll.final"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewWebhook"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01932a4e-7d7c-7000-8000-0a1b2c3d4e5f",
+                     *       "url": "https://example.org/hooks/votes",
+                     *       "note": "The chat",
+                     *       "types": [
+                     *         "poll.final"
+                     *       ],
+                     *       "state": "well",
+                     *       "created_at": "2026-11-27T17:00:00.25Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unauthorized`. */
+            401: {
+                headers: {
+                    /** @description `Bearer`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unauthorized",
+                     *       "title": "Not authorized",
+                     *       "status": 401,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:forbidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:forbidden",
+                     *       "title": "Not for this role",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unknown-webhook`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unknown-webhook",
+                     *       "title": "No such webhook",
+                     *       "status": 404,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-slow`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-slow",
+                     *       "title": "The request took too long",
+                     *       "status": 408,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:webhooks-off`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:webhooks-off",
+                     *       "title": "Webhooks are not set up here",
+                     *       "status": 409,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-large",
+                     *       "title": "The request is too large",
+                     *       "status": 413,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Unsupported Media Type",
+                     *       "status": 415,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:invalid`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:invalid",
+                     *       "title": "Invalid request",
+                     *       "status": 422,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-tokens`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-tokens",
+                     *       "title": "Too many wrong tokens",
+                     *       "status": 429,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the webhook. */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unauthorized`. */
+            401: {
+                headers: {
+                    /** @description `Bearer`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unauthorized",
+                     *       "title": "Not authorized",
+                     *       "status": 401,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:forbidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:forbidden",
+                     *       "title": "Not for this role",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unknown-webhook`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unknown-webhook",
+                     *       "title": "No such webhook",
+                     *       "status": 404,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:webhooks-off`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:webhooks-off",
+                     *       "title": "Webhooks are not set up here",
+                     *       "status": 409,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:invalid`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:invalid",
+                     *       "title": "Invalid request",
+                     *       "status": 422,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-tokens`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-tokens",
+                     *       "title": "Too many wrong tokens",
+                     *       "status": 429,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    enableWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the webhook. */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01932a4e-7d7c-7000-8000-0a1b2c3d4e5f",
+                     *       "url": "https://example.org/hooks/votes",
+                     *       "note": "The chat",
+                     *       "types": [
+                     *         "poll.final"
+                     *       ],
+                     *       "state": "well",
+                     *       "created_at": "2026-11-27T17:00:00.25Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unauthorized`. */
+            401: {
+                headers: {
+                    /** @description `Bearer`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unauthorized",
+                     *       "title": "Not authorized",
+                     *       "status": 401,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:forbidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:forbidden",
+                     *       "title": "Not for this role",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unknown-webhook`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unknown-webhook",
+                     *       "title": "No such webhook",
+                     *       "status": 404,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:webhooks-off`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:webhooks-off",
+                     *       "title": "Webhooks are not set up here",
+                     *       "status": 409,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:invalid`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:invalid",
+                     *       "title": "Invalid request",
+                     *       "status": 422,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-tokens`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-tokens",
+                     *       "title": "Too many wrong tokens",
+                     *       "status": 429,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    disableWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the webhook. */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01932a4e-7d7c-7000-8000-0a1b2c3d4e5f",
+                     *       "url": "https://example.org/hooks/votes",
+                     *       "note": "The chat",
+                     *       "types": [
+                     *         "poll.final"
+                     *       ],
+                     *       "state": "disabled",
+                     *       "disabled_by": "host",
+                     *       "since": "2026-11-28T17:00:00.25Z",
+                     *       "created_at": "2026-11-27T17:00:00.25Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unauthorized`. */
+            401: {
+                headers: {
+                    /** @description `Bearer`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unauthorized",
+                     *       "title": "Not authorized",
+                     *       "status": 401,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:forbidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:forbidden",
+                     *       "title": "Not for this role",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unknown-webhook`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unknown-webhook",
+                     *       "title": "No such webhook",
+                     *       "status": 404,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:webhooks-off`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:webhooks-off",
+                     *       "title": "Webhooks are not set up here",
+                     *       "status": 409,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:invalid`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:invalid",
+                     *       "title": "Invalid request",
+                     *       "status": 422,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-tokens`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-tokens",
+                     *       "title": "Too many wrong tokens",
+                     *       "status": 429,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    renewWebhookSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the webhook. */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+                     *       "both_sign_until": "2026-11-29T17:00:00.25Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookSecret"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unauthorized`. */
+            401: {
+                headers: {
+                    /** @description `Bearer`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unauthorized",
+                     *       "title": "Not authorized",
+                     *       "status": 401,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:forbidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:forbidden",
+                     *       "title": "Not for this role",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unknown-webhook`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unknown-webhook",
+                     *       "title": "No such webhook",
+                     *       "status": 404,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:webhooks-off`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:webhooks-off",
+                     *       "title": "Webhooks are not set up here",
+                     *       "status": 409,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:invalid`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:invalid",
+                     *       "title": "Invalid request",
+                     *       "status": 422,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-tokens`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-tokens",
+                     *       "title": "Too many wrong tokens",
+                     *       "status": 429,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    testWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the webhook. */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The message is to be sent. Its delivery says what came of it. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "01932a4e-7d7c-7000-8000-0a1b2c3d4e60",
+                     *       "number": 7,
+                     *       "type": "webhook.test",
+                     *       "state": "waiting",
+                     *       "created_at": "2026-11-27T17:00:00.25Z",
+                     *       "attempts": 0,
+                     *       "due": "2026-11-27T17:00:00.25Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unauthorized`. */
+            401: {
+                headers: {
+                    /** @description `Bearer`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unauthorized",
+                     *       "title": "Not authorized",
+                     *       "status": 401,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:forbidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:forbidden",
+                     *       "title": "Not for this role",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unknown-webhook`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unknown-webhook",
+                     *       "title": "No such webhook",
+                     *       "status": 404,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:webhooks-off`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:webhooks-off",
+                     *       "title": "Webhooks are not set up here",
+                     *       "status": 409,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:invalid`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:invalid",
+                     *       "title": "Invalid request",
+                     *       "status": 422,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-tokens`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-tokens",
+                     *       "title": "Too many wrong tokens",
+                     *       "status": 429,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sendEventsAgain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the webhook. */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "after": 7
+                 *     }
+                 */
+                "application/json": components["schemas"]["SendAgainAfter"];
+            };
+        };
+        responses: {
+            /** @description It is to be sent. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unauthorized`. */
+            401: {
+                headers: {
+                    /** @description `Bearer`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unauthorized",
+                     *       "title": "Not authorized",
+                     *       "status": 401,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:forbidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:forbidden",
+                     *       "title": "Not for this role",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unknown-webhook`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unknown-webhook",
+                     *       "title": "No such webhook",
+                     *       "status": 404,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-slow`. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-slow",
+                     *       "title": "The request took too long",
+                     *       "status": 408,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:webhooks-off`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:webhooks-off",
+                     *       "title": "Webhooks are not set up here",
+                     *       "status": 409,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-large`. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-large",
+                     *       "title": "The request is too large",
+                     *       "status": 413,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Unsupported Media Type",
+                     *       "status": 415,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:invalid`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:invalid",
+                     *       "title": "Invalid request",
+                     *       "status": 422,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-tokens`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-tokens",
+                     *       "title": "Too many wrong tokens",
+                     *       "status": 429,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Only deliveries after this one in the order of the list: its id. */
+                before?: string;
+                /** @description The most deliveries in the answer, 1 to 100. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The id of the webhook. */
+                webhook: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "deliveries": [
+                     *         {
+                     *           "id": "01932a4e-7d7c-7000-8000-0a1b2c3d4e60",
+                     *           "number": 7,
+                     *           "type": "poll.final",
+                     *           "state": "waiting",
+                     *           "created_at": "2026-11-27T17:00:00.25Z",
+                     *           "attempts": 1,
+                     *           "due": "2026-11-27T17:05:00.25Z",
+                     *           "last_at": "2026-11-27T17:00:01.25Z",
+                     *           "last_result": "503"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Deliveries"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unauthorized`. */
+            401: {
+                headers: {
+                    /** @description `Bearer`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unauthorized",
+                     *       "title": "Not authorized",
+                     *       "status": 401,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:forbidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:forbidden",
+                     *       "title": "Not for this role",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unknown-webhook`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unknown-webhook",
+                     *       "title": "No such webhook",
+                     *       "status": 404,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:webhooks-off`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:webhooks-off",
+                     *       "title": "Webhooks are not set up here",
+                     *       "status": 409,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:invalid`. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:invalid",
+                     *       "title": "Invalid request",
+                     *       "status": 422,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:too-many-tokens`. */
+            429: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:too-many-tokens",
+                     *       "title": "Too many wrong tokens",
+                     *       "status": 429,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:internal`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:internal",
+                     *       "title": "Something went wrong",
+                     *       "status": 500,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:store-unavailable`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next try. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:store-unavailable",
+                     *       "title": "The store does not answer",
+                     *       "status": 503,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sendAgain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the webhook. */
+                webhook: string;
+                /** @description The id of the delivery. */
+                delivery: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is to be sent. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:request`. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:request",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unauthorized`. */
+            401: {
+                headers: {
+                    /** @description `Bearer`. */
+                    "WWW-Authenticate"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unauthorized",
+                     *       "title": "Not authorized",
+                     *       "status": 401,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:forbidden`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:forbidden",
+                     *       "title": "Not for this role",
+                     *       "status": 403,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:unknown-webhook`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:unknown-webhook",
+                     *       "title": "No such webhook",
+                     *       "status": 404,
+                     *       "detail": "In words, for people."
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem (RFC 9457) of type `urn:voting:problem:webhooks-off`. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:voting:problem:webhooks-off",
+                     *       "title": "Webhooks are not set up here",
+                     *       "status": 409,
                      *       "detail": "In words, for people."
                      *     }
                      */

@@ -111,6 +111,12 @@ class DeadBallot(TypedDict):
     """
 
 
+DeliveryState: TypeAlias = Literal['waiting', 'delivered', 'given_up']
+"""
+How a delivery is.
+"""
+
+
 class EventData(TypedDict):
     """
     More about an event. New fields may come.
@@ -310,6 +316,25 @@ class NewVotersByMinute(TypedDict):
     """
 
 
+class NewWebhook(TypedDict, closed=True):
+    """
+    A webhook to be made, or what is changed of one.
+    """
+
+    url: str
+    """
+    Where messages are sent to: `https://…`, of a host with a public address.
+    """
+    note: NotRequired[str]
+    """
+    What it is for, at most 100 characters.
+    """
+    types: NotRequired[list[str]]
+    """
+    The types of the events that are sent, such as `poll.final`. If it is empty or left out, all are. Default: `[]`.
+    """
+
+
 class Option(TypedDict):
     """
     One thing that can be voted for.
@@ -357,7 +382,7 @@ decides which ballots are taken. A client takes a state that it does not know fo
 """
 
 
-ProblemType: TypeAlias = Literal['urn:voting:problem:internal', 'urn:voting:problem:request', 'urn:voting:problem:invalid', 'urn:voting:problem:unknown-poll', 'urn:voting:problem:no-polls', 'urn:voting:problem:poll-closed', 'urn:voting:problem:poll-not-open', 'urn:voting:problem:poll-not-final', 'urn:voting:problem:poll-changed', 'urn:voting:problem:result-hidden', 'urn:voting:problem:unknown-tally', 'urn:voting:problem:events-gone', 'urn:voting:problem:too-many-followers', 'urn:voting:problem:revision-changed', 'urn:voting:problem:invalid-choice', 'urn:voting:problem:overloaded', 'urn:voting:problem:not-stored', 'urn:voting:problem:outcome-unknown', 'urn:voting:problem:invalid-voter-cookie', 'urn:voting:problem:several-voter-cookies', 'urn:voting:problem:outdated-voter-cookie', 'urn:voting:problem:cookies-needed', 'urn:voting:problem:foreign-secret', 'urn:voting:problem:empty-ballots-not-taken', 'urn:voting:problem:nothing-to-take-back', 'urn:voting:problem:sign-in-needed', 'urn:voting:problem:not-eligible', 'urn:voting:problem:code-needed', 'urn:voting:problem:invalid-code', 'urn:voting:problem:invalid-token', 'urn:voting:problem:too-many-codes', 'urn:voting:problem:voter-changed', 'urn:voting:problem:cross-site', 'urn:voting:problem:too-large', 'urn:voting:problem:too-slow', 'urn:voting:problem:not-a-form', 'urn:voting:problem:not-ready', 'urn:voting:problem:store-unavailable', 'urn:voting:problem:unknown-receipt', 'urn:voting:problem:unknown-dead-letter', 'urn:voting:problem:still-rejected', 'urn:voting:problem:conflict', 'urn:voting:problem:bulk-casts-off', 'urn:voting:problem:too-many-exports', 'urn:voting:problem:too-many-viewers', 'urn:voting:problem:too-many-viewers-here', 'urn:voting:problem:too-many-tokens', 'urn:voting:problem:too-many-new-voters', 'urn:voting:problem:too-many-new-voters-of-poll', 'urn:voting:problem:proof-needed', 'urn:voting:problem:unknown-token', 'urn:voting:problem:token-exists', 'urn:voting:problem:forbidden', 'urn:voting:problem:unauthorized']
+ProblemType: TypeAlias = Literal['urn:voting:problem:internal', 'urn:voting:problem:request', 'urn:voting:problem:invalid', 'urn:voting:problem:unknown-poll', 'urn:voting:problem:no-polls', 'urn:voting:problem:poll-closed', 'urn:voting:problem:poll-not-open', 'urn:voting:problem:poll-not-final', 'urn:voting:problem:poll-changed', 'urn:voting:problem:result-hidden', 'urn:voting:problem:unknown-tally', 'urn:voting:problem:events-gone', 'urn:voting:problem:too-many-followers', 'urn:voting:problem:revision-changed', 'urn:voting:problem:invalid-choice', 'urn:voting:problem:overloaded', 'urn:voting:problem:not-stored', 'urn:voting:problem:outcome-unknown', 'urn:voting:problem:invalid-voter-cookie', 'urn:voting:problem:several-voter-cookies', 'urn:voting:problem:outdated-voter-cookie', 'urn:voting:problem:cookies-needed', 'urn:voting:problem:foreign-secret', 'urn:voting:problem:empty-ballots-not-taken', 'urn:voting:problem:nothing-to-take-back', 'urn:voting:problem:sign-in-needed', 'urn:voting:problem:not-eligible', 'urn:voting:problem:code-needed', 'urn:voting:problem:invalid-code', 'urn:voting:problem:invalid-token', 'urn:voting:problem:too-many-codes', 'urn:voting:problem:voter-changed', 'urn:voting:problem:cross-site', 'urn:voting:problem:too-large', 'urn:voting:problem:too-slow', 'urn:voting:problem:not-a-form', 'urn:voting:problem:not-ready', 'urn:voting:problem:store-unavailable', 'urn:voting:problem:unknown-receipt', 'urn:voting:problem:unknown-dead-letter', 'urn:voting:problem:still-rejected', 'urn:voting:problem:conflict', 'urn:voting:problem:bulk-casts-off', 'urn:voting:problem:too-many-exports', 'urn:voting:problem:too-many-viewers', 'urn:voting:problem:too-many-viewers-here', 'urn:voting:problem:too-many-tokens', 'urn:voting:problem:too-many-new-voters', 'urn:voting:problem:too-many-new-voters-of-poll', 'urn:voting:problem:proof-needed', 'urn:voting:problem:unknown-webhook', 'urn:voting:problem:too-many-webhooks', 'urn:voting:problem:webhooks-off', 'urn:voting:problem:unknown-token', 'urn:voting:problem:token-exists', 'urn:voting:problem:forbidden', 'urn:voting:problem:unauthorized']
 """
 The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
 added.
@@ -412,6 +437,17 @@ Role: TypeAlias = Literal['host', 'auditor', 'caster', 'operator']
 """
 What somebody with a token may do.
 """
+
+
+class SendAgainAfter(TypedDict, closed=True):
+    """
+    From where events are sent again.
+    """
+
+    after: int
+    """
+    The events after this number are sent again, as far as they are kept.
+    """
 
 
 ShowResults: TypeAlias = Literal['always', 'after_vote', 'after_close', 'host']
@@ -483,6 +519,33 @@ class Voidings(TypedDict):
 Voters: TypeAlias = Literal['open', 'codes', 'identity']
 """
 Who may vote.
+"""
+
+
+WebhookDisabledBy: TypeAlias = Literal['host', 'gone', 'failures']
+"""
+Why nothing is sent.
+"""
+
+
+class WebhookSecret(TypedDict):
+    """
+    A new secret.
+    """
+
+    secret: str
+    """
+    The secret that signs messages from now on. It is shown only here.
+    """
+    both_sign_until: str
+    """
+    Until when the secret before it signs too: RFC 3339, in UTC.
+    """
+
+
+WebhookState: TypeAlias = Literal['well', 'failing', 'disabled']
+"""
+How a webhook is.
 """
 
 
@@ -770,6 +833,46 @@ class DeadLetters(TypedDict):
     next: NotRequired[str]
     """
     Ask for those after this one; there may be more.
+    """
+
+
+class Delivery(TypedDict):
+    """
+    A message to a webhook.
+    """
+
+    id: str
+    """
+    The id of the message and of its event, in each attempt the same.
+    """
+    number: int
+    """
+    The number of the event.
+    """
+    type: str
+    """
+    The type of the event, or `webhook.test`.
+    """
+    state: DeliveryState
+    created_at: str
+    """
+    When it was made: RFC 3339, in UTC.
+    """
+    attempts: int
+    """
+    How often it was sent.
+    """
+    due: NotRequired[str]
+    """
+    When it is sent next: RFC 3339, in UTC.
+    """
+    last_at: NotRequired[str]
+    """
+    When it was last sent: RFC 3339, in UTC.
+    """
+    last_result: NotRequired[str]
+    """
+    What came of that: the status of the answer, or why there is none.
     """
 
 
@@ -1295,6 +1398,50 @@ class StoredPoll(TypedDict):
     """
 
 
+class Webhook(TypedDict):
+    """
+    An address to which events are sent.
+    """
+
+    id: str
+    """
+    A UUID.
+    """
+    url: str
+    """
+    Where messages are sent to.
+    """
+    note: str
+    """
+    What it is for.
+    """
+    types: list[str]
+    """
+    The types of the events that are sent. If the list is empty, all are.
+    """
+    state: WebhookState
+    disabled_by: NotRequired[WebhookDisabledBy]
+    since: NotRequired[str]
+    """
+    Since when it is disabled, or fails: RFC 3339, in UTC.
+    """
+    created_at: str
+    """
+    When it was made: RFC 3339, in UTC.
+    """
+
+
+class Webhooks(TypedDict):
+    """
+    The webhooks.
+    """
+
+    webhooks: list[Webhook]
+    """
+    In the order in which they were made.
+    """
+
+
 class Challenge(TypedDict):
     """
     A challenge of ALTCHA's proof of work, version 2. Find the number (`counter`) for which SHA-256 of the salt, the nonce
@@ -1336,3 +1483,26 @@ class Problem(TypedDict):
     Of `result-hidden`: the voters whose ballot counts.
     """
     challenge: NotRequired[Challenge]
+
+
+class AddedWebhook(TypedDict):
+    """
+    A webhook that was made.
+    """
+
+    webhook: Webhook
+    secret: str
+    """
+    The secret that signs its messages. It is shown only here.
+    """
+
+
+class Deliveries(TypedDict):
+    """
+    A part of the deliveries of a webhook.
+    """
+
+    deliveries: list[Delivery]
+    """
+    Those of the newest events first.
+    """
