@@ -133,6 +133,8 @@ fn start(memory: &Memory, fates: Vec<Fate>, max_ballots: usize) {
     let options = WorkerOptions {
         max_ballots,
         max_wait: Duration::from_micros(200),
+        // One or two, as it happens.
+        flushes: 1 + max_ballots % 2,
         min_backoff: Duration::from_micros(100),
         max_backoff: Duration::from_millis(1),
         ..WorkerOptions::default()
