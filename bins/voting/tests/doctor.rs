@@ -512,7 +512,7 @@ fn a_login_with_too_few_or_too_many_rights_is_told() {
     let told = deployment.doctor(&[]);
     told.ended(1)
         .only("FAIL", &["postgres rights"])
-        .only("?", &["conservation", "order of ids"]);
+        .only("?", &["conservation", "order of ids", "webhooks"]);
     told.says(
         "FAIL",
         "postgres rights",

@@ -32,6 +32,12 @@ pub(crate) const PAGE: usize = 100;
 /// The longest note of a webhook, in characters.
 pub(crate) const MAX_NOTE: usize = 100;
 
+/// The largest number of an event that is taken.
+const LARGEST_NUMBER: u64 = 1_000_000_000_000_000;
+
+/// The most types that may be named.
+const MAX_TYPES: usize = 20;
+
 /// How long the secret before the newest one signs too.
 const BOTH_SIGN: Duration = Duration::from_secs(24 * 3_600);
 
@@ -383,6 +389,9 @@ impl Wanted {
             )));
         }
         let mut types = self.types;
+        if types.len() > MAX_TYPES {
+            return Err(refused(&format!("at most {MAX_TYPES} types are named")));
+        }
         for name in &types {
             if name.parse::<EventKind>().is_err() {
                 let all = EventKind::ALL.map(EventKind::as_str).join(", ");
@@ -695,6 +704,9 @@ impl Api {
         again: StrictJson<SendAgainAfter>,
     ) -> Result<WaitsAnswer, Problem> {
         let by = operator.may(Right::Webhooks)?;
+        if again.0.after > LARGEST_NUMBER {
+            return Err(Problem::invalid("No event has this number."));
+        }
         self.0
             .send_events_again(&webhook, again.0.after, by)
             .await?;
