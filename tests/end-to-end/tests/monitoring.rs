@@ -160,9 +160,11 @@ fn all_that_is_asked_for_is_told() {
     assert_eq!(form.send("vote=a").expect("an answer").status(), 200);
     settled(&worker);
     // The numbers of the stores are up to a second old.
-    let of_worker = await_some("the worker tells of the ballot", || {
+    let of_worker = await_some("the worker tells of the ballot, and of webhooks", || {
         let told = metrics(&worker.url);
-        told.contains("voting_counted_ballots 1").then_some(told)
+        let is_whole =
+            told.contains("voting_counted_ballots 1") && told.contains("voting_webhooks{");
+        is_whole.then_some(told)
     });
     let (of_vote, of_result) = (metrics(&vote.url), metrics(&result.url));
     for (told, what) in [

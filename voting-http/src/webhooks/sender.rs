@@ -337,8 +337,10 @@ impl Webhooks {
         loop {
             let mut failed = None;
             if tidied.is_none_or(|at| at.elapsed() >= TIDY) {
-                failed = self.tidy(kept).await.err();
-                tidied = Some(Instant::now());
+                match self.tidy(kept).await {
+                    Ok(()) => tidied = Some(Instant::now()),
+                    Err(error) => failed = Some(error),
+                }
             }
             let mut is_idle = true;
             while failed.is_none() && sending.len() < AT_ONCE {
