@@ -130,8 +130,10 @@ pub async fn what_grows_is_told_when_it_grows(backend: &Backend) {
 
 pub async fn an_opening_at_its_time_is_told_once_and_before_what_comes_after(backend: &Backend) {
     let (told, silent) = (poll_id("told"), poll_id("silent"));
-    let mut settings = PollSettings::default();
-    settings.opens_at = Moment::from_unix_ms(1_000);
+    let settings = PollSettings {
+        opens_at: Moment::from_unix_ms(1_000),
+        ..PollSettings::default()
+    };
     for poll in [&told, &silent] {
         let timed = poll_of(poll.as_str(), 2, 1).with_settings(settings.clone());
         let stored = ChangeTo::Restored(Box::new(timed.expect("a poll")));

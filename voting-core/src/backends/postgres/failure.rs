@@ -37,8 +37,8 @@ impl CannotConnect {
     }
 
     /// None of the servers of an address can be used.
-    pub(super) fn of_each(failures: Vec<(&Endpoint, Self)>) -> Self {
-        if let [(_, only)] = &failures[..] {
+    pub(super) fn of_each(failures: &[(&Endpoint, Self)]) -> Self {
+        if let [(_, only)] = failures {
             return only.clone();
         }
         // A standby is no fault while there is a primary to be asked, which then has one.

@@ -66,7 +66,7 @@ impl Servers {
                 Err(error) => failures.push((&server.endpoint, CannotConnect::by(&error))),
             }
         }
-        Err(CannotConnect::of_each(failures))
+        Err(CannotConnect::of_each(&failures))
     }
 }
 

@@ -58,7 +58,7 @@ mod tests {
             result: "503".to_owned(),
             outcome,
         };
-        assert!(format!("{:?}", judge(&[webhook.clone()])).contains("none fails"));
+        assert!(format!("{:?}", judge(std::slice::from_ref(&webhook))).contains("none fails"));
         let failing = webhook.after(&attempt(Outcome::Failed(None)));
         let told = format!("{:?}", judge(&[failing]));
         assert!(
