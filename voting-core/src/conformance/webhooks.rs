@@ -1,4 +1,4 @@
-//! What a [`WebhookStore`](crate::store::WebhookStore) must keep.
+//! What a [`WebhookStore`] must keep.
 #![allow(missing_docs, reason = "the names are the requirements")]
 
 use std::sync::Arc;
