@@ -48,6 +48,13 @@ impl Moment {
         Self(self.0.saturating_add(by).min(MAX_MS))
     }
 
+    /// The moment `by` earlier, at least the beginning of 1970.
+    #[must_use]
+    pub fn minus(self, by: Duration) -> Self {
+        let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(by))
+    }
+
     /// How long it is from `earlier` to this moment; zero if that is the later one.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

@@ -143,10 +143,7 @@ async fn remove_old(
     options: &TellOptions,
     now: Moment,
 ) -> Result<(), StoreError> {
-    let kept = u64::try_from(options.kept.as_millis()).unwrap_or(u64::MAX);
-    let Some(before) = Moment::from_unix_ms(now.unix_ms().saturating_sub(kept)) else {
-        return Ok(());
-    };
+    let before = now.minus(options.kept);
     for _ in 0..REMOVALS {
         if store.remove_events(before, REMOVED_AT_ONCE).await? < REMOVED_AT_ONCE {
             break;

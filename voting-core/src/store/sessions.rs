@@ -1,5 +1,7 @@
 //! Sessions of people at the host's pages.
 
+use std::time::Duration;
+
 use super::{
     audit::AuditNote,
     tokens::{Role, TokenHash},
@@ -7,7 +9,7 @@ use super::{
 use crate::model::moment::Moment;
 
 /// How long a session is kept after it has expired, so that clocks that differ remove none too early.
-const KEPT_MS: u64 = 24 * 3_600 * 1_000;
+const KEPT: Duration = Duration::from_secs(24 * 3_600);
 
 /// A session as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +43,7 @@ impl HostSession {
 
     /// Sessions that were to end before this moment are removed when this one is stored.
     pub fn removes_before(&self) -> Moment {
-        let earliest = self.began_at.unix_ms().saturating_sub(KEPT_MS);
-        Moment::from_unix_ms(earliest).unwrap_or(self.began_at)
+        self.began_at.minus(KEPT)
     }
 
     fn note(&self, action: &str, tell: fn(&mut AuditNote, String)) -> AuditNote {

@@ -26,6 +26,9 @@ pub const FAILING_LIMIT: Duration = Duration::from_secs(5 * 24 * 3_600);
 /// How many events one turn makes deliveries for.
 pub const EVENTS_A_TURN: usize = 200;
 
+/// Who disables a webhook that fails, in the audit log.
+const SENDER: &str = "worker";
+
 /// The type of the message that only tries whether messages arrive.
 pub const TEST: &str = "webhook.test";
 
@@ -60,6 +63,17 @@ pub struct Disabled {
     pub by: DisabledBy,
     /// Since when.
     pub at: Moment,
+}
+
+/// How a webhook is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Messages are sent, and the last attempt has not failed.
+    Well,
+    /// Messages are sent, and attempts have failed since this moment.
+    Failing(Moment),
+    /// Nothing is sent.
+    Disabled(Disabled),
 }
 
 /// A secret that signs the messages of a webhook.
@@ -148,6 +162,21 @@ impl Webhook {
         let until = None;
         self.secrets = vec![WebhookSecret { wrapped, until }];
         self
+    }
+
+    /// How it is.
+    pub fn condition(&self) -> Condition {
+        match (self.disabled, self.failing_since) {
+            (Some(disabled), _) => Condition::Disabled(disabled),
+            (None, Some(since)) => Condition::Failing(since),
+            (None, None) => Condition::Well,
+        }
+    }
+
+    /// The scheme and the host of its address. What follows may be secret.
+    pub fn site(&self) -> String {
+        let parts: Vec<_> = self.url.split('/').take(3).collect();
+        parts.join("/")
     }
 
     /// Whether events of this kind are sent.
@@ -241,6 +270,12 @@ impl Webhook {
         after
     }
 
+    /// What the audit log says about an attempt: something, if the webhook is disabled `after` it and was not before.
+    pub fn note_of_attempt(&self, after: &Self) -> Option<AuditNote> {
+        let disables = self.disabled.is_none() && after.disabled.is_some();
+        disables.then(|| after.note_of("webhook.disabled", SENDER))
+    }
+
     /// What the audit log says about the webhook.
     pub fn note_of(&self, action: &str, by: &str) -> AuditNote {
         AuditNote {
@@ -252,13 +287,11 @@ impl Webhook {
         }
     }
 
-    /// Without what follows the host in its address, which may be secret.
     fn described(&self) -> String {
-        let site: Vec<_> = self.url.split('/').take(3).collect();
         let disabled = self.disabled.map(|disabled| disabled.by.as_str());
         serde_json::json!({
             "id": self.id.to_string(),
-            "site": site.join("/"),
+            "site": self.site(),
             "note": self.note,
             "types": self.types,
             "disabled": disabled,

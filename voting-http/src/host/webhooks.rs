@@ -4,7 +4,7 @@ use askama::Template;
 use poem::Response;
 use voting_core::store::{
     events::EventKind,
-    webhooks::{Delivery, DisabledBy, Webhook},
+    webhooks::{Condition, Delivery, DisabledBy, Webhook},
 };
 
 use super::{Frame, Visit, see, times};
@@ -128,8 +128,8 @@ fn wanted(visit: &Visit) -> Wanted {
 
 fn state(webhook: &Webhook) -> String {
     let since = |at| times::for_people(at, None);
-    match (webhook.disabled, webhook.failing_since) {
-        (Some(disabled), _) => {
+    match webhook.condition() {
+        Condition::Disabled(disabled) => {
             let why = match disabled.by {
                 DisabledBy::Gone => {
                     "The receiver has answered that it wants no more messages (410)."
@@ -139,8 +139,10 @@ fn state(webhook: &Webhook) -> String {
             };
             format!("Disabled since {}. {why}", since(disabled.at))
         }
-        (None, Some(at)) => format!("Messages fail since {}. They are sent again.", since(at)),
-        (None, None) => "Enabled.".to_owned(),
+        Condition::Failing(at) => {
+            format!("Messages fail since {}. They are sent again.", since(at))
+        }
+        Condition::Well => "Enabled.".to_owned(),
     }
 }
 
@@ -154,7 +156,7 @@ fn row(webhook: &Webhook) -> Row {
         name: name.to_owned(),
         url: webhook.url.clone(),
         state: state(webhook),
-        is_well: webhook.disabled.is_none() && webhook.failing_since.is_none(),
+        is_well: webhook.condition() == Condition::Well,
     }
 }
 
@@ -205,7 +207,9 @@ async fn page(
     let service = &visit.parts().service;
     let webhook = service.webhook(id).await?;
     let before = visit.query("before");
-    let deliveries = service.deliveries(id, before.as_deref(), ON_A_PAGE).await?;
+    let deliveries = service
+        .deliveries(&webhook, before.as_deref(), ON_A_PAGE)
+        .await?;
     let last = deliveries.last().map(|delivery| delivery.id.to_string());
     let frame = visit.frame();
     Ok(WebhookPage {

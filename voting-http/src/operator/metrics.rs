@@ -10,11 +10,13 @@ use prometheus_client::{
 };
 
 use super::{Inner, OperatorService, overview::Sample};
-use crate::server::{
-    health::Health,
-    metrics::{Common, encode, unix_seconds},
+use crate::{
+    server::{
+        health::Health,
+        metrics::{Common, encode, unix_seconds},
+    },
+    webhooks::Webhooks,
 };
-use crate::webhooks::Webhooks;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InState {

@@ -14,7 +14,7 @@ use voting_core::{
     model::moment::Moment,
     store::{
         events::EventKind,
-        webhooks::{Delivery, DisabledBy, Webhook, WebhookChange},
+        webhooks::{Condition, Delivery, DisabledBy, Webhook, WebhookChange},
     },
 };
 
@@ -197,10 +197,10 @@ struct WebhookView {
 
 impl From<&Webhook> for WebhookView {
     fn from(webhook: &Webhook) -> Self {
-        let (state, since) = match (webhook.disabled, webhook.failing_since) {
-            (Some(disabled), _) => (StateView::Disabled, Some(disabled.at)),
-            (None, Some(since)) => (StateView::Failing, Some(since)),
-            (None, None) => (StateView::Well, None),
+        let (state, since) = match webhook.condition() {
+            Condition::Disabled(disabled) => (StateView::Disabled, Some(disabled.at)),
+            Condition::Failing(since) => (StateView::Failing, Some(since)),
+            Condition::Well => (StateView::Well, None),
         };
         let disabled_by = webhook.disabled.map(|disabled| match disabled.by {
             DisabledBy::Gone => DisabledByView::Gone,
@@ -536,14 +536,13 @@ impl OperatorService {
     /// Deliveries of a webhook, those of the newest events first.
     pub(crate) async fn deliveries(
         &self,
-        webhook: &str,
+        webhook: &Webhook,
         before: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Delivery>, Problem> {
-        let webhook = self.webhook(webhook).await?.id;
         let before = before.map(id).transpose()?;
         let store = self.webhooks()?.store();
-        Ok(store.deliveries(webhook, before, limit).await?)
+        Ok(store.deliveries(webhook.id, before, limit).await?)
     }
 
     pub(crate) async fn send_again(&self, webhook: &str, delivery: &str) -> Result<(), Problem> {
@@ -734,6 +733,7 @@ impl Api {
         operator.may(Right::Webhooks)?;
         only_parameters(request, &["before", "limit"])?;
         let limit = limit.0.unwrap_or(PAGE).clamp(1, PAGE);
+        let webhook = self.0.webhook(&webhook).await?;
         let deliveries = self.0.deliveries(&webhook, before.as_deref(), limit);
         let deliveries = deliveries.await?.iter().map(DeliveryView::from).collect();
         Ok(Json(DeliveriesView { deliveries }))

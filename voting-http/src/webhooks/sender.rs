@@ -24,11 +24,12 @@ use voting_core::{
     },
     store::{
         WebhookStore,
-        webhooks::{Attempt, Delivery, Outcome, Turn, Webhook, WebhookChange},
+        webhooks::{Attempt, Condition, Delivery, Outcome, Turn, Webhook, WebhookChange},
     },
 };
 
 use super::{Allowed, Answer, Secret, Target, WebhookClient, client::WebhookRequest, sign, wait};
+use crate::views::time_zones::timestamp;
 
 /// How long a sender has a webhook without a sign of life. An attempt takes less.
 const TURN: Duration = Duration::from_secs(60);
@@ -200,15 +201,18 @@ impl Webhooks {
     /// # Errors
     /// The store does not answer. A message may have been delivered that the store does not know of; it is sent again then.
     pub async fn send_once(&self) -> Result<bool, StoreError> {
-        let now = self.now();
-        let turn = self
-            .store()
-            .take_turn(now, now.plus(TURN), DELIVERIES_A_TURN)
-            .await?;
-        match turn {
+        match self.next_turn().await? {
             Some(turn) => self.send(turn).await.map(|()| true),
             None => Ok(false),
         }
+    }
+
+    async fn next_turn(&self) -> Result<Option<Turn>, StoreError> {
+        let now = self.now();
+        let turn = self
+            .store()
+            .take_turn(now, now.plus(TURN), DELIVERIES_A_TURN);
+        turn.await
     }
 
     async fn send(&self, turn: Turn) -> Result<(), StoreError> {
@@ -307,18 +311,16 @@ impl Webhooks {
     async fn tidy(&self, kept: Duration) -> Result<(), StoreError> {
         let mut numbers = Numbers::default();
         for webhook in self.store().webhooks().await? {
-            let of = match (webhook.disabled, webhook.failing_since) {
-                (Some(_), _) => &mut numbers.disabled,
-                (None, Some(_)) => &mut numbers.failing,
-                (None, None) => &mut numbers.well,
+            let of = match webhook.condition() {
+                Condition::Disabled(_) => &mut numbers.disabled,
+                Condition::Failing(_) => &mut numbers.failing,
+                Condition::Well => &mut numbers.well,
             };
             *of += 1;
         }
         numbers.waiting = self.store().waiting_deliveries().await?;
         *self.0.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(numbers);
-        let kept = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
-        let before = Moment::from_unix_ms(self.now().unix_ms().saturating_sub(kept));
-        let Some(before) = before else { return Ok(()) };
+        let before = self.now().minus(kept);
         for _ in 0..REMOVALS {
             let removed = self.store().remove_deliveries(before, REMOVED_AT_ONCE);
             if removed.await? < REMOVED_AT_ONCE {
@@ -344,11 +346,7 @@ impl Webhooks {
             }
             let mut is_idle = true;
             while failed.is_none() && sending.len() < AT_ONCE {
-                let now = self.now();
-                let turn = self
-                    .store()
-                    .take_turn(now, now.plus(TURN), DELIVERIES_A_TURN);
-                match turn.await {
+                match self.next_turn().await {
                     Ok(Some(turn)) => {
                         is_idle = false;
                         let this = self.clone();
@@ -380,11 +378,6 @@ impl Webhooks {
             trouble = failed;
         }
     }
-}
-
-fn timestamp(moment: Moment) -> jiff::Timestamp {
-    let ms = i64::try_from(moment.unix_ms()).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX)
 }
 
 /// A number from 0 to 1.

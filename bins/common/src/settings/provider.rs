@@ -37,8 +37,8 @@ pub(super) fn is_private(url: &str) -> bool {
     })
 }
 
-/// A client that trusts the authorities in this file, or else those that the system trusts. It follows no redirects.
-pub(super) fn agent(ca_file: Option<&Path>) -> Result<Agent, NoAuthorities> {
+/// TLS that trusts the authorities in this file, or else those that the system trusts.
+pub(super) fn tls(ca_file: Option<&Path>) -> Result<TlsConfig, NoAuthorities> {
     let authorities: Vec<_> = match ca_file {
         Some(file) => {
             let pem = fs::read(file).map_err(NoAuthorities::Unreadable)?;
@@ -60,15 +60,19 @@ pub(super) fn agent(ca_file: Option<&Path>) -> Result<Agent, NoAuthorities> {
     if authorities.is_empty() && ca_file.is_some() {
         return Err(NoAuthorities::None);
     }
-    let tls = TlsConfig::builder()
+    Ok(TlsConfig::builder()
         .provider(TlsProvider::Rustls)
         .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
         .root_certs(RootCerts::Specific(Arc::new(authorities)))
-        .build();
+        .build())
+}
+
+/// A client with such a TLS. It follows no redirects.
+pub(super) fn agent(ca_file: Option<&Path>) -> Result<Agent, NoAuthorities> {
     Ok(Agent::config_builder()
         .timeout_global(Some(WITHIN))
         .max_redirects(0)
-        .tls_config(tls)
+        .tls_config(tls(ca_file)?)
         .build()
         .new_agent())
 }

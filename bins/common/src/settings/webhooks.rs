@@ -1,6 +1,11 @@
 //! Webhooks: to whom they may be sent beside public addresses, and the client that sends them.
 
-use std::{fmt, io, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    str::FromStr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -43,16 +48,16 @@ impl Config {
     pub fn webhooks(&self, store: Arc<dyn WebhookStore>, keys: PollKeyWrap) -> Webhooks {
         let hosts = self.worker.webhook_hosts.iter().map(|host| &host.0);
         let allowed = Allowed::new(hosts).unwrap_or_default();
-        // Without a file of authorities there is nothing that could be unreadable.
-        let agent = provider::agent(None);
-        let tls = agent.map(|agent| agent.config().tls_config().clone());
-        let client = Client(tls.unwrap_or_default());
-        Webhooks::new(store, keys, allowed, Arc::new(client))
+        Webhooks::new(store, keys, allowed, Arc::<Client>::default())
     }
 }
 
 /// Sends requests. Each has a connection of its own, to an address that was checked for it.
-struct Client(TlsConfig);
+#[derive(Default)]
+struct Client(
+    /// Made for the first request: to read the authorities takes time, and few deployments have webhooks.
+    Arc<OnceLock<TlsConfig>>,
+);
 
 /// Resolves the host of one target, to the addresses that may be connected to.
 struct Checked {
@@ -135,8 +140,13 @@ fn send(request: &WebhookRequest, tls: TlsConfig) -> Result<WebhookAnswer, Error
 #[async_trait]
 impl WebhookClient for Client {
     async fn send(&self, request: &WebhookRequest) -> Result<WebhookAnswer, String> {
-        let (request, tls) = (request.clone(), self.0.clone());
-        let sent = tokio::task::spawn_blocking(move || send(&request, tls)).await;
+        let (request, tls) = (request.clone(), Arc::clone(&self.0));
+        let sent = tokio::task::spawn_blocking(move || {
+            // Without a file of authorities there is nothing that could be unreadable.
+            let tls = tls.get_or_init(|| provider::tls(None).unwrap_or_default());
+            send(&request, tls.clone())
+        })
+        .await;
         match sent {
             Ok(sent) => sent.map_err(|error| in_words(&error)),
             Err(_) => Err("the attempt was broken off".to_owned()),

@@ -15,9 +15,6 @@ use crate::{
     },
 };
 
-/// Who disables a webhook that fails, in the audit log.
-const SENDER: &str = "worker";
-
 #[derive(Debug, Default)]
 pub(super) struct Webhooks {
     /// In the order in which they were added.
@@ -237,15 +234,15 @@ impl WebhookStore for Memory {
             return Ok(false);
         };
         let after = stored.webhook.after(attempt);
-        let is_new = stored.webhook.disabled.is_none() && after.disabled.is_some();
+        let note = stored.webhook.note_of_attempt(&after);
         stored.webhook = after.clone();
         stored.not_before = Some(until);
         let stored = store.webhooks.delivery(after.id, delivery);
         if let Some(stored) = stored.map(|stored| stored.after(attempt)) {
             store.webhooks.put(stored);
         }
-        if is_new {
-            store.add_to_audit_log(after.note_of("webhook.disabled", SENDER));
+        if let Some(note) = note {
+            store.add_to_audit_log(note);
         }
         Ok(after.disabled.is_none())
     }

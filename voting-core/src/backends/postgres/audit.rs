@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Inner, Postgres, from_column, prepared::Transaction, to_column};
+use super::{Inner, Postgres, from_column, prepared::Transaction, to_column, to_limit};
 use crate::{
     backends::stored_audit::AuditColumns,
     error::StoreError,
@@ -55,7 +55,7 @@ impl Inner {
         number: i64,
         limit: usize,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let limit = to_limit(limit);
         let rows = self.ask(|connection| Ok(connection.query(query, &[&number, &limit])?))?;
         let entries = rows.iter().map(|row| {
             let columns = AuditColumns {

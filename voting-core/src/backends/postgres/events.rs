@@ -6,7 +6,9 @@
 use ::postgres::Row;
 use async_trait::async_trait;
 
-use super::{Inner, Postgres, from_column, polls::to_poll, prepared::Transaction, to_column};
+use super::{
+    Inner, Postgres, from_column, polls::to_poll, prepared::Transaction, to_column, to_limit,
+};
 use crate::{
     backends::stored_event::EventColumns,
     error::StoreError,
@@ -137,7 +139,7 @@ impl Inner {
         self.number_events()?;
         // There are no greater numbers.
         let after = i64::try_from(after).unwrap_or(i64::MAX);
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let limit = to_limit(limit);
         self.read(|snapshot| {
             let rows = snapshot.query(
                 "SELECT number, id, at, kind, poll, data FROM events
@@ -182,10 +184,7 @@ impl Inner {
 
     fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {
         self.number_events()?;
-        let (before, limit) = (
-            to_column(before.unix_ms())?,
-            i64::try_from(limit).unwrap_or(i64::MAX),
-        );
+        let (before, limit) = (to_column(before.unix_ms())?, to_limit(limit));
         self.in_transaction(|transaction| {
             // Only from the beginning, so that no gap appears.
             let removed = transaction.execute(

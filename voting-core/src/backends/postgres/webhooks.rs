@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Inner, Postgres, audit::add_to_audit_log, events::to_event, from_column, prepared::Transaction,
-    to_column,
+    to_column, to_limit,
 };
 use crate::{
     backends::{
@@ -21,9 +21,6 @@ use crate::{
         webhooks::{Attempt, Delivery, EVENTS_A_TURN, MAX_WEBHOOKS, Turn, Webhook, WebhookChange},
     },
 };
-
-/// Who disables a webhook that fails, in the audit log.
-const SENDER: &str = "worker";
 
 /// From `id, document, after`.
 fn to_webhook(row: &Row) -> Result<Webhook, StoreError> {
@@ -46,10 +43,6 @@ fn to_delivery(row: &Row) -> Result<Delivery, StoreError> {
         document: row.get(5),
     }
     .try_into()
-}
-
-fn to_limit(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 fn newest_event(transaction: &mut Transaction<'_>) -> Result<u64, StoreError> {
@@ -262,8 +255,7 @@ impl Inner {
             if let Some(delivery) = delivery {
                 put_delivery(transaction, &to_delivery(&delivery)?.after(attempt))?;
             }
-            if stored.disabled.is_none() && after.disabled.is_some() {
-                let note = after.note_of("webhook.disabled", SENDER);
+            if let Some(note) = stored.note_of_attempt(&after) {
                 add_to_audit_log(transaction, &note)?;
             }
             Ok(after.disabled.is_none())

@@ -25,9 +25,6 @@ use crate::{
     },
 };
 
-/// Who disables a webhook that fails, in the audit log.
-const SENDER: &str = "worker";
-
 /// From `id, document, after`.
 fn webhook_columns(row: &Row<'_>) -> rusqlite::Result<WebhookColumns> {
     Ok(WebhookColumns {
@@ -296,8 +293,7 @@ impl Inner {
         if let Some(delivery) = delivery(&transaction, after.id, id)? {
             put_delivery(&transaction, &delivery.after(attempt))?;
         }
-        if stored.disabled.is_none() && after.disabled.is_some() {
-            let note = after.note_of("webhook.disabled", SENDER);
+        if let Some(note) = stored.note_of_attempt(&after) {
             add_to_audit_log(&transaction, &note)?;
         }
         self.commit(transaction)?;

@@ -2,7 +2,10 @@
 
 use voting_core::{
     backends::postgres::Postgres,
-    store::{WebhookStore, webhooks::Webhook},
+    store::{
+        WebhookStore,
+        webhooks::{Condition, DisabledBy, Webhook},
+    },
 };
 
 use super::Visit;
@@ -16,29 +19,30 @@ pub(super) async fn check(visit: &mut Visit<'_>, postgres: &Postgres) {
 
 /// Names a webhook without what follows the host in its address, which may be secret.
 fn name(webhook: &Webhook) -> String {
-    let site: Vec<_> = webhook.url.split('/').take(3).collect();
-    format!("{} ({})", site.join("/"), webhook.id)
+    format!("{} ({})", webhook.site(), webhook.id)
 }
 
 fn judge(webhooks: &[Webhook]) -> Finding {
     let check = "webhooks";
-    let disabled = webhooks.iter().filter_map(|webhook| {
-        let by = webhook.disabled?.by;
-        let by_itself = by != voting_core::store::webhooks::DisabledBy::Host;
-        by_itself.then(|| format!("{} is disabled ({})", name(webhook), by.as_str()))
-    });
-    let failing = webhooks.iter().filter_map(|webhook| {
-        let since = webhook.failing_since?;
-        (webhook.disabled.is_none()).then(|| format!("{} fails since {since}", name(webhook)))
-    });
-    let wrong: Vec<_> = disabled.chain(failing).collect();
+    let wrong = webhooks
+        .iter()
+        .filter_map(|webhook| match webhook.condition() {
+            Condition::Disabled(disabled) if disabled.by != DisabledBy::Host => Some(format!(
+                "{} is disabled ({})",
+                name(webhook),
+                disabled.by.as_str()
+            )),
+            Condition::Failing(since) => Some(format!("{} fails since {since}", name(webhook))),
+            _ => None,
+        });
+    let wrong: Vec<_> = wrong.collect();
     if wrong.is_empty() {
         return Finding::ok(check, format!("{}, none fails", webhooks.len()));
     }
     Finding::warn(
         check,
         wrong.join("; "),
-        "look at its messages on the host's page (/webhooks); mend the receiver, then enable the webhook",
+        "look at its messages on the host's page (/webhooks); repair the receiver, then enable the webhook",
     )
 }
 
