@@ -141,6 +141,16 @@ impl Browser {
 
     /// Sets the size of the window and the preferred colour scheme.
     pub async fn look(&self, width: u32, height: u32, dark: bool) {
+        // A new size breaks off a transition between two pages, and Chromium logs that as an error. A transition starts
+        // with the page's first frame, so that frame is awaited before its animations are.
+        let still = "const done = arguments[0];
+            requestAnimationFrame(() => requestAnimationFrame(() => {
+                const running = document.getAnimations({ subtree: true })
+                    .filter(a => a.effect?.pseudoElement?.startsWith('::view-transition'));
+                Promise.allSettled(running.map(a => a.finished)).then(() => done());
+            }));";
+        let moved = self.client.execute_async(still, vec![]).await;
+        moved.expect("the page is still");
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
         self.devtools("Emulation.setDeviceMetricsOverride", size)
             .await;
