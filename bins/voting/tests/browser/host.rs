@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use crate::support::{Voting, browser::Browser};
+use crate::{
+    pictures_are_asked_for,
+    support::{Voting, browser::Browser},
+};
 
 async fn fill(browser: &Browser, css: &str, text: &str) {
     let field = browser.find(css).await;
@@ -17,24 +20,31 @@ async fn sign_in(browser: &Browser, voting: &Voting) {
     browser.reads("h1", "Polls").await;
 }
 
-/// Saves pictures of the page in `target/screenshots`, on a phone and a desktop, and checks that the page fits.
+/// Checks that the page fits a phone and a desktop. With the variable `SCREENSHOTS`, pictures of it are saved in
+/// `target/screenshots`.
 pub(crate) async fn look_at(browser: &Browser, name: &str) {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/screenshots");
-    std::fs::create_dir_all(folder).expect("a folder");
     for (device, width, height) in [("phone", 390, 844), ("desktop", 1280, 900)] {
         for dark in [false, true] {
+            // Colours do not change what fits.
+            if dark && !pictures_are_asked_for() {
+                continue;
+            }
             browser.look(width, height, dark).await;
             let beyond = "return document.documentElement.scrollWidth - innerWidth";
             let beyond = browser.run(beyond).await.as_i64().expect("a number");
             assert!(beyond <= 0, "{name} is {beyond} px too wide at {width}");
-            let whole = "return document.documentElement.scrollHeight";
-            let whole = browser.run(whole).await.as_u64().expect("a number");
-            let whole = u32::try_from(whole).expect("a height");
-            browser.look(width, whole.max(height), dark).await;
-            let picture = browser.client.screenshot().await.expect("a picture");
-            let colours = if dark { "dark" } else { "light" };
-            let file = format!("{folder}/host-{name}-{device}-{colours}.png");
-            std::fs::write(file, picture).expect("written");
+            if pictures_are_asked_for() {
+                let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/screenshots");
+                std::fs::create_dir_all(folder).expect("a folder");
+                let whole = "return document.documentElement.scrollHeight";
+                let whole = browser.run(whole).await.as_u64().expect("a number");
+                let whole = u32::try_from(whole).expect("a height");
+                browser.look(width, whole.max(height), dark).await;
+                let picture = browser.client.screenshot().await.expect("a picture");
+                let colours = if dark { "dark" } else { "light" };
+                let file = format!("{folder}/host-{name}-{device}-{colours}.png");
+                std::fs::write(file, picture).expect("written");
+            }
         }
     }
     browser.look(1280, 900, false).await;

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::{
-    barriers,
+    barriers, pictures_are_asked_for,
     support::{Voting, browser::Browser},
 };
 
@@ -64,7 +64,7 @@ async fn look(browser: &Browser, name: &str, tag: &str, dir: &str) -> Vec<String
         if beyond.as_i64() > Some(0) {
             wrong.push(format!("{name} is {beyond} px too wide on a {device}"));
         }
-        if std::env::var_os("SCREENSHOTS").is_some() {
+        if pictures_are_asked_for() {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/screenshots");
             std::fs::create_dir_all(folder).expect("a folder");
             let whole = "return document.documentElement.scrollHeight";

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use voting_testing::agent;
 
 use crate::{
-    barriers,
+    barriers, pictures_are_asked_for,
     support::{Voting, browser::Browser},
 };
 
@@ -37,7 +37,7 @@ impl Tour {
     /// Looks at the page that the browser shows: on a phone in dark and on a desktop in light colours. With pictures, in all
     /// four ways.
     async fn look(&mut self, name: &str) {
-        let pictures = std::env::var_os("SCREENSHOTS").is_some();
+        let pictures = pictures_are_asked_for();
         for (device, width, height) in [("phone", 390, 844), ("desktop", 1280, 900)] {
             for (colours, dark) in [("light", false), ("dark", true)] {
                 let is_usual = dark == (device == "phone");

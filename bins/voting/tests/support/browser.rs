@@ -142,15 +142,16 @@ impl Browser {
     /// Sets the size of the window and the preferred colour scheme.
     pub async fn look(&self, width: u32, height: u32, dark: bool) {
         // A new size breaks off a transition between two pages, and Chromium logs that as an error. A transition starts
-        // with the page's first frame, so that frame is awaited before its animations are.
-        let still = "const done = arguments[0];
-            requestAnimationFrame(() => requestAnimationFrame(() => {
-                const running = document.getAnimations({ subtree: true })
-                    .filter(a => a.effect?.pseudoElement?.startsWith('::view-transition'));
-                Promise.allSettled(running.map(a => a.finished)).then(() => done());
-            }));";
-        let moved = self.client.execute_async(still, vec![]).await;
-        moved.expect("the page is still");
+        // with the first frame of a page. Questions are asked again and again, since pages may have no scripts that wait.
+        let moves =
+            "return location.protocol.startsWith('http') && (!!document.activeViewTransition
+            || performance.getEntriesByType('paint').length === 0)";
+        for _ in 0..100 {
+            if self.run(moves).await != true {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
         self.devtools("Emulation.setDeviceMetricsOverride", size)
             .await;
