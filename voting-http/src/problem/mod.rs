@@ -297,7 +297,7 @@ impl Problem {
             title: "Not Found",
             ..Self::new(
                 ProblemKind::Request,
-                "The font for PNG pictures lacks signs of this poll's texts, such as Japanese ones. The picture result.svg \
+                "The fonts for PNG pictures lack signs of this poll's texts, such as Japanese ones. The picture result.svg \
                  has them.",
             )
         }

@@ -5,10 +5,7 @@ use std::fmt::Write;
 
 use voting_core::Poll;
 
-use super::{
-    png::can_write,
-    texts::{Letters, Side, cut, put, wrapped},
-};
+use super::texts::{Letters, Side, cut, put, wrapped};
 
 /// The size that messengers ask for.
 const WIDTH: u32 = 1200;
@@ -21,10 +18,8 @@ const MORE: Letters = Letters::new(36, "#4b5d66");
 /// How many options have a place.
 const PLACES: usize = 5;
 
-/// The picture of a poll. Texts that the font cannot write are left out: then only the shapes are drawn.
-pub(super) fn of(poll: &Poll) -> String {
-    let mut texts = poll.options().iter().map(|option| option.label.as_str());
-    let is_written = can_write(poll.title()) && texts.all(can_write);
+/// The picture of a poll. If its texts cannot be written, only the shapes are drawn.
+pub(super) fn of(poll: &Poll, is_written: bool) -> String {
     let is_rtl = poll.title().chars().any(crate::texts::is_right_to_left);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" font-family=\"sans-serif\">\

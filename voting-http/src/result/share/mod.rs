@@ -7,6 +7,7 @@ mod board;
 mod card;
 mod chart;
 pub(super) mod embed;
+mod fonts;
 pub(super) mod oembed;
 pub(super) mod picture;
 pub(super) mod png;

@@ -1,7 +1,7 @@
 //! Pictures for `<img>`: the result as a chart, the QR code of the address at which people vote, and the picture beside a
 //! link.
 
-use std::time::SystemTime;
+use std::{iter, time::SystemTime};
 
 use poem::{
     Body, Endpoint, Request, Response,
@@ -9,7 +9,7 @@ use poem::{
 };
 use voting_core::{Poll, model::poll::Viewer};
 
-use super::{address::VoteAddress, board, card, chart::Chart, let_others_load, png};
+use super::{address::VoteAddress, board, card, chart::Chart, let_others_load};
 use crate::{
     pages::{
         poll_of_page::PagePlace,
@@ -80,6 +80,12 @@ async fn chart(
     })
 }
 
+/// The texts of a poll that are in pictures.
+fn texts(poll: &Poll) -> impl Iterator<Item = &str> {
+    let labels = poll.options().iter().map(|option| option.label.as_str());
+    iter::once(poll.title()).chain(labels)
+}
+
 /// The answer with a chart. Browsers show a picture whatever its status is.
 fn chart_answer(picture: impl Into<Body>, kind: &str, hidden: Option<Problem>) -> Response {
     let mut answer = answer(picture, kind, "public, max-age=10");
@@ -109,17 +115,18 @@ impl Endpoint for ResultPng {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let service = &self.0.0;
         let poll = PagePlace::Named.poll(&service.polls, &request).await?;
-        let mut texts = poll.options().iter().map(|option| option.label.as_str());
-        if !png::can_write(poll.title()) || !texts.all(png::can_write) {
+        let pictures = &service.pictures;
+        if !pictures.can_write(texts(&poll)).await {
             return Err(Problem::no_letters().into());
         }
         let t = Texts::of(&request, Some(&poll));
-        let t = match png::can_write(&t.final_word) {
+        let words = [&t.final_word, &t.then_shown].map(String::as_str);
+        let t = match pictures.can_write(words).await {
             true => t,
             false => Texts::english(),
         };
         let (svg, hidden) = chart(&self.0, &poll, t).await?;
-        let png = service.pictures.png(svg, 2.0).await?;
+        let png = pictures.png(svg, 2.0).await?;
         Ok(chart_answer(png, PNG, hidden))
     }
 }
@@ -130,7 +137,9 @@ impl Endpoint for PreviewPng {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let service = &self.0.0;
         let poll = PagePlace::Named.poll(&service.polls, &request).await?;
-        let png = service.pictures.png(card::of(&poll), 1.0).await?;
+        let is_written = service.pictures.can_write(texts(&poll)).await;
+        let svg = card::of(&poll, is_written);
+        let png = service.pictures.png(svg, 1.0).await?;
         // Its address changes with the poll.
         let mut answer = answer(png, PNG, "public, max-age=3600");
         keep_unlisted_out_of_search(&poll, answer.headers_mut());

@@ -1,8 +1,9 @@
 //! Draws pictures as PNG, for who reads no SVG: messengers, mail, slides.
 //!
 //! There is one font in the binary. It has the Latin, Greek, Cyrillic and Arabic scripts and more, and neither Japanese,
-//! Chinese or Korean nor emoji: a font for these has many megabytes. A picture whose texts it cannot write is not drawn with
-//! boxes in their place; [`can_write`] says so before.
+//! Chinese or Korean nor emoji: a font for these has many megabytes. For these the [fonts](super::fonts) of the machine are
+//! used. A picture whose texts can be written with none of them is not drawn with boxes in their place;
+//! [`Pictures::can_write`] says so before.
 
 use std::{
     collections::VecDeque,
@@ -22,6 +23,7 @@ use sha2::{Digest, Sha256};
 use skrifa::{FontRef, MetadataProvider, charmap::Charmap};
 use tokio::sync::Semaphore;
 
+use super::fonts::MachineFonts;
 use crate::problem::Problem;
 
 const FONT: &[u8] = include_bytes!("../../../assets/fonts/DejaVuSans.ttf");
@@ -40,15 +42,12 @@ static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
 static SIGNS: LazyLock<Option<Charmap<'static>>> =
     LazyLock::new(|| Some(FontRef::new(FONT).ok()?.charmap()));
 
-/// Whether the font has all signs of this text.
-pub(super) fn can_write(text: &str) -> bool {
-    let has = |sign: char| {
-        // Marks of direction and joining are not drawn.
-        let is_seen = !matches!(sign, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2069}');
-        let signs = SIGNS.as_ref();
-        !is_seen || sign.is_whitespace() || signs.is_some_and(|signs| signs.map(sign).is_some())
-    };
-    text.chars().all(has)
+/// Whether the font in the binary has this sign.
+pub(super) fn base_has(sign: char) -> bool {
+    // Marks of direction and joining are not drawn.
+    let is_seen = !matches!(sign, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2069}');
+    let signs = SIGNS.as_ref();
+    !is_seen || sign.is_whitespace() || signs.is_some_and(|signs| signs.map(sign).is_some())
 }
 
 /// Draws pictures, one at a time, and keeps the last ones.
@@ -56,6 +55,7 @@ pub(in crate::result) struct Pictures {
     kept: Mutex<VecDeque<(Key, Bytes)>>,
     /// However many ask, only one core draws.
     drawing: Arc<Semaphore>,
+    fonts: Arc<MachineFonts>,
 }
 
 /// Names a picture by what is drawn.
@@ -66,11 +66,24 @@ impl Default for Pictures {
         Self {
             kept: Mutex::default(),
             drawing: Arc::new(Semaphore::new(1)),
+            fonts: Arc::default(),
         }
     }
 }
 
 impl Pictures {
+    /// Whether all signs of these texts can be written.
+    pub(super) async fn can_write<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
+        let signs = texts.into_iter().flat_map(str::chars);
+        let lacking: Vec<char> = signs.filter(|sign| !base_has(*sign)).collect();
+        if lacking.is_empty() {
+            return true;
+        }
+        let fonts = Arc::clone(&self.fonts);
+        let has_all = move || lacking.iter().all(|sign| fonts.has(*sign));
+        tokio::task::spawn_blocking(has_all).await.unwrap_or(false)
+    }
+
     /// The picture as PNG, this many times as large as it says.
     pub(super) async fn png(&self, svg: String, scale: f32) -> Result<Bytes, Problem> {
         // The rasteriser finds the direction of each text by itself, and the font has no sign for the isolates.
@@ -85,8 +98,9 @@ impl Pictures {
         if let Some(kept) = self.kept(&key) {
             return Ok(kept);
         }
+        let fonts = Arc::clone(&self.fonts);
         let drawn = tokio::task::spawn_blocking(move || {
-            let drawn = draw(&svg, scale);
+            let drawn = draw(&svg, scale, &fonts);
             drop(permit);
             drawn
         });
@@ -109,10 +123,12 @@ impl Pictures {
     }
 }
 
-fn draw(svg: &str, scale: f32) -> Option<Bytes> {
+fn draw(svg: &str, scale: f32, fonts: &MachineFonts) -> Option<Bytes> {
+    let mut fontdb = Arc::clone(&FONTS);
+    fonts.add_for(svg, &mut fontdb);
     let options = Options {
         font_family: FAMILY.to_owned(),
-        fontdb: Arc::clone(&FONTS),
+        fontdb,
         ..Options::default()
     };
     let tree = Tree::from_str(svg, &options).ok()?;
@@ -126,6 +142,7 @@ fn draw(svg: &str, scale: f32) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::result::share::fonts::tests::with_a_square;
 
     #[test]
     fn the_font_has_the_scripts_that_the_documents_name() {
@@ -136,11 +153,28 @@ mod tests {
             "Τσάι ή καφές;",
             "\u{2068}Cats\u{2069}",
         ] {
-            assert!(can_write(text), "{text}");
+            assert!(text.chars().all(base_has), "{text}");
         }
-        for text in ["お茶", "茶", "차", "🍕"] {
-            assert!(!can_write(text), "{text}");
+        for sign in ['お', '茶', '차', '🍕'] {
+            assert!(!base_has(sign), "{sign}");
         }
+    }
+
+    #[tokio::test]
+    async fn signs_that_the_font_lacks_are_written_with_a_font_of_the_machine() {
+        let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"100\" height=\"100\" font-family=\"sans-serif\">\
+             <text x=\"0\" y=\"90\" font-size=\"100\" fill=\"#f00\">茶</text></svg>";
+        let pictures = Pictures {
+            fonts: Arc::new(with_a_square()),
+            ..Pictures::default()
+        };
+        assert!(pictures.can_write(["Tea", "茶"]).await);
+        assert!(!pictures.can_write(["茶", "水"]).await);
+        let png = pictures.png(svg.to_owned(), 1.0).await.unwrap();
+        let image = Pixmap::decode_png(&png).unwrap();
+        let inside = image.pixel(50, 50).unwrap();
+        assert_eq!((inside.red(), inside.alpha()), (255, 255), "the square");
+        assert_eq!(image.pixel(2, 50).unwrap().alpha(), 0, "beside it");
     }
 
     #[tokio::test]
