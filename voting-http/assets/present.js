@@ -48,7 +48,7 @@
   }
 
   if (enter && exit) {
-    full.hidden = false;
+    full.classList.remove("off");
     full.addEventListener("click", fill);
   }
 

@@ -47,6 +47,7 @@
   var sending = null; // the choices that are on their way
   var failed = null; // choices that did not get through, and when
   var offline = null; // the same, where the voter was told that they are sent again; kept in this page only
+  var told = false; // something was said that a page which is loaded again would not say
   var newVoter = null; // whom the cookie names by now, where it named another one who has voted
   var casts = 0;
 
@@ -149,7 +150,7 @@
     var results = notice.querySelector("a");
     var button = notice.querySelector("button.then");
     if (kind === "good") notice.querySelector("use").setAttribute("href", "#icon-check");
-    else if (results) results.parentNode.removeChild(results);
+    else if (results && isOpen()) results.parentNode.removeChild(results);
     if (word) button.textContent = word;
     if (again) button.addEventListener("click", again);
     else button.parentNode.removeChild(button);
@@ -187,13 +188,14 @@
     toggle(state, "open", open);
     setText(byId("state-word"), open ? texts.open : words.shut);
     var until = !open ? "" : hasVote() || forgotten ? words.deadline_after : words.deadline;
-    setText(deadline, until || "");
-    deadline.hidden = !until;
+    if (until) setText(deadline, until);
+    if (until) deadline.hidden = false;
+    toggle(deadline, "off", !until);
     drawCountdown();
     toggle(list, "voted", confirmed.length > 0);
     toggle(list, "shut", !takes());
     toggle(forget, "off", !hasVote());
-    toggle(byId("receipt"), "off", !hasVote() && !forgotten);
+    toggle(byId("yours"), "off", !hasVote() && !forgotten);
     if (blankForm) toggle(blankForm, "off", !takes() || blank || sending !== null);
     if (withdraw) toggle(withdraw, "off", !open || !(hasVote() || forgotten) || sending !== null);
     form.setAttribute("aria-busy", String(sending !== null));
@@ -202,7 +204,7 @@
     // aria-disabled, not disabled or hidden: those would lose the keyboard focus.
     if (takes()) send.disabled = false;
     send.setAttribute("aria-disabled", String(!takes() || sending !== null));
-    setText(send, !open ? words.shut : sending ? texts.sending : !hasVote() ? texts.vote : revote ? texts.change_vote : texts.received_word);
+    setText(send, pollState === "scheduled" ? words.shut : sending ? texts.sending : !hasVote() ? texts.vote : revote ? texts.change_vote : texts.received_word);
     drawCount();
   }
 
@@ -353,6 +355,7 @@
   var closed = {
     tell: function () {
       pollState = "closing";
+      told = true;
       if (!unsure) remember(false);
       dropTicks();
       say("bad", inARow(texts.closed_before, whatCounts()));
@@ -512,17 +515,26 @@
     });
   }
 
-  // ---- What did not get through, and is sent again: keep.js, which a first vote does not need ----
+  // ---- What a first vote does not need: keep.js, which sends again what did not get through, and the button to share ----
 
   var keeper = null;
-  var beside = document.currentScript.src.replace(/vote(?=[.\w]*\.js)/, "keep"); // in the same language
+  var own = document.currentScript.src; // with the language
 
-  // Whoever has a code or signs in may have voted on another device since.
-  if (form.dataset.keeps) window.addEventListener("load", function () {
-    var script = document.createElement("script");
-    script.src = beside;
-    document.head.appendChild(script);
+  function beside(name) {
+    return own.replace(/vote([.\w-]*\.js)/, name);
+  }
+
+  window.addEventListener("load", function () {
+    // Whoever has a code or signs in may have voted on another device since.
+    if (form.dataset.keeps) load(beside("keep$1"));
+    load(beside("share.js"));
   });
+
+  function load(url) {
+    var script = document.createElement("script");
+    script.src = url;
+    document.head.appendChild(script);
+  }
 
   window.votingKeeper = function (make) {
     keeper = make({
@@ -644,7 +656,7 @@
     var before = pollState;
     pollState = now.state;
     if (before === "scheduled" && (pollState === "closing" || pollState === "final")) location.reload();
-    if (isOpen() === wasOpen) return "";
+    if (isOpen() === wasOpen) return showOutcome(before);
     if (isOpen()) {
       if (form.querySelector("div.option") || (inputs.length && !send)) location.reload(); // nothing there to press yet
       return texts.open_now;
@@ -653,7 +665,15 @@
     dropTicks();
     var notSent = offline && texts.not_sent_again;
     failed = offline = null;
+    told = Boolean(unsent || notSent || unsure);
+    showOutcome(before);
     return inARow(texts.closed_now, unsent, notSent, whatCounts());
+  }
+
+  // Once the poll is final, the page has its result.
+  function showOutcome(before) {
+    if (pollState === "final" && before !== pollState && form.dataset.outcome && !told) location.reload();
+    return "";
   }
 
   // What another tab has sent, or had forgotten.

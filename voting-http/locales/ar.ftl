@@ -476,6 +476,7 @@ start-over-as-new = البدء من جديد كمصوّت جديد
 
 ## The receipt of a vote
 
+about-your-vote = صوتك: الإيصال والمزيد
 your-receipt = إيصالك
 about-receipt = بهذا الرمز يمكنك التحقق من احتساب صوتك، ما دام معروفًا من صوّت. وهو لا يُظهر ما اخترته.
 keep-receipt-private = كل من لديه الرمز يمكنه التحقق أيضًا، فاحتفظ به لنفسك.

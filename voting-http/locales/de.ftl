@@ -380,6 +380,7 @@ start-over-as-new = Neu beginnen
 
 ## The receipt of a vote
 
+about-your-vote = Ihre Stimme: Quittung und mehr
 your-receipt = Ihre Quittung
 about-receipt = Mit diesem Code können Sie prüfen, ob Ihre Stimme zählt, bis vergessen wird, wer abgestimmt hat. Er zeigt nicht, was Sie gewählt haben.
 keep-receipt-private = Wer den Code hat, kann das auch prüfen. Behalten Sie ihn deshalb für sich.

@@ -377,6 +377,7 @@ start-over-as-new = Start over as a new voter
 
 ## The receipt of a vote
 
+about-your-vote = Your vote: receipt and more
 your-receipt = Your receipt
 about-receipt = With this code you can check whether your vote counts, until the voters of this poll are forgotten. It does not show what you chose.
 keep-receipt-private = Whoever has the code can check this too, so keep it for yourself.

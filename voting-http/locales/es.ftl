@@ -412,6 +412,7 @@ start-over-as-new = Empezar de nuevo
 
 ## The receipt of a vote
 
+about-your-vote = Su voto: comprobante y más
 your-receipt = Su comprobante
 about-receipt = Con este código puede comprobar si su voto cuenta, hasta que deje de constar quién votó. No muestra lo que eligió.
 keep-receipt-private = Quien tenga el código también puede comprobarlo; guárdelo para usted.

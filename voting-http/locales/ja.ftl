@@ -292,6 +292,7 @@ start-over-as-new = 新しい投票者としてやり直す
 
 ## The receipt of a vote
 
+about-your-vote = あなたの投票：控えなど
 your-receipt = 投票の控え
 about-receipt = このコードで、あなたの票が数えられるかどうかを確かめられます（誰が投票したかの記録が消去されるまで）。選んだ内容は表示されません。
 keep-receipt-private = コードを持つ人は誰でも確かめられます。ほかの人に見せないでください。

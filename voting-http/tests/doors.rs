@@ -35,15 +35,19 @@ enum Door {
     Stream,
     /// The result as everybody sees it, whoever asks.
     Picture,
+    /// A page that has the result as everybody sees it once the poll is final, and is there before that, too.
+    Outcome,
     /// Anything else: it never differs.
     Other,
     /// Measurements of the process: they differ from process to process, and name no poll.
     Metrics,
     /// Takes something, and shows nothing.
     Post,
+    /// Takes something, and may answer with the page of a vote.
+    PostOutcome,
 }
 
-use Door::{Metrics, Other, Picture, Post, Stream};
+use Door::{Metrics, Other, Outcome, Picture, Post, PostOutcome, Stream};
 
 const RESULT: &[(&str, Door)] = &[
     ("/", Door::Result),
@@ -80,14 +84,14 @@ const RESULT: &[(&str, Door)] = &[
 ];
 
 const VOTE: &[(&str, Door)] = &[
-    ("/", Other),
+    ("/", Outcome),
     ("/polls", Other),
     ("/polls/", Other),
-    ("/polls/:poll", Other),
-    ("/polls/:poll/", Other),
+    ("/polls/:poll", Outcome),
+    ("/polls/:poll/", Outcome),
     ("/polls/:poll/state", Other),
     ("/polls/:poll/forget", Post),
-    ("/polls/:poll/withdraw", Post),
+    ("/polls/:poll/withdraw", PostOutcome),
     ("/polls/:poll/result", Other),
     ("/polls/:poll/receipt", Other),
     ("/polls/:poll/receipt.txt", Other),
@@ -244,7 +248,7 @@ impl Deployment {
         let url = format!("{service}{}", self.path(pattern));
         let headers = [accept, ("cookie", self.visitor.as_str())];
         let answer = match door {
-            Post => return Seen::of(self, &send("POST", &url, &headers, b"")),
+            Post | PostOutcome => return Seen::of(self, &send("POST", &url, &headers, b"")),
             // A stream that is shown has no end.
             Stream => {
                 let answer = support::first_piece(&url, &headers);
@@ -345,7 +349,15 @@ fn compare(both: [&Deployment; 2], is_shown: bool, context: &str) {
                         assert!(!one.text.contains("etag:"), "{at}: {}", one.text);
                         is_same(&one, &other, &at);
                     }
-                    Other | Post => is_same(&one, &other, &at),
+                    Outcome if is_shown && context.ends_with("final") => {
+                        assert_eq!((one.status, other.status), (200, 200), "{at}");
+                        assert_ne!(one.text, other.text, "{at}: the test sees no difference");
+                    }
+                    // Programs are answered without a page.
+                    PostOutcome if is_shown && context.ends_with("final") => {
+                        assert_eq!(one.status, other.status, "{at}");
+                    }
+                    Other | Outcome | Post | PostOutcome => is_same(&one, &other, &at),
                 }
             }
         }

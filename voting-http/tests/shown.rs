@@ -455,3 +455,91 @@ fn descriptions_are_paragraphs_with_links_and_nothing_else() {
         assert!(page.contains("lang=\"ar\" dir=\"rtl\">Cats"), "{page}");
     }
 }
+
+/// The page of a poll, as a browser with this cookie sees it once it has these words.
+fn vote_page(services: &Services, poll: &str, cookie: &str, words: &str) -> String {
+    let url = format!("{}/polls/{poll}", services.vote);
+    await_some(words, || {
+        let page = get(&url, &[BROWSER, ("cookie", cookie)]);
+        assert_eq!(page.status, 200);
+        page.body.contains(words).then_some(page.body)
+    })
+}
+
+#[test]
+fn the_page_of_a_closed_poll_shows_the_result_and_marks_the_vote() {
+    let services = Services::start();
+    put(&services, "open", |_| {});
+    put(&services, "end", |settings| {
+        settings.results = ShowResults::AfterClose;
+    });
+    put(&services, "host", |settings| {
+        settings.results = ShowResults::Host
+    });
+    for id in ["open", "end", "host"] {
+        for choice in ["a", "b"] {
+            assert_eq!(cast(&services, id, choice, "").status, 202);
+        }
+    }
+    let url = format!("{}/polls/end", services.vote);
+    let voter = get(&url, &[BROWSER]).cookie();
+    let page = get(&url, &[BROWSER, ("cookie", &voter)]).body;
+    let tag = page.split("name=\"voter\" value=\"").nth(1).expect("a tag");
+    let form = format!("vote=b&voter={}", tag.split('"').next().expect("an end"));
+    let voted = send(
+        "POST",
+        &url,
+        &[BROWSER, FORM, ("cookie", &voter)],
+        form.as_bytes(),
+    );
+    assert_eq!(voted.status, 303, "{}", voted.body);
+    let both = format!("{voter}; {}", voted.cookie());
+    services.settle();
+    let open = vote_page(&services, "open", "", "id=\"ballot\"");
+    assert!(!open.contains("id=\"rows\""), "{open}");
+    for id in ["end", "host"] {
+        close(&services, id);
+    }
+
+    let shown = vote_page(&services, "end", &both, "Dogs wins with 2 of 3.");
+    assert!(
+        shown.contains("<li class=\"row leading yours\" data-option=\"b\""),
+        "{shown}"
+    );
+    assert!(shown.contains("66.7%"), "{shown}");
+    // Nothing to click that does nothing, and nothing to load for it.
+    for gone in ["id=\"ballot\"", "/assets/vote.js", "class=\"mark\""] {
+        assert!(!shown.contains(gone), "{gone}: {shown}");
+    }
+    let others = vote_page(&services, "end", "", "Dogs wins with 2 of 3.");
+    assert!(!others.contains(" yours\""), "{others}");
+
+    let hidden = vote_page(
+        &services,
+        "host",
+        "",
+        "Only the host of this poll sees its result.",
+    );
+    assert!(
+        !hidden.contains('%') && !hidden.contains("id=\"rows\""),
+        "{hidden}"
+    );
+    assert!(!hidden.contains("See results"), "{hidden}");
+}
+
+#[test]
+fn a_vote_service_without_a_store_links_to_the_result() {
+    let services = Services::set_up(|_| Setup {
+        vote_reads_results: false,
+        ..Setup::default()
+    });
+    put(&services, "end", |settings| {
+        settings.results = ShowResults::AfterClose;
+    });
+    assert_eq!(cast(&services, "end", "a", "").status, 202);
+    services.settle();
+    close(&services, "end");
+    let page = vote_page(&services, "end", "", "class=\"primary\" href=");
+    assert!(page.contains("/polls/end\">See results"), "{page}");
+    assert!(!page.contains("id=\"rows\""), "{page}");
+}

@@ -110,6 +110,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     let (worker, queue) = (voting.worker().clone(), voting.queue());
     services.watch(worker.progress().clone(), Arc::clone(&queue));
     let vote = VoteService::builder(voting.sink(), voting.directory(), &secrets)
+        .results(voting.store())
         .site(with_default(vote_site))
         .allow_origins(config.api_origins.clone())
         .logins(config.logins()?)

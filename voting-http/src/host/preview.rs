@@ -42,6 +42,9 @@ pub(super) fn show(visit: &Visit, poll: &Poll) -> Response {
     });
     let t = Texts::english();
     render(&VotePage {
+        outcome: None,
+        awaits_outcome: false,
+        why_hidden: None,
         t,
         here: "",
         base,

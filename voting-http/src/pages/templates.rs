@@ -132,6 +132,13 @@ pub(crate) struct VoteOption<'a> {
     pub(crate) ticked: bool,
 }
 
+/// The result on the page of a poll that is final.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome<'a> {
+    pub(crate) texts: &'a ResultTexts,
+    pub(crate) rows: Rows<'a>,
+}
+
 /// The page that asks for a code, or whether another code is to be replaced.
 #[derive(Debug, Clone, Template)]
 #[template(path = "code.html")]
@@ -286,6 +293,12 @@ pub(crate) struct VotePage<'a> {
     pub(crate) result_url: Option<String>,
     /// The same, if the result is shown to this voter once the voter has voted.
     pub(crate) see_result_url: Option<String>,
+    /// The result, if the poll is final and this process can read its result.
+    pub(crate) outcome: Option<Outcome<'a>>,
+    /// Whether the page has the result once the poll is final.
+    pub(crate) awaits_outcome: bool,
+    /// To whom the result is shown, and when, if it is hidden from this voter.
+    pub(crate) why_hidden: Option<String>,
     /// Whether the script may have to do a proof of work.
     pub(crate) proves: bool,
     /// A signed time stamp: from when on the form may be sent, where it has to wait.
@@ -352,10 +365,10 @@ impl VotePage<'_> {
         }
     }
 
-    /// Until when one can vote.
+    /// Until when one can vote. Before the poll opens it is not seen and keeps its room.
     fn deadline(&self) -> &str {
         match self.voted {
-            _ if !self.is_open() => "",
+            _ if self.is_over() => "",
             Voted::Unknown => &self.words.deadline,
             _ => &self.words.deadline_after,
         }
@@ -369,6 +382,21 @@ impl VotePage<'_> {
             .filter(|_| self.state == StateView::Scheduled)?;
         let left = opens.saturating_sub(self.now_ms?) / 1000 + 2;
         Some(left.clamp(5, 600))
+    }
+
+    /// Whether the page loads itself again without scripts: the last votes are being counted, and then there is a result.
+    fn awaits_count(&self) -> bool {
+        self.state == StateView::Closing && self.awaits_outcome && self.notice.is_none()
+    }
+
+    /// What a share is a part of, where a vote may name several options.
+    fn about_shares(&self) -> String {
+        let whole = self.t.share(1000, false);
+        self.t.shares_of_voters(self.max_choices as u64, &whole)
+    }
+
+    fn show_all(&self) -> String {
+        self.t.show_all(self.options.len() as u64)
     }
 
     /// What stands in the line under the question once the poll is closed.

@@ -147,7 +147,7 @@ texts! {
         other_code use_new_code keep_other_code enter_code your_code go_on about_letters sign_in sign_in_needed
         sign_in_again other_people code_needed code_unreadable code_wrong code_replaced code_revoked too_many_codes
         cookie_damaged cookie_outdated several_cookies about_start_over start_over_as_new
-        your_receipt about_receipt keep_receipt_private keep_as_file check_vote check_another about_check receipt_code
+        about_your_vote your_receipt about_receipt keep_receipt_private keep_as_file check_vote check_another about_check receipt_code
         receipt_wrong receipt_pending receipt_counted receipt_superseded receipt_first_counts receipt_voided
         receipt_rejected receipt_forgotten receipt_deleted reason_unreadable reason_unknown_poll reason_not_valid
         reason_closed reason_outside_times reason_not_eligible

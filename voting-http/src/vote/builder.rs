@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use voting_core::{
-    PollDirectory, VoteSink,
+    PollDirectory, TallyStore, VoteSink,
     model::{poll_key::PollKeyWrap, secrets::Secrets},
     pipeline::rule::BallotRule,
 };
@@ -14,7 +14,7 @@ use super::{
     secret_guard::SecretGuard,
 };
 use crate::{
-    cache::polls::Polls,
+    cache::{live::LiveTallies, polls::Polls},
     edge::{
         identity::Identify,
         options::{Options, option_methods},
@@ -29,6 +29,7 @@ use crate::{
 pub struct VoteServiceBuilder {
     sink: Arc<dyn VoteSink>,
     polls: Arc<dyn PollDirectory>,
+    tallies: Option<Arc<dyn TallyStore>>,
     secrets: Secrets,
     site: Site,
     identity: Option<Arc<dyn Identify>>,
@@ -47,6 +48,7 @@ impl VoteServiceBuilder {
         Self {
             sink,
             polls,
+            tallies: None,
             secrets,
             site: Site::default(),
             identity: None,
@@ -60,6 +62,13 @@ impl VoteServiceBuilder {
     /// Sets what pages know of their surroundings: addresses, the other service, the poll at `/`.
     pub fn site(mut self, site: Site) -> Self {
         self.site = site;
+        self
+    }
+
+    /// Sets the store that has the results. With it, the page of a poll whose count is final shows the result, if the poll's rule
+    /// shows it to everybody. Without it, that page has a link to the result service: a vote service needs no store.
+    pub fn results(mut self, tallies: Arc<dyn TallyStore>) -> Self {
+        self.tallies = Some(tallies);
         self
     }
 
@@ -102,6 +111,7 @@ impl VoteServiceBuilder {
         let Self {
             sink,
             polls,
+            tallies,
             secrets,
             site,
             identity,
@@ -119,10 +129,13 @@ impl VoteServiceBuilder {
                 Voters::Cookie(Arc::new(cookies.refusing(guard)))
             }
         };
+        let polls = Polls::new(polls, site.default_poll.clone());
+        let results = tallies.map(|tallies| LiveTallies::new(tallies, polls.clone()));
         VoteService(Arc::new(Inner {
             sink,
             guard,
-            polls: Polls::new(polls, site.default_poll.clone()),
+            polls,
+            results,
             receipts: ReceiptKey::new(&secrets),
             voters,
             rule,

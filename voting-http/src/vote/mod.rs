@@ -13,6 +13,7 @@ mod logins;
 pub(crate) mod memory;
 mod metrics;
 mod order;
+mod outcome;
 mod page;
 mod poll_cookie;
 pub(crate) mod program_key;
@@ -47,7 +48,7 @@ use self::{
     secret_guard::{SecretGuard, Shut},
 };
 use crate::{
-    cache::polls::Polls,
+    cache::{live::LiveTallies, polls::Polls},
     edge::{
         Edge,
         cors::CrossOrigin,
@@ -77,6 +78,8 @@ struct Inner {
     sink: Arc<dyn VoteSink>,
     guard: Arc<SecretGuard>,
     polls: Polls,
+    /// The results of polls that are final, if this process can read them.
+    results: Option<LiveTallies>,
     receipts: ReceiptKey,
     voters: Voters,
     rule: Option<Arc<dyn BallotRule>>,

@@ -17,6 +17,7 @@ use voting_core::{
 use super::{
     VoteService, form,
     memory::{Kept, Remembered, set_cookie},
+    outcome,
     proof::{PROOF_FIELD, of_header},
     start_over,
     state::shape_of,
@@ -426,6 +427,7 @@ impl VoteService {
         let base = prefix.as_str();
         let id = poll.id();
         let chosen = shown.remembered.and_then(|vote| vote.choices);
+        let yours = chosen.unwrap_or(Choices::BLANK);
         let chosen = chosen.map_or(0, Choices::bits);
         let settings = poll.settings();
         let order = self.0.orders.of(poll, visitor.id());
@@ -456,6 +458,10 @@ impl VoteService {
         let times = times.map(|time| time.map(Moment::unix_ms));
         let t = Texts::of(request, Some(poll));
         let here = address(&prefix, poll);
+        let known = outcome::read(self, poll).await;
+        let outcome = known
+            .as_ref()
+            .and_then(|known| outcome::shown(&known.snapshot, request, yours, t));
         let page = VotePage {
             t,
             here: &here,
@@ -477,6 +483,9 @@ impl VoteService {
             description: paragraphs(&settings.description),
             language: Language::of(poll),
             see_result_url: result_url.clone().filter(|_| is_shown),
+            outcome,
+            awaits_outcome: outcome::is_to_come(self, poll),
+            why_hidden: outcome::hidden(poll, Viewer::Voted, t),
             address: here.clone(),
             ballot_url: format!("{base}/v1/polls/{id}/ballot"),
             voter_tag: self.0.tags.tag(visitor.id()),

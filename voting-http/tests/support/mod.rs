@@ -85,6 +85,8 @@ pub struct Setup {
     pub result_directory: Option<Arc<dyn PollDirectory>>,
     pub polls: bool,
     /// What else is said of the services.
+    /// Whether the vote service can read results, as in the all-in-one.
+    pub vote_reads_results: bool,
     pub vote: fn(VoteServiceBuilder) -> VoteServiceBuilder,
     pub result: fn(ResultServiceBuilder) -> ResultServiceBuilder,
     pub operator: fn(OperatorServiceBuilder) -> OperatorServiceBuilder,
@@ -106,6 +108,7 @@ impl Default for Setup {
             directory: None,
             result_directory: None,
             polls: true,
+            vote_reads_results: true,
             vote: |builder| builder,
             result: |builder| builder,
             operator: |builder| builder,
@@ -170,6 +173,10 @@ impl Services {
         let vote_builder = VoteService::builder(sink, directory.clone(), &setup.secret)
             .site(site(result, &gates[0]))
             .stop(stop.clone());
+        let vote_builder = match setup.vote_reads_results {
+            true => vote_builder.results(tallies.clone()),
+            false => vote_builder,
+        };
         let result_builder = ResultService::builder(tallies, result_directory, &setup.secret)
             .site(site(vote, &gates[1]))
             .stop(stop.clone());
