@@ -25,7 +25,12 @@ const LOOKS: [(&str, u32, u32, bool); 3] = [
     ("desktop", 1280, 900, false),
 ];
 
-const POLLS: &str = r#"
+/// The tour has the usual design. This deployment has a theme, whose colour is too light for text on white.
+const POLLS: &str = r##"
+[theme]
+name = "Chess club"
+colour = "#ffd400"
+
 [[polls]]
 id = "pets"
 title = "Cats or dogs?"
@@ -41,7 +46,7 @@ language = "ar"
 max_choices = 2
 blank = true
 options = [{ id = "a", label = "أرز" }, { id = "b", label = "سمك" }, { id = "c", label = "خضار" }]
-"#;
+"##;
 
 /// What is wrong with the page that the browser shows.
 async fn look(browser: &Browser, name: &str, tag: &str, dir: &str) -> Vec<String> {
@@ -76,12 +81,16 @@ async fn look(browser: &Browser, name: &str, tag: &str, dir: &str) -> Vec<String
             std::fs::write(file, picture).expect("written");
         }
     }
-    let barriers = barriers::on(browser).await;
-    wrong.extend(
-        barriers
-            .into_iter()
-            .map(|barrier| format!("{name}, {tag}: {barrier}")),
-    );
+    // In English also in dark colours: colours do not differ with the language.
+    for dark in [false, true]
+        .into_iter()
+        .take(if tag == "en" { 2 } else { 1 })
+    {
+        browser.look(1280, 900, dark).await;
+        let barriers = barriers::on(browser).await.into_iter();
+        wrong.extend(barriers.map(|barrier| format!("{name}, {tag}, dark {dark}: {barrier}")));
+    }
+    browser.look(1280, 900, false).await;
     wrong
 }
 

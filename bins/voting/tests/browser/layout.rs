@@ -6,7 +6,11 @@ use fantoccini::{
 };
 use serde_json::json;
 
-use crate::{CATS, support::browser::Browser, voting::start};
+use crate::{
+    CATS,
+    support::{Voting, browser::Browser},
+    voting::start,
+};
 
 /// Adds up how far elements have moved without a user's action.
 const WATCH: &str = "window.moved = 0;
@@ -17,7 +21,7 @@ const WATCH: &str = "window.moved = 0;
 /// Focuses every element that can have the focus, and returns those that are hidden then.
 const HIDDEN_STOPS: &str = "const hidden = [];
     for (const stop of document.querySelectorAll('a[href], button, input:not([type=hidden])')) {
-        if (getComputedStyle(stop).visibility === 'hidden') continue;
+        if (!stop.checkVisibility({ visibilityProperty: true })) continue;
         stop.focus();
         const at = stop.closest('label') || stop;
         // An element that is higher than the window cannot be seen as a whole.
@@ -134,7 +138,54 @@ async fn nothing_moves_when_the_answer_comes() {
             assert_eq!(moved, json!(0), "{poll} at {width}: {what}");
         }
     }
+    nothing_moves_on_a_slow_line(&browser, &voting).await;
+    nothing_moves_when_a_poll_closes(&browser, &voting).await;
     browser.end().await;
+}
+
+/// The page says at once that the vote is on its way, takes no second one meanwhile, and keeps all in its place.
+async fn nothing_moves_on_a_slow_line(browser: &Browser, voting: &Voting) {
+    browser
+        .goto(&format!("{}/polls/one-of-many", voting.vote))
+        .await;
+    browser.run(WATCH).await;
+    let slow = |ms: u32| json!({ "offline": false, "latency": ms, "downloadThroughput": 20_000, "uploadThroughput": 20_000 });
+    browser.devtools("Network.enable", json!({})).await;
+    let set = "Network.emulateNetworkConditions";
+    browser.devtools(set, slow(1_500)).await;
+    browser
+        .run("document.querySelector('input[value=o5]').click()")
+        .await;
+    browser.click("#send").await;
+    let sending = browser
+        .run("return document.getElementById('send').textContent")
+        .await;
+    assert_eq!(sending, json!("Sending…"));
+    browser.click("#send").await;
+    browser
+        .reads("#status", "Your vote for Option number 5 is in.")
+        .await;
+    let moved = settled(browser).await;
+    let what = browser.run("return window.what").await;
+    assert_eq!(moved, json!(0), "{what}");
+    browser.devtools(set, json!({ "offline": false, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 })).await;
+}
+
+async fn nothing_moves_when_a_poll_closes(browser: &Browser, voting: &Voting) {
+    browser
+        .goto(&format!("{}/polls/numbers", voting.vote))
+        .await;
+    browser.click("input[value=three]").await;
+    browser.run(WATCH).await;
+    voting.close("numbers");
+    // It has something to say, so it is not loaded again for the result.
+    browser.reads("#status", "This poll has closed.").await;
+    let moved = settled(browser).await;
+    let what = browser.run("return window.what").await;
+    assert_eq!(moved, json!(0), "{what}");
+    browser.client.refresh().await.expect("loaded");
+    browser.reads("#summary", "One wins with 1 of 1.").await;
+    browser.reads(".yours .label", "One").await;
 }
 
 /// How far elements have moved, after two frames were drawn.

@@ -276,11 +276,16 @@ async fn voters_pages(scripts: bool) {
         ("several", "#blank", "Your last confirmed vote is blank."),
     ] {
         tour.browser.goto(&format!("{vote}/polls/{poll}")).await;
+        if form == "#withdraw" {
+            tour.browser.click("#yours summary").await;
+            tour.look(&format!("voted-{poll}-more")).await;
+        }
         tour.browser.click(&format!("{form} button")).await;
         tour.browser.reads("#status", said).await;
         tour.look(&format!("voted-{poll}-{}", &form[1..])).await;
     }
     tour.voting.settled();
+    receipt_pages(&mut tour, &vote, &result).await;
     for poll in [
         "two",
         "five",
@@ -311,6 +316,22 @@ async fn voters_pages(scripts: bool) {
     tour.at("result-list", &format!("{result}/polls")).await;
     tour.at("vote-none", &format!("{vote}/polls/none")).await;
     tour.end().await;
+}
+
+/// The receipt of a vote, and what the result service says of it.
+async fn receipt_pages(tour: &mut Tour, vote: &str, result: &str) {
+    let page = format!("{vote}/polls/many/receipt");
+    tour.at("receipt", &page).await;
+    tour.browser.click("main form button").await;
+    tour.browser
+        .reads(".told", "it is the one of yours that counts")
+        .await;
+    tour.look("check-counted").await;
+    tour.at("check", &format!("{result}/receipt")).await;
+    tour.fill("#receipt", "not-a-receipt").await;
+    tour.browser.click("main form button").await;
+    tour.browser.find(".notice.bad").await;
+    tour.look("check-wrong").await;
 }
 
 async fn screen_is_live_and_covers_figures(tour: &Tour, result: &str) {
@@ -412,6 +433,7 @@ async fn hosts_pages(scripts: bool) {
     tour.browser.reads("#error", "already").await;
     tour.look("people-wrong").await;
     tour.host("none", "/polls/none").await;
+    webhook_pages(&mut tour).await;
     // As an auditor.
     tour.browser.click(".host-nav form button").await;
     tour.browser.reads(".done", "You are signed out.").await;
@@ -422,6 +444,22 @@ async fn hosts_pages(scripts: bool) {
     tour.host("poll-hidden-from-auditor", "/polls/hidden").await;
     tour.host("forbidden", "/polls/new").await;
     tour.end().await;
+}
+
+async fn webhook_pages(tour: &mut Tour) {
+    tour.host("webhooks-none", "/webhooks").await;
+    tour.fill("main [name=url]", "ftp://example.org/").await;
+    tour.browser.click("main form.fields button").await;
+    tour.look("webhooks-wrong").await;
+    tour.fill("main [name=url]", "https://example.org/hook")
+        .await;
+    tour.browser.click("main form.fields button").await;
+    tour.browser.reads("#made", "Copy it now").await;
+    tour.look("webhooks-made").await;
+    tour.host("webhooks", "/webhooks").await;
+    tour.browser.click("main .entries a").await;
+    tour.browser.find("form[action$=test]").await;
+    tour.look("webhook").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,15 +28,20 @@ pub fn command(folder: &Path) -> Command {
 
 /// The same, with this address for the host's pages.
 pub fn command_with_hosts_at(folder: &Path, worker: &str) -> Command {
+    command_at(folder, ["127.0.0.1:0", "127.0.0.1:0", worker])
+}
+
+/// The same, with the addresses of the vote and the result service and of the host's pages.
+pub fn command_at(folder: &Path, addresses: [&str; 3]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_voting"));
     command.current_dir(folder);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VOTING_")) {
         command.env_remove(name);
     }
-    for flag in ["--vote-listen", "--result-listen"] {
-        command.args([flag, "127.0.0.1:0"]);
+    let flags = ["--vote-listen", "--result-listen", "--worker-listen"];
+    for (flag, address) in flags.into_iter().zip(addresses) {
+        command.args([flag, address]);
     }
-    command.args(["--worker-listen", worker]);
     command
 }
 
