@@ -231,7 +231,8 @@ async fn a_list_that_is_closed_shows_the_vote_and_nothing_else() {
     assert_eq!(browser.ticked().await, json!(["a", "b"]));
     for _ in 0..2 {
         assert_eq!(browser.chosen().await, json!(["a", "b"]));
-        let marks = "return document.querySelectorAll('[data-option=c]:is(.chosen, .yours)').length";
+        let marks =
+            "return document.querySelectorAll('[data-option=c]:is(.chosen, .yours)').length";
         assert_eq!(browser.run(marks).await, json!(0));
         browser.client.refresh().await.unwrap();
         browser.reads("#lead", "This poll is closed").await;
