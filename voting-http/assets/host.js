@@ -2,6 +2,13 @@
 (function () {
   "use strict";
 
+  // ---- What was done is said once, and not again when the page is loaded again ----
+  if (document.querySelector(".notice.done")) {
+    var here = new URL(location.href);
+    here.searchParams.delete("done");
+    history.replaceState(history.state, "", here);
+  }
+
   // ---- The address can be copied ----
   var copy = document.getElementById("copy");
   if (copy && navigator.clipboard) {

@@ -352,6 +352,12 @@ fn a_poll_that_is_not_open_yet_says_when_it_opens_and_takes_no_vote() {
     assert_eq!(refused.status, 409, "{}", refused.body);
     assert_eq!(refused.json()["type"], "urn:voting:problem:poll-not-open");
     let url = format!("{}/polls/later", services.vote);
+    let screen = get(
+        &format!("{}/polls/later/present", services.result),
+        &[BROWSER],
+    );
+    let opens = "<p class=\"opens\">This poll opens on ";
+    assert!(screen.body.contains(opens), "{}", screen.body);
     let page = get(&url, &[BROWSER]);
     assert!(page.body.contains("This poll opens on "), "{}", page.body);
     assert!(page.body.contains("disabled>"), "{}", page.body);

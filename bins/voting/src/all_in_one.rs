@@ -147,7 +147,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     services.announce("Result", &result_at.url(), "");
     let operator_url = format!("{}docs/", worker_at.url());
     services.announce("Operator", &operator_url, &format!(" ({token})"));
-    services.announce("Host", &worker_at.url(), "");
+    services.announce("Host", &worker_at.url(), &format!(" ({token})"));
     services.remark(&format!(
         "Ballots:   {}\nPress Ctrl-C to stop.\n",
         database.display()

@@ -1,8 +1,10 @@
 //! One poll: where it is in its life, its figures, and what the host can do with it.
 
+use std::net::IpAddr;
+
 use askama::Template;
 use jiff::tz::TimeZone;
-use poem::Response;
+use poem::{Response, http::Uri};
 use voting_core::{
     Poll, Tally,
     model::{
@@ -307,6 +309,16 @@ pub(super) async fn show(visit: Visit) -> Result<Response, Problem> {
     }))
 }
 
+/// Whether an address is the same computer's, whoever opens it: a host who tries the system alone gets such an address.
+fn is_of_this_computer(url: &str) -> bool {
+    let Ok(url) = url.parse::<Uri>() else {
+        return false;
+    };
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let ip = host.parse::<IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+}
+
 fn paragraphs(text: &str) -> Vec<String> {
     let parts = text.split("\n\n").filter(|part| !part.is_empty());
     parts.map(str::to_owned).collect()
@@ -315,6 +327,11 @@ fn paragraphs(text: &str) -> Vec<String> {
 impl PollPage {
     fn phase_word(&self) -> &'static str {
         list::phase_word(self.phase)
+    }
+
+    /// Whether the address for voters leads nowhere from another device.
+    fn is_for_this_computer_only(&self) -> bool {
+        self.vote_url.as_deref().is_some_and(is_of_this_computer)
     }
 
     fn is_draft(&self) -> bool {
@@ -333,5 +350,28 @@ impl PollPage {
     /// Whether the figures can change while the page is looked at.
     fn is_live(&self) -> bool {
         matches!(self.phase, Phase::Scheduled | Phase::Open | Phase::Closing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_this_computer_only_is_known() {
+        for url in [
+            "http://localhost:8080/polls/a",
+            "http://127.0.0.1:8080/polls/a",
+            "http://[::1]:8080/polls/a",
+        ] {
+            assert!(is_of_this_computer(url), "{url}");
+        }
+        for url in [
+            "https://vote.example.org/polls/a",
+            "http://192.168.0.7:8080/polls/localhost",
+            "http://localhost.example.org/polls/a",
+        ] {
+            assert!(!is_of_this_computer(url), "{url}");
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     },
     result::{ResultService, page::HiddenWords},
     texts::Texts,
-    views::{poll_view::StateView, text_size::text_size},
+    views::{moment_words, poll_view::StateView, text_size::text_size},
 };
 
 /// `GET`: the screen.
@@ -51,6 +51,8 @@ struct PresentPage<'a> {
     stalled_since: Option<String>,
     /// Where people vote, if that is known and if they can.
     vote: Option<VoteAddress>,
+    /// From when on people can vote, in a sentence, if they cannot yet.
+    opens: Option<String>,
     next_url: Option<String>,
 }
 
@@ -133,6 +135,7 @@ impl Endpoint for Show {
                 .as_ref()
                 .map(|stalled| t.stalled_since(&stalled.since.in_words(t))),
             vote: url.filter(|_| takes_votes).and_then(VoteAddress::new),
+            opens: opens(&poll, state, t),
             next_url: self.next(&poll, base).await,
         };
         let mut answer = templates::render_in(t, &page);
@@ -155,6 +158,12 @@ impl Show {
         let next = after(&ids, poll.id())?;
         Some(format!("{base}/polls/{next}/present"))
     }
+}
+
+/// What the screen says until the poll opens. Its script hides the sentence then.
+fn opens(poll: &Poll, state: StateView, t: &'static Texts) -> Option<String> {
+    let at = poll.settings().opens_at?;
+    matches!(state, StateView::Scheduled).then(|| t.opens_on(&moment_words::of_poll(at, poll, t)))
 }
 
 /// The one after this one; `None` if there is no other one.
