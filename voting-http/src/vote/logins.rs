@@ -31,6 +31,12 @@ pub trait KeySource: Send + Sync {
     fn pause(&self) -> Duration {
         Duration::from_secs(60)
     }
+
+    /// After so long keys are fetched again, so that a key that the provider has withdrawn is not taken for longer. Default: ten
+    /// minutes.
+    fn keep(&self) -> Duration {
+        Duration::from_secs(10 * 60)
+    }
 }
 
 /// JSON Web Tokens of one identity provider. A token is taken if its `iss` and `aud` are these, it is signed by RS256, ES256

@@ -47,6 +47,9 @@ pub enum LoginError {
     NoAuthorities,
 }
 
+/// A change of the file of keys is seen within this time, also if a key is gone.
+const FILE_SEEN_WITHIN: Duration = Duration::from_secs(1);
+
 /// The keys in a file.
 struct FileKeys(PathBuf);
 
@@ -64,7 +67,12 @@ impl KeySource for FileKeys {
     }
 
     fn pause(&self) -> Duration {
-        Duration::from_secs(1)
+        FILE_SEEN_WITHIN
+    }
+
+    /// Whoever takes a key out of the file expects that it is not taken any more.
+    fn keep(&self) -> Duration {
+        FILE_SEEN_WITHIN
     }
 }
 

@@ -22,9 +22,6 @@ use voting_core::StoreError;
 
 use super::KeySource;
 
-/// Keys are fetched again after this time, so that a key that the provider has withdrawn is not taken for longer.
-const FRESH: Duration = Duration::from_secs(10 * 60);
-
 /// If no newer keys can be had, the last ones are taken for so long.
 const KEPT: Duration = Duration::from_secs(24 * 3_600);
 
@@ -70,7 +67,9 @@ impl Keys {
     ) -> Result<Vec<DecodingKey>, StoreError> {
         // One fetch at a time; the others wait for it.
         let mut state = self.state.lock().await;
-        let is_fresh = state.fetched.is_some_and(|at| at.elapsed() < FRESH);
+        let is_fresh = state
+            .fetched
+            .is_some_and(|at| at.elapsed() < self.source.keep());
         let may_try = state
             .tried
             .is_none_or(|at| at.elapsed() >= self.source.pause());
@@ -244,6 +243,7 @@ mod tests {
         left: StdMutex<Vec<String>>,
         fetched: AtomicUsize,
         pause: Duration,
+        keep: Duration,
     }
 
     #[async_trait]
@@ -261,6 +261,10 @@ mod tests {
         fn pause(&self) -> Duration {
             self.pause
         }
+
+        fn keep(&self) -> Duration {
+            self.keep
+        }
     }
 
     fn set(ids: &[&str]) -> String {
@@ -272,10 +276,15 @@ mod tests {
     }
 
     fn keys(sets: &[&str], pause: Duration) -> (Keys, Arc<Sets>) {
+        keys_kept(sets, pause, Duration::from_secs(600))
+    }
+
+    fn keys_kept(sets: &[&str], pause: Duration, keep: Duration) -> (Keys, Arc<Sets>) {
         let sets = Arc::new(Sets {
             left: StdMutex::new(sets.iter().map(|&set| set.to_owned()).collect()),
             fetched: AtomicUsize::new(0),
             pause,
+            keep,
         });
         (Keys::new(Arc::new(Arc::clone(&sets))), sets)
     }
@@ -301,6 +310,18 @@ mod tests {
         assert_eq!(count(&keys, Some("b")).await, Some(1));
         assert_eq!(count(&keys, Some("a")).await, Some(0));
         assert_eq!(sets.fetched.load(Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_withdrawn_is_dropped_while_only_the_others_are_asked_for() {
+        let (keys, sets) = keys_kept(
+            &[&set(&["a", "b"]), &set(&["b"])],
+            Duration::ZERO,
+            Duration::ZERO,
+        );
+        assert_eq!(count(&keys, Some("a")).await, Some(1));
+        assert_eq!(count(&keys, Some("a")).await, Some(0));
+        assert_eq!(sets.fetched.load(Relaxed), 2);
     }
 
     #[tokio::test]
