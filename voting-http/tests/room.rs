@@ -364,6 +364,8 @@ fn a_request_names_one_host() {
         assert_eq!(status("Host: x\r\nHost: y\r\n"), "400");
         assert_eq!(status("Host:\r\n"), "400");
         assert_eq!(status("Host: a b\r\n"), "400");
+        let whole = "GET http://evil.test/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        assert!(raw(url, whole).starts_with("HTTP/1.1 400"), "two hosts");
         assert!(raw(url, "GET /healthz HTTP/1.0\r\n\r\n").starts_with("HTTP/1.0 200"));
     }
     let vote = "POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 6\r\n\

@@ -1,5 +1,6 @@
 //! The header `Host`: a request of HTTP/1.1 has exactly one, and it names a host (RFC 9112, 3.2). If a request has
-//! none or two, a proxy and the service could take it for requests to different sites.
+//! none or two, a proxy and the service could take it for requests to different sites. So they could if the request has
+//! a whole address (`GET http://x/`) with another host.
 
 use poem::{
     Request,
@@ -12,7 +13,12 @@ pub(crate) fn check(request: &Request) -> Result<(), Problem> {
     let mut hosts = request.headers().get_all(header::HOST).into_iter();
     match (hosts.next(), hosts.next()) {
         (Some(host), None) if host.as_bytes().iter().all(is_of_a_host) && !host.is_empty() => {
-            Ok(())
+            match request.uri().authority() {
+                Some(other) if !is_same(other.as_str().as_bytes(), host.as_bytes()) => Err(
+                    Problem::bad_request("The address and the header Host name different hosts."),
+                ),
+                _ => Ok(()),
+            }
         }
         (Some(_), None) => Err(Problem::bad_request("The header Host is not valid.")),
         (Some(_), Some(_)) => Err(Problem::bad_request(
@@ -24,6 +30,16 @@ pub(crate) fn check(request: &Request) -> Result<(), Problem> {
         // HTTP/1.0 does not require the header; some health checks use HTTP/1.0.
         (None, _) => Ok(()),
     }
+}
+
+/// Whether these are one host. The port 80 may be left out.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let bare = |host: &'_ [u8]| {
+        host.strip_suffix(b":80")
+            .unwrap_or(host)
+            .to_ascii_lowercase()
+    };
+    bare(one) == bare(other)
 }
 
 /// Whether the byte can occur in a host name, an address or a port.
@@ -60,6 +76,17 @@ mod tests {
         assert!(!is_taken(now, &["x", "y"]));
         for bad in ["", "a b", "x/y", "user@x", "x?y", "x#y", "<x>"] {
             assert!(!is_taken(now, &[bad]), "{bad:?}");
+        }
+        for (address, fits) in [
+            ("http://x/polls", true),
+            ("http://X:80/polls", true),
+            ("http://y/polls", false),
+            ("http://x:8080/polls", false),
+            ("http://x@x/polls", false),
+        ] {
+            let request = Request::builder().version(now).header("host", "x");
+            let request = request.uri_str(address).finish();
+            assert_eq!(check(&request).is_ok(), fits, "{address}");
         }
         assert!(is_taken(Version::HTTP_10, &[]));
         assert!(!is_taken(Version::HTTP_10, &["x", "y"]));
