@@ -29,6 +29,15 @@ entry_key() {
     fi
 }
 
+# entries ACCEPTED: a file of settings for those who have the key. It says whether entries and polls without a signature
+# are accepted: `true` for an installation of an earlier version, whose vote services may still write such entries.
+entries() {
+    local part
+    for part in vote worker; do
+        [ -e "$part/entries.toml" ] || put "accept_unsigned_entries = $1" "$part/entries.toml"
+    done
+}
+
 folders=(vote worker result owner postgres redis)
 
 made=() missing=()
@@ -37,6 +46,7 @@ for folder in "${folders[@]}"; do
 done
 if [ "${#missing[@]}" -eq 0 ]; then
     entry_key
+    entries true
     echo "the secrets are there"
     exit
 fi
@@ -51,8 +61,9 @@ redis=$(random) owner=$(random) worker=$(random) result=$(random)
 
 put "$voters" {vote,result}/voters
 put "$operator" worker/operator
-rm -f worker/entry-key vote/entry-key
+rm -f {vote,worker}/{entry-key,entries.toml}
 entry_key
+entries false
 put "redis://:$redis@redis:6379/" {vote,worker}/redis-url
 put "postgres://worker:$worker@postgres/voting" worker/postgres-url
 put "postgres://result:$result@postgres/voting" result/postgres-url

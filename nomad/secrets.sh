@@ -14,6 +14,8 @@ new() { openssl rand -hex 32; }
 put() { nomad var put -in json -out none "$1" - && echo "Made $1."; }
 
 secret=$(new) redis=$(new) owner=$(new) worker=$(new) result=$(new) token=$(new) entry=$(new)
+# All entries of a new log are signed.
+unsigned=false
 
 put nomad/jobs/voting-stores/redis <<JSON
 { "Items": { "password": "$redis" } }
@@ -25,12 +27,12 @@ put nomad/jobs/voting-migrate <<JSON
 { "Items": { "owner_password": "$owner", "worker_password": "$worker", "result_password": "$result" } }
 JSON
 put nomad/jobs/voting/worker <<JSON
-{ "Items": { "token": "$token", "entry_key": "$entry", "redis_password": "$redis", "postgres_password": "$worker" } }
+{ "Items": { "token": "$token", "entry_key": "$entry", "accept_unsigned_entries": "$unsigned", "redis_password": "$redis", "postgres_password": "$worker" } }
 JSON
 put nomad/jobs/voting/result <<JSON
 { "Items": { "secret": "$secret", "postgres_password": "$result" } }
 JSON
 # Last: if this one is there, all are.
 put nomad/jobs/voting/vote <<JSON
-{ "Items": { "secret": "$secret", "entry_key": "$entry", "redis_password": "$redis" } }
+{ "Items": { "secret": "$secret", "entry_key": "$entry", "accept_unsigned_entries": "$unsigned", "redis_password": "$redis" } }
 JSON

@@ -3,7 +3,8 @@
 #
 # Secrets, made by secrets.sh, of which each service reads its own: nomad/jobs/voting/vote with `secret`, `entry_key` and
 # `redis_password`, …/worker with `token`, `entry_key`, `redis_password` and `postgres_password`, …/result with `secret` and
-# `postgres_password`. Without an `entry_key`, entries of the log are not signed.
+# `postgres_password`. Without an `entry_key`, entries of the log are not signed. `accept_unsigned_entries` is `false` in
+# installations whose entries were signed from the first one on.
 
 variable "driver" {
   description = "docker, exec or raw_exec"
@@ -277,7 +278,7 @@ job "voting" {
         perms       = "0400"
         uid         = var.user.uid
         gid         = var.user.gid
-        data        = "VOTING_ENTRY_KEY={{ with nomadVar \"nomad/jobs/voting/vote\" }}{{ .entry_key }}{{ end }}"
+        data        = "{{ with nomadVar \"nomad/jobs/voting/vote\" }}VOTING_ENTRY_KEY={{ .entry_key }}\nVOTING_ACCEPT_UNSIGNED_ENTRIES={{ .accept_unsigned_entries }}{{ end }}"
       }
 
       template {
@@ -398,7 +399,7 @@ job "voting" {
         perms       = "0400"
         uid         = var.user.uid
         gid         = var.user.gid
-        data        = "VOTING_ENTRY_KEY={{ with nomadVar \"nomad/jobs/voting/worker\" }}{{ .entry_key }}{{ end }}"
+        data        = "{{ with nomadVar \"nomad/jobs/voting/worker\" }}VOTING_ENTRY_KEY={{ .entry_key }}\nVOTING_ACCEPT_UNSIGNED_ENTRIES={{ .accept_unsigned_entries }}{{ end }}"
       }
 
       template {

@@ -185,13 +185,23 @@ async fn every_setting_exists_and_leads_to_what_the_program_needs() {
                 *value = file.to_string_lossy().into_owned();
             }
         }
-        let config = Config::load_in(&Cli::default(), environment);
+        let command = service.list("command");
+        let at = command.iter().position(|argument| argument == "--config");
+        let cli = Cli {
+            config: at.map(|at| secrets.file(service, &command[at + 1])),
+            ..Cli::default()
+        };
+        let config = Config::load_in(&cli, environment);
         let config = config.unwrap_or_else(|error| panic!("{}: {error}", service.name));
-        let needed = match service.list("command").join(" ").as_str() {
-            "voting-vote" => config.secret().is_ok() && config.redis().is_ok(),
-            "voting-worker" => {
+        let signed = !config.accept_unsigned_entries && config.entry_keys().is_ok();
+        let needed = match command.join(" ").as_str() {
+            "voting-vote --config /run/secrets/entries.toml" => {
+                signed && config.secret().is_ok() && config.redis().is_ok()
+            }
+            "voting-worker --config /run/secrets/entries.toml" => {
                 let token = config.worker.token_file.as_ref();
-                token.is_some() && config.redis().is_ok() && config.postgres().is_ok()
+                let stores = config.redis().is_ok() && config.postgres().is_ok();
+                signed && token.is_some() && stores
             }
             "voting-result" => config.secret().is_ok() && config.postgres().is_ok(),
             "voting migrate --create-roles" => config.postgres().is_ok(),
@@ -398,10 +408,10 @@ fn secrets_are_made_once_for_those_who_need_them_and_nobody_else() {
         let names: BTreeSet<String> = files.keys().filter(inside).map(name).collect();
         names.into_iter().collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(of("vote"), "entry-key made redis-url voters");
+    assert_eq!(of("vote"), "entries.toml entry-key made redis-url voters");
     assert_eq!(
         of("worker"),
-        "entry-key made operator postgres-url redis-url"
+        "entries.toml entry-key made operator postgres-url redis-url"
     );
     assert_eq!(of("result"), "made postgres-url voters");
     // Nobody has the password of another.
@@ -420,14 +430,24 @@ fn secrets_are_made_once_for_those_who_need_them_and_nobody_else() {
     let other = others.0.path().join("vote/voters");
     assert_ne!(&others.files()[&other], at("vote/voters"));
 
-    // An earlier version made no key for the log's entries.
-    let key = ["vote", "worker"].map(|part| secrets.0.path().join(part).join("entry-key"));
-    for file in &key {
-        fs::remove_file(file).expect("removed");
+    assert_eq!(at("vote/entries.toml"), "accept_unsigned_entries = false\n");
+    assert_eq!(at("vote/entries.toml"), at("worker/entries.toml"));
+
+    // An earlier version made no key for the log's entries. Its vote services may still write without one.
+    let made_later =
+        |name: &str| ["vote", "worker"].map(|part| secrets.0.path().join(part).join(name));
+    for name in ["entry-key", "entries.toml"] {
+        for file in made_later(name) {
+            fs::remove_file(file).expect("removed");
+        }
     }
     assert!(secrets.run().status.success());
-    let [vote, worker] = key.each_ref().map(|file| fs::read(file).expect("made"));
-    assert_eq!(vote, worker);
+    for name in ["entry-key", "entries.toml"] {
+        let [vote, worker] = made_later(name).map(|file| fs::read_to_string(file).expect("made"));
+        assert_eq!(vote, worker);
+        let is_accepted = vote == "accept_unsigned_entries = true\n";
+        assert_eq!(is_accepted, name == "entries.toml");
+    }
     assert_eq!(secrets.files().len(), files.len());
 
     // Of a first start that was cut off before its end.
