@@ -65,10 +65,15 @@ pub(crate) fn add_poll(worker: &str, poll: &str) -> Option<Option<()>> {
         LOGINS => "identity",
         _ => return None,
     };
+    Some(add(worker, poll, voters))
+}
+
+/// Adds a poll of two options, `a` and `b`, for these voters.
+pub(crate) fn add(worker: &str, poll: &str, voters: &str) -> Option<()> {
     let options = json!([{"id": "a", "label": "A"}, {"id": "b", "label": "B"}]);
     let body = json!({"id": poll, "title": poll, "options": options, "voters": voters});
     let answer = Operator::new(worker, TOKEN).post_json("polls", &body).ok();
-    Some(answer.and_then(|answer| answer.status().is_success().then_some(())))
+    answer.and_then(|answer| answer.status().is_success().then_some(()))
 }
 
 /// Issues the codes, and signs the people in. The electors of the two polls.
@@ -78,9 +83,12 @@ pub(crate) async fn electors(
     postgres: &str,
 ) -> Result<[Vec<Elector>; 2], RunError> {
     let worker = addresses.workers[0].clone();
-    blocking(move || issue(&worker).ok_or(RunError::Never("codes are issued"))).await?;
-    let store = Postgres::new(postgres, PostgresOptions::default()).map_err(io::Error::other)?;
-    let (codes, logins) = (key_of(CODES, &store).await?, key_of(LOGINS, &store).await?);
+    let issued = move || issue(&worker, CODES, PEOPLE).ok_or(RunError::Never("codes are issued"));
+    blocking(issued).await?;
+    let (codes, logins) = (
+        key_of(CODES, postgres).await?,
+        key_of(LOGINS, postgres).await?,
+    );
     let (provider, votes) = (Arc::clone(provider), addresses.votes.clone());
     blocking(move || {
         let with_codes = (0..PEOPLE).map(|serial| Elector {
@@ -100,7 +108,7 @@ pub(crate) async fn electors(
             });
         }
         for vote in &votes {
-            let known = ask::until(|| may_vote(vote, with_codes.last()?));
+            let known = ask::until(|| may_vote(vote, CODES, with_codes.last()?));
             known.ok_or(RunError::Never("a vote service knows the codes"))?;
         }
         Ok([with_codes, signed_in])
@@ -108,21 +116,27 @@ pub(crate) async fn electors(
     .await
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RunError> + Send + 'static,
 ) -> Result<T, RunError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(io::Error::other)?
 }
 
-fn issue(worker: &str) -> Option<()> {
-    let count = json!({"count": PEOPLE});
+/// Issues so many codes of a poll.
+pub(crate) fn issue(worker: &str, poll: &str, count: u32) -> Option<()> {
+    let count = json!({"count": count});
     let operator = Operator::new(worker, TOKEN);
-    let issued = operator.post_json(&format!("polls/{CODES}/codes"), &count);
+    let issued = operator.post_json(&format!("polls/{poll}/codes"), &count);
     issued.ok()?.status().is_success().then_some(())
 }
 
-async fn key_of(poll: &str, store: &Postgres) -> Result<PollKey, RunError> {
+/// The key of a poll.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) async fn key_of(poll: &str, postgres: &str) -> Result<PollKey, RunError> {
+    let store = Postgres::new(postgres, PostgresOptions::default()).map_err(io::Error::other)?;
     let found = async {
         let poll = store.poll(&poll.parse().ok()?).await.ok()??;
         let secret = SecretKey::new(ENTRY_KEY.as_bytes()).ok()?;
@@ -149,9 +163,10 @@ fn sign_in(provider: &Provider, vote: &str, person: &str) -> Option<String> {
     cookie.split(';').next().map(str::to_owned)
 }
 
-fn may_vote(vote: &str, elector: &Elector) -> Option<()> {
+/// Whether a vote service knows that an elector may vote.
+pub(crate) fn may_vote(vote: &str, poll: &str, elector: &Elector) -> Option<()> {
     let asked = agent()
-        .get(format!("{vote}/v1/polls/{CODES}/eligibility"))
+        .get(format!("{vote}/v1/polls/{poll}/eligibility"))
         .header(elector.header, &elector.credential)
         .call();
     let answer = asked.ok()?.body_mut().read_to_string().ok()?;

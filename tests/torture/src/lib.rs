@@ -22,6 +22,7 @@ mod report;
 mod run;
 mod target;
 mod timed;
+mod voided;
 mod watch;
 
 pub use self::{

@@ -111,6 +111,13 @@ impl Loads {
         let (pipeline, recounts) = drained.await.map_err(io::Error::other)?;
         report.pipeline = pipeline;
         report.recounts = recounts.to_vec();
+        if let Some(voided) = report.voided.take() {
+            let (worker, at) = (addresses.workers[0].clone(), postgres.to_owned());
+            let judged = tokio::task::spawn_blocking(move || (voided.judge(&worker, &at), voided));
+            let (wrong, voided) = judged.await.map_err(io::Error::other)?;
+            report.services.extend(wrong);
+            report.voided = Some(voided);
+        }
         let (polls, at) = (report.timed.clone(), postgres.to_owned());
         let wrong = tokio::task::spawn_blocking(move || timed::judge(&polls, &at));
         report

@@ -5,7 +5,9 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 use serde_json::Value;
 use voting_load::Verdict;
 
-use crate::{ask::POLLS, faults::Faults, options::Options, target::ServiceId, timed::TimedPoll};
+use crate::{
+    ask::POLLS, faults::Faults, options::Options, target::ServiceId, timed::TimedPoll, voided,
+};
 
 /// What a run has found.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub struct Report {
     pub(crate) accepted_before: u64,
     /// Those that opened and closed at set times.
     pub(crate) timed: Vec<TimedPoll>,
+    /// The poll whose votes were voided.
+    pub(crate) voided: Option<voided::Ended>,
     /// Where the services say that all ballots are.
     pub(crate) pipeline: Option<Value>,
     /// By poll.
@@ -43,6 +47,7 @@ impl Report {
             verdicts: Vec::new(),
             accepted_before: 0,
             timed: Vec::new(),
+            voided: None,
             pipeline: None,
             recounts: Vec::new(),
         }
@@ -134,9 +139,12 @@ impl Report {
     fn told(&self) -> RangeInclusive<u64> {
         let timed = |of: fn(&TimedPoll) -> u64| self.timed.iter().map(of).sum::<u64>();
         let least = self.sum(|verdict| verdict.counts.acknowledged);
+        let voided = self.voided.as_ref().map(|ended| &ended.told);
         let least = least + timed(|poll| poll.acknowledged);
+        let least = least + voided.map_or(0, |told| told.acknowledged);
         let doubtful = self.sum(|verdict| verdict.counts.unknown + verdict.counts.unexpected);
         let doubtful = doubtful + timed(|poll| poll.unknown);
+        let doubtful = doubtful + voided.map_or(0, |told| told.unknown);
         least..=least + doubtful
     }
 
@@ -226,6 +234,9 @@ impl fmt::Display for Report {
             timed(|poll| poll.unknown),
             timed(|poll| poll.refused),
         )?;
+        if let Some(voided) = &self.voided {
+            writeln!(f, "{}", voided.line())?;
+        }
         if let Some(accepted) = self.accepted() {
             let told = self.told();
             writeln!(

@@ -27,6 +27,7 @@ use crate::{
     programs,
     report::Report,
     timed::{self, TimedPoll},
+    voided::Voiding,
     watch::Watch,
 };
 
@@ -93,6 +94,7 @@ async fn torture(
     let postgres = cluster.postgres.lock().await.server.url("voting");
     let electors = electorate::electors(&config.provider, &addresses, &postgres).await?;
     let accepted_before = addresses.accepted().await?;
+    let voiding = Voiding::start(&addresses, &postgres, options.seed).await?;
 
     let start = Instant::now();
     let loads = Loads::start(&addresses.votes, options.rate, electors)?;
@@ -119,6 +121,7 @@ async fn torture(
     report.longest_away = longest;
     report.services.extend(loads.goes_on(options.ballots).await);
     told.say("the load ends, and all is to be counted");
+    report.voided = Some(voiding.end().await?);
     let told = |what: &str| journal.say(&format!("{:8.3} s  {what}", secs(start)));
     loads.judge(&addresses, &postgres, &mut report).await?;
     report.services.extend(cluster.found_dead().await);

@@ -77,6 +77,7 @@ fn nothing_is_wrong(arguments: &str) {
         assert!(made.contains(effect), "{effect} is missing: {printed}");
     }
     assert!(printed.contains("faults of 19 kinds"), "{printed}");
+    assert!(printed.contains("votes were voided by "), "{printed}");
 }
 
 #[test]
