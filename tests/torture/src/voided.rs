@@ -24,6 +24,8 @@ pub(crate) const POLL: &str = "voided";
 
 const CODES: u32 = 60;
 
+const OPTIONS: [&str; 2] = ["a", "b"];
+
 /// Each has codes of its own, so that a code's ballots have an order.
 const VOTERS: u32 = 3;
 
@@ -155,12 +157,12 @@ fn vote_on(votes: &[String], codes: &[(u32, String)], mut rng: Rng, stop: &Atomi
     while !stop.load(Relaxed) {
         let (serial, code) = &codes[rng.usize(..codes.len())];
         let vote = &votes[rng.usize(..votes.len())];
-        let choice = rng.usize(..2);
+        let choice = rng.usize(..OPTIONS.len());
         let ballot = agent
             .put(format!("{vote}/v1/polls/{POLL}/ballot"))
             .header("voter-code", code)
             .content_type("application/json")
-            .send(json!({"choices": [["a", "b"][choice]]}).to_string());
+            .send(json!({"choices": [OPTIONS[choice]]}).to_string());
         let answer = ballot.ok().and_then(|mut answer| {
             let status = answer.status().as_u16();
             Some((status, answer.body_mut().read_to_string().ok()?))
