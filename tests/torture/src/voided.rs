@@ -230,6 +230,7 @@ fn void_on(workers: &[String], mut rng: Rng, stop: &AtomicBool) -> Made {
 }
 
 /// What there was, once it is over.
+#[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) told: Told,
     made: Made,
