@@ -1,6 +1,10 @@
-//! Single requests to one address, without a second try.
+//! Single requests to one address, without a second try. A redirect is not followed: a voter's key, code or token is for the
+//! service of this address alone.
 
-use std::{error::Error as _, time::Duration};
+use std::{
+    error::Error as _,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
@@ -36,6 +40,8 @@ pub(crate) struct Failure {
     pub(crate) unsent: bool,
     /// The same request may succeed later.
     pub(crate) passing: bool,
+    /// How long the answer asks to wait before the next try.
+    pub(crate) asked: Option<Duration>,
 }
 
 impl Failure {
@@ -44,6 +50,7 @@ impl Failure {
             error: Error::NoAnswer(error.into()),
             unsent,
             passing: true,
+            asked: None,
         }
     }
 }
@@ -110,6 +117,7 @@ impl Connection {
                 error: Error::Invalid { what: "address" },
                 unsent: true,
                 passing: false,
+                asked: None,
             });
         };
         *request.uri_mut() = uri;
@@ -130,9 +138,17 @@ impl Connection {
         }
         let (head, body) = answer.into_parts();
         let status = head.status;
-        let error = match problem(&head.headers, &read(body).await?) {
-            Some(problem) => Error::Problem(Box::new(problem)),
-            None => Error::Status(status.as_u16()),
+        let asked = retry_after(&head.headers);
+        let error = match (problem(&head.headers, &read(body).await?), asked) {
+            (Some(mut problem), _) => {
+                problem.retry_after = asked;
+                Error::Problem(Box::new(problem))
+            }
+            (None, Some(wait)) => Error::Wait {
+                status: status.as_u16(),
+                wait,
+            },
+            (None, None) => Error::Status(status.as_u16()),
         };
         let passing = matches!(status.as_u16(), 408 | 429 | 502 | 503 | 504)
             && error.kind() != Some("proof-needed");
@@ -140,6 +156,7 @@ impl Connection {
             error,
             unsent: false,
             passing,
+            asked,
         })
     }
 }
@@ -156,11 +173,20 @@ fn problem(headers: &HeaderMap, body: &[u8]) -> Option<Problem> {
     if !kind.starts_with("application/problem+json") {
         return None;
     }
-    let mut problem: Problem = serde_json::from_slice(body).ok()?;
-    let after = headers.get(header::RETRY_AFTER);
-    let after = after.and_then(|after| after.to_str().ok()?.parse().ok());
-    problem.retry_after = after.map(Duration::from_secs);
-    Some(problem)
+    serde_json::from_slice(body).ok()
+}
+
+/// How long an answer asks to wait: a number of seconds, or a date, by the clock that has set the date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let date = headers.get(header::DATE);
+    let now = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    let now = now.unwrap_or_else(SystemTime::now);
+    Some(until.duration_since(now).unwrap_or_default())
 }
 
 impl Failure {
@@ -172,8 +198,34 @@ impl Failure {
                 let refused = ["overloaded", "not-stored", "foreign-secret"];
                 problem.status >= 500 && !refused.contains(&problem.kind())
             }
-            Error::Status(status) => *status >= 500,
+            Error::Status(status) | Error::Wait { status, .. } => *status >= 500,
             error => error.source().is_some(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_asks_to_wait_for_seconds_or_until_a_date() {
+        let asked = |after: &'static str, date: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(after));
+            if let Some(date) = date {
+                headers.insert(header::DATE, HeaderValue::from_static(date));
+            }
+            retry_after(&headers).map(|wait| wait.as_secs())
+        };
+        let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(asked("0", None), Some(0));
+        assert_eq!(asked("99999999999999999999999", None), Some(u64::MAX));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:51:37 GMT", date), Some(120));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:49:36 GMT", date), Some(0));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:51:37 GMT", None), Some(0));
+        assert!(asked("Thu, 06 Nov 2994 08:51:37 GMT", None).is_some_and(|wait| wait > 1 << 33));
+        assert_eq!(asked("soon", date), None);
+        assert_eq!(retry_after(&HeaderMap::new()), None);
     }
 }

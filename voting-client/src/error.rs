@@ -21,11 +21,19 @@ pub enum Error {
     #[error("the certificates of the system cannot be read")]
     Certificates(#[source] Source),
     /// The service answered with a problem.
-    #[error("{}", .0.detail)]
+    #[error("{}{}", .0.detail, asks(.0.retry_after))]
     Problem(Box<Problem>),
     /// The answer has this status, and is not one of the services. A proxy may have sent it.
     #[error("answered with status {0}")]
     Status(u16),
+    /// The same, and the answer asks to wait. That is longer than [`Retry`](crate::Retry) allows, or it was asked too often.
+    #[error("answered with status {status}{}", asks(Some(*.wait)))]
+    Wait {
+        /// The HTTP status.
+        status: u16,
+        /// How long the answer asks to wait before the next try.
+        wait: Duration,
+    },
     /// No whole answer came.
     #[error("no answer")]
     NoAnswer(#[source] Source),
@@ -38,6 +46,13 @@ pub enum Error {
     /// The poll is closing, but was not final in time.
     #[error("the poll is not final yet")]
     NotFinal,
+}
+
+fn asks(wait: Option<Duration>) -> String {
+    match wait {
+        Some(wait) if !wait.is_zero() => format!(", and asks to wait {} s", wait.as_secs()),
+        _ => String::new(),
+    }
 }
 
 impl Error {

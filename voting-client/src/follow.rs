@@ -18,6 +18,9 @@ use crate::{
 /// The service sends something every 15 s.
 const SILENCE: Duration = Duration::from_secs(40);
 
+/// A stream is opened again after this time, however long the service asks to wait.
+const LONGEST_ASKED: Duration = Duration::from_secs(300);
+
 /// The count of a poll, and whether it is current.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -67,7 +70,8 @@ impl Follow {
     /// The present count at first, then each that differs, or that is no longer current, or current again. `None` after
     /// the count of a final poll.
     ///
-    /// A connection that is lost is opened again, for as long as it takes. If the future is dropped, no update is lost.
+    /// A connection that is lost is opened again, for as long as it takes, and after 5 minutes at most, however long the service asks
+    /// to wait. If the future is dropped, no update is lost.
     ///
     /// # Errors
     /// The poll is unknown, or its result is hidden, also if it is hidden later; or the address is not that of a result
@@ -122,13 +126,7 @@ impl Follow {
         match timeout(self.service.retry.timeout(), opening).await {
             Ok(Ok(answer)) => self.stream = Some(SseStream::new(answer.into_body())),
             Ok(Err(failure)) if !failure.passing => return Err(failure.error),
-            Ok(Err(failure)) => {
-                let asked = match failure.error {
-                    Error::Problem(problem) => problem.retry_after,
-                    _ => None,
-                };
-                self.lost(asked);
-            }
+            Ok(Err(failure)) => self.lost(failure.asked),
             Err(_) => self.lost(None),
         }
         Ok(())
@@ -138,7 +136,7 @@ impl Follow {
     fn lost(&mut self, asked: Option<Duration>) {
         self.stream = None;
         self.failures = self.failures.saturating_add(1);
-        self.asked = asked;
+        self.asked = asked.map(|asked| asked.min(LONGEST_ASKED));
     }
 
     /// The last update as one that is not current, if it was told as current.
@@ -177,5 +175,20 @@ impl Follow {
             }
             _ => Ok(None),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_asks_to_wait_for_long_is_asked_again_within_minutes() {
+        let service = Service::new("http://localhost", Vec::new()).expect("an address");
+        let mut follow = Follow::new(service, String::new(), Vec::new());
+        follow.lost(Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(follow.asked, Some(LONGEST_ASKED));
+        follow.lost(Some(Duration::from_secs(2)));
+        assert_eq!(follow.asked, Some(Duration::from_secs(2)));
     }
 }

@@ -90,12 +90,11 @@ impl Service {
                 Err(failure) => failure,
             };
             unknown |= call.repeat == Repeat::Ballot && failure.may_be_stored();
-            let asked = match &failure.error {
-                Error::Problem(problem) => problem.retry_after,
-                _ => None,
-            };
             let again = failure.passing && call.repeat != Repeat::Never;
-            match again.then(|| self.retry.wait(tried, asked)).flatten() {
+            match again
+                .then(|| self.retry.wait(tried, failure.asked))
+                .flatten()
+            {
                 Some(wait) => sleep(wait).await,
                 // A later refusal says nothing about an earlier try.
                 None if unknown => return Err(Error::OutcomeUnknown(Box::new(failure.error))),

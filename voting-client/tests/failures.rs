@@ -5,10 +5,10 @@ use std::{
     io::{Read, Write},
     net::TcpListener,
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use voting_client::{Error, ResultClient, Retry, VoteClient, Voter};
+use voting_client::{Error, OperatorClient, ResultClient, Retry, VoteClient, Voter};
 
 /// Sends these answers, then accepts nothing more. Returns its address, and at its end what was asked.
 fn answers(answers: &[&str]) -> (String, JoinHandle<Vec<String>>) {
@@ -184,6 +184,74 @@ async fn a_result_that_is_hidden_meanwhile_ends_the_stream() {
     };
     assert_eq!((problem.kind(), problem.voters), ("result-hidden", Some(3)));
     assert!(follow.next().await.is_none());
+}
+
+/// The answer with this header.
+fn with(answer: &str, header: &str) -> String {
+    answer.replacen("\r\n\r\n", &format!("\r\n{header}\r\n\r\n"), 1)
+}
+
+/// A key, a code, a token, a session, a grant and an operator's token.
+#[tokio::test]
+async fn no_secret_goes_where_a_redirect_leads() {
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = format!("location: http://{}/", elsewhere.local_addr().unwrap());
+    let session = answer(200, "application/json", r#"{"voter":"v","ends_at":"t"}"#);
+    let session = with(&session, "set-cookie: session=one");
+    for status in [301, 302, 303, 307, 308] {
+        let away = with(&answer(status, "text/html", ""), &to);
+        let (address, asked) =
+            answers(&[&away, &away, &away, &session, &away, &away, &away, &away]);
+        let vote = VoteClient::new(&address).unwrap().with_retry(quick());
+        let voters = [
+            Voter::new(),
+            Voter::with_code("code").unwrap(),
+            Voter::with_token("a.b.c").unwrap(),
+            Voter::with_token("a.b.c").unwrap(),
+        ];
+        let is_it = |error| matches!(error, Error::Status(told) if told == status);
+        for mut voter in voters {
+            assert!(is_it(vote.cast("p", &mut voter, &["a"]).await.unwrap_err()));
+        }
+        let results = ResultClient::new(&address).unwrap().with_retry(quick());
+        assert!(is_it(results.tally("p", Some("grant")).await.unwrap_err()));
+        let mut follow = results.follow("p", Some("grant")).unwrap();
+        assert!(is_it(follow.next().await.unwrap().unwrap_err()));
+        let host = OperatorClient::new(&address, "token").unwrap();
+        assert!(is_it(host.poll("p").await.unwrap_err()));
+        assert_eq!(asked.join().unwrap().len(), 8);
+    }
+    elsewhere.set_nonblocking(true).unwrap();
+    assert!(elsewhere.accept().is_err(), "nobody came");
+}
+
+#[tokio::test]
+async fn a_long_wait_is_told_and_not_waited_for() {
+    let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 09:49:37 GMT";
+    let busy = problem(429, "overloaded");
+    let page = answer(503, "text/html", "<h1>Busy");
+    for (busy, header, told) in [
+        (&busy, "retry-after: 3600", "d, and asks to wait 3600 s"),
+        (&busy, date, "d, and asks to wait 3600 s"),
+        (
+            &page,
+            date,
+            "answered with status 503, and asks to wait 3600 s",
+        ),
+    ] {
+        let (address, _asked) = answers(&[&with(busy, header)]);
+        let results = ResultClient::new(&address).unwrap();
+        let error = results.tally("p", None).await.unwrap_err();
+        assert_eq!(error.to_string(), told);
+    }
+    // A wait that is allowed is waited for, also if a proxy asks.
+    let tally = r#"{"poll":"p","state":"open","version":1,"voters":7,"options":[]}"#;
+    let tally = answer(200, "application/json", tally);
+    let (address, _asked) = answers(&[&with(&page, "retry-after: 1"), &tally]);
+    let results = ResultClient::new(&address).unwrap().with_retry(quick());
+    let begun = Instant::now();
+    assert_eq!(results.tally("p", None).await.unwrap().voters, 7);
+    assert!(begun.elapsed() >= Duration::from_secs(1));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 """Uses the package against running services. VOTE, RESULT, OPERATOR and TOKEN name them."""
 
+import contextlib
 import json
 import os
 import socket
@@ -8,6 +9,7 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -100,6 +102,55 @@ class Sessions(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Is asked by nobody who keeps a secret."""
+
+    asked = 0
+
+    def _answers(self):
+        type(self).asked += 1
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    do_GET = do_PUT = do_POST = do_DELETE = _answers
+
+    def log_message(self, *_):
+        pass
+
+
+class Away(BaseHTTPRequestHandler):
+    """Answers with a redirect, or asks to wait."""
+
+    status, headers_sent = 302, {}
+    asked = 0
+
+    def _answers(self):
+        type(self).asked += 1
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response_only(type(self).status)
+        for name, value in type(self).headers_sent.items():
+            self.send_header(name, value)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    do_GET = do_PUT = do_POST = do_DELETE = _answers
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def serving(handler):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 class AgainstServer(unittest.TestCase):
@@ -206,6 +257,22 @@ class AgainstServer(unittest.TestCase):
                 anyone.cast("page", ["tea"])
         server.shutdown()
 
+    def test_events_come_in_order_and_go_on(self):
+        self.made("py-told")
+        numbers = []
+        for event in self.operator.events():
+            numbers.append(event["number"])
+            if event["type"] == "poll.opened" and event.get("poll") == "py-told":
+                break
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+        following = self.operator.events(after=numbers[-1])
+        with self.assertRaises(VotingProblem) as gone:
+            next(self.operator.events(after=10**9))
+        self.assertEqual(gone.exception.type, "urn:voting:problem:events-gone")
+        self.operator.close_poll("py-told")
+        final = next(event for event in following if event["type"] == "poll.final")
+        self.assertEqual(final["poll"], "py-told")
+
     def test_a_hidden_result_is_a_problem(self):
         self.made("py-hidden", results="after_close")
         for ask in (
@@ -215,6 +282,62 @@ class AgainstServer(unittest.TestCase):
             with self.assertRaises(VotingProblem) as hidden:
                 until(ask)
             self.assertEqual(hidden.exception.type, "urn:voting:problem:result-hidden")
+
+    def test_no_secret_goes_where_a_redirect_leads(self):
+        with serving(Elsewhere) as elsewhere, serving(Away) as url:
+            # A client that follows redirects.
+            with httpx.Client(follow_redirects=True) as http:
+                named = ({"key": new_key()}, {"code": "code"}, {"token": "a.b.c"})
+                voters = [Voter(url, http=http, **name) for name in named]
+                results, operator = Results(url, http=http), Operator(url, "token", http=http)
+                asks = [
+                    *(lambda voter=voter: voter.cast("p", ["tea"]) for voter in voters),
+                    lambda: results.tally("p", grant="grant"),
+                    lambda: next(results.follow("p", grant="grant")),
+                    operator.pipeline,
+                ]
+                for status in (301, 302, 303, 307, 308):
+                    Away.status, Away.headers_sent = status, {"location": f"{elsewhere}/there"}
+                    for ask in asks:
+                        with self.assertRaises(VotingProblem) as away:
+                            ask()
+                        self.assertEqual(away.exception.status, status)
+                        self.assertIn(elsewhere, str(away.exception))
+        self.assertEqual(Elsewhere.asked, 0)
+
+    def test_a_long_wait_is_told_and_not_waited_for(self):
+        date = {
+            "date": "Sun, 06 Nov 1994 08:49:37 GMT",
+            "retry-after": "Sun, 06 Nov 1994 09:49:37 GMT",
+        }
+        with serving(Away) as url:
+            results = Results(url)
+            for status, headers in ((429, {"retry-after": "3600"}), (503, date)):
+                Away.status, Away.headers_sent, Away.asked = status, headers, 0
+                with self.assertRaises(VotingProblem) as busy:
+                    results.tally("p")
+                self.assertEqual(busy.exception.retry_after, 3600)
+                self.assertIn("asks to wait 3600 s", str(busy.exception))
+                self.assertEqual(Away.asked, 1)
+            # It is not known whether a proxy has handed the ballot on.
+            with self.assertRaises(OutcomeUnknown) as unknown:
+                Voter(url, key=new_key()).cast("p", ["tea"])
+            self.assertEqual(unknown.exception.__cause__.retry_after, 3600)
+            # Whoever follows a result is not held up for longer than some minutes.
+            Away.headers_sent = {"retry-after": "9" * 400}
+            slept = []
+
+            class Enough(Exception):
+                pass
+
+            def sleep(seconds):
+                slept.append(seconds)
+                raise Enough
+
+            with unittest.mock.patch("voting_client.results.time.sleep", sleep):
+                with self.assertRaises(Enough):
+                    next(results.follow("p"))
+            self.assertEqual(slept, [300])
 
     def test_a_voter_is_named_in_one_way(self):
         for named in ({}, {"key": new_key(), "code": "x"}):

@@ -1,5 +1,5 @@
 export { Operator } from "./operator.js";
-export type { CountedPoll, NewPoll, Pipeline, StoredPoll } from "./operator.js";
+export type { CountedPoll, Event, NewPoll, Pipeline, StoredPoll } from "./operator.js";
 export { OutcomeUnknown, VotingProblem } from "./problem.js";
 export { Results } from "./results.js";
 export type { Receipt, Tally, Update } from "./results.js";

@@ -2,7 +2,7 @@ import { EventSourceParserStream } from "eventsource-parser/stream";
 import createClient, { type Client } from "openapi-fetch";
 import type { components, paths } from "./generated/result.js";
 import { VotingProblem, problemOf } from "./problem.js";
-import { Pauses, patientFetch, retryAfter, sleep, type TransportOptions } from "./transport.js";
+import { LONGEST_ASKED, Pauses, patientFetch, retryAfter, sleep, type TransportOptions } from "./transport.js";
 
 export type Receipt = components["schemas"]["Receipt"];
 export type Tally = components["schemas"]["Tally"];
@@ -53,7 +53,7 @@ export class Results {
   /**
    * The tally, and each change of it, until the poll is final, the caller leaves the loop, or the signal says so.
    *
-   * A broken connection is opened again. Throws `VotingProblem` if the service refuses, or if the result is no longer shown.
+   * A broken connection is opened again, after 5 minutes at most, however long the service asks to wait. Throws `VotingProblem` if the service refuses, or if the result is no longer shown.
    */
   async *follow(poll: string, options: ResultOptions = {}): AsyncGenerator<Update, void, undefined> {
     const url = `${this.#url}/v1/polls/${encodeURIComponent(poll)}/tally/events`;
@@ -71,7 +71,7 @@ export class Results {
       try {
         const signal = options.signal ? AbortSignal.any([options.signal, silent.signal]) : silent.signal;
         const send = this.#options.fetch ?? globalThis.fetch;
-        const answer = await send(url, { headers: headers(options), credentials: "omit", cache: "no-store", signal });
+        const answer = await send(url, { headers: headers(options), credentials: "omit", cache: "no-store", redirect: "manual", signal });
         if (answer.ok && answer.body) {
           for await (const event of eventsOf(answer.body)) {
             heard();
@@ -90,7 +90,7 @@ export class Results {
         } else if (answer.status < 500 && answer.status !== 429) {
           throw await problemOf(answer);
         } else {
-          pause = retryAfter(answer);
+          pause = Math.min(retryAfter(answer), LONGEST_ASKED);
           await answer.body?.cancel();
         }
       } catch (error) {

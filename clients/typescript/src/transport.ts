@@ -36,10 +36,21 @@ export class Pauses {
   }
 }
 
+/** Whoever follows a result asks again after this time, in ms, however long the service asks to wait. */
+export const LONGEST_ASKED = 300_000;
+
+/** A timer with more ms ends at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 /** The milliseconds that an answer asks to wait; 0 if it names none. */
 export function retryAfter(answer: Response): number {
-  const text = answer.headers.get("retry-after") ?? "";
-  return /^\d+$/.test(text) ? Number(text) * 1000 : 0;
+  const text = (answer.headers.get("retry-after") ?? "").trim();
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  const until = Date.parse(text);
+  // By the clock that has set the time. A page of another origin may not see it.
+  const now = Date.parse(answer.headers.get("date") ?? "");
+  const wait = until - (Number.isNaN(now) ? Date.now() : now);
+  return wait > 0 ? wait : 0;
 }
 
 /** Waits, or throws the signal's reason. */
@@ -53,7 +64,7 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     const timer = setTimeout(() => {
       signal?.removeEventListener("abort", stop);
       done();
-    }, ms);
+    }, Math.min(ms, LONGEST_TIMER));
     signal?.addEventListener("abort", stop, { once: true });
   });
 }
@@ -61,7 +72,7 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 /**
  * A `fetch` for requests that have the same effect however often they are sent. It sends again while no answer comes, or one that
  * says to try again. It throws a `VotingProblem` for any other answer that is no success, and `OutcomeUnknown` if one of the tries may have
- * done what was asked.
+ * done what was asked. It follows no redirect: the key, code or token of a request is for the service of this address alone.
  */
 export function patientFetch(options: TransportOptions): (request: Request) => Promise<Response> {
   const patience = options.patience ?? 30_000;
@@ -77,13 +88,13 @@ export function patientFetch(options: TransportOptions): (request: Request) => P
       let pause = 0;
       try {
         const signal = AbortSignal.any([request.signal, AbortSignal.timeout(ONE_TRY)]);
-        const answer = await send(new Request(request.clone(), { signal }));
+        const answer = await send(new Request(request.clone(), { signal, redirect: "manual" }));
         if (answer.ok) return answer;
-        const problem = await problemOf(answer);
+        pause = retryAfter(answer);
+        const problem = await problemOf(answer, pause);
         isInDoubt ||= problem.mayBeDone;
         isFinal = !TRY_AGAIN.includes(answer.status) || "challenge" in problem.document;
         failed = problem;
-        pause = retryAfter(answer);
       } catch (error) {
         request.signal.throwIfAborted();
         isInDoubt = true;

@@ -134,6 +134,23 @@ test("a ballot whose answer is lost counts once", async () => {
   await assert.rejects(new Voter(VOTE, { key: newKey() }, { fetch: page }).cast("ts-lost", ["tea"]), OutcomeUnknown);
 });
 
+test("events come in order and go on", async () => {
+  await made("ts-told");
+  const numbers = [];
+  for await (const event of operator.events()) {
+    numbers.push(event.number);
+    if (event.type === "poll.opened" && event.poll === "ts-told") break;
+  }
+  assert.deepEqual(numbers, numbers.map((_, index) => index + 1));
+  await assert.rejects(operator.events(1_000_000_000).next(), { type: "urn:voting:problem:events-gone" });
+  await operator.closePoll("ts-told");
+  for await (const event of operator.events(numbers.at(-1))) {
+    if (event.type !== "poll.final") continue;
+    assert.equal(event.poll, "ts-told");
+    break;
+  }
+});
+
 test("a hidden result is a problem", async () => {
   await made("ts-hidden", { results: "after_close" });
   const hidden = { type: "urn:voting:problem:result-hidden" };
@@ -148,4 +165,78 @@ test("whoever follows a result can stop", async () => {
   await updates.next();
   stop.abort();
   await assert.rejects(updates.next(), { name: "AbortError" });
+});
+
+/** A server that is asked nothing else than what `answers` says. */
+async function serving(answers) {
+  const server = createServer(answers);
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  const close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { url: `http://127.0.0.1:${server.address().port}`, close };
+}
+
+test("no secret goes where a redirect leads", async () => {
+  let asked = 0;
+  const elsewhere = await serving((_, answer) => {
+    asked += 1;
+    answer.end();
+  });
+  let status;
+  const away = await serving((_, answer) => answer.writeHead(status, { location: `${elsewhere.url}/there` }).end());
+  const { url } = away;
+  const voters = [{ key: newKey() }, { code: "code" }, { token: "a.b.c" }].map((name) => new Voter(url, name));
+  const behind = new Results(url);
+  for (status of [301, 302, 303, 307, 308]) {
+    for (const ask of [
+      ...voters.map((voter) => () => voter.cast("p", ["tea"])),
+      () => behind.tally("p", { grant: "grant" }),
+      () => behind.follow("p", { grant: "grant" }).next(),
+      () => new Operator(url, "token").pipeline(),
+    ]) {
+      await assert.rejects(ask(), (error) => error instanceof VotingProblem && error.status === status && error.message.includes(elsewhere.url));
+    }
+  }
+  assert.equal(asked, 0);
+  away.close();
+  elsewhere.close();
+});
+
+test("a long wait is told and not waited for", async () => {
+  let asked = 0;
+  let sent;
+  const busy = await serving((_, answer) => {
+    asked += 1;
+    // Without a date of its own.
+    answer.sendDate = false;
+    answer.writeHead(503, sent).end();
+  });
+  const behind = new Results(busy.url);
+  const date = { date: "Sun, 06 Nov 1994 08:49:37 GMT", "retry-after": "Sun, 06 Nov 1994 09:49:37 GMT" };
+  for (sent of [{ "retry-after": "3600" }, date]) {
+    asked = 0;
+    await assert.rejects(behind.tally("p"), { status: 503, retryAfter: 3_600_000, message: /asks to wait 3600 s/ });
+    assert.equal(asked, 1);
+  }
+  // It is not known whether a proxy has handed the ballot on.
+  await assert.rejects(new Voter(busy.url, { key: newKey() }).cast("p", ["tea"]), (error) => error instanceof OutcomeUnknown && error.cause.retryAfter === 3_600_000);
+  // Whoever follows a result is held up for some minutes at most, and does not ask at once.
+  sent = { "retry-after": "9".repeat(400) };
+  const real = globalThis.setTimeout;
+  const waits = [];
+  const stop = new AbortController();
+  globalThis.setTimeout = (then, ms, ...more) => {
+    waits.push(ms);
+    if (ms === 300_000) queueMicrotask(() => stop.abort());
+    return real(then, ms, ...more);
+  };
+  try {
+    await assert.rejects(behind.follow("p", { signal: stop.signal }).next(), { name: "AbortError" });
+  } finally {
+    globalThis.setTimeout = real;
+  }
+  assert.ok(waits.includes(300_000));
+  busy.close();
 });

@@ -1,6 +1,6 @@
 """Votes, reads results and runs polls of a voting system over its HTTP API."""
 
-from ._generated.operator import CountedPoll, NewPoll, Pipeline, StoredPoll
+from ._generated.operator import CountedPoll, Event, NewPoll, Pipeline, StoredPoll
 from ._generated.result import Receipt, Tally
 from ._generated.vote import Accepted, Eligibility, Poll, Withdrawn
 from .operator import Operator
@@ -13,6 +13,7 @@ __all__ = [
     "Accepted",
     "CountedPoll",
     "Eligibility",
+    "Event",
     "InvalidWebhook",
     "NewPoll",
     "Operator",

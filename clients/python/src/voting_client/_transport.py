@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -33,14 +34,35 @@ class Pauses:
         self._next = self._first
 
 
+#: Whoever follows a result asks again after this many seconds, however long the service asks to wait.
+LONGEST_ASKED = 300.0
+
+#: `time.sleep` takes no number of any size.
+_A_YEAR = 31_536_000.0
+
+
 def retry_after(answer: httpx.Response) -> float:
     """The seconds that an answer asks to wait; 0 if it names none."""
-    text = answer.headers.get("retry-after", "")
-    return float(text) if text.isdecimal() else 0.0
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isdecimal():
+        return min(float(text), _A_YEAR)
+    try:
+        until = parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+    try:
+        # By the clock that has set the time.
+        now = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except (ValueError, OverflowError):
+        now = time.time()
+    return min(max(until - now, 0.0), _A_YEAR)
 
 
 class Transport:
-    """Sends requests that have the same effect however often they are sent."""
+    """Sends requests that have the same effect however often they are sent.
+
+    It follows no redirect: the key, code or token of a request is for the service of this address alone.
+    """
 
     def __init__(self, url: str, *, patience: float, http: httpx.Client | None) -> None:
         self.url = url.rstrip("/")
@@ -78,7 +100,7 @@ class Transport:
                 request.headers.pop("cookie", None)
                 if cookie is not None:
                     request.headers["cookie"] = cookie
-                answer = self.http.send(request)
+                answer = self.http.send(request, follow_redirects=False)
             except httpx.TransportError as error:
                 failed: Exception = error
                 # Without a connection nothing was sent.
@@ -87,11 +109,11 @@ class Transport:
             else:
                 if answer.is_success:
                     return answer
-                problem = problem_of(answer)
+                pause = retry_after(answer)
+                problem = problem_of(answer, pause)
                 is_in_doubt = is_in_doubt or problem.may_be_done
                 failed = problem
                 is_final = answer.status_code not in _TRY_AGAIN or "challenge" in problem.document
-                pause = retry_after(answer)
             pause = max(pause, waits.next())
             if is_final or time.monotonic() + pause > ends:
                 if is_in_doubt and method != "GET":

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any, cast as typed
 from urllib.parse import quote
 
 import httpx
 
-from ._generated.operator import CountedPoll, NewPoll, Pipeline, StoredPoll
-from ._transport import Transport
+from ._generated.operator import CountedPoll, Event, Events, NewPoll, Pipeline, StoredPoll
+from ._transport import LONGEST_ASKED, Pauses, Transport
+from .problem import OutcomeUnknown, VotingProblem
+
+#: The seconds that one request waits for an event: less than the transport waits for an answer.
+_WAIT = 5
 
 
 class Operator:
@@ -47,10 +52,38 @@ class Operator:
         """How many ballots are in each state."""
         return typed(Pipeline, self.send("GET", "/v1/pipeline"))
 
+    def events(self, after: int = 0) -> Iterator[Event]:
+        """What happens, in order: each event after this number, and then each new one.
+
+        Keep the `number` of the last event that you have dealt with, and begin after it the next time. A service that does not
+        answer is asked again. Raises `VotingProblem` if events after this number are not kept any more (its type is
+        `urn:voting:problem:events-gone`), or if the token may not read them.
+        """
+        waits = Pauses(first=1.0, longest=30.0)
+        while True:
+            asked = 0.0
+            try:
+                params = {"after": after, "wait": _WAIT}
+                part = typed(Events, self.send("GET", "/v1/events", params=params))
+            except OutcomeUnknown:
+                pass
+            except VotingProblem as problem:
+                if problem.status < 500 and problem.status != 429:
+                    raise
+                asked = min(problem.retry_after, LONGEST_ASKED)
+            else:
+                waits.reset()
+                for event in part["events"]:
+                    after = event["number"]
+                    yield event
+                continue
+            time.sleep(max(asked, waits.next()))
+
     def send(self, method: str, path: str, **options: Any) -> Any:
         """Any other operation of the API: the JSON of its answer.
 
-        The request may be sent again if no answer comes, so use this for operations that have the same effect twice.
+        The request may be sent again if no answer comes, so use this for operations that have the same effect twice. For
+        others, such as a new webhook, use an `Operator` with `patience=0`: it sends each request once.
         """
         headers = {"Authorization": self._authorization, **options.pop("headers", {})}
         return self._transport.send(method, path, headers=headers, **options)

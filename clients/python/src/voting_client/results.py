@@ -13,7 +13,7 @@ import httpx
 import httpx_sse
 
 from ._generated.result import Receipt, Tally
-from ._transport import Pauses, Transport, retry_after
+from ._transport import LONGEST_ASKED, Pauses, Transport, retry_after
 from .problem import VotingProblem, problem_of
 
 #: The service sends something every 15 seconds. A stream that is silent for this long, in seconds, is broken.
@@ -49,7 +49,7 @@ class Results:
     def follow(self, poll: str, *, grant: str | None = None) -> Iterator[Update]:
         """The tally, and each change of it, until the poll is final.
 
-        A broken connection is opened again. Raises `VotingProblem` if the service refuses, or if the result is no longer shown.
+        A broken connection is opened again, after 5 minutes at most, however long the service asks to wait. Raises `VotingProblem` if the service refuses, or if the result is no longer shown.
         """
         url = f"{self._transport.url}{_path(poll)}/events"
         timeout = httpx.Timeout(10.0, read=_SILENCE)
@@ -59,7 +59,12 @@ class Results:
             pause = 0.0
             try:
                 with httpx_sse.connect_sse(
-                    self._transport.http, "GET", url, headers=_headers(grant), timeout=timeout
+                    self._transport.http,
+                    "GET",
+                    url,
+                    headers=_headers(grant),
+                    timeout=timeout,
+                    follow_redirects=False,
                 ) as source:
                     answer = source.response
                     if answer.is_success:
@@ -79,7 +84,7 @@ class Results:
                         answer.read()
                         if answer.status_code < 500 and answer.status_code != 429:
                             raise problem_of(answer)
-                        pause = retry_after(answer)
+                        pause = min(retry_after(answer), LONGEST_ASKED)
             except httpx.TransportError:
                 pass
             if known is not None:
