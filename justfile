@@ -59,9 +59,9 @@ bench *args:
 deny:
     cargo deny --locked check
 
-# Compare the public API with a git revision (needs cargo-semver-checks).
-semver revision="HEAD~1":
-    cargo semver-checks --baseline-rev {{ revision }} -p voting-core -p voting-http
+# Compare the public API with the newest release, or with a git revision (needs cargo-semver-checks).
+semver *revision:
+    .ci/semver {{ revision }}
 
 # Run all that a change must pass.
 ci:
