@@ -38,6 +38,23 @@ entries() {
     done
 }
 
+# The addresses with a replica, for those of compose.replicas.yaml. All that is secret in them is there already.
+replicas() {
+    [ -n "${REPLICAS:-}" ] || return 0
+    local password who at
+    password=$(cat redis/password)
+    for who in vote worker; do
+        put "redis://:$password@voting/" "$who/redis-name"
+        at=$(printf ",redis://:$password@%s:26379" sentinel-1 sentinel-2 sentinel-3)
+        put "${at#,}" "$who/sentinels"
+    done
+    for who in worker result owner; do
+        password=$(cat "owner/$who")
+        at="postgres,postgres-standby/voting?target_session_attrs=read-write"
+        put "postgres://$who:$password@$at" "$who/postgres-both"
+    done
+}
+
 folders=(vote worker result owner postgres redis)
 
 made=() missing=()
@@ -47,6 +64,7 @@ done
 if [ "${#missing[@]}" -eq 0 ]; then
     entry_key
     entries true
+    replicas
     echo "the secrets are there"
     exit
 fi
@@ -73,6 +91,8 @@ put "$worker" owner/worker
 put "$result" owner/result
 put "$redis" redis/password
 put "requirepass $redis" redis/redis.conf
+
+replicas
 
 # All of them, or none.
 sync

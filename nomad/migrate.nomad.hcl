@@ -51,6 +51,12 @@ variable "postgres_address" {
   default     = ""
 }
 
+variable "postgres_options" {
+  description = "The end of the address of Postgres, as of the job voting"
+  type        = string
+  default     = ""
+}
+
 locals {
   in_docker = var.driver == "docker"
   postgres  = var.postgres_address != "" ? var.postgres_address : local.found
@@ -111,7 +117,7 @@ job "voting-migrate" {
         perms       = "0400"
         uid         = var.user.uid
         gid         = var.user.gid
-        data        = "postgres://voting:{{ with nomadVar \"nomad/jobs/voting-migrate\" }}{{ .owner_password }}{{ end }}@${local.postgres}/voting"
+        data        = "postgres://voting:{{ with nomadVar \"nomad/jobs/voting-migrate\" }}{{ .owner_password }}{{ end }}@${local.postgres}/voting${var.postgres_options}"
       }
 
       resources {
@@ -148,7 +154,7 @@ job "voting-migrate" {
         data        = <<EOT
 PATH='${var.postgres_bin}':"$PATH"
 exec psql --no-psqlrc --file "$NOMAD_SECRETS_DIR/logins.sql" \
-  --dbname 'postgres://voting@${local.postgres}/voting'
+  --dbname 'postgres://voting@${local.postgres}/voting${var.postgres_options}'
 EOT
       }
 

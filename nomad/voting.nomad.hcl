@@ -60,7 +60,25 @@ variable "redis_address" {
 }
 
 variable "postgres_address" {
-  description = "host:port of a Postgres that is no job of this Nomad"
+  description = "host:port of a Postgres that is no job of this Nomad; several with commas"
+  type        = string
+  default     = ""
+}
+
+variable "sentinels" {
+  description = "host:port of each Sentinel, with commas. redis_address is then the master's name; they have the password of Redis"
+  type        = string
+  default     = ""
+}
+
+variable "redis_replicas" {
+  description = "How many replicas have a ballot on their disks before it is acknowledged: all of them"
+  type        = number
+  default     = 0
+}
+
+variable "postgres_options" {
+  description = "The end of the address of Postgres: ?target_session_attrs=read-write where postgres_address names several"
   type        = string
   default     = ""
 }
@@ -256,6 +274,7 @@ job "voting" {
         VOTING_VOTE__LISTEN    = local.in_docker ? "0.0.0.0:${NOMAD_PORT_http}" : "${NOMAD_ADDR_http}"
         VOTING_SECRET_FILE     = "${NOMAD_SECRETS_DIR}/secret"
         VOTING_REDIS__URL_FILE = "${NOMAD_SECRETS_DIR}/redis"
+        VOTING_REDIS__REPLICAS = "${var.redis_replicas}"
       }, local.common)
 
       template {
@@ -287,6 +306,16 @@ job "voting" {
         uid         = var.user.uid
         gid         = var.user.gid
         data        = "redis://:{{ with nomadVar \"nomad/jobs/voting/vote\" }}{{ .redis_password }}{{ end }}@${local.redis}/"
+      }
+
+      # Empty without Sentinels.
+      template {
+        destination = "secrets/sentinels.env"
+        env         = true
+        perms       = "0400"
+        uid         = var.user.uid
+        gid         = var.user.gid
+        data        = "VOTING_REDIS__SENTINELS=${var.sentinels == "" ? "" : "redis://:{{ with nomadVar \"nomad/jobs/voting/vote\" }}{{ .redis_password }}{{ end }}@${replace(var.sentinels, ",", ",redis://:{{ with nomadVar \"nomad/jobs/voting/vote\" }}{{ .redis_password }}{{ end }}@")}"}"
       }
 
       resources {
@@ -376,6 +405,7 @@ job "voting" {
         VOTING_WORKER__LISTEN     = local.in_docker ? "0.0.0.0:${NOMAD_PORT_http}" : "${NOMAD_ADDR_http}"
         VOTING_WORKER__TOKEN_FILE = "${NOMAD_SECRETS_DIR}/token"
         VOTING_REDIS__URL_FILE    = "${NOMAD_SECRETS_DIR}/redis"
+        VOTING_REDIS__REPLICAS    = "${var.redis_replicas}"
         VOTING_POSTGRES__URL_FILE = "${NOMAD_SECRETS_DIR}/postgres"
       }, local.common)
 
@@ -410,12 +440,22 @@ job "voting" {
         data        = "redis://:{{ with nomadVar \"nomad/jobs/voting/worker\" }}{{ .redis_password }}{{ end }}@${local.redis}/"
       }
 
+      # Empty without Sentinels.
+      template {
+        destination = "secrets/sentinels.env"
+        env         = true
+        perms       = "0400"
+        uid         = var.user.uid
+        gid         = var.user.gid
+        data        = "VOTING_REDIS__SENTINELS=${var.sentinels == "" ? "" : "redis://:{{ with nomadVar \"nomad/jobs/voting/worker\" }}{{ .redis_password }}{{ end }}@${replace(var.sentinels, ",", ",redis://:{{ with nomadVar \"nomad/jobs/voting/worker\" }}{{ .redis_password }}{{ end }}@")}"}"
+      }
+
       template {
         destination = "secrets/postgres"
         perms       = "0400"
         uid         = var.user.uid
         gid         = var.user.gid
-        data        = "postgres://voting_worker_login:{{ with nomadVar \"nomad/jobs/voting/worker\" }}{{ .postgres_password }}{{ end }}@${local.postgres}/voting"
+        data        = "postgres://voting_worker_login:{{ with nomadVar \"nomad/jobs/voting/worker\" }}{{ .postgres_password }}{{ end }}@${local.postgres}/voting${var.postgres_options}"
       }
 
       resources {
@@ -524,7 +564,7 @@ job "voting" {
         perms       = "0400"
         uid         = var.user.uid
         gid         = var.user.gid
-        data        = "postgres://voting_result_login:{{ with nomadVar \"nomad/jobs/voting/result\" }}{{ .postgres_password }}{{ end }}@${local.postgres}/voting"
+        data        = "postgres://voting_result_login:{{ with nomadVar \"nomad/jobs/voting/result\" }}{{ .postgres_password }}{{ end }}@${local.postgres}/voting${var.postgres_options}"
       }
 
       resources {
