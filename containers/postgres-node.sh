@@ -69,7 +69,8 @@ while :; do
     sleep 1
 done
 
-# Commits wait for the standby, also after it has taken over. Set `SYNCHRONOUS` to an empty text to go on without one: then the disk of
-# the primary must not be lost.
-exec postgres -D "$data" -c port="$port" -c synchronous_standby_names="${SYNCHRONOUS-*}" \
-    -c hba_file="${HBA_FILE:-/pg_hba.conf}" "$@"
+# Commits wait for the standby, also after it has taken over. ALTER SYSTEM has the last word, and is copied with the data.
+if ! grep -qs '^synchronous_standby_names' "$data/postgresql.conf"; then
+    echo "synchronous_standby_names = '*'" >>"$data/postgresql.conf"
+fi
+exec postgres -D "$data" -c port="$port" -c hba_file="${HBA_FILE:-/pg_hba.conf}" "$@"
