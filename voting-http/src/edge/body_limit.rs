@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use http_body_util::{BodyExt, combinators::BoxBody};
 use poem::{
     Request,
     http::{Method, header},
@@ -49,25 +50,38 @@ pub(crate) async fn discard<E>(body: &mut (impl Stream<Item = Result<Bytes, E>> 
     let _ = timeout(BODY_TIMEOUT, read).await;
 }
 
-async fn read(request: &mut Request, limit: usize) -> Result<Vec<u8>, Problem> {
+/// Most bodies arrive in one piece, which is kept as it is.
+async fn read(request: &mut Request, limit: usize) -> Result<Bytes, Problem> {
     let announced = request
         .header(header::CONTENT_LENGTH)
         .and_then(|length| length.parse().ok());
     let announced: usize = announced.unwrap_or(0);
-    let mut body = Vec::with_capacity(announced.min(OF_VOTER));
-    let mut chunks = request.take_body().into_bytes_stream();
+    let mut chunks = BoxBody::from(request.take_body());
+    let (mut first, mut all) = (Bytes::new(), Vec::new());
     let mut received = 0usize;
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| Problem::invalid("The request's body ended early."))?;
+    while let Some(frame) = chunks.frame().await {
+        let frame = frame.map_err(|_| Problem::invalid("The request's body ended early."))?;
+        let Ok(chunk) = frame.into_data() else {
+            continue;
+        };
+        let is_first = received == 0;
         received = received.saturating_add(chunk.len());
-        if received <= limit {
-            body.extend_from_slice(&chunk);
-        } else if received.max(announced) > MAX_DISCARDED {
-            break;
+        if received > limit {
+            if received.max(announced) > MAX_DISCARDED {
+                break;
+            }
+        } else if is_first {
+            first = chunk;
+        } else {
+            if all.is_empty() {
+                all.reserve(announced.clamp(received, OF_VOTER.max(received)));
+                all.extend_from_slice(&first);
+            }
+            all.extend_from_slice(&chunk);
         }
     }
     if received > limit {
         return Err(Problem::too_large(limit));
     }
-    Ok(body)
+    Ok(if all.is_empty() { first } else { all.into() })
 }

@@ -1,14 +1,46 @@
 //! Moments as people read them. The day has 24 hours in all languages: `18:00` says the same everywhere.
 
+use std::cell::RefCell;
+
 use jiff::{civil::Weekday, tz::TimeZone};
 use voting_core::{Poll, model::moment::Moment};
 
 use super::time_zones::{UTC, timestamp, zone as known_zone};
 use crate::texts::Texts;
 
+/// What was said last on a thread.
+struct Said {
+    moment: Moment,
+    zone: Option<String>,
+    language: &'static str,
+    words: String,
+}
+
+thread_local! {
+    /// The answer to each ballot says until when the vote can be changed, and it is the same moment again and again. It is not
+    /// looked up in the time zone and put into words for each of them.
+    static LAST: RefCell<Option<Said>> = const { RefCell::new(None) };
+}
+
 /// A moment in words, in the time zone of the poll: `Friday, 27 November 2026, 18:00 (Europe/Berlin)`.
 pub(crate) fn of_poll(moment: Moment, poll: &Poll, t: &Texts) -> String {
-    in_words(moment, poll.settings().time_zone.as_deref(), t)
+    let (zone, language) = (poll.settings().time_zone.as_deref(), t.tag);
+    LAST.with_borrow_mut(|last| {
+        let known = last.as_ref().filter(|said| {
+            said.moment == moment && said.zone.as_deref() == zone && said.language == language
+        });
+        if let Some(said) = known {
+            return said.words.clone();
+        }
+        let words = in_words(moment, zone, t);
+        *last = Some(Said {
+            moment,
+            zone: zone.map(ToOwned::to_owned),
+            language,
+            words: words.clone(),
+        });
+        words
+    })
 }
 
 /// A moment in words. A time zone that is not in the database is shown as UTC: the words then say so.
@@ -73,6 +105,8 @@ pub(crate) fn date(year: i32, month: u8, day: u8, t: &Texts) -> String {
 
 #[cfg(test)]
 mod tests {
+    use voting_core::model::poll::PollSettings;
+
     use super::*;
 
     fn words(moment: &str, zone: Option<&str>) -> String {
@@ -90,6 +124,35 @@ mod tests {
             kathmandu,
             "Friday, 1 January 2027, 00:00:30 (Asia/Kathmandu)"
         );
+    }
+
+    #[test]
+    fn what_was_said_last_is_not_said_of_something_else() {
+        let poll = |zone: Option<&str>| {
+            let mut settings = PollSettings::default();
+            settings.time_zone = zone.map(ToOwned::to_owned);
+            let poll = Poll::builder("when", "When?")
+                .option("a", "A")
+                .option("b", "B");
+            poll.settings(settings).build().expect("a poll")
+        };
+        let german = Texts::in_language("de").expect("a language");
+        for (at, zone, t) in [
+            ("2026-11-27T17:00:00Z", None, Texts::english()),
+            ("2026-11-27T17:00:00Z", None, Texts::english()),
+            ("2026-11-27T17:00:01Z", None, Texts::english()),
+            (
+                "2026-11-27T17:00:01Z",
+                Some("Europe/Berlin"),
+                Texts::english(),
+            ),
+            ("2026-11-27T17:00:01Z", Some("Europe/Berlin"), german),
+            ("2026-11-27T17:00:01Z", Some("Asia/Kathmandu"), german),
+        ] {
+            let at = at.parse().expect("a moment");
+            let expected = in_words(at, zone, t);
+            assert_eq!(of_poll(at, &poll(zone), t), expected);
+        }
     }
 
     #[test]

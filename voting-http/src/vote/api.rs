@@ -1,6 +1,6 @@
 //! The vote service's API.
 
-use poem::Request;
+use poem::{IntoResponse, Request, Response};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Header, Path},
@@ -13,7 +13,7 @@ use super::{VoteService, memory::Remembered, proof::of_header};
 use crate::{
     edge::{
         json_answer::JsonAnswer,
-        strict_json::StrictJson,
+        strict_json::{self, StrictJson},
         visitor::{NoVoterCookie, Visitor},
     },
     problem::{Problem, kind::ProblemKind},
@@ -23,6 +23,9 @@ use crate::{
 };
 
 pub(super) struct Api(pub(super) VoteService);
+
+/// The operation that casts a ballot.
+pub(super) const CAST: &str = "castBallot";
 
 /// Facts about the operations for the OpenAPI document that the code does not contain.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -54,7 +57,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         answers: &[("200", r#"{"eligible":true}"#)],
     },
     Operation {
-        id: "castBallot",
+        id: CAST,
         problems: &[
             ProblemKind::InvalidVoterCookie,
             ProblemKind::SeveralVoterCookies,
@@ -282,6 +285,60 @@ impl Api {
         let vote = Remembered::stored(choices, receipt);
         self.0.0.ballots.write(poll.id(), visitor.id(), vote)
     }
+
+    /// Casts a ballot. `from_page` is the voter's tag in a request from the voting page.
+    async fn accept(
+        &self,
+        poll: &str,
+        ballot: &BallotView,
+        from_page: Option<&str>,
+        request: &Request,
+    ) -> Result<CastAnswer, Problem> {
+        let poll = self.0.0.polls.get(poll).await?;
+        let visitor = self.0.caster(request, &poll).await?;
+        let voter = self.0.identify(request, &poll, visitor, from_page)?;
+        let named = || ballot.choices.iter().map(String::as_str);
+        let choose = || match named().next() {
+            None => Ok(poll.blank()?),
+            Some(_) => Ok(poll.choose(named())?),
+        };
+        let proof = of_header(request);
+        let cast = self.0.cast(request, &poll, visitor, voter, choose, proof);
+        let cast = cast.await;
+        let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;
+        let remember = from_page.map(|_| self.remembered(&poll, visitor, choices, &receipt));
+        let answer = AcceptedView {
+            voter: self.0.0.tags.tag_for(from_page, visitor.id()),
+            receipt: self.0.0.receipts.seal(&receipt),
+            note: (!poll.settings().revote).then(|| Texts::english().received.clone()),
+            grant: self.0.grant(&poll),
+        };
+        Ok(CastAnswer::Accepted(JsonAnswer(answer), remember))
+    }
+
+    /// Casts the ballot in the body of a request, as the route does.
+    pub(super) async fn cast_at_once(
+        &self,
+        poll: &str,
+        body: &[u8],
+        request: &Request,
+    ) -> poem::Result<Response> {
+        let ballot = match read_at_once(body) {
+            Some(ballot) => ballot,
+            None => strict_json::read(body).map_err(Problem::bad_request)?,
+        };
+        let from_page = request.headers().get("voter-tag");
+        let from_page = from_page.and_then(|tag| tag.to_str().ok());
+        let answer = self.accept(poll, &ballot, from_page, request).await?;
+        Ok(answer.into_response())
+    }
+}
+
+/// A ballot that is read without the tree that [`strict_json`] makes of it. `None` unless that reader would read the same: serde
+/// takes a list for an object, so the body must begin as an object; and it refuses fields that are unknown or there twice.
+fn read_at_once(body: &[u8]) -> Option<BallotView> {
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    is_object.then(|| serde_json::from_slice(body).ok())?
 }
 
 #[OpenApi]
@@ -418,27 +475,8 @@ impl Api {
         _proof: Header<Option<String>>,
         request: &Request,
     ) -> Result<CastAnswer, Problem> {
-        let poll = self.0.0.polls.get(&poll).await?;
         let from_page = voter_tag.0.as_deref();
-        let visitor = self.0.caster(request, &poll).await?;
-        let voter = self.0.identify(request, &poll, visitor, from_page)?;
-        let named = || ballot.0.choices.iter().map(String::as_str);
-        let choose = || match named().next() {
-            None => Ok(poll.blank()?),
-            Some(_) => Ok(poll.choose(named())?),
-        };
-        let proof = of_header(request);
-        let cast = self.0.cast(request, &poll, visitor, voter, choose, proof);
-        let cast = cast.await;
-        let (choices, receipt) = cast.map_err(|problem| problem.for_client(visitor.is_new()))?;
-        let remember = from_page.map(|_| self.remembered(&poll, visitor, choices, &receipt));
-        let answer = AcceptedView {
-            voter: self.0.0.tags.tag_for(from_page, visitor.id()),
-            receipt: self.0.0.receipts.seal(&receipt),
-            note: (!poll.settings().revote).then(|| Texts::english().received.clone()),
-            grant: self.0.grant(&poll),
-        };
-        Ok(CastAnswer::Accepted(JsonAnswer(answer), remember))
+        self.accept(&poll, &ballot.0, from_page, request).await
     }
 
     /// Sign in to vote in a poll whose `electorate` is `identity`, by a token of the deployment's identity provider.
@@ -518,5 +556,51 @@ impl Api {
             receipt: self.0.0.receipts.seal(&receipt),
         };
         Ok(WithdrawAnswer::Accepted(Json(answer), remember))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_ballot_that_is_read_at_once_is_read_the_same_strictly(
+            parts in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "{", "}", "[", "]", "\"choices\"", ":", ",", "\"a\"", "\"\\u0061\"", "1", "null", " ", "\"x\"", "\u{feff}",
+                    "{\"choices\":[", "]}", "{\"choices\":[\"a\"]}",
+                ]),
+                0..8,
+            ),
+        ) {
+            let body = parts.concat();
+            if let Some(ballot) = read_at_once(body.as_bytes()) {
+                let strictly = strict_json::read::<BallotView>(body.as_bytes());
+                prop_assert_eq!(Ok(ballot.choices), strictly.map(|ballot| ballot.choices), "{}", body);
+            }
+        }
+    }
+
+    #[test]
+    fn the_usual_ballots_are_read_at_once() {
+        for body in [
+            r#"{"choices":["a"]}"#,
+            " {\n\"choices\": [\"a\", \"b\"]}\n",
+            r#"{"choices":[]}"#,
+        ] {
+            assert!(read_at_once(body.as_bytes()).is_some(), "{body}");
+        }
+        for body in [
+            "",
+            "[[\"a\"]]",
+            r#"{"choices":["a"],"choices":["a"]}"#,
+            "{}",
+            r#"{"choices":[1]}"#,
+        ] {
+            assert!(read_at_once(body.as_bytes()).is_none(), "{body}");
+        }
     }
 }

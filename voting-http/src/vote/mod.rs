@@ -2,8 +2,11 @@
 //! of its own.
 
 mod api;
+#[cfg(test)]
+mod both_ways;
 mod builder;
 mod code;
+mod direct;
 mod electors;
 #[cfg(test)]
 mod forged;
@@ -39,6 +42,7 @@ pub use self::{
     logins::{InvalidHeader, KeySource, Logins, ProxyLogins, TokenLogins},
 };
 use self::{
+    direct::Casts,
     electors::Electors,
     login::LoginCheck,
     memory::BallotCookies,
@@ -115,6 +119,11 @@ impl VoteService {
 
     /// The service as an endpoint, to be served or mounted.
     pub fn into_endpoint(self) -> ServiceEndpoint {
+        ServiceEndpoint::new(self.edge(self.api_routes()))
+    }
+
+    /// These routes, with what is around them.
+    fn edge(&self, routes: ApiRoutes) -> Edge<ApiRoutes> {
         let methods = Methods::of(&self.openapi())
             .and(&["/", "/polls/:poll", "/polls/:poll/"], "GET, HEAD, POST")
             .and(
@@ -127,14 +136,13 @@ impl VoteService {
                 ],
                 "POST",
             );
-        let edge = Edge::new(self.api_routes(), &self.0.options)
+        Edge::new(routes, &self.0.options)
             .with_methods(methods)
             .over_https(self.0.site.is_https())
             .themed(self.0.site.theme.clone())
             .renewing_cookies(self.0.renews_cookies)
             .taking_bodies()
-            .for_voters(self.0.voters.clone(), self.0.site.clone());
-        ServiceEndpoint::new(edge)
+            .for_voters(self.0.voters.clone(), self.0.site.clone())
     }
 
     fn api_routes(&self) -> ApiRoutes {
@@ -181,6 +189,7 @@ impl VoteService {
             pages,
             options.exposed,
         )
+        .with_shortcuts(Casts::new(self))
     }
 
     /// The service for axum, hyper and other users of tower services. If it is mounted below a path, set `base_path`.
