@@ -1,9 +1,9 @@
 //! Casts that do not go through the routers.
 //!
 //! A router looks the address up, keeps its parts as texts, and calls its endpoint through several others. For a ballot this
-//! takes about as long as all that the service does with it. So the usual requests that cast a ballot are recognised
-//! here, and handled by the same functions. Every other request goes through the routers, also if it differs in a small way only:
-//! what is not usual must be decided in one place. A test compares the answers of both ways.
+//! takes about a tenth of the time in our own code, and more for copies and allocations. So the usual requests that cast a
+//! ballot are recognised here, and handled by the same functions. Every other request goes through the routers, also if it
+//! differs in a small way only: what is not usual must be decided in one place. A test compares the answers of both ways.
 
 use std::sync::Arc;
 
